@@ -1,0 +1,145 @@
+"""What happens during a job: the host's own events, and what the follower adds to them.
+
+The host writes one JSON object a line, holding fixed tokens and integers only. Unknown fields and
+unknown events are ignored (a newer runner may write them), and so is a torn last line.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+from nixfleet_core.plan import StepId
+
+EVENT_LINE_LIMIT: Final = 4096
+"""Bytes; the runner's longest event is under 200."""
+
+StepStatus = Literal["pending", "running", "ok", "failed", "skipped", "cancelled"]
+
+
+class JobStart(msgspec.Struct, frozen=True, tag="job-start", tag_field="event"):
+    """The runner has the lock and begins. `at`: seconds since the epoch, the host's clock."""
+
+    at: int
+
+
+class StepStart(msgspec.Struct, frozen=True, tag="step-start", tag_field="event"):
+    """`log` is the log's size at that moment, in bytes: where the step's output begins."""
+
+    step: StepId
+    at: int
+    log: int
+
+
+class Retry(msgspec.Struct, frozen=True, tag="retry", tag_field="event"):
+    """Try number `attempt` (the next one, counted from 1) of `tries` begins in `wait` seconds."""
+
+    step: StepId
+    at: int
+    attempt: int
+    tries: int
+    wait: int
+    rc: int = 0
+
+
+class StepEnd(msgspec.Struct, frozen=True, tag="step-end", tag_field="event"):
+    """`rc` is the exit code of the last try. `reason`: a fixed token where the runner has one."""
+
+    step: StepId
+    at: int
+    status: Literal["ok", "failed", "skipped", "cancelled"]
+    log: int
+    rc: int = 0
+    attempts: int = 1
+    reason: str = ""
+
+
+class Check(msgspec.Struct, frozen=True, tag="check", tag_field="event"):
+    """One preflight check on the host; `reason` says in a fixed token what is wrong."""
+
+    check: str
+    at: int
+    ok: bool
+    reason: str = ""
+
+
+class Waiting(msgspec.Struct, frozen=True, tag="waiting", tag_field="event"):
+    """The job waits for something outside itself, at most `limit` seconds."""
+
+    reason: str
+    at: int
+    limit: int
+
+
+class Tick(msgspec.Struct, frozen=True, tag="tick", tag_field="event"):
+    """The log had this size at this time: gives lines their times."""
+
+    at: int
+    log: int
+
+
+class CancelSeen(msgspec.Struct, frozen=True, tag="cancel", tag_field="event"):
+    """The runner has seen the cancellation; `deferred` when an activation has to end first."""
+
+    at: int
+    deferred: bool = False
+
+
+class JobEnd(msgspec.Struct, frozen=True, tag="job-end", tag_field="event"):
+    """`outcome` is what the runner did, no verdict: done, failed, cancelled or interrupted."""
+
+    at: int
+    outcome: str
+
+
+HostEvent = JobStart | StepStart | Retry | StepEnd | Check | Waiting | Tick | CancelSeen | JobEnd
+
+
+class LogGrew(msgspec.Struct, frozen=True):
+    """The client's raw copy now holds `size` bytes and log.txt `text_size`."""
+
+    size: int
+    text_size: int
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """Builds (or substituted paths) done of those expected so far; `expected` can still grow."""
+
+    done: int
+    expected: int
+    running: int = 0
+    failed: int = 0
+    current: str = ""
+    """What is being built now: the derivation's name."""
+
+
+class Link(msgspec.Struct, frozen=True):
+    """The connection to the host: `up`, or down for `seconds` with what ssh said."""
+
+    up: bool
+    seconds: int = 0
+    why: str = ""
+
+
+class Heartbeat(msgspec.Struct, frozen=True):
+    """The host is there and its clock says `at`; the log there holds `log` bytes."""
+
+    at: int
+    log: int
+
+
+ClientEvent = LogGrew | Progress | Link | Heartbeat
+JobEvent = HostEvent | ClientEvent
+
+_decoder: Final = msgspec.json.Decoder(HostEvent)
+
+
+def read_event(line: bytes) -> HostEvent | None:
+    """Decode one line of `events`; None for what is unknown, too long or torn."""
+    if len(line) > EVENT_LINE_LIMIT:
+        return None
+    try:
+        return _decoder.decode(line)
+    except msgspec.DecodeError:
+        return None

@@ -1,0 +1,316 @@
+"""Facts: what one probe of a host saw. Parsing only; nothing here talks to a host.
+
+The probe (scripts/probe.sh) answers in records of the form ``KEY LENGTH\\nVALUE\\n``, so that a
+value may hold any byte. A key that is absent means "could not be seen", never "is empty".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from nixfleet_core.nix.lock import FlakeLock, LockError, parse_lock
+from nixfleet_core.nix.version import NixVersion, parse_version
+
+PROBE_LIMIT: Final = 4 * 1024 * 1024
+"""Bytes; a probe that answers more is not believed."""
+
+_STORE: Final = re.compile(r"/nix/store/[0-9a-z]{32}-(?P<name>[^/\s]+)")
+_LABEL: Final = re.compile(r"nixfleet-agent-(?:v)?(?P<version>[0-9][0-9A-Za-z.+_~-]*)$")
+_SAID: Final = re.compile(r"\b(?P<version>[0-9]+\.[0-9][0-9A-Za-z.+_~-]*)")
+
+Proof = Literal["exe", "script", "claimed"]
+"""How the running path is known: the kernel's exe link; the exe is an interpreter and the script
+is what the command line names; or only what the process itself says (its command line)."""
+
+
+class ProbeError(ValueError):
+    """The probe's answer cannot be read. The message says what was wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """An agent's program: a path, and what is known of the file there."""
+
+    path: str
+    version: str | None = None
+    sha256: str | None = None
+
+    @property
+    def store_path(self) -> str | None:
+        """`/nix/store/HASH-NAME`, or None when the path is not in the store."""
+        match = _STORE.match(self.path)
+        return match[0] if match else None
+
+    @property
+    def identity(self) -> str:
+        """What two programs are compared by: the store path where there is one."""
+        return self.store_path or self.path
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """The agent's service as its manager sees it."""
+
+    load: str
+    active: str
+    sub: str = ""
+    result: str = ""
+    pid: int = 0
+    restarts: int = 0
+
+    @property
+    def exists(self) -> bool:
+        return self.load not in ("", "not-found", "masked", "error", "bad-setting")
+
+    @property
+    def is_up(self) -> bool:
+        return self.active == "active" and self.pid > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The agent's process."""
+
+    binary: Binary
+    proof: Proof
+    pid: int
+    started: int | None = None
+    """Seconds since the epoch, by the host's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """NixOS: the active system and the system profile. Home Manager: the profile alone."""
+
+    current: str | None = None
+    profile: str | None = None
+    generation: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """The nixcfg working tree on the host."""
+
+    path: str
+    state: Literal["ok", "missing", "unreadable", "not-git"]
+    owner: str | None = None
+    branch: str | None = None
+    upstream: str | None = None
+    head: str | None = None
+    dirty: tuple[str, ...] = ()
+    lock: FlakeLock | None = None
+    lock_error: str | None = None
+    head_lock: FlakeLock | None = None
+    """flake.lock as HEAD has it; only present when the one in the working tree differs."""
+    lock_cksum: str | None = None
+    """`cksum` of flake.lock: what a decision about that file was based on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One look at one host."""
+
+    hostname: str
+    os: str
+    platform: Literal["nixos", "home-manager", "nix-darwin", "unknown"]
+    machine: str = ""
+    user: str = ""
+    uid: int = -1
+    elevated: bool = False
+    now: int = 0
+    boot: str | None = None
+    tools: frozenset[str] = frozenset()
+    nix: NixVersion | None = None
+    unit: Unit | None = None
+    running: Running | None = None
+    installed: Binary | None = None
+    expected: Binary | None = None
+    expected_error: str | None = None
+    system: System = System()
+    checkout: Checkout | None = None
+    disk_free_kib: int | None = None
+    memory_free_kib: int | None = None
+    job_running: str | None = None
+    job_last: str | None = None
+    switch_running: bool = False
+
+    @property
+    def commit(self) -> str | None:
+        """The commit of the agent's flake input that flake.lock names; None where unknown."""
+        return self.lock_rev("nixfleet")
+
+    def lock_rev(self, flake_input: str) -> str | None:
+        if self.checkout is None or self.checkout.lock is None:
+            return None
+        node = self.checkout.lock.find(flake_input)
+        return node.rev if node else None
+
+
+def version_label(path: str) -> str | None:
+    """The version in a store path's name. A label, not proof: packages have hard-coded it."""
+    match = _STORE.match(path)
+    label = _LABEL.search(match["name"]) if match else None
+    return label["version"] if label else None
+
+
+def read_records(data: bytes) -> dict[str, str]:
+    """Split a probe's answer into its records.
+
+    Text before the first record (a login shell's greeting) is skipped, a cut-off record is an
+    error: a half answer must not look like a host that lacks things. Raises ProbeError.
+    """
+    if len(data) > PROBE_LIMIT:
+        raise ProbeError(f"the probe answered more than {PROBE_LIMIT} bytes")
+    begin = data.find(b"nixfleet-probe 1\n")
+    if begin < 0 or (begin > 0 and data[begin - 1 : begin] != b"\n"):
+        raise ProbeError("the probe did not answer (no 'nixfleet-probe' line)")
+    records: dict[str, str] = {}
+    at = data.index(b"\n", begin) + 1
+    while at < len(data):
+        end = data.find(b"\n", at)
+        if end < 0:
+            raise ProbeError("the probe's answer is cut off")
+        key, _, length = data[at:end].decode("utf-8", "replace").partition(" ")
+        if key == "end":
+            return records
+        if not length.isdecimal() or len(length) > 8:
+            raise ProbeError(f"the probe's record {key[:40]!r} has no length")
+        start, stop = end + 1, end + 1 + int(length)
+        if data[stop : stop + 1] != b"\n":
+            raise ProbeError(f"the probe's record {key[:40]!r} has the wrong length")
+        records[key] = data[start:stop].decode("utf-8", "replace")
+        at = stop + 1
+    raise ProbeError("the probe's answer is cut off")
+
+
+def parse_probe(data: bytes) -> Facts:
+    """Read a whole probe answer into Facts. Raises ProbeError."""
+    records = read_records(data)
+    return Facts(
+        hostname=records.get("hostname", ""),
+        os=records.get("os", ""),
+        platform=_platform(records.get("platform", "")),
+        machine=records.get("machine", ""),
+        user=records.get("user", ""),
+        uid=_number(records.get("uid"), -1),
+        elevated=records.get("elevated") == "1",
+        now=_number(records.get("now"), 0),
+        boot=records.get("boot"),
+        tools=frozenset(records.get("tools", "").split()),
+        nix=parse_version(records["nix"]) if "nix" in records else None,
+        unit=_unit(records),
+        running=_running(records),
+        installed=_binary(records, "installed"),
+        expected=_binary(records, "expected"),
+        expected_error=records.get("expected.error"),
+        system=_system(records),
+        checkout=_checkout(records),
+        disk_free_kib=_maybe_number(records.get("disk.free")),
+        memory_free_kib=_maybe_number(records.get("memory.free")),
+        job_running=records.get("job.running"),
+        job_last=records.get("job.last"),
+        switch_running=records.get("switch.running") == "1",
+    )
+
+
+def _platform(text: str) -> Literal["nixos", "home-manager", "nix-darwin", "unknown"]:
+    match text:
+        case "nixos" | "home-manager" | "nix-darwin":
+            return text
+        case _:
+            return "unknown"
+
+
+def _number(text: str | None, default: int) -> int:
+    found = _maybe_number(text)
+    return default if found is None else found
+
+
+def _maybe_number(text: str | None) -> int | None:
+    if text is None or not re.fullmatch(r"-?[0-9]{1,18}", text.strip()):
+        return None
+    return int(text)
+
+
+def _unit(records: dict[str, str]) -> Unit | None:
+    if "unit.load" not in records:
+        return None
+    return Unit(
+        load=records["unit.load"],
+        active=records.get("unit.active", ""),
+        sub=records.get("unit.sub", ""),
+        result=records.get("unit.result", ""),
+        pid=_number(records.get("unit.pid"), 0),
+        restarts=_number(records.get("unit.restarts"), 0),
+    )
+
+
+def _binary(records: dict[str, str], which: str) -> Binary | None:
+    path = records.get(f"{which}.path")
+    if not path:
+        return None
+    said = _SAID.search(records.get(f"{which}.said", ""))
+    return Binary(
+        path=path,
+        version=said["version"] if said else version_label(path),
+        sha256=_sha256(records.get(f"{which}.sha256")),
+    )
+
+
+def _sha256(text: str | None) -> str | None:
+    return text if text and re.fullmatch(r"[0-9a-f]{64}", text) else None
+
+
+def _running(records: dict[str, str]) -> Running | None:
+    binary = _binary(records, "running")
+    if binary is None:
+        return None
+    proof = records.get("running.proof", "")
+    return Running(
+        binary=binary,
+        proof=proof if proof in ("exe", "script") else "claimed",  # type: ignore[arg-type]
+        pid=_number(records.get("unit.pid"), 0),
+        started=_maybe_number(records.get("running.started")),
+    )
+
+
+def _system(records: dict[str, str]) -> System:
+    link = re.search(r"-(\d{1,9})-link$", records.get("system.link", ""))
+    return System(
+        current=records.get("system.current") or None,
+        profile=records.get("system.profile") or None,
+        generation=int(link[1]) if link else None,
+    )
+
+
+def _checkout(records: dict[str, str]) -> Checkout | None:
+    path = records.get("checkout.path")
+    if not path:
+        return None
+    state = records.get("checkout.state", "")
+    lock, lock_error = _lock(records.get("checkout.lock"))
+    head_lock, _ = _lock(records.get("checkout.head-lock"))
+    return Checkout(
+        path=path,
+        state=state if state in ("ok", "missing", "not-git") else "unreadable",  # type: ignore[arg-type]
+        owner=records.get("checkout.owner"),
+        branch=records.get("checkout.branch"),
+        upstream=records.get("checkout.upstream"),
+        head=records.get("checkout.head"),
+        dirty=tuple(part for part in records.get("checkout.dirty", "").split("\n") if part),
+        lock=lock,
+        lock_error=lock_error,
+        head_lock=head_lock,
+        lock_cksum=records.get("checkout.lock-cksum"),
+    )
+
+
+def _lock(text: str | None) -> tuple[FlakeLock | None, str | None]:
+    if text is None:
+        return None, None
+    try:
+        return parse_lock(text), None
+    except LockError as error:
+        return None, str(error)

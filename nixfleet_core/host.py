@@ -1,0 +1,95 @@
+"""A host as we know it before asking it anything, and what names may look like.
+
+Host names, job ids and flake names become paths and arguments, so every place where one
+arrives from outside checks it here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Platform = Literal["nixos", "home-manager"]
+
+DEFAULT_CHECKOUT: Final = "~/Code/nixcfg"
+DEFAULT_INPUT: Final = "nixfleet"
+
+_HOST_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}")
+_INPUT_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_'-]{0,62}")
+_ADDRESS: Final = re.compile(
+    r"(?:(?P<user>[A-Za-z0-9_][A-Za-z0-9_.-]{0,31})@)?"
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+(?:%[A-Za-z0-9]+)?)\]|(?P<host>[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}))"
+    r"(?::(?P<port>[0-9]{1,5}))?"
+)
+
+
+class BadNameError(ValueError):
+    """A name or address that must not become a path or an argument. The message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class SshAddress:
+    """Where ssh goes: `user@host:port`, user and port as the ssh config has them when absent."""
+
+    host: str
+    user: str | None = None
+    port: int | None = None
+
+    def __str__(self) -> str:
+        shown = f"[{self.host}]" if ":" in self.host else self.host
+        user = f"{self.user}@" if self.user else ""
+        return f"{user}{shown}" + (f":{self.port}" if self.port else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One line of the fleet. `address` is None for this machine.
+
+    `platform` and `attribute` are found out by the probe when absent; `attribute` is the name
+    under nixosConfigurations or homeConfigurations.
+    """
+
+    name: str
+    address: SshAddress | None = None
+    platform: Platform | None = None
+    checkout: str = DEFAULT_CHECKOUT
+    input: str = DEFAULT_INPUT
+    attribute: str | None = None
+    tags: tuple[str, ...] = ()
+
+    @property
+    def where(self) -> str:
+        """The address for people: `ops@cs0:2222`, or `local`."""
+        return str(self.address) if self.address else "local"
+
+
+def check_host_name(name: str) -> str:
+    """Return `name`, or raise BadNameError: it becomes a directory of the client's store."""
+    if not _HOST_NAME.fullmatch(name):
+        raise BadNameError(
+            f"{name!r} is no host name: letters, digits, '.', '_' and '-' only, "
+            "not beginning with '-' or '.', at most 63"
+        )
+    return name
+
+
+def check_input_name(name: str) -> str:
+    """Return `name`, or raise BadNameError: it becomes an argument of nix."""
+    if not _INPUT_NAME.fullmatch(name):
+        raise BadNameError(f"{name!r} is no flake input: a Nix identifier such as 'nixfleet'")
+    return name
+
+
+def parse_address(text: str) -> SshAddress:
+    """Read `[user@]host[:port]` (IPv6 in brackets); raise BadNameError.
+
+    A destination that begins with '-' would be read by ssh as an option.
+    """
+    match = _ADDRESS.fullmatch(text)
+    if match is None:
+        raise BadNameError(f"{text!r} is no ssh address: write it as user@host or user@host:port")
+    port = int(match["port"]) if match["port"] else None
+    if port is not None and not 0 < port < 65536:
+        raise BadNameError(f"port {port} in {text!r} is out of range: 1 to 65535")
+    return SshAddress(host=match["v6"] or match["host"], user=match["user"], port=port)

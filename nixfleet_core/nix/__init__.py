@@ -1,0 +1,1 @@
+"""What Nix itself writes: versions, lock files, logs."""

@@ -1,0 +1,178 @@
+"""flake.lock: what is pinned, where it came from, and what depends on what.
+
+The format is Nix's lock file version 5 to 7: `nodes[root].inputs.NAME` is a node's key, or a
+`follows` path (a list of input names from the root).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+LOCK_LIMIT: Final = 1024 * 1024
+"""Bytes; nixpkgs-sized fleets have lock files of some 100 KiB."""
+
+_FOLLOW_LIMIT: Final = 32
+
+
+class LockError(ValueError):
+    """flake.lock cannot be read. The message says why."""
+
+
+class _Node(msgspec.Struct, frozen=True):
+    inputs: dict[str, str | list[str]] = {}
+    locked: dict[str, msgspec.Raw] | None = None
+    original: dict[str, msgspec.Raw] | None = None
+
+
+class _File(msgspec.Struct, frozen=True):
+    nodes: dict[str, _Node]
+    root: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where an input comes from: what git can be asked about it. `url` is None for other kinds."""
+
+    url: str | None
+    ref: str | None = None
+    pinned: str | None = None
+    """The commit that flake.nix itself names, if it names one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One input of the flake, resolved through `follows`."""
+
+    node: str
+    rev: str | None
+    last_modified: int | None
+    nar_hash: str | None
+    source: Source
+    kind: str
+    follows: tuple[str, ...] = ()
+    """The path that the input follows; empty when it is an input of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlakeLock:
+    """A parsed lock file."""
+
+    _nodes: dict[str, _Node]
+    _root: str
+
+    def names(self) -> tuple[str, ...]:
+        """The flake's own inputs."""
+        return tuple(sorted(self._nodes[self._root].inputs))
+
+    def find(self, name: str) -> Input | None:
+        """The input of that name, or None; a `follows` is resolved."""
+        target = self._nodes[self._root].inputs.get(name)
+        key = self._resolve(target)
+        if target is None or key is None or key not in self._nodes:
+            return None
+        node = self._nodes[key]
+        locked, original = node.locked or {}, node.original or {}
+        return Input(
+            node=key,
+            rev=_text(locked, "rev"),
+            last_modified=_integer(locked, "lastModified"),
+            nar_hash=_text(locked, "narHash"),
+            source=_source(original),
+            kind=_text(original, "type") or _text(locked, "type") or "unknown",
+            follows=() if isinstance(target, str) else tuple(target),
+        )
+
+    def differing_inputs(self, other: FlakeLock) -> tuple[str, ...]:
+        """Names of the flake's inputs whose pinned trees differ between the two files."""
+        names = sorted({*self.names(), *other.names()})
+        return tuple(name for name in names if self._pins(name) != other._pins(name))
+
+    def differs_only_in(self, name: str, other: FlakeLock) -> bool:
+        """Whether all that differs is reached from the input `name`.
+
+        A node shared with another input shows up there too, and so counts as a difference.
+        """
+        return set(self.differing_inputs(other)) <= {name}
+
+    def _resolve(self, target: str | list[str] | None, depth: int = 0) -> str | None:
+        """The key of the node that an `inputs` entry leads to; None for a dangling one."""
+        if target is None or isinstance(target, str):
+            return target
+        if depth > _FOLLOW_LIMIT:
+            return None
+        key: str = self._root
+        for step in target:
+            node = self._nodes.get(key)
+            found = self._resolve(node.inputs.get(step), depth + 1) if node else None
+            if found is None:
+                return None
+            key = found
+        return key
+
+    def _pins(self, name: str) -> object:
+        """Everything reached from one input, as a comparable value."""
+        target = self._nodes[self._root].inputs.get(name)
+        seen: dict[str, object] = {}
+
+        def walk(key: str) -> None:
+            if key in seen or key not in self._nodes:
+                return
+            node = self._nodes[key]
+            seen[key] = (
+                {k: bytes(v) for k, v in (node.locked or {}).items()},
+                {k: bytes(v) for k, v in (node.original or {}).items()},
+                node.inputs,
+            )
+            for child in node.inputs.values():
+                if isinstance(child, str):
+                    walk(child)
+
+        if isinstance(target, str):
+            walk(target)
+        return target, seen
+
+
+def parse_lock(text: str | bytes) -> FlakeLock:
+    """Read a flake.lock. Raises LockError, also for one that was cut off on a full disk."""
+    if len(text) > LOCK_LIMIT:
+        raise LockError(f"flake.lock is larger than {LOCK_LIMIT // 1024} KiB")
+    try:
+        file = msgspec.json.decode(text, type=_File)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise LockError(f"flake.lock cannot be read: {error}") from error
+    if file.root not in file.nodes:
+        raise LockError(f"flake.lock has no root node {file.root!r}")
+    return FlakeLock(_nodes=file.nodes, _root=file.root)
+
+
+def _text(values: dict[str, msgspec.Raw], key: str) -> str | None:
+    try:
+        return msgspec.json.decode(values[key], type=str) if key in values else None
+    except msgspec.DecodeError:
+        return None
+
+
+def _integer(values: dict[str, msgspec.Raw], key: str) -> int | None:
+    try:
+        return msgspec.json.decode(values[key], type=int) if key in values else None
+    except msgspec.DecodeError:
+        return None
+
+
+_FORGES: Final = {"github": "github.com", "gitlab": "gitlab.com", "sourcehut": "git.sr.ht"}
+
+
+def _source(original: dict[str, msgspec.Raw]) -> Source:
+    kind = _text(original, "type")
+    ref, rev = _text(original, "ref"), _text(original, "rev")
+    if kind == "git":
+        return Source(url=_text(original, "url"), ref=ref, pinned=rev)
+    if kind in _FORGES:
+        owner, repo = _text(original, "owner"), _text(original, "repo")
+        host = _text(original, "host") or _FORGES[kind]
+        return Source(url=f"https://{host}/{owner}/{repo}", ref=ref, pinned=rev)
+    return Source(url=None, ref=ref, pinned=rev)

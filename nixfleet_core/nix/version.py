@@ -1,0 +1,60 @@
+"""Which Nix a host has, and how that Nix is told to update one flake input.
+
+Measured on Nix 2.8.0, 2.26.3 and 2.34.8; Lix and Determinate Nix from their sources.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Flavour = Literal["nix", "lix", "determinate"]
+
+_LINE: Final = re.compile(
+    r"nix \((?P<kind>Nix|Lix, like Nix|Determinate Nix [0-9.]+)\) (?P<version>[0-9]+\.[0-9]+\S*)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NixVersion:
+    """`number` is the Nix (or Lix) version as (major, minor); `text` is as printed."""
+
+    flavour: Flavour
+    number: tuple[int, int]
+    text: str
+
+    def __str__(self) -> str:
+        name = {"nix": "Nix", "lix": "Lix", "determinate": "Determinate Nix"}[self.flavour]
+        return f"{name} {self.text}"
+
+
+def parse_version(output: str) -> NixVersion | None:
+    """Read the first line of `nix --version`; None when it is not one we know."""
+    match = _LINE.match(output)
+    if match is None:
+        return None
+    kind, text = match["kind"], match["version"]
+    flavour: Flavour = (
+        "lix" if kind.startswith("Lix") else "determinate" if kind.startswith("Det") else "nix"
+    )
+    major, minor = re.findall(r"\d+", text)[:2]
+    return NixVersion(flavour=flavour, number=(int(major), int(minor)), text=text)
+
+
+def update_input_argv(nix: NixVersion, flake_input: str) -> tuple[str, ...]:
+    """The command that moves one input to its branch's head, run inside the flake.
+
+    Before 2.19 `nix flake update NAME` takes NAME for a flake URL; Lix removed the old form.
+    """
+    if nix.flavour == "nix" and nix.number < (2, 19):
+        return ("nix", "flake", "lock", "--update-input", flake_input)
+    return ("nix", "flake", "update", flake_input)
+
+
+def pin_input_argv(flake_input: str, url: str) -> tuple[str, ...]:
+    """The command that locks one input to the commit that `url` names.
+
+    Keeps the input's `original`, so a later plain update follows the branch again.
+    """
+    return ("nix", "flake", "lock", "--override-input", flake_input, url)

@@ -1,0 +1,132 @@
+"""One host, and everything that can be asked of it or done to it. The doors use only this."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from nixfleet_core.events import JobEvent
+    from nixfleet_core.facts import Facts
+    from nixfleet_core.host import Host
+    from nixfleet_core.nix.lock import Source
+    from nixfleet_core.plan import Options, Plan, Refusal
+    from nixfleet_core.verdict import Verdict
+
+
+class Unreachable(Exception):  # noqa: N818 - a state of the host, not a fault of the program
+    """The host did not answer, or refused us. `str()` is what ssh said; `advice` is what to try."""
+
+    def __init__(self, why: str, advice: str = "") -> None:
+        super().__init__(why)
+        self.advice = advice
+
+
+class NeedsPassword(Exception):  # noqa: N818
+    """sudo on the host wants a password and none was given, or a wrong one (`wrong`)."""
+
+    def __init__(self, host: str, *, wrong: bool = False) -> None:
+        super().__init__(f"sudo on {host} wants a password")
+        self.host, self.wrong = host, wrong
+
+
+class NotAllowed(Exception):  # noqa: N818
+    """Nothing on the host lets us become root. The message says what was tried."""
+
+
+class Launched(msgspec.Struct, frozen=True):
+    """The job runs (or ran already: launching the same id twice changes nothing)."""
+
+    job: str
+
+
+class Busy(msgspec.Struct, frozen=True):
+    """Another job is running on the host; attach to that one."""
+
+    job: str
+
+
+class Commit(msgspec.Struct, frozen=True):
+    """A commit of nixcfg that the pull would bring along."""
+
+    rev: str
+    title: str
+
+
+class JobFiles(msgspec.Struct, frozen=True):
+    """The client's copy of a job: raw log, readable text, events."""
+
+    log: "Path"
+    text: "Path"
+    events: "Path"
+
+
+class HostSession(Protocol):
+    """The engine as the app and the commands see it. Every wait inside has a limit.
+
+    All methods but `follow` raise Unreachable; those that need root raise NeedsPassword (call
+    again after `give_password`) and NotAllowed.
+    """
+
+    @property
+    def host(self) -> Host: ...
+
+    def give_password(self, password: str) -> None:
+        """Keep sudo's password in memory, for this host, until the program ends."""
+        ...
+
+    async def probe(self) -> Facts:
+        """Look at the host without root: one round trip, never sudo."""
+        ...
+
+    async def incoming(self, facts: Facts) -> tuple[Commit, ...]:
+        """The nixcfg commits that a pull would bring; nothing on the host changes."""
+        ...
+
+    def plan(self, facts: Facts, options: Options) -> Plan | Refusal:
+        """What would be done, or why the host is left alone. Pure."""
+        ...
+
+    async def launch(self, plan: Plan, job: str) -> Launched | Busy:
+        """Start the job; repeat with the same id when the link broke in between."""
+        ...
+
+    def follow(self, job: str) -> AsyncIterator[JobEvent]:
+        """All of the job's events from its start, then live, through any number of reconnects.
+
+        Ends when the job has ended and every byte of the log is here. Runs on while the host is
+        unreachable, and says so with Link events.
+        """
+        ...
+
+    def files(self, job: str) -> JobFiles: ...
+
+    async def fetch_plan(self, job: str) -> Plan:
+        """The plan of a job that somebody else may have started."""
+        ...
+
+    async def verdict(self, job: str, latest: str | None) -> Verdict:
+        """Judge an ended job from the facts that it left on the host."""
+        ...
+
+    async def cancel(self, job: str) -> None:
+        """Ask the job to stop; it starts the agent again before it ends."""
+        ...
+
+    async def verify(self, latest: str | None) -> tuple[Facts, Verdict]:
+        """Prove what runs now; changes nothing."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connection. Jobs on the host go on."""
+        ...
+
+
+class LatestSource(Protocol):
+    """Answers what commit a flake input's repository names, once for each URL and ref."""
+
+    async def latest(self, source: Source) -> str | None: ...
