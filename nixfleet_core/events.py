@@ -132,7 +132,7 @@ class Heartbeat(msgspec.Struct, frozen=True):
 ClientEvent = LogGrew | Progress | Link | Heartbeat
 JobEvent = HostEvent | ClientEvent
 
-_decoder: Final = msgspec.json.Decoder(HostEvent)
+_decoder: Final[msgspec.json.Decoder[HostEvent]] = msgspec.json.Decoder(HostEvent)
 
 
 def read_event(line: bytes) -> HostEvent | None:

@@ -10,11 +10,6 @@ from typing import Final, Literal
 
 import msgspec
 
-from nixfleet_core.facts import Checkout, Facts
-from nixfleet_core.host import Host
-from nixfleet_core.nix.lock import Input
-from nixfleet_core.nix.version import pin_input_argv, update_input_argv
-
 StepId = Literal["preflight", "stop", "pull", "update", "rebuild", "start", "verify"]
 STEP_IDS: Final[tuple[StepId, ...]] = (
     "preflight",
@@ -73,7 +68,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """Why a host is left alone. `check` names the preflight check: the cause `preflight-<check>`."""
+    """Why a host is left alone; `check` names the preflight check (cause `preflight-CHECK`)."""
 
     check: str
     why: str

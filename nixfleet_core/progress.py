@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from nixfleet_core.events import (
     CancelSeen,
@@ -20,7 +21,9 @@ from nixfleet_core.events import (
     Tick,
     Waiting,
 )
-from nixfleet_core.plan import Plan, StepId
+
+if TYPE_CHECKING:
+    from nixfleet_core.plan import Plan, StepId
 
 
 @dataclass(frozen=True, slots=True)

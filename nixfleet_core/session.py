@@ -60,9 +60,9 @@ class Commit(msgspec.Struct, frozen=True):
 class JobFiles(msgspec.Struct, frozen=True):
     """The client's copy of a job: raw log, readable text, events."""
 
-    log: "Path"
-    text: "Path"
-    events: "Path"
+    log: Path
+    text: Path
+    events: Path
 
 
 class HostSession(Protocol):
