@@ -1,0 +1,71 @@
+"""One host of the sandbox as its own tools see it: a folder that stands for `/`."""
+
+from __future__ import annotations
+
+import time
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+NIX_VERSION: Final = "2.34.8"
+MARK: Final = "NIXFLEET_SANDBOX"
+"""Environment variable that every process of a fleet carries; its value is the fleet's folder."""
+
+
+class Machine:
+    """A host's folder, `FLEET/hosts/NAME`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.name = root.name
+        self.fleet = root.parents[1]
+
+    @cached_property
+    def speed(self) -> float:
+        """How many times faster than life the fleet is."""
+        return float((self.fleet / "speed").read_text())
+
+    @property
+    def profile(self) -> Path:
+        return self.root / "nix/var/nix/profiles/system"
+
+    @property
+    def home(self) -> Path:
+        return self.root / "home/ops"
+
+    @property
+    def checkout(self) -> Path:
+        return self.home / "Code/nixcfg"
+
+    def pause(self, seconds: float) -> None:
+        """Wait as long as the real tool would, `seconds` at speed 1."""
+        time.sleep(seconds / self.speed)
+
+    def shown(self, path: Path | str) -> str:
+        """A path as the host names it, or a text with all such paths in it."""
+        return str(path).replace(str(self.root), "")
+
+    def real(self, path: str) -> Path:
+        """Where a path that the host names really is."""
+        inside = Path(path).is_relative_to(self.root)
+        return Path(path) if inside else Path(f"{self.root}{path}")
+
+    def environment(self, path: str) -> dict[str, str]:
+        """The whole environment of a process on this host; `path` is the PATH behind the shims.
+
+        Nothing of the developer's own git, locale or temporary directory gets in.
+        """
+        return {
+            "PATH": f"{self.root}/shims:{path}",
+            "HOME": str(self.home),
+            "USER": "ops",
+            "LOGNAME": "ops",
+            "SHELL": "/bin/sh",
+            "LC_ALL": "C",
+            "LANGUAGE": "",
+            "TMPDIR": f"{self.root}/tmp",
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+            MARK: str(self.fleet),
+        }

@@ -1,0 +1,10 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2153 # NF_ID comes from the prelude
+# Ask a job to stop. Needs no root where the caller launched it. Answers "@nf ok" or "@nf denied".
+
+cancel() {
+  nf_is_job_id "$NF_ID" || exit 2
+  ctl=$NF_JOBS/$NF_ID/ctl
+  if [ -e "$NF_JOBS/$NF_ID/result" ]; then echo '@nf over'; return; fi
+  if (: >"$ctl/cancel") 2>/dev/null; then echo '@nf ok'; else echo '@nf denied'; fi
+}

@@ -1,0 +1,164 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2034,SC2153 # its variables come from and go to the runner
+# What each step of the chain does around its command.
+
+# nf_field N: of nf_lock_values: kind, url, ref, rev, pinned
+nf_field() { printf '%s\n' "$nf_lock_values" | cut -f "$1"; }
+
+# nf_want: the commit that the lock should name, in nf_wanted: 40 hex digits, or "none" when the
+# remote does not say (a missing branch and a captive portal both exit 0), or "unknown".
+nf_want() {
+  nf_wanted=$NF_WANT_REV
+  if [ -z "$nf_wanted" ]; then nf_wanted=$(nf_field 5); fi
+  nf_url=$(nf_field 2)
+  if [ -z "$nf_wanted" ] && [ -z "$nf_url" ]; then nf_wanted=unknown; return; fi
+  if [ -z "$nf_wanted" ]; then
+    nf_ref=$(nf_field 3)
+    case $nf_ref in '') nf_ref=HEAD ;; refs/*) ;; *) nf_ref=refs/heads/$nf_ref ;; esac
+    nf_wanted=$(nf_as_owner 60 git ls-remote -- "$nf_url" "$nf_ref" 2>>"$NF_LOG" | sed -n '1s/^\([0-9a-f]\{40\}\)[[:space:]].*/\1/p')
+    nf_wanted=${nf_wanted:-none}
+  fi
+}
+
+nf_do_stop() {
+  nf_run "$@" && return 0
+  nf_say "the agent did not stop in time: it is killed"
+  nf_reason=killed
+  systemctl kill -s KILL "$NF_UNIT" >>"$NF_LOG" 2>&1
+  nf_run systemctl stop "$NF_UNIT"
+}
+
+nf_profile() { readlink -f "$NF_ROOT/nix/var/nix/profiles/system" 2>/dev/null; }
+
+# nf_save_lock NAME: keep a copy of flake.lock with the job.
+nf_save_lock() {
+  if [ -e "$NF_ROOT$NF_CHECKOUT/flake.lock" ]; then
+    cat "$NF_ROOT$NF_CHECKOUT/flake.lock" >"$NF_JOB/$1" && nf_share "$NF_JOB/$1"
+  fi
+}
+
+# nf_put_lock NAME: the owner puts that copy back; whole or not at all.
+nf_put_lock() {
+  (
+    cd "$NF_ROOT$NF_CHECKOUT" || exit 1
+    if [ "$(cksum <"$NF_JOB/$1")" = "$(cksum <flake.lock)" ]; then exit 0; fi
+    # shellcheck disable=SC2016 # the inner shell expands
+    nf_step_down 30 sh -c 'cat <&3 >.flake.lock.nixfleet && mv -f .flake.lock.nixfleet flake.lock' 3<"$NF_JOB/$1" &&
+      nf_say "flake.lock is as it was again"
+  )
+}
+
+# After a failure before the profile moved: a dirty lock comes back, and so does one that a failed
+# update left half written.
+nf_undo_lock() {
+  if [ "$(nf_profile)" != "$(cat "$NF_RUN/profile" 2>/dev/null)" ]; then return; fi
+  case $NF_STEP in pull | update | rebuild) ;; *) return ;; esac
+  if [ -e "$NF_RUN/lock-restored" ]; then
+    nf_put_lock flake.lock.before
+  elif [ "$NF_STEP" = update ] && [ -e "$NF_JOB/flake.lock.pulled" ]; then
+    nf_put_lock flake.lock.pulled
+  fi
+}
+
+nf_do_pull() {
+  nf_profile >"$NF_RUN/profile"
+  if [ ! -e "$NF_JOB/flake.lock.before" ]; then nf_save_lock flake.lock.before; fi
+  if [ -n "$NF_RESTORE_LOCK" ] && [ ! -e "$NF_RUN/lock-restored" ]; then
+    if [ "$(cksum <"$NF_JOB/flake.lock.before")" != "$NF_RESTORE_LOCK" ]; then
+      nf_reason=lock-changed
+      nf_say "flake.lock was changed by somebody since the plan was made"
+      return 1
+    fi
+    : >"$NF_RUN/lock-restored"
+    nf_run git checkout --quiet HEAD -- flake.lock || return
+  fi
+  nf_run "$@"
+}
+
+nf_do_update() {
+  nf_profile >"$NF_RUN/profile"
+  nf_lock_file=$NF_ROOT$NF_CHECKOUT/flake.lock
+  cd "$NF_ROOT$NF_CHECKOUT" || return
+  if [ ! -e "$NF_JOB/flake.lock.pulled" ]; then nf_save_lock flake.lock.pulled; fi
+  nf_lock_values=$(nf_lock "$nf_lock_file" "$NF_INPUT" 2>>"$NF_LOG") || return
+  nf_want
+  nf_run "$@" || { nf_code=$?; cd /; return "$nf_code"; }
+  nf_lock_values=$(nf_lock "$nf_lock_file" "$NF_INPUT" 2>>"$NF_LOG") || return
+  # the branch may have moved while nix fetched it: then the newer answer counts
+  if [ "$(nf_field 4)" != "$nf_wanted" ]; then nf_want; fi
+  cd /
+  nf_say "flake.lock has $NF_INPUT at $(nf_field 4); its repository says $nf_wanted"
+  case $nf_wanted in
+    unknown) return 0 ;;
+    none) nf_reason=latest-unknown ;;
+    *)
+      echo "$nf_wanted" >"$NF_JOB/latest" && nf_share "$NF_JOB/latest"
+      if [ "$(nf_field 4)" = "$nf_wanted" ]; then return 0; fi
+      nf_reason=stale
+      ;;
+  esac
+  # exit 0 with the old commit: a failed fetch falls back to the cache without a word
+  nf_say "the lock did not reach that commit, whatever nix's exit code says"
+  return 65
+}
+
+# root is refused the owner's repository unless it looks like sudo run by the owner
+nf_do_rebuild() {
+  if [ "$(id -u)" = 0 ]; then SUDO_UID=$NF_OWNER_UID; export SUDO_UID; fi
+  nf_run "$@"
+  nf_code=$?
+  unset SUDO_UID
+  return "$nf_code"
+}
+
+# nf_wait_switch LIMIT: an activation that runs is a unit of its own; the agent comes after it.
+nf_wait_switch() {
+  nf_told='' nf_until=$(($(nf_now) + $1))
+  while nf_switch_lives && [ "$(nf_now)" -lt "$nf_until" ]; do
+    if [ -z "$nf_told" ]; then nf_event waiting ",\"reason\":\"activation\",\"limit\":$1"; nf_told=1; fi
+    sleep 1
+  done
+}
+
+# nf_agent: what the unit names and what runs: installed, path, pid (of probe.sh), "" where there is none.
+nf_agent() {
+  path='' installed='' pid=''
+  NF_DEEP=''
+  probe_agent >/dev/null 2>&1
+  NF_DEEP=1
+}
+
+nf_do_start() {
+  nf_wait_switch 900
+  systemctl reset-failed "$NF_UNIT" >>"$NF_LOG" 2>&1 # or an earlier crash loop forbids the start
+  nf_agent
+  if nf_unit_lives "$NF_UNIT" && [ -n "$path" ]; then
+    # the switch may have started it already, new; restartIfChanged=false leaves an old one running
+    if [ "$(strip_root "$path")" = "$installed" ]; then nf_say "the agent runs already, from $installed"; return 0; fi
+    nf_run systemctl restart "$NF_UNIT"
+  else
+    nf_run "$@"
+  fi
+}
+
+# Up, and the same process for NF_STABLE seconds; then the proof is written down.
+nf_do_verify() {
+  nf_tries=0 nf_pid_was='' nf_same=0
+  while [ "$nf_tries" -lt $((30 + NF_STABLE)) ] && [ "$nf_same" -lt "$NF_STABLE" ]; do
+    nf_agent
+    if [ -n "$path" ] && [ "$pid" = "$nf_pid_was" ] && nf_unit_lives "$NF_UNIT"; then
+      nf_same=$((nf_same + 1))
+    else
+      nf_same=0
+    fi
+    nf_pid_was=$pid nf_tries=$((nf_tries + 1))
+    sleep 1
+  done
+  cd /
+  probe >"$NF_JOB/.after" 2>/dev/null && nf_share "$NF_JOB/.after" && mv -f "$NF_JOB/.after" "$NF_JOB/after"
+  if [ "$nf_same" -ge "$NF_STABLE" ]; then nf_say "the agent runs as process $pid, from ${path#"$NF_ROOT"}"; return 0; fi
+  if [ -n "$path" ]; then nf_reason=unstable; else nf_reason=down; fi
+  nf_say "the agent is not up and stable: $nf_reason"
+  return 1
+}
+

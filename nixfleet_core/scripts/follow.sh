@@ -1,0 +1,68 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2153 # NF_ID comes from the prelude
+# One framed stream of a job: what its log and events hold beyond the client's copy, then what comes.
+# From the prelude: NF_ID, NF_LOG_AT and NF_EVENTS_AT (bytes the client has).
+# Frames: "@KIND OFFSET LENGTH", LENGTH bytes, a newline. Kinds: plan log events beat before after
+# latest result gone. A beat's offset is the host's clock and its bytes are the log's size.
+
+CHUNK=1048576
+
+frame() { printf '@%s %s %s\n%s\n' "$1" "$2" "${#3}" "$3"; }
+
+# frame_file KIND FILE OFFSET LENGTH: only that part of the file; tail seeks, head cuts
+frame_file() {
+  printf '@%s %s %s\n' "$1" "$3" "$4"
+  tail -c "+$(($3 + 1))" "$2" | head -c "$4"
+  echo
+}
+
+whole() { if [ -r "$job/$1" ]; then frame_file "$1" "$job/$1" 0 "$(nf_size "$job/$1")"; fi; }
+
+# send KIND FILE AT SIZE: at most one chunk; where the client then is, in $at
+send() {
+  at=$3
+  part=$(($4 - $3))
+  if [ "$part" -le 0 ]; then return 1; fi
+  if [ "$part" -gt "$CHUNK" ]; then part=$CHUNK; fi
+  frame_file "$1" "$2" "$3" "$part"
+  at=$(($3 + part))
+}
+
+follow() {
+  nf_is_job_id "$NF_ID" || exit 2
+  job=$NF_JOBS/$NF_ID
+  # a writer that nobody reads ends: no follower outlives its client's connection
+  trap 'exit 0' PIPE
+  printf 'nixfleet-follow 1\n'
+  if ! [ -d "$job" ]; then frame gone 0 missing; exit 0; fi
+  if ! [ -r "$job/plan.json" ]; then frame gone 0 denied; exit 0; fi
+  whole plan.json
+  if sleep 0.1 2>/dev/null; then pause=0.25 beat=20; else pause=1 beat=5; fi
+  idle=$beat dead=0
+  while :; do
+    # asked before the sizes: what was written before the result is then sent before it
+    over=''
+    if [ -e "$job/result" ]; then over=result; elif [ -e "$NF_STATE/$NF_ID/result" ]; then over=state; fi
+    log_size=$(nf_size "$job/log") events_size=$(nf_size "$job/events")
+    sent=''
+    if send log "$job/log" "$NF_LOG_AT" "$log_size"; then NF_LOG_AT=$at sent=1; fi
+    if send events "$job/events" "$NF_EVENTS_AT" "$events_size"; then NF_EVENTS_AT=$at sent=1; fi
+    idle=$((idle + 1))
+    if [ "$idle" -ge "$beat" ]; then
+      idle=0
+      frame beat "$(nf_now)" "$log_size"
+      # neither a result nor a unit that could still write one
+      if [ -z "$over" ] && ! nf_unit_lives "$NF_JOB_UNIT" "$NF_FINISH_UNIT"; then dead=$((dead + 1)); else dead=0; fi
+      if [ "$dead" -ge 2 ]; then whole before; whole after; frame gone 0 interrupted; exit 0; fi
+    fi
+    if [ -n "$sent" ]; then continue; fi
+    if [ -n "$over" ]; then
+      whole before
+      whole after
+      whole latest
+      if [ "$over" = result ]; then whole result; else frame result 0 "$(cat "$NF_STATE/$NF_ID/result")"; fi
+      exit 0
+    fi
+    sleep "$pause"
+  done
+}

@@ -1,0 +1,23 @@
+# shellcheck shell=sh
+# The commits of nixcfg that a pull would bring. Changes nothing: what is fetched goes to a
+# temporary repository that borrows the checkout's objects.
+# From the prelude: NF_CHECKOUT (absolute). Prints "REV TITLE" a line, at most 100.
+
+incoming() {
+  dir=$NF_ROOT$NF_CHECKOUT
+  if ! cd "$dir" 2>/dev/null || ! nf_owner .; then echo "cannot enter $NF_CHECKOUT" >&2; return 1; fi
+  [ "$(id -u)" = "$NF_OWNER_UID" ] || { echo "$NF_CHECKOUT belongs to $NF_OWNER" >&2; return 1; }
+  branch=$(nf_step_down 10 git symbolic-ref -q --short HEAD) || { echo "detached HEAD" >&2; return 1; }
+  remote=$(nf_step_down 10 git config "branch.$branch.remote")
+  merge=$(nf_step_down 10 git config "branch.$branch.merge")
+  head=$(nf_step_down 10 git rev-parse HEAD)
+  objects=$(cd "$(nf_step_down 10 git rev-parse --git-path objects)" && pwd)
+  url=$(nf_step_down 10 git remote get-url "$remote") || return 1
+  temporary=$(mktemp -d "${TMPDIR:-/tmp}/nixfleet.XXXXXX") || return 1
+  trap 'rm -rf "$temporary"' EXIT
+  trap 'exit 1' HUP INT TERM PIPE
+  nf_step_down 10 git init -q --bare "$temporary" || return 1
+  printf '%s\n' "$objects" >"$temporary/objects/info/alternates"
+  nf_as_owner 60 git --git-dir="$temporary" fetch -q -- "$url" "$merge" || return 1
+  nf_step_down 10 git --git-dir="$temporary" log --format='%H %s' -n 100 "$head..FETCH_HEAD"
+}

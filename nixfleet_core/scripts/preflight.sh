@@ -1,0 +1,167 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2034,SC2153,SC2154 # its variables come from and go to the runner
+# The first step: can the rest work? Nothing has been touched yet.
+
+nf_do_preflight() {
+  NF_WHO=owner
+  nf_owner "$NF_ROOT$NF_CHECKOUT" && cd "$NF_ROOT$NF_CHECKOUT" && probe >"$NF_JOB/before" 2>/dev/null
+  cd /
+  if [ -e "$NF_JOB/before" ]; then nf_share "$NF_JOB/before"; fi
+  nf_check tools && nf_check unit && nf_check disk && nf_check checkout && nf_check idle &&
+    nf_check remote && nf_check pull && nf_check input && nf_check attribute
+}
+
+# nf_check NAME: runs nf_check_NAME, which says in $why (a token) what is wrong.
+nf_check() {
+  why=''
+  if "nf_check_$1"; then
+    nf_event check ",\"check\":\"$1\",\"ok\":true"
+  else
+    nf_reason=$1
+    nf_event check ",\"check\":\"$1\",\"ok\":false,\"reason\":\"$why\""
+    return 1
+  fi
+}
+
+nf_check_tools() {
+  for tool in $NF_TOOLS; do
+    if ! nf_has "$tool"; then why=missing; nf_say "preflight: $tool is not in PATH ($PATH)"; return 1; fi
+  done
+}
+
+nf_check_unit() {
+  case $(systemctl show "$NF_UNIT" -p LoadState 2>/dev/null) in
+    LoadState=loaded) return 0 ;;
+    LoadState=masked) why=masked ;;
+    *) why=missing ;;
+  esac
+  nf_say "preflight: the unit $NF_UNIT is $why"
+  return 1
+}
+
+nf_check_disk() {
+  for place in "$NF_ROOT/nix/store:1048576" "$NF_JOB:20480" "$NF_ROOT$NF_CHECKOUT:10240"; do
+    free=$(df -Pk "${place%:*}" 2>/dev/null | awk 'NR==2 {print $4}')
+    if [ "${free:-0}" -lt "${place##*:}" ]; then
+      why=full
+      nf_say "preflight: ${free:-0} KiB free in ${place%:*}, ${place##*:} KiB wanted"
+      return 1
+    fi
+  done
+}
+
+nf_check_checkout() {
+  cd "$NF_ROOT$NF_CHECKOUT" 2>/dev/null || { why=missing; nf_say "preflight: there is no directory $NF_CHECKOUT"; return 1; }
+  nf_owner . || { why=missing; return 1; }
+  if ! nf_step_down 20 git rev-parse --verify -q 'HEAD^{commit}' >>"$NF_LOG" 2>&1; then
+    why=not-git
+    nf_say "preflight: $NF_CHECKOUT is no git repository with a commit"
+    return 1
+  fi
+  foreign=$(find . -user 0 ! -user "$NF_OWNER_UID" -print 2>/dev/null | head -n 5 | tr '\n' ' ')
+  if [ -n "$foreign" ]; then
+    why=root-owned
+    nf_say "preflight: these belong to root, the pull as $NF_OWNER would fail: $foreign"
+    return 1
+  fi
+}
+
+# A rebuild that somebody else runs is waited for, visibly and not for ever.
+nf_check_idle() {
+  nf_told='' nf_until=$(($(nf_now) + NF_WAIT))
+  while nf_switch_lives || nf_agent_rebuilds; do
+    why=busy
+    if [ "$(nf_now)" -ge "$nf_until" ]; then nf_say "preflight: another rebuild is running on this host"; return 1; fi
+    if [ -z "$nf_told" ]; then nf_event waiting ",\"reason\":\"switch\",\"limit\":$NF_WAIT"; nf_told=1; fi
+    nf_pause 1 || return 1
+  done
+}
+
+# The agent's own rebuild lives in the agent's cgroup and would die with it.
+nf_agent_rebuilds() {
+  group=$(systemctl show "$NF_UNIT" -p ControlGroup 2>/dev/null)
+  group=${group#ControlGroup=}
+  [ -n "$group" ] || return 1
+  for base in "$NF_ROOT/sys/fs/cgroup" "$NF_ROOT/sys/fs/cgroup/unified" "$NF_ROOT/sys/fs/cgroup/systemd"; do
+    [ -r "$base$group/cgroup.procs" ] || continue
+    while read -r pid; do
+      if tr '\000' ' ' 2>/dev/null <"$NF_ROOT/proc/$pid/cmdline" | grep -Eq '(nixos-rebuild|switch-to-configuration)'; then return 0; fi
+    done <"$base$group/cgroup.procs"
+  done
+  return 1
+}
+
+nf_pulls() { case $NF_PULL in '') return 1 ;; esac; }
+
+# The detached job has no ssh agent of the operator: neither has this.
+nf_check_remote() {
+  nf_pulls || return 0
+  if ! nf_git symbolic-ref -q HEAD >/dev/null; then why=detached; nf_say "preflight: $NF_CHECKOUT is on no branch (detached HEAD)"; return 1; fi
+  if ! nf_git rev-parse --verify -q '@{upstream}' >/dev/null 2>&1; then
+    why=no-upstream
+    nf_say "preflight: the branch $(nf_git symbolic-ref --short HEAD) has no upstream branch"
+    return 1
+  fi
+  nf_limit_was=$NF_LIMIT NF_LIMIT=120
+  nf_run git fetch --quiet
+  nf_code=$? NF_LIMIT=$nf_limit_was
+  if [ "$nf_code" != 0 ]; then why=fetch; return 1; fi
+}
+
+nf_git() { nf_step_down 30 git "$@" 2>>"$NF_LOG"; }
+
+# Will the pull go through? Whatever would be lost is named, nothing is touched.
+nf_check_pull() {
+  nf_pulls || return 0
+  for state in MERGE_HEAD rebase-merge rebase-apply CHERRY_PICK_HEAD; do
+    if [ -e "$(nf_git rev-parse --git-path "$state")" ]; then why=unfinished; nf_say "preflight: a merge or rebase is unfinished ($state)"; return 1; fi
+  done
+  if nf_git merge-base --is-ancestor '@{upstream}' HEAD; then return 0; fi
+  if ! nf_git merge-base --is-ancestor HEAD '@{upstream}'; then
+    why=diverged
+    nf_say "preflight: the branch and its upstream have diverged: HEAD has commits that were never pushed"
+    return 1
+  fi
+  clash=$( (nf_git diff --name-only HEAD; nf_git ls-files --others --exclude-standard) | sort -u |
+    grep -Fxf - "$(nf_incoming_files)")
+  rm -f "$NF_RUN/incoming"
+  case $clash in
+    '') return 0 ;;
+    flake.lock)
+      if [ -n "$NF_RESTORE_LOCK" ] && [ "$(cksum <flake.lock)" = "$NF_RESTORE_LOCK" ]; then return 0; fi
+      why=lock
+      nf_say "preflight: flake.lock has changes of its own and upstream changed it too"
+      ;;
+    *) why=collision; nf_say "preflight: uncommitted changes that the pull would overwrite:"; nf_say "$clash" ;;
+  esac
+  return 1
+}
+
+nf_incoming_files() {
+  nf_git diff --name-only HEAD '@{upstream}' >"$NF_RUN/incoming"
+  echo "$NF_RUN/incoming"
+}
+
+nf_check_input() {
+  if ! nf_lock_values=$(nf_lock "$PWD/flake.lock" "$NF_INPUT" 2>>"$NF_LOG"); then
+    why=lock-broken
+    nf_say "preflight: flake.lock cannot be read"
+    return 1
+  fi
+  if [ "$nf_lock_values" = missing ]; then why=missing; nf_say "preflight: the flake has no input '$NF_INPUT'"; return 1; fi
+  nf_want
+  case $nf_wanted in
+    unknown) return 0 ;;
+    none) why=unreachable; nf_say "preflight: $(nf_field 2) does not name a commit for ${NF_INPUT}"; return 1 ;;
+  esac
+}
+
+nf_check_attribute() {
+  nf_limit_was=$NF_LIMIT NF_LIMIT=300
+  nf_run nix --extra-experimental-features 'nix-command flakes' eval --no-write-lock-file --apply 'x: true' \
+    "$NF_ROOT$NF_CHECKOUT#nixosConfigurations.\"$NF_ATTRIBUTE\""
+  nf_code=$? NF_LIMIT=$nf_limit_was
+  cd /
+  if [ "$nf_code" != 0 ]; then why=missing; return 1; fi
+}
+

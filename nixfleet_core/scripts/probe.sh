@@ -1,0 +1,190 @@
+# shellcheck shell=sh
+# One look at a host. Prints records: "KEY LENGTH", the value, a newline. Never asks the agent for
+# anything but its version, never writes, never calls sudo.
+# From the prelude: NF_PLATFORM NF_CHECKOUT NF_INPUT NF_ATTRIBUTE NF_UNIT, each may be empty, and
+# NF_DEEP=1 to also build proof: expected path and hashes (slow: evaluates the flake).
+
+put() { printf '%s %s\n%s\n' "$1" "${#2}" "$2"; }
+put_some() { if [ -n "$2" ]; then put "$1" "$2"; fi; }
+strip_root() { printf '%s\n' "${1#"$NF_ROOT"}"; }
+# cut_off BYTES: what is larger is not worth reading, and must not fill the client
+cut_off() { head -c "$1"; }
+
+probe() {
+  printf 'nixfleet-probe 1\n'
+  put hostname "$(uname -n)"
+  put machine "$(uname -m)"
+  put now "$(nf_now)"
+  put uid "$(id -u)"
+  put user "$(id -un)"
+  if [ "$(id -u)" = 0 ] || [ -n "$NF_ROOT" ]; then put elevated 1; fi
+  put_some boot "$(cat "$NF_ROOT/proc/sys/kernel/random/boot_id" 2>/dev/null)"
+  probe_system
+  probe_tools
+  probe_agent
+  probe_checkout
+  probe_jobs
+  printf 'end 0\n'
+}
+
+probe_system() {
+  platform=$NF_PLATFORM
+  if [ -z "$platform" ]; then
+    if [ -e "$NF_ROOT/etc/NIXOS" ]; then platform=nixos
+    elif [ "$(uname -s)" = Darwin ] && [ -e "$NF_ROOT/run/current-system" ]; then platform=nix-darwin
+    elif [ -e "${HOME:-/}/.local/state/nix/profiles/home-manager" ]; then platform=home-manager
+    elif [ -e "$NF_ROOT/nix/var/nix/profiles/per-user/$(id -un)/home-manager" ]; then platform=home-manager
+    else platform=unknown; fi
+  fi
+  put platform "$platform"
+  put os "$(probe_os)"
+  put_some system.current "$(strip_root "$(readlink -f "$NF_ROOT/run/current-system" 2>/dev/null)")"
+  put_some system.profile "$(strip_root "$(readlink -f "$NF_ROOT/nix/var/nix/profiles/system" 2>/dev/null)")"
+  put_some system.link "$(readlink "$NF_ROOT/nix/var/nix/profiles/system" 2>/dev/null)"
+  put_some disk.free "$(df -Pk "$NF_ROOT/nix/store" 2>/dev/null | awk 'NR==2 {print $4}')"
+  put_some memory.free "$(awk '/^MemAvailable:/ {print $2}' "$NF_ROOT/proc/meminfo" 2>/dev/null)"
+}
+
+probe_os() {
+  version=$(head -n 1 "$NF_ROOT/run/current-system/nixos-version" 2>/dev/null | cut_off 200)
+  if [ -n "$version" ]; then printf 'NixOS %s\n' "$version"
+  elif [ -r "$NF_ROOT/etc/os-release" ]; then
+    sed -n 's/^PRETTY_NAME="\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' "$NF_ROOT/etc/os-release" | cut_off 200
+  elif nf_has sw_vers; then printf 'macOS %s\n' "$(sw_vers -productVersion)"
+  else uname -sr; fi
+}
+
+probe_tools() {
+  found=
+  for tool in git nix nixos-rebuild home-manager systemctl systemd-run launchctl sudo doas setpriv timeout; do
+    if nf_has "$tool"; then found="$found $tool"; fi
+  done
+  put tools "${found# }"
+  if nf_has nix; then put nix "$(nf_bounded 10 nix --version 2>/dev/null | head -n 1 | cut_off 200)"; fi
+}
+
+# unit_property NAME: from the one answer of systemctl in $unit
+unit_property() { printf '%s\n' "$unit" | sed -n "s/^$1=//p" | head -n 1; }
+
+probe_agent() {
+  nf_has systemctl || return 0
+  unit=$(nf_bounded 10 systemctl show "$NF_UNIT" -p LoadState -p ActiveState -p SubState -p Result \
+    -p MainPID -p NRestarts -p ExecStart 2>/dev/null) || return 0
+  put unit.load "$(unit_property LoadState)"
+  put unit.active "$(unit_property ActiveState)"
+  put unit.sub "$(unit_property SubState)"
+  put unit.result "$(unit_property Result)"
+  put_some unit.restarts "$(unit_property NRestarts)"
+  installed=$(unit_property ExecStart | sed 's/^{ path=\([^ ;]*\).*/\1/' | cut_off 1000)
+  probe_binary installed "$installed"
+  pid=$(unit_property MainPID)
+  put_some unit.pid "$pid"
+  case $pid in '' | 0 | *[!0-9]*) ;; *) probe_process "$pid" ;; esac
+}
+
+# probe_binary KEY PATH FILE: the path as the host names it, what it says its version is, FILE's hash
+probe_binary() {
+  [ -n "$2" ] || return 0
+  put "$1.path" "$2"
+  [ -x "$NF_ROOT$2" ] || return 0
+  # a broken agent may hang or flood; its word is a label anyhow
+  put_some "$1.said" "$(nf_bounded 3 "$NF_ROOT$2" --version 2>/dev/null | head -n 1 | cut_off 200)"
+  if [ -n "$NF_DEEP" ]; then put_some "$1.sha256" "$(probe_sha256 "$3")"; fi
+}
+
+probe_sha256() {
+  if nf_has sha256sum; then nf_bounded 60 sha256sum "$1"; else nf_bounded 60 shasum -a 256 "$1"; fi 2>/dev/null |
+    cut_off 64
+}
+
+# probe_process PID: the exe link is proof; a script runs as its interpreter, then the command line
+# names it; without the right to read the link the command line is only a claim.
+probe_process() {
+  exe=$(readlink "$NF_ROOT/proc/$1/exe" 2>/dev/null)
+  exe=${exe% (deleted)}
+  claimed=$(tr '\000' '\n' <"$NF_ROOT/proc/$1/cmdline" 2>/dev/null | cut_off 4000 |
+    grep -E '/nix/store/[^/]*nixfleet-agent' | head -n 1)
+  case $exe in
+    '') proof=claimed path=$claimed file=$claimed ;;
+    */systemd-executor | */systemd) return 0 ;; # not yet the agent
+    */sh | */dash | */bash | */busybox | */zsh) proof=script path=${claimed:-$exe} file=$path ;;
+    *) proof=exe path=$exe file=$NF_ROOT/proc/$1/exe ;;
+  esac
+  put running.proof "$proof"
+  put_some running.started "$(probe_started "$1")"
+  probe_binary running "$(strip_root "$path")" "$file"
+}
+
+# probe_started PID: when it began, in seconds since the epoch (elapsed time is what ps and /proc know)
+probe_started() {
+  age=$(ps -o etimes= -p "$1" 2>/dev/null | tr -d ' ')
+  case $age in '' | *[!0-9]*) ;; *) echo $(($(nf_now) - age)) ;; esac
+}
+
+# The checkout: NF_CHECKOUT may begin with "~/", the home of whoever looks.
+# shellcheck disable=SC2088 # that tilde is text
+probe_checkout() {
+  case $NF_CHECKOUT in
+    '') return 0 ;;
+    '~/'*) dir=${HOME:-}/${NF_CHECKOUT#??} ;;
+    /*) dir=$NF_ROOT$NF_CHECKOUT ;;
+    *) dir=${HOME:-}/$NF_CHECKOUT ;;
+  esac
+  put checkout.path "$(strip_root "$dir")"
+  if ! [ -d "$dir" ]; then
+    # below a directory that we may not enter, "not there" cannot be told from "not shown"
+    if probe_hidden "$dir"; then put checkout.state unreadable; else put checkout.state missing; fi
+    return 0
+  fi
+  nf_owner "$dir" || { put checkout.state unreadable; return 0; }
+  put checkout.owner "$NF_OWNER"
+  if ! cd "$dir" 2>/dev/null || { [ "$(id -u)" != 0 ] && [ "$(id -u)" != "$NF_OWNER_UID" ]; }; then
+    put checkout.state unreadable
+    return 0
+  fi
+  if ! head=$(nf_step_down 10 git rev-parse --verify -q 'HEAD^{commit}' 2>/dev/null); then
+    put checkout.state not-git
+    return 0
+  fi
+  put checkout.state ok
+  put checkout.head "$head"
+  put_some checkout.branch "$(nf_step_down 10 git symbolic-ref -q --short HEAD 2>/dev/null)"
+  put_some checkout.upstream "$(nf_step_down 10 git rev-parse --abbrev-ref --symbolic-full-name '@{upstream}' 2>/dev/null)"
+  put_some checkout.dirty "$(nf_step_down 20 git --no-optional-locks status --porcelain 2>/dev/null | cut_off 20000)"
+  probe_lock
+  if [ -n "$NF_DEEP" ] && [ -n "$NF_ATTRIBUTE" ]; then probe_expected "$dir"; fi
+  cd /
+}
+
+probe_hidden() {
+  parent=$(dirname "$1")
+  while [ "$parent" != / ] && ! [ -d "$parent" ]; do parent=$(dirname "$parent"); done
+  ! [ -x "$parent" ]
+}
+
+probe_lock() {
+  if ! [ -r flake.lock ]; then return 0; fi
+  put checkout.lock "$(cut_off 1048577 <flake.lock)"
+  put checkout.lock-cksum "$(cksum <flake.lock)"
+  if ! nf_step_down 10 git diff --quiet HEAD -- flake.lock 2>/dev/null; then
+    put_some checkout.head-lock "$(nf_step_down 10 git show HEAD:flake.lock 2>/dev/null | cut_off 1048577)"
+  fi
+}
+
+# What the flake, as it is locked now, would install: the agent's path without building anything.
+probe_expected() {
+  if path=$(nf_as_owner 300 nix --extra-experimental-features 'nix-command flakes' eval --raw --no-write-lock-file \
+    "$1#nixosConfigurations.\"$NF_ATTRIBUTE\".config.systemd.services.nixfleet-agent.serviceConfig.ExecStart" 2>/dev/null); then
+    # ExecStart may carry systemd's prefixes and arguments
+    put_some expected.path "$(printf '%s\n' "$path" | sed -n '1s/^[-@:+!|]*\([^ ]*\).*/\1/p')"
+  else
+    put expected.error eval
+  fi
+}
+
+probe_jobs() {
+  nf_has systemctl || return 0
+  put_some job.running "$(nf_running_job)"
+  put_some job.last "$(nf_jobs | tail -n 1)"
+  if nf_switch_lives; then put switch.running 1; fi
+}

@@ -1,0 +1,193 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2034,SC2153,SC2012 # its variables come from and go to the other parts
+# The job: runs the plan's steps one after another, and always starts the agent again.
+# From the compiled plan: NF_ID NF_CHECKOUT NF_INPUT NF_ATTRIBUTE NF_UNIT NF_RESTORE_LOCK NF_WANT_REV
+# NF_TOOLS NF_WAIT NF_TRANSIENT, and nf_plan, which calls nf_step for each step.
+# Events hold fixed tokens and integers only; text stays in the log.
+
+NF_PLATFORM='' NF_DEEP=1
+NF_JOB=$NF_JOBS/$NF_ID
+NF_RUN=$NF_STATE/$NF_ID # tmpfs: works when the disk is full
+NF_LOG=$NF_JOB/log
+NF_FAILED='' NF_CODE=0 NF_STOPPED='' NF_FINISHING=''
+
+nf_event() { printf '{"event":"%s","at":%s%s}\n' "$1" "$(nf_now)" "${2:-}" >>"$NF_JOB/events"; }
+nf_say() { printf '%s\n' "$*" >>"$NF_LOG"; }
+
+# What is started first: once only for an id, so that a launch can be repeated.
+nf_main() {
+  cd / || exit 1
+  (set -C && : >"$NF_JOB/events") 2>/dev/null || exit 0
+  nf_share "$NF_JOB/events"
+  mkdir -p "$NF_RUN"
+  echo "$NF_ID" >"$NF_STATE/current"
+  : >>"$NF_LOG"
+  nf_share "$NF_LOG"
+  # a stop of the unit ends the step that runs, not the bringing back
+  trap 'nf_cancel' TERM INT HUP
+  nf_event job-start
+  nf_watch &
+  NF_WATCHER=$!
+  nf_plan
+  kill "$NF_WATCHER" 2>/dev/null
+  nf_end "$(nf_outcome)"
+}
+
+# What the launcher's group may read.
+nf_share() {
+  chmod 640 "$1"
+  chgrp "$(ls -ldn "$NF_JOB" | awk '{print $4}')" "$1" 2>/dev/null
+}
+
+nf_outcome() {
+  if [ -n "$NF_STOPPED" ]; then echo cancelled; elif [ -n "$NF_FAILED" ]; then echo failed; else echo 'done'; fi
+}
+
+# nf_end OUTCOME: the last words. The result is whole or not there.
+nf_end() {
+  nf_event job-end ",\"outcome\":\"$1\""
+  nf_result=$(printf '{"format":1,"outcome":"%s","failed":"%s","rc":%s,"ended":%s}' "$1" "$NF_FAILED" "$NF_CODE" "$(nf_now)")
+  printf '%s\n' "$nf_result" >"$NF_RUN/result"
+  printf '%s\n' "$nf_result" >"$NF_JOB/.result" && nf_share "$NF_JOB/.result" && mv -f "$NF_JOB/.result" "$NF_JOB/result"
+}
+
+nf_cancelled() { [ -e "$NF_RUN/cancelled" ]; }
+
+# nf_cancel: end the step that runs. Stop, start and verify are short and run to their end.
+nf_cancel() {
+  nf_cancelled || { : >"$NF_RUN/cancelled"; nf_event cancel; }
+  case $(cat "$NF_RUN/step" 2>/dev/null) in
+    stop | start | verify) ;;
+    *) nf_kill TERM "$(cat "$NF_RUN/pid" 2>/dev/null)" ;;
+  esac
+}
+
+nf_kill() { case $2 in '' | *[!0-9]*) ;; *) kill -s "$1" "$2" 2>/dev/null ;; esac; }
+
+# Beside the steps: a tick while the log grows, and an eye on ctl for a cancellation.
+nf_watch() {
+  trap - TERM INT HUP
+  seen=-1 told=''
+  while kill -0 $$ 2>/dev/null; do
+    size=$(nf_size "$NF_LOG")
+    if [ "$size" != "$seen" ]; then nf_event tick ",\"log\":$size"; fi
+    seen=$size
+    if [ -e "$NF_JOB/ctl/cancel" ] && ! nf_cancelled; then
+      # an activation that is cut off leaves half a system: it ends first
+      if nf_switch_lives; then
+        if [ -z "$told" ]; then nf_event cancel ',"deferred":true'; told=1; fi
+      else
+        nf_cancel
+      fi
+    fi
+    sleep 1
+  done
+}
+
+# nf_step ID WHO LIMIT TRIES COMMAND...: one step of the plan.
+# After a failure or a cancellation only start and verify still run.
+nf_step() {
+  NF_STEP=$1 NF_WHO=$2 NF_LIMIT=$3 NF_TRIES=$4
+  shift 4
+  nf_reason=''
+  case $NF_STEP in
+    start | verify) ;;
+    *)
+      if [ -n "$NF_FINISHING" ]; then return; fi
+      if [ -n "$NF_FAILED$NF_STOPPED" ]; then nf_step_end skipped 0 0; return; fi
+      ;;
+  esac
+  echo "$NF_STEP" >"$NF_RUN/step"
+  nf_from=$(nf_size "$NF_LOG")
+  nf_event step-start ",\"step\":\"$NF_STEP\",\"log\":$nf_from"
+  nf_try "$@"
+  if [ "$nf_rc" = 0 ]; then
+    nf_step_end ok 0 "$nf_attempt"
+  elif nf_cancelled && [ "$NF_STEP" != start ] && [ "$NF_STEP" != verify ]; then
+    nf_step_end cancelled "$nf_rc" "$nf_attempt"
+  else
+    if [ -z "$NF_FAILED" ]; then NF_FAILED=$NF_STEP NF_CODE=$nf_rc; fi
+    nf_step_end failed "$nf_rc" "$nf_attempt"
+    nf_undo_lock
+  fi
+  if nf_cancelled; then NF_STOPPED=1; nf_undo_lock; fi
+}
+
+nf_step_end() {
+  nf_event step-end ",\"step\":\"$NF_STEP\",\"status\":\"$1\",\"log\":$(nf_size "$NF_LOG"),\"rc\":$2,\"attempts\":$3,\"reason\":\"$nf_reason\""
+}
+
+# nf_try COMMAND...: the step's command, again with back-off while its failure looks transient.
+nf_try() {
+  nf_attempt=1
+  while :; do
+    nf_try_from=$(nf_size "$NF_LOG")
+    "nf_do_$NF_STEP" "$@"
+    nf_rc=$?
+    if [ "$nf_rc" = 0 ] || [ "$nf_attempt" -ge "$NF_TRIES" ] || nf_cancelled; then return; fi
+    nf_is_transient || return
+    nf_attempt=$((nf_attempt + 1))
+    nf_wait=$((8 << (nf_attempt - 2)))
+    nf_event retry ",\"step\":\"$NF_STEP\",\"attempt\":$nf_attempt,\"tries\":$NF_TRIES,\"wait\":$nf_wait,\"rc\":$nf_rc"
+    nf_pause "$nf_wait" || return
+  done
+}
+
+# What this try has printed, without colours, raw or escaped in JSON.
+nf_printed() {
+  nf_escape=$(printf '\033')
+  tail -c "+$((nf_try_from + 1))" "$NF_LOG" | tail -c 65536 |
+    sed -e "s/$nf_escape\\[[0-9;]*m//g" -e 's/\\u001[bB]\[[0-9;]*m//g'
+}
+nf_is_transient() { [ -n "$NF_TRANSIENT" ] && nf_printed | grep -Eq "$NF_TRANSIENT"; }
+
+# nf_pause SECONDS: false when a cancellation came in between.
+nf_pause() {
+  nf_left=$1
+  while [ "$nf_left" -gt 0 ]; do
+    if nf_cancelled; then return 1; fi
+    sleep 1
+    nf_left=$((nf_left - 1))
+  done
+}
+
+# nf_run COMMAND...: run it, bounded, output to the log, as root or as the checkout's owner.
+nf_run() {
+  nf_say "\$ $*"
+  (
+    cd "$NF_ROOT$NF_CHECKOUT" || exit 1
+    NF_EXEC='exec'
+    case $NF_WHO in
+      owner) nf_as_owner "$NF_LIMIT" "$@" ;;
+      *) nf_bounded "$NF_LIMIT" "$@" ;;
+    esac
+  ) >>"$NF_LOG" 2>&1 </dev/null &
+  nf_pid=$!
+  echo "$nf_pid" >"$NF_RUN/pid"
+  while :; do
+    wait "$nf_pid"
+    nf_code=$?
+    # a trapped signal also ends wait: then the command still runs
+    if [ "$nf_code" -le 128 ] || ! kill -0 "$nf_pid" 2>/dev/null; then break; fi
+  done
+  rm -f "$NF_RUN/pid"
+  return "$nf_code"
+}
+
+# What runs after the job's end, in a unit of its own: also when the whole job was killed.
+nf_finish() {
+  cd / || exit 1
+  if [ -e "$NF_JOB/result" ] || [ -e "$NF_RUN/result" ]; then
+    nf_unit_lives "$NF_UNIT" || { systemctl reset-failed "$NF_UNIT"; systemctl start "$NF_UNIT"; }
+    exit 0
+  fi
+  [ -e "$NF_JOB/events" ] || exit 0
+  nf_owner "$NF_ROOT$NF_CHECKOUT"
+  NF_STEP=$(cat "$NF_RUN/step" 2>/dev/null) || NF_STEP=preflight
+  NF_FAILED=$NF_STEP NF_CODE=137 nf_reason=interrupted
+  nf_step_end failed 137 1
+  nf_undo_lock
+  NF_FINISHING=1
+  nf_plan
+  nf_end interrupted
+}

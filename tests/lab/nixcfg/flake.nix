@@ -1,0 +1,58 @@
+{
+  description = "The lab's nixcfg: no nixpkgs, /bin/sh builds everything (sandbox = false)";
+
+  inputs.nixfleet.url = "git+@nixfleet@";
+  inputs.other.url = "git+@other@";
+
+  outputs = { self, nixfleet, other }:
+    let
+      system = "@system@";
+      hosts = [ "csb0" "csb1" "gpc0" ];
+      knobs = builtins.fromJSON (builtins.readFile ./lab.json);
+      agent = nixfleet.packages.${system}.default;
+
+      sh = name: script: env: derivation ({
+        inherit name system;
+        builder = "/bin/sh";
+        args = [ "-eu" script ];
+        PATH = "/usr/bin:/bin";
+      } // env);
+
+      # Steps one after the other, to have progress to look at.
+      step = n: after: sh "lab-step-${toString n}" ./step.sh {
+        inherit n after;
+        inherit (knobs) lines;
+        version = agent.version;
+        pause = toString (knobs.slow / (5.0 * knobs.lines));
+        fail = n == 4 && knobs.fail_build;
+      };
+      chain = step 5 (step 4 (step 3 (step 2 (step 1 ""))));
+
+      rebuilder = sh "nixos-rebuild" ./nixos-rebuild.sh { };
+
+      toplevel = host: sh "nixos-system-${host}-26.05.lab" ./toplevel.sh {
+        inherit agent chain rebuilder host;
+        inherit (knobs) fail_switch;
+        unit = ./nixfleet-agent.service;
+        switch = ./switch-to-configuration.sh;
+      };
+
+      nixos = host: {
+        config.system.build = { toplevel = toplevel host; nixos-rebuild = rebuilder; };
+        config.systemd.services.nixfleet-agent.serviceConfig.ExecStart =
+          "${agent}/bin/nixfleet-agent";
+      };
+
+      home = {
+        activationPackage = sh "home-manager-generation" ./home.sh { inherit agent; };
+        config.news.json.output = builtins.toFile "news.json" ''{"display":"silent","entries":[]}'';
+      };
+
+      each = f: names: builtins.listToAttrs (map f names);
+    in
+    {
+      nixosConfigurations = each (host: { name = host; value = nixos host; }) hosts;
+      homeConfigurations = each (host: { name = "ops@${host}"; value = home; }) hosts;
+      packages.${system} = { inherit agent chain; };
+    };
+}

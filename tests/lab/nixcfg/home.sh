@@ -1,0 +1,6 @@
+# Builds a Home Manager generation.
+mkdir -p "$out/home-path/bin"
+echo 1 > "$out/gen-version"
+ln -s "$agent/bin/nixfleet-agent" "$out/home-path/bin/nixfleet-agent"
+printf '#!/bin/sh\necho "Starting Home Manager activation"\n' > "$out/activate"
+chmod +x "$out/activate"

@@ -1,0 +1,13 @@
+# Builds one step of the chain: $lines lines with a $pause after each; the third waits at the gate.
+i=1
+while [ "$i" -le "$lines" ]; do
+  echo "step $n line $i (agent $version)"
+  [ "$pause" = 0.000000 ] || sleep "$pause"
+  i=$((i + 1))
+done
+[ "$n" != 3 ] || /usr/local/libexec/lab/gate build
+if [ -n "$fail" ]; then
+  echo "error: undefined reference to nixfleet_main" >&2
+  exit 2
+fi
+echo "$n $after" > "$out"

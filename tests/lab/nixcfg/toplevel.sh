@@ -1,0 +1,17 @@
+# Builds a system: the unit that names the agent, switch-to-configuration, and what sw/bin has.
+mkdir -p "$out/bin" "$out/sw/bin" "$out/etc/systemd/system"
+fill() { sed -e "s|@out@|$out|g" -e "s|@agent@|$agent|g" -e "s|@fail@|$fail_switch|g" "$1"; }
+
+printf '26.05.lab (Yarara)' > "$out/nixos-version"
+echo "$host $chain" > "$out/lab"
+fill "$unit" > "$out/etc/systemd/system/nixfleet-agent.service"
+fill "$switch" > "$out/bin/switch-to-configuration"
+cat > "$out/sw/bin/nixos-version" <<'SH'
+#!/bin/sh
+case ${1:-} in
+  --json) echo '{"nixosVersion":"26.05.lab"}' ;;
+  *) echo '26.05.lab (Yarara)' ;;
+esac
+SH
+ln -s "$rebuilder/bin/nixos-rebuild" "$out/sw/bin/nixos-rebuild"
+chmod +x "$out/bin/switch-to-configuration" "$out/sw/bin/nixos-version"

@@ -1,0 +1,191 @@
+"""One line of log.txt as styled segments: SGR colours are kept, every other control is dropped.
+
+The file is already clean when it is written; it is cleaned again here because what gets through to
+the terminal could clear the screen, set its title or fill the clipboard.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final
+
+from rich.cells import cell_len
+from rich.color import Color
+from rich.segment import Segment
+from rich.style import Style
+
+from nixfleet_core.log_index import CLIP
+
+SGR_BYTES: Final = re.compile(rb"\x1b\[[0-9;]{0,64}m")
+_SGR: Final = re.compile(r"\x1b\[([0-9;]{0,64})m")
+_OTHER: Final = re.compile(
+    "\x1b\\[(?![0-9;]{0,64}m)[0-?]*[ -/]*[@-~]?"  # CSI that is no SGR
+    "|\x9b[0-?]*[ -/]*[@-~]?"  # the same, introduced by a C1 character
+    "|(?:\x1b[\\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\\\|\x9c)?"  # OSC, DCS …
+    "|\x1b(?!\\[)[ -/]*[0-~]?"
+    "|[\x00-\x08\x0a-\x1a\x1c-\x1f\x7f-\x9f]"
+    "|[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"  # change the order in which text is read
+)
+_PLAIN_BLOCK: Final = re.compile(rb"[^\x00-\x09\x0b-\x1f\x7f-\xff]*")
+TAB: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Pen:
+    """The SGR state. Concealed and blinking text is shown as plain text: it is evidence."""
+
+    fg: Color | None = None
+    bg: Color | None = None
+    bold: bool = False
+    dim: bool = False
+    italic: bool = False
+    underline: bool = False
+    reverse: bool = False
+    strike: bool = False
+
+
+_NO_PEN: Final = _Pen()
+
+
+def clip_line(line: bytes) -> bytes:
+    """The part of a raw line that is shown: after its last carriage return, at most CLIP bytes."""
+    return line[:CLIP].rstrip(b"\r").rpartition(b"\r")[2]
+
+
+def clean_line(line: bytes) -> str:
+    """A line as text with SGR sequences only."""
+    text = _OTHER.sub("", clip_line(line).decode("utf-8", "replace"))
+    return text.expandtabs(TAB) if "\t" in text and "\x1b" not in text else _expand(text)
+
+
+def plain_line(line: bytes) -> str:
+    """A line as text alone."""
+    return _SGR.sub("", clean_line(line))
+
+
+def parse_line(line: bytes) -> list[Segment]:
+    """A line as segments, in the colours that it asks for."""
+    text = clean_line(line)
+    if "\x1b" not in text:
+        return [Segment(text)] if text else []
+    pen, at, segments = _NO_PEN, 0, []
+    for match in _SGR.finditer(text):
+        if match.start() > at:
+            segments.append(Segment(text[at : match.start()], _style(pen)))
+        pen, at = _apply(pen, match[1]), match.end()
+    if at < len(text):
+        segments.append(Segment(text[at:], _style(pen)))
+    return segments
+
+
+def count_wrapped_rows(lines: bytes, width: int) -> int:
+    """How many rows of `width` cells the lines take. Adds up over lines, as LogIndex asks."""
+    if not lines:
+        return 0
+    rows = 0
+    pieces = lines.split(b"\n")
+    if not pieces[-1]:
+        pieces.pop()
+    if _PLAIN_BLOCK.fullmatch(bare := SGR_BYTES.sub(b"", lines)) and len(bare) == len(lines):
+        return sum((min(len(piece), CLIP) + width - 1) // width or 1 for piece in pieces)
+    for piece in pieces:
+        rows += (cell_len(plain_line(piece)) + width - 1) // width or 1
+    return rows
+
+
+def _expand(text: str) -> str:
+    """Expand tabs in a line with colours, which take no room."""
+    if "\t" not in text:
+        return text
+    column, parts = 0, []
+    for part in re.split(r"(\x1b\[[0-9;]*m|\t)", text):
+        if part == "\t":
+            part = " " * (TAB - column % TAB)  # noqa: PLW2901
+        parts.append(part)
+        if not part.startswith("\x1b"):
+            column += len(part)
+    return "".join(parts)
+
+
+@lru_cache(maxsize=512)
+def _style(pen: _Pen) -> Style | None:
+    if pen == _NO_PEN:
+        return None
+    return Style(
+        color=pen.fg,
+        bgcolor=pen.bg,
+        bold=pen.bold or None,
+        dim=pen.dim or None,
+        italic=pen.italic or None,
+        underline=pen.underline or None,
+        reverse=pen.reverse or None,
+        strike=pen.strike or None,
+    )
+
+
+@lru_cache(maxsize=2048)
+def _apply(pen: _Pen, parameters: str) -> _Pen:
+    """The pen after `ESC [ parameters m` (ECMA-48; colours as xterm has them)."""
+    numbers = [int(part[:4]) if part else 0 for part in parameters.split(";")]
+    at = 0
+    while at < len(numbers):
+        number = numbers[at]
+        at += 1
+        match number:
+            case 0:
+                pen = _NO_PEN
+            case 1:
+                pen = replace(pen, bold=True)
+            case 2:
+                pen = replace(pen, dim=True)
+            case 3:
+                pen = replace(pen, italic=True)
+            case 4:
+                pen = replace(pen, underline=True)
+            case 7:
+                pen = replace(pen, reverse=True)
+            case 9:
+                pen = replace(pen, strike=True)
+            case 22:
+                pen = replace(pen, bold=False, dim=False)
+            case 23:
+                pen = replace(pen, italic=False)
+            case 24:
+                pen = replace(pen, underline=False)
+            case 27:
+                pen = replace(pen, reverse=False)
+            case 29:
+                pen = replace(pen, strike=False)
+            case 39:
+                pen = replace(pen, fg=None)
+            case 49:
+                pen = replace(pen, bg=None)
+            case 38 | 48:
+                colour, used = _extended(numbers[at:])
+                at += used
+                if colour is not None:
+                    pen = replace(pen, fg=colour) if number == 38 else replace(pen, bg=colour)
+            case _ if 30 <= number <= 37:
+                pen = replace(pen, fg=Color.from_ansi(number - 30))
+            case _ if 40 <= number <= 47:
+                pen = replace(pen, bg=Color.from_ansi(number - 40))
+            case _ if 90 <= number <= 97:
+                pen = replace(pen, fg=Color.from_ansi(number - 82))
+            case _ if 100 <= number <= 107:
+                pen = replace(pen, bg=Color.from_ansi(number - 92))
+            case _:
+                pass
+    return pen
+
+
+def _extended(numbers: list[int]) -> tuple[Color | None, int]:
+    """The colour after 38 or 48, and how many parameters it took."""
+    match numbers:
+        case [5, index, *_] if index < 256:
+            return Color.from_ansi(index), 2
+        case [2, red, green, blue, *_] if max(red, green, blue) < 256:
+            return Color.from_rgb(red, green, blue), 4
+        case _:
+            return None, len(numbers)

@@ -1,0 +1,62 @@
+"""The signs that the screens are drawn with: one set for UTF-8 terminals, one in plain ASCII."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """Every sign that is not a letter. A sign never stands alone: a word says the same."""
+
+    good: str = "✔"
+    warning: str = "▲"
+    bad: str = "✖"
+    unknown: str = "?"
+    running: str = "▶"
+    pending: str = "·"
+    skipped: str = "–"
+    cancelled: str = "■"
+    cursor: str = "▸"
+    marked: str = "●"
+    live: str = "●"
+    link_down: str = "○"
+    bar_full: str = "█"
+    bar_empty: str = "░"
+    ellipsis: str = "…"
+    missing: str = "–"
+    arrow: str = "→"
+    dot: str = "·"
+    times: str = "×"
+    enter: str = "⏎"
+    up: str = "▲"
+    down: str = "▼"
+    spinner: tuple[str, ...] = ("⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏")
+
+
+UNICODE: Final = Glyphs()
+ASCII: Final = Glyphs(
+    good="+",
+    warning="!",
+    bad="x",
+    running=">",
+    pending=".",
+    skipped="-",
+    cancelled="#",
+    cursor=">",
+    marked="*",
+    live="*",
+    link_down="o",
+    bar_full="#",
+    bar_empty=".",
+    ellipsis="..",
+    missing="-",
+    arrow="->",
+    dot="-",
+    times="x",
+    enter="enter",
+    up="^",
+    down="v",
+    spinner=("|", "/", "-", "\\"),
+)

@@ -1,0 +1,86 @@
+"""Words and numbers for the screens, and the cleaning of text that came from a host."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from tui.glyphs import Glyphs
+
+_UNPRINTABLE: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+_STORE: Final = re.compile(r"/nix/store/(?P<hash>[0-9a-z]{32})-(?P<name>[^/]+)")
+_VERSION_TAIL: Final = re.compile(r"-(?P<version>[0-9][^/]*)$")
+TEXT_LIMIT: Final = 1000
+"""Characters of one foreign text that are ever shown outside the log."""
+
+
+def plain(text: str) -> str:
+    """Foreign text on one line: control, direction and line-break characters become `\ufffd`."""
+    return _UNPRINTABLE.sub("\ufffd", text[:TEXT_LIMIT])
+
+
+def short_commit(rev: str | None, glyphs: Glyphs) -> str:
+    return plain(rev[:7]) if rev else glyphs.missing
+
+
+def short_hash(sha256: str | None, glyphs: Glyphs) -> str:
+    return f"{plain(sha256[:6])}{glyphs.ellipsis}" if sha256 else glyphs.missing
+
+
+def short_store_path(path: str | None, glyphs: Glyphs) -> str:
+    """`9x4k…-2.1.0`: enough of the hash to tell two apart, and the version that the name ends in.
+
+    A path outside the store is shown as it is.
+    """
+    if not path:
+        return glyphs.missing
+    match = _STORE.match(path)
+    if match is None:
+        return plain(path)
+    version = _VERSION_TAIL.search(match["name"])
+    label = version["version"] if version else match["name"]
+    return plain(f"{match['hash'][:4]}{glyphs.ellipsis}-{label}")
+
+
+def duration(seconds: int) -> str:
+    """`4 s`, `1m 58s`, `2h 05m`."""
+    minutes, rest = divmod(max(0, seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h {minutes:02d}m"
+    return f"{minutes}m {rest:02d}s" if minutes else f"{rest} s"
+
+
+def stopwatch(seconds: int) -> str:
+    """`02:14`, `1:02:14`."""
+    minutes, rest = divmod(max(0, seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes:02d}:{rest:02d}"
+
+
+def ago(seconds: float) -> str:
+    """`3 hours ago`."""
+    from humanize import naturaltime  # costs 20 ms, and the first paint does not need it
+
+    return naturaltime(max(0.0, seconds))
+
+
+def bar(fraction: float, width: int, glyphs: Glyphs) -> str:
+    """A progress bar of `width` cells."""
+    full = round(min(1.0, max(0.0, fraction)) * width)
+    return glyphs.bar_full * full + glyphs.bar_empty * (width - full)
+
+
+def shorten(text: str, cells: int, glyphs: Glyphs) -> str:
+    """`text` cut to so many cells, with an ellipsis where something is missing."""
+    from rich.cells import cell_len, set_cell_size
+
+    if cell_len(text) <= cells:
+        return text
+    end = glyphs.ellipsis
+    if cells <= len(end):
+        return set_cell_size(text, max(0, cells))
+    return set_cell_size(text, cells - len(end)) + end
