@@ -66,15 +66,17 @@ async def run(
 ) -> Completed:
     """Run a process to its end, at most `limit` seconds; then it is ended with its group.
 
-    `env` replaces the environment. `to_file` is appended to, and `on_chunk` called, with all
-    output of both streams as it comes. Raises OSError when the process cannot be started or the
+    `env` replaces the environment. `to_file` is appended to, and then `on_chunk` called, with
+    all output of both streams as it comes. Raises OSError when the process cannot be started or the
     file cannot be written, and what `on_chunk` raises; the process has been ended then too.
     """
     out, err = _Head(keep), _Tail(keep)
     with contextlib.ExitStack() as stack:
-        copies = [on_chunk] if on_chunk else []
+        copies: list[Callable[[bytes], None]] = []
         if to_file is not None:
             copies.append(stack.enter_context(_AppendFile(to_file)).write)
+        if on_chunk is not None:
+            copies.append(on_chunk)
         child = await _start(
             argv,
             {1: _each(out.add, *copies), 2: _each(err.add, *copies)},
