@@ -38,6 +38,14 @@ class NotAllowed(Exception):  # noqa: N818
     """Nothing on the host lets us become root. The message says what was tried."""
 
 
+class NoSuchJob(LookupError):  # noqa: N818
+    """The host does not have that job (only the last 20 are kept)."""
+
+
+class LaunchFailed(RuntimeError):  # noqa: N818
+    """The host could not start the job. The message is what it said."""
+
+
 class Launched(msgspec.Struct, frozen=True):
     """The job runs (or ran already: launching the same id twice changes nothing)."""
 
@@ -103,14 +111,16 @@ class HostSession(Protocol):
         """
         ...
 
-    def files(self, job: str) -> JobFiles: ...
+    def files(self, job: str) -> JobFiles:
+        """Where the client's copy of a job is."""
+        ...
 
     async def fetch_plan(self, job: str) -> Plan:
-        """The plan of a job that somebody else may have started."""
+        """The plan of a job that somebody else may have started. Raises NoSuchJob."""
         ...
 
     async def verdict(self, job: str, latest: str | None) -> Verdict:
-        """Judge an ended job from the facts that it left on the host."""
+        """Judge an ended job, that was followed to its end, from the facts that it left."""
         ...
 
     async def cancel(self, job: str) -> None:

@@ -115,11 +115,17 @@ async def open_process(
     """Start a process that is talked to while it runs. Raises OSError when it cannot start."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=CHUNK, loop=loop)
-    tail = _Tail(STDERR_KEEP)
+    tail, heard = _Tail(STDERR_KEEP), asyncio.Event()
     child = await _start(
-        argv, {1: reader.feed_data, 2: tail.add}, has_stdin=True, env=env, cwd=cwd, reader=reader
+        argv,
+        {1: reader.feed_data, 2: _each(tail.add, lambda _: heard.set())},
+        has_stdin=True,
+        env=env,
+        cwd=cwd,
+        reader=reader,
     )
-    return Process(child, reader, tail)
+    child.done.add_done_callback(lambda _: heard.set())
+    return Process(child, reader, tail, heard)
 
 
 class Process:
@@ -129,8 +135,10 @@ class Process:
     and its last 64 KiB are kept.
     """
 
-    def __init__(self, child: _Child, reader: asyncio.StreamReader, tail: _Tail) -> None:
-        self._child, self._reader, self._tail = child, reader, tail
+    def __init__(
+        self, child: _Child, reader: asyncio.StreamReader, tail: _Tail, heard: asyncio.Event
+    ) -> None:
+        self._child, self._reader, self._tail, self._heard = child, reader, tail, heard
 
     @property
     def pid(self) -> int:
@@ -145,6 +153,13 @@ class Process:
     def stderr(self) -> bytes:
         """The end of what it has written to stderr so far."""
         return self._tail.data
+
+    async def wait_stderr(self) -> bytes:
+        """Wait until it has written more to stderr, or is over; what `stderr` then holds."""
+        await self._heard.wait()
+        if not self._child.done.done():
+            self._heard.clear()
+        return self.stderr
 
     def write(self, data: bytes) -> None:
         """Send to its stdin, in the background. What a process that has ended gets is lost."""

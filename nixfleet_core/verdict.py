@@ -7,9 +7,15 @@ flake.lock compared with the one that the input's repository names.
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
+
+if TYPE_CHECKING:
+    from nixfleet_core.facts import Binary, Facts
+    from nixfleet_core.failures import Failure
+    from nixfleet_core.plan import StepId
 
 Kind = Literal[
     "updated",
@@ -73,3 +79,307 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 def worst_exit(codes: list[int]) -> int:
     """The exit code for several hosts."""
     return next((code for code in EXIT_ORDER if code in codes), 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a job, as the runner wrote it; no judgement."""
+
+    kind: Literal["done", "failed", "cancelled", "interrupted"]
+    failed_step: StepId | None = None
+    rc: int = 0
+    reason: str = ""
+    """The runner's token for the failed step: a check's name, `stale`, `down`, `unstable`, …"""
+    detail: str = ""
+    """The failed check's own token."""
+    failure: Failure | None = None
+    """What the failed step's output says, if it says something known."""
+
+
+class Expectation(msgspec.Struct, frozen=True, kw_only=True):
+    """What the host should end up with."""
+
+    input: str
+    latest: str | None = None
+    """The commit that the input's repository names (or that was asked for)."""
+    latest_known: bool = True
+    """False for inputs that no repository can be asked about (tarballs)."""
+
+
+def snapshot(facts: Facts | None, flake_input: str) -> Snapshot:
+    """One side of the comparison."""
+    if facts is None:
+        return Snapshot()
+    binary = facts.running.binary if facts.running else None
+    return Snapshot(
+        version=binary.version if binary else None,
+        commit=facts.lock_rev(flake_input),
+        store_path=binary.identity if binary else None,
+        sha256=binary.sha256 if binary else None,
+        system=facts.system.current,
+        generation=facts.system.generation,
+    )
+
+
+def judge(
+    before: Facts | None, after: Facts | None, expect: Expectation, outcome: Outcome | None
+) -> Verdict:
+    """Judge a host from what was seen of it; `outcome` is None when nothing was run."""
+    gap = find_gap(after, expect)
+    kind, cause, sentence, advice = _decide(before, after, gap, outcome)
+    return Verdict(
+        kind=kind,
+        cause=cause,
+        sentence=sentence,
+        advice=advice,
+        before=snapshot(before, expect.input),
+        after=snapshot(before if after is None else after, expect.input),
+    )
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """The first link of the proof that does not hold; `down` when no agent runs at all."""
+
+    cause: str
+    sentence: str
+    advice: str
+    down: bool = False
+
+
+def find_gap(facts: Facts | None, expect: Expectation) -> Gap | None:
+    """Walk the proof: running = installed = expected, lock = latest. None when all of it holds.
+
+    A link that could not be seen is a gap, never taken as equal.
+    """
+    if facts is None:
+        return Gap("proof-missing", "the host was not looked at", "press v to verify")
+    return _agent_gap(facts) or _lock_gap(facts, expect)
+
+
+def _agent_gap(facts: Facts) -> Gap | None:
+    if facts.unit is None or not facts.unit.is_up:
+        state = f"{facts.unit.active} ({facts.unit.result})" if facts.unit else "not visible"
+        return Gap(
+            "agent-down",
+            f"the agent is not running: its unit is {state}",
+            "read its log: journalctl -u nixfleet-agent -n 50",
+            down=True,
+        )
+    if facts.running is None or facts.installed is None:
+        return Gap("proof-missing", "the agent's path could not be read", "verify again, with root")
+    running, installed = facts.running.binary, facts.installed
+    if running.identity != installed.identity:
+        return Gap(
+            "not-restarted",
+            f"not restarted: {_named(installed)} is installed, {_named(running)} still runs",
+            "force update restarts it; by hand: systemctl restart nixfleet-agent",
+        )
+    if facts.running.proof == "claimed":
+        return Gap(
+            "proof-missing",
+            "the running path is only what the agent itself says",
+            "verify again, with root",
+        )
+    if facts.expected is None:
+        return Gap(
+            "proof-missing",
+            "what the flake would build could not be found out",
+            "try on the host: nix eval …config.systemd.services.nixfleet-agent.serviceConfig",
+        )
+    if facts.expected.identity != installed.identity:
+        return Gap(
+            "switch-incomplete",
+            f"the flake builds {_named(facts.expected)}, but {_named(installed)} is installed",
+            "force update rebuilds and switches",
+        )
+    return None
+
+
+def _lock_gap(facts: Facts, expect: Expectation) -> Gap | None:
+    rev = facts.lock_rev(expect.input)
+    if rev is None:
+        return Gap("proof-missing", "flake.lock could not be read", "verify again, with root")
+    if not expect.latest_known:
+        return None
+    if expect.latest is None:
+        return Gap(
+            "latest-unknown",
+            f"nobody could say what the latest commit of {expect.input} is",
+            "check the network to the input's repository, then verify",
+        )
+    if rev != expect.latest:
+        return Gap(
+            "lock-behind",
+            f"flake.lock has {expect.input} at {rev[:7]}, latest is {expect.latest[:7]}",
+            "force update moves it",
+        )
+    return None
+
+
+def _named(binary: Binary) -> str:
+    """A version and the beginning of its path: versions alone can be equal."""
+    name = binary.identity.removeprefix("/nix/store/")
+    short = f"{name[:8]}…" if name != binary.identity else name
+    return f"{binary.version} ({short})" if binary.version else short
+
+
+_Decision = tuple[Kind, str, str, str]
+
+
+def _decide(
+    before: Facts | None, after: Facts | None, gap: Gap | None, outcome: Outcome | None
+) -> _Decision:
+    if gap is not None and gap.down:
+        why = f" after {_step_words(outcome)}" if outcome and outcome.kind != "done" else ""
+        cause = "agent-unstable" if outcome and outcome.reason == "unstable" else gap.cause
+        return "agent-down", cause, f"{gap.sentence}{why}", gap.advice
+    if outcome is None or outcome.kind == "done":
+        return _decide_done(before, after, gap, ran=outcome is not None)
+    if outcome.kind == "cancelled":
+        return "cancelled", "cancelled", "cancelled; the agent runs", "force update starts anew"
+    if outcome.kind == "interrupted":
+        step = outcome.failed_step or "start"
+        return (
+            "interrupted",
+            "killed",
+            f"the job was killed in the step {step}; the agent was brought back and runs",
+            "force update starts anew",
+        )
+    return _decide_failed(before, after, gap, outcome)
+
+
+def _decide_done(
+    before: Facts | None, after: Facts | None, gap: Gap | None, *, ran: bool
+) -> _Decision:
+    if gap is not None:
+        return "stale", gap.cause, gap.sentence, gap.advice
+    version = after.running.binary if after and after.running else None
+    name = _named(version) if version else "the agent"
+    if ran and _changed(before, after):
+        was = before.running.binary if before and before.running else None
+        if was is not None and version is not None and was.identity == version.identity:
+            return "updated", "", f"the system is new; the agent was already {name}", ""
+        old = f", it was {_named(was)}" if was else ""
+        return "updated", "", f"proven: the agent that runs is {name}{old}", ""
+    return "current", "", f"proven: {name} runs, is installed, and is what the flake builds", ""
+
+
+def _changed(before: Facts | None, after: Facts | None) -> bool:
+    if before is None or after is None or before.running is None:
+        return True
+    was, now = before.running.binary.identity, after.running and after.running.binary.identity
+    return was != now or before.system.current != after.system.current
+
+
+def _decide_failed(
+    before: Facts | None, after: Facts | None, gap: Gap | None, outcome: Outcome
+) -> _Decision:
+    step, failure = outcome.failed_step, outcome.failure
+    if step == "preflight":
+        sentence, advice = _preflight_words(outcome)
+        if failure is not None:
+            advice = failure.advice
+        return "failed", f"preflight-{outcome.reason or 'unknown'}", sentence, advice
+    if outcome.reason == "stale":
+        return (
+            "stale",
+            failure.cause if failure else "lock-behind",
+            "nix said success, but flake.lock did not reach the latest commit",
+            failure.advice if failure else "try again, or pin it: --input-rev REV",
+        )
+    if step == "rebuild" and gap is None and after is not None and _changed(before, after):
+        cause = "units-failed" if outcome.rc == 4 else "switch-failed"
+        return (
+            "partial",
+            cause,
+            f"the new agent runs, but the switch ended with code {outcome.rc}",
+            "look at the log's last lines: systemctl --failed names the units",
+        )
+    sentence = f"{_step_words(outcome)}; the agent runs"
+    advice = failure.advice if failure else "the log's last lines say more (e: next error)"
+    return "failed", failure.cause if failure else f"{step}-failed", sentence, advice
+
+
+def _step_words(outcome: Outcome) -> str:
+    if outcome.kind == "cancelled":
+        return "the job was cancelled"
+    if outcome.rc in (124, 137) and outcome.kind == "failed":
+        return f"the step {outcome.failed_step} took too long and was ended"
+    return f"the step {outcome.failed_step} failed with code {outcome.rc}"
+
+
+_PREFLIGHT: Final[dict[str, tuple[str, str]]] = {
+    "tools": ("a tool is missing on the host", "the log names it"),
+    "unit": ("the agent's unit is missing or masked", "systemctl status nixfleet-agent says more"),
+    "disk": ("the disk is full", "free some space: nix-collect-garbage --delete-older-than 30d"),
+    "checkout": ("the checkout is not usable", "the log says why"),
+    "idle": ("another rebuild is running on the host", "wait for it, then try again"),
+    "remote": ("the checkout's remote cannot be pulled from", "the log shows git's own words"),
+    "pull": ("the pull would not go through", "the log names what is in the way"),
+    "input": ("the flake input cannot be updated", "the log says why"),
+    "attribute": (
+        "the flake has no configuration of this name",
+        "set `attribute` in the inventory to a name under nixosConfigurations",
+    ),
+}
+
+_PREFLIGHT_DETAIL: Final[dict[tuple[str, str], tuple[str, str]]] = {
+    ("pull", "diverged"): (
+        "the branch and its upstream have diverged",
+        "push or rebase the commits that are only on the host",
+    ),
+    ("pull", "lock"): (
+        "flake.lock has changes of its own and upstream changed it too",
+        "commit them, or throw them away with --discard-lock",
+    ),
+    ("pull", "collision"): (
+        "uncommitted changes would be overwritten by the pull",
+        "commit or stash them on the host; the log names the files",
+    ),
+    ("pull", "unfinished"): (
+        "a merge or rebase is unfinished in the checkout",
+        "finish or abort it on the host",
+    ),
+    ("checkout", "missing"): ("the checkout is missing", "set `checkout` in the inventory"),
+    ("checkout", "not-git"): (
+        "the checkout is no git repository",
+        "set `checkout` in the inventory to the nixcfg working tree",
+    ),
+    ("checkout", "root-owned"): (
+        "files in the checkout belong to root",
+        "sudo chown -R OWNER: CHECKOUT; the log names them",
+    ),
+    ("input", "missing"): (
+        "the flake has no such input",
+        "set `input` in the inventory to the name in flake.nix",
+    ),
+    ("input", "unreachable"): (
+        "the input's repository does not answer with a commit",
+        "check the network and the branch's name; the log shows git's words",
+    ),
+    ("input", "lock-broken"): ("flake.lock is broken", "git checkout -- flake.lock"),
+}
+
+
+def _preflight_words(outcome: Outcome) -> tuple[str, str]:
+    found = _PREFLIGHT_DETAIL.get((outcome.reason, outcome.detail)) or _PREFLIGHT.get(
+        outcome.reason, ("the preflight failed", "the log says why")
+    )
+    return f"refused before anything was touched: {found[0]}", found[1]
+
+
+def unreachable(why: str, advice: str) -> Verdict:
+    """The verdict on a host that did not answer."""
+    return Verdict(kind="unreachable", cause="unreachable", sentence=why, advice=advice)
+
+
+def refused(check: str, why: str, advice: str, before: Snapshot) -> Verdict:
+    """The verdict on a host that the plan already leaves alone."""
+    return Verdict(
+        kind="failed",
+        cause=f"preflight-{check}",
+        sentence=f"refused before anything was touched: {why}",
+        advice=advice,
+        before=before,
+        after=before,
+    )

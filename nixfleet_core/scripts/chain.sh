@@ -63,7 +63,7 @@ nf_undo_lock() {
 nf_do_pull() {
   nf_profile >"$NF_RUN/profile"
   if [ ! -e "$NF_JOB/flake.lock.before" ]; then nf_save_lock flake.lock.before; fi
-  if [ -n "$NF_RESTORE_LOCK" ] && [ ! -e "$NF_RUN/lock-restored" ]; then
+  if [ -e "$NF_RUN/restore-lock" ] && [ ! -e "$NF_RUN/lock-restored" ]; then
     if [ "$(cksum <"$NF_JOB/flake.lock.before")" != "$NF_RESTORE_LOCK" ]; then
       nf_reason=lock-changed
       nf_say "flake.lock was changed by somebody since the plan was made"

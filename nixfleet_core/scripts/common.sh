@@ -138,10 +138,10 @@ NF_LOCK_NIX='{ lock, input }: let
   url = if kind == "git" then original.url or ""
     else if forges ? ${kind} then "https://${original.host or forges.${kind}}/${original.owner}/${original.repo}"
     else "";
-in if inputs ? ${input} then builtins.concatStringsSep "\t" [ kind url (original.ref or "") (node.locked.rev or "") (original.rev or "") ] else "missing"'
+in { fields = if inputs ? ${input} then builtins.concatStringsSep "\t" [ kind url (original.ref or "") (node.locked.rev or "") (original.rev or "") ] else "missing"; }'
 
 # nf_lock FILE INPUT: the above for that lock file, read as its owner.
 nf_lock() {
   nf_as_owner 60 nix --extra-experimental-features 'nix-command flakes' eval --impure --raw \
-    --argstr lock "$1" --argstr input "$2" --expr "$NF_LOCK_NIX"
+    --argstr lock "$1" --argstr input "$2" --expr "$NF_LOCK_NIX" fields
 }

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2153 # NF_ID and the rest come from the prelude
 # Start a job, detached, as root. Repeating it with the same id changes nothing.
-# From the prelude: NF_ID, NF_PLAN (JSON), NF_RUN_SH (the compiled plan), NF_FROM (where the
+# From the prelude: NF_ID, NF_PLAN (JSON), NF_RUN_SH (the compiled plan); from sudo: NF_FROM (where the
 # operator's connection comes from). Answers one line: "@nf launched ID", "@nf busy ID" or
 # "@nf failed".
 
@@ -35,6 +35,7 @@ wait_for_finish() {
 # The whole job directory appears at once. Only root writes into it; ctl belongs to the launcher.
 write_job() {
   uid=${SUDO_UID:-$(id -u "${DOAS_USER:-root}" 2>/dev/null)} gid=${SUDO_GID:-$(id -g "${DOAS_USER:-root}" 2>/dev/null)}
+  NF_FROM=${NF_FROM:-${SSH_CONNECTION:-}}
   case $NF_FROM in *[!0-9a-fA-F:.%\ ]*) NF_FROM='' ;; esac
   new=$NF_JOBS/.new-$NF_ID
   rm -rf "$new"

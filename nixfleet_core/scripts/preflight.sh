@@ -53,7 +53,7 @@ nf_check_disk() {
 nf_check_checkout() {
   cd "$NF_ROOT$NF_CHECKOUT" 2>/dev/null || { why=missing; nf_say "preflight: there is no directory $NF_CHECKOUT"; return 1; }
   nf_owner . || { why=missing; return 1; }
-  if ! nf_step_down 20 git rev-parse --verify -q 'HEAD^{commit}' >>"$NF_LOG" 2>&1; then
+  if ! nf_step_down 20 git rev-parse --verify -q 'HEAD^{commit}' >/dev/null 2>>"$NF_LOG"; then
     why=not-git
     nf_say "preflight: $NF_CHECKOUT is no git repository with a commit"
     return 1
@@ -128,7 +128,10 @@ nf_check_pull() {
   case $clash in
     '') return 0 ;;
     flake.lock)
-      if [ -n "$NF_RESTORE_LOCK" ] && [ "$(cksum <flake.lock)" = "$NF_RESTORE_LOCK" ]; then return 0; fi
+      if [ -n "$NF_RESTORE_LOCK" ] && [ "$(cksum <flake.lock)" = "$NF_RESTORE_LOCK" ]; then
+        : >"$NF_RUN/restore-lock"
+        return 0
+      fi
       why=lock
       nf_say "preflight: flake.lock has changes of its own and upstream changed it too"
       ;;

@@ -85,11 +85,15 @@ nf_watch() {
 }
 
 # nf_step ID WHO LIMIT TRIES COMMAND...: one step of the plan.
-# After a failure or a cancellation only start and verify still run.
+# After a failure or a cancellation only start and verify still run; after a refusal nothing does.
 nf_step() {
   NF_STEP=$1 NF_WHO=$2 NF_LIMIT=$3 NF_TRIES=$4
   shift 4
   nf_reason=''
+  if [ "$NF_FAILED" = preflight ] && [ -z "$NF_FINISHING" ]; then
+    nf_step_end skipped 0 0 # nothing was touched, so nothing is brought back
+    return
+  fi
   case $NF_STEP in
     start | verify) ;;
     *)

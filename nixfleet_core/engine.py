@@ -1,0 +1,258 @@
+"""The session with a host over a shell: scripts go out, facts and events come back."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from nixfleet_core.events import Check, StepEnd, StepStart
+from nixfleet_core.facts import PROBE_LIMIT, Facts, ProbeError, parse_probe
+from nixfleet_core.failures import Failure, find_failure
+from nixfleet_core.follow import Follower, read_events
+from nixfleet_core.job import compile_plan
+from nixfleet_core.plan import AGENT_UNIT, make_plan
+from nixfleet_core.script import compose
+from nixfleet_core.session import (
+    Busy,
+    Commit,
+    Launched,
+    LaunchFailed,
+    NotAllowed,
+    Unreachable,
+)
+from nixfleet_core.transport.ssh import SSH_FAILED
+from nixfleet_core.verdict import Expectation, Outcome, judge
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from nixfleet_core.events import JobEvent
+    from nixfleet_core.host import Host
+    from nixfleet_core.plan import Options, Plan, Refusal
+    from nixfleet_core.session import JobFiles
+    from nixfleet_core.store import JobCopy, Store
+    from nixfleet_core.transport.shell import Answer, Shell
+    from nixfleet_core.verdict import Verdict
+
+PROBE_SECONDS: Final = 40.0
+DEEP_PROBE_SECONDS: Final = 420.0
+"""Seconds; this one evaluates the flake, which takes minutes on a small machine."""
+
+LAUNCH_SECONDS: Final = 90.0
+LAUNCH_TRIES: Final = 4
+SHORT_SECONDS: Final = 90.0
+
+_FAILURE_TAIL: Final = 64 * 1024
+"""Bytes of a failed step's output in which its reason is looked for."""
+
+
+async def _nothing() -> None:
+    return
+
+
+@dataclass(slots=True)
+class ShellSession:
+    """One host behind a shell; see HostSession for what the methods promise."""
+
+    host: Host
+    shell: Shell
+    store: Store
+    let_go: Callable[[], Awaitable[None]] = field(default=_nothing)
+    """Ends a shared connection that may be dead."""
+
+    def give_password(self, password: str) -> None:
+        self.shell.password = password
+
+    async def probe(self) -> Facts:
+        facts = await self._probe(self.host.checkout, deep=False)
+        if facts.checkout is not None and facts.checkout.state == "unreadable":
+            # an isolated checkout (0700) can only be seen by root
+            return await self._probe(facts.checkout.path, deep=False, elevate=True)
+        return facts
+
+    async def incoming(self, facts: Facts) -> tuple[Commit, ...]:
+        checkout = facts.checkout
+        if checkout is None or checkout.state != "ok" or checkout.upstream is None:
+            return ()
+        answer = await self._run("incoming", {"NF_CHECKOUT": checkout.path}, SHORT_SECONDS)
+        lines = answer.stdout.decode("utf-8", "replace").splitlines()
+        pairs = (line.partition(" ") for line in lines)
+        return tuple(Commit(rev, title) for rev, _, title in pairs if len(rev) == 40)
+
+    def plan(self, facts: Facts, options: Options) -> Plan | Refusal:
+        return make_plan(self.host, facts, options)
+
+    async def launch(self, plan: Plan, job: str) -> Launched | Busy:
+        """As promised; a link that breaks in between is tried again with the same id."""
+        values = {
+            "NF_ID": job,
+            "NF_PLAN": msgspec.json.encode(plan).decode(),
+            "NF_RUN_SH": compile_plan(plan, job, self.shell.root),
+        }
+        for attempt in range(1, LAUNCH_TRIES + 1):
+            try:
+                answer = await self._run("launch", values, LAUNCH_SECONDS, elevate=True)
+            except Unreachable:
+                if attempt == LAUNCH_TRIES:
+                    raise
+                await self.let_go()
+                await asyncio.sleep(2.0 * attempt)
+                continue
+            return _read_launch(answer)
+        raise AssertionError("the loop returns or raises")
+
+    async def follow(self, job: str) -> AsyncIterator[JobEvent]:
+        follower = Follower(self.shell, self._copy(job), job, self.let_go)
+        async for event in follower.events():
+            yield event
+
+    def files(self, job: str) -> JobFiles:
+        return self._copy(job).files
+
+    async def fetch_plan(self, job: str) -> Plan:
+        copy = self._copy(job)
+        if copy.read("plan.json") is None:
+            answer = await self._run_as_reader("plan", job)
+            _, found, data = answer.stdout.partition(b"@nf plan\n")
+            if not found:
+                raise NoSuchJob(f"the host has no job {job}")
+            copy.write("plan.json", data)
+        asked = copy.asked()
+        if asked is None:
+            raise NoSuchJob(f"the host has no job {job}")
+        return asked.plan
+
+    async def verdict(self, job: str, latest: str | None) -> Verdict:
+        copy = self._copy(job)
+        before, after = _facts(copy.read("before")), _facts(copy.read("after"))
+        said = (copy.read("latest") or b"").decode("ascii", "replace").strip()
+        expect = _expectation(self.host, after, said or latest)
+        return judge(before, after, expect, await asyncio.to_thread(_outcome, copy))
+
+    async def cancel(self, job: str) -> None:
+        answer = await self._run_as_reader("cancel", job)
+        if b"@nf ok" not in answer.stdout and b"@nf over" not in answer.stdout:
+            raise NotAllowed(answer.stderr.strip() or f"job {job} cannot be cancelled")
+
+    async def verify(self, latest: str | None) -> tuple[Facts, Verdict]:
+        facts = await self.probe()
+        checkout = facts.checkout.path if facts.checkout else self.host.checkout
+        attribute = self.host.attribute or facts.hostname
+        deep = await self._probe(checkout, deep=True, elevate=True, attribute=attribute)
+        return deep, judge(deep, deep, _expectation(self.host, deep, latest), None)
+
+    async def close(self) -> None:
+        return
+
+    def _copy(self, job: str) -> JobCopy:
+        return self.store.job(self.host.name, job)
+
+    async def _probe(
+        self, checkout: str, *, deep: bool, elevate: bool = False, attribute: str = ""
+    ) -> Facts:
+        values = {
+            "NF_PLATFORM": self.host.platform or "",
+            "NF_CHECKOUT": checkout,
+            "NF_INPUT": self.host.input,
+            "NF_ATTRIBUTE": attribute,
+            "NF_UNIT": AGENT_UNIT,
+            "NF_DEEP": "1" if deep else "",
+        }
+        limit = DEEP_PROBE_SECONDS if deep else PROBE_SECONDS
+        answer = await self._run("probe", values, limit, elevate=elevate)
+        try:
+            return parse_probe(answer.stdout)
+        except ProbeError as error:
+            raise Unreachable(f"{error}: {answer.stderr.strip()[-200:]}".rstrip(": ")) from error
+
+    async def _run_as_reader(self, name: str, job: str) -> Answer:
+        """Run a script on a job's directory: as ourselves, as root where that is refused."""
+        answer = await self._run(name, {"NF_ID": job}, SHORT_SECONDS)
+        if b"@nf denied" in answer.stdout:
+            return await self._run(name, {"NF_ID": job}, SHORT_SECONDS, elevate=True)
+        return answer
+
+    async def _run(
+        self, name: str, values: dict[str, str], limit: float, *, elevate: bool = False
+    ) -> Answer:
+        script = compose(name, root=self.shell.root, values=values, call=f"{name} </dev/null")
+        answer = await self.shell.run(script, limit=limit, elevate=elevate)
+        if answer.timed_out:
+            raise Unreachable(f"no answer within {limit:.0f} s", "look at the host's load")
+        if answer.rc == SSH_FAILED:
+            raise _unreachable(answer.stderr)
+        return answer
+
+
+def _unreachable(stderr: str) -> Unreachable:
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    failure = find_failure(lines)
+    why = lines[-1] if lines else "ssh could not connect"
+    return Unreachable(why, failure.advice if failure else "try: ssh HOST true")
+
+
+def _read_launch(answer: Answer) -> Launched | Busy:
+    for line in reversed(answer.stdout.decode("utf-8", "replace").splitlines()):
+        match line.split():
+            case ["@nf", "launched", job]:
+                return Launched(job)
+            case ["@nf", "busy", job]:
+                return Busy(job)
+            case ["@nf", "failed"]:
+                break
+    raise LaunchFailed(answer.stderr.strip() or "the host did not say whether it launched the job")
+
+
+def _facts(data: bytes | None) -> Facts | None:
+    if data is None or len(data) > PROBE_LIMIT:
+        return None
+    try:
+        return parse_probe(data)
+    except ProbeError:
+        return None
+
+
+def _expectation(host: Host, facts: Facts | None, latest: str | None) -> Expectation:
+    lock = facts.checkout.lock if facts and facts.checkout else None
+    found = lock.find(host.input) if lock else None
+    source = found.source if found else None
+    return Expectation(
+        input=host.input,
+        latest=source.pinned if source and source.pinned and latest is None else latest,
+        latest_known=source is None or source.url is not None,
+    )
+
+
+def _outcome(copy: JobCopy) -> Outcome:
+    """What became of a job, from its result, its events and its failed step's output."""
+    try:
+        result = copy.result()
+    except msgspec.DecodeError:
+        result = None
+    if result is None or result.outcome not in ("done", "failed", "cancelled"):
+        kind = "interrupted"
+    else:
+        kind = result.outcome
+    events = read_events(copy.files.events)
+    bad = next((e for e in events if isinstance(e, StepEnd) and e.status == "failed"), None)
+    check = next((e for e in events if isinstance(e, Check) and not e.ok), None)
+    outcome = Outcome(
+        kind=kind,  # type: ignore[arg-type]
+        failed_step=bad.step if bad else None,
+        rc=bad.rc if bad else 0,
+        reason=bad.reason if bad else "",
+        detail=check.reason if check else "",
+    )
+    return replace(outcome, failure=_failure(copy, events, bad)) if bad else outcome
+
+
+def _failure(copy: JobCopy, events: list[JobEvent], bad: StepEnd) -> Failure | None:
+    starts = [e.log for e in events if isinstance(e, StepStart) and e.step == bad.step]
+    begin = max(0, bad.log - _FAILURE_TAIL, *starts[-1:])
+    with copy.files.log.open("rb") as log:
+        log.seek(begin)
+        data = log.read(max(0, bad.log - begin))
+    return find_failure(data.decode("utf-8", "replace").splitlines())

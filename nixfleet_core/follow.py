@@ -1,0 +1,219 @@
+"""Follow a job on a host: the client's copy grows, events are told, lost links are taken up again.
+
+Two truths meet here: bytes already in the copy are never asked for again (its size is the offset),
+and bytes that do not continue it are never written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from typing import TYPE_CHECKING, Final
+
+from nixfleet_core.events import (
+    Heartbeat,
+    JobEnd,
+    JobEvent,
+    Link,
+    LogGrew,
+    Progress,
+    read_event,
+)
+from nixfleet_core.frames import Frame, FrameError, FrameReader
+from nixfleet_core.log_text import LogText
+from nixfleet_core.script import compose
+from nixfleet_core.session import NoSuchJob, Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
+
+    from nixfleet_core.store import JobCopy
+    from nixfleet_core.tee import Process
+    from nixfleet_core.transport.shell import Shell
+
+QUIET: Final = 8.0
+"""Seconds without a byte after which the silence is shown; the host's heart beats every 5."""
+
+SILENT: Final = 20.0
+"""Seconds without a byte after which the link is given up and taken up anew."""
+
+RETRY_DELAYS: Final = (0.5, 1.0, 2.0, 4.0, 5.0)
+"""Seconds before the next try to connect; the last one again and again."""
+
+_KEPT: Final = frozenset({"plan.json", "before", "after", "latest", "result"})
+
+
+class Follower:
+    """Brings one job's log and events here. Use `events` once."""
+
+    def __init__(
+        self,
+        shell: Shell,
+        copy: JobCopy,
+        job: str,
+        lost: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`lost` is called before each new try: it lets go of a connection that may be dead."""
+        self._shell, self._copy, self._job, self._lost = shell, copy, job, lost
+        self._torn = b""
+        self._ended = False
+        self._elevate = False
+        self._progress: Progress | None = None
+        self._files = copy.files
+
+    async def events(self) -> AsyncIterator[JobEvent]:
+        """All events from the job's start, then live; ends when the job's last byte is here.
+
+        Raises NoSuchJob when the host does not have it, and NeedsPassword or NotAllowed when it
+        belongs to somebody else and root is needed to read it.
+        """
+        self._text = await asyncio.to_thread(LogText.resume, self._files.log, self._files.text)
+        for path in (self._files.log, self._files.events):
+            path.touch(mode=0o600)
+        for event in self._replay():
+            yield event
+        yield LogGrew(_size(self._files.log), self._text.size)
+        if self._copy.read("result") is not None:
+            return
+        tries, since = 0, time.monotonic()
+        while not self._ended:
+            why = "the connection was closed"
+            try:
+                async for event in self._attach():
+                    tries, since = 0, time.monotonic()
+                    yield event
+            except (Unreachable, FrameError, TimeoutError, OSError) as error:
+                why = str(error) or "no answer"
+            if self._ended:
+                break
+            delay = RETRY_DELAYS[min(tries, len(RETRY_DELAYS) - 1)]
+            tries += 1
+            yield Link(up=False, seconds=int(time.monotonic() - since), why=why)
+            await asyncio.sleep(delay)
+            await self._lost()
+        await asyncio.to_thread(self._text.finish)
+        yield LogGrew(_size(self._files.log), self._text.size)
+
+    def _replay(self) -> list[JobEvent]:
+        return self._take_events(self._files.events.read_bytes())
+
+    async def _attach(self) -> AsyncIterator[JobEvent]:
+        """One connection: until the job's end, or until the link breaks."""
+        script = compose(
+            "follow",
+            root=self._shell.root,
+            values={
+                "NF_ID": self._job,
+                "NF_LOG_AT": str(_size(self._files.log)),
+                "NF_EVENTS_AT": str(_size(self._files.events)),
+            },
+            call="follow",
+        )
+        process = await self._shell.open(script, elevate=self._elevate)
+        reader, heard = FrameReader(), time.monotonic()
+        try:
+            while not self._ended:
+                chunk = await _read(process, 1.0)
+                if chunk is None:
+                    silent = time.monotonic() - heard
+                    if silent >= SILENT:
+                        raise TimeoutError(f"no answer for {int(silent)} s")
+                    if silent >= QUIET:
+                        yield Link(up=False, seconds=int(silent), why="no answer")
+                    continue
+                if not chunk:
+                    raise Unreachable(_why_closed(process))
+                heard = time.monotonic()
+                for frame in reader.feed(chunk):
+                    for event in await self._take(frame):
+                        yield event
+        finally:
+            await process.close()
+
+    async def _take(self, frame: Frame) -> list[JobEvent]:
+        match frame.kind:
+            case "log":
+                return await self._take_log(frame)
+            case "events":
+                _append(self._files.events, frame)
+                return self._take_events(frame.data)
+            case "beat":
+                return [Heartbeat(at=frame.offset, log=int(frame.data or b"0"))]
+            case "gone":
+                return self._take_gone(frame.data.decode("ascii", "replace"))
+            case kind if kind in _KEPT:
+                self._copy.write(kind, frame.data)
+                self._ended = self._ended or kind == "result"
+        return []
+
+    async def _take_log(self, frame: Frame) -> list[JobEvent]:
+        # to a thread: a flood must not stall whoever shows it
+        text_size = await asyncio.to_thread(self._append_log, frame)
+        found: list[JobEvent] = [LogGrew(frame.offset + len(frame.data), text_size)]
+        if self._text.progress is not None and self._text.progress != self._progress:
+            self._progress = self._text.progress
+            found.append(self._progress)
+        return found
+
+    def _append_log(self, frame: Frame) -> int:
+        _append(self._files.log, frame)
+        return self._text.feed(frame.data)
+
+    def _take_events(self, data: bytes) -> list[JobEvent]:
+        *lines, self._torn = (self._torn + data).split(b"\n")
+        events = (read_event(line) for line in lines)
+        return [event for event in events if event is not None]
+
+    def _take_gone(self, why: str) -> list[JobEvent]:
+        if why == "denied" and not self._elevate:
+            self._elevate = True
+            raise Unreachable("the job belongs to another operator")
+        if why != "interrupted":
+            raise NoSuchJob(f"the host has no job {self._job}")
+        # nothing on the host will ever write its result: it was rebooted, or killed whole
+        self._copy.write("result", b'{"outcome":"interrupted"}')
+        self._ended = True
+        return [JobEnd(at=0, outcome="interrupted")]
+
+
+def read_events(path: Path) -> list[JobEvent]:
+    """All events in a copy, in their order; a torn last line is not one."""
+    lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+    events = (read_event(line) for line in lines)
+    return [event for event in events if event is not None]
+
+
+async def _read(process: Process, seconds: float) -> bytes | None:
+    """What the process says within that time; b"" at its end, None when it said nothing."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await process.read()
+    except TimeoutError:
+        return None
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _append(path: Path, frame: Frame) -> None:
+    """Write what continues the file. Raises FrameError for anything else."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        if os.fstat(fd).st_size != frame.offset:
+            raise FrameError(f"{frame.kind} bytes at {frame.offset} do not continue the copy")
+        rest = memoryview(frame.data)
+        while rest:
+            rest = rest[os.write(fd, rest) :]
+    finally:
+        os.close(fd)
+
+
+def _why_closed(process: Process) -> str:
+    lines = process.stderr.decode("utf-8", "replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "connection closed")

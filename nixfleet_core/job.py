@@ -1,0 +1,69 @@
+"""A job: its id, and the script that a plan is compiled to.
+
+The compiled script is a fixed part and one readable line a step; `--dry-run` prints those lines.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shlex
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from nixfleet_core.failures import transient_pattern
+from nixfleet_core.plan import BUSY_WAIT
+from nixfleet_core.script import compose
+
+if TYPE_CHECKING:
+    from nixfleet_core.plan import Plan, Step
+
+_ID: Final = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}")
+
+
+def new_job_id() -> str:
+    """`YYYYMMDD-HHMMSS-xxxx`: UTC, and four hex digits to keep two clients apart."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def check_job_id(text: str) -> str:
+    """Return `text`, or raise ValueError: a job id becomes a path."""
+    if not _ID.fullmatch(text):
+        raise ValueError(f"{text!r} is no job id: it looks like 20261123-004101-ab12")
+    return text
+
+
+def step_lines(plan: Plan, root: str = "") -> tuple[str, ...]:
+    """One line a step, as the host runs it."""
+    return tuple(_step_line(step, root) for step in plan.steps)
+
+
+def compile_plan(plan: Plan, job: str, root: str = "") -> str:
+    """The script that the host runs: `run.sh main` does the job, `run.sh finish` brings back."""
+    steps = "".join(f"  {line}\n" for line in step_lines(plan, root))
+    return compose(
+        *("probe", "preflight", "chain", "runner"),
+        root=root,
+        values={
+            "NF_ID": check_job_id(job),
+            "NF_CHECKOUT": plan.checkout,
+            "NF_INPUT": plan.input,
+            "NF_ATTRIBUTE": plan.attribute,
+            "NF_UNIT": plan.unit,
+            "NF_TOOLS": " ".join(plan.tools),
+            "NF_PULL": "1" if plan.options.pull else "",
+            "NF_RESTORE_LOCK": plan.restore_lock or "",
+            "NF_WANT_REV": plan.options.input_rev or "",
+            "NF_WAIT": "0" if plan.options.now else str(BUSY_WAIT),
+            "NF_STABLE": str(plan.options.stable),
+            "NF_TRANSIENT": transient_pattern(),
+        },
+        call=f'nf_plan() {{\n{steps}}}\nnf_"$1"',
+    )
+
+
+def _step_line(step: Step, root: str) -> str:
+    # an argument that begins with a slash is a path of the host
+    argv = (root + arg if arg.startswith("/") else arg for arg in step.argv)
+    words = (step.id, step.run_as, str(step.limit), str(step.tries), *argv)
+    return f"nf_step {shlex.join(words)}"

@@ -1,0 +1,41 @@
+"""Scripts for hosts, put together from the parts in `scripts/`.
+
+A part holds functions only and the call comes last, so that a script whose transfer was cut off
+does nothing. Values are quoted; nothing is taken from the host's environment.
+"""
+
+from __future__ import annotations
+
+import shlex
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@cache
+def part(name: str) -> str:
+    """The text of `scripts/NAME.sh`, without its comments that are for the linter only."""
+    text = (files("nixfleet_core") / "scripts" / f"{name}.sh").read_text(encoding="utf-8")
+    return "".join(
+        line for line in text.splitlines(keepends=True) if not line.startswith("# shellcheck")
+    )
+
+
+def assignments(values: Mapping[str, str]) -> str:
+    """Shell assignments, one a line. Raises ValueError for a NUL, which sh cannot hold."""
+    for name, value in values.items():
+        if "\0" in value:
+            raise ValueError(f"{name} holds a NUL byte")
+    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items())
+
+
+def compose(*parts: str, root: str, call: str, values: Mapping[str, str] | None = None) -> str:
+    """A whole script: the prelude, `common` and the named parts, and the call.
+
+    `root` is where the host's file system begins: empty but in the sandbox.
+    """
+    prelude = assignments({"NF_ROOT": root, **(values or {})})
+    return prelude + "".join(part(name) + "\n" for name in ("common", *parts)) + f"{call}\n"

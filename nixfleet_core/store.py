@@ -1,0 +1,105 @@
+"""The client's copy of jobs, which is also the history: one directory a job, readable only by us.
+
+`log` is a byte-exact prefix of the host's log at all times; its size is the offset to go on from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+import platformdirs
+
+from nixfleet_core.host import check_host_name
+from nixfleet_core.job import check_job_id
+from nixfleet_core.plan import Plan
+from nixfleet_core.session import JobFiles
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """plan.json: the plan, when it was asked for, by which uid and from where."""
+
+    plan: Plan
+    at: int = 0
+    uid: int = 0
+    from_: str = msgspec.field(default="", name="from")
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What the runner wrote at the job's end: facts only."""
+
+    outcome: str
+    failed: str = ""
+    rc: int = 0
+    ended: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class JobCopy:
+    """One job's directory on the client."""
+
+    path: Path
+
+    @property
+    def files(self) -> JobFiles:
+        return JobFiles(
+            log=self.path / "log", text=self.path / "log.txt", events=self.path / "events"
+        )
+
+    def asked(self) -> Asked | None:
+        """The plan as the host keeps it; None when it is not here. Raises msgspec.DecodeError."""
+        data = self.read("plan.json")
+        return msgspec.json.decode(data, type=Asked) if data is not None else None
+
+    def result(self) -> Result | None:
+        """What the runner wrote; None while it has not. Raises msgspec.DecodeError."""
+        data = self.read("result")
+        return msgspec.json.decode(data, type=Result) if data is not None else None
+
+    def read(self, name: str) -> bytes | None:
+        """One of the job's small files; None when it is not here."""
+        try:
+            return (self.path / name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def write(self, name: str, data: bytes) -> None:
+        """Keep one of the job's small files; it appears whole."""
+        new = self.path / f".{name}.new"
+        new.touch(mode=0o600)
+        new.write_bytes(data)
+        new.replace(self.path / name)
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where all copies are kept."""
+
+    root: Path
+
+    def job(self, host: str, job: str) -> JobCopy:
+        """The directory of one job, made if need be. Raises ValueError for odd names."""
+        path = self.root / "hosts" / check_host_name(host) / "jobs" / check_job_id(job)
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return JobCopy(path)
+
+    def jobs(self, host: str) -> tuple[str, ...]:
+        """The ids of the jobs known here, oldest first."""
+        try:
+            return tuple(
+                sorted(entry.name for entry in (self.root / "hosts" / host / "jobs").iterdir())
+            )
+        except FileNotFoundError:
+            return ()
+
+
+def default_store() -> Store:
+    """The store in the user's state directory, closed to others."""
+    root = platformdirs.user_state_path("nixfleet")
+    root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    root.chmod(0o700)
+    return Store(root)
