@@ -1,0 +1,423 @@
+"""The sandbox fleet: five hosts in one temporary folder, there as long as the app is.
+
+csb0 is stale and updates well; csb1 is current; gpc0 runs the old agent although the new one is
+installed; hsb1 may not fetch its nixcfg; imac0 does not answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Final
+
+from nixfleet_core.host import Host, SshAddress
+from nixfleet_core.sandbox import flake, repositories, store
+from nixfleet_core.sandbox.machine import MARK, NIX_VERSION, Machine
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from nixfleet_core.sandbox.flake import Lock, Source
+
+_END_SECONDS: Final = 15.0
+_PACKAGE: Final = Path(__file__).resolve().parents[1]
+_SHIMS: Final = ("nix", "nix-env", "nixos-rebuild", "systemctl", "systemd-run")
+_NIXPKGS_REV: Final = "61b7c44c4073f0b827768aff0049561b5110ea5a"
+_DEPLOY_KEY_REMOTE: Final = "git@git.example.org:fleet/nixcfg.git"
+
+
+class SandboxError(Exception):
+    """The fleet could not be set up. The message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxHost:
+    """One host. Its scripts run in `root` with exactly `environment`; an unreachable one has none
+    of both worth using."""
+
+    host: Host
+    root: Path
+    environment: dict[str, str]
+    reachable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxFleet:
+    """All hosts, and the folder that holds them and everything that they write."""
+
+    folder: Path
+    hosts: tuple[SandboxHost, ...]
+    manager_pid: int
+
+    def find(self, name: str) -> SandboxHost:
+        """A host by name. Raises KeyError."""
+        return next(host for host in self.hosts if host.host.name == name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Role:
+    """What is special about a host; commits are `old` (2.1.0) or `new` (2.2.0)."""
+
+    address: SshAddress
+    generation: int
+    locked: str = "old"
+    installed: str = "old"
+    running: str = "old"
+    pulled: bool = True
+    remote: str | None = None
+    reachable: bool = True
+    tags: tuple[str, ...] = ()
+
+
+_ROLES: Final = {
+    "csb0": _Role(SshAddress("cs0.example.org", "ops", 2222), 412, pulled=False, tags=("cloud",)),
+    "csb1": _Role(
+        SshAddress("cs1.example.org", "ops", 2222), 398, "new", "new", "new", tags=("cloud",)
+    ),
+    "gpc0": _Role(SshAddress("gpc0.example.org", "ops"), 87, "new", "new", tags=("home",)),
+    "hsb1": _Role(
+        SshAddress("hsb1.example.org", "ops"), 151, remote=_DEPLOY_KEY_REMOTE, tags=("home",)
+    ),
+    "imac0": _Role(SshAddress("imac0.example.org", "markus"), 0, reachable=False, tags=("home",)),
+}
+
+
+@asynccontextmanager
+async def sandbox_fleet(
+    *, speed: float = 1.0, base: Path | None = None
+) -> AsyncIterator[SandboxFleet]:
+    """Set up the fleet, and take it down with everything in it at the end.
+
+    `speed`: how many times faster than life the hosts are. `base`: where the temporary folder is
+    made. Raises SandboxError. Should this process die, the fleet ends by itself.
+    """
+    folder = await asyncio.to_thread(_make_folder, base)
+    path = os.environ.get("PATH", os.defpath)
+    manager = None
+    try:
+        _write_tools(folder, speed, path)
+        manager = await _start_manager(folder)
+        yield await _set_up(folder, path, manager)
+    finally:
+        if manager is not None:
+            await _end_manager(manager)
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+def _make_folder(base: Path | None) -> Path:
+    """A new folder under its real name, so that a path made canonical still begins with it."""
+    return Path(tempfile.mkdtemp(prefix="nixfleet-demo-", dir=base)).resolve()
+
+
+def _write_tools(folder: Path, speed: float, path: str) -> None:
+    """What the manager and the shims need: their own code, so that nothing is written next to
+    the installed one, and the fleet's settings."""
+    source = _PACKAGE / "sandbox"
+    library = folder / "lib" / _PACKAGE.name
+    shutil.copytree(source, library / "sandbox", ignore=shutil.ignore_patterns("__pycache__"))
+    (library / "__init__.py").touch()
+    (folder / "speed").write_text(repr(speed))
+    (folder / "path").write_text(path)
+    (folder / "hosts").mkdir()
+
+
+def _entry(folder: Path) -> list[str]:
+    return [sys.executable, "-S", "-E", str(folder / "lib" / _PACKAGE.name / "sandbox/entry.py")]
+
+
+async def _start_manager(folder: Path) -> asyncio.subprocess.Process:
+    """Start the manager; its stdin is the line by which it knows that we live."""
+    return await asyncio.create_subprocess_exec(
+        *_entry(folder),
+        str(folder),
+        "manager",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+async def _end_manager(manager: asyncio.subprocess.Process) -> None:
+    """Let go of the line, and wait until the manager has cleaned up."""
+    if manager.stdin is not None:
+        manager.stdin.close()
+    try:
+        await asyncio.wait_for(manager.wait(), _END_SECONDS)
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            manager.kill()
+
+
+async def _set_up(folder: Path, path: str, manager: asyncio.subprocess.Process) -> SandboxFleet:
+    try:
+        sources = await asyncio.to_thread(_make_nixfleet, folder, path)
+        hosts = await _make_hosts(folder, path, sources)
+        await _expect_ready(manager)
+        await _start_agents(manager, folder, sources)
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode("utf-8", "replace").strip()
+        raise SandboxError(f"git could not set up the demo: {said}") from error
+    except OSError as error:
+        raise SandboxError(f"the demo could not be set up: {error}") from error
+    return SandboxFleet(folder=folder, hosts=hosts, manager_pid=manager.pid)
+
+
+async def _expect_ready(manager: asyncio.subprocess.Process) -> None:
+    assert manager.stdout is not None
+    if await manager.stdout.readline() != b"ready\n":
+        raise SandboxError("the demo's service manager did not start")
+
+
+def _environment(folder: Path, path: str) -> dict[str, str]:
+    """For the fleet's own git; carries the mark, so that it ends with the fleet."""
+    return {
+        "PATH": path,
+        "HOME": str(folder),
+        "LC_ALL": "C",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        MARK: str(folder),
+    }
+
+
+def _make_nixfleet(folder: Path, path: str) -> dict[str, Source]:
+    """NixFleet's repository, and its two releases."""
+    environment = _environment(folder, path)
+    repository = folder / "git/nixfleet"
+    repositories.init_bare(repository, environment)
+    revs = repositories.add_commits(repository, repositories.NIXFLEET, environment)
+    url = f"file://{repository}"
+    return {
+        "old": flake.read_source(url, revs[0]),
+        "new": flake.read_source(url, revs[-1]),
+    }
+
+
+async def _make_hosts(
+    folder: Path, path: str, sources: dict[str, Source]
+) -> tuple[SandboxHost, ...]:
+    """All hosts, at work side by side; some cloned before nixcfg's newest commits were made."""
+    environment = _environment(folder, path)
+    nixcfg, nixfleet = folder / "git/nixcfg", f"file://{folder}/git/nixfleet"
+    reachable = [name for name, role in _ROLES.items() if role.reachable]
+    lock = _lock(nixfleet, sources["old"])
+    known, new = repositories.nixcfg_history(reachable, nixfleet, _lock_text(lock))
+
+    def prepare(changes: list[repositories.Change]) -> None:
+        if not nixcfg.exists():
+            repositories.init_bare(nixcfg, environment)
+        repositories.add_commits(nixcfg, changes, environment)
+
+    async def make(pulled: bool) -> None:
+        names = [name for name in reachable if _ROLES[name].pulled is pulled]
+        await asyncio.gather(
+            *(asyncio.to_thread(_make_host, folder, name, path, sources) for name in names)
+        )
+
+    await asyncio.to_thread(prepare, known)
+    await make(pulled=False)
+    await asyncio.to_thread(prepare, new)
+    await make(pulled=True)
+    return tuple(_describe(folder, name, path) for name in _ROLES)
+
+
+def _describe(folder: Path, name: str, path: str) -> SandboxHost:
+    role = _ROLES[name]
+    machine = Machine(folder / "hosts" / name)
+    return SandboxHost(
+        host=Host(
+            name=name,
+            address=role.address,
+            platform="nixos" if role.reachable else None,
+            attribute=name if role.reachable else None,
+            tags=role.tags,
+        ),
+        root=machine.root,
+        environment=machine.environment(path),
+        reachable=role.reachable,
+    )
+
+
+def _make_host(folder: Path, name: str, path: str, sources: dict[str, Source]) -> None:
+    role, machine = _ROLES[name], Machine(folder / "hosts" / name)
+    _write_base(machine)
+    _write_shims(machine, folder)
+    _make_checkout(machine, role, path, sources)
+    configuration = flake.configuration(machine.checkout, name)
+    for label in ("old", role.installed):
+        system = store.System(name, sources[label].agent, configuration)
+        out = store.add_system(machine, system)
+    first = role.generation - 1
+    before = store.add_system(
+        machine, store.System(name, sources["old"].agent, "the generation before")
+    )
+    store.generation_link(machine, first).symlink_to(before)
+    store.point(machine.profile, first)
+    store.set_profile(machine, out)
+    (machine.root / "run/current-system").symlink_to(out)
+    store.add_agent(machine, sources[role.running].agent)
+    _write_unit(machine, sources[role.running])
+
+
+def _write_unit(machine: Machine, source: Source) -> None:
+    unit = machine.root / "etc/systemd/system" / store.AGENT_UNIT
+    unit.write_text(store.unit_text(source.agent))
+
+
+def _write_base(machine: Machine) -> None:
+    for name in (
+        "etc/systemd/system",
+        "home/ops/Code",
+        "nix/store",
+        "nix/var/nix/profiles",
+        "run/systemd/system",
+        "shims",
+        "tmp",
+        "var/lib",
+        "var/log/journal",
+    ):
+        (machine.root / name).mkdir(parents=True)
+    version, code_name = store.NIXOS_VERSION, store.CODE_NAME
+    (machine.root / "etc/NIXOS").touch()
+    (machine.root / "etc/hostname").write_text(f"{machine.name}\n")
+    (machine.root / "etc/os-release").write_text(
+        f'BUG_REPORT_URL="https://github.com/NixOS/nixpkgs/issues"\nBUILD_ID="{version}"\n'
+        f'ID=nixos\nNAME=NixOS\nPRETTY_NAME="NixOS {version[:5]} ({code_name})"\n'
+        f'VERSION="{version[:5]} ({code_name})"\nVERSION_CODENAME={code_name.lower()}\n'
+        f'VERSION_ID="{version[:5]}"\n'
+    )
+    if Path("/proc/self").exists():
+        (machine.root / "proc").symlink_to("/proc")
+
+
+def _write_shims(machine: Machine, folder: Path) -> None:
+    """The host's tools. Where a few lines of sh do, no Python is started."""
+    shims = machine.root / "shims"
+    python = " ".join(quote(word) for word in _entry(folder))
+    call = f'#!/bin/sh\nexec {python} {quote(str(machine.root))} "${{0##*/}}" "$@"\n'
+    nix = f"""\
+#!/bin/sh
+if [ "$*" = --version ]; then echo 'nix (Nix) {NIX_VERSION}'; exit 0; fi
+exec {python} {quote(str(machine.root))} nix "$@"
+"""
+    texts = dict.fromkeys(_SHIMS, call) | {"nix": nix, **_small_shims(machine)}
+    for name, text in texts.items():
+        (shims / name).write_text(text)
+        (shims / name).chmod(0o755)
+
+
+def _small_shims(machine: Machine) -> dict[str, str]:
+    version = f"{store.NIXOS_VERSION} ({store.CODE_NAME})"
+    facts = json.dumps({"nixosVersion": store.NIXOS_VERSION, "nixpkgsRevision": _NIXPKGS_REV})
+    return {
+        "nixos-version": f"""\
+#!/bin/sh
+case ${{1:-}} in
+  '') echo '{version}' ;;
+  --json) echo '{facts}' ;;
+  --hash | --revision) echo {_NIXPKGS_REV} ;;
+  *) echo "nixos-version: unknown option $1" >&2; exit 1 ;;
+esac
+""",
+        "hostname": f"#!/bin/sh\necho {machine.name}\n",
+        "uname": f"""\
+#!/bin/sh
+case ${{1:--s}} in
+  -s) echo Linux ;;
+  -n) echo {machine.name} ;;
+  -m) echo x86_64 ;;
+  -r) echo 6.12.41 ;;
+  -sm) echo Linux x86_64 ;;
+  -a) echo 'Linux {machine.name} 6.12.41 x86_64 GNU/Linux' ;;
+  *) echo "uname: invalid option $1" >&2; exit 1 ;;
+esac
+""",
+        "ssh": """\
+#!/bin/sh
+echo 'git@git.example.org: Permission denied (publickey).' >&2
+exit 255
+""",
+    }
+
+
+def _make_checkout(machine: Machine, role: _Role, path: str, sources: dict[str, Source]) -> None:
+    """nixcfg as the host has it. After an update the lock file differs from HEAD, as in life."""
+    environment = _environment(machine.fleet, path)
+    origin = f"file://{machine.fleet}/git/nixcfg"
+    repositories.clone(origin, machine.checkout, environment)
+    if role.remote is not None:
+        config = machine.checkout / ".git/config"
+        config.write_text(config.read_text().replace(origin, role.remote))
+    if role.locked == "new":
+        nixfleet = f"file://{machine.fleet}/git/nixfleet"
+        flake.write_lock(machine.checkout / "flake.lock", _lock(nixfleet, sources["new"]))
+
+
+def _lock(nixfleet_url: str, source: Source) -> Lock:
+    original: flake.Fields = {"type": "git", "url": nixfleet_url, "ref": repositories.BRANCH}
+    return {
+        "nodes": {
+            "nixfleet": {
+                "inputs": {"nixpkgs": ["nixpkgs"]},
+                "locked": flake.locked_fields(original, source),
+                "original": original,
+            },
+            "nixpkgs": {
+                "locked": {
+                    "lastModified": 1784356753,
+                    "narHash": "sha256-12KrbMiWLcf8m7pCvAtZh1ZrgF85ZXDXvfR/fWTKy84=",
+                    "owner": "nixos",
+                    "repo": "nixpkgs",
+                    "rev": _NIXPKGS_REV,
+                    "type": "github",
+                },
+                "original": {
+                    "owner": "nixos",
+                    "ref": "nixos-unstable",
+                    "repo": "nixpkgs",
+                    "type": "github",
+                },
+            },
+            "root": {"inputs": {"nixfleet": "nixfleet", "nixpkgs": "nixpkgs"}},
+        },
+        "root": "root",
+        "version": 7,
+    }
+
+
+def _lock_text(lock: Lock) -> str:
+    return json.dumps(lock, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+async def _start_agents(
+    manager: asyncio.subprocess.Process, folder: Path, sources: dict[str, Source]
+) -> None:
+    """Start what should run, then install what should be installed, as a switch does."""
+    for name, role in _ROLES.items():
+        if not role.reachable:
+            continue
+        await _ask(manager, name, "start", store.AGENT_UNIT)
+        if role.installed != role.running:
+            _write_unit(Machine(folder / "hosts" / name), sources[role.installed])
+            await _ask(manager, name, "daemon-reload")
+
+
+async def _ask(manager: asyncio.subprocess.Process, host: str, *argv: str) -> None:
+    """Ask the manager what a shim would ask. Raises SandboxError."""
+    assert manager.stdin is not None
+    assert manager.stdout is not None
+    manager.stdin.write(json.dumps({"host": host, "argv": argv}).encode() + b"\n")
+    line = await manager.stdout.readline()
+    answer = json.loads(line or b'{"code": 1, "err": "it has ended"}')
+    if answer["code"]:
+        raise SandboxError(f"the demo's service manager: {answer['err'].strip()}")

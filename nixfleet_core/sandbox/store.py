@@ -1,0 +1,207 @@
+"""What is built on a sandbox host: agents and systems, under store paths that follow their inputs.
+
+The same inputs give the same path, and a path that is there is not built again, as in Nix.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from shlex import quote
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nixfleet_core.sandbox.machine import Machine
+
+NIXOS_VERSION: Final = "26.05.20260718.61b7c44"
+CODE_NAME: Final = "Yarara"
+AGENT_UNIT: Final = "nixfleet-agent.service"
+_ALPHABET: Final = "0123456789abcdfghijklmnpqrsvwxyz"
+_ACTIVATION_SECONDS: Final = 1.2
+
+_AGENT: Final = """\
+#!/bin/sh
+case ${{1:-}} in
+  --version) echo 'nixfleet-agent {version}'; exit 0 ;;
+esac
+trap 'echo "nixfleet-agent {version}: shutting down"; kill "$waiting"; exit 0' TERM INT
+echo 'nixfleet-agent {version}: connected, reporting every 60 s'
+while :; do
+  sleep 86400 &
+  waiting=$!
+  wait "$waiting"
+done
+"""
+
+_UNIT: Final = """\
+[Unit]
+Description=NixFleet agent
+After=network-online.target
+Wants=network-online.target
+X-RestartIfChanged=false
+X-StopIfChanged=false
+
+[Service]
+Environment="NIXFLEET_URL=wss://fleet.example.org/ws"
+ExecStart=/nix/store/{agent}/bin/nixfleet-agent
+Restart=always
+RestartSec=3
+RestartForceExitStatus=101
+User=ops
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+_SWITCH: Final = """\
+#!/bin/sh
+set -eu
+root={root}
+out=$root/nix/store/{name}
+unit=$root/etc/systemd/system/nixfleet-agent.service
+PATH=$root/shims:$PATH
+case ${{1:-}} in
+  switch | test) ;;
+  boot | check) exit 0 ;;
+  dry-activate) echo 'would activate the configuration...' >&2; exit 0 ;;
+  *) echo "Usage: $0 [check|switch|boot|test|dry-activate]" >&2; exit 1 ;;
+esac
+changed=no
+cmp -s "$out/etc/systemd/system/nixfleet-agent.service" "$unit" || changed=yes
+echo 'activating the configuration...' >&2
+sleep {pause}
+ln -sfn "$out" "$root/run/current-system"
+echo 'setting up /etc...' >&2
+cp "$out/etc/systemd/system/nixfleet-agent.service" "$unit.new"
+mv "$unit.new" "$unit"
+systemctl daemon-reload
+echo 'reloading user units for ops...' >&2
+echo 'restarting sysinit-reactivation.target' >&2
+if systemctl is-active --quiet nixfleet-agent.service; then
+  [ $changed = no ] || echo 'NOT restarting the following changed units: nixfleet-agent.service' >&2
+else
+  systemctl start nixfleet-agent.service
+  echo 'the following new units were started: nixfleet-agent.service' >&2
+fi
+"""
+
+
+class Agent(NamedTuple):
+    """The agent as a commit of NixFleet builds it; `source` names the tree it is built from."""
+
+    version: str
+    source: str
+
+    @property
+    def name(self) -> str:
+        """Its directory in the store."""
+        return store_name(f"nixfleet-agent-{self.version}", self.source)
+
+
+class System(NamedTuple):
+    """A host's whole system; `configuration` names what nixcfg says about the host."""
+
+    host: str
+    agent: Agent
+    configuration: str
+
+    @property
+    def name(self) -> str:
+        """Its directory in the store."""
+        label = f"nixos-system-{self.host}-{NIXOS_VERSION}"
+        return store_name(label, self.agent.name, self.configuration)
+
+
+def store_name(label: str, *inputs: str) -> str:
+    """`HASH-LABEL`, the hash in Nix's own base 32."""
+    digest = hashlib.sha256("\0".join((label, *inputs)).encode()).digest()
+    number = int.from_bytes(digest[:20], "big")
+    return "".join(_ALPHABET[number >> 5 * i & 31] for i in reversed(range(32))) + f"-{label}"
+
+
+def unit_text(agent: Agent) -> str:
+    """The unit file that the agent's NixOS module writes."""
+    return _UNIT.format(agent=agent.name)
+
+
+def has(machine: Machine, name: str) -> bool:
+    """Whether the store holds the path."""
+    return (machine.root / "nix/store" / name).exists()
+
+
+def add_agent(machine: Machine, agent: Agent) -> Path:
+    """Put the agent into the host's store."""
+    program = _AGENT.format(version=agent.version)
+    return _add(machine, agent.name, {"bin/nixfleet-agent": program})
+
+
+def add_system(machine: Machine, system: System) -> Path:
+    """Put the system, and its agent, into the host's store."""
+    add_agent(machine, system.agent)
+    switch = _SWITCH.format(
+        root=quote(str(machine.root)),
+        name=system.name,
+        pause=f"{_ACTIVATION_SECONDS / machine.speed:.4f}",
+    )
+    files = {
+        "nixos-version": NIXOS_VERSION,
+        "system": "x86_64-linux",
+        "bin/switch-to-configuration": switch,
+        f"etc/systemd/system/{AGENT_UNIT}": unit_text(system.agent),
+    }
+    return _add(machine, system.name, files)
+
+
+def set_profile(machine: Machine, target: Path) -> int:
+    """Point the system profile to `target` and return the generation's number.
+
+    No new generation is made when the last one is the same.
+    """
+    profile = machine.profile
+    last = max(generations(machine), default=0)
+    if not last or generation_link(machine, last).resolve() != target.resolve():
+        last += 1
+        generation_link(machine, last).symlink_to(target)
+    point(profile, last)
+    return last
+
+
+def point(profile: Path, generation: int) -> None:
+    """Make a generation the current one."""
+    new = profile.with_name(f"{profile.name}.new")
+    new.unlink(missing_ok=True)
+    new.symlink_to(f"{profile.name}-{generation}-link")
+    new.replace(profile)
+
+
+def generation_link(machine: Machine, number: int) -> Path:
+    """`system-N-link`."""
+    return machine.profile.with_name(f"{machine.profile.name}-{number}-link")
+
+
+def generations(machine: Machine) -> list[int]:
+    """The numbers of the system's generations."""
+    links = machine.profile.parent.glob(f"{machine.profile.name}-*-link")
+    return sorted(int(link.name.split("-")[1]) for link in links)
+
+
+def _add(machine: Machine, name: str, files: dict[str, str]) -> Path:
+    """Write a store path whole, or not at all: a build can be killed."""
+    target = machine.root / "nix/store" / name
+    if target.exists():
+        return target
+    building = target.with_name(f".{name}.{os.getpid()}")
+    for path, text in files.items():
+        file = building / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        if "bin" in file.parts[-2:-1]:
+            file.chmod(0o755)
+    try:
+        building.rename(target)
+    except OSError:
+        shutil.rmtree(building)
+    return target
