@@ -1,8 +1,9 @@
 {
   description = "The lab's nixcfg: no nixpkgs, /bin/sh builds everything (sandbox = false)";
 
-  inputs.nixfleet.url = "git+@nixfleet@";
-  inputs.other.url = "git+@other@";
+  # Without ref, Nix 2.8 would ask for "master".
+  inputs.nixfleet.url = "git+@nixfleet@?ref=main";
+  inputs.other.url = "git+@other@?ref=main";
 
   outputs = { self, nixfleet, other }:
     let

@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2154 # Nix sets what is used here
 # Builds a Home Manager generation.
 mkdir -p "$out/home-path/bin"
 echo 1 > "$out/gen-version"

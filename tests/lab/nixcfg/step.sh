@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2154 # Nix sets what is used here
 # Builds one step of the chain: $lines lines with a $pause after each; the third waits at the gate.
 i=1
 while [ "$i" -le "$lines" ]; do

@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2154 # Nix sets what is used here
 # Builds a system: the unit that names the agent, switch-to-configuration, and what sw/bin has.
 mkdir -p "$out/bin" "$out/sw/bin" "$out/etc/systemd/system"
 fill() { sed -e "s|@out@|$out|g" -e "s|@agent@|$agent|g" -e "s|@fail@|$fail_switch|g" "$1"; }

@@ -1,0 +1,45 @@
+"""One fleet for all tests of the lab; `fresh` for those that change it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .fleet import SUITES, Fleet
+from .run import why_not
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .host import LabHost
+
+
+@pytest.fixture(scope="session")
+def fleet() -> Iterator[Fleet]:
+    """The hosts and repositories, for looking only."""
+    if reason := why_not():
+        pytest.exit(f"the lab cannot run: {reason}", returncode=1)
+    with Fleet() as fleet:
+        yield fleet
+
+
+@pytest.fixture
+def fresh(fleet: Fleet, request: pytest.FixtureRequest) -> Iterator[Fleet]:
+    """The fleet, to do anything to: reset after the test. If the test uses `host`, only that host
+    and the repositories are reset."""
+    used = [request.getfixturevalue("name")] if "host" in request.fixturenames else []
+    yield fleet
+    fleet.reset(*used)
+
+
+@pytest.fixture(params=SUITES)
+def name(request: pytest.FixtureRequest) -> str:
+    """Each host's name in turn."""
+    return str(request.param)
+
+
+@pytest.fixture
+def host(fleet: Fleet, name: str) -> LabHost:
+    """Each host in turn; with `fresh` it may be changed."""
+    return fleet[name]

@@ -1,0 +1,300 @@
+"""One host of the lab: booting, asking, cutting its link, holding it at a gate, resetting it."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import socket
+import subprocess
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Final, Literal, Self
+
+from .run import ip, kill_cgroup
+
+if TYPE_CHECKING:
+    from .run import Run
+
+Suite = Literal["bookworm", "trixie", "sid"]
+Point = Literal["stop", "build", "switch", "start"]
+
+CHECKOUT: Final = "/home/ops/Code/nixcfg"
+PASSWORD: Final = "lab-secret"
+"""Of user pw, for sudo."""
+
+_HERE: Final = Path(__file__).parent
+_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_BOOT_SECONDS: Final = 60
+
+
+@dataclass
+class LabHost:
+    """A host. `octet` is the last of its address.
+
+    Its disk is an overlay: what this test wrote, over the base that `freeze` kept, over the root
+    file system of its suite.
+    """
+
+    name: str
+    suite: Suite
+    octet: int
+    lab: Run
+    root_filesystem: Path
+    ssh_config: Path
+    _unshare: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _init: int = field(default=0, init=False)
+
+    # --- what it is
+
+    @property
+    def ip(self) -> str:
+        return self.lab.address(self.octet)
+
+    @property
+    def dir(self) -> Path:
+        return self.lab.dir / self.name
+
+    @property
+    def root(self) -> Path:
+        """Its running file system, as root of this machine sees it."""
+        return Path(f"/proc/{self._init}/root")
+
+    def ssh_address(self, user: str = "ops") -> str:
+        """For ssh and hosts.toml; resolved without the lab's ssh config, too."""
+        return f"{user}@{self.ip}"
+
+    # --- asking it
+
+    def run(
+        self, command: str, user: str = "root", *, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command over ssh."""
+        return subprocess.run(
+            ["ssh", "-F", str(self.ssh_config), self.ssh_address(user), command],
+            input=stdin or "",
+            capture_output=True,
+            text=True,
+        )
+
+    def enter(self, command: str, user: str = "root") -> str:
+        """Run a command in the host's namespaces, without the network; return its stdout, stripped.
+
+        Raises RuntimeError with what it printed if it fails.
+        """
+        done = subprocess.run(
+            ["nsenter", f"--target={self._init}", "--all", "env", "-i", f"PATH={_PATH}",
+             "runuser", "-u", user, "--", "sh", "-euc", f"cd; {command}"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )  # fmt: skip
+        if done.returncode:
+            raise RuntimeError(f"{self.name}: {command}\n{done.stdout}{done.stderr}")
+        return done.stdout.strip()
+
+    def agent_pid(self) -> int:
+        """The agent's process id on the host; 0 when it does not run."""
+        return int(self.enter("systemctl show --property=MainPID --value nixfleet-agent"))
+
+    def agent_exe(self) -> str | None:
+        """The program that the agent's process runs; None when it does not run."""
+        pid = self.agent_pid()
+        return self.enter(f"readlink /proc/{pid}/exe") if pid else None
+
+    def agent_version(self) -> str | None:
+        """What the running agent's program says it is: `2.1.0`."""
+        exe = self.agent_exe()
+        return self.enter(f"{exe} --version").split()[-1] if exe else None
+
+    def agent_state(self) -> str:
+        """ActiveState and Result: `active success`, `failed start-limit-hit`."""
+        shown = self.enter("systemctl show --property=ActiveState,Result nixfleet-agent")
+        values = dict(line.split("=", 1) for line in shown.splitlines())
+        return f"{values['ActiveState']} {values['Result']}"
+
+    # --- doing things to it
+
+    def cut_link(self) -> None:
+        """Let every packet vanish, silently: no one is told."""
+        ip("link", "set", self._veth, "nomaster")
+
+    def restore_link(self) -> None:
+        ip("link", "set", self._veth, "master", self.lab.bridge)
+
+    def drop_ssh_connections(self) -> int:
+        """Reset every established ssh connection; return how many there were."""
+        ssh = ["ss", "-Htn", "state", "established", "sport", "=", ":22"]
+        in_host = ["nsenter", f"--net=/run/netns/{self._namespace}"]
+        before = subprocess.run([*in_host, *ssh], check=True, capture_output=True).stdout
+        subprocess.run([*in_host, *ssh, "--kill"], check=True, capture_output=True)
+        after = subprocess.run([*in_host, *ssh], check=True, capture_output=True).stdout
+        if after:
+            raise RuntimeError("the kernel cannot reset connections (CONFIG_INET_DIAG_DESTROY)")
+        return len(before.splitlines())
+
+    def set_language(self, locale: str = "de_DE.UTF-8") -> None:
+        """Give logins, sudo and units a locale; `reset` takes it back."""
+        language = f"LANG={locale} LANGUAGE={locale.partition('_')[0]}"
+        files = "/etc/environment /etc/locale.conf /etc/default/locale"
+        self.enter(f"printf '%s\\n' {language} | tee {files}; systemctl set-environment {language}")
+
+    def gate(self, point: Point) -> Gate:
+        """A gate to hold the host at; open until entered."""
+        return Gate(self, point)
+
+    # --- its life
+
+    def boot(self) -> None:
+        """Boot, and return when systemd has started everything. Raises RuntimeError."""
+        self._make_network()
+        cgroup = self._cgroup
+        cgroup.mkdir()
+        for name in ("upper", "work", "root"):
+            (self.dir / name).mkdir(parents=True, exist_ok=True)
+        notify = self.dir / "notify"
+        notify.unlink(missing_ok=True)
+        base = [str(self.dir / "base")] if (self.dir / "base").exists() else []
+        layers = ":".join([*base, str(self.root_filesystem)])
+        with (
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready,
+            (self.dir / "boot.log").open("ab") as log,
+        ):
+            ready.bind(str(notify))
+            self._unshare = subprocess.Popen(
+                ["nsenter", f"--net=/run/netns/{self._namespace}",
+                 "unshare", "--pid", "--fork", "--kill-child", "--mount", "--uts", "--ipc",
+                 str(_HERE / "boot.sh"), self.name, str(self.dir), layers, str(cgroup)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+            self._await_ready(ready, self._unshare)
+        self._init = int((cgroup / "init.scope" / "cgroup.procs").read_text().split()[0])
+
+    def reboot(self) -> None:
+        """Reboot in good order; the disk stays."""
+        with suppress(RuntimeError):  # the command dies with the host
+            self.enter("systemctl reboot")
+        self._await_end()
+        self.boot()
+
+    def reset(self) -> None:
+        """Back to the base, whatever happened: power off, forget the disk's changes, boot."""
+        self.power_off()
+        for name in ("upper", "work"):
+            shutil.rmtree(self.dir / name)
+        self.boot()
+
+    def power_off(self) -> None:
+        """At once, as by pulling the plug."""
+        kill_cgroup(self._cgroup)
+        self._await_end()
+
+    def freeze(self) -> None:
+        """Power off and make the disk as it is the base that `reset` goes back to."""
+        self.power_off()
+        (self.dir / "upper").rename(self.dir / "base")
+
+    # --- inside
+
+    @property
+    def _cgroup(self) -> Path:
+        return self.lab.cgroup / self.name
+
+    @property
+    def _namespace(self) -> str:
+        return f"{self.lab.bridge}-{self.name}"
+
+    @property
+    def _veth(self) -> str:
+        return f"{self.lab.bridge}.{self.name}"
+
+    def _make_network(self) -> None:
+        """A fresh network namespace, linked to the bridge."""
+        # In this order: a namespace takes its links with it, but some time later.
+        if Path("/sys/class/net", self._veth).exists():
+            ip("link", "delete", self._veth)
+        if Path("/run/netns", self._namespace).exists():
+            ip("netns", "delete", self._namespace)
+        ip("netns", "add", self._namespace)
+        # A fixed hardware address, or this machine would go on sending to the last one.
+        mac = f"02:00:00:00:{self.lab.number:02x}:{self.octet:02x}"
+        ip("link", "add", self._veth, "type", "veth",
+           "peer", "name", "eth0", "address", mac, "netns", self._namespace)  # fmt: skip
+        ip("link", "set", self._veth, "master", self.lab.bridge, "up")
+        inside = ("-n", self._namespace)
+        ip(*inside, "link", "set", "lo", "up")
+        ip(*inside, "address", "add", f"{self.ip}/24", "dev", "eth0")
+        ip(*inside, "link", "set", "eth0", "up")
+        ip(*inside, "route", "add", "default", "via", self.lab.gateway)
+
+    def _await_ready(self, ready: socket.socket, unshare: subprocess.Popen[bytes]) -> None:
+        """Wait for systemd's READY=1, as systemd-nspawn does, or for its death."""
+        deadline = monotonic() + _BOOT_SECONDS
+        death = os.pidfd_open(unshare.pid)
+        try:
+            while (left := deadline - monotonic()) > 0:
+                readable, _, _ = select.select([ready.fileno(), death], [], [], left)
+                if death in readable:
+                    break
+                if readable and b"READY=1" in ready.recv(4096).splitlines():
+                    return
+        finally:
+            os.close(death)
+        log = (self.dir / "boot.log").read_text(errors="replace")
+        raise RuntimeError(f"{self.name} did not boot (boot.log follows)\n{log}")
+
+    def _await_end(self) -> None:
+        if self._unshare is not None:
+            self._unshare.wait(30)
+        self._unshare = None
+        kill_cgroup(self._cgroup)
+
+
+class Gate:
+    """Holds a host at a point: the agent's stop or start, the middle of a build, an activation.
+
+        with host.gate("build") as gate:
+            ...                 # start an update
+            gate.wait_reached()
+            ...                 # it stands there now; leaving opens the gate
+
+    Two fifos on the host: the guest's `gate` says that it is there through one, and reads the
+    other until the end of file, which comes when no one has it open for writing.
+    """
+
+    def __init__(self, host: LabHost, point: Point) -> None:
+        self.point: Final = point
+        self._gate = host.root / "run/lab" / point
+        self._reached = host.root / "run/lab" / f"{point}.reached"
+        self._fds: list[int] = []
+
+    def __enter__(self) -> Self:
+        for path in (self._reached, self._gate):
+            os.mkfifo(path)
+            path.chmod(0o666)
+            # Read-write never blocks, and keeps the fifo open as long as we want.
+            self._fds.append(os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC))
+        return self
+
+    def wait_reached(self, seconds: float = 60) -> None:
+        """Wait until the host stands at the gate. Raises TimeoutError."""
+        if not select.select([self._fds[0]], [], [], seconds)[0]:
+            raise TimeoutError(f"nothing reached the gate {self.point!r} in {seconds:g} s")
+        os.read(self._fds[0], 4096)
+
+    def open(self) -> None:
+        """Let go who waits, and hold nobody any more."""
+        for path in (self._gate, self._reached):
+            with suppress(OSError):  # the host may be gone
+                path.unlink()
+        for fd in self._fds:
+            os.close(fd)
+        self._fds.clear()
+
+    def __exit__(self, *_: object) -> None:
+        self.open()

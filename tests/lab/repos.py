@@ -1,0 +1,160 @@
+"""The repositories: nixcfg (the hosts' flake), nixfleet (the agent) and other (must not move)."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from .git_server import RepoServer
+from .rootfs import cache_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .git_server import Fault
+
+Repo = Literal["nixcfg", "nixfleet", "other"]
+REPOS: Final[tuple[Repo, ...]] = ("nixcfg", "nixfleet", "other")
+BASE_VERSION: Final = "2.1.0"
+
+_HERE: Final = Path(__file__).parent
+_GIT_ENV: Final = {
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_SYSTEM": "/dev/null",
+    **{f"GIT_{who}_NAME": "lab" for who in ("AUTHOR", "COMMITTER")},
+    **{f"GIT_{who}_EMAIL": "lab@example.invalid" for who in ("AUTHOR", "COMMITTER")},
+}
+
+
+class Repos:
+    """The three repositories in `folder`, served at `address`."""
+
+    def __init__(self, folder: Path, address: str) -> None:
+        self._folder = folder
+        self._base: dict[Repo, str] = {}
+        self.servers: Final[dict[Repo, RepoServer]] = {}
+        for repo in REPOS:
+            self.git(
+                repo, "init", "--quiet", "--initial-branch=main", str(folder / repo), here=True
+            )
+            self.servers[repo] = RepoServer(folder / repo, address)
+        self.commit("other", "other", {"flake.nix": "{ outputs = { self }: { v = 1; }; }\n"})
+        self.commit("nixfleet", "Begin", self._templates("nixfleet", "flake.nix"))
+        self.release(BASE_VERSION)
+        names = sorted(path.name for path in (_HERE / "nixcfg").iterdir())
+        self.commit("nixcfg", "Begin", self._templates("nixcfg", *names))
+
+    def url(self, repo: Repo) -> str:
+        return self.servers[repo].url
+
+    def path(self, repo: Repo) -> Path:
+        """The working tree, for what has no method here."""
+        return self._folder / repo
+
+    def git(self, repo: Repo, *words: str, here: bool = False) -> str:
+        """Run git in a repository and return what it prints. Raises CalledProcessError."""
+        return subprocess.run(
+            ["git", *([] if here else ["-C", str(self.path(repo))]), *words],
+            check=True,
+            capture_output=True,
+            text=True,
+            env=os.environ | _GIT_ENV,
+        ).stdout.strip()
+
+    def head(self, repo: Repo) -> str:
+        return self.git(repo, "rev-parse", "HEAD")
+
+    def commit(self, repo: Repo, message: str, files: Mapping[str, str | bytes]) -> str:
+        """Write the files and commit them; return the commit."""
+        for name, content in files.items():
+            path = self.path(repo) / name
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+        self.git(repo, "add", "--all")
+        self.git(repo, "commit", "--quiet", "--allow-empty", f"--message={message}")
+        return self.head(repo)
+
+    def release(self, version: str) -> str:
+        """Release an agent: return the commit of nixfleet. `other` gets a commit too, so that an
+        update of more than nixfleet shows."""
+        old = (self.path("other") / "flake.nix").read_text()
+        self.commit("other", f"Beside {version}", {"flake.nix": f"{old}# {version}\n"})
+        agent = _agent(version)
+        return self.commit(
+            "nixfleet", f"Release {version}", {"VERSION": f"{version}\n", "agent": agent}
+        )
+
+    def commit_nixcfg(
+        self,
+        message: str = "Change the lab",
+        *,
+        fail_build: bool = False,
+        fail_switch: int = 0,
+        slow: float = 0,
+        lines: int = 3,
+        files: Mapping[str, str | bytes] | None = None,
+    ) -> str:
+        """Commit to nixcfg how the next rebuild behaves, and other files; return the commit.
+
+        fail_build   the fourth of five steps fails
+        fail_switch  the exit code of switch-to-configuration: 0 1 2 4 100
+        slow         seconds that the build takes, in even pauses between its lines
+        lines        lines of log a step
+        """
+        knobs = {
+            "fail_build": fail_build,
+            "fail_switch": fail_switch,
+            "slow": slow,
+            "lines": lines,
+        }
+        return self.commit(
+            "nixcfg", message, {"lab.json": json.dumps(knobs) + "\n", **(files or {})}
+        )
+
+    def set_fault(self, repo: Repo, *faults: Fault) -> None:
+        self.servers[repo].set_fault(*faults)
+
+    def mark_base(self) -> None:
+        """What `reset` goes back to."""
+        self._base = {repo: self.head(repo) for repo in REPOS}
+
+    def reset(self) -> None:
+        for repo, commit in self._base.items():
+            self.servers[repo].reset()
+            self.git(repo, "checkout", "--quiet", "--force", "-B", "main", commit)
+
+    def close(self) -> None:
+        for server in self.servers.values():
+            server.close()
+
+    def _templates(self, folder: str, *names: str) -> dict[str, str]:
+        values = {"@system@": f"{platform.machine()}-linux"}
+        values |= {f"@{repo}@": server.url for repo, server in self.servers.items()}
+        texts = {name: (_HERE / folder / name).read_text() for name in names}
+        for mark, value in values.items():
+            texts = {name: text.replace(mark, value) for name, text in texts.items()}
+        return texts
+
+
+def _agent(version: str) -> bytes:
+    """The agent's program, with the version written over the placeholder."""
+    mark = b"@VERSION@"
+    return _compiled_agent().replace(mark, version.encode().ljust(len(mark), b"\0"))
+
+
+@functools.cache
+def _compiled_agent() -> bytes:
+    source = _HERE / "nixfleet" / "agent.c"
+    program = cache_dir() / f"agent-{hashlib.sha256(source.read_bytes()).hexdigest()[:12]}"
+    if not program.exists():
+        unfinished = program.with_suffix(f".{os.getpid()}")
+        subprocess.run(
+            ["cc", "-O1", "-static", "-s", "-o", str(unfinished), str(source)], check=True
+        )
+        unfinished.rename(program)
+    return program.read_bytes()
