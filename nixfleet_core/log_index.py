@@ -51,8 +51,14 @@ class LogIndex:
         self._rows = array("Q", [0])
         self._whole_rows = 0
         self._tail = b""
+        self._newlines = 0
         self.size = 0
         """Bytes seen."""
+
+    @property
+    def lines(self) -> int:
+        """Lines so far; a last one without its newline counts."""
+        return self._newlines + (1 if self._tail else 0)
 
     @property
     def rows(self) -> int:
@@ -89,8 +95,10 @@ class LogIndex:
         if not newline:
             self._tail = (self._tail + rest)[:CLIP]
             return
+        newlines = part.count(b"\n")
+        self._newlines += newlines
         if self._count_rows is None:
-            self._whole_rows += part.count(b"\n")
+            self._whole_rows += newlines
         else:
             self._whole_rows += self._count_rows(self._tail + lines + newline)
         self._tail = rest[:CLIP]

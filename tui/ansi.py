@@ -55,14 +55,19 @@ def clip_line(line: bytes) -> bytes:
 
 
 def clean_line(line: bytes) -> str:
-    """A line as text with SGR sequences only."""
+    """The part of a line that is shown, as text with SGR sequences only."""
     text = _OTHER.sub("", clip_line(line).decode("utf-8", "replace"))
     return text.expandtabs(TAB) if "\t" in text and "\x1b" not in text else _expand(text)
 
 
 def plain_line(line: bytes) -> str:
-    """A line as text alone."""
+    """The part of a line that is shown, as text alone."""
     return _SGR.sub("", clean_line(line))
+
+
+def plain_text(line: bytes) -> str:
+    """A whole line as text alone, tabs kept."""
+    return _SGR.sub("", _OTHER.sub("", line.decode("utf-8", "replace")))
 
 
 def parse_line(line: bytes) -> list[Segment]:
@@ -84,15 +89,16 @@ def count_wrapped_rows(lines: bytes, width: int) -> int:
     """How many rows of `width` cells the lines take. Adds up over lines, as LogIndex asks."""
     if not lines:
         return 0
-    rows = 0
     pieces = lines.split(b"\n")
     if not pieces[-1]:
         pieces.pop()
-    if _PLAIN_BLOCK.fullmatch(bare := SGR_BYTES.sub(b"", lines)) and len(bare) == len(lines):
-        return sum((min(len(piece), CLIP) + width - 1) // width or 1 for piece in pieces)
-    for piece in pieces:
-        rows += (cell_len(plain_line(piece)) + width - 1) // width or 1
-    return rows
+    if all(len(piece) <= CLIP for piece in pieces):
+        bare = SGR_BYTES.sub(b"", lines)
+        if _PLAIN_BLOCK.fullmatch(bare):  # a cell is a byte: ten times as fast as counting cells
+            return sum((len(piece) + width - 1) // width or 1 for piece in bare.split(b"\n")) - (
+                bare.endswith(b"\n")
+            )
+    return sum((cell_len(plain_line(piece)) + width - 1) // width or 1 for piece in pieces)
 
 
 def _expand(text: str) -> str:
@@ -102,7 +108,7 @@ def _expand(text: str) -> str:
     column, parts = 0, []
     for part in re.split(r"(\x1b\[[0-9;]*m|\t)", text):
         if part == "\t":
-            part = " " * (TAB - column % TAB)  # noqa: PLW2901
+            part = " " * (TAB - column % TAB)
         parts.append(part)
         if not part.startswith("\x1b"):
             column += len(part)

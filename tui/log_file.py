@@ -73,6 +73,10 @@ class LogFile:
     def rows(self) -> int:
         return self._index.rows
 
+    @property
+    def lines(self) -> int:
+        return self._index.lines
+
     def set_width(self, width: int | None) -> None:
         """Wrap at so many cells; None for one row a line. Starts the index anew if it changes."""
         if width != self._width:

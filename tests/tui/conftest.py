@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from fakes import JOB, NOW, FakeLatest, FakeSession, make_fleet
+
+from tui.app import NixFleetApp
+from tui.settings import AppSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    MakeApp = Callable[..., NixFleetApp]
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """UTC, and nothing that changes what Textual draws."""
+    monkeypatch.setenv("TZ", "UTC")
+    for name in ("NO_COLOR", "TEXTUAL", "TEXTUAL_ANIMATIONS", "TEXTUAL_THEME"):
+        monkeypatch.delenv(name, raising=False)
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> list[FakeSession]:
+    return make_fleet(tmp_path)
+
+
+@pytest.fixture
+def make_app(fleet: list[FakeSession]) -> MakeApp:
+    """An app over the fleet, with a clock that stands still."""
+
+    def make(
+        sessions: list[FakeSession] | None = None, *, ascii: bool = False, latest: str | None = ""
+    ) -> NixFleetApp:
+        source = FakeLatest() if latest == "" else FakeLatest(latest)
+        return NixFleetApp(
+            fleet if sessions is None else sessions,
+            source,
+            settings=AppSettings(ascii=ascii),
+            clock=lambda: NOW,
+            new_job_id=lambda: JOB,
+        )
+
+    return make

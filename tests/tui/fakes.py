@@ -1,0 +1,256 @@
+"""A fleet without hosts: sessions that do and say what a test tells them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+from nixfleet_core.events import JobEnd, JobEvent, JobStart, LogGrew, StepEnd, StepStart
+from nixfleet_core.facts import Binary, Checkout, Facts, Running, System, Unit
+from nixfleet_core.host import Host, parse_address
+from nixfleet_core.nix.lock import Source, parse_lock
+from nixfleet_core.nix.version import NixVersion
+from nixfleet_core.plan import STEP_IDS, TITLES, Options, Plan, Refusal, Step, StepId
+from nixfleet_core.session import Busy, Commit, JobFiles, Launched, NeedsPassword, Unreachable
+from nixfleet_core.verdict import Snapshot, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+NOW = 1_795_400_000
+OLD, NEW = "1a2b3c4" + "0" * 33, "9f2c1ab" + "0" * 33
+JOB = "20261123-004101-ab12"
+OLD_PATH = f"/nix/store/{'9x4k' * 8}-nixfleet-agent-2.1.0"
+NEW_PATH = f"/nix/store/{'k3vd' * 8}-nixfleet-agent-2.2.0"
+_ARGV: dict[StepId, tuple[str, ...]] = {
+    "preflight": ("git", "ls-remote", "origin"),
+    "stop": ("systemctl", "stop", "nixfleet-agent.service"),
+    "pull": ("git", "pull", "--ff-only"),
+    "update": ("nix", "flake", "update", "nixfleet"),
+    "rebuild": (
+        *("nixos-rebuild", "switch", "--flake", ".#csb0"),
+        *("--option", "narinfo-cache-negative-ttl", "0"),
+    ),
+    "start": ("systemctl", "start", "nixfleet-agent.service"),
+    "verify": ("nixfleet-verify",),
+}
+
+
+def make_host(name: str, address: str | None = None) -> Host:
+    return Host(name=name, address=parse_address(address) if address else None)
+
+
+def make_facts(
+    *,
+    running: str = OLD_PATH,
+    installed: str = OLD_PATH,
+    rev: str = OLD,
+    active: str = "active",
+    version: str | None = None,
+    os: str = "NixOS 25.11",
+    flake_input: str = "nixfleet",
+) -> Facts:
+    """A healthy host, at 2.1.0 unless told otherwise."""
+    lock = {
+        "version": 7,
+        "root": "root",
+        "nodes": {
+            "root": {"inputs": {flake_input: "nixfleet"}},
+            "nixfleet": {
+                "locked": {"rev": rev, "lastModified": NOW - 3 * 3600, "type": "git"},
+                "original": {"type": "git", "url": "https://git.example/nixfleet"},
+            },
+        },
+    }
+    return Facts(
+        hostname="csb0",
+        os=os,
+        platform="nixos",
+        machine="x86_64",
+        now=NOW,
+        nix=NixVersion("nix", (2, 31), "2.31.2"),
+        unit=Unit(load="loaded", active=active, pid=42 if active == "active" else 0),
+        running=Running(
+            Binary(running, version or running[-5:]), "claimed", pid=42, started=NOW - 7200
+        ),
+        installed=Binary(installed, version or installed[-5:]),
+        system=System(current=None, generation=412),
+        checkout=Checkout(
+            path="/home/ops/Code/nixcfg",
+            state="ok",
+            branch="main",
+            lock=parse_lock(json.dumps(lock)),
+        ),
+    )
+
+
+NOT_RESTARTED = make_facts(installed=NEW_PATH, rev=NEW)
+CURRENT = make_facts(running=NEW_PATH, installed=NEW_PATH, rev=NEW)
+STALE = make_facts()
+
+UPDATED = Verdict(
+    kind="updated",
+    sentence="the agent went from 2.1.0 to 2.2.0, and runs what is installed",
+    before=Snapshot(version="2.1.0", commit=OLD, store_path=OLD_PATH, generation=412),
+    after=Snapshot(
+        version="2.2.0", commit=NEW, store_path=NEW_PATH, sha256="c0ff1e" * 10, generation=413
+    ),
+)
+
+
+def make_plan(host: str, options: Options, warnings: tuple[str, ...] = ()) -> Plan:
+    return Plan(
+        host=host,
+        attribute=host,
+        checkout="/home/ops/Code/nixcfg",
+        owner="ops",
+        input="nixfleet",
+        options=options,
+        steps=tuple(
+            Step(
+                id=step,
+                title=TITLES[step].format(input="nixfleet"),
+                argv=_ARGV[step],
+                run_as="owner" if step in ("pull", "update") else "root",
+                limit=60,
+                tries=5 if step in ("pull", "update") else 1,
+                weight=10 if step == "rebuild" else 1,
+            )
+            for step in STEP_IDS
+        ),
+        tools=("git", "nix"),
+        warnings=warnings,
+    )
+
+
+class FakeSession:
+    """One host. `say` feeds the followers of its job; nothing happens by itself."""
+
+    def __init__(self, host: Host, facts: Facts | None, folder: Path) -> None:
+        self._host = host
+        self.facts = facts
+        self.folder = folder / host.name
+        self.folder.mkdir(parents=True)
+        self.offline = Unreachable("No route to host", "is the host up, and the VPN?")
+        self.commits: tuple[Commit, ...] = ()
+        self.refusal: Refusal | None = None
+        self.warnings: tuple[str, ...] = ()
+        self.busy: str | None = None
+        self.password: str | None = None
+        """What sudo wants; None: nothing."""
+        self.given: list[str] = []
+        self.result = UPDATED
+        self.launched: list[str] = []
+        self.cancelled: list[str] = []
+        self.probes = 0
+        self.closed = False
+        self._events: list[JobEvent | None] = []
+        self._news = asyncio.Condition()
+
+    @property
+    def host(self) -> Host:
+        return self._host
+
+    def give_password(self, password: str) -> None:
+        self.given.append(password)
+
+    async def probe(self) -> Facts:
+        self.probes += 1
+        if self.facts is None:
+            raise self.offline
+        return self.facts
+
+    async def incoming(self, facts: Facts) -> tuple[Commit, ...]:
+        return self.commits
+
+    def plan(self, facts: Facts, options: Options) -> Plan | Refusal:
+        return self.refusal or make_plan(self._host.name, options, self.warnings)
+
+    async def launch(self, plan: Plan, job: str) -> Launched | Busy:
+        self._want_password()
+        if self.busy is not None:
+            return Busy(self.busy)
+        self.launched.append(job)
+        return Launched(job)
+
+    async def follow(self, job: str) -> AsyncIterator[JobEvent]:
+        at = 0
+        while True:
+            async with self._news:
+                await self._news.wait_for(lambda: len(self._events) > at)  # noqa: B023
+                event = self._events[at]
+            at += 1
+            if event is None:
+                return
+            yield event
+
+    def files(self, job: str) -> JobFiles:
+        return JobFiles(
+            log=self.folder / "log", text=self.folder / "log.txt", events=self.folder / "events"
+        )
+
+    async def fetch_plan(self, job: str) -> Plan:
+        return make_plan(self._host.name, Options(force=True))
+
+    async def verdict(self, job: str, latest: str | None) -> Verdict:
+        return self.result
+
+    async def cancel(self, job: str) -> None:
+        self._want_password()
+        self.cancelled.append(job)
+
+    async def verify(self, latest: str | None) -> tuple[Facts, Verdict]:
+        self._want_password()
+        return await self.probe(), self.result
+
+    async def close(self) -> None:
+        self.closed = True
+
+    async def say(self, *events: JobEvent | None) -> None:
+        """Let these events happen; None ends the job's stream."""
+        async with self._news:
+            self._events.extend(events)
+            self._news.notify_all()
+
+    async def log(self, text: str) -> None:
+        """Append to log.txt, and say so."""
+        path = self.files(JOB).text
+        with path.open("a") as file:
+            file.write(text)
+        size = path.stat().st_size
+        await self.say(LogGrew(size=size, text_size=size))
+
+    async def run_job(self) -> None:
+        """The whole chain, without a hitch, in one second a step."""
+        await self.say(JobStart(at=NOW))
+        for number, step in enumerate(STEP_IDS):
+            await self.say(StepStart(step=step, at=NOW + number, log=0))
+            await self.log(f"{TITLES[step].format(input='nixfleet')}: done\n")
+            await self.say(StepEnd(step=step, at=NOW + number + 1, status="ok", log=0))
+        await self.say(JobEnd(at=NOW + len(STEP_IDS), outcome="done"), None)
+
+    def _want_password(self) -> None:
+        if self.password is not None and self.password not in self.given:
+            raise NeedsPassword(self._host.name, wrong=bool(self.given))
+
+
+class FakeLatest:
+    """Every input's repository is at NEW."""
+
+    def __init__(self, rev: str | None = NEW) -> None:
+        self.rev = rev
+
+    async def latest(self, source: Source) -> str | None:
+        return self.rev
+
+
+def make_fleet(folder: Path) -> list[FakeSession]:
+    """Four hosts: not restarted, current, stale, offline."""
+    return [
+        FakeSession(make_host("csb0", "ops@cs0:2222"), NOT_RESTARTED, folder),
+        FakeSession(make_host("csb1", "ops@cs1:2222"), CURRENT, folder),
+        FakeSession(make_host("gpc0"), STALE, folder),
+        FakeSession(make_host("imac0", "markus@imac0"), None, folder),
+    ]

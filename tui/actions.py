@@ -1,0 +1,221 @@
+"""What the keys set in motion: questions first, then the engine.
+
+Each function is one conversation with the operator and runs in a worker, so it may wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from textual.content import Content
+
+from nixfleet_core.plan import Options, Refusal
+from nixfleet_core.session import Busy, Unreachable
+from tui.elevation import FAILURES, PasswordRefused
+from tui.screens.base import Confirm, Notice
+from tui.text import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nixfleet_core.plan import Plan
+    from tui.app import NixFleetApp
+    from tui.fleet import HostEntry
+    from tui.jobs import JobWatcher
+
+FORCE = Options(force=True)
+"""What `force update` asks for: everything runs, level 1."""
+
+
+async def choose(app: NixFleetApp, entry: HostEntry) -> None:
+    """Drill into a host: its running job, or the plan for an update, or what is wrong with it."""
+    if entry.watcher is not None and entry.watcher.is_active:
+        app.show_job(entry.watcher)
+        return
+    await app.fleet.look_if_old(entry, app.tick)
+    if entry.facts is None:
+        await _say_offline(app, entry)
+    elif entry.facts.job_running is not None:
+        app.show_job(app.follow(entry, entry.facts.job_running))
+    else:
+        await _update_one(app, entry)
+
+
+async def update_hosts(app: NixFleetApp, entries: Sequence[HostEntry]) -> None:
+    """Force-update one host as `choose` does, several after one question that names them all."""
+    if len(entries) == 1:
+        await choose(app, entries[0])
+        return
+    await asyncio.gather(*(app.fleet.look_if_old(entry, app.tick) for entry in entries))
+    plans: dict[str, Plan] = {}
+    lines: list[str | tuple[str, str]] = []
+    for entry in entries:
+        planned = _plan(entry)
+        lines.append((f"{entry.name}  ", "bold"))
+        if isinstance(planned, str):
+            lines.append((f"left out: {plain(planned)}\n", "$text-warning"))
+        else:
+            plans[entry.name] = planned
+            lines.append(f"{len(planned.steps)} steps, {plain(entry.host.where)}\n")
+            lines.extend((f"    ! {plain(said)}\n", "$text-warning") for said in planned.warnings)
+    if not plans:
+        await app.push_screen_wait(Notice("Nothing to update", Content.assemble(*lines)))
+        return
+    title = f"Force update, level {FORCE.level}, of {len(plans)} hosts?"
+    if not await app.push_screen_wait(Confirm(title, Content.assemble(*lines), accept="start all")):
+        return
+    chosen = [entry for entry in entries if entry.name in plans]
+    app.show_many(chosen)
+    await asyncio.gather(*(_start_quietly(app, entry, plans[entry.name]) for entry in chosen))
+
+
+async def show_log(app: NixFleetApp, entry: HostEntry) -> None:
+    """The log of the running job, or of the last one."""
+    if entry.watcher is not None:
+        app.show_job(entry.watcher, zoomed=True)
+        return
+    job = (entry.facts.job_running or entry.facts.job_last) if entry.facts else None
+    if job is None:
+        app.notify(f"{entry.name}: no job is known", markup=False)
+    else:
+        app.show_job(app.follow(entry, job), zoomed=True)
+
+
+async def verify_hosts(app: NixFleetApp, entries: Sequence[HostEntry]) -> None:
+    """Prove what runs on the hosts, and show what was found."""
+    from tui.widgets.versions import verdict_text
+
+    said = await asyncio.gather(*(_verify(app, entry) for entry in entries))
+    parts: list[Content] = []
+    for entry, problem in zip(entries, said, strict=True):
+        parts.append(Content.styled(f"{entry.name}\n", "bold"))
+        if problem or entry.verdict is None:
+            parts.append(Content(f"{plain(problem)}\n\n"))
+        else:
+            parts += [verdict_text(entry.verdict, app.glyphs), Content("\n\n")]
+    names = ", ".join(entry.name for entry in entries)
+    title = f"Verify {names}" if len(names) < 50 else f"Verify {len(entries)} hosts"
+    await app.push_screen_wait(Notice(title, Content("").join(parts)))
+
+
+async def cancel_job(app: NixFleetApp, watcher: JobWatcher) -> None:
+    """Ask, then ask the host to stop the job."""
+    entry = watcher.entry
+    body = Content(
+        f"The job {watcher.job} on {entry.name} is asked to stop. "
+        "It starts the agent again before it ends."
+    )
+    question = Confirm(f"Cancel the job on {entry.name}?", body, accept="cancel the job")
+    if not await app.push_screen_wait(question):
+        return
+    try:
+        await app.elevation.run(entry.session, lambda: entry.session.cancel(watcher.job))
+    except PasswordRefused:
+        return
+    except FAILURES as error:
+        await _say_failed(app, f"{entry.name}: not cancelled", error)
+
+
+async def _update_one(app: NixFleetApp, entry: HostEntry) -> None:
+    from tui.screens.plan import PlanDialog
+
+    assert entry.facts is not None
+    plan = entry.session.plan(entry.facts, FORCE)
+    if isinstance(plan, Refusal):
+        body = Content.assemble(plain(plan.why), "\n\n", (plain(plan.advice), "bold"))
+        await app.push_screen_wait(Notice(f"{entry.name} is left alone", body))
+        return
+    if not await app.push_screen_wait(PlanDialog(entry, plan)):
+        return
+    try:
+        started = await _start(app, entry, plan)
+    except PasswordRefused:
+        app.notify(f"{entry.name}: nothing was started", markup=False)
+    except FAILURES as error:
+        await _say_failed(app, f"{entry.name}: nothing was started", error)
+    else:
+        if isinstance(started, Busy):
+            await _offer_attach(app, entry, started.job)
+        else:
+            app.show_job(started)
+
+
+async def _start(app: NixFleetApp, entry: HostEntry, plan: Plan) -> JobWatcher | Busy:
+    """Launch the plan, asking for the password if it takes one, and follow it."""
+    job = app.new_job_id()
+    entry.note, entry.doing = "", "starting"
+    app.tick()
+    try:
+        launched = await app.elevation.run(entry.session, lambda: entry.session.launch(plan, job))
+    finally:
+        entry.doing = ""
+    if isinstance(launched, Busy):
+        return launched
+    return app.follow(entry, launched.job, plan=plan, before=entry.snapshot())
+
+
+async def _start_quietly(app: NixFleetApp, entry: HostEntry, plan: Plan) -> None:
+    """Start one host of many: what goes wrong is said in its row."""
+    entry.watcher = None
+    try:
+        started = await _start(app, entry, plan)
+    except PasswordRefused:
+        entry.note = "not started: no password was given"
+    except FAILURES as error:
+        entry.note = f"not started: {error}"
+    else:
+        if isinstance(started, Busy):
+            app.follow(entry, started.job)
+            app.notify(f"{entry.name}: another job is running, showing that one", markup=False)
+    app.tick()
+
+
+async def _verify(app: NixFleetApp, entry: HostEntry) -> str:
+    """Verify one host; return what went wrong, if anything."""
+    entry.doing = "verifying"
+    app.tick()
+    try:
+        entry.facts, entry.verdict = await app.elevation.run(
+            entry.session, lambda: entry.session.verify(entry.latest)
+        )
+        entry.problem, entry.seen_at = None, app.clock()
+    except PasswordRefused:
+        return "not verified: no password was given"
+    except FAILURES as error:
+        return f"not verified: {error}"
+    finally:
+        entry.doing = ""
+        app.tick()
+    return ""
+
+
+def _plan(entry: HostEntry) -> Plan | str:
+    """The plan, or why there is none."""
+    if entry.facts is None:
+        return entry.assessment.why if entry.assessment else "it has not answered"
+    if entry.facts.job_running is not None:
+        return f"the job {entry.facts.job_running} is running"
+    plan = entry.session.plan(entry.facts, FORCE)
+    return plan.why if isinstance(plan, Refusal) else plan
+
+
+async def _offer_attach(app: NixFleetApp, entry: HostEntry, job: str) -> None:
+    body = Content(f"The job {plain(job)} runs on {entry.name} already; only one can.")
+    question = Confirm(f"{entry.name} is busy", body, accept="show that job")
+    if await app.push_screen_wait(question):
+        app.show_job(app.follow(entry, job))
+
+
+async def _say_offline(app: NixFleetApp, entry: HostEntry) -> None:
+    why = entry.assessment.why if entry.assessment else "it has not answered"
+    body = Content.assemble(
+        plain(why), "\n\n", (plain(entry.advice), "bold"), "\n\nR looks at all hosts again."
+    )
+    await app.push_screen_wait(Notice(f"{entry.name} cannot be reached", body))
+
+
+async def _say_failed(app: NixFleetApp, title: str, error: Exception) -> None:
+    advice = error.advice if isinstance(error, Unreachable) else ""
+    body = Content.assemble(plain(str(error)), "\n\n", (plain(advice), "bold"))
+    await app.push_screen_wait(Notice(title, body))

@@ -1,0 +1,275 @@
+"""The terminal app. It owns what outlives a screen: the hosts, the jobs it follows, the clock."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.signal import Signal
+
+from tui.elevation import Elevation
+from tui.fleet import Fleet
+from tui.glyphs import ASCII, UNICODE
+from tui.jobs import JobWatcher
+from tui.settings import AppSettings
+from tui.text import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+
+    from textual.command import Provider
+    from textual.screen import Screen
+
+    from nixfleet_core.plan import Plan
+    from nixfleet_core.session import HostSession, LatestSource
+    from nixfleet_core.verdict import Snapshot
+    from tui.fleet import HostEntry
+
+BEAT = 0.25
+"""Seconds between repaints of what changes by itself; each one goes down a slow link."""
+
+_CLOSE_LIMIT = 3.0
+
+
+def _commands() -> type[Provider]:
+    from tui.commands import BindingCommands
+
+    return BindingCommands
+
+
+class NixFleetApp(App[None], inherit_bindings=False):
+    """Fleet, update screens and dialogs over the sessions of some hosts."""
+
+    TITLE = "NixFleet"
+    CSS_PATH = "app.tcss"
+    COMMANDS: ClassVar[set[Callable[[], type[Provider]]]] = {_commands}  # type: ignore[assignment]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "colon,ctrl+p",
+            "command_palette",
+            "commands",
+            key_display=":",
+            id="app.commands",
+            tooltip="Every action, by name",
+        ),
+        Binding("question_mark", "help", "help", id="app.help", tooltip="The keys of this screen"),
+        Binding("ctrl+q,ctrl+c", "leave", "Quit; jobs go on", show=False, id="app.quit"),
+        Binding("ctrl+z", "suspend_process", "Suspend", show=False, id="app.suspend"),
+    ]
+
+    def __init__(
+        self,
+        sessions: Sequence[HostSession],
+        latest: LatestSource,
+        *,
+        settings: AppSettings,
+        clock: Callable[[], float] = time.time,
+        new_job_id: Callable[[], str] | None = None,
+    ) -> None:
+        no_color = os.environ.get("NO_COLOR")
+        super().__init__()
+        if no_color is not None:
+            os.environ["NO_COLOR"] = no_color  # Textual takes it away; children want it too
+        self.settings = settings
+        self.glyphs = ASCII if settings.ascii else UNICODE
+        self.clock = clock
+        self.fleet = Fleet.of(sessions, latest, clock)
+        self.elevation = Elevation(self._ask_password)
+        self.ticked: Signal[None] = Signal(self, "ticked")
+        self.animation_level = "none"
+        self._new_job_id = new_job_id
+        self._dirty = False
+        self.set_class(settings.ascii, "-ascii")
+
+    def get_default_screen(self) -> Screen[None]:
+        from tui.screens.fleet import FleetScreen
+
+        return FleetScreen(self.fleet)
+
+    def on_mount(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            loop.add_signal_handler(number, self._end_by_signal, number)
+        self.app_resume_signal.subscribe(self, self._repaint)
+        self.set_interval(BEAT, self.beat)
+        self.look_at_all()
+
+    async def on_unmount(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+        closing = [entry.session.close() for entry in self.fleet.entries.values()]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_LIMIT):
+                await asyncio.gather(*closing, return_exceptions=True)
+
+    def get_key_display(self, binding: Binding) -> str:
+        """Enter's sign is no ASCII; the rest is as Textual has it."""
+        if binding.key == "enter" and binding.key_display is None:
+            return self.glyphs.enter
+        return super().get_key_display(binding)
+
+    # The clock
+
+    def tick(self) -> None:
+        """Something has changed: show it with the next beat."""
+        self._dirty = True
+
+    def beat(self) -> None:
+        """Repaint what has changed, if anything has."""
+        watchers = [entry.watcher for entry in self.fleet.entries.values() if entry.watcher]
+        moving = any(entry.doing for entry in self.fleet.entries.values()) or any(
+            watcher.is_active or watcher.dirty for watcher in watchers
+        )
+        if moving or self._dirty:
+            self._dirty = False
+            for watcher in watchers:
+                watcher.dirty = False
+            self.ticked.publish(None)
+
+    # Hosts and jobs
+
+    def look_at_all(self) -> None:
+        """Probe every host, all at once; each row changes as its answer arrives."""
+        for entry in self.fleet.entries.values():
+            if not entry.doing:
+                self.run_worker(self.fleet.look(entry, self.tick), group="look")
+
+    def follow(
+        self,
+        entry: HostEntry,
+        job: str,
+        *,
+        plan: Plan | None = None,
+        before: Snapshot | None = None,
+    ) -> JobWatcher:
+        """Follow a job, whatever screens come and go. One job a host is followed at a time."""
+        known = entry.watcher
+        if known is not None and known.job == job:
+            return known
+        watcher = JobWatcher(entry, job, plan=plan, before=before, clock=self.clock)
+        entry.watcher = watcher
+        self.run_worker(self._watch(watcher), group="jobs")
+        return watcher
+
+    def follow_again(self, watcher: JobWatcher) -> None:
+        """Take up a job that could not be followed to its end."""
+        if not watcher.is_active:
+            self.run_worker(self._watch(watcher), group="jobs")
+
+    async def _watch(self, watcher: JobWatcher) -> None:
+        await watcher.run(self.elevation)
+        self.tick()
+        if watcher.verdict is not None:
+            self._announce(f"{watcher.entry.name}: {watcher.verdict.kind}")
+        await self.fleet.look(watcher.entry, self.tick)
+
+    def _announce(self, text: str) -> None:
+        """Ring, and say it in the window title, for whoever looks elsewhere."""
+        if self.settings.bell:
+            self.bell()
+        if self.settings.title:
+            self._set_window_title(f"{text} - NixFleet")
+
+    def _set_window_title(self, text: str) -> None:
+        if self._driver is not None:
+            self._driver.write(f"\x1b]2;{plain(text)}\x07")
+
+    def new_job_id(self) -> str:
+        """A name for the next job."""
+        if self._new_job_id is None:
+            from nixfleet_core.job import new_job_id
+
+            self._new_job_id = new_job_id
+        return self._new_job_id()
+
+    # Screens
+
+    def show_job(self, watcher: JobWatcher, *, zoomed: bool = False) -> None:
+        from tui.screens.update import UpdateScreen
+
+        self.push_screen(UpdateScreen(watcher, zoomed=zoomed))
+
+    def show_many(self, entries: Sequence[HostEntry]) -> None:
+        from tui.screens.many import ManyScreen
+
+        self.push_screen(ManyScreen(entries))
+
+    def start_flow(self, flow: Coroutine[None, None, None]) -> None:
+        """Hold one conversation with the operator; while it goes on, no second one begins."""
+        if any(worker.group == "flow" and worker.is_running for worker in self.workers):
+            flow.close()
+            return
+        self.run_worker(flow, group="flow")
+
+    def action_help(self) -> None:
+        from tui.screens.help import HelpDialog, help_text
+
+        self.push_screen(HelpDialog(help_text(self.screen, self)))
+
+    def action_leave(self) -> None:
+        """Quit; if jobs are running, say first that they go on."""
+        going_on = self.jobs_going_on()
+        if not going_on:
+            self.exit()
+            return
+        from tui.screens.base import Confirm
+
+        lines = "\n".join(f"{name}: job {job}" for name, job in going_on)
+        body = Content(
+            f"These jobs go on without the app; choosing the host shows them again:\n\n{lines}"
+        )
+        self.push_screen(Confirm("Quit NixFleet?", body, accept="quit"), self._quit_if)
+
+    def _quit_if(self, accepted: bool | None) -> None:
+        if accepted:
+            self.exit()
+
+    def jobs_going_on(self) -> list[tuple[str, str]]:
+        """Host and job of everything that is being followed."""
+        return [
+            (entry.name, entry.watcher.job)
+            for entry in self.fleet.entries.values()
+            if entry.watcher is not None and entry.watcher.is_active
+        ]
+
+    async def _ask_password(self, host: str, wrong: bool) -> str | None:
+        from tui.screens.password import PasswordDialog
+
+        return await self.push_screen_wait(PasswordDialog(host, wrong=wrong))
+
+    # The terminal
+
+    def _end_by_signal(self, number: signal.Signals) -> None:
+        """End cleanly. After SIGHUP nobody reads what is written: let none of it block."""
+        if number == signal.SIGHUP:
+            null = os.open(os.devnull, os.O_RDWR)
+            for stream in (sys.__stdout__, sys.__stderr__):
+                if stream is not None:
+                    os.dup2(null, stream.fileno())
+        self.exit(return_code=128 + number)
+
+    def _repaint(self, _: object) -> None:
+        """Draw everything again: the terminal comes back blank after ctrl+z."""
+        self.refresh(layout=True)
+        for screen in self.screen_stack:
+            screen.refresh(layout=True)
+
+
+def run(
+    sessions: Sequence[HostSession], latest: LatestSource, settings: AppSettings | None = None
+) -> int:
+    """Run the app until the operator leaves it. Return the exit code."""
+    app = NixFleetApp(sessions, latest, settings=settings or AppSettings())
+    app.run(mouse=app.settings.mouse)
+    for name, job in app.jobs_going_on():
+        sys.stdout.write(f"{name}: job {job} goes on; nixfleet attach {name} shows it\n")
+    return app.return_code or 0

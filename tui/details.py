@@ -1,0 +1,104 @@
+"""What the panel beside the fleet table says of one host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.content import Content
+
+from nixfleet_core.verdict import Snapshot
+from tui.text import ago, plain
+from tui.widgets.versions import snapshot_rows, verdict_text
+from tui.words import STYLES, state_tone, tone_sign
+
+if TYPE_CHECKING:
+    from nixfleet_core.facts import Checkout, Facts
+    from tui.fleet import HostEntry
+    from tui.glyphs import Glyphs
+
+_LABEL = 11
+_COLUMN = 16
+
+
+def host_details(entry: HostEntry, glyphs: Glyphs, now: float) -> Content:
+    """State and why first, then each layer side by side, then where it comes from."""
+    lines: list[Content] = []
+    facts, found = entry.facts, entry.assessment
+    if facts is not None:
+        dot = f" {glyphs.dot} "
+        known = (facts.os, facts.machine, str(facts.nix) if facts.nix else "")
+        lines.append(Content(dot.join(plain(part) for part in known if part)))
+    if found is not None:
+        tone = state_tone(found.state)
+        sign = tone_sign(tone, glyphs)
+        lines.append(Content.styled(f"{sign} {found.state}", f"bold {STYLES[tone]}"))
+        lines.append(Content.assemble(("why: ", STYLES["faint"]), plain(found.why)))
+    else:
+        lines.append(Content.styled("asking this host ...", STYLES["faint"]))
+    if entry.advice:
+        lines.append(Content.assemble(("try: ", STYLES["faint"]), plain(entry.advice)))
+    if entry.note:
+        lines.append(Content.assemble(("last: ", STYLES["faint"]), plain(entry.note)))
+    if facts is not None:
+        lines += [Content(), *_layers(entry, facts, glyphs), *_origin(entry, facts, glyphs, now)]
+    if entry.verdict is not None:
+        lines += [Content(), verdict_text(entry.verdict, glyphs)]
+    return Content("\n").join(lines)
+
+
+def _layers(entry: HostEntry, facts: Facts, glyphs: Glyphs) -> list[Content]:
+    """Running beside installed, row by row."""
+    running = snapshot_rows(entry.snapshot(), glyphs)
+    installed = snapshot_rows(
+        Snapshot(
+            version=facts.installed.version if facts.installed else None,
+            store_path=facts.installed.identity if facts.installed else None,
+            sha256=facts.installed.sha256 if facts.installed else None,
+        ),
+        glyphs,
+    )
+    lines = [
+        Content.styled(f"{'':<{_LABEL}}{'running':<{_COLUMN}}installed", STYLES["faint"]),
+    ]
+    for key in ("version", "store", "sha256"):
+        left, right = running[key], installed[key]
+        differ = left != right and glyphs.missing not in (left, right)
+        lines.append(
+            Content.assemble(
+                (f"{key:<{_LABEL}}", STYLES["faint"]),
+                f"{left:<{_COLUMN - 1}} ",
+                (right, "bold" if differ else ""),
+            )
+        )
+    if facts.running is not None:
+        proof = {"exe": "by its exe", "script": "by its script", "claimed": "only claimed"}
+        lines.append(_pair("known", f"the running one {proof[facts.running.proof]}"))
+    return lines
+
+
+def _origin(entry: HostEntry, facts: Facts, glyphs: Glyphs, now: float) -> list[Content]:
+    """Locked commit, checkout, jobs."""
+    running = snapshot_rows(entry.snapshot(), glyphs)
+    lines = [_pair("lock", running["commit"])]
+    if facts.checkout is not None:
+        lines.append(_pair("checkout", _checkout(facts.checkout, entry.host.checkout)))
+    lines.append(_pair("system", running["system"]))
+    if facts.running is not None and facts.running.started is not None and facts.now:
+        lines.append(_pair("started", ago(facts.now - facts.running.started)))
+    if facts.job_last is not None:
+        lines.append(_pair("last job", plain(facts.job_last)))
+    if entry.seen_at:
+        lines.append(_pair("seen", ago(now - entry.seen_at)))
+    return lines
+
+
+def _checkout(checkout: Checkout, shown: str) -> str:
+    if checkout.state != "ok":
+        return f"{plain(shown)}, {checkout.state}"
+    changes = len(checkout.dirty)
+    state = f"{changes} change{'s' * (changes > 1)}" if changes else "clean"
+    return f"{plain(shown)}, {state}, {plain(checkout.branch or 'no branch')}"
+
+
+def _pair(label: str, value: str) -> Content:
+    return Content.assemble((f"{label:<{_LABEL}}", STYLES["faint"]), value)

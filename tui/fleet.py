@@ -1,0 +1,135 @@
+"""The hosts as the app knows them at this moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from nixfleet_core.assessment import Assessment, assess, latest_version
+from nixfleet_core.facts import ProbeError
+from nixfleet_core.session import Unreachable
+from nixfleet_core.verdict import snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from nixfleet_core.facts import Facts
+    from nixfleet_core.host import Host
+    from nixfleet_core.nix.lock import Source
+    from nixfleet_core.session import HostSession, LatestSource
+    from nixfleet_core.verdict import Snapshot, Verdict
+    from tui.jobs import JobWatcher
+
+STATE_ORDER: Final = ("current", "stale", "down", "offline", "unknown", "updating")
+
+FRESH: Final = 10.0
+"""Seconds for which a look at a host is good enough to plan from."""
+
+
+@dataclass(slots=True, eq=False)
+class HostEntry:
+    """One host: what was last seen of it, and what the app is doing with it."""
+
+    session: HostSession
+    facts: Facts | None = None
+    seen_at: float = 0.0
+    problem: Assessment | None = None
+    """Why there are no facts, or none that could be read."""
+    advice: str = ""
+    latest: str | None = None
+    doing: str = ""
+    """A word while something is under way: asking, starting, verifying."""
+    note: str = ""
+    """What the last attempt to start an update came to, if it did not start."""
+    verdict: Verdict | None = None
+    watcher: JobWatcher | None = None
+
+    @property
+    def host(self) -> Host:
+        return self.session.host
+
+    @property
+    def name(self) -> str:
+        return self.session.host.name
+
+    @property
+    def source(self) -> Source | None:
+        """Where the agent's flake input comes from."""
+        if self.facts is None or self.facts.checkout is None or self.facts.checkout.lock is None:
+            return None
+        found = self.facts.checkout.lock.find(self.host.input)
+        return found.source if found else None
+
+    @property
+    def assessment(self) -> Assessment | None:
+        """None until the host has answered or failed to."""
+        if self.problem is not None:
+            return self.problem
+        if self.facts is None:
+            return None
+        return assess(self.facts, self.latest, self.host)
+
+    def snapshot(self) -> Snapshot:
+        """What the last look saw, in the shape that a verdict compares."""
+        return snapshot(self.facts, self.host.input)
+
+
+@dataclass(slots=True)
+class Fleet:
+    """All hosts, in the order of the inventory."""
+
+    latest_source: LatestSource
+    clock: Callable[[], float]
+    entries: dict[str, HostEntry] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, sessions: Sequence[HostSession], latest: LatestSource, clock: Callable[[], float]
+    ) -> Fleet:
+        entries = {session.host.name: HostEntry(session) for session in sessions}
+        return cls(latest, clock, entries)
+
+    async def look(self, entry: HostEntry, changed: Callable[[], None]) -> None:
+        """Probe one host; `changed` is called when there is something new to show."""
+        entry.doing = "asking"
+        changed()
+        try:
+            entry.facts = await entry.session.probe()
+            entry.problem, entry.advice = None, ""
+            entry.seen_at = self.clock()
+            changed()
+            if (source := entry.source) is not None:
+                entry.latest = await self.latest_source.latest(source)
+        except Unreachable as error:
+            entry.facts, entry.advice = None, error.advice
+            entry.problem = Assessment("offline", str(error))
+        except ProbeError as error:
+            entry.facts, entry.advice = None, "look at the host by hand, then refresh"
+            entry.problem = Assessment("unknown", str(error))
+        finally:
+            entry.doing = ""
+            changed()
+
+    async def look_if_old(self, entry: HostEntry, changed: Callable[[], None]) -> None:
+        """Probe the host unless it was seen just now."""
+        if entry.facts is None or self.clock() - entry.seen_at > FRESH:
+            await self.look(entry, changed)
+
+    def version_of(self, rev: str) -> str | None:
+        """The version of a commit, if some host knows it."""
+        known = ((entry.facts, entry.host) for entry in self.entries.values() if entry.facts)
+        return latest_version(rev, known)
+
+    def latest_time(self, rev: str) -> int | None:
+        """When the commit was made, if some host's lock names it."""
+        for entry in self.entries.values():
+            lock = entry.facts.checkout.lock if entry.facts and entry.facts.checkout else None
+            found = lock.find(entry.host.input) if lock else None
+            if found is not None and found.rev == rev:
+                return found.last_modified
+        return None
+
+    def counts(self) -> list[tuple[str, int]]:
+        """How many hosts are in each state, states in a fixed order, empty ones left out."""
+        states = [found.state for entry in self.entries.values() if (found := entry.assessment)]
+        return [(state, states.count(state)) for state in STATE_ORDER if state in states]

@@ -1,0 +1,130 @@
+"""Following jobs. Watchers live here, not in a screen: leaving a screen stops nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from nixfleet_core.events import Heartbeat, Link, LogGrew, Progress, Tick
+from nixfleet_core.progress import JobState
+from tui.elevation import FAILURES, PasswordRefused
+from tui.line_times import LineTimes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from nixfleet_core.events import JobEvent
+    from nixfleet_core.plan import Plan
+    from nixfleet_core.verdict import Snapshot, Verdict
+    from tui.elevation import Elevation
+    from tui.fleet import HostEntry
+
+
+class JobWatcher:
+    """Follows one job from its first event to its verdict, folding events into a JobState."""
+
+    def __init__(
+        self,
+        entry: HostEntry,
+        job: str,
+        *,
+        plan: Plan | None,
+        before: Snapshot | None,
+        clock: Callable[[], float],
+    ) -> None:
+        self.entry = entry
+        self.job = job
+        self.plan = plan
+        self.before = before
+        """What was seen before the launch; None for a job that somebody else started."""
+        self.state = JobState.of(plan) if plan else JobState(steps=())
+        self.times = LineTimes()
+        self.verdict: Verdict | None = None
+        self.problem = ""
+        """Why the app no longer follows, if it does not."""
+        self.log_dirty = True
+        self.dirty = True
+        self.ended = asyncio.Event()
+        self._clock = clock
+        self._heard = clock()
+        self._text_size = 0
+
+    @property
+    def text_path(self) -> Path:
+        return self.entry.session.files(self.job).text
+
+    @property
+    def is_active(self) -> bool:
+        return not self.ended.is_set()
+
+    @property
+    def host_now(self) -> int | None:
+        """The host's clock: what was last heard of it, and the time since."""
+        if self.state.now is None:
+            return None
+        if self.state.ended is not None or not self.is_active:
+            return self.state.now
+        return self.state.now + int(self._clock() - self._heard)
+
+    @property
+    def elapsed(self) -> int | None:
+        """Seconds that the job has taken so far."""
+        if self.state.started is None or self.host_now is None:
+            return None
+        return max(0, (self.state.ended or self.host_now) - self.state.started)
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Number of the step that runs (counted from 1), and how many there are."""
+        steps = self.state.steps
+        done = sum(step.status not in ("pending", "running") for step in steps)
+        return min(done + 1, len(steps)), len(steps)
+
+    def fold(self, event: JobEvent) -> None:
+        """Take in one event."""
+        self.state = self.state.after(event)
+        self.dirty = True
+        match event:
+            case LogGrew(text_size=size):
+                self._text_size = size
+                self.log_dirty = True
+                self._note_time()
+            case Tick() | Heartbeat():
+                self._heard = self._clock()
+                self._note_time()
+            case Link() | Progress():
+                pass
+            case _:
+                self._heard = self._clock()
+
+    def _note_time(self) -> None:
+        if self.state.now is not None and self._text_size:
+            self.times.add_time(self.state.now, self._text_size)
+
+    async def run(self, elevation: Elevation) -> None:
+        """Follow to the end, then fetch the verdict. What goes wrong ends up in `problem`."""
+        self.problem = ""
+        self.ended.clear()
+        session = self.entry.session
+        try:
+            if self.plan is None:
+                self.plan = await elevation.run(session, lambda: session.fetch_plan(self.job))
+            await elevation.run(session, self._follow)
+            self.verdict = await elevation.run(
+                session, lambda: session.verdict(self.job, self.entry.latest)
+            )
+            self.entry.verdict = self.verdict
+        except FAILURES as error:
+            self.problem = str(error)
+        except PasswordRefused:
+            self.problem = f"sudo on {self.entry.name} wants a password and got none"
+        finally:
+            self.dirty = self.log_dirty = True
+            self.ended.set()
+
+    async def _follow(self) -> None:
+        assert self.plan is not None
+        self.state = JobState.of(self.plan)
+        async for event in self.entry.session.follow(self.job):
+            self.fold(event)

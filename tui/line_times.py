@@ -1,0 +1,25 @@
+"""When the lines of log.txt were written, by the host's clock."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+
+
+class LineTimes:
+    """Pairs of (time, size that log.txt had by then), both only growing."""
+
+    def __init__(self) -> None:
+        self._sizes = array("Q")
+        self._times = array("q")
+
+    def add_time(self, at: int, text_size: int) -> None:
+        """log.txt held `text_size` bytes at `at`, in seconds since the epoch."""
+        if not self._sizes or text_size > self._sizes[-1]:
+            self._sizes.append(text_size)
+            self._times.append(max(at, self._times[-1]) if self._times else at)
+
+    def time_of(self, offset: int) -> int | None:
+        """The first known time at which that byte was there; None when none is known."""
+        at = bisect_right(self._sizes, offset)
+        return self._times[at] if at < len(self._sizes) else None

@@ -1,0 +1,131 @@
+"""What all screens have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
+
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Button, Static
+
+from tui.widgets.too_small import LEAST_HEIGHT, LEAST_WIDTH, TooSmall
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+    from textual.dom import DOMNode
+
+    from tui.app import NixFleetApp
+
+ResultT = TypeVar("ResultT")
+
+WIDTHS: list[tuple[int, str]] = [(0, "-cramped"), (LEAST_WIDTH, "-narrow"), (100, "-wide")]
+HEIGHTS: list[tuple[int, str]] = [
+    (0, "-flat"),
+    (LEAST_HEIGHT, "-shallow"),
+    (20, "-low"),
+    (30, "-tall"),
+]
+
+
+def nixfleet(node: DOMNode) -> NixFleetApp:
+    """The app, with its own type."""
+    return cast("NixFleetApp", node.app)
+
+
+class Page(Screen[None], inherit_bindings=False):
+    """A full screen."""
+
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "app.focus_next", "Next part", show=False, id="page.next"),
+        Binding("shift+tab", "app.focus_previous", "Previous part", show=False, id="page.previous"),
+    ]
+
+    def compose(self) -> ComposeResult:
+        yield from self.compose_page()
+        yield TooSmall(nixfleet(self).glyphs)
+
+    def compose_page(self) -> ComposeResult:
+        """What the page shows when it has room."""
+        raise NotImplementedError
+
+
+class Dialog(ModalScreen[ResultT | None], inherit_bindings=False):
+    """A question or an answer in a box. Enter accepts, escape leaves."""
+
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
+    AUTO_FOCUS = ""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "accept", "Accept", id="dialog.accept"),
+        Binding("escape", "leave", "Leave", id="dialog.leave"),
+        Binding("up,k", "scroll_body(-1)", "Up", show=False, id="dialog.up"),
+        Binding("down,j", "scroll_body(1)", "Down", show=False, id="dialog.down"),
+        Binding("pageup", "scroll_body(-10)", "Page up", show=False, id="dialog.page-up"),
+        Binding("pagedown", "scroll_body(10)", "Page down", show=False, id="dialog.page-down"),
+    ]
+    BINDING_GROUP_TITLE = "Dialog"
+
+    def __init__(self, title: str, body: Content, *, accept: str = "", leave: str = "back") -> None:
+        super().__init__()
+        self._title = title
+        self._body = body
+        self._accept = accept
+        self._leave = leave
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="box") as box:
+            box.border_title = Content(self._title)
+            with VerticalScroll(id="body", can_focus=False):
+                yield Static(self._body, id="text", markup=False)
+                yield from self.compose_fields()
+            with Horizontal(id="buttons"):
+                enter = nixfleet(self).glyphs.enter
+                if self._accept:
+                    yield self._button(f"{enter} {self._accept}", "accept")
+                yield self._button(f"esc {self._leave}", "leave")
+        yield TooSmall(nixfleet(self).glyphs)
+
+    def compose_fields(self) -> ComposeResult:
+        """What comes below the text: fields to fill in."""
+        yield from ()
+
+    def set_body(self, body: Content) -> None:
+        """Show another text."""
+        self._body = body
+        self.query_one("#text", Static).update(body)
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        if event.button.id == "accept":
+            self.action_accept()
+        else:
+            self.action_leave()
+
+    def action_accept(self) -> None:
+        """Say yes; a dialog with nothing to accept is left."""
+        self.action_leave()
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+    def action_scroll_body(self, rows: int) -> None:
+        self.query_one("#body").scroll_relative(y=rows, animate=False)
+
+    def _button(self, label: str, name: str) -> Button:
+        button = Button(Content(label), id=name, compact=True)
+        button.can_focus = False
+        return button
+
+
+class Notice(Dialog[None]):
+    """Tells something that has to be read."""
+
+
+class Confirm(Dialog[bool]):
+    """Asks before something is done. True when accepted."""
+
+    def action_accept(self) -> None:
+        self.dismiss(True)

@@ -1,0 +1,333 @@
+"""The first screen: all hosts, and the selected one's details."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Footer, Input, Static
+
+from tui.details import host_details
+from tui.fleet import STATE_ORDER
+from tui.screens.base import Page, nixfleet
+from tui.text import ago, plain, short_commit
+from tui.widgets.row_table import Cell, Column, Row, RowTable
+from tui.words import state_tone, tone_sign
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+    from tui.fleet import Fleet, HostEntry
+    from tui.glyphs import Glyphs
+    from tui.words import Tone
+
+COLUMNS = (
+    Column("host", "Host", worth=9, least=8),
+    Column("where", "Where", worth=2, least=10),
+    Column("running", "Running", worth=7, least=7),
+    Column("installed", "Installed", worth=5, least=9),
+    Column("latest", "Latest", worth=4, least=7),
+    Column("state", "State", worth=8, least=11),
+)
+
+
+def latest_text(entry: HostEntry, fleet: Fleet, glyphs: Glyphs) -> str:
+    """A version where the fleet knows the commit's, else the short commit."""
+    if entry.latest is None:
+        return glyphs.missing
+    return plain(fleet.version_of(entry.latest) or short_commit(entry.latest, glyphs))
+
+
+def state_cell(entry: HostEntry, glyphs: Glyphs, beat: int) -> Cell:
+    """Sign and word; `beat` turns the spinner."""
+    spinner = glyphs.spinner[beat % len(glyphs.spinner)]
+    if entry.watcher is not None and entry.watcher.is_active:
+        number, count = entry.watcher.position
+        return Cell(f"{spinner} {number}/{count}" if count else f"{spinner} asking", "busy")
+    if entry.doing:
+        return Cell(f"{spinner} {entry.doing}", "busy")
+    found = entry.assessment
+    if found is None:
+        return Cell(f"{glyphs.unknown} unknown", "faint")
+    tone = state_tone(found.state)
+    return Cell(f"{tone_sign(tone, glyphs)} {found.state}", tone)
+
+
+def host_row(entry: HostEntry, fleet: Fleet, glyphs: Glyphs, beat: int, *, marked: bool) -> Row:
+    facts = entry.facts
+    running = facts.running.binary.version if facts and facts.running else None
+    installed = facts.installed.version if facts and facts.installed else None
+    state = state_cell(entry, glyphs, beat)
+    behind: Tone = "warning" if state.tone == "warning" else "normal"
+    return Row(
+        entry.name,
+        {
+            "host": Cell(entry.name),
+            "where": Cell(plain(entry.host.where), "faint"),
+            "running": Cell(plain(running) if running else glyphs.missing, behind),
+            "installed": Cell(plain(installed) if installed else glyphs.missing),
+            "latest": Cell(latest_text(entry, fleet, glyphs)),
+            "state": state,
+        },
+        marked=marked,
+    )
+
+
+class FilterField(Input):
+    """Where the filter is typed."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "clear_filter", "Clear", show=False, id="filter.clear"),
+        Binding("down", "to_table", "To the hosts", show=False, id="filter.down"),
+    ]
+
+    def action_clear_filter(self) -> None:
+        self.value = ""
+        self.action_to_table()
+
+    def action_to_table(self) -> None:
+        self.display = bool(self.value)
+        self.screen.query_one(RowTable).focus()
+
+
+class FleetScreen(Page):
+    """Table and details; probes everything once on mount."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "enter",
+            "choose",
+            "choose",
+            id="fleet.choose",
+            tooltip="Show the running job, or what an update would do, or why it cannot",
+        ),
+        Binding(
+            "u", "update", "force update", id="fleet.update", tooltip="Update the marked hosts"
+        ),
+        Binding("space", "mark", "mark", id="fleet.mark", tooltip="Mark or unmark this host"),
+        Binding("ctrl+a", "mark_all", "Mark all shown, or none", show=False, id="fleet.mark-all"),
+        Binding("slash", "filter", "filter", id="fleet.filter", tooltip="Show some hosts only"),
+        Binding("l", "log", "log", id="fleet.log", tooltip="Show this host's last log"),
+        Binding(
+            "v", "verify", "verify", id="fleet.verify", tooltip="Prove what runs; changes nothing"
+        ),
+        Binding("R", "refresh", "refresh", id="fleet.refresh", tooltip="Look at all hosts again"),
+        Binding("s", "sort(1)", "Sort by the next column", show=False, id="fleet.sort"),
+        Binding("S", "reverse", "Reverse the order", show=False, id="fleet.reverse"),
+        Binding("escape", "clear", "Clear filter and marks", show=False, id="fleet.clear"),
+        Binding("q", "app.leave", "quit", id="fleet.quit", tooltip="Quit; jobs go on"),
+    ]
+    BINDING_GROUP_TITLE = "Fleet"
+    AUTO_FOCUS = "RowTable"
+
+    def __init__(self, fleet: Fleet) -> None:
+        super().__init__()
+        self._fleet = fleet
+        self._marked: set[str] = set()
+        self._sort: str | None = None
+        self._reverse = False
+        self._beat = 0
+
+    def compose_page(self) -> ComposeResult:
+        glyphs = nixfleet(self).glyphs
+        yield Static(id="title", markup=False)
+        with Container(id="fleet"):
+            with Vertical(id="hosts") as box:
+                box.border_title = Content("Hosts")
+                yield RowTable(COLUMNS, glyphs, id="host-table")
+            with VerticalScroll(id="details", can_focus=False):
+                yield Static(id="details-text", markup=False)
+        field = FilterField(placeholder="show hosts that contain ...", id="filter", compact=True)
+        field.cursor_blink = False
+        field.display = False
+        yield field
+        yield Footer(show_command_palette=False, compact=True)
+
+    def on_mount(self) -> None:
+        nixfleet(self).ticked.subscribe(self, self.update_hosts)
+        self.update_hosts(None)
+
+    def on_screen_resume(self) -> None:
+        self.update_hosts(None)
+
+    def on_resize(self) -> None:
+        self._update_title()
+
+    def update_hosts(self, _: object) -> None:
+        """Show what is known now; called a few times a second while anything changes."""
+        self._beat += 1
+        glyphs = nixfleet(self).glyphs
+        rows = [
+            host_row(entry, self._fleet, glyphs, self._beat, marked=entry.name in self._marked)
+            for entry in self._shown()
+        ]
+        self.query_one(RowTable).show(self._sorted(rows))
+        self._update_title()
+        self._update_details()
+
+    @on(RowTable.Moved)
+    def _update_details(self) -> None:
+        entry = self._selected()
+        app, text = nixfleet(self), self.query_one("#details-text", Static)
+        box = self.query_one("#details")
+        if entry is None:
+            box.border_title = None
+            text.update(Content("No host contains that." if self._fleet.entries else ""))
+            return
+        box.border_title = Content(entry.name)
+        content = host_details(entry, app.glyphs, app.clock())
+        if content != text.content:
+            text.update(content)
+
+    @on(RowTable.Chosen)
+    def action_choose(self) -> None:
+        from tui.actions import choose
+
+        if (entry := self._selected()) is not None:
+            nixfleet(self).start_flow(choose(nixfleet(self), entry))
+
+    def action_update(self) -> None:
+        """Update the marked hosts, or the one under the cursor."""
+        from tui.actions import update_hosts
+
+        if entries := self._targets():
+            nixfleet(self).start_flow(update_hosts(nixfleet(self), entries))
+
+    def action_log(self) -> None:
+        from tui.actions import show_log
+
+        if (entry := self._selected()) is not None:
+            nixfleet(self).start_flow(show_log(nixfleet(self), entry))
+
+    def action_verify(self) -> None:
+        from tui.actions import verify_hosts
+
+        if entries := self._targets():
+            nixfleet(self).start_flow(verify_hosts(nixfleet(self), entries))
+
+    def action_refresh(self) -> None:
+        nixfleet(self).look_at_all()
+
+    def action_mark(self) -> None:
+        entry = self._selected()
+        if entry is not None:
+            self._marked ^= {entry.name}
+            self.query_one(RowTable).action_move(1)
+            self.update_hosts(None)
+
+    def action_mark_all(self) -> None:
+        shown = {entry.name for entry in self._shown()}
+        self._marked = self._marked - shown if shown <= self._marked else self._marked | shown
+        self.update_hosts(None)
+
+    def action_filter(self) -> None:
+        field = self.query_one(FilterField)
+        field.display = True
+        field.focus()
+
+    @on(Input.Changed, "#filter")
+    def _filter_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.update_hosts(None)
+
+    @on(Input.Submitted, "#filter")
+    def _filter_done(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.query_one(FilterField).action_to_table()
+
+    def action_clear(self) -> None:
+        """Clear the filter first, the marks next."""
+        field = self.query_one(FilterField)
+        if field.value:
+            field.action_clear_filter()
+        else:
+            self._marked.clear()
+            self.update_hosts(None)
+
+    @on(RowTable.HeaderClicked)
+    def _sort_by_header(self, message: RowTable.HeaderClicked) -> None:
+        if self._sort == message.column:
+            self._reverse = not self._reverse
+        self._sort_by(message.column)
+
+    def action_sort(self, step: int) -> None:
+        """Sort by the next column; after the last, the inventory's order."""
+        order = [None, *(column.key for column in COLUMNS)]
+        self._sort_by(order[(order.index(self._sort) + step) % len(order)])
+
+    def action_reverse(self) -> None:
+        self._reverse = not self._reverse
+        self._sort_by(self._sort)
+
+    def _sort_by(self, column: str | None) -> None:
+        self._sort = column
+        glyphs = nixfleet(self).glyphs
+        sign = glyphs.down if self._reverse else glyphs.up
+        self.query_one(RowTable).set_titles(
+            {c.key: f"{c.title} {sign}" if c.key == column else c.title for c in COLUMNS}
+        )
+        self.update_hosts(None)
+
+    def _sorted(self, rows: list[Row]) -> list[Row]:
+        if self._sort is not None:
+            column = self._sort
+            rows = sorted(rows, key=lambda row: row.cells[column].text)
+            if column == "state":
+                rows.sort(key=lambda row: self._state_rank(row.key))
+        return rows[::-1] if self._reverse else rows
+
+    def _state_rank(self, name: str) -> int:
+        found = self._fleet.entries[name].assessment
+        return STATE_ORDER.index(found.state) if found else len(STATE_ORDER)
+
+    def _shown(self) -> list[HostEntry]:
+        """The hosts that the filter lets through."""
+        wanted = self.query_one(FilterField).value.strip().casefold()
+        return [entry for entry in self._fleet.entries.values() if wanted in _haystack(entry)]
+
+    def _selected(self) -> HostEntry | None:
+        key = self.query_one(RowTable).selected
+        return self._fleet.entries[key] if key is not None else None
+
+    def _targets(self) -> list[HostEntry]:
+        """The marked hosts, else the one under the cursor."""
+        marked = [self._fleet.entries[name] for name in self._fleet.entries if name in self._marked]
+        selected = self._selected()
+        return marked or ([selected] if selected else [])
+
+    def _update_title(self) -> None:
+        app = nixfleet(self)
+        dot = f" {app.glyphs.dot} "
+        counts = dot.join(f"{count} {state}" for state, count in self._fleet.counts())
+        asking = sum(entry.doing == "asking" for entry in self._fleet.entries.values())
+        if asking:
+            counts = dot.join(part for part in (counts, f"asking {asking}") if part)
+        if self._marked:
+            counts += f"{dot}{len(self._marked)} marked"
+        left, right = f" NixFleet   {counts}", self._latest()
+        width = self.size.width or app.size.width
+        gap = width - len(left) - len(right) - 1
+        title = Content.assemble((" NixFleet", "bold"), left[9:])
+        if gap > 0:
+            title = Content.assemble(title, " " * gap, right)
+        self.query_one("#title", Static).update(title, layout=False)
+
+    def _latest(self) -> str:
+        """The latest commit and its age, if all hosts follow the same one."""
+        latest = {entry.latest for entry in self._fleet.entries.values() if entry.latest}
+        if len(latest) != 1:
+            return ""
+        (rev,) = latest
+        app = nixfleet(self)
+        made = self._fleet.latest_time(rev)
+        age = f", {ago(app.clock() - made)}" if made else ""
+        return f"nixfleet latest {short_commit(rev, app.glyphs)}{age} "
+
+
+def _haystack(entry: HostEntry) -> str:
+    found = entry.assessment
+    state = found.state if found else ""
+    return " ".join((entry.name, entry.host.where, state, *entry.host.tags)).casefold()

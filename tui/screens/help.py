@@ -1,0 +1,42 @@
+"""Help, made from the bindings that are active where it was asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.content import Content
+
+from tui.screens.base import Dialog
+
+if TYPE_CHECKING:
+    from textual.app import App
+    from textual.screen import Screen
+
+
+def help_text(screen: Screen[object], app: App[None]) -> Content:
+    """Every active key, grouped by the part of the screen that it belongs to."""
+    groups: dict[str, dict[str, tuple[list[str], str]]] = {}
+    for node, binding, enabled, _ in screen.active_bindings.values():
+        if not enabled or not binding.description:
+            continue
+        title = node.BINDING_GROUP_TITLE or "Everywhere"
+        actions = groups.setdefault(title, {})
+        text = binding.tooltip or binding.description
+        text = text[0].upper() + text[1:]
+        keys, _ = actions.setdefault(binding.id or binding.action, ([], text))
+        keys.append(app.get_key_display(binding))
+    parts: list[str | tuple[str, str]] = []
+    for title, actions in groups.items():
+        parts.append((f"{title}\n", "bold $text-accent"))
+        for keys, text in actions.values():
+            parts.append((f"  {' '.join(keys):<20} ", "bold"))
+            parts.append(f"{text}\n")
+        parts.append("\n")
+    return Content.assemble(*parts)
+
+
+class HelpDialog(Dialog[None]):
+    """The keys of the screen below."""
+
+    def __init__(self, text: Content) -> None:
+        super().__init__("Keys", text)

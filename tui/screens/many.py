@@ -1,0 +1,120 @@
+"""Several hosts at once: one line each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Footer, Static
+
+from tui.screens.base import Page, nixfleet
+from tui.text import bar, plain, stopwatch
+from tui.widgets.row_table import Cell, Column, Row, RowTable
+from tui.words import tone_sign, verdict_tone
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual.app import ComposeResult
+
+    from tui.fleet import HostEntry
+    from tui.glyphs import Glyphs
+
+COLUMNS = (
+    Column("host", "Host", worth=9, least=8),
+    Column("step", "Step", worth=7, least=8),
+    Column("bar", "Progress", worth=5, least=14),
+    Column("elapsed", "Elapsed", worth=4, least=7),
+    Column("verdict", "Verdict", worth=8, least=12),
+)
+_BAR = 14
+
+
+def many_row(entry: HostEntry, glyphs: Glyphs) -> Row:
+    """What is said of one host in the list."""
+    watcher = entry.watcher
+    if watcher is None:
+        note = Cell(plain(entry.note), "bad") if entry.note else Cell(entry.doing, "busy")
+        cells = {"step": Cell(""), "bar": Cell(""), "elapsed": Cell(""), "verdict": note}
+        return Row(entry.name, {"host": Cell(entry.name), **cells})
+    state = watcher.state
+    number, count = watcher.position
+    step = f"{number}/{count} {state.current.title}" if state.current else state.outcome or ""
+    elapsed = stopwatch(watcher.elapsed) if watcher.elapsed is not None else ""
+    verdict = Cell("")
+    if watcher.verdict is not None:
+        tone = verdict_tone(watcher.verdict.kind)
+        said = f"{tone_sign(tone, glyphs)} {watcher.verdict.kind}"
+        verdict = Cell(f"{said}: {plain(watcher.verdict.sentence)}", tone)
+    elif watcher.problem:
+        verdict = Cell(plain(watcher.problem), "bad")
+    elif not state.link.up:
+        verdict = Cell(f"no answer for {state.link.seconds} s, retrying", "warning")
+    return Row(
+        entry.name,
+        {
+            "host": Cell(entry.name),
+            "step": Cell(plain(step)),
+            "bar": Cell(bar(state.fraction, _BAR, glyphs)),
+            "elapsed": Cell(elapsed),
+            "verdict": verdict,
+        },
+    )
+
+
+class ManyScreen(Page):
+    """The hosts that were started together; enter shows one of them."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "show", id="many.open", tooltip="Show this host's job"),
+        Binding("escape,q", "leave", "back", id="many.leave", tooltip="The jobs go on"),
+        Binding("c", "cancel", "cancel", id="many.cancel", tooltip="Ask this job to stop"),
+    ]
+    BINDING_GROUP_TITLE = "Many hosts"
+    AUTO_FOCUS = "RowTable"
+
+    def __init__(self, entries: Sequence[HostEntry]) -> None:
+        super().__init__()
+        self._entries = tuple(entries)
+
+    def compose_page(self) -> ComposeResult:
+        yield Static(id="title", markup=False)
+        with Vertical(id="many") as box:
+            box.border_title = Content("Force update")
+            yield RowTable(COLUMNS, nixfleet(self).glyphs, id="many-table")
+        yield Footer(show_command_palette=False, compact=True)
+
+    def on_mount(self) -> None:
+        nixfleet(self).ticked.subscribe(self, self.update_rows)
+        self.update_rows(None)
+
+    def update_rows(self, _: object) -> None:
+        glyphs = nixfleet(self).glyphs
+        self.query_one(RowTable).show([many_row(entry, glyphs) for entry in self._entries])
+        watchers = [entry.watcher for entry in self._entries if entry.watcher]
+        ended = sum(watcher.verdict is not None for watcher in watchers)
+        text = f" {len(self._entries)} hosts {glyphs.dot} {ended} ended"
+        self.query_one("#title", Static).update(Content(text), layout=False)
+
+    @on(RowTable.Chosen)
+    def action_open(self) -> None:
+        entry = self._selected()
+        if entry is not None and entry.watcher is not None:
+            nixfleet(self).show_job(entry.watcher)
+
+    def action_cancel(self) -> None:
+        from tui.actions import cancel_job
+
+        entry = self._selected()
+        if entry is not None and entry.watcher is not None and entry.watcher.is_active:
+            nixfleet(self).start_flow(cancel_job(nixfleet(self), entry.watcher))
+
+    def action_leave(self) -> None:
+        self.app.pop_screen()
+
+    def _selected(self) -> HostEntry | None:
+        key = self.query_one(RowTable).selected
+        return next((entry for entry in self._entries if entry.name == key), None)

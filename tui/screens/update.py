@@ -1,0 +1,140 @@
+"""One host's job: steps, versions, log, and in the end the verdict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.content import Content
+from textual.widgets import Footer, Static
+
+from tui.screens.base import Page, nixfleet
+from tui.screens.plan import options_text
+from tui.text import duration, plain, shorten, stopwatch
+from tui.widgets.log_panel import LogPanel
+from tui.widgets.steps import StepsPanel
+from tui.widgets.versions import VersionPanel
+
+if TYPE_CHECKING:
+    from textual import events
+    from textual.app import ComposeResult
+
+    from tui.jobs import JobWatcher
+
+
+class UpdateScreen(Page):
+    """Shows what a JobWatcher knows; leaving it changes nothing for the job."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "leave", "back", id="update.leave", tooltip="The job goes on"),
+        Binding("c", "cancel", "cancel", id="update.cancel", tooltip="Ask the job to stop"),
+        Binding("z", "zoom", "full log", id="update.zoom", tooltip="Only the log, or all panels"),
+        Binding("R", "again", "Ask again", show=False, id="update.again"),
+    ]
+    BINDING_GROUP_TITLE = "Update"
+    AUTO_FOCUS = "LogView"
+
+    def __init__(self, watcher: JobWatcher, *, zoomed: bool = False) -> None:
+        super().__init__()
+        self._watcher = watcher
+        self._shape: object = None
+        self.set_class(zoomed, "-zoomed")
+
+    @property
+    def watcher(self) -> JobWatcher:
+        return self._watcher
+
+    def compose_page(self) -> ComposeResult:
+        watcher, glyphs = self._watcher, nixfleet(self).glyphs
+        yield Static(id="title", markup=False)
+        with Container(id="panels"):
+            steps = StepsPanel(watcher, glyphs, id="steps")
+            steps.border_title = Content("Steps")
+            yield steps
+            versions = VersionPanel(watcher, glyphs, id="versions")
+            versions.border_title = Content("Agent")
+            yield versions
+        save_as = f"~/nixfleet-{watcher.entry.name}-{watcher.job}.log"
+        yield LogPanel(watcher.text_path, watcher.times, glyphs, save_as=save_as, id="log")
+        yield Footer(show_command_palette=False, compact=True)
+
+    def on_mount(self) -> None:
+        nixfleet(self).ticked.subscribe(self, self.update_job)
+        self.update_job(None)
+
+    def on_screen_resume(self) -> None:
+        self.update_job(None)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Choose how much each panel says, by the room that there is."""
+        width, height = event.size
+        stacked = width < 100
+        brief = height < 24 or (stacked and height < 40)
+        self.query_one(StepsPanel).brief = height < 20
+        self.query_one(VersionPanel).brief = brief
+        self.set_class(brief, "-brief")
+        self.query_one(StepsPanel).refresh(layout=True)
+        self.query_one(VersionPanel).refresh(layout=True)
+
+    def update_job(self, _: object) -> None:
+        """Show what has happened; called a few times a second while anything does."""
+        watcher = self._watcher
+        self.query_one("#title", Static).update(self._title(), layout=False)
+        shape = (len(watcher.state.steps), watcher.verdict, watcher.problem)
+        changed = shape != self._shape
+        self._shape = shape
+        self.query_one(StepsPanel).refresh(layout=changed)
+        self.query_one(VersionPanel).refresh(layout=changed)
+        if watcher.log_dirty:
+            watcher.log_dirty = False
+            self.query_one(LogPanel).view.mark_dirty()
+        self.query_one(LogPanel).view.flush()
+
+    def action_leave(self) -> None:
+        self.app.pop_screen()
+
+    def action_cancel(self) -> None:
+        from tui.actions import cancel_job
+
+        nixfleet(self).start_flow(cancel_job(nixfleet(self), self._watcher))
+
+    def action_zoom(self) -> None:
+        self.toggle_class("-zoomed")
+
+    def action_again(self) -> None:
+        nixfleet(self).follow_again(self._watcher)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Cancel is there while there is something to cancel, asking again after a problem."""
+        if action == "cancel":
+            return self._watcher.is_active
+        if action == "again":
+            return bool(self._watcher.problem)
+        return True
+
+    def _title(self) -> Content:
+        watcher, dot = self._watcher, f" {nixfleet(self).glyphs.dot} "
+        what = options_text(watcher.plan.options) if watcher.plan else "job"
+        left = dot.join((watcher.entry.name, what, watcher.job))
+        elapsed = stopwatch(watcher.elapsed) if watcher.elapsed is not None else ""
+        status, style = self._status()
+        width = self.size.width or self.app.size.width
+        right = f"{elapsed}  {status} "
+        room = max(10, width - len(right) - 2)
+        left = shorten(left, room, nixfleet(self).glyphs)
+        return Content.assemble(
+            (f" {left}", "bold"), " " * max(1, width - len(left) - len(right) - 1), (right, style)
+        )
+
+    def _status(self) -> tuple[str, str]:
+        """The state of the link, while it matters."""
+        watcher, glyphs = self._watcher, nixfleet(self).glyphs
+        if not watcher.is_active:
+            return ("not followed", "$text-error") if watcher.problem else ("ended", "")
+        link = watcher.state.link
+        if link.up:
+            return f"{glyphs.live} following", "$text-success"
+        why = f" ({shorten(plain(link.why), 40, glyphs)})" if link.why else ""
+        waited = duration(link.seconds)
+        return f"{glyphs.link_down} no answer for {waited}, retrying{why}", "$text-warning"

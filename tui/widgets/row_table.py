@@ -1,0 +1,263 @@
+"""A table that fits: columns give way by worth, rows are drawn only when they change.
+
+Cells are plain text with the name of a tone; nothing in them is ever parsed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from tui.text import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rich.style import Style
+    from textual import events
+
+    from tui.glyphs import Glyphs
+    from tui.words import Tone
+
+
+_GAP = 2
+_SIGNS = 3
+"""Cells before the first column: cursor and mark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """`worth`: the column with the least goes first when there is no room."""
+
+    key: str
+    title: str
+    worth: int
+    least: int = 4
+    """Cells that it may be squeezed to before a column is dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    text: str
+    tone: Tone = "normal"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    key: str
+    cells: Mapping[str, Cell]
+    marked: bool = False
+
+
+def fit_columns(columns: Sequence[Column], wanted: Mapping[str, int], room: int) -> dict[str, int]:
+    """Widths for the columns that have room, in their order.
+
+    While all do not fit, the least worthy column that can still shrink is squeezed to its least
+    width, then the least worthy column is left out; the worthiest always stays.
+    """
+    kept = list(columns)
+    while len(kept) > 1 and _width(kept, {c.key: min(c.least, wanted[c.key]) for c in kept}) > room:
+        kept.remove(min(kept, key=lambda column: column.worth))
+    widths = {column.key: wanted[column.key] for column in kept}
+    for column in sorted(kept, key=lambda column: column.worth):
+        over = _width(kept, widths) - room
+        if over > 0:
+            least = min(column.least, widths[column.key])
+            widths[column.key] = max(least, widths[column.key] - over)
+    return widths
+
+
+def _width(columns: Sequence[Column], widths: Mapping[str, int]) -> int:
+    return sum(widths[column.key] for column in columns) + _GAP * (len(columns) - 1)
+
+
+class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
+    """Rows with a cursor; the header stays in place."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False, id="table.up"),
+        Binding("down,j", "move(1)", "Down", show=False, id="table.down"),
+        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False, id="table.page-up"),
+        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False, id="table.page-down"),
+        Binding("home,g", "edge(-1)", "First row", show=False, id="table.first"),
+        Binding("end,G", "edge(1)", "Last row", show=False, id="table.last"),
+    ]
+    BINDING_GROUP_TITLE = "Table"
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "row-table--header",
+        "row-table--cursor",
+        "row-table--good",
+        "row-table--warning",
+        "row-table--bad",
+        "row-table--busy",
+        "row-table--faint",
+    }
+    ALLOW_SELECT = False
+
+    class Moved(Message):
+        """The cursor is on another row."""
+
+    class Chosen(Message):
+        """A row was clicked twice."""
+
+    class HeaderClicked(Message):
+        """A column's title was clicked."""
+
+        def __init__(self, column: str) -> None:
+            super().__init__()
+            self.column = column
+
+    def __init__(self, columns: Sequence[Column], glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._columns = tuple(columns)
+        self._glyphs = glyphs
+        self._rows: list[Row] = []
+        self._fit: dict[str, int] = {}
+        self._titles = {column.key: column.title for column in columns}
+        self._cursor = 0
+
+    @property
+    def selected(self) -> str | None:
+        """The key of the row under the cursor."""
+        return self._rows[self._cursor].key if self._rows else None
+
+    @property
+    def keys(self) -> list[str]:
+        return [row.key for row in self._rows]
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return self._columns
+
+    def set_titles(self, titles: Mapping[str, str]) -> None:
+        """Other words in the header, such as a sign for the sort order."""
+        self._titles = dict(titles)
+        self._refit()
+        self.refresh()
+
+    def show(self, rows: Sequence[Row]) -> None:
+        """Draw these rows; the cursor stays with its row's key. Unchanged rows cost nothing."""
+        old, selected, fit = self._rows, self.selected, self._fit
+        self._rows = list(rows)
+        keys = self.keys
+        if selected in keys:
+            self._cursor = keys.index(selected)
+        self._cursor = max(0, min(self._cursor, len(keys) - 1))
+        self._refit()
+        if self._fit != fit or len(old) != len(rows):
+            self.virtual_size = Size(self.size.width, len(rows) + 1)
+            self.refresh()
+        else:
+            for at, (before, after) in enumerate(zip(old, rows, strict=True)):
+                if before != after or after.key == selected:
+                    self._refresh_row(at)
+        if self.selected != selected:
+            self.post_message(self.Moved())
+
+    def select(self, key: str) -> None:
+        """Put the cursor on the row with that key, if there is one."""
+        if key in self.keys:
+            self._move_to(self.keys.index(key))
+
+    def render_line(self, y: int) -> Strip:
+        base = self.rich_style
+        if y == 0:
+            style = base + self.get_component_rich_style("row-table--header", partial=True)
+            cells = {key: Cell(title) for key, title in self._titles.items()}
+            return self._strip(cells, style, " " * _SIGNS, toned=False)
+        at = y - 1 + self.scroll_offset.y
+        if at >= len(self._rows):
+            return Strip.blank(self.size.width, base)
+        row = self._rows[at]
+        here = at == self._cursor
+        if here:
+            base += self.get_component_rich_style("row-table--cursor", partial=True)
+        cursor = self._glyphs.cursor if here else " "
+        marked = self._glyphs.marked if row.marked else " "
+        return self._strip(row.cells, base, f"{cursor}{marked} ", toned=not here)
+
+    def on_resize(self) -> None:
+        self._refit()
+        self.virtual_size = Size(self.size.width, len(self._rows) + 1)
+        self._keep_in_view()
+        self.refresh()
+
+    def on_click(self, event: events.Click) -> None:
+        if event.y == 0:
+            column = self._column_at(event.x)
+            if column is not None:
+                self.post_message(self.HeaderClicked(column))
+            return
+        at = event.y - 1 + self.scroll_offset.y
+        if at < len(self._rows):
+            self._move_to(at)
+            if event.chain == 2:
+                self.post_message(self.Chosen())
+
+    def action_move(self, count: int) -> None:
+        self._move_to(self._cursor + count)
+
+    def action_page(self, count: int) -> None:
+        self._move_to(self._cursor + count * max(1, self.size.height - 2))
+
+    def action_edge(self, side: int) -> None:
+        self._move_to(0 if side < 0 else len(self._rows) - 1)
+
+    def _refit(self) -> None:
+        wanted = {
+            column.key: max(
+                cell_len(self._titles[column.key]),
+                *(cell_len(row.cells[column.key].text) for row in self._rows),
+                1,
+            )
+            for column in self._columns
+        }
+        self._fit = fit_columns(self._columns, wanted, self.size.width - _SIGNS)
+
+    def _strip(self, cells: Mapping[str, Cell], style: Style, signs: str, *, toned: bool) -> Strip:
+        segments = [Segment(signs, style)]
+        for key, width in self._fit.items():
+            cell = cells[key]
+            text = shorten(cell.text, width, self._glyphs)
+            tone = style
+            if toned and cell.tone != "normal":
+                tone += self.get_component_rich_style(f"row-table--{cell.tone}", partial=True)
+            segments.append(Segment(text, tone))
+            segments.append(Segment(" " * (width - cell_len(text) + _GAP), style))
+        return Strip(segments).crop_extend(0, self.size.width, style)
+
+    def _column_at(self, x: int) -> str | None:
+        at = _SIGNS
+        for key, width in self._fit.items():
+            at += width + _GAP
+            if x < at:
+                return key
+        return None
+
+    def _move_to(self, at: int) -> None:
+        at = max(0, min(at, len(self._rows) - 1))
+        if at == self._cursor or not self._rows:
+            return
+        before, self._cursor = self._cursor, at
+        self._refresh_row(before)
+        self._refresh_row(at)
+        self._keep_in_view()
+        self.post_message(self.Moved())
+
+    def _refresh_row(self, at: int) -> None:
+        self.refresh_lines(at + 1, 1)
+
+    def _keep_in_view(self) -> None:
+        top, height = self.scroll_offset.y, max(1, self.size.height - 1)
+        if self._cursor < top:
+            self.scroll_to(y=self._cursor, animate=False)
+        elif self._cursor >= top + height:
+            self.scroll_to(y=self._cursor - height + 1, animate=False)

@@ -1,0 +1,99 @@
+"""The steps of a job, each with its bar and its time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+from textual.content import Content
+from textual.widget import Widget
+
+from tui.text import bar, duration, plain, shorten
+from tui.words import STYLES, step_sign, step_tone
+
+if TYPE_CHECKING:
+    from textual.geometry import Size
+
+    from nixfleet_core.progress import StepState
+    from tui.glyphs import Glyphs
+    from tui.jobs import JobWatcher
+
+_BAR = 12
+
+_WAITS = {
+    "switch": "waits for another rebuild on the host",
+    "activation": "waits for the activation to end",
+}
+"""What the runner's tokens mean."""
+
+
+class StepsPanel(Widget):
+    """One line a step; where there is little room, the whole job and the running step only."""
+
+    def __init__(self, watcher: JobWatcher, glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._watcher = watcher
+        self._glyphs = glyphs
+        self.brief = False
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002
+        return 2 if self.brief else max(1, len(self._watcher.state.steps))
+
+    def render(self) -> Content:
+        width = self.size.width
+        if self.brief:
+            return Content("\n").join([self._whole(width), self._now(width)])
+        lines = [self._line(step, width) for step in self._watcher.state.steps]
+        return Content("\n").join(lines or [Content("asking what this job does ...")])
+
+    def _whole(self, width: int) -> Content:
+        state = self._watcher.state
+        number, count = self._watcher.position
+        tail = f" {round(state.fraction * 100):>3} %  step {number} of {count}"
+        return Content(bar(state.fraction, max(4, width - len(tail)), self._glyphs) + tail)
+
+    def _now(self, width: int) -> Content:
+        steps = self._watcher.state.steps
+        shown = self._watcher.state.current or next(
+            (step for step in reversed(steps) if step.status not in ("pending", "skipped")), None
+        )
+        return self._line(shown, width) if shown else Content("")
+
+    def _line(self, step: StepState, width: int) -> Content:
+        sign = step_sign(step.status, self._glyphs)
+        style = STYLES[step_tone(step.status)]
+        time = self._time(step)
+        room = max(0, width - 2 - cell_len(time))
+        middle = self._middle(step, room - len(step.title) - 4)
+        left = shorten(
+            f"{plain(step.title)}  {middle}" if middle else plain(step.title), room, self._glyphs
+        )
+        gap = " " * (room - cell_len(left))
+        return Content.assemble((f"{sign} ", style), (left, style), gap, (time, ""))
+
+    def _middle(self, step: StepState, room: int) -> str:
+        """Between title and time: bar, counts, retry, or why it did not go well."""
+        if step.status != "running":
+            words = step.status if step.status in ("skipped", "cancelled", "failed") else ""
+            return f"{words}: {step.reason}" if words and step.reason else words
+        watcher = self._watcher
+        if (retry := step.retry) is not None:
+            left = retry.at + retry.wait - (watcher.host_now or retry.at)
+            return f"retry {retry.attempt}/{retry.tries}" + (f" in {left} s" if left > 0 else "")
+        waiting = watcher.state.waiting
+        if waiting is not None:
+            left = waiting.at + waiting.limit - (watcher.host_now or waiting.at)
+            return f"{_WAITS.get(waiting.reason, waiting.reason)}, at most {duration(left)}"
+        if (progress := step.progress) is not None and progress.expected:
+            counts = f" {progress.done}/{progress.expected}"
+            cells = max(3, min(_BAR, room - len(counts)))
+            return bar(progress.done / progress.expected, cells, self._glyphs) + counts
+        return ""
+
+    def _time(self, step: StepState) -> str:
+        if step.seconds is not None and step.status != "skipped":
+            return duration(step.seconds)
+        now = self._watcher.host_now
+        if step.status == "running" and step.started is not None and now is not None:
+            return duration(now - step.started)
+        return ""

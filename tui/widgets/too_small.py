@@ -1,0 +1,29 @@
+"""What is shown instead of a screen that has no room."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.widget import Widget
+
+if TYPE_CHECKING:
+    from tui.glyphs import Glyphs
+
+LEAST_WIDTH = 60
+LEAST_HEIGHT = 15
+
+
+class TooSmall(Widget):
+    """Covers the screen while the terminal is smaller than 60 by 15."""
+
+    def __init__(self, glyphs: Glyphs) -> None:
+        super().__init__(id="too-small")
+        self._glyphs = glyphs
+
+    def render(self) -> str:
+        size, times = self.app.size, self._glyphs.times
+        return (
+            f"NixFleet needs {LEAST_WIDTH}{times}{LEAST_HEIGHT};\n"
+            f"this terminal has {size.width}{times}{size.height}.\n"
+            "Jobs go on meanwhile."
+        )

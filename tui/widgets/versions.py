@@ -1,0 +1,106 @@
+"""The agent before and after, and the verdict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.content import Content
+from textual.widget import Widget
+
+from nixfleet_core.verdict import Snapshot
+from tui.text import plain, short_commit, short_hash, short_store_path
+from tui.words import STYLES, tone_sign, verdict_tone
+
+if TYPE_CHECKING:
+    from nixfleet_core.verdict import Verdict
+    from tui.glyphs import Glyphs
+    from tui.jobs import JobWatcher
+
+_LABEL = 11
+_COLUMN = 20
+
+
+def snapshot_rows(side: Snapshot, glyphs: Glyphs) -> dict[str, str]:
+    """One side of the comparison, ready to be shown; what was not seen is a dash."""
+    return {
+        "version": plain(side.version) if side.version else glyphs.missing,
+        "commit": short_commit(side.commit, glyphs),
+        "store": short_store_path(side.store_path, glyphs),
+        "sha256": short_hash(side.sha256, glyphs),
+        "system": f"generation {side.generation}"
+        if side.generation is not None
+        else short_store_path(side.system, glyphs),
+    }
+
+
+def verdict_text(verdict: Verdict, glyphs: Glyphs) -> Content:
+    """The verdict in one sentence, and if it is not good, the cause and what to do."""
+    tone = verdict_tone(verdict.kind)
+    parts: list[tuple[str, str]] = [
+        (f"{tone_sign(tone, glyphs)} {verdict.kind}", f"bold {STYLES[tone]}"),
+        (f"  {plain(verdict.sentence)}", ""),
+    ]
+    if verdict.cause:
+        parts.append((f"\ncause      {plain(verdict.cause)}", ""))
+    if verdict.advice:
+        parts.append((f"\nadvice     {plain(verdict.advice)}", "bold"))
+    return Content.assemble(*parts)
+
+
+class VersionPanel(Widget):
+    """Compares both sides row by row; `brief` puts version and commit on one line."""
+
+    def __init__(self, watcher: JobWatcher, glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._watcher = watcher
+        self._glyphs = glyphs
+        self.brief = False
+
+    def render(self) -> Content:
+        verdict = self._watcher.verdict
+        before = verdict.before if verdict else self._watcher.before or Snapshot()
+        after = verdict.after if verdict else Snapshot()
+        old, new = snapshot_rows(before, self._glyphs), snapshot_rows(after, self._glyphs)
+        lines = self._brief(old, new) if self.brief else self._full(old, new)
+        return Content("\n").join([*lines, self._outcome()])
+
+    def _full(self, old: dict[str, str], new: dict[str, str]) -> list[Content]:
+        head = f"{'':<{_LABEL}}{'before':<{_COLUMN}}after"
+        rows = [Content.styled(head, STYLES["faint"])]
+        for key, value in old.items():
+            changed = new[key] not in (value, self._glyphs.missing)
+            rows.append(
+                Content.assemble(
+                    (f"{key:<{_LABEL}}", STYLES["faint"]),
+                    f"{value:<{_COLUMN - 1}} ",
+                    (new[key], "bold" if changed else ""),
+                )
+            )
+        return rows
+
+    def _brief(self, old: dict[str, str], new: dict[str, str]) -> list[Content]:
+        arrow, dot = self._glyphs.arrow, self._glyphs.dot
+        pairs = (f"{key} {old[key]} {arrow} {new[key]}" for key in ("version", "commit"))
+        return [Content(f" {dot} ".join(pairs))]
+
+    def _outcome(self) -> Content:
+        watcher = self._watcher
+        if watcher.verdict is not None:
+            return verdict_text(watcher.verdict, self._glyphs)
+        label = (f"{'verdict':<{_LABEL}}", STYLES["faint"])
+        if watcher.problem:
+            why = f"not known: {plain(watcher.problem)}"
+            return Content.assemble(label, (why, STYLES["bad"]), "\nadvice     R asks again")
+        return Content.assemble(label, self._awaited())
+
+    def _awaited(self) -> str:
+        state = self._watcher.state
+        if state.outcome is not None:
+            return "asking the host what came of it"
+        if state.cancelling is not None:
+            later = " once the activation has ended" if state.cancelling.deferred else ""
+            return f"cancelling{later}; the agent is started again first"
+        current = state.current
+        if current is None:
+            return "waiting for the job"
+        return "waiting for the agent" if current.id in ("start", "verify") else "waiting"

@@ -1,0 +1,86 @@
+"""What the screens say of states, steps and verdicts: sign, word and tone together.
+
+Colour is never the only signal: the sign and the word say it too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from nixfleet_core.assessment import State
+    from nixfleet_core.events import StepStatus
+    from nixfleet_core.verdict import Kind
+    from tui.glyphs import Glyphs
+
+Tone = Literal["normal", "good", "warning", "bad", "busy", "faint"]
+
+STYLES: Final[dict[Tone, str]] = {
+    "normal": "",
+    "good": "$text-success",
+    "warning": "$text-warning",
+    "bad": "bold $text-error",
+    "busy": "$text-accent",
+    "faint": "$foreground 60%",
+}
+"""Tones as Textual styles."""
+
+_STATE_TONES: Final[dict[State, Tone]] = {
+    "current": "good",
+    "stale": "warning",
+    "down": "bad",
+    "offline": "bad",
+    "unknown": "faint",
+    "updating": "busy",
+}
+_VERDICT_TONES: Final[dict[Kind, Tone]] = {
+    "updated": "good",
+    "current": "good",
+    "partial": "warning",
+    "stale": "warning",
+    "rolled-back": "warning",
+    "cancelled": "warning",
+}
+_STEP_TONES: Final[dict[StepStatus, Tone]] = {
+    "pending": "faint",
+    "running": "busy",
+    "ok": "good",
+    "failed": "bad",
+    "skipped": "faint",
+    "cancelled": "warning",
+}
+
+
+def state_tone(state: State) -> Tone:
+    return _STATE_TONES[state]
+
+
+def verdict_tone(kind: Kind) -> Tone:
+    return _VERDICT_TONES.get(kind, "bad")
+
+
+def step_tone(status: StepStatus) -> Tone:
+    return _STEP_TONES[status]
+
+
+def tone_sign(tone: Tone, glyphs: Glyphs) -> str:
+    """The sign that goes with a tone, for states and verdicts."""
+    signs: dict[Tone, str] = {
+        "good": glyphs.good,
+        "warning": glyphs.warning,
+        "bad": glyphs.bad,
+        "busy": glyphs.running,
+    }
+    return signs.get(tone, glyphs.unknown)
+
+
+def step_sign(status: StepStatus, glyphs: Glyphs) -> str:
+    signs: dict[StepStatus, str] = {
+        "pending": glyphs.pending,
+        "running": glyphs.running,
+        "ok": glyphs.good,
+        "failed": glyphs.bad,
+        "skipped": glyphs.skipped,
+        "cancelled": glyphs.cancelled,
+    }
+    return signs[status]
