@@ -20,6 +20,7 @@ from nixfleet_core.session import (
     Commit,
     Launched,
     LaunchFailed,
+    NoSuchJob,
     NotAllowed,
     Unreachable,
 )
@@ -27,7 +28,7 @@ from nixfleet_core.transport.ssh import SSH_FAILED
 from nixfleet_core.verdict import Expectation, Outcome, judge
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from nixfleet_core.events import JobEvent
     from nixfleet_core.host import Host
@@ -104,7 +105,7 @@ class ShellSession:
             return _read_launch(answer)
         raise AssertionError("the loop returns or raises")
 
-    async def follow(self, job: str) -> AsyncIterator[JobEvent]:
+    async def follow(self, job: str) -> AsyncGenerator[JobEvent, None]:
         follower = Follower(self.shell, self._copy(job), job, self.let_go)
         async for event in follower.events():
             yield event
@@ -143,6 +144,14 @@ class ShellSession:
         attribute = self.host.attribute or facts.hostname
         deep = await self._probe(checkout, deep=True, elevate=True, attribute=attribute)
         return deep, judge(deep, deep, _expectation(self.host, deep, latest), None)
+
+    async def newest_job(self) -> str | None:
+        """The running job, else the last one; of what is known here if the host is away."""
+        try:
+            facts = await self.probe()
+        except Unreachable:
+            return next(reversed(self.store.jobs(self.host.name)), None)
+        return facts.job_running or facts.job_last
 
     async def close(self) -> None:
         return

@@ -26,7 +26,7 @@ from nixfleet_core.script import compose
 from nixfleet_core.session import NoSuchJob, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
     from pathlib import Path
 
     from nixfleet_core.store import JobCopy
@@ -63,7 +63,7 @@ class Follower:
         self._progress: Progress | None = None
         self._files = copy.files
 
-    async def events(self) -> AsyncIterator[JobEvent]:
+    async def events(self) -> AsyncGenerator[JobEvent, None]:
         """All events from the job's start, then live; ends when the job's last byte is here.
 
         Raises NoSuchJob when the host does not have it, and NeedsPassword or NotAllowed when it
@@ -78,7 +78,7 @@ class Follower:
         if self._copy.read("result") is not None:
             return
         tries, since = 0, time.monotonic()
-        while not self._ended:
+        while True:
             why = "the connection was closed"
             try:
                 async for event in self._attach():
@@ -99,7 +99,7 @@ class Follower:
     def _replay(self) -> list[JobEvent]:
         return self._take_events(self._files.events.read_bytes())
 
-    async def _attach(self) -> AsyncIterator[JobEvent]:
+    async def _attach(self) -> AsyncGenerator[JobEvent, None]:
         """One connection: until the job's end, or until the link breaks."""
         script = compose(
             "follow",

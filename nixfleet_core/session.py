@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from nixfleet_core.events import JobEvent
     from nixfleet_core.facts import Facts
@@ -103,7 +103,7 @@ class HostSession(Protocol):
         """Start the job; repeat with the same id when the link broke in between."""
         ...
 
-    def follow(self, job: str) -> AsyncIterator[JobEvent]:
+    def follow(self, job: str) -> AsyncGenerator[JobEvent, None]:
         """All of the job's events from its start, then live, through any number of reconnects.
 
         Ends when the job has ended and every byte of the log is here. Runs on while the host is
@@ -129,6 +129,10 @@ class HostSession(Protocol):
 
     async def verify(self, latest: str | None) -> tuple[Facts, Verdict]:
         """Prove what runs now; changes nothing."""
+        ...
+
+    async def newest_job(self) -> str | None:
+        """The running job, else the last one; of what is known here if the host is away."""
         ...
 
     async def close(self) -> None:

@@ -383,3 +383,23 @@ def refused(check: str, why: str, advice: str, before: Snapshot) -> Verdict:
         before=before,
         after=before,
     )
+
+
+def no_elevation(why: str) -> Verdict:
+    """The verdict on a host where we cannot become root."""
+    return Verdict(
+        kind="failed",
+        cause="preflight-elevation",
+        sentence=f"refused before anything was touched: {why}",
+        advice="log in as root, give sudo's password at a terminal, or allow sudo without one",
+    )
+
+
+def not_launched(why: str) -> Verdict:
+    """The verdict on a host that could not start the job."""
+    return Verdict(
+        kind="failed",
+        cause="launch-failed",
+        sentence=f"the host could not start the job: {why}",
+        advice="nothing was touched; look at the host's journal",
+    )

@@ -1,0 +1,136 @@
+"""`nixfleet hosts`: what each host runs, has installed, and should have."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from nixfleet_core.assessment import Assessment, assess, latest_version
+from nixfleet_core.cli.output import print_json, safe
+from nixfleet_core.latest import GitLatest
+from nixfleet_core.session import Unreachable
+from nixfleet_core.update import latest_for
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nixfleet_core.facts import Binary, Facts
+    from nixfleet_core.host import Host
+    from nixfleet_core.session import HostSession, LatestSource
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One host as it was seen; `facts` is None when it did not answer."""
+
+    host: Host
+    facts: Facts | None
+    latest: str | None
+    assessment: Assessment
+
+
+class AgentLine(msgspec.Struct, frozen=True):
+    version: str | None
+    store_path: str | None
+
+
+class RowLine(msgspec.Struct, frozen=True):
+    """One host in the JSON answer."""
+
+    host: str
+    where: str
+    state: str
+    why: str
+    os: str | None
+    nix: str | None
+    running: AgentLine
+    installed: AgentLine
+    commit: str | None
+    latest: str | None
+    job: str | None
+
+
+def list_hosts(sessions: Sequence[HostSession], *, as_json: bool) -> None:
+    """Probe all hosts at once and print a line for each, in the inventory's order."""
+    rows = asyncio.run(_look(sessions))
+    if as_json:
+        for row in rows:
+            print_json(_line(row))
+    else:
+        _print_table(rows)
+
+
+async def _look(sessions: Sequence[HostSession]) -> list[Row]:
+    latest = GitLatest()
+    return list(await asyncio.gather(*(_look_at(session, latest) for session in sessions)))
+
+
+async def _look_at(session: HostSession, source: LatestSource) -> Row:
+    host = session.host
+    try:
+        facts = await session.probe()
+    except Unreachable as error:
+        why = "; ".join(part for part in (str(error), error.advice) if part)
+        return Row(host, None, None, Assessment("offline", why))
+    latest = await latest_for(source, host, facts)
+    return Row(host, facts, latest, assess(facts, latest, host))
+
+
+def _print_table(rows: list[Row]) -> None:
+    seen = [(row.facts, row.host) for row in rows if row.facts is not None]
+    table = [("HOST", "WHERE", "RUNNING", "INSTALLED", "LATEST", "STATE", "WHY")]
+    for row in rows:
+        facts = row.facts
+        latest = row.latest and (latest_version(row.latest, seen) or row.latest[:7])
+        table.append(
+            (
+                row.host.name,
+                row.host.where,
+                _version(facts.running.binary if facts and facts.running else None),
+                _version(facts.installed if facts else None),
+                latest or "–",
+                row.assessment.state,
+                row.assessment.why,
+            )
+        )
+    cells = [tuple(safe(cell) for cell in line) for line in table]
+    widths = [max(len(line[column]) for line in cells) for column in range(6)]
+    for number, line in enumerate(cells):
+        text = "  ".join([cell.ljust(width) for cell, width in zip(line, widths, strict=False)])
+        text = f"{text}  {line[6]}".rstrip()
+        click.echo(click.style(text, bold=True) if number == 0 and sys.stdout.isatty() else text)
+
+
+def _version(binary: Binary | None) -> str:
+    if binary is None:
+        return "–"
+    return binary.version or binary.identity.removeprefix("/nix/store/")[:8]
+
+
+def _line(row: Row) -> RowLine:
+    facts = row.facts
+    return RowLine(
+        host=row.host.name,
+        where=row.host.where,
+        state=row.assessment.state,
+        why=row.assessment.why,
+        os=facts.os if facts else None,
+        nix=str(facts.nix) if facts and facts.nix else None,
+        running=_agent(facts.running.binary if facts and facts.running else None),
+        installed=_agent(facts.installed if facts else None),
+        commit=facts.lock_rev(row.host.input) if facts else None,
+        latest=row.latest,
+        job=facts.job_running if facts else None,
+    )
+
+
+def _agent(binary: Binary | None) -> AgentLine:
+    return AgentLine(
+        version=binary.version if binary else None,
+        store_path=binary.store_path if binary else None,
+    )

@@ -1,0 +1,70 @@
+"""`nixfleet log`: a job's log, brought here first as far as the host has it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from nixfleet_core.events import Heartbeat, LogGrew
+from nixfleet_core.job import check_job_id
+from nixfleet_core.session import NeedsPassword, NoSuchJob, NotAllowed, Unreachable
+
+if TYPE_CHECKING:
+    from nixfleet_core.session import HostSession
+
+_SGR: Final = re.compile(r"\x1b\[[0-9;]*m")
+
+
+async def newest_job(session: HostSession) -> str:
+    """The host's running job, else its last one. Raises ClickException when there is none."""
+    job = await session.newest_job()
+    if job is None:
+        raise click.ClickException(f"{session.host.name} has had no job")
+    return job
+
+
+async def print_log(session: HostSession, job: str | None, *, raw: bool) -> int:
+    """Print what there is of the log now; a running job is not waited for."""
+    try:
+        job = check_job_id(job) if job else await newest_job(session)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    try:
+        await _bring(session, job)
+    except NoSuchJob as error:
+        raise click.ClickException(str(error)) from error
+    except (NeedsPassword, NotAllowed) as error:
+        raise click.ClickException(f"{error}: log in as the one who started the job") from error
+    files = session.files(job)
+    if raw:
+        with files.log.open("rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer)
+    else:
+        with files.text.open(encoding="utf-8", errors="replace") as text:
+            for line in text:
+                sys.stdout.write(line if sys.stdout.isatty() else _SGR.sub("", line))
+    sys.stdout.flush()
+    return 0
+
+
+async def _bring(session: HostSession, job: str) -> None:
+    size = 0
+    events = session.follow(job)
+    try:
+        async for event in events:
+            match event:
+                case LogGrew():
+                    size = event.size
+                case Heartbeat() if size >= event.log:
+                    return
+                case _ if getattr(event, "up", True) is False:
+                    click.echo(f"{session.host.name} does not answer; this is the copy", err=True)
+                    return
+    except Unreachable:
+        return
+    finally:
+        await events.aclose()

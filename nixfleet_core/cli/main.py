@@ -1,0 +1,204 @@
+"""`nixfleet`: the app without a subcommand, and the commands."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from nixfleet_core.cli.options import plan_options
+from nixfleet_core.fleet import open_sessions
+from nixfleet_core.inventory import (
+    Inventory,
+    InventoryError,
+    UnknownHostError,
+    default_inventory_path,
+    load_inventory,
+    select,
+)
+from nixfleet_core.store import default_store
+from nixfleet_core.transport.ssh import SocketDirectoryError
+from nixfleet_core.verdict import EXIT_USAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nixfleet_core.engine import ShellSession
+    from nixfleet_core.plan import Options
+    from nixfleet_core.session import HostSession
+    from nixfleet_core.update import Report, Updater
+
+
+class UsageFault(click.ClickException):
+    """A wrong command line or inventory."""
+
+    exit_code = EXIT_USAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """What the global options say: where the hosts are listed."""
+
+    path: Path
+
+    def inventory(self) -> Inventory:
+        try:
+            return load_inventory(self.path)
+        except InventoryError as error:
+            raise UsageFault(str(error)) from error
+
+    def sessions(self, names: Sequence[str] = ()) -> tuple[ShellSession, ...]:
+        """Sessions with these hosts, or with all of them."""
+        hosts = self.inventory().hosts
+        try:
+            chosen = select(hosts, names, ()) if names else hosts
+            return open_sessions(chosen, default_store())
+        except (UnknownHostError, SocketDirectoryError) as error:
+            raise UsageFault(str(error)) from error
+
+    def session(self, name: str) -> ShellSession:
+        return self.sessions((name,))[0]
+
+
+_hosts_argument = click.argument("hosts", nargs=-1, required=True, metavar="HOST…")
+_host_argument = click.argument("host", metavar="HOST")
+_json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a host.")
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--hosts",
+    "path",
+    type=click.Path(path_type=Path),
+    help="The inventory; default: hosts.toml in ~/.config/nixfleet.",
+)
+@click.option("--ascii", "ascii_only", is_flag=True, help="No glyphs beyond ASCII.")
+@click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal.")
+@click.version_option(package_name="nixfleet-tui", message="nixfleet %(version)s")
+@click.pass_context
+def nixfleet(context: click.Context, path: Path | None, ascii_only: bool, no_mouse: bool) -> None:
+    """Force-update NixFleet agents, and prove that the new one runs.
+
+    Without a command it opens the app.
+    """
+    context.obj = Fleet(path or default_inventory_path())
+    if context.invoked_subcommand is None:
+        from nixfleet_core.cli.app import run_app
+
+        sessions = context.obj.sessions()
+        context.exit(run_app(sessions, ascii_only=ascii_only, mouse=not no_mouse))
+
+
+@nixfleet.command()
+@click.option("--speed", type=click.FloatRange(0.1, 100.0), default=1.0, help="Times as fast.")
+def demo(speed: float) -> None:
+    """Open the app on a sandbox fleet, which touches nothing else on this machine."""
+    from nixfleet_core.cli.app import run_demo
+
+    raise SystemExit(run_demo(speed))
+
+
+@nixfleet.command()
+@_json_option
+@click.pass_obj
+def hosts(fleet: Fleet, as_json: bool) -> None:
+    """List the hosts and the agent that each runs; one round trip a host, all at once."""
+    from nixfleet_core.cli.listing import list_hosts
+
+    list_hosts(fleet.sessions(), as_json=as_json)
+
+
+@nixfleet.command()
+@_hosts_argument
+@plan_options
+@click.option("--dry-run", is_flag=True, help="Print the exact commands; change nothing.")
+@click.option("--detach", is_flag=True, help="Start the job and leave it alone (exit 9).")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_json_option
+@click.pass_obj
+def update(
+    fleet: Fleet,
+    hosts: tuple[str, ...],
+    options: Options,
+    dry_run: bool,
+    detach: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Update hosts: stop, pull, update the input, rebuild past the cache, start, prove."""
+    from nixfleet_core.cli.run import ask_at_terminal, run_hosts
+    from nixfleet_core.cli.show_plan import show_plans
+
+    sessions = fleet.sessions(hosts)
+    if dry_run:
+        raise SystemExit(show_plans(sessions, options, as_json=as_json))
+    names = ", ".join(session.host.name for session in sessions)
+    if not yes and not ask_at_terminal(f"Update {names}?", click.confirm):
+        raise UsageFault(f"{names}: not updated; confirm at a terminal, or add --yes")
+
+    async def act(updater: Updater, session: HostSession) -> Report:
+        return await updater.update(session, options, detach=detach)
+
+    raise SystemExit(run_hosts(sessions, act, as_json=as_json, cancels=True))
+
+
+@nixfleet.command()
+@_hosts_argument
+@_json_option
+@click.pass_obj
+def verify(fleet: Fleet, hosts: tuple[str, ...], as_json: bool) -> None:
+    """Prove which agent runs. Changes nothing; exit 0 when it is the one that should, else 3."""
+    from nixfleet_core.cli.run import run_hosts
+
+    async def act(updater: Updater, session: HostSession) -> Report:
+        return await updater.verify(session)
+
+    raise SystemExit(run_hosts(fleet.sessions(hosts), act, as_json=as_json, cancels=False))
+
+
+@nixfleet.command()
+@_host_argument
+@_json_option
+@click.pass_obj
+def attach(fleet: Fleet, host: str, as_json: bool) -> None:
+    """Watch the host's running job, or its last one, to the verdict. ctrl-c only detaches."""
+    from nixfleet_core.cli.log import newest_job
+    from nixfleet_core.cli.run import run_hosts
+
+    session = fleet.session(host)
+
+    async def act(updater: Updater, session: HostSession) -> Report:
+        return await updater.attach(session, await newest_job(session))
+
+    raise SystemExit(run_hosts((session,), act, as_json=as_json, cancels=False))
+
+
+@nixfleet.command()
+@_host_argument
+@click.argument("job", required=False)
+@click.option("--raw", is_flag=True, help="The bytes as the host has them.")
+@click.pass_obj
+def log(fleet: Fleet, host: str, job: str | None, raw: bool) -> None:
+    """Print the log of a job: the one named, else the newest."""
+    from nixfleet_core.cli.log import print_log
+
+    session = fleet.session(host)
+    raise SystemExit(asyncio.run(print_log(session, job, raw=raw)))
+
+
+@nixfleet.command()
+@_host_argument
+@click.pass_obj
+def cancel(fleet: Fleet, host: str) -> None:
+    """Stop the host's running job; its agent is started again."""
+    from nixfleet_core.cli.run import cancel_job
+
+    raise SystemExit(cancel_job(fleet.session(host)))
+
+
+def main() -> None:
+    """The console script."""
+    nixfleet(prog_name="nixfleet")

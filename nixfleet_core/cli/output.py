@@ -1,0 +1,192 @@
+"""What the commands print: the log as it grows, a line a step, the verdict; or JSON."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import IO, TYPE_CHECKING, Final
+
+import click
+import humanize
+import msgspec
+
+from nixfleet_core.events import (
+    CancelSeen,
+    Check,
+    Link,
+    LogGrew,
+    Retry,
+    StepEnd,
+    StepStart,
+    Waiting,
+)
+from nixfleet_core.plan import TITLES
+from nixfleet_core.update import Report, Watcher
+from nixfleet_core.verdict import Snapshot
+
+if TYPE_CHECKING:
+    from nixfleet_core.events import JobEvent
+    from nixfleet_core.host import Host
+    from nixfleet_core.plan import Plan
+    from nixfleet_core.progress import JobState
+    from nixfleet_core.session import JobFiles
+
+_SGR: Final = re.compile(r"\x1b\[[0-9;]*m")
+_MARKS: Final = {"ok": "✔", "failed": "✖", "skipped": "·", "cancelled": "■"}
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+class StepLine(msgspec.Struct, frozen=True):
+    """One step in the JSON answer."""
+
+    id: str
+    title: str
+    status: str
+    seconds: int | None
+    attempts: int
+
+
+class HostLine(msgspec.Struct, frozen=True):
+    """One host in the JSON answer; `verdict` is null for busy and detached."""
+
+    host: str
+    verdict: str | None
+    cause: str
+    advice: str
+    before: Snapshot
+    after: Snapshot
+    steps: tuple[StepLine, ...]
+    job: str | None
+    log: str | None
+
+
+def safe(text: str) -> str:
+    """Text from outside, without control characters: a host must not drive the terminal."""
+    return _CONTROL.sub("�", text)
+
+
+class Printer(Watcher):
+    """Prints jobs as they go; with several hosts each line begins with the host's name."""
+
+    def __init__(self, stream: IO[str], *, several: bool) -> None:
+        self._stream, self._several = stream, several
+        self._files: dict[str, JobFiles] = {}
+        self._plans: dict[str, Plan] = {}
+        self._at: dict[str, int] = {}
+        self._colour = stream.isatty()
+        self._down: set[str] = set()
+
+    def say(self, host: str, text: str, *, bold: bool = False) -> None:
+        """One line about a host."""
+        prefix = f"{host:<12} " if self._several else ""
+        line = click.style(text, bold=True) if bold and self._colour else text
+        click.echo(f"{prefix}{line}", file=self._stream)
+
+    def launched(self, host: Host, job: str, plan: Plan, files: JobFiles) -> None:
+        self._files[host.name], self._plans[host.name] = files, plan
+        self._at[host.name] = 0
+        self.say(host.name, f"job {job} on {host.name}", bold=True)
+
+    def event(self, host: Host, event: JobEvent, state: JobState) -> None:
+        name = host.name
+        match event:
+            case LogGrew(text_size=size):
+                self._print_log(name, size)
+            case StepStart(step=step):
+                found = state.step(step)
+                self.say(name, f"▶ {found.title if found else TITLES[step]}", bold=True)
+            case StepEnd(step=step, status=status):
+                found = state.step(step)
+                took = f"  {found.seconds} s" if found and found.seconds is not None else ""
+                title = found.title if found else TITLES[step]
+                self.say(name, f"{_MARKS[status]} {title}: {status}{took}", bold=True)
+            case Retry():
+                self.say(name, f"  retry {event.attempt}/{event.tries} in {event.wait} s")
+            case Check(ok=False):
+                self.say(name, f"  check {event.check}: {event.reason or 'failed'}")
+            case Waiting():
+                limit = humanize.naturaldelta(event.limit)
+                self.say(name, f"  waiting for {event.reason}, at most {limit}")
+            case CancelSeen():
+                late = "; it takes effect after the activation" if event.deferred else ""
+                self.say(name, f"  cancelling{late}")
+            case Link(up=False):
+                self.say(name, f"  {safe(event.why)}, {event.seconds} s; the job goes on")
+            case _:
+                pass
+
+    def _print_log(self, name: str, size: int) -> None:
+        with self._files[name].text.open("rb") as file:
+            file.seek(self._at[name])
+            text = file.read(max(0, size - self._at[name])).decode("utf-8", "replace")
+        self._at[name] = size
+        for line in text.splitlines():
+            self.say(name, line if self._colour else _SGR.sub("", line))
+
+    def report(self, report: Report) -> None:
+        """The end: before, after, and the verdict in a sentence."""
+        verdict = report.verdict
+        if verdict is None:
+            if report.busy:
+                words = f"another job is running: {report.job}; nixfleet attach {report.host}"
+            else:
+                words = f"job {report.job} goes on alone; nixfleet attach {report.host}"
+            self.say(report.host, words, bold=True)
+            return
+        for line in _comparison(verdict.before, verdict.after):
+            self.say(report.host, line)
+        cause = f" ({verdict.cause})" if verdict.cause else ""
+        self.say(report.host, f"{verdict.kind}{cause}: {safe(verdict.sentence)}", bold=True)
+        if verdict.advice:
+            self.say(report.host, f"  → {safe(verdict.advice)}")
+
+
+def _comparison(before: Snapshot, after: Snapshot) -> list[str]:
+    rows = (
+        ("version", before.version, after.version),
+        ("commit", before.commit, after.commit),
+        ("store", before.store_path, after.store_path),
+        ("sha256", before.sha256, after.sha256),
+        ("system", before.system, after.system),
+        ("generation", before.generation, after.generation),
+    )
+    if before == after == Snapshot():
+        return []
+    shown = [(name, _short(old), _short(new)) for name, old, new in rows]
+    width = max(len(old) for _, old, _ in shown)
+    return [f"  {name:<11}{old:<{width}}  {new}" for name, old, new in shown]
+
+
+def _short(value: str | int | None) -> str:
+    if value is None:
+        return "–"
+    text = safe(str(value)).removeprefix("/nix/store/")
+    if re.fullmatch(r"[0-9a-f]{40,64}", text):
+        return text[:12]
+    return f"{text[:8]}…{text[32:]}" if re.match(r"[0-9a-z]{32}-", text) else text
+
+
+def host_line(report: Report) -> HostLine:
+    """The JSON answer for one host."""
+    verdict, state = report.verdict, report.state
+    steps = state.steps if state else ()
+    return HostLine(
+        host=report.host,
+        verdict=verdict.kind if verdict else None,
+        cause=verdict.cause if verdict else "busy" if report.busy else "detached",
+        advice=verdict.advice if verdict else f"nixfleet attach {report.host}",
+        before=verdict.before if verdict else Snapshot(),
+        after=verdict.after if verdict else Snapshot(),
+        steps=tuple(
+            StepLine(step.id, step.title, step.status, step.seconds, step.attempts)
+            for step in steps
+        ),
+        job=report.job,
+        log=str(report.files.log) if report.files else None,
+    )
+
+
+def print_json(value: msgspec.Struct) -> None:
+    """One object on one line."""
+    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,155 @@
+"""Running hosts' updates under one command: signals, passwords, exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import signal
+import sys
+from typing import TYPE_CHECKING, Final, Protocol
+
+import click
+
+from nixfleet_core.cli.output import Printer, host_line, print_json
+from nixfleet_core.latest import GitLatest
+from nixfleet_core.session import NeedsPassword, NotAllowed, Unreachable
+from nixfleet_core.update import Report, Updater, Watcher
+from nixfleet_core.verdict import EXIT_CODES, worst_exit
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from nixfleet_core.host import Host
+    from nixfleet_core.plan import Plan
+    from nixfleet_core.session import HostSession, JobFiles
+
+PARALLEL: Final = 8
+"""Hosts that are worked on at once: one bastion before many hosts meets sshd's limits."""
+
+
+class Act(Protocol):
+    """What is done to each host."""
+
+    def __call__(self, updater: Updater, session: HostSession) -> Awaitable[Report]: ...
+
+
+class _Jobs(Printer):
+    """Prints, and remembers which jobs are followed, for ctrl-c."""
+
+    def __init__(self, *, as_json: bool, several: bool) -> None:
+        super().__init__(sys.stderr if as_json else sys.stdout, several=several)
+        self.followed: dict[str, str] = {}
+
+    def launched(self, host: Host, job: str, plan: Plan, files: JobFiles) -> None:
+        self.followed[host.name] = job
+        super().launched(host, job, plan, files)
+
+
+def run_hosts(sessions: Sequence[HostSession], act: Act, *, as_json: bool, cancels: bool) -> int:
+    """Do `act` to all hosts at once and print what becomes of them; the exit code.
+
+    ctrl-c cancels the jobs and waits for their agents if `cancels`, a second one detaches;
+    without `cancels` it detaches at once, as SIGTERM and SIGHUP do always.
+    """
+    return asyncio.run(_Run(sessions, act, as_json=as_json, cancels=cancels).all())
+
+
+class _Run:
+    def __init__(
+        self, sessions: Sequence[HostSession], act: Act, *, as_json: bool, cancels: bool
+    ) -> None:
+        self._sessions, self._act, self._json, self._cancels = sessions, act, as_json, cancels
+        self._printer = _Jobs(as_json=as_json, several=len(sessions) > 1)
+        self._updater = Updater(GitLatest(), self._printer, ask_for_password())
+        self._detached = asyncio.Event()
+        self._side_tasks: set[asyncio.Task[None]] = set()
+
+    async def all(self) -> int:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, self._interrupt)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self._detached.set)
+        limit = asyncio.Semaphore(PARALLEL)
+        reports = await asyncio.gather(*(self._one(session, limit) for session in self._sessions))
+        return worst_exit([report.exit_code for report in reports])
+
+    async def _one(self, session: HostSession, limit: asyncio.Semaphore) -> Report:
+        async with limit:
+            work = asyncio.ensure_future(self._act(self._updater, session))
+            stop = asyncio.ensure_future(self._detached.wait())
+            await asyncio.wait((work, stop), return_when=asyncio.FIRST_COMPLETED)
+            stop.cancel()
+            if work.done():
+                report = work.result()
+            else:
+                work.cancel()
+                await asyncio.wait((work,))
+                job = self._printer.followed.get(session.host.name)
+                report = Report(
+                    session.host.name, None, job, files=session.files(job) if job else None
+                )
+        self._printer.report(report)
+        if self._json:
+            print_json(host_line(report))
+        return report
+
+    def _interrupt(self) -> None:
+        """The first ctrl-c cancels, where there is something to cancel; the next one detaches."""
+        if not self._cancels or not self._printer.followed:
+            self._detached.set()
+            return
+        self._cancels = False
+        by_name = {session.host.name: session for session in self._sessions}
+        for name, job in self._printer.followed.items():
+            self._printer.say(name, "cancelling; the agent is started again (ctrl-c: detach)")
+            task = asyncio.ensure_future(self._cancel(by_name[name], job))
+            self._side_tasks.add(task)
+            task.add_done_callback(self._side_tasks.discard)
+
+    async def _cancel(self, session: HostSession, job: str) -> None:
+        try:
+            await self._updater.cancel(session, job)
+        except (Unreachable, NeedsPassword, NotAllowed) as error:
+            self._printer.say(session.host.name, f"could not cancel: {error}")
+
+
+def ask_for_password() -> Callable[[NeedsPassword], Awaitable[str | None]]:
+    """Asks at the terminal, one host at a time; gives None where there is none."""
+    asking = asyncio.Lock()
+
+    async def ask(error: NeedsPassword) -> str | None:
+        if not sys.stdin.isatty():
+            return None
+        async with asking:
+            wrong = "wrong password; " if error.wrong else ""
+            prompt = f"{wrong}sudo password on {error.host}: "
+            return await asyncio.to_thread(getpass.getpass, prompt) or None
+
+    return ask
+
+
+def ask_at_terminal(question: str, confirm: Callable[[str], bool]) -> bool:
+    """Whether the operator says yes; without a terminal nobody does."""
+    return sys.stdin.isatty() and confirm(question)
+
+
+def cancel_job(session: HostSession) -> int:
+    """Cancel the host's running job; the exit code."""
+    return asyncio.run(_cancel_job(session))
+
+
+async def _cancel_job(session: HostSession) -> int:
+    name = session.host.name
+    updater = Updater(GitLatest(), Watcher(), ask_for_password())
+    try:
+        facts = await session.probe()
+        if facts.job_running is None:
+            raise click.ClickException(f"no job is running on {name}")
+        await updater.cancel(session, facts.job_running)
+    except (NeedsPassword, NotAllowed) as error:
+        raise click.ClickException(str(error)) from error
+    except Unreachable as error:
+        click.echo(f"{name}: {error}", err=True)
+        return EXIT_CODES["unreachable"]
+    click.echo(f"{name}: job {facts.job_running} stops, and starts the agent again before it ends")
+    return 0

@@ -1,0 +1,80 @@
+"""`--dry-run`: the exact commands that a host would run. Changes nothing anywhere."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from nixfleet_core.cli.output import print_json, safe
+from nixfleet_core.job import step_lines
+from nixfleet_core.plan import Plan, Refusal
+from nixfleet_core.session import Commit, NeedsPassword, NotAllowed, Unreachable
+from nixfleet_core.verdict import EXIT_CODES, worst_exit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nixfleet_core.plan import Options
+    from nixfleet_core.session import HostSession
+
+
+class PlanLine(msgspec.Struct, frozen=True):
+    """One host in the JSON answer; `plan` is null where the host is left alone."""
+
+    host: str
+    plan: Plan | None
+    commands: tuple[str, ...]
+    incoming: tuple[Commit, ...]
+    refusal: Refusal | None
+
+
+def show_plans(sessions: Sequence[HostSession], options: Options, *, as_json: bool) -> int:
+    """Print each host's plan; the exit code says whether all of them could run."""
+    lines = asyncio.run(_make(sessions, options))
+    for line in lines:
+        if as_json:
+            print_json(line)
+        else:
+            _print(line)
+    return worst_exit([_exit_code(line) for line in lines])
+
+
+async def _make(sessions: Sequence[HostSession], options: Options) -> list[PlanLine]:
+    return list(await asyncio.gather(*(_make_one(session, options) for session in sessions)))
+
+
+async def _make_one(session: HostSession, options: Options) -> PlanLine:
+    name = session.host.name
+    try:
+        facts = await session.probe()
+        answer = session.plan(facts, options)
+        incoming = await session.incoming(facts) if options.pull else ()
+    except Unreachable as error:
+        return PlanLine(name, None, (), (), Refusal("unreachable", str(error), error.advice))
+    except (NeedsPassword, NotAllowed) as error:
+        return PlanLine(name, None, (), (), Refusal("elevation", str(error), "log in as root"))
+    if isinstance(answer, Refusal):
+        return PlanLine(name, None, (), incoming, answer)
+    return PlanLine(name, answer, step_lines(answer), incoming, None)
+
+
+def _exit_code(line: PlanLine) -> int:
+    if line.refusal is None:
+        return 0
+    return EXIT_CODES["unreachable" if line.refusal.check == "unreachable" else "failed"]
+
+
+def _print(line: PlanLine) -> None:
+    click.echo(f"# {line.host}")
+    if line.refusal is not None:
+        click.echo(f"# refused ({line.refusal.check}): {safe(line.refusal.why)}")
+        click.echo(f"# → {safe(line.refusal.advice)}")
+    for warning in line.plan.warnings if line.plan else ():
+        click.echo(f"# warning: {safe(warning)}")
+    for commit in line.incoming:
+        click.echo(f"# incoming: {commit.rev[:7]} {safe(commit.title)}")
+    for command in line.commands:
+        click.echo(safe(command))

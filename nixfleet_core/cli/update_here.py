@@ -1,0 +1,67 @@
+"""`nixfleet-update`: the update of the host it runs on, for people, timers and Ansible."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from nixfleet_core.cli.main import UsageFault
+from nixfleet_core.cli.options import plan_options
+from nixfleet_core.fleet import open_session
+from nixfleet_core.inventory import (
+    InventoryError,
+    default_inventory_path,
+    load_inventory,
+    this_machine,
+)
+from nixfleet_core.store import default_store
+
+if TYPE_CHECKING:
+    from nixfleet_core.host import Host
+    from nixfleet_core.plan import Options
+    from nixfleet_core.session import HostSession
+    from nixfleet_core.update import Report, Updater
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@plan_options
+@click.option("--dry-run", is_flag=True, help="Print the exact commands; change nothing.")
+@click.option("--verify", is_flag=True, help="Prove which agent runs; alone it changes nothing.")
+@click.option("--detach", is_flag=True, help="Start the job and leave it alone (exit 9).")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.version_option(package_name="nixfleet-tui", message="nixfleet-update %(version)s")
+def nixfleet_update(
+    options: Options, dry_run: bool, verify: bool, detach: bool, as_json: bool
+) -> None:
+    """Update this host: stop, pull, update the input, rebuild past the cache, start, prove.
+
+    Without --force nothing runs if the agent is proven to be the latest.
+    """
+    from nixfleet_core.cli.run import run_hosts
+    from nixfleet_core.cli.show_plan import show_plans
+
+    session = open_session(_this_host(), default_store())
+    if dry_run:
+        raise SystemExit(show_plans((session,), options, as_json=as_json))
+
+    async def act(updater: Updater, session: HostSession) -> Report:
+        if verify and not options.force:
+            return await updater.verify(session)
+        return await updater.update(session, options, detach=detach)
+
+    raise SystemExit(run_hosts((session,), act, as_json=as_json, cancels=True))
+
+
+def _this_host() -> Host:
+    """This machine as the inventory has it, else with the defaults."""
+    try:
+        hosts = load_inventory(default_inventory_path()).hosts
+    except InventoryError as error:
+        raise UsageFault(str(error)) from error
+    return next((host for host in hosts if host.address is None), this_machine())
+
+
+def main() -> None:
+    """The console script."""
+    nixfleet_update(prog_name="nixfleet-update")

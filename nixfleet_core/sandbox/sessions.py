@@ -1,0 +1,29 @@
+"""Sessions with the sandbox's hosts: the same engine as for real ones, over other shells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nixfleet_core.engine import ShellSession
+from nixfleet_core.store import Store
+from nixfleet_core.transport.local import sandbox_shell
+from nixfleet_core.transport.shell import Shell
+
+if TYPE_CHECKING:
+    from nixfleet_core.sandbox.fleet import SandboxFleet, SandboxHost
+
+_DEAD_LINK = "echo 'ssh: connect to host {where}: No route to host' >&2; exit 255"
+
+
+def sandbox_sessions(fleet: SandboxFleet) -> tuple[ShellSession, ...]:
+    """A session with each host; what is kept of their jobs goes away with the fleet."""
+    store = Store(fleet.folder / "state")
+    return tuple(ShellSession(host.host, _shell(host), store) for host in fleet.hosts)
+
+
+def _shell(host: SandboxHost) -> Shell:
+    name = host.host.name
+    if host.reachable:
+        return sandbox_shell(name, str(host.root), host.environment)
+    where = f"{host.host.where} port 22"
+    return Shell(host=name, argv=("/bin/sh", "-c", _DEAD_LINK.format(where=where)), elevates=False)

@@ -1,0 +1,171 @@
+"""One host from the question to the verdict: look, decide, launch, follow, judge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from nixfleet_core.job import new_job_id
+from nixfleet_core.plan import Refusal
+from nixfleet_core.progress import JobState
+from nixfleet_core.session import (
+    Busy,
+    LaunchFailed,
+    NeedsPassword,
+    NotAllowed,
+    Unreachable,
+)
+from nixfleet_core.verdict import (
+    EXIT_BUSY,
+    EXIT_DETACHED,
+    Verdict,
+    no_elevation,
+    not_launched,
+    refused,
+    snapshot,
+    unreachable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from nixfleet_core.events import JobEvent
+    from nixfleet_core.facts import Facts
+    from nixfleet_core.host import Host
+    from nixfleet_core.plan import Options, Plan
+    from nixfleet_core.session import HostSession, JobFiles, LatestSource
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of one host. `verdict` is None when another job runs, or ours goes on alone."""
+
+    host: str
+    verdict: Verdict | None
+    job: str | None = None
+    state: JobState | None = None
+    files: JobFiles | None = None
+    busy: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        if self.verdict is not None:
+            return self.verdict.exit_code
+        return EXIT_BUSY if self.busy else EXIT_DETACHED
+
+
+class Watcher:
+    """Is told what happens; the commands print it. This one keeps silent."""
+
+    def launched(self, host: Host, job: str, plan: Plan, files: JobFiles) -> None:
+        """The job runs, or ran; its events follow."""
+
+    def event(self, host: Host, event: JobEvent, state: JobState) -> None:
+        """One event, and the state that it led to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Updater:
+    """Updates hosts. `ask` gets sudo's password; None means that nobody can be asked."""
+
+    latest: LatestSource
+    watcher: Watcher
+    ask: Callable[[NeedsPassword], Awaitable[str | None]]
+
+    async def update(
+        self, session: HostSession, options: Options, *, detach: bool = False
+    ) -> Report:
+        """Update one host; every failure becomes a verdict.
+
+        Without `options.force` nothing runs if the proof already holds.
+        """
+        host = session.host
+        try:
+            facts = await session.probe()
+            plan = session.plan(facts, options)
+            if isinstance(plan, Refusal):
+                before = snapshot(facts, host.input)
+                return Report(host.name, refused(plan.check, plan.why, plan.advice, before))
+            if not options.force:
+                report = await self.verify(session)
+                if report.verdict is not None and report.verdict.kind == "current":
+                    return report
+            return await self._run(session, plan, new_job_id(), detach=detach)
+        except (Unreachable, NeedsPassword, NotAllowed, LaunchFailed) as error:
+            return Report(host.name, _verdict_on(error))
+
+    async def verify(self, session: HostSession) -> Report:
+        """Prove what runs now; changes nothing."""
+        host = session.host
+        try:
+            facts = await session.probe()
+            latest = await latest_for(self.latest, host, facts)
+            _, verdict = await self._with_password(session, lambda: session.verify(latest))
+        except (Unreachable, NeedsPassword, NotAllowed) as error:
+            return Report(host.name, _verdict_on(error))
+        return Report(host.name, verdict)
+
+    async def attach(self, session: HostSession, job: str) -> Report:
+        """Follow a job that runs, or ran, to its end and judge it. Raises NoSuchJob."""
+        host = session.host
+        try:
+            plan = await self._with_password(session, lambda: session.fetch_plan(job))
+            return await self._follow(session, plan, job)
+        except (Unreachable, NeedsPassword, NotAllowed) as error:
+            return Report(host.name, _verdict_on(error))
+
+    async def cancel(self, session: HostSession, job: str) -> None:
+        """Ask a job to stop. Raises as the session does."""
+        await self._with_password(session, lambda: session.cancel(job))
+
+    async def _run(self, session: HostSession, plan: Plan, job: str, *, detach: bool) -> Report:
+        answer = await self._with_password(session, lambda: session.launch(plan, job))
+        if isinstance(answer, Busy):
+            return Report(session.host.name, None, answer.job, busy=True)
+        if detach:
+            return Report(session.host.name, None, job, files=session.files(job))
+        return await self._follow(session, plan, job)
+
+    async def _follow(self, session: HostSession, plan: Plan, job: str) -> Report:
+        host, files = session.host, session.files(job)
+        self.watcher.launched(host, job, plan, files)
+
+        async def follow() -> JobState:
+            state = JobState.of(plan)
+            async for event in session.follow(job):
+                state = state.after(event)
+                self.watcher.event(host, event, state)
+            return state
+
+        state = await self._with_password(session, follow)
+        verdict = await session.verdict(job, plan.options.input_rev)
+        return Report(host.name, verdict, job, state, files)
+
+    async def _with_password(self, session: HostSession, act: Callable[[], Awaitable[_T]]) -> _T:
+        while True:
+            try:
+                return await act()
+            except NeedsPassword as error:
+                password = await self.ask(error)
+                if password is None:
+                    raise
+                session.give_password(password)
+
+
+async def latest_for(latest: LatestSource, host: Host, facts: Facts) -> str | None:
+    """The commit that the host's flake input should be at; None when nobody says it."""
+    lock = facts.checkout.lock if facts.checkout else None
+    found = lock.find(host.input) if lock else None
+    return await latest.latest(found.source) if found else None
+
+
+def _verdict_on(error: Exception) -> Verdict:
+    match error:
+        case Unreachable():
+            return unreachable(str(error), error.advice)
+        case LaunchFailed():
+            return not_launched(str(error))
+        case _:
+            return no_elevation(str(error))
