@@ -1,0 +1,63 @@
+# Needs make, git and Python 3.11 or later; makes its own .venv. PYTHON=/path/to/python3 chooses one.
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
+export PYTHON
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lab check screenshots clean
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.run ## The app with a fleet of five pretended hosts, in a folder of its own
+	@$(BIN)/nixfleet demo
+
+test: $(VENV)/.dev ## The tests that need nothing but this machine
+	@$(BIN)/pytest
+
+lab: ## The tests against real hosts with real Nix, in namespaces here (root, Debian)
+	@tests/lab/prepare.sh
+	@$(MAKE) --no-print-directory $(VENV)/.dev
+	@$(BIN)/pytest tests/lab
+
+check: $(VENV)/.dev ## Style, types, architecture, shell
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	MYPYPATH=tests $(BIN)/mypy --package lab
+	$(BIN)/lint-imports
+	git ls-files -z '*.sh' .ci/run | xargs -0 $(BIN)/shellcheck
+
+screenshots: $(VENV)/.dev ## Make the pictures in screenshots/ anew, from the real app
+	@$(BIN)/python screenshots/make.py
+
+clean: ## Remove what was made here
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# What the program needs, and what its tests need. A stamp says that pip is done.
+$(VENV)/.run: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "Installing the program into $(VENV) ..."
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "Installing the program and its test tools into $(VENV) ..."
+	@$(PIP) --editable '.[dev]'
+	@touch $(VENV)/.run $@
+
+$(VENV)/.made:
+	@for python in $${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do \
+	  if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null; then \
+	    found=$$python; break; \
+	  fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo "make: no Python 3.11 or later here; name one with PYTHON=/path/to/python3" >&2; exit 1; \
+	fi; \
+	if ! "$$found" -c 'import ensurepip, venv' 2> /dev/null; then \
+	  echo "make: $$found cannot make a venv; on Debian: apt-get install python3-venv" >&2; exit 1; \
+	fi; \
+	"$$found" -m venv --clear $(VENV)
+	@touch $@
