@@ -1,0 +1,479 @@
+"""What a failure's text means, and what to do about it: a table.
+
+The patterns are read by `grep -E` (GNU, BSD, busybox) on hosts, which retry what is transient, and
+by Python here, which names the cause: so they keep to what all of them understand. The texts are
+those of git, OpenSSH and Nix 2.8 to 2.34 under LC_ALL=C. A text names a cause and proves nothing:
+Nix can keep an old commit with exit code 0 and say nothing at all.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Kind = Literal["transient", "permanent", "stale"]
+"""Worth another try; not before somebody acts; or a success that may have kept the old commit."""
+
+Source = Literal["nix", "git", "ssh", "switch", "system"]
+
+Cause = Literal[
+    "attribute-missing",
+    "auth",
+    "build-failed",
+    "daemon",
+    "dirty-tree",
+    "disk-full",
+    "diverged",
+    "eval-failed",
+    "fetch-failed",
+    "git-busy",
+    "hash-mismatch",
+    "host-key",
+    "input-missing",
+    "lock-broken",
+    "no-upstream",
+    "not-found",
+    "oom",
+    "ownership",
+    "rate-limit",
+    "signature",
+    "switch-busy",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One row. `advice` is a sentence for people."""
+
+    id: str
+    pattern: str
+    kind: Kind
+    source: Source
+    cause: Cause
+    advice: str
+    weight: Literal[0, 1, 2] = 1
+    """0 says only that something else failed; 2 is the cause of what is said after it."""
+    from_builders: bool = False
+    """Believed in a builder's output too, where most texts belong to what is being built."""
+
+
+FAILURES: Final[tuple[Failure, ...]] = (
+    # What stands behind other failures.
+    Failure(
+        id="disk-full",
+        pattern="No space left on device|Out of diskspace|database or disk is full"
+        "|Disk quota exceeded",
+        kind="permanent",
+        source="system",
+        cause="disk-full",
+        advice="The disk is full: free some space, for example with nix-collect-garbage.",
+        weight=2,
+        from_builders=True,
+    ),
+    Failure(
+        id="out-of-memory",
+        pattern="failed due to signal 9|Killed signal terminated program|[Cc]annot allocate memory"
+        "|std::bad_alloc|virtual memory exhausted|Out of memory: Killed",
+        kind="permanent",
+        source="system",
+        cause="oom",
+        advice="The host ran out of memory: build with fewer jobs and cores, or add swap.",
+        weight=2,
+        from_builders=True,
+    ),
+    Failure(
+        id="hash-mismatch",
+        pattern="hash mismatch in (fixed-output derivation|file downloaded|input)"
+        "|NAR hash mismatch",
+        kind="permanent",
+        source="nix",
+        cause="hash-mismatch",
+        advice="What was downloaded is not what is pinned: correct the hash in the flake.",
+        weight=2,
+    ),
+    Failure(
+        id="source-download",
+        pattern="cannot download .* from any mirror",
+        kind="transient",
+        source="nix",
+        cause="fetch-failed",
+        advice="A source could not be downloaded: try again, or look whether its URL still exists.",
+        weight=2,
+        from_builders=True,
+    ),
+    # Answers of servers.
+    Failure(
+        id="rate-limit",
+        pattern="rate limit exceeded|HTTP error 429|requested URL returned error: 429",
+        kind="transient",
+        source="nix",
+        cause="rate-limit",
+        advice="The server limits requests: wait an hour, set access-tokens, "
+        "or pin the input with --input-rev.",
+    ),
+    Failure(
+        id="nix-download",
+        pattern=r"unable to download '[^']*': .*(\((6|7|18|28|35|52|55|56|92)\)"
+        r"|HTTP error (408|5[0-9][0-9]))",
+        kind="transient",
+        source="nix",
+        cause="fetch-failed",
+        advice="A server could not be reached or failed: check the host's network, and try again.",
+    ),
+    Failure(
+        id="nix-download-refused",
+        pattern="unable to download '[^']*': .*HTTP error (401|403)",
+        kind="permanent",
+        source="nix",
+        cause="auth",
+        advice="The server refused the download: give nix access-tokens or a netrc for it.",
+    ),
+    Failure(
+        id="nix-download-missing",
+        pattern="unable to download '[^']*': .*HTTP error (404|410)",
+        kind="permanent",
+        source="nix",
+        cause="not-found",
+        advice="The server has no such file: check the input's URL; "
+        "a private repository needs access-tokens.",
+    ),
+    Failure(
+        id="git-http-refused",
+        pattern="requested URL returned error: (401|403)",
+        kind="permanent",
+        source="git",
+        cause="auth",
+        advice="The git server refused access: check the checkout owner's credentials.",
+    ),
+    Failure(
+        id="git-http-missing",
+        pattern="requested URL returned error: (404|410)",
+        kind="permanent",
+        source="git",
+        cause="not-found",
+        advice="The git server has no such repository: check the remote's URL.",
+    ),
+    Failure(
+        id="git-http-failing",
+        pattern="requested URL returned error: (408|5[0-9][0-9])",
+        kind="transient",
+        source="git",
+        cause="fetch-failed",
+        advice="The git server fails: try again later.",
+    ),
+    Failure(
+        id="git-network",
+        pattern="Could not resolve host: |Failed to connect to |Operation timed out"
+        "|Operation too slow|RPC failed",
+        kind="transient",
+        source="git",
+        cause="fetch-failed",
+        advice="The git server could not be reached: check the host's network and DNS, "
+        "and try again.",
+    ),
+    Failure(
+        id="git-broken-off",
+        pattern="early EOF|fetch-pack: invalid index-pack output"
+        "|the remote end hung up unexpectedly",
+        kind="transient",
+        source="git",
+        cause="fetch-failed",
+        advice="The transfer broke off: try again.",
+        weight=0,
+    ),
+    Failure(
+        id="git-busy",
+        pattern="Another git process seems to be running"
+        r"|Unable to create '[^']*\.lock': File exists",
+        kind="transient",
+        source="git",
+        cause="git-busy",
+        advice="Another git works in the checkout: let it end; if none runs, "
+        "remove the .lock file that git names.",
+    ),
+    Failure(
+        id="git-credentials",
+        pattern="Authentication failed for |could not read (Username|Password) for"
+        "|HTTP Basic: Access denied",
+        kind="permanent",
+        source="git",
+        cause="auth",
+        advice="git has no working credentials: give the checkout's owner a deploy key or a token.",
+    ),
+    Failure(
+        id="git-no-repository",
+        pattern="repository '[^']*' not found|ERROR: Repository not found"
+        "|does not appear to be a git repository",
+        kind="permanent",
+        source="git",
+        cause="not-found",
+        advice="There is no such repository, or the checkout's owner may not see it: "
+        "check the remote's URL and the deploy key.",
+    ),
+    Failure(
+        id="git-no-ref",
+        pattern="couldn't find remote ref",
+        kind="permanent",
+        source="git",
+        cause="not-found",
+        advice="The repository has no such branch: check the branch that the checkout "
+        "or the input follows.",
+    ),
+    # The checkout.
+    Failure(
+        id="git-overwrite",
+        pattern="would be overwritten by (merge|checkout)",
+        kind="permanent",
+        source="git",
+        cause="dirty-tree",
+        advice="Uncommitted work is in the way of the pull: commit or stash it on the host.",
+    ),
+    Failure(
+        id="git-diverged",
+        pattern="Not possible to fast-forward|divergent branches",
+        kind="permanent",
+        source="git",
+        cause="diverged",
+        advice="The checkout has commits that upstream lacks: push or drop them on the host.",
+    ),
+    Failure(
+        id="git-no-branch",
+        pattern="You are not currently on a branch|There is no tracking information",
+        kind="permanent",
+        source="git",
+        cause="no-upstream",
+        advice="The checkout follows no branch: check one out that has an upstream.",
+    ),
+    Failure(
+        id="not-the-owner",
+        pattern="detected dubious ownership in repository at|is not owned by current user"
+        "|insufficient permission for adding an object|FETCH_HEAD: Permission denied",
+        kind="permanent",
+        source="git",
+        cause="ownership",
+        advice="Files of the checkout belong to another user: give all of them to one, with chown.",
+    ),
+    # ssh, whoever calls it.
+    Failure(
+        id="ssh-refused",
+        pattern=r"Permission denied \((publickey|password|keyboard|gssapi|hostbased)"
+        "|Too many authentication failures",
+        kind="permanent",
+        source="ssh",
+        cause="auth",
+        advice="ssh was refused: check user and key with ssh by hand; "
+        "a job on a host has no agent of yours, only the host's own keys.",
+    ),
+    Failure(
+        id="ssh-host-key",
+        pattern="Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED",
+        kind="permanent",
+        source="ssh",
+        cause="host-key",
+        advice="The server's key is unknown or has changed: check it, then connect once with ssh "
+        "by hand.",
+    ),
+    Failure(
+        id="ssh-network",
+        pattern="kex_exchange_identification: |Could not resolve hostname "
+        "|connect to host .*: (Connection timed out|Connection refused|No route to host"
+        "|Network is unreachable|Operation timed out)"
+        "|Connection timed out during banner exchange|Timeout, server .* not responding",
+        kind="transient",
+        source="ssh",
+        cause="fetch-failed",
+        advice="The server does not answer ssh: check its name, the network, and that it is up.",
+    ),
+    Failure(
+        id="ssh-broken-off",
+        pattern="Connection closed by |Connection reset by ",
+        kind="transient",
+        source="ssh",
+        cause="fetch-failed",
+        advice="The connection broke off: try again.",
+        weight=0,
+    ),
+    # Nix itself.
+    Failure(
+        id="nix-daemon",
+        pattern="Nix daemon disconnected unexpectedly|cannot connect to socket at"
+        "|unexpected end-of-file|daemon-socket/socket: Connection refused",
+        kind="transient",
+        source="nix",
+        cause="daemon",
+        advice="The nix daemon went away: look at systemctl status nix-daemon, and try again.",
+    ),
+    Failure(
+        id="nix-daemon-forbidden",
+        pattern="daemon-socket/socket'?: Permission denied",
+        kind="permanent",
+        source="nix",
+        cause="daemon",
+        advice="The checkout's owner may not use nix: add them to allowed-users.",
+    ),
+    Failure(
+        id="nix-database-busy",
+        pattern="SQLite database '[^']*' is busy",
+        kind="transient",
+        source="nix",
+        cause="daemon",
+        advice="Another nix writes to the database: let it end, and try again.",
+    ),
+    Failure(
+        id="substitutes-failed",
+        pattern="some substitutes for the outputs of derivation .* failed",
+        kind="transient",
+        source="nix",
+        cause="fetch-failed",
+        advice="A binary cache failed: try again; a higher force level builds instead.",
+        weight=0,
+    ),
+    Failure(
+        id="lock-broken",
+        pattern=r"Could not parse '[^']*flake\.lock|flake\.lock.*parse error"
+        r"|parse error.*flake\.lock|json\.exception\.parse_error",
+        kind="permanent",
+        source="nix",
+        cause="lock-broken",
+        advice="flake.lock is damaged: restore it with git checkout flake.lock.",
+    ),
+    Failure(
+        id="no-such-input",
+        pattern="does not match any input",
+        kind="permanent",
+        source="nix",
+        cause="input-missing",
+        advice="The flake has no such input of its own: set input in hosts.toml to its name.",
+    ),
+    Failure(
+        id="no-such-attribute",
+        pattern="does not provide attribute",
+        kind="permanent",
+        source="nix",
+        cause="attribute-missing",
+        advice="The flake has no such host: set attribute in hosts.toml to its name in the flake.",
+    ),
+    Failure(
+        id="attribute-missing",
+        pattern="attribute '[^']*' missing",
+        kind="permanent",
+        source="nix",
+        cause="attribute-missing",
+        advice="The configuration names something that is not there: "
+        "check the host's attribute, and nixcfg itself.",
+    ),
+    Failure(
+        id="eval-cache",
+        pattern="cached failed attribute '[^']*' unexpectedly succeeded",
+        kind="permanent",
+        source="nix",
+        cause="eval-failed",
+        advice="Nix's evaluation cache is out of date: use force level 4, "
+        "or remove ~/.cache/nix/eval-cache*.",
+    ),
+    Failure(
+        id="eval-failed",
+        pattern="error: syntax error|error: undefined variable|infinite recursion encountered"
+        "|Failed assertions:|error: evaluation aborted|The option .* does not exist",
+        kind="permanent",
+        source="nix",
+        cause="eval-failed",
+        advice="The configuration does not evaluate: correct nixcfg, or pull a commit that does.",
+    ),
+    Failure(
+        id="unsigned",
+        pattern="lacks a (valid )?signature by a trusted key",
+        kind="permanent",
+        source="nix",
+        cause="signature",
+        advice="A cache's path is not signed by a trusted key: check trusted-public-keys.",
+    ),
+    Failure(
+        id="build-failed",
+        pattern="builder for '[^']*' failed|[Rr]eason: builder failed",
+        kind="permanent",
+        source="nix",
+        cause="build-failed",
+        advice="A package does not build: its own lines stand above the error in the log.",
+    ),
+    Failure(
+        id="not-built",
+        pattern="Cannot build '|dependenc(y|ies) of derivation .* failed to build"
+        "|[Rr]eason: [0-9]+ dependenc",
+        kind="permanent",
+        source="nix",
+        cause="build-failed",
+        advice="A package could not be built: the first error in the log says why.",
+        weight=0,
+    ),
+    Failure(
+        id="kept-old-commit",
+        pattern="; using cached version|continuing with the most recent version"
+        "|using expired cached ref",
+        kind="stale",
+        source="nix",
+        cause="fetch-failed",
+        advice="Nix could not ask the input's server and kept what it had: try again, "
+        "or pin the input with --input-rev.",
+        weight=0,
+    ),
+    # The switch.
+    Failure(
+        id="switch-busy",
+        pattern="Could not acquire lock"
+        r"|nixos-rebuild-switch-to-configuration[^ ]*\.service was already loaded",
+        kind="transient",
+        source="switch",
+        cause="switch-busy",
+        advice="Another switch is under way: let it end, and try again.",
+    ),
+)
+
+
+def find_failure(lines: Iterable[str]) -> Failure | None:
+    """What the lines of a failed step say went wrong; None when nothing is known.
+
+    The weightiest row counts, of equal ones the last. Takes log.txt's lines and raw ones. Nix's
+    own `retrying in` is progress, and what a builder prints is about the thing built.
+    """
+    best: Failure | None = None
+    for line in lines:
+        text = strip_colours(line)
+        if not _ANY.search(text) or "retrying in" in text:
+            continue
+        from_builder = _BUILDER.match(text) is not None
+        rows = [row for row in FAILURES if row.from_builders or not from_builder]
+        found = [row for row in rows if _COMPILED[row.id].search(text)]
+        if found:
+            row = max(found, key=lambda row: row.weight)
+            best = row if best is None or row.weight >= best.weight else best
+    return best
+
+
+def strip_colours(line: str) -> str:
+    """The line without colours, also where they are escaped as in JSON."""
+    return _COLOUR.sub("", line)
+
+
+def transient_pattern() -> str:
+    """One pattern for `grep -E`: something failed that another try may cure.
+
+    To be asked of a try's output without Nix's own `retrying in` and without builders' lines
+    (`@nix {"action":"result"`), and outweighed by `permanent_pattern`.
+    """
+    return "|".join(row.pattern for row in FAILURES if row.kind == "transient")
+
+
+def permanent_pattern() -> str:
+    """One pattern for `grep -E`: another try is of no use, whatever else was said."""
+    return "|".join(row.pattern for row in FAILURES if row.kind == "permanent" and row.weight > 0)
+
+
+_COLOUR: Final = re.compile(r"(?:\x1b|\\u001[bB])\[[0-9;:]*m")
+_BUILDER: Final = re.compile(r'@nix \{"action":"result"|[^ ]+> ')
+_COMPILED: Final = {row.id: re.compile(row.pattern) for row in FAILURES}
+_ANY: Final = re.compile("|".join(row.pattern for row in FAILURES))

@@ -1,0 +1,67 @@
+"""The failure patterns mean the same to every grep that a host may have."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from nixfleet_core.failures import (
+    FAILURES,
+    Failure,
+    permanent_pattern,
+    strip_colours,
+    transient_pattern,
+)
+
+SAMPLES = Path(__file__).parents[1] / "samples" / "failures.toml"
+TEXTS: dict[str, dict[str, list[str]]] = tomllib.loads(SAMPLES.read_text())
+
+GREPS = [
+    argv
+    for argv in (("grep", "-E"), ("busybox", "grep", "-E"))
+    if shutil.which(argv[0]) is not None
+]
+
+
+def test_there_is_a_grep() -> None:
+    assert GREPS, "no grep here: install Debian's package grep or busybox"
+
+
+def grep(argv: tuple[str, ...], pattern: str, texts: list[str]) -> list[str]:
+    """The texts that match."""
+    done = subprocess.run(
+        [*argv, "-e", pattern],
+        input="".join(f"{text}\n" for text in texts),
+        env={"LC_ALL": "C", "PATH": "/usr/local/bin:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode in (0, 1), done.stderr
+    assert not done.stderr
+    return done.stdout.splitlines()
+
+
+def texts(row: Failure, which: str) -> list[str]:
+    return [strip_colours(text) for text in TEXTS[row.id][which]]
+
+
+@pytest.mark.parametrize("argv", GREPS, ids=lambda argv: argv[0])
+@pytest.mark.parametrize("row", FAILURES, ids=lambda row: row.id)
+def test_a_row_means_the_same_to_grep(argv: tuple[str, ...], row: Failure) -> None:
+    assert grep(argv, row.pattern, texts(row, "yes")) == texts(row, "yes")
+    assert grep(argv, row.pattern, texts(row, "no")) == []
+
+
+@pytest.mark.parametrize("argv", GREPS, ids=lambda argv: argv[0])
+def test_the_alternations_work_in_grep(argv: tuple[str, ...]) -> None:
+    for kind, pattern in (("transient", transient_pattern()), ("permanent", permanent_pattern())):
+        rows = [row for row in FAILURES if row.kind == kind and (row.weight or kind == "transient")]
+        known = [text for row in rows for text in texts(row, "yes")]
+        assert grep(argv, pattern, known) == known
+        assert grep(argv, pattern, ["Done.", "", "fatal: Could not read from remote."]) == []
