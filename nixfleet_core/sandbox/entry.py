@@ -1,4 +1,4 @@
-"""Entry of the manager and of every shim: ``python entry.py FOLDER TOOL ARGUMENT…``.
+"""Entry of the manager and of Nix's shims: ``python entry.py FOLDER TOOL ARGUMENT…``.
 
 Runs without site-packages, so everything reached from here is the standard library alone. Each
 tool is imported by itself: a shim's start time is paid on every call.
@@ -22,10 +22,6 @@ def main(folder: Path, tool: str, argv: list[str]) -> int:
 
     machine = Machine(folder)
     match tool:
-        case "systemctl" | "systemd-run":
-            from nixfleet_core.sandbox.tools.manager_client import call_manager
-
-            return call_manager(machine, tool, argv)
         case "nix":
             from nixfleet_core.sandbox.tools.nix import nix
 

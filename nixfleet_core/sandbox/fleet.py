@@ -12,17 +12,16 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.host import Host, SshAddress
 from nixfleet_core.sandbox import flake, repositories, store
-from nixfleet_core.sandbox.machine import MARK, NIX_VERSION, Machine
+from nixfleet_core.sandbox.layout import python, write_base, write_shims, write_tools
+from nixfleet_core.sandbox.machine import MARK, Machine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
     from nixfleet_core.sandbox.flake import Lock, Source
 
 _END_SECONDS: Final = 15.0
-_PACKAGE: Final = Path(__file__).resolve().parents[1]
-_SHIMS: Final = ("nix", "nix-env", "nixos-rebuild", "systemctl", "systemd-run")
-_NIXPKGS_REV: Final = "61b7c44c4073f0b827768aff0049561b5110ea5a"
 _DEPLOY_KEY_REMOTE: Final = "git@git.example.org:fleet/nixcfg.git"
 
 
@@ -105,7 +101,7 @@ async def sandbox_fleet(
     path = os.environ.get("PATH", os.defpath)
     manager = None
     try:
-        _write_tools(folder, speed, path)
+        await asyncio.to_thread(write_tools, folder, speed, path)
         manager = await _start_manager(folder)
         yield await _set_up(folder, path, manager)
     finally:
@@ -119,26 +115,10 @@ def _make_folder(base: Path | None) -> Path:
     return Path(tempfile.mkdtemp(prefix="nixfleet-demo-", dir=base)).resolve()
 
 
-def _write_tools(folder: Path, speed: float, path: str) -> None:
-    """What the manager and the shims need: their own code, so that nothing is written next to
-    the installed one, and the fleet's settings."""
-    source = _PACKAGE / "sandbox"
-    library = folder / "lib" / _PACKAGE.name
-    shutil.copytree(source, library / "sandbox", ignore=shutil.ignore_patterns("__pycache__"))
-    (library / "__init__.py").touch()
-    (folder / "speed").write_text(repr(speed))
-    (folder / "path").write_text(path)
-    (folder / "hosts").mkdir()
-
-
-def _entry(folder: Path) -> list[str]:
-    return [sys.executable, "-S", "-E", str(folder / "lib" / _PACKAGE.name / "sandbox/entry.py")]
-
-
 async def _start_manager(folder: Path) -> asyncio.subprocess.Process:
     """Start the manager; its stdin is the line by which it knows that we live."""
     return await asyncio.create_subprocess_exec(
-        *_entry(folder),
+        *python(folder, "entry.py"),
         str(folder),
         "manager",
         stdin=subprocess.PIPE,
@@ -250,8 +230,8 @@ def _describe(folder: Path, name: str, path: str) -> SandboxHost:
 
 def _make_host(folder: Path, name: str, path: str, sources: dict[str, Source]) -> None:
     role, machine = _ROLES[name], Machine(folder / "hosts" / name)
-    _write_base(machine)
-    _write_shims(machine, folder)
+    write_base(machine)
+    write_shims(machine)
     _make_checkout(machine, role, path, sources)
     configuration = flake.configuration(machine.checkout, name)
     for label in ("old", role.installed):
@@ -272,82 +252,6 @@ def _make_host(folder: Path, name: str, path: str, sources: dict[str, Source]) -
 def _write_unit(machine: Machine, source: Source) -> None:
     unit = machine.root / "etc/systemd/system" / store.AGENT_UNIT
     unit.write_text(store.unit_text(source.agent))
-
-
-def _write_base(machine: Machine) -> None:
-    for name in (
-        "etc/systemd/system",
-        "home/ops/Code",
-        "nix/store",
-        "nix/var/nix/profiles",
-        "run/systemd/system",
-        "shims",
-        "tmp",
-        "var/lib",
-        "var/log/journal",
-    ):
-        (machine.root / name).mkdir(parents=True)
-    version, code_name = store.NIXOS_VERSION, store.CODE_NAME
-    (machine.root / "etc/NIXOS").touch()
-    (machine.root / "etc/hostname").write_text(f"{machine.name}\n")
-    (machine.root / "etc/os-release").write_text(
-        f'BUG_REPORT_URL="https://github.com/NixOS/nixpkgs/issues"\nBUILD_ID="{version}"\n'
-        f'ID=nixos\nNAME=NixOS\nPRETTY_NAME="NixOS {version[:5]} ({code_name})"\n'
-        f'VERSION="{version[:5]} ({code_name})"\nVERSION_CODENAME={code_name.lower()}\n'
-        f'VERSION_ID="{version[:5]}"\n'
-    )
-    if Path("/proc/self").exists():
-        (machine.root / "proc").symlink_to("/proc")
-
-
-def _write_shims(machine: Machine, folder: Path) -> None:
-    """The host's tools. Where a few lines of sh do, no Python is started."""
-    shims = machine.root / "shims"
-    python = " ".join(quote(word) for word in _entry(folder))
-    call = f'#!/bin/sh\nexec {python} {quote(str(machine.root))} "${{0##*/}}" "$@"\n'
-    nix = f"""\
-#!/bin/sh
-if [ "$*" = --version ]; then echo 'nix (Nix) {NIX_VERSION}'; exit 0; fi
-exec {python} {quote(str(machine.root))} nix "$@"
-"""
-    texts = dict.fromkeys(_SHIMS, call) | {"nix": nix, **_small_shims(machine)}
-    for name, text in texts.items():
-        (shims / name).write_text(text)
-        (shims / name).chmod(0o755)
-
-
-def _small_shims(machine: Machine) -> dict[str, str]:
-    version = f"{store.NIXOS_VERSION} ({store.CODE_NAME})"
-    facts = json.dumps({"nixosVersion": store.NIXOS_VERSION, "nixpkgsRevision": _NIXPKGS_REV})
-    return {
-        "nixos-version": f"""\
-#!/bin/sh
-case ${{1:-}} in
-  '') echo '{version}' ;;
-  --json) echo '{facts}' ;;
-  --hash | --revision) echo {_NIXPKGS_REV} ;;
-  *) echo "nixos-version: unknown option $1" >&2; exit 1 ;;
-esac
-""",
-        "hostname": f"#!/bin/sh\necho {machine.name}\n",
-        "uname": f"""\
-#!/bin/sh
-case ${{1:--s}} in
-  -s) echo Linux ;;
-  -n) echo {machine.name} ;;
-  -m) echo x86_64 ;;
-  -r) echo 6.12.41 ;;
-  -sm) echo Linux x86_64 ;;
-  -a) echo 'Linux {machine.name} 6.12.41 x86_64 GNU/Linux' ;;
-  *) echo "uname: invalid option $1" >&2; exit 1 ;;
-esac
-""",
-        "ssh": """\
-#!/bin/sh
-echo 'git@git.example.org: Permission denied (publickey).' >&2
-exit 255
-""",
-    }
 
 
 def _make_checkout(machine: Machine, role: _Role, path: str, sources: dict[str, Source]) -> None:
@@ -378,7 +282,7 @@ def _lock(nixfleet_url: str, source: Source) -> Lock:
                     "narHash": "sha256-12KrbMiWLcf8m7pCvAtZh1ZrgF85ZXDXvfR/fWTKy84=",
                     "owner": "nixos",
                     "repo": "nixpkgs",
-                    "rev": _NIXPKGS_REV,
+                    "rev": store.NIXPKGS_REV,
                     "type": "github",
                 },
                 "original": {

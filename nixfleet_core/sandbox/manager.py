@@ -33,10 +33,6 @@ if TYPE_CHECKING:
 
     from nixfleet_core.sandbox.machine import Machine
 
-START_BURST: Final = 5
-START_INTERVAL: Final = 10.0
-"""systemd's defaults: more than this many starts in this many seconds are refused."""
-
 EXEC_FAILED: Final = 203
 """The exit status that systemd gives to a program that could not be executed."""
 
@@ -91,10 +87,6 @@ class Unit:
     @property
     def name(self) -> str:
         return self.definition.name
-
-    @property
-    def is_up(self) -> bool:
-        return self.active == "active"
 
     @property
     def lives(self) -> bool:
@@ -219,11 +211,10 @@ class Manager:
     async def start(self, name: str) -> None:
         """Start a unit; a oneshot has ended when this returns. Raises ManagerError."""
         unit = self._usable("start", name)
-        if unit.is_up or unit.active == "activating":
-            return
-        if unit.life is not None:
+        while unit.active == "deactivating" and unit.life is not None:
             await asyncio.shield(unit.life)
-        self._begin(unit, None)
+        if not unit.lives:
+            self._begin(unit, None)
         await self.settle(unit)
 
     async def settle(self, unit: Unit) -> None:
@@ -268,15 +259,10 @@ class Manager:
     # -- a unit's life ---------------------------------------------------------------------
 
     def _begin(self, unit: Unit, streams: Streams | None) -> None:
-        now = time.monotonic()
-        interval = START_INTERVAL / self.machine.speed
-        unit.starts[:] = [at for at in unit.starts if now - at < interval]
-        if len(unit.starts) >= START_BURST:
-            unit.result = "start-limit-hit"
+        if not self._may_start(unit):
             unit.enter("failed", "failed")
             return
         self._units[unit.name] = unit
-        unit.starts.append(now)
         unit.restarts = 0
         unit.stopping = asyncio.Event()
         unit.enter("activating", "start")
@@ -296,7 +282,7 @@ class Manager:
             if unit.stopping.is_set():
                 unit.result = "success"
                 break
-            if not self._may_start_again(unit):
+            if not self._may_start(unit):
                 break
             unit.restarts += 1
             exit_status = self._spawn(unit, 0, streams)
@@ -314,14 +300,16 @@ class Manager:
         with contextlib.suppress(ManagerError):
             await self.start(name)
 
-    def _may_start_again(self, unit: Unit) -> bool:
+    def _may_start(self, unit: Unit) -> bool:
+        """Count a start; False, with the result that says so, when there were too many."""
         now = time.monotonic()
-        unit.starts[:] = [a for a in unit.starts if now - a < START_INTERVAL / self.machine.speed]
+        interval = unit.definition.start_interval / self.machine.speed
+        unit.starts = [at for at in unit.starts if now - at < interval]
+        if interval and len(unit.starts) >= unit.definition.start_burst:
+            unit.result = "start-limit-hit"
+            return False
         unit.starts.append(now)
-        if len(unit.starts) <= START_BURST:
-            return True
-        unit.result = "start-limit-hit"
-        return False
+        return True
 
     async def _run(self, unit: Unit, first: asyncio.Future[int], streams: Streams | None) -> bool:
         """All commands of one run, then the end of what they left; whether it went well."""

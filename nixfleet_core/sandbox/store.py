@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 NIXOS_VERSION: Final = "26.05.20260718.61b7c44"
 CODE_NAME: Final = "Yarara"
+NIXPKGS_REV: Final = "61b7c44c4073f0b827768aff0049561b5110ea5a"
 AGENT_UNIT: Final = "nixfleet-agent.service"
 _ALPHABET: Final = "0123456789abcdfghijklmnpqrsvwxyz"
-_ACTIVATION_SECONDS: Final = 1.2
+_ACTIVATION_SECONDS: Final = 0.8
 
 _AGENT: Final = """\
 #!/bin/sh

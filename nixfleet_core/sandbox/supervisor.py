@@ -87,7 +87,7 @@ class _Supervisor:
         while line := await reader.readline():
             request = json.loads(line)
             answer = await systemctl(self._manager(request["host"]), request["argv"])
-            _tell_app(_encode(answer) + b"\n")
+            _tell_app(json.dumps(answer._asdict()).encode() + b"\n")
 
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -98,7 +98,7 @@ class _Supervisor:
             task.add_done_callback(self._tasks.discard)
 
     async def _answer(self, connection: socket.socket) -> None:
-        """One call of a shim: three descriptors with the first byte, then the request as JSON."""
+        """One call of a shim; `nixfleet_core.sandbox.client` says what it looks like."""
         loop = asyncio.get_running_loop()
         with connection, contextlib.suppress(OSError), contextlib.ExitStack() as descriptors:
             await _readable(connection)
@@ -112,19 +112,21 @@ class _Supervisor:
                 if not chunk:
                     break
                 data += chunk
-            answer = await self._call(json.loads(data), cast("Streams", tuple(fds)))
-            await loop.sock_sendall(connection, _encode(answer))
+            answer = await self._call(bytes(data), cast("Streams", tuple(fds)))
+            fields = (str(answer.code), answer.out, answer.err)
+            reply = b"".join(os.fsencode(field) + b"\0" for field in fields)
+            await loop.sock_sendall(connection, reply)
 
-    async def _call(self, request: dict[str, object], streams: Streams) -> Answer:
-        manager = self._manager(str(request["host"]))
-        argv = cast("list[str]", request["argv"])
-        if request["tool"] == "systemctl":
-            return await systemctl(manager, argv)
+    async def _call(self, request: bytes, streams: Streams) -> Answer:
+        host, tool, directory, count, *rest = map(os.fsdecode, request.split(b"\0")[:-1])
+        argv, variables = rest[: int(count)], rest[int(count) :]
+        if tool == "systemctl":
+            return await systemctl(self._manager(host), argv)
         return await systemd_run(
-            manager,
+            self._manager(host),
             argv,
-            directory=str(request["directory"]),
-            environment=cast("dict[str, str]", request["environment"]),
+            directory=directory,
+            environment=dict(variable.split("=", 1) for variable in variables),
             streams=streams,
         )
 
@@ -141,10 +143,6 @@ async def _readable(connection: socket.socket) -> None:
         await ready.wait()
     finally:
         loop.remove_reader(connection)
-
-
-def _encode(answer: Answer) -> bytes:
-    return json.dumps(answer._asdict()).encode()
 
 
 def _tell_app(data: bytes) -> None:

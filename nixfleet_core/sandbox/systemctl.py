@@ -9,13 +9,13 @@ import signal
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from nixfleet_core.sandbox.manager import ManagerError
+from nixfleet_core.sandbox.manager import Main, ManagerError
 from nixfleet_core.sandbox.units import UNIT_FOLDERS, unit_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nixfleet_core.sandbox.manager import LoadState, Main, Manager, Unit
+    from nixfleet_core.sandbox.manager import LoadState, Manager, Unit
 
 _NO_SUCH_UNIT: Final = 4
 _NOT_ACTIVE: Final = 3
@@ -105,9 +105,9 @@ async def _run(manager: Manager, call: _Call) -> Answer:
         case "show":
             return _show(manager, call)
         case "is-active":
-            return _is_state(manager, call, {"active"}, _NOT_ACTIVE)
+            return _is_state(manager, call, "active", _NOT_ACTIVE)
         case "is-failed":
-            return _is_state(manager, call, {"failed"}, 1)
+            return _is_state(manager, call, "failed", 1)
         case "list-units":
             return _list_units(manager, call)
         case "cat":
@@ -176,15 +176,14 @@ def _expand(manager: Manager, names: list[str]) -> Iterator[str]:
             yield unit_name(name)
 
 
-def _is_state(manager: Manager, call: _Call, good: set[str], code: int) -> Answer:
-    states = []
-    for name in _expand(manager, call.names):
-        load, unit = manager.find(name)
-        states.append(unit.active if unit else "inactive")
-        if load == "not-found" and code == _NOT_ACTIVE:
-            code = _NO_SUCH_UNIT
-    out = "" if "quiet" in call.flags else "".join(f"{state}\n" for state in states)
-    return Answer(0 if good & set(states) else code, out)
+def _is_state(manager: Manager, call: _Call, good: str, code: int) -> Answer:
+    found = [manager.find(name) for name in _expand(manager, call.names)]
+    states = [unit.active if unit else "inactive" for _, unit in found]
+    if good in states:
+        code = 0
+    elif code == _NOT_ACTIVE and any(load == "not-found" for load, _ in found):
+        code = _NO_SUCH_UNIT
+    return Answer(code, "" if "quiet" in call.flags else "".join(f"{s}\n" for s in states))
 
 
 def _list_units(manager: Manager, call: _Call) -> Answer:
@@ -268,7 +267,7 @@ def _properties(manager: Manager, name: str, load: LoadState, unit: Unit | None)
         }
     definition, main = unit.definition, unit.main
     status = main.status
-    properties = {
+    return {
         "Type": definition.kind,
         "Restart": definition.restart,
         "MainPID": str(main.pid),
@@ -294,9 +293,6 @@ def _properties(manager: Manager, name: str, load: LoadState, unit: Unit | None)
         "Transient": "yes" if definition.transient else "no",
         "InvocationID": unit.invocation,
     }
-    if "active" in (unit.active,):
-        properties["ActiveEnterTimestamp"] = _timestamp(unit.since)
-    return properties
 
 
 def _exec_start(manager: Manager, unit: Unit) -> str:
@@ -307,19 +303,29 @@ def _exec_start(manager: Manager, unit: Unit) -> str:
 
 
 def _exec_one(argv: str, ignore: bool, main: Main) -> str:
-    current = " ".join(main.argv) == argv
-    started = _timestamp(main.started) if current and main.started else "n/a"
-    ended = _timestamp(main.ended) if current and main.ended else "n/a"
-    pid = main.pid if current else 0
-    status = main.status if current else None
-    how = "(null)" if status is None else "exited" if status >= 0 else "killed"
-    return (
-        f"{{ path={argv.split(' ', 1)[0]} ; argv[]={argv} ; "
-        f"ignore_errors={'yes' if ignore else 'no'} ; start_time=[{started}] ; "
-        f"stop_time=[{ended}] ; pid={pid} ; code={how} ; "
-        f"status={abs(status or 0)}/{'0' if status is None or status >= 0 else ''}"
-        f"{signal.Signals(-status).name.removeprefix('SIG') if status and status < 0 else ''} }}"
-    )
+    """One command; times and status only while it is the one that the last run used."""
+    if " ".join(main.argv) != argv:
+        main = Main()
+    code, number, name = _how(main.status)
+    fields = {
+        "path": argv.split(" ", 1)[0],
+        "argv[]": argv,
+        "ignore_errors": "yes" if ignore else "no",
+        "start_time": f"[{_timestamp(main.started) or 'n/a'}]",
+        "stop_time": f"[{_timestamp(main.ended) or 'n/a'}]",
+        "pid": main.pid,
+        "code": code,
+        "status": f"{number}/{name}",
+    }
+    return "{ " + " ; ".join(f"{key}={value}" for key, value in fields.items()) + " }"
+
+
+def _how(status: int | None) -> tuple[str, int, str]:
+    if status is None:
+        return "(null)", 0, "0"
+    if status >= 0:
+        return "exited", status, "SUCCESS" if status == 0 else "n/a"
+    return "killed", -status, signal.Signals(-status).name.removeprefix("SIG")
 
 
 def _timestamp(seconds: float) -> str:

@@ -55,6 +55,9 @@ class Definition:
     restart_after: float = 0.1
     stop_limit: float = 90.0
     run_limit: float | None = None
+    start_interval: float = 10.0
+    start_burst: int = 5
+    """More starts than this within the interval are refused; an interval of 0 allows any."""
     on_success: tuple[str, ...] = ()
     on_failure: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -192,6 +195,8 @@ def define(
         restart_after=read_seconds(last.get("RestartSec", "100ms")) or 0.0,
         stop_limit=read_seconds(last.get("TimeoutStopSec", "90s")) or 90.0,
         run_limit=read_seconds(last.get("RuntimeMaxSec", "infinity")),
+        start_interval=read_seconds(last.get("StartLimitIntervalSec", "10s")) or 0.0,
+        start_burst=int(last.get("StartLimitBurst", "5")),
         on_success=names("OnSuccess"),
         on_failure=names("OnFailure"),
         environment=environment,

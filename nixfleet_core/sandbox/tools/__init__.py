@@ -1,1 +1,1 @@
-"""What the shims run: imitations of Nix's and NixOS's commands, and the client of the manager."""
+"""What Nix's and NixOS's shims run: imitations of their commands."""

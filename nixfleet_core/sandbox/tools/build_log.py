@@ -47,7 +47,7 @@ class Build(NamedTuple):
 
     @property
     def drv(self) -> str:
-        return f"/nix/store/{self.name}.drv"
+        return f"/nix/store/{store_name(f'{self.name[33:]}.drv', self.name)}"
 
     @property
     def label(self) -> str:
@@ -71,37 +71,22 @@ def builds_of(system: System, *, with_agent: bool) -> list[Build]:
     def build(label: str, *phases: tuple[str, tuple[str, ...]]) -> Build:
         return Build(store_name(label, system.name), phases)
 
-    agent = system.agent
-    builds = [
-        build("restic-0.18.1", *_go("restic-0.18.1", f"{names.GO_STANDARD} {names.GO_RESTIC}")),
+    label = f"nixfleet-agent-{system.agent.version}"
+    modules = build(f"{label}-go-modules", *_modules())
+    agent = Build(system.agent.name, tuple(_go(label, names.GO_AGENT)))
+    return [
+        *([modules] if with_agent else []),
+        build("git-2.51.0", *_git("git-2.51.0")),
+        build("rclone-1.71.0", *_go("rclone-1.71.0", names.GO_RCLONE)),
+        *([agent] if with_agent else []),
         build("vaultwarden-1.34.3", *_rust("vaultwarden-1.34.3")),
+        build("restic-0.18.1", *_go("restic-0.18.1", names.GO_RESTIC)),
         build("nginx-1.28.0", *_c("nginx-1.28.0", _nginx())),
-        build(
-            "tmux-3.5a",
-            *_c("tmux-3.5a", [f"gcc -O2 -c -o {f}.o {f}.c" for f in names.C_TMUX.split()]),
-        ),
+        build("tmux-3.5a", *_c("tmux-3.5a", _compiled(names.C_TMUX))),
+        *([build("unit-nixfleet-agent.service")] if with_agent else []),
         *(build(label, *_glue(label)) for label in names.GLUE.split()),
+        Build(system.name),
     ]
-    if with_agent:
-        label = f"nixfleet-agent-{agent.version}"
-        builds[:0] = [
-            build(f"{label}-go-modules", *_modules()),
-            Build(agent.name, tuple(_go(label, f"{names.GO_STANDARD} {names.GO_AGENT}"))),
-            build("unit-nixfleet-agent.service"),
-        ]
-    builds += [
-        build("system-path", ("", ("created 2148 symlinks in user environment",))),
-        build("etc-systemd-system.conf"),
-        build("user-units"),
-        build("system-units"),
-        build("etc-os-release"),
-        build("etc", ("", ("setting up /etc from 187 entries",))),
-        build("activate"),
-        build("boot.json"),
-        build("perl-5.40.2-env"),
-        Build(system.name, (("", ("creating the system's links",)),)),
-    ]
-    return builds
 
 
 def build_log(builds: list[Build], seconds: float) -> Iterator[Timed]:
@@ -240,12 +225,12 @@ def _phases(
     )
 
 
-def _go(label: str, text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    packages = text.split()
-    own = [package for package in packages if package.startswith("example.org/")]
-    own += [package for package in packages if package.startswith("github.com/restic/restic/")]
-    check = [f"ok  \t{package}\t0.{len(package) * 7 % 900 + 10:03}s" for package in own]
-    yield from _phases(label, ["Building subPackage .", *packages], check, [])
+def _go(label: str, own: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    packages = own.split()
+    tested = [package for package in packages if "/internal" in package or "/src" in package]
+    check = [f"ok  \t{package}\t0.{len(package) * 37 % 990 + 10:03}s" for package in tested]
+    build = ["Building subPackage .", *names.GO_STANDARD.split(), *packages]
+    yield from _phases(label, build, check, [])
 
 
 def _modules() -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -278,23 +263,43 @@ def _nginx() -> list[str]:
     ]
 
 
-def _c(label: str, compile_lines: list[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    checks = [
+def _compiled(files: str) -> list[str]:
+    return [f"gcc -DHAVE_CONFIG_H -I. -g -O2 -c -o {name}.o {name}.c" for name in files.split()]
+
+
+def _checks() -> list[str]:
+    return [
         "checking for gcc... gcc",
         "checking whether the C compiler works... yes",
         *(f"checking for {what}... yes" for what in names.CHECKED.split()),
         "configure: creating ./config.status",
     ]
-    yield "configurePhase", tuple(checks)
-    yield from _phases(label, compile_lines, [], ["install: creating directory bin"])
+
+
+def _c(label: str, lines: list[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    yield "configurePhase", tuple(_checks())
+    yield from _phases(label, lines, [], ["install: creating directory bin"])
+
+
+def _git(label: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    builtins = names.C_GIT.split()
+    tests = [
+        f"[{i // 60:02}:{i % 60:02}] t{i * 27 % 9900:04}-{name}.sh .. ok {i * 71 % 4000 + 90:5} ms"
+        for i, name in enumerate(builtins)
+    ]
+    lines = [f"    CC builtin/{name}.o" for name in builtins]
+    lines += [f"    CC {name}.o" for name in names.C_GIT_LIBRARY.split()]
+    yield "configurePhase", tuple(_checks())
+    yield from _phases(label, [*lines, "    AR libgit.a", "    LINK git"], tests, [])
 
 
 def _glue(label: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    if label.endswith("validate-config"):
-        yield (
-            "",
-            (
-                "nginx: the configuration file nginx.conf syntax is ok",
-                "nginx: configuration file nginx.conf test is successful",
-            ),
-        )
+    said = {
+        "nginx-validate-config": (
+            "nginx: the configuration file nginx.conf syntax is ok",
+            "nginx: configuration file nginx.conf test is successful",
+        ),
+        "system-path": ("created 2148 symlinks in user environment",),
+    }
+    if label in said:
+        yield "", said[label]

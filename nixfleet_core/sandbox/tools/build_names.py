@@ -72,6 +72,126 @@ github.com/restic/restic/internal/ui/termstatus github.com/restic/restic/interna
 github.com/restic/restic/cmd/restic
 """
 
+GO_RCLONE: Final = """
+github.com/rclone/rclone/lib/atexit github.com/rclone/rclone/lib/bucket
+github.com/rclone/rclone/lib/cache github.com/rclone/rclone/lib/daemonize
+github.com/rclone/rclone/lib/dircache github.com/rclone/rclone/lib/encoder
+github.com/rclone/rclone/lib/env github.com/rclone/rclone/lib/errors
+github.com/rclone/rclone/lib/file github.com/rclone/rclone/lib/http
+github.com/rclone/rclone/lib/jwtutil github.com/rclone/rclone/lib/kv
+github.com/rclone/rclone/lib/multipart github.com/rclone/rclone/lib/oauthutil
+github.com/rclone/rclone/lib/pacer github.com/rclone/rclone/lib/pool
+github.com/rclone/rclone/lib/proxy github.com/rclone/rclone/lib/random
+github.com/rclone/rclone/lib/ranges github.com/rclone/rclone/lib/readers
+github.com/rclone/rclone/lib/rest github.com/rclone/rclone/lib/structs
+github.com/rclone/rclone/lib/terminal github.com/rclone/rclone/lib/version
+github.com/rclone/rclone/fs github.com/rclone/rclone/fs/accounting
+github.com/rclone/rclone/fs/asyncreader github.com/rclone/rclone/fs/cache
+github.com/rclone/rclone/fs/chunkedreader github.com/rclone/rclone/fs/config
+github.com/rclone/rclone/fs/config/configfile github.com/rclone/rclone/fs/config/configflags
+github.com/rclone/rclone/fs/config/configmap github.com/rclone/rclone/fs/config/configstruct
+github.com/rclone/rclone/fs/config/flags github.com/rclone/rclone/fs/config/obscure
+github.com/rclone/rclone/fs/dirtree github.com/rclone/rclone/fs/driveletter
+github.com/rclone/rclone/fs/filter github.com/rclone/rclone/fs/fserrors
+github.com/rclone/rclone/fs/fshttp github.com/rclone/rclone/fs/fspath
+github.com/rclone/rclone/fs/hash github.com/rclone/rclone/fs/list github.com/rclone/rclone/fs/log
+github.com/rclone/rclone/fs/march github.com/rclone/rclone/fs/object
+github.com/rclone/rclone/fs/operations github.com/rclone/rclone/fs/rc
+github.com/rclone/rclone/fs/rc/jobs github.com/rclone/rclone/fs/rc/rcserver
+github.com/rclone/rclone/fs/sync github.com/rclone/rclone/fs/walk
+github.com/rclone/rclone/backend/alias github.com/rclone/rclone/backend/azureblob
+github.com/rclone/rclone/backend/azurefiles github.com/rclone/rclone/backend/b2
+github.com/rclone/rclone/backend/box github.com/rclone/rclone/backend/cache
+github.com/rclone/rclone/backend/chunker github.com/rclone/rclone/backend/combine
+github.com/rclone/rclone/backend/compress github.com/rclone/rclone/backend/crypt
+github.com/rclone/rclone/backend/drive github.com/rclone/rclone/backend/dropbox
+github.com/rclone/rclone/backend/fichier github.com/rclone/rclone/backend/filefabric
+github.com/rclone/rclone/backend/ftp github.com/rclone/rclone/backend/gofile
+github.com/rclone/rclone/backend/googlecloudstorage github.com/rclone/rclone/backend/googlephotos
+github.com/rclone/rclone/backend/hasher github.com/rclone/rclone/backend/hdfs
+github.com/rclone/rclone/backend/hidrive github.com/rclone/rclone/backend/http
+github.com/rclone/rclone/backend/imagekit github.com/rclone/rclone/backend/internetarchive
+github.com/rclone/rclone/backend/jottacloud github.com/rclone/rclone/backend/koofr
+github.com/rclone/rclone/backend/linkbox github.com/rclone/rclone/backend/local
+github.com/rclone/rclone/backend/mailru github.com/rclone/rclone/backend/mega
+github.com/rclone/rclone/backend/memory github.com/rclone/rclone/backend/netstorage
+github.com/rclone/rclone/backend/onedrive github.com/rclone/rclone/backend/opendrive
+github.com/rclone/rclone/backend/oracleobjectstorage github.com/rclone/rclone/backend/pcloud
+github.com/rclone/rclone/backend/pikpak github.com/rclone/rclone/backend/protondrive
+github.com/rclone/rclone/backend/putio github.com/rclone/rclone/backend/qingstor
+github.com/rclone/rclone/backend/quatrix github.com/rclone/rclone/backend/s3
+github.com/rclone/rclone/backend/seafile github.com/rclone/rclone/backend/sftp
+github.com/rclone/rclone/backend/sharefile github.com/rclone/rclone/backend/smb
+github.com/rclone/rclone/backend/storj github.com/rclone/rclone/backend/sugarsync
+github.com/rclone/rclone/backend/swift github.com/rclone/rclone/backend/ulozto
+github.com/rclone/rclone/backend/union github.com/rclone/rclone/backend/uptobox
+github.com/rclone/rclone/backend/webdav github.com/rclone/rclone/backend/yandex
+github.com/rclone/rclone/backend/zoho github.com/rclone/rclone/cmd
+github.com/rclone/rclone/cmd/about github.com/rclone/rclone/cmd/authorize
+github.com/rclone/rclone/cmd/backend github.com/rclone/rclone/cmd/bisync
+github.com/rclone/rclone/cmd/cachestats github.com/rclone/rclone/cmd/cat
+github.com/rclone/rclone/cmd/check github.com/rclone/rclone/cmd/checksum
+github.com/rclone/rclone/cmd/cleanup github.com/rclone/rclone/cmd/config
+github.com/rclone/rclone/cmd/copy github.com/rclone/rclone/cmd/copyto
+github.com/rclone/rclone/cmd/copyurl github.com/rclone/rclone/cmd/cryptcheck
+github.com/rclone/rclone/cmd/dedupe github.com/rclone/rclone/cmd/delete
+github.com/rclone/rclone/cmd/genautocomplete github.com/rclone/rclone/cmd/hashsum
+github.com/rclone/rclone/cmd/link github.com/rclone/rclone/cmd/listremotes
+github.com/rclone/rclone/cmd/ls github.com/rclone/rclone/cmd/lsd github.com/rclone/rclone/cmd/lsf
+github.com/rclone/rclone/cmd/lsjson github.com/rclone/rclone/cmd/mkdir
+github.com/rclone/rclone/cmd/mount2 github.com/rclone/rclone/cmd/move
+github.com/rclone/rclone/cmd/ncdu github.com/rclone/rclone/cmd/obscure
+github.com/rclone/rclone/cmd/purge github.com/rclone/rclone/cmd/rc github.com/rclone/rclone/cmd/rcat
+github.com/rclone/rclone/cmd/rmdir github.com/rclone/rclone/cmd/selfupdate
+github.com/rclone/rclone/cmd/serve github.com/rclone/rclone/cmd/sync
+github.com/rclone/rclone/cmd/touch github.com/rclone/rclone/cmd/tree
+github.com/rclone/rclone/cmd/version
+"""
+
+C_GIT: Final = """
+add am annotate apply archive backfill bisect blame branch bugreport bundle cat-file check-attr
+check-ignore check-mailmap check-ref-format checkout--worker checkout-index checkout clean clone
+column commit-graph commit-tree commit config count-objects credential-cache credential-store
+credential describe diagnose diff-files diff-index diff-pairs diff-tree diff difftool fast-export
+fast-import fetch-pack fetch fmt-merge-msg for-each-ref for-each-repo fsck fsmonitor--daemon gc
+get-tar-commit-id grep hash-object help hook index-pack init-db interpret-trailers log ls-files
+ls-remote ls-tree mailinfo mailsplit merge-base merge-file merge-index merge-ours merge-recursive
+merge-tree merge mktag mktree multi-pack-index mv name-rev notes pack-objects pack-redundant
+pack-refs patch-id prune-packed prune pull push range-diff read-tree rebase receive-pack reflog refs
+remote-ext remote-fd remote repack replace replay rerere reset rev-list rev-parse revert rm
+send-pack shortlog show-branch show-index show-ref sparse-checkout stash stripspace
+submodule--helper symbolic-ref tag unpack-file unpack-objects update-index update-ref
+update-server-info upload-archive upload-pack var verify-commit verify-pack verify-tag worktree
+write-tree
+"""
+
+C_GIT_LIBRARY: Final = """
+abspath add-interactive add-patch advice alias alloc apply archive-tar archive-zip archive attr
+base85 bisect blame blob bloom branch bulk-checkin bundle-uri bundle cache-tree cbtree chdir-notify
+checkout chunk-format color column combine-diff commit-graph commit-reach commit
+compat/linux/procinfo config connect connected convert copy credential csum-file ctype date decorate
+delta-islands diagnose diff-delta diff-lib diff-merges diff-no-index diff diffcore-break
+diffcore-delta diffcore-order diffcore-pickaxe diffcore-rename dir-iterator dir editor entry
+environment ewah/bitmap ewah/ewah_bitmap exec-cmd fetch-negotiator fetch-pack fmt-merge-msg fsck
+fsmonitor gettext git-zlib gpg-interface graph grep hash-lookup hashmap help hex hook ident
+json-writer kwset levenshtein line-log line-range linear-assignment list-objects-filter list-objects
+lockfile log-tree ls-refs mailinfo mailmap match-trees mem-pool merge-ll merge-ort merge midx-write
+midx name-hash negotiator/default notes-cache notes-merge notes-utils notes object-file object-name
+object oid-array oidmap oidset oidtree pack-bitmap-write pack-bitmap pack-check pack-mtimes
+pack-objects pack-revindex pack-write packfile pager parallel-checkout parse-options patch-delta
+patch-ids path pathspec pkt-line preload-index pretty prio-queue progress promisor-remote prompt
+protocol prune-packed pseudo-merge quote range-diff reachable read-cache rebase-interactive rebase
+ref-filter reflog refs/debug refs/files-backend refs/packed-backend refs/ref-cache
+refs/reftable-backend refs refspec reftable/basics reftable/block reftable/merged reftable/reader
+reftable/stack reftable/writer remote replace-object repo-settings repository rerere reset
+resolve-undo revision run-command send-pack sequencer serve server-info setup shallow sideband
+sigchain split-index statinfo strbuf streaming string-list strmap strvec sub-process submodule
+symlinks tag tempfile thread-utils tmp-objdir trace trace2 trailer transport tree-diff tree-walk
+tree unpack-trees upload-pack url urlmatch usage userdiff utf8 varint versioncmp walker wildmatch
+worktree wrapper write-or-die ws wt-status xdiff-interface xdiff/xdiffi xdiff/xemit xdiff/xhistogram
+xdiff/xmerge xdiff/xpatience xdiff/xprepare xdiff/xutils
+"""
+
 CRATES: Final = """
 proc-macro2 unicode-ident quote syn libc cfg-if autocfg once_cell version_check memchr serde_core
 serde serde_derive itoa pin-project-lite bytes futures-core scopeguard smallvec log typenum
@@ -160,15 +280,16 @@ GLUE: Final = """
 unit-restic-backups-srv.service unit-restic-backups-srv.timer unit-nginx.service
 unit-vaultwarden.service unit-systemd-journald.service unit-systemd-tmpfiles-resetup.service
 unit-systemd-fsck-.service unit-sysinit-reactivation.target unit-nix-daemon.service
-X-Restart-Triggers-nginx X-Restart-Triggers-systemd-journald restic-backups-srv-pre-start nginx.conf
-nginx-validate-config journald.conf tmpfiles.d set-environment etc-profile etc-bashrc
-hm-session-vars.sh system-path-pkgs-list man-paths dbus-1 firewall-start firewall-stop
-firewall-reload pam-environment polkit-rules users-groups.json local-cmds
+X-Restart-Triggers-systemd-journald restic-backups-srv-pre-start nginx.conf nginx-validate-config
+journald.conf tmpfiles.d set-environment system-path-pkgs-list man-paths dbus-1 firewall-start
+X-Restart-Triggers-nginx etc-profile firewall-stop firewall-reload pam-environment polkit-rules
+users-groups.json local-cmds system-path etc-systemd-system.conf user-units system-units
+etc-os-release etc activate boot.json perl-5.40.2-env
 """
 """Configuration files and units: built in a moment, mostly silently."""
 
 FETCHED: Final = (
-    ("rclone-1.71.0", 24_611_840),
+    ("go-1.25.1", 78_643_200),
     ("fuse-3.17.4", 318_464),
     ("pcre2-10.46", 1_204_224),
     ("zlib-ng-2.2.5", 212_992),

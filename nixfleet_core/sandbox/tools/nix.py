@@ -18,8 +18,8 @@ from nixfleet_core.sandbox.tools.nix_log import message
 if TYPE_CHECKING:
     from nixfleet_core.sandbox.machine import Machine
 
-_FETCH_SECONDS: Final = 1.5
-_EVAL_SECONDS: Final = 0.6
+_FETCH_SECONDS: Final = 0.9
+_EVAL_SECONDS: Final = 0.4
 _READ_SECONDS: Final = 0.05
 
 _EXEC_START: Final = ".config.systemd.services.nixfleet-agent.serviceConfig.ExecStart"

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from nixfleet_core.sandbox.machine import Machine
     from nixfleet_core.sandbox.store import System
 
-_EVAL_SECONDS: Final = 1.0
-_BUILD_SECONDS: Final = 12.0
+_EVAL_SECONDS: Final = 0.7
+_BUILD_SECONDS: Final = 8.0
 _SHORTEST_SLEEP: Final = 0.002
 _UNIT: Final = "nixos-rebuild-switch-to-configuration"
 _ACTIONS: Final = ("switch", "boot", "test", "build", "dry-build", "dry-activate")

@@ -1,0 +1,130 @@
+"""What lies in the fleet's folder before anything runs: the tools' code, and each host's files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Final
+
+from nixfleet_core.sandbox import store
+from nixfleet_core.sandbox.machine import NIX_VERSION
+
+if TYPE_CHECKING:
+    from nixfleet_core.sandbox.machine import Machine
+
+_PACKAGE: Final = Path(__file__).resolve().parents[1]
+
+_FOLDERS: Final = (
+    "etc/systemd/system",
+    "home/ops/Code",
+    "nix/store",
+    "nix/var/nix/profiles",
+    "run/systemd/system",
+    "shims",
+    "tmp",
+    "var/lib",
+    "var/log/journal",
+)
+
+
+def write_tools(fleet: Path, speed: float, path: str) -> None:
+    """The code of manager and shims, and the fleet's settings.
+
+    A copy, so that Python writes its bytecode there and not next to the installed package.
+    """
+    library = fleet / "lib" / _PACKAGE.name
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(_PACKAGE / "sandbox", library / "sandbox", ignore=ignored)
+    (library / "__init__.py").touch()
+    (fleet / "speed").write_text(repr(speed))
+    (fleet / "path").write_text(path)
+    (fleet / "hosts").mkdir()
+
+
+def python(fleet: Path, script: str) -> list[str]:
+    """Python for one of our scripts, without site-packages: a shim has no time for them."""
+    return [sys.executable, "-S", "-E", str(fleet / "lib" / _PACKAGE.name / "sandbox" / script)]
+
+
+def write_base(machine: Machine) -> None:
+    """The folders and files by which a host is known as NixOS."""
+    root = machine.root
+    for folder in _FOLDERS:
+        (root / folder).mkdir(parents=True)
+    version, code_name = store.NIXOS_VERSION, store.CODE_NAME
+    release = {
+        "BUILD_ID": version,
+        "ID": "nixos",
+        "NAME": "NixOS",
+        "PRETTY_NAME": f"NixOS {version[:5]} ({code_name})",
+        "VERSION": f"{version[:5]} ({code_name})",
+        "VERSION_CODENAME": code_name.lower(),
+        "VERSION_ID": version[:5],
+    }
+    lines = (f'{key}="{value}"\n' for key, value in release.items())
+    (root / "etc/os-release").write_text("".join(lines))
+    (root / "etc/NIXOS").touch()
+    (root / "etc/hostname").write_text(f"{machine.name}\n")
+    if Path("/proc/self").exists():
+        (root / "proc").symlink_to("/proc")
+
+
+def write_shims(machine: Machine) -> None:
+    """The host's tools. Where a few lines of sh do, no Python is started."""
+    nix, manager = _python_shim(machine, "entry.py"), _python_shim(machine, "client.py")
+    version = f"if [ \"$*\" = --version ]; then echo 'nix (Nix) {NIX_VERSION}'; exit 0; fi\n"
+    texts = {
+        "nix": version + nix,
+        "nix-env": nix,
+        "nixos-rebuild": nix,
+        "systemctl": manager,
+        "systemd-run": manager,
+        "hostname": f"echo {machine.name}\n",
+        "nixos-version": _nixos_version(),
+        "uname": _UNAME.format(name=machine.name),
+        "ssh": _SSH,
+    }
+    for name, text in texts.items():
+        shim = machine.root / "shims" / name
+        shim.write_text(f"#!/bin/sh\n{text}")
+        shim.chmod(0o755)
+
+
+def _python_shim(machine: Machine, script: str) -> str:
+    words = " ".join(map(quote, [*python(machine.fleet, script), str(machine.root)]))
+    return f'exec {words} "${{0##*/}}" "$@"\n'
+
+
+def _nixos_version() -> str:
+    facts = {"nixosVersion": store.NIXOS_VERSION, "nixpkgsRevision": store.NIXPKGS_REV}
+    return f"""\
+case ${{1:-}} in
+  '') echo '{store.NIXOS_VERSION} ({store.CODE_NAME})' ;;
+  --json) echo '{json.dumps(facts)}' ;;
+  --hash | --revision) echo {store.NIXPKGS_REV} ;;
+  *) echo "nixos-version: unknown option $1" >&2; exit 1 ;;
+esac
+"""
+
+
+_UNAME: Final = """\
+case ${{1:--s}} in
+  -s) echo Linux ;;
+  -n) echo {name} ;;
+  -m) echo x86_64 ;;
+  -r) echo 6.12.41 ;;
+  -sr) echo Linux 6.12.41 ;;
+  -sm) echo Linux x86_64 ;;
+  *) echo "uname: invalid option $1" >&2; exit 1 ;;
+esac
+"""
+"""The host is Linux, also when this machine is a Mac."""
+
+_SSH: Final = """\
+echo 'git@git.example.org: Permission denied (publickey).' >&2
+exit 255
+"""
+"""No host of the fleet may ever reach the network; hsb1's deploy key was taken back."""
