@@ -48,6 +48,8 @@ async def update_hosts(app: NixFleetApp, entries: Sequence[HostEntry]) -> None:
         await choose(app, entries[0])
         return
     await asyncio.gather(*(app.fleet.look_if_old(entry, app.tick) for entry in entries))
+    from tui.screens.plan import question
+
     plans: dict[str, Plan] = {}
     lines: list[str | tuple[str, str]] = []
     for entry in entries:
@@ -62,7 +64,7 @@ async def update_hosts(app: NixFleetApp, entries: Sequence[HostEntry]) -> None:
     if not plans:
         await app.push_screen_wait(Notice("Nothing to update", Content.assemble(*lines)))
         return
-    title = f"Force update, level {FORCE.level}, of {len(plans)} hosts?"
+    title = question(FORCE, f"{len(plans)} hosts")
     if not await app.push_screen_wait(Confirm(title, Content.assemble(*lines), accept="start all")):
         return
     chosen = [entry for entry in entries if entry.name in plans]

@@ -154,6 +154,8 @@ class NixFleetApp(App[None], inherit_bindings=False):
         """Follow a job, whatever screens come and go. One job a host is followed at a time."""
         known = entry.watcher
         if known is not None and known.job == job:
+            if known.problem:
+                self.follow_again(known)
             return known
         watcher = JobWatcher(entry, job, plan=plan, before=before, clock=self.clock)
         entry.watcher = watcher
@@ -256,6 +258,15 @@ class NixFleetApp(App[None], inherit_bindings=False):
                 if stream is not None:
                     os.dup2(null, stream.fileno())
         self.exit(return_code=128 + number)
+
+    def _fatal_error(self) -> None:
+        """Show where an unforeseen error came from, without the values of variables.
+
+        Textual's own version prints them all, and a password could be among them.
+        """
+        from rich.traceback import Traceback
+
+        self.panic(Traceback(show_locals=False, width=None))
 
     def _repaint(self, _: object) -> None:
         """Draw everything again: the terminal comes back blank after ctrl+z."""

@@ -32,8 +32,10 @@ class BindingCommands(Provider):
                 yield Hit(score, matcher.highlight(text), partial(self._run, active), text, key)
 
     def _actions(self) -> Iterator[tuple[str, str, ActiveBinding]]:
+        """Those that the footer shows first, moving about last."""
         seen: set[str] = set()
-        for active in self.screen.active_bindings.values():
+        bindings = self.screen.active_bindings.values()
+        for active in sorted(bindings, key=lambda active: not active.binding.show):
             binding = active.binding
             name = binding.id or binding.action
             if active.enabled and binding.description and name not in seen:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from textual.content import Content
 
@@ -12,12 +12,19 @@ from tui.widgets.versions import snapshot_rows, verdict_text
 from tui.words import STYLES, state_tone, tone_sign
 
 if TYPE_CHECKING:
-    from nixfleet_core.facts import Checkout, Facts
+    from nixfleet_core.facts import Checkout, Facts, Proof
     from tui.fleet import HostEntry
     from tui.glyphs import Glyphs
 
 _LABEL = 11
 _COLUMN = 16
+
+_PROOF: Final[dict[Proof, str]] = {
+    "exe": "the kernel's exe link",
+    "script": "the script it was started with",
+    "claimed": "only claimed by the process",
+}
+"""How the running path is known."""
 
 
 def host_details(entry: HostEntry, glyphs: Glyphs, now: float) -> Content:
@@ -62,6 +69,8 @@ def _layers(entry: HostEntry, facts: Facts, glyphs: Glyphs) -> list[Content]:
     ]
     for key in ("version", "store", "sha256"):
         left, right = running[key], installed[key]
+        if key == "sha256" and left == right == glyphs.missing:
+            continue
         differ = left != right and glyphs.missing not in (left, right)
         lines.append(
             Content.assemble(
@@ -70,16 +79,16 @@ def _layers(entry: HostEntry, facts: Facts, glyphs: Glyphs) -> list[Content]:
                 (right, "bold" if differ else ""),
             )
         )
-    if facts.running is not None:
-        proof = {"exe": "by its exe", "script": "by its script", "claimed": "only claimed"}
-        lines.append(_pair("known", f"the running one {proof[facts.running.proof]}"))
     return lines
 
 
 def _origin(entry: HostEntry, facts: Facts, glyphs: Glyphs, now: float) -> list[Content]:
     """Locked commit, checkout, jobs."""
     running = snapshot_rows(entry.snapshot(), glyphs)
-    lines = [_pair("lock", running["commit"])]
+    lines: list[Content] = []
+    if facts.running is not None:
+        lines.append(_pair("proof", _PROOF[facts.running.proof]))
+    lines.append(_pair("lock", running["commit"]))
     if facts.checkout is not None:
         lines.append(_pair("checkout", _checkout(facts.checkout, entry.host.checkout)))
     lines.append(_pair("system", running["system"]))
@@ -87,7 +96,7 @@ def _origin(entry: HostEntry, facts: Facts, glyphs: Glyphs, now: float) -> list[
         lines.append(_pair("started", ago(facts.now - facts.running.started)))
     if facts.job_last is not None:
         lines.append(_pair("last job", plain(facts.job_last)))
-    if entry.seen_at:
+    if now - entry.seen_at >= 60:
         lines.append(_pair("seen", ago(now - entry.seen_at)))
     return lines
 

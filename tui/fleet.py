@@ -120,6 +120,18 @@ class Fleet:
         known = ((entry.facts, entry.host) for entry in self.entries.values() if entry.facts)
         return latest_version(rev, known)
 
+    def common_latest(self, flake_input: str) -> str | None:
+        """What is latest for a host that has not said where its input comes from.
+
+        Known when all hosts with an input of that name follow the same commit.
+        """
+        known = {
+            entry.latest
+            for entry in self.entries.values()
+            if entry.latest and entry.host.input == flake_input
+        }
+        return known.pop() if len(known) == 1 else None
+
     def latest_time(self, rev: str) -> int | None:
         """When the commit was made, if some host's lock names it."""
         for entry in self.entries.values():

@@ -20,7 +20,7 @@ STYLES: Final[dict[Tone, str]] = {
     "good": "$text-success",
     "warning": "$text-warning",
     "bad": "bold $text-error",
-    "busy": "$text-accent",
+    "busy": "$text-primary",
     "faint": "$foreground 60%",
 }
 """Tones as Textual styles."""

@@ -38,13 +38,13 @@ def make_app(fleet: list[FakeSession]) -> MakeApp:
     """An app over the fleet, with a clock that stands still."""
 
     def make(
-        sessions: list[FakeSession] | None = None, *, ascii: bool = False, latest: str | None = ""
+        sessions: list[FakeSession] | None = None, *, plain: bool = False, latest: str | None = ""
     ) -> NixFleetApp:
         source = FakeLatest() if latest == "" else FakeLatest(latest)
         return NixFleetApp(
             fleet if sessions is None else sessions,
             source,
-            settings=AppSettings(ascii=ascii),
+            settings=AppSettings(ascii=plain),
             clock=lambda: NOW,
             new_job_id=lambda: JOB,
         )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fakes import FakeLatest, FakeSession, make_fleet
+from fakes import JOB, FakeLatest, FakeSession, make_fleet
 
 from nixfleet_core.events import JobEnd, JobStart, Progress, Retry, StepEnd, StepStart, Tick
 from nixfleet_core.plan import STEP_IDS, Plan
@@ -56,7 +56,7 @@ def main() -> None:
         fleet[0] = DemoSession(fleet[0].host, fleet[0].facts, Path(folder) / "demo")
         fleet[0].commits = (Commit("c" * 40, "Raise the limit of open files"),)
         settings = AppSettings(ascii="--ascii" in sys.argv)
-        NixFleetApp(fleet, FakeLatest(), settings=settings).run()
+        NixFleetApp(fleet, FakeLatest(), settings=settings, new_job_id=lambda: JOB).run()
 
 
 if __name__ == "__main__":

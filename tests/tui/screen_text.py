@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def screen_text(app: NixFleetApp) -> str:
     """What is on the screen now, line by line."""
-    width, height = app.size
+    height = app.size.height
     lines = app.screen._compositor.render_strips()
     return "\n".join(line.text for line in lines[:height])
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fakes import FakeSession
 from screen_text import screen_text, settle
 
 from tui.screens.plan import PlanDialog
@@ -12,6 +11,7 @@ from tui.screens.update import UpdateScreen
 
 if TYPE_CHECKING:
     from conftest import MakeApp
+    from fakes import FakeSession
 
 
 async def test_fleet_plan_update_verdict(make_app: MakeApp, fleet: list[FakeSession]) -> None:

@@ -34,6 +34,12 @@ def nixfleet(node: DOMNode) -> NixFleetApp:
     return cast("NixFleetApp", node.app)
 
 
+def _fit(screen: Screen[ResultT]) -> None:
+    """Set the classes of the breakpoints before the first paint; Textual does it after."""
+    for size, points in ((screen.app.size.width, WIDTHS), (screen.app.size.height, HEIGHTS)):
+        screen.add_class([name for least, name in points if size >= least][-1])
+
+
 class Page(Screen[None], inherit_bindings=False):
     """A full screen."""
 
@@ -45,6 +51,7 @@ class Page(Screen[None], inherit_bindings=False):
     ]
 
     def compose(self) -> ComposeResult:
+        _fit(self)
         yield from self.compose_page()
         yield TooSmall(nixfleet(self).glyphs)
 
@@ -77,6 +84,7 @@ class Dialog(ModalScreen[ResultT | None], inherit_bindings=False):
         self._leave = leave
 
     def compose(self) -> ComposeResult:
+        _fit(self)
         with Vertical(id="box") as box:
             box.border_title = Content(self._title)
             with VerticalScroll(id="body", can_focus=False):
@@ -92,11 +100,6 @@ class Dialog(ModalScreen[ResultT | None], inherit_bindings=False):
     def compose_fields(self) -> ComposeResult:
         """What comes below the text: fields to fill in."""
         yield from ()
-
-    def set_body(self, body: Content) -> None:
-        """Show another text."""
-        self._body = body
-        self.query_one("#text", Static).update(body)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         if event.button.id == "accept":

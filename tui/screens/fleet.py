@@ -36,9 +36,8 @@ COLUMNS = (
 
 def latest_text(entry: HostEntry, fleet: Fleet, glyphs: Glyphs) -> str:
     """A version where the fleet knows the commit's, else the short commit."""
-    if entry.latest is None:
-        return glyphs.missing
-    return plain(fleet.version_of(entry.latest) or short_commit(entry.latest, glyphs))
+    rev = entry.latest or fleet.common_latest(entry.host.input)
+    return plain(fleet.version_of(rev) or rev[:7]) if rev else glyphs.missing
 
 
 def state_cell(entry: HostEntry, glyphs: Glyphs, beat: int) -> Cell:
@@ -105,7 +104,11 @@ class FleetScreen(Page):
             tooltip="Show the running job, or what an update would do, or why it cannot",
         ),
         Binding(
-            "u", "update", "force update", id="fleet.update", tooltip="Update the marked hosts"
+            "u",
+            "update",
+            "update",
+            id="fleet.update",
+            tooltip="Force-update the marked hosts, or this one",
         ),
         Binding("space", "mark", "mark", id="fleet.mark", tooltip="Mark or unmark this host"),
         Binding("ctrl+a", "mark_all", "Mark all shown, or none", show=False, id="fleet.mark-all"),
@@ -118,7 +121,7 @@ class FleetScreen(Page):
         Binding("s", "sort(1)", "Sort by the next column", show=False, id="fleet.sort"),
         Binding("S", "reverse", "Reverse the order", show=False, id="fleet.reverse"),
         Binding("escape", "clear", "Clear filter and marks", show=False, id="fleet.clear"),
-        Binding("q", "app.leave", "quit", id="fleet.quit", tooltip="Quit; jobs go on"),
+        Binding("q", "app.leave", "Quit; jobs go on", show=False, id="fleet.quit"),
     ]
     BINDING_GROUP_TITLE = "Fleet"
     AUTO_FOCUS = "RowTable"
@@ -307,24 +310,25 @@ class FleetScreen(Page):
             counts = dot.join(part for part in (counts, f"asking {asking}") if part)
         if self._marked:
             counts += f"{dot}{len(self._marked)} marked"
-        left, right = f" NixFleet   {counts}", self._latest()
+        left = Content.assemble((" NixFleet", "bold"), f"   {counts}")
         width = self.size.width or app.size.width
-        gap = width - len(left) - len(right) - 1
-        title = Content.assemble((" NixFleet", "bold"), left[9:])
-        if gap > 0:
-            title = Content.assemble(title, " " * gap, right)
-        self.query_one("#title", Static).update(title, layout=False)
+        for right in self._latest():
+            gap = width - left.cell_length - len(right)
+            if gap > 0:
+                left = Content.assemble(left, " " * gap, right)
+                break
+        self.query_one("#title", Static).update(left, layout=False)
 
-    def _latest(self) -> str:
-        """The latest commit and its age, if all hosts follow the same one."""
+    def _latest(self) -> tuple[str, ...]:
+        """The latest commit, with and without its age, if all hosts follow the same one."""
         latest = {entry.latest for entry in self._fleet.entries.values() if entry.latest}
         if len(latest) != 1:
-            return ""
+            return ()
         (rev,) = latest
         app = nixfleet(self)
+        text = f"nixfleet latest {short_commit(rev, app.glyphs)}"
         made = self._fleet.latest_time(rev)
-        age = f", {ago(app.clock() - made)}" if made else ""
-        return f"nixfleet latest {short_commit(rev, app.glyphs)}{age} "
+        return (f"{text}, {ago(app.clock() - made)} ", f"{text} ") if made else (f"{text} ",)
 
 
 def _haystack(entry: HostEntry) -> str:

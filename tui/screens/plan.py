@@ -5,7 +5,9 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from textual.containers import Horizontal
 from textual.content import Content
+from textual.widgets import Static
 
 from nixfleet_core.session import NeedsPassword
 from tui.elevation import FAILURES
@@ -13,6 +15,8 @@ from tui.screens.base import Dialog
 from tui.text import plain
 
 if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
     from nixfleet_core.plan import Options, Plan
     from nixfleet_core.session import Commit
     from tui.fleet import HostEntry
@@ -23,19 +27,9 @@ def options_text(options: Options) -> str:
     return f"force update, level {options.level}" if options.force else "update"
 
 
-def plan_text(plan: Plan) -> Content:
-    """The steps, and what has to be known about them."""
-    parts: list[str | tuple[str, str]] = [
-        (f"! {plain(warning)}\n", "$text-warning") for warning in plan.warnings
-    ]
-    if plan.warnings:
-        parts.append("\n")
-    width = max((len(step.title) for step in plan.steps), default=0)
-    for step in plan.steps:
-        parts.append((f"{plain(step.title):<{width}}", "bold"))
-        parts.append((f"  {step.run_as:<5}  ", "$foreground 60%"))
-        parts.append(f"{plain(shlex.join(step.argv))}\n")
-    return Content.assemble(*parts)
+def question(options: Options, whom: str) -> str:
+    """`Force update csb0, level 1?`"""
+    return f"Force update {whom}, level {options.level}?" if options.force else f"Update {whom}?"
 
 
 def commits_text(commits: tuple[Commit, ...]) -> Content:
@@ -57,11 +51,26 @@ class PlanDialog(Dialog[bool]):
     def __init__(self, entry: HostEntry, plan: Plan) -> None:
         self._entry = entry
         self._plan = plan
-        title = f"{options_text(plan.options).capitalize()} of {plan.host}?"
-        super().__init__(title, self._text(Content("")), accept="start", leave="back")
+        body = Content.assemble(
+            "On ", (plan.host, "bold"), f" ({plain(entry.host.where)}) this runs, in this order:"
+        )
+        super().__init__(question(plan.options, plan.host), body, accept="start")
+
+    def compose_fields(self) -> ComposeResult:
+        for warning in self._plan.warnings:
+            yield Static(Content(f"! {plain(warning)}"), classes="warning", markup=False)
+        yield Static()
+        for step in self._plan.steps:
+            with Horizontal(classes="step"):
+                who = Content.styled(f" {step.run_as}", "$foreground 60%")
+                title = Content.assemble((plain(step.title), "bold"), who)
+                yield Static(title, classes="step-title", markup=False)
+                yield Static(Content(plain(shlex.join(step.argv))), classes="argv", markup=False)
+        yield Static()
+        yield Static(id="commits", markup=False)
 
     def on_mount(self) -> None:
-        if self._plan.options.pull and self._entry.facts is not None:
+        if self._plan.options.pull:
             self._show(Content("Asking which commits come along ..."))
             self.run_worker(self._load_commits(), group="incoming", exclusive=True)
 
@@ -69,20 +78,15 @@ class PlanDialog(Dialog[bool]):
         self.dismiss(True)
 
     async def _load_commits(self) -> None:
-        assert self._entry.facts is not None
+        facts = self._entry.facts
+        if facts is None:
+            return
         try:
-            commits = await self._entry.session.incoming(self._entry.facts)
+            commits = await self._entry.session.incoming(facts)
         except (*FAILURES, NeedsPassword) as error:
             self._show(Content(f"Which commits come along is not known: {plain(str(error))}"))
         else:
             self._show(commits_text(commits))
 
     def _show(self, commits: Content) -> None:
-        self.set_body(self._text(commits))
-
-    def _text(self, commits: Content) -> Content:
-        where = self._entry.host.where
-        head = Content.assemble(
-            "On ", (self._plan.host, "bold"), f" ({plain(where)}) this runs, in this order:\n\n"
-        )
-        return Content.assemble(head, plan_text(self._plan), "\n", commits)
+        self.query_one("#commits", Static).update(commits)

@@ -33,14 +33,14 @@ def snapshot_rows(side: Snapshot, glyphs: Glyphs) -> dict[str, str]:
     }
 
 
-def verdict_text(verdict: Verdict, glyphs: Glyphs) -> Content:
-    """The verdict in one sentence, and if it is not good, the cause and what to do."""
+def verdict_text(verdict: Verdict, glyphs: Glyphs, *, brief: bool = False) -> Content:
+    """The verdict in one sentence, and if it is not good, what to do; the cause if there is room."""
     tone = verdict_tone(verdict.kind)
     parts: list[tuple[str, str]] = [
         (f"{tone_sign(tone, glyphs)} {verdict.kind}", f"bold {STYLES[tone]}"),
         (f"  {plain(verdict.sentence)}", ""),
     ]
-    if verdict.cause:
+    if verdict.cause and not brief:
         parts.append((f"\ncause      {plain(verdict.cause)}", ""))
     if verdict.advice:
         parts.append((f"\nadvice     {plain(verdict.advice)}", "bold"))
@@ -86,7 +86,7 @@ class VersionPanel(Widget):
     def _outcome(self) -> Content:
         watcher = self._watcher
         if watcher.verdict is not None:
-            return verdict_text(watcher.verdict, self._glyphs)
+            return verdict_text(watcher.verdict, self._glyphs, brief=self.brief)
         label = (f"{'verdict':<{_LABEL}}", STYLES["faint"])
         if watcher.problem:
             why = f"not known: {plain(watcher.problem)}"
