@@ -119,9 +119,8 @@ class JobWatcher:
             self.problem = str(error)
         except PasswordRefused:
             self.problem = f"sudo on {self.entry.name} wants a password and got none"
-        finally:
-            self.dirty = self.log_dirty = True
-            self.ended.set()
+        self.dirty = self.log_dirty = True
+        self.ended.set()
 
     async def _follow(self) -> None:
         assert self.plan is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from textual.pilot import Pilot
@@ -19,9 +19,15 @@ def screen_text(app: NixFleetApp) -> str:
 
 async def settle(pilot: Pilot[None]) -> None:
     """Let everything that was set in motion come to rest, and be shown."""
-    app = pilot.app
-    for _ in range(3):
-        await pilot.pause()
-    app.tick()  # type: ignore[attr-defined]
-    app.beat()  # type: ignore[attr-defined]
-    await pilot.pause()
+    app = cast("NixFleetApp", pilot.app)
+    await _process_messages(pilot)
+    app.tick()
+    app.beat()
+    await _process_messages(pilot)
+    app.screen._on_timer_update()
+
+
+async def _process_messages(pilot: Pilot[None]) -> None:
+    """Await the messages that are queued now, those that they cause, and so on."""
+    for _ in range(5):
+        await pilot._wait_for_screen()

@@ -2,30 +2,323 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from fakes import CURRENT, JOB, NOT_RESTARTED, NOW, STALE, make_facts
 from screen_text import screen_text, settle
 
+from nixfleet_core.events import (
+    CancelSeen,
+    JobEnd,
+    JobStart,
+    Link,
+    Progress,
+    Retry,
+    StepEnd,
+    StepStart,
+    Waiting,
+)
+from nixfleet_core.plan import Refusal
+from nixfleet_core.session import Commit, Unreachable
+from nixfleet_core.verdict import Verdict
+from tui.screens.base import Confirm, Notice
+from tui.screens.fleet import FleetScreen
+from tui.screens.password import PasswordDialog
 from tui.screens.plan import PlanDialog
 from tui.screens.update import UpdateScreen
 
 if TYPE_CHECKING:
     from conftest import MakeApp
     from fakes import FakeSession
+    from textual.pilot import Pilot
 
 
-async def test_fleet_plan_update_verdict(make_app: MakeApp, fleet: list[FakeSession]) -> None:
-    app = make_app()
-    async with app.run_test(size=(120, 40)) as pilot:
+async def press(pilot: Pilot[None], *keys: str) -> str:
+    """Press keys one after the other, and read the screen once all has come to rest."""
+    for key in keys:
+        await pilot.press(key)
         await settle(pilot)
-        assert "csb0" in screen_text(app)
-        await pilot.press("enter")
+    return screen_text(pilot.app)
+
+
+async def test_every_host_is_asked_and_shown(make_app: MakeApp, fleet: list[FakeSession]) -> None:
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
+        rows = {words[1]: words[2:] for words in _table(screen_text(app)) if len(words) > 1}
+    assert rows["csb0"] == ["ops@cs0:2222", "2.1.0", "2.2.0", "2.2.0", "▲", "stale"]
+    assert rows["csb1"] == ["ops@cs1:2222", "2.2.0", "2.2.0", "2.2.0", "✔", "current"]
+    assert rows["imac0"] == ["markus@imac0", "–", "–", "2.2.0", "✖", "offline"]
+    assert [session.probes for session in fleet] == [1, 1, 1, 1]
+    assert all(session.closed for session in fleet)
+
+
+def _table(text: str) -> list[list[str]]:
+    """The words of the table's rows; a row that is not under the cursor gets a sign too."""
+    rows = [line.split("│")[1] for line in text.splitlines() if line.startswith("│")]
+    return [row.split() if "▸" in row else ["", *row.split()] for row in rows]
+
+
+async def test_enter_enter_leads_to_the_verdict(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    session = fleet[0]
+    session.commits = (Commit("c" * 40, "Raise the limit"),)
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        preview = await press(pilot, "enter")
         assert isinstance(app.screen, PlanDialog)
-        await pilot.press("enter")
-        await settle(pilot)
+        for shown in ("Force update csb0, level 1?", "git pull --ff-only", "Raise the limit"):
+            assert shown in preview
+        assert session.launched == []
+
+        running = await press(pilot, "enter")
         assert isinstance(app.screen, UpdateScreen)
-        await fleet[0].run_job()
-        await app.fleet.entries["csb0"].watcher.ended.wait()
+        assert session.launched == [JOB]
+        assert "following" in running
+
+        session.facts = CURRENT
+        await session.run_job()
+        await app.screen.watcher.ended.wait()
         await settle(pilot)
-        assert "2.2.0" in screen_text(app)
+        ended = screen_text(app)
+        for shown in ("✔ Verify", "generation 412", "generation 413", "✔ updated", "c0ff1e…"):
+            assert shown in ended
+
+        back = await press(pilot, "escape")
+        assert "2 current" in back
+
+
+async def test_escape_in_the_preview_starts_nothing(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    async with (app := make_app()).run_test() as pilot:
+        await press(pilot, "enter", "escape")
+        assert isinstance(app.screen, FleetScreen)
+    assert fleet[0].launched == []
+
+
+async def test_the_job_goes_on_without_its_screen(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        await press(pilot, "enter", "enter", "escape")
+        await fleet[0].say(
+            JobStart(at=NOW),
+            StepStart(step="preflight", at=NOW, log=0),
+            StepEnd(step="preflight", at=NOW, status="ok", log=0),
+            StepStart(step="stop", at=NOW, log=0),
+        )
+        await settle(pilot)
+        assert "2/7" in screen_text(app)
+        again = await press(pilot, "enter")
+        assert isinstance(app.screen, UpdateScreen)
+        assert "▶ Stop agent" in again
+    assert fleet[0].launched == [JOB]
+
+
+async def test_a_job_of_somebody_else_is_attached_to(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    other = "20261123-000000-ffff"
+    fleet[0].facts = replace(NOT_RESTARTED, job_running=other)
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        text = await press(pilot, "enter")
+        assert isinstance(app.screen, UpdateScreen)
+        assert other in text
+    assert fleet[0].launched == []
+
+
+async def test_a_busy_host_offers_its_job(make_app: MakeApp, fleet: list[FakeSession]) -> None:
+    fleet[0].busy = "20261123-000000-ffff"
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        text = await press(pilot, "enter", "enter")
+        assert "csb0 is busy" in text
+        text = await press(pilot, "enter")
+        assert isinstance(app.screen, UpdateScreen)
+        assert "20261123-000000-ffff" in text
+
+
+async def test_an_unreachable_host_says_why_and_what_to_try(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        text = await press(pilot, "end", "enter")
+        assert isinstance(app.screen, Notice)
+    assert "No route to host" in text
+    assert "is the host up, and the VPN?" in text
+
+
+async def test_a_refusal_is_explained(make_app: MakeApp, fleet: list[FakeSession]) -> None:
+    fleet[0].refusal = Refusal("dirty", "flake.nix was changed", "commit it first")
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        text = await press(pilot, "enter")
+        assert isinstance(app.screen, Notice)
+    assert "flake.nix was changed" in text
+    assert "commit it first" in text
+
+
+async def test_a_wrong_password_is_asked_for_again(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    fleet[0].password = "right"
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        text = await press(pilot, "enter", "enter")
+        assert isinstance(app.screen, PasswordDialog)
+        assert "sudo on csb0" in text
+        text = await press(pilot, *"nope", "enter")
+        assert "wrong password" in text
+        text = await press(pilot, *"right")
+        assert "right" not in text
+        await press(pilot, "enter")
+        assert isinstance(app.screen, UpdateScreen)
+    assert fleet[0].given == ["nope", "right"]
+    assert fleet[0].launched == [JOB]
+
+
+async def test_no_password_starts_nothing(make_app: MakeApp, fleet: list[FakeSession]) -> None:
+    fleet[0].password = "right"
+    async with (app := make_app()).run_test(size=(120, 40), notifications=True) as pilot:
+        text = await press(pilot, "enter", "enter", "escape")
+        assert isinstance(app.screen, FleetScreen)
+        assert "nothing was started" in text
+    assert fleet[0].launched == []
+
+
+async def test_cancel_names_the_host_and_asks(make_app: MakeApp, fleet: list[FakeSession]) -> None:
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        await press(pilot, "enter", "enter")
+        await fleet[0].say(JobStart(at=NOW), StepStart(step="rebuild", at=NOW, log=0))
+        text = await press(pilot, "c")
+        assert "Cancel the job on csb0?" in text
+        assert fleet[0].cancelled == []
+        await press(pilot, "enter")
+        assert fleet[0].cancelled == [JOB]
+        await fleet[0].say(CancelSeen(at=NOW, deferred=True))
+        await settle(pilot)
+        assert "cancelling once the activation has ended" in screen_text(app)
+
+
+async def test_what_the_job_waits_for_is_said(make_app: MakeApp, fleet: list[FakeSession]) -> None:
+    said = [
+        (Progress(done=12, expected=47), "12/47"),
+        (Retry(step="pull", at=NOW, attempt=2, tries=5, wait=8), "retry 2/5 in 8 s"),
+        (
+            Waiting(reason="switch", at=NOW, limit=1800),
+            "waiting for another rebuild on this host, at most 30m 00s",
+        ),
+        (Link(up=False, seconds=12, why="timed out"), "no answer for 12 s, retrying"),
+    ]
+    for event, shown in said:
+        fleet[0]._events.clear()
+        async with (app := make_app(fleet[:1])).run_test(size=(120, 40)) as pilot:
+            await press(pilot, "enter", "enter")
+            await fleet[0].say(JobStart(at=NOW), StepStart(step="pull", at=NOW, log=0), event)
+            await settle(pilot)
+            assert shown in screen_text(app)
+
+
+async def test_a_bad_end_is_one_sentence_and_an_advice(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    fleet[0].result = Verdict(
+        kind="failed", cause="build-failed", sentence="the rebuild failed", advice="press e"
+    )
+    for size in ((120, 40), (80, 24)):
+        fleet[0]._events.clear()
+        async with (app := make_app(fleet[:1])).run_test(size=size) as pilot:
+            await press(pilot, "enter", "enter")
+            await fleet[0].say(JobEnd(at=NOW, outcome="failed"), None)
+            await settle(pilot)
+            text = screen_text(app)
+            assert "✖ failed  the rebuild failed" in text
+            assert "press e" in text
+            assert ("build-failed" in text) == (size == (120, 40))
+
+
+async def test_a_verdict_that_cannot_be_fetched_can_be_asked_for_again(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    session = fleet[0]
+    good = session.result
+
+    async def no_verdict(job: str, latest: str | None) -> Verdict:
+        raise Unreachable("connection reset")
+
+    session.verdict = no_verdict  # type: ignore[method-assign]
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        await press(pilot, "enter", "enter")
+        await session.run_job()
+        await settle(pilot)
+        assert "not known: connection reset" in screen_text(app)
+        del session.verdict  # type: ignore[method-assign]
+        text = await press(pilot, "R")
+        assert good.sentence[:30] in text
+
+
+async def test_quit_says_which_jobs_go_on(make_app: MakeApp, fleet: list[FakeSession]) -> None:
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        await press(pilot, "enter", "enter", "escape")
+        text = await press(pilot, "q")
+        assert isinstance(app.screen, Confirm)
+        assert f"csb0: job {JOB}" in text
+        await pilot.press("enter")
+    assert app.jobs_going_on() == [("csb0", JOB)]
+
+
+async def test_verify_shows_the_verdict_and_updates_the_row(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        fleet[0].facts = CURRENT
+        fleet[0].result = Verdict(kind="current", sentence="runs what flake.lock builds")
+        text = await press(pilot, "v")
+        assert "✔ current  runs what flake.lock builds" in text
+        text = await press(pilot, "escape")
+        assert "2 current" in text
+
+
+async def test_log_shows_the_last_job(make_app: MakeApp, fleet: list[FakeSession]) -> None:
+    fleet[0].facts = replace(NOT_RESTARTED, job_last=JOB)
+    async with (app := make_app()).run_test(size=(120, 40), notifications=True) as pilot:
+        text = await press(pilot, "l")
+        assert isinstance(app.screen, UpdateScreen)
+        assert "Steps" not in text
+        await press(pilot, "escape", "down")
+        text = await press(pilot, "l")
+        assert "csb1: no job is known" in text
+
+
+async def test_filter_marks_and_order(make_app: MakeApp, fleet: list[FakeSession]) -> None:
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+
+        def names(text: str) -> list[str]:
+            known = {session.host.name for session in fleet}
+            return [word for words in _table(text) for word in words if word in known]
+
+        await settle(pilot)
+        assert names(await press(pilot, "slash", *"cs", "enter")) == ["csb0", "csb1"]
+        assert "2 marked" in await press(pilot, "ctrl+a")
+        assert names(await press(pilot, "escape")) == ["csb0", "csb1", "gpc0", "imac0"]
+        assert "marked" not in await press(pilot, "escape")
+        assert names(await press(pilot, "s", "S")) == ["imac0", "gpc0", "csb1", "csb0"]
+        assert names(await press(pilot, *"sssss")) == ["imac0", "gpc0", "csb0", "csb1"]
+        assert app.screen.query_one("RowTable").selected == "csb0"
+
+
+async def test_refresh_asks_again(make_app: MakeApp, fleet: list[FakeSession]) -> None:
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        fleet[2].facts, fleet[3].facts = None, STALE
+        text = await press(pilot, "R")
+    assert "2 stale · 1 offline" in text
+    assert [session.probes for session in fleet] == [2, 2, 2, 2]
+
+
+async def test_latest_is_a_commit_where_no_host_knows_its_version(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    fleet[0].facts = make_facts()
+    async with (app := make_app(fleet[:1])).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert "9f2c1ab" in screen_text(app).splitlines()[3]

@@ -81,7 +81,11 @@ class UpdateScreen(Page):
         """Show what has happened; called a few times a second while anything does."""
         watcher = self._watcher
         self.query_one("#title", Static).update(self._title(), layout=False)
-        shape = (len(watcher.state.steps), watcher.verdict, watcher.problem, watcher.is_active)
+        state = watcher.state
+        shape = (
+            *(len(state.steps), state.waiting, state.cancelling, state.outcome),
+            *(watcher.verdict, watcher.problem, watcher.is_active),
+        )
         changed = shape != self._shape
         self._shape = shape
         if changed:

@@ -20,12 +20,6 @@ if TYPE_CHECKING:
 
 _BAR = 12
 
-_WAITS = {
-    "switch": "waits for another rebuild on the host",
-    "activation": "waits for the activation to end",
-}
-"""What the runner's tokens mean."""
-
 
 class StepsPanel(Widget):
     """One line a step; where there is little room, the whole job and the running step only."""
@@ -83,7 +77,7 @@ class StepsPanel(Widget):
         waiting = watcher.state.waiting
         if waiting is not None:
             left = waiting.at + waiting.limit - (watcher.host_now or waiting.at)
-            return f"{_WAITS.get(waiting.reason, waiting.reason)}, at most {duration(left)}"
+            return f"waits, {duration(left)} left"
         if (progress := step.progress) is not None and progress.expected:
             counts = f" {progress.done}/{progress.expected}"
             cells = max(3, min(_BAR, room - len(counts)))

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _LABEL = 11
 _COLUMN = 20
+_WAITS = {"switch": "another rebuild on this host", "activation": "the activation to end"}
+"""What the runner's tokens mean."""
 
 
 def snapshot_rows(side: Snapshot, glyphs: Glyphs) -> dict[str, str]:
@@ -34,7 +36,7 @@ def snapshot_rows(side: Snapshot, glyphs: Glyphs) -> dict[str, str]:
 
 
 def verdict_text(verdict: Verdict, glyphs: Glyphs, *, brief: bool = False) -> Content:
-    """The verdict in one sentence, and if it is not good, what to do; the cause if there is room."""
+    """The verdict in one sentence, and what to do if it is not good; `brief` omits the cause."""
     tone = verdict_tone(verdict.kind)
     parts: list[tuple[str, str]] = [
         (f"{tone_sign(tone, glyphs)} {verdict.kind}", f"bold {STYLES[tone]}"),
@@ -100,6 +102,8 @@ class VersionPanel(Widget):
         if state.cancelling is not None:
             later = " once the activation has ended" if state.cancelling.deferred else ""
             return f"cancelling{later}; the agent is started again first"
+        if (waiting := state.waiting) is not None:
+            return f"waiting for {_WAITS.get(waiting.reason, waiting.reason)}"
         current = state.current
         if current is None:
             return "waiting for the job"
