@@ -6,7 +6,7 @@ unknown events are ignored (a newer runner may write them), and so is a torn las
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -15,31 +15,39 @@ from nixfleet_core.plan import StepId
 EVENT_LINE_LIMIT: Final = 4096
 """Bytes; the runner's longest event is under 200."""
 
+LAST_SECOND: Final = 253402300799
+"""The end of the year 9999, and of Python's dates; no later time is believed."""
+
+_Time = Annotated[int, msgspec.Meta(ge=0, le=LAST_SECOND)]
+"""Seconds since the epoch, by the host's clock."""
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+_Token = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{0,40}\Z")]
+
 StepStatus = Literal["pending", "running", "ok", "failed", "skipped", "cancelled"]
 
 
 class JobStart(msgspec.Struct, frozen=True, tag="job-start", tag_field="event"):
-    """The runner has the lock and begins. `at`: seconds since the epoch, the host's clock."""
+    """The runner has the lock and begins."""
 
-    at: int
+    at: _Time
 
 
 class StepStart(msgspec.Struct, frozen=True, tag="step-start", tag_field="event"):
     """`log` is the log's size at that moment, in bytes: where the step's output begins."""
 
     step: StepId
-    at: int
-    log: int
+    at: _Time
+    log: _Count
 
 
 class Retry(msgspec.Struct, frozen=True, tag="retry", tag_field="event"):
     """Try number `attempt` (the next one, counted from 1) of `tries` begins in `wait` seconds."""
 
     step: StepId
-    at: int
-    attempt: int
-    tries: int
-    wait: int
+    at: _Time
+    attempt: _Count
+    tries: _Count
+    wait: _Count
     rc: int = 0
 
 
@@ -47,50 +55,50 @@ class StepEnd(msgspec.Struct, frozen=True, tag="step-end", tag_field="event"):
     """`rc` is the exit code of the last try. `reason`: a fixed token where the runner has one."""
 
     step: StepId
-    at: int
+    at: _Time
     status: Literal["ok", "failed", "skipped", "cancelled"]
-    log: int
+    log: _Count
     rc: int = 0
-    attempts: int = 1
-    reason: str = ""
+    attempts: _Count = 1
+    reason: _Token = ""
 
 
 class Check(msgspec.Struct, frozen=True, tag="check", tag_field="event"):
     """One preflight check on the host; `reason` says in a fixed token what is wrong."""
 
-    check: str
-    at: int
+    check: _Token
+    at: _Time
     ok: bool
-    reason: str = ""
+    reason: _Token = ""
 
 
 class Waiting(msgspec.Struct, frozen=True, tag="waiting", tag_field="event"):
     """The job waits for something outside itself, at most `limit` seconds."""
 
-    reason: str
-    at: int
-    limit: int
+    reason: _Token
+    at: _Time
+    limit: _Count
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick", tag_field="event"):
     """The log had this size at this time: gives lines their times."""
 
-    at: int
-    log: int
+    at: _Time
+    log: _Count
 
 
 class CancelSeen(msgspec.Struct, frozen=True, tag="cancel", tag_field="event"):
     """The runner has seen the cancellation; `deferred` when an activation has to end first."""
 
-    at: int
+    at: _Time
     deferred: bool = False
 
 
 class JobEnd(msgspec.Struct, frozen=True, tag="job-end", tag_field="event"):
     """`outcome` is what the runner did, no verdict: done, failed, cancelled or interrupted."""
 
-    at: int
-    outcome: str
+    at: _Time
+    outcome: _Token
 
 
 HostEvent = JobStart | StepStart | Retry | StepEnd | Check | Waiting | Tick | CancelSeen | JobEnd
@@ -141,5 +149,5 @@ def read_event(line: bytes) -> HostEvent | None:
         return None
     try:
         return _decoder.decode(line)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
