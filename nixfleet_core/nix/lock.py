@@ -14,7 +14,8 @@ import msgspec
 LOCK_LIMIT: Final = 1024 * 1024
 """Bytes; nixpkgs-sized fleets have lock files of some 100 KiB."""
 
-_FOLLOW_LIMIT: Final = 32
+_FOLLOW_LIMIT: Final = 100
+"""How many `follows` one input may lead through."""
 
 
 class LockError(ValueError):
@@ -98,41 +99,43 @@ class FlakeLock:
         """
         return set(self.differing_inputs(other)) <= {name}
 
-    def _resolve(self, target: str | list[str] | None, depth: int = 0) -> str | None:
-        """The key of the node that an `inputs` entry leads to; None for a dangling one."""
+    def _resolve(
+        self, target: str | list[str] | None, known: dict[tuple[str, ...], str | None] | None = None
+    ) -> str | None:
+        """The key of the node that an `inputs` entry leads to; None for a dangling one.
+
+        `known` holds the paths that have been followed: each once, a circle leads nowhere.
+        """
         if target is None or isinstance(target, str):
             return target
-        if depth > _FOLLOW_LIMIT:
-            return None
-        key: str = self._root
-        for step in target:
-            node = self._nodes.get(key)
-            found = self._resolve(node.inputs.get(step), depth + 1) if node else None
-            if found is None:
-                return None
-            key = found
+        known = {} if known is None else known
+        path = tuple(target)
+        if path in known or len(known) >= _FOLLOW_LIMIT:
+            return known.get(path)
+        known[path] = None
+        key: str | None = self._root
+        for step in path:
+            node = self._nodes.get(key) if key is not None else None
+            key = self._resolve(node.inputs.get(step), known) if node else None
+        known[path] = key
         return key
 
     def _pins(self, name: str) -> object:
         """Everything reached from one input, as a comparable value."""
         target = self._nodes[self._root].inputs.get(name)
         seen: dict[str, object] = {}
-
-        def walk(key: str) -> None:
-            if key in seen or key not in self._nodes:
-                return
+        left = [target]
+        while left:
+            key = left.pop()
+            if not isinstance(key, str) or key in seen or key not in self._nodes:
+                continue
             node = self._nodes[key]
             seen[key] = (
                 {k: bytes(v) for k, v in (node.locked or {}).items()},
                 {k: bytes(v) for k, v in (node.original or {}).items()},
                 node.inputs,
             )
-            for child in node.inputs.values():
-                if isinstance(child, str):
-                    walk(child)
-
-        if isinstance(target, str):
-            walk(target)
+            left.extend(node.inputs.values())
         return target, seen
 
 
@@ -142,7 +145,7 @@ def parse_lock(text: str | bytes) -> FlakeLock:
         raise LockError(f"flake.lock is larger than {LOCK_LIMIT // 1024} KiB")
     try:
         file = msgspec.json.decode(text, type=_File)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise LockError(f"flake.lock cannot be read: {error}") from error
     if file.root not in file.nodes:
         raise LockError(f"flake.lock has no root node {file.root!r}")
@@ -171,8 +174,8 @@ def _source(original: dict[str, msgspec.Raw]) -> Source:
     ref, rev = _text(original, "ref"), _text(original, "rev")
     if kind == "git":
         return Source(url=_text(original, "url"), ref=ref, pinned=rev)
-    if kind in _FORGES:
-        owner, repo = _text(original, "owner"), _text(original, "repo")
+    owner, repo = _text(original, "owner"), _text(original, "repo")
+    if kind in _FORGES and owner and repo:
         host = _text(original, "host") or _FORGES[kind]
         return Source(url=f"https://{host}/{owner}/{repo}", ref=ref, pinned=rev)
     return Source(url=None, ref=ref, pinned=rev)

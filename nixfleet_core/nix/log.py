@@ -54,6 +54,7 @@ class _Msg(msgspec.Struct, tag="msg", tag_field="action"):
     msg: str = ""
 
 
+_NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _decoder: Final = msgspec.json.Decoder(_Start | _Stop | _Result | _Msg)
 
 _HASH: Final = re.compile(r"^[0-9a-z]{32}-")
@@ -100,7 +101,7 @@ class NixLogDecoder:
         except msgspec.ValidationError:
             # An action or a field of another Nix; or an object that is cut off later on.
             return [] if _is_json(json) else [_visible(line)]
-        except (msgspec.DecodeError, RecursionError):
+        except _NOT_JSON:
             return [_visible(line)]
         match event:
             case _Result():
@@ -163,7 +164,7 @@ class _Build:
 def _is_json(text: bytes) -> bool:
     try:
         msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
+    except _NOT_JSON:
         return False
     return True
 

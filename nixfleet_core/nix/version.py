@@ -12,7 +12,8 @@ from typing import Final, Literal
 Flavour = Literal["nix", "lix", "determinate"]
 
 _LINE: Final = re.compile(
-    r"nix \((?P<kind>Nix|Lix, like Nix|Determinate Nix [0-9.]+)\) (?P<version>[0-9]+\.[0-9]+\S*)"
+    r"nix \((?P<kind>Nix|Lix, like Nix|Determinate Nix [0-9.]+)\) "
+    r"(?P<version>(?P<major>[0-9]{1,4})\.(?P<minor>[0-9]{1,4})[0-9A-Za-z.+_~-]{0,60})"
 )
 
 
@@ -38,8 +39,8 @@ def parse_version(output: str) -> NixVersion | None:
     flavour: Flavour = (
         "lix" if kind.startswith("Lix") else "determinate" if kind.startswith("Det") else "nix"
     )
-    major, minor = re.findall(r"\d+", text)[:2]
-    return NixVersion(flavour=flavour, number=(int(major), int(minor)), text=text)
+    number = int(match["major"]), int(match["minor"])
+    return NixVersion(flavour=flavour, number=number, text=text)
 
 
 def update_input_argv(nix: NixVersion, flake_input: str) -> tuple[str, ...]:

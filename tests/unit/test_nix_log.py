@@ -198,10 +198,11 @@ def test_an_event(line: bytes, shown: list[bytes]) -> None:
         (b'@nix {"action":"msg","lev', b'@nix {"action":"msg","lev'),
         (b'@nix {"action":"stop","id":"x"', b'@nix {"action":"stop","id":"x"'),
         (b"@nix not json", b"@nix not json"),
+        (b'@nix {"action":"msg","msg":"\xff"}', b'@nix {"action":"msg","msg":"\xff"}'),
         (b"@nix " + b"[" * 100_000, b"@nix " + b"[" * 100_000),
         (b' @nix {"action":"stop","id":1}', b' @nix {"action":"stop","id":1}'),
     ],
-    ids=range(12),
+    ids=range(13),
 )
 def test_what_is_no_event_is_shown_as_it_is(line: bytes, shown: bytes) -> None:
     assert NixLogDecoder().feed(line) == [shown]
