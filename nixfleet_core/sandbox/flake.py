@@ -18,6 +18,8 @@ from urllib.parse import parse_qs, urlsplit
 from nixfleet_core.sandbox.store import Agent, System
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from nixfleet_core.sandbox.machine import Machine
 
 AGENT_INPUT: Final = "nixfleet"
@@ -158,17 +160,23 @@ def fetch(machine: Machine, url: str, rev: str) -> Source:
     return source
 
 
-def read_source(url: str, rev: str) -> Source:
-    """Read a commit of NixFleet from its repository. Raises FetchError."""
+def read_source(url: str, rev: str, environment: Mapping[str, str] | None = None) -> Source:
+    """Read a commit of NixFleet from its repository; git's environment is ours if not given.
+
+    Raises FetchError.
+    """
     if not url.startswith("file://"):
         raise FetchError(f"fatal: unable to access '{url}': Could not resolve host")
     where = f"--git-dir={_git_dir(Path(url.removeprefix('file://')))}"
-    facts = _git(where, "log", "-1", "--format=%ct %T", rev)
-    modified, tree = facts.split()
-    count = _git(where, "rev-list", "--count", rev)
-    version = _git(where, "show", f"{rev}:VERSION")
-    source = _git(where, "rev-parse", f"{rev}:src")
-    return Source(rev, int(modified), tree, version, source, int(count))
+
+    def ask(*argv: str) -> str:
+        return _git(where, *argv, environment=environment)
+
+    modified, tree = ask("log", "-1", "--format=%ct %T", rev).split()
+    revisions = ask("rev-list", "--count", rev)
+    version = ask("show", f"{rev}:VERSION")
+    source = ask("rev-parse", f"{rev}:src")
+    return Source(rev, int(modified), tree, version, source, int(revisions))
 
 
 def _git_dir(path: Path) -> Path:
@@ -230,10 +238,15 @@ def system_of(machine: Machine, checkout: Path, host: str) -> System:
     return System(host, agent_of(machine, checkout), configuration(checkout, host))
 
 
-def _git(*argv: str) -> str:
+def _git(*argv: str, environment: Mapping[str, str] | None = None) -> str:
     """Run git and return its answer without the last newline. Raises FetchError."""
     done = subprocess.run(
-        ["git", *argv], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        ["git", *argv],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise FetchError(done.stderr.rstrip("\n"))

@@ -147,7 +147,7 @@ async def _set_up(folder: Path, path: str, manager: asyncio.subprocess.Process) 
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode("utf-8", "replace").strip()
         raise SandboxError(f"git could not set up the demo: {said}") from error
-    except OSError as error:
+    except (flake.FetchError, OSError) as error:
         raise SandboxError(f"the demo could not be set up: {error}") from error
     return SandboxFleet(folder=folder, hosts=hosts, manager_pid=manager.pid)
 
@@ -178,8 +178,8 @@ def _make_nixfleet(folder: Path, path: str) -> dict[str, Source]:
     revs = repositories.add_commits(repository, repositories.NIXFLEET, environment)
     url = f"file://{repository}"
     return {
-        "old": flake.read_source(url, revs[0]),
-        "new": flake.read_source(url, revs[-1]),
+        "old": flake.read_source(url, revs[0], environment),
+        "new": flake.read_source(url, revs[-1], environment),
     }
 
 

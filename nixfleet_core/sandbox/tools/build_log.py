@@ -58,7 +58,10 @@ class Build(NamedTuple):
 
 
 class Timed(NamedTuple):
-    """One line, seconds after the start; `plain` is empty where only internal-json tells."""
+    """One line, seconds after the start; `plain` is empty where only internal-json tells.
+
+    Without `json` it is a pause until then.
+    """
 
     at: float
     json: str
@@ -74,7 +77,7 @@ def builds_of(system: System, *, with_agent: bool) -> list[Build]:
     label = f"nixfleet-agent-{system.agent.version}"
     modules = build(f"{label}-go-modules", *_modules())
     agent = Build(system.agent.name, tuple(_go(label, names.GO_AGENT)))
-    return [
+    large = [
         *([modules] if with_agent else []),
         build("git-2.51.0", *_git("git-2.51.0")),
         build("rclone-1.71.0", *_go("rclone-1.71.0", names.GO_RCLONE)),
@@ -83,10 +86,19 @@ def builds_of(system: System, *, with_agent: bool) -> list[Build]:
         build("restic-0.18.1", *_go("restic-0.18.1", names.GO_RESTIC)),
         build("nginx-1.28.0", *_c("nginx-1.28.0", _nginx())),
         build("tmux-3.5a", *_c("tmux-3.5a", _compiled(names.C_TMUX))),
-        *([build("unit-nixfleet-agent.service")] if with_agent else []),
-        *(build(label, *_glue(label)) for label in names.GLUE.split()),
-        Build(system.name),
     ]
+    small = [build(label, *_glue(label)) for label in names.GLUE.split()]
+    if with_agent:
+        small.append(build("unit-nixfleet-agent.service"))
+    return [*_spread(small, large), Build(system.name)]
+
+
+def _spread(small: list[Build], large: list[Build]) -> Iterator[Build]:
+    """The small ones between the large ones, so that something is done all the time."""
+    share = -(-len(small) // len(large))
+    for i, build in enumerate(large):
+        yield build
+        yield from small[i * share : (i + 1) * share]
 
 
 def build_log(builds: list[Build], seconds: float) -> Iterator[Timed]:
@@ -101,22 +113,27 @@ def _timeline(builds: list[Build]) -> Iterator[Timed]:
     run = _Run(session, builds)
     yield from run.announce()
     queue = list(reversed(builds[:-1]))
-    # (time, order, the lines still to come) for each running build.
-    slots: list[tuple[float, int, Iterator[Timed]]] = []
+    # What is to be said next, and by whom: (time, order, line, the lines after it).
+    slots: list[tuple[float, int, Timed, Iterator[Timed]]] = []
     order = 0
     clock = 0.0
-    heapq.heappush(slots, (clock, order, run.fetches()))
-    while slots:
-        while len(slots) < _JOBS and queue:
-            order += 1
-            heapq.heappush(slots, (clock, order, run.build(queue.pop(), clock)))
-        clock, number, lines = heapq.heappop(slots)
+
+    def go_on(lines: Iterator[Timed], number: int) -> None:
         line = next(lines, None)
         if line is not None:
+            heapq.heappush(slots, (line.at, number, line, lines))
+
+    go_on(run.fetches(), order)
+    while slots or queue:
+        while len(slots) < _JOBS and queue:
+            order += 1
+            go_on(run.build(queue.pop(), clock), order)
+        clock, number, line, lines = heapq.heappop(slots)
+        if line.json:
             yield line
-            heapq.heappush(slots, (line.at, number, lines))
-    yield from run.build(builds[-1], clock)
-    yield from run.end(clock)
+        go_on(lines, number)
+    yield from (line for line in run.build(builds[-1], clock) if line.json)
+    yield from run.end(clock + 0.5)
 
 
 class _Run:
@@ -190,7 +207,8 @@ class _Run:
                 at += chance.expovariate(1 / 0.012)
                 plain = f"{build.label}> {said}\n"
                 yield Timed(at, result(activity, LOG_LINE, said), plain)
-        at += chance.uniform(0.05, 0.3)
+        at += chance.uniform(0.1, 0.5)
+        yield Timed(at, "")  # what has been counted until then is counted
         self._running, self._done = self._running - 1, self._done + 1
         yield from self._counts(at)
         yield Timed(at, stop(activity))
