@@ -159,19 +159,26 @@ class ShellSession:
     def _copy(self, job: str) -> JobCopy:
         return self.store.job(self.host.name, job)
 
-    async def _probe(
-        self, checkout: str, *, deep: bool, elevate: bool = False, attribute: str = ""
-    ) -> Facts:
+    def probe_script(
+        self, checkout: str | None = None, *, deep: bool = False, attribute: str = ""
+    ) -> str:
+        """What the host is sent to be looked at; `deep` also asks for the proof."""
         values = {
             "NF_PLATFORM": self.host.platform or "",
-            "NF_CHECKOUT": checkout,
+            "NF_CHECKOUT": checkout or self.host.checkout,
             "NF_INPUT": self.host.input,
             "NF_ATTRIBUTE": attribute,
             "NF_UNIT": AGENT_UNIT,
             "NF_DEEP": "1" if deep else "",
         }
+        return self._script("probe", values)
+
+    async def _probe(
+        self, checkout: str, *, deep: bool, elevate: bool = False, attribute: str = ""
+    ) -> Facts:
+        script = self.probe_script(checkout, deep=deep, attribute=attribute)
         limit = DEEP_PROBE_SECONDS if deep else PROBE_SECONDS
-        answer = await self._run("probe", values, limit, elevate=elevate)
+        answer = await self._run_script(script, limit, elevate=elevate)
         try:
             return parse_probe(answer.stdout)
         except ProbeError as error:
@@ -187,13 +194,18 @@ class ShellSession:
     async def _run(
         self, name: str, values: dict[str, str], limit: float, *, elevate: bool = False
     ) -> Answer:
-        script = compose(name, root=self.shell.root, values=values, call=f"{name} </dev/null")
+        return await self._run_script(self._script(name, values), limit, elevate=elevate)
+
+    async def _run_script(self, script: str, limit: float, *, elevate: bool) -> Answer:
         answer = await self.shell.run(script, limit=limit, elevate=elevate)
         if answer.timed_out:
             raise Unreachable(f"no answer within {limit:.0f} s", "look at the host's load")
         if answer.rc == SSH_FAILED:
             raise _unreachable(answer.stderr)
         return answer
+
+    def _script(self, name: str, values: dict[str, str]) -> str:
+        return compose(name, root=self.shell.root, values=values, call=f"{name} </dev/null")
 
 
 def _unreachable(stderr: str) -> Unreachable:

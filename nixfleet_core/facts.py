@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from nixfleet_core.events import LAST_SECOND
 from nixfleet_core.nix.lock import FlakeLock, LockError, parse_lock
 from nixfleet_core.nix.version import NixVersion, parse_version
 
@@ -17,8 +18,8 @@ PROBE_LIMIT: Final = 4 * 1024 * 1024
 """Bytes; a probe that answers more is not believed."""
 
 _STORE: Final = re.compile(r"/nix/store/[0-9a-z]{32}-(?P<name>[^/\s]+)")
-_LABEL: Final = re.compile(r"nixfleet-agent-(?:v)?(?P<version>[0-9][0-9A-Za-z.+_~-]*)$")
-_SAID: Final = re.compile(r"\b(?P<version>[0-9]+\.[0-9][0-9A-Za-z.+_~-]*)")
+_LABEL: Final = re.compile(r"nixfleet-agent-(?:v)?(?P<version>[0-9][0-9A-Za-z.+_~-]{0,63})$")
+_SAID: Final = re.compile(r"(?<![\w.])v?(?P<version>[0-9]{1,9}\.[0-9][0-9A-Za-z.+_~-]{0,63})")
 
 Proof = Literal["exe", "script", "claimed"]
 """How the running path is known: the kernel's exe link; the exe is an interpreter and the script
@@ -100,6 +101,7 @@ class Checkout:
     upstream: str | None = None
     head: str | None = None
     dirty: tuple[str, ...] = ()
+    """Paths with uncommitted changes, and untracked ones."""
     lock: FlakeLock | None = None
     lock_error: str | None = None
     head_lock: FlakeLock | None = None
@@ -190,13 +192,13 @@ def parse_probe(data: bytes) -> Facts:
     records = read_records(data)
     return Facts(
         hostname=records.get("hostname", ""),
-        os=records.get("os", ""),
+        os=records.get("os", "").split("\n")[0],
         platform=_platform(records.get("platform", "")),
         machine=records.get("machine", ""),
         user=records.get("user", ""),
         uid=_number(records.get("uid"), -1),
         elevated=records.get("elevated") == "1",
-        now=_number(records.get("now"), 0),
+        now=_time(records.get("now")) or 0,
         boot=records.get("boot"),
         tools=frozenset(records.get("tools", "").split()),
         nix=parse_version(records["nix"]) if "nix" in records else None,
@@ -234,6 +236,11 @@ def _maybe_number(text: str | None) -> int | None:
     return int(text)
 
 
+def _time(text: str | None) -> int | None:
+    found = _maybe_number(text)
+    return found if found is not None and 0 <= found <= LAST_SECOND else None
+
+
 def _unit(records: dict[str, str]) -> Unit | None:
     if "unit.load" not in records:
         return None
@@ -251,7 +258,7 @@ def _binary(records: dict[str, str], which: str) -> Binary | None:
     path = records.get(f"{which}.path")
     if not path:
         return None
-    said = _SAID.search(records.get(f"{which}.said", ""))
+    said = _SAID.search(records.get(f"{which}.said", "").split("\n")[0])
     return Binary(
         path=path,
         version=said["version"] if said else version_label(path),
@@ -272,7 +279,7 @@ def _running(records: dict[str, str]) -> Running | None:
         binary=binary,
         proof=proof if proof in ("exe", "script") else "claimed",  # type: ignore[arg-type]
         pid=_number(records.get("unit.pid"), 0),
-        started=_maybe_number(records.get("running.started")),
+        started=_time(records.get("running.started")),
     )
 
 
@@ -290,21 +297,55 @@ def _checkout(records: dict[str, str]) -> Checkout | None:
     if not path:
         return None
     state = records.get("checkout.state", "")
+    status = _status(records.get("checkout.status", ""))
+    if state == "ok" and status.head is None:
+        state = "not-git"  # a repository without a commit
     lock, lock_error = _lock(records.get("checkout.lock"))
     head_lock, _ = _lock(records.get("checkout.head-lock"))
     return Checkout(
         path=path,
         state=state if state in ("ok", "missing", "not-git") else "unreadable",  # type: ignore[arg-type]
         owner=records.get("checkout.owner"),
-        branch=records.get("checkout.branch"),
-        upstream=records.get("checkout.upstream"),
-        head=records.get("checkout.head"),
-        dirty=tuple(part for part in records.get("checkout.dirty", "").split("\n") if part),
+        branch=status.branch,
+        upstream=status.upstream,
+        head=status.head,
+        dirty=status.dirty,
         lock=lock,
         lock_error=lock_error,
         head_lock=head_lock,
         lock_cksum=records.get("checkout.lock-cksum"),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Status:
+    head: str | None = None
+    branch: str | None = None
+    upstream: str | None = None
+    dirty: tuple[str, ...] = ()
+
+
+def _status(text: str) -> _Status:
+    """Read `git status --porcelain=v2 --branch`; paths stay quoted as git quotes them."""
+    headers: dict[str, str] = {}
+    dirty: list[str] = []
+    for line in text.split("\n"):
+        if line.startswith("# "):
+            name, _, value = line[2:].partition(" ")
+            headers[name] = value
+        elif line[:2] in _STATUS_FIELDS:
+            dirty.append(line.split(" ", _STATUS_FIELDS[line[:2]])[-1].partition("\t")[0])
+    head, branch = headers.get("branch.oid"), headers.get("branch.head")
+    return _Status(
+        head=None if head == "(initial)" else head,
+        branch=None if branch == "(detached)" else branch,
+        upstream=headers.get("branch.upstream"),
+        dirty=tuple(dirty),
+    )
+
+
+_STATUS_FIELDS: Final = {"1 ": 8, "2 ": 9, "u ": 10, "? ": 1}
+"""How many fields stand before the path in a line of that kind."""
 
 
 def _lock(text: str | None) -> tuple[FlakeLock | None, str | None]:

@@ -369,7 +369,7 @@ def _warnings(host: Host, checkout: Checkout, flake_input: Input) -> tuple[str, 
     if checkout.lock is not None and checkout.head_lock is not None:
         names = ", ".join(checkout.lock.differing_inputs(checkout.head_lock))
         found.append(f"flake.lock has uncommitted changes ({names or 'formatting only'})")
-    others = [line[3:] for line in checkout.dirty if not line.endswith(" flake.lock")]
+    others = [path for path in checkout.dirty if path != "flake.lock"]
     if others:
         shown = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
         found.append(f"the rebuild includes uncommitted changes: {shown}")

@@ -57,7 +57,7 @@ class RowLine(msgspec.Struct, frozen=True):
 
 def list_hosts(sessions: Sequence[HostSession], *, as_json: bool) -> None:
     """Probe all hosts at once and print a line for each, in the inventory's order."""
-    rows = asyncio.run(_look(sessions))
+    rows = asyncio.run(look(sessions))
     if as_json:
         for row in rows:
             print_json(_line(row))
@@ -65,7 +65,8 @@ def list_hosts(sessions: Sequence[HostSession], *, as_json: bool) -> None:
         _print_table(rows)
 
 
-async def _look(sessions: Sequence[HostSession]) -> list[Row]:
+async def look(sessions: Sequence[HostSession]) -> list[Row]:
+    """Probe all hosts at once."""
     latest = GitLatest()
     return list(await asyncio.gather(*(_look_at(session, latest) for session in sessions)))
 

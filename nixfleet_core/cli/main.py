@@ -102,13 +102,14 @@ def demo(speed: float) -> None:
 
 
 @nixfleet.command()
+@click.argument("hosts", nargs=-1, metavar="[HOST]…")
 @_json_option
 @click.pass_obj
-def hosts(fleet: Fleet, as_json: bool) -> None:
+def hosts(fleet: Fleet, hosts: tuple[str, ...], as_json: bool) -> None:
     """List the hosts and the agent that each runs; one round trip a host, all at once."""
     from nixfleet_core.cli.listing import list_hosts
 
-    list_hosts(fleet.sessions(), as_json=as_json)
+    list_hosts(fleet.sessions(hosts), as_json=as_json)
 
 
 @nixfleet.command()

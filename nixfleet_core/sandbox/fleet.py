@@ -116,15 +116,20 @@ def _make_folder(base: Path | None) -> Path:
 
 
 async def _start_manager(folder: Path) -> asyncio.subprocess.Process:
-    """Start the manager; its stdin is the line by which it knows that we live."""
-    return await asyncio.create_subprocess_exec(
-        *python(folder, "entry.py"),
-        str(folder),
-        "manager",
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-    )
+    """Start the manager; its stdin is the line by which it knows that we live.
+
+    It must not write to our terminal: what it has to complain about goes to a file.
+    """
+    with (folder / "manager.log").open("wb") as log:
+        return await asyncio.create_subprocess_exec(
+            *python(folder, "entry.py"),
+            str(folder),
+            "manager",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+        )
 
 
 async def _end_manager(manager: asyncio.subprocess.Process) -> None:

@@ -117,7 +117,7 @@ case ${{1:--s}} in
   -m) echo x86_64 ;;
   -r) echo 6.12.41 ;;
   -sr) echo Linux 6.12.41 ;;
-  -sm) echo Linux x86_64 ;;
+  -snm) echo Linux {name} x86_64 ;;
   *) echo "uname: invalid option $1" >&2; exit 1 ;;
 esac
 """

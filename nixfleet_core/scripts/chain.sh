@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# shellcheck disable=SC2034,SC2153 # its variables come from and go to the runner
+# shellcheck disable=SC2034,SC2153,SC2154 # its variables come from and go to the runner
 # What each step of the chain does around its command.
 
 # nf_field N: of nf_lock_values: kind, url, ref, rev, pinned
@@ -104,7 +104,7 @@ nf_do_update() {
 
 # root is refused the owner's repository unless it looks like sudo run by the owner
 nf_do_rebuild() {
-  if [ "$(id -u)" = 0 ]; then SUDO_UID=$NF_OWNER_UID; export SUDO_UID; fi
+  if [ "$NF_UID" = 0 ]; then SUDO_UID=$NF_OWNER_UID; export SUDO_UID; fi
   nf_run "$@"
   nf_code=$?
   unset SUDO_UID
@@ -122,7 +122,6 @@ nf_wait_switch() {
 
 # nf_agent: what the unit names and what runs: installed, path, pid (of probe.sh), "" where there is none.
 nf_agent() {
-  path='' installed='' pid=''
   NF_DEEP=''
   probe_agent >/dev/null 2>&1
   NF_DEEP=1
@@ -134,7 +133,7 @@ nf_do_start() {
   nf_agent
   if nf_unit_lives "$NF_UNIT" && [ -n "$path" ]; then
     # the switch may have started it already, new; restartIfChanged=false leaves an old one running
-    if [ "$(strip_root "$path")" = "$installed" ]; then nf_say "the agent runs already, from $installed"; return 0; fi
+    if [ "$path" = "$installed" ]; then nf_say "the agent runs already, from $installed"; return 0; fi
     nf_run systemctl restart "$NF_UNIT"
   else
     nf_run "$@"
@@ -156,7 +155,7 @@ nf_do_verify() {
   done
   cd /
   probe >"$NF_JOB/.after" 2>/dev/null && nf_share "$NF_JOB/.after" && mv -f "$NF_JOB/.after" "$NF_JOB/after"
-  if [ "$nf_same" -ge "$NF_STABLE" ]; then nf_say "the agent runs as process $pid, from ${path#"$NF_ROOT"}"; return 0; fi
+  if [ "$nf_same" -ge "$NF_STABLE" ]; then nf_say "the agent runs as process $pid, from $path"; return 0; fi
   if [ -n "$path" ]; then nf_reason=unstable; else nf_reason=down; fi
   nf_say "the agent is not up and stable: $nf_reason"
   return 1

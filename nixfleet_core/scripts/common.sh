@@ -39,6 +39,8 @@ nf_bounded() {
 }
 NF_EXEC=
 
+NF_UID=$(id -u)
+
 nf_now() { date +%s; }
 
 # nf_size FILE: its size in bytes, 0 when it is not there (BSD's wc pads with blanks).
@@ -46,8 +48,8 @@ nf_size() { if [ -e "$1" ]; then echo $(($(wc -c <"$1"))); else echo 0; fi; }
 
 # nf_owner DIR: who owns it (NF_OWNER, NF_OWNER_UID, NF_OWNER_GID). ls, because stat differs everywhere.
 nf_owner() {
-  NF_OWNER_UID=$(ls -ldn "$1" 2>/dev/null | awk '{print $3}')
-  NF_OWNER_GID=$(ls -ldn "$1" 2>/dev/null | awk '{print $4}')
+  nf_ids=$(ls -ldn "$1" 2>/dev/null | awk '{print $3, $4}')
+  NF_OWNER_UID=${nf_ids% *} NF_OWNER_GID=${nf_ids#* }
   [ -n "$NF_OWNER_UID" ] || return 1
   NF_OWNER=$(id -un "$NF_OWNER_UID" 2>/dev/null) || NF_OWNER=$NF_OWNER_UID
 }
@@ -67,7 +69,7 @@ nf_step_down() {
   shift
   set -- env LC_ALL=C LANGUAGE= PATH="$PATH" GIT_TERMINAL_PROMPT=0 GIT_SSH_COMMAND="$NF_GIT_SSH" \
     GIT_HTTP_LOW_SPEED_LIMIT=1000 GIT_HTTP_LOW_SPEED_TIME=30 "$@"
-  if [ "$(id -u)" = "$NF_OWNER_UID" ]; then
+  if [ "$NF_UID" = "$NF_OWNER_UID" ]; then
     :
   elif nf_has setpriv; then
     set -- setpriv --reuid "$NF_OWNER_UID" --regid "$NF_OWNER_GID" --init-groups --reset-env "$@"
@@ -96,12 +98,15 @@ nf_is_job_id() {
 
 # nf_unit_lives UNIT...: one of them is active, starting or stopping.
 nf_unit_lives() {
-  for nf_unit in "$@"; do
-    case $(systemctl is-active "$nf_unit" 2>/dev/null) in
-      *activ[ei]*ing* | active | *reloading*) return 0 ;;
-    esac
-  done
-  return 1
+  nf_states=$(systemctl is-active "$@" 2>/dev/null)
+  case "
+$nf_states
+" in
+    *"
+active
+"* | *activating* | *reloading*) return 0 ;; # deactivating, too
+    *) return 1 ;;
+  esac
 }
 
 # nf_switch_lives: an activation is under way (newer nixos-rebuild adds a suffix to its unit's name).

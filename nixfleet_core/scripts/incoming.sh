@@ -6,7 +6,7 @@
 incoming() {
   dir=$NF_ROOT$NF_CHECKOUT
   if ! cd "$dir" 2>/dev/null || ! nf_owner .; then echo "cannot enter $NF_CHECKOUT" >&2; return 1; fi
-  [ "$(id -u)" = "$NF_OWNER_UID" ] || { echo "$NF_CHECKOUT belongs to $NF_OWNER" >&2; return 1; }
+  [ "$NF_UID" = "$NF_OWNER_UID" ] || { echo "$NF_CHECKOUT belongs to $NF_OWNER" >&2; return 1; }
   branch=$(nf_step_down 10 git symbolic-ref -q --short HEAD) || { echo "detached HEAD" >&2; return 1; }
   remote=$(nf_step_down 10 git config "branch.$branch.remote")
   merge=$(nf_step_down 10 git config "branch.$branch.merge")

@@ -43,7 +43,7 @@ write_job() {
   printf '{"format":1,"at":%s,"uid":%s,"from":"%s","plan":%s}\n' "$(nf_now)" "${uid:-0}" "$NF_FROM" "$NF_PLAN" >"$new/plan.json" &&
     printf '%s\n' "$NF_RUN_SH" >"$new/run.sh" && : >"$new/log" || return 1
   chmod 640 "$new/plan.json" "$new/run.sh" "$new/log"
-  if [ "$(id -u)" = 0 ]; then
+  if [ "$NF_UID" = 0 ]; then
     chgrp -R "${gid:-0}" "$new" && chown "${uid:-0}" "$new/ctl" || return 1
   fi
   mv "$new" "$job"

@@ -6,20 +6,22 @@
 
 put() { printf '%s %s\n%s\n' "$1" "${#2}" "$2"; }
 put_some() { if [ -n "$2" ]; then put "$1" "$2"; fi; }
-strip_root() { printf '%s\n' "${1#"$NF_ROOT"}"; }
+# put_path KEY PATH: as the host names it
+put_path() { put_some "$1" "${2#"$NF_ROOT"}"; }
 # cut_off BYTES: what is larger is not worth reading, and must not fill the client
 cut_off() { head -c "$1"; }
 
 probe() {
   printf 'nixfleet-probe 1\n'
-  put hostname "$(uname -n)"
-  put machine "$(uname -m)"
+  # shellcheck disable=SC2046 # three words
+  set -- $(uname -snm)
+  put hostname "$2"
+  put machine "$3"
   put now "$(nf_now)"
-  put uid "$(id -u)"
+  put uid "$NF_UID"
   put user "$(id -un)"
-  if [ "$(id -u)" = 0 ] || [ -n "$NF_ROOT" ]; then put elevated 1; fi
-  put_some boot "$(cat "$NF_ROOT/proc/sys/kernel/random/boot_id" 2>/dev/null)"
-  probe_system
+  if [ "$NF_UID" = 0 ] || [ -n "$NF_ROOT" ]; then put elevated 1; fi
+  probe_system "$1"
   probe_tools
   probe_agent
   probe_checkout
@@ -27,27 +29,29 @@ probe() {
   printf 'end 0\n'
 }
 
+# probe_system KERNEL
 probe_system() {
   platform=$NF_PLATFORM
   if [ -z "$platform" ]; then
     if [ -e "$NF_ROOT/etc/NIXOS" ]; then platform=nixos
-    elif [ "$(uname -s)" = Darwin ] && [ -e "$NF_ROOT/run/current-system" ]; then platform=nix-darwin
+    elif [ "$1" = Darwin ] && [ -e "$NF_ROOT/run/current-system" ]; then platform=nix-darwin
     elif [ -e "${HOME:-/}/.local/state/nix/profiles/home-manager" ]; then platform=home-manager
     elif [ -e "$NF_ROOT/nix/var/nix/profiles/per-user/$(id -un)/home-manager" ]; then platform=home-manager
     else platform=unknown; fi
   fi
   put platform "$platform"
   put os "$(probe_os)"
-  put_some system.current "$(strip_root "$(readlink -f "$NF_ROOT/run/current-system" 2>/dev/null)")"
-  put_some system.profile "$(strip_root "$(readlink -f "$NF_ROOT/nix/var/nix/profiles/system" 2>/dev/null)")"
+  put_path system.current "$(readlink -f "$NF_ROOT/run/current-system" 2>/dev/null)"
+  put_path system.profile "$(readlink -f "$NF_ROOT/nix/var/nix/profiles/system" 2>/dev/null)"
   put_some system.link "$(readlink "$NF_ROOT/nix/var/nix/profiles/system" 2>/dev/null)"
   put_some disk.free "$(df -Pk "$NF_ROOT/nix/store" 2>/dev/null | awk 'NR==2 {print $4}')"
   put_some memory.free "$(awk '/^MemAvailable:/ {print $2}' "$NF_ROOT/proc/meminfo" 2>/dev/null)"
+  put_some boot "$(cat "$NF_ROOT/proc/sys/kernel/random/boot_id" 2>/dev/null)"
 }
 
 probe_os() {
-  version=$(head -n 1 "$NF_ROOT/run/current-system/nixos-version" 2>/dev/null | cut_off 200)
-  if [ -n "$version" ]; then printf 'NixOS %s\n' "$version"
+  if [ -r "$NF_ROOT/run/current-system/nixos-version" ]; then
+    printf 'NixOS %s\n' "$(cut_off 200 <"$NF_ROOT/run/current-system/nixos-version")"
   elif [ -r "$NF_ROOT/etc/os-release" ]; then
     sed -n 's/^PRETTY_NAME="\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' "$NF_ROOT/etc/os-release" | cut_off 200
   elif nf_has sw_vers; then printf 'macOS %s\n' "$(sw_vers -productVersion)"
@@ -60,25 +64,29 @@ probe_tools() {
     if nf_has "$tool"; then found="$found $tool"; fi
   done
   put tools "${found# }"
-  if nf_has nix; then put nix "$(nf_bounded 10 nix --version 2>/dev/null | head -n 1 | cut_off 200)"; fi
+  if nf_has nix; then put nix "$(nf_bounded 10 nix --version 2>/dev/null | cut_off 200)"; fi
 }
 
-# unit_property NAME: from the one answer of systemctl in $unit
-unit_property() { printf '%s\n' "$unit" | sed -n "s/^$1=//p" | head -n 1; }
-
+# The unit, what it would start ($installed), and what runs ($pid, $path); empty where not seen.
 probe_agent() {
+  installed='' pid='' path='' said='' said_by=''
   nf_has systemctl || return 0
   unit=$(nf_bounded 10 systemctl show "$NF_UNIT" -p LoadState -p ActiveState -p SubState -p Result \
     -p MainPID -p NRestarts -p ExecStart 2>/dev/null) || return 0
-  put unit.load "$(unit_property LoadState)"
-  put unit.active "$(unit_property ActiveState)"
-  put unit.sub "$(unit_property SubState)"
-  put unit.result "$(unit_property Result)"
-  put_some unit.restarts "$(unit_property NRestarts)"
-  installed=$(unit_property ExecStart | sed 's/^{ path=\([^ ;]*\).*/\1/' | cut_off 1000)
-  probe_binary installed "$installed"
-  pid=$(unit_property MainPID)
-  put_some unit.pid "$pid"
+  while IFS='=' read -r key value; do
+    case $key in
+      LoadState) put unit.load "$value" ;;
+      ActiveState) put unit.active "$value" ;;
+      SubState) put unit.sub "$value" ;;
+      Result) put unit.result "$value" ;;
+      NRestarts) put unit.restarts "$value" ;;
+      MainPID) pid=$value; put unit.pid "$value" ;;
+      ExecStart) installed=${value#*path=} installed=${installed%%[ ;]*} ;;
+    esac
+  done <<EOF
+$unit
+EOF
+  probe_binary installed "$installed" "$NF_ROOT$installed"
   case $pid in '' | 0 | *[!0-9]*) ;; *) probe_process "$pid" ;; esac
 }
 
@@ -88,7 +96,9 @@ probe_binary() {
   put "$1.path" "$2"
   [ -x "$NF_ROOT$2" ] || return 0
   # a broken agent may hang or flood; its word is a label anyhow
-  put_some "$1.said" "$(nf_bounded 3 "$NF_ROOT$2" --version 2>/dev/null | head -n 1 | cut_off 200)"
+  if [ "$2" != "$said_by" ]; then said=$(nf_bounded 3 "$NF_ROOT$2" --version 2>/dev/null | cut_off 200); fi
+  said_by=$2
+  put_some "$1.said" "$said"
   if [ -n "$NF_DEEP" ]; then put_some "$1.sha256" "$(probe_sha256 "$3")"; fi
 }
 
@@ -112,13 +122,14 @@ probe_process() {
   esac
   put running.proof "$proof"
   put_some running.started "$(probe_started "$1")"
-  probe_binary running "$(strip_root "$path")" "$file"
+  path=${path#"$NF_ROOT"}
+  probe_binary running "$path" "$file"
 }
 
 # probe_started PID: when it began, in seconds since the epoch (elapsed time is what ps and /proc know)
 probe_started() {
-  age=$(ps -o etimes= -p "$1" 2>/dev/null | tr -d ' ')
-  case $age in '' | *[!0-9]*) ;; *) echo $(($(nf_now) - age)) ;; esac
+  age=$(ps -o etimes= -p "$1" 2>/dev/null)
+  case $age in '' | *[!0-9\ ]*) ;; *) echo $(($(nf_now) - age)) ;; esac
 }
 
 # The checkout: NF_CHECKOUT may begin with "~/", the home of whoever looks.
@@ -130,7 +141,7 @@ probe_checkout() {
     /*) dir=$NF_ROOT$NF_CHECKOUT ;;
     *) dir=${HOME:-}/$NF_CHECKOUT ;;
   esac
-  put checkout.path "$(strip_root "$dir")"
+  put_path checkout.path "$dir"
   if ! [ -d "$dir" ]; then
     # below a directory that we may not enter, "not there" cannot be told from "not shown"
     if probe_hidden "$dir"; then put checkout.state unreadable; else put checkout.state missing; fi
@@ -138,19 +149,17 @@ probe_checkout() {
   fi
   nf_owner "$dir" || { put checkout.state unreadable; return 0; }
   put checkout.owner "$NF_OWNER"
-  if ! cd "$dir" 2>/dev/null || { [ "$(id -u)" != 0 ] && [ "$(id -u)" != "$NF_OWNER_UID" ]; }; then
+  if ! cd "$dir" 2>/dev/null || { [ "$NF_UID" != 0 ] && [ "$NF_UID" != "$NF_OWNER_UID" ]; }; then
     put checkout.state unreadable
     return 0
   fi
-  if ! head=$(nf_step_down 10 git rev-parse --verify -q 'HEAD^{commit}' 2>/dev/null); then
+  # one call: commit, branch, upstream, and what is not committed
+  if ! status=$(nf_step_down 20 git --no-optional-locks status --porcelain=v2 --branch 2>/dev/null); then
     put checkout.state not-git
     return 0
   fi
   put checkout.state ok
-  put checkout.head "$head"
-  put_some checkout.branch "$(nf_step_down 10 git symbolic-ref -q --short HEAD 2>/dev/null)"
-  put_some checkout.upstream "$(nf_step_down 10 git rev-parse --abbrev-ref --symbolic-full-name '@{upstream}' 2>/dev/null)"
-  put_some checkout.dirty "$(nf_step_down 20 git --no-optional-locks status --porcelain 2>/dev/null | cut_off 20000)"
+  put checkout.status "$(printf '%s\n' "$status" | cut_off 20000)"
   probe_lock
   if [ -n "$NF_DEEP" ] && [ -n "$NF_ATTRIBUTE" ]; then probe_expected "$dir"; fi
   cd /
@@ -166,9 +175,9 @@ probe_lock() {
   if ! [ -r flake.lock ]; then return 0; fi
   put checkout.lock "$(cut_off 1048577 <flake.lock)"
   put checkout.lock-cksum "$(cksum <flake.lock)"
-  if ! nf_step_down 10 git diff --quiet HEAD -- flake.lock 2>/dev/null; then
-    put_some checkout.head-lock "$(nf_step_down 10 git show HEAD:flake.lock 2>/dev/null | cut_off 1048577)"
-  fi
+  case "$status " in
+    *" flake.lock"[!a-zA-Z0-9._/-]*) put_some checkout.head-lock "$(nf_step_down 10 git show HEAD:flake.lock 2>/dev/null | cut_off 1048577)" ;;
+  esac
 }
 
 # What the flake, as it is locked now, would install: the agent's path without building anything.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from .client import Client
 from .fleet import SUITES, Fleet
 from .run import why_not
 
@@ -43,3 +44,11 @@ def name(request: pytest.FixtureRequest) -> str:
 def host(fleet: Fleet, name: str) -> LabHost:
     """Each host in turn; with `fresh` it may be changed."""
     return fleet[name]
+
+
+@pytest.fixture
+def client(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Client:
+    """An operator who knows all hosts and logs in as ops, who has sudo without a password."""
+    client = Client(tmp_path_factory.mktemp("op"), fleet.ssh_config)
+    client.write_inventory(dict.fromkeys(fleet.hosts.values(), "ops"))
+    return client

@@ -30,7 +30,7 @@ _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _BOOT_SECONDS: Final = 60
 
 
-@dataclass
+@dataclass(eq=False)
 class LabHost:
     """A host. `octet` is the last of its address.
 

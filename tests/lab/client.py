@@ -1,0 +1,206 @@
+"""The product as an operator has it: commands with an inventory and directories of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Final, Self, TypedDict
+
+from .host import LabHost
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+BIN: Final = Path(sys.executable).parent
+SECONDS: Final = 120
+"""How long a command may take; a whole update takes about 15."""
+
+
+class Side(TypedDict):
+    version: str | None
+    commit: str | None
+    store_path: str | None
+    sha256: str | None
+    system: str | None
+    generation: int | None
+
+
+class Step(TypedDict):
+    id: str
+    title: str
+    status: str
+    seconds: int | None
+    attempts: int
+
+
+class Answer(TypedDict):
+    """The JSON of `nixfleet update` for one host."""
+
+    host: str
+    verdict: str | None
+    cause: str
+    advice: str
+    before: Side
+    after: Side
+    steps: list[Step]
+    job: str | None
+    log: str | None
+
+
+@dataclass
+class Client:
+    """One operator. `write_inventory` first; then commands."""
+
+    folder: Path
+    ssh_config: Path
+    path: str = os.environ["PATH"]
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Nothing of the developer's own settings gets in."""
+        keep = {key: os.environ[key] for key in ("TERM", "LANG") if key in os.environ}
+        return keep | {
+            "PATH": self.path,
+            "HOME": str(self.folder),
+            "XDG_CONFIG_HOME": str(self.folder / "config"),
+            "XDG_STATE_HOME": str(self.folder / "state"),
+            "XDG_RUNTIME_DIR": str(self.folder),
+            "NIXFLEET_SSH_CONFIG": str(self.ssh_config),
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+        }
+
+    def write_inventory(self, hosts: Mapping[LabHost, str], **keys: str) -> None:
+        """These hosts, each with the user to log in as, and keys for all of them."""
+        path = self.folder / "config/nixfleet/hosts.toml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        keys = {"checkout": "/home/ops/Code/nixcfg"} | keys
+        extra = "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
+        tables = (
+            f"[hosts.{host.name}]\nssh = {json.dumps(host.ssh_address(user))}\n{extra}"
+            for host, user in hosts.items()
+        )
+        path.write_text("\n".join(tables))
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run `nixfleet WORDS` to its end."""
+        return subprocess.run(
+            [str(BIN / "nixfleet"), *words],
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+        )
+
+    def update(self, *words: str, code: int = 0) -> Answer:
+        """`nixfleet update WORDS --yes --json` of one host, which must end with `code`."""
+        done = self.run("update", *words, "--yes", "--json")
+        assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        answer: Answer = json.loads(done.stdout)
+        return answer
+
+    def start(self, *words: str) -> Running:
+        """Start `nixfleet WORDS`; its output is read as it comes."""
+        return Running([str(BIN / "nixfleet"), *words], self.env)
+
+    def at_terminal(self, *words: str) -> Terminal:
+        """Start `nixfleet WORDS` with a terminal of its own."""
+        return Terminal([str(BIN / "nixfleet"), *words], self.env)
+
+    def log_of(self, host: LabHost, job: str) -> Path:
+        """The client's raw copy of a job's log."""
+        return self.folder / "state/nixfleet/hosts" / host.name / "jobs" / job / "log"
+
+
+class Running:
+    """A command that runs; killed when the context is left."""
+
+    def __init__(self, argv: list[str], env: Mapping[str, str]) -> None:
+        self._process = subprocess.Popen(
+            argv,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        assert self._process.stdout is not None
+        self._fd = self._process.stdout.fileno()
+        self.output = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def wait_for(self, text: str, seconds: float = SECONDS) -> None:
+        """Read on until `text` has been printed. Raises AssertionError with what was printed."""
+        deadline = monotonic() + seconds
+        while text not in self.output:
+            assert self._read(deadline - monotonic()), f"no {text!r} in:\n{self.output}"
+
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
+    def wait(self, seconds: float = SECONDS) -> int:
+        """Read to the end; the exit code."""
+        deadline = monotonic() + seconds
+        while self._read(deadline - monotonic()):
+            pass
+        return self._process.wait(max(1.0, deadline - monotonic()))
+
+    def _read(self, seconds: float) -> bool:
+        if not select.select([self._fd], [], [], max(0.0, seconds))[0]:
+            return False
+        data = os.read(self._fd, 65536)
+        self.output += data.decode("utf-8", "replace")
+        return bool(data)
+
+
+class Terminal(Running):
+    """A command at a terminal, which can be typed at."""
+
+    def __init__(self, argv: list[str], env: Mapping[str, str]) -> None:
+        self._fd, theirs = pty.openpty()
+        self._process = subprocess.Popen(
+            argv,
+            env={**env, "TERM": "xterm"},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            preexec_fn=_take_terminal,
+        )
+        os.close(theirs)
+        self.output = ""
+
+    def type(self, text: str) -> None:
+        os.write(self._fd, text.encode())
+
+    def _read(self, seconds: float) -> bool:
+        try:
+            return super()._read(seconds)
+        except OSError:  # Linux's end of file at a terminal
+            return False
+
+
+def _take_terminal() -> None:
+    import fcntl
+    import termios
+
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)

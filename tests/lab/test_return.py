@@ -1,0 +1,191 @@
+"""The agent comes back, whatever happened to the job or to the one who watched it."""
+
+from __future__ import annotations
+
+import json
+import signal
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Literal
+
+import pytest
+
+from .host import CHECKOUT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .client import Client, Running
+    from .fleet import Fleet
+    from .host import LabHost
+
+Place = Literal["preflight", "stop", "pull", "update", "rebuild", "activation", "start", "verify"]
+PLACES: tuple[Place, ...] = (
+    *("preflight", "stop", "pull", "update", "rebuild", "activation", "start", "verify"),
+)
+UPDATE = ("update", "csb0", "--force", "--yes")
+
+
+@contextmanager
+def held(fleet: Fleet, running: Running, place: Place) -> Iterator[None]:
+    """While the context is open, the update stands at that place of the chain."""
+    host, repos = fleet["csb0"], fleet.repos
+    with ExitStack() as stack:
+        match place:
+            case "stop" | "start":
+                gate = stack.enter_context(host.gate(place))
+            case "rebuild":
+                gate = stack.enter_context(host.gate("build"))
+            case "activation":
+                gate = stack.enter_context(host.gate("switch"))
+            case "pull" | "update":
+                gate = stack.enter_context(host.gate("stop"))
+            case _:
+                gate = None
+        if place == "preflight":
+            repos.set_fault("nixcfg", "hang")
+        yield_to(running)
+        match place:
+            case "preflight":
+                repos.servers["nixcfg"].wait_for("hang")
+            case "pull" | "update":
+                gate.wait_reached()
+                repo = "nixcfg" if place == "pull" else "nixfleet"
+                repos.set_fault(repo, "hang")
+                gate.open()
+                repos.servers[repo].wait_for("hang")
+            case "verify":
+                running.wait_for("▶ Verify")
+            case _:
+                gate.wait_reached()
+        yield
+        for repo in ("nixcfg", "nixfleet"):
+            repos.set_fault(repo, "ok")
+
+
+def yield_to(running: Running) -> None:
+    """The job is there: what is held is its doing."""
+    running.wait_for("job ")
+
+
+def check_agent(host: LabHost) -> None:
+    assert host.agent_state() == "active success"
+    assert host.enter("systemctl list-units --plain --no-legend 'nixfleet-job*'") == ""
+
+
+def attach(client: Client) -> dict[str, object]:
+    done = client.run("attach", "csb0", "--json")
+    answer: dict[str, object] = json.loads(done.stdout)
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "verdict", "step"),
+    [
+        ("pull", 1, "failed", "pull"),
+        ("build", 1, "failed", "rebuild"),
+        ("switch", 4, "partial", "rebuild"),
+    ],
+)
+def test_after_a_step_that_fails(
+    fresh: Fleet, client: Client, fault: str, code: int, verdict: str, step: str
+) -> None:
+    host = fresh["csb0"]
+    fresh.repos.release("2.2.0")
+    if fault == "build":
+        fresh.repos.commit_nixcfg(fail_build=True)
+    elif fault == "switch":
+        fresh.repos.commit_nixcfg(fail_switch=4)
+    with client.start(*UPDATE, "--json") as running:
+        if fault == "pull":
+            with host.gate("stop") as gate:
+                gate.wait_reached()
+                fresh.repos.set_fault("nixcfg", 404)
+        assert running.wait() == code, running.output
+    answer = json.loads(running.output.splitlines()[-1])
+    assert answer["verdict"] == verdict
+    assert {s["id"]: s["status"] for s in answer["steps"]}[step] == "failed"
+    check_agent(host)
+    assert host.agent_version() == ("2.2.0" if fault == "switch" else "2.1.0")
+
+
+def test_ctrl_c_cancels_and_waits_for_the_agent(fresh: Fleet, client: Client) -> None:
+    host = fresh["csb0"]
+    fresh.repos.release("2.2.0")
+    with client.start(*UPDATE) as running, host.gate("build") as gate:
+        gate.wait_reached()
+        running.signal(signal.SIGINT)
+        assert running.wait() == 7, running.output
+    check_agent(host)
+    assert host.agent_version() == "2.1.0"
+    assert host.enter("pgrep -fa 'nix.* build' || true") == ""
+
+
+def test_a_second_ctrl_c_detaches(fresh: Fleet, client: Client) -> None:
+    host = fresh["csb0"]
+    with client.start(*UPDATE) as running, host.gate("switch") as gate:
+        gate.wait_reached()
+        running.signal(signal.SIGINT)
+        running.wait_for("cancelling")
+        running.signal(signal.SIGINT)
+        assert running.wait() == 9, running.output
+    assert attach(client)["verdict"] == "cancelled"
+    check_agent(host)
+
+
+@pytest.mark.parametrize("place", ["pull", "rebuild", "activation"])
+def test_cancel_from_elsewhere(fresh: Fleet, client: Client, place: Place) -> None:
+    host = fresh["csb0"]
+    fresh.repos.release("2.2.0")
+    with client.start(*UPDATE) as running:
+        with held(fresh, running, place):
+            assert client.run("cancel", "csb0").returncode == 0
+            running.wait_for("cancelling")
+        assert running.wait() == 7, running.output
+    check_agent(host)
+    # an activation that has begun is never cut off
+    assert host.agent_version() == ("2.2.0" if place == "activation" else "2.1.0")
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_job_goes_on_when_the_client_is_killed(
+    fresh: Fleet, client: Client, place: Place
+) -> None:
+    host = fresh["csb0"]
+    fresh.repos.release("2.2.0")
+    with client.start(*UPDATE) as running, held(fresh, running, place):
+        running.signal(signal.SIGKILL)
+        running.wait()
+    assert attach(client)["verdict"] == "updated"
+    check_agent(host)
+    assert host.agent_version() == "2.2.0"
+
+
+@pytest.mark.parametrize("place", ["pull", "update", "rebuild", "activation"])
+def test_the_agent_is_brought_back_when_the_whole_job_is_killed(
+    fresh: Fleet, client: Client, place: Place
+) -> None:
+    host = fresh["csb0"]
+    before = host.enter(f"cat {CHECKOUT}/flake.lock", user="ops")
+    fresh.repos.release("2.2.0")
+    with client.start(*UPDATE) as running:
+        with held(fresh, running, place):
+            host.enter("systemctl kill --signal=KILL nixfleet-job.service")
+            if place == "activation":
+                running.wait_for("waiting for activation")
+        assert running.wait() == 1, running.output
+    assert "interrupted (killed)" in running.output
+    check_agent(host)
+    if place in ("pull", "update"):
+        assert host.enter(f"cat {CHECKOUT}/flake.lock", user="ops") == before
+
+
+def test_a_reboot_in_the_rebuild(fresh: Fleet, client: Client) -> None:
+    host = fresh["csb0"]
+    with client.start(*UPDATE) as running, host.gate("build") as gate:
+        gate.wait_reached()
+        host.power_off()
+        host.boot()
+        running.wait_for("the job goes on")
+        assert running.wait() == 1, running.output
+    assert "interrupted" in running.output
+    check_agent(host)
