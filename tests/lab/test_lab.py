@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from .client_on_host import install_client
 from .host import CHECKOUT, PASSWORD, LabHost
 from .run import claim
 
@@ -103,6 +104,16 @@ def test_german_hosts_speak_german(fresh: Fleet, host: LabHost) -> None:
     assert "Passwort" in asked
     unit = host.run("systemd-run --quiet --pipe --wait env", user="root").stdout
     assert "LANG=de_DE.UTF-8" in unit
+
+
+def test_the_client_runs_on_csb1_and_the_others_have_no_python(fresh: Fleet) -> None:
+    install_client(fresh["csb1"])
+    for command in ("nixfleet", "nixfleet-update"):
+        shown = fresh["csb1"].run(f"{command} --help", user="ops")
+        assert shown.returncode == 0, shown.stderr
+        assert shown.stdout.startswith(f"Usage: {command} ")
+    for name in ("csb0", "gpc0"):
+        assert fresh[name].run("command -v python3", user="ops").returncode == 1
 
 
 # --- what can be done to them
