@@ -79,7 +79,7 @@ async def show_log(app: NixFleetApp, entry: HostEntry) -> None:
         return
     job = (entry.facts.job_running or entry.facts.job_last) if entry.facts else None
     if job is None:
-        app.notify(f"{entry.name}: no job is known", markup=False)
+        app.notify(f"{entry.name}: no job is known")
     else:
         app.show_job(app.follow(entry, job), zoomed=True)
 
@@ -133,7 +133,7 @@ async def _update_one(app: NixFleetApp, entry: HostEntry) -> None:
     try:
         started = await _start(app, entry, plan)
     except PasswordRefused:
-        app.notify(f"{entry.name}: nothing was started", markup=False)
+        app.notify(f"{entry.name}: nothing was started")
     except FAILURES as error:
         await _say_failed(app, f"{entry.name}: nothing was started", error)
     else:
@@ -169,7 +169,7 @@ async def _start_quietly(app: NixFleetApp, entry: HostEntry, plan: Plan) -> None
     else:
         if isinstance(started, Busy):
             app.follow(entry, started.job)
-            app.notify(f"{entry.name}: another job is running, showing that one", markup=False)
+            app.notify(f"{entry.name}: another job is running, showing that one")
     app.tick()
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
     from textual.command import Provider
+    from textual.notifications import SeverityLevel
     from textual.screen import Screen
 
     from nixfleet_core.plan import Plan
@@ -110,6 +111,20 @@ class NixFleetApp(App[None], inherit_bindings=False):
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_LIMIT):
                 await asyncio.gather(*closing, return_exceptions=True)
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """Say something in passing; unlike in Textual, as text unless told otherwise."""
+        super().notify(
+            plain(message), title=title, severity=severity, timeout=timeout, markup=markup
+        )
 
     def get_key_display(self, binding: Binding) -> str:
         """Enter's sign is no ASCII; the rest is as Textual has it."""

@@ -91,7 +91,7 @@ class LogPanel(Vertical):
 
     @on(LogView.Said)
     def _tell(self, message: LogView.Said) -> None:
-        self.app.notify(message.text, markup=False, timeout=3)
+        self.app.notify(message.text, timeout=3)
 
     @on(LogView.SaveWanted)
     def _ask_path(self) -> None:
@@ -107,7 +107,7 @@ class LogPanel(Vertical):
         def copy() -> None:
             said, severity = save_plain(source, target)
             self.app.call_from_thread(
-                self.app.notify, said, markup=False, severity="error" if severity else "information"
+                self.app.notify, said, severity="error" if severity else "information"
             )
 
         self.run_worker(copy, thread=True, group="save")

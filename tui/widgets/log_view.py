@@ -154,7 +154,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
     def render_line(self, y: int) -> Strip:
         scroll_x, scroll_y = self.scroll_offset
         row = scroll_y + y
-        width, base = self.size.width, self.rich_style
+        width, base = self._width, self.rich_style
         line = self._file.line_at_row(row)
         if line is None:
             return Strip.blank(width, base)
@@ -213,12 +213,15 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         self.scroll_to(y=self.scroll_offset.y + count * max(1, self._height - 1), animate=False)
 
     def action_sideways(self, count: int) -> None:
-        self.scroll_to(x=self.scroll_offset.x + count * _SIDE_STEP, animate=False)
+        if not self.wrapped:
+            self._set_extent()  # how wide lines are is known of those that were shown
+            x = self.scroll_offset.x + count * _SIDE_STEP
+            self.scroll_to(x=x, animate=False, force=True)
 
     def action_wrap(self) -> None:
         self._keep_spot()
         self.wrapped = not self.wrapped
-        self.scroll_to(x=0, animate=False)
+        self.scroll_to(x=0, animate=False, force=True)
         self._rebuild()
 
     def action_times(self) -> None:
@@ -293,18 +296,21 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         return self.size.height
 
     @property
+    def _width(self) -> int:
+        """Cells left of the scrollbar."""
+        return self.scrollable_content_region.width
+
+    @property
     def _gutter_width(self) -> int:
         return 10 if self.timed else 1
 
     @property
     def _body_width(self) -> int:
-        return max(1, self.size.width - self._gutter_width)
+        return max(1, self._width - self._gutter_width)
 
     def _show_rows(self) -> None:
         """Tell scrollbar and window how many rows there are; one repaint, no layout."""
-        self.set_reactive(
-            ScrollView.virtual_size, Size(self._gutter_width + self._widest, self._file.rows)
-        )
+        self._set_extent()
         if self.show_vertical_scrollbar:
             self.vertical_scrollbar.window_virtual_size = self._file.rows
         if self._restore_at is not None and self._file.size > self._restore_at:
@@ -315,6 +321,10 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
             self._go_to_row(self.max_scroll_y)
         self.refresh()
         self.post_message(self.Changed())
+
+    def _set_extent(self) -> None:
+        size = Size(self._gutter_width + self._widest, self._file.rows)
+        self.set_reactive(ScrollView.virtual_size, size)
 
     def _go_to_row(self, row: int) -> None:
         self._moving = True

@@ -153,7 +153,7 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._cursor = max(0, min(self._cursor, len(keys) - 1))
         self._refit()
         if self._fit != fit or len(old) != len(rows):
-            self.virtual_size = Size(self.size.width, len(rows) + 1)
+            self.virtual_size = Size(self._width, len(rows) + 1)
             self.refresh()
         else:
             for at, (before, after) in enumerate(zip(old, rows, strict=True)):
@@ -175,7 +175,7 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
             return self._strip(cells, style, " " * _SIGNS, toned=False)
         at = y - 1 + self.scroll_offset.y
         if at >= len(self._rows):
-            return Strip.blank(self.size.width, base)
+            return Strip.blank(self._width, base)
         row = self._rows[at]
         here = at == self._cursor
         if here:
@@ -186,7 +186,7 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def on_resize(self) -> None:
         self._refit()
-        self.virtual_size = Size(self.size.width, len(self._rows) + 1)
+        self.virtual_size = Size(self._width, len(self._rows) + 1)
         self._keep_in_view()
         self.refresh()
 
@@ -211,6 +211,11 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
     def action_edge(self, side: int) -> None:
         self._move_to(0 if side < 0 else len(self._rows) - 1)
 
+    @property
+    def _width(self) -> int:
+        """Cells left of the scrollbar."""
+        return self.scrollable_content_region.width
+
     def _refit(self) -> None:
         wanted = {
             column.key: max(
@@ -220,7 +225,7 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
             )
             for column in self._columns
         }
-        self._fit = fit_columns(self._columns, wanted, self.size.width - _SIGNS)
+        self._fit = fit_columns(self._columns, wanted, self._width - _SIGNS)
 
     def _strip(self, cells: Mapping[str, Cell], style: Style, signs: str, *, toned: bool) -> Strip:
         segments = [Segment(signs, style)]
@@ -232,7 +237,7 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
                 tone += self.get_component_rich_style(f"row-table--{cell.tone}", partial=True)
             segments.append(Segment(text, tone))
             segments.append(Segment(" " * (width - cell_len(text) + _GAP), style))
-        return Strip(segments).crop_extend(0, self.size.width, style)
+        return Strip(segments).crop_extend(0, self._width, style)
 
     def _column_at(self, x: int) -> str | None:
         at = _SIGNS

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fakes import JOB, NOW
+from screen_text import screen_text, settle
+from test_path import press
+
+from nixfleet_core.events import JobEnd, JobStart, StepStart
+from nixfleet_core.verdict import Verdict
+from tui.screens.base import Confirm, Notice
+from tui.screens.many import ManyScreen
+from tui.screens.update import UpdateScreen
+
+if TYPE_CHECKING:
+    from conftest import MakeApp
+    from fakes import FakeSession
+
+
+async def test_marked_hosts_are_named_then_run_at_once(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    fleet[2].password = "right"
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        text = await press(pilot, "ctrl+a", "u")
+        assert isinstance(app.screen, Confirm)
+        for shown in ("Force update 3 hosts, level 1?", "csb0", "csb1", "gpc0"):
+            assert shown in text
+        assert "imac0  left out: No route to host" in text
+        assert [session.launched for session in fleet] == [[], [], [], []]
+
+        text = await press(pilot, "enter")
+        assert "sudo on gpc0" in text
+        await press(pilot, *"right", "enter")
+        assert isinstance(app.screen, ManyScreen)
+        assert [session.launched for session in fleet] == [[JOB], [JOB], [JOB], []]
+
+        fleet[1].result = Verdict(kind="current", sentence="there was nothing to do")
+        await fleet[0].say(JobStart(at=NOW), StepStart(step="stop", at=NOW, log=0))
+        await fleet[1].say(JobEnd(at=NOW, outcome="done"), None)
+        await settle(pilot)
+        text = screen_text(app)
+        assert "1/7 Stop agent" in text
+        assert "✔ current: there was nothing to do" in text
+        assert "3 hosts · 1 ended" in text
+
+        text = await press(pilot, "enter")
+        assert isinstance(app.screen, UpdateScreen)
+        assert "csb0" in text
+
+
+async def test_what_keeps_one_host_from_starting_is_in_its_row(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    fleet[0].password = "right"
+    fleet[1].busy = "20261123-000000-ffff"
+    async with (app := make_app(fleet[:2])).run_test(size=(120, 40)) as pilot:
+        await press(pilot, "ctrl+a", "u", "enter")
+        text = await press(pilot, "escape")
+        assert isinstance(app.screen, ManyScreen)
+        assert "not started: no password was given" in text
+        text = await press(pilot, "down", "enter")
+        assert "20261123-000000-ffff" in text
+    assert [session.launched for session in fleet[:2]] == [[], []]
+
+
+async def test_nothing_is_asked_where_nothing_can_start(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    fleet[2].facts = None
+    async with (app := make_app(fleet[2:])).run_test(size=(120, 40)) as pilot:
+        text = await press(pilot, "ctrl+a", "u")
+        assert isinstance(app.screen, Notice)
+        assert "Nothing to update" in text

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import pytest
+
+from tui.glyphs import ASCII, UNICODE
+from tui.line_times import LineTimes
+from tui.text import bar, duration, plain, short_store_path, shorten, stopwatch
+from tui.widgets.row_table import Column, fit_columns
+
+COLUMNS = (
+    Column("host", "Host", worth=9, least=4),
+    Column("where", "Where", worth=1, least=6),
+    Column("state", "State", worth=8, least=5),
+)
+WANTED = {"host": 10, "where": 20, "state": 8}
+
+
+@pytest.mark.parametrize(
+    ("room", "widths"),
+    [
+        (50, {"host": 10, "where": 20, "state": 8}),
+        (42, {"host": 10, "where": 20, "state": 8}),
+        (35, {"host": 10, "where": 13, "state": 8}),
+        (28, {"host": 10, "where": 6, "state": 8}),
+        (22, {"host": 7, "where": 6, "state": 5}),
+        (18, {"host": 10, "state": 6}),
+        (12, {"host": 5, "state": 5}),
+        (5, {"host": 5}),
+        (0, {"host": 4}),
+    ],
+)
+def test_columns_give_way_by_worth(room: int, widths: dict[str, int]) -> None:
+    assert fit_columns(COLUMNS, WANTED, room) == widths
+
+
+def test_line_times_are_the_first_at_which_a_byte_was_there() -> None:
+    times = LineTimes()
+    for at, size in ((100, 10), (105, 10), (107, 30), (104, 40)):
+        times.add_time(at, size)
+    found = [times.time_of(offset) for offset in (0, 9, 10, 29, 35, 40)]
+    assert found == [100, 100, 107, 107, 107, None]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "long", "short"),
+    [
+        (4, "4 s", "00:04"),
+        (118, "1m 58s", "01:58"),
+        (7500, "2h 05m", "2:05:00"),
+        (-3, "0 s", "00:00"),
+    ],
+)
+def test_durations(seconds: int, long: str, short: str) -> None:
+    assert (duration(seconds), stopwatch(seconds)) == (long, short)
+
+
+def test_foreign_text_stays_on_its_line() -> None:
+    assert plain("a\nb\x1b[2Jc\u202ed\x9be") == "a\ufffdb\ufffd[2Jc\ufffdd\ufffde"
+    assert len(plain("x" * 5000)) == 1000
+
+
+def test_shortening() -> None:
+    assert shorten("nixfleet", 8, UNICODE) == "nixfleet"
+    assert shorten("nixfleet", 5, UNICODE) == "nixf…"
+    assert shorten("nixfleet", 5, ASCII) == "nix.."
+    assert shorten("日本語", 4, UNICODE) == "日 …"
+    assert (
+        short_store_path(f"/nix/store/{'9x4k' * 8}-nixfleet-agent-2.1.0", UNICODE) == "9x4k…-2.1.0"
+    )
+    assert short_store_path("/opt/agent", UNICODE) == "/opt/agent"
+    assert bar(0.5, 4, ASCII) == "##.."
+    assert bar(7.0, 4, ASCII) == "####"
