@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -38,8 +39,10 @@ class SandboxError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SandboxHost:
-    """One host. Its scripts run in `root` with exactly `environment`; an unreachable one has none
-    of both worth using."""
+    """One host: its scripts run with `root` as NF_ROOT and exactly this `environment`.
+
+    An unreachable one has no folder.
+    """
 
     host: Host
     root: Path
@@ -82,7 +85,11 @@ _ROLES: Final = {
     ),
     "gpc0": _Role(SshAddress("gpc0.example.org", "ops"), 87, "new", "new", tags=("home",)),
     "hsb1": _Role(
-        SshAddress("hsb1.example.org", "ops"), 151, remote=_DEPLOY_KEY_REMOTE, tags=("home",)
+        SshAddress("hsb1.example.org", "ops"),
+        151,
+        pulled=False,
+        remote=_DEPLOY_KEY_REMOTE,
+        tags=("home",),
     ),
     "imac0": _Role(SshAddress("imac0.example.org", "markus"), 0, reachable=False, tags=("home",)),
 }
@@ -111,8 +118,13 @@ async def sandbox_fleet(
 
 
 def _make_folder(base: Path | None) -> Path:
-    """A new folder under its real name, so that a path made canonical still begins with it."""
-    return Path(tempfile.mkdtemp(prefix="nixfleet-demo-", dir=base)).resolve()
+    """A new folder under its real name, so that a path made canonical still begins with it.
+
+    Unit files name paths in it unquoted, so an odd TMPDIR is passed over.
+    """
+    usual = tempfile.gettempdir()
+    parent = base or Path(usual if re.fullmatch(r"[\w/.+-]+", usual) else "/tmp")
+    return Path(tempfile.mkdtemp(prefix="nixfleet-demo-", dir=parent)).resolve()
 
 
 async def _start_manager(folder: Path) -> asyncio.subprocess.Process:
@@ -149,12 +161,20 @@ async def _set_up(folder: Path, path: str, manager: asyncio.subprocess.Process) 
         hosts = await _make_hosts(folder, path, sources)
         await _expect_ready(manager)
         await _start_agents(manager, folder, sources)
-    except subprocess.CalledProcessError as error:
-        said = error.stderr.decode("utf-8", "replace").strip()
-        raise SandboxError(f"git could not set up the demo: {said}") from error
-    except (flake.FetchError, OSError) as error:
-        raise SandboxError(f"the demo could not be set up: {error}") from error
+    except (ExceptionGroup, flake.FetchError, OSError, subprocess.CalledProcessError) as error:
+        raise SandboxError(f"the demo could not be set up: {_reason(error)}") from error
     return SandboxFleet(folder=folder, hosts=hosts, manager_pid=manager.pid)
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case ExceptionGroup():
+            return _reason(error.exceptions[0])
+        case subprocess.CalledProcessError():
+            said: bytes = error.stderr
+            return f"git: {said.decode('utf-8', 'replace').strip()}"
+        case _:
+            return str(error)
 
 
 async def _expect_ready(manager: asyncio.subprocess.Process) -> None:
@@ -191,29 +211,33 @@ def _make_nixfleet(folder: Path, path: str) -> dict[str, Source]:
 async def _make_hosts(
     folder: Path, path: str, sources: dict[str, Source]
 ) -> tuple[SandboxHost, ...]:
-    """All hosts, at work side by side; some cloned before nixcfg's newest commits were made."""
-    environment = _environment(folder, path)
-    nixcfg, nixfleet = folder / "git/nixcfg", f"file://{folder}/git/nixfleet"
+    """All hosts, side by side; csb0's checkout is from before nixcfg's newest commits."""
     reachable = [name for name, role in _ROLES.items() if role.reachable]
-    lock = _lock(nixfleet, sources["old"])
-    known, new = repositories.nixcfg_history(reachable, nixfleet, _lock_text(lock))
-
-    def prepare(changes: list[repositories.Change]) -> None:
-        if not nixcfg.exists():
-            repositories.init_bare(nixcfg, environment)
-        repositories.add_commits(nixcfg, changes, environment)
-
-    async def make(pulled: bool) -> None:
-        names = [name for name in reachable if _ROLES[name].pulled is pulled]
-        await asyncio.gather(
-            *(asyncio.to_thread(_make_host, folder, name, path, sources) for name in names)
-        )
-
-    await asyncio.to_thread(prepare, known)
-    await make(pulled=False)
-    await asyncio.to_thread(prepare, new)
-    await make(pulled=True)
+    lock = _lock_text(_lock(f"file://{folder}/git/nixfleet", sources["old"]))
+    known, new = repositories.nixcfg_history(reachable, f"file://{folder}/git/nixfleet", lock)
+    async with asyncio.TaskGroup() as tasks:
+        for pulled, changes in ((False, known), (True, new)):
+            await asyncio.to_thread(_make_template, folder, path, pulled, changes)
+            for name in reachable:
+                if _ROLES[name].pulled is pulled:
+                    making = asyncio.to_thread(_make_host, folder, name, sources)
+                    tasks.create_task(making)
     return tuple(_describe(folder, name, path) for name in _ROLES)
+
+
+def _make_template(
+    folder: Path, path: str, pulled: bool, changes: list[repositories.Change]
+) -> None:
+    """Add commits to nixcfg and clone it once; copies are cheaper than clones."""
+    environment, nixcfg = _environment(folder, path), folder / "git/nixcfg"
+    if not nixcfg.exists():
+        repositories.init_bare(nixcfg, environment)
+    repositories.add_commits(nixcfg, changes, environment)
+    repositories.clone(f"file://{nixcfg}", _template(folder, pulled), environment)
+
+
+def _template(folder: Path, pulled: bool) -> Path:
+    return folder / "git" / ("nixcfg-pulled" if pulled else "nixcfg-behind")
 
 
 def _describe(folder: Path, name: str, path: str) -> SandboxHost:
@@ -233,11 +257,11 @@ def _describe(folder: Path, name: str, path: str) -> SandboxHost:
     )
 
 
-def _make_host(folder: Path, name: str, path: str, sources: dict[str, Source]) -> None:
+def _make_host(folder: Path, name: str, sources: dict[str, Source]) -> None:
     role, machine = _ROLES[name], Machine(folder / "hosts" / name)
     write_base(machine)
     write_shims(machine)
-    _make_checkout(machine, role, path, sources)
+    _make_checkout(machine, role, sources)
     configuration = flake.configuration(machine.checkout, name)
     for label in ("old", role.installed):
         system = store.System(name, sources[label].agent, configuration)
@@ -259,13 +283,12 @@ def _write_unit(machine: Machine, source: Source) -> None:
     unit.write_text(store.unit_text(source.agent))
 
 
-def _make_checkout(machine: Machine, role: _Role, path: str, sources: dict[str, Source]) -> None:
+def _make_checkout(machine: Machine, role: _Role, sources: dict[str, Source]) -> None:
     """nixcfg as the host has it. After an update the lock file differs from HEAD, as in life."""
-    environment = _environment(machine.fleet, path)
-    origin = f"file://{machine.fleet}/git/nixcfg"
-    repositories.clone(origin, machine.checkout, environment)
+    shutil.copytree(_template(machine.fleet, role.pulled), machine.checkout)
     if role.remote is not None:
         config = machine.checkout / ".git/config"
+        origin = f"file://{machine.fleet}/git/nixcfg"
         config.write_text(config.read_text().replace(origin, role.remote))
     if role.locked == "new":
         nixfleet = f"file://{machine.fleet}/git/nixfleet"

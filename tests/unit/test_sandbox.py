@@ -19,7 +19,7 @@ import pytest
 import pytest_asyncio
 
 import nixfleet_core
-from nixfleet_core.sandbox import SandboxFleet, SandboxHost, sandbox_fleet
+from nixfleet_core.sandbox import SandboxError, SandboxFleet, SandboxHost, sandbox_fleet
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -207,14 +207,36 @@ async def test_the_developers_git_settings_do_not_matter(
     assert answer == Ran(0, "main\n", "")
 
 
+async def test_a_long_path_does_no_harm(tmp_path: Path) -> None:
+    """A socket's path may have some 100 bytes only."""
+    base = tmp_path / ("long" * 30)
+    base.mkdir()
+    async with sandbox_fleet(speed=FAST, base=base) as fleet:
+        answer = await run(fleet.find("csb1"), f"systemctl is-active {AGENT}")
+    assert answer == Ran(0, "active\n", "")
+
+
+@pytest.mark.parametrize(
+    ("git", "said"),
+    [
+        ("exit 3", "could not be set up"),
+        ('case "$*" in *clone*) echo boom >&2; exit 1 ;; esac; exec {git} "$@"', "git: boom"),
+    ],
+)
 async def test_a_failed_setup_leaves_nothing(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, git: str, said: str
 ) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path / "no-git-here"))
-    with pytest.raises(Exception, match="demo"):
-        async with sandbox_fleet(speed=FAST, base=tmp_path):
+    tools, base = tmp_path / "tools", tmp_path / "base"
+    tools.mkdir()
+    base.mkdir()
+    shim = tools / "git"
+    shim.write_text(f"#!/bin/sh\n{git.format(git=shutil.which('git'))}\n")
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    with pytest.raises(SandboxError, match=said):
+        async with sandbox_fleet(speed=FAST, base=base):
             pass
-    assert entries(tmp_path) == []
+    assert entries(base) == []
 
 
 _APP = """
