@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.host import Host, SshAddress
 from nixfleet_core.sandbox import flake, repositories, store
-from nixfleet_core.sandbox.layout import python, write_base, write_shims, write_tools
+from nixfleet_core.sandbox.layout import python, write_base, write_tools
 from nixfleet_core.sandbox.machine import MARK, Machine
 
 if TYPE_CHECKING:
@@ -260,18 +260,12 @@ def _describe(folder: Path, name: str, path: str) -> SandboxHost:
 def _make_host(folder: Path, name: str, sources: dict[str, Source]) -> None:
     role, machine = _ROLES[name], Machine(folder / "hosts" / name)
     write_base(machine)
-    write_shims(machine)
     _make_checkout(machine, role, sources)
     configuration = flake.configuration(machine.checkout, name)
-    for label in ("old", role.installed):
-        system = store.System(name, sources[label].agent, configuration)
-        out = store.add_system(machine, system)
-    first = role.generation - 1
-    before = store.add_system(
-        machine, store.System(name, sources["old"].agent, "the generation before")
-    )
-    store.generation_link(machine, first).symlink_to(before)
-    store.point(machine.profile, first)
+    old, installed = sources["old"].agent, sources[role.installed].agent
+    before = store.add_system(machine, store.System(name, old, "the generation before"))
+    out = store.add_system(machine, store.System(name, installed, configuration))
+    store.generation_link(machine, role.generation - 1).symlink_to(before)
     store.set_profile(machine, out)
     (machine.root / "run/current-system").symlink_to(out)
     store.add_agent(machine, sources[role.running].agent)

@@ -23,7 +23,6 @@ _FOLDERS: Final = (
     "nix/store",
     "nix/var/nix/profiles",
     "run/systemd/system",
-    "shims",
     "tmp",
     "var/lib",
     "var/log/journal",
@@ -42,6 +41,7 @@ def write_tools(fleet: Path, speed: float, path: str) -> None:
     (fleet / "speed").write_text(repr(speed))
     (fleet / "path").write_text(path)
     (fleet / "hosts").mkdir()
+    _write_shims(fleet)
 
 
 def python(fleet: Path, script: str) -> list[str]:
@@ -66,15 +66,19 @@ def write_base(machine: Machine) -> None:
     }
     lines = (f'{key}="{value}"\n' for key, value in release.items())
     (root / "etc/os-release").write_text("".join(lines))
+    (root / "shims").symlink_to(machine.fleet / "shims")
     (root / "etc/NIXOS").touch()
     (root / "etc/hostname").write_text(f"{machine.name}\n")
     if Path("/proc/self").exists():
         (root / "proc").symlink_to("/proc")
 
 
-def write_shims(machine: Machine) -> None:
-    """The host's tools. Where a few lines of sh do, no Python is started."""
-    nix, manager = _python_shim(machine, "entry.py"), _python_shim(machine, "client.py")
+def _write_shims(fleet: Path) -> None:
+    """The tools that all hosts have; by the path of its call a tool knows whose it is.
+
+    Where a few lines of sh do, no Python is started.
+    """
+    nix, manager = _python_shim(fleet, "entry.py"), _python_shim(fleet, "client.py")
     version = f"if [ \"$*\" = --version ]; then echo 'nix (Nix) {NIX_VERSION}'; exit 0; fi\n"
     texts = {
         "nix": version + nix,
@@ -82,20 +86,21 @@ def write_shims(machine: Machine) -> None:
         "nixos-rebuild": nix,
         "systemctl": manager,
         "systemd-run": manager,
-        "hostname": f"echo {machine.name}\n",
+        "hostname": 'echo "${root##*/}"\n',
         "nixos-version": _nixos_version(),
-        "uname": _UNAME.format(name=machine.name),
+        "uname": _UNAME,
         "ssh": _SSH,
     }
+    (fleet / "shims").mkdir()
     for name, text in texts.items():
-        shim = machine.root / "shims" / name
-        shim.write_text(f"#!/bin/sh\n{text}")
+        shim = fleet / "shims" / name
+        shim.write_text(f"#!/bin/sh\nroot=${{0%/shims/*}}\n{text}")
         shim.chmod(0o755)
 
 
-def _python_shim(machine: Machine, script: str) -> str:
-    words = " ".join(map(quote, [*python(machine.fleet, script), str(machine.root)]))
-    return f'exec {words} "${{0##*/}}" "$@"\n'
+def _python_shim(fleet: Path, script: str) -> str:
+    words = " ".join(map(quote, python(fleet, script)))
+    return f'exec {words} "$root" "${{0##*/}}" "$@"\n'
 
 
 def _nixos_version() -> str:
@@ -111,9 +116,9 @@ esac
 
 
 _UNAME: Final = """\
-case ${{1:--s}} in
+case ${1:--s} in
   -s) echo Linux ;;
-  -n) echo {name} ;;
+  -n) echo "${root##*/}" ;;
   -m) echo x86_64 ;;
   -r) echo 6.12.41 ;;
   -sr) echo Linux 6.12.41 ;;
