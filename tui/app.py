@@ -21,6 +21,7 @@ from tui.glyphs import ASCII, UNICODE
 from tui.jobs import JobWatcher
 from tui.settings import AppSettings
 from tui.text import plain
+from tui.widgets.scrollbar import draw_scrollbars
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -89,6 +90,7 @@ class NixFleetApp(App[None], inherit_bindings=False):
         self._new_job_id = new_job_id
         self._dirty = False
         self.set_class(settings.ascii, "-ascii")
+        draw_scrollbars(ascii_only=settings.ascii)
 
     def get_default_screen(self) -> Screen[None]:
         from tui.screens.fleet import FleetScreen
@@ -127,10 +129,11 @@ class NixFleetApp(App[None], inherit_bindings=False):
         )
 
     def get_key_display(self, binding: Binding) -> str:
-        """Enter's sign is no ASCII; the rest is as Textual has it."""
-        if binding.key == "enter" and binding.key_display is None:
+        """As Textual has it, but for enter's sign, and for arrows where only ASCII is wanted."""
+        if binding.key == "enter":
             return self.glyphs.enter
-        return super().get_key_display(binding)
+        shown = super().get_key_display(binding)
+        return shown if shown.isascii() or not self.settings.ascii else binding.key
 
     # The clock
 

@@ -29,5 +29,5 @@ async def settle(pilot: Pilot[None]) -> None:
 
 async def _process_messages(pilot: Pilot[None]) -> None:
     """Await the messages that are queued now, those that they cause, and so on."""
-    for _ in range(5):
+    for _ in range(3):
         await pilot._wait_for_screen()

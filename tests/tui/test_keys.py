@@ -1,0 +1,119 @@
+"""Keys, their ids, help, and the palette."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from screen_text import screen_text, settle
+from test_path import press
+from textual.binding import Binding
+
+from tui.app import NixFleetApp
+from tui.commands import BindingCommands
+from tui.screens.base import Dialog, Page
+from tui.screens.fleet import FleetScreen
+from tui.screens.many import ManyScreen
+from tui.screens.update import UpdateScreen
+from tui.widgets.log_view import LogView
+from tui.widgets.row_table import RowTable
+
+if TYPE_CHECKING:
+    from conftest import MakeApp
+    from fakes import FakeSession
+    from textual.dom import DOMNode
+    from textual.pilot import Pilot
+
+NODES: tuple[type[DOMNode], ...] = (
+    *(NixFleetApp, Page, Dialog, FleetScreen, ManyScreen, UpdateScreen, LogView, RowTable),
+)
+
+
+def bindings(node: type[DOMNode]) -> list[Binding]:
+    return [binding for binding in node.BINDINGS if isinstance(binding, Binding)]
+
+
+def test_every_binding_has_an_id_of_its_own() -> None:
+    ids = [binding.id for node in NODES for binding in bindings(node)]
+    assert None not in ids
+    assert len(ids) == len(set(ids))
+    assert all(len(bindings(node)) == len(node.BINDINGS) for node in NODES)
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_every_key_does_something_that_exists(node: type[DOMNode]) -> None:
+    for binding in bindings(node):
+        name = binding.action.split("(")[0]
+        owner = NixFleetApp if name.startswith("app.") else node
+        assert hasattr(owner, f"action_{name.removeprefix('app.')}"), binding
+
+
+async def in_update(pilot: Pilot[None]) -> None:
+    await press(pilot, "enter", "enter")
+
+
+@pytest.mark.parametrize("where", ["fleet", "update"])
+async def test_help_and_palette_hold_every_key(
+    make_app: MakeApp, fleet: list[FakeSession], where: str
+) -> None:
+    async with (app := make_app()).run_test(size=(120, 100)) as pilot:
+        await settle(pilot)
+        if where == "update":
+            await in_update(pilot)
+        active = [item.binding for item in app.screen.active_bindings.values() if item.enabled]
+        provider = BindingCommands(app.screen)
+        offered = {str(hit.text) async for hit in provider.discover()}
+        helped = await press(pilot, "question_mark")
+        for binding in active:
+            text = binding.tooltip or binding.description
+            if text:
+                shown = text[0].upper() + text[1:]
+                assert shown in helped
+                moves = ("command_palette", "app.focus_next", "app.focus_previous")
+                assert (shown in offered) == (binding.action not in moves)
+
+
+async def test_the_palette_runs_what_was_chosen(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "colon", *"look at all")
+        await app.workers.wait_for_complete()
+        await press(pilot, "enter")
+        await settle(pilot)
+    assert [session.probes for session in fleet] == [2, 2, 2, 2]
+
+
+async def test_the_mouse_chooses_sorts_and_opens(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.click("#host-table", offset=(5, 3))
+        await settle(pilot)
+        assert app.screen.query_one(RowTable).selected == "gpc0"
+        await pilot.click("#host-table", offset=(5, 0))
+        await pilot.click("#host-table", offset=(5, 0))
+        await settle(pilot)
+        assert app.screen.query_one(RowTable).keys == ["imac0", "gpc0", "csb1", "csb0"]
+        await pilot.double_click("#host-table", offset=(5, 4))
+        await settle(pilot)
+        assert "Force update csb0, level 1?" in screen_text(app)
+        await pilot.click("#leave")
+        await settle(pilot)
+        assert isinstance(app.screen, FleetScreen)
+
+
+async def test_the_end_rings_and_names_the_verdict(
+    make_app: MakeApp, fleet: list[FakeSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        rung, titles = [], []
+        monkeypatch.setattr(app, "bell", lambda: rung.append(1))
+        monkeypatch.setattr(app, "_set_window_title", titles.append)
+        await in_update(pilot)
+        await fleet[0].run_job()
+        await settle(pilot)
+    assert rung == [1]
+    assert titles == ["csb0: updated - NixFleet"]

@@ -1,0 +1,204 @@
+"""What the screens look like, and that they fit."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from fakes import NOW, UPDATED
+from screen_text import screen_text, settle
+from test_path import press
+
+from nixfleet_core.events import JobEnd, JobStart, Progress, StepEnd, StepStart, Tick
+from nixfleet_core.plan import STEP_IDS
+from nixfleet_core.session import Commit
+from nixfleet_core.verdict import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import MakeApp
+    from fakes import FakeSession
+    from textual.pilot import Pilot
+
+    SnapCompare = Callable[..., bool]
+
+SIZES = [(120, 40), (80, 24)]
+
+
+async def play_rebuild(session: FakeSession) -> None:
+    """A job in the middle of its rebuild."""
+    await session.say(JobStart(at=NOW - 134))
+    for number, step in enumerate(STEP_IDS[:4]):
+        at = NOW - 134 + 4 * number
+        await session.say(
+            StepStart(step=step, at=at, log=0), StepEnd(step=step, at=at + 3, status="ok", log=0)
+        )
+    await session.say(StepStart(step="rebuild", at=NOW - 118, log=0), Progress(12, 47))
+    building = "building '/nix/store/{}-\x1b[1mpackage-{}\x1b[0m.drv'...\n"
+    await session.log("".join(building.format("abcd" * 8, number) for number in range(1, 400)))
+    await session.log("\x1b[31;1merror:\x1b[0m builder for '/nix/store/x.drv' failed\n")
+    await session.say(Tick(at=NOW, log=0))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_fleet(snap_compare: SnapCompare, make_app: MakeApp, size: tuple[int, int]) -> None:
+    async def before(pilot: Pilot[None]) -> None:
+        await press(pilot, "space")
+
+    assert snap_compare(make_app(), terminal_size=size, run_before=before)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_plan(
+    snap_compare: SnapCompare,
+    make_app: MakeApp,
+    fleet: list[FakeSession],
+    size: tuple[int, int],
+) -> None:
+    fleet[0].commits = (Commit("c" * 40, "Raise the limit of open files"),)
+    fleet[0].warnings = ("flake.lock was changed by hand; it is saved first",)
+
+    async def before(pilot: Pilot[None]) -> None:
+        await press(pilot, "enter")
+
+    assert snap_compare(make_app(), terminal_size=size, run_before=before)
+
+
+@pytest.mark.parametrize("size", [*SIZES, (60, 15)])
+def test_update(
+    snap_compare: SnapCompare,
+    make_app: MakeApp,
+    fleet: list[FakeSession],
+    size: tuple[int, int],
+) -> None:
+    async def before(pilot: Pilot[None]) -> None:
+        await press(pilot, "enter", "enter")
+        await play_rebuild(fleet[0])
+        await settle(pilot)
+
+    assert snap_compare(make_app(), terminal_size=size, run_before=before)
+
+
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("size", SIZES)
+def test_verdict(
+    snap_compare: SnapCompare,
+    make_app: MakeApp,
+    fleet: list[FakeSession],
+    size: tuple[int, int],
+    plain: bool,
+) -> None:
+    fleet[0].result = Verdict(
+        kind="failed",
+        cause="build-failed",
+        sentence="the rebuild failed: the builder of x.drv failed with exit code 1",
+        advice="press e for the error in the log, mend nixcfg, and update again",
+        before=UPDATED.before,
+        after=UPDATED.before,
+    )
+
+    async def before(pilot: Pilot[None]) -> None:
+        await press(pilot, "enter", "enter")
+        await play_rebuild(fleet[0])
+        await fleet[0].say(
+            StepEnd(step="rebuild", at=NOW, status="failed", log=0, rc=1),
+            StepEnd(step="start", at=NOW, status="ok", log=0),
+            StepEnd(step="verify", at=NOW, status="skipped", log=0),
+            JobEnd(at=NOW, outcome="failed"),
+            None,
+        )
+        await settle(pilot)
+        await press(pilot, "e")
+
+    assert snap_compare(make_app(plain=plain), terminal_size=size, run_before=before)
+
+
+async def visit_all(pilot: Pilot[None], fleet: list[FakeSession]) -> list[str]:
+    """Every screen and dialog once."""
+    fleet[0].password = "right"
+    fleet[0].commits = (Commit("c" * 40, "title"),)
+    app = pilot.app
+    await settle(pilot)
+    seen = [screen_text(app)]  # type: ignore[arg-type]
+    start = (["question_mark"], ["escape", "slash"], ["c", "s"], ["escape", "s", "enter"])
+    seen += [await press(pilot, *keys) for keys in start]
+    seen.append(await press(pilot, "enter"))
+    seen.append(await press(pilot, *"right", "enter"))
+    await play_rebuild(fleet[0])
+    await settle(pilot)
+    seen += [await press(pilot, key) for key in ("t", "w", "m", "e", "slash", "escape", "z", "z")]
+    seen.append(await press(pilot, "ctrl+s"))
+    seen.append(await press(pilot, "escape", "c"))
+    await fleet[0].say(JobEnd(at=NOW, outcome="done"), None)
+    seen.append(await press(pilot, "escape", "escape", "ctrl+a", "u"))
+    seen.append(await press(pilot, "enter"))
+    return seen
+
+
+async def test_ascii_is_ascii(make_app: MakeApp, fleet: list[FakeSession]) -> None:
+    async with make_app(plain=True).run_test(size=(120, 40)) as pilot:
+        for text in await visit_all(pilot, fleet):
+            assert sorted(set(text) - set(map(chr, range(32, 127))) - {"\n"}) == []
+
+
+@pytest.mark.parametrize("size", [(60, 15), (99, 50), (300, 90)])
+async def test_every_screen_fits(
+    make_app: MakeApp, fleet: list[FakeSession], size: tuple[int, int]
+) -> None:
+    async with make_app().run_test(size=size) as pilot:
+        for text in await visit_all(pilot, fleet):
+            assert "NixFleet needs" not in text
+            assert "csb0" in text or "Keys" in text or "hosts" in text
+
+
+@pytest.mark.parametrize("size", [(59, 24), (80, 14), (20, 5)])
+async def test_a_terminal_that_is_too_small_is_told(
+    make_app: MakeApp, fleet: list[FakeSession], size: tuple[int, int]
+) -> None:
+    said = f"this terminal has {size[0]}×{size[1]}"
+    async with (app := make_app()).run_test(size=size) as pilot:
+        await settle(pilot)
+        assert said in " ".join(screen_text(app).split())
+        await pilot.resize_terminal(80, 24)
+        await settle(pilot)
+        assert "csb0" in screen_text(app)
+        await press(pilot, "enter")
+        await pilot.resize_terminal(*size)
+        await settle(pilot)
+        assert said in " ".join(screen_text(app).split())
+        assert "git pull" not in screen_text(app)
+
+
+async def test_columns_drop_but_host_running_and_state_stay(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    fleet[0]._host = replace(fleet[0]._host, name="a-host-with-quite-a-long-name.example.org")
+    async with (app := make_app()).run_test(size=(60, 15)) as pilot:
+        await settle(pilot)
+        text = screen_text(app)
+    for shown in ("Host", "Running", "State", "2.1.0", "▲ stale"):
+        assert shown in text
+    assert "Where" not in text
+
+
+async def test_no_color_means_no_colour(
+    make_app: MakeApp, fleet: list[FakeSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        strips = app.screen._compositor.render_strips()
+        colours = {
+            color.get_truecolor()
+            for strip in strips
+            for segment in strip
+            if segment.style is not None
+            for color in (segment.style.color, segment.style.bgcolor)
+            if color is not None
+        }
+    assert colours
+    assert all(red == green == blue for red, green, blue in colours)
+    assert os.environ["NO_COLOR"] == "1"
