@@ -229,6 +229,9 @@ class _Child(asyncio.SubprocessProtocol):
         try:
             self._signal_group(signal.SIGTERM)
             await self._wait_over(GRACE)
+            self._signal_group(signal.SIGKILL)
+            # Closing earlier would have the transport reap the process, and its exit code lost.
+            await self._wait_over(_REAP)
         finally:
             self._signal_group(signal.SIGKILL)
             self._transport.close()
@@ -265,6 +268,7 @@ class _Child(asyncio.SubprocessProtocol):
         del exc
         if self._timer is not None:
             self._timer.cancel()
+        self._transport.close()
         self._over.set()
         if not self.done.done():
             self.done.set_result(None)

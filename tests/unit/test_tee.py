@@ -305,12 +305,25 @@ async def test_an_open_process_streams_byte_for_byte_past_its_buffers() -> None:
     await process.close()
 
 
-async def test_a_slow_reader_loses_nothing_after_the_process_has_ended() -> None:
-    process = await open_process(sh("head -c 40000 /dev/zero; exec 1>&-; exit 0"))
+async def test_a_slow_reader_loses_nothing_after_the_process_has_ended(
+    lifeline: Lifeline,
+) -> None:
+    size = 180_000  # more than is read ahead, so that some waits in the pipe
+    script = f'exec 3>"$1"; head -c {size} /dev/zero'
+    process = await open_process(sh(script, str(lifeline.path)))
     first = await process.read(1)
+    assert await lifeline.until_dead() == b""
     await asyncio.sleep(5 * tee._DRAIN)  # longer than an ended process's pipes may stay silent
-    assert len(first + await read_all(process)) == 40000
+    assert len(first + await read_all(process)) == size
     await process.close()
+
+
+async def test_a_background_child_is_heard_while_it_talks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tee, "_DRAIN", 0.5)
+    lines = 15
+    script = f"(i=0; while [ $i -lt {lines} ]; do echo $i; i=$((i+1)); sleep 0.05; done) & exit 0"
+    done = await run(sh(script), limit=LONG)
+    assert done.stdout.split() == [str(number).encode() for number in range(lines)]
 
 
 async def test_an_open_process_keeps_the_end_of_stderr() -> None:
