@@ -147,11 +147,12 @@ class ShellSession:
 
     async def newest_job(self) -> str | None:
         """The running job, else the last one; of what is known here if the host is away."""
+        known = next(reversed(self.store.jobs(self.host.name)), None)
         try:
             facts = await self.probe()
         except Unreachable:
-            return next(reversed(self.store.jobs(self.host.name)), None)
-        return facts.job_running or facts.job_last
+            return known
+        return facts.job_running or facts.job_last or known
 
     async def close(self) -> None:
         return

@@ -11,7 +11,7 @@ launch() {
   nf_is_job_id "$NF_ID" || { echo '@nf failed'; echo "bad job id" >&2; return 1; }
   job=$NF_JOBS/$NF_ID
   umask 022
-  if ! mkdir -p "$NF_JOBS" "$NF_STATE" || ! chmod 711 "${NF_JOBS%/jobs}" "$NF_JOBS"; then echo '@nf failed'; return 1; fi
+  if ! mkdir -p "$NF_JOBS" "$NF_STATE" || ! chmod 711 "${NF_JOBS%/jobs}" || ! chmod 755 "$NF_JOBS"; then echo '@nf failed'; return 1; fi
   if [ -e "$job/result" ] || { [ -e "$job/events" ] && [ "$(nf_running_job)" = "$NF_ID" ]; }; then
     echo "@nf launched $NF_ID"
     return 0

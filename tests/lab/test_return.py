@@ -117,7 +117,7 @@ def test_ctrl_c_cancels_and_waits_for_the_agent(fresh: Fleet, client: Client) ->
         assert running.wait() == 7, running.output
     check_agent(host)
     assert host.agent_version() == "2.1.0"
-    assert host.enter("pgrep -fa 'nix.* build' || true") == ""
+    assert host.enter("pgrep -fa '[n]ix.* build' || true") == ""
 
 
 def test_a_second_ctrl_c_detaches(fresh: Fleet, client: Client) -> None:
@@ -181,9 +181,11 @@ def test_the_agent_is_brought_back_when_the_whole_job_is_killed(
 
 def test_a_reboot_in_the_rebuild(fresh: Fleet, client: Client) -> None:
     host = fresh["csb0"]
-    with client.start(*UPDATE) as running, host.gate("build") as gate:
-        gate.wait_reached()
-        host.power_off()
+    fresh.repos.release("2.2.0")
+    with client.start(*UPDATE) as running:
+        with host.gate("build") as gate:
+            gate.wait_reached()
+            host.power_off()
         host.boot()
         running.wait_for("the job goes on")
         assert running.wait() == 1, running.output
