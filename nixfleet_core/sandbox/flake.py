@@ -84,9 +84,9 @@ def read_lock(path: Path) -> Lock:
         ) from error
 
 
-def write_lock(path: Path, lock: Lock) -> None:
-    """Write flake.lock as Nix does: in place, sorted, two spaces."""
-    path.write_text(json.dumps(lock, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+def format_lock(lock: Lock) -> str:
+    """flake.lock as Nix writes it: sorted, two spaces."""
+    return json.dumps(lock, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def find_node(lock: Lock, name: str) -> Node | None:

@@ -65,7 +65,6 @@ class Definition:
     stdout: str = "journal"
     stderr: str = "inherit"
     fragment: str = ""
-    text: str = ""
     transient: bool = False
     collect: bool = False
 
@@ -155,7 +154,6 @@ def read_unit(name: str, text: str, fragment: str) -> Definition:
         tuple(read_command(line, name) for line in lines),
         settings,
         fragment=fragment,
-        text=text,
     )
 
 
@@ -165,7 +163,6 @@ def define(
     settings: Iterable[tuple[str, str]],
     *,
     fragment: str,
-    text: str = "",
     transient: bool = False,
     collect: bool = False,
 ) -> Definition:
@@ -204,7 +201,6 @@ def define(
         stdout=last.get("StandardOutput", "journal"),
         stderr=last.get("StandardError", "inherit"),
         fragment=fragment,
-        text=text,
         transient=transient,
         collect=collect,
     )

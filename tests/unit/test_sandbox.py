@@ -226,17 +226,38 @@ async def test_a_long_path_does_no_harm(tmp_path: Path) -> None:
 async def test_a_failed_setup_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, git: str, said: str
 ) -> None:
-    tools, base = tmp_path / "tools", tmp_path / "base"
-    tools.mkdir()
-    base.mkdir()
-    shim = tools / "git"
-    shim.write_text(f"#!/bin/sh\n{git.format(git=shutil.which('git'))}\n")
-    shim.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    base = replace_git(monkeypatch, tmp_path, git)
     with pytest.raises(SandboxError, match=said):
         async with sandbox_fleet(speed=FAST, base=base):
             pass
     assert entries(base) == []
+
+
+async def test_a_cancelled_setup_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pipe = tmp_path / "cloning"
+    os.mkfifo(pipe)
+    git = f'case "$*" in *nixcfg-pulled*) echo now >{pipe} ;; esac; exec {{git}} "$@"'
+    base = replace_git(monkeypatch, tmp_path, git)
+    setup = asyncio.create_task(sandbox_fleet(speed=FAST, base=base).__aenter__())
+    await heard(pipe)
+    setup.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await setup
+    assert entries(base) == []
+
+
+def replace_git(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str) -> Path:
+    """Put a git of our own in front of PATH; returns a folder for fleets."""
+    tools, base = tmp_path / "tools", tmp_path / "base"
+    tools.mkdir()
+    base.mkdir()
+    shim = tools / "git"
+    shim.write_text(f"#!/bin/sh\n{script.format(git=shutil.which('git'))}\n")
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    return base
 
 
 _APP = """

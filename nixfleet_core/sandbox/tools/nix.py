@@ -236,7 +236,7 @@ def _override(machine: Machine, lock: Lock, name: str, url: str, say: _Voice) ->
 
 
 def _save(checkout: Path, before: Lock, lock: Lock, say: _Voice) -> None:
-    """Announce, then write, as Nix does."""
+    """Announce, then write in place, as Nix does."""
     moved = "".join(
         f"\n• {_bold(f'Updated input {name!r}:', say)}\n    {_pin(before, name)}"
         f"\n  → {_pin(lock, name)}"
@@ -247,7 +247,7 @@ def _save(checkout: Path, before: Lock, lock: Lock, say: _Voice) -> None:
         return
     path = checkout / "flake.lock"
     say.warn(f'updating lock file "{path}":{moved}')
-    flake.write_lock(path, lock)
+    path.write_text(flake.format_lock(lock))
 
 
 def _bold(text: str, say: _Voice) -> str:

@@ -1,0 +1,216 @@
+"""The five hosts: what is special about each, and how they are made.
+
+csb0 is stale and updates well; csb1 is current; gpc0 runs the old agent although the new one is
+installed; hsb1 may not fetch its nixcfg; imac0 does not answer.
+"""
+
+from __future__ import annotations
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from nixfleet_core.host import Host, SshAddress
+from nixfleet_core.sandbox import flake, repositories, store
+from nixfleet_core.sandbox.layout import write_base
+from nixfleet_core.sandbox.machine import MARK, Machine
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nixfleet_core.sandbox.flake import Lock, Source
+
+_UNITS: Final = "etc/systemd/system"
+_DEPLOY_KEY_REMOTE: Final = "git@git.example.org:fleet/nixcfg.git"
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxHost:
+    """One host: its scripts run with `root` as NF_ROOT and exactly this `environment`.
+
+    An unreachable one has no folder.
+    """
+
+    host: Host
+    root: Path
+    environment: dict[str, str]
+    reachable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Role:
+    """What is special about a host; commits are `old` (2.1.0) or `new` (2.2.0)."""
+
+    address: SshAddress
+    generation: int
+    locked: str = "old"
+    installed: str = "old"
+    running: str = "old"
+    pulled: bool = True
+    remote: str | None = None
+    reachable: bool = True
+    tags: tuple[str, ...] = ()
+
+
+_ROLES: Final = {
+    "csb0": _Role(SshAddress("cs0.example.org", "ops", 2222), 412, pulled=False, tags=("cloud",)),
+    "csb1": _Role(
+        SshAddress("cs1.example.org", "ops", 2222), 398, "new", "new", "new", tags=("cloud",)
+    ),
+    "gpc0": _Role(SshAddress("gpc0.example.org", "ops"), 87, "new", "new", tags=("home",)),
+    "hsb1": _Role(
+        SshAddress("hsb1.example.org", "ops"),
+        151,
+        pulled=False,
+        remote=_DEPLOY_KEY_REMOTE,
+        tags=("home",),
+    ),
+    "imac0": _Role(SshAddress("imac0.example.org", "markus"), 0, reachable=False, tags=("home",)),
+}
+
+
+def make_hosts(folder: Path, path: str) -> tuple[SandboxHost, ...]:
+    """Make the repositories and all hosts, ready for their agents to start.
+
+    `path` is the PATH behind the shims. Raises OSError, and for git CalledProcessError, FetchError.
+    """
+    sources = _make_nixfleet(folder, path)
+    reachable = [name for name, role in _ROLES.items() if role.reachable]
+    url = f"file://{folder}/git/nixfleet"
+    lock = flake.format_lock(_lock(url, sources["old"]))
+    known, new = repositories.nixcfg_history(reachable, url, lock)
+    with ThreadPoolExecutor() as pool:
+        making = []
+        for pulled, changes in ((False, known), (True, new)):
+            _make_template(folder, path, pulled, changes)
+            names = [name for name in reachable if _ROLES[name].pulled is pulled]
+            making += [pool.submit(_make_host, folder, name, sources) for name in names]
+        for host in making:
+            host.result()
+    return tuple(_describe(folder, name, path) for name in _ROLES)
+
+
+def install_agent(host: SandboxHost) -> None:
+    """Put the agent's unit of the current system in place, as a switch does."""
+    system = host.root / "run/current-system"
+    shutil.copyfile(system / _UNITS / store.AGENT_UNIT, host.root / _UNITS / store.AGENT_UNIT)
+
+
+def _environment(folder: Path, path: str) -> dict[str, str]:
+    """For the fleet's own git; carries the mark, so that it ends with the fleet."""
+    return {
+        "PATH": path,
+        "HOME": str(folder),
+        "LC_ALL": "C",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        MARK: str(folder),
+    }
+
+
+def _make_nixfleet(folder: Path, path: str) -> dict[str, Source]:
+    """NixFleet's repository, and its two releases."""
+    environment = _environment(folder, path)
+    repository = folder / "git/nixfleet"
+    repositories.init_bare(repository, environment)
+    revs = repositories.add_commits(repository, repositories.NIXFLEET, environment)
+    url = f"file://{repository}"
+    return {
+        "old": flake.read_source(url, revs[0], environment),
+        "new": flake.read_source(url, revs[-1], environment),
+    }
+
+
+def _make_template(
+    folder: Path, path: str, pulled: bool, changes: list[repositories.Change]
+) -> None:
+    """Add commits to nixcfg and clone it once; copies are cheaper than clones."""
+    environment, nixcfg = _environment(folder, path), folder / "git/nixcfg"
+    if not nixcfg.exists():
+        repositories.init_bare(nixcfg, environment)
+    repositories.add_commits(nixcfg, changes, environment)
+    repositories.clone(f"file://{nixcfg}", _template(folder, pulled), environment)
+
+
+def _template(folder: Path, pulled: bool) -> Path:
+    return folder / "git" / ("nixcfg-pulled" if pulled else "nixcfg-behind")
+
+
+def _describe(folder: Path, name: str, path: str) -> SandboxHost:
+    role = _ROLES[name]
+    machine = Machine(folder / "hosts" / name)
+    return SandboxHost(
+        host=Host(
+            name=name,
+            address=role.address,
+            platform="nixos" if role.reachable else None,
+            attribute=name if role.reachable else None,
+            tags=role.tags,
+        ),
+        root=machine.root,
+        environment=machine.environment(path),
+        reachable=role.reachable,
+    )
+
+
+def _make_host(folder: Path, name: str, sources: dict[str, Source]) -> None:
+    """All of a host's files; its unit names the agent that is to run, whatever is installed."""
+    role, machine = _ROLES[name], Machine(folder / "hosts" / name)
+    write_base(machine)
+    _make_checkout(machine, role, sources)
+    configuration = flake.configuration(machine.checkout, name)
+    old, installed = sources["old"].agent, sources[role.installed].agent
+    before = store.add_system(machine, store.System(name, old, "the generation before"))
+    out = store.add_system(machine, store.System(name, installed, configuration))
+    store.generation_link(machine, role.generation - 1).symlink_to(before)
+    store.set_profile(machine, out)
+    (machine.root / "run/current-system").symlink_to(out)
+    store.add_agent(machine, sources[role.running].agent)
+    unit = machine.root / _UNITS / store.AGENT_UNIT
+    unit.write_text(store.unit_text(sources[role.running].agent))
+
+
+def _make_checkout(machine: Machine, role: _Role, sources: dict[str, Source]) -> None:
+    """nixcfg as the host has it. After an update the lock file differs from HEAD, as in life."""
+    shutil.copytree(_template(machine.fleet, role.pulled), machine.checkout)
+    if role.remote is not None:
+        config = machine.checkout / ".git/config"
+        origin = f"file://{machine.fleet}/git/nixcfg"
+        config.write_text(config.read_text().replace(origin, role.remote))
+    if role.locked == "new":
+        nixfleet = f"file://{machine.fleet}/git/nixfleet"
+        lock = flake.format_lock(_lock(nixfleet, sources["new"]))
+        (machine.checkout / "flake.lock").write_text(lock)
+
+
+def _lock(nixfleet_url: str, source: Source) -> Lock:
+    original: flake.Fields = {"type": "git", "url": nixfleet_url, "ref": repositories.BRANCH}
+    return {
+        "nodes": {
+            "nixfleet": {
+                "inputs": {"nixpkgs": ["nixpkgs"]},
+                "locked": flake.locked_fields(original, source),
+                "original": original,
+            },
+            "nixpkgs": {
+                "locked": {
+                    "lastModified": 1784356753,
+                    "narHash": "sha256-12KrbMiWLcf8m7pCvAtZh1ZrgF85ZXDXvfR/fWTKy84=",
+                    "owner": "nixos",
+                    "repo": "nixpkgs",
+                    "rev": store.NIXPKGS_REV,
+                    "type": "github",
+                },
+                "original": {
+                    "owner": "nixos",
+                    "ref": "nixos-unstable",
+                    "repo": "nixpkgs",
+                    "type": "github",
+                },
+            },
+            "root": {"inputs": {"nixfleet": "nixfleet", "nixpkgs": "nixpkgs"}},
+        },
+        "root": "root",
+        "version": 7,
+    }
