@@ -33,6 +33,9 @@ async def choose(app: NixFleetApp, entry: HostEntry) -> None:
     if entry.watcher is not None and entry.watcher.is_active:
         app.show_job(entry.watcher)
         return
+    if entry.doing:
+        app.notify(f"{entry.name}: still {entry.doing}")
+        return
     await app.fleet.look_if_old(entry, app.tick)
     if entry.facts is None:
         await _say_offline(app, entry)

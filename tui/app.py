@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
@@ -51,7 +52,7 @@ class NixFleetApp(App[None], inherit_bindings=False):
     """Fleet, update screens and dialogs over the sessions of some hosts."""
 
     TITLE = "NixFleet"
-    CSS_PATH = "app.tcss"
+    CSS_PATH = Path(__file__).with_name("app.tcss")
     COMMANDS: ClassVar[set[Callable[[], type[Provider]]]] = {_commands}  # type: ignore[assignment]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
@@ -227,6 +228,7 @@ class NixFleetApp(App[None], inherit_bindings=False):
         """Hold one conversation with the operator; while it goes on, no second one begins."""
         if any(worker.group == "flow" and worker.is_running for worker in self.workers):
             flow.close()
+            self.notify("still busy with the last key; it waits for a host")
             return
         self.run_worker(flow, group="flow")
 

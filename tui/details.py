@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from textual.content import Content
 
 from nixfleet_core.verdict import Snapshot
-from tui.text import ago, plain
+from tui.text import ago, job_time, plain
 from tui.widgets.versions import snapshot_rows, verdict_text
 from tui.words import STYLES, state_tone, tone_sign
 
@@ -21,7 +21,7 @@ _COLUMN = 16
 
 _PROOF: Final[dict[Proof, str]] = {
     "exe": "the kernel's exe link",
-    "script": "the script it was started with",
+    "script": "its script's path",
     "claimed": "only claimed by the process",
 }
 """How the running path is known."""
@@ -95,7 +95,9 @@ def _origin(entry: HostEntry, facts: Facts, glyphs: Glyphs, now: float) -> list[
     if facts.running is not None and facts.running.started is not None and facts.now:
         lines.append(_pair("started", ago(facts.now - facts.running.started)))
     if facts.job_last is not None:
-        lines.append(_pair("last job", plain(facts.job_last)))
+        started = job_time(facts.job_last)
+        when = f", {ago(now - started)}" if started else ""
+        lines.append(_pair("last job", f"{plain(facts.job_last)}{when}"))
     if now - entry.seen_at >= 60:
         lines.append(_pair("seen", ago(now - entry.seen_at)))
     return lines

@@ -90,16 +90,23 @@ class Fleet:
         return cls(latest, clock, entries)
 
     async def look(self, entry: HostEntry, changed: Callable[[], None]) -> None:
-        """Probe one host; `changed` is called when there is something new to show."""
+        """Probe one host, then ask what is latest for it; `changed` tells that there is news."""
+        await self._probe(entry, changed)
+        if (source := entry.source) is not None:
+            entry.latest = await self.latest_source.latest(source)
+            changed()
+
+    async def look_if_old(self, entry: HostEntry, changed: Callable[[], None]) -> None:
+        """Probe the host unless it was seen, or found to be offline, just now."""
+        if self.clock() - entry.seen_at > FRESH:
+            await self._probe(entry, changed)
+
+    async def _probe(self, entry: HostEntry, changed: Callable[[], None]) -> None:
         entry.doing = "asking"
         changed()
         try:
             entry.facts = await entry.session.probe()
             entry.problem, entry.advice = None, ""
-            entry.seen_at = self.clock()
-            changed()
-            if (source := entry.source) is not None:
-                entry.latest = await self.latest_source.latest(source)
         except Unreachable as error:
             entry.facts, entry.advice = None, error.advice
             entry.problem = Assessment("offline", str(error))
@@ -107,30 +114,30 @@ class Fleet:
             entry.facts, entry.advice = None, "look at the host by hand, then refresh"
             entry.problem = Assessment("unknown", str(error))
         finally:
+            entry.seen_at = self.clock()
             entry.doing = ""
             changed()
 
-    async def look_if_old(self, entry: HostEntry, changed: Callable[[], None]) -> None:
-        """Probe the host unless it was seen just now."""
-        if entry.facts is None or self.clock() - entry.seen_at > FRESH:
-            await self.look(entry, changed)
+    def latest_labels(self) -> dict[str, str]:
+        """What is latest for each host: its version if the fleet knows it, else the short commit.
 
-    def version_of(self, rev: str) -> str | None:
-        """The version of a commit, if some host knows it."""
-        known = ((entry.facts, entry.host) for entry in self.entries.values() if entry.facts)
-        return latest_version(rev, known)
-
-    def common_latest(self, flake_input: str) -> str | None:
-        """What is latest for a host that has not said where its input comes from.
-
-        Known when all hosts with an input of that name follow the same commit.
+        A host that has not said where its input comes from is taken to follow what all others
+        with an input of that name follow, if that is one commit.
         """
-        known = {
-            entry.latest
-            for entry in self.entries.values()
-            if entry.latest and entry.host.input == flake_input
-        }
-        return known.pop() if len(known) == 1 else None
+        seen = [(entry.facts, entry.host) for entry in self.entries.values() if entry.facts]
+        by_input: dict[str, set[str]] = {}
+        for entry in self.entries.values():
+            if entry.latest:
+                by_input.setdefault(entry.host.input, set()).add(entry.latest)
+        revs = set().union(*by_input.values())
+        labels = {rev: latest_version(rev, seen) or rev[:7] for rev in revs}
+        found: dict[str, str] = {}
+        for entry in self.entries.values():
+            others = by_input.get(entry.host.input, set())
+            rev = entry.latest or (next(iter(others)) if len(others) == 1 else None)
+            if rev is not None:
+                found[entry.name] = labels[rev]
+        return found
 
     def latest_time(self, rev: str) -> int | None:
         """When the commit was made, if some host's lock names it."""

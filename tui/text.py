@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -66,6 +67,15 @@ def ago(seconds: float) -> str:
     from humanize import naturaltime  # costs 20 ms, and the first paint does not need it
 
     return naturaltime(max(0.0, seconds))
+
+
+def job_time(job: str) -> float | None:
+    """When a job's name was made, in seconds since the epoch; None if the name does not tell."""
+    try:
+        made = datetime.strptime(f"{job[:15]}+0000", "%Y%m%d-%H%M%S%z")
+    except ValueError:
+        return None
+    return made.timestamp()
 
 
 def bar(fraction: float, width: int, glyphs: Glyphs) -> str:

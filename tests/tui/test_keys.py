@@ -105,6 +105,24 @@ async def test_the_mouse_chooses_sorts_and_opens(
         assert isinstance(app.screen, FleetScreen)
 
 
+async def test_an_unforeseen_error_does_not_show_what_variables_hold(make_app: MakeApp) -> None:
+    async with (app := make_app()).run_test() as pilot:
+        await settle(pilot)
+        try:
+            secret = "hunter" + "2"
+            raise RuntimeError(len(secret))
+        except RuntimeError:
+            app._fatal_error()
+        shown = "".join(
+            segment.text
+            for renderable in app._exit_renderables
+            for segment in app.console.render(renderable)
+        )
+        app._exit_renderables.clear()
+    assert "RuntimeError: 7" in shown
+    assert "hunter2" not in shown
+
+
 async def test_the_end_rings_and_names_the_verdict(
     make_app: MakeApp, fleet: list[FakeSession], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -231,6 +231,18 @@ async def test_marks_times_and_copy(path: Path) -> None:
         assert app.clipboard == numbered(ROWS, 1).rstrip("\n")
 
 
+async def test_the_mouse_selects_what_is_copied(path: Path) -> None:
+    async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
+        await rest(pilot)
+        await press(pilot, "g")
+        await pilot.mouse_down(app.log_view, offset=(1 + len("line "), 1))
+        await pilot.hover(app.log_view, offset=(1 + len("lin"), 3))
+        await pilot.mouse_up(app.log_view, offset=(1 + len("lin"), 3))
+        await rest(pilot)
+        await press(pilot, "y")
+        assert app.clipboard == "1\nline 2\nline"
+
+
 async def test_saved_text_has_no_colours_and_overwrites_nothing(tmp_path: Path) -> None:
     source, target = tmp_path / "log.txt", tmp_path / "saved.log"
     source.write_bytes(b"\x1b[31mred\x1b[0m\tand \x1b]2;t\x07more\n" + b"x" * 9000)

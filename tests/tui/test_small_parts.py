@@ -4,7 +4,7 @@ import pytest
 
 from tui.glyphs import ASCII, UNICODE
 from tui.line_times import LineTimes
-from tui.text import bar, duration, plain, short_store_path, shorten, stopwatch
+from tui.text import bar, duration, job_time, plain, short_store_path, shorten, stopwatch
 from tui.widgets.row_table import Column, fit_columns
 
 COLUMNS = (
@@ -52,6 +52,11 @@ def test_line_times_are_the_first_at_which_a_byte_was_there() -> None:
 )
 def test_durations(seconds: int, long: str, short: str) -> None:
     assert (duration(seconds), stopwatch(seconds)) == (long, short)
+
+
+def test_a_jobs_name_tells_when_it_was_made() -> None:
+    assert job_time("20261123-004101-ab12") == 1_795_394_461
+    assert job_time("[/]") is None
 
 
 def test_foreign_text_stays_on_its_line() -> None:

@@ -48,6 +48,7 @@ class Page(Screen[None], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "app.focus_next", "Next part", show=False, id="page.next"),
         Binding("shift+tab", "app.focus_previous", "Previous part", show=False, id="page.previous"),
+        Binding("q", "app.leave", "Quit; jobs go on", show=False, id="page.quit"),
     ]
 
     def compose(self) -> ComposeResult:
@@ -56,8 +57,14 @@ class Page(Screen[None], inherit_bindings=False):
         yield TooSmall(nixfleet(self).glyphs)
 
     def compose_page(self) -> ComposeResult:
-        """What the page shows when it has room."""
+        """What the page shows when it has room; it has a Static `title`."""
         raise NotImplementedError
+
+    def set_title(self, text: Content) -> None:
+        """Show the first line, and repaint it only if it is another one."""
+        title = self.query_one("#title", Static)
+        if title.content != text:
+            title.update(text, layout=False)
 
 
 class Dialog(ModalScreen[ResultT | None], inherit_bindings=False):

@@ -34,12 +34,6 @@ COLUMNS = (
 )
 
 
-def latest_text(entry: HostEntry, fleet: Fleet, glyphs: Glyphs) -> str:
-    """A version where the fleet knows the commit's, else the short commit."""
-    rev = entry.latest or fleet.common_latest(entry.host.input)
-    return plain(fleet.version_of(rev) or rev[:7]) if rev else glyphs.missing
-
-
 def state_cell(entry: HostEntry, glyphs: Glyphs, beat: int) -> Cell:
     """Sign and word; `beat` turns the spinner."""
     spinner = glyphs.spinner[beat % len(glyphs.spinner)]
@@ -55,7 +49,9 @@ def state_cell(entry: HostEntry, glyphs: Glyphs, beat: int) -> Cell:
     return Cell(f"{tone_sign(tone, glyphs)} {found.state}", tone)
 
 
-def host_row(entry: HostEntry, fleet: Fleet, glyphs: Glyphs, beat: int, *, marked: bool) -> Row:
+def host_row(
+    entry: HostEntry, latest: str | None, glyphs: Glyphs, beat: int, *, marked: bool
+) -> Row:
     facts = entry.facts
     running = facts.running.binary.version if facts and facts.running else None
     installed = facts.installed.version if facts and facts.installed else None
@@ -68,7 +64,7 @@ def host_row(entry: HostEntry, fleet: Fleet, glyphs: Glyphs, beat: int, *, marke
             "where": Cell(plain(entry.host.where), "faint"),
             "running": Cell(plain(running) if running else glyphs.missing, behind),
             "installed": Cell(plain(installed) if installed else glyphs.missing),
-            "latest": Cell(latest_text(entry, fleet, glyphs)),
+            "latest": Cell(plain(latest) if latest else glyphs.missing),
             "state": state,
         },
         marked=marked,
@@ -121,7 +117,6 @@ class FleetScreen(Page):
         Binding("s", "sort(1)", "Sort by the next column", show=False, id="fleet.sort"),
         Binding("S", "reverse", "Reverse the order", show=False, id="fleet.reverse"),
         Binding("escape", "clear", "Clear filter and marks", show=False, id="fleet.clear"),
-        Binding("q", "app.leave", "Quit; jobs go on", show=False, id="fleet.quit"),
     ]
     BINDING_GROUP_TITLE = "Fleet"
     AUTO_FOCUS = "RowTable"
@@ -162,9 +157,9 @@ class FleetScreen(Page):
     def update_hosts(self, _: object) -> None:
         """Show what is known now; called a few times a second while anything changes."""
         self._beat += 1
-        glyphs = nixfleet(self).glyphs
+        glyphs, latest, marked = nixfleet(self).glyphs, self._fleet.latest_labels(), self._marked
         rows = [
-            host_row(entry, self._fleet, glyphs, self._beat, marked=entry.name in self._marked)
+            host_row(entry, latest.get(entry.name), glyphs, self._beat, marked=entry.name in marked)
             for entry in self._shown()
         ]
         self.query_one(RowTable).show(self._sorted(rows))
@@ -317,7 +312,7 @@ class FleetScreen(Page):
             if gap > 0:
                 left = Content.assemble(left, " " * gap, right)
                 break
-        self.query_one("#title", Static).update(left, layout=False)
+        self.set_title(left)
 
     def _latest(self) -> tuple[str, ...]:
         """The latest commit, with and without its age, if all hosts follow the same one."""

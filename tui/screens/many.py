@@ -70,7 +70,7 @@ class ManyScreen(Page):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "show", id="many.open", tooltip="Show this host's job"),
-        Binding("escape,q", "leave", "back", id="many.leave", tooltip="The jobs go on"),
+        Binding("escape", "leave", "back", id="many.leave", tooltip="The jobs go on"),
         Binding("c", "cancel", "cancel", id="many.cancel", tooltip="Ask this job to stop"),
     ]
     BINDING_GROUP_TITLE = "Many hosts"
@@ -97,7 +97,7 @@ class ManyScreen(Page):
         watchers = [entry.watcher for entry in self._entries if entry.watcher]
         ended = sum(watcher.verdict is not None for watcher in watchers)
         text = f" {len(self._entries)} hosts {glyphs.dot} {ended} ended"
-        self.query_one("#title", Static).update(Content(text), layout=False)
+        self.set_title(Content(text))
 
     @on(RowTable.Chosen)
     def action_open(self) -> None:

@@ -27,7 +27,7 @@ class UpdateScreen(Page):
     """Shows what a JobWatcher knows; leaving it changes nothing for the job."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "leave", "back", id="update.leave", tooltip="The job goes on"),
+        Binding("escape", "leave", "back", id="update.leave", tooltip="The job goes on"),
         Binding("c", "cancel", "cancel", id="update.cancel", tooltip="Ask the job to stop"),
         Binding("z", "zoom", "full log", id="update.zoom", tooltip="Only the log, or all panels"),
         Binding("R", "again", "Ask again", show=False, id="update.again"),
@@ -80,7 +80,7 @@ class UpdateScreen(Page):
     def update_job(self, _: object) -> None:
         """Show what has happened; called a few times a second while anything does."""
         watcher = self._watcher
-        self.query_one("#title", Static).update(self._title(), layout=False)
+        self.set_title(self._title())
         state = watcher.state
         shape = (
             *(len(state.steps), state.waiting, state.cancelling, state.outcome),
@@ -90,8 +90,8 @@ class UpdateScreen(Page):
         self._shape = shape
         if changed:
             self.refresh_bindings()
-        self.query_one(StepsPanel).refresh(layout=changed)
-        self.query_one(VersionPanel).refresh(layout=changed)
+        self.query_one(StepsPanel).show(layout=changed)
+        self.query_one(VersionPanel).show(layout=changed)
         if watcher.log_dirty:
             watcher.log_dirty = False
             self.query_one(LogPanel).view.mark_dirty()

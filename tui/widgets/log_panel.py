@@ -49,6 +49,7 @@ class LogPanel(Vertical):
         self._view = LogView(path, times, glyphs, id="log-view")
         self._glyphs = glyphs
         self._save_as = save_as
+        self._title = ""
 
     @property
     def view(self) -> LogView:
@@ -74,7 +75,9 @@ class LogPanel(Vertical):
             parts += [f"+{below:,} {'rows' if view.wrapped else 'lines'}", "G to follow"]
         if view.search_status:
             parts.append(f"hit {view.search_status}")
-        self.border_title = Content(dot.join(parts))
+        if (title := dot.join(parts)) != self._title:
+            self._title = title
+            self.border_title = Content(title)
 
     @on(LogView.SearchWanted)
     def _open_search(self) -> None:

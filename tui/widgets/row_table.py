@@ -157,7 +157,7 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
             self.refresh()
         else:
             for at, (before, after) in enumerate(zip(old, rows, strict=True)):
-                if before != after or after.key == selected:
+                if before != after:
                     self._refresh_row(at)
         if self.selected != selected:
             self.post_message(self.Moved())

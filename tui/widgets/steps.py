@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from textual.content import Content
-from textual.widget import Widget
 
 from tui.text import bar, duration, plain, shorten
+from tui.widgets.live import LivePanel
 from tui.words import STYLES, step_sign, step_tone
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _BAR = 12
 
 
-class StepsPanel(Widget):
+class StepsPanel(LivePanel):
     """One line a step; where there is little room, the whole job and the running step only."""
 
     def __init__(self, watcher: JobWatcher, glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
@@ -33,7 +33,7 @@ class StepsPanel(Widget):
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002
         return 2 if self.brief else max(1, len(self._watcher.state.steps))
 
-    def render(self) -> Content:
+    def picture(self) -> Content:
         width = self.size.width
         if self.brief:
             return Content("\n").join([self._whole(width), self._now(width)])

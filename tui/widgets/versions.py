@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from textual.content import Content
-from textual.widget import Widget
 
 from nixfleet_core.verdict import Snapshot
 from tui.text import plain, short_commit, short_hash, short_store_path
+from tui.widgets.live import LivePanel
 from tui.words import STYLES, tone_sign, verdict_tone
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def verdict_text(verdict: Verdict, glyphs: Glyphs, *, brief: bool = False) -> Co
     return Content.assemble(*parts)
 
 
-class VersionPanel(Widget):
+class VersionPanel(LivePanel):
     """Compares both sides row by row; `brief` puts version and commit on one line."""
 
     def __init__(self, watcher: JobWatcher, glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
@@ -58,7 +58,7 @@ class VersionPanel(Widget):
         self._glyphs = glyphs
         self.brief = False
 
-    def render(self) -> Content:
+    def picture(self) -> Content:
         verdict = self._watcher.verdict
         before = verdict.before if verdict else self._watcher.before or Snapshot()
         after = verdict.after if verdict else Snapshot()
