@@ -11,7 +11,7 @@ import shlex
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from nixfleet_core.failures import transient_pattern
+from nixfleet_core.failures import permanent_pattern, transient_pattern
 from nixfleet_core.plan import BUSY_WAIT
 from nixfleet_core.script import compose
 
@@ -57,6 +57,7 @@ def compile_plan(plan: Plan, job: str, root: str = "") -> str:
             "NF_WAIT": "0" if plan.options.now else str(BUSY_WAIT),
             "NF_STABLE": str(plan.options.stable),
             "NF_TRANSIENT": transient_pattern(),
+            "NF_PERMANENT": permanent_pattern(),
         },
         call=f'nf_plan() {{\n{steps}}}\nnf_"$1"',
     )

@@ -123,7 +123,7 @@ nf_wait_switch() {
 # nf_agent: what the unit names and what runs: installed, path, pid (of probe.sh), "" where there is none.
 nf_agent() {
   NF_DEEP=''
-  probe_agent >/dev/null 2>&1
+  probe_units >/dev/null 2>&1
   NF_DEEP=1
 }
 

@@ -123,8 +123,10 @@ nf_jobs() {
 }
 
 # nf_running_job: the id of the job that runs now; nothing when there is none.
-nf_running_job() {
-  nf_unit_lives "$NF_JOB_UNIT" "$NF_FINISH_UNIT" || return 1
+nf_running_job() { nf_unit_lives "$NF_JOB_UNIT" "$NF_FINISH_UNIT" && nf_current_job; }
+
+# nf_current_job: the id of the job that last took the lock.
+nf_current_job() {
   nf_id=$(cat "$NF_STATE/current" 2>/dev/null) || return 1
   nf_is_job_id "$nf_id" || return 1
   echo "$nf_id"

@@ -23,9 +23,8 @@ probe() {
   if [ "$NF_UID" = 0 ] || [ -n "$NF_ROOT" ]; then put elevated 1; fi
   probe_system "$1"
   probe_tools
-  probe_agent
+  probe_units
   probe_checkout
-  probe_jobs
   printf 'end 0\n'
 }
 
@@ -67,25 +66,54 @@ probe_tools() {
   if nf_has nix; then put nix "$(nf_bounded 10 nix --version 2>/dev/null | cut_off 200)"; fi
 }
 
-# The unit, what it would start ($installed), and what runs ($pid, $path); empty where not seen.
-probe_agent() {
-  installed='' pid='' path='' said='' said_by=''
+# One question to systemd, which is what a look at a host mostly waits for: the agent's unit, what it
+# would start ($installed), what runs ($pid, $path), our job, and an activation.
+probe_units() {
+  installed='' pid='' path='' said='' said_by='' job_lives=''
   nf_has systemctl || return 0
-  unit=$(nf_bounded 10 systemctl show "$NF_UNIT" -p LoadState -p ActiveState -p SubState -p Result \
-    -p MainPID -p NRestarts -p ExecStart 2>/dev/null) || return 0
+  blocks=$(nf_bounded 10 systemctl show "$NF_UNIT" "$NF_JOB_UNIT" "$NF_FINISH_UNIT" "$NF_SWITCH_UNITS" -p Id \
+    -p LoadState -p ActiveState -p SubState -p Result -p MainPID -p NRestarts -p ExecStart 2>/dev/null) || return 0
+  unit_clear
   while IFS='=' read -r key value; do
     case $key in
-      LoadState) put unit.load "$value" ;;
-      ActiveState) put unit.active "$value" ;;
-      SubState) put unit.sub "$value" ;;
-      Result) put unit.result "$value" ;;
-      NRestarts) put unit.restarts "$value" ;;
-      MainPID) pid=$value; put unit.pid "$value" ;;
-      ExecStart) installed=${value#*path=} installed=${installed%%[ ;]*} ;;
+      '') unit_seen; unit_clear ;;
+      Id) id=$value ;;
+      LoadState) load=$value ;;
+      ActiveState) active=$value ;;
+      SubState) sub=$value ;;
+      Result) result=$value ;;
+      NRestarts) restarts=$value ;;
+      MainPID) main=$value ;;
+      ExecStart) exec=${value#*path=} exec=${exec%%[ ;]*} ;;
     esac
   done <<EOF
-$unit
+$blocks
+
 EOF
+  if [ -n "$job_lives" ]; then put_some job.running "$(nf_current_job)"; fi
+  put_some job.last "$(nf_jobs | tail -n 1)"
+}
+
+unit_clear() { id='' load='' active='' sub='' result='' restarts='' main='' exec=''; }
+
+# The properties of one unit have been read.
+unit_seen() {
+  case $id in
+    '') ;;
+    "$NF_UNIT") probe_agent ;;
+    "$NF_JOB_UNIT" | "$NF_FINISH_UNIT") case $active in active | *ing) job_lives=1 ;; esac ;;
+    *) case $active in active | *ing) put switch.running 1 ;; esac ;;
+  esac
+}
+
+probe_agent() {
+  put unit.load "$load"
+  put unit.active "$active"
+  put unit.sub "$sub"
+  put unit.result "$result"
+  put_some unit.restarts "$restarts"
+  put_some unit.pid "$main"
+  installed=$exec pid=$main
   probe_binary installed "$installed" "$NF_ROOT$installed"
   case $pid in '' | 0 | *[!0-9]*) ;; *) probe_process "$pid" ;; esac
 }
@@ -189,11 +217,4 @@ probe_expected() {
   else
     put expected.error eval
   fi
-}
-
-probe_jobs() {
-  nf_has systemctl || return 0
-  put_some job.running "$(nf_running_job)"
-  put_some job.last "$(nf_jobs | tail -n 1)"
-  if nf_switch_lives; then put switch.running 1; fi
 }

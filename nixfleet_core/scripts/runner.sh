@@ -2,7 +2,7 @@
 # shellcheck disable=SC2034,SC2153,SC2012 # its variables come from and go to the other parts
 # The job: runs the plan's steps one after another, and always starts the agent again.
 # From the compiled plan: NF_ID NF_CHECKOUT NF_INPUT NF_ATTRIBUTE NF_UNIT NF_RESTORE_LOCK NF_WANT_REV
-# NF_TOOLS NF_WAIT NF_TRANSIENT, and nf_plan, which calls nf_step for each step.
+# NF_TOOLS NF_WAIT NF_TRANSIENT NF_PERMANENT NF_STABLE, and nf_plan, which calls nf_step for each step.
 # Events hold fixed tokens and integers only; text stays in the log.
 
 NF_PLATFORM='' NF_DEEP=1
@@ -137,13 +137,19 @@ nf_try() {
   done
 }
 
-# What this try has printed, without colours, raw or escaped in JSON.
-nf_printed() {
+# What this try has said of itself: without colours (raw or escaped in JSON), without what builders
+# print, and without what Nix took up again by itself.
+nf_said() {
   nf_escape=$(printf '\033')
-  tail -c "+$((nf_try_from + 1))" "$NF_LOG" | tail -c 65536 |
+  tail -c "+$((nf_try_from + 1))" "$NF_LOG" | tail -c 65536 | grep -v -e '^@nix {"action":"result"' -e 'retrying in' |
     sed -e "s/$nf_escape\\[[0-9;]*m//g" -e 's/\\u001[bB]\[[0-9;]*m//g'
 }
-nf_is_transient() { [ -n "$NF_TRANSIENT" ] && nf_printed | grep -Eq "$NF_TRANSIENT"; }
+
+# Worth another try: something says so, and nothing says that somebody has to act first.
+nf_is_transient() {
+  nf_words=$(nf_said)
+  printf '%s\n' "$nf_words" | grep -Eq "$NF_TRANSIENT" && ! printf '%s\n' "$nf_words" | grep -Eq "$NF_PERMANENT"
+}
 
 # nf_pause SECONDS: false when a cancellation came in between.
 nf_pause() {
