@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Final, Literal
+from urllib.parse import quote
 
 import msgspec
 
+from nixfleet_core.nix.lock import FORGES
 from nixfleet_core.nix.version import NixVersion, pin_input_argv, update_input_argv
 
 if TYPE_CHECKING:
@@ -255,15 +257,18 @@ def _check_input(host: Host, checkout: Checkout, options: Options) -> Input:
 
 def pin_url(flake_input: Input, rev: str) -> str | None:
     """The flake URL that names one commit of an input; None for kinds that have no commits."""
-    url, ref = flake_input.source.url, flake_input.source.ref
-    if url is None:
+    source, kind = flake_input.source, flake_input.kind
+    if source.url is None:
         return None
-    query = f"?ref={ref}&rev={rev}" if ref else f"?rev={rev}"
-    scheme = "" if url.startswith("git+") else "git+"
-    if flake_input.kind == "github":
-        owner, repo = url.rsplit("/", 2)[1:]
-        return f"github:{owner}/{repo}/{rev}"
-    return f"{scheme}{url}{query}"
+    if kind in FORGES:
+        host, path = source.url.removeprefix("https://").split("/", 1)
+        owner, repo = path.rsplit("/", 1)
+        # GitLab's owner may be a path of groups, which Nix wants as one part
+        query = "" if host == FORGES[kind] else f"?host={host}"
+        return f"{kind}:{quote(owner, safe='')}/{repo}/{rev}{query}"
+    scheme = "" if source.url.startswith("git+") else "git+"
+    ref = f"ref={quote(source.ref)}&" if source.ref else ""
+    return f"{scheme}{source.url}{'&' if '?' in source.url else '?'}{ref}rev={rev}"
 
 
 def _steps(

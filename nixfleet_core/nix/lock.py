@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import unquote
 
 import msgspec
 
@@ -166,7 +167,8 @@ def _integer(values: dict[str, msgspec.Raw], key: str) -> int | None:
         return None
 
 
-_FORGES: Final = {"github": "github.com", "gitlab": "gitlab.com", "sourcehut": "git.sr.ht"}
+FORGES: Final = {"github": "github.com", "gitlab": "gitlab.com", "sourcehut": "git.sr.ht"}
+"""Kinds of inputs that are named by owner and repository, and where they are unless said."""
 
 
 def _source(original: dict[str, msgspec.Raw]) -> Source:
@@ -175,7 +177,8 @@ def _source(original: dict[str, msgspec.Raw]) -> Source:
     if kind == "git":
         return Source(url=_text(original, "url"), ref=ref, pinned=rev)
     owner, repo = _text(original, "owner"), _text(original, "repo")
-    if kind in _FORGES and owner and repo:
-        host = _text(original, "host") or _FORGES[kind]
-        return Source(url=f"https://{host}/{owner}/{repo}", ref=ref, pinned=rev)
+    if kind in FORGES and owner and repo:
+        host = _text(original, "host") or FORGES[kind]
+        # the groups of a GitLab project are written as one part: group%2Fsubgroup
+        return Source(url=f"https://{host}/{unquote(owner)}/{repo}", ref=ref, pinned=rev)
     return Source(url=None, ref=ref, pinned=rev)
