@@ -1,0 +1,294 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+
+from nixfleet_core.facts import Checkout, Facts, Unit
+from nixfleet_core.host import Host
+from nixfleet_core.nix.lock import FlakeLock, parse_lock
+from nixfleet_core.nix.version import parse_version
+from nixfleet_core.plan import (
+    DISK_NEEDED_KIB,
+    STEP_IDS,
+    TOOLS,
+    Options,
+    Plan,
+    Refusal,
+    make_plan,
+    pin_url,
+)
+
+OLD, NEW, REV = "1" * 40, "2" * 40, "a" * 40
+FEATURES = ("--extra-experimental-features", "nix-command flakes")
+HOST = Host(name="csb0")
+
+
+def lock(
+    *, nixfleet: str = OLD, nixpkgs: str = OLD, follows: bool = False, **original: str
+) -> FlakeLock:
+    """A lock with two inputs; `original` is where nixfleet comes from."""
+    nodes: dict[str, Any] = {
+        "root": {"inputs": {"nixfleet": ["fleet"] if follows else "n", "nixpkgs": "p"}},
+        "n": {
+            "locked": {"rev": nixfleet},
+            "original": original or {"type": "git", "url": "https://h/nixfleet"},
+        },
+        "p": {"locked": {"rev": nixpkgs}},
+    }
+    if follows:
+        nodes["root"]["inputs"]["fleet"] = "n"
+    return parse_lock(json.dumps({"nodes": nodes, "root": "root", "version": 7}))
+
+
+CHECKOUT = Checkout(
+    path="/home/ops/nixcfg",
+    state="ok",
+    owner="ops",
+    branch="main",
+    upstream="origin/main",
+    head=NEW,
+    lock=lock(),
+    lock_cksum="123 456",
+)
+FACTS = Facts(
+    hostname="csb0",
+    os="NixOS 25.11",
+    platform="nixos",
+    user="ops",
+    tools=frozenset(TOOLS),
+    nix=parse_version("nix (Nix) 2.34.8"),
+    unit=Unit(load="loaded", active="active", pid=1),
+    disk_free_kib=DISK_NEEDED_KIB,
+    checkout=CHECKOUT,
+)
+
+
+def checkout(**changes: Any) -> Facts:
+    return replace(FACTS, checkout=replace(CHECKOUT, **changes))
+
+
+def plan(facts: Facts = FACTS, host: Host = HOST, **options: Any) -> Plan:
+    made = make_plan(host, facts, Options(**options))
+    assert isinstance(made, Plan), made
+    return made
+
+
+def argv(made: Plan, step_id: Any) -> tuple[str, ...]:
+    step = made.step(step_id)
+    assert step is not None
+    return step.argv
+
+
+@pytest.mark.parametrize(
+    ("facts", "check", "why", "advice"),
+    [
+        (replace(FACTS, platform="unknown", os="Debian 12"), "platform", "Debian 12", "platform"),
+        (replace(FACTS, platform="home-manager", os=""), "platform", "this host", "NixOS"),
+        (replace(FACTS, tools=FACTS.tools - {"git", "nix"}), "tools", "found.*git, nix", "PATH"),
+        (replace(FACTS, nix=None), "tools", "a Nix whose version can be read", "repair"),
+        (replace(FACTS, unit=None), "unit", r"nixfleet-agent.service \(unknown\)", "enable"),
+        (replace(FACTS, unit=Unit("not-found", "inactive")), "unit", "not-found", "enable"),
+        (replace(FACTS, unit=Unit("masked", "inactive")), "unit", "masked", "enable"),
+        (replace(FACTS, disk_free_kib=1024 * 300), "disk", "300 MiB", "collect-garbage"),
+        (replace(FACTS, checkout=None), "checkout", "no path", "`checkout`"),
+        (checkout(state="missing"), "checkout", "no /home/ops/nixcfg", "`checkout`"),
+        (checkout(state="unreadable"), "checkout", "belongs to ops", "log in as its owner"),
+        (checkout(state="unreadable", owner=None), "checkout", "somebody else", "as root"),
+        (checkout(state="not-git"), "checkout", "no git repository", "`checkout`"),
+        (checkout(branch=None), "remote", "detached HEAD", "--no-pull"),
+        (checkout(upstream=None), "remote", "branch main .* no upstream", "--set-upstream-to"),
+        (checkout(lock=None), "input", "has no flake.lock", "git checkout -- flake.lock"),
+        (checkout(lock=None, lock_error="cut off"), "input", "cut off", "git checkout"),
+        (checkout(lock=lock(follows=True)), "input", "follows fleet", "'fleet'"),
+    ],
+)
+def test_a_host_is_refused(facts: Facts, check: str, why: str, advice: str) -> None:
+    refusal = make_plan(HOST, facts, Options())
+    assert isinstance(refusal, Refusal)
+    assert refusal.check == check
+    for text, pattern in ((refusal.why, why), (refusal.advice, advice)):
+        with pytest.raises(AssertionError, match=pattern):
+            raise AssertionError(text)
+
+
+def test_an_unknown_input_is_refused_and_the_known_ones_are_named() -> None:
+    refusal = make_plan(replace(HOST, input="nixfleeet"), FACTS, Options())
+    assert isinstance(refusal, Refusal)
+    assert (refusal.check, refusal.why) == ("input", "the flake has no input 'nixfleeet'")
+    assert "nixfleet, nixpkgs" in refusal.advice
+
+
+@pytest.mark.parametrize("facts", [checkout(branch=None), checkout(upstream=None)])
+def test_without_a_pull_no_branch_is_needed(facts: Facts) -> None:
+    assert "pull" not in [step.id for step in plan(facts, pull=False).steps]
+
+
+def test_what_could_not_be_measured_is_left_to_the_preflight() -> None:
+    assert plan(replace(FACTS, disk_free_kib=None))
+
+
+def test_all_steps_in_order_and_only_the_last_two_run_whatever_happened() -> None:
+    steps = plan().steps
+    assert tuple(step.id for step in steps) == STEP_IDS
+    assert [step.id for step in steps if step.always] == ["start", "verify"]
+    assert {step.id for step in steps if step.run_as == "owner"} == {"pull", "update"}
+    assert {step.id: step.tries for step in steps if step.tries > 1} == {
+        "preflight": 3,
+        "pull": 5,
+        "update": 5,
+    }
+    assert all(0 < step.limit <= 4 * 3600 and step.weight >= 1 for step in steps)
+    assert [step.title for step in steps][3] == "Update nixfleet"
+
+
+def test_the_commands_of_the_chain() -> None:
+    made = plan()
+    assert argv(made, "stop") == ("systemctl", "stop", "nixfleet-agent.service")
+    assert argv(made, "pull") == ("git", "pull", "--ff-only")
+    assert argv(made, "start") == ("systemctl", "start", "nixfleet-agent.service")
+
+
+@pytest.mark.parametrize(
+    ("version", "command"),
+    [
+        ("nix (Nix) 2.8.0", ("flake", "lock", "--update-input", "nixfleet")),
+        ("nix (Nix) 2.26.3", ("flake", "update", "nixfleet")),
+        ("nix (Nix) 2.34.8", ("flake", "update", "nixfleet")),
+        ("nix (Lix, like Nix) 2.93.0", ("flake", "update", "nixfleet")),
+        ("nix (Determinate Nix 3.22.2) 2.35.2", ("flake", "update", "nixfleet")),
+    ],
+)
+def test_every_nix_is_told_in_its_dialect(version: str, command: tuple[str, ...]) -> None:
+    made = plan(replace(FACTS, nix=parse_version(version)))
+    assert argv(made, "update") == ("nix", *FEATURES, *command)
+
+
+NEGATIVE = ("--option", "narinfo-cache-negative-ttl", "0")
+POSITIVE = ("--option", "narinfo-cache-positive-ttl", "0")
+
+
+@pytest.mark.parametrize(
+    ("level", "added"), [(0, ()), (1, NEGATIVE), (2, (*POSITIVE, *NEGATIVE))], ids=[0, 1, 2]
+)
+def test_a_level_goes_past_so_much_of_the_cache(level: int, added: tuple[str, ...]) -> None:
+    assert argv(plan(level=level), "rebuild") == (
+        *("nixos-rebuild", "switch", "--flake", "/home/ops/nixcfg#csb0"),
+        *("--log-format", "internal-json"),
+        *added,
+    )
+
+
+def test_attribute_and_input_come_from_the_inventory_else_from_the_host() -> None:
+    assert plan(replace(FACTS, hostname="cs0")).attribute == "cs0"
+    made = plan(host=replace(HOST, attribute="server", input="nixpkgs"))
+    assert (made.attribute, made.input) == ("server", "nixpkgs")
+    assert "/home/ops/nixcfg#server" in argv(made, "rebuild")
+    assert argv(made, "update")[-1] == "nixpkgs"
+
+
+def test_an_input_is_pinned_to_the_commit_that_was_asked_for() -> None:
+    made = plan(input_rev=REV)
+    assert argv(made, "update") == (
+        *("nix", *FEATURES, "flake", "lock", "--override-input", "nixfleet"),
+        f"git+https://h/nixfleet?rev={REV}",
+    )
+
+
+@pytest.mark.parametrize("rev", ["a" * 39, "a" * 41, "A" * 40, "main", "", f"{REV}\n"])
+def test_what_is_no_whole_commit_cannot_be_pinned(rev: str) -> None:
+    refusal = make_plan(HOST, FACTS, Options(input_rev=rev))
+    assert isinstance(refusal, Refusal)
+    assert (refusal.check, "40" in refusal.advice) == ("input", True)
+
+
+def test_a_tarball_cannot_be_pinned() -> None:
+    facts = checkout(lock=lock(type="tarball", url="https://h/x.tar.gz"))
+    assert plan(facts)
+    refusal = make_plan(HOST, facts, Options(input_rev=REV))
+    assert isinstance(refusal, Refusal)
+    assert "tarball" in refusal.why
+
+
+FORGE = {"owner": "o", "repo": "r"}
+
+
+@pytest.mark.parametrize(
+    ("original", "url"),
+    [
+        ({"type": "git", "url": "https://h/r"}, f"git+https://h/r?rev={REV}"),
+        (
+            {"type": "git", "url": "ssh://git@h/r", "ref": "v2"},
+            f"git+ssh://git@h/r?ref=v2&rev={REV}",
+        ),
+        ({"type": "git", "url": "file:///srv/r"}, f"git+file:///srv/r?rev={REV}"),
+        ({"type": "git", "url": "git+https://h/r"}, f"git+https://h/r?rev={REV}"),
+        ({"type": "git", "url": "https://h/r?x=1"}, f"git+https://h/r?x=1&rev={REV}"),
+        (
+            {"type": "git", "url": "https://h/r", "ref": "refs/heads/a&b#c"},
+            f"git+https://h/r?ref=refs/heads/a%26b%23c&rev={REV}",
+        ),
+        ({"type": "github", **FORGE}, f"github:o/r/{REV}"),
+        ({"type": "github", **FORGE, "ref": "main"}, f"github:o/r/{REV}"),
+        ({"type": "github", **FORGE, "host": "git.corp"}, f"github:o/r/{REV}?host=git.corp"),
+        ({"type": "gitlab", **FORGE}, f"gitlab:o/r/{REV}"),
+        ({"type": "gitlab", "owner": "g%2Fsub", "repo": "r"}, f"gitlab:g%2Fsub/r/{REV}"),
+        ({"type": "gitlab", **FORGE, "host": "gl.corp"}, f"gitlab:o/r/{REV}?host=gl.corp"),
+        ({"type": "sourcehut", "owner": "~o", "repo": "r"}, f"sourcehut:~o/r/{REV}"),
+        ({"type": "path", "path": "/x"}, None),
+        ({"type": "tarball", "url": "https://h/x.tar.gz"}, None),
+    ],
+)
+def test_a_commit_of_an_input_has_a_url(original: dict[str, Any], url: str | None) -> None:
+    found = lock(**original).find("nixfleet")
+    assert found is not None
+    assert pin_url(found, REV) == url
+
+
+def test_a_project_in_groups_is_asked_under_its_real_path() -> None:
+    found = lock(type="gitlab", owner="g%2Fsub", repo="r").find("nixfleet")
+    assert found is not None
+    assert found.source.url == "https://gitlab.com/g/sub/r"
+
+
+DIRTY_INPUT = {"lock": lock(nixfleet=NEW), "head_lock": lock()}
+DIRTY_OTHER = {"lock": lock(nixpkgs=NEW), "head_lock": lock()}
+
+
+@pytest.mark.parametrize(
+    ("facts", "discard", "restored"),
+    [
+        (FACTS, False, None),
+        (FACTS, True, None),
+        (checkout(**DIRTY_INPUT), False, "123 456"),
+        (checkout(**DIRTY_OTHER), False, None),
+        (checkout(**DIRTY_OTHER), True, "123 456"),
+    ],
+    ids=["clean", "clean, discard", "only the input", "another input", "another input, discard"],
+)
+def test_a_dirty_lock_goes_back_only_if_nothing_is_lost(
+    facts: Facts, discard: bool, restored: str | None
+) -> None:
+    assert plan(facts, discard_lock=discard).restore_lock == restored
+
+
+def test_warnings_name_what_else_the_rebuild_takes_along() -> None:
+    assert plan().warnings == ()
+    assert plan(checkout(**DIRTY_OTHER, dirty=("flake.lock",))).warnings == (
+        "flake.lock has uncommitted changes (nixpkgs)",
+    )
+    same = plan(checkout(head_lock=lock())).warnings
+    assert same == ("flake.lock has uncommitted changes (formatting only)",)
+    many = plan(checkout(dirty=tuple("abcdefg"))).warnings
+    assert many == ("the rebuild includes uncommitted changes: a, b, c, d, e and 2 more",)
+    pinned = plan(checkout(lock=lock(type="git", url="https://h/x", rev=REV))).warnings
+    assert pinned == ("flake.nix pins nixfleet to aaaaaaa",)
+
+
+def test_the_same_facts_give_the_same_plan_and_it_survives_json() -> None:
+    made = plan(force=True, level=2)
+    assert made == plan(force=True, level=2)
+    assert msgspec.json.decode(msgspec.json.encode(made), type=Plan) == made
