@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 if TYPE_CHECKING:
-    from nixfleet_core.facts import Binary, Facts
+    from nixfleet_core.facts import Binary, Facts, Unit
     from nixfleet_core.failures import Failure
     from nixfleet_core.plan import StepId
 
@@ -94,6 +94,8 @@ class Outcome:
     """The failed check's own token."""
     failure: Failure | None = None
     """What the failed step's output says, if it says something known."""
+    units: tuple[str, ...] = ()
+    """Units that the switch said had failed."""
 
 
 class Expectation(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,11 +159,12 @@ def find_gap(facts: Facts | None, expect: Expectation) -> Gap | None:
 
 
 def _agent_gap(facts: Facts) -> Gap | None:
-    if facts.unit is None or not facts.unit.is_up:
-        state = f"{facts.unit.active} ({facts.unit.result})" if facts.unit else "not visible"
+    if facts.unit is None:
+        return Gap("proof-missing", "the agent's unit could not be seen", "verify again, with root")
+    if not facts.unit.is_up:
         return Gap(
             "agent-down",
-            f"the agent is not running: its unit is {state}",
+            f"the agent is not running: its unit is {_unit_words(facts.unit)}",
             "read its log: journalctl -u nixfleet-agent -n 50",
             down=True,
         )
@@ -236,13 +239,18 @@ def _decide(
     if outcome is None or outcome.kind == "done":
         return _decide_done(before, after, gap, ran=outcome is not None)
     if outcome.kind == "cancelled":
-        return "cancelled", "cancelled", "cancelled; the agent runs", "force update starts anew"
+        return (
+            "cancelled",
+            "cancelled",
+            f"cancelled; {_agent_words(after)}",
+            "force update starts anew",
+        )
     if outcome.kind == "interrupted":
         step = outcome.failed_step or "start"
         return (
             "interrupted",
             "killed",
-            f"the job was killed in the step {step}; the agent was brought back and runs",
+            f"the job was killed in the step {step}; {_agent_words(after)}",
             "force update starts anew",
         )
     return _decide_failed(before, after, gap, outcome)
@@ -287,17 +295,69 @@ def _decide_failed(
             "nix said success, but flake.lock did not reach the latest commit",
             failure.advice if failure else "try again, or pin it: --input-rev REV",
         )
-    if step == "rebuild" and gap is None and after is not None and _changed(before, after):
-        cause = "units-failed" if outcome.rc == 4 else "switch-failed"
-        return (
-            "partial",
-            cause,
-            f"the new agent runs, but the switch ended with code {outcome.rc}",
-            "look at the log's last lines: systemctl --failed names the units",
-        )
-    sentence = f"{_step_words(outcome)}; the agent runs"
+    if step == "rebuild" and before is not None and after is not None:
+        switched = _decide_switch(before, after, gap, outcome)
+        if switched is not None:
+            return switched
+    sentence = f"{_step_words(outcome)}; {_agent_words(after)}"
     advice = failure.advice if failure else "the log's last lines say more (e: next error)"
     return "failed", failure.cause if failure else f"{step}-failed", sentence, advice
+
+
+def _unit_words(unit: Unit) -> str:
+    if not unit.exists:
+        return unit.load or "missing"
+    return f"{unit.active} ({unit.result})" if unit.result else unit.active
+
+
+def _agent_words(after: Facts | None) -> str:
+    """What the end of a job that did not work says of the agent: only what was seen."""
+    if after is not None and after.unit is not None and after.unit.is_up:
+        return "the agent runs"
+    return "whether the agent runs was not seen"
+
+
+def _decide_switch(
+    before: Facts, after: Facts, gap: Gap | None, outcome: Outcome
+) -> _Decision | None:
+    """A rebuild that failed after the profile had moved; None if it did not get that far.
+
+    The exit codes are those of switch-to-configuration, but the bash nixos-rebuild makes 1 of all
+    of them: what counts is where the profile and the running system are.
+    """
+    profile, current = after.system.profile, after.system.current
+    if profile is None or profile == before.system.profile:
+        return None
+    if current != profile:
+        if outcome.rc == 100:
+            return (
+                "stale",
+                "reboot-pending",
+                "the new system needs a reboot: it is installed, the old one still runs",
+                "reboot the host when it suits you, then verify",
+            )
+        return (
+            "failed",
+            "switch-incomplete",
+            f"the switch ended with code {outcome.rc}: the profile is new, the old system runs",
+            "read the log's last lines, then force update again",
+        )
+    if gap is not None:
+        return None
+    if outcome.units or outcome.rc == 4:
+        names = ", ".join(outcome.units[:5]) or "see the log"
+        return (
+            "partial",
+            "units-failed",
+            f"the new agent runs, but the switch left failed units: {names}",
+            "look at them with systemctl status; the agent itself is proven",
+        )
+    return (
+        "partial",
+        "switch-failed",
+        f"the new agent runs, but the switch ended with code {outcome.rc}",
+        "read the log's last lines: a part of the activation failed",
+    )
 
 
 def _step_words(outcome: Outcome) -> str:
