@@ -58,7 +58,10 @@ def test_colours(codes: str, style: str) -> None:
     assert str(segment.style or "").replace("none", "") == style
 
 
-@given(st.binary(max_size=200))
+CONTROLS = st.text(st.sampled_from("\x1b[]m1;?P\\x\u0085\u0090\u009b\u009c\u009d\x07\r\t"))
+
+
+@given(st.binary(max_size=200) | CONTROLS.map(str.encode))
 def test_no_control_survives(line: bytes) -> None:
     text = re.sub(r"\x1b\[[0-9;]*m", "", clean_line(line))
     assert not re.search("[\x00-\x1f\x7f-\x9f]", text)

@@ -86,6 +86,7 @@ async def test_enter_enter_leads_to_the_verdict(
 
         back = await press(pilot, "escape")
         assert "2 current" in back
+        assert "✔ updated" in back
 
 
 async def test_escape_in_the_preview_starts_nothing(
