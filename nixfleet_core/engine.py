@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
@@ -10,7 +11,7 @@ import msgspec
 
 from nixfleet_core.events import Check, StepEnd, StepStart
 from nixfleet_core.facts import PROBE_LIMIT, Facts, ProbeError, parse_probe
-from nixfleet_core.failures import Failure, find_failure
+from nixfleet_core.failures import find_failure, strip_colours
 from nixfleet_core.follow import Follower, read_events
 from nixfleet_core.job import compile_plan
 from nixfleet_core.plan import AGENT_UNIT, make_plan
@@ -46,6 +47,8 @@ LAUNCH_SECONDS: Final = 90.0
 LAUNCH_TRIES: Final = 4
 SHORT_SECONDS: Final = 90.0
 
+_UNITS: Final = re.compile(r"warning: the following units failed: (.*)")
+
 _FAILURE_TAIL: Final = 64 * 1024
 """Bytes of a failed step's output in which its reason is looked for."""
 
@@ -68,17 +71,20 @@ class ShellSession:
         self.shell.password = password
 
     async def probe(self) -> Facts:
-        facts = await self._probe(self.host.checkout, deep=False)
-        if facts.checkout is not None and facts.checkout.state == "unreadable":
-            # an isolated checkout (0700) can only be seen by root
-            return await self._probe(facts.checkout.path, deep=False, elevate=True)
-        return facts
+        return await self._probe(self.host.checkout, deep=False)
+
+    async def examine(self, facts: Facts) -> Facts:
+        if facts.checkout is None or facts.checkout.state != "unreadable":
+            return facts
+        return await self._probe(facts.checkout.path, deep=False, elevate=True)
 
     async def incoming(self, facts: Facts) -> tuple[Commit, ...]:
         checkout = facts.checkout
         if checkout is None or checkout.state != "ok" or checkout.upstream is None:
             return ()
-        answer = await self._run("incoming", {"NF_CHECKOUT": checkout.path}, SHORT_SECONDS)
+        values = {"NF_CHECKOUT": checkout.path}
+        # facts that only root could see are asked further as root, who steps down to the owner
+        answer = await self._run("incoming", values, SHORT_SECONDS, elevate=facts.uid == 0)
         lines = answer.stdout.decode("utf-8", "replace").splitlines()
         pairs = (line.partition(" ") for line in lines)
         return tuple(Commit(rev, title) for rev, _, title in pairs if len(rev) == 40)
@@ -268,13 +274,24 @@ def _outcome(copy: JobCopy) -> Outcome:
         reason=bad.reason if bad else "",
         detail=check.reason if check else "",
     )
-    return replace(outcome, failure=_failure(copy, events, bad)) if bad else outcome
+    if bad is None:
+        return outcome
+    lines = _last_words(copy, events, bad)
+    return replace(outcome, failure=find_failure(lines), units=_failed_units(lines))
 
 
-def _failure(copy: JobCopy, events: list[JobEvent], bad: StepEnd) -> Failure | None:
+def _failed_units(lines: list[str]) -> tuple[str, ...]:
+    """Units that switch-to-configuration names in its warning."""
+    found = (_UNITS.search(strip_colours(line)) for line in lines)
+    names = (match[1] for match in found if match)
+    return tuple(name for text in names for name in re.split(r"[,\s]+", text) if name)
+
+
+def _last_words(copy: JobCopy, events: list[JobEvent], bad: StepEnd) -> list[str]:
+    """The end of what the failed step printed."""
     starts = [e.log for e in events if isinstance(e, StepStart) and e.step == bad.step]
     begin = max(0, bad.log - _FAILURE_TAIL, *starts[-1:])
     with copy.files.log.open("rb") as log:
         log.seek(begin)
         data = log.read(max(0, bad.log - begin))
-    return find_failure(data.decode("utf-8", "replace").splitlines())
+    return data.decode("utf-8", "replace").splitlines()

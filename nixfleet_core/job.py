@@ -26,9 +26,14 @@ def new_job_id() -> str:
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
+def is_job_id(text: str) -> bool:
+    """Whether `text` can be a job id."""
+    return _ID.fullmatch(text) is not None
+
+
 def check_job_id(text: str) -> str:
     """Return `text`, or raise ValueError: a job id becomes a path."""
-    if not _ID.fullmatch(text):
+    if not is_job_id(text):
         raise ValueError(f"{text!r} is no job id: it looks like 20261123-004101-ab12")
     return text
 

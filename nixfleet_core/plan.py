@@ -318,7 +318,7 @@ def _steps(
                 *update[1:],
             ),
             run_as="owner",
-            limit=600,
+            limit=300,
             tries=5,
             weight=2,
         ),
@@ -335,6 +335,7 @@ def _steps(
             ),
             run_as="root",
             limit=4 * 3600,
+            tries=3,
             weight=20,
         ),
         Step(

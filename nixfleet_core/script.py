@@ -1,7 +1,7 @@
 """Scripts for hosts, put together from the parts in `scripts/`.
 
-A part holds functions only and the call comes last, so that a script whose transfer was cut off
-does nothing. Values are quoted; nothing is taken from the host's environment.
+A part holds functions only, and the call comes last and in braces, which a shell runs only once it
+has read them whole: so a script whose transfer was cut off does nothing. Values are quoted; nothing is taken from the host's environment.
 """
 
 from __future__ import annotations
@@ -38,4 +38,4 @@ def compose(*parts: str, root: str, call: str, values: Mapping[str, str] | None 
     `root` is where the host's file system begins: empty but in the sandbox.
     """
     prelude = assignments({"NF_ROOT": root, **(values or {})})
-    return prelude + "".join(part(name) + "\n" for name in ("common", *parts)) + f"{call}\n"
+    return prelude + "".join(part(name) + "\n" for name in ("common", *parts)) + f"{{\n{call}\n}}\n"

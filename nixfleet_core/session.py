@@ -91,6 +91,10 @@ class HostSession(Protocol):
         """Look at the host without root: one round trip, never sudo."""
         ...
 
+    async def examine(self, facts: Facts) -> Facts:
+        """What a plan needs: these facts, or a look as root where the checkout is closed to us."""
+        ...
+
     async def incoming(self, facts: Facts) -> tuple[Commit, ...]:
         """The nixcfg commits that a pull would bring; nothing on the host changes."""
         ...

@@ -12,7 +12,7 @@ import msgspec
 import platformdirs
 
 from nixfleet_core.host import check_host_name
-from nixfleet_core.job import check_job_id
+from nixfleet_core.job import check_job_id, is_job_id
 from nixfleet_core.plan import Plan
 from nixfleet_core.session import JobFiles
 
@@ -88,13 +88,10 @@ class Store:
         return JobCopy(path)
 
     def jobs(self, host: str) -> tuple[str, ...]:
-        """The ids of the jobs known here, oldest first."""
-        try:
-            return tuple(
-                sorted(entry.name for entry in (self.root / "hosts" / host / "jobs").iterdir())
-            )
-        except FileNotFoundError:
-            return ()
+        """The ids of the jobs known here, oldest first. Raises ValueError for an odd name."""
+        jobs = self.root / "hosts" / check_host_name(host) / "jobs"
+        names = (entry.name for entry in jobs.iterdir()) if jobs.is_dir() else ()
+        return tuple(sorted(name for name in names if is_job_id(name)))
 
 
 def default_store() -> Store:

@@ -83,7 +83,8 @@ class Updater:
         """
         host = session.host
         try:
-            facts = await session.probe()
+            seen = await session.probe()
+            facts = await self._with_password(session, lambda: session.examine(seen))
             plan = session.plan(facts, options)
             if isinstance(plan, Refusal):
                 before = snapshot(facts, host.input)

@@ -56,7 +56,7 @@ async def update_hosts(app: NixFleetApp, entries: Sequence[HostEntry]) -> None:
     plans: dict[str, Plan] = {}
     lines: list[str | tuple[str, str]] = []
     for entry in entries:
-        planned = _plan(entry)
+        planned = await _plan(app, entry)
         lines.append((f"{entry.name}  ", "bold"))
         if isinstance(planned, str):
             lines.append((f"left out: {plain(planned)}\n", "$text-warning"))
@@ -125,8 +125,13 @@ async def cancel_job(app: NixFleetApp, watcher: JobWatcher) -> None:
 async def _update_one(app: NixFleetApp, entry: HostEntry) -> None:
     from tui.screens.plan import PlanDialog
 
-    assert entry.facts is not None
-    plan = entry.session.plan(entry.facts, FORCE)
+    try:
+        plan = await _make_plan(app, entry)
+    except PasswordRefused:
+        return
+    except FAILURES as error:
+        await _say_failed(app, f"{entry.name}: nothing was started", error)
+        return
     if isinstance(plan, Refusal):
         body = Content.assemble(plain(plan.why), "\n\n", (plain(plan.advice), "bold"))
         await app.push_screen_wait(Notice(f"{entry.name} is left alone", body))
@@ -195,13 +200,26 @@ async def _verify(app: NixFleetApp, entry: HostEntry) -> str:
     return ""
 
 
-def _plan(entry: HostEntry) -> Plan | str:
+async def _make_plan(app: NixFleetApp, entry: HostEntry) -> Plan | Refusal:
+    """Look closely enough for a plan, asking for the password if it takes one, and make it."""
+    seen = entry.facts
+    assert seen is not None
+    entry.facts = await app.elevation.run(entry.session, lambda: entry.session.examine(seen))
+    return entry.session.plan(entry.facts, FORCE)
+
+
+async def _plan(app: NixFleetApp, entry: HostEntry) -> Plan | str:
     """The plan, or why there is none."""
     if entry.facts is None:
         return entry.assessment.why if entry.assessment else "it has not answered"
     if entry.facts.job_running is not None:
         return f"the job {entry.facts.job_running} is running"
-    plan = entry.session.plan(entry.facts, FORCE)
+    try:
+        plan = await _make_plan(app, entry)
+    except PasswordRefused:
+        return "no password was given"
+    except FAILURES as error:
+        return str(error)
     return plan.why if isinstance(plan, Refusal) else plan
 
 

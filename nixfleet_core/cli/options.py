@@ -24,6 +24,14 @@ def plan_options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--input-rev", metavar="REV", help="Lock the input to this commit.")
     @click.option("--discard-lock", is_flag=True, help="Uncommitted flake.lock changes may go.")
     @click.option("--now", is_flag=True, help="Do not wait for a rebuild that is running.")
+    @click.option(
+        "--stable",
+        type=click.IntRange(1, 600),
+        default=Options().stable,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long the agent must run as one process to count as up.",
+    )
     @functools.wraps(command)
     def wrapped(
         *args: object,
@@ -33,6 +41,7 @@ def plan_options(command: Callable[..., None]) -> Callable[..., None]:
         input_rev: str | None,
         discard_lock: bool,
         now: bool,
+        stable: int,
         **rest: object,
     ) -> None:
         options = Options(
@@ -42,6 +51,7 @@ def plan_options(command: Callable[..., None]) -> Callable[..., None]:
             input_rev=input_rev,
             discard_lock=discard_lock,
             now=now,
+            stable=stable,
         )
         command(*args, options=options, **rest)
 

@@ -49,7 +49,7 @@ async def _make(sessions: Sequence[HostSession], options: Options) -> list[PlanL
 async def _make_one(session: HostSession, options: Options) -> PlanLine:
     name = session.host.name
     try:
-        facts = await session.probe()
+        facts = await session.examine(await session.probe())
         answer = session.plan(facts, options)
         incoming = await session.incoming(facts) if options.pull else ()
     except Unreachable as error:

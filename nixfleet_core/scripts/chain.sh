@@ -20,6 +20,17 @@ nf_want() {
   fi
 }
 
+nf_has_commit() { case $nf_wanted in none | unknown) return 1 ;; esac; }
+
+# nf_pin_url: the flake URL that names the wanted commit and nothing else.
+nf_pin_url() {
+  nf_ref=$(nf_field 3)
+  case $(nf_field 1) in
+    github) echo "github:${nf_url#https://*/}/$nf_wanted" ;;
+    *) echo "git+${nf_url#git+}?${nf_ref:+ref=$nf_ref&}rev=$nf_wanted" ;;
+  esac
+}
+
 nf_do_stop() {
   nf_run "$@" && return 0
   nf_say "the agent did not stop in time: it is killed"
@@ -33,7 +44,7 @@ nf_profile() { readlink -f "$NF_ROOT/nix/var/nix/profiles/system" 2>/dev/null; }
 # nf_save_lock NAME: keep a copy of flake.lock with the job.
 nf_save_lock() {
   if [ -e "$NF_ROOT$NF_CHECKOUT/flake.lock" ]; then
-    cat "$NF_ROOT$NF_CHECKOUT/flake.lock" >"$NF_JOB/$1" && nf_share "$NF_JOB/$1"
+    nf_owner_cat "$NF_ROOT$NF_CHECKOUT/flake.lock" >"$NF_JOB/$1" && nf_share "$NF_JOB/$1"
   fi
 }
 
@@ -41,7 +52,7 @@ nf_save_lock() {
 nf_put_lock() {
   (
     cd "$NF_ROOT$NF_CHECKOUT" || exit 1
-    if [ "$(cksum <"$NF_JOB/$1")" = "$(cksum <flake.lock)" ]; then exit 0; fi
+    if [ "$(cksum <"$NF_JOB/$1")" = "$(nf_owner_cat flake.lock | cksum)" ]; then exit 0; fi
     # shellcheck disable=SC2016 # the inner shell expands
     nf_step_down 30 sh -c 'cat <&3 >.flake.lock.nixfleet && mv -f .flake.lock.nixfleet flake.lock' 3<"$NF_JOB/$1" &&
       nf_say "flake.lock is as it was again"
@@ -82,7 +93,14 @@ nf_do_update() {
   if [ ! -e "$NF_JOB/flake.lock.pulled" ]; then nf_save_lock flake.lock.pulled; fi
   nf_lock_values=$(nf_lock "$nf_lock_file" "$NF_INPUT" 2>>"$NF_LOG") || return
   nf_want
-  nf_run "$@" || { nf_code=$?; cd /; return "$nf_code"; }
+  nf_code=0
+  nf_run "$@" || nf_code=$?
+  # the forge's API refuses to say more, but git has named the commit: lock to that
+  if nf_has_commit && nf_said | grep -Eq 'rate limit|HTTP error (403|429)'; then
+    nf_code=0
+    nf_run nix --extra-experimental-features 'nix-command flakes' flake lock --override-input "$NF_INPUT" "$(nf_pin_url)" || nf_code=$?
+  fi
+  if [ "$nf_code" != 0 ]; then cd /; return "$nf_code"; fi
   nf_lock_values=$(nf_lock "$nf_lock_file" "$NF_INPUT" 2>>"$NF_LOG") || return
   # the branch may have moved while nix fetched it: then the newer answer counts
   if [ "$(nf_field 4)" != "$nf_wanted" ]; then nf_want; fi
@@ -104,6 +122,7 @@ nf_do_update() {
 
 # root is refused the owner's repository unless it looks like sudo run by the owner
 nf_do_rebuild() {
+  nf_wait_switch 900
   if [ "$NF_UID" = 0 ]; then SUDO_UID=$NF_OWNER_UID; export SUDO_UID; fi
   nf_run "$@"
   nf_code=$?
@@ -157,7 +176,8 @@ nf_do_verify() {
   probe >"$NF_JOB/.after" 2>/dev/null && nf_share "$NF_JOB/.after" && mv -f "$NF_JOB/.after" "$NF_JOB/after"
   if [ "$nf_same" -ge "$NF_STABLE" ]; then nf_say "the agent runs as process $pid, from $path"; return 0; fi
   if [ -n "$path" ]; then nf_reason=unstable; else nf_reason=down; fi
-  nf_say "the agent is not up and stable: $nf_reason"
+  nf_say "the agent is not up and stable: $nf_reason; its last words:"
+  nf_bounded 10 journalctl --quiet --no-pager --lines=30 --unit="$NF_UNIT" >>"$NF_LOG" 2>&1
   return 1
 }
 

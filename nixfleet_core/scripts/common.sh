@@ -79,6 +79,9 @@ nf_step_down() {
   nf_bounded "$nf_seconds" "$@"
 }
 
+# nf_owner_cat FILE: its content as the owner may see it; root does not follow the owner's links.
+nf_owner_cat() { nf_step_down 20 cat "$1" 2>/dev/null; }
+
 nf_home() { getent passwd "$NF_OWNER_UID" | cut -d: -f6; }
 
 NF_JOBS=$NF_ROOT/var/lib/nixfleet/jobs
@@ -143,7 +146,7 @@ NF_LOCK_NIX='{ lock, input }: let
   forges = { github = "github.com"; gitlab = "gitlab.com"; sourcehut = "git.sr.ht"; };
   kind = original.type or "";
   url = if kind == "git" then original.url or ""
-    else if forges ? ${kind} then "https://${original.host or forges.${kind}}/${original.owner}/${original.repo}"
+    else if forges ? ${kind} then "https://${original.host or forges.${kind}}/${builtins.replaceStrings [ "%2F" "%2f" ] [ "/" "/" ] original.owner}/${original.repo}"
     else "";
 in { fields = if inputs ? ${input} then builtins.concatStringsSep "\t" [ kind url (original.ref or "") (node.locked.rev or "") (original.rev or "") ] else "missing"; }'
 

@@ -6,18 +6,18 @@
 incoming() {
   dir=$NF_ROOT$NF_CHECKOUT
   if ! cd "$dir" 2>/dev/null || ! nf_owner .; then echo "cannot enter $NF_CHECKOUT" >&2; return 1; fi
-  [ "$NF_UID" = "$NF_OWNER_UID" ] || { echo "$NF_CHECKOUT belongs to $NF_OWNER" >&2; return 1; }
   branch=$(nf_step_down 10 git symbolic-ref -q --short HEAD) || { echo "detached HEAD" >&2; return 1; }
   remote=$(nf_step_down 10 git config "branch.$branch.remote")
   merge=$(nf_step_down 10 git config "branch.$branch.merge")
   head=$(nf_step_down 10 git rev-parse HEAD)
   objects=$(cd "$(nf_step_down 10 git rev-parse --git-path objects)" && pwd)
   url=$(nf_step_down 10 git remote get-url "$remote") || return 1
-  temporary=$(mktemp -d "${TMPDIR:-/tmp}/nixfleet.XXXXXX") || return 1
+  temporary=$(nf_step_down 10 mktemp -d "${TMPDIR:-/tmp}/nixfleet.XXXXXX") || return 1
   trap 'rm -rf "$temporary"' EXIT
   trap 'exit 1' HUP INT TERM PIPE
   nf_step_down 10 git init -q --bare "$temporary" || return 1
-  printf '%s\n' "$objects" >"$temporary/objects/info/alternates"
+  # shellcheck disable=SC2016 # the inner shell expands
+  nf_step_down 10 sh -c 'printf "%s\n" "$1" >"$2/objects/info/alternates"' sh "$objects" "$temporary" || return 1
   nf_as_owner 60 git --git-dir="$temporary" fetch -q -- "$url" "$merge" || return 1
   nf_step_down 10 git --git-dir="$temporary" log --format='%H %s' -n 100 "$head..FETCH_HEAD"
 }

@@ -128,7 +128,7 @@ nf_check_pull() {
   case $clash in
     '') return 0 ;;
     flake.lock)
-      if [ -n "$NF_RESTORE_LOCK" ] && [ "$(cksum <flake.lock)" = "$NF_RESTORE_LOCK" ]; then
+      if [ -n "$NF_RESTORE_LOCK" ] && [ "$(nf_owner_cat flake.lock | cksum)" = "$NF_RESTORE_LOCK" ]; then
         : >"$NF_RUN/restore-lock"
         return 0
       fi

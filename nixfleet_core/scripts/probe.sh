@@ -201,8 +201,8 @@ probe_hidden() {
 
 probe_lock() {
   if ! [ -r flake.lock ]; then return 0; fi
-  put checkout.lock "$(cut_off 1048577 <flake.lock)"
-  put checkout.lock-cksum "$(cksum <flake.lock)"
+  put checkout.lock "$(nf_owner_cat flake.lock | cut_off 1048577)"
+  put checkout.lock-cksum "$(nf_owner_cat flake.lock | cksum)"
   case "$status " in
     *" flake.lock"[!a-zA-Z0-9._/-]*) put_some checkout.head-lock "$(nf_step_down 10 git show HEAD:flake.lock 2>/dev/null | cut_off 1048577)" ;;
   esac

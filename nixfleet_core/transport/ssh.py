@@ -6,6 +6,7 @@ directory of ours, 0700: a socket's path may have 104 bytes on macOS.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from dataclasses import dataclass
@@ -31,16 +32,26 @@ class SocketDirectoryError(RuntimeError):
 
 def socket_directory() -> Path:
     """Make (or check) the directory for connection sockets. Raises SocketDirectoryError."""
-    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    short = Path(runtime) / "nixfleet" if runtime else None
-    path = short if short and len(str(short)) <= 40 else Path(f"/tmp/nixfleet-{os.getuid()}")
-    path.mkdir(mode=0o700, parents=False, exist_ok=True)
-    status = path.lstat()
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR", ""))
+    path = runtime / "nixfleet"
+    # su leaves another user's set, and a session that has ended takes its own away
+    if not runtime.is_absolute() or not _is_mine(runtime) or len(str(path)) > 40:
+        path = Path(f"/tmp/nixfleet-{os.getuid()}")
+    with contextlib.suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+    if not _is_mine(path):
         raise SocketDirectoryError(f"{path} is not a directory of yours: remove it")
-    if status.st_mode & 0o077:
-        path.chmod(0o700)
+    path.chmod(0o700)
     return path
+
+
+def _is_mine(path: Path) -> bool:
+    """Whether it is a directory, no link to one, and ours."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
 
 
 @dataclass(frozen=True, slots=True)

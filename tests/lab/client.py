@@ -24,6 +24,10 @@ SECONDS: Final = 120
 """How long a command may take; a whole update takes about 15."""
 
 
+QUICK: Final = ("--yes", "--stable", "1")
+"""An update that asks nobody, and watches the agent no longer than it must."""
+
+
 class Side(TypedDict):
     version: str | None
     commit: str | None
@@ -102,7 +106,7 @@ class Client:
 
     def update(self, *words: str, code: int = 0) -> Answer:
         """`nixfleet update WORDS --yes --json` of one host, which must end with `code`."""
-        done = self.run("update", *words, "--yes", "--json")
+        done = self.run("update", *words, *QUICK, "--json")
         assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         answer: Answer = json.loads(done.stdout)
         return answer

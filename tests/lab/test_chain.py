@@ -17,7 +17,7 @@ from nixfleet_core.fleet import open_sessions
 from nixfleet_core.inventory import default_inventory_path, load_inventory
 from nixfleet_core.store import Store
 
-from .client import Client
+from .client import QUICK, Client
 from .host import CHECKOUT
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def test_an_update_brings_the_new_agent_and_proves_it(
 
 def test_three_hosts_at_once(fresh: Fleet, client: Client) -> None:
     fresh.repos.release("2.2.0")
-    done = client.run("update", *fresh.hosts, "--force", "--yes", "--json")
+    done = client.run("update", *fresh.hosts, "--force", *QUICK, "--json")
     assert done.returncode == 0, done.stderr
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert {answer["host"]: answer["verdict"] for answer in answers} == dict.fromkeys(
@@ -204,7 +204,7 @@ def test_two_operators_at_once_run_one_job(
     with ThreadPoolExecutor() as pool:
         done = list(
             pool.map(
-                lambda one: one.run("update", "csb0", "--force", "--yes", "--json"),
+                lambda one: one.run("update", "csb0", "--force", *QUICK, "--json"),
                 (client, other),
             )
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
+from .client import QUICK
 from .host import CHECKOUT
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ Place = Literal["preflight", "stop", "pull", "update", "rebuild", "activation", 
 PLACES: tuple[Place, ...] = (
     *("preflight", "stop", "pull", "update", "rebuild", "activation", "start", "verify"),
 )
-UPDATE = ("update", "csb0", "--force", "--yes")
+UPDATE = ("update", "csb0", "--force", *QUICK)
 
 
 @contextmanager

@@ -164,6 +164,9 @@ class FakeSession:
             raise self.offline
         return self.facts
 
+    async def examine(self, facts: Facts) -> Facts:
+        return facts
+
     async def incoming(self, facts: Facts) -> tuple[Commit, ...]:
         return self.commits
 

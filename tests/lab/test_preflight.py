@@ -1,0 +1,169 @@
+"""What cannot work is refused before the agent is touched; what is the user's is never lost."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .client import QUICK
+from .host import CHECKOUT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .client import Client
+    from .fleet import Fleet
+    from .host import LabHost
+
+
+def as_ops(host: LabHost, command: str) -> str:
+    return host.enter(f"cd {CHECKOUT}; {command}", user="ops")
+
+
+def diverge(fleet: Fleet, host: LabHost) -> None:
+    as_ops(host, "git commit -q --allow-empty -m mine")
+    fleet.repos.commit_nixcfg("theirs")
+
+
+def collide(fleet: Fleet, host: LabHost) -> None:
+    as_ops(host, "echo >> lab.json")
+    fleet.repos.commit_nixcfg("theirs", lines=4)
+
+
+def leave_as_root(fleet: Fleet, host: LabHost) -> None:
+    host.enter(f"touch {CHECKOUT}/.git/objects/left-behind")
+
+
+def no_checkout(fleet: Fleet, host: LabHost) -> None:
+    host.enter(f"mv {CHECKOUT} /home/ops/elsewhere")
+
+
+def no_repository(fleet: Fleet, host: LabHost) -> None:
+    as_ops(host, "mv .git ../../gone")
+
+
+def remove_unit(fleet: Fleet, host: LabHost) -> None:
+    host.enter("rm /etc/systemd/system/nixfleet-agent.service; systemctl daemon-reload")
+
+
+REFUSED: list[tuple[str, Callable[[Fleet, LabHost], object], dict[str, str]]] = [
+    ("preflight-input", lambda fleet, host: None, {"input": "nosuch"}),
+    ("preflight-attribute", lambda fleet, host: None, {"attribute": "nosuch"}),
+    ("preflight-remote", lambda fleet, host: fleet.repos.set_fault("nixcfg", "refuse"), {}),
+    ("preflight-remote", lambda fleet, host: fleet.repos.set_fault("nixcfg", 404), {}),
+    ("preflight-input", lambda fleet, host: fleet.repos.set_fault("nixfleet", 404), {}),
+    ("preflight-checkout", no_checkout, {}),
+    ("preflight-checkout", no_repository, {}),
+    ("preflight-checkout", leave_as_root, {}),
+    ("preflight-remote", lambda fleet, host: as_ops(host, "git checkout -q --detach"), {}),
+    ("preflight-remote", lambda fleet, host: as_ops(host, "git branch --unset-upstream"), {}),
+    ("preflight-pull", diverge, {}),
+    ("preflight-pull", collide, {}),
+    ("preflight-input", lambda fleet, host: as_ops(host, "head -c 300 flake.lock > l; mv l flake.lock"), {}),
+    ("preflight-unit", remove_unit, {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("cause", "spoil", "keys"), REFUSED)
+def test_refused_with_the_agent_untouched(
+    fresh: Fleet,
+    client: Client,
+    cause: str,
+    spoil: Callable[[Fleet, LabHost], object],
+    keys: dict[str, str],
+) -> None:
+    host = fresh["csb0"]
+    client.write_inventory({host: "ops"}, **keys)
+    fresh.repos.release("2.2.0")
+    spoil(fresh, host)
+    pid = host.agent_pid()
+    answer = client.update("csb0", "--force", code=1)
+    assert (answer["verdict"], answer["cause"]) == ("failed", cause), answer
+    assert answer["advice"]
+    assert host.agent_pid() == pid
+
+
+def test_an_attribute_that_is_missing_on_every_nix(
+    fleet: Fleet, host: LabHost, client: Client
+) -> None:
+    client.write_inventory({host: "ops"}, attribute="nosuch")
+    pid = host.agent_pid()
+    answer = client.update(host.name, "--force", code=1)
+    assert answer["cause"] == "preflight-attribute"
+    assert host.agent_pid() == pid
+
+
+def test_a_lock_left_dirty_by_the_last_update_does_not_stop_the_next(
+    fresh: Fleet, host: LabHost, client: Client
+) -> None:
+    """The second update finds its own dirty flake.lock, and upstream has moved that file too."""
+    client_lock = f"{CHECKOUT}/flake.lock"
+    fresh.repos.release("2.2.0")
+    client.update(host.name, "--force")
+    assert as_ops(host, "git status --short") == "M flake.lock"
+    lock = host.enter(f"cat {client_lock}", user="ops")
+    fresh.repos.commit("nixcfg", "Update all", {"flake.lock": lock + "\n"})
+    commit = fresh.repos.release("2.3.0")
+    answer = client.update(host.name, "--force")
+    assert (answer["verdict"], answer["after"]["version"]) == ("updated", "2.3.0")
+    assert answer["after"]["commit"] == commit
+
+
+def test_a_lock_with_other_changes_is_refused_unless_given_up(fresh: Fleet, client: Client) -> None:
+    host = fresh["csb0"]
+    fresh.repos.release("2.2.0")
+    as_ops(host, "nix flake update other")
+    lock = host.enter(f"cat {CHECKOUT}/flake.lock", user="ops")
+    fresh.repos.commit("nixcfg", "Touch the lock", {"flake.lock": lock + "\n"})
+    answer = client.update("csb0", "--force", code=1)
+    assert answer["cause"] == "preflight-pull"
+    assert host.enter(f"cat {CHECKOUT}/flake.lock", user="ops") == lock
+    assert client.update("csb0", "--force", "--discard-lock")["verdict"] == "updated"
+
+
+@pytest.mark.parametrize("fails", ["pull", "update", "build"])
+def test_a_saved_lock_comes_back_when_the_update_fails(
+    fresh: Fleet, client: Client, fails: str
+) -> None:
+    host = fresh["csb0"]
+    fresh.repos.release("2.2.0")
+    as_ops(host, "nix flake update nixfleet")
+    dirty = host.enter(f"cat {CHECKOUT}/flake.lock", user="ops")
+    fresh.repos.commit_nixcfg(fail_build=fails == "build", files={"flake.lock": dirty + "\n"})
+    fresh.repos.release("2.3.0")
+    with client.start("update", "csb0", "--force", *QUICK) as running:
+        with host.gate("stop") as gate:
+            gate.wait_reached()
+            if fails != "build":
+                fresh.repos.set_fault("nixcfg" if fails == "pull" else "nixfleet", 404)
+        assert running.wait() in (1, 3), running.output
+    assert host.enter(f"cat {CHECKOUT}/flake.lock", user="ops") == dirty
+    assert host.agent_state() == "active success"
+
+
+def test_uncommitted_work_survives_and_is_named(fresh: Fleet, client: Client) -> None:
+    host = fresh["csb0"]
+    fresh.repos.release("2.2.0")
+    fresh.repos.commit_nixcfg("Something else")
+    as_ops(host, "echo draft > notes.md; echo '# mine' >> home.sh")
+    shown = client.run("update", "csb0", "--dry-run", "--json")
+    warnings = json.loads(shown.stdout)["plan"]["warnings"]
+    assert any("notes.md" in text and "home.sh" in text for text in warnings)
+    client.update("csb0", "--force")
+    assert as_ops(host, "cat notes.md; tail -n 1 home.sh") == "draft\n# mine"
+
+
+def test_a_switch_that_runs_is_waited_for(fresh: Fleet, client: Client) -> None:
+    host = fresh["csb0"]
+    fresh.repos.release("2.2.0")
+    unit = "nixos-rebuild-switch-to-configuration"
+    host.enter(f"mkfifo /run/other; systemd-run --collect -q --unit={unit} sh -c 'cat /run/other'")
+    refused = client.update("csb0", "--force", "--now", code=1)
+    assert refused["cause"] == "preflight-idle"
+    with client.start("update", "csb0", "--force", *QUICK) as running:
+        running.wait_for("waiting for switch")
+        host.enter(": > /run/other")
+        assert running.wait() == 0, running.output
+    assert host.agent_version() == "2.2.0"
