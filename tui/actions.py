@@ -55,8 +55,8 @@ async def update_hosts(app: NixFleetApp, entries: Sequence[HostEntry]) -> None:
 
     plans: dict[str, Plan] = {}
     lines: list[str | tuple[str, str]] = []
-    for entry in entries:
-        planned = await _plan(app, entry)
+    answers = await asyncio.gather(*(_plan(app, entry) for entry in entries))
+    for entry, planned in zip(entries, answers, strict=True):
         lines.append((f"{entry.name}  ", "bold"))
         if isinstance(planned, str):
             lines.append((f"left out: {plain(planned)}\n", "$text-warning"))
@@ -204,7 +204,12 @@ async def _make_plan(app: NixFleetApp, entry: HostEntry) -> Plan | Refusal:
     """Look closely enough for a plan, asking for the password if it takes one, and make it."""
     seen = entry.facts
     assert seen is not None
-    entry.facts = await app.elevation.run(entry.session, lambda: entry.session.examine(seen))
+    entry.doing = "asking"
+    app.tick()
+    try:
+        entry.facts = await app.elevation.run(entry.session, lambda: entry.session.examine(seen))
+    finally:
+        entry.doing = ""
     return entry.session.plan(entry.facts, FORCE)
 
 

@@ -44,7 +44,10 @@ async def test_marked_hosts_are_named_then_run_at_once(
         assert "✔ current: there was nothing to do" in text
         assert "3 hosts · 1 ended" in text
 
-        text = await press(pilot, "enter")
+        text = await press(pilot, "down")
+        assert text.count("there was nothing to do") == 2  # in the row, and in full below
+
+        text = await press(pilot, "up", "enter")
         assert isinstance(app.screen, UpdateScreen)
         assert "csb0" in text
 

@@ -29,9 +29,12 @@ from tui.screens.plan import PlanDialog
 from tui.screens.update import UpdateScreen
 
 if TYPE_CHECKING:
+    import pytest
     from conftest import MakeApp
     from fakes import FakeSession
     from textual.pilot import Pilot
+
+    from nixfleet_core.facts import Facts
 
 
 async def press(pilot: Pilot[None], *keys: str) -> str:
@@ -174,6 +177,25 @@ async def test_a_wrong_password_is_asked_for_again(
         assert isinstance(app.screen, UpdateScreen)
     assert fleet[0].given == ["nope", "right"]
     assert fleet[0].launched == [JOB]
+
+
+async def test_a_closed_checkout_is_looked_at_as_root_before_the_plan(
+    make_app: MakeApp, fleet: list[FakeSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = fleet[0]
+    session.password = "right"
+
+    async def examine(facts: Facts) -> Facts:
+        session._want_password()
+        session.refusal = None
+        return facts
+
+    session.refusal = Refusal("checkout", "the checkout is closed to us", "")
+    monkeypatch.setattr(session, "examine", examine)
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        assert "sudo on csb0" in await press(pilot, "enter")
+        await press(pilot, *"right", "enter")
+        assert isinstance(app.screen, PlanDialog)
 
 
 async def test_no_password_starts_nothing(make_app: MakeApp, fleet: list[FakeSession]) -> None:

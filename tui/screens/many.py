@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Footer, Static
 
 from tui.screens.base import Page, nixfleet
 from tui.text import bar, plain, stopwatch
 from tui.widgets.row_table import Cell, Column, Row, RowTable
+from tui.widgets.versions import verdict_text
 from tui.words import tone_sign, verdict_tone
 
 if TYPE_CHECKING:
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column("host", "Host", worth=9, least=8),
-    Column("step", "Step", worth=7, least=8),
+    Column("step", "Step", worth=7, least=18),
     Column("bar", "Progress", worth=5, least=14),
     Column("elapsed", "Elapsed", worth=4, least=7),
-    Column("verdict", "Verdict", worth=8, least=12),
+    Column("verdict", "Verdict", worth=8, least=14),
 )
 _BAR = 14
 
@@ -85,6 +86,8 @@ class ManyScreen(Page):
         with Vertical(id="many") as box:
             box.border_title = Content("Force update")
             yield RowTable(COLUMNS, nixfleet(self).glyphs, id="many-table")
+        with VerticalScroll(id="many-verdict", can_focus=False):
+            yield Static(id="verdict", markup=False)
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
@@ -98,6 +101,23 @@ class ManyScreen(Page):
         ended = sum(watcher.verdict is not None for watcher in watchers)
         text = f" {len(self._entries)} hosts {glyphs.dot} {ended} ended"
         self.set_title(Content(text))
+        self._show_verdict()
+
+    @on(RowTable.Moved)
+    def _show_verdict(self) -> None:
+        """The selected host's verdict in full, below the list."""
+        entry = self._selected()
+        if entry is None:
+            return
+        self.query_one("#many-verdict").border_title = Content(entry.name)
+        text, watcher = Content(plain(entry.note)), entry.watcher
+        if watcher is not None and watcher.verdict is not None:
+            text = verdict_text(watcher.verdict, nixfleet(self).glyphs)
+        elif watcher is not None:
+            text = Content(plain(watcher.problem) or f"job {plain(watcher.job)}")
+        shown = self.query_one("#verdict", Static)
+        if shown.content != text:
+            shown.update(text)
 
     @on(RowTable.Chosen)
     def action_open(self) -> None:
@@ -109,7 +129,9 @@ class ManyScreen(Page):
         from tui.actions import cancel_job
 
         entry = self._selected()
-        if entry is not None and entry.watcher is not None and entry.watcher.is_active:
+        if entry is None or entry.watcher is None or not entry.watcher.is_active:
+            self.app.notify("no job is running on this host")
+        else:
             nixfleet(self).start_flow(cancel_job(nixfleet(self), entry.watcher))
 
     def action_leave(self) -> None:
