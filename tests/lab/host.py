@@ -85,7 +85,7 @@ class LabHost:
         Raises RuntimeError with what it printed if it fails.
         """
         done = subprocess.run(
-            ["nsenter", f"--target={self._init}", "--all", "--root", "env", "-i", f"PATH={_PATH}",
+            ["nsenter", f"--target={self._init}", "--all", "env", "-i", f"PATH={_PATH}",
              "runuser", "-u", user, "--", "sh", "-euc", f"cd; {command}"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
