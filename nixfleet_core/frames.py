@@ -53,6 +53,8 @@ class FrameReader:
             if self._left is None:
                 if not self._read_header():
                     return found
+                if not self._left and self._kind not in _STREAMED:
+                    found.append(self._take(0))
             elif self._left == 0:
                 if self._buffer[:1] != b"\n":
                     raise FrameError(f"the frame {self._kind!r} has the wrong length")

@@ -1,7 +1,8 @@
 """Scripts for hosts, put together from the parts in `scripts/`.
 
 A part holds functions only, and the call comes last and in braces, which a shell runs only once it
-has read them whole: so a script whose transfer was cut off does nothing. Values are quoted; nothing is taken from the host's environment.
+has read them whole: so a script whose transfer was cut off does nothing. Values are quoted; nothing
+is taken from the host's environment.
 """
 
 from __future__ import annotations
