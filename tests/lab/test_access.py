@@ -58,9 +58,8 @@ def test_sudo_with_a_password_asks_once_and_leaves_no_trace(
         running.wait_for("sudo password")
         running.type(f"{PASSWORD}\n")
         gate.wait_reached()
-        seen = host.enter(
-            "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' ' '"
-        )
+        files = "/proc/[0-9]*/cmdline /proc/[0-9]*/environ"
+        seen = host.enter(f"cat {files} 2>/dev/null | tr '\\0' ' '")
         assert PASSWORD not in seen
         gate.open()
         assert running.wait() == 0, running.output

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from .client import Client
     from .fleet import Fleet
-    from .host import LabHost
+    from .host import LabHost, Point
 
 JOBS = "/var/lib/nixfleet/jobs"
 
@@ -54,11 +54,12 @@ def test_three_broken_connections_lose_and_double_no_byte(fresh: Fleet, client: 
     fresh.repos.release("2.2.0")
     fresh.repos.commit_nixcfg(lines=400)
     with client.start("update", "csb0", "--force", *QUICK, "--json") as running:
-        for point, seen in (
-            ("stop", "▶ Stop"),
-            ("build", "▶ Rebuild"),
-            ("switch", "step 5 line 400"),
-        ):
+        seen_at: dict[Point, str] = {
+            "stop": "▶ Stop",
+            "build": "▶ Rebuild",
+            "switch": "step 5 line 400",
+        }
+        for point, seen in seen_at.items():
             with host.gate(point) as gate:
                 gate.wait_reached()
                 running.wait_for(seen)  # it is connected (again)

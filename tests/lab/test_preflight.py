@@ -44,6 +44,10 @@ def no_repository(fleet: Fleet, host: LabHost) -> None:
     as_ops(host, "mv .git ../../gone")
 
 
+def cut_lock(fleet: Fleet, host: LabHost) -> None:
+    as_ops(host, "head -c 300 flake.lock > cut; mv cut flake.lock")
+
+
 def remove_unit(fleet: Fleet, host: LabHost) -> None:
     host.enter("rm /etc/systemd/system/nixfleet-agent.service; systemctl daemon-reload")
 
@@ -61,7 +65,7 @@ REFUSED: list[tuple[str, Callable[[Fleet, LabHost], object], dict[str, str]]] = 
     ("preflight-remote", lambda fleet, host: as_ops(host, "git branch --unset-upstream"), {}),
     ("preflight-pull", diverge, {}),
     ("preflight-pull", collide, {}),
-    ("preflight-input", lambda fleet, host: as_ops(host, "head -c 300 flake.lock > l; mv l flake.lock"), {}),
+    ("preflight-input", cut_lock, {}),
     ("preflight-unit", remove_unit, {}),
 ]  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from .client import Client, Running
     from .fleet import Fleet
-    from .host import LabHost
+    from .host import LabHost, Point
+    from .repos import Repo
 
 Place = Literal["preflight", "stop", "pull", "update", "rebuild", "activation", "start", "verify"]
 PLACES: tuple[Place, ...] = (
@@ -26,46 +27,38 @@ PLACES: tuple[Place, ...] = (
 UPDATE = ("update", "csb0", "--force", *QUICK)
 
 
+GATES: dict[Place, Point] = {
+    "stop": "stop",
+    "rebuild": "build",
+    "activation": "switch",
+    "start": "start",
+}
+FETCHES: dict[Place, Repo] = {"preflight": "nixcfg", "pull": "nixcfg", "update": "nixfleet"}
+
+
 @contextmanager
 def held(fleet: Fleet, running: Running, place: Place) -> Iterator[None]:
-    """While the context is open, the update stands at that place of the chain."""
+    """While the context is open, the update that begins stands at that place of the chain."""
     host, repos = fleet["csb0"], fleet.repos
-    with ExitStack() as stack:
-        match place:
-            case "stop" | "start":
-                gate = stack.enter_context(host.gate(place))
-            case "rebuild":
-                gate = stack.enter_context(host.gate("build"))
-            case "activation":
-                gate = stack.enter_context(host.gate("switch"))
-            case "pull" | "update":
-                gate = stack.enter_context(host.gate("stop"))
-            case _:
-                gate = None
-        if place == "preflight":
-            repos.set_fault("nixcfg", "hang")
-        yield_to(running)
-        match place:
-            case "preflight":
-                repos.servers["nixcfg"].wait_for("hang")
-            case "pull" | "update":
-                gate.wait_reached()
-                repo = "nixcfg" if place == "pull" else "nixfleet"
-                repos.set_fault(repo, "hang")
-                gate.open()
-                repos.servers[repo].wait_for("hang")
-            case "verify":
-                running.wait_for("▶ Verify")
-            case _:
-                gate.wait_reached()
+    if place in GATES:
+        with host.gate(GATES[place]) as gate:
+            gate.wait_reached()
+            yield
+    elif place == "verify":
+        running.wait_for("▶ Verify")
         yield
-        for repo in ("nixcfg", "nixfleet"):
-            repos.set_fault(repo, "ok")
-
-
-def yield_to(running: Running) -> None:
-    """The job is there: what is held is its doing."""
-    running.wait_for("job ")
+    else:
+        repo = FETCHES[place]
+        if place == "preflight":
+            repos.set_fault(repo, "hang")
+        else:
+            # the preflight has asked the repository already: hold the chain behind it
+            with host.gate("stop") as gate:
+                gate.wait_reached()
+                repos.set_fault(repo, "hang")
+        repos.servers[repo].wait_for("hang")
+        yield
+        repos.set_fault(repo, "ok")
 
 
 def check_agent(host: LabHost) -> None:
