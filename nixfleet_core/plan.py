@@ -131,6 +131,11 @@ class _Refused(Exception):  # noqa: N818 - carries a Refusal through the rules
         self.refusal = Refusal(check, why, advice)
 
 
+def is_commit(text: str) -> bool:
+    """Whether `text` names a whole commit; shorter names and branches do not say which."""
+    return _REV.fullmatch(text) is not None
+
+
 def make_plan(host: Host, facts: Facts, options: Options) -> Plan | Refusal:
     """Decide what will be done to the host. Pure: the same facts give the same plan."""
     try:
@@ -240,7 +245,7 @@ def _check_input(host: Host, checkout: Checkout, options: Options) -> Input:
             f"set `input` in the inventory to {found.follows[0]!r}, or remove the follows",
         )
     if options.input_rev is not None:
-        if not _REV.fullmatch(options.input_rev):
+        if not is_commit(options.input_rev):
             raise _Refused(
                 "input",
                 f"{options.input_rev!r} is no commit",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nixfleet_core.cli.options import plan_options
+from nixfleet_core.cli.options import UpdateCommand, plan_options
 from nixfleet_core.fleet import open_sessions
 from nixfleet_core.inventory import (
     Inventory,
@@ -112,7 +112,7 @@ def hosts(fleet: Fleet, hosts: tuple[str, ...], as_json: bool) -> None:
     list_hosts(fleet.sessions(hosts), as_json=as_json)
 
 
-@nixfleet.command()
+@nixfleet.command(cls=UpdateCommand)
 @_hosts_argument
 @plan_options
 @click.option("--dry-run", is_flag=True, help="Print the exact commands; change nothing.")

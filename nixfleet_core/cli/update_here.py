@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nixfleet_core.cli.main import UsageFault
-from nixfleet_core.cli.options import plan_options
+from nixfleet_core.cli.options import UpdateCommand, plan_options
 from nixfleet_core.fleet import open_session
 from nixfleet_core.inventory import (
     InventoryError,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nixfleet_core.update import Report, Updater
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=UpdateCommand, context_settings={"help_option_names": ["-h", "--help"]})
 @plan_options
 @click.option("--dry-run", is_flag=True, help="Print the exact commands; change nothing.")
 @click.option("--verify", is_flag=True, help="Prove which agent runs; alone it changes nothing.")
