@@ -15,15 +15,38 @@
       eachSystem = f: nixpkgs.lib.genAttrs systems (system: f system nixpkgs.legacyPackages.${system});
     in
     {
+      nixosModules.default = ./nix/nixos-module.nix;
+      homeModules.default = ./nix/home-manager-module.nix;
+
+      overlays.default = final: _prev: { nixfleet-tui = final.callPackage ./nix/package.nix { }; };
+
       packages = eachSystem (_: pkgs: { default = pkgs.callPackage ./nix/package.nix { }; });
 
       apps = eachSystem (
-        system: _: {
-          default = {
+        system: _:
+        let
+          app = command: description: {
             type = "app";
-            program = "${self.packages.${system}.default}/bin/nixfleet";
-            meta.description = "The fleet in the terminal";
+            program = "${self.packages.${system}.default}/bin/${command}";
+            meta = { inherit description; };
           };
+        in
+        rec {
+          default = nixfleet;
+          nixfleet = app "nixfleet" "The fleet in the terminal";
+          nixfleet-update = app "nixfleet-update" "Update the host it runs on";
+        }
+      );
+
+      devShells = eachSystem (_: pkgs: { default = pkgs.callPackage ./nix/shell.nix { }; });
+
+      checks = eachSystem (
+        system: pkgs: {
+          package = self.packages.${system}.default;
+          scripts = pkgs.runCommand "nixfleet-scripts" { nativeBuildInputs = [ pkgs.shellcheck ]; } ''
+            shellcheck ${./nix}/*.sh ${./nixfleet_core/scripts}/*.sh
+            touch $out
+          '';
         }
       );
     };

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -26,13 +27,19 @@ if TYPE_CHECKING:
 
 @click.command(cls=UpdateCommand, context_settings={"help_option_names": ["-h", "--help"]})
 @plan_options
+@click.option(
+    "--hosts",
+    "path",
+    type=click.Path(path_type=Path),
+    help="The inventory that has this host; default: hosts.toml in ~/.config/nixfleet.",
+)
 @click.option("--dry-run", is_flag=True, help="Print the exact commands; change nothing.")
 @click.option("--verify", is_flag=True, help="Prove which agent runs; alone it changes nothing.")
 @click.option("--detach", is_flag=True, help="Start the job and leave it alone (exit 9).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.version_option(package_name="nixfleet-tui", message="nixfleet-update %(version)s")
 def nixfleet_update(
-    options: Options, dry_run: bool, verify: bool, detach: bool, as_json: bool
+    options: Options, path: Path | None, dry_run: bool, verify: bool, detach: bool, as_json: bool
 ) -> None:
     """Update this host: stop, pull, update the input, rebuild past the cache, start, prove.
 
@@ -41,7 +48,7 @@ def nixfleet_update(
     from nixfleet_core.cli.run import run_hosts
     from nixfleet_core.cli.show_plan import show_plans
 
-    session = open_session(_this_host(), default_store())
+    session = open_session(_this_host(path or default_inventory_path()), default_store())
     if dry_run:
         raise SystemExit(show_plans((session,), options, as_json=as_json))
 
@@ -53,10 +60,10 @@ def nixfleet_update(
     raise SystemExit(run_hosts((session,), act, as_json=as_json, cancels=True))
 
 
-def _this_host() -> Host:
+def _this_host(path: Path) -> Host:
     """This machine as the inventory has it, else with the defaults."""
     try:
-        hosts = load_inventory(default_inventory_path()).hosts
+        hosts = load_inventory(path).hosts
     except InventoryError as error:
         raise UsageFault(str(error)) from error
     return next((host for host in hosts if host.address is None), this_machine())

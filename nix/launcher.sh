@@ -1,0 +1,35 @@
+#!/bin/sh
+# nixfleet-launch: start the update of this host, detached, as root. For those whom the sudo rule names.
+# What is updated, and from where, comes from the system's configuration. The caller chooses one word,
+# on stdin:
+#   update  nothing runs if the agent is proven to be the latest
+#   force   every step runs, past the cache
+# Takes no arguments, and nothing of the caller's environment. Prints one line of JSON; exit codes as of
+# nixfleet-update, where 9 is: detached, still running.
+set -u
+update=@update@
+PATH=/run/wrappers/bin:/run/current-system/sw/bin:/usr/bin:/bin
+export PATH
+
+refuse() {
+  echo "nixfleet-launch: $1" >&2
+  exit 2
+}
+
+# sudo's rule says "no arguments", but lets the one argument "" (two quotes) through
+[ $# = 0 ] || refuse 'it takes no arguments'
+[ "$(id -u)" = 0 ] || refuse 'run it through sudo'
+
+case $(head -c 16) in
+  update) set -- ;;
+  force) set -- --force ;;
+  *) refuse 'say "update" or "force" on stdin' ;;
+esac
+
+# Who asked: sudo sets this itself. The job's log is readable to that group.
+caller=${SUDO_UID:-0} group=${SUDO_GID:-0}
+case $caller$group in *[!0-9]*) caller=0 group=0 ;; esac
+
+cd / || exit 1
+exec env -i PATH="$PATH" HOME=/root USER=root LOGNAME=root LC_ALL=C \
+  SUDO_UID="$caller" SUDO_GID="$group" "$update" --detach --json "$@" </dev/null

@@ -1,0 +1,26 @@
+# What the checks and the tests need, without pip: ruff check, mypy, pytest ...
+{
+  mkShell,
+  callPackage,
+  git,
+  python3,
+  shellcheck,
+  tmux,
+}:
+mkShell {
+  inputsFrom = [ (callPackage ./package.nix { }) ];
+  packages = [
+    git
+    shellcheck
+    tmux
+    (python3.withPackages (python: [
+      python.hypothesis
+      python.import-linter
+      python.mypy
+      python.pytest
+      python.pytest-asyncio
+      python.pytest-textual-snapshot
+      python.ruff
+    ]))
+  ];
+}

@@ -1,0 +1,167 @@
+"""`nixfleet-launch`: what root runs for those whom the sudo rule names."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+LAUNCHER = Path(__file__).parents[2] / "nix" / "launcher.sh"
+SHELLS = [
+    argv
+    for argv in (("dash",), ("bash", "--posix"), ("busybox", "ash"))
+    if shutil.which(argv[0]) is not None
+]
+NOBODY = 65534
+HOSTILE = {
+    "PATH": "/nonexistent",
+    "HOME": "/home/mallory",
+    "XDG_CONFIG_HOME": "/home/mallory",
+    "PYTHONPATH": "/home/mallory",
+    "LD_LIBRARY_PATH": "/home/mallory",
+    "NIXFLEET_SSH_CONFIG": "/home/mallory/config",
+    "NIX_CONFIG": "substituters = http://mallory",
+    "GIT_SSH_COMMAND": "/home/mallory/ssh",
+    "ENV": "/home/mallory/env",
+    "IFS": "o",
+}
+
+
+def as_root() -> list[str]:
+    """How to look like root; skips where nobody may."""
+    if os.geteuid() == 0:
+        return []
+    argv = ["unshare", "--map-root-user"]
+    if shutil.which(argv[0]) is None or subprocess.run([*argv, "true"], check=False).returncode:
+        pytest.skip("needs root, or a user namespace to be root in")
+    return argv
+
+
+@pytest.fixture(params=SHELLS, ids=" ".join)
+def shell(request: pytest.FixtureRequest) -> list[str]:
+    argv: tuple[str, ...] = request.param
+    return [shutil.which(argv[0]) or "", *argv[1:]]
+
+
+@pytest.fixture
+def update(tmp_path: Path) -> Path:
+    """Stands for nixfleet-update: says what it was given, and exits 9."""
+    program = tmp_path / "nixfleet-update"
+    program.write_text('#!/bin/sh\nprintf "<%s>" "$@"; pwd; cat; /usr/bin/env; exit 9\n')
+    program.chmod(0o755)
+    return program
+
+
+def launch(
+    shell: list[str],
+    update: Path,
+    *words: str,
+    says: bytes = b"force\n",
+    env: dict[str, str] | None = None,
+    root: bool = True,
+) -> subprocess.CompletedProcess[bytes]:
+    text = LAUNCHER.read_text().replace("@update@", shlex.quote(str(update)))
+    prefix = as_root() if root else []
+    return subprocess.run(
+        [*prefix, *shell, "-c", text, "nixfleet-launch", *words],
+        env=env or {},
+        input=says,
+        capture_output=True,
+        timeout=30,
+        check=False,
+        cwd="/",
+        user=None if root or os.geteuid() else NOBODY,
+    )
+
+
+def refusal(done: subprocess.CompletedProcess[bytes]) -> str:
+    assert (done.returncode, done.stdout) == (2, b"")
+    return done.stderr.decode().removeprefix("nixfleet-launch: ").strip()
+
+
+@pytest.mark.parametrize(
+    ("says", "words"),
+    [
+        (b"update\n", "<--detach><--json>"),
+        (b"force\n", "<--detach><--json><--force>"),
+        (b"force", "<--detach><--json><--force>"),
+    ],
+)
+def test_one_word_starts_the_update(
+    shell: list[str], update: Path, says: bytes, words: str
+) -> None:
+    done = launch(shell, update, says=says)
+    assert done.returncode == 9
+    assert done.stdout.decode().splitlines()[0] == f"{words}/"
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        b"",
+        b"\n",
+        b"Force\n",
+        b"force update\n",
+        b"force\nupdate\n",
+        b"--force\n",
+        b"force;id\n",
+        b"$(id)\n",
+        b"*\n",
+        b"fo\xffrce\n",
+        b"force          x\n",
+        b"force" * 1_000_000,
+    ],
+)
+def test_any_other_word_is_refused(shell: list[str], update: Path, says: bytes) -> None:
+    assert refusal(launch(shell, update, says=says)) == 'say "update" or "force" on stdin'
+
+
+@pytest.mark.parametrize("word", ["", '""', "--force", "--hosts=/home/mallory/hosts.toml"])
+def test_arguments_are_refused(shell: list[str], update: Path, word: str) -> None:
+    assert refusal(launch(shell, update, word)) == "it takes no arguments"
+
+
+def test_it_is_for_root(shell: list[str], update: Path) -> None:
+    assert refusal(launch(shell, update, root=False)) == "run it through sudo"
+
+
+def seen(done: subprocess.CompletedProcess[bytes]) -> dict[str, str]:
+    lines = done.stdout.decode().splitlines()[1:]
+    values = dict(line.split("=", 1) for line in lines)
+    return {key: values[key] for key in values if key not in ("_", "PWD", "OLDPWD", "SHLVL")}
+
+
+def test_nothing_of_the_callers_environment_arrives(shell: list[str], update: Path) -> None:
+    assert seen(launch(shell, update, env=HOSTILE)) == {
+        "PATH": "/run/wrappers/bin:/run/current-system/sw/bin:/usr/bin:/bin",
+        "HOME": "/root",
+        "USER": "root",
+        "LOGNAME": "root",
+        "LC_ALL": "C",
+        "SUDO_UID": "0",
+        "SUDO_GID": "0",
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (("1000", "100"), ("1000", "100")),
+        (("1000", "$(id)"), ("0", "0")),
+        (("-1", "100"), ("0", "0")),
+        (("", ""), ("0", "0")),
+    ],
+)
+def test_who_asked_is_passed_on_if_it_is_a_number(
+    shell: list[str], update: Path, given: tuple[str, str], expected: tuple[str, str]
+) -> None:
+    values = seen(launch(shell, update, env={"SUDO_UID": given[0], "SUDO_GID": given[1]}))
+    assert (values["SUDO_UID"], values["SUDO_GID"]) == expected
+
+
+def test_there_are_shells() -> None:
+    assert SHELLS, "none of dash, bash and busybox is here"
