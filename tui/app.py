@@ -90,6 +90,7 @@ class NixFleetApp(App[None], inherit_bindings=False):
         self.animation_level = "none"
         self._new_job_id = new_job_id
         self._dirty = False
+        self._titled = False
         self.set_class(settings.ascii, "-ascii")
         draw_scrollbars(ascii_only=settings.ascii)
 
@@ -107,6 +108,7 @@ class NixFleetApp(App[None], inherit_bindings=False):
         self.look_at_all()
 
     async def on_unmount(self) -> None:
+        self._restore_window_title()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGHUP, signal.SIGTERM):
             loop.remove_signal_handler(number)
@@ -201,8 +203,15 @@ class NixFleetApp(App[None], inherit_bindings=False):
             self._set_window_title(f"{text} - NixFleet")
 
     def _set_window_title(self, text: str) -> None:
+        """Name the window; the terminal keeps the old title until the app ends (xterm's stack)."""
         if self._driver is not None:
-            self._driver.write(f"\x1b]2;{plain(text)}\x07")
+            keep = "" if self._titled else "\x1b[22;2t"
+            self._titled = True
+            self._driver.write(f"{keep}\x1b]2;{plain(text)}\x07")
+
+    def _restore_window_title(self) -> None:
+        if self._driver is not None and self._titled:
+            self._driver.write("\x1b[23;2t")
 
     def new_job_id(self) -> str:
         """A name for the next job."""

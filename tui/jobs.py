@@ -48,7 +48,8 @@ class JobWatcher:
         self.ended = asyncio.Event()
         self._clock = clock
         self._heard = clock()
-        self._text_size = 0
+        self._raw_times = LineTimes()
+        self._log_seen = False
 
     @property
     def text_path(self) -> Path:
@@ -86,21 +87,28 @@ class JobWatcher:
         self.state = self.state.after(event)
         self.dirty = True
         match event:
-            case LogGrew(text_size=size):
-                self._text_size = size
+            case LogGrew(size=size, text_size=text_size):
                 self.log_dirty = True
-                self._note_time()
-            case Tick() | Heartbeat():
+                self._note_time(size, text_size)
+            case Tick(at=at, log=size) | Heartbeat(at=at, log=size):
                 self._heard = self._clock()
-                self._note_time()
+                self._raw_times.add_time(at, size)
             case Link() | Progress():
                 pass
             case _:
                 self._heard = self._clock()
 
-    def _note_time(self) -> None:
-        if self.state.now is not None and self._text_size:
-            self.times.add_time(self.state.now, self._text_size)
+    def _note_time(self, size: int, text_size: int) -> None:
+        """The log has grown: by then it was as late as the host said it had that size.
+
+        What was here before the app looked has arrived at once, and gets no time.
+        """
+        at = self._raw_times.time_of(size - 1) or self.state.now
+        if not self._log_seen:
+            self.times.skip(text_size)
+        elif at is not None:
+            self.times.add_time(at, text_size)
+        self._log_seen = True
 
     async def run(self, elevation: Elevation) -> None:
         """Follow to the end, then fetch the verdict. What goes wrong ends up in `problem`."""
@@ -125,5 +133,6 @@ class JobWatcher:
     async def _follow(self) -> None:
         assert self.plan is not None
         self.state = JobState.of(self.plan)
+        self._log_seen = False
         async for event in self.entry.session.follow(self.job):
             self.fold(event)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 
+_UNKNOWN = -1
+
 
 class LineTimes:
     """Pairs of (time, size that log.txt had by then), both only growing."""
@@ -19,7 +21,12 @@ class LineTimes:
             self._sizes.append(text_size)
             self._times.append(max(at, self._times[-1]) if self._times else at)
 
+    def skip(self, text_size: int) -> None:
+        """log.txt held `text_size` bytes before anyone looked; nothing is known of their times."""
+        self.add_time(_UNKNOWN, text_size)
+
     def time_of(self, offset: int) -> int | None:
         """The first known time at which that byte was there; None when none is known."""
         at = bisect_right(self._sizes, offset)
-        return self._times[at] if at < len(self._sizes) else None
+        found = self._times[at] if at < len(self._sizes) else _UNKNOWN
+        return None if found == _UNKNOWN else found

@@ -229,7 +229,7 @@ class FakeSession:
 
     async def run_job(self) -> None:
         """The whole chain, without a hitch, in one second a step."""
-        await self.say(JobStart(at=NOW))
+        await self.say(JobStart(at=NOW), LogGrew(size=0, text_size=0))
         for number, step in enumerate(STEP_IDS):
             await self.say(StepStart(step=step, at=NOW + number, log=0))
             await self.log(f"{TITLES[step].format(input='nixfleet')}: done\n")

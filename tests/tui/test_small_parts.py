@@ -41,6 +41,14 @@ def test_line_times_are_the_first_at_which_a_byte_was_there() -> None:
     assert found == [100, 100, 107, 107, 107, None]
 
 
+def test_lines_from_before_the_look_have_no_time() -> None:
+    times = LineTimes()
+    times.skip(20)
+    times.add_time(100, 20)
+    times.add_time(103, 30)
+    assert [times.time_of(offset) for offset in (0, 19, 20, 29)] == [None, None, 103, 103]
+
+
 @pytest.mark.parametrize(
     ("seconds", "long", "short"),
     [
