@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +14,7 @@ from nixfleet_core.events import Check, StepEnd, StepStart
 from nixfleet_core.facts import PROBE_LIMIT, Facts, ProbeError, parse_probe
 from nixfleet_core.failures import find_failure, strip_colours
 from nixfleet_core.follow import Follower, read_events
-from nixfleet_core.job import compile_plan
+from nixfleet_core.job import compile_plan, is_job_id
 from nixfleet_core.plan import AGENT_UNIT, make_plan
 from nixfleet_core.script import compose
 from nixfleet_core.session import (
@@ -25,7 +26,7 @@ from nixfleet_core.session import (
     NotAllowed,
     Unreachable,
 )
-from nixfleet_core.transport.ssh import SSH_FAILED
+from nixfleet_core.transport.shell import CARRIER_FAILED
 from nixfleet_core.verdict import Expectation, Outcome, judge
 
 if TYPE_CHECKING:
@@ -113,8 +114,9 @@ class ShellSession:
 
     async def follow(self, job: str) -> AsyncGenerator[JobEvent, None]:
         follower = Follower(self.shell, self._copy(job), job, self.let_go)
-        async for event in follower.events():
-            yield event
+        async with aclosing(follower.events()) as events:
+            async for event in events:
+                yield event
 
     def files(self, job: str) -> JobFiles:
         return self._copy(job).files
@@ -127,7 +129,10 @@ class ShellSession:
             if not found:
                 raise NoSuchJob(f"the host has no job {job}")
             copy.write("plan.json", data)
-        asked = copy.asked()
+        try:
+            asked = copy.asked()
+        except msgspec.DecodeError as error:
+            raise NoSuchJob(f"the plan of job {job} cannot be read: {error}") from error
         if asked is None:
             raise NoSuchJob(f"the host has no job {job}")
         return asked.plan
@@ -207,7 +212,7 @@ class ShellSession:
         answer = await self.shell.run(script, limit=limit, elevate=elevate)
         if answer.timed_out:
             raise Unreachable(f"no answer within {limit:.0f} s", "look at the host's load")
-        if answer.rc == SSH_FAILED:
+        if answer.rc == CARRIER_FAILED:
             raise _unreachable(answer.stderr)
         return answer
 
@@ -225,9 +230,9 @@ def _unreachable(stderr: str) -> Unreachable:
 def _read_launch(answer: Answer) -> Launched | Busy:
     for line in reversed(answer.stdout.decode("utf-8", "replace").splitlines()):
         match line.split():
-            case ["@nf", "launched", job]:
+            case ["@nf", "launched", job] if is_job_id(job):
                 return Launched(job)
-            case ["@nf", "busy", job]:
+            case ["@nf", "busy", job] if is_job_id(job):
                 return Busy(job)
             case ["@nf", "failed"]:
                 break

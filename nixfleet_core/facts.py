@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from nixfleet_core.events import LAST_SECOND
+from nixfleet_core.job import is_job_id
 from nixfleet_core.nix.lock import FlakeLock, LockError, parse_lock
 from nixfleet_core.nix.version import NixVersion, parse_version
 
@@ -211,8 +212,8 @@ def parse_probe(data: bytes) -> Facts:
         checkout=_checkout(records),
         disk_free_kib=_maybe_number(records.get("disk.free")),
         memory_free_kib=_maybe_number(records.get("memory.free")),
-        job_running=records.get("job.running"),
-        job_last=records.get("job.last"),
+        job_running=_job(records.get("job.running")),
+        job_last=_job(records.get("job.last")),
         switch_running=records.get("switch.running") == "1",
     )
 
@@ -234,6 +235,10 @@ def _maybe_number(text: str | None) -> int | None:
     if text is None or not re.fullmatch(r"-?[0-9]{1,18}", text.strip()):
         return None
     return int(text)
+
+
+def _job(text: str | None) -> str | None:
+    return text if text and is_job_id(text) else None
 
 
 def _time(text: str | None) -> int | None:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import time
-from typing import TYPE_CHECKING, Final
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from nixfleet_core.events import (
+    LAST_SECOND,
     Heartbeat,
     JobEnd,
     JobEvent,
@@ -26,12 +29,14 @@ from nixfleet_core.script import compose
 from nixfleet_core.session import NoSuchJob, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
     from pathlib import Path
 
     from nixfleet_core.store import JobCopy
     from nixfleet_core.tee import Process
     from nixfleet_core.transport.shell import Shell
+
+_T = TypeVar("_T")
 
 QUIET: Final = 8.0
 """Seconds without a byte after which the silence is shown; the host's heart beats every 5."""
@@ -43,6 +48,10 @@ RETRY_DELAYS: Final = (0.5, 1.0, 2.0, 4.0, 5.0)
 """Seconds before the next try to connect; the last one again and again."""
 
 _KEPT: Final = frozenset({"plan.json", "before", "after", "latest", "result"})
+
+
+class _Denied(Exception):  # noqa: N818
+    """The job belongs to another operator: only root may read it."""
 
 
 class Follower:
@@ -59,6 +68,7 @@ class Follower:
         self._shell, self._copy, self._job, self._lost = shell, copy, job, lost
         self._torn = b""
         self._ended = False
+        self._clock = 0
         self._elevate = False
         self._progress: Progress | None = None
         self._files = copy.files
@@ -70,31 +80,43 @@ class Follower:
         belongs to somebody else and root is needed to read it.
         """
         self._text = await asyncio.to_thread(LogText.resume, self._files.log, self._files.text)
-        for path in (self._files.log, self._files.events):
-            path.touch(mode=0o600)
-        for event in self._replay():
-            yield event
-        yield LogGrew(_size(self._files.log), self._text.size)
-        if self._copy.read("result") is not None:
-            return
+        try:
+            for path in (self._files.log, self._files.events):
+                path.touch(mode=0o600)
+            for event in self._replay():
+                yield event
+            yield LogGrew(_size(self._files.log), self._text.size)
+            if self._copy.read("result") is None:
+                async with aclosing(self._reach()) as live:
+                    async for event in live:
+                        yield event
+            await _finished(asyncio.to_thread(self._text.finish))
+            yield LogGrew(_size(self._files.log), self._text.size)
+        finally:
+            self._text.close()
+
+    async def _reach(self) -> AsyncGenerator[JobEvent, None]:
+        """One connection after the other, until the job's last byte is here."""
         tries, since = 0, time.monotonic()
         while True:
             why = "the connection was closed"
             try:
-                async for event in self._attach():
-                    tries, since = 0, time.monotonic()
-                    yield event
+                async with aclosing(self._attach()) as live:
+                    async for event in live:
+                        tries, since = 0, time.monotonic()
+                        yield event
+            except _Denied:
+                self._elevate = True
+                continue
             except (Unreachable, FrameError, TimeoutError, OSError) as error:
                 why = str(error) or "no answer"
             if self._ended:
-                break
+                return
             delay = RETRY_DELAYS[min(tries, len(RETRY_DELAYS) - 1)]
             tries += 1
             yield Link(up=False, seconds=int(time.monotonic() - since), why=why)
             await asyncio.sleep(delay)
             await self._lost()
-        await asyncio.to_thread(self._text.finish)
-        yield LogGrew(_size(self._files.log), self._text.size)
 
     def _replay(self) -> list[JobEvent]:
         return self._take_events(self._files.events.read_bytes())
@@ -140,7 +162,9 @@ class Follower:
                 _append(self._files.events, frame)
                 return self._take_events(frame.data)
             case "beat":
-                return [Heartbeat(at=frame.offset, log=int(frame.data or b"0"))]
+                heartbeat = _heartbeat(frame)
+                self._clock = heartbeat.at
+                return [heartbeat]
             case "gone":
                 return self._take_gone(frame.data.decode("ascii", "replace"))
             case kind if kind in _KEPT:
@@ -150,7 +174,7 @@ class Follower:
 
     async def _take_log(self, frame: Frame) -> list[JobEvent]:
         # to a thread: a flood must not stall whoever shows it
-        text_size = await asyncio.to_thread(self._append_log, frame)
+        text_size = await _finished(asyncio.to_thread(self._append_log, frame))
         found: list[JobEvent] = [LogGrew(frame.offset + len(frame.data), text_size)]
         if self._text.progress is not None and self._text.progress != self._progress:
             self._progress = self._text.progress
@@ -168,14 +192,13 @@ class Follower:
 
     def _take_gone(self, why: str) -> list[JobEvent]:
         if why == "denied" and not self._elevate:
-            self._elevate = True
-            raise Unreachable("the job belongs to another operator")
+            raise _Denied
         if why != "interrupted":
             raise NoSuchJob(f"the host has no job {self._job}")
         # nothing on the host will ever write its result: it was rebooted, or killed whole
         self._copy.write("result", b'{"outcome":"interrupted"}')
         self._ended = True
-        return [JobEnd(at=0, outcome="interrupted")]
+        return [JobEnd(at=self._clock, outcome="interrupted")]
 
 
 def read_events(path: Path) -> list[JobEvent]:
@@ -192,6 +215,25 @@ async def _read(process: Process, seconds: float) -> bytes | None:
             return await process.read()
     except TimeoutError:
         return None
+
+
+async def _finished(work: Coroutine[None, None, _T]) -> _T:
+    """The result of work in a thread. A cancellation waits for it: the thread cannot be stopped,
+    and must not write to files that somebody else has taken up.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        task.exception()  # seen, though nobody is left to be told
+        raise
+
+
+def _heartbeat(frame: Frame) -> Heartbeat:
+    if frame.offset > LAST_SECOND or not re.fullmatch(rb"[0-9]{1,15}", frame.data):
+        raise FrameError(f"a heartbeat that is none: {frame.offset} {frame.data[:40]!r}")
+    return Heartbeat(at=frame.offset, log=int(frame.data))
 
 
 def _size(path: Path) -> int:

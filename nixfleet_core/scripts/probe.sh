@@ -160,6 +160,9 @@ probe_started() {
   case $age in '' | *[!0-9\ ]*) ;; *) echo $(($(nf_now) - age)) ;; esac
 }
 
+# physical DIR: its path without links; DIR itself where we may not go
+physical() { if cd "$1" 2>/dev/null; then pwd -P; else printf '%s\n' "$1"; fi; }
+
 # The checkout: NF_CHECKOUT may begin with "~/", the home of whoever looks.
 # shellcheck disable=SC2088 # that tilde is text
 probe_checkout() {
@@ -169,6 +172,8 @@ probe_checkout() {
     /*) dir=$NF_ROOT$NF_CHECKOUT ;;
     *) dir=${HOME:-}/$NF_CHECKOUT ;;
   esac
+  # behind its links, where its owner can go too
+  if [ -z "$NF_ROOT" ] && [ -d "$dir" ]; then dir=$(physical "$dir"); fi
   put_path checkout.path "$dir"
   if ! [ -d "$dir" ]; then
     # below a directory that we may not enter, "not there" cannot be told from "not shown"

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 ANSWER_LIMIT: Final = 8 * 1024 * 1024
 """Bytes of stdout that `run` takes from a host before it stops listening."""
 
+CARRIER_FAILED: Final = 255
+"""The exit code that is ssh's own; anything else comes from the host."""
+
 ELEVATE_LIMIT: Final = 45.0
 """Seconds until a shell of root must have answered; sudo itself may ask a slow directory."""
 
@@ -39,7 +42,7 @@ else echo 'no sudo and no doas on this host' >&2; exit 1; fi
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a script has said. `rc` is the carrier's exit code: 255 is ssh's own failure."""
+    """What a script has said. `rc` is the carrier's exit code, see CARRIER_FAILED."""
 
     rc: int
     stdout: bytes
@@ -117,6 +120,8 @@ class Shell:
                         raise NeedsPassword(self.host, wrong=sent)
                     process.write(self.password.encode() + b"\n")
                     sent = True
+                elif process.rc == CARRIER_FAILED:
+                    return  # the link broke, which is no answer: whoever reads on will see it
                 elif process.rc is not None:
                     raise NotAllowed(_last_words(said, mark) or "becoming root was refused")
 

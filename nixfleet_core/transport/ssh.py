@@ -19,9 +19,6 @@ from nixfleet_core.transport.shell import Shell
 if TYPE_CHECKING:
     from nixfleet_core.host import SshAddress
 
-SSH_FAILED: Final = 255
-"""The exit code that is ssh's own; anything else comes from the host."""
-
 CONFIG_VARIABLE: Final = "NIXFLEET_SSH_CONFIG"
 """Names a file that is read instead of ~/.ssh/config (`ssh -F`)."""
 

@@ -1,0 +1,100 @@
+"""The app on real hosts: driven by keys, and read off a terminal's screen."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nixfleet_core.fleet import open_sessions
+from nixfleet_core.inventory import default_inventory_path, load_inventory
+from nixfleet_core.latest import GitLatest
+from nixfleet_core.store import Store
+from tui.app import NixFleetApp
+from tui.settings import AppSettings
+
+from .client import BIN
+from .tmux import Tmux
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .client import Client
+    from .fleet import Fleet
+    from .host import LabHost
+
+
+async def test_keys_alone_update_a_host(
+    fresh: Fleet,
+    host: LabHost,
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    for key, value in client.env.items():
+        monkeypatch.setenv(key, value)
+    client.write_inventory({host: "ops"})
+    fresh.repos.release("2.2.0")
+    hosts = load_inventory(default_inventory_path()).hosts
+    app = NixFleetApp(
+        open_sessions(hosts, Store(tmp_path)), GitLatest(), settings=AppSettings(bell=False)
+    )
+    async with app.run_test(size=(120, 40)) as pilot:
+        await app.workers.wait_for_complete()
+        await pilot.press("enter")
+        await pilot.pause()
+        await pilot.press("enter")
+        entry = app.fleet.entries[host.name]
+        async with asyncio.timeout(60):
+            while entry.watcher is None:
+                await pilot.pause(0.05)
+            await entry.watcher.ended.wait()
+        verdict = entry.watcher.verdict
+    assert verdict is not None
+    assert verdict.kind == "updated"
+    assert (verdict.before.version, verdict.after.version) == ("2.1.0", "2.2.0")
+    assert host.agent_version() == "2.2.0"
+
+
+@pytest.mark.parametrize("size", [(120, 40), (80, 24)], ids=["120x40", "80x24"])
+def test_a_terminal_shows_log_bars_panel_and_verdict(
+    fresh: Fleet, client: Client, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    host = fresh["csb0"]
+    fresh.repos.release("2.2.0")
+    with Tmux(tmp_path / "tmux", [str(BIN / "nixfleet")], client.env, size) as tmux:
+        tmux.wait_for("csb0", "csb1", "gpc0", "2.1.0", "stale")
+        tmux.press("Enter")
+        tmux.wait_for("git pull --ff-only", "start")
+        with host.gate("build") as gate:
+            tmux.press("Enter")
+            gate.wait_reached()
+            tmux.wait_for("Rebuild", "█", "2.1.0", "step 3 line 3")
+        tmux.wait_for("✔ Verify", "✔ updated", "2.2.0", "the agent runs as process")
+        tmux.press("Escape")
+        tmux.wait_for("csb1", "✔ current")
+        tmux.press("q")
+    assert host.agent_version() == "2.2.0"
+
+
+def test_the_job_goes_on_without_the_app_and_is_attached_to_again(
+    fresh: Fleet, client: Client, tmp_path: Path
+) -> None:
+    host = fresh["csb0"]
+    fresh.repos.release("2.2.0")
+    argv = [str(BIN / "nixfleet")]
+    with host.gate("build") as gate:
+        with Tmux(tmp_path / "one", argv, client.env, (120, 40)) as tmux:
+            tmux.wait_for("csb0", "stale")
+            tmux.press("Enter")
+            tmux.wait_for("git pull --ff-only")
+            tmux.press("Enter")
+            gate.wait_reached()
+        with Tmux(tmp_path / "two", argv, client.env, (120, 40)) as tmux:
+            tmux.wait_for("csb0", "updating")
+            tmux.press("Enter")
+            tmux.wait_for("step 3 line 3", "Rebuild")
+            gate.open()
+            tmux.wait_for("✔ updated")
+    assert host.agent_version() == "2.2.0"
