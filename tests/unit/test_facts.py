@@ -112,8 +112,8 @@ def test_reads_the_host() -> None:
         nix="nix (Nix) 2.31.2",
         disk_free="1024",
         memory_free="2048",
-        job_running="j1",
-        job_last="j0",
+        job_running="20261123-004101-ab12",
+        job_last="20261122-004101-ab12",
         switch_running="1",
     )
     assert facts == Facts(
@@ -130,8 +130,8 @@ def test_reads_the_host() -> None:
         nix=NixVersion("nix", (2, 31), "2.31.2"),
         disk_free_kib=1024,
         memory_free_kib=2048,
-        job_running="j1",
-        job_last="j0",
+        job_running="20261123-004101-ab12",
+        job_last="20261122-004101-ab12",
         switch_running=True,
     )
 

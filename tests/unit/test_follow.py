@@ -1,0 +1,385 @@
+"""The follower against a host that says what a test tells it; nothing here waits for a clock."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import stat
+import tempfile
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+from unittest.mock import patch
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nixfleet_core import follow
+from nixfleet_core.events import Heartbeat, JobEnd, JobEvent, JobStart, Link, LogGrew, Tick
+from nixfleet_core.follow import Follower, read_events
+from nixfleet_core.frames import GREETING
+from nixfleet_core.session import NeedsPassword, NoSuchJob, NotAllowed
+from nixfleet_core.store import JobCopy, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from nixfleet_core.transport.shell import Shell
+
+JOB = "20261123-004101-ab12"
+DONE = b'{"format":1,"outcome":"done","failed":"","rc":0,"ended":9}\n'
+EVENTS = b"".join(
+    (
+        b'{"event":"job-start","at":1}\n',
+        b'{"event":"tick","at":2,"log":10}\n',
+        b'{"event":"tick","at":3,"log":20}\n',
+        b'{"event":"job-end","at":4,"outcome":"done"}\n',
+    )
+)
+TOLD = [JobStart(at=1), Tick(at=2, log=10), Tick(at=3, log=20), JobEnd(at=4, outcome="done")]
+
+
+def frame(kind: str, at: int, data: bytes) -> bytes:
+    return b"@%s %d %d\n%s\n" % (kind.encode(), at, len(data), data)
+
+
+RESULT = frame("result", 0, DONE)
+
+
+@dataclass
+class Process:
+    """One connection: what the host says on it, portion by portion, and how it ends."""
+
+    says: list[bytes]
+    stderr: bytes = b""
+    hangs: bool = False
+    closed: bool = False
+
+    async def read(self) -> bytes:
+        if self.says:
+            return self.says.pop(0)
+        if self.hangs:
+            await asyncio.Event().wait()
+        return b""
+
+    async def close(self) -> int:
+        self.closed = True
+        return 0
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the follower asked for."""
+
+    job: str
+    log_at: int
+    events_at: int
+    elevated: bool
+
+
+@dataclass
+class Host:
+    """A shell whose connections are made by `answer`."""
+
+    answer: Callable[[Asked], Process]
+    root: str = "/r"
+    asked: list[Asked] = field(default_factory=list)
+    processes: list[Process] = field(default_factory=list)
+
+    async def open(self, script: str, *, elevate: bool = False) -> Process:
+        found = dict(re.findall(r"^(NF_\w+)=(\S*)$", script, re.MULTILINE))
+        assert script.startswith("NF_ROOT=/r\n")
+        asked = Asked(found["NF_ID"], int(found["NF_LOG_AT"]), int(found["NF_EVENTS_AT"]), elevate)
+        self.asked.append(asked)
+        self.processes.append(self.answer(asked))
+        return self.processes[-1]
+
+
+def says(*connections: bytes | Process | Exception) -> Host:
+    """A host whose connections say these, one after the other; the last one again and again."""
+    left = list(connections)
+
+    def answer(_: Asked) -> Process:
+        what = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(what, Exception):
+            raise what
+        return what if isinstance(what, Process) else Process([GREETING + what])
+
+    return Host(answer)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> JobCopy:
+    return Store(tmp_path).job("csb0", JOB)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_pauses() -> Iterator[None]:
+    with patch.object(follow, "RETRY_DELAYS", (0.0,)):
+        yield
+
+
+def follower(host: Host, copy: JobCopy, lost: Callable[[], None] = lambda: None) -> Follower:
+    async def drop() -> None:
+        lost()
+
+    return Follower(cast("Shell", host), copy, JOB, drop)
+
+
+async def collect(
+    host: Host, copy: JobCopy, lost: Callable[[], None] = lambda: None
+) -> list[JobEvent]:
+    async with asyncio.timeout(20):
+        return [event async for event in follower(host, copy, lost).events()]
+
+
+def links(events: list[JobEvent]) -> list[str]:
+    return [event.why for event in events if isinstance(event, Link)]
+
+
+# Any link may break at any byte.
+
+
+def stream(log: bytes, asked: Asked, chunk: int) -> bytes:
+    """What follow.sh would write from those offsets on."""
+    frames = [GREETING, frame("plan.json", 0, b"{}"), frame("beat", 5, b"%d" % len(log))]
+    for kind, data, at in (("log", log, asked.log_at), ("events", EVENTS, asked.events_at)):
+        frames += [frame(kind, i, data[i : i + chunk]) for i in range(at, len(data), chunk)]
+    return b"".join((*frames, frame("before", 0, b"b"), frame("after", 0, b"a"), RESULT))
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    log=st.binary(max_size=120),
+    chunk=st.integers(1, 50),
+    cuts=st.lists(st.floats(0, 0.999), max_size=6),
+    portion=st.integers(5, 300),
+)
+def test_wherever_links_break_no_byte_is_lost_or_doubled(
+    log: bytes, chunk: int, cuts: list[float], portion: int
+) -> None:
+    left = list(cuts)
+
+    def answer(asked: Asked) -> Process:
+        raw = stream(log, asked, chunk)
+        if left:
+            raw = raw[: int((len(raw) - 1) * left.pop(0))]  # less than the whole result
+        return Process([raw[i : i + portion] for i in range(0, len(raw), portion)])
+
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Store(Path(folder)).job("csb0", JOB)
+        host = Host(answer)
+
+        def check() -> None:
+            assert log.startswith(copy.files.log.read_bytes())
+            assert EVENTS.startswith(copy.files.events.read_bytes())
+
+        events = asyncio.run(collect(host, copy, lost=check))
+        assert copy.files.log.read_bytes() == log
+        assert copy.files.events.read_bytes() == EVENTS
+        assert [event for event in events if event in TOLD] == TOLD
+        assert len(host.asked) == len(cuts) + 1
+        assert [asked.job for asked in host.asked] == [JOB] * len(host.asked)
+        assert len(links(events)) == len(cuts)
+        assert (copy.read("before"), copy.read("after"), copy.read("result")) == (b"b", b"a", DONE)
+        assert all(process.closed for process in host.processes)
+
+
+async def test_a_reconnect_asks_from_where_the_copy_ends(copy: JobCopy) -> None:
+    torn = len(EVENTS) - 5
+    host = says(
+        frame("log", 0, b"abc") + frame("events", 0, EVENTS[:torn]) + b"@log 3 100\ndef",
+        frame("log", 6, b"ghi\n") + frame("events", torn, EVENTS[torn:]) + RESULT,
+    )
+    events = await collect(host, copy)
+    assert [(asked.log_at, asked.events_at) for asked in host.asked] == [(0, 0), (6, torn)]
+    assert copy.files.log.read_bytes() == b"abcdefghi\n"
+    assert [event for event in events if event in TOLD] == TOLD
+
+
+async def test_a_later_client_goes_on_from_its_copy_and_is_told_everything(copy: JobCopy) -> None:
+    said = GREETING + frame("log", 0, b"one\n") + frame("events", 0, EVENTS)
+    first = follower(says(Process([said], hangs=True)), copy)
+    async with aclosing(first.events()) as live:
+        async for event in live:
+            if isinstance(event, JobEnd):
+                break
+    host = says(frame("log", 4, b"two\n") + RESULT)
+    events = await collect(host, copy)
+    assert (host.asked[0].log_at, host.asked[0].events_at) == (4, len(EVENTS))
+    assert [event for event in events if event in TOLD] == TOLD
+    assert copy.files.log.read_bytes() == b"one\ntwo\n"
+
+
+@pytest.mark.parametrize("at", [0, 2, 4, 10**9])
+async def test_bytes_that_do_not_continue_the_copy_are_refused(copy: JobCopy, at: int) -> None:
+    host = says(frame("log", 0, b"abc"), frame("log", at, b"X"), frame("log", 3, b"d") + RESULT)
+    events = await collect(host, copy)
+    assert copy.files.log.read_bytes() == b"abcd"
+    assert any("do not continue" in why for why in links(events))
+
+
+async def test_refused_events_are_not_told(copy: JobCopy) -> None:
+    host = says(frame("events", 5, EVENTS), frame("events", 0, EVENTS) + RESULT)
+    events = await collect(host, copy)
+    assert [event for event in events if event in TOLD] == TOLD
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        b"@log x\n",
+        b"@result 0 99999999\n",
+        frame("beat", 5, b"x"),
+        frame("beat", 5, b""),
+        frame("beat", 10**14, b"1"),
+    ],
+)
+async def test_what_is_no_frame_of_ours_costs_one_connection(copy: JobCopy, noise: bytes) -> None:
+    first = Process([GREETING + frame("log", 0, b"a"), noise])
+    host = says(first, frame("log", 1, b"b") + RESULT)
+    events = await collect(host, copy)
+    assert len(links(events)) == 1
+    assert copy.files.log.read_bytes() == b"ab"
+
+
+async def test_frames_of_an_unknown_kind_are_passed_over(copy: JobCopy) -> None:
+    await collect(says(frame("news", 0, b"x") + RESULT), copy)
+    assert sorted(path.name for path in copy.path.iterdir()) == [
+        "events",
+        "log",
+        "log.txt",
+        "result",
+    ]
+
+
+# How it ends.
+
+
+async def test_the_result_ends_it_and_nobody_is_asked_again(copy: JobCopy) -> None:
+    host = says(Process([GREETING + frame("log", 0, b"x\nno newline") + RESULT], hangs=True))
+    events = await collect(host, copy)
+    assert events[-1] == LogGrew(size=12, text_size=13)
+    assert host.processes[0].closed
+    text = copy.files.text.read_bytes()
+    assert text == b"x\nno newline\n"
+    again = says(NoSuchJob("gone"))
+    assert (await collect(again, copy))[-1] == events[-1]
+    assert again.asked == []
+    assert copy.files.text.read_bytes() == text
+
+
+async def test_a_job_that_the_host_does_not_have(copy: JobCopy) -> None:
+    with pytest.raises(NoSuchJob, match=JOB):
+        await collect(says(frame("gone", 0, b"missing")), copy)
+
+
+async def test_a_job_that_died_with_its_host_is_interrupted(copy: JobCopy) -> None:
+    host = says(frame("beat", 77, b"0") + frame("gone", 0, b"interrupted"))
+    events = await collect(host, copy)
+    assert JobEnd(at=77, outcome="interrupted") in events
+    found = copy.result()
+    assert found is not None
+    assert found.outcome == "interrupted"
+    assert links(events) == []
+
+
+async def test_anothers_job_is_read_as_root_at_once(copy: JobCopy) -> None:
+    host = says(frame("gone", 0, b"denied"), frame("log", 0, b"x"), RESULT)
+    events = await collect(host, copy)
+    assert [asked.elevated for asked in host.asked] == [False, True, True]
+    assert links(events) == ["connection closed"]
+
+
+async def test_what_root_may_not_read_either_is_not_asked_for_ever(copy: JobCopy) -> None:
+    with pytest.raises(NoSuchJob):
+        await collect(says(frame("gone", 0, b"denied")), copy)
+
+
+@pytest.mark.parametrize("error", [NeedsPassword("csb0"), NotAllowed("no sudo")])
+async def test_who_needs_root_is_told_so(copy: JobCopy, error: Exception) -> None:
+    with pytest.raises(type(error)):
+        await collect(says(frame("gone", 0, b"denied"), error), copy)
+
+
+# What is said meanwhile.
+
+
+async def test_a_lost_link_says_why_and_lets_go_of_it(copy: JobCopy) -> None:
+    dropped: list[bool] = []
+    host = says(
+        Process([], stderr=b"Warning: x\nssh: connect to host h: No route to host\n\n"),
+        OSError("no such file: ssh"),
+        RESULT,
+    )
+    events = await collect(host, copy, lambda: dropped.append(True))
+    assert links(events) == ["ssh: connect to host h: No route to host", "no such file: ssh"]
+    assert len(dropped) == 2
+
+
+async def test_silence_is_shown_and_then_given_up(copy: JobCopy) -> None:
+    now = 0.0
+
+    async def read(process: Process, seconds: float) -> bytes | None:
+        nonlocal now
+        if not process.says:
+            now += seconds
+            return None
+        return await process.read()
+
+    host = says(Process([GREETING + frame("beat", 5, b"0")], hangs=True), RESULT)
+    clock = SimpleNamespace(monotonic=lambda: now)
+    with patch.object(follow, "_read", read), patch.object(follow, "time", clock):
+        events = await collect(host, copy)
+    assert Heartbeat(at=5, log=0) in events
+    quiet = [
+        event.seconds for event in events if isinstance(event, Link) and event.why == "no answer"
+    ]
+    assert quiet == list(range(int(follow.QUIET), int(follow.SILENT)))
+    assert links(events)[-1] == f"no answer for {follow.SILENT:.0f} s"
+    assert len(host.asked) == 2
+
+
+async def test_the_copy_is_its_owners_alone(copy: JobCopy) -> None:
+    await collect(says(frame("log", 0, b"x") + frame("events", 0, EVENTS) + RESULT), copy)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in copy.path.iterdir()}
+    assert set(modes) == {"log", "log.txt", "events", "result"}
+    assert set(modes.values()) == {0o600}
+
+
+async def test_who_stops_listening_closes_the_connection(copy: JobCopy) -> None:
+    host = says(Process([GREETING + frame("log", 0, b"x")], hangs=True))
+    async with aclosing(follower(host, copy).events()) as live:
+        async for event in live:
+            if event == LogGrew(size=1, text_size=0):
+                break
+    assert host.processes[0].closed
+
+
+async def test_who_is_cancelled_closes_the_connection(copy: JobCopy) -> None:
+    heard = asyncio.Event()
+    host = says(Process([GREETING + frame("log", 0, b"x")], hangs=True))
+
+    async def listen() -> None:
+        async for event in follower(host, copy).events():
+            if event == LogGrew(size=1, text_size=0):
+                heard.set()
+
+    task = asyncio.create_task(listen())
+    await heard.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert host.processes[0].closed
+
+
+def test_a_torn_last_event_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "events"
+    assert read_events(path) == []
+    path.write_bytes(EVENTS[:-1])
+    assert read_events(path) == TOLD[:-1]
+    path.write_bytes(b"noise\n" + EVENTS)
+    assert read_events(path) == TOLD
