@@ -19,7 +19,7 @@ test: $(VENV)/.dev ## The tests that need nothing but this machine
 
 lab: ## The tests against real hosts with real Nix, in namespaces here (root, Debian)
 	@tests/lab/prepare.sh
-	@$(MAKE) --no-print-directory $(VENV)/.dev
+	@$(MAKE) --silent $(VENV)/.dev
 	@$(BIN)/pytest tests/lab
 
 check: $(VENV)/.dev ## Style, types, architecture, shell
