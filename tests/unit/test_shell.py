@@ -1,0 +1,350 @@
+"""Scripts in shells, and the dialogue with sudo: against a sudo that writes down what it gets."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+from unittest.mock import patch
+
+import pytest
+
+from nixfleet_core.session import NeedsPassword, NotAllowed
+from nixfleet_core.transport import shell as module
+from nixfleet_core.transport.local import local_shell, sandbox_shell
+from nixfleet_core.transport.shell import CARRIER_FAILED, Shell
+
+if TYPE_CHECKING:
+    from nixfleet_core.tee import Process
+
+SECRET = "open sesame $(x) 'é"
+SHELLS = {
+    "dash": ("dash", "-s"),
+    "bash": ("bash", "--posix", "-s"),
+    "busybox": ("busybox", "ash", "-s"),
+}
+
+SUDO = """#!/bin/sh
+here=${0%/*}
+echo called >>"$here/calls"
+[ "$1 $2 $3 $5" = '-k -S -p --' ] || exit 90
+prompt=$4
+shift 5
+for try in 1 2 3; do
+  case $(cat "$here/asks") in no) break ;; esac
+  printf '%s' "$prompt" >&2
+  IFS= read -r got || { echo 'sudo: no password was provided' >&2; exit 1; }
+  printf '%s\\n' "$got" >>"$here/attempts"
+  [ "$got" = "$(cat "$here/password")" ] && break
+  echo 'Sorry, try again.' >&2
+  [ "$try" = 3 ] && exit 1
+done
+exec "$@"
+"""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where we are not root, and sudo is what the test says."""
+
+    bin: Path
+
+    def shell(self, argv: tuple[str, ...] = ("/bin/sh", "-s"), **env: str) -> Shell:
+        path = f"{self.bin}:{os.environ['PATH']}"
+        return Shell(host="csb0", argv=argv, env={"PATH": path, **env})
+
+    def add(self, name: str, text: str) -> None:
+        (self.bin / name).write_text(text)
+        (self.bin / name).chmod(0o755)
+
+    def lines(self, name: str) -> list[str]:
+        path = self.bin / name
+        return path.read_text().splitlines() if path.exists() else []
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    found = Machine(tmp_path)
+    found.add("id", "#!/bin/sh\necho 1000\n")
+    found.add("sudo", SUDO)
+    (tmp_path / "asks").write_text("yes")
+    (tmp_path / "password").write_text(SECRET)
+    return found
+
+
+@pytest.fixture(params=SHELLS)
+def argv(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    name: str = request.param
+    assert shutil.which(name), f"no {name} here: install Debian's package {name}"
+    return SHELLS[name]
+
+
+async def test_a_script_runs_to_its_end(argv: tuple[str, ...], machine: Machine) -> None:
+    answer = await machine.shell(argv).run("echo out\necho bad >&2\nexit 3\n", limit=10)
+    assert (answer.rc, answer.stdout, answer.stderr, answer.timed_out) == (
+        3,
+        b"out\n",
+        "bad\n",
+        False,
+    )
+
+
+async def test_the_password_is_sent_once_and_the_script_after_it(
+    argv: tuple[str, ...], machine: Machine
+) -> None:
+    shell = machine.shell(argv, SSH_CONNECTION="192.0.2.1 5 192.0.2.2 22")
+    shell.password = SECRET
+    answer = await shell.run('echo "from $NF_FROM"; cat\n', limit=10, elevate=True)
+    assert (answer.rc, answer.stdout) == (0, b"from 192.0.2.1 5 192.0.2.2 22\n")
+    assert machine.lines("attempts") == [SECRET]
+    assert len(machine.lines("calls")) == 1
+
+
+async def test_a_wrong_password_costs_one_attempt(argv: tuple[str, ...], machine: Machine) -> None:
+    shell = machine.shell(argv)
+    shell.password = "wrong"
+    with pytest.raises(NeedsPassword) as caught:
+        await shell.run(f"echo ran >{machine.bin}/ran\n", limit=10, elevate=True)
+    assert (caught.value.host, caught.value.wrong) == ("csb0", True)
+    assert machine.lines("attempts") == ["wrong"]
+    assert machine.lines("ran") == []
+
+
+async def test_without_a_password_none_is_tried(argv: tuple[str, ...], machine: Machine) -> None:
+    with pytest.raises(NeedsPassword) as caught:
+        await machine.shell(argv).run("echo ran\n", limit=10, elevate=True)
+    assert not caught.value.wrong
+    assert machine.lines("attempts") == []
+
+
+async def test_where_none_is_asked_none_is_sent(argv: tuple[str, ...], machine: Machine) -> None:
+    (machine.bin / "asks").write_text("no")
+    shell = machine.shell(argv)
+    shell.password = SECRET
+    answer = await shell.run("cat; echo ran\n", limit=10, elevate=True)
+    assert answer.stdout == b"ran\n"
+    assert answer.stderr.count(SECRET) == 0
+
+
+async def test_root_needs_no_sudo(argv: tuple[str, ...], machine: Machine) -> None:
+    machine.add("id", "#!/bin/sh\necho 0\n")
+    answer = await machine.shell(argv).run("echo ran\n", limit=10, elevate=True)
+    assert (answer.stdout, machine.lines("calls")) == (b"ran\n", [])
+
+
+async def test_a_host_that_refuses_says_why(machine: Machine) -> None:
+    machine.add("sudo", "#!/bin/sh\necho 'ops is not in the sudoers file.' >&2\nexit 1\n")
+    with pytest.raises(NotAllowed, match=r"^ops is not in the sudoers file\.$"):
+        await machine.shell().run("echo ran\n", limit=10, elevate=True)
+
+
+async def test_in_a_sandbox_nobody_becomes_root(machine: Machine) -> None:
+    shell = sandbox_shell("csb0", "/r", {"PATH": f"{machine.bin}:{os.environ['PATH']}"})
+    answer = await shell.run("echo ran\n", limit=10, elevate=True)
+    assert (answer.stdout, machine.lines("calls")) == (b"ran\n", [])
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+async def test_the_password_is_in_no_argv_and_no_environment(machine: Machine) -> None:
+    shell = machine.shell()
+    shell.password = SECRET
+    process = await shell.open("echo ready; exec sleep 60\n", elevate=True)
+    try:
+        assert await process.read() == b"ready\n"
+        seen = {name: _all_processes(name) for name in ("cmdline", "environ")}
+    finally:
+        await process.close()
+    assert b"sleep\x0060" in b"".join(seen["cmdline"])
+    assert not any(SECRET.encode() in data for found in seen.values() for data in found)
+    assert SECRET not in repr(shell)
+
+
+def _all_processes(name: str) -> list[bytes]:
+    found = []
+    for path in Path("/proc").glob(f"[0-9]*/{name}"):
+        try:
+            found.append(path.read_bytes())
+        except OSError:
+            continue
+    return found
+
+
+# The dialogue, word by word.
+
+
+@dataclass
+class FakeProcess:
+    """Says on stderr what the test lets it, and writes down what it is sent."""
+
+    says: list[bytes]
+    final: int = 1
+    sent: list[bytes] = field(default_factory=list)
+    rc: int | None = None
+    stdin_closed: bool = False
+    closed: bool = False
+    stderr: bytes = b""
+
+    async def wait_stderr(self) -> bytes:
+        if self.says:
+            self.stderr += self.says.pop(0).replace(b"MARK", self.mark)
+        else:
+            self.rc = self.final
+        return self.stderr
+
+    @property
+    def mark(self) -> bytes:
+        begin = self.sent[0].index(b"nixfleet-")
+        return self.sent[0][begin : self.sent[0].index(b":", begin) + 1]
+
+    def write(self, data: bytes) -> None:
+        self.sent.append(data)
+
+    def close_stdin(self) -> None:
+        self.stdin_closed = True
+
+    async def read(self) -> bytes:
+        return b""
+
+    async def wait(self) -> int:
+        return self.final
+
+    async def close(self) -> int:
+        self.closed = True
+        return self.final
+
+
+async def talk(process: FakeProcess, password: str | None = None) -> int:
+    async def start(*_: object, **__: object) -> Process:
+        return cast("Process", process)
+
+    shell = Shell(host="csb0", argv=("ssh",), password=password)
+    with patch.object(module, "open_process", start):
+        return (await shell.run("SCRIPT", limit=10, elevate=True)).rc
+
+
+async def test_the_script_waits_for_ready_and_the_password_for_its_prompt() -> None:
+    process = FakeProcess([b"motd\n", b"MA", b"MARK", b"\n", b"lecture\nREADYMARK\n"], final=0)
+    seen: list[int] = []
+    wait = process.wait_stderr
+
+    async def watched() -> bytes:
+        seen.append(len(process.sent))
+        return await wait()
+
+    process.says[1:2] = []
+    with patch.object(process, "wait_stderr", watched):
+        assert await talk(process, SECRET) == 0
+    assert seen == [1, 1, 2, 2]
+    assert process.sent[1:] == [SECRET.encode() + b"\n", b"SCRIPT"]
+    assert process.stdin_closed
+    assert process.closed
+
+
+async def test_no_password_is_sent_to_a_shell_that_is_ready_at_once() -> None:
+    process = FakeProcess([b"READYMARK\n"], final=0)
+    await talk(process, SECRET)
+    assert process.sent[1:] == [b"SCRIPT"]
+
+
+@pytest.mark.parametrize(
+    "noise", [b"password for ops: ", b"READY\n", b"nixfleet-0:", b"READYnixfleet-:"]
+)
+async def test_a_password_is_sent_for_our_own_prompt_only(noise: bytes) -> None:
+    process = FakeProcess([noise])
+    with pytest.raises(NotAllowed):
+        await talk(process, SECRET)
+    assert len(process.sent) == 1
+
+
+async def test_at_a_second_prompt_the_input_ends() -> None:
+    process = FakeProcess([b"MARK", b"Sorry, try again.\nMARK"])
+    with pytest.raises(NeedsPassword) as caught:
+        await talk(process, SECRET)
+    assert caught.value.wrong
+    assert process.stdin_closed
+    assert process.closed
+    assert len(process.sent) == 2
+
+
+async def test_the_mark_is_never_the_same() -> None:
+    processes = [FakeProcess([b"READYMARK"], final=0) for _ in range(2)]
+    for process in processes:
+        await talk(process)
+    assert processes[0].mark != processes[1].mark
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (b"no sudo and no doas on this host\n", "no sudo and no doas on this host"),
+        (b"first\n\n  doas: Operation not permitted \n\n", "doas: Operation not permitted"),
+        (b"", "becoming root was refused"),
+    ],
+)
+async def test_who_cannot_become_root_is_told_the_last_words(said: bytes, why: str) -> None:
+    process = FakeProcess([said])
+    with pytest.raises(NotAllowed) as caught:
+        await talk(process)
+    assert str(caught.value) == why
+    assert process.closed
+
+
+async def test_a_link_that_breaks_meanwhile_is_no_refusal() -> None:
+    process = FakeProcess([b"ssh: connect to host: No route to host\n"], final=CARRIER_FAILED)
+    assert await talk(process, SECRET) == CARRIER_FAILED
+
+
+# Limits.
+
+
+async def test_a_script_that_takes_too_long_is_ended() -> None:
+    answer = await local_shell("here").run("exec sleep 60\n", limit=0.2)
+    assert answer.timed_out
+    assert answer.rc < 0
+
+
+async def test_a_sudo_that_never_answers_is_ended(machine: Machine) -> None:
+    machine.add("sudo", "#!/bin/sh\nexec sleep 60\n")
+    with patch.object(module, "ELEVATE_LIMIT", 0.2):
+        answer = await machine.shell().run("echo ran\n", limit=10, elevate=True)
+    assert (answer.timed_out, answer.stdout) == (True, b"")
+
+
+async def test_a_flood_is_not_listened_to() -> None:
+    with patch.object(module, "ANSWER_LIMIT", 100_000):
+        answer = await local_shell("here").run("while :; do echo flood; done\n", limit=10)
+    assert not answer.timed_out
+    assert 100_000 < len(answer.stdout) < 300_000
+
+
+async def test_an_open_shell_that_fails_to_become_root_is_closed() -> None:
+    process = FakeProcess([b"MARK"])
+
+    async def start(*_: object, **__: object) -> Process:
+        return cast("Process", process)
+
+    with patch.object(module, "open_process", start), pytest.raises(NeedsPassword):
+        await Shell(host="csb0", argv=("ssh",)).open("SCRIPT", elevate=True)
+    assert process.closed
+
+
+async def test_a_missing_carrier_is_an_error() -> None:
+    with pytest.raises(OSError, match="no-such-ssh"):
+        await Shell(host="csb0", argv=("/no-such-ssh",)).run("x", limit=1)
+
+
+async def test_who_is_cancelled_leaves_no_process(machine: Machine) -> None:
+    told = machine.bin / "told"
+    os.mkfifo(told)
+    task = asyncio.create_task(
+        machine.shell().run(f"echo $$ >{told}; exec sleep 60\n", limit=50, elevate=False)
+    )
+    pid = int(await asyncio.to_thread(told.read_text))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
