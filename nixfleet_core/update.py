@@ -12,6 +12,7 @@ from nixfleet_core.session import (
     Busy,
     LaunchFailed,
     NeedsPassword,
+    NoSuchJob,
     NotAllowed,
     Unreachable,
 )
@@ -127,7 +128,12 @@ class Updater:
             return Report(session.host.name, None, answer.job, busy=True)
         if detach:
             return Report(session.host.name, None, job, files=session.files(job))
-        return await self._follow(session, plan, job)
+        try:
+            return await self._follow(session, plan, job)
+        except NoSuchJob:
+            # the host has forgotten it: its root begins anew with each boot, and it was booted
+            files = session.files(job)
+            return Report(session.host.name, await session.verdict(job, None), job, files=files)
 
     async def _follow(self, session: HostSession, plan: Plan, job: str) -> Report:
         host, files = session.host, session.files(job)
