@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
@@ -14,14 +15,17 @@ from nixfleet_core.events import Check, StepEnd, StepStart
 from nixfleet_core.facts import PROBE_LIMIT, Facts, ProbeError, parse_probe
 from nixfleet_core.failures import find_failure, strip_colours
 from nixfleet_core.follow import Follower, read_events
+from nixfleet_core.history import job_line, read_history
 from nixfleet_core.job import compile_plan, is_job_id
-from nixfleet_core.plan import AGENT_UNIT, make_plan
+from nixfleet_core.plan import AGENT_UNIT, Refusal, is_commit
+from nixfleet_core.planning import make_plan, make_rollback_plan
 from nixfleet_core.script import compose
 from nixfleet_core.session import (
     Busy,
     Commit,
     Launched,
     LaunchFailed,
+    NeedsPassword,
     NoSuchJob,
     NotAllowed,
     Unreachable,
@@ -33,9 +37,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from nixfleet_core.events import JobEvent
+    from nixfleet_core.history import History
     from nixfleet_core.host import Host
-    from nixfleet_core.plan import Options, Plan, Refusal
-    from nixfleet_core.session import JobFiles
+    from nixfleet_core.plan import Options, Plan, StepId
+    from nixfleet_core.session import JobFiles, JobLine
     from nixfleet_core.store import JobCopy, Store
     from nixfleet_core.transport.shell import Answer, Shell
     from nixfleet_core.verdict import Verdict
@@ -46,6 +51,7 @@ DEEP_PROBE_SECONDS: Final = 420.0
 
 LAUNCH_SECONDS: Final = 90.0
 LAUNCH_TRIES: Final = 4
+CONFIRM_SECONDS: Final = 15.0
 SHORT_SECONDS: Final = 90.0
 
 _UNITS: Final = re.compile(r"warning: the following units failed: (.*)")
@@ -67,6 +73,10 @@ class ShellSession:
     store: Store
     let_go: Callable[[], Awaitable[None]] = field(default=_nothing)
     """Ends a shared connection that may be dead."""
+    own_shell: Shell | None = None
+    """A shell over a connection of its own: proves that the host can be reached anew."""
+    connect_argv: tuple[str, ...] = ()
+    """Opens the connection at the terminal; empty where there is none to open."""
 
     def give_password(self, password: str) -> None:
         self.shell.password = password
@@ -88,10 +98,44 @@ class ShellSession:
         answer = await self._run("incoming", values, SHORT_SECONDS, elevate=facts.uid == 0)
         lines = answer.stdout.decode("utf-8", "replace").splitlines()
         pairs = (line.partition(" ") for line in lines)
-        return tuple(Commit(rev, title) for rev, _, title in pairs if len(rev) == 40)
+        return tuple(Commit(rev, title) for rev, _, title in pairs if is_commit(rev))
 
     def plan(self, facts: Facts, options: Options) -> Plan | Refusal:
         return make_plan(self.host, facts, options)
+
+    async def plan_rollback(
+        self, facts: Facts, options: Options, *, keep_lock: bool
+    ) -> Plan | Refusal:
+        past = await self._history()
+        newest = next(
+            (one for one in past.jobs if one.before not in (None, facts.system.profile)), None
+        )
+        target = (newest.before if newest else None) or past.previous
+        if target is None:
+            why = "neither a job nor a generation before the active one is left on the host"
+            return Refusal("target", why, "choose one by hand: nixos-rebuild list-generations")
+        lock_from = newest.job if newest and not keep_lock else None
+        return make_rollback_plan(self.host, facts, target, lock_from, options)
+
+    async def jobs(self) -> tuple[JobLine, ...]:
+        try:
+            past = await self._history()
+        except Unreachable:
+            return tuple(
+                job_line(job, asked=copy.asked(), result=copy.result(), running=False)
+                for job in reversed(self.store.jobs(self.host.name))
+                for copy in (self._copy(job),)
+            )
+        return tuple(
+            job_line(one.job, asked=one.asked, result=one.result, running=one.job == past.running)
+            for one in past.jobs
+        )
+
+    async def _history(self) -> History:
+        answer = await self._run("history", {}, SHORT_SECONDS)
+        if b"@nf denied" in answer.stdout:
+            answer = await self._run("history", {}, SHORT_SECONDS, elevate=True)
+        return read_history(answer.stdout)
 
     async def launch(self, plan: Plan, job: str) -> Launched | Busy:
         """As promised; a link that breaks in between is tried again with the same id."""
@@ -99,6 +143,8 @@ class ShellSession:
             "NF_ID": job,
             "NF_PLAN": msgspec.json.encode(plan).decode(),
             "NF_RUN_SH": compile_plan(plan, job, self.shell.root),
+            "NF_NICE": str(plan.options.nice),
+            "NF_IO_WEIGHT": str(plan.options.io_weight),
         }
         for attempt in range(1, LAUNCH_TRIES + 1):
             try:
@@ -114,9 +160,33 @@ class ShellSession:
 
     async def follow(self, job: str) -> AsyncGenerator[JobEvent, None]:
         follower = Follower(self.shell, self._copy(job), job, self.let_go)
-        async with aclosing(follower.events()) as events:
-            async for event in events:
-                yield event
+        confirming: asyncio.Task[None] | None = None
+        try:
+            async with aclosing(follower.events()) as events:
+                async for event in events:
+                    match event:
+                        case StepStart(step="confirm"):
+                            confirming = asyncio.create_task(self._confirm(job))
+                        case StepEnd(step="confirm") if confirming is not None:
+                            confirming.cancel()
+                    yield event
+        finally:
+            if confirming is not None:
+                confirming.cancel()
+
+    async def _confirm(self, job: str) -> None:
+        """Reach the host anew and say so; again until the step that waits for it is over."""
+        script = self._script("confirm", {"NF_ID": job})
+        shell = self.own_shell or self.shell
+        shell.password = self.shell.password
+        while True:
+            answer = await shell.run(script, limit=CONFIRM_SECONDS)
+            if b"@nf denied" in answer.stdout:
+                with suppress(NeedsPassword, NotAllowed):
+                    answer = await shell.run(script, limit=CONFIRM_SECONDS, elevate=True)
+            if b"@nf ok" in answer.stdout:
+                return
+            await asyncio.sleep(1.0)
 
     def files(self, job: str) -> JobFiles:
         return self._copy(job).files
@@ -142,7 +212,13 @@ class ShellSession:
         before, after = _facts(copy.read("before")), _facts(copy.read("after"))
         said = (copy.read("latest") or b"").decode("ascii", "replace").strip()
         expect = _expectation(self.host, after, said or latest)
-        return judge(before, after, expect, await asyncio.to_thread(_outcome, copy))
+        outcome = await asyncio.to_thread(_outcome, copy)
+        asked = copy.asked()
+        if asked is not None and asked.plan.goal == "rollback":
+            expect = msgspec.structs.replace(expect, system=asked.plan.target)
+        elif outcome.rolled_back and before is not None:
+            expect = msgspec.structs.replace(expect, system=before.system.profile)
+        return judge(before, after, expect, outcome)
 
     async def cancel(self, job: str) -> None:
         answer = await self._run_as_reader("cancel", job)
@@ -274,15 +350,24 @@ def _outcome(copy: JobCopy) -> Outcome:
     check = next((e for e in events if isinstance(e, Check) and not e.ok), None)
     outcome = Outcome(
         kind=kind,  # type: ignore[arg-type]
-        failed_step=bad.step if bad else None,
+        failed_step=bad.step if bad else _under_way(events),
         rc=bad.rc if bad else 0,
         reason=bad.reason if bad else "",
         detail=check.reason if check else "",
+        rolled_back=any(
+            isinstance(e, StepEnd) and e.step == "rollback" and e.status == "ok" for e in events
+        ),
     )
     if bad is None:
         return outcome
     lines = _last_words(copy, events, bad)
     return replace(outcome, failure=find_failure(lines), units=_failed_units(lines))
+
+
+def _under_way(events: list[JobEvent]) -> StepId | None:
+    """The step that had begun when nothing more was written, as after a reboot."""
+    last = next((e for e in reversed(events) if isinstance(e, StepStart | StepEnd)), None)
+    return last.step if isinstance(last, StepStart) else None
 
 
 def _failed_units(lines: list[str]) -> tuple[str, ...]:
@@ -295,8 +380,11 @@ def _failed_units(lines: list[str]) -> tuple[str, ...]:
 def _last_words(copy: JobCopy, events: list[JobEvent], bad: StepEnd) -> list[str]:
     """The end of what the failed step printed."""
     starts = [e.log for e in events if isinstance(e, StepStart) and e.step == bad.step]
-    begin = max(0, bad.log - _FAILURE_TAIL, *starts[-1:])
     with copy.files.log.open("rb") as log:
+        end = min(bad.log, log.seek(0, os.SEEK_END))
+        begin = max(0, end - _FAILURE_TAIL, *starts[-1:])
+        if begin >= end:
+            return []
         log.seek(begin)
-        data = log.read(max(0, bad.log - begin))
+        data = log.read(end - begin)
     return data.decode("utf-8", "replace").splitlines()

@@ -26,7 +26,12 @@ def open_session(host: Host, store: Store) -> ShellSession:
         config=os.environ.get(CONFIG_VARIABLE) or None,
     )
     return ShellSession(
-        host=host, shell=ssh_shell(host.name, ssh), store=store, let_go=ssh.drop_master
+        host=host,
+        shell=ssh_shell(host.name, ssh),
+        store=store,
+        let_go=ssh.drop_master,
+        own_shell=ssh_shell(host.name, ssh, shared=False),
+        connect_argv=ssh.connect_argv(),
     )
 
 

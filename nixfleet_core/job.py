@@ -12,11 +12,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.failures import permanent_pattern, transient_pattern
-from nixfleet_core.plan import BUSY_WAIT
 from nixfleet_core.script import compose
 
 if TYPE_CHECKING:
     from nixfleet_core.plan import Plan, Step
+
+BUSY_WAIT: Final = 1800
+"""Seconds to wait for a rebuild that somebody else is running."""
 
 _ID: Final = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}")
 
@@ -36,6 +38,11 @@ def check_job_id(text: str) -> str:
     if not is_job_id(text):
         raise ValueError(f"{text!r} is no job id: it looks like 20261123-004101-ab12")
     return text
+
+
+def job_time(job: str) -> int:
+    """When the job's id was made, in seconds since the epoch."""
+    return int(datetime.strptime(job[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC).timestamp())
 
 
 def step_lines(plan: Plan, root: str = "") -> tuple[str, ...]:
@@ -61,6 +68,9 @@ def compile_plan(plan: Plan, job: str, root: str = "") -> str:
             "NF_WANT_REV": plan.options.input_rev or "",
             "NF_WAIT": "0" if plan.options.now else str(BUSY_WAIT),
             "NF_STABLE": str(plan.options.stable),
+            "NF_GOAL": plan.goal,
+            "NF_ROLLBACK": "1" if plan.options.rollback_on_failure else "",
+            "NF_LOCK_FROM": plan.lock_from or "",
             "NF_TRANSIENT": transient_pattern(),
             "NF_PERMANENT": permanent_pattern(),
         },

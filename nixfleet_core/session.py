@@ -65,6 +65,19 @@ class Commit(msgspec.Struct, frozen=True):
     title: str
 
 
+class JobLine(msgspec.Struct, frozen=True):
+    """One job of a host's history. `at` is in seconds since the epoch, the host's clock."""
+
+    job: str
+    at: int
+    asked_by: str
+    goal: str
+    outcome: str
+    """done, failed, cancelled, interrupted, running, or unknown."""
+    failed_step: str = ""
+    seconds: int | None = None
+
+
 class JobFiles(msgspec.Struct, frozen=True):
     """The client's copy of a job: raw log, readable text, events."""
 
@@ -82,6 +95,11 @@ class HostSession(Protocol):
 
     @property
     def host(self) -> Host: ...
+
+    @property
+    def connect_argv(self) -> tuple[str, ...]:
+        """What opens the connection at the terminal; empty where there is none to open."""
+        ...
 
     def give_password(self, password: str) -> None:
         """Keep sudo's password in memory, for this host, until the program ends."""
@@ -101,6 +119,16 @@ class HostSession(Protocol):
 
     def plan(self, facts: Facts, options: Options) -> Plan | Refusal:
         """What would be done, or why the host is left alone. Pure."""
+        ...
+
+    async def plan_rollback(
+        self, facts: Facts, options: Options, *, keep_lock: bool
+    ) -> Plan | Refusal:
+        """How to go back to what was active before the last update, or why not."""
+        ...
+
+    async def jobs(self) -> tuple[JobLine, ...]:
+        """The host's jobs, newest first; what is known here if the host is away."""
         ...
 
     async def launch(self, plan: Plan, job: str) -> Launched | Busy:

@@ -114,11 +114,11 @@ async def open_process(
 ) -> Process:
     """Start a process that is talked to while it runs. Raises OSError when it cannot start."""
     loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=CHUNK, loop=loop)
+    reader = _Reader(limit=CHUNK, loop=loop)
     tail, heard = _Tail(STDERR_KEEP), asyncio.Event()
     child = await _start(
         argv,
-        {1: reader.feed_data, 2: _each(tail.add, lambda _: heard.set())},
+        {1: reader.take, 2: _each(tail.add, lambda _: heard.set())},
         has_stdin=True,
         env=env,
         cwd=cwd,
@@ -135,9 +135,7 @@ class Process:
     and its last 64 KiB are kept.
     """
 
-    def __init__(
-        self, child: _Child, reader: asyncio.StreamReader, tail: _Tail, heard: asyncio.Event
-    ) -> None:
+    def __init__(self, child: _Child, reader: _Reader, tail: _Tail, heard: asyncio.Event) -> None:
         self._child, self._reader, self._tail, self._heard = child, reader, tail, heard
 
     @property
@@ -184,6 +182,22 @@ class Process:
         return self._child.final_rc
 
 
+class _Reader(asyncio.StreamReader):
+    """A stream that knows how much of it waits to be read: while some does, its pipe may be paused
+    (asking the pipe itself works from Python 3.11.4 on only)."""
+
+    unread = 0
+
+    def take(self, data: bytes) -> None:
+        self.unread += len(data)
+        self.feed_data(data)
+
+    async def read(self, n: int = -1) -> bytes:
+        data = await super().read(n)
+        self.unread -= len(data)
+        return data
+
+
 class _Child(asyncio.SubprocessProtocol):
     """A started process: hands on its output and knows when it is over.
 
@@ -192,7 +206,7 @@ class _Child(asyncio.SubprocessProtocol):
     """
 
     def __init__(
-        self, sinks: Mapping[int, Callable[[bytes], None]], reader: asyncio.StreamReader | None
+        self, sinks: Mapping[int, Callable[[bytes], None]], reader: _Reader | None
     ) -> None:
         self._sinks = sinks
         self._reader = reader
@@ -281,14 +295,11 @@ class _Child(asyncio.SubprocessProtocol):
 
     def _give_up_if_silent(self) -> None:
         """Close pipes that nothing comes from; bytes on the way are never dropped."""
-        if self._heard or not self._is_reading():
+        behind = self._reader is not None and self._reader.unread > 0
+        if self._heard or behind:
             self.process_exited()
         else:
             self._transport.close()
-
-    def _is_reading(self) -> bool:
-        pipe = cast("asyncio.ReadTransport | None", self._transport.get_pipe_transport(1))
-        return pipe is None or pipe.is_closing() or pipe.is_reading()
 
     def _signal_group(self, number: signal.Signals) -> None:
         # macOS answers EPERM for a group of zombies.
@@ -308,7 +319,7 @@ async def _start(
     has_stdin: bool,
     env: Mapping[str, str] | None,
     cwd: Path | None,
-    reader: asyncio.StreamReader | None = None,
+    reader: _Reader | None = None,
 ) -> _Child:
     loop = asyncio.get_running_loop()
     _, child = await loop.subprocess_exec(

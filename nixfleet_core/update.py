@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from nixfleet_core.facts import Facts
     from nixfleet_core.host import Host
     from nixfleet_core.plan import Options, Plan
-    from nixfleet_core.session import HostSession, JobFiles, LatestSource
+    from nixfleet_core.session import HostSession, JobFiles, JobLine, LatestSource
 
 _T = TypeVar("_T")
 
@@ -109,6 +109,22 @@ class Updater:
             return Report(host.name, _verdict_on(error))
         return Report(host.name, verdict)
 
+    async def roll_back(self, session: HostSession, options: Options, *, keep_lock: bool) -> Report:
+        """Bring back what was active before the last update; every failure becomes a verdict."""
+        host = session.host
+        try:
+            seen = await session.probe()
+            facts = await self._with_password(session, lambda: session.examine(seen))
+            plan = await self._with_password(
+                session, lambda: session.plan_rollback(facts, options, keep_lock=keep_lock)
+            )
+            if isinstance(plan, Refusal):
+                before = snapshot(facts, host.input)
+                return Report(host.name, refused(plan.check, plan.why, plan.advice, before))
+            return await self._run(session, plan, new_job_id(), detach=False)
+        except (Unreachable, NeedsPassword, NotAllowed, LaunchFailed) as error:
+            return Report(host.name, _verdict_on(error))
+
     async def attach(self, session: HostSession, job: str) -> Report:
         """Follow a job that runs, or ran, to its end and judge it. Raises NoSuchJob."""
         host = session.host
@@ -117,6 +133,10 @@ class Updater:
             return await self._follow(session, plan, job)
         except (Unreachable, NeedsPassword, NotAllowed) as error:
             return Report(host.name, _verdict_on(error))
+
+    async def jobs(self, session: HostSession) -> tuple[JobLine, ...]:
+        """The host's jobs, newest first. Raises as the session does."""
+        return await self._with_password(session, session.jobs)
 
     async def cancel(self, session: HostSession, job: str) -> None:
         """Ask a job to stop. Raises as the session does."""

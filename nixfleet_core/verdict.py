@@ -96,6 +96,8 @@ class Outcome:
     """What the failed step's output says, if it says something known."""
     units: tuple[str, ...] = ()
     """Units that the switch said had failed."""
+    rolled_back: bool = False
+    """The step that goes back to the generation before has run, and said that it worked."""
 
 
 class Expectation(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +108,8 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
     """The commit that the input's repository names (or that was asked for)."""
     latest_known: bool = True
     """False for inputs that no repository can be asked about (tarballs)."""
+    system: str | None = None
+    """The system that a rollback went back to: then that, not the flake, is what should run."""
 
 
 def snapshot(facts: Facts | None, flake_input: str) -> Snapshot:
@@ -155,7 +159,9 @@ def find_gap(facts: Facts | None, expect: Expectation) -> Gap | None:
     """
     if facts is None:
         return Gap("proof-missing", "the host was not looked at", "press v to verify")
-    return _agent_gap(facts) or _lock_gap(facts, expect)
+    if expect.system is not None:
+        return _agent_gap(facts) or _system_gap(facts, expect.system)
+    return _agent_gap(facts) or _flake_gap(facts) or _lock_gap(facts, expect)
 
 
 def _agent_gap(facts: Facts) -> Gap | None:
@@ -183,7 +189,22 @@ def _agent_gap(facts: Facts) -> Gap | None:
             "the running path is only what the agent itself says",
             "verify again, with root",
         )
-    if facts.expected is None:
+    return None
+
+
+def _system_gap(facts: Facts, system: str) -> Gap | None:
+    if facts.system.current == facts.system.profile == system:
+        return None
+    return Gap(
+        "switch-incomplete",
+        f"the system that runs is not the one to go back to, {system}",
+        "read the log's last lines, then roll back again",
+    )
+
+
+def _flake_gap(facts: Facts) -> Gap | None:
+    installed = facts.installed
+    if installed is None or facts.expected is None:
         return Gap(
             "proof-missing",
             "what the flake would build could not be found out",
@@ -236,6 +257,8 @@ def _decide(
         why = f" after {_step_words(outcome)}" if outcome and outcome.kind != "done" else ""
         cause = "agent-unstable" if outcome and outcome.reason == "unstable" else gap.cause
         return "agent-down", cause, f"{gap.sentence}{why}", gap.advice
+    if outcome is not None and outcome.rolled_back:
+        return _decide_rolled_back(after, gap, outcome)
     if outcome is None or outcome.kind == "done":
         return _decide_done(before, after, gap, ran=outcome is not None)
     if outcome.kind == "cancelled":
@@ -270,6 +293,30 @@ def _decide_done(
         old = f", it was {_named(was)}" if was else ""
         return "updated", "", f"proven: the agent that runs is {name}{old}", ""
     return "current", "", f"proven: {name} runs, is installed, and is what the flake builds", ""
+
+
+def _decide_rolled_back(after: Facts | None, gap: Gap | None, outcome: Outcome) -> _Decision:
+    if gap is not None:
+        return "stale", gap.cause, gap.sentence, gap.advice
+    name = _named(after.running.binary) if after and after.running else "the agent before"
+    match outcome.reason:
+        case "unconfirmed":
+            why = "nobody reached the host after the switch: "
+            advice = "look at what the switch did to its network before the next update"
+        case "unstable" | "down":
+            why = "the new agent did not stay up: "
+            advice = "the log shows its last words; the lock is as it was before"
+        case _:
+            why, advice = "", "the next update brings the newer generation again"
+    cause = _ROLLBACK_CAUSES.get(outcome.reason, "")
+    return "rolled-back", cause, f"{why}rolled back, and proven: {name} runs again", advice
+
+
+_ROLLBACK_CAUSES: Final = {
+    "unconfirmed": "unconfirmed",
+    "unstable": "agent-unstable",
+    "down": "agent-unstable",
+}
 
 
 def _changed(before: Facts | None, after: Facts | None) -> bool:

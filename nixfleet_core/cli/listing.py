@@ -1,4 +1,4 @@
-"""`nixfleet hosts`: what each host runs, has installed, and should have."""
+"""`nixfleet hosts` and `nixfleet jobs`: what hosts run, and what was done to them."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ import msgspec
 
 from nixfleet_core.assessment import Assessment, assess, latest_version
 from nixfleet_core.cli.output import print_json, safe
+from nixfleet_core.cli.run import ask_for_password
 from nixfleet_core.latest import GitLatest
 from nixfleet_core.session import Unreachable
-from nixfleet_core.update import latest_for
+from nixfleet_core.update import Updater, Watcher, latest_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nixfleet_core.facts import Binary, Facts
     from nixfleet_core.host import Host
-    from nixfleet_core.session import HostSession, LatestSource
+    from nixfleet_core.session import HostSession, JobLine, LatestSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,3 +136,41 @@ def _agent(binary: Binary | None) -> AgentLine:
         version=binary.version if binary else None,
         store_path=binary.store_path if binary else None,
     )
+
+
+class JobRow(msgspec.Struct, frozen=True):
+    """One job in the JSON answer."""
+
+    host: str
+    job: str
+    at: int
+    asked_by: str
+    goal: str
+    outcome: str
+    failed_step: str
+    seconds: int | None
+
+
+def list_jobs(sessions: Sequence[HostSession], *, as_json: bool) -> int:
+    """Print the jobs of all hosts, newest first within each; the exit code."""
+    found = asyncio.run(_jobs(sessions))
+    rows = [
+        JobRow(name, j.job, j.at, j.asked_by, j.goal, j.outcome, j.failed_step, j.seconds)
+        for name, jobs in found.items()
+        for j in jobs
+    ]
+    for row in rows:
+        if as_json:
+            print_json(row)
+        else:
+            step = f" ({row.failed_step})" if row.failed_step else ""
+            took = f"{row.seconds} s" if row.seconds is not None else "–"
+            line = f"{row.host:<12}  {row.job}  {row.goal:<8}  {took:>6}  {row.outcome}{step}"
+            click.echo(safe(f"{line}  {row.asked_by}".rstrip()))
+    return 0
+
+
+async def _jobs(sessions: Sequence[HostSession]) -> dict[str, tuple[JobLine, ...]]:
+    updater = Updater(GitLatest(), Watcher(), ask_for_password())
+    all_jobs = await asyncio.gather(*(updater.jobs(session) for session in sessions))
+    return {session.host.name: jobs for session, jobs in zip(sessions, all_jobs, strict=True)}

@@ -19,15 +19,15 @@ from nixfleet_core.inventory import (
     load_inventory,
     select,
 )
+from nixfleet_core.plan import Options
 from nixfleet_core.store import default_store
 from nixfleet_core.transport.ssh import SocketDirectoryError
-from nixfleet_core.verdict import EXIT_USAGE
+from nixfleet_core.verdict import EXIT_CODES, EXIT_USAGE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nixfleet_core.engine import ShellSession
-    from nixfleet_core.plan import Options
     from nixfleet_core.session import HostSession
     from nixfleet_core.update import Report, Updater
 
@@ -188,6 +188,54 @@ def log(fleet: Fleet, host: str, job: str | None, raw: bool) -> None:
 
     session = fleet.session(host)
     raise SystemExit(asyncio.run(print_log(session, job, raw=raw)))
+
+
+@nixfleet.command()
+@_host_argument
+@click.option("--keep-lock", is_flag=True, help="Leave flake.lock as it is.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_json_option
+@click.pass_obj
+def rollback(fleet: Fleet, host: str, keep_lock: bool, yes: bool, as_json: bool) -> None:
+    """Go back to the generation that was active before the last update, flake.lock with it."""
+    from nixfleet_core.cli.run import ask_at_terminal, run_hosts
+
+    session = fleet.session(host)
+    if not yes and not ask_at_terminal(f"Roll {host} back?", click.confirm):
+        raise UsageFault(f"{host}: not rolled back; confirm at a terminal, or add --yes")
+
+    async def act(updater: Updater, session: HostSession) -> Report:
+        return await updater.roll_back(session, Options(), keep_lock=keep_lock)
+
+    code = run_hosts((session,), act, as_json=as_json, cancels=True)
+    raise SystemExit(0 if code == EXIT_CODES["rolled-back"] else code)
+
+
+@nixfleet.command()
+@click.argument("hosts", nargs=-1, metavar="[HOST]…")
+@_json_option
+@click.pass_obj
+def jobs(fleet: Fleet, hosts: tuple[str, ...], as_json: bool) -> None:
+    """List the jobs that hosts have had, newest first; a host keeps its last 20."""
+    from nixfleet_core.cli.listing import list_jobs
+
+    raise SystemExit(list_jobs(fleet.sessions(hosts), as_json=as_json))
+
+
+@nixfleet.command()
+@_host_argument
+@click.pass_obj
+def connect(fleet: Fleet, host: str) -> None:
+    """Log in at the terminal, for a one-time password, a passphrase or a new host key.
+
+    Everything after rides on that connection.
+    """
+    import subprocess
+
+    session = fleet.session(host)
+    if not session.connect_argv:
+        raise UsageFault(f"{host} is this machine: there is nothing to connect to")
+    raise SystemExit(EXIT_CODES["unreachable"] if subprocess.call(session.connect_argv) else 0)
 
 
 @nixfleet.command()

@@ -53,6 +53,33 @@ def plan_options(command: Callable[..., None]) -> Callable[..., None]:
         metavar="SECONDS",
         help="How long the agent must run as one process to count as up.",
     )
+    @click.option(
+        "--rollback-on-failure",
+        is_flag=True,
+        help="Go back to the generation before when the new agent does not stay up.",
+    )
+    @click.option(
+        "--confirm-within",
+        type=click.IntRange(5, 3600),
+        metavar="SECONDS",
+        help="Go back unless a client reaches the host anew in that time after the switch.",
+    )
+    @click.option("--cores", type=click.IntRange(0, 1024), help="Cores a build may use; 0: all.")
+    @click.option("--max-jobs", type=click.IntRange(0, 1024), help="Builds at once.")
+    @click.option(
+        "--nice",
+        type=click.IntRange(0, 19),
+        default=Options().nice,
+        show_default=True,
+        help="The job's niceness.",
+    )
+    @click.option(
+        "--io-weight",
+        type=click.IntRange(1, 10000),
+        default=Options().io_weight,
+        show_default=True,
+        help="The job's share of the disks; others have 100.",
+    )
     @functools.wraps(command)
     def wrapped(
         *args: object,
@@ -63,6 +90,12 @@ def plan_options(command: Callable[..., None]) -> Callable[..., None]:
         discard_lock: bool,
         now: bool,
         stable: int,
+        rollback_on_failure: bool,
+        confirm_within: int | None,
+        cores: int | None,
+        max_jobs: int | None,
+        nice: int,
+        io_weight: int,
         **rest: object,
     ) -> None:
         options = Options(
@@ -73,6 +106,12 @@ def plan_options(command: Callable[..., None]) -> Callable[..., None]:
             discard_lock=discard_lock,
             now=now,
             stable=stable,
+            rollback_on_failure=rollback_on_failure,
+            confirm_within=confirm_within or 0,
+            cores=cores,
+            max_jobs=max_jobs,
+            nice=nice,
+            io_weight=io_weight,
         )
         command(*args, options=options, **rest)
 

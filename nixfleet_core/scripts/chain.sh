@@ -48,13 +48,14 @@ nf_save_lock() {
   fi
 }
 
-# nf_put_lock NAME: the owner puts that copy back; whole or not at all.
+# nf_put_lock FILE: the owner puts that copy back; whole or not at all.
 nf_put_lock() {
+  [ -r "$1" ] || return 0
   (
     cd "$NF_ROOT$NF_CHECKOUT" || exit 1
-    if [ "$(cksum <"$NF_JOB/$1")" = "$(nf_owner_cat flake.lock | cksum)" ]; then exit 0; fi
+    if [ "$(cksum <"$1")" = "$(nf_owner_cat flake.lock | cksum)" ]; then exit 0; fi
     # shellcheck disable=SC2016 # the inner shell expands
-    nf_step_down 30 sh -c 'cat <&3 >.flake.lock.nixfleet && mv -f .flake.lock.nixfleet flake.lock' 3<"$NF_JOB/$1" &&
+    nf_step_down 30 sh -c 'cat <&3 >.flake.lock.nixfleet && mv -f .flake.lock.nixfleet flake.lock' 3<"$1" &&
       nf_say "flake.lock is as it was again"
   )
 }
@@ -65,14 +66,13 @@ nf_undo_lock() {
   if [ "$(nf_profile)" != "$(cat "$NF_RUN/profile" 2>/dev/null)" ]; then return; fi
   case $NF_STEP in pull | update | rebuild) ;; *) return ;; esac
   if [ -e "$NF_RUN/lock-restored" ]; then
-    nf_put_lock flake.lock.before
-  elif [ "$NF_STEP" = update ] && [ -e "$NF_JOB/flake.lock.pulled" ]; then
-    nf_put_lock flake.lock.pulled
+    nf_put_lock "$NF_JOB/flake.lock.before"
+  elif [ "$NF_STEP" = update ]; then
+    nf_put_lock "$NF_JOB/flake.lock.pulled"
   fi
 }
 
 nf_do_pull() {
-  nf_profile >"$NF_RUN/profile"
   if [ ! -e "$NF_JOB/flake.lock.before" ]; then nf_save_lock flake.lock.before; fi
   if [ -e "$NF_RUN/restore-lock" ] && [ ! -e "$NF_RUN/lock-restored" ]; then
     if [ "$(cksum <"$NF_JOB/flake.lock.before")" != "$NF_RESTORE_LOCK" ]; then
@@ -87,7 +87,7 @@ nf_do_pull() {
 }
 
 nf_do_update() {
-  nf_profile >"$NF_RUN/profile"
+  if [ ! -e "$NF_JOB/flake.lock.before" ]; then nf_save_lock flake.lock.before; fi
   nf_lock_file=$NF_ROOT$NF_CHECKOUT/flake.lock
   cd "$NF_ROOT$NF_CHECKOUT" || return
   if [ ! -e "$NF_JOB/flake.lock.pulled" ]; then nf_save_lock flake.lock.pulled; fi
@@ -176,8 +176,53 @@ nf_do_verify() {
   probe >"$NF_JOB/.after" 2>/dev/null && nf_share "$NF_JOB/.after" && mv -f "$NF_JOB/.after" "$NF_JOB/after"
   if [ "$nf_same" -ge "$NF_STABLE" ]; then nf_say "the agent runs as process $pid, from $path"; return 0; fi
   if [ -n "$path" ]; then nf_reason=unstable; else nf_reason=down; fi
+  if [ -n "$NF_ROLLBACK" ] && nf_has_moved; then NF_BACK=1; fi
   nf_say "the agent is not up and stable: $nf_reason; its last words:"
   nf_bounded 10 journalctl --quiet --no-pager --lines=30 --unit="$NF_UNIT" >>"$NF_LOG" 2>&1
   return 1
 }
 
+
+# --- going back ---
+
+nf_has_moved() { [ "$(nf_profile)" != "$(cat "$NF_RUN/profile" 2>/dev/null)" ]; }
+
+# wait-for-operator SECONDS: somebody has to reach the host anew, or the switch may have cut it off.
+nf_do_confirm() {
+  nf_event waiting ",\"reason\":\"confirmation\",\"limit\":$2"
+  nf_until=$(($(nf_now) + $2))
+  while [ ! -e "$NF_JOB/ctl/confirmed" ]; do
+    if [ "$(nf_now)" -ge "$nf_until" ]; then
+      nf_reason=unconfirmed
+      nf_say "nobody reached this host within $2 s after the switch: it goes back"
+      if nf_has_moved; then NF_BACK=1; fi
+      return 1
+    fi
+    if nf_cancelled; then return 1; fi
+    sleep 1
+  done
+}
+
+# switch-back [TARGET]: the profile first, then that generation's own activation, as nixos-rebuild
+# does it. Without a target, to what was there before this job, with the agent and the proof after it.
+nf_do_rollback() {
+  nf_target=${2:-$(cat "$NF_RUN/profile")}
+  if [ ! -x "$nf_target/bin/switch-to-configuration" ]; then
+    nf_reason=target
+    nf_say "there is no system to go back to at $nf_target"
+    return 1
+  fi
+  nf_wait_switch 900
+  nf_run nix-env -p "$NF_ROOT/nix/var/nix/profiles/system" --set "$nf_target" || return
+  nf_run systemd-run --collect --quiet --wait --pipe --no-ask-password --service-type=exec \
+    --unit="$NF_SWITCH_UNIT" "$nf_target/bin/switch-to-configuration" switch
+  nf_code=$?
+  if [ "$NF_GOAL" = rollback ]; then
+    if [ -n "$NF_LOCK_FROM" ]; then nf_put_lock "$NF_JOBS/$NF_LOCK_FROM/flake.lock.before"; fi
+    return "$nf_code"
+  fi
+  nf_put_lock "$NF_JOB/flake.lock.before"
+  NF_ROLLBACK='' NF_BACK=''
+  nf_do_start systemctl start "$NF_UNIT" && nf_do_verify || return
+  return "$nf_code"
+}

@@ -89,6 +89,7 @@ NF_JOBS=$NF_ROOT/var/lib/nixfleet/jobs
 NF_STATE=$NF_ROOT/run/nixfleet
 NF_JOB_UNIT=nixfleet-job.service
 NF_FINISH_UNIT=nixfleet-finish.service
+NF_SWITCH_UNIT=nixos-rebuild-switch-to-configuration
 NF_SWITCH_UNITS='nixos-rebuild-switch-to-configuration*'
 
 # A job id becomes a path: nothing else may look like one.

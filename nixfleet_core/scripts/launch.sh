@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2153 # NF_ID and the rest come from the prelude
 # Start a job, detached, as root. Repeating it with the same id changes nothing.
-# From the prelude: NF_ID, NF_PLAN (JSON), NF_RUN_SH (the compiled plan); from sudo: NF_FROM (where the
+# From the prelude: NF_ID, NF_PLAN (JSON), NF_RUN_SH (the compiled plan), NF_NICE, NF_IO_WEIGHT; from sudo: NF_FROM (where the
 # operator's connection comes from). Answers one line: "@nf launched ID", "@nf busy ID" or
 # "@nf failed".
 
@@ -88,7 +88,7 @@ put_file() {
 start_job() {
   if said=$(systemd-run --collect --quiet --no-ask-password --unit="$NF_JOB_UNIT" --service-type=exec \
     -p OnSuccess="$NF_FINISH_UNIT" -p OnFailure="$NF_FINISH_UNIT" -p OOMPolicy=continue -p TimeoutStopSec=900 \
-    -p WorkingDirectory=/ --setenv=PATH="$PATH" --setenv=HOME="${HOME:-/root}" \
+    -p WorkingDirectory=/ -p Nice="$NF_NICE" -p IOWeight="$NF_IO_WEIGHT" --setenv=PATH="$PATH" --setenv=HOME="${HOME:-/root}" \
     /bin/sh "$job/run.sh" main 2>&1); then
     echo "@nf launched $NF_ID"
     return 0
@@ -96,7 +96,10 @@ start_job() {
   tries=0
   while [ "$tries" -lt 5 ]; do
     if running=$(nf_running_job); then
-      if [ "$running" = "$NF_ID" ]; then echo "@nf launched $NF_ID"; else echo "@nf busy $running"; fi
+      if [ "$running" = "$NF_ID" ]; then echo "@nf launched $NF_ID"; return 0; fi
+      # what never ran is no part of the history
+      if ! [ -e "$job/events" ]; then rm -rf "${job:?}"; fi
+      echo "@nf busy $running"
       return 0
     fi
     tries=$((tries + 1))

@@ -7,8 +7,10 @@ nf_do_preflight() {
   nf_owner "$NF_ROOT$NF_CHECKOUT" && cd "$NF_ROOT$NF_CHECKOUT" && probe >"$NF_JOB/before" 2>/dev/null
   cd /
   if [ -e "$NF_JOB/before" ]; then nf_share "$NF_JOB/before"; fi
-  nf_check tools && nf_check unit && nf_check disk && nf_check checkout && nf_check idle &&
-    nf_check remote && nf_check pull && nf_check input && nf_check attribute
+  nf_check tools && nf_check unit && nf_check idle || return
+  if [ "$NF_GOAL" = rollback ]; then return 0; fi
+  nf_check disk && nf_check memory && nf_check checkout && nf_check remote && nf_check pull && nf_check input &&
+    nf_check attribute
 }
 
 # nf_check NAME: runs nf_check_NAME, which says in $why (a token) what is wrong.
@@ -48,6 +50,15 @@ nf_check_disk() {
       return 1
     fi
   done
+}
+
+nf_check_memory() {
+  free=$(awk '/^MemAvailable:/ {print $2}' "$NF_ROOT/proc/meminfo" 2>/dev/null)
+  if [ "${free:-131072}" -lt 131072 ]; then
+    why=low
+    nf_say "preflight: $((free / 1024)) MiB of memory are free, 128 are wanted"
+    return 1
+  fi
 }
 
 nf_check_checkout() {

@@ -2,14 +2,14 @@
 # shellcheck disable=SC2034,SC2153,SC2012 # its variables come from and go to the other parts
 # The job: runs the plan's steps one after another, and always starts the agent again.
 # From the compiled plan: NF_ID NF_CHECKOUT NF_INPUT NF_ATTRIBUTE NF_UNIT NF_RESTORE_LOCK NF_WANT_REV
-# NF_TOOLS NF_WAIT NF_TRANSIENT NF_PERMANENT NF_STABLE, and nf_plan, which calls nf_step for each step.
+# NF_TOOLS NF_WAIT NF_TRANSIENT NF_PERMANENT NF_STABLE NF_GOAL NF_ROLLBACK NF_LOCK_FROM, and nf_plan, which calls nf_step for each step.
 # Events hold fixed tokens and integers only; text stays in the log.
 
 NF_PLATFORM='' NF_DEEP=1
 NF_JOB=$NF_JOBS/$NF_ID
 NF_RUN=$NF_STATE/$NF_ID # tmpfs: works when the disk is full
 NF_LOG=$NF_JOB/log
-NF_FAILED='' NF_CODE=0 NF_STOPPED='' NF_FINISHING=''
+NF_FAILED='' NF_CODE=0 NF_STOPPED='' NF_FINISHING='' NF_BACK=''
 
 nf_event() { printf '{"event":"%s","at":%s%s}\n' "$1" "$(nf_now)" "${2:-}" >>"$NF_JOB/events"; }
 nf_say() { printf '%s\n' "$*" >>"$NF_LOG"; }
@@ -25,6 +25,7 @@ nf_main() {
   nf_share "$NF_LOG"
   # a stop of the unit ends the step that runs, not the bringing back
   trap 'nf_cancel' TERM INT HUP
+  nf_profile >"$NF_RUN/profile"
   nf_event job-start
   nf_watch &
   NF_WATCHER=$!
@@ -53,11 +54,13 @@ nf_end() {
 
 nf_cancelled() { [ -e "$NF_RUN/cancelled" ]; }
 
-# nf_cancel: end the step that runs. Stop, start and verify are short and run to their end.
+nf_is_short() { case $NF_STEP in start | verify | rollback) ;; *) return 1 ;; esac; }
+
+# nf_cancel: end the step that runs. Those that bring back are short and run to their end.
 nf_cancel() {
   nf_cancelled || { : >"$NF_RUN/cancelled"; nf_event cancel; }
   case $(cat "$NF_RUN/step" 2>/dev/null) in
-    stop | start | verify) ;;
+    stop | start | verify | rollback) ;;
     *) nf_kill TERM "$(cat "$NF_RUN/pid" 2>/dev/null)" ;;
   esac
 }
@@ -85,29 +88,21 @@ nf_watch() {
 }
 
 # nf_step ID WHO LIMIT TRIES COMMAND...: one step of the plan.
-# After a failure or a cancellation only start and verify still run; after a refusal nothing does.
 nf_step() {
   NF_STEP=$1 NF_WHO=$2 NF_LIMIT=$3 NF_TRIES=$4
   shift 4
   nf_reason=''
-  if [ "$NF_FAILED" = preflight ] && [ -z "$NF_FINISHING" ]; then
-    nf_step_end skipped 0 0 # nothing was touched, so nothing is brought back
+  if ! nf_step_runs; then
+    if [ -z "$NF_FINISHING" ]; then nf_step_end skipped 0 0; fi
     return
   fi
-  case $NF_STEP in
-    start | verify) ;;
-    *)
-      if [ -n "$NF_FINISHING" ]; then return; fi
-      if [ -n "$NF_FAILED$NF_STOPPED" ]; then nf_step_end skipped 0 0; return; fi
-      ;;
-  esac
   echo "$NF_STEP" >"$NF_RUN/step"
   nf_from=$(nf_size "$NF_LOG")
   nf_event step-start ",\"step\":\"$NF_STEP\",\"log\":$nf_from"
   nf_try "$@"
   if [ "$nf_rc" = 0 ]; then
     nf_step_end ok 0 "$nf_attempt"
-  elif nf_cancelled && [ "$NF_STEP" != start ] && [ "$NF_STEP" != verify ]; then
+  elif nf_cancelled && ! nf_is_short; then
     nf_step_end cancelled "$nf_rc" "$nf_attempt"
   else
     if [ -z "$NF_FAILED" ]; then NF_FAILED=$NF_STEP NF_CODE=$nf_rc; fi
@@ -115,6 +110,17 @@ nf_step() {
     nf_undo_lock
   fi
   if nf_cancelled; then NF_STOPPED=1; nf_undo_lock; fi
+}
+
+# After a refusal nothing was touched, so nothing is brought back; after anything else the agent is.
+nf_step_runs() {
+  case $NF_STEP in
+    start | verify) [ -n "$NF_FINISHING" ] || [ "$NF_FAILED" != preflight ] ;;
+    rollback)
+      if [ "$NF_GOAL" = rollback ]; then [ -z "$NF_FAILED$NF_STOPPED$NF_FINISHING" ]; else [ -n "$NF_BACK" ]; fi
+      ;;
+    *) [ -z "$NF_FAILED$NF_STOPPED$NF_FINISHING" ] ;;
+  esac
 }
 
 nf_step_end() {

@@ -59,31 +59,39 @@ class Ssh:
     sockets: Path
     config: str | None = None
 
-    def options(self) -> tuple[str, ...]:
+    def options(
+        self, *, shared: bool = True, batch: bool = True, persist: str = "60"
+    ) -> tuple[str, ...]:
         """Options of every call: never prompt, notice a dead link within 15 s."""
         return (
             *(("-F", self.config) if self.config else ()),
-            *("-o", "BatchMode=yes"),
+            *(("-o", "BatchMode=yes") if batch else ()),
             *("-o", "ConnectTimeout=10"),
             *("-o", "ServerAliveInterval=5"),
             *("-o", "ServerAliveCountMax=3"),
             *("-o", "ForwardAgent=no"),
-            *("-o", "ControlMaster=auto"),
-            *("-o", "ControlPersist=60"),
-            *("-o", f"ControlPath={self.sockets}/%C"),
+            *("-o", f"ControlMaster={'auto' if shared else 'no'}"),
+            *("-o", f"ControlPersist={persist}"),
+            *("-o", f"ControlPath={self.sockets}/%C" if shared else "ControlPath=none"),
             *(("-l", self.address.user) if self.address.user else ()),
             *(("-p", str(self.address.port)) if self.address.port else ()),
         )
 
-    def shell_argv(self) -> tuple[str, ...]:
+    def shell_argv(self, *, shared: bool = True) -> tuple[str, ...]:
         """Starts a POSIX shell there, whatever the login shell is."""
-        return ("ssh", "-T", *self.options(), "--", self.address.host, "exec /bin/sh -s")
+        options = self.options(shared=shared)
+        return ("ssh", "-T", *options, "--", self.address.host, "exec /bin/sh -s")
+
+    def connect_argv(self) -> tuple[str, ...]:
+        """Opens the shared connection with the terminal: for a one-time password, a passphrase or
+        a new host key. It is kept for eight hours, or until it breaks."""
+        return ("ssh", *self.options(batch=False, persist="8h"), "--", self.address.host, "exit")
 
     async def drop_master(self) -> None:
         """End the shared connection: one whose link is dead blocks every new session."""
         await run(("ssh", *self.options(), "-O", "exit", "--", self.address.host), limit=5)
 
 
-def ssh_shell(host: str, ssh: Ssh) -> Shell:
-    """A shell on a host over ssh."""
-    return Shell(host=host, argv=ssh.shell_argv())
+def ssh_shell(host: str, ssh: Ssh, *, shared: bool = True) -> Shell:
+    """A shell on a host over ssh; not `shared`: over a new connection of its own."""
+    return Shell(host=host, argv=ssh.shell_argv(shared=shared))

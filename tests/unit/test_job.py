@@ -7,8 +7,15 @@ from typing import Any
 
 import pytest
 
-from nixfleet_core.job import check_job_id, compile_plan, is_job_id, new_job_id, step_lines
-from nixfleet_core.plan import BUSY_WAIT, Options, Plan, Step
+from nixfleet_core.job import (
+    BUSY_WAIT,
+    check_job_id,
+    compile_plan,
+    is_job_id,
+    new_job_id,
+    step_lines,
+)
+from nixfleet_core.plan import Options, Plan, Step
 
 ID = "20261123-004101-ab12"
 

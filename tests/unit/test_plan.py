@@ -12,16 +12,9 @@ from nixfleet_core.facts import Checkout, Facts, Unit
 from nixfleet_core.host import Host
 from nixfleet_core.nix.lock import FlakeLock, parse_lock
 from nixfleet_core.nix.version import parse_version
-from nixfleet_core.plan import (
-    DISK_NEEDED_KIB,
-    STEP_IDS,
-    TOOLS,
-    Options,
-    Plan,
-    Refusal,
-    make_plan,
-    pin_url,
-)
+from nixfleet_core.plan import STEP_IDS, Options, Plan, Refusal
+from nixfleet_core.planning import DISK_NEEDED_KIB, TOOLS, make_plan
+from nixfleet_core.steps import pin_url
 
 OLD, NEW, REV = "1" * 40, "2" * 40, "a" * 40
 FEATURES = ("--extra-experimental-features", "nix-command flakes")

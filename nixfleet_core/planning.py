@@ -1,0 +1,228 @@
+"""The rules by which a host's facts become a plan, or a reason to leave it alone.
+
+Pure: the same facts give the same plan. What only the host itself can find out is checked there
+again, in the preflight, before anything is touched.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from nixfleet_core.plan import AGENT_UNIT, Options, Plan, Refusal, is_commit
+from nixfleet_core.steps import pin_url, rollback_steps, update_steps
+
+if TYPE_CHECKING:
+    from nixfleet_core.facts import Checkout, Facts
+    from nixfleet_core.host import Host
+    from nixfleet_core.nix.lock import Input
+    from nixfleet_core.nix.version import NixVersion
+
+DISK_NEEDED_KIB: Final = 1024 * 1024
+"""KiB free in /nix/store below which an update is not begun."""
+
+MEMORY_NEEDED_KIB: Final = 128 * 1024
+"""KiB of available memory below which an update is not begun: evaluation needs far more."""
+
+TOOLS: Final = ("git", "nix", "nixos-rebuild", "systemctl", "systemd-run")
+ROLLBACK_TOOLS: Final = ("nix-env", "systemctl", "systemd-run")
+
+
+class _Refused(Exception):  # noqa: N818 - carries a Refusal through the rules
+    def __init__(self, check: str, why: str, advice: str) -> None:
+        super().__init__(why)
+        self.refusal = Refusal(check, why, advice)
+
+
+def make_plan(host: Host, facts: Facts, options: Options) -> Plan | Refusal:
+    """Decide what will be done to the host. Pure: the same facts give the same plan."""
+    try:
+        nix = _check_host(facts)
+        checkout = _check_checkout(facts, options)
+        flake_input = _check_input(host, checkout, options)
+    except _Refused as refused:
+        return refused.refusal
+    attribute = host.attribute or facts.hostname
+    return Plan(
+        host=host.name,
+        attribute=attribute,
+        checkout=checkout.path,
+        owner=checkout.owner or facts.user,
+        input=host.input,
+        options=options,
+        steps=update_steps(nix, flake_input, host.input, f"{checkout.path}#{attribute}", options),
+        tools=TOOLS,
+        restore_lock=_restorable_lock(host, checkout, options),
+        warnings=_warnings(host, checkout, flake_input),
+    )
+
+
+def make_rollback_plan(
+    host: Host, facts: Facts, target: str, lock_from: str | None, options: Options
+) -> Plan | Refusal:
+    """Decide how the host goes back to the system `target`; with it, unless `lock_from` is None,
+    flake.lock goes back to what it was before that job, or the next update would undo all."""
+    try:
+        _check_host(facts)
+        checkout = _check_checkout(facts, without_pull(options))
+        if target == facts.system.current == facts.system.profile:
+            raise _Refused(
+                "target",
+                "the generation to go back to is the one that runs",
+                "there is nothing to do",
+            )
+    except _Refused as refused:
+        return refused.refusal
+    return Plan(
+        host=host.name,
+        attribute=host.attribute or facts.hostname,
+        checkout=checkout.path,
+        owner=checkout.owner or facts.user,
+        input=host.input,
+        goal="rollback",
+        target=target,
+        lock_from=lock_from,
+        options=without_pull(options),
+        steps=rollback_steps(target),
+        tools=ROLLBACK_TOOLS,
+    )
+
+
+def without_pull(options: Options) -> Options:
+    """The same options, with nixcfg left at its commit."""
+    return msgspec.structs.replace(options, pull=False)
+
+
+def _check_host(facts: Facts) -> NixVersion:
+    if facts.platform != "nixos":
+        raise _Refused(
+            "platform",
+            f"{facts.os or 'this host'} is not NixOS ({facts.platform})",
+            "only NixOS hosts can be updated; set `platform` in the inventory if this is one",
+        )
+    missing = [tool for tool in TOOLS if tool not in facts.tools]
+    if facts.nix is None or missing:
+        raise _Refused(
+            "tools",
+            f"not found on the host: {', '.join(missing) or 'a Nix whose version can be read'}",
+            "install what is missing, or repair the PATH of non-interactive shells",
+        )
+    if facts.unit is None or not facts.unit.exists:
+        state = facts.unit.load if facts.unit else "unknown"
+        raise _Refused(
+            "unit",
+            f"the host has no {AGENT_UNIT} ({state})",
+            "enable services.nixfleet-agent in nixcfg and rebuild once by hand",
+        )
+    if facts.disk_free_kib is not None and facts.disk_free_kib < DISK_NEEDED_KIB:
+        raise _Refused(
+            "disk",
+            f"{facts.disk_free_kib // 1024} MiB are free in /nix/store, 1024 are wanted",
+            "free some space first: nix-collect-garbage --delete-older-than 30d",
+        )
+    memory = facts.memory_free_kib
+    if memory is not None and memory < MEMORY_NEEDED_KIB:
+        raise _Refused(
+            "memory",
+            f"{memory // 1024} MiB of memory are free, {MEMORY_NEEDED_KIB // 1024} are wanted",
+            "wait until the host has calmed down, or stop what uses the memory",
+        )
+    return facts.nix
+
+
+def _check_checkout(facts: Facts, options: Options) -> Checkout:
+    checkout = facts.checkout
+    if checkout is None or checkout.state == "missing":
+        where = checkout.path if checkout else "(no path)"
+        raise _Refused(
+            "checkout", f"there is no {where} on the host", "set `checkout` in the inventory"
+        )
+    if checkout.state == "unreadable":
+        raise _Refused(
+            "checkout",
+            f"{checkout.path} belongs to {checkout.owner or 'somebody else'} and cannot be read",
+            "log in as its owner, or as root",
+        )
+    if checkout.state == "not-git":
+        raise _Refused(
+            "checkout",
+            f"{checkout.path} is no git repository with a commit",
+            "set `checkout` in the inventory to the nixcfg working tree",
+        )
+    if options.pull and checkout.branch is None:
+        raise _Refused(
+            "remote",
+            f"{checkout.path} is on no branch (detached HEAD)",
+            "check out a branch there, or use --no-pull",
+        )
+    if options.pull and checkout.upstream is None:
+        raise _Refused(
+            "remote",
+            f"the branch {checkout.branch} in {checkout.path} has no upstream branch",
+            "git branch --set-upstream-to=origin/main, or use --no-pull",
+        )
+    return checkout
+
+
+def _check_input(host: Host, checkout: Checkout, options: Options) -> Input:
+    if checkout.lock is None:
+        raise _Refused(
+            "input",
+            checkout.lock_error or f"{checkout.path} has no flake.lock",
+            "restore it: git checkout -- flake.lock",
+        )
+    found = checkout.lock.find(host.input)
+    if found is None:
+        raise _Refused(
+            "input",
+            f"the flake has no input {host.input!r}",
+            f"its inputs are: {', '.join(checkout.lock.names())}; set `input` in the inventory",
+        )
+    if found.follows:
+        path = "/".join(found.follows)
+        raise _Refused(
+            "input",
+            f"the input {host.input!r} follows {path}: nix does not update it by this name",
+            f"set `input` in the inventory to {found.follows[0]!r}, or remove the follows",
+        )
+    if options.input_rev is not None:
+        if not is_commit(options.input_rev):
+            raise _Refused(
+                "input",
+                f"{options.input_rev!r} is no commit",
+                "give all 40 hexadecimal digits of the commit",
+            )
+        if pin_url(found, options.input_rev) is None:
+            raise _Refused(
+                "input",
+                f"the input {host.input!r} is of the kind {found.kind!r}, which has no commits",
+                "leave out --input-rev",
+            )
+    return found
+
+
+def _restorable_lock(host: Host, checkout: Checkout, options: Options) -> str | None:
+    """The cksum of a dirty flake.lock that may go back to HEAD before the pull.
+
+    Only if nothing is lost by it: the next step rewrites what is reached from the input anyway.
+    """
+    if checkout.lock is None or checkout.head_lock is None:
+        return None
+    if options.discard_lock or checkout.lock.differs_only_in(host.input, checkout.head_lock):
+        return checkout.lock_cksum
+    return None
+
+
+def _warnings(host: Host, checkout: Checkout, flake_input: Input) -> tuple[str, ...]:
+    found = []
+    if checkout.lock is not None and checkout.head_lock is not None:
+        names = ", ".join(checkout.lock.differing_inputs(checkout.head_lock))
+        found.append(f"flake.lock has uncommitted changes ({names or 'formatting only'})")
+    others = [path for path in checkout.dirty if path != "flake.lock"]
+    if others:
+        shown = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
+        found.append(f"the rebuild includes uncommitted changes: {shown}")
+    if flake_input.source.pinned:
+        found.append(f"flake.nix pins {host.input} to {flake_input.source.pinned[:7]}")
+    return tuple(found)

@@ -1,0 +1,35 @@
+# shellcheck shell=sh
+# The host's jobs, for `jobs` and for a rollback: "@nf denied" where they may not be read, else for each
+# job "@nf job ID", its plan.json, result and the system before it, each on a line that may be empty;
+# and "@nf previous", the generation before the active one.
+
+history() {
+  for id in $(nf_jobs); do
+    job=$NF_JOBS/$id
+    [ -r "$job/plan.json" ] || { echo '@nf denied'; return; }
+    echo "@nf job $id"
+    head -c 65536 "$job/plan.json" | tr -d '\n'
+    echo
+    head -c 4096 "$job/result" 2>/dev/null | tr -d '\n'
+    echo
+    # the record's value stands on the line after its key
+    system=$(sed -n '/^system.profile [0-9]*$/{n;p;q;}' "$job/before" 2>/dev/null | head -c 300)
+    printf '%s\n' "$system"
+  done
+  echo "@nf running $(nf_running_job)"
+  echo "@nf previous $(previous_generation)"
+}
+
+previous_generation() {
+  profiles=$NF_ROOT/nix/var/nix/profiles
+  now=$(readlink "$profiles/system") now=${now#system-} now=${now%-link}
+  case $now in '' | *[!0-9]*) return ;; esac
+  while [ "$now" -gt 1 ]; do
+    now=$((now - 1))
+    if [ -e "$profiles/system-$now-link" ]; then
+      target=$(readlink -f "$profiles/system-$now-link")
+      printf '%s\n' "${target#"$NF_ROOT"}"
+      return
+    fi
+  done
+}

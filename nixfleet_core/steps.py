@@ -1,0 +1,164 @@
+"""The steps of each kind of plan: what runs, as whom, how long and how often. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from nixfleet_core.nix.lock import FORGES
+from nixfleet_core.nix.version import NixVersion, pin_input_argv, update_input_argv
+from nixfleet_core.plan import AGENT_UNIT, TITLES, Options, Step
+
+if TYPE_CHECKING:
+    from nixfleet_core.nix.lock import Input
+
+FEATURES: Final = ("--extra-experimental-features", "nix-command flakes")
+
+NEGATIVE_TTL: Final = ("--option", "narinfo-cache-negative-ttl", "0")
+"""Makes Nix ask binary caches again about paths that they lacked when it last asked."""
+
+POSITIVE_TTL: Final = ("--option", "narinfo-cache-positive-ttl", "0")
+"""Makes Nix ask binary caches again also about paths that they said they had."""
+
+GRACE: Final = 30
+"""Seconds that the agent gets to stop before it is killed."""
+
+_PREFLIGHT: Final = Step(
+    id="preflight",
+    title=TITLES["preflight"],
+    argv=("check",),
+    run_as="root",
+    limit=300,
+    tries=3,
+    weight=2,
+)
+_STOP: Final = Step(
+    id="stop",
+    title=TITLES["stop"],
+    argv=("systemctl", "stop", AGENT_UNIT),
+    run_as="root",
+    limit=GRACE,
+)
+_PULL: Final = Step(
+    id="pull",
+    title=TITLES["pull"],
+    argv=("git", "pull", "--ff-only"),
+    run_as="owner",
+    limit=300,
+    tries=5,
+    weight=2,
+)
+_START: Final = Step(
+    id="start",
+    title=TITLES["start"],
+    argv=("systemctl", "start", AGENT_UNIT),
+    run_as="root",
+    limit=120,
+    always=True,
+)
+_VERIFY: Final = Step(
+    id="verify",
+    title=TITLES["verify"],
+    argv=("prove",),
+    run_as="root",
+    limit=300,
+    weight=2,
+    always=True,
+)
+_ROLLBACK: Final = Step(
+    id="rollback",
+    title=TITLES["rollback"],
+    argv=("switch-back",),
+    run_as="root",
+    limit=1800,
+    weight=4,
+)
+
+
+def update_steps(
+    nix: NixVersion, flake_input: Input, name: str, flake: str, options: Options
+) -> tuple[Step, ...]:
+    """The chain of an update of the input `name`; `flake` is CHECKOUT#ATTRIBUTE."""
+    return (
+        _PREFLIGHT,
+        _STOP,
+        *((_PULL,) if options.pull else ()),
+        _update(nix, flake_input, name, options),
+        _rebuild(flake, options),
+        *((_confirm(options.confirm_within),) if options.confirm_within else ()),
+        _START,
+        _VERIFY,
+        *((_ROLLBACK,) if options.rollback_on_failure or options.confirm_within else ()),
+    )
+
+
+def rollback_steps(target: str) -> tuple[Step, ...]:
+    """Back to the system `target`."""
+    back = Step(
+        id="rollback",
+        title=TITLES["rollback"],
+        argv=("switch-back", target),
+        run_as="root",
+        limit=1800,
+        weight=4,
+    )
+    return (_PREFLIGHT, _STOP, back, _START, _VERIFY)
+
+
+def _update(nix: NixVersion, flake_input: Input, name: str, options: Options) -> Step:
+    pinned = pin_url(flake_input, options.input_rev) if options.input_rev else None
+    argv = pin_input_argv(name, pinned) if pinned else update_input_argv(nix, name)
+    return Step(
+        id="update",
+        title=TITLES["update"].format(input=name),
+        argv=(*argv[:1], *FEATURES, *argv[1:]),
+        run_as="owner",
+        limit=300,
+        tries=5,
+        weight=2,
+    )
+
+
+def _rebuild(flake: str, options: Options) -> Step:
+    return Step(
+        id="rebuild",
+        title=TITLES["rebuild"],
+        argv=(
+            *("nixos-rebuild", "switch", "--flake", flake, "--log-format", "internal-json"),
+            *(("--cores", str(options.cores)) if options.cores is not None else ()),
+            *(("--max-jobs", str(options.max_jobs)) if options.max_jobs is not None else ()),
+            *(POSITIVE_TTL if options.level >= 2 else ()),
+            # an old nixos-rebuild-ng keeps only the last --option: the most important one
+            *(NEGATIVE_TTL if options.level >= 1 else ()),
+        ),
+        run_as="root",
+        limit=4 * 3600,
+        tries=3,
+        weight=20,
+    )
+
+
+def _confirm(seconds: int) -> Step:
+    return Step(
+        id="confirm",
+        title=TITLES["confirm"],
+        argv=("wait-for-operator", str(seconds)),
+        run_as="root",
+        limit=seconds,
+    )
+
+
+def pin_url(flake_input: Input, rev: str) -> str | None:
+    """The flake URL that names one commit of an input; None for kinds that have no commits."""
+    source, kind = flake_input.source, flake_input.kind
+    if source.url is None:
+        return None
+    if kind in FORGES:
+        host, path = source.url.removeprefix("https://").split("/", 1)
+        owner, repo = path.rsplit("/", 1)
+        # GitLab's owner may be a path of groups, which Nix wants as one part
+        query = "" if host == FORGES[kind] else f"?host={host}"
+        return f"{kind}:{quote(owner, safe='')}/{repo}/{rev}{query}"
+    scheme = "" if source.url.startswith("git+") else "git+"
+    ref = f"ref={quote(source.ref)}&" if source.ref else ""
+    return f"{scheme}{source.url}{'&' if '?' in source.url else '?'}{ref}rev={rev}"
