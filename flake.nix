@@ -15,8 +15,8 @@
       eachSystem = f: nixpkgs.lib.genAttrs systems (system: f system nixpkgs.legacyPackages.${system});
     in
     {
-      nixosModules.default = ./nix/nixos-module.nix;
-      homeModules.default = ./nix/home-manager-module.nix;
+      nixosModules.default.imports = [ ./nix/nixos-module.nix ];
+      homeModules.default.imports = [ ./nix/home-manager-module.nix ];
 
       overlays.default = final: _prev: { nixfleet-tui = final.callPackage ./nix/package.nix { }; };
 

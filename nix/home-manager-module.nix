@@ -74,7 +74,7 @@ in
       cfg.package
       (lib.hiPrio command)
     ]
-    ++ lib.optional cfg.selfUpdateWrapper.enable (lib.hiPrio (common.wrapper cfg command { }));
+    ++ lib.optional (cfg.selfUpdateWrapper.enable && cfg.selfUpdateWrapper.agent != null) (lib.hiPrio (common.wrapper cfg command { }));
 
     systemd.user.services.nixfleet-update = mkIf (cfg.timer.enable && !isDarwin) {
       Unit = {

@@ -16,7 +16,7 @@ refuse() {
   exit 2
 }
 
-# sudo's rule says "no arguments", but lets the one argument "" (two quotes) through
+# sudo's rule says so, too, but some versions let the one argument "" (two quotes) through
 [ $# = 0 ] || refuse 'it takes no arguments'
 [ "$(id -u)" = 0 ] || refuse 'run it through sudo'
 

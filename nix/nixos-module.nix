@@ -87,7 +87,7 @@ in
       (lib.hiPrio command)
       launcher
     ]
-    ++ lib.optional cfg.selfUpdateWrapper.enable (
+    ++ lib.optional (cfg.selfUpdateWrapper.enable && cfg.selfUpdateWrapper.agent != null) (
       lib.hiPrio (
         common.wrapper cfg command {
           launcher = launcherPath;
