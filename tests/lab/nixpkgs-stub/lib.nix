@@ -1,8 +1,8 @@
 # What of nixpkgs' lib the project uses, by its names and with its results. Plain values only where the
 # real one knows more.
 let
-  inherit (builtins) attrNames concatLists concatStringsSep elem elemAt filter foldl' hasAttr head isAttrs isList
-    isString length listToAttrs map match replaceStrings split stringLength substring tail;
+  inherit (builtins) concatStringsSep elemAt filter head isAttrs isString length listToAttrs map match replaceStrings
+    split stringLength substring;
 
   modules = import ./modules.nix lib;
 

@@ -2,8 +2,8 @@
 # unknown options and values of the wrong type refused.
 lib:
 let
-  inherit (builtins) all any attrNames attrValues concatLists concatMap elem filter foldl' head isAttrs isBool
-    isFunction isInt isList isString length map mapAttrs match typeOf;
+  inherit (builtins) all any attrNames concatLists concatMap filter foldl' head isAttrs isBool isFunction isInt
+    isList isString map mapAttrs match removeAttrs;
 
   isType = type: value: isAttrs value && value._type or "" == type;
   show = path: builtins.concatStringsSep "." path;
@@ -69,17 +69,14 @@ in
     let
       load = module:
         let
-          set = if isFunction module then module { inherit config lib pkgs options; }
-            else if isAttrs module then module
-            else load' (import module);
-          load' = loaded: if isFunction loaded then loaded { inherit config lib pkgs options; } else loaded;
+          value = if isAttrs module || isFunction module then module else import module;
+          set = if isFunction value then value { inherit config lib pkgs; } else value;
         in
         concatMap load (set.imports or [ ]) ++ [ set ];
       loaded = concatMap load modules;
       options = foldl' lib.recursiveUpdate { } (map (module: module.options or { }) loaded);
       definitions = map (module: module.config or (removeAttrs module [ "imports" "options" ])) loaded;
-      config = evalTree [ ] options (filter (set: set != { }) definitions);
-      removeAttrs = builtins.removeAttrs;
+      config = evalTree [ ] options definitions;
     in
     { inherit config options; };
 
