@@ -20,6 +20,7 @@ from nixfleet_core.inventory import (
     select,
 )
 from nixfleet_core.plan import Options
+from nixfleet_core.session import NoSuchJob
 from nixfleet_core.store import default_store
 from nixfleet_core.transport.ssh import SocketDirectoryError
 from nixfleet_core.verdict import EXIT_CODES, EXIT_USAGE
@@ -172,7 +173,10 @@ def attach(fleet: Fleet, host: str, as_json: bool) -> None:
     session = fleet.session(host)
 
     async def act(updater: Updater, session: HostSession) -> Report:
-        return await updater.attach(session, await newest_job(session))
+        try:
+            return await updater.attach(session, await newest_job(session))
+        except NoSuchJob as error:
+            raise click.ClickException(str(error)) from error
 
     raise SystemExit(run_hosts((session,), act, as_json=as_json, cancels=False))
 

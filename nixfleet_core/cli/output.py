@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _SGR: Final = re.compile(r"\x1b\[[0-9;]*m")
 _MARKS: Final = {"ok": "✔", "failed": "✖", "skipped": "·", "cancelled": "■"}
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class StepLine(msgspec.Struct, frozen=True):
@@ -61,7 +61,9 @@ class HostLine(msgspec.Struct, frozen=True):
 
 
 def safe(text: str) -> str:
-    """Text from outside, without control characters: a host must not drive the terminal."""
+    """Text from outside, on one line and without control characters: a host must not drive the
+    terminal, nor write lines that look like ours.
+    """
     return _CONTROL.sub("�", text)
 
 
@@ -94,11 +96,11 @@ class Printer(Watcher):
                 self._print_log(name, size)
             case StepStart(step=step):
                 found = state.step(step)
-                self.say(name, f"▶ {found.title if found else TITLES[step]}", bold=True)
+                self.say(name, f"▶ {safe(found.title) if found else TITLES[step]}", bold=True)
             case StepEnd(step=step, status=status):
                 found = state.step(step)
                 took = f"  {found.seconds} s" if found and found.seconds is not None else ""
-                title = found.title if found else TITLES[step]
+                title = safe(found.title) if found else TITLES[step]
                 self.say(name, f"{_MARKS[status]} {title}: {status}{took}", bold=True)
             case Retry():
                 self.say(name, f"  retry {event.attempt}/{event.tries} in {event.wait} s")
@@ -118,10 +120,11 @@ class Printer(Watcher):
     def _print_log(self, name: str, size: int) -> None:
         with self._files[name].text.open("rb") as file:
             file.seek(self._at[name])
-            text = file.read(max(0, size - self._at[name])).decode("utf-8", "replace")
-        self._at[name] = size
-        for line in text.splitlines():
-            self.say(name, line if self._colour else _SGR.sub("", line))
+            # by the line: a log that is caught up with may be larger than the memory
+            while (left := size - self._at[name]) > 0 and (raw := file.readline(left)):
+                self._at[name] += len(raw)
+                line = raw.removesuffix(b"\n").decode("utf-8", "replace")
+                self.say(name, line if self._colour else _SGR.sub("", line))
 
     def report(self, report: Report) -> None:
         """The end: before, after, and the verdict in a sentence."""
@@ -129,6 +132,8 @@ class Printer(Watcher):
         if verdict is None:
             if report.busy:
                 words = f"another job is running: {report.job}; nixfleet attach {report.host}"
+            elif report.job is None:
+                words = f"left; if a job was started, it goes on: nixfleet attach {report.host}"
             else:
                 words = f"job {report.job} goes on alone; nixfleet attach {report.host}"
             self.say(report.host, words, bold=True)
