@@ -180,6 +180,7 @@ nf_run() {
   ) >>"$NF_LOG" 2>&1 </dev/null &
   nf_pid=$!
   echo "$nf_pid" >"$NF_RUN/pid"
+  if nf_cancelled; then nf_cancel; fi # who cancelled a moment ago found nothing to end
   while :; do
     wait "$nf_pid"
     nf_code=$?
