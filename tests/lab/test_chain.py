@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ from .client import QUICK, Client
 from .host import CHECKOUT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from nixfleet_core.engine import ShellSession
@@ -144,30 +144,32 @@ def test_incoming_commits_are_listed_before_anything_is_done(fresh: Fleet, clien
     assert "Open a port for everyone" in done.stdout
 
 
-def test_listing_is_one_round_trip_a_host_and_all_at_once(
+def test_listing_asks_all_hosts_at_once(
     fleet: Fleet, client: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Compared with `ssh HOST` running the probe, in the same run, without the interpreter's
-    start: what is measured is how the hosts are asked."""
+    """Compared with a plain `ssh HOST` running the probe, in the same run. Both log in anew each
+    time; the interpreter's start is left out."""
     for key, value in client.env.items():
         monkeypatch.setenv(key, value)
     sessions = open_sessions(load_inventory(default_inventory_path()).hosts, Store(tmp_path))
-    asyncio.run(look(sessions))  # the shared connections are made here
+
+    def seconds(act: Callable[[], object]) -> float:
+        for session in sessions:
+            asyncio.run(session.let_go())
+        begun = time.monotonic()
+        act()
+        return time.monotonic() - begun
 
     def alone(session: ShellSession) -> float:
-        script = session.probe_script().encode()
-        begun = time.monotonic()
-        subprocess.run(session.shell.argv, input=script, capture_output=True, check=True)
-        return time.monotonic() - begun
+        host = fleet[session.host.name]
+        return seconds(lambda: host.run("exec /bin/sh -s", "ops", stdin=session.probe_script()))
 
-    def together() -> float:
-        begun = time.monotonic()
-        asyncio.run(look(sessions))
-        return time.monotonic() - begun
-
-    slowest = max(min(alone(session) for _ in range(5)) for session in sessions)
-    ratio = min(together() for _ in range(5)) / slowest
-    assert ratio <= 1.5, f"{ratio:.2f} times the slowest host alone"
+    # turn by turn, so that a machine that is busy meanwhile slows both down
+    ratios = [
+        seconds(lambda: asyncio.run(look(sessions))) / max(alone(session) for session in sessions)
+        for _ in range(5)
+    ]
+    assert min(ratios) <= 1.5, f"times the slowest host alone: {ratios}"
 
 
 def test_listing_starts_one_ssh_a_host(fleet: Fleet, client: Client, tmp_path: Path) -> None:
