@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from nixfleet_core.durations import RECENT, expected_seconds
 from nixfleet_core.events import Check, StepEnd, StepStart
 from nixfleet_core.facts import PROBE_LIMIT, Facts, ProbeError, parse_probe
 from nixfleet_core.failures import find_failure, strip_colours
@@ -34,7 +35,7 @@ from nixfleet_core.transport.shell import CARRIER_FAILED
 from nixfleet_core.verdict import Expectation, Outcome, judge
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 
     from nixfleet_core.events import JobEvent
     from nixfleet_core.history import History
@@ -71,7 +72,7 @@ class ShellSession:
     host: Host
     shell: Shell
     store: Store
-    let_go: Callable[[], Awaitable[None]] = field(default=_nothing)
+    let_go: Callable[[], Coroutine[None, None, None]] = field(default=_nothing)
     """Ends a shared connection that may be dead."""
     own_shell: Shell | None = None
     """A shell over a connection of its own: proves that the host can be reached anew."""
@@ -190,6 +191,11 @@ class ShellSession:
 
     def files(self, job: str) -> JobFiles:
         return self._copy(job).files
+
+    def expected(self, steps: Iterable[StepId]) -> dict[StepId, int]:
+        recent = self.store.jobs(self.host.name)[-RECENT:]
+        known = expected_seconds(read_events(self.files(job).events) for job in recent)
+        return {step: known[step] for step in steps if step in known}
 
     async def fetch_plan(self, job: str) -> Plan:
         copy = self._copy(job)
