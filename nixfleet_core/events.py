@@ -137,7 +137,15 @@ class Heartbeat(msgspec.Struct, frozen=True):
     log: int
 
 
-ClientEvent = LogGrew | Progress | Link | Heartbeat
+class LineTime(msgspec.Struct, frozen=True):
+    """log.txt had `text_offset` bytes at this time, by the host's clock: for what the copy held
+    before it was followed."""
+
+    at: int
+    text_offset: int
+
+
+ClientEvent = LogGrew | Progress | Link | Heartbeat | LineTime
 JobEvent = HostEvent | ClientEvent
 
 _decoder: Final[msgspec.json.Decoder[HostEvent]] = msgspec.json.Decoder(HostEvent)

@@ -18,9 +18,11 @@ from nixfleet_core.events import (
     Heartbeat,
     JobEnd,
     JobEvent,
+    LineTime,
     Link,
     LogGrew,
     Progress,
+    Tick,
     read_event,
 )
 from nixfleet_core.frames import Frame, FrameError, FrameReader
@@ -119,7 +121,15 @@ class Follower:
             await self._lost()
 
     def _replay(self) -> list[JobEvent]:
-        return self._take_events(self._files.events.read_bytes())
+        """What the copy tells; its ticks also say when the lines of its log were written."""
+        told = self._take_events(self._files.events.read_bytes())
+        size = _size(self._files.log)
+        times: list[JobEvent] = [
+            LineTime(event.at, self._text.text_offset(event.log))
+            for event in told
+            if isinstance(event, Tick) and event.log <= size
+        ]
+        return told + times
 
     async def _attach(self) -> AsyncGenerator[JobEvent, None]:
         """One connection: until the job's end, or until the link breaks."""

@@ -52,6 +52,16 @@ SYSTEM_PROFILE: Final = "/nix/var/nix/profiles/system"
 LEVELS: Final[tuple[int, ...]] = (0, 1, 2)
 """The force levels that there are."""
 
+LEVEL_NOTES: Final[dict[int, str]] = {
+    0: "believes what binary caches said before. Enough where the agent was merely not restarted; "
+    "costs nothing more",
+    1: "asks caches again about what they lacked. For a new agent that was built here because the "
+    "cache got it late; costs one question for each path that was missing",
+    2: "asks caches again about everything. For a cache that has lost or replaced what it had; "
+    "costs one question for each path, which takes minutes on a slow line",
+}
+"""What each level does, what it is the answer to, and what it costs."""
+
 _REV: Final = re.compile(r"[0-9a-f]{40}")
 
 

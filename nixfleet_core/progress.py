@@ -86,11 +86,18 @@ class JobState:
 
     @property
     def fraction(self) -> float:
-        """How far the whole job is, 0 to 1, by the steps' weights."""
+        """How far the whole job is, 0 to 1, by the steps' weights.
+
+        What was skipped because nothing had to be done counts as done; what was skipped after a
+        failure never will be.
+        """
         total = sum(step.weight for step in self.steps) or 1
+        broken = any(step.status in ("failed", "cancelled") for step in self.steps)
         done = 0.0
         for step in self.steps:
-            if step.status in ("ok", "failed", "skipped", "cancelled"):
+            if step.status == "skipped":
+                done += 0 if broken else step.weight
+            elif step.status in ("ok", "failed", "cancelled"):
                 done += step.weight
             elif step.progress is not None and step.progress.expected:
                 done += step.weight * min(1.0, step.progress.done / step.progress.expected)

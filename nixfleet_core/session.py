@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Iterable
 
     from nixfleet_core.events import JobEvent
     from nixfleet_core.facts import Facts
     from nixfleet_core.host import Host
     from nixfleet_core.nix.lock import Source
-    from nixfleet_core.plan import Options, Plan, Refusal
+    from nixfleet_core.plan import Options, Plan, Refusal, StepId
     from nixfleet_core.verdict import Verdict
 
 
@@ -145,6 +145,11 @@ class HostSession(Protocol):
 
     def files(self, job: str) -> JobFiles:
         """Where the client's copy of a job is."""
+        ...
+
+    def expected(self, steps: Iterable[StepId]) -> dict[StepId, int]:
+        """Seconds that these steps usually take, for those that have run before. Asks nobody: it
+        knows the jobs that were followed from here."""
         ...
 
     async def fetch_plan(self, job: str) -> Plan:

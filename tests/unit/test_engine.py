@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 import pytest
 
+from nixfleet_core.durations import RECENT
 from nixfleet_core.engine import LAUNCH_TRIES, ShellSession
 from nixfleet_core.facts import Checkout, Facts
 from nixfleet_core.host import Host
@@ -515,6 +516,22 @@ async def test_a_damaged_result_is_no_success(bench: Callable[..., Bench]) -> No
     leave(made)
     made.copy.write("result", b'{"outcome":')
     assert (await made.session.verdict(JOB, NEW)).kind == "interrupted"
+
+
+def test_how_long_steps_take_is_known_from_the_jobs_that_were_followed(
+    bench: Callable[..., Bench],
+) -> None:
+    made = bench()
+    assert made.session.expected(("pull",)) == {}
+    for number in range(RECENT + 5):
+        copy = made.session.store.job("csb0", f"20261123-0041{number:02}-ab12")
+        began = f'{{"event":"step-start","step":"pull","at":{900 if number < 5 else 990},"log":0}}'
+        ended = '{"event":"step-end","step":"pull","at":1000,"status":"ok","log":0}'
+        copy.write("events", f"{began}\n{ended}\n".encode())
+    made.session.store.job("csb0", JOB)  # nothing is known of it yet
+    assert made.session.expected(("pull", "rebuild")) == {"pull": 10}
+    assert made.session.expected(()) == {}
+    assert made.shell.ran == []
 
 
 def test_a_password_goes_to_the_shell_alone(bench: Callable[..., Bench]) -> None:

@@ -18,7 +18,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nixfleet_core import follow
-from nixfleet_core.events import Heartbeat, JobEnd, JobEvent, JobStart, Link, LogGrew, Tick
+from nixfleet_core.events import (
+    Heartbeat,
+    JobEnd,
+    JobEvent,
+    JobStart,
+    LineTime,
+    Link,
+    LogGrew,
+    Tick,
+)
 from nixfleet_core.follow import Follower, read_events
 from nixfleet_core.frames import GREETING
 from nixfleet_core.session import NeedsPassword, NoSuchJob, NotAllowed
@@ -212,6 +221,18 @@ async def test_a_later_client_goes_on_from_its_copy_and_is_told_everything(copy:
     assert (host.asked[0].log_at, host.asked[0].events_at) == (4, len(EVENTS))
     assert [event for event in events if event in TOLD] == TOLD
     assert copy.files.log.read_bytes() == b"one\ntwo\n"
+
+
+async def test_what_was_here_before_is_told_with_its_times(copy: JobCopy) -> None:
+    copy.files.log.write_bytes(b"one\x07\ntwo\nthree\nfo")  # ends at 5, 9 and 15; cleaned: 4, 8, 14
+    ticks = ((2, 5), (3, 9), (4, 17), (5, 99))
+    lines = (b'{"event":"tick","at":%d,"log":%d}\n' % tick for tick in ticks)
+    copy.files.events.write_bytes(b"".join(lines))
+    events = await collect(says(frame("log", 17, b"ur\n") + RESULT), copy)
+    times = [event for event in events if isinstance(event, LineTime)]
+    assert times == [LineTime(2, 4), LineTime(3, 8), LineTime(4, 14)]
+    first = next(event for event in events if isinstance(event, LogGrew))
+    assert events.index(times[-1]) < events.index(first)
 
 
 @pytest.mark.parametrize("at", [0, 2, 4, 10**9])

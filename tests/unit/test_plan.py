@@ -12,7 +12,7 @@ from nixfleet_core.facts import Checkout, Facts, Unit
 from nixfleet_core.host import Host
 from nixfleet_core.nix.lock import FlakeLock, parse_lock
 from nixfleet_core.nix.version import parse_version
-from nixfleet_core.plan import STEP_IDS, Options, Plan, Refusal
+from nixfleet_core.plan import LEVEL_NOTES, LEVELS, STEP_IDS, Options, Plan, Refusal
 from nixfleet_core.planning import DISK_NEEDED_KIB, TOOLS, make_plan
 from nixfleet_core.steps import pin_url
 
@@ -281,6 +281,10 @@ def test_warnings_name_what_else_the_rebuild_takes_along() -> None:
     assert many == ("the rebuild includes uncommitted changes: a, b, c, d, e and 2 more",)
     pinned = plan(checkout(lock=lock(type="git", url="https://h/x", rev=REV))).warnings
     assert pinned == ("flake.nix pins nixfleet to aaaaaaa",)
+
+
+def test_every_level_says_what_it_does() -> None:
+    assert tuple(LEVEL_NOTES) == LEVELS
 
 
 def test_the_same_facts_give_the_same_plan_and_it_survives_json() -> None:

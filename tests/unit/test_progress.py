@@ -139,6 +139,14 @@ def test_the_fraction_goes_by_weight() -> None:
     assert JobState(steps=()).fraction == 0
 
 
+def test_what_was_skipped_counts_only_where_nothing_had_to_be_done() -> None:
+    skipped = (StepEnd("rebuild", 2, "skipped", 0), StepEnd("start", 3, "ok", 0))
+    assert after(StepEnd("pull", 2, "skipped", 0), *skipped).fraction == 1
+    for status in ("failed", "cancelled"):
+        state = after(StepEnd("pull", 2, status, 0), *skipped)  # type: ignore[arg-type]
+        assert state.fraction == pytest.approx(0.2)
+
+
 def test_the_growth_of_the_log_changes_nothing() -> None:
     assert after(LogGrew(5, 5)) == START
 
