@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
+from nixfleet_core.refusals import refusal_words
+
 if TYPE_CHECKING:
     from nixfleet_core.facts import Binary, Facts, Unit
     from nixfleet_core.failures import Failure
@@ -253,10 +255,16 @@ _Decision = tuple[Kind, str, str, str]
 def _decide(
     before: Facts | None, after: Facts | None, gap: Gap | None, outcome: Outcome | None
 ) -> _Decision:
+    if outcome is not None and outcome.reason == "unstable" and not outcome.rolled_back:
+        return (
+            "agent-down",
+            "agent-unstable",
+            "the agent starts, but does not stay up",
+            "read its last words at the end of the log; nixfleet rollback brings the old one back",
+        )
     if gap is not None and gap.down:
         why = f" after {_step_words(outcome)}" if outcome and outcome.kind != "done" else ""
-        cause = "agent-unstable" if outcome and outcome.reason == "unstable" else gap.cause
-        return "agent-down", cause, f"{gap.sentence}{why}", gap.advice
+        return "agent-down", gap.cause, f"{gap.sentence}{why}", gap.advice
     if outcome is not None and outcome.rolled_back:
         return _decide_rolled_back(after, gap, outcome)
     if outcome is None or outcome.kind == "done":
@@ -415,64 +423,9 @@ def _step_words(outcome: Outcome) -> str:
     return f"the step {outcome.failed_step} failed with code {outcome.rc}"
 
 
-_PREFLIGHT: Final[dict[str, tuple[str, str]]] = {
-    "tools": ("a tool is missing on the host", "the log names it"),
-    "unit": ("the agent's unit is missing or masked", "systemctl status nixfleet-agent says more"),
-    "disk": ("the disk is full", "free some space: nix-collect-garbage --delete-older-than 30d"),
-    "checkout": ("the checkout is not usable", "the log says why"),
-    "idle": ("another rebuild is running on the host", "wait for it, then try again"),
-    "remote": ("the checkout's remote cannot be pulled from", "the log shows git's own words"),
-    "pull": ("the pull would not go through", "the log names what is in the way"),
-    "input": ("the flake input cannot be updated", "the log says why"),
-    "attribute": (
-        "the flake has no configuration of this name",
-        "set `attribute` in the inventory to a name under nixosConfigurations",
-    ),
-}
-
-_PREFLIGHT_DETAIL: Final[dict[tuple[str, str], tuple[str, str]]] = {
-    ("pull", "diverged"): (
-        "the branch and its upstream have diverged",
-        "push or rebase the commits that are only on the host",
-    ),
-    ("pull", "lock"): (
-        "flake.lock has changes of its own and upstream changed it too",
-        "commit them, or throw them away with --discard-lock",
-    ),
-    ("pull", "collision"): (
-        "uncommitted changes would be overwritten by the pull",
-        "commit or stash them on the host; the log names the files",
-    ),
-    ("pull", "unfinished"): (
-        "a merge or rebase is unfinished in the checkout",
-        "finish or abort it on the host",
-    ),
-    ("checkout", "missing"): ("the checkout is missing", "set `checkout` in the inventory"),
-    ("checkout", "not-git"): (
-        "the checkout is no git repository",
-        "set `checkout` in the inventory to the nixcfg working tree",
-    ),
-    ("checkout", "root-owned"): (
-        "files in the checkout belong to root",
-        "sudo chown -R OWNER: CHECKOUT; the log names them",
-    ),
-    ("input", "missing"): (
-        "the flake has no such input",
-        "set `input` in the inventory to the name in flake.nix",
-    ),
-    ("input", "unreachable"): (
-        "the input's repository does not answer with a commit",
-        "check the network and the branch's name; the log shows git's words",
-    ),
-    ("input", "lock-broken"): ("flake.lock is broken", "git checkout -- flake.lock"),
-}
-
-
 def _preflight_words(outcome: Outcome) -> tuple[str, str]:
-    found = _PREFLIGHT_DETAIL.get((outcome.reason, outcome.detail)) or _PREFLIGHT.get(
-        outcome.reason, ("the preflight failed", "the log says why")
-    )
-    return f"refused before anything was touched: {found[0]}", found[1]
+    why, advice = refusal_words(outcome.reason, outcome.detail)
+    return f"refused before anything was touched: {why}", advice
 
 
 def unreachable(why: str, advice: str) -> Verdict:
