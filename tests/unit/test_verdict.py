@@ -180,7 +180,7 @@ TABLE: dict[str, tuple[Facts | None, Facts | None, Outcome | None, str, str, str
         failed("verify", 1, "unstable"),
         "agent-down",
         "agent-unstable",
-        "after the step verify failed",
+        "does not stay up",
     ),
     "cancelled": (BEFORE, BEFORE, CANCELLED, "cancelled", "cancelled", "cancelled; the agent runs"),
     "cancelled, down": (BEFORE, DOWN, CANCELLED, "agent-down", "agent-down", "was cancelled"),
