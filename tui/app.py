@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -40,6 +41,9 @@ BEAT = 0.25
 """Seconds between repaints of what changes by itself; each one goes down a slow link."""
 
 _CLOSE_LIMIT = 3.0
+
+_END_LIMIT = 6.0
+"""Seconds that an orderly end after a signal may take."""
 
 
 def _commands() -> type[Provider]:
@@ -280,7 +284,13 @@ class NixFleetApp(App[None], inherit_bindings=False):
     # The terminal
 
     def _end_by_signal(self, number: signal.Signals) -> None:
-        """End cleanly. After SIGHUP nobody reads what is written: let none of it block."""
+        """End cleanly. After SIGHUP nobody reads what is written: let none of it block.
+
+        Textual's writer can be stuck for good behind a terminal that is gone: then end all the same.
+        """
+        last_resort = threading.Timer(_END_LIMIT, os._exit, args=(128 + number,))
+        last_resort.daemon = True
+        last_resort.start()
         if number == signal.SIGHUP:
             null = os.open(os.devnull, os.O_RDWR)
             for stream in (sys.__stdout__, sys.__stderr__):
