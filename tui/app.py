@@ -286,7 +286,7 @@ class NixFleetApp(App[None], inherit_bindings=False):
     def _end_by_signal(self, number: signal.Signals) -> None:
         """End cleanly. After SIGHUP nobody reads what is written: let none of it block.
 
-        Textual's writer can be stuck for good behind a terminal that is gone: then end all the same.
+        Textual's writer can be stuck for good behind a terminal that is gone: end all the same.
         """
         last_resort = threading.Timer(_END_LIMIT, os._exit, args=(128 + number,))
         last_resort.daemon = True
