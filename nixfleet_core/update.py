@@ -134,9 +134,12 @@ class Updater:
         except (Unreachable, NeedsPassword, NotAllowed) as error:
             return Report(host.name, _verdict_on(error))
 
-    async def jobs(self, session: HostSession) -> tuple[JobLine, ...]:
-        """The host's jobs, newest first. Raises as the session does."""
-        return await self._with_password(session, session.jobs)
+    async def jobs(self, session: HostSession) -> tuple[JobLine, ...] | Verdict:
+        """The host's jobs, newest first, or why they cannot be read."""
+        try:
+            return await self._with_password(session, session.jobs)
+        except (Unreachable, NeedsPassword, NotAllowed) as error:
+            return _verdict_on(error)
 
     async def cancel(self, session: HostSession, job: str) -> None:
         """Ask a job to stop. Raises as the session does."""

@@ -16,6 +16,7 @@ from nixfleet_core.cli.run import ask_for_password
 from nixfleet_core.latest import GitLatest
 from nixfleet_core.session import Unreachable
 from nixfleet_core.update import Updater, Watcher, latest_for
+from nixfleet_core.verdict import Verdict, worst_exit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,11 +155,17 @@ class JobRow(msgspec.Struct, frozen=True):
 def list_jobs(sessions: Sequence[HostSession], *, as_json: bool) -> int:
     """Print the jobs of all hosts, newest first within each; the exit code."""
     found = asyncio.run(_jobs(sessions))
-    rows = [
-        JobRow(name, j.job, j.at, j.asked_by, j.goal, j.outcome, j.failed_step, j.seconds)
-        for name, jobs in found.items()
-        for j in jobs
-    ]
+    codes: list[int] = []
+    rows: list[JobRow] = []
+    for name, jobs in found.items():
+        if isinstance(jobs, Verdict):
+            click.echo(f"{name}: {safe(jobs.sentence)}", err=True)
+            codes.append(jobs.exit_code)
+        else:
+            rows += [
+                JobRow(name, j.job, j.at, j.asked_by, j.goal, j.outcome, j.failed_step, j.seconds)
+                for j in jobs
+            ]
     for row in rows:
         if as_json:
             print_json(row)
@@ -167,10 +174,10 @@ def list_jobs(sessions: Sequence[HostSession], *, as_json: bool) -> int:
             took = f"{row.seconds} s" if row.seconds is not None else "–"
             line = f"{row.host:<12}  {row.job}  {row.goal:<8}  {took:>6}  {row.outcome}{step}"
             click.echo(safe(f"{line}  {row.asked_by}".rstrip()))
-    return 0
+    return worst_exit(codes)
 
 
-async def _jobs(sessions: Sequence[HostSession]) -> dict[str, tuple[JobLine, ...]]:
+async def _jobs(sessions: Sequence[HostSession]) -> dict[str, tuple[JobLine, ...] | Verdict]:
     updater = Updater(GitLatest(), Watcher(), ask_for_password())
     all_jobs = await asyncio.gather(*(updater.jobs(session) for session in sessions))
     return {session.host.name: jobs for session, jobs in zip(sessions, all_jobs, strict=True)}

@@ -4,22 +4,21 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from fake_session import EVENTS, FACTS, HOST, JOB, PLAN, REV, STALE, UPDATED, Session
 
-from nixfleet_core.events import JobEnd, JobStart, StepEnd, StepStart
-from nixfleet_core.facts import Binary, Checkout, Facts, Running
+from nixfleet_core.facts import Facts
 from nixfleet_core.host import Host
 from nixfleet_core.job import is_job_id
-from nixfleet_core.nix.lock import Source, parse_lock
-from nixfleet_core.plan import Options, Plan, Refusal, Step
+from nixfleet_core.nix.lock import Source
+from nixfleet_core.plan import Options, Plan, Refusal
 from nixfleet_core.session import (
     Busy,
     JobFiles,
+    JobLine,
     Launched,
     LaunchFailed,
     NeedsPassword,
@@ -31,102 +30,11 @@ from nixfleet_core.update import Report, Updater, Watcher, latest_for
 from nixfleet_core.verdict import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
     from nixfleet_core.events import JobEvent
     from nixfleet_core.progress import JobState
     from nixfleet_core.session import HostSession
 
-JOB = "20261123-004101-ab12"
-REV = "1" * 40
-HOST = Host(name="csb0")
-LOCK = {
-    "nodes": {
-        "root": {"inputs": {"nixfleet": "n"}},
-        "n": {"locked": {"rev": REV}, "original": {"type": "git", "url": "https://h/r"}},
-    },
-    "root": "root",
-    "version": 7,
-}
-FACTS = Facts(
-    hostname="csb0",
-    os="NixOS",
-    platform="nixos",
-    running=Running(Binary("/nix/a", "2.1.0"), "exe", 1),
-    checkout=Checkout("/c", "ok", lock=parse_lock(json.dumps(LOCK))),
-)
-PLAN = Plan(
-    host="csb0",
-    attribute="csb0",
-    checkout="/c",
-    owner="ops",
-    input="nixfleet",
-    options=Options(input_rev=REV),
-    steps=(Step(id="pull", title="Pull", argv=(), run_as="owner", limit=1),),
-    tools=(),
-)
 CURRENT = Verdict(kind="current", sentence="all is well")
-STALE = Verdict(kind="stale", cause="not-restarted", sentence="old", advice="restart")
-UPDATED = Verdict(kind="updated", sentence="new")
-EVENTS: list[JobEvent] = [
-    JobStart(at=1),
-    StepStart(step="pull", at=2, log=0),
-    StepEnd(step="pull", at=5, status="ok", log=9),
-    JobEnd(at=6, outcome="done"),
-]
-
-
-@dataclass
-class Session:
-    """Answers a call by what stands under its name; an exception is raised, a list is used up."""
-
-    says: dict[str, Any] = field(default_factory=dict)
-    calls: list[str] = field(default_factory=list)
-    passwords: list[str] = field(default_factory=list)
-    host: Host = HOST
-
-    def _answer(self, call: str, default: Any) -> Any:
-        self.calls.append(call)
-        answer = self.says.get(call, default)
-        if isinstance(answer, list):
-            answer = answer.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def give_password(self, password: str) -> None:
-        self.passwords.append(password)
-
-    async def probe(self) -> Facts:
-        return cast("Facts", self._answer("probe", FACTS))
-
-    async def examine(self, facts: Facts) -> Facts:
-        return cast("Facts", self._answer("examine", facts))
-
-    def plan(self, facts: Facts, options: Options) -> Plan | Refusal:
-        return cast("Plan", self._answer("plan", PLAN))
-
-    async def launch(self, plan: Plan, job: str) -> Launched | Busy:
-        return cast("Launched", self._answer("launch", Launched(job)))
-
-    async def follow(self, job: str) -> AsyncGenerator[JobEvent, None]:
-        for event in self._answer("follow", EVENTS.copy)():
-            yield event
-
-    def files(self, job: str) -> JobFiles:
-        return JobFiles(log=Path(job), text=Path(job), events=Path(job))
-
-    async def fetch_plan(self, job: str) -> Plan:
-        return cast("Plan", self._answer("fetch_plan", PLAN))
-
-    async def verdict(self, job: str, latest: str | None) -> Verdict:
-        return cast("Verdict", self._answer(f"verdict {latest}", UPDATED))
-
-    async def cancel(self, job: str) -> None:
-        self._answer("cancel", None)
-
-    async def verify(self, latest: str | None) -> tuple[Facts, Verdict]:
-        return FACTS, self._answer(f"verify {latest}", STALE)
 
 
 class Latest:
@@ -338,6 +246,31 @@ async def test_cancelling_asks_for_the_password_too() -> None:
     refused = bench(cancel=NotAllowed("no"))
     with pytest.raises(NotAllowed):
         await refused.updater.cancel(refused.host, JOB)
+
+
+async def test_the_history_is_the_hosts_or_why_there_is_none() -> None:
+    line = JobLine(job=JOB, at=1, asked_by="uid 0", goal="update", outcome="done")
+    made = bench(["secret"], jobs=[NeedsPassword("csb0"), (line,)])
+    assert await made.updater.jobs(made.host) == (line,)
+    away = bench(jobs=NotAllowed("no sudo"))
+    verdict = await away.updater.jobs(away.host)
+    assert isinstance(verdict, Verdict)
+    assert verdict.cause == "preflight-elevation"
+
+
+@pytest.mark.parametrize("keep", [True, False])
+async def test_going_back_is_a_job_too(keep: bool) -> None:
+    made = bench()
+    report = await made.updater.roll_back(made.host, Options(), keep_lock=keep)
+    assert report.verdict == UPDATED
+    assert made.session.calls == ["probe", "examine", f"plan_rollback {keep}", *RUN]
+
+
+async def test_where_there_is_nothing_to_go_back_to_nothing_is_touched() -> None:
+    made = bench(**{"plan_rollback False": Refusal("rollback", "no older system", "none")})
+    report = await made.updater.roll_back(made.host, Options(), keep_lock=False)
+    assert kind(report) == ("failed", "preflight-rollback")
+    assert "launch" not in made.session.calls
 
 
 async def test_the_latest_commit_is_that_of_the_hosts_own_input() -> None:

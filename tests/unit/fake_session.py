@@ -1,0 +1,137 @@
+"""A session that answers as a test says, for what is above the engine."""
+
+# ruff: noqa: ARG002 - a fake has the signatures of what it stands for
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from nixfleet_core.events import JobEnd, JobStart, StepEnd, StepStart
+from nixfleet_core.facts import Binary, Checkout, Facts, Running
+from nixfleet_core.host import Host
+from nixfleet_core.nix.lock import parse_lock
+from nixfleet_core.plan import Options, Plan, Refusal, Step
+from nixfleet_core.session import Busy, Commit, JobFiles, JobLine, Launched
+from nixfleet_core.verdict import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from nixfleet_core.events import JobEvent
+
+JOB = "20261123-004101-ab12"
+REV = "1" * 40
+HOST = Host(name="csb0")
+LOCK = {
+    "nodes": {
+        "root": {"inputs": {"nixfleet": "n"}},
+        "n": {"locked": {"rev": REV}, "original": {"type": "git", "url": "https://h/r"}},
+    },
+    "root": "root",
+    "version": 7,
+}
+FACTS = Facts(
+    hostname="csb0",
+    os="NixOS",
+    platform="nixos",
+    running=Running(Binary("/nix/a", "2.1.0"), "exe", 1),
+    checkout=Checkout("/c", "ok", lock=parse_lock(json.dumps(LOCK))),
+)
+PLAN = Plan(
+    host="csb0",
+    attribute="csb0",
+    checkout="/c",
+    owner="ops",
+    input="nixfleet",
+    options=Options(input_rev=REV),
+    steps=(Step(id="pull", title="Pull", argv=(), run_as="owner", limit=1),),
+    tools=(),
+)
+UPDATED = Verdict(kind="updated", sentence="new")
+STALE = Verdict(kind="stale", cause="not-restarted", sentence="old", advice="restart")
+EVENTS: list[JobEvent] = [
+    JobStart(at=1),
+    StepStart(step="pull", at=2, log=0),
+    StepEnd(step="pull", at=5, status="ok", log=9),
+    JobEnd(at=6, outcome="done"),
+]
+
+
+@dataclass
+class Session:
+    """Answers a call by what stands under its name; an exception is raised, a list is used up."""
+
+    says: dict[str, Any] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+    passwords: list[str] = field(default_factory=list)
+    host: Host = HOST
+    options: Options | None = None
+    folder: Path = Path("nowhere")
+    connect_argv: tuple[str, ...] = ()
+
+    def _answer(self, call: str, default: Any) -> Any:
+        self.calls.append(call)
+        answer = self.says.get(call, default)
+        if isinstance(answer, list):
+            answer = answer.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def give_password(self, password: str) -> None:
+        self.passwords.append(password)
+
+    async def probe(self) -> Facts:
+        return cast("Facts", self._answer("probe", FACTS))
+
+    async def examine(self, facts: Facts) -> Facts:
+        return cast("Facts", self._answer("examine", facts))
+
+    async def incoming(self, facts: Facts) -> tuple[Commit, ...]:
+        return cast("tuple[Commit, ...]", self._answer("incoming", ()))
+
+    async def jobs(self) -> tuple[JobLine, ...]:
+        return cast("tuple[JobLine, ...]", self._answer("jobs", ()))
+
+    async def newest_job(self) -> str | None:
+        return cast("str | None", self._answer("newest_job", JOB))
+
+    async def plan_rollback(
+        self, facts: Facts, options: Options, *, keep_lock: bool
+    ) -> Plan | Refusal:
+        return cast("Plan", self._answer(f"plan_rollback {keep_lock}", PLAN))
+
+    def plan(self, facts: Facts, options: Options) -> Plan | Refusal:
+        self.options = options
+        return cast("Plan", self._answer("plan", PLAN))
+
+    async def launch(self, plan: Plan, job: str) -> Launched | Busy:
+        return cast("Launched", self._answer("launch", Launched(job)))
+
+    async def follow(self, job: str) -> AsyncGenerator[JobEvent, None]:
+        answer = self._answer("follow", None)
+        if answer is not None:
+            async for event in answer(self):
+                yield event
+            return
+        for event in EVENTS:
+            yield event
+
+    def files(self, job: str) -> JobFiles:
+        folder = self.folder
+        return JobFiles(log=folder / "log", text=folder / "log.txt", events=folder / "events")
+
+    async def fetch_plan(self, job: str) -> Plan:
+        return cast("Plan", self._answer("fetch_plan", PLAN))
+
+    async def verdict(self, job: str, latest: str | None) -> Verdict:
+        return cast("Verdict", self._answer(f"verdict {latest}", UPDATED))
+
+    async def cancel(self, job: str) -> None:
+        self._answer("cancel", None)
+
+    async def verify(self, latest: str | None) -> tuple[Facts, Verdict]:
+        return FACTS, self._answer(f"verify {latest}", STALE)
