@@ -6,7 +6,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lab check screenshots clean
+.PHONY: help demo test lab chaos check screenshots clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,10 @@ lab: ## The tests against real hosts with real Nix, in namespaces here (root, De
 	@tests/lab/prepare.sh
 	@$(MAKE) --silent $(VENV)/.dev
 	@$(BIN)/pytest tests/lab
+
+chaos: $(VENV)/.dev ## The part of `make lab` that breaks updates in every way, and a table of how they end
+	@tests/lab/prepare.sh
+	@$(BIN)/pytest tests/lab/chaos
 
 check: $(VENV)/.dev ## Style, types, architecture, shell
 	$(BIN)/ruff check

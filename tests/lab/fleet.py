@@ -26,12 +26,14 @@ _REBUILD: Final = "/usr/local/libexec/lab/nixos-rebuild"
 
 
 class Fleet:
-    """The lab, running. Close it, or use it as a context."""
+    """The lab, running: all hosts, or those named. Close it, or use it as a context."""
 
-    def __init__(self) -> None:
+    def __init__(self, *names: str) -> None:
         """Boot everything; about 10 s once the root file systems are there."""
+        self._suites = {name: SUITES[name] for name in names or SUITES}
         with ThreadPoolExecutor() as pool:
-            roots = dict(zip(SUITES, pool.map(root_filesystem, SUITES.values()), strict=True))
+            found = pool.map(root_filesystem, self._suites.values())
+            roots = dict(zip(self._suites, found, strict=True))
         self.run = claim()
         try:
             self._start(roots)
@@ -43,7 +45,7 @@ class Fleet:
         self.ssh_config = self.run.dir / "ssh_config"
         self.hosts = {
             name: LabHost(name, suite, octet, self.run, roots[name], self.ssh_config)
-            for octet, (name, suite) in enumerate(SUITES.items(), start=11)
+            for octet, (name, suite) in enumerate(self._suites.items(), start=11)
         }
         self._make_keys()
         (self.run.dir / "git").mkdir()
@@ -134,7 +136,7 @@ class Fleet:
 
     def _lock_inputs(self) -> None:
         """Let a host's Nix write nixcfg's flake.lock, and commit it."""
-        host = self["csb0"]
+        host = next(iter(self.hosts.values()))
         url = self.repos.url("nixcfg")
         host.enter(f"git clone -q {url} lock; cd lock; nix flake lock", user="ops")
         lock = (host.root / "home/ops/lock/flake.lock").read_text()

@@ -4,6 +4,7 @@ so that one can refuse connections while the others answer.
 
 from __future__ import annotations
 
+import gzip
 import os
 import subprocess
 import threading
@@ -19,6 +20,9 @@ Fault = Literal["ok", "refuse", "empty", "hang", "html"] | int
 answer until the fault changes, then as the new one says); html (200, but a login page); a number is
 that HTTP status."""
 
+Target = Literal["all", "fetches"]
+"""Which requests meet a fault: all, or only those for a commit's content (it is still named)."""
+
 _HTML: Final = b"<!doctype html><title>Sign in</title><p>Sign in to this network</p>\n"
 
 
@@ -31,6 +35,7 @@ class RepoServer:
         """Every request since the last reset: how it was answered, and its path. A refused one
         is never seen."""
         self._faults: deque[Fault] = deque(["ok"])
+        self._target: Target = "all"
         self._changed = threading.Condition()
         self._http: _Server | None = _Server((address, 0), self)
         self._address: Final = self._http.server_address[:2]
@@ -39,13 +44,13 @@ class RepoServer:
     def url(self) -> str:
         return f"http://{self._address[0]!s}:{self._address[1]}/{self.repository.name}"
 
-    def set_fault(self, *faults: Fault) -> None:
+    def set_fault(self, *faults: Fault, target: Target = "all") -> None:
         """Answer one request with each fault in turn, and all later ones with the last.
 
         `refuse` can only stand alone: there is no request to count.
         """
         with self._changed:
-            self._faults = deque(faults)
+            self._faults, self._target = deque(faults), target
             self._changed.notify_all()
         if "refuse" in faults:
             self.close()
@@ -70,10 +75,13 @@ class RepoServer:
             self._http.stop()
             self._http = None
 
-    def next_fault(self, path: str) -> Fault:
+    def next_fault(self, path: str, body: bytes) -> Fault:
         """The fault for this request. Blocks while the repository hangs."""
         with self._changed:
             while True:
+                if self._target == "fetches" and b"command=fetch" not in body:
+                    self.requests.append(("ok", path))
+                    return "ok"
                 faults = self._faults
                 fault = faults.popleft() if len(faults) > 1 else faults[0]
                 self.requests.append((fault, path))
@@ -112,7 +120,8 @@ class _Handler(BaseHTTPRequestHandler):
         # Read first: a client that is still writing would see a reset instead of the answer.
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         repo = cast("_Server", self.server).repo
-        match repo.next_fault(self.path):
+        packed = self.headers.get("Content-Encoding") == "gzip"
+        match repo.next_fault(self.path, gzip.decompress(body) if packed else body):
             case "ok":
                 self._git(repo.repository, body)
             case "html":

@@ -115,6 +115,15 @@ class LabHost:
         values = dict(line.split("=", 1) for line in shown.splitlines())
         return f"{values['ActiveState']} {values['Result']}"
 
+    def processes(self, cgroup: str = "") -> list[int]:
+        """The processes in a cgroup of the host and below, as this machine numbers them, oldest
+        first. What `enter` runs is not in it."""
+        found = []
+        for path in (self._cgroup / cgroup).rglob("cgroup.procs"):
+            with suppress(OSError):  # it has just ended
+                found += [int(pid) for pid in path.read_text().split()]
+        return sorted(found)
+
     # --- doing things to it
 
     def cut_link(self) -> None:
@@ -123,6 +132,10 @@ class LabHost:
 
     def restore_link(self) -> None:
         ip("link", "set", self._veth, "master", self.lab.bridge)
+
+    def packets_sent(self) -> int:
+        """Packets that have left the host. While its link is cut nobody gets them."""
+        return int(Path("/sys/class/net", self._veth, "statistics/rx_packets").read_text())
 
     def drop_ssh_connections(self) -> int:
         """Reset every established ssh connection; return how many there were."""

@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import subprocess
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -17,11 +18,13 @@ from .rootfs import cache_dir
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .git_server import Fault
+    from .git_server import Fault, Target
 
 Repo = Literal["nixcfg", "nixfleet", "other"]
 REPOS: Final[tuple[Repo, ...]] = ("nixcfg", "nixfleet", "other")
 BASE_VERSION: Final = "2.1.0"
+Behaviour = Literal["", "stubborn", "mute", "crash"]
+"""How an agent misbehaves: ignores SIGTERM; never ends `--version`; ends at once."""
 
 _HERE: Final = Path(__file__).parent
 _GIT_ENV: Final = {
@@ -79,12 +82,12 @@ class Repos:
         self.git(repo, "commit", "--quiet", "--allow-empty", f"--message={message}")
         return self.head(repo)
 
-    def release(self, version: str) -> str:
+    def release(self, version: str, behaviour: Behaviour = "") -> str:
         """Release an agent: return the commit of nixfleet. `other` gets a commit too, so that an
         update of more than nixfleet shows."""
         old = (self.path("other") / "flake.nix").read_text()
         self.commit("other", f"Beside {version}", {"flake.nix": f"{old}# {version}\n"})
-        agent = _agent(version)
+        agent = _agent(version, behaviour)
         return self.commit(
             "nixfleet", f"Release {version}", {"VERSION": f"{version}\n", "agent": agent}
         )
@@ -95,6 +98,7 @@ class Repos:
         *,
         fail_build: bool = False,
         fail_switch: int = 0,
+        hungry: bool = False,
         slow: float = 0,
         lines: int = 3,
         files: Mapping[str, str | bytes] | None = None,
@@ -103,12 +107,14 @@ class Repos:
 
         fail_build   the fourth of five steps fails
         fail_switch  the exit code of switch-to-configuration: 0 1 2 4 100
+        hungry       the third step takes all the memory it gets, after its gate
         slow         seconds that the build takes, in even pauses between its lines
         lines        lines of log a step
         """
         knobs = {
             "fail_build": fail_build,
             "fail_switch": fail_switch,
+            "hungry": hungry,
             "slow": slow,
             "lines": lines,
         }
@@ -116,8 +122,8 @@ class Repos:
             "nixcfg", message, {"lab.json": json.dumps(knobs) + "\n", **(files or {})}
         )
 
-    def set_fault(self, repo: Repo, *faults: Fault) -> None:
-        self.servers[repo].set_fault(*faults)
+    def set_fault(self, repo: Repo, *faults: Fault, target: Target = "all") -> None:
+        self.servers[repo].set_fault(*faults, target=target)
 
     def mark_base(self) -> None:
         """What `reset` goes back to."""
@@ -141,10 +147,12 @@ class Repos:
         return texts
 
 
-def _agent(version: str) -> bytes:
-    """The agent's program, with the version written over the placeholder."""
-    mark = b"@VERSION@"
-    return _compiled_agent().replace(mark, version.encode().ljust(len(mark), b"\0"))
+def _agent(version: str, behaviour: Behaviour) -> bytes:
+    """The agent's program, with version and behaviour written over the placeholders."""
+    program = _compiled_agent()
+    for mark, value in ((b"@VERSION@", version), (b"@BEHAVES@", behaviour)):
+        program = program.replace(mark, value.encode().ljust(len(mark), b"\0"))
+    return program
 
 
 @functools.cache
@@ -152,7 +160,7 @@ def _compiled_agent() -> bytes:
     source = _HERE / "nixfleet" / "agent.c"
     program = cache_dir() / f"agent-{hashlib.sha256(source.read_bytes()).hexdigest()[:12]}"
     if not program.exists():
-        unfinished = program.with_suffix(f".{os.getpid()}")
+        unfinished = program.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
         subprocess.run(
             ["cc", "-O1", "-static", "-s", "-o", str(unfinished), str(source)], check=True
         )

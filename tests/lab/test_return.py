@@ -4,61 +4,20 @@ from __future__ import annotations
 
 import json
 import signal
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import pytest
 
 from .client import QUICK
-from .host import CHECKOUT
+from .places import held
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from .client import Client, Running
+    from .client import Client
     from .fleet import Fleet
-    from .host import LabHost, Point
-    from .repos import Repo
+    from .host import LabHost
+    from .places import Place
 
-Place = Literal["preflight", "stop", "pull", "update", "rebuild", "activation", "start", "verify"]
-PLACES: tuple[Place, ...] = (
-    *("preflight", "stop", "pull", "update", "rebuild", "activation", "start", "verify"),
-)
 UPDATE = ("update", "csb0", "--force", *QUICK)
-
-
-GATES: dict[Place, Point] = {
-    "stop": "stop",
-    "rebuild": "build",
-    "activation": "switch",
-    "start": "start",
-}
-FETCHES: dict[Place, Repo] = {"preflight": "nixcfg", "pull": "nixcfg", "update": "nixfleet"}
-
-
-@contextmanager
-def held(fleet: Fleet, running: Running, place: Place) -> Iterator[None]:
-    """While the context is open, the update that begins stands at that place of the chain."""
-    host, repos = fleet["csb0"], fleet.repos
-    if place in GATES:
-        with host.gate(GATES[place]) as gate:
-            gate.wait_reached()
-            yield
-    elif place == "verify":
-        running.wait_for("▶ Verify")
-        yield
-    else:
-        repo = FETCHES[place]
-        if place == "preflight":
-            repos.set_fault(repo, "hang")
-        else:
-            # the preflight has asked the repository already: hold the chain behind it
-            with host.gate("stop") as gate:
-                gate.wait_reached()
-                repos.set_fault(repo, "hang")
-        repos.servers[repo].wait_for("hang")
-        yield
-        repos.set_fault(repo, "ok")
 
 
 def check_agent(host: LabHost) -> None:
@@ -131,46 +90,13 @@ def test_cancel_from_elsewhere(fresh: Fleet, client: Client, place: Place) -> No
     host = fresh["csb0"]
     fresh.repos.release("2.2.0")
     with client.start(*UPDATE) as running:
-        with held(fresh, running, place):
+        with held(host, fresh.repos, running, place):
             assert client.run("cancel", "csb0").returncode == 0
             running.wait_for("cancelling")
         assert running.wait() == 7, running.output
     check_agent(host)
     # an activation that has begun is never cut off
     assert host.agent_version() == ("2.2.0" if place == "activation" else "2.1.0")
-
-
-@pytest.mark.parametrize("place", PLACES)
-def test_the_job_goes_on_when_the_client_is_killed(
-    fresh: Fleet, client: Client, place: Place
-) -> None:
-    host = fresh["csb0"]
-    fresh.repos.release("2.2.0")
-    with client.start(*UPDATE) as running, held(fresh, running, place):
-        running.signal(signal.SIGKILL)
-        running.wait()
-    assert attach(client)["verdict"] == "updated"
-    check_agent(host)
-    assert host.agent_version() == "2.2.0"
-
-
-@pytest.mark.parametrize("place", ["pull", "update", "rebuild", "activation"])
-def test_the_agent_is_brought_back_when_the_whole_job_is_killed(
-    fresh: Fleet, client: Client, place: Place
-) -> None:
-    host = fresh["csb0"]
-    before = host.enter(f"cat {CHECKOUT}/flake.lock", user="ops")
-    fresh.repos.release("2.2.0")
-    with client.start(*UPDATE) as running:
-        with held(fresh, running, place):
-            host.enter("systemctl kill --signal=KILL nixfleet-job.service")
-            if place == "activation":
-                running.wait_for("waiting for activation")
-        assert running.wait() == 1, running.output
-    assert "interrupted (killed)" in running.output
-    check_agent(host)
-    if place in ("pull", "update"):
-        assert host.enter(f"cat {CHECKOUT}/flake.lock", user="ops") == before
 
 
 def test_a_reboot_in_the_rebuild(fresh: Fleet, client: Client) -> None:

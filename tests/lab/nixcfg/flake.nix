@@ -26,6 +26,7 @@
         version = agent.version;
         pause = toString (knobs.slow / (5.0 * knobs.lines));
         fail = n == 4 && knobs.fail_build;
+        hungry = n == 3 && knobs.hungry;
       };
       chain = step 5 (step 4 (step 3 (step 2 (step 1 ""))));
 

@@ -1,19 +1,25 @@
 /* Stand-in for nixfleet-agent: says its version, or runs until SIGTERM.
-   A release writes its version over the placeholder in the compiled program. */
+   A release writes its version over the placeholder in the compiled program, and over the other one
+   how it misbehaves: stubborn (ignores SIGTERM), mute (--version never ends) or crash (ends at once). */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 static volatile char version[32] = "@VERSION@";
+static volatile char behaviour[32] = "@BEHAVES@";
 
 static void leave(int signal) { (void)signal; _exit(0); }
 
 int main(int argc, char **argv) {
   char text[sizeof version];
   for (unsigned i = 0; i < sizeof version; i++) text[i] = version[i];
-  if (argc > 1 && !strcmp(argv[1], "--version")) return printf("nixfleet-agent %s\n", text) < 0;
-  signal(SIGTERM, leave);
+  if (argc > 1 && !strcmp(argv[1], "--version")) {
+    while (behaviour[0] == 'm') pause();
+    return printf("nixfleet-agent %s\n", text) < 0;
+  }
+  if (behaviour[0] == 'c') return fprintf(stderr, "panic: no such table: hosts\n"), 2;
+  signal(SIGTERM, behaviour[0] == 's' ? SIG_IGN : leave);
   signal(SIGINT, leave);
   setvbuf(stdout, 0, _IOLBF, 0);
   printf("nixfleet-agent %s started\n", text);

@@ -1,0 +1,45 @@
+"""A case: what happens to an update, and how it must end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from .scene import NEW
+
+if TYPE_CHECKING:
+    from ..client import Answer
+    from .scene import Scene
+
+Play = Callable[["Scene"], "Answer"]
+"""Causes the fault, proves it in `scene.proof`, and returns what the operator is told at last."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """`agent` is the version that runs in the end; None where none can. `lock` says whether
+    flake.lock is as it was or at the newest commit. `seconds` bounds the whole."""
+
+    name: str
+    play: Play
+    verdict: str | None = "updated"
+    cause: str = ""
+    agent: str | None = NEW
+    lock: Literal["old", "new"] = "new"
+    host: str | None = None
+    """The host it must play on; None where any will do."""
+    seconds: int = 60
+
+
+@dataclass(frozen=True)
+class Row:
+    """A case that ended as it must."""
+
+    case: str
+    proof: str
+    verdict: str
+    cause: str
+    agent: str
+    host: str
+    seconds: float

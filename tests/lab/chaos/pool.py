@@ -1,0 +1,89 @@
+"""Plays cases, several at a time: each bench is a lab of its own, with one host."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from contextlib import ExitStack
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from .case import Row
+from .checks import check
+from .scene import Bench
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from .case import Case
+
+BENCHES: Final = ("csb0", "csb1", "gpc0", "csb0", "csb1", "gpc0")
+"""Most of a case is waiting: more of them than cores."""
+
+
+class Pool:
+    """Plays the cases, the longest first; `outcomes` has each one's row, or its failure."""
+
+    def __init__(self, cases: Iterable[Case]) -> None:
+        self._pending = sorted(cases, key=lambda case: -case.seconds)
+        self._lock = threading.Lock()
+        self.outcomes: Final[dict[str, Future[Row]]] = {
+            case.name: Future() for case in self._pending
+        }
+        names = BENCHES[: max(3, len(self._pending))]
+        self._threads = [threading.Thread(target=self._work, args=(name,)) for name in names]
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        """Let what plays end, and play no more."""
+        with self._lock:
+            self._pending.clear()
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self, name: str) -> None:
+        with ExitStack() as stack:
+            bench: Bench | None = None
+            for case in self._cases_for(name):
+                outcome = self.outcomes[case.name]
+                try:
+                    if bench is None:
+                        bench = Bench(name)
+                        stack.callback(bench.close)
+                    outcome.set_result(play(case, bench))
+                except BaseException as error:
+                    outcome.set_exception(error)
+
+    def _cases_for(self, name: str) -> Iterator[Case]:
+        while True:
+            with self._lock:
+                found = next((case for case in self._pending if case.host in (None, name)), None)
+                if found is None:
+                    return
+                self._pending.remove(found)
+            yield found
+
+
+def play(case: Case, bench: Bench) -> Row:
+    """Play one case and check all that must hold. Its failure carries what everyone said."""
+    scene = bench.scene()
+    begun = monotonic()
+    try:
+        answer = case.play(scene)
+        seconds = monotonic() - begun
+        check(scene, case, answer, seconds)
+    except BaseException as error:
+        error.add_note(f"on {bench.name}\n{scene.describe()}")
+        raise
+    finally:
+        scene.close()
+    return Row(
+        case=case.name,
+        proof="; ".join(scene.proof),
+        verdict=answer["verdict"] or "",
+        cause=answer["cause"],
+        agent=case.agent or "down",
+        host=bench.name,
+        seconds=seconds,
+    )

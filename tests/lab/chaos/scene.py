@@ -1,0 +1,206 @@
+"""Where a case plays: one host of a lab of its own, an operator, and work that must not be lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import signal
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from ..client import Answer, Client, Running
+from ..fleet import Fleet
+from ..host import CHECKOUT, LabHost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..repos import Repos
+
+JOB: Final = "nixfleet-job.service"
+NEW: Final = "2.2.0"
+"""The release that every case brings, unless it says otherwise."""
+
+_DETACHED: Final = 9
+
+
+class Bench:
+    """A lab with one host; cases play there one after another."""
+
+    def __init__(self, name: str) -> None:
+        self.name: Final = name
+        self.fleet: Final = Fleet(name)
+
+    def close(self) -> None:
+        self.fleet.close()
+
+    def scene(self) -> Scene:
+        """A fresh host, and all that is the same in every case."""
+        self.fleet.reset()
+        repos = self.fleet.repos
+        scene = Scene(self.fleet[self.name], repos, self.new_client(), self)
+        scene.as_ops("echo draft > notes.md; echo '# mine' >> home.sh")
+        repos.release(NEW)
+        repos.commit_nixcfg("Something else")
+        return scene
+
+    def new_client(self, user: str = "ops", **keys: str) -> Client:
+        """An operator. The path is short: sockets lie in it."""
+        client = Client(Path(tempfile.mkdtemp(prefix="nf-")), self.fleet.ssh_config)
+        client.write_inventory({self.fleet[self.name]: user}, **keys)
+        return client
+
+
+@dataclass
+class Scene:
+    """What a case has to play with, and what it leaves for the checks."""
+
+    host: LabHost
+    repos: Repos
+    client: Client
+    bench: Bench
+    clients: list[Client] = field(default_factory=list)
+    proof: list[str] = field(default_factory=list)
+    runs: list[Running] = field(default_factory=list)
+    lock: bytes = b""
+    """flake.lock before the update."""
+
+    def __post_init__(self) -> None:
+        self.clients.append(self.client)
+
+    # --- the operator
+
+    def update(self, *words: str, client: Client | None = None) -> Running:
+        """Start an update; to be used as a context. What flake.lock is now must not get lost."""
+        self.lock = self.read_lock()
+        options = ("--yes", "--json", *(("--stable", "1") if "--stable" not in words else ()))
+        running = (client or self.client).start(
+            "update", self.host.name, "--force", *options, *words
+        )
+        self.runs.append(running)
+        return running
+
+    def answer(self, running: Running) -> Answer:
+        """What the operator is told at last: by the update, or by attaching when it is gone."""
+        code = running.wait()
+        if code >= 0 and code != _DETACHED:
+            return read_answer(running.output)
+        return self.attach()
+
+    def attach(self, client: Client | None = None) -> Answer:
+        with (client or self.client).start("attach", self.host.name, "--json") as attached:
+            self.runs.append(attached)
+            attached.wait()
+        return read_answer(attached.output)
+
+    def other_operator(self, user: str = "ops", **keys: str) -> Client:
+        self.clients.append(self.bench.new_client(user, **keys))
+        return self.clients[-1]
+
+    # --- proof that the fault happened
+
+    def prove(self, what: str, happened: object = True) -> None:
+        """Note what shows that the fault happened. `{}` stands for `happened`, which must not be
+        nothing."""
+        assert happened, f"the fault did not happen: {what}"
+        self.proof.append(what.format(happened))
+
+    def prove_journal(self, unit: str, text: str) -> None:
+        """The host's journal says so."""
+        said = self.host.enter(f"journalctl --quiet --output=cat --unit={unit}")
+        assert text in said, f"no {text!r} in the journal of {unit}:\n{said[-2000:]}"
+        self.proof.append(f"journal: {text}")
+
+    # --- the host
+
+    def as_ops(self, command: str) -> str:
+        """Run a command in the checkout, as its owner."""
+        return self.host.enter(f"cd {CHECKOUT}; {command}", user="ops")
+
+    def read_lock(self) -> bytes:
+        return (self.host.root / CHECKOUT[1:] / "flake.lock").read_bytes()
+
+    def job_processes(self, *, main: bool = False) -> list[int]:
+        """The job's processes, or the first of them, as this machine numbers them."""
+        pids = self.host.processes(f"system.slice/{JOB}")
+        assert pids, "no job is running"
+        return pids[:1] if main else pids
+
+    def describe(self) -> str:
+        """For a case that failed: what everyone said."""
+        said = {f"a client ({i})": run.output for i, run in enumerate(self.runs)}
+        jobs = self.host.root / "var/lib/nixfleet/jobs"
+        for name in ("events", "log", "result"):
+            for path in jobs.glob(f"*/{name}"):
+                said[f"{path.parent.name}/{name} on the host"] = path.read_text("utf-8", "replace")
+        return "\n".join(f"--- {who}\n{text[-6000:]}" for who, text in said.items())
+
+    def close(self) -> None:
+        """End what the operators left behind."""
+        for client in self.clients:
+            for pid in client_processes(client):
+                with Pidfds([pid]) as left:
+                    left.kill()
+            shutil.rmtree(client.folder, ignore_errors=True)
+
+
+class Pidfds:
+    """Processes whose end is awaited; a number that is used again is not mistaken for them."""
+
+    def __init__(self, pids: Iterable[int]) -> None:
+        self._fds: dict[int, int] = {}
+        for pid in pids:
+            try:
+                self._fds[pid] = os.pidfd_open(pid)
+            except ProcessLookupError:
+                continue
+
+    def __enter__(self) -> Pidfds:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for fd in self._fds.values():
+            os.close(fd)
+
+    def kill(self) -> None:
+        for fd in self._fds.values():
+            try:
+                signal.pidfd_send_signal(fd, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+
+    def wait(self, seconds: float) -> int:
+        """Wait until they have ended; return how many did."""
+        deadline = monotonic() + seconds
+        alive = set(self._fds.values())
+        while alive and (left := deadline - monotonic()) > 0:
+            ended = select.select(list(alive), [], [], left)[0]
+            alive.difference_update(ended)
+        return len(self._fds) - len(alive)
+
+
+def read_answer(output: str) -> Answer:
+    """The last line, which is JSON."""
+    lines = output.splitlines()
+    assert lines, "the command printed nothing"
+    assert lines[-1].startswith("{"), output
+    answer: Answer = json.loads(lines[-1])
+    return answer
+
+
+def client_processes(client: Client) -> list[int]:
+    """Processes that were started by this operator's commands, by the home that they have."""
+    mark = f"HOME={client.folder}".encode()
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (path / "environ").read_bytes().split(b"\0"):
+                found.append(int(path.name))
+        except OSError:
+            continue
+    return found

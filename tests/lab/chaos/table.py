@@ -1,0 +1,70 @@
+"""The table of all cases: `cd tests && python -m lab.chaos.table` plays them and writes it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from .cases import CASES
+from .pool import Pool
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .case import Row
+
+DOCUMENT: Final = Path(__file__).parents[3] / "docs/chaos.md"
+
+_HEAD: Final = ("case", "fault shown by", "verdict", "cause", "agent", "host", "s")
+
+
+_INTRODUCTION: Final = """\
+# Chaos
+
+What `make chaos` does to updates of real hosts, and how they end. Written from a run by
+`cd tests && python -m lab.chaos.table`.
+
+Each case must show that its fault happened. After each, the agent is active (where one can be),
+the client's raw log is the host's byte for byte, flake.lock is byte for byte what it was or what it
+should become, uncommitted work is intact, and no process, follower, lock or unit is left on either
+side.
+"""
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    return (
+        *(row.case, row.proof, row.verdict, row.cause, row.agent, row.host),
+        f"{row.seconds:.0f}",
+    )
+
+
+def plain(rows: Sequence[Row]) -> str:
+    """For a terminal, with the count at the end."""
+    lines = [_HEAD, *map(cells, rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(_HEAD))]
+    shown = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+    return "\n".join([*shown, f"{len(rows)} cases"])
+
+
+def markdown(rows: Sequence[Row], seconds: float) -> str:
+    """docs/chaos.md."""
+    lines = [" | ".join(line) for line in (_HEAD, ["---"] * len(_HEAD), *map(cells, rows))]
+    table = "\n".join(f"| {line} |" for line in lines)
+    return f"{_INTRODUCTION}\n{table}\n\n{len(rows)} cases in {seconds:.0f} s\n"
+
+
+def main() -> None:
+    begun = monotonic()
+    pool = Pool(CASES)
+    try:
+        rows = [pool.outcomes[case.name].result() for case in CASES]
+    finally:
+        pool.close()
+    DOCUMENT.write_text(markdown(rows, monotonic() - begun))
+    sys.stdout.write(plain(rows) + "\n")
+
+
+if __name__ == "__main__":
+    main()
