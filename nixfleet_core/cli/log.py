@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from nixfleet_core.cli.output import safe
 from nixfleet_core.events import Heartbeat, LogGrew
 from nixfleet_core.job import check_job_id
 from nixfleet_core.session import NeedsPassword, NoSuchJob, NotAllowed, Unreachable
@@ -36,9 +37,11 @@ async def print_log(session: HostSession, job: str | None, *, raw: bool) -> int:
     try:
         await _bring(session, job)
     except NoSuchJob as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(safe(str(error))) from error
     except (NeedsPassword, NotAllowed) as error:
-        raise click.ClickException(f"{error}: log in as the one who started the job") from error
+        raise click.ClickException(
+            f"{safe(str(error))}: log in as the one who started the job"
+        ) from error
     files = session.files(job)
     if raw:
         with files.log.open("rb") as file:

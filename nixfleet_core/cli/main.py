@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nixfleet_core.cli.options import UpdateCommand, plan_options
+from nixfleet_core.cli.output import safe
 from nixfleet_core.fleet import open_sessions
 from nixfleet_core.inventory import (
     Inventory,
@@ -176,7 +177,7 @@ def attach(fleet: Fleet, host: str, as_json: bool) -> None:
         try:
             return await updater.attach(session, await newest_job(session))
         except NoSuchJob as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(safe(str(error))) from error
 
     raise SystemExit(run_hosts((session,), act, as_json=as_json, cancels=False))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import click
 
-from nixfleet_core.cli.output import Printer, host_line, print_json
+from nixfleet_core.cli.output import Printer, host_line, print_json, safe
 from nixfleet_core.latest import GitLatest
 from nixfleet_core.session import NeedsPassword, NotAllowed, Unreachable
 from nixfleet_core.update import Report, Updater, Watcher
@@ -110,7 +110,7 @@ class _Run:
         try:
             await self._updater.cancel(session, job)
         except (Unreachable, NeedsPassword, NotAllowed) as error:
-            self._printer.say(session.host.name, f"could not cancel: {error}")
+            self._printer.say(session.host.name, f"could not cancel: {safe(str(error))}")
 
 
 def ask_for_password() -> Callable[[NeedsPassword], Awaitable[str | None]]:
@@ -147,9 +147,9 @@ async def _cancel_job(session: HostSession) -> int:
             raise click.ClickException(f"no job is running on {name}")
         await updater.cancel(session, facts.job_running)
     except (NeedsPassword, NotAllowed) as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(safe(str(error))) from error
     except Unreachable as error:
-        click.echo(f"{name}: {error}", err=True)
+        click.echo(f"{name}: {safe(str(error))}", err=True)
         return EXIT_CODES["unreachable"]
     click.echo(f"{name}: job {facts.job_running} stops, and starts the agent again before it ends")
     return 0

@@ -77,4 +77,4 @@ def _print(line: PlanLine) -> None:
     for commit in line.incoming:
         click.echo(f"# incoming: {commit.rev[:7]} {safe(commit.title)}")
     for command in line.commands:
-        click.echo("\n".join(map(safe, command.split("\n"))))
+        click.echo(safe(command))

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,6 +72,7 @@ class Session:
     options: Options | None = None
     folder: Path = Path("nowhere")
     connect_argv: tuple[str, ...] = ()
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
 
     def _answer(self, call: str, default: Any) -> Any:
         self.calls.append(call)
@@ -131,6 +133,7 @@ class Session:
         return cast("Verdict", self._answer(f"verdict {latest}", UPDATED))
 
     async def cancel(self, job: str) -> None:
+        self.cancelled.set()
         self._answer("cancel", None)
 
     async def verify(self, latest: str | None) -> tuple[Facts, Verdict]:
