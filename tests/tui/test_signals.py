@@ -1,0 +1,57 @@
+"""The app ends when its terminal goes away or it is told to, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SECONDS = 60
+
+
+def read_until(fd: int, text: bytes) -> None:
+    seen = b""
+    while text not in seen:
+        assert select.select([fd], [], [], SECONDS)[0], seen
+        seen += os.read(fd, 65536)
+
+
+def processes_of(folder: Path) -> list[int]:
+    """A pidfd of every process that has the folder's name in its command line."""
+    listed = subprocess.run(["pgrep", "-f", str(folder)], capture_output=True, text=True)
+    return [os.pidfd_open(int(pid)) for pid in listed.stdout.split()]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pidfds are Linux's")
+@pytest.mark.parametrize("how", ["hang up", "terminate"])
+def test_the_demo_ends_and_cleans_up(tmp_path: Path, how: str) -> None:
+    ours, theirs = pty.openpty()
+    nixfleet = Path(sys.executable).with_name("nixfleet")
+    app = subprocess.Popen(
+        ["setsid", "--ctty", "--wait", str(nixfleet), "demo"],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=dict(os.environ, TERM="xterm-256color", TMPDIR=str(tmp_path)),
+    )
+    os.close(theirs)
+    try:
+        read_until(ours, b"csb0")
+        running = processes_of(tmp_path)
+        assert running
+        if how == "terminate":
+            subprocess.run(["pkill", "-TERM", "-P", str(app.pid)], check=True)
+            read_until(ours, b"\x1b[?1049l")  # the screen from before is back
+        os.close(ours)
+        app.wait(SECONDS)
+        for pidfd in running:
+            assert select.select([pidfd], [], [], SECONDS)[0]
+            os.close(pidfd)
+    finally:
+        app.kill()
+    assert list(tmp_path.iterdir()) == []
