@@ -33,7 +33,7 @@ def test_the_demo_ends_and_cleans_up(tmp_path: Path, how: str) -> None:
     ours, theirs = pty.openpty()
     nixfleet = Path(sys.executable).with_name("nixfleet")
     app = subprocess.Popen(
-        ["setsid", "--ctty", "--wait", str(nixfleet), "demo"],
+        ["setsid", "--ctty", str(nixfleet), "demo"],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
@@ -45,7 +45,7 @@ def test_the_demo_ends_and_cleans_up(tmp_path: Path, how: str) -> None:
         running = processes_of(tmp_path)
         assert running
         if how == "terminate":
-            subprocess.run(["pkill", "-TERM", "-P", str(app.pid)], check=True)
+            app.terminate()
             read_until(ours, b"\x1b[?1049l")  # the screen from before is back
         os.close(ours)
         app.wait(SECONDS)
