@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, cast
+
+from textual import events
+from textual.keys import _character_to_key
 
 if TYPE_CHECKING:
     from textual.pilot import Pilot
@@ -20,14 +24,25 @@ def screen_text(app: NixFleetApp) -> str:
 async def settle(pilot: Pilot[None]) -> None:
     """Let everything that was set in motion come to rest, and be shown."""
     app = cast("NixFleetApp", pilot.app)
-    await _process_messages(pilot)
+    await at_rest()
     app.tick()
     app.beat()
-    await _process_messages(pilot)
+    await at_rest()
     app.screen._on_timer_update()
+    await at_rest()
 
 
-async def _process_messages(pilot: Pilot[None]) -> None:
-    """Await the messages that are queued now, those that they cause, and so on."""
-    for _ in range(3):
-        await pilot._wait_for_screen()
+async def at_rest() -> None:
+    """Wait until nothing in the loop can go on without time passing or something happening."""
+    loop = asyncio.get_running_loop()
+    await asyncio.sleep(0)
+    while loop._ready:  # type: ignore[attr-defined]  # noqa: ASYNC110 - not by the clock
+        await asyncio.sleep(0)
+
+
+def press_key(pilot: Pilot[None], key: str) -> None:
+    """Press a key; unlike the pilot's own, this does not wait for the clock."""
+    is_character = len(key) == 1
+    event = events.Key(_character_to_key(key) if is_character else key, key * is_character or None)
+    event.set_sender(pilot.app)
+    pilot.app.post_message(event)

@@ -13,8 +13,10 @@ from tui.app import NixFleetApp
 from tui.commands import BindingCommands
 from tui.screens.base import Dialog, Page
 from tui.screens.fleet import FleetScreen
+from tui.screens.help import HelpDialog
 from tui.screens.many import ManyScreen
 from tui.screens.update import UpdateScreen
+from tui.widgets.key_bar import KeyHint, fit_hints
 from tui.widgets.log_view import LogView
 from tui.widgets.row_table import RowTable
 
@@ -103,6 +105,35 @@ async def test_the_mouse_chooses_sorts_and_opens(
         await pilot.click("#leave")
         await settle(pilot)
         assert isinstance(app.screen, FleetScreen)
+
+
+@pytest.mark.parametrize(
+    ("room", "shown"),
+    [
+        (40, ["enter choose", "l log", "v verify", "? help"]),
+        (38, ["enter choose", "l log", "v verify", "? help"]),
+        (36, ["enter choose", "l log", "? help"]),
+        (20, ["enter choose", "? help"]),
+        (10, ["? help"]),
+        (3, []),
+    ],
+)
+def test_keys_without_room_are_left_out_but_never_help(room: int, shown: list[str]) -> None:
+    hints = [
+        *(KeyHint("enter", "choose", "enter", False), KeyHint("l", "log", "l", False)),
+        *(KeyHint("v", "verify", "v", False), KeyHint("?", "help", "question_mark", True)),
+    ]
+    assert [f"{hint.shown} {hint.label}" for hint in fit_hints(hints, room)] == shown
+
+
+async def test_the_key_bar_can_be_clicked(make_app: MakeApp) -> None:
+    async with (app := make_app()).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        bar = screen_text(app).splitlines()[-1]
+        assert " u update  " in bar
+        await pilot.click(offset=(bar.index("help"), 23))
+        await settle(pilot)
+        assert isinstance(app.screen, HelpDialog)
 
 
 async def test_an_unforeseen_error_does_not_show_what_variables_hold(make_app: MakeApp) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fakes import NOW
+from screen_text import at_rest, press_key
 from textual.app import App, ComposeResult
 
 import tui
@@ -48,14 +49,14 @@ class LogApp(App[None]):
 
 async def rest(pilot: Pilot[None]) -> None:
     """Let searches end and messages be handled."""
+    await at_rest()
     await pilot.app.workers.wait_for_complete()
-    for _ in range(3):
-        await pilot._wait_for_screen()
+    await at_rest()
 
 
 async def press(pilot: Pilot[None], *keys: str) -> None:
     for key in keys:
-        await pilot.press(key)
+        press_key(pilot, key)
         await rest(pilot)
 
 
@@ -195,7 +196,7 @@ async def test_a_hit_is_shown_even_where_colours_change_inside_it(path: Path) ->
     write(path, "\x1b[31merr\x1b[1mor:\x1b[0m bad\n")
     async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
         await rest(pilot)
-        await press(pilot, "slash", *"error", "colon", "space", "b", "enter")
+        await press(pilot, "slash", *"error: b", "enter")
         strip = app.log_view.render_line(0)
         style = app.log_view.get_component_rich_style("log-view--hit")
         hit = "".join(

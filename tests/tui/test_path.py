@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fakes import CURRENT, JOB, NOT_RESTARTED, NOW, STALE, make_facts
-from screen_text import screen_text, settle
+from screen_text import press_key, screen_text, settle
 
 from nixfleet_core.events import (
     CancelSeen,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 async def press(pilot: Pilot[None], *keys: str) -> str:
     """Press keys one after the other, and read the screen once all has come to rest."""
     for key in keys:
-        await pilot.press(key)
+        press_key(pilot, key)
         await settle(pilot)
     return screen_text(pilot.app)
 

@@ -8,12 +8,13 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from tui.details import host_details
 from tui.fleet import STATE_ORDER
 from tui.screens.base import Page, nixfleet
 from tui.text import ago, plain, short_commit
+from tui.widgets.key_bar import KeyBar
 from tui.widgets.row_table import Cell, Column, Row, RowTable
 from tui.words import state_tone, tone_sign
 
@@ -142,7 +143,7 @@ class FleetScreen(Page):
         field.cursor_blink = False
         field.display = False
         yield field
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         nixfleet(self).ticked.subscribe(self, self.update_hosts)

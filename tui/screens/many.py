@@ -8,10 +8,11 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from tui.screens.base import Page, nixfleet
 from tui.text import bar, plain, stopwatch
+from tui.widgets.key_bar import KeyBar
 from tui.widgets.row_table import Cell, Column, Row, RowTable
 from tui.widgets.versions import verdict_text
 from tui.words import tone_sign, verdict_tone
@@ -88,7 +89,7 @@ class ManyScreen(Page):
             yield RowTable(COLUMNS, nixfleet(self).glyphs, id="many-table")
         with VerticalScroll(id="many-verdict", can_focus=False):
             yield Static(id="verdict", markup=False)
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         nixfleet(self).ticked.subscribe(self, self.update_rows)

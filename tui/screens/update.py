@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.content import Content
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from tui.screens.base import Page, nixfleet
 from tui.screens.plan import options_text
 from tui.text import duration, plain, shorten, stopwatch
+from tui.widgets.key_bar import KeyBar
 from tui.widgets.log_panel import LogPanel
 from tui.widgets.steps import StepsPanel
 from tui.widgets.versions import VersionPanel
@@ -57,7 +58,7 @@ class UpdateScreen(Page):
             yield versions
         save_as = f"~/nixfleet-{watcher.entry.name}-{watcher.job}.log"
         yield LogPanel(watcher.text_path, watcher.times, glyphs, save_as=save_as, id="log")
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         nixfleet(self).ticked.subscribe(self, self.update_job)
