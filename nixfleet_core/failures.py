@@ -265,8 +265,8 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="ssh",
         cause="auth",
-        advice="ssh was refused: check user and key with ssh by hand; "
-        "a job on a host has no agent of yours, only the host's own keys.",
+        advice="ssh was refused: check user and key; for a passphrase or a one-time password: "
+        "nixfleet connect HOST; a job on a host has only the host's own keys.",
     ),
     Failure(
         id="ssh-host-key",
@@ -274,8 +274,8 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="ssh",
         cause="host-key",
-        advice="The server's key is unknown or has changed: check it, then connect once with ssh "
-        "by hand.",
+        advice="The server's key is unknown or has changed: check it, then log in once at the "
+        "terminal: nixfleet connect HOST.",
     ),
     Failure(
         id="ssh-network",

@@ -87,6 +87,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     confirm_within: int = 0
     """Seconds in which a client must reach the host again after the switch, or it goes back by
     itself; 0: nobody has to."""
+    limits: dict[StepId, int] = {}
+    """Seconds that steps may take, where the usual limit does not fit."""
     cores: int | None = None
     max_jobs: int | None = None
     """As Nix's options of these names; None leaves them to the host's configuration."""

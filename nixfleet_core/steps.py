@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+from msgspec.structs import replace
+
 from nixfleet_core.nix.lock import FORGES
 from nixfleet_core.nix.version import NixVersion, pin_input_argv, update_input_argv
 from nixfleet_core.plan import AGENT_UNIT, TITLES, Options, Step
@@ -79,7 +81,7 @@ def update_steps(
     nix: NixVersion, flake_input: Input, name: str, flake: str, options: Options
 ) -> tuple[Step, ...]:
     """The chain of an update of the input `name`; `flake` is CHECKOUT#ATTRIBUTE."""
-    return (
+    chain = (
         _PREFLIGHT,
         _STOP,
         *((_PULL,) if options.pull else ()),
@@ -90,6 +92,7 @@ def update_steps(
         _VERIFY,
         *((_ROLLBACK,) if options.rollback_on_failure or options.confirm_within else ()),
     )
+    return tuple(replace(step, limit=options.limits.get(step.id, step.limit)) for step in chain)
 
 
 def rollback_steps(target: str) -> tuple[Step, ...]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, cast, get_args
 
 import click
 
-from nixfleet_core.plan import LEVELS, Options, is_commit
+from nixfleet_core.plan import LEVELS, Options, StepId, is_commit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +32,23 @@ class UpdateCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         levels = (re.sub(r"^--force=", "--level=", word) for word in args)
         return super().parse_args(ctx, list(levels))
+
+
+_LIMITED: Final = get_args(StepId)
+
+
+def _read_limits(
+    context: click.Context, option: click.Parameter, values: tuple[str, ...]
+) -> dict[StepId, int]:
+    del context
+    limits: dict[StepId, int] = {}
+    for value in values:
+        step, _, seconds = value.partition("=")
+        if step not in _LIMITED or not re.fullmatch("[1-9][0-9]{0,5}", seconds):
+            hint = f"write STEP=SECONDS; the steps are {', '.join(_LIMITED)}"
+            raise click.BadParameter(hint, param=option)
+        limits[cast("StepId", step)] = int(seconds)
+    return limits
 
 
 def plan_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -64,6 +81,14 @@ def plan_options(command: Callable[..., None]) -> Callable[..., None]:
         metavar="SECONDS",
         help="Go back unless a client reaches the host anew in that time after the switch.",
     )
+    @click.option(
+        "--limit",
+        "limits",
+        multiple=True,
+        callback=_read_limits,
+        metavar="STEP=SECONDS",
+        help="How long a step may take, such as rebuild=7200; more than once for more steps.",
+    )
     @click.option("--cores", type=click.IntRange(0, 1024), help="Cores a build may use; 0: all.")
     @click.option("--max-jobs", type=click.IntRange(0, 1024), help="Builds at once.")
     @click.option(
@@ -92,6 +117,7 @@ def plan_options(command: Callable[..., None]) -> Callable[..., None]:
         stable: int,
         rollback_on_failure: bool,
         confirm_within: int | None,
+        limits: dict[StepId, int],
         cores: int | None,
         max_jobs: int | None,
         nice: int,
@@ -108,6 +134,7 @@ def plan_options(command: Callable[..., None]) -> Callable[..., None]:
             stable=stable,
             rollback_on_failure=rollback_on_failure,
             confirm_within=confirm_within or 0,
+            limits=limits,
             cores=cores,
             max_jobs=max_jobs,
             nice=nice,

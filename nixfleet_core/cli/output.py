@@ -21,6 +21,7 @@ from nixfleet_core.events import (
     Waiting,
 )
 from nixfleet_core.plan import TITLES
+from nixfleet_core.redact import redact
 from nixfleet_core.update import Report, Watcher
 from nixfleet_core.verdict import Snapshot
 
@@ -61,10 +62,10 @@ class HostLine(msgspec.Struct, frozen=True):
 
 
 def safe(text: str) -> str:
-    """Text from outside, on one line and without control characters: a host must not drive the
-    terminal, nor write lines that look like ours.
+    """Text from outside, on one line, without control characters and credentials: a host must not
+    drive the terminal, nor write lines that look like ours.
     """
-    return _CONTROL.sub("�", text)
+    return _CONTROL.sub("�", redact(text))
 
 
 class Printer(Watcher):
