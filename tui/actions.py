@@ -17,12 +17,16 @@ from tui.screens.base import Confirm, Notice
 from tui.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
+    from nixfleet_core.facts import Facts
     from nixfleet_core.plan import Plan
     from tui.app import NixFleetApp
     from tui.fleet import HostEntry
     from tui.jobs import JobWatcher
+    from tui.screens.plan import PlanDialog
+
+    Planner = Callable[[HostEntry, Facts], Awaitable[Plan | Refusal]]
 
 FORCE = Options(force=True)
 """What `force update` asks for: everything runs, level 1."""
@@ -30,19 +34,11 @@ FORCE = Options(force=True)
 
 async def choose(app: NixFleetApp, entry: HostEntry) -> None:
     """Drill into a host: its running job, or the plan for an update, or what is wrong with it."""
-    if entry.watcher is not None and entry.watcher.is_active:
-        app.show_job(entry.watcher)
+    if not await _is_free(app, entry):
         return
-    if entry.doing:
-        app.notify(f"{entry.name}: still {entry.doing}")
-        return
-    await app.fleet.look_if_old(entry, app.tick)
-    if entry.facts is None:
-        await _say_offline(app, entry)
-    elif entry.facts.job_running is not None:
-        app.show_job(app.follow(entry, entry.facts.job_running))
-    else:
-        await _update_one(app, entry)
+    from tui.screens.plan import UpdateDialog
+
+    await _confirm_and_start(app, entry, _plan_update, lambda plan: UpdateDialog(entry, plan))
 
 
 async def update_hosts(app: NixFleetApp, entries: Sequence[HostEntry]) -> None:
@@ -51,7 +47,7 @@ async def update_hosts(app: NixFleetApp, entries: Sequence[HostEntry]) -> None:
         await choose(app, entries[0])
         return
     await asyncio.gather(*(app.fleet.look_if_old(entry, app.tick) for entry in entries))
-    from tui.screens.plan import question
+    from tui.screens.plan import update_question
 
     plans: dict[str, Plan] = {}
     lines: list[str | tuple[str, str]] = []
@@ -67,12 +63,23 @@ async def update_hosts(app: NixFleetApp, entries: Sequence[HostEntry]) -> None:
     if not plans:
         await app.push_screen_wait(Notice("Nothing to update", Content.assemble(*lines)))
         return
-    title = question(FORCE, f"{len(plans)} hosts")
+    title = update_question(FORCE, f"{len(plans)} hosts")
     if not await app.push_screen_wait(Confirm(title, Content.assemble(*lines), accept="start all")):
         return
     chosen = [entry for entry in entries if entry.name in plans]
     app.show_many(chosen)
     await asyncio.gather(*(_start_quietly(app, entry, plans[entry.name]) for entry in chosen))
+
+
+async def roll_back(app: NixFleetApp, entry: HostEntry) -> None:
+    """Ask whether the host goes back to what was active before its last update, and do it."""
+    if not await _is_free(app, entry):
+        return
+    from tui.screens.plan import RollbackDialog
+
+    await _confirm_and_start(
+        app, entry, _plan_rollback, lambda plan: RollbackDialog(entry, plan, app.glyphs)
+    )
 
 
 async def show_log(app: NixFleetApp, entry: HostEntry) -> None:
@@ -122,21 +129,44 @@ async def cancel_job(app: NixFleetApp, watcher: JobWatcher) -> None:
         await _say_failed(app, f"{entry.name}: not cancelled", error)
 
 
-async def _update_one(app: NixFleetApp, entry: HostEntry) -> None:
-    from tui.screens.plan import PlanDialog
+async def _is_free(app: NixFleetApp, entry: HostEntry) -> bool:
+    """Whether a job can be planned for the host; if not, show its job, or say what is wrong."""
+    if entry.watcher is not None and entry.watcher.is_active:
+        app.show_job(entry.watcher)
+        return False
+    if entry.doing:
+        app.notify(f"{entry.name}: still {entry.doing}")
+        return False
+    await app.fleet.look_if_old(entry, app.tick)
+    if entry.facts is None:
+        await _say_offline(app, entry)
+        return False
+    if entry.facts.job_running is not None:
+        app.show_job(app.follow(entry, entry.facts.job_running))
+        return False
+    return True
 
+
+async def _confirm_and_start(
+    app: NixFleetApp,
+    entry: HostEntry,
+    planner: Planner,
+    dialog: Callable[[Plan], PlanDialog],
+) -> None:
+    """Show what would be done, or why nothing is; start what the operator agrees to."""
     try:
-        plan = await _make_plan(app, entry)
+        made = await _make_plan(app, entry, planner)
     except PasswordRefused:
         return
     except FAILURES as error:
         await _say_failed(app, f"{entry.name}: nothing was started", error)
         return
-    if isinstance(plan, Refusal):
-        body = Content.assemble(plain(plan.why), "\n\n", (plain(plan.advice), "bold"))
+    if isinstance(made, Refusal):
+        body = Content.assemble(plain(made.why), "\n\n", (plain(made.advice), "bold"))
         await app.push_screen_wait(Notice(f"{entry.name} is left alone", body))
         return
-    if not await app.push_screen_wait(PlanDialog(entry, plan)):
+    plan = await app.push_screen_wait(dialog(made))
+    if plan is None:
         return
     try:
         started = await _start(app, entry, plan)
@@ -200,17 +230,26 @@ async def _verify(app: NixFleetApp, entry: HostEntry) -> str:
     return ""
 
 
-async def _make_plan(app: NixFleetApp, entry: HostEntry) -> Plan | Refusal:
+async def _plan_update(entry: HostEntry, facts: Facts) -> Plan | Refusal:
+    return entry.session.plan(facts, FORCE)
+
+
+async def _plan_rollback(entry: HostEntry, facts: Facts) -> Plan | Refusal:
+    return await entry.session.plan_rollback(facts, Options(), keep_lock=False)
+
+
+async def _make_plan(app: NixFleetApp, entry: HostEntry, planner: Planner) -> Plan | Refusal:
     """Look closely enough for a plan, asking for the password if it takes one, and make it."""
     seen = entry.facts
     assert seen is not None
     entry.doing = "asking"
     app.tick()
     try:
-        entry.facts = await app.elevation.run(entry.session, lambda: entry.session.examine(seen))
+        facts = await app.elevation.run(entry.session, lambda: entry.session.examine(seen))
+        entry.facts = facts
+        return await app.elevation.run(entry.session, lambda: planner(entry, facts))
     finally:
         entry.doing = ""
-    return entry.session.plan(entry.facts, FORCE)
 
 
 async def _plan(app: NixFleetApp, entry: HostEntry) -> Plan | str:
@@ -220,7 +259,7 @@ async def _plan(app: NixFleetApp, entry: HostEntry) -> Plan | str:
     if entry.facts.job_running is not None:
         return f"the job {entry.facts.job_running} is running"
     try:
-        plan = await _make_plan(app, entry)
+        plan = await _make_plan(app, entry, _plan_update)
     except PasswordRefused:
         return "no password was given"
     except FAILURES as error:

@@ -8,23 +8,35 @@ import asyncio
 import json
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from nixfleet_core.events import JobEnd, JobEvent, JobStart, LogGrew, StepEnd, StepStart
 from nixfleet_core.facts import Binary, Checkout, Facts, Running, System, Unit
 from nixfleet_core.host import Host, parse_address
 from nixfleet_core.nix.lock import Source, parse_lock
 from nixfleet_core.nix.version import NixVersion
 from nixfleet_core.plan import STEP_IDS, TITLES, Options, Plan, Refusal, Step, StepId
-from nixfleet_core.session import Busy, Commit, JobFiles, Launched, NeedsPassword, Unreachable
+from nixfleet_core.session import (
+    Busy,
+    Commit,
+    JobFiles,
+    JobLine,
+    Launched,
+    NeedsPassword,
+    Unreachable,
+)
 from nixfleet_core.verdict import Snapshot, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
     from pathlib import Path
 
 NOW = 1_795_400_000
 OLD, NEW = "1a2b3c4" + "0" * 33, "9f2c1ab" + "0" * 33
 JOB = "20261123-004101-ab12"
 OLD_PATH = f"/nix/store/{'9x4k' * 8}-nixfleet-agent-2.1.0"
+OLD_SYSTEM = f"/nix/store/{'0ld0' * 8}-nixos-system-csb0-25.05"
+NEW_SYSTEM = f"/nix/store/{'n3w0' * 8}-nixos-system-csb0-25.11"
 NEW_PATH = f"/nix/store/{'k3vd' * 8}-nixfleet-agent-2.2.0"
 _ARGV: dict[StepId, tuple[str, ...]] = {
     "preflight": ("git", "ls-remote", "origin"),
@@ -35,7 +47,9 @@ _ARGV: dict[StepId, tuple[str, ...]] = {
         *("nixos-rebuild", "switch", "--flake", ".#csb0"),
         *("--option", "narinfo-cache-negative-ttl", "0"),
     ),
+    "confirm": ("wait-for-operator", "60"),
     "start": ("systemctl", "start", "nixfleet-agent.service"),
+    "rollback": ("switch-back",),
     "verify": ("nixfleet-verify",),
 }
 
@@ -78,7 +92,7 @@ def make_facts(
             Binary(running, version or running[-5:]), "claimed", pid=42, started=NOW - 7200
         ),
         installed=Binary(installed, version or installed[-5:]),
-        system=System(current=None, generation=412),
+        system=System(current=NEW_SYSTEM, profile=NEW_SYSTEM, generation=412),
         checkout=Checkout(
             path="/home/ops/Code/nixcfg",
             state="ok",
@@ -102,7 +116,23 @@ UPDATED = Verdict(
 )
 
 
+def make_step(step: StepId, level: int = 1) -> Step:
+    more = (
+        ("--option", "narinfo-cache-positive-ttl", "0") if (step, level) == ("rebuild", 2) else ()
+    )
+    return Step(
+        id=step,
+        title=TITLES[step].format(input="nixfleet"),
+        argv=(*_ARGV[step], *more),
+        run_as="owner" if step in ("pull", "update") else "root",
+        limit=60,
+        tries=5 if step in ("pull", "update") else 1,
+        weight=10 if step == "rebuild" else 1,
+    )
+
+
 def make_plan(host: str, options: Options, warnings: tuple[str, ...] = ()) -> Plan:
+    last: tuple[StepId, ...] = ("rollback",) if options.rollback_on_failure else ()
     return Plan(
         host=host,
         attribute=host,
@@ -110,20 +140,20 @@ def make_plan(host: str, options: Options, warnings: tuple[str, ...] = ()) -> Pl
         owner="ops",
         input="nixfleet",
         options=options,
-        steps=tuple(
-            Step(
-                id=step,
-                title=TITLES[step].format(input="nixfleet"),
-                argv=_ARGV[step],
-                run_as="owner" if step in ("pull", "update") else "root",
-                limit=60,
-                tries=5 if step in ("pull", "update") else 1,
-                weight=10 if step == "rebuild" else 1,
-            )
-            for step in STEP_IDS
-        ),
+        steps=tuple(make_step(step, options.level) for step in (*STEP_IDS, *last)),
         tools=("git", "nix"),
         warnings=warnings,
+    )
+
+
+def make_rollback(host: str, lock_from: str | None) -> Plan:
+    steps: tuple[StepId, ...] = ("preflight", "stop", "rollback", "start", "verify")
+    return msgspec.structs.replace(
+        make_plan(host, Options()),
+        goal="rollback",
+        target=OLD_SYSTEM,
+        lock_from=lock_from,
+        steps=tuple(make_step(step) for step in steps),
     )
 
 
@@ -144,7 +174,12 @@ class FakeSession:
         """What sudo wants; None: nothing."""
         self.given: list[str] = []
         self.result = UPDATED
+        self.lock_from: str | None = JOB
+        self.connect_argv: tuple[str, ...] = ()
+        self.history: tuple[JobLine, ...] = ()
+        self.usual: dict[StepId, int] = {}
         self.launched: list[str] = []
+        self.plans: list[Plan] = []
         self.cancelled: list[str] = []
         self.probes = 0
         self.closed = False
@@ -173,11 +208,27 @@ class FakeSession:
     def plan(self, facts: Facts, options: Options) -> Plan | Refusal:
         return self.refusal or make_plan(self._host.name, options, self.warnings)
 
+    async def plan_rollback(
+        self, facts: Facts, options: Options, *, keep_lock: bool
+    ) -> Plan | Refusal:
+        self._want_password()
+        return self.refusal or make_rollback(self._host.name, self.lock_from)
+
+    async def jobs(self) -> tuple[JobLine, ...]:
+        self._want_password()
+        if self.facts is None:
+            raise self.offline
+        return self.history
+
+    def expected(self, steps: Iterable[StepId]) -> dict[StepId, int]:
+        return {step: self.usual[step] for step in steps if step in self.usual}
+
     async def launch(self, plan: Plan, job: str) -> Launched | Busy:
         self._want_password()
         if self.busy is not None:
             return Busy(self.busy)
         self.launched.append(job)
+        self.plans.append(plan)
         return Launched(job)
 
     async def follow(self, job: str) -> AsyncIterator[JobEvent]:

@@ -107,13 +107,20 @@ class FleetScreen(Page):
             id="fleet.update",
             tooltip="Force-update the marked hosts, or this one",
         ),
-        Binding("space", "mark", "mark", id="fleet.mark", tooltip="Mark or unmark this host"),
-        Binding("ctrl+a", "mark_all", "Mark all shown, or none", show=False, id="fleet.mark-all"),
-        Binding("slash", "filter", "filter", id="fleet.filter", tooltip="Show some hosts only"),
         Binding("l", "log", "log", id="fleet.log", tooltip="Show this host's last log"),
         Binding(
             "v", "verify", "verify", id="fleet.verify", tooltip="Prove what runs; changes nothing"
         ),
+        Binding(
+            "b",
+            "roll_back",
+            "roll back",
+            id="fleet.rollback",
+            tooltip="Take this host back to what was active before its last update",
+        ),
+        Binding("slash", "filter", "filter", id="fleet.filter", tooltip="Show some hosts only"),
+        Binding("space", "mark", "mark", id="fleet.mark", tooltip="Mark or unmark this host"),
+        Binding("ctrl+a", "mark_all", "Mark all shown, or none", show=False, id="fleet.mark-all"),
         Binding("R", "refresh", "refresh", id="fleet.refresh", tooltip="Look at all hosts again"),
         Binding("s", "sort(1)", "Sort by the next column", show=False, id="fleet.sort"),
         Binding("S", "reverse", "Reverse the order", show=False, id="fleet.reverse"),
@@ -194,6 +201,12 @@ class FleetScreen(Page):
 
         if entries := self._targets():
             nixfleet(self).start_flow(update_hosts(nixfleet(self), entries))
+
+    def action_roll_back(self) -> None:
+        from tui.actions import roll_back
+
+        if (entry := self._selected()) is not None:
+            nixfleet(self).start_flow(roll_back(nixfleet(self), entry))
 
     def action_log(self) -> None:
         from tui.actions import show_log

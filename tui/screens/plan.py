@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from textual.containers import Horizontal
+import msgspec
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
+from nixfleet_core.plan import LEVEL_NOTES, Refusal
 from nixfleet_core.session import NeedsPassword
 from tui.elevation import FAILURES
-from tui.screens.base import Dialog
-from tui.text import plain
+from tui.screens.base import Dialog, nixfleet
+from tui.screens.level import LevelDialog
+from tui.text import plain, short_store_path
+from tui.widgets.choice_line import ChoiceLine, check_box
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -20,14 +25,26 @@ if TYPE_CHECKING:
     from nixfleet_core.plan import Options, Plan
     from nixfleet_core.session import Commit
     from tui.fleet import HostEntry
+    from tui.glyphs import Glyphs
+
+_LABEL = 14
 
 
-def options_text(options: Options) -> str:
-    """`force update, level 1`, or `update`."""
-    return f"force update, level {options.level}" if options.force else "update"
+def plan_text(plan: Plan) -> str:
+    """`force update, level 1`, `update` or `roll back`."""
+    if plan.goal == "rollback":
+        return "roll back"
+    return f"force update, level {plan.options.level}" if plan.options.force else "update"
 
 
-def question(options: Options, whom: str) -> str:
+def plan_question(plan: Plan) -> str:
+    """`Roll back csb0?`, or as update_question."""
+    if plan.goal == "rollback":
+        return f"Roll back {plan.host}?"
+    return update_question(plan.options, plan.host)
+
+
+def update_question(options: Options, whom: str) -> str:
     """`Force update csb0, level 1?`"""
     return f"Force update {whom}, level {options.level}?" if options.force else f"Update {whom}?"
 
@@ -45,37 +62,125 @@ def commits_text(commits: tuple[Commit, ...]) -> Content:
     return Content.assemble(*parts)
 
 
-class PlanDialog(Dialog[bool]):
-    """Shows the plan for one host; True when the operator starts it."""
+class PlanSteps(Vertical):
+    """The steps of a plan, one below the other."""
 
-    def __init__(self, entry: HostEntry, plan: Plan) -> None:
-        self._entry = entry
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(id="plan-steps")
         self._plan = plan
-        body = Content.assemble(
-            "On ", (plan.host, "bold"), f" ({plain(entry.host.where)}) this runs, in this order:"
-        )
-        super().__init__(question(plan.options, plan.host), body, accept="start")
 
-    def compose_fields(self) -> ComposeResult:
-        for warning in self._plan.warnings:
-            yield Static(Content(f"! {plain(warning)}"), classes="warning", markup=False)
-        yield Static()
+    def show(self, plan: Plan) -> None:
+        """The steps of another plan."""
+        if plan.steps != self._plan.steps:
+            self._plan = plan
+            self.refresh(recompose=True)
+
+    def compose(self) -> ComposeResult:
         for step in self._plan.steps:
             with Horizontal(classes="step"):
                 who = Content.styled(f" {step.run_as}", "$foreground 60%")
                 title = Content.assemble((plain(step.title), "bold"), who)
                 yield Static(title, classes="step-title", markup=False)
                 yield Static(Content(plain(shlex.join(step.argv))), classes="argv", markup=False)
+
+
+class PlanDialog(Dialog["Plan"]):
+    """Shows the plan for one host; the answer is the plan that the operator starts."""
+
+    def __init__(self, entry: HostEntry, plan: Plan, body: Content) -> None:
+        super().__init__(plan_question(plan), body, accept="start")
+        self._entry = entry
+        self._plan = plan
+
+    def compose_fields(self) -> ComposeResult:
+        yield from self.compose_choices()
+        for warning in self._plan.warnings:
+            yield Static(Content(f"! {plain(warning)}"), classes="warning", markup=False)
+        yield Static()
+        yield PlanSteps(self._plan)
+
+    def compose_choices(self) -> ComposeResult:
+        """What the operator can still change."""
+        yield from ()
+
+    def show_plan(self, plan: Plan) -> None:
+        """Another plan for the same host, after a choice."""
+        self._plan = plan
+        self.query_one("#box").border_title = Content(plan_question(plan))
+        self.query_one(PlanSteps).show(plan)
+
+    def action_accept(self) -> None:
+        self.dismiss(self._plan)
+
+
+class UpdateDialog(PlanDialog):
+    """Before an update: the level, what comes along, and what happens if the agent stays down."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("L", "level", "Choose the force level", show=False, id="plan.level"),
+        Binding(
+            "b",
+            "go_back",
+            "Roll back, or do not, if the new agent does not stay up",
+            show=False,
+            id="plan.rollback-on-failure",
+        ),
+    ]
+
+    def __init__(self, entry: HostEntry, plan: Plan) -> None:
+        where = f" ({plain(entry.host.where)}) these steps run, one after the other."
+        super().__init__(entry, plan, Content.assemble("On ", (plan.host, "bold"), where))
+
+    def compose_fields(self) -> ComposeResult:
+        yield from super().compose_fields()
         yield Static()
         yield Static(id="commits", markup=False)
 
+    def compose_choices(self) -> ComposeResult:
+        yield ChoiceLine("L", self._level_text(), id="choose-level")
+        yield ChoiceLine("b", self._go_back_text(), id="choose-rollback")
+
     def on_mount(self) -> None:
         if self._plan.options.pull:
-            self._show(Content("Asking which commits come along ..."))
+            self._show_commits(Content("Asking which commits come along ..."))
             self.run_worker(self._load_commits(), group="incoming", exclusive=True)
 
-    def action_accept(self) -> None:
-        self.dismiss(True)
+    def show_plan(self, plan: Plan) -> None:
+        super().show_plan(plan)
+        self.query_one("#choose-level", ChoiceLine).choose(self._level_text())
+        self.query_one("#choose-rollback", ChoiceLine).choose(self._go_back_text())
+
+    def action_level(self) -> None:
+        self.app.push_screen(LevelDialog(self._plan.options.level), self._set_level)
+
+    def action_go_back(self) -> None:
+        options = self._plan.options
+        self._plan_anew(rollback_on_failure=not options.rollback_on_failure)
+
+    def _set_level(self, level: int | None) -> None:
+        if level is not None:
+            self._plan_anew(level=level)
+
+    def _plan_anew(self, **changes: object) -> None:
+        """Ask for the plan that other options lead to."""
+        facts = self._entry.facts
+        if facts is None:
+            return
+        options = msgspec.structs.replace(self._plan.options, **changes)
+        answer = self._entry.session.plan(facts, options)
+        if isinstance(answer, Refusal):
+            self.app.notify(answer.why, severity="warning")
+        else:
+            self.show_plan(answer)
+
+    def _level_text(self) -> Content:
+        level = self._plan.options.level
+        does, _, _ = LEVEL_NOTES[level].partition(". ")
+        return Content(f"level {level}: {does}")
+
+    def _go_back_text(self) -> Content:
+        text = "roll back by itself if the new agent does not stay up"
+        return check_box(self._plan.options.rollback_on_failure, text, nixfleet(self).glyphs)
 
     async def _load_commits(self) -> None:
         facts = self._entry.facts
@@ -84,9 +189,74 @@ class PlanDialog(Dialog[bool]):
         try:
             commits = await self._entry.session.incoming(facts)
         except (*FAILURES, NeedsPassword) as error:
-            self._show(Content(f"Which commits come along is not known: {plain(str(error))}"))
+            self._show_commits(
+                Content(f"Which commits come along is not known: {plain(str(error))}")
+            )
         else:
-            self._show(commits_text(commits))
+            self._show_commits(commits_text(commits))
 
-    def _show(self, commits: Content) -> None:
+    def _show_commits(self, commits: Content) -> None:
         self.query_one("#commits", Static).update(commits)
+
+
+class RollbackDialog(PlanDialog):
+    """Before a rollback: what it goes back to, and whether flake.lock does too."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f", "lock", "Take flake.lock along, or leave it", show=False, id="rollback.lock"),
+    ]
+
+    def __init__(self, entry: HostEntry, plan: Plan, glyphs: Glyphs) -> None:
+        super().__init__(entry, plan, rollback_text(entry, plan, glyphs))
+        self._lock_from = plan.lock_from
+
+    def compose_choices(self) -> ComposeResult:
+        if self._lock_from is None:
+            yield Static(
+                Content("flake.lock stays as it is: no job has kept an earlier one"), markup=False
+            )
+        else:
+            yield ChoiceLine("f", self._lock_text(), id="choose-lock")
+
+    def action_lock(self) -> None:
+        if self._lock_from is not None:
+            lock_from = None if self._plan.lock_from else self._lock_from
+            self.show_plan(msgspec.structs.replace(self._plan, lock_from=lock_from))
+            self.query_one("#choose-lock", ChoiceLine).choose(self._lock_text())
+
+    def _lock_text(self) -> Content:
+        text = (
+            "flake.lock goes back too, to what it was before that job; "
+            "otherwise the next update brings the new agent again"
+        )
+        return check_box(self._plan.lock_from is not None, text, nixfleet(self).glyphs)
+
+
+def rollback_text(entry: HostEntry, plan: Plan, glyphs: Glyphs) -> Content:
+    """Where the host is now, and where it goes back to."""
+    seen = entry.snapshot()
+    now = _system_text(seen.system, seen.generation, glyphs)
+    then = _system_text(plan.target, _generation(entry, plan.target), glyphs)
+    if plan.lock_from:
+        then += f", as before job {plain(plan.lock_from)}"
+    return Content.assemble(
+        *(
+            "On ",
+            (plan.host, "bold"),
+            f" ({plain(entry.host.where)}) these steps run, one after the other.\n\n",
+        ),
+        *((f"{'now':<{_LABEL}}", "$foreground 60%"), f"{now}\n"),
+        *((f"{'goes back to':<{_LABEL}}", "$foreground 60%"), (then, "bold")),
+        "\n",
+    )
+
+
+def _system_text(path: str | None, generation: int | None, glyphs: Glyphs) -> str:
+    store = short_store_path(path, glyphs)
+    return f"generation {generation}, {store}" if generation is not None else store
+
+
+def _generation(entry: HostEntry, system: str | None) -> int | None:
+    """The number of a generation that the last verdict speaks of."""
+    sides = (entry.verdict.before, entry.verdict.after) if entry.verdict else ()
+    return next((side.generation for side in sides if side.system == system), None)

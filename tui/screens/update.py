@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from tui.screens.base import Page, nixfleet
-from tui.screens.plan import options_text
+from tui.screens.plan import plan_text
 from tui.text import duration, plain, shorten, stopwatch
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.log_panel import LogPanel
@@ -122,7 +122,7 @@ class UpdateScreen(Page):
 
     def _title(self) -> Content:
         watcher, dot = self._watcher, f" {nixfleet(self).glyphs.dot} "
-        what = options_text(watcher.plan.options) if watcher.plan else "job"
+        what = plan_text(watcher.plan) if watcher.plan else "job"
         left = dot.join((watcher.entry.name, what, watcher.job))
         elapsed = stopwatch(watcher.elapsed) if watcher.elapsed is not None else ""
         status, style = self._status()

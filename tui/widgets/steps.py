@@ -71,6 +71,8 @@ class StepsPanel(LivePanel):
             words = step.status if step.status in ("skipped", "cancelled", "failed") else ""
             return f"{words}: {step.reason}" if words and step.reason else words
         watcher = self._watcher
+        if step.id == "confirm":
+            return self._confirm(step)
         if (retry := step.retry) is not None:
             left = retry.at + retry.wait - (watcher.host_now or retry.at)
             return f"retry {retry.attempt}/{retry.tries}" + (f" in {left} s" if left > 0 else "")
@@ -83,6 +85,14 @@ class StepsPanel(LivePanel):
             cells = max(3, min(_BAR, room - len(counts)))
             return bar(progress.done / progress.expected, cells, self._glyphs) + counts
         return ""
+
+    def _confirm(self, step: StepState) -> str:
+        """How long the host still waits to be reached anew before it goes back by itself."""
+        planned = self._watcher.plan.step("confirm") if self._watcher.plan else None
+        began, now = step.started, self._watcher.host_now
+        if planned is None or began is None or now is None:
+            return ""
+        return f"must be reached in {duration(began + planned.limit - now)}"
 
     def _time(self, step: StepState) -> str:
         if step.seconds is not None and step.status != "skipped":

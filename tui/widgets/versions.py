@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from textual.content import Content
 
@@ -12,14 +12,23 @@ from tui.widgets.live import LivePanel
 from tui.words import STYLES, tone_sign, verdict_tone
 
 if TYPE_CHECKING:
+    from nixfleet_core.plan import StepId
     from nixfleet_core.verdict import Verdict
     from tui.glyphs import Glyphs
     from tui.jobs import JobWatcher
 
 _LABEL = 11
 _COLUMN = 20
-_WAITS = {"switch": "another rebuild on this host", "activation": "the activation to end"}
+_WAITS: Final = {"switch": "another rebuild on this host", "activation": "the activation to end"}
 """What the runner's tokens mean."""
+
+_AWAITED: Final[dict[StepId, str]] = {
+    "confirm": "reaching the host anew",
+    "start": "waiting for the agent",
+    "verify": "waiting for the agent",
+    "rollback": "going back to the generation before",
+}
+"""What is awaited in a step."""
 
 
 def snapshot_rows(side: Snapshot, glyphs: Glyphs) -> dict[str, str]:
@@ -107,4 +116,4 @@ class VersionPanel(LivePanel):
         current = state.current
         if current is None:
             return "waiting for the job"
-        return "waiting for the agent" if current.id in ("start", "verify") else "waiting"
+        return _AWAITED.get(current.id, "waiting")

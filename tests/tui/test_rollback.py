@@ -1,0 +1,179 @@
+"""Choices in the plan preview, and going back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import fakes
+from fakes import JOB, NOW, OLD_SYSTEM
+from screen_text import screen_text, settle
+from test_path import press
+
+from nixfleet_core.events import JobStart, StepStart, Tick
+from nixfleet_core.plan import LEVEL_NOTES, Refusal
+from nixfleet_core.verdict import Snapshot, Verdict
+from tui.screens.base import Notice
+from tui.screens.fleet import FleetScreen
+from tui.screens.level import LevelDialog
+from tui.screens.plan import RollbackDialog, UpdateDialog
+from tui.screens.update import UpdateScreen
+
+if TYPE_CHECKING:
+    import pytest
+    from conftest import MakeApp
+    from fakes import FakeSession
+
+POSITIVE = "narinfo-cache-positive-ttl"
+
+
+async def test_the_level_is_picked_and_the_commands_follow(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        assert POSITIVE not in await press(pilot, "enter")
+        text = await press(pilot, "L")
+        assert isinstance(app.screen, LevelDialog)
+        joined = " ".join(text.replace("│", " ").split())
+        assert all(note in joined for note in LEVEL_NOTES.values())
+
+        text = await press(pilot, "down", "enter")
+        assert isinstance(app.screen, UpdateDialog)
+        assert "Force update csb0, level 2?" in text
+        assert POSITIVE in text
+        assert "level 2: asks caches again about everything" in text
+
+        assert "level 0?" in await press(pilot, "L", "0")
+        assert "level 0?" in await press(pilot, "L", "down", "escape")
+        await press(pilot, "L", "down", "down", "down", "enter", "enter")
+        assert isinstance(app.screen, UpdateScreen)
+        assert "force update, level 2" in screen_text(app)
+    assert [plan.options.level for plan in fleet[0].plans] == [2]
+
+
+async def test_an_update_can_be_told_to_go_back_by_itself(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        text = await press(pilot, "enter")
+        assert "[ ] roll back by itself" in text
+        assert "switch-back" not in text
+        text = await press(pilot, "b")
+        assert "[✔] roll back by itself" in text
+        assert "switch-back" in text
+        assert "switch-back" not in await press(pilot, "b")
+        await press(pilot, "b", "enter")
+    assert [plan.options.rollback_on_failure for plan in fleet[0].plans] == [True]
+
+
+async def test_a_choice_that_leads_to_no_plan_changes_nothing(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    async with (app := make_app()).run_test(size=(120, 40), notifications=True) as pilot:
+        await press(pilot, "enter")
+        fleet[0].refusal = Refusal("level", "this level is not there", "")
+        text = await press(pilot, "L", "2")
+        assert isinstance(app.screen, UpdateDialog)
+        assert "this level is not there" in text
+        assert "level 1?" in text
+
+
+async def test_choices_can_be_clicked(make_app: MakeApp) -> None:
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        await press(pilot, "enter")
+        await pilot.click("#choose-level")
+        await settle(pilot)
+        assert isinstance(app.screen, LevelDialog)
+        await pilot.click("#level-2")
+        await settle(pilot)
+        await pilot.click("#choose-rollback")
+        await settle(pilot)
+        text = screen_text(app)
+        assert "level 2?" in text
+        assert "[✔] roll back" in text
+
+
+async def test_going_back_asks_and_says_where_to(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    session = fleet[0]
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        app.fleet.entries["csb0"].verdict = Verdict(
+            kind="updated", sentence="", before=Snapshot(system=OLD_SYSTEM, generation=411)
+        )
+        text = await press(pilot, "b")
+        assert isinstance(app.screen, RollbackDialog)
+        for shown in (
+            *("Roll back csb0?", "ops@cs0:2222", "generation 412, n3w0…-25.11", "switch-back"),
+            f"generation 411, 0ld0…-25.05, as before job {JOB}",
+            "[✔] flake.lock goes back too",
+        ):
+            assert shown in text
+        assert session.plans == []
+
+        assert "[ ] flake.lock" in await press(pilot, "f")
+        text = await press(pilot, "enter")
+        assert isinstance(app.screen, UpdateScreen)
+        assert "csb0 · roll back · " in text
+        assert [plan.lock_from for plan in session.plans] == [None]
+        await session.say(JobStart(at=NOW), StepStart(step="rollback", at=NOW, log=0))
+        await settle(pilot)
+        text = screen_text(app)
+        assert "▶ Roll back" in text
+        assert "going back to the generation before" in text
+
+
+async def test_flake_lock_goes_back_unless_told_otherwise(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        await press(pilot, "b", "f", "f", "enter")
+    assert [plan.lock_from for plan in fleet[0].plans] == [JOB]
+
+
+async def test_a_lock_that_nobody_kept_cannot_go_back(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    fleet[0].lock_from = None
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        text = await press(pilot, "b", "f")
+        assert "flake.lock stays as it is" in text
+        assert "as before job" not in text
+        await press(pilot, "enter")
+    assert [plan.lock_from for plan in fleet[0].plans] == [None]
+
+
+async def test_a_rollback_may_want_a_password_before_it_can_be_planned(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    fleet[0].password = "right"
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        assert "sudo on csb0" in await press(pilot, "b")
+        await press(pilot, *"right", "enter")
+        assert isinstance(app.screen, RollbackDialog)
+        await press(pilot, "escape")
+        assert isinstance(app.screen, FleetScreen)
+    assert fleet[0].plans == []
+
+
+async def test_no_way_back_is_explained(make_app: MakeApp, fleet: list[FakeSession]) -> None:
+    fleet[0].refusal = Refusal("target", "no generation is left", "choose one by hand")
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        text = await press(pilot, "b")
+        assert isinstance(app.screen, Notice)
+    assert "no generation is left" in text
+
+
+async def test_a_host_that_has_to_be_reached_anew_says_until_when(
+    make_app: MakeApp, fleet: list[FakeSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fakes, "STEP_IDS", ("rebuild", "confirm", "start", "verify"))
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        await press(pilot, "enter", "enter")
+        await fleet[0].say(
+            JobStart(at=NOW), StepStart(step="confirm", at=NOW - 20, log=0), Tick(at=NOW, log=0)
+        )
+        await settle(pilot)
+        text = screen_text(app)
+    assert "must be reached in 40 s" in text
+    assert "reaching the host anew" in text

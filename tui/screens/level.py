@@ -1,0 +1,55 @@
+"""The dialog that asks for the force level."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.content import Content
+
+from nixfleet_core.plan import LEVEL_NOTES, LEVELS
+from tui.screens.base import Dialog, nixfleet
+from tui.widgets.choice_line import ChoiceLine
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+
+class LevelDialog(Dialog[int]):
+    """Each level with what it answers and costs; a digit picks one at once."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False, id="level.up"),
+        Binding("down,j", "move(1)", "Down", show=False, id="level.down"),
+        *(
+            Binding(str(level), f"pick({level})", f"Level {level}", show=False, id=f"level.{level}")
+            for level in LEVELS
+        ),
+    ]
+
+    def __init__(self, level: int) -> None:
+        body = Content("How hard the rebuild distrusts what is kept of binary caches' answers:\n")
+        super().__init__("Force level", body, accept="choose")
+        self._level = level
+
+    def compose_fields(self) -> ComposeResult:
+        for level in LEVELS:
+            yield ChoiceLine(str(level), self._note(level), id=f"level-{level}")
+
+    def action_move(self, count: int) -> None:
+        at = LEVELS.index(self._level) + count
+        self._level = LEVELS[max(0, min(at, len(LEVELS) - 1))]
+        for level in LEVELS:
+            self.query_one(f"#level-{level}", ChoiceLine).choose(self._note(level))
+        self.query_one(f"#level-{self._level}").scroll_visible(animate=False)
+
+    def action_pick(self, level: int) -> None:
+        self.dismiss(level)
+
+    def action_accept(self) -> None:
+        self.dismiss(self._level)
+
+    def _note(self, level: int) -> Content:
+        here = level == self._level
+        cursor = nixfleet(self).glyphs.cursor if here else " "
+        return Content.styled(f"{cursor} {LEVEL_NOTES[level]}\n", "bold" if here else "")

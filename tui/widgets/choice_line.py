@@ -1,0 +1,39 @@
+"""A line that shows a choice and the key that changes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.widgets import Static
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+    from tui.glyphs import Glyphs
+
+
+class ChoiceLine(Horizontal):
+    """`b  [x] …`; a click presses the key."""
+
+    def __init__(self, key: str, text: Content, *, id: str) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._key = key
+        self._text = text
+
+    def compose(self) -> ComposeResult:
+        yield Static(Content.styled(f"{self._key}  ", "bold $accent"), classes="choice-key")
+        yield Static(self._text, classes="choice-text", markup=False)
+
+    def choose(self, text: Content) -> None:
+        """Show another text beside the key."""
+        self.query_one(".choice-text", Static).update(text)
+
+    def on_click(self) -> None:
+        self.app.simulate_key(self._key)
+
+
+def check_box(on: bool, text: str, glyphs: Glyphs) -> Content:
+    """`[✔] text`; ASCII where only that is wanted."""
+    return Content(f"[{glyphs.good if on else ' '}] {text}")
