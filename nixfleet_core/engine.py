@@ -7,7 +7,7 @@ import os
 import re
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast, get_args
 
 import msgspec
 
@@ -18,7 +18,7 @@ from nixfleet_core.failures import find_failure, strip_colours
 from nixfleet_core.follow import Follower, read_events
 from nixfleet_core.history import job_line, read_history
 from nixfleet_core.job import compile_plan, is_job_id
-from nixfleet_core.plan import AGENT_UNIT, Refusal, is_commit
+from nixfleet_core.plan import AGENT_UNIT, Refusal, StepId, is_commit
 from nixfleet_core.planning import make_plan, make_rollback_plan
 from nixfleet_core.script import compose
 from nixfleet_core.session import (
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from nixfleet_core.events import JobEvent
     from nixfleet_core.history import History
     from nixfleet_core.host import Host
-    from nixfleet_core.plan import Options, Plan, StepId
+    from nixfleet_core.plan import Options, Plan
     from nixfleet_core.session import JobFiles, JobLine
-    from nixfleet_core.store import JobCopy, Store
+    from nixfleet_core.store import JobCopy, Result, Store
     from nixfleet_core.transport.shell import Answer, Shell
     from nixfleet_core.verdict import Verdict
 
@@ -356,9 +356,9 @@ def _outcome(copy: JobCopy) -> Outcome:
     check = next((e for e in events if isinstance(e, Check) and not e.ok), None)
     outcome = Outcome(
         kind=kind,  # type: ignore[arg-type]
-        failed_step=bad.step if bad else _under_way(events),
-        rc=bad.rc if bad else 0,
-        reason=bad.reason if bad else "",
+        failed_step=bad.step if bad else _failed_step(result) or _under_way(events),
+        rc=bad.rc if bad else result.rc if result else 0,
+        reason=(bad.reason if bad else "") or (result.reason if result else ""),
         detail=check.reason if check else "",
         rolled_back=any(
             isinstance(e, StepEnd) and e.step == "rollback" and e.status == "ok" for e in events
@@ -368,6 +368,12 @@ def _outcome(copy: JobCopy) -> Outcome:
         return outcome
     lines = _last_words(copy, events, bad)
     return replace(outcome, failure=find_failure(lines), units=_failed_units(lines))
+
+
+def _failed_step(result: Result | None) -> StepId | None:
+    """As the result has it: on a full disk the events may lack it."""
+    found = result.failed if result else ""
+    return cast("StepId", found) if found in get_args(StepId) else None
 
 
 def _under_way(events: list[JobEvent]) -> StepId | None:

@@ -35,6 +35,7 @@ class Result(msgspec.Struct, frozen=True):
     outcome: str
     failed: str = ""
     rc: int = 0
+    reason: str = ""
     ended: int = 0
 
 

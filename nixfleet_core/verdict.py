@@ -343,6 +343,13 @@ def _decide_failed(
         if failure is not None:
             advice = failure.advice
         return "failed", f"preflight-{outcome.reason or 'unknown'}", sentence, advice
+    if outcome.reason == "disk-full":
+        return (
+            "failed",
+            "disk-full",
+            f"the disk was full in the step {step}; {_agent_words(after)}",
+            "free some space, for example with nix-collect-garbage, and update again",
+        )
     if outcome.reason == "stale":
         return (
             "stale",

@@ -41,10 +41,18 @@ nf_do_stop() {
 
 nf_profile() { readlink -f "$NF_ROOT/nix/var/nix/profiles/system" 2>/dev/null; }
 
-# nf_save_lock NAME: keep a copy of flake.lock with the job.
+# nf_save_lock NAME: keep a copy of flake.lock with the job, once; half a copy is none.
 nf_save_lock() {
-  if [ -e "$NF_ROOT$NF_CHECKOUT/flake.lock" ]; then
-    nf_owner_cat "$NF_ROOT$NF_CHECKOUT/flake.lock" >"$NF_JOB/$1" && nf_share "$NF_JOB/$1"
+  nf_lock_file=$NF_ROOT$NF_CHECKOUT/flake.lock
+  if [ -e "$NF_JOB/$1" ] || ! [ -e "$nf_lock_file" ]; then return 0; fi
+  if nf_owner_cat "$nf_lock_file" >"$NF_JOB/.$1" 2>/dev/null &&
+    [ "$(cksum <"$NF_JOB/.$1")" = "$(nf_owner_cat "$nf_lock_file" | cksum)" ]; then
+    nf_share "$NF_JOB/.$1"
+    mv -f "$NF_JOB/.$1" "$NF_JOB/$1"
+  else
+    rm -f "$NF_JOB/.$1"
+    nf_say "flake.lock could not be saved"
+    return 1
   fi
 }
 
@@ -55,7 +63,7 @@ nf_put_lock() {
     cd "$NF_ROOT$NF_CHECKOUT" || exit 1
     if [ "$(cksum <"$1")" = "$(nf_owner_cat flake.lock | cksum)" ]; then exit 0; fi
     # shellcheck disable=SC2016 # the inner shell expands
-    nf_step_down 30 sh -c 'cat <&3 >.flake.lock.nixfleet && mv -f .flake.lock.nixfleet flake.lock' 3<"$1" &&
+    nf_step_down 30 sh -c 'new=.flake.lock.nixfleet; { cat <&3 >$new && mv -f $new flake.lock; } || { rm -f $new; exit 1; }' 3<"$1" &&
       nf_say "flake.lock is as it was again"
   )
 }
@@ -73,7 +81,7 @@ nf_undo_lock() {
 }
 
 nf_do_pull() {
-  if [ ! -e "$NF_JOB/flake.lock.before" ]; then nf_save_lock flake.lock.before; fi
+  nf_save_lock flake.lock.before || return
   if [ -e "$NF_RUN/restore-lock" ] && [ ! -e "$NF_RUN/lock-restored" ]; then
     if [ "$(cksum <"$NF_JOB/flake.lock.before")" != "$NF_RESTORE_LOCK" ]; then
       nf_reason=lock-changed
@@ -87,10 +95,10 @@ nf_do_pull() {
 }
 
 nf_do_update() {
-  if [ ! -e "$NF_JOB/flake.lock.before" ]; then nf_save_lock flake.lock.before; fi
+  nf_save_lock flake.lock.before || return
   nf_lock_file=$NF_ROOT$NF_CHECKOUT/flake.lock
   cd "$NF_ROOT$NF_CHECKOUT" || return
-  if [ ! -e "$NF_JOB/flake.lock.pulled" ]; then nf_save_lock flake.lock.pulled; fi
+  nf_save_lock flake.lock.pulled || { cd /; return 1; }
   nf_lock_values=$(nf_lock "$nf_lock_file" "$NF_INPUT" 2>>"$NF_LOG") || return
   nf_want
   nf_code=0

@@ -215,10 +215,10 @@ probe_lock() {
 
 # What the flake, as it is locked now, would install: the agent's path without building anything.
 probe_expected() {
-  if path=$(nf_as_owner 300 nix --extra-experimental-features 'nix-command flakes' eval --raw --no-write-lock-file \
+  if built=$(nf_as_owner 300 nix --extra-experimental-features 'nix-command flakes' eval --raw --no-write-lock-file \
     "$1#nixosConfigurations.\"$NF_ATTRIBUTE\".config.systemd.services.nixfleet-agent.serviceConfig.ExecStart" 2>/dev/null); then
     # ExecStart may carry systemd's prefixes and arguments
-    put_some expected.path "$(printf '%s\n' "$path" | sed -n '1s/^[-@:+!|]*\([^ ]*\).*/\1/p')"
+    put_some expected.path "$(printf '%s\n' "$built" | sed -n '1s/^[-@:+!|]*\([^ ]*\).*/\1/p')"
   else
     put expected.error eval
   fi

@@ -9,7 +9,7 @@ NF_PLATFORM='' NF_DEEP=1
 NF_JOB=$NF_JOBS/$NF_ID
 NF_RUN=$NF_STATE/$NF_ID # tmpfs: works when the disk is full
 NF_LOG=$NF_JOB/log
-NF_FAILED='' NF_CODE=0 NF_STOPPED='' NF_FINISHING='' NF_BACK=''
+NF_FAILED='' NF_CODE=0 NF_REASON='' NF_STOPPED='' NF_FINISHING='' NF_BACK=''
 
 nf_event() { printf '{"event":"%s","at":%s%s}\n' "$1" "$(nf_now)" "${2:-}" >>"$NF_JOB/events"; }
 nf_say() { printf '%s\n' "$*" >>"$NF_LOG"; }
@@ -47,9 +47,19 @@ nf_outcome() {
 # nf_end OUTCOME: the last words. The result is whole or not there.
 nf_end() {
   nf_event job-end ",\"outcome\":\"$1\""
-  nf_result=$(printf '{"format":1,"outcome":"%s","failed":"%s","rc":%s,"ended":%s}' "$1" "$NF_FAILED" "$NF_CODE" "$(nf_now)")
+  nf_result=$(printf '{"format":1,"outcome":"%s","failed":"%s","rc":%s,"reason":"%s","ended":%s}' \
+    "$1" "$NF_FAILED" "$NF_CODE" "$NF_REASON" "$(nf_now)")
   printf '%s\n' "$nf_result" >"$NF_RUN/result"
   printf '%s\n' "$nf_result" >"$NF_JOB/.result" && nf_share "$NF_JOB/.result" && mv -f "$NF_JOB/.result" "$NF_JOB/result"
+}
+
+# A disk that is full cannot hold the words that would say so.
+nf_is_full() {
+  for nf_place in "$NF_JOB" "$NF_ROOT$NF_CHECKOUT" "$NF_ROOT/nix/store"; do
+    nf_free=$(df -Pk "$nf_place" 2>/dev/null | awk 'NR==2 {print $4}')
+    if [ "${nf_free:-1024}" -lt 64 ]; then return 0; fi
+  done
+  return 1
 }
 
 nf_cancelled() { [ -e "$NF_RUN/cancelled" ]; }
@@ -105,7 +115,8 @@ nf_step() {
   elif nf_cancelled && ! nf_is_short; then
     nf_step_end cancelled "$nf_rc" "$nf_attempt"
   else
-    if [ -z "$NF_FAILED" ]; then NF_FAILED=$NF_STEP NF_CODE=$nf_rc; fi
+    if [ -z "$nf_reason" ] && nf_is_full; then nf_reason=disk-full; fi
+    if [ -z "$NF_FAILED" ]; then NF_FAILED=$NF_STEP NF_CODE=$nf_rc NF_REASON=$nf_reason; fi
     nf_step_end failed "$nf_rc" "$nf_attempt"
     nf_undo_lock
   fi
