@@ -25,6 +25,7 @@ from nixfleet_core.session import NoSuchJob
 from nixfleet_core.store import default_store
 from nixfleet_core.transport.ssh import SocketDirectoryError
 from nixfleet_core.verdict import EXIT_CODES, EXIT_USAGE
+from nixfleet_core.zero_config import hosts_without_inventory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +55,8 @@ class Fleet:
 
     def sessions(self, names: Sequence[str] = ()) -> tuple[ShellSession, ...]:
         """Sessions with these hosts, or with all of them."""
-        hosts = self.inventory().hosts
+        inventory = self.inventory()
+        hosts = inventory.hosts if inventory.path else hosts_without_inventory()
         try:
             chosen = select(hosts, names, ()) if names else hosts
             return open_sessions(chosen, default_store())

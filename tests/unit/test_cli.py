@@ -90,8 +90,9 @@ def fleet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fleet:
     found.add("csb0").folder = tmp_path
     found.add("csb1")
 
-    def inventory(_: Path) -> Inventory:
-        return Inventory(hosts=tuple(session.host for session in found.sessions.values()))
+    def inventory(path: Path) -> Inventory:
+        hosts = tuple(session.host for session in found.sessions.values())
+        return Inventory(hosts=hosts, path=path)
 
     def opened(hosts: tuple[Host, ...], _: object) -> tuple[Session, ...]:
         return tuple(found.sessions[host.name] for host in hosts)
