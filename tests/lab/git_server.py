@@ -94,6 +94,7 @@ class RepoServer:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 64
 
     def __init__(self, address: tuple[str | bytes | bytearray, int], repo: RepoServer) -> None:
         super().__init__(cast("tuple[str, int]", address), _Handler)

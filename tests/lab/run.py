@@ -195,7 +195,10 @@ def _set_up(run: Run) -> None:
         ["mount", "-t", "tmpfs", "-o", "mode=755,size=4g", "nixfleet-lab", str(run.dir)], check=True
     )
     run.cgroup.mkdir()
-    ip("link", "add", run.bridge, "type", "bridge")
+    # An address of its own: else it takes the lowest of its ports', which changes when a host is
+    # reset, and the others go on sending to the one before for minutes.
+    mac = f"02:00:00:01:{run.number:02x}:01"
+    ip("link", "add", run.bridge, "address", mac, "type", "bridge")
     ip("address", "add", f"{run.gateway}/24", "dev", run.bridge)
     ip("link", "set", run.bridge, "up")
 
