@@ -1,0 +1,440 @@
+"""A host for scripts: a folder as its file system, real git, and stubs for Nix and systemd.
+
+The stubs do as files in `state/` say and write down how they were called; nothing needs root.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from shlex import quote
+from typing import Final
+
+import pytest
+
+from nixfleet_core.events import HostEvent, StepEnd, read_event
+from nixfleet_core.frames import Frame, FrameReader
+from nixfleet_core.job import compile_plan
+from nixfleet_core.plan import Options, Plan, Step, StepId
+from nixfleet_core.script import compose
+
+SHELLS: Final = {"dash": ("dash",), "bash": ("bash", "--posix"), "busybox": ("busybox", "ash")}
+JOB: Final = "20261123-004101-ab12"
+CHECKOUT: Final = "/home/ops/nixcfg"
+UNIT: Final = "nixfleet-agent.service"
+STORE: Final = "/nix/store"
+AGENTS: Final = {v: f"{STORE}/{v[0] * 32}-nixfleet-agent-{v}/bin/agent" for v in ("1.0", "2.0")}
+SYSTEMS: Final = {v: f"{STORE}/{v[0] * 32}-nixos-system-h-{v}" for v in ("1.0", "2.0")}
+CHAIN: Final[tuple[StepId, ...]] = (
+    *("preflight", "stop", "pull", "update", "rebuild", "start", "verify"),
+)
+
+_STUBS: Final = {
+    "sleep": f"exec {shutil.which('sleep')} 0.1",
+    "df": "echo header; echo fs 9 9 99999999 1% /",
+    "journalctl": ":",
+    "uname": "echo Linux the-host x86_64",
+    "systemctl": r"""
+start() {
+  if [ -e "$s/refuses" ]; then echo 'Job failed.' >&2; return 1; fi
+  pid=$(($(cat "$s/pid") + 1))
+  echo "$pid" >"$s/pid"
+  mkdir -p "$root/proc/$pid"
+  ln -sfn "$root$(cat "$s/installed")" "$root/proc/$pid/exe"
+  echo "$pid" >"$s/agent"
+}
+blocks() {
+  pid='' state=inactive
+  read -r pid <"$s/agent" && state=active
+  read -r path <"$s/installed"
+  read -r load <"$s/load"
+  echo "Id=nixfleet-agent.service
+LoadState=$load
+ActiveState=$state
+SubState=running
+Result=success
+NRestarts=0
+MainPID=${pid:-0}
+ExecStart={ path=$path ; argv[]=$path --serve ; ignore_errors=no }
+"
+  if [ -e "$s/other-blocks" ]; then cat "$s/other-blocks"; fi
+}
+case $1 in
+  show)
+    case "$*" in
+      *"-p Id"*) blocks ;;
+      *ControlGroup*) echo ControlGroup= ;;
+      *) echo LoadState="$(cat "$s/load")" ;;
+    esac
+    ;;
+  is-active)
+    shift
+    for unit; do
+      case $unit in
+        nixfleet-agent.service) if [ -s "$s/agent" ]; then echo active; else echo inactive; fi ;;
+        *) if [ -e "$s/active-$unit" ]; then cat "$s/active-$unit"; else echo inactive; fi ;;
+      esac
+    done
+    ;;
+  start) start ;;
+  stop) : >"$s/agent" ;;
+  restart) : >"$s/agent"; start ;;
+  list-units) if [ -e "$s/units" ]; then cat "$s/units"; fi ;;
+esac
+""",
+    "systemd-run": r"""
+if [ -e "$s/refuses-jobs" ]; then echo 'Unit was already loaded' >&2; exit 1; fi
+for word; do printf '%s\0' "$word"; done >"$s/systemd-run.argv"
+""",
+    "nix": r"""
+case "$*" in
+  --version) echo 'nix (Nix) 2.34.8' ;;
+  *" fields") cat "$s/lock-values" ;;
+  *" eval --raw "*) cat "$s/expected" ;;
+  *--apply*) [ ! -e "$s/no-attribute" ] ;;
+  *" lock "* | *" update "*)
+    cp "$s/new-lock" flake.lock
+    cp "$s/new-values" "$s/lock-values"
+    ;;
+esac
+""",
+    "nixos-rebuild": r"""
+cp "$s/new-installed" "$s/installed"
+cp "$s/new-installed" "$s/expected"
+ln -sfn "$(cat "$s/new-system")" "$root/nix/var/nix/profiles/system-2-link"
+ln -sfn system-2-link "$root/nix/var/nix/profiles/system"
+ln -sfn "$(cat "$s/new-system")" "$root/run/current-system"
+""",
+}
+"""What each stub does, when no file `state/on-NAME` says otherwise; `$s` is the folder `state`."""
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """The repositories that a host pulls from; shared, so nobody may write to them."""
+
+    nixcfg: Path
+    nixfleet: str
+    old: str
+    new: str
+
+
+def git(folder: Path, *words: str) -> str:
+    """Run git without the developer's own configuration."""
+    done = subprocess.run(
+        ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *words],
+        cwd=folder,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+        },
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout.strip()
+
+
+def lock_text(rev: str, nixpkgs: str = "0" * 40) -> str:
+    """A flake.lock with nixfleet at `rev`."""
+    nodes = {
+        "root": {"inputs": {"nixfleet": "n", "nixpkgs": "p"}},
+        "n": {"locked": {"rev": rev}, "original": {"type": "git", "url": "https://h/nixfleet"}},
+        "p": {"locked": {"rev": nixpkgs}},
+    }
+    return json.dumps({"nodes": nodes, "root": "root", "version": 7}, indent=2) + "\n"
+
+
+def make_upstream(folder: Path) -> Upstream:
+    """nixfleet with an old and a new commit; nixcfg whose newest commit changes flake.lock."""
+    for name in ("nixfleet", "nixcfg"):
+        git(folder, "init", "-q", "-b", "main", name)
+    nixfleet, nixcfg = folder / "nixfleet", folder / "nixcfg"
+    revs = []
+    for version in ("1.0", "2.0"):
+        (nixfleet / "version").write_text(version)
+        git(nixfleet, "add", ".")
+        git(nixfleet, "commit", "-q", "-m", version)
+        revs.append(git(nixfleet, "rev-parse", "HEAD"))
+    for title, files in {
+        "First": {"flake.nix": "{}\n", "flake.lock": lock_text(revs[0]), "README": "one\n"},
+        "Fix the disk": {"README": "two\n", "flake.lock": lock_text(revs[0], "5" * 40)},
+    }.items():
+        for name, text in files.items():
+            (nixcfg / name).write_text(text)
+        git(nixcfg, "add", ".")
+        git(nixcfg, "commit", "-q", "-m", title)
+    return Upstream(nixcfg, f"file://{nixfleet}", revs[0], revs[1])
+
+
+@dataclass(frozen=True)
+class FakeHost:
+    """The agent 1.0 runs, 2.0 is what an update brings; nixcfg is one commit behind."""
+
+    root: Path
+    shell: tuple[str, ...]
+    upstream: Upstream
+
+    @property
+    def state(self) -> Path:
+        return self.root / "state"
+
+    @property
+    def checkout(self) -> Path:
+        return Path(f"{self.root}{CHECKOUT}")
+
+    @property
+    def lock(self) -> Path:
+        return self.checkout / "flake.lock"
+
+    @property
+    def jobs(self) -> Path:
+        return self.root / "var/lib/nixfleet/jobs"
+
+    @property
+    def job(self) -> Path:
+        return self.jobs / JOB
+
+    @property
+    def run_state(self) -> Path:
+        return self.root / "run/nixfleet"
+
+    @cached_property
+    def env(self) -> dict[str, str]:
+        return {
+            "PATH": f"{self.root}/run/wrappers/bin:{os.environ['PATH']}",
+            "HOME": f"{self.root}/home/ops",
+            "USER": "ops",
+            "TMPDIR": f"{self.root}/tmp",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+        }
+
+    def set(self, name: str, text: str) -> None:
+        """Write a file that the stubs act by."""
+        (self.state / name).write_text(f"{text}\n" if text else "")
+
+    def on(self, tool: str, script: str) -> None:
+        """Let a stub do this instead; `default` in it is what it does otherwise."""
+        text = f"default() {{\n{_STUBS.get(tool, ':')}\n}}\n{script}\n"
+        self._write_tool(tool, text)
+
+    def _write_tool(self, name: str, body: str) -> None:
+        path = self.root / "run/wrappers/bin" / name
+        # a quoted word a line, so that a call can be compared
+        head = f"#!/bin/sh\nroot={quote(str(self.root))}\ns=$root/state\n"
+        told = f'echo {name} "$*" >>"$s/calls"\n' if name != "sleep" else ""
+        new = path.with_suffix(".new")
+        new.write_text(head + told + body)
+        new.chmod(0o755)
+        new.replace(path)
+
+    def make(self) -> None:
+        """Lay the host out."""
+        root = self.root
+        for folder in (
+            *("home/ops", "nix/var/nix/profiles", "proc", "run/wrappers/bin", "run/systemd/system"),
+            *("etc", "state", "tmp", "var/lib"),
+        ):
+            (root / folder).mkdir(parents=True)
+        (root / "etc/NIXOS").touch()
+        for version, path in AGENTS.items():
+            agent = Path(f"{root}{path}")
+            agent.parent.mkdir(parents=True)
+            agent.write_text(f"#!/bin/sh\necho nixfleet-agent {version}\n")
+            agent.chmod(0o755)
+            system = Path(f"{root}{SYSTEMS[version]}")
+            system.mkdir()
+            (system / "nixos-version").write_text("25.11")
+        profiles = root / "nix/var/nix/profiles"
+        (profiles / "system-1-link").symlink_to(f"{root}{SYSTEMS['1.0']}")
+        (profiles / "system").symlink_to("system-1-link")
+        (root / "run/current-system").symlink_to(f"{root}{SYSTEMS['1.0']}")
+        git(root, "clone", "-q", str(self.upstream.nixcfg), str(self.checkout))
+        git(self.checkout, "reset", "-q", "--hard", "HEAD~1")
+        for name, text in {
+            "pid": "4000",
+            "agent": "",
+            "load": "loaded",
+            "installed": AGENTS["1.0"],
+            "expected": AGENTS["1.0"],
+            "new-installed": AGENTS["2.0"],
+            "new-system": f"{root}{SYSTEMS['2.0']}",
+            "lock-values": self.lock_values(self.upstream.old),
+            "new-values": self.lock_values(self.upstream.new),
+            "new-lock": lock_text(self.upstream.new).rstrip(),
+        }.items():
+            self.set(name, text)
+        for name, body in _STUBS.items():
+            self._write_tool(name, body)
+        self.tool("systemctl", "start", UNIT)
+        (self.state / "calls").unlink()
+
+    def lock_values(self, rev: str, kind: str = "git") -> str:
+        """What Nix says of the input in flake.lock."""
+        return f"{kind}\t{self.upstream.nixfleet if kind == 'git' else ''}\t\t{rev}\t"
+
+    def tool(self, *argv: str) -> str:
+        """Run one of the host's tools."""
+        path = f"{self.root}/run/wrappers/bin/{argv[0]}"
+        return subprocess.run(
+            [path, *argv[1:]], env=self.env, check=True, capture_output=True, text=True
+        ).stdout
+
+    def calls(self, *of: str) -> list[str]:
+        """How the stubs were called, in order; only those that begin with one of these words."""
+        path = self.state / "calls"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [line for line in lines if not of or line.startswith(of)]
+
+    # Scripts.
+
+    def send(self, script: str, **env: str) -> subprocess.CompletedProcess[bytes]:
+        """Send a script to the shell, as a transport does."""
+        return subprocess.run(
+            [*self.shell, "-s"],
+            input=script.encode("utf-8", "surrogateescape"),
+            env={**self.env, **env},
+            cwd=self.root,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+
+    def script(self, name: str, **values: str) -> str:
+        return compose(name, root=str(self.root), values=values, call=f"{name} </dev/null")
+
+    def ask(self, name: str, **values: str) -> subprocess.CompletedProcess[bytes]:
+        """Run one of the scripts with these values."""
+        return self.send(self.script(name, **values))
+
+    def plan(
+        self,
+        *,
+        lines: dict[StepId, tuple[str, ...]] | None = None,
+        tries: int = 3,
+        **changes: object,
+    ) -> Plan:
+        """A plan of the whole chain, with other commands for some steps."""
+        argv: dict[StepId, tuple[str, ...]] = {
+            "preflight": ("check",),
+            "stop": ("systemctl", "stop", UNIT),
+            "pull": ("git", "pull", "--quiet", "--ff-only"),
+            "update": ("nix", "flake", "update", "nixfleet"),
+            "rebuild": ("nixos-rebuild", "switch", "--flake", f"{CHECKOUT}#h"),
+            "start": ("systemctl", "start", UNIT),
+            "verify": ("prove",),
+        }
+        argv.update(lines or {})
+        steps = tuple(
+            Step(
+                id=step,
+                title=step,
+                argv=argv[step],
+                run_as="owner" if step in ("pull", "update") else "root",
+                limit=30,
+                tries=tries if step in ("pull", "update") else 1,
+                always=step in ("start", "verify"),
+            )
+            for step in CHAIN
+        )
+        options = Options(stable=1, **changes)  # type: ignore[arg-type]
+        return Plan(
+            host="h",
+            attribute="h",
+            checkout=CHECKOUT,
+            owner="ops",
+            input="nixfleet",
+            options=options,
+            steps=steps,
+            tools=("git", "nix", "nixos-rebuild", "systemctl"),
+        )
+
+    def write_job(self, plan: Plan | None = None) -> None:
+        """The job's directory, as launch leaves it."""
+        (self.job / "ctl").mkdir(parents=True)
+        (self.job / "run.sh").write_text(compile_plan(plan or self.plan(), JOB, str(self.root)))
+        (self.job / "plan.json").write_text("{}\n")
+        self.run_state.mkdir(parents=True, exist_ok=True)
+
+    def start_job(self, command: str = "main") -> subprocess.Popen[bytes]:
+        """Start the runner in a session of its own, as a unit is."""
+        return subprocess.Popen(
+            [*self.shell, str(self.job / "run.sh"), command],
+            env=self.env,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def run_job(self, plan: Plan | None = None, command: str = "main") -> None:
+        """Run a whole job; what it prints besides its log is a fault."""
+        if plan is not None or not self.job.exists():
+            self.write_job(plan)
+        said, _ = self.start_job(command).communicate(timeout=60)
+        assert said == b""
+
+    @property
+    def events(self) -> list[HostEvent]:
+        """The job's events; a line that is none is a fault."""
+        found = []
+        for line in (self.job / "events").read_bytes().splitlines():
+            event = read_event(line)
+            assert event is not None, line
+            found.append(event)
+        return found
+
+    @property
+    def steps(self) -> dict[str, str]:
+        """How each step ended, in order."""
+        return {event.step: event.status for event in self.events if isinstance(event, StepEnd)}
+
+    def step(self, step: str) -> StepEnd:
+        return next(e for e in self.events if isinstance(e, StepEnd) and e.step == step)
+
+    @property
+    def result(self) -> dict[str, object]:
+        found: dict[str, object] = json.loads((self.job / "result").read_text())
+        return found
+
+    @property
+    def log(self) -> str:
+        return (self.job / "log").read_text()
+
+    def agent_runs(self) -> bool:
+        return bool((self.state / "agent").read_text().strip())
+
+
+def read_frames(data: bytes) -> list[Frame]:
+    return FrameReader().feed(data)
+
+
+def tree(folder: Path) -> dict[str, object]:
+    """Everything below a folder, comparable: names, kinds, contents, modes."""
+    found: dict[str, object] = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        status = path.lstat()
+        if path.is_symlink():
+            found[name] = path.readlink()
+        elif path.is_file():
+            found[name] = (path.read_bytes(), status.st_mode, status.st_mtime_ns)
+        else:
+            found[name] = status.st_mode
+    return found
+
+
+def find_shell(name: str) -> tuple[str, ...]:
+    """How that shell is called; a shell that is missing fails the test."""
+    if shutil.which(name) is None:
+        pytest.fail(f"no {name} here: install Debian's package {name}")
+    return SHELLS[name]

@@ -1,0 +1,417 @@
+"""The compiled job, run for real on a fake host."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import stat
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from fake_host import AGENTS, CHAIN, JOB, FakeHost, git, lock_text, tree
+
+from nixfleet_core.events import CancelSeen, Check, JobEnd, JobStart, Retry, StepStart
+from nixfleet_core.facts import parse_probe
+from nixfleet_core.failures import permanent_pattern, transient_pattern
+from nixfleet_core.script import compose
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nixfleet_core.plan import Plan, StepId
+
+OK = dict.fromkeys(CHAIN, "ok")
+one_shell = pytest.mark.parametrize("shell", ["bash"], indirect=True)
+"""For what depends on the host's tools more than on its shell; NixOS has bash as sh."""
+
+
+def ends(bad: StepId, status: str = "failed") -> dict[str, str]:
+    """How the steps end when one does not: what follows is skipped, the agent is brought back."""
+    at = CHAIN.index(bad)
+    found: dict[str, str] = dict.fromkeys(CHAIN[:at], "ok")
+    found |= dict.fromkeys(CHAIN[at:], "skipped")
+    return found | {"start": "ok", "verify": "ok", bad: status}
+
+
+def test_all_steps_run_in_order_and_the_proof_is_kept(host: FakeHost) -> None:
+    host.run_job()
+    assert host.steps == OK, host.log
+    starts = [event for event in host.events if isinstance(event, StepStart)]
+    assert [event.step for event in starts] == list(CHAIN)
+    assert [event.log for event in starts] == sorted(event.log for event in starts)
+    assert isinstance(host.events[0], JobStart)
+    last = host.events[-1]
+    assert isinstance(last, JobEnd)
+    assert last.outcome == "done"
+    said = {"format": 1, "outcome": "done", "failed": "", "rc": 0, "reason": "", "ended": last.at}
+    assert host.result == said
+    done = [call.split()[:3] for call in host.calls("systemctl st", "nix flake", "nixos-rebuild")]
+    assert done == [
+        ["systemctl", "stop", "nixfleet-agent.service"],
+        ["nix", "flake", "update"],
+        ["nixos-rebuild", "switch", "--flake"],
+        ["systemctl", "start", "nixfleet-agent.service"],
+    ]
+    before, after = (parse_probe((host.job / name).read_bytes()) for name in ("before", "after"))
+    assert before.running is not None
+    assert after.running is not None
+    assert after.expected is not None
+    assert (before.running.binary.path, after.running.binary.path) == tuple(AGENTS.values())
+    assert after.expected.path == AGENTS["2.0"]
+    assert (before.lock_rev("nixfleet"), after.lock_rev("nixfleet")) == (
+        *(host.upstream.old, host.upstream.new),
+    )
+    assert (before.system.generation, after.system.generation) == (1, 2)
+    assert (host.job / "latest").read_text().strip() == host.upstream.new
+    assert git(host.checkout, "log", "-1", "--format=%s") == "Fix the disk"
+    # a result is also where no disk is full
+    assert (host.run_state / JOB / "result").read_bytes() == (host.job / "result").read_bytes()
+    assert (host.run_state / "current").read_text() == f"{JOB}\n"
+    for name in ("log", "events", "before", "after", "latest", "result", "flake.lock.before"):
+        assert stat.S_IMODE((host.job / name).stat().st_mode) == 0o640, name
+
+    kept = tree(host.job)
+    host.run_job()
+    host.run_job(command="finish")
+    assert tree(host.job) == kept
+    assert len(host.calls("nixos-rebuild")) == 1
+    host.tool("systemctl", "stop", "nixfleet-agent.service")
+    host.run_job(command="finish")
+    assert host.agent_runs()
+
+
+@one_shell
+@pytest.mark.parametrize("step", ["rebuild"])
+def test_after_a_failure_the_rest_is_skipped_and_the_agent_is_back(
+    host: FakeHost, step: StepId
+) -> None:
+    host.run_job(host.plan(lines={step: ("sh", "-c", "echo broken; exit 7")}))
+    assert host.steps == ends(step)
+    assert host.agent_runs()
+    assert (host.result["outcome"], host.result["failed"], host.result["rc"]) == ("failed", step, 7)
+    assert host.step(step).rc == 7
+
+
+@one_shell
+def test_a_refusal_touches_nothing(host: FakeHost) -> None:
+    host.set("load", "masked")
+    agent, files = (host.state / "agent").read_text(), host.lock.read_bytes()
+    host.run_job()
+    assert host.steps == dict.fromkeys(CHAIN, "skipped") | {"preflight": "failed"}
+    assert [(e.check, e.reason) for e in host.events if isinstance(e, Check) and not e.ok] == [
+        ("unit", "masked")
+    ]
+    assert (host.step("preflight").reason, host.result["failed"]) == ("unit", "preflight")
+    assert ((host.state / "agent").read_text(), host.lock.read_bytes()) == (agent, files)
+    assert host.calls("systemctl st", "nixos-rebuild") == []
+
+
+@one_shell
+def test_an_agent_that_does_not_come_back_is_a_failure(host: FakeHost) -> None:
+    host.on("nixos-rebuild", 'default; : >"$s/refuses"')
+    host.run_job()
+    assert (host.steps["start"], host.steps["verify"], host.step("verify").reason) == (
+        *("failed", "failed", "down"),
+    )
+    assert host.result["failed"] == "start"
+
+
+@one_shell
+def test_an_agent_that_restarts_all_the_time_is_unstable(host: FakeHost) -> None:
+    host.on("nixos-rebuild", 'default; : >"$s/loops"')
+    host.on(
+        "systemctl",
+        'if [ "$1" = show ] && [ -e "$s/loops" ]; then "$0" restart agent; fi; default "$@"',
+    )
+    host.run_job()
+    assert (host.steps["verify"], host.step("verify").reason) == ("failed", "unstable")
+
+
+@one_shell
+def test_an_old_process_is_restarted(host: FakeHost) -> None:
+    host.run_job(host.plan(lines={"stop": ("true",)}))
+    assert host.steps == OK
+    assert host.calls("systemctl restart") == ["systemctl restart nixfleet-agent.service"]
+
+
+# Tries.
+
+TRANSIENT = "fatal: unable to access 'https://h/': Could not resolve host: h"
+PERMANENT = "git@h: Permission denied (publickey)."
+
+
+def failing(times: int, says: str) -> tuple[str, ...]:
+    """A command that fails so many times first."""
+    script = """
+n=$(($(cat "$1" 2>/dev/null || echo 0) + 1))
+echo $n >"$1"
+[ $n -gt "$2" ] || { echo "$3"; exit 128; }"""
+    return ("sh", "-c", script, "sh", "/state/tries", str(times), says)
+
+
+def test_what_looks_transient_is_tried_again_with_growing_pauses(host: FakeHost) -> None:
+    host.on("sleep", f"exec {shutil.which('sleep')} 0.01")
+    host.run_job(host.plan(lines={"pull": failing(2, TRANSIENT)}, tries=4))
+    assert host.steps == OK
+    retries = [event for event in host.events if isinstance(event, Retry)]
+    assert [(e.step, e.attempt, e.tries, e.wait, e.rc) for e in retries] == [
+        ("pull", 2, 4, 8, 128),
+        ("pull", 3, 4, 16, 128),
+    ]
+    assert host.step("pull").attempts == 3
+
+
+@one_shell
+def test_after_so_many_tries_it_is_given_up(host: FakeHost) -> None:
+    host.on("sleep", f"exec {shutil.which('sleep')} 0.01")
+    host.run_job(host.plan(lines={"pull": failing(9, TRANSIENT)}, tries=2))
+    assert host.steps == ends("pull")
+    assert (host.step("pull").attempts, host.step("pull").rc) == (2, 128)
+
+
+WORDS = {
+    "transient": (TRANSIENT, True),
+    "transient, coloured": ("fatal: \x1b[1mCould not resolve host\x1b[0m: h", True),
+    "transient, in JSON": (
+        r'@nix {"action":"msg","msg":"error: \u001b[31;1mCould not resolve host: h"}',
+        True,
+    ),
+    "permanent": (PERMANENT, False),
+    "both": (f"{TRANSIENT}\n{PERMANENT}", False),
+    "unknown": ("never seen before", False),
+    "nothing": ("", False),
+    "what a builder says": (f'@nix {{"action":"result","fields":["{TRANSIENT}"]}}', False),
+    "what Nix tries itself": (f"warning: {TRANSIENT}; retrying in 250 ms", False),
+    "only of an earlier try": (f"{TRANSIENT}\n@@\nnever seen before", False),
+}
+
+
+@pytest.mark.parametrize(("says", "transient"), WORDS.values(), ids=WORDS)
+def test_only_what_looks_transient_is_tried_again(
+    shell: tuple[str, ...], tmp_path: Path, says: str, transient: bool
+) -> None:
+    before, _, this = says.rpartition("@@\n")
+    log = tmp_path / "log"
+    log.write_text(f"{before}{this}\n")
+    values = {
+        "NF_ID": JOB,
+        "NF_TRANSIENT": transient_pattern(),
+        "NF_PERMANENT": permanent_pattern(),
+        "LOG": str(log),
+        "nf_try_from": str(len(before.encode())),
+    }
+    call = "NF_LOG=$LOG; if nf_is_transient; then echo yes; else echo no; fi"
+    script = compose("runner", root=str(tmp_path), call=call, values=values)
+    done = subprocess.run([*shell, "-s"], input=script.encode(), capture_output=True, check=True)
+    assert done.stdout == (b"yes\n" if transient else b"no\n"), done.stderr
+
+
+# flake.lock.
+
+
+def dirty(host: FakeHost, text: str) -> bytes:
+    """Uncommitted changes in flake.lock, which upstream has changed too."""
+    host.lock.write_text(text)
+    host.lock.chmod(0o644)
+    return host.lock.read_bytes()
+
+
+def cksum(host: FakeHost) -> str:
+    with host.lock.open("rb") as file:
+        return subprocess.run(["cksum"], stdin=file, capture_output=True, text=True).stdout.strip()
+
+
+@one_shell
+def test_a_dirty_lock_that_may_go_is_saved_and_makes_way(host: FakeHost) -> None:
+    (host.checkout / "notes").write_text("other work")
+    mine = dirty(host, lock_text(host.upstream.new) + "\n\n")
+    host.run_job(restoring(host))
+    assert host.steps == OK
+    assert (host.job / "flake.lock.before").read_bytes() == mine
+    assert (host.checkout / "notes").read_text() == "other work"
+    assert host.lock.read_text() == lock_text(host.upstream.new)
+
+
+def restoring(host: FakeHost, **changes: Any) -> Plan:
+    return msgspec.structs.replace(host.plan(**changes), restore_lock=cksum(host))
+
+
+@one_shell
+@pytest.mark.parametrize("step", ["pull", "rebuild"])
+def test_it_comes_back_byte_for_byte_if_the_update_does_not_work(
+    host: FakeHost, step: StepId
+) -> None:
+    mine = dirty(host, lock_text(host.upstream.new) + "\n\n \t")
+    host.run_job(restoring(host, lines={step: ("sh", "-c", "echo half >flake.lock; exit 1")}))
+    assert host.steps == ends(step)
+    assert host.lock.read_bytes() == mine
+    assert not (host.checkout / ".flake.lock.nixfleet").exists()
+
+
+@one_shell
+def test_it_stays_the_new_one_once_the_profile_has_moved(host: FakeHost) -> None:
+    dirty(host, lock_text(host.upstream.new) + "\n\n")
+    host.on("nixos-rebuild", "default; exit 4")
+    host.run_job(restoring(host))
+    assert host.steps["rebuild"] == "failed"
+    assert host.lock.read_text() == lock_text(host.upstream.new)
+
+
+@one_shell
+def test_a_dirty_lock_that_may_not_go_is_a_refusal(host: FakeHost) -> None:
+    mine = dirty(host, lock_text(host.upstream.new, "9" * 40))
+    host.run_job()
+    assert host.steps["preflight"] == "failed"
+    assert [(e.check, e.reason) for e in host.events if isinstance(e, Check) and not e.ok] == [
+        ("pull", "lock")
+    ]
+    assert host.lock.read_bytes() == mine
+
+
+@one_shell
+def test_a_lock_that_changed_since_the_plan_is_not_taken_for_the_planned_one(
+    host: FakeHost,
+) -> None:
+    dirty(host, lock_text(host.upstream.new))
+    plan = restoring(host)
+    mine = dirty(host, lock_text(host.upstream.new, "9" * 40))
+    host.run_job(plan)
+    assert host.steps["preflight"] == "failed"
+    assert host.lock.read_bytes() == mine
+
+
+@one_shell
+def test_a_lock_that_the_update_left_half_written_is_put_back(host: FakeHost) -> None:
+    pulled = git(host.upstream.nixcfg, "show", "HEAD:flake.lock") + "\n"
+    host.on(
+        "nix",
+        'case "$*" in *" update "*) printf "{" >flake.lock; exit 1 ;; *) default "$@" ;; esac',
+    )
+    host.run_job()
+    assert host.steps == ends("update")
+    assert host.lock.read_text() == pulled
+    assert git(host.checkout, "status", "--porcelain") == ""
+
+
+@one_shell
+def test_success_with_the_old_commit_is_a_failure(host: FakeHost) -> None:
+    host.set("new-values", host.lock_values(host.upstream.old))
+    host.run_job()
+    assert host.steps == ends("update")
+    end = host.step("update")
+    assert (end.rc, end.reason) == (65, "stale")
+
+
+@one_shell
+def test_an_input_that_no_repository_answers_for_is_believed(host: FakeHost) -> None:
+    for name in ("lock-values", "new-values"):
+        host.set(name, host.lock_values(host.upstream.old, "tarball"))
+    host.run_job()
+    assert host.steps == OK
+    assert not (host.job / "latest").exists()
+
+
+@one_shell
+@pytest.mark.parametrize("name", ["README", "README it's"])
+def test_work_that_the_pull_would_overwrite_is_a_refusal(host: FakeHost, name: str) -> None:
+    (host.checkout / "README").write_text("mine")
+    (host.checkout / name).write_text("mine")
+    host.run_job()
+    assert host.steps["preflight"] == "failed"
+    assert "uncommitted changes that the pull would overwrite:\nREADME\n" in host.log
+    assert (host.checkout / "README").read_text() == "mine"
+
+
+# Cancelling, and being killed.
+
+
+def waiting(host: FakeHost) -> tuple[str, ...]:
+    """A command that tells it runs, by a fifo, and then runs for long."""
+    os.mkfifo(host.state / "fifo")
+    return ("sh", "-c", f'echo up >"$1"; exec {shutil.which("sleep")} 60', "sh", "/state/fifo")
+
+
+def test_a_cancellation_ends_the_step_and_brings_the_agent_back(host: FakeHost) -> None:
+    host.write_job(host.plan(lines={"rebuild": waiting(host)}))
+    job = host.start_job()
+    assert (host.state / "fifo").read_text() == "up\n"
+    assert host.ask("cancel", NF_ID=JOB).stdout == b"@nf ok\n"
+    job.communicate(timeout=30)
+    assert host.steps == ends("rebuild", "cancelled")
+    assert host.result["outcome"] == "cancelled"
+    assert [event.deferred for event in host.events if isinstance(event, CancelSeen)] == [False]
+    assert host.agent_runs()
+    assert host.ask("cancel", NF_ID=JOB).stdout == b"@nf over\n"
+
+
+def test_the_stop_of_its_unit_is_a_cancellation(host: FakeHost) -> None:
+    host.write_job(host.plan(lines={"rebuild": waiting(host)}))
+    job = host.start_job()
+    (host.state / "fifo").read_text()
+    os.kill(job.pid, signal.SIGTERM)
+    job.communicate(timeout=30)
+    assert host.steps == ends("rebuild", "cancelled")
+    assert host.agent_runs()
+
+
+@one_shell
+def test_a_cancellation_works_in_the_pause_between_two_tries(host: FakeHost) -> None:
+    os.mkfifo(host.state / "fifo")
+    host.on("sleep", f"exec {shutil.which('sleep')} 0.2")
+    script = 'echo up >"$1"; echo "$2"; exit 1'
+    host.write_job(
+        host.plan(lines={"pull": ("sh", "-c", script, "sh", "/state/fifo", TRANSIENT)}, tries=5)
+    )
+    job = host.start_job()
+    (host.state / "fifo").read_text()
+    host.ask("cancel", NF_ID=JOB)
+    job.communicate(timeout=30)
+    assert host.steps == ends("pull", "cancelled")
+    assert host.step("pull").attempts <= 2
+
+
+@one_shell
+def test_an_activation_ends_before_a_cancellation_takes_effect(host: FakeHost) -> None:
+    host.write_job(host.plan(lines={"rebuild": waiting(host)}))
+    job = host.start_job()
+    (host.state / "fifo").read_text()
+    # from here on whoever asks for activations tells it, once for each time that the fifo is made
+    told = host.state / "told"
+    host.on(
+        "systemctl",
+        """
+default "$@"
+if [ "$1" = list-units ] && [ -p "$s/told" ]; then exec 3>"$s/told"; rm "$s/told"; fi""",
+    )
+    host.set("units", "nixos-rebuild-switch-to-configuration.service loaded active running x\n")
+    os.mkfifo(told)
+    host.ask("cancel", NF_ID=JOB)
+    told.read_text()
+    (host.state / "units").unlink()
+    os.mkfifo(told)
+    told.read_text()
+    job.communicate(timeout=30)
+    assert host.steps == ends("rebuild", "cancelled")
+    assert [e.deferred for e in host.events if isinstance(e, CancelSeen)] == [True, False]
+
+
+def test_what_was_killed_is_finished_by_its_other_unit(host: FakeHost) -> None:
+    mine = dirty(host, lock_text(host.upstream.new) + "\n")
+    host.write_job(restoring(host, lines={"update": waiting(host)}))
+    job = host.start_job()
+    (host.state / "fifo").read_text()
+    # timeout has a process group of its own; a unit is killed whole
+    os.killpg(int((host.run_state / JOB / "pid").read_text()), signal.SIGKILL)
+    os.killpg(job.pid, signal.SIGKILL)
+    job.communicate(timeout=30)
+    assert not host.agent_runs()
+    host.run_job(command="finish")
+    assert host.agent_runs()
+    assert host.steps["update"] == "failed"
+    assert host.step("update").reason == "interrupted"
+    assert (host.steps["start"], host.steps["verify"]) == ("ok", "ok")
+    assert host.result["outcome"] == "interrupted"
+    assert host.lock.read_bytes() == mine
