@@ -87,11 +87,14 @@ async def show_log(app: NixFleetApp, entry: HostEntry) -> None:
     if entry.watcher is not None:
         app.show_job(entry.watcher, zoomed=True)
         return
-    job = (entry.facts.job_running or entry.facts.job_last) if entry.facts else None
-    if job is None:
-        app.notify(f"{entry.name}: no job is known")
+    running = entry.facts.job_running if entry.facts else None
+    last = entry.facts.job_last if entry.facts else None
+    if running is not None:
+        app.show_job(app.follow(entry, running), zoomed=True)
+    elif last is not None:
+        app.show_past_job(entry, last, zoomed=True)
     else:
-        app.show_job(app.follow(entry, job), zoomed=True)
+        app.notify(f"{entry.name}: no job is known")
 
 
 async def verify_hosts(app: NixFleetApp, entries: Sequence[HostEntry]) -> None:

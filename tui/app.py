@@ -150,14 +150,12 @@ class NixFleetApp(App[None], inherit_bindings=False):
 
     def beat(self) -> None:
         """Repaint what has changed, if anything has."""
-        watchers = [entry.watcher for entry in self.fleet.entries.values() if entry.watcher]
-        moving = any(entry.doing for entry in self.fleet.entries.values()) or any(
-            watcher.is_active or watcher.dirty for watcher in watchers
+        moving = any(
+            entry.doing or (entry.watcher is not None and entry.watcher.is_active)
+            for entry in self.fleet.entries.values()
         )
         if moving or self._dirty:
             self._dirty = False
-            for watcher in watchers:
-                watcher.dirty = False
             self.ticked.publish(None)
 
     # Hosts and jobs
@@ -182,7 +180,9 @@ class NixFleetApp(App[None], inherit_bindings=False):
             if known.problem:
                 self.follow_again(known)
             return known
-        watcher = JobWatcher(entry, job, plan=plan, before=before, clock=self.clock)
+        watcher = JobWatcher(
+            entry, job, plan=plan, before=before, clock=self.clock, changed=self.tick
+        )
         entry.watcher = watcher
         self.run_worker(self._watch(watcher), group="jobs")
         return watcher
@@ -194,8 +194,8 @@ class NixFleetApp(App[None], inherit_bindings=False):
 
     async def _watch(self, watcher: JobWatcher) -> None:
         await watcher.run(self.elevation)
-        self.tick()
         if watcher.verdict is not None:
+            watcher.entry.verdict = watcher.verdict
             self._announce(f"{watcher.entry.name}: {watcher.verdict.kind}")
         await self.fleet.look(watcher.entry, self.tick)
 
@@ -231,6 +231,25 @@ class NixFleetApp(App[None], inherit_bindings=False):
         from tui.screens.update import UpdateScreen
 
         self.push_screen(UpdateScreen(watcher, zoomed=zoomed))
+
+    def show_past_job(self, entry: HostEntry, job: str, *, zoomed: bool = False) -> None:
+        """Look at a job that has ended; its screen reads it, and stops reading when it is left."""
+        watcher = entry.watcher
+        if watcher is None or watcher.job != job:
+            watcher = JobWatcher(
+                *(entry, job),
+                plan=None,
+                before=None,
+                clock=self.clock,
+                changed=self.tick,
+                past=True,
+            )
+        self.show_job(watcher, zoomed=zoomed)
+
+    def show_history(self, entry: HostEntry) -> None:
+        from tui.screens.history import HistoryScreen
+
+        self.push_screen(HistoryScreen(entry))
 
     def show_many(self, entries: Sequence[HostEntry]) -> None:
         from tui.screens.many import ManyScreen

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final
 
-from nixfleet_core.events import Heartbeat, Link, LogGrew, Progress, Tick
+from nixfleet_core.events import Heartbeat, LineTime, Link, LogGrew, Progress, Tick
 from nixfleet_core.progress import JobState
 from tui.elevation import FAILURES, PasswordRefused
 from tui.line_times import LineTimes
@@ -15,10 +16,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nixfleet_core.events import JobEvent
-    from nixfleet_core.plan import Plan
+    from nixfleet_core.plan import Plan, StepId
+    from nixfleet_core.progress import StepState
     from nixfleet_core.verdict import Snapshot, Verdict
     from tui.elevation import Elevation
     from tui.fleet import HostEntry
+
+GUESS_LIMIT: Final = 0.95
+"""The share of a step beyond which a guess does not go: only its end says that it is done."""
 
 
 class JobWatcher:
@@ -32,7 +37,10 @@ class JobWatcher:
         plan: Plan | None,
         before: Snapshot | None,
         clock: Callable[[], float],
+        changed: Callable[[], None],
+        past: bool = False,
     ) -> None:
+        """`changed` is called when there is news. `past`: a job that is only looked at again."""
         self.entry = entry
         self.job = job
         self.plan = plan
@@ -43,9 +51,12 @@ class JobWatcher:
         self.verdict: Verdict | None = None
         self.problem = ""
         """Why the app no longer follows, if it does not."""
+        self.past = past
+        self.expected: dict[StepId, int] = {}
+        """Seconds that the steps usually take on this host."""
         self.log_dirty = True
-        self.dirty = True
         self.ended = asyncio.Event()
+        self._changed = changed
         self._clock = clock
         self._heard = clock()
         self._raw_times = LineTimes()
@@ -82,10 +93,26 @@ class JobWatcher:
         done = sum(step.status not in ("pending", "running") for step in steps)
         return min(done + 1, len(steps)), len(steps)
 
+    def guess(self, step: StepState) -> float | None:
+        """How much of the running step may be done, by the time that it usually takes."""
+        usual, now = self.expected.get(step.id), self.host_now
+        if not usual or step.status != "running" or step.started is None or now is None:
+            return None
+        return min(GUESS_LIMIT, max(0, now - step.started) / usual)
+
+    @property
+    def fraction(self) -> float:
+        """How far the job is, 0 to 1; the running step is guessed at if it does not tell."""
+        steps, current = self.state.steps, self.state.current
+        if current is None or (current.progress is not None and current.progress.expected):
+            return self.state.fraction
+        weights = sum(step.weight for step in steps)
+        return self.state.fraction + (self.guess(current) or 0) * current.weight / weights
+
     def fold(self, event: JobEvent) -> None:
         """Take in one event."""
         self.state = self.state.after(event)
-        self.dirty = True
+        self._changed()
         match event:
             case LogGrew(size=size, text_size=text_size):
                 self.log_dirty = True
@@ -93,6 +120,8 @@ class JobWatcher:
             case Tick(at=at, log=size) | Heartbeat(at=at, log=size):
                 self._heard = self._clock()
                 self._raw_times.add_time(at, size)
+            case LineTime(at=at, text_offset=size):
+                self.times.add_time(at, size)
             case Link() | Progress():
                 pass
             case _:
@@ -101,10 +130,10 @@ class JobWatcher:
     def _note_time(self, size: int, text_size: int) -> None:
         """The log has grown: by then it was as late as the host said it had that size.
 
-        What was here before the app looked has arrived at once, and gets no time.
+        What was here before the app looked has arrived at once: only its ticks tell its times.
         """
         at = self._raw_times.time_of(size - 1) or self.state.now
-        if not self._log_seen:
+        if not self._log_seen and self.state.ended is None:
             self.times.skip(text_size)
         elif at is not None:
             self.times.add_time(at, text_size)
@@ -122,17 +151,20 @@ class JobWatcher:
             self.verdict = await elevation.run(
                 session, lambda: session.verdict(self.job, self.entry.latest)
             )
-            self.entry.verdict = self.verdict
         except FAILURES as error:
             self.problem = str(error)
         except PasswordRefused:
             self.problem = f"sudo on {self.entry.name} wants a password and got none"
-        self.dirty = self.log_dirty = True
+        self.log_dirty = True
         self.ended.set()
+        self._changed()
 
     async def _follow(self) -> None:
         assert self.plan is not None
+        session = self.entry.session
         self.state = JobState.of(self.plan)
+        self.expected = session.expected(step.id for step in self.plan.steps)
         self._log_seen = False
-        async for event in self.entry.session.follow(self.job):
-            self.fold(event)
+        async with aclosing(session.follow(self.job)) as events:
+            async for event in events:
+                self.fold(event)

@@ -17,16 +17,19 @@ class LineTimes:
 
     def add_time(self, at: int, text_size: int) -> None:
         """log.txt held `text_size` bytes at `at`, in seconds since the epoch."""
-        if not self._sizes or text_size > self._sizes[-1]:
-            self._sizes.append(text_size)
-            self._times.append(max(at, self._times[-1]) if self._times else at)
+        self._add(max(at, self._times[-1]) if self._times else at, text_size)
 
     def skip(self, text_size: int) -> None:
-        """log.txt held `text_size` bytes before anyone looked; nothing is known of their times."""
-        self.add_time(_UNKNOWN, text_size)
+        """Nothing is known of the times of what log.txt holds beyond the last pair."""
+        self._add(_UNKNOWN, text_size)
 
     def time_of(self, offset: int) -> int | None:
         """The first known time at which that byte was there; None when none is known."""
         at = bisect_right(self._sizes, offset)
         found = self._times[at] if at < len(self._sizes) else _UNKNOWN
         return None if found == _UNKNOWN else found
+
+    def _add(self, at: int, text_size: int) -> None:
+        if not self._sizes or text_size > self._sizes[-1]:
+            self._sizes.append(text_size)
+            self._times.append(at)

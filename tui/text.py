@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -76,6 +77,14 @@ def job_time(job: str) -> float | None:
     except ValueError:
         return None
     return made.timestamp()
+
+
+def local_time(at: int) -> str:
+    """`2026-11-23 00:41`, by this machine's clock; empty for a time that no calendar has."""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
+    except (OverflowError, OSError, ValueError):
+        return ""
 
 
 def bar(fraction: float, width: int, glyphs: Glyphs) -> str:

@@ -51,6 +51,20 @@ _STEP_TONES: Final[dict[StepStatus, Tone]] = {
 }
 
 
+_OUTCOME_TONES: Final[dict[str, Tone]] = {
+    "done": "good",
+    "running": "busy",
+    "cancelled": "warning",
+    "failed": "bad",
+    "interrupted": "bad",
+}
+"""Of jobs, as the runner wrote them: what was done, no judgement."""
+
+
+def outcome_tone(outcome: str) -> Tone:
+    return _OUTCOME_TONES.get(outcome, "faint")
+
+
 def state_tone(state: State) -> Tone:
     return _STATE_TONES[state]
 

@@ -28,7 +28,7 @@ from nixfleet_core.session import (
 from nixfleet_core.verdict import Snapshot, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncGenerator, Iterable
     from pathlib import Path
 
 NOW = 1_795_400_000
@@ -231,7 +231,7 @@ class FakeSession:
         self.plans.append(plan)
         return Launched(job)
 
-    async def follow(self, job: str) -> AsyncIterator[JobEvent]:
+    async def follow(self, job: str) -> AsyncGenerator[JobEvent, None]:
         at = 0
         while True:
             async with self._news:

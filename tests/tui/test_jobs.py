@@ -1,22 +1,45 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+import pytest
 from fakes import CURRENT, JOB, NOW, FakeSession, make_host, make_plan
+from screen_text import screen_text, settle
+from test_path import press
 
-from nixfleet_core.events import Heartbeat, JobStart, Link, LogGrew, StepStart, Tick
+from nixfleet_core.events import (
+    Heartbeat,
+    JobEnd,
+    JobStart,
+    LineTime,
+    Link,
+    LogGrew,
+    Progress,
+    Retry,
+    StepEnd,
+    StepStart,
+    Tick,
+)
 from nixfleet_core.plan import Options
 from tui.fleet import HostEntry
-from tui.jobs import JobWatcher
+from tui.jobs import GUESS_LIMIT, JobWatcher
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from conftest import MakeApp
+
+    from nixfleet_core.plan import StepId
+    from nixfleet_core.progress import StepState
 
 
 def make_watcher(folder: Path, clock: list[float]) -> JobWatcher:
     entry = HostEntry(FakeSession(make_host("csb0"), CURRENT, folder))
     plan = make_plan("csb0", Options(force=True))
-    return JobWatcher(entry, JOB, plan=plan, before=None, clock=lambda: clock[0])
+    return JobWatcher(
+        entry, JOB, plan=plan, before=None, clock=lambda: clock[0], changed=lambda: None
+    )
 
 
 def test_time_goes_on_between_the_hosts_words(tmp_path: Path) -> None:
@@ -44,3 +67,81 @@ def test_lines_get_the_time_at_which_the_host_had_them(tmp_path: Path) -> None:
     watcher.fold(LogGrew(size=500, text_size=50))
     found = [watcher.times.time_of(offset) for offset in (9, 10, 20, 40)]
     assert found == [None, NOW, NOW + 2, NOW + 2]
+
+
+def test_lines_that_were_here_before_get_the_times_that_are_known_of_them(tmp_path: Path) -> None:
+    for ended, last in ((True, NOW + 9), (False, None)):
+        watcher = make_watcher(tmp_path / str(ended), [0.0])
+        watcher.fold(JobStart(at=NOW))
+        if ended:
+            watcher.fold(JobEnd(at=NOW + 9, outcome="done"))
+        watcher.fold(LineTime(at=NOW + 1, text_offset=10))
+        watcher.fold(LineTime(at=NOW + 5, text_offset=30))
+        watcher.fold(LogGrew(size=90, text_size=40))
+        found = [watcher.times.time_of(offset) for offset in (9, 10, 29, 30, 39)]
+        assert found == [NOW + 1, NOW + 5, NOW + 5, last, last]
+
+
+def watch_step(
+    folder: Path, step: StepId, usual: int, seconds: int
+) -> tuple[JobWatcher, StepState]:
+    """A step that usually takes `usual` seconds has run for `seconds`."""
+    watcher = make_watcher(folder, [0.0])
+    watcher.expected = {step: usual} if usual else {}
+    watcher.fold(JobStart(at=NOW))
+    watcher.fold(StepStart(step=step, at=NOW, log=0))
+    watcher.fold(Tick(at=NOW + seconds, log=0))
+    state = watcher.state.current
+    assert state is not None
+    return watcher, state
+
+
+@pytest.mark.parametrize(
+    ("usual", "seconds", "guess"),
+    [(0, 5, None), (10, 0, 0.0), (10, 5, 0.5), (10, 10, GUESS_LIMIT), (10, 10_000, GUESS_LIMIT)],
+)
+def test_a_step_is_guessed_at_but_never_to_its_end(
+    tmp_path: Path, usual: int, seconds: int, guess: float | None
+) -> None:
+    watcher, state = watch_step(tmp_path, "pull", usual, seconds)
+    assert watcher.guess(state) == guess
+    assert watcher.fraction == pytest.approx((guess or 0) / 16)
+
+
+def test_what_nix_tells_is_believed_before_any_guess(tmp_path: Path) -> None:
+    watcher, _ = watch_step(tmp_path, "rebuild", 10, 9)
+    assert watcher.fraction == pytest.approx(0.9 * 10 / 16)
+    watcher.fold(Progress(done=1, expected=10))
+    assert watcher.fraction == pytest.approx(0.1 * 10 / 16)
+    watcher.fold(StepEnd(step="rebuild", at=NOW + 9, status="ok", log=0))
+    assert watcher.fraction == pytest.approx(10 / 16)
+
+
+async def test_the_panel_says_how_long_steps_usually_take(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    fleet[0].usual = {"stop": 2, "pull": 60, "rebuild": 190, "verify": 7}
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+
+        async def line(title: str, *events: object) -> str:
+            await fleet[0].say(*events)  # type: ignore[arg-type]
+            await settle(pilot)
+            found = next(row for row in screen_text(app).splitlines() if title in row)
+            return " ".join(found.split("│")[1].split())
+
+        await press(pilot, "enter", "enter")
+        assert await line("Preflight") == "· Preflight"
+        assert await line("Rebuild") == "· Rebuild ~3m 10s"
+        began = partial(StepStart, at=NOW, log=0)
+        assert await line("Preflight", JobStart(at=NOW), began("preflight")) == "▶ Preflight 0 s"
+        checked = StepEnd(step="preflight", at=NOW, status="ok", log=0)
+        pulling = await line("Pull", checked, began("pull"), Tick(at=NOW + 30, log=0))
+        assert pulling == "▶ Pull nixcfg ██████░░░░░░ 30 s of ~1m 00s"
+        late = await line("Pull", Tick(at=NOW + 90, log=0))
+        assert late == "▶ Pull nixcfg ███████████░ 1m 30s of ~1m 00s"
+        retry = Retry(step="pull", at=NOW + 90, attempt=2, tries=5, wait=8)
+        assert "retry 2/5 in 8 s" in await line("Pull", retry)
+        done = StepEnd(step="pull", at=NOW + 99, status="ok", log=0)
+        assert await line("Pull", done) == "✔ Pull nixcfg 1m 39s"
+        built = (began("rebuild"), Progress(done=12, expected=47), Tick(at=NOW + 118, log=0))
+        assert await line("Rebuild", *built) == "▶ Rebuild ███░░░░░░░░░ 12/47 1m 58s of ~3m 10s"

@@ -4,7 +4,16 @@ import pytest
 
 from tui.glyphs import ASCII, UNICODE
 from tui.line_times import LineTimes
-from tui.text import bar, duration, job_time, plain, short_store_path, shorten, stopwatch
+from tui.text import (
+    bar,
+    duration,
+    job_time,
+    local_time,
+    plain,
+    short_store_path,
+    shorten,
+    stopwatch,
+)
 from tui.widgets.row_table import Column, fit_columns
 
 COLUMNS = (
@@ -47,6 +56,21 @@ def test_lines_from_before_the_look_have_no_time() -> None:
     times.add_time(100, 20)
     times.add_time(103, 30)
     assert [times.time_of(offset) for offset in (0, 19, 20, 29)] == [None, None, 103, 103]
+
+
+def test_lines_beyond_the_known_times_have_none() -> None:
+    times = LineTimes()
+    times.add_time(100, 20)
+    times.skip(30)
+    times.add_time(90, 40)
+    assert [times.time_of(offset) for offset in (19, 20, 29, 30)] == [100, None, None, 90]
+
+
+@pytest.mark.parametrize(
+    ("at", "shown"), [(1_795_394_461, "2026-11-23 00:41"), (10**18, ""), (-(10**30), "")]
+)
+def test_a_time_that_no_calendar_has_is_left_out(at: int, shown: str) -> None:
+    assert local_time(at) == shown
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,9 @@ class FleetScreen(Page):
             id="fleet.rollback",
             tooltip="Take this host back to what was active before its last update",
         ),
+        Binding(
+            "H", "history", "history", id="fleet.history", tooltip="List the jobs of this host"
+        ),
         Binding("slash", "filter", "filter", id="fleet.filter", tooltip="Show some hosts only"),
         Binding("space", "mark", "mark", id="fleet.mark", tooltip="Mark or unmark this host"),
         Binding("ctrl+a", "mark_all", "Mark all shown, or none", show=False, id="fleet.mark-all"),
@@ -213,6 +216,10 @@ class FleetScreen(Page):
 
         if (entry := self._selected()) is not None:
             nixfleet(self).start_flow(show_log(nixfleet(self), entry))
+
+    def action_history(self) -> None:
+        if (entry := self._selected()) is not None:
+            nixfleet(self).show_history(entry)
 
     def action_verify(self) -> None:
         from tui.actions import verify_hosts

@@ -60,7 +60,7 @@ def many_row(entry: HostEntry, glyphs: Glyphs) -> Row:
         {
             "host": Cell(entry.name),
             "step": Cell(plain(step)),
-            "bar": Cell(bar(state.fraction, _BAR, glyphs)),
+            "bar": Cell(bar(watcher.fraction, _BAR, glyphs)),
             "elapsed": Cell(elapsed),
             "verdict": verdict,
         },

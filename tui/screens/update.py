@@ -63,6 +63,8 @@ class UpdateScreen(Page):
     def on_mount(self) -> None:
         nixfleet(self).ticked.subscribe(self, self.update_job)
         self.update_job(None)
+        if self._watcher.past:
+            self._read()
 
     def on_screen_resume(self) -> None:
         self.update_job(None)
@@ -110,12 +112,19 @@ class UpdateScreen(Page):
         self.toggle_class("-zoomed")
 
     def action_again(self) -> None:
-        nixfleet(self).follow_again(self._watcher)
+        if self._watcher.past:
+            self._read()
+        else:
+            nixfleet(self).follow_again(self._watcher)
+
+    def _read(self) -> None:
+        """Read a past job; the worker ends with the screen."""
+        self.run_worker(self._watcher.run(nixfleet(self).elevation), group="past", exclusive=True)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Cancel is there while there is something to cancel, asking again after a problem."""
         if action == "cancel":
-            return self._watcher.is_active
+            return self._watcher.is_active and not self._watcher.past
         if action == "again":
             return bool(self._watcher.problem)
         return True
@@ -141,7 +150,7 @@ class UpdateScreen(Page):
             return ("not followed", "$text-error") if watcher.problem else ("ended", "")
         link = watcher.state.link
         if link.up:
-            return f"{glyphs.live} following", "$text-success"
+            return "reading" if watcher.past else f"{glyphs.live} following", "$text-success"
         why = f" ({shorten(plain(link.why), 40, glyphs)})" if link.why else ""
         waited = duration(link.seconds)
         return f"{glyphs.link_down} no answer for {waited}, retrying{why}", "$text-warning"

@@ -41,10 +41,10 @@ class StepsPanel(LivePanel):
         return Content("\n").join(lines or [Content("asking what this job does ...")])
 
     def _whole(self, width: int) -> Content:
-        state = self._watcher.state
         number, count = self._watcher.position
-        tail = f" {round(state.fraction * 100):>3} %  step {number} of {count}"
-        return Content(bar(state.fraction, max(4, width - len(tail)), self._glyphs) + tail)
+        fraction = self._watcher.fraction
+        tail = f" {round(fraction * 100):>3} %  step {number} of {count}"
+        return Content(bar(fraction, max(4, width - len(tail)), self._glyphs) + tail)
 
     def _now(self, width: int) -> Content:
         steps = self._watcher.state.steps
@@ -56,14 +56,17 @@ class StepsPanel(LivePanel):
     def _line(self, step: StepState, width: int) -> Content:
         sign = step_sign(step.status, self._glyphs)
         style = STYLES[step_tone(step.status)]
-        time = self._time(step)
-        room = max(0, width - 2 - cell_len(time))
-        middle = self._middle(step, room - len(step.title) - 4)
-        left = shorten(
-            f"{plain(step.title)}  {middle}" if middle else plain(step.title), room, self._glyphs
-        )
+        time, usual = self._times(step)
+        for taken in (f"{time} of {usual}" if time and usual else time or usual, time):
+            room = max(0, width - 2 - cell_len(taken))
+            middle = self._middle(step, room - len(step.title) - 4)
+            left = f"{plain(step.title)}  {middle}" if middle else plain(step.title)
+            if cell_len(left) < room:
+                break
+        left = shorten(left, room, self._glyphs)
         gap = " " * (room - cell_len(left))
-        return Content.assemble((f"{sign} ", style), (left, style), gap, (time, ""))
+        time_style = "" if time else STYLES["faint"]
+        return Content.assemble((f"{sign} ", style), (left, style), gap, (taken, time_style))
 
     def _middle(self, step: StepState, room: int) -> str:
         """Between title and time: bar, counts, retry, or why it did not go well."""
@@ -84,6 +87,9 @@ class StepsPanel(LivePanel):
             counts = f" {progress.done}/{progress.expected}"
             cells = max(3, min(_BAR, room - len(counts)))
             return bar(progress.done / progress.expected, cells, self._glyphs) + counts
+        if (guess := watcher.guess(step)) is not None:
+            cells = max(3, min(_BAR, room))
+            return bar(min(guess, 1 - 1 / cells), cells, self._glyphs)
         return ""
 
     def _confirm(self, step: StepState) -> str:
@@ -94,10 +100,13 @@ class StepsPanel(LivePanel):
             return ""
         return f"must be reached in {duration(began + planned.limit - now)}"
 
-    def _time(self, step: StepState) -> str:
-        if step.seconds is not None and step.status != "skipped":
-            return duration(step.seconds)
-        now = self._watcher.host_now
-        if step.status == "running" and step.started is not None and now is not None:
-            return duration(now - step.started)
-        return ""
+    def _times(self, step: StepState) -> tuple[str, str]:
+        """How long it has taken, and, until it has ended, about how long it usually takes."""
+        if step.status not in ("pending", "running"):
+            known = step.seconds is not None and step.status != "skipped"
+            return duration(step.seconds or 0) if known else "", ""
+        expected, now = self._watcher.expected.get(step.id), self._watcher.host_now
+        usual = f"~{duration(expected)}" if expected is not None else ""
+        if step.status == "pending" or step.started is None or now is None:
+            return "", usual
+        return duration(now - step.started), usual

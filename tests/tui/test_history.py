@@ -1,0 +1,149 @@
+"""The list of a host's jobs, and looking at one of them again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fakes import JOB, NOW, UPDATED
+from screen_text import screen_text, settle
+from test_path import press
+
+from nixfleet_core.events import (
+    JobEnd,
+    JobStart,
+    LineTime,
+    Link,
+    LogGrew,
+    StepEnd,
+    StepStart,
+)
+from nixfleet_core.session import JobLine, NoSuchJob
+from tui.screens.fleet import FleetScreen
+from tui.screens.history import HistoryScreen
+from tui.screens.update import UpdateScreen
+
+if TYPE_CHECKING:
+    import pytest
+    from conftest import MakeApp
+    from fakes import FakeSession
+
+OLD_JOB, RUNNING = "20261122-004101-cd34", "20261123-010000-ef56"
+LINES = (
+    JobLine(RUNNING, NOW, "uid 0 from 192.0.2.7", "update", "running"),
+    JobLine(JOB, NOW - 3600, "uid 1000", "rollback", "done", seconds=75),
+    JobLine(OLD_JOB, NOW - 90000, "uid 1000", "update", "failed", "rebuild", 2700),
+)
+
+
+async def test_jobs_are_listed_with_what_became_of_them(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    fleet[0].history = LINES
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        text = await press(pilot, "H")
+        assert isinstance(app.screen, HistoryScreen)
+        assert "csb0 · history · 3 jobs" in text
+        rows = [" ".join(line.strip("│▸ ").split()) for line in text.splitlines()[3:6]]
+        assert rows == [
+            f"2026-11-23 02:13 update ▶ running uid 0 from 192.0.2.7 {RUNNING}",
+            f"2026-11-23 01:13 roll back ✔ done 1m 15s uid 1000 {JOB}",
+            f"2026-11-22 01:13 update ✖ failed rebuild 45m 00s uid 1000 {OLD_JOB}",
+        ]
+        await press(pilot, "escape")
+        assert isinstance(app.screen, FleetScreen)
+
+
+async def test_an_old_job_is_shown_to_its_verdict_and_changes_nothing(
+    make_app: MakeApp, fleet: list[FakeSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = fleet[0]
+    session.history = LINES
+    session.files(JOB).text.write_text("first\nsecond\n")
+    await session.say(
+        JobStart(at=NOW - 60),
+        StepStart(step="rebuild", at=NOW - 50, log=0),
+        StepEnd(step="rebuild", at=NOW - 10, status="ok", log=13),
+        LineTime(at=NOW - 40, text_offset=6),
+        JobEnd(at=NOW, outcome="done"),
+        LogGrew(size=13, text_size=13),
+        None,
+    )
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        rung: list[int] = []
+        monkeypatch.setattr(app, "bell", lambda: rung.append(1))
+        text = await press(pilot, "H", "down", "enter")
+        assert isinstance(app.screen, UpdateScreen)
+        for shown in ("csb0", JOB, "01:00  ended", "✔ Rebuild", "40 s", UPDATED.sentence[:20]):
+            assert shown in text
+        assert "c cancel" not in text
+        text = await press(pilot, "t")
+        assert "02:12:40 first" in text
+        assert "02:13:20 second" in text
+
+        await press(pilot, "escape")
+        assert isinstance(app.screen, HistoryScreen)
+    entry = app.fleet.entries["csb0"]
+    assert (rung, session.plans, entry.watcher, entry.verdict) == ([], [], None, None)
+
+
+async def test_leaving_an_old_job_ends_the_reading_of_it(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    session = fleet[0]
+    session.history = LINES
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        text = await press(pilot, "H", "end", "enter")
+        assert "reading" in text
+        assert [worker.group for worker in app.workers] == ["past"]
+        await session.say(Link(up=False, seconds=9, why="timed out"))
+        await settle(pilot)
+        assert "no answer for 9 s, retrying" in screen_text(app)
+        await press(pilot, "escape")
+        assert list(app.workers) == []
+
+
+async def test_an_old_job_that_cannot_be_read_can_be_asked_for_again(
+    make_app: MakeApp, fleet: list[FakeSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = fleet[0]
+    session.history = LINES
+
+    async def gone(job: str) -> object:
+        raise NoSuchJob(f"the host has no job {job}")
+
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        with monkeypatch.context() as patched:
+            patched.setattr(session, "fetch_plan", gone)
+            text = await press(pilot, "H", "down", "enter")
+            assert f"not known: the host has no job {JOB}" in text
+        await session.say(JobEnd(at=NOW, outcome="done"), None)
+        assert UPDATED.sentence[:20] in await press(pilot, "R")
+
+
+async def test_a_running_job_is_attached_to(make_app: MakeApp, fleet: list[FakeSession]) -> None:
+    fleet[0].history = LINES
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        text = await press(pilot, "H", "enter")
+        assert isinstance(app.screen, UpdateScreen)
+        assert "● following" in text
+        assert app.jobs_going_on() == [("csb0", RUNNING)]
+        await press(pilot, "escape", "escape")
+        await press(pilot, "H", "enter")
+        assert isinstance(app.screen, UpdateScreen)
+        assert app.screen.watcher is app.fleet.entries["csb0"].watcher
+
+
+async def test_what_keeps_the_list_away_is_said(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    fleet[1].password = "right"
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert "csb0 has had no job" in await press(pilot, "H")
+        assert "csb0 has had no job" in await press(pilot, "enter")
+        assert "sudo on csb1" in await press(pilot, "escape", "down", "H")
+        assert "no password was given" in await press(pilot, "escape")
+        fleet[1].history = LINES
+        assert "3 jobs" in await press(pilot, "R", *"right", "enter")
+        assert "No route to host" in await press(pilot, "escape", "end", "H")
+        assert isinstance(app.screen, HistoryScreen)

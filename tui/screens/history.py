@@ -1,0 +1,121 @@
+"""The jobs that a host has had; enter shows one of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from tui.elevation import FAILURES, PasswordRefused
+from tui.screens.base import Page, nixfleet
+from tui.text import duration, local_time, plain
+from tui.widgets.key_bar import KeyBar
+from tui.widgets.row_table import Cell, Column, Row, RowTable
+from tui.words import outcome_tone, tone_sign
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+    from nixfleet_core.session import JobLine
+    from tui.fleet import HostEntry
+    from tui.glyphs import Glyphs
+
+COLUMNS = (
+    Column("at", "When", worth=8, least=16),
+    Column("goal", "Goal", worth=6, least=8),
+    Column("outcome", "Outcome", worth=9, least=13),
+    Column("failed", "Failed step", worth=7, least=11),
+    Column("took", "Took", worth=5, least=7),
+    Column("by", "By", worth=4, least=10),
+    Column("job", "Job", worth=2, least=20),
+)
+
+
+def job_row(line: JobLine, glyphs: Glyphs) -> Row:
+    tone = outcome_tone(line.outcome)
+    return Row(
+        line.job,
+        {
+            "at": Cell(local_time(line.at)),
+            "goal": Cell("roll back" if line.goal == "rollback" else plain(line.goal)),
+            "outcome": Cell(f"{tone_sign(tone, glyphs)} {plain(line.outcome)}", tone),
+            "failed": Cell(plain(line.failed_step)),
+            "took": Cell(duration(line.seconds) if line.seconds is not None else ""),
+            "by": Cell(plain(line.asked_by), "faint"),
+            "job": Cell(plain(line.job), "faint"),
+        },
+    )
+
+
+class HistoryScreen(Page):
+    """One line a job, newest first."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "show", id="history.open", tooltip="Show this job and its log"),
+        Binding("escape", "leave", "back", id="history.leave", tooltip="To the hosts"),
+        Binding("R", "refresh", "refresh", id="history.refresh", tooltip="Ask the host again"),
+    ]
+    BINDING_GROUP_TITLE = "History"
+    AUTO_FOCUS = "RowTable"
+
+    def __init__(self, entry: HostEntry) -> None:
+        super().__init__()
+        self._entry = entry
+        self._lines: tuple[JobLine, ...] = ()
+
+    def compose_page(self) -> ComposeResult:
+        yield Static(id="title", markup=False)
+        yield Static(id="said", markup=False)
+        with Vertical(id="history") as box:
+            box.border_title = Content("Jobs")
+            yield RowTable(COLUMNS, nixfleet(self).glyphs, id="history-table")
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        self.action_refresh()
+
+    def action_refresh(self) -> None:
+        self._say(f"asking {self._entry.name} ...")
+        self.run_worker(self._load(), group="history", exclusive=True)
+
+    @on(RowTable.Chosen)
+    def action_open(self) -> None:
+        app, entry = nixfleet(self), self._entry
+        job = self.query_one(RowTable).selected
+        line = next((line for line in self._lines if line.job == job), None)
+        if line is None:
+            return
+        if line.outcome == "running":
+            app.show_job(app.follow(entry, line.job))
+        else:
+            app.show_past_job(entry, line.job)
+
+    def action_leave(self) -> None:
+        self.app.pop_screen()
+
+    async def _load(self) -> None:
+        app, session = nixfleet(self), self._entry.session
+        try:
+            self._lines = await app.elevation.run(session, session.jobs)
+        except PasswordRefused:
+            self._say("the jobs can only be listed by root, and no password was given")
+        except FAILURES as error:
+            self._say(str(error))
+        else:
+            self._say("" if self._lines else f"{self._entry.name} has had no job")
+        rows = [job_row(line, app.glyphs) for line in self._lines]
+        self.query_one(RowTable).show(rows)
+
+    def _say(self, text: str) -> None:
+        """What keeps the list from being there, below the title."""
+        app = nixfleet(self)
+        count = f"{len(self._lines)} job{'s' * (len(self._lines) != 1)}"
+        parts = (self._entry.name, "history", *((count,) if self._lines else ()))
+        self.set_title(Content.styled(f" {f' {app.glyphs.dot} '.join(parts)}", "bold"))
+        said = self.query_one("#said", Static)
+        said.update(Content(plain(text)))
+        said.display = bool(text)
