@@ -144,4 +144,4 @@ async def test_the_panel_says_how_long_steps_usually_take(
         done = StepEnd(step="pull", at=NOW + 99, status="ok", log=0)
         assert await line("Pull", done) == "✔ Pull nixcfg 1m 39s"
         built = (began("rebuild"), Progress(done=12, expected=47), Tick(at=NOW + 118, log=0))
-        assert await line("Rebuild", *built) == "▶ Rebuild ███░░░░░░░░░ 12/47 1m 58s of ~3m 10s"
+        assert await line("Rebuild", *built) == "▶ Rebuild ███░░░░░░░ 12/47 1m 58s of ~3m 10s"
