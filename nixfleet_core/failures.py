@@ -76,7 +76,8 @@ FAILURES: Final[tuple[Failure, ...]] = (
     ),
     Failure(
         id="out-of-memory",
-        pattern="failed due to signal 9|Killed signal terminated program|[Cc]annot allocate memory"
+        pattern="failed due to signal 9|failed with exit code 137"
+        "|Killed signal terminated program|[Cc]annot allocate memory"
         "|std::bad_alloc|virtual memory exhausted|Out of memory: Killed",
         kind="permanent",
         source="system",

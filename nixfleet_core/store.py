@@ -35,8 +35,8 @@ class Result(msgspec.Struct, frozen=True):
     outcome: str
     failed: str = ""
     rc: int = 0
-    reason: str = ""
     ended: int = 0
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,11 @@ nf_want() {
   if [ -z "$nf_wanted" ]; then
     nf_ref=$(nf_field 3)
     case $nf_ref in '') nf_ref=HEAD ;; refs/*) ;; *) nf_ref=refs/heads/$nf_ref ;; esac
-    nf_wanted=$(nf_as_owner 60 git ls-remote -- "$nf_url" "$nf_ref" 2>>"$NF_LOG" | sed -n '1s/^\([0-9a-f]\{40\}\)[[:space:]].*/\1/p')
-    nf_wanted=${nf_wanted:-none}
+    nf_limit_was=$NF_LIMIT NF_LIMIT=60 NF_OUT=$NF_RUN/ls-remote
+    : >"$NF_OUT"
+    nf_quietly git ls-remote -- "$nf_url" "$nf_ref" # the URL may hold a token
+    nf_wanted=$(sed -n '1s/^\([0-9a-f]\{40\}\)[[:space:]].*/\1/p' "$NF_OUT")
+    nf_wanted=${nf_wanted:-none} NF_LIMIT=$nf_limit_was NF_OUT=''
   fi
 }
 
@@ -33,6 +36,8 @@ nf_pin_url() {
 
 nf_do_stop() {
   nf_run "$@" && return 0
+  # whoever ended systemctl has not ended what it asked for
+  if nf_cancelled; then nf_run "$@" && return 0; fi
   nf_say "the agent did not stop in time: it is killed"
   nf_reason=killed
   systemctl kill -s KILL "$NF_UNIT" >>"$NF_LOG" 2>&1
@@ -154,11 +159,14 @@ nf_agent() {
   NF_DEEP=1
 }
 
+# nf_agent_is_up: now. One that still stops, or waits to be started again, is not.
+nf_agent_is_up() { case $(systemctl is-active "$NF_UNIT" 2>/dev/null) in active | reloading) ;; *) return 1 ;; esac; }
+
 nf_do_start() {
   nf_wait_switch 900
   systemctl reset-failed "$NF_UNIT" >>"$NF_LOG" 2>&1 # or an earlier crash loop forbids the start
   nf_agent
-  if nf_unit_lives "$NF_UNIT" && [ -n "$path" ]; then
+  if nf_agent_is_up && [ -n "$path" ]; then
     # the switch may have started it already, new; restartIfChanged=false leaves an old one running
     if [ "$path" = "$installed" ]; then nf_say "the agent runs already, from $installed"; return 0; fi
     nf_run systemctl restart "$NF_UNIT"
@@ -167,12 +175,24 @@ nf_do_start() {
   fi
 }
 
+# nf_keep_proof: what is there after the job; in memory when the disk is full.
+nf_keep_proof() {
+  cd /
+  (umask 077; probe >"$NF_RUN/after" 2>/dev/null) # in a subshell: it has variables of our names
+  nf_share "$NF_RUN/after"
+  if cp "$NF_RUN/after" "$NF_JOB/.after" 2>/dev/null && nf_share "$NF_JOB/.after" && mv -f "$NF_JOB/.after" "$NF_JOB/after"; then
+    rm -f "$NF_RUN/after"
+  else
+    rm -f "$NF_JOB/.after"
+  fi
+}
+
 # Up, and the same process for NF_STABLE seconds; then the proof is written down.
 nf_do_verify() {
   nf_tries=0 nf_pid_was='' nf_same=0
   while [ "$nf_tries" -lt $((30 + NF_STABLE)) ] && [ "$nf_same" -lt "$NF_STABLE" ]; do
     nf_agent
-    if [ -n "$path" ] && [ "$pid" = "$nf_pid_was" ] && nf_unit_lives "$NF_UNIT"; then
+    if [ -n "$path" ] && [ "$pid" = "$nf_pid_was" ] && nf_agent_is_up; then
       nf_same=$((nf_same + 1))
     else
       nf_same=0
@@ -180,8 +200,7 @@ nf_do_verify() {
     nf_pid_was=$pid nf_tries=$((nf_tries + 1))
     sleep 1
   done
-  cd /
-  probe >"$NF_JOB/.after" 2>/dev/null && nf_share "$NF_JOB/.after" && mv -f "$NF_JOB/.after" "$NF_JOB/after"
+  nf_keep_proof
   if [ "$nf_same" -ge "$NF_STABLE" ]; then nf_say "the agent runs as process $pid, from $path"; return 0; fi
   if [ -n "$path" ]; then nf_reason=unstable; else nf_reason=down; fi
   if [ -n "$NF_ROLLBACK" ] && nf_has_moved; then NF_BACK=1; fi

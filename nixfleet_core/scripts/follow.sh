@@ -16,7 +16,12 @@ frame_file() {
   echo
 }
 
-whole() { if [ -r "$job/$1" ]; then frame_file "$1" "$job/$1" 0 "$(nf_size "$job/$1")"; fi; }
+# whole FILE: as the job keeps it; in memory where the disk was full
+whole() {
+  for place in "$job" "$NF_STATE/$NF_ID"; do
+    if [ -r "$place/$1" ]; then frame_file "$1" "$place/$1" 0 "$(nf_size "$place/$1")"; return; fi
+  done
+}
 
 # send KIND FILE AT SIZE: at most one chunk; where the client then is, in $at
 send() {
@@ -42,7 +47,7 @@ follow() {
   while :; do
     # asked before the sizes: what was written before the result is then sent before it
     over=''
-    if [ -e "$job/result" ]; then over=result; elif [ -e "$NF_STATE/$NF_ID/result" ]; then over=state; fi
+    if [ -e "$job/result" ] || [ -e "$NF_STATE/$NF_ID/result" ]; then over=1; fi
     log_size=$(nf_size "$job/log") events_size=$(nf_size "$job/events")
     sent=''
     if send log "$job/log" "$NF_LOG_AT" "$log_size"; then NF_LOG_AT=$at sent=1; fi
@@ -60,7 +65,7 @@ follow() {
       whole before
       whole after
       whole latest
-      if [ "$over" = result ]; then whole result; else frame result 0 "$(cat "$NF_STATE/$NF_ID/result")"; fi
+      whole result
       exit 0
     fi
     sleep "$pause"

@@ -84,10 +84,11 @@ put_file() {
 }
 
 # The fixed name is the lock: systemd refuses it while a unit of that name lives, and frees it when
-# it ends. Nobody stops or resets it in order to launch.
+# it ends. Nobody stops or resets it in order to launch. A stop of it reaches the runner alone, or
+# what the runner has just asked (a date, a copy) would be ended too.
 start_job() {
   if said=$(systemd-run --collect --quiet --no-ask-password --unit="$NF_JOB_UNIT" --service-type=exec \
-    -p OnSuccess="$NF_FINISH_UNIT" -p OnFailure="$NF_FINISH_UNIT" -p OOMPolicy=continue -p TimeoutStopSec=900 \
+    -p OnSuccess="$NF_FINISH_UNIT" -p OnFailure="$NF_FINISH_UNIT" -p OOMPolicy=continue -p KillMode=mixed -p TimeoutStopSec=900 \
     -p WorkingDirectory=/ -p Nice="$NF_NICE" -p IOWeight="$NF_IO_WEIGHT" --setenv=PATH="$PATH" --setenv=HOME="${HOME:-/root}" \
     /bin/sh "$job/run.sh" main 2>&1); then
     echo "@nf launched $NF_ID"

@@ -9,7 +9,7 @@ NF_PLATFORM='' NF_DEEP=1
 NF_JOB=$NF_JOBS/$NF_ID
 NF_RUN=$NF_STATE/$NF_ID # tmpfs: works when the disk is full
 NF_LOG=$NF_JOB/log
-NF_FAILED='' NF_CODE=0 NF_REASON='' NF_STOPPED='' NF_FINISHING='' NF_BACK=''
+NF_FAILED='' NF_CODE=0 NF_REASON='' NF_STOPPED='' NF_FINISHING='' NF_OUT='' NF_BACK=''
 
 nf_event() { printf '{"event":"%s","at":%s%s}\n' "$1" "$(nf_now)" "${2:-}" >>"$NF_JOB/events"; }
 nf_say() { printf '%s\n' "$*" >>"$NF_LOG"; }
@@ -50,7 +50,8 @@ nf_end() {
   nf_result=$(printf '{"format":1,"outcome":"%s","failed":"%s","rc":%s,"reason":"%s","ended":%s}' \
     "$1" "$NF_FAILED" "$NF_CODE" "$NF_REASON" "$(nf_now)")
   printf '%s\n' "$nf_result" >"$NF_RUN/result"
-  printf '%s\n' "$nf_result" >"$NF_JOB/.result" && nf_share "$NF_JOB/.result" && mv -f "$NF_JOB/.result" "$NF_JOB/result"
+  { printf '%s\n' "$nf_result" >"$NF_JOB/.result" && nf_share "$NF_JOB/.result" && mv -f "$NF_JOB/.result" "$NF_JOB/result"; } ||
+    rm -f "$NF_JOB/.result"
 }
 
 # A disk that is full cannot hold the words that would say so.
@@ -178,9 +179,14 @@ nf_pause() {
   done
 }
 
-# nf_run COMMAND...: run it, bounded, output to the log, as root or as the checkout's owner.
 nf_run() {
   nf_say "\$ $*"
+  nf_quietly "$@"
+}
+
+# nf_quietly COMMAND...: run it, bounded, output to the log (stdout to NF_OUT if set), as root or as
+# the checkout's owner. A cancellation ends it.
+nf_quietly() {
   (
     cd "$NF_ROOT$NF_CHECKOUT" || exit 1
     NF_EXEC='exec'
@@ -188,7 +194,7 @@ nf_run() {
       owner) nf_as_owner "$NF_LIMIT" "$@" ;;
       *) nf_bounded "$NF_LIMIT" "$@" ;;
     esac
-  ) >>"$NF_LOG" 2>&1 </dev/null &
+  ) >>"${NF_OUT:-$NF_LOG}" 2>>"$NF_LOG" </dev/null &
   nf_pid=$!
   echo "$nf_pid" >"$NF_RUN/pid"
   if nf_cancelled; then nf_cancel; fi # who cancelled a moment ago found nothing to end
@@ -206,7 +212,7 @@ nf_run() {
 nf_finish() {
   cd / || exit 1
   if [ -e "$NF_JOB/result" ] || [ -e "$NF_RUN/result" ]; then
-    nf_unit_lives "$NF_UNIT" || { systemctl reset-failed "$NF_UNIT"; systemctl start "$NF_UNIT"; }
+    nf_agent_is_up || { systemctl reset-failed "$NF_UNIT"; systemctl start "$NF_UNIT"; }
     exit 0
   fi
   [ -e "$NF_JOB/events" ] || exit 0
