@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
 import select
 import subprocess
 import sys
+import termios
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -158,6 +160,18 @@ class Running:
         while text not in self.output:
             assert self._read(deadline - monotonic()), f"no {text!r} in:\n{self.output}"
 
+    def watch(self, seconds: float) -> float:
+        """Read on for that long; return the seconds of the longest silence."""
+        begun = heard = monotonic()
+        longest = 0.0
+        while (left := begun + seconds - monotonic()) > 0:
+            spoke = self._read(left)
+            now = monotonic()
+            longest = max(longest, now - heard)
+            if spoke:
+                heard = now
+        return longest
+
     def signal(self, number: int) -> None:
         self._process.send_signal(number)
 
@@ -204,7 +218,4 @@ class Terminal(Running):
 
 
 def _take_terminal() -> None:
-    import fcntl
-    import termios
-
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)

@@ -56,7 +56,7 @@ def _check_log(scene: Scene, answer: Answer) -> None:
 
 def _check_leftovers(scene: Scene) -> None:
     host = scene.host
-    host.enter("while systemctl -q is-active nixfleet-job nixfleet-finish; do sleep 0.1; done")
+    scene.await_job()
     with Pidfds(_strays(scene)) as left:
         left.wait(_LEAVE_SECONDS)
     named = [f"{_name(pid)} in {_unit(pid)}" for pid in _strays(scene)]
@@ -65,8 +65,7 @@ def _check_leftovers(scene: Scene) -> None:
     assert {line.split()[0] for line in units.splitlines()} <= {"nixfleet-agent.service"}, units
     lock = "/run/nixos/switch-to-configuration.lock"
     host.enter(f"[ ! -e {lock} ] || flock --nonblock {lock} true")
-    unfinished = host.enter("find /var/lib/nixfleet/jobs -name '.*'; find /run/nixfleet -name '.*'")
-    assert unfinished == ""
+    assert host.enter("find /var/lib /run -path '*/nixfleet/*' -name '.*'") == ""
 
 
 def _strays(scene: Scene) -> list[int]:

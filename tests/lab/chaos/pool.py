@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from ..fleet import SUITES
 from .case import Row
 from .checks import check
 from .scene import Bench
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
 
     from .case import Case
 
-BENCHES: Final = ("csb0", "csb1", "gpc0", "csb0", "csb1", "gpc0")
-"""Most of a case is waiting: more of them than cores."""
-
 
 class Pool:
-    """Plays the cases, the longest first; `outcomes` has each one's row, or its failure."""
+    """Plays the cases; `outcomes` has each one's row, or its failure.
+
+    Each kind of host has two benches, which begin at both ends: the longest cases only wait.
+    """
 
     def __init__(self, cases: Iterable[Case]) -> None:
         self._pending = sorted(cases, key=lambda case: -case.seconds)
@@ -30,8 +31,11 @@ class Pool:
         self.outcomes: Final[dict[str, Future[Row]]] = {
             case.name: Future() for case in self._pending
         }
-        names = BENCHES[: max(3, len(self._pending))]
-        self._threads = [threading.Thread(target=self._work, args=(name,)) for name in names]
+        self._threads = [
+            threading.Thread(target=self._work, args=(name, step))
+            for step in (1, -1)
+            for name in SUITES
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -42,10 +46,10 @@ class Pool:
         for thread in self._threads:
             thread.join()
 
-    def _work(self, name: str) -> None:
+    def _work(self, name: str, step: int) -> None:
         with ExitStack() as stack:
             bench: Bench | None = None
-            for case in self._cases_for(name):
+            for case in self._cases_for(name, step):
                 outcome = self.outcomes[case.name]
                 try:
                     if bench is None:
@@ -55,10 +59,12 @@ class Pool:
                 except BaseException as error:
                     outcome.set_exception(error)
 
-    def _cases_for(self, name: str) -> Iterator[Case]:
+    def _cases_for(self, name: str, step: int) -> Iterator[Case]:
+        """From the front of what is left, or from its back."""
         while True:
             with self._lock:
-                found = next((case for case in self._pending if case.host in (None, name)), None)
+                left = self._pending[::step]
+                found = next((case for case in left if case.host in (None, name)), None)
                 if found is None:
                     return
                 self._pending.remove(found)

@@ -8,12 +8,13 @@ import select
 import shutil
 import signal
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from ..client import Answer, Client, Running
+from ..client import Answer, Client, Running, Terminal
 from ..fleet import Fleet
 from ..host import CHECKOUT, LabHost
 
@@ -22,9 +23,14 @@ if TYPE_CHECKING:
 
     from ..repos import Repos
 
+_R = TypeVar("_R", bound=Running)
+
 JOB: Final = "nixfleet-job.service"
 NEW: Final = "2.2.0"
 """The release that every case brings, unless it says otherwise."""
+
+_LONGEST: Final = 300
+"""Seconds after which the cases give up; each has its own, stricter limit."""
 
 _DETACHED: Final = 9
 
@@ -77,25 +83,32 @@ class Scene:
 
     def update(self, *words: str, client: Client | None = None) -> Running:
         """Start an update; to be used as a context. What flake.lock is now must not get lost."""
+        return self._kept((client or self.client).start(*self._update(words)))
+
+    def update_at_terminal(self, *words: str, client: Client | None = None) -> Terminal:
+        """The same by somebody who can be asked."""
+        return self._kept((client or self.client).at_terminal(*self._update(words)))
+
+    def _update(self, words: tuple[str, ...]) -> tuple[str, ...]:
         self.lock = self.read_lock()
-        options = ("--yes", "--json", *(("--stable", "1") if "--stable" not in words else ()))
-        running = (client or self.client).start(
-            "update", self.host.name, "--force", *options, *words
-        )
+        stable = () if "--stable" in words else ("--stable", "1")
+        return ("update", self.host.name, "--force", "--yes", "--json", *stable, *words)
+
+    def _kept(self, running: _R) -> _R:
         self.runs.append(running)
         return running
 
     def answer(self, running: Running) -> Answer:
         """What the operator is told at last: by the update, or by attaching when it is gone."""
-        code = running.wait()
+        code = running.wait(_LONGEST)
         if code >= 0 and code != _DETACHED:
             return read_answer(running.output)
         return self.attach()
 
     def attach(self, client: Client | None = None) -> Answer:
-        with (client or self.client).start("attach", self.host.name, "--json") as attached:
-            self.runs.append(attached)
-            attached.wait()
+        attached = self._kept((client or self.client).start("attach", self.host.name, "--json"))
+        with attached:
+            attached.wait(_LONGEST)
         return read_answer(attached.output)
 
     def other_operator(self, user: str = "ops", **keys: str) -> Client:
@@ -111,9 +124,16 @@ class Scene:
         self.proof.append(what.format(happened))
 
     def prove_journal(self, unit: str, text: str) -> None:
-        """The host's journal says so."""
-        said = self.host.enter(f"journalctl --quiet --output=cat --unit={unit}")
-        assert text in said, f"no {text!r} in the journal of {unit}:\n{said[-2000:]}"
+        """The host's journal says so of a unit."""
+        self._prove_journal(f"--unit={unit}", text)
+
+    def prove_journal_of(self, program: str, text: str) -> None:
+        """A program says so in the host's journal, once."""
+        self._prove_journal(f"--identifier={program}", text)
+
+    def _prove_journal(self, of: str, text: str) -> None:
+        said = self.host.enter(f"journalctl --quiet --output=cat {of}")
+        assert said.count(text) == 1, f"{text!r} is not there once:\n{said[-2000:]}"
         self.proof.append(f"journal: {text}")
 
     # --- the host
@@ -130,6 +150,17 @@ class Scene:
         pids = self.host.processes(f"system.slice/{JOB}")
         assert pids, "no job is running"
         return pids[:1] if main else pids
+
+    def command(self, pid: int) -> bytes:
+        """The command line of such a process; empty when it has ended."""
+        with suppress(OSError):
+            return Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b""
+
+    def await_job(self) -> None:
+        """Wait until no job runs on the host, and none is brought to its end."""
+        units = "nixfleet-job nixfleet-finish"
+        self.host.enter(f"while systemctl -q is-active {units}; do sleep 0.1; done")
 
     def describe(self) -> str:
         """For a case that failed: what everyone said."""

@@ -1,0 +1,88 @@
+"""Switches that are cut off, collide, take systemd along or cut the host off."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ..repos import BASE_VERSION
+from .case import Case
+from .faults import strike_at
+
+if TYPE_CHECKING:
+    from ..client import Answer, Running
+    from .scene import Scene
+
+_SWITCH: Final = "nixos-rebuild-switch-to-configuration.service"
+_LOCK: Final = "/run/nixos/switch-to-configuration.lock"
+
+
+def _reexec(scene: Scene, running: Running) -> None:
+    scene.host.enter("systemctl daemon-reexec")
+    scene.prove_journal("init.scope", "Reexecuting")
+
+
+def _stop_activation(scene: Scene, running: Running) -> None:
+    """nixos-rebuild says that all is done, with exit code 0."""
+    scene.host.enter(f"systemctl stop {_SWITCH}")
+    scene.prove_journal(_SWITCH, f"Stopped {_SWITCH}")
+
+
+def _stopped_activation(scene: Scene) -> Answer:
+    answer = strike_at("activation", _stop_activation)(scene)
+    assert "Done. The new configuration is" in scene.runs[0].output
+    status = {step["id"]: step["status"] for step in answer["steps"]}
+    scene.prove("nixos-rebuild ended with 0", status["rebuild"] == "ok")
+    return answer
+
+
+def _locked(scene: Scene) -> Answer:
+    """Somebody else's switch, in no unit, holds the lock until ours has been tried once."""
+    host = scene.host
+    host.enter(
+        "mkdir -p /run/nixos; mkfifo /run/lab/theirs; "
+        f"systemd-run -q --collect --unit=lab-switch flock {_LOCK} cat /run/lab/theirs"
+    )
+    host.enter(f"until ! flock --nonblock {_LOCK} true; do sleep 0.1; done")
+    with scene.update() as running:
+        running.wait_for("Could not acquire lock")
+        running.wait_for("retry 2/")
+        host.enter(": > /run/lab/theirs")
+        answer = scene.answer(running)
+    tries = {step["id"]: step["attempts"] for step in answer["steps"]}
+    scene.prove("switch refused once; {} tries", tries["rebuild"])
+    return answer
+
+
+def _network_gone(scene: Scene, *words: str) -> Answer:
+    """The switch takes the network down, which somebody repairs after the job's end."""
+    with scene.update(*words) as running:
+        with scene.host.gate("switch") as gate:
+            gate.wait_reached()
+            before = scene.host.packets_sent()
+            scene.host.cut_link()
+        scene.await_job()
+        scene.prove("{} packets vanished", scene.host.packets_sent() - before)
+        scene.host.restore_link()
+        return scene.answer(running)
+
+
+CASES: Final = (
+    Case(name="switch re-executes systemd", play=strike_at("activation", _reexec)),
+    Case(
+        name="activation stopped, nixos-rebuild says done",
+        play=_stopped_activation,
+        verdict="stale",
+        cause="switch-incomplete",
+        agent=BASE_VERSION,
+    ),
+    Case(name="another switch holds the lock", play=_locked),
+    Case(name="switch cuts the network", play=_network_gone),
+    Case(
+        name="switch cuts the network, with --confirm-within",
+        play=lambda scene: _network_gone(scene, "--confirm-within", "10"),
+        verdict="rolled-back",
+        cause="unconfirmed",
+        agent=BASE_VERSION,
+        lock="old",
+    ),
+)
