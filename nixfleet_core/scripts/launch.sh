@@ -36,7 +36,7 @@ wait_for_finish() {
 write_job() {
   uid=${SUDO_UID:-$(id -u "${DOAS_USER:-root}" 2>/dev/null)} gid=${SUDO_GID:-$(id -g "${DOAS_USER:-root}" 2>/dev/null)}
   NF_FROM=${NF_FROM:-${SSH_CONNECTION:-}}
-  case $NF_FROM in *[!0-9a-fA-F:.%\ ]*) NF_FROM='' ;; esac
+  case $NF_FROM in *[!0-9a-zA-Z:.%_\ -]*) NF_FROM='' ;; esac # a zone may be named: fe80::1%eth0
   new=$NF_JOBS/.new-$NF_ID
   rm -rf "$new"
   mkdir -m 750 "$new" && mkdir -m 700 "$new/ctl" || return 1
