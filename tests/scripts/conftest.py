@@ -21,6 +21,15 @@ def shell(request: pytest.FixtureRequest) -> tuple[str, ...]:
 
 
 @pytest.fixture
+def plain_host(tmp_path: Path, shell: tuple[str, ...], upstream: Upstream) -> FakeHost:
+    """The same in a folder with a plain name, for what names its paths unquoted, as units do."""
+    made = FakeHost(tmp_path / "host", shell, upstream)
+    made.root.mkdir()
+    made.make()
+    return made
+
+
+@pytest.fixture
 def host(tmp_path: Path, shell: tuple[str, ...], upstream: Upstream) -> FakeHost:
     """A host in a folder whose name has everything in it that a path may have but a colon."""
     made = FakeHost(tmp_path / "it's a $(root) é", shell, upstream)
