@@ -111,7 +111,7 @@ def test_reads_what_the_host_wrote(copy: JobCopy) -> None:
     )
     copy.write("result", b'{"format":1,"outcome":"failed","failed":"pull","rc":3,"ended":9}\n')
     assert copy.asked() == Asked(plan, 5, 1000, "192.0.2.1 5 192.0.2.2 22")
-    assert copy.result() == Result("failed", "pull", 3, 9)
+    assert copy.result() == Result("failed", "pull", 3, ended=9)
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"outcome":1}', b'{"plan":{}}', b"\xff"])
