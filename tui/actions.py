@@ -97,6 +97,18 @@ async def show_log(app: NixFleetApp, entry: HostEntry) -> None:
         app.notify(f"{entry.name}: no job is known")
 
 
+async def connect(app: NixFleetApp, entry: HostEntry) -> None:
+    """Open the host's connection at the terminal, where ssh can ask; then look at the host."""
+    argv = entry.session.connect_argv
+    if not argv:
+        app.notify(f"{entry.name} is reached without ssh: nothing to connect")
+        return
+    from tui.terminal import run_at_terminal
+
+    await run_at_terminal(app, f"Connecting to {plain(entry.host.where)} ...", argv)
+    await app.fleet.look(entry, app.tick)
+
+
 async def verify_hosts(app: NixFleetApp, entries: Sequence[HostEntry]) -> None:
     """Prove what runs on the hosts, and show what was found."""
     from tui.widgets.versions import verdict_text
@@ -279,9 +291,10 @@ async def _offer_attach(app: NixFleetApp, entry: HostEntry, job: str) -> None:
 
 async def _say_offline(app: NixFleetApp, entry: HostEntry) -> None:
     why = entry.assessment.why if entry.assessment else "it has not answered"
-    body = Content.assemble(
-        plain(why), "\n\n", (plain(entry.advice), "bold"), "\n\nR looks at all hosts again."
-    )
+    keys = "R looks at all hosts again."
+    if entry.session.connect_argv:
+        keys += "\nC connects at the terminal: for a passphrase, a one-time password, a host key."
+    body = Content.assemble(plain(why), "\n\n", (plain(entry.advice), "bold"), f"\n\n{keys}")
     await app.push_screen_wait(Notice(f"{entry.name} cannot be reached", body))
 
 

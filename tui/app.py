@@ -93,6 +93,8 @@ class NixFleetApp(App[None], inherit_bindings=False):
         self.ticked: Signal[None] = Signal(self, "ticked")
         self.animation_level = "none"
         self._new_job_id = new_job_id
+        self.terminal_lent = False
+        """Another program has the terminal: what is written now would pile up, and then block."""
         self._dirty = False
         self._titled = False
         self.set_class(settings.ascii, "-ascii")
@@ -201,6 +203,8 @@ class NixFleetApp(App[None], inherit_bindings=False):
 
     def _announce(self, text: str) -> None:
         """Ring, and say it in the window title, for whoever looks elsewhere."""
+        if self.terminal_lent:
+            return
         if self.settings.bell:
             self.bell()
         if self.settings.title:

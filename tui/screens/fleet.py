@@ -125,6 +125,13 @@ class FleetScreen(Page):
         Binding("space", "mark", "mark", id="fleet.mark", tooltip="Mark or unmark this host"),
         Binding("ctrl+a", "mark_all", "Mark all shown, or none", show=False, id="fleet.mark-all"),
         Binding("R", "refresh", "refresh", id="fleet.refresh", tooltip="Look at all hosts again"),
+        Binding(
+            "C",
+            "connect",
+            "connect",
+            id="fleet.connect",
+            tooltip="Open the connection at the terminal, where ssh can ask",
+        ),
         Binding("s", "sort(1)", "Sort by the next column", show=False, id="fleet.sort"),
         Binding("S", "reverse", "Reverse the order", show=False, id="fleet.reverse"),
         Binding("escape", "clear", "Clear filter and marks", show=False, id="fleet.clear"),
@@ -220,6 +227,12 @@ class FleetScreen(Page):
     def action_history(self) -> None:
         if (entry := self._selected()) is not None:
             nixfleet(self).show_history(entry)
+
+    def action_connect(self) -> None:
+        from tui.actions import connect
+
+        if (entry := self._selected()) is not None:
+            nixfleet(self).start_flow(connect(nixfleet(self), entry))
 
     def action_verify(self) -> None:
         from tui.actions import verify_hosts

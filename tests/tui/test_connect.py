@@ -1,0 +1,150 @@
+"""Opening a connection at the terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pty
+import select
+import subprocess
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from fakes import STALE
+from screen_text import press_key, screen_text, settle
+from test_path import press
+
+if TYPE_CHECKING:
+    from conftest import MakeApp
+    from fakes import FakeSession
+
+APP = """
+import sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from fakes import FakeLatest, make_fleet
+from tui.app import NixFleetApp
+from tui.settings import AppSettings
+fleet = make_fleet(Path({folder!r}))
+fleet[0].connect_argv = ("sh", "-c", {ssh!r})
+NixFleetApp(fleet, FakeLatest(), settings=AppSettings()).run()
+"""
+SSH = "printf 'code: ' >/dev/tty; read -r code </dev/tty; echo got $code; [ $code = right ]"
+SECONDS = 60
+BACK = b"\x1b[?1049h"
+"""The app has the terminal again."""
+
+
+class Terminal:
+    """What the app writes, read in order."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._seen = b""
+
+    def read_until(self, text: bytes) -> None:
+        while text not in self._seen:
+            assert select.select([self._fd], [], [], SECONDS)[0], self._seen
+            self._seen += os.read(self._fd, 65536)
+        self._seen = self._seen.partition(text)[2]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="setsid --ctty is Linux's")
+def test_ssh_has_the_terminal_and_the_app_gets_it_back(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    terminal = Terminal(ours)
+    script = APP.format(tests=str(Path(__file__).parent), folder=str(tmp_path), ssh=SSH)
+    app = subprocess.Popen(
+        ["setsid", "--ctty", sys.executable, "-c", script],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=dict(os.environ, TERM="xterm-256color"),
+    )
+    os.close(theirs)
+    try:
+        terminal.read_until(b"not restarted")
+        os.write(ours, b"C")
+        terminal.read_until(b"Connecting to ops@cs0:2222 ...\r\ncode: ")
+        os.write(ours, b"right\n")
+        terminal.read_until(b"got right")
+        terminal.read_until(BACK)
+        terminal.read_until(b"csb0")
+
+        os.write(ours, b"C")
+        terminal.read_until(b"code: ")
+        os.write(ours, b"wrong\n")
+        terminal.read_until(b"sh ended with 1. Enter goes back to NixFleet. ")
+        os.write(ours, b"\n")
+        terminal.read_until(BACK)
+
+        os.write(ours, b"C")
+        terminal.read_until(b"code: ")
+        os.write(ours, b"\x03")  # ctrl-c gives up the connection, not the app
+        terminal.read_until(BACK)
+        terminal.read_until(b"csb0")
+        os.write(ours, b"q")
+        terminal.read_until(b"\x1b[?1049l")
+        assert app.wait(SECONDS) == 0
+    finally:
+        app.kill()
+        os.close(ours)
+
+
+async def test_the_host_is_looked_at_once_the_connection_is_open(
+    make_app: MakeApp, fleet: list[FakeSession], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, came = fleet[3], tmp_path / "came"
+    session.connect_argv = ("touch", str(came))
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        text = await press(pilot, "end", "enter")
+        assert "C connects at the terminal" in text
+        await press(pilot, "escape")
+        monkeypatch.setattr(app, "suspend", nullcontext)
+        session.facts = STALE
+        await press(pilot, "C")
+        await app.workers.wait_for_complete()
+        await settle(pilot)
+        assert "0 offline" not in screen_text(app)
+        assert "3 stale" in screen_text(app)
+    assert came.exists()
+    assert session.probes == 2
+
+
+async def test_nothing_is_written_while_another_program_has_the_terminal(
+    make_app: MakeApp, fleet: list[FakeSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = fleet[0]
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        rung: list[int] = []
+        monkeypatch.setattr(app, "bell", lambda: rung.append(1))
+        monkeypatch.setattr(app, "suspend", nullcontext)
+        await press(pilot, "enter", "enter", "escape")
+        session.connect_argv = ("cat", str(session.folder / "fifo"))
+        os.mkfifo(session.folder / "fifo")
+        press_key(pilot, "C")
+        # opened only once the other program runs
+        gate = await asyncio.to_thread(os.open, session.folder / "fifo", os.O_WRONLY)
+        await session.run_job()
+        watcher = app.fleet.entries["csb0"].watcher
+        assert watcher is not None
+        await watcher.ended.wait()
+        await settle(pilot)
+        os.close(gate)
+        await app.workers.wait_for_complete()
+        await settle(pilot)
+        assert "✔ updated" in screen_text(app)
+    assert rung == []
+
+
+async def test_a_host_without_a_connection_says_so(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    async with make_app().run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        assert "nothing to connect" in await press(pilot, "C")
+        assert "C connects" not in await press(pilot, "end", "enter")
+    assert [session.probes for session in fleet] == [1, 1, 1, 1]
