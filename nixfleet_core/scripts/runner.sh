@@ -49,7 +49,7 @@ nf_end() {
   nf_event job-end ",\"outcome\":\"$1\""
   nf_result=$(printf '{"format":1,"outcome":"%s","failed":"%s","rc":%s,"reason":"%s","ended":%s}' \
     "$1" "$NF_FAILED" "$NF_CODE" "$NF_REASON" "$(nf_now)")
-  printf '%s\n' "$nf_result" >"$NF_RUN/result"
+  printf '%s\n' "$nf_result" >"$NF_RUN/.result" && mv -f "$NF_RUN/.result" "$NF_RUN/result"
   { printf '%s\n' "$nf_result" >"$NF_JOB/.result" && nf_share "$NF_JOB/.result" && mv -f "$NF_JOB/.result" "$NF_JOB/result"; } ||
     rm -f "$NF_JOB/.result"
 }
