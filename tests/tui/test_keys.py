@@ -14,7 +14,10 @@ from tui.commands import BindingCommands
 from tui.screens.base import Dialog, Page
 from tui.screens.fleet import FleetScreen
 from tui.screens.help import HelpDialog
+from tui.screens.history import HistoryScreen
+from tui.screens.level import LevelDialog
 from tui.screens.many import ManyScreen
+from tui.screens.plan import RollbackDialog, UpdateDialog
 from tui.screens.update import UpdateScreen
 from tui.widgets.key_bar import KeyHint, fit_hints
 from tui.widgets.log_view import LogView
@@ -27,7 +30,8 @@ if TYPE_CHECKING:
     from textual.pilot import Pilot
 
 NODES: tuple[type[DOMNode], ...] = (
-    *(NixFleetApp, Page, Dialog, FleetScreen, ManyScreen, UpdateScreen, LogView, RowTable),
+    *(NixFleetApp, Page, Dialog, FleetScreen, ManyScreen, HistoryScreen, UpdateScreen),
+    *(LogView, RowTable, UpdateDialog, RollbackDialog, LevelDialog),
 )
 
 

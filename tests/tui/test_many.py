@@ -67,6 +67,21 @@ async def test_what_keeps_one_host_from_starting_is_in_its_row(
     assert [session.launched for session in fleet[:2]] == [[], []]
 
 
+async def test_cancel_is_there_while_there_is_something_to_cancel(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    async with make_app(fleet[:2]).run_test(size=(120, 40)) as pilot:
+        assert "c cancel" in await press(pilot, "ctrl+a", "u", "enter")
+        assert "Cancel the job on csb0?" in await press(pilot, "c")
+        await press(pilot, "enter")
+        await fleet[0].say(JobEnd(at=NOW, outcome="cancelled"), None)
+        assert "c cancel" not in await press(pilot, "x")
+        assert "Cancel the job" not in await press(pilot, "c")
+        assert "c cancel" in await press(pilot, "down")
+        assert "c cancel" not in await press(pilot, "up")
+    assert [session.cancelled for session in fleet[:2]] == [[JOB], []]
+
+
 async def test_nothing_is_asked_where_nothing_can_start(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:

@@ -29,7 +29,7 @@ from nixfleet_core.events import (
 )
 from nixfleet_core.host import Host, SshAddress
 from nixfleet_core.plan import Refusal
-from nixfleet_core.session import Commit, LaunchFailed, NotAllowed, Unreachable
+from nixfleet_core.session import Commit, JobLine, LaunchFailed, NotAllowed, Unreachable
 from nixfleet_core.verdict import Snapshot, Verdict
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ def evil_session(evil: str, folder: Path) -> FakeSession:
     session._host = host
     session.commits = (Commit(evil, evil),)
     session.warnings = (evil,)
+    session.lock_from = evil
+    session.history = (JobLine(JOB, NOW, evil, evil, evil, evil, 5),)
     session.result = Verdict(
         kind="failed",
         cause=evil,
@@ -89,7 +91,11 @@ async def test_every_widget_shows_it_as_text(make_app: MakeApp, tmp_path: Path, 
         await settle(pilot)
         await look(times=5)  # row, address, title of the panel, details
         await look("v", times=3)
+        await look("escape", "H", times=5)  # the history
+        await look("escape", "b", times=4)  # the plan of a rollback
         await look("escape", "enter", times=3)  # the plan
+        await look("L", times=1)
+        await press(pilot, "escape")
         await look("enter", times=2)  # the update
         await session.say(
             JobStart(at=NOW),

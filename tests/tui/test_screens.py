@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from fakes import NOW, UPDATED
+from fakes import JOB, NOW, UPDATED
 from screen_text import screen_text, settle
 from test_path import press
 
 from nixfleet_core.events import JobEnd, JobStart, Progress, StepEnd, StepStart, Tick
 from nixfleet_core.plan import STEP_IDS
-from nixfleet_core.session import Commit
+from nixfleet_core.session import Commit, JobLine
 from nixfleet_core.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
     SnapCompare = Callable[..., bool]
 
+HISTORY = (
+    JobLine(JOB, NOW - 3600, "uid 1000 from 192.0.2.7", "update", "done", seconds=200),
+    JobLine("20261122-004101-cd34", NOW - 90000, "uid 0", "update", "failed", "rebuild", 2700),
+    JobLine("20261121-004101-ef56", NOW - 180000, "uid 0", "rollback", "interrupted"),
+)
 SIZES = [(120, 40), (80, 24)]
 one_python = pytest.mark.skipif(
     sys.version_info[:2] != (3, 11), reason="pictures are compared on one Python only"
@@ -90,8 +95,9 @@ def test_update(
 
 
 @one_python
-@pytest.mark.parametrize("plain", [False, True])
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("size", "plain"), [((120, 40), False), ((80, 24), False), ((80, 24), True)]
+)
 def test_verdict(
     snap_compare: SnapCompare,
     make_app: MakeApp,
@@ -124,15 +130,35 @@ def test_verdict(
     assert snap_compare(make_app(plain=plain), terminal_size=size, run_before=before)
 
 
+@one_python
+@pytest.mark.parametrize("keys", [("b",), ("enter", "L"), ("H",)], ids="-".join)
+def test_further_screens(
+    snap_compare: SnapCompare,
+    make_app: MakeApp,
+    fleet: list[FakeSession],
+    keys: tuple[str, ...],
+) -> None:
+    fleet[0].history = HISTORY
+
+    async def before(pilot: Pilot[None]) -> None:
+        await press(pilot, *keys)
+
+    assert snap_compare(make_app(), terminal_size=(80, 24), run_before=before)
+
+
 async def visit_all(pilot: Pilot[None], fleet: list[FakeSession]) -> list[str]:
     """Every screen and dialog once."""
     fleet[0].password = "right"
     fleet[0].commits = (Commit("c" * 40, "title"),)
+    fleet[0].history = HISTORY
+    fleet[0].usual = {"stop": 2, "rebuild": 190}
     app = pilot.app
     await settle(pilot)
     seen = [screen_text(app)]  # type: ignore[arg-type]
     start = (["question_mark"], ["escape", "slash"], ["c", "s"], ["escape", "s", "enter"])
     seen += [await press(pilot, *keys) for keys in start]
+    seen.append(await press(pilot, "L"))
+    seen.append(await press(pilot, "2", "b"))
     seen.append(await press(pilot, "enter"))
     seen.append(await press(pilot, *"right", "enter"))
     await play_rebuild(fleet[0])
@@ -141,7 +167,9 @@ async def visit_all(pilot: Pilot[None], fleet: list[FakeSession]) -> list[str]:
     seen.append(await press(pilot, "ctrl+s"))
     seen.append(await press(pilot, "escape", "c"))
     await fleet[0].say(JobEnd(at=NOW, outcome="done"), None)
-    seen.append(await press(pilot, "escape", "escape", "ctrl+a", "u"))
+    seen.append(await press(pilot, "escape", "escape", "H"))
+    seen.append(await press(pilot, "escape", "b"))
+    seen.append(await press(pilot, "escape", "ctrl+a", "u"))
     seen.append(await press(pilot, "enter"))
     return seen
 
@@ -152,7 +180,7 @@ async def test_ascii_is_ascii(make_app: MakeApp, fleet: list[FakeSession]) -> No
             assert sorted(set(text) - set(map(chr, range(32, 127))) - {"\n"}) == []
 
 
-@pytest.mark.parametrize("size", [(60, 15), (99, 50), (300, 90)])
+@pytest.mark.parametrize("size", [(60, 15), (99, 50), (200, 60)])
 async def test_every_screen_fits(
     make_app: MakeApp, fleet: list[FakeSession], size: tuple[int, int]
 ) -> None:

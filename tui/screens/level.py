@@ -27,9 +27,9 @@ class LevelDialog(Dialog[int]):
         ),
     ]
 
-    def __init__(self, level: int) -> None:
+    def __init__(self, host: str, level: int) -> None:
         body = Content("How hard the rebuild distrusts what is kept of binary caches' answers:\n")
-        super().__init__("Force level", body, accept="choose")
+        super().__init__(f"Force level for {host}", body, accept="choose")
         self._level = level
 
     def compose_fields(self) -> ComposeResult:

@@ -81,6 +81,7 @@ class ManyScreen(Page):
     def __init__(self, entries: Sequence[HostEntry]) -> None:
         super().__init__()
         self._entries = tuple(entries)
+        self._cancellable = False
 
     def compose_page(self) -> ComposeResult:
         yield Static(id="title", markup=False)
@@ -108,6 +109,9 @@ class ManyScreen(Page):
     def _show_verdict(self) -> None:
         """The selected host's verdict in full, below the list."""
         entry = self._selected()
+        if self._cancellable != self._can_cancel():
+            self._cancellable = not self._cancellable
+            self.refresh_bindings()
         if entry is None:
             return
         self.query_one("#many-verdict").border_title = Content(entry.name)
@@ -129,15 +133,21 @@ class ManyScreen(Page):
     def action_cancel(self) -> None:
         from tui.actions import cancel_job
 
-        entry = self._selected()
-        if entry is None or entry.watcher is None or not entry.watcher.is_active:
-            self.app.notify("no job is running on this host")
-        else:
+        if (entry := self._selected()) is not None and entry.watcher is not None:
             nixfleet(self).start_flow(cancel_job(nixfleet(self), entry.watcher))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Cancel is there while the selected host has something to cancel."""
+        return action != "cancel" or self._can_cancel()
 
     def action_leave(self) -> None:
         self.app.pop_screen()
 
+    def _can_cancel(self) -> bool:
+        entry = self._selected()
+        return entry is not None and entry.watcher is not None and entry.watcher.is_active
+
     def _selected(self) -> HostEntry | None:
-        key = self.query_one(RowTable).selected
+        tables = self.query(RowTable)  # none yet while the screen is being made
+        key = tables.first().selected if tables else None
         return next((entry for entry in self._entries if entry.name == key), None)

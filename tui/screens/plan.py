@@ -151,7 +151,8 @@ class UpdateDialog(PlanDialog):
         self.query_one("#choose-rollback", ChoiceLine).choose(self._go_back_text())
 
     def action_level(self) -> None:
-        self.app.push_screen(LevelDialog(self._plan.options.level), self._set_level)
+        level = self._plan.options.level
+        self.app.push_screen(LevelDialog(self._plan.host, level), self._set_level)
 
     def action_go_back(self) -> None:
         options = self._plan.options
