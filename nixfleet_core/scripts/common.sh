@@ -49,7 +49,7 @@ nf_size() { if [ -e "$1" ]; then echo $(($(wc -c <"$1"))); else echo 0; fi; }
 # nf_owner DIR: who owns it (NF_OWNER, NF_OWNER_UID, NF_OWNER_GID), behind any link. ls, because stat
 # differs everywhere.
 nf_owner() {
-  nf_ids=$(ls -ldn "$1/." 2>/dev/null | awk '{print $3, $4}')
+  nf_ids=$(ls -ldn "$1/." 2>/dev/null | awk 'NR == 1 {print $3, $4}')
   NF_OWNER_UID=${nf_ids% *} NF_OWNER_GID=${nf_ids#* }
   [ -n "$NF_OWNER_UID" ] || return 1
   NF_OWNER=$(id -un "$NF_OWNER_UID" 2>/dev/null) || NF_OWNER=$NF_OWNER_UID
