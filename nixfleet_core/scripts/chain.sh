@@ -187,8 +187,11 @@ nf_keep_proof() {
   fi
 }
 
+nf_restarts() { systemctl show "$NF_UNIT" -p NRestarts 2>/dev/null; }
+
 # Up, and the same process for NF_STABLE seconds; then the proof is written down.
 nf_do_verify() {
+  nf_restarts_were=$(nf_restarts)
   nf_tries=0 nf_pid_was='' nf_same=0
   while [ "$nf_tries" -lt $((30 + NF_STABLE)) ] && [ "$nf_same" -lt "$NF_STABLE" ]; do
     nf_agent
@@ -202,7 +205,8 @@ nf_do_verify() {
   done
   nf_keep_proof
   if [ "$nf_same" -ge "$NF_STABLE" ]; then nf_say "the agent runs as process $pid, from $path"; return 0; fi
-  if [ -n "$path" ]; then nf_reason=unstable; else nf_reason=down; fi
+  # one that crashes at once is never seen running
+  if [ -n "$path" ] || [ "$(nf_restarts)" != "$nf_restarts_were" ]; then nf_reason=unstable; else nf_reason=down; fi
   if [ -n "$NF_ROLLBACK" ] && nf_has_moved; then NF_BACK=1; fi
   nf_say "the agent is not up and stable: $nf_reason; its last words:"
   nf_bounded 10 journalctl --quiet --no-pager --lines=30 --unit="$NF_UNIT" >>"$NF_LOG" 2>&1
