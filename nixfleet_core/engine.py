@@ -352,7 +352,9 @@ def _outcome(copy: JobCopy) -> Outcome:
     else:
         kind = result.outcome
     events = read_events(copy.files.events)
-    bad = next((e for e in events if isinstance(e, StepEnd) and e.status == "failed"), None)
+    failed = [e for e in events if isinstance(e, StepEnd) and e.status == "failed"]
+    # what cut the job short counts more than what had failed before
+    bad = next((e for e in failed if e.reason == "interrupted"), failed[0] if failed else None)
     check = next((e for e in events if isinstance(e, Check) and not e.ok), None)
     outcome = Outcome(
         kind=kind,  # type: ignore[arg-type]

@@ -61,14 +61,15 @@ nf_save_lock() {
   fi
 }
 
-# nf_put_lock FILE: the owner puts that copy back; whole or not at all.
+# nf_put_lock FILE: the owner puts that copy back: whole at once, or in place where the disk has only
+# the room of a lock that was cut off.
 nf_put_lock() {
   [ -r "$1" ] || return 0
   (
     cd "$NF_ROOT$NF_CHECKOUT" || exit 1
     if [ "$(cksum <"$1")" = "$(nf_owner_cat flake.lock | cksum)" ]; then exit 0; fi
     # shellcheck disable=SC2016 # the inner shell expands
-    nf_step_down 30 sh -c 'new=.flake.lock.nixfleet; { cat <&3 >$new && mv -f $new flake.lock; } || { rm -f $new; exit 1; }' 3<"$1" &&
+    nf_step_down 30 sh -c 'new=.flake.lock.nixfleet; { cat <&3 >$new && mv -f $new flake.lock; } || { rm -f $new; cat <&4 >flake.lock; }' 3<"$1" 4<"$1" &&
       nf_say "flake.lock is as it was again"
   )
 }
@@ -77,7 +78,11 @@ nf_put_lock() {
 # update left half written.
 nf_undo_lock() {
   if [ "$(nf_profile)" != "$(cat "$NF_RUN/profile" 2>/dev/null)" ]; then return; fi
-  case $NF_STEP in pull | update | rebuild) ;; *) return ;; esac
+  case $NF_STEP in
+    pull | update | rebuild) ;;
+    rollback) nf_put_lock "$NF_JOB/flake.lock.before"; return ;; # cut short, but the profile is back
+    *) return ;;
+  esac
   if [ -e "$NF_RUN/lock-restored" ]; then
     nf_put_lock "$NF_JOB/flake.lock.before"
   elif [ "$NF_STEP" = update ]; then
