@@ -8,11 +8,13 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from ..fleet import SUITES
 from ..memory import little_memory
 from ..places import PLACES, held
 from ..repos import BASE_VERSION
 from .case import Case
 from .faults import kill_runner, kill_unit, stop_unit, strike_at
+from .locks import lock_after, padded
 from .scene import JOB, NEW, Pidfds
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from ..places import Place
     from .faults import Strike
     from .scene import Scene
+
+_PAGE: Final = 4096
 
 _SWITCHED: Final[frozenset[Place]] = frozenset({"activation", "start", "verify"})
 """Places that an update reaches after its profile has moved: the new agent comes up."""
@@ -55,6 +59,61 @@ def _killed_while_agent_stops(scene: Scene) -> Answer:
             running.wait_for("▶ Start agent")
             running.watch(2)  # it must not take the agent for one that runs
         return scene.answer(running)
+
+
+def _killed_in_rollback(scene: Scene) -> Answer:
+    """The new agent crashes, and the job dies while the generation before is activated again."""
+    scene.repos.release("2.3.0", "crash")
+    with scene.update("--rollback-on-failure") as running:
+        running.wait_for("▶ Verify")
+        with scene.host.gate("switch") as gate:
+            gate.wait_reached()
+            kill_unit(scene, running)
+            running.wait_for("waiting for activation")
+        return scene.answer(running)
+
+
+def _cut_lock(scene: Scene) -> Answer:
+    """flake.lock fills its page of the disk to the last byte, and its next version is longer: nix
+    writes in place, and cuts it off when no other page is free."""
+    _move_checkout(scene)
+    while (count := int(scene.repos.git("nixfleet", "rev-list", "--count", "HEAD"))) != 9:
+        assert count < 9
+        scene.repos.release(f"2.1.{count}")
+    _pad_lock(scene)
+    scene.repos.release("2.2.9")
+    with scene.update() as running:
+        with held(scene.host, scene.repos, running, "update"):
+            scene.host.enter("dd if=/dev/zero of=/home/ops/Code/filler bs=4k 2>&1 || true")
+            free = scene.host.enter("df --output=avail /home/ops/Code | tail -n 1").strip()
+            scene.prove(f"{free} bytes free", free == "0")
+        answer = scene.answer(running)
+    scene.host.enter("rm /home/ops/Code/filler")
+    said = [line.strip() for line in running.output.splitlines() if "No space left" in line]
+    scene.prove("{}", said[-1])
+    return answer
+
+
+def _move_checkout(scene: Scene) -> None:
+    """To a small file system of its own, so that nothing else is short of space."""
+    scene.host.enter(
+        "cd /home/ops; cp -a Code Code.old; "
+        "mount -t tmpfs -o size=20m,uid=1000,gid=1000,mode=755 lab Code; cp -a Code.old/. Code"
+    )
+
+
+def _pad_lock(scene: Scene) -> None:
+    """Commit a lock of exactly one page: with the newest agent, and an input that nobody uses."""
+    lock, name, path = padded(lock_after(scene.read_lock(), scene.repos), _PAGE)
+    flake = (scene.repos.path("nixcfg") / "flake.nix").read_text()
+    pad = f'inputs.{name} = {{ url = "path:{path}"; flake = false; }};'
+    for old, new in (
+        ("  outputs =", f"  {pad}\n\n  outputs ="),
+        ("{ self, nixfleet, other }", f"{{ self, nixfleet, other, {name} }}"),
+    ):
+        flake = flake.replace(old, new, 1)
+    scene.repos.commit("nixcfg", "Pad the lock", {"flake.nix": flake, "flake.lock": lock})
+    scene.as_ops("git pull -q --ff-only")
 
 
 def _lose_power(scene: Scene, running: Running) -> None:
@@ -144,6 +203,15 @@ CASES: Final = (
         agent=BASE_VERSION,
         lock="old",
     ),
+    Case(
+        name="unit SIGKILL in the rollback",
+        play=_killed_in_rollback,
+        verdict="interrupted",
+        cause="killed",
+        agent=BASE_VERSION,
+        lock="old",
+        seconds=120,
+    ),
     *(
         Case(
             name=f"power lost in {place}",
@@ -166,6 +234,18 @@ CASES: Final = (
             seconds=90,
         )
         for place in ("pull", "update", "rebuild")
+    ),
+    *(
+        Case(
+            name=f"disk full while flake.lock is written, {host}",
+            play=_cut_lock,
+            verdict="failed",
+            cause="disk-full",
+            agent=BASE_VERSION,
+            lock="old",
+            host=host,
+        )
+        for host in SUITES
     ),
     Case(
         name="builder out of memory",

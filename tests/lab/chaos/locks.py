@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
     from ..repos import Repos
+
+
+_EMPTY_HASH: Final = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 
 
 def lock_after(lock: bytes, repos: Repos) -> bytes:
@@ -23,7 +26,34 @@ def lock_after(lock: bytes, repos: Repos) -> bytes:
         "rev": repos.head("nixfleet"),
         "revCount": int(repos.git("nixfleet", "rev-list", "--count", "HEAD")),
     }
-    return (json.dumps(found, indent=2, sort_keys=True) + "\n").encode()
+    return _written(found)
+
+
+def padded(lock: bytes, size: int) -> tuple[bytes, str, str]:
+    """The lock with one more input, so that it has that size; the input's name and path."""
+    # a path stands in it twice and a name three times: one of two names leaves an even rest
+    for name in ("pad", "pads"):
+        rest = size - len(_with_input(lock, name, "/"))
+        if rest % 2 == 0:
+            break
+    path = "/" + "x" * (rest // 2)
+    return _with_input(lock, name, path), name, path
+
+
+def _with_input(lock: bytes, name: str, path: str) -> bytes:
+    found = json.loads(lock)
+    found["nodes"]["root"]["inputs"][name] = name
+    found["nodes"][name] = {
+        "flake": False,
+        "locked": {"lastModified": 1, "narHash": _EMPTY_HASH, "path": path, "type": "path"},
+        "original": {"path": path, "type": "path"},
+    }
+    return _written(found)
+
+
+def _written(lock: object) -> bytes:
+    """As Nix writes it."""
+    return (json.dumps(lock, indent=2, sort_keys=True) + "\n").encode()
 
 
 def nar_hash(folder: Path) -> str:
