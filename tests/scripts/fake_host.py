@@ -35,7 +35,7 @@ CHAIN: Final[tuple[StepId, ...]] = (
 )
 
 _STUBS: Final = {
-    "sleep": f"exec {shutil.which('sleep')} 0.1",
+    "sleep": f"exec {shutil.which('sleep')} 0.05",
     "df": "echo header; echo fs 9 9 99999999 1% /",
     "journalctl": ":",
     "uname": "echo Linux the-host x86_64",
@@ -360,7 +360,11 @@ class FakeHost:
     def write_job(self, plan: Plan | None = None) -> None:
         """The job's directory, as launch leaves it."""
         (self.job / "ctl").mkdir(parents=True)
-        (self.job / "run.sh").write_text(compile_plan(plan or self.plan(), JOB, str(self.root)))
+        text = compile_plan(plan or self.plan(), JOB, str(self.root))
+        # how often an agent is looked at before it is given up: here a look takes no second
+        assert text.count("30 + NF_STABLE") == 1
+        text = text.replace("30 + NF_STABLE", "5 + NF_STABLE")
+        (self.job / "run.sh").write_text(text)
         (self.job / "plan.json").write_text("{}\n")
         self.run_state.mkdir(parents=True, exist_ok=True)
 

@@ -236,6 +236,7 @@ def test_a_growing_log_is_followed_to_the_result(ended: FakeHost) -> None:
     assert process.wait(10) == 0
 
 
+@one_shell
 def test_a_job_without_a_result_or_a_unit_has_died(ended: FakeHost) -> None:
     (ended.job / "result").unlink()
     found = frames(ended)

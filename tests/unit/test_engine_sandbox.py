@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from nixfleet_core.plan import Options
 from nixfleet_core.sandbox import SandboxFleet, sandbox_fleet
 from nixfleet_core.sandbox.sessions import sandbox_sessions
 from nixfleet_core.session import NoSuchJob
-from nixfleet_core.update import Updater, Watcher
+from nixfleet_core.update import Report, Updater, Watcher
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from nixfleet_core.host import Host
     from nixfleet_core.plan import Plan
     from nixfleet_core.progress import JobState
-    from nixfleet_core.session import JobFiles, NeedsPassword
+    from nixfleet_core.session import Commit, JobFiles, NeedsPassword
+    from nixfleet_core.verdict import Verdict
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -77,71 +79,108 @@ async def bench(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench
         yield Bench(fleet, sessions)
 
 
-async def test_csb0_is_updated_and_then_current(bench: Bench) -> None:
-    session = bench.sessions["csb0"]
-    facts = await session.probe()
-    assert [commit.title for commit in await session.incoming(facts)]
-    updater, recorder = bench.updater()
-    report = await updater.update(session, QUICK)
-    verdict = report.verdict
-    assert verdict is not None
+@dataclass(frozen=True)
+class Updates:
+    """What became of three hosts that were updated at once, and what they were before."""
+
+    stale: Report
+    stale_events: Recorder
+    incoming: tuple[Commit, ...]
+    current: Report
+    forced: Report
+    forced_events: Recorder
+    not_restarted: Report
+    alone: Report
+    cured: Report
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def updates(bench: Bench) -> Updates:
+    async def csb0() -> tuple[Report, Recorder, tuple[Commit, ...]]:
+        session = bench.sessions["csb0"]
+        incoming = await session.incoming(await session.probe())
+        updater, recorder = bench.updater()
+        return await updater.update(session, QUICK), recorder, incoming
+
+    async def csb1() -> tuple[Report, Report, Recorder]:
+        updater, recorder = bench.updater()
+        current = await updater.update(bench.sessions["csb1"], QUICK)
+        assert not (bench.root("csb1") / "var/lib/nixfleet").exists()
+        return current, await updater.update(bench.sessions["csb1"], FORCED), recorder
+
+    async def gpc0() -> tuple[Report, Report, Report]:
+        session = bench.sessions["gpc0"]
+        updater, recorder = bench.updater()
+        found = await updater.verify(session)
+        alone = await updater.update(session, QUICK, detach=True)
+        assert recorder.jobs == []
+        assert alone.job is not None
+        assert await session.newest_job() == alone.job
+        return found, alone, await updater.attach(session, alone.job)
+
+    stale, forced, restarted = await asyncio.gather(csb0(), csb1(), gpc0())
+    return Updates(*stale, *forced, *restarted)
+
+
+def judged(report: Report) -> Verdict:
+    assert report.verdict is not None
+    return report.verdict
+
+
+async def test_csb0_is_updated(updates: Updates) -> None:
+    report = updates.stale
+    verdict = judged(report)
     assert (verdict.kind, verdict.cause, report.exit_code) == ("updated", "", 0), verdict.sentence
     assert (verdict.before.version, verdict.after.version) == ("2.1.0", "2.2.0")
     assert None not in (verdict.before.commit, verdict.after.commit, verdict.after.sha256)
     assert verdict.before.commit != verdict.after.commit
     assert (verdict.before.generation, verdict.after.generation) == (412, 413)
-    assert recorder.steps == dict.fromkeys(CHAIN, "ok")
+    assert updates.stale_events.steps == dict.fromkeys(CHAIN, "ok")
     assert report.state is not None
     assert (report.state.outcome, report.state.fraction) == ("done", 1.0)
+    assert [commit.title for commit in updates.incoming]
 
+
+async def test_the_copy_is_the_hosts_byte_for_byte(bench: Bench, updates: Updates) -> None:
+    report = updates.stale
     assert report.files is not None
     assert report.job is not None
     theirs = bench.root("csb0") / "var/lib/nixfleet/jobs" / report.job
     for name, ours in (("log", report.files.log), ("events", report.files.events)):
         assert ours.read_bytes() == (theirs / name).read_bytes()
         assert stat.S_IMODE(ours.stat().st_mode) == 0o600
-    grew = [event for event in recorder.events if isinstance(event, LogGrew)]
+    grew = [event for event in updates.stale_events.events if isinstance(event, LogGrew)]
     assert grew[-1].size == report.files.log.stat().st_size
     assert grew[-1].text_size == report.files.text.stat().st_size
 
-    again = await updater.update(session, QUICK)
-    assert again.verdict is not None
-    assert (again.verdict.kind, again.job) == ("current", None)
 
-    attached, other = bench.updater()
-    seen = await attached.attach(session, report.job)
-    assert seen.verdict == verdict
-    assert other.steps == recorder.steps
-
-
-async def test_csb1_is_current_and_with_force_every_step_runs(bench: Bench) -> None:
-    session = bench.sessions["csb1"]
+async def test_csb0_is_current_afterwards_and_its_job_can_be_seen_again(
+    bench: Bench, updates: Updates
+) -> None:
     updater, recorder = bench.updater()
-    report = await updater.update(session, QUICK)
-    assert report.verdict is not None
-    assert (report.verdict.kind, report.job, recorder.events) == ("current", None, [])
-    assert not (bench.root("csb1") / "var/lib/nixfleet").exists()
-    forced = await updater.update(session, FORCED)
-    assert forced.verdict is not None
-    assert (forced.verdict.kind, forced.exit_code) == ("current", 0), forced.verdict.sentence
-    assert recorder.steps == dict.fromkeys(CHAIN, "ok")
+    again = await updater.update(bench.sessions["csb0"], QUICK)
+    assert (judged(again).kind, again.job) == ("current", None)
+    assert updates.stale.job is not None
+    seen = await updater.attach(bench.sessions["csb0"], updates.stale.job)
+    assert seen.verdict == updates.stale.verdict
+    assert recorder.steps == updates.stale_events.steps
+
+
+async def test_csb1_is_current_and_with_force_every_step_runs(updates: Updates) -> None:
+    assert (judged(updates.current).kind, updates.current.job) == ("current", None)
+    verdict = judged(updates.forced)
+    assert (verdict.kind, updates.forced.exit_code) == ("current", 0), verdict.sentence
+    assert updates.forced_events.steps == dict.fromkeys(CHAIN, "ok")
 
 
 async def test_gpc0_was_not_restarted_and_an_update_that_goes_on_alone_cures_it(
-    bench: Bench,
+    updates: Updates,
 ) -> None:
-    session = bench.sessions["gpc0"]
-    updater, recorder = bench.updater()
-    found = (await updater.verify(session)).verdict
-    assert found is not None
+    found = judged(updates.not_restarted)
     assert (found.kind, found.cause, found.exit_code) == ("stale", "not-restarted", 3)
     assert found.before == found.after
-    alone = await updater.update(session, QUICK, detach=True)
-    assert (alone.verdict, alone.exit_code, recorder.jobs) == (None, 9, [])
-    assert alone.job is not None
-    assert await session.newest_job() == alone.job
-    cured = (await updater.attach(session, alone.job)).verdict
-    assert cured is not None
+    assert (updates.alone.verdict, updates.alone.exit_code) == (None, 9)
+    cured = judged(updates.cured)
     assert (cured.kind, cured.after.version) == ("updated", "2.2.0"), cured.sentence
 
 
