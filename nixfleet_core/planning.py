@@ -38,7 +38,8 @@ class _Refused(Exception):  # noqa: N818 - carries a Refusal through the rules
 def make_plan(host: Host, facts: Facts, options: Options) -> Plan | Refusal:
     """Decide what will be done to the host. Pure: the same facts give the same plan."""
     try:
-        nix = _check_host(facts)
+        _check_host(facts, TOOLS)
+        nix = _check_build(facts)
         checkout = _check_checkout(facts, options)
         flake_input = _check_input(host, checkout, options)
     except _Refused as refused:
@@ -64,7 +65,8 @@ def make_rollback_plan(
     """Decide how the host goes back to the system `target`; with it, unless `lock_from` is None,
     flake.lock goes back to what it was before that job, or the next update would undo all."""
     try:
-        _check_host(facts)
+        # nothing is built, so a full disk is no obstacle: going back may be what it needs
+        _check_host(facts, ("systemctl", "systemd-run"))
         checkout = _check_checkout(facts, without_pull(options))
         if target == facts.system.current == facts.system.profile:
             raise _Refused(
@@ -94,20 +96,16 @@ def without_pull(options: Options) -> Options:
     return msgspec.structs.replace(options, pull=False)
 
 
-def _check_host(facts: Facts) -> NixVersion:
+def _check_host(facts: Facts, tools: tuple[str, ...]) -> None:
     if facts.platform != "nixos":
         raise _Refused(
             "platform",
             f"{facts.os or 'this host'} is not NixOS ({facts.platform})",
             "only NixOS hosts can be updated; set `platform` in the inventory if this is one",
         )
-    missing = [tool for tool in TOOLS if tool not in facts.tools]
-    if facts.nix is None or missing:
-        raise _Refused(
-            "tools",
-            f"not found on the host: {', '.join(missing) or 'a Nix whose version can be read'}",
-            "install what is missing, or repair the PATH of non-interactive shells",
-        )
+    missing = [tool for tool in tools if tool not in facts.tools]
+    if missing:
+        raise _no_tool(", ".join(missing))
     if facts.unit is None or not facts.unit.exists:
         state = facts.unit.load if facts.unit else "unknown"
         raise _Refused(
@@ -115,6 +113,19 @@ def _check_host(facts: Facts) -> NixVersion:
             f"the host has no {AGENT_UNIT} ({state})",
             "enable services.nixfleet-agent in nixcfg and rebuild once by hand",
         )
+
+
+def _no_tool(what: str) -> _Refused:
+    return _Refused(
+        "tools",
+        f"not found on the host: {what}",
+        "install what is missing, or repair the PATH of non-interactive shells",
+    )
+
+
+def _check_build(facts: Facts) -> NixVersion:
+    if facts.nix is None:
+        raise _no_tool("a Nix whose version can be read")
     if facts.disk_free_kib is not None and facts.disk_free_kib < DISK_NEEDED_KIB:
         raise _Refused(
             "disk",

@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from nixfleet_core.facts import Checkout, Facts, Unit
+from nixfleet_core.facts import Checkout, Facts, System, Unit
 from nixfleet_core.host import Host
 from nixfleet_core.nix.lock import FlakeLock, parse_lock
 from nixfleet_core.nix.version import parse_version
 from nixfleet_core.plan import LEVEL_NOTES, LEVELS, STEP_IDS, Options, Plan, Refusal
-from nixfleet_core.planning import DISK_NEEDED_KIB, TOOLS, make_plan
+from nixfleet_core.planning import DISK_NEEDED_KIB, TOOLS, make_plan, make_rollback_plan
 from nixfleet_core.steps import pin_url
 
 OLD, NEW, REV = "1" * 40, "2" * 40, "a" * 40
@@ -88,6 +88,7 @@ def argv(made: Plan, step_id: Any) -> tuple[str, ...]:
         (replace(FACTS, unit=Unit("not-found", "inactive")), "unit", "not-found", "enable"),
         (replace(FACTS, unit=Unit("masked", "inactive")), "unit", "masked", "enable"),
         (replace(FACTS, disk_free_kib=1024 * 300), "disk", "300 MiB", "collect-garbage"),
+        (replace(FACTS, memory_free_kib=1024 * 99), "memory", "99 MiB", "calmed down"),
         (replace(FACTS, checkout=None), "checkout", "no path", "`checkout`"),
         (checkout(state="missing"), "checkout", "no /home/ops/nixcfg", "`checkout`"),
         (checkout(state="unreadable"), "checkout", "belongs to ops", "log in as its owner"),
@@ -285,6 +286,85 @@ def test_warnings_name_what_else_the_rebuild_takes_along() -> None:
 
 def test_every_level_says_what_it_does() -> None:
     assert tuple(LEVEL_NOTES) == LEVELS
+
+
+# Going back.
+
+SYSTEM, OLDER = "/nix/store/new-system", "/nix/store/old-system"
+JOB = "20261123-004101-ab12"
+RUNS = replace(FACTS, system=System(current=SYSTEM, profile=SYSTEM))
+
+
+def test_going_back_needs_no_room_no_pull_and_no_nix() -> None:
+    facts = replace(
+        RUNS,
+        disk_free_kib=0,
+        memory_free_kib=0,
+        nix=None,
+        tools=frozenset({"systemctl", "systemd-run"}),
+        checkout=replace(CHECKOUT, branch=None, lock=None),
+    )
+    made = make_rollback_plan(HOST, facts, OLDER, JOB, Options())
+    assert isinstance(made, Plan), made
+    assert [step.id for step in made.steps] == ["preflight", "stop", "rollback", "start", "verify"]
+    assert argv(made, "rollback") == ("switch-back", OLDER)
+    assert (made.goal, made.target, made.lock_from, made.options.pull) == (
+        *("rollback", OLDER, JOB, False),
+    )
+    assert made.restore_lock is None
+
+
+@pytest.mark.parametrize(
+    ("facts", "target", "check"),
+    [
+        (RUNS, SYSTEM, "target"),
+        (replace(RUNS, platform="unknown"), OLDER, "platform"),
+        (replace(RUNS, tools=frozenset()), OLDER, "tools"),
+        (replace(RUNS, unit=None), OLDER, "unit"),
+        (replace(RUNS, checkout=None), OLDER, "checkout"),
+    ],
+)
+def test_where_going_back_cannot_work_it_is_refused(facts: Facts, target: str, check: str) -> None:
+    refusal = make_rollback_plan(HOST, facts, target, None, Options())
+    assert isinstance(refusal, Refusal)
+    assert refusal.check == check
+
+
+def test_a_switch_that_was_never_activated_can_be_gone_back_to() -> None:
+    facts = replace(RUNS, system=System(current=OLDER, profile=SYSTEM))
+    assert isinstance(make_rollback_plan(HOST, facts, SYSTEM, None, Options()), Plan)
+
+
+@pytest.mark.parametrize(
+    ("options", "more"),
+    [
+        ({"rollback_on_failure": True}, {"rollback"}),
+        ({"confirm_within": 30}, {"confirm", "rollback"}),
+        ({}, set()),
+    ],
+)
+def test_steps_that_go_back_are_there_where_they_may_be_needed(
+    options: dict[str, Any], more: set[str]
+) -> None:
+    made = plan(**options)
+    ids = [step.id for step in made.steps]
+    assert set(ids) == {*STEP_IDS, *more}
+    if "confirm" in more:
+        assert argv(made, "confirm") == ("wait-for-operator", "30")
+        assert ids.index("rebuild") < ids.index("confirm") < ids.index("start")
+    if "rollback" in more:
+        assert ids[-1] == "rollback"
+
+
+def test_builds_are_as_gentle_as_was_asked() -> None:
+    words = argv(plan(cores=2, max_jobs=0, level=0), "rebuild")
+    assert words[-4:] == ("--cores", "2", "--max-jobs", "0")
+
+
+def test_a_limit_is_taken_from_the_options() -> None:
+    limits = {step.id: step.limit for step in plan(limits={"rebuild": 60}).steps}
+    assert limits["rebuild"] == 60
+    assert limits["pull"] != 60
 
 
 def test_the_same_facts_give_the_same_plan_and_it_survives_json() -> None:
