@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from .locks import lock_after
-from .scene import Pidfds, client_processes
+from .scene import Pidfds, client_processes, command
 
 if TYPE_CHECKING:
     from ..client import Answer
@@ -74,7 +74,7 @@ def _strays(scene: Scene) -> list[int]:
     ours = [pid for client in scene.clients for pid in client_processes(client)]
     return [
         *(pid for pid in scene.host.processes() if not _belongs(pid)),
-        *(pid for pid in ours if b"[mux]" not in _command(pid)),
+        *(pid for pid in ours if (line := command(pid)) and b"[mux]" not in line),
     ]
 
 
@@ -111,13 +111,6 @@ def _parent(pid: int) -> str:
     except OSError:
         return ""
     return _name(int(stat.rpartition(")")[2].split()[1]))
-
-
-def _command(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b"[mux]"  # it has ended
 
 
 def _check_checkout(scene: Scene, case: Case) -> None:

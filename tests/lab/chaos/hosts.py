@@ -15,7 +15,7 @@ from ..repos import BASE_VERSION
 from .case import Case
 from .faults import kill_runner, kill_unit, stop_unit, strike_at
 from .locks import lock_after, padded
-from .scene import JOB, NEW, Pidfds
+from .scene import JOB, NEW, Pidfds, command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -164,7 +164,7 @@ def _out_of_memory(scene: Scene) -> Answer:
         with scene.host.gate("build") as gate:
             gate.wait_reached()
             pids = scene.job_processes()
-            builder = next(pid for pid in pids if b"step.sh" in scene.command(pid))
+            builder = next(pid for pid in pids if b"step.sh" in command(pid))
             kills = memory.enter_context(little_memory(scene.host.lab, builder, 64))
         answer = scene.answer(running)
         scene.prove("{} killed by the kernel", kills())

@@ -8,7 +8,6 @@ import select
 import shutil
 import signal
 import tempfile
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -151,12 +150,6 @@ class Scene:
         assert pids, "no job is running"
         return pids[:1] if main else pids
 
-    def command(self, pid: int) -> bytes:
-        """The command line of such a process; empty when it has ended."""
-        with suppress(OSError):
-            return Path(f"/proc/{pid}/cmdline").read_bytes()
-        return b""
-
     def await_job(self) -> None:
         """Wait until no job runs on the host, and none is brought to its end."""
         units = "nixfleet-job nixfleet-finish"
@@ -222,6 +215,14 @@ def read_answer(output: str) -> Answer:
     assert lines[-1].startswith("{"), output
     answer: Answer = json.loads(lines[-1])
     return answer
+
+
+def command(pid: int) -> bytes:
+    """The command line of a process, as this machine numbers it; empty when it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def client_processes(client: Client) -> list[int]:
