@@ -205,12 +205,9 @@ class ShellSession:
             if not found:
                 raise NoSuchJob(f"the host has no job {job}")
             copy.write("plan.json", data)
-        try:
-            asked = copy.asked()
-        except msgspec.DecodeError as error:
-            raise NoSuchJob(f"the plan of job {job} cannot be read: {error}") from error
+        asked = copy.asked()
         if asked is None:
-            raise NoSuchJob(f"the host has no job {job}")
+            raise NoSuchJob(f"the plan of job {job} cannot be read")
         return asked.plan
 
     async def verdict(self, job: str, latest: str | None) -> Verdict:
@@ -343,10 +340,7 @@ def _expectation(host: Host, facts: Facts | None, latest: str | None) -> Expecta
 
 def _outcome(copy: JobCopy) -> Outcome:
     """What became of a job, from its result, its events and its failed step's output."""
-    try:
-        result = copy.result()
-    except msgspec.DecodeError:
-        result = None
+    result = copy.result()
     if result is None or result.outcome not in ("done", "failed", "cancelled"):
         kind = "interrupted"
     else:

@@ -85,5 +85,5 @@ def _asked_by(asked: Asked | None) -> str:
 def _decode(text: str, kind: type[_T]) -> _T | None:
     try:
         return msgspec.json.decode(text, type=kind)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None

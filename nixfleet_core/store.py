@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 import platformdirs
@@ -18,6 +18,9 @@ from nixfleet_core.session import JobFiles
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+_T = TypeVar("_T")
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -52,14 +55,19 @@ class JobCopy:
         )
 
     def asked(self) -> Asked | None:
-        """The plan as the host keeps it; None when it is not here. Raises msgspec.DecodeError."""
-        data = self.read("plan.json")
-        return msgspec.json.decode(data, type=Asked) if data is not None else None
+        """The plan as the host keeps it; None when it is not here, or damaged."""
+        return self._decode("plan.json", Asked)
 
     def result(self) -> Result | None:
-        """What the runner wrote; None while it has not. Raises msgspec.DecodeError."""
-        data = self.read("result")
-        return msgspec.json.decode(data, type=Result) if data is not None else None
+        """What the runner wrote; None while it has not, and for what it cannot have written."""
+        return self._decode("result", Result)
+
+    def _decode(self, name: str, kind: type[_T]) -> _T | None:
+        data = self.read(name)
+        try:
+            return msgspec.json.decode(data, type=kind) if data is not None else None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
 
     def read(self, name: str) -> bytes | None:
         """One of the job's small files; None when it is not here."""

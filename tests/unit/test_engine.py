@@ -16,7 +16,7 @@ from nixfleet_core.durations import RECENT
 from nixfleet_core.engine import LAUNCH_TRIES, ShellSession
 from nixfleet_core.facts import Checkout, Facts
 from nixfleet_core.host import Host
-from nixfleet_core.plan import Options, Plan, Step
+from nixfleet_core.plan import Options, Plan, Refusal, Step
 from nixfleet_core.session import (
     Busy,
     Commit,
@@ -289,6 +289,78 @@ async def test_a_launch_that_failed_says_why(
 ) -> None:
     with pytest.raises(LaunchFailed, match=why):
         await bench(says(out, err)).session.launch(PLAN, JOB)
+
+
+# Going back.
+
+
+def past(*jobs: tuple[str, str], previous: str = "") -> Answer:
+    lines = "".join(f"@nf job {job}\n\n\n{system}\n" for job, system in jobs)
+    return says(f"{lines}@nf running \n@nf previous {previous}\n".encode())
+
+
+@pytest.mark.parametrize(
+    ("answer", "keep", "target", "lock_from"),
+    [
+        (past((OTHER, "/nix/store/a"), (JOB, "/nix/store/b")), False, "/nix/store/b", JOB),
+        (past((OTHER, "/nix/store/a"), (JOB, "/nix/store/b")), True, "/nix/store/b", None),
+        (past((OTHER, "/nix/store/a"), (JOB, "/nix/store/now")), False, "/nix/store/a", OTHER),
+        (past((JOB, ""), previous="/nix/store/p"), False, "/nix/store/p", None),
+        (past(previous="/nix/store/p"), False, "/nix/store/p", None),
+    ],
+)
+async def test_goes_back_to_before_the_last_job_that_changed_the_system(
+    bench: Callable[..., Bench], answer: Answer, keep: bool, target: str, lock_from: str | None
+) -> None:
+    seen_now = seen(OLD_AGENT, OLD, "/nix/store/now", system_profile="/nix/store/now",
+                    tools="systemctl systemd-run")  # fmt: skip
+    made = bench(says(seen_now), DENIED, answer)
+    facts = await made.session.probe()
+    plan = await made.session.plan_rollback(facts, Options(), keep_lock=keep)
+    assert isinstance(plan, Plan), plan
+    assert (plan.target, plan.lock_from) == (target, lock_from)
+    assert [(ran.call, ran.elevated) for ran in made.shell.ran[1:]] == [
+        ("history", False),
+        ("history", True),
+    ]
+
+
+async def test_without_anything_older_there_is_no_way_back(bench: Callable[..., Bench]) -> None:
+    made = bench(says(BEFORE), past((JOB, "")))
+    refusal = await made.session.plan_rollback(
+        await made.session.probe(), Options(), keep_lock=False
+    )
+    assert isinstance(refusal, Refusal)
+    assert refusal.check == "target"
+
+
+async def test_the_history_of_a_host_that_is_away_is_what_is_here(
+    bench: Callable[..., Bench],
+) -> None:
+    made = bench(says(past((JOB, "")).stdout), LOST)
+    assert [(line.job, line.outcome) for line in await made.session.jobs()] == [
+        (JOB, "interrupted")
+    ]
+    made.session.store.job("csb0", OTHER).write("plan.json", b"damaged")
+    made.copy.write("result", b'{"outcome":"done"}')
+    assert [(line.job, line.outcome) for line in await made.session.jobs()] == [
+        (OTHER, "interrupted"),
+        (JOB, "done"),
+    ]
+
+
+async def test_a_rollback_is_judged_by_the_system_it_went_back_to(
+    bench: Callable[..., Bench],
+) -> None:
+    made = bench()
+    back = msgspec.structs.replace(PLAN, goal="rollback", target="/old")
+    made.copy.write("plan.json", b'{"format":1,"plan":%s}' % msgspec.json.encode(back))
+    proof = seen(OLD_AGENT, OLD, "/old", system_profile="/old")
+    leave(made, start("rollback"), end("rollback", "ok"), before=AFTER, after=proof, latest=None)
+    verdict = await made.session.verdict(JOB, None)
+    assert (verdict.kind, verdict.cause) == ("rolled-back", "")
+    leave(made, start("rollback"), end("rollback", "ok"), before=proof, after=AFTER, latest=None)
+    assert (await made.session.verdict(JOB, None)).cause == "switch-incomplete"
 
 
 # A job that is there.

@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import permutations
 from typing import Any, get_args
 
+import msgspec
 import pytest
 
 from nixfleet_core.facts import Binary, Checkout, Facts, Running, System, Unit
@@ -233,6 +234,62 @@ TABLE: dict[str, tuple[Facts | None, Facts | None, Outcome | None, str, str, str
         "switch-failed",
         "new agent runs",
     ),
+    "units named": (
+        BEFORE,
+        AFTER,
+        replace(failed("rebuild", 4), units=("a.service",)),
+        "partial",
+        "units-failed",
+        "a.service",
+    ),
+    "disk full": (
+        BEFORE,
+        BEFORE,
+        failed("update", 1, "disk-full"),
+        "failed",
+        "disk-full",
+        "update",
+    ),
+    "rolled back, not asked": (
+        BEFORE,
+        BEFORE,
+        replace(failed("verify", 1, "unstable"), rolled_back=True),
+        "rolled-back",
+        "agent-unstable",
+        r"did not stay up: rolled back, and proven: 2\.1\.0",
+    ),
+    "rolled back, cut off": (
+        BEFORE,
+        BEFORE,
+        replace(failed("confirm", 1, "unconfirmed"), rolled_back=True),
+        "rolled-back",
+        "unconfirmed",
+        "nobody reached the host",
+    ),
+    "rolled back, asked": (
+        AFTER,
+        BEFORE,
+        replace(DONE, rolled_back=True),
+        "rolled-back",
+        "",
+        "^rolled back, and proven",
+    ),
+    "rolled back, down": (
+        AFTER,
+        DOWN,
+        replace(DONE, rolled_back=True),
+        "agent-down",
+        "agent-down",
+        "not running",
+    ),
+    "rolled back, unseen": (
+        AFTER,
+        None,
+        replace(DONE, rolled_back=True),
+        "stale",
+        "proof-missing",
+        "not looked at",
+    ),
     "switch failed, nothing new": (
         AFTER,
         AFTER,
@@ -263,7 +320,9 @@ def test_judges(
     cause: str,
     sentence: str,
 ) -> None:
-    verdict = judge(before, after, EXPECT, outcome)
+    back = outcome is not None and outcome.rolled_back
+    expect = msgspec.structs.replace(EXPECT, system="/nix/store/old") if back else EXPECT
+    verdict = judge(before, after, expect, outcome)
     assert (verdict.kind, verdict.cause) == (kind, cause)
     assert re.search(sentence, verdict.sentence), verdict.sentence
     assert bool(verdict.advice) == (kind not in ("updated", "current"))
@@ -304,6 +363,17 @@ def test_known_words_of_a_refusal_give_the_better_advice() -> None:
     known = find_failure([said])
     assert known is not None
     assert (verdict.cause, verdict.advice) == ("preflight-remote", known.advice)
+
+
+@pytest.mark.parametrize(
+    "system", [System("/other", "/nix/store/old"), System("/nix/store/old", "/other"), System()]
+)
+def test_a_rollback_is_proven_by_the_system_that_it_went_back_to(system: System) -> None:
+    expect = msgspec.structs.replace(EXPECT, system="/nix/store/old")
+    assert find_gap(BEFORE, expect) is None
+    gap = find_gap(replace(BEFORE, system=system), expect)
+    assert gap is not None
+    assert gap.cause == "switch-incomplete"
 
 
 def test_a_snapshot_holds_what_was_seen_and_null_for_the_rest() -> None:
