@@ -88,6 +88,12 @@ case $1 in
 esac
 """,
     "systemd-run": r"""
+case "$*" in
+  *--wait*)
+    while [ $# -gt 2 ]; do shift; done
+    exec "$@"
+    ;;
+esac
 if [ -e "$s/refuses-jobs" ]; then echo 'Unit was already loaded' >&2; exit 1; fi
 for word; do printf '%s\0' "$word"; done >"$s/systemd-run.argv"
 """,
@@ -102,6 +108,10 @@ case "$*" in
     cp "$s/new-values" "$s/lock-values"
     ;;
 esac
+""",
+    "nix-env": r"""
+ln -sfn "$4" "$root/nix/var/nix/profiles/system-3-link"
+ln -sfn system-3-link "$2"
 """,
     "nixos-rebuild": r"""
 cp "$s/new-installed" "$s/installed"
@@ -251,8 +261,14 @@ class FakeHost:
             agent.write_text(f"#!/bin/sh\necho nixfleet-agent {version}\n")
             agent.chmod(0o755)
             system = Path(f"{root}{SYSTEMS[version]}")
-            system.mkdir()
+            (system / "bin").mkdir(parents=True)
             (system / "nixos-version").write_text("25.11")
+            switch = system / "bin/switch-to-configuration"
+            switch.write_text(
+                f"#!/bin/sh\necho {path} >{quote(str(self.state))}/installed\n"
+                f"ln -sfn {quote(str(system))} {quote(str(root))}/run/current-system\n"
+            )
+            switch.chmod(0o755)
         profiles = root / "nix/var/nix/profiles"
         (profiles / "system-1-link").symlink_to(f"{root}{SYSTEMS['1.0']}")
         (profiles / "system").symlink_to("system-1-link")

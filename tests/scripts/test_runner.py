@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from fake_host import AGENTS, CHAIN, JOB, FakeHost, git, lock_text, tree
+from fake_host import AGENTS, CHAIN, JOB, SYSTEMS, FakeHost, git, lock_text, tree
 
 from nixfleet_core.events import CancelSeen, Check, JobEnd, JobStart, Retry, StepStart
 from nixfleet_core.facts import parse_probe
 from nixfleet_core.failures import permanent_pattern, transient_pattern
+from nixfleet_core.plan import Step
 from nixfleet_core.script import compose
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
     from nixfleet_core.plan import Plan, StepId
 
-OK = dict.fromkeys(CHAIN, "ok")
+OTHER = "20261122-004101-cd34"
+OK: dict[str, str] = dict.fromkeys(CHAIN, "ok")
 one_shell = pytest.mark.parametrize("shell", ["bash"], indirect=True)
 """For what depends on the host's tools more than on its shell; NixOS has bash as sh."""
 
@@ -415,3 +417,108 @@ def test_what_was_killed_is_finished_by_its_other_unit(host: FakeHost) -> None:
     assert (host.steps["start"], host.steps["verify"]) == ("ok", "ok")
     assert host.result["outcome"] == "interrupted"
     assert host.lock.read_bytes() == mine
+
+
+# Going back.
+
+BACK = Step(id="rollback", title="", argv=("switch-back",), run_as="root", limit=30)
+NEW_ONE_FAILS = """
+case "$1 $(cat "$s/installed")" in
+  start*2.0* | restart*2.0*) exit 1 ;;
+esac
+default "$@"
+"""
+
+
+def going_back(host: FakeHost, confirm: int | None = None) -> Plan:
+    """An update that goes back if the new agent does not stay up, or nobody confirms."""
+    plan = host.plan(rollback_on_failure=True)
+    at = CHAIN.index("start")
+    words = ("wait-for-operator", str(confirm))
+    wait = Step(id="confirm", title="", argv=words, run_as="root", limit=30)
+    middle = (wait,) if confirm is not None else ()
+    return msgspec.structs.replace(plan, steps=(*plan.steps[:at], *middle, *plan.steps[at:], BACK))
+
+
+def system_of(host: FakeHost) -> tuple[str, str]:
+    """The profile and the active system, as the host names them."""
+    found = (host.root / name for name in ("nix/var/nix/profiles/system", "run/current-system"))
+    profile, current = (str(path.resolve()).removeprefix(str(host.root)) for path in found)
+    return profile, current
+
+
+def is_as_before(host: FakeHost, lock: bytes) -> bool:
+    return (
+        host.agent_runs()
+        and system_of(host) == (SYSTEMS["1.0"], SYSTEMS["1.0"])
+        and host.lock.read_bytes() == lock
+    )
+
+
+def test_a_new_agent_that_does_not_start_makes_way_for_the_old_one(host: FakeHost) -> None:
+    lock = host.lock.read_bytes()
+    host.on("systemctl", NEW_ONE_FAILS)
+    host.run_job(going_back(host))
+    assert host.steps == OK | {"start": "failed", "verify": "failed", "rollback": "ok"}, host.log
+    assert host.step("verify").reason == "down"
+    assert is_as_before(host, lock)
+    after = parse_probe((host.job / "after").read_bytes())
+    assert after.running is not None
+    assert after.running.binary.path == AGENTS["1.0"]
+
+
+@one_shell
+def test_a_new_agent_that_runs_stays(host: FakeHost) -> None:
+    host.run_job(going_back(host))
+    assert host.steps == OK | {"rollback": "skipped"}
+    assert system_of(host) == (SYSTEMS["2.0"], SYSTEMS["2.0"])
+
+
+@one_shell
+def test_what_nobody_confirms_is_taken_back(host: FakeHost) -> None:
+    lock = host.lock.read_bytes()
+    host.run_job(going_back(host, confirm=0))
+    assert (host.steps["confirm"], host.step("confirm").reason) == ("failed", "unconfirmed")
+    assert host.steps["rollback"] == "ok"
+    assert is_as_before(host, lock)
+
+
+@one_shell
+def test_what_somebody_confirms_stays(host: FakeHost) -> None:
+    host.write_job(going_back(host, confirm=30))
+    assert host.ask("confirm", NF_ID=JOB).stdout == b"@nf ok\n"
+    host.run_job()
+    assert host.steps == OK | {"confirm": "ok", "rollback": "skipped"}
+
+
+def asked_back(host: FakeHost, target: str) -> Plan:
+    """A job that goes back to a system and to the lock that the job OTHER found."""
+    plan = host.plan()
+    steps = {step.id: step for step in plan.steps}
+    back = msgspec.structs.replace(BACK, argv=("switch-back", target))
+    return msgspec.structs.replace(
+        plan,
+        goal="rollback",
+        target=target,
+        lock_from=OTHER,
+        steps=(steps["preflight"], steps["stop"], back, steps["start"], steps["verify"]),
+    )
+
+
+def test_going_back_when_asked_takes_the_lock_back_too(host: FakeHost) -> None:
+    host.tool("nixos-rebuild")
+    host.lock.write_text(lock_text(host.upstream.new))
+    lock = (lock_text(host.upstream.old) + "\n \n").encode()
+    (host.jobs / OTHER).mkdir(parents=True)
+    (host.jobs / OTHER / "flake.lock.before").write_bytes(lock)
+    host.run_job(asked_back(host, SYSTEMS["1.0"]))
+    assert set(host.steps.values()) == {"ok"}, host.log
+    assert host.result["outcome"] == "done"
+    assert is_as_before(host, lock)
+
+
+@one_shell
+def test_where_there_is_nothing_to_go_back_to_the_agent_comes_back(host: FakeHost) -> None:
+    host.run_job(asked_back(host, "/nix/store/not-there"))
+    assert (host.steps["rollback"], host.step("rollback").reason) == ("failed", "target")
+    assert host.agent_runs()
