@@ -154,10 +154,11 @@ class Running:
         self._process.kill()
         self._process.wait()
 
-    def wait_for(self, text: str, seconds: float = SECONDS) -> None:
-        """Read on until `text` has been printed. Raises AssertionError with what was printed."""
+    def wait_for(self, text: str, seconds: float = SECONDS, *, after: int = 0) -> None:
+        """Read on until `text` has been printed, behind `after` characters of what was printed so
+        far. Raises AssertionError with what was printed."""
         deadline = monotonic() + seconds
-        while text not in self.output:
+        while text not in self.output[after:]:
             assert self._read(deadline - monotonic()), f"no {text!r} in:\n{self.output}"
 
     def watch(self, seconds: float) -> float:

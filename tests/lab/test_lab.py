@@ -66,7 +66,7 @@ def test_the_system_is_a_nixos_in_good_order(host: LabHost) -> None:
     assert system == host.enter("readlink -f /nix/var/nix/profiles/system")
     assert f"-nixos-system-{host.name}-" in system
     assert "26.05" in host.enter("/run/current-system/sw/bin/nixos-version")
-    assert host.enter("systemctl is-system-running") == "running"
+    assert host.enter("systemctl is-system-running --wait || systemctl --failed") == "running"
 
 
 def test_the_checkout_is_clean_and_guarded_by_its_owner(fleet: Fleet, host: LabHost) -> None:

@@ -56,9 +56,9 @@ def kill_client(number: signal.Signals) -> Strike:
 def silence(scene: Scene, running: Running) -> None:
     """Every packet vanishes, until the client has noticed."""
     running.wait_for("▶")
-    before = scene.host.packets_sent()
+    before, seen = scene.host.packets_sent(), len(running.output)
     scene.host.cut_link()
-    running.wait_for("the job goes on", 30)
+    running.wait_for("the job goes on", 30, after=seen)
     scene.prove("{} packets vanished", scene.host.packets_sent() - before)
     scene.host.restore_link()
 
