@@ -197,7 +197,9 @@ class UpdateDialog(PlanDialog):
             self._show_commits(commits_text(commits))
 
     def _show_commits(self, commits: Content) -> None:
-        self.query_one("#commits", Static).update(commits)
+        # the operator may have gone on while the host was asked
+        for field in self.query("#commits").results(Static):
+            field.update(commits)
 
 
 class RollbackDialog(PlanDialog):
