@@ -28,6 +28,9 @@ OTHER = "20261122-004101-cd34"
 OK: dict[str, str] = dict.fromkeys(CHAIN, "ok")
 one_shell = pytest.mark.parametrize("shell", ["bash"], indirect=True)
 """For what depends on the host's tools more than on its shell; NixOS has bash as sh."""
+in_dash = pytest.mark.parametrize("shell", ["dash"], indirect=True)
+in_busybox = pytest.mark.parametrize("shell", ["busybox"], indirect=True)
+"""The same, so that these shells have their share."""
 
 
 def ends(bad: StepId, status: str = "failed") -> dict[str, str]:
@@ -336,6 +339,7 @@ def waiting(host: FakeHost) -> tuple[str, ...]:
     return ("sh", "-c", f'echo up >"$1"; exec {shutil.which("sleep")} 60', "sh", "/state/fifo")
 
 
+@in_busybox
 def test_a_cancellation_ends_the_step_and_brings_the_agent_back(host: FakeHost) -> None:
     host.write_job(host.plan(lines={"rebuild": waiting(host)}))
     job = host.start_job()
@@ -400,6 +404,7 @@ if [ "$1" = list-units ] && [ -p "$s/told" ]; then exec 3>"$s/told"; rm "$s/told
     assert [e.deferred for e in host.events if isinstance(e, CancelSeen)] == [True, False]
 
 
+@in_dash
 def test_what_was_killed_is_finished_by_its_other_unit(host: FakeHost) -> None:
     mine = dirty(host, lock_text(host.upstream.new) + "\n")
     host.write_job(restoring(host, lines={"update": waiting(host)}))
@@ -505,6 +510,7 @@ def asked_back(host: FakeHost, target: str) -> Plan:
     )
 
 
+@in_busybox
 def test_going_back_when_asked_takes_the_lock_back_too(host: FakeHost) -> None:
     host.tool("nixos-rebuild")
     host.lock.write_text(lock_text(host.upstream.new))
