@@ -34,13 +34,15 @@ class LevelDialog(Dialog[int]):
 
     def compose_fields(self) -> ComposeResult:
         for level in LEVELS:
-            yield ChoiceLine(str(level), self._note(level), id=f"level-{level}")
+            text, sign = self._note(level), self._cursor(level)
+            yield ChoiceLine(str(level), text, id=f"level-{level}", sign=sign)
 
     def action_move(self, count: int) -> None:
         at = LEVELS.index(self._level) + count
         self._level = LEVELS[max(0, min(at, len(LEVELS) - 1))]
         for level in LEVELS:
-            self.query_one(f"#level-{level}", ChoiceLine).choose(self._note(level))
+            line = self.query_one(f"#level-{level}", ChoiceLine)
+            line.choose(self._note(level), self._cursor(level))
         self.query_one(f"#level-{self._level}").scroll_visible(animate=False)
 
     def action_pick(self, level: int) -> None:
@@ -50,6 +52,7 @@ class LevelDialog(Dialog[int]):
         self.dismiss(self._level)
 
     def _note(self, level: int) -> Content:
-        here = level == self._level
-        cursor = nixfleet(self).glyphs.cursor if here else " "
-        return Content.styled(f"{cursor} {LEVEL_NOTES[level]}\n", "bold" if here else "")
+        return Content.styled(f"{LEVEL_NOTES[level]}\n", "bold" if level == self._level else "")
+
+    def _cursor(self, level: int) -> str:
+        return f"{nixfleet(self).glyphs.cursor} " if level == self._level else "  "

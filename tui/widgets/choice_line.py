@@ -15,23 +15,28 @@ if TYPE_CHECKING:
 
 
 class ChoiceLine(Horizontal):
-    """`b  [x] …`; a click presses the key."""
+    """`b  [x] …`; a click presses the key. `sign` comes before the key."""
 
-    def __init__(self, key: str, text: Content, *, id: str) -> None:  # noqa: A002
+    def __init__(self, key: str, text: Content, *, id: str, sign: str = "") -> None:  # noqa: A002
         super().__init__(id=id)
         self._key = key
         self._text = text
+        self._sign = sign
 
     def compose(self) -> ComposeResult:
-        yield Static(Content.styled(f"{self._key}  ", "bold $accent"), classes="choice-key")
+        yield Static(self._shown_key(self._sign), classes="choice-key", markup=False)
         yield Static(self._text, classes="choice-text", markup=False)
 
-    def choose(self, text: Content) -> None:
+    def choose(self, text: Content, sign: str = "") -> None:
         """Show another text beside the key."""
+        self.query_one(".choice-key", Static).update(self._shown_key(sign))
         self.query_one(".choice-text", Static).update(text)
 
     def on_click(self) -> None:
         self.app.simulate_key(self._key)
+
+    def _shown_key(self, sign: str) -> Content:
+        return Content.styled(f"{sign}{self._key}  ", "bold $accent")
 
 
 def check_box(on: bool, text: str, glyphs: Glyphs) -> Content:
