@@ -10,6 +10,10 @@ from nixfleet_core.latest import GitLatest
 from nixfleet_core.sandbox import sandbox_fleet
 from nixfleet_core.sandbox.sessions import sandbox_sessions
 from tui.app import NixFleetApp
+from tui.screens.fleet import FleetScreen
+from tui.screens.history import HistoryScreen
+from tui.screens.level import LevelDialog
+from tui.screens.plan import RollbackDialog, UpdateDialog
 from tui.settings import AppSettings
 
 if TYPE_CHECKING:
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent
 SIZE = (120, 40)
 SMALL = (80, 24)
+WAITS = ("look", "jobs", "incoming", "history")
+"""What the app asks of hosts, by the names of its workers."""
 
 
 async def take_all() -> None:
@@ -28,36 +34,67 @@ async def take_all() -> None:
         async with app.run_test(size=SIZE) as pilot:
             await until_answered(pilot, app)
             picture(app, "fleet")
-            await pilot.press("enter")
-            await until_answered(pilot, app)
+            await open_screen(pilot, app, "enter", UpdateDialog)
             picture(app, "plan")
-            await pilot.press("enter")
-            watcher = await until_building(pilot, app)
+            await open_screen(pilot, app, "L", LevelDialog)
+            picture(app, "level")
+            await open_screen(pilot, app, "escape", UpdateDialog)
+            watcher = await start_job(pilot, app)
+            await until_building(pilot, watcher)
             await show(pilot, app)
             picture(app, "update")
-            await watcher.ended.wait()
-            await until_answered(pilot, app)
+            await until_ended(pilot, app, watcher)
             picture(app, "verdict")
             await pilot.resize_terminal(*SMALL)
             await show(pilot, app)
             picture(app, "verdict-80x24")
+            await pilot.resize_terminal(*SIZE)
+            await open_screen(pilot, app, "escape", FleetScreen)
+            await open_screen(pilot, app, "b", RollbackDialog)
+            picture(app, "rollback")
+            await until_ended(pilot, app, await start_job(pilot, app))
+            await open_screen(pilot, app, "escape", FleetScreen)
+            await open_screen(pilot, app, "H", HistoryScreen)
+            picture(app, "history")
 
 
-async def until_building(pilot: Pilot[None], app: NixFleetApp) -> JobWatcher:
-    """Wait until the first host's rebuild is nearly half done."""
-    while True:
+async def open_screen(pilot: Pilot[None], app: NixFleetApp, key: str, kind: type[object]) -> None:
+    """Press a key, and wait until the screen that it leads to shows what it asks of the host."""
+    await pilot.press(key)
+    while not isinstance(app.screen, kind):
         await pilot.pause(0.1)
-        watcher = app.fleet.entries["csb0"].watcher
-        step = watcher.state.step("rebuild") if watcher else None
+    await until_answered(pilot, app)
+
+
+async def until_ended(pilot: Pilot[None], app: NixFleetApp, watcher: JobWatcher) -> None:
+    """Wait for the verdict, and for what is asked of the host then."""
+    await watcher.ended.wait()
+    await until_answered(pilot, app)
+
+
+async def start_job(pilot: Pilot[None], app: NixFleetApp) -> JobWatcher:
+    """Start what the dialog asks about."""
+    entry = app.fleet.entries["csb0"]
+    last = entry.watcher
+    await pilot.press("enter")
+    while (watcher := entry.watcher) is None or watcher is last:
+        await pilot.pause(0.1)
+    return watcher
+
+
+async def until_building(pilot: Pilot[None], watcher: JobWatcher) -> None:
+    """Wait until the rebuild is nearly half done."""
+    progress = None
+    while progress is None or progress.done <= 0.4 * progress.expected:
+        await pilot.pause(0.1)
+        step = watcher.state.step("rebuild")
         progress = step.progress if step else None
-        if watcher and progress and progress.done > 0.4 * progress.expected:
-            return watcher
 
 
 async def until_answered(pilot: Pilot[None], app: NixFleetApp) -> None:
     """Wait for what was asked of the hosts; the conversation with the operator goes on."""
     await pilot.pause(0.5)
-    asked = [worker for worker in app.workers if worker.group in ("look", "jobs", "incoming")]
+    asked = [worker for worker in app.workers if worker.group in WAITS]
     await asyncio.gather(*(worker.wait() for worker in asked))
     await show(pilot, app)
 
@@ -70,7 +107,10 @@ async def show(pilot: Pilot[None], app: NixFleetApp) -> None:
 
 
 def picture(app: NixFleetApp, name: str) -> None:
-    (FOLDER / f"{name}.svg").write_text(app.export_screenshot(title="NixFleet"))
+    svg = app.export_screenshot(title="NixFleet")
+    # without this, some viewers drop the spaces at the beginning of a text
+    svg = svg.replace("<text ", '<text xml:space="preserve" ')
+    (FOLDER / f"{name}.svg").write_text(svg)
 
 
 if __name__ == "__main__":
