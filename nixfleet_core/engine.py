@@ -116,7 +116,13 @@ class ShellSession:
             why = "neither a job nor a generation before the active one is left on the host"
             return Refusal("target", why, "choose one by hand: nixos-rebuild list-generations")
         lock_from = newest.job if newest and not keep_lock else None
-        return make_rollback_plan(self.host, facts, target, lock_from, options)
+        warnings: tuple[str, ...] = ()
+        theirs = newest.asked.plan.checkout if newest and newest.asked else None
+        if lock_from and facts.checkout and theirs not in (None, facts.checkout.path):
+            # a lock belongs to the checkout that it was taken from
+            lock_from = None
+            warnings = (f"the last update was built from {theirs}: no flake.lock goes back",)
+        return make_rollback_plan(self.host, facts, target, lock_from, options, warnings)
 
     async def jobs(self) -> tuple[JobLine, ...]:
         try:

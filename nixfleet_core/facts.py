@@ -14,6 +14,7 @@ from nixfleet_core.events import LAST_SECOND
 from nixfleet_core.job import is_job_id
 from nixfleet_core.nix.lock import FlakeLock, LockError, parse_lock
 from nixfleet_core.nix.version import NixVersion, parse_version
+from nixfleet_core.plan import is_commit
 
 PROBE_LIMIT: Final = 4 * 1024 * 1024
 """Bytes; a probe that answers more is not believed."""
@@ -112,6 +113,15 @@ class Checkout:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherCheckout:
+    """The other place where nixcfg may be: the agent's own repository, or ~/Code/nixcfg."""
+
+    path: str
+    head: str | None = None
+    lock: FlakeLock | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """One look at one host."""
 
@@ -133,6 +143,7 @@ class Facts:
     expected_error: str | None = None
     system: System = System()
     checkout: Checkout | None = None
+    other: OtherCheckout | None = None
     disk_free_kib: int | None = None
     memory_free_kib: int | None = None
     job_running: str | None = None
@@ -210,6 +221,7 @@ def parse_probe(data: bytes) -> Facts:
         expected_error=records.get("expected.error"),
         system=_system(records),
         checkout=_checkout(records),
+        other=_other_checkout(records),
         disk_free_kib=_maybe_number(records.get("disk.free")),
         memory_free_kib=_maybe_number(records.get("memory.free")),
         job_running=_job(records.get("job.running")),
@@ -320,6 +332,14 @@ def _checkout(records: dict[str, str]) -> Checkout | None:
         head_lock=head_lock,
         lock_cksum=records.get("checkout.lock-cksum"),
     )
+
+
+def _other_checkout(records: dict[str, str]) -> OtherCheckout | None:
+    path, head = records.get("other.path"), records.get("other.head", "")
+    if not path:
+        return None
+    lock, _ = _lock(records.get("other.lock"))
+    return OtherCheckout(path, head if is_commit(head) else None, lock)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from nixfleet_core.checkouts import disagreement
 from nixfleet_core.plan import AGENT_UNIT, Options, Plan, Refusal, is_commit
 from nixfleet_core.steps import pin_url, rollback_steps, update_steps
 
@@ -55,12 +56,17 @@ def make_plan(host: Host, facts: Facts, options: Options) -> Plan | Refusal:
         steps=update_steps(nix, flake_input, host.input, f"{checkout.path}#{attribute}", options),
         tools=TOOLS,
         restore_lock=_restorable_lock(host, checkout, options),
-        warnings=_warnings(host, checkout, flake_input),
+        warnings=_warnings(host, facts, checkout, flake_input),
     )
 
 
 def make_rollback_plan(
-    host: Host, facts: Facts, target: str, lock_from: str | None, options: Options
+    host: Host,
+    facts: Facts,
+    target: str,
+    lock_from: str | None,
+    options: Options,
+    warnings: tuple[str, ...] = (),
 ) -> Plan | Refusal:
     """Decide how the host goes back to the system `target`; with it, unless `lock_from` is None,
     flake.lock goes back to what it was before that job, or the next update would undo all."""
@@ -88,6 +94,7 @@ def make_rollback_plan(
         options=without_pull(options),
         steps=rollback_steps(target),
         tools=ROLLBACK_TOOLS,
+        warnings=warnings,
     )
 
 
@@ -225,7 +232,7 @@ def _restorable_lock(host: Host, checkout: Checkout, options: Options) -> str | 
     return None
 
 
-def _warnings(host: Host, checkout: Checkout, flake_input: Input) -> tuple[str, ...]:
+def _warnings(host: Host, facts: Facts, checkout: Checkout, flake_input: Input) -> tuple[str, ...]:
     found = []
     if checkout.lock is not None and checkout.head_lock is not None:
         names = ", ".join(checkout.lock.differing_inputs(checkout.head_lock))
@@ -236,4 +243,6 @@ def _warnings(host: Host, checkout: Checkout, flake_input: Input) -> tuple[str, 
         found.append(f"the rebuild includes uncommitted changes: {shown}")
     if flake_input.source.pinned:
         found.append(f"flake.nix pins {host.input} to {flake_input.source.pinned[:7]}")
+    if (differs := disagreement(facts, host.input)) is not None:
+        found.append(differs)
     return tuple(found)

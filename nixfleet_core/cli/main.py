@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from nixfleet_core.cli.options import UpdateCommand, plan_options
+from nixfleet_core.cli.options import UpdateCommand, checkout_option, plan_options
 from nixfleet_core.cli.output import safe
 from nixfleet_core.fleet import open_sessions
 from nixfleet_core.inventory import (
@@ -53,18 +53,22 @@ class Fleet:
         except InventoryError as error:
             raise UsageFault(str(error)) from error
 
-    def sessions(self, names: Sequence[str] = ()) -> tuple[ShellSession, ...]:
-        """Sessions with these hosts, or with all of them."""
+    def sessions(
+        self, names: Sequence[str] = (), checkout: str | None = None
+    ) -> tuple[ShellSession, ...]:
+        """Sessions with these hosts, or with all of them; with that checkout, if one is given."""
         inventory = self.inventory()
         hosts = inventory.hosts if inventory.path else hosts_without_inventory()
         try:
             chosen = select(hosts, names, ()) if names else hosts
+            if checkout is not None:
+                chosen = tuple(replace(host, checkout=checkout) for host in chosen)
             return open_sessions(chosen, default_store())
         except (UnknownHostError, SocketDirectoryError) as error:
             raise UsageFault(str(error)) from error
 
-    def session(self, name: str) -> ShellSession:
-        return self.sessions((name,))[0]
+    def session(self, name: str, checkout: str | None = None) -> ShellSession:
+        return self.sessions((name,), checkout)[0]
 
 
 _hosts_argument = click.argument("hosts", nargs=-1, required=True, metavar="HOST…")
@@ -119,6 +123,7 @@ def hosts(fleet: Fleet, hosts: tuple[str, ...], as_json: bool) -> None:
 @nixfleet.command(cls=UpdateCommand)
 @_hosts_argument
 @plan_options
+@checkout_option
 @click.option("--dry-run", is_flag=True, help="Print the exact commands; change nothing.")
 @click.option("--detach", is_flag=True, help="Start the job and leave it alone (exit 9).")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -128,6 +133,7 @@ def update(
     fleet: Fleet,
     hosts: tuple[str, ...],
     options: Options,
+    checkout: str | None,
     dry_run: bool,
     detach: bool,
     yes: bool,
@@ -137,7 +143,7 @@ def update(
     from nixfleet_core.cli.run import ask_at_terminal, run_hosts
     from nixfleet_core.cli.show_plan import show_plans
 
-    sessions = fleet.sessions(hosts)
+    sessions = fleet.sessions(hosts, checkout)
     if dry_run:
         raise SystemExit(show_plans(sessions, options, as_json=as_json))
     names = ", ".join(session.host.name for session in sessions)
@@ -152,16 +158,18 @@ def update(
 
 @nixfleet.command()
 @_hosts_argument
+@checkout_option
 @_json_option
 @click.pass_obj
-def verify(fleet: Fleet, hosts: tuple[str, ...], as_json: bool) -> None:
+def verify(fleet: Fleet, hosts: tuple[str, ...], checkout: str | None, as_json: bool) -> None:
     """Prove which agent runs. Changes nothing; exit 0 when it is the one that should, else 3."""
     from nixfleet_core.cli.run import run_hosts
 
     async def act(updater: Updater, session: HostSession) -> Report:
         return await updater.verify(session)
 
-    raise SystemExit(run_hosts(fleet.sessions(hosts), act, as_json=as_json, cancels=False))
+    sessions = fleet.sessions(hosts, checkout)
+    raise SystemExit(run_hosts(sessions, act, as_json=as_json, cancels=False))
 
 
 @nixfleet.command()
@@ -200,14 +208,17 @@ def log(fleet: Fleet, host: str, job: str | None, raw: bool) -> None:
 @nixfleet.command()
 @_host_argument
 @click.option("--keep-lock", is_flag=True, help="Leave flake.lock as it is.")
+@checkout_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @_json_option
 @click.pass_obj
-def rollback(fleet: Fleet, host: str, keep_lock: bool, yes: bool, as_json: bool) -> None:
+def rollback(
+    fleet: Fleet, host: str, keep_lock: bool, checkout: str | None, yes: bool, as_json: bool
+) -> None:
     """Go back to the generation that was active before the last update, flake.lock with it."""
     from nixfleet_core.cli.run import ask_at_terminal, run_hosts
 
-    session = fleet.session(host)
+    session = fleet.session(host, checkout)
     if not yes and not ask_at_terminal(f"Roll {host} back?", click.confirm):
         raise UsageFault(f"{host}: not rolled back; confirm at a terminal, or add --yes")
 

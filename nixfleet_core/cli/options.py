@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, cast, get_args
 
 import click
 
+from nixfleet_core.checkouts import read_checkout
 from nixfleet_core.plan import LEVELS, Options, StepId, is_commit
 
 if TYPE_CHECKING:
@@ -20,6 +21,21 @@ def _check_rev(_: click.Context, option: click.Parameter, value: str | None) -> 
     if value is not None and not is_commit(value):
         raise click.BadParameter("give all 40 hexadecimal digits of the commit", param=option)
     return value
+
+
+def _check_checkout(_: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    try:
+        return value and read_checkout(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param=option) from error
+
+
+checkout_option = click.option(
+    "--checkout",
+    metavar="PATH",
+    callback=_check_checkout,
+    help="nixcfg on the host: a path, isolated (the agent's own), or nixcfg (~/Code/nixcfg).",
+)
 
 
 class UpdateCommand(click.Command):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from nixfleet_core.cli.main import UsageFault
-from nixfleet_core.cli.options import UpdateCommand, plan_options
+from nixfleet_core.cli.options import UpdateCommand, checkout_option, plan_options
 from nixfleet_core.fleet import open_session
 from nixfleet_core.inventory import (
     InventoryError,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=UpdateCommand, context_settings={"help_option_names": ["-h", "--help"]})
 @plan_options
+@checkout_option
 @click.option(
     "--hosts",
     "path",
@@ -39,7 +41,13 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.version_option(package_name="nixfleet-tui", message="nixfleet-update %(version)s")
 def nixfleet_update(
-    options: Options, path: Path | None, dry_run: bool, verify: bool, detach: bool, as_json: bool
+    options: Options,
+    checkout: str | None,
+    path: Path | None,
+    dry_run: bool,
+    verify: bool,
+    detach: bool,
+    as_json: bool,
 ) -> None:
     """Update this host: stop, pull, update the input, rebuild past the cache, start, prove.
 
@@ -48,7 +56,10 @@ def nixfleet_update(
     from nixfleet_core.cli.run import run_hosts
     from nixfleet_core.cli.show_plan import show_plans
 
-    session = open_session(_this_host(path or default_inventory_path()), default_store())
+    host = _this_host(path or default_inventory_path())
+    if checkout is not None:
+        host = replace(host, checkout=checkout)
+    session = open_session(host, default_store())
     if dry_run:
         raise SystemExit(show_plans((session,), options, as_json=as_json))
 

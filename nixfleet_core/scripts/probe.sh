@@ -25,6 +25,7 @@ probe() {
   probe_tools
   probe_units
   probe_checkout
+  probe_other_checkout
   printf 'end 0\n'
 }
 
@@ -168,6 +169,7 @@ physical() { if cd "$1" 2>/dev/null; then pwd -P; else printf '%s\n' "$1"; fi; }
 probe_checkout() {
   case $NF_CHECKOUT in
     '') return 0 ;;
+    isolated) dir=$(isolated_checkout) ;;
     '~/'*) dir=${HOME:-}/${NF_CHECKOUT#??} ;;
     /*) dir=$NF_ROOT$NF_CHECKOUT ;;
     *) dir=${HOME:-}/$NF_CHECKOUT ;;
@@ -222,4 +224,31 @@ probe_expected() {
   else
     put expected.error eval
   fi
+}
+
+# isolated_checkout: the agent's own repository
+isolated_checkout() {
+  if [ "$platform" = home-manager ]; then echo "${HOME:-}/.local/state/nixfleet-agent/repo"; else echo "$NF_ROOT/var/lib/nixfleet-agent/repo"; fi
+}
+
+# The other place where nixcfg may be: an update from one is undone by a rebuild from the other.
+probe_other_checkout() {
+  user_home=${HOME:-}
+  # root asks for the checkout's owner
+  if [ "$NF_UID" = 0 ] && [ "${NF_OWNER_UID:-0}" != 0 ]; then user_home=$(nf_home 2>/dev/null); fi
+  for other in "$NF_ROOT/var/lib/nixfleet-agent/repo" "$user_home/.local/state/nixfleet-agent/repo" "$user_home/Code/nixcfg"; do
+    # in a subshell: it goes there, and its owner is another one
+    (probe_other "$other") && return
+  done
+}
+
+# probe_other DIR: false when it is no checkout that we can see, or the one that we have seen
+probe_other() {
+  cd "$1" 2>/dev/null && [ -e .git ] || return 1
+  if [ "$(pwd -P)" = "$(physical "${dir:-/}")" ]; then return 1; fi
+  if ! nf_owner . || { [ "$NF_UID" != 0 ] && [ "$NF_UID" != "$NF_OWNER_UID" ]; }; then return 1; fi
+  put_path other.path "$1"
+  put_some other.head "$(nf_step_down 10 git rev-parse --verify -q 'HEAD^{commit}' 2>/dev/null)"
+  if [ -r flake.lock ]; then put other.lock "$(nf_owner_cat flake.lock | cut_off 1048577)"; fi
+  return 0
 }

@@ -249,6 +249,63 @@ def test_a_file_of_a_similar_name_is_not_the_lock(host: FakeHost, name: str) -> 
     assert checkout.lock == checkout.head_lock or checkout.head_lock is None
 
 
+ISOLATED = "/var/lib/nixfleet-agent/repo"
+
+
+def clone_to(host: FakeHost, path: str) -> Path:
+    """Another checkout of the host's nixcfg."""
+    made = Path(f"{host.root}{path}")
+    made.parent.mkdir(parents=True)
+    shutil.copytree(host.checkout, made)
+    return made
+
+
+@pytest.mark.parametrize("path", [ISOLATED, "/home/ops/Code/nixcfg"])
+def test_the_other_checkout_is_seen_too(host: FakeHost, path: str) -> None:
+    assert probe(host).other is None
+    other = clone_to(host, path)
+    git(other, "commit", "-q", "--allow-empty", "-m", "Another")
+    (other / "flake.lock").write_text(lock_text(host.upstream.new))
+    facts = probe(host)
+    assert facts.other is not None
+    assert facts.other.lock is not None
+    found = facts.other.lock.find("nixfleet")
+    assert (facts.other.path, facts.other.head, found and found.rev) == (
+        *(path, git(other, "rev-parse", "HEAD"), host.upstream.new),
+    )
+    assert facts.lock_rev("nixfleet") == host.upstream.old
+
+
+def test_the_agents_own_repository_is_asked_for_by_a_word(host: FakeHost) -> None:
+    assert checkout_of(host, NF_CHECKOUT="isolated") == (ISOLATED, "missing")
+    clone_to(host, ISOLATED)
+    clone_to(host, "/home/ops/Code/nixcfg")
+    facts = probe(host, NF_CHECKOUT="isolated")
+    assert facts.checkout is not None
+    assert (facts.checkout.path, facts.checkout.state) == (ISOLATED, "ok")
+    assert facts.other is not None
+    assert facts.other.path == "/home/ops/Code/nixcfg"
+
+
+@one_shell
+def test_with_home_manager_the_agents_own_repository_is_at_home(host: FakeHost) -> None:
+    path = "/home/ops/.local/state/nixfleet-agent/repo"
+    clone_to(host, path)
+    values = {"NF_PLATFORM": "home-manager", "NF_CHECKOUT": "isolated"}
+    assert checkout_of(host, **values) == (path, "ok")
+    assert probe(host, NF_PLATFORM="home-manager").other is not None
+
+
+@one_shell
+def test_a_folder_that_is_no_repository_is_no_other_checkout(host: FakeHost) -> None:
+    Path(f"{host.root}{ISOLATED}").mkdir(parents=True)
+    assert probe(host).other is None
+    git(Path(f"{host.root}{ISOLATED}"), "init", "-q")
+    found = probe(host).other
+    assert found is not None
+    assert (found.head, found.lock) == (None, None)
+
+
 HOSTILE = [
     "it's $(touch owned) `touch owned`",
     'quo"tes; touch owned; #',

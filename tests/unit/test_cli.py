@@ -95,14 +95,21 @@ def fleet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fleet:
         return Inventory(hosts=hosts, path=path)
 
     def opened(hosts: tuple[Host, ...], _: object) -> tuple[Session, ...]:
+        for host in hosts:
+            found.sessions[host.name].host = host
         return tuple(found.sessions[host.name] for host in hosts)
+
+    def opened_here(host: Host, _: object) -> Session:
+        session = found.sessions["csb0"]
+        session.host = replace(session.host, checkout=host.checkout)
+        return session
 
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(main, "load_inventory", inventory)
     monkeypatch.setattr(main, "open_sessions", opened)
     monkeypatch.setattr(main, "default_store", lambda: None)
     monkeypatch.setattr(update_here, "load_inventory", inventory)
-    monkeypatch.setattr(update_here, "open_session", lambda *_: found.sessions["csb0"])
+    monkeypatch.setattr(update_here, "open_session", opened_here)
     monkeypatch.setattr(update_here, "default_store", lambda: None)
     monkeypatch.setattr(shell, "open_process", contacted)
     monkeypatch.setattr("nixfleet_core.latest._ask", nobody_answers)
@@ -256,6 +263,23 @@ def test_options_become_the_plans(fleet: Fleet, argv: tuple[str, ...], expected:
     session.options = None
     assert fleet.run(*argv, command=nixfleet_update).exit_code == 0
     assert session.options == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "path"),
+    [((), "~/Code/nixcfg"), (("--checkout", "isolated"), "isolated"), (("--checkout=/c",), "/c")],
+    ids=["as the inventory says", "isolated", "a path"],
+)
+def test_the_checkout_can_be_chosen(fleet: Fleet, words: tuple[str, ...], path: str) -> None:
+    for name in ("update", "verify", "rollback"):
+        yes = () if name == "verify" else ("--yes",)
+        fleet.run(name, "csb0", *yes, *words)
+        assert fleet.sessions["csb0"].host.checkout == path
+    fleet.run(*words, command=nixfleet_update)
+    assert fleet.sessions["csb0"].host.checkout == path
+    wrong = fleet.run("update", "csb0", "--checkout", "elsewhere")
+    assert wrong.exit_code == 2
+    assert "isolated, nixcfg" in wrong.output
 
 
 def test_force_never_takes_the_next_word(fleet: Fleet) -> None:

@@ -26,7 +26,7 @@ from nixfleet_core.session import (
     NotAllowed,
     Unreachable,
 )
-from nixfleet_core.store import Store
+from nixfleet_core.store import Asked, Store
 from nixfleet_core.transport.shell import CARRIER_FAILED, Answer
 
 if TYPE_CHECKING:
@@ -323,6 +323,22 @@ async def test_goes_back_to_before_the_last_job_that_changed_the_system(
         ("history", False),
         ("history", True),
     ]
+
+
+@pytest.mark.parametrize(
+    ("path", "lock_from", "warned"), [("/c", JOB, False), ("/elsewhere", None, True)]
+)
+async def test_a_lock_goes_back_only_into_the_checkout_that_it_came_from(
+    bench: Callable[..., Bench], path: str, lock_from: str | None, warned: bool
+) -> None:
+    asked = Asked(plan=msgspec.structs.replace(PLAN, checkout=path))
+    job = f"@nf job {JOB}\n{msgspec.json.encode(asked).decode()}\n\n/nix/store/b\n"
+    seen_now = seen(OLD_AGENT, OLD, "/nix/store/now", tools="systemctl systemd-run")
+    made = bench(says(seen_now), says(job.encode()))
+    plan = await made.session.plan_rollback(await made.session.probe(), Options(), keep_lock=False)
+    assert isinstance(plan, Plan), plan
+    assert (plan.lock_from, bool(plan.warnings)) == (lock_from, warned)
+    assert not warned or path in plan.warnings[0]
 
 
 async def test_without_anything_older_there_is_no_way_back(bench: Callable[..., Bench]) -> None:
