@@ -38,7 +38,7 @@ def disagreement(facts: Facts, flake_input: str) -> str | None:
     here, other = facts.checkout, facts.other
     if here is None or here.state != "ok" or other is None:
         return None
-    ours, theirs = _rev(here.lock, flake_input), _rev(other.lock, flake_input)
+    ours, theirs = locked_rev(here.lock, flake_input), locked_rev(other.lock, flake_input)
     differ = []
     if here.head and other.head and here.head != other.head:
         differ.append(f"is at commit {other.head[:7]}, this one at {here.head[:7]}")
@@ -49,6 +49,7 @@ def disagreement(facts: Facts, flake_input: str) -> str | None:
     return f"{other.path} {' and '.join(differ)}: a rebuild from there undoes one from here"
 
 
-def _rev(lock: FlakeLock | None, flake_input: str) -> str | None:
+def locked_rev(lock: FlakeLock | None, flake_input: str) -> str | None:
+    """The commit that a lock file names for an input."""
     found = lock.find(flake_input) if lock else None
     return found.rev if found else None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, cast, get_args
 
 import msgspec
 
+from nixfleet_core.changes import parse_changes
 from nixfleet_core.durations import RECENT, expected_seconds
 from nixfleet_core.events import Check, StepEnd, StepStart
 from nixfleet_core.facts import PROBE_LIMIT, Facts, ProbeError, parse_probe
@@ -101,8 +102,8 @@ class ShellSession:
         pairs = (line.partition(" ") for line in lines)
         return tuple(Commit(rev, title) for rev, _, title in pairs if is_commit(rev))
 
-    def plan(self, facts: Facts, options: Options) -> Plan | Refusal:
-        return make_plan(self.host, facts, options)
+    def plan(self, facts: Facts, options: Options, latest: str | None = None) -> Plan | Refusal:
+        return make_plan(self.host, facts, options, latest)
 
     async def plan_rollback(
         self, facts: Facts, options: Options, *, keep_lock: bool
@@ -227,7 +228,7 @@ class ShellSession:
             expect = msgspec.structs.replace(expect, system=asked.plan.target)
         elif outcome.rolled_back and before is not None:
             expect = msgspec.structs.replace(expect, system=before.system.profile)
-        return judge(before, after, expect, outcome)
+        return judge(before, after, expect, outcome, parse_changes(copy.read("changes") or b""))
 
     async def cancel(self, job: str) -> None:
         answer = await self._run_as_reader("cancel", job)
@@ -356,20 +357,27 @@ def _outcome(copy: JobCopy) -> Outcome:
     # what cut the job short counts more than what had failed before
     bad = next((e for e in failed if e.reason == "interrupted"), failed[0] if failed else None)
     check = next((e for e in events if isinstance(e, Check) and not e.ok), None)
+    ended = {e.step: e.status for e in events if isinstance(e, StepEnd)}
     outcome = Outcome(
         kind=kind,  # type: ignore[arg-type]
         failed_step=bad.step if bad else _failed_step(result) or _under_way(events),
         rc=bad.rc if bad else result.rc if result else 0,
         reason=(bad.reason if bad else "") or (result.reason if result else ""),
         detail=check.reason if check else "",
-        rolled_back=any(
-            isinstance(e, StepEnd) and e.step == "rollback" and e.status == "ok" for e in events
-        ),
+        # a push that was tried and failed has taken the commit back
+        committed=ended.get("commit") == "ok"
+        and (ended.get("push") not in ("failed", "cancelled") or _was_not_tried(bad)),
+        pushed=ended.get("push") == "ok",
+        rolled_back=ended.get("rollback") == "ok",
     )
     if bad is None:
         return outcome
     lines = _last_words(copy, events, bad)
     return replace(outcome, failure=find_failure(lines), units=_failed_units(lines))
+
+
+def _was_not_tried(push: StepEnd | None) -> bool:
+    return push is not None and push.reason in ("others", "upstream")
 
 
 def _failed_step(result: Result | None) -> StepId | None:

@@ -49,7 +49,7 @@ SILENT: Final = 20.0
 RETRY_DELAYS: Final = (0.5, 1.0, 2.0, 4.0, 5.0)
 """Seconds before the next try to connect; the last one again and again."""
 
-_KEPT: Final = frozenset({"plan.json", "before", "after", "latest", "result"})
+_KEPT: Final = frozenset({"plan.json", "before", "after", "latest", "changes", "result"})
 
 
 class _Denied(Exception):  # noqa: N818

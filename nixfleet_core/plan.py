@@ -21,6 +21,8 @@ StepId = Literal[
     "start",
     "verify",
     "rollback",
+    "commit",
+    "push",
 ]
 STEP_IDS: Final[tuple[StepId, ...]] = (
     "preflight",
@@ -31,7 +33,8 @@ STEP_IDS: Final[tuple[StepId, ...]] = (
     "start",
     "verify",
 )
-"""The chain of an update; `confirm` and `rollback` are there only when they were asked for."""
+"""The chain of an update; `confirm`, `rollback`, `commit` and `push` are there only when they were
+asked for."""
 
 TITLES: Final[dict[StepId, str]] = {
     "preflight": "Preflight",
@@ -43,6 +46,8 @@ TITLES: Final[dict[StepId, str]] = {
     "start": "Start agent",
     "verify": "Verify",
     "rollback": "Roll back",
+    "commit": "Commit flake.lock",
+    "push": "Push nixcfg",
 }
 
 PLAN_FORMAT: Final = 1
@@ -87,6 +92,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     confirm_within: int = 0
     """Seconds in which a client must reach the host again after the switch, or it goes back by
     itself; 0: nobody has to."""
+    commit_lock: bool = False
+    """Commit flake.lock in the checkout once the new agent is proven."""
+    push: bool = False
+    """Push that commit, too."""
     limits: dict[StepId, int] = {}
     """Seconds that steps may take, where the usual limit does not fit."""
     cores: int | None = None

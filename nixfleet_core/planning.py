@@ -12,6 +12,7 @@ import msgspec
 
 from nixfleet_core.checkouts import disagreement
 from nixfleet_core.plan import AGENT_UNIT, Options, Plan, Refusal, is_commit
+from nixfleet_core.shared_lock import lock_message
 from nixfleet_core.steps import pin_url, rollback_steps, update_steps
 
 if TYPE_CHECKING:
@@ -36,13 +37,18 @@ class _Refused(Exception):  # noqa: N818 - carries a Refusal through the rules
         self.refusal = Refusal(check, why, advice)
 
 
-def make_plan(host: Host, facts: Facts, options: Options) -> Plan | Refusal:
-    """Decide what will be done to the host. Pure: the same facts give the same plan."""
+def make_plan(
+    host: Host, facts: Facts, options: Options, latest: str | None = None
+) -> Plan | Refusal:
+    """Decide what will be done to the host. Pure: the same facts give the same plan. `latest` is
+    the commit that the update will lead to, as far as that is known.
+    """
     try:
         _check_host(facts, TOOLS)
         nix = _check_build(facts)
         checkout = _check_checkout(facts, options)
         flake_input = _check_input(host, checkout, options)
+        _check_sharing(host, checkout, options)
     except _Refused as refused:
         return refused.refusal
     attribute = host.attribute or facts.hostname
@@ -53,7 +59,15 @@ def make_plan(host: Host, facts: Facts, options: Options) -> Plan | Refusal:
         owner=checkout.owner or facts.user,
         input=host.input,
         options=options,
-        steps=update_steps(nix, flake_input, host.input, f"{checkout.path}#{attribute}", options),
+        steps=update_steps(
+            nix,
+            flake_input,
+            host.input,
+            f"{checkout.path}#{attribute}",
+            options,
+            message=_message(host, checkout, options.input_rev or latest),
+            upstream=checkout.upstream,
+        ),
         tools=TOOLS,
         restore_lock=_restorable_lock(host, checkout, options),
         warnings=_warnings(host, facts, checkout, flake_input),
@@ -218,6 +232,33 @@ def _check_input(host: Host, checkout: Checkout, options: Options) -> Input:
                 "leave out --input-rev",
             )
     return found
+
+
+def _check_sharing(host: Host, checkout: Checkout, options: Options) -> None:
+    """Nothing but what this update changes may be committed, and only to where it came from."""
+    if not options.commit_lock and not options.push:
+        return
+    if checkout.lock is not None and checkout.head_lock is not None:
+        others = set(checkout.lock.differing_inputs(checkout.head_lock)) - {host.input}
+        if others:
+            raise _Refused(
+                "commit",
+                f"flake.lock has uncommitted changes of {', '.join(sorted(others))}, too: "
+                "they would be committed along",
+                "commit them on the host first, or leave out --commit-lock",
+            )
+    if options.push and (checkout.branch is None or "/" not in (checkout.upstream or "")):
+        raise _Refused(
+            "push",
+            f"the checkout {checkout.path} has no branch of a remote to push to",
+            "git branch --set-upstream-to=origin/main, or leave out --push",
+        )
+
+
+def _message(host: Host, checkout: Checkout, latest: str | None) -> str:
+    committed = checkout.head_lock or checkout.lock
+    found = committed.find(host.input) if committed else None
+    return lock_message(host.input, found.rev if found else None, latest or "latest")
 
 
 def _restorable_lock(host: Host, checkout: Checkout, options: Options) -> str | None:

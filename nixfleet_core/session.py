@@ -117,8 +117,9 @@ class HostSession(Protocol):
         """The nixcfg commits that a pull would bring; nothing on the host changes."""
         ...
 
-    def plan(self, facts: Facts, options: Options) -> Plan | Refusal:
-        """What would be done, or why the host is left alone. Pure."""
+    def plan(self, facts: Facts, options: Options, latest: str | None = None) -> Plan | Refusal:
+        """What would be done, or why the host is left alone. Pure. `latest` is the commit that the
+        update leads to, where it is known."""
         ...
 
     async def plan_rollback(

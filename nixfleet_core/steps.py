@@ -78,9 +78,17 @@ _ROLLBACK: Final = Step(
 
 
 def update_steps(
-    nix: NixVersion, flake_input: Input, name: str, flake: str, options: Options
+    nix: NixVersion,
+    flake_input: Input,
+    name: str,
+    flake: str,
+    options: Options,
+    *,
+    message: str,
+    upstream: str | None,
 ) -> tuple[Step, ...]:
-    """The chain of an update of the input `name`; `flake` is CHECKOUT#ATTRIBUTE."""
+    """The chain of an update of the input `name`; `flake` is CHECKOUT#ATTRIBUTE. `message` and
+    `upstream` (REMOTE/BRANCH) are for the lock file's commit and its push."""
     chain = (
         _PREFLIGHT,
         _STOP,
@@ -91,8 +99,40 @@ def update_steps(
         _START,
         _VERIFY,
         *((_ROLLBACK,) if options.rollback_on_failure or options.confirm_within else ()),
+        *_share_steps(message, upstream, options),
     )
     return tuple(replace(step, limit=options.limits.get(step.id, step.limit)) for step in chain)
+
+
+def _share_steps(message: str, upstream: str | None, options: Options) -> tuple[Step, ...]:
+    """What comes after the proof. Hooks do not run: they are made for people who are there."""
+    if not options.commit_lock and not options.push:
+        return ()
+    commit = Step(
+        id="commit",
+        title=TITLES["commit"],
+        argv=(
+            *("git", "-c", "core.hooksPath=/dev/null", "commit", "--quiet"),
+            *("--message", message, "--", "flake.lock"),
+        ),
+        run_as="owner",
+        limit=60,
+    )
+    if not options.push or upstream is None:
+        return (commit,)
+    remote, _, branch = upstream.partition("/")
+    push = Step(
+        id="push",
+        title=TITLES["push"],
+        argv=(
+            *("git", "push", "--no-verify", "--no-follow-tags", "--recurse-submodules=no"),
+            *(remote, f"HEAD:refs/heads/{branch}"),
+        ),
+        run_as="owner",
+        limit=120,
+        tries=3,
+    )
+    return commit, push
 
 
 def rollback_steps(target: str) -> tuple[Step, ...]:

@@ -86,7 +86,8 @@ class Updater:
         try:
             seen = await session.probe()
             facts = await self._with_password(session, lambda: session.examine(seen))
-            plan = session.plan(facts, options)
+            latest = await latest_for(self.latest, host, facts) if options.commit_lock else None
+            plan = session.plan(facts, options, latest)
             if isinstance(plan, Refusal):
                 before = snapshot(facts, host.input)
                 return Report(host.name, refused(plan.check, plan.why, plan.advice, before))

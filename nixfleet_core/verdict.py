@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
+from nixfleet_core.changes import Change, with_agent
+from nixfleet_core.checkouts import disagreement
 from nixfleet_core.refusals import refusal_words
+from nixfleet_core.shared_lock import lock_notes, share_failure
 
 if TYPE_CHECKING:
     from nixfleet_core.facts import Binary, Facts, Unit
@@ -72,6 +75,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     advice: str = ""
     before: Snapshot = Snapshot()
     after: Snapshot = Snapshot()
+    notes: tuple[str, ...] = ()
+    """What else to know; the first sentence of each says it all."""
+    changes: tuple[Change, ...] = ()
+    """The packages that differ between the system before and after, the agent first."""
 
     @property
     def exit_code(self) -> int:
@@ -98,6 +105,9 @@ class Outcome:
     """What the failed step's output says, if it says something known."""
     units: tuple[str, ...] = ()
     """Units that the switch said had failed."""
+    committed: bool = False
+    """flake.lock's commit was made, and is still there."""
+    pushed: bool = False
     rolled_back: bool = False
     """The step that goes back to the generation before has run, and said that it worked."""
 
@@ -130,19 +140,41 @@ def snapshot(facts: Facts | None, flake_input: str) -> Snapshot:
 
 
 def judge(
-    before: Facts | None, after: Facts | None, expect: Expectation, outcome: Outcome | None
+    before: Facts | None,
+    after: Facts | None,
+    expect: Expectation,
+    outcome: Outcome | None,
+    changes: tuple[Change, ...] = (),
 ) -> Verdict:
-    """Judge a host from what was seen of it; `outcome` is None when nothing was run."""
+    """Judge a host from what was seen of it; `outcome` is None when nothing was run. `changes` is
+    what Nix says of the systems before and after.
+    """
     gap = find_gap(after, expect)
     kind, cause, sentence, advice = _decide(before, after, gap, outcome)
+    unshared = share_failure(outcome) if outcome and kind in ("updated", "current") else None
+    if unshared is not None:
+        cause, why, advice = unshared
+        sentence = f"{sentence}; but {why}"
+    old = snapshot(before, expect.input)
+    new = snapshot(before if after is None else after, expect.input)
     return Verdict(
         kind=kind,
         cause=cause,
         sentence=sentence,
         advice=advice,
-        before=snapshot(before, expect.input),
-        after=snapshot(before if after is None else after, expect.input),
+        before=old,
+        after=new,
+        notes=_notes(kind, after, expect, outcome),
+        changes=with_agent(changes, old, new),
     )
+
+
+def _notes(
+    kind: Kind, after: Facts | None, expect: Expectation, outcome: Outcome | None
+) -> tuple[str, ...]:
+    differs = disagreement(after, expect.input) if after else None
+    notes = lock_notes(kind, after, outcome, expect.input)
+    return notes if differs is None else (*notes, differs)
 
 
 class Gap(msgspec.Struct, frozen=True):

@@ -77,6 +77,8 @@ def plan_options(command: Callable[..., None]) -> Callable[..., None]:
         "--input-rev", metavar="REV", callback=_check_rev, help="Lock the input to this commit."
     )
     @click.option("--discard-lock", is_flag=True, help="Uncommitted flake.lock changes may go.")
+    @click.option("--commit-lock", is_flag=True, help="Commit flake.lock once the agent is proven.")
+    @click.option("--push", is_flag=True, help="Commit flake.lock, and push it; never forced.")
     @click.option("--now", is_flag=True, help="Do not wait for a rebuild that is running.")
     @click.option(
         "--stable",
@@ -129,6 +131,8 @@ def plan_options(command: Callable[..., None]) -> Callable[..., None]:
         no_pull: bool,
         input_rev: str | None,
         discard_lock: bool,
+        commit_lock: bool,
+        push: bool,
         now: bool,
         stable: int,
         rollback_on_failure: bool,
@@ -146,6 +150,8 @@ def plan_options(command: Callable[..., None]) -> Callable[..., None]:
             pull=not no_pull,
             input_rev=input_rev,
             discard_lock=discard_lock,
+            commit_lock=commit_lock or push,
+            push=push,
             now=now,
             stable=stable,
             rollback_on_failure=rollback_on_failure,

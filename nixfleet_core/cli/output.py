@@ -10,6 +10,7 @@ import click
 import humanize
 import msgspec
 
+from nixfleet_core.changes import Change, change_text
 from nixfleet_core.events import (
     CancelSeen,
     Check,
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from nixfleet_core.plan import Plan
     from nixfleet_core.progress import JobState
     from nixfleet_core.session import JobFiles
+
+SHOWN_CHANGES: Final = 20
+"""Of the packages that changed, how many are printed."""
 
 _SGR: Final = re.compile(r"\x1b\[[0-9;]*m")
 _MARKS: Final = {"ok": "✔", "failed": "✖", "skipped": "·", "cancelled": "■"}
@@ -56,6 +60,8 @@ class HostLine(msgspec.Struct, frozen=True):
     advice: str
     before: Snapshot
     after: Snapshot
+    notes: tuple[str, ...]
+    changes: tuple[Change, ...]
     steps: tuple[StepLine, ...]
     job: str | None
     log: str | None
@@ -139,12 +145,14 @@ class Printer(Watcher):
                 words = f"job {report.job} goes on alone; nixfleet attach {report.host}"
             self.say(report.host, words, bold=True)
             return
-        for line in _comparison(verdict.before, verdict.after):
+        for line in (*_comparison(verdict.before, verdict.after), *_changed(verdict.changes)):
             self.say(report.host, line)
         cause = f" ({verdict.cause})" if verdict.cause else ""
         self.say(report.host, f"{verdict.kind}{cause}: {safe(verdict.sentence)}", bold=True)
         if verdict.advice:
             self.say(report.host, f"  → {safe(verdict.advice)}")
+        for note in verdict.notes:
+            self.say(report.host, f"  note: {safe(note)}")
 
 
 def _comparison(before: Snapshot, after: Snapshot) -> list[str]:
@@ -161,6 +169,16 @@ def _comparison(before: Snapshot, after: Snapshot) -> list[str]:
     shown = [(name, _short(old), _short(new)) for name, old, new in rows]
     width = max(len(old) for _, old, _ in shown)
     return [f"  {name:<11}{old:<{width}}  {new}" for name, old, new in shown]
+
+
+def _changed(changes: tuple[Change, ...]) -> list[str]:
+    """The packages that changed; of a long list the beginning."""
+    if not changes:
+        return []
+    left = len(changes) - SHOWN_CHANGES
+    lines = [f"  changed: {len(changes)} package{'s' * (len(changes) > 1)}"]
+    lines += [f"    {safe(change_text(change))}" for change in changes[:SHOWN_CHANGES]]
+    return [*lines, f"    and {left} more; --json has all"] if left > 0 else lines
 
 
 def _short(value: str | int | None) -> str:
@@ -183,6 +201,8 @@ def host_line(report: Report) -> HostLine:
         advice=verdict.advice if verdict else f"nixfleet attach {report.host}",
         before=verdict.before if verdict else Snapshot(),
         after=verdict.after if verdict else Snapshot(),
+        notes=verdict.notes if verdict else (),
+        changes=verdict.changes if verdict else (),
         steps=tuple(
             StepLine(step.id, step.title, step.status, step.seconds, step.attempts)
             for step in steps

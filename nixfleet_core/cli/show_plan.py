@@ -10,8 +10,10 @@ import msgspec
 
 from nixfleet_core.cli.output import print_json, safe
 from nixfleet_core.job import step_lines
+from nixfleet_core.latest import GitLatest
 from nixfleet_core.plan import Plan, Refusal
 from nixfleet_core.session import Commit, NeedsPassword, NotAllowed, Unreachable
+from nixfleet_core.update import latest_for
 from nixfleet_core.verdict import EXIT_CODES, worst_exit
 
 if TYPE_CHECKING:
@@ -50,7 +52,10 @@ async def _make_one(session: HostSession, options: Options) -> PlanLine:
     name = session.host.name
     try:
         facts = await session.examine(await session.probe())
-        answer = session.plan(facts, options)
+        latest = None
+        if options.commit_lock:
+            latest = await latest_for(GitLatest(), session.host, facts)
+        answer = session.plan(facts, options, latest)
         incoming = await session.incoming(facts) if options.pull else ()
     except Unreachable as error:
         return PlanLine(name, None, (), (), Refusal("unreachable", str(error), error.advice))

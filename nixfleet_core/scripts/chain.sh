@@ -77,6 +77,10 @@ nf_put_lock() {
 # After a failure before the profile moved: a dirty lock comes back, and so does one that a failed
 # update left half written.
 nf_undo_lock() {
+  if nf_is_sharing; then
+    if [ "$NF_STEP" = push ]; then nf_in_checkout nf_take_back_commit; fi
+    return
+  fi
   if [ "$(nf_profile)" != "$(cat "$NF_RUN/profile" 2>/dev/null)" ]; then return; fi
   case $NF_STEP in
     pull | update | rebuild) ;;
@@ -122,6 +126,7 @@ nf_do_update() {
   nf_lock_values=$(nf_lock "$nf_lock_file" "$NF_INPUT" 2>>"$NF_LOG") || return
   # the branch may have moved while nix fetched it: then the newer answer counts
   if [ "$(nf_field 4)" != "$nf_wanted" ]; then nf_want; fi
+  nf_owner_cat "$nf_lock_file" | cksum >"$NF_RUN/lock-updated"
   cd /
   nf_say "flake.lock has $NF_INPUT at $(nf_field 4); its repository says $nf_wanted"
   case $nf_wanted in
@@ -190,6 +195,7 @@ nf_keep_proof() {
   else
     rm -f "$NF_JOB/.after"
   fi
+  nf_keep_changes
 }
 
 nf_restarts() { systemctl show "$NF_UNIT" -p NRestarts 2>/dev/null; }

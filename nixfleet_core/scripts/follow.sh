@@ -3,7 +3,7 @@
 # One framed stream of a job: what its log and events hold beyond the client's copy, then what comes.
 # From the prelude: NF_ID, NF_LOG_AT and NF_EVENTS_AT (bytes the client has).
 # Frames: "@KIND OFFSET LENGTH", LENGTH bytes, a newline. Kinds: plan log events beat before after
-# latest result gone. A beat's offset is the host's clock and its bytes are the log's size.
+# latest changes result gone. A beat's offset is the host's clock and its bytes are the log's size.
 
 CHUNK=1048576
 
@@ -65,6 +65,7 @@ follow() {
       whole before
       whole after
       whole latest
+      whole changes
       whole result
       exit 0
     fi

@@ -9,7 +9,7 @@ NF_PLATFORM='' NF_DEEP=1
 NF_JOB=$NF_JOBS/$NF_ID
 NF_RUN=$NF_STATE/$NF_ID # tmpfs: works when the disk is full
 NF_LOG=$NF_JOB/log
-NF_FAILED='' NF_CODE=0 NF_REASON='' NF_STOPPED='' NF_FINISHING='' NF_OUT='' NF_BACK=''
+NF_FAILED='' NF_CODE=0 NF_REASON='' NF_STOPPED='' NF_FINISHING='' NF_OUT='' NF_BACK='' NF_COMMITTED=''
 
 nf_event() { printf '{"event":"%s","at":%s%s}\n' "$1" "$(nf_now)" "${2:-}" >>"$NF_JOB/events"; }
 nf_say() { printf '%s\n' "$*" >>"$NF_LOG"; }
@@ -65,13 +65,13 @@ nf_is_full() {
 
 nf_cancelled() { [ -e "$NF_RUN/cancelled" ]; }
 
-nf_is_short() { case $NF_STEP in start | verify | rollback) ;; *) return 1 ;; esac; }
+nf_is_short() { case $NF_STEP in start | verify | rollback | commit) ;; *) return 1 ;; esac; }
 
 # nf_cancel: end the step that runs. Those that bring back are short and run to their end.
 nf_cancel() {
   nf_cancelled || { : >"$NF_RUN/cancelled"; nf_event cancel; }
   case $(cat "$NF_RUN/step" 2>/dev/null) in
-    stop | start | verify | rollback) ;;
+    stop | start | verify | rollback | commit) ;;
     *) nf_kill TERM "$(cat "$NF_RUN/pid" 2>/dev/null)" ;;
   esac
 }
@@ -112,12 +112,13 @@ nf_step() {
   nf_event step-start ",\"step\":\"$NF_STEP\",\"log\":$nf_from"
   nf_try "$@"
   if [ "$nf_rc" = 0 ]; then
+    if [ "$NF_STEP" = commit ]; then NF_COMMITTED=1; fi
     nf_step_end ok 0 "$nf_attempt"
   elif nf_cancelled && ! nf_is_short; then
     nf_step_end cancelled "$nf_rc" "$nf_attempt"
   else
     if [ -z "$nf_reason" ] && nf_is_full; then nf_reason=disk-full; fi
-    if [ -z "$NF_FAILED" ]; then NF_FAILED=$NF_STEP NF_CODE=$nf_rc NF_REASON=$nf_reason; fi
+    if [ -z "$NF_FAILED" ] && ! nf_is_sharing; then NF_FAILED=$NF_STEP NF_CODE=$nf_rc NF_REASON=$nf_reason; fi
     nf_step_end failed "$nf_rc" "$nf_attempt"
     nf_undo_lock
   fi
@@ -131,6 +132,8 @@ nf_step_runs() {
     rollback)
       if [ "$NF_GOAL" = rollback ]; then [ -z "$NF_FAILED$NF_STOPPED$NF_FINISHING" ]; else [ -n "$NF_BACK" ]; fi
       ;;
+    commit) [ -z "$NF_FAILED$NF_STOPPED$NF_FINISHING" ] && nf_is_proven ;;
+    push) [ -z "$NF_STOPPED$NF_FINISHING" ] && [ -n "$NF_COMMITTED" ] ;;
     *) [ -z "$NF_FAILED$NF_STOPPED$NF_FINISHING" ] ;;
   esac
 }

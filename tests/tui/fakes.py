@@ -205,7 +205,7 @@ class FakeSession:
     async def incoming(self, facts: Facts) -> tuple[Commit, ...]:
         return self.commits
 
-    def plan(self, facts: Facts, options: Options) -> Plan | Refusal:
+    def plan(self, facts: Facts, options: Options, latest: str | None = None) -> Plan | Refusal:
         return self.refusal or make_plan(self._host.name, options, self.warnings)
 
     async def plan_rollback(

@@ -106,7 +106,7 @@ class Session:
     ) -> Plan | Refusal:
         return cast("Plan", self._answer(f"plan_rollback {keep_lock}", PLAN))
 
-    def plan(self, facts: Facts, options: Options) -> Plan | Refusal:
+    def plan(self, facts: Facts, options: Options, latest: str | None = None) -> Plan | Refusal:
         self.options = options
         return cast("Plan", self._answer("plan", PLAN))
 

@@ -19,6 +19,7 @@ from click.testing import CliRunner, Result
 from fake_session import FACTS, JOB, PLAN, REV, Session
 from test_inventory import MISTAKES
 
+from nixfleet_core.changes import Change
 from nixfleet_core.cli import listing, main, show_plan, update_here
 from nixfleet_core.cli import output as printing
 from nixfleet_core.cli.main import nixfleet
@@ -253,6 +254,8 @@ def test_help_and_version_need_no_inventory(real: Fleet) -> None:
         (("--input-rev", REV), Options(force=True, input_rev=REV)),
         (("--discard-lock", "--now"), Options(discard_lock=True, now=True)),
         (("--stable", "9"), Options(stable=9)),
+        (("--commit-lock",), Options(commit_lock=True)),
+        (("--push",), Options(commit_lock=True, push=True)),
     ],
 )
 def test_options_become_the_plans(fleet: Fleet, argv: tuple[str, ...], expected: Options) -> None:
@@ -458,6 +461,13 @@ class StrictStep(msgspec.Struct, forbid_unknown_fields=True):
     attempts: int
 
 
+class StrictChange(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    before: str | None
+    after: str | None
+    size: int | None
+
+
 class StrictHost(msgspec.Struct, forbid_unknown_fields=True):
     host: str
     verdict: str | None
@@ -465,6 +475,8 @@ class StrictHost(msgspec.Struct, forbid_unknown_fields=True):
     advice: str
     before: StrictSnapshot
     after: StrictSnapshot
+    notes: list[str]
+    changes: list[StrictChange]
     steps: list[StrictStep]
     job: str | None
     log: str | None
@@ -494,6 +506,22 @@ def test_json_has_one_line_a_host_and_the_rest_is_elsewhere(fleet: Fleet, tmp_pa
     assert (busy.verdict, busy.cause, busy.job, busy.steps) == (None, "busy", JOB, [])
     assert f"nixfleet attach {busy.host}" in busy.advice
     assert "updated: new" in result.stderr
+
+
+def test_notes_and_changes_are_printed_and_in_the_json(fleet: Fleet) -> None:
+    changes = tuple(Change(name=f"p{number}", before="1", after="2") for number in range(22))
+    fleet.sessions["csb0"].says[f"verdict {REV}"] = Verdict(
+        kind="updated", sentence="new", notes=(f"not committed{EVIL}",), changes=changes
+    )
+    lines = fleet.run("update", "--yes", "csb0").stdout.splitlines()
+    at = lines.index("  changed: 22 packages")
+    assert lines[at + 1] == "    p0 1 → 2"
+    assert lines[at + 21] == "    and 2 more; --json has all"
+    (note,) = [line for line in lines if line.startswith("  note: not committed")]
+    assert note.isprintable()
+    line = read_lines(fleet.run("update", "--yes", "--json", "csb0"))["csb0"]
+    assert line.changes[-1] == StrictChange("p21", "1", "2", None)
+    assert line.notes == [f"not committed{EVIL}"]
 
 
 @pytest.mark.parametrize(

@@ -548,6 +548,41 @@ async def test_the_failed_steps_own_words_name_the_cause(bench: Callable[..., Be
     assert (verdict.kind, verdict.cause) == ("failed", "diverged")
 
 
+async def test_what_the_host_kept_of_the_changes_is_told(bench: Callable[..., Bench]) -> None:
+    made = bench()
+    leave(made)
+    made.copy.write("changes", "glibc: 1 → 2, \x1b[31;1m+1.0 KiB\x1b[0m\n".encode())
+    agent, glibc = (await made.session.verdict(JOB, NEW)).changes
+    assert (agent.name, agent.before, agent.after) == ("nixfleet-agent", "2.1.0", "2.2.0")
+    assert (glibc.name, glibc.size) == ("glibc", 1024)
+
+
+@pytest.mark.parametrize(
+    ("steps", "note", "cause"),
+    [
+        ([("commit", "ok", "")], "committed, but not pushed", ""),
+        ([("commit", "ok", ""), ("push", "ok", "")], "committed and pushed", ""),
+        ([("commit", "ok", ""), ("push", "failed", "refused")], "not committed", "push-refused"),
+        ([("commit", "ok", ""), ("push", "failed", "others")], "not pushed", "push-failed"),
+        ([("commit", "failed", "identity"), ("push", "skipped", "")], "not committed",
+         "commit-failed"),
+        ([("commit", "skipped", "")], "not committed", ""),
+    ],
+    ids=["committed", "pushed", "refused", "others", "no name", "skipped"],
+)  # fmt: skip
+async def test_what_became_of_the_lock_is_told(
+    bench: Callable[..., Bench], steps: list[tuple[str, str, str]], note: str, cause: str
+) -> None:
+    made = bench()
+    nodes = {"root": {"inputs": {"nixfleet": "n"}}, "n": {"locked": {"rev": OLD}}}
+    head = json.dumps({"nodes": nodes, "root": "root", "version": 7})
+    after = seen(NEW_AGENT, NEW, "/new", **{"checkout_head-lock": head})
+    leave(made, *(end(step, how, reason=why) for step, how, why in steps), after=after)
+    verdict = await made.session.verdict(JOB, NEW)
+    assert (verdict.kind, verdict.cause) == ("updated", cause)
+    assert note in verdict.notes[0].partition(":")[0] + verdict.notes[0].partition(".")[0]
+
+
 async def test_a_refusal_names_the_check(bench: Callable[..., Bench]) -> None:
     made = bench()
     check = '{"event":"check","check":"pull","at":1,"ok":false,"reason":"diverged"}'

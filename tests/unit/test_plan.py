@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from nixfleet_core.facts import Checkout, Facts, System, Unit
+from nixfleet_core.facts import Checkout, Facts, OtherCheckout, System, Unit
 from nixfleet_core.host import Host
 from nixfleet_core.nix.lock import FlakeLock, parse_lock
 from nixfleet_core.nix.version import parse_version
@@ -282,6 +282,84 @@ def test_warnings_name_what_else_the_rebuild_takes_along() -> None:
     assert many == ("the rebuild includes uncommitted changes: a, b, c, d, e and 2 more",)
     pinned = plan(checkout(lock=lock(type="git", url="https://h/x", rev=REV))).warnings
     assert pinned == ("flake.nix pins nixfleet to aaaaaaa",)
+
+
+def test_two_checkouts_that_disagree_are_warned_of() -> None:
+    other = OtherCheckout("/var/lib/nixfleet-agent/repo", OLD, lock(nixfleet=NEW))
+    (said,) = plan(replace(FACTS, other=other)).warnings
+    assert "/var/lib/nixfleet-agent/repo is at commit 1111111, this one at 2222222" in said
+    assert "locks nixfleet to 2222222, this one to 1111111" in said
+
+
+# Sharing the lock.
+
+
+def test_a_lock_is_committed_and_pushed_only_where_that_was_asked_for() -> None:
+    assert [step.id for step in plan().steps][-1] == "verify"
+    assert [step.id for step in plan(commit_lock=True).steps][-2:] == ["verify", "commit"]
+    made = plan(commit_lock=True, push=True, rollback_on_failure=True)
+    last = made.steps[-4:]
+    assert [step.id for step in last] == ["verify", "rollback", "commit", "push"]
+    assert {step.run_as for step in last[2:]} == {"owner"}
+    assert not any(step.always for step in last[2:])
+
+
+def test_the_commit_and_the_push_are_shown_as_they_run() -> None:
+    made = make_plan(HOST, FACTS, Options(push=True), latest=NEW)
+    assert isinstance(made, Plan), made
+    assert argv(made, "commit") == (
+        *("git", "-c", "core.hooksPath=/dev/null", "commit", "--quiet", "--message"),
+        *("flake.lock: nixfleet 1111111 -> 2222222", "--", "flake.lock"),
+    )
+    assert argv(made, "push") == (
+        *("git", "push", "--no-verify", "--no-follow-tags", "--recurse-submodules=no"),
+        *("origin", "HEAD:refs/heads/main"),
+    )
+    assert not [word for word in argv(made, "push") if word.startswith(("-f", "--force", "+"))]
+
+
+@pytest.mark.parametrize(
+    ("facts", "options", "message"),
+    [
+        (FACTS, {}, "flake.lock: nixfleet 1111111 -> latest"),
+        (FACTS, {"input_rev": REV}, "flake.lock: nixfleet 1111111 -> aaaaaaa"),
+        (
+            checkout(lock=lock(nixfleet=NEW), head_lock=lock()),
+            {"input_rev": REV},
+            "flake.lock: nixfleet 1111111 -> aaaaaaa",
+        ),
+    ],
+    ids=["latest is not known", "pinned", "a lock that is changed already"],
+)
+def test_the_message_says_as_much_as_is_known(
+    facts: Facts, options: dict[str, Any], message: str
+) -> None:
+    assert message in argv(plan(facts, commit_lock=True, **options), "commit")
+
+
+@pytest.mark.parametrize(
+    ("facts", "options", "check", "why"),
+    [
+        (checkout(head_lock=lock(nixpkgs=NEW)), {"commit_lock": True}, "commit", "of nixpkgs"),
+        (checkout(head_lock=lock(nixpkgs=NEW)), {"push": True}, "commit", "of nixpkgs"),
+        (checkout(upstream=None), {"push": True, "pull": False}, "push", "no branch of a remote"),
+        (checkout(branch=None), {"push": True, "pull": False}, "push", "no branch of a remote"),
+        (checkout(upstream="main"), {"push": True}, "push", "no branch of a remote"),
+    ],
+    ids=["more than the input", "pushed, too", "no upstream", "no branch", "a local upstream"],
+)
+def test_what_cannot_be_shared_is_refused_before_anything_is_touched(
+    facts: Facts, options: dict[str, Any], check: str, why: str
+) -> None:
+    refusal = make_plan(HOST, facts, Options(**options))
+    assert isinstance(refusal, Refusal)
+    assert refusal.check == check
+    assert why in refusal.why
+
+
+def test_a_lock_that_differs_in_the_input_alone_may_be_committed() -> None:
+    plan(checkout(head_lock=lock(nixfleet=NEW)), commit_lock=True)
+    plan(checkout(head_lock=lock(nixpkgs=NEW)))
 
 
 def test_every_level_says_what_it_does() -> None:

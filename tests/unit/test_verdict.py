@@ -9,7 +9,8 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from nixfleet_core.facts import Binary, Checkout, Facts, Running, System, Unit
+from nixfleet_core.changes import Change
+from nixfleet_core.facts import Binary, Checkout, Facts, OtherCheckout, Running, System, Unit
 from nixfleet_core.failures import find_failure
 from nixfleet_core.nix.lock import FlakeLock, parse_lock
 from nixfleet_core.verdict import (
@@ -326,6 +327,50 @@ def test_judges(
     assert (verdict.kind, verdict.cause) == (kind, cause)
     assert re.search(sentence, verdict.sentence), verdict.sentence
     assert bool(verdict.advice) == (kind not in ("updated", "current"))
+
+
+# What happens to the lock after the proof.
+
+
+@pytest.mark.parametrize(
+    ("step", "reason", "cause", "words"),
+    [
+        ("commit", "identity", "commit-failed", "but flake.lock was not committed: git does not"),
+        ("push", "refused", "push-refused", "but flake.lock was not pushed: the remote refused"),
+        ("push", "", "push-failed", "but flake.lock was not pushed: git ended with code 1"),
+    ],
+)
+def test_an_update_whose_lock_could_not_be_shared_is_an_update(
+    step: Any, reason: str, cause: str, words: str
+) -> None:
+    outcome = Outcome(kind="done", failed_step=step, reason=reason, rc=1)
+    verdict = judge(BEFORE, AFTER, EXPECT, outcome)
+    assert (verdict.kind, verdict.exit_code, verdict.cause) == ("updated", 0, cause)
+    assert verdict.sentence.startswith("proven: the agent that runs is 2.2.0")
+    assert words in verdict.sentence
+    assert verdict.advice
+    gap = judge(BEFORE, replace(AFTER, running=running(OLD_AGENT)), EXPECT, outcome)
+    assert (gap.kind, gap.cause) == ("stale", "not-restarted")
+
+
+def test_what_else_to_know_stands_beside_the_verdict() -> None:
+    assert AFTER.checkout is not None
+    checkout = replace(AFTER.checkout, head_lock=lock(OLD))
+    other = OtherCheckout("/var/lib/nixfleet-agent/repo", None, lock(OLD))
+    assert judge(BEFORE, AFTER, EXPECT, DONE).notes == ()
+    notes = judge(BEFORE, replace(AFTER, checkout=checkout, other=other), EXPECT, DONE).notes
+    assert [note.split(":")[0] for note in notes] == [
+        "flake.lock is changed, but not committed",
+        "/var/lib/nixfleet-agent/repo locks nixfleet to 1111111, this one to 2222222",
+    ]
+
+
+def test_the_agents_own_change_comes_first() -> None:
+    glibc = Change(name="glibc", before="1", after="2")
+    verdict = judge(BEFORE, AFTER, EXPECT, DONE, (glibc,))
+    agent = Change(name="nixfleet-agent", before="2.1.0", after="2.2.0")
+    assert verdict.changes == (agent, glibc)
+    assert judge(AFTER, AFTER, EXPECT, None).changes == ()
 
 
 PREFLIGHT = [

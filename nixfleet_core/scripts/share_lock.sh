@@ -1,0 +1,119 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2034,SC2153,SC2154 # its variables come from and go to the runner
+# After a proven update, where that was asked for: flake.lock is committed in the checkout, and pushed.
+# Neither undoes the update when it fails.
+
+nf_is_sharing() { case $NF_STEP in commit | push) ;; *) return 1 ;; esac; }
+
+# The agent that runs is the installed one, and the flake builds it: by their store paths.
+nf_is_proven() {
+  nf_expected=$(nf_proof expected.path)
+  [ -n "$nf_expected" ] && [ "$nf_expected" = "$(nf_proof installed.path)" ] &&
+    [ "$nf_expected" = "$(nf_proof running.path)" ]
+}
+
+# nf_proof KEY: a path as the verification wrote it down, no more of it than its store path
+nf_proof() {
+  for nf_file in "$NF_JOB/after" "$NF_RUN/after"; do
+    if [ -r "$nf_file" ]; then sed -n "/^$1 [0-9]*\$/{n;p;q;}" "$nf_file" | cut -d/ -f1-4; return; fi
+  done
+}
+
+# nf_in_checkout FUNCTION WORD...: call it there; the job itself stays in /.
+nf_in_checkout() {
+  cd "$NF_ROOT$NF_CHECKOUT" || return
+  "$@"
+  nf_code=$?
+  cd / || return
+  return "$nf_code"
+}
+
+nf_do_commit() { nf_in_checkout nf_commit_lock "$@"; }
+
+nf_do_push() { nf_in_checkout nf_push_lock "$@"; }
+
+# git commit … MESSAGE -- flake.lock: that file alone, whatever else is staged
+nf_commit_lock() {
+  if [ "$(nf_owner_cat flake.lock | cksum)" != "$(cat "$NF_RUN/lock-updated" 2>/dev/null)" ]; then
+    nf_reason=lock-changed
+    nf_say "flake.lock was changed by somebody since the update: it is not committed"
+    return 1
+  fi
+  if nf_git diff --quiet HEAD -- flake.lock; then nf_say "HEAD has this flake.lock: nothing to commit"; return 0; fi
+  # a name that git makes up from the host's is no author
+  if ! nf_git -c user.useConfigOnly=true var GIT_COMMITTER_IDENT >/dev/null; then
+    nf_reason=identity
+    nf_say "flake.lock is not committed: git knows no user.name and user.email of $NF_OWNER"
+    return 1
+  fi
+  nf_from=$(nf_head_rev) && nf_to=$(nf_locked_rev "$PWD/flake.lock") || return
+  # the plan could not know what the pull would bring
+  for nf_word in "$@"; do
+    shift
+    case $nf_word in "flake.lock: "*) nf_word=$(nf_lock_message) ;; esac
+    set -- "$@" "$nf_word"
+  done
+  if ! nf_run "$@"; then
+    if nf_said | grep -Eq 'failed to sign|gpg failed|signing failed|No secret key'; then nf_reason=signing; fi
+    return 1
+  fi
+  nf_git rev-parse HEAD >"$NF_RUN/committed"
+}
+
+# nf_locked_rev FILE: the commit of the input in that lock file, "" where it has none
+nf_locked_rev() {
+  nf_lock_values=$(nf_lock "$1" "$NF_INPUT" 2>>"$NF_LOG") || return
+  if [ "$nf_lock_values" != missing ]; then nf_field 4; fi
+}
+
+# nf_head_rev: the same for the committed lock file; a copy that its owner alone can read
+nf_head_rev() {
+  nf_head=$NF_RUN/lock-head
+  (umask 077; nf_git show HEAD:flake.lock >"$nf_head") || return
+  if [ "$NF_UID" = 0 ]; then chown "$NF_OWNER_UID" "$nf_head" || return; fi
+  nf_locked_rev "$nf_head"
+  nf_code=$?
+  rm -f "$nf_head"
+  return "$nf_code"
+}
+
+nf_lock_message() {
+  if [ -n "$nf_from" ] && [ -n "$nf_to" ]; then
+    printf 'flake.lock: %s %.7s -> %.7s\n' "$NF_INPUT" "$nf_from" "$nf_to"
+  else
+    printf 'flake.lock: %s updated\n' "$NF_INPUT"
+  fi
+}
+
+# git push … REMOTE HEAD:REF: never forced, and no commit but those of the step above
+nf_push_lock() {
+  nf_remote='' nf_ref=''
+  for nf_word in "$@"; do nf_remote=$nf_ref nf_ref=$nf_word; done
+  if [ "$(nf_git rev-parse --symbolic-full-name '@{upstream}')" != "refs/remotes/$nf_remote/${nf_ref#HEAD:refs/heads/}" ]; then
+    nf_reason=upstream
+    nf_say "the checkout is not on the branch that was planned to be pushed, ${nf_ref#HEAD:}"
+    return 1
+  fi
+  if [ -z "$(nf_git rev-list '@{upstream}..HEAD')" ]; then nf_say "upstream has all commits: nothing to push"; return 0; fi
+  nf_others=$(nf_git log --format='%h %s' '@{upstream}..HEAD' |
+    grep -Ev "^[0-9a-f]+ flake\\.lock: $NF_INPUT ([0-9a-f]{7} -> [0-9a-f]{7}|updated)\$")
+  if [ -n "$nf_others" ] || [ "$(nf_git log -m --format= --name-only '@{upstream}..HEAD' | grep . | sort -u)" != flake.lock ]; then
+    nf_reason=others
+    nf_say "not pushed: these commits were never pushed either, and would go along:"
+    nf_say "${nf_others:-$(nf_git log --format='%h %s' '@{upstream}..HEAD')}"
+    return 1
+  fi
+  nf_run "$@" && return 0
+  if nf_said | grep -Eq '\[(remote )?rejected\]'; then nf_reason=refused; fi
+  return 1
+}
+
+# After a push that failed: with a commit that is only here, the next pull would find two histories.
+# So it is taken back, and flake.lock is what it is after any update: changed, and not committed.
+nf_take_back_commit() {
+  nf_made=$(cat "$NF_RUN/committed" 2>/dev/null) || return 0
+  case $nf_reason in others | upstream) return 0 ;; esac # it was not tried
+  if [ "$(nf_git rev-parse HEAD)" != "$nf_made" ]; then return 0; fi
+  nf_git reset --quiet --soft HEAD^ && nf_git reset --quiet -- flake.lock &&
+    nf_say "the commit is taken back: flake.lock is changed, but not committed"
+}

@@ -1,0 +1,278 @@
+"""After a proven update: flake.lock is committed and pushed where that was asked for, and nothing
+else is; what fails there does not undo the update."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+from fake_host import AGENTS, CHAIN, CHECKOUT, FakeHost, git, lock_text
+
+from nixfleet_core.plan import Plan, Step, StepId
+
+one_shell = pytest.mark.parametrize("shell", ["dash"], indirect=True)
+
+GIT = shutil.which("git")
+MESSAGE = "flake.lock: nixfleet 0000000 -> latest"
+COMMIT = (
+    *("git", "-c", "core.hooksPath=/dev/null", "commit", "--quiet"),
+    *("--message", MESSAGE, "--", "flake.lock"),
+)
+PUSH = ("git", "push", "--no-verify", "origin", "HEAD:refs/heads/main")
+
+# What Nix would read from that lock file, instead of what the host's state says.
+READ_LOCK = r"""
+case "$*" in
+  *" fields")
+    while [ "$1" != lock ]; do shift; done
+    rev=$(grep -o '"rev": "[0-9a-f]*"' "$2" | head -n 1 | cut -d'"' -f4)
+    printf 'git\t%s\t\t%s\t\n' "$(cut -f2 "$s/lock-values")" "$rev"
+    ;;
+  *) default "$@" ;;
+esac
+"""
+
+
+@pytest.fixture
+def owned(host: FakeHost, tmp_path: Path) -> FakeHost:
+    """A host whose checkout's owner has a name, and whose upstream may be pushed to."""
+    bare = tmp_path / "nixcfg.git"
+    git(tmp_path, "clone", "-q", "--bare", str(host.upstream.nixcfg), str(bare))
+    git(host.checkout, "remote", "set-url", "origin", str(bare))
+    git(host.checkout, "config", "user.name", "Ops")
+    git(host.checkout, "config", "user.email", "ops@example.org")
+    host.on("nix", READ_LOCK)
+    return host
+
+
+def plan(host: FakeHost, *, push: bool = False) -> Plan:
+    """The whole chain, and what shares the lock."""
+    made = host.plan()
+    argv: dict[StepId, tuple[str, ...]] = {"commit": COMMIT} | ({"push": PUSH} if push else {})
+    steps = (
+        Step(id=step, title=step, argv=words, run_as="owner", limit=30, tries=2)
+        for step, words in argv.items()
+    )
+    return msgspec.structs.replace(made, steps=(*made.steps, *steps))
+
+
+def upstream(host: FakeHost) -> Path:
+    return Path(git(host.checkout, "remote", "get-url", "origin"))
+
+
+def heads(host: FakeHost) -> tuple[str, str]:
+    """Where the checkout is, and where its upstream."""
+    return git(host.checkout, "rev-parse", "HEAD"), git(upstream(host), "rev-parse", "main")
+
+
+def status(host: FakeHost) -> list[str]:
+    # the branch comes first: whoever strips the output leaves the columns alone
+    _, *found = git(host.checkout, "status", "--porcelain", "--branch").splitlines()
+    return sorted(found)
+
+
+def subject(host: FakeHost) -> str:
+    return git(host.checkout, "log", "-1", "--format=%s, by %an <%ae>")
+
+
+def stage_something(host: FakeHost) -> None:
+    (host.checkout / "mine").touch()
+    git(host.checkout, "add", "mine")
+
+
+def test_a_proven_lock_is_committed_alone(owned: FakeHost) -> None:
+    stage_something(owned)
+    (owned.checkout / "flake.nix").write_text("{ }\n")
+    (owned.checkout / "new").touch()
+    before = heads(owned)[1]
+    owned.run_job(plan(owned))
+    assert owned.steps == dict.fromkeys((*CHAIN, "commit"), "ok"), owned.log
+    old, new = owned.upstream.old, owned.upstream.new
+    assert subject(owned) == (
+        f"flake.lock: nixfleet {old[:7]} -> {new[:7]}, by Ops <ops@example.org>"
+    )
+    assert git(owned.checkout, "show", "--format=", "--name-only") == "flake.lock"
+    assert status(owned) == [" M flake.nix", "?? new", "A  mine"]
+    assert heads(owned)[1] == before
+    assert owned.result["outcome"] == "done"
+
+
+def test_a_commit_is_pushed_where_that_was_asked_for(owned: FakeHost) -> None:
+    owned.run_job(plan(owned, push=True))
+    assert owned.steps == dict.fromkeys((*CHAIN, "commit", "push"), "ok"), owned.log
+    here, there = heads(owned)
+    assert here == there
+    assert subject(owned).startswith("flake.lock: nixfleet ")
+
+
+@one_shell
+def test_hooks_do_not_run(owned: FakeHost) -> None:
+    for hook in ("pre-commit", "prepare-commit-msg", "post-commit", "pre-push"):
+        path = owned.checkout / ".git/hooks" / hook
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\ntouch {hook}-ran\nexit 1\n")
+        path.chmod(0o755)
+    owned.run_job(plan(owned, push=True))
+    assert (owned.steps["commit"], owned.steps["push"]) == ("ok", "ok"), owned.log
+    assert not list(owned.checkout.glob("*-ran"))
+
+
+@one_shell
+def test_a_lock_that_head_has_already_needs_no_commit(owned: FakeHost) -> None:
+    same = lock_text(owned.upstream.new, "5" * 40)
+    other = owned.root / "tmp/other"
+    git(owned.root, "clone", "-q", str(upstream(owned)), str(other))
+    (other / "flake.lock").write_text(same)
+    git(other, "commit", "-q", "-a", "-m", "Update the agent")
+    git(other, "push", "-q")
+    owned.set("new-lock", same.rstrip())
+    owned.run_job(plan(owned, push=True))
+    assert owned.steps == dict.fromkeys((*CHAIN, "commit", "push"), "ok"), owned.log
+    here, there = heads(owned)
+    assert here == there == git(other, "rev-parse", "HEAD")
+    assert "nothing to commit" in owned.log
+    assert "nothing to push" in owned.log
+
+
+@one_shell
+def test_without_a_proof_nothing_is_committed(owned: FakeHost) -> None:
+    owned.on("nixos-rebuild", f'default; echo {AGENTS["1.0"]} >"$s/expected"')
+    owned.run_job(plan(owned, push=True))
+    assert owned.steps == dict.fromkeys(CHAIN, "ok") | {"commit": "skipped", "push": "skipped"}
+    here, there = heads(owned)
+    assert here == there
+    assert status(owned) == [" M flake.lock"]
+
+
+@one_shell
+def test_after_a_failure_nothing_is_committed(owned: FakeHost) -> None:
+    owned.on("nixos-rebuild", "default; exit 4")
+    owned.run_job(plan(owned, push=True))
+    assert (owned.steps["commit"], owned.steps["push"]) == ("skipped", "skipped")
+    assert owned.result["failed"] == "rebuild"
+
+
+def test_without_a_name_nothing_is_committed_and_the_update_counts(owned: FakeHost) -> None:
+    git(owned.checkout, "config", "--unset", "user.email")
+    owned.run_job(plan(owned, push=True))
+    assert (owned.steps["commit"], owned.steps["push"]) == ("failed", "skipped")
+    assert owned.step("commit").reason == "identity"
+    assert (owned.result["outcome"], owned.result["failed"]) == ("done", "")
+    assert owned.upstream.new in owned.lock.read_text()
+    assert status(owned) == [" M flake.lock"]
+    assert "user.email" in owned.log
+
+
+@one_shell
+def test_a_lock_that_somebody_changed_meanwhile_is_left_alone(owned: FakeHost) -> None:
+    owned.on("nixos-rebuild", f'default; echo " " >>"$root{CHECKOUT}/flake.lock"')
+    owned.run_job(plan(owned))
+    assert (owned.steps["commit"], owned.step("commit").reason) == ("failed", "lock-changed")
+    assert status(owned) == [" M flake.lock"]
+
+
+@one_shell
+def test_a_signature_that_cannot_be_made_is_said(owned: FakeHost) -> None:
+    git(owned.checkout, "config", "commit.gpgSign", "true")
+    git(owned.checkout, "config", "gpg.program", "false")
+    owned.run_job(plan(owned))
+    assert (owned.steps["commit"], owned.step("commit").reason) == ("failed", "signing")
+
+
+def move_upstream(host: FakeHost) -> str:
+    """Somebody else pushes while this host does; what upstream then has."""
+    other = host.root / "tmp/other"
+    git(host.root, "clone", "-q", str(upstream(host)), str(other))
+    git(other, "commit", "-q", "--allow-empty", "-m", "Another")
+    push = f'cd "$root/tmp/other" && {GIT} push -q; cd "$OLDPWD"'
+    host.on("git", f'case $1 in push) {push} ;; esac; exec {GIT} "$@"')
+    return git(other, "rev-parse", "HEAD")
+
+
+def test_a_push_that_is_refused_takes_its_commit_back(owned: FakeHost) -> None:
+    stage_something(owned)
+    newest = move_upstream(owned)
+    owned.run_job(plan(owned, push=True))
+    assert (owned.steps["commit"], owned.steps["push"]) == ("ok", "failed"), owned.log
+    assert owned.step("push").reason == "refused"
+    assert (owned.result["outcome"], owned.result["failed"]) == ("done", "")
+    here, there = heads(owned)
+    assert (here, there) == (git(upstream(owned), "rev-parse", "main~1"), newest)
+    assert owned.upstream.new in owned.lock.read_text()
+    assert status(owned) == [" M flake.lock", "A  mine"]
+
+
+@one_shell
+def test_after_a_refused_push_the_next_update_brings_both_together(owned: FakeHost) -> None:
+    newest = move_upstream(owned)
+    owned.run_job(plan(owned, push=True))
+    shutil.rmtree(owned.job)
+    shutil.rmtree(owned.run_state)
+    owned.on("git", f'exec {GIT} "$@"')
+    owned.run_job(plan(owned, push=True))
+    assert owned.steps["push"] == "ok", owned.log
+    here, there = heads(owned)
+    assert here == there
+    assert git(owned.checkout, "rev-parse", "HEAD~1") == newest
+
+
+@one_shell
+def test_a_transient_failure_is_tried_again_with_the_same_commit(owned: FakeHost) -> None:
+    fails = 'if [ ! -e "$s/failed" ]; then touch "$s/failed"; echo early EOF >&2; exit 128; fi'
+    owned.on("git", f'case $1 in push) {fails} ;; esac; exec {GIT} "$@"')
+    owned.run_job(plan(owned, push=True))
+    assert (owned.steps["push"], owned.step("push").attempts) == ("ok", 2), owned.log
+    here, there = heads(owned)
+    assert here == there
+
+
+@one_shell
+@pytest.mark.parametrize("message", ["Fix the disk", "flake.lock: nixpkgs 1111111 -> 2222222"])
+def test_commits_of_somebody_else_are_not_pushed_along(owned: FakeHost, message: str) -> None:
+    git(owned.checkout, "pull", "-q")
+    (owned.checkout / "README").write_text("mine, committed\n")
+    git(owned.checkout, "commit", "-q", "-a", "-m", message)
+    before = heads(owned)[1]
+    owned.run_job(plan(owned, push=True))
+    assert (owned.steps["commit"], owned.step("push").reason) == ("ok", "others"), owned.log
+    assert heads(owned)[1] == before
+    assert message in owned.log
+    # their owner pushes both by hand
+    assert subject(owned).startswith("flake.lock: nixfleet ")
+
+
+@one_shell
+def test_an_earlier_commit_of_the_same_kind_goes_along(owned: FakeHost) -> None:
+    git(owned.checkout, "pull", "-q")
+    owned.lock.write_text(lock_text("6" * 40, "5" * 40))
+    git(owned.checkout, "commit", "-q", "-a", "-m", "flake.lock: nixfleet 1111111 -> 6666666")
+    owned.run_job(plan(owned, push=True))
+    here, there = heads(owned)
+    assert here == there
+    assert subject(owned).startswith("flake.lock: nixfleet 6666666 -> ")
+
+
+@one_shell
+def test_another_branch_is_not_pushed_to_the_planned_one(owned: FakeHost) -> None:
+    git(owned.checkout, "pull", "-q")
+    owned.on("nixos-rebuild", f'default; {GIT} -C "$root{CHECKOUT}" checkout -q -b mine')
+    before = heads(owned)[1]
+    owned.run_job(plan(owned, push=True))
+    assert (owned.steps["push"], owned.step("push").reason) == ("failed", "upstream")
+    assert heads(owned)[1] == before
+
+
+@one_shell
+def test_a_kill_in_the_push_takes_the_commit_back(owned: FakeHost) -> None:
+    owned.write_job(plan(owned, push=True))
+    owned.on("git", f'case $1 in push) kill -9 $(cat "$s/runner"); exit 1 ;; esac; exec {GIT} "$@"')
+    running = owned.start_job()
+    owned.set("runner", str(running.pid))
+    assert running.wait(60) == -9
+    assert owned.start_job("finish").wait(60) == 0
+    assert owned.result["outcome"] == "interrupted"
+    assert status(owned) == [" M flake.lock"]
+    here, there = heads(owned)
+    assert here == there
