@@ -246,7 +246,7 @@ async def _verify(app: NixFleetApp, entry: HostEntry) -> str:
 
 
 async def _plan_update(entry: HostEntry, facts: Facts) -> Plan | Refusal:
-    return entry.session.plan(facts, FORCE)
+    return entry.session.plan(facts, FORCE, entry.latest)
 
 
 async def _plan_rollback(entry: HostEntry, facts: Facts) -> Plan | Refusal:

@@ -177,8 +177,10 @@ def add_commits(path: Path, changes: Sequence[Change], environment: Mapping[str,
 
 
 def clone(source: str, target: Path, environment: Mapping[str, str]) -> None:
-    """Clone over git's own protocol, as a host does."""
-    git(["clone", "-q", "--template=", source, str(target)], environment)
+    """Clone over git's own protocol, as a host does; whoever commits there has a name."""
+    name, _, address = _OPS.removesuffix(">").partition(" <")
+    who = ("-c", f"user.name={name}", "-c", f"user.email={address}")
+    git(["clone", "-q", "--template=", *who, source, str(target)], environment)
 
 
 def git(argv: Sequence[str], environment: Mapping[str, str], stdin: bytes = b"") -> bytes:

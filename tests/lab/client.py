@@ -47,6 +47,13 @@ class Step(TypedDict):
     attempts: int
 
 
+class Change(TypedDict):
+    name: str
+    before: str | None
+    after: str | None
+    size: int | None
+
+
 class Answer(TypedDict):
     """The JSON of `nixfleet update` for one host."""
 
@@ -56,6 +63,8 @@ class Answer(TypedDict):
     advice: str
     before: Side
     after: Side
+    notes: list[str]
+    changes: list[Change]
     steps: list[Step]
     job: str | None
     log: str | None

@@ -125,6 +125,11 @@ class Repos:
     def set_fault(self, repo: Repo, *faults: Fault, target: Target = "all") -> None:
         self.servers[repo].set_fault(*faults, target=target)
 
+    def allow_push(self, repo: Repo) -> None:
+        """Let anybody push to the branch that is checked out here; its files follow."""
+        self.git(repo, "config", "http.receivepack", "true")
+        self.git(repo, "config", "receive.denyCurrentBranch", "updateInstead")
+
     def mark_base(self) -> None:
         """What `reset` goes back to."""
         self._base = {repo: self.head(repo) for repo in REPOS}

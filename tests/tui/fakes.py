@@ -50,6 +50,8 @@ _ARGV: dict[StepId, tuple[str, ...]] = {
     "confirm": ("wait-for-operator", "60"),
     "start": ("systemctl", "start", "nixfleet-agent.service"),
     "rollback": ("switch-back",),
+    "commit": ("git", "commit", "--message", "flake.lock: nixfleet 1a2b3c4 -> 9f2c1ab"),
+    "push": ("git", "push", "origin", "HEAD:refs/heads/main"),
     "verify": ("nixfleet-verify",),
 }
 
@@ -132,7 +134,12 @@ def make_step(step: StepId, level: int = 1) -> Step:
 
 
 def make_plan(host: str, options: Options, warnings: tuple[str, ...] = ()) -> Plan:
-    last: tuple[StepId, ...] = ("rollback",) if options.rollback_on_failure else ()
+    asked: dict[StepId, bool] = {
+        "rollback": options.rollback_on_failure,
+        "commit": options.commit_lock,
+        "push": options.push,
+    }
+    last = tuple(step for step, wanted in asked.items() if wanted)
     return Plan(
         host=host,
         attribute=host,
@@ -169,6 +176,8 @@ class FakeSession:
         self.commits: tuple[Commit, ...] = ()
         self.refusal: Refusal | None = None
         self.warnings: tuple[str, ...] = ()
+        self.latest: str | None = None
+        """What the last plan was told to be latest."""
         self.busy: str | None = None
         self.password: str | None = None
         """What sudo wants; None: nothing."""
@@ -206,6 +215,7 @@ class FakeSession:
         return self.commits
 
     def plan(self, facts: Facts, options: Options, latest: str | None = None) -> Plan | Refusal:
+        self.latest = latest
         return self.refusal or make_plan(self._host.name, options, self.warnings)
 
     async def plan_rollback(

@@ -11,6 +11,7 @@ import pytest
 from fakes import JOB, NOW, UPDATED
 from screen_text import screen_text, settle
 from test_path import press
+from test_update_screen import WITH_CHANGES
 
 from nixfleet_core.events import JobEnd, JobStart, Progress, StepEnd, StepStart, Tick
 from nixfleet_core.plan import STEP_IDS
@@ -89,6 +90,21 @@ def test_update(
     async def before(pilot: Pilot[None]) -> None:
         await press(pilot, "enter", "enter")
         await play_rebuild(fleet[0])
+        await settle(pilot)
+
+    assert snap_compare(make_app(), terminal_size=size, run_before=before)
+
+
+@one_python
+@pytest.mark.parametrize("size", SIZES)
+def test_updated(
+    snap_compare: SnapCompare, make_app: MakeApp, fleet: list[FakeSession], size: tuple[int, int]
+) -> None:
+    fleet[0].result = WITH_CHANGES
+
+    async def before(pilot: Pilot[None]) -> None:
+        await press(pilot, "enter", "enter")
+        await fleet[0].run_job()
         await settle(pilot)
 
     assert snap_compare(make_app(), terminal_size=size, run_before=before)

@@ -141,6 +141,17 @@ async def test_csb0_is_updated(updates: Updates) -> None:
     assert [commit.title for commit in updates.incoming]
 
 
+async def test_csb0_tells_what_changed_and_that_its_lock_is_not_committed(
+    updates: Updates,
+) -> None:
+    verdict = judged(updates.csb0)
+    assert [(found.name, found.before, found.after) for found in verdict.changes] == [
+        ("nixfleet-agent", "2.1.0", "2.2.0")
+    ]
+    (note,) = verdict.notes
+    assert note.startswith("flake.lock is changed, but not committed")
+
+
 async def test_the_copy_is_the_hosts_byte_for_byte(bench: Bench, updates: Updates) -> None:
     report = updates.stale
     assert report.files is not None

@@ -691,6 +691,24 @@ REBUILD = (
 PROFILES = "nix/var/nix/profiles"
 
 
+async def test_two_systems_differ_in_their_agents(csb0: SandboxHost) -> None:
+    compare = "nix --extra-experimental-features nix-command store diff-closures"
+    old = "$(readlink -f run/current-system)"
+    profiles = "nix/var/nix/profiles/system"
+    same = await run(csb0, f"cd {csb0.root}; {compare} {old} {old}")
+    assert same == Ran(0, "", "")
+    await run(
+        csb0, "cd ~/Code/nixcfg && nix flake update nixfleet && nixos-rebuild switch --flake .#csb0"
+    )
+    ran = await run(
+        csb0,
+        f"cd {csb0.root}; {compare} $(readlink -f {profiles}-411-link) $(readlink -f {profiles})",
+    )
+    assert ran == Ran(0, "nixfleet-agent: 2.1.0 → 2.2.0\n", "")
+    missing = await run(csb0, f"{compare} /nix/store/x /nix/store/y")
+    assert missing.rc == 1
+
+
 def generation(host: SandboxHost) -> str:
     return str((host.root / PROFILES / "system").readlink())
 

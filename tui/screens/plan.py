@@ -114,7 +114,8 @@ class PlanDialog(Dialog["Plan"]):
 
 
 class UpdateDialog(PlanDialog):
-    """Before an update: the level, what comes along, and what happens if the agent stays down."""
+    """Before an update: the level, what comes along, what happens if the agent stays down, and
+    what becomes of flake.lock."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("L", "level", "Choose the force level", show=False, id="plan.level"),
@@ -125,6 +126,8 @@ class UpdateDialog(PlanDialog):
             show=False,
             id="plan.rollback-on-failure",
         ),
+        Binding("c", "commit", "Commit flake.lock, or do not", show=False, id="plan.commit-lock"),
+        Binding("p", "push", "Push that commit, or do not", show=False, id="plan.push"),
     ]
 
     def __init__(self, entry: HostEntry, plan: Plan) -> None:
@@ -139,6 +142,8 @@ class UpdateDialog(PlanDialog):
     def compose_choices(self) -> ComposeResult:
         yield ChoiceLine("L", self._level_text(), id="choose-level")
         yield ChoiceLine("b", self._go_back_text(), id="choose-rollback")
+        yield ChoiceLine("c", self._commit_text(), id="choose-commit")
+        yield ChoiceLine("p", self._push_text(), id="choose-push")
 
     def on_mount(self) -> None:
         if self._plan.options.pull:
@@ -149,6 +154,8 @@ class UpdateDialog(PlanDialog):
         super().show_plan(plan)
         self.query_one("#choose-level", ChoiceLine).choose(self._level_text())
         self.query_one("#choose-rollback", ChoiceLine).choose(self._go_back_text())
+        self.query_one("#choose-commit", ChoiceLine).choose(self._commit_text())
+        self.query_one("#choose-push", ChoiceLine).choose(self._push_text())
 
     def action_level(self) -> None:
         level = self._plan.options.level
@@ -157,6 +164,14 @@ class UpdateDialog(PlanDialog):
     def action_go_back(self) -> None:
         options = self._plan.options
         self._plan_anew(rollback_on_failure=not options.rollback_on_failure)
+
+    def action_commit(self) -> None:
+        commit = not self._plan.options.commit_lock
+        self._plan_anew(commit_lock=commit, push=commit and self._plan.options.push)
+
+    def action_push(self) -> None:
+        push = not self._plan.options.push
+        self._plan_anew(commit_lock=push or self._plan.options.commit_lock, push=push)
 
     def _set_level(self, level: int | None) -> None:
         if level is not None:
@@ -168,7 +183,7 @@ class UpdateDialog(PlanDialog):
         if facts is None:
             return
         options = msgspec.structs.replace(self._plan.options, **changes)
-        answer = self._entry.session.plan(facts, options)
+        answer = self._entry.session.plan(facts, options, self._entry.latest)
         if isinstance(answer, Refusal):
             self.app.notify(answer.why, severity="warning")
         else:
@@ -182,6 +197,14 @@ class UpdateDialog(PlanDialog):
     def _go_back_text(self) -> Content:
         text = "roll back by itself if the new agent does not stay up"
         return check_box(self._plan.options.rollback_on_failure, text, nixfleet(self).glyphs)
+
+    def _commit_text(self) -> Content:
+        text = "commit flake.lock once the new agent is proven"
+        return check_box(self._plan.options.commit_lock, text, nixfleet(self).glyphs)
+
+    def _push_text(self) -> Content:
+        text = "push that commit too, never by force"
+        return check_box(self._plan.options.push, text, nixfleet(self).glyphs)
 
     async def _load_commits(self) -> None:
         facts = self._entry.facts

@@ -9,13 +9,13 @@ from textual.containers import Container
 from textual.content import Content
 from textual.widgets import Static
 
-from tui.screens.base import Page, nixfleet
+from tui.screens.base import Notice, Page, nixfleet
 from tui.screens.plan import plan_text
 from tui.text import duration, plain, shorten, stopwatch
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.log_panel import LogPanel
 from tui.widgets.steps import StepsPanel
-from tui.widgets.versions import VersionPanel
+from tui.widgets.versions import VersionPanel, changes_text
 
 if TYPE_CHECKING:
     from textual import events
@@ -31,6 +31,7 @@ class UpdateScreen(Page):
         Binding("escape", "leave", "back", id="update.leave", tooltip="The job goes on"),
         Binding("c", "cancel", "cancel", id="update.cancel", tooltip="Ask the job to stop"),
         Binding("z", "zoom", "full log", id="update.zoom", tooltip="Only the log, or all panels"),
+        Binding("p", "packages", "packages", id="update.packages", tooltip="What changed"),
         Binding("R", "again", "Ask again", show=False, id="update.again"),
     ]
     BINDING_GROUP_TITLE = "Update"
@@ -111,6 +112,14 @@ class UpdateScreen(Page):
     def action_zoom(self) -> None:
         self.toggle_class("-zoomed")
 
+    def action_packages(self) -> None:
+        verdict = self._watcher.verdict
+        if verdict is not None:
+            title = f"What changed on {self._watcher.entry.name}"
+            self.app.push_screen(
+                Notice(title, changes_text(verdict.changes, nixfleet(self).glyphs))
+            )
+
     def action_again(self) -> None:
         if self._watcher.past:
             self._read()
@@ -122,9 +131,12 @@ class UpdateScreen(Page):
         self.run_worker(self._watcher.run(nixfleet(self).elevation), group="past", exclusive=True)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Cancel is there while there is something to cancel, asking again after a problem."""
+        """Cancel is there while there is something to cancel, asking again after a problem, and
+        the packages once some have changed."""
         if action == "cancel":
             return self._watcher.is_active and not self._watcher.past
+        if action == "packages":
+            return self._watcher.verdict is not None and bool(self._watcher.verdict.changes)
         if action == "again":
             return bool(self._watcher.problem)
         return True

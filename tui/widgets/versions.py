@@ -6,16 +6,21 @@ from typing import TYPE_CHECKING, Final
 
 from textual.content import Content
 
+from nixfleet_core.changes import change_text
 from nixfleet_core.verdict import Snapshot
 from tui.text import plain, short_commit, short_hash, short_store_path
 from tui.widgets.live import LivePanel
 from tui.words import STYLES, tone_sign, verdict_tone
 
 if TYPE_CHECKING:
+    from nixfleet_core.changes import Change
     from nixfleet_core.plan import StepId
     from nixfleet_core.verdict import Verdict
     from tui.glyphs import Glyphs
     from tui.jobs import JobWatcher
+
+_FIRST = 3
+"""How many of the changed packages are shown before all of them are asked for."""
 
 _LABEL = 11
 _COLUMN = 20
@@ -27,6 +32,8 @@ _AWAITED: Final[dict[StepId, str]] = {
     "start": "waiting for the agent",
     "verify": "waiting for the agent",
     "rollback": "going back to the generation before",
+    "commit": "committing flake.lock",
+    "push": "pushing flake.lock",
 }
 """What is awaited in a step."""
 
@@ -45,7 +52,8 @@ def snapshot_rows(side: Snapshot, glyphs: Glyphs) -> dict[str, str]:
 
 
 def verdict_text(verdict: Verdict, glyphs: Glyphs, *, brief: bool = False) -> Content:
-    """The verdict in one sentence, and what to do if it is not good; `brief` omits the cause."""
+    """The verdict in one sentence, what to do if it is not good, and what else to know; `brief`
+    omits the cause, and of a note all but its first sentence."""
     tone = verdict_tone(verdict.kind)
     parts: list[tuple[str, str]] = [
         (f"{tone_sign(tone, glyphs)} {verdict.kind}", f"bold {STYLES[tone]}"),
@@ -55,7 +63,15 @@ def verdict_text(verdict: Verdict, glyphs: Glyphs, *, brief: bool = False) -> Co
         parts.append((f"\ncause      {plain(verdict.cause)}", ""))
     if verdict.advice:
         parts.append((f"\nadvice     {plain(verdict.advice)}", "bold"))
+    for note in verdict.notes:
+        said = note.partition(". ")[0] if brief else note
+        parts.append((f"\nnote       {plain(said)}", ""))
     return Content.assemble(*parts)
+
+
+def changes_text(changes: tuple[Change, ...], glyphs: Glyphs) -> Content:
+    """Every package that changed, a line each."""
+    return Content("\n".join(plain(change_text(change, glyphs.arrow)) for change in changes))
 
 
 class VersionPanel(LivePanel):
@@ -73,6 +89,7 @@ class VersionPanel(LivePanel):
         after = verdict.after if verdict else Snapshot()
         old, new = snapshot_rows(before, self._glyphs), snapshot_rows(after, self._glyphs)
         lines = self._brief(old, new) if self.brief else self._full(old, new)
+        lines += self._changes(verdict.changes if verdict else ())
         return Content("\n").join([*lines, self._outcome()])
 
     def _full(self, old: dict[str, str], new: dict[str, str]) -> list[Content]:
@@ -93,6 +110,20 @@ class VersionPanel(LivePanel):
         arrow, dot = self._glyphs.arrow, self._glyphs.dot
         pairs = (f"{key} {old[key]} {arrow} {new[key]}" for key in ("version", "commit"))
         return [Content(f" {dot} ".join(pairs))]
+
+    def _changes(self, changes: tuple[Change, ...]) -> list[Content]:
+        """How many packages changed, the first of them, and where the others are."""
+        if not changes:
+            return []
+        shown = () if self.brief else changes[:_FIRST]
+        count = f"{len(changes)} package{'s' * (len(changes) > 1)}"
+        where = f" {self._glyphs.dot} p lists them" if len(changes) > len(shown) else ""
+        head = (f"{'changed':<{_LABEL}}", STYLES["faint"])
+        lines = changes_text(shown, self._glyphs).split("\n") if shown else []
+        return [
+            Content.assemble(head, f"{count}{where}"),
+            *(line.pad_left(_LABEL) for line in lines),
+        ]
 
     def _outcome(self) -> Content:
         watcher = self._watcher

@@ -1,4 +1,5 @@
-"""`nix` as the chain uses it: version, moving one input of flake.lock, and a few evaluations.
+"""`nix` as the chain uses it: version, moving one input of flake.lock, a few evaluations, and the
+difference between two systems.
 
 Prints what Nix 2.34 prints, and refuses all else in its words.
 """
@@ -6,6 +7,7 @@ Prints what Nix 2.34 prints, and refuses all else in its words.
 from __future__ import annotations
 
 import copy
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from nixfleet_core.sandbox import flake
 from nixfleet_core.sandbox.flake import FetchError, Fields, FlakeError, Lock, Node
 from nixfleet_core.sandbox.machine import NIX_VERSION
+from nixfleet_core.sandbox.store import AGENT_UNIT
 from nixfleet_core.sandbox.tools.nix_log import message
 
 if TYPE_CHECKING:
@@ -147,6 +150,9 @@ def _run(machine: Machine, argv: list[str], say: _Voice) -> int:
         case ["eval", *targets]:
             read_call(argv, {**_EVERYWHERE, **_EVALUATING})
             return _eval(machine, call, targets, say)
+        case ["store", "diff-closures", before, after]:
+            read_call(argv, _EVERYWHERE)
+            return _diff_closures(before, after)
         case ["flake", *rest]:
             raise UsageError(f"'{(rest or [''])[0]}' is not a recognised command")
         case [word, *_]:
@@ -332,6 +338,30 @@ def _eval_input(machine: Machine, call: Call) -> int:
     )
     sys.stdout.write("\t".join(map(str, fields)))
     return 0
+
+
+def _diff_closures(before: str, after: str) -> int:
+    """Systems here have one package of their own that changes: the agent."""
+    old, new = _agent_version(before), _agent_version(after)
+    if old != new:
+        sys.stdout.write(f"nixfleet-agent: {old} → {new}\n")
+    return 0
+
+
+def _agent_version(system: str) -> str:
+    """The version of the agent that a system's unit names. Raises FlakeError."""
+    unit = Path(system) / "etc/systemd/system" / AGENT_UNIT
+    match = re.search(r"/nix/store/[^/]*-nixfleet-agent-([^/]+)/", _read(unit))
+    if match is None:
+        raise FlakeError(f"path '{system}' is not valid")
+    return match[1]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
 
 
 def _host_of(attribute: str) -> tuple[str, str]:

@@ -1,0 +1,168 @@
+"""After the update: what becomes of flake.lock, and which packages changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from fakes import NEW, UPDATED
+from screen_text import screen_text, settle
+from test_path import press
+
+from nixfleet_core.changes import Change
+from nixfleet_core.plan import Refusal
+from tui.screens.base import Notice
+from tui.screens.plan import UpdateDialog
+from tui.screens.update import UpdateScreen
+
+if TYPE_CHECKING:
+    from conftest import MakeApp
+    from fakes import FakeSession
+    from textual.pilot import Pilot
+
+NOTE = (
+    "flake.lock is changed, but not committed: the next pull or reset there can undo this update. "
+    "--commit-lock keeps it, or: git -C /home/ops/Code/nixcfg commit -m "
+    "'flake.lock: nixfleet 1a2b3c4 -> 9f2c1ab' -- flake.lock"
+)
+CHANGES = (
+    Change(name="nixfleet-agent", before="2.1.0", after="2.2.0", size=41984),
+    Change(name="glibc", before="2.40-61", after="2.40-66"),
+    Change(name="htop", before="3.3.0", after=None, size=-9728),
+    Change(name="ripgrep", before=None, after="14.1"),
+)
+WITH_CHANGES = msgspec.structs.replace(UPDATED, notes=(NOTE,), changes=CHANGES)
+
+
+def options(session: FakeSession) -> list[tuple[bool, bool]]:
+    return [(plan.options.commit_lock, plan.options.push) for plan in session.plans]
+
+
+async def test_the_lock_is_committed_and_pushed_only_where_that_is_chosen(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        text = await press(pilot, "enter")
+        assert "[ ] commit flake.lock" in text
+        assert "[ ] push that commit" in text
+        assert "git commit" not in text
+
+        text = await press(pilot, "c")
+        assert "[✔] commit flake.lock" in text
+        assert "flake.lock: nixfleet 1a2b3c4 -> 9f2c1ab" in text
+        assert "[ ] push that commit" in text
+        text = await press(pilot, "c", "p")
+        assert "[✔] commit flake.lock" in text
+        assert "[✔] push that commit" in text
+        assert "git push origin" in text
+        text = await press(pilot, "c")
+        assert "[ ] push that commit" in text
+        assert "git push" not in text
+        await press(pilot, "p", "p", "enter")
+    assert options(fleet[0]) == [(True, False)]
+
+
+async def test_choices_are_clicked_too_and_the_message_knows_what_is_latest(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        await press(pilot, "enter")
+        await pilot.click("#choose-push")
+        await settle(pilot)
+        assert "[✔] commit flake.lock" in screen_text(pilot.app)
+        await press(pilot, "enter")
+    assert options(fleet[0]) == [(True, True)]
+    assert fleet[0].latest == NEW
+
+
+async def test_a_lock_that_may_not_be_committed_is_said(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    async with (app := make_app()).run_test(size=(120, 40), notifications=True) as pilot:
+        await press(pilot, "enter")
+        fleet[0].refusal = Refusal("commit", "nixpkgs would be committed along", "")
+        text = await press(pilot, "c")
+        assert isinstance(app.screen, UpdateDialog)
+        assert "nixpkgs would be committed along" in text
+        assert "[ ] commit flake.lock" in text
+
+
+async def update(pilot: Pilot[None], session: FakeSession) -> str:
+    await press(pilot, "enter", "enter")
+    await session.run_job()
+    await settle(pilot)
+    return screen_text(pilot.app)
+
+
+def flat(text: str) -> str:
+    return " ".join(text.replace("│", " ").split())
+
+
+async def test_the_end_tells_of_the_lock_and_of_what_changed(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    fleet[0].result = WITH_CHANGES
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        text = await update(pilot, fleet[0])
+        assert isinstance(app.screen, UpdateScreen)
+        assert "note" in text
+        assert "flake.lock is changed, but not committed" in text
+        assert "4 packages · p lists them" in text
+        assert "nixfleet-agent 2.1.0 → 2.2.0, +41.0 KiB" in text
+        assert "ripgrep" not in text
+
+        text = await press(pilot, "p")
+        assert isinstance(app.screen, Notice)
+        assert "What changed on csb0" in text
+        for line in (
+            "glibc 2.40-61 → 2.40-66",
+            "htop 3.3.0 is gone, -9.5 KiB",
+            "ripgrep 14.1 is new",
+        ):
+            assert line in text
+        await press(pilot, "escape")
+        assert isinstance(app.screen, UpdateScreen)
+
+
+async def test_a_small_screen_tells_the_same_in_fewer_words(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    fleet[0].result = WITH_CHANGES
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        text = await update(pilot, fleet[0])
+        assert "4 packages · p lists them" in text
+        assert "can undo this update" in flat(text)
+        assert "--commit-lock" not in text
+        assert "ripgrep 14.1 is new" in await press(pilot, "p")
+
+
+async def test_a_long_list_is_read_to_its_end(make_app: MakeApp, fleet: list[FakeSession]) -> None:
+    many = tuple(Change(name=f"package-{n}", before="1", after="2") for n in range(200))
+    fleet[0].result = msgspec.structs.replace(UPDATED, changes=many)
+    async with make_app().run_test(size=(80, 24)) as pilot:
+        await update(pilot, fleet[0])
+        assert "package-199" not in await press(pilot, "p")
+        assert "package-199 1 → 2" in await press(pilot, *["pagedown"] * 20)
+
+
+async def test_without_changes_there_is_nothing_to_list(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        text = await update(pilot, fleet[0])
+        assert "packages" not in text
+        await press(pilot, "p")
+        assert isinstance(app.screen, UpdateScreen)
+
+
+async def test_what_a_host_calls_its_packages_is_no_markup(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    evil = "[@click=app.quit]x[/]"
+    change = Change(name="a", before=evil, after=f"2\x1b[2J{evil}")
+    fleet[0].result = msgspec.structs.replace(UPDATED, notes=(evil,), changes=(change,) * 4)
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        assert f"a {evil} → 2" in await update(pilot, fleet[0])
+        text = await press(pilot, "p")
+        assert f"a {evil} → 2" in text
+        assert "\x1b" not in text
