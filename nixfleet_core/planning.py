@@ -167,8 +167,11 @@ def _check_checkout(facts: Facts, options: Options) -> Checkout:
     checkout = facts.checkout
     if checkout is None or checkout.state == "missing":
         where = checkout.path if checkout else "(no path)"
+        there = f"; there is one at {facts.other.path}: --checkout" if facts.other else ""
         raise _Refused(
-            "checkout", f"there is no {where} on the host", "set `checkout` in the inventory"
+            "checkout",
+            f"there is no {where} on the host",
+            f"set `checkout` in the inventory{there}",
         )
     if checkout.state == "unreadable":
         raise _Refused(

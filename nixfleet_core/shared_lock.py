@@ -52,9 +52,8 @@ def _not_committed(checkout: Checkout, message: str) -> str:
     else:
         undone = "the next pull or reset there can undo this update"
     command = shlex.join(("git", "-C", checkout.path, "commit", "-m", message, "--", "flake.lock"))
-    return (
-        f"flake.lock is changed, but not committed: {undone}. --commit-lock keeps it, or: {command}"
-    )
+    kept = f"--commit-lock (in the plan: c) keeps it, or: {command}"
+    return f"flake.lock is changed, but not committed: {undone}. {kept}"
 
 
 def _not_pushed(checkout: Checkout, message: str) -> str:

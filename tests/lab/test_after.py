@@ -1,4 +1,4 @@
-"""After the update: the lock is committed and pushed, what changed is told, two checkouts differ."""
+"""After the update: the lock is committed and pushed, changes are told, two checkouts differ."""
 
 from __future__ import annotations
 

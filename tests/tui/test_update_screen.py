@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 NOTE = (
     "flake.lock is changed, but not committed: the next pull or reset there can undo this update. "
-    "--commit-lock keeps it, or: git -C /home/ops/Code/nixcfg commit -m "
+    "--commit-lock (in the plan: c) keeps it, or: git -C /home/ops/Code/nixcfg commit -m "
     "'flake.lock: nixfleet 1a2b3c4 -> 9f2c1ab' -- flake.lock"
 )
 CHANGES = (

@@ -116,6 +116,13 @@ def test_an_unknown_input_is_refused_and_the_known_ones_are_named() -> None:
     assert "nixfleet, nixpkgs" in refusal.advice
 
 
+def test_a_missing_checkout_is_refused_and_the_other_one_is_named() -> None:
+    other = OtherCheckout("/var/lib/nixfleet-agent/repo")
+    refusal = make_plan(HOST, replace(checkout(state="missing"), other=other), Options())
+    assert isinstance(refusal, Refusal)
+    assert "there is one at /var/lib/nixfleet-agent/repo: --checkout" in refusal.advice
+
+
 @pytest.mark.parametrize("facts", [checkout(branch=None), checkout(upstream=None)])
 def test_without_a_pull_no_branch_is_needed(facts: Facts) -> None:
     assert "pull" not in [step.id for step in plan(facts, pull=False).steps]
