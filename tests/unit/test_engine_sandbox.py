@@ -9,6 +9,7 @@ import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -18,6 +19,7 @@ from nixfleet_core.plan import Options
 from nixfleet_core.sandbox import SandboxFleet, sandbox_fleet
 from nixfleet_core.sandbox.sessions import sandbox_sessions
 from nixfleet_core.session import NoSuchJob
+from nixfleet_core.tee import run
 from nixfleet_core.update import Report, Updater, Watcher
 
 if TYPE_CHECKING:
@@ -144,7 +146,7 @@ async def test_csb0_is_updated(updates: Updates) -> None:
 async def test_csb0_tells_what_changed_and_that_its_lock_is_not_committed(
     updates: Updates,
 ) -> None:
-    verdict = judged(updates.csb0)
+    verdict = judged(updates.stale)
     assert [(found.name, found.before, found.after) for found in verdict.changes] == [
         ("nixfleet-agent", "2.1.0", "2.2.0")
     ]
@@ -175,6 +177,22 @@ async def test_csb0_is_current_afterwards_and_its_job_can_be_seen_again(
     seen = await updater.attach(bench.sessions["csb0"], updates.stale.job)
     assert seen.verdict == updates.stale.verdict
     assert recorder.steps == updates.stale_events.steps
+
+
+async def test_csb0_shares_its_lock_where_that_is_asked_for(bench: Bench, updates: Updates) -> None:
+    old, new = (
+        side.commit or "" for side in (judged(updates.stale).before, judged(updates.stale).after)
+    )
+    updater, recorder = bench.updater()
+    options = msgspec.structs.replace(FORCED, commit_lock=True, push=True)
+    verdict = judged(await updater.update(bench.sessions["csb0"], options))
+    assert (verdict.kind, verdict.cause) == ("current", ""), verdict.sentence
+    assert recorder.steps == dict.fromkeys((*CHAIN, "commit", "push"), "ok")
+    (note,) = verdict.notes
+    assert note.startswith("flake.lock is committed and pushed.")
+    nixcfg = bench.root("csb0").parents[1] / "git/nixcfg"
+    done = await run(("git", "-C", str(nixcfg), "log", "-1", "--format=%s", "main"), limit=30)
+    assert done.stdout.decode() == f"flake.lock: nixfleet {old[:7]} -> {new[:7]}\n"
 
 
 async def test_csb1_is_current_and_with_force_every_step_runs(updates: Updates) -> None:
