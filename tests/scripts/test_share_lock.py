@@ -50,7 +50,9 @@ def owned(host: FakeHost, tmp_path: Path) -> FakeHost:
 def plan(host: FakeHost, *, push: bool = False) -> Plan:
     """The whole chain, and what shares the lock."""
     made = host.plan()
-    argv: dict[StepId, tuple[str, ...]] = {"commit": COMMIT} | ({"push": PUSH} if push else {})
+    argv: dict[StepId, tuple[str, ...]] = {"commit": COMMIT}
+    if push:
+        argv["push"] = PUSH
     steps = (
         Step(id=step, title=step, argv=words, run_as="owner", limit=30, tries=2)
         for step, words in argv.items()
