@@ -2,7 +2,8 @@
 # One look at a host. Prints records: "KEY LENGTH", the value, a newline. Never asks the agent for
 # anything but its version, never writes, never calls sudo.
 # From the prelude: NF_PLATFORM NF_CHECKOUT NF_INPUT NF_ATTRIBUTE NF_UNIT, each may be empty, and
-# NF_DEEP=1 to also build proof: expected path and hashes (slow: evaluates the flake).
+# NF_DEEP=1 to also build proof: expected path and hashes (slow: evaluates the flake); NF_DEEP=why to
+# also look for what explains a proof that fails (asks nixcfg's remote).
 
 put() { printf '%s %s\n%s\n' "$1" "${#2}" "$2"; }
 put_some() { if [ -n "$2" ]; then put "$1" "$2"; fi; }
@@ -25,6 +26,7 @@ probe() {
   probe_tools
   probe_units
   probe_checkout
+  (probe_why) # in a subshell: it asks as the other owner, and has variables of common names
   printf 'end 0\n'
 }
 
@@ -222,4 +224,107 @@ probe_expected() {
   else
     put expected.error eval
   fi
+}
+
+# What explains an old agent: the system that was booted, the last job, the checkout beside ours.
+probe_why() {
+  put_path system.booted "$(readlink -f "$NF_ROOT/run/booted-system" 2>/dev/null)"
+  if probe_reboots; then put system.init differs; fi
+  probe_last_job
+  probe_default_branch
+  if [ "$NF_DEEP" = why ]; then probe_more; fi
+  probe_other
+}
+
+# probe_reboots: the profile's system wants another init, so that a switch leaves it for the next boot.
+probe_reboots() {
+  runs='' next=''
+  { read -r runs <"$NF_ROOT/run/current-system/init-interface-version" || [ -n "$runs" ]; } 2>/dev/null || return 1
+  { read -r next <"$NF_ROOT/nix/var/nix/profiles/system/init-interface-version" || [ -n "$next" ]; } 2>/dev/null || return 1
+  [ "$runs" != "$next" ]
+}
+
+probe_last_job() {
+  job=$(nf_jobs | tail -n 1)
+  job=$NF_JOBS/${job:-none}
+  [ -r "$job/result" ] || return 0
+  put job.result "$(cut_off 4096 <"$job/result")"
+  if [ -r "$job/latest" ]; then put job.latest "$(cut_off 100 <"$job/latest")"; fi
+  [ "$NF_DEEP" = why ] || return 0
+  put_some job.said "$(tail -c 262144 "$job/log" 2>/dev/null |
+    grep -E 'using cached version|most recent version|expired cached ref|^fatal: |HTTP error|unable to download' |
+    tail -n 1 | cut_off 500)"
+}
+
+# The branch that the remote's own HEAD names.
+probe_default_branch() {
+  [ -e "${dir:-/nowhere}/.git/refs/remotes/origin/HEAD" ] && nf_owner "$dir" || return 0
+  put_some checkout.default "$(nf_owner_cat "$dir/.git/refs/remotes/origin/HEAD" | cut_off 300)"
+}
+
+# What takes a while, or root.
+probe_more() {
+  put_some journal "$(nf_bounded 10 journalctl -q -o cat -n 1 _SYSTEMD_UNIT="$NF_UNIT" 2>/dev/null | cut_off 500)"
+  case ${installed:-} in
+    /nix/store/*)
+      put_some installed.at "$(nf_bounded 10 nix --extra-experimental-features nix-command path-info --json \
+        "$(printf '%s\n' "$installed" | cut -d/ -f1-4)" 2>/dev/null | sed -n 's/.*"registrationTime":\([0-9]*\).*/\1/p')"
+      ;;
+  esac
+  if (cd "${dir:-/nowhere}") 2>/dev/null && nf_owner "$dir"; then (cd "$dir" && probe_incoming); fi
+}
+
+# The upstream's newest commit, unless HEAD has it.
+probe_incoming() {
+  ref=$(nf_step_down 10 git rev-parse --symbolic-full-name '@{upstream}' 2>/dev/null) || return 0
+  remote=${ref#refs/remotes/} remote=${remote%%/*}
+  newest=$(nf_as_owner 20 git ls-remote -- "$remote" "refs/heads/${ref#"refs/remotes/$remote/"}" 2>/dev/null | sed -n '1s/^\([0-9a-f]\{40\}\)[[:space:]].*/\1/p')
+  [ -n "$newest" ] || return 0
+  nf_step_down 10 git merge-base --is-ancestor "$newest" HEAD 2>/dev/null || put checkout.incoming "$newest"
+}
+
+# The agent pulls into a checkout of its own, operators into theirs: the one that is not configured.
+probe_other() {
+  theirs=${HOME:-/nowhere}
+  # root looks on behalf of who logged in
+  if [ "$NF_UID" = 0 ] && [ -n "${SUDO_USER:-}" ]; then theirs=$(getent passwd "$SUDO_USER" | cut -d: -f6); fi
+  for other in "$NF_ROOT/var/lib/nixfleet-agent/repo" "$theirs/.local/state/nixfleet-agent/repo" "$theirs/Code/nixcfg"; do
+    above=${other%/*}
+    if [ -d "$other" ] || { [ -d "$above" ] && ! [ -x "$above" ]; }; then
+      if [ -z "$NF_ROOT" ]; then other=$(physical "$other"); fi
+      if [ "$other" != "${dir:-}" ]; then probe_other_at "$other"; return; fi
+    fi
+  done
+}
+
+# probe_other_at DIR: no more of it than what a comparison needs.
+probe_other_at() {
+  put_path other.path "$1"
+  if ! nf_owner "$1" || ! cd "$1" 2>/dev/null || { [ "$NF_UID" != 0 ] && [ "$NF_UID" != "$NF_OWNER_UID" ]; }; then
+    put other.state unreadable
+    return 0
+  fi
+  put other.owner "$NF_OWNER"
+  if ! status=$(nf_step_down 20 git --no-optional-locks status --porcelain=v2 --branch --untracked-files=no 2>/dev/null); then
+    put other.state not-git
+    cd /
+    return 0
+  fi
+  put other.state ok
+  put other.status "$(printf '%s\n' "$status" | cut_off 20000)"
+  if [ -r flake.lock ]; then put other.lock "$(nf_owner_cat flake.lock | cut_off 1048577)"; fi
+  if [ "$NF_DEEP" = why ] && [ -n "$NF_ATTRIBUTE" ]; then probe_other_expected "$1"; fi
+  cd /
+}
+
+# probe_other_expected DIR: what it would install, if what is installed is not what ours would.
+probe_other_expected() {
+  case ${built:-} in *"${installed:-/nowhere}"*) return 0 ;; esac
+  record=$(probe_expected "$1")
+  case $record in
+    "expected.path "*)
+      put other.expected.path "${record#*
+}"
+      ;;
+  esac
 }

@@ -9,6 +9,7 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
+from nixfleet_core.causes import Expectation, Finding, find_cause
 from nixfleet_core.facts import Binary, Checkout, Facts, Running, System, Unit
 from nixfleet_core.failures import find_failure
 from nixfleet_core.nix.lock import FlakeLock, parse_lock
@@ -18,11 +19,9 @@ from nixfleet_core.verdict import (
     EXIT_DETACHED,
     EXIT_ORDER,
     EXIT_USAGE,
-    Expectation,
     Kind,
     Outcome,
     Snapshot,
-    find_gap,
     judge,
     no_elevation,
     not_launched,
@@ -80,6 +79,13 @@ def running(agent: Binary, proof: Any = "exe") -> Running:
 
 
 DOWN = replace(AFTER, unit=Unit("loaded", "failed", "failed", "exit-code"), running=None)
+
+
+def find_gap(facts: Facts | None, expect: Expectation) -> Finding | None:
+    """The first link that does not hold; None when the proof is whole."""
+    found = find_cause(facts, expect)
+    return None if found.holds else found
+
 
 GAPS = {
     "not looked at": (None, "proof-missing"),
@@ -172,7 +178,7 @@ TABLE: dict[str, tuple[Facts | None, Facts | None, Outcome | None, str, str, str
         replace(DOWN, unit=Unit("masked", "inactive")),
         DONE,
         "agent-down",
-        "agent-down",
+        "unit-masked",
         "its unit is masked",
     ),
     "crash loop": (
