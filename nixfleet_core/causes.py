@@ -7,6 +7,7 @@ never counts as equal.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -382,10 +383,11 @@ def _nixcfg(checkout: Checkout, behind: str) -> Finding | None:
     default, branch = checkout.default_branch, checkout.branch
     if default and branch != default:
         where = f"the branch {branch}" if branch else "no branch"
+        switch = ("git", "-C", checkout.path, "switch", default)
         return Finding(
             "wrong-branch",
             f"{behind}: {checkout.path} is on {where}, not on {default}",
-            f"on the host: git -C {checkout.path} switch {default}, then force update",
+            f"on the host: {shlex.join(switch)}, then force update",
         )
     if checkout.behind or checkout.incoming:
         commits = f"{_commits(checkout.behind)} " if checkout.behind else ""
@@ -537,7 +539,7 @@ def _not_pushed(facts: Facts, expect: Expectation) -> Finding | None:
         return None
     return Finding(
         "lock-not-pushed",
-        f"{_seen(facts, expect)}; but {why} in {checkout.path}: the agent's own pull resets it",
+        f"{_seen(facts, expect)}; but {why} in {checkout.path}: the agent's next pull undoes it",
         "commit flake.lock and push it",
         holds=True,
     )

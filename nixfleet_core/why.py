@@ -5,6 +5,7 @@ Pure. The rules are in `nixfleet_core.causes`; this adds all of the evidence to 
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -45,7 +46,7 @@ class Diagnosis:
         if not self.command:
             return self.advice
         name, *options = self.command
-        return " ".join(("nixfleet", name, host, *options))
+        return shlex.join(("nixfleet", name, host, *options))
 
 
 def diagnose(facts: Facts, expect: Expectation, *, proof: bool = True) -> Diagnosis:

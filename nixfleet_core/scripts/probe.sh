@@ -228,7 +228,7 @@ probe_expected() {
 
 # What explains an old agent: the system that was booted, the last job, the checkout beside ours.
 probe_why() {
-  put_path system.booted "$(readlink -f "$NF_ROOT/run/booted-system" 2>/dev/null)"
+  if [ -e "$NF_ROOT/run/booted-system" ]; then put_path system.booted "$(readlink -f "$NF_ROOT/run/booted-system")"; fi
   if probe_reboots; then put system.init differs; fi
   probe_last_job
   probe_default_branch
@@ -244,12 +244,15 @@ probe_reboots() {
   [ "$runs" != "$next" ]
 }
 
+# Both files are a line that root wrote.
 probe_last_job() {
-  job=$(nf_jobs | tail -n 1)
-  job=$NF_JOBS/${job:-none}
+  job=none text=''
+  for job in $(nf_jobs); do :; done
+  job=$NF_JOBS/$job
   [ -r "$job/result" ] || return 0
-  put job.result "$(cut_off 4096 <"$job/result")"
-  if [ -r "$job/latest" ]; then put job.latest "$(cut_off 100 <"$job/latest")"; fi
+  read -r text <"$job/result"
+  put job.result "$text"
+  if [ -r "$job/latest" ] && read -r text <"$job/latest"; then put job.latest "$text"; fi
   [ "$NF_DEEP" = why ] || return 0
   put_some job.said "$(tail -c 262144 "$job/log" 2>/dev/null |
     grep -E 'using cached version|most recent version|expired cached ref|^fatal: |HTTP error|unable to download' |
@@ -258,8 +261,10 @@ probe_last_job() {
 
 # The branch that the remote's own HEAD names.
 probe_default_branch() {
-  [ -e "${dir:-/nowhere}/.git/refs/remotes/origin/HEAD" ] && nf_owner "$dir" || return 0
-  put_some checkout.default "$(nf_owner_cat "$dir/.git/refs/remotes/origin/HEAD" | cut_off 300)"
+  ref=${dir:-/nowhere}/.git/refs/remotes/origin/HEAD
+  [ -r "$ref" ] || return 0
+  if [ "$NF_UID" = "${NF_OWNER_UID:-}" ]; then read -r ref <"$ref"; else ref=$(nf_owner_cat "$ref" | cut_off 300); fi
+  put checkout.default "$ref"
 }
 
 # What takes a while, or root.

@@ -339,6 +339,17 @@ def test_the_evidence_has_every_layer_and_null_for_what_was_not_seen() -> None:
     )
 
 
+def test_what_a_host_says_is_quoted_where_it_is_to_be_typed() -> None:
+    evil = changed(
+        BEHIND, checkout_path="/a; b", checkout_branch="x", checkout_default_branch="$(y)"
+    )
+    found = diagnose(evil, expectation(HOST, evil, NEW))
+    assert found.cure("csb0") == "on the host: git -C '/a; b' switch '$(y)', then force update"
+    stale = changed(BEHIND, checkout_lock=lock(OLD, rev="$(y)"), last_job=STALE_JOB)
+    found = diagnose(stale, expectation(HOST, stale, None))
+    assert found.cure("csb0") == "nixfleet update csb0 --input-rev '$(y)'"
+
+
 def test_the_cure_is_one_command_for_that_host() -> None:
     found = diagnose(changed(BEHIND, last_job=STALE_JOB), expectation(HOST, BEHIND, NEW))
     assert found.cure("csb0") == f"nixfleet update csb0 --input-rev {NEW}"
