@@ -35,6 +35,7 @@ Cause = Literal[
     "input-missing",
     "follows",
     "stale-fetch",
+    "job-failed",
     "wrong-branch",
     "nixcfg-behind",
     "lock-behind",
@@ -239,13 +240,15 @@ def _build(facts: Facts, expect: Expectation) -> Finding | None:
         return _system(facts)
     if expected.identity == installed.identity:
         return None
+    differs = f"the flake builds {named(expected)}, but {named(installed)} is installed"
     return (
         _system(facts)
         or _reset(facts, expect)
         or _elsewhere(facts)
+        or _failed_job(facts, differs, ("rebuild",))
         or Finding(
             "switch-incomplete",
-            f"the flake builds {named(expected)}, but {named(installed)} is installed",
+            differs,
             "force update rebuilds and switches",
             _UPDATE,
             "u",
@@ -344,7 +347,9 @@ def _behind(facts: Facts, checkout: Checkout, found: Input, expect: Expectation)
     return (
         _reset(facts, expect)
         or _stale_fetch(facts, behind, latest)
-        or _nixcfg(checkout, behind)
+        or _wrong_branch(checkout, behind)
+        or _failed_job(facts, behind, ("preflight", "pull", "update"))
+        or _nixcfg_behind(checkout, behind)
         or Finding("lock-behind", behind, "force update moves it", _UPDATE, "u")
     )
 
@@ -379,7 +384,20 @@ def _stale_fetch(facts: Facts, behind: str, latest: str) -> Finding | None:
     )
 
 
-def _nixcfg(checkout: Checkout, behind: str) -> Finding | None:
+def _failed_job(facts: Facts, what: str, steps: tuple[str, ...]) -> Finding | None:
+    job = facts.last_job
+    if job is None or job.failed not in steps:
+        return None
+    return Finding(
+        "job-failed",
+        f"{what}: the last job failed in the step {job.failed} with code {job.rc}",
+        "its log says why; then force update again",
+        ("log",),
+        "l",
+    )
+
+
+def _wrong_branch(checkout: Checkout, behind: str) -> Finding | None:
     default, branch = checkout.default_branch, checkout.branch
     if default and branch != default:
         where = f"the branch {branch}" if branch else "no branch"
@@ -389,16 +407,22 @@ def _nixcfg(checkout: Checkout, behind: str) -> Finding | None:
             f"{behind}: {checkout.path} is on {where}, not on {default}",
             f"on the host: {shlex.join(switch)}, then force update",
         )
-    if checkout.behind or checkout.incoming:
-        commits = f"{_commits(checkout.behind)} " if checkout.behind else ""
+    return None
+
+
+def _nixcfg_behind(checkout: Checkout, behind: str) -> Finding | None:
+    if not checkout.behind and checkout.incoming is None:
+        return None
+    commits = f"{_commits(checkout.behind)} " if checkout.behind else ""
+    where = f"{checkout.path} is {commits}behind {checkout.upstream or 'its upstream'}"
+    if checkout.ahead:
         return Finding(
             "nixcfg-behind",
-            f"{behind}: {checkout.path} is {commits}behind {checkout.upstream or 'its upstream'}",
-            "force update pulls first",
-            _UPDATE,
-            "u",
+            f"{behind}: {where}, and has commits of its own",
+            "push or rebase the commits that are only on the host, then force update",
         )
-    return None
+    sentence = f"{behind}: {where}"
+    return Finding("nixcfg-behind", sentence, "force update pulls first", _UPDATE, "u")
 
 
 def _commits(number: int) -> str:

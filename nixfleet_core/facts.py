@@ -135,7 +135,7 @@ class LastJob:
     rc: int = 0
     latest: str | None = None
     said: str | None = None
-    """The line of its log that names a failed fetch."""
+    """The last line of its log that names an error."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -255,7 +255,7 @@ probe_last_job() {
   if [ -r "$job/latest" ] && read -r text <"$job/latest"; then put job.latest "$text"; fi
   [ "$NF_DEEP" = why ] || return 0
   put_some job.said "$(tail -c 262144 "$job/log" 2>/dev/null |
-    grep -E 'using cached version|most recent version|expired cached ref|^fatal: |HTTP error|unable to download' |
+    grep -E 'using cached version|most recent version|expired cached ref|^fatal: |^error: ' |
     tail -n 1 | cut_off 500)"
 }
 

@@ -174,6 +174,26 @@ CASES: dict[str, tuple[Facts, Cause, str]] = {
         "nixcfg-behind",
         "is 2 commits behind origin/main",
     ),
+    "diverged from its upstream": (
+        changed(BEHIND, checkout_behind=1, checkout_ahead=1),
+        "nixcfg-behind",
+        "is 1 commit behind origin/main, and has commits of its own",
+    ),
+    "the last pull failed": (
+        changed(BEHIND, checkout_behind=1, last_job=LastJob("failed", "pull", rc=1)),
+        "job-failed",
+        "latest is 2222222: the last job failed in the step pull with code 1",
+    ),
+    "the last rebuild failed": (
+        changed(NOT_BUILT, last_job=LastJob("failed", "rebuild", rc=1)),
+        "job-failed",
+        "is installed: the last job failed in the step rebuild with code 1",
+    ),
+    "the last job failed on another branch": (
+        changed(BEHIND, checkout_branch="x", last_job=LastJob("failed", "preflight", "remote", 1)),
+        "wrong-branch",
+        "is on the branch x",
+    ),
     "upstream has moved": (
         changed(BEHIND, checkout_incoming="9" * 40),
         "nixcfg-behind",
