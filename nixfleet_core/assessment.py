@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from nixfleet_core.causes import UNSEEN, Finding, expectation, find_cause
+from nixfleet_core.causes import UNSEEN, Finding, expectation, find_cause, find_job
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +24,7 @@ State = Literal["current", "stale", "offline", "down", "unknown", "updating"]
 class Assessment:
     """`why` is one sentence for people; it may quote what the host sent, so it is no markup.
 
-    `finding` has the cause and its cure; None where no facts were seen, or a job is changing them.
+    `finding` has the cause and its cure; None where no facts were seen.
     """
 
     state: State
@@ -37,13 +37,13 @@ def assess(facts: Facts, latest: str | None, host: Host) -> Assessment:
 
     `latest` is the commit at the head of the agent's flake input; None where nobody answered.
     """
-    if facts.job_running:
-        return Assessment("updating", f"job {facts.job_running} is running")
-    found = find_cause(facts, expectation(host, facts, latest), proof=False)
+    found = find_job(facts) or find_cause(facts, expectation(host, facts, latest), proof=False)
     return Assessment(_state(found), found.sentence, found)
 
 
 def _state(found: Finding) -> State:
+    if found.cause == "job-running":
+        return "updating"
     if found.holds:
         return "current"
     if found.down:

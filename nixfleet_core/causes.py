@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nixfleet_core.nix.lock import Input
 
 Cause = Literal[
+    "job-running",
     "unit-missing",
     "unit-masked",
     "start-limit-hit",
@@ -111,6 +112,17 @@ def expectation(host: Host, facts: Facts | None, latest: str | None) -> Expectat
         latest=source.pinned if source and source.pinned and latest is None else latest,
         latest_known=source is None or source.url is not None,
     )
+
+
+def find_job(facts: Facts) -> Finding | None:
+    """The job that is changing the host: before its end there is nothing to explain.
+
+    No part of `find_cause`, by which that job itself is judged at its end.
+    """
+    if facts.job_running is None:
+        return None
+    why = f"job {facts.job_running} is running"
+    return Finding("job-running", why, "its verdict will tell", ("attach",), "enter")
 
 
 def find_cause(facts: Facts | None, expect: Expectation, *, proof: bool = True) -> Finding:

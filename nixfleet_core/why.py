@@ -9,7 +9,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from nixfleet_core.causes import find_cause
+from nixfleet_core.causes import find_cause, find_job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nixfleet_core.facts import Binary, Checkout, Facts, LastJob, Proof, Unit
 
 Evidence = tuple[tuple[str, str | None], ...]
-"""What was seen, by name; None: it could not be seen."""
+"""What was seen, by the label that people read; None: it could not be seen."""
 
 PROOFS: Final[dict[Proof, str]] = {
     "exe": "the kernel's exe link",
@@ -51,7 +51,7 @@ class Diagnosis:
 
 def diagnose(facts: Facts, expect: Expectation, *, proof: bool = True) -> Diagnosis:
     """Find the cause and collect the evidence; see `find_cause` for `proof`."""
-    found: Finding = find_cause(facts, expect, proof=proof)
+    found: Finding = find_job(facts) or find_cause(facts, expect, proof=proof)
     return Diagnosis(
         cause=found.cause,
         sentence=found.sentence,

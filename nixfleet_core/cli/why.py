@@ -41,7 +41,7 @@ def explain_hosts(sessions: Sequence[HostSession], *, as_json: bool) -> int:
         if as_json:
             print_json(line)
         else:
-            _print(line, found.advice, several=len(sessions) > 1)
+            _print(line, found, several=len(sessions) > 1)
     return worst_exit(codes)
 
 
@@ -63,17 +63,21 @@ def _line(host: str, found: Diagnosis | Verdict) -> WhyLine:
         host=host,
         cause=found.cause,
         sentence=redact(found.sentence),
-        evidence={name: redact(seen) if seen else None for name, seen in found.evidence},
+        evidence={
+            label.replace(" ", "_"): redact(seen) if seen else None
+            for label, seen in found.evidence
+        },
         cure=redact(found.cure(host)),
     )
 
 
-def _print(line: WhyLine, advice: str, *, several: bool) -> None:
+def _print(line: WhyLine, found: Diagnosis | Verdict, *, several: bool) -> None:
     begin = f"{line.host}: " if several else ""
     click.echo(f"{begin}{line.cause}: {safe(line.sentence)}")
-    width = max((len(name) for name in line.evidence), default=0)
-    for name, seen in line.evidence.items():
-        click.echo(f"  {name:<{width}}  {'missing' if seen is None else safe(seen)}")
-    for words in dict.fromkeys((line.cure, advice)):
+    evidence = () if isinstance(found, Verdict) else found.evidence
+    width = max((len(label) for label, _ in evidence), default=0)
+    for label, seen in evidence:
+        click.echo(f"  {label:<{width}}  {'missing' if seen is None else safe(seen)}")
+    for words in dict.fromkeys((line.cure, found.advice)):
         if words:
             click.echo(f"  → {safe(words)}")

@@ -83,9 +83,13 @@ def test_a_healthy_host_needs_no_cure(tmp_path: Path) -> None:
     assert not any(line.startswith("cure: ") for line in lines)
 
 
-def test_while_a_job_runs_nothing_is_explained(tmp_path: Path) -> None:
+def test_while_a_job_runs_nothing_else_is_explained(tmp_path: Path) -> None:
     lines = panel(replace(NOT_RESTARTED, job_running=JOB), tmp_path)
-    assert lines[1:3] == ["▶ updating", f"why: job {JOB} is running"]
+    assert lines[1:4] == [
+        "▶ updating · job-running",
+        f"why: job {JOB} is running",
+        "cure: enter its verdict will tell",
+    ]
 
 
 def test_the_checkout_beside_ours_is_shown(tmp_path: Path) -> None:

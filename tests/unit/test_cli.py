@@ -669,7 +669,7 @@ def test_why_as_json_is_one_object_a_host(fleet: Fleet) -> None:
             "host": "csb0",
             "cause": "not-restarted",
             "sentence": NOT_RESTARTED.sentence,
-            "evidence": {"last job said": "https://‹redacted›@h/r", "lock": None},
+            "evidence": {"last_job_said": "https://‹redacted›@h/r", "lock": None},
             "cure": "nixfleet update csb0 --force",
         },
         {

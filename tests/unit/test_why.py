@@ -17,6 +17,7 @@ from nixfleet_core.why import diagnose
 
 OLD, NEW = "1" * 40, "2" * 40
 HOST = Host("csb0")
+JOB = "20261123-004101-ab12"
 MADE = 1_795_000_000
 """When the locked commit was made."""
 
@@ -298,6 +299,14 @@ def test_an_input_that_follows_another_is_not_updated_by_its_name() -> None:
     assert diagnose(HEALTHY, expectation(host, HEALTHY, NEW)).cause == "current"
 
 
+def test_while_a_job_runs_nothing_is_explained_but_the_job_itself_is_judged() -> None:
+    facts = changed(unit=Unit("loaded", "inactive"), running=None, job_running=JOB)
+    found = diagnose(facts, expectation(HOST, facts, NEW))
+    assert (found.cause, found.cure("csb0")) == ("job-running", "nixfleet attach csb0")
+    assert assess(facts, NEW, HOST).state == "updating"
+    assert judge(facts, facts, expectation(HOST, facts, NEW), None).cause == "agent-down"
+
+
 def test_a_latest_that_nobody_says_is_unknown_and_never_equal() -> None:
     found = diagnose(HEALTHY, expectation(HOST, HEALTHY, None))
     assert (found.cause, dict(found.evidence)["latest"]) == ("latest-unknown", None)
@@ -308,7 +317,8 @@ def test_a_latest_that_nobody_says_is_unknown_and_never_equal() -> None:
 
 def test_every_cause_has_a_case_here_and_a_line_in_the_docs() -> None:
     known = set(get_args(Cause))
-    assert {cause for _, cause, _ in CASES.values()} | {"follows", "latest-unknown"} == known
+    others = {"follows", "latest-unknown", "job-running"}
+    assert {cause for _, cause, _ in CASES.values()} | others == known
     docs = (Path(__file__).parents[2] / "docs/why.md").read_text()
     assert {cause for cause in known if f"`{cause}`" in docs} == known
 
