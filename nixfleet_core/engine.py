@@ -7,10 +7,11 @@ import os
 import re
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, cast, get_args
+from typing import TYPE_CHECKING, Final, Literal, cast, get_args
 
 import msgspec
 
+from nixfleet_core.causes import expectation
 from nixfleet_core.changes import parse_changes
 from nixfleet_core.durations import RECENT, expected_seconds
 from nixfleet_core.events import Check, StepEnd, StepStart
@@ -33,7 +34,8 @@ from nixfleet_core.session import (
     Unreachable,
 )
 from nixfleet_core.transport.shell import CARRIER_FAILED
-from nixfleet_core.verdict import Expectation, Outcome, judge
+from nixfleet_core.verdict import Outcome, judge
+from nixfleet_core.why import diagnose
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from nixfleet_core.store import JobCopy, Result, Store
     from nixfleet_core.transport.shell import Answer, Shell
     from nixfleet_core.verdict import Verdict
+    from nixfleet_core.why import Diagnosis
 
 PROBE_SECONDS: Final = 40.0
 DEEP_PROBE_SECONDS: Final = 420.0
@@ -55,6 +58,9 @@ LAUNCH_SECONDS: Final = 90.0
 LAUNCH_TRIES: Final = 4
 CONFIRM_SECONDS: Final = 15.0
 SHORT_SECONDS: Final = 90.0
+
+Depth = Literal["", "1", "why"]
+"""How closely the probe looks: without root; with the proof; also for what explains its failure."""
 
 _UNITS: Final = re.compile(r"warning: the following units failed: (.*)")
 
@@ -84,12 +90,12 @@ class ShellSession:
         self.shell.password = password
 
     async def probe(self) -> Facts:
-        return await self._probe(self.host.checkout, deep=False)
+        return await self._probe(self.host.checkout)
 
     async def examine(self, facts: Facts) -> Facts:
         if facts.checkout is None or facts.checkout.state != "unreadable":
             return facts
-        return await self._probe(facts.checkout.path, deep=False, elevate=True)
+        return await self._probe(facts.checkout.path, elevate=True)
 
     async def incoming(self, facts: Facts) -> tuple[Commit, ...]:
         checkout = facts.checkout
@@ -221,7 +227,7 @@ class ShellSession:
         copy = self._copy(job)
         before, after = _facts(copy.read("before")), _facts(copy.read("after"))
         said = (copy.read("latest") or b"").decode("ascii", "replace").strip()
-        expect = _expectation(self.host, after, said or latest)
+        expect = expectation(self.host, after, said or latest)
         outcome = await asyncio.to_thread(_outcome, copy)
         asked = copy.asked()
         if asked is not None and asked.plan.goal == "rollback":
@@ -236,11 +242,18 @@ class ShellSession:
             raise NotAllowed(answer.stderr.strip() or f"job {job} cannot be cancelled")
 
     async def verify(self, latest: str | None) -> tuple[Facts, Verdict]:
+        deep = await self._look_deep("1")
+        return deep, judge(deep, deep, expectation(self.host, deep, latest), None)
+
+    async def explain(self, latest: str | None) -> Diagnosis:
+        deep = await self._look_deep("why")
+        return diagnose(deep, expectation(self.host, deep, latest))
+
+    async def _look_deep(self, deep: Depth) -> Facts:
         facts = await self.probe()
         checkout = facts.checkout.path if facts.checkout else self.host.checkout
         attribute = self.host.attribute or facts.hostname
-        deep = await self._probe(checkout, deep=True, elevate=True, attribute=attribute)
-        return deep, judge(deep, deep, _expectation(self.host, deep, latest), None)
+        return await self._probe(checkout, deep=deep, elevate=True, attribute=attribute)
 
     async def newest_job(self) -> str | None:
         """The running job, else the last one; of what is known here if the host is away."""
@@ -258,21 +271,21 @@ class ShellSession:
         return self.store.job(self.host.name, job)
 
     def probe_script(
-        self, checkout: str | None = None, *, deep: bool = False, attribute: str = ""
+        self, checkout: str | None = None, *, deep: Depth = "", attribute: str = ""
     ) -> str:
-        """What the host is sent to be looked at; `deep` also asks for the proof."""
+        """What the host is sent to be looked at."""
         values = {
             "NF_PLATFORM": self.host.platform or "",
             "NF_CHECKOUT": checkout or self.host.checkout,
             "NF_INPUT": self.host.input,
             "NF_ATTRIBUTE": attribute,
             "NF_UNIT": AGENT_UNIT,
-            "NF_DEEP": "1" if deep else "",
+            "NF_DEEP": deep,
         }
         return self._script("probe", values)
 
     async def _probe(
-        self, checkout: str, *, deep: bool, elevate: bool = False, attribute: str = ""
+        self, checkout: str, *, deep: Depth = "", elevate: bool = False, attribute: str = ""
     ) -> Facts:
         script = self.probe_script(checkout, deep=deep, attribute=attribute)
         limit = DEEP_PROBE_SECONDS if deep else PROBE_SECONDS
@@ -332,17 +345,6 @@ def _facts(data: bytes | None) -> Facts | None:
         return parse_probe(data)
     except ProbeError:
         return None
-
-
-def _expectation(host: Host, facts: Facts | None, latest: str | None) -> Expectation:
-    lock = facts.checkout.lock if facts and facts.checkout else None
-    found = lock.find(host.input) if lock else None
-    source = found.source if found else None
-    return Expectation(
-        input=host.input,
-        latest=source.pinned if source and source.pinned and latest is None else latest,
-        latest_known=source is None or source.url is not None,
-    )
 
 
 def _outcome(copy: JobCopy) -> Outcome:

@@ -7,14 +7,15 @@ value may hold any byte. A key that is absent means "could not be seen", never "
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
+
+import msgspec
 
 from nixfleet_core.events import LAST_SECOND
 from nixfleet_core.job import is_job_id
 from nixfleet_core.nix.lock import FlakeLock, LockError, parse_lock
 from nixfleet_core.nix.version import NixVersion, parse_version
-from nixfleet_core.plan import is_commit
 
 PROBE_LIMIT: Final = 4 * 1024 * 1024
 """Bytes; a probe that answers more is not believed."""
@@ -90,6 +91,10 @@ class System:
     current: str | None = None
     profile: str | None = None
     generation: int | None = None
+    booted: str | None = None
+    """The system that the host was booted into."""
+    needs_reboot: bool = False
+    """The profile's system cannot be switched to: it has another interface to its init."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +115,27 @@ class Checkout:
     """flake.lock as HEAD has it; only present when the one in the working tree differs."""
     lock_cksum: str | None = None
     """`cksum` of flake.lock: what a decision about that file was based on."""
+    ahead: int = 0
+    """Commits that the upstream lacked when it was last fetched."""
+    behind: int = 0
+    """Commits of the upstream, as it was last fetched, that HEAD lacks."""
+    default_branch: str | None = None
+    """The branch that the remote's own HEAD names."""
+    incoming: str | None = None
+    """The upstream's newest commit, asked now, where HEAD does not have it."""
 
 
 @dataclass(frozen=True, slots=True)
-class OtherCheckout:
-    """The other place where nixcfg may be: the agent's own repository, or ~/Code/nixcfg."""
+class LastJob:
+    """What the newest job on the host came to; `latest` is the commit that its update wanted."""
 
-    path: str
-    head: str | None = None
-    lock: FlakeLock | None = None
+    outcome: str = ""
+    failed: str = ""
+    reason: str = ""
+    rc: int = 0
+    latest: str | None = None
+    said: str | None = None
+    """The last line of its log that names an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +160,20 @@ class Facts:
     expected_error: str | None = None
     system: System = System()
     checkout: Checkout | None = None
-    other: OtherCheckout | None = None
     disk_free_kib: int | None = None
     memory_free_kib: int | None = None
     job_running: str | None = None
     job_last: str | None = None
     switch_running: bool = False
+    last_job: LastJob | None = None
+    other: Checkout | None = None
+    """The checkout that the agent, or the operator, has beside the configured one."""
+    other_expected: Binary | None = None
+    """What that one would install; only evaluated where the configured one explains nothing."""
+    installed_at: int | None = None
+    """When the installed program came to this host, in seconds since the epoch."""
+    journal: str | None = None
+    """The last line that the agent wrote."""
 
     @property
     def commit(self) -> str | None:
@@ -221,12 +246,16 @@ def parse_probe(data: bytes) -> Facts:
         expected_error=records.get("expected.error"),
         system=_system(records),
         checkout=_checkout(records),
-        other=_other_checkout(records),
         disk_free_kib=_maybe_number(records.get("disk.free")),
         memory_free_kib=_maybe_number(records.get("memory.free")),
         job_running=_job(records.get("job.running")),
         job_last=_job(records.get("job.last")),
         switch_running=records.get("switch.running") == "1",
+        last_job=_last_job(records),
+        other=_checkout(records, "other"),
+        other_expected=_binary(records, "other.expected"),
+        installed_at=_time(records.get("installed.at")),
+        journal=_line(records.get("journal")),
     )
 
 
@@ -306,23 +335,49 @@ def _system(records: dict[str, str]) -> System:
         current=records.get("system.current") or None,
         profile=records.get("system.profile") or None,
         generation=int(link[1]) if link else None,
+        booted=records.get("system.booted") or None,
+        needs_reboot=records.get("system.init") == "differs",
     )
 
 
-def _checkout(records: dict[str, str]) -> Checkout | None:
-    path = records.get("checkout.path")
+def _last_job(records: dict[str, str]) -> LastJob | None:
+    result = records.get("job.result")
+    if result is None:
+        return None
+    try:
+        job = msgspec.json.decode(result, type=LastJob)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    latest, said = records.get("job.latest", "").strip(), _line(records.get("job.said"))
+    return replace(job, latest=latest if _is_commit(latest) else None, said=said)
+
+
+def _is_commit(text: str) -> bool:
+    return re.fullmatch(r"[0-9a-f]{40}", text) is not None
+
+
+def _line(text: str | None) -> str | None:
+    """One line of text from the host, as long as a line may be shown."""
+    return text.split("\n")[0][:500] if text else None
+
+
+def _checkout(records: dict[str, str], which: str = "checkout") -> Checkout | None:
+    begin = f"{which}."
+    records = {key[len(begin) :]: value for key, value in records.items() if key.startswith(begin)}
+    path = records.get("path")
     if not path:
         return None
-    state = records.get("checkout.state", "")
-    status = _status(records.get("checkout.status", ""))
+    state = records.get("state", "")
+    status = _status(records.get("status", ""))
     if state == "ok" and status.head is None:
         state = "not-git"  # a repository without a commit
-    lock, lock_error = _lock(records.get("checkout.lock"))
-    head_lock, _ = _lock(records.get("checkout.head-lock"))
+    lock, lock_error = _lock(records.get("lock"))
+    head_lock, _ = _lock(records.get("head-lock"))
+    incoming = records.get("incoming", "")
     return Checkout(
         path=path,
         state=state if state in ("ok", "missing", "not-git") else "unreadable",  # type: ignore[arg-type]
-        owner=records.get("checkout.owner"),
+        owner=records.get("owner"),
         branch=status.branch,
         upstream=status.upstream,
         head=status.head,
@@ -330,16 +385,18 @@ def _checkout(records: dict[str, str]) -> Checkout | None:
         lock=lock,
         lock_error=lock_error,
         head_lock=head_lock,
-        lock_cksum=records.get("checkout.lock-cksum"),
+        lock_cksum=records.get("lock-cksum"),
+        ahead=status.ahead,
+        behind=status.behind,
+        default_branch=_default_branch(records.get("default")),
+        incoming=incoming if _is_commit(incoming) else None,
     )
 
 
-def _other_checkout(records: dict[str, str]) -> OtherCheckout | None:
-    path, head = records.get("other.path"), records.get("other.head", "")
-    if not path:
-        return None
-    lock, _ = _lock(records.get("other.lock"))
-    return OtherCheckout(path, head if is_commit(head) else None, lock)
+def _default_branch(text: str | None) -> str | None:
+    """As `refs/remotes/REMOTE/HEAD` names it: `ref: refs/remotes/origin/main`."""
+    match = re.match(r"ref: refs/remotes/[^/\s]+/(\S{1,200})", text or "")
+    return match[1] if match else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +405,8 @@ class _Status:
     branch: str | None = None
     upstream: str | None = None
     dirty: tuple[str, ...] = ()
+    ahead: int = 0
+    behind: int = 0
 
 
 def _status(text: str) -> _Status:
@@ -361,11 +420,14 @@ def _status(text: str) -> _Status:
         elif line[:2] in _STATUS_FIELDS:
             dirty.append(line.split(" ", _STATUS_FIELDS[line[:2]])[-1].partition("\t")[0])
     head, branch = headers.get("branch.oid"), headers.get("branch.head")
+    ahead, _, behind = headers.get("branch.ab", "").partition(" ")
     return _Status(
         head=None if head == "(initial)" else head,
         branch=None if branch == "(detached)" else branch,
         upstream=headers.get("branch.upstream"),
         dirty=tuple(dirty),
+        ahead=_number(ahead.removeprefix("+"), 0),
+        behind=_number(behind.removeprefix("-"), 0),
     )
 
 

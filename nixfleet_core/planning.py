@@ -167,7 +167,8 @@ def _check_checkout(facts: Facts, options: Options) -> Checkout:
     checkout = facts.checkout
     if checkout is None or checkout.state == "missing":
         where = checkout.path if checkout else "(no path)"
-        there = f"; there is one at {facts.other.path}: --checkout" if facts.other else ""
+        other = facts.other if facts.other and facts.other.state == "ok" else None
+        there = f"; there is one at {other.path}: --checkout" if other else ""
         raise _Refused(
             "checkout",
             f"there is no {where} on the host",

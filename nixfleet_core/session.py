@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nixfleet_core.nix.lock import Source
     from nixfleet_core.plan import Options, Plan, Refusal, StepId
     from nixfleet_core.verdict import Verdict
+    from nixfleet_core.why import Diagnosis
 
 
 class Unreachable(Exception):  # noqa: N818 - a state of the host, not a fault of the program
@@ -167,6 +168,10 @@ class HostSession(Protocol):
 
     async def verify(self, latest: str | None) -> tuple[Facts, Verdict]:
         """Prove what runs now; changes nothing."""
+        ...
+
+    async def explain(self, latest: str | None) -> Diagnosis:
+        """Why the host does not have the agent that it should, as closely as can be seen."""
         ...
 
     async def newest_job(self) -> str | None:

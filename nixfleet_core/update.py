@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from nixfleet_core.causes import expectation
 from nixfleet_core.job import new_job_id
 from nixfleet_core.plan import Refusal
 from nixfleet_core.progress import JobState
@@ -26,6 +27,7 @@ from nixfleet_core.verdict import (
     snapshot,
     unreachable,
 )
+from nixfleet_core.why import Diagnosis, diagnose
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -134,6 +136,21 @@ class Updater:
             return await self._follow(session, plan, job)
         except (Unreachable, NeedsPassword, NotAllowed) as error:
             return Report(host.name, _verdict_on(error))
+
+    async def explain(self, session: HostSession) -> Diagnosis | Verdict:
+        """Why the host does not have the agent that it should; or that it cannot be reached.
+
+        Where we cannot become root, what can be seen without is explained.
+        """
+        host = session.host
+        try:
+            facts = await session.probe()
+            latest = await latest_for(self.latest, host, facts)
+            return await self._with_password(session, lambda: session.explain(latest))
+        except (NeedsPassword, NotAllowed):
+            return diagnose(facts, expectation(host, facts, latest))
+        except Unreachable as error:
+            return _verdict_on(error)
 
     async def jobs(self, session: HostSession) -> tuple[JobLine, ...] | Verdict:
         """The host's jobs, newest first, or why they cannot be read."""

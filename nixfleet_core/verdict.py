@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
+from nixfleet_core.causes import find_cause, named
 from nixfleet_core.changes import Change, with_agent
 from nixfleet_core.checkouts import disagreement
 from nixfleet_core.refusals import refusal_words
 from nixfleet_core.shared_lock import lock_notes, share_failure
 
 if TYPE_CHECKING:
-    from nixfleet_core.facts import Binary, Facts, Unit
+    from nixfleet_core.causes import Expectation, Finding
+    from nixfleet_core.facts import Facts
     from nixfleet_core.failures import Failure
     from nixfleet_core.plan import StepId
 
@@ -112,18 +114,6 @@ class Outcome:
     """The step that goes back to the generation before has run, and said that it worked."""
 
 
-class Expectation(msgspec.Struct, frozen=True, kw_only=True):
-    """What the host should end up with."""
-
-    input: str
-    latest: str | None = None
-    """The commit that the input's repository names (or that was asked for)."""
-    latest_known: bool = True
-    """False for inputs that no repository can be asked about (tarballs)."""
-    system: str | None = None
-    """The system that a rollback went back to: then that, not the flake, is what should run."""
-
-
 def snapshot(facts: Facts | None, flake_input: str) -> Snapshot:
     """One side of the comparison."""
     if facts is None:
@@ -149,8 +139,10 @@ def judge(
     """Judge a host from what was seen of it; `outcome` is None when nothing was run. `changes` is
     what Nix says of the systems before and after.
     """
-    gap = find_gap(after, expect)
-    kind, cause, sentence, advice = _decide(before, after, gap, outcome)
+    found = find_cause(after, expect)
+    kind, cause, sentence, advice = _decide(before, after, found, outcome)
+    if kind == "current" and found.cause != "same-derivation":
+        sentence += _same_path(before, after, expect.input)
     unshared = share_failure(outcome) if outcome and kind in ("updated", "current") else None
     if unshared is not None:
         cause, why, advice = unshared
@@ -177,116 +169,13 @@ def _notes(
     return notes if differs is None else (*notes, differs)
 
 
-class Gap(msgspec.Struct, frozen=True):
-    """The first link of the proof that does not hold; `down` when no agent runs at all."""
-
-    cause: str
-    sentence: str
-    advice: str
-    down: bool = False
-
-
-def find_gap(facts: Facts | None, expect: Expectation) -> Gap | None:
-    """Walk the proof: running = installed = expected, lock = latest. None when all of it holds.
-
-    A link that could not be seen is a gap, never taken as equal.
-    """
-    if facts is None:
-        return Gap("proof-missing", "the host was not looked at", "press v to verify")
-    if expect.system is not None:
-        return _agent_gap(facts) or _system_gap(facts, expect.system)
-    return _agent_gap(facts) or _flake_gap(facts) or _lock_gap(facts, expect)
-
-
-def _agent_gap(facts: Facts) -> Gap | None:
-    if facts.unit is None:
-        return Gap("proof-missing", "the agent's unit could not be seen", "verify again, with root")
-    if not facts.unit.is_up:
-        return Gap(
-            "agent-down",
-            f"the agent is not running: its unit is {_unit_words(facts.unit)}",
-            "read its log: journalctl -u nixfleet-agent -n 50",
-            down=True,
-        )
-    if facts.running is None or facts.installed is None:
-        return Gap("proof-missing", "the agent's path could not be read", "verify again, with root")
-    running, installed = facts.running.binary, facts.installed
-    if running.identity != installed.identity:
-        return Gap(
-            "not-restarted",
-            f"not restarted: {_named(installed)} is installed, {_named(running)} still runs",
-            "force update restarts it; by hand: systemctl restart nixfleet-agent",
-        )
-    if facts.running.proof == "claimed":
-        return Gap(
-            "proof-missing",
-            "the running path is only what the agent itself says",
-            "verify again, with root",
-        )
-    return None
-
-
-def _system_gap(facts: Facts, system: str) -> Gap | None:
-    if facts.system.current == facts.system.profile == system:
-        return None
-    return Gap(
-        "switch-incomplete",
-        f"the system that runs is not the one to go back to, {system}",
-        "read the log's last lines, then roll back again",
-    )
-
-
-def _flake_gap(facts: Facts) -> Gap | None:
-    installed = facts.installed
-    if installed is None or facts.expected is None:
-        return Gap(
-            "proof-missing",
-            "what the flake would build could not be found out",
-            "try on the host: nix eval …config.systemd.services.nixfleet-agent.serviceConfig",
-        )
-    if facts.expected.identity != installed.identity:
-        return Gap(
-            "switch-incomplete",
-            f"the flake builds {_named(facts.expected)}, but {_named(installed)} is installed",
-            "force update rebuilds and switches",
-        )
-    return None
-
-
-def _lock_gap(facts: Facts, expect: Expectation) -> Gap | None:
-    rev = facts.lock_rev(expect.input)
-    if rev is None:
-        return Gap("proof-missing", "flake.lock could not be read", "verify again, with root")
-    if not expect.latest_known:
-        return None
-    if expect.latest is None:
-        return Gap(
-            "latest-unknown",
-            f"nobody could say what the latest commit of {expect.input} is",
-            "check the network to the input's repository, then verify",
-        )
-    if rev != expect.latest:
-        return Gap(
-            "lock-behind",
-            f"flake.lock has {expect.input} at {rev[:7]}, latest is {expect.latest[:7]}",
-            "force update moves it",
-        )
-    return None
-
-
-def _named(binary: Binary) -> str:
-    """A version and the beginning of its path: versions alone can be equal."""
-    name = binary.identity.removeprefix("/nix/store/")
-    short = f"{name[:8]}…" if name != binary.identity else name
-    return f"{binary.version} ({short})" if binary.version else short
-
-
 _Decision = tuple[Kind, str, str, str]
 
 
 def _decide(
-    before: Facts | None, after: Facts | None, gap: Gap | None, outcome: Outcome | None
+    before: Facts | None, after: Facts | None, found: Finding, outcome: Outcome | None
 ) -> _Decision:
+    gap = None if found.holds else found
     if outcome is not None and outcome.reason == "unstable" and not outcome.rolled_back:
         return (
             "agent-down",
@@ -300,7 +189,7 @@ def _decide(
     if outcome is not None and outcome.rolled_back:
         return _decide_rolled_back(after, gap, outcome)
     if outcome is None or outcome.kind == "done":
-        return _decide_done(before, after, gap, ran=outcome is not None)
+        return _decide_done(before, after, found, ran=outcome is not None)
     if outcome.kind == "cancelled":
         return (
             "cancelled",
@@ -320,25 +209,34 @@ def _decide(
 
 
 def _decide_done(
-    before: Facts | None, after: Facts | None, gap: Gap | None, *, ran: bool
+    before: Facts | None, after: Facts | None, found: Finding, *, ran: bool
 ) -> _Decision:
-    if gap is not None:
-        return "stale", gap.cause, gap.sentence, gap.advice
+    if not found.holds:
+        return "stale", found.cause, found.sentence, found.advice
     version = after.running.binary if after and after.running else None
-    name = _named(version) if version else "the agent"
+    name = named(version) if version else "the agent"
     if ran and _changed(before, after):
         was = before.running.binary if before and before.running else None
         if was is not None and version is not None and was.identity == version.identity:
             return "updated", "", f"the system is new; the agent was already {name}", ""
-        old = f", it was {_named(was)}" if was else ""
+        old = f", it was {named(was)}" if was else ""
         return "updated", "", f"proven: the agent that runs is {name}{old}", ""
-    return "current", "", f"proven: {name} runs, is installed, and is what the flake builds", ""
+    return "current", "", found.sentence, ""
 
 
-def _decide_rolled_back(after: Facts | None, gap: Gap | None, outcome: Outcome) -> _Decision:
+def _same_path(before: Facts | None, after: Facts | None, flake_input: str) -> str:
+    """What is new although nothing is: a commit that builds what runs already."""
+    was = before.lock_rev(flake_input) if before else None
+    now = after.lock_rev(flake_input) if after else None
+    if None in (was, now) or was == now:
+        return ""
+    return f"; the new commit {(now or '')[:7]} builds the same path"
+
+
+def _decide_rolled_back(after: Facts | None, gap: Finding | None, outcome: Outcome) -> _Decision:
     if gap is not None:
         return "stale", gap.cause, gap.sentence, gap.advice
-    name = _named(after.running.binary) if after and after.running else "the agent before"
+    name = named(after.running.binary) if after and after.running else "the agent before"
     match outcome.reason:
         case "unconfirmed":
             why = "nobody reached the host after the switch: "
@@ -367,7 +265,7 @@ def _changed(before: Facts | None, after: Facts | None) -> bool:
 
 
 def _decide_failed(
-    before: Facts | None, after: Facts | None, gap: Gap | None, outcome: Outcome
+    before: Facts | None, after: Facts | None, gap: Finding | None, outcome: Outcome
 ) -> _Decision:
     step, failure = outcome.failed_step, outcome.failure
     if step == "preflight":
@@ -398,12 +296,6 @@ def _decide_failed(
     return "failed", failure.cause if failure else f"{step}-failed", sentence, advice
 
 
-def _unit_words(unit: Unit) -> str:
-    if not unit.exists:
-        return unit.load or "missing"
-    return f"{unit.active} ({unit.result})" if unit.result else unit.active
-
-
 def _agent_words(after: Facts | None) -> str:
     """What the end of a job that did not work says of the agent: only what was seen."""
     if after is not None and after.unit is not None and after.unit.is_up:
@@ -412,7 +304,7 @@ def _agent_words(after: Facts | None) -> str:
 
 
 def _decide_switch(
-    before: Facts, after: Facts, gap: Gap | None, outcome: Outcome
+    before: Facts, after: Facts, gap: Finding | None, outcome: Outcome
 ) -> _Decision | None:
     """A rebuild that failed after the profile had moved; None if it did not get that far.
 

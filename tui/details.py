@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from textual.content import Content
 
 from nixfleet_core.verdict import Snapshot
-from tui.text import ago, job_time, plain
+from nixfleet_core.why import PROOFS
+from tui.text import ago, job_time, plain, sentence
 from tui.widgets.versions import snapshot_rows, verdict_text
 from tui.words import STYLES, state_tone, tone_sign
 
 if TYPE_CHECKING:
-    from nixfleet_core.facts import Checkout, Facts, Proof
+    from nixfleet_core.assessment import Assessment
+    from nixfleet_core.facts import Checkout, Facts
     from tui.fleet import HostEntry
     from tui.glyphs import Glyphs
 
 _LABEL = 11
 _COLUMN = 16
-
-_PROOF: Final[dict[Proof, str]] = {
-    "exe": "the kernel's exe link",
-    "script": "its script's path",
-    "claimed": "only claimed by the process",
-}
-"""How the running path is known."""
 
 
 def host_details(entry: HostEntry, glyphs: Glyphs, now: float) -> Content:
@@ -36,10 +31,7 @@ def host_details(entry: HostEntry, glyphs: Glyphs, now: float) -> Content:
         known = (facts.os, facts.machine, str(facts.nix) if facts.nix else "")
         lines.append(Content(dot.join(plain(part) for part in known if part)))
     if found is not None:
-        tone = state_tone(found.state)
-        sign = tone_sign(tone, glyphs)
-        lines.append(Content.styled(f"{sign} {found.state}", f"bold {STYLES[tone]}"))
-        lines.append(Content.assemble(("why: ", STYLES["faint"]), plain(found.why)))
+        lines += _why(found, glyphs)
     else:
         lines.append(Content.styled("asking this host ...", STYLES["faint"]))
     if entry.advice:
@@ -51,6 +43,23 @@ def host_details(entry: HostEntry, glyphs: Glyphs, now: float) -> Content:
     if entry.verdict is not None:
         lines += [Content(), verdict_text(entry.verdict, glyphs)]
     return Content("\n").join(lines)
+
+
+def _why(found: Assessment, glyphs: Glyphs) -> list[Content]:
+    """State and cause, in words, and what cures it: with the key that does."""
+    tone = state_tone(found.state)
+    state = Content.styled(f"{tone_sign(tone, glyphs)} {found.state}", f"bold {STYLES[tone]}")
+    why = Content.assemble(("why: ", STYLES["faint"]), sentence(found.why, glyphs))
+    finding = found.finding
+    if finding is None:
+        return [state, why]
+    if finding.cause != found.state:
+        state = Content.assemble(state, f" {glyphs.dot} {finding.cause}")
+    if not finding.advice:
+        return [state, why]
+    key = (f"{finding.key} ", "bold") if finding.key else ""
+    cure = Content.assemble(("cure: ", STYLES["faint"]), key, sentence(finding.advice, glyphs))
+    return [state, why, cure]
 
 
 def _layers(entry: HostEntry, facts: Facts, glyphs: Glyphs) -> list[Content]:
@@ -87,10 +96,12 @@ def _origin(entry: HostEntry, facts: Facts, glyphs: Glyphs, now: float) -> list[
     running = snapshot_rows(entry.snapshot(), glyphs)
     lines: list[Content] = []
     if facts.running is not None:
-        lines.append(_pair("proof", _PROOF[facts.running.proof]))
+        lines.append(_pair("proof", PROOFS[facts.running.proof]))
     lines.append(_pair("lock", running["commit"]))
     if facts.checkout is not None:
         lines.append(_pair("checkout", _checkout(facts.checkout, entry.host.checkout)))
+    if facts.other is not None:
+        lines.append(_pair("beside it", _checkout(facts.other, facts.other.path)))
     lines.append(_pair("system", running["system"]))
     if facts.running is not None and facts.running.started is not None and facts.now:
         lines.append(_pair("started", ago(facts.now - facts.running.started)))
@@ -108,7 +119,12 @@ def _checkout(checkout: Checkout, shown: str) -> str:
         return f"{plain(shown)}, {checkout.state}"
     changes = len(checkout.dirty)
     state = f"{changes} change{'s' * (changes > 1)}" if changes else "clean"
-    return f"{plain(shown)}, {state}, {plain(checkout.branch or 'no branch')}"
+    apart = "".join(
+        f", {number} {where}"
+        for number, where in ((checkout.ahead, "ahead"), (checkout.behind, "behind"))
+        if number
+    )
+    return f"{plain(shown)}, {state}, {plain(checkout.branch or 'no branch')}{apart}"
 
 
 def _pair(label: str, value: str) -> Content:

@@ -24,6 +24,11 @@ def plain(text: str) -> str:
     return _UNPRINTABLE.sub("\ufffd", text[:TEXT_LIMIT])
 
 
+def sentence(text: str, glyphs: Glyphs) -> str:
+    """The core's own words, which may quote a host, in the glyphs of this terminal."""
+    return plain(text).replace("…", glyphs.ellipsis)
+
+
 def short_commit(rev: str | None, glyphs: Glyphs) -> str:
     return plain(rev[:7]) if rev else glyphs.missing
 

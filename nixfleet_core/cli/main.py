@@ -173,6 +173,17 @@ def verify(fleet: Fleet, hosts: tuple[str, ...], checkout: str | None, as_json: 
 
 
 @nixfleet.command()
+@_hosts_argument
+@_json_option
+@click.pass_obj
+def why(fleet: Fleet, hosts: tuple[str, ...], as_json: bool) -> None:
+    """Say why hosts have an old agent: one cause, the evidence, and the cure. Changes nothing."""
+    from nixfleet_core.cli.why import explain_hosts
+
+    raise SystemExit(explain_hosts(fleet.sessions(hosts), as_json=as_json))
+
+
+@nixfleet.command()
 @_host_argument
 @_json_option
 @click.pass_obj

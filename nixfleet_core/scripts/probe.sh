@@ -2,7 +2,8 @@
 # One look at a host. Prints records: "KEY LENGTH", the value, a newline. Never asks the agent for
 # anything but its version, never writes, never calls sudo.
 # From the prelude: NF_PLATFORM NF_CHECKOUT NF_INPUT NF_ATTRIBUTE NF_UNIT, each may be empty, and
-# NF_DEEP=1 to also build proof: expected path and hashes (slow: evaluates the flake).
+# NF_DEEP=1 to also build proof: expected path and hashes (slow: evaluates the flake); NF_DEEP=why to
+# also look for what explains a proof that fails (asks nixcfg's remote).
 
 put() { printf '%s %s\n%s\n' "$1" "${#2}" "$2"; }
 put_some() { if [ -n "$2" ]; then put "$1" "$2"; fi; }
@@ -25,7 +26,7 @@ probe() {
   probe_tools
   probe_units
   probe_checkout
-  probe_other_checkout
+  (probe_why) # in a subshell: it asks as the other owner, and has variables of common names
   printf 'end 0\n'
 }
 
@@ -231,24 +232,111 @@ isolated_checkout() {
   if [ "$platform" = home-manager ]; then echo "${HOME:-}/.local/state/nixfleet-agent/repo"; else echo "$NF_ROOT/var/lib/nixfleet-agent/repo"; fi
 }
 
-# The other place where nixcfg may be: an update from one is undone by a rebuild from the other.
-probe_other_checkout() {
-  user_home=${HOME:-}
-  # root asks for the checkout's owner
-  if [ "$NF_UID" = 0 ] && [ "${NF_OWNER_UID:-0}" != 0 ]; then user_home=$(nf_home 2>/dev/null); fi
-  for other in "$NF_ROOT/var/lib/nixfleet-agent/repo" "$user_home/.local/state/nixfleet-agent/repo" "$user_home/Code/nixcfg"; do
-    # in a subshell: it goes there, and its owner is another one
-    (probe_other "$other") && return
+# What explains an old agent: the system that was booted, the last job, the checkout beside ours.
+probe_why() {
+  if [ -e "$NF_ROOT/run/booted-system" ]; then put_path system.booted "$(readlink -f "$NF_ROOT/run/booted-system")"; fi
+  if probe_reboots; then put system.init differs; fi
+  probe_last_job
+  probe_default_branch
+  if [ "$NF_DEEP" = why ]; then probe_more; fi
+  probe_other
+}
+
+# probe_reboots: the profile's system wants another init, so that a switch leaves it for the next boot.
+probe_reboots() {
+  runs='' next=''
+  { read -r runs <"$NF_ROOT/run/current-system/init-interface-version" || [ -n "$runs" ]; } 2>/dev/null || return 1
+  { read -r next <"$NF_ROOT/nix/var/nix/profiles/system/init-interface-version" || [ -n "$next" ]; } 2>/dev/null || return 1
+  [ "$runs" != "$next" ]
+}
+
+# Both files are a line that root wrote.
+probe_last_job() {
+  job=none text=''
+  for job in $(nf_jobs); do :; done
+  job=$NF_JOBS/$job
+  [ -r "$job/result" ] || return 0
+  read -r text <"$job/result"
+  put job.result "$text"
+  if [ -r "$job/latest" ] && read -r text <"$job/latest"; then put job.latest "$text"; fi
+  [ "$NF_DEEP" = why ] || return 0
+  put_some job.said "$(tail -c 262144 "$job/log" 2>/dev/null |
+    grep -E 'using cached version|most recent version|expired cached ref|^fatal: |^error: ' |
+    tail -n 1 | cut_off 500)"
+}
+
+# The branch that the remote's own HEAD names.
+probe_default_branch() {
+  ref=${dir:-/nowhere}/.git/refs/remotes/origin/HEAD
+  [ -r "$ref" ] || return 0
+  if [ "$NF_UID" = "${NF_OWNER_UID:-}" ]; then read -r ref <"$ref"; else ref=$(nf_owner_cat "$ref" | cut_off 300); fi
+  put checkout.default "$ref"
+}
+
+# What takes a while, or root.
+probe_more() {
+  put_some journal "$(nf_bounded 10 journalctl -q -o cat -n 1 _SYSTEMD_UNIT="$NF_UNIT" 2>/dev/null | cut_off 500)"
+  case ${installed:-} in
+    /nix/store/*)
+      put_some installed.at "$(nf_bounded 10 nix --extra-experimental-features nix-command path-info --json \
+        "$(printf '%s\n' "$installed" | cut -d/ -f1-4)" 2>/dev/null | sed -n 's/.*"registrationTime":\([0-9]*\).*/\1/p')"
+      ;;
+  esac
+  if (cd "${dir:-/nowhere}") 2>/dev/null && nf_owner "$dir"; then (cd "$dir" && probe_incoming); fi
+}
+
+# The upstream's newest commit, unless HEAD has it.
+probe_incoming() {
+  ref=$(nf_step_down 10 git rev-parse --symbolic-full-name '@{upstream}' 2>/dev/null) || return 0
+  remote=${ref#refs/remotes/} remote=${remote%%/*}
+  newest=$(nf_as_owner 20 git ls-remote -- "$remote" "refs/heads/${ref#"refs/remotes/$remote/"}" 2>/dev/null | sed -n '1s/^\([0-9a-f]\{40\}\)[[:space:]].*/\1/p')
+  [ -n "$newest" ] || return 0
+  nf_step_down 10 git merge-base --is-ancestor "$newest" HEAD 2>/dev/null || put checkout.incoming "$newest"
+}
+
+# The agent pulls into a checkout of its own, operators into theirs: the one that is not configured.
+probe_other() {
+  theirs=${HOME:-/nowhere}
+  # root looks on behalf of who logged in, in a job on behalf of the checkout's owner
+  theirs_is=${SUDO_USER:-${NF_OWNER_UID:-0}}
+  if [ "$NF_UID" = 0 ] && [ "$theirs_is" != 0 ]; then theirs=$(getent passwd "$theirs_is" | cut -d: -f6); fi
+  for other in "$NF_ROOT/var/lib/nixfleet-agent/repo" "$theirs/.local/state/nixfleet-agent/repo" "$theirs/Code/nixcfg"; do
+    above=${other%/*}
+    if [ -d "$other" ] || { [ -d "$above" ] && ! [ -x "$above" ]; }; then
+      if [ -z "$NF_ROOT" ]; then other=$(physical "$other"); fi
+      if [ "$other" != "${dir:-}" ]; then probe_other_at "$other"; return; fi
+    fi
   done
 }
 
-# probe_other DIR: false when it is no checkout that we can see, or the one that we have seen
-probe_other() {
-  cd "$1" 2>/dev/null && [ -e .git ] || return 1
-  if [ "$(pwd -P)" = "$(physical "${dir:-/}")" ]; then return 1; fi
-  if ! nf_owner . || { [ "$NF_UID" != 0 ] && [ "$NF_UID" != "$NF_OWNER_UID" ]; }; then return 1; fi
+# probe_other_at DIR: no more of it than what a comparison needs.
+probe_other_at() {
   put_path other.path "$1"
-  put_some other.head "$(nf_step_down 10 git rev-parse --verify -q 'HEAD^{commit}' 2>/dev/null)"
+  if ! nf_owner "$1" || ! cd "$1" 2>/dev/null || { [ "$NF_UID" != 0 ] && [ "$NF_UID" != "$NF_OWNER_UID" ]; }; then
+    put other.state unreadable
+    return 0
+  fi
+  put other.owner "$NF_OWNER"
+  if ! status=$(nf_step_down 20 git --no-optional-locks status --porcelain=v2 --branch --untracked-files=no 2>/dev/null); then
+    put other.state not-git
+    cd /
+    return 0
+  fi
+  put other.state ok
+  put other.status "$(printf '%s\n' "$status" | cut_off 20000)"
   if [ -r flake.lock ]; then put other.lock "$(nf_owner_cat flake.lock | cut_off 1048577)"; fi
-  return 0
+  if [ "$NF_DEEP" = why ] && [ -n "$NF_ATTRIBUTE" ]; then probe_other_expected "$1"; fi
+  cd /
+}
+
+# probe_other_expected DIR: what it would install, if what is installed is not what ours would.
+probe_other_expected() {
+  case ${built:-} in *"${installed:-/nowhere}"*) return 0 ;; esac
+  record=$(probe_expected "$1")
+  case $record in
+    "expected.path "*)
+      put other.expected.path "${record#*
+}"
+      ;;
+  esac
 }

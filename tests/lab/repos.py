@@ -9,6 +9,8 @@ import os
 import platform
 import subprocess
 import threading
+import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -16,7 +18,7 @@ from .git_server import RepoServer
 from .rootfs import cache_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from .git_server import Fault, Target
 
@@ -41,6 +43,7 @@ class Repos:
     def __init__(self, folder: Path, address: str) -> None:
         self._folder = folder
         self._base: dict[Repo, str] = {}
+        self._dates: dict[str, str] = {}
         self.servers: Final[dict[Repo, RepoServer]] = {}
         for repo in REPOS:
             self.git(
@@ -67,7 +70,7 @@ class Repos:
             check=True,
             capture_output=True,
             text=True,
-            env=os.environ | _GIT_ENV,
+            env=os.environ | _GIT_ENV | self._dates,
         ).stdout.strip()
 
     def head(self, repo: Repo) -> str:
@@ -87,7 +90,7 @@ class Repos:
         update of more than nixfleet shows."""
         old = (self.path("other") / "flake.nix").read_text()
         self.commit("other", f"Beside {version}", {"flake.nix": f"{old}# {version}\n"})
-        agent = _agent(version, behaviour)
+        agent = agent_program(version, behaviour)
         return self.commit(
             "nixfleet", f"Release {version}", {"VERSION": f"{version}\n", "agent": agent}
         )
@@ -122,6 +125,14 @@ class Repos:
             "nixcfg", message, {"lab.json": json.dumps(knobs) + "\n", **(files or {})}
         )
 
+    @contextmanager
+    def later(self, seconds: int) -> Iterator[None]:
+        """Commits are made that long from now."""
+        date = f"@{int(time.time()) + seconds} +0000"
+        self._dates = {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
+        yield
+        self._dates = {}
+
     def set_fault(self, repo: Repo, *faults: Fault, target: Target = "all") -> None:
         self.servers[repo].set_fault(*faults, target=target)
 
@@ -152,7 +163,7 @@ class Repos:
         return texts
 
 
-def _agent(version: str, behaviour: Behaviour) -> bytes:
+def agent_program(version: str, behaviour: Behaviour = "") -> bytes:
     """The agent's program, with version and behaviour written over the placeholders."""
     program = _compiled_agent()
     for mark, value in ((b"@VERSION@", version), (b"@BEHAVES@", behaviour)):

@@ -297,13 +297,11 @@ def test_with_home_manager_the_agents_own_repository_is_at_home(host: FakeHost) 
 
 
 @one_shell
-def test_a_folder_that_is_no_repository_is_no_other_checkout(host: FakeHost) -> None:
+def test_a_folder_that_is_no_repository_has_nothing_to_compare(host: FakeHost) -> None:
     Path(f"{host.root}{ISOLATED}").mkdir(parents=True)
-    assert probe(host).other is None
-    git(Path(f"{host.root}{ISOLATED}"), "init", "-q")
     found = probe(host).other
     assert found is not None
-    assert (found.head, found.lock) == (None, None)
+    assert (found.state, found.head, found.lock) == ("not-git", None, None)
 
 
 HOSTILE = [
@@ -355,3 +353,122 @@ def test_a_lock_of_any_kind_is_one_record(host: FakeHost, data: bytes) -> None:
     assert checkout is not None
     assert checkout.lock is None
     assert checkout.lock_error
+
+
+# What explains an old agent.
+
+
+def test_an_operator_beside_the_agents_checkout_is_told_of_both(host: FakeHost) -> None:
+    agents = host.root / "var/lib/nixfleet-agent/repo"
+    git(host.root, "clone", "-q", str(host.upstream.nixcfg), str(agents))
+    (agents / "flake.lock").write_text(lock_text(host.upstream.new))
+    facts = probe(host)
+    assert facts.other is not None
+    assert (facts.other.path, facts.other.state, facts.other.branch, facts.other.dirty) == (
+        *("/var/lib/nixfleet-agent/repo", "ok", "main", ("flake.lock",)),
+    )
+    assert facts.other.head == git(agents, "rev-parse", "HEAD")
+    assert facts.other.lock is not None
+    found = facts.other.lock.find("nixfleet")
+    assert found is not None
+    assert found.rev == host.upstream.new
+    assert facts.lock_rev("nixfleet") == host.upstream.old
+    # from the agent's point of view it is the other way round
+    shutil.copytree(host.checkout, host.root / "home/ops/Code/nixcfg", symlinks=True)
+    facts = probe(host, NF_CHECKOUT="/var/lib/nixfleet-agent/repo")
+    assert facts.other is not None
+    assert facts.other.path == "/home/ops/Code/nixcfg"
+
+
+@one_shell
+def test_without_another_checkout_there_is_none(host: FakeHost) -> None:
+    assert probe(host).other is None
+    (host.root / "var/lib/nixfleet-agent/repo").mkdir(parents=True)
+    facts = probe(host)
+    assert facts.other is not None
+    assert facts.other.state == "not-git"
+
+
+@one_shell
+def test_the_other_flake_is_evaluated_only_where_ours_explains_nothing(host: FakeHost) -> None:
+    git(host.root, "clone", "-q", str(host.checkout), f"{host.root}/var/lib/nixfleet-agent/repo")
+    facts = probe(host, NF_DEEP="why", NF_ATTRIBUTE="h")
+    assert (facts.other_expected, len(host.calls("nix --extra"))) == (None, 2)
+    host.on(
+        "nix",
+        f"""case "$*" in
+          *--version*) default "$@" ;;
+          *agent/repo*) echo {AGENTS["1.0"]} ;;
+          *) echo {AGENTS["2.0"]} ;;
+        esac""",
+    )
+    facts = probe(host, NF_DEEP="why", NF_ATTRIBUTE="h")
+    assert facts.expected is not None
+    assert facts.other_expected is not None
+    assert (facts.expected.path, facts.other_expected.path) == (AGENTS["2.0"], AGENTS["1.0"])
+    assert probe(host, NF_DEEP="1", NF_ATTRIBUTE="h").other_expected is None
+
+
+def test_why_asks_nixcfgs_remote_and_for_last_words(host: FakeHost) -> None:
+    newest = git(host.upstream.nixcfg, "rev-parse", "HEAD")
+    host.on("journalctl", "echo 'panic: no such table'")
+    host.on(
+        "nix",
+        """case "$*" in
+          *path-info*) echo '[{"path":"/x","registrationTime":1784356753,"valid":true}]' ;;
+          *) default "$@" ;;
+        esac""",
+    )
+    facts = probe(host, NF_DEEP="why")
+    assert facts.checkout is not None
+    assert (facts.checkout.default_branch, facts.checkout.incoming) == ("main", newest)
+    assert (facts.installed_at, facts.journal) == (1784356753, "panic: no such table")
+    assert host.calls("nix --extra")[0].endswith(
+        f"--json {AGENTS['1.0'].removesuffix('/bin/agent')}"
+    )
+    git(host.checkout, "pull", "-q")
+    checkout = probe(host, NF_DEEP="why").checkout
+    assert checkout is not None
+    assert (checkout.head, checkout.incoming) == (newest, None)
+
+
+@one_shell
+def test_a_plain_look_asks_no_remote(host: FakeHost) -> None:
+    checkout = probe(host).checkout
+    assert checkout is not None
+    assert (checkout.default_branch, checkout.incoming) == ("main", None)
+    assert not host.calls("journalctl", "nix --extra")
+
+
+@one_shell
+def test_the_last_job_is_told_with_the_line_that_names_its_fetch(host: FakeHost) -> None:
+    host.job.mkdir(parents=True)
+    assert probe(host).last_job is None
+    (host.job / "result").write_text(
+        '{"outcome":"failed","failed":"update","reason":"stale","rc":65}'
+    )
+    (host.job / "latest").write_text(f"{host.upstream.new}\n")
+    (host.job / "log").write_text("fatal: unable to access\nerror: x; using cached version\nend\n")
+    plain, deep = (probe(host, NF_DEEP=deep).last_job for deep in ("", "why"))
+    assert plain is not None
+    assert deep is not None
+    assert (plain.failed, plain.reason, plain.rc) == ("update", "stale", 65)
+    assert (plain.latest, plain.said) == (host.upstream.new, None)
+    assert deep.said == "error: x; using cached version"
+
+
+@one_shell
+@pytest.mark.parametrize(("wanted", "differs"), [("systemd 2\n", False), ("systemd 3", True)])
+def test_a_system_with_another_init_needs_a_reboot(
+    host: FakeHost, wanted: str, differs: bool
+) -> None:
+    assert probe(host).system.needs_reboot is False
+    for version, text in (("1.0", "systemd 2"), ("2.0", wanted)):
+        Path(f"{host.root}{SYSTEMS[version]}/init-interface-version").write_text(text)
+    profiles = host.root / "nix/var/nix/profiles"
+    (profiles / "system-2-link").symlink_to(f"{host.root}{SYSTEMS['2.0']}")
+    (profiles / "system").unlink()
+    (profiles / "system").symlink_to("system-2-link")
+    (host.root / "run/booted-system").symlink_to(f"{host.root}{SYSTEMS['1.0']}")
+    system = probe(host).system
+    assert (system.booted, system.needs_reboot) == (SYSTEMS["1.0"], differs)

@@ -51,6 +51,7 @@ def evil_session(evil: str, folder: Path) -> FakeSession:
         machine=evil,
         job_last=JOB,
         checkout=replace(facts.checkout, branch=evil, path=evil),
+        other=replace(facts.checkout, branch=evil, path=evil),
     )
     session = FakeSession(replace(host, name="evil"), facts, folder)
     session._host = host

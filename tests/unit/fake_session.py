@@ -17,6 +17,7 @@ from nixfleet_core.nix.lock import parse_lock
 from nixfleet_core.plan import Options, Plan, Refusal, Step
 from nixfleet_core.session import Busy, Commit, JobFiles, JobLine, Launched
 from nixfleet_core.verdict import Verdict
+from nixfleet_core.why import Diagnosis
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -53,6 +54,14 @@ PLAN = Plan(
 )
 UPDATED = Verdict(kind="updated", sentence="new")
 STALE = Verdict(kind="stale", cause="not-restarted", sentence="old", advice="restart")
+NOT_RESTARTED = Diagnosis(
+    cause="not-restarted",
+    sentence="not restarted: 2.2.0 is installed, 2.1.0 still runs",
+    evidence=(("running path", "/nix/a"), ("expected path", None)),
+    advice="restart it",
+    command=("update", "--force"),
+    key="u",
+)
 EVENTS: list[JobEvent] = [
     JobStart(at=1),
     StepStart(step="pull", at=2, log=0),
@@ -138,3 +147,6 @@ class Session:
 
     async def verify(self, latest: str | None) -> tuple[Facts, Verdict]:
         return FACTS, self._answer(f"verify {latest}", STALE)
+
+    async def explain(self, latest: str | None) -> Diagnosis:
+        return cast("Diagnosis", self._answer(f"explain {latest}", NOT_RESTARTED))

@@ -5,20 +5,21 @@ from dataclasses import replace
 
 import pytest
 
-from nixfleet_core.assessment import NOT_REBUILT, NOT_RESTARTED, assess, latest_version
+from nixfleet_core.assessment import assess, latest_version
 from nixfleet_core.facts import Binary, Checkout, Facts, Running, Unit
 from nixfleet_core.host import Host
 from nixfleet_core.nix.lock import FlakeLock, parse_lock
 
 OLD, NEW = "1a2b3c4" + "0" * 33, "9f2c1ab" + "0" * 33
 HOST = Host("csb0")
+GIT = {"type": "git", "url": "https://h/r"}
 PATH = f"/nix/store/{'a' * 32}-nixfleet-agent-2.2.0"
 OTHER = f"/nix/store/{'b' * 32}-nixfleet-agent-2.2.0"
 BINARY = Binary(PATH, "2.2.0")
 
 
 def lock(rev: str, name: str = "nixfleet") -> FlakeLock:
-    nodes = {"root": {"inputs": {name: "n"}}, "n": {"locked": {"rev": rev}}}
+    nodes = {"root": {"inputs": {name: "n"}}, "n": {"locked": {"rev": rev}, "original": GIT}}
     return parse_lock(json.dumps({"version": 7, "root": "root", "nodes": nodes}))
 
 
@@ -38,22 +39,30 @@ HEALTHY = Facts(
     [
         ({}, "current", "flake.lock is at the latest; what it builds was not looked at"),
         ({"expected": BINARY}, "current", "flake.lock is at the latest, which builds it"),
-        ({"expected": Binary(OTHER)}, "stale", NOT_REBUILT),
+        (
+            {"expected": Binary(OTHER)},
+            "stale",
+            "the flake builds bbbbbbbb…, but 2.2.0 (aaaaaaaa…) is",
+        ),
         ({"job_running": "20261123-004101-ab12"}, "updating", "20261123-004101-ab12"),
-        ({"running": Running(Binary(OTHER), "exe", pid=1)}, "stale", NOT_RESTARTED),
+        (
+            {"running": Running(Binary(OTHER), "exe", pid=1)},
+            "stale",
+            "not restarted: 2.2.0 (aaaaaaaa…)",
+        ),
         ({"running": None}, "unknown", "what the agent's process runs could not be seen"),
         ({"installed": None}, "unknown", "which agent is installed could not be seen"),
-        ({"unit": None}, "unknown", "service could not be seen"),
-        ({"unit": Unit("not-found", "inactive")}, "down", "agent down: its service is not-found"),
+        ({"unit": None}, "unknown", "unit could not be seen"),
+        ({"unit": Unit("not-found", "inactive")}, "down", "its unit is not-found"),
         (
             {"unit": Unit("loaded", "failed", "failed", "start-limit-hit")},
             "down",
-            "agent down: its service is failed, failed, start-limit-hit",
+            "its unit is failed (start-limit-hit)",
         ),
         (
             {"checkout": Checkout("/c", "ok", lock=lock(OLD))},
             "stale",
-            "flake.lock is at 1a2b3c4, latest is 9f2c1ab",
+            "flake.lock has nixfleet at 1a2b3c4, latest is 9f2c1ab",
         ),
         ({"checkout": None}, "unknown", "the checkout could not be seen"),
         ({"checkout": Checkout("/c", "missing")}, "unknown", "the checkout /c is missing"),
@@ -80,7 +89,7 @@ def test_an_unanswered_latest_is_not_taken_for_equal() -> None:
     found = assess(HEALTHY, None, HOST)
     assert (found.state, found.why) == (
         "unknown",
-        "flake.lock is at 9f2c1ab; the latest commit is not known",
+        "flake.lock is at 9f2c1ab; nobody could say what the latest commit of nixfleet is",
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from nixfleet_core.checkouts import disagreement, is_isolated, read_checkout
-from nixfleet_core.facts import Checkout, Facts, OtherCheckout
+from nixfleet_core.facts import Checkout, Facts
 from nixfleet_core.nix.lock import FlakeLock, parse_lock
 
 OLD, NEW = "1" * 40, "2" * 40
@@ -20,8 +20,8 @@ def lock(rev: str) -> FlakeLock:
     return parse_lock(json.dumps({"nodes": nodes, "root": "root", "version": 7}))
 
 
-def other(head: str | None = None, locked: FlakeLock | None = None) -> OtherCheckout:
-    return OtherCheckout(THERE, head, locked)
+def other(head: str | None = None, locked: FlakeLock | None = None) -> Checkout:
+    return Checkout(THERE, "ok", head=head, lock=locked)
 
 
 HERE = Checkout("/c", "ok", head=OLD, lock=lock(OLD))
@@ -69,7 +69,7 @@ def test_the_agents_own_repository_is_known_by_its_path() -> None:
     ],
     ids=["head", "lock", "both", "equal", "not seen", "none"],
 )
-def test_two_checkouts_that_differ_are_told(there: OtherCheckout | None, words: list[str]) -> None:
+def test_two_checkouts_that_differ_are_told(there: Checkout | None, words: list[str]) -> None:
     said = disagreement(replace(FACTS, other=there), "nixfleet")
     assert (said is not None) == bool(words)
     assert all(word in (said or "") for word in words)

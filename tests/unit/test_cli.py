@@ -16,7 +16,7 @@ import click
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
-from fake_session import FACTS, JOB, PLAN, REV, Session
+from fake_session import FACTS, JOB, NOT_RESTARTED, PLAN, REV, Session
 from test_inventory import MISTAKES
 
 from nixfleet_core.changes import Change
@@ -51,6 +51,7 @@ from nixfleet_core.session import (
 )
 from nixfleet_core.transport import shell
 from nixfleet_core.verdict import Snapshot, Verdict
+from nixfleet_core.why import Diagnosis
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -139,6 +140,7 @@ COMMANDS = [
     ("update", "csb0", "--yes"),
     ("update", "csb0", "--dry-run"),
     ("verify", "csb0"),
+    ("why", "csb0"),
     ("attach", "csb0"),
     ("log", "csb0"),
     ("cancel", "csb0"),
@@ -189,6 +191,7 @@ def test_the_hosts_own_command_reads_it_too(real: Fleet, tmp_path: Path) -> None
         (("update", "x"), "hosts: csb0, csb1"),
         (("update",), "Missing argument"),
         (("verify",), "Missing argument"),
+        (("why",), "Missing argument"),
         (("attach",), "Missing argument"),
         (("log",), "Missing argument"),
         (("cancel",), "Missing argument"),
@@ -691,6 +694,56 @@ def test_jobs_are_listed_also_when_one_host_refuses(fleet: Fleet) -> None:
     assert (found.host, found.job, found.seconds) == ("csb0", JOB, 7)
 
 
+# Why.
+
+
+def test_why_says_the_cause_the_evidence_and_the_cure(fleet: Fleet) -> None:
+    result = fleet.run("why", "csb0")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "not-restarted: not restarted: 2.2.0 is installed, 2.1.0 still runs",
+        "  running path   /nix/a",
+        "  expected path  missing",
+        "  → nixfleet update csb0 --force",
+        "  → restart it",
+    ]
+
+
+def test_why_as_json_is_one_object_a_host(fleet: Fleet) -> None:
+    fleet.sessions["csb0"].says[f"explain {None}"] = replace(
+        NOT_RESTARTED, evidence=(("last job said", "https://me:hunter2@h/r"), ("lock", None))
+    )
+    fleet.sessions["csb1"].says["probe"] = Unreachable("no route", "look")
+    result = fleet.run("why", "csb1", "csb0", "--json")
+    assert (result.exit_code, "hunter2" in result.output) == (5, False)
+    assert [json.loads(line) for line in result.stdout.splitlines()] == [
+        {
+            "host": "csb0",
+            "cause": "not-restarted",
+            "sentence": NOT_RESTARTED.sentence,
+            "evidence": {"last_job_said": "https://‹redacted›@h/r", "lock": None},
+            "cure": "nixfleet update csb0 --force",
+        },
+        {
+            "host": "csb1",
+            "cause": "unreachable",
+            "sentence": "no route",
+            "evidence": {},
+            "cure": "look",
+        },
+    ]
+
+
+@pytest.mark.parametrize("refusal", [NeedsPassword("csb0"), NotAllowed("no sudo")], ids=str)
+def test_why_explains_what_it_can_see_where_we_are_not_root(
+    fleet: Fleet, refusal: Exception
+) -> None:
+    facts = replace(FACTS, unit=Unit("masked", "inactive"))
+    fleet.sessions["csb0"].says |= {"probe": facts, f"explain {None}": refusal}
+    result = fleet.run("why", "csb0")
+    assert (result.exit_code, result.stdout.split(":")[0]) == (0, "unit-masked")
+
+
 # What hosts say must not drive the terminal.
 
 
@@ -741,6 +794,7 @@ def hostile() -> dict[str, Any]:
         ("attach", "csb0"),
         ("jobs", "csb0"),
         ("verify", "csb0"),
+        ("why", "csb0"),
         ("cancel", "csb0"),
     ],
     ids=" ".join,
@@ -750,6 +804,7 @@ def test_foreign_text_is_printed_without_what_a_terminal_obeys(
 ) -> None:
     says = hostile()
     says[f"verify {None}"] = says[f"verdict {REV}"]
+    says[f"explain {None}"] = Diagnosis("current", EVIL, (("journal", EVIL),), EVIL)
     if argv[0] == "cancel":
         says |= {"probe": RUNNING, "cancel": NotAllowed(EVIL)}
     fleet.sessions["csb0"].says |= says

@@ -219,6 +219,14 @@ async def test_a_proof_is_looked_for_as_root(bench: Callable[..., Bench]) -> Non
     assert deep.limit > 5 * plain.limit
 
 
+async def test_why_is_one_look_as_root_at_all_that_may_explain(bench: Callable[..., Bench]) -> None:
+    made = bench(says(seen(OLD_AGENT, OLD, "/s", hostname="cs0")), says(AFTER))
+    found = await made.session.explain(NEW)
+    assert (found.cause, dict(found.evidence)["lock"]) == ("current", NEW)
+    plain, deep = made.shell.ran
+    assert (plain.elevated, deep.elevated, deep.values["NF_DEEP"]) == (False, True, "why")
+
+
 async def test_incoming_commits_are_read_and_noise_is_not(bench: Callable[..., Bench]) -> None:
     checkout = Checkout("/c", "ok", upstream="origin/main")
     facts = Facts(hostname="h", os="", platform="nixos", uid=1000, checkout=checkout)

@@ -21,6 +21,7 @@ from nixfleet_core.sandbox.sessions import sandbox_sessions
 from nixfleet_core.session import NoSuchJob
 from nixfleet_core.tee import run
 from nixfleet_core.update import Report, Updater, Watcher
+from nixfleet_core.why import Diagnosis
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -238,6 +239,16 @@ async def test_imac0_is_unreachable(bench: Bench) -> None:
         assert report.verdict is not None
         assert (report.verdict.kind, report.exit_code) == ("unreachable", 5)
         assert "No route to host" in report.verdict.sentence
+
+
+async def test_why_explains_the_sandbox_too(bench: Bench, updates: Updates) -> None:
+    updater, _ = bench.updater()
+    found = {name: await updater.explain(bench.sessions[name]) for name in ("csb0", "imac0")}
+    updated, away = found["csb0"], found["imac0"]
+    assert isinstance(updated, Diagnosis)
+    assert (updated.cause, updated.cure("csb0")) == ("lock-not-pushed", updated.advice)
+    assert dict(updated.evidence)["lock"] == judged(updates.stale).after.commit
+    assert away.cause == "unreachable"
 
 
 async def test_a_job_that_nobody_ran_is_unknown(bench: Bench) -> None:

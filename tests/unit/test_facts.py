@@ -10,6 +10,7 @@ from nixfleet_core.facts import (
     PROBE_LIMIT,
     Binary,
     Facts,
+    LastJob,
     ProbeError,
     Running,
     System,
@@ -282,6 +283,7 @@ def test_reads_the_checkout() -> None:
     assert checkout is not None
     assert (checkout.path, checkout.state, checkout.owner) == ("/home/ops/nixcfg", "ok", "ops")
     assert (checkout.branch, checkout.upstream, checkout.head) == ("main", "origin/main", REV)
+    assert (checkout.ahead, checkout.behind) == (0, 1)
     assert checkout.dirty == ("flake.lock", "new name", "both", "a b")
     assert checkout.lock is not None
     assert (checkout.lock.names(), checkout.lock_error) == (("nixfleet",), None)
@@ -321,3 +323,64 @@ def test_the_locks_commit() -> None:
     assert facts.lock_rev("nixfleet") == REV
     assert facts.lock_rev("other") is None
     assert probe().lock_rev("nixfleet") is None
+
+
+# What explains an old agent.
+
+
+def test_reads_the_checkout_beside_ours() -> None:
+    facts = probe(
+        checkout_path="/a",
+        other_path="/b",
+        other_state="ok",
+        other_status=STATUS,
+        other_lock=LOCK,
+        other_expected_path=f"{AGENT}/bin/agent",
+    )
+    assert facts.other is not None
+    assert facts.checkout is not None
+    assert (facts.checkout.path, facts.checkout.lock) == ("/a", None)
+    assert (facts.other.path, facts.other.state, facts.other.head) == ("/b", "ok", REV)
+    assert facts.other.lock is not None
+    assert facts.other_expected == Binary(f"{AGENT}/bin/agent", "2.1.0")
+
+
+@pytest.mark.parametrize(
+    ("text", "branch"),
+    [
+        ("ref: refs/remotes/origin/main", "main"),
+        ("ref: refs/remotes/up/feature/x\n", "feature/x"),
+        (REV, None),
+        ("", None),
+    ],
+)
+def test_reads_the_remotes_own_branch(text: str, branch: str | None) -> None:
+    checkout = probe(checkout_path="/x", checkout_default=text).checkout
+    assert checkout is not None
+    assert checkout.default_branch == branch
+
+
+def test_reads_the_last_job() -> None:
+    result = '{"format":1,"outcome":"failed","failed":"update","rc":65,"reason":"stale","ended":7}'
+    job = probe(job_result=result, job_latest=f"{REV}\n", job_said="fatal: no\nmore").last_job
+    assert job == LastJob("failed", "update", "stale", 65, REV, "fatal: no")
+
+
+@pytest.mark.parametrize("bad", ["", "[]", '{"rc":"x"}', "{", "[" * 4096, '{"outcome":7}'])
+def test_a_result_that_is_none_is_no_job(bad: str) -> None:
+    assert probe(job_result=bad).last_job is None
+
+
+def test_reads_what_was_booted_and_when_the_program_came() -> None:
+    facts = probe(
+        system_booted="/nix/store/b",
+        system_init="differs",
+        installed_at="1784356753",
+        journal="x" * 9000,
+        checkout_path="/x",
+        checkout_incoming="main",
+    )
+    assert facts.system == System(booted="/nix/store/b", needs_reboot=True)
+    assert (facts.installed_at, facts.journal) == (1784356753, "x" * 500)
+    assert facts.checkout is not None
+    assert facts.checkout.incoming is None

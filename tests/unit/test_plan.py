@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from nixfleet_core.facts import Checkout, Facts, OtherCheckout, System, Unit
+from nixfleet_core.facts import Checkout, Facts, System, Unit
 from nixfleet_core.host import Host
 from nixfleet_core.nix.lock import FlakeLock, parse_lock
 from nixfleet_core.nix.version import parse_version
@@ -117,7 +117,7 @@ def test_an_unknown_input_is_refused_and_the_known_ones_are_named() -> None:
 
 
 def test_a_missing_checkout_is_refused_and_the_other_one_is_named() -> None:
-    other = OtherCheckout("/var/lib/nixfleet-agent/repo")
+    other = Checkout("/var/lib/nixfleet-agent/repo", "ok")
     refusal = make_plan(HOST, replace(checkout(state="missing"), other=other), Options())
     assert isinstance(refusal, Refusal)
     assert "there is one at /var/lib/nixfleet-agent/repo: --checkout" in refusal.advice
@@ -292,7 +292,7 @@ def test_warnings_name_what_else_the_rebuild_takes_along() -> None:
 
 
 def test_two_checkouts_that_disagree_are_warned_of() -> None:
-    other = OtherCheckout("/var/lib/nixfleet-agent/repo", OLD, lock(nixfleet=NEW))
+    other = Checkout("/var/lib/nixfleet-agent/repo", "ok", head=OLD, lock=lock(nixfleet=NEW))
     (said,) = plan(replace(FACTS, other=other)).warnings
     assert "/var/lib/nixfleet-agent/repo is at commit 1111111, this one at 2222222" in said
     assert "locks nixfleet to 2222222, this one to 1111111" in said

@@ -9,8 +9,9 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
+from nixfleet_core.causes import Expectation, Finding, find_cause
 from nixfleet_core.changes import Change
-from nixfleet_core.facts import Binary, Checkout, Facts, OtherCheckout, Running, System, Unit
+from nixfleet_core.facts import Binary, Checkout, Facts, Running, System, Unit
 from nixfleet_core.failures import find_failure
 from nixfleet_core.nix.lock import FlakeLock, parse_lock
 from nixfleet_core.verdict import (
@@ -19,11 +20,9 @@ from nixfleet_core.verdict import (
     EXIT_DETACHED,
     EXIT_ORDER,
     EXIT_USAGE,
-    Expectation,
     Kind,
     Outcome,
     Snapshot,
-    find_gap,
     judge,
     no_elevation,
     not_launched,
@@ -81,6 +80,13 @@ def running(agent: Binary, proof: Any = "exe") -> Running:
 
 
 DOWN = replace(AFTER, unit=Unit("loaded", "failed", "failed", "exit-code"), running=None)
+
+
+def find_gap(facts: Facts | None, expect: Expectation) -> Finding | None:
+    """The first link that does not hold; None when the proof is whole."""
+    found = find_cause(facts, expect)
+    return None if found.holds else found
+
 
 GAPS = {
     "not looked at": (None, "proof-missing"),
@@ -173,7 +179,7 @@ TABLE: dict[str, tuple[Facts | None, Facts | None, Outcome | None, str, str, str
         replace(DOWN, unit=Unit("masked", "inactive")),
         DONE,
         "agent-down",
-        "agent-down",
+        "unit-masked",
         "its unit is masked",
     ),
     "crash loop": (
@@ -356,7 +362,7 @@ def test_an_update_whose_lock_could_not_be_shared_is_an_update(
 def test_what_else_to_know_stands_beside_the_verdict() -> None:
     assert AFTER.checkout is not None
     checkout = replace(AFTER.checkout, head_lock=lock(OLD))
-    other = OtherCheckout("/var/lib/nixfleet-agent/repo", None, lock(OLD))
+    other = Checkout("/var/lib/nixfleet-agent/repo", "ok", lock=lock(OLD))
     assert judge(BEFORE, AFTER, EXPECT, DONE).notes == ()
     notes = judge(BEFORE, replace(AFTER, checkout=checkout, other=other), EXPECT, DONE).notes
     assert [note.split(":")[0] for note in notes] == [

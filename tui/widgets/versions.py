@@ -8,7 +8,7 @@ from textual.content import Content
 
 from nixfleet_core.changes import change_text
 from nixfleet_core.verdict import Snapshot
-from tui.text import plain, short_commit, short_hash, short_store_path
+from tui.text import plain, sentence, short_commit, short_hash, short_store_path
 from tui.widgets.live import LivePanel
 from tui.words import STYLES, tone_sign, verdict_tone
 
@@ -57,15 +57,15 @@ def verdict_text(verdict: Verdict, glyphs: Glyphs, *, brief: bool = False) -> Co
     tone = verdict_tone(verdict.kind)
     parts: list[tuple[str, str]] = [
         (f"{tone_sign(tone, glyphs)} {verdict.kind}", f"bold {STYLES[tone]}"),
-        (f"  {plain(verdict.sentence)}", ""),
+        (f"  {sentence(verdict.sentence, glyphs)}", ""),
     ]
     if verdict.cause and not brief:
         parts.append((f"\ncause      {plain(verdict.cause)}", ""))
     if verdict.advice:
-        parts.append((f"\nadvice     {plain(verdict.advice)}", "bold"))
+        parts.append((f"\nadvice     {sentence(verdict.advice, glyphs)}", "bold"))
     for note in verdict.notes:
         said = note.partition(". ")[0] if brief else note
-        parts.append((f"\nnote       {plain(said)}", ""))
+        parts.append((f"\nnote       {sentence(said, glyphs)}", ""))
     return Content.assemble(*parts)
 
 

@@ -5,6 +5,9 @@ fill() { sed -e "s|@out@|$out|g" -e "s|@agent@|$agent|g" -e "s|@fail@|$fail_swit
 
 printf '26.05.lab (Yarara)' > "$out/nixos-version"
 echo "$host $chain" > "$out/lab"
+# systemd has it from its own sources; a switch to another one has to wait for the boot
+[ "$fail_switch" = 100 ] && init='systemd 3' || init='systemd 2'
+printf '%s' "$init" > "$out/init-interface-version"
 fill "$unit" > "$out/etc/systemd/system/nixfleet-agent.service"
 fill "$switch" > "$out/bin/switch-to-configuration"
 cat > "$out/sw/bin/nixos-version" <<'SH'

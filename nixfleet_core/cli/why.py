@@ -1,0 +1,83 @@
+"""`nixfleet why`: the cause, the evidence and the cure, of each host."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from nixfleet_core.cli.output import print_json, safe
+from nixfleet_core.cli.run import PARALLEL, ask_for_password
+from nixfleet_core.latest import GitLatest
+from nixfleet_core.redact import redact
+from nixfleet_core.update import Updater, Watcher
+from nixfleet_core.verdict import Verdict, worst_exit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nixfleet_core.session import HostSession
+    from nixfleet_core.why import Diagnosis
+
+
+class WhyLine(msgspec.Struct, frozen=True):
+    """One host in the JSON answer; what could not be seen is null in `evidence`."""
+
+    host: str
+    cause: str
+    sentence: str
+    evidence: dict[str, str | None]
+    cure: str
+
+
+def explain_hosts(sessions: Sequence[HostSession], *, as_json: bool) -> int:
+    """Look at all hosts at once and print what was found of each; the exit code."""
+    codes = []
+    for host, found in asyncio.run(_explain(sessions)):
+        line = _line(host, found)
+        codes.append(found.exit_code if isinstance(found, Verdict) else 0)
+        if as_json:
+            print_json(line)
+        else:
+            _print(line, found, several=len(sessions) > 1)
+    return worst_exit(codes)
+
+
+async def _explain(sessions: Sequence[HostSession]) -> list[tuple[str, Diagnosis | Verdict]]:
+    updater = Updater(GitLatest(), Watcher(), ask_for_password())
+    limit = asyncio.Semaphore(PARALLEL)
+
+    async def explain(session: HostSession) -> tuple[str, Diagnosis | Verdict]:
+        async with limit:
+            return session.host.name, await updater.explain(session)
+
+    return await asyncio.gather(*(explain(session) for session in sessions))
+
+
+def _line(host: str, found: Diagnosis | Verdict) -> WhyLine:
+    if isinstance(found, Verdict):
+        return WhyLine(host, found.cause, redact(found.sentence), {}, found.advice)
+    return WhyLine(
+        host=host,
+        cause=found.cause,
+        sentence=redact(found.sentence),
+        evidence={
+            label.replace(" ", "_"): redact(seen) if seen else None
+            for label, seen in found.evidence
+        },
+        cure=redact(found.cure(host)),
+    )
+
+
+def _print(line: WhyLine, found: Diagnosis | Verdict, *, several: bool) -> None:
+    begin = f"{line.host}: " if several else ""
+    click.echo(f"{begin}{line.cause}: {safe(line.sentence)}")
+    evidence = () if isinstance(found, Verdict) else found.evidence
+    width = max((len(label) for label, _ in evidence), default=0)
+    for label, seen in evidence:
+        click.echo(f"  {label:<{width}}  {'missing' if seen is None else safe(seen)}")
+    for words in dict.fromkeys((line.cure, found.advice)):
+        if words:
+            click.echo(f"  → {safe(words)}")

@@ -1,0 +1,377 @@
+"""Why a host has an old agent: every cause is produced on a real host, and named."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypedDict, get_args
+
+import pytest
+
+from nixfleet_core.causes import Cause
+
+from .client import QUICK
+from .host import CHECKOUT
+from .repos import agent_program
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .client import Client
+    from .fleet import Fleet
+    from .host import LabHost
+    from .repos import Repos
+
+UNIT: Final = "nixfleet-agent.service"
+_FILE: Final = f"/etc/systemd/system/{UNIT}"
+ISOLATED: Final = "/var/lib/nixfleet-agent/repo"
+
+
+class Answer(TypedDict):
+    """The JSON of `nixfleet why` for one host."""
+
+    host: str
+    cause: str
+    sentence: str
+    evidence: dict[str, str | None]
+    cure: str
+
+
+@dataclass
+class Stage:
+    """One host, and what the scenes of a story do to it."""
+
+    repos: Repos
+    host: LabHost
+    client: Client
+
+    def why(self) -> Answer:
+        done = self.client.run("why", self.host.name, "--json")
+        assert done.returncode == 0, done.stderr
+        answer: Answer = json.loads(done.stdout)
+        return answer
+
+    def as_ops(self, command: str, folder: str = CHECKOUT) -> str:
+        return self.host.enter(f"cd {folder}; {command}", user="ops")
+
+    def as_root(self, command: str) -> str:
+        return self.host.enter(command)
+
+    def move_lock(self, folder: str = CHECKOUT) -> None:
+        """As an operator would, by the command that every Nix understands."""
+        new = self.host.name != "csb1"
+        update = "update nixfleet" if new else "lock --update-input nixfleet"
+        self.as_ops(f"nix flake {update}", folder)
+
+    def rebuild(self, folder: str = CHECKOUT) -> None:
+        """It may fail, and does where the scene says so."""
+        rebuild = "/run/current-system/sw/bin/nixos-rebuild switch --no-reexec --flake"
+        self.as_root(f"SUDO_UID=1000 {rebuild} {folder}#{self.host.name} || true")
+
+    def restart(self) -> None:
+        self.as_root(f"systemctl restart {UNIT}")
+
+    def drop_in(self, lines: str) -> None:
+        self.as_root(
+            f"mkdir -p {_FILE}.d; printf '[Service]\\n%s\\n' '{lines}' > {_FILE}.d/lab.conf; "
+            "systemctl daemon-reload"
+        )
+
+
+# The service.
+
+
+def crash(stage: Stage) -> None:
+    """It fails at once, and systemd waits to start it again."""
+    stage.drop_in("ExecStartPre=/bin/false\nRestartSec=1h")
+    stage.as_root(f"systemctl restart {UNIT} || true")
+
+
+def crash_too_often(stage: Stage) -> None:
+    stage.drop_in("ExecStartPre=/bin/false\nRestartSec=0")
+    stage.as_root(f"systemctl restart {UNIT} || true")
+    stage.as_root(f"until systemctl is-failed -q {UNIT}; do sleep 0.1; done")
+
+
+def mask(stage: Stage) -> None:
+    stage.as_root(f"rm -r {_FILE} {_FILE}.d; ln -s /dev/null {_FILE}; systemctl daemon-reload")
+
+
+# What is installed.
+
+
+def install_new(stage: Stage) -> None:
+    stage.repos.release("2.2.0")
+    stage.move_lock()
+    stage.rebuild()
+
+
+def switch_ends_with(code: int) -> Callable[[Stage], None]:
+    def switch(stage: Stage) -> None:
+        stage.repos.release(f"2.2.{code}")
+        stage.repos.commit_nixcfg(fail_switch=code)
+        stage.as_ops("git pull -q --ff-only")
+        stage.move_lock()
+        stage.rebuild()
+
+    return switch
+
+
+def build_elsewhere(stage: Stage) -> None:
+    """The agent's own checkout has the new commit, and the operator's has not."""
+    stage.repos.release("2.2.0")
+    stage.as_root(f"mkdir -p {ISOLATED}; chown -R ops: /var/lib/nixfleet-agent")
+    stage.as_ops(f"git clone -q {stage.repos.url('nixcfg')} {ISOLATED}", "/")
+    stage.as_root("chmod 0700 /var/lib/nixfleet-agent")
+    stage.move_lock(ISOLATED)
+    stage.rebuild(ISOLATED)
+    stage.restart()
+
+
+def look_from_there(stage: Stage) -> None:
+    stage.client.write_inventory({stage.host: "ops"}, checkout=ISOLATED)
+
+
+# flake.lock.
+
+
+def update_ends_with(code: int) -> Callable[[Stage], None]:
+    """The server names the commit, but gives it to nobody. Where nix has the old one from the
+    branch, it exits with 0."""
+
+    def update(stage: Stage) -> None:
+        stage.repos.release("2.2.0")
+        with stage.client.start("update", stage.host.name, "--force", *QUICK) as running:
+            with stage.host.gate("stop") as gate:
+                gate.wait_reached()
+                stage.repos.set_fault("nixfleet", 404, target="fetches")
+            assert running.wait() == code, running.output
+        stage.repos.set_fault("nixfleet", "ok")
+
+    return update
+
+
+def update(stage: Stage) -> None:
+    stage.repos.release("2.3.0")
+    assert stage.client.update(stage.host.name, "--force")["verdict"] == "updated"
+
+
+def break_flake(stage: Stage) -> None:
+    stage.as_ops("echo nonsense >> flake.nix")
+
+
+def mend_flake_and_lose_server(stage: Stage) -> None:
+    stage.as_ops("git checkout -q flake.nix")
+    stage.repos.set_fault("nixfleet", 500)
+
+
+def release(stage: Stage) -> None:
+    stage.repos.set_fault("nixfleet", "ok")
+    stage.repos.release("2.2.0")
+
+
+def name_another_input(stage: Stage) -> None:
+    stage.client.write_inventory({stage.host: "ops"}, input="agent")
+
+
+def follow(stage: Stage) -> None:
+    """The inventory names an input that is only another name of nixfleet."""
+    stage.as_ops(
+        "sed -i -e 's/^  outputs =.*/  inputs.alias.follows = \"nixfleet\";\\n&/' "
+        "-e 's/nixfleet, other }/nixfleet, other, alias }/' flake.nix; nix flake lock"
+    )
+    stage.client.write_inventory({stage.host: "ops"}, input="alias")
+
+
+def pin(stage: Stage) -> None:
+    """flake.nix names the commit that the lock is at."""
+    stage.client.write_inventory({stage.host: "ops"})
+    rev = json.loads(stage.as_ops("cat flake.lock"))["nodes"]["nixfleet"]["locked"]["rev"]
+    stage.as_ops(
+        "git checkout -q flake.nix flake.lock; "
+        f"sed -i '/inputs.nixfleet.url/s/?ref=main/?ref=main\\&rev={rev}/' flake.nix; "
+        "nix flake lock"
+    )
+
+
+def tear_lock(stage: Stage) -> None:
+    stage.as_ops("head -c 300 flake.lock > half; mv half flake.lock")
+
+
+def mend_lock_and_switch_branch(stage: Stage) -> None:
+    stage.as_ops("git checkout -q flake.nix flake.lock; git switch -q -c try")
+
+
+def back_to_main_and_change_upstream(stage: Stage) -> None:
+    stage.as_ops("git switch -q main")
+    stage.repos.commit_nixcfg("Something else")
+
+
+# Where every link holds.
+
+
+def change_only_the_readme(stage: Stage) -> None:
+    """An hour from now, so that no clock is in doubt."""
+    with stage.repos.later(3600):
+        stage.repos.commit("nixfleet", "Explain", {"README": "words\n"})
+    stage.move_lock()
+
+
+def label_wrongly(stage: Stage) -> None:
+    stage.repos.commit("nixfleet", "Forget VERSION", {"agent": agent_program("2.2.0")})
+    stage.move_lock()
+    stage.rebuild()
+    stage.restart()
+
+
+def nothing(stage: Stage) -> None:
+    """As the host was."""
+
+
+Scene = tuple[Cause, str, "Callable[[Stage], object]"]
+
+STORIES: Final[dict[str, tuple[str, tuple[Scene, ...]]]] = {
+    "the service": (
+        "gpc0",
+        (
+            ("current", "proven: 2.1.0", nothing),
+            (
+                "agent-down",
+                "inactive (dead)",
+                lambda stage: stage.as_root(f"systemctl stop {UNIT}"),
+            ),
+            ("agent-crash-looping", "auto-restart", crash),
+            ("start-limit-hit", "systemd refuses", crash_too_often),
+            ("unit-masked", "its unit is masked", mask),
+            (
+                "unit-missing",
+                "its unit is not-found",
+                lambda stage: stage.as_root(f"rm {_FILE}; systemctl daemon-reload"),
+            ),
+        ),
+    ),
+    "the lock stays": (
+        "csb0",
+        (
+            ("proof-missing", "what the flake would build", break_flake),
+            ("latest-unknown", "nobody could say", mend_flake_and_lose_server),
+            ("lock-behind", "flake.lock has nixfleet at", release),
+            ("input-missing", "no commit for the input agent", name_another_input),
+            ("follows", "the input follows nixfleet", follow),
+            ("pinned", "flake.nix pins nixfleet", pin),
+            ("lock-broken", "flake.lock cannot be read", tear_lock),
+            ("wrong-branch", "is on the branch try, not on main", mend_lock_and_switch_branch),
+            ("nixcfg-behind", "is behind origin/main", back_to_main_and_change_upstream),
+        ),
+    ),
+    "the fetch": (
+        "csb0",
+        (
+            ("stale-fetch", "nix could not fetch it", update_ends_with(3)),
+            ("lock-not-pushed", "flake.lock is not committed", update),
+            (
+                "lock-reset",
+                "was reset",
+                lambda stage: stage.as_ops("git checkout -q flake.lock"),
+            ),
+        ),
+    ),
+    "the build": (
+        "gpc0",
+        (
+            ("same-derivation", "builds the same path", change_only_the_readme),
+            ("label-only", "labelled 2.1.0, but the program says that it is 2.2.0", label_wrongly),
+        ),
+    ),
+    "the switch": (
+        "csb1",
+        (
+            ("job-failed", "failed in the step update with code 1", update_ends_with(1)),
+            ("reboot-pending", "needs a reboot", switch_ends_with(100)),
+            ("switch-incomplete", "the profile names a new system", switch_ends_with(1)),
+        ),
+    ),
+    "the other checkout": (
+        "csb1",
+        (
+            ("built-elsewhere", f"was built from {ISOLATED}", build_elsewhere),
+            ("lock-not-pushed", f"not committed in {ISOLATED}", look_from_there),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "scenes"), STORIES.values(), ids=STORIES)
+def test_every_cause_is_named(
+    fresh: Fleet, host: LabHost, client: Client, scenes: tuple[Scene, ...]
+) -> None:
+    stage = Stage(fresh.repos, host, client)
+    for cause, says, play in scenes:
+        play(stage)
+        found = stage.why()
+        assert (found["cause"], says in found["sentence"]) == (cause, True), found
+        assert (found["host"], bool(found["cure"])) == (host.name, cause != "current")
+
+
+def test_the_stories_tell_of_every_cause() -> None:
+    told = {cause for _, scenes in STORIES.values() for cause, _, _ in scenes}
+    assert told | {"not-restarted", "job-running"} == set(get_args(Cause))
+
+
+@pytest.mark.parametrize("name", ["gpc0"])
+def test_a_job_that_runs_is_not_explained_away(fresh: Fleet, host: LabHost, client: Client) -> None:
+    stage = Stage(fresh.repos, host, client)
+    fresh.repos.release("2.2.0")
+    with client.start("update", host.name, "--force", *QUICK) as running:
+        with host.gate("build") as gate:
+            gate.wait_reached()
+            found = stage.why()
+        assert running.wait() == 0, running.output
+    assert (found["cause"], found["cure"]) == ("job-running", f"nixfleet attach {host.name}")
+    assert found["evidence"]["running_path"] is None
+
+
+@pytest.mark.parametrize("name", ["csb0"])
+def test_the_incident(fresh: Fleet, host: LabHost, client: Client) -> None:
+    """The new agent is installed, the old one runs, and then the new one."""
+    stage = Stage(fresh.repos, host, client)
+    old = host.agent_exe()
+    install_new(stage)
+    found = stage.why()
+    evidence = found["evidence"]
+    new = host.enter(f"sed -n s/^ExecStart=//p {_FILE}")
+    assert found["cause"] == "not-restarted"
+    assert found["sentence"].startswith("not restarted: 2.2.0 (")
+    assert "2.1.0 (" in found["sentence"]
+    assert (evidence["running_path"], evidence["running_version"]) == (old, "2.1.0")
+    assert (evidence["installed_path"], evidence["installed_version"]) == (new, "2.2.0")
+    assert evidence["expected_path"] == new
+    assert evidence["running_proof"] == "the kernel's exe link"
+    assert evidence["lock"] == evidence["latest"] == fresh.repos.head("nixfleet")
+    assert found["cure"] == "nixfleet update csb0 --force"
+    said = client.run("why", "csb0")
+    assert (said.returncode, "not restarted" in said.stdout) == (0, True)
+    assert client.run("verify", "csb0").returncode == 3
+    assert client.run(*found["cure"].split()[1:], *QUICK).returncode == 0
+    assert host.agent_exe() == new
+
+
+def test_a_healthy_host_is_said_to_be_healthy(fleet: Fleet, client: Client) -> None:
+    done = client.run("why", *fleet.hosts, "--json")
+    assert done.returncode == 0, done.stderr
+    answers: list[Answer] = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [found["cause"] for found in answers] == ["current"] * len(fleet.hosts)
+    for found in answers:
+        seen = found["evidence"]
+        assert None not in seen.values()
+        assert seen["running_path"] == seen["installed_path"] == seen["expected_path"]
+        assert seen["lock"] == seen["latest"] == fleet.repos.head("nixfleet")
+        assert seen["running_sha256"] == seen["installed_sha256"]
+
+
+def test_a_host_that_is_away_is_unreachable(fleet: Fleet, client: Client) -> None:
+    path = client.folder / "config/nixfleet/hosts.toml"
+    path.write_text('[hosts.gone]\nssh = "ops@127.0.0.1:1"\n')
+    done = client.run("why", "gone", "--json")
+    assert done.returncode == 5
+    assert json.loads(done.stdout)["cause"] == "unreachable"

@@ -1,0 +1,108 @@
+"""The panel beside the fleet names the cause, and the key that cures it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from fakes import CURRENT, JOB, NOT_RESTARTED, NOW, OLD, STALE, FakeSession, make_host
+
+from nixfleet_core.facts import Checkout, Facts, LastJob, System, Unit
+from tui.details import host_details
+from tui.fleet import HostEntry
+from tui.glyphs import ASCII, UNICODE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tui.glyphs import Glyphs
+
+NEW = "9f2c1ab" + "0" * 33
+
+
+def panel(facts: Facts, folder: Path, glyphs: Glyphs = UNICODE) -> list[str]:
+    """The panel's lines for a host of which these facts were seen."""
+    entry = HostEntry(FakeSession(make_host("csb0"), facts, folder), facts, NOW, latest=NEW)
+    return host_details(entry, glyphs, NOW).plain.split("\n")
+
+
+def behind(**changes: object) -> Facts:
+    assert STALE.checkout is not None
+    return replace(STALE, checkout=replace(STALE.checkout, **changes))  # type: ignore[arg-type]
+
+
+CAUSES = {
+    "not restarted": (
+        NOT_RESTARTED,
+        "▲ stale · not-restarted",
+        "why: not restarted: 2.2.0 (k3vdk3vd…) is installed, 2.1.0 (9x4k9x4k…) still runs",
+        "cure: u force update restarts it; by hand: systemctl restart nixfleet-agent",
+    ),
+    "lock behind": (
+        STALE,
+        "▲ stale · lock-behind",
+        "why: flake.lock has nixfleet at 1a2b3c4, latest is 9f2c1ab",
+        "cure: u force update moves it",
+    ),
+    "behind its upstream": (
+        behind(behind=2, upstream="origin/main"),
+        "▲ stale · nixcfg-behind",
+        (
+            "why: flake.lock has nixfleet at 1a2b3c4, latest is 9f2c1ab: /home/ops/Code/nixcfg is "
+            "2 commits behind origin/main"
+        ),
+        "cure: u force update pulls first",
+    ),
+    "masked": (
+        replace(STALE, unit=Unit("masked", "inactive"), running=None),
+        "✖ down · unit-masked",
+        "why: the agent is not running: its unit is masked",
+        "cure: systemctl unmask nixfleet-agent, then force update",
+    ),
+    "reboot": (
+        replace(STALE, system=System("/nix/store/old", "/nix/store/new", needs_reboot=True)),
+        "▲ stale · reboot-pending",
+        "why: the new system needs a reboot: it is installed, the old one still runs",
+        "cure: v reboot the host when it suits you, then verify",
+    ),
+}
+
+
+@pytest.mark.parametrize(("facts", "state", "why", "cure"), CAUSES.values(), ids=CAUSES)
+def test_the_cause_comes_first(
+    tmp_path: Path, facts: Facts, state: str, why: str, cure: str
+) -> None:
+    assert panel(facts, tmp_path)[1:4] == [state, why, cure]
+
+
+def test_a_healthy_host_needs_no_cure(tmp_path: Path) -> None:
+    lines = panel(CURRENT, tmp_path)
+    assert lines[1] == "✔ current"
+    assert lines[2].startswith("why: running = installed, and flake.lock is at the latest")
+    assert not any(line.startswith("cure: ") for line in lines)
+
+
+def test_while_a_job_runs_nothing_else_is_explained(tmp_path: Path) -> None:
+    lines = panel(replace(NOT_RESTARTED, job_running=JOB), tmp_path)
+    assert lines[1:4] == [
+        "▶ updating · job-running",
+        f"why: job {JOB} is running",
+        "cure: enter its verdict will tell",
+    ]
+
+
+def test_the_checkout_beside_ours_is_shown(tmp_path: Path) -> None:
+    other = Checkout("/var/lib/nixfleet-agent/repo", "unreadable")
+    facts = replace(behind(ahead=1, behind=2), other=other)
+    lines = panel(facts, tmp_path)
+    assert "checkout   ~/Code/nixcfg, clean, main, 1 ahead, 2 behind" in lines
+    assert "beside it  /var/lib/nixfleet-agent/repo, unreadable" in lines
+
+
+def test_words_of_the_core_keep_to_the_terminals_glyphs(tmp_path: Path) -> None:
+    facts = replace(STALE, last_job=LastJob("done", latest="3" * 40))
+    assert f"at {OLD[:7]} again" in "\n".join(panel(facts, tmp_path / "a", ASCII))
+    text = "\n".join(panel(NOT_RESTARTED, tmp_path / "b", ASCII))
+    assert "k3vdk3vd.." in text
+    assert text.isascii()
