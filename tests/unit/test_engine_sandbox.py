@@ -180,20 +180,21 @@ async def test_csb0_is_current_afterwards_and_its_job_can_be_seen_again(
     assert recorder.steps == updates.stale_events.steps
 
 
-async def test_csb0_shares_its_lock_where_that_is_asked_for(bench: Bench, updates: Updates) -> None:
-    old, new = (
-        side.commit or "" for side in (judged(updates.stale).before, judged(updates.stale).after)
-    )
-    updater, recorder = bench.updater()
-    options = msgspec.structs.replace(FORCED, commit_lock=True, push=True)
-    verdict = judged(await updater.update(bench.sessions["csb0"], options))
-    assert (verdict.kind, verdict.cause) == ("current", ""), verdict.sentence
+async def test_a_lock_is_shared_where_that_is_asked_for(tmp_path: Path) -> None:
+    async with sandbox_fleet(speed=500.0, base=tmp_path) as fleet:
+        session = next(found for found in sandbox_sessions(fleet) if found.host.name == "csb0")
+        recorder = Recorder()
+        updater = Updater(GitLatest(), recorder, nobody)
+        options = msgspec.structs.replace(FORCED, commit_lock=True, push=True)
+        verdict = judged(await updater.update(session, options))
+        nixcfg = str(fleet.find("csb0").root.parents[1] / "git/nixcfg")
+        pushed = await run(("git", "-C", nixcfg, "log", "-1", "--format=%s", "main"), limit=30)
+    assert (verdict.kind, verdict.cause) == ("updated", ""), verdict.sentence
     assert recorder.steps == dict.fromkeys((*CHAIN, "commit", "push"), "ok")
     (note,) = verdict.notes
     assert note.startswith("flake.lock is committed and pushed.")
-    nixcfg = bench.root("csb0").parents[1] / "git/nixcfg"
-    done = await run(("git", "-C", str(nixcfg), "log", "-1", "--format=%s", "main"), limit=30)
-    assert done.stdout.decode() == f"flake.lock: nixfleet {old[:7]} -> {new[:7]}\n"
+    old, new = verdict.before.commit or "", verdict.after.commit or ""
+    assert pushed.stdout.decode() == f"flake.lock: nixfleet {old[:7]} -> {new[:7]}\n"
 
 
 async def test_csb1_is_current_and_with_force_every_step_runs(updates: Updates) -> None:
