@@ -242,15 +242,14 @@ class ShellSession:
             raise NotAllowed(answer.stderr.strip() or f"job {job} cannot be cancelled")
 
     async def verify(self, latest: str | None) -> tuple[Facts, Verdict]:
-        deep = await self._look_deep("1")
+        deep = await self._look_deep(await self.probe(), "1")
         return deep, judge(deep, deep, expectation(self.host, deep, latest), None)
 
-    async def explain(self, latest: str | None) -> Diagnosis:
-        deep = await self._look_deep("why")
+    async def explain(self, facts: Facts, latest: str | None) -> Diagnosis:
+        deep = await self._look_deep(facts, "why")
         return diagnose(deep, expectation(self.host, deep, latest))
 
-    async def _look_deep(self, deep: Depth) -> Facts:
-        facts = await self.probe()
+    async def _look_deep(self, facts: Facts, deep: Depth) -> Facts:
         checkout = facts.checkout.path if facts.checkout else self.host.checkout
         attribute = self.host.attribute or facts.hostname
         return await self._probe(checkout, deep=deep, elevate=True, attribute=attribute)

@@ -135,7 +135,7 @@ class LastJob:
     rc: int = 0
     latest: str | None = None
     said: str | None = None
-    """The last line of its log that names an error."""
+    """The last two lines of its log that name errors, as one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,7 +348,7 @@ def _last_job(records: dict[str, str]) -> LastJob | None:
         job = msgspec.json.decode(result, type=LastJob)
     except (msgspec.DecodeError, RecursionError):
         return None
-    latest, said = records.get("job.latest", "").strip(), _line(records.get("job.said"))
+    latest, said = records.get("job.latest", "").strip(), _line(records.get("job.said"), " / ")
     return replace(job, latest=latest if _is_commit(latest) else None, said=said)
 
 
@@ -356,9 +356,9 @@ def _is_commit(text: str) -> bool:
     return re.fullmatch(r"[0-9a-f]{40}", text) is not None
 
 
-def _line(text: str | None) -> str | None:
-    """One line of text from the host, as long as a line may be shown."""
-    return text.split("\n")[0][:500] if text else None
+def _line(text: str | None, joint: str = " ") -> str | None:
+    """Text from the host on one line, as long as a line may be shown."""
+    return joint.join(text.split("\n"))[:500] if text else None
 
 
 def _checkout(records: dict[str, str], which: str = "checkout") -> Checkout | None:

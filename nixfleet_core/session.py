@@ -170,8 +170,8 @@ class HostSession(Protocol):
         """Prove what runs now; changes nothing."""
         ...
 
-    async def explain(self, latest: str | None) -> Diagnosis:
-        """Why the host does not have the agent that it should, as closely as can be seen."""
+    async def explain(self, facts: Facts, latest: str | None) -> Diagnosis:
+        """Why the host, which was just seen, does not have the agent that it should."""
         ...
 
     async def newest_job(self) -> str | None:

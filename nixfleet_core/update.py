@@ -146,7 +146,7 @@ class Updater:
         try:
             facts = await session.probe()
             latest = await latest_for(self.latest, host, facts)
-            return await self._with_password(session, lambda: session.explain(latest))
+            return await self._with_password(session, lambda: session.explain(facts, latest))
         except (NeedsPassword, NotAllowed):
             return diagnose(facts, expectation(host, facts, latest))
         except Unreachable as error:

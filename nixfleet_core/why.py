@@ -115,7 +115,9 @@ def _checkout(which: str, checkout: Checkout | None) -> Iterator[tuple[str, str 
     branch = f"branch {checkout.branch}" if checkout.branch else "no branch"
     parts = [checkout.path, branch, f"at {(checkout.head or 'unknown')[:12]}"]
     if checkout.upstream:
-        parts.append(f"{checkout.ahead} ahead of and {checkout.behind} behind {checkout.upstream}")
+        parts.append(
+            f"{checkout.ahead} ahead and {checkout.behind} behind {checkout.upstream} as fetched"
+        )
     if checkout.incoming:
         parts.append(f"lacks its newest commit {checkout.incoming[:12]}")
     if checkout.dirty:

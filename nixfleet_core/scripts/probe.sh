@@ -262,7 +262,7 @@ probe_last_job() {
   [ "$NF_DEEP" = why ] || return 0
   put_some job.said "$(tail -c 262144 "$job/log" 2>/dev/null |
     grep -E 'using cached version|most recent version|expired cached ref|^fatal: |^error: ' |
-    tail -n 1 | cut_off 500)"
+    tail -n 2 | cut_off 500)"
 }
 
 # The branch that the remote's own HEAD names.

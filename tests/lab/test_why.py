@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypedDict, get_args
 
 import pytest
@@ -15,7 +15,7 @@ from .host import CHECKOUT
 from .repos import agent_program
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from .client import Client
     from .fleet import Fleet
@@ -228,74 +228,127 @@ def nothing(stage: Stage) -> None:
     """As the host was."""
 
 
-Scene = tuple[Cause, str, "Callable[[Stage], object]"]
+@dataclass(frozen=True)
+class Scene:
+    """What is done to the host, and what is said then; `seen` is in the evidence."""
+
+    cause: Cause
+    says: str
+    play: Callable[[Stage], object]
+    seen: Mapping[str, str | None] = field(default_factory=dict)
+
+
+def by_root(command: str) -> Callable[[Stage], object]:
+    return lambda stage: stage.as_root(command)
+
+
+def by_ops(command: str) -> Callable[[Stage], object]:
+    return lambda stage: stage.as_ops(command)
+
 
 STORIES: Final[dict[str, tuple[str, tuple[Scene, ...]]]] = {
     "the service": (
         "gpc0",
         (
-            ("current", "proven: 2.1.0", nothing),
-            (
+            Scene("current", "proven: 2.1.0", nothing, {"unit": "loaded, active (running)"}),
+            Scene(
                 "agent-down",
                 "inactive (dead)",
-                lambda stage: stage.as_root(f"systemctl stop {UNIT}"),
+                by_root(f"systemctl stop {UNIT}"),
+                {"unit": "loaded, inactive (dead)", "running_path": None},
             ),
-            ("agent-crash-looping", "auto-restart", crash),
-            ("start-limit-hit", "systemd refuses", crash_too_often),
-            ("unit-masked", "its unit is masked", mask),
-            (
+            Scene(
+                "agent-crash-looping", "auto-restart", crash, {"unit": "activating (auto-restart)"}
+            ),
+            Scene(
+                "start-limit-hit", "refuses", crash_too_often, {"unit": "result start-limit-hit"}
+            ),
+            Scene("unit-masked", "its unit is masked", mask, {"unit": "masked, "}),
+            Scene(
                 "unit-missing",
                 "its unit is not-found",
-                lambda stage: stage.as_root(f"rm {_FILE}; systemctl daemon-reload"),
+                by_root(f"rm {_FILE}; systemctl daemon-reload"),
+                {"unit": "not-found, ", "installed_path": None},
             ),
         ),
     ),
     "the lock stays": (
         "csb0",
         (
-            ("proof-missing", "what the flake would build", break_flake),
-            ("latest-unknown", "nobody could say", mend_flake_and_lose_server),
-            ("lock-behind", "flake.lock has nixfleet at", release),
-            ("input-missing", "no commit for the input agent", name_another_input),
-            ("follows", "the input follows nixfleet", follow),
-            ("pinned", "flake.nix pins nixfleet", pin),
-            ("lock-broken", "flake.lock cannot be read", tear_lock),
-            ("wrong-branch", "is on the branch try, not on main", mend_lock_and_switch_branch),
-            ("nixcfg-behind", "is behind origin/main", back_to_main_and_change_upstream),
+            Scene("proof-missing", "what the flake would", break_flake, {"expected_path": None}),
+            Scene("latest-unknown", "nobody could", mend_flake_and_lose_server, {"latest": None}),
+            Scene("lock-behind", "flake.lock has nixfleet at", release),
+            Scene("input-missing", "for the input agent", name_another_input, {"lock": None}),
+            Scene("follows", "the input follows nixfleet", follow),
+            Scene("pinned", "flake.nix pins nixfleet", pin, {"checkout": "flake.nix"}),
+            Scene("lock-broken", "flake.lock cannot be read", tear_lock, {"lock": None}),
+            Scene(
+                "wrong-branch",
+                "is on the branch try, not on main",
+                mend_lock_and_switch_branch,
+                {"checkout": "branch try"},
+            ),
+            Scene(
+                "nixcfg-behind",
+                "is behind origin/main",
+                back_to_main_and_change_upstream,
+                {"checkout": "lacks its newest commit"},
+            ),
         ),
     ),
     "the fetch": (
         "csb0",
         (
-            ("stale-fetch", "nix could not fetch it", update_ends_with(3)),
-            ("lock-not-pushed", "flake.lock is not committed", update),
-            (
-                "lock-reset",
-                "was reset",
-                lambda stage: stage.as_ops("git checkout -q flake.lock"),
+            Scene(
+                "stale-fetch",
+                "nix could not fetch it",
+                update_ends_with(3),
+                {"last_job": "failed in update with code 65, stale", "last_job_said": "404"},
             ),
+            Scene("lock-not-pushed", "not committed", update, {"checkout": "flake.lock"}),
+            Scene("lock-reset", "was reset", by_ops("git checkout -q flake.lock")),
         ),
     ),
     "the build": (
         "gpc0",
         (
-            ("same-derivation", "builds the same path", change_only_the_readme),
-            ("label-only", "labelled 2.1.0, but the program says that it is 2.2.0", label_wrongly),
+            Scene("same-derivation", "builds the same path", change_only_the_readme),
+            Scene(
+                "label-only",
+                "labelled 2.1.0, but the program says that it is 2.2.0",
+                label_wrongly,
+                {"running_version": "2.2.0", "running_path": "nixfleet-agent-2.1.0/"},
+            ),
         ),
     ),
     "the switch": (
         "csb1",
         (
-            ("job-failed", "failed in the step update with code 1", update_ends_with(1)),
-            ("reboot-pending", "needs a reboot", switch_ends_with(100)),
-            ("switch-incomplete", "the profile names a new system", switch_ends_with(1)),
+            Scene("job-failed", "failed in the step update with code 1", update_ends_with(1)),
+            Scene("reboot-pending", "needs a reboot", switch_ends_with(100)),
+            Scene("switch-incomplete", "the profile names a new system", switch_ends_with(1)),
         ),
     ),
     "the other checkout": (
         "csb1",
         (
-            ("built-elsewhere", f"was built from {ISOLATED}", build_elsewhere),
-            ("lock-not-pushed", f"not committed in {ISOLATED}", look_from_there),
+            Scene(
+                "built-elsewhere",
+                f"was built from {ISOLATED}",
+                build_elsewhere,
+                {
+                    "installed_path": "nixfleet-agent-2.2.0/",
+                    "expected_path": "nixfleet-agent-2.1.0/",
+                    "other_expected_path": "nixfleet-agent-2.2.0/",
+                    "other_checkout": ISOLATED,
+                },
+            ),
+            Scene(
+                "lock-not-pushed",
+                f"not committed in {ISOLATED}",
+                look_from_there,
+                {"other_checkout": CHECKOUT},
+            ),
         ),
     ),
 }
@@ -306,15 +359,18 @@ def test_every_cause_is_named(
     fresh: Fleet, host: LabHost, client: Client, scenes: tuple[Scene, ...]
 ) -> None:
     stage = Stage(fresh.repos, host, client)
-    for cause, says, play in scenes:
-        play(stage)
+    for scene in scenes:
+        scene.play(stage)
         found = stage.why()
-        assert (found["cause"], says in found["sentence"]) == (cause, True), found
-        assert (found["host"], bool(found["cure"])) == (host.name, cause != "current")
+        assert (found["cause"], scene.says in found["sentence"]) == (scene.cause, True), found
+        assert (found["host"], bool(found["cure"])) == (host.name, scene.cause != "current")
+        for label, text in scene.seen.items():
+            seen = found["evidence"][label]
+            assert seen == text or (seen and text and text in seen), f"{label}: {seen}"
 
 
 def test_the_stories_tell_of_every_cause() -> None:
-    told = {cause for _, scenes in STORIES.values() for cause, _, _ in scenes}
+    told = {scene.cause for _, scenes in STORIES.values() for scene in scenes}
     assert told | {"not-restarted", "job-running"} == set(get_args(Cause))
 
 

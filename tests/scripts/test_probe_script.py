@@ -454,7 +454,7 @@ def test_the_last_job_is_told_with_the_line_that_names_its_fetch(host: FakeHost)
     assert deep is not None
     assert (plain.failed, plain.reason, plain.rc) == ("update", "stale", 65)
     assert (plain.latest, plain.said) == (host.upstream.new, None)
-    assert deep.said == "error: x; using cached version"
+    assert deep.said == "fatal: unable to access / error: x; using cached version"
 
 
 @one_shell

@@ -148,5 +148,5 @@ class Session:
     async def verify(self, latest: str | None) -> tuple[Facts, Verdict]:
         return FACTS, self._answer(f"verify {latest}", STALE)
 
-    async def explain(self, latest: str | None) -> Diagnosis:
+    async def explain(self, facts: Facts, latest: str | None) -> Diagnosis:
         return cast("Diagnosis", self._answer(f"explain {latest}", NOT_RESTARTED))

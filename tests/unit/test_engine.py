@@ -220,11 +220,13 @@ async def test_a_proof_is_looked_for_as_root(bench: Callable[..., Bench]) -> Non
 
 
 async def test_why_is_one_look_as_root_at_all_that_may_explain(bench: Callable[..., Bench]) -> None:
-    made = bench(says(seen(OLD_AGENT, OLD, "/s", hostname="cs0")), says(AFTER))
-    found = await made.session.explain(NEW)
+    made = bench(says(AFTER))
+    facts = Facts(hostname="cs0", os="", platform="nixos", checkout=Checkout("/c", "ok"))
+    found = await made.session.explain(facts, NEW)
     assert (found.cause, dict(found.evidence)["lock"]) == ("current", NEW)
-    plain, deep = made.shell.ran
-    assert (plain.elevated, deep.elevated, deep.values["NF_DEEP"]) == (False, True, "why")
+    (deep,) = made.shell.ran
+    assert (deep.elevated, deep.values["NF_DEEP"]) == (True, "why")
+    assert (deep.values["NF_CHECKOUT"], deep.values["NF_ATTRIBUTE"]) == ("/c", "cs0")
 
 
 async def test_incoming_commits_are_read_and_noise_is_not(bench: Callable[..., Bench]) -> None:

@@ -363,7 +363,7 @@ def test_reads_the_remotes_own_branch(text: str, branch: str | None) -> None:
 def test_reads_the_last_job() -> None:
     result = '{"format":1,"outcome":"failed","failed":"update","rc":65,"reason":"stale","ended":7}'
     job = probe(job_result=result, job_latest=f"{REV}\n", job_said="fatal: no\nmore").last_job
-    assert job == LastJob("failed", "update", "stale", 65, REV, "fatal: no")
+    assert job == LastJob("failed", "update", "stale", 65, REV, "fatal: no / more")
 
 
 @pytest.mark.parametrize("bad", ["", "[]", '{"rc":"x"}', "{", "[" * 4096, '{"outcome":7}'])

@@ -349,8 +349,8 @@ def test_the_evidence_has_every_layer_and_null_for_what_was_not_seen() -> None:
         "expected path": NEW_AGENT.path,
         "lock": NEW,
         "latest": NEW,
-        "checkout": "/home/ops/Code/nixcfg, branch main, at cccccccccccc, 1 ahead of and 2 behind "
-        "origin/main, lacks its newest commit 999999999999, uncommitted: flake.lock",
+        "checkout": "/home/ops/Code/nixcfg, branch main, at cccccccccccc, 1 ahead and 2 behind "
+        "origin/main as fetched, lacks its newest commit 999999999999, uncommitted: flake.lock",
         "other checkout": "/var/lib/nixfleet-agent/repo, no branch, at unknown",
         "other lock": OLD,
         "other expected path": OLD_AGENT.path,
