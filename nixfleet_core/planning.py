@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from nixfleet_core.plan import AGENT_UNIT, Options, Plan, Refusal, is_commit
-from nixfleet_core.steps import pin_url, rollback_steps, update_steps
+from nixfleet_core.steps import (
+    PIN_LEVEL,
+    REPAIR_LEVEL,
+    has_commits,
+    pin_url,
+    rollback_steps,
+    update_steps,
+)
 
 if TYPE_CHECKING:
     from nixfleet_core.facts import Checkout, Facts
@@ -55,7 +62,10 @@ def make_plan(host: Host, facts: Facts, options: Options) -> Plan | Refusal:
         steps=update_steps(nix, flake_input, host.input, f"{checkout.path}#{attribute}", options),
         tools=TOOLS,
         restore_lock=_restorable_lock(host, checkout, options),
-        warnings=_warnings(host, checkout, flake_input),
+        warnings=(
+            *_warnings(host, checkout, flake_input),
+            *level_warnings(facts, host.input, flake_input, options),
+        ),
     )
 
 
@@ -223,6 +233,43 @@ def _restorable_lock(host: Host, checkout: Checkout, options: Options) -> str | 
     if options.discard_lock or checkout.lock.differs_only_in(host.input, checkout.head_lock):
         return checkout.lock_cksum
     return None
+
+
+def level_warnings(
+    facts: Facts, name: str, flake_input: Input, options: Options
+) -> tuple[str, ...]:
+    """What of the force level will have no effect on this host."""
+    found = []
+    if options.level >= PIN_LEVEL and options.input_rev is None and not has_commits(flake_input):
+        found.append(
+            f"{name} is of the kind {flake_input.kind!r}, which has no commits: "
+            f"level {PIN_LEVEL} has no effect"
+        )
+    # root builds on NixOS, and root may set everything
+    if facts.platform == "home-manager" and facts.uid != 0 and not facts.trusted:
+        found += _restricted(facts, options.level)
+    return tuple(found)
+
+
+def _restricted(facts: Facts, level: int) -> list[str]:
+    """What the nix daemon does not let a user do that it does not trust."""
+    known = facts.trusted is not None
+    who = (
+        f"{facts.user} is no trusted user of the nix daemon"
+        if known
+        else (f"it could not be seen whether the nix daemon trusts {facts.user}; if not")
+    )
+    names = [
+        *(["narinfo-cache-positive-ttl"] if level >= 2 else []),
+        *(["narinfo-cache-negative-ttl"] if level >= 1 else []),
+    ]
+    found = []
+    if names:
+        verb = "are" if len(names) > 1 else "is"
+        found.append(f"{who}: {' and '.join(names)} {verb} ignored")
+    if level >= REPAIR_LEVEL:
+        found.append(f"{who}: damaged files of the agent are found, but only root can repair them")
+    return found
 
 
 def _warnings(host: Host, checkout: Checkout, flake_input: Input) -> tuple[str, ...]:

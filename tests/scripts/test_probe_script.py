@@ -298,3 +298,35 @@ def test_a_lock_of_any_kind_is_one_record(host: FakeHost, data: bytes) -> None:
     assert checkout is not None
     assert checkout.lock is None
     assert checkout.lock_error
+
+
+@pytest.mark.parametrize(
+    ("answer", "users", "trusted"),
+    [
+        ('{"trusted":1,"url":"daemon"}', "", True),
+        ('{"trusted": false, "url":"daemon"}', "", False),
+        ("", "root", False),
+        ("", "root *", True),
+        ("", "root ops", True),
+        ("", "@wheel root", True),
+        ("", "@ops @wheels wheel", False),
+        ("", "", None),
+    ],
+)
+@one_shell
+def test_whether_the_daemon_trusts_the_user(
+    host: FakeHost, answer: str, users: str, trusted: bool | None
+) -> None:
+    host.set("uid", "1000")
+    host.on("id", 'case $1 in -u) cat "$s/uid" ;; -un) echo ops ;; *) echo users wheel ;; esac')
+    host.set("ping", answer)
+    host.set("config", f"trusted-substituters = x\ntrusted-users = {users}" if users else "")
+    host.on(
+        "nix",
+        'case "$*" in *"store ping"*) cat "$s/ping" ;; *show-config) cat "$s/config" ;;'
+        ' *) default "$@" ;; esac',
+    )
+    assert probe(host, NF_PLATFORM="home-manager", NF_CHECKOUT="").trusted is trusted
+    assert probe(host, NF_PLATFORM="nixos", NF_CHECKOUT="").trusted is None
+    host.set("uid", "0")
+    assert probe(host, NF_PLATFORM="home-manager", NF_CHECKOUT="").trusted is None
