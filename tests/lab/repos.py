@@ -87,7 +87,7 @@ class Repos:
         update of more than nixfleet shows."""
         old = (self.path("other") / "flake.nix").read_text()
         self.commit("other", f"Beside {version}", {"flake.nix": f"{old}# {version}\n"})
-        agent = _agent(version, behaviour)
+        agent = agent_program(version, behaviour)
         return self.commit(
             "nixfleet", f"Release {version}", {"VERSION": f"{version}\n", "agent": agent}
         )
@@ -147,7 +147,7 @@ class Repos:
         return texts
 
 
-def _agent(version: str, behaviour: Behaviour) -> bytes:
+def agent_program(version: str, behaviour: Behaviour = "") -> bytes:
     """The agent's program, with version and behaviour written over the placeholders."""
     program = _compiled_agent()
     for mark, value in ((b"@VERSION@", version), (b"@BEHAVES@", behaviour)):
