@@ -63,7 +63,7 @@ _REPAIR: Final = Step(
     title=TITLES["repair"],
     argv=("repair-agent",),
     run_as="root",
-    limit=1800,
+    limit=4 * 3600,
     weight=2,
 )
 _BUILD: Final = Step(

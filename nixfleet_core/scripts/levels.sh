@@ -3,12 +3,15 @@
 # What the highest force levels do before the switch, with the agent's derivation alone: nothing else
 # of the system is built or compared.
 
+nf_drvs=''
+
 # nf_agent_start: the flake's attribute that says how the agent is started.
 nf_agent_start() { echo "nixosConfigurations.\"$NF_ATTRIBUTE\".config.systemd.services.nixfleet-agent.serviceConfig.ExecStart"; }
 
 # nf_find_agent: the agent's derivations, in nf_drvs, what is needed first: what its command refers to,
 # and the agent itself behind a wrapper. Go's modules are pinned by their hash: no cache can forge them.
 nf_find_agent() {
+  if [ -n "$nf_drvs" ]; then return 0; fi
   nf_owner "$NF_ROOT$NF_CHECKOUT" || return
   nf_who_was=$NF_WHO NF_WHO=owner NF_OUT=$NF_RUN/agent-refers
   : >"$NF_OUT"
@@ -76,7 +79,11 @@ nf_do_repair() {
 }
 
 nf_repair() {
-  if nf_verify_path "$1"; then return 0; fi
+  nf_verify_path "$1"
+  nf_code=$?
+  # 1: another content; 4: not all of it can be read; anything else, as when it is ended, says nothing
+  case $nf_code in 1 | 4 | 5) ;; *) return "$nf_code" ;; esac
+  if nf_cancelled; then return "$nf_code"; fi
   nf_say "$1 is damaged: it is fetched or built again"
   nf_run nix-store --repair-path "$1" && nf_verify_path "$1" && return 0
   nf_reason=damaged
