@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# shellcheck disable=SC2034,SC2046,SC2086,SC2153,SC2154 # variables of the other parts; lists of store paths
+# shellcheck disable=SC2034,SC2153,SC2154 # its variables come from and go to the runner
 # What the highest force levels do before the switch, with the agent's derivation alone: nothing else
 # of the system is built or compared.
 
@@ -20,6 +20,7 @@ nf_find_agent() {
     "$NF_ROOT$NF_CHECKOUT#$(nf_agent_start)"
   nf_code=$? NF_WHO=$nf_who_was NF_OUT=''
   if [ "$nf_code" != 0 ]; then return "$nf_code"; fi
+  # shellcheck disable=SC2046 # a store path is one word
   nf_drvs=$(nf_ask --requisites $(cat "$NF_RUN/agent-refers") | grep -E -e '-nixfleet-agent(-[^/]*)?\.drv$' | grep -v -e '-go-modules\.drv$')
   if [ -z "$nf_drvs" ]; then
     nf_reason=no-derivation
@@ -41,7 +42,9 @@ nf_do_build() {
   nf_find_agent || return
   for nf_drv in $nf_drvs; do
     nf_needs=$(nf_ask --references "$nf_drv" | grep '\.drv$')
+    # shellcheck disable=SC2086 # a store path is one word
     if [ -n "$nf_needs" ]; then nf_realise $nf_needs || return; fi
+    # shellcheck disable=SC2046 # a store path is one word
     if nf_are_valid $(nf_ask --outputs "$nf_drv"); then
       nf_compare "$nf_drv" || return
     else
@@ -67,6 +70,7 @@ nf_compare() {
 nf_do_repair() {
   nf_agent
   nf_find_agent || return
+  # shellcheck disable=SC2086 # a store path is one word
   nf_paths=$(nf_ask --outputs $nf_drvs)
   nf_rest=${installed#/nix/store/}
   if [ "$nf_rest" != "$installed" ]; then nf_paths="$nf_paths /nix/store/${nf_rest%%/*}"; fi

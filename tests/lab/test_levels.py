@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from .fleet import Fleet
     from .host import LabHost
 
-AGENT: Final = f"packages.{platform.machine()}-linux.default"
 POISON: Final = "6.6.6"
 """What a forged agent says its version is."""
 
@@ -45,9 +44,10 @@ def cache(fresh: Fleet, host: LabHost, tmp_path: Path) -> Iterator[BinaryCache]:
     cache.close()
 
 
-def flake(fleet: Fleet) -> str:
-    """The newest agent's flake, as Nix names it."""
-    return f"git+{fleet.repos.url('nixfleet')}?ref=main&rev={fleet.repos.head('nixfleet')}#{AGENT}"
+def flake(fleet: Fleet, name: str = "default") -> str:
+    """The newest agent, or another package of its flake, as Nix names it."""
+    url = f"git+{fleet.repos.url('nixfleet')}?ref=main&rev={fleet.repos.head('nixfleet')}"
+    return f"{url}#packages.{platform.machine()}-linux.{name}"
 
 
 def log_of(client: Client, host: LabHost, answer: Answer) -> str:
@@ -76,7 +76,7 @@ def forged(host: LabHost) -> Iterator[None]:
     (host.root / "opt/install").write_text('#!/bin/sh\ncat /opt/forged > "$2"; chmod 555 "$2"\n')
     host.enter("chmod 755 /opt/install; cd /usr/bin; cp install /opt/real; mv /opt/install install")
     yield
-    host.enter("mv /opt/real /usr/bin/install")
+    host.enter("mv /opt/real /usr/bin/install; rm /opt/forged")
 
 
 @on_trixie
@@ -193,15 +193,36 @@ def test_level_5_builds_what_a_cache_cannot_deliver(
     assert (answer["verdict"], host.agent_version(), was_built(log)) == ("updated", "2.2.0", True)
 
 
+def need_a_tool(fleet: Fleet) -> None:
+    """Let the agent be built with something that is built only where `forged` holds."""
+    path = fleet.repos.path("nixfleet") / "flake.nix"
+    tool = """rec {
+        tool = derivation {
+          inherit system;
+          name = "tool";
+          builder = "/bin/sh";
+          args = [ "-euc" "read -r _ < /opt/forged; echo tool > $out" ];
+        };
+        default = derivation {
+          inherit tool;"""
+    text = path.read_text().replace(".default = derivation {", f" = {tool}")
+    text = text.replace("\n      };\n    };", "\n      };\n      };\n    };")
+    fleet.repos.commit("nixfleet", "Need a tool", {"flake.nix": text})
+
+
 def test_level_6_builds_the_agent_itself(
     fresh: Fleet, host: LabHost, client: Client, cache: BinaryCache
 ) -> None:
+    need_a_tool(fresh)
     for level, version, runs in ((5, "2.2.0", POISON), (6, "2.3.0", "2.3.0")):
         fresh.repos.release(version)
         with forged(host):
             path = cache.stock(host, flake(fresh))
+            tool = cache.stock(host, flake(fresh, "tool"))
         answer, log = update(client, host, level)
         assert (answer["verdict"], answer["after"]["store_path"]) == ("updated", path)
+        # what the agent is built with is fetched
+        assert cache.asked("narinfo", tool) is (level == 6)
         assert (host.agent_version(), was_built(log)) == (runs, level == 6)
         if level == 5:
             again, log = update(client, host, 6, code=1)
