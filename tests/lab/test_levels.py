@@ -255,7 +255,7 @@ def test_an_untrusted_user_reaches_only_some_levels(
         url = flake(fresh).partition("#")[0]
         lock = f"cd {CHECKOUT}; nix flake lock --override-input nixfleet '{url}'"
         options = shlex.join(level_options(level, "home-manager"))
-        command = f"home-manager switch --flake '{CHECKOUT}#ops@{host.name}' {options}"
+        command = f"home-manager switch -L --flake '{CHECKOUT}#ops@{host.name}' {options}"
         return host.run(f"{lock} && {command}", "ops")
 
     fresh.repos.release("2.2.0")
