@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import shlex
 from contextlib import contextmanager
@@ -142,6 +143,38 @@ def test_level_3_locks_what_git_names(
         assert (answer["verdict"], answer["after"]["commit"]) == ("updated", commit)
     finally:
         forge.close()
+
+
+PINS: Final = {
+    "git+https://h/r?rev=": {"type": "git", "url": "https://h/r"},
+    "git+https://h/r?x=1&rev=": {"type": "git", "url": "git+https://h/r?x=1", "rev": "0" * 40},
+    "git+https://h/r?dir=a%20b&ref=c%26d&submodules=1&rev=": {
+        "type": "git",
+        "url": "https://h/r",
+        "ref": "c&d",
+        "dir": "a b",
+        "submodules": True,
+    },
+    "github:o/r?rev=": {"type": "github", "owner": "o", "repo": "r", "ref": "main"},
+    "github:o/r?dir=sub&host=git.corp&rev=": {
+        "type": "github",
+        "owner": "o",
+        "repo": "r",
+        "host": "git.corp",
+        "dir": "sub",
+    },
+    "gitlab:g%2Fsub/r?rev=": {"type": "gitlab", "owner": "g%2Fsub", "repo": "r"},
+}
+
+
+def test_a_host_knows_how_a_commit_of_an_input_is_named(fleet: Fleet, host: LabHost) -> None:
+    nodes = {f"n{number}": {"original": original} for number, original in enumerate(PINS.values())}
+    root = {"inputs": {name: name for name in nodes}}
+    lock = json.dumps({"nodes": {"root": root, **nodes}, "root": "root", "version": 7})
+    asked = "".join(f'nf_lock "$file" {name} | cut -f 6\n' for name in nodes)
+    call = f"nf_owner .; file=$(mktemp); echo {shlex.quote(lock)} >$file\n{asked}rm $file"
+    done = host.run("exec /bin/sh -s", "ops", stdin=compose(root="", call=call))
+    assert done.stdout.splitlines() == list(PINS), done.stderr
 
 
 def take_from(fleet: Fleet, host: LabHost, url: str) -> None:
