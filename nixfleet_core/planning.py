@@ -245,31 +245,25 @@ def level_warnings(
             f"{name} is of the kind {flake_input.kind!r}, which has no commits: "
             f"level {PIN_LEVEL} has no effect"
         )
-    # root builds on NixOS, and root may set everything
-    if facts.platform == "home-manager" and facts.uid != 0 and not facts.trusted:
-        found += _restricted(facts, options.level)
+    # root builds on NixOS, and root may do everything
+    if facts.platform == "home-manager" and facts.uid != 0:
+        if options.level >= 1 and not facts.trusted:
+            found.append(_restricted(facts, options.level))
+        if options.level >= REPAIR_LEVEL:
+            found.append(
+                "through the nix daemon damaged files of the agent are found, "
+                "but only root can repair them"
+            )
     return tuple(found)
 
 
-def _restricted(facts: Facts, level: int) -> list[str]:
-    """What the nix daemon does not let a user do that it does not trust."""
-    known = facts.trusted is not None
-    who = (
-        f"{facts.user} is no trusted user of the nix daemon"
-        if known
-        else (f"it could not be seen whether the nix daemon trusts {facts.user}; if not")
-    )
-    names = [
-        *(["narinfo-cache-positive-ttl"] if level >= 2 else []),
-        *(["narinfo-cache-negative-ttl"] if level >= 1 else []),
-    ]
-    found = []
-    if names:
-        verb = "are" if len(names) > 1 else "is"
-        found.append(f"{who}: {' and '.join(names)} {verb} ignored")
-    if level >= REPAIR_LEVEL:
-        found.append(f"{who}: damaged files of the agent are found, but only root can repair them")
-    return found
+def _restricted(facts: Facts, level: int) -> str:
+    """Which options the nix daemon ignores when a user whom it does not trust sets them."""
+    names = [f"narinfo-cache-{kind}-ttl" for kind in ("negative", "positive")[:level]]
+    what = f"{' and '.join(names)} {'are' if len(names) > 1 else 'is'} ignored"
+    if facts.trusted is None:
+        return f"unless the nix daemon trusts {facts.user}, which could not be seen, {what}"
+    return f"{facts.user} is no trusted user of the nix daemon: {what}"
 
 
 def _warnings(host: Host, checkout: Checkout, flake_input: Input) -> tuple[str, ...]:

@@ -310,6 +310,15 @@ def test_an_untrusted_user_reaches_only_some_levels(
     done = switch(5)
     assert (done.returncode, was_built(done.stderr)) == (0, True), done.stderr
 
+    fresh.repos.release("2.4.0")
+    path = cache.stock(host, flake(fresh))
+    cache.set_fault("nar", "ok")
+    cache.forget()
+    realise = f"nix-store --realise $(nix eval --raw '{flake(fresh, 'default.drvPath')}')"
+    host.enter(f"{realise} --option substitute false; {realise} --check", "ops")
+    host.enter(f"nix store verify --no-trust {path}", "ops")
+    assert not cache.asked("nar")
+
 
 def test_whether_the_daemon_trusts_a_user_is_seen(fresh: Fleet, host: LabHost) -> None:
     values = {"NF_PLATFORM": "home-manager", "NF_CHECKOUT": "", "NF_INPUT": "", "NF_ATTRIBUTE": ""}
