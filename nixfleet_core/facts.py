@@ -153,6 +153,8 @@ class Facts:
     boot: str | None = None
     tools: frozenset[str] = frozenset()
     nix: NixVersion | None = None
+    trusted: bool | None = None
+    """Whether the nix daemon lets this user set what is restricted; None where it was not asked."""
     unit: Unit | None = None
     running: Running | None = None
     installed: Binary | None = None
@@ -239,6 +241,7 @@ def parse_probe(data: bytes) -> Facts:
         boot=records.get("boot"),
         tools=frozenset(records.get("tools", "").split()),
         nix=parse_version(records["nix"]) if "nix" in records else None,
+        trusted={"1": True, "0": False}.get(records.get("nix.trusted", "")),
         unit=_unit(records),
         running=_running(records),
         installed=_binary(records, "installed"),

@@ -97,6 +97,15 @@ FAILURES: Final[tuple[Failure, ...]] = (
         weight=2,
     ),
     Failure(
+        id="cache-damaged",
+        pattern="hash mismatch importing path|input compression not recognized",
+        kind="permanent",
+        source="nix",
+        cause="hash-mismatch",
+        advice="A binary cache serves a damaged file: force level 5 builds instead.",
+        weight=2,
+    ),
+    Failure(
         id="source-download",
         pattern="cannot download .* from any mirror",
         kind="transient",
@@ -115,6 +124,16 @@ FAILURES: Final[tuple[Failure, ...]] = (
         cause="rate-limit",
         advice="The server limits requests: wait an hour, set access-tokens, "
         "or pin the input with --input-rev.",
+    ),
+    Failure(
+        id="cache-download",
+        pattern="unable to download '[^']*/nar/[^']*': .*(HTTP error (408|5[0-9][0-9])"
+        "|Transferred a partial file)|nix::SubstituterDisabled",
+        kind="transient",
+        source="nix",
+        cause="fetch-failed",
+        advice="A binary cache does not deliver what it has: try again; "
+        "force level 5 builds instead.",
     ),
     Failure(
         id="nix-download",
@@ -330,7 +349,7 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="transient",
         source="nix",
         cause="fetch-failed",
-        advice="A binary cache failed: try again; a higher force level builds instead.",
+        advice="A binary cache failed: try again; force level 5 builds instead.",
         weight=0,
     ),
     Failure(

@@ -54,7 +54,7 @@ def compile_plan(plan: Plan, job: str, root: str = "") -> str:
     """The script that the host runs: `run.sh main` does the job, `run.sh finish` brings back."""
     steps = "".join(f"  {line}\n" for line in step_lines(plan, root))
     return compose(
-        *("probe", "preflight", "chain", "changes", "share_lock", "runner"),
+        *("probe", "preflight", "chain", "levels", "changes", "share_lock", "runner"),
         root=root,
         values={
             "NF_ID": check_job_id(job),

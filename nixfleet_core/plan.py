@@ -16,6 +16,8 @@ StepId = Literal[
     "stop",
     "pull",
     "update",
+    "repair",
+    "build",
     "rebuild",
     "confirm",
     "start",
@@ -33,14 +35,15 @@ STEP_IDS: Final[tuple[StepId, ...]] = (
     "start",
     "verify",
 )
-"""The chain of an update; `confirm`, `rollback`, `commit` and `push` are there only when they were
-asked for."""
+"""The chain of an update; the other steps are there only when they were asked for."""
 
 TITLES: Final[dict[StepId, str]] = {
     "preflight": "Preflight",
     "stop": "Stop agent",
     "pull": "Pull nixcfg",
     "update": "Update {input}",
+    "repair": "Check agent's files",
+    "build": "Build agent alone",
     "rebuild": "Rebuild",
     "confirm": "Confirm",
     "start": "Start agent",
@@ -54,8 +57,8 @@ PLAN_FORMAT: Final = 1
 AGENT_UNIT: Final = "nixfleet-agent.service"
 SYSTEM_PROFILE: Final = "/nix/var/nix/profiles/system"
 
-LEVELS: Final[tuple[int, ...]] = (0, 1, 2)
-"""The force levels that there are."""
+LEVELS: Final[tuple[int, ...]] = (0, 1, 2, 3, 4, 5, 6, 7)
+"""The force levels. Each does what those below it do, and more."""
 
 LEVEL_NOTES: Final[dict[int, str]] = {
     0: "believes what binary caches said before. Enough where the agent was merely not restarted; "
@@ -64,8 +67,18 @@ LEVEL_NOTES: Final[dict[int, str]] = {
     "cache got it late; costs one question for each path that was missing",
     2: "asks caches again about everything. For a cache that has lost or replaced what it had; "
     "costs one question for each path, which takes minutes on a slow line",
+    3: "locks the input to the commit that git names. For a forge whose API refuses or lags, and "
+    "fetches that keep an old commit; costs nothing more",
+    4: "evaluates without the evaluation cache. For a 'cached failed attribute' that should work; "
+    "costs one full evaluation",
+    5: "builds what a cache cannot deliver whole. For a cache that answers with errors or damaged "
+    "files; costs the builds of what is missing",
+    6: "builds the agent itself here, from its source. For a cached agent that is not what it "
+    "should be; costs its build, and stops if the one in the store is another",
+    7: "checks the agent's files and repairs them. For a damaged disk or a store that was tampered "
+    "with; costs reading them, and fetching or building what is damaged",
 }
-"""What each level does, what it is the answer to, and what it costs."""
+"""What each level adds, what it is the answer to, and what it costs."""
 
 _REV: Final = re.compile(r"[0-9a-f]{40}")
 
@@ -76,7 +89,7 @@ def is_commit(text: str) -> bool:
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What the operator asked for. `level` 0 adds nothing, 1 bypasses the negative cache."""
+    """What the operator asked for; `level` is one of LEVELS."""
 
     force: bool = False
     level: int = 1

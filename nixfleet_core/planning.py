@@ -13,7 +13,14 @@ import msgspec
 from nixfleet_core.checkouts import disagreement
 from nixfleet_core.plan import AGENT_UNIT, Options, Plan, Refusal, is_commit
 from nixfleet_core.shared_lock import lock_message
-from nixfleet_core.steps import pin_url, rollback_steps, update_steps
+from nixfleet_core.steps import (
+    PIN_LEVEL,
+    REPAIR_LEVEL,
+    has_commits,
+    pin_url,
+    rollback_steps,
+    update_steps,
+)
 
 if TYPE_CHECKING:
     from nixfleet_core.facts import Checkout, Facts
@@ -70,7 +77,10 @@ def make_plan(
         ),
         tools=TOOLS,
         restore_lock=_restorable_lock(host, checkout, options),
-        warnings=_warnings(host, facts, checkout, flake_input),
+        warnings=(
+            *_warnings(host, facts, checkout, flake_input),
+            *level_warnings(facts, host.input, flake_input, options),
+        ),
     )
 
 
@@ -275,6 +285,37 @@ def _restorable_lock(host: Host, checkout: Checkout, options: Options) -> str | 
     if options.discard_lock or checkout.lock.differs_only_in(host.input, checkout.head_lock):
         return checkout.lock_cksum
     return None
+
+
+def level_warnings(
+    facts: Facts, name: str, flake_input: Input, options: Options
+) -> tuple[str, ...]:
+    """What of the force level will have no effect on this host."""
+    found = []
+    if options.level >= PIN_LEVEL and options.input_rev is None and not has_commits(flake_input):
+        found.append(
+            f"{name} is of the kind {flake_input.kind!r}, which has no commits: "
+            f"level {PIN_LEVEL} has no effect"
+        )
+    # root builds on NixOS, and root may do everything
+    if facts.platform == "home-manager" and facts.uid != 0:
+        if options.level >= 1 and not facts.trusted:
+            found.append(_restricted(facts, options.level))
+        if options.level >= REPAIR_LEVEL:
+            found.append(
+                "through the nix daemon damaged files of the agent are found, "
+                "but only root can repair them"
+            )
+    return tuple(found)
+
+
+def _restricted(facts: Facts, level: int) -> str:
+    """Which options the nix daemon ignores when a user whom it does not trust sets them."""
+    names = [f"narinfo-cache-{kind}-ttl" for kind in ("negative", "positive")[:level]]
+    what = f"{' and '.join(names)} {'are' if len(names) > 1 else 'is'} ignored"
+    if facts.trusted is None:
+        return f"unless the nix daemon trusts {facts.user}, which could not be seen, {what}"
+    return f"{facts.user} is no trusted user of the nix daemon: {what}"
 
 
 def _warnings(host: Host, facts: Facts, checkout: Checkout, flake_input: Input) -> tuple[str, ...]:

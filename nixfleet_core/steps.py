@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import quote
 
 from msgspec.structs import replace
@@ -21,6 +21,14 @@ NEGATIVE_TTL: Final = ("--option", "narinfo-cache-negative-ttl", "0")
 
 POSITIVE_TTL: Final = ("--option", "narinfo-cache-positive-ttl", "0")
 """Makes Nix ask binary caches again also about paths that they said they had."""
+
+EVALUATION: Final = ("--option", "eval-cache", "false")
+"""Makes Nix evaluate although it remembers how that ended the last time."""
+
+PIN_LEVEL: Final = 3
+BUILD_LEVEL: Final = 6
+REPAIR_LEVEL: Final = 7
+"""The levels from which on a step does something else, or is there at all."""
 
 GRACE: Final = 30
 """Seconds that the agent gets to stop before it is killed."""
@@ -49,6 +57,23 @@ _PULL: Final = Step(
     limit=300,
     tries=5,
     weight=2,
+)
+_REPAIR: Final = Step(
+    id="repair",
+    title=TITLES["repair"],
+    argv=("repair-agent",),
+    run_as="root",
+    limit=4 * 3600,
+    weight=2,
+)
+_BUILD: Final = Step(
+    id="build",
+    title=TITLES["build"],
+    argv=("build-agent",),
+    run_as="root",
+    limit=4 * 3600,
+    tries=3,
+    weight=8,
 )
 _START: Final = Step(
     id="start",
@@ -94,6 +119,8 @@ def update_steps(
         _STOP,
         *((_PULL,) if options.pull else ()),
         _update(nix, flake_input, name, options),
+        *((_REPAIR,) if options.level >= REPAIR_LEVEL else ()),
+        *((_BUILD,) if options.level >= BUILD_LEVEL else ()),
         _rebuild(flake, options),
         *((_confirm(options.confirm_within),) if options.confirm_within else ()),
         _START,
@@ -149,17 +176,25 @@ def rollback_steps(target: str) -> tuple[Step, ...]:
 
 
 def _update(nix: NixVersion, flake_input: Input, name: str, options: Options) -> Step:
-    pinned = pin_url(flake_input, options.input_rev) if options.input_rev else None
-    argv = pin_input_argv(name, pinned) if pinned else update_input_argv(nix, name)
     return Step(
         id="update",
         title=TITLES["update"].format(input=name),
-        argv=(*argv[:1], *FEATURES, *argv[1:]),
+        argv=_update_argv(nix, flake_input, name, options),
         run_as="owner",
         limit=300,
         tries=5,
         weight=2,
     )
+
+
+def _update_argv(
+    nix: NixVersion, flake_input: Input, name: str, options: Options
+) -> tuple[str, ...]:
+    if options.input_rev is None and options.level >= PIN_LEVEL and has_commits(flake_input):
+        return ("pin-latest", name)  # which commit that is, the host asks when it is there
+    pinned = pin_url(flake_input, options.input_rev) if options.input_rev else None
+    argv = pin_input_argv(name, pinned) if pinned else update_input_argv(nix, name)
+    return (*argv[:1], *FEATURES, *argv[1:])
 
 
 def _rebuild(flake: str, options: Options) -> Step:
@@ -170,14 +205,27 @@ def _rebuild(flake: str, options: Options) -> Step:
             *("nixos-rebuild", "switch", "--flake", flake, "--log-format", "internal-json"),
             *(("--cores", str(options.cores)) if options.cores is not None else ()),
             *(("--max-jobs", str(options.max_jobs)) if options.max_jobs is not None else ()),
-            *(POSITIVE_TTL if options.level >= 2 else ()),
-            # an old nixos-rebuild-ng keeps only the last --option: the most important one
-            *(NEGATIVE_TTL if options.level >= 1 else ()),
+            *level_options(options.level, "nixos"),
         ),
         run_as="root",
         limit=4 * 3600,
         tries=3,
         weight=20,
+    )
+
+
+def level_options(level: int, platform: Literal["nixos", "home-manager"]) -> tuple[str, ...]:
+    """What a level adds to `nixos-rebuild switch` or `home-manager switch`.
+
+    home-manager refuses `--fallback`. An old nixos-rebuild-ng keeps only the last --option: so the
+    most important one stands last.
+    """
+    fallback = ("--fallback",) if platform == "nixos" else ("--option", "fallback", "true")
+    return (
+        *(fallback if level >= 5 else ()),
+        *(EVALUATION if level >= 4 else ()),
+        *(POSITIVE_TTL if level >= 2 else ()),
+        *(NEGATIVE_TTL if level >= 1 else ()),
     )
 
 
@@ -191,6 +239,11 @@ def _confirm(seconds: int) -> Step:
     )
 
 
+def has_commits(flake_input: Input) -> bool:
+    """Whether the input can be locked to a commit."""
+    return flake_input.source.url is not None
+
+
 def pin_url(flake_input: Input, rev: str) -> str | None:
     """The flake URL that names one commit of an input; None for kinds that have no commits."""
     source, kind = flake_input.source, flake_input.kind
@@ -200,8 +253,9 @@ def pin_url(flake_input: Input, rev: str) -> str | None:
         host, path = source.url.removeprefix("https://").split("/", 1)
         owner, repo = path.rsplit("/", 1)
         # GitLab's owner may be a path of groups, which Nix wants as one part
-        query = "" if host == FORGES[kind] else f"?host={host}"
-        return f"{kind}:{quote(owner, safe='')}/{repo}/{rev}{query}"
+        query = "&".join((*(() if host == FORGES[kind] else (f"host={host}",)), *source.query))
+        return f"{kind}:{quote(owner, safe='')}/{repo}/{rev}{'?' if query else ''}{query}"
     scheme = "" if source.url.startswith("git+") else "git+"
-    ref = f"ref={quote(source.ref)}&" if source.ref else ""
-    return f"{scheme}{source.url}{'&' if '?' in source.url else '?'}{ref}rev={rev}"
+    ref = (f"ref={quote(source.ref)}",) if source.ref else ()
+    query = "&".join((*ref, *source.query, f"rev={rev}"))
+    return f"{scheme}{source.url}{'&' if '?' in source.url else '?'}{query}"

@@ -287,6 +287,9 @@ def _decide_failed(
             "nix said success, but flake.lock did not reach the latest commit",
             failure.advice if failure else "try again, or pin it: --input-rev REV",
         )
+    if outcome.reason in _REASONS:
+        sentence, advice = _REASONS[outcome.reason]
+        return "failed", outcome.reason, f"{sentence}; {_agent_words(after)}", advice
     if step == "rebuild" and before is not None and after is not None:
         switched = _decide_switch(before, after, gap, outcome)
         if switched is not None:
@@ -294,6 +297,23 @@ def _decide_failed(
     sentence = f"{_step_words(outcome)}; {_agent_words(after)}"
     advice = failure.advice if failure else "the log's last lines say more (e: next error)"
     return "failed", failure.cause if failure else f"{step}-failed", sentence, advice
+
+
+_REASONS: Final = {
+    "not-reproduced": (
+        "the agent in the store is not what its source builds here",
+        "find out whether it was replaced or no two builds are the same; levels below 6 go on",
+    ),
+    "damaged": (
+        "the agent's files are damaged and could not be repaired",
+        "as root on the host: nix-store --repair-path; the log names the path and says why",
+    ),
+    "no-derivation": (
+        "the configuration does not say which derivation the agent is",
+        "use a force level below 6",
+    ),
+}
+"""What the steps before the rebuild found, by the runner's token: what is wrong, and advice."""
 
 
 def _agent_words(after: Facts | None) -> str:

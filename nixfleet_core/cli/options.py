@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Final, cast, get_args
 import click
 
 from nixfleet_core.checkouts import read_checkout
-from nixfleet_core.plan import LEVELS, Options, StepId, is_commit
+from nixfleet_core.plan import LEVEL_NOTES, LEVELS, Options, StepId, is_commit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LEVEL = click.IntRange(min(LEVELS), max(LEVELS))
+_LEVEL_HELP: Final = "How hard; each does all below it, too. " + "; ".join(
+    f"{level} {note.partition('. ')[0]}" for level, note in LEVEL_NOTES.items()
+)
 
 
 def _check_rev(_: click.Context, option: click.Parameter, value: str | None) -> str | None:
@@ -71,7 +74,7 @@ def plan_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of an update, as its one argument `options`."""
 
     @click.option("--force", is_flag=True, help="Run every step; =N: at that level.")
-    @click.option("--level", type=_LEVEL, help="How hard: 0 nothing, 1 asks caches again, 2 more.")
+    @click.option("--level", type=_LEVEL, help=_LEVEL_HELP)
     @click.option("--no-pull", is_flag=True, help="Leave nixcfg at its commit.")
     @click.option(
         "--input-rev", metavar="REV", callback=_check_rev, help="Lock the input to this commit."

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import msgspec
 
@@ -43,6 +43,8 @@ class Source:
     ref: str | None = None
     pinned: str | None = None
     """The commit that flake.nix itself names, if it names one."""
+    query: tuple[str, ...] = ()
+    """What else belongs to the input's URL, such as `dir=sub` or `submodules=1`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +175,27 @@ FORGES: Final = {"github": "github.com", "gitlab": "gitlab.com", "sourcehut": "g
 
 def _source(original: dict[str, msgspec.Raw]) -> Source:
     kind = _text(original, "type")
-    ref, rev = _text(original, "ref"), _text(original, "rev")
+    ref, rev, query = _text(original, "ref"), _text(original, "rev"), _query(original)
     if kind == "git":
-        return Source(url=_text(original, "url"), ref=ref, pinned=rev)
+        return Source(url=_text(original, "url"), ref=ref, pinned=rev, query=query)
     owner, repo = _text(original, "owner"), _text(original, "repo")
     if kind in FORGES and owner and repo:
         host = _text(original, "host") or FORGES[kind]
         # the groups of a GitLab project are written as one part: group%2Fsubgroup
-        return Source(url=f"https://{host}/{unquote(owner)}/{repo}", ref=ref, pinned=rev)
+        url = f"https://{host}/{unquote(owner)}/{repo}"
+        return Source(url=url, ref=ref, pinned=rev, query=query)
     return Source(url=None, ref=ref, pinned=rev)
+
+
+_NOT_IN_QUERY: Final = frozenset({"type", "url", "owner", "repo", "host", "ref", "rev", "narHash"})
+
+
+def _query(original: dict[str, msgspec.Raw]) -> tuple[str, ...]:
+    """The input's other attributes, as Nix writes them behind a URL."""
+    found = []
+    for key in sorted(original.keys() - _NOT_IN_QUERY):
+        value = bytes(original[key])
+        text = {b"true": "1", b"false": "0"}.get(value) or _text(original, key)
+        if text is not None:
+            found.append(f"{key}={quote(text)}")
+    return tuple(found)

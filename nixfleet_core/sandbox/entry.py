@@ -30,6 +30,10 @@ def main(folder: Path, tool: str, argv: list[str]) -> int:
             from nixfleet_core.sandbox.tools.nix_env import nix_env
 
             return nix_env(machine, argv)
+        case "nix-store":
+            from nixfleet_core.sandbox.tools.nix_store import nix_store
+
+            return nix_store(machine, argv)
         case "nixos-rebuild":
             from nixfleet_core.sandbox.tools.nixos_rebuild import nixos_rebuild
 

@@ -83,6 +83,7 @@ def _write_shims(fleet: Path) -> None:
     texts = {
         "nix": version + nix,
         "nix-env": nix,
+        "nix-store": nix,
         "nixos-rebuild": nix,
         "systemctl": manager,
         "systemd-run": manager,

@@ -6,6 +6,7 @@ The same inputs give the same path, and a path that is there is not built again,
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from shlex import quote
@@ -137,6 +138,13 @@ def add_agent(machine: Machine, agent: Agent) -> Path:
     """Put the agent into the host's store."""
     program = _AGENT.format(version=agent.version)
     return _add(machine, agent.name, {"bin/nixfleet-agent": program})
+
+
+def add_derivation(machine: Machine, agent: Agent) -> Path:
+    """Put how the agent is built into the store."""
+    path = machine.root / "nix/store" / f"{agent.name}.drv"
+    path.write_text(json.dumps(agent))
+    return path
 
 
 def add_system(machine: Machine, system: System) -> Path:

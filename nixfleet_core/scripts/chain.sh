@@ -2,7 +2,7 @@
 # shellcheck disable=SC2034,SC2153,SC2154 # its variables come from and go to the runner
 # What each step of the chain does around its command.
 
-# nf_field N: of nf_lock_values: kind, url, ref, rev, pinned
+# nf_field N: of nf_lock_values: kind, url, ref, rev, pinned, pin
 nf_field() { printf '%s\n' "$nf_lock_values" | cut -f "$1"; }
 
 # nf_want: the commit that the lock should name, in nf_wanted: 40 hex digits, or "none" when the
@@ -25,13 +25,12 @@ nf_want() {
 
 nf_has_commit() { case $nf_wanted in none | unknown) return 1 ;; esac; }
 
-# nf_pin_url: the flake URL that names the wanted commit and nothing else.
-nf_pin_url() {
-  nf_ref=$(nf_field 3)
-  case $(nf_field 1) in
-    github) echo "github:${nf_url#https://*/}/$nf_wanted" ;;
-    *) echo "git+${nf_url#git+}?${nf_ref:+ref=$nf_ref&}rev=$nf_wanted" ;;
-  esac
+# nf_pin: lock the input to the wanted commit. Keeps where the input comes from, so a later plain
+# update follows the branch again. Its URL may hold a token.
+nf_pin() {
+  nf_say "flake.lock gets $NF_INPUT at $nf_wanted, which its repository names"
+  nf_quietly nix --extra-experimental-features 'nix-command flakes' flake lock \
+    --override-input "$NF_INPUT" "$(nf_field 6)$nf_wanted"
 }
 
 nf_do_stop() {
@@ -83,7 +82,7 @@ nf_undo_lock() {
   fi
   if [ "$(nf_profile)" != "$(cat "$NF_RUN/profile" 2>/dev/null)" ]; then return; fi
   case $NF_STEP in
-    pull | update | rebuild) ;;
+    pull | update | repair | build | rebuild) ;;
     rollback) nf_put_lock "$NF_JOB/flake.lock.before"; return ;; # cut short, but the profile is back
     *) return ;;
   esac
@@ -116,11 +115,12 @@ nf_do_update() {
   nf_lock_values=$(nf_lock "$nf_lock_file" "$NF_INPUT" 2>>"$NF_LOG") || return
   nf_want
   nf_code=0
-  nf_run "$@" || nf_code=$?
-  # the forge's API refuses to say more, but git has named the commit: lock to that
-  if nf_has_commit && nf_said | grep -Eq 'rate limit|HTTP error (403|429)'; then
-    nf_code=0
-    nf_run nix --extra-experimental-features 'nix-command flakes' flake lock --override-input "$NF_INPUT" "$(nf_pin_url)" || nf_code=$?
+  if [ "$1" != pin-latest ]; then
+    nf_run "$@" || nf_code=$?
+    # the forge's API refuses to say more, but git has named the commit: lock to that
+    if nf_has_commit && nf_said | grep -Eq 'rate limit|HTTP error (403|429)'; then nf_code=0; nf_pin || nf_code=$?; fi
+  elif nf_has_commit; then
+    nf_pin || nf_code=$?
   fi
   if [ "$nf_code" != 0 ]; then cd /; return "$nf_code"; fi
   nf_lock_values=$(nf_lock "$nf_lock_file" "$NF_INPUT" 2>>"$NF_LOG") || return

@@ -138,6 +138,7 @@ nf_current_job() {
 }
 
 # Values from flake.lock, by Nix itself: kind, url, ref, rev, pinned, separated by tabs; or "missing".
+# The last is the input's URL with all but the commit, which belongs at its end.
 # shellcheck disable=SC2016 # Nix's own $ and quotes
 NF_LOCK_NIX='{ lock, input }: let
   file = builtins.fromJSON (builtins.readFile lock);
@@ -150,7 +151,14 @@ NF_LOCK_NIX='{ lock, input }: let
   url = if kind == "git" then original.url or ""
     else if forges ? ${kind} then "https://${original.host or forges.${kind}}/${builtins.replaceStrings [ "%2F" "%2f" ] [ "/" "/" ] original.owner}/${original.repo}"
     else "";
-in { fields = if inputs ? ${input} then builtins.concatStringsSep "\t" [ kind url (original.ref or "") (node.locked.rev or "") (original.rev or "") ] else "missing"; }'
+  text = value: if value == true then "1" else if value == false then "0"
+    else builtins.replaceStrings [ "%" "&" "#" "+" " " ] [ "%25" "%26" "%23" "%2B" "%20" ] (toString value);
+  others = builtins.removeAttrs original ([ "type" "url" "owner" "repo" "rev" "narHash" ] ++ (if kind == "git" then [ ] else [ "ref" ]));
+  query = builtins.concatStringsSep "" (map (name: "${name}=${text others.${name}}&") (builtins.attrNames others));
+  base = if kind == "git" then (if builtins.match "git\\+.*" url == null then "git+" else "") + url
+    else "${kind}:${original.owner or ""}/${original.repo or ""}";
+  pin = base + (if builtins.match ".*\\?.*" base == null then "?" else "&") + query + "rev=";
+in { fields = if inputs ? ${input} then builtins.concatStringsSep "\t" [ kind url (original.ref or "") (node.locked.rev or "") (original.rev or "") pin ] else "missing"; }'
 
 # nf_lock FILE INPUT: the above for that lock file, read as its owner.
 nf_lock() {

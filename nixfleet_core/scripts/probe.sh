@@ -24,6 +24,7 @@ probe() {
   if [ "$NF_UID" = 0 ] || [ -n "$NF_ROOT" ]; then put elevated 1; fi
   probe_system "$1"
   probe_tools
+  probe_trust
   probe_units
   probe_checkout
   (probe_why) # in a subshell: it asks as the other owner, and has variables of common names
@@ -66,6 +67,25 @@ probe_tools() {
   done
   put tools "${found# }"
   if nf_has nix; then put nix "$(nf_bounded 10 nix --version 2>/dev/null | cut_off 200)"; fi
+}
+
+# Whether the nix daemon lets this user set what is restricted. Root may, and builds on NixOS.
+probe_trust() {
+  if [ "$NF_UID" = 0 ] || [ "$platform" != home-manager ] || ! nf_has nix; then return 0; fi
+  case $(nf_bounded 10 nix --extra-experimental-features nix-command store ping --json 2>/dev/null | tr -d ' ') in
+    *'"trusted":'[1t]*) put nix.trusted 1 ;;
+    *'"trusted":'[0f]*) put nix.trusted 0 ;;
+    *) probe_trusted_users ;;
+  esac
+}
+
+# An older Nix does not say: then the names in its configuration, of which a group begins with "@".
+probe_trusted_users() {
+  users=$(nf_bounded 10 nix --extra-experimental-features nix-command show-config 2>/dev/null |
+    sed -n 's/^trusted-users = //p')
+  [ -n "$users" ] || return 0
+  mine=$(echo '*'; id -un; id -Gn | tr ' ' '\n' | sed 's/^/@/')
+  if printf '%s\n' "$users" | tr ' ' '\n' | grep -Fxq -e "$mine"; then put nix.trusted 1; else put nix.trusted 0; fi
 }
 
 # One question to systemd, which is what a look at a host mostly waits for: the agent's unit, what it

@@ -97,7 +97,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 64
 
     def __init__(self, address: tuple[str | bytes | bytearray, int], repo: RepoServer) -> None:
-        super().__init__(cast("tuple[str, int]", address), _Handler)
+        super().__init__(cast("tuple[str, int]", address), GitHandler)
         self.repo = repo
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
@@ -107,7 +107,9 @@ class _Server(ThreadingHTTPServer):
         self.server_close()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class GitHandler(BaseHTTPRequestHandler):
+    """Answers as git-http-backend does, and with faults."""
+
     def do_GET(self) -> None:
         self._answer()
 
@@ -124,17 +126,17 @@ class _Handler(BaseHTTPRequestHandler):
         packed = self.headers.get("Content-Encoding") == "gzip"
         match repo.next_fault(self.path, gzip.decompress(body) if packed else body):
             case "ok":
-                self._git(repo.repository, body)
+                self.answer_git(repo.repository, self.path, body)
             case "html":
-                self._send(200, [("Content-Type", "text/html")], _HTML)
+                self.send(200, [("Content-Type", "text/html")], _HTML)
             case int(status):
-                self._send(status, [("Content-Type", "text/plain")], b"as the test said\n")
+                self.send(status, [("Content-Type", "text/plain")], b"as the test said\n")
             case _:
                 self.close_connection = True
 
-    def _git(self, repository: Path, body: bytes) -> None:
+    def answer_git(self, repository: Path, wanted: str, body: bytes) -> None:
         """Let git answer, as a web server would: git-http-backend(1) is a CGI program."""
-        path, _, query = self.path.partition("?")
+        path, _, query = wanted.partition("?")
         cgi = {
             "GIT_PROJECT_ROOT": str(repository.parent),
             "GIT_HTTP_EXPORT_ALL": "1",
@@ -153,9 +155,9 @@ class _Handler(BaseHTTPRequestHandler):
         head, _, content = answer.partition(b"\r\n\r\n")
         fields = [line.split(": ", 1) for line in head.decode().splitlines()]
         status = next((int(value.split()[0]) for key, value in fields if key == "Status"), 200)
-        self._send(status, [(key, value) for key, value in fields if key != "Status"], content)
+        self.send(status, [(key, value) for key, value in fields if key != "Status"], content)
 
-    def _send(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
+    def send(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
         self.send_response(status)
         for key, value in headers:
             self.send_header(key, value)

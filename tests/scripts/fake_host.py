@@ -34,6 +34,8 @@ CHAIN: Final[tuple[StepId, ...]] = (
     *("preflight", "stop", "pull", "update", "rebuild", "start", "verify"),
 )
 
+DERIVATION: Final = f"{STORE}/{'2' * 32}-nixfleet-agent-2.0.drv"
+
 _STUBS: Final = {
     "sleep": f"exec {shutil.which('sleep')} 0.05",
     "df": "echo header; echo fs 9 9 99999999 1% /",
@@ -101,12 +103,32 @@ for word; do printf '%s\0' "$word"; done >"$s/systemd-run.argv"
 case "$*" in
   --version) echo 'nix (Nix) 2.34.8' ;;
   *" fields") cat "$s/lock-values" ;;
+  *getContext*) cat "$s/refers" ;;
+  *"store verify"*) [ ! -e "$s/damaged" ] ;;
   *" eval --raw "*) cat "$s/expected" ;;
   *--apply*) [ ! -e "$s/no-attribute" ] ;;
   *" lock "* | *" update "*)
     cp "$s/new-lock" flake.lock
     cp "$s/new-values" "$s/lock-values"
     ;;
+esac
+""",
+    "nix-store": r"""
+case "$*" in
+  "--query --requisites "*) cat "$s/requisites" ;;
+  "--query --references "*) cat "$s/references" ;;
+  "--query --outputs "*)
+    shift 2
+    for drv; do echo "${drv%.drv}"; done
+    ;;
+  "--check-validity "*)
+    shift
+    for path; do grep -qxF "$path" "$s/valid" || exit 1; done
+    ;;
+  *--check*)
+    if [ -e "$s/differs" ]; then echo "error: derivation 'x' may not be deterministic"; exit 104; fi
+    ;;
+  "--repair-path "*) if [ -e "$s/beyond-repair" ]; then exit 1; fi; rm -f "$s/damaged" ;;
 esac
 """,
     "nix-env": r"""
@@ -286,6 +308,10 @@ class FakeHost:
             "lock-values": self.lock_values(self.upstream.old),
             "new-values": self.lock_values(self.upstream.new),
             "new-lock": lock_text(self.upstream.new).rstrip(),
+            "refers": DERIVATION,
+            "requisites": DERIVATION,
+            "references": "",
+            "valid": "",
         }.items():
             self.set(name, text)
         for name, body in _STUBS.items():
@@ -295,7 +321,8 @@ class FakeHost:
 
     def lock_values(self, rev: str, kind: str = "git") -> str:
         """What Nix says of the input in flake.lock."""
-        return f"{kind}\t{self.upstream.nixfleet if kind == 'git' else ''}\t\t{rev}\t"
+        url = self.upstream.nixfleet if kind == "git" else ""
+        return f"{kind}\t{url}\t\t{rev}\t\tgit+{url}?rev="
 
     def tool(self, *argv: str) -> str:
         """Run one of the host's tools."""
@@ -336,14 +363,18 @@ class FakeHost:
         *,
         lines: dict[StepId, tuple[str, ...]] | None = None,
         tries: int = 3,
+        more: tuple[StepId, ...] = (),
         **changes: object,
     ) -> Plan:
-        """A plan of the whole chain, with other commands for some steps."""
+        """A plan of the whole chain, with other commands for some steps, and more before the
+        rebuild."""
         argv: dict[StepId, tuple[str, ...]] = {
             "preflight": ("check",),
             "stop": ("systemctl", "stop", UNIT),
             "pull": ("git", "pull", "--quiet", "--ff-only"),
             "update": ("nix", "flake", "update", "nixfleet"),
+            "repair": ("repair-agent",),
+            "build": ("build-agent",),
             "rebuild": ("nixos-rebuild", "switch", "--flake", f"{CHECKOUT}#h"),
             "start": ("systemctl", "start", UNIT),
             "verify": ("prove",),
@@ -359,7 +390,7 @@ class FakeHost:
                 tries=tries if step in ("pull", "update") else 1,
                 always=step in ("start", "verify"),
             )
-            for step in CHAIN
+            for step in (*CHAIN[:4], *more, *CHAIN[4:])
         )
         options = Options(stable=1, **changes)  # type: ignore[arg-type]
         return Plan(

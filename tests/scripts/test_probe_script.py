@@ -472,3 +472,35 @@ def test_a_system_with_another_init_needs_a_reboot(
     (host.root / "run/booted-system").symlink_to(f"{host.root}{SYSTEMS['1.0']}")
     system = probe(host).system
     assert (system.booted, system.needs_reboot) == (SYSTEMS["1.0"], differs)
+
+
+@pytest.mark.parametrize(
+    ("answer", "users", "trusted"),
+    [
+        ('{"trusted":1,"url":"daemon"}', "", True),
+        ('{"trusted": false, "url":"daemon"}', "", False),
+        ("", "root", False),
+        ("", "root *", True),
+        ("", "root ops", True),
+        ("", "@wheel root", True),
+        ("", "@ops @wheels wheel", False),
+        ("", "", None),
+    ],
+)
+@one_shell
+def test_whether_the_daemon_trusts_the_user(
+    host: FakeHost, answer: str, users: str, trusted: bool | None
+) -> None:
+    host.set("uid", "1000")
+    host.on("id", 'case $1 in -u) cat "$s/uid" ;; -un) echo ops ;; *) echo users wheel ;; esac')
+    host.set("ping", answer)
+    host.set("config", f"trusted-substituters = x\ntrusted-users = {users}" if users else "")
+    host.on(
+        "nix",
+        'case "$*" in *"store ping"*) cat "$s/ping" ;; *show-config) cat "$s/config" ;;'
+        ' *) default "$@" ;; esac',
+    )
+    assert probe(host, NF_PLATFORM="home-manager", NF_CHECKOUT="").trusted is trusted
+    assert probe(host, NF_PLATFORM="nixos", NF_CHECKOUT="").trusted is None
+    host.set("uid", "0")
+    assert probe(host, NF_PLATFORM="home-manager", NF_CHECKOUT="").trusted is None

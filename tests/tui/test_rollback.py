@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import fakes
+import pytest
 from fakes import JOB, NOW, OLD_SYSTEM
 from screen_text import screen_text, settle
 from test_path import press
 
 from nixfleet_core.events import JobStart, StepStart, Tick
-from nixfleet_core.plan import LEVEL_NOTES, Refusal
+from nixfleet_core.plan import LEVEL_NOTES, LEVELS, Refusal
 from nixfleet_core.verdict import Snapshot, Verdict
 from tui.screens.base import Notice
 from tui.screens.fleet import FleetScreen
@@ -19,7 +20,6 @@ from tui.screens.plan import RollbackDialog, UpdateDialog
 from tui.screens.update import UpdateScreen
 
 if TYPE_CHECKING:
-    import pytest
     from conftest import MakeApp
     from fakes import FakeSession
 
@@ -44,10 +44,24 @@ async def test_the_level_is_picked_and_the_commands_follow(
 
         assert "level 0?" in await press(pilot, "L", "0")
         assert "level 0?" in await press(pilot, "L", "down", "escape")
-        await press(pilot, "L", "down", "down", "down", "enter", "enter")
+        await press(pilot, "L", "down", "down", "enter", "enter")
         assert isinstance(app.screen, UpdateScreen)
         assert "force update, level 2" in screen_text(app)
     assert [plan.options.level for plan in fleet[0].plans] == [2]
+
+
+@pytest.mark.parametrize("size", [(120, 40), (80, 24), (60, 15)], ids=str)
+async def test_all_levels_can_be_reached_and_read(make_app: MakeApp, size: tuple[int, int]) -> None:
+    async with (app := make_app()).run_test(size=size) as pilot:
+        await press(pilot, "enter", "L", "up", "up")
+        for level in LEVELS:
+            body, line = (app.screen.query_one(name) for name in ("#body", f"#level-{level}"))
+            assert body.region.contains_region(line.region), level
+            assert f"▸ {level}" in screen_text(app)
+            await press(pilot, "down")
+        assert "level 7?" in await press(pilot, "enter")
+        assert "▸ 7" in await press(pilot, "L")
+        assert "level 4?" in await press(pilot, "4")
 
 
 async def test_an_update_can_be_told_to_go_back_by_itself(

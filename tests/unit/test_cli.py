@@ -224,7 +224,7 @@ def test_a_wrong_command_line_ends_with_2(fleet: Fleet, argv: tuple[str, ...], s
     [
         (("csb0",), "unexpected extra argument"),
         (("--force", "2"), "unexpected extra argument"),
-        (("--force=3",), "not in the range"),
+        (("--force=8",), "not in the range"),
         (("--input-rev", "x"), "40 hexadecimal digits"),
     ],
 )
@@ -251,6 +251,7 @@ def test_help_and_version_need_no_inventory(real: Fleet) -> None:
         (("--force",), Options(force=True)),
         (("--force=0",), Options(force=True, level=0)),
         (("--force=2",), Options(force=True, level=2)),
+        (("--force=7",), Options(force=True, level=7)),
         (("--level", "2"), Options(force=True, level=2)),
         (("--force", "--level", "0"), Options(force=True, level=0)),
         (("--no-pull",), Options(pull=False)),

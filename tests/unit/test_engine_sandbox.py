@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 
 from nixfleet_core.events import LogGrew, StepEnd
 from nixfleet_core.latest import GitLatest
@@ -202,6 +203,21 @@ async def test_csb1_is_current_and_with_force_every_step_runs(updates: Updates) 
     verdict = judged(updates.forced)
     assert (verdict.kind, updates.forced.exit_code) == ("current", 0), verdict.sentence
     assert updates.forced_events.steps == dict.fromkeys(CHAIN, "ok")
+
+
+async def test_the_highest_level_checks_and_builds_the_agent_too(
+    bench: Bench, updates: Updates
+) -> None:
+    assert updates.forced.job
+    updater, recorder = bench.updater()
+    report = await updater.update(bench.sessions["csb1"], replace(FORCED, level=7))
+    assert judged(report).kind == "current"
+    steps = (*CHAIN[:4], "repair", "build", *CHAIN[4:])
+    assert recorder.steps == dict.fromkeys(steps, "ok")
+    assert report.files is not None
+    log = report.files.text.read_text()
+    assert "store verify --no-trust /nix/store/" in log
+    assert "has the hash that Nix noted" in log
 
 
 async def test_gpc0_was_not_restarted_and_an_update_that_goes_on_alone_cures_it(

@@ -13,8 +13,14 @@ from nixfleet_core.host import Host
 from nixfleet_core.nix.lock import FlakeLock, parse_lock
 from nixfleet_core.nix.version import parse_version
 from nixfleet_core.plan import LEVEL_NOTES, LEVELS, STEP_IDS, Options, Plan, Refusal
-from nixfleet_core.planning import DISK_NEEDED_KIB, TOOLS, make_plan, make_rollback_plan
-from nixfleet_core.steps import pin_url
+from nixfleet_core.planning import (
+    DISK_NEEDED_KIB,
+    TOOLS,
+    level_warnings,
+    make_plan,
+    make_rollback_plan,
+)
+from nixfleet_core.steps import level_options, pin_url
 
 OLD, NEW, REV = "1" * 40, "2" * 40, "a" * 40
 FEATURES = ("--extra-experimental-features", "nix-command flakes")
@@ -22,7 +28,7 @@ HOST = Host(name="csb0")
 
 
 def lock(
-    *, nixfleet: str = OLD, nixpkgs: str = OLD, follows: bool = False, **original: str
+    *, nixfleet: str = OLD, nixpkgs: str = OLD, follows: bool = False, **original: object
 ) -> FlakeLock:
     """A lock with two inputs; `original` is where nixfleet comes from."""
     nodes: dict[str, Any] = {
@@ -172,17 +178,98 @@ def test_every_nix_is_told_in_its_dialect(version: str, command: tuple[str, ...]
 
 NEGATIVE = ("--option", "narinfo-cache-negative-ttl", "0")
 POSITIVE = ("--option", "narinfo-cache-positive-ttl", "0")
+EVALUATE = ("--option", "eval-cache", "false")
+ADDED: dict[int, tuple[str, ...]] = {
+    0: (),
+    1: NEGATIVE,
+    2: (*POSITIVE, *NEGATIVE),
+    3: (*POSITIVE, *NEGATIVE),
+    4: (*EVALUATE, *POSITIVE, *NEGATIVE),
+    5: ("--fallback", *EVALUATE, *POSITIVE, *NEGATIVE),
+    6: ("--fallback", *EVALUATE, *POSITIVE, *NEGATIVE),
+    7: ("--fallback", *EVALUATE, *POSITIVE, *NEGATIVE),
+}
+levels = pytest.mark.parametrize("level", LEVELS, ids=str)
 
 
-@pytest.mark.parametrize(
-    ("level", "added"), [(0, ()), (1, NEGATIVE), (2, (*POSITIVE, *NEGATIVE))], ids=[0, 1, 2]
-)
-def test_a_level_goes_past_so_much_of_the_cache(level: int, added: tuple[str, ...]) -> None:
+@levels
+def test_a_level_adds_so_much_to_the_rebuild(level: int) -> None:
     assert argv(plan(level=level), "rebuild") == (
         *("nixos-rebuild", "switch", "--flake", "/home/ops/nixcfg#csb0"),
         *("--log-format", "internal-json"),
-        *added,
+        *ADDED[level],
     )
+
+
+@levels
+def test_home_manager_has_no_flag_to_fall_back_but_the_option(level: int) -> None:
+    words = level_options(level, "home-manager")
+    assert "--fallback" not in words
+    fallback = ("--option", "fallback", "true") if level >= 5 else ()
+    assert words == (*fallback, *(word for word in ADDED[level] if word != "--fallback"))
+    assert level_options(level, "nixos") == ADDED[level]
+
+
+@levels
+def test_a_level_adds_so_many_steps(level: int) -> None:
+    more = {6: ("build",), 7: ("repair", "build")}.get(level, ())
+    before, after = STEP_IDS[:4], STEP_IDS[4:]
+    made = plan(level=level)
+    assert tuple(step.id for step in made.steps) == (*before, *more, *after)
+    for step in more:
+        assert argv(made, step) == (f"{step}-agent",)
+
+
+@levels
+def test_from_level_3_on_the_input_is_locked_to_what_git_names(level: int) -> None:
+    follows_branch = ("nix", *FEATURES, "flake", "update", "nixfleet")
+    pinned = ("pin-latest", "nixfleet")
+    assert argv(plan(level=level), "update") == (pinned if level >= 3 else follows_branch)
+    asked_for = argv(plan(level=level, input_rev=REV), "update")
+    assert asked_for[-1] == f"git+https://h/nixfleet?rev={REV}"
+
+
+def test_what_has_no_commits_is_updated_as_usual_and_said() -> None:
+    facts = checkout(lock=lock(type="tarball", url="https://h/x.tar.gz"))
+    assert plan(facts, level=2).warnings == ()
+    made = plan(facts, level=3)
+    assert argv(made, "update")[-2:] == ("update", "nixfleet")
+    (warning,) = made.warnings
+    assert "'tarball', which has no commits: level 3 has no effect" in warning
+
+
+HOME = replace(FACTS, platform="home-manager", uid=1000, trusted=False)
+ONE = "narinfo-cache-negative-ttl is ignored"
+TWO = "narinfo-cache-negative-ttl and narinfo-cache-positive-ttl are ignored"
+REPAIR = (
+    "through the nix daemon damaged files of the agent are found, but only root can repair them"
+)
+
+
+@pytest.mark.parametrize(
+    ("facts", "level", "said"),
+    [
+        (HOME, 0, ()),
+        (HOME, 1, (f"ops is no trusted user of the nix daemon: {ONE}",)),
+        (HOME, 6, (f"ops is no trusted user of the nix daemon: {TWO}",)),
+        (HOME, 7, (f"ops is no trusted user of the nix daemon: {TWO}", REPAIR)),
+        (
+            replace(HOME, trusted=None),
+            1,
+            (f"unless the nix daemon trusts ops, which could not be seen, {ONE}",),
+        ),
+        (replace(HOME, trusted=True), 6, ()),
+        (replace(HOME, trusted=True), 7, (REPAIR,)),
+        (replace(HOME, uid=0), 7, ()),
+        (replace(HOME, platform="nixos"), 7, ()),
+    ],
+)
+def test_what_has_no_effect_for_a_user_is_said(
+    facts: Facts, level: int, said: tuple[str, ...]
+) -> None:
+    found = lock().find("nixfleet")
+    assert found is not None
+    assert level_warnings(facts, "nixfleet", found, Options(level=level)) == said
 
 
 def test_attribute_and_input_come_from_the_inventory_else_from_the_host() -> None:
@@ -241,6 +328,14 @@ FORGE = {"owner": "o", "repo": "r"}
         ({"type": "gitlab", "owner": "g%2Fsub", "repo": "r"}, f"gitlab:g%2Fsub/r/{REV}"),
         ({"type": "gitlab", **FORGE, "host": "gl.corp"}, f"gitlab:o/r/{REV}?host=gl.corp"),
         ({"type": "sourcehut", "owner": "~o", "repo": "r"}, f"sourcehut:~o/r/{REV}"),
+        (
+            {"type": "git", "url": "https://h/r", "ref": "main", "dir": "a b", "submodules": True},
+            f"git+https://h/r?ref=main&dir=a%20b&submodules=1&rev={REV}",
+        ),
+        (
+            {"type": "github", **FORGE, "host": "git.corp", "dir": "sub", "x": 3},
+            f"github:o/r/{REV}?host=git.corp&dir=sub",
+        ),
         ({"type": "path", "path": "/x"}, None),
         ({"type": "tarball", "url": "https://h/x.tar.gz"}, None),
     ],

@@ -639,7 +639,8 @@ async def test_internal_json_tells_of_the_update(csb0: SandboxHost) -> None:
 async def test_the_locks_fields_are_read(csb0: SandboxHost) -> None:
     node = lock_of(csb0)["nixfleet"]
     answer = await run(csb0, GO + LOCK_FIELDS.format(name="nixfleet"))
-    fields = ["git", node["original"]["url"], "main", node["locked"]["rev"], ""]
+    url = node["original"]["url"]
+    fields = ["git", url, "main", node["locked"]["rev"], "", f"git+{url}?ref=main&rev="]
     assert answer == Ran(0, "\t".join(map(str, fields)), "")
     missing = await run(csb0, GO + LOCK_FIELDS.format(name="nosuch"))
     assert missing == Ran(0, "missing", "")
@@ -674,6 +675,11 @@ async def test_a_hosts_attribute_exists_or_not(csb1: SandboxHost) -> None:
         ("nix flake frob", "error: 'frob' is not a recognised command\n"),
         ("cd / && nix flake update nixfleet", "error: path '/' does not contain a 'flake.nix'"),
         ("nix-env -p /nix/var/nix/profiles/system", "error: no operation specified\n"),
+        ("nix-store", "error: no operation specified\n"),
+        ("nix-store --frob", "error: unrecognised flag '--frob'\n"),
+        ("nix-store -r /nix/store/x.drv", "error: path '/nix/store/x.drv' is not valid\n"),
+        ("nix-store --check-validity /nix/store/x", "error: path '/nix/store/x' is not valid\n"),
+        ("nix store verify --no-trust /nix/store/x", "error: path '/nix/store/x' is not valid\n"),
     ],
 )
 async def test_nix_refuses_as_the_real_one(csb1: SandboxHost, command: str, said: str) -> None:

@@ -28,7 +28,7 @@ class LevelDialog(Dialog[int]):
     ]
 
     def __init__(self, host: str, level: int) -> None:
-        body = Content("How hard the rebuild distrusts what is kept of binary caches' answers:\n")
+        body = Content("How much is distrusted; each level also does what the lower ones do:\n")
         super().__init__(f"Force level for {host}", body, accept="choose")
         self._level = level
 
@@ -37,19 +37,25 @@ class LevelDialog(Dialog[int]):
             text, sign = self._note(level), self._cursor(level)
             yield ChoiceLine(str(level), text, id=f"level-{level}", sign=sign)
 
+    def on_mount(self) -> None:
+        self._show_cursor()
+
     def action_move(self, count: int) -> None:
         at = LEVELS.index(self._level) + count
         self._level = LEVELS[max(0, min(at, len(LEVELS) - 1))]
         for level in LEVELS:
             line = self.query_one(f"#level-{level}", ChoiceLine)
             line.choose(self._note(level), self._cursor(level))
-        self.query_one(f"#level-{self._level}").scroll_visible(animate=False)
+        self._show_cursor()
 
     def action_pick(self, level: int) -> None:
         self.dismiss(level)
 
     def action_accept(self) -> None:
         self.dismiss(self._level)
+
+    def _show_cursor(self) -> None:
+        self.query_one(f"#level-{self._level}").scroll_visible(animate=False, immediate=True)
 
     def _note(self, level: int) -> Content:
         return Content.styled(f"{LEVEL_NOTES[level]}\n", "bold" if level == self._level else "")

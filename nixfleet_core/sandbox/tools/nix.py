@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from nixfleet_core.sandbox import flake
+from nixfleet_core.sandbox import flake, store
 from nixfleet_core.sandbox.flake import FetchError, Fields, FlakeError, Lock, Node
 from nixfleet_core.sandbox.machine import NIX_VERSION
 from nixfleet_core.sandbox.store import AGENT_UNIT
@@ -135,7 +135,8 @@ class _Voice:
 
 
 def _run(machine: Machine, argv: list[str], say: _Voice) -> int:
-    call = read_call(argv, {"--version": 0, **_EVERYWHERE, **_LOCKING, **_EVALUATING})
+    known = {"--version": 0, "--no-trust": 0, **_EVERYWHERE, **_LOCKING, **_EVALUATING}
+    call = read_call(argv, known)
     say.as_json = call.last("--log-format") == ["internal-json"]
     match call.words:
         case [] if call.has("--version"):
@@ -153,6 +154,8 @@ def _run(machine: Machine, argv: list[str], say: _Voice) -> int:
         case ["store", "diff-closures", before, after]:
             read_call(argv, _EVERYWHERE)
             return _diff_closures(before, after)
+        case ["store", "verify", *paths]:
+            return _verify(machine, paths, say)
         case ["flake", *rest]:
             raise UsageError(f"'{(rest or [''])[0]}' is not a recognised command")
         case [word, *_]:
@@ -308,6 +311,8 @@ def _eval(machine: Machine, call: Call, targets: list[str], say: _Voice) -> int:
     if rest:
         agent = flake.agent_of(machine, checkout)
         text = f"/nix/store/{agent.name}/bin/nixfleet-agent"
+        if any("getContext" in words[0] for words in call.options.get("--apply", [])):
+            text = machine.shown(store.add_derivation(machine, agent))
         sys.stdout.write(text if call.has("--raw") else f'"{text}"\n')
     elif call.has("--apply"):
         sys.stdout.write("true" if call.has("--raw") else "true\n")
@@ -316,8 +321,16 @@ def _eval(machine: Machine, call: Call, targets: list[str], say: _Voice) -> int:
     return 0
 
 
+def _verify(machine: Machine, paths: list[str], say: _Voice) -> int:
+    for path in paths:
+        if not machine.real(path).exists():
+            say.error(f"path '{path}' is not valid")
+            return 1
+    return 0
+
+
 def _eval_input(machine: Machine, call: Call) -> int:
-    """Where a flake input comes from, one line: kind, url, ref, rev, pinned; or `missing`."""
+    """Where a flake input comes from, one line: kind, url, ref, rev, pinned, pin; or `missing`."""
     arguments = {pair[0]: pair[1] for pair in call.options["--argstr"]}
     machine.pause(_READ_SECONDS)
     path, name = Path(arguments.get("lock", "")), arguments.get("input", "")
@@ -329,12 +342,14 @@ def _eval_input(machine: Machine, call: Call) -> int:
     url = original.get("url", "")
     if original.get("type") == "github":
         url = f"https://github.com/{original['owner']}/{original['repo']}"
+    ref = f"ref={original['ref']}&" if "ref" in original else ""
     fields = (
         original.get("type", ""),
         url,
         original.get("ref", ""),
         node.get("locked", {}).get("rev", ""),
         original.get("rev", ""),
+        f"git+{url}?{ref}rev=",
     )
     sys.stdout.write("\t".join(map(str, fields)))
     return 0
