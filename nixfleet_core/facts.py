@@ -7,13 +7,14 @@ value may hold any byte. A key that is absent means "could not be seen", never "
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from nixfleet_core.events import LAST_SECOND
 from nixfleet_core.job import is_job_id
 from nixfleet_core.nix.lock import FlakeLock, LockError, parse_lock
 from nixfleet_core.nix.version import NixVersion, parse_version
+from nixfleet_core.service import Manager, Service
 
 PROBE_LIMIT: Final = 4 * 1024 * 1024
 """Bytes; a probe that answers more is not believed."""
@@ -61,6 +62,8 @@ class Unit:
     result: str = ""
     pid: int = 0
     restarts: int = 0
+    service: Service = field(default_factory=Service)
+    """Who runs it, and where."""
 
     @property
     def exists(self) -> bool:
@@ -129,6 +132,10 @@ class Facts:
     unit: Unit | None = None
     running: Running | None = None
     installed: Binary | None = None
+    loaded: str | None = None
+    """launchd: the program of the job as it was loaded; its plist on disk may be newer."""
+    attributes: tuple[str, ...] | None = None
+    """The names under homeConfigurations; None where nobody asked, which evaluates the flake."""
     expected: Binary | None = None
     expected_error: str | None = None
     system: System = System()
@@ -138,6 +145,8 @@ class Facts:
     job_running: str | None = None
     job_last: str | None = None
     switch_running: bool = False
+    lingers: bool = True
+    """False: this user's services, the agent among them, end with the last login."""
 
     @property
     def commit(self) -> str | None:
@@ -215,6 +224,8 @@ def parse_probe(data: bytes) -> Facts:
         job_running=_job(records.get("job.running")),
         job_last=_job(records.get("job.last")),
         switch_running=records.get("switch.running") == "1",
+        lingers="no-linger" not in records,
+        loaded=records.get("loaded.path") or None,
     )
 
 
@@ -256,7 +267,20 @@ def _unit(records: dict[str, str]) -> Unit | None:
         result=records.get("unit.result", ""),
         pid=_number(records.get("unit.pid"), 0),
         restarts=_number(records.get("unit.restarts"), 0),
+        service=Service(
+            manager=_manager(records.get("manager", "")),
+            domain=records.get("unit.domain", ""),
+            file=records.get("unit.file", ""),
+        ),
     )
+
+
+def _manager(text: str) -> Manager:
+    match text:
+        case "user" | "launchd":
+            return text
+        case _:
+            return "systemd"
 
 
 def _binary(records: dict[str, str], which: str) -> Binary | None:

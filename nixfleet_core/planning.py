@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from nixfleet_core.plan import AGENT_UNIT, Options, Plan, Refusal, is_commit
-from nixfleet_core.steps import pin_url, rollback_steps, update_steps
+from nixfleet_core.plan import Options, Plan, Refusal, is_commit
+from nixfleet_core.service import Service
+from nixfleet_core.steps import Place, pin_url, rollback_steps, update_steps
 
 if TYPE_CHECKING:
     from nixfleet_core.facts import Checkout, Facts
-    from nixfleet_core.host import Host
+    from nixfleet_core.host import Host, Platform
     from nixfleet_core.nix.lock import Input
     from nixfleet_core.nix.version import NixVersion
+    from nixfleet_core.service import Manager
 
 DISK_NEEDED_KIB: Final = 1024 * 1024
 """KiB free in /nix/store below which an update is not begun."""
@@ -25,8 +27,15 @@ DISK_NEEDED_KIB: Final = 1024 * 1024
 MEMORY_NEEDED_KIB: Final = 128 * 1024
 """KiB of available memory below which an update is not begun: evaluation needs far more."""
 
-TOOLS: Final = ("git", "nix", "nixos-rebuild", "systemctl", "systemd-run")
-ROLLBACK_TOOLS: Final = ("nix-env", "systemctl", "systemd-run")
+_SWITCH: Final[dict[Platform, str]] = {
+    "nixos": "nixos-rebuild",
+    "home-manager": "home-manager",
+}
+_MANAGER_TOOLS: Final[dict[Manager, tuple[str, ...]]] = {
+    "systemd": ("systemctl", "systemd-run"),
+    "user": ("systemctl",),
+    "launchd": ("launchctl",),
+}
 
 
 class _Refused(Exception):  # noqa: N818 - carries a Refusal through the rules
@@ -38,24 +47,29 @@ class _Refused(Exception):  # noqa: N818 - carries a Refusal through the rules
 def make_plan(host: Host, facts: Facts, options: Options) -> Plan | Refusal:
     """Decide what will be done to the host. Pure: the same facts give the same plan."""
     try:
-        _check_host(facts, TOOLS)
+        platform, service = _check_host(facts)
+        tools = ("git", "nix", _SWITCH[platform], *_MANAGER_TOOLS[service.manager])
+        _check_tools(facts, tools)
         nix = _check_build(facts)
-        checkout = _check_checkout(facts, options)
+        checkout = _check_checkout(facts, platform, options)
         flake_input = _check_input(host, checkout, options)
+        attribute = _check_attribute(host, facts)
     except _Refused as refused:
         return refused.refusal
-    attribute = host.attribute or facts.hostname
+    place = Place(platform, service, f"{checkout.path}#{attribute}")
     return Plan(
         host=host.name,
+        platform=platform,
+        service=service,
         attribute=attribute,
         checkout=checkout.path,
         owner=checkout.owner or facts.user,
         input=host.input,
         options=options,
-        steps=update_steps(nix, flake_input, host.input, f"{checkout.path}#{attribute}", options),
-        tools=TOOLS,
+        steps=update_steps(nix, flake_input, host.input, place, options),
+        tools=tools,
         restore_lock=_restorable_lock(host, checkout, options),
-        warnings=_warnings(host, checkout, flake_input),
+        warnings=_warnings(host, facts, checkout, flake_input),
     )
 
 
@@ -66,8 +80,9 @@ def make_rollback_plan(
     flake.lock goes back to what it was before that job, or the next update would undo all."""
     try:
         # nothing is built, so a full disk is no obstacle: going back may be what it needs
-        _check_host(facts, ("systemctl", "systemd-run"))
-        checkout = _check_checkout(facts, without_pull(options))
+        platform, service = _check_host(facts)
+        _check_tools(facts, _MANAGER_TOOLS[service.manager])
+        checkout = _check_checkout(facts, platform, without_pull(options))
         if target == facts.system.current == facts.system.profile:
             raise _Refused(
                 "target",
@@ -78,6 +93,8 @@ def make_rollback_plan(
         return refused.refusal
     return Plan(
         host=host.name,
+        platform=platform,
+        service=service,
         attribute=host.attribute or facts.hostname,
         checkout=checkout.path,
         owner=checkout.owner or facts.user,
@@ -86,8 +103,8 @@ def make_rollback_plan(
         target=target,
         lock_from=lock_from,
         options=without_pull(options),
-        steps=rollback_steps(target),
-        tools=ROLLBACK_TOOLS,
+        steps=rollback_steps(service, target),
+        tools=("nix-env", *_MANAGER_TOOLS[service.manager]),
     )
 
 
@@ -96,23 +113,37 @@ def without_pull(options: Options) -> Options:
     return msgspec.structs.replace(options, pull=False)
 
 
-def _check_host(facts: Facts, tools: tuple[str, ...]) -> None:
-    if facts.platform != "nixos":
-        raise _Refused(
-            "platform",
-            f"{facts.os or 'this host'} is not NixOS ({facts.platform})",
-            "only NixOS hosts can be updated; set `platform` in the inventory if this is one",
-        )
-    missing = [tool for tool in tools if tool not in facts.tools]
-    if missing:
-        raise _no_tool(", ".join(missing))
+def _check_host(facts: Facts) -> tuple[Platform, Service]:
+    match facts.platform:
+        case "nixos" | "home-manager":
+            platform = facts.platform
+        case "nix-darwin":
+            raise _Refused(
+                "platform",
+                "this Mac is nix-darwin's, and this user has no Home Manager profile of their own",
+                "an agent of a standalone Home Manager can be updated; for this one: "
+                "darwin-rebuild switch, then launchctl kickstart -k",
+            )
+        case _:
+            raise _Refused(
+                "platform",
+                f"{facts.os or 'the host'} is not NixOS, and this user has no Home Manager profile",
+                "log in as the user whose Home Manager it is, or set `platform` in the inventory",
+            )
     if facts.unit is None or not facts.unit.exists:
         state = facts.unit.load if facts.unit else "unknown"
         raise _Refused(
             "unit",
-            f"the host has no {AGENT_UNIT} ({state})",
-            "enable services.nixfleet-agent in nixcfg and rebuild once by hand",
+            f"the host has no {(facts.unit.service if facts.unit else Service()).name} ({state})",
+            "enable services.nixfleet-agent in nixcfg and switch once by hand",
         )
+    return platform, facts.unit.service
+
+
+def _check_tools(facts: Facts, tools: tuple[str, ...]) -> None:
+    missing = [tool for tool in tools if tool not in facts.tools]
+    if missing:
+        raise _no_tool(", ".join(missing))
 
 
 def _no_tool(what: str) -> _Refused:
@@ -142,7 +173,7 @@ def _check_build(facts: Facts) -> NixVersion:
     return facts.nix
 
 
-def _check_checkout(facts: Facts, options: Options) -> Checkout:
+def _check_checkout(facts: Facts, platform: Platform, options: Options) -> Checkout:
     checkout = facts.checkout
     if checkout is None or checkout.state == "missing":
         where = checkout.path if checkout else "(no path)"
@@ -160,6 +191,12 @@ def _check_checkout(facts: Facts, options: Options) -> Checkout:
             "checkout",
             f"{checkout.path} is no git repository with a commit",
             "set `checkout` in the inventory to the nixcfg working tree",
+        )
+    if platform == "home-manager" and checkout.owner not in (None, facts.user):
+        raise _Refused(
+            "checkout",
+            f"{checkout.path} belongs to {checkout.owner}, and {facts.user} cannot become them",
+            f"log in as {checkout.owner}, or set `checkout` in the inventory to one of your own",
         )
     if options.pull and checkout.branch is None:
         raise _Refused(
@@ -213,6 +250,44 @@ def _check_input(host: Host, checkout: Checkout, options: Options) -> Input:
     return found
 
 
+def choose_attribute(host: Host, facts: Facts) -> str | None:
+    """The host's name in the flake. For Home Manager it is the first that exists of those that
+    home-manager itself would try; None when the flake has none of them."""
+    if host.attribute is not None:
+        return host.attribute
+    if facts.platform != "home-manager":
+        return facts.hostname
+    names = home_attributes(facts)
+    if facts.attributes is None:
+        return names[0]
+    return next((name for name in names if name in facts.attributes), None)
+
+
+def _check_attribute(host: Host, facts: Facts) -> str:
+    found = choose_attribute(host, facts)
+    if found is None:
+        names = ", ".join((facts.attributes or ())[:20])
+        raise _Refused(
+            "attribute",
+            f"homeConfigurations has none of {', '.join(home_attributes(facts))}",
+            f"set `attribute` in the inventory to one of: {names or '(there is none)'}",
+        )
+    return found
+
+
+def home_attributes(facts: Facts) -> tuple[str, ...]:
+    """Names under homeConfigurations that this user's may have, best first."""
+    short = facts.hostname.partition(".")[0]
+    names = (
+        f"{facts.user}@{short}",
+        f"{facts.user}@{facts.hostname}",
+        short,
+        facts.hostname,
+        facts.user,
+    )
+    return tuple(dict.fromkeys(names))
+
+
 def _restorable_lock(host: Host, checkout: Checkout, options: Options) -> str | None:
     """The cksum of a dirty flake.lock that may go back to HEAD before the pull.
 
@@ -225,8 +300,13 @@ def _restorable_lock(host: Host, checkout: Checkout, options: Options) -> str | 
     return None
 
 
-def _warnings(host: Host, checkout: Checkout, flake_input: Input) -> tuple[str, ...]:
+def _warnings(host: Host, facts: Facts, checkout: Checkout, flake_input: Input) -> tuple[str, ...]:
     found = []
+    if not facts.lingers:
+        found.append(
+            f"lingering is off for {facts.user}: the agent ends with the last login "
+            "(loginctl enable-linger)"
+        )
     if checkout.lock is not None and checkout.head_lock is not None:
         names = ", ".join(checkout.lock.differing_inputs(checkout.head_lock))
         found.append(f"flake.lock has uncommitted changes ({names or 'formatting only'})")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
@@ -9,10 +10,12 @@ from msgspec.structs import replace
 
 from nixfleet_core.nix.lock import FORGES
 from nixfleet_core.nix.version import NixVersion, pin_input_argv, update_input_argv
-from nixfleet_core.plan import AGENT_UNIT, TITLES, Options, Step
+from nixfleet_core.plan import TITLES, Options, Step
 
 if TYPE_CHECKING:
+    from nixfleet_core.host import Platform
     from nixfleet_core.nix.lock import Input
+    from nixfleet_core.service import Service
 
 FEATURES: Final = ("--extra-experimental-features", "nix-command flakes")
 
@@ -34,13 +37,6 @@ _PREFLIGHT: Final = Step(
     tries=3,
     weight=2,
 )
-_STOP: Final = Step(
-    id="stop",
-    title=TITLES["stop"],
-    argv=("systemctl", "stop", AGENT_UNIT),
-    run_as="root",
-    limit=GRACE,
-)
 _PULL: Final = Step(
     id="pull",
     title=TITLES["pull"],
@@ -49,14 +45,6 @@ _PULL: Final = Step(
     limit=300,
     tries=5,
     weight=2,
-)
-_START: Final = Step(
-    id="start",
-    title=TITLES["start"],
-    argv=("systemctl", "start", AGENT_UNIT),
-    run_as="root",
-    limit=120,
-    always=True,
 )
 _VERIFY: Final = Step(
     id="verify",
@@ -77,35 +65,52 @@ _ROLLBACK: Final = Step(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an update happens: the platform, the agent's service, and CHECKOUT#ATTRIBUTE."""
+
+    platform: Platform
+    service: Service
+    flake: str
+
+
 def update_steps(
-    nix: NixVersion, flake_input: Input, name: str, flake: str, options: Options
+    nix: NixVersion, flake_input: Input, name: str, place: Place, options: Options
 ) -> tuple[Step, ...]:
-    """The chain of an update of the input `name`; `flake` is CHECKOUT#ATTRIBUTE."""
+    """The chain of an update of the input `name`."""
     chain = (
         _PREFLIGHT,
-        _STOP,
+        _stop(place.service),
         *((_PULL,) if options.pull else ()),
         _update(nix, flake_input, name, options),
-        _rebuild(flake, options),
+        _rebuild(place, options),
         *((_confirm(options.confirm_within),) if options.confirm_within else ()),
-        _START,
+        _start(place.service),
         _VERIFY,
         *((_ROLLBACK,) if options.rollback_on_failure or options.confirm_within else ()),
     )
     return tuple(replace(step, limit=options.limits.get(step.id, step.limit)) for step in chain)
 
 
-def rollback_steps(target: str) -> tuple[Step, ...]:
-    """Back to the system `target`."""
-    back = Step(
-        id="rollback",
-        title=TITLES["rollback"],
-        argv=("switch-back", target),
+def rollback_steps(service: Service, target: str) -> tuple[Step, ...]:
+    """Back to the generation `target`."""
+    back = replace(_ROLLBACK, argv=("switch-back", target))
+    return (_PREFLIGHT, _stop(service), back, _start(service), _VERIFY)
+
+
+def _stop(service: Service) -> Step:
+    return Step(id="stop", title=TITLES["stop"], argv=service.stop(), run_as="root", limit=GRACE)
+
+
+def _start(service: Service) -> Step:
+    return Step(
+        id="start",
+        title=TITLES["start"],
+        argv=service.start(),
         run_as="root",
-        limit=1800,
-        weight=4,
+        limit=120,
+        always=True,
     )
-    return (_PREFLIGHT, _STOP, back, _START, _VERIFY)
 
 
 def _update(nix: NixVersion, flake_input: Input, name: str, options: Options) -> Step:
@@ -122,19 +127,25 @@ def _update(nix: NixVersion, flake_input: Input, name: str, options: Options) ->
     )
 
 
-def _rebuild(flake: str, options: Options) -> Step:
+def _rebuild(place: Place, options: Options) -> Step:
+    is_home = place.platform == "home-manager"
     return Step(
         id="rebuild",
         title=TITLES["rebuild"],
         argv=(
-            *("nixos-rebuild", "switch", "--flake", flake, "--log-format", "internal-json"),
+            *("home-manager" if is_home else "nixos-rebuild", "switch", "--flake", place.flake),
+            *("--log-format", "internal-json"),
             *(("--cores", str(options.cores)) if options.cores is not None else ()),
-            *(("--max-jobs", str(options.max_jobs)) if options.max_jobs is not None else ()),
+            *(
+                ("-j" if is_home else "--max-jobs", str(options.max_jobs))
+                if options.max_jobs is not None
+                else ()
+            ),
             *(POSITIVE_TTL if options.level >= 2 else ()),
             # an old nixos-rebuild-ng keeps only the last --option: the most important one
             *(NEGATIVE_TTL if options.level >= 1 else ()),
         ),
-        run_as="root",
+        run_as="owner" if is_home else "root",
         limit=4 * 3600,
         tries=3,
         weight=20,

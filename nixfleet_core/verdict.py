@@ -173,7 +173,7 @@ def _agent_gap(facts: Facts) -> Gap | None:
         return Gap(
             "agent-down",
             f"the agent is not running: its unit is {_unit_words(facts.unit)}",
-            "read its log: journalctl -u nixfleet-agent -n 50",
+            f"read its log: {facts.unit.service.log_words}",
             down=True,
         )
     if facts.running is None or facts.installed is None:
@@ -183,7 +183,7 @@ def _agent_gap(facts: Facts) -> Gap | None:
         return Gap(
             "not-restarted",
             f"not restarted: {_named(installed)} is installed, {_named(running)} still runs",
-            "force update restarts it; by hand: systemctl restart nixfleet-agent",
+            f"force update restarts it; by hand: {facts.unit.service.restart_words}",
         )
     if facts.running.proof == "claimed":
         return Gap(

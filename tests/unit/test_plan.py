@@ -13,10 +13,11 @@ from nixfleet_core.host import Host
 from nixfleet_core.nix.lock import FlakeLock, parse_lock
 from nixfleet_core.nix.version import parse_version
 from nixfleet_core.plan import LEVEL_NOTES, LEVELS, STEP_IDS, Options, Plan, Refusal
-from nixfleet_core.planning import DISK_NEEDED_KIB, TOOLS, make_plan, make_rollback_plan
+from nixfleet_core.planning import DISK_NEEDED_KIB, make_plan, make_rollback_plan
 from nixfleet_core.steps import pin_url
 
 OLD, NEW, REV = "1" * 40, "2" * 40, "a" * 40
+TOOLS = ("git", "nix", "nixos-rebuild", "systemctl", "systemd-run")
 FEATURES = ("--extra-experimental-features", "nix-command flakes")
 HOST = Host(name="csb0")
 
@@ -81,7 +82,7 @@ def argv(made: Plan, step_id: Any) -> tuple[str, ...]:
     ("facts", "check", "why", "advice"),
     [
         (replace(FACTS, platform="unknown", os="Debian 12"), "platform", "Debian 12", "platform"),
-        (replace(FACTS, platform="home-manager", os=""), "platform", "this host", "NixOS"),
+        (replace(FACTS, platform="nix-darwin"), "platform", "nix-darwin", "darwin-rebuild"),
         (replace(FACTS, tools=FACTS.tools - {"git", "nix"}), "tools", "found.*git, nix", "PATH"),
         (replace(FACTS, nix=None), "tools", "a Nix whose version can be read", "repair"),
         (replace(FACTS, unit=None), "unit", r"nixfleet-agent.service \(unknown\)", "enable"),
