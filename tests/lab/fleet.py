@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from .host import LabHost
-from .platforms import HomeManager, Nixos
+from .platforms import HomeManager, Mac, Nixos
 from .repos import Repos
 from .run import claim, why_not
 
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 SUITES: Final[dict[str, Suite]] = {"csb0": "trixie", "csb1": "bookworm", "gpc0": "sid"}
 """The hosts with NixOS."""
-HOMES: Final[dict[str, Platform]] = {"hsb1": HomeManager("trixie")}
+HOMES: Final[dict[str, Platform]] = {
+    "hsb1": HomeManager("trixie"),
+    "imac0": Mac("trixie"),
+}
 """The hosts with Home Manager."""
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
-from .rootfs import root_filesystem
+from .rootfs import mac_filesystem, root_filesystem
 
 if TYPE_CHECKING:
     from .host import LabHost
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 Suite = Literal["bookworm", "trixie", "sid"]
 
 GUEST: Final = Path(__file__).with_name("guest")
+DARWIN: Final = Path(__file__).with_name("darwin")
 TOOLS: Final = "usr/local/libexec/lab"
 UNIT: Final = "nixfleet-agent.service"
+LABEL: Final = "com.nixfleet.agent"
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,74 @@ class HomeManager(Platform):
         return host.enter(
             f"export XDG_RUNTIME_DIR=/run/user/$(id -u) USER={self.user}; {command}", self.user
         )
+
+
+class Mac(Platform):
+    """What is like a Mac to those who log in: its tools, launchd, and no /proc. systemd boots it
+    behind their backs; `enter` and the agent's methods see that side."""
+
+    user = "markus"
+    home = "/Users/markus"
+
+    def root_filesystem(self) -> Path:
+        return mac_filesystem(self.suite)
+
+    def install(self, upper: Path) -> None:
+        put_tools(upper, "gate", "home-manager")
+        tools = upper / "opt/mac/bin"
+        tools.mkdir(parents=True)
+        for path in (DARWIN / "tools").iterdir():
+            shutil.copy(path, tools / path.stem)
+        for name in _BSD:
+            (tools / name).symlink_to("bsd")
+        (upper / "usr/libexec").mkdir()
+        (upper / "usr/libexec/PlistBuddy").symlink_to("/usr/bin/plutil")
+        shutil.copy(DARWIN / "view.sh", upper / "opt/mac")
+        shutil.copytree(DARWIN / "launchd", upper / "opt/mac/launchd", ignore=_CACHES)
+        units = upper / "etc/systemd/system"
+        (units / "ssh.service.d").mkdir(parents=True)
+        shutil.copy(DARWIN / "ssh.conf", units / "ssh.service.d/mac.conf")
+        shutil.copy(DARWIN / "launchd@.service", units)
+        (units / "multi-user.target.wants").mkdir()
+        (units / "multi-user.target.wants/launchd@501.service").symlink_to("../launchd@.service")
+
+    def provision(self, host: LabHost) -> None:
+        name = host.name
+        host.enter(
+            f"echo {name} > /opt/mac/local-host-name; echo {name}.lan > /etc/hostname; "
+            f"hostname {name}.lan; sed -i 's/^127.0.1.1 .*/127.0.1.1 {name}.lan {name}/' /etc/hosts"
+        )
+        done = host.run(
+            ". /nix/var/nix/profiles/default/etc/profile.d/nix-daemon.sh; "
+            f"/{TOOLS}/home-manager switch --flake {host.checkout}#{host.attribute}",
+            self.user,
+        )
+        if done.returncode:
+            raise RuntimeError(f"{name}: {done.stdout}{done.stderr}")
+
+    def agent_pid(self, host: LabHost) -> int:
+        return int(self._printed(host).get("pid", "0"))
+
+    def agent_state(self, host: LabHost) -> str:
+        return self._printed(host).get("state", "not loaded")
+
+    def _printed(self, host: LabHost) -> dict[str, str]:
+        """The agent's values in what `launchctl print` says, in whichever domain it is."""
+        said = host.enter(
+            f"for domain in gui user; do /opt/mac/bin/launchctl print $domain/501/{LABEL} || true; "
+            "done 2> /dev/null",
+            self.user,
+        )
+        pairs = (line.strip().partition(" = ") for line in said.splitlines())
+        return {key: value for key, _, value in pairs}
+
+
+_CACHES: Final = shutil.ignore_patterns("__pycache__")
+_BSD: Final = (
+    *("cat", "cp", "df", "du", "find", "grep", "head", "ln", "ls", "mkdir", "mktemp", "mv"),
+    *("readlink", "rm", "sleep", "sort", "tail", "tee", "touch", "xargs"),
+)
+"""Tools that refuse what GNU alone has."""
 
 
 def put_tools(upper: Path, *names: str) -> None:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from .host import LabHost
 
 UNIT = "/home/ops/.config/systemd/user/nixfleet-agent.service"
-SWITCH = "cd Code/nixcfg; USER=$(id -un) ~/.nix-profile/bin/home-manager switch --flake ."
+NIX = "test ! -r {0} || . {0}".format("/nix/var/nix/profiles/default/etc/profile.d/nix-daemon.sh")
+MANAGE = f"{NIX}; export USER=$(id -un) PATH=$HOME/.nix-profile/bin:$PATH; home-manager"
+SWITCH = f"cd Code/nixcfg; {MANAGE} switch --flake ."
 
 
 def pull_agent(host: LabHost) -> None:
@@ -77,7 +79,7 @@ def test_generations_are_told_newest_first(fresh_homes: Fleet, home: LabHost) ->
     pull_agent(home)
     assert home.run(SWITCH, home.user).returncode == 0
     assert home.run(SWITCH, home.user).returncode == 0, "the same again: no new generation"
-    told = home.run("USER=$(id -un) ~/.nix-profile/bin/home-manager generations", home.user).stdout
+    told = home.run(f"{MANAGE} generations", home.user).stdout
     row = r"\d{4}-\d\d-\d\d \d\d:\d\d : id %s -> /nix/store/\w{32}-home-manager-generation%s\n"
     assert re.fullmatch(row % (2, r" \(current\)") + row % (1, ""), told)
 

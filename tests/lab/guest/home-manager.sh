@@ -4,7 +4,7 @@
 # whose exit code is ours; the news are built last, and without them it fails after all is done.
 set -eu
 : "${USER:?}"
-[ ! -d /opt/debian/bin ] || PATH=/opt/debian/bin:$PATH # the real one brings GNU's tools along
+[ ! -d /opt/mac/gnu ] || PATH=/opt/mac/gnu:$PATH # the real one brings GNU's tools along
 
 profile=${XDG_STATE_HOME:-$HOME/.local/state}/nix/profiles/home-manager
 
