@@ -56,6 +56,9 @@ LAUNCH_TRIES: Final = 4
 CONFIRM_SECONDS: Final = 15.0
 SHORT_SECONDS: Final = 90.0
 
+_PARTS: Final = {"probe": ("service", "launchd"), "launch": ("launchd",)}
+"""What a script uses besides what all have."""
+
 _UNITS: Final = re.compile(r"warning: the following units failed: (.*)")
 
 _FAILURE_TAIL: Final = 64 * 1024
@@ -279,7 +282,7 @@ class ShellSession:
             "NF_ATTRIBUTE": attribute,
             "NF_DEEP": "1" if deep else "",
         }
-        return self._script("probe", values, "service", "launchd")
+        return self._script("probe", values)
 
     async def _probe(
         self, checkout: str, *, deep: bool, elevate: bool = False, attribute: str = ""
@@ -312,10 +315,11 @@ class ShellSession:
             raise _unreachable(answer.stderr)
         return answer
 
-    def _script(self, name: str, values: dict[str, str], *parts: str) -> str:
+    def _script(self, name: str, values: dict[str, str]) -> str:
         """One of the scripts, with the platform as far as it is known."""
         values = {"NF_PLATFORM": self.host.platform or "", **values}
-        return compose(*parts, name, root=self.shell.root, values=values, call=f"{name} </dev/null")
+        parts = (*_PARTS.get(name, ()), name)
+        return compose(*parts, root=self.shell.root, values=values, call=f"{name} </dev/null")
 
 
 def _unreachable(stderr: str) -> Unreachable:

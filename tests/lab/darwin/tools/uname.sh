@@ -15,6 +15,7 @@ for word; do
     -m) add $machine ;;
     -p) add arm ;;
     -sm | -ms) add "$kernel $machine" ;;
+    -snm) add "$kernel $node $machine" ;;
     -sr) add "$kernel $release" ;;
     *) echo "uname: illegal option -- ${word#-}" >&2; exit 1 ;;
   esac
