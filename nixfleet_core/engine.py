@@ -20,8 +20,8 @@ from nixfleet_core.failures import find_failure, strip_colours
 from nixfleet_core.follow import Follower, read_events
 from nixfleet_core.history import job_line, read_history
 from nixfleet_core.job import compile_plan, is_job_id
-from nixfleet_core.plan import AGENT_UNIT, Refusal, StepId, is_commit
-from nixfleet_core.planning import make_plan, make_rollback_plan
+from nixfleet_core.plan import Refusal, StepId, is_commit
+from nixfleet_core.planning import choose_attribute, make_plan, make_rollback_plan
 from nixfleet_core.script import compose
 from nixfleet_core.session import (
     Busy,
@@ -54,6 +54,7 @@ PROBE_SECONDS: Final = 40.0
 DEEP_PROBE_SECONDS: Final = 420.0
 """Seconds; this one evaluates the flake, which takes minutes on a small machine."""
 
+ATTRIBUTE_SECONDS: Final = 150.0
 LAUNCH_SECONDS: Final = 90.0
 LAUNCH_TRIES: Final = 4
 CONFIRM_SECONDS: Final = 15.0
@@ -61,6 +62,8 @@ SHORT_SECONDS: Final = 90.0
 
 Depth = Literal["", "1", "why"]
 """How closely the probe looks: without root; with the proof; also for what explains its failure."""
+_PARTS: Final = {"probe": ("service", "launchd"), "launch": ("launchd",)}
+"""What a script uses besides what all have."""
 
 _UNITS: Final = re.compile(r"warning: the following units failed: (.*)")
 
@@ -93,9 +96,23 @@ class ShellSession:
         return await self._probe(self.host.checkout)
 
     async def examine(self, facts: Facts) -> Facts:
-        if facts.checkout is None or facts.checkout.state != "unreadable":
+        if facts.checkout is None:
+            return facts
+        if facts.platform == "home-manager":
+            return await self._with_attributes(facts, facts.checkout.path)
+        if facts.checkout.state != "unreadable":
             return facts
         return await self._probe(facts.checkout.path, elevate=True)
+
+    async def _with_attributes(self, facts: Facts, checkout: str) -> Facts:
+        """With the names that the flake has, where one of them has to be chosen."""
+        if self.host.attribute is not None:
+            return facts
+        answer = await self._run("attributes", {"NF_CHECKOUT": checkout}, ATTRIBUTE_SECONDS)
+        if answer.rc:
+            return facts
+        names = answer.stdout.decode("utf-8", "replace").split("\n")
+        return replace(facts, attributes=tuple(name for name in names if name))
 
     async def incoming(self, facts: Facts) -> tuple[Commit, ...]:
         checkout = facts.checkout
@@ -155,6 +172,7 @@ class ShellSession:
         """As promised; a link that breaks in between is tried again with the same id."""
         values = {
             "NF_ID": job,
+            "NF_PLATFORM": plan.platform,
             "NF_PLAN": msgspec.json.encode(plan).decode(),
             "NF_RUN_SH": compile_plan(plan, job, self.shell.root),
             "NF_NICE": str(plan.options.nice),
@@ -162,7 +180,7 @@ class ShellSession:
         }
         for attempt in range(1, LAUNCH_TRIES + 1):
             try:
-                answer = await self._run("launch", values, LAUNCH_SECONDS, elevate=True)
+                answer = await self._run("launch", values, LAUNCH_SECONDS, elevate=plan.needs_root)
             except Unreachable:
                 if attempt == LAUNCH_TRIES:
                     raise
@@ -250,9 +268,12 @@ class ShellSession:
         return diagnose(deep, expectation(self.host, deep, latest))
 
     async def _look_deep(self, facts: Facts, deep: Depth) -> Facts:
+        is_home = facts.platform == "home-manager"
         checkout = facts.checkout.path if facts.checkout else self.host.checkout
-        attribute = self.host.attribute or facts.hostname
-        return await self._probe(checkout, deep=deep, elevate=True, attribute=attribute)
+        if is_home:
+            facts = await self._with_attributes(facts, checkout)
+        attribute = choose_attribute(self.host, facts) or ""
+        return await self._probe(checkout, deep=deep, elevate=not is_home, attribute=attribute)
 
     async def newest_job(self) -> str | None:
         """The running job, else the last one; of what is known here if the host is away."""
@@ -274,11 +295,9 @@ class ShellSession:
     ) -> str:
         """What the host is sent to be looked at."""
         values = {
-            "NF_PLATFORM": self.host.platform or "",
             "NF_CHECKOUT": checkout or self.host.checkout,
             "NF_INPUT": self.host.input,
             "NF_ATTRIBUTE": attribute,
-            "NF_UNIT": AGENT_UNIT,
             "NF_DEEP": deep,
         }
         return self._script("probe", values)
@@ -315,7 +334,10 @@ class ShellSession:
         return answer
 
     def _script(self, name: str, values: dict[str, str]) -> str:
-        return compose(name, root=self.shell.root, values=values, call=f"{name} </dev/null")
+        """One of the scripts, with the platform as far as it is known."""
+        values = {"NF_PLATFORM": self.host.platform or "", **values}
+        parts = (*_PARTS.get(name, ()), name)
+        return compose(*parts, root=self.shell.root, values=values, call=f"{name} </dev/null")
 
 
 def _unreachable(stderr: str) -> Unreachable:

@@ -7,7 +7,7 @@ value may hold any byte. A key that is absent means "could not be seen", never "
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 import msgspec
@@ -16,6 +16,7 @@ from nixfleet_core.events import LAST_SECOND
 from nixfleet_core.job import is_job_id
 from nixfleet_core.nix.lock import FlakeLock, LockError, parse_lock
 from nixfleet_core.nix.version import NixVersion, parse_version
+from nixfleet_core.service import Manager, Service
 
 PROBE_LIMIT: Final = 4 * 1024 * 1024
 """Bytes; a probe that answers more is not believed."""
@@ -63,6 +64,8 @@ class Unit:
     result: str = ""
     pid: int = 0
     restarts: int = 0
+    service: Service = field(default_factory=Service)
+    """Who runs it, and where."""
 
     @property
     def exists(self) -> bool:
@@ -158,6 +161,10 @@ class Facts:
     unit: Unit | None = None
     running: Running | None = None
     installed: Binary | None = None
+    loaded: str | None = None
+    """launchd: the program of the job as it was loaded; its plist on disk may be newer."""
+    attributes: tuple[str, ...] | None = None
+    """The names under homeConfigurations; None where nobody asked, which evaluates the flake."""
     expected: Binary | None = None
     expected_error: str | None = None
     system: System = System()
@@ -176,6 +183,8 @@ class Facts:
     """When the installed program came to this host, in seconds since the epoch."""
     journal: str | None = None
     """The last line that the agent wrote."""
+    lingers: bool = True
+    """False: this user's services, the agent among them, end with the last login."""
 
     @property
     def commit(self) -> str | None:
@@ -259,6 +268,8 @@ def parse_probe(data: bytes) -> Facts:
         other_expected=_binary(records, "other.expected"),
         installed_at=_time(records.get("installed.at")),
         journal=_line(records.get("journal")),
+        lingers="no-linger" not in records,
+        loaded=records.get("loaded.path") or None,
     )
 
 
@@ -300,7 +311,20 @@ def _unit(records: dict[str, str]) -> Unit | None:
         result=records.get("unit.result", ""),
         pid=_number(records.get("unit.pid"), 0),
         restarts=_number(records.get("unit.restarts"), 0),
+        service=Service(
+            manager=_manager(records.get("manager", "")),
+            domain=records.get("unit.domain", ""),
+            file=records.get("unit.file", ""),
+        ),
     )
+
+
+def _manager(text: str) -> Manager:
+    match text:
+        case "user" | "launchd":
+            return text
+        case _:
+            return "systemd"
 
 
 def _binary(records: dict[str, str], which: str) -> Binary | None:

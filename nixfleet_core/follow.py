@@ -10,6 +10,7 @@ import asyncio
 import os
 import re
 import time
+from collections import deque
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -22,6 +23,8 @@ from nixfleet_core.events import (
     Link,
     LogGrew,
     Progress,
+    StepEnd,
+    StepStart,
     Tick,
     read_event,
 )
@@ -73,6 +76,8 @@ class Follower:
         self._clock = 0
         self._elevate = False
         self._progress: Progress | None = None
+        self._waiting: deque[JobEvent] = deque()
+        """Events of a place in the log that has not come yet, and what came after them."""
         self._files = copy.files
 
     async def events(self) -> AsyncGenerator[JobEvent, None]:
@@ -124,12 +129,13 @@ class Follower:
         """What the copy tells; its ticks also say when the lines of its log were written."""
         told = self._take_events(self._files.events.read_bytes())
         size = _size(self._files.log)
+        self._waiting.extend(told)
         times: list[JobEvent] = [
             LineTime(event.at, self._text.text_offset(event.log))
             for event in told
             if isinstance(event, Tick) and event.log <= size
         ]
-        return told + times
+        return self._due(size) + times
 
     async def _attach(self) -> AsyncGenerator[JobEvent, None]:
         """One connection: until the job's end, or until the link breaks."""
@@ -170,7 +176,8 @@ class Follower:
                 return await self._take_log(frame)
             case "events":
                 _append(self._files.events, frame)
-                return self._take_events(frame.data)
+                self._waiting.extend(self._take_events(frame.data))
+                return self._due(_size(self._files.log))
             case "beat":
                 heartbeat = _heartbeat(frame)
                 self._clock = heartbeat.at
@@ -180,20 +187,47 @@ class Follower:
             case kind if kind in _KEPT:
                 self._copy.write(kind, frame.data)
                 self._ended = self._ended or kind == "result"
+                return self._rest() if self._ended else []
         return []
 
     async def _take_log(self, frame: Frame) -> list[JobEvent]:
+        """The log and the events in the order in which the host wrote them."""
+        end = frame.offset + len(frame.data)
+        places = {_log_offset(event) for event in self._waiting}
+        stops = sorted(at for at in places if frame.offset < at < end)
+        found: list[JobEvent] = []
+        begin = frame.offset
+        for stop in (*stops, end):
+            found += await self._take_part(frame, begin, stop)
+            begin = stop
+        return found
+
+    async def _take_part(self, frame: Frame, begin: int, end: int) -> list[JobEvent]:
+        part = frame.data[begin - frame.offset : end - frame.offset]
         # to a thread: a flood must not stall whoever shows it
-        text_size = await _finished(asyncio.to_thread(self._append_log, frame))
-        found: list[JobEvent] = [LogGrew(frame.offset + len(frame.data), text_size)]
+        text_size = await _finished(asyncio.to_thread(self._append_log, begin, part))
+        found: list[JobEvent] = [LogGrew(end, text_size)]
         if self._text.progress is not None and self._text.progress != self._progress:
             self._progress = self._text.progress
             found.append(self._progress)
+        return found + self._due(end)
+
+    def _append_log(self, offset: int, data: bytes) -> int:
+        _append(self._files.log, Frame("log", offset, data))
+        return self._text.feed(data)
+
+    def _due(self, log_size: int) -> list[JobEvent]:
+        """The events whose place in the log has come."""
+        found = []
+        while self._waiting and _log_offset(self._waiting[0]) <= log_size:
+            found.append(self._waiting.popleft())
         return found
 
-    def _append_log(self, frame: Frame) -> int:
-        _append(self._files.log, frame)
-        return self._text.feed(frame.data)
+    def _rest(self) -> list[JobEvent]:
+        """At the end: on a full disk the log may lack what events tell of."""
+        found = list(self._waiting)
+        self._waiting.clear()
+        return found
 
     def _take_events(self, data: bytes) -> list[JobEvent]:
         *lines, self._torn = (self._torn + data).split(b"\n")
@@ -208,7 +242,12 @@ class Follower:
         # nothing on the host will ever write its result: it was rebooted, or killed whole
         self._copy.write("result", b'{"outcome":"interrupted"}')
         self._ended = True
-        return [JobEnd(at=self._clock, outcome="interrupted")]
+        return [*self._rest(), JobEnd(at=self._clock, outcome="interrupted")]
+
+
+def _log_offset(event: JobEvent) -> int:
+    """Where in the log it happened; 0 for what is nowhere in it."""
+    return event.log if isinstance(event, StepStart | StepEnd | Tick) else 0
 
 
 def read_events(path: Path) -> list[JobEvent]:

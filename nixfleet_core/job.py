@@ -54,14 +54,15 @@ def compile_plan(plan: Plan, job: str, root: str = "") -> str:
     """The script that the host runs: `run.sh main` does the job, `run.sh finish` brings back."""
     steps = "".join(f"  {line}\n" for line in step_lines(plan, root))
     return compose(
-        *("probe", "preflight", "chain", "levels", "changes", "share_lock", "runner"),
+        *("service", "launchd", "probe", "preflight", "chain"),
+        *("levels", "changes", "share_lock", "runner"),
         root=root,
         values={
             "NF_ID": check_job_id(job),
+            "NF_PLATFORM": plan.platform,
             "NF_CHECKOUT": plan.checkout,
             "NF_INPUT": plan.input,
             "NF_ATTRIBUTE": plan.attribute,
-            "NF_UNIT": plan.unit,
             "NF_TOOLS": " ".join(plan.tools),
             "NF_PULL": "1" if plan.options.pull else "",
             "NF_RESTORE_LOCK": plan.restore_lock or "",
@@ -74,7 +75,7 @@ def compile_plan(plan: Plan, job: str, root: str = "") -> str:
             "NF_TRANSIENT": transient_pattern(),
             "NF_PERMANENT": permanent_pattern(),
         },
-        call=f'nf_plan() {{\n{steps}}}\nnf_"$1"',
+        call=f'nf_set_up\nnf_plan() {{\n{steps}}}\nnf_"$1"',
     )
 
 

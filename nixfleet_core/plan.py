@@ -11,6 +11,9 @@ from typing import Final, Literal
 
 import msgspec
 
+from nixfleet_core.host import Platform
+from nixfleet_core.service import Service
+
 StepId = Literal[
     "preflight",
     "stop",
@@ -54,8 +57,6 @@ TITLES: Final[dict[StepId, str]] = {
 }
 
 PLAN_FORMAT: Final = 1
-AGENT_UNIT: Final = "nixfleet-agent.service"
-SYSTEM_PROFILE: Final = "/nix/var/nix/profiles/system"
 
 LEVELS: Final[tuple[int, ...]] = (0, 1, 2, 3, 4, 5, 6, 7)
 """The force levels. Each does what those below it do, and more."""
@@ -150,11 +151,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     format: int = PLAN_FORMAT
     host: str
+    platform: Platform = "nixos"
+    service: Service = Service()
     attribute: str
     checkout: str
     owner: str
     input: str
-    unit: str = AGENT_UNIT
     goal: Literal["update", "rollback"] = "update"
     target: str | None = None
     """The system that a rollback goes back to."""
@@ -166,6 +168,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     restore_lock: str | None = None
     """The `cksum` of a dirty flake.lock that is saved and set back to HEAD before the pull."""
     warnings: tuple[str, ...] = ()
+
+    @property
+    def needs_root(self) -> bool:
+        """Home Manager's job is its user's own."""
+        return self.platform == "nixos"
 
     def step(self, step_id: StepId) -> Step | None:
         return next((step for step in self.steps if step.id == step_id), None)

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from nixfleet_core.checkouts import disagreement
-from nixfleet_core.plan import AGENT_UNIT, Options, Plan, Refusal, is_commit
+from nixfleet_core.plan import Options, Plan, Refusal, is_commit
+from nixfleet_core.service import Service
 from nixfleet_core.shared_lock import lock_message
 from nixfleet_core.steps import (
     PIN_LEVEL,
     REPAIR_LEVEL,
+    Place,
     has_commits,
     pin_url,
     rollback_steps,
@@ -24,9 +26,10 @@ from nixfleet_core.steps import (
 
 if TYPE_CHECKING:
     from nixfleet_core.facts import Checkout, Facts
-    from nixfleet_core.host import Host
+    from nixfleet_core.host import Host, Platform
     from nixfleet_core.nix.lock import Input
     from nixfleet_core.nix.version import NixVersion
+    from nixfleet_core.service import Manager
 
 DISK_NEEDED_KIB: Final = 1024 * 1024
 """KiB free in /nix/store below which an update is not begun."""
@@ -34,8 +37,15 @@ DISK_NEEDED_KIB: Final = 1024 * 1024
 MEMORY_NEEDED_KIB: Final = 128 * 1024
 """KiB of available memory below which an update is not begun: evaluation needs far more."""
 
-TOOLS: Final = ("git", "nix", "nixos-rebuild", "systemctl", "systemd-run")
-ROLLBACK_TOOLS: Final = ("nix-env", "systemctl", "systemd-run")
+_SWITCH: Final[dict[Platform, str]] = {
+    "nixos": "nixos-rebuild",
+    "home-manager": "home-manager",
+}
+_MANAGER_TOOLS: Final[dict[Manager, tuple[str, ...]]] = {
+    "systemd": ("systemctl", "systemd-run"),
+    "user": ("systemctl",),
+    "launchd": ("launchctl",),
+}
 
 
 class _Refused(Exception):  # noqa: N818 - carries a Refusal through the rules
@@ -51,16 +61,21 @@ def make_plan(
     the commit that the update will lead to, as far as that is known.
     """
     try:
-        _check_host(facts, TOOLS)
+        platform, service = _check_host(facts)
+        tools = ("git", "nix", _SWITCH[platform], *_MANAGER_TOOLS[service.manager])
+        _check_tools(facts, tools)
         nix = _check_build(facts)
-        checkout = _check_checkout(facts, options)
+        checkout = _check_checkout(facts, platform, options)
         flake_input = _check_input(host, checkout, options)
         _check_sharing(host, checkout, options)
+        attribute = _check_attribute(host, facts)
     except _Refused as refused:
         return refused.refusal
-    attribute = host.attribute or facts.hostname
+    place = Place(platform, service, f"{checkout.path}#{attribute}")
     return Plan(
         host=host.name,
+        platform=platform,
+        service=service,
         attribute=attribute,
         checkout=checkout.path,
         owner=checkout.owner or facts.user,
@@ -70,12 +85,12 @@ def make_plan(
             nix,
             flake_input,
             host.input,
-            f"{checkout.path}#{attribute}",
+            place,
             options,
             message=_message(host, checkout, options.input_rev or latest),
             upstream=checkout.upstream,
         ),
-        tools=TOOLS,
+        tools=tools,
         restore_lock=_restorable_lock(host, checkout, options),
         warnings=(
             *_warnings(host, facts, checkout, flake_input),
@@ -96,8 +111,9 @@ def make_rollback_plan(
     flake.lock goes back to what it was before that job, or the next update would undo all."""
     try:
         # nothing is built, so a full disk is no obstacle: going back may be what it needs
-        _check_host(facts, ("systemctl", "systemd-run"))
-        checkout = _check_checkout(facts, without_pull(options))
+        platform, service = _check_host(facts)
+        _check_tools(facts, _MANAGER_TOOLS[service.manager])
+        checkout = _check_checkout(facts, platform, without_pull(options))
         if target == facts.system.current == facts.system.profile:
             raise _Refused(
                 "target",
@@ -108,6 +124,8 @@ def make_rollback_plan(
         return refused.refusal
     return Plan(
         host=host.name,
+        platform=platform,
+        service=service,
         attribute=host.attribute or facts.hostname,
         checkout=checkout.path,
         owner=checkout.owner or facts.user,
@@ -116,9 +134,9 @@ def make_rollback_plan(
         target=target,
         lock_from=lock_from,
         options=without_pull(options),
-        steps=rollback_steps(target),
-        tools=ROLLBACK_TOOLS,
         warnings=warnings,
+        steps=rollback_steps(service, target),
+        tools=("nix-env", *_MANAGER_TOOLS[service.manager]),
     )
 
 
@@ -127,23 +145,37 @@ def without_pull(options: Options) -> Options:
     return msgspec.structs.replace(options, pull=False)
 
 
-def _check_host(facts: Facts, tools: tuple[str, ...]) -> None:
-    if facts.platform != "nixos":
-        raise _Refused(
-            "platform",
-            f"{facts.os or 'this host'} is not NixOS ({facts.platform})",
-            "only NixOS hosts can be updated; set `platform` in the inventory if this is one",
-        )
-    missing = [tool for tool in tools if tool not in facts.tools]
-    if missing:
-        raise _no_tool(", ".join(missing))
+def _check_host(facts: Facts) -> tuple[Platform, Service]:
+    match facts.platform:
+        case "nixos" | "home-manager":
+            platform = facts.platform
+        case "nix-darwin":
+            raise _Refused(
+                "platform",
+                "this Mac is nix-darwin's, and this user has no Home Manager profile of their own",
+                "an agent of a standalone Home Manager can be updated; for this one: "
+                "darwin-rebuild switch, then launchctl kickstart -k",
+            )
+        case _:
+            raise _Refused(
+                "platform",
+                f"{facts.os or 'the host'} is not NixOS, and this user has no Home Manager profile",
+                "log in as the user whose Home Manager it is, or set `platform` in the inventory",
+            )
     if facts.unit is None or not facts.unit.exists:
         state = facts.unit.load if facts.unit else "unknown"
         raise _Refused(
             "unit",
-            f"the host has no {AGENT_UNIT} ({state})",
-            "enable services.nixfleet-agent in nixcfg and rebuild once by hand",
+            f"the host has no {(facts.unit.service if facts.unit else Service()).name} ({state})",
+            "enable services.nixfleet-agent in nixcfg and switch once by hand",
         )
+    return platform, facts.unit.service
+
+
+def _check_tools(facts: Facts, tools: tuple[str, ...]) -> None:
+    missing = [tool for tool in tools if tool not in facts.tools]
+    if missing:
+        raise _no_tool(", ".join(missing))
 
 
 def _no_tool(what: str) -> _Refused:
@@ -173,7 +205,7 @@ def _check_build(facts: Facts) -> NixVersion:
     return facts.nix
 
 
-def _check_checkout(facts: Facts, options: Options) -> Checkout:
+def _check_checkout(facts: Facts, platform: Platform, options: Options) -> Checkout:
     checkout = facts.checkout
     if checkout is None or checkout.state == "missing":
         where = checkout.path if checkout else "(no path)"
@@ -195,6 +227,12 @@ def _check_checkout(facts: Facts, options: Options) -> Checkout:
             "checkout",
             f"{checkout.path} is no git repository with a commit",
             "set `checkout` in the inventory to the nixcfg working tree",
+        )
+    if platform == "home-manager" and checkout.owner not in (None, facts.user):
+        raise _Refused(
+            "checkout",
+            f"{checkout.path} belongs to {checkout.owner}, and {facts.user} cannot become them",
+            f"log in as {checkout.owner}, or set `checkout` in the inventory to one of your own",
         )
     if options.pull and checkout.branch is None:
         raise _Refused(
@@ -275,6 +313,44 @@ def _message(host: Host, checkout: Checkout, latest: str | None) -> str:
     return lock_message(host.input, found.rev if found else None, latest or "latest")
 
 
+def choose_attribute(host: Host, facts: Facts) -> str | None:
+    """The host's name in the flake. For Home Manager it is the first that exists of those that
+    home-manager itself would try; None when the flake has none of them."""
+    if host.attribute is not None:
+        return host.attribute
+    if facts.platform != "home-manager":
+        return facts.hostname
+    names = home_attributes(facts)
+    if facts.attributes is None:
+        return names[0]
+    return next((name for name in names if name in facts.attributes), None)
+
+
+def _check_attribute(host: Host, facts: Facts) -> str:
+    found = choose_attribute(host, facts)
+    if found is None:
+        names = ", ".join((facts.attributes or ())[:20])
+        raise _Refused(
+            "attribute",
+            f"homeConfigurations has none of {', '.join(home_attributes(facts))}",
+            f"set `attribute` in the inventory to one of: {names or '(there is none)'}",
+        )
+    return found
+
+
+def home_attributes(facts: Facts) -> tuple[str, ...]:
+    """Names under homeConfigurations that this user's may have, best first."""
+    short = facts.hostname.partition(".")[0]
+    names = (
+        f"{facts.user}@{short}",
+        f"{facts.user}@{facts.hostname}",
+        short,
+        facts.hostname,
+        facts.user,
+    )
+    return tuple(dict.fromkeys(names))
+
+
 def _restorable_lock(host: Host, checkout: Checkout, options: Options) -> str | None:
     """The cksum of a dirty flake.lock that may go back to HEAD before the pull.
 
@@ -320,6 +396,11 @@ def _restricted(facts: Facts, level: int) -> str:
 
 def _warnings(host: Host, facts: Facts, checkout: Checkout, flake_input: Input) -> tuple[str, ...]:
     found = []
+    if not facts.lingers:
+        found.append(
+            f"lingering is off for {facts.user}: the agent ends with the last login "
+            "(loginctl enable-linger)"
+        )
     if checkout.lock is not None and checkout.head_lock is not None:
         names = ", ".join(checkout.lock.differing_inputs(checkout.head_lock))
         found.append(f"flake.lock has uncommitted changes ({names or 'formatting only'})")

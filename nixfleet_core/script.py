@@ -10,10 +10,12 @@ from __future__ import annotations
 import shlex
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_ALWAYS: Final = ("common", "platform", "carrier")
 
 
 @cache
@@ -34,9 +36,13 @@ def assignments(values: Mapping[str, str]) -> str:
 
 
 def compose(*parts: str, root: str, call: str, values: Mapping[str, str] | None = None) -> str:
-    """A whole script: the prelude, `common` and the named parts, and the call.
+    """A whole script: the prelude, the parts that all have, the named ones, and the call.
 
     `root` is where the host's file system begins: empty but in the sandbox.
     """
     prelude = assignments({"NF_ROOT": root, **(values or {})})
-    return prelude + "".join(part(name) + "\n" for name in ("common", *parts)) + f"{{\n{call}\n}}\n"
+    return (
+        prelude
+        + "".join(part(name) + "\n" for name in (*_ALWAYS, *parts))
+        + f"{{\nnf_platform\n{call}\n}}\n"
+    )

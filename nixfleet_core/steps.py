@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from msgspec.structs import replace
 
 from nixfleet_core.nix.lock import FORGES
 from nixfleet_core.nix.version import NixVersion, pin_input_argv, update_input_argv
-from nixfleet_core.plan import AGENT_UNIT, TITLES, Options, Step
+from nixfleet_core.plan import TITLES, Options, Step
 
 if TYPE_CHECKING:
+    from nixfleet_core.host import Platform
     from nixfleet_core.nix.lock import Input
+    from nixfleet_core.service import Service
 
 FEATURES: Final = ("--extra-experimental-features", "nix-command flakes")
 
@@ -42,13 +45,6 @@ _PREFLIGHT: Final = Step(
     tries=3,
     weight=2,
 )
-_STOP: Final = Step(
-    id="stop",
-    title=TITLES["stop"],
-    argv=("systemctl", "stop", AGENT_UNIT),
-    run_as="root",
-    limit=GRACE,
-)
 _PULL: Final = Step(
     id="pull",
     title=TITLES["pull"],
@@ -75,14 +71,6 @@ _BUILD: Final = Step(
     tries=3,
     weight=8,
 )
-_START: Final = Step(
-    id="start",
-    title=TITLES["start"],
-    argv=("systemctl", "start", AGENT_UNIT),
-    run_as="root",
-    limit=120,
-    always=True,
-)
 _VERIFY: Final = Step(
     id="verify",
     title=TITLES["verify"],
@@ -102,28 +90,37 @@ _ROLLBACK: Final = Step(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an update happens: the platform, the agent's service, and CHECKOUT#ATTRIBUTE."""
+
+    platform: Platform
+    service: Service
+    flake: str
+
+
 def update_steps(
     nix: NixVersion,
     flake_input: Input,
     name: str,
-    flake: str,
+    place: Place,
     options: Options,
     *,
     message: str,
     upstream: str | None,
 ) -> tuple[Step, ...]:
-    """The chain of an update of the input `name`; `flake` is CHECKOUT#ATTRIBUTE. `message` and
-    `upstream` (REMOTE/BRANCH) are for the lock file's commit and its push."""
+    """The chain of an update of the input `name`. `message` and `upstream` (REMOTE/BRANCH) are for
+    the lock file's commit and its push."""
     chain = (
         _PREFLIGHT,
-        _STOP,
+        _stop(place.service),
         *((_PULL,) if options.pull else ()),
         _update(nix, flake_input, name, options),
         *((_REPAIR,) if options.level >= REPAIR_LEVEL else ()),
         *((_BUILD,) if options.level >= BUILD_LEVEL else ()),
-        _rebuild(flake, options),
+        _rebuild(place, options),
         *((_confirm(options.confirm_within),) if options.confirm_within else ()),
-        _START,
+        _start(place.service),
         _VERIFY,
         *((_ROLLBACK,) if options.rollback_on_failure or options.confirm_within else ()),
         *_share_steps(message, upstream, options),
@@ -162,17 +159,25 @@ def _share_steps(message: str, upstream: str | None, options: Options) -> tuple[
     return commit, push
 
 
-def rollback_steps(target: str) -> tuple[Step, ...]:
-    """Back to the system `target`."""
-    back = Step(
-        id="rollback",
-        title=TITLES["rollback"],
-        argv=("switch-back", target),
+def rollback_steps(service: Service, target: str) -> tuple[Step, ...]:
+    """Back to the generation `target`."""
+    back = replace(_ROLLBACK, argv=("switch-back", target))
+    return (_PREFLIGHT, _stop(service), back, _start(service), _VERIFY)
+
+
+def _stop(service: Service) -> Step:
+    return Step(id="stop", title=TITLES["stop"], argv=service.stop(), run_as="root", limit=GRACE)
+
+
+def _start(service: Service) -> Step:
+    return Step(
+        id="start",
+        title=TITLES["start"],
+        argv=service.start(),
         run_as="root",
-        limit=1800,
-        weight=4,
+        limit=120,
+        always=True,
     )
-    return (_PREFLIGHT, _STOP, back, _START, _VERIFY)
 
 
 def _update(nix: NixVersion, flake_input: Input, name: str, options: Options) -> Step:
@@ -197,24 +202,30 @@ def _update_argv(
     return (*argv[:1], *FEATURES, *argv[1:])
 
 
-def _rebuild(flake: str, options: Options) -> Step:
+def _rebuild(place: Place, options: Options) -> Step:
+    is_home = place.platform == "home-manager"
     return Step(
         id="rebuild",
         title=TITLES["rebuild"],
         argv=(
-            *("nixos-rebuild", "switch", "--flake", flake, "--log-format", "internal-json"),
+            *("home-manager" if is_home else "nixos-rebuild", "switch", "--flake", place.flake),
+            *("--log-format", "internal-json"),
             *(("--cores", str(options.cores)) if options.cores is not None else ()),
-            *(("--max-jobs", str(options.max_jobs)) if options.max_jobs is not None else ()),
-            *level_options(options.level, "nixos"),
+            *(
+                ("-j" if is_home else "--max-jobs", str(options.max_jobs))
+                if options.max_jobs is not None
+                else ()
+            ),
+            *level_options(options.level, place.platform),
         ),
-        run_as="root",
+        run_as="owner" if is_home else "root",
         limit=4 * 3600,
         tries=3,
         weight=20,
     )
 
 
-def level_options(level: int, platform: Literal["nixos", "home-manager"]) -> tuple[str, ...]:
+def level_options(level: int, platform: Platform) -> tuple[str, ...]:
     """What a level adds to `nixos-rebuild switch` or `home-manager switch`.
 
     home-manager refuses `--fallback`. An old nixos-rebuild-ng keeps only the last --option: so the

@@ -34,16 +34,18 @@ nf_pin() {
 }
 
 nf_do_stop() {
-  nf_run "$@" && return 0
-  # whoever ended systemctl has not ended what it asked for
-  if nf_cancelled; then nf_run "$@" && return 0; fi
+  nf_stop "$@" && return 0
+  # whoever ended the command has not ended what it asked for
+  if nf_cancelled; then nf_stop "$@" && return 0; fi
   nf_say "the agent did not stop in time: it is killed"
   nf_reason=killed
-  systemctl kill -s KILL "$NF_UNIT" >>"$NF_LOG" 2>&1
-  nf_run systemctl stop "$NF_UNIT"
+  nf_service_kill >>"$NF_LOG" 2>&1
+  nf_stop "$@"
 }
 
-nf_profile() { readlink -f "$NF_ROOT/nix/var/nix/profiles/system" 2>/dev/null; }
+nf_stop() { case $NF_MANAGER in launchd) nf_launchd_unload ;; *) nf_run "$@" ;; esac; }
+
+nf_profile() { nf_real "$NF_PROFILE"; }
 
 # nf_save_lock NAME: keep a copy of flake.lock with the job, once; half a copy is none.
 nf_save_lock() {
@@ -162,26 +164,23 @@ nf_wait_switch() {
   done
 }
 
-# nf_agent: what the unit names and what runs: installed, path, pid (of probe.sh), "" where there is none.
+# nf_agent: what the service names and what runs: installed, path, pid (of probe.sh), "" where there is none.
 nf_agent() {
   NF_DEEP=''
   probe_units >/dev/null 2>&1
   NF_DEEP=1
 }
 
-# nf_agent_is_up: now. One that still stops, or waits to be started again, is not.
-nf_agent_is_up() { case $(systemctl is-active "$NF_UNIT" 2>/dev/null) in active | reloading) ;; *) return 1 ;; esac; }
-
 nf_do_start() {
   nf_wait_switch 900
-  systemctl reset-failed "$NF_UNIT" >>"$NF_LOG" 2>&1 # or an earlier crash loop forbids the start
+  nf_service_forgive >>"$NF_LOG" 2>&1
   nf_agent
   if nf_agent_is_up && [ -n "$path" ]; then
     # the switch may have started it already, new; restartIfChanged=false leaves an old one running
     if [ "$path" = "$installed" ]; then nf_say "the agent runs already, from $installed"; return 0; fi
-    nf_run systemctl restart "$NF_UNIT"
+    nf_service_restart
   else
-    nf_run "$@"
+    nf_service_start
   fi
 }
 
@@ -197,8 +196,6 @@ nf_keep_proof() {
   fi
   nf_keep_changes
 }
-
-nf_restarts() { systemctl show "$NF_UNIT" -p NRestarts 2>/dev/null; }
 
 # Up, and the same process for NF_STABLE seconds; then the proof is written down.
 nf_do_verify() {
@@ -220,7 +217,7 @@ nf_do_verify() {
   if [ -n "$path" ] || [ "$(nf_restarts)" != "$nf_restarts_were" ]; then nf_reason=unstable; else nf_reason=down; fi
   if [ -n "$NF_ROLLBACK" ] && nf_has_moved; then NF_BACK=1; fi
   nf_say "the agent is not up and stable: $nf_reason; its last words:"
-  nf_bounded 10 journalctl --quiet --no-pager --lines=30 --unit="$NF_UNIT" >>"$NF_LOG" 2>&1
+  nf_service_log 30 >>"$NF_LOG" 2>&1
   return 1
 }
 
@@ -245,19 +242,18 @@ nf_do_confirm() {
   done
 }
 
-# switch-back [TARGET]: the profile first, then that generation's own activation, as nixos-rebuild
-# does it. Without a target, to what was there before this job, with the agent and the proof after it.
+# switch-back [TARGET]: the profile first, then that generation's own activation, as the switch does it.
+# Without a target, to what was there before this job, with the agent and the proof after it.
 nf_do_rollback() {
   nf_target=${2:-$(cat "$NF_RUN/profile")}
-  if [ ! -x "$nf_target/bin/switch-to-configuration" ]; then
+  if [ ! -x "$nf_target/$(nf_activation)" ]; then
     nf_reason=target
-    nf_say "there is no system to go back to at $nf_target"
+    nf_say "there is no generation to go back to at $nf_target"
     return 1
   fi
   nf_wait_switch 900
-  nf_run nix-env -p "$NF_ROOT/nix/var/nix/profiles/system" --set "$nf_target" || return
-  nf_run systemd-run --collect --quiet --wait --pipe --no-ask-password --service-type=exec \
-    --unit="$NF_SWITCH_UNIT" "$nf_target/bin/switch-to-configuration" switch
+  nf_run nix-env -p "$NF_PROFILE" --set "$nf_target" || return
+  nf_activate "$nf_target"
   nf_code=$?
   if [ "$NF_GOAL" = rollback ]; then
     if [ -n "$NF_LOCK_FROM" ]; then nf_put_lock "$NF_JOBS/$NF_LOCK_FROM/flake.lock.before"; fi
@@ -265,6 +261,19 @@ nf_do_rollback() {
   fi
   nf_put_lock "$NF_JOB/flake.lock.before"
   NF_ROLLBACK='' NF_BACK=''
-  nf_do_start systemctl start "$NF_UNIT" && nf_do_verify || return
+  nf_do_start && nf_do_verify || return
   return "$nf_code"
+}
+
+# nf_activation: a generation's own script, below it.
+nf_activation() { case $NF_PLATFORM in home-manager) echo activate ;; *) echo bin/switch-to-configuration ;; esac; }
+
+nf_activate() {
+  case $NF_PLATFORM in
+    home-manager) nf_run "$1/activate" ;;
+    *)
+      nf_run systemd-run --collect --quiet --wait --pipe --no-ask-password --service-type=exec \
+        --unit="$NF_SWITCH_UNIT" "$1/bin/switch-to-configuration" switch
+      ;;
+  esac
 }

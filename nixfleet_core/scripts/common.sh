@@ -25,18 +25,26 @@ nf_path
 
 nf_has() { command -v "$1" >/dev/null 2>&1; }
 
-# nf_bounded SECONDS COMMAND...: an external command that may not take longer.
+# nf_bounded SECONDS COMMAND...: an external command that may not take longer, with all that it started.
 # With NF_EXEC=exec it replaces the (sub)shell, whose pid then is the one to signal.
 nf_bounded() {
   nf_seconds=$1
   shift
-  # without timeout (macOS): SIGALRM survives exec, and its default action ends the process
   if nf_has timeout; then
     $NF_EXEC timeout -k 5 "$nf_seconds" "$@" </dev/null
   else
-    $NF_EXEC perl -e 'alarm shift; exec @ARGV or exit 127' "$nf_seconds" "$@" </dev/null
+    $NF_EXEC perl -e "$NF_TIMEOUT" "$nf_seconds" "$@" </dev/null
   fi
 }
+# What timeout does, for macOS: a process group of its own, ended as a whole.
+# shellcheck disable=SC2016 # Perl's own $
+NF_TIMEOUT='use POSIX ":sys_wait_h"; my $left = shift; my $late = 0; my $pid = fork // exit 126;
+if (!$pid) { setpgrp(0, 0); exec { $ARGV[0] } @ARGV; exit 127 }
+setpgrp($pid, $pid);
+for my $name (qw(TERM INT HUP)) { $SIG{$name} = sub { kill $name, -$pid } }
+$SIG{ALRM} = sub { kill(($late ? "KILL" : "TERM"), -$pid); $late = 1; alarm 5 };
+alarm $left; 1 while waitpid($pid, 0) < 0 && $!{EINTR}; my $end = $?; kill "KILL", -$pid if $late;
+exit($late ? 124 : WIFSIGNALED($end) ? 128 + WTERMSIG($end) : WEXITSTATUS($end))'
 NF_EXEC=
 
 NF_UID=$(id -u)
@@ -85,12 +93,17 @@ nf_owner_cat() { nf_step_down 20 cat "$1" 2>/dev/null; }
 
 nf_home() { getent passwd "$NF_OWNER_UID" | cut -d: -f6; }
 
-NF_JOBS=$NF_ROOT/var/lib/nixfleet/jobs
-NF_STATE=$NF_ROOT/run/nixfleet
-NF_JOB_UNIT=nixfleet-job.service
-NF_FINISH_UNIT=nixfleet-finish.service
-NF_SWITCH_UNIT=nixos-rebuild-switch-to-configuration
-NF_SWITCH_UNITS='nixos-rebuild-switch-to-configuration*'
+# nf_real PATH: where it leads, behind all links; nothing when it leads nowhere. An old macOS has no readlink -f.
+nf_real() {
+  [ -e "$1" ] || return 1
+  readlink -f "$1" 2>/dev/null && return
+  nf_place=$1
+  while [ -L "$nf_place" ]; do
+    nf_target=$(readlink "$nf_place")
+    case $nf_target in /*) nf_place=$nf_target ;; *) nf_place=${nf_place%/*}/$nf_target ;; esac
+  done
+  (cd "${nf_place%/*}/" && printf '%s/%s\n' "$(pwd -P)" "${nf_place##*/}")
+}
 
 # A job id becomes a path: nothing else may look like one.
 nf_is_job_id() {
@@ -99,42 +112,6 @@ nf_is_job_id() {
     [0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]-[0-9][0-9][0-9][0-9][0-9][0-9]-????) return 0 ;;
     *) return 1 ;;
   esac
-}
-
-# nf_unit_lives UNIT...: one of them is active, starting or stopping.
-nf_unit_lives() {
-  nf_states=$(systemctl is-active "$@" 2>/dev/null)
-  case "
-$nf_states
-" in
-    *"
-active
-"* | *activating* | *reloading*) return 0 ;; # deactivating, too
-    *) return 1 ;;
-  esac
-}
-
-# nf_switch_lives: an activation is under way (newer nixos-rebuild adds a suffix to its unit's name).
-nf_switch_lives() {
-  systemctl list-units --plain --no-legend --all "$NF_SWITCH_UNITS" 2>/dev/null |
-    grep -Eq '[[:space:]](active|activating|deactivating|reloading)[[:space:]]'
-}
-
-# nf_jobs: the ids of the jobs kept here, oldest first.
-nf_jobs() {
-  for nf_dir in "$NF_JOBS"/*; do
-    if nf_is_job_id "${nf_dir##*/}"; then echo "${nf_dir##*/}"; fi
-  done
-}
-
-# nf_running_job: the id of the job that runs now; nothing when there is none.
-nf_running_job() { nf_unit_lives "$NF_JOB_UNIT" "$NF_FINISH_UNIT" && nf_current_job; }
-
-# nf_current_job: the id of the job that last took the lock.
-nf_current_job() {
-  nf_id=$(cat "$NF_STATE/current" 2>/dev/null) || return 1
-  nf_is_job_id "$nf_id" || return 1
-  echo "$nf_id"
 }
 
 # Values from flake.lock, by Nix itself: kind, url, ref, rev, pinned, separated by tabs; or "missing".

@@ -48,16 +48,17 @@ follow() {
     # asked before the sizes: what was written before the result is then sent before it
     over=''
     if [ -e "$job/result" ] || [ -e "$NF_STATE/$NF_ID/result" ]; then over=1; fi
-    log_size=$(nf_size "$job/log") events_size=$(nf_size "$job/events")
+    # events first: the log then holds all that they tell of, and the client puts both in order
+    events_size=$(nf_size "$job/events") log_size=$(nf_size "$job/log")
     sent=''
-    if send log "$job/log" "$NF_LOG_AT" "$log_size"; then NF_LOG_AT=$at sent=1; fi
     if send events "$job/events" "$NF_EVENTS_AT" "$events_size"; then NF_EVENTS_AT=$at sent=1; fi
+    if send log "$job/log" "$NF_LOG_AT" "$log_size"; then NF_LOG_AT=$at sent=1; fi
     idle=$((idle + 1))
     if [ "$idle" -ge "$beat" ]; then
       idle=0
       frame beat "$(nf_now)" "$log_size"
       # neither a result nor a unit that could still write one
-      if [ -z "$over" ] && ! nf_unit_lives "$NF_JOB_UNIT" "$NF_FINISH_UNIT"; then dead=$((dead + 1)); else dead=0; fi
+      if [ -z "$over" ] && ! nf_job_lives; then dead=$((dead + 1)); else dead=0; fi
       if [ "$dead" -ge 2 ]; then whole before; whole after; frame gone 0 interrupted; exit 0; fi
     fi
     if [ -n "$sent" ]; then continue; fi

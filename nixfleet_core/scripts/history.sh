@@ -21,13 +21,13 @@ history() {
 }
 
 previous_generation() {
-  profiles=$NF_ROOT/nix/var/nix/profiles
-  now=$(readlink "$profiles/system") now=${now#system-} now=${now%-link}
+  name=${NF_PROFILE##*/}
+  now=$(readlink "$NF_PROFILE") now=${now##*/} now=${now#"$name"-} now=${now%-link}
   case $now in '' | *[!0-9]*) return ;; esac
   while [ "$now" -gt 1 ]; do
     now=$((now - 1))
-    if [ -e "$profiles/system-$now-link" ]; then
-      target=$(readlink -f "$profiles/system-$now-link")
+    if [ -e "$NF_PROFILE-$now-link" ]; then
+      target=$(nf_real "$NF_PROFILE-$now-link")
       printf '%s\n' "${target#"$NF_ROOT"}"
       return
     fi

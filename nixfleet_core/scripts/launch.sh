@@ -1,6 +1,7 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2153 # NF_ID and the rest come from the prelude
-# Start a job, detached, as root. Repeating it with the same id changes nothing.
+# Start a job, detached: as root, or as the user whose Home Manager it is. Repeating it with the same id
+# changes nothing.
 # From the prelude: NF_ID, NF_PLAN (JSON), NF_RUN_SH (the compiled plan), NF_NICE, NF_IO_WEIGHT; from sudo: NF_FROM (where the
 # operator's connection comes from). Answers one line: "@nf launched ID", "@nf busy ID" or
 # "@nf failed".
@@ -11,7 +12,7 @@ launch() {
   nf_is_job_id "$NF_ID" || { echo '@nf failed'; echo "bad job id" >&2; return 1; }
   job=$NF_JOBS/$NF_ID
   umask 022
-  if ! mkdir -p "$NF_JOBS" "$NF_STATE" || ! chmod 711 "${NF_JOBS%/jobs}" || ! chmod 755 "$NF_JOBS"; then echo '@nf failed'; return 1; fi
+  if ! mkdir -p "$NF_JOBS" "$NF_STATE" || ! open_places; then echo '@nf failed'; return 1; fi
   if [ -e "$job/result" ] || { [ -e "$job/events" ] && [ "$(nf_running_job)" = "$NF_ID" ]; }; then
     echo "@nf launched $NF_ID"
     return 0
@@ -19,12 +20,27 @@ launch() {
   wait_for_finish
   running=$(nf_running_job) && { echo "@nf busy $running"; return 0; }
   [ -d "$job" ] || write_job || { echo '@nf failed'; return 1; }
-  write_finish || { echo '@nf failed'; return 1; }
-  start_job
+  case $NF_CARRIER in
+    systemd | user) write_finish || { echo '@nf failed'; return 1; } ;;
+  esac
+  if said=$(start_job 2>&1); then
+    echo "@nf launched $NF_ID"
+    return 0
+  fi
+  who_runs
+}
+
+# Ids of root's jobs are no secret: whoever logs in sees that one runs. A user's are the user's alone.
+open_places() {
+  case $NF_PLATFORM in
+    home-manager) chmod 700 "$NF_JOBS" "$NF_STATE" ;;
+    *) chmod 711 "${NF_JOBS%/jobs}" && chmod 755 "$NF_JOBS" ;;
+  esac
 }
 
 # The job before may still be bringing its agent back.
 wait_for_finish() {
+  case $NF_CARRIER in systemd | user) ;; *) return ;; esac
   tries=0
   while [ "$tries" -lt 30 ] && nf_unit_lives "$NF_FINISH_UNIT" && ! nf_unit_lives "$NF_JOB_UNIT"; do
     tries=$((tries + 1))
@@ -34,7 +50,8 @@ wait_for_finish() {
 
 # The whole job directory appears at once. Only root writes into it; ctl belongs to the launcher.
 write_job() {
-  uid=${SUDO_UID:-$(id -u "${DOAS_USER:-root}" 2>/dev/null)} gid=${SUDO_GID:-$(id -g "${DOAS_USER:-root}" 2>/dev/null)}
+  uid=${SUDO_UID:-$(id -u "${DOAS_USER:-}" 2>/dev/null)} gid=${SUDO_GID:-$(id -g "${DOAS_USER:-}" 2>/dev/null)}
+  uid=${uid:-$NF_UID} gid=${gid:-$(id -g)}
   NF_FROM=${NF_FROM:-${SSH_CONNECTION:-}}
   case $NF_FROM in *[!0-9a-zA-Z:.%_\ -]*) NF_FROM='' ;; esac # a zone may be named: fe80::1%eth0
   new=$NF_JOBS/.new-$NF_ID
@@ -63,8 +80,12 @@ prune() {
 # switch reloads systemd. It is the same for every job, so that launchers cannot disturb each other.
 write_finish() {
   # shellcheck disable=SC2016 # for the shell that runs it
-  put_file "$NF_STATE/finish" "$(printf '%s\nexec /bin/sh %s/"$(cat %s/current)"/run.sh finish' '#!/bin/sh' "$NF_JOBS" "$NF_STATE")" || return 1
-  put_file "$NF_ROOT/run/systemd/system/$NF_FINISH_UNIT" "[Unit]
+  put_file "$NF_STATE/finish" "$(printf '%s\nexec /bin/sh %s/"$(cat %s/current)"/run.sh finish' '#!/bin/sh' "$(quoted "$NF_JOBS")" "$(quoted "$NF_STATE")")" || return 1
+  case $NF_CARRIER in
+    user) units=$XDG_RUNTIME_DIR/systemd/user more=" \"XDG_STATE_HOME=$(printf '%s' "$NF_STATE_HOME" | sed 's/%/%%/g')\"" ;;
+    *) units=$NF_ROOT/run/systemd/system more='' ;;
+  esac
+  put_file "$units/$NF_FINISH_UNIT" "[Unit]
 Description=Bring the NixFleet agent back after an update
 StartLimitIntervalSec=0
 [Service]
@@ -72,28 +93,92 @@ Type=oneshot
 Restart=on-failure
 RestartSec=1
 TimeoutStartSec=1800
-Environment=\"PATH=$PATH\"
+Environment=\"PATH=$PATH\"$more
 ExecStart=/bin/sh $NF_STATE/finish"
 }
+
+quoted() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"; }
 
 # put_file FILE TEXT: whole or not at all; systemd is told when a unit changed.
 put_file() {
   if [ "$(cat "$1" 2>/dev/null)" = "$2" ]; then return 0; fi
   mkdir -p "${1%/*}" && printf '%s\n' "$2" >"$1.new" && mv -f "$1.new" "$1" || return 1
-  case $1 in *.service) systemctl daemon-reload ;; esac
+  case $1 in *.service) nf_systemctl daemon-reload ;; esac
+}
+
+start_job() {
+  case $NF_CARRIER in
+    systemd) start_unit -p IOWeight="$NF_IO_WEIGHT" ;;
+    user) start_unit --user --setenv=USER="$NF_USER" --setenv=XDG_STATE_HOME="$NF_STATE_HOME" ;;
+    launchd) start_launchd ;;
+    *) start_guard ;;
+  esac
 }
 
 # The fixed name is the lock: systemd refuses it while a unit of that name lives, and frees it when
 # it ends. Nobody stops or resets it in order to launch. A stop of it reaches the runner alone, or
 # what the runner has just asked (a date, a copy) would be ended too.
-start_job() {
-  if said=$(systemd-run --collect --quiet --no-ask-password --unit="$NF_JOB_UNIT" --service-type=exec \
+start_unit() {
+  systemd-run "$@" --collect --quiet --no-ask-password --unit="$NF_JOB_UNIT" --service-type=exec \
     -p OnSuccess="$NF_FINISH_UNIT" -p OnFailure="$NF_FINISH_UNIT" -p OOMPolicy=continue -p KillMode=mixed -p TimeoutStopSec=900 \
-    -p WorkingDirectory=/ -p Nice="$NF_NICE" -p IOWeight="$NF_IO_WEIGHT" --setenv=PATH="$PATH" --setenv=HOME="${HOME:-/root}" \
-    /bin/sh "$job/run.sh" main 2>&1); then
-    echo "@nf launched $NF_ID"
-    return 0
+    -p WorkingDirectory=/ -p Nice="$NF_NICE" --setenv=PATH="$PATH" --setenv=HOME="${HOME:-/root}" \
+    /bin/sh "$job/run.sh" main
+}
+
+# A job of launchd's own: its label is the lock. It outlives the login, is started again when it was
+# killed, and removes itself at its end. One launcher at a time, since one that was left behind has to go.
+start_launchd() {
+  nf_lock_take "$NF_STATE/launching" || return 1
+  trap 'rm -f "$NF_STATE/launching"' EXIT
+  if left=$(nf_job_domain); then
+    last=$(nf_current_job) && [ -e "$NF_JOBS/$last/result" ] || return 1
+    launchctl bootout "$left/$NF_JOB_LABEL"
   fi
+  write_plist >"$job/job.plist" || return 1
+  domain=$(nf_agent_domain || nf_any_domain)
+  launchctl bootstrap "$domain" "$job/job.plist" || return 1
+  nf_begun
+}
+
+xml() { printf '%s' "$1" | sed -e 's/&/\&amp;/g' -e 's/</\&lt;/g' -e 's/>/\&gt;/g'; }
+
+write_plist() {
+  echo '<?xml version="1.0" encoding="UTF-8"?>'
+  echo '<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">'
+  echo '<plist version="1.0"><dict>'
+  echo "<key>Label</key><string>$NF_JOB_LABEL</string>"
+  echo "<key>ProgramArguments</key><array><string>/bin/sh</string><string>$(xml "$job/run.sh")</string><string>guard</string></array>"
+  echo '<key>EnvironmentVariables</key><dict>'
+  for name in PATH HOME USER XDG_STATE_HOME; do
+    case $name in PATH) value=$PATH ;; HOME) value=$HOME ;; USER) value=$NF_USER ;; *) value=$NF_STATE_HOME ;; esac
+    echo "<key>$name</key><string>$(xml "$value")</string>"
+  done
+  echo '</dict><key>RunAtLoad</key><true/>'
+  echo '<key>KeepAlive</key><dict><key>SuccessfulExit</key><false/></dict>'
+  echo '<key>ThrottleInterval</key><integer>1</integer><key>ExitTimeOut</key><integer>900</integer>'
+  echo "<key>Nice</key><integer>$NF_NICE</integer><key>LowPriorityIO</key><true/>"
+  echo '<key>WorkingDirectory</key><string>/</string></dict></plist>'
+}
+
+# A process of its own session, and a guard in another; the guard holds the lock.
+start_guard() {
+  if nf_job_lives; then return 1; fi
+  XDG_STATE_HOME=$NF_STATE_HOME nice -n "$NF_NICE" setsid /bin/sh "$job/run.sh" guard </dev/null >/dev/null 2>&1 &
+  nf_begun
+}
+
+# nf_begun: the job has written its first event, soon.
+nf_begun() {
+  tries=0
+  until [ -e "$job/events" ]; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 10 ] || return 1
+    sleep 1
+  done
+}
+
+# Ours did not start: another one runs, or ours has begun in the meantime.
+who_runs() {
   tries=0
   while [ "$tries" -lt 5 ]; do
     if running=$(nf_running_job); then

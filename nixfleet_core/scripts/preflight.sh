@@ -32,12 +32,9 @@ nf_check_tools() {
 }
 
 nf_check_unit() {
-  case $(systemctl show "$NF_UNIT" -p LoadState 2>/dev/null) in
-    LoadState=loaded) return 0 ;;
-    LoadState=masked) why=masked ;;
-    *) why=missing ;;
-  esac
-  nf_say "preflight: the unit $NF_UNIT is $why"
+  if nf_service_exists; then return 0; fi
+  why=$(nf_service_state)
+  nf_say "preflight: the agent's service $NF_UNIT is $why"
   return 1
 }
 
@@ -88,16 +85,12 @@ nf_check_idle() {
   done
 }
 
-# The agent's own rebuild lives in the agent's cgroup and would die with it.
+# The agent's own rebuild lives in the agent's service and would die with it; of Home Manager, whoever
+# runs it moves the same profile.
 nf_agent_rebuilds() {
-  group=$(systemctl show "$NF_UNIT" -p ControlGroup 2>/dev/null)
-  group=${group#ControlGroup=}
-  [ -n "$group" ] || return 1
-  for base in "$NF_ROOT/sys/fs/cgroup" "$NF_ROOT/sys/fs/cgroup/unified" "$NF_ROOT/sys/fs/cgroup/systemd"; do
-    [ -r "$base$group/cgroup.procs" ] || continue
-    while read -r pid; do
-      if tr '\000' ' ' 2>/dev/null <"$NF_ROOT/proc/$pid/cmdline" | grep -Eq '(nixos-rebuild|switch-to-configuration)'; then return 0; fi
-    done <"$base$group/cgroup.procs"
+  case $NF_PLATFORM in home-manager) if nf_our_commands | grep -Eq '(^|[/ ])home-manager( .*)? switch( |$)'; then return 0; fi ;; esac
+  for pid in $(nf_agents_processes); do
+    if nf_command_of "$pid" | grep -Eq '(nixos-rebuild|switch-to-configuration|home-manager.* switch)'; then return 0; fi
   done
   return 1
 }
@@ -170,10 +163,12 @@ nf_check_input() {
   esac
 }
 
+nf_configurations() { case $NF_PLATFORM in home-manager) echo homeConfigurations ;; *) echo nixosConfigurations ;; esac; }
+
 nf_check_attribute() {
   nf_limit_was=$NF_LIMIT NF_LIMIT=300
   nf_run nix --extra-experimental-features 'nix-command flakes' eval --no-write-lock-file --apply 'x: true' \
-    "$NF_ROOT$NF_CHECKOUT#nixosConfigurations.\"$NF_ATTRIBUTE\""
+    "$NF_ROOT$NF_CHECKOUT#$(nf_configurations).\"$NF_ATTRIBUTE\""
   nf_code=$? NF_LIMIT=$nf_limit_was
   cd /
   if [ "$nf_code" != 0 ]; then why=missing; return 1; fi

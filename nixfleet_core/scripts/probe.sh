@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # One look at a host. Prints records: "KEY LENGTH", the value, a newline. Never asks the agent for
 # anything but its version, never writes, never calls sudo.
-# From the prelude: NF_PLATFORM NF_CHECKOUT NF_INPUT NF_ATTRIBUTE NF_UNIT, each may be empty, and
+# From the prelude: NF_CHECKOUT NF_INPUT NF_ATTRIBUTE, each may be empty, and
 # NF_DEEP=1 to also build proof: expected path and hashes (slow: evaluates the flake); NF_DEEP=why to
 # also look for what explains a proof that fails (asks nixcfg's remote).
 
@@ -16,13 +16,13 @@ probe() {
   printf 'nixfleet-probe 1\n'
   # shellcheck disable=SC2046 # three words
   set -- $(uname -snm)
-  put hostname "$2"
+  put hostname "$(probe_name "$2")"
   put machine "$3"
   put now "$(nf_now)"
   put uid "$NF_UID"
   put user "$(id -un)"
   if [ "$NF_UID" = 0 ] || [ -n "$NF_ROOT" ]; then put elevated 1; fi
-  probe_system "$1"
+  probe_system
   probe_tools
   probe_trust
   probe_units
@@ -31,24 +31,29 @@ probe() {
   printf 'end 0\n'
 }
 
-# probe_system KERNEL
+# probe_name NAME: a Mac's name changes with its network, this one does not.
+probe_name() { { nf_has scutil && scutil --get LocalHostName 2>/dev/null; } || printf '%s\n' "$1"; }
+
 probe_system() {
-  platform=$NF_PLATFORM
-  if [ -z "$platform" ]; then
-    if [ -e "$NF_ROOT/etc/NIXOS" ]; then platform=nixos
-    elif [ "$1" = Darwin ] && [ -e "$NF_ROOT/run/current-system" ]; then platform=nix-darwin
-    elif [ -e "${HOME:-/}/.local/state/nix/profiles/home-manager" ]; then platform=home-manager
-    elif [ -e "$NF_ROOT/nix/var/nix/profiles/per-user/$(id -un)/home-manager" ]; then platform=home-manager
-    else platform=unknown; fi
-  fi
-  put platform "$platform"
+  put platform "$NF_PLATFORM"
+  put manager "$NF_MANAGER"
   put os "$(probe_os)"
-  put_path system.current "$(readlink -f "$NF_ROOT/run/current-system" 2>/dev/null)"
-  put_path system.profile "$(readlink -f "$NF_ROOT/nix/var/nix/profiles/system" 2>/dev/null)"
-  put_some system.link "$(readlink "$NF_ROOT/nix/var/nix/profiles/system" 2>/dev/null)"
+  put_path system.current "$(nf_real "$(probe_active)")"
+  put_path system.profile "$(nf_real "$NF_PROFILE")"
+  put_some system.link "$(readlink "$NF_PROFILE" 2>/dev/null)"
   put_some disk.free "$(df -Pk "$NF_ROOT/nix/store" 2>/dev/null | awk 'NR==2 {print $4}')"
   put_some memory.free "$(awk '/^MemAvailable:/ {print $2}' "$NF_ROOT/proc/meminfo" 2>/dev/null)"
-  put_some boot "$(cat "$NF_ROOT/proc/sys/kernel/random/boot_id" 2>/dev/null)"
+  put_some boot "$(nf_boot)"
+  if [ "$NF_MANAGER" = user ] && ! nf_lingers; then put no-linger 1; fi
+}
+
+# probe_active: the link to what is active. Home Manager keeps one, moved at each activation.
+probe_active() {
+  if [ "$NF_PLATFORM" != home-manager ]; then echo "$NF_ROOT/run/current-system"; return; fi
+  for link in "$NF_STATE_HOME/home-manager/gcroots/current-home" "$NF_ROOT/nix/var/nix/gcroots/per-user/$NF_USER/current-home"; do
+    if [ -L "$link" ]; then echo "$link"; return; fi
+  done
+  echo "$NF_PROFILE"
 }
 
 probe_os() {
@@ -92,8 +97,18 @@ probe_trusted_users() {
 # would start ($installed), what runs ($pid, $path), our job, and an activation.
 probe_units() {
   installed='' pid='' path='' said='' said_by='' job_lives=''
-  nf_has systemctl || return 0
-  blocks=$(nf_bounded 10 systemctl show "$NF_UNIT" "$NF_JOB_UNIT" "$NF_FINISH_UNIT" "$NF_SWITCH_UNITS" -p Id \
+  case $NF_MANAGER in
+    launchd) nf_has launchctl && probe_launchd ;;
+    *) nf_has systemctl && probe_systemd ;;
+  esac
+  case $NF_CARRIER in launchd | guard) if nf_job_lives; then job_lives=1; fi ;; esac
+  if [ -n "$job_lives" ]; then put_some job.running "$(nf_current_job)"; fi
+  put_some job.last "$(nf_jobs | tail -n 1)"
+}
+
+probe_systemd() {
+  case $NF_MANAGER in user) set -- systemctl --user ;; *) set -- systemctl ;; esac
+  blocks=$(nf_bounded 10 "$@" show "$NF_UNIT" "$NF_JOB_UNIT" "$NF_FINISH_UNIT" "$NF_SWITCH_UNITS" -p Id \
     -p LoadState -p ActiveState -p SubState -p Result -p MainPID -p NRestarts -p ExecStart 2>/dev/null) || return 0
   unit_clear
   while IFS='=' read -r key value; do
@@ -106,14 +121,19 @@ probe_units() {
       Result) result=$value ;;
       NRestarts) restarts=$value ;;
       MainPID) main=$value ;;
-      ExecStart) exec=${value#*path=} exec=${exec%%[ ;]*} ;;
+      ExecStart) exec=$(probe_exec "$value") ;;
     esac
   done <<EOF
 $blocks
 
 EOF
-  if [ -n "$job_lives" ]; then put_some job.running "$(nf_current_job)"; fi
-  put_some job.last "$(nf_jobs | tail -n 1)"
+}
+
+# probe_exec VALUE: the program of an ExecStart; the agent's where a shell starts it.
+probe_exec() {
+  exec=${1#*path=} exec=${exec%%[ ;]*}
+  case $exec in *nixfleet-agent*) ;; *) named=$(printf '%s\n' "$1" | nf_agent_paths | head -n 1) exec=${named:-$exec} ;; esac
+  printf '%s\n' "$exec"
 }
 
 unit_clear() { id='' load='' active='' sub='' result='' restarts='' main='' exec=''; }
@@ -157,29 +177,60 @@ probe_sha256() {
     cut_off 64
 }
 
-# probe_process PID: the exe link is proof; a script runs as its interpreter, then the command line
-# names it; without the right to read the link the command line is only a claim.
+# The agent as launchd has it: what its plist on disk starts, and what was loaded, which may be older.
+probe_launchd() {
+  domain=$(nf_agent_domain)
+  plist=$(nf_plist)
+  if [ -z "$domain" ] && ! [ -e "$plist" ]; then put unit.load not-found; return; fi
+  put unit.load loaded
+  put_some unit.domain "${domain:-$(nf_any_domain)}"
+  put unit.file "$plist"
+  state=$(nf_launchd_value state) pid=$(nf_launchd_pid)
+  case $pid in '') put unit.active inactive ;; *) put unit.active active; put unit.pid "$pid" ;; esac
+  put_some unit.sub "${state:-not loaded}"
+  put_some unit.restarts "$(nf_launchd_value runs)"
+  put_some loaded.path "$(nf_loaded_agent)"
+  installed=$(nf_plist_agent)
+  probe_binary installed "$installed" "$installed"
+  case $pid in '') ;; *) probe_process "$pid" ;; esac
+}
+
+# probe_process PID: the file that the kernel runs is proof; a script runs as its interpreter, then the
+# command line names it; without the right to look, the command line is only a claim.
 probe_process() {
-  exe=$(readlink "$NF_ROOT/proc/$1/exe" 2>/dev/null)
+  exe=$(probe_exe "$1")
   exe=${exe% (deleted)}
-  claimed=$(tr '\000' '\n' <"$NF_ROOT/proc/$1/cmdline" 2>/dev/null | cut_off 4000 |
-    grep -E '/nix/store/[^/]*nixfleet-agent' | head -n 1)
+  claimed=$(probe_words "$1" | cut_off 4000 | grep -E '/nix/store/[^/]*nixfleet-agent' | head -n 1)
   case $exe in
     '') proof=claimed path=$claimed file=$claimed ;;
-    */systemd-executor | */systemd) return 0 ;; # not yet the agent
+    */systemd-executor | */systemd) path=''; return 0 ;; # not yet the agent
     */sh | */dash | */bash | */busybox | */zsh) proof=script path=${claimed:-$exe} file=$path ;;
     *) proof=exe path=$exe file=$NF_ROOT/proc/$1/exe ;;
   esac
+  [ -e "$file" ] || file=$path
   put running.proof "$proof"
   put_some running.started "$(probe_started "$1")"
   path=${path#"$NF_ROOT"}
   probe_binary running "$path" "$file"
 }
 
-# probe_started PID: when it began, in seconds since the epoch (elapsed time is what ps and /proc know)
+probe_exe() {
+  if [ "$NF_KERNEL" != Darwin ]; then readlink "$NF_ROOT/proc/$1/exe" 2>/dev/null; return; fi
+  # the first mapped text of a process is its program
+  nf_bounded 10 lsof -a -p "$1" -d txt -Fn 2>/dev/null | sed -n 's/^n//p' | head -n 1
+}
+
+# probe_words PID: its command line, a word a line
+probe_words() {
+  if [ -r "$NF_ROOT/proc/$1/cmdline" ]; then tr '\000' '\n' <"$NF_ROOT/proc/$1/cmdline"; else ps -o args= -p "$1" | tr ' ' '\n'; fi 2>/dev/null
+}
+
+# probe_started PID: when it began, in seconds since the epoch; its age is what ps knows everywhere, as
+# [[DAYS-]HOURS:]MINUTES:SECONDS
 probe_started() {
-  age=$(ps -o etimes= -p "$1" 2>/dev/null)
-  case $age in '' | *[!0-9\ ]*) ;; *) echo $(($(nf_now) - age)) ;; esac
+  age=$(ps -o etime= -p "$1" 2>/dev/null | tr -d ' ' | awk -F '[-:]' '{
+    s = $NF + 60 * $(NF - 1); if (NF > 2) s += 3600 * $(NF - 2); if (NF > 3) s += 86400 * $(NF - 3); print s }')
+  case $age in '' | *[!0-9]*) ;; *) echo $(($(nf_now) - age)) ;; esac
 }
 
 # physical DIR: its path without links; DIR itself where we may not go
@@ -236,12 +287,27 @@ probe_lock() {
   esac
 }
 
+# A command line as one text; lists are what Home Manager makes of them.
+NF_EXEC_WORDS='words: if builtins.isList words then builtins.concatStringsSep " " (map toString words) else toString words'
+# Home Manager names its agents as it likes; the label is what launchd knows.
+# shellcheck disable=SC2016 # Nix's own $
+NF_LAUNCHD_WORDS='agents: builtins.concatStringsSep " " (builtins.concatLists (map
+  (name: let it = agents.${name}.config or { }; in
+    if (it.Label or name) == "com.nixfleet.agent" then map toString (it.ProgramArguments or [ ]) else [ ])
+  (builtins.attrNames agents)))'
+
 # What the flake, as it is locked now, would install: the agent's path without building anything.
 probe_expected() {
+  case $NF_MANAGER in
+    launchd) at="homeConfigurations.\"$NF_ATTRIBUTE\".config.launchd.agents" words=$NF_LAUNCHD_WORDS ;;
+    user) at="homeConfigurations.\"$NF_ATTRIBUTE\".config.systemd.user.services.nixfleet-agent.Service.ExecStart" words=$NF_EXEC_WORDS ;;
+    *) at="nixosConfigurations.\"$NF_ATTRIBUTE\".config.systemd.services.nixfleet-agent.serviceConfig.ExecStart" words=$NF_EXEC_WORDS ;;
+  esac
   if built=$(nf_as_owner 300 nix --extra-experimental-features 'nix-command flakes' eval --raw --no-write-lock-file \
-    "$1#nixosConfigurations.\"$NF_ATTRIBUTE\".config.systemd.services.nixfleet-agent.serviceConfig.ExecStart" 2>/dev/null); then
+    --apply "$words" "$1#$at" 2>/dev/null); then
+    named=$(printf '%s\n' "$built" | nf_agent_paths | head -n 1)
     # ExecStart may carry systemd's prefixes and arguments
-    put_some expected.path "$(printf '%s\n' "$built" | sed -n '1s/^[-@:+!|]*\([^ ]*\).*/\1/p')"
+    put_some expected.path "${named:-$(printf '%s\n' "$built" | sed -n '1s/^[-@:+!|]*\([^ ]*\).*/\1/p')}"
   else
     put expected.error eval
   fi

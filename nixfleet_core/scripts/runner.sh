@@ -1,15 +1,17 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2153,SC2012 # its variables come from and go to the other parts
 # The job: runs the plan's steps one after another, and always starts the agent again.
-# From the compiled plan: NF_ID NF_CHECKOUT NF_INPUT NF_ATTRIBUTE NF_UNIT NF_RESTORE_LOCK NF_WANT_REV
+# From the compiled plan: NF_ID NF_PLATFORM NF_CHECKOUT NF_INPUT NF_ATTRIBUTE NF_RESTORE_LOCK NF_WANT_REV
 # NF_TOOLS NF_WAIT NF_TRANSIENT NF_PERMANENT NF_STABLE NF_GOAL NF_ROLLBACK NF_LOCK_FROM, and nf_plan, which calls nf_step for each step.
 # Events hold fixed tokens and integers only; text stays in the log.
 
-NF_PLATFORM='' NF_DEEP=1
-NF_JOB=$NF_JOBS/$NF_ID
-NF_RUN=$NF_STATE/$NF_ID # tmpfs: works when the disk is full
-NF_LOG=$NF_JOB/log
-NF_FAILED='' NF_CODE=0 NF_REASON='' NF_STOPPED='' NF_FINISHING='' NF_OUT='' NF_BACK='' NF_COMMITTED=''
+nf_set_up() {
+  NF_DEEP=1
+  NF_JOB=$NF_JOBS/$NF_ID
+  NF_RUN=$NF_STATE/$NF_ID # in memory: works when the disk is full
+  NF_LOG=$NF_JOB/log
+  NF_FAILED='' NF_CODE=0 NF_REASON='' NF_STOPPED='' NF_FINISHING='' NF_OUT='' NF_BACK='' NF_COMMITTED=''
+}
 
 nf_event() { printf '{"event":"%s","at":%s%s}\n' "$1" "$(nf_now)" "${2:-}" >>"$NF_JOB/events"; }
 nf_say() { printf '%s\n' "$*" >>"$NF_LOG"; }
@@ -211,11 +213,42 @@ nf_quietly() {
   return "$nf_code"
 }
 
+# Where no systemd watches over the job: run it in a process of its own, and bring back when that was
+# killed. launchd starts this again when it was killed itself.
+nf_guard() {
+  cd / || exit 1
+  trap 'nf_kill TERM "$nf_main"' TERM INT HUP
+  nf_main=''
+  case $NF_CARRIER in
+    guard)
+      nf_lock_take "$NF_STATE/job" || exit 1
+      setsid /bin/sh "$NF_JOB/run.sh" main &
+      ;;
+    *) /bin/sh "$NF_JOB/run.sh" main & ;;
+  esac
+  nf_main=$!
+  while :; do
+    wait "$nf_main"
+    if ! kill -0 "$nf_main" 2>/dev/null; then break; fi
+  done
+  nf_recovery=0
+  while [ ! -e "$NF_JOB/result" ] && [ ! -e "$NF_RUN/result" ] && [ "$nf_recovery" -lt 3 ]; do
+    nf_recovery=$((nf_recovery + 1))
+    /bin/sh "$NF_JOB/run.sh" finish
+  done
+  nf_main=''
+  case $NF_CARRIER in
+    guard) rm -f "$NF_STATE/job" ;;
+    *) launchctl bootout "$(nf_job_domain)/$NF_JOB_LABEL" ;;
+  esac
+}
+
 # What runs after the job's end, in a unit of its own: also when the whole job was killed.
 nf_finish() {
   cd / || exit 1
   if [ -e "$NF_JOB/result" ] || [ -e "$NF_RUN/result" ]; then
-    nf_agent_is_up || { systemctl reset-failed "$NF_UNIT"; systemctl start "$NF_UNIT"; }
+    NF_LOG=/dev/null NF_WHO=root NF_LIMIT=120 # the job's own log is closed
+    nf_agent_is_up || { nf_service_forgive; nf_service_start; } >/dev/null 2>&1
     exit 0
   fi
   [ -e "$NF_JOB/events" ] || exit 0

@@ -92,16 +92,20 @@ class Client:
             "GIT_CONFIG_GLOBAL": "/dev/null",
         }
 
-    def write_inventory(self, hosts: Mapping[LabHost, str], **keys: str) -> None:
-        """These hosts, each with the user to log in as, and keys for all of them."""
+    def write_inventory(
+        self, hosts: Mapping[LabHost, str], told: bool = False, /, **keys: str
+    ) -> None:
+        """These hosts, each with the user to log in as, and keys for all of them. If `told`, their
+        platforms and attributes need not be found out."""
         path = self.folder / "config/nixfleet/hosts.toml"
         path.parent.mkdir(parents=True, exist_ok=True)
-        keys = {"checkout": "/home/ops/Code/nixcfg"} | keys
-        extra = "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
-        tables = (
-            f"[hosts.{host.name}]\nssh = {json.dumps(host.ssh_address(user))}\n{extra}"
-            for host, user in hosts.items()
-        )
+        tables = []
+        for host, user in hosts.items():
+            lines = {"ssh": host.ssh_address(user), "checkout": host.checkout}
+            if told:
+                lines |= {"platform": host.platform.name, "attribute": host.attribute}
+            text = (f"{key} = {json.dumps(value)}\n" for key, value in (lines | keys).items())
+            tables.append(f"[hosts.{host.name}]\n{''.join(text)}")
         path.write_text("\n".join(tables))
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:

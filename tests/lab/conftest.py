@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from .client import Client
-from .fleet import SUITES, Fleet
+from .fleet import HOMES, SUITES, Fleet
 from .run import why_not
 
 if TYPE_CHECKING:
@@ -44,6 +44,28 @@ def name(request: pytest.FixtureRequest) -> str:
 def host(fleet: Fleet, name: str) -> LabHost:
     """Each host in turn; with `fresh` it may be changed."""
     return fleet[name]
+
+
+@pytest.fixture(scope="session")
+def homes() -> Iterator[Fleet]:
+    """The hosts with Home Manager and repositories of their own, for looking only."""
+    if reason := why_not():
+        pytest.exit(f"the lab cannot run: {reason}", returncode=1)
+    with Fleet(*HOMES) as fleet:
+        yield fleet
+
+
+@pytest.fixture
+def fresh_homes(homes: Fleet) -> Iterator[Fleet]:
+    """The hosts with Home Manager, to do anything to: reset after the test."""
+    yield homes
+    homes.reset()
+
+
+@pytest.fixture(params=HOMES)
+def home(homes: Fleet, request: pytest.FixtureRequest) -> LabHost:
+    """Each host with Home Manager in turn; with `fresh_homes` it may be changed."""
+    return homes[str(request.param)]
 
 
 @pytest.fixture

@@ -1,39 +1,43 @@
-"""The fleet: three hosts with three Nix versions, their repositories, and the way there by ssh."""
+"""The fleet: hosts with three Nix versions, their repositories, and the way there by ssh."""
 
 from __future__ import annotations
 
-import shutil
 import signal
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from .host import CHECKOUT, LabHost
+from .host import LabHost
+from .platforms import HomeManager, Mac, Nixos
 from .repos import Repos
-from .rootfs import root_filesystem
 from .run import claim, why_not
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .host import Suite
+    from .platforms import Platform, Suite
 
 SUITES: Final[dict[str, Suite]] = {"csb0": "trixie", "csb1": "bookworm", "gpc0": "sid"}
-
-_GUEST: Final = Path(__file__).parent / "guest"
-_REBUILD: Final = "/usr/local/libexec/lab/nixos-rebuild"
+"""The hosts with NixOS."""
+HOMES: Final[dict[str, Platform]] = {
+    "hsb1": HomeManager("trixie"),
+    "imac0": Mac("trixie"),
+}
+"""The hosts with Home Manager."""
 
 
 class Fleet:
-    """The lab, running: all hosts, or those named. Close it, or use it as a context."""
+    """The lab, running: the hosts with NixOS, or those named. Close it, or use it as a context."""
 
     def __init__(self, *names: str) -> None:
         """Boot everything; about 10 s once the root file systems are there."""
-        self._suites = {name: SUITES[name] for name in names or SUITES}
+        known = HOMES | {name: Nixos(suite) for name, suite in SUITES.items()}
+        self._platforms = {name: known[name] for name in names or SUITES}
         with ThreadPoolExecutor() as pool:
-            found = pool.map(root_filesystem, self._suites.values())
-            roots = dict(zip(self._suites, found, strict=True))
+            found = pool.map(lambda platform: platform.root_filesystem(), self._platforms.values())
+            roots = dict(zip(self._platforms, found, strict=True))
         self.run = claim()
         try:
             self._start(roots)
@@ -44,8 +48,8 @@ class Fleet:
     def _start(self, roots: dict[str, Path]) -> None:
         self.ssh_config = self.run.dir / "ssh_config"
         self.hosts = {
-            name: LabHost(name, suite, octet, self.run, roots[name], self.ssh_config)
-            for octet, (name, suite) in enumerate(self._suites.items(), start=11)
+            name: LabHost(name, platform, octet, self.run, roots[name], self.ssh_config)
+            for octet, (name, platform) in enumerate(self._platforms.items(), start=11)
         }
         self._make_keys()
         (self.run.dir / "git").mkdir()
@@ -96,7 +100,10 @@ class Fleet:
             known.append(f"{host.ip} {public}")
             (ssh / "lab_authorized_keys").write_text(key)
         (self.run.dir / "known_hosts").write_text("".join(known))
-        names = "\n".join(f"Host {host.name}\n  HostName {host.ip}" for host in self.hosts.values())
+        names = "\n".join(
+            f"Host {host.name}\n  HostName {host.ip}\n  User {host.user}"
+            for host in self.hosts.values()
+        )
         self.ssh_config.write_text(
             f"{names}\n"
             "Host *\n"
@@ -114,17 +121,7 @@ class Fleet:
     def _install(self, host: LabHost) -> None:
         """Give the host its name and the stand-ins, on its disk before the first boot."""
         upper = host.dir / "upper"
-        tools = upper / "usr/local/libexec/lab"
-        tools.mkdir(parents=True)
-        for name in ("gate", "nixos-rebuild"):
-            shutil.copy(_GUEST / f"{name}.sh", tools / name)
-        (upper / "usr/local/bin").mkdir()
-        shutil.copy(_GUEST / "home-manager.sh", upper / "usr/local/bin/home-manager")
-        wanted = upper / "etc/systemd/system/multi-user.target.wants"
-        wanted.mkdir(parents=True)
-        unit = "nixos-current-system.service"
-        shutil.copy(_GUEST / unit, wanted.parent / unit)
-        (wanted / unit).symlink_to(f"../{unit}")
+        host.platform.install(upper)
         for name, text in {
             "hostname": f"{host.name}\n",
             "hosts": f"127.0.0.1 localhost\n127.0.1.1 {host.name}\n",
@@ -138,19 +135,17 @@ class Fleet:
         """Let a host's Nix write nixcfg's flake.lock, and commit it."""
         host = next(iter(self.hosts.values()))
         url = self.repos.url("nixcfg")
-        host.enter(f"git clone -q {url} lock; cd lock; nix flake lock", user="ops")
-        lock = (host.root / "home/ops/lock/flake.lock").read_text()
-        self.repos.commit("nixcfg", "Lock", {"flake.lock": lock})
-        host.enter("rm -rf lock", user="ops")
+        host.enter(f"git clone -q {url} lock; cd lock; nix flake lock", host.user)
+        self.repos.commit(
+            "nixcfg", "Lock", {"flake.lock": host.enter("cat lock/flake.lock", host.user) + "\n"}
+        )
+        host.enter("rm -rf lock", host.user)
 
     def _provision(self, host: LabHost) -> None:
-        """The first rollout, as an operator would do it."""
+        """The checkout and the first rollout."""
         url = self.repos.url("nixcfg")
-        host.enter(f"mkdir -p Code; git clone -q {url} {CHECKOUT}", user="ops")
-        host.enter(
-            f"SUDO_UID=1000 {_REBUILD} switch --no-reexec --flake {CHECKOUT}#{host.name}; "
-            "systemctl is-system-running --wait"
-        )
+        host.enter(f"mkdir -p Code; git clone -q {url} {host.checkout}", host.user)
+        host.platform.provision(host)
 
 
 def _new_key(path: Path, comment: str) -> str:
@@ -162,10 +157,10 @@ def _new_key(path: Path, comment: str) -> str:
 
 
 def main() -> None:
-    """Boot the lab and keep it until ctrl-c: for trying things out."""
+    """Boot the lab, or the hosts named, and keep it until ctrl-c: for trying things out."""
     if reason := why_not():
         raise SystemExit(f"the lab cannot run: {reason}")
-    with Fleet() as fleet:
+    with Fleet(*sys.argv[1:]) as fleet:
         print(f"ssh -F {fleet.ssh_config} {'|'.join(fleet.hosts)}   (ctrl-c ends the lab)")  # noqa: T201
         signal.sigwait({signal.SIGINT, signal.SIGTERM})
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 from .run import ip, kill_cgroup
 
 if TYPE_CHECKING:
+    from .platforms import Platform, Suite
     from .run import Run
 
-Suite = Literal["bookworm", "trixie", "sid"]
 Point = Literal["stop", "build", "switch", "start"]
 
 CHECKOUT: Final = "/home/ops/Code/nixcfg"
@@ -26,7 +26,9 @@ PASSWORD: Final = "lab-secret"
 """Of user pw, for sudo."""
 
 _HERE: Final = Path(__file__).parent
-_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_PATH: Final = (
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/nix/var/nix/profiles/default/bin"
+)
 _BOOT_SECONDS: Final = 60
 
 
@@ -39,7 +41,7 @@ class LabHost:
     """
 
     name: str
-    suite: Suite
+    platform: Platform
     octet: int
     lab: Run
     root_filesystem: Path
@@ -48,6 +50,24 @@ class LabHost:
     _init: int = field(default=0, init=False)
 
     # --- what it is
+
+    @property
+    def suite(self) -> Suite:
+        return self.platform.suite
+
+    @property
+    def user(self) -> str:
+        """Who owns the checkout."""
+        return self.platform.user
+
+    @property
+    def checkout(self) -> str:
+        return f"{self.platform.home}/Code/nixcfg"
+
+    @property
+    def attribute(self) -> str:
+        """Its configuration's name in nixcfg."""
+        return self.platform.attribute(self.name)
 
     @property
     def ip(self) -> str:
@@ -62,9 +82,10 @@ class LabHost:
         """Its running file system, as root of this machine sees it."""
         return Path(f"/proc/{self._init}/root")
 
-    def ssh_address(self, user: str = "ops") -> str:
-        """For ssh and hosts.toml; resolved without the lab's ssh config, too."""
-        return f"{user}@{self.ip}"
+    def ssh_address(self, user: str = "") -> str:
+        """For ssh and hosts.toml; resolved without the lab's ssh config, too. By default of the
+        checkout's owner."""
+        return f"{user or self.user}@{self.ip}"
 
     # --- asking it
 
@@ -97,7 +118,7 @@ class LabHost:
 
     def agent_pid(self) -> int:
         """The agent's process id on the host; 0 when it does not run."""
-        return int(self.enter("systemctl show --property=MainPID --value nixfleet-agent"))
+        return self.platform.agent_pid(self)
 
     def agent_exe(self) -> str | None:
         """The program that the agent's process runs; None when it does not run."""
@@ -110,10 +131,9 @@ class LabHost:
         return self.enter(f"{exe} --version").split()[-1] if exe else None
 
     def agent_state(self) -> str:
-        """ActiveState and Result: `active success`, `failed start-limit-hit`."""
-        shown = self.enter("systemctl show --property=ActiveState,Result nixfleet-agent")
-        values = dict(line.split("=", 1) for line in shown.splitlines())
-        return f"{values['ActiveState']} {values['Result']}"
+        """What the service manager says. systemd's ActiveState and Result: `active success`,
+        `failed start-limit-hit`; launchd's state: `running`, `not loaded`."""
+        return self.platform.agent_state(self)
 
     def processes(self, cgroup: str = "") -> list[int]:
         """The processes in a cgroup of the host and below, as this machine numbers them, oldest
@@ -187,6 +207,7 @@ class LabHost:
             )  # fmt: skip
             self._await_ready(ready, self._unshare)
         self._init = int((cgroup / "init.scope" / "cgroup.procs").read_text().split()[0])
+        self.platform.settle(self)
 
     def reboot(self) -> None:
         """Reboot in good order; the disk stays."""

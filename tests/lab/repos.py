@@ -104,15 +104,18 @@ class Repos:
         hungry: bool = False,
         slow: float = 0,
         lines: int = 3,
+        restart: bool = True,
         files: Mapping[str, str | bytes] | None = None,
     ) -> str:
         """Commit to nixcfg how the next rebuild behaves, and other files; return the commit.
 
         fail_build   the fourth of five steps fails
-        fail_switch  the exit code of switch-to-configuration: 0 1 2 4 100
+        fail_switch  the exit code of switch-to-configuration: 0 1 2 4 100;
+                     of Home Manager's activation: any
         hungry       the third step takes all the memory it gets, after its gate
         slow         seconds that the build takes, in even pauses between its lines
         lines        lines of log a step
+        restart      Home Manager restarts a changed agent (NixOS never does)
         """
         knobs = {
             "fail_build": fail_build,
@@ -120,6 +123,7 @@ class Repos:
             "hungry": hungry,
             "slow": slow,
             "lines": lines,
+            "restart": restart,
         }
         return self.commit(
             "nixcfg", message, {"lab.json": json.dumps(knobs) + "\n", **(files or {})}

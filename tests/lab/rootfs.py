@@ -8,9 +8,13 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TEMPLATE: Final = Path(__file__).with_name("template.sh")
+MAC_TEMPLATE: Final = Path(__file__).with_name("darwin") / "template.sh"
 
 
 def cache_dir() -> Path:
@@ -22,29 +26,47 @@ def cache_dir() -> Path:
 
 def root_filesystem(suite: str) -> Path:
     """The root file system of a Debian suite, built when missing. Raises RuntimeError."""
-    key = hashlib.sha256(TEMPLATE.read_bytes()).hexdigest()[:12]
-    final = cache_dir() / f"rootfs-{suite}-{key}"
-    with (cache_dir() / f"rootfs-{suite}.lock").open("w") as lock:
+    return _kept(
+        f"rootfs-{suite}", TEMPLATE, lambda folder: _run(TEMPLATE, suite, folder, _mirror())
+    )
+
+
+def mac_filesystem(suite: str) -> Path:
+    """One that looks like a Mac, made of the above when missing. Raises RuntimeError."""
+    base = root_filesystem(suite)
+
+    def build(folder: Path) -> None:
+        subprocess.run(["cp", "-a", base, folder], check=True)
+        _run(MAC_TEMPLATE, folder)
+
+    return _kept(f"mac-{base.name}", MAC_TEMPLATE, build)
+
+
+def _kept(name: str, template: Path, build: Callable[[Path], None]) -> Path:
+    """The folder of that name, made by `build` once for each text of the template."""
+    key = hashlib.sha256(template.read_bytes()).hexdigest()[:12]
+    final = cache_dir() / f"{name}-{key}"
+    with (cache_dir() / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not final.exists():
-            _build(suite, final)
+            unfinished = final.with_suffix(".new")
+            if unfinished.exists():
+                shutil.rmtree(unfinished)
+            build(unfinished)
+            unfinished.rename(final)
     return final
 
 
-def _build(suite: str, final: Path) -> None:
-    unfinished = final.with_suffix(".new")
-    if unfinished.exists():
-        shutil.rmtree(unfinished)
+def _run(*words: str | Path) -> None:
     built = subprocess.run(
-        [TEMPLATE, suite, unfinished, _mirror()],
+        words,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
     if built.returncode:
-        raise RuntimeError(f"template.sh {suite} failed ({built.returncode}):\n{built.stdout}")
-    unfinished.rename(final)
+        raise RuntimeError(f"{words[0]} failed ({built.returncode}):\n{built.stdout}")
 
 
 def _mirror() -> str:

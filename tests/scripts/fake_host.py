@@ -432,7 +432,7 @@ class FakeHost:
         if plan is not None or not self.job.exists():
             self.write_job(plan)
         said, _ = self.start_job(command).communicate(timeout=60)
-        assert said == b""
+        assert said == b"", said.decode()
 
     @property
     def events(self) -> list[HostEvent]:

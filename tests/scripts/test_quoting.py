@@ -90,7 +90,7 @@ def test_a_plan_survives_compilation(
 nf_step() { printf '%s\\0' "$#" "$@"; }
 nf_show() { printf '%s\\0' "$NF_ROOT" "$NF_CHECKOUT" "$NF_ATTRIBUTE"; nf_plan; }
 """
-    at = text.rindex("{\nnf_plan() {")
+    at = text.rindex("{\nnf_platform\nnf_set_up\nnf_plan() {")
     said = run(shell, (text[:at] + show + text[at:]).encode(), "show")
     words = [f"{root}{word}" if word.startswith("/") else word for word in argv]
     expected = [

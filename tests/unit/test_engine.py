@@ -107,7 +107,7 @@ class FakeShell:
     async def run(self, script: str, *, limit: float, elevate: bool = False) -> Answer:
         prelude = script[: script.rindex("\nset -u")]
         words = shlex.split(prelude, comments=True)
-        call = re.search(r"\{\n(\S+) </dev/null\n\}\n$", script)
+        call = re.search(r"\{\nnf_platform\n(\S+) </dev/null\n\}\n$", script)
         assert call is not None
         values = dict(word.split("=", 1) for word in words if re.match(r"NF_\w+=", word))
         self.ran.append(Ran(call[1], values, elevate, limit))
@@ -173,7 +173,6 @@ async def test_a_look_is_one_script_without_root(bench: Callable[..., Bench]) ->
         "NF_CHECKOUT": "~/it's",
         "NF_INPUT": "fleet",
         "NF_ATTRIBUTE": "",
-        "NF_UNIT": "nixfleet-agent.service",
         "NF_DEEP": "",
     }
 

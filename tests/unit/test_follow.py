@@ -43,12 +43,12 @@ DONE = b'{"format":1,"outcome":"done","failed":"","rc":0,"ended":9}\n'
 EVENTS = b"".join(
     (
         b'{"event":"job-start","at":1}\n',
-        b'{"event":"tick","at":2,"log":10}\n',
-        b'{"event":"tick","at":3,"log":20}\n',
+        b'{"event":"tick","at":2,"log":1}\n',
+        b'{"event":"tick","at":3,"log":3}\n',
         b'{"event":"job-end","at":4,"outcome":"done"}\n',
     )
 )
-TOLD = [JobStart(at=1), Tick(at=2, log=10), Tick(at=3, log=20), JobEnd(at=4, outcome="done")]
+TOLD = [JobStart(at=1), Tick(at=2, log=1), Tick(at=3, log=3), JobEnd(at=4, outcome="done")]
 
 
 def frame(kind: str, at: int, data: bytes) -> bytes:
@@ -207,6 +207,39 @@ async def test_a_reconnect_asks_from_where_the_copy_ends(copy: JobCopy) -> None:
     assert [(asked.log_at, asked.events_at) for asked in host.asked] == [(0, 0), (6, torn)]
     assert copy.files.log.read_bytes() == b"abcdefghi\n"
     assert [event for event in events if event in TOLD] == TOLD
+
+
+@pytest.mark.parametrize("events_first", [True, False])
+async def test_what_the_host_wrote_is_told_in_its_order(copy: JobCopy, events_first: bool) -> None:
+    """A step begins before its first line, and ends after its last, however the frames come."""
+    log = b'pulled\n@nix {"action":"start","id":1,"type":104}\nbuilt\n'
+    first, second = log.index(b"@nix"), len(log)
+    events = b"".join(
+        (
+            b'{"event":"step-start","at":1,"step":"pull","log":0}\n',
+            b'{"event":"step-end","at":2,"step":"pull","status":"ok","log":%d}\n' % first,
+            b'{"event":"step-start","at":2,"step":"rebuild","log":%d}\n' % first,
+            b'{"event":"step-end","at":3,"step":"rebuild","status":"ok","log":%d}\n' % second,
+        )
+    )
+    frames = [frame("events", 0, events), frame("log", 0, log)]
+    told = await collect(
+        says(b"".join(frames if events_first else reversed(frames)) + RESULT), copy
+    )
+    kinds = [type(event).__name__ for event in told]
+    if events_first:
+        assert kinds[:8] == [
+            *("LogGrew", "StepStart", "LogGrew", "StepEnd", "StepStart"),
+            *("LogGrew", "Progress", "StepEnd"),
+        ]
+    assert [kind for kind in kinds if kind.startswith("Step")] == ["StepStart", "StepEnd"] * 2
+    assert copy.files.log.read_bytes() == log
+
+
+async def test_an_event_of_bytes_that_never_came_is_told_at_the_end(copy: JobCopy) -> None:
+    late = b'{"event":"tick","at":3,"log":99}\n'
+    events = await collect(says(frame("events", 0, late) + frame("log", 0, b"x") + RESULT), copy)
+    assert Tick(at=3, log=99) in events
 
 
 async def test_a_later_client_goes_on_from_its_copy_and_is_told_everything(copy: JobCopy) -> None:

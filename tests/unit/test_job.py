@@ -94,7 +94,7 @@ def test_the_script_knows_what_the_plan_says() -> None:
         "NF_CHECKOUT": "/home/ops/it's mine",
         "NF_INPUT": "nixfleet",
         "NF_ATTRIBUTE": "csb0",
-        "NF_UNIT": "nixfleet-agent.service",
+        "NF_PLATFORM": "nixos",
         "NF_TOOLS": "git nix",
         "NF_PULL": "1",
         "NF_RESTORE_LOCK": "12 34",

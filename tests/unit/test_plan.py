@@ -15,7 +15,6 @@ from nixfleet_core.nix.version import parse_version
 from nixfleet_core.plan import LEVEL_NOTES, LEVELS, STEP_IDS, Options, Plan, Refusal
 from nixfleet_core.planning import (
     DISK_NEEDED_KIB,
-    TOOLS,
     level_warnings,
     make_plan,
     make_rollback_plan,
@@ -23,6 +22,7 @@ from nixfleet_core.planning import (
 from nixfleet_core.steps import level_options, pin_url
 
 OLD, NEW, REV = "1" * 40, "2" * 40, "a" * 40
+TOOLS = ("git", "nix", "nixos-rebuild", "systemctl", "systemd-run")
 FEATURES = ("--extra-experimental-features", "nix-command flakes")
 HOST = Host(name="csb0")
 
@@ -87,7 +87,7 @@ def argv(made: Plan, step_id: Any) -> tuple[str, ...]:
     ("facts", "check", "why", "advice"),
     [
         (replace(FACTS, platform="unknown", os="Debian 12"), "platform", "Debian 12", "platform"),
-        (replace(FACTS, platform="home-manager", os=""), "platform", "this host", "NixOS"),
+        (replace(FACTS, platform="nix-darwin"), "platform", "nix-darwin", "darwin-rebuild"),
         (replace(FACTS, tools=FACTS.tools - {"git", "nix"}), "tools", "found.*git, nix", "PATH"),
         (replace(FACTS, nix=None), "tools", "a Nix whose version can be read", "repair"),
         (replace(FACTS, unit=None), "unit", r"nixfleet-agent.service \(unknown\)", "enable"),

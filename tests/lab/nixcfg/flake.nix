@@ -45,16 +45,19 @@
           "${agent}/bin/nixfleet-agent";
       };
 
-      home = {
-        activationPackage = sh "home-manager-generation" ./home.sh { inherit agent; };
-        config.news.json.output = builtins.toFile "news.json" ''{"display":"silent","entries":[]}'';
-      };
+      homes = import ./homes.nix { inherit sh agent chain knobs; };
 
       each = f: names: builtins.listToAttrs (map f names);
     in
     {
       nixosConfigurations = each (host: { name = host; value = nixos host; }) hosts;
-      homeConfigurations = each (host: { name = "ops@${host}"; value = home; }) hosts;
+      homeConfigurations = {
+        "ops@hsb1" = homes.linux;
+        hsb1 = homes.linux;
+        "eve@hsb1" = homes.linux;
+        "markus@imac0" = homes.darwin;
+        imac0 = homes.darwin;
+      };
       packages.${system} = { inherit agent chain; };
     };
 }

@@ -1,0 +1,74 @@
+# shellcheck shell=sh
+# What a job runs under, seen from outside: does it live, and which job is it?
+
+# nf_unit_lives UNIT...: one of them is active, starting or stopping.
+nf_unit_lives() {
+  nf_states=$(nf_systemctl is-active "$@" 2>/dev/null)
+  case "
+$nf_states
+" in
+    *"
+active
+"* | *activating* | *reloading*) return 0 ;; # deactivating, too
+    *) return 1 ;;
+  esac
+}
+
+# nf_job_lives: a job runs, or its agent is being brought back.
+nf_job_lives() {
+  case $NF_CARRIER in
+    systemd | user) nf_unit_lives "$NF_JOB_UNIT" "$NF_FINISH_UNIT" ;;
+    launchd) nf_job_domain >/dev/null ;;
+    *) nf_lock_lives "$NF_STATE/job" ;;
+  esac
+}
+
+# nf_job_domain: the launchd domain that has our job; it removes itself at its end.
+nf_job_domain() {
+  for nf_domain in "gui/$NF_UID" "user/$NF_UID"; do
+    if launchctl print "$nf_domain/$NF_JOB_LABEL" >/dev/null 2>&1; then echo "$nf_domain"; return; fi
+  done
+  return 1
+}
+
+# A lock without systemd: a link, which appears whole or not at all, to words that are no path. They say
+# who holds it: process, its start, boot.
+nf_started() { ps -o lstart= -p "$1" 2>/dev/null | tr -s ' ' _; }
+nf_boot() { cat "$NF_ROOT/proc/sys/kernel/random/boot_id" 2>/dev/null || sysctl -n kern.bootsessionuuid 2>/dev/null; }
+
+nf_lock_lives() {
+  nf_held=$(readlink "$1") || return 1
+  nf_holder=${nf_held%%,*}
+  case $nf_holder in '' | *[!0-9]*) return 1 ;; esac
+  kill -0 "$nf_holder" 2>/dev/null && [ "$nf_held" = "$nf_holder,$(nf_started "$nf_holder"),$(nf_boot)" ]
+}
+
+# nf_lock_take LINK: hold it until this process ends; false while another one does.
+nf_lock_take() {
+  nf_mine=$$,$(nf_started $$),$(nf_boot)
+  ln -s "$nf_mine" "$1" 2>/dev/null && return
+  if nf_lock_lives "$1"; then return 1; fi
+  # a dead one's: whoever moves it away first; a live one that came in between is put back
+  if mv "$1" "$1.$$" 2>/dev/null; then
+    if nf_lock_lives "$1.$$"; then mv "$1.$$" "$1"; return 1; fi
+    rm -f "$1.$$"
+  fi
+  ln -s "$nf_mine" "$1" 2>/dev/null
+}
+
+# nf_jobs: the ids of the jobs kept here, oldest first.
+nf_jobs() {
+  for nf_dir in "$NF_JOBS"/*; do
+    if nf_is_job_id "${nf_dir##*/}"; then echo "${nf_dir##*/}"; fi
+  done
+}
+
+# nf_running_job: the id of the job that runs now; nothing when there is none.
+nf_running_job() { nf_job_lives && nf_current_job; }
+
+# nf_current_job: the id of the job that last took the lock.
+nf_current_job() {
+  nf_id=$(cat "$NF_STATE/current" 2>/dev/null) || return 1
+  nf_is_job_id "$nf_id" || return 1
+  echo "$nf_id"
+}

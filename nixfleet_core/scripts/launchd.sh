@@ -1,0 +1,64 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2154 # nf_run is the runner's
+# The agent as a job of launchd: macOS.
+
+nf_plist() { echo "${HOME:-}/Library/LaunchAgents/$NF_UNIT.plist"; }
+
+# nf_agent_domain: the one that has the agent loaded: newer home-manager uses user/UID.
+nf_agent_domain() {
+  for nf_domain in "gui/$NF_UID" "user/$NF_UID"; do
+    if launchctl print "$nf_domain/$NF_UNIT" >/dev/null 2>&1; then echo "$nf_domain"; return; fi
+  done
+  return 1
+}
+
+# nf_any_domain: where it can be loaded. Without a login at the screen there is no gui domain.
+nf_any_domain() {
+  if launchctl print "gui/$NF_UID" >/dev/null 2>&1; then echo "gui/$NF_UID"; else echo "user/$NF_UID"; fi
+}
+
+# nf_launchd_value NAME: of what launchd says of the agent, at the top level.
+nf_launchd_value() {
+  nf_domain=$(nf_agent_domain) || return 1
+  launchctl print "$nf_domain/$NF_UNIT" 2>/dev/null | sed -n "s/^$nf_tab$1 = //p" | head -n 1
+}
+nf_tab=$(printf '\t')
+
+nf_launchd_pid() { nf_launchd_value pid | grep -E '^[1-9][0-9]*$'; }
+
+# Agents' paths named in a text: launchd's arguments, a plist, a unit.
+nf_agent_paths() { grep -Eo '/nix/store/[^ ;"<>]*nixfleet-agent[^ ;"<>]*'; }
+
+nf_plist_agent() {
+  { plutil -convert xml1 -o - "$(nf_plist)" 2>/dev/null || cat "$(nf_plist)" 2>/dev/null; } | nf_agent_paths | head -n 1
+}
+
+nf_loaded_agent() {
+  nf_domain=$(nf_agent_domain) || return 1
+  launchctl print "$nf_domain/$NF_UNIT" 2>/dev/null | nf_agent_paths | head -n 1
+}
+
+# Load the agent as its plist has it now: kickstart starts what was loaded, however old.
+nf_launchd_start() {
+  nf_domain=$(nf_agent_domain || nf_any_domain)
+  if [ -n "$(nf_loaded_agent)" ] && [ "$(nf_loaded_agent)" = "$(nf_plist_agent)" ]; then
+    nf_run launchctl kickstart -k "$nf_domain/$NF_UNIT"
+    return
+  fi
+  nf_launchd_unload
+  nf_run launchctl bootstrap "$nf_domain" "$(nf_plist)"
+}
+
+# Gone when this returns: bootout may say that it is still at it.
+nf_launchd_unload() {
+  nf_loaded=$(nf_agent_domain) || return 0
+  nf_pid=$(nf_launchd_pid)
+  nf_run launchctl bootout "$nf_loaded/$NF_UNIT"
+  nf_until=$(($(nf_now) + 30))
+  while nf_agent_domain >/dev/null || nf_is_process "$nf_pid"; do
+    [ "$(nf_now)" -lt "$nf_until" ] || return 1
+    sleep 1
+  done
+}
+
+nf_is_process() { [ -n "$1" ] && kill -0 "$1" 2>/dev/null; }

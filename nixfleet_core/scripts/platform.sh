@@ -1,0 +1,77 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2034 # its variables are used by the scripts that follow it
+# What kind of host this is, who runs its agent, and where its jobs are.
+# From the prelude: NF_PLATFORM, empty where it is to be found out. After nf_platform:
+#   NF_PLATFORM  nixos, home-manager, nix-darwin or unknown
+#   NF_MANAGER   who runs the agent: systemd, user (a user's systemd) or launchd; it calls it NF_UNIT
+#   NF_CARRIER   what a job runs under: these, or guard where no user manager outlives a login
+#   NF_USER, NF_STATE_HOME  who is logged in, and their XDG_STATE_HOME
+#   NF_PROFILE   the profile that a switch moves
+#   NF_JOBS      one directory a job; NF_STATE: what is forgotten at a reboot, in memory where that is
+
+NF_JOB_UNIT=nixfleet-job.service
+NF_FINISH_UNIT=nixfleet-finish.service
+NF_JOB_LABEL=com.nixfleet.job
+NF_SWITCH_UNIT=nixos-rebuild-switch-to-configuration
+NF_SWITCH_UNITS='nixos-rebuild-switch-to-configuration*'
+
+nf_platform() {
+  NF_KERNEL=$(uname -s)
+  NF_STATE_HOME=${XDG_STATE_HOME:-${HOME:-}/.local/state}
+  NF_USER=${USER:-$(id -un)}
+  nf_home_profile
+  if [ -z "${NF_PLATFORM:-}" ]; then nf_find_platform; fi
+  NF_UNIT=nixfleet-agent.service
+  if [ "$NF_PLATFORM" != home-manager ]; then
+    NF_MANAGER=systemd NF_CARRIER=systemd
+    NF_PROFILE=$NF_ROOT/nix/var/nix/profiles/system
+    NF_JOBS=$NF_ROOT/var/lib/nixfleet/jobs NF_STATE=$NF_ROOT/run/nixfleet
+    return
+  fi
+  NF_PROFILE=$nf_home
+  NF_JOBS=$NF_STATE_HOME/nixfleet/jobs NF_STATE=$NF_STATE_HOME/nixfleet/run
+  if [ "$NF_KERNEL" = Darwin ]; then NF_MANAGER=launchd NF_CARRIER=launchd NF_UNIT=com.nixfleet.agent; return; fi
+  NF_MANAGER=user NF_CARRIER=guard
+  nf_runtime=$NF_ROOT/run/user/$NF_UID
+  if [ -d "$nf_runtime" ]; then XDG_RUNTIME_DIR=$nf_runtime; export XDG_RUNTIME_DIR; fi
+  # without lingering the user's manager ends with the last login, and all that it runs
+  if nf_lingers && [ -S "$nf_runtime/bus" ] && nf_has systemd-run; then
+    NF_CARRIER=user NF_STATE=$nf_runtime/nixfleet
+  fi
+}
+
+nf_lingers() { [ -e "$NF_ROOT/var/lib/systemd/linger/$NF_USER" ]; }
+
+# Home Manager's profile, in the user's state directory or where older versions have it.
+nf_home_profile() {
+  nf_home=$NF_STATE_HOME/nix/profiles/home-manager
+  if [ -L "$nf_home" ]; then return; fi
+  nf_old_home=$NF_ROOT/nix/var/nix/profiles/per-user/$NF_USER/home-manager
+  if [ -L "$nf_old_home" ]; then nf_home=$nf_old_home; fi
+}
+
+nf_find_platform() {
+  if [ -e "$NF_ROOT/etc/NIXOS" ]; then NF_PLATFORM=nixos
+  elif [ -L "$nf_home" ]; then NF_PLATFORM=home-manager
+  elif [ "$NF_KERNEL" = Darwin ] && [ -e "$NF_ROOT/run/current-system" ]; then NF_PLATFORM=nix-darwin
+  else NF_PLATFORM=unknown; fi
+}
+
+# nf_systemctl ...: of the manager that runs the agent and the job.
+nf_systemctl() {
+  case $NF_MANAGER in user) systemctl --user "$@" ;; *) systemctl "$@" ;; esac
+}
+
+# nf_switch_lives: an activation is under way (newer nixos-rebuild adds a suffix to its unit's name).
+nf_switch_lives() {
+  case $NF_PLATFORM in
+    home-manager) nf_our_commands | grep -Eq '/nix/store/[^ ]*-home-manager-generation/activate' ;;
+    *)
+      systemctl list-units --plain --no-legend --all "$NF_SWITCH_UNITS" 2>/dev/null |
+        grep -Eq '[[:space:]](active|activating|deactivating|reloading)[[:space:]]'
+      ;;
+  esac
+}
+
+# nf_our_commands: the command lines of this user's processes.
+nf_our_commands() { ps -A -o uid= -o args= | sed -n "s/^ *$NF_UID  *//p"; }

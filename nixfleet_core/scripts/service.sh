@@ -1,0 +1,94 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2034,SC2154 # its variables come from and go to the scripts around it
+# The agent's service: NF_UNIT is its unit, or its label where launchd runs it.
+
+nf_service_exists() {
+  case $NF_MANAGER in
+    launchd) [ -e "$(nf_plist)" ] || nf_agent_domain >/dev/null ;;
+    *) case $(nf_systemctl show "$NF_UNIT" -p LoadState 2>/dev/null) in LoadState=loaded) ;; *) return 1 ;; esac ;;
+  esac
+}
+
+# nf_service_state: why it does not exist.
+nf_service_state() {
+  case $NF_MANAGER in launchd) echo missing; return ;; esac
+  case $(nf_systemctl show "$NF_UNIT" -p LoadState 2>/dev/null) in LoadState=masked) echo masked ;; *) echo missing ;; esac
+}
+
+# nf_agent_is_up: now. One that still stops, or waits to be started again, is not.
+nf_agent_is_up() {
+  case $NF_MANAGER in
+    launchd) [ -n "$(nf_launchd_pid)" ] ;;
+    *) case $(nf_systemctl is-active "$NF_UNIT" 2>/dev/null) in active | reloading) ;; *) return 1 ;; esac ;;
+  esac
+}
+
+# nf_restarts: something that changes when the manager starts the agent anew.
+nf_restarts() {
+  case $NF_MANAGER in
+    launchd) nf_launchd_value runs ;;
+    *) nf_systemctl show "$NF_UNIT" -p NRestarts 2>/dev/null ;;
+  esac
+}
+
+# Whatever runs, and though it ignores SIGTERM.
+nf_service_kill() {
+  case $NF_MANAGER in
+    launchd)
+      nf_pid=$(nf_launchd_pid)
+      if [ -n "$nf_pid" ]; then kill -KILL "$nf_pid"; fi
+      ;;
+    *) nf_systemctl kill -s KILL "$NF_UNIT" ;;
+  esac
+}
+
+# An earlier crash loop would forbid the start.
+nf_service_forgive() {
+  case $NF_MANAGER in launchd) launchctl enable "$(nf_agent_domain || nf_any_domain)/$NF_UNIT" ;; *) nf_systemctl reset-failed "$NF_UNIT" ;; esac
+}
+
+nf_service_start() { nf_service_to start; }
+nf_service_restart() { nf_service_to restart; }
+nf_service_to() {
+  case $NF_MANAGER in
+    launchd) nf_launchd_start ;;
+    user) nf_run systemctl --user "$1" "$NF_UNIT" ;;
+    *) nf_run systemctl "$1" "$NF_UNIT" ;;
+  esac
+}
+
+# nf_service_log LINES: the agent's last words.
+nf_service_log() {
+  case $NF_MANAGER in
+    launchd) for nf_file in /tmp/nixfleet-agent.err /tmp/nixfleet-agent.log; do if [ -r "$nf_file" ]; then tail -n "$1" "$nf_file"; fi; done ;;
+    user) nf_bounded 10 journalctl --user --quiet --no-pager --lines="$1" --user-unit="$NF_UNIT" ;;
+    *) nf_bounded 10 journalctl --quiet --no-pager --lines="$1" --unit="$NF_UNIT" ;;
+  esac
+}
+
+# nf_agents_processes: ids of what runs in the agent's service.
+nf_agents_processes() {
+  case $NF_MANAGER in
+    launchd)
+      nf_pid=$(nf_launchd_pid)
+      if [ -n "$nf_pid" ]; then nf_descendants "$nf_pid"; fi
+      ;;
+    *)
+      nf_group=$(nf_systemctl show "$NF_UNIT" -p ControlGroup 2>/dev/null)
+      nf_group=${nf_group#ControlGroup=}
+      [ -n "$nf_group" ] || return 0
+      for nf_base in "$NF_ROOT/sys/fs/cgroup" "$NF_ROOT/sys/fs/cgroup/unified" "$NF_ROOT/sys/fs/cgroup/systemd"; do
+        cat "$nf_base$nf_group/cgroup.procs" 2>/dev/null
+      done
+      ;;
+  esac
+}
+
+nf_descendants() {
+  ps -A -o pid= -o ppid= | awk -v top="$1" '{ parent[$1] = $2 } END {
+    for (pid in parent) { at = pid; while (at in parent && at != top && at > 1) at = parent[at]; if (at == top) print pid } }'
+}
+
+nf_command_of() {
+  if [ -r "$NF_ROOT/proc/$1/cmdline" ]; then tr '\000' ' ' <"$NF_ROOT/proc/$1/cmdline"; else ps -o args= -p "$1"; fi 2>/dev/null
+}

@@ -1,0 +1,55 @@
+"""The agent's service: who runs it, and what commands its manager understands. Pure."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+Manager = Literal["systemd", "user", "launchd"]
+"""systemd; a user's systemd (Home Manager on Linux); launchd (Home Manager on macOS)."""
+
+AGENT_UNIT: Final = "nixfleet-agent.service"
+AGENT_LABEL: Final = "com.nixfleet.agent"
+
+
+class Service(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the agent's service is. `domain` and `file` are launchd's: `gui/501`, the plist."""
+
+    manager: Manager = "systemd"
+    domain: str = ""
+    file: str = ""
+
+    @property
+    def name(self) -> str:
+        return AGENT_LABEL if self.manager == "launchd" else AGENT_UNIT
+
+    def stop(self) -> tuple[str, ...]:
+        if self.manager == "launchd":
+            return ("launchctl", "bootout", f"{self.domain}/{AGENT_LABEL}")
+        return (*self._systemctl(), "stop", AGENT_UNIT)
+
+    def start(self) -> tuple[str, ...]:
+        """Of a job that launchd still has as it was loaded, only kickstart can be asked; where its
+        plist has changed, the host unloads and loads it."""
+        if self.manager == "launchd":
+            return ("launchctl", "bootstrap", self.domain, self.file)
+        return (*self._systemctl(), "start", AGENT_UNIT)
+
+    @property
+    def restart_words(self) -> str:
+        """What an operator would type to restart it."""
+        if self.manager == "launchd":
+            return f"launchctl kickstart -k {self.domain or 'gui/$UID'}/{AGENT_LABEL}"
+        return f"{' '.join(self._systemctl())} restart nixfleet-agent"
+
+    @property
+    def log_words(self) -> str:
+        """What an operator would type to read its log."""
+        if self.manager == "launchd":
+            return "tail -n 50 /tmp/nixfleet-agent.err"
+        user = "--user " if self.manager == "user" else ""
+        return f"journalctl {user}-u nixfleet-agent -n 50"
+
+    def _systemctl(self) -> tuple[str, ...]:
+        return ("systemctl", "--user") if self.manager == "user" else ("systemctl",)

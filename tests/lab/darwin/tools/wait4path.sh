@@ -1,0 +1,3 @@
+#!/bin/sh
+# wait4path PATH: the store is always there
+[ -e "$1" ]

@@ -1,0 +1,72 @@
+#!/bin/sh
+# activate [--driver-version N]: put the generation @out@ into the home and let the agent's service manager
+# know. `home-manager switch` has moved the profile already; run by itself this does it.
+# The knob fail_switch makes it fail with that exit code once the profile has moved.
+set -eu
+fail=@fail@ restart=@restart@ files=@files@
+profiles=${XDG_STATE_HOME:-$HOME/.local/state}/nix/profiles
+
+# set_profile NAME PATH: no new generation when it is the current one
+set_profile() {
+  if [ "$(readlink "$profiles/$(readlink "$profiles/$1" || :)" || :)" = "$2" ]; then
+    echo "No change so reusing latest profile generation"
+  else
+    nix-env --profile "$profiles/$1" --set "$2"
+  fi
+}
+
+# Restarts what changed, as sd-switch does unless the unit forbids it.
+reload_systemd() {
+  units=$HOME/.config/systemd/user unit=nixfleet-agent.service
+  mkdir -p "$units/default.target.wants"
+  old=$(cat "$units/$unit" 2>/dev/null || :)
+  ln -sfn "$files/.config/systemd/user/$unit" "$units/$unit"
+  ln -sfn "$files/.config/systemd/user/default.target.wants/$unit" "$units/default.target.wants/$unit"
+  XDG_RUNTIME_DIR=${XDG_RUNTIME_DIR:-/run/user/$(id -u)}
+  export XDG_RUNTIME_DIR
+  if ! systemctl --user show-environment >/dev/null 2>&1; then
+    echo "User systemd daemon not running. Skipping reload." >&2
+    return 0
+  fi
+  systemctl --user daemon-reload
+  [ -n "$restart" ] && [ "$old" != "$(cat "$units/$unit")" ] || return 0
+  if systemctl --user --quiet is-active "$unit"; then
+    echo "Restarting units: $unit"
+    systemctl --user restart "$unit"
+  else
+    echo "Starting units: $unit"
+    systemctl --user start "$unit"
+  fi
+}
+
+# Copies plists, and boots agents that changed out and in again.
+setup_launch_agents() {
+  label=com.nixfleet.agent domain=gui/$(id -u)
+  new=@out@/LaunchAgents/$label.plist old=$HOME/Library/LaunchAgents/$label.plist
+  mkdir -p "${old%/*}"
+  if cmp -s "$new" "$old"; then
+    launchctl print "$domain/$label" >/dev/null 2>&1 || launchctl bootstrap "$domain" "$old"
+    return 0
+  fi
+  launchctl bootout "$domain/$label" 2>/dev/null || :
+  rm -f "$old"
+  cp "$new" "$old"
+  chmod 644 "$old"
+  launchctl bootstrap "$domain" "$old"
+}
+
+echo "Starting Home Manager activation"
+/usr/local/libexec/lab/gate switch
+echo "Activating linkGeneration"
+set_profile home-manager @out@
+[ "$fail" = 0 ] || exit "$fail"
+echo "Activating installPackages"
+set_profile profile @packages@
+ln -sfn "$profiles/profile" "$HOME/.nix-profile"
+if [ -d @out@/LaunchAgents ]; then
+  echo "Activating setupLaunchAgents"
+  setup_launch_agents
+else
+  echo "Activating reloadSystemd"
+  reload_systemd
+fi

@@ -1,0 +1,295 @@
+"""Home Manager, on Linux and on what is like a Mac: the same promises, without root."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nixfleet_core.fleet import open_sessions
+from nixfleet_core.inventory import default_inventory_path, load_inventory
+from nixfleet_core.latest import GitLatest
+from nixfleet_core.store import Store
+from tui.app import NixFleetApp
+from tui.settings import AppSettings
+
+from .chaos.scene import Pidfds, command
+from .client import QUICK, Client
+from .places import held
+
+if TYPE_CHECKING:
+    from .client import Answer
+    from .fleet import Fleet
+    from .host import LabHost
+    from .places import Place
+
+STEPS = ["preflight", "stop", "pull", "update", "rebuild", "start", "verify"]
+
+
+@pytest.fixture
+def operator(fresh_homes: Fleet, tmp_path: Path) -> Client:
+    """Logs in as the users whose homes are managed; is told nothing of platform and attribute."""
+    client = Client(tmp_path / "op", fresh_homes.ssh_config)
+    client.folder.mkdir()
+    client.write_inventory({host: host.user for host in fresh_homes.hosts.values()})
+    return client
+
+
+def force(home: LabHost) -> tuple[str, ...]:
+    return ("update", home.name, "--force", *QUICK)
+
+
+def statuses(answer: Answer) -> dict[str, str]:
+    return {step["id"]: step["status"] for step in answer["steps"]}
+
+
+def attach(client: Client, home: LabHost) -> Answer:
+    answer: Answer = json.loads(client.run("attach", home.name, "--json").stdout)
+    return answer
+
+
+def jobs(home: LabHost) -> Path:
+    return Path(f"{home.root}{home.platform.home}/.local/state/nixfleet/jobs")
+
+
+def check_log(client: Client, home: LabHost, answer: Answer) -> None:
+    """The client's copy is the host's log, byte for byte."""
+    assert answer["job"] is not None
+    there = (jobs(home) / answer["job"] / "log").read_bytes()
+    assert client.log_of(home, answer["job"]).read_bytes() == there
+
+
+def check_nothing_left(home: LabHost) -> None:
+    """No process of the job, no lock, no unit or job of launchd."""
+    with Pidfds(pid for pid in home.processes() if b"run.sh" in command(pid)) as left:
+        left.wait(10)
+    assert not [pid for pid in home.processes() if b"run.sh" in command(pid)]
+    state = Path(f"{home.root}{home.platform.home}/.local/state/nixfleet/run")
+    assert not (state / "job").is_symlink()
+    if home.name == "imac0":
+        for domain in ("gui", "user"):
+            print_ = home.run(f"launchctl print {domain}/501/com.nixfleet.job", home.user)
+            assert print_.returncode != 0
+
+
+def test_an_update_brings_the_new_agent_and_proves_it(
+    fresh_homes: Fleet, home: LabHost, operator: Client
+) -> None:
+    commit = fresh_homes.repos.release("2.2.0")
+    answer = operator.update(home.name, "--force")
+    assert (answer["verdict"], answer["cause"]) == ("updated", "")
+    assert statuses(answer) == dict.fromkeys(STEPS, "ok")
+    before, after = answer["before"], answer["after"]
+    assert (before["version"], after["version"]) == ("2.1.0", "2.2.0")
+    assert after["commit"] == commit
+    exe = home.agent_exe()
+    assert exe == f"{after['store_path']}/bin/nixfleet-agent"
+    assert after["sha256"] == home.enter(f"sha256sum {exe}").split()[0]
+    assert (before["generation"], after["generation"]) == (1, 2)
+    assert "-home-manager-generation" in (after["system"] or "")
+    check_log(operator, home, answer)
+    check_nothing_left(home)
+
+    again = operator.update(home.name)
+    assert (again["verdict"], again["steps"]) == ("current", [])
+    pid = home.agent_pid()
+    forced = operator.update(home.name, "--force")
+    assert forced["verdict"] == "current"
+    assert statuses(forced) == dict.fromkeys(STEPS, "ok")
+    assert home.agent_pid() != pid
+
+
+async def test_keys_alone_update_a_home(
+    fresh_homes: Fleet,
+    home: LabHost,
+    operator: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    for key, value in operator.env.items():
+        monkeypatch.setenv(key, value)
+    operator.write_inventory({home: home.user})
+    fresh_homes.repos.release("2.2.0")
+    hosts = load_inventory(default_inventory_path()).hosts
+    app = NixFleetApp(
+        open_sessions(hosts, Store(tmp_path)), GitLatest(), settings=AppSettings(bell=False)
+    )
+    async with app.run_test(size=(120, 40)) as pilot:
+        await app.workers.wait_for_complete()
+        await pilot.press("enter")
+        await pilot.pause()
+        await pilot.press("enter")
+        entry = app.fleet.entries[home.name]
+        async with asyncio.timeout(90):
+            while entry.watcher is None:
+                await pilot.pause(0.05)
+            await entry.watcher.ended.wait()
+        verdict = entry.watcher.verdict
+    assert verdict is not None
+    assert verdict.kind == "updated"
+    assert home.agent_version() == "2.2.0"
+
+
+@pytest.mark.parametrize("place", ["stop", "rebuild", "activation"])
+def test_a_link_that_breaks_loses_no_byte(
+    fresh_homes: Fleet, home: LabHost, operator: Client, place: Place
+) -> None:
+    fresh_homes.repos.release("2.2.0")
+    with operator.start(*force(home), "--json") as running:
+        with held(home, fresh_homes.repos, running, place):
+            assert home.drop_ssh_connections() > 0
+            running.wait_for("the job goes on")
+        assert running.wait() == 0, running.output
+    answer: Answer = json.loads(running.output.splitlines()[-1])
+    assert answer["verdict"] == "updated"
+    check_log(operator, home, answer)
+    check_nothing_left(home)
+    assert home.agent_version() == "2.2.0"
+
+
+@pytest.mark.parametrize("place", ["stop", "rebuild", "activation"])
+def test_the_job_goes_on_without_its_client(
+    fresh_homes: Fleet, home: LabHost, operator: Client, place: Place
+) -> None:
+    fresh_homes.repos.release("2.2.0")
+    with (
+        operator.start(*force(home)) as running,
+        held(home, fresh_homes.repos, running, place),
+    ):
+        running.signal(signal.SIGKILL)
+        running.wait()
+    answer = attach(operator, home)
+    assert answer["verdict"] == "updated"
+    check_log(operator, home, answer)
+    check_nothing_left(home)
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["runner", "all of it"])
+@pytest.mark.parametrize("place", ["pull", "rebuild"])
+def test_a_job_that_is_killed_brings_the_agent_back(
+    fresh_homes: Fleet, home: LabHost, operator: Client, place: Place, whole: bool
+) -> None:
+    fresh_homes.repos.release("2.2.0")
+    with operator.start(*force(home), "--json") as running:
+        with held(home, fresh_homes.repos, running, place):
+            kill_job(home, whole=whole)
+        assert running.wait() == 1, running.output
+    answer: Answer = json.loads(running.output.splitlines()[-1])
+    assert (answer["verdict"], answer["cause"]) == ("interrupted", "killed")
+    assert statuses(answer)[place] == "failed"
+    assert statuses(answer)["verify"] == "ok"
+    check_log(operator, home, answer)
+    check_nothing_left(home)
+    assert home.agent_version() == "2.1.0"
+
+
+def kill_job(home: LabHost, *, whole: bool) -> None:
+    """SIGKILL the runner; or all that the job's manager has in the job."""
+    if whole and home.name == "hsb1":
+        manager = "XDG_RUNTIME_DIR=/run/user/1000 systemctl --user"
+        home.enter(f"{manager} kill -s KILL nixfleet-job.service", "ops")
+        return
+    # of a job of launchd, the guard and the runner are one process group
+    which = "guard" if whole else "main"
+    pids = home.enter(f"pgrep -f 'run.sh {which}$'").split()
+    assert pids
+    if whole:
+        group = home.enter(f"ps -o pgid= -p {pids[0]}")
+        home.enter(f"kill -KILL -- -{group.strip()}")
+    else:
+        home.enter(f"kill -KILL {' '.join(pids)}")
+
+
+def test_cancel_ends_the_build(fresh_homes: Fleet, home: LabHost, operator: Client) -> None:
+    fresh_homes.repos.release("2.2.0")
+    with operator.start(*force(home)) as running:
+        with held(home, fresh_homes.repos, running, "rebuild"):
+            assert operator.run("cancel", home.name).returncode == 0
+            running.wait_for("cancelling")
+        assert running.wait() == 7, running.output
+    assert home.agent_version() == "2.1.0"
+    check_nothing_left(home)
+
+
+def test_an_activation_that_has_begun_is_not_cut_off(
+    fresh_homes: Fleet, home: LabHost, operator: Client
+) -> None:
+    fresh_homes.repos.release("2.2.0")
+    with operator.start(*force(home)) as running:
+        with held(home, fresh_homes.repos, running, "activation"):
+            assert operator.run("cancel", home.name).returncode == 0
+            running.wait_for("cancelling")
+        assert running.wait() == 7, running.output
+    assert home.agent_version() == "2.2.0"
+
+
+@pytest.mark.parametrize(
+    ("fault", "verdict", "cause"),
+    [("build", "failed", "build-failed"), ("switch", "partial", "switch-failed")],
+)
+def test_a_switch_that_fails(
+    fresh_homes: Fleet, home: LabHost, operator: Client, fault: str, verdict: str, cause: str
+) -> None:
+    fresh_homes.repos.release("2.2.0")
+    if fault == "build":
+        fresh_homes.repos.commit_nixcfg(fail_build=True)
+    else:
+        fresh_homes.repos.commit_nixcfg(fail_switch=7)
+    done = operator.run(*force(home), "--json")
+    answer: Answer = json.loads(done.stdout)
+    assert (answer["verdict"], answer["cause"]) == (verdict, cause), done.stderr
+    assert home.agent_version() == ("2.1.0" if fault == "build" else "2.2.0")
+    check_nothing_left(home)
+
+
+def test_back_to_the_generation_before(fresh_homes: Fleet, home: LabHost, operator: Client) -> None:
+    lock = home.enter(f"cat {home.checkout}/flake.lock", home.user)
+    fresh_homes.repos.release("2.2.0")
+    assert operator.update(home.name, "--force")["verdict"] == "updated"
+    done = operator.run("rollback", home.name, "--yes", "--json")
+    assert done.returncode == 0, done.stderr
+    answer: Answer = json.loads(done.stdout)
+    assert answer["verdict"] == "rolled-back"
+    assert home.agent_version() == "2.1.0"
+    assert home.enter(f"cat {home.checkout}/flake.lock", home.user) == lock
+
+
+def test_without_lingering_a_guard_watches_over_the_job(
+    fresh_homes: Fleet, operator: Client
+) -> None:
+    home = fresh_homes["hsb1"]
+    home.enter("loginctl disable-linger ops")
+    fresh_homes.repos.release("2.2.0")
+    planned = operator.run("update", "hsb1", "--force", "--dry-run")
+    assert "lingering is off for ops" in planned.stdout
+    with operator.start(*force(home), "--json") as running:
+        with held(home, fresh_homes.repos, running, "rebuild"):
+            kill_job(home, whole=False)
+        assert running.wait() == 1, running.output
+    answer: Answer = json.loads(running.output.splitlines()[-1])
+    assert answer["verdict"] == "interrupted"
+    check_log(operator, home, answer)
+    assert operator.update("hsb1", "--force")["verdict"] == "updated"
+    check_nothing_left(home)
+
+
+def test_two_operators_at_once(fresh_homes: Fleet, home: LabHost, operator: Client) -> None:
+    with operator.start(*force(home)) as running:
+        with held(home, fresh_homes.repos, running, "rebuild"):
+            second = operator.run(*force(home))
+            assert second.returncode == 6, second.stdout + second.stderr
+        assert running.wait() == 0, running.output
+
+
+def test_an_attribute_that_the_flake_lacks_is_refused(
+    fresh_homes: Fleet, home: LabHost, operator: Client
+) -> None:
+    pid = home.agent_pid()
+    operator.write_inventory({home: home.user}, attribute="nobody@nowhere")
+    answer = operator.update(home.name, "--force", code=1)
+    assert answer["cause"] == "preflight-attribute"
+    assert home.agent_pid() == pid

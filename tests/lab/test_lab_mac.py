@@ -1,0 +1,259 @@
+"""The lab's host that is like a Mac: its tools, its shell, and launchd."""
+
+from __future__ import annotations
+
+import plistlib
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .darwin.launchd.job import Definition
+
+if TYPE_CHECKING:
+    from .fleet import Fleet
+    from .host import LabHost
+
+AGENT = "com.nixfleet.agent"
+PROFILE = "/nix/var/nix/profiles/default/etc/profile.d/nix-daemon.sh"
+JOB = "/Users/markus/job.plist"
+
+
+@pytest.fixture
+def mac(homes: Fleet) -> LabHost:
+    """For looking only."""
+    return homes["imac0"]
+
+
+@pytest.fixture
+def fresh_mac(fresh_homes: Fleet) -> LabHost:
+    """To do anything to."""
+    return fresh_homes["imac0"]
+
+
+def launchctl(mac: LabHost, words: str, code: int = 0) -> str:
+    """What launchctl prints, when it ends with that code."""
+    done = mac.run(f"launchctl {words}", "markus")
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def put_job(mac: LabHost, script: str, **keys: object) -> None:
+    """Write JOB, a plist of a job labelled `job`."""
+    plist = {"Label": "job", "ProgramArguments": ["/bin/sh", "-c", script], **keys}
+    mac.run(f"cat > {JOB}", "markus", stdin=plistlib.dumps(plist).decode())
+
+
+def await_line(mac: LabHost, path: str) -> str:
+    """Open a fifo that a job writes to, and read what it says."""
+    return mac.enter(f"timeout 30 cat {path}")
+
+
+# --- what it looks like
+
+
+def test_it_says_that_it_is_a_mac(mac: LabHost) -> None:
+    said = mac.run(
+        "uname -sm; scutil --get LocalHostName; hostname; sw_vers -productName", "markus"
+    )
+    assert said.stdout.split("\n") == ["Darwin arm64", "imac0", "imac0.lan", "macOS", ""]
+
+
+def test_the_login_shell_is_zsh(mac: LabHost) -> None:
+    assert mac.run("echo $ZSH_VERSION", "markus").stdout.startswith("5.")
+    assert mac.run("id -u", "markus").stdout == "501\n"
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        *("systemctl", "systemd-run", "loginctl", "journalctl", "runuser", "setpriv", "getent"),
+        *("setsid", "timeout", "flock", "sha256sum", "nproc", "python3", "nix", "home-manager"),
+    ],
+)
+def test_what_a_mac_lacks_is_not_found(mac: LabHost, tool: str) -> None:
+    everywhere = "PATH=$PATH:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+    assert mac.run(f"{everywhere}; command -v {tool}", "markus").returncode == 1
+
+
+def test_nix_and_home_manager_come_with_the_profile_script(mac: LabHost) -> None:
+    said = mac.run(f". {PROFILE}; nix --version; command -v home-manager", "markus").stdout
+    assert re.fullmatch(r"nix \(Nix\) 2\.\S+\n/Users/markus/.nix-profile/bin/home-manager\n", said)
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("readlink -f /tmp", "readlink: illegal option -- f"),
+        ("date -d now", "date: illegal option -- d"),
+        ("date -Is", "date: illegal option -- I"),
+        ("stat -c %s /etc/hosts", "stat: illegal option -- c"),
+        ("grep -P x /etc/hosts", "grep: illegal option -- P"),
+        ("ps -o etimes= -p 1", "ps: etimes: keyword not found"),
+        ("ls --color /", "ls: illegal option -- -"),
+        ("mv -T /tmp/a /tmp/b", "mv: illegal option -- T"),
+    ],
+)
+def test_what_gnu_alone_knows_is_refused(mac: LabHost, command: str, said: str) -> None:
+    failed = mac.run(command, "markus")
+    assert failed.returncode == 1
+    assert failed.stderr.splitlines()[0] == said
+
+
+@pytest.mark.parametrize(
+    ("command", "pattern"),
+    [
+        ("date -u -r 0 +%Y-%m-%dT%H:%M:%SZ", r"1970-01-01T00:00:00Z\n"),
+        ("date +%N", r"N\n"),
+        ("stat -f '%z %Su' /dev/null", r"0 root\n"),
+        ("wc -c < /dev/null", r" +0\n"),
+        ("printf a > /tmp/sed; sed -i '' s/a/b/ /tmp/sed; cat /tmp/sed", "b"),
+        ("echo | shasum -a 256", r"01ba4719\w{56}  -\n"),
+        ("echo abc | head -c 2 | tail -c 1", "b"),
+        ("sh -c 'ps -o comm= -p $$; :'", r"/usr/bin/sh\n"),
+        ("sh -c 'ps -o etime= -p $$; :'", r"00:0\d\n"),
+        ("sh -c 'lsof -a -p $$ -d txt -Fn; :'", r"p\d+\nftxt\nn/usr/bin/sh\n"),
+        ("dscl . -read /Users/markus NFSHomeDirectory", "NFSHomeDirectory: /Users/markus\n"),
+        ("sysctl -n kern.bootsessionuuid", r"[0-9A-F-]{36}\n"),
+        ("ls /proc /run", r"/proc:\nself\nstat\n\n/run:\nlab\n(.|\n)*"),
+    ],
+)
+def test_its_tools_work_as_a_macs(mac: LabHost, command: str, pattern: str) -> None:
+    done = mac.run(command, "markus")
+    assert re.fullmatch(pattern, done.stdout), done.stdout + done.stderr
+
+
+# --- launchd
+
+
+def test_the_agent_is_launchds(mac: LabHost) -> None:
+    shown = launchctl(mac, f"print gui/501/{AGENT}")
+    assert shown.startswith(f"gui/501/{AGENT} = {{\n\tactive count = 1\n\tpath = /Users/markus/")
+    assert "\n\tstate = running\n" in shown
+    assert f"\n\tpid = {mac.agent_pid()}\n" in shown
+    assert re.search(
+        r"\n\tprogram = /bin/sh\n\targuments = \{\n\t\t/bin/sh\n\t\t-c\n\t\texec /", shown
+    )
+    assert launchctl(mac, "list") == f"PID\tStatus\tLabel\n{mac.agent_pid()}\t0\t{AGENT}\n"
+    assert mac.agent_state() == "running"
+    assert mac.enter(f"ps -o ppid= -p {mac.agent_pid()}").strip() == mac.enter(
+        "systemctl show --property=MainPID --value launchd@501"
+    )
+
+
+def test_verbs_fail_as_launchctls_do(mac: LabHost) -> None:
+    nobody = 'Bad request.\nCould not find service "nobody" in domain for user gui: 501\n'
+    assert launchctl(mac, "print gui/501/nobody", 113) == nobody
+    assert launchctl(mac, "kickstart gui/501/nobody", 113) == nobody
+    assert launchctl(mac, "list nobody", 113).startswith('Could not find service "nobody"')
+    said = launchctl(mac, "bootout gui/501/nobody", 3)
+    assert said == "Boot-out failed: 3: No such process\n"
+    for plist in (f"/Users/markus/Library/LaunchAgents/{AGENT}.plist", "/none", "/etc/hosts"):
+        said = launchctl(mac, f"bootstrap gui/501 {plist}", 5)
+        assert said.startswith("Bootstrap failed: 5: Input/output error\n")
+    assert launchctl(mac, "print gui/502", 1) == "Operation not permitted\n"
+
+
+def test_without_a_login_at_the_screen_there_is_no_gui(fresh_mac: LabHost) -> None:
+    fresh_mac.enter("touch /etc/lab-no-gui")
+    fresh_mac.reboot()
+    assert fresh_mac.agent_state() == "not loaded"
+    plist = f"/Users/markus/Library/LaunchAgents/{AGENT}.plist"
+    said = launchctl(fresh_mac, f"bootstrap gui/501 {plist}", 125)
+    assert said == "Bootstrap failed: 125: Domain does not support specified action\n"
+    launchctl(fresh_mac, f"bootstrap user/501 {plist}")
+    launchctl(fresh_mac, f"kickstart user/501/{AGENT}")
+    assert fresh_mac.agent_state() == "running"
+    assert f"user/501/{AGENT} = {{" in launchctl(fresh_mac, f"print user/501/{AGENT}")
+
+
+def test_an_agent_that_dies_is_started_again(fresh_mac: LabHost) -> None:
+    old = fresh_mac.agent_pid()
+    with fresh_mac.gate("start") as gate:
+        fresh_mac.enter(f"kill -9 {old}")
+        gate.wait_reached()
+        shown = launchctl(fresh_mac, f"print gui/501/{AGENT}")
+        assert "\tstate = spawn scheduled\n" in shown
+        assert "\tlast terminating signal = Killed: 9\n" in shown
+        gate.open()
+    launchctl(fresh_mac, f"kickstart -k gui/501/{AGENT}")
+    assert fresh_mac.agent_version() == "2.1.0"
+
+
+def test_kickstart_starts_what_was_loaded(fresh_mac: LabHost) -> None:
+    fresh_mac.enter("mkfifo -m 666 /tmp/said")
+    put_job(fresh_mac, "echo first > /tmp/said")
+    launchctl(fresh_mac, f"bootstrap gui/501 {JOB}")
+    put_job(fresh_mac, "echo second > /tmp/said")
+    launchctl(fresh_mac, "kickstart gui/501/job")
+    assert await_line(fresh_mac, "/tmp/said") == "first"
+    launchctl(fresh_mac, "bootout gui/501/job")
+    launchctl(fresh_mac, f"bootstrap gui/501 {JOB}")
+    launchctl(fresh_mac, "kickstart gui/501/job")
+    assert await_line(fresh_mac, "/tmp/said") == "second"
+
+
+@pytest.mark.parametrize(
+    ("keep", "code", "again"),
+    [
+        (False, 1, False),
+        (True, 0, True),
+        ({"SuccessfulExit": False}, 0, False),
+        ({"SuccessfulExit": False}, 3, True),
+        ({"SuccessfulExit": False}, -9, True),
+        ({"Crashed": True}, 3, False),
+        ({"Crashed": True}, -9, True),
+    ],
+    ids=["never", "always", "success", "failure", "killed", "no-crash", "crash"],
+)
+def test_when_a_job_is_started_again(keep: object, code: int, again: bool) -> None:
+    assert Definition(JOB, {"Label": "job", "KeepAlive": keep}).again(code) is again
+
+
+def test_a_job_that_fails_is_started_again(fresh_mac: LabHost) -> None:
+    fresh_mac.enter("mkfifo -m 666 /tmp/said")
+    script = "mkdir /tmp/once && exit 1; echo again > /tmp/said; exec sleep 600"
+    put_job(fresh_mac, script, KeepAlive={"SuccessfulExit": False}, ThrottleInterval=1)
+    launchctl(fresh_mac, f"bootstrap gui/501 {JOB}")
+    assert await_line(fresh_mac, "/tmp/said") == "again"
+    shown = launchctl(fresh_mac, "print gui/501/job")
+    assert "\truns = 2\n" in shown
+    assert "\tlast exit code = 1\n" in shown
+
+
+def test_bootout_ends_the_whole_process_group(fresh_mac: LabHost) -> None:
+    fresh_mac.enter("mkfifo -m 666 /tmp/said")
+    script = "trap '' TERM; sleep 600 & echo $! > /tmp/said; wait; wait"
+    put_job(fresh_mac, script, RunAtLoad=True, ExitTimeOut=1)
+    launchctl(fresh_mac, f"bootstrap gui/501 {JOB}")
+    child = await_line(fresh_mac, "/tmp/said")
+    assert fresh_mac.enter(f"ps -o comm= -p {child}") == "sleep"
+    launchctl(fresh_mac, "bootout gui/501/job")
+    assert fresh_mac.enter(f"ps -o comm= -p {child} || true") == ""
+    launchctl(fresh_mac, "print gui/501/job", 113)
+
+
+def test_a_disabled_agent_is_not_loaded(fresh_mac: LabHost) -> None:
+    launchctl(fresh_mac, f"disable gui/501/{AGENT}")
+    assert f'"{AGENT}" => disabled' in launchctl(fresh_mac, "print-disabled gui/501")
+    fresh_mac.reboot()
+    assert fresh_mac.agent_state() == "not loaded"
+    assert fresh_mac.agent_version() is None
+    launchctl(fresh_mac, f"enable gui/501/{AGENT}")
+    fresh_mac.reboot()
+    assert fresh_mac.agent_version() == "2.1.0"
+
+
+def test_a_switch_boots_the_agent_out_and_in(fresh_homes: Fleet) -> None:
+    """What runs in the agent's process group dies with it."""
+    mac = fresh_homes["imac0"]
+    fresh_homes.repos.release("2.2.0")
+    mac.enter(f"cd {mac.checkout}; nix flake update nixfleet", "markus")
+    old = mac.agent_pid()
+    done = mac.run(f". {PROFILE}; home-manager switch --flake {mac.checkout}#imac0", "markus")
+    assert done.returncode == 0, done.stderr
+    launchctl(mac, f"kickstart gui/501/{AGENT}")
+    assert mac.agent_pid() != old
+    assert mac.agent_version() == "2.2.0"
+    assert "-nixfleet-agent-2.2.0/" in launchctl(mac, f"print gui/501/{AGENT}")
+    assert "2.2.0 started" in mac.enter("tail -n 1 /tmp/nixfleet-agent.log")
