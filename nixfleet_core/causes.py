@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from nixfleet_core.facts import version_label
+from nixfleet_core.service import Service
 
 if TYPE_CHECKING:
     from nixfleet_core.facts import Binary, Checkout, Facts, Unit
@@ -170,7 +171,7 @@ def _service(facts: Facts) -> Finding | None:
         return Finding(
             "agent-crash-looping",
             f"the agent starts, but does not stay up: {unit.restarts} restarts, {_words(unit)}",
-            "read its last words: journalctl -u nixfleet-agent -n 50; "
+            f"read its last words: {unit.service.log_words}; "
             "nixfleet rollback brings the one before back",
             ("rollback",),
             "b",
@@ -181,15 +182,14 @@ def _service(facts: Facts) -> Finding | None:
         return Finding(
             "start-limit-hit",
             f"systemd refuses to start the agent, it crashed too often: its unit is {_words(unit)}",
-            "force update resets that and starts it; by hand: systemctl reset-failed "
-            "nixfleet-agent, then systemctl start nixfleet-agent",
+            f"force update resets that and starts it; by hand: {unit.service.forgive_words}",
             _UPDATE,
             "u",
         )
     return Finding(
         "agent-down",
         f"the agent is not running: its unit is {_words(unit)}",
-        "force update starts it; its log: journalctl -u nixfleet-agent -n 50",
+        f"force update starts it; its log: {unit.service.log_words}",
         _UPDATE,
         "u",
     )
@@ -200,12 +200,12 @@ def _no_unit(unit: Unit) -> Finding:
         return Finding(
             "unit-masked",
             "the agent is not running: its unit is masked",
-            "systemctl unmask nixfleet-agent, then force update",
+            f"{unit.service.unmask_words}, then force update",
         )
     return Finding(
         "unit-missing",
         f"the agent is not running: its unit is {unit.load or 'missing'}",
-        "enable services.nixfleet-agent in nixcfg and rebuild once by hand",
+        "enable services.nixfleet-agent in nixcfg and switch once by hand",
     )
 
 
@@ -236,10 +236,14 @@ def _process(facts: Facts) -> Finding | None:
     return Finding(
         "not-restarted",
         f"not restarted: {named(installed)} is installed, {named(running)} still runs",
-        "force update restarts it; by hand: systemctl restart nixfleet-agent",
+        f"force update restarts it; by hand: {_restart(facts)}",
         _UPDATE,
         "u",
     )
+
+
+def _restart(facts: Facts) -> str:
+    return (facts.unit.service if facts.unit else Service()).restart_words
 
 
 # What is installed.

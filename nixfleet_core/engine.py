@@ -22,7 +22,7 @@ from nixfleet_core.history import job_line, read_history
 from nixfleet_core.job import compile_plan, is_job_id
 from nixfleet_core.plan import Refusal, StepId, is_commit
 from nixfleet_core.planning import choose_attribute, make_plan, make_rollback_plan
-from nixfleet_core.script import compose
+from nixfleet_core.script import question
 from nixfleet_core.session import (
     Busy,
     Commit,
@@ -62,9 +62,6 @@ SHORT_SECONDS: Final = 90.0
 
 Depth = Literal["", "1", "why"]
 """How closely the probe looks: without root; with the proof; also for what explains its failure."""
-_PARTS: Final = {"probe": ("service", "launchd"), "launch": ("launchd",)}
-"""What a script uses besides what all have."""
-
 _UNITS: Final = re.compile(r"warning: the following units failed: (.*)")
 
 _FAILURE_TAIL: Final = 64 * 1024
@@ -336,8 +333,7 @@ class ShellSession:
     def _script(self, name: str, values: dict[str, str]) -> str:
         """One of the scripts, with the platform as far as it is known."""
         values = {"NF_PLATFORM": self.host.platform or "", **values}
-        parts = (*_PARTS.get(name, ()), name)
-        return compose(*parts, root=self.shell.root, values=values, call=f"{name} </dev/null")
+        return question(name, self.shell.root, values)
 
 
 def _unreachable(stderr: str) -> Unreachable:

@@ -13,7 +13,10 @@ def refusal_words(check: str, reason: str) -> tuple[str, str]:
 
 _BY_CHECK: Final[dict[str, tuple[str, str]]] = {
     "tools": ("a tool is missing on the host", "the log names it"),
-    "unit": ("the agent's unit is missing or masked", "systemctl status nixfleet-agent says more"),
+    "unit": (
+        "the agent's unit is missing or masked",
+        "enable services.nixfleet-agent in nixcfg, or unmask its unit",
+    ),
     "memory": ("hardly any memory is free", "wait until the host has calmed down"),
     "disk": ("the disk is full", "free some space: nix-collect-garbage --delete-older-than 30d"),
     "checkout": ("the checkout is not usable", "the log says why"),
@@ -23,7 +26,7 @@ _BY_CHECK: Final[dict[str, tuple[str, str]]] = {
     "input": ("the flake input cannot be updated", "the log says why"),
     "attribute": (
         "the flake has no configuration of this name",
-        "set `attribute` in the inventory to a name under nixosConfigurations",
+        "set `attribute` in the inventory to a name that the flake has",
     ),
 }
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _ALWAYS: Final = ("common", "platform", "carrier")
+_NEEDS: Final = {"probe": ("service", "launchd"), "launch": ("launchd",)}
+"""What a part uses besides those."""
 
 
 @cache
@@ -46,3 +48,9 @@ def compose(*parts: str, root: str, call: str, values: Mapping[str, str] | None 
         + "".join(part(name) + "\n" for name in (*_ALWAYS, *parts))
         + f"{{\nnf_platform\n{call}\n}}\n"
     )
+
+
+def question(name: str, root: str, values: Mapping[str, str]) -> str:
+    """The script that runs one part's function of the same name, with what it needs."""
+    parts = (*_NEEDS.get(name, ()), name)
+    return compose(*parts, root=root, values=values, call=f"{name} </dev/null")

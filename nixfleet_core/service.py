@@ -51,5 +51,15 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
         user = "--user " if self.manager == "user" else ""
         return f"journalctl {user}-u nixfleet-agent -n 50"
 
+    @property
+    def forgive_words(self) -> str:
+        """What an operator would type to start it although it has crashed too often."""
+        systemctl = " ".join(self._systemctl())
+        return f"{systemctl} reset-failed nixfleet-agent, then {systemctl} start nixfleet-agent"
+
+    @property
+    def unmask_words(self) -> str:
+        return f"{' '.join(self._systemctl())} unmask nixfleet-agent"
+
     def _systemctl(self) -> tuple[str, ...]:
         return ("systemctl", "--user") if self.manager == "user" else ("systemctl",)

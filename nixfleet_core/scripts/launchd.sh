@@ -26,9 +26,6 @@ nf_tab=$(printf '\t')
 
 nf_launchd_pid() { nf_launchd_value pid | grep -E '^[1-9][0-9]*$'; }
 
-# Agents' paths named in a text: launchd's arguments, a plist, a unit.
-nf_agent_paths() { grep -Eo '/nix/store/[^ ;"<>]*nixfleet-agent[^ ;"<>]*'; }
-
 nf_plist_agent() {
   { plutil -convert xml1 -o - "$(nf_plist)" 2>/dev/null || cat "$(nf_plist)" 2>/dev/null; } | nf_agent_paths | head -n 1
 }

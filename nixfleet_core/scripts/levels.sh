@@ -5,9 +5,6 @@
 
 nf_drvs=''
 
-# nf_agent_start: the flake's attribute that says how the agent is started.
-nf_agent_start() { echo "nixosConfigurations.\"$NF_ATTRIBUTE\".config.systemd.services.nixfleet-agent.serviceConfig.ExecStart"; }
-
 # nf_find_agent: the agent's derivations, in nf_drvs, what is needed first: what its command refers to,
 # and the agent itself behind a wrapper. Go's modules are pinned by their hash: no cache can forge them.
 nf_find_agent() {
@@ -16,7 +13,7 @@ nf_find_agent() {
   nf_who_was=$NF_WHO NF_WHO=owner NF_OUT=$NF_RUN/agent-refers
   : >"$NF_OUT"
   nf_quietly nix --extra-experimental-features 'nix-command flakes' eval --raw --no-write-lock-file --option eval-cache false \
-    --apply 'start: builtins.concatStringsSep " " (builtins.attrNames (builtins.getContext (toString start)))' \
+    --apply "start: builtins.concatStringsSep \" \" (builtins.attrNames (builtins.getContext ($(nf_agent_words) start)))" \
     "$NF_ROOT$NF_CHECKOUT#$(nf_agent_start)"
   nf_code=$? NF_WHO=$nf_who_was NF_OUT=''
   if [ "$nf_code" != 0 ]; then return "$nf_code"; fi

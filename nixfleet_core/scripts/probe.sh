@@ -76,7 +76,7 @@ probe_tools() {
 
 # Whether the nix daemon lets this user set what is restricted. Root may, and builds on NixOS.
 probe_trust() {
-  if [ "$NF_UID" = 0 ] || [ "$platform" != home-manager ] || ! nf_has nix; then return 0; fi
+  if [ "$NF_UID" = 0 ] || [ "$NF_PLATFORM" != home-manager ] || ! nf_has nix; then return 0; fi
   case $(nf_bounded 10 nix --extra-experimental-features nix-command store ping --json 2>/dev/null | tr -d ' ') in
     *'"trusted":'[1t]*) put nix.trusted 1 ;;
     *'"trusted":'[0f]*) put nix.trusted 0 ;;
@@ -287,40 +287,30 @@ probe_lock() {
   esac
 }
 
-# A command line as one text; lists are what Home Manager makes of them.
-NF_EXEC_WORDS='words: if builtins.isList words then builtins.concatStringsSep " " (map toString words) else toString words'
-# Home Manager names its agents as it likes; the label is what launchd knows.
-# shellcheck disable=SC2016 # Nix's own $
-NF_LAUNCHD_WORDS='agents: builtins.concatStringsSep " " (builtins.concatLists (map
-  (name: let it = agents.${name}.config or { }; in
-    if (it.Label or name) == "com.nixfleet.agent" then map toString (it.ProgramArguments or [ ]) else [ ])
-  (builtins.attrNames agents)))'
-
 # What the flake, as it is locked now, would install: the agent's path without building anything.
 probe_expected() {
-  case $NF_MANAGER in
-    launchd) at="homeConfigurations.\"$NF_ATTRIBUTE\".config.launchd.agents" words=$NF_LAUNCHD_WORDS ;;
-    user) at="homeConfigurations.\"$NF_ATTRIBUTE\".config.systemd.user.services.nixfleet-agent.Service.ExecStart" words=$NF_EXEC_WORDS ;;
-    *) at="nixosConfigurations.\"$NF_ATTRIBUTE\".config.systemd.services.nixfleet-agent.serviceConfig.ExecStart" words=$NF_EXEC_WORDS ;;
-  esac
   if built=$(nf_as_owner 300 nix --extra-experimental-features 'nix-command flakes' eval --raw --no-write-lock-file \
-    --apply "$words" "$1#$at" 2>/dev/null); then
-    named=$(printf '%s\n' "$built" | nf_agent_paths | head -n 1)
-    # ExecStart may carry systemd's prefixes and arguments
-    put_some expected.path "${named:-$(printf '%s\n' "$built" | sed -n '1s/^[-@:+!|]*\([^ ]*\).*/\1/p')}"
+    --apply "$(nf_agent_words)" "$1#$(nf_agent_start)" 2>/dev/null); then
+    put_some expected.path "$(probe_program "$built")"
   else
     put expected.error eval
   fi
 }
 
+# probe_program WORDS: the agent in a command line; it may carry systemd's prefixes and arguments
+probe_program() {
+  named=$(printf '%s\n' "$1" | nf_agent_paths | head -n 1)
+  printf '%s\n' "${named:-$(printf '%s\n' "$1" | sed -n '1s/^[-@:+!|]*\([^ ]*\).*/\1/p')}"
+}
+
 # isolated_checkout: the agent's own repository
 isolated_checkout() {
-  if [ "$platform" = home-manager ]; then echo "${HOME:-}/.local/state/nixfleet-agent/repo"; else echo "$NF_ROOT/var/lib/nixfleet-agent/repo"; fi
+  if [ "$NF_PLATFORM" = home-manager ]; then echo "$NF_STATE_HOME/nixfleet-agent/repo"; else echo "$NF_ROOT/var/lib/nixfleet-agent/repo"; fi
 }
 
 # What explains an old agent: the system that was booted, the last job, the checkout beside ours.
 probe_why() {
-  if [ -e "$NF_ROOT/run/booted-system" ]; then put_path system.booted "$(readlink -f "$NF_ROOT/run/booted-system")"; fi
+  if [ -e "$NF_ROOT/run/booted-system" ]; then put_path system.booted "$(nf_real "$NF_ROOT/run/booted-system")"; fi
   if probe_reboots; then put system.init differs; fi
   probe_last_job
   probe_default_branch
@@ -361,7 +351,7 @@ probe_default_branch() {
 
 # What takes a while, or root.
 probe_more() {
-  put_some journal "$(nf_bounded 10 journalctl -q -o cat -n 1 _SYSTEMD_UNIT="$NF_UNIT" 2>/dev/null | cut_off 500)"
+  put_some journal "$(probe_last_words 2>/dev/null | tail -n 1 | cut_off 500)"
   case ${installed:-} in
     /nix/store/*)
       put_some installed.at "$(nf_bounded 10 nix --extra-experimental-features nix-command path-info --json \
@@ -369,6 +359,14 @@ probe_more() {
       ;;
   esac
   if (cd "${dir:-/nowhere}") 2>/dev/null && nf_owner "$dir"; then (cd "$dir" && probe_incoming); fi
+}
+
+probe_last_words() {
+  case $NF_MANAGER in
+    systemd) nf_bounded 10 journalctl -q -o cat -n 1 _SYSTEMD_UNIT="$NF_UNIT" ;;
+    user) nf_bounded 10 journalctl --user -q -o cat -n 1 _SYSTEMD_USER_UNIT="$NF_UNIT" ;;
+    *) nf_service_log 1 ;;
+  esac
 }
 
 # The upstream's newest commit, unless HEAD has it.

@@ -92,3 +92,25 @@ nf_descendants() {
 nf_command_of() {
   if [ -r "$NF_ROOT/proc/$1/cmdline" ]; then tr '\000' ' ' <"$NF_ROOT/proc/$1/cmdline"; else ps -o args= -p "$1"; fi 2>/dev/null
 }
+
+# Agents' paths named in a text: a unit, launchd's arguments, a plist.
+nf_agent_paths() { grep -Eo '/nix/store/[^ ;"<>]*nixfleet-agent[^ ;"<>]*'; }
+
+# nf_agent_start: the flake's attribute that says how the agent is started.
+nf_agent_start() {
+  case $NF_MANAGER in
+    launchd) echo "homeConfigurations.\"$NF_ATTRIBUTE\".config.launchd.agents" ;;
+    user) echo "homeConfigurations.\"$NF_ATTRIBUTE\".config.systemd.user.services.nixfleet-agent.Service.ExecStart" ;;
+    *) echo "nixosConfigurations.\"$NF_ATTRIBUTE\".config.systemd.services.nixfleet-agent.serviceConfig.ExecStart" ;;
+  esac
+}
+
+# nf_agent_words: a function that makes one text of it. Home Manager has lists, and names its agents
+# as it likes: the label is what launchd knows.
+nf_agent_words() {
+  # shellcheck disable=SC2016 # Nix's own $
+  case $NF_MANAGER in
+    launchd) echo '(agents: builtins.concatStringsSep " " (builtins.concatMap (name: let it = agents.${name}.config or { }; in if (it.Label or name) == "com.nixfleet.agent" then map toString (it.ProgramArguments or [ ]) else [ ]) (builtins.attrNames agents)))' ;;
+    *) echo '(words: if builtins.isList words then builtins.concatStringsSep " " (map toString words) else toString words)' ;;
+  esac
+}

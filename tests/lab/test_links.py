@@ -13,7 +13,7 @@ from nixfleet_core.fleet import open_sessions
 from nixfleet_core.inventory import default_inventory_path, load_inventory
 from nixfleet_core.job import compile_plan, new_job_id
 from nixfleet_core.plan import Options, Plan
-from nixfleet_core.script import compose
+from nixfleet_core.script import question
 from nixfleet_core.session import Launched
 from nixfleet_core.store import Store
 
@@ -102,7 +102,7 @@ async def test_a_launch_whose_answer_was_lost_can_be_repeated(
             "NF_PLAN": "{}",
             "NF_RUN_SH": compile_plan(plan, job),
         }
-        script = compose("launch", root="", values=values, call="launch </dev/null")
+        script = question("launch", "", values)
         process = await session.shell.open(script, elevate=True)
         # later in each round: while the job's files are sent, written, or the unit is started
         await asyncio.sleep(random.Random(breaks).uniform(0, 0.3))

@@ -21,7 +21,7 @@ from nixfleet_core.events import HostEvent, StepEnd, read_event
 from nixfleet_core.frames import Frame, FrameReader
 from nixfleet_core.job import compile_plan
 from nixfleet_core.plan import Options, Plan, Step, StepId
-from nixfleet_core.script import compose
+from nixfleet_core.script import question
 
 SHELLS: Final = {"dash": ("dash",), "bash": ("bash", "--posix"), "busybox": ("busybox", "ash")}
 JOB: Final = "20261123-004101-ab12"
@@ -352,7 +352,7 @@ class FakeHost:
         )
 
     def script(self, name: str, **values: str) -> str:
-        return compose(name, root=str(self.root), values=values, call=f"{name} </dev/null")
+        return question(name, str(self.root), values)
 
     def ask(self, name: str, **values: str) -> subprocess.CompletedProcess[bytes]:
         """Run one of the scripts with these values."""

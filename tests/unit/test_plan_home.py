@@ -21,6 +21,7 @@ LINUX = Facts(
     os="Debian 13",
     platform="home-manager",
     user="ops",
+    trusted=True,
     tools=frozenset({"git", "nix", "home-manager", "systemctl"}),
     nix=parse_version("nix (Nix) 2.26.3"),
     unit=Unit("loaded", "active", pid=1, service=Service(manager="user")),
