@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, cast, get_args
 import msgspec
 
 from nixfleet_core.durations import RECENT, expected_seconds
-from nixfleet_core.events import Check, StepEnd, StepStart
+from nixfleet_core.events import AGENT_CHECK, Check, StepEnd, StepStart
 from nixfleet_core.facts import PROBE_LIMIT, Facts, ProbeError, parse_probe
 from nixfleet_core.failures import find_failure, strip_colours
 from nixfleet_core.follow import Follower, read_events
@@ -349,7 +349,9 @@ def _outcome(copy: JobCopy) -> Outcome:
     failed = [e for e in events if isinstance(e, StepEnd) and e.status == "failed"]
     # what cut the job short counts more than what had failed before
     bad = next((e for e in failed if e.reason == "interrupted"), failed[0] if failed else None)
-    check = next((e for e in events if isinstance(e, Check) and not e.ok), None)
+    checks = [e for e in events if isinstance(e, Check)]
+    check = next((e for e in checks if not e.ok and e.check != AGENT_CHECK), None)
+    asked = next((e for e in reversed(checks) if e.check == AGENT_CHECK), None)
     outcome = Outcome(
         kind=kind,  # type: ignore[arg-type]
         failed_step=bad.step if bad else _failed_step(result) or _under_way(events),
@@ -359,6 +361,7 @@ def _outcome(copy: JobCopy) -> Outcome:
         rolled_back=any(
             isinstance(e, StepEnd) and e.step == "rollback" and e.status == "ok" for e in events
         ),
+        agent_says=None if asked is None else asked.reason or "ok",
     )
     if bad is None:
         return outcome

@@ -100,6 +100,8 @@ class Outcome:
     """Units that the switch said had failed."""
     rolled_back: bool = False
     """The step that goes back to the generation before has run, and said that it worked."""
+    agent_says: str | None = None
+    """What the agent's own check said: `ok`, or a token; None when it was not asked."""
 
 
 class Expectation(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,6 +137,8 @@ def judge(
     """Judge a host from what was seen of it; `outcome` is None when nothing was run."""
     gap = find_gap(after, expect)
     kind, cause, sentence, advice = _decide(before, after, gap, outcome)
+    if outcome is not None and kind in _PROVEN:
+        sentence += _AGENT_WORDS.get(outcome.agent_says, "")
     return Verdict(
         kind=kind,
         cause=cause,
@@ -143,6 +147,16 @@ def judge(
         before=snapshot(before, expect.input),
         after=snapshot(before if after is None else after, expect.input),
     )
+
+
+_PROVEN: Final[frozenset[Kind]] = frozenset({"updated", "current", "partial", "rolled-back"})
+
+_AGENT_WORDS: Final[dict[str | None, str]] = {
+    "ok": "; its own --check agrees",
+    "failed": "; but its own --check fails, as the log shows",
+    "timeout": "; but its own --check did not end in time",
+}
+"""A note beside the proof, which does not need it."""
 
 
 class Gap(msgspec.Struct, frozen=True):

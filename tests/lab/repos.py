@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 Repo = Literal["nixcfg", "nixfleet", "other"]
 REPOS: Final[tuple[Repo, ...]] = ("nixcfg", "nixfleet", "other")
 BASE_VERSION: Final = "2.1.0"
-Behaviour = Literal["", "stubborn", "mute", "crash"]
-"""How an agent misbehaves: ignores SIGTERM; never ends `--version`; ends at once."""
+Behaviour = Literal["", "stubborn", "mute", "crash", "unwell", "wordless"]
+"""How an agent misbehaves: ignores SIGTERM; never ends `--version`; ends at once; fails its own
+`--check`; knows no such flag, and starts."""
 
 _HERE: Final = Path(__file__).parent
 _GIT_ENV: Final = {

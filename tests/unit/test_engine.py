@@ -497,6 +497,23 @@ async def test_a_job_that_worked(bench: Callable[..., Bench]) -> None:
     assert (verdict.before.commit, verdict.after.commit) == (OLD, NEW)
 
 
+@pytest.mark.parametrize(
+    ("answer", "note"),
+    [
+        ('"ok":true', "its own --check agrees"),
+        ('"ok":false,"reason":"failed"', "its own --check fails"),
+    ],
+)
+async def test_the_agents_own_check_is_told_beside_the_proof(
+    bench: Callable[..., Bench], answer: str, note: str
+) -> None:
+    made = bench()
+    asked = f'{{"event":"check","at":5,"check":"agent",{answer}}}'
+    leave(made, start("verify"), asked, end("verify", "ok"))
+    verdict = await made.session.verdict(JOB, None)
+    assert (verdict.kind, note in verdict.sentence) == ("updated", True)
+
+
 async def test_the_commit_that_the_host_found_counts_before_the_clients(
     bench: Callable[..., Bench],
 ) -> None:

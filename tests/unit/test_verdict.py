@@ -376,6 +376,27 @@ def test_a_rollback_is_proven_by_the_system_that_it_went_back_to(system: System)
     assert gap.cause == "switch-incomplete"
 
 
+@pytest.mark.parametrize(
+    ("says", "note"),
+    [
+        ("ok", "; its own --check agrees"),
+        ("failed", "; but its own --check fails, as the log shows"),
+        ("timeout", "; but its own --check did not end in time"),
+        (None, ""),
+        ("something-new", ""),
+    ],
+)
+def test_what_the_agent_says_of_itself_is_a_note_and_decides_nothing(
+    says: str | None, note: str
+) -> None:
+    for outcome in (DONE, failed("rebuild", 4)):
+        plain = judge(BEFORE, AFTER, EXPECT, outcome)
+        told = judge(BEFORE, AFTER, EXPECT, replace(outcome, agent_says=says))
+        assert told == msgspec.structs.replace(plain, sentence=plain.sentence + note)
+    down = judge(BEFORE, DOWN, EXPECT, replace(DONE, agent_says=says))
+    assert down == judge(BEFORE, DOWN, EXPECT, DONE)
+
+
 def test_a_snapshot_holds_what_was_seen_and_null_for_the_rest() -> None:
     assert snapshot(AFTER, "nixfleet") == Snapshot(
         version="2.2.0",
