@@ -203,6 +203,7 @@ class ShellSession:
             answer = await self._run_as_reader("plan", job)
             _, found, data = answer.stdout.partition(b"@nf plan\n")
             if not found:
+                copy.discard_empty()
                 raise NoSuchJob(f"the host has no job {job}")
             copy.write("plan.json", data)
         asked = copy.asked()

@@ -391,8 +391,11 @@ async def test_anothers_plan_is_read_as_root(bench: Callable[..., Bench]) -> Non
     ],
 )
 async def test_a_plan_that_is_not_there_or_none(bench: Callable[..., Bench], out: bytes) -> None:
+    made = bench(says(out))
     with pytest.raises(NoSuchJob, match=JOB):
-        await bench(says(out)).session.fetch_plan(JOB)
+        await made.session.fetch_plan(JOB)
+    if not out.startswith(b"@nf plan"):
+        assert made.session.store.jobs("csb0") == ()
 
 
 @pytest.mark.parametrize("job", ["../x", "", "latest"])
