@@ -2,7 +2,7 @@
 # shellcheck disable=SC2034,SC2153,SC2012 # its variables come from and go to the other parts
 # The job: runs the plan's steps one after another, and always starts the agent again.
 # From the compiled plan: NF_ID NF_CHECKOUT NF_INPUT NF_ATTRIBUTE NF_UNIT NF_RESTORE_LOCK NF_WANT_REV
-# NF_TOOLS NF_WAIT NF_TRANSIENT NF_PERMANENT NF_STABLE NF_GOAL NF_ROLLBACK NF_LOCK_FROM, and nf_plan, which calls nf_step for each step.
+# NF_TOOLS NF_WAIT NF_TRANSIENT NF_PERMANENT NF_KEPT_OLD NF_RETRY_AFTER NF_STABLE NF_GOAL NF_ROLLBACK NF_LOCK_FROM, and nf_plan, which calls nf_step for each step.
 # Events hold fixed tokens and integers only; text stays in the log.
 
 NF_PLATFORM='' NF_DEEP=1
@@ -149,7 +149,7 @@ nf_try() {
     if [ "$nf_rc" = 0 ] || [ "$nf_attempt" -ge "$NF_TRIES" ] || nf_cancelled; then return; fi
     nf_is_transient || return
     nf_attempt=$((nf_attempt + 1))
-    nf_wait=$((8 << (nf_attempt - 2)))
+    nf_wait=$((NF_RETRY_AFTER << (nf_attempt - 2)))
     nf_event retry ",\"step\":\"$NF_STEP\",\"attempt\":$nf_attempt,\"tries\":$NF_TRIES,\"wait\":$nf_wait,\"rc\":$nf_rc"
     nf_pause "$nf_wait" || return
   done
@@ -222,6 +222,8 @@ nf_finish() {
   nf_step_end failed 137 1
   nf_undo_lock
   NF_FINISHING=1
+  # nobody has said that the host can still be reached, and nobody is left who waits for it
+  if [ "$NF_STEP" = confirm ] && [ ! -e "$NF_JOB/ctl/confirmed" ] && nf_has_moved; then NF_BACK=1; fi
   nf_plan
   nf_end interrupted
 }

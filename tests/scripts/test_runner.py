@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import stat
@@ -486,6 +487,27 @@ def test_what_nobody_confirms_is_taken_back(host: FakeHost) -> None:
     assert (host.steps["confirm"], host.step("confirm").reason) == ("failed", "unconfirmed")
     assert host.steps["rollback"] == "ok"
     assert is_as_before(host, lock)
+
+
+@one_shell
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_who_is_killed_while_waiting_for_that_goes_back(host: FakeHost, confirmed: bool) -> None:
+    lock = host.lock.read_bytes()
+    ctl, real = host.job / "ctl", shutil.which("sleep")
+    host.on(
+        "sleep",
+        f'if [ "$(cat "$root/run/nixfleet/{JOB}/step")" = confirm ]; then\n'
+        f"  {': >' + shlex.quote(str(ctl / 'confirmed')) if confirmed else ':'}\n"
+        f"  kill -s KILL $PPID\nfi\nexec {real} 0.05",
+    )
+    host.run_job(going_back(host, confirm=30))
+    assert "result" not in [path.name for path in host.job.iterdir()]
+    host.on("sleep", f"exec {real} 0.05")
+    host.run_job(command="finish")
+    assert (host.steps["confirm"], host.step("confirm").reason) == ("failed", "interrupted")
+    assert (host.steps["start"], host.result["outcome"]) == ("ok", "interrupted")
+    assert is_as_before(host, lock) is not confirmed
+    assert host.agent_runs()
 
 
 @one_shell
