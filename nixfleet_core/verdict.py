@@ -137,8 +137,11 @@ def judge(
     """Judge a host from what was seen of it; `outcome` is None when nothing was run."""
     gap = find_gap(after, expect)
     kind, cause, sentence, advice = _decide(before, after, gap, outcome)
-    if outcome is not None and kind in _PROVEN:
-        sentence += _AGENT_WORDS.get(outcome.agent_says, "")
+    if kind in _PROVEN:
+        sentence += (
+            "" if expect.latest_known else f"; what is the latest {expect.input} is not known"
+        )
+        sentence += _AGENT_WORDS.get(outcome.agent_says, "") if outcome else ""
     return Verdict(
         kind=kind,
         cause=cause,
@@ -236,11 +239,11 @@ def _flake_gap(facts: Facts) -> Gap | None:
 
 
 def _lock_gap(facts: Facts, expect: Expectation) -> Gap | None:
+    if not expect.latest_known:
+        return None  # such inputs need not have a commit; that the flake evaluates was seen
     rev = facts.lock_rev(expect.input)
     if rev is None:
         return Gap("proof-missing", "flake.lock could not be read", "verify again, with root")
-    if not expect.latest_known:
-        return None
     if expect.latest is None:
         return Gap(
             "latest-unknown",
@@ -328,6 +331,8 @@ def _decide_rolled_back(after: Facts | None, gap: Gap | None, outcome: Outcome) 
         case "unstable" | "down":
             why = "the new agent did not stay up: "
             advice = "the log shows its last words; the lock is as it was before"
+        case "interrupted":
+            why, advice = "the job was killed: ", "force update starts anew"
         case _:
             why, advice = "", "the next update brings the newer generation again"
     cause = _ROLLBACK_CAUSES.get(outcome.reason, "")
@@ -338,6 +343,7 @@ _ROLLBACK_CAUSES: Final = {
     "unconfirmed": "unconfirmed",
     "unstable": "agent-unstable",
     "down": "agent-unstable",
+    "interrupted": "killed",
 }
 
 
@@ -368,7 +374,7 @@ def _decide_failed(
         return (
             "stale",
             failure.cause if failure else "lock-behind",
-            "nix said success, but flake.lock did not reach the latest commit",
+            "nix said success, but flake.lock did not reach the latest",
             failure.advice if failure else "try again, or pin it: --input-rev REV",
         )
     if step == "rebuild" and before is not None and after is not None:

@@ -104,6 +104,18 @@ nf_do_pull() {
   nf_run "$@"
 }
 
+# nf_fetch COMMAND...: nix would wait minutes for a server that says nothing, and between its own tries:
+# a fetch is to fail soon, and to be tried again where everybody sees it.
+nf_fetch() {
+  NF_NIX_CONFIG='connect-timeout = 15
+stalled-download-timeout = 30
+download-attempts = 1'
+  nf_run "$@"
+  nf_code=$?
+  NF_NIX_CONFIG=''
+  return "$nf_code"
+}
+
 nf_do_update() {
   nf_save_lock flake.lock.before || return
   nf_lock_file=$NF_ROOT$NF_CHECKOUT/flake.lock
@@ -112,11 +124,11 @@ nf_do_update() {
   nf_lock_values=$(nf_lock "$nf_lock_file" "$NF_INPUT" 2>>"$NF_LOG") || return
   nf_want
   nf_code=0
-  nf_run "$@" || nf_code=$?
+  nf_fetch "$@" || nf_code=$?
   # the forge's API refuses to say more, but git has named the commit: lock to that
   if nf_has_commit && nf_said | grep -Eq 'rate limit|HTTP error (403|429)'; then
     nf_code=0
-    nf_run nix --extra-experimental-features 'nix-command flakes' flake lock --override-input "$NF_INPUT" "$(nf_pin_url)" || nf_code=$?
+    nf_fetch nix --extra-experimental-features 'nix-command flakes' flake lock --override-input "$NF_INPUT" "$(nf_pin_url)" || nf_code=$?
   fi
   if [ "$nf_code" != 0 ]; then cd /; return "$nf_code"; fi
   nf_lock_values=$(nf_lock "$nf_lock_file" "$NF_INPUT" 2>>"$NF_LOG") || return
@@ -125,7 +137,11 @@ nf_do_update() {
   cd /
   nf_say "flake.lock has $NF_INPUT at $(nf_field 4); its repository says $nf_wanted"
   case $nf_wanted in
-    unknown) return 0 ;;
+    unknown)
+      # no repository to compare with: only Nix itself can say that it could not ask
+      nf_said | grep -Eq "$NF_KEPT_OLD" || return 0
+      nf_reason=stale
+      ;;
     none) nf_reason=latest-unknown ;;
     *)
       echo "$nf_wanted" >"$NF_JOB/latest" && nf_share "$NF_JOB/latest"
@@ -134,7 +150,7 @@ nf_do_update() {
       ;;
   esac
   # exit 0 with the old commit: a failed fetch falls back to the cache without a word
-  nf_say "the lock did not reach that commit, whatever nix's exit code says"
+  nf_say "the lock did not reach the latest, whatever nix's exit code says"
   return 65
 }
 

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
+from .forge import NAMES, Forge
 from .host import CHECKOUT, LabHost
 from .repos import Repos
 from .rootfs import root_filesystem
@@ -50,6 +51,7 @@ class Fleet:
         self._make_keys()
         (self.run.dir / "git").mkdir()
         self.repos = Repos(self.run.dir / "git", self.run.gateway)
+        self.forge = Forge(self.repos.path("nixfleet"), self.run.gateway, self.run.dir)
         self._each(self._install)
         self._each(LabHost.boot)
         self._lock_inputs()
@@ -71,11 +73,14 @@ class Fleet:
         """Repositories and hosts (all, or those named) back to the base: agent 2.1.0, clean
         checkouts, no faults. Takes about a second."""
         self.repos.reset()
+        self.forge.reset()
         self._each(LabHost.reset, *names)
 
     def close(self) -> None:
         if hasattr(self, "repos"):
             self.repos.close()
+        if hasattr(self, "forge"):
+            self.forge.close()
         self.run.close()
 
     def _each(self, do: Callable[[LabHost], object], *names: str) -> None:
@@ -127,12 +132,17 @@ class Fleet:
         (wanted / unit).symlink_to(f"../{unit}")
         for name, text in {
             "hostname": f"{host.name}\n",
-            "hosts": f"127.0.0.1 localhost\n127.0.1.1 {host.name}\n",
+            "hosts": f"127.0.0.1 localhost\n127.0.1.1 {host.name}\n"
+            f"{self.run.gateway} {' '.join(NAMES)}\n",
             "machine-id": f"{host.octet:032x}\n",
             # Nobody listens there, so every look-up fails at once instead of after 10 s.
             "resolv.conf": "nameserver 127.0.0.1\n",
         }.items():
             (upper / "etc" / name).write_text(text)
+        trusted = "etc/ssl/certs/ca-certificates.crt"
+        (upper / trusted).parent.mkdir(parents=True)
+        known = (host.root_filesystem / trusted).read_text()
+        (upper / trusted).write_text(known + self.forge.certificate.read_text())
 
     def _lock_inputs(self) -> None:
         """Let a host's Nix write nixcfg's flake.lock, and commit it."""

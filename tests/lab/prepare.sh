@@ -11,7 +11,7 @@ id=''
 
 missing=''
 for package in busybox dash debian-archive-keyring gcc git iproute2 libc6-dev mmdebstrap \
-  openssh-client procps python3-venv tmux util-linux; do
+  openssh-client openssl procps python3-venv tmux util-linux; do
   dpkg-query --show --showformat='${Status}' "$package" 2> /dev/null | grep -q 'ok installed' ||
     missing="$missing $package"
 done

@@ -123,6 +123,10 @@ class Repos:
             "nixcfg", message, {"lab.json": json.dumps(knobs) + "\n", **(files or {})}
         )
 
+    def move(self, repo: Repo, commit: str) -> None:
+        """Let main be at that commit."""
+        self.git(repo, "checkout", "--quiet", "--force", "-B", "main", commit)
+
     def set_fault(self, repo: Repo, *faults: Fault, target: Target = "all") -> None:
         self.servers[repo].set_fault(*faults, target=target)
 
@@ -133,7 +137,7 @@ class Repos:
     def reset(self) -> None:
         for repo, commit in self._base.items():
             self.servers[repo].reset()
-            self.git(repo, "checkout", "--quiet", "--force", "-B", "main", commit)
+            self.move(repo, commit)
 
     def close(self) -> None:
         for server in self.servers.values():

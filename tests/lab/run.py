@@ -21,8 +21,8 @@ from typing import Final
 
 STATE: Final = Path("/run/nixfleet-lab")
 NEEDED_TOOLS: Final = (
-    "apt-get", "cc", "git", "ip", "mmdebstrap", "mount", "nsenter", "setpriv", "ss", "ssh",
-    "ssh-keygen", "unshare",
+    "apt-get", "cc", "git", "ip", "mmdebstrap", "mount", "nsenter", "openssl", "setpriv", "ss",
+    "ssh", "ssh-keygen", "unshare",
 )  # fmt: skip
 
 

@@ -246,6 +246,7 @@ def test_help_and_version_need_no_inventory(real: Fleet) -> None:
         (("--input-rev", REV), Options(force=True, input_rev=REV)),
         (("--discard-lock", "--now"), Options(discard_lock=True, now=True)),
         (("--stable", "9"), Options(stable=9)),
+        (("--retry-after", "30"), Options(retry_after=30)),
     ],
 )
 def test_options_become_the_plans(fleet: Fleet, argv: tuple[str, ...], expected: Options) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import agents, checkouts, fetches, hosts, links, switches
+from . import agents, checkouts, fetches, forges, hosts, links, switches
 from .case import Case
 
 CASES: Final[tuple[Case, ...]] = (
     *links.CASES,
     *hosts.CASES,
     *fetches.CASES,
+    *forges.CASES,
     *agents.CASES,
     *checkouts.CASES,
     *switches.CASES,
