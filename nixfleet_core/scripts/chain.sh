@@ -104,18 +104,6 @@ nf_do_pull() {
   nf_run "$@"
 }
 
-# nf_fetch COMMAND...: nix would wait minutes for a server that says nothing, and between its own tries:
-# a fetch is to fail soon, and to be tried again where everybody sees it.
-nf_fetch() {
-  NF_NIX_CONFIG='connect-timeout = 15
-stalled-download-timeout = 30
-download-attempts = 1'
-  nf_run "$@"
-  nf_code=$?
-  NF_NIX_CONFIG=''
-  return "$nf_code"
-}
-
 nf_do_update() {
   nf_save_lock flake.lock.before || return
   nf_lock_file=$NF_ROOT$NF_CHECKOUT/flake.lock
@@ -124,11 +112,11 @@ nf_do_update() {
   nf_lock_values=$(nf_lock "$nf_lock_file" "$NF_INPUT" 2>>"$NF_LOG") || return
   nf_want
   nf_code=0
-  nf_fetch "$@" || nf_code=$?
+  nf_run "$@" || nf_code=$?
   # the forge's API refuses to say more, but git has named the commit: lock to that
   if nf_has_commit && nf_said | grep -Eq 'rate limit|HTTP error (403|429)'; then
     nf_code=0
-    nf_fetch nix --extra-experimental-features 'nix-command flakes' flake lock --override-input "$NF_INPUT" "$(nf_pin_url)" || nf_code=$?
+    nf_run nix --extra-experimental-features 'nix-command flakes' flake lock --override-input "$NF_INPUT" "$(nf_pin_url)" || nf_code=$?
   fi
   if [ "$nf_code" != 0 ]; then cd /; return "$nf_code"; fi
   nf_lock_values=$(nf_lock "$nf_lock_file" "$NF_INPUT" 2>>"$NF_LOG") || return

@@ -184,6 +184,12 @@ nf_run() {
   nf_quietly "$@"
 }
 
+# Nix would wait minutes for a server that says nothing, and between its own tries: a fetch is to fail
+# soon, and to be tried again where everybody sees it.
+NF_NIX_FETCHES='connect-timeout = 15
+stalled-download-timeout = 30
+download-attempts = 1'
+
 # nf_quietly COMMAND...: run it, bounded, output to the log (stdout to NF_OUT if set), as root or as
 # the checkout's owner. A cancellation ends it.
 nf_quietly() {
@@ -191,7 +197,10 @@ nf_quietly() {
     cd "$NF_ROOT$NF_CHECKOUT" || exit 1
     NF_EXEC='exec'
     case $NF_WHO in
-      owner) nf_as_owner "$NF_LIMIT" "$@" ;;
+      owner)
+        case $NF_STEP in preflight | update) NF_NIX_CONFIG=$NF_NIX_FETCHES ;; esac
+        nf_as_owner "$NF_LIMIT" "$@"
+        ;;
       *) nf_bounded "$NF_LIMIT" "$@" ;;
     esac
   ) >>"${NF_OUT:-$NF_LOG}" 2>>"$NF_LOG" </dev/null &

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from .forge import NAMES, Forge
 from .host import CHECKOUT, LabHost
+from .internet import NAMES, Internet
 from .repos import Repos
 from .rootfs import root_filesystem
 from .run import claim, why_not
@@ -51,7 +51,7 @@ class Fleet:
         self._make_keys()
         (self.run.dir / "git").mkdir()
         self.repos = Repos(self.run.dir / "git", self.run.gateway)
-        self.forge = Forge(self.repos.path("nixfleet"), self.run.gateway, self.run.dir)
+        self.internet = Internet(self.repos.path("nixfleet"), self.run.gateway, self.run.dir)
         self._each(self._install)
         self._each(LabHost.boot)
         self._lock_inputs()
@@ -73,14 +73,14 @@ class Fleet:
         """Repositories and hosts (all, or those named) back to the base: agent 2.1.0, clean
         checkouts, no faults. Takes about a second."""
         self.repos.reset()
-        self.forge.reset()
+        self.internet.reset()
         self._each(LabHost.reset, *names)
 
     def close(self) -> None:
         if hasattr(self, "repos"):
             self.repos.close()
-        if hasattr(self, "forge"):
-            self.forge.close()
+        if hasattr(self, "internet"):
+            self.internet.close()
         self.run.close()
 
     def _each(self, do: Callable[[LabHost], object], *names: str) -> None:
@@ -142,7 +142,7 @@ class Fleet:
         trusted = "etc/ssl/certs/ca-certificates.crt"
         (upper / trusted).parent.mkdir(parents=True)
         known = (host.root_filesystem / trusted).read_text()
-        (upper / trusted).write_text(known + self.forge.certificate.read_text())
+        (upper / trusted).write_text(known + self.internet.certificate.read_text())
 
     def _lock_inputs(self) -> None:
         """Let a host's Nix write nixcfg's flake.lock, and commit it."""

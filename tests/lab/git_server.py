@@ -41,11 +41,11 @@ class Failing(ABC):
         self._changed = threading.Condition()
 
     @abstractmethod
-    def answer(self, request: Handler, body: bytes) -> None:
+    def answer(self, request: GitHandler, body: bytes) -> None:
         """Answer as all is well."""
 
     @abstractmethod
-    def is_for(self, target: Target, request: Handler, body: bytes) -> bool:
+    def is_for(self, target: Target, request: GitHandler, body: bytes) -> bool:
         """Whether this request is one of those."""
 
     def set_fault(self, *faults: Fault, target: Target = "all") -> None:
@@ -67,7 +67,7 @@ class Failing(ABC):
         if not met:
             raise TimeoutError(f"{self}: no request met {fault!r} in {seconds:g} s")
 
-    def next_fault(self, request: Handler, body: bytes) -> Fault:
+    def next_fault(self, request: GitHandler, body: bytes) -> Fault:
         """The fault for this request. Blocks while the server hangs."""
         with self._changed:
             while True:
@@ -113,10 +113,10 @@ class RepoServer(Failing):
             self._http.stop()
             self._http = None
 
-    def answer(self, request: Handler, body: bytes) -> None:
-        request.git(self.repository.parent, request.path, body)
+    def answer(self, request: GitHandler, body: bytes) -> None:
+        request.answer_git(self.repository, request.path, body)
 
-    def is_for(self, target: Target, request: Handler, body: bytes) -> bool:  # noqa: ARG002
+    def is_for(self, target: Target, request: GitHandler, body: bytes) -> bool:  # noqa: ARG002
         return target == "all" or b"command=fetch" in body
 
 
@@ -132,7 +132,7 @@ class Server(ThreadingHTTPServer):
         failing: Failing,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        super().__init__(cast("tuple[str, int]", address), Handler)
+        super().__init__(cast("tuple[str, int]", address), GitHandler)
         self.failing = failing
         if tls is not None:
             # each connection shakes hands in its own thread, at its first byte
@@ -147,7 +147,7 @@ class Server(ThreadingHTTPServer):
         self.server_close()
 
 
-class Handler(BaseHTTPRequestHandler):
+class GitHandler(BaseHTTPRequestHandler):
     """One request."""
 
     def do_GET(self) -> None:
@@ -174,12 +174,11 @@ class Handler(BaseHTTPRequestHandler):
             case _:
                 self.close_connection = True
 
-    def git(self, folder: Path, url_path: str, body: bytes) -> None:
-        """Let git answer, as a web server would: git-http-backend(1) is a CGI program. The path
-        begins with a repository's name in the folder."""
-        path, _, query = url_path.partition("?")
+    def answer_git(self, repository: Path, wanted: str, body: bytes) -> None:
+        """Let git answer, as a web server would: git-http-backend(1) is a CGI program."""
+        path, _, query = wanted.partition("?")
         cgi = {
-            "GIT_PROJECT_ROOT": str(folder),
+            "GIT_PROJECT_ROOT": str(repository.parent),
             "GIT_HTTP_EXPORT_ALL": "1",
             "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
             "REQUEST_METHOD": self.command,

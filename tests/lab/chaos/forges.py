@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from ..fleet import SUITES
-from ..forge import GITHUB, TARBALL
 from ..git_server import Fault
+from ..internet import GITHUB, TARBALL
 from ..repos import BASE_VERSION
 from .case import Case
 from .locks import lock_after
@@ -30,16 +30,16 @@ _INPUTS: Final[dict[str, tuple[str, Target]]] = {
 def _failing(scene: Scene, *, kind: str, faults: tuple[Fault, ...], tries: int) -> Answer:
     """The server fails once the preflight is over."""
     url, target = _INPUTS[kind]
-    forge = scene.bench.fleet.forge
+    internet = scene.bench.fleet.internet
     _name_input(scene, url)
     with scene.update() as running:
         with scene.host.gate("stop") as gate:
             gate.wait_reached()
-            forge.requests.clear()
-            forge.set_fault(*faults, target=target)
+            internet.requests.clear()
+            internet.set_fault(*faults, target=target)
         answer = scene.answer(running)
     for fault in dict.fromkeys(fault for fault in faults if fault != "ok"):
-        met = [path for how, path in forge.requests if how == fault]
+        met = [path for how, path in internet.requests if how == fault]
         scene.prove(f"{{}} requests met {fault}", len(met))
     done = {step["id"]: step["attempts"] for step in answer["steps"]}
     assert done["update"] == tries, f"{done} tries"
@@ -49,7 +49,7 @@ def _failing(scene: Scene, *, kind: str, faults: tuple[Fault, ...], tries: int) 
 def _name_input(scene: Scene, url: str) -> None:
     """nixcfg names nixfleet by that URL; the host has fetched and locked it so before."""
     repos, newest = scene.repos, scene.repos.head("nixfleet")
-    scene.bench.fleet.forge.open()
+    scene.bench.fleet.internet.open()
     flake = (repos.path("nixcfg") / "flake.nix").read_text()
     flake, count = re.subn(r'(inputs\.nixfleet\.url = )".*"', rf'\1"{url}"', flake)
     assert count == 1

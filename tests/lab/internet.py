@@ -15,7 +15,7 @@ from .git_server import Failing, Server
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .git_server import Handler, Target
+    from .git_server import GitHandler, Target
 
 GITHUB: Final = "github:lab/nixfleet"
 TARBALL: Final = "https://files.example.org/nixfleet.tar.gz"
@@ -31,15 +31,15 @@ _ARCHIVE: Final = re.compile(
 )
 
 
-class Forge(Failing):
+class Internet(Failing):
     """Serves once it is opened: its port is 443, which something here may already have."""
 
     def __init__(self, repository: Path, address: str, folder: Path) -> None:
         super().__init__()
         self._repository, self._address = repository, address
         self._http: Server | None = None
-        self._keys = folder / "forge.key"
-        self.certificate: Final = folder / "forge.crt"
+        self._keys = folder / "internet.key"
+        self.certificate: Final = folder / "internet.crt"
         """What hosts must trust."""
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
@@ -51,7 +51,7 @@ class Forge(Failing):
         )  # fmt: skip
 
     def __str__(self) -> str:
-        return "the forge"
+        return "the internet"
 
     def open(self) -> None:
         """Listen. Raises OSError when the port is taken."""
@@ -65,7 +65,7 @@ class Forge(Failing):
             self._http.stop()
             self._http = None
 
-    def is_for(self, target: Target, request: Handler, body: bytes) -> bool:
+    def is_for(self, target: Target, request: GitHandler, body: bytes) -> bool:
         match target:
             case "all":
                 return True
@@ -74,10 +74,10 @@ class Forge(Failing):
             case "fetches":
                 return not _REPOSITORY.fullmatch(_url(request)) or b"command=fetch" in body
 
-    def answer(self, request: Handler, body: bytes) -> None:
+    def answer(self, request: GitHandler, body: bytes) -> None:
         url = _url(request)
         if found := _REPOSITORY.fullmatch(url):
-            request.git(self._repository.parent, f"/{self._repository.name}{found[1]}", body)
+            request.answer_git(self._repository, f"/{self._repository.name}{found[1]}", body)
         elif found := _ARCHIVE.fullmatch(url):
             self._send_archive(request, found[1] or found[2] or "HEAD")
         elif url.startswith(f"{_API}commits/"):
@@ -87,7 +87,7 @@ class Forge(Failing):
         else:
             request.send(404, [], b"no such page\n")
 
-    def _send_archive(self, request: Handler, commit: str) -> None:
+    def _send_archive(self, request: GitHandler, commit: str) -> None:
         packed = self._git("archive", "--format=tar.gz", f"--prefix=nixfleet-{commit}/", commit)
         request.send(200, [("Content-Type", "application/gzip")], packed)
 
@@ -97,5 +97,5 @@ class Forge(Failing):
         ).stdout
 
 
-def _url(request: Handler) -> str:
+def _url(request: GitHandler) -> str:
     return f"{request.headers.get('Host', '')}{request.path}"
