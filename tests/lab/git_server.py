@@ -10,6 +10,7 @@ import subprocess
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Final, Literal, cast
 
@@ -202,5 +203,6 @@ class GitHandler(BaseHTTPRequestHandler):
         for key, value in headers:
             self.send_header(key, value)
         self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+        with suppress(ConnectionError):  # whoever asked may have been killed
+            self.end_headers()
+            self.wfile.write(content)
