@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import signal
 import stat
@@ -530,15 +529,17 @@ def test_what_nobody_confirms_is_taken_back(host: FakeHost) -> None:
 @pytest.mark.parametrize("confirmed", [False, True])
 def test_who_is_killed_while_waiting_for_that_goes_back(host: FakeHost, confirmed: bool) -> None:
     lock = host.lock.read_bytes()
-    ctl, real = host.job / "ctl", shutil.which("sleep")
-    host.on(
-        "sleep",
-        f'if [ "$(cat "$root/run/nixfleet/{JOB}/step")" = confirm ]; then\n'
-        f"  {': >' + shlex.quote(str(ctl / 'confirmed')) if confirmed else ':'}\n"
-        f"  kill -s KILL $PPID\nfi\nexec {real} 0.05",
-    )
-    host.run_job(going_back(host, confirm=30))
-    assert "result" not in [path.name for path in host.job.iterdir()]
+    os.mkfifo(host.state / "fifo")
+    waits = f'[ "$(cat "$root/run/nixfleet/{JOB}/step")" = confirm ]'
+    real = shutil.which("sleep")
+    host.on("sleep", f'if {waits}; then echo up >"$s/fifo"; exec {real} 60; fi\nexec {real} 0.05')
+    host.write_job(going_back(host, confirm=30))
+    job = host.start_job()
+    (host.state / "fifo").read_text()
+    if confirmed:
+        (host.job / "ctl/confirmed").touch()
+    os.killpg(job.pid, signal.SIGKILL)
+    job.communicate(timeout=30)
     host.on("sleep", f"exec {real} 0.05")
     host.run_job(command="finish")
     assert (host.steps["confirm"], host.step("confirm").reason) == ("failed", "interrupted")

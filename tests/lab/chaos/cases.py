@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import agents, checkouts, fetches, forges, hosts, links, switches
+from . import agents, caches, checkouts, fetches, forges, hosts, links, outputs, switches
 from .case import Case
 
 CASES: Final[tuple[Case, ...]] = (
@@ -12,7 +12,9 @@ CASES: Final[tuple[Case, ...]] = (
     *hosts.CASES,
     *fetches.CASES,
     *forges.CASES,
+    *caches.CASES,
     *agents.CASES,
     *checkouts.CASES,
     *switches.CASES,
+    *outputs.CASES,
 )
