@@ -31,6 +31,8 @@ check: $(VENV)/.dev ## Style, types, architecture, shell
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	MYPYPATH=tests $(BIN)/mypy --package lab
+	MYPYPATH=tests/unit $(BIN)/mypy tests/unit
+	MYPYPATH=tests/scripts $(BIN)/mypy tests/scripts
 	$(BIN)/lint-imports
 	git ls-files -z '*.sh' .ci/run | xargs -0 $(BIN)/shellcheck
 

@@ -14,7 +14,7 @@ import msgspec
 from nixfleet_core.causes import expectation
 from nixfleet_core.changes import parse_changes
 from nixfleet_core.durations import RECENT, expected_seconds
-from nixfleet_core.events import Check, StepEnd, StepStart
+from nixfleet_core.events import AGENT_CHECK, Check, StepEnd, StepStart
 from nixfleet_core.facts import PROBE_LIMIT, Facts, ProbeError, parse_probe
 from nixfleet_core.failures import find_failure, strip_colours
 from nixfleet_core.follow import Follower, read_events
@@ -231,6 +231,7 @@ class ShellSession:
             answer = await self._run_as_reader("plan", job)
             _, found, data = answer.stdout.partition(b"@nf plan\n")
             if not found:
+                copy.discard_empty()
                 raise NoSuchJob(f"the host has no job {job}")
             copy.write("plan.json", data)
         asked = copy.asked()
@@ -375,8 +376,10 @@ def _outcome(copy: JobCopy) -> Outcome:
     failed = [e for e in events if isinstance(e, StepEnd) and e.status == "failed"]
     # what cut the job short counts more than what had failed before
     bad = next((e for e in failed if e.reason == "interrupted"), failed[0] if failed else None)
-    check = next((e for e in events if isinstance(e, Check) and not e.ok), None)
     ended = {e.step: e.status for e in events if isinstance(e, StepEnd)}
+    checks = [e for e in events if isinstance(e, Check)]
+    check = next((e for e in checks if not e.ok and e.check != AGENT_CHECK), None)
+    asked = next((e for e in reversed(checks) if e.check == AGENT_CHECK), None)
     outcome = Outcome(
         kind=kind,  # type: ignore[arg-type]
         failed_step=bad.step if bad else _failed_step(result) or _under_way(events),
@@ -388,6 +391,7 @@ def _outcome(copy: JobCopy) -> Outcome:
         and (ended.get("push") not in ("failed", "cancelled") or _was_not_tried(bad)),
         pushed=ended.get("push") == "ok",
         rolled_back=ended.get("rollback") == "ok",
+        agent_says=None if asked is None else asked.reason or "ok",
     )
     if bad is None:
         return outcome

@@ -63,8 +63,13 @@ class StepEnd(msgspec.Struct, frozen=True, tag="step-end", tag_field="event"):
     reason: _Token = ""
 
 
+AGENT_CHECK: Final = "agent"
+"""The agent's own `--check`, after the proof: it adds to it and decides nothing."""
+
+
 class Check(msgspec.Struct, frozen=True, tag="check", tag_field="event"):
-    """One preflight check on the host; `reason` says in a fixed token what is wrong."""
+    """One preflight check on the host, or the agent's own; `reason` says in a fixed token what is
+    wrong."""
 
     check: _Token
     at: _Time

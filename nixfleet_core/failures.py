@@ -162,6 +162,15 @@ FAILURES: Final[tuple[Failure, ...]] = (
         "a private repository needs access-tokens.",
     ),
     Failure(
+        id="nix-web-page",
+        pattern="json\\.exception\\.parse_error.*<|[Ff]ailed to open archive.*Unrecognized archive",
+        kind="transient",
+        source="nix",
+        cause="fetch-failed",
+        advice="A server answered with something else, such as a login page: check the host's "
+        "network and the input's URL.",
+    ),
+    Failure(
         id="git-http-refused",
         pattern="requested URL returned error: (401|403)",
         kind="permanent",
@@ -355,7 +364,7 @@ FAILURES: Final[tuple[Failure, ...]] = (
     Failure(
         id="lock-broken",
         pattern=r"Could not parse '[^']*flake\.lock|flake\.lock.*parse error"
-        r"|parse error.*flake\.lock|json\.exception\.parse_error",
+        r"|parse error.*flake\.lock|json\.exception\.parse_error[^<]*$",
         kind="permanent",
         source="nix",
         cause="lock-broken",
@@ -491,6 +500,11 @@ def transient_pattern() -> str:
 def permanent_pattern() -> str:
     """One pattern for `grep -E`: another try is of no use, whatever else was said."""
     return "|".join(row.pattern for row in FAILURES if row.kind == "permanent" and row.weight > 0)
+
+
+def stale_pattern() -> str:
+    """One pattern for `grep -E`: Nix says that it kept what it had, whatever its exit code."""
+    return "|".join(row.pattern for row in FAILURES if row.kind == "stale")
 
 
 _COLOUR: Final = re.compile(r"(?:\x1b|\\u001[bB])\[[0-9;:]*m")

@@ -99,6 +99,9 @@ class Follower:
                         yield event
             await _finished(asyncio.to_thread(self._text.finish))
             yield LogGrew(_size(self._files.log), self._text.size)
+        except NoSuchJob:
+            self._copy.discard_empty()
+            raise
         finally:
             self._text.close()
 

@@ -11,7 +11,7 @@ import shlex
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from nixfleet_core.failures import permanent_pattern, transient_pattern
+from nixfleet_core.failures import permanent_pattern, stale_pattern, transient_pattern
 from nixfleet_core.script import compose
 
 if TYPE_CHECKING:
@@ -69,11 +69,13 @@ def compile_plan(plan: Plan, job: str, root: str = "") -> str:
             "NF_WANT_REV": plan.options.input_rev or "",
             "NF_WAIT": "0" if plan.options.now else str(BUSY_WAIT),
             "NF_STABLE": str(plan.options.stable),
+            "NF_RETRY_AFTER": str(plan.options.retry_after),
             "NF_GOAL": plan.goal,
             "NF_ROLLBACK": "1" if plan.options.rollback_on_failure else "",
             "NF_LOCK_FROM": plan.lock_from or "",
             "NF_TRANSIENT": transient_pattern(),
             "NF_PERMANENT": permanent_pattern(),
+            "NF_KEPT_OLD": stale_pattern(),
         },
         call=f'nf_set_up\nnf_plan() {{\n{steps}}}\nnf_"$1"',
     )

@@ -101,6 +101,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Do not wait for a rebuild that somebody else is running; refuse instead."""
     stable: int = 5
     """Seconds that the agent must run as the same process to count as up."""
+    retry_after: int = 8
+    """Seconds until a step that uses the network is tried again; the next pause is twice that."""
     rollback_on_failure: bool = False
     """Go back to the generation before when the new agent does not become stable."""
     confirm_within: int = 0

@@ -76,6 +76,14 @@ class JobCopy:
         except FileNotFoundError:
             return None
 
+    def discard_empty(self) -> None:
+        """Forget a job that nobody knows: nothing is left of it, if nothing ever came."""
+        files = list(self.path.iterdir()) if self.path.is_dir() else []
+        if not any(file.stat().st_size for file in files):
+            for file in files:
+                file.unlink()
+            self.path.rmdir()
+
     def write(self, name: str, data: bytes) -> None:
         """Keep one of the job's small files; it appears whole."""
         new = self.path / f".{name}.new"

@@ -112,6 +112,8 @@ class Outcome:
     pushed: bool = False
     rolled_back: bool = False
     """The step that goes back to the generation before has run, and said that it worked."""
+    agent_says: str | None = None
+    """What the agent's own check said: `ok`, or a token; None when it was not asked."""
 
 
 def snapshot(facts: Facts | None, flake_input: str) -> Snapshot:
@@ -147,6 +149,10 @@ def judge(
     if unshared is not None:
         cause, why, advice = unshared
         sentence = f"{sentence}; but {why}"
+    if kind in _PROVEN:
+        if not expect.latest_known:
+            sentence += f"; what is the latest {expect.input} is not known"
+        sentence += _AGENT_WORDS.get(outcome.agent_says, "") if outcome else ""
     old = snapshot(before, expect.input)
     new = snapshot(before if after is None else after, expect.input)
     return Verdict(
@@ -159,6 +165,16 @@ def judge(
         notes=_notes(kind, after, expect, outcome),
         changes=with_agent(changes, old, new),
     )
+
+
+_PROVEN: Final[frozenset[Kind]] = frozenset({"updated", "current", "partial", "rolled-back"})
+
+_AGENT_WORDS: Final[dict[str | None, str]] = {
+    "ok": "; its own --check agrees",
+    "failed": "; but its own --check fails, as the log shows",
+    "timeout": "; but its own --check did not end in time",
+}
+"""A note beside the proof, which does not need it."""
 
 
 def _notes(
@@ -244,6 +260,8 @@ def _decide_rolled_back(after: Facts | None, gap: Finding | None, outcome: Outco
         case "unstable" | "down":
             why = "the new agent did not stay up: "
             advice = "the log shows its last words; the lock is as it was before"
+        case "interrupted":
+            why, advice = "the job was killed: ", "force update starts anew"
         case _:
             why, advice = "", "the next update brings the newer generation again"
     cause = _ROLLBACK_CAUSES.get(outcome.reason, "")
@@ -254,6 +272,7 @@ _ROLLBACK_CAUSES: Final = {
     "unconfirmed": "unconfirmed",
     "unstable": "agent-unstable",
     "down": "agent-unstable",
+    "interrupted": "killed",
 }
 
 
@@ -284,7 +303,7 @@ def _decide_failed(
         return (
             "stale",
             failure.cause if failure else "lock-behind",
-            "nix said success, but flake.lock did not reach the latest commit",
+            "nix said success, but flake.lock did not reach the latest",
             failure.advice if failure else "try again, or pin it: --input-rev REV",
         )
     if outcome.reason in _REASONS:

@@ -92,6 +92,14 @@ def plan_options(command: Callable[..., None]) -> Callable[..., None]:
         help="How long the agent must run as one process to count as up.",
     )
     @click.option(
+        "--retry-after",
+        type=click.IntRange(1, 600),
+        default=Options().retry_after,
+        show_default=True,
+        metavar="SECONDS",
+        help="The pause before a fetch that failed is tried again; doubled each time.",
+    )
+    @click.option(
         "--rollback-on-failure",
         is_flag=True,
         help="Go back to the generation before when the new agent does not stay up.",
@@ -138,6 +146,7 @@ def plan_options(command: Callable[..., None]) -> Callable[..., None]:
         push: bool,
         now: bool,
         stable: int,
+        retry_after: int,
         rollback_on_failure: bool,
         confirm_within: int | None,
         limits: dict[StepId, int],
@@ -157,6 +166,7 @@ def plan_options(command: Callable[..., None]) -> Callable[..., None]:
             push=push,
             now=now,
             stable=stable,
+            retry_after=retry_after,
             rollback_on_failure=rollback_on_failure,
             confirm_within=confirm_within or 0,
             limits=limits,

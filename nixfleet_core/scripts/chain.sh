@@ -132,7 +132,11 @@ nf_do_update() {
   cd /
   nf_say "flake.lock has $NF_INPUT at $(nf_field 4); its repository says $nf_wanted"
   case $nf_wanted in
-    unknown) return 0 ;;
+    unknown)
+      # no repository to compare with: only Nix itself can say that it could not ask
+      nf_said | grep -Eq "$NF_KEPT_OLD" || return 0
+      nf_reason=stale
+      ;;
     none) nf_reason=latest-unknown ;;
     *)
       echo "$nf_wanted" >"$NF_JOB/latest" && nf_share "$NF_JOB/latest"
@@ -141,7 +145,7 @@ nf_do_update() {
       ;;
   esac
   # exit 0 with the old commit: a failed fetch falls back to the cache without a word
-  nf_say "the lock did not reach that commit, whatever nix's exit code says"
+  nf_say "the lock did not reach the latest, whatever nix's exit code says"
   return 65
 }
 
@@ -212,7 +216,7 @@ nf_do_verify() {
     sleep 1
   done
   nf_keep_proof
-  if [ "$nf_same" -ge "$NF_STABLE" ]; then nf_say "the agent runs as process $pid, from $path"; return 0; fi
+  if [ "$nf_same" -ge "$NF_STABLE" ]; then nf_say "the agent runs as process $pid, from $path"; nf_ask_agent; return 0; fi
   # one that crashes at once is never seen running
   if [ -n "$path" ] || [ "$(nf_restarts)" != "$nf_restarts_were" ]; then nf_reason=unstable; else nf_reason=down; fi
   if [ -n "$NF_ROLLBACK" ] && nf_has_moved; then NF_BACK=1; fi
@@ -220,6 +224,54 @@ nf_do_verify() {
   nf_service_log 30 >>"$NF_LOG" 2>&1
   return 1
 }
+
+# nf_ask_agent: a second layer of proof where the agent offers one; whatever it says, it decides nothing.
+# An agent that does not know the flag could start as a second one: its help has to name it.
+nf_ask_agent() {
+  nf_agent_says --help
+  grep -Eq -e '(^|[^[:alnum:]-])--?check([^[:alnum:]-]|$)' "$NF_RUN/said" || return 0
+  nf_agent_says --check
+  nf_code=$?
+  nf_say "the agent's own --check ended with $nf_code; it said:"
+  nf_say "$(cat "$NF_RUN/said")"
+  case $nf_code in
+    0) nf_event check ',"check":"agent","ok":true' ;;
+    124 | 137 | 142) nf_event check ',"check":"agent","ok":false,"reason":"timeout"' ;;
+    *) nf_event check ',"check":"agent","ok":false,"reason":"failed"' ;;
+  esac
+}
+
+# nf_agent_says FLAG: ask the program that runs ($path), as the user of its process ($pid) and with its
+# settings, a few seconds long; the beginning of what it says goes to NF_RUN/said.
+nf_agent_says() (
+  : >"$NF_RUN/said"
+  NF_OWNER_UID=$(nf_status Uid) NF_OWNER_GID=$(nf_status Gid)
+  [ -n "$NF_OWNER_UID" ] || exit 126
+  NF_OWNER=$(id -un "$NF_OWNER_UID" 2>/dev/null) || NF_OWNER=$NF_OWNER_UID
+  cd /
+  nf_step_down 5 sh -c "$NF_WITH_SETTINGS" sh "$NF_ROOT/proc/$pid/environ" "$NF_ROOT$path" "$1" >"$NF_RUN/said" 2>/dev/null
+)
+
+# nf_status NAME: that number of the agent's process: who it really is.
+nf_status() { awk -v name="$1:" '$1 == name {print $2}' "$NF_ROOT/proc/$pid/status" 2>/dev/null; }
+
+# sh ENVIRON PROGRAM FLAG: the settings may be secret: they go by no argv, and only the agent's own user
+# reads them. What cannot be exported is left out.
+# shellcheck disable=SC2016 # the inner shell expands
+NF_WITH_SETTINGS='
+[ -r "$1" ] || exit 126
+exec 3>&1
+rc=$({ tr "\000" "\n" <"$1" | {
+  while IFS= read -r setting; do
+    case $setting in
+      NOTIFY_SOCKET=* | [!A-Za-z_]*) ;;
+      *=*) if (export "$setting") 2>/dev/null; then export "$setting"; fi ;;
+    esac
+  done
+  "$2" "$3" </dev/null 2>&1 3>&- 4>&-
+  echo "$?" >&4
+} | head -c 4000 >&3; } 4>&1)
+exit "${rc:-126}"'
 
 
 # --- going back ---

@@ -72,10 +72,13 @@ nf_as_owner() {
   nf_step_down "$@"
 }
 NF_GIT_SSH=ssh
+NF_NIX_CONFIG='' # settings for the next command
 
 nf_step_down() {
   nf_seconds=$1
   shift
+  # somebody's own settings are left alone: they may hold tokens, which no argv must show
+  if [ -n "$NF_NIX_CONFIG" ] && [ -z "${NIX_CONFIG:-}" ]; then set -- "NIX_CONFIG=$NF_NIX_CONFIG" "$@"; fi
   set -- env LC_ALL=C LANGUAGE= PATH="$PATH" GIT_TERMINAL_PROMPT=0 GIT_SSH_COMMAND="$NF_GIT_SSH" \
     GIT_HTTP_LOW_SPEED_LIMIT=1000 GIT_HTTP_LOW_SPEED_TIME=30 "$@"
   if [ "$NF_UID" = "$NF_OWNER_UID" ]; then

@@ -2,7 +2,7 @@
 # shellcheck disable=SC2034,SC2153,SC2012 # its variables come from and go to the other parts
 # The job: runs the plan's steps one after another, and always starts the agent again.
 # From the compiled plan: NF_ID NF_PLATFORM NF_CHECKOUT NF_INPUT NF_ATTRIBUTE NF_RESTORE_LOCK NF_WANT_REV
-# NF_TOOLS NF_WAIT NF_TRANSIENT NF_PERMANENT NF_STABLE NF_GOAL NF_ROLLBACK NF_LOCK_FROM, and nf_plan, which calls nf_step for each step.
+# NF_TOOLS NF_WAIT NF_TRANSIENT NF_PERMANENT NF_KEPT_OLD NF_RETRY_AFTER NF_STABLE NF_GOAL NF_ROLLBACK NF_LOCK_FROM, and nf_plan, which calls nf_step for each step.
 # Events hold fixed tokens and integers only; text stays in the log.
 
 nf_set_up() {
@@ -154,7 +154,7 @@ nf_try() {
     if [ "$nf_rc" = 0 ] || [ "$nf_attempt" -ge "$NF_TRIES" ] || nf_cancelled; then return; fi
     nf_is_transient || return
     nf_attempt=$((nf_attempt + 1))
-    nf_wait=$((8 << (nf_attempt - 2)))
+    nf_wait=$((NF_RETRY_AFTER << (nf_attempt - 2)))
     nf_event retry ",\"step\":\"$NF_STEP\",\"attempt\":$nf_attempt,\"tries\":$NF_TRIES,\"wait\":$nf_wait,\"rc\":$nf_rc"
     nf_pause "$nf_wait" || return
   done
@@ -189,6 +189,12 @@ nf_run() {
   nf_quietly "$@"
 }
 
+# Nix would wait minutes for a server that says nothing, and between its own tries: a fetch is to fail
+# soon, and to be tried again where everybody sees it.
+NF_NIX_FETCHES='connect-timeout = 15
+stalled-download-timeout = 30
+download-attempts = 1'
+
 # nf_quietly COMMAND...: run it, bounded, output to the log (stdout to NF_OUT if set), as root or as
 # the checkout's owner. A cancellation ends it.
 nf_quietly() {
@@ -196,7 +202,10 @@ nf_quietly() {
     cd "$NF_ROOT$NF_CHECKOUT" || exit 1
     NF_EXEC='exec'
     case $NF_WHO in
-      owner) nf_as_owner "$NF_LIMIT" "$@" ;;
+      owner)
+        case $NF_STEP in preflight | update) NF_NIX_CONFIG=$NF_NIX_FETCHES ;; esac
+        nf_as_owner "$NF_LIMIT" "$@"
+        ;;
       *) nf_bounded "$NF_LIMIT" "$@" ;;
     esac
   ) >>"${NF_OUT:-$NF_LOG}" 2>>"$NF_LOG" </dev/null &
@@ -236,10 +245,10 @@ nf_guard() {
     nf_recovery=$((nf_recovery + 1))
     /bin/sh "$NF_JOB/run.sh" finish
   done
-  nf_main=''
+  trap - TERM INT HUP
   case $NF_CARRIER in
     guard) rm -f "$NF_STATE/job" ;;
-    *) launchctl bootout "$(nf_job_domain)/$NF_JOB_LABEL" ;;
+    *) exec launchctl bootout "$(nf_job_domain)/$NF_JOB_LABEL" ;; # which ends this process, too
   esac
 }
 
@@ -258,6 +267,8 @@ nf_finish() {
   nf_step_end failed 137 1
   nf_undo_lock
   NF_FINISHING=1
+  # nobody has said that the host can still be reached, and nobody is left who waits for it
+  if [ "$NF_STEP" = confirm ] && [ ! -e "$NF_JOB/ctl/confirmed" ] && nf_has_moved; then NF_BACK=1; fi
   nf_plan
   nf_end interrupted
 }

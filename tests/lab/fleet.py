@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from .host import LabHost
+from .internet import NAMES, Internet
 from .platforms import HomeManager, Mac, Nixos
 from .repos import Repos
 from .run import claim, why_not
@@ -54,6 +55,7 @@ class Fleet:
         self._make_keys()
         (self.run.dir / "git").mkdir()
         self.repos = Repos(self.run.dir / "git", self.run.gateway)
+        self.internet = Internet(self.repos.path("nixfleet"), self.run.gateway, self.run.dir)
         self._each(self._install)
         self._each(LabHost.boot)
         self._lock_inputs()
@@ -75,11 +77,14 @@ class Fleet:
         """Repositories and hosts (all, or those named) back to the base: agent 2.1.0, clean
         checkouts, no faults. Takes about a second."""
         self.repos.reset()
+        self.internet.reset()
         self._each(LabHost.reset, *names)
 
     def close(self) -> None:
         if hasattr(self, "repos"):
             self.repos.close()
+        if hasattr(self, "internet"):
+            self.internet.close()
         self.run.close()
 
     def _each(self, do: Callable[[LabHost], object], *names: str) -> None:
@@ -124,12 +129,17 @@ class Fleet:
         host.platform.install(upper)
         for name, text in {
             "hostname": f"{host.name}\n",
-            "hosts": f"127.0.0.1 localhost\n127.0.1.1 {host.name}\n",
+            "hosts": f"127.0.0.1 localhost\n127.0.1.1 {host.name}\n"
+            f"{self.run.gateway} {' '.join(NAMES)}\n",
             "machine-id": f"{host.octet:032x}\n",
             # Nobody listens there, so every look-up fails at once instead of after 10 s.
             "resolv.conf": "nameserver 127.0.0.1\n",
         }.items():
             (upper / "etc" / name).write_text(text)
+        trusted = "etc/ssl/certs/ca-certificates.crt"
+        (upper / trusted).parent.mkdir(parents=True)
+        known = (host.root_filesystem / trusted).read_text()
+        (upper / trusted).write_text(known + self.internet.certificate.read_text())
 
     def _lock_inputs(self) -> None:
         """Let a host's Nix write nixcfg's flake.lock, and commit it."""

@@ -8,11 +8,14 @@ import gzip
 import os
 import subprocess
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 if TYPE_CHECKING:
+    import ssl
     from pathlib import Path
 
 Fault = Literal["ok", "refuse", "empty", "hang", "html"] | int
@@ -20,42 +23,37 @@ Fault = Literal["ok", "refuse", "empty", "hang", "html"] | int
 answer until the fault changes, then as the new one says); html (200, but a login page); a number is
 that HTTP status."""
 
-Target = Literal["all", "fetches"]
-"""Which requests meet a fault: all, or only those for a commit's content (it is still named)."""
+Target = Literal["all", "fetches", "api"]
+"""Which requests meet a fault: all; those for a commit's content (it is still named); those to a
+forge's API."""
 
 _HTML: Final = b"<!doctype html><title>Sign in</title><p>Sign in to this network</p>\n"
 
 
-class RepoServer:
-    """Serves one repository at `url`."""
+class Failing(ABC):
+    """Answers requests, or fails as it is told."""
 
-    def __init__(self, repository: Path, address: str) -> None:
-        self.repository = repository
+    def __init__(self) -> None:
         self.requests: list[tuple[Fault, str]] = []
         """Every request since the last reset: how it was answered, and its path. A refused one
         is never seen."""
         self._faults: deque[Fault] = deque(["ok"])
         self._target: Target = "all"
         self._changed = threading.Condition()
-        self._http: _Server | None = _Server((address, 0), self)
-        self._address: Final = self._http.server_address[:2]
 
-    @property
-    def url(self) -> str:
-        return f"http://{self._address[0]!s}:{self._address[1]}/{self.repository.name}"
+    @abstractmethod
+    def answer(self, request: GitHandler, body: bytes) -> None:
+        """Answer as all is well."""
+
+    @abstractmethod
+    def is_for(self, target: Target, request: GitHandler, body: bytes) -> bool:
+        """Whether this request is one of those."""
 
     def set_fault(self, *faults: Fault, target: Target = "all") -> None:
-        """Answer one request with each fault in turn, and all later ones with the last.
-
-        `refuse` can only stand alone: there is no request to count.
-        """
+        """Answer one request with each fault in turn, and all later ones with the last."""
         with self._changed:
             self._faults, self._target = deque(faults), target
             self._changed.notify_all()
-        if "refuse" in faults:
-            self.close()
-        elif self._http is None:
-            self._http = _Server(self._address, self)
 
     def reset(self) -> None:
         self.set_fault("ok")
@@ -68,23 +66,18 @@ class RepoServer:
                 lambda: any(how == fault for how, _ in self.requests), seconds
             )
         if not met:
-            raise TimeoutError(f"{self.url}: no request met {fault!r} in {seconds:g} s")
+            raise TimeoutError(f"{self}: no request met {fault!r} in {seconds:g} s")
 
-    def close(self) -> None:
-        if self._http is not None:
-            self._http.stop()
-            self._http = None
-
-    def next_fault(self, path: str, body: bytes) -> Fault:
-        """The fault for this request. Blocks while the repository hangs."""
+    def next_fault(self, request: GitHandler, body: bytes) -> Fault:
+        """The fault for this request. Blocks while the server hangs."""
         with self._changed:
             while True:
-                if self._target == "fetches" and b"command=fetch" not in body:
-                    self.requests.append(("ok", path))
+                if not self.is_for(self._target, request, body):
+                    self.requests.append(("ok", request.path))
                     return "ok"
                 faults = self._faults
                 fault = faults.popleft() if len(faults) > 1 else faults[0]
-                self.requests.append((fault, path))
+                self.requests.append((fault, request.path))
                 self._changed.notify_all()
                 if fault != "hang":
                     return fault
@@ -92,13 +85,61 @@ class RepoServer:
                     self._changed.wait()
 
 
-class _Server(ThreadingHTTPServer):
+class RepoServer(Failing):
+    """Serves one repository at `url`."""
+
+    def __init__(self, repository: Path, address: str) -> None:
+        super().__init__()
+        self.repository = repository
+        self._http: Server | None = Server((address, 0), self)
+        self._address: Final = self._http.server_address[:2]
+
+    def __str__(self) -> str:
+        return self.url
+
+    @property
+    def url(self) -> str:
+        return f"http://{self._address[0]!s}:{self._address[1]}/{self.repository.name}"
+
+    def set_fault(self, *faults: Fault, target: Target = "all") -> None:
+        """As of all, and `refuse`, which can only stand alone: there is no request to count."""
+        super().set_fault(*faults, target=target)
+        if "refuse" in faults:
+            self.close()
+        elif self._http is None:
+            self._http = Server(self._address, self)
+
+    def close(self) -> None:
+        if self._http is not None:
+            self._http.stop()
+            self._http = None
+
+    def answer(self, request: GitHandler, body: bytes) -> None:
+        request.answer_git(self.repository, request.path, body)
+
+    def is_for(self, target: Target, request: GitHandler, body: bytes) -> bool:  # noqa: ARG002
+        return target == "all" or b"command=fetch" in body
+
+
+class Server(ThreadingHTTPServer):
+    """Listens in a thread of its own; over TLS if it is given what that takes."""
+
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, address: tuple[str | bytes | bytearray, int], repo: RepoServer) -> None:
+    def __init__(
+        self,
+        address: tuple[str | bytes | bytearray, int],
+        failing: Failing,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         super().__init__(cast("tuple[str, int]", address), GitHandler)
-        self.repo = repo
+        self.failing = failing
+        if tls is not None:
+            # each connection shakes hands in its own thread, at its first byte
+            self.socket = tls.wrap_socket(
+                self.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
@@ -117,16 +158,16 @@ class GitHandler(BaseHTTPRequestHandler):
         self._answer()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """The requests are in RepoServer.requests."""
+        """The requests are in Failing.requests."""
 
     def _answer(self) -> None:
         # Read first: a client that is still writing would see a reset instead of the answer.
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        repo = cast("_Server", self.server).repo
+        failing = cast("Server", self.server).failing
         packed = self.headers.get("Content-Encoding") == "gzip"
-        match repo.next_fault(self.path, gzip.decompress(body) if packed else body):
+        match failing.next_fault(self, gzip.decompress(body) if packed else body):
             case "ok":
-                self.answer_git(repo.repository, self.path, body)
+                failing.answer(self, body)
             case "html":
                 self.send(200, [("Content-Type", "text/html")], _HTML)
             case int(status):
@@ -162,5 +203,6 @@ class GitHandler(BaseHTTPRequestHandler):
         for key, value in headers:
             self.send_header(key, value)
         self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+        with suppress(ConnectionError):  # whoever asked may have been killed
+            self.end_headers()
+            self.wfile.write(content)

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 Repo = Literal["nixcfg", "nixfleet", "other"]
 REPOS: Final[tuple[Repo, ...]] = ("nixcfg", "nixfleet", "other")
 BASE_VERSION: Final = "2.1.0"
-Behaviour = Literal["", "stubborn", "mute", "crash"]
-"""How an agent misbehaves: ignores SIGTERM; never ends `--version`; ends at once."""
+Behaviour = Literal["", "stubborn", "mute", "crash", "unwell", "wordless"]
+"""How an agent misbehaves: ignores SIGTERM; never ends `--version`; ends at once; fails its own
+`--check`; knows no such flag, and starts."""
 
 _HERE: Final = Path(__file__).parent
 _GIT_ENV: Final = {
@@ -137,6 +138,10 @@ class Repos:
         yield
         self._dates = {}
 
+    def move(self, repo: Repo, commit: str) -> None:
+        """Let main be at that commit."""
+        self.git(repo, "checkout", "--quiet", "--force", "-B", "main", commit)
+
     def set_fault(self, repo: Repo, *faults: Fault, target: Target = "all") -> None:
         self.servers[repo].set_fault(*faults, target=target)
 
@@ -152,7 +157,7 @@ class Repos:
     def reset(self) -> None:
         for repo, commit in self._base.items():
             self.servers[repo].reset()
-            self.git(repo, "checkout", "--quiet", "--force", "-B", "main", commit)
+            self.move(repo, commit)
 
     def close(self) -> None:
         for server in self.servers.values():

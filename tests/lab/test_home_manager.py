@@ -199,7 +199,7 @@ def kill_job(home: LabHost, *, whole: bool) -> None:
     assert pids
     if whole:
         group = home.enter(f"ps -o pgid= -p {pids[0]}")
-        home.enter(f"kill -KILL -- -{group.strip()}")
+        home.enter(f"pkill -KILL -g {group.strip()}")
     else:
         home.enter(f"kill -KILL {' '.join(pids)}")
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from nixfleet_core.facts import parse_probe
-from nixfleet_core.script import compose
+from nixfleet_core.script import compose, question
 from nixfleet_core.steps import level_options
 
 from .binary_cache import BinaryCache
-from .forge import URL, Forge
 from .host import CHECKOUT
+from .internet import GITHUB
 from .repos import agent_program
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 POISON: Final = "6.6.6"
 """What a forged agent says its version is."""
+API: Final = "/repos/lab/nixfleet/"
 
 on_trixie = pytest.mark.parametrize("name", ["csb0"], indirect=True)
 on_sid = pytest.mark.parametrize("name", ["gpc0"], indirect=True)
@@ -120,29 +121,28 @@ def test_level_2_asks_again_what_a_cache_had(
 
 
 @pytest.mark.parametrize("name", ["csb0", "gpc0"], indirect=True)
-def test_level_3_locks_what_git_names(
-    fresh: Fleet, host: LabHost, client: Client, tmp_path: Path
-) -> None:
-    forge = Forge(fresh.repos.path("nixfleet"), tmp_path, fresh.run.gateway)
+def test_level_3_locks_what_git_names(fresh: Fleet, host: LabHost, client: Client) -> None:
+    internet = fresh.internet
+    internet.open()
     try:
-        forge.introduce(host)
-        take_from(fresh, host, URL)
+        take_from(fresh, host, GITHUB)
         commit = fresh.repos.release("2.2.0")
-        forge.set_api(404)
+        internet.set_fault(404, target="api")
         answer, log = update(client, host, 2, code=3)
         assert (answer["verdict"], host.agent_version()) == ("stale", "2.1.0")
-        assert forge.asked
+        assert (404, f"{API}commits/HEAD") in internet.requests
         assert "using cached version" in log
-        forge.set_api(404)
+        internet.requests.clear()
         answer, _ = update(client, host, 3)
         assert (answer["verdict"], host.agent_version()) == ("updated", "2.2.0")
-        assert (forge.asked, answer["after"]["commit"]) == (0, commit)
-        forge.set_api(200)
+        assert answer["after"]["commit"] == commit
+        assert not [path for _, path in internet.requests if path.startswith(API)]
+        internet.set_fault("ok")
         commit = fresh.repos.release("2.3.0")
         answer, _ = update(client, host, 0)
         assert (answer["verdict"], answer["after"]["commit"]) == ("updated", commit)
     finally:
-        forge.close()
+        internet.close()
 
 
 PINS: Final = {
@@ -322,9 +322,7 @@ def test_an_untrusted_user_reaches_only_some_levels(
 
 def test_whether_the_daemon_trusts_a_user_is_seen(fresh: Fleet, host: LabHost) -> None:
     values = {"NF_PLATFORM": "home-manager", "NF_CHECKOUT": "", "NF_INPUT": "", "NF_ATTRIBUTE": ""}
-    script = compose(
-        "probe", root="", values={**values, "NF_UNIT": "x", "NF_DEEP": ""}, call="probe"
-    )
+    script = question("probe", "", {**values, "NF_DEEP": ""})
 
     def trusted(user: str) -> bool | None:
         done = host.run("exec /bin/sh -s", user, stdin=script)

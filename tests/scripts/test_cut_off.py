@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fake_host import JOB, FakeHost, tree
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nixfleet_core.job import compile_plan
@@ -44,9 +44,7 @@ def test_cut_off_in_its_last_bytes(host: FakeHost, name: str) -> None:
     assert b"@nf" in host.send(script).stdout
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40)
 @given(st.data())
 def test_cut_off_anywhere(host: FakeHost, data: st.DataObject) -> None:
     script = scripts(host)["launch"]

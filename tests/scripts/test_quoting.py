@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from fake_host import JOB
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nixfleet_core.facts import read_records
@@ -45,9 +45,7 @@ _SPECIAL = st.sampled_from(
 _TEXT = st.lists(_SPECIAL | st.characters(codec="utf-8", exclude_characters="\0"), max_size=8).map(
     "".join
 )
-_quick = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+_quick = settings(max_examples=25)
 
 
 def run(shell: tuple[str, ...], script: bytes, *words: str) -> bytes:

@@ -320,6 +320,43 @@ def test_an_input_that_no_repository_answers_for_is_believed(host: FakeHost) -> 
 
 
 @one_shell
+def test_unless_nix_says_that_it_kept_what_it_had(host: FakeHost) -> None:
+    for name in ("lock-values", "new-values"):
+        host.set(name, host.lock_values(host.upstream.old, "tarball"))
+    said = "warning: error: unable to download 'https://h/x': HTTP error 404; using cached version"
+    host.on("nix", f'default "$@"; case "$*" in *" update "*) echo "{said}" >&2 ;; esac')
+    host.run_job()
+    assert host.steps == ends("update")
+    end = host.step("update")
+    assert (end.rc, end.reason, end.attempts) == (65, "stale", 1)
+
+
+@one_shell
+def test_fetches_are_bounded_and_the_rebuild_is_not(host: FakeHost) -> None:
+    bounded = {" update ": True, " --apply ": True, " fields": False, "switch ": False}
+    assert gives_up_soon(host, *bounded) == bounded
+
+
+@one_shell
+def test_settings_of_ones_own_are_left_alone(host: FakeHost) -> None:
+    host.env["NIX_CONFIG"] = "access-tokens = github.com=secret"
+    assert gives_up_soon(host, " update ") == {" update ": False}
+
+
+def gives_up_soon(host: FakeHost, *calls: str) -> dict[str, bool]:
+    """Whether nix and nixos-rebuild were told to, in the calls that have these words."""
+    soon = 'case "${NIX_CONFIG-}" in *download-attempts*) soon=yes ;; *) soon=no ;; esac'
+    for tool in ("nix", "nixos-rebuild"):
+        host.on(tool, f'{soon}; echo "$soon $* " >>"$s/told"; default "$@"')
+    host.run_job()
+    assert host.steps == OK
+    told = (host.state / "told").read_text().splitlines()
+    found = {call: [line.startswith("yes") for line in told if call in line] for call in calls}
+    assert all(len(set(answers)) == 1 for answers in found.values()), found
+    return {call: answers[0] for call, answers in found.items()}
+
+
+@one_shell
 @pytest.mark.parametrize("name", ["README", "README it's"])
 def test_work_that_the_pull_would_overwrite_is_a_refusal(host: FakeHost, name: str) -> None:
     (host.checkout / "README").write_text("mine")
@@ -486,6 +523,29 @@ def test_what_nobody_confirms_is_taken_back(host: FakeHost) -> None:
     assert (host.steps["confirm"], host.step("confirm").reason) == ("failed", "unconfirmed")
     assert host.steps["rollback"] == "ok"
     assert is_as_before(host, lock)
+
+
+@one_shell
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_who_is_killed_while_waiting_for_that_goes_back(host: FakeHost, confirmed: bool) -> None:
+    lock = host.lock.read_bytes()
+    os.mkfifo(host.state / "fifo")
+    waits = f'[ "$(cat "$root/run/nixfleet/{JOB}/step")" = confirm ]'
+    real = shutil.which("sleep")
+    host.on("sleep", f'if {waits}; then echo up >"$s/fifo"; exec {real} 60; fi\nexec {real} 0.05')
+    host.write_job(going_back(host, confirm=30))
+    job = host.start_job()
+    (host.state / "fifo").read_text()
+    if confirmed:
+        (host.job / "ctl/confirmed").touch()
+    os.killpg(job.pid, signal.SIGKILL)
+    job.communicate(timeout=30)
+    host.on("sleep", f"exec {real} 0.05")
+    host.run_job(command="finish")
+    assert (host.steps["confirm"], host.step("confirm").reason) == ("failed", "interrupted")
+    assert (host.steps["start"], host.result["outcome"]) == ("ok", "interrupted")
+    assert is_as_before(host, lock) is not confirmed
+    assert host.agent_runs()
 
 
 @one_shell

@@ -260,6 +260,7 @@ def test_help_and_version_need_no_inventory(real: Fleet) -> None:
         (("--stable", "9"), Options(stable=9)),
         (("--commit-lock",), Options(commit_lock=True)),
         (("--push",), Options(commit_lock=True, push=True)),
+        (("--retry-after", "30"), Options(retry_after=30)),
     ],
 )
 def test_options_become_the_plans(fleet: Fleet, argv: tuple[str, ...], expected: Options) -> None:

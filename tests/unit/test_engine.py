@@ -416,8 +416,11 @@ async def test_anothers_plan_is_read_as_root(bench: Callable[..., Bench]) -> Non
     ],
 )
 async def test_a_plan_that_is_not_there_or_none(bench: Callable[..., Bench], out: bytes) -> None:
+    made = bench(says(out))
     with pytest.raises(NoSuchJob, match=JOB):
-        await bench(says(out)).session.fetch_plan(JOB)
+        await made.session.fetch_plan(JOB)
+    if not out.startswith(b"@nf plan"):
+        assert made.session.store.jobs("csb0") == ()
 
 
 @pytest.mark.parametrize("job", ["../x", "", "latest"])
@@ -520,6 +523,23 @@ async def test_a_job_that_worked(bench: Callable[..., Bench]) -> None:
         *("updated", "2.1.0", "2.2.0"),
     )
     assert (verdict.before.commit, verdict.after.commit) == (OLD, NEW)
+
+
+@pytest.mark.parametrize(
+    ("answer", "note"),
+    [
+        ('"ok":true', "its own --check agrees"),
+        ('"ok":false,"reason":"failed"', "its own --check fails"),
+    ],
+)
+async def test_the_agents_own_check_is_told_beside_the_proof(
+    bench: Callable[..., Bench], answer: str, note: str
+) -> None:
+    made = bench()
+    asked = f'{{"event":"check","at":5,"check":"agent",{answer}}}'
+    leave(made, start("verify"), asked, end("verify", "ok"))
+    verdict = await made.session.verdict(JOB, None)
+    assert (verdict.kind, note in verdict.sentence) == ("updated", True)
 
 
 async def test_the_commit_that_the_host_found_counts_before_the_clients(

@@ -160,7 +160,7 @@ def stream(log: bytes, asked: Asked, chunk: int) -> bytes:
     return b"".join((*frames, frame("before", 0, b"b"), frame("after", 0, b"a"), RESULT))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     log=st.binary(max_size=120),
     chunk=st.integers(1, 50),
@@ -329,6 +329,14 @@ async def test_the_result_ends_it_and_nobody_is_asked_again(copy: JobCopy) -> No
 async def test_a_job_that_the_host_does_not_have(copy: JobCopy) -> None:
     with pytest.raises(NoSuchJob, match=JOB):
         await collect(says(frame("gone", 0, b"missing")), copy)
+    assert not copy.path.exists()
+
+
+async def test_what_came_of_a_job_that_the_host_has_forgotten_stays(copy: JobCopy) -> None:
+    copy.files.log.write_bytes(b"x\n")
+    with pytest.raises(NoSuchJob, match=JOB):
+        await collect(says(frame("gone", 0, b"missing")), copy)
+    assert copy.files.log.read_bytes() == b"x\n"
 
 
 async def test_a_job_that_died_with_its_host_is_interrupted(copy: JobCopy) -> None:

@@ -101,6 +101,7 @@ def test_the_script_knows_what_the_plan_says() -> None:
         "NF_WANT_REV": "",
         "NF_WAIT": str(BUSY_WAIT),
         "NF_STABLE": "9",
+        "NF_RETRY_AFTER": "8",
     }
     assert found["NF_TRANSIENT"]
 

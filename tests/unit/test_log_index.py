@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nixfleet_core.log_index import CLIP, SEGMENT, LogIndex
@@ -17,7 +17,6 @@ LINES = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(LINES, st.booleans(), st.sampled_from([997, CLIP, SEGMENT - 1, SEGMENT * 3]), st.booleans())
 def test_rows_and_segments_do_not_depend_on_how_bytes_arrive(
     line_lengths: list[int], ends: bool, step: int, wrapped: bool

@@ -143,7 +143,7 @@ def test_what_was_skipped_counts_only_where_nothing_had_to_be_done() -> None:
     skipped = (StepEnd("rebuild", 2, "skipped", 0), StepEnd("start", 3, "ok", 0))
     assert after(StepEnd("pull", 2, "skipped", 0), *skipped).fraction == 1
     for status in ("failed", "cancelled"):
-        state = after(StepEnd("pull", 2, status, 0), *skipped)  # type: ignore[arg-type]
+        state = after(StepEnd("pull", 2, status, 0), *skipped)
         assert state.fraction == pytest.approx(0.2)
 
 

@@ -427,6 +427,44 @@ def test_a_rollback_is_proven_by_the_system_that_it_went_back_to(system: System)
     assert gap.cause == "switch-incomplete"
 
 
+@pytest.mark.parametrize(
+    ("says", "note"),
+    [
+        ("ok", "; its own --check agrees"),
+        ("failed", "; but its own --check fails, as the log shows"),
+        ("timeout", "; but its own --check did not end in time"),
+        (None, ""),
+        ("something-new", ""),
+    ],
+)
+def test_what_the_agent_says_of_itself_is_a_note_and_decides_nothing(
+    says: str | None, note: str
+) -> None:
+    for outcome in (DONE, failed("rebuild", 4)):
+        plain = judge(BEFORE, AFTER, EXPECT, outcome)
+        told = judge(BEFORE, AFTER, EXPECT, replace(outcome, agent_says=says))
+        assert told == msgspec.structs.replace(plain, sentence=plain.sentence + note)
+    down = judge(BEFORE, DOWN, EXPECT, replace(DONE, agent_says=says))  # nothing is proven
+    assert down == judge(BEFORE, DOWN, EXPECT, DONE)
+
+
+def test_a_killed_job_that_went_back_is_rolled_back() -> None:
+    expect = msgspec.structs.replace(EXPECT, system="/nix/store/old")
+    verdict = judge(BEFORE, BEFORE, expect, replace(KILLED, rolled_back=True))
+    assert (verdict.kind, verdict.cause) == ("rolled-back", "killed")
+    assert verdict.sentence.startswith("the job was killed: rolled back, and proven")
+
+
+def test_a_tarball_is_proven_without_a_commit_and_the_verdict_says_what_is_missing() -> None:
+    nodes = {"root": {"inputs": {"nixfleet": "n"}}, "n": {"locked": {"type": "tarball"}}}
+    locked = parse_lock(json.dumps({"nodes": nodes, "root": "root", "version": 7}))
+    after = replace(AFTER, checkout=Checkout("/c", "ok", lock=locked))
+    expect = Expectation(input="nixfleet", latest_known=False)
+    verdict = judge(BEFORE, after, expect, DONE)
+    assert verdict.kind == "updated"
+    assert verdict.sentence.endswith("; what is the latest nixfleet is not known")
+
+
 def test_a_snapshot_holds_what_was_seen_and_null_for_the_rest() -> None:
     assert snapshot(AFTER, "nixfleet") == Snapshot(
         version="2.2.0",

@@ -52,6 +52,26 @@ def _mute(scene: Scene) -> Answer:
     return answer
 
 
+def _unwell(scene: Scene) -> Answer:
+    """Its own check fails: that is told, and the proof stands."""
+    answer = _bad_release(scene, behaviour="unwell")
+    output = scene.runs[-1].output
+    scene.prove("{} failure of its own check", output.count("own --check ended with 1; it said:"))
+    assert "uid 1000, NIXFLEET_URL=wss://fleet.example.org/ws: no answer" in output
+    assert "; but its own --check fails, as the log shows" in output
+    return answer
+
+
+def _wordless(scene: Scene) -> Answer:
+    """It knows no `--check` and no `--help`, and starts as a second agent: for a moment only."""
+    answer = _bad_release(scene, behaviour="wordless")
+    assert "--check" not in scene.runs[-1].output
+    exe = scene.host.agent_exe()
+    said = scene.host.enter(f"timeout 1 {exe} --check || echo $?")
+    scene.prove("asked for --check, it starts", said.endswith("started\n124"))
+    return answer
+
+
 def _taken_back(scene: Scene) -> Answer:
     return _bad_release(scene, "--rollback-on-failure", behaviour="crash")
 
@@ -77,6 +97,8 @@ def _drop_in(scene: Scene, lines: str) -> None:
 CASES: Final = (
     Case(name="agent ignores SIGTERM", play=_ignores_sigterm, agent=_NEWER),
     Case(name="new agent's --version hangs", play=_mute, agent=_NEWER),
+    Case(name="new agent's --check fails", play=_unwell, agent=_NEWER),
+    Case(name="new agent knows no --check", play=_wordless, agent=_NEWER),
     Case(name="agent was in start-limit-hit", play=_start_limit),
     Case(
         name="new agent crash-loops",

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import agents, checkouts, fetches, hosts, links, switches
+from . import agents, caches, checkouts, fetches, forges, hosts, links, outputs, switches
 from .case import Case
 
 CASES: Final[tuple[Case, ...]] = (
     *links.CASES,
     *hosts.CASES,
     *fetches.CASES,
+    *forges.CASES,
+    *caches.CASES,
     *agents.CASES,
     *checkouts.CASES,
     *switches.CASES,
+    *outputs.CASES,
 )

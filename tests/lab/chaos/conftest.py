@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from ..run import why_not
+from .cases import CASES
 from .pool import Pool
-from .table import plain
+from .table import LAST_RUN, markdown, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,3 +42,7 @@ def pytest_terminal_summary(
     if found := config.stash.get(_ROWS, []):
         terminalreporter.section("chaos")
         terminalreporter.write_line(plain(found))
+        if len(found) == len(CASES):
+            LAST_RUN.parent.mkdir(exist_ok=True)
+            LAST_RUN.write_text(markdown(found))
+            terminalreporter.write_line(f"as docs/chaos.md it is in {LAST_RUN}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final
 
 from ..places import held
@@ -59,6 +60,10 @@ def silence(scene: Scene, running: Running) -> None:
     before, seen = scene.host.packets_sent(), len(running.output)
     scene.host.cut_link()
     running.wait_for("the job goes on", 30, after=seen)
+    # a job that is held says nothing: what vanishes is the follower's next heartbeat, after 5 s
+    until = monotonic() + 10
+    while scene.host.packets_sent() == before and monotonic() < until:
+        sleep(0.1)
     scene.prove("{} packets vanished", scene.host.packets_sent() - before)
     scene.host.restore_link()
 

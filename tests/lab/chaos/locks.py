@@ -18,14 +18,17 @@ _EMPTY_HASH: Final = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 
 
 def lock_after(lock: bytes, repos: Repos) -> bytes:
-    """The lock with its input nixfleet at that repository's newest commit, as Nix writes it."""
+    """The lock with its input nixfleet at that repository's newest commit, as Nix writes it: a
+    tarball has no commit."""
     found = json.loads(lock)
-    found["nodes"]["nixfleet"]["locked"] |= {
+    locked = found["nodes"]["nixfleet"]["locked"]
+    newest = {
         "lastModified": int(repos.git("nixfleet", "log", "-1", "--format=%ct")),
         "narHash": nar_hash(repos.path("nixfleet")),
         "rev": repos.head("nixfleet"),
         "revCount": int(repos.git("nixfleet", "rev-list", "--count", "HEAD")),
     }
+    locked |= {key: value for key, value in newest.items() if key in locked}
     return _written(found)
 
 

@@ -33,6 +33,9 @@ _LONGEST: Final = 300
 
 _DETACHED: Final = 9
 
+_QUICK: Final = (("--stable", "1"), ("--retry-after", "1"))
+"""Pauses that nobody learns from."""
+
 
 class Bench:
     """A lab with one host; cases play there one after another."""
@@ -90,8 +93,8 @@ class Scene:
 
     def _update(self, words: tuple[str, ...]) -> tuple[str, ...]:
         self.lock = self.read_lock()
-        stable = () if "--stable" in words else ("--stable", "1")
-        return ("update", self.host.name, "--force", "--yes", "--json", *stable, *words)
+        quick = (w for pair in _QUICK if pair[0] not in words for w in pair)
+        return ("update", self.host.name, "--force", "--yes", "--json", *quick, *words)
 
     def _kept(self, running: _R) -> _R:
         self.runs.append(running)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..repos import BASE_VERSION
 from .case import Case
-from .faults import strike_at
+from .faults import kill_unit, strike_at
 
 if TYPE_CHECKING:
     from ..client import Answer, Running
@@ -66,6 +66,15 @@ def _network_gone(scene: Scene, *words: str) -> Answer:
         return scene.answer(running)
 
 
+def _unwatched(scene: Scene) -> Answer:
+    """Nobody confirms, and the job is killed while it waits for that."""
+    with scene.update("--confirm-within", "600", "--detach") as running:
+        waits = "grep -q confirmation /var/lib/nixfleet/jobs/*/events"
+        scene.host.enter(f"until {waits}; do sleep 0.1; done")
+        kill_unit(scene, running)
+        return scene.answer(running)
+
+
 CASES: Final = (
     Case(name="switch re-executes systemd", play=strike_at("activation", _reexec)),
     Case(
@@ -82,6 +91,14 @@ CASES: Final = (
         play=lambda scene: _network_gone(scene, "--confirm-within", "10"),
         verdict="rolled-back",
         cause="unconfirmed",
+        agent=BASE_VERSION,
+        lock="old",
+    ),
+    Case(
+        name="unit SIGKILL while nobody has confirmed",
+        play=_unwatched,
+        verdict="rolled-back",
+        cause="killed",
         agent=BASE_VERSION,
         lock="old",
     ),

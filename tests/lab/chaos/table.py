@@ -1,10 +1,10 @@
-"""The table of all cases: `cd tests && python -m lab.chaos.table` plays them and writes it."""
+"""The table of all cases: `cd tests && python -m lab.chaos.table` plays them and writes it; a whole
+run by pytest leaves the same in build/."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from .cases import CASES
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from .case import Row
 
-DOCUMENT: Final = Path(__file__).parents[3] / "docs/chaos.md"
+_PROJECT: Final = Path(__file__).parents[3]
+DOCUMENT: Final = _PROJECT / "docs/chaos.md"
+LAST_RUN: Final = _PROJECT / "build/chaos.md"
 
 _HEAD: Final = ("case", "fault shown by", "verdict", "cause", "agent", "host", "s")
 
@@ -24,7 +26,7 @@ _INTRODUCTION: Final = """\
 # Chaos
 
 What `make chaos` does to updates of real hosts, and how they end. Written from a run by
-`cd tests && python -m lab.chaos.table`.
+`cd tests && python -m lab.chaos.table`; a whole `make chaos` leaves the same in `build/chaos.md`.
 
 Each case must show that its fault happened. After each, the agent is active (where one can be),
 the client's raw log is the host's byte for byte, flake.lock is byte for byte what it was or what it
@@ -48,21 +50,27 @@ def plain(rows: Sequence[Row]) -> str:
     return "\n".join([*shown, f"{len(rows)} cases"])
 
 
-def markdown(rows: Sequence[Row], seconds: float) -> str:
+def markdown(rows: Sequence[Row]) -> str:
     """docs/chaos.md."""
+    seconds = sum(row.seconds for row in rows)
     lines = [" | ".join(line) for line in (_HEAD, ["---"] * len(_HEAD), *map(cells, rows))]
     table = "\n".join(f"| {line} |" for line in lines)
-    return f"{_INTRODUCTION}\n{table}\n\n{len(rows)} cases in {seconds:.0f} s\n"
+    return f"{_INTRODUCTION}\n{table}\n\n{len(rows)} cases of {seconds:.0f} s in all\n"
 
 
 def main() -> None:
-    begun = monotonic()
     pool = Pool(CASES)
     try:
-        rows = [pool.outcomes[case.name].result() for case in CASES]
+        failures = [pool.outcomes[case.name].exception() for case in CASES]
     finally:
         pool.close()
-    DOCUMENT.write_text(markdown(rows, monotonic() - begun))
+    bad = [(case, why) for case, why in zip(CASES, failures, strict=True) if why is not None]
+    for case, why in bad:
+        sys.stderr.write(f"{case.name}: {type(why).__name__}: {why}\n")
+    if bad:
+        raise SystemExit(f"{len(bad)} cases did not end as they must; {DOCUMENT} is left alone")
+    rows = [pool.outcomes[case.name].result() for case in CASES]
+    DOCUMENT.write_text(markdown(rows))
     sys.stdout.write(plain(rows) + "\n")
 
 

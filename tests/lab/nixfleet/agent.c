@@ -1,8 +1,10 @@
 /* Stand-in for nixfleet-agent: says its version, or runs until SIGTERM.
    A release writes its version over the placeholder in the compiled program, and over the other one
-   how it misbehaves: stubborn (ignores SIGTERM), mute (--version never ends) or crash (ends at once). */
+   how it misbehaves: stubborn (ignores SIGTERM), mute (--version never ends), crash (ends at once), unwell
+   (--check fails) or wordless (does not know --check). */
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,6 +19,13 @@ int main(int argc, char **argv) {
   if (argc > 1 && !strcmp(argv[1], "--version")) {
     while (behaviour[0] == 'm') pause();
     return printf("nixfleet-agent %s\n", text) < 0;
+  }
+  if (argc > 1 && !strcmp(argv[1], "--help") && behaviour[0] != 'w')
+    return printf("usage: nixfleet-agent [--version | --check]\n") < 0;
+  if (argc > 1 && !strcmp(argv[1], "--check") && behaviour[0] != 'w') {
+    int well = getenv("NIXFLEET_URL") && getuid() && behaviour[0] != 'u';
+    printf("uid %u, NIXFLEET_URL=%s: %s\n", getuid(), getenv("NIXFLEET_URL"), well ? "connected" : "no answer");
+    return !well;
   }
   if (behaviour[0] == 'c') return fprintf(stderr, "panic: no such table: hosts\n"), 2;
   signal(SIGTERM, behaviour[0] == 's' ? SIG_IGN : leave);

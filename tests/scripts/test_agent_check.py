@@ -1,0 +1,95 @@
+"""What the agent itself says after the proof: asked for only if its help names it, never believed
+against the proof."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+from fake_host import AGENTS, CHAIN, FakeHost
+
+from nixfleet_core.events import AGENT_CHECK, Check
+
+HELP = "echo 'Usage: agent [flags]'; echo '  --check  look at configuration and connectivity'"
+one_shell = pytest.mark.parametrize("shell", ["bash"], indirect=True)
+OK = dict.fromkeys(CHAIN, "ok")
+
+
+def offer(host: FakeHost, *, asked: str, check: str) -> None:
+    """The new agent answers so, and its process has a user and settings."""
+    agent = host.root / AGENTS["2.0"][1:]
+    agent.write_text(
+        f"#!/bin/sh\ncase $1 in\n--version) echo nixfleet-agent 2.0 ;;\n--help) {asked} ;;\n"
+        f'--check) : >"$CHECKED"; {check} ;;\nesac\n'
+    )
+    settings = rf"CHECKED={host.state}/checked\0A.B=1\0URL=wss://a b/$(x)\0TEXT=one\ntwo\0"
+    (host.state / "settings").write_bytes(
+        settings.encode().decode("unicode_escape").encode("latin1")
+    )
+    host.on(
+        "systemctl",
+        'default "$@"; rc=$?\n'
+        'for process in "$root"/proc/*; do\n'
+        f'  printf "Uid:\\t{os.getuid()}\\t0\\nGid:\\t{os.getgid()}\\t0\\n" >"$process/status"\n'
+        '  cp "$s/settings" "$process/environ"\n'
+        "done\nexit $rc",
+    )
+
+
+def said(host: FakeHost) -> list[tuple[bool, str]]:
+    return [
+        (e.ok, e.reason) for e in host.events if isinstance(e, Check) and e.check == AGENT_CHECK
+    ]
+
+
+def test_it_is_asked_with_its_own_settings_and_its_answer_is_kept(host: FakeHost) -> None:
+    offer(host, asked=HELP, check='echo "reached $URL"; echo "$TEXT" >&2')
+    host.run_job()
+    assert (host.steps, said(host)) == (OK, [(True, "")])
+    assert "the agent's own --check ended with 0; it said:\nreached wss://a b/$(x)\none" in host.log
+
+
+@one_shell
+def test_a_failure_is_told_and_decides_nothing(host: FakeHost) -> None:
+    offer(host, asked=HELP, check="echo 'no route'; exit 3")
+    host.run_job()
+    assert (host.steps, said(host), host.result["outcome"]) == (OK, [(False, "failed")], "done")
+    assert "--check ended with 3; it said:\nno route" in host.log
+
+
+@one_shell
+def test_one_that_hangs_is_given_up(host: FakeHost) -> None:
+    os.mkfifo(host.state / "checked.never")
+    offer(host, asked=HELP, check='read x <"$CHECKED.never"')
+    real = shutil.which("timeout")
+    host.on(
+        "timeout",
+        f'case "$*" in *--check) shift 3; set -- -k 1 0.2 "$@" ;; esac\nexec {real} "$@"',
+    )
+    host.run_job()
+    assert (host.steps, said(host)) == (OK, [(False, "timeout")])
+
+
+@one_shell
+@pytest.mark.parametrize("asked", ["echo 'Usage: agent --check-interval N'", "exit 2"])
+def test_one_that_does_not_offer_it_is_not_asked(host: FakeHost, asked: str) -> None:
+    offer(host, asked=asked, check="exit 3")
+    host.run_job()
+    assert (host.steps, said(host)) == (OK, [])
+    assert not (host.state / "checked").exists()
+
+
+def test_endless_help_is_cut_off(host: FakeHost) -> None:
+    offer(host, asked=f"while {HELP}; do :; done", check="while echo floods; do :; done")
+    host.run_job()
+    assert (host.steps, said(host)) == (OK, [(False, "failed")])
+    assert len(host.log) < 16384
+
+
+@one_shell
+def test_a_process_whose_user_is_not_known_is_not_asked(host: FakeHost) -> None:
+    offer(host, asked=HELP, check="exit 3")
+    host.on("systemctl", 'default "$@"')
+    host.run_job()
+    assert (host.steps, said(host)) == (OK, [])
