@@ -75,8 +75,10 @@ def changed(facts: Facts = HEALTHY, /, **changes: Any) -> Facts:
     return replace(facts, **changes)
 
 
-def unit(*state: str, **more: int) -> dict[str, Any]:
-    return {"unit": Unit(*state, **more), "running": None}
+def unit(*state: str, pid: int = 0, restarts: int = 0) -> dict[str, Any]:
+    load, active, sub, result = (*state, "", "")[:4]
+    found = Unit(load, active, sub, result, pid=pid, restarts=restarts)
+    return {"unit": found, "running": None}
 
 
 def recent(seconds: int) -> Running:
