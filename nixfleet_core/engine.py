@@ -160,9 +160,9 @@ class ShellSession:
         )
 
     async def _history(self) -> History:
-        answer = await self._run("history", {}, SHORT_SECONDS)
+        answer = await self._run("past_jobs", {}, SHORT_SECONDS)
         if b"@nf denied" in answer.stdout:
-            answer = await self._run("history", {}, SHORT_SECONDS, elevate=True)
+            answer = await self._run("past_jobs", {}, SHORT_SECONDS, elevate=True)
         return read_history(answer.stdout)
 
     async def launch(self, plan: Plan, job: str) -> Launched | Busy:

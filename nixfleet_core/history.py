@@ -1,4 +1,4 @@
-"""A host's jobs, as scripts/history.sh tells them. Parsing only."""
+"""A host's jobs, as scripts/past_jobs.sh tells them. Parsing only."""
 
 from __future__ import annotations
 

@@ -368,7 +368,12 @@ def _decide_switch(
             "read the log's last lines, then force update again",
         )
     if gap is not None:
-        return None
+        return (
+            "failed",
+            "switch-incomplete",
+            f"the switch ended with code {outcome.rc}: the profile is new, but {gap.sentence}",
+            "read the log's last lines, then force update again",
+        )
     if outcome.units or outcome.rc == 4:
         names = ", ".join(outcome.units[:5]) or "see the log"
         return (

@@ -38,12 +38,12 @@ nf_bounded() {
 }
 # What timeout does, for macOS: a process group of its own, ended as a whole.
 # shellcheck disable=SC2016 # Perl's own $
-NF_TIMEOUT='use POSIX ":sys_wait_h"; my $left = shift; my $late = 0; my $pid = fork // exit 126;
-if (!$pid) { setpgrp(0, 0); exec { $ARGV[0] } @ARGV; exit 127 }
-setpgrp($pid, $pid);
-for my $name (qw(TERM INT HUP)) { $SIG{$name} = sub { kill $name, -$pid } }
-$SIG{ALRM} = sub { kill(($late ? "KILL" : "TERM"), -$pid); $late = 1; alarm 5 };
-alarm $left; 1 while waitpid($pid, 0) < 0 && $!{EINTR}; my $end = $?; kill "KILL", -$pid if $late;
+NF_TIMEOUT='use POSIX ":sys_wait_h"; my $left = shift; my $late = 0; setpgrp(0, 0);
+my $pid = fork; defined $pid or exit 126; if (!$pid) { exec { $ARGV[0] } @ARGV; exit 127 }
+sub tell { my $name = shift; local $SIG{$name} = "IGNORE"; kill $name, -$$ }
+for my $name (qw(TERM INT HUP)) { $SIG{$name} = sub { tell($name) } }
+$SIG{ALRM} = sub { $late++ ? kill("KILL", -$$) : tell("TERM"); alarm 5 };
+alarm $left; 1 while waitpid($pid, 0) < 0 && $!{EINTR}; my $end = $?;
 exit($late ? 124 : WIFSIGNALED($end) ? 128 + WTERMSIG($end) : WEXITSTATUS($end))'
 NF_EXEC=
 

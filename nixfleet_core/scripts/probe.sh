@@ -5,7 +5,14 @@
 # NF_DEEP=1 to also build proof: expected path and hashes (slow: evaluates the flake); NF_DEEP=why to
 # also look for what explains a proof that fails (asks nixcfg's remote).
 
-put() { printf '%s %s\n%s\n' "$1" "${#2}" "$2"; }
+# put KEY VALUE; where printf is a program (mksh), the kernel would refuse a long word
+put() {
+  if [ "${#2}" -lt 100000 ]; then printf '%s %s\n%s\n' "$1" "${#2}" "$2"; return; fi
+  printf '%s %s\n' "$1" "${#2}"
+  cat <<EOF
+$2
+EOF
+}
 put_some() { if [ -n "$2" ]; then put "$1" "$2"; fi; }
 # put_path KEY PATH: as the host names it
 put_path() { put_some "$1" "${2#"$NF_ROOT"}"; }

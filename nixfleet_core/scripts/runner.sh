@@ -252,6 +252,21 @@ nf_guard() {
   esac
 }
 
+# Without a unit's cgroup what a killed runner had started lives on, as a process group of its own (see
+# nf_bounded): end it, but not an activation.
+nf_end_orphan() {
+  case $NF_CARRIER in guard | launchd) ;; *) return ;; esac
+  nf_orphan=$(cat "$NF_RUN/pid" 2>/dev/null) || return
+  nf_left=15
+  while [ "$nf_left" -gt 0 ] && ! nf_switch_lives; do
+    nf_members=$(ps -A -o pid= -o pgid= | awk -v group="$nf_orphan" '$2 == group { print $1 }')
+    if [ -z "$nf_members" ]; then return; fi
+    for nf_member in $nf_members; do nf_kill TERM "$nf_member"; done
+    nf_left=$((nf_left - 1))
+    sleep 1
+  done
+}
+
 # What runs after the job's end, in a unit of its own: also when the whole job was killed.
 nf_finish() {
   cd / || exit 1
@@ -261,6 +276,7 @@ nf_finish() {
     exit 0
   fi
   [ -e "$NF_JOB/events" ] || exit 0
+  nf_end_orphan
   nf_owner "$NF_ROOT$NF_CHECKOUT"
   NF_STEP=$(cat "$NF_RUN/step" 2>/dev/null) || NF_STEP=preflight
   NF_FAILED=$NF_STEP NF_CODE=137 nf_reason=interrupted

@@ -23,7 +23,13 @@ from nixfleet_core.job import compile_plan
 from nixfleet_core.plan import Options, Plan, Step, StepId
 from nixfleet_core.script import question
 
-SHELLS: Final = {"dash": ("dash",), "bash": ("bash", "--posix"), "busybox": ("busybox", "ash")}
+SHELLS: Final = {
+    "dash": ("dash",),
+    "bash": ("bash", "--posix"),
+    "busybox": ("busybox", "ash"),
+    "mksh": ("mksh",),
+    "zsh": ("zsh", "--emulate", "sh"),
+}
 JOB: Final = "20261123-004101-ab12"
 CHECKOUT: Final = "/home/ops/nixcfg"
 UNIT: Final = "nixfleet-agent.service"
@@ -485,7 +491,11 @@ def tree(folder: Path) -> dict[str, object]:
 
 
 def find_shell(name: str) -> tuple[str, ...]:
-    """How that shell is called; a shell that is missing fails the test."""
+    """How that shell is called. One that is missing fails the test in CI; elsewhere the end of the
+    run says what was left out."""
     if shutil.which(name) is None:
-        pytest.fail(f"no {name} here: install Debian's package {name}")
+        missing = f"no {name} here: install Debian's package {name}"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
     return SHELLS[name]

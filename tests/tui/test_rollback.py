@@ -20,8 +20,9 @@ from tui.screens.plan import RollbackDialog, UpdateDialog
 from tui.screens.update import UpdateScreen
 
 if TYPE_CHECKING:
-    from conftest import MakeApp
     from fakes import FakeSession
+
+    from conftest import MakeApp
 
 POSITIVE = "narinfo-cache-positive-ttl"
 

@@ -329,8 +329,8 @@ async def test_goes_back_to_before_the_last_job_that_changed_the_system(
     assert isinstance(plan, Plan), plan
     assert (plan.target, plan.lock_from) == (target, lock_from)
     assert [(ran.call, ran.elevated) for ran in made.shell.ran[1:]] == [
-        ("history", False),
-        ("history", True),
+        ("past_jobs", False),
+        ("past_jobs", True),
     ]
 
 

@@ -310,8 +310,8 @@ TABLE: dict[str, tuple[Facts | None, Facts | None, Outcome | None, str, str, str
         replace(AFTER, expected=None),
         failed("rebuild", 4),
         "failed",
-        "rebuild-failed",
-        "code 4",
+        "switch-incomplete",
+        "code 4: the profile is new, but what the flake would build",
     ),
 }
 

@@ -3,7 +3,7 @@
 # job "@nf job ID", its plan.json, result and the system before it, each on a line that may be empty;
 # and "@nf previous", the generation before the active one.
 
-history() {
+past_jobs() {
   for id in $(nf_jobs); do
     job=$NF_JOBS/$id
     [ -r "$job/plan.json" ] || { echo '@nf denied'; return; }
