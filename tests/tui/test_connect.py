@@ -18,8 +18,9 @@ from screen_text import press_key, screen_text, settle
 from test_path import press
 
 if TYPE_CHECKING:
-    from conftest import MakeApp
     from fakes import FakeSession
+
+    from conftest import MakeApp
 
 APP = """
 import sys

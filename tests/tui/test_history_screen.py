@@ -24,8 +24,9 @@ from tui.screens.update import UpdateScreen
 
 if TYPE_CHECKING:
     import pytest
-    from conftest import MakeApp
     from fakes import FakeSession
+
+    from conftest import MakeApp
 
 OLD_JOB, RUNNING = "20261122-004101-cd34", "20261123-010000-ef56"
 LINES = (

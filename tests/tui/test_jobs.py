@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import MakeApp
-
     from nixfleet_core.plan import StepId
     from nixfleet_core.progress import StepState
 

@@ -24,10 +24,11 @@ from tui.widgets.log_view import LogView
 from tui.widgets.row_table import RowTable
 
 if TYPE_CHECKING:
-    from conftest import MakeApp
     from fakes import FakeSession
     from textual.dom import DOMNode
     from textual.pilot import Pilot
+
+    from conftest import MakeApp
 
 NODES: tuple[type[DOMNode], ...] = (
     *(NixFleetApp, Page, Dialog, FleetScreen, ManyScreen, HistoryScreen, UpdateScreen),

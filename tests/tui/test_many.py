@@ -13,8 +13,9 @@ from tui.screens.many import ManyScreen
 from tui.screens.update import UpdateScreen
 
 if TYPE_CHECKING:
-    from conftest import MakeApp
     from fakes import FakeSession
+
+    from conftest import MakeApp
 
 
 async def test_marked_hosts_are_named_then_run_at_once(

@@ -30,10 +30,10 @@ from tui.screens.update import UpdateScreen
 
 if TYPE_CHECKING:
     import pytest
-    from conftest import MakeApp
     from fakes import FakeSession
     from textual.pilot import Pilot
 
+    from conftest import MakeApp
     from nixfleet_core.facts import Facts
 
 

@@ -21,9 +21,10 @@ from nixfleet_core.verdict import Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import MakeApp
     from fakes import FakeSession
     from textual.pilot import Pilot
+
+    from conftest import MakeApp
 
     SnapCompare = Callable[..., bool]
 

@@ -16,9 +16,10 @@ from tui.screens.plan import UpdateDialog
 from tui.screens.update import UpdateScreen
 
 if TYPE_CHECKING:
-    from conftest import MakeApp
     from fakes import FakeSession
     from textual.pilot import Pilot
+
+    from conftest import MakeApp
 
 NOTE = (
     "flake.lock is changed, but not committed: the next pull or reset there can undo this update. "
