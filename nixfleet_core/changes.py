@@ -14,7 +14,7 @@ import msgspec
 from humanize import naturalsize
 
 if TYPE_CHECKING:
-    from nixfleet_core.verdict import Snapshot
+    from nixfleet_core.outcome import Snapshot
 
 CHANGES_LIMIT: Final = 256 * 1024
 """Bytes; a change of every package of a large system is some 100 KiB."""

@@ -20,6 +20,7 @@ from nixfleet_core.failures import find_failure, strip_colours
 from nixfleet_core.follow import Follower, read_events
 from nixfleet_core.history import job_line, read_history
 from nixfleet_core.job import compile_plan, is_job_id
+from nixfleet_core.outcome import Outcome
 from nixfleet_core.plan import Refusal, StepId, is_commit
 from nixfleet_core.planning import choose_attribute, make_plan, make_rollback_plan
 from nixfleet_core.script import question
@@ -34,7 +35,7 @@ from nixfleet_core.session import (
     Unreachable,
 )
 from nixfleet_core.transport.shell import CARRIER_FAILED
-from nixfleet_core.verdict import Outcome, judge
+from nixfleet_core.verdict import judge
 from nixfleet_core.why import diagnose
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from nixfleet_core.checkouts import is_isolated, locked_rev
 
 if TYPE_CHECKING:
     from nixfleet_core.facts import Checkout, Facts
+    from nixfleet_core.outcome import Kind, Outcome
     from nixfleet_core.plan import StepId
-    from nixfleet_core.verdict import Kind, Outcome
 
 
 def lock_message(flake_input: str, old: str | None, new: str | None) -> str:

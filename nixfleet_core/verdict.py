@@ -7,35 +7,20 @@ flake.lock compared with the one that the input's repository names.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from nixfleet_core.causes import find_cause, named
 from nixfleet_core.changes import Change, with_agent
 from nixfleet_core.checkouts import disagreement
+from nixfleet_core.outcome import Kind, Outcome, Snapshot
 from nixfleet_core.refusals import refusal_words
 from nixfleet_core.shared_lock import lock_notes, share_failure
 
 if TYPE_CHECKING:
     from nixfleet_core.causes import Expectation, Finding
     from nixfleet_core.facts import Facts
-    from nixfleet_core.failures import Failure
-    from nixfleet_core.plan import StepId
-
-Kind = Literal[
-    "updated",
-    "current",
-    "partial",
-    "stale",
-    "rolled-back",
-    "agent-down",
-    "failed",
-    "interrupted",
-    "cancelled",
-    "unreachable",
-]
 
 EXIT_CODES: Final[dict[Kind, int]] = {
     "updated": 0,
@@ -55,17 +40,6 @@ EXIT_DETACHED: Final = 9
 
 EXIT_ORDER: Final = (2, 1, 3, 8, 4, 5, 6, 7, 9)
 """For several hosts: the first of these that occurred."""
-
-
-class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """One side of the before/after comparison; None where it could not be seen."""
-
-    version: str | None = None
-    commit: str | None = None
-    store_path: str | None = None
-    sha256: str | None = None
-    system: str | None = None
-    generation: int | None = None
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,30 +64,6 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 def worst_exit(codes: list[int]) -> int:
     """The exit code for several hosts."""
     return next((code for code in EXIT_ORDER if code in codes), 0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What became of a job, as the runner wrote it; no judgement."""
-
-    kind: Literal["done", "failed", "cancelled", "interrupted"]
-    failed_step: StepId | None = None
-    rc: int = 0
-    reason: str = ""
-    """The runner's token for the failed step: a check's name, `stale`, `down`, `unstable`, …"""
-    detail: str = ""
-    """The failed check's own token."""
-    failure: Failure | None = None
-    """What the failed step's output says, if it says something known."""
-    units: tuple[str, ...] = ()
-    """Units that the switch said had failed."""
-    committed: bool = False
-    """flake.lock's commit was made, and is still there."""
-    pushed: bool = False
-    rolled_back: bool = False
-    """The step that goes back to the generation before has run, and said that it worked."""
-    agent_says: str | None = None
-    """What the agent's own check said: `ok`, or a token; None when it was not asked."""
 
 
 def snapshot(facts: Facts | None, flake_input: str) -> Snapshot:

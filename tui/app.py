@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from textual.notifications import SeverityLevel
     from textual.screen import Screen
 
+    from nixfleet_core.outcome import Snapshot
     from nixfleet_core.plan import Plan
     from nixfleet_core.session import HostSession, LatestSource
-    from nixfleet_core.verdict import Snapshot
     from tui.fleet import HostEntry
 
 BEAT = 0.25

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from nixfleet_core.verdict import Snapshot
+from nixfleet_core.outcome import Snapshot
 from nixfleet_core.why import PROOFS
 from tui.text import ago, job_time, plain, sentence
 from tui.widgets.versions import snapshot_rows, verdict_text

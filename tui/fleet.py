@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from nixfleet_core.facts import Facts
     from nixfleet_core.host import Host
     from nixfleet_core.nix.lock import Source
+    from nixfleet_core.outcome import Snapshot
     from nixfleet_core.session import HostSession, LatestSource
-    from nixfleet_core.verdict import Snapshot, Verdict
+    from nixfleet_core.verdict import Verdict
     from tui.jobs import JobWatcher
 
 STATE_ORDER: Final = ("current", "stale", "down", "offline", "unknown", "updating")

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nixfleet_core.events import JobEvent
+    from nixfleet_core.outcome import Snapshot
     from nixfleet_core.plan import Plan, StepId
     from nixfleet_core.progress import StepState
-    from nixfleet_core.verdict import Snapshot, Verdict
+    from nixfleet_core.verdict import Verdict
     from tui.elevation import Elevation
     from tui.fleet import HostEntry
 

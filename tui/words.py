@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     from nixfleet_core.assessment import State
     from nixfleet_core.events import StepStatus
-    from nixfleet_core.verdict import Kind
+    from nixfleet_core.outcome import Kind
     from tui.glyphs import Glyphs
 
 Tone = Literal["normal", "good", "warning", "bad", "busy", "faint"]

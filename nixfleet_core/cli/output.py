@@ -21,10 +21,10 @@ from nixfleet_core.events import (
     StepStart,
     Waiting,
 )
+from nixfleet_core.outcome import Snapshot
 from nixfleet_core.plan import TITLES
 from nixfleet_core.redact import redact
 from nixfleet_core.update import Report, Watcher
-from nixfleet_core.verdict import Snapshot
 
 if TYPE_CHECKING:
     from nixfleet_core.events import JobEvent

@@ -302,3 +302,43 @@ def test_an_attribute_that_the_flake_lacks_is_refused(
     answer = operator.update(home.name, "--force", code=1)
     assert answer["cause"] == "preflight-attribute"
     assert home.agent_pid() == pid
+
+
+def test_power_lost_in_the_rebuild(fresh_homes: Fleet, home: LabHost, operator: Client) -> None:
+    fresh_homes.repos.release("2.2.0")
+    with operator.start(*force(home), "--json") as running:
+        with held(home, fresh_homes.repos, running, "rebuild"):
+            home.power_off()
+        home.boot()
+        running.wait_for("the job goes on")
+        assert running.wait() == 1, running.output
+    answer: Answer = json.loads(running.output.splitlines()[-1])
+    assert (answer["verdict"], answer["cause"]) == ("interrupted", "killed")
+    assert home.agent_version() == "2.1.0"
+    check_nothing_left(home)
+
+
+def test_a_mac_that_nobody_is_logged_in_to_at_the_screen(
+    fresh_homes: Fleet, operator: Client
+) -> None:
+    """Without the domain gui/501 home-manager cannot load the agent; the job can, into user/501."""
+    home = fresh_homes["imac0"]
+    home.enter("touch /etc/lab-no-gui")
+    home.reboot()
+    assert home.agent_version() is None
+    fresh_homes.repos.release("2.2.0")
+    answer: Answer = json.loads(operator.run(*force(home), "--json").stdout)
+    assert (answer["verdict"], answer["after"]["version"]) == ("partial", "2.2.0")
+    assert home.run("launchctl print user/501/com.nixfleet.agent", home.user).returncode == 0
+    check_nothing_left(home)
+
+
+def test_why_and_the_list_know_homes(fresh_homes: Fleet, home: LabHost, operator: Client) -> None:
+    told = json.loads(operator.run("why", home.name, "--json").stdout)
+    assert told["cause"] == "", told
+    commit = fresh_homes.repos.release("2.2.0")
+    told = json.loads(operator.run("why", home.name, "--json").stdout)
+    assert (told["cause"], commit[:7] in told["sentence"]) == ("lock-behind", True), told
+    (line,) = operator.run("hosts", home.name, "--json").stdout.splitlines()
+    listed = json.loads(line)
+    assert (listed["state"], listed["running"]["version"]) == ("stale", "2.1.0"), listed

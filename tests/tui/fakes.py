@@ -15,6 +15,7 @@ from nixfleet_core.facts import Binary, Checkout, Facts, Running, System, Unit
 from nixfleet_core.host import Host, parse_address
 from nixfleet_core.nix.lock import Source, parse_lock
 from nixfleet_core.nix.version import NixVersion
+from nixfleet_core.outcome import Snapshot
 from nixfleet_core.plan import STEP_IDS, TITLES, Options, Plan, Refusal, Step, StepId
 from nixfleet_core.session import (
     Busy,
@@ -25,7 +26,7 @@ from nixfleet_core.session import (
     NeedsPassword,
     Unreachable,
 )
-from nixfleet_core.verdict import Snapshot, Verdict
+from nixfleet_core.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable

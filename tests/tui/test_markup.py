@@ -28,9 +28,10 @@ from nixfleet_core.events import (
     Waiting,
 )
 from nixfleet_core.host import Host, SshAddress
+from nixfleet_core.outcome import Snapshot
 from nixfleet_core.plan import Refusal
 from nixfleet_core.session import Commit, JobLine, LaunchFailed, NotAllowed, Unreachable
-from nixfleet_core.verdict import Snapshot, Verdict
+from nixfleet_core.verdict import Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,8 +11,9 @@ from screen_text import screen_text, settle
 from test_path import press
 
 from nixfleet_core.events import JobStart, StepStart, Tick
+from nixfleet_core.outcome import Snapshot
 from nixfleet_core.plan import LEVEL_NOTES, LEVELS, Refusal
-from nixfleet_core.verdict import Snapshot, Verdict
+from nixfleet_core.verdict import Verdict
 from tui.screens.base import Notice
 from tui.screens.fleet import FleetScreen
 from tui.screens.level import LevelDialog

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nixfleet_core.changes import CHANGES_LIMIT, Change, change_text, parse_changes, with_agent
-from nixfleet_core.verdict import Snapshot
+from nixfleet_core.outcome import Snapshot
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 OLD_PATH, NEW_PATH = (f"/nix/store/{c * 32}-nixfleet-agent-2.1.0" for c in "ab")

@@ -39,6 +39,7 @@ from nixfleet_core.events import (
 from nixfleet_core.facts import Binary, Unit
 from nixfleet_core.host import Host, parse_address
 from nixfleet_core.inventory import Inventory
+from nixfleet_core.outcome import Snapshot
 from nixfleet_core.plan import Options, Refusal, Step
 from nixfleet_core.session import (
     Busy,
@@ -50,7 +51,7 @@ from nixfleet_core.session import (
     Unreachable,
 )
 from nixfleet_core.transport import shell
-from nixfleet_core.verdict import Snapshot, Verdict
+from nixfleet_core.verdict import Verdict
 from nixfleet_core.why import Diagnosis
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import pytest
 from nixfleet_core.facts import Checkout, Facts
 from nixfleet_core.failures import find_failure
 from nixfleet_core.nix.lock import FlakeLock, parse_lock
+from nixfleet_core.outcome import Kind, Outcome
 from nixfleet_core.shared_lock import lock_message, lock_notes, share_failure
-from nixfleet_core.verdict import Kind, Outcome
 
 OLD, NEW = "1" * 40, "2" * 40
 MESSAGE = "flake.lock: nixfleet 1111111 -> 2222222"

@@ -14,15 +14,13 @@ from nixfleet_core.changes import Change
 from nixfleet_core.facts import Binary, Checkout, Facts, Running, System, Unit
 from nixfleet_core.failures import find_failure
 from nixfleet_core.nix.lock import FlakeLock, parse_lock
+from nixfleet_core.outcome import Kind, Outcome, Snapshot
 from nixfleet_core.verdict import (
     EXIT_BUSY,
     EXIT_CODES,
     EXIT_DETACHED,
     EXIT_ORDER,
     EXIT_USAGE,
-    Kind,
-    Outcome,
-    Snapshot,
     judge,
     no_elevation,
     not_launched,

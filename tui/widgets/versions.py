@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from textual.content import Content
 
 from nixfleet_core.changes import change_text
-from nixfleet_core.verdict import Snapshot
+from nixfleet_core.outcome import Snapshot
 from tui.text import plain, sentence, short_commit, short_hash, short_store_path
 from tui.widgets.live import LivePanel
 from tui.words import STYLES, tone_sign, verdict_tone
