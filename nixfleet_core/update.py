@@ -99,7 +99,7 @@ class Updater:
                     return report
             return await self._run(session, plan, new_job_id(), detach=detach)
         except (Unreachable, NeedsPassword, NotAllowed, LaunchFailed) as error:
-            return Report(host.name, _verdict_on(error))
+            return Report(host.name, _verdict_on(session.host, error))
 
     async def verify(self, session: HostSession) -> Report:
         """Prove what runs now; changes nothing."""
@@ -109,7 +109,7 @@ class Updater:
             latest = await latest_for(self.latest, host, facts)
             _, verdict = await self._with_password(session, lambda: session.verify(latest))
         except (Unreachable, NeedsPassword, NotAllowed) as error:
-            return Report(host.name, _verdict_on(error))
+            return Report(host.name, _verdict_on(session.host, error))
         return Report(host.name, verdict)
 
     async def roll_back(self, session: HostSession, options: Options, *, keep_lock: bool) -> Report:
@@ -126,7 +126,7 @@ class Updater:
                 return Report(host.name, refused(plan.check, plan.why, plan.advice, before))
             return await self._run(session, plan, new_job_id(), detach=False)
         except (Unreachable, NeedsPassword, NotAllowed, LaunchFailed) as error:
-            return Report(host.name, _verdict_on(error))
+            return Report(host.name, _verdict_on(session.host, error))
 
     async def attach(self, session: HostSession, job: str) -> Report:
         """Follow a job that runs, or ran, to its end and judge it. Raises NoSuchJob."""
@@ -135,7 +135,7 @@ class Updater:
             plan = await self._with_password(session, lambda: session.fetch_plan(job))
             return await self._follow(session, plan, job)
         except (Unreachable, NeedsPassword, NotAllowed) as error:
-            return Report(host.name, _verdict_on(error))
+            return Report(host.name, _verdict_on(session.host, error))
 
     async def explain(self, session: HostSession) -> Diagnosis | Verdict:
         """Why the host does not have the agent that it should; or that it cannot be reached.
@@ -150,14 +150,14 @@ class Updater:
         except (NeedsPassword, NotAllowed):
             return diagnose(facts, expectation(host, facts, latest))
         except Unreachable as error:
-            return _verdict_on(error)
+            return _verdict_on(session.host, error)
 
     async def jobs(self, session: HostSession) -> tuple[JobLine, ...] | Verdict:
         """The host's jobs, newest first, or why they cannot be read."""
         try:
             return await self._with_password(session, session.jobs)
         except (Unreachable, NeedsPassword, NotAllowed) as error:
-            return _verdict_on(error)
+            return _verdict_on(session.host, error)
 
     async def cancel(self, session: HostSession, job: str) -> None:
         """Ask a job to stop. Raises as the session does."""
@@ -209,11 +209,12 @@ async def latest_for(latest: LatestSource, host: Host, facts: Facts) -> str | No
     return await latest.latest(found.source) if found else None
 
 
-def _verdict_on(error: Exception) -> Verdict:
+def _verdict_on(host: Host, error: Exception) -> Verdict:
     match error:
         case Unreachable():
             return unreachable(str(error), error.advice)
         case LaunchFailed():
             return not_launched(str(error))
         case _:
-            return no_elevation(str(error))
+            user = host.address.user if host.address else None
+            return no_elevation(str(error), user or "USER")

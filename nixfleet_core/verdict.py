@@ -370,13 +370,15 @@ def refused(check: str, why: str, advice: str, before: Snapshot) -> Verdict:
     )
 
 
-def no_elevation(why: str) -> Verdict:
-    """The verdict on a host where we cannot become root."""
+def no_elevation(why: str, user: str) -> Verdict:
+    """The verdict on a host where we cannot become root; `user` logs in there."""
     return Verdict(
         kind="failed",
         cause="preflight-elevation",
         sentence=f"refused before anything was touched: {why}",
-        advice="log in as root, give sudo's password at a terminal, or allow sudo without one",
+        advice="log in as root, give sudo's password at a terminal, or allow sudo without one: "
+        f'security.sudo.extraRules = [ {{ users = [ "{user}" ]; commands = [ {{ command = "ALL"; '
+        'options = [ "NOPASSWD" ]; } ]; } ];',
     )
 
 

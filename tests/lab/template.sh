@@ -8,7 +8,10 @@ suite=$1 dir=$2 mirror=$3
 packages=systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,openssh-server,sudo,git,ca-certificates
 packages=$packages,nix-bin,nix-setup-systemd,iproute2,procps,less,locales
 # Real hosts have no Python. One has it here, to run the client on the host itself.
-[ "$suite" != bookworm ] || packages=$packages,python3
+case $suite in
+  bookworm) packages=$packages,python3 ;;
+  *) packages=$packages,opendoas,sudo-rs ;;
+esac
 
 # A mirror can be a snapshot, whose index has run out.
 mmdebstrap --quiet --variant=minbase --include="$packages" \

@@ -87,6 +87,39 @@ def test_a_wrong_password_is_one_attempt(fresh: Fleet, client: Client) -> None:
     assert host.agent_state() == "active success"
 
 
+def test_doas_without_a_password(fresh: Fleet, client: Client) -> None:
+    host = fresh["csb0"]
+    host.enter("mv /usr/bin/sudo /root; echo 'permit nopass ops' > /etc/doas.conf")
+    fresh.repos.release("2.2.0")
+    assert client.update("csb0", "--force")["verdict"] == "updated"
+    assert host.agent_version() == "2.2.0"
+
+
+def test_doas_that_wants_a_password_is_refused(fresh: Fleet, client: Client) -> None:
+    host = fresh["csb0"]
+    host.enter("mv /usr/bin/sudo /root; echo 'permit ops' > /etc/doas.conf")
+    answer = client.update("csb0", "--force", code=1)
+    assert answer["cause"] == "preflight-elevation"
+    assert 'users = [ "ops" ]' in answer["advice"]
+    assert host.agent_state() == "active success"
+
+
+@pytest.mark.parametrize("user", ["ops", "pw"])
+def test_sudo_rs(fresh: Fleet, client: Client, user: str) -> None:
+    """Another sudo, with a prompt of its own around ours; pw has a password."""
+    host = fresh["csb0"]
+    host.enter("ln -sf ../lib/cargo/bin/sudo /usr/bin/sudo; sudo --version | grep sudo-rs")
+    client.write_inventory({host: user}, checkout=give_checkout_to(host, user))
+    fresh.repos.release("2.2.0")
+    with client.at_terminal("update", "csb0", "--force", *QUICK) as running:
+        if user == "pw":
+            running.wait_for("sudo password")
+            running.type(f"{PASSWORD}\n")
+        assert running.wait() == 0, running.output
+    assert running.output.count("sudo password") == int(user == "pw")
+    assert host.agent_version() == "2.2.0"
+
+
 def test_without_a_terminal_nobody_is_asked(fresh: Fleet, client: Client) -> None:
     host = fresh["csb0"]
     client.write_inventory({host: "pw"}, checkout=give_checkout_to(host, "pw"))

@@ -482,7 +482,7 @@ def test_verdicts_without_a_job() -> None:
     found = {
         unreachable("No route to host", "look"): ("unreachable", "unreachable", 5),
         refused("disk", "full", "free some", side): ("failed", "preflight-disk", 1),
-        no_elevation("sudo says no"): ("failed", "preflight-elevation", 1),
+        no_elevation("sudo says no", "ops"): ("failed", "preflight-elevation", 1),
         not_launched("no bus"): ("failed", "launch-failed", 1),
     }
     for verdict, expected in found.items():
