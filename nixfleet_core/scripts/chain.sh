@@ -243,14 +243,20 @@ nf_ask_agent() {
 
 # nf_agent_says FLAG: ask the program that runs ($path), as the user of its process ($pid) and with its
 # settings, a few seconds long; the beginning of what it says goes to NF_RUN/said.
-nf_agent_says() (
+nf_agent_says() {
   : >"$NF_RUN/said"
+  nf_owner_was=${NF_OWNER:-} nf_uid_was=${NF_OWNER_UID:-} nf_gid_was=${NF_OWNER_GID:-}
   NF_OWNER_UID=$(nf_status Uid) NF_OWNER_GID=$(nf_status Gid)
-  [ -n "$NF_OWNER_UID" ] || exit 126
-  NF_OWNER=$(id -un "$NF_OWNER_UID" 2>/dev/null) || NF_OWNER=$NF_OWNER_UID
-  cd /
-  nf_step_down 5 sh -c "$NF_WITH_SETTINGS" sh "$NF_ROOT/proc/$pid/environ" "$NF_ROOT$path" "$1" >"$NF_RUN/said" 2>/dev/null
-)
+  nf_code=126
+  if [ -n "$NF_OWNER_UID" ]; then
+    NF_OWNER=$(id -un "$NF_OWNER_UID" 2>/dev/null) || NF_OWNER=$NF_OWNER_UID
+    cd /
+    nf_step_down 5 sh -c "$NF_WITH_SETTINGS" sh "$NF_ROOT/proc/$pid/environ" "$NF_ROOT$path" "$1" >"$NF_RUN/said" 2>/dev/null
+    nf_code=$?
+  fi
+  NF_OWNER=$nf_owner_was NF_OWNER_UID=$nf_uid_was NF_OWNER_GID=$nf_gid_was
+  return "$nf_code"
+}
 
 # nf_status NAME: that number of the agent's process: who it really is.
 nf_status() { awk -v name="$1:" '$1 == name {print $2}' "$NF_ROOT/proc/$pid/status" 2>/dev/null; }

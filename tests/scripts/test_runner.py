@@ -333,7 +333,7 @@ def test_unless_nix_says_that_it_kept_what_it_had(host: FakeHost) -> None:
 
 @one_shell
 def test_fetches_are_bounded_and_the_rebuild_is_not(host: FakeHost) -> None:
-    bounded = {" update ": True, " --apply ": True, " fields": False, "switch ": False}
+    bounded = {" update ": True, " x: true ": True, " fields": False, "switch ": False}
     assert gives_up_soon(host, *bounded) == bounded
 
 

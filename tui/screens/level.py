@@ -38,7 +38,7 @@ class LevelDialog(Dialog[int]):
             yield ChoiceLine(str(level), text, id=f"level-{level}", sign=sign)
 
     def on_mount(self) -> None:
-        self._show_cursor()
+        self.call_after_refresh(self._show_cursor)  # before, nothing has a place yet
 
     def action_move(self, count: int) -> None:
         at = LEVELS.index(self._level) + count
