@@ -231,10 +231,10 @@ nf_ask_agent() {
   nf_agent_says --help
   grep -Eq -e '(^|[^[:alnum:]-])--?check([^[:alnum:]-]|$)' "$NF_RUN/said" || return 0
   nf_agent_says --check
-  nf_code=$?
-  nf_say "the agent's own --check ended with $nf_code; it said:"
+  nf_says=$?
+  nf_say "the agent's own --check ended with $nf_says; it said:"
   nf_say "$(cat "$NF_RUN/said")"
-  case $nf_code in
+  case $nf_says in
     0) nf_event check ',"check":"agent","ok":true' ;;
     124 | 137 | 142) nf_event check ',"check":"agent","ok":false,"reason":"timeout"' ;;
     *) nf_event check ',"check":"agent","ok":false,"reason":"failed"' ;;
@@ -247,15 +247,15 @@ nf_agent_says() {
   : >"$NF_RUN/said"
   nf_owner_was=${NF_OWNER:-} nf_uid_was=${NF_OWNER_UID:-} nf_gid_was=${NF_OWNER_GID:-}
   NF_OWNER_UID=$(nf_status Uid) NF_OWNER_GID=$(nf_status Gid)
-  nf_code=126
+  nf_says=126
   if [ -n "$NF_OWNER_UID" ]; then
     NF_OWNER=$(id -un "$NF_OWNER_UID" 2>/dev/null) || NF_OWNER=$NF_OWNER_UID
     cd /
     nf_step_down 5 sh -c "$NF_WITH_SETTINGS" sh "$NF_ROOT/proc/$pid/environ" "$NF_ROOT$path" "$1" >"$NF_RUN/said" 2>/dev/null
-    nf_code=$?
+    nf_says=$?
   fi
   NF_OWNER=$nf_owner_was NF_OWNER_UID=$nf_uid_was NF_OWNER_GID=$nf_gid_was
-  return "$nf_code"
+  return "$nf_says"
 }
 
 # nf_status NAME: that number of the agent's process: who it really is.
@@ -319,8 +319,8 @@ nf_do_rollback() {
   fi
   nf_put_lock "$NF_JOB/flake.lock.before"
   NF_ROLLBACK='' NF_BACK=''
-  nf_do_start && nf_do_verify || return
-  return "$nf_code"
+  # what counts is what runs then, not what the activation said of itself
+  nf_do_start && nf_do_verify
 }
 
 # nf_activation: a generation's own script, below it.

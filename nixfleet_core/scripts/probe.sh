@@ -194,8 +194,10 @@ probe_launchd() {
   put unit.file "$plist"
   state=$(nf_launchd_value state) pid=$(nf_launchd_pid)
   case $pid in '') put unit.active inactive ;; *) put unit.active active; put unit.pid "$pid" ;; esac
+  case $state in 'spawn scheduled') state='auto-restart, spawn scheduled' ;; esac
   put_some unit.sub "${state:-not loaded}"
-  put_some unit.restarts "$(nf_launchd_value runs)"
+  runs=$(nf_launchd_value runs) # since it was loaded; the first is no restart
+  case $runs in '' | 0 | *[!0-9]*) ;; *) put unit.restarts $((runs - 1)) ;; esac
   put_some loaded.path "$(nf_loaded_agent)"
   installed=$(nf_plist_agent)
   probe_binary installed "$installed" "$installed"

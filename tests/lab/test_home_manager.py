@@ -267,6 +267,22 @@ def test_back_to_the_generation_before(fresh_homes: Fleet, home: LabHost, operat
     assert home.enter(f"cat {home.checkout}/flake.lock", home.user) == lock
 
 
+def test_an_agent_that_does_not_stay_up(
+    fresh_homes: Fleet, home: LabHost, operator: Client
+) -> None:
+    fresh_homes.repos.release("2.2.0", "crash")
+    answer = operator.update(home.name, "--force", code=1)
+    assert (answer["verdict"], answer["cause"]) == ("agent-down", "agent-unstable")
+    told = json.loads(operator.run("why", home.name, "--json").stdout)
+    assert told["cause"] == "agent-crash-looping", told
+    assert operator.run("rollback", home.name, "--yes").returncode == 0
+    assert home.agent_version() == "2.1.0"
+    answer = operator.update(home.name, "--force", "--rollback-on-failure", code=8)
+    assert answer["verdict"] == "rolled-back"
+    assert home.agent_version() == "2.1.0"
+    check_nothing_left(home)
+
+
 def test_without_lingering_a_guard_watches_over_the_job(
     fresh_homes: Fleet, operator: Client
 ) -> None:
@@ -335,7 +351,7 @@ def test_a_mac_that_nobody_is_logged_in_to_at_the_screen(
 
 def test_why_and_the_list_know_homes(fresh_homes: Fleet, home: LabHost, operator: Client) -> None:
     told = json.loads(operator.run("why", home.name, "--json").stdout)
-    assert told["cause"] == "", told
+    assert told["cause"] == "current", told
     commit = fresh_homes.repos.release("2.2.0")
     told = json.loads(operator.run("why", home.name, "--json").stdout)
     assert (told["cause"], commit[:7] in told["sentence"]) == ("lock-behind", True), told
