@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / FLAKE / "flake.nix").touch()
     nix = tmp_path / "bin/nix"
     nix.parent.mkdir()
-    nix.write_text('#!/bin/sh\necho "$*" > "$HOME/asked"\necho "$ANSWER"\nexit "${CODE:-0}"\n')
+    nix.write_text(
+        '#!/bin/sh\necho "$*" >> "$HOME/asked"\n'
+        'case "$*" in *homeConf*) echo "${HOMES:-[]}" ;; *) echo "$ANSWER" ;; esac\n'
+        'exit "${CODE:-0}"\n'
+    )
     nix.chmod(0o755)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PATH", str(nix.parent), prepend=":")
@@ -35,6 +40,27 @@ def test_the_flakes_hosts_are_reached_by_name(home: Path, monkeypatch: pytest.Mo
         Host(name="csb0", address=SshAddress("csb0"), attribute="csb0"),
     )
     assert f"{home}/{FLAKE}#nixosConfigurations" in (home / "asked").read_text()
+
+
+def test_homes_are_reached_as_their_users(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = this_machine().name
+    homes = ("markus@imac0", "imac0", "eve@imac0", "ops@csb0", f"ops@{here}", "-x@mac", "a b@c")
+    monkeypatch.setenv("ANSWER", '["csb0"]')
+    monkeypatch.setenv("HOMES", json.dumps(homes))
+    assert hosts_without_inventory()[2:] == (
+        Host(
+            name="imac0",
+            address=SshAddress("imac0", "markus"),
+            platform="home-manager",
+            attribute="markus@imac0",
+        ),
+        Host(
+            name="imac0-eve",
+            address=SshAddress("imac0", "eve"),
+            platform="home-manager",
+            attribute="eve@imac0",
+        ),
+    )
 
 
 @pytest.mark.parametrize("answer", ["", "null", "[1]", "not JSON"])
