@@ -151,12 +151,12 @@ def test_uncommitted_work_survives_and_is_named(fresh: Fleet, client: Client) ->
     host = fresh["csb0"]
     fresh.repos.release("2.2.0")
     fresh.repos.commit_nixcfg("Something else")
-    as_ops(host, "echo draft > notes.md; echo '# mine' >> home.sh")
+    as_ops(host, "echo draft > notes.md; echo '# mine' >> home-path.sh")
     shown = client.run("update", "csb0", "--dry-run", "--json")
     warnings = json.loads(shown.stdout)["plan"]["warnings"]
-    assert any("notes.md" in text and "home.sh" in text for text in warnings)
+    assert any("notes.md" in text and "home-path.sh" in text for text in warnings)
     client.update("csb0", "--force")
-    assert as_ops(host, "cat notes.md; tail -n 1 home.sh") == "draft\n# mine"
+    assert as_ops(host, "cat notes.md; tail -n 1 home-path.sh") == "draft\n# mine"
 
 
 def test_a_switch_that_runs_is_waited_for(fresh: Fleet, client: Client) -> None:

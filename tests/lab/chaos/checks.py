@@ -114,11 +114,11 @@ def _parent(pid: int) -> str:
 
 
 def _check_checkout(scene: Scene, case: Case) -> None:
-    assert scene.as_ops("cat notes.md; tail -n 1 home.sh") == "draft\n# mine"
+    assert scene.as_ops("cat notes.md; tail -n 1 home-path.sh") == "draft\n# mine"
     head = (scene.as_ops("git show HEAD:flake.lock") + "\n").encode()
     wanted = scene.lock if case.lock == "old" else lock_after(head, scene.repos)
     assert scene.read_lock() == wanted, "flake.lock is not as it should be"
-    changed = {" M home.sh", "?? notes.md"} | ({" M flake.lock"} if wanted != head else set())
+    changed = {" M home-path.sh", "?? notes.md"} | ({" M flake.lock"} if wanted != head else set())
     status = scene.as_ops("git status --porcelain | sed 's/^/=/'")
     assert {line[1:] for line in status.splitlines()} == changed
     assert scene.as_ops("find .git -name '*.lock'; find . ! -user ops") == ""

@@ -52,7 +52,7 @@ class Bench:
         self.fleet.reset()
         repos = self.fleet.repos
         scene = Scene(self.fleet[self.name], repos, self.new_client(), self)
-        scene.as_ops("echo draft > notes.md; echo '# mine' >> home.sh")
+        scene.as_ops("echo draft > notes.md; echo '# mine' >> home-path.sh")
         repos.release(NEW)
         repos.commit_nixcfg("Something else")
         return scene
