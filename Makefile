@@ -20,7 +20,7 @@ test: $(VENV)/.dev ## The tests that need nothing but this machine
 lab: ## The tests against real hosts with real Nix, in namespaces here (root, Debian)
 	@tests/lab/prepare.sh
 	@$(MAKE) --silent $(VENV)/.dev
-	@$(BIN)/pytest tests/lab
+	@tests/lab/all.sh $(BIN)/pytest
 
 chaos: $(VENV)/.dev ## The part of `make lab` that breaks updates in every way, and a table of how they end
 	@tests/lab/prepare.sh

@@ -40,9 +40,9 @@ nf_bounded() {
 # shellcheck disable=SC2016 # Perl's own $
 NF_TIMEOUT='use POSIX ":sys_wait_h"; my $left = shift; my $late = 0; setpgrp(0, 0);
 my $pid = fork; defined $pid or exit 126; if (!$pid) { exec { $ARGV[0] } @ARGV; exit 127 }
-sub tell { my $name = shift; local $SIG{$name} = "IGNORE"; kill $name, -$$ }
-for my $name (qw(TERM INT HUP)) { $SIG{$name} = sub { tell($name) } }
-$SIG{ALRM} = sub { $late++ ? kill("KILL", -$$) : tell("TERM"); alarm 5 };
+sub relay { my $name = shift; local $SIG{$name} = "IGNORE"; kill $name, -$$ }
+for my $name (qw(TERM INT HUP)) { $SIG{$name} = sub { relay($name) } }
+$SIG{ALRM} = sub { $late++ ? kill("KILL", -$$) : relay("TERM"); alarm 5 };
 alarm $left; 1 while waitpid($pid, 0) < 0 && $!{EINTR}; my $end = $?;
 exit($late ? 124 : WIFSIGNALED($end) ? 128 + WTERMSIG($end) : WEXITSTATUS($end))'
 NF_EXEC=
