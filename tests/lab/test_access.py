@@ -108,7 +108,7 @@ def test_doas_that_wants_a_password_is_refused(fresh: Fleet, client: Client) -> 
 def test_sudo_rs(fresh: Fleet, client: Client, user: str) -> None:
     """Another sudo, with a prompt of its own around ours; pw has a password."""
     host = fresh["csb0"]
-    host.enter("ln -sf ../lib/cargo/bin/sudo /usr/bin/sudo; sudo --version | grep sudo-rs")
+    host.enter("ln -sf ../lib/cargo/bin/sudo /usr/bin/sudo; sudo --version 2>&1 | grep sudo-rs")
     client.write_inventory({host: user}, checkout=give_checkout_to(host, user))
     fresh.repos.release("2.2.0")
     with client.at_terminal("update", "csb0", "--force", *QUICK) as running:
