@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _ALWAYS: Final = ("common", "platform", "carrier")
-_NEEDS: Final = {"probe": ("service", "launchd"), "launch": ("launchd",)}
+_NEEDS: Final = {"probe": ("service", "launchd", "explain"), "launch": ("launchd",)}
 """What a part uses besides those."""
 
 
