@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import shlex
 import shutil
 import signal
 import tempfile
@@ -134,7 +135,13 @@ class Scene:
         self._prove_journal(f"--identifier={program}", text)
 
     def _prove_journal(self, of: str, text: str) -> None:
-        said = self.host.enter(f"journalctl --quiet --output=cat {of}")
+        read = f"journalctl --quiet --output=cat {of}"
+        # it is written a moment after what it tells of
+        self.host.enter(
+            f"pipe=$(mktemp -u); mkfifo $pipe; timeout 20 {read} --lines=all --follow > $pipe & "
+            f"grep -m 1 -F -e {shlex.quote(text)} < $pipe || true; kill $! || true; rm $pipe"
+        )
+        said = self.host.enter(read)
         assert said.count(text) == 1, f"{text!r} is not there once:\n{said[-2000:]}"
         self.proof.append(f"journal: {text}")
 
