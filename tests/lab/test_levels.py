@@ -280,16 +280,27 @@ def test_level_7_repairs_the_agents_files(fresh: Fleet, host: LabHost, client: C
     assert "is damaged" in log
 
 
-@on_trixie
+@pytest.fixture
+def homes_cache(fresh_homes: Fleet, tmp_path: Path) -> Iterator[BinaryCache]:
+    """The same for the host with Home Manager, whose user the nix daemon does not trust."""
+    cache = BinaryCache(tmp_path / "cache", fresh_homes.run.gateway)
+    cache.trust(fresh_homes["hsb1"])
+    yield cache
+    cache.close()
+
+
 def test_an_untrusted_user_reaches_only_some_levels(
-    fresh: Fleet, host: LabHost, cache: BinaryCache
+    fresh_homes: Fleet, homes_cache: BinaryCache
 ) -> None:
+    fresh, cache = fresh_homes, homes_cache
+    host = fresh["hsb1"]
+
     def switch(level: int) -> subprocess.CompletedProcess[str]:
         url = flake(fresh).partition("#")[0]
         lock = f"cd {CHECKOUT}; nix flake lock --override-input nixfleet '{url}'"
         options = shlex.join(level_options(level, "home-manager"))
-        command = f"home-manager switch -L --flake '{CHECKOUT}#ops@{host.name}' {options}"
-        return host.run(f"{lock} && {command}", "ops")
+        command = f".nix-profile/bin/home-manager switch -L --flake '{CHECKOUT}#ops@hsb1' {options}"
+        return host.run(f"({lock}) && {command}", "ops")
 
     fresh.repos.release("2.2.0")
     path = cache.stock(host, flake(fresh))
