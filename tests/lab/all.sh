@@ -1,6 +1,6 @@
 #!/bin/sh
-# all.sh PYTEST - the whole lab, in two parts at once: they wait more than they work. What the chaos suite
-# prints comes after that of the rest. On a machine that is short of time a test can wait in vain: what
+# all.sh PYTEST - the whole lab, two parts at a time: they wait more than they work. What the chaos suite and
+# the homes print comes after the rest. On a machine that is short of time a test can wait in vain: what
 # failed is run once more, alone, and both are printed; what fails again fails the lab.
 set -u
 cd "$(dirname "$0")/../.." || exit
@@ -8,34 +8,36 @@ pytest=$1
 kept=$(mktemp -d) || exit
 trap 'rm -rf "$kept"' EXIT
 
-# part NAME WORD...
+# part NAME [OPTION...]
 part() {
   name=$1
   shift
-  "$pytest" -o cache_dir="$kept/$name" "$@"
+  case $name in
+    chaos) set -- "$@" tests/lab/chaos ;;
+    homes) set -- "$@" tests/lab/test_home_manager.py tests/lab/test_lab_homes.py tests/lab/test_lab_mac.py ;;
+    *)
+      set -- "$@" tests/lab --ignore=tests/lab/chaos --ignore=tests/lab/test_home_manager.py \
+        --ignore=tests/lab/test_lab_homes.py --ignore=tests/lab/test_lab_mac.py
+      ;;
+  esac
+  "$pytest" -o cache_dir="$kept/$name.cache" "$@"
+  echo $? > "$kept/$name.code"
 }
 
-# again NAME WORD...
-again() {
-  echo "Once more, alone, what failed of the $1:"
-  part "$@" --last-failed --last-failed-no-failures=none
-}
-
-part 'chaos suite' tests/lab/chaos > "$kept/printed" 2>&1 &
-chaos=$!
-# in the background ctrl-c does not reach it
-trap 'kill "$chaos"; wait; exit 130' INT TERM HUP
-part rest tests/lab --ignore=tests/lab/chaos
-rest=$?
-wait "$chaos"
-code=$?
+{ part chaos; part homes; } > "$kept/printed" 2>&1 &
+beside=$!
+# in the background ctrl-c does not reach them: they are this script's group
+trap 'trap "" TERM; kill 0; wait; exit 130' INT TERM HUP
+part rest
+wait "$beside"
 cat "$kept/printed"
-if [ "$rest" = 1 ]; then
-  again rest tests/lab --ignore=tests/lab/chaos
-  rest=$?
-fi
-if [ "$code" = 1 ]; then
-  again 'chaos suite' tests/lab/chaos
-  code=$?
-fi
-[ "$rest" = 0 ] && [ "$code" = 0 ]
+
+ended=0
+for name in chaos homes rest; do
+  if [ "$(cat "$kept/$name.code")" = 1 ]; then
+    echo "Once more, alone, what failed of the part $name:"
+    part "$name" --last-failed --last-failed-no-failures=none
+  fi
+  if [ "$(cat "$kept/$name.code")" != 0 ]; then ended=1; fi
+done
+exit "$ended"
