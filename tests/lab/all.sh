@@ -20,14 +20,20 @@ part() {
         --ignore=tests/lab/test_lab_homes.py --ignore=tests/lab/test_lab_mac.py
       ;;
   esac
-  "$pytest" -o cache_dir="$kept/$name.cache" "$@"
+  "$pytest" -o cache_dir="$kept/$name.cache" "$@" &
+  running=$!
+  wait "$running"
   echo $? > "$kept/$name.code"
 }
 
-{ part chaos; part homes; } > "$kept/printed" 2>&1 &
+# what runs in the background is not reached by ctrl-c; what the lab leaves when it is killed removes itself
+{
+  trap 'kill "$running"; exit 143' TERM
+  part chaos
+  part homes
+} > "$kept/printed" 2>&1 &
 beside=$!
-# in the background ctrl-c does not reach them: they are this script's group
-trap 'trap "" TERM; kill 0; wait; exit 130' INT TERM HUP
+trap 'kill "$running" "$beside"; exit 130' INT TERM HUP
 part rest
 wait "$beside"
 cat "$kept/printed"
