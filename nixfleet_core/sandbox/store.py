@@ -28,6 +28,7 @@ _AGENT: Final = """\
 #!/bin/sh
 case ${{1:-}} in
   --version) echo 'nixfleet-agent {version}'; exit 0 ;;
+  --help) echo 'usage: nixfleet-agent [--version]'; exit 0 ;;
 esac
 trap 'echo "nixfleet-agent {version}: shutting down"; kill "$waiting"; exit 0' TERM INT
 echo 'nixfleet-agent {version}: connected, reporting every 60 s'
