@@ -6,9 +6,9 @@ import asyncio
 import os
 import signal
 import sys
-import threading
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -27,6 +27,7 @@ from tui.widgets.scrollbar import draw_scrollbars
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
+    from types import FrameType
 
     from textual.command import Provider
     from textual.notifications import SeverityLevel
@@ -42,6 +43,7 @@ BEAT = 0.25
 
 _CLOSE_LIMIT = 3.0
 
+_ENDING = (signal.SIGHUP, signal.SIGTERM)
 _END_LIMIT = 6.0
 """Seconds that an orderly end after a signal may take."""
 
@@ -106,18 +108,17 @@ class NixFleetApp(App[None], inherit_bindings=False):
         return FleetScreen(self.fleet)
 
     def on_mount(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGHUP, signal.SIGTERM):
-            loop.add_signal_handler(number, self._end_by_signal, number)
+        self._running_loop = asyncio.get_running_loop()
+        for number in _ENDING:
+            signal.signal(number, self._end_by_signal)
         self.app_resume_signal.subscribe(self, self._repaint)
         self.set_interval(BEAT, self.beat)
         self.look_at_all()
 
     async def on_unmount(self) -> None:
         self._restore_window_title()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGHUP, signal.SIGTERM):
-            loop.remove_signal_handler(number)
+        for number in _ENDING:
+            signal.signal(number, signal.SIG_DFL)
         closing = [entry.session.close() for entry in self.fleet.entries.values()]
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_LIMIT):
@@ -306,20 +307,20 @@ class NixFleetApp(App[None], inherit_bindings=False):
 
     # The terminal
 
-    def _end_by_signal(self, number: signal.Signals) -> None:
+    def _end_by_signal(self, number: int, _: FrameType | None) -> None:
         """End cleanly. After SIGHUP nobody reads what is written: let none of it block.
 
-        Textual's writer can be stuck for good behind a terminal that is gone: end all the same.
+        Textual's writer can be stuck for good behind a terminal that is gone, and the loop behind
+        the writer: end all the same. So this is no handler of the loop's: that would not be called.
         """
-        last_resort = threading.Timer(_END_LIMIT, os._exit, args=(128 + number,))
-        last_resort.daemon = True
-        last_resort.start()
+        signal.signal(signal.SIGALRM, lambda *_: os._exit(128 + number))
+        signal.setitimer(signal.ITIMER_REAL, _END_LIMIT)
         if number == signal.SIGHUP:
             null = os.open(os.devnull, os.O_RDWR)
             for stream in (sys.__stdout__, sys.__stderr__):
                 if stream is not None:
                     os.dup2(null, stream.fileno())
-        self.exit(return_code=128 + number)
+        self._running_loop.call_soon_threadsafe(partial(self.exit, return_code=128 + number))
 
     def _fatal_error(self) -> None:
         """Show where an unforeseen error came from, without the values of variables.

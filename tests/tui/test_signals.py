@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -55,3 +56,27 @@ def test_the_demo_ends_and_cleans_up(tmp_path: Path, how: str) -> None:
     finally:
         app.kill()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM], ids=["hang up", "terminate"])
+def test_the_app_ends_although_its_loop_is_stuck(tmp_path: Path, number: int) -> None:
+    ours, theirs = pty.openpty()
+    told, tells = os.pipe()
+    app = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("stuck.py")), str(tells)],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        pass_fds=[tells],
+        env=dict(os.environ, TERM="xterm-256color", TMPDIR=str(tmp_path)),
+    )
+    for fd in (theirs, tells):
+        os.close(fd)
+    try:
+        assert os.read(told, 5) == b"stuck"
+        app.send_signal(number)
+        assert app.wait(SECONDS) == 128 + number
+    finally:
+        app.kill()
+        for fd in (ours, told):
+            os.close(fd)
