@@ -17,28 +17,25 @@ nf_any_domain() {
   if launchctl print "gui/$NF_UID" >/dev/null 2>&1; then echo "gui/$NF_UID"; else echo "user/$NF_UID"; fi
 }
 
-# nf_launchd_value NAME: of what launchd says of the agent, at the top level.
-nf_launchd_value() {
-  nf_domain=$(nf_agent_domain) || return 1
-  launchctl print "$nf_domain/$NF_UNIT" 2>/dev/null | sed -n "s/^$nf_tab$1 = //p" | head -n 1
-}
+# nf_printed: what launchd says of the agent; nothing when it is not loaded.
+nf_printed() { nf_domain=$(nf_agent_domain) && launchctl print "$nf_domain/$NF_UNIT" 2>/dev/null; }
+
+# nf_value NAME: in that, at the top level.
+nf_value() { sed -n "s/^$nf_tab$1 = //p" | head -n 1; }
 nf_tab=$(printf '\t')
 
-nf_launchd_pid() { nf_launchd_value pid | grep -E '^[1-9][0-9]*$'; }
+nf_pid_value() { nf_value pid | grep -E '^[1-9][0-9]*$'; }
+nf_launchd_pid() { nf_printed | nf_pid_value; }
 
 nf_plist_agent() {
   { plutil -convert xml1 -o - "$(nf_plist)" 2>/dev/null || cat "$(nf_plist)" 2>/dev/null; } | nf_agent_paths | head -n 1
 }
 
-nf_loaded_agent() {
-  nf_domain=$(nf_agent_domain) || return 1
-  launchctl print "$nf_domain/$NF_UNIT" 2>/dev/null | nf_agent_paths | head -n 1
-}
-
 # Load the agent as its plist has it now: kickstart starts what was loaded, however old.
 nf_launchd_start() {
   nf_domain=$(nf_agent_domain || nf_any_domain)
-  if [ -n "$(nf_loaded_agent)" ] && [ "$(nf_loaded_agent)" = "$(nf_plist_agent)" ]; then
+  nf_loaded=$(nf_printed | nf_agent_paths | head -n 1)
+  if [ -n "$nf_loaded" ] && [ "$nf_loaded" = "$(nf_plist_agent)" ]; then
     nf_run launchctl kickstart -k "$nf_domain/$NF_UNIT"
     return
   fi
@@ -48,9 +45,9 @@ nf_launchd_start() {
 
 # Gone when this returns: bootout may say that it is still at it.
 nf_launchd_unload() {
-  nf_loaded=$(nf_agent_domain) || return 0
+  nf_in=$(nf_agent_domain) || return 0
   nf_pid=$(nf_launchd_pid)
-  nf_run launchctl bootout "$nf_loaded/$NF_UNIT"
+  nf_run launchctl bootout "$nf_in/$NF_UNIT"
   nf_until=$(($(nf_now) + 30))
   while nf_agent_domain >/dev/null || nf_is_process "$nf_pid"; do
     [ "$(nf_now)" -lt "$nf_until" ] || return 1

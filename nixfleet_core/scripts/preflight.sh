@@ -32,8 +32,8 @@ nf_check_tools() {
 }
 
 nf_check_unit() {
-  if nf_service_exists; then return 0; fi
   why=$(nf_service_state)
+  case $why in loaded) return 0 ;; esac
   nf_say "preflight: the agent's service $NF_UNIT is $why"
   return 1
 }
@@ -163,12 +163,10 @@ nf_check_input() {
   esac
 }
 
-nf_configurations() { case $NF_PLATFORM in home-manager) echo homeConfigurations ;; *) echo nixosConfigurations ;; esac; }
-
 nf_check_attribute() {
   nf_limit_was=$NF_LIMIT NF_LIMIT=300
   nf_run nix --extra-experimental-features 'nix-command flakes' eval --no-write-lock-file --apply 'x: true' \
-    "$NF_ROOT$NF_CHECKOUT#$(nf_configurations).\"$NF_ATTRIBUTE\""
+    "$NF_ROOT$NF_CHECKOUT#$(nf_configuration)"
   nf_code=$? NF_LIMIT=$nf_limit_was
   cd /
   if [ "$nf_code" != 0 ]; then why=missing; return 1; fi

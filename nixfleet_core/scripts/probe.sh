@@ -192,13 +192,14 @@ probe_launchd() {
   put unit.load loaded
   put_some unit.domain "${domain:-$(nf_any_domain)}"
   put unit.file "$plist"
-  state=$(nf_launchd_value state) pid=$(nf_launchd_pid)
+  printed=$(nf_printed)
+  state=$(printf '%s\n' "$printed" | nf_value state) pid=$(printf '%s\n' "$printed" | nf_pid_value)
   case $pid in '') put unit.active inactive ;; *) put unit.active active; put unit.pid "$pid" ;; esac
   case $state in 'spawn scheduled') state='auto-restart, spawn scheduled' ;; esac
   put_some unit.sub "${state:-not loaded}"
-  runs=$(nf_launchd_value runs) # since it was loaded; the first is no restart
+  runs=$(printf '%s\n' "$printed" | nf_value runs) # since it was loaded; the first is no restart
   case $runs in '' | 0 | *[!0-9]*) ;; *) put unit.restarts $((runs - 1)) ;; esac
-  put_some loaded.path "$(nf_loaded_agent)"
+  put_some loaded.path "$(printf '%s\n' "$printed" | nf_agent_paths | head -n 1)"
   installed=$(nf_plist_agent)
   probe_binary installed "$installed" "$installed"
   case $pid in '') ;; *) probe_process "$pid" ;; esac

@@ -2,17 +2,18 @@
 # shellcheck disable=SC2034,SC2154 # its variables come from and go to the scripts around it
 # The agent's service: NF_UNIT is its unit, or its label where launchd runs it.
 
-nf_service_exists() {
-  case $NF_MANAGER in
-    launchd) [ -e "$(nf_plist)" ] || nf_agent_domain >/dev/null ;;
-    *) case $(nf_systemctl show "$NF_UNIT" -p LoadState 2>/dev/null) in LoadState=loaded) ;; *) return 1 ;; esac ;;
-  esac
-}
-
-# nf_service_state: why it does not exist.
+# nf_service_state: loaded, masked or missing.
 nf_service_state() {
-  case $NF_MANAGER in launchd) echo missing; return ;; esac
-  case $(nf_systemctl show "$NF_UNIT" -p LoadState 2>/dev/null) in LoadState=masked) echo masked ;; *) echo missing ;; esac
+  case $NF_MANAGER in
+    launchd) if [ -e "$(nf_plist)" ] || nf_agent_domain >/dev/null; then echo loaded; else echo missing; fi ;;
+    *)
+      case $(nf_systemctl show "$NF_UNIT" -p LoadState 2>/dev/null) in
+        LoadState=loaded) echo loaded ;;
+        LoadState=masked) echo masked ;;
+        *) echo missing ;;
+      esac
+      ;;
+  esac
 }
 
 # nf_agent_is_up: now. One that still stops, or waits to be started again, is not.
@@ -26,7 +27,7 @@ nf_agent_is_up() {
 # nf_restarts: something that changes when the manager starts the agent anew.
 nf_restarts() {
   case $NF_MANAGER in
-    launchd) nf_launchd_value runs ;;
+    launchd) nf_printed | nf_value runs ;;
     *) nf_systemctl show "$NF_UNIT" -p NRestarts 2>/dev/null ;;
   esac
 }
@@ -96,12 +97,17 @@ nf_command_of() {
 # Agents' paths named in a text: a unit, launchd's arguments, a plist.
 nf_agent_paths() { grep -Eo '/nix/store/[^ ;"<>]*nixfleet-agent[^ ;"<>]*'; }
 
-# nf_agent_start: the flake's attribute that says how the agent is started.
+# nf_configuration: the flake's attribute for this host, or this home.
+nf_configuration() {
+  case $NF_PLATFORM in home-manager) echo "homeConfigurations.\"$NF_ATTRIBUTE\"" ;; *) echo "nixosConfigurations.\"$NF_ATTRIBUTE\"" ;; esac
+}
+
+# nf_agent_start: what in it says how the agent is started.
 nf_agent_start() {
   case $NF_MANAGER in
-    launchd) echo "homeConfigurations.\"$NF_ATTRIBUTE\".config.launchd.agents" ;;
-    user) echo "homeConfigurations.\"$NF_ATTRIBUTE\".config.systemd.user.services.nixfleet-agent.Service.ExecStart" ;;
-    *) echo "nixosConfigurations.\"$NF_ATTRIBUTE\".config.systemd.services.nixfleet-agent.serviceConfig.ExecStart" ;;
+    launchd) echo "$(nf_configuration).config.launchd.agents" ;;
+    user) echo "$(nf_configuration).config.systemd.user.services.nixfleet-agent.Service.ExecStart" ;;
+    *) echo "$(nf_configuration).config.systemd.services.nixfleet-agent.serviceConfig.ExecStart" ;;
   esac
 }
 
