@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-BIN: Final = Path(sys.executable).parent
+_BIN: Final = Path(sys.executable).parent
 SECONDS: Final = 120
 """How long a command may take; a whole update takes about 15."""
 
@@ -72,10 +72,12 @@ class Answer(TypedDict):
 
 @dataclass
 class Client:
-    """One operator. `write_inventory` first; then commands."""
+    """One operator. `write_inventory` first; then commands. They run in a cgroup of the lab's,
+    which ends with it, however it ends."""
 
     folder: Path
     ssh_config: Path
+    cgroup: Path
     path: str = os.environ["PATH"]
 
     @property
@@ -108,10 +110,16 @@ class Client:
             tables.append(f"[hosts.{host.name}]\n{''.join(text)}")
         path.write_text("\n".join(tables))
 
+    def command(self, *words: str) -> list[str]:
+        """`nixfleet WORDS`, which joins the cgroup first."""
+        join = 'echo $$ > "$0"; exec "$@"'
+        procs = str(self.cgroup / "cgroup.procs")
+        return ["/bin/sh", "-c", join, procs, str(_BIN / "nixfleet"), *words]
+
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run `nixfleet WORDS` to its end."""
         return subprocess.run(
-            [str(BIN / "nixfleet"), *words],
+            self.command(*words),
             env=self.env,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -128,11 +136,11 @@ class Client:
 
     def start(self, *words: str) -> Running:
         """Start `nixfleet WORDS`; its output is read as it comes."""
-        return Running([str(BIN / "nixfleet"), *words], self.env)
+        return Running(self.command(*words), self.env)
 
     def at_terminal(self, *words: str) -> Terminal:
         """Start `nixfleet WORDS` with a terminal of its own."""
-        return Terminal([str(BIN / "nixfleet"), *words], self.env)
+        return Terminal(self.command(*words), self.env)
 
     def log_of(self, host: LabHost, job: str) -> Path:
         """The client's raw copy of a job's log."""

@@ -71,6 +71,6 @@ def home(homes: Fleet, request: pytest.FixtureRequest) -> LabHost:
 @pytest.fixture
 def client(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Client:
     """An operator who knows all hosts and logs in as ops, who has sudo without a password."""
-    client = Client(tmp_path_factory.mktemp("op"), fleet.ssh_config)
+    client = fleet.client(tmp_path_factory.mktemp("op"))
     client.write_inventory(dict.fromkeys(fleet.hosts.values(), "ops"))
     return client

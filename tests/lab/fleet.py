@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
+from .client import Client
 from .host import LabHost
 from .internet import NAMES, Internet
 from .platforms import HomeManager, Mac, Nixos
@@ -72,6 +73,10 @@ class Fleet:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def client(self, folder: Path) -> Client:
+        """An operator who has that folder as home."""
+        return Client(folder, self.ssh_config, self.run.clients)
 
     def reset(self, *names: str) -> None:
         """Repositories and hosts (all, or those named) back to the base: agent 2.1.0, clean

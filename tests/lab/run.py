@@ -75,6 +75,11 @@ class Run:
     def cgroup(self) -> Path:
         return _cgroup(self.number)
 
+    @property
+    def clients(self) -> Path:
+        """The cgroup of what operators run on this machine."""
+        return self.cgroup / "clients"
+
     def address(self, octet: int) -> str:
         return f"10.231.{self.number}.{octet}"
 
@@ -194,7 +199,7 @@ def _set_up(run: Run) -> None:
     subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "mode=755,size=4g", "nixfleet-lab", str(run.dir)], check=True
     )
-    run.cgroup.mkdir()
+    run.clients.mkdir(parents=True)
     # An address of its own: else it takes the lowest of its ports', which changes when a host is
     # reset, and the others go on sending to the one before for minutes.
     mac = f"02:00:00:01:{run.number:02x}:01"

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 
-from nixfleet_core.fleet import open_sessions
-from nixfleet_core.inventory import default_inventory_path, load_inventory
-from nixfleet_core.latest import GitLatest
-from nixfleet_core.store import Store
-from tui.app import NixFleetApp
-from tui.settings import AppSettings
-
-from .client import BIN
+from .by_keys import update_by_keys
 from .tmux import Tmux
 
 if TYPE_CHECKING:
@@ -32,25 +24,8 @@ async def test_keys_alone_update_a_host(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    for key, value in client.env.items():
-        monkeypatch.setenv(key, value)
-    client.write_inventory({host: "ops"})
     fresh.repos.release("2.2.0")
-    hosts = load_inventory(default_inventory_path()).hosts
-    app = NixFleetApp(
-        open_sessions(hosts, Store(tmp_path)), GitLatest(), settings=AppSettings(bell=False)
-    )
-    async with app.run_test(size=(120, 40)) as pilot:
-        await app.workers.wait_for_complete()
-        await pilot.press("enter")
-        await pilot.pause()
-        await pilot.press("enter")
-        entry = app.fleet.entries[host.name]
-        async with asyncio.timeout(60):
-            while entry.watcher is None:
-                await pilot.pause(0.05)
-            await entry.watcher.ended.wait()
-        verdict = entry.watcher.verdict
+    verdict = await update_by_keys(host, client, tmp_path, monkeypatch)
     assert verdict is not None
     assert verdict.kind == "updated"
     assert (verdict.before.version, verdict.after.version) == ("2.1.0", "2.2.0")
@@ -63,7 +38,7 @@ def test_a_terminal_shows_log_bars_panel_and_verdict(
 ) -> None:
     host = fresh["csb0"]
     fresh.repos.release("2.2.0")
-    with Tmux(tmp_path / "tmux", [str(BIN / "nixfleet")], client.env, size) as tmux:
+    with Tmux(tmp_path / "tmux", client.command(), client.env, size) as tmux:
         tmux.wait_for("csb0", "csb1", "gpc0", "2.1.0", "stale")
         tmux.press("Enter")
         tmux.wait_for("git pull --ff-only", "start")
@@ -83,7 +58,7 @@ def test_the_job_goes_on_without_the_app_and_is_attached_to_again(
 ) -> None:
     host = fresh["csb0"]
     fresh.repos.release("2.2.0")
-    argv = [str(BIN / "nixfleet")]
+    argv = client.command()
     with host.gate("build") as gate:
         with Tmux(tmp_path / "one", argv, client.env, (120, 40)) as tmux:
             tmux.wait_for("csb0", "stale")

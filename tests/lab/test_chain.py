@@ -200,7 +200,7 @@ def test_listing_shows_versions_and_what_is_stale(fresh: Fleet, client: Client) 
 def test_two_operators_at_once_run_one_job(
     fresh: Fleet, client: Client, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    other = Client(tmp_path_factory.mktemp("two"), fresh.ssh_config)
+    other = fresh.client(tmp_path_factory.mktemp("two"))
     other.write_inventory({fresh["csb0"]: "ops"})
     fresh.repos.release("2.2.0")
     with ThreadPoolExecutor() as pool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import signal
 from pathlib import Path
@@ -10,14 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nixfleet_core.fleet import open_sessions
-from nixfleet_core.inventory import default_inventory_path, load_inventory
-from nixfleet_core.latest import GitLatest
-from nixfleet_core.store import Store
-from tui.app import NixFleetApp
-from tui.screens.plan import UpdateDialog
-from tui.settings import AppSettings
-
+from .by_keys import update_by_keys
 from .chaos.scene import Pidfds, command
 from .client import QUICK, Client
 from .places import held
@@ -34,7 +26,7 @@ STEPS = ["preflight", "stop", "pull", "update", "rebuild", "start", "verify"]
 @pytest.fixture
 def operator(fresh_homes: Fleet, tmp_path: Path) -> Client:
     """Logs in as the users whose homes are managed; is told nothing of platform and attribute."""
-    client = Client(tmp_path / "op", fresh_homes.ssh_config)
+    client = fresh_homes.client(tmp_path / "op")
     client.folder.mkdir()
     client.write_inventory({host: host.user for host in fresh_homes.hosts.values()})
     return client
@@ -111,26 +103,8 @@ async def test_keys_alone_update_a_home(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    for key, value in operator.env.items():
-        monkeypatch.setenv(key, value)
-    operator.write_inventory({home: home.user})
     fresh_homes.repos.release("2.2.0")
-    hosts = load_inventory(default_inventory_path()).hosts
-    app = NixFleetApp(
-        open_sessions(hosts, Store(tmp_path)), GitLatest(), settings=AppSettings(bell=False)
-    )
-    async with app.run_test(size=(120, 40)) as pilot:
-        await app.workers.wait_for_complete()
-        await pilot.press("enter")
-        entry = app.fleet.entries[home.name]
-        async with asyncio.timeout(90):
-            while not isinstance(app.screen, UpdateDialog):
-                await pilot.pause(0.05)
-            await pilot.press("enter")
-            while entry.watcher is None:
-                await pilot.pause(0.05)
-            await entry.watcher.ended.wait()
-        verdict = entry.watcher.verdict
+    verdict = await update_by_keys(home, operator, tmp_path, monkeypatch)
     assert verdict is not None
     assert verdict.kind == "updated"
     assert home.agent_version() == "2.2.0"

@@ -316,8 +316,13 @@ def test_two_runs_do_not_meet(fleet: Fleet) -> None:
 
 def test_a_killed_run_is_cleaned_up_after() -> None:
     victim = (
-        "from lab.run import claim; import signal\n"
-        "run = claim(); print(run.number, run.janitor.pid, flush=True); signal.pause()"
+        "from lab.client import Client; from lab.run import claim\n"
+        "import pathlib, signal, subprocess\n"
+        "run = claim(); client = Client(pathlib.Path('/'), run.dir, run.clients)\n"
+        "join = [*client.command()[:-1], 'sh', '-c', 'echo; exec sleep 600']\n"
+        "left = subprocess.Popen(join, stdout=subprocess.PIPE, start_new_session=True)\n"
+        "left.stdout.readline()\n"
+        "print(run.number, run.janitor.pid, left.pid, flush=True); signal.pause()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", victim],
@@ -326,12 +331,14 @@ def test_a_killed_run_is_cleaned_up_after() -> None:
         text=True,
     ) as process:
         assert process.stdout
-        number, janitor = process.stdout.readline().split()
+        number, janitor, client = process.stdout.readline().split()
         bridge = Path("/sys/class/net", f"nfl{number}")
         assert bridge.exists()
-        end = os.pidfd_open(int(janitor))
+        end, left = os.pidfd_open(int(janitor)), os.pidfd_open(int(client))
         process.send_signal(signal.SIGKILL)
         assert select.select([end], [], [], 30)[0], "the janitor ends when it is done"
+        assert select.select([left], [], [], 0)[0], "what an operator had started has ended"
         os.close(end)
+        os.close(left)
     assert not bridge.exists()
     assert not Path("/run/nixfleet-lab", number).exists()

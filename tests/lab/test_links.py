@@ -125,7 +125,7 @@ def test_another_machine_attaches_from_the_first_byte(
 ) -> None:
     host = fresh["csb0"]
     fresh.repos.release("2.2.0")
-    other = type(client)(tmp_path_factory.mktemp("other"), fresh.ssh_config)
+    other = fresh.client(tmp_path_factory.mktemp("other"))
     other.write_inventory({host: "ops"})
     with client.start("update", "csb0", "--force", *QUICK, "--json") as running:
         with host.gate("build") as gate:

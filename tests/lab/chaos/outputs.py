@@ -6,7 +6,6 @@ import re
 import subprocess
 from typing import TYPE_CHECKING, Final
 
-from ..client import BIN
 from .case import Case
 from .scene import read_answer
 
@@ -50,7 +49,7 @@ def _hostile(scene: Scene) -> Answer:
     told = scene.client.folder / "told"
     with told.open("wb") as stderr:
         attached = subprocess.run(
-            [str(BIN / "nixfleet"), "attach", scene.host.name, "--json"],
+            scene.client.command("attach", scene.host.name, "--json"),
             env=scene.client.env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

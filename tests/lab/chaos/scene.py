@@ -60,7 +60,7 @@ class Bench:
 
     def new_client(self, user: str = "ops", **keys: str) -> Client:
         """An operator. The path is short: sockets lie in it."""
-        client = Client(Path(tempfile.mkdtemp(prefix="nf-")), self.fleet.ssh_config)
+        client = self.fleet.client(Path(tempfile.mkdtemp(prefix="nf-")))
         client.write_inventory({self.fleet[self.name]: user}, **keys)
         return client
 
