@@ -212,14 +212,19 @@ nf_quietly() {
   nf_pid=$!
   echo "$nf_pid" >"$NF_RUN/pid"
   if nf_cancelled; then nf_cancel; fi # who cancelled a moment ago found nothing to end
-  while :; do
-    wait "$nf_pid"
-    nf_code=$?
-    # a trapped signal also ends wait: then the command still runs
-    if [ "$nf_code" -le 128 ] || ! kill -0 "$nf_pid" 2>/dev/null; then break; fi
-  done
+  nf_await "$nf_pid"
+  nf_code=$?
   rm -f "$NF_RUN/pid"
   return "$nf_code"
+}
+
+# nf_await PID: wait for it, and return as it does. A trapped signal also ends wait: then it still runs.
+nf_await() {
+  while :; do
+    wait "$1"
+    nf_ended=$?
+    if [ "$nf_ended" -le 128 ] || ! kill -0 "$1" 2>/dev/null; then return "$nf_ended"; fi
+  done
 }
 
 # Where no systemd watches over the job: run it in a process of its own, and bring back when that was
@@ -236,10 +241,7 @@ nf_guard() {
     *) /bin/sh "$NF_JOB/run.sh" main & ;;
   esac
   nf_main=$!
-  while :; do
-    wait "$nf_main"
-    if ! kill -0 "$nf_main" 2>/dev/null; then break; fi
-  done
+  nf_await "$nf_main"
   nf_recovery=0
   while [ ! -e "$NF_JOB/result" ] && [ ! -e "$NF_RUN/result" ] && [ "$nf_recovery" -lt 3 ]; do
     nf_recovery=$((nf_recovery + 1))
