@@ -243,7 +243,10 @@ def _process(facts: Facts) -> Finding | None:
 
 
 def _restart(facts: Facts) -> str:
-    return (facts.unit.service if facts.unit else Service()).restart_words
+    service = facts.unit.service if facts.unit else Service()
+    if facts.loaded and facts.installed and facts.loaded != facts.installed.path:
+        return service.reload_words
+    return service.restart_words
 
 
 # What is installed.

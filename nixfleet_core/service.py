@@ -44,6 +44,12 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
         return f"{' '.join(self._systemctl())} restart nixfleet-agent"
 
     @property
+    def reload_words(self) -> str:
+        """The same where launchd still has the job as it was before its plist changed: kickstart
+        would start that again."""
+        return f"launchctl bootout {self.domain}/{AGENT_LABEL}; {' '.join(self.start())}"
+
+    @property
     def log_words(self) -> str:
         """What an operator would type to read its log."""
         if self.manager == "launchd":

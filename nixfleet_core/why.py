@@ -67,6 +67,8 @@ def _evidence(facts: Facts, expect: Expectation) -> Iterator[tuple[str, str | No
     yield from _program("running", facts.running.binary if facts.running else None)
     yield "running proof", PROOFS[facts.running.proof] if facts.running else None
     yield from _program("installed", facts.installed)
+    if facts.loaded is not None:
+        yield "loaded path", facts.loaded
     yield "expected path", facts.expected.path if facts.expected else None
     yield "lock", facts.lock_rev(expect.input)
     if expect.latest_known:

@@ -12,6 +12,7 @@ from nixfleet_core.causes import DOWN, SKEW, UNSEEN, Cause, expectation, find_ca
 from nixfleet_core.facts import Binary, Checkout, Facts, LastJob, Running, System, Unit
 from nixfleet_core.host import Host
 from nixfleet_core.nix.lock import FlakeLock, parse_lock
+from nixfleet_core.service import Service
 from nixfleet_core.verdict import judge
 from nixfleet_core.why import diagnose
 
@@ -385,3 +386,35 @@ def test_what_a_host_says_is_quoted_where_it_is_to_be_typed() -> None:
 def test_the_cure_is_one_command_for_that_host() -> None:
     found = diagnose(changed(BEHIND, last_job=STALE_JOB), expectation(HOST, BEHIND, NEW))
     assert found.cure("csb0") == f"nixfleet update csb0 --input-rev {NEW}"
+
+
+PLIST = "/Users/m/Library/LaunchAgents/com.nixfleet.agent.plist"
+
+
+@pytest.mark.parametrize(
+    ("loaded", "by_hand"),
+    [
+        (NEW_AGENT.path, "launchctl kickstart -k gui/501/com.nixfleet.agent"),
+        (
+            OLD_AGENT.path,
+            f"launchctl bootout gui/501/com.nixfleet.agent; launchctl bootstrap gui/501 {PLIST}",
+        ),
+    ],
+    ids=["as its plist is", "as it was before"],
+)
+def test_launchd_restarts_what_it_has_loaded(loaded: str, by_hand: str) -> None:
+    """The plist on disk names the new agent; kickstart alone would start the loaded one again."""
+    service = Service(manager="launchd", domain="gui/501", file=PLIST)
+    facts = replace(
+        HEALTHY,
+        platform="home-manager",
+        unit=replace(UP, service=service),
+        running=Running(OLD_AGENT, "exe", pid=7, started=MADE + 1000),
+        loaded=loaded,
+    )
+    told = diagnose(facts, expectation(HOST, facts, NEW))
+    assert told.cause == "not-restarted"
+    assert told.advice.endswith(f"by hand: {by_hand}")
+    assert dict(told.evidence)["loaded path"] == loaded
+    healthy = diagnose(HEALTHY, expectation(HOST, HEALTHY, NEW))
+    assert "loaded path" not in dict(healthy.evidence)
