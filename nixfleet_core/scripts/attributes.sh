@@ -5,6 +5,7 @@
 attributes() {
   dir=$NF_ROOT$NF_CHECKOUT
   if ! cd "$dir" 2>/dev/null || ! nf_owner .; then echo "cannot enter $NF_CHECKOUT" >&2; return 1; fi
-  nf_as_owner 120 nix --extra-experimental-features 'nix-command flakes' eval --raw --no-write-lock-file \
-    --apply 'all: builtins.concatStringsSep "\n" (builtins.attrNames all)' "$dir#homeConfigurations" | head -c 65536
+  names=$(nf_as_owner 120 nix --extra-experimental-features 'nix-command flakes' eval --raw --no-write-lock-file \
+    --apply 'all: builtins.concatStringsSep "\n" (builtins.attrNames all)' "$dir#homeConfigurations") || return 1
+  printf '%s\n' "$names" | head -c 65536
 }
