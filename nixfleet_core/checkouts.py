@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.host import DEFAULT_CHECKOUT
+from nixfleet_core.nix.lock import locked_rev
 
 if TYPE_CHECKING:
     from nixfleet_core.facts import Facts
-    from nixfleet_core.nix.lock import FlakeLock
 
 ISOLATED: Final = "isolated"
 """Names the agent's own repository; where it is, the host knows (scripts/probe.sh)."""
@@ -47,9 +47,3 @@ def disagreement(facts: Facts, flake_input: str) -> str | None:
     if not differ:
         return None
     return f"{other.path} {' and '.join(differ)}: a rebuild from there undoes one from here"
-
-
-def locked_rev(lock: FlakeLock | None, flake_input: str) -> str | None:
-    """The commit that a lock file names for an input."""
-    found = lock.find(flake_input) if lock else None
-    return found.rev if found else None

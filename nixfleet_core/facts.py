@@ -14,7 +14,7 @@ import msgspec
 
 from nixfleet_core.events import LAST_SECOND
 from nixfleet_core.job import is_job_id
-from nixfleet_core.nix.lock import FlakeLock, LockError, parse_lock
+from nixfleet_core.nix.lock import FlakeLock, LockError, locked_rev, parse_lock
 from nixfleet_core.nix.version import NixVersion, parse_version
 from nixfleet_core.service import Manager, Service
 
@@ -186,16 +186,9 @@ class Facts:
     lingers: bool = True
     """False: this user's services, the agent among them, end with the last login."""
 
-    @property
-    def commit(self) -> str | None:
-        """The commit of the agent's flake input that flake.lock names; None where unknown."""
-        return self.lock_rev("nixfleet")
-
     def lock_rev(self, flake_input: str) -> str | None:
-        if self.checkout is None or self.checkout.lock is None:
-            return None
-        node = self.checkout.lock.find(flake_input)
-        return node.rev if node else None
+        """The commit that flake.lock names for the input; None where unknown."""
+        return locked_rev(self.checkout.lock if self.checkout else None, flake_input)
 
 
 def version_label(path: str) -> str | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from nixfleet_core.checkouts import disagreement
+from nixfleet_core.nix.lock import locked_rev
 from nixfleet_core.plan import Options, Plan, Refusal, is_commit
 from nixfleet_core.service import Service
 from nixfleet_core.shared_lock import lock_message
@@ -308,9 +309,8 @@ def _check_sharing(host: Host, checkout: Checkout, options: Options) -> None:
 
 
 def _message(host: Host, checkout: Checkout, latest: str | None) -> str:
-    committed = checkout.head_lock or checkout.lock
-    found = committed.find(host.input) if committed else None
-    return lock_message(host.input, found.rev if found else None, latest or "latest")
+    committed = locked_rev(checkout.head_lock or checkout.lock, host.input)
+    return lock_message(host.input, committed, latest or "latest")
 
 
 def choose_attribute(host: Host, facts: Facts) -> str | None:

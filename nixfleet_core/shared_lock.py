@@ -9,7 +9,8 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Final
 
-from nixfleet_core.checkouts import is_isolated, locked_rev
+from nixfleet_core.checkouts import is_isolated
+from nixfleet_core.nix.lock import locked_rev
 
 if TYPE_CHECKING:
     from nixfleet_core.facts import Checkout, Facts

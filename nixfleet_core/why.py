@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.causes import find_cause, find_job
+from nixfleet_core.nix.lock import locked_rev
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,8 +77,7 @@ def _evidence(facts: Facts, expect: Expectation) -> Iterator[tuple[str, str | No
     yield from _checkout("checkout", facts.checkout)
     if facts.other is not None:
         yield from _checkout("other checkout", facts.other)
-        lock = facts.other.lock.find(expect.input) if facts.other.lock else None
-        yield "other lock", lock.rev if lock else None
+        yield "other lock", locked_rev(facts.other.lock, expect.input)
     if facts.other_expected is not None:
         yield "other expected path", facts.other_expected.path
     yield "system", facts.system.current

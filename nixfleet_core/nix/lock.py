@@ -142,6 +142,12 @@ class FlakeLock:
         return target, seen
 
 
+def locked_rev(lock: FlakeLock | None, name: str) -> str | None:
+    """The commit that a lock file names for an input; None where either is unknown."""
+    found = lock.find(name) if lock else None
+    return found.rev if found else None
+
+
 def parse_lock(text: str | bytes) -> FlakeLock:
     """Read a flake.lock. Raises LockError, also for one that was cut off on a full disk."""
     if len(text) > LOCK_LIMIT:
