@@ -77,7 +77,7 @@ def compile_plan(plan: Plan, job: str, root: str = "") -> str:
             "NF_PERMANENT": permanent_pattern(),
             "NF_KEPT_OLD": stale_pattern(),
         },
-        call=f'nf_set_up\nnf_plan() {{\n{steps}}}\nnf_"$1"',
+        call=f'nf_set_up "${{2:-}}" "${{3:-}}"\nnf_plan() {{\n{steps}}}\nnf_"$1"',
     )
 
 

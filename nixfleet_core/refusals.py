@@ -64,5 +64,10 @@ _BY_REASON: Final[dict[tuple[str, str], tuple[str, str]]] = {
         "the input's repository does not answer with a commit",
         "check the network and the branch's name; the log shows git's words",
     ),
+    ("input", "lock-link"): ("flake.lock is a link", "put a file in its place"),
+    ("input", "lock-large"): (
+        "flake.lock is larger than 1 MiB",
+        "see what has made it so large: git log -p --stat -- flake.lock",
+    ),
     ("input", "lock-broken"): ("flake.lock is broken", "git checkout -- flake.lock"),
 }

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_ALWAYS: Final = ("common", "platform", "carrier")
+_ALWAYS: Final = ("trust", "common", "platform", "carrier", "rights")
 _NEEDS: Final = {"probe": ("service", "launchd", "explain"), "launch": ("launchd",)}
 """What a part uses besides those."""
 
@@ -40,13 +40,14 @@ def assignments(values: Mapping[str, str]) -> str:
 def compose(*parts: str, root: str, call: str, values: Mapping[str, str] | None = None) -> str:
     """A whole script: the prelude, the parts that all have, the named ones, and the call.
 
-    `root` is where the host's file system begins: empty but in the sandbox.
+    `root` is where the host's file system begins: empty but in the sandbox. A shell reads nothing
+    behind the call, which ends it: the file may be somebody else's by then.
     """
     prelude = assignments({"NF_ROOT": root, **(values or {})})
     return (
         prelude
         + "".join(part(name) + "\n" for name in (*_ALWAYS, *parts))
-        + f"{{\nnf_platform\n{call}\n}}\n"
+        + f"{{\nnf_platform\n{call}\nexit\n}}\n"
     )
 
 

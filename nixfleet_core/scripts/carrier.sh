@@ -1,4 +1,5 @@
 # shellcheck shell=sh
+# shellcheck disable=SC2034 # its variables are used by the scripts that follow it
 # What a job runs under, seen from outside: does it live, and which job is it?
 
 # nf_unit_lives UNIT...: one of them is active, starting or stopping.
@@ -13,6 +14,13 @@ active
     *) return 1 ;;
   esac
 }
+
+# nf_units: the folder of the unit that brings the agent back, and of what it runs. Nobody else's service
+# has it as its own, whatever it calls its directories.
+nf_units() {
+  case $NF_CARRIER in user) echo "$XDG_RUNTIME_DIR/systemd/user" ;; *) echo "$NF_ROOT/run/systemd/system" ;; esac
+}
+NF_FINISH=nixfleet-finish # what it runs; systemd takes no notice of a name without a suffix
 
 # nf_job_lives: a job runs, or its agent is being brought back.
 nf_job_lives() {
@@ -62,6 +70,9 @@ nf_jobs() {
     if nf_is_job_id "${nf_dir##*/}"; then echo "${nf_dir##*/}"; fi
   done
 }
+
+# nf_is_hidden JOB: it is not there as far as we can see, and root could see more.
+nf_is_hidden() { ! [ -d "$1" ] && [ -n "$NF_HIDDEN" ] && [ "$NF_UID" != 0 ]; }
 
 # nf_running_job: the id of the job that runs now; nothing when there is none.
 nf_running_job() { nf_job_lives && nf_current_job; }

@@ -47,11 +47,33 @@ nf_stop() { case $NF_MANAGER in launchd) nf_launchd_unload ;; *) nf_run "$@" ;; 
 
 nf_profile() { nf_real "$NF_PROFILE"; }
 
+# nf_lock_kind FILE: as its owner sees it: missing, link, large, other (no file at all) or file.
+nf_lock_kind() {
+  # shellcheck disable=SC2016 # the inner shell expands
+  nf_step_down 20 sh -c 'if [ -L "$1" ]; then echo link; elif ! [ -e "$1" ]; then echo missing
+    elif ! [ -f "$1" ]; then echo other; elif [ "$(($(wc -c <"$1")))" -gt "$2" ]; then echo large; else echo file; fi' \
+    sh "$1" "$NF_LOCK_LIMIT" 2>/dev/null | head -c 20
+}
+
+# nf_lock_fits: there is no flake.lock, or one that can be kept; else nf_unfit (a token) says what it is.
+nf_lock_fits() {
+  nf_unfit=''
+  case $(nf_lock_kind "$NF_ROOT$NF_CHECKOUT/flake.lock") in
+    file | missing) return 0 ;;
+    link) nf_unfit=lock-link; nf_say "flake.lock is a link: it is not copied, and not updated; put a file there" ;;
+    large) nf_unfit=lock-large; nf_say "flake.lock is larger than $((NF_LOCK_LIMIT / 1024)) KiB: it is not copied, and not updated" ;;
+    *) nf_unfit=lock-broken; nf_say "flake.lock is no file that $NF_OWNER can read" ;;
+  esac
+  return 1
+}
+
 # nf_save_lock NAME: keep a copy of flake.lock with the job, once; half a copy is none.
 nf_save_lock() {
   nf_lock_file=$NF_ROOT$NF_CHECKOUT/flake.lock
-  if [ -e "$NF_JOB/$1" ] || ! [ -e "$nf_lock_file" ]; then return 0; fi
-  if nf_owner_cat "$nf_lock_file" >"$NF_JOB/.$1" 2>/dev/null &&
+  if [ -e "$NF_JOB/$1" ]; then return 0; fi
+  if ! nf_lock_fits; then nf_reason=$nf_unfit; return 1; fi
+  if [ "$(nf_lock_kind "$nf_lock_file")" = missing ]; then return 0; fi
+  if nf_into "$NF_JOB/.$1" nf_owner_cat "$nf_lock_file" &&
     [ "$(cksum <"$NF_JOB/.$1")" = "$(nf_owner_cat "$nf_lock_file" | cksum)" ]; then
     nf_share "$NF_JOB/.$1"
     mv -f "$NF_JOB/.$1" "$NF_JOB/$1"
@@ -114,7 +136,7 @@ nf_do_update() {
   nf_lock_file=$NF_ROOT$NF_CHECKOUT/flake.lock
   cd "$NF_ROOT$NF_CHECKOUT" || return
   nf_save_lock flake.lock.pulled || { cd /; return 1; }
-  nf_lock_values=$(nf_lock "$nf_lock_file" "$NF_INPUT" 2>>"$NF_LOG") || return
+  nf_lock_values=$(nf_logged nf_lock "$nf_lock_file" "$NF_INPUT") || return
   nf_want
   nf_code=0
   if [ "$1" != pin-latest ]; then
@@ -125,7 +147,7 @@ nf_do_update() {
     nf_pin || nf_code=$?
   fi
   if [ "$nf_code" != 0 ]; then cd /; return "$nf_code"; fi
-  nf_lock_values=$(nf_lock "$nf_lock_file" "$NF_INPUT" 2>>"$NF_LOG") || return
+  nf_lock_values=$(nf_logged nf_lock "$nf_lock_file" "$NF_INPUT") || return
   # the branch may have moved while nix fetched it: then the newer answer counts
   if [ "$(nf_field 4)" != "$nf_wanted" ]; then nf_want; fi
   nf_owner_cat "$nf_lock_file" | cksum >"$NF_RUN/lock-updated"
@@ -191,8 +213,7 @@ nf_do_start() {
 # nf_keep_proof: what is there after the job; in memory when the disk is full.
 nf_keep_proof() {
   cd /
-  (umask 077; probe >"$NF_RUN/after" 2>/dev/null) # in a subshell: it has variables of our names
-  nf_share "$NF_RUN/after"
+  (probe 2>/dev/null) | cat >"$NF_RUN/after" # in a subshell: it has variables of our names
   if cp "$NF_RUN/after" "$NF_JOB/.after" 2>/dev/null && nf_share "$NF_JOB/.after" && mv -f "$NF_JOB/.after" "$NF_JOB/after"; then
     rm -f "$NF_RUN/after"
   else
@@ -245,16 +266,16 @@ nf_ask_agent() {
 # settings, a few seconds long; the beginning of what it says goes to NF_RUN/said.
 nf_agent_says() {
   : >"$NF_RUN/said"
-  nf_owner_was=${NF_OWNER:-} nf_uid_was=${NF_OWNER_UID:-} nf_gid_was=${NF_OWNER_GID:-}
-  NF_OWNER_UID=$(nf_status Uid) NF_OWNER_GID=$(nf_status Gid)
+  nf_owner_was=${NF_OWNER:-} nf_uid_was=${NF_OWNER_UID:-}
+  NF_OWNER_UID=$(nf_status Uid)
   nf_says=126
   if [ -n "$NF_OWNER_UID" ]; then
     NF_OWNER=$(id -un "$NF_OWNER_UID" 2>/dev/null) || NF_OWNER=$NF_OWNER_UID
     cd /
-    nf_step_down 5 sh -c "$NF_WITH_SETTINGS" sh "$NF_ROOT/proc/$pid/environ" "$NF_ROOT$path" "$1" >"$NF_RUN/said" 2>/dev/null
+    nf_into "$NF_RUN/said" nf_step_down 5 sh -c "$NF_WITH_SETTINGS" sh "$NF_ROOT/proc/$pid/environ" "$NF_ROOT$path" "$1" 2>/dev/null
     nf_says=$?
   fi
-  NF_OWNER=$nf_owner_was NF_OWNER_UID=$nf_uid_was NF_OWNER_GID=$nf_gid_was
+  NF_OWNER=$nf_owner_was NF_OWNER_UID=$nf_uid_was
   return "$nf_says"
 }
 

@@ -8,34 +8,83 @@ export LC_ALL LANGUAGE
 unset CDPATH ENV BASH_ENV GIT_DIR GIT_WORK_TREE SSH_AUTH_SOCK SSH_ASKPASS GIT_ASKPASS
 
 # A non-interactive ssh command has no nix in PATH; wrappers first, or NixOS finds a sudo without setuid.
+# sets: NF_UID, PATH, and NF_PATH_LEFT: folders that were in root's PATH, and that others can write to
 nf_path() {
-  if [ -r "$NF_ROOT/nix/var/nix/profiles/default/etc/profile.d/nix-daemon.sh" ]; then
-    set +u
-    # shellcheck source=/dev/null
-    . "$NF_ROOT/nix/var/nix/profiles/default/etc/profile.d/nix-daemon.sh"
-    set -u
-  fi
-  nf_dirs=$NF_ROOT/run/wrappers/bin:${HOME:-/}/.nix-profile/bin:${HOME:-/}/.local/state/nix/profile/bin
-  nf_dirs=$nf_dirs:$NF_ROOT/etc/profiles/per-user/${USER:-$(id -un)}/bin
-  nf_dirs=$nf_dirs:$NF_ROOT/nix/var/nix/profiles/default/bin:$NF_ROOT/run/current-system/sw/bin
-  PATH=$nf_dirs:$PATH:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
+  nf_path_was=$PATH NF_PATH_LEFT=''
+  # until it is known who we are: what the system itself brings along
+  PATH=$NF_ROOT/run/wrappers/bin:/usr/bin:/bin:/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin
+  NF_UID=$(id -u 2>/dev/null) || { PATH=$nf_path_was; NF_UID=$(id -u); }
+  if [ "$NF_UID" = 0 ]; then nf_path_of_root; else nf_path_of_user; fi
   export PATH
+}
+
+nf_path_of_user() {
+  PATH=$nf_path_was
+  nf_path_profile
+  nf_path_dirs=$NF_ROOT/run/wrappers/bin:${HOME:-/}/.nix-profile/bin:${HOME:-/}/.local/state/nix/profile/bin
+  nf_path_dirs=$nf_path_dirs:$NF_ROOT/etc/profiles/per-user/${USER:-$(id -un)}/bin
+  nf_path_dirs=$nf_path_dirs:$NF_ROOT/nix/var/nix/profiles/default/bin:$NF_ROOT/run/current-system/sw/bin
+  PATH=$nf_path_dirs:$PATH:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
+}
+
+# Root's: only what root alone can write to, and no profile in HOME: where sudo keeps HOME, it is the caller's.
+nf_path_of_root() {
+  nf_path_home=${HOME:-} nf_path_home=${nf_path_home%/}
+  if [ -z "$NF_ROOT" ]; then
+    HOME=~root # its settings, too, are root's own
+    export HOME
+  fi
+  nf_path_first=$PATH
+  nf_path_profile
+  PATH=$nf_path_first
+  nf_path_dirs=$NF_ROOT/run/wrappers/bin:$NF_ROOT/nix/var/nix/profiles/default/bin:$NF_ROOT/run/current-system/sw/bin
+  nf_path_dirs=$nf_path_dirs:$nf_path_was:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:
+  nf_path_new=''
+  while [ -n "$nf_path_dirs" ]; do
+    nf_path_dir=${nf_path_dirs%%:*} nf_path_dirs=${nf_path_dirs#*:}
+    case $nf_path_dir in "$nf_path_home"/.nix-profile/* | "$nf_path_home"/.local/*) continue ;; /*) ;; *) continue ;; esac
+    case :$nf_path_new: in *":$nf_path_dir:"*) continue ;; esac
+    if ! [ -d "$nf_path_dir" ]; then continue; fi
+    if nf_is_trusted "$nf_path_dir"; then
+      nf_path_new=${nf_path_new:+$nf_path_new:}$nf_path_dir
+    else
+      NF_PATH_LEFT="$NF_PATH_LEFT $nf_path_dir"
+    fi
+  done
+  PATH=$nf_path_new
+}
+
+# What Nix's installer has written to put Nix in PATH.
+nf_path_profile() {
+  nf_path_script=$NF_ROOT/nix/var/nix/profiles/default/etc/profile.d/nix-daemon.sh
+  if ! [ -r "$nf_path_script" ]; then return; fi
+  if [ "$NF_UID" = 0 ] && ! nf_is_trusted "$nf_path_script"; then return; fi
+  set +u
+  # shellcheck source=/dev/null
+  . "$nf_path_script"
+  set -u
 }
 nf_path
 
 nf_has() { command -v "$1" >/dev/null 2>&1; }
 
 # nf_bounded SECONDS COMMAND...: an external command that may not take longer, with all that it started.
-# With NF_EXEC=exec it replaces the (sub)shell, whose pid then is the one to signal.
+# With NF_EXEC=exec it replaces the (sub)shell, whose pid then is the one to signal. What it makes is for
+# others to read, even if what we make is not.
 nf_bounded() {
   nf_seconds=$1
   shift
+  umask 022
   if nf_has timeout; then
     $NF_EXEC timeout -k 5 "$nf_seconds" "$@" </dev/null
   else
     $NF_EXEC perl -e "$NF_TIMEOUT" "$nf_seconds" "$@" </dev/null
   fi
+  nf_bounded_code=$?
+  umask "$NF_UMASK"
+  return "$nf_bounded_code"
 }
+NF_UMASK=022
 # What timeout does, for macOS: a process group of its own, ended as a whole.
 # shellcheck disable=SC2016 # Perl's own $
 NF_TIMEOUT='use POSIX ":sys_wait_h"; my $left = shift; my $late = 0; setpgrp(0, 0);
@@ -47,21 +96,20 @@ alarm $left; 1 while waitpid($pid, 0) < 0 && $!{EINTR}; my $end = $?;
 exit($late ? 124 : WIFSIGNALED($end) ? 128 + WTERMSIG($end) : WEXITSTATUS($end))'
 NF_EXEC=
 
-NF_UID=$(id -u)
-
 nf_now() { date +%s; }
 
 # nf_size FILE: its size in bytes, 0 when it is not there (BSD's wc pads with blanks).
 nf_size() { if [ -e "$1" ]; then echo $(($(wc -c <"$1"))); else echo 0; fi; }
 
-# nf_owner DIR: who owns it (NF_OWNER, NF_OWNER_UID, NF_OWNER_GID), behind any link. ls, because stat
-# differs everywhere.
+# nf_owner DIR: who owns it (NF_OWNER, NF_OWNER_UID), behind any link.
 nf_owner() {
-  nf_ids=$(ls -ldn "$1/." 2>/dev/null | awk 'NR == 1 {print $3, $4}')
-  NF_OWNER_UID=${nf_ids% *} NF_OWNER_GID=${nf_ids#* }
+  NF_OWNER_UID=$(nf_uid_of "$1/.")
   [ -n "$NF_OWNER_UID" ] || return 1
   NF_OWNER=$(id -un "$NF_OWNER_UID" 2>/dev/null) || NF_OWNER=$NF_OWNER_UID
 }
+
+# nf_uid_of PATH: who owns it, itself. ls, because stat differs everywhere.
+nf_uid_of() { ls -ldn "$1" 2>/dev/null | awk 'NR == 1 {print $3}'; }
 
 # nf_as_owner SECONDS COMMAND...: run it as the owner found by nf_owner, bounded, never prompting.
 # As root this steps down; root's git would leave files behind that the owner cannot write.
@@ -79,22 +127,38 @@ nf_step_down() {
   shift
   # somebody's own settings are left alone: they may hold tokens, which no argv must show
   if [ -n "$NF_NIX_CONFIG" ] && [ -z "${NIX_CONFIG:-}" ]; then set -- "NIX_CONFIG=$NF_NIX_CONFIG" "$@"; fi
-  set -- env LC_ALL=C LANGUAGE= PATH="$PATH" GIT_TERMINAL_PROMPT=0 GIT_SSH_COMMAND="$NF_GIT_SSH" \
+  nf_owners_path
+  set -- env LC_ALL=C LANGUAGE= PATH="$nf_owners_path" GIT_TERMINAL_PROMPT=0 GIT_SSH_COMMAND="$NF_GIT_SSH" \
     GIT_HTTP_LOW_SPEED_LIMIT=1000 GIT_HTTP_LOW_SPEED_TIME=30 "$@"
   if [ "$NF_UID" = "$NF_OWNER_UID" ]; then
     :
   elif nf_has setpriv; then
-    set -- setpriv --reuid "$NF_OWNER_UID" --regid "$NF_OWNER_GID" --init-groups --reset-env "$@"
+    # the user's own group: that of a folder can be any
+    set -- setpriv --reuid "$NF_OWNER_UID" --regid "$(id -g "$NF_OWNER")" --init-groups --reset-env "$@"
   else
     set -- runuser -u "$NF_OWNER" -- env HOME="$(nf_home)" USER="$NF_OWNER" LOGNAME="$NF_OWNER" "$@"
   fi
   nf_bounded "$nf_seconds" "$@"
 }
 
-# nf_owner_cat FILE: its content as the owner may see it; root does not follow the owner's links.
-nf_owner_cat() { nf_step_down 20 cat "$1" 2>/dev/null; }
+# nf_owner_cat FILE: its content as the owner may see it; root does not follow the owner's links. Of what
+# is too large for a flake.lock one byte more than would be none.
+nf_owner_cat() { nf_step_down 20 head -c "$((NF_LOCK_LIMIT + 1))" "$1" 2>/dev/null; }
+NF_LOCK_LIMIT=1048576 # as nix/lock.py has it
 
 nf_home() { getent passwd "$NF_OWNER_UID" | cut -d: -f6; }
+
+# sets: nf_owners_path: what root steps down with: the owner's own profiles, which are not in root's PATH.
+nf_owners_path() {
+  nf_owners_path=$PATH
+  if [ "$NF_UID" = "$NF_OWNER_UID" ]; then return; fi
+  nf_owners_path=$NF_ROOT/etc/profiles/per-user/$NF_OWNER/bin:$PATH
+  nf_owners_home=$(nf_home)
+  if [ -n "$nf_owners_home" ]; then
+    nf_owners_path=$nf_owners_home/.nix-profile/bin:$nf_owners_home/.local/state/nix/profile/bin:$nf_owners_path
+  fi
+  nf_owners_path=$NF_ROOT/run/wrappers/bin:$nf_owners_path
+}
 
 # nf_real PATH: where it leads, behind all links; nothing when it leads nowhere. An old macOS has no readlink -f.
 nf_real() {

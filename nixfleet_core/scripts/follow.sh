@@ -39,6 +39,7 @@ follow() {
   # a writer that nobody reads ends: no follower outlives its client's connection
   trap 'exit 0' PIPE
   printf 'nixfleet-follow 1\n'
+  if nf_is_hidden "$job"; then frame gone 0 denied; exit 0; fi
   if ! [ -d "$job" ]; then frame gone 0 missing; exit 0; fi
   if ! [ -r "$job/plan.json" ]; then frame gone 0 denied; exit 0; fi
   whole plan.json
@@ -59,6 +60,8 @@ follow() {
       frame beat "$(nf_now)" "$log_size"
       # neither a result nor a unit that could still write one
       if [ -z "$over" ] && ! nf_job_lives; then dead=$((dead + 1)); else dead=0; fi
+      # the result may be in memory, where only root can read it
+      if [ "$dead" -ge 2 ] && [ -d "$NF_STATE/$NF_ID" ] && ! [ -x "$NF_STATE/$NF_ID" ]; then frame gone 0 denied; exit 0; fi
       if [ "$dead" -ge 2 ]; then whole before; whole after; frame gone 0 interrupted; exit 0; fi
     fi
     if [ -n "$sent" ]; then continue; fi

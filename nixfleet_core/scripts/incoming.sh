@@ -13,7 +13,8 @@ incoming() {
   objects=$(cd "$(nf_step_down 10 git rev-parse --git-path objects)" && pwd)
   url=$(nf_step_down 10 git remote get-url "$remote") || return 1
   temporary=$(nf_step_down 10 mktemp -d "${TMPDIR:-/tmp}/nixfleet.XXXXXX") || return 1
-  trap 'rm -rf "$temporary"' EXIT
+  # as the owner, who has said what it is called
+  trap 'nf_step_down 10 rm -rf "$temporary"' EXIT
   trap 'exit 1' HUP INT TERM PIPE
   nf_step_down 10 git init -q --bare "$temporary" || return 1
   # shellcheck disable=SC2016 # the inner shell expands

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# shellcheck disable=SC2153 # NF_ID and the rest come from the prelude
+# shellcheck disable=SC2153,SC2154 # NF_ID and the rest come from the prelude, or from the other parts
 # Start a job, detached: as root, or as the user whose Home Manager it is. Repeating it with the same id
 # changes nothing.
 # From the prelude: NF_ID, NF_PLAN (JSON), NF_RUN_SH (the compiled plan), NF_NICE, NF_IO_WEIGHT; from sudo: NF_FROM (where the
@@ -12,7 +12,7 @@ launch() {
   nf_is_job_id "$NF_ID" || { echo '@nf failed'; echo "bad job id" >&2; return 1; }
   job=$NF_JOBS/$NF_ID
   umask 022
-  if ! mkdir -p "$NF_JOBS" "$NF_STATE" || ! open_places; then echo '@nf failed'; return 1; fi
+  if ! open_places; then echo '@nf failed'; return 1; fi
   if [ -e "$job/result" ] || { [ -e "$job/events" ] && [ "$(nf_running_job)" = "$NF_ID" ]; }; then
     echo "@nf launched $NF_ID"
     return 0
@@ -31,11 +31,45 @@ launch() {
 }
 
 # Ids of root's jobs are no secret: whoever logs in sees that one runs. A user's are the user's alone.
+# Root's job runs what lies there, and so does systemd.
 open_places() {
+  if [ -n "$NF_NO_PLACE" ]; then
+    echo "there is no place for jobs: $NF_NO_PLACE; one of the two has to be root's, writable by root alone" >&2
+    return 1
+  fi
+  mkdir -p "$NF_JOBS" "$NF_STATE" || return
   case $NF_PLATFORM in
-    home-manager) chmod 700 "$NF_JOBS" "$NF_STATE" ;;
-    *) chmod 711 "${NF_JOBS%/jobs}" && chmod 755 "$NF_JOBS" ;;
+    home-manager)
+      own_place "${NF_JOBS%/jobs}" && own_place "$NF_JOBS" && own_place "$NF_STATE" && chmod 700 "$NF_JOBS" "$NF_STATE"
+      ;;
+    *)
+      mkdir -p "$(nf_units)"
+      for place in "$NF_JOBS" "$NF_STATE" "$(nf_units)"; do
+        nf_is_trusted "$place" || { echo "there is no place for jobs: $(nf_trust_words); it has to be root's alone" >&2; return 1; }
+      done
+      chmod 711 "${NF_JOBS%/jobs}" && chmod 755 "$NF_JOBS" "$NF_STATE" && share_old_jobs
+      ;;
   esac
+}
+
+# own_place DIR: a user's place is the user's, and nobody else can write to it.
+own_place() {
+  nf_trust_look "$1/." || return
+  if [ "$nf_trust_uid" = "$NF_UID" ]; then
+    if nf_trust_is_open; then chmod go-w "$1"; fi
+    return
+  fi
+  nf_trust_say owner "$1"
+  echo "there is no place for jobs: $(nf_trust_words); it has to be yours" >&2
+  return 1
+}
+
+# The rights of jobs that were here before this one; older versions gave them to the launcher's group.
+share_old_jobs() {
+  for old in $(nf_jobs); do
+    nf_readers "$NF_JOBS/$old" "$(nf_uid_of "$NF_JOBS/$old/ctl")"
+    nf_share_job "$NF_JOBS/$old"
+  done
 }
 
 # The job before may still be bringing its agent back.
@@ -50,19 +84,16 @@ wait_for_finish() {
 
 # The whole job directory appears at once. Only root writes into it; ctl belongs to the launcher.
 write_job() {
-  uid=${SUDO_UID:-$(id -u "${DOAS_USER:-}" 2>/dev/null)} gid=${SUDO_GID:-$(id -g "${DOAS_USER:-}" 2>/dev/null)}
-  uid=${uid:-$NF_UID} gid=${gid:-$(id -g)}
+  uid=${SUDO_UID:-$(id -u "${DOAS_USER:-}" 2>/dev/null)}
+  case $uid in '' | *[!0-9]*) uid=$NF_UID ;; esac
   NF_FROM=${NF_FROM:-${SSH_CONNECTION:-}}
   case $NF_FROM in *[!0-9a-zA-Z:.%_\ -]*) NF_FROM='' ;; esac # a zone may be named: fe80::1%eth0
   new=$NF_JOBS/.new-$NF_ID
   rm -rf "$new"
-  mkdir -m 750 "$new" && mkdir -m 700 "$new/ctl" || return 1
-  printf '{"format":1,"at":%s,"uid":%s,"from":"%s","plan":%s}\n' "$(nf_now)" "${uid:-0}" "$NF_FROM" "$NF_PLAN" >"$new/plan.json" &&
-    printf '%s\n' "$NF_RUN_SH" >"$new/run.sh" && : >"$new/log" || return 1
-  chmod 640 "$new/plan.json" "$new/run.sh" "$new/log"
-  if [ "$NF_UID" = 0 ]; then
-    chgrp -R "${gid:-0}" "$new" && chown "${uid:-0}" "$new/ctl" || return 1
-  fi
+  mkdir -m 700 "$new" && nf_readers "$new" "$uid" && mkdir -m 700 "$new/ctl" || return 1
+  printf '{"format":1,"at":%s,"uid":%s,"from":"%s","plan":%s}\n' "$(nf_now)" "$uid" "$NF_FROM" "$NF_PLAN" >"$new/plan.json" &&
+    printf '%s\n' "$NF_RUN_SH" >"$new/run.sh" && : >"$new/log" && nf_share_job "$new" || return 1
+  if [ "$NF_UID" = 0 ]; then chown "$uid:0" "$new/ctl" || return 1; fi
   mv "$new" "$job"
   prune
 }
@@ -77,15 +108,17 @@ prune() {
 }
 
 # The unit that brings the agent back is a file: what systemd-run makes is re-read, mangled, when a
-# switch reloads systemd. It is the same for every job, so that launchers cannot disturb each other.
+# switch reloads systemd. It is the same for every job, so that launchers cannot disturb each other. What it
+# runs lies beside it: the script of the job that runs, once there is one.
 write_finish() {
-  # shellcheck disable=SC2016 # for the shell that runs it
-  put_file "$NF_STATE/finish" "$(printf '%s\nexec /bin/sh %s/"$(cat %s/current)"/run.sh finish' '#!/bin/sh' "$(quoted "$NF_JOBS")" "$(quoted "$NF_STATE")")" || return 1
   case $NF_CARRIER in
-    user) units=$XDG_RUNTIME_DIR/systemd/user more=" \"XDG_STATE_HOME=$(printf '%s' "$NF_STATE_HOME" | sed 's/%/%%/g')\"" ;;
-    *) units=$NF_ROOT/run/systemd/system more='' ;;
+    user) more=" \"XDG_STATE_HOME=$(printf '%s' "$NF_STATE_HOME" | sed 's/%/%%/g')\"" ;;
+    *) more='' ;;
   esac
-  put_file "$units/$NF_FINISH_UNIT" "[Unit]
+  finish=$(nf_units)/$NF_FINISH
+  mkdir -p "${finish%/*}" || return 1
+  [ -e "$finish" ] || put_file "$finish" ': no job has begun' || return 1
+  put_file "$(nf_units)/$NF_FINISH_UNIT" "[Unit]
 Description=Bring the NixFleet agent back after an update
 StartLimitIntervalSec=0
 [Service]
@@ -94,10 +127,8 @@ Restart=on-failure
 RestartSec=1
 TimeoutStartSec=1800
 Environment=\"PATH=$PATH\"$more
-ExecStart=/bin/sh $NF_STATE/finish"
+ExecStart=/bin/sh $finish"
 }
-
-quoted() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"; }
 
 # put_file FILE TEXT: whole or not at all; systemd is told when a unit changed.
 put_file() {
@@ -122,7 +153,7 @@ start_unit() {
   systemd-run "$@" --collect --quiet --no-ask-password --unit="$NF_JOB_UNIT" --service-type=exec \
     -p OnSuccess="$NF_FINISH_UNIT" -p OnFailure="$NF_FINISH_UNIT" -p OOMPolicy=continue -p KillMode=mixed -p TimeoutStopSec=900 \
     -p WorkingDirectory=/ -p Nice="$NF_NICE" --setenv=PATH="$PATH" --setenv=HOME="${HOME:-/root}" \
-    /bin/sh "$job/run.sh" main
+    /bin/sh "$job/run.sh" main "$NF_JOBS" "$NF_STATE"
 }
 
 # A job of launchd's own: its label is the lock. It outlives the login, is started again when it was

@@ -4,6 +4,7 @@
 # and "@nf previous", the generation before the active one.
 
 past_jobs() {
+  if nf_is_hidden "$NF_JOBS"; then echo '@nf denied'; return; fi
   for id in $(nf_jobs); do
     job=$NF_JOBS/$id
     [ -r "$job/plan.json" ] || { echo '@nf denied'; return; }

@@ -4,6 +4,7 @@
 
 plan() {
   nf_is_job_id "$NF_ID" || exit 2
+  if nf_is_hidden "$NF_JOBS/$NF_ID"; then echo '@nf denied'; return; fi
   [ -d "$NF_JOBS/$NF_ID" ] || { echo '@nf missing'; return; }
   [ -r "$NF_JOBS/$NF_ID/plan.json" ] || { echo '@nf denied'; return; }
   echo '@nf plan'

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# shellcheck disable=SC2034 # its variables are used by the scripts that follow it
+# shellcheck disable=SC2034,SC2154 # its variables are used by the scripts that follow it, and come from trust.sh
 # What kind of host this is, who runs its agent, and where its jobs are.
 # From the prelude: NF_PLATFORM, empty where it is to be found out. After nf_platform:
 #   NF_PLATFORM  nixos, home-manager, nix-darwin or unknown
@@ -8,6 +8,8 @@
 #   NF_USER, NF_STATE_HOME  who is logged in, and their XDG_STATE_HOME
 #   NF_PROFILE   the profile that a switch moves
 #   NF_JOBS      one directory a job; NF_STATE: what is forgotten at a reboot, in memory where that is
+#   NF_NO_PLACE  why jobs can be kept nowhere here, "" where they can
+#   NF_HIDDEN    1 where only root can see which place it is
 
 NF_JOB_UNIT=nixfleet-job.service
 NF_FINISH_UNIT=nixfleet-finish.service
@@ -16,6 +18,7 @@ NF_SWITCH_UNIT=nixos-rebuild-switch-to-configuration
 NF_SWITCH_UNITS='nixos-rebuild-switch-to-configuration*'
 
 nf_platform() {
+  NF_NO_PLACE='' NF_HIDDEN='' NF_JOBS=$NF_NOWHERE NF_STATE=$NF_NOWHERE
   NF_KERNEL=$(uname -s)
   NF_STATE_HOME=${XDG_STATE_HOME:-${HOME:-}/.local/state}
   NF_USER=${USER:-$(id -un)}
@@ -25,7 +28,8 @@ nf_platform() {
   if [ "$NF_PLATFORM" != home-manager ]; then
     NF_MANAGER=systemd NF_CARRIER=systemd
     NF_PROFILE=$NF_ROOT/nix/var/nix/profiles/system
-    NF_JOBS=$NF_ROOT/var/lib/nixfleet/jobs NF_STATE=$NF_ROOT/run/nixfleet
+    nf_place "$NF_ROOT/var/lib/nixfleet" /jobs && NF_JOBS=$nf_placed
+    nf_place "$NF_ROOT/run/nixfleet" '' && NF_STATE=$nf_placed
     return
   fi
   NF_PROFILE=$nf_home
@@ -38,6 +42,26 @@ nf_platform() {
   if nf_lingers && [ -S "$nf_runtime/bus" ] && nf_has systemd-run; then
     NF_CARRIER=user NF_STATE=$nf_runtime/nixfleet
   fi
+}
+
+# A path that nobody can make.
+NF_NOWHERE=/dev/null/nixfleet
+
+# nf_place DIR SUB: DIR and SUB, or DIR-update and SUB where DIR is somebody else's, as a service's whose
+# StateDirectory= it is. Whoever asks, root or not, finds the same. Once there, DIR-update stays the place.
+# sets: nf_placed; and what is wrong with both in NF_NO_PLACE
+nf_place() {
+  nf_placed=$1-update$2
+  nf_is_trusted "$nf_placed" && return
+  nf_place_why=$nf_trust_why nf_place_words=$(nf_trust_words)
+  nf_placed=$1$2
+  if nf_is_trusted "$nf_placed" || [ "$nf_trust_why" = missing ]; then return 0; fi
+  if [ "$nf_trust_why" = hidden ]; then NF_HIDDEN=1; return 0; fi
+  nf_placed=$1-update$2
+  if [ "$nf_place_why" = missing ]; then return 0; fi
+  # shellcheck disable=SC2034 # the launcher says it
+  NF_NO_PLACE="$(nf_trust_words); $nf_place_words"
+  return 1
 }
 
 nf_lingers() { [ -e "$NF_ROOT/var/lib/systemd/linger/$NF_USER" ]; }

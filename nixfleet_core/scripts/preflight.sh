@@ -4,7 +4,7 @@
 
 nf_do_preflight() {
   NF_WHO=owner
-  nf_owner "$NF_ROOT$NF_CHECKOUT" && cd "$NF_ROOT$NF_CHECKOUT" && probe >"$NF_JOB/before" 2>/dev/null
+  nf_owner "$NF_ROOT$NF_CHECKOUT" && cd "$NF_ROOT$NF_CHECKOUT" && probe 2>/dev/null | cat >"$NF_JOB/before"
   cd /
   if [ -e "$NF_JOB/before" ]; then nf_share "$NF_JOB/before"; fi
   nf_check tools && nf_check unit && nf_check idle || return
@@ -27,7 +27,7 @@ nf_check() {
 
 nf_check_tools() {
   for tool in $NF_TOOLS; do
-    if ! nf_has "$tool"; then why=missing; nf_say "preflight: $tool is not in PATH ($PATH)"; return 1; fi
+    if ! nf_has "$tool"; then why=missing; nf_say "preflight: $tool is not in PATH ($PATH)${NF_PATH_LEFT:+; others than root can write to$NF_PATH_LEFT}"; return 1; fi
   done
 }
 
@@ -61,7 +61,7 @@ nf_check_memory() {
 nf_check_checkout() {
   cd "$NF_ROOT$NF_CHECKOUT" 2>/dev/null || { why=missing; nf_say "preflight: there is no directory $NF_CHECKOUT"; return 1; }
   nf_owner . || { why=missing; return 1; }
-  if ! nf_step_down 20 git rev-parse --verify -q 'HEAD^{commit}' >/dev/null 2>>"$NF_LOG"; then
+  if ! nf_git rev-parse --verify -q 'HEAD^{commit}' >/dev/null; then
     why=not-git
     nf_say "preflight: $NF_CHECKOUT is no git repository with a commit"
     return 1
@@ -112,7 +112,7 @@ nf_check_remote() {
   if [ "$nf_code" != 0 ]; then why=fetch; return 1; fi
 }
 
-nf_git() { nf_step_down 30 git "$@" 2>>"$NF_LOG"; }
+nf_git() { nf_logged nf_step_down 30 git "$@"; }
 
 # Will the pull go through? Whatever would be lost is named, nothing is touched.
 nf_check_pull() {
@@ -145,12 +145,13 @@ nf_check_pull() {
 }
 
 nf_incoming_files() {
-  nf_git diff --name-only HEAD '@{upstream}' >"$NF_RUN/incoming"
+  nf_into "$NF_RUN/incoming" nf_git diff --name-only HEAD '@{upstream}'
   echo "$NF_RUN/incoming"
 }
 
 nf_check_input() {
-  if ! nf_lock_values=$(nf_lock "$PWD/flake.lock" "$NF_INPUT" 2>>"$NF_LOG"); then
+  if ! nf_lock_fits; then why=$nf_unfit; return 1; fi
+  if ! nf_lock_values=$(nf_logged nf_lock "$PWD/flake.lock" "$NF_INPUT"); then
     why=lock-broken
     nf_say "preflight: flake.lock cannot be read"
     return 1

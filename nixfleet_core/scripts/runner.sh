@@ -5,8 +5,12 @@
 # NF_TOOLS NF_WAIT NF_TRANSIENT NF_PERMANENT NF_KEPT_OLD NF_RETRY_AFTER NF_STABLE NF_GOAL NF_ROLLBACK NF_LOCK_FROM, and nf_plan, which calls nf_step for each step.
 # Events hold fixed tokens and integers only; text stays in the log.
 
+# nf_set_up [JOBS STATE]: where this job was launched; a place that is chosen anew by now is none of its.
 nf_set_up() {
   NF_DEEP=1
+  if [ -n "${2:-}" ]; then NF_JOBS=$1 NF_STATE=$2; fi
+  umask 077
+  NF_UMASK=077
   NF_JOB=$NF_JOBS/$NF_ID
   NF_RUN=$NF_STATE/$NF_ID # in memory: works when the disk is full
   NF_LOG=$NF_JOB/log
@@ -20,15 +24,23 @@ nf_say() { printf '%s\n' "$*" >>"$NF_LOG"; }
 nf_main() {
   cd / || exit 1
   (set -C && : >"$NF_JOB/events") 2>/dev/null || exit 0
+  nf_readers "$NF_JOB" "$(nf_uid_of "$NF_JOB/ctl")"
   nf_share "$NF_JOB/events"
   mkdir -p "$NF_RUN"
-  echo "$NF_ID" >"$NF_STATE/current"
+  (umask 022; echo "$NF_ID" >"$NF_STATE/current")
   : >>"$NF_LOG"
   nf_share "$NF_LOG"
+  if [ "$NF_READING" = root ]; then nf_say "only root may read this job's log: reading it asks for root"; fi
   # a stop of the unit ends the step that runs, not the bringing back
   trap 'nf_cancel' TERM INT HUP
   nf_profile >"$NF_RUN/profile"
   nf_event job-start
+  if ! nf_take_finish; then
+    nf_say "what brings the agent back cannot be written to $(nf_units): nothing was touched"
+    NF_FAILED=preflight NF_CODE=1 NF_REASON=finish
+    nf_end failed
+    return
+  fi
   nf_watch &
   NF_WATCHER=$!
   nf_plan
@@ -36,10 +48,21 @@ nf_main() {
   nf_end "$(nf_outcome)"
 }
 
-# What the launcher's group may read.
-nf_share() {
-  chmod 640 "$1"
-  chgrp "$(ls -ldn "$NF_JOB" | awk '{print $4}')" "$1" 2>/dev/null
+# What systemd runs after this job's end is this job's script, in a folder that is root's alone whatever
+# becomes of the place of jobs.
+nf_take_finish() {
+  case $NF_CARRIER in systemd | user) ;; *) return 0 ;; esac
+  nf_finish_file=$(nf_units)/$NF_FINISH
+  if ! [ -e "$NF_JOB/run.sh" ]; then return 0; fi
+  mkdir -p "${nf_finish_file%/*}" &&
+    { nf_quote set -- finish "$NF_JOBS" "$NF_STATE"; cat "$NF_JOB/run.sh"; } >"$nf_finish_file.new" &&
+    mv -f "$nf_finish_file.new" "$nf_finish_file"
+}
+
+# nf_quote WORD...: a line that sh reads as these words.
+nf_quote() {
+  for nf_word in "$@"; do printf "'%s' " "$(printf '%s' "$nf_word" | sed "s/'/'\\\\''/g")"; done
+  echo
 }
 
 nf_outcome() {
@@ -198,7 +221,12 @@ download-attempts = 1'
 # nf_quietly COMMAND...: run it, bounded, output to the log (stdout to NF_OUT if set), as root or as
 # the checkout's owner. A cancellation ends it.
 nf_quietly() {
+  nf_open_pipe "$NF_LOG"
+  nf_log_reader=$nf_reader nf_out_reader=''
+  exec 6>&8
+  if [ -n "$NF_OUT" ]; then nf_open_pipe "$NF_OUT"; nf_out_reader=$nf_reader; fi
   (
+    exec 8>&- 6>&-
     cd "$NF_ROOT$NF_CHECKOUT" || exit 1
     NF_EXEC='exec'
     case $NF_WHO in
@@ -208,15 +236,92 @@ nf_quietly() {
         ;;
       *) nf_bounded "$NF_LIMIT" "$@" ;;
     esac
-  ) >>"${NF_OUT:-$NF_LOG}" 2>>"$NF_LOG" </dev/null &
+  ) >&8 2>&6 </dev/null &
   nf_pid=$!
+  exec 8>&- 6>&-
   echo "$nf_pid" >"$NF_RUN/pid"
   if nf_cancelled; then nf_cancel; fi # who cancelled a moment ago found nothing to end
   nf_await "$nf_pid"
   nf_code=$?
   rm -f "$NF_RUN/pid"
+  nf_await_reader "$nf_log_reader"
+  nf_await_reader "$nf_out_reader"
   return "$nf_code"
 }
+
+# nf_logged COMMAND...: what it says on stderr goes to the log.
+nf_logged() {
+  nf_open_pipe "$NF_LOG"
+  nf_logged_reader=$nf_reader
+  "$@" 2>&8 8>&-
+  nf_logged_code=$?
+  exec 8>&-
+  nf_await_reader "$nf_logged_reader"
+  return "$nf_logged_code"
+}
+
+# nf_into FILE COMMAND...: what it prints becomes the content of FILE.
+nf_into() {
+  nf_into_file=$1
+  shift
+  : >"$nf_into_file" || return
+  nf_open_pipe "$nf_into_file"
+  nf_into_reader=$nf_reader
+  "$@" >&8 8>&-
+  nf_into_code=$?
+  exec 8>&-
+  nf_await_reader "$nf_into_reader"
+  return "$nf_into_code"
+}
+
+# nf_open_pipe FILE: what is written to descriptor 8 is appended to FILE by a process of ours ($nf_reader). What runs
+# as the owner gets no descriptor of a file of root's: it could cut it off or write into its middle.
+# Opened both ways first, a fifo lets nobody wait; without a name it is a pipe.
+nf_open_pipe() {
+  nf_pipe=$NF_RUN/pipe nf_reader=''
+  while ! mkfifo -m 600 "$nf_pipe" 2>/dev/null; do
+    nf_pipe=${nf_pipe}p
+    case $nf_pipe in *pppppppp) nf_open_no_pipe "$1"; return ;; esac
+  done
+  exec 7<>"$nf_pipe"
+  exec 8>"$nf_pipe"
+  exec 9<"$nf_pipe"
+  exec 7>&-
+  rm -f "$nf_pipe"
+  # not as redirections of a function: while it runs a shell keeps what they replace
+  (exec <&9 >/dev/null 6>&- 8>&- 9<&-; nf_pour "$1") &
+  nf_reader=$!
+  exec 9<&-
+}
+
+# Where none can be made, what is said as another user is not kept.
+nf_open_no_pipe() {
+  if [ -w "$1" ] && [ "$NF_UID" = "${NF_OWNER_UID:-$NF_UID}" ]; then exec 8>>"$1"; else exec 8>/dev/null; fi
+}
+
+# nf_pour FILE: append all that comes. On a full disk what has no room is lost, and nobody is ended by it.
+nf_pour() {
+  until cat >>"$1"; do
+    [ -w "$1" ] || { cat >/dev/null; return; }
+  done 2>/dev/null
+}
+
+# nf_await_reader PID: all that was said is in the file. What a command has left running may hold the pipe, which is
+# no reason to wait for it.
+nf_await_reader() {
+  if [ -z "$1" ]; then return; fi
+  nf_reader_tries=0
+  while (:) && kill -0 "$1" 2>/dev/null; do # a subshell: some shells look for ended ones only when one ends
+    nf_reader_tries=$((nf_reader_tries + 1))
+    if [ "$nf_reader_tries" -le 5 ]; then continue; fi
+    if [ "$nf_reader_tries" -gt "$NF_READER_TRIES" ]; then
+      nf_say "something that was started here still holds its output: the job goes on without it"
+      return
+    fi
+    sleep 0.1 2>/dev/null || { sleep 1; nf_reader_tries=$((nf_reader_tries + 9)); }
+  done
+}
+NF_READER_TRIES=55 # 5 s
 
 # nf_await PID: wait for it, and return as it does. A trapped signal also ends wait: then it still runs.
 nf_await() {
@@ -278,6 +383,7 @@ nf_finish() {
     exit 0
   fi
   [ -e "$NF_JOB/events" ] || exit 0
+  nf_readers "$NF_JOB" "$(nf_uid_of "$NF_JOB/ctl")"
   nf_end_orphan
   nf_owner "$NF_ROOT$NF_CHECKOUT"
   NF_STEP=$(cat "$NF_RUN/step" 2>/dev/null) || NF_STEP=preflight

@@ -57,23 +57,23 @@ nf_commit_lock() {
     if nf_said | grep -Eq 'failed to sign|gpg failed|signing failed|No secret key'; then nf_reason=signing; fi
     return 1
   fi
-  nf_git rev-parse HEAD >"$NF_RUN/committed"
+  nf_into "$NF_RUN/committed" nf_git rev-parse HEAD
 }
 
 # nf_locked_rev FILE: the commit of the input in that lock file, "" where it has none
 nf_locked_rev() {
-  nf_lock_values=$(nf_lock "$1" "$NF_INPUT" 2>>"$NF_LOG") || return
+  nf_lock_values=$(nf_logged nf_lock "$1" "$NF_INPUT") || return
   if [ "$nf_lock_values" != missing ]; then nf_field 4; fi
 }
 
-# nf_head_rev: the same for the committed lock file; a copy that its owner alone can read
+# nf_head_rev: the same for the committed lock file, in a copy that the owner makes and removes
 nf_head_rev() {
-  nf_head=$NF_RUN/lock-head
-  (umask 077; nf_git show HEAD:flake.lock >"$nf_head") || return
-  if [ "$NF_UID" = 0 ]; then chown "$NF_OWNER_UID" "$nf_head" || return; fi
+  # shellcheck disable=SC2016 # the inner shell expands
+  nf_head=$(nf_logged nf_step_down 30 sh -c 'umask 077; file=$(mktemp "${TMPDIR:-/tmp}/nixfleet.XXXXXX") &&
+    git show HEAD:flake.lock >"$file" && echo "$file"') || return
   nf_locked_rev "$nf_head"
   nf_code=$?
-  rm -f "$nf_head"
+  nf_step_down 10 rm -f "$nf_head"
   return "$nf_code"
 }
 

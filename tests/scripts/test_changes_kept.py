@@ -21,7 +21,7 @@ def test_the_changes_are_kept_and_told(host: FakeHost) -> None:
     host.run_job()
     kept = host.job / "changes"
     assert kept.read_text() == SAID
-    assert kept.stat().st_mode & 0o777 == 0o640
+    assert kept.stat().st_mode & 0o777 == 0o600
     (call,) = host.calls("nix --extra-experimental-features nix-command store")
     assert call.endswith(f"{host.root}{SYSTEMS['1.0']} {host.root}{SYSTEMS['2.0']}")
     done = host.ask("follow", NF_ID=JOB, NF_LOG_AT="0", NF_EVENTS_AT="0")

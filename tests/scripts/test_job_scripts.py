@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import stat
 import subprocess
 from typing import TYPE_CHECKING
@@ -42,7 +43,9 @@ def test_a_launch_writes_the_job_and_starts_its_unit(host: FakeHost) -> None:
     )
     assert (host.job / "run.sh").read_text() == "echo 'it'\\''s run'\n"
     argv = (host.state / "systemd-run.argv").read_text().split("\0")[:-1]
-    assert argv[-3:] == ["/bin/sh", f"{host.job}/run.sh", "main"]
+    assert argv[-5:] == [
+        *("/bin/sh", f"{host.job}/run.sh", "main", str(host.jobs), str(host.run_state)),
+    ]
     assert {"--collect", "--unit=nixfleet-job.service", "--service-type=exec"} < set(argv)
     assert {"Nice=5", "IOWeight=50", "OOMPolicy=continue"} < set(argv)
     assert [word for word in argv if word.endswith("=nixfleet-finish.service")] == [
@@ -53,35 +56,44 @@ def test_a_launch_writes_the_job_and_starts_its_unit(host: FakeHost) -> None:
 def test_only_the_launcher_may_read_a_job_and_only_root_writes_it(host: FakeHost) -> None:
     launch(host)
     modes = {
-        "": 0o750,
-        "plan.json": 0o640,
-        "run.sh": 0o640,
-        "log": 0o640,
+        "": 0o700,
+        "plan.json": 0o600,
+        "run.sh": 0o600,
+        "log": 0o600,
         "ctl": 0o700,
     }
     assert {name: stat.S_IMODE((host.job / name).stat().st_mode) for name in modes} == modes
     assert stat.S_IMODE(host.jobs.parent.stat().st_mode) == 0o711
 
 
-def test_the_other_unit_runs_the_current_jobs_script(
-    plain_host: FakeHost,
-) -> None:
+def test_the_other_unit_runs_the_script_of_the_job_that_has_begun(plain_host: FakeHost) -> None:
     host = plain_host
     launch(host)
     text = (host.root / "run/systemd/system/nixfleet-finish.service").read_text()
-    finish = host.run_state / "finish"
+    finish = host.root / "run/systemd/system/nixfleet-finish"
     assert f"ExecStart=/bin/sh {finish}\n" in text
     assert "Type=oneshot" in text
     assert host.calls("systemctl daemon-reload") == ["systemctl daemon-reload"]
-    (host.run_state / "current").write_text(f"{JOB}\n")
-    (host.job / "run.sh").write_text('echo "$1 $0"\n')
+    # none has begun
     done = subprocess.run([*host.shell, str(finish)], capture_output=True, text=True, check=True)
-    assert done.stdout == f"finish {host.job}/run.sh\n"
+    assert done.stdout == ""
+    shutil.rmtree(host.job)
+    host.run_job()
+    assert finish.read_text().endswith((host.job / "run.sh").read_text())
+    # whatever becomes of the job's own script
+    (host.job / "run.sh").unlink()
+    host.tool("systemctl", "stop", "nixfleet-agent.service")
+    subprocess.run([*host.shell, str(finish)], env=host.env, check=True)
+    assert host.agent_runs()
+    # the next launch lets it be, until its job begins
+    before = finish.read_bytes()
+    launch(host, OTHER)
+    assert finish.read_bytes() == before
 
 
 def test_a_launch_is_repeated_without_harm(host: FakeHost) -> None:
     launch(host)
-    (host.job / "events").touch()
+    (host.job / "events").touch(mode=0o600)
     (host.run_state / "current").write_text(f"{JOB}\n")
     host.set("active-nixfleet-job.service", "active")
     before = tree(host.job)

@@ -76,7 +76,10 @@ def test_all_steps_run_in_order_and_the_proof_is_kept(host: FakeHost) -> None:
     assert (host.run_state / JOB / "result").read_bytes() == (host.job / "result").read_bytes()
     assert (host.run_state / "current").read_text() == f"{JOB}\n"
     for name in ("log", "events", "before", "after", "latest", "result", "flake.lock.before"):
-        assert stat.S_IMODE((host.job / name).stat().st_mode) == 0o640, name
+        assert stat.S_IMODE((host.job / name).stat().st_mode) == 0o600, name
+    assert stat.S_IMODE((host.run_state / JOB).stat().st_mode) == 0o700
+    for path in (host.run_state / JOB).iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path.name
 
     kept = tree(host.job)
     host.run_job()

@@ -114,4 +114,4 @@ def test_the_script_knows_the_options() -> None:
 def test_the_steps_come_last() -> None:
     made = plan(step("git", "pull"))
     end = compile_plan(made, ID)[-80:]
-    assert end.endswith('nf_plan() {\n  nf_step pull owner 30 1 git pull\n}\nnf_"$1"\n}\n')
+    assert end.endswith('nf_plan() {\n  nf_step pull owner 30 1 git pull\n}\nnf_"$1"\nexit\n}\n')

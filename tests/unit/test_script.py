@@ -35,7 +35,7 @@ def test_common_comes_before_the_parts_and_the_call_is_last() -> None:
     script = compose("plan", "probe", root="", call="plan </dev/null")
     places = [script.index(text) for text in ("\nset -u", "\nplan() {", "\nprobe() {")]
     assert places == sorted(places)
-    assert script.endswith("{\nnf_platform\nplan </dev/null\n}\n")
+    assert script.endswith("{\nnf_platform\nplan </dev/null\nexit\n}\n")
 
 
 @pytest.mark.parametrize("name", [*PARTS, "runner"])

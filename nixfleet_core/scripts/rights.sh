@@ -1,0 +1,76 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2034 # its variables are used by the scripts that follow it
+# Who may read a job: root, and who launched it. Not a group as such: on NixOS that of normal users is
+# "users", which is everybody.
+
+# nf_readers DIR UID: how UID gets to read what lies in DIR, a job's.
+# sets: NF_READER (UID), and NF_READING: own (a job of ours), acl, group, or root (nobody but root)
+nf_readers() {
+  NF_READER=$2 NF_READING=own NF_READER_GID=0
+  if [ "$NF_UID" != 0 ]; then return; fi
+  case $2 in '' | 0 | *[!0-9]*) return ;; esac
+  if nf_takes_acl "$1"; then NF_READING=acl
+  elif nf_has_own_group; then NF_READING=group
+  else NF_READING=root; fi
+}
+NF_READER='' NF_READING=own NF_READER_GID=0
+
+# Some file systems take an ACL and forget it.
+nf_takes_acl() {
+  nf_has setfacl && nf_has getfacl || return 1
+  setfacl -m "u:$NF_READER:r-x" "$1" 2>/dev/null || return 1
+  getfacl -cnp "$1" 2>/dev/null | grep -q "^user:$NF_READER:r-x\$"
+}
+
+# The reader's own group has nobody else. That is known only where all users and groups can be listed.
+nf_has_own_group() {
+  nf_has getent && nf_reader=$(id -un "$NF_READER" 2>/dev/null) || return 1
+  NF_READER_GID=$(id -g "$nf_reader") || return 1
+  if [ "$NF_READER_GID" != 0 ] && nf_lists_all &&
+    getent passwd | awk -F: -v gid="$NF_READER_GID" -v uid="$NF_READER" '
+      $4 == gid { if ($3 == uid) own = 1; else others = 1 } END { exit !own || others }' &&
+    getent group | awk -F: -v gid="$NF_READER_GID" -v name="$nf_reader" '
+      $3 == gid { found = 1; if ($4 != "" && $4 != name) others = 1 } END { exit !found || others }'; then
+    return 0
+  fi
+  NF_READER_GID=0
+  return 1
+}
+
+# A directory in the network need not tell all that it has.
+nf_lists_all() {
+  if ! [ -e "$NF_ROOT/etc/nsswitch.conf" ]; then return 0; fi
+  awk '{ sub(/#.*/, ""); sub(/:/, ": ") } $1 == "passwd:" || $1 == "group:" || $1 == "initgroups:" {
+    for (i = 2; i <= NF; i++) if ($i !~ /^(files|systemd|\[[A-Za-z!=]*\])$/) unknown = 1 } END { exit unknown }' \
+    "$NF_ROOT/etc/nsswitch.conf"
+}
+
+# nf_share FILE...: the reader may read it. Where that cannot be written down, root still can.
+nf_share() {
+  case $NF_READING in
+    group) chgrp "$NF_READER_GID" "$@" && chmod 640 "$@" ;;
+    *)
+      if [ "$NF_UID" = 0 ]; then chgrp 0 "$@"; fi
+      chmod 600 "$@"
+      if [ "$NF_READING" = acl ]; then setfacl -m "u:$NF_READER:r--" "$@"; fi
+      ;;
+  esac 2>/dev/null || :
+}
+
+# nf_share_job DIR: the reader may read a whole job. Its ctl is the launcher's, and left alone.
+nf_share_job() {
+  case $NF_READING in
+    group) chgrp "$NF_READER_GID" "$1" && chmod 750 "$1" || return ;;
+    *)
+      if [ "$NF_UID" = 0 ]; then chgrp 0 "$1" || return; fi
+      chmod 700 "$1" || return
+      # also for files to come
+      if [ "$NF_READING" = acl ]; then
+        setfacl -m "u:$NF_READER:r-x,d:u::rwx,d:g::---,d:o::---,d:u:$NF_READER:r-x" "$1" || return
+      fi
+      ;;
+  esac
+  for nf_shared in "$1"/* "$1"/.[!.]*; do
+    if [ -f "$nf_shared" ] && ! [ -L "$nf_shared" ]; then nf_share "$nf_shared"; fi
+  done
+}

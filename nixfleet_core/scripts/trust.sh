@@ -1,0 +1,101 @@
+# shellcheck shell=sh
+# Who can change it? What root executes, and where root writes, nobody else may be able to change.
+
+# nf_is_trusted PATH: only root can change what PATH leads to. Each component, also behind links, is root's,
+# and nobody else can write to it. Others may add to a sticky folder on the way (the Nix store), since they
+# cannot replace there what is root's; the last component is not one. In the sandbox all belongs to us, and
+# the file system begins at NF_ROOT.
+# sets: nf_trust_bad (the component that is not so) and nf_trust_why (missing, hidden, owner, writable)
+nf_is_trusted() {
+  nf_trust_bad='' nf_trust_why='' nf_trust_links=0
+  nf_trust_from "$1"
+  nf_trust_folder "${nf_trust_at:-/}" || return 1
+  while [ -n "$nf_trust_rest" ]; do
+    nf_trust_part=${nf_trust_rest%%/*}
+    case $nf_trust_rest in */*) nf_trust_rest=${nf_trust_rest#*/} ;; *) nf_trust_rest='' ;; esac
+    case $nf_trust_part in
+      '' | .) ;;
+      ..) nf_trust_at=${nf_trust_at%/*} ;;
+      *) nf_trust_enter "$nf_trust_at/$nf_trust_part" || return 1 ;;
+    esac
+  done
+  if [ -n "$nf_trust_sticky" ]; then nf_trust_say writable "${nf_trust_at:-/}"; return 1; fi
+}
+
+# sets: nf_trust_at (where a walk to that path begins) and nf_trust_rest (what it has still to go)
+nf_trust_from() {
+  case $1 in "$NF_ROOT"/*) nf_trust_at=$NF_ROOT ;; *) nf_trust_at='' ;; esac
+  nf_trust_rest=${1#"$nf_trust_at"} nf_trust_rest=${nf_trust_rest#/}
+}
+
+nf_trust_say() { nf_trust_why=$1 nf_trust_bad=$2; }
+
+# nf_trust_enter PATH: one step further; a link's owner could lead elsewhere tomorrow.
+nf_trust_enter() {
+  if ! [ -L "$1" ]; then nf_trust_at=$1; nf_trust_folder "$1"; return; fi
+  nf_trust_links=$((nf_trust_links + 1))
+  if ! nf_trust_look "$1" || ! nf_trust_owner || [ "$nf_trust_links" -gt 40 ]; then
+    nf_trust_say owner "$1"
+    return 1
+  fi
+  nf_trust_then=$nf_trust_rest
+  nf_trust_target=$(readlink "$1")
+  case $nf_trust_target in
+    /*) nf_trust_from "$nf_trust_target" && nf_trust_folder "${nf_trust_at:-/}" || return 1 ;;
+    *) nf_trust_rest=$nf_trust_target ;;
+  esac
+  nf_trust_rest=$nf_trust_rest/$nf_trust_then
+}
+
+# nf_trust_folder PATH: no link. What was found good is not looked at again by this process.
+nf_trust_folder() {
+  nf_trust_sticky=''
+  case $NF_TRUSTED in *":$1:"*) return 0 ;; esac
+  if ! nf_trust_look "$1"; then
+    if [ -x "${1%/*}/" ]; then nf_trust_say missing "$1"; else nf_trust_say hidden "$1"; fi
+    return 1
+  fi
+  nf_trust_owner || { nf_trust_say owner "$1"; return 1; }
+  if nf_trust_is_open; then
+    case $nf_trust_mode in ?????????[tT]*) nf_trust_sticky=1; return 0 ;; esac
+    nf_trust_say writable "$1"
+    return 1
+  fi
+  NF_TRUSTED=$NF_TRUSTED$1:
+}
+NF_TRUSTED=:
+
+# sets: nf_trust_mode and nf_trust_uid, of the path itself
+nf_trust_look() {
+  nf_trust_line=$(ls -ldn "$1" 2>/dev/null) && [ -n "$nf_trust_line" ] || return 1
+  nf_trust_mode=${nf_trust_line%% *}
+  nf_trust_uid=${nf_trust_line#* } nf_trust_uid=${nf_trust_uid#"${nf_trust_uid%%[! ]*}"} # the number of links
+  nf_trust_uid=${nf_trust_uid#* } nf_trust_uid=${nf_trust_uid#"${nf_trust_uid%%[! ]*}"}
+  nf_trust_uid=${nf_trust_uid%% *}
+}
+
+nf_trust_owner() {
+  case $nf_trust_uid in 0) return 0 ;; esac
+  [ -n "$NF_ROOT" ] && [ "$nf_trust_uid" = "$NF_UID" ]
+}
+
+# Others may write. A user's sandbox is as open as the user's umask makes it to the user's group.
+nf_trust_is_open() {
+  case $nf_trust_mode in
+    ????????w*) return 0 ;;
+    ?????w*) [ -z "$NF_ROOT" ] || [ "$NF_UID" = 0 ] ;;
+    *) return 1 ;;
+  esac
+}
+
+# nf_trust_words: what the last look found wrong, for a reader.
+nf_trust_words() {
+  case $nf_trust_why in
+    owner)
+      nf_trust_name=$(id -un "$nf_trust_uid" 2>/dev/null) || nf_trust_name="uid $nf_trust_uid"
+      echo "$nf_trust_bad belongs to $nf_trust_name"
+      ;;
+    writable) echo "others can write to $nf_trust_bad ($nf_trust_mode)" ;;
+    *) echo "$nf_trust_bad cannot be looked at" ;;
+  esac
+}
