@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from nixfleet_core.facts import version_label
 from nixfleet_core.service import Service
 
 if TYPE_CHECKING:
@@ -44,7 +43,6 @@ Cause = Literal[
     "proof-missing",
     "latest-unknown",
     "same-derivation",
-    "label-only",
     "pinned",
     "lock-not-pushed",
     "current",
@@ -231,7 +229,16 @@ def _process(facts: Facts) -> Finding | None:
     if facts.running is None or facts.installed is None:
         return None
     running, installed = facts.running.binary, facts.installed
-    if running.identity == installed.identity:
+    if facts.running.proof == "other":
+        return Finding(
+            "proof-missing",
+            f"what runs as the agent is {running.path}, and nothing shows that this is the agent: "
+            "a shell that is still about to start it, or another program",
+            f"force update restarts it; by hand: {_restart(facts)}",
+            _UPDATE,
+            "u",
+        )
+    if installed.is_run_by(running):
         return None
     return Finding(
         "not-restarted",
@@ -507,7 +514,6 @@ def _remark(facts: Facts, expect: Expectation) -> Finding | None:
     """What an operator should know of a host where every link holds."""
     return (
         _same_derivation(facts, expect)
-        or _label_only(facts)
         or _pinned(facts, expect)
         or _not_pushed(facts, expect)
         or _other_system(facts, expect)
@@ -540,20 +546,6 @@ def _same_derivation(facts: Facts, expect: Expectation) -> Finding | None:
         "same-derivation",
         f"{_seen(facts, expect)}; the commit {found.rev[:7]} is newer, and builds the same path",
         "nothing to do: that commit changes nothing in the agent",
-        holds=True,
-    )
-
-
-def _label_only(facts: Facts) -> Finding | None:
-    binary = facts.running.binary if facts.running else None
-    label = version_label(binary.path) if binary else None
-    if binary is None or label is None or binary.version in (None, label):
-        return None
-    return Finding(
-        "label-only",
-        f"the agent is the one that it should be: its path is labelled {label}, "
-        f"but the program says that it is {binary.version}",
-        "correct the version in nixfleet's package; nothing on this host is wrong",
         holds=True,
     )
 

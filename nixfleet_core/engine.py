@@ -14,7 +14,7 @@ import msgspec
 from nixfleet_core.causes import expectation
 from nixfleet_core.changes import parse_changes
 from nixfleet_core.durations import RECENT, expected_seconds
-from nixfleet_core.events import AGENT_CHECK, Check, StepEnd, StepStart
+from nixfleet_core.events import AGENT_CHECK, IDLE_CHECK, Check, StepEnd, StepStart
 from nixfleet_core.facts import PROBE_LIMIT, Facts, ProbeError, parse_probe
 from nixfleet_core.failures import find_failure, strip_colours
 from nixfleet_core.follow import Follower, read_events
@@ -392,6 +392,7 @@ def _outcome(copy: JobCopy) -> Outcome:
         and (ended.get("push") not in ("failed", "cancelled") or _was_not_tried(bad)),
         pushed=ended.get("push") == "ok",
         rolled_back=ended.get("rollback") == "ok",
+        went_over=any(e.ok and e.check == IDLE_CHECK and e.reason for e in checks),
         agent_says=None if asked is None else asked.reason or "ok",
     )
     if bad is None:

@@ -63,13 +63,16 @@ class StepEnd(msgspec.Struct, frozen=True, tag="step-end", tag_field="event"):
     reason: _Token = ""
 
 
+IDLE_CHECK: Final = "idle"
+"""Whether nobody else rebuilds; ok with a reason where --force went over one that still ran."""
+
 AGENT_CHECK: Final = "agent"
 """The agent's own `--check`, after the proof: it adds to it and decides nothing."""
 
 
 class Check(msgspec.Struct, frozen=True, tag="check", tag_field="event"):
     """One preflight check on the host, or the agent's own; `reason` says in a fixed token what is
-    wrong."""
+    wrong, or what a check that is ok went over."""
 
     check: _Token
     at: _Time
@@ -78,11 +81,14 @@ class Check(msgspec.Struct, frozen=True, tag="check", tag_field="event"):
 
 
 class Waiting(msgspec.Struct, frozen=True, tag="waiting", tag_field="event"):
-    """The job waits for something outside itself, at most `limit` seconds."""
+    """The job waits for something outside itself, at most `limit` seconds; where that is a process,
+    `pid` and `program` say which."""
 
     reason: _Token
     at: _Time
     limit: _Count
+    pid: _Count = 0
+    program: _Token = ""
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick", tag_field="event"):

@@ -23,11 +23,12 @@ PROBE_LIMIT: Final = 4 * 1024 * 1024
 
 _STORE: Final = re.compile(r"/nix/store/[0-9a-z]{32}-(?P<name>[^/\s]+)")
 _LABEL: Final = re.compile(r"nixfleet-agent-(?:v)?(?P<version>[0-9][0-9A-Za-z.+_~-]{0,63})$")
-_SAID: Final = re.compile(r"(?<![\w.])v?(?P<version>[0-9]{1,9}\.[0-9][0-9A-Za-z.+_~-]{0,63})")
 
-Proof = Literal["exe", "script", "claimed"]
-"""How the running path is known: the kernel's exe link; the exe is an interpreter and the script
-is what the command line names; or only what the process itself says (its command line)."""
+Proof = Literal["exe", "script", "other", "claimed"]
+"""How the running path is known. The kernel runs this file (exe). The kernel runs the interpreter
+that this script's first line names, and the command line says that it runs the script: weaker, a
+process can rewrite that (script). The kernel runs this file, and nothing shows that it is an agent
+(other). Or only the process itself says so, in its command line (claimed)."""
 
 
 class ProbeError(ValueError):
@@ -41,6 +42,8 @@ class Binary:
     path: str
     version: str | None = None
     sha256: str | None = None
+    starts: tuple[str, ...] = ()
+    """Store paths of the programs that its file names as what it starts: it is a wrapper."""
 
     @property
     def store_path(self) -> str | None:
@@ -52,6 +55,11 @@ class Binary:
     def identity(self) -> str:
         """What two programs are compared by: the store path where there is one."""
         return self.store_path or self.path
+
+    def is_run_by(self, other: Binary) -> bool:
+        """Whether `other`, which runs, is this program or what it starts. The host asks the same
+        (`nf_is_one` in scripts/process.sh)."""
+        return other.identity == self.identity or other.identity in self.starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,14 @@ class Running:
     pid: int
     started: int | None = None
     """Seconds since the epoch, by the host's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuild:
+    """A process of the agent's service that rebuilds, by its program: `nixos-rebuild`."""
+
+    pid: int
+    program: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +190,7 @@ class Facts:
     job_running: str | None = None
     job_last: str | None = None
     switch_running: bool = False
+    rebuild: Rebuild | None = None
     last_job: LastJob | None = None
     other: Checkout | None = None
     """The checkout that the agent, or the operator, has beside the configured one."""
@@ -256,6 +273,7 @@ def parse_probe(data: bytes) -> Facts:
         job_running=_job(records.get("job.running")),
         job_last=_job(records.get("job.last")),
         switch_running=records.get("switch.running") == "1",
+        rebuild=_rebuild(records),
         last_job=_last_job(records),
         other=_checkout(records, "other"),
         other_expected=_binary(records, "other.expected"),
@@ -324,12 +342,23 @@ def _binary(records: dict[str, str], which: str) -> Binary | None:
     path = records.get(f"{which}.path")
     if not path:
         return None
-    said = _SAID.search(records.get(f"{which}.said", "").split("\n")[0])
     return Binary(
         path=path,
-        version=said["version"] if said else version_label(path),
+        version=version_label(path),
         sha256=_sha256(records.get(f"{which}.sha256")),
+        starts=tuple(records.get(f"{which}.starts", "").split()[:_MOST_STARTS]),
     )
+
+
+_MOST_STARTS: Final = 100
+"""How many programs a wrapper can be believed to start."""
+
+
+def _rebuild(records: dict[str, str]) -> Rebuild | None:
+    pid, program = _maybe_number(records.get("busy.pid")), records.get("busy.program", "")
+    if not pid or pid < 0 or not re.fullmatch(r"[a-z-]{1,40}", program):
+        return None
+    return Rebuild(pid, program)
 
 
 def _sha256(text: str | None) -> str | None:
@@ -343,7 +372,7 @@ def _running(records: dict[str, str]) -> Running | None:
     proof = records.get("running.proof", "")
     return Running(
         binary=binary,
-        proof=proof if proof in ("exe", "script") else "claimed",  # type: ignore[arg-type]
+        proof=proof if proof in ("exe", "script", "other") else "claimed",  # type: ignore[arg-type]
         pid=_number(records.get("unit.pid"), 0),
         started=_time(records.get("running.started")),
     )

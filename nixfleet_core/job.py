@@ -12,13 +12,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.failures import permanent_pattern, stale_pattern, transient_pattern
+from nixfleet_core.plan import BUSY_WAIT
 from nixfleet_core.script import compose
 
 if TYPE_CHECKING:
     from nixfleet_core.plan import Plan, Step
-
-BUSY_WAIT: Final = 1800
-"""Seconds to wait for a rebuild that somebody else is running."""
 
 _ID: Final = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}")
 
@@ -68,6 +66,7 @@ def compile_plan(plan: Plan, job: str, root: str = "") -> str:
             "NF_RESTORE_LOCK": plan.restore_lock or "",
             "NF_WANT_REV": plan.options.input_rev or "",
             "NF_WAIT": "0" if plan.options.now else str(BUSY_WAIT),
+            "NF_GO_ON": "1" if plan.options.goes_on else "",
             "NF_STABLE": str(plan.options.stable),
             "NF_RETRY_AFTER": str(plan.options.retry_after),
             "NF_GOAL": plan.goal,

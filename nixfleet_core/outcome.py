@@ -58,5 +58,7 @@ class Outcome:
     pushed: bool = False
     rolled_back: bool = False
     """The step that goes back to the generation before has run, and said that it worked."""
+    went_over: bool = False
+    """A rebuild of somebody else's still ran when the wait for it was over, and the job went on."""
     agent_says: str | None = None
     """What the agent's own check said: `ok`, or a token; None when it was not asked."""

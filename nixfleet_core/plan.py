@@ -58,6 +58,9 @@ TITLES: Final[dict[StepId, str]] = {
 
 PLAN_FORMAT: Final = 1
 
+BUSY_WAIT: Final = 1800
+"""Seconds to wait for a rebuild that somebody else is running."""
+
 LEVELS: Final[tuple[int, ...]] = (0, 1, 2, 3, 4, 5, 6, 7)
 """The force levels. Each does what those below it do, and more."""
 
@@ -121,6 +124,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """The job's niceness, 0 to 19: the host has other work."""
     io_weight: int = 50
     """The job's share of the disks, 1 to 10000; 100 is what others have."""
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the update goes on in spite of a rebuild that still runs when the wait for it is
+        over. It never does while an activation runs."""
+        return self.force and not self.now
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ import msgspec
 
 from nixfleet_core.checkouts import disagreement
 from nixfleet_core.nix.lock import locked_rev
-from nixfleet_core.plan import Options, Plan, Refusal, is_commit
+from nixfleet_core.plan import BUSY_WAIT, Options, Plan, Refusal, is_commit
 from nixfleet_core.service import Service
 from nixfleet_core.shared_lock import lock_message
 from nixfleet_core.steps import (
@@ -94,7 +94,7 @@ def make_plan(
         tools=tools,
         restore_lock=_restorable_lock(host, checkout, options),
         warnings=(
-            *_warnings(host, facts, checkout, flake_input),
+            *_warnings(host, facts, checkout, flake_input, options),
             *level_warnings(facts, host.input, flake_input, options),
         ),
     )
@@ -394,8 +394,21 @@ def _restricted(facts: Facts, level: int) -> str:
     return f"{facts.user} is no trusted user of the nix daemon: {what}"
 
 
-def _warnings(host: Host, facts: Facts, checkout: Checkout, flake_input: Input) -> tuple[str, ...]:
+def _busy_warning(what: str, options: Options) -> str:
+    if options.now:
+        return f"the agent's service runs {what}: if it still does then, the update is refused"
+    limit = BUSY_WAIT // 60
+    wait = f"the agent's service runs {what}: the update waits for it, at most {limit} minutes"
+    then = "then goes on and ends it" if options.goes_on else "then is refused"
+    return f"{wait}, {then}"
+
+
+def _warnings(
+    host: Host, facts: Facts, checkout: Checkout, flake_input: Input, options: Options
+) -> tuple[str, ...]:
     found = []
+    if (rebuild := facts.rebuild) is not None:
+        found.append(_busy_warning(f"{rebuild.program} (process {rebuild.pid})", options))
     if not facts.lingers:
         found.append(
             f"lingering is off for {facts.user}: the agent ends with the last login "

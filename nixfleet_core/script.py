@@ -16,8 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _ALWAYS: Final = ("trust", "common", "platform", "carrier", "rights")
-_NEEDS: Final = {"probe": ("service", "launchd", "explain"), "launch": ("launchd",)}
-"""What a part uses besides those."""
+_NEEDS: Final = {
+    "service": ("process",),
+    "probe": ("service", "launchd", "records", "explain"),
+    "past_jobs": ("records",),
+    "launch": ("launchd",),
+}
+"""What a part uses besides those; it comes along."""
 
 
 @cache
@@ -46,12 +51,20 @@ def compose(*parts: str, root: str, call: str, values: Mapping[str, str] | None 
     prelude = assignments({"NF_ROOT": root, **(values or {})})
     return (
         prelude
-        + "".join(part(name) + "\n" for name in (*_ALWAYS, *parts))
+        + "".join(part(name) + "\n" for name in (*_ALWAYS, *_with_needs(parts)))
         + f"{{\nnf_platform\n{call}\nexit\n}}\n"
     )
 
 
 def question(name: str, root: str, values: Mapping[str, str]) -> str:
     """The script that runs one part's function of the same name, with what it needs."""
-    parts = (*_NEEDS.get(name, ()), name)
-    return compose(*parts, root=root, values=values, call=f"{name} </dev/null")
+    return compose(name, root=root, values=values, call=f"{name} </dev/null")
+
+
+def _with_needs(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """Each part once, behind what it needs."""
+    found: dict[str, None] = {}
+    for name in parts:
+        for needed in (*_with_needs(_NEEDS.get(name, ())), name):
+            found[needed] = None
+    return tuple(found)

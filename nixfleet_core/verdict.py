@@ -131,8 +131,25 @@ def _notes(
     kind: Kind, after: Facts | None, expect: Expectation, outcome: Outcome | None
 ) -> tuple[str, ...]:
     differs = disagreement(after, expect.input) if after else None
-    notes = lock_notes(kind, after, outcome, expect.input)
-    return notes if differs is None else (*notes, differs)
+    notes = [*lock_notes(kind, after, outcome, expect.input)]
+    if differs is not None:
+        notes.append(differs)
+    if kind in _PROVEN and after and after.running and after.running.proof == "script":
+        notes.append(_SCRIPT_NOTE)
+    if outcome is not None and outcome.went_over:
+        notes.append(_WENT_OVER_NOTE)
+    return tuple(notes)
+
+
+_SCRIPT_NOTE: Final = (
+    "The agent is a script, so its proof is weaker. The kernel says which interpreter runs; which "
+    "script, only the command line does, and a process can rewrite that"
+)
+
+_WENT_OVER_NOTE: Final = (
+    "Another rebuild still ran when the wait for it was over, and the forced update went on. "
+    "The log names its process"
+)
 
 
 _Decision = tuple[Kind, str, str, str]

@@ -23,7 +23,8 @@ Evidence = tuple[tuple[str, str | None], ...]
 
 PROOFS: Final[dict[Proof, str]] = {
     "exe": "the kernel's exe link",
-    "script": "its script's path",
+    "script": "its script's path, which is weaker: a process can rewrite its command line",
+    "other": "none: nothing shows that this is the agent",
     "claimed": "only claimed by the process",
 }
 """How the running path is known."""
@@ -68,6 +69,8 @@ def _evidence(facts: Facts, expect: Expectation) -> Iterator[tuple[str, str | No
     yield from _program("running", facts.running.binary if facts.running else None)
     yield "running proof", PROOFS[facts.running.proof] if facts.running else None
     yield from _program("installed", facts.installed)
+    if facts.installed is not None and facts.installed.starts:
+        yield "installed starts", " ".join(facts.installed.starts)
     if facts.loaded is not None:
         yield "loaded path", facts.loaded
     yield "expected path", facts.expected.path if facts.expected else None

@@ -113,9 +113,12 @@ class Printer(Watcher):
                 self.say(name, f"  retry {event.attempt}/{event.tries} in {event.wait} s")
             case Check(ok=False):
                 self.say(name, f"  check {event.check}: {event.reason or 'failed'}")
+            case Check(ok=True) if event.reason:
+                self.say(name, f"  check {event.check}: {event.reason}; going on")
             case Waiting():
                 limit = humanize.naturaldelta(event.limit)
-                self.say(name, f"  waiting for {event.reason}, at most {limit}")
+                what = f" ({event.program}, process {event.pid})" if event.pid else ""
+                self.say(name, f"  waiting for {event.reason}{what}, at most {limit}")
             case CancelSeen():
                 late = "; it takes effect after the activation" if event.deferred else ""
                 self.say(name, f"  cancelling{late}")

@@ -69,8 +69,10 @@ def write_base(machine: Machine) -> None:
     (root / "shims").symlink_to(machine.fleet / "shims")
     (root / "etc/NIXOS").touch()
     (root / "etc/hostname").write_text(f"{machine.name}\n")
-    if Path("/proc/self").exists():
-        (root / "proc").symlink_to("/proc")
+    (root / "proc").mkdir()  # the manager adds the units' processes
+    for name in ("meminfo", "sys"):
+        if Path("/proc", name).exists():
+            (root / "proc" / name).symlink_to(f"/proc/{name}")
 
 
 def _write_shims(fleet: Path) -> None:

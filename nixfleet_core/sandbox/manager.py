@@ -319,6 +319,7 @@ class Manager:
             if index:
                 exit_status = self._spawn(unit, index, streams)
             timed_out = not await self._watch(unit, exit_status)
+            self._hide_process(unit.main.pid)
             status = exit_status.result()
             unit.main.status = status
             unit.main.ended, unit.main.ended_monotonic = time.time(), time.monotonic()
@@ -442,11 +443,25 @@ class Manager:
                 failed.set_result(EXEC_FAILED)
                 return failed
         unit.main.pid = unit.session = child.pid
+        self._show_process(child.pid, argv[0])
         # The reaper collects it: Popen must not.
         child.returncode = 0
         if definition.kind != "oneshot":
             unit.enter("active", "running")
         return self._reaper.watch(child.pid)
+
+    def _show_process(self, pid: int, program: str) -> None:
+        """The host's own /proc has it. Its exe is what was started: a real agent is a program, here
+        it is a script, which runs as its interpreter."""
+        shown = self.machine.root / "proc" / str(pid)
+        shown.mkdir(exist_ok=True)
+        for name in ("cmdline", "environ", "status"):
+            if Path("/proc", str(pid), name).exists():
+                (shown / name).symlink_to(f"/proc/{pid}/{name}")
+        (shown / "exe").symlink_to(os.path.realpath(program))
+
+    def _hide_process(self, pid: int) -> None:
+        shutil.rmtree(self.machine.root / "proc" / str(pid), ignore_errors=True)
 
     def _program(self, path: str) -> str:
         """Where a program really is: the store is the host's, /bin/sh is this machine's."""

@@ -190,11 +190,17 @@ nf_wait_switch() {
   done
 }
 
-# nf_agent: what the service names and what runs: installed, path, pid (of probe.sh), "" where there is none.
+# nf_agent: what the service names and what runs: installed, path, pid, proof and starts (of probe.sh), ""
+# where there is none.
 nf_agent() {
   NF_DEEP=''
   probe_units >/dev/null 2>&1
   NF_DEEP=1
+}
+
+# nf_runs_installed: of these: what runs is what is installed, or what that starts, by proof.
+nf_runs_installed() {
+  case $proof in exe | script) nf_is_one "$path" "$installed" "$starts" ;; *) return 1 ;; esac
 }
 
 nf_do_start() {
@@ -203,7 +209,7 @@ nf_do_start() {
   nf_agent
   if nf_agent_is_up && [ -n "$path" ]; then
     # the switch may have started it already, new; restartIfChanged=false leaves an old one running
-    if [ "$path" = "$installed" ]; then nf_say "the agent runs already, from $installed"; return 0; fi
+    if nf_runs_installed; then nf_say "the agent runs already, from $installed"; return 0; fi
     nf_service_restart
   else
     nf_service_start
@@ -222,11 +228,13 @@ nf_keep_proof() {
   nf_keep_changes
 }
 
-# Up, and the same process for NF_STABLE seconds; then the proof is written down.
+# Up, and the same process for NF_STABLE seconds; then the proof is written down. What is not yet the
+# agent (a shell that waits for the network) gets its time to become it; the verdict says what it is.
 nf_do_verify() {
   nf_restarts_were=$(nf_restarts)
   nf_tries=0 nf_pid_was='' nf_same=0
-  while [ "$nf_tries" -lt $((30 + NF_STABLE)) ] && [ "$nf_same" -lt "$NF_STABLE" ]; do
+  while [ "$nf_tries" -lt $((30 + NF_STABLE)) ]; do
+    if [ "$nf_same" -ge "$NF_STABLE" ] && nf_runs_installed; then break; fi
     nf_agent
     if [ -n "$path" ] && [ "$pid" = "$nf_pid_was" ] && nf_agent_is_up; then
       nf_same=$((nf_same + 1))
@@ -249,6 +257,7 @@ nf_do_verify() {
 # nf_ask_agent: a second layer of proof where the agent offers one; whatever it says, it decides nothing.
 # An agent that does not know the flag could start as a second one: its help has to name it.
 nf_ask_agent() {
+  nf_may_ask || return 0
   nf_agent_says --help
   grep -Eq -e '(^|[^[:alnum:]-])--?check([^[:alnum:]-]|$)' "$NF_RUN/said" || return 0
   nf_agent_says --check
@@ -262,7 +271,19 @@ nf_ask_agent() {
   esac
 }
 
-# nf_agent_says FLAG: ask the program that runs ($path), as the user of its process ($pid) and with its
+# nf_may_ask: the only program of the agent's that is ever run is the one that is proven to run already:
+# in the store, of root or the store's owner, and nobody else may write to it.
+# sets: nf_asked
+nf_may_ask() {
+  nf_runs_installed && nf_asked=$(nf_stored "$NF_ROOT$path") || return 1
+  # shellcheck disable=SC2012 # a store path has a plain name
+  nf_store_owner=$(ls -ldn "$NF_ROOT/nix/store/." | awk '{print $3}')
+  # shellcheck disable=SC2012 # a store path has a plain name
+  ls -ldn "$NF_ROOT$nf_asked" | awk -v owner="$nf_store_owner" '
+    NR == 1 { exit !($1 ~ /^-....[^w]..[^w]/ && ($3 == 0 || $3 == owner)) }'
+}
+
+# nf_agent_says FLAG: ask the program that runs (nf_asked), as the user of its process ($pid) and with its
 # settings, a few seconds long; the beginning of what it says goes to NF_RUN/said.
 nf_agent_says() {
   : >"$NF_RUN/said"
@@ -272,7 +293,8 @@ nf_agent_says() {
   if [ -n "$NF_OWNER_UID" ]; then
     NF_OWNER=$(id -un "$NF_OWNER_UID" 2>/dev/null) || NF_OWNER=$NF_OWNER_UID
     cd /
-    nf_into "$NF_RUN/said" nf_step_down 5 sh -c "$NF_WITH_SETTINGS" sh "$NF_ROOT/proc/$pid/environ" "$NF_ROOT$path" "$1" 2>/dev/null
+    nf_into "$NF_RUN/said" nf_step_down 5 sh -c "$NF_WITH_SETTINGS" \
+      sh "$NF_ROOT/proc/$pid/environ" "$NF_ROOT$nf_asked" "$1" 2>/dev/null
     nf_says=$?
   fi
   NF_OWNER=$nf_owner_was NF_OWNER_UID=$nf_uid_was
@@ -325,7 +347,8 @@ nf_do_confirm() {
 # Without a target, to what was there before this job, with the agent and the proof after it.
 nf_do_rollback() {
   nf_target=${2:-$(cat "$NF_RUN/profile")}
-  if [ ! -x "$nf_target/$(nf_activation)" ]; then
+  # root runs what lies there: nothing but a path in the store will do, whoever named it
+  if ! nf_is_store_path "$nf_target" || [ ! -x "$nf_target/$(nf_activation)" ]; then
     nf_reason=target
     nf_say "there is no generation to go back to at $nf_target"
     return 1
@@ -342,6 +365,11 @@ nf_do_rollback() {
   NF_ROLLBACK='' NF_BACK=''
   # what counts is what runs then, not what the activation said of itself
   nf_do_start && nf_do_verify
+}
+
+# nf_is_store_path PATH: of this machine, a store path itself and nothing within one.
+nf_is_store_path() {
+  nf_store_path=$(nf_stored "$1") && [ "$nf_store_path" = "$(nf_package "$nf_store_path")" ]
 }
 
 # nf_activation: a generation's own script, below it.

@@ -13,8 +13,8 @@ past_jobs() {
     echo
     head -c 4096 "$job/result" 2>/dev/null | tr -d '\n'
     echo
-    # the record's value stands on the line after its key
-    system=$(sed -n '/^system.profile [0-9]*$/{n;p;q;}' "$job/before" 2>/dev/null | head -c 300)
+    system=$(nf_record system.profile 2>/dev/null <"$job/before")
+    case $system in *[!0-9A-Za-z+._?=/-]*) system='' ;; esac # a store path holds nothing else
     printf '%s\n' "$system"
   done
   echo "@nf running $(nf_running_job)"

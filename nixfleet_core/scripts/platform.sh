@@ -85,17 +85,3 @@ nf_find_platform() {
 nf_systemctl() {
   case $NF_MANAGER in user) systemctl --user "$@" ;; *) systemctl "$@" ;; esac
 }
-
-# nf_switch_lives: an activation is under way (newer nixos-rebuild adds a suffix to its unit's name).
-nf_switch_lives() {
-  case $NF_PLATFORM in
-    home-manager) nf_our_commands | grep -Eq '/nix/store/[^ ]*-home-manager-generation/activate' ;;
-    *)
-      systemctl list-units --plain --no-legend --all "$NF_SWITCH_UNITS" 2>/dev/null |
-        grep -Eq '[[:space:]](active|activating|deactivating|reloading)[[:space:]]'
-      ;;
-  esac
-}
-
-# nf_our_commands: the command lines of this user's processes.
-nf_our_commands() { ps -A -o uid= -o args= | sed -n "s/^ *$NF_UID  *//p"; }

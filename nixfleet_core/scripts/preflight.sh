@@ -13,11 +13,11 @@ nf_do_preflight() {
     nf_check attribute
 }
 
-# nf_check NAME: runs nf_check_NAME, which says in $why (a token) what is wrong.
+# nf_check NAME: runs nf_check_NAME, which says in $why (a token) what is wrong; or what it went over.
 nf_check() {
   why=''
   if "nf_check_$1"; then
-    nf_event check ",\"check\":\"$1\",\"ok\":true"
+    nf_event check ",\"check\":\"$1\",\"ok\":true,\"reason\":\"$why\""
   else
     nf_reason=$1
     nf_event check ",\"check\":\"$1\",\"ok\":false,\"reason\":\"$why\""
@@ -33,7 +33,7 @@ nf_check_tools() {
 
 nf_check_unit() {
   why=$(nf_service_state)
-  case $why in loaded) return 0 ;; esac
+  case $why in loaded) why=''; return 0 ;; esac
   nf_say "preflight: the agent's service $NF_UNIT is $why"
   return 1
 }
@@ -74,25 +74,48 @@ nf_check_checkout() {
   fi
 }
 
-# A rebuild that somebody else runs is waited for, visibly and not for ever.
+# A rebuild that somebody else runs is waited for, visibly and not for ever. Once that is over, --force
+# goes on in spite of a process that calls itself one, but never while an activation runs.
 nf_check_idle() {
   nf_told='' nf_until=$(($(nf_now) + NF_WAIT))
-  while nf_switch_lives || nf_agent_rebuilds; do
+  while nf_is_busy; do
     why=busy
-    if [ "$(nf_now)" -ge "$nf_until" ]; then nf_say "preflight: another rebuild is running on this host"; return 1; fi
-    if [ -z "$nf_told" ]; then nf_event waiting ",\"reason\":\"switch\",\"limit\":$NF_WAIT"; nf_told=1; fi
+    if [ "$(nf_now)" -ge "$nf_until" ]; then nf_idle_is_over; return; fi
+    if [ -z "$nf_told" ]; then
+      nf_event waiting ",\"reason\":\"switch\",\"limit\":$NF_WAIT$nf_busy_event"
+      nf_say "preflight: waiting for $nf_busy"
+      nf_told=1
+    fi
     nf_pause 1 || return 1
   done
+  why=''
+}
+
+nf_idle_is_over() {
+  if [ -z "$nf_rebuild_pid" ] || [ -z "$NF_GO_ON" ]; then
+    nf_say "preflight: another rebuild is running on this host: $nf_busy"
+    return 1
+  fi
+  nf_say "preflight: still running: $nf_busy. The update was forced, and goes on all the same"
+}
+
+# nf_is_busy: an activation, or a rebuild that would collide with ours.
+# sets: nf_busy for people, nf_busy_event for the event, nf_rebuild_pid ("" for an activation)
+nf_is_busy() {
+  nf_rebuild_pid='' nf_busy_event=''
+  if nf_switch_lives; then nf_busy='an activation'; return 0; fi
+  nf_agent_rebuilds || return 1
+  nf_busy="$nf_program, process $nf_rebuild_pid"
+  nf_busy_event=",\"pid\":$nf_rebuild_pid,\"program\":\"$nf_program\""
 }
 
 # The agent's own rebuild lives in the agent's service and would die with it; of Home Manager, whoever
 # runs it moves the same profile.
 nf_agent_rebuilds() {
-  case $NF_PLATFORM in home-manager) if nf_our_commands | grep -Eq '(^|[/ ])home-manager( .*)? switch( |$)'; then return 0; fi ;; esac
-  for pid in $(nf_agents_processes); do
-    if nf_command_of "$pid" | grep -Eq '(nixos-rebuild|switch-to-configuration|home-manager.* switch)'; then return 0; fi
-  done
-  return 1
+  # shellcheck disable=SC2046 # a number is one word
+  case $NF_PLATFORM in home-manager) if nf_find_rebuild $(nf_our_processes home-manager); then return 0; fi ;; esac
+  # shellcheck disable=SC2046
+  nf_find_rebuild $(nf_agents_processes)
 }
 
 nf_pulls() { case $NF_PULL in '') return 1 ;; esac; }

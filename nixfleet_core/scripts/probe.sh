@@ -1,19 +1,11 @@
 # shellcheck shell=sh
-# One look at a host. Prints records: "KEY LENGTH", the value, a newline. Never asks the agent for
-# anything but its version, never writes, never calls sudo.
+# shellcheck disable=SC2154 # its variables come from the parts beside it
+# One look at a host. Prints records (records.sh). Never asks the agent anything, runs nothing that a
+# process or a unit names, never writes, never calls sudo.
 # From the prelude: NF_CHECKOUT NF_INPUT NF_ATTRIBUTE, each may be empty, and
 # NF_DEEP=1 to also build proof: expected path and hashes (slow: evaluates the flake); NF_DEEP=why to
 # also look for what explains a proof that fails (asks nixcfg's remote).
 
-# put KEY VALUE; where printf is a program (mksh), the kernel would refuse a long word
-put() {
-  if [ "${#2}" -lt 100000 ]; then printf '%s %s\n%s\n' "$1" "${#2}" "$2"; return; fi
-  printf '%s %s\n' "$1" "${#2}"
-  cat <<EOF
-$2
-EOF
-}
-put_some() { if [ -n "$2" ]; then put "$1" "$2"; fi; }
 # put_path KEY PATH: as the host names it
 put_path() { put_some "$1" "${2#"$NF_ROOT"}"; }
 # cut_off BYTES: what is larger is not worth reading, and must not fill the client
@@ -101,9 +93,9 @@ probe_trusted_users() {
 }
 
 # One question to systemd, which is what a look at a host mostly waits for: the agent's unit, what it
-# would start ($installed), what runs ($pid, $path), our job, and an activation.
+# would start ($installed), what runs ($pid, $path, and how that is known), our job, and an activation.
 probe_units() {
-  installed='' pid='' path='' said='' said_by='' job_lives=''
+  installed='' pid='' path='' proof='' starts='' job_lives=''
   case $NF_MANAGER in
     launchd) nf_has launchctl && probe_launchd ;;
     *) nf_has systemctl && probe_systemd ;;
@@ -116,7 +108,7 @@ probe_units() {
 probe_systemd() {
   case $NF_MANAGER in user) set -- systemctl --user ;; *) set -- systemctl ;; esac
   blocks=$(nf_bounded 10 "$@" show "$NF_UNIT" "$NF_JOB_UNIT" "$NF_FINISH_UNIT" "$NF_SWITCH_UNITS" -p Id \
-    -p LoadState -p ActiveState -p SubState -p Result -p MainPID -p NRestarts -p ExecStart 2>/dev/null) || return 0
+    -p LoadState -p ActiveState -p SubState -p Result -p MainPID -p NRestarts -p ExecStart -p ControlGroup 2>/dev/null) || return 0
   unit_clear
   while IFS='=' read -r key value; do
     case $key in
@@ -129,6 +121,7 @@ probe_systemd() {
       NRestarts) restarts=$value ;;
       MainPID) main=$value ;;
       ExecStart) exec=$(probe_exec "$value") ;;
+      ControlGroup) group=$value ;;
     esac
   done <<EOF
 $blocks
@@ -143,7 +136,7 @@ probe_exec() {
   printf '%s\n' "$exec"
 }
 
-unit_clear() { id='' load='' active='' sub='' result='' restarts='' main='' exec=''; }
+unit_clear() { id='' load='' active='' sub='' result='' restarts='' main='' exec='' group=''; }
 
 # The properties of one unit have been read.
 unit_seen() {
@@ -165,18 +158,16 @@ probe_agent() {
   installed=$exec pid=$main
   probe_binary installed "$installed" "$NF_ROOT$installed"
   case $pid in '' | 0 | *[!0-9]*) ;; *) probe_process "$pid" ;; esac
+  # shellcheck disable=SC2046 # a number is one word
+  probe_busy $(nf_group_processes "$group")
 }
 
-# probe_binary KEY PATH FILE: the path as the host names it, what it says its version is, FILE's hash
+# probe_binary KEY PATH FILE: the path as the host names it, FILE's hash. Nothing is run: the version
+# that people read is the one in the path.
 probe_binary() {
   [ -n "$2" ] || return 0
   put "$1.path" "$2"
-  [ -x "$NF_ROOT$2" ] || return 0
-  # a broken agent may hang or flood; its word is a label anyhow
-  if [ "$2" != "$said_by" ]; then said=$(nf_bounded 3 "$NF_ROOT$2" --version 2>/dev/null | cut_off 200); fi
-  said_by=$2
-  put_some "$1.said" "$said"
-  if [ -n "$NF_DEEP" ]; then put_some "$1.sha256" "$(probe_sha256 "$3")"; fi
+  if [ -n "$NF_DEEP" ] && [ -n "$3" ]; then put_some "$1.sha256" "$(probe_sha256 "$3")"; fi
 }
 
 probe_sha256() {
@@ -203,36 +194,34 @@ probe_launchd() {
   installed=$(nf_plist_agent)
   probe_binary installed "$installed" "$installed"
   case $pid in '') ;; *) probe_process "$pid" ;; esac
+  # shellcheck disable=SC2046 # a number is one word
+  probe_busy $(nf_agents_processes)
 }
 
-# probe_process PID: the file that the kernel runs is proof; a script runs as its interpreter, then the
-# command line names it; without the right to look, the command line is only a claim.
+# probe_process PID: what the agent's process runs, and how that is known: see nf_look_at.
 probe_process() {
-  exe=$(probe_exe "$1")
-  exe=${exe% (deleted)}
-  claimed=$(probe_words "$1" | cut_off 4000 | grep -E '/nix/store/[^/]*nixfleet-agent' | head -n 1)
-  case $exe in
-    '') proof=claimed path=$claimed file=$claimed ;;
-    */systemd-executor | */systemd) path=''; return 0 ;; # not yet the agent
-    */sh | */dash | */bash | */busybox | */zsh) proof=script path=${claimed:-$exe} file=$path ;;
-    *) proof=exe path=$exe file=$NF_ROOT/proc/$1/exe ;;
-  esac
-  [ -e "$file" ] || file=$path
+  nf_look_at "$1" "$installed"
+  [ -n "$path" ] || return 0
   put running.proof "$proof"
+  put_some installed.starts "$starts"
   put_some running.started "$(probe_started "$1")"
-  path=${path#"$NF_ROOT"}
-  probe_binary running "$path" "$file"
+  case $proof in
+    claimed) probe_binary running "$path" '' ;; # a path that a process chose is not even read
+    script) probe_binary running "$path" "$NF_ROOT$path" ;;
+    *) probe_binary running "$path" "$(probe_exe_file "$1")" ;;
+  esac
 }
 
-probe_exe() {
-  if [ "$NF_KERNEL" != Darwin ]; then readlink "$NF_ROOT/proc/$1/exe" 2>/dev/null; return; fi
-  # the first mapped text of a process is its program
-  nf_bounded 10 lsof -a -p "$1" -d txt -Fn 2>/dev/null | sed -n 's/^n//p' | head -n 1
+# probe_exe_file PID: a name for the file that it runs; the kernel's own leads to it though it was deleted.
+probe_exe_file() {
+  if [ -e "$NF_ROOT/proc/$1/exe" ]; then printf '%s\n' "$NF_ROOT/proc/$1/exe"; else nf_exe "$1"; fi
 }
 
-# probe_words PID: its command line, a word a line
-probe_words() {
-  if [ -r "$NF_ROOT/proc/$1/cmdline" ]; then tr '\000' '\n' <"$NF_ROOT/proc/$1/cmdline"; else ps -o args= -p "$1" | tr ' ' '\n'; fi 2>/dev/null
+# probe_busy PID...: a rebuild among the processes of the agent's service.
+probe_busy() {
+  nf_find_rebuild "$@" || return 0
+  put busy.pid "$nf_rebuild_pid"
+  put busy.program "$nf_program"
 }
 
 # probe_started PID: when it began, in seconds since the epoch; its age is what ps knows everywhere, as

@@ -61,10 +61,22 @@ nf_service_to() {
 # nf_service_log LINES: the agent's last words.
 nf_service_log() {
   case $NF_MANAGER in
-    launchd) for nf_file in /tmp/nixfleet-agent.err /tmp/nixfleet-agent.log; do if [ -r "$nf_file" ]; then tail -n "$1" "$nf_file"; fi; done ;;
+    launchd) for nf_file in /tmp/nixfleet-agent.err /tmp/nixfleet-agent.log; do nf_own_log "$nf_file" "$1"; done ;;
     user) nf_bounded 10 journalctl --user --quiet --no-pager --lines="$1" --user-unit="$NF_UNIT" ;;
     *) nf_bounded 10 journalctl --quiet --no-pager --lines="$1" --unit="$NF_UNIT" ;;
   esac
+}
+
+# nf_own_log FILE LINES: its last lines. In /tmp anybody can put something in its place: only our own
+# regular file is read, and not for ever.
+nf_own_log() {
+  if [ ! -e "$1" ] && [ ! -L "$1" ]; then return 0; fi
+  # shellcheck disable=SC3067 # -O: POSIX of 2024, and every shell before
+  if [ -f "$1" ] && [ ! -L "$1" ] && [ -O "$1" ]; then
+    nf_bounded 10 tail -n "$2" "$1" | head -c 65536
+  else
+    printf '%s is not read: it is no regular file of this user\n' "$1"
+  fi
 }
 
 # nf_agents_processes: ids of what runs in the agent's service.
@@ -76,22 +88,22 @@ nf_agents_processes() {
       ;;
     *)
       nf_group=$(nf_systemctl show "$NF_UNIT" -p ControlGroup 2>/dev/null)
-      nf_group=${nf_group#ControlGroup=}
-      [ -n "$nf_group" ] || return 0
-      for nf_base in "$NF_ROOT/sys/fs/cgroup" "$NF_ROOT/sys/fs/cgroup/unified" "$NF_ROOT/sys/fs/cgroup/systemd"; do
-        cat "$nf_base$nf_group/cgroup.procs" 2>/dev/null
-      done
+      nf_group_processes "${nf_group#ControlGroup=}"
       ;;
   esac
+}
+
+# nf_group_processes CGROUP: ids of what runs in it.
+nf_group_processes() {
+  [ -n "$1" ] || return 0
+  for nf_base in "$NF_ROOT/sys/fs/cgroup" "$NF_ROOT/sys/fs/cgroup/unified" "$NF_ROOT/sys/fs/cgroup/systemd"; do
+    cat "$nf_base$1/cgroup.procs" 2>/dev/null
+  done
 }
 
 nf_descendants() {
   ps -A -o pid= -o ppid= | awk -v top="$1" '{ parent[$1] = $2 } END {
     for (pid in parent) { at = pid; while (at in parent && at != top && at > 1) at = parent[at]; if (at == top) print pid } }'
-}
-
-nf_command_of() {
-  if [ -r "$NF_ROOT/proc/$1/cmdline" ]; then tr '\000' ' ' <"$NF_ROOT/proc/$1/cmdline"; else ps -o args= -p "$1"; fi 2>/dev/null
 }
 
 # Agents' paths named in a text: a unit, launchd's arguments, a plist.

@@ -5,17 +5,19 @@
 
 nf_is_sharing() { case $NF_STEP in commit | push) ;; *) return 1 ;; esac; }
 
-# The agent that runs is the installed one, and the flake builds it: by their store paths.
+# The agent that runs is the installed one (or what that starts), by proof, and the flake builds it: by
+# their store paths, as the verification wrote them down.
 nf_is_proven() {
-  nf_expected=$(nf_proof expected.path)
-  [ -n "$nf_expected" ] && [ "$nf_expected" = "$(nf_proof installed.path)" ] &&
-    [ "$nf_expected" = "$(nf_proof running.path)" ]
+  nf_expected=$(nf_proof expected.path) nf_installed=$(nf_proof installed.path)
+  case $(nf_proof running.proof) in exe | script) ;; *) return 1 ;; esac
+  [ -n "$nf_expected" ] && nf_is_one "$nf_installed" "$nf_expected" '' &&
+    nf_is_one "$(nf_proof running.path)" "$nf_installed" "$(nf_proof installed.starts)"
 }
 
-# nf_proof KEY: a path as the verification wrote it down, no more of it than its store path
+# nf_proof KEY
 nf_proof() {
   for nf_file in "$NF_JOB/after" "$NF_RUN/after"; do
-    if [ -r "$nf_file" ]; then sed -n "/^$1 [0-9]*\$/{n;p;q;}" "$nf_file" | cut -d/ -f1-4; return; fi
+    if [ -r "$nf_file" ]; then nf_record "$1" <"$nf_file"; return; fi
   done
 }
 

@@ -12,7 +12,6 @@ from nixfleet_core.causes import Cause
 
 from .client import QUICK
 from .host import CHECKOUT
-from .repos import agent_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -217,13 +216,6 @@ def change_only_the_readme(stage: Stage) -> None:
     stage.move_lock()
 
 
-def label_wrongly(stage: Stage) -> None:
-    stage.repos.commit("nixfleet", "Forget VERSION", {"agent": agent_program("2.2.0")})
-    stage.move_lock()
-    stage.rebuild()
-    stage.restart()
-
-
 def nothing(stage: Stage) -> None:
     """As the host was."""
 
@@ -311,15 +303,7 @@ STORIES: Final[dict[str, tuple[str, tuple[Scene, ...]]]] = {
     ),
     "the build": (
         "gpc0",
-        (
-            Scene("same-derivation", "builds the same path", change_only_the_readme),
-            Scene(
-                "label-only",
-                "labelled 2.1.0, but the program says that it is 2.2.0",
-                label_wrongly,
-                {"running_version": "2.2.0", "running_path": "nixfleet-agent-2.1.0/"},
-            ),
-        ),
+        (Scene("same-derivation", "builds the same path", change_only_the_readme),),
     ),
     "the switch": (
         "csb1",

@@ -5,11 +5,16 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import TYPE_CHECKING
 
 import pytest
 from fake_host import AGENTS, CHAIN, FakeHost
 
 from nixfleet_core.events import AGENT_CHECK, Check
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 HELP = "echo 'Usage: agent [flags]'; echo '  --check  look at configuration and connectivity'"
 one_shell = pytest.mark.parametrize("shell", ["bash"], indirect=True)
@@ -20,8 +25,7 @@ def offer(host: FakeHost, *, asked: str, check: str) -> None:
     """The new agent answers so, and its process has a user and settings."""
     agent = host.root / AGENTS["2.0"][1:]
     agent.write_text(
-        f"#!/bin/sh\ncase $1 in\n--version) echo nixfleet-agent 2.0 ;;\n--help) {asked} ;;\n"
-        f'--check) : >"$CHECKED"; {check} ;;\nesac\n'
+        f'#!/bin/sh\ncase $1 in\n--help) {asked} ;;\n--check) : >"$CHECKED"; {check} ;;\nesac\n'
     )
     settings = rf"CHECKED={host.state}/checked\0A.B=1\0URL=wss://a b/$(x)\0TEXT=one\ntwo\0"
     (host.state / "settings").write_bytes(
@@ -93,3 +97,49 @@ def test_a_process_whose_user_is_not_known_is_not_asked(host: FakeHost) -> None:
     host.on("systemctl", 'default "$@"')
     host.run_job()
     assert (host.steps, said(host)) == (OK, [])
+
+
+@one_shell
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda host, file: file.chmod(0o775),
+        lambda host, file: file.chmod(0o757),
+        lambda host, file: os.chown(file, 54321, -1) if os.geteuid() == 0 else file.chmod(0o777),
+        lambda host, file: elsewhere(host),
+        lambda host, file: hidden(host),
+    ],
+    ids=["its group writes", "others write", "another owner", "outside the store", "not seen"],
+)
+def test_only_a_program_that_is_proven_and_the_stores_is_run(
+    host: FakeHost, spoil: Callable[[FakeHost, Path], None]
+) -> None:
+    offer(host, asked=HELP, check="exit 3")
+    spoil(host, host.root / AGENTS["2.0"][1:])
+    host.run_job()
+    assert (host.steps, said(host)) == (OK, [])
+    assert not (host.state / "checked").exists()
+    assert not (host.state / "asked").exists()
+
+
+def elsewhere(host: FakeHost) -> None:
+    """The agent's process runs a file of its user's, and calls it by the agent's name."""
+    evil = host.root / "home/ops/evil"
+    evil.write_text('#!/bin/sh\n: >"${0%/home/*}/state/asked"\necho --check\n')
+    evil.chmod(0o755)
+    spoil_process(host, 'ln -sfn "$root/home/ops/evil" "$process/exe"')
+
+
+def hidden(host: FakeHost) -> None:
+    """Its process cannot be looked at, and names the new agent."""
+    spoil_process(
+        host, f'rm -f "$process/exe"; printf "%s\\0" "{AGENTS["2.0"]}" >"$process/cmdline"'
+    )
+
+
+def spoil_process(host: FakeHost, script: str) -> None:
+    tool = host.root / "run/wrappers/bin/systemctl"
+    text = tool.read_text()
+    loop = 'for process in "$root"/proc/*; do\n'
+    assert loop in text
+    tool.write_text(text.replace(loop, f"{loop}  {script}\n"))

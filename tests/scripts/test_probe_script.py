@@ -90,39 +90,7 @@ def test_a_flake_that_does_not_evaluate_is_said(host: FakeHost) -> None:
     assert (facts.expected, facts.expected_error) == (None, "eval")
 
 
-# The process.
-
-
-def process(host: FakeHost, exe: str | None, *cmdline: str) -> None:
-    """Let the agent's process have this exe link and this command line."""
-    folder = host.root / "proc/4001"
-    (folder / "exe").unlink()
-    if exe is not None:
-        (folder / "exe").symlink_to(exe)
-    (folder / "cmdline").write_bytes(b"".join(word.encode() + b"\0" for word in cmdline))
-
-
-PROCESSES = {
-    "its own program": (AGENTS["1.0"], [AGENTS["1.0"], "--x"], "exe", AGENTS["1.0"]),
-    "a deleted program": (f"{AGENTS['1.0']} (deleted)", [], "exe", AGENTS["1.0"]),
-    "another program": ("/usr/bin/evil", [AGENTS["2.0"]], "exe", "/usr/bin/evil"),
-    "a script": ("/nix/store/x-bash/bin/bash", ["bash", AGENTS["2.0"]], "script", AGENTS["2.0"]),
-    "a shell that names nothing": ("/bin/sh", ["sh", "-c", "x"], "script", "/bin/sh"),
-    "a closed link": (None, ["sh", AGENTS["2.0"], "$(id)"], "claimed", AGENTS["2.0"]),
-    "not yet the agent": ("/usr/lib/systemd/systemd-executor", [], None, None),
-    "nothing at all": (None, [], "claimed", None),
-}
-
-
-@one_shell
-@pytest.mark.parametrize(("exe", "cmdline", "proof", "path"), PROCESSES.values(), ids=PROCESSES)
-def test_how_the_running_path_is_known(
-    host: FakeHost, exe: str | None, cmdline: list[str], proof: str | None, path: str | None
-) -> None:
-    process(host, exe, *cmdline)
-    found = probe(host).running
-    assert (found and found.binary.path) == path
-    assert found is None or found.proof == proof
+# The process: see test_process.py.
 
 
 @one_shell
@@ -132,30 +100,6 @@ def test_a_stopped_agent_has_no_process(host: FakeHost) -> None:
     assert facts.unit is not None
     assert (facts.unit.is_up, facts.running) == (False, None)
     assert facts.installed is not None
-
-
-@pytest.mark.parametrize(
-    "says", ["", "2.\n3.3.3", "x" * 100_000, "\x1b]0;\x07v9.9.9\x1b", "\xff 1.2.3"], ids=range(5)
-)
-def test_whatever_an_agent_says_of_itself_is_one_record(host: FakeHost, says: str) -> None:
-    binary = host.root / AGENTS["1.0"][1:]
-    (host.state / "says").write_text(says)
-    binary.write_text('#!/bin/sh\ncat "${0%/nix/store/*}/state/says"\n')
-    facts = probe(host)
-    assert facts.installed is not None
-    assert len(facts.installed.version or "") < 100
-    assert facts.checkout is not None
-
-
-@one_shell
-def test_an_agent_that_hangs_is_not_waited_for(host: FakeHost) -> None:
-    # the limit is the stub's: a real one would take the probe's three seconds
-    real = shutil.which("timeout")
-    host.on("timeout", f'shift 3; exec {real} -k 1 0.2 "$@"')
-    (host.root / AGENTS["1.0"][1:]).write_text("#!/bin/sh\nexec tail -f /dev/null\n")
-    host.on("systemctl", 'default "$@"')
-    assert probe(host).installed is not None
-    assert host.calls("timeout -k 5 3 ")[0].endswith("--version")
 
 
 # Units.

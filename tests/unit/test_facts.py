@@ -12,6 +12,7 @@ from nixfleet_core.facts import (
     Facts,
     LastJob,
     ProbeError,
+    Rebuild,
     Running,
     System,
     Unit,
@@ -177,7 +178,7 @@ def test_reads_the_unit() -> None:
         assert not down.is_up
 
 
-@pytest.mark.parametrize("proof", ["exe", "script", "claimed"])
+@pytest.mark.parametrize("proof", ["exe", "script", "other", "claimed"])
 def test_reads_the_running_agent(proof: str) -> None:
     facts = probe(
         unit_pid="42",
@@ -185,9 +186,8 @@ def test_reads_the_running_agent(proof: str) -> None:
         running_proof=proof,
         running_started="1784356753",
         running_sha256="a" * 64,
-        running_said="nixfleet-agent 2.2.0\n",
     )
-    binary = Binary(f"{AGENT}/bin/nixfleet-agent", "2.2.0", "a" * 64)
+    binary = Binary(f"{AGENT}/bin/nixfleet-agent", "2.1.0", "a" * 64)
     assert facts.running == Running(binary, proof, 42, 1784356753)  # type: ignore[arg-type]
 
 
@@ -197,23 +197,29 @@ def test_an_unheard_of_proof_is_only_a_claim() -> None:
     assert running.proof == "claimed"
 
 
-@pytest.mark.parametrize(
-    ("said", "version"),
-    [
-        ("nixfleet-agent 3.1.5", "3.1.5"),
-        ("nixfleet-agent version v2.2.0-rc1+git", "2.2.0-rc1+git"),
-        ("panic: 1", "2.1.0"),
-        ("", "2.1.0"),
-        ("1.2[@click=app.quit]", "1.2"),
-        ("1." + "2" * 5000, "1." + "2" * 64),
-        ("1" * 5000, "2.1.0"),
-    ],
-    ids=range(7),
-)
-def test_a_version_is_what_was_said_else_the_label(said: str, version: str) -> None:
-    facts = probe(installed_path=f"{AGENT}/bin/nixfleet-agent", installed_said=said)
+def test_a_version_is_the_label_of_its_path_whatever_was_said() -> None:
+    facts = probe(installed_path=f"{AGENT}/bin/nixfleet-agent", installed_said="9.9.9")
     assert facts.installed is not None
-    assert facts.installed.version == version
+    assert facts.installed.version == "2.1.0"
+
+
+def test_a_wrapper_is_run_by_itself_and_by_what_it_starts() -> None:
+    inner = AGENT.replace("agent-", "agent-unwrapped-")
+    facts = probe(installed_path=f"{AGENT}/bin/a", installed_starts=f"{inner} /nix/store/x")
+    assert facts.installed is not None
+    assert facts.installed.starts == (inner, "/nix/store/x")
+    runs = (f"{AGENT}/bin/.a-wrapped", f"{inner}/bin/a", f"{inner}x/bin/a", "/usr/bin/a")
+    assert [facts.installed.is_run_by(Binary(path)) for path in runs] == [True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("pid", "program", "known"),
+    [("4711", "nixos-rebuild", True), ("0", "x", False), ("-1", "x", False), ("x", "x", False),
+     ("1", "", False), ("1", "a b", False), ("1", "[@click=app.quit]", False)],
+)  # fmt: skip
+def test_a_rebuild_has_a_process_and_a_plain_name(pid: str, program: str, known: bool) -> None:
+    found = probe(busy_pid=pid, busy_program=program).rebuild
+    assert found == (Rebuild(4711, "nixos-rebuild") if known else None)
 
 
 @pytest.mark.parametrize("sha", ["", "a" * 63, "A" * 64, "a" * 64 + "\n", "x" * 64])

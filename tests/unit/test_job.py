@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 
 from nixfleet_core.job import (
-    BUSY_WAIT,
     check_job_id,
     compile_plan,
     is_job_id,
     new_job_id,
     step_lines,
 )
-from nixfleet_core.plan import Options, Plan, Step
+from nixfleet_core.plan import BUSY_WAIT, Options, Plan, Step
 
 ID = "20261123-004101-ab12"
 
@@ -100,6 +99,7 @@ def test_the_script_knows_what_the_plan_says() -> None:
         "NF_RESTORE_LOCK": "12 34",
         "NF_WANT_REV": "",
         "NF_WAIT": str(BUSY_WAIT),
+        "NF_GO_ON": "",
         "NF_STABLE": "9",
         "NF_RETRY_AFTER": "8",
     }
@@ -109,6 +109,15 @@ def test_the_script_knows_what_the_plan_says() -> None:
 def test_the_script_knows_the_options() -> None:
     found = assigned(plan(options=Options(pull=False, now=True, input_rev="a" * 40)))
     assert (found["NF_PULL"], found["NF_WAIT"], found["NF_WANT_REV"]) == ("", "0", "a" * 40)
+
+
+@pytest.mark.parametrize(
+    ("force", "now", "goes"), [(1, 0, "1"), (1, 1, ""), (0, 0, ""), (0, 1, "")]
+)
+def test_only_a_forced_update_that_waits_goes_over_a_rebuild(
+    force: bool, now: bool, goes: str
+) -> None:
+    assert assigned(plan(options=Options(force=force, now=now)))["NF_GO_ON"] == goes
 
 
 def test_the_steps_come_last() -> None:

@@ -14,7 +14,7 @@ from nixfleet_core.host import Host
 from nixfleet_core.nix.lock import FlakeLock, parse_lock
 from nixfleet_core.service import Service
 from nixfleet_core.verdict import judge
-from nixfleet_core.why import diagnose
+from nixfleet_core.why import PROOFS, diagnose
 
 OLD, NEW = "1" * 40, "2" * 40
 HOST = Host("csb0")
@@ -235,11 +235,6 @@ CASES: dict[str, tuple[Facts, Cause, str]] = {
         "builds the same path",
     ),
     "clocks that differ": (changed(installed_at=MADE - SKEW), "current", "proven: 2.2.0"),
-    "a wrong label": (
-        changed(running=Running(replace(NEW_AGENT, version="2.3.0"), "exe", 7)),
-        "label-only",
-        "labelled 2.2.0, but the program says that it is 2.3.0",
-    ),
     "pinned": (changed(checkout_lock=lock(NEW, rev=NEW)), "pinned", "pins nixfleet to 2222222"),
     "not committed": (
         changed(checkout_head_lock=lock(OLD)),
@@ -346,7 +341,7 @@ def test_the_evidence_has_every_layer_and_null_for_what_was_not_seen() -> None:
         "unit": "loaded, active (running), result success, 0 restarts",
         "running version": "2.1.0",
         "running path": OLD_AGENT.path,
-        "running proof": "its script's path",
+        "running proof": PROOFS["script"],
         "installed version": "2.1.0",
         "installed path": OLD_AGENT.path,
         "expected path": NEW_AGENT.path,

@@ -143,7 +143,8 @@ class VersionPanel(LivePanel):
             later = " once the activation has ended" if state.cancelling.deferred else ""
             return f"cancelling{later}; the agent is started again first"
         if (waiting := state.waiting) is not None:
-            return f"waiting for {_WAITS.get(waiting.reason, waiting.reason)}"
+            what = f" ({waiting.program}, process {waiting.pid})" if waiting.pid else ""
+            return f"waiting for {_WAITS.get(waiting.reason, waiting.reason)}{what}"
         current = state.current
         if current is None:
             return "waiting for the job"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Stand-in for home-manager: home-manager {switch|build} [--flake URI[#NAME]] [nix options], and generations
-# As the real one: rejects --fallback, --quiet and --offline; the profile moves before the activation,
+# As the real one: activates through its own link in a temporary folder; rejects --fallback, --quiet and --offline; the profile moves before the activation,
 # whose exit code is ours; the news are built last, and without them it fails after all is done.
 set -eu
 : "${USER:?}"
@@ -23,11 +23,11 @@ found_name() {
   echo "$name"
 }
 
-# build ATTRIBUTE: the store path is left in $out
+# build ATTRIBUTE LINK: the store path is left in $out
 build() {
   # shellcheck disable=SC2086 # the options are words without blanks
-  nix_ build $options --out-link "$tmp/result" "$flake#homeConfigurations.\"$(encoded "$name")\".$1" >&2
-  out=$(readlink "$tmp/result")
+  nix_ build $options --out-link "$tmp/$2" "$flake#homeConfigurations.\"$(encoded "$name")\".$1" >&2
+  out=$(readlink "$tmp/$2")
 }
 
 # Newest first.
@@ -63,13 +63,13 @@ case $action in
   generations) generations; exit 0 ;;
 esac
 
-tmp=$(mktemp -d)
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/home-manager-build.XXXXXXXXXX")
 trap 'rm -rf "$tmp"' EXIT
 name=${name:-$(found_name)}
-build activationPackage
+build activationPackage generation
 [ "$action" != build ] || { ln -sfn "$out" result; exit 0; }
 mkdir -p "${profile%/*}"
 [ "$(readlink "${profile%/*}/$(readlink "$profile" || :)" || :)" = "$out" ] ||
   nix-env --profile "$profile" --set "$out"
-"$out/activate" --driver-version 1
-build config.news.json.output
+"$tmp/generation/activate" --driver-version 1
+build config.news.json.output news

@@ -1,0 +1,317 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2034,SC3013 # its variables are for its callers; -ef: POSIX of 2024, and every shell before
+# What a process runs: its program as the kernel has it, or the script where that is an interpreter.
+# Its command line is a claim: it is read, never run.
+
+# The store's own place, behind links, so that a file's real path can be told to lie in it.
+NF_REAL_STORE=$(cd "$NF_ROOT/nix/store" 2>/dev/null && pwd -P)
+
+# nf_exe PID: the path of its program; nothing without the right to look.
+nf_exe() {
+  if [ -d "$NF_ROOT/proc/$1" ]; then readlink "$NF_ROOT/proc/$1/exe" 2>/dev/null; return; fi
+  if ! nf_has lsof; then return 1; fi
+  # the first mapped text of a process is its program
+  nf_bounded 10 lsof -a -p "$1" -d txt -Fn 2>/dev/null | sed -n 's/^n//p' | head -n 1
+}
+
+# nf_words PID: its command line, a word a line; a newline within a word is written \001. Bounded: a
+# process can make this read wait.
+nf_words() {
+  if [ -r "$NF_ROOT/proc/$1/cmdline" ]; then
+    nf_bounded 5 head -c 65536 "$NF_ROOT/proc/$1/cmdline" 2>/dev/null | tr '\000\n' '\n\001'
+  else
+    nf_bounded 5 ps -ww -o args= -p "$1" 2>/dev/null | tr ' ' '\n'
+  fi
+}
+
+# nf_runs PID EXE FILE: its program is that very file. The path alone does not say so: in a mount
+# namespace of its own a process can have another file there, and a file can be replaced.
+nf_runs() {
+  nf_runs_exe=$NF_ROOT/proc/$1/exe
+  [ -e "$nf_runs_exe" ] || nf_runs_exe=$2
+  [ "$nf_runs_exe" -ef "$3" ]
+}
+
+# nf_first_line FILE: the interpreter that a script's first line names, and its one argument; false
+# for what is no script, and for env, which finds another program each time.
+# sets: nf_interpreter nf_interpreter_word
+nf_first_line() {
+  # shellcheck disable=SC2016 # the inner shell expands
+  nf_first=$(nf_bounded 5 sh -c '[ -f "$1" ] && exec head -c 512 "$1"' sh "$1" 2>/dev/null |
+    LC_ALL=C tr -d '\000' | sed -n '1s/^#!//p')
+  IFS="$nf_blanks" read -r nf_interpreter nf_interpreter_word <<EOT
+$nf_first
+EOT
+  case $nf_interpreter in */env) return 1 ;; /*) ;; *) return 1 ;; esac
+}
+nf_blanks=$(printf ' \t')
+
+# nf_script PID EXE: the script that the process runs: the first word behind its program and the
+# options, where the program is the interpreter of that file's first line. Understood are the first
+# line's own argument and flags that run nothing else (never -c, -s, -i); anything else is no proof.
+nf_script() { nf_words "$1" | nf_find_script "$1" "$2"; }
+nf_find_script() {
+  IFS= read -r nf_script_word || return 1
+  nf_script_file='' nf_script_options='' nf_script_left=8
+  while [ "$nf_script_left" -gt 0 ] && IFS= read -r nf_script_word; do
+    nf_script_left=$((nf_script_left - 1))
+    case $nf_script_word in
+      /*) nf_script_file=$nf_script_word; break ;;
+      -*) nf_script_options="$nf_script_options $nf_script_word" ;;
+      *) return 1 ;;
+    esac
+  done
+  [ -n "$nf_script_file" ] && nf_first_line "$nf_script_file" || return 1
+  nf_script_rest=$nf_script_options
+  case "$nf_script_options " in
+    " $nf_interpreter_word "*) nf_script_rest=${nf_script_options#" $nf_interpreter_word"} ;;
+  esac
+  while [ -n "$nf_script_rest" ]; do
+    nf_script_rest=${nf_script_rest# } nf_script_word=${nf_script_rest%% *}
+    case $nf_script_word in -*[!euxvf]* | -) return 1 ;; -*) ;; *) return 1 ;; esac
+    nf_script_rest=${nf_script_rest#"$nf_script_word"}
+  done
+  nf_runs "$1" "$2" "$nf_interpreter" || return 1
+  printf '%s\n' "$nf_script_file"
+}
+
+# nf_unwrapped NAME: a program's name without what nixpkgs' wrappers hide it by: .NAME-wrapped, which may
+# have "_" behind it.
+nf_unwrapped() {
+  case $1 in
+    .*-wrapped | .*-wrapped_) nf_name=${1#.}; printf '%s\n' "${nf_name%-wrapped*}" ;;
+    *) printf '%s\n' "$1" ;;
+  esac
+}
+
+# --- in the store
+
+# nf_in_host PATH: a path of this machine, as the host names it.
+nf_in_host() {
+  case $1 in
+    "${NF_REAL_STORE:-/nowhere}"/*) printf '/nix/store/%s\n' "${1#"$NF_REAL_STORE"/}" ;;
+    *) printf '%s\n' "${1#"$NF_ROOT"}" ;;
+  esac
+}
+
+# nf_stored FILE: where it really is, as the host names it; false when that is not in the store.
+nf_stored() {
+  nf_stored_at=$(nf_in_host "$(nf_real "$1")")
+  case $nf_stored_at in /nix/store/?*) ;; *) return 1 ;; esac
+  printf '%s\n' "$nf_stored_at"
+}
+
+# nf_package PATH: the store path that it lies in; another path as it is.
+nf_package() {
+  case $1 in
+    /nix/store/?*) nf_package_name=${1#/nix/store/}; printf '/nix/store/%s\n' "${nf_package_name%%/*}" ;;
+    *) printf '%s\n' "$1" ;;
+  esac
+}
+
+# nf_starts PATH: the files in the store that a program's file names as what it starts, and those that
+# they name, through at most five wrappers; first the program itself, where it is a link.
+nf_starts() {
+  nf_starts_now=$(nf_stored "$NF_ROOT$1" | nf_plain_paths)
+  [ -n "$nf_starts_now" ] || return 0
+  if [ "$nf_starts_now" != "$1" ]; then printf '%s\n' "$nf_starts_now"; fi
+  nf_starts_left=5
+  while [ -n "$nf_starts_now" ] && [ "$nf_starts_left" -gt 0 ]; do
+    nf_starts_left=$((nf_starts_left - 1))
+    nf_starts_now=$(printf '%s\n' "$nf_starts_now" | nf_all_named)
+    if [ -n "$nf_starts_now" ]; then printf '%s\n' "$nf_starts_now"; fi
+  done
+}
+
+nf_plain_paths() { grep -Ex '[0-9A-Za-z+._=/-]+'; }
+
+nf_all_named() {
+  while IFS= read -r nf_named_by; do nf_named "$nf_named_by"; done | sort -u | head -n 20
+}
+
+# nf_named PATH: what one file names, narrowly. A script (makeWrapper, writeShellScript): agents behind
+# "exec", or what has the script's own name; never its interpreter. A program (makeBinaryWrapper holds
+# the path as text): what has its own name.
+nf_named() {
+  nf_named_file=$NF_ROOT$1
+  [ -f "$nf_named_file" ] || return 0
+  case $(head -c 2 "$nf_named_file" 2>/dev/null | LC_ALL=C tr -d '\000') in
+    '#!') nf_named_all=$(nf_exec_lines <"$nf_named_file" | nf_store_files) nf_named_kind=script ;;
+    *) nf_named_all=$(head -c 67108864 "$nf_named_file" | nf_store_files) nf_named_kind=program ;;
+  esac
+  nf_named_like=$(nf_unwrapped "${1##*/}")
+  for nf_named_one in $nf_named_all; do
+    case $nf_named_kind,$(nf_unwrapped "${nf_named_one##*/}"),$nf_named_one in
+      *",$nf_named_like,"* | script,*nixfleet-agent*) ;;
+      *) continue ;;
+    esac
+    if [ -f "$NF_ROOT$nf_named_one" ]; then nf_stored "$NF_ROOT$nf_named_one" | nf_plain_paths | grep -vxF -e "$1"; fi
+  done
+}
+
+# nf_exec_lines: what stands behind "exec" in the beginning of a script, lines that go on joined.
+nf_exec_lines() {
+  head -c 1048576 | LC_ALL=C tr -d '\000' |
+    sed -e ':join' -e '/\\$/{N;s/\\\n/ /;b join' -e '}' |
+    sed -n -e '/^[[:space:]]*#/d' -e 's/^\(.*[[:space:];&|({]\)\{0,1\}exec[[:space:]]\{1,\}//p'
+}
+
+# nf_store_files: the paths of files in the store that stand in a text or a program. Not grep -a: not all have it.
+nf_store_files() {
+  LC_ALL=C tr -c '0-9A-Za-z+._=/-' '\n' | grep -Eo '/nix/store/[0-9a-z]{32}-[^/]+(/.*)?' | sort -u | head -n 200
+}
+
+# --- what the agent's service runs
+
+# nf_look_at PID PATH: what the process of a service runs that names the program PATH.
+# sets: path ("" where it cannot be seen, or is not yet the agent), proof and starts:
+#   exe      the kernel runs this file: of the program's package, of one that it names, or an agent's
+#   script   the kernel runs the interpreter of this script, which is such a file. Weaker: what script it
+#            is, only the command line says, and a process can rewrite that
+#   other    the kernel runs this file, and nothing shows that it is an agent's
+#   claimed  without the right to look: what the command line says
+#   starts   the store paths that PATH's file names, where what runs lies in another than PATH
+nf_look_at() {
+  path='' proof=claimed starts=''
+  nf_look_exe=$(nf_exe "$1")
+  case $nf_look_exe in */systemd-executor | */systemd) return 0 ;; esac # not yet the agent
+  nf_look_files=''
+  if [ -z "$nf_look_exe" ]; then
+    path=$(nf_claimed "$1")
+    if [ -n "$path" ] && ! nf_is_one "$path" "$2" ''; then nf_look_into "$2"; fi
+    return 0
+  fi
+  proof=other path=$(nf_in_host "${nf_look_exe% (deleted)}")
+  if [ "$path" = "$2" ] && nf_runs "$1" "$nf_look_exe" "$NF_ROOT$path"; then proof=exe; return 0; fi
+  if ! nf_is_one "$path" "$2" ''; then nf_look_into "$2"; fi
+  if nf_look_script=$(nf_script "$1" "$nf_look_exe") && nf_look_script=$(nf_stored "$nf_look_script") &&
+    nf_is_agents "$nf_look_script" "$2"; then
+    proof=script path=$nf_look_script
+  elif nf_is_agents "$path" "$2" && nf_is_or_was "$1" "$2" && ! nf_interprets "$1" "$nf_look_exe" "$2"; then
+    proof=exe
+  fi
+}
+
+# sets: starts nf_look_files
+nf_look_into() {
+  [ -n "$1" ] || return 0
+  nf_look_files=$(nf_starts "$1")
+  starts=$(for nf_look_file in $nf_look_files; do nf_package "$nf_look_file"; done | sort -u | tr '\n' ' ')
+  starts=${starts% }
+}
+
+# nf_is_agents PATH PROGRAM: an agent's file, this one or an older one.
+nf_is_agents() {
+  case $1 in /nix/store/*nixfleet-agent*) return 0 ;; esac
+  nf_is_one "$1" "$2" "$starts"
+}
+
+# nf_is_or_was PID PROGRAM: the file at $path, or one that was there and is gone from the store, as old
+# agents go. What the unit names, and is there no more, cannot be compared.
+nf_is_or_was() {
+  nf_runs "$1" "$nf_look_exe" "$NF_ROOT$path" && return
+  ! [ -e "$NF_ROOT$path" ] && ! nf_is_one "$path" "$2" "$starts"
+}
+
+# nf_interprets PID EXE PROGRAM: what runs is the interpreter of the program, or of what that names.
+nf_interprets() {
+  [ "$path" != "$3" ] || return 1
+  for nf_look_file in "$3" $nf_look_files; do
+    if nf_first_line "$NF_ROOT$nf_look_file" && nf_runs "$1" "$2" "$nf_interpreter"; then return 0; fi
+  done
+  return 1
+}
+
+# nf_is_one PATH PROGRAM STARTS: the same program, or what it starts: by their store paths. The client
+# asks the same (Binary.is_run_by).
+nf_is_one() {
+  nf_one=$(nf_package "$1")
+  [ -n "$nf_one" ] || return 1
+  case " $(nf_package "$2") $3 " in *" $nf_one "*) return 0 ;; *) return 1 ;; esac
+}
+
+# nf_claimed PID: the agent in the store that its command line names first.
+nf_claimed() {
+  nf_words "$1" | while IFS= read -r nf_claimed_word; do
+    nf_claimed_word=${nf_claimed_word#"$NF_ROOT"}
+    case $nf_claimed_word in
+      *[!0-9A-Za-z+._=/-]* | */../* | */..) ;;
+      /nix/store/*nixfleet-agent*) printf '%s\n' "$nf_claimed_word"; break ;;
+    esac
+  done
+}
+
+# --- rebuilds
+
+# nf_program PID: what it runs, by name: its program, or the script where that is an interpreter.
+# Without the right to look, what its command line says.
+# sets: nf_program
+nf_program() {
+  nf_program_exe=$(nf_exe "$1")
+  nf_program=$(nf_unwrapped "${nf_program_exe##*/}")
+  if [ -n "$nf_program" ] && nf_is_rebuild "$1"; then return 0; fi
+  if [ -n "$nf_program_exe" ]; then
+    nf_program_file=$(nf_script "$1" "$nf_program_exe") || return 0
+  else
+    nf_program_file=$(nf_words "$1" | sed -n -e 1d -e '/^-.*c/q' -e '/^-/d' -e '/^\//p' -e q)
+    [ -n "$nf_program_file" ] || nf_program_file=$(nf_words "$1" | head -n 1)
+  fi
+  nf_program=$(nf_unwrapped "${nf_program_file##*/}")
+}
+
+# nf_is_rebuild PID: what $nf_program names moves a profile; of home-manager, that command alone does.
+nf_is_rebuild() {
+  case $nf_program in
+    nixos-rebuild | switch-to-configuration) return 0 ;;
+    home-manager) nf_words "$1" | grep -qx switch ;;
+    *) return 1 ;;
+  esac
+}
+
+# nf_find_rebuild PID...: the first of these that rebuilds.
+# sets: nf_rebuild_pid, and nf_program for its name
+nf_find_rebuild() {
+  for nf_rebuild_pid; do
+    case $(nf_words "$nf_rebuild_pid")$(nf_exe "$nf_rebuild_pid") in
+      *nixos-rebuild* | *switch-to-configuration* | *home-manager*) ;;
+      *) continue ;;
+    esac
+    nf_program "$nf_rebuild_pid"
+    if nf_is_rebuild "$nf_rebuild_pid"; then return 0; fi
+  done
+  nf_rebuild_pid=''
+  return 1
+}
+
+# nf_our_processes PATTERN: this user's processes whose command lines match (as awk does).
+nf_our_processes() {
+  nf_bounded 10 ps -A -ww -o uid= -o pid= -o args= 2>/dev/null |
+    awk -v uid="$NF_UID" -v pattern="$1" '$1 == uid && $0 ~ pattern { print $2 }'
+}
+
+# nf_activates PID: it runs the script of a Home Manager generation: by its own path, or by the link to
+# it that home-manager makes in a temporary folder.
+nf_activates() {
+  nf_activates_file=$(nf_script "$1" "$(nf_exe "$1")") || return 1
+  case $(nf_real "$nf_activates_file") in
+    */nix/store/*-home-manager-generation/activate) return 0 ;;
+    '') case $nf_activates_file in */home-manager-build.*/generation/activate) return 0 ;; esac ;;
+  esac
+  return 1
+}
+
+# nf_switch_lives: an activation is under way (newer nixos-rebuild adds a suffix to its unit's name).
+nf_switch_lives() {
+  case $NF_PLATFORM in
+    home-manager)
+      for nf_switch_pid in $(nf_our_processes 'activate|home-manager-generation'); do
+        if nf_activates "$nf_switch_pid"; then return 0; fi
+      done
+      return 1
+      ;;
+    *)
+      systemctl list-units --plain --no-legend --all "$NF_SWITCH_UNITS" 2>/dev/null |
+        grep -Eq '[[:space:]](active|activating|deactivating|reloading)[[:space:]]'
+      ;;
+  esac
+}

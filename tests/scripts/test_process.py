@@ -1,0 +1,513 @@
+"""What a look believes of a process: its program as the kernel has it, and of a command line as
+little as can be. Nothing that a process names is run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from fake_host import AGENTS, CHECKOUT, FakeHost
+
+from nixfleet_core.facts import Binary, Facts, Running, parse_probe
+from nixfleet_core.script import compose
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+one_shell = pytest.mark.parametrize("shell", ["dash"], indirect=True)
+
+AGENT: Final = AGENTS["1.0"]
+OLD: Final = f"/nix/store/{'0' * 32}-nixfleet-agent-0.9/bin/agent"
+HIDDEN: Final = AGENT.replace("/agent", "/.agent-wrapped")
+INNER: Final = f"/nix/store/{'3' * 32}-nixfleet-agent-unwrapped-1.0/bin/agent"
+START: Final = f"/nix/store/{'4' * 32}-nixfleet-agent-start"
+BASH: Final = f"/nix/store/{'5' * 32}-bash-5.2/bin/bash"
+EVIL: Final = "/home/ops/evil"
+
+
+def put(host: FakeHost, path: str, text: str | bytes = b"\x7fELF\0\0") -> str:
+    """A file of the host; by default a program."""
+    file = Path(f"{host.root}{path}")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    file.chmod(0o755)
+    return str(file)
+
+
+def look(host: FakeHost, installed: str = AGENT, **values: str) -> Facts:
+    """At a host whose unit names that program."""
+    host.set("installed", installed)
+    known = {
+        "NF_PLATFORM": "nixos",
+        "NF_CHECKOUT": CHECKOUT,
+        "NF_INPUT": "nixfleet",
+        "NF_ATTRIBUTE": "",
+        "NF_DEEP": "",
+    }
+    done = host.ask("probe", **{**known, **values})
+    assert done.returncode == 0, done.stderr
+    return parse_probe(done.stdout)
+
+
+def runs(host: FakeHost, exe: str | None, *words: str) -> None:
+    """Let the agent's process run that file of the host, with this command line."""
+    folder = host.root / "proc/4001"
+    (folder / "exe").unlink(missing_ok=True)
+    if exe is not None:
+        (folder / "exe").symlink_to(f"{host.root}{exe}")
+    (folder / "cmdline").write_bytes(b"".join(os.fsencode(word) + b"\0" for word in words))
+
+
+def seen(facts: Facts) -> tuple[str, str, bool]:
+    """How it is known what runs, what that is, and whether it is what is installed."""
+    assert facts.running is not None
+    assert facts.installed is not None
+    proof, binary = facts.running.proof, facts.running.binary
+    same = proof in ("exe", "script") and facts.installed.is_run_by(binary)
+    return proof, binary.path, same
+
+
+# Programs.
+
+
+def test_its_own_program_is_proven(host: FakeHost) -> None:
+    runs(host, AGENT, "any", "words")
+    facts = look(host)
+    assert seen(facts) == ("exe", AGENT, True)
+    assert facts.installed == Binary(AGENT, "1.0")
+
+
+@one_shell
+def test_an_older_agent_is_known_and_is_not_the_installed_one(host: FakeHost) -> None:
+    put(host, OLD)
+    runs(host, OLD)
+    assert seen(look(host)) == ("exe", OLD, False)
+
+
+@one_shell
+def test_an_older_agent_may_be_gone_from_the_store(host: FakeHost) -> None:
+    runs(host, f"{OLD} (deleted)")
+    assert seen(look(host)) == ("exe", OLD, False)
+
+
+@one_shell
+def test_a_program_whose_file_was_replaced_is_not_the_file_that_is_there(host: FakeHost) -> None:
+    runs(host, f"{AGENT} (deleted)")
+    assert seen(look(host)) == ("other", AGENT, False)
+
+
+@one_shell
+def test_another_program_is_no_agent_whatever_it_calls_itself(host: FakeHost) -> None:
+    for path in (EVIL, f"/nix/store/{'6' * 32}-coreutils/bin/sleep"):
+        put(host, path)
+        runs(host, path, AGENT, AGENT)
+        assert seen(look(host)) == ("other", path, False)
+
+
+@one_shell
+@pytest.mark.parametrize("word", [AGENT, f"{EVIL}/..{AGENT}", f"/tmp{AGENT}", f"{AGENT}/../x", "x"])
+def test_without_the_right_to_look_the_words_are_a_claim(host: FakeHost, word: str) -> None:
+    runs(host, None, "sh", word)
+    running = look(host, NF_DEEP="1").running
+    if word == AGENT:
+        assert running == Running(Binary(AGENT, "1.0"), "claimed", 4001), "not even its hash"
+    else:
+        assert running is None
+
+
+@one_shell
+def test_a_program_that_systemd_is_about_to_start_is_not_there_yet(host: FakeHost) -> None:
+    (host.root / "proc/4001/exe").unlink()
+    (host.root / "proc/4001/exe").symlink_to("/usr/lib/systemd/systemd-executor")
+    assert look(host).running is None
+
+
+def test_nothing_that_a_process_or_a_unit_names_is_run(host: FakeHost) -> None:
+    mark = host.root / "was-run"
+    text = f"#!/bin/sh\necho run >>{quote(str(mark))}\n"
+    for path in (AGENT, OLD, EVIL):
+        put(host, path, text)
+    for exe, words in ((AGENT, [EVIL]), (EVIL, [AGENT]), (None, [OLD, EVIL]), (OLD, ["sh", EVIL])):
+        runs(host, exe, *words)
+        look(host, NF_DEEP="why")
+    assert not mark.exists()
+
+
+# Wrappers, in the shapes of nixpkgs.
+
+SHELL_WRAPPER = (
+    f"#! {BASH} -e\nexport PATH='/nix/store/{'7' * 32}-git/bin'\n"
+    'exec -a "$0" "{target}"  --flag "$@" \n'
+)
+OLD_SHELL_WRAPPER = (
+    f"#! {BASH} -eu\ndeclare -a extraFlagsArray=()\nset +u\n"
+    'exec -a "$0" {target}  "${{extraFlagsArray[@]}}" "$@"\n'
+)
+START_SCRIPT = f'#!{BASH}\ncd /\nif true; then exec \\\n  {{target}} --serve "$@"; fi\n'
+PROGRAM_WRAPPER = (
+    b"\x7fELF\2\1\1\0/lib/ld.so\0PATH\0{target}\0\0\n\n# -----\n# The C-code for this binary "
+    b"wrapper has been generated using the following command:\n\n\nmakeCWrapper '{target}' \\\n"
+    b"    --inherit-argv0 \\\n    --prefix 'PATH' ':' '/nix/store/"
+    + b"7" * 32
+    + b"-git/bin'\n\n\0\xff\0"
+)
+
+
+def wrapper(text: str | bytes, target: str) -> str | bytes:
+    if isinstance(text, bytes):
+        return text.replace(b"{target}", target.encode())
+    return text.format(target=target)
+
+
+WRAPPERS: Final[dict[str, tuple[str, str | bytes, str]]] = {
+    "makeWrapper, in its package": (AGENT, SHELL_WRAPPER, HIDDEN),
+    "makeWrapper, of another package": (AGENT, SHELL_WRAPPER, INNER),
+    "makeWrapper, as it was": (AGENT, OLD_SHELL_WRAPPER, INNER),
+    "writeShellScript": (START, START_SCRIPT, INNER),
+    "makeBinaryWrapper, in its package": (AGENT, PROGRAM_WRAPPER, HIDDEN),
+    "makeBinaryWrapper, of another package": (AGENT, PROGRAM_WRAPPER, INNER),
+    "makeBinaryWrapper, of a wrapped program": (
+        *(AGENT, PROGRAM_WRAPPER, INNER.replace("/agent", "/.agent-wrapped_")),
+    ),
+}
+
+
+@pytest.mark.parametrize(("unit", "text", "target"), WRAPPERS.values(), ids=WRAPPERS)
+def test_what_a_wrapper_starts_is_the_installed_agent(
+    host: FakeHost, unit: str, text: str | bytes, target: str
+) -> None:
+    put(host, BASH)
+    put(host, target)
+    put(host, unit, wrapper(text, target))
+    runs(host, target, unit, "--serve")
+    facts = look(host, unit)
+    assert seen(facts) == ("exe", target, True)
+    # one in the same package needs not be named
+    assert facts.installed is not None
+    assert bool(facts.installed.starts) == (facts.installed.store_path not in target)
+
+
+@one_shell
+def test_a_wrapper_of_a_wrapper_starts_it_too(host: FakeHost) -> None:
+    put(host, BASH)
+    put(host, START, wrapper(START_SCRIPT, AGENT))
+    put(host, AGENT, wrapper(PROGRAM_WRAPPER, INNER))
+    put(host, INNER, wrapper(SHELL_WRAPPER, HIDDEN.replace("11", "88")))
+    last = put(host, HIDDEN.replace("11", "88")).removeprefix(str(host.root))
+    runs(host, last)
+    assert seen(look(host, START)) == ("exe", last, True)
+
+
+@one_shell
+def test_wrappers_that_go_round_end(host: FakeHost) -> None:
+    put(host, AGENT, wrapper(PROGRAM_WRAPPER, INNER))
+    put(host, INNER, wrapper(PROGRAM_WRAPPER, AGENT))
+    runs(host, put(host, OLD).removeprefix(str(host.root)))
+    assert seen(look(host)) == ("exe", OLD, False)
+
+
+@one_shell
+def test_a_program_that_is_a_link_is_what_it_leads_to(host: FakeHost) -> None:
+    link = Path(f"{host.root}/run/agent")
+    link.symlink_to(f"{host.root}{AGENT}")
+    runs(host, AGENT)
+    assert seen(look(host, "/run/agent")) == ("exe", AGENT, True)
+
+
+@one_shell
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"#!{BASH}\nexec {BASH} -c 'exec {INNER}'\n",
+        f"#!{BASH}\n# exec {EVIL} {OLD}\nexec {INNER}\n",
+        f"#!{BASH}\nPATH={OLD}:{BASH}\n{BASH} -c true\nexec {INNER}\n",
+    ],
+)
+def test_an_interpreter_is_never_what_a_wrapper_starts(host: FakeHost, text: str) -> None:
+    put(host, AGENT, text)
+    for path in (INNER, BASH):
+        put(host, path)
+    runs(host, BASH, "bash", "-c", "loop", AGENT, INNER)
+    facts = look(host)
+    assert seen(facts) == ("other", BASH, False)
+    assert facts.installed is not None
+    assert facts.installed.starts == (INNER.removesuffix("/bin/agent"),)
+
+
+@one_shell
+def test_a_program_starts_nothing_of_another_name(host: FakeHost) -> None:
+    put(host, AGENT, wrapper(PROGRAM_WRAPPER, BASH))
+    put(host, BASH)
+    runs(host, BASH, AGENT)
+    assert seen(look(host)) == ("other", BASH, False)
+
+
+# Scripts.
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (BASH, [BASH, AGENT]),
+        (BASH, ["bash", AGENT, "-c", "argument"]),
+        (f"{BASH} -e", [BASH, "-e", AGENT]),
+        (f"{BASH}\t-Oextglob -e ", [BASH, "-Oextglob -e", AGENT]),
+        (BASH, [BASH, "-eu", "-x", AGENT]),
+        (f"{BASH} -e", [BASH, "-e", "-u", AGENT]),
+    ],
+)
+def test_a_script_runs_as_the_interpreter_of_its_first_line(
+    plain_host: FakeHost, line: str, words: list[str]
+) -> None:
+    script(plain_host, line, *words)
+    assert seen(look(plain_host)) == ("script", AGENT, True)
+
+
+def script(host: FakeHost, line: str, *words: str) -> None:
+    """The installed agent is a script with that first line; bash runs, with these words."""
+    put(host, BASH)
+    put(host, AGENT, f"#!{line.replace(BASH, f'{host.root}{BASH}')}\nwhile :; do :; done\n")
+    runs(host, BASH, *(f"{host.root}{word}" if word.startswith("/") else word for word in words))
+
+
+@one_shell
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (BASH, ["bash", "-c", "loop", AGENT]),
+        (BASH, ["bash", "-ec", AGENT]),
+        (BASH, ["bash", "-c", AGENT]),
+        (BASH, ["bash", "-s", AGENT]),
+        (BASH, ["bash", "-i", AGENT]),
+        (BASH, ["bash", "--rcfile", EVIL, AGENT]),
+        (BASH, ["bash", "--posix", AGENT]),
+        (BASH, ["bash", "--", AGENT]),
+        (BASH, ["bash", "-", AGENT]),
+        (BASH, ["bash", "", AGENT]),
+        (BASH, ["bash", "-e*", AGENT]),
+        (BASH, ["bash", "loop", AGENT]),
+        (BASH, ["bash", EVIL, AGENT]),
+        (BASH, ["bash", f"{AGENT}\n"]),
+        (BASH, ["bash", *["-e"] * 20, AGENT]),
+        (BASH, ["bash"]),
+        (BASH, []),
+        ("/bin/sh", [BASH, AGENT]),
+        ("/usr/bin/env bash", ["bash", AGENT]),
+        ("bash", ["bash", AGENT]),
+        (f"{BASH} -O", ["bash", "-Oextglob", AGENT]),
+    ],
+)  # fmt: skip
+def test_anything_else_shows_no_agent(plain_host: FakeHost, line: str, words: list[str]) -> None:
+    put(plain_host, EVIL, f"#!{plain_host.root}{BASH}\n")
+    script(plain_host, line, *words)
+    assert seen(look(plain_host)) == ("other", BASH, False)
+
+
+@one_shell
+def test_a_script_outside_of_the_store_is_no_agent(plain_host: FakeHost) -> None:
+    script(plain_host, BASH, "bash", "/home/ops/nixfleet-agent")
+    put(plain_host, "/home/ops/nixfleet-agent", f"#!{plain_host.root}{BASH}\n")
+    assert seen(look(plain_host)) == ("other", BASH, False)
+
+
+@one_shell
+def test_a_script_that_a_wrapper_starts_is_the_installed_agent(plain_host: FakeHost) -> None:
+    put(plain_host, START, wrapper(START_SCRIPT, AGENT))
+    script(plain_host, BASH, "bash", AGENT)
+    assert seen(look(plain_host, START)) == ("script", AGENT, True)
+
+
+@one_shell
+def test_an_older_script_is_not_the_installed_one(plain_host: FakeHost) -> None:
+    script(plain_host, BASH, "bash", OLD)
+    put(plain_host, OLD, f"#!{plain_host.root}{BASH}\n")
+    assert seen(look(plain_host)) == ("script", OLD, False)
+
+
+@one_shell
+def test_a_script_is_not_proven_as_a_program_by_an_interpreter_beside_it(
+    plain_host: FakeHost,
+) -> None:
+    beside = AGENT.replace("/agent", "/python3")
+    put(plain_host, beside)
+    put(plain_host, AGENT, f"#!{plain_host.root}{beside}\n")
+    runs(plain_host, beside, "python3", "-c", "pass", AGENT)
+    assert seen(look(plain_host)) == ("other", beside, False)
+
+
+# Real processes.
+
+
+@contextmanager
+def process(host: FakeHost, *argv: str) -> Iterator[None]:
+    """A real one, which is the agent's."""
+    (host.root / "proc").rename(host.root / "proc.was")
+    (host.root / "proc").symlink_to("/proc")
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"up\n"
+        host.set("agent", str(child.pid))
+        yield
+        child.kill()
+
+
+UP: Final = "echo up; read line"
+
+
+def test_a_real_script_is_proven_and_a_shell_with_its_name_is_not(plain_host: FakeHost) -> None:
+    file = put(plain_host, AGENT, f"#!/bin/sh -e\n{UP}\n")
+    with process(plain_host, file):
+        assert seen(look(plain_host)) == ("script", AGENT, True)
+
+
+@one_shell
+def test_a_real_shell_that_only_names_the_agent_is_not_proven(plain_host: FakeHost) -> None:
+    file = put(plain_host, AGENT, "#!/bin/sh\n")
+    shell = os.path.realpath("/bin/sh")
+    with process(plain_host, "/bin/sh", "-c", UP, file):
+        assert seen(look(plain_host)) == ("other", shell, False)
+
+
+@one_shell
+def test_a_real_wrapped_program_is_proven(plain_host: FakeHost) -> None:
+    program = put(plain_host, INNER, Path(os.path.realpath("/bin/sh")).read_bytes())
+    put(plain_host, START, f'#!/bin/sh\nexec {INNER} "$@"\n')
+    with process(plain_host, program, "-c", UP):
+        assert seen(look(plain_host, START)) == ("exe", INNER, True)
+
+
+# Both doors.
+
+ONES: Final = {
+    "the same file": (AGENT, AGENT, []),
+    "a file of the package": (HIDDEN, AGENT, []),
+    "what it starts": (INNER, AGENT, [INNER.removesuffix("/bin/agent")]),
+    "one of several": (INNER, START, [AGENT[:60], INNER.removesuffix("/bin/agent")]),
+    "an older one": (OLD, AGENT, [INNER.removesuffix("/bin/agent")]),
+    "a beginning of it": (INNER, AGENT, [INNER[:50]]),
+    "no store path": (EVIL, EVIL, []),
+    "another place": ("/usr/bin/x", EVIL, []),
+}
+
+
+@pytest.mark.parametrize(("running", "installed", "starts"), ONES.values(), ids=ONES)
+def test_host_and_client_agree_on_what_is_one_program(
+    host: FakeHost, running: str, installed: str, starts: list[str]
+) -> None:
+    script = compose(
+        "process",
+        root=str(host.root),
+        call='if nf_is_one "$X_RUNS" "$X_IS" "$X_STARTS"; then echo yes; else echo no; fi',
+        values={"X_RUNS": running, "X_IS": installed, "X_STARTS": " ".join(starts)},
+    )
+    here = Binary(installed, starts=tuple(starts)).is_run_by(Binary(running))
+    assert host.send(script).stdout == (b"yes\n" if here else b"no\n")
+
+
+# Rebuilds.
+
+PYTHON: Final = f"/nix/store/{'8' * 32}-python3-3.13/bin/python3.13"
+NG: Final = f"/nix/store/{'9' * 32}-nixos-rebuild-ng-26.05/bin/.nixos-rebuild-wrapped"
+SWITCH: Final = f"/nix/store/{'a' * 32}-switch-to-configuration-ng/bin/switch-to-configuration"
+HOME: Final = "/home/ops/.nix-profile/bin/home-manager"
+
+
+def rebuild(host: FakeHost, exe: str | None, *words: str) -> tuple[int, str] | None:
+    """What a look finds among the agent's processes, where this is one."""
+    for script in (NG, HOME):
+        put(host, script, f"#!{host.root}{PYTHON}\n")
+    for path in (PYTHON, BASH, SWITCH, EVIL):
+        put(host, path)
+    folder = host.root / "proc/4711"
+    folder.mkdir()
+    if exe is not None:
+        (folder / "exe").symlink_to(f"{host.root}{exe}")
+    argv = (f"{host.root}{word}" if word in (NG, HOME) else word for word in words)
+    (folder / "cmdline").write_bytes(b"".join(os.fsencode(word) + b"\0" for word in argv))
+    group = host.root / "sys/fs/cgroup/agent"
+    group.mkdir(parents=True)
+    (group / "cgroup.procs").write_text("4001\n4711\n")
+    host.on("systemctl", 'default "$@" | sed "s/^MainPID/ControlGroup=\\/agent\\n&/"')
+    found = look(host).rebuild
+    return (found.pid, found.program) if found else None
+
+
+@pytest.mark.parametrize(
+    ("exe", "words", "program"),
+    [
+        (PYTHON, ["python3", NG, "switch", "--flake", "."], "nixos-rebuild"),
+        (SWITCH, ["/any", "switch"], "switch-to-configuration"),
+        (PYTHON, ["python3", HOME, "--flake", ".", "switch"], "home-manager"),
+        (None, ["python3", NG, "switch"], "nixos-rebuild"),
+        (None, [SWITCH, "switch"], "switch-to-configuration"),
+    ],
+)
+def test_a_rebuild_is_known_by_its_program(
+    plain_host: FakeHost, exe: str | None, words: list[str], program: str
+) -> None:
+    assert rebuild(plain_host, exe, *words) == (4711, program)
+
+
+@one_shell
+@pytest.mark.parametrize(
+    ("exe", "words"),
+    [
+        (BASH, ["bash", "-c", "loop", "nixos-rebuild"]),
+        (BASH, ["bash", "-c", NG]),
+        (BASH, ["bash", "-ec", NG]),
+        (BASH, ["bash", NG, "switch"]),
+        (PYTHON, ["nixos-rebuild", "switch"]),
+        (PYTHON, ["python3", "-c", NG, "switch"]),
+        (PYTHON, ["python3", EVIL, NG, "switch"]),
+        (PYTHON, ["python3", HOME, "build", "--flake", "/switch"]),
+        (EVIL, ["nixos-rebuild", "no nixos-rebuild at all", NG]),
+        (None, ["bash", "-c", NG]),
+        (None, ["bash", EVIL, NG]),
+    ],
+)
+def test_a_rebuild_is_not_known_by_a_word(
+    plain_host: FakeHost, exe: str | None, words: list[str]
+) -> None:
+    assert rebuild(plain_host, exe, *words) is None
+
+
+# The agent's log, on a Mac.
+
+
+def last_words(host: FakeHost) -> str:
+    text = compose(
+        "service",
+        root=str(host.root),
+        call=f"nf_own_log '{host.root}/tmp/agent.err' 2",
+        values={"NF_PLATFORM": "home-manager"},
+    )
+    return host.send(text).stdout.decode()
+
+
+def test_only_our_own_regular_file_is_read_as_the_agents_log(plain_host: FakeHost) -> None:
+    log = plain_host.root / "tmp/agent.err"
+    refused = f"{log} is not read: it is no regular file of this user\n"
+    assert last_words(plain_host) == ""
+    log.write_text("one\ntwo\nthree\n")
+    assert last_words(plain_host) == "two\nthree\n"
+    other = log.with_suffix(".other")
+    log.rename(other)
+    log.symlink_to(other)
+    assert last_words(plain_host) == refused
+    log.unlink()
+    os.mkfifo(log)
+    assert last_words(plain_host) == refused
+
+
+@one_shell
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_file_of_another_user_is_not_the_agents_log(plain_host: FakeHost) -> None:
+    log = plain_host.root / "tmp/agent.err"
+    log.write_text("believe me\n")
+    os.chown(log, 54321, 54321)
+    assert "believe" not in last_words(plain_host)
