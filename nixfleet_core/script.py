@@ -46,9 +46,10 @@ def compose(*parts: str, root: str, call: str, values: Mapping[str, str] | None 
     """A whole script: the prelude, the parts that all have, the named ones, and the call.
 
     `root` is where the host's file system begins: empty but in the sandbox. A shell reads nothing
-    behind the call, which ends it: the file may be somebody else's by then.
+    behind the call, which ends it: the file may be somebody else's by then. A shell may have been
+    told to trace (SHELLOPTS); what it writes on stderr would be taken for the script's own words.
     """
-    prelude = assignments({"NF_ROOT": root, **(values or {})})
+    prelude = "set +vx\n" + assignments({"NF_ROOT": root, **(values or {})})
     return (
         prelude
         + "".join(part(name) + "\n" for name in (*_ALWAYS, *_with_needs(parts)))

@@ -118,7 +118,7 @@ async def open_process(
     tail, heard = _Tail(STDERR_KEEP), asyncio.Event()
     child = await _start(
         argv,
-        {1: reader.take, 2: _each(tail.add, lambda _: heard.set())},
+        {1: _each(reader.take, lambda _: heard.set()), 2: _each(tail.add, lambda _: heard.set())},
         has_stdin=True,
         env=env,
         cwd=cwd,
@@ -152,12 +152,16 @@ class Process:
         """The end of what it has written to stderr so far."""
         return self._tail.data
 
-    async def wait_stderr(self) -> bytes:
-        """Wait until it has written more to stderr, or is over; what `stderr` then holds."""
+    @property
+    def unread(self) -> bytes:
+        """What has come on stdout, and `read` has not returned yet."""
+        return bytes(self._reader.waiting)
+
+    async def wait_output(self) -> None:
+        """Wait until it has written more to stdout or stderr, or is over."""
         await self._heard.wait()
         if not self._child.done.done():
             self._heard.clear()
-        return self.stderr
 
     def write(self, data: bytes) -> None:
         """Send to its stdin, in the background. What a process that has ended gets is lost."""
@@ -183,18 +187,20 @@ class Process:
 
 
 class _Reader(asyncio.StreamReader):
-    """A stream that knows how much of it waits to be read: while some does, its pipe may be paused
+    """A stream that knows what of it waits to be read: while something does, its pipe may be paused
     (asking the pipe itself works from Python 3.11.4 on only)."""
 
-    unread = 0
+    def __init__(self, limit: int, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(limit, loop)
+        self.waiting = bytearray()
 
     def take(self, data: bytes) -> None:
-        self.unread += len(data)
+        self.waiting += data
         self.feed_data(data)
 
     async def read(self, n: int = -1) -> bytes:
         data = await super().read(n)
-        self.unread -= len(data)
+        del self.waiting[: len(data)]
         return data
 
 
@@ -295,7 +301,7 @@ class _Child(asyncio.SubprocessProtocol):
 
     def _give_up_if_silent(self) -> None:
         """Close pipes that nothing comes from; bytes on the way are never dropped."""
-        behind = self._reader is not None and self._reader.unread > 0
+        behind = self._reader is not None and bool(self._reader.waiting)
         if self._heard or behind:
             self.process_exited()
         else:

@@ -17,6 +17,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.signal import Signal
 
+from tui.driver import TerminalDriver
 from tui.elevation import Elevation
 from tui.fleet import Fleet
 from tui.glyphs import ASCII, UNICODE
@@ -41,11 +42,13 @@ if TYPE_CHECKING:
 BEAT = 0.25
 """Seconds between repaints of what changes by itself; each one goes down a slow link."""
 
-_CLOSE_LIMIT = 3.0
+_CLOSE_LIMIT = 1.0
+"""Seconds that sessions may take to end; their processes are killed then."""
 
 _ENDING = (signal.SIGHUP, signal.SIGTERM)
-_END_LIMIT = 6.0
-"""Seconds that an orderly end after a signal may take."""
+_END_LIMIT = 1.5
+"""Seconds that an orderly end after a signal may take. What is left then ends by itself: the demo's
+hosts, and children that read from us or write to us."""
 
 
 def _commands() -> type[Provider]:
@@ -84,7 +87,7 @@ class NixFleetApp(App[None], inherit_bindings=False):
         new_job_id: Callable[[], str] | None = None,
     ) -> None:
         no_color = os.environ.get("NO_COLOR")
-        super().__init__()
+        super().__init__(driver_class=TerminalDriver)
         if no_color is not None:
             os.environ["NO_COLOR"] = no_color  # Textual takes it away; children want it too
         self.settings = settings
@@ -107,18 +110,19 @@ class NixFleetApp(App[None], inherit_bindings=False):
 
         return FleetScreen(self.fleet)
 
-    def on_mount(self) -> None:
+    def on_load(self) -> None:
         self._running_loop = asyncio.get_running_loop()
-        for number in _ENDING:
-            signal.signal(number, self._end_by_signal)
+        self._handlers = {number: signal.signal(number, self._end_by_signal) for number in _ENDING}
+
+    def on_mount(self) -> None:
         self.app_resume_signal.subscribe(self, self._repaint)
         self.set_interval(BEAT, self.beat)
         self.look_at_all()
 
     async def on_unmount(self) -> None:
         self._restore_window_title()
-        for number in _ENDING:
-            signal.signal(number, signal.SIG_DFL)
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
         closing = [entry.session.close() for entry in self.fleet.entries.values()]
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_LIMIT):
@@ -301,25 +305,24 @@ class NixFleetApp(App[None], inherit_bindings=False):
         ]
 
     async def _ask_password(self, host: str, wrong: bool) -> str | None:
+        from nixfleet_core.core_dumps import forbid_core_dumps
         from tui.screens.password import PasswordDialog
 
+        forbid_core_dumps()
         return await self.push_screen_wait(PasswordDialog(host, wrong=wrong))
 
     # The terminal
 
     def _end_by_signal(self, number: int, _: FrameType | None) -> None:
-        """End cleanly. After SIGHUP nobody reads what is written: let none of it block.
+        """End cleanly. After SIGHUP nobody reads what is written.
 
-        Textual's writer can be stuck for good behind a terminal that is gone, and the loop behind
-        the writer: end all the same. So this is no handler of the loop's: that would not be called.
+        The loop can be stuck behind a terminal that does not drain: end all the same. So this is no
+        handler of the loop's: that would not be called.
         """
         signal.signal(signal.SIGALRM, lambda *_: os._exit(128 + number))
         signal.setitimer(signal.ITIMER_REAL, _END_LIMIT)
-        if number == signal.SIGHUP:
-            null = os.open(os.devnull, os.O_RDWR)
-            for stream in (sys.__stdout__, sys.__stderr__):
-                if stream is not None:
-                    os.dup2(null, stream.fileno())
+        if number == signal.SIGHUP and isinstance(self._driver, TerminalDriver):
+            self._driver.let_go()
         self._running_loop.call_soon_threadsafe(partial(self.exit, return_code=128 + number))
 
     def _fatal_error(self) -> None:

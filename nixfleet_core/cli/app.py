@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from typing import TYPE_CHECKING
 
+import click
+
 from nixfleet_core.latest import GitLatest
+from nixfleet_core.verdict import EXIT_USAGE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import FrameType
 
     from nixfleet_core.session import HostSession
+
+
+class NoTerminal(click.ClickException):
+    """The app was started where there is no terminal."""
+
+    exit_code = EXIT_USAGE
+
+
+def require_terminal() -> None:
+    """Raises NoTerminal unless input, output and errors all are one: the app draws on the last."""
+    if not all(os.isatty(fd) for fd in (0, 1, 2)):
+        raise NoTerminal("the app needs a terminal; the commands do not, see nixfleet --help")
 
 
 def run_app(sessions: Sequence[HostSession], *, ascii_only: bool, mouse: bool) -> int:
@@ -22,8 +40,14 @@ def run_app(sessions: Sequence[HostSession], *, ascii_only: bool, mouse: bool) -
 
 
 def run_demo(speed: float) -> int:
-    """Run the app on a sandbox fleet, which is gone afterwards."""
+    """Run the app on a sandbox fleet, which is gone afterwards, also when a signal ends us."""
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, _leave)
     return asyncio.run(_demo(speed))
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    raise SystemExit(128 + number)
 
 
 async def _demo(speed: float) -> int:

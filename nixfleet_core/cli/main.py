@@ -94,8 +94,10 @@ def nixfleet(context: click.Context, path: Path | None, ascii_only: bool, no_mou
     """
     context.obj = Fleet(path or default_inventory_path())
     if context.invoked_subcommand is None:
-        from nixfleet_core.cli.app import run_app
+        from nixfleet_core.cli.app import require_terminal, run_app
 
+        context.obj.inventory()  # what is wrong there is said first
+        require_terminal()
         sessions = context.obj.sessions()
         context.exit(run_app(sessions, ascii_only=ascii_only, mouse=not no_mouse))
 
@@ -104,8 +106,9 @@ def nixfleet(context: click.Context, path: Path | None, ascii_only: bool, no_mou
 @click.option("--speed", type=click.FloatRange(0.1, 100.0), default=1.0, help="Times as fast.")
 def demo(speed: float) -> None:
     """Open the app on a sandbox fleet, which touches nothing else on this machine."""
-    from nixfleet_core.cli.app import run_demo
+    from nixfleet_core.cli.app import require_terminal, run_demo
 
+    require_terminal()
     raise SystemExit(run_demo(speed))
 
 

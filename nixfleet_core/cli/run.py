@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import click
 
 from nixfleet_core.cli.output import Printer, host_line, print_json, safe
+from nixfleet_core.core_dumps import forbid_core_dumps
 from nixfleet_core.latest import GitLatest
 from nixfleet_core.session import NeedsPassword, NotAllowed, Unreachable
 from nixfleet_core.update import Report, Updater, Watcher
@@ -123,6 +124,7 @@ def ask_for_password() -> Callable[[NeedsPassword], Awaitable[str | None]]:
         async with asking:
             wrong = "wrong password; " if error.wrong else ""
             prompt = f"{wrong}sudo password on {error.host}: "
+            forbid_core_dumps()
             return await asyncio.to_thread(getpass.getpass, prompt) or None
 
     return ask

@@ -6,12 +6,12 @@ Whatever carries the shell (a local process, ssh) hands over its argv; the rest 
 from __future__ import annotations
 
 import asyncio
-import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.session import NeedsPassword, NotAllowed
 from nixfleet_core.tee import Process, open_process
+from nixfleet_core.transport.dialogue import ROOTS_OWN, Dialogue, RootPrograms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,19 +25,11 @@ CARRIER_FAILED: Final = 255
 ELEVATE_LIMIT: Final = 45.0
 """Seconds until a shell of root must have answered; sudo itself may ask a slow directory."""
 
-# sudo's password goes out only when its prompt (a random mark) has come, the script only after
-# READY; a second prompt means it was wrong. -k: a cached credential must not make the password the
-# script's first line. Sent whole: the shell reads no further while it waits for its end.
-_BECOME_ROOT: Final = """\
-PATH=/run/wrappers/bin:$PATH:/usr/bin:/bin; LC_ALL=C; export PATH LC_ALL
-if [ "$(id -u </dev/null)" = 0 ]; then echo 'READY{mark}' >&2; exec /bin/sh -s
-elif command -v sudo >/dev/null 2>&1; then
-exec sudo -k -S -p '{mark}' -- /bin/sh -c '
-echo "READY{mark}" >&2; NF_FROM=$1; export NF_FROM; exec /bin/sh -s' sh "${{SSH_CONNECTION:-}}"
-elif command -v doas >/dev/null 2>&1; then
-exec doas -n /bin/sh -c 'echo "READY{mark}" >&2; exec /bin/sh -s'
-else echo 'no sudo and no doas on this host' >&2; exit 1; fi
-"""
+_REPEATS: Final = (
+    "the shell there repeats what it is sent, so no password goes to it: look at SHELLOPTS, at the "
+    "account's start-up files and at a forced command in authorized_keys"
+)
+_CROWDED: Final = "sudo's prompt stands among other words, so no password goes there: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +56,7 @@ class Shell:
     env: Mapping[str, str] | None = None
     elevates: bool = True
     password: str | None = field(default=None, repr=False)
+    root_programs: RootPrograms = ROOTS_OWN
 
     async def run(self, script: str, *, limit: float, elevate: bool = False) -> Answer:
         """Run a script to its end. Raises NeedsPassword and NotAllowed if `elevate`."""
@@ -104,28 +97,27 @@ class Shell:
     async def _become_root(self, process: Process) -> None:
         if not self.elevates:
             return
-        mark = f"nixfleet-{secrets.token_hex(16)}:"
-        ready = f"READY{mark}".encode()
-        process.write(_BECOME_ROOT.format(mark=mark).encode())
-        sent = False
+        dialogue = Dialogue(self.root_programs)
+        process.write(dialogue.text)
+        answered = 0
         async with asyncio.timeout(ELEVATE_LIMIT):
             while True:
-                said = await process.wait_stderr()
-                if ready in said:
+                await process.wait_output()
+                said = process.stderr
+                if dialogue.is_repeated(said) or dialogue.is_repeated(process.unread):
+                    raise NotAllowed(_REPEATS)
+                if dialogue.is_ready(said):
                     return
-                prompts = said.count(mark.encode())
-                if prompts > int(sent):
-                    if sent or self.password is None:
+                prompts = dialogue.prompts(said)
+                if prompts > answered:
+                    if not answered and not dialogue.is_asking(said):
+                        raise NotAllowed(f"{_CROWDED}{dialogue.last_words(said)}")
+                    if answered or self.password is None:
                         process.close_stdin()
-                        raise NeedsPassword(self.host, wrong=sent)
+                        raise NeedsPassword(self.host, wrong=answered > 0)
                     process.write(self.password.encode() + b"\n")
-                    sent = True
+                    answered = prompts
                 elif process.rc == CARRIER_FAILED:
                     return  # the link broke, which is no answer: whoever reads on will see it
                 elif process.rc is not None:
-                    raise NotAllowed(_last_words(said, mark) or "becoming root was refused")
-
-
-def _last_words(said: bytes, mark: str) -> str:
-    lines = said.decode("utf-8", "replace").replace(mark, "").splitlines()
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+                    raise NotAllowed(dialogue.last_words(said) or "becoming root was refused")

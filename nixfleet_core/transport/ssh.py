@@ -6,10 +6,14 @@ directory of ours, 0700: a socket's path may have 104 bytes on macOS.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
+import shutil
 import stat
+import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,29 +21,69 @@ from nixfleet_core.tee import run
 from nixfleet_core.transport.shell import Shell
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from nixfleet_core.host import SshAddress
 
 CONFIG_VARIABLE: Final = "NIXFLEET_SSH_CONFIG"
 """Names a file that is read instead of ~/.ssh/config (`ssh -F`)."""
 
 
+LONGEST: Final = 40
+"""Bytes of the path to our sockets; ssh adds %C, which has 40, and 17 more while it makes one."""
+
+
 class SocketDirectoryError(RuntimeError):
-    """The directory for connection sockets belongs to somebody else or is open to others."""
+    """There is nowhere to put connection sockets. The message says what was tried."""
 
 
 def socket_directory() -> Path:
-    """Make (or check) the directory for connection sockets. Raises SocketDirectoryError."""
-    runtime = Path(os.environ.get("XDG_RUNTIME_DIR", ""))
-    path = runtime / "nixfleet"
+    """Make (or check) the directory for connection sockets. Raises SocketDirectoryError.
+
+    The names in it can be guessed, so it must be ours and closed to others. Anyone can take our
+    name in /tmp: then it lies in the home, or, where that path is too long, under a name that
+    nobody can guess until we end.
+    """
+    for path in _places():
+        if _make_ours(path):
+            return path
+    try:
+        return _unguessable()
+    except OSError as error:
+        raise SocketDirectoryError(f"no folder for ssh's sockets can be made: {error}") from error
+
+
+def _places() -> Iterator[Path]:
     # su leaves another user's set, and a session that has ended takes its own away
-    if not runtime.is_absolute() or not _is_mine(runtime) or len(str(path)) > 40:
-        path = Path(f"/tmp/nixfleet-{os.getuid()}")
-    with contextlib.suppress(FileExistsError):
-        path.mkdir(mode=0o700)
-    if not _is_mine(path):
-        raise SocketDirectoryError(f"{path} is not a directory of yours: remove it")
-    path.chmod(0o700)
-    return path
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR", ""))
+    if runtime.is_absolute() and _is_mine(runtime):
+        yield runtime / "nixfleet"
+    yield Path(f"/tmp/nixfleet-{os.getuid()}")
+    home = Path("~").expanduser()
+    if home.is_absolute() and _is_mine(home):
+        yield home / ".nixfleet"
+
+
+def _make_ours(path: Path) -> bool:
+    """Whether it is short, and is there now, a directory of ours alone."""
+    if len(os.fsencode(path)) > LONGEST:
+        return False
+    try:
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+        if not _is_mine(path):
+            return False
+        path.chmod(0o700)
+    except OSError:
+        return False
+    return True
+
+
+@cache
+def _unguessable() -> Path:
+    path = tempfile.mkdtemp(prefix="nixfleet-", dir="/tmp")
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return Path(path)
 
 
 def _is_mine(path: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -859,9 +860,42 @@ def test_the_app_opens_without_a_command(fleet: Fleet, monkeypatch: pytest.Monke
         return 7
 
     monkeypatch.setattr(app, "run_app", run_app)
+    monkeypatch.setattr(app, "require_terminal", lambda: None)
     assert fleet.run().exit_code == 7
     assert fleet.run("--ascii", "--no-mouse").exit_code == 7
     assert asked == [(["csb0", "csb1"], False, True), (["csb0", "csb1"], True, False)]
+
+
+@pytest.mark.parametrize("words", [(), ("demo",)], ids=["nixfleet", "demo"])
+@pytest.mark.parametrize("missing", ["stdin", "stdout", "stderr"])
+def test_without_a_terminal_the_app_says_so(
+    tmp_path: Path, words: tuple[str, ...], missing: str
+) -> None:
+    ours, theirs = pty.openpty()
+    told, tells = os.pipe()
+    other = tells if missing == "stderr" else subprocess.DEVNULL
+    streams = [other if name == missing else theirs for name in ("stdin", "stdout", "stderr")]
+    app = subprocess.Popen(
+        [str(Path(sys.executable).with_name("nixfleet")), *words],
+        stdin=streams[0],
+        stdout=streams[1],
+        stderr=streams[2],
+        env=dict(os.environ, HOME=str(tmp_path), TMPDIR=str(tmp_path), TERM="xterm"),
+        start_new_session=True,
+    )
+    for fd in (theirs, tells):
+        os.close(fd)
+    try:
+        assert app.wait(60) == 2
+        said = os.read(told if missing == "stderr" else ours, 65536).decode()
+    finally:
+        app.kill()
+        for fd in (ours, told):
+            os.close(fd)
+    assert said.splitlines() == [
+        "Error: the app needs a terminal; the commands do not, see nixfleet --help"
+    ]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_commands_do_not_load_the_screen() -> None:

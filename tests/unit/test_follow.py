@@ -100,7 +100,7 @@ class Host:
 
     async def open(self, script: str, *, elevate: bool = False) -> Process:
         found = dict(re.findall(r"^(NF_\w+)=(\S*)$", script, re.MULTILINE))
-        assert script.startswith("NF_ROOT=/r\n")
+        assert script.startswith("set +vx\nNF_ROOT=/r\n")
         asked = Asked(found["NF_ID"], int(found["NF_LOG_AT"]), int(found["NF_EVENTS_AT"]), elevate)
         self.asked.append(asked)
         self.processes.append(self.answer(asked))

@@ -8,7 +8,18 @@ from hypothesis import strategies as st
 
 from nixfleet_core.script import assignments, compose, part
 
-PARTS = ["cancel", "chain", "common", "follow", "incoming", "launch", "plan", "preflight", "probe"]
+PARTS = [
+    "become_root",
+    "cancel",
+    "chain",
+    "common",
+    "follow",
+    "incoming",
+    "launch",
+    "plan",
+    "preflight",
+    "probe",
+]
 
 
 @given(st.dictionaries(st.from_regex(r"NF_[A-Z]{1,8}", fullmatch=True), st.text(), max_size=3))
@@ -27,8 +38,8 @@ def test_a_value_is_assigned_as_it_is_or_refused(values: dict[str, str]) -> None
 
 def test_the_root_comes_first_and_is_never_the_environments() -> None:
     script = compose("plan", root="/r o", call="plan", values={"NF_ID": "x"})
-    assert script.startswith("NF_ROOT='/r o'\nNF_ID=x\n")
-    assert compose(root="", call=":").startswith("NF_ROOT=''\n")
+    assert script.startswith("set +vx\nNF_ROOT='/r o'\nNF_ID=x\n")
+    assert compose(root="", call=":").startswith("set +vx\nNF_ROOT=''\n")
 
 
 def test_common_comes_before_the_parts_and_the_call_is_last() -> None:

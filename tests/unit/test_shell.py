@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from nixfleet_core.session import NeedsPassword, NotAllowed
 from nixfleet_core.transport import shell as module
+from nixfleet_core.transport.dialogue import ROOTS_OWN, Dialogue, RootPrograms
 from nixfleet_core.transport.local import local_shell, sandbox_shell
 from nixfleet_core.transport.shell import CARRIER_FAILED, Shell
 
@@ -26,6 +28,7 @@ SHELLS = {
     "bash": ("bash", "--posix", "-s"),
     "busybox": ("busybox", "ash", "-s"),
 }
+TRACING = ("-x", "-v", "-xv")
 
 SUDO = """#!/bin/sh
 here=${0%/*}
@@ -48,17 +51,18 @@ exec "$@"
 
 @dataclass(frozen=True)
 class Machine:
-    """Where we are not root, and sudo is what the test says."""
+    """Where we are not root, and sudo is what the test says: a setuid program of whoever tests."""
 
     bin: Path
 
     def shell(self, argv: tuple[str, ...] = ("/bin/sh", "-s"), **env: str) -> Shell:
         path = f"{self.bin}:{os.environ['PATH']}"
-        return Shell(host="csb0", argv=argv, env={"PATH": path, **env})
+        programs = RootPrograms((str(self.bin),), os.getuid())
+        return Shell(host="csb0", argv=argv, env={"PATH": path, **env}, root_programs=programs)
 
-    def add(self, name: str, text: str) -> None:
+    def add(self, name: str, text: str, mode: int = 0o755) -> None:
         (self.bin / name).write_text(text)
-        (self.bin / name).chmod(0o755)
+        (self.bin / name).chmod(mode)
 
     def lines(self, name: str) -> list[str]:
         path = self.bin / name
@@ -69,7 +73,7 @@ class Machine:
 def machine(tmp_path: Path) -> Machine:
     found = Machine(tmp_path)
     found.add("id", "#!/bin/sh\necho 1000\n")
-    found.add("sudo", SUDO)
+    found.add("sudo", SUDO, 0o4755)
     (tmp_path / "asks").write_text("yes")
     (tmp_path / "password").write_text(SECRET)
     return found
@@ -136,9 +140,158 @@ async def test_root_needs_no_sudo(argv: tuple[str, ...], machine: Machine) -> No
 
 
 async def test_a_host_that_refuses_says_why(machine: Machine) -> None:
-    machine.add("sudo", "#!/bin/sh\necho 'ops is not in the sudoers file.' >&2\nexit 1\n")
+    machine.add("sudo", "#!/bin/sh\necho 'ops is not in the sudoers file.' >&2\nexit 1\n", 0o4755)
     with pytest.raises(NotAllowed, match=r"^ops is not in the sudoers file\.$"):
         await machine.shell().run("echo ran\n", limit=10, elevate=True)
+
+
+# A shell that traces, or repeats what it is sent.
+
+
+def traced(argv: tuple[str, ...], how: str) -> tuple[str, ...]:
+    return (*argv[:-1], how, argv[-1])
+
+
+@pytest.mark.parametrize("how", TRACING)
+async def test_a_shell_that_traces_is_told_not_to(
+    argv: tuple[str, ...], how: str, machine: Machine
+) -> None:
+    shell = machine.shell(traced(argv, how))
+    shell.password = SECRET
+    answer = await shell.run("echo ran >&2\necho ran\n", limit=10, elevate=True)
+    assert answer.stdout == b"ran\n"
+    assert machine.lines("attempts") == [SECRET]
+    assert "echo ran" not in answer.stderr
+    assert SECRET not in answer.stderr
+
+
+async def test_a_shell_that_the_environment_has_trace_is_told_not_to(machine: Machine) -> None:
+    """As sshd's SetEnv may: bash takes SHELLOPTS from the environment."""
+    shell = machine.shell(SHELLS["bash"], SHELLOPTS="xtrace:verbose")
+    shell.password = SECRET
+    answer = await shell.run("echo ran\n", limit=10, elevate=True)
+    assert answer.stdout == b"ran\n"
+    assert machine.lines("attempts") == [SECRET]
+
+
+@pytest.mark.parametrize(
+    "carrier",
+    ["tee /dev/stderr | sh -s", "exec 3>&1; tee /dev/fd/3 | sh -s >&2", "exec cat", "cat >&2"],
+    ids=["all on stderr", "all on stdout", "only on stdout", "only on stderr"],
+)
+async def test_no_password_goes_to_a_shell_that_repeats_what_it_is_sent(
+    machine: Machine, carrier: str
+) -> None:
+    shell = machine.shell(("/bin/sh", "-c", carrier))
+    shell.password = SECRET
+    with pytest.raises(NotAllowed, match="repeats what it is sent"):
+        await shell.run(f"echo ran >{machine.bin}/ran\n", limit=10, elevate=True)
+    assert machine.lines("attempts") == []
+    assert machine.lines("ran") == []
+
+
+async def test_functions_of_the_environment_take_no_part(machine: Machine) -> None:
+    """bash takes functions from the environment, also when it is called sh."""
+    names = ("id", "ls", "printf", "command", "set", "exec", "unset", "[", "sudo")
+    functions = {f"BASH_FUNC_{name}%%": "() { builtin echo function >&2; }" for name in names}
+    (machine.bin / "sh").symlink_to(str(shutil.which("bash")))
+    shell = machine.shell((str(machine.bin / "sh"), "-s"), **functions)
+    shell.password = SECRET
+    answer = await shell.run("/bin/echo ran\n", limit=10, elevate=True)
+    assert answer.stdout == b"ran\n"
+    assert machine.lines("attempts") == [SECRET]
+    assert "function" not in answer.stderr
+
+
+# Which sudo.
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o4775, 0o4757, 0o2755])
+async def test_no_sudo_that_others_could_have_made_is_used(
+    argv: tuple[str, ...], machine: Machine, mode: int
+) -> None:
+    (machine.bin / "sudo").chmod(mode)
+    await assert_refused(machine, machine.shell(argv))
+
+
+async def test_no_sudo_of_another_user_is_used(argv: tuple[str, ...], machine: Machine) -> None:
+    shell = machine.shell(argv)
+    shell.root_programs = RootPrograms((str(machine.bin),), os.getuid() + 1)
+    await assert_refused(machine, shell)
+
+
+async def test_no_folder_is_used_as_sudo(argv: tuple[str, ...], machine: Machine) -> None:
+    (machine.bin / "sudo").unlink()
+    (machine.bin / "sudo").mkdir(mode=0o4755)
+    shell = machine.shell(argv)
+    shell.password = SECRET
+    with pytest.raises(NotAllowed, match="no sudo and no doas"):
+        await shell.run("echo ran\n", limit=10, elevate=True)
+
+
+async def test_no_sudo_elsewhere_in_path_is_used(
+    argv: tuple[str, ...], machine: Machine, tmp_path: Path
+) -> None:
+    """Not even one that is setuid: who may write to its folder could put another in its place."""
+    trusted = tmp_path / "trusted"
+    trusted.mkdir()
+    (machine.bin / "id").rename(trusted / "id")
+    shell = machine.shell(argv)
+    shell.root_programs = RootPrograms((str(trusted),), os.getuid())
+    await assert_refused(machine, shell)
+
+
+async def assert_refused(machine: Machine, shell: Shell) -> None:
+    shell.password = SECRET
+    with pytest.raises(NotAllowed) as caught:
+        await shell.run(f"echo ran >{machine.bin}/ran\n", limit=10, elevate=True)
+    accepted = shell.root_programs.folders[0]
+    assert str(caught.value) == (
+        f"{machine.bin}/sudo is not used: "
+        f"sudo and doas must be setuid programs of root in one of {accepted}"
+    )
+    assert machine.lines("calls") == []
+    assert machine.lines("ran") == []
+
+
+async def test_the_first_sudo_in_path_does_not_matter(machine: Machine, tmp_path: Path) -> None:
+    (tmp_path / "first").mkdir()
+    first = Machine(tmp_path / "first")
+    first.add("sudo", SUDO)
+    shell = machine.shell(PATH=f"{first.bin}:{machine.bin}:{os.environ['PATH']}")
+    shell.password = SECRET
+    assert (await shell.run("echo ran\n", limit=10, elevate=True)).stdout == b"ran\n"
+    assert first.lines("calls") == []
+    assert machine.lines("attempts") == [SECRET]
+
+
+async def test_a_link_to_sudo_is_sudo(argv: tuple[str, ...], machine: Machine) -> None:
+    """As on a host whose alternatives name sudo-rs."""
+    (machine.bin / "sudo").rename(machine.bin / "sudo-rs")
+    (machine.bin / "sudo").symlink_to("sudo-rs")
+    shell = machine.shell(argv)
+    shell.password = SECRET
+    await shell.run("echo ran\n", limit=10, elevate=True)
+    assert machine.lines("attempts") == [SECRET]
+
+
+async def test_doas_is_used_where_there_is_no_sudo(argv: tuple[str, ...], machine: Machine) -> None:
+    (machine.bin / "sudo").unlink()
+    doas = '#!/bin/sh\n[ "$1" = -n ] || exit 90\nshift\nexec "$@"\n'
+    machine.add("doas", doas, 0o4755)
+    shell = machine.shell(argv, SSH_CONNECTION="192.0.2.1 5 192.0.2.2 22")
+    shell.password = SECRET
+    answer = await shell.run('echo "from $NF_FROM"; cat\n', limit=10, elevate=True)
+    assert answer.stdout == b"from 192.0.2.1 5 192.0.2.2 22\n"
+    (machine.bin / "doas").chmod(0o755)
+    with pytest.raises(NotAllowed, match="doas is not used"):
+        await shell.run("echo ran\n", limit=10, elevate=True)
+
+
+def test_only_programs_of_root_are_trusted() -> None:
+    assert ROOTS_OWN.owner == 0
+    assert Shell(host="csb0", argv=("ssh",)).root_programs == ROOTS_OWN
+    assert local_shell("here").root_programs == ROOTS_OWN
 
 
 async def test_in_a_sandbox_nobody_becomes_root(machine: Machine) -> None:
@@ -186,18 +339,19 @@ class FakeProcess:
     stdin_closed: bool = False
     closed: bool = False
     stderr: bytes = b""
+    unread: bytes = b""
 
-    async def wait_stderr(self) -> bytes:
+    async def wait_output(self) -> None:
         if self.says:
             self.stderr += self.says.pop(0).replace(b"MARK", self.mark)
         else:
             self.rc = self.final
-        return self.stderr
 
     @property
     def mark(self) -> bytes:
-        begin = self.sent[0].index(b"nixfleet-")
-        return self.sent[0][begin : self.sent[0].index(b":", begin) + 1]
+        found = re.search(rb"^NF_MARK=(\S+)\nNF_MORE=(\S+)$", self.sent[0], re.MULTILINE)
+        assert found is not None
+        return found[1] + found[2]
 
     def write(self, data: bytes) -> None:
         self.sent.append(data)
@@ -228,14 +382,14 @@ async def talk(process: FakeProcess, password: str | None = None) -> int:
 async def test_the_script_waits_for_ready_and_the_password_for_its_prompt() -> None:
     process = FakeProcess([b"motd\n", b"MA", b"MARK", b"\n", b"lecture\nREADYMARK\n"], final=0)
     seen: list[int] = []
-    wait = process.wait_stderr
+    wait = process.wait_output
 
-    async def watched() -> bytes:
+    async def watched() -> None:
         seen.append(len(process.sent))
-        return await wait()
+        await wait()
 
     process.says[1:2] = []
-    with patch.object(process, "wait_stderr", watched):
+    with patch.object(process, "wait_output", watched):
         assert await talk(process, SECRET) == 0
     assert seen == [1, 1, 2, 2]
     assert process.sent[1:] == [SECRET.encode() + b"\n", b"SCRIPT"]
@@ -257,6 +411,31 @@ async def test_a_password_is_sent_for_our_own_prompt_only(noise: bytes) -> None:
     with pytest.raises(NotAllowed):
         await talk(process, SECRET)
     assert len(process.sent) == 1
+
+
+async def test_sudo_rs_puts_words_of_its_own_around_the_prompt() -> None:
+    process = FakeProcess([b"[sudo: MARK] Password: ", b"\nREADYMARK\n"], final=0)
+    assert await talk(process, SECRET) == 0
+    assert process.sent[1:] == [SECRET.encode() + b"\n", b"SCRIPT"]
+
+
+@pytest.mark.parametrize("password", [SECRET, None])
+@pytest.mark.parametrize(
+    "said", [b"+ exec sudo -k -S -p MARK -- /bin/sh", b"MARK\n", b"[sudo: MARK] Password: \n"]
+)
+async def test_a_mark_among_other_words_is_no_prompt(said: bytes, password: str | None) -> None:
+    process = FakeProcess([said])
+    with pytest.raises(NotAllowed, match="among other words"):
+        await talk(process, password)
+    assert len(process.sent) == 1
+
+
+def test_what_is_sent_never_holds_the_whole_mark() -> None:
+    dialogue = Dialogue()
+    assert "".join(dialogue.halves).encode() not in dialogue.text
+    assert dialogue.prompts(dialogue.text) == 0
+    assert not dialogue.is_ready(dialogue.text)
+    assert dialogue.is_repeated(dialogue.text)
 
 
 async def test_at_a_second_prompt_the_input_ends() -> None:
@@ -307,7 +486,7 @@ async def test_a_script_that_takes_too_long_is_ended() -> None:
 
 
 async def test_a_sudo_that_never_answers_is_ended(machine: Machine) -> None:
-    machine.add("sudo", "#!/bin/sh\nexec sleep 60\n")
+    machine.add("sudo", "#!/bin/sh\nexec sleep 60\n", 0o4755)
     with patch.object(module, "ELEVATE_LIMIT", 0.2):
         answer = await machine.shell().run("echo ran\n", limit=10, elevate=True)
     assert (answer.timed_out, answer.stdout) == (True, b"")

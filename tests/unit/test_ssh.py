@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +13,10 @@ import pytest
 from nixfleet_core.fleet import open_session, open_sessions
 from nixfleet_core.host import Host, SshAddress, parse_address
 from nixfleet_core.store import Store
+from nixfleet_core.transport import ssh as module
 from nixfleet_core.transport.ssh import (
     CONFIG_VARIABLE,
+    LONGEST,
     SocketDirectoryError,
     Ssh,
     socket_directory,
@@ -92,31 +96,109 @@ def test_sockets_lie_where_only_we_get_in(runtime: Path) -> None:
     assert mode(socket_directory()) == 0o700
 
 
-@pytest.mark.parametrize("what", ["file", "link to a directory", "dangling link"])
-def test_what_is_no_directory_of_ours_is_refused(runtime: Path, what: str) -> None:
+def take(path: Path, what: str, elsewhere: Path) -> None:
+    """Put something at the path that is no directory of ours."""
     match what:
-        case "file":
-            (runtime / "nixfleet").touch()
-        case "link to a directory":
-            (runtime / "elsewhere").mkdir()
-            (runtime / "nixfleet").symlink_to(runtime / "elsewhere")
-        case _:
-            (runtime / "nixfleet").symlink_to(runtime / "nowhere")
-    with pytest.raises(SocketDirectoryError, match="remove it"):
-        socket_directory()
-    assert not (runtime / "nowhere").exists()
+        case "a file":
+            path.touch()
+        case "a link to a directory":
+            elsewhere.mkdir()
+            path.symlink_to(elsewhere)
+        case "a dangling link":
+            path.symlink_to(elsewhere)
 
 
-def test_anothers_directory_is_refused(runtime: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("what", ["a file", "a link to a directory", "a dangling link"])
+def test_what_is_no_directory_of_ours_is_passed_over(runtime: Path, what: str) -> None:
+    take(runtime / "nixfleet", what, runtime / "elsewhere")
+    assert socket_directory() == Path(f"/tmp/nixfleet-{os.getuid()}")
+    assert not (runtime / "elsewhere").exists() or not list((runtime / "elsewhere").iterdir())
+
+
+@pytest.fixture
+def taken(runtime: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A home, where our name in /tmp is taken and there is no runtime directory."""
+    name = f"nixfleet-{os.getuid()}-taken"
+    home = runtime / "home"
+    home.mkdir()
     monkeypatch.setenv("XDG_RUNTIME_DIR", "")
+    monkeypatch.setenv("HOME", str(home))
+    usual = module._places
+    (Path("/tmp") / name).symlink_to(runtime)
+    ours = Path(f"/tmp/nixfleet-{os.getuid()}")
+    monkeypatch.setattr(
+        module, "_places", lambda: (Path("/tmp") / name if p == ours else p for p in usual())
+    )
+    module._unguessable.cache_clear()
+    yield home
+    (Path("/tmp") / name).unlink()
+
+
+def test_where_our_name_is_taken_sockets_lie_in_the_home(taken: Path) -> None:
+    assert socket_directory() == taken / ".nixfleet"
+    assert mode(taken / ".nixfleet") == 0o700
+    (taken / ".nixfleet").chmod(0o777)
+    assert mode(socket_directory()) == 0o700
+
+
+def test_another_users_directory_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither in /tmp nor in the home: this directory's owner is not who we are now."""
     stranger = os.getuid() + 4_000_000
-    mine = Path(f"/tmp/nixfleet-{stranger}")
+    theirs = Path(f"/tmp/nixfleet-{stranger}")
+    theirs.mkdir(mode=0o777)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "")
+    monkeypatch.setattr(os, "getuid", lambda: stranger)
+    module._unguessable.cache_clear()
     try:
-        monkeypatch.setattr(os, "getuid", lambda: stranger)
-        with pytest.raises(SocketDirectoryError, match=str(mine)):
-            socket_directory()
+        found = socket_directory()
+        assert found != theirs
+        assert found.parent == Path("/tmp")
+        assert mode(found) == 0o700
     finally:
-        mine.rmdir()
+        theirs.rmdir()
+        found.rmdir()
+
+
+@pytest.mark.parametrize("home", ["long", "taken", "relative", "not ours"])
+def test_at_last_sockets_lie_where_nobody_can_guess(
+    taken: Path, monkeypatch: pytest.MonkeyPatch, home: str
+) -> None:
+    match home:
+        case "long":
+            (taken / ("x" * 40)).mkdir()
+            monkeypatch.setenv("HOME", str(taken / ("x" * 40)))
+        case "taken":
+            take(taken / ".nixfleet", "a link to a directory", taken / "elsewhere")
+        case "relative":
+            monkeypatch.setenv("HOME", "somewhere")
+        case _:
+            monkeypatch.setenv("HOME", "/nowhere")
+    found = socket_directory()
+    try:
+        assert found.parent == Path("/tmp")
+        assert found.name.startswith("nixfleet-")
+        assert mode(found) == 0o700
+        assert len(str(found)) <= LONGEST
+        assert socket_directory() == found  # one for all hosts
+    finally:
+        found.rmdir()
+
+
+def test_what_nobody_can_guess_is_removed_in_the_end(taken: Path) -> None:
+    say = "from nixfleet_core.transport import ssh; print(ssh._unguessable())"
+    done = subprocess.run([sys.executable, "-c", say], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("/tmp/nixfleet-")
+    assert not Path(done.stdout.strip()).exists()
+
+
+def test_nowhere_to_put_sockets_is_an_error(taken: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**_: object) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setenv("HOME", "/nowhere")
+    monkeypatch.setattr(tempfile, "mkdtemp", full)
+    with pytest.raises(SocketDirectoryError, match="No space left"):
+        socket_directory()
 
 
 @pytest.mark.parametrize("value", ["", "relative", "/tmp/there-is-no-such", "/etc/passwd", "long"])

@@ -1,0 +1,38 @@
+"""The app over the fake fleet, which writes more than its terminal takes, and so waits for room.
+
+Says `ready` on the descriptor that is its argument, and at an orderly end `ended`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from fakes import FakeLatest, make_fleet
+
+from tui.app import NixFleetApp
+from tui.settings import AppSettings
+
+
+class FloodingApp(NixFleetApp):
+    def on_ready(self) -> None:
+        assert self._driver is not None
+        os.write(int(sys.argv[1]), b"ready")
+        for _ in range(100):
+            self._driver.write("x" * 65536)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        app = FloodingApp(make_fleet(Path(folder)), FakeLatest(), settings=AppSettings())
+        app.run()
+    os.write(int(sys.argv[1]), b"ended")
+    sys.exit(app.return_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Textual's driver, at a terminal that may vanish."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import termios
+import time
+from threading import Thread, main_thread
+from typing import Final
+
+from textual.drivers.linux_driver import LinuxDriver
+
+_LOOK: Final = 0.5
+"""Seconds between looks where the kernel does not say that a terminal is gone (macOS)."""
+
+
+class TerminalDriver(LinuxDriver):
+    """Ends the app as SIGHUP does when its terminal is gone: make, for one, keeps the signal.
+
+    Textual's own reads the end of input for ever then, and its writer dies or blocks for good, and
+    the app behind it, which waits until there is room for what it writes.
+    """
+
+    _gone = False
+    _watching = False
+
+    def start_application_mode(self) -> None:
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        if not self._watching:
+            self._watching = True
+            Thread(target=self._watch, name="terminal-watch", daemon=True).start()
+
+    def run_input_thread(self) -> None:
+        try:
+            super().run_input_thread()
+        except OSError:  # EIO
+            self._hang_up()
+
+    def write(self, data: str) -> None:
+        if not self._gone and self._writer_thread is not None:
+            super().write(data)
+
+    def close(self) -> None:
+        if not self._gone:
+            super().close()
+
+    def let_go(self) -> None:
+        """Nobody reads what is written: drop it, and wait for no one."""
+        if self._gone:
+            return
+        self._gone = True
+        self.exit_event.set()
+        Thread(target=self._make_room, name="terminal-drain", daemon=True).start()
+        null = os.open(os.devnull, os.O_RDWR)
+        for stream in (sys.__stdout__, sys.__stderr__):
+            if stream is not None:
+                os.dup2(null, stream.fileno())
+
+    def _make_room(self) -> None:
+        """Take what the writer no longer takes: the app may be waiting for room, with its loop."""
+        writer = self._writer_thread
+        while writer is not None:
+            writer._queue.get()
+
+    def _watch(self) -> None:
+        terminal = select.poll()
+        terminal.register(self.fileno, 0)  # a hang-up is told in any case
+        while _is_there(self.fileno):
+            if terminal.poll(_LOOK * 1000):
+                time.sleep(_LOOK if _is_there(self.fileno) else 0)
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        self.let_go()
+        signal.pthread_kill(main_thread().ident or 0, signal.SIGHUP)
+
+
+def _is_there(fd: int) -> bool:
+    try:
+        termios.tcgetattr(fd)
+    except termios.error:
+        return False
+    return True
