@@ -31,6 +31,16 @@ rec {
       description = "The flake input to update.";
     };
 
+    forges = mkOption {
+      type = types.nullOr (types.listOf types.str);
+      default = null;
+      example = [ "git.example.org" ];
+      description = ''
+        The servers that git's credentials of who runs `nixfleet-update` may go to when flake.lock names
+        them, `host` or `host:port`; null: github.com, gitlab.com, git.sr.ht and codeberg.org.
+      '';
+    };
+
     selfUpdateWrapper = {
       enable = lib.mkEnableOption ''
         a `nixfleet-agent` in PATH that knows `--self-update [--force-rebuild]` and otherwise becomes
@@ -68,6 +78,7 @@ rec {
       given = builtins.filter (key: values.${key} != null) (builtins.attrNames values);
     in
     pkgs.writeText "nixfleet-hosts.toml" ''
+      ${lib.optionalString (cfg.forges != null) "[defaults]\nforges = ${builtins.toJSON cfg.forges}\n"}
       [hosts.${builtins.toJSON cfg.name}]
       local = true
       ${lib.concatMapStrings line given}'';

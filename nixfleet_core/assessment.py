@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from nixfleet_core.facts import Facts
     from nixfleet_core.host import Host
+    from nixfleet_core.nix.git_url import Latest
 
 State = Literal["current", "stale", "offline", "down", "unknown", "updating"]
 
@@ -32,10 +33,10 @@ class Assessment:
     finding: Finding | None = None
 
 
-def assess(facts: Facts, latest: str | None, host: Host) -> Assessment:
+def assess(facts: Facts, latest: Latest, host: Host) -> Assessment:
     """Compare what runs, what is installed, what is locked and what is latest.
 
-    `latest` is the commit at the head of the agent's flake input; None where nobody answered.
+    `latest` is the commit at the head of the agent's flake input, or why it is not known.
     """
     found = find_job(facts) or find_cause(facts, expectation(host, facts, latest), proof=False)
     return Assessment(_state(found), found.sentence, found)

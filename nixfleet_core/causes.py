@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
+from nixfleet_core.nix.git_url import NotAsked, commit_of
 from nixfleet_core.service import Service
 
 if TYPE_CHECKING:
     from nixfleet_core.facts import Binary, Checkout, Facts, Unit
     from nixfleet_core.host import Host
+    from nixfleet_core.nix.git_url import Latest
     from nixfleet_core.nix.lock import Input
 
 Cause = Literal[
@@ -73,8 +75,10 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
     input: str
     latest: str | None = None
     """The commit that the input's repository names (or that was asked for)."""
+    not_asked: NotAsked | None = None
+    """Why nobody was asked for it."""
     latest_known: bool = True
-    """False for inputs that no repository can be asked about (tarballs)."""
+    """False for inputs that no repository can be asked about (tarballs, URLs with a query)."""
     system: str | None = None
     """The system that a rollback went back to: then that, not the flake, is what should run."""
 
@@ -101,15 +105,16 @@ class Finding:
 _UPDATE: Final = ("update", "--force")
 
 
-def expectation(host: Host, facts: Facts | None, latest: str | None) -> Expectation:
+def expectation(host: Host, facts: Facts | None, latest: Latest) -> Expectation:
     """What a host should have; `latest` is None where nobody answered."""
     lock = facts.checkout.lock if facts and facts.checkout else None
     found = lock.find(host.input) if lock else None
     source = found.source if found else None
     return Expectation(
         input=host.input,
-        latest=source.pinned if source and source.pinned and latest is None else latest,
-        latest_known=source is None or source.url is not None,
+        latest=commit_of(latest) or (source.pinned if source else None),
+        not_asked=latest if isinstance(latest, NotAsked) else None,
+        latest_known=source is None or source.has_latest,
     )
 
 
@@ -478,6 +483,9 @@ def _unseen_flake(facts: Facts, expect: Expectation, *, proof: bool) -> Finding 
     rev = facts.lock_rev(expect.input)
     if rev is None:
         return _unseen_lock(facts.checkout, expect.input)
+    if expect.latest is None and expect.not_asked is not None:
+        why = f"flake.lock is at {rev[:7]}; {expect.not_asked.why}"
+        return Finding("latest-unknown", why, expect.not_asked.advice)
     if expect.latest is None:
         return Finding(
             "latest-unknown",

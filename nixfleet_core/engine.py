@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from nixfleet_core.events import JobEvent
     from nixfleet_core.history import History
     from nixfleet_core.host import Host
+    from nixfleet_core.nix.git_url import Latest
     from nixfleet_core.plan import Options, Plan
     from nixfleet_core.session import JobFiles, JobLine
     from nixfleet_core.store import JobCopy, Result, Store
@@ -258,11 +259,11 @@ class ShellSession:
         if b"@nf ok" not in answer.stdout and b"@nf over" not in answer.stdout:
             raise NotAllowed(answer.stderr.strip() or f"job {job} cannot be cancelled")
 
-    async def verify(self, latest: str | None) -> tuple[Facts, Verdict]:
+    async def verify(self, latest: Latest) -> tuple[Facts, Verdict]:
         deep = await self._look_deep(await self.probe(), "1")
         return deep, judge(deep, deep, expectation(self.host, deep, latest), None)
 
-    async def explain(self, facts: Facts, latest: str | None) -> Diagnosis:
+    async def explain(self, facts: Facts, latest: Latest) -> Diagnosis:
         deep = await self._look_deep(facts, "why")
         return diagnose(deep, expectation(self.host, deep, latest))
 

@@ -14,9 +14,13 @@ Platform = Literal["nixos", "home-manager"]
 
 DEFAULT_CHECKOUT: Final = "~/Code/nixcfg"
 DEFAULT_INPUT: Final = "nixfleet"
+DEFAULT_FORGES: Final = ("github.com", "gitlab.com", "git.sr.ht", "codeberg.org")
 
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}")
 _INPUT_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_'-]{0,62}")
+_FORGE: Final = re.compile(
+    r"(?P<host>[a-z0-9_][a-z0-9_.-]{0,252}|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
+)
 _ADDRESS: Final = re.compile(
     r"(?:(?P<user>[A-Za-z0-9_][A-Za-z0-9_.-]{0,31})@)?"
     r"(?:\[(?P<v6>[0-9A-Fa-f:.]+(?:%[A-Za-z0-9]+)?)\]|(?P<host>[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}))"
@@ -57,6 +61,9 @@ class Host:
     input: str = DEFAULT_INPUT
     attribute: str | None = None
     tags: tuple[str, ...] = ()
+    forges: tuple[str, ...] = DEFAULT_FORGES
+    """Servers (`host` or `host:port`, by https) that the client may give the operator's git
+    credentials when this host's flake.lock names them."""
 
     @property
     def where(self) -> str:
@@ -79,6 +86,20 @@ def check_input_name(name: str) -> str:
     if not _INPUT_NAME.fullmatch(name):
         raise BadNameError(f"{name!r} is no flake input: a Nix identifier such as 'nixfleet'")
     return name
+
+
+def check_forge(text: str) -> str:
+    """Return a server's name, with its port unless that is https's own; or raise BadNameError."""
+    match = _FORGE.fullmatch(text.lower())
+    if match is None:
+        raise BadNameError(
+            f"{text!r} is no server: write its name alone, such as 'git.example.org', "
+            "and its port if that is not 443"
+        )
+    port = int(match["port"] or 443)
+    if not 0 < port < 65536:
+        raise BadNameError(f"port {port} in {text!r} is out of range: 1 to 65535")
+    return match["host"] if port == 443 else f"{match['host']}:{port}"
 
 
 def parse_address(text: str) -> SshAddress:

@@ -12,7 +12,7 @@ import platform
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -20,11 +20,13 @@ from platformdirs.unix import Unix
 
 from nixfleet_core.host import (
     DEFAULT_CHECKOUT,
+    DEFAULT_FORGES,
     DEFAULT_INPUT,
     BadNameError,
     Host,
     Platform,
     SshAddress,
+    check_forge,
     check_host_name,
     check_input_name,
     parse_address,
@@ -41,7 +43,7 @@ _At = tuple[str, ...]
 _Table = Mapping[str, object]
 
 _TABLES: Final = ("defaults", "hosts")
-_DEFAULT_KEYS: Final = ("checkout", "input")
+_DEFAULT_KEYS: Final = ("checkout", "input", "forges")
 _HOST_KEYS: Final = ("ssh", "local", "platform", "attribute", "checkout", "input", "tags")
 _PLATFORMS: Final[tuple[Platform, ...]] = ("nixos", "home-manager")
 
@@ -148,10 +150,14 @@ class _File:
         defaults = self._table(("defaults",), self._top.get("defaults", {}), _DEFAULT_KEYS)
         checkout = self._checkout(("defaults",), defaults, DEFAULT_CHECKOUT)
         flake_input = self._input(("defaults",), defaults, DEFAULT_INPUT)
+        forges = self._forges(("defaults",), defaults)
         tables = self._table(("hosts",), self._top.get("hosts", {}), None)
         if not tables:
             self._fail(("hosts",), "no host is named", 'write [hosts.NAME] and ssh = "user@host"')
-        return tuple(self._host(name, tables[name], checkout, flake_input) for name in tables)
+        return tuple(
+            replace(self._host(name, tables[name], checkout, flake_input), forges=forges)
+            for name in tables
+        )
 
     def _host(self, name: str, value: object, checkout: str, flake_input: str) -> Host:
         at = ("hosts", name)
@@ -218,15 +224,29 @@ class _File:
             self._fail((*at, "input"), str(error))
 
     def _tags(self, at: _At, table: _Table) -> tuple[str, ...]:
-        at, tags, example = (*at, "tags"), table.get("tags", []), 'tags = ["cloud"]'
-        if not isinstance(tags, list):
-            self._wrong_type(at, "a list", tags, example)
+        tags = self._texts((*at, "tags"), table.get("tags", []), 'tags = ["cloud"]')
         for tag in tags:
-            if not isinstance(tag, str):
-                self._wrong_type(at, "a list of texts", tag, example)
             if not _TAG.fullmatch(tag):
-                self._fail(at, f"{tag!r} is no tag", "use letters, digits, '.', '_' and '-'")
-        return tuple(dict.fromkeys(tags))
+                hint = "use letters, digits, '.', '_' and '-'"
+                self._fail((*at, "tags"), f"{tag!r} is no tag", hint)
+        return tags
+
+    def _forges(self, at: _At, table: _Table) -> tuple[str, ...]:
+        example = f'forges = ["{DEFAULT_FORGES[0]}"]'
+        listed = self._texts((*at, "forges"), table.get("forges", [*DEFAULT_FORGES]), example)
+        try:
+            return tuple(dict.fromkeys(map(check_forge, listed)))
+        except BadNameError as error:
+            self._fail((*at, "forges"), str(error))
+
+    def _texts(self, at: _At, value: object, example: str) -> tuple[str, ...]:
+        """A list of texts, each once."""
+        if not isinstance(value, list):
+            self._wrong_type(at, "a list", value, example)
+        for text in value:
+            if not isinstance(text, str):
+                self._wrong_type(at, "a list of texts", text, example)
+        return tuple(dict.fromkeys(value))
 
     def _text(self, at: _At, table: _Table, key: str, example: str) -> str | None:
         value = table.get(key)

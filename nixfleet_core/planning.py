@@ -13,6 +13,7 @@ import msgspec
 from nixfleet_core.checkouts import disagreement
 from nixfleet_core.nix.lock import locked_rev
 from nixfleet_core.plan import BUSY_WAIT, Options, Plan, Refusal, is_commit
+from nixfleet_core.refusals import HIDDEN_INPUT, HIDDEN_INPUT_CURE
 from nixfleet_core.service import Service
 from nixfleet_core.shared_lock import lock_message
 from nixfleet_core.steps import (
@@ -21,6 +22,7 @@ from nixfleet_core.steps import (
     Place,
     has_commits,
     pin_url,
+    pins,
     rollback_steps,
     update_steps,
 )
@@ -271,6 +273,8 @@ def _check_input(host: Host, checkout: Checkout, options: Options) -> Input:
             f"the input {host.input!r} follows {path}: nix does not update it by this name",
             f"set `input` in the inventory to {found.follows[0]!r}, or remove the follows",
         )
+    if found.source.hidden is not None and pins(found, options):
+        raise _Refused("credentials", HIDDEN_INPUT, HIDDEN_INPUT_CURE)
     if options.input_rev is not None:
         if not is_commit(options.input_rev):
             raise _Refused(

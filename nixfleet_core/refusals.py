@@ -11,6 +11,17 @@ def refusal_words(check: str, reason: str) -> tuple[str, str]:
     return _BY_REASON.get((check, reason)) or _BY_CHECK.get(check, unknown)
 
 
+HIDDEN_INPUT: Final = (
+    "the input's URL in flake.lock holds a user name, a password or a query: to lock the input to "
+    "one commit, Nix would need that in its arguments, where everybody on the host can read it"
+)
+HIDDEN_INPUT_CURE: Final = (
+    "take it out of the URL in flake.nix: git and Nix read ~/.netrc of the checkout's owner, "
+    "github: and gitlab: inputs access-tokens in nix.conf, and with ssh a deploy key does it; "
+    "or use a force level below 3, without --input-rev"
+)
+"""For the check `credentials`."""
+
 _BY_CHECK: Final[dict[str, tuple[str, str]]] = {
     "tools": ("a tool is missing on the host", "the log names it"),
     "unit": (

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nixfleet_core.events import JobEvent
     from nixfleet_core.facts import Facts
     from nixfleet_core.host import Host
+    from nixfleet_core.nix.git_url import Latest
     from nixfleet_core.nix.lock import Source
     from nixfleet_core.plan import Options, Plan, Refusal, StepId
     from nixfleet_core.verdict import Verdict
@@ -166,11 +167,11 @@ class HostSession(Protocol):
         """Ask the job to stop; it starts the agent again before it ends."""
         ...
 
-    async def verify(self, latest: str | None) -> tuple[Facts, Verdict]:
+    async def verify(self, latest: Latest) -> tuple[Facts, Verdict]:
         """Prove what runs now; changes nothing."""
         ...
 
-    async def explain(self, facts: Facts, latest: str | None) -> Diagnosis:
+    async def explain(self, facts: Facts, latest: Latest) -> Diagnosis:
         """Why the host, which was just seen, does not have the agent that it should."""
         ...
 
@@ -186,4 +187,6 @@ class HostSession(Protocol):
 class LatestSource(Protocol):
     """Answers what commit a flake input's repository names, once for each URL and ref."""
 
-    async def latest(self, source: Source) -> str | None: ...
+    async def latest(self, source: Source, host: Host) -> Latest:
+        """Ask for the source that `host` names in its flake.lock."""
+        ...

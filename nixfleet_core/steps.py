@@ -195,7 +195,7 @@ def _update(nix: NixVersion, flake_input: Input, name: str, options: Options) ->
 def _update_argv(
     nix: NixVersion, flake_input: Input, name: str, options: Options
 ) -> tuple[str, ...]:
-    if options.input_rev is None and options.level >= PIN_LEVEL and has_commits(flake_input):
+    if options.input_rev is None and pins(flake_input, options):
         return ("pin-latest", name)  # which commit that is, the host asks when it is there
     pinned = pin_url(flake_input, options.input_rev) if options.input_rev else None
     argv = pin_input_argv(name, pinned) if pinned else update_input_argv(nix, name)
@@ -255,6 +255,13 @@ def has_commits(flake_input: Input) -> bool:
     return flake_input.source.url is not None
 
 
+def pins(flake_input: Input, options: Options) -> bool:
+    """Whether the step that updates the input locks it to one commit by its URL."""
+    return options.input_rev is not None or (
+        options.level >= PIN_LEVEL and has_commits(flake_input)
+    )
+
+
 def pin_url(flake_input: Input, rev: str) -> str | None:
     """The flake URL that names one commit of an input; None for kinds that have no commits."""
     source, kind = flake_input.source, flake_input.kind
@@ -269,4 +276,4 @@ def pin_url(flake_input: Input, rev: str) -> str | None:
     scheme = "" if source.url.startswith("git+") else "git+"
     ref = (f"ref={quote(source.ref)}",) if source.ref else ()
     query = "&".join((*ref, *source.query, f"rev={rev}"))
-    return f"{scheme}{source.url}{'&' if '?' in source.url else '?'}{query}"
+    return f"{scheme}{source.url}?{query}"

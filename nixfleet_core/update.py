@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from nixfleet_core.causes import expectation
 from nixfleet_core.job import new_job_id
+from nixfleet_core.nix.git_url import commit_of
 from nixfleet_core.plan import Refusal
 from nixfleet_core.progress import JobState
 from nixfleet_core.session import (
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from nixfleet_core.events import JobEvent
     from nixfleet_core.facts import Facts
     from nixfleet_core.host import Host
+    from nixfleet_core.nix.git_url import Latest
     from nixfleet_core.plan import Options, Plan
     from nixfleet_core.session import HostSession, JobFiles, JobLine, LatestSource
 
@@ -89,7 +91,7 @@ class Updater:
             seen = await session.probe()
             facts = await self._with_password(session, lambda: session.examine(seen))
             latest = await latest_for(self.latest, host, facts) if options.commit_lock else None
-            plan = session.plan(facts, options, latest)
+            plan = session.plan(facts, options, commit_of(latest))
             if isinstance(plan, Refusal):
                 before = snapshot(facts, host.input)
                 return Report(host.name, refused(plan.check, plan.why, plan.advice, before))
@@ -202,11 +204,11 @@ class Updater:
                 session.give_password(password)
 
 
-async def latest_for(latest: LatestSource, host: Host, facts: Facts) -> str | None:
-    """The commit that the host's flake input should be at; None when nobody says it."""
+async def latest_for(latest: LatestSource, host: Host, facts: Facts) -> Latest:
+    """The commit that the host's flake input should be at, or why it is not known."""
     lock = facts.checkout.lock if facts.checkout else None
     found = lock.find(host.input) if lock else None
-    return await latest.latest(found.source) if found else None
+    return await latest.latest(found.source, host) if found else None
 
 
 def _verdict_on(host: Host, error: Exception) -> Verdict:

@@ -15,7 +15,7 @@ from nixfleet_core.causes import find_cause, named
 from nixfleet_core.changes import Change, with_agent
 from nixfleet_core.checkouts import disagreement
 from nixfleet_core.outcome import Kind, Outcome, Snapshot
-from nixfleet_core.refusals import refusal_words
+from nixfleet_core.refusals import HIDDEN_INPUT, HIDDEN_INPUT_CURE, refusal_words
 from nixfleet_core.shared_lock import lock_notes, share_failure
 
 if TYPE_CHECKING:
@@ -298,6 +298,7 @@ _REASONS: Final = {
         "the configuration does not say which derivation the agent is",
         "use a force level below 6",
     ),
+    "credentials": (HIDDEN_INPUT, HIDDEN_INPUT_CURE),
 }
 """What the steps before the rebuild found, by the runner's token: what is wrong, and advice."""
 

@@ -232,7 +232,7 @@ async def _verify(app: NixFleetApp, entry: HostEntry) -> str:
     app.tick()
     try:
         entry.facts, entry.verdict = await app.elevation.run(
-            entry.session, lambda: entry.session.verify(entry.latest)
+            entry.session, lambda: entry.session.verify(entry.answer)
         )
         entry.problem, entry.seen_at = None, app.clock()
     except PasswordRefused:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.assessment import Assessment, assess, latest_version
 from nixfleet_core.facts import ProbeError
+from nixfleet_core.nix.git_url import NotAsked, commit_of
 from nixfleet_core.session import Unreachable
 from nixfleet_core.verdict import snapshot
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from nixfleet_core.facts import Facts
     from nixfleet_core.host import Host
+    from nixfleet_core.nix.git_url import Latest
     from nixfleet_core.nix.lock import Source
     from nixfleet_core.outcome import Snapshot
     from nixfleet_core.session import HostSession, LatestSource
@@ -38,6 +40,8 @@ class HostEntry:
     """Why there are no facts, or none that could be read."""
     advice: str = ""
     latest: str | None = None
+    not_asked: NotAsked | None = None
+    """Why the client did not ask what is latest."""
     doing: str = ""
     """A word while something is under way: asking, starting, verifying."""
     note: str = ""
@@ -62,13 +66,18 @@ class HostEntry:
         return found.source if found else None
 
     @property
+    def answer(self) -> Latest:
+        """What is latest, or why nobody was asked."""
+        return self.latest or self.not_asked
+
+    @property
     def assessment(self) -> Assessment | None:
         """None until the host has answered or failed to."""
         if self.problem is not None:
             return self.problem
         if self.facts is None:
             return None
-        return assess(self.facts, self.latest, self.host)
+        return assess(self.facts, self.answer, self.host)
 
     def snapshot(self) -> Snapshot:
         """What the last look saw, in the shape that a verdict compares."""
@@ -94,7 +103,9 @@ class Fleet:
         """Probe one host, then ask what is latest for it; `changed` tells that there is news."""
         await self._probe(entry, changed)
         if (source := entry.source) is not None:
-            entry.latest = await self.latest_source.latest(source)
+            answer = await self.latest_source.latest(source, entry.host)
+            entry.latest = commit_of(answer)
+            entry.not_asked = answer if isinstance(answer, NotAsked) else None
             changed()
 
     async def look_if_old(self, entry: HostEntry, changed: Callable[[], None]) -> None:

@@ -57,6 +57,6 @@ async def _demo(speed: float) -> int:
     from tui.settings import AppSettings
 
     async with sandbox_fleet(speed=speed) as fleet:
-        app = NixFleetApp(sandbox_sessions(fleet), GitLatest(), settings=AppSettings())
+        app = NixFleetApp(sandbox_sessions(fleet), GitLatest(here=True), settings=AppSettings())
         await app.run_async()
         return app.return_code or 0

@@ -14,6 +14,7 @@ from nixfleet_core.assessment import Assessment, assess, latest_version
 from nixfleet_core.cli.output import print_json, safe
 from nixfleet_core.cli.run import ask_for_password
 from nixfleet_core.latest import GitLatest
+from nixfleet_core.nix.git_url import commit_of
 from nixfleet_core.session import Unreachable
 from nixfleet_core.update import Updater, Watcher, latest_for
 from nixfleet_core.verdict import Verdict, worst_exit
@@ -81,7 +82,7 @@ async def _look_at(session: HostSession, source: LatestSource) -> Row:
         why = "; ".join(part for part in (str(error), error.advice) if part)
         return Row(host, None, None, Assessment("offline", why))
     latest = await latest_for(source, host, facts)
-    return Row(host, facts, latest, assess(facts, latest, host))
+    return Row(host, facts, commit_of(latest), assess(facts, latest, host))
 
 
 def _print_table(rows: list[Row]) -> None:

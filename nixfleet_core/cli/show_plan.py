@@ -11,6 +11,7 @@ import msgspec
 from nixfleet_core.cli.output import print_json, safe
 from nixfleet_core.job import step_lines
 from nixfleet_core.latest import GitLatest
+from nixfleet_core.nix.git_url import commit_of
 from nixfleet_core.plan import Plan, Refusal
 from nixfleet_core.session import Commit, NeedsPassword, NotAllowed, Unreachable
 from nixfleet_core.update import latest_for
@@ -54,7 +55,7 @@ async def _make_one(session: HostSession, options: Options) -> PlanLine:
         facts = await session.examine(await session.probe())
         latest = None
         if options.commit_lock:
-            latest = await latest_for(GitLatest(), session.host, facts)
+            latest = commit_of(await latest_for(GitLatest(), session.host, facts))
         answer = session.plan(facts, options, latest)
         incoming = await session.incoming(facts) if options.pull else ()
     except Unreachable as error:

@@ -6,11 +6,13 @@ The format is Nix's lock file version 5 to 7: `nodes[root].inputs.NAME` is a nod
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote, unquote
 
 import msgspec
+
+from nixfleet_core.nix.git_url import Hidden, split_url
 
 LOCK_LIMIT: Final = 1024 * 1024
 """Bytes; nixpkgs-sized fleets have lock files of some 100 KiB."""
@@ -37,7 +39,8 @@ class _File(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where an input comes from: what git can be asked about it. `url` is None for other kinds."""
+    """Where an input comes from: what git can be asked about it. `url` is None for other kinds, and
+    holds nothing that can be a credential: that is in `hidden`, which nothing shows."""
 
     url: str | None
     ref: str | None = None
@@ -45,6 +48,13 @@ class Source:
     """The commit that flake.nix itself names, if it names one."""
     query: tuple[str, ...] = ()
     """What else belongs to the input's URL, such as `dir=sub` or `submodules=1`."""
+    hidden: Hidden | None = field(default=None, repr=False)
+    """User information or a query of the URL in flake.lock."""
+
+    @property
+    def has_latest(self) -> bool:
+        """Whether a repository can be asked for it: git would show a query to everybody."""
+        return self.url is not None and not (self.hidden is not None and self.hidden.query)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +75,8 @@ class Input:
 class FlakeLock:
     """A parsed lock file."""
 
-    _nodes: dict[str, _Node]
+    _nodes: dict[str, _Node] = field(repr=False)
+    """As they stand in the file, with what URLs in it may hide."""
     _root: str
 
     def names(self) -> tuple[str, ...]:
@@ -183,14 +194,20 @@ def _source(original: dict[str, msgspec.Raw]) -> Source:
     kind = _text(original, "type")
     ref, rev, query = _text(original, "ref"), _text(original, "rev"), _query(original)
     if kind == "git":
-        return Source(url=_text(original, "url"), ref=ref, pinned=rev, query=query)
+        return _git_source(_text(original, "url"), ref, rev, query)
     owner, repo = _text(original, "owner"), _text(original, "repo")
     if kind in FORGES and owner and repo:
         host = _text(original, "host") or FORGES[kind]
         # the groups of a GitLab project are written as one part: group%2Fsubgroup
-        url = f"https://{host}/{unquote(owner)}/{repo}"
-        return Source(url=url, ref=ref, pinned=rev, query=query)
+        return _git_source(f"https://{host}/{unquote(owner)}/{repo}", ref, rev, query)
     return Source(url=None, ref=ref, pinned=rev)
+
+
+def _git_source(
+    url: str | None, ref: str | None, rev: str | None, query: tuple[str, ...]
+) -> Source:
+    place, hidden = split_url(url) if url is not None else (None, None)
+    return Source(url=place, ref=ref, pinned=rev, query=query, hidden=hidden)
 
 
 _NOT_IN_QUERY: Final = frozenset({"type", "url", "owner", "repo", "host", "ref", "rev", "narHash"})

@@ -2,7 +2,7 @@
 # shellcheck disable=SC2034,SC2153,SC2154 # its variables come from and go to the runner
 # What each step of the chain does around its command.
 
-# nf_field N: of nf_lock_values: kind, url, ref, rev, pinned, pin
+# nf_field N: of nf_lock_values: kind, url, ref, rev, pinned, pin, what the URL hides
 nf_field() { printf '%s\n' "$nf_lock_values" | cut -f "$1"; }
 
 # nf_want: the commit that the lock should name, in nf_wanted: 40 hex digits, or "none" when the
@@ -11,13 +11,22 @@ nf_want() {
   nf_wanted=$NF_WANT_REV
   if [ -z "$nf_wanted" ]; then nf_wanted=$(nf_field 5); fi
   nf_url=$(nf_field 2)
-  if [ -z "$nf_wanted" ] && [ -z "$nf_url" ]; then nf_wanted=unknown; return; fi
+  nf_want_hides=$(nf_field 7)
+  # git would need a query in its arguments, where everybody reads it
+  if [ -z "$nf_wanted" ] && { [ -z "$nf_url" ] || [ "$nf_want_hides" = query ]; }; then nf_wanted=unknown; return; fi
   if [ -z "$nf_wanted" ]; then
     nf_ref=$(nf_field 3)
     case $nf_ref in '') nf_ref=HEAD ;; refs/*) ;; *) nf_ref=refs/heads/$nf_ref ;; esac
     nf_limit_was=$NF_LIMIT NF_LIMIT=60 NF_OUT=$NF_RUN/ls-remote
     : >"$NF_OUT"
-    nf_quietly git ls-remote -- "$nf_url" "$nf_ref" # the URL may hold a token
+    case $nf_want_hides in
+      '') nf_quietly git ls-remote -- "$nf_url" "$nf_ref" ;;
+      *)
+        nf_quietly sh -c "$NF_ASK_URL" sh nix --extra-experimental-features 'nix-command flakes' eval --impure --raw \
+          --argstr lock "$NF_ROOT$NF_CHECKOUT/flake.lock" --argstr input "$NF_INPUT" --expr "$NF_LOCK_NIX" given \
+          AND ls-remote -- URL "$nf_ref"
+        ;;
+    esac
     nf_wanted=$(sed -n '1s/^\([0-9a-f]\{40\}\)[[:space:]].*/\1/p' "$NF_OUT")
     nf_wanted=${nf_wanted:-none} NF_LIMIT=$nf_limit_was NF_OUT=''
   fi
@@ -26,8 +35,13 @@ nf_want() {
 nf_has_commit() { case $nf_wanted in none | unknown) return 1 ;; esac; }
 
 # nf_pin: lock the input to the wanted commit. Keeps where the input comes from, so a later plain
-# update follows the branch again. Its URL may hold a token.
+# update follows the branch again. What its URL hides would stand in the arguments: refused then.
 nf_pin() {
+  if [ -n "$(nf_field 7)" ]; then
+    nf_reason=credentials
+    nf_say "$NF_INPUT is not locked to a commit: its URL has a user name, a password or a query, which everybody could read"
+    return 1
+  fi
   nf_say "flake.lock gets $NF_INPUT at $nf_wanted, which its repository names"
   nf_quietly nix --extra-experimental-features 'nix-command flakes' flake lock \
     --override-input "$NF_INPUT" "$(nf_field 6)$nf_wanted"
@@ -143,7 +157,7 @@ nf_do_update() {
     nf_run "$@" || nf_code=$?
     # the forge's API refuses to say more, but git has named the commit: lock to that
     if nf_has_commit && nf_said | grep -Eq 'rate limit|HTTP error (403|429)'; then nf_code=0; nf_pin || nf_code=$?; fi
-  elif nf_has_commit; then
+  elif nf_has_commit || [ -n "$(nf_field 7)" ]; then
     nf_pin || nf_code=$?
   fi
   if [ "$nf_code" != 0 ]; then cd /; return "$nf_code"; fi

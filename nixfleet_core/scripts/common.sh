@@ -181,8 +181,9 @@ nf_is_job_id() {
   esac
 }
 
-# Values from flake.lock, by Nix itself: kind, url, ref, rev, pinned, separated by tabs; or "missing".
-# The last is the input's URL with all but the commit, which belongs at its end.
+# Values from flake.lock, by Nix itself. `fields`, separated by tabs: kind, url, ref, rev, pinned, the
+# input's URL with all but the commit, which belongs at its end, and what the URL hides: "login" for user
+# information, "query" for a query, which is in none of the fields; or "missing". `given`: the URL as it is.
 # shellcheck disable=SC2016 # Nix's own $ and quotes
 NF_LOCK_NIX='{ lock, input }: let
   file = builtins.fromJSON (builtins.readFile lock);
@@ -192,20 +193,77 @@ NF_LOCK_NIX='{ lock, input }: let
   original = node.original or { };
   forges = { github = "github.com"; gitlab = "gitlab.com"; sourcehut = "git.sr.ht"; };
   kind = original.type or "";
-  url = if kind == "git" then original.url or ""
+  given = if kind == "git" then original.url or ""
     else if forges ? ${kind} then "https://${original.host or forges.${kind}}/${builtins.replaceStrings [ "%2F" "%2f" ] [ "/" "/" ] original.owner}/${original.repo}"
     else "";
+  parts = builtins.match "([A-Za-z0-9+.:-]*://)(([^/?#]*)@)?([^?#]*)(.*)" given;
+  scheme = builtins.elemAt parts 0;
+  user = builtins.elemAt parts 2;
+  ssh = builtins.match ".*ssh://" scheme != null;
+  name = if user == null || !ssh then "" else builtins.head (builtins.match "([^:]*).*" user) + "@";
+  url = if parts == null then given else scheme + name + builtins.elemAt parts 3;
+  hides = if parts == null then "" else if builtins.elemAt parts 4 != "" then "query"
+    else if user != null && !ssh then "login" else "";
   text = value: if value == true then "1" else if value == false then "0"
     else builtins.replaceStrings [ "%" "&" "#" "+" " " ] [ "%25" "%26" "%23" "%2B" "%20" ] (toString value);
   others = builtins.removeAttrs original ([ "type" "url" "owner" "repo" "rev" "narHash" ] ++ (if kind == "git" then [ ] else [ "ref" ]));
   query = builtins.concatStringsSep "" (map (name: "${name}=${text others.${name}}&") (builtins.attrNames others));
   base = if kind == "git" then (if builtins.match "git\\+.*" url == null then "git+" else "") + url
     else "${kind}:${original.owner or ""}/${original.repo or ""}";
-  pin = base + (if builtins.match ".*\\?.*" base == null then "?" else "&") + query + "rev=";
-in { fields = if inputs ? ${input} then builtins.concatStringsSep "\t" [ kind url (original.ref or "") (node.locked.rev or "") (original.rev or "") pin ] else "missing"; }'
+  pin = if hides == "" then "${base}?${query}rev=" else "";
+  fields = [ kind url (original.ref or "") (node.locked.rev or "") (original.rev or "") pin hides ];
+in { inherit given; fields = if inputs ? ${input} then builtins.concatStringsSep "\t" fields else "missing"; }'
 
 # nf_lock FILE INPUT: the above for that lock file, read as its owner.
 nf_lock() {
   nf_as_owner 60 nix --extra-experimental-features 'nix-command flakes' eval --impure --raw \
     --argstr lock "$1" --argstr input "$2" --expr "$NF_LOCK_NIX" fields
 }
+
+# sh COMMAND... AND WORDS...: git WORDS, where URL stands for the URL that COMMAND prints. Its user
+# information goes by git's credential protocol, in the environment of git's own process, which only its
+# user and root can read. It runs as that user, and git itself decodes it.
+# shellcheck disable=SC2016 # the inner shell expands
+NF_ASK_URL='
+url=$(part=command
+  for word in "$@"; do
+    shift
+    case $part$word in commandAND) part=words ;; command*) set -- "$@" "$word" ;; esac
+  done
+  exec "$@") || exit
+login="" place=$url
+case $url in
+  http://* | https://*)
+    scheme=${url%%://*} place=${url#*://}
+    server=${place%%[/?#]*}
+    path=${place#"$server"}
+    case $server in *@*) login=$scheme://$server server=${server##*@} ;; esac
+    place=$scheme://$server$path
+    ;;
+esac
+part=command
+for word in "$@"; do
+  shift
+  case $part$word in
+    commandAND) part=words ;;
+    command*) ;;
+    wordsURL) set -- "$@" "$place" ;;
+    *) set -- "$@" "$word" ;;
+  esac
+done
+if [ -z "$login" ]; then exec git "$@"; fi
+NF_LOGIN=$(echo "url=$login" | GIT_ASKPASS=true git -c credential.helper= credential fill) || exit
+key=credential.$scheme://$server
+case $login in
+  *://*:*@*)
+    export NF_LOGIN
+    answer="if [ \"\$1\" = get ]; then printf \"%s\\n\" \"\$NF_LOGIN\"; fi"
+    set -- -c credential.helper= -c "$key.helper=!f() { $answer; }; f" "$@"
+    ;;
+  *) # a name alone: its password is where the owner keeps it
+    GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=$key.username
+    GIT_CONFIG_VALUE_0=$(echo "$NF_LOGIN" | sed -n "s/^username=//p")
+    export GIT_CONFIG_COUNT GIT_CONFIG_KEY_0 GIT_CONFIG_VALUE_0
+    ;;
+esac
+exec git "$@"'

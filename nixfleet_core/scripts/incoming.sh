@@ -11,7 +11,6 @@ incoming() {
   merge=$(nf_step_down 10 git config "branch.$branch.merge")
   head=$(nf_step_down 10 git rev-parse HEAD)
   objects=$(cd "$(nf_step_down 10 git rev-parse --git-path objects)" && pwd)
-  url=$(nf_step_down 10 git remote get-url "$remote") || return 1
   temporary=$(nf_step_down 10 mktemp -d "${TMPDIR:-/tmp}/nixfleet.XXXXXX") || return 1
   # as the owner, who has said what it is called
   trap 'nf_step_down 10 rm -rf "$temporary"' EXIT
@@ -19,6 +18,7 @@ incoming() {
   nf_step_down 10 git init -q --bare "$temporary" || return 1
   # shellcheck disable=SC2016 # the inner shell expands
   nf_step_down 10 sh -c 'printf "%s\n" "$1" >"$2/objects/info/alternates"' sh "$objects" "$temporary" || return 1
-  nf_as_owner 60 git --git-dir="$temporary" fetch -q -- "$url" "$merge" || return 1
+  nf_as_owner 60 sh -c "$NF_ASK_URL" sh git remote get-url "$remote" AND \
+    --git-dir="$temporary" fetch -q -- URL "$merge" || return 1
   nf_step_down 10 git --git-dir="$temporary" log --format='%H %s' -n 100 "$head..FETCH_HEAD"
 }

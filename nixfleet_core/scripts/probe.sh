@@ -277,12 +277,19 @@ probe_hidden() {
   ! [ -x "$parent" ]
 }
 
+# hide_from_job: user information and queries of URLs are nothing for a job's files, which are kept; that
+# there was a query is.
+hide_from_job() {
+  if [ -z "${NF_JOB:-}" ]; then cat; return; fi
+  sed -e 's|\(https\{0,1\}://\)[^/"?#]*@|\1|g' -e 's|\(https\{0,1\}://[^"?#]*\)[?#][^"]*"|\1?"|g'
+}
+
 probe_lock() {
   if ! [ -r flake.lock ]; then return 0; fi
-  put checkout.lock "$(nf_owner_cat flake.lock | cut_off 1048577)"
+  put checkout.lock "$(nf_owner_cat flake.lock | hide_from_job | cut_off 1048577)"
   put checkout.lock-cksum "$(nf_owner_cat flake.lock | cksum)"
   case "$status " in
-    *" flake.lock"[!a-zA-Z0-9._/-]*) put_some checkout.head-lock "$(nf_step_down 10 git show HEAD:flake.lock 2>/dev/null | cut_off 1048577)" ;;
+    *" flake.lock"[!a-zA-Z0-9._/-]*) put_some checkout.head-lock "$(nf_step_down 10 git show HEAD:flake.lock 2>/dev/null | hide_from_job | cut_off 1048577)" ;;
   esac
 }
 

@@ -109,6 +109,7 @@ for word; do printf '%s\0' "$word"; done >"$s/systemd-run.argv"
 case "$*" in
   --version) echo 'nix (Nix) 2.34.8' ;;
   *" fields") cat "$s/lock-values" ;;
+  *" given") cat "$s/given" ;;
   *getContext*) cat "$s/refers" ;;
   *"store verify"*) [ ! -e "$s/damaged" ] ;;
   *" eval --raw "*) cat "$s/expected" ;;
@@ -328,7 +329,7 @@ class FakeHost:
     def lock_values(self, rev: str, kind: str = "git") -> str:
         """What Nix says of the input in flake.lock."""
         url = self.upstream.nixfleet if kind == "git" else ""
-        return f"{kind}\t{url}\t\t{rev}\t\tgit+{url}?rev="
+        return f"{kind}\t{url}\t\t{rev}\t\tgit+{url}?rev=\t"
 
     def tool(self, *argv: str) -> str:
         """Run one of the host's tools."""

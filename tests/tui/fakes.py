@@ -13,6 +13,7 @@ import msgspec
 from nixfleet_core.events import JobEnd, JobEvent, JobStart, LogGrew, StepEnd, StepStart
 from nixfleet_core.facts import Binary, Checkout, Facts, Running, System, Unit
 from nixfleet_core.host import Host, parse_address
+from nixfleet_core.nix.git_url import Latest
 from nixfleet_core.nix.lock import Source, parse_lock
 from nixfleet_core.nix.version import NixVersion
 from nixfleet_core.outcome import Snapshot
@@ -268,7 +269,7 @@ class FakeSession:
         self._want_password()
         self.cancelled.append(job)
 
-    async def verify(self, latest: str | None) -> tuple[Facts, Verdict]:
+    async def verify(self, latest: Latest) -> tuple[Facts, Verdict]:
         self._want_password()
         return await self.probe(), self.result
 
@@ -306,10 +307,10 @@ class FakeSession:
 class FakeLatest:
     """Every input's repository is at NEW."""
 
-    def __init__(self, rev: str | None = NEW) -> None:
+    def __init__(self, rev: Latest = NEW) -> None:
         self.rev = rev
 
-    async def latest(self, source: Source) -> str | None:
+    async def latest(self, source: Source, host: Host) -> Latest:
         return self.rev
 
 

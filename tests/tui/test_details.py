@@ -9,6 +9,7 @@ import pytest
 from fakes import CURRENT, JOB, NOT_RESTARTED, NOW, OLD, STALE, FakeSession, make_host
 
 from nixfleet_core.facts import Checkout, Facts, LastJob, System, Unit
+from nixfleet_core.nix.git_url import NotAsked
 from tui.details import host_details
 from tui.fleet import HostEntry
 from tui.glyphs import ASCII, UNICODE
@@ -25,6 +26,14 @@ def panel(facts: Facts, folder: Path, glyphs: Glyphs = UNICODE) -> list[str]:
     """The panel's lines for a host of which these facts were seen."""
     entry = HostEntry(FakeSession(make_host("csb0"), facts, folder), facts, NOW, latest=NEW)
     return host_details(entry, glyphs, NOW).plain.split("\n")
+
+
+def test_what_the_client_may_not_ask_says_why_and_what_allows_it(tmp_path: Path) -> None:
+    entry = HostEntry(FakeSession(make_host("csb0"), CURRENT, tmp_path), CURRENT, NOW)
+    entry.not_asked = NotAsked("the client may not ask h", "list it")
+    lines = host_details(entry, UNICODE, NOW).plain.split("\n")
+    assert any(line.endswith("the client may not ask h") for line in lines), lines
+    assert any("list it" in line for line in lines), lines
 
 
 def behind(**changes: object) -> Facts:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from nixfleet_core.events import JobEvent
+    from nixfleet_core.nix.git_url import Latest
 
 JOB = "20261123-004101-ab12"
 REV = "1" * 40
@@ -145,8 +146,8 @@ class Session:
         self.cancelled.set()
         self._answer("cancel", None)
 
-    async def verify(self, latest: str | None) -> tuple[Facts, Verdict]:
+    async def verify(self, latest: Latest) -> tuple[Facts, Verdict]:
         return FACTS, self._answer(f"verify {latest}", STALE)
 
-    async def explain(self, facts: Facts, latest: str | None) -> Diagnosis:
+    async def explain(self, facts: Facts, latest: Latest) -> Diagnosis:
         return cast("Diagnosis", self._answer(f"explain {latest}", NOT_RESTARTED))

@@ -8,6 +8,7 @@ import pytest
 from nixfleet_core.assessment import assess, latest_version
 from nixfleet_core.facts import Binary, Checkout, Facts, Running, Unit
 from nixfleet_core.host import Host
+from nixfleet_core.nix.git_url import NotAsked
 from nixfleet_core.nix.lock import FlakeLock, parse_lock
 
 OLD, NEW = "1a2b3c4" + "0" * 33, "9f2c1ab" + "0" * 33
@@ -91,6 +92,16 @@ def test_an_unanswered_latest_is_not_taken_for_equal() -> None:
         "unknown",
         "flake.lock is at 9f2c1ab; nobody could say what the latest commit of nixfleet is",
     )
+
+
+def test_a_latest_that_was_not_asked_for_says_why_and_what_allows_it() -> None:
+    found = assess(HEALTHY, NotAsked("the client may not ask h", "list it"), HOST)
+    assert (found.state, found.why) == (
+        "unknown",
+        "flake.lock is at 9f2c1ab; the client may not ask h",
+    )
+    assert found.finding is not None
+    assert (found.finding.cause, found.finding.advice) == ("latest-unknown", "list it")
 
 
 def test_the_lock_is_read_for_the_hosts_own_input() -> None:

@@ -40,6 +40,7 @@ from nixfleet_core.events import (
 from nixfleet_core.facts import Binary, Unit
 from nixfleet_core.host import Host, parse_address
 from nixfleet_core.inventory import Inventory
+from nixfleet_core.nix.git_url import NotAsked
 from nixfleet_core.outcome import Snapshot
 from nixfleet_core.plan import Options, Refusal, Step
 from nixfleet_core.session import (
@@ -590,6 +591,20 @@ def test_the_list_of_hosts_for_people(fleet: Fleet) -> None:
         ["csb1", "ops@csb1", "–"],
     ]
     assert fleet.run("hosts", "csb1").stdout.count("\n") == 2
+
+
+def test_the_list_of_hosts_says_what_the_client_may_not_ask(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> NotAsked:
+        return NotAsked("the client may not ask h", "list it")
+
+    monkeypatch.setattr("nixfleet_core.latest._ask", refuse)
+    seen = replace(FACTS, installed=Binary("/nix/a"), unit=Unit("loaded", "active", pid=1))
+    fleet.sessions["csb0"].says["probe"] = seen
+    row = msgspec.json.decode(fleet.run("hosts", "csb0", "--json").stdout, type=StrictRow)
+    assert (row.latest, row.state) == (None, "unknown")
+    assert row.why.endswith("the client may not ask h")
 
 
 # A plan that is only shown.

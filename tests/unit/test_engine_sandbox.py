@@ -70,7 +70,7 @@ class Bench:
 
     def updater(self) -> tuple[Updater, Recorder]:
         recorder = Recorder()
-        return Updater(GitLatest(), recorder, nobody), recorder
+        return Updater(GitLatest(here=True), recorder, nobody), recorder
 
     def root(self, name: str) -> Path:
         return self.fleet.find(name).root
@@ -185,7 +185,7 @@ async def test_a_lock_is_shared_where_that_is_asked_for(tmp_path: Path) -> None:
     async with sandbox_fleet(speed=500.0, base=tmp_path) as fleet:
         session = next(found for found in sandbox_sessions(fleet) if found.host.name == "csb0")
         recorder = Recorder()
-        updater = Updater(GitLatest(), recorder, nobody)
+        updater = Updater(GitLatest(here=True), recorder, nobody)
         options = msgspec.structs.replace(FORCED, commit_lock=True, push=True)
         verdict = judged(await updater.update(session, options))
         nixcfg = str(fleet.find("csb0").root.parents[1] / "git/nixcfg")

@@ -21,6 +21,7 @@ DESIGNED = """\
 [defaults]
 checkout = "~/nixcfg"
 input    = "fleet"
+forges   = ["Git.Example.org", "github.com:443", "[2001:db8::1]:8443", "github.com"]
 [hosts.csb0]
 ssh  = "ops@cs0.example.org:2222"
 tags = ["cloud"]
@@ -33,6 +34,8 @@ input     = "nixfleet"
 [hosts.here]
 local = true
 """
+
+FORGES = ("git.example.org", "github.com", "[2001:db8::1]:8443")
 
 
 @pytest.fixture
@@ -59,6 +62,7 @@ def test_reads_every_key(tmp_path: Path) -> None:
             checkout="~/nixcfg",
             input="fleet",
             tags=("cloud",),
+            forges=FORGES,
         ),
         Host(
             name="imac0",
@@ -67,8 +71,9 @@ def test_reads_every_key(tmp_path: Path) -> None:
             attribute="markus@imac0",
             checkout="/var/lib/nixfleet-agent/repo",
             input="nixfleet",
+            forges=FORGES,
         ),
-        Host(name="here", checkout="~/nixcfg", input="fleet"),
+        Host(name="here", checkout="~/nixcfg", input="fleet", forges=FORGES),
     )
 
 
@@ -91,6 +96,42 @@ def test_any_way_to_write_toml_is_good(tmp_path: Path, text: str) -> None:
 
 # What is wrong with the file: source, line, key, and what the message must say after them.
 MISTAKES = {
+    "forges is text": (
+        '[defaults]\nforges = "git.example.org"',
+        2,
+        "defaults.forges",
+        'must be a list, not text; write forges = ["github.com"]',
+    ),
+    "a forge is a number": (
+        "[defaults]\nforges = [1]",
+        2,
+        "defaults.forges",
+        "must be a list of texts, not a number",
+    ),
+    "a forge is a URL": (
+        '[defaults]\nforges = ["https://git.example.org"]',
+        2,
+        "defaults.forges",
+        "'https://git.example.org' is no server: write its name alone, such as 'git.example.org'",
+    ),
+    "a forge is a pattern": (
+        '[defaults]\nforges = ["*"]',
+        2,
+        "defaults.forges",
+        "'*' is no server",
+    ),
+    "a forge's port is no port": (
+        '[defaults]\nforges = ["h:70000"]',
+        2,
+        "defaults.forges",
+        "port 70000 in 'h:70000' is out of range",
+    ),
+    "forges of a host": (
+        '[hosts.a]\nlocal = true\nforges = ["h"]',
+        3,
+        "hosts.a.forges",
+        "unknown key",
+    ),
     "ssh is a number": (
         "\n\n[hosts.a]\nssh = 3",
         4,
@@ -418,3 +459,11 @@ def test_any_file_is_read_or_refused(
     except InventoryError as error:
         said = str(error)
     assert said.isprintable()
+
+
+def test_no_forge_may_be_listed_and_four_are_unless_others_are(tmp_path: Path) -> None:
+    host = "[hosts.a]\nlocal = true\n"
+    (none,) = load_inventory(write(tmp_path, f"[defaults]\nforges = []\n{host}")).hosts
+    (usual,) = load_inventory(write(tmp_path, host)).hosts
+    assert none.forges == ()
+    assert usual.forges == ("github.com", "gitlab.com", "git.sr.ht", "codeberg.org")

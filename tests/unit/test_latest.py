@@ -2,22 +2,28 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from nixfleet_core import latest as module
+from nixfleet_core.host import Host, SshAddress
 from nixfleet_core.latest import GitLatest
+from nixfleet_core.nix.git_url import NotAsked
 from nixfleet_core.nix.lock import Source
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+HERE, AWAY = Host("here"), Host("away", SshAddress("away"))
 REV, OTHER = "1" * 40, "2" * 40
 
-GIT = """#!/bin/sh
-printf '%s\\n' "$*" >>"${0%/*}/asked"
+GIT = f"""#!/bin/sh
+case "$*" in config* | *--get-url*) exec {shutil.which("git")} "$@" ;; esac
+"""
+ASKED = """printf '%s\\n' "$*" >>"${0%/*}/asked"
 printf '%s\\n' "$GIT_TERMINAL_PROMPT" "$LC_ALL" "$LANGUAGE" "$GIT_SSH_COMMAND" >"${0%/*}/env"
 cat "${0%/*}/says"
 exit "$(cat "${0%/*}/code")"
@@ -25,11 +31,11 @@ exit "$(cat "${0%/*}/code")"
 
 
 class Git:
-    """A git that says what the test wants, and writes down what it was asked."""
+    """A git that says of a repository what the test wants, and writes down what it was asked."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        (folder / "git").write_text(GIT)
+        (folder / "git").write_text(GIT + ASKED)
         (folder / "git").chmod(0o755)
         self.says(f"{REV}\tHEAD\n")
 
@@ -46,6 +52,10 @@ class Git:
 def git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Git:
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setenv("LANGUAGE", "de")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    for name in ("XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL", "GIT_SSH_COMMAND"):
+        monkeypatch.delenv(name, raising=False)
     return Git(tmp_path)
 
 
@@ -118,6 +128,12 @@ async def test_a_pinned_source_is_its_own_answer_and_a_tarball_has_none(git: Git
     assert git.read("asked") == []
 
 
+@pytest.mark.parametrize("ref", ["a b", "a\0b", "a\nb", "refs/heads/*", "a..\x7f"])
+async def test_a_ref_that_git_cannot_have_is_not_asked_for(git: Git, ref: str) -> None:
+    assert await GitLatest().latest(Source("https://h/r", ref)) is None
+    assert git.read("asked") == []
+
+
 async def test_without_git_nobody_answers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert await GitLatest().latest(Source("https://h/r")) is None
@@ -126,8 +142,8 @@ async def test_without_git_nobody_answers(monkeypatch: pytest.MonkeyPatch, tmp_p
 async def test_a_repository_that_never_answers_is_given_up(
     git: Git, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "git").write_text("#!/bin/sh\nexec sleep 60\n")
-    monkeypatch.setattr(module, "ASK_SECONDS", 0.1)
+    (tmp_path / "git").write_text(f"{GIT}exec sleep 60\n")
+    monkeypatch.setattr(module, "ASK_SECONDS", 0.5)
     assert await GitLatest().latest(Source("https://h/r")) is None
 
 
@@ -150,6 +166,19 @@ async def test_real_git_answers_for_a_branch_and_not_for_a_missing_one(
 ) -> None:
     latest, (url, rev) = GitLatest(), repository
     for ref in (None, "main", "refs/heads/main"):
-        assert await latest.latest(Source(url, ref)) == rev
-    assert await latest.latest(Source(url, "dev")) is None
-    assert await latest.latest(Source(f"{url}-not-there")) is None
+        assert await latest.latest(Source(url, ref), HERE) == rev
+    assert await latest.latest(Source(url, "dev"), HERE) is None
+    assert await latest.latest(Source(f"{url}-not-there"), HERE) is None
+
+
+async def test_a_path_is_asked_for_hosts_that_are_this_machine_alone(
+    repository: tuple[str, str],
+) -> None:
+    url, rev = repository
+    path = url.removeprefix("file://")
+    for place in (url, path):
+        assert await GitLatest().latest(Source(place), HERE) == rev
+        assert await GitLatest(here=True).latest(Source(place), AWAY) == rev
+        answer = await GitLatest().latest(Source(place), AWAY)
+        assert isinstance(answer, NotAsked)
+        assert "flake.lock names a path" in answer.why

@@ -10,6 +10,7 @@ import pytest
 
 from nixfleet_core.facts import Checkout, Facts, System, Unit
 from nixfleet_core.host import Host
+from nixfleet_core.job import compile_plan, new_job_id, step_lines
 from nixfleet_core.nix.lock import FlakeLock, parse_lock
 from nixfleet_core.nix.version import parse_version
 from nixfleet_core.plan import LEVEL_NOTES, LEVELS, STEP_IDS, Options, Plan, Refusal
@@ -316,7 +317,6 @@ FORGE = {"owner": "o", "repo": "r"}
         ),
         ({"type": "git", "url": "file:///srv/r"}, f"git+file:///srv/r?rev={REV}"),
         ({"type": "git", "url": "git+https://h/r"}, f"git+https://h/r?rev={REV}"),
-        ({"type": "git", "url": "https://h/r?x=1"}, f"git+https://h/r?x=1&rev={REV}"),
         (
             {"type": "git", "url": "https://h/r", "ref": "refs/heads/a&b#c"},
             f"git+https://h/r?ref=refs/heads/a%26b%23c&rev={REV}",
@@ -344,6 +344,50 @@ def test_a_commit_of_an_input_has_a_url(original: dict[str, Any], url: str | Non
     found = lock(**original).find("nixfleet")
     assert found is not None
     assert pin_url(found, REV) == url
+
+
+HIDING = {
+    "password": {"type": "git", "url": "https://op:tok3n@h/r"},
+    "name": {"type": "git", "url": "https://tok3n@h/r"},
+    "query": {"type": "git", "url": "https://h/r?private_token=tok3n"},
+    "http": {"type": "git", "url": "http://op:tok3n@h/r"},
+    "forge": {"type": "github", **FORGE, "host": "op:tok3n@git.corp"},
+}
+
+
+@pytest.mark.parametrize("original", HIDING.values(), ids=HIDING)
+@pytest.mark.parametrize(
+    "options", [Options(input_rev=REV), *(Options(level=level) for level in range(3, 8))], ids=str
+)
+def test_an_input_whose_url_hides_something_is_not_pinned(
+    original: dict[str, Any], options: Options
+) -> None:
+    facts = checkout(lock=lock(**original))
+    made = make_plan(HOST, facts, options)
+    assert isinstance(made, Refusal)
+    assert made.check == "credentials"
+    for way in ("~/.netrc", "access-tokens", "deploy key", "level below 3"):
+        assert way in made.advice
+    assert "tok3n" not in f"{made}"
+
+
+@pytest.mark.parametrize("original", HIDING.values(), ids=HIDING)
+@pytest.mark.parametrize("level", [0, 1, 2])
+def test_below_that_nix_takes_the_url_from_the_flake_itself(
+    original: dict[str, Any], level: int
+) -> None:
+    facts = checkout(lock=lock(**original))
+    made = make_plan(HOST, facts, Options(level=level, commit_lock=True))
+    assert isinstance(made, Plan)
+    assert made.step("update") is not None
+    assert "tok3n" not in f"{made}{step_lines(made)}{compile_plan(made, new_job_id())}{facts}"
+
+
+def test_an_ssh_user_is_no_secret_and_a_password_there_is_dropped() -> None:
+    facts = checkout(lock=lock(type="git", url="ssh://git:tok3n@h/r"))
+    made = make_plan(HOST, facts, Options(input_rev=REV))
+    assert isinstance(made, Plan)
+    assert argv(made, "update")[-1] == f"git+ssh://git@h/r?rev={REV}"
 
 
 def test_a_project_in_groups_is_asked_under_its_real_path() -> None:

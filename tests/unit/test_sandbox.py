@@ -640,8 +640,14 @@ async def test_the_locks_fields_are_read(csb0: SandboxHost) -> None:
     node = lock_of(csb0)["nixfleet"]
     answer = await run(csb0, GO + LOCK_FIELDS.format(name="nixfleet"))
     url = node["original"]["url"]
-    fields = ["git", url, "main", node["locked"]["rev"], "", f"git+{url}?ref=main&rev="]
+    fields = ["git", url, "main", node["locked"]["rev"], "", f"git+{url}?ref=main&rev=", ""]
     assert answer == Ran(0, "\t".join(map(str, fields)), "")
+    hide = f"sed -i 's,{url},https://op:tok3n@h/r,' flake.lock; "
+    answer = await run(csb0, GO + hide + LOCK_FIELDS.format(name="nixfleet"))
+    assert "tok3n" not in answer.out
+    assert answer.out.split("\t")[1:] == ["https://h/r", "main", fields[3], "", "", "login"]
+    ask = LOCK_FIELDS.replace("x fields", "x given")
+    assert (await run(csb0, GO + ask.format(name="nixfleet"))).out == "https://op:tok3n@h/r"
     missing = await run(csb0, GO + LOCK_FIELDS.format(name="nosuch"))
     assert missing == Ran(0, "missing", "")
 

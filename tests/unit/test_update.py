@@ -41,7 +41,7 @@ class Latest:
     def __init__(self) -> None:
         self.asked: list[Source] = []
 
-    async def latest(self, source: Source) -> str | None:
+    async def latest(self, source: Source, host: Host) -> str | None:
         self.asked.append(source)
         return "2" * 40
 

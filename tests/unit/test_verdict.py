@@ -446,6 +446,12 @@ def test_what_the_agent_says_of_itself_is_a_note_and_decides_nothing(
     assert down == judge(BEFORE, DOWN, EXPECT, DONE)
 
 
+def test_a_lock_that_came_to_hide_a_password_names_the_ways_out() -> None:
+    verdict = judge(BEFORE, BEFORE, EXPECT, failed("update", 1, "credentials"))
+    assert (verdict.kind, verdict.cause) == ("failed", "credentials")
+    assert "access-tokens" in verdict.advice
+
+
 def test_a_killed_job_that_went_back_is_rolled_back() -> None:
     expect = msgspec.structs.replace(EXPECT, system="/nix/store/old")
     verdict = judge(BEFORE, BEFORE, expect, replace(KILLED, rolled_back=True))

@@ -11,6 +11,7 @@ from nixfleet_core.assessment import assess
 from nixfleet_core.causes import DOWN, SKEW, UNSEEN, Cause, expectation, find_cause
 from nixfleet_core.facts import Binary, Checkout, Facts, LastJob, Running, System, Unit
 from nixfleet_core.host import Host
+from nixfleet_core.nix.git_url import NotAsked
 from nixfleet_core.nix.lock import FlakeLock, parse_lock
 from nixfleet_core.service import Service
 from nixfleet_core.verdict import judge
@@ -303,6 +304,21 @@ def test_while_a_job_runs_nothing_is_explained_but_the_job_itself_is_judged() ->
     assert (found.cause, found.cure("csb0")) == ("job-running", "nixfleet attach csb0")
     assert assess(facts, NEW, HOST).state == "updating"
     assert judge(facts, facts, expectation(HOST, facts, NEW), None).cause == "agent-down"
+
+
+def test_a_latest_that_was_not_asked_for_is_evidence_with_its_reason() -> None:
+    found = diagnose(HEALTHY, expectation(HOST, HEALTHY, NotAsked("the client may not ask h", "x")))
+    assert (found.cause, found.cure("csb0")) == ("latest-unknown", "x")
+    assert dict(found.evidence)["latest not asked"] == "the client may not ask h"
+    asked = diagnose(HEALTHY, expectation(HOST, HEALTHY, NEW))
+    assert "latest not asked" not in dict(asked.evidence)
+
+
+def test_an_input_whose_url_has_a_query_needs_no_latest() -> None:
+    """git would need it in its arguments; a job's files tell no more than that there was one."""
+    for url in ("https://h/r?x=1", "https://h/r?"):
+        query = changed(checkout_lock=lock(NEW, type="git", url=url))
+        assert diagnose(query, expectation(HOST, query, None)).cause == "current"
 
 
 def test_a_latest_that_nobody_says_is_unknown_and_never_equal() -> None:

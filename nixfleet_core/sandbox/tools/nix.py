@@ -11,6 +11,7 @@ import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
 
 from nixfleet_core.sandbox import flake, store
 from nixfleet_core.sandbox.flake import FetchError, Fields, FlakeError, Lock, Node
@@ -298,7 +299,7 @@ def _warn_dirty(checkout: Path, say: _Voice) -> None:
 
 def _eval(machine: Machine, call: Call, targets: list[str], say: _Voice) -> int:
     if call.has("--argstr"):
-        return _eval_input(machine, call)
+        return _eval_input(machine, call, targets)
     if len(targets) != 1 or "#" not in targets[0]:
         raise UsageError(f"unexpected argument '{' '.join(targets)}'")
     reference, _, attribute = targets[0].partition("#")
@@ -329,8 +330,9 @@ def _verify(machine: Machine, paths: list[str], say: _Voice) -> int:
     return 0
 
 
-def _eval_input(machine: Machine, call: Call) -> int:
-    """Where a flake input comes from, one line: kind, url, ref, rev, pinned, pin; or `missing`."""
+def _eval_input(machine: Machine, call: Call, targets: list[str]) -> int:
+    """Where a flake input comes from. `fields`, one line: kind, url, ref, rev, pinned, pin, what
+    the URL hides; or `missing`. `given`: the URL as it is."""
     arguments = {pair[0]: pair[1] for pair in call.options["--argstr"]}
     machine.pause(_READ_SECONDS)
     path, name = Path(arguments.get("lock", "")), arguments.get("input", "")
@@ -342,6 +344,13 @@ def _eval_input(machine: Machine, call: Call) -> int:
     url = original.get("url", "")
     if original.get("type") == "github":
         url = f"https://github.com/{original['owner']}/{original['repo']}"
+    if targets == ["given"]:
+        sys.stdout.write(str(url))
+        return 0
+    parts = urlsplit(str(url))
+    hides = "query" if parts.query else "login" if "@" in parts.netloc else ""
+    server = parts.netloc.rpartition("@")[2]
+    url = urlunsplit((parts.scheme, server, parts.path, "", "")) if hides else url
     ref = f"ref={original['ref']}&" if "ref" in original else ""
     fields = (
         original.get("type", ""),
@@ -349,7 +358,8 @@ def _eval_input(machine: Machine, call: Call) -> int:
         original.get("ref", ""),
         node.get("locked", {}).get("rev", ""),
         original.get("rev", ""),
-        f"git+{url}?{ref}rev=",
+        "" if hides else f"git+{url}?{ref}rev=",
+        hides,
     )
     sys.stdout.write("\t".join(map(str, fields)))
     return 0

@@ -1,0 +1,200 @@
+"""Which of the operator's git settings go along when a repository is asked.
+
+Everything that is not a credential does: proxies, certificate authorities, `insteadOf`, ssh. Of the
+rest this module knows what is harmless, not what is secret: what git learns later is left out.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+Credentials = Literal["all", "named", "none"]
+"""Which credentials go along: all of the operator's, those that git's configuration gives to a
+server by its URL, or none."""
+
+
+class Setting(NamedTuple):
+    """One line of git's configuration. `key` is `section.subsection.name`, as git prints it."""
+
+    key: str
+    value: str
+
+    @property
+    def section(self) -> str:
+        return self.key.partition(".")[0]
+
+    @property
+    def name(self) -> str:
+        return self.key.rpartition(".")[2]
+
+    @property
+    def subsection(self) -> str:
+        return self.key[len(self.section) + 1 : -len(self.name) - 1]
+
+
+def read_settings(listed: bytes) -> tuple[Setting, ...]:
+    """Read what `git config --list -z` prints, in its order: later lines count more."""
+    lines = (line.partition("\n") for line in os.fsdecode(listed).split("\0") if line)
+    # a key without `=` is a boolean that is true
+    return tuple(Setting(key, value if eq else "true") for key, eq, value in lines)
+
+
+_FOR_HTTP: Final = """
+proxy proxyauthmethod proxysslcert proxysslkey proxysslcertpasswordprotected proxysslcainfo
+sslversion sslcipherlist sslverify sslcainfo sslcapath sslbackend sslnativeca pinnedpubkey
+schannelcheckrevoke schannelusesslcainfo version curloptresolve useragent postbuffer noepsv
+lowspeedlimit lowspeedtime keepaliveidle keepaliveinterval keepalivecount maxrequests minsessions
+followredirects
+"""
+"""No credential of the server's; those of proxies go to proxies."""
+
+_HARMLESS: Final[dict[str, frozenset[str]]] = {
+    "http": frozenset(_FOR_HTTP.split()),
+    "credential": frozenset(("usehttppath", "protectprotocol", "interactive")),
+}
+
+_SECRET: Final = frozenset(
+    ("http.extraheader", "http.cookiefile", "http.sslcert", "http.sslkey", "credential.helper")
+)
+"""What people have for all servers. Only what is said to the operator depends on this list."""
+
+_VARIABLES: Final = ("GIT_SSL_CERT", "GIT_SSL_KEY")
+
+
+def choose(settings: Iterable[Setting], credentials: Credentials) -> tuple[Setting, ...]:
+    """The settings that go along, in their order."""
+    return tuple(line for line in settings if _goes(line, credentials))
+
+
+def _goes(line: Setting, credentials: Credentials) -> bool:
+    if line.section in ("include", "includeif"):
+        return False  # what it includes is in the list itself
+    if credentials == "all" or line.section not in _HARMLESS:
+        return True
+    # an empty value takes back what stands before it
+    if not line.value or line.name in _HARMLESS[line.section]:
+        return True
+    return credentials == "named" and _names_server(line.subsection)
+
+
+_LITERAL: Final = re.compile(r"(?:^|\.)[^.*]+(?:\.|$)")
+
+
+def _names_server(pattern: str) -> bool:
+    """Whether a subsection names a server: `https://` alone means all, and so does `*`."""
+    place = re.sub(r"^[A-Za-z0-9+.-]*://", "", pattern).partition("/")[0].rpartition("@")[2]
+    host = place if place.startswith("[") else place.partition(":")[0]
+    return bool(_LITERAL.search(host))
+
+
+def has_named(settings: Iterable[Setting]) -> bool:
+    """Whether some credential is given to a server by its URL."""
+    return any(
+        line.value
+        and line.section in _HARMLESS
+        and line.name not in _HARMLESS[line.section]
+        and _names_server(line.subsection)
+        for line in settings
+    )
+
+
+def has_unnamed(settings: Iterable[Setting], environ: Mapping[str, str]) -> bool:
+    """Whether there are credentials that git would offer to any server."""
+    held: set[str] = set()
+    for line in settings:
+        key = f"{line.section}.{line.name}"
+        if key in _SECRET and not _names_server(line.subsection):
+            if line.value:
+                held.add(key)
+            else:
+                held.discard(key)
+    return bool(held) or any(environ.get(name) for name in _VARIABLES)
+
+
+_KEPT: Final = re.compile(
+    "GIT_(?:SSH|SSH_COMMAND|SSH_VARIANT|PROXY_COMMAND|ALLOW_PROTOCOL|EXEC_PATH|SSL_NO_VERIFY"
+    "|SSL_VERSION|SSL_CIPHER_LIST|SSL_CAINFO|SSL_CAPATH|PROXY_SSL_[A-Z_]+|HTTP_PROXY_AUTHMETHOD"
+    "|HTTP_USER_AGENT|HTTP_LOW_SPEED_[A-Z]+)"
+)
+"""How servers are reached: the operator's choice. A repository, and all else, is not."""
+
+_SOURCES: Final = re.compile(
+    "GIT_CONFIG_(?:NOSYSTEM|SYSTEM|GLOBAL|PARAMETERS|COUNT|KEY_[0-9]+|VALUE_[0-9]+)"
+)
+
+SSH_OPTIONS: Final = (
+    "-a -x -k -o BatchMode=yes -o ConnectTimeout=10 -o ForwardAgent=no -o ClearAllForwardings=yes "
+    "-o PermitLocalCommand=no -o RemoteCommand=none"
+)
+"""Nothing of the operator's is lent to a server that a lock names: no agent, screen or Kerberos
+ticket (-a -x -k also undo what stands before them). Keys are offered as ssh does."""
+
+
+def listing_environment(environ: Mapping[str, str], neutral: str) -> dict[str, str]:
+    """The environment in which git's settings are listed: the operator's own apply, a repository's
+    do not. `neutral` is an empty directory of ours."""
+    return {
+        **{name: text for name, text in environ.items() if not _is_gits(name)},
+        **{n: text for n, text in environ.items() if _KEPT.fullmatch(n) or _SOURCES.fullmatch(n)},
+        "LC_ALL": "C",
+        "LANGUAGE": "",
+        "GIT_CEILING_DIRECTORIES": os.path.dirname(neutral),  # noqa: PTH120 - text, no access
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ASKPASS": "",  # set and empty: no other askpass is looked for
+        "GCM_INTERACTIVE": "never",
+    }
+
+
+def asking_environment(
+    environ: Mapping[str, str],
+    neutral: str,
+    settings: Sequence[Setting],
+    ssh: str,
+    credentials: Credentials,
+) -> dict[str, str]:
+    """The environment in which a repository is asked: `settings`, and no others, apply."""
+    env = {
+        name: text
+        for name, text in listing_environment(environ, neutral).items()
+        if not _SOURCES.fullmatch(name)
+    }
+    if credentials == "all":
+        env |= {name: environ[name] for name in _VARIABLES if name in environ}
+    env |= {
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_SYSTEM": os.devnull,
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_SSH_COMMAND": f"{ssh} {SSH_OPTIONS}",
+        "GIT_CONFIG_COUNT": str(len(settings)),
+    }
+    for number, line in enumerate(settings):
+        env[f"GIT_CONFIG_KEY_{number}"] = line.key
+        env[f"GIT_CONFIG_VALUE_{number}"] = line.value
+    return env
+
+
+def _is_gits(name: str) -> bool:
+    return name.startswith(("GIT_", "SSH_ASKPASS"))
+
+
+@dataclass(frozen=True, slots=True)
+class Netrc:
+    """~/.netrc, from which curl takes credentials whatever git is told: the servers that it names,
+    and whether it has a `default` for all others."""
+
+    names: frozenset[str] = frozenset()
+    default: bool = False
+
+
+def read_netrc(text: str) -> Netrc:
+    """Read it as curl does, and where that is hard take too much for a name or a default."""
+    words = [word.strip('"').lower() for word in re.findall(r'"[^"]*"|\S+', text)]
+    names = frozenset(name for word, name in pairwise(words) if word == "machine")
+    return Netrc(names, "default" in words)

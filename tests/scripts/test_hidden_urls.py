@@ -1,0 +1,180 @@
+"""What the URL of an input, or of nixcfg's remote, hides stands in no argument, log or file."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from fake_host import CHAIN, CHECKOUT, FakeHost, find_shell, git, lock_text
+from git_server import REV, GitServer, basic
+
+from nixfleet_core.facts import parse_probe
+from nixfleet_core.nix.lock import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nixfleet_core.plan import StepId
+
+GIT = shutil.which("git")
+TOKEN = "tok%403n-marked"
+LOGIN = {"authorization": basic("o p", "tok@3n-marked")}
+one_shell = pytest.mark.parametrize("shell", ["dash"], indirect=True)
+
+
+@pytest.fixture
+def server() -> Iterator[GitServer]:
+    made = GitServer(scheme="http")
+    yield made
+    made.stop()
+
+
+@dataclass
+class Hiding:
+    """A host whose flake.lock names an input by a URL with user information, or with a query."""
+
+    host: FakeHost
+    server: GitServer
+
+    def lock(self, user: str = f"o%20p:{TOKEN}@", query: str = "", kind: str = "closed") -> None:
+        place = f"{self.server.url}/{kind}/r"
+        hides = "query" if query else "login"
+        given = f"http://{user}{self.server.place}/{kind}/r{query}"
+        self.host.set("given", given)
+        for name, rev in (("lock-values", "2" * 40), ("new-values", REV)):
+            self.host.set(name, f"git\t{place}\t\t{rev}\t\t\t{hides}")
+        for path, rev in ((self.host.lock, "2" * 40), (self.host.state / "new-lock", REV)):
+            path.write_text(lock_text(rev).replace("https://h/nixfleet", given))
+        git(self.host.checkout, "commit", "-q", "--allow-empty", "-am", "The input moves")
+
+    def run(self, *update: str, tries: int = 3) -> None:
+        """A job that pulls nothing."""
+        lines: dict[StepId, tuple[str, ...]] = {"pull": ("git", "status")}
+        if update:
+            lines["update"] = update
+        self.host.run_job(self.host.plan(pull=False, lines=lines, tries=tries))
+
+    def said(self) -> str:
+        """All that the job left, all arguments, and what it printed."""
+        shown = [*self.host.calls()]
+        for folder in (self.host.job, self.host.run_state):
+            files = (path for path in folder.rglob("*") if path.is_file())
+            # the copy that goes back byte for byte is the host's own file
+            files = (path for path in files if not path.name.startswith("flake.lock"))
+            shown += [path.read_text(errors="replace") for path in files]
+        return "\n".join(shown)
+
+
+@pytest.fixture
+def hiding(host: FakeHost, server: GitServer) -> Hiding:
+    host.on("git", f'exec {GIT} "$@"')
+    made = Hiding(host, server)
+    made.lock()
+    return made
+
+
+def test_git_gets_a_password_of_the_inputs_url_and_nobody_else(hiding: Hiding) -> None:
+    host = hiding.host
+    hiding.run()
+    assert host.steps == dict.fromkeys(CHAIN, "ok"), host.log
+    assert (host.job / "latest").read_text().strip() == REV
+    assert LOGIN in hiding.server.secrets
+    for name in ("before", "after"):
+        found = parse_probe((host.job / name).read_bytes()).checkout
+        assert found is not None
+        assert found.lock is not None
+        agent = found.lock.find("nixfleet")
+        assert agent is not None
+        assert agent.source == Source(f"{hiding.server.url}/closed/r")
+    said = hiding.said()
+    assert "marked" not in said
+    assert "tok%40" not in said
+    assert f"ls-remote -- {hiding.server.url}/closed/r HEAD" in said
+
+
+@pytest.mark.parametrize("inner", ["dash", "bash", "busybox", "mksh", "zsh"])
+@one_shell
+def test_it_does_so_whatever_the_hosts_sh_is(hiding: Hiding, inner: str) -> None:
+    words = " ".join(find_shell(inner))
+    hiding.host.on("sh", f'exec {words} "$@"')
+    hiding.run()
+    assert hiding.host.steps["update"] == "ok", hiding.host.log
+    assert LOGIN in hiding.server.secrets
+    assert "marked" not in hiding.said()
+
+
+@one_shell
+def test_a_name_alone_gets_the_password_that_the_owner_keeps(hiding: Hiding) -> None:
+    host = hiding.host
+    hiding.lock(user="o%20p@")
+    helper = '!f() { grep -q "username=o p" && echo password=tok@3n-marked; }; f'
+    git(host.checkout, "config", "credential.helper", helper)
+    hiding.run()
+    assert host.steps["update"] == "ok", host.log
+    assert LOGIN in hiding.server.secrets
+    assert "o p" not in "\n".join(call for call in host.calls("git") if "ls-remote" in call)
+
+
+@one_shell
+def test_a_password_that_is_wrong_refuses_the_job_without_showing_it(hiding: Hiding) -> None:
+    hiding.lock(kind="closed-to-all")
+    hiding.server.opens = False
+    host = hiding.host
+    hiding.run()
+    assert host.steps["preflight"] == "failed"
+    assert f"preflight: {hiding.server.url}/closed-to-all/r does not name a commit" in host.log
+    assert "marked" not in hiding.said()
+
+
+@one_shell
+def test_a_query_is_not_asked_with_and_the_update_goes_on(hiding: Hiding) -> None:
+    hiding.lock(user="", query="?private_token=marked")
+    host = hiding.host
+    hiding.run()
+    assert host.steps["update"] == "ok", host.log
+    assert "its repository says unknown" in host.log
+    assert hiding.server.seen == []
+    assert "marked" not in hiding.said()
+
+
+@pytest.mark.parametrize("query", ["", "?private_token=marked"])
+@one_shell
+def test_no_input_is_pinned_whose_url_came_to_hide_something_since_the_plan(
+    hiding: Hiding, query: str
+) -> None:
+    hiding.lock(query=query)
+    host = hiding.host
+    hiding.run("pin-latest", "nixfleet")
+    assert (host.steps["update"], host.step("update").reason) == ("failed", "credentials")
+    assert host.calls("nixos-rebuild") == []
+    assert host.agent_runs()
+    assert not [call for call in host.calls("nix") if "--override-input" in call]
+    assert "marked" not in hiding.said()
+
+
+@one_shell
+def test_a_forge_that_refuses_does_not_lead_to_a_pin_either(hiding: Hiding) -> None:
+    host = hiding.host
+    host.on(
+        "nix",
+        'case "$*" in *" update "*) echo "API rate limit exceeded" ;; *) default "$@" ;; esac',
+    )
+    hiding.run(tries=1)
+    assert (host.steps["update"], host.step("update").reason) == ("failed", "credentials")
+    assert not [call for call in host.calls("nix") if "--override-input" in call]
+    assert "marked" not in hiding.said()
+
+
+def test_what_a_remote_hides_is_in_no_argument_when_its_commits_are_asked_for(
+    hiding: Hiding,
+) -> None:
+    host = hiding.host
+    url = f"http://o%20p:{TOKEN}@{hiding.server.place}/closed/r"
+    git(host.checkout, "remote", "set-url", "origin", url)
+    done = host.ask("incoming", NF_CHECKOUT=CHECKOUT)
+    assert LOGIN in hiding.server.secrets
+    assert "marked" not in "\n".join(host.calls()) + done.stderr.decode() + done.stdout.decode()
+    assert not list(Path(host.env["TMPDIR"]).iterdir())
