@@ -1,18 +1,18 @@
 """log.txt: a job's raw log as readable, safe text that a view may read while it grows.
 
 Derived from the raw log alone: the same bytes give the same text however they arrive, and a longer
-raw log only appends. Nix's JSON is decoded, credentials are hidden, and of all control characters
-only tabs and colours are left.
+raw log only appends. Nix's JSON is decoded, credentials are hidden, and of what is no plain text
+only tabs and colours are left (nixfleet_core.characters).
 """
 
 from __future__ import annotations
 
 import os
-import re
 from array import array
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Final, Self
 
+from nixfleet_core.characters import log_line
 from nixfleet_core.nix.log import NixLogDecoder
 from nixfleet_core.redact import Redactor
 
@@ -29,7 +29,10 @@ JSON_LIMIT: Final = 1024 * 1024
 
 _BLOCK: Final = 1024 * 1024
 _LOOK_BACK: Final = 1024
-"""Bytes before a cut in which a space is looked for, so that no word is cut."""
+"""Bytes before a cut in which a space is looked for, or else another place between two words, so
+that none is cut: a half of a credential may not look like one."""
+
+_BETWEEN_WORDS: Final = (b" ", b",", b";", b"&")
 
 _MARKS: Final = 64 * 1024
 """Places of the log that are remembered exactly; beyond that every other one is forgotten."""
@@ -169,7 +172,7 @@ class TextDecoder:
         self._raw += len(line) + newline
         lines = self._nix.feed(line)
         for part in lines:
-            text = self._redactor.line(sanitise(part.decode("utf-8", "replace")))
+            text = self._redactor.line(log_line(part.decode("utf-8", "replace")))
             encoded = text.encode() + b"\n"
             shown.append(encoded)
             self._text += len(encoded)
@@ -189,7 +192,10 @@ def _pieces(line: bytes) -> tuple[list[bytes], bytes]:
         if len(line) - start <= limit:
             return pieces, line[start:]
         end = start + LINE_LIMIT
-        cut = line.rfind(b" ", end - _LOOK_BACK, end) + 1 or end
+        cut = next(
+            (at for sign in _BETWEEN_WORDS if (at := line.rfind(sign, end - _LOOK_BACK, end) + 1)),
+            end,
+        )
         while cut > end - 3 and line[cut] & 0xC0 == 0x80:  # inside a UTF-8 character
             cut -= 1
         pieces.append(line[start:cut])
@@ -219,20 +225,3 @@ class _Marks:
 
     def pairs(self) -> list[tuple[int, int]]:
         return list(zip(self._raw, self._text, strict=True))
-
-
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
-_ESCAPE: Final = re.compile(
-    r"(\x1b\[[0-9;:]*m)"  # colours and the like: kept
-    r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"  # CSI
-    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # OSC, DCS, …
-    r"|\x1b[ -/]*[0-~]?"  # other escape sequences
-    r"|[\x00-\x08\x0a-\x1f\x7f-\x9f]"  # C0 but tab, DEL, C1
-)
-
-
-def sanitise(line: str) -> str:
-    """A line without anything that a terminal would obey, except colours (SGR) and tabs."""
-    if not _CONTROL.search(line):
-        return line
-    return _ESCAPE.sub(lambda match: match[1] or "", line)

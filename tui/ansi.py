@@ -1,4 +1,4 @@
-"""One line of log.txt as styled segments: SGR colours are kept, every other control is dropped.
+"""One line of log.txt as styled segments, by the policy of `nixfleet_core.characters`.
 
 The file is already clean when it is written; it is cleaned again here because what gets through to
 the terminal could clear the screen, set its title or fill the clipboard.
@@ -16,25 +16,17 @@ from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
 
+from nixfleet_core.characters import SGR, log_line, without_colours
 from nixfleet_core.log_index import CLIP
 
-SGR_BYTES: Final = re.compile(rb"\x1b\[[0-9;]{0,64}m")
-_SGR: Final = re.compile(r"\x1b\[([0-9;]{0,64})m")
-_OTHER: Final = re.compile(
-    "\x1b\\[(?![0-9;]{0,64}m)[0-?]*[ -/]*[@-~]?"  # CSI that is no SGR
-    "|\x9b[0-?]*[ -/]*[@-~]?"  # the same, introduced by a C1 character
-    "|(?:\x1b[\\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\\\|\x9c)?"  # OSC, DCS …
-    "|\x1b(?!\\[)[ -/]*[0-~]?"
-    "|[\x00-\x08\x0a-\x1a\x1c-\x1f\x7f-\x9f]"
-    "|[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"  # change the order in which text is read
-)
+SGR_BYTES: Final = re.compile(SGR.pattern.encode())
 _PLAIN_BLOCK: Final = re.compile(rb"[^\x00-\x09\x0b-\x1f\x7f-\xff]*")
 TAB: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class _Pen:
-    """The SGR state. Concealed and blinking text is shown as plain text: it is evidence."""
+    """The SGR state."""
 
     fg: Color | None = None
     bg: Color | None = None
@@ -56,18 +48,18 @@ def clip_line(line: bytes) -> bytes:
 
 def clean_line(line: bytes) -> str:
     """The part of a line that is shown, as text with SGR sequences only."""
-    text = _OTHER.sub("", clip_line(line).decode("utf-8", "replace"))
+    text = log_line(clip_line(line).decode("utf-8", "replace"))
     return text.expandtabs(TAB) if "\t" in text and "\x1b" not in text else _expand(text)
 
 
 def plain_line(line: bytes) -> str:
     """The part of a line that is shown, as text alone."""
-    return _SGR.sub("", clean_line(line))
+    return without_colours(clean_line(line))
 
 
 def plain_text(line: bytes) -> str:
     """A whole line as text alone, tabs kept."""
-    return _SGR.sub("", _OTHER.sub("", line.decode("utf-8", "replace")))
+    return without_colours(log_line(line.decode("utf-8", "replace")))
 
 
 def parse_line(line: bytes) -> list[Segment]:
@@ -76,7 +68,7 @@ def parse_line(line: bytes) -> list[Segment]:
     if "\x1b" not in text:
         return [Segment(text)] if text else []
     pen, at, segments = _NO_PEN, 0, []
-    for match in _SGR.finditer(text):
+    for match in SGR.finditer(text):
         if match.start() > at:
             segments.append(Segment(text[at : match.start()], _style(pen)))
         pen, at = _apply(pen, match[1]), match.end()

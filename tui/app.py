@@ -17,11 +17,13 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.signal import Signal
 
+from nixfleet_core.cli.output import say
 from tui.driver import TerminalDriver
 from tui.elevation import Elevation
 from tui.fleet import Fleet
 from tui.glyphs import ASCII, UNICODE
 from tui.jobs import JobWatcher
+from tui.screen_filter import ScreenFilter
 from tui.settings import AppSettings
 from tui.text import plain
 from tui.widgets.scrollbar import draw_scrollbars
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from textual.command import Provider
+    from textual.filter import LineFilter
     from textual.notifications import SeverityLevel
     from textual.screen import Screen
 
@@ -98,6 +101,7 @@ class NixFleetApp(App[None], inherit_bindings=False):
         self.ticked: Signal[None] = Signal(self, "ticked")
         self.animation_level = "none"
         self._new_job_id = new_job_id
+        self._screen_filter = ScreenFilter()
         self.terminal_lent = False
         """Another program has the terminal: what is written now would pile up, and then block."""
         self._dirty = False
@@ -109,6 +113,9 @@ class NixFleetApp(App[None], inherit_bindings=False):
         from tui.screens.fleet import FleetScreen
 
         return FleetScreen(self.fleet)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return (*super().get_line_filters(), self._screen_filter)
 
     def on_load(self) -> None:
         self._running_loop = asyncio.get_running_loop()
@@ -139,7 +146,7 @@ class NixFleetApp(App[None], inherit_bindings=False):
     ) -> None:
         """Say something in passing; unlike in Textual, as text unless told otherwise."""
         super().notify(
-            plain(message), title=title, severity=severity, timeout=timeout, markup=markup
+            plain(message), title=plain(title), severity=severity, timeout=timeout, markup=markup
         )
 
     def get_key_display(self, binding: Binding) -> str:
@@ -328,11 +335,19 @@ class NixFleetApp(App[None], inherit_bindings=False):
     def _fatal_error(self) -> None:
         """Show where an unforeseen error came from, without the values of variables.
 
-        Textual's own version prints them all, and a password could be among them.
+        Textual's own version prints them all, and a password could be among them. The error's own
+        words may quote a host.
         """
         from rich.traceback import Traceback
 
-        self.panic(Traceback(show_locals=False, width=None))
+        kind, error, trace = sys.exc_info()
+        if kind is None or error is None:
+            return
+        extracted = Traceback.extract(kind, error, trace)
+        for stack in extracted.stacks:
+            stack.exc_value = plain(stack.exc_value)
+            stack.notes = [plain(note) for note in stack.notes]
+        self.panic(Traceback(extracted, show_locals=False, width=None))
 
     def _repaint(self, _: object) -> None:
         """Draw everything again: the terminal comes back blank after ctrl+z."""
@@ -348,5 +363,5 @@ def run(
     app = NixFleetApp(sessions, latest, settings=settings or AppSettings())
     app.run(mouse=app.settings.mouse)
     for name, job in app.jobs_going_on():
-        sys.stdout.write(f"{name}: job {job} goes on; nixfleet attach {name} shows it\n")
+        say(f"{name}: job {job} goes on; nixfleet attach {name} shows it")
     return app.return_code or 0

@@ -5,23 +5,30 @@ from __future__ import annotations
 import re
 import time
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
+
+from nixfleet_core.display import safe
 
 if TYPE_CHECKING:
     from tui.glyphs import Glyphs
 
-_UNPRINTABLE: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-)
 _STORE: Final = re.compile(r"/nix/store/(?P<hash>[0-9a-z]{32})-(?P<name>[^/]+)")
 _VERSION_TAIL: Final = re.compile(r"-(?P<version>[0-9][^/]*)$")
 TEXT_LIMIT: Final = 1000
 """Characters of one foreign text that are ever shown outside the log."""
+_READ_LIMIT: Final = 4 * TEXT_LIMIT
+"""More is read than is shown, so that no credential is cut at the end of what is shown."""
 
 
+@lru_cache(maxsize=4096)  # every row is made anew with every beat
 def plain(text: str) -> str:
-    """Foreign text on one line: control, direction and line-break characters become `\ufffd`."""
-    return _UNPRINTABLE.sub("\ufffd", text[:TEXT_LIMIT])
+    """Foreign text on one line, without credentials and without what drives a terminal.
+
+    Whatever is cut out of foreign text is cut out of this: a half of a credential may not look
+    like one.
+    """
+    return safe(text[:_READ_LIMIT])[:TEXT_LIMIT].replace("\t", " ")
 
 
 def sentence(text: str, glyphs: Glyphs) -> str:
@@ -30,11 +37,11 @@ def sentence(text: str, glyphs: Glyphs) -> str:
 
 
 def short_commit(rev: str | None, glyphs: Glyphs) -> str:
-    return plain(rev[:7]) if rev else glyphs.missing
+    return plain(rev)[:7] if rev else glyphs.missing
 
 
 def short_hash(sha256: str | None, glyphs: Glyphs) -> str:
-    return f"{plain(sha256[:6])}{glyphs.ellipsis}" if sha256 else glyphs.missing
+    return f"{plain(sha256)[:6]}{glyphs.ellipsis}" if sha256 else glyphs.missing
 
 
 def short_store_path(path: str | None, glyphs: Glyphs) -> str:
@@ -44,12 +51,13 @@ def short_store_path(path: str | None, glyphs: Glyphs) -> str:
     """
     if not path:
         return glyphs.missing
-    match = _STORE.match(path)
+    shown = plain(path)
+    match = _STORE.match(shown)
     if match is None:
-        return plain(path)
+        return shown
     version = _VERSION_TAIL.search(match["name"])
     label = version["version"] if version else match["name"]
-    return plain(f"{match['hash'][:4]}{glyphs.ellipsis}-{label}")
+    return f"{match['hash'][:4]}{glyphs.ellipsis}-{label}"
 
 
 def duration(seconds: int) -> str:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import click
 import msgspec
 
 from nixfleet_core.assessment import Assessment, assess, latest_version
-from nixfleet_core.cli.output import print_json, safe
+from nixfleet_core.display import safe
+from nixfleet_core.cli.output import print_json, say
 from nixfleet_core.cli.run import ask_for_password
 from nixfleet_core.latest import GitLatest
 from nixfleet_core.nix.git_url import commit_of
@@ -90,7 +89,7 @@ def _print_table(rows: list[Row]) -> None:
     table = [("HOST", "WHERE", "RUNNING", "INSTALLED", "LATEST", "STATE", "WHY")]
     for row in rows:
         facts = row.facts
-        latest = row.latest and (latest_version(row.latest, seen) or row.latest[:7])
+        latest = row.latest and (latest_version(row.latest, seen) or safe(row.latest)[:7])
         table.append(
             (
                 row.host.name,
@@ -107,13 +106,13 @@ def _print_table(rows: list[Row]) -> None:
     for number, line in enumerate(cells):
         text = "  ".join([cell.ljust(width) for cell, width in zip(line, widths, strict=False)])
         text = f"{text}  {line[6]}".rstrip()
-        click.echo(click.style(text, bold=True) if number == 0 and sys.stdout.isatty() else text)
+        say(text, bold=number == 0)
 
 
 def _version(binary: Binary | None) -> str:
     if binary is None:
         return "–"
-    return binary.version or binary.identity.removeprefix("/nix/store/")[:8]
+    return binary.version or safe(binary.identity).removeprefix("/nix/store/")[:8]
 
 
 def _line(row: Row) -> RowLine:
@@ -160,7 +159,7 @@ def list_jobs(sessions: Sequence[HostSession], *, as_json: bool) -> int:
     rows: list[JobRow] = []
     for name, jobs in found.items():
         if isinstance(jobs, Verdict):
-            click.echo(f"{name}: {safe(jobs.sentence)}", err=True)
+            say(f"{name}: {jobs.sentence}", err=True)
             codes.append(jobs.exit_code)
         else:
             rows += [
@@ -174,7 +173,7 @@ def list_jobs(sessions: Sequence[HostSession], *, as_json: bool) -> int:
             step = f" ({row.failed_step})" if row.failed_step else ""
             took = f"{row.seconds} s" if row.seconds is not None else "–"
             line = f"{row.host:<12}  {row.job}  {row.goal:<8}  {took:>6}  {row.outcome}{step}"
-            click.echo(safe(f"{line}  {row.asked_by}".rstrip()))
+            say(f"{line}  {row.asked_by}".rstrip())
     return worst_exit(codes)
 
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
-from nixfleet_core.cli.output import safe
+from nixfleet_core.cli.output import print_bare_log_line, print_bytes, say
 from nixfleet_core.events import Heartbeat, LogGrew
 from nixfleet_core.job import check_job_id
 from nixfleet_core.session import NeedsPassword, NoSuchJob, NotAllowed, Unreachable
 
 if TYPE_CHECKING:
     from nixfleet_core.session import HostSession
-
-_SGR: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
 async def newest_job(session: HostSession) -> str:
@@ -37,19 +33,21 @@ async def print_log(session: HostSession, job: str | None, *, raw: bool) -> int:
     try:
         await _bring(session, job)
     except NoSuchJob as error:
-        raise click.ClickException(safe(str(error))) from error
+        raise click.ClickException(str(error)) from error
     except (NeedsPassword, NotAllowed) as error:
-        raise click.ClickException(
-            f"{safe(str(error))}: log in as the one who started the job"
-        ) from error
+        raise click.ClickException(f"{error}: log in as the one who started the job") from error
     files = session.files(job)
     if raw:
+        if sys.stdout.isatty():
+            say(
+                "--raw: this terminal obeys what is in the log; a pipe or a file does not", err=True
+            )
         with files.log.open("rb") as file:
-            shutil.copyfileobj(file, sys.stdout.buffer)
+            print_bytes(file)
     else:
-        with files.text.open(encoding="utf-8", errors="replace") as text:
+        with files.text.open(encoding="utf-8", errors="replace", newline="\n") as text:
             for line in text:
-                sys.stdout.write(line if sys.stdout.isatty() else _SGR.sub("", line))
+                print_bare_log_line(line.removesuffix("\n"))
     sys.stdout.flush()
     return 0
 
@@ -65,7 +63,7 @@ async def _bring(session: HostSession, job: str) -> None:
                 case Heartbeat() if size >= event.log:
                     return
                 case _ if getattr(event, "up", True) is False:
-                    click.echo(f"{session.host.name} does not answer; this is the copy", err=True)
+                    say(f"{session.host.name} does not answer; this is the copy", err=True)
                     return
     except Unreachable:
         return

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nixfleet_core.cli.options import UpdateCommand, checkout_option, plan_options
-from nixfleet_core.cli.output import safe
+from nixfleet_core.cli.output import SafeGroup
 from nixfleet_core.fleet import open_sessions
 from nixfleet_core.inventory import (
     Inventory,
@@ -76,7 +76,11 @@ _host_argument = click.argument("host", metavar="HOST")
 _json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a host.")
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=SafeGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option(
     "--hosts",
     "path",
@@ -201,7 +205,7 @@ def attach(fleet: Fleet, host: str, as_json: bool) -> None:
         try:
             return await updater.attach(session, await newest_job(session))
         except NoSuchJob as error:
-            raise click.ClickException(safe(str(error))) from error
+            raise click.ClickException(str(error)) from error
 
     raise SystemExit(run_hosts((session,), act, as_json=as_json, cancels=False))
 
@@ -209,7 +213,12 @@ def attach(fleet: Fleet, host: str, as_json: bool) -> None:
 @nixfleet.command()
 @_host_argument
 @click.argument("job", required=False)
-@click.option("--raw", is_flag=True, help="The bytes as the host has them.")
+@click.option(
+    "--raw",
+    is_flag=True,
+    help="The bytes as the host has them, credentials too; for a file or a pipe: a terminal obeys "
+    "what is in them.",
+)
 @click.pass_obj
 def log(fleet: Fleet, host: str, job: str | None, raw: bool) -> None:
     """Print the log of a job: the one named, else the newest."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, cast, get_args
 import click
 
 from nixfleet_core.checkouts import read_checkout
+from nixfleet_core.cli.output import SafeCommand
 from nixfleet_core.plan import LEVEL_NOTES, LEVELS, Options, StepId, is_commit
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ checkout_option = click.option(
 )
 
 
-class UpdateCommand(click.Command):
+class UpdateCommand(SafeCommand):
     """A command with the options of an update.
 
     `--force=N` chooses the level. click has options whose value may be left out, but those take the

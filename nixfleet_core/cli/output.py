@@ -1,15 +1,23 @@
-"""What the commands print: the log as it grows, a line a step, the verdict; or JSON."""
+"""What the commands print: the log as it grows, a line a step, the verdict; or JSON.
+
+The only module that prints: nothing gets out but through `say`, `print_log_line`, `print_json` and
+`print_bytes`.
+"""
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import sys
-from typing import IO, TYPE_CHECKING, Final
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final
 
 import click
 import humanize
 import msgspec
 
+from nixfleet_core.display import safe, safe_json, safe_log_line
 from nixfleet_core.changes import Change, change_text
 from nixfleet_core.events import (
     CancelSeen,
@@ -23,10 +31,12 @@ from nixfleet_core.events import (
 )
 from nixfleet_core.outcome import Snapshot
 from nixfleet_core.plan import TITLES
-from nixfleet_core.redact import redact
+from nixfleet_core.rows import split_rows
 from nixfleet_core.update import Report, Watcher
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from nixfleet_core.events import JobEvent
     from nixfleet_core.host import Host
     from nixfleet_core.plan import Plan
@@ -36,9 +46,14 @@ if TYPE_CHECKING:
 SHOWN_CHANGES: Final = 20
 """Of the packages that changed, how many are printed."""
 
-_SGR: Final = re.compile(r"\x1b\[[0-9;]*m")
+LOG_MARK: Final = "│ "
+"""Before each row of a log between our own lines, none of which begins so."""
+LOG_MARK_ASCII: Final = "| "
+"""Where the terminal's encoding lacks the other."""
+_GO_ON: Final = " " * 8
+"""Before each further row of a line of ours: none of them begins so either."""
+
 _MARKS: Final = {"ok": "✔", "failed": "✖", "skipped": "·", "cancelled": "■"}
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class StepLine(msgspec.Struct, frozen=True):
@@ -67,29 +82,126 @@ class HostLine(msgspec.Struct, frozen=True):
     log: str | None
 
 
-def safe(text: str) -> str:
-    """Text from outside, on one line, without control characters and credentials: a host must not
-    drive the terminal, nor write lines that look like ours.
+def say(
+    text: str,
+    *,
+    err: bool = False,
+    bold: bool = False,
+    stream: IO[str] | None = None,
+    go_on: str = _GO_ON,
+    exact: bool = False,
+) -> None:
+    """Print one line of ours, which may quote what came from outside.
+
+    At a terminal it is cut into rows that fit, each further one behind `go_on`; not with `exact`.
     """
-    return _CONTROL.sub("�", redact(text))
+    stream = stream or (sys.stderr if err else sys.stdout)
+    line, width = safe(text), None if exact else _width(stream)
+    rows = [line] if width is None else split_rows(line, width - len(go_on), width)
+    for number, row in enumerate(rows):
+        shown = f"{go_on}{row}" if number else row
+        _print(click.style(shown, bold=True) if bold and stream.isatty() else shown, stream)
+
+
+def print_log_line(line: str, stream: IO[str], before: str = "") -> None:
+    """Print a line of a log between ours: each row of it begins with `before` and a mark."""
+    mark = LOG_MARK if _can_print(LOG_MARK, stream) else LOG_MARK_ASCII
+    width = _width(stream)
+    shown = safe_log_line(line, colour=stream.isatty())
+    # the mark's bar takes two cells in some terminals
+    rows = [shown] if width is None else split_rows(shown, width - len(before) - len(mark) - 1)
+    for row in rows:
+        _print(f"{before}{mark}{row}", stream)
+
+
+def print_bare_log_line(line: str) -> None:
+    """Print a line of a log that stands alone."""
+    _print(safe_log_line(line, colour=sys.stdout.isatty()), sys.stdout)
+
+
+def print_json(value: msgspec.Struct) -> None:
+    """One object on one line, without credentials; a terminal obeys none of it."""
+    _print(safe_json(value), sys.stdout)
+    sys.stdout.flush()
+
+
+def print_bytes(source: BinaryIO) -> None:
+    """The bytes as they are. For what was asked for raw, and nothing else."""
+    shutil.copyfileobj(source, sys.stdout.buffer)
+    sys.stdout.flush()
+
+
+class SafeCommand(click.Command):
+    """A command whose faults are told as `say` would: click prints them, and they quote the
+    operator, files and hosts."""
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        with _safe_faults():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _safe_faults():
+            return super().invoke(ctx)
+
+
+class SafeGroup(SafeCommand, click.Group):
+    """The same for a group, and so for all of its commands."""
+
+
+@contextmanager
+def _safe_faults() -> Iterator[None]:
+    try:
+        yield
+    except click.ClickException as error:
+        vars(error)["message"] = safe(error.message)
+        raise
+
+
+def _print(text: str, stream: IO[str]) -> None:
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    click.echo(text.encode(encoding, "replace").decode(encoding), file=stream)
+
+
+def _can_print(text: str, stream: IO[str]) -> bool:
+    try:
+        text.encode(getattr(stream, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _width(stream: IO[str]) -> int | None:
+    """Cells of a row; None where the stream is no terminal, or one that does not say."""
+    if not stream.isatty():
+        return None
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None
+    except (OSError, ValueError):
+        return None
 
 
 class Printer(Watcher):
-    """Prints jobs as they go; with several hosts each line begins with the host's name."""
+    """Prints jobs as they go; with several hosts each line begins with the host's name.
+
+    A log's lines are marked, so that none of them can pass for one of ours.
+    """
 
     def __init__(self, stream: IO[str], *, several: bool) -> None:
         self._stream, self._several = stream, several
         self._files: dict[str, JobFiles] = {}
         self._plans: dict[str, Plan] = {}
         self._at: dict[str, int] = {}
-        self._colour = stream.isatty()
         self._down: set[str] = set()
 
     def say(self, host: str, text: str, *, bold: bool = False) -> None:
         """One line about a host."""
-        prefix = f"{host:<12} " if self._several else ""
-        line = click.style(text, bold=True) if bold and self._colour else text
-        click.echo(f"{prefix}{line}", file=self._stream)
+        say(f"{self._before(host)}{text}", bold=bold, stream=self._stream)
 
     def launched(self, host: Host, job: str, plan: Plan, files: JobFiles) -> None:
         self._files[host.name], self._plans[host.name] = files, plan
@@ -134,7 +246,10 @@ class Printer(Watcher):
             while (left := size - self._at[name]) > 0 and (raw := file.readline(left)):
                 self._at[name] += len(raw)
                 line = raw.removesuffix(b"\n").decode("utf-8", "replace")
-                self.say(name, line if self._colour else _SGR.sub("", line))
+                print_log_line(line, self._stream, self._before(name))
+
+    def _before(self, host: str) -> str:
+        return f"{host:<12} " if self._several else ""
 
     def report(self, report: Report) -> None:
         """The end: before, after, and the verdict in a sentence."""
@@ -213,9 +328,3 @@ def host_line(report: Report) -> HostLine:
         job=report.job,
         log=str(report.files.log) if report.files else None,
     )
-
-
-def print_json(value: msgspec.Struct) -> None:
-    """One object on one line."""
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
-    sys.stdout.flush()

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import click
 
-from nixfleet_core.cli.output import Printer, host_line, print_json, safe
+from nixfleet_core.display import safe
+from nixfleet_core.cli.output import Printer, host_line, print_json, say
 from nixfleet_core.core_dumps import forbid_core_dumps
 from nixfleet_core.latest import GitLatest
 from nixfleet_core.session import NeedsPassword, NotAllowed, Unreachable
@@ -111,7 +112,7 @@ class _Run:
         try:
             await self._updater.cancel(session, job)
         except (Unreachable, NeedsPassword, NotAllowed) as error:
-            self._printer.say(session.host.name, f"could not cancel: {safe(str(error))}")
+            self._printer.say(session.host.name, f"could not cancel: {error}")
 
 
 def ask_for_password() -> Callable[[NeedsPassword], Awaitable[str | None]]:
@@ -125,14 +126,14 @@ def ask_for_password() -> Callable[[NeedsPassword], Awaitable[str | None]]:
             wrong = "wrong password; " if error.wrong else ""
             prompt = f"{wrong}sudo password on {error.host}: "
             forbid_core_dumps()
-            return await asyncio.to_thread(getpass.getpass, prompt) or None
+            return await asyncio.to_thread(getpass.getpass, safe(prompt)) or None
 
     return ask
 
 
 def ask_at_terminal(question: str, confirm: Callable[[str], bool]) -> bool:
     """Whether the operator says yes; without a terminal nobody does."""
-    return sys.stdin.isatty() and confirm(question)
+    return sys.stdin.isatty() and confirm(safe(question))
 
 
 def cancel_job(session: HostSession) -> int:
@@ -149,9 +150,9 @@ async def _cancel_job(session: HostSession) -> int:
             raise click.ClickException(f"no job is running on {name}")
         await updater.cancel(session, facts.job_running)
     except (NeedsPassword, NotAllowed) as error:
-        raise click.ClickException(safe(str(error))) from error
+        raise click.ClickException(str(error)) from error
     except Unreachable as error:
-        click.echo(f"{name}: {safe(str(error))}", err=True)
+        say(f"{name}: {error}", err=True)
         return EXIT_CODES["unreachable"]
-    click.echo(f"{name}: job {facts.job_running} stops, and starts the agent again before it ends")
+    say(f"{name}: job {facts.job_running} stops, and starts the agent again before it ends")
     return 0

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import click
 import msgspec
 
-from nixfleet_core.cli.output import print_json, safe
+from nixfleet_core.display import safe
+from nixfleet_core.cli.output import print_json, say
 from nixfleet_core.job import step_lines
 from nixfleet_core.latest import GitLatest
 from nixfleet_core.nix.git_url import commit_of
@@ -74,13 +74,17 @@ def _exit_code(line: PlanLine) -> int:
 
 
 def _print(line: PlanLine) -> None:
-    click.echo(f"# {line.host}")
+    _comment(line.host)
     if line.refusal is not None:
-        click.echo(f"# refused ({line.refusal.check}): {safe(line.refusal.why)}")
-        click.echo(f"# → {safe(line.refusal.advice)}")
+        _comment(f"refused ({line.refusal.check}): {line.refusal.why}")
+        _comment(f"→ {line.refusal.advice}")
     for warning in line.plan.warnings if line.plan else ():
-        click.echo(f"# warning: {safe(warning)}")
+        _comment(f"warning: {warning}")
     for commit in line.incoming:
-        click.echo(f"# incoming: {commit.rev[:7]} {safe(commit.title)}")
+        _comment(f"incoming: {safe(commit.rev)[:7]} {commit.title}")
     for command in line.commands:
-        click.echo(safe(command))
+        say(command, exact=True)
+
+
+def _comment(text: str) -> None:
+    say(f"# {text}", go_on="#       ")

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import click
 import msgspec
 
-from nixfleet_core.cli.output import print_json, safe
+from nixfleet_core.cli.output import print_json, say
 from nixfleet_core.cli.run import PARALLEL, ask_for_password
 from nixfleet_core.latest import GitLatest
-from nixfleet_core.redact import redact
 from nixfleet_core.update import Updater, Watcher
 from nixfleet_core.verdict import Verdict, worst_exit
 
@@ -58,26 +56,23 @@ async def _explain(sessions: Sequence[HostSession]) -> list[tuple[str, Diagnosis
 
 def _line(host: str, found: Diagnosis | Verdict) -> WhyLine:
     if isinstance(found, Verdict):
-        return WhyLine(host, found.cause, redact(found.sentence), {}, found.advice)
+        return WhyLine(host, found.cause, found.sentence, {}, found.advice)
     return WhyLine(
         host=host,
         cause=found.cause,
-        sentence=redact(found.sentence),
-        evidence={
-            label.replace(" ", "_"): redact(seen) if seen else None
-            for label, seen in found.evidence
-        },
-        cure=redact(found.cure(host)),
+        sentence=found.sentence,
+        evidence={label.replace(" ", "_"): seen or None for label, seen in found.evidence},
+        cure=found.cure(host),
     )
 
 
 def _print(line: WhyLine, found: Diagnosis | Verdict, *, several: bool) -> None:
     begin = f"{line.host}: " if several else ""
-    click.echo(f"{begin}{line.cause}: {safe(line.sentence)}")
+    say(f"{begin}{line.cause}: {line.sentence}")
     evidence = () if isinstance(found, Verdict) else found.evidence
     width = max((len(label) for label, _ in evidence), default=0)
     for label, seen in evidence:
-        click.echo(f"  {label:<{width}}  {'missing' if seen is None else safe(seen)}")
+        say(f"  {label:<{width}}  {'missing' if seen is None else seen}")
     for words in dict.fromkeys((line.cure, found.advice)):
         if words:
-            click.echo(f"  → {safe(words)}")
+            say(f"  → {words}")

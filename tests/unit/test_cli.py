@@ -850,9 +850,9 @@ def test_progress_in_words(fleet: Fleet, tmp_path: Path) -> None:
     fleet.sessions["csb0"].says["follow"] = follow
     lines = fleet.run("update", "--yes", "csb0").stdout.splitlines()
     assert lines[1:] == [
-        "one",
-        "two",
-        "three",
+        "│ one",
+        "│ two",
+        "│ three",
         "  retry 2/5 in 8 s",
         "  waiting for switch, at most 30 minutes",
         "  cancelling; it takes effect after the activation",

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nixfleet_core import log_text
-from nixfleet_core.log_text import JSON_LIMIT, LINE_LIMIT, LogText, TextDecoder, sanitise
+from nixfleet_core.log_text import JSON_LIMIT, LINE_LIMIT, LogText, TextDecoder
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 
@@ -213,35 +213,3 @@ def test_the_offset_map_of_a_long_log_is_coarse_but_small(
         assert len(log.offset_map) <= 16
         for raw in range(0, 6001, 6):
             assert 0 <= raw - log.text_offset(raw) <= 6000 / 8
-
-
-@pytest.mark.parametrize(
-    ("line", "shown"),
-    [
-        ("tab\there", "tab\there"),
-        (
-            "\x1b[1;31mred\x1b[0m \x1b[38:2:1:2:3mx\x1b[m",
-            "\x1b[1;31mred\x1b[0m \x1b[38:2:1:2:3mx\x1b[m",
-        ),
-        ("a\x1b[2Jb\x1b[10;5Hc\x1b[?1049hd\x1b[>4;2me", "abcde"),
-        ("a\x1b]0;title\x07b\x1b]52;c;aGk=\x1b\\c\x1b]8;;x\x9cd", "abcd"),
-        ("a\x1bPq#0\x1b\\b\x1b_x\x1b\\c\x1b^y\x1b\\d\x1bXz\x1b\\e", "abcde"),
-        ("a\x1b]0;never ended", "a"),
-        ("a\x1b]0;broken off\x1b[31mred", "a\x1b[31mred"),
-        ("a\x1bcb\x1b(Bc\x1b7d\x1b=e\x1b", "abcde"),
-        ("a\x1b[12", "a"),
-        ("a\x1b\x1b[31mb", "a\x1b[31mb"),
-        ("a\x9b31mb\x9d52;c;aGk=\x9cc\x85d\x90q\x9ce", "abcde"),
-        ("a\x00\x07\x08\x0b\x0c\x0e\x1f\x7fb", "ab"),
-        ("é→😀", "é→😀"),
-    ],
-)
-def test_sanitise(line: str, shown: str) -> None:
-    assert sanitise(line) == shown
-
-
-@given(st.text(alphabet=st.sampled_from("\x1b[]0;m1PcJ\x07\\\x9b\x9d\x9c a\x90\x85"), max_size=40))
-def test_sanitise_leaves_only_colours(line: str) -> None:
-    shown = sanitise(line)
-    assert not re.search(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]", re.sub(r"\x1b\[[0-9;:]*m", "", shown))
-    assert sanitise(shown) == shown

@@ -57,7 +57,7 @@ def commits_text(commits: tuple[Commit, ...]) -> Content:
         (f"Comes along, {len(commits)} commit{'s' * (len(commits) > 1)} of nixcfg:\n", "bold")
     ]
     for commit in commits:
-        parts.append((f"{plain(commit.rev[:7])} ", "$text-accent"))
+        parts.append((f"{plain(commit.rev)[:7]} ", "$text-accent"))
         parts.append(f"{plain(commit.title)}\n")
     return Content.assemble(*parts)
 

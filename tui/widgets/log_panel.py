@@ -12,6 +12,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input
 
+from nixfleet_core.redact import Redactor
 from tui.ansi import plain_text
 from tui.widgets.log_view import LogView
 
@@ -117,15 +118,16 @@ class LogPanel(Vertical):
 
 
 def save_plain(source: Path, target: Path) -> tuple[str, bool]:
-    """Write the log without its colours to a new file, readable by its owner only.
+    """Write the log without colours and credentials to a new file, readable by its owner only.
 
     Return what to tell the operator, and whether it failed. Nothing is overwritten.
     """
     try:
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with source.open("rb") as log, os.fdopen(descriptor, "wb") as copy:
+            redactor = Redactor()
             for line in log:
-                copy.write(plain_text(line.removesuffix(b"\n")).encode())
+                copy.write(redactor.line(plain_text(line.removesuffix(b"\n"))).encode())
                 copy.write(b"\n" if line.endswith(b"\n") else b"")
     except FileExistsError:
         return f"{target} is there already; nothing was written", True
