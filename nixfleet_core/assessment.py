@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nixfleet_core.host import Host
     from nixfleet_core.nix.git_url import Latest
 
-State = Literal["current", "stale", "offline", "down", "unknown", "updating"]
+State = Literal["current", "stale", "offline", "error", "down", "unknown", "updating"]
 
 
 @dataclass(frozen=True, slots=True)

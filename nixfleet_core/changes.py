@@ -8,6 +8,7 @@ sizes always, and newer ones leave out the plus.
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 CHANGES_LIMIT: Final = 256 * 1024
 """Bytes; a change of every package of a large system is some 100 KiB."""
+
+CHANGES_MOST: Final = 4000
+"""Packages; 100 KiB name about 2000."""
 
 _ESCAPES: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|\r")
 _LINE: Final = re.compile(r"(?P<name>[0-9A-Za-z+\-._?=]{1,211}): (?P<rest>.+)")
@@ -47,7 +51,7 @@ def parse_changes(data: bytes) -> tuple[Change, ...]:
     """Read the output of `nix store diff-closures`; what is no such line is left out."""
     text = _ESCAPES.sub("", data[:CHANGES_LIMIT].decode("utf-8", "replace"))
     found = (_change(line) for line in text.split("\n"))
-    return tuple(change for change in found if change is not None)
+    return tuple(islice((change for change in found if change is not None), CHANGES_MOST))
 
 
 def with_agent(

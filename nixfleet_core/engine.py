@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal, cast, get_args
 
 import msgspec
 
+from nixfleet_core.boundary import guard_session
 from nixfleet_core.causes import expectation
 from nixfleet_core.changes import parse_changes
 from nixfleet_core.durations import RECENT, expected_seconds
@@ -20,11 +21,13 @@ from nixfleet_core.failures import find_failure, strip_colours
 from nixfleet_core.follow import Follower, read_events
 from nixfleet_core.history import job_line, read_history
 from nixfleet_core.job import compile_plan, is_job_id
+from nixfleet_core.limits import SAID_LIMIT
 from nixfleet_core.outcome import Outcome
 from nixfleet_core.plan import Refusal, StepId, is_commit
 from nixfleet_core.planning import choose_attribute, make_plan, make_rollback_plan
 from nixfleet_core.script import question
 from nixfleet_core.session import (
+    BadAnswer,
     Busy,
     Commit,
     Launched,
@@ -69,11 +72,16 @@ _UNITS: Final = re.compile(r"warning: the following units failed: (.*)")
 _FAILURE_TAIL: Final = 64 * 1024
 """Bytes of a failed step's output in which its reason is looked for."""
 
+_ATTRIBUTES_LIMIT: Final = 64 * 1024
+_INCOMING_LIMIT: Final = 100
+"""Bytes of names, and commits: as many as the scripts print."""
+
 
 async def _nothing() -> None:
     return
 
 
+@guard_session
 @dataclass(slots=True)
 class ShellSession:
     """One host behind a shell; see HostSession for what the methods promise."""
@@ -110,7 +118,7 @@ class ShellSession:
         answer = await self._run("attributes", {"NF_CHECKOUT": checkout}, ATTRIBUTE_SECONDS)
         if answer.rc:
             return facts
-        names = answer.stdout.decode("utf-8", "replace").split("\n")
+        names = answer.stdout[:_ATTRIBUTES_LIMIT].decode("utf-8", "replace").split("\n")
         return replace(facts, attributes=tuple(name for name in names if name))
 
     async def incoming(self, facts: Facts) -> tuple[Commit, ...]:
@@ -120,9 +128,9 @@ class ShellSession:
         values = {"NF_CHECKOUT": checkout.path}
         # facts that only root could see are asked further as root, who steps down to the owner
         answer = await self._run("incoming", values, SHORT_SECONDS, elevate=facts.uid == 0)
-        lines = answer.stdout.decode("utf-8", "replace").splitlines()
+        lines = answer.stdout.decode("utf-8", "replace").split("\n")[:_INCOMING_LIMIT]
         pairs = (line.partition(" ") for line in lines)
-        return tuple(Commit(rev, title) for rev, _, title in pairs if is_commit(rev))
+        return tuple(Commit(rev, title[:SAID_LIMIT]) for rev, _, title in pairs if is_commit(rev))
 
     def plan(self, facts: Facts, options: Options, latest: str | None = None) -> Plan | Refusal:
         return make_plan(self.host, facts, options, latest)
@@ -257,7 +265,7 @@ class ShellSession:
     async def cancel(self, job: str) -> None:
         answer = await self._run_as_reader("cancel", job)
         if b"@nf ok" not in answer.stdout and b"@nf over" not in answer.stdout:
-            raise NotAllowed(answer.stderr.strip() or f"job {job} cannot be cancelled")
+            raise NotAllowed(_said(answer) or f"job {job} cannot be cancelled")
 
     async def verify(self, latest: Latest) -> tuple[Facts, Verdict]:
         deep = await self._look_deep(await self.probe(), "1")
@@ -311,7 +319,8 @@ class ShellSession:
         try:
             return parse_probe(answer.stdout)
         except ProbeError as error:
-            raise Unreachable(f"{error}: {answer.stderr.strip()[-200:]}".rstrip(": ")) from error
+            why = f"{error}: {answer.stderr.strip()[-200:]}".rstrip(": ")
+            raise BadAnswer(why, "look at the host by hand, then refresh") from error
 
     async def _run_as_reader(self, name: str, job: str) -> Answer:
         """Run a script on a job's directory: as ourselves, as root where that is refused."""
@@ -342,7 +351,7 @@ class ShellSession:
 def _unreachable(stderr: str) -> Unreachable:
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     failure = find_failure(lines)
-    why = lines[-1] if lines else "ssh could not connect"
+    why = lines[-1][:SAID_LIMIT] if lines else "ssh could not connect"
     return Unreachable(why, failure.advice if failure else "try: ssh HOST true")
 
 
@@ -355,7 +364,12 @@ def _read_launch(answer: Answer) -> Launched | Busy:
                 return Busy(job)
             case ["@nf", "failed"]:
                 break
-    raise LaunchFailed(answer.stderr.strip() or "the host did not say whether it launched the job")
+    raise LaunchFailed(_said(answer) or "the host did not say whether it launched the job")
+
+
+def _said(answer: Answer) -> str:
+    """The end of what it has written to stderr."""
+    return answer.stderr.strip()[-4 * SAID_LIMIT :]
 
 
 def _facts(data: bytes | None) -> Facts | None:

@@ -10,17 +10,12 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from nixfleet_core.limits import Count, ExitCode, Second, Seconds, Size
 from nixfleet_core.plan import StepId
 
 EVENT_LINE_LIMIT: Final = 4096
 """Bytes; the runner's longest event is under 200."""
 
-LAST_SECOND: Final = 253402300799
-"""The end of the year 9999, and of Python's dates; no later time is believed."""
-
-_Time = Annotated[int, msgspec.Meta(ge=0, le=LAST_SECOND)]
-"""Seconds since the epoch, by the host's clock."""
-_Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 _Token = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{0,40}\Z")]
 
 StepStatus = Literal["pending", "running", "ok", "failed", "skipped", "cancelled"]
@@ -29,37 +24,37 @@ StepStatus = Literal["pending", "running", "ok", "failed", "skipped", "cancelled
 class JobStart(msgspec.Struct, frozen=True, tag="job-start", tag_field="event"):
     """The runner has the lock and begins."""
 
-    at: _Time
+    at: Second
 
 
 class StepStart(msgspec.Struct, frozen=True, tag="step-start", tag_field="event"):
     """`log` is the log's size at that moment, in bytes: where the step's output begins."""
 
     step: StepId
-    at: _Time
-    log: _Count
+    at: Second
+    log: Size
 
 
 class Retry(msgspec.Struct, frozen=True, tag="retry", tag_field="event"):
     """Try number `attempt` (the next one, counted from 1) of `tries` begins in `wait` seconds."""
 
     step: StepId
-    at: _Time
-    attempt: _Count
-    tries: _Count
-    wait: _Count
-    rc: int = 0
+    at: Second
+    attempt: Count
+    tries: Count
+    wait: Seconds
+    rc: ExitCode = 0
 
 
 class StepEnd(msgspec.Struct, frozen=True, tag="step-end", tag_field="event"):
     """`rc` is the exit code of the last try. `reason`: a fixed token where the runner has one."""
 
     step: StepId
-    at: _Time
+    at: Second
     status: Literal["ok", "failed", "skipped", "cancelled"]
-    log: _Count
-    rc: int = 0
-    attempts: _Count = 1
+    log: Size
+    rc: ExitCode = 0
+    attempts: Count = 1
     reason: _Token = ""
 
 
@@ -75,7 +70,7 @@ class Check(msgspec.Struct, frozen=True, tag="check", tag_field="event"):
     wrong, or what a check that is ok went over."""
 
     check: _Token
-    at: _Time
+    at: Second
     ok: bool
     reason: _Token = ""
 
@@ -85,30 +80,30 @@ class Waiting(msgspec.Struct, frozen=True, tag="waiting", tag_field="event"):
     `pid` and `program` say which."""
 
     reason: _Token
-    at: _Time
-    limit: _Count
-    pid: _Count = 0
+    at: Second
+    limit: Seconds
+    pid: Count = 0
     program: _Token = ""
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick", tag_field="event"):
     """The log had this size at this time: gives lines their times."""
 
-    at: _Time
-    log: _Count
+    at: Second
+    log: Size
 
 
 class CancelSeen(msgspec.Struct, frozen=True, tag="cancel", tag_field="event"):
     """The runner has seen the cancellation; `deferred` when an activation has to end first."""
 
-    at: _Time
+    at: Second
     deferred: bool = False
 
 
 class JobEnd(msgspec.Struct, frozen=True, tag="job-end", tag_field="event"):
     """`outcome` is what the runner did, no verdict: done, failed, cancelled or interrupted."""
 
-    at: _Time
+    at: Second
     outcome: _Token
 
 

@@ -12,14 +12,21 @@ from typing import Final, Literal
 
 import msgspec
 
-from nixfleet_core.events import LAST_SECOND
 from nixfleet_core.job import is_job_id
-from nixfleet_core.nix.lock import FlakeLock, LockError, locked_rev, parse_lock
+from nixfleet_core.limits import LAST_SECOND, MOST, SAID_LIMIT, TEXT_LIMIT, ExitCode
+from nixfleet_core.nix.lock import LOCK_LIMIT, FlakeLock, LockError, locked_rev, parse_lock
 from nixfleet_core.nix.version import NixVersion, parse_version
 from nixfleet_core.service import Manager, Service
 
 PROBE_LIMIT: Final = 4 * 1024 * 1024
 """Bytes; a probe that answers more is not believed."""
+
+_RECORDS: Final = 500
+"""Records of one probe; there are some 80 kinds."""
+
+_LIMITS: Final = {"status": 20_000, "lock": LOCK_LIMIT + 1, "head-lock": LOCK_LIMIT + 1}
+"""Bytes of a record, by the end of its key, where it may be longer than TEXT_LIMIT: as the probe
+cuts it off."""
 
 _STORE: Final = re.compile(r"/nix/store/[0-9a-z]{32}-(?P<name>[^/\s]+)")
 _LABEL: Final = re.compile(r"nixfleet-agent-(?:v)?(?P<version>[0-9][0-9A-Za-z.+_~-]{0,63})$")
@@ -151,7 +158,7 @@ class LastJob:
     outcome: str = ""
     failed: str = ""
     reason: str = ""
-    rc: int = 0
+    rc: ExitCode = 0
     latest: str | None = None
     said: str | None = None
     """The last two lines of its log that name errors, as one."""
@@ -240,9 +247,19 @@ def read_records(data: bytes) -> dict[str, str]:
         start, stop = end + 1, end + 1 + int(length)
         if data[stop : stop + 1] != b"\n":
             raise ProbeError(f"the probe's record {key[:40]!r} has the wrong length")
-        records[key] = data[start:stop].decode("utf-8", "replace")
+        records[key] = _value(key, data[start:stop])
+        if len(records) > _RECORDS:
+            raise ProbeError(f"the probe has more than {_RECORDS} records")
         at = stop + 1
     raise ProbeError("the probe's answer is cut off")
+
+
+def _value(key: str, value: bytes) -> str:
+    """A record's value, as long as it may be. sh can hold no NUL, so none wrote one."""
+    if b"\0" in value:
+        raise ProbeError(f"the probe's record {key[:40]!r} holds a NUL byte")
+    limit = _LIMITS.get(key.rpartition(".")[2], TEXT_LIMIT)
+    return value[:limit].decode("utf-8", "replace")
 
 
 def parse_probe(data: bytes) -> Facts:
@@ -298,9 +315,15 @@ def _number(text: str | None, default: int) -> int:
 
 
 def _maybe_number(text: str | None) -> int | None:
-    if text is None or not re.fullmatch(r"-?[0-9]{1,18}", text.strip()):
+    if text is None or not re.fullmatch(r"-?[0-9]{1,15}", text.strip()):
         return None
     return int(text)
+
+
+def _count(text: str | None) -> int:
+    """Of restarts, commits, a process's number; 0 where it was not seen."""
+    found = _number(text, 0)
+    return found if 0 <= found <= MOST else 0
 
 
 def _job(text: str | None) -> str | None:
@@ -320,8 +343,8 @@ def _unit(records: dict[str, str]) -> Unit | None:
         active=records.get("unit.active", ""),
         sub=records.get("unit.sub", ""),
         result=records.get("unit.result", ""),
-        pid=_number(records.get("unit.pid"), 0),
-        restarts=_number(records.get("unit.restarts"), 0),
+        pid=_count(records.get("unit.pid")),
+        restarts=_count(records.get("unit.restarts")),
         service=Service(
             manager=_manager(records.get("manager", "")),
             domain=records.get("unit.domain", ""),
@@ -373,7 +396,7 @@ def _running(records: dict[str, str]) -> Running | None:
     return Running(
         binary=binary,
         proof=proof if proof in ("exe", "script", "other") else "claimed",  # type: ignore[arg-type]
-        pid=_number(records.get("unit.pid"), 0),
+        pid=_count(records.get("unit.pid")),
         started=_time(records.get("running.started")),
     )
 
@@ -395,7 +418,7 @@ def _last_job(records: dict[str, str]) -> LastJob | None:
         return None
     try:
         job = msgspec.json.decode(result, type=LastJob)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
     latest, said = records.get("job.latest", "").strip(), _line(records.get("job.said"), " / ")
     return replace(job, latest=latest if _is_commit(latest) else None, said=said)
@@ -407,7 +430,7 @@ def _is_commit(text: str) -> bool:
 
 def _line(text: str | None, joint: str = " ") -> str | None:
     """Text from the host on one line, as long as a line may be shown."""
-    return joint.join(text.split("\n"))[:500] if text else None
+    return joint.join(text.split("\n"))[:SAID_LIMIT] if text else None
 
 
 def _checkout(records: dict[str, str], which: str = "checkout") -> Checkout | None:
@@ -475,8 +498,8 @@ def _status(text: str) -> _Status:
         branch=None if branch == "(detached)" else branch,
         upstream=headers.get("branch.upstream"),
         dirty=tuple(dirty),
-        ahead=_number(ahead.removeprefix("+"), 0),
-        behind=_number(behind.removeprefix("-"), 0),
+        ahead=_count(ahead.removeprefix("+")),
+        behind=_count(behind.removeprefix("-")),
     )
 
 

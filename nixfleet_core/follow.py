@@ -15,7 +15,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from nixfleet_core.events import (
-    LAST_SECOND,
+    EVENT_LINE_LIMIT,
     Heartbeat,
     JobEnd,
     JobEvent,
@@ -29,9 +29,11 @@ from nixfleet_core.events import (
     read_event,
 )
 from nixfleet_core.frames import Frame, FrameError, FrameReader
+from nixfleet_core.limits import EVENTS_LIMIT, LAST_SECOND, SAID_LIMIT
 from nixfleet_core.log_text import LogText
 from nixfleet_core.script import compose
-from nixfleet_core.session import NoSuchJob, Unreachable
+from nixfleet_core.session import BadAnswer, ClientFailed, NoSuchJob, Unreachable
+from nixfleet_core.store import check_room
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
@@ -52,6 +54,10 @@ SILENT: Final = 20.0
 RETRY_DELAYS: Final = (0.5, 1.0, 2.0, 4.0, 5.0)
 """Seconds before the next try to connect; the last one again and again."""
 
+FRAME_ERRORS: Final = 8
+"""Connections in a row that brought no event but ended with what is no frame: then it is no broken
+link, and the host is given up."""
+
 _KEPT: Final = frozenset({"plan.json", "before", "after", "latest", "changes", "result"})
 
 
@@ -71,7 +77,7 @@ class Follower:
     ) -> None:
         """`lost` is called before each new try: it lets go of a connection that may be dead."""
         self._shell, self._copy, self._job, self._lost = shell, copy, job, lost
-        self._torn = b""
+        self._torn = TornLine()
         self._ended = False
         self._clock = 0
         self._elevate = False
@@ -84,7 +90,8 @@ class Follower:
         """All events from the job's start, then live; ends when the job's last byte is here.
 
         Raises NoSuchJob when the host does not have it, and NeedsPassword or NotAllowed when it
-        belongs to somebody else and root is needed to read it.
+        belongs to somebody else and root is needed to read it; BadAnswer for a host that does not
+        write what follow.sh writes, and ClientFailed when the copy cannot grow any more.
         """
         self._text = await asyncio.to_thread(LogText.resume, self._files.log, self._files.text)
         try:
@@ -107,18 +114,24 @@ class Follower:
 
     async def _reach(self) -> AsyncGenerator[JobEvent, None]:
         """One connection after the other, until the job's last byte is here."""
-        tries, since = 0, time.monotonic()
+        tries, since, wrong = 0, time.monotonic(), 0
         while True:
             why = "the connection was closed"
             try:
                 async with aclosing(self._attach()) as live:
                     async for event in live:
-                        tries, since = 0, time.monotonic()
+                        tries, since, wrong = 0, time.monotonic(), 0
                         yield event
             except _Denied:
                 self._elevate = True
                 continue
-            except (Unreachable, FrameError, TimeoutError, OSError) as error:
+            except (BadAnswer, ClientFailed):
+                raise
+            except FrameError as error:
+                why, wrong = str(error), wrong + 1
+                if wrong == FRAME_ERRORS:
+                    raise BadAnswer(f"what it says of the job cannot be read: {why}") from error
+            except (Unreachable, TimeoutError, OSError) as error:
                 why = str(error) or "no answer"
             if self._ended:
                 return
@@ -130,7 +143,8 @@ class Follower:
 
     def _replay(self) -> list[JobEvent]:
         """What the copy tells; its ticks also say when the lines of its log were written."""
-        told = self._take_events(self._files.events.read_bytes())
+        with self._files.events.open("rb") as file:
+            told = self._take_events(file.read(EVENTS_LIMIT))
         size = _size(self._files.log)
         self._waiting.extend(told)
         times: list[JobEvent] = [
@@ -154,6 +168,7 @@ class Follower:
         )
         process = await self._shell.open(script, elevate=self._elevate)
         reader, heard = FrameReader(), time.monotonic()
+        self._sent: set[str] = set()
         try:
             while not self._ended:
                 chunk = await _read(process, 1.0)
@@ -167,9 +182,11 @@ class Follower:
                 if not chunk:
                     raise Unreachable(_why_closed(process))
                 heard = time.monotonic()
-                for frame in reader.feed(chunk):
+                for frame in _one_beat(reader.feed(chunk)):
                     for event in await self._take(frame):
                         yield event
+                # a host that floods is always ready to be read: let the others have their turn
+                await asyncio.sleep(0)
         finally:
             await process.close()
 
@@ -178,7 +195,7 @@ class Follower:
             case "log":
                 return await self._take_log(frame)
             case "events":
-                _append(self._files.events, frame)
+                self._append_events(frame)
                 self._waiting.extend(self._take_events(frame.data))
                 return self._due(_size(self._files.log))
             case "beat":
@@ -188,6 +205,9 @@ class Follower:
             case "gone":
                 return self._take_gone(frame.data.decode("ascii", "replace"))
             case kind if kind in _KEPT:
+                if kind in self._sent:
+                    raise FrameError(f"the frame {kind!r} came twice")
+                self._sent.add(kind)
                 self._copy.write(kind, frame.data)
                 self._ended = self._ended or kind == "result"
                 return self._rest() if self._ended else []
@@ -217,7 +237,18 @@ class Follower:
 
     def _append_log(self, offset: int, data: bytes) -> int:
         _append(self._files.log, Frame("log", offset, data))
-        return self._text.feed(data)
+        try:
+            return self._text.feed(data)
+        except OSError as error:
+            raise _cannot_write(self._files.text, error) from error
+
+    def _append_events(self, frame: Frame) -> None:
+        if frame.offset + len(frame.data) > EVENTS_LIMIT:
+            raise BadAnswer(
+                f"its events of this job are larger than {EVENTS_LIMIT // 2**20} MiB",
+                "look at the job's directory on the host",
+            )
+        _append(self._files.events, frame)
 
     def _due(self, log_size: int) -> list[JobEvent]:
         """The events whose place in the log has come."""
@@ -233,8 +264,7 @@ class Follower:
         return found
 
     def _take_events(self, data: bytes) -> list[JobEvent]:
-        *lines, self._torn = (self._torn + data).split(b"\n")
-        events = (read_event(line) for line in lines)
+        events = (read_event(line) for line in self._torn.feed(data))
         return [event for event in events if event is not None]
 
     def _take_gone(self, why: str) -> list[JobEvent]:
@@ -248,6 +278,45 @@ class Follower:
         return [*self._rest(), JobEnd(at=self._clock, outcome="interrupted")]
 
 
+class TornLine:
+    """The last line of events that come in any portions: it may end in the next one. Of a line that
+    is too long for an event nothing is kept, however much of it comes."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._too_long = False
+
+    def __len__(self) -> int:
+        """Bytes that are kept of it."""
+        return len(self._data)
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The lines that `data` completes."""
+        first, newline, rest = data.partition(b"\n")
+        self._keep(first)
+        if not newline:
+            return []
+        *lines, last = rest.split(b"\n")
+        whole = [] if self._too_long else [bytes(self._data)]
+        self._data.clear()
+        self._too_long = False
+        self._keep(last)
+        return whole + lines
+
+    def _keep(self, part: bytes) -> None:
+        if self._too_long or len(self) + len(part) > EVENT_LINE_LIMIT:
+            self._data.clear()
+            self._too_long = True
+        else:
+            self._data += part
+
+
+def _one_beat(frames: list[Frame]) -> list[Frame]:
+    """Of the heartbeats that came at once only the last: the others are overtaken."""
+    beats = [frame for frame in frames if frame.kind == "beat"]
+    return [frame for frame in frames if frame.kind != "beat" or frame is beats[-1]]
+
+
 def _log_offset(event: JobEvent) -> int:
     """Where in the log it happened; 0 for what is nowhere in it."""
     return event.log if isinstance(event, StepStart | StepEnd | Tick) else 0
@@ -255,7 +324,10 @@ def _log_offset(event: JobEvent) -> int:
 
 def read_events(path: Path) -> list[JobEvent]:
     """All events in a copy, in their order; a torn last line is not one."""
-    lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        lines = file.read(EVENTS_LIMIT).split(b"\n")[:-1]
     events = (read_event(line) for line in lines)
     return [event for event in events if event is not None]
 
@@ -296,18 +368,29 @@ def _size(path: Path) -> int:
 
 
 def _append(path: Path, frame: Frame) -> None:
-    """Write what continues the file. Raises FrameError for anything else."""
+    """Write what continues the file. Raises FrameError for anything else, and ClientFailed where
+    the disk has no room for it."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         if os.fstat(fd).st_size != frame.offset:
             raise FrameError(f"{frame.kind} bytes at {frame.offset} do not continue the copy")
+        check_room(path)
         rest = memoryview(frame.data)
         while rest:
             rest = rest[os.write(fd, rest) :]
+    except OSError as error:
+        raise _cannot_write(path, error) from error
     finally:
         os.close(fd)
 
 
+def _cannot_write(path: Path, error: OSError) -> ClientFailed:
+    """What a later client mends: it goes on from what the copy holds."""
+    why = f"{path.name} cannot be written here: {error.strerror}; the job goes on"
+    return ClientFailed(why, f"make room in {path.parent}, then attach again")
+
+
 def _why_closed(process: Process) -> str:
     lines = process.stderr.decode("utf-8", "replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "connection closed")
+    said = next((line.strip() for line in reversed(lines) if line.strip()), "connection closed")
+    return said[:SAID_LIMIT]

@@ -39,6 +39,8 @@ class FrameReader:
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._greeted = False
+        self._searched = 0
+        """Bytes of the preface in which the greeting does not begin."""
         self._kind = ""
         self._offset = 0
         self._left: int | None = None
@@ -67,8 +69,9 @@ class FrameReader:
         return found
 
     def _skip_greeting(self) -> bool:
-        at = self._buffer.find(GREETING)
+        at = self._buffer.find(GREETING, self._searched)
         if at < 0:
+            self._searched = max(0, len(self._buffer) - len(GREETING))
             if len(self._buffer) > _PREFACE_LIMIT:
                 raise FrameError("the host's shell writes, but the follower does not begin")
             return False

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -13,7 +14,10 @@ from nixfleet_core.store import Asked, Result
 
 _T = TypeVar("_T")
 
-_STORE = "/nix/store/"
+HISTORY_LIMIT: Final = 100
+"""Jobs of one host that are read; it keeps 20."""
+
+_SYSTEM: Final = re.compile(r"/nix/store/[^\s/\0]{1,250}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +45,22 @@ def read_history(answer: bytes) -> History:
     jobs: list[PastJob] = []
     last: dict[str, str] = {}
     at = 0
-    while at < len(lines):
+    while at < len(lines) and len(jobs) < HISTORY_LIMIT:
         kind, _, value = lines[at].removeprefix("@nf ").partition(" ")
         if lines[at].startswith("@nf job ") and at + 3 < len(lines) and is_job_id(value):
             asked, result, system = lines[at + 1 : at + 4]
-            before = system if system.startswith(_STORE) else None
-            jobs.append(PastJob(value, _decode(asked, Asked), _decode(result, Result), before))
+            jobs.append(
+                PastJob(value, _decode(asked, Asked), _decode(result, Result), _system(system))
+            )
             at += 4
             continue
         if lines[at].startswith("@nf "):
             last[kind] = value
         at += 1
-    previous = last.get("previous", "")
     return History(
         jobs=tuple(reversed(jobs)),
         running=last.get("running") or None,
-        previous=previous if previous.startswith(_STORE) else None,
+        previous=_system(last.get("previous", "")),
     )
 
 
@@ -82,8 +86,12 @@ def _asked_by(asked: Asked | None) -> str:
     return f"uid {asked.uid} from {source}" if source else f"uid {asked.uid}"
 
 
+def _system(text: str) -> str | None:
+    return text if _SYSTEM.fullmatch(text) else None
+
+
 def _decode(text: str, kind: type[_T]) -> _T | None:
     try:
         return msgspec.json.decode(text, type=kind)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.failures import permanent_pattern, stale_pattern, transient_pattern
+from nixfleet_core.limits import LAST_SECOND
 from nixfleet_core.plan import BUSY_WAIT
 from nixfleet_core.script import compose
 
@@ -27,8 +28,16 @@ def new_job_id() -> str:
 
 
 def is_job_id(text: str) -> bool:
-    """Whether `text` can be a job id."""
-    return _ID.fullmatch(text) is not None
+    """Whether `text` can be a job id: it begins with a time that was, or can be.
+
+    Hosts look at the digits alone (scripts/common.sh), so one may list what is none.
+    """
+    if _ID.fullmatch(text) is None:
+        return False
+    try:
+        return 0 <= job_time(text) <= LAST_SECOND
+    except ValueError:
+        return False
 
 
 def check_job_id(text: str) -> str:
@@ -39,8 +48,11 @@ def check_job_id(text: str) -> str:
 
 
 def job_time(job: str) -> int:
-    """When the job's id was made, in seconds since the epoch."""
-    return int(datetime.strptime(job[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC).timestamp())
+    """When the job's id was made, in seconds since the epoch. Raises ValueError for a date that no
+    calendar has."""
+    year, month, day = int(job[:4]), int(job[4:6]), int(job[6:8])
+    hour, minute, second = int(job[9:11]), int(job[11:13]), int(job[13:15])
+    return int(datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp())
 
 
 def step_lines(plan: Plan, root: str = "") -> tuple[str, ...]:

@@ -138,7 +138,8 @@ class TextDecoder:
     def __init__(self) -> None:
         self._nix = NixLogDecoder()
         self._redactor = Redactor()
-        self._rest = b""
+        self._rest = bytearray()
+        """A line that has not ended yet."""
         self._raw = self._text = 0
         self.marks = _Marks()
 
@@ -148,14 +149,18 @@ class TextDecoder:
 
     def feed(self, data: bytes) -> bytes:
         """The readable text of all lines that `data` completes."""
-        *lines, rest = (self._rest + data).split(b"\n")
+        self._rest += data
+        if b"\n" not in data and len(self._rest) <= _limit(self._rest):
+            return b""
+        *lines, rest = bytes(self._rest).split(b"\n")
         shown: list[bytes] = []
         for line in lines:
             pieces, end = _pieces(line)
             for piece in pieces:
                 self._show(piece, 0, shown)
             self._show(end, 1, shown)
-        pieces, self._rest = _pieces(rest)
+        pieces, end = _pieces(rest)
+        self._rest = bytearray(end)
         for piece in pieces:
             self._show(piece, 0, shown)
         return b"".join(shown)
@@ -164,8 +169,8 @@ class TextDecoder:
         """The readable text of a last line that has no newline."""
         shown: list[bytes] = []
         if self._rest:
-            self._show(self._rest, 0, shown)
-            self._rest = b""
+            self._show(bytes(self._rest), 0, shown)
+            self._rest.clear()
         return b"".join(shown)
 
     def _show(self, line: bytes, newline: int, shown: list[bytes]) -> None:
@@ -180,6 +185,10 @@ class TextDecoder:
             self.marks.add(self._raw, self._text)
 
 
+def _limit(line: bytes | bytearray, start: int = 0) -> int:
+    return JSON_LIMIT if line.startswith(b"@nix {", start) else LINE_LIMIT
+
+
 def _pieces(line: bytes) -> tuple[list[bytes], bytes]:
     """Cut what is too long off the front of a line, whose end may still be to come.
 
@@ -188,8 +197,7 @@ def _pieces(line: bytes) -> tuple[list[bytes], bytes]:
     pieces: list[bytes] = []
     start = 0
     while True:
-        limit = JSON_LIMIT if line.startswith(b"@nix {", start) else LINE_LIMIT
-        if len(line) - start <= limit:
+        if len(line) - start <= _limit(line, start):
             return pieces, line[start:]
         end = start + LINE_LIMIT
         cut = next(

@@ -7,11 +7,12 @@ door shows it, argv by argv, before it runs.
 from __future__ import annotations
 
 import re
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
 from nixfleet_core.host import Platform
+from nixfleet_core.limits import PLAN_STEPS, Count, Seconds, Word
 from nixfleet_core.service import Service
 
 StepId = Literal[
@@ -136,14 +137,14 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One step. `argv` is what the step is known by; the runner adds elevation and limits."""
 
     id: StepId
-    title: str
+    title: Word
     argv: tuple[str, ...]
     run_as: Literal["root", "owner"]
-    limit: int
+    limit: Seconds
     """Seconds; then the step is ended and has failed."""
-    tries: int = 1
+    tries: Count = 1
     """More than 1 only for steps that use the network."""
-    weight: int = 1
+    weight: Count = 1
     """Share of the whole bar."""
     always: bool = False
     """Runs whatever happened before."""
@@ -174,7 +175,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     lock_from: str | None = None
     """The job whose flake.lock from before it comes back with a rollback."""
     options: Options
-    steps: tuple[Step, ...]
+    steps: Annotated[tuple[Step, ...], msgspec.Meta(max_length=PLAN_STEPS)]
     tools: tuple[str, ...]
     restore_lock: str | None = None
     """The `cksum` of a dirty flake.lock that is saved and set back to HEAD before the pull."""

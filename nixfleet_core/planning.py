@@ -264,7 +264,8 @@ def _check_input(host: Host, checkout: Checkout, options: Options) -> Input:
         raise _Refused(
             "input",
             f"the flake has no input {host.input!r}",
-            f"its inputs are: {', '.join(checkout.lock.names())}; set `input` in the inventory",
+            f"its inputs are: {', '.join(checkout.lock.names()[:20])}; "
+            "set `input` in the inventory",
         )
     if found.follows:
         path = "/".join(found.follows)

@@ -21,6 +21,7 @@ from nixfleet_core.events import (
     Tick,
     Waiting,
 )
+from nixfleet_core.limits import PLAN_STEPS
 
 if TYPE_CHECKING:
     from nixfleet_core.plan import Plan, StepId
@@ -134,7 +135,8 @@ class JobState:
                     waiting=None,
                 )
             case Check(at=at, ok=ok):
-                failed = self.failed_checks if ok else (*self.failed_checks, event)
+                more = not ok and len(self.failed_checks) < PLAN_STEPS
+                failed = (*self.failed_checks, event) if more else self.failed_checks
                 return replace(self, now=at, failed_checks=failed, waiting=None)
             case Waiting(at=at):
                 return replace(self, now=at, waiting=event)

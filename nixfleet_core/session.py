@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
@@ -20,15 +20,38 @@ if TYPE_CHECKING:
     from nixfleet_core.why import Diagnosis
 
 
-class Unreachable(Exception):  # noqa: N818 - a state of the host, not a fault of the program
+class HostError(Exception):
+    """All that the methods of a session raise: a state of one host, not a fault of the program."""
+
+
+class Unreachable(HostError):  # noqa: N818 - a state of the host, not a fault of the program
     """The host did not answer, or refused us. `str()` is what ssh said; `advice` is what to try."""
+
+    cause = "unreachable"
+    """The verdict's cause."""
 
     def __init__(self, why: str, advice: str = "") -> None:
         super().__init__(why)
         self.advice = advice
 
 
-class NeedsPassword(Exception):  # noqa: N818
+class BadAnswer(Unreachable):
+    """The host answered what cannot be used. `str()` says what was wrong with it."""
+
+    cause = "bad-answer"
+
+
+class ClientFailed(Unreachable):
+    """This machine could not do its part: its disk is full, or a program is missing."""
+
+    cause = "client-failed"
+
+
+NO_ANSWER: Final = frozenset(kind.cause for kind in (Unreachable, BadAnswer, ClientFailed))
+"""The causes of a verdict `unreachable`."""
+
+
+class NeedsPassword(HostError):  # noqa: N818
     """sudo on the host wants a password and none was given, or a wrong one (`wrong`)."""
 
     def __init__(self, host: str, *, wrong: bool = False) -> None:
@@ -36,15 +59,15 @@ class NeedsPassword(Exception):  # noqa: N818
         self.host, self.wrong = host, wrong
 
 
-class NotAllowed(Exception):  # noqa: N818
+class NotAllowed(HostError):  # noqa: N818
     """Nothing on the host lets us become root. The message says what was tried."""
 
 
-class NoSuchJob(LookupError):  # noqa: N818
+class NoSuchJob(HostError, LookupError):  # noqa: N818
     """The host does not have that job (only the last 20 are kept)."""
 
 
-class LaunchFailed(RuntimeError):  # noqa: N818
+class LaunchFailed(HostError, RuntimeError):  # noqa: N818
     """The host could not start the job. The message is what it said."""
 
 
@@ -91,8 +114,9 @@ class JobFiles(msgspec.Struct, frozen=True):
 class HostSession(Protocol):
     """The engine as the app and the commands see it. Every wait inside has a limit.
 
-    All methods but `follow` raise Unreachable; those that need root raise NeedsPassword (call
-    again after `give_password`) and NotAllowed.
+    All methods raise HostErrors only, whatever the host says: Unreachable where they ask it, and
+    BadAnswer for an answer that cannot be used; those that need root NeedsPassword (call again
+    after `give_password`) and NotAllowed. `follow` goes on while the host is unreachable.
     """
 
     @property

@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 import platformdirs
 
 from nixfleet_core.host import check_host_name
 from nixfleet_core.job import check_job_id, is_job_id
+from nixfleet_core.limits import ExitCode, Second, UserId, Word
 from nixfleet_core.plan import Plan
-from nixfleet_core.session import JobFiles
+from nixfleet_core.session import ClientFailed, JobFiles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,24 +24,28 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+FLOOR: Final = 256 * 1024 * 1024
+"""Bytes that stay free on this machine's disk, on a small one a fiftieth of it: a host's log, which
+may be without end, must not take what everything else here needs."""
+
 
 class Asked(msgspec.Struct, frozen=True):
     """plan.json: the plan, when it was asked for, by which uid and from where."""
 
     plan: Plan
-    at: int = 0
-    uid: int = 0
-    from_: str = msgspec.field(default="", name="from")
+    at: Second = 0
+    uid: UserId = 0
+    from_: Word = msgspec.field(default="", name="from")
 
 
 class Result(msgspec.Struct, frozen=True):
     """What the runner wrote at the job's end: facts only."""
 
-    outcome: str
-    failed: str = ""
-    rc: int = 0
-    ended: int = 0
-    reason: str = ""
+    outcome: Word
+    failed: Word = ""
+    rc: ExitCode = 0
+    ended: Second = 0
+    reason: Word = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +115,19 @@ class Store:
         jobs = self.root / "hosts" / check_host_name(host) / "jobs"
         names = (entry.name for entry in jobs.iterdir()) if jobs.is_dir() else ()
         return tuple(sorted(name for name in names if is_job_id(name)))
+
+
+def check_room(path: Path) -> None:
+    """Raise ClientFailed unless the disk that `path` is on has room for another piece of a copy."""
+    disk = os.statvfs(path.parent)
+    floor = min(FLOOR, disk.f_blocks * disk.f_frsize // 50)
+    if disk.f_bavail * disk.f_frsize < floor:
+        size = path.stat().st_size if path.exists() else 0
+        raise ClientFailed(
+            f"this machine's disk has less than {floor // 2**20} MiB free: the copy of the job's "
+            f"{path.name} stops at {size} bytes; the job goes on",
+            f"make room in {path.parent}, then attach again: the copy goes on from there",
+        )
 
 
 def default_store() -> Store:

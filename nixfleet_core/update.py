@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from nixfleet_core.boundary import one_host
 from nixfleet_core.causes import expectation
 from nixfleet_core.job import new_job_id
 from nixfleet_core.nix.git_url import commit_of
@@ -12,6 +13,7 @@ from nixfleet_core.plan import Refusal
 from nixfleet_core.progress import JobState
 from nixfleet_core.session import (
     Busy,
+    HostError,
     LaunchFailed,
     NeedsPassword,
     NoSuchJob,
@@ -87,7 +89,8 @@ class Updater:
         Without `options.force` nothing runs if the proof already holds.
         """
         host = session.host
-        try:
+
+        async def update() -> Report:
             seen = await session.probe()
             facts = await self._with_password(session, lambda: session.examine(seen))
             latest = await latest_for(self.latest, host, facts) if options.commit_lock else None
@@ -100,24 +103,26 @@ class Updater:
                 if report.verdict is not None and report.verdict.kind == "current":
                     return report
             return await self._run(session, plan, new_job_id(), detach=detach)
-        except (Unreachable, NeedsPassword, NotAllowed, LaunchFailed) as error:
-            return Report(host.name, _verdict_on(session.host, error))
+
+        return await _reported(host, update)
 
     async def verify(self, session: HostSession) -> Report:
         """Prove what runs now; changes nothing."""
         host = session.host
-        try:
+
+        async def verify() -> Report:
             facts = await session.probe()
             latest = await latest_for(self.latest, host, facts)
             _, verdict = await self._with_password(session, lambda: session.verify(latest))
-        except (Unreachable, NeedsPassword, NotAllowed) as error:
-            return Report(host.name, _verdict_on(session.host, error))
-        return Report(host.name, verdict)
+            return Report(host.name, verdict)
+
+        return await _reported(host, verify)
 
     async def roll_back(self, session: HostSession, options: Options, *, keep_lock: bool) -> Report:
         """Bring back what was active before the last update; every failure becomes a verdict."""
         host = session.host
-        try:
+
+        async def roll_back() -> Report:
             seen = await session.probe()
             facts = await self._with_password(session, lambda: session.examine(seen))
             plan = await self._with_password(
@@ -127,17 +132,17 @@ class Updater:
                 before = snapshot(facts, host.input)
                 return Report(host.name, refused(plan.check, plan.why, plan.advice, before))
             return await self._run(session, plan, new_job_id(), detach=False)
-        except (Unreachable, NeedsPassword, NotAllowed, LaunchFailed) as error:
-            return Report(host.name, _verdict_on(session.host, error))
+
+        return await _reported(host, roll_back)
 
     async def attach(self, session: HostSession, job: str) -> Report:
         """Follow a job that runs, or ran, to its end and judge it. Raises NoSuchJob."""
-        host = session.host
-        try:
+
+        async def attach() -> Report:
             plan = await self._with_password(session, lambda: session.fetch_plan(job))
             return await self._follow(session, plan, job)
-        except (Unreachable, NeedsPassword, NotAllowed) as error:
-            return Report(host.name, _verdict_on(session.host, error))
+
+        return await _reported(session.host, attach)
 
     async def explain(self, session: HostSession) -> Diagnosis | Verdict:
         """Why the host does not have the agent that it should; or that it cannot be reached.
@@ -146,24 +151,30 @@ class Updater:
         """
         host = session.host
         try:
-            facts = await session.probe()
-            latest = await latest_for(self.latest, host, facts)
-            return await self._with_password(session, lambda: session.explain(facts, latest))
-        except (NeedsPassword, NotAllowed):
-            return diagnose(facts, expectation(host, facts, latest))
-        except Unreachable as error:
-            return _verdict_on(session.host, error)
+            with one_host(host.name):
+                facts = await session.probe()
+                latest = await latest_for(self.latest, host, facts)
+                try:
+                    return await self._with_password(
+                        session, lambda: session.explain(facts, latest)
+                    )
+                except (NeedsPassword, NotAllowed):
+                    return diagnose(facts, expectation(host, facts, latest))
+        except HostError as error:
+            return _verdict_on(host, error)
 
     async def jobs(self, session: HostSession) -> tuple[JobLine, ...] | Verdict:
         """The host's jobs, newest first, or why they cannot be read."""
         try:
-            return await self._with_password(session, session.jobs)
-        except (Unreachable, NeedsPassword, NotAllowed) as error:
+            with one_host(session.host.name):
+                return await self._with_password(session, session.jobs)
+        except HostError as error:
             return _verdict_on(session.host, error)
 
     async def cancel(self, session: HostSession, job: str) -> None:
         """Ask a job to stop. Raises as the session does."""
-        await self._with_password(session, lambda: session.cancel(job))
+        with one_host(session.host.name):
+            await self._with_password(session, lambda: session.cancel(job))
 
     async def _run(self, session: HostSession, plan: Plan, job: str, *, detach: bool) -> Report:
         answer = await self._with_password(session, lambda: session.launch(plan, job))
@@ -173,6 +184,9 @@ class Updater:
             return Report(session.host.name, None, job, files=session.files(job))
         try:
             return await self._follow(session, plan, job)
+        except Unreachable as error:
+            files = session.files(job)
+            return Report(session.host.name, _verdict_on(session.host, error), job, files=files)
         except NoSuchJob:
             # the host has forgotten it: its root begins anew with each boot, and it was booted
             files = session.files(job)
@@ -211,10 +225,26 @@ async def latest_for(latest: LatestSource, host: Host, facts: Facts) -> Latest:
     return await latest.latest(found.source, host) if found else None
 
 
-def _verdict_on(host: Host, error: Exception) -> Verdict:
+async def _reported(host: Host, act: Callable[[], Awaitable[Report]]) -> Report:
+    """What `act` reports; what goes wrong is the host's verdict. Raises NoSuchJob."""
+    try:
+        with one_host(host.name):
+            return await act()
+    except NoSuchJob:
+        raise
+    except HostError as error:
+        return failed_report(host, error)
+
+
+def failed_report(host: Host, error: HostError) -> Report:
+    """The report on a host that nothing could be done with."""
+    return Report(host.name, _verdict_on(host, error))
+
+
+def _verdict_on(host: Host, error: HostError) -> Verdict:
     match error:
         case Unreachable():
-            return unreachable(str(error), error.advice)
+            return unreachable(str(error), error.advice, error.cause)
         case LaunchFailed():
             return not_launched(str(error))
         case _:

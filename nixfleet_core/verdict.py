@@ -371,9 +371,9 @@ def _preflight_words(outcome: Outcome) -> tuple[str, str]:
     return f"refused before anything was touched: {why}", advice
 
 
-def unreachable(why: str, advice: str) -> Verdict:
-    """The verdict on a host that did not answer."""
-    return Verdict(kind="unreachable", cause="unreachable", sentence=why, advice=advice)
+def unreachable(why: str, advice: str, cause: str = "unreachable") -> Verdict:
+    """The verdict on a host that did not answer, or not with what can be used."""
+    return Verdict(kind="unreachable", cause=cause, sentence=why, advice=advice)
 
 
 def refused(check: str, why: str, advice: str, before: Snapshot) -> Verdict:

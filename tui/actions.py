@@ -6,10 +6,12 @@ Each function is one conversation with the operator and runs in a worker, so it 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.content import Content
 
+from nixfleet_core.boundary import drawn
 from nixfleet_core.plan import Options, Refusal
 from nixfleet_core.session import Busy, Unreachable
 from tui.elevation import FAILURES, PasswordRefused
@@ -111,6 +113,7 @@ async def connect(app: NixFleetApp, entry: HostEntry) -> None:
 
 async def verify_hosts(app: NixFleetApp, entries: Sequence[HostEntry]) -> None:
     """Prove what runs on the hosts, and show what was found."""
+    from tui.widgets.live import no_picture
     from tui.widgets.versions import verdict_text
 
     said = await asyncio.gather(*(_verify(app, entry) for entry in entries))
@@ -120,7 +123,8 @@ async def verify_hosts(app: NixFleetApp, entries: Sequence[HostEntry]) -> None:
         if problem or entry.verdict is None:
             parts.append(Content(f"{plain(problem)}\n\n"))
         else:
-            parts += [verdict_text(entry.verdict, app.glyphs), Content("\n\n")]
+            draw = partial(verdict_text, entry.verdict, app.glyphs)
+            parts += [drawn(entry.name, draw, no_picture), Content("\n\n")]
     names = ", ".join(entry.name for entry in entries)
     title = f"Verify {names}" if len(names) < 50 else f"Verify {len(entries)} hosts"
     await app.push_screen_wait(Notice(title, Content("").join(parts)))
@@ -290,12 +294,15 @@ async def _offer_attach(app: NixFleetApp, entry: HostEntry, job: str) -> None:
 
 
 async def _say_offline(app: NixFleetApp, entry: HostEntry) -> None:
-    why = entry.assessment.why if entry.assessment else "it has not answered"
+    found = entry.assessment
+    why = found.why if found else "it has not answered"
     keys = "R looks at all hosts again."
     if entry.session.connect_argv:
         keys += "\nC connects at the terminal: for a passphrase, a one-time password, a host key."
     body = Content.assemble(plain(why), "\n\n", (plain(entry.advice), "bold"), f"\n\n{keys}")
-    await app.push_screen_wait(Notice(f"{entry.name} cannot be reached", body))
+    answers = found is not None and found.state == "error"
+    title = f"{entry.name}: an error" if answers else f"{entry.name} cannot be reached"
+    await app.push_screen_wait(Notice(title, body))
 
 
 async def _say_failed(app: NixFleetApp, title: str, error: Exception) -> None:

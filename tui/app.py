@@ -17,7 +17,9 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.signal import Signal
 
+from nixfleet_core.boundary import one_host
 from nixfleet_core.cli.output import say
+from nixfleet_core.session import HostError
 from tui.driver import TerminalDriver
 from tui.elevation import Elevation
 from tui.fleet import Fleet
@@ -278,7 +280,15 @@ class NixFleetApp(App[None], inherit_bindings=False):
             flow.close()
             self.notify("still busy with the last key; it waits for a host")
             return
-        self.run_worker(flow, group="flow")
+        self.run_worker(self._converse(flow), group="flow")
+
+    async def _converse(self, flow: Coroutine[None, None, None]) -> None:
+        """What nobody foresaw ends the conversation, not the app."""
+        try:
+            with one_host("the app"):
+                await flow
+        except HostError as error:
+            self.notify(str(error), severity="error")
 
     def action_help(self) -> None:
         from tui.screens.help import HelpDialog, help_text

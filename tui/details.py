@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
+from nixfleet_core.boundary import drawn
+from nixfleet_core.job import job_time
 from nixfleet_core.outcome import Snapshot
 from nixfleet_core.why import PROOFS
-from tui.text import ago, job_time, plain, sentence
+from tui.text import ago, plain, sentence
+from tui.widgets.live import no_picture
 from tui.widgets.versions import snapshot_rows, verdict_text
 from tui.words import STYLES, state_tone, tone_sign
 
@@ -24,6 +27,10 @@ _COLUMN = 16
 
 def host_details(entry: HostEntry, glyphs: Glyphs, now: float) -> Content:
     """State and why first, then each layer side by side, then where it comes from."""
+    return drawn(entry.name, lambda: _details(entry, glyphs, now), no_picture)
+
+
+def _details(entry: HostEntry, glyphs: Glyphs, now: float) -> Content:
     lines: list[Content] = []
     facts, found = entry.facts, entry.assessment
     if facts is not None:
@@ -106,9 +113,8 @@ def _origin(entry: HostEntry, facts: Facts, glyphs: Glyphs, now: float) -> list[
     if facts.running is not None and facts.running.started is not None and facts.now:
         lines.append(_pair("started", ago(facts.now - facts.running.started)))
     if facts.job_last is not None:
-        started = job_time(facts.job_last)
-        when = f", {ago(now - started)}" if started else ""
-        lines.append(_pair("last job", f"{plain(facts.job_last)}{when}"))
+        when = ago(now - job_time(facts.job_last))
+        lines.append(_pair("last job", f"{plain(facts.job_last)}, {when}"))
     if now - entry.seen_at >= 60:
         lines.append(_pair("seen", ago(now - entry.seen_at)))
     return lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from nixfleet_core.boundary import one_host
 from nixfleet_core.session import LaunchFailed, NeedsPassword, NoSuchJob, NotAllowed, Unreachable
 
 if TYPE_CHECKING:
@@ -33,13 +34,15 @@ class Elevation:
     async def run(self, session: HostSession, operation: Callable[[], Awaitable[T]]) -> T:
         """Await `operation`, asking for the password as often as it takes.
 
-        Raises PasswordRefused, and whatever else the operation raises.
+        Raises PasswordRefused, and the HostErrors of the operation: whatever else goes wrong in it
+        is the host's, too.
         """
         name = session.host.name
         while True:
             given = self._given.get(name, 0)
             try:
-                return await operation()
+                with one_host(name):
+                    return await operation()
             except NeedsPassword as need:
                 async with self._asking:
                     if self._given.get(name, 0) != given:

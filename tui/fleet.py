@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.assessment import Assessment, assess, latest_version
-from nixfleet_core.facts import ProbeError
+from nixfleet_core.boundary import drawn, not_seen, one_host
 from nixfleet_core.nix.git_url import NotAsked, commit_of
 from nixfleet_core.session import Unreachable
 from nixfleet_core.verdict import snapshot
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nixfleet_core.verdict import Verdict
     from tui.jobs import JobWatcher
 
-STATE_ORDER: Final = ("current", "stale", "down", "offline", "unknown", "updating")
+STATE_ORDER: Final = ("current", "stale", "down", "offline", "error", "unknown", "updating")
 
 FRESH: Final = 10.0
 """Seconds for which a look at a host is good enough to plan from."""
@@ -48,6 +48,8 @@ class HostEntry:
     """What the last attempt to start an update came to, if it did not start."""
     verdict: Verdict | None = None
     watcher: JobWatcher | None = None
+    _judged: tuple[Facts, Latest, Assessment] | None = None
+    """The facts that were judged last, with which latest commit, and what was found."""
 
     @property
     def host(self) -> Host:
@@ -77,7 +79,21 @@ class HostEntry:
             return self.problem
         if self.facts is None:
             return None
-        return assess(self.facts, self.answer, self.host)
+        facts, answer, judged = self.facts, self.answer, self._judged
+        if judged is None or judged[0] is not facts or judged[1] != answer:
+            found = drawn(
+                self.name,
+                lambda: assess(facts, answer, self.host),
+                lambda why: Assessment("error", why),
+            )
+            self._judged = judged = (facts, answer, found)
+        return judged[2]
+
+    @property
+    def sound_facts(self) -> Facts | None:
+        """The facts, unless they are such that nothing can be made of them."""
+        found = self.assessment
+        return self.facts if found is not None and found.state != "error" else None
 
     def snapshot(self) -> Snapshot:
         """What the last look saw, in the shape that a verdict compares."""
@@ -102,11 +118,15 @@ class Fleet:
     async def look(self, entry: HostEntry, changed: Callable[[], None]) -> None:
         """Probe one host, then ask what is latest for it; `changed` tells that there is news."""
         await self._probe(entry, changed)
-        if (source := entry.source) is not None:
-            answer = await self.latest_source.latest(source, entry.host)
-            entry.latest = commit_of(answer)
-            entry.not_asked = answer if isinstance(answer, NotAsked) else None
-            changed()
+        try:
+            with one_host(entry.name):
+                if (source := entry.source) is not None:
+                    answer = await self.latest_source.latest(source, entry.host)
+                    entry.latest = commit_of(answer)
+                    entry.not_asked = answer if isinstance(answer, NotAsked) else None
+        except Unreachable as error:
+            entry.problem, entry.advice = not_seen(error), error.advice
+        changed()
 
     async def look_if_old(self, entry: HostEntry, changed: Callable[[], None]) -> None:
         """Probe the host unless it was seen, or found to be offline, just now."""
@@ -117,14 +137,12 @@ class Fleet:
         entry.doing = "asking"
         changed()
         try:
-            entry.facts = await entry.session.probe()
+            with one_host(entry.name):
+                entry.facts = await entry.session.probe()
             entry.problem, entry.advice = None, ""
         except Unreachable as error:
             entry.facts, entry.advice = None, error.advice
-            entry.problem = Assessment("offline", str(error))
-        except ProbeError as error:
-            entry.facts, entry.advice = None, "look at the host by hand, then refresh"
-            entry.problem = Assessment("unknown", str(error))
+            entry.problem = not_seen(error)
         finally:
             entry.seen_at = self.clock()
             entry.doing = ""
@@ -136,7 +154,9 @@ class Fleet:
         A host that has not said where its input comes from is taken to follow what all others
         with an input of that name follow, if that is one commit.
         """
-        seen = [(entry.facts, entry.host) for entry in self.entries.values() if entry.facts]
+        seen = [
+            (facts, entry.host) for entry in self.entries.values() if (facts := entry.sound_facts)
+        ]
         by_input: dict[str, set[str]] = {}
         for entry in self.entries.values():
             if entry.latest:
@@ -154,7 +174,8 @@ class Fleet:
     def latest_time(self, rev: str) -> int | None:
         """When the commit was made, if some host's lock names it."""
         for entry in self.entries.values():
-            lock = entry.facts.checkout.lock if entry.facts and entry.facts.checkout else None
+            facts = entry.sound_facts
+            lock = facts.checkout.lock if facts and facts.checkout else None
             found = lock.find(entry.host.input) if lock else None
             if found is not None and found.rev == rev:
                 return found.last_modified

@@ -6,6 +6,8 @@ from array import array
 from bisect import bisect_right
 
 _UNKNOWN = -1
+_PAIRS = 64 * 1024
+"""Pairs that are kept; beyond that every other one is forgotten, and its bytes count as later."""
 
 
 class LineTimes:
@@ -33,3 +35,5 @@ class LineTimes:
         if not self._sizes or text_size > self._sizes[-1]:
             self._sizes.append(text_size)
             self._times.append(at)
+            if len(self._sizes) == _PAIRS:
+                self._sizes, self._times = self._sizes[1::2], self._times[1::2]

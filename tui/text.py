@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.display import safe
+from nixfleet_core.limits import LAST_SECOND
 
 if TYPE_CHECKING:
     from tui.glyphs import Glyphs
@@ -80,16 +80,7 @@ def ago(seconds: float) -> str:
     """`3 hours ago`."""
     from humanize import naturaltime  # costs 20 ms, and the first paint does not need it
 
-    return naturaltime(max(0.0, seconds))
-
-
-def job_time(job: str) -> float | None:
-    """When a job's name was made, in seconds since the epoch; None if the name does not tell."""
-    try:
-        made = datetime.strptime(f"{job[:15]}+0000", "%Y%m%d-%H%M%S%z")
-    except ValueError:
-        return None
-    return made.timestamp()
+    return naturaltime(min(max(0.0, seconds), LAST_SECOND))
 
 
 def local_time(at: int) -> str:

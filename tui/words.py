@@ -30,6 +30,7 @@ _STATE_TONES: Final[dict[State, Tone]] = {
     "stale": "warning",
     "down": "bad",
     "offline": "bad",
+    "error": "bad",
     "unknown": "faint",
     "updating": "busy",
 }

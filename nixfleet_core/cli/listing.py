@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from nixfleet_core.assessment import Assessment, assess, latest_version
-from nixfleet_core.display import safe
+from nixfleet_core.boundary import drawn, not_seen, one_host
 from nixfleet_core.cli.output import print_json, say
 from nixfleet_core.cli.run import ask_for_password
+from nixfleet_core.display import safe
 from nixfleet_core.latest import GitLatest
 from nixfleet_core.nix.git_url import commit_of
 from nixfleet_core.session import Unreachable
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from nixfleet_core.facts import Binary, Facts
     from nixfleet_core.host import Host
     from nixfleet_core.session import HostSession, JobLine, LatestSource
+
+
+_TITLES: Final = ("HOST", "WHERE", "RUNNING", "INSTALLED", "LATEST", "STATE", "WHY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,7 @@ def list_hosts(sessions: Sequence[HostSession], *, as_json: bool) -> None:
     rows = asyncio.run(look(sessions))
     if as_json:
         for row in rows:
-            print_json(_line(row))
+            print_json(drawn(row.host.name, partial(_line, row), partial(_no_line, row)))
     else:
         _print_table(rows)
 
@@ -76,37 +81,51 @@ async def look(sessions: Sequence[HostSession]) -> list[Row]:
 async def _look_at(session: HostSession, source: LatestSource) -> Row:
     host = session.host
     try:
-        facts = await session.probe()
+        with one_host(host.name):
+            facts = await session.probe()
+            latest = await latest_for(source, host, facts)
+            return Row(host, facts, commit_of(latest), assess(facts, latest, host))
     except Unreachable as error:
-        why = "; ".join(part for part in (str(error), error.advice) if part)
-        return Row(host, None, None, Assessment("offline", why))
-    latest = await latest_for(source, host, facts)
-    return Row(host, facts, commit_of(latest), assess(facts, latest, host))
+        seen = not_seen(error)
+        why = "; ".join(part for part in (seen.why, error.advice) if part)
+        return Row(host, None, None, replace(seen, why=why))
 
 
 def _print_table(rows: list[Row]) -> None:
     seen = [(row.facts, row.host) for row in rows if row.facts is not None]
-    table = [("HOST", "WHERE", "RUNNING", "INSTALLED", "LATEST", "STATE", "WHY")]
-    for row in rows:
-        facts = row.facts
-        latest = row.latest and (latest_version(row.latest, seen) or safe(row.latest)[:7])
-        table.append(
-            (
-                row.host.name,
-                row.host.where,
-                _version(facts.running.binary if facts and facts.running else None),
-                _version(facts.installed if facts else None),
-                latest or "–",
-                row.assessment.state,
-                row.assessment.why,
-            )
-        )
-    cells = [tuple(safe(cell) for cell in line) for line in table]
+    cells: list[tuple[str, ...]] = [_TITLES]
+    cells += [
+        drawn(row.host.name, partial(_cells, row, seen), partial(_no_cells, row)) for row in rows
+    ]
     widths = [max(len(line[column]) for line in cells) for column in range(6)]
     for number, line in enumerate(cells):
         text = "  ".join([cell.ljust(width) for cell, width in zip(line, widths, strict=False)])
         text = f"{text}  {line[6]}".rstrip()
         say(text, bold=number == 0)
+
+
+def _cells(row: Row, seen: list[tuple[Facts, Host]]) -> tuple[str, ...]:
+    facts = row.facts
+    latest = row.latest and (latest_version(row.latest, seen) or safe(row.latest)[:7])
+    cells = (
+        row.host.name,
+        row.host.where,
+        _version(facts.running.binary if facts and facts.running else None),
+        _version(facts.installed if facts else None),
+        latest or "–",
+        row.assessment.state,
+        row.assessment.why,
+    )
+    return tuple(safe(cell) for cell in cells)
+
+
+def _no_cells(row: Row, why: str) -> tuple[str, ...]:
+    """What is shown of a host that cannot be."""
+    return row.host.name, row.host.where, "–", "–", "–", "error", safe(why)
+
+
+def _no_line(row: Row, why: str) -> RowLine:
+    return _line(Row(row.host, None, None, Assessment("error", why)))
 
 
 def _version(binary: Binary | None) -> str:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nixfleet_core.boundary import one_host
 from nixfleet_core.cli.output import print_bare_log_line, print_bytes, say
 from nixfleet_core.events import Heartbeat, LogGrew
 from nixfleet_core.job import check_job_id
 from nixfleet_core.session import NeedsPassword, NoSuchJob, NotAllowed, Unreachable
+from nixfleet_core.verdict import EXIT_CODES
 
 if TYPE_CHECKING:
     from nixfleet_core.session import HostSession
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
 
 async def newest_job(session: HostSession) -> str:
     """The host's running job, else its last one. Raises ClickException when there is none."""
-    job = await session.newest_job()
+    with one_host(session.host.name):
+        job = await session.newest_job()
     if job is None:
         raise click.ClickException(f"{session.host.name} has had no job")
     return job
@@ -30,13 +33,21 @@ async def print_log(session: HostSession, job: str | None, *, raw: bool) -> int:
         job = check_job_id(job) if job else await newest_job(session)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    except Unreachable as error:
+        say(f"{session.host.name}: {error}", err=True)
+        return EXIT_CODES["unreachable"]
     try:
-        await _bring(session, job)
+        with one_host(session.host.name):
+            await _bring(session, job)
+    except Unreachable as error:
+        say(f"{session.host.name}: {error}; this is the copy", err=True)
     except NoSuchJob as error:
         raise click.ClickException(str(error)) from error
     except (NeedsPassword, NotAllowed) as error:
         raise click.ClickException(f"{error}: log in as the one who started the job") from error
     files = session.files(job)
+    if not files.text.exists():
+        return EXIT_CODES["unreachable"]
     if raw:
         if sys.stdout.isatty():
             say(
@@ -65,7 +76,5 @@ async def _bring(session: HostSession, job: str) -> None:
                 case _ if getattr(event, "up", True) is False:
                     say(f"{session.host.name} does not answer; this is the copy", err=True)
                     return
-    except Unreachable:
-        return
     finally:
         await events.aclose()

@@ -17,8 +17,8 @@ import click
 import humanize
 import msgspec
 
-from nixfleet_core.display import safe, safe_json, safe_log_line
 from nixfleet_core.changes import Change, change_text
+from nixfleet_core.display import safe, safe_json, safe_log_line
 from nixfleet_core.events import (
     CancelSeen,
     Check,

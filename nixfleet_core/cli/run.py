@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import click
 
-from nixfleet_core.display import safe
+from nixfleet_core.boundary import one_host
 from nixfleet_core.cli.output import Printer, host_line, print_json, say
 from nixfleet_core.core_dumps import forbid_core_dumps
+from nixfleet_core.display import safe
 from nixfleet_core.latest import GitLatest
-from nixfleet_core.session import NeedsPassword, NotAllowed, Unreachable
-from nixfleet_core.update import Report, Updater, Watcher
+from nixfleet_core.session import HostError, NeedsPassword, NotAllowed, Unreachable
+from nixfleet_core.update import Report, Updater, Watcher, failed_report
 from nixfleet_core.verdict import EXIT_CODES, worst_exit
 
 if TYPE_CHECKING:
@@ -76,13 +77,14 @@ class _Run:
         return worst_exit([report.exit_code for report in reports])
 
     async def _one(self, session: HostSession, limit: asyncio.Semaphore) -> Report:
+        host = session.host
         async with limit:
             work = asyncio.ensure_future(self._act(self._updater, session))
             stop = asyncio.ensure_future(self._detached.wait())
             await asyncio.wait((work, stop), return_when=asyncio.FIRST_COMPLETED)
             stop.cancel()
             if work.done():
-                report = work.result()
+                report = _result(host, work)
             else:
                 work.cancel()
                 await asyncio.wait((work,))
@@ -90,10 +92,18 @@ class _Run:
                 report = Report(
                     session.host.name, None, job, files=session.files(job) if job else None
                 )
+        try:
+            with one_host(host.name):
+                self._print(report)
+        except HostError as error:
+            report = failed_report(host, error)
+            self._print(report)
+        return report
+
+    def _print(self, report: Report) -> None:
         self._printer.report(report)
         if self._json:
             print_json(host_line(report))
-        return report
 
     def _interrupt(self) -> None:
         """The first ctrl-c cancels, where there is something to cancel; the next one detaches."""
@@ -111,8 +121,19 @@ class _Run:
     async def _cancel(self, session: HostSession, job: str) -> None:
         try:
             await self._updater.cancel(session, job)
-        except (Unreachable, NeedsPassword, NotAllowed) as error:
+        except HostError as error:
             self._printer.say(session.host.name, f"could not cancel: {error}")
+
+
+def _result(host: Host, work: asyncio.Future[Report]) -> Report:
+    """What became of a host. Raises ClickException where it was asked for what is not there."""
+    if isinstance(work.exception(), click.ClickException):
+        return work.result()
+    try:
+        with one_host(host.name):
+            return work.result()
+    except HostError as error:
+        return failed_report(host, error)
 
 
 def ask_for_password() -> Callable[[NeedsPassword], Awaitable[str | None]]:
@@ -145,14 +166,15 @@ async def _cancel_job(session: HostSession) -> int:
     name = session.host.name
     updater = Updater(GitLatest(), Watcher(), ask_for_password())
     try:
-        facts = await session.probe()
-        if facts.job_running is None:
+        with one_host(name):
+            job = (await session.probe()).job_running
+        if job is None:
             raise click.ClickException(f"no job is running on {name}")
-        await updater.cancel(session, facts.job_running)
+        await updater.cancel(session, job)
     except (NeedsPassword, NotAllowed) as error:
         raise click.ClickException(str(error)) from error
     except Unreachable as error:
         say(f"{name}: {error}", err=True)
         return EXIT_CODES["unreachable"]
-    say(f"{name}: job {facts.job_running} stops, and starts the agent again before it ends")
+    say(f"{name}: job {job} stops, and starts the agent again before it ends")
     return 0

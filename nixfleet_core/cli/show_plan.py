@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from nixfleet_core.display import safe
+from nixfleet_core.boundary import one_host
 from nixfleet_core.cli.output import print_json, say
+from nixfleet_core.display import safe
 from nixfleet_core.job import step_lines
 from nixfleet_core.latest import GitLatest
 from nixfleet_core.nix.git_url import commit_of
 from nixfleet_core.plan import Plan, Refusal
-from nixfleet_core.session import Commit, NeedsPassword, NotAllowed, Unreachable
+from nixfleet_core.session import NO_ANSWER, Commit, NeedsPassword, NotAllowed, Unreachable
 from nixfleet_core.update import latest_for
 from nixfleet_core.verdict import EXIT_CODES, worst_exit
 
@@ -52,25 +53,26 @@ async def _make(sessions: Sequence[HostSession], options: Options) -> list[PlanL
 async def _make_one(session: HostSession, options: Options) -> PlanLine:
     name = session.host.name
     try:
-        facts = await session.examine(await session.probe())
-        latest = None
-        if options.commit_lock:
-            latest = commit_of(await latest_for(GitLatest(), session.host, facts))
-        answer = session.plan(facts, options, latest)
-        incoming = await session.incoming(facts) if options.pull else ()
+        with one_host(name):
+            facts = await session.examine(await session.probe())
+            latest = None
+            if options.commit_lock:
+                latest = commit_of(await latest_for(GitLatest(), session.host, facts))
+            answer = session.plan(facts, options, latest)
+            incoming = await session.incoming(facts) if options.pull else ()
+            if isinstance(answer, Refusal):
+                return PlanLine(name, None, (), incoming, answer)
+            return PlanLine(name, answer, step_lines(answer), incoming, None)
     except Unreachable as error:
-        return PlanLine(name, None, (), (), Refusal("unreachable", str(error), error.advice))
+        return PlanLine(name, None, (), (), Refusal(error.cause, str(error), error.advice))
     except (NeedsPassword, NotAllowed) as error:
         return PlanLine(name, None, (), (), Refusal("elevation", str(error), "log in as root"))
-    if isinstance(answer, Refusal):
-        return PlanLine(name, None, (), incoming, answer)
-    return PlanLine(name, answer, step_lines(answer), incoming, None)
 
 
 def _exit_code(line: PlanLine) -> int:
     if line.refusal is None:
         return 0
-    return EXIT_CODES["unreachable" if line.refusal.check == "unreachable" else "failed"]
+    return EXIT_CODES["unreachable" if line.refusal.check in NO_ANSWER else "failed"]
 
 
 def _print(line: PlanLine) -> None:

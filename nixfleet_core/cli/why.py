@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from nixfleet_core.boundary import drawn
 from nixfleet_core.cli.output import print_json, say
 from nixfleet_core.cli.run import PARALLEL, ask_for_password
 from nixfleet_core.latest import GitLatest
+from nixfleet_core.session import BadAnswer
 from nixfleet_core.update import Updater, Watcher
 from nixfleet_core.verdict import Verdict, worst_exit
 
@@ -34,7 +37,7 @@ def explain_hosts(sessions: Sequence[HostSession], *, as_json: bool) -> int:
     """Look at all hosts at once and print what was found of each; the exit code."""
     codes = []
     for host, found in asyncio.run(_explain(sessions)):
-        line = _line(host, found)
+        line = drawn(host, partial(_line, host, found), partial(_no_line, host))
         codes.append(found.exit_code if isinstance(found, Verdict) else 0)
         if as_json:
             print_json(line)
@@ -64,6 +67,10 @@ def _line(host: str, found: Diagnosis | Verdict) -> WhyLine:
         evidence={label.replace(" ", "_"): seen or None for label, seen in found.evidence},
         cure=found.cure(host),
     )
+
+
+def _no_line(host: str, why: str) -> WhyLine:
+    return WhyLine(host, BadAnswer.cause, why, {}, "")
 
 
 def _print(line: WhyLine, found: Diagnosis | Verdict, *, several: bool) -> None:

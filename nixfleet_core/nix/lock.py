@@ -7,18 +7,26 @@ The format is Nix's lock file version 5 to 7: `nodes[root].inputs.NAME` is a nod
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote
 
 import msgspec
 
+from nixfleet_core.limits import LAST_SECOND, TEXT_LIMIT
 from nixfleet_core.nix.git_url import Hidden, split_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 LOCK_LIMIT: Final = 1024 * 1024
 """Bytes; nixpkgs-sized fleets have lock files of some 100 KiB."""
 
 _FOLLOW_LIMIT: Final = 100
 """How many `follows` one input may lead through."""
+
+_PATH_LIMIT: Final = 16
+"""How many inputs one `follows` may name; nobody's flake goes that deep. Every step of a path can
+be a `follows` again, so longer ones would cost their length squared."""
 
 
 class LockError(ValueError):
@@ -78,6 +86,8 @@ class FlakeLock:
     _nodes: dict[str, _Node] = field(repr=False)
     """As they stand in the file, with what URLs in it may hide."""
     _root: str
+    _found: dict[str, Input | None] = field(default_factory=dict, compare=False, repr=False)
+    """What was looked up: a view asks for the same input at each repaint."""
 
     def names(self) -> tuple[str, ...]:
         """The flake's own inputs."""
@@ -85,6 +95,11 @@ class FlakeLock:
 
     def find(self, name: str) -> Input | None:
         """The input of that name, or None; a `follows` is resolved."""
+        if name not in self._found:
+            self._found[name] = self._find(name)
+        return self._found[name]
+
+    def _find(self, name: str) -> Input | None:
         target = self._nodes[self._root].inputs.get(name)
         key = self._resolve(target)
         if target is None or key is None or key not in self._nodes:
@@ -94,7 +109,7 @@ class FlakeLock:
         return Input(
             node=key,
             rev=_text(locked, "rev"),
-            last_modified=_integer(locked, "lastModified"),
+            last_modified=_time(locked, "lastModified"),
             nar_hash=_text(locked, "narHash"),
             source=_source(original),
             kind=_text(original, "type") or _text(locked, "type") or "unknown",
@@ -103,8 +118,14 @@ class FlakeLock:
 
     def differing_inputs(self, other: FlakeLock) -> tuple[str, ...]:
         """Names of the flake's inputs whose pinned trees differ between the two files."""
-        names = sorted({*self.names(), *other.names()})
-        return tuple(name for name in names if self._pins(name) != other._pins(name))
+        ours, theirs = self._nodes[self._root].inputs, other._nodes[other._root].inputs
+        keys = {*self._nodes, *other._nodes}
+        changed = self._reaching(key for key in keys if self._pin(key) != other._pin(key))
+        return tuple(
+            name
+            for name in sorted({*ours, *theirs})
+            if ours.get(name) != theirs.get(name) or _is_node(ours.get(name), changed)
+        )
 
     def differs_only_in(self, name: str, other: FlakeLock) -> bool:
         """Whether all that differs is reached from the input `name`.
@@ -122,6 +143,8 @@ class FlakeLock:
         """
         if target is None or isinstance(target, str):
             return target
+        if len(target) > _PATH_LIMIT:
+            return None
         known = {} if known is None else known
         path = tuple(target)
         if path in known or len(known) >= _FOLLOW_LIMIT:
@@ -134,23 +157,35 @@ class FlakeLock:
         known[path] = key
         return key
 
-    def _pins(self, name: str) -> object:
-        """Everything reached from one input, as a comparable value."""
-        target = self._nodes[self._root].inputs.get(name)
-        seen: dict[str, object] = {}
-        left = [target]
+    def _pin(self, key: str) -> object:
+        """What one node pins, as a comparable value; None for a node that is not there."""
+        node = self._nodes.get(key)
+        if node is None:
+            return None
+        return (
+            {k: bytes(v) for k, v in (node.locked or {}).items()},
+            {k: bytes(v) for k, v in (node.original or {}).items()},
+            node.inputs,
+        )
+
+    def _reaching(self, keys: Iterable[str]) -> set[str]:
+        """These nodes, and all from which one of them is reached, each looked at once."""
+        users: dict[str, list[str]] = {}
+        for user, node in self._nodes.items():
+            for target in node.inputs.values():
+                if isinstance(target, str):
+                    users.setdefault(target, []).append(user)
+        left = list(keys)
+        found = set(left)
         while left:
-            key = left.pop()
-            if not isinstance(key, str) or key in seen or key not in self._nodes:
-                continue
-            node = self._nodes[key]
-            seen[key] = (
-                {k: bytes(v) for k, v in (node.locked or {}).items()},
-                {k: bytes(v) for k, v in (node.original or {}).items()},
-                node.inputs,
-            )
-            left.extend(node.inputs.values())
-        return target, seen
+            new = [user for user in users.get(left.pop(), ()) if user not in found]
+            found.update(new)
+            left.extend(new)
+        return found
+
+
+def _is_node(target: str | list[str] | None, keys: set[str]) -> bool:
+    return isinstance(target, str) and target in keys
 
 
 def locked_rev(lock: FlakeLock | None, name: str) -> str | None:
@@ -168,22 +203,25 @@ def parse_lock(text: str | bytes) -> FlakeLock:
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise LockError(f"flake.lock cannot be read: {error}") from error
     if file.root not in file.nodes:
-        raise LockError(f"flake.lock has no root node {file.root!r}")
+        raise LockError(f"flake.lock has no root node {file.root[:40]!r}")
     return FlakeLock(_nodes=file.nodes, _root=file.root)
 
 
 def _text(values: dict[str, msgspec.Raw], key: str) -> str | None:
+    if key not in values or len(values[key]) > TEXT_LIMIT:
+        return None
     try:
-        return msgspec.json.decode(values[key], type=str) if key in values else None
-    except msgspec.DecodeError:
+        return msgspec.json.decode(values[key], type=str)
+    except (msgspec.DecodeError, UnicodeError):
         return None
 
 
-def _integer(values: dict[str, msgspec.Raw], key: str) -> int | None:
+def _time(values: dict[str, msgspec.Raw], key: str) -> int | None:
     try:
-        return msgspec.json.decode(values[key], type=int) if key in values else None
+        found = msgspec.json.decode(values[key], type=int) if key in values else None
     except msgspec.DecodeError:
         return None
+    return found if found is not None and 0 <= found <= LAST_SECOND else None
 
 
 FORGES: Final = {"github": "github.com", "gitlab": "gitlab.com", "sourcehut": "git.sr.ht"}

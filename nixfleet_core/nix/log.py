@@ -8,11 +8,12 @@ progress-bar.cc).
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, TypeGuard
 
 import msgspec
 
 from nixfleet_core.events import Progress
+from nixfleet_core.limits import MOST
 
 _INFO: Final = 3
 """The least important level that Nix shows unless asked for more: error, warn, notice, info."""
@@ -122,27 +123,30 @@ class NixLogDecoder:
         if event.type in (_BUILDS, _COPY_PATHS):
             self._counters[event.type] = event.id
             self._counts[event.type] = (0, 0, 0, 0)
-        elif event.type == _BUILD and event.fields:
-            self._building[event.id] = _Build(str(event.fields[0]))
+        elif event.type == _BUILD and (drv_path := _text(event.fields)):
+            self._building[event.id] = _Build(drv_path)
             if len(self._building) > _BUILDS_LIMIT:
                 del self._building[next(iter(self._building))]
         return _lines(event.text + "...") if event.text and event.level <= _INFO else []
 
     def _result(self, event: _Result) -> list[bytes]:
         if event.type == _PROGRESS:
-            counts = tuple(count for count in event.fields[:4] if isinstance(count, int))
+            counts = tuple(count for count in event.fields[:4] if _is_count(count))
             for kind, counter in self._counters.items():
                 if counter == event.id and len(counts) == 4:
                     self._counts[kind] = counts
-        elif event.type in (_BUILD_LOG_LINE, _POST_BUILD_LOG_LINE) and event.fields:
+        elif event.type in (_BUILD_LOG_LINE, _POST_BUILD_LOG_LINE):
             build = self._building.get(event.id)
             post = " (post)" if event.type == _POST_BUILD_LOG_LINE else ""
             prefix = f"{build.label if build else 'unnamed'}{post}> ".encode("utf-8", "replace")
-            return [prefix + line for line in _lines(str(event.fields[0])) if line]
-        elif event.type == _SET_PHASE and event.fields:
+            # one line, as Nix means it: newlines of a host's would each bring the long prefix
+            text = _text(event.fields).replace("\n", " ")
+            line = _visible(text.encode("utf-8", "replace"))
+            return [prefix + line] if line else []
+        elif event.type == _SET_PHASE:
             build = self._building.get(event.id)
             if build is not None:
-                build.phase = str(event.fields[0])[:_NAME_LIMIT]
+                build.phase = _text(event.fields)[:_NAME_LIMIT]
         return []
 
 
@@ -161,9 +165,18 @@ class _Build:
         return f"{self.name} ({self.phase})" if self.phase else self.name
 
 
+def _text(fields: list[object]) -> str:
+    """The first field, where it is the text that it should be; else empty."""
+    return fields[0] if fields and isinstance(fields[0], str) else ""
+
+
+def _is_count(field: object) -> TypeGuard[int]:
+    return type(field) is int and 0 <= field <= MOST
+
+
 def _is_json(text: bytes) -> bool:
     try:
-        msgspec.json.decode(text)
+        msgspec.json.decode(text, type=msgspec.Raw)
     except _NOT_JSON:
         return False
     return True

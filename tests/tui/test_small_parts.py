@@ -5,9 +5,9 @@ import pytest
 from tui.glyphs import ASCII, UNICODE
 from tui.line_times import LineTimes
 from tui.text import (
+    ago,
     bar,
     duration,
-    job_time,
     local_time,
     plain,
     short_store_path,
@@ -86,9 +86,10 @@ def test_durations(seconds: int, long: str, short: str) -> None:
     assert (duration(seconds), stopwatch(seconds)) == (long, short)
 
 
-def test_a_jobs_name_tells_when_it_was_made() -> None:
-    assert job_time("20261123-004101-ab12") == 1_795_394_461
-    assert job_time("[/]") is None
+@pytest.mark.parametrize("seconds", [2.0**33, 10.0**18, float("inf")])
+def test_no_age_is_too_great_to_be_shown(seconds: float) -> None:
+    assert ago(seconds) == "136 years ago"
+    assert ago(-seconds) == "now"
 
 
 def test_foreign_text_stays_on_its_line() -> None:

@@ -20,12 +20,12 @@ from fake_session import FACTS, JOB, NOT_RESTARTED, PLAN, REV, UPDATED
 from marked import MARKS, SECRET, leaked, marked
 from test_cli import Fleet, fleet, real  # noqa: F401 - fixtures
 
-from nixfleet_core.display import safe_json
 from nixfleet_core.changes import Change
 from nixfleet_core.characters import FORBIDDEN
 from nixfleet_core.cli import output
 from nixfleet_core.cli.main import nixfleet
 from nixfleet_core.cli.update_here import nixfleet_update
+from nixfleet_core.display import safe_json
 from nixfleet_core.events import (
     CancelSeen,
     Check,

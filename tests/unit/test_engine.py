@@ -18,6 +18,7 @@ from nixfleet_core.facts import Checkout, Facts
 from nixfleet_core.host import Host
 from nixfleet_core.plan import Options, Plan, Refusal, Step
 from nixfleet_core.session import (
+    BadAnswer,
     Busy,
     Commit,
     Launched,
@@ -424,11 +425,13 @@ async def test_a_plan_that_is_not_there_or_none(bench: Callable[..., Bench], out
 
 
 @pytest.mark.parametrize("job", ["../x", "", "latest"])
-async def test_an_odd_job_id_goes_nowhere(bench: Callable[..., Bench], job: str) -> None:
+async def test_an_odd_job_id_goes_nowhere(
+    bench: Callable[..., Bench], faults: list[Exception], job: str
+) -> None:
     made = bench()
-    with pytest.raises(ValueError, match="no job id"):
+    with pytest.raises(BadAnswer, match="no job id"):
         made.session.files(job)
-    with pytest.raises(ValueError, match="no job id"):
+    with pytest.raises(BadAnswer, match="no job id"):
         await made.session.fetch_plan(job)
 
 
@@ -639,12 +642,12 @@ async def test_a_job_without_a_good_end_was_interrupted_in_its_last_step(
     assert "step rebuild" in verdict.sentence
 
 
-@pytest.mark.parametrize("size", [2**62, 10**9, 5])
+@pytest.mark.parametrize("size", [10**15, 10**9, 5])
 async def test_offsets_that_the_log_does_not_have_are_no_error(
     bench: Callable[..., Bench], size: int
 ) -> None:
     made = bench()
-    begin = min(size, 2**62)
+    begin = min(size, 10**15)
     leave(
         made,
         start("pull", begin),

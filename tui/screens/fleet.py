@@ -10,6 +10,7 @@ from textual.containers import Container, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Static
 
+from nixfleet_core.boundary import drawn
 from tui.details import host_details
 from tui.fleet import STATE_ORDER
 from tui.screens.base import Page, nixfleet
@@ -53,23 +54,30 @@ def state_cell(entry: HostEntry, glyphs: Glyphs, beat: int) -> Cell:
 def host_row(
     entry: HostEntry, latest: str | None, glyphs: Glyphs, beat: int, *, marked: bool
 ) -> Row:
+    """One host of the table; where it cannot be shown, its name and that."""
+    row = drawn(entry.name, lambda: _cells(entry, latest, glyphs, beat), lambda _: _no_cells(entry))
+    return Row(entry.name, row, marked=marked)
+
+
+def _no_cells(entry: HostEntry) -> dict[str, Cell]:
+    cells = {column.key: Cell("") for column in COLUMNS}
+    return {**cells, "host": Cell(entry.name), "state": Cell("error", "bad")}
+
+
+def _cells(entry: HostEntry, latest: str | None, glyphs: Glyphs, beat: int) -> dict[str, Cell]:
     facts = entry.facts
     running = facts.running.binary.version if facts and facts.running else None
     installed = facts.installed.version if facts and facts.installed else None
     state = state_cell(entry, glyphs, beat)
     behind: Tone = "warning" if state.tone == "warning" else "normal"
-    return Row(
-        entry.name,
-        {
-            "host": Cell(entry.name),
-            "where": Cell(plain(entry.host.where), "faint"),
-            "running": Cell(plain(running) if running else glyphs.missing, behind),
-            "installed": Cell(plain(installed) if installed else glyphs.missing),
-            "latest": Cell(plain(latest) if latest else glyphs.missing),
-            "state": state,
-        },
-        marked=marked,
-    )
+    return {
+        "host": Cell(entry.name),
+        "where": Cell(plain(entry.host.where), "faint"),
+        "running": Cell(plain(running) if running else glyphs.missing, behind),
+        "installed": Cell(plain(installed) if installed else glyphs.missing),
+        "latest": Cell(plain(latest) if latest else glyphs.missing),
+        "state": state,
+    }
 
 
 class FilterField(Input):

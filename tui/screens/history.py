@@ -10,6 +10,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
+from nixfleet_core.boundary import drawn
 from tui.elevation import FAILURES, PasswordRefused
 from tui.screens.base import Page, nixfleet
 from tui.text import duration, local_time, plain
@@ -35,7 +36,17 @@ COLUMNS = (
 )
 
 
-def job_row(line: JobLine, glyphs: Glyphs) -> Row:
+def job_row(host: str, line: JobLine, glyphs: Glyphs) -> Row:
+    """One job of the host; where it cannot be shown, its name and why."""
+    return drawn(host, lambda: _job_row(line, glyphs), lambda why: _no_row(line.job, why))
+
+
+def _no_row(job: str, why: str) -> Row:
+    cells = {column.key: Cell("") for column in COLUMNS}
+    return Row(job, {**cells, "outcome": Cell(plain(why), "bad"), "job": Cell(plain(job))})
+
+
+def _job_row(line: JobLine, glyphs: Glyphs) -> Row:
     tone = outcome_tone(line.outcome)
     return Row(
         line.job,
@@ -107,7 +118,7 @@ class HistoryScreen(Page):
             self._say(str(error))
         else:
             self._say("" if self._lines else f"{self._entry.name} has had no job")
-        rows = [job_row(line, app.glyphs) for line in self._lines]
+        rows = [job_row(self._entry.name, line, app.glyphs) for line in self._lines]
         self.query_one(RowTable).show(rows)
 
     def _say(self, text: str) -> None:

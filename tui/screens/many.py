@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -10,9 +11,11 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from nixfleet_core.boundary import drawn
 from tui.screens.base import Page, nixfleet
 from tui.text import bar, plain, stopwatch
 from tui.widgets.key_bar import KeyBar
+from tui.widgets.live import no_picture
 from tui.widgets.row_table import Cell, Column, Row, RowTable
 from tui.widgets.versions import verdict_text
 from tui.words import tone_sign, verdict_tone
@@ -37,6 +40,15 @@ _BAR = 14
 
 def many_row(entry: HostEntry, glyphs: Glyphs) -> Row:
     """What is said of one host in the list."""
+    return drawn(entry.name, lambda: _many_row(entry, glyphs), lambda why: _no_row(entry.name, why))
+
+
+def _no_row(name: str, why: str) -> Row:
+    cells = {column.key: Cell("") for column in COLUMNS}
+    return Row(name, {**cells, "host": Cell(name), "verdict": Cell(plain(why), "bad")})
+
+
+def _many_row(entry: HostEntry, glyphs: Glyphs) -> Row:
     watcher = entry.watcher
     if watcher is None:
         note = Cell(plain(entry.note), "bad") if entry.note else Cell(entry.doing, "busy")
@@ -117,7 +129,8 @@ class ManyScreen(Page):
         self.query_one("#many-verdict").border_title = Content(entry.name)
         text, watcher = Content(plain(entry.note)), entry.watcher
         if watcher is not None and watcher.verdict is not None:
-            text = verdict_text(watcher.verdict, nixfleet(self).glyphs)
+            draw = partial(verdict_text, watcher.verdict, nixfleet(self).glyphs)
+            text = drawn(entry.name, draw, no_picture)
         elif watcher is not None:
             text = Content(plain(watcher.problem) or f"job {plain(watcher.job)}")
         shown = self.query_one("#verdict", Static)

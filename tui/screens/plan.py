@@ -11,6 +11,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
+from nixfleet_core.boundary import one_host
 from nixfleet_core.plan import LEVEL_NOTES, Refusal
 from nixfleet_core.session import NeedsPassword
 from tui.elevation import FAILURES
@@ -183,7 +184,12 @@ class UpdateDialog(PlanDialog):
         if facts is None:
             return
         options = msgspec.structs.replace(self._plan.options, **changes)
-        answer = self._entry.session.plan(facts, options, self._entry.latest)
+        try:
+            with one_host(self._entry.name):
+                answer = self._entry.session.plan(facts, options, self._entry.latest)
+        except FAILURES as error:
+            self.app.notify(str(error), severity="error")
+            return
         if isinstance(answer, Refusal):
             self.app.notify(answer.why, severity="warning")
         else:
@@ -211,7 +217,8 @@ class UpdateDialog(PlanDialog):
         if facts is None:
             return
         try:
-            commits = await self._entry.session.incoming(facts)
+            with one_host(self._entry.name):
+                commits = await self._entry.session.incoming(facts)
         except (*FAILURES, NeedsPassword) as error:
             self._show_commits(
                 Content(f"Which commits come along is not known: {plain(str(error))}")

@@ -9,10 +9,12 @@ from textual.containers import Container
 from textual.content import Content
 from textual.widgets import Static
 
+from nixfleet_core.boundary import drawn
 from tui.screens.base import Notice, Page, nixfleet
 from tui.screens.plan import plan_text
 from tui.text import duration, plain, shorten, stopwatch
 from tui.widgets.key_bar import KeyBar
+from tui.widgets.live import no_picture
 from tui.widgets.log_panel import LogPanel
 from tui.widgets.steps import StepsPanel
 from tui.widgets.versions import VersionPanel, changes_text
@@ -84,7 +86,7 @@ class UpdateScreen(Page):
     def update_job(self, _: object) -> None:
         """Show what has happened; called a few times a second while anything does."""
         watcher = self._watcher
-        self.set_title(self._title())
+        self.set_title(drawn(watcher.entry.name, self._title, no_picture))
         state = watcher.state
         shape = (
             *(len(state.steps), state.waiting, state.cancelling, state.outcome),

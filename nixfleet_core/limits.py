@@ -1,0 +1,44 @@
+"""How large, how long and how late what a host says may be. What lies beyond is not believed.
+
+Whatever is computed from values within these limits (a difference, a date, a share of a bar) fits
+Python's dates and floats, so no view of a host can fail on them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import msgspec
+
+LAST_SECOND: Final = 2**32 - 1
+"""February 2106, in seconds since the epoch; no later time is believed."""
+
+LONGEST: Final = 10**9
+"""Seconds, some 31 years; no longer wait is believed."""
+
+LARGEST: Final = 10**15
+"""Bytes; what follow.sh can write in 15 digits."""
+
+MOST: Final = 10**9
+"""Of anything that is counted: restarts, tries, builds."""
+
+TEXT_LIMIT: Final = 4096
+"""Bytes of one name, path or sentence; Linux's longest path has as many."""
+
+SAID_LIMIT: Final = 500
+"""Characters of a host's own words in a message."""
+
+EVENTS_LIMIT: Final = 16 * 1024 * 1024
+"""Bytes of a job's events; with a tick a second these are four days."""
+
+PLAN_STEPS: Final = 64
+"""Steps of a plan; there are 13 kinds."""
+
+Second = Annotated[int, msgspec.Meta(ge=0, le=LAST_SECOND)]
+"""A time, in seconds since the epoch, by the host's clock."""
+Seconds = Annotated[int, msgspec.Meta(ge=0, le=LONGEST)]
+Size = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=MOST)]
+UserId = Annotated[int, msgspec.Meta(ge=-1, le=2**32)]
+ExitCode = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31)]
+Word = Annotated[str, msgspec.Meta(max_length=200)]

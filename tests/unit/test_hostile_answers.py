@@ -1,0 +1,368 @@
+"""Whatever bytes a host sends: a reader gives what it documents, in time and memory that grow no
+faster than the bytes."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import pytest
+from hostile import (
+    ASKED,
+    CHANGES,
+    EVENTS,
+    HISTORY,
+    LOCK,
+    NIX_LOG,
+    PROBE,
+    RESULT,
+    STATUS,
+    STREAM,
+    answer,
+    changed,
+    least_seconds,
+    most_bytes,
+    records,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nixfleet_core.assessment import assess
+from nixfleet_core.causes import expectation
+from nixfleet_core.changes import change_text, parse_changes
+from nixfleet_core.durations import expected_seconds
+from nixfleet_core.events import EVENT_LINE_LIMIT, read_event
+from nixfleet_core.facts import Facts, ProbeError, parse_probe
+from nixfleet_core.failures import find_failure
+from nixfleet_core.follow import TornLine
+from nixfleet_core.frames import GREETING, FrameError, FrameReader
+from nixfleet_core.history import job_line, read_history
+from nixfleet_core.host import Host
+from nixfleet_core.job import compile_plan
+from nixfleet_core.limits import TEXT_LIMIT
+from nixfleet_core.log_text import TextDecoder
+from nixfleet_core.nix.lock import LockError, parse_lock
+from nixfleet_core.nix.log import NixLogDecoder
+from nixfleet_core.nix.version import parse_version
+from nixfleet_core.plan import Options, Plan
+from nixfleet_core.planning import make_plan, make_rollback_plan
+from nixfleet_core.progress import JobState
+from nixfleet_core.store import Asked, Result
+from nixfleet_core.verdict import judge, snapshot
+from nixfleet_core.why import diagnose
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HOST: Final = Host("csb0")
+JOB: Final = "20261123-004101-ab12"
+NEW: Final = "2" * 40
+
+
+def read_probe(data: bytes) -> None:
+    """Read the answer, and do with the facts whatever is done with facts."""
+    with suppress(ProbeError):
+        use_facts(parse_probe(data))
+
+
+def use_facts(facts: Facts) -> None:
+    for latest in (None, NEW):
+        expect = expectation(HOST, facts, latest)
+        found = assess(facts, latest, HOST)
+        diagnosis = diagnose(facts, expect)
+        verdict = judge(facts, facts, expect, None)
+        msgspec.json.encode((found.why, diagnosis.evidence, verdict, snapshot(facts, "nixfleet")))
+    for options in (Options(), Options(level=6, force=True, commit_lock=True, push=True)):
+        for plan in (
+            make_plan(HOST, facts, options, NEW),
+            make_rollback_plan(HOST, facts, "/nix/store/z", JOB, options),
+        ):
+            if isinstance(plan, Plan):
+                msgspec.json.encode(plan)
+                compile_plan(plan, JOB).encode()
+
+
+def read_lock(data: bytes) -> None:
+    with suppress(LockError):
+        lock, other = parse_lock(data), parse_lock(LOCK)
+        for name in lock.names():
+            lock.find(name)
+        lock.differs_only_in("nixfleet", other)
+        other.differing_inputs(lock)
+
+
+def read_events(data: bytes) -> None:
+    """Read the events, and fold them as every view does."""
+    torn, events = TornLine(), []
+    for at in range(0, len(data), 97):
+        events += [event for line in torn.feed(data[at : at + 97]) if (event := read_event(line))]
+        assert len(torn) <= EVENT_LINE_LIMIT
+    state = JobState(steps=())
+    for event in events:
+        state = state.after(event)
+    expected_seconds([events])
+    assert 0 <= state.fraction <= 1
+
+
+def read_plan(data: bytes) -> None:
+    """Read plan.json, and show the job as far as it is known."""
+    with suppress(msgspec.DecodeError, UnicodeError, RecursionError):
+        asked = msgspec.json.decode(data, type=Asked)
+        state = JobState.of(asked.plan)
+        for line in EVENTS.splitlines():
+            event = read_event(line)
+            assert event is not None
+            state = state.after(event)
+        assert 0 <= state.fraction <= 1
+        job_line(JOB, asked=asked, result=None, running=False)
+
+
+def read_result(data: bytes) -> None:
+    with suppress(msgspec.DecodeError, UnicodeError, RecursionError):
+        result = msgspec.json.decode(data, type=Result)
+        job_line(JOB, asked=None, result=result, running=False)
+
+
+def read_frames(data: bytes) -> None:
+    reader = FrameReader()
+    with suppress(FrameError):
+        for at in range(0, len(data), 61):
+            reader.feed(data[at : at + 61])
+
+
+def read_jobs(data: bytes) -> None:
+    for one in read_history(data).jobs:
+        job_line(one.job, asked=one.asked, result=one.result, running=False)
+
+
+def read_log(data: bytes) -> None:
+    decoder = TextDecoder()
+    for at in range(0, len(data), 4099):
+        decoder.feed(data[at : at + 4099])
+    decoder.finish()
+    if (progress := decoder.progress) is not None and progress.expected:
+        min(1.0, progress.done / progress.expected)
+
+
+def read_nix_log(data: bytes) -> None:
+    decoder = NixLogDecoder()
+    for line in data.split(b"\n"):
+        decoder.feed(line)
+        if (progress := decoder.progress) is not None and progress.expected:
+            min(1.0, progress.done / progress.expected)
+
+
+def read_changes(data: bytes) -> None:
+    for change in parse_changes(data):
+        change_text(change)
+
+
+def read_status(data: bytes) -> None:
+    read_probe(answer({**PROBE, "checkout.status": data}))
+
+
+def read_failure(data: bytes) -> None:
+    find_failure(data.decode("utf-8", "replace").splitlines())
+
+
+def read_nix_version(data: bytes) -> None:
+    parse_version(data.decode("utf-8", "replace"))
+
+
+READERS: Final[dict[str, tuple[Callable[[bytes], None], bytes]]] = {
+    "probe": (read_probe, answer(PROBE)),
+    "lock": (read_lock, LOCK),
+    "events": (read_events, EVENTS),
+    "plan": (read_plan, ASKED),
+    "result": (read_result, RESULT),
+    "frames": (read_frames, STREAM),
+    "history": (read_jobs, HISTORY),
+    "log": (read_log, NIX_LOG),
+    "nix-log": (read_nix_log, NIX_LOG),
+    "changes": (read_changes, CHANGES),
+    "status": (read_status, STATUS),
+    "failure": (read_failure, b"error: unable to download 'https://x': HTTP error 404\n" * 9),
+    "nix-version": (read_nix_version, b"nix (Nix) 2.31.2\n"),
+}
+"""Each raises what it documents, which is caught in it, and nothing else."""
+
+
+@pytest.mark.parametrize("reader", READERS)
+@settings(max_examples=60)
+@given(data=st.data())
+def test_no_answer_breaks_its_reader(reader: str, data: st.DataObject) -> None:
+    read, sample = READERS[reader]
+    read(sample)
+    read(data.draw(changed(sample) | st.binary(max_size=200)))
+
+
+@settings(max_examples=200)
+@given(records())
+def test_no_value_of_a_look_breaks_what_is_made_of_it(data: bytes) -> None:
+    read_probe(data)
+
+
+def test_a_nul_byte_is_no_value() -> None:
+    with pytest.raises(ProbeError, match="'hostname' holds a NUL byte"):
+        parse_probe(answer({**PROBE, "hostname": b"h\0x"}))
+
+
+@pytest.mark.parametrize("key", ["now", "running.started", "installed.at"])
+def test_a_clock_beyond_all_bounds_is_not_believed(key: str) -> None:
+    facts = parse_probe(answer({**PROBE, key: b"253402300799"}))
+    assert facts.running is not None
+    assert {"now": facts.now, "installed.at": facts.installed_at}.get(
+        key, facts.running.started
+    ) in (0, None)
+
+
+def test_texts_and_numbers_of_a_look_are_bounded() -> None:
+    long = b"x" * 100_000
+    facts = parse_probe(
+        answer({**PROBE, "hostname": long, "os": long, "unit.sub": long, "unit.pid": b"9" * 15})
+    )
+    assert facts.unit is not None
+    assert max(len(facts.hostname), len(facts.os), len(facts.unit.sub)) <= TEXT_LIMIT
+    assert facts.unit.pid == 0
+
+
+def test_a_look_has_no_more_records_than_there_are_kinds() -> None:
+    with pytest.raises(ProbeError, match="more than 500 records"):
+        parse_probe(answer({f"k{number}": b"" for number in range(1000)}))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"event":"waiting","at":1,"reason":"switch","limit":4611686018427387904}',
+        b'{"event":"retry","at":1,"step":"pull","attempt":1,"tries":2,"wait":4611686018427387904}',
+        b'{"event":"job-start","at":253402300799}',
+    ],
+)
+def test_waits_and_times_beyond_all_bounds_are_no_events(line: bytes) -> None:
+    assert read_event(line) is None
+
+
+# What it costs.
+
+
+def repeat(piece: bytes, begin: bytes = b"") -> Callable[[int], bytes]:
+    return lambda size: begin + piece * (size // len(piece))
+
+
+def lock_of(nodes: dict[str, object]) -> bytes:
+    return json.dumps({"version": 7, "root": "r", "nodes": nodes}).encode()
+
+
+def long_follows(size: int) -> bytes:
+    """Each step of one path follows a second path, which is as long."""
+    count = size // 12
+    return lock_of({"r": {"inputs": {"a": ["b"] * count, "b": ["c"] * count, "c": "r"}}})
+
+
+def many_inputs(size: int) -> bytes:
+    """Every input leads to the same long chain of nodes."""
+    count = size // 60
+    chain = {f"n{at}": {"inputs": {"n": f"n{at + 1}"}} for at in range(count)}
+    return lock_of({"r": {"inputs": {f"i{at}": "n0" for at in range(count)}}, **chain})
+
+
+def compare_locks(data: bytes) -> None:
+    parse_lock(data).differing_inputs(parse_lock(data.replace(b'"n9"', b'"n8"')))
+
+
+def find_input(data: bytes) -> None:
+    parse_lock(data).find("a")
+
+
+def one_event_line(data: bytes) -> None:
+    torn = TornLine()
+    for at in range(0, len(data), 8):
+        torn.feed(data[at : at + 8])
+
+
+FLOODS: Final[dict[str, tuple[Callable[[bytes], None], Callable[[int], bytes]]]] = {
+    "lock, follows": (find_input, long_follows),
+    "lock, inputs": (compare_locks, many_inputs),
+    "lock, nested": (read_lock, repeat(b'{"nodes":{"a":')),
+    "events without a newline": (one_event_line, repeat(b"x")),
+    "events of checks": (
+        read_events,
+        repeat(b'{"event":"check","at":1,"check":"a","ok":false}\n'),
+    ),
+    "probe, records": (read_probe, repeat(b"a 0\n\n", b"nixfleet-probe 1\n")),
+    "probe, no end": (read_probe, repeat(b"x", b"nixfleet-probe 1\n")),
+    "status": (read_status, repeat(b"? a\n")),
+    "frames, preface": (read_frames, repeat(b"nixfleet-follow 2\n")),
+    "frames, empty": (read_frames, repeat(b"@log 0 0\n\n", GREETING)),
+    "frames, beats": (read_frames, repeat(b"@beat 1 1\n1\n", GREETING)),
+    "frames, one": (read_frames, repeat(b"x", GREETING + b"@before 0 8000000\n")),
+    "history": (read_jobs, repeat(b"@nf job 20261123-004101-ab12\n{}\n{}\n\n")),
+    "history, one line": (read_jobs, repeat(b"[", b"@nf job 20261123-004101-ab12\n")),
+    "plan, nested": (read_plan, repeat(b'{"plan":')),
+    "plan, steps": (
+        read_plan,
+        lambda size: ASKED.replace(b'"steps":[', b'"steps":[' + size * b"0,"),
+    ),
+    "changes": (read_changes, repeat("a: ∅ → 1, +1 B, ".encode())),
+    "changes, escapes": (read_changes, repeat(b"\x1b[0")),
+    "nix's json, nested": (read_nix_log, repeat(b"[", b"@nix ")),
+    "nix's json, cut": (read_nix_log, repeat(b'{"action":"msg",', b"@nix ")),
+    "failure": (read_failure, repeat(b"unable to access 'x': ")),
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_what_a_flood_costs_grows_with_its_size_alone(flood: str) -> None:
+    """Four times the bytes take some four times the time; with a cost of the square, sixteen."""
+    read, make = FLOODS[flood]
+    small, large = make(60_000), make(240_000)
+    base = least_seconds(lambda: read(small))
+    assert least_seconds(lambda: read(large)) < 9 * base + 0.02
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_what_a_flood_needs_is_bounded_by_its_size(flood: str) -> None:
+    read, make = FLOODS[flood]
+    data = make(120_000)
+    assert most_bytes(lambda: read(data)) < 40 * len(data) + 2**20
+
+
+@pytest.mark.parametrize("chunk", [1, 7])
+def test_a_long_line_that_comes_in_small_portions_is_not_copied_for_each(chunk: int) -> None:
+    """Nix's JSON is kept until its line ends, up to a MiB."""
+
+    def feed(size: int) -> None:
+        decoder, data = TextDecoder(), b'@nix {"action":"msg","msg":"'
+        for at in range(0, size, chunk):
+            decoder.feed(data[at : at + chunk] or b"x" * chunk)
+
+    base = least_seconds(lambda: feed(60_000))
+    assert least_seconds(lambda: feed(240_000)) < 9 * base + 0.02
+
+
+@settings(max_examples=100)
+@given(changed(LOCK))
+def test_inputs_differ_where_anything_reached_from_them_does(data: bytes) -> None:
+    """Against the plain reading of that sentence."""
+    try:
+        ours, theirs = parse_lock(data), parse_lock(LOCK)
+    except LockError:
+        return
+
+    def reached(lock: object, name: str) -> object:
+        nodes, root = lock._nodes, lock._root  # type: ignore[attr-defined]
+        left, seen = [nodes[root].inputs.get(name)], {}
+        begin = left[0]
+        while left:
+            key = left.pop()
+            if isinstance(key, str) and key in nodes and key not in seen:
+                seen[key] = lock._pin(key)  # type: ignore[attr-defined]
+                left += nodes[key].inputs.values()
+        return begin, seen
+
+    names = sorted({*ours.names(), *theirs.names()})
+    wanted = tuple(name for name in names if reached(ours, name) != reached(theirs, name))
+    assert ours.differing_inputs(theirs) == theirs.differing_inputs(ours) == wanted
