@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from nixfleet_core.facts import Facts
     from nixfleet_core.plan import Plan
-    from tui.app import NixFleetApp
     from tui.fleet import HostEntry
     from tui.jobs import JobWatcher
     from tui.screens.plan import PlanDialog
+    from tui.stage import Stage
 
     Planner = Callable[[HostEntry, Facts], Awaitable[Plan | Refusal]]
 
@@ -34,7 +34,7 @@ FORCE = Options(force=True)
 """What `force update` asks for: everything runs, level 1."""
 
 
-async def choose(app: NixFleetApp, entry: HostEntry) -> None:
+async def choose(app: Stage, entry: HostEntry) -> None:
     """Drill into a host: its running job, or the plan for an update, or what is wrong with it."""
     if not await _is_free(app, entry):
         return
@@ -43,7 +43,7 @@ async def choose(app: NixFleetApp, entry: HostEntry) -> None:
     await _confirm_and_start(app, entry, _plan_update, lambda plan: UpdateDialog(entry, plan))
 
 
-async def update_hosts(app: NixFleetApp, entries: Sequence[HostEntry]) -> None:
+async def update_hosts(app: Stage, entries: Sequence[HostEntry]) -> None:
     """Force-update one host as `choose` does, several after one question that names them all."""
     if len(entries) == 1:
         await choose(app, entries[0])
@@ -73,7 +73,7 @@ async def update_hosts(app: NixFleetApp, entries: Sequence[HostEntry]) -> None:
     await asyncio.gather(*(_start_quietly(app, entry, plans[entry.name]) for entry in chosen))
 
 
-async def roll_back(app: NixFleetApp, entry: HostEntry) -> None:
+async def roll_back(app: Stage, entry: HostEntry) -> None:
     """Ask whether the host goes back to what was active before its last update, and do it."""
     if not await _is_free(app, entry):
         return
@@ -84,7 +84,7 @@ async def roll_back(app: NixFleetApp, entry: HostEntry) -> None:
     )
 
 
-async def show_log(app: NixFleetApp, entry: HostEntry) -> None:
+async def show_log(app: Stage, entry: HostEntry) -> None:
     """The log of the running job, or of the last one."""
     if entry.watcher is not None:
         app.show_job(entry.watcher, zoomed=True)
@@ -99,7 +99,7 @@ async def show_log(app: NixFleetApp, entry: HostEntry) -> None:
         app.notify(f"{entry.name}: no job is known")
 
 
-async def connect(app: NixFleetApp, entry: HostEntry) -> None:
+async def connect(app: Stage, entry: HostEntry) -> None:
     """Open the host's connection at the terminal, where ssh can ask; then look at the host."""
     argv = entry.session.connect_argv
     if not argv:
@@ -111,7 +111,7 @@ async def connect(app: NixFleetApp, entry: HostEntry) -> None:
     await app.fleet.look(entry, app.tick)
 
 
-async def verify_hosts(app: NixFleetApp, entries: Sequence[HostEntry]) -> None:
+async def verify_hosts(app: Stage, entries: Sequence[HostEntry]) -> None:
     """Prove what runs on the hosts, and show what was found."""
     from tui.widgets.live import no_picture
     from tui.widgets.versions import verdict_text
@@ -130,9 +130,9 @@ async def verify_hosts(app: NixFleetApp, entries: Sequence[HostEntry]) -> None:
     await app.push_screen_wait(Notice(title, Content("").join(parts)))
 
 
-async def cancel_job(app: NixFleetApp, watcher: JobWatcher) -> None:
+async def cancel_job(app: Stage, watcher: JobWatcher) -> None:
     """Ask, then ask the host to stop the job."""
-    entry = watcher.entry
+    entry = app.fleet.entries[watcher.host]
     body = Content(
         f"The job {watcher.job} on {entry.name} is asked to stop. "
         "It starts the agent again before it ends."
@@ -148,7 +148,7 @@ async def cancel_job(app: NixFleetApp, watcher: JobWatcher) -> None:
         await _say_failed(app, f"{entry.name}: not cancelled", error)
 
 
-async def _is_free(app: NixFleetApp, entry: HostEntry) -> bool:
+async def _is_free(app: Stage, entry: HostEntry) -> bool:
     """Whether a job can be planned for the host; if not, show its job, or say what is wrong."""
     if entry.watcher is not None and entry.watcher.is_active:
         app.show_job(entry.watcher)
@@ -167,7 +167,7 @@ async def _is_free(app: NixFleetApp, entry: HostEntry) -> bool:
 
 
 async def _confirm_and_start(
-    app: NixFleetApp,
+    app: Stage,
     entry: HostEntry,
     planner: Planner,
     dialog: Callable[[Plan], PlanDialog],
@@ -200,7 +200,7 @@ async def _confirm_and_start(
             app.show_job(started)
 
 
-async def _start(app: NixFleetApp, entry: HostEntry, plan: Plan) -> JobWatcher | Busy:
+async def _start(app: Stage, entry: HostEntry, plan: Plan) -> JobWatcher | Busy:
     """Launch the plan, asking for the password if it takes one, and follow it."""
     job = app.new_job_id()
     entry.note, entry.doing = "", "starting"
@@ -214,7 +214,7 @@ async def _start(app: NixFleetApp, entry: HostEntry, plan: Plan) -> JobWatcher |
     return app.follow(entry, launched.job, plan=plan, before=entry.snapshot())
 
 
-async def _start_quietly(app: NixFleetApp, entry: HostEntry, plan: Plan) -> None:
+async def _start_quietly(app: Stage, entry: HostEntry, plan: Plan) -> None:
     """Start one host of many: what goes wrong is said in its row."""
     entry.watcher = None
     try:
@@ -230,7 +230,7 @@ async def _start_quietly(app: NixFleetApp, entry: HostEntry, plan: Plan) -> None
     app.tick()
 
 
-async def _verify(app: NixFleetApp, entry: HostEntry) -> str:
+async def _verify(app: Stage, entry: HostEntry) -> str:
     """Verify one host; return what went wrong, if anything."""
     entry.doing = "verifying"
     app.tick()
@@ -257,7 +257,7 @@ async def _plan_rollback(entry: HostEntry, facts: Facts) -> Plan | Refusal:
     return await entry.session.plan_rollback(facts, Options(), keep_lock=False)
 
 
-async def _make_plan(app: NixFleetApp, entry: HostEntry, planner: Planner) -> Plan | Refusal:
+async def _make_plan(app: Stage, entry: HostEntry, planner: Planner) -> Plan | Refusal:
     """Look closely enough for a plan, asking for the password if it takes one, and make it."""
     seen = entry.facts
     assert seen is not None
@@ -271,7 +271,7 @@ async def _make_plan(app: NixFleetApp, entry: HostEntry, planner: Planner) -> Pl
         entry.doing = ""
 
 
-async def _plan(app: NixFleetApp, entry: HostEntry) -> Plan | str:
+async def _plan(app: Stage, entry: HostEntry) -> Plan | str:
     """The plan, or why there is none."""
     if entry.facts is None:
         return entry.assessment.why if entry.assessment else "it has not answered"
@@ -286,14 +286,14 @@ async def _plan(app: NixFleetApp, entry: HostEntry) -> Plan | str:
     return plan.why if isinstance(plan, Refusal) else plan
 
 
-async def _offer_attach(app: NixFleetApp, entry: HostEntry, job: str) -> None:
+async def _offer_attach(app: Stage, entry: HostEntry, job: str) -> None:
     body = Content(f"The job {plain(job)} runs on {entry.name} already; only one can.")
     question = Confirm(f"{entry.name} is busy", body, accept="show that job")
     if await app.push_screen_wait(question):
         app.show_job(app.follow(entry, job))
 
 
-async def _say_offline(app: NixFleetApp, entry: HostEntry) -> None:
+async def _say_offline(app: Stage, entry: HostEntry) -> None:
     found = entry.assessment
     why = found.why if found else "it has not answered"
     keys = "R looks at all hosts again."
@@ -305,7 +305,7 @@ async def _say_offline(app: NixFleetApp, entry: HostEntry) -> None:
     await app.push_screen_wait(Notice(title, body))
 
 
-async def _say_failed(app: NixFleetApp, title: str, error: Exception) -> None:
+async def _say_failed(app: Stage, title: str, error: Exception) -> None:
     advice = error.advice if isinstance(error, Unreachable) else ""
     body = Content.assemble(plain(str(error)), "\n\n", (plain(advice), "bold"))
     await app.push_screen_wait(Notice(title, body))

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import App
+from textual import on
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.signal import Signal
@@ -20,6 +20,7 @@ from textual.signal import Signal
 from nixfleet_core.boundary import one_host
 from nixfleet_core.cli.output import say
 from nixfleet_core.session import HostError
+from tui import messages
 from tui.driver import TerminalDriver
 from tui.elevation import Elevation
 from tui.fleet import Fleet
@@ -27,6 +28,7 @@ from tui.glyphs import ASCII, UNICODE
 from tui.jobs import JobWatcher
 from tui.screen_filter import ScreenFilter
 from tui.settings import AppSettings
+from tui.stage import Stage
 from tui.text import plain
 from tui.widgets.scrollbar import draw_scrollbars
 
@@ -62,7 +64,7 @@ def _commands() -> type[Provider]:
     return BindingCommands
 
 
-class NixFleetApp(App[None], inherit_bindings=False):
+class NixFleetApp(Stage, inherit_bindings=False):
     """Fleet, update screens and dialogs over the sessions of some hosts."""
 
     TITLE = "NixFleet"
@@ -100,12 +102,11 @@ class NixFleetApp(App[None], inherit_bindings=False):
         self.clock = clock
         self.fleet = Fleet.of(sessions, latest, clock)
         self.elevation = Elevation(self._ask_password)
-        self.ticked: Signal[None] = Signal(self, "ticked")
+        self.ticked = Signal(self, "ticked")
         self.animation_level = "none"
         self._new_job_id = new_job_id
         self._screen_filter = ScreenFilter()
         self.terminal_lent = False
-        """Another program has the terminal: what is written now would pile up, and then block."""
         self._dirty = False
         self._titled = False
         self.set_class(settings.ascii, "-ascii")
@@ -176,12 +177,6 @@ class NixFleetApp(App[None], inherit_bindings=False):
 
     # Hosts and jobs
 
-    def look_at_all(self) -> None:
-        """Probe every host, all at once; each row changes as its answer arrives."""
-        for entry in self.fleet.entries.values():
-            if not entry.doing:
-                self.run_worker(self.fleet.look(entry, self.tick), group="look")
-
     def follow(
         self,
         entry: HostEntry,
@@ -197,7 +192,12 @@ class NixFleetApp(App[None], inherit_bindings=False):
                 self.follow_again(known)
             return known
         watcher = JobWatcher(
-            entry, job, plan=plan, before=before, clock=self.clock, changed=self.tick
+            *(entry.session, job),
+            plan=plan,
+            before=before,
+            clock=self.clock,
+            changed=self.tick,
+            latest=lambda: entry.latest,
         )
         entry.watcher = watcher
         self.run_worker(self._watch(watcher), group="jobs")
@@ -209,11 +209,12 @@ class NixFleetApp(App[None], inherit_bindings=False):
             self.run_worker(self._watch(watcher), group="jobs")
 
     async def _watch(self, watcher: JobWatcher) -> None:
+        entry = self.fleet.entries[watcher.host]
         await watcher.run(self.elevation)
         if watcher.verdict is not None:
-            watcher.entry.verdict = watcher.verdict
-            self._announce(f"{watcher.entry.name}: {watcher.verdict.kind}")
-        await self.fleet.look(watcher.entry, self.tick)
+            entry.verdict = watcher.verdict
+            self._announce(f"{entry.name}: {watcher.verdict.kind}")
+        await self.fleet.look(entry, self.tick)
 
     def _announce(self, text: str) -> None:
         """Ring, and say it in the window title, for whoever looks elsewhere."""
@@ -255,24 +256,92 @@ class NixFleetApp(App[None], inherit_bindings=False):
         watcher = entry.watcher
         if watcher is None or watcher.job != job:
             watcher = JobWatcher(
-                *(entry, job),
+                *(entry.session, job),
                 plan=None,
                 before=None,
                 clock=self.clock,
                 changed=self.tick,
+                latest=lambda: entry.latest,
                 past=True,
             )
         self.show_job(watcher, zoomed=zoomed)
-
-    def show_history(self, entry: HostEntry) -> None:
-        from tui.screens.history import HistoryScreen
-
-        self.push_screen(HistoryScreen(entry))
 
     def show_many(self, entries: Sequence[HostEntry]) -> None:
         from tui.screens.many import ManyScreen
 
         self.push_screen(ManyScreen(entries))
+
+    # What screens ask for
+
+    @on(messages.Choose)
+    def _choose(self, message: messages.Choose) -> None:
+        from tui.actions import choose
+
+        self.start_flow(choose(self, message.entry))
+
+    @on(messages.UpdateHosts)
+    def _update(self, message: messages.UpdateHosts) -> None:
+        from tui.actions import update_hosts
+
+        self.start_flow(update_hosts(self, message.entries))
+
+    @on(messages.RollBack)
+    def _roll_back(self, message: messages.RollBack) -> None:
+        from tui.actions import roll_back
+
+        self.start_flow(roll_back(self, message.entry))
+
+    @on(messages.ShowLog)
+    def _show_log(self, message: messages.ShowLog) -> None:
+        from tui.actions import show_log
+
+        self.start_flow(show_log(self, message.entry))
+
+    @on(messages.Connect)
+    def _connect(self, message: messages.Connect) -> None:
+        from tui.actions import connect
+
+        self.start_flow(connect(self, message.entry))
+
+    @on(messages.VerifyHosts)
+    def _verify(self, message: messages.VerifyHosts) -> None:
+        from tui.actions import verify_hosts
+
+        self.start_flow(verify_hosts(self, message.entries))
+
+    @on(messages.CancelJob)
+    def _cancel(self, message: messages.CancelJob) -> None:
+        from tui.actions import cancel_job
+
+        self.start_flow(cancel_job(self, message.watcher))
+
+    @on(messages.LookAtAll)
+    def look_at_all(self) -> None:
+        """Probe every host, all at once; each row changes as its answer arrives."""
+        for entry in self.fleet.entries.values():
+            if not entry.doing:
+                self.run_worker(self.fleet.look(entry, self.tick), group="look")
+
+    @on(messages.FollowAgain)
+    def _follow_again(self, message: messages.FollowAgain) -> None:
+        self.follow_again(message.watcher)
+
+    @on(messages.ShowJob)
+    def _show_job(self, message: messages.ShowJob) -> None:
+        self.show_job(message.watcher)
+
+    @on(messages.OpenJob)
+    def _open_job(self, message: messages.OpenJob) -> None:
+        if message.running:
+            self.show_job(self.follow(message.entry, message.job))
+        else:
+            self.show_past_job(message.entry, message.job)
+
+    @on(messages.ShowHistory)
+    def _show_history(self, message: messages.ShowHistory) -> None:
+        from tui.screens.history import HistoryScreen
+
+        self.push_screen(HistoryScreen(message.entry))
 
     def start_flow(self, flow: Coroutine[None, None, None]) -> None:
         """Hold one conversation with the operator; while it goes on, no second one begins."""

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from nixfleet_core.outcome import Snapshot
     from nixfleet_core.plan import Plan, StepId
     from nixfleet_core.progress import StepState
+    from nixfleet_core.session import HostSession
     from nixfleet_core.verdict import Verdict
     from tui.elevation import Elevation
-    from tui.fleet import HostEntry
 
 GUESS_LIMIT: Final = 0.95
 """The share of a step beyond which a guess does not go: only its end says that it is done."""
@@ -32,17 +32,20 @@ class JobWatcher:
 
     def __init__(
         self,
-        entry: HostEntry,
+        session: HostSession,
         job: str,
         *,
         plan: Plan | None,
         before: Snapshot | None,
         clock: Callable[[], float],
         changed: Callable[[], None],
+        latest: Callable[[], str | None],
         past: bool = False,
     ) -> None:
-        """`changed` is called when there is news. `past`: a job that is only looked at again."""
-        self.entry = entry
+        """`changed` is called when there is news; `latest` is asked for the commit that the host
+        should be at, once there is something to judge. `past`: a job that is only looked at again.
+        """
+        self.session = session
         self.job = job
         self.plan = plan
         self.before = before
@@ -59,13 +62,19 @@ class JobWatcher:
         self.ended = asyncio.Event()
         self._changed = changed
         self._clock = clock
+        self._latest = latest
         self._heard = clock()
         self._raw_times = LineTimes()
         self._log_seen = False
 
     @property
+    def host(self) -> str:
+        """The host's name."""
+        return self.session.host.name
+
+    @property
     def text_path(self) -> Path:
-        return self.entry.session.files(self.job).text
+        return self.session.files(self.job).text
 
     @property
     def is_active(self) -> bool:
@@ -144,25 +153,25 @@ class JobWatcher:
         """Follow to the end, then fetch the verdict. What goes wrong ends up in `problem`."""
         self.problem = ""
         self.ended.clear()
-        session = self.entry.session
+        session = self.session
         try:
             if self.plan is None:
                 self.plan = await elevation.run(session, lambda: session.fetch_plan(self.job))
             await elevation.run(session, self._follow)
             self.verdict = await elevation.run(
-                session, lambda: session.verdict(self.job, self.entry.latest)
+                session, lambda: session.verdict(self.job, self._latest())
             )
         except FAILURES as error:
             self.problem = str(error)
         except PasswordRefused:
-            self.problem = f"sudo on {self.entry.name} wants a password and got none"
+            self.problem = f"sudo on {self.host} wants a password and got none"
         self.log_dirty = True
         self.ended.set()
         self._changed()
 
     async def _follow(self) -> None:
         assert self.plan is not None
-        session = self.entry.session
+        session = self.session
         self.state = JobState.of(self.plan)
         self.expected = session.expected(step.id for step in self.plan.steps)
         self._log_seen = False

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tui.app import NixFleetApp
+    from tui.stage import Stage
 
 _RUN: Final = """\
 printf '%s\\n' "$1"
@@ -24,7 +24,7 @@ exit "$code"
 """Shows a line, runs the rest; after a failure its last words stay until enter is pressed."""
 
 
-async def run_at_terminal(app: NixFleetApp, title: str, argv: Sequence[str]) -> int:
+async def run_at_terminal(app: Stage, title: str, argv: Sequence[str]) -> int:
     """Run a program with the terminal in place of the app, which goes on behind it.
 
     Return its exit code. Raises SuspendNotSupported where there is no terminal.
@@ -39,7 +39,7 @@ async def run_at_terminal(app: NixFleetApp, title: str, argv: Sequence[str]) -> 
 
 
 @contextmanager
-def _lend(app: NixFleetApp) -> Iterator[None]:
+def _lend(app: Stage) -> Iterator[None]:
     """The app keeps quiet, and ctrl-c ends the other program only: unlike SIG_IGN, a handler is
     not inherited by it."""
     before = signal.signal(signal.SIGINT, lambda *_: None)

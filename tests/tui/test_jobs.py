@@ -22,7 +22,6 @@ from nixfleet_core.events import (
     Tick,
 )
 from nixfleet_core.plan import Options
-from tui.fleet import HostEntry
 from tui.jobs import GUESS_LIMIT, JobWatcher
 
 if TYPE_CHECKING:
@@ -34,10 +33,13 @@ if TYPE_CHECKING:
 
 
 def make_watcher(folder: Path, clock: list[float]) -> JobWatcher:
-    entry = HostEntry(FakeSession(make_host("csb0"), CURRENT, folder))
-    plan = make_plan("csb0", Options(force=True))
     return JobWatcher(
-        entry, JOB, plan=plan, before=None, clock=lambda: clock[0], changed=lambda: None
+        *(FakeSession(make_host("csb0"), CURRENT, folder), JOB),
+        plan=make_plan("csb0", Options(force=True)),
+        before=None,
+        clock=lambda: clock[0],
+        changed=lambda: None,
+        latest=lambda: None,
     )
 
 

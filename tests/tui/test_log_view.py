@@ -37,7 +37,7 @@ class LogApp(App[None]):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.times = LineTimes()
-        self.panel = LogPanel(path, self.times, UNICODE, save_as="~/saved.log", id="log")
+        self.panel = LogPanel(path, self.times, UNICODE, id="log")
 
     def compose(self) -> ComposeResult:
         yield self.panel
@@ -256,17 +256,11 @@ async def test_saved_text_has_no_colours_and_overwrites_nothing(tmp_path: Path) 
     assert "is there already" in said
 
 
-async def test_save_asks_where(path: Path, tmp_path: Path) -> None:
-    from tui.screens.path import PathDialog
-
+async def test_the_panel_saves_the_whole_log(path: Path, tmp_path: Path) -> None:
     target = tmp_path / "saved.log"
     async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
-        app.glyphs = UNICODE  # type: ignore[attr-defined]
         await rest(pilot)
-        await press(pilot, "ctrl+s")
-        assert isinstance(app.screen, PathDialog)
-        app.screen.dismiss(str(target))
-        await rest(pilot)
+        app.panel.save(target)
         await rest(pilot)
     assert target.read_text() == numbered(100)
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from fakes import NEW, UPDATED
+from fakes import JOB, NEW, UPDATED
 from screen_text import screen_text, settle
 from test_path import press
 
 from nixfleet_core.changes import Change
 from nixfleet_core.plan import Refusal
 from tui.screens.base import Notice
+from tui.screens.path import PathDialog
 from tui.screens.plan import UpdateDialog
 from tui.screens.update import UpdateScreen
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fakes import FakeSession
     from textual.pilot import Pilot
 
@@ -167,3 +170,21 @@ async def test_what_a_host_calls_its_packages_is_no_markup(
         text = await press(pilot, "p")
         assert f"a {evil} → 2" in text
         assert "\x1b" not in text
+
+
+async def test_the_log_is_saved_where_the_operator_says(
+    make_app: MakeApp, fleet: list[FakeSession], tmp_path: Path
+) -> None:
+    target = tmp_path / "saved.log"
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        await press(pilot, "enter", "enter")
+        await fleet[0].log("building the agent\n")
+        text = await press(pilot, "ctrl+s")
+        assert f"~/nixfleet-csb0-{JOB}.log" in text
+        dialog = pilot.app.screen
+        assert isinstance(dialog, PathDialog)
+        dialog.dismiss(str(target))
+        await settle(pilot)
+        for saving in [worker for worker in pilot.app.workers if worker.group == "save"]:
+            await saving.wait()
+    assert target.read_text() == "building the agent\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -10,13 +10,11 @@ from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Button, Static
 
+from tui.stage import stage
 from tui.widgets.too_small import LEAST_HEIGHT, LEAST_WIDTH, TooSmall
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
-    from textual.dom import DOMNode
-
-    from tui.app import NixFleetApp
 
 ResultT = TypeVar("ResultT")
 
@@ -27,11 +25,6 @@ HEIGHTS: list[tuple[int, str]] = [
     (20, "-low"),
     (30, "-tall"),
 ]
-
-
-def nixfleet(node: DOMNode) -> NixFleetApp:
-    """The app, with its own type."""
-    return cast("NixFleetApp", node.app)
 
 
 def _fit(screen: Screen[ResultT]) -> None:
@@ -54,7 +47,7 @@ class Page(Screen[None], inherit_bindings=False):
     def compose(self) -> ComposeResult:
         _fit(self)
         yield from self.compose_page()
-        yield TooSmall(nixfleet(self).glyphs)
+        yield TooSmall(stage(self).glyphs)
 
     def compose_page(self) -> ComposeResult:
         """What the page shows when it has room; it has a Static `title`."""
@@ -98,11 +91,11 @@ class Dialog(ModalScreen[ResultT | None], inherit_bindings=False):
                 yield Static(self._body, id="text", markup=False)
                 yield from self.compose_fields()
             with Horizontal(id="buttons"):
-                enter = nixfleet(self).glyphs.enter
+                enter = stage(self).glyphs.enter
                 if self._accept:
                     yield self._button(f"{enter} {self._accept}", "accept")
                 yield self._button(f"esc {self._leave}", "leave")
-        yield TooSmall(nixfleet(self).glyphs)
+        yield TooSmall(stage(self).glyphs)
 
     def compose_fields(self) -> ComposeResult:
         """What comes below the text: fields to fill in."""

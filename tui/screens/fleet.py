@@ -13,7 +13,19 @@ from textual.widgets import Input, Static
 from nixfleet_core.boundary import drawn
 from tui.details import host_details
 from tui.fleet import STATE_ORDER
-from tui.screens.base import Page, nixfleet
+from tui.messages import (
+    Choose,
+    Connect,
+    HostMessage,
+    LookAtAll,
+    RollBack,
+    ShowHistory,
+    ShowLog,
+    UpdateHosts,
+    VerifyHosts,
+)
+from tui.screens.base import Page
+from tui.stage import stage
 from tui.text import ago, plain, short_commit
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.row_table import Cell, Column, Row, RowTable
@@ -156,7 +168,7 @@ class FleetScreen(Page):
         self._beat = 0
 
     def compose_page(self) -> ComposeResult:
-        glyphs = nixfleet(self).glyphs
+        glyphs = stage(self).glyphs
         yield Static(id="title", markup=False)
         with Container(id="fleet"):
             with Vertical(id="hosts") as box:
@@ -171,7 +183,7 @@ class FleetScreen(Page):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        nixfleet(self).ticked.subscribe(self, self.update_hosts)
+        stage(self).ticked.subscribe(self, self.update_hosts)
         self.update_hosts(None)
 
     def on_screen_resume(self) -> None:
@@ -183,7 +195,7 @@ class FleetScreen(Page):
     def update_hosts(self, _: object) -> None:
         """Show what is known now; called a few times a second while anything changes."""
         self._beat += 1
-        glyphs, latest, marked = nixfleet(self).glyphs, self._fleet.latest_labels(), self._marked
+        glyphs, latest, marked = stage(self).glyphs, self._fleet.latest_labels(), self._marked
         rows = [
             host_row(entry, latest.get(entry.name), glyphs, self._beat, marked=entry.name in marked)
             for entry in self._shown()
@@ -195,7 +207,7 @@ class FleetScreen(Page):
     @on(RowTable.Moved)
     def _update_details(self) -> None:
         entry = self._selected()
-        app, text = nixfleet(self), self.query_one("#details-text", Static)
+        app, text = stage(self), self.query_one("#details-text", Static)
         box = self.query_one("#details")
         if entry is None:
             box.border_title = None
@@ -208,48 +220,36 @@ class FleetScreen(Page):
 
     @on(RowTable.Chosen)
     def action_choose(self) -> None:
-        from tui.actions import choose
-
-        if (entry := self._selected()) is not None:
-            nixfleet(self).start_flow(choose(nixfleet(self), entry))
+        self._ask(Choose)
 
     def action_update(self) -> None:
         """Update the marked hosts, or the one under the cursor."""
-        from tui.actions import update_hosts
-
         if entries := self._targets():
-            nixfleet(self).start_flow(update_hosts(nixfleet(self), entries))
+            self.post_message(UpdateHosts(entries))
 
     def action_roll_back(self) -> None:
-        from tui.actions import roll_back
-
-        if (entry := self._selected()) is not None:
-            nixfleet(self).start_flow(roll_back(nixfleet(self), entry))
+        self._ask(RollBack)
 
     def action_log(self) -> None:
-        from tui.actions import show_log
-
-        if (entry := self._selected()) is not None:
-            nixfleet(self).start_flow(show_log(nixfleet(self), entry))
+        self._ask(ShowLog)
 
     def action_history(self) -> None:
-        if (entry := self._selected()) is not None:
-            nixfleet(self).show_history(entry)
+        self._ask(ShowHistory)
 
     def action_connect(self) -> None:
-        from tui.actions import connect
-
-        if (entry := self._selected()) is not None:
-            nixfleet(self).start_flow(connect(nixfleet(self), entry))
+        self._ask(Connect)
 
     def action_verify(self) -> None:
-        from tui.actions import verify_hosts
-
         if entries := self._targets():
-            nixfleet(self).start_flow(verify_hosts(nixfleet(self), entries))
+            self.post_message(VerifyHosts(entries))
 
     def action_refresh(self) -> None:
-        nixfleet(self).look_at_all()
+        self.post_message(LookAtAll())
+
+    def _ask(self, what: type[HostMessage]) -> None:
+        """Ask the app for something about the selected host."""
+        if (entry := self._selected()) is not None:
+            self.post_message(what(entry))
 
     def action_mark(self) -> None:
         entry = self._selected()
@@ -304,7 +304,7 @@ class FleetScreen(Page):
 
     def _sort_by(self, column: str | None) -> None:
         self._sort = column
-        glyphs = nixfleet(self).glyphs
+        glyphs = stage(self).glyphs
         sign = glyphs.down if self._reverse else glyphs.up
         self.query_one(RowTable).set_titles(
             {c.key: f"{c.title} {sign}" if c.key == column else c.title for c in COLUMNS}
@@ -339,7 +339,7 @@ class FleetScreen(Page):
         return marked or ([selected] if selected else [])
 
     def _update_title(self) -> None:
-        app = nixfleet(self)
+        app = stage(self)
         dot = f" {app.glyphs.dot} "
         counts = dot.join(f"{count} {state}" for state, count in self._fleet.counts())
         asking = sum(entry.doing == "asking" for entry in self._fleet.entries.values())
@@ -362,7 +362,7 @@ class FleetScreen(Page):
         if len(latest) != 1:
             return ()
         (rev,) = latest
-        app = nixfleet(self)
+        app = stage(self)
         text = f"nixfleet latest {short_commit(rev, app.glyphs)}"
         made = self._fleet.latest_time(rev)
         return (f"{text}, {ago(app.clock() - made)} ", f"{text} ") if made else (f"{text} ",)

@@ -12,7 +12,9 @@ from textual.widgets import Static
 
 from nixfleet_core.boundary import drawn
 from tui.elevation import FAILURES, PasswordRefused
-from tui.screens.base import Page, nixfleet
+from tui.messages import OpenJob
+from tui.screens.base import Page
+from tui.stage import stage
 from tui.text import duration, local_time, plain
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.row_table import Cell, Column, Row, RowTable
@@ -83,7 +85,7 @@ class HistoryScreen(Page):
         yield Static(id="said", markup=False)
         with Vertical(id="history") as box:
             box.border_title = Content("Jobs")
-            yield RowTable(COLUMNS, nixfleet(self).glyphs, id="history-table")
+            yield RowTable(COLUMNS, stage(self).glyphs, id="history-table")
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -95,21 +97,17 @@ class HistoryScreen(Page):
 
     @on(RowTable.Chosen)
     def action_open(self) -> None:
-        app, entry = nixfleet(self), self._entry
         job = self.query_one(RowTable).selected
         line = next((line for line in self._lines if line.job == job), None)
-        if line is None:
-            return
-        if line.outcome == "running":
-            app.show_job(app.follow(entry, line.job))
-        else:
-            app.show_past_job(entry, line.job)
+        if line is not None:
+            running = line.outcome == "running"
+            self.post_message(OpenJob(self._entry, line.job, running=running))
 
     def action_leave(self) -> None:
         self.app.pop_screen()
 
     async def _load(self) -> None:
-        app, session = nixfleet(self), self._entry.session
+        app, session = stage(self), self._entry.session
         try:
             self._lines = await app.elevation.run(session, session.jobs)
         except PasswordRefused:
@@ -123,7 +121,7 @@ class HistoryScreen(Page):
 
     def _say(self, text: str) -> None:
         """What keeps the list from being there, below the title."""
-        app = nixfleet(self)
+        app = stage(self)
         count = f"{len(self._lines)} job{'s' * (len(self._lines) != 1)}"
         parts = (self._entry.name, "history", *((count,) if self._lines else ()))
         self.set_title(Content.styled(f" {f' {app.glyphs.dot} '.join(parts)}", "bold"))

@@ -8,7 +8,8 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from nixfleet_core.plan import LEVEL_NOTES, LEVELS
-from tui.screens.base import Dialog, nixfleet
+from tui.screens.base import Dialog
+from tui.stage import stage
 from tui.widgets.choice_line import ChoiceLine
 
 if TYPE_CHECKING:
@@ -61,4 +62,4 @@ class LevelDialog(Dialog[int]):
         return Content.styled(f"{LEVEL_NOTES[level]}\n", "bold" if level == self._level else "")
 
     def _cursor(self, level: int) -> str:
-        return f"{nixfleet(self).glyphs.cursor} " if level == self._level else "  "
+        return f"{stage(self).glyphs.cursor} " if level == self._level else "  "

@@ -12,7 +12,9 @@ from textual.content import Content
 from textual.widgets import Static
 
 from nixfleet_core.boundary import drawn
-from tui.screens.base import Page, nixfleet
+from tui.messages import CancelJob, ShowJob
+from tui.screens.base import Page
+from tui.stage import stage
 from tui.text import bar, plain, stopwatch
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.live import no_picture
@@ -99,17 +101,17 @@ class ManyScreen(Page):
         yield Static(id="title", markup=False)
         with Vertical(id="many") as box:
             box.border_title = Content("Force update")
-            yield RowTable(COLUMNS, nixfleet(self).glyphs, id="many-table")
+            yield RowTable(COLUMNS, stage(self).glyphs, id="many-table")
         with VerticalScroll(id="many-verdict", can_focus=False):
             yield Static(id="verdict", markup=False)
         yield KeyBar()
 
     def on_mount(self) -> None:
-        nixfleet(self).ticked.subscribe(self, self.update_rows)
+        stage(self).ticked.subscribe(self, self.update_rows)
         self.update_rows(None)
 
     def update_rows(self, _: object) -> None:
-        glyphs = nixfleet(self).glyphs
+        glyphs = stage(self).glyphs
         self.query_one(RowTable).show([many_row(entry, glyphs) for entry in self._entries])
         watchers = [entry.watcher for entry in self._entries if entry.watcher]
         ended = sum(watcher.verdict is not None for watcher in watchers)
@@ -129,7 +131,7 @@ class ManyScreen(Page):
         self.query_one("#many-verdict").border_title = Content(entry.name)
         text, watcher = Content(plain(entry.note)), entry.watcher
         if watcher is not None and watcher.verdict is not None:
-            draw = partial(verdict_text, watcher.verdict, nixfleet(self).glyphs)
+            draw = partial(verdict_text, watcher.verdict, stage(self).glyphs)
             text = drawn(entry.name, draw, no_picture)
         elif watcher is not None:
             text = Content(plain(watcher.problem) or f"job {plain(watcher.job)}")
@@ -141,13 +143,11 @@ class ManyScreen(Page):
     def action_open(self) -> None:
         entry = self._selected()
         if entry is not None and entry.watcher is not None:
-            nixfleet(self).show_job(entry.watcher)
+            self.post_message(ShowJob(entry.watcher))
 
     def action_cancel(self) -> None:
-        from tui.actions import cancel_job
-
         if (entry := self._selected()) is not None and entry.watcher is not None:
-            nixfleet(self).start_flow(cancel_job(nixfleet(self), entry.watcher))
+            self.post_message(CancelJob(entry.watcher))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Cancel is there while the selected host has something to cancel."""

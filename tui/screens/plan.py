@@ -15,8 +15,9 @@ from nixfleet_core.boundary import one_host
 from nixfleet_core.plan import LEVEL_NOTES, Refusal
 from nixfleet_core.session import NeedsPassword
 from tui.elevation import FAILURES
-from tui.screens.base import Dialog, nixfleet
+from tui.screens.base import Dialog
 from tui.screens.level import LevelDialog
+from tui.stage import stage
 from tui.text import plain, short_store_path
 from tui.widgets.choice_line import ChoiceLine, check_box
 
@@ -202,15 +203,15 @@ class UpdateDialog(PlanDialog):
 
     def _go_back_text(self) -> Content:
         text = "roll back by itself if the new agent does not stay up"
-        return check_box(self._plan.options.rollback_on_failure, text, nixfleet(self).glyphs)
+        return check_box(self._plan.options.rollback_on_failure, text, stage(self).glyphs)
 
     def _commit_text(self) -> Content:
         text = "commit flake.lock once the new agent is proven"
-        return check_box(self._plan.options.commit_lock, text, nixfleet(self).glyphs)
+        return check_box(self._plan.options.commit_lock, text, stage(self).glyphs)
 
     def _push_text(self) -> Content:
         text = "push that commit too, never by force"
-        return check_box(self._plan.options.push, text, nixfleet(self).glyphs)
+        return check_box(self._plan.options.push, text, stage(self).glyphs)
 
     async def _load_commits(self) -> None:
         facts = self._entry.facts
@@ -262,7 +263,7 @@ class RollbackDialog(PlanDialog):
             "flake.lock goes back too, to what it was before that job; "
             "otherwise the next update brings the new agent again"
         )
-        return check_box(self._plan.lock_from is not None, text, nixfleet(self).glyphs)
+        return check_box(self._plan.lock_from is not None, text, stage(self).glyphs)
 
 
 def rollback_text(entry: HostEntry, plan: Plan, glyphs: Glyphs) -> Content:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.content import Content
 from textual.widgets import Static
 
 from nixfleet_core.boundary import drawn
-from tui.screens.base import Notice, Page, nixfleet
+from tui.messages import CancelJob, FollowAgain
+from tui.screens.base import Notice, Page
+from tui.screens.path import PathDialog
 from tui.screens.plan import plan_text
+from tui.stage import stage
 from tui.text import duration, plain, shorten, stopwatch
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.live import no_picture
 from tui.widgets.log_panel import LogPanel
+from tui.widgets.log_view import LogView
 from tui.widgets.steps import StepsPanel
 from tui.widgets.versions import VersionPanel, changes_text
 
@@ -50,7 +56,7 @@ class UpdateScreen(Page):
         return self._watcher
 
     def compose_page(self) -> ComposeResult:
-        watcher, glyphs = self._watcher, nixfleet(self).glyphs
+        watcher, glyphs = self._watcher, stage(self).glyphs
         yield Static(id="title", markup=False)
         with Container(id="panels"):
             steps = StepsPanel(watcher, glyphs, id="steps")
@@ -59,12 +65,11 @@ class UpdateScreen(Page):
             versions = VersionPanel(watcher, glyphs, id="versions")
             versions.border_title = Content("Agent")
             yield versions
-        save_as = f"~/nixfleet-{watcher.entry.name}-{watcher.job}.log"
-        yield LogPanel(watcher.text_path, watcher.times, glyphs, save_as=save_as, id="log")
+        yield LogPanel(watcher.text_path, watcher.times, glyphs, id="log")
         yield KeyBar()
 
     def on_mount(self) -> None:
-        nixfleet(self).ticked.subscribe(self, self.update_job)
+        stage(self).ticked.subscribe(self, self.update_job)
         self.update_job(None)
         if self._watcher.past:
             self._read()
@@ -86,7 +91,7 @@ class UpdateScreen(Page):
     def update_job(self, _: object) -> None:
         """Show what has happened; called a few times a second while anything does."""
         watcher = self._watcher
-        self.set_title(drawn(watcher.entry.name, self._title, no_picture))
+        self.set_title(drawn(watcher.host, self._title, no_picture))
         state = watcher.state
         shape = (
             *(len(state.steps), state.waiting, state.cancelling, state.outcome),
@@ -107,9 +112,19 @@ class UpdateScreen(Page):
         self.app.pop_screen()
 
     def action_cancel(self) -> None:
-        from tui.actions import cancel_job
+        self.post_message(CancelJob(self._watcher))
 
-        nixfleet(self).start_flow(cancel_job(nixfleet(self), self._watcher))
+    @on(LogView.SaveWanted)
+    def _ask_path(self) -> None:
+        self.app.push_screen(PathDialog(self._save_as), self._save_log)
+
+    def _save_log(self, chosen: str | None) -> None:
+        if chosen is not None:
+            self.query_one(LogPanel).save(Path(chosen).expanduser())
+
+    @property
+    def _save_as(self) -> str:
+        return f"~/nixfleet-{self._watcher.host}-{self._watcher.job}.log"
 
     def action_zoom(self) -> None:
         self.toggle_class("-zoomed")
@@ -117,20 +132,18 @@ class UpdateScreen(Page):
     def action_packages(self) -> None:
         verdict = self._watcher.verdict
         if verdict is not None:
-            title = f"What changed on {self._watcher.entry.name}"
-            self.app.push_screen(
-                Notice(title, changes_text(verdict.changes, nixfleet(self).glyphs))
-            )
+            title = f"What changed on {self._watcher.host}"
+            self.app.push_screen(Notice(title, changes_text(verdict.changes, stage(self).glyphs)))
 
     def action_again(self) -> None:
         if self._watcher.past:
             self._read()
         else:
-            nixfleet(self).follow_again(self._watcher)
+            self.post_message(FollowAgain(self._watcher))
 
     def _read(self) -> None:
         """Read a past job; the worker ends with the screen."""
-        self.run_worker(self._watcher.run(nixfleet(self).elevation), group="past", exclusive=True)
+        self.run_worker(self._watcher.run(stage(self).elevation), group="past", exclusive=True)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Cancel is there while there is something to cancel, asking again after a problem, and
@@ -144,22 +157,22 @@ class UpdateScreen(Page):
         return True
 
     def _title(self) -> Content:
-        watcher, dot = self._watcher, f" {nixfleet(self).glyphs.dot} "
+        watcher, dot = self._watcher, f" {stage(self).glyphs.dot} "
         what = plan_text(watcher.plan) if watcher.plan else "job"
-        left = dot.join((watcher.entry.name, what, watcher.job))
+        left = dot.join((watcher.host, what, watcher.job))
         elapsed = stopwatch(watcher.elapsed) if watcher.elapsed is not None else ""
         status, style = self._status()
         width = self.size.width or self.app.size.width
         right = f"{elapsed}  {status} "
         room = max(10, width - len(right) - 2)
-        left = shorten(left, room, nixfleet(self).glyphs)
+        left = shorten(left, room, stage(self).glyphs)
         return Content.assemble(
             (f" {left}", "bold"), " " * max(1, width - len(left) - len(right) - 1), (right, style)
         )
 
     def _status(self) -> tuple[str, str]:
         """The state of the link, while it matters."""
-        watcher, glyphs = self._watcher, nixfleet(self).glyphs
+        watcher, glyphs = self._watcher, stage(self).glyphs
         if not watcher.is_active:
             return ("not followed", "$text-error") if watcher.problem else ("ended", "")
         link = watcher.state.link

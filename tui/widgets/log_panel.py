@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -17,6 +16,8 @@ from tui.ansi import plain_text
 from tui.widgets.log_view import LogView
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from textual.app import ComposeResult
 
     from tui.glyphs import Glyphs
@@ -43,13 +44,11 @@ class LogPanel(Vertical):
         times: LineTimes,
         glyphs: Glyphs,
         *,
-        save_as: str,
         id: str,  # noqa: A002
     ) -> None:
         super().__init__(id=id)
         self._view = LogView(path, times, glyphs, id="log-view")
         self._glyphs = glyphs
-        self._save_as = save_as
         self._title = ""
 
     @property
@@ -97,16 +96,9 @@ class LogPanel(Vertical):
     def _tell(self, message: LogView.Said) -> None:
         self.app.notify(message.text, timeout=3)
 
-    @on(LogView.SaveWanted)
-    def _ask_path(self) -> None:
-        from tui.screens.path import PathDialog
-
-        self.app.push_screen(PathDialog(self._save_as), self._save)
-
-    def _save(self, chosen: str | None) -> None:
-        if chosen is None:
-            return
-        source, target = self._view.file.path, Path(chosen).expanduser()
+    def save(self, target: Path) -> None:
+        """Write the log to a new file, and tell the operator."""
+        source = self._view.file.path
 
         def copy() -> None:
             said, severity = save_plain(source, target)

@@ -79,7 +79,7 @@ class VersionPanel(LivePanel):
 
     def __init__(self, watcher: JobWatcher, glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
-        self.host = watcher.entry.name
+        self.host = watcher.host
         self._watcher = watcher
         self._glyphs = glyphs
         self.brief = False

@@ -1,0 +1,90 @@
+"""What screens ask of the app. They know no more of it: it answers each of these."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.message import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tui.fleet import HostEntry
+    from tui.jobs import JobWatcher
+
+
+class HostMessage(Message):
+    """Concerns one host."""
+
+    def __init__(self, entry: HostEntry) -> None:
+        super().__init__()
+        self.entry = entry
+
+
+class HostsMessage(Message):
+    """Concerns one or more hosts."""
+
+    def __init__(self, entries: Sequence[HostEntry]) -> None:
+        super().__init__()
+        self.entries = tuple(entries)
+
+
+class JobMessage(Message):
+    """Concerns a job that is, or was, followed."""
+
+    def __init__(self, watcher: JobWatcher) -> None:
+        super().__init__()
+        self.watcher = watcher
+
+
+class Choose(HostMessage):
+    """Show the host's running job, or what an update would do, or why it cannot."""
+
+
+class RollBack(HostMessage):
+    """Take the host back to what was active before its last update."""
+
+
+class ShowLog(HostMessage):
+    """Show the host's running or last log."""
+
+
+class ShowHistory(HostMessage):
+    """List the host's jobs."""
+
+
+class Connect(HostMessage):
+    """Open the host's connection at the terminal."""
+
+
+class UpdateHosts(HostsMessage):
+    """Force-update the hosts."""
+
+
+class VerifyHosts(HostsMessage):
+    """Prove what runs on the hosts."""
+
+
+class LookAtAll(Message):
+    """Look at all hosts again."""
+
+
+class ShowJob(JobMessage):
+    """Open the job's screen."""
+
+
+class CancelJob(JobMessage):
+    """Ask the host to stop the job."""
+
+
+class FollowAgain(JobMessage):
+    """Take up a job that could not be followed to its end."""
+
+
+class OpenJob(HostMessage):
+    """Open a job of the host's history; `running`: it still runs, so it is followed."""
+
+    def __init__(self, entry: HostEntry, job: str, *, running: bool) -> None:
+        super().__init__(entry)
+        self.job = job
+        self.running = running

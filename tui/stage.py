@@ -1,0 +1,74 @@
+"""The app as its screens and conversations know it: what there is for all of them to use.
+
+The app itself is below nobody: what a screen wants done it says in a message (`tui.messages`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from textual.app import App
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from textual.dom import DOMNode
+    from textual.signal import Signal
+
+    from nixfleet_core.outcome import Snapshot
+    from nixfleet_core.plan import Plan
+    from tui.elevation import Elevation
+    from tui.fleet import Fleet, HostEntry
+    from tui.glyphs import Glyphs
+    from tui.jobs import JobWatcher
+    from tui.settings import AppSettings
+
+
+class Stage(App[None], inherit_bindings=False):
+    """What outlives a screen: the hosts, the clock, the signs, who asks for passwords."""
+
+    settings: AppSettings
+    glyphs: Glyphs
+    clock: Callable[[], float]
+    fleet: Fleet
+    elevation: Elevation
+    ticked: Signal[None]
+    """Published with each beat in which something has changed."""
+    terminal_lent: bool
+    """Another program has the terminal: what is written now would pile up, and then block."""
+
+    def tick(self) -> None:
+        """Something has changed: show it with the next beat."""
+        raise NotImplementedError
+
+    def new_job_id(self) -> str:
+        """A name for the next job."""
+        raise NotImplementedError
+
+    def follow(
+        self,
+        entry: HostEntry,
+        job: str,
+        *,
+        plan: Plan | None = None,
+        before: Snapshot | None = None,
+    ) -> JobWatcher:
+        """Follow a job, whatever screens come and go. One job a host is followed at a time."""
+        raise NotImplementedError
+
+    def show_job(self, watcher: JobWatcher, *, zoomed: bool = False) -> None:
+        """Open the screen of a job."""
+        raise NotImplementedError
+
+    def show_past_job(self, entry: HostEntry, job: str, *, zoomed: bool = False) -> None:
+        """Look at a job that has ended; its screen reads it, and stops reading when it is left."""
+        raise NotImplementedError
+
+    def show_many(self, entries: Sequence[HostEntry]) -> None:
+        """Open the screen of several hosts at once."""
+        raise NotImplementedError
+
+
+def stage(node: DOMNode) -> Stage:
+    """The app that the node is in, with its own type."""
+    return cast("Stage", node.app)
