@@ -31,8 +31,8 @@ check: $(VENV)/.dev ## Style, types, architecture, shell
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	MYPYPATH=tests $(BIN)/mypy --package lab
-	MYPYPATH=tests/unit $(BIN)/mypy tests/unit
-	MYPYPATH=tests/scripts $(BIN)/mypy tests/scripts
+	MYPYPATH=tests/unit:tests $(BIN)/mypy tests/unit
+	MYPYPATH=tests/scripts:tests $(BIN)/mypy tests/scripts
 	$(BIN)/lint-imports
 	git ls-files -z '*.sh' .ci/run | xargs -0 $(BIN)/shellcheck
 

@@ -189,10 +189,15 @@ class _Asker:
             return _not_default(url)
         refused = b""
         if not _applies(netrc, url):
-            done = await self._ls_remote(way, "none")
-            if commit := _commit(done):
-                return commit
-            refused = done.stderr
+            try:
+                done = await self._ls_remote(way, "none")
+            except _SettingsLeak:
+                if not listed:
+                    raise
+            else:
+                if commit := _commit(done):
+                    return commit
+                refused = done.stderr
         own = login is not None and login[1] is not None
         if own or listed or has_named(self.settings) or _applies(netrc, url):
             which: Credentials = "none" if own else "all" if listed else "named"

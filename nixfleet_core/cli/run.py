@@ -147,7 +147,10 @@ def ask_for_password() -> Callable[[NeedsPassword], Awaitable[str | None]]:
             wrong = "wrong password; " if error.wrong else ""
             prompt = f"{wrong}sudo password on {error.host}: "
             forbid_core_dumps()
-            return await asyncio.to_thread(getpass.getpass, safe(prompt)) or None
+            try:
+                return await asyncio.to_thread(getpass.getpass, safe(prompt)) or None
+            except (EOFError, OSError):  # ctrl-d, or the terminal is gone
+                return None
 
     return ask
 

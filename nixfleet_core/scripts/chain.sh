@@ -13,7 +13,8 @@ nf_want() {
   nf_url=$(nf_field 2)
   nf_want_hides=$(nf_field 7)
   # git would need a query in its arguments, where everybody reads it
-  if [ -z "$nf_wanted" ] && { [ -z "$nf_url" ] || [ "$nf_want_hides" = query ]; }; then nf_wanted=unknown; return; fi
+  if [ "$nf_want_hides" = query ]; then nf_url=''; fi
+  if [ -z "$nf_wanted" ] && [ -z "$nf_url" ]; then nf_wanted=unknown; return; fi
   if [ -z "$nf_wanted" ]; then
     nf_ref=$(nf_field 3)
     case $nf_ref in '') nf_ref=HEAD ;; refs/*) ;; *) nf_ref=refs/heads/$nf_ref ;; esac
@@ -22,9 +23,9 @@ nf_want() {
     case $nf_want_hides in
       '') nf_quietly git ls-remote -- "$nf_url" "$nf_ref" ;;
       *)
-        nf_quietly sh -c "$NF_ASK_URL" sh nix --extra-experimental-features 'nix-command flakes' eval --impure --raw \
-          --argstr lock "$NF_ROOT$NF_CHECKOUT/flake.lock" --argstr input "$NF_INPUT" --expr "$NF_LOCK_NIX" given \
-          AND ls-remote -- URL "$nf_ref"
+        nf_quietly sh -c "$NF_ASK_URL" sh nix --extra-experimental-features 'nix-command flakes' \
+          eval --impure --raw --argstr lock "$NF_ROOT$NF_CHECKOUT/flake.lock" \
+          --argstr input "$NF_INPUT" --expr "$NF_LOCK_NIX" given AND ls-remote -- URL "$nf_ref"
         ;;
     esac
     nf_wanted=$(sed -n '1s/^\([0-9a-f]\{40\}\)[[:space:]].*/\1/p' "$NF_OUT")
@@ -39,7 +40,8 @@ nf_has_commit() { case $nf_wanted in none | unknown) return 1 ;; esac; }
 nf_pin() {
   if [ -n "$(nf_field 7)" ]; then
     nf_reason=credentials
-    nf_say "$NF_INPUT is not locked to a commit: its URL has a user name, a password or a query, which everybody could read"
+    nf_say "$NF_INPUT is not locked to a commit: its URL has a user name, a password or a query," \
+      "which everybody could read then"
     return 1
   fi
   nf_say "flake.lock gets $NF_INPUT at $nf_wanted, which its repository names"

@@ -212,7 +212,10 @@ NF_LOCK_NIX='{ lock, input }: let
     else "${kind}:${original.owner or ""}/${original.repo or ""}";
   pin = if hides == "" then "${base}?${query}rev=" else "";
   fields = [ kind url (original.ref or "") (node.locked.rev or "") (original.rev or "") pin hides ];
-in { inherit given; fields = if inputs ? ${input} then builtins.concatStringsSep "\t" fields else "missing"; }'
+in {
+  inherit given;
+  fields = if inputs ? ${input} then builtins.concatStringsSep "\t" fields else "missing";
+}'
 
 # nf_lock FILE INPUT: the above for that lock file, read as its owner.
 nf_lock() {

@@ -113,9 +113,10 @@ nf_is_busy() {
 # runs it moves the same profile.
 nf_agent_rebuilds() {
   # shellcheck disable=SC2046 # a number is one word
-  case $NF_PLATFORM in home-manager) if nf_find_rebuild $(nf_our_processes home-manager); then return 0; fi ;; esac
-  # shellcheck disable=SC2046
-  nf_find_rebuild $(nf_agents_processes)
+  case $NF_PLATFORM in
+    home-manager) nf_find_rebuild $(nf_our_processes home-manager) $(nf_agents_processes) ;;
+    *) nf_find_rebuild $(nf_agents_processes) ;;
+  esac
 }
 
 nf_pulls() { case $NF_PULL in '') return 1 ;; esac; }

@@ -289,7 +289,10 @@ probe_lock() {
   put checkout.lock "$(nf_owner_cat flake.lock | hide_from_job | cut_off 1048577)"
   put checkout.lock-cksum "$(nf_owner_cat flake.lock | cksum)"
   case "$status " in
-    *" flake.lock"[!a-zA-Z0-9._/-]*) put_some checkout.head-lock "$(nf_step_down 10 git show HEAD:flake.lock 2>/dev/null | hide_from_job | cut_off 1048577)" ;;
+    *" flake.lock"[!a-zA-Z0-9._/-]*)
+      put_some checkout.head-lock "$(nf_step_down 10 git show HEAD:flake.lock 2>/dev/null |
+        hide_from_job | cut_off 1048577)"
+      ;;
   esac
 }
 

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# shellcheck disable=SC2034,SC3013 # its variables are for its callers; -ef: POSIX of 2024, and every shell before
+# shellcheck disable=SC2034,SC3013 # for its callers; -ef: POSIX since 2024, and in all shells long before
 # What a process runs: its program as the kernel has it, or the script where that is an interpreter.
 # Its command line is a claim: it is read, never run.
 
@@ -145,7 +145,8 @@ nf_named() {
       *",$nf_named_like,"* | script,*nixfleet-agent*) ;;
       *) continue ;;
     esac
-    if [ -f "$NF_ROOT$nf_named_one" ]; then nf_stored "$NF_ROOT$nf_named_one" | nf_plain_paths | grep -vxF -e "$1"; fi
+    [ -f "$NF_ROOT$nf_named_one" ] || continue
+    nf_stored "$NF_ROOT$nf_named_one" | nf_plain_paths | grep -vxF -e "$1"
   done
 }
 
@@ -156,9 +157,10 @@ nf_exec_lines() {
     sed -n -e '/^[[:space:]]*#/d' -e 's/^\(.*[[:space:];&|({]\)\{0,1\}exec[[:space:]]\{1,\}//p'
 }
 
-# nf_store_files: the paths of files in the store that stand in a text or a program. Not grep -a: not all have it.
+# nf_store_files: the paths of files in the store that stand in a text or a program. Not all have grep -a.
 nf_store_files() {
-  LC_ALL=C tr -c '0-9A-Za-z+._=/-' '\n' | grep -Eo '/nix/store/[0-9a-z]{32}-[^/]+(/.*)?' | sort -u | head -n 200
+  LC_ALL=C tr -c '0-9A-Za-z+._=/-' '\n' | grep -Eo '/nix/store/[0-9a-z]{32}-[^/]+(/.*)?' |
+    sort -u | head -n 200
 }
 
 # --- what the agent's service runs
@@ -174,7 +176,11 @@ nf_store_files() {
 nf_look_at() {
   path='' proof=claimed starts=''
   nf_look_exe=$(nf_exe "$1")
-  case $nf_look_exe in */systemd-executor | */systemd) return 0 ;; esac # not yet the agent
+  case $nf_look_exe in
+    /usr/lib/systemd/systemd* | /lib/systemd/systemd* | /nix/store/*/lib/systemd/systemd*)
+      return 0 # not yet the agent: systemd's own executor, which becomes it
+      ;;
+  esac
   nf_look_files=''
   if [ -z "$nf_look_exe" ]; then
     path=$(nf_claimed "$1")

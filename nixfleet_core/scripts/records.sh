@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # Records: "KEY LENGTH", the value, a newline; the length in bytes, which is what a shell counts where
-# LC_ALL is C. A value may hold any text, lines that look like a record too: whoever reads goes by the lengths.
+# LC_ALL is C. A value may hold any text, lines that look like a record too: readers go by the lengths.
 
 # put KEY VALUE
 put() {

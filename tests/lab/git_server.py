@@ -4,6 +4,7 @@ so that one can refuse connections while the others answer.
 
 from __future__ import annotations
 
+import base64
 import gzip
 import os
 import subprocess
@@ -37,6 +38,8 @@ class Failing(ABC):
         self.requests: list[tuple[Fault, str]] = []
         """Every request since the last reset: how it was answered, and its path. A refused one
         is never seen."""
+        self.login = ""
+        """`user:password` without which nobody is answered; empty: everybody is."""
         self._faults: deque[Fault] = deque(["ok"])
         self._target: Target = "all"
         self._changed = threading.Condition()
@@ -56,6 +59,7 @@ class Failing(ABC):
             self._changed.notify_all()
 
     def reset(self) -> None:
+        self.login = ""
         self.set_fault("ok")
         self.requests.clear()
 
@@ -164,6 +168,10 @@ class GitHandler(BaseHTTPRequestHandler):
         # Read first: a client that is still writing would see a reset instead of the answer.
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         failing = cast("Server", self.server).failing
+        wanted = base64.b64encode(failing.login.encode()).decode()
+        if failing.login and self.headers.get("Authorization") != f"Basic {wanted}":
+            self.send(401, [("WWW-Authenticate", 'Basic realm="lab"')], b"")
+            return
         packed = self.headers.get("Content-Encoding") == "gzip"
         match failing.next_fault(self, gzip.decompress(body) if packed else body):
             case "ok":

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import select
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,8 +13,6 @@ from .by_keys import update_by_keys
 from .tmux import Tmux
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from .client import Client
     from .fleet import Fleet
     from .host import LabHost
@@ -73,3 +74,36 @@ def test_the_job_goes_on_without_the_app_and_is_attached_to_again(
             gate.open()
             tmux.wait_for("✔ updated")
     assert host.agent_version() == "2.2.0"
+
+
+def test_the_app_ends_with_its_tmux_although_nobody_tells_it(
+    fresh: Fleet, client: Client, tmp_path: Path
+) -> None:
+    """The leader of its session keeps SIGHUP for itself, as make does; the job goes on."""
+    host = fresh["csb0"]
+    fresh.repos.release("2.2.0")
+    argv = ["/bin/sh", "-c", "trap '' HUP; \"$@\"; :", "sh", *client.command()]
+    with host.gate("build") as gate:
+        with Tmux(tmp_path / "tmux", argv, client.env, (120, 40)) as tmux:
+            tmux.wait_for("csb0", "stale")
+            tmux.press("Enter")
+            tmux.wait_for("git pull --ff-only")
+            tmux.press("Enter")
+            gate.wait_reached()
+            running = processes_of(client)
+            assert running
+        for pidfd in running:
+            assert select.select([pidfd], [], [], 60)[0]
+            os.close(pidfd)
+        gate.open()
+    assert client.run("attach", "csb0").returncode == 0
+    assert host.agent_version() == "2.2.0"
+
+
+def processes_of(client: Client) -> list[int]:
+    """A pidfd of every process of the operator's but ssh, whose shared connection stays open."""
+    return [
+        os.pidfd_open(int(pid))
+        for pid in (client.cgroup / "cgroup.procs").read_text().split()
+        if not Path(f"/proc/{pid}/comm").read_text().startswith("ssh")
+    ]

@@ -587,7 +587,26 @@ def test_going_back_when_asked_takes_the_lock_back_too(host: FakeHost) -> None:
 
 
 @one_shell
-def test_where_there_is_nothing_to_go_back_to_the_agent_comes_back(host: FakeHost) -> None:
-    host.run_job(asked_back(host, "/nix/store/not-there"))
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/nix/store/not-there",
+        "/home/ops/evil",
+        "/nix/store/link",
+        "/nix/store",
+        SYSTEMS["1.0"] + "/x",
+    ],
+)
+def test_where_there_is_nothing_to_go_back_to_the_agent_comes_back(
+    host: FakeHost, target: str
+) -> None:
+    for place in ("home/ops/evil", f"{SYSTEMS['1.0'][1:]}/x", "nix/store"):
+        switch = host.root / place / "bin/switch-to-configuration"
+        switch.parent.mkdir(parents=True)
+        switch.write_text('#!/bin/sh\n: >"${0%/bin/*}/was-run"\n')
+        switch.chmod(0o755)
+    (host.root / "nix/store/link").symlink_to(host.root / "home/ops/evil")
+    host.run_job(asked_back(host, target))
+    assert not list(host.root.rglob("was-run"))
     assert (host.steps["rollback"], host.step("rollback").reason) == ("failed", "target")
     assert host.agent_runs()

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from fake_host import AGENTS, CHAIN, CHECKOUT, FakeHost, git, lock_text
+from fake_host import AGENTS, CHAIN, CHECKOUT, JOB, FakeHost, git, lock_text
 
 from nixfleet_core.plan import Plan, Step, StepId
+from nixfleet_core.script import compose
 
 one_shell = pytest.mark.parametrize("shell", ["dash"], indirect=True)
 
@@ -278,3 +279,35 @@ def test_a_kill_in_the_push_takes_the_commit_back(owned: FakeHost) -> None:
     assert status(owned) == [" M flake.lock"]
     here, there = heads(owned)
     assert here == there
+
+
+@one_shell
+@pytest.mark.parametrize(
+    ("proof", "path", "starts", "proven"),
+    [
+        ("exe", AGENTS["2.0"], "", True),
+        ("script", AGENTS["2.0"], "", True),
+        ("exe", AGENTS["1.0"], AGENTS["1.0"].removesuffix("/bin/agent"), True),
+        ("exe", AGENTS["1.0"], "", False),
+        ("other", AGENTS["2.0"], "", False),
+        ("claimed", AGENTS["2.0"], "", False),
+        ("", AGENTS["2.0"], "", False),
+    ],
+)
+def test_only_what_is_proven_is_shared(
+    host: FakeHost, proof: str, path: str, starts: str, proven: bool
+) -> None:
+    records = {
+        "journal": f"running.proof 3\nexe\nrunning.path {len(AGENTS['2.0'])}\n{AGENTS['2.0']}",
+        "running.proof": proof,
+        "installed.starts": starts,
+        "running.path": path,
+        "installed.path": AGENTS["2.0"],
+        "expected.path": AGENTS["2.0"],
+    }
+    host.job.mkdir(parents=True)
+    text = "".join(f"{key} {len(value)}\n{value}\n" for key, value in records.items())
+    (host.job / "after").write_text(f"nixfleet-probe 1\n{text}end 0\n")
+    call = f"NF_JOB=$NF_JOBS/{JOB} NF_RUN=$NF_STATE/x; if nf_is_proven; then echo yes; fi"
+    script = compose("probe", "share_lock", root=str(host.root), call=call)
+    assert host.send(script).stdout == (b"yes\n" if proven else b"")

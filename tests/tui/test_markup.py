@@ -103,7 +103,7 @@ async def test_every_widget_shows_it_as_text(make_app: MakeApp, tmp_path: Path, 
             JobStart(at=NOW),
             StepStart(step="preflight", at=NOW, log=0),
             Check(check=evil, at=NOW, ok=False, reason=evil),
-            Waiting(reason=evil, at=NOW, limit=9),
+            Waiting(reason=evil, at=NOW, limit=9, pid=7, program=evil),
         )
         await session.log(f"{evil}\n")
         await look(times=4)  # title, before, waiting, log

@@ -845,6 +845,9 @@ def test_progress_in_words(fleet: Fleet, tmp_path: Path) -> None:
         yield LogGrew(size=8, text_size=21)
         yield Retry(step="pull", at=1, attempt=2, tries=5, wait=8)
         yield Waiting(reason="switch", at=1, limit=1800)
+        yield Waiting(reason="switch", at=1, limit=60, pid=4711, program="nixos-rebuild")
+        yield Check(check="idle", at=1, ok=True, reason="busy")
+        yield Check(check="disk", at=1, ok=True)
         yield CancelSeen(at=1, deferred=True)
 
     fleet.sessions["csb0"].says["follow"] = follow
@@ -855,6 +858,8 @@ def test_progress_in_words(fleet: Fleet, tmp_path: Path) -> None:
         "│ three",
         "  retry 2/5 in 8 s",
         "  waiting for switch, at most 30 minutes",
+        "  waiting for switch (nixos-rebuild, process 4711), at most a minute",
+        "  check idle: busy; going on",
         "  cancelling; it takes effect after the activation",
         "updated: new",
     ]
@@ -879,6 +884,30 @@ def test_the_app_opens_without_a_command(fleet: Fleet, monkeypatch: pytest.Monke
     assert fleet.run().exit_code == 7
     assert fleet.run("--ascii", "--no-mouse").exit_code == 7
     assert asked == [(["csb0", "csb1"], False, True), (["csb0", "csb1"], True, False)]
+
+
+def test_an_end_of_input_gives_no_password() -> None:
+    say = (
+        "import asyncio; from nixfleet_core.cli.run import ask_for_password\n"
+        "from nixfleet_core.session import NeedsPassword\n"
+        "print(asyncio.run(ask_for_password()(NeedsPassword('csb0', wrong=False))))\n"
+    )
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", say],
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        start_new_session=True,
+    ) as asked:
+        os.close(theirs)
+        seen = b""
+        while b"password on csb0" not in seen:
+            seen += os.read(ours, 65536)
+        os.write(ours, b"\x04")
+        assert asked.communicate(timeout=60)[0] == b"None\n"
+    os.close(ours)
+    assert asked.returncode == 0
 
 
 @pytest.mark.parametrize("words", [(), ("demo",)], ids=["nixfleet", "demo"])

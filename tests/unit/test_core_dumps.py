@@ -106,7 +106,8 @@ def test_no_program_is_handed_a_core_dump_either() -> None:
     """The kernel asks PR_GET_DUMPABLE then, not the limit."""
     say = (
         "import ctypes, resource; from nixfleet_core.core_dumps import forbid_core_dumps\n"
-        "forbid_core_dumps(); print(ctypes.CDLL(None).prctl(3), resource.getrlimit(resource.RLIMIT_CORE)[0])"
+        "forbid_core_dumps()\n"
+        "print(ctypes.CDLL(None).prctl(3), resource.getrlimit(resource.RLIMIT_CORE)[0])"
     )
     done = subprocess.run([sys.executable, "-c", say], capture_output=True, check=True)
     assert done.stdout == b"0 0\n"

@@ -545,6 +545,20 @@ async def test_the_agents_own_check_is_told_beside_the_proof(
     assert (verdict.kind, note in verdict.sentence) == ("updated", True)
 
 
+@pytest.mark.parametrize(
+    ("answer", "noted"),
+    [('"ok":true,"reason":"busy"', True), ('"ok":true,"reason":""', False), ('"ok":true', False)],
+)
+async def test_what_a_forced_update_went_over_is_noted(
+    bench: Callable[..., Bench], answer: str, noted: bool
+) -> None:
+    made = bench()
+    asked = f'{{"event":"check","at":5,"check":"idle",{answer}}}'
+    leave(made, start("verify"), asked, end("verify", "ok"))
+    notes = (await made.session.verdict(JOB, None)).notes
+    assert any("the forced update went on" in note for note in notes) == noted
+
+
 async def test_the_commit_that_the_host_found_counts_before_the_clients(
     bench: Callable[..., Bench],
 ) -> None:

@@ -42,6 +42,10 @@ EVENTS: tuple[tuple[str, HostEvent], ...] = (
         Check("disk", 5, ok=False, reason="full"),
     ),
     ('{"event":"waiting","at":5,"reason":"switch","limit":600}', Waiting("switch", 5, 600)),
+    (
+        '{"event":"waiting","at":5,"reason":"switch","limit":6,"pid":7,"program":"nixos-rebuild"}',
+        Waiting("switch", 5, 6, 7, "nixos-rebuild"),
+    ),
     ('{"event":"tick","at":5,"log":9}', Tick(5, 9)),
     ('{"event":"cancel","at":5}', CancelSeen(5)),
     ('{"event":"cancel","at":5,"deferred":true}', CancelSeen(5, deferred=True)),

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from nixfleet_core.facts import Checkout, Facts, System, Unit
+from nixfleet_core.facts import Checkout, Facts, Rebuild, System, Unit
 from nixfleet_core.host import Host
 from nixfleet_core.job import compile_plan, new_job_id, step_lines
 from nixfleet_core.nix.lock import FlakeLock, parse_lock
@@ -428,6 +428,21 @@ def test_warnings_name_what_else_the_rebuild_takes_along() -> None:
     assert many == ("the rebuild includes uncommitted changes: a, b, c, d, e and 2 more",)
     pinned = plan(checkout(lock=lock(type="git", url="https://h/x", rev=REV))).warnings
     assert pinned == ("flake.nix pins nixfleet to aaaaaaa",)
+
+
+@pytest.mark.parametrize(
+    ("options", "then"),
+    [
+        ({"force": True}, "at most 30 minutes, then goes on and ends it"),
+        ({}, "at most 30 minutes, then is refused"),
+        ({"now": True}, "if it still does then, the update is refused"),
+        ({"force": True, "now": True}, "if it still does then, the update is refused"),
+    ],
+)
+def test_a_rebuild_of_the_agents_is_named_in_the_plan(options: dict[str, Any], then: str) -> None:
+    (said,) = plan(replace(FACTS, rebuild=Rebuild(4711, "nixos-rebuild")), **options).warnings
+    assert said.startswith("the agent's service runs nixos-rebuild (process 4711): ")
+    assert said.endswith(then)
 
 
 def test_two_checkouts_that_disagree_are_warned_of() -> None:

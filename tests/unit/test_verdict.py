@@ -512,3 +512,18 @@ def test_the_worst_exit_of_several_hosts_counts() -> None:
     for better, worse in zip(EXIT_ORDER[1:], EXIT_ORDER, strict=False):
         assert {worst_exit(list(codes)) for codes in permutations((0, better, worse))} == {worse}
     assert worst_exit([]) == worst_exit([0, 0]) == 0
+
+
+def test_a_scripts_proof_is_said_to_be_weaker() -> None:
+    running = Running(NEW_AGENT, "script", pid=7)
+    verdict = judge(BEFORE, replace(AFTER, running=running), EXPECT, DONE)
+    assert verdict.kind == "updated"
+    (note,) = verdict.notes
+    assert note.startswith("The agent is a script, so its proof is weaker. ")
+
+
+def test_what_a_forced_update_went_over_is_noted() -> None:
+    for outcome in (DONE, failed("rebuild")):
+        outcome = replace(outcome, went_over=True)
+        (note,) = judge(BEFORE, AFTER, EXPECT, outcome).notes
+        assert note.startswith("Another rebuild still ran when the wait for it was over, and ")

@@ -116,6 +116,24 @@ CASES: dict[str, tuple[Facts, Cause, str]] = {
         "not-restarted",
         "not restarted: 2.2.0 (bbbbbbbb…) is installed, 2.1.0 (aaaaaaaa…) still runs",
     ),
+    "another program": (
+        changed(running=Running(Binary("/usr/bin/dash"), "other", 7)),
+        "proof-missing",
+        "what runs as the agent is /usr/bin/dash, and nothing shows that this is the agent",
+    ),
+    "another file at its path": (
+        changed(running=Running(NEW_AGENT, "other", 7)),
+        "proof-missing",
+        "nothing shows that this is the agent",
+    ),
+    "what a wrapper starts": (
+        changed(
+            running=Running(OLD_AGENT, "exe", 7),
+            installed=replace(NEW_AGENT, starts=(OLD_AGENT.identity,)),
+        ),
+        "current",
+        "runs, is installed, and is what the flake builds",
+    ),
     "switch before the activation": (
         changed(NOT_BUILT, system=PROFILE),
         "switch-incomplete",
