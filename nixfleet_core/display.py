@@ -33,6 +33,11 @@ def safe(text: str) -> str:
     return one_line(redact(text))
 
 
+def safe_lines(text: str) -> str:
+    """Text of several lines, each as `safe` gives it."""
+    return "\n".join(map(one_line, redact(text).split("\n")))
+
+
 def safe_log_line(line: str, *, colour: bool) -> str:
     """A line of log.txt for a terminal; its colours, if it keeps them, end with it."""
     shown = redact(log_line(line))

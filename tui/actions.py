@@ -55,7 +55,7 @@ async def update_hosts(app: Stage, entries: Sequence[HostEntry]) -> None:
     lines: list[str | tuple[str, str]] = []
     answers = await asyncio.gather(*(_plan(app, entry) for entry in entries))
     for entry, planned in zip(entries, answers, strict=True):
-        lines.append((f"{entry.name}  ", "bold"))
+        lines.append((f"{entry.label}  ", "bold"))
         if isinstance(planned, str):
             lines.append((f"left out: {plain(planned)}\n", "$text-warning"))
         else:
@@ -119,13 +119,13 @@ async def verify_hosts(app: Stage, entries: Sequence[HostEntry]) -> None:
     said = await asyncio.gather(*(_verify(app, entry) for entry in entries))
     parts: list[Content] = []
     for entry, problem in zip(entries, said, strict=True):
-        parts.append(Content.styled(f"{entry.name}\n", "bold"))
+        parts.append(Content.styled(f"{entry.label}\n", "bold"))
         if problem or entry.verdict is None:
             parts.append(Content(f"{plain(problem)}\n\n"))
         else:
             draw = partial(verdict_text, entry.verdict, app.glyphs)
             parts += [drawn(entry.name, draw, no_picture), Content("\n\n")]
-    names = ", ".join(entry.name for entry in entries)
+    names = ", ".join(entry.label for entry in entries)
     title = f"Verify {names}" if len(names) < 50 else f"Verify {len(entries)} hosts"
     await app.push_screen_wait(Notice(title, Content("").join(parts)))
 
@@ -134,7 +134,7 @@ async def cancel_job(app: Stage, watcher: JobWatcher) -> None:
     """Ask, then ask the host to stop the job."""
     entry = app.fleet.entries[watcher.host]
     body = Content(
-        f"The job {watcher.job} on {entry.name} is asked to stop. "
+        f"The job {plain(watcher.job)} on {entry.label} is asked to stop. "
         "It starts the agent again before it ends."
     )
     question = Confirm(f"Cancel the job on {entry.name}?", body, accept="cancel the job")
@@ -287,7 +287,7 @@ async def _plan(app: Stage, entry: HostEntry) -> Plan | str:
 
 
 async def _offer_attach(app: Stage, entry: HostEntry, job: str) -> None:
-    body = Content(f"The job {plain(job)} runs on {entry.name} already; only one can.")
+    body = Content(f"The job {plain(job)} runs on {entry.label} already; only one can.")
     question = Confirm(f"{entry.name} is busy", body, accept="show that job")
     if await app.push_screen_wait(question):
         app.show_job(app.follow(entry, job))

@@ -19,6 +19,7 @@ from textual.signal import Signal
 
 from nixfleet_core.boundary import one_host
 from nixfleet_core.cli.output import say
+from nixfleet_core.display import safe_lines
 from nixfleet_core.session import HostError
 from tui import messages
 from tui.driver import TerminalDriver
@@ -151,6 +152,10 @@ class NixFleetApp(Stage, inherit_bindings=False):
         super().notify(
             plain(message), title=plain(title), severity=severity, timeout=timeout, markup=markup
         )
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """What is selected anywhere, without credentials: it is pasted who knows where."""
+        super().copy_to_clipboard(safe_lines(text))
 
     def get_key_display(self, binding: Binding) -> str:
         """As Textual has it, but for enter's sign, and for arrows where only ASCII is wanted."""
@@ -372,7 +377,7 @@ class NixFleetApp(Stage, inherit_bindings=False):
             return
         from tui.screens.base import Confirm
 
-        lines = "\n".join(f"{name}: job {job}" for name, job in going_on)
+        lines = "\n".join(plain(f"{name}: job {job}") for name, job in going_on)
         body = Content(
             f"These jobs go on without the app; choosing the host shows them again:\n\n{lines}"
         )

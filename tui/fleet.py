@@ -10,6 +10,7 @@ from nixfleet_core.boundary import drawn, not_seen, one_host
 from nixfleet_core.nix.git_url import NotAsked, commit_of
 from nixfleet_core.session import Unreachable
 from nixfleet_core.verdict import snapshot
+from tui.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,6 +59,11 @@ class HostEntry:
     @property
     def name(self) -> str:
         return self.session.host.name
+
+    @property
+    def label(self) -> str:
+        """Its name, as a screen shows it."""
+        return plain(self.name)
 
     @property
     def source(self) -> Source | None:

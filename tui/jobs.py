@@ -10,6 +10,7 @@ from nixfleet_core.events import Heartbeat, LineTime, Link, LogGrew, Progress, T
 from nixfleet_core.progress import JobState
 from tui.elevation import FAILURES, PasswordRefused
 from tui.line_times import LineTimes
+from tui.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,6 +72,11 @@ class JobWatcher:
     def host(self) -> str:
         """The host's name."""
         return self.session.host.name
+
+    @property
+    def label(self) -> str:
+        """The host's name, as it is shown."""
+        return plain(self.host)
 
     @property
     def text_path(self) -> Path:

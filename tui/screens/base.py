@@ -11,6 +11,7 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Button, Static
 
 from tui.stage import stage
+from tui.text import plain
 from tui.widgets.too_small import LEAST_HEIGHT, LEAST_WIDTH, TooSmall
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Dialog(ModalScreen[ResultT | None], inherit_bindings=False):
     def compose(self) -> ComposeResult:
         _fit(self)
         with Vertical(id="box") as box:
-            box.border_title = Content(self._title)
+            box.border_title = Content(plain(self._title))
             with VerticalScroll(id="body", can_focus=False):
                 yield Static(self._body, id="text", markup=False)
                 yield from self.compose_fields()

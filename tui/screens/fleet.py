@@ -213,7 +213,7 @@ class FleetScreen(Page):
             box.border_title = None
             text.update(Content("No host contains that." if self._fleet.entries else ""))
             return
-        box.border_title = Content(entry.name)
+        box.border_title = Content(entry.label)
         content = host_details(entry, app.glyphs, app.clock())
         if content != text.content:
             text.update(content)

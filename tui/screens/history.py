@@ -92,7 +92,7 @@ class HistoryScreen(Page):
         self.action_refresh()
 
     def action_refresh(self) -> None:
-        self._say(f"asking {self._entry.name} ...")
+        self._say(f"asking {self._entry.label} ...")
         self.run_worker(self._load(), group="history", exclusive=True)
 
     @on(RowTable.Chosen)
@@ -115,7 +115,7 @@ class HistoryScreen(Page):
         except FAILURES as error:
             self._say(str(error))
         else:
-            self._say("" if self._lines else f"{self._entry.name} has had no job")
+            self._say("" if self._lines else f"{self._entry.label} has had no job")
         rows = [job_row(self._entry.name, line, app.glyphs) for line in self._lines]
         self.query_one(RowTable).show(rows)
 
@@ -123,7 +123,7 @@ class HistoryScreen(Page):
         """What keeps the list from being there, below the title."""
         app = stage(self)
         count = f"{len(self._lines)} job{'s' * (len(self._lines) != 1)}"
-        parts = (self._entry.name, "history", *((count,) if self._lines else ()))
+        parts = (self._entry.label, "history", *((count,) if self._lines else ()))
         self.set_title(Content.styled(f" {f' {app.glyphs.dot} '.join(parts)}", "bold"))
         said = self.query_one("#said", Static)
         said.update(Content(plain(text)))

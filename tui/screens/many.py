@@ -128,7 +128,7 @@ class ManyScreen(Page):
             self.refresh_bindings()
         if entry is None:
             return
-        self.query_one("#many-verdict").border_title = Content(entry.name)
+        self.query_one("#many-verdict").border_title = Content(entry.label)
         text, watcher = Content(plain(entry.note)), entry.watcher
         if watcher is not None and watcher.verdict is not None:
             draw = partial(verdict_text, watcher.verdict, stage(self).glyphs)

@@ -8,6 +8,7 @@ from textual.content import Content
 from textual.widgets import Input
 
 from tui.screens.base import Dialog
+from tui.text import plain
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -21,7 +22,7 @@ class PasswordDialog(Dialog[str]):
     def __init__(self, host: str, *, wrong: bool) -> None:
         body = Content.assemble(
             ("wrong password\n" if wrong else "", "bold $text-error"),
-            f"sudo on {host} wants your password. It is kept in memory until NixFleet ends.",
+            f"sudo on {plain(host)} wants your password. It is kept in memory until NixFleet ends.",
         )
         super().__init__(f"Password for {host}", body, accept="go on", leave="cancel")
 

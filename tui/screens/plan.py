@@ -42,8 +42,8 @@ def plan_text(plan: Plan) -> str:
 def plan_question(plan: Plan) -> str:
     """`Roll back csb0?`, or as update_question."""
     if plan.goal == "rollback":
-        return f"Roll back {plan.host}?"
-    return update_question(plan.options, plan.host)
+        return f"Roll back {plain(plan.host)}?"
+    return update_question(plan.options, plain(plan.host))
 
 
 def update_question(options: Options, whom: str) -> str:
@@ -134,7 +134,7 @@ class UpdateDialog(PlanDialog):
 
     def __init__(self, entry: HostEntry, plan: Plan) -> None:
         where = f" ({plain(entry.host.where)}) these steps run, one after the other."
-        super().__init__(entry, plan, Content.assemble("On ", (plan.host, "bold"), where))
+        super().__init__(entry, plan, Content.assemble("On ", (plain(plan.host), "bold"), where))
 
     def compose_fields(self) -> ComposeResult:
         yield from super().compose_fields()
@@ -161,7 +161,7 @@ class UpdateDialog(PlanDialog):
 
     def action_level(self) -> None:
         level = self._plan.options.level
-        self.app.push_screen(LevelDialog(self._plan.host, level), self._set_level)
+        self.app.push_screen(LevelDialog(plain(self._plan.host), level), self._set_level)
 
     def action_go_back(self) -> None:
         options = self._plan.options
@@ -276,7 +276,7 @@ def rollback_text(entry: HostEntry, plan: Plan, glyphs: Glyphs) -> Content:
     return Content.assemble(
         *(
             "On ",
-            (plan.host, "bold"),
+            (plain(plan.host), "bold"),
             f" ({plain(entry.host.where)}) these steps run, one after the other.\n\n",
         ),
         *((f"{'now':<{_LABEL}}", "$foreground 60%"), f"{now}\n"),

@@ -124,7 +124,7 @@ class UpdateScreen(Page):
 
     @property
     def _save_as(self) -> str:
-        return f"~/nixfleet-{self._watcher.host}-{self._watcher.job}.log"
+        return plain(f"~/nixfleet-{self._watcher.host}-{self._watcher.job}.log")
 
     def action_zoom(self) -> None:
         self.toggle_class("-zoomed")
@@ -132,7 +132,7 @@ class UpdateScreen(Page):
     def action_packages(self) -> None:
         verdict = self._watcher.verdict
         if verdict is not None:
-            title = f"What changed on {self._watcher.host}"
+            title = f"What changed on {self._watcher.label}"
             self.app.push_screen(Notice(title, changes_text(verdict.changes, stage(self).glyphs)))
 
     def action_again(self) -> None:
@@ -159,7 +159,7 @@ class UpdateScreen(Page):
     def _title(self) -> Content:
         watcher, dot = self._watcher, f" {stage(self).glyphs.dot} "
         what = plan_text(watcher.plan) if watcher.plan else "job"
-        left = dot.join((watcher.host, what, watcher.job))
+        left = dot.join((watcher.label, what, plain(watcher.job)))
         elapsed = stopwatch(watcher.elapsed) if watcher.elapsed is not None else ""
         status, style = self._status()
         width = self.size.width or self.app.size.width

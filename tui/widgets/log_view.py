@@ -19,7 +19,6 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from nixfleet_core.redact import redact
 from tui.ansi import parse_line, plain_line
 from tui.log_file import LogFile
 from tui.log_search import Search
@@ -257,7 +256,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
             top, bottom = self.scroll_offset.y, self.scroll_offset.y + self._height - 1
             marked = self._file.line_at_offset(self._marks[-1]) if self._marks else None
             text = self._rows_text(min(marked.row, bottom) if marked else top, bottom)
-        self.app.copy_to_clipboard(redact(text))
+        self.app.copy_to_clipboard(text)
         count = text.count("\n") + 1 if text else 0
         self.post_message(self.Said(f"{count:,} lines sent to the clipboard; ctrl+s saves a file"))
 

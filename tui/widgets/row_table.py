@@ -16,7 +16,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from tui.text import shorten
+from tui.text import plain, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,8 +46,13 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
+    """`text` is cleaned here, whatever it quotes."""
+
     text: str
     tone: Tone = "normal"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", plain(self.text))
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ class StepsPanel(LivePanel):
         """Between title and time: bar, counts, retry, or why it did not go well."""
         if step.status != "running":
             words = step.status if step.status in ("skipped", "cancelled", "failed") else ""
-            return f"{words}: {step.reason}" if words and step.reason else words
+            return f"{words}: {plain(step.reason)}" if words and step.reason else words
         watcher = self._watcher
         if step.id == "confirm":
             return self._confirm(step)

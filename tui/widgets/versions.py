@@ -144,8 +144,8 @@ class VersionPanel(LivePanel):
             later = " once the activation has ended" if state.cancelling.deferred else ""
             return f"cancelling{later}; the agent is started again first"
         if (waiting := state.waiting) is not None:
-            what = f" ({waiting.program}, process {waiting.pid})" if waiting.pid else ""
-            return f"waiting for {_WAITS.get(waiting.reason, waiting.reason)}{what}"
+            what = f" ({plain(waiting.program)}, process {waiting.pid})" if waiting.pid else ""
+            return f"waiting for {_WAITS.get(waiting.reason) or plain(waiting.reason)}{what}"
         current = state.current
         if current is None:
             return "waiting for the job"

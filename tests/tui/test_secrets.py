@@ -1,0 +1,279 @@
+"""No screen, dialog, message, clipboard or saved file holds what a host let slip."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from fakes import JOB, NEW_PATH, NOW, OLD_PATH, FakeSession, make_facts
+from marked import MARKS, SECRET, leaked, marked
+from screen_text import press_key, screen_text, settle
+from test_path import press
+from textual.content import Content
+from textual.widgets import Static
+
+import tui.screens
+from nixfleet_core.changes import Change
+from nixfleet_core.characters import FORBIDDEN
+from nixfleet_core.events import Check, JobEnd, JobStart, Link, StepEnd, StepStart, Waiting
+from nixfleet_core.host import Host, SshAddress
+from nixfleet_core.log_text import TextDecoder
+from nixfleet_core.nix.lock import parse_lock
+from nixfleet_core.outcome import Snapshot
+from nixfleet_core.plan import Refusal
+from nixfleet_core.session import Commit, JobLine, LaunchFailed, NotAllowed, Unreachable
+from nixfleet_core.verdict import Verdict
+from tui.app import NixFleetApp
+from tui.glyphs import UNICODE
+from tui.screen_filter import ScreenFilter
+from tui.screens.base import Dialog, Page
+from tui.text import plain, short_commit, short_hash, short_store_path
+from tui.widgets.log_panel import save_plain
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import MakeApp
+
+MARK = pytest.mark.parametrize("mark", MARKS.values(), ids=MARKS)
+NAME = f"ghp_{SECRET}"
+"""A host may be called so."""
+
+
+@pytest.fixture
+def unfiltered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every widget cleans what it shows: the look at the finished row is only the second one."""
+    monkeypatch.setattr(ScreenFilter, "apply", lambda self, segments, background: segments)
+
+
+def marked_session(mark: str, folder: Path, running: str | None = None) -> FakeSession:
+    """A host that tells a secret wherever it says something."""
+    facts = make_facts(running=OLD_PATH, installed=NEW_PATH)
+    assert facts.checkout is not None
+    lock = parse_lock(
+        '{"version":7,"root":"r","nodes":{"r":{"inputs":{"nixfleet":"n"}},"n":{"locked":'
+        f'{{"type":"git","rev":"{mark}"}},"original":{{"type":"git","url":"{mark}"}}}}}}}}'
+    )
+    checkout = replace(facts.checkout, lock=lock)
+    facts = marked(replace(facts, checkout=checkout, other=checkout), mark)
+    session = FakeSession(
+        Host(name=NAME), replace(facts, job_last=JOB, job_running=running), folder
+    )
+    session._host = replace(
+        marked(Host(NAME), mark), name=NAME, platform=None, address=SshAddress(mark)
+    )
+    session.commits = (marked(Commit("1" * 40, "Fix it"), mark), Commit(mark, mark))
+    session.warnings = (mark,)
+    session.lock_from = mark
+    session.offline = Unreachable(mark, mark)
+    line = marked(JobLine(JOB, NOW, "a", "g", "o", "f", 5), mark)
+    session.history = (replace_job(line, JOB), replace_job(line, mark))
+    session.connect_argv = ("ssh", mark)
+    side = Snapshot(version="2", commit="1" * 40, store_path=NEW_PATH, sha256="c" * 64, system="/s")
+    session.result = marked(
+        Verdict(
+            kind="failed",
+            cause="c",
+            sentence="s",
+            advice="a",
+            before=Snapshot(),
+            after=side,
+            notes=("n",),
+            changes=(Change(name="p", before="1", after="2", size=1),),
+        ),
+        mark,
+    )
+    return session
+
+
+def replace_job(line: JobLine, job: str) -> JobLine:
+    return JobLine(job, *(getattr(line, name) for name in line.__struct_fields__[1:]))
+
+
+WALKED = {
+    *("CommandPalette", "Confirm", "FleetScreen", "HelpDialog", "HistoryScreen", "LevelDialog"),
+    *("Notice", "PathDialog", "RollbackDialog", "UpdateDialog", "UpdateScreen"),
+}
+"""The screens that one host's walk goes through; two more are those of many hosts."""
+
+
+def test_every_screen_is_walked() -> None:
+    for module in pkgutil.iter_modules(tui.screens.__path__, "tui.screens."):
+        importlib.import_module(module.name)
+
+    def leaves(kind: type) -> set[str]:
+        below = kind.__subclasses__()
+        return set().union(*map(leaves, below)) if below else {kind.__name__}
+
+    app_screens = leaves(Page) | leaves(Dialog)
+    assert app_screens == WALKED - {"CommandPalette"} | {"ManyScreen", "PasswordDialog"}
+
+
+def assert_no_secret(app: NixFleetApp) -> None:
+    text = screen_text(app)
+    assert leaked(text) is None, text
+    assert FORBIDDEN.search(text.replace("\n", "")) is None
+
+
+@MARK
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
+async def test_no_screen_shows_a_secret(
+    make_app: MakeApp, tmp_path: Path, mark: str, busy: bool, unfiltered: None
+) -> None:
+    session = marked_session(mark, tmp_path, running=mark if busy else None)
+    app = make_app([session])
+    seen: set[str] = set()
+    async with app.run_test(size=(160, 60), notifications=True) as pilot:
+
+        async def look(*keys: str) -> None:
+            await settle(pilot)
+            assert_no_secret(app)
+            for key in keys:
+                press_key(pilot, key)
+                await settle(pilot)
+                assert_no_secret(app)
+                seen.add(type(app.screen).__name__)
+
+        await look("v", "escape", "H", "down", "up", "enter", "escape", "escape", "b", "f")
+        await look("escape", "question_mark", "escape", "colon", "escape")
+        await look("enter", "L", "escape", "c", "p", "b", "enter")
+        await session.say(
+            JobStart(at=NOW),
+            StepStart(step="preflight", at=NOW, log=0),
+            Check(check=mark, at=NOW, ok=False, reason=mark),
+            Waiting(reason=mark, at=NOW, limit=9),
+        )
+        await session.log(TextDecoder().feed(f"fetching {mark}\n".encode()).decode())
+        await settle(pilot)
+        assert "fetching " in screen_text(app)
+        await look("ctrl+s", "escape")
+        await look("c", "escape")
+        await session.say(Link(up=False, seconds=12, why=mark))
+        await look()
+        await session.say(
+            StepEnd(step="preflight", at=NOW, status="failed", log=0, reason=mark),
+            JobEnd(at=NOW, outcome=mark),
+            None,
+        )
+        await look("p", "escape", "R", "escape", "l", "escape", "q", "escape", "R")
+        session.facts = None
+        await look("R", "enter", "escape", "u")
+    assert busy or seen == WALKED
+
+
+@MARK
+@pytest.mark.parametrize("kind", ["offline", "refused", "not allowed", "launch failed", "busy"])
+async def test_no_dialog_shows_a_secret(
+    make_app: MakeApp, tmp_path: Path, mark: str, kind: str, unfiltered: None
+) -> None:
+    session = marked_session(mark, tmp_path)
+
+    async def fail(*_: object) -> object:
+        raise NotAllowed(mark) if kind == "not allowed" else LaunchFailed(mark)
+
+    match kind:
+        case "offline":
+            session.facts = None
+        case "refused":
+            session.refusal = Refusal(mark, mark, mark)
+        case "busy":
+            session.busy = mark
+        case _:
+            session.launch = fail  # type: ignore[method-assign,assignment]
+    async with (app := make_app([session])).run_test(size=(160, 60), notifications=True) as pilot:
+        await settle(pilot)
+        for key in ("enter", "enter", "escape", "escape", "v", "escape", "H"):
+            await press(pilot, key)
+            assert_no_secret(app)
+
+
+@MARK
+async def test_neither_the_password_dialog_nor_the_list_of_many_does(
+    make_app: MakeApp, tmp_path: Path, mark: str, unfiltered: None
+) -> None:
+    sessions = [marked_session(mark, tmp_path / "1"), marked_session(mark, tmp_path / "2")]
+    sessions[1]._host = replace(sessions[1]._host, name=f"{NAME}-2")
+    sessions[0].password = "right"
+    sessions[1].busy = mark
+    async with (app := make_app(sessions)).run_test(size=(160, 60), notifications=True) as pilot:
+        await settle(pilot)
+        seen = set()
+        for key in ("ctrl+a", "u", "enter", *"right", "enter", "down", "up"):
+            await press(pilot, key)
+            assert_no_secret(app)
+            seen.add(type(app.screen).__name__)
+        assert seen >= {"ManyScreen", "PasswordDialog"}
+        await sessions[0].say(JobEnd(at=NOW, outcome="failed"), None)
+        for key in ("down", "up", "escape", "v", "escape", "q"):
+            await press(pilot, key)
+            assert_no_secret(app)
+
+
+async def test_what_a_widget_forgets_is_caught_on_its_row(make_app: MakeApp) -> None:
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        forgotten = Static(Content(f"see ghp_{SECRET} and \u202e\x9b2J more"), markup=False)
+        await app.screen.mount(forgotten, before=0)
+        await settle(pilot)
+        text = screen_text(app)
+    assert leaked(text) is None
+    assert FORBIDDEN.search(text.replace("\n", "")) is None
+    assert "see ‹redacted› and" in text
+
+
+@MARK
+async def test_neither_clipboard_nor_messages_nor_window_title_do(
+    make_app: MakeApp, mark: str, monkeypatch: pytest.MonkeyPatch, unfiltered: None
+) -> None:
+    async with (app := make_app()).run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        app.copy_to_clipboard(f"one {mark}\ntwo\x1b[31m {mark}")
+        assert leaked(app.clipboard) is None
+        assert app.clipboard.count("\n") == 1
+        assert FORBIDDEN.search(app.clipboard.replace("\n", "")) is None
+        app.notify(mark, title=mark)
+        await settle(pilot)
+        assert_no_secret(app)
+        assert app._driver is not None
+        written: list[str] = []
+        monkeypatch.setattr(app._driver, "write", written.append)
+        app._set_window_title(mark)
+        assert leaked("".join(written)) is None
+        try:
+            raise RuntimeError(mark)
+        except RuntimeError:
+            app._fatal_error()
+        shown = "".join(
+            segment.text
+            for renderable in app._exit_renderables
+            for segment in app.console.render(renderable)
+        )
+        app._exit_renderables.clear()
+    assert "RuntimeError" in shown
+    assert leaked(shown) is None
+
+
+@MARK
+def test_a_saved_log_holds_none(tmp_path: Path, mark: str) -> None:
+    """Also where log.txt was written by an older program, which knew less."""
+    source, target = tmp_path / "log.txt", tmp_path / "saved.log"
+    key = "-----BEGIN PRIVATE KEY-----\n" + "b3BlbnNzaC1rZXktdjEA" * 2 + "\n"
+    source.write_text(f"one \x1b[31m{mark[:8]}\x1b[0m{mark[8:]}\n{key}")
+    assert save_plain(source, target) == (f"saved to {target}", False)
+    saved = target.read_text()
+    assert leaked(saved) is None
+    assert "b3Blb" not in saved
+
+
+@MARK
+def test_what_is_cut_out_of_foreign_text_is_cut_out_of_what_may_be_shown(mark: str) -> None:
+    for text in (
+        short_commit(f"{mark}", UNICODE),
+        short_hash(f"{mark}", UNICODE),
+        short_store_path(f"/nix/store/{'a' * 32}-x-{mark}", UNICODE),
+        *(plain(f"{'x ' * (count // 2)}{mark}") for count in range(900, 1000)),
+    ):
+        assert SECRET[:3] not in text
