@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import re
 import stat
 import tempfile
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 
 from nixfleet_core import follow
 from nixfleet_core.events import (
+    EVENT_LINE_LIMIT,
     Heartbeat,
     JobEnd,
     JobEvent,
@@ -28,10 +30,10 @@ from nixfleet_core.events import (
     LogGrew,
     Tick,
 )
-from nixfleet_core.follow import Follower, read_events
+from nixfleet_core.follow import FRAME_ERRORS, Follower, read_events
 from nixfleet_core.frames import GREETING
-from nixfleet_core.session import NeedsPassword, NoSuchJob, NotAllowed
-from nixfleet_core.store import JobCopy, Store
+from nixfleet_core.session import BadAnswer, ClientFailed, NeedsPassword, NoSuchJob, NotAllowed
+from nixfleet_core.store import FLOOR, JobCopy, Store, check_room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -365,6 +367,143 @@ async def test_what_root_may_not_read_either_is_not_asked_for_ever(copy: JobCopy
 async def test_who_needs_root_is_told_so(copy: JobCopy, error: Exception) -> None:
     with pytest.raises(type(error)):
         await collect(says(frame("gone", 0, b"denied"), error), copy)
+
+
+# A host that means harm.
+
+
+async def test_an_event_line_without_end_is_dropped_and_the_next_one_told(copy: JobCopy) -> None:
+    endless = b'{"event":"job-start","at":' + b"1" * 300_000
+    begin = GREETING + frame("log", 0, b"abc") + b"@events 0 400000\n"
+    process = Process([begin, endless, b"\n" + EVENTS], hangs=True)
+    made = follower(says(process), copy)
+    told: list[JobEvent] = []
+    async with aclosing(made.events()) as live:
+        async for event in live:
+            told.append(event)
+            assert len(made._torn) <= EVENT_LINE_LIMIT
+            if isinstance(event, JobEnd):
+                break
+    assert [event for event in told if event in TOLD] == TOLD
+    assert copy.files.events.read_bytes() == endless + b"\n" + EVENTS
+
+
+async def test_events_without_end_end_the_follower(
+    copy: JobCopy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "EVENTS_LIMIT", 1000)
+    host = says(*(frame("events", at, b"x" * 400) for at in range(0, 2000, 400)))
+    with pytest.raises(BadAnswer, match="its events of this job are larger"):
+        await collect(host, copy)
+    assert copy.files.events.stat().st_size == 800
+
+
+async def test_a_host_that_never_writes_a_frame_is_given_up(copy: JobCopy) -> None:
+    host = says(b"@log x\n")
+    with pytest.raises(BadAnswer, match="cannot be read: a frame with a bad header"):
+        await collect(host, copy)
+    assert len(host.asked) == FRAME_ERRORS
+
+
+async def test_a_host_that_goes_wrong_now_and_then_is_not_given_up(copy: JobCopy) -> None:
+    beat = GREETING + frame("beat", 5, b"0")
+    noise = [Process([beat, b"@log x\n"]) for _ in range(2 * FRAME_ERRORS)]
+    await collect(says(*noise, frame("log", 0, b"x") + RESULT), copy)
+    assert copy.files.log.read_bytes() == b"x"
+
+
+async def test_a_small_file_comes_once_in_a_connection(copy: JobCopy) -> None:
+    events = await collect(says(frame("before", 0, b"b") * 2, RESULT), copy)
+    assert links(events) == ["the frame 'before' came twice"]
+
+
+async def test_a_flood_of_heartbeats_is_one(copy: JobCopy) -> None:
+    beats = b"".join(frame("beat", at, b"0") for at in range(1, 2000))
+    events = await collect(says(beats + RESULT), copy)
+    assert [event for event in events if isinstance(event, Heartbeat)] == [Heartbeat(1999, 0)]
+
+
+async def test_a_flood_leaves_the_others_their_turn(copy: JobCopy) -> None:
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    beats = [frame("beat", 5, b"0")] * 200
+    await collect(says(Process([GREETING, *beats, RESULT])), copy)
+    task.cancel()
+    assert turns > 200
+
+
+# This machine's disk.
+
+
+async def test_a_copy_stops_before_the_disk_is_full_and_goes_on_later(
+    copy: JobCopy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = [10 * FLOOR, 10 * FLOOR, 10 * FLOOR, FLOOR - 4096]  # events, a byte, two more, none
+    disk = SimpleNamespace(f_frsize=4096, f_blocks=100 * FLOOR // 4096)
+
+    def statvfs(_: object) -> SimpleNamespace:
+        blocks = (free.pop(0) if len(free) > 1 else free[0]) // 4096
+        return SimpleNamespace(**vars(disk), f_bavail=blocks)
+
+    monkeypatch.setattr("nixfleet_core.store.os.statvfs", statvfs)
+    said = frame("events", 0, EVENTS) + frame("log", 0, b"abc") + frame("log", 3, b"def")
+    with pytest.raises(ClientFailed, match=r"less than 256 MiB free: .* log stops at 3 bytes"):
+        await collect(says(said), copy)
+    assert copy.files.log.read_bytes() == b"abc"
+    assert copy.read("result") is None
+    free[:] = [10 * FLOOR]
+    host = says(frame("log", 3, b"def") + RESULT)
+    events = await collect(host, copy)
+    assert host.asked[0].log_at == 3
+    assert copy.files.log.read_bytes() == b"abcdef"
+    assert [event for event in events if event in TOLD] == TOLD
+
+
+def test_a_small_disk_keeps_a_fiftieth_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = SimpleNamespace(f_frsize=1024, f_blocks=1_000_000, f_bavail=20_001)
+    monkeypatch.setattr("nixfleet_core.store.os.statvfs", lambda _: disk)
+    check_room(tmp_path / "log")
+    disk.f_bavail = 19_999
+    with pytest.raises(ClientFailed, match="the copy of the job's log stops at 0 bytes"):
+        check_room(tmp_path / "log")
+
+
+@pytest.mark.parametrize("name", ["log", "events"])
+async def test_what_cannot_be_written_here_is_no_lost_link(
+    copy: JobCopy, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def full(_: int, __: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("nixfleet_core.follow.os.write", full)
+    host = says(frame(name, 0, b"abc\n") + RESULT)
+    with pytest.raises(ClientFailed, match=f"{name} cannot be written here: No space left"):
+        await collect(host, copy)
+    assert len(host.asked) == 1
+
+
+async def test_a_text_that_cannot_be_written_is_mended_later(
+    copy: JobCopy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("nixfleet_core.log_text.os.pwrite", full)
+        with pytest.raises(ClientFailed, match=r"log\.txt cannot be written here"):
+            await collect(says(frame("log", 0, b"abc\n") + RESULT), copy)
+    assert copy.files.log.read_bytes() == b"abc\n"
+    await collect(says(RESULT), copy)
+    assert copy.files.text.read_bytes() == b"abc\n"
 
 
 # What is said meanwhile.

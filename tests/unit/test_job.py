@@ -55,7 +55,8 @@ def test_ids_are_utc_times_that_do_not_collide(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     "text",
     ["", "../../etc", f"{ID}/", f"{ID}\n", ID[:-1], f"{ID}0", ID.upper(), "20261123-004101-ab-1",
-     "٢0261123-004101-ab12", "20261123_004101_ab12"],
+     "٢0261123-004101-ab12", "20261123_004101_ab12", "99999999-999999-ffff", "20261123-004160-ab12",
+     "20260229-004101-ab12", "00010101-000000-0000", "21070101-000000-0000"],
 )  # fmt: skip
 def test_what_is_no_id_becomes_no_path(text: str) -> None:
     assert not is_job_id(text)

@@ -1,0 +1,288 @@
+"""One host whose answers cannot be used: it says so, the others are as they were, the app lives."""
+
+# ruff: noqa: ARG002 - a stand-in has the signatures of its model
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, cast
+
+import pytest
+from fakes import CURRENT, JOB, NOT_RESTARTED, NOW, FakeSession, make_host
+from screen_text import screen_text, settle
+from test_path import press
+
+from nixfleet_core.boundary import guard_session
+from nixfleet_core.engine import ShellSession
+from nixfleet_core.events import JobStart, Retry, StepStart, Waiting
+from nixfleet_core.nix.lock import parse_lock
+from nixfleet_core.outcome import Snapshot
+from nixfleet_core.session import JobLine
+from nixfleet_core.store import Store
+from nixfleet_core.transport.shell import Answer
+from nixfleet_core.verdict import Verdict
+from tui.screens.fleet import FleetScreen
+from tui.widgets.row_table import RowTable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import MakeApp
+    from nixfleet_core.transport.shell import Shell
+    from tui.app import NixFleetApp
+
+LOCK: Final = json.dumps(
+    {
+        "version": 7,
+        "root": "r",
+        "nodes": {
+            "r": {"inputs": {"nixfleet": "n"}},
+            "n": {
+                "locked": {"rev": "1" * 40, "lastModified": 1795865000},
+                "original": {"type": "git", "url": "https://h/r"},
+            },
+        },
+    }
+)
+VALUES: Final = {
+    "hostname": "bad",
+    "platform": "nixos",
+    "now": str(NOW),
+    "unit.load": "loaded",
+    "unit.active": "active",
+    "unit.pid": "7",
+    "running.path": "/nix/store/x",
+    "running.started": str(NOW - 60),
+    "installed.path": "/nix/store/x",
+    "system.link": "system-1-link",
+    "checkout.path": "/c",
+    "checkout.state": "ok",
+    "checkout.status": f"# branch.oid {'1' * 40}\n# branch.ab +1 -1",
+    "checkout.lock": LOCK,
+    "job.last": JOB,
+}
+
+
+def look(**values: str) -> bytes:
+    """A look with these values; `running_started` stands for the key `running.started`."""
+    found = {**VALUES, **{key.replace("_", ".", 1): value for key, value in values.items()}}
+    lines = (f"{key} {len(value.encode())}\n{value}\n" for key, value in found.items())
+    return ("nixfleet-probe 1\n" + "".join(lines) + "end 0\n").encode()
+
+
+FOLLOWS: Final = json.dumps(
+    {
+        "version": 7,
+        "root": "r",
+        "nodes": {"r": {"inputs": {"nixfleet": ["b"] * 9000, "b": ["c"] * 9000, "c": "r"}}},
+    }
+)
+LOOKS: Final = {
+    "noise": b"\xff\x00" * 5000,
+    "a NUL byte": look(hostname="h\0x"),
+    "a clock in the year 9999": look(now="253402300799"),
+    "a start before all others": look(now="4294967295", running_started="0"),
+    "a job in the year 1": look(job_last="00010101-000000-ffff"),
+    "a job with an impossible date": look(job_last="99999999-999999-ffff"),
+    "a commit of another time": look(checkout_lock=LOCK.replace("1795865000", "9" * 300)),
+    "a commit before all others": look(checkout_lock=LOCK.replace("1795865000", f"-{'9' * 18}")),
+    "numbers without end": look(unit_pid="9" * 400, system_link=f"system-{'9' * 9}-link"),
+    "follows without end": look(checkout_lock=FOLLOWS),
+    "a nested lock": look(checkout_lock='{"nodes":' * 9000),
+}
+
+
+@dataclass
+class Answers:
+    """A shell that answers each look alike."""
+
+    says: bytes
+    root: str = ""
+    password: str | None = None
+
+    async def run(self, script: str, *, limit: float, elevate: bool = False) -> Answer:
+        return Answer(0, self.says, "")
+
+
+def rows(app: NixFleetApp) -> dict[str, str]:
+    """The lines of the fleet table, by host."""
+    lines = re.findall(r"^[^\w\n]*((?:bad|good)\b.*)$", screen_text(app), re.MULTILINE)
+    return {line.split()[0]: line for line in lines}
+
+
+@pytest.mark.parametrize("bad", LOOKS)
+async def test_no_look_of_a_host_ends_the_app(make_app: MakeApp, tmp_path: Path, bad: str) -> None:
+    shell = cast("Shell", Answers(LOOKS[bad]))
+    session = ShellSession(make_host("bad"), shell, Store(tmp_path / "store"))
+    good = FakeSession(make_host("good"), CURRENT, tmp_path)
+    app = make_app([session, good])  # type: ignore[list-item]
+    async with app.run_test(size=(160, 40)) as pilot:
+        await settle(pilot)
+        found = rows(app)
+        assert "current" in found["good"]
+        if bad in ("noise", "a NUL byte"):
+            assert "error" in found["bad"]
+        await press(
+            pilot, "v", "escape", "enter", "escape", "H", "escape", "down", "up", "slash", "g"
+        )
+        assert app.is_running
+        assert app._exit is False
+
+
+# Whatever a method of a session raises.
+
+ERRORS: Final = (
+    OverflowError("date value out of range"),
+    ValueError("NF_ATTRIBUTE holds a NUL byte"),
+    RecursionError("too deep"),
+    OSError(28, "No space left on device"),
+)
+KEYS: Final = {
+    "probe": ("R",),
+    "examine": ("enter", "escape"),
+    "plan": ("enter", "escape"),
+    "plan_rollback": ("b", "escape"),
+    "incoming": ("enter", "escape"),
+    "launch": ("enter", "enter", "escape"),
+    "fetch_plan": ("l",),
+    "follow": ("enter", "enter"),
+    "verdict": ("l",),
+    "verify": ("v", "escape"),
+    "jobs": ("H", "escape"),
+    "expected": ("enter", "enter"),
+}
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("method", KEYS)
+async def test_no_error_of_a_session_ends_the_app(
+    make_app: MakeApp,
+    tmp_path: Path,
+    faults: list[Exception],
+    method: str,
+    error: Exception,
+    guarded: bool,
+) -> None:
+    def fail(*_: object, **__: object) -> object:
+        raise error
+
+    async def fail_later(*_: object, **__: object) -> object:
+        raise error
+
+    class Bad(FakeSession):
+        pass
+
+    setattr(Bad, method, fail if method in ("plan", "follow", "expected") else fail_later)
+    facts = replace(NOT_RESTARTED, job_last=JOB)
+    bad = (guard_session(Bad) if guarded else Bad)(make_host("bad"), facts, tmp_path)
+    good = FakeSession(make_host("good"), CURRENT, tmp_path)
+    app = make_app([bad, good])
+    async with app.run_test(size=(160, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, *KEYS[method])
+        await bad.say(JobStart(at=NOW), None)
+        await settle(pilot)
+        assert app.is_running
+        assert app._exit is False
+        while not isinstance(app.screen, FleetScreen):
+            await press(pilot, "escape")
+        assert "current" in rows(app)["good"]
+
+
+async def test_a_wait_of_ages_is_shown_as_what_it_is(make_app: MakeApp, tmp_path: Path) -> None:
+    """The readers let no such event in; a view that gets one all the same goes on."""
+    bad = FakeSession(make_host("bad"), NOT_RESTARTED, tmp_path)
+    good = FakeSession(make_host("good"), CURRENT, tmp_path)
+    async with (app := make_app([bad, good])).run_test(size=(160, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "enter", "enter")
+        await bad.say(
+            JobStart(at=NOW),
+            StepStart(step="preflight", at=NOW, log=0),
+            Waiting(reason="switch", at=NOW, limit=2**62),
+            Retry(step="preflight", at=NOW, attempt=1, tries=2, wait=2**62),
+        )
+        await settle(pilot)
+        assert app.is_running
+
+
+# Whatever cannot be drawn.
+
+
+def broken(*_: object, **__: object) -> object:
+    raise OverflowError("date value out of range")
+
+
+@pytest.mark.parametrize(
+    ("drawn", "keys"),
+    [
+        ("tui.screens.fleet._cells", ()),
+        ("tui.details._layers", ()),
+        ("tui.details.ago", ()),
+        ("tui.fleet.assess", ()),
+        ("tui.screens.history._job_row", ("H",)),
+        ("tui.widgets.versions.snapshot_rows", ("enter", "enter")),
+        ("tui.widgets.steps.step_sign", ("enter", "enter")),
+        ("tui.screens.update.plan_text", ("enter", "enter")),
+        ("tui.widgets.versions.verdict_tone", ("v",)),
+    ],
+)
+async def test_what_cannot_be_drawn_of_a_host_says_so_in_its_place(
+    make_app: MakeApp,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    faults: list[Exception],
+    drawn: str,
+    keys: tuple[str, ...],
+) -> None:
+    bad = FakeSession(make_host("bad"), replace(NOT_RESTARTED, job_last=JOB), tmp_path)
+    bad.history = (JobLine(JOB, NOW, "uid 0", "update", "done", seconds=5),)
+    bad.result = Verdict(kind="failed", sentence="x", before=Snapshot(generation=1))
+    good = FakeSession(make_host("good"), CURRENT, tmp_path)
+    async with (app := make_app([bad, good])).run_test(size=(160, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, *keys)
+        monkeypatch.setattr(drawn, broken)
+        app.fleet.entries["bad"]._judged = None
+        app.tick()
+        app.beat()
+        text = await press(pilot, "v") if drawn.endswith("verdict_tone") else ""
+        await settle(pilot)
+        if drawn.endswith("_job_row"):
+            await press(pilot, "R")
+        text += screen_text(app)
+        assert app.is_running
+        assert app._exit is False
+        assert "OverflowError" in text or "error" in text
+        assert faults
+
+
+async def test_the_cost_of_judging_a_look_is_paid_once(
+    make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tui import fleet
+
+    judged: list[object] = []
+    real = fleet.assess
+
+    def count(*args: object) -> object:
+        judged.append(args)
+        return real(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(fleet, "assess", count)
+    lock = parse_lock(LOCK)
+    assert NOT_RESTARTED.checkout is not None
+    facts = replace(NOT_RESTARTED, checkout=replace(NOT_RESTARTED.checkout, lock=lock))
+    async with (
+        app := make_app([FakeSession(make_host("bad"), facts, tmp_path)])
+    ).run_test() as pilot:
+        await settle(pilot)
+        before = len(judged)
+        for _ in range(20):
+            app.screen.query_one(RowTable)
+            app.tick()
+            app.beat()
+        assert len(judged) == before
