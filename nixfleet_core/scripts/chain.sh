@@ -93,6 +93,7 @@ nf_save_lock() {
     [ "$(cksum <"$NF_JOB/.$1")" = "$(nf_owner_cat "$nf_lock_file" | cksum)" ]; then
     nf_share "$NF_JOB/.$1"
     mv -f "$NF_JOB/.$1" "$NF_JOB/$1"
+    nf_keep "$1"
   else
     rm -f "$NF_JOB/.$1"
     nf_say "flake.lock could not be saved"
@@ -235,6 +236,7 @@ nf_do_start() {
 # nf_keep_proof: what is there after the job; in memory when the disk is full.
 nf_keep_proof() {
   cd /
+  nf_keep_place
   (probe 2>/dev/null) | cat >"$NF_RUN/after" # in a subshell: it has variables of our names
   if cp "$NF_RUN/after" "$NF_JOB/.after" 2>/dev/null && nf_share "$NF_JOB/.after" && mv -f "$NF_JOB/.after" "$NF_JOB/after"; then
     rm -f "$NF_RUN/after"

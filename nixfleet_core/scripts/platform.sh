@@ -18,7 +18,7 @@ NF_SWITCH_UNIT=nixos-rebuild-switch-to-configuration
 NF_SWITCH_UNITS='nixos-rebuild-switch-to-configuration*'
 
 nf_platform() {
-  NF_NO_PLACE='' NF_HIDDEN='' NF_JOBS=$NF_NOWHERE NF_STATE=$NF_NOWHERE
+  NF_NO_PLACE='' NF_HIDDEN=''
   NF_KERNEL=$(uname -s)
   NF_STATE_HOME=${XDG_STATE_HOME:-${HOME:-}/.local/state}
   NF_USER=${USER:-$(id -un)}
@@ -28,8 +28,7 @@ nf_platform() {
   if [ "$NF_PLATFORM" != home-manager ]; then
     NF_MANAGER=systemd NF_CARRIER=systemd
     NF_PROFILE=$NF_ROOT/nix/var/nix/profiles/system
-    nf_place "$NF_ROOT/var/lib/nixfleet" /jobs && NF_JOBS=$nf_placed
-    nf_place "$NF_ROOT/run/nixfleet" '' && NF_STATE=$nf_placed
+    nf_places
     return
   fi
   NF_PROFILE=$nf_home
@@ -44,8 +43,12 @@ nf_platform() {
   fi
 }
 
-# A path that nobody can make.
-NF_NOWHERE=/dev/null/nixfleet
+# Where root's jobs are. What is nowhere is below a path that nobody can make.
+nf_places() {
+  NF_NO_PLACE='' NF_HIDDEN='' NF_JOBS=/dev/null/nixfleet NF_STATE=/dev/null/nixfleet
+  nf_place "$NF_ROOT/var/lib/nixfleet" /jobs && NF_JOBS=$nf_placed
+  nf_place "$NF_ROOT/run/nixfleet" '' && NF_STATE=$nf_placed
+}
 
 # nf_place DIR SUB: DIR and SUB, or DIR-update and SUB where DIR is somebody else's, as a service's whose
 # StateDirectory= it is. Whoever asks, root or not, finds the same. Once there, DIR-update stays the place.

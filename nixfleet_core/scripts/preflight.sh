@@ -6,7 +6,7 @@ nf_do_preflight() {
   NF_WHO=owner
   nf_owner "$NF_ROOT$NF_CHECKOUT" && cd "$NF_ROOT$NF_CHECKOUT" && probe 2>/dev/null | cat >"$NF_JOB/before"
   cd /
-  if [ -e "$NF_JOB/before" ]; then nf_share "$NF_JOB/before"; fi
+  if [ -e "$NF_JOB/before" ]; then nf_share "$NF_JOB/before"; nf_keep before; fi
   nf_check tools && nf_check unit && nf_check idle || return
   if [ "$NF_GOAL" = rollback ]; then return 0; fi
   nf_check disk && nf_check memory && nf_check checkout && nf_check remote && nf_check pull && nf_check input &&

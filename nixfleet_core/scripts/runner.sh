@@ -14,11 +14,18 @@ nf_set_up() {
   NF_JOB=$NF_JOBS/$NF_ID
   NF_RUN=$NF_STATE/$NF_ID # in memory: works when the disk is full
   NF_LOG=$NF_JOB/log
+  NF_WAS='' NF_STEP=preflight
   NF_FAILED='' NF_CODE=0 NF_REASON='' NF_STOPPED='' NF_FINISHING='' NF_OUT='' NF_BACK='' NF_COMMITTED=''
 }
 
-nf_event() { printf '{"event":"%s","at":%s%s}\n' "$1" "$(nf_now)" "${2:-}" >>"$NF_JOB/events"; }
-nf_say() { printf '%s\n' "$*" >>"$NF_LOG"; }
+nf_event() {
+  nf_keep_place
+  printf '{"event":"%s","at":%s%s}\n' "$1" "$(nf_now)" "${2:-}" >>"$NF_JOB/events"
+}
+nf_say() {
+  nf_keep_place
+  printf '%s\n' "$*" >>"$NF_LOG"
+}
 
 # What is started first: once only for an id, so that a launch can be repeated.
 nf_main() {
@@ -26,14 +33,16 @@ nf_main() {
   (set -C && : >"$NF_JOB/events") 2>/dev/null || exit 0
   nf_readers "$NF_JOB" "$(nf_uid_of "$NF_JOB/ctl")"
   nf_share "$NF_JOB/events"
-  mkdir -p "$NF_RUN"
+  mkdir -p "$NF_RUN/kept"
+  nf_keep run.sh plan.json
   (umask 022; echo "$NF_ID" >"$NF_STATE/current")
   : >>"$NF_LOG"
   nf_share "$NF_LOG"
   if [ "$NF_READING" = root ]; then nf_say "only root may read this job's log: reading it asks for root"; fi
   # a stop of the unit ends the step that runs, not the bringing back
   trap 'nf_cancel' TERM INT HUP
-  nf_profile >"$NF_RUN/profile"
+  NF_WAS=$(nf_profile)
+  printf '%s\n' "$NF_WAS" >"$NF_RUN/profile"
   nf_event job-start
   if ! nf_take_finish; then
     nf_say "what brings the agent back cannot be written to $(nf_units): nothing was touched"
@@ -71,6 +80,7 @@ nf_outcome() {
 
 # nf_end OUTCOME: the last words. The result is whole or not there.
 nf_end() {
+  nf_keep_place
   nf_event job-end ",\"outcome\":\"$1\""
   nf_result=$(printf '{"format":1,"outcome":"%s","failed":"%s","rc":%s,"reason":"%s","ended":%s}' \
     "$1" "$NF_FAILED" "$NF_CODE" "$NF_REASON" "$(nf_now)")
@@ -278,6 +288,7 @@ nf_into() {
 # as the owner gets no descriptor of a file of root's: it could cut it off or write into its middle.
 # Opened both ways first, a fifo lets nobody wait; without a name it is a pipe.
 nf_open_pipe() {
+  nf_keep_place
   nf_pipe=$NF_RUN/pipe nf_reader=''
   while ! mkfifo -m 600 "$nf_pipe" 2>/dev/null; do
     nf_pipe=${nf_pipe}p
@@ -288,8 +299,8 @@ nf_open_pipe() {
   exec 9<"$nf_pipe"
   exec 7>&-
   rm -f "$nf_pipe"
-  # not as redirections of a function: while it runs a shell keeps what they replace
-  (exec <&9 >/dev/null 6>&- 8>&- 9<&-; nf_pour "$1") &
+  # a program of its own: a shell keeps copies of descriptors that it has redirected, the pipe's other end too
+  /bin/sh -c "$NF_POUR" sh "$1" <&9 >/dev/null 2>&1 6>&- 8>&- 9<&- &
   nf_reader=$!
   exec 9<&-
 }
@@ -299,12 +310,9 @@ nf_open_no_pipe() {
   if [ -w "$1" ] && [ "$NF_UID" = "${NF_OWNER_UID:-$NF_UID}" ]; then exec 8>>"$1"; else exec 8>/dev/null; fi
 }
 
-# nf_pour FILE: append all that comes. On a full disk what has no room is lost, and nobody is ended by it.
-nf_pour() {
-  until cat >>"$1"; do
-    [ -w "$1" ] || { cat >/dev/null; return; }
-  done 2>/dev/null
-}
+# sh FILE: append all that comes. On a full disk what has no room is lost, and who writes is not ended by it.
+# shellcheck disable=SC2016 # the inner shell expands
+NF_POUR='until cat >>"$1"; do [ -w "$1" ] || { cat >/dev/null; exit; }; done'
 
 # nf_await_reader PID: all that was said is in the file. What a command has left running may hold the pipe, which is
 # no reason to wait for it.
@@ -330,6 +338,70 @@ nf_await() {
     nf_ended=$?
     if [ "$nf_ended" -le 128 ] || ! kill -0 "$1" 2>/dev/null; then return "$nf_ended"; fi
   done
+}
+
+# nf_keep FILE...: copies of what must be right even if the place of jobs is taken.
+nf_keep() {
+  for nf_kept in "$@"; do cp "$NF_JOB/$nf_kept" "$NF_RUN/kept/$nf_kept"; done 2>/dev/null
+}
+
+# A switch can start a service that has the place as its StateDirectory= or RuntimeDirectory=: systemd gives it
+# all that lies there. Before root writes it looks, and moves on to the other place.
+nf_keep_place() {
+  case $NF_CARRIER in systemd) ;; *) return 0 ;; esac
+  if nf_are_ours "$NF_JOB" "${NF_JOBS%/jobs}" && nf_are_ours "$NF_RUN" "$NF_STATE"; then return 0; fi
+  nf_move_out "$NF_JOB" "$NF_RUN"
+}
+
+# nf_are_ours DIR...: still; what is gone is nobody's.
+nf_are_ours() {
+  for nf_dir in "$@"; do
+    if nf_trust_look "$nf_dir" && { ! nf_trust_owner || nf_trust_is_open; }; then return 1; fi
+  done
+}
+
+# nf_move_out JOB RUN: go on where a new job would be. The runner and what watches beside it both may come here.
+nf_move_out() {
+  NF_TRUSTED=:
+  nf_is_trusted "$2"
+  nf_safe_run=$? # before the places are chosen anew
+  nf_places
+  NF_JOB=$NF_JOBS/$NF_ID NF_RUN=$NF_STATE/$NF_ID
+  NF_LOG=$NF_JOB/log
+  if [ -n "$NF_NO_PLACE" ]; then return; fi
+  if ! [ -d "$NF_RUN" ]; then
+    mkdir -p -m 700 "$NF_RUN/kept"
+    chmod 755 "$NF_STATE"
+    printf '%s\n' "$NF_STEP" >"$NF_RUN/step"
+    printf '%s\n' "$NF_WAS" >"$NF_RUN/profile"
+    (umask 022; echo "$NF_ID" >"$NF_STATE/current")
+  fi
+  if ! [ -d "$NF_JOB" ]; then nf_move_job "$1" "$2"; fi
+}
+
+# nf_move_job JOB RUN: the log and the events as they are, by another name of the same files; the rest from copies
+# that nobody else has had, if there are any.
+nf_move_job() {
+  nf_new=$NF_JOBS/.new-$NF_ID
+  mkdir -p "$NF_JOBS" && chmod 711 "${NF_JOBS%/jobs}" && chmod 755 "$NF_JOBS"
+  if ! mkdir -m 700 "$nf_new"; then
+    nf_left=100
+    until [ -d "$NF_JOB" ] || [ "$nf_left" = 0 ]; do sleep 0.1; nf_left=$((nf_left - 1)); done
+    return
+  fi 2>/dev/null
+  for nf_file in log events; do
+    ln "$1/$nf_file" "$nf_new/$nf_file" 2>/dev/null
+    if [ -L "$nf_new/$nf_file" ] || ! [ -f "$nf_new/$nf_file" ]; then rm -rf "${nf_new:?}/$nf_file"; fi
+    : >>"$nf_new/$nf_file"
+  done
+  if [ "$nf_safe_run" = 0 ]; then cp "$2/kept/"* "$nf_new/"; fi 2>/dev/null
+  mkdir -m 700 "$nf_new/ctl"
+  if [ "$NF_UID" = 0 ]; then chown 0:0 "$nf_new"/*; chown "${NF_READER:-0}" "$nf_new/ctl"; fi
+  nf_readers "$nf_new" "$NF_READER"
+  nf_share_job "$nf_new"
+  mv "$nf_new" "$NF_JOB"
+  nf_take_finish
+  nf_say "$1 was given to somebody else while this job ran: it goes on in $NF_JOB"
 }
 
 # Where no systemd watches over the job: run it in a process of its own, and bring back when that was
@@ -377,6 +449,7 @@ nf_end_orphan() {
 # What runs after the job's end, in a unit of its own: also when the whole job was killed.
 nf_finish() {
   cd / || exit 1
+  nf_keep_place
   if [ -e "$NF_JOB/result" ] || [ -e "$NF_RUN/result" ]; then
     NF_LOG=/dev/null NF_WHO=root NF_LIMIT=120 # the job's own log is closed
     nf_agent_is_up || { nf_service_forgive; nf_service_start; } >/dev/null 2>&1
