@@ -1,12 +1,15 @@
 # Needs make, git and Python 3.11 or later; makes its own .venv. PYTHON=/path/to/python3 chooses one.
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+# Wheels whose hash stands in requirements/, and then the program itself, built with one of them.
+INSTALL = $(PIP) --require-hashes --requirement requirements/$(1).txt && \
+  $(PIP) --no-deps --no-build-isolation --editable .
 export PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lab chaos check screenshots clean
+.PHONY: help demo test lab chaos check screenshots lock clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,8 +17,8 @@ help: ## Say what there is
 demo: $(VENV)/.run ## The app with a fleet of five pretended hosts, in a folder of its own
 	@$(BIN)/nixfleet demo
 
-test: $(VENV)/.dev ## The tests that need nothing but this machine
-	@$(BIN)/pytest
+test: $(VENV)/.dev ## The tests that need nothing but this machine; ALL=1: none may be left out
+	@$(BIN)/pytest --numprocesses auto --dist worksteal $(if $(ALL),--all)
 
 lab: ## The tests against real hosts with real Nix, in namespaces here (root, Debian)
 	@tests/lab/prepare.sh
@@ -30,27 +33,32 @@ check: $(VENV)/.dev ## Style, types, architecture, shell
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	MYPYPATH=tests $(BIN)/mypy --package lab
-	MYPYPATH=tests/unit:tests $(BIN)/mypy tests/unit
-	MYPYPATH=tests/scripts:tests $(BIN)/mypy tests/scripts
+	MYPYPATH=tests $(BIN)/mypy --package lab --module left_out
+	$(BIN)/mypy requirements/lock.py
+	MYPYPATH=tests:tests/unit $(BIN)/mypy tests/unit
+	MYPYPATH=tests:tests/scripts $(BIN)/mypy tests/scripts
 	$(BIN)/lint-imports
 	git ls-files -z '*.sh' .ci/run | xargs -0 $(BIN)/shellcheck
 
 screenshots: $(VENV)/.dev ## Make the pictures in screenshots/ anew, from the real app
 	@$(BIN)/python screenshots/make.py
 
+lock: $(VENV)/.made ## Pin all packages anew; UPGRADE=1: at their newest versions
+	@$(PIP) --require-hashes --requirement requirements/lock.txt
+	@UPGRADE=$(UPGRADE) $(BIN)/python requirements/lock.py
+
 clean: ## Remove what was made here
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # What the program needs, and what its tests need. A stamp says that pip is done.
-$(VENV)/.run: $(VENV)/.made pyproject.toml constraints.txt
+$(VENV)/.run: $(VENV)/.made pyproject.toml requirements/run.txt
 	@echo "Installing the program into $(VENV) ..."
-	@$(PIP) --editable .
+	@$(call INSTALL,run)
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.made pyproject.toml constraints.txt
+$(VENV)/.dev: $(VENV)/.made pyproject.toml requirements/dev.txt
 	@echo "Installing the program and its test tools into $(VENV) ..."
-	@$(PIP) --editable '.[dev]'
+	@$(call INSTALL,dev)
 	@touch $(VENV)/.run $@
 
 $(VENV)/.made:

@@ -23,6 +23,8 @@ settings.register_profile(
 )
 settings.load_profile("steady")
 
+pytest_plugins = ["left_out", "pytester"]
+
 
 @pytest.fixture
 def faults(

@@ -18,6 +18,15 @@ def main(folder: Path, tool: str, argv: list[str]) -> int:
 
         return run_manager(folder)
 
+    if tool == "ps":
+        import signal
+
+        from nixfleet_core.sandbox.tools.ps import ps
+
+        # whoever has read enough of it leaves, as in `ps … | head -n 1`
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        return ps(argv)
+
     from nixfleet_core.sandbox.machine import Machine
 
     machine = Machine(folder)

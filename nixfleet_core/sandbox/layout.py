@@ -41,7 +41,7 @@ def write_tools(fleet: Path, speed: float, path: str) -> None:
     (fleet / "speed").write_text(repr(speed))
     (fleet / "path").write_text(path)
     (fleet / "hosts").mkdir()
-    _write_shims(fleet)
+    _write_shims(fleet, path)
 
 
 def python(fleet: Path, script: str) -> list[str]:
@@ -75,10 +75,11 @@ def write_base(machine: Machine) -> None:
             (root / "proc" / name).symlink_to(f"/proc/{name}")
 
 
-def _write_shims(fleet: Path) -> None:
+def _write_shims(fleet: Path, path: str) -> None:
     """The tools that all hosts have; by the path of its call a tool knows whose it is.
 
-    Where a few lines of sh do, no Python is started.
+    Where a few lines of sh do, no Python is started. `path` is where the hosts' other tools are:
+    of what scripts use there, only ps can be missing beside git and sh.
     """
     nix, manager = _python_shim(fleet, "entry.py"), _python_shim(fleet, "client.py")
     version = f"if [ \"$*\" = --version ]; then echo 'nix (Nix) {NIX_VERSION}'; exit 0; fi\n"
@@ -94,6 +95,8 @@ def _write_shims(fleet: Path) -> None:
         "uname": _UNAME,
         "ssh": _SSH,
     }
+    if shutil.which("ps", path=path) is None:
+        texts["ps"] = nix
     (fleet / "shims").mkdir()
     for name, text in texts.items():
         shim = fleet / "shims" / name

@@ -27,7 +27,7 @@ def install_client(host: LabHost) -> None:
     """
     project = tomllib.loads((_PROJECT / "pyproject.toml").read_text())["project"]
     place = host.root / _PLACE
-    shutil.copytree(_libraries(project["dependencies"]), place)
+    shutil.copytree(_libraries(), place)
     for package in ("nixfleet_core", "tui"):
         shutil.copytree(_PROJECT / package, place / package)
     for command, entry in project["scripts"].items():
@@ -43,17 +43,17 @@ def install_client(host: LabHost) -> None:
         program.chmod(0o755)
 
 
-def _libraries(dependencies: list[str]) -> Path:
+def _libraries() -> Path:
     """What the client imports, for csb1's Python 3.11; kept in the cache."""
-    constraints = _PROJECT / "constraints.txt"
-    key = hashlib.sha256(repr(dependencies).encode() + constraints.read_bytes()).hexdigest()[:12]
+    pinned = _PROJECT / "requirements/run.txt"
+    key = hashlib.sha256(pinned.read_bytes()).hexdigest()[:12]
     final = cache_dir() / f"client-{key}"
     if not final.exists():
         unfinished = final.with_suffix(f".{os.getpid()}")
         subprocess.run(
             [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
              "--target", str(unfinished), "--python-version", "3.11", "--only-binary", ":all:",
-             "--constraint", str(constraints), *dependencies],
+             "--require-hashes", "--requirement", str(pinned)],
             check=True,
         )  # fmt: skip
         unfinished.rename(final)

@@ -1,12 +1,34 @@
 from __future__ import annotations
 
+import shutil
+import sys
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import pytest
-from fake_host import SHELLS, FakeHost, Upstream, find_shell, make_upstream
+from fake_host import SHELLS, FakeHost, Upstream, make_upstream
+from left_out import need
+
+from nixfleet_core.sandbox import entry
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Every host has ps; where this machine has none, the sandbox's stands in for it."""
+    if shutil.which("ps"):
+        yield
+        return
+    stand_in = tmp_path_factory.mktemp("bin") / "ps"
+    words = map(quote, (sys.executable, "-S", "-E", entry.__file__, "/", "ps"))
+    stand_in.write_text(f'#!/bin/sh\nexec {" ".join(words)} "$@"\n')
+    stand_in.chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", str(stand_in.parent), prepend=":")
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +39,9 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
 @pytest.fixture(params=SHELLS)
 def shell(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """Each shell that a host may have."""
-    return find_shell(request.param)
+    name: str = request.param
+    need(request, name)
+    return SHELLS[name]
 
 
 @pytest.fixture

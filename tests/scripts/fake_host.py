@@ -15,8 +15,6 @@ from pathlib import Path
 from shlex import quote
 from typing import Final
 
-import pytest
-
 from nixfleet_core.events import HostEvent, StepEnd, read_event
 from nixfleet_core.frames import Frame, FrameReader
 from nixfleet_core.job import compile_plan
@@ -489,14 +487,3 @@ def tree(folder: Path) -> dict[str, object]:
         else:
             found[name] = status.st_mode
     return found
-
-
-def find_shell(name: str) -> tuple[str, ...]:
-    """How that shell is called. One that is missing fails the test in CI; elsewhere the end of the
-    run says what was left out."""
-    if shutil.which(name) is None:
-        missing = f"no {name} here: install Debian's package {name}"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
-    return SHELLS[name]

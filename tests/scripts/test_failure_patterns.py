@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
+from left_out import commands
 
 from nixfleet_core.failures import (
     FAILURES,
@@ -20,15 +20,7 @@ from nixfleet_core.failures import (
 SAMPLES = Path(__file__).parents[1] / "samples" / "failures.toml"
 TEXTS: dict[str, dict[str, list[str]]] = tomllib.loads(SAMPLES.read_text())
 
-GREPS = [
-    argv
-    for argv in (("grep", "-E"), ("busybox", "grep", "-E"))
-    if shutil.which(argv[0]) is not None
-]
-
-
-def test_there_is_a_grep() -> None:
-    assert GREPS, "no grep here: install Debian's package grep or busybox"
+GREPS = commands(("grep", "-E"), ("busybox", "grep", "-E"))
 
 
 def grep(argv: tuple[str, ...], pattern: str, texts: list[str]) -> list[str]:
@@ -51,14 +43,14 @@ def texts(row: Failure, which: str) -> list[str]:
     return [strip_colours(text) for text in TEXTS[row.id][which]]
 
 
-@pytest.mark.parametrize("argv", GREPS, ids=lambda argv: argv[0])
+@pytest.mark.parametrize("argv", GREPS)
 @pytest.mark.parametrize("row", FAILURES, ids=lambda row: row.id)
 def test_a_row_means_the_same_to_grep(argv: tuple[str, ...], row: Failure) -> None:
     assert grep(argv, row.pattern, texts(row, "yes")) == texts(row, "yes")
     assert grep(argv, row.pattern, texts(row, "no")) == []
 
 
-@pytest.mark.parametrize("argv", GREPS, ids=lambda argv: argv[0])
+@pytest.mark.parametrize("argv", GREPS)
 def test_the_alternations_work_in_grep(argv: tuple[str, ...]) -> None:
     for kind, pattern in (("transient", transient_pattern()), ("permanent", permanent_pattern())):
         rows = [row for row in FAILURES if row.kind == kind and (row.weight or kind == "transient")]

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from fake_host import CHAIN, CHECKOUT, FakeHost, find_shell, git, lock_text
+from fake_host import CHAIN, CHECKOUT, SHELLS, FakeHost, git, lock_text
 from git_server import REV, GitServer, basic
+from left_out import need
 
 from nixfleet_core.facts import parse_probe
 from nixfleet_core.nix.lock import Source
@@ -95,10 +96,13 @@ def test_git_gets_a_password_of_the_inputs_url_and_nobody_else(hiding: Hiding) -
     assert f"ls-remote -- {hiding.server.url}/closed/r HEAD" in said
 
 
-@pytest.mark.parametrize("inner", ["dash", "bash", "busybox", "mksh", "zsh"])
+@pytest.mark.parametrize("inner", SHELLS)
 @one_shell
-def test_it_does_so_whatever_the_hosts_sh_is(hiding: Hiding, inner: str) -> None:
-    words = " ".join(find_shell(inner))
+def test_it_does_so_whatever_the_hosts_sh_is(
+    hiding: Hiding, request: pytest.FixtureRequest, inner: str
+) -> None:
+    need(request, inner)
+    words = " ".join(SHELLS[inner])
     hiding.host.on("sh", f'exec {words} "$@"')
     hiding.run()
     assert hiding.host.steps["update"] == "ok", hiding.host.log

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fake_host import CHAIN, JOB, FakeHost, read_frames
+from left_out import need
 from test_job_scripts import follow, launch
 
 from nixfleet_core.history import read_history
@@ -225,10 +226,13 @@ def mode(path: Path) -> int:
     ],
 )
 def test_only_the_launcher_and_root_read_a_job(
-    host: FakeHost, how: str, expected: tuple[int, int, int, int]
+    host: FakeHost,
+    request: pytest.FixtureRequest,
+    how: str,
+    expected: tuple[int, int, int, int],
 ) -> None:
-    if how == "acl" and shutil.which("setfacl") is None:
-        pytest.skip("no setfacl here: install Debian's package acl")
+    if how == "acl":
+        need(request, "setfacl")
     if how != "acl":
         host.on("setfacl", "exit 1")
         gid = 100 if how == "shared group" else 54321

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -160,8 +161,11 @@ def test_checkouts_that_are_none(host: FakeHost) -> None:
 
 
 @one_shell
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may enter every directory")
 def test_what_lies_behind_a_closed_door_is_not_missing(host: FakeHost) -> None:
+    if os.geteuid() == 0:
+        # a root to whom modes apply as to everybody
+        capable = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--")
+        host = replace(host, shell=(*capable, *host.shell))
     (host.root / "home/ops").chmod(0)
     try:
         assert checkout_of(host)[1] == "unreadable"

@@ -25,11 +25,12 @@ def read_until(fd: int, text: bytes) -> None:
 
 def processes_of(folder: Path) -> list[int]:
     """A pidfd of every process that has the folder's name in its command line."""
-    listed = subprocess.run(["pgrep", "-f", str(folder)], capture_output=True, text=True)
     found = []
-    for pid in listed.stdout.split():
-        with suppress(ProcessLookupError):  # the hosts are being looked at: many end at once
-            found.append(os.pidfd_open(int(pid)))
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with suppress(OSError):  # it has ended meanwhile
+                if os.fsencode(folder) in (entry / "cmdline").read_bytes():
+                    found.append(os.pidfd_open(int(entry.name)))
     return found
 
 

@@ -22,9 +22,9 @@ from test_inventory import MISTAKES
 
 from nixfleet_core.changes import Change
 from nixfleet_core.cli import listing, main, show_plan, update_here
-from nixfleet_core.cli import output as printing
 from nixfleet_core.cli.main import nixfleet
 from nixfleet_core.cli.update_here import nixfleet_update
+from nixfleet_core.display import safe
 from nixfleet_core.events import (
     CancelSeen,
     Check,
@@ -834,8 +834,8 @@ def test_foreign_text_is_printed_without_what_a_terminal_obeys(
 
 
 def test_safe_text_keeps_what_is_only_text() -> None:
-    assert printing.safe("é\t漢 [b]x[/b]") == "é\t漢 [b]x[/b]"
-    assert printing.safe("a\x00\n\x1b\x7f\x85\u2028b") == "a������b"
+    assert safe("é\t漢 [b]x[/b]") == "é\t漢 [b]x[/b]"
+    assert safe("a\x00\n\x1b\x7f\x85\u2028b") == "a������b"
 
 
 def test_progress_in_words(fleet: Fleet, tmp_path: Path) -> None:

@@ -186,7 +186,7 @@ def add_marked(fleet: Fleet, mark: str, fault: str, folder: Path) -> None:  # no
 def test_every_command_is_driven_here() -> None:
     driven = {words[0] for words in COMMANDS}
     # the demo is the app; connect hands the terminal to ssh
-    assert driven == set(nixfleet.commands) - {"demo", "connect"}  # type: ignore[attr-defined]
+    assert driven == set(nixfleet.commands) - {"demo", "connect"}
 
 
 @MARK
@@ -352,7 +352,7 @@ def test_no_line_of_a_log_is_one_of_ours(tmp_path: Path, several: bool) -> None:
 
 def test_a_terminal_without_the_bar_gets_an_ascii_mark(tmp_path: Path) -> None:
     class Latin(Terminal):
-        encoding = "latin-1"  # type: ignore[assignment]
+        encoding = "latin-1"
 
     logged, ours = play(tmp_path, b"one\n", several=False, stream=Latin())
     assert logged == ["| one"]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 from unittest.mock import patch
 
 import pytest
+from left_out import need
 
 from nixfleet_core.session import NeedsPassword, NotAllowed
 from nixfleet_core.transport import shell as module
@@ -82,7 +83,7 @@ def machine(tmp_path: Path) -> Machine:
 @pytest.fixture(params=SHELLS)
 def argv(request: pytest.FixtureRequest) -> tuple[str, ...]:
     name: str = request.param
-    assert shutil.which(name), f"no {name} here: install Debian's package {name}"
+    need(request, name)
     return SHELLS[name]
 
 

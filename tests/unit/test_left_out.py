@@ -1,0 +1,101 @@
+"""What is left out of the tests is counted and named; with --all it is a failure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from left_out import last_line
+
+TESTS = """
+    import pytest
+    from left_out import commands, need
+
+    @pytest.mark.parametrize("shell", commands(("sh",), ("no-such-shell", "-x")))
+    def test_shells(shell):
+        pass
+
+    @pytest.fixture
+    def tool(request):
+        need(request, "no-such-tool", "sh")
+
+    def test_tool(tool):
+        pass
+
+    @pytest.mark.needs("no-such-tool", "no-such-shell")
+    def test_both():
+        pass
+
+    @pytest.mark.skipif(True, reason="of the moon")
+    def test_moon():
+        pass
+
+    @pytest.mark.xfail(reason="known")
+    def test_known():
+        assert False
+"""
+HOW = "(to get it: * no-such-shell no-such-tool)"
+
+
+@pytest.fixture
+def machine(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """A folder of tests; nothing of the run that we are in reaches the one in it."""
+    pytester.makeini("[pytest]\naddopts = --strict-markers\nxfail_strict = true\n")
+    pytester.makeconftest("pytest_plugins = ['left_out']")
+    pytester.makepyfile(test_what=TESTS)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER"):
+        monkeypatch.delenv(name, raising=False)
+    return pytester
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "workers"])
+def test_the_last_line_names_what_was_left_out(
+    machine: pytest.Pytester, workers: tuple[str, ...]
+) -> None:
+    done = machine.runpytest_subprocess(*workers)
+    assert done.ret == 0
+    done.assert_outcomes(passed=1, skipped=4, xfailed=1)
+    summary, last = done.outlines[-2:]
+    assert "1 passed, 4 skipped, 1 xfailed in" in summary
+    pytest.LineMatcher([last]).fnmatch_lines(
+        [f"Left out: 3 tests that need no-such-shell or no-such-tool {HOW}; 1 test (of the moon)"]
+    )
+
+
+def test_a_module_that_is_skipped_whole_is_named(machine: pytest.Pytester) -> None:
+    machine.makepyfile(
+        test_sunday="import pytest; pytest.skip('on Sundays', allow_module_level=True)"
+    )
+    done = machine.runpytest_subprocess()
+    assert done.outlines[-1].endswith("1 test (on Sundays)")
+    done = machine.runpytest_subprocess("--all")
+    assert done.ret
+    assert any("although --all was given: on Sundays" in line for line in done.outlines)
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "workers"])
+def test_with_all_nothing_may_be_left_out(
+    machine: pytest.Pytester, workers: tuple[str, ...]
+) -> None:
+    done = machine.runpytest_subprocess("--all", *workers)
+    assert done.ret == 1
+    done.assert_outcomes(passed=1, errors=4, xfailed=1)
+    text = "\n".join(done.outlines)
+    assert "no-such-tool not here: install no-such-tool to run this" in text
+    assert "although --all was given: of the moon" in text
+    assert "Left out" not in done.outlines[-1]
+
+
+def test_where_nothing_is_left_out_the_last_line_is_pytests(machine: pytest.Pytester) -> None:
+    machine.makepyfile(test_what="def test_it(): pass")
+    done = machine.runpytest_subprocess("--all")
+    assert done.ret == 0
+    assert "1 passed in" in done.outlines[-1]
+
+
+def test_a_program_is_got_by_its_package() -> None:
+    line = last_line([["ps"], ["ssh", "ps"]], [])
+    assert line.startswith("Left out: 2 tests that need ps or ssh (to get it: ")
+    assert line.endswith("install openssh-client procps)")
+    assert last_line([], []) == ""
