@@ -30,7 +30,7 @@ from nixfleet_core.git_settings import (
     read_settings,
 )
 from nixfleet_core.host import DEFAULT_FORGES
-from nixfleet_core.nix.git_url import GitUrl, Hidden, Latest, NotAsked, is_ref, read_url
+from nixfleet_core.nix.git_url import GitUrl, Hidden, Latest, NotAsked, is_ref, read_url, split_url
 from nixfleet_core.tee import Completed, run
 
 if TYPE_CHECKING:
@@ -165,8 +165,11 @@ class _Asker:
             return None
         if place == url.text:
             return await self._ask_by_scheme(_Way(url.text, url), login, hops)
-        there = read_url(place, local=True)
-        if isinstance(there, NotAsked):  # a transport of the operator's choice
+        there = read_url(split_url(place)[0], local=True)
+        if isinstance(there, NotAsked):
+            if re.match("https?:", place, re.IGNORECASE):
+                return there
+            # a transport of the operator's choice
             return _commit(await self._ls_remote(_Way(url.text, GitUrl(place, "file")), "all"))
         return await self._ask_by_scheme(_Way(url.text, there), None, hops)
 
@@ -278,12 +281,14 @@ def _follows(line: Setting) -> bool:
 
 
 def _only(url: GitUrl, settings: Sequence[Setting]) -> list[Setting]:
-    """Allow the URL's own transport alone, and not even that where the operator does not."""
-    allow = f"protocol.{url.scheme}.allow"
+    """Allow the URL's own transport alone (http may lead on to https), and not even that where the
+    operator does not."""
     kept = [line for line in settings if line.key != "protocol.allow"]
     kept.append(Setting("protocol.allow", "never"))
-    if not any(line.key == allow for line in kept):
-        kept.append(Setting(allow, "always"))
+    for scheme in ("http", "https") if url.scheme == "http" else (url.scheme,):
+        allow = f"protocol.{scheme}.allow"
+        if not any(line.key == allow for line in kept):
+            kept.append(Setting(allow, "always"))
     return kept
 
 

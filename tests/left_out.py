@@ -1,13 +1,14 @@
 """What this machine lacks is left out of the tests, counted, and named in the last line.
 
 A test says what it needs: ``@pytest.mark.needs("busybox")``, or ``need(request, "busybox")`` in a
-fixture. Where all of that is missing, and for any other skip, the last line says how many tests
-were left out and how to get what they need. With ``--all`` (``make test ALL=1``) nothing may be
-left out: each skip is a failure.
+fixture; ``"root"`` is a need, too. Where some of that is missing, and for any other skip, the last
+line says how many tests were left out and how to get what they need. With ``--all``
+(``make test ALL=1``) nothing may be left out: each skip is a failure.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
 from typing import TYPE_CHECKING, Final
@@ -29,12 +30,15 @@ PACKAGES: Final = {
 }
 """Debian's package of a program, where it has another name."""
 
+ROOT: Final = "root"
+"""The need of a test that only root can run."""
+
 _PROPERTY: Final = "left out for want of"
 
 
-def need(request: pytest.FixtureRequest, *programs: str) -> None:
-    """Leave the test out where one of these programs is not in PATH."""
-    _need(request.node, programs)
+def need(request: pytest.FixtureRequest, *needs: str) -> None:
+    """Leave the test out where one of these programs is not in PATH, or we are not root."""
+    _need(request.node, needs)
 
 
 def commands(*argvs: tuple[str, ...]) -> list[ParameterSet]:
@@ -44,33 +48,37 @@ def commands(*argvs: tuple[str, ...]) -> list[ParameterSet]:
     ]
 
 
-def packages(programs: Iterable[str]) -> list[str]:
-    """The Debian packages that have these programs, each once."""
-    return sorted({PACKAGES.get(program, program) for program in programs})
+def how_to_get(needs: Iterable[str]) -> str:
+    """What to do so that all of this is there."""
+    packages = " ".join(sorted({PACKAGES.get(need, need) for need in needs if need != ROOT}))
+    install = "apt-get install" if shutil.which("apt-get") else "install"
+    ways = [f"{install} {packages}"] * bool(packages) + ["run as root"] * (ROOT in needs)
+    return ", ".join(ways)
 
 
 def last_line(wanted: Sequence[Sequence[str]], others: Sequence[str]) -> str:
     """What was left out; empty when nothing was.
 
-    `wanted`: for each test that lacks programs, which. `others`: for each other one, the reason.
+    `wanted`: for each test that lacks something, what. `others`: for each other one, the reason.
     """
     parts = []
     if wanted:
-        missing = sorted({program for programs in wanted for program in programs})
-        get = " ".join(packages(missing))
-        how = f"apt-get install {get}" if shutil.which("apt-get") else f"install {get}"
-        parts.append(f"{_tests(len(wanted))} that need {_listed(missing)} (to get it: {how})")
+        missing = sorted({need for needs in wanted for need in needs})
+        how = how_to_get(missing)
+        parts.append(f"{_tests(len(wanted))} for want of {_listed(missing)} (to get it: {how})")
     parts += [f"{_tests(count)} ({reason})" for reason, count in sorted(Counter(others).items())]
     return f"Left out: {'; '.join(parts)}" if parts else ""
 
 
-def _need(node: pytest.Item, programs: Iterable[str]) -> None:
-    missing = [program for program in programs if shutil.which(program) is None]
+def _need(node: pytest.Item, needs: Iterable[str]) -> None:
+    missing = [need for need in needs if not _is_here(need)]
     if missing:
         node.user_properties.append((_PROPERTY, ",".join(missing)))
-        pytest.skip(
-            f"{_listed(missing)} not here: install {', '.join(packages(missing))} to run this"
-        )
+        pytest.skip(f"it needs {_listed(missing)} (to get it: {how_to_get(missing)})")
+
+
+def _is_here(need: str) -> bool:
+    return os.geteuid() == 0 if need == ROOT else shutil.which(need) is not None
 
 
 def _tests(count: int) -> str:
@@ -88,7 +96,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "needs(program…): programs that the test runs")
+    config.addinivalue_line("markers", "needs(program…): programs that the test runs, or root")
 
 
 @pytest.hookimpl(tryfirst=True)

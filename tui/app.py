@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import signal
 import sys
@@ -412,6 +413,8 @@ class NixFleetApp(Stage, inherit_bindings=False):
         """
         signal.signal(signal.SIGALRM, lambda *_: os._exit(128 + number))
         signal.setitimer(signal.ITIMER_REAL, _END_LIMIT)
+        # later Python takes its handlers away, and the alarm would change our exit code
+        atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
         if number == signal.SIGHUP and isinstance(self._driver, TerminalDriver):
             self._driver.let_go()
         self._running_loop.call_soon_threadsafe(partial(self.exit, return_code=128 + number))

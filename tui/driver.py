@@ -74,8 +74,9 @@ class TerminalDriver(LinuxDriver):
         self._hang_up()
 
     def _hang_up(self) -> None:
-        self.let_go()
-        signal.pthread_kill(main_thread().ident or 0, signal.SIGHUP)
+        if not self._gone:
+            self.let_go()
+            signal.pthread_kill(main_thread().ident or 0, signal.SIGHUP)
 
 
 def _is_there(fd: int) -> bool:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TEMPLATE: Final = Path(__file__).with_name("template.sh")
+BARE_TEMPLATE: Final = Path(__file__).parents[1] / "fresh" / "bare.sh"
 MAC_TEMPLATE: Final = Path(__file__).with_name("darwin") / "template.sh"
 
 
@@ -28,6 +29,13 @@ def root_filesystem(suite: str) -> Path:
     """The root file system of a Debian suite, built when missing. Raises RuntimeError."""
     return _kept(
         f"rootfs-{suite}", TEMPLATE, lambda folder: _run(TEMPLATE, suite, folder, _mirror())
+    )
+
+
+def bare_filesystem(suite: str) -> Path:
+    """One with Python, git and make alone, built when missing. Raises RuntimeError."""
+    return _kept(
+        f"bare-{suite}", BARE_TEMPLATE, lambda folder: _run(BARE_TEMPLATE, suite, folder, _mirror())
     )
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 one_shell = pytest.mark.parametrize("shell", ["dash"], indirect=True)
-as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder away")
+as_root = pytest.mark.needs("root")  # who alone can give a folder away
 OK = dict.fromkeys(CHAIN, "ok")
 
 

@@ -9,6 +9,7 @@ import pty
 import re
 import sys
 import termios
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -359,6 +360,16 @@ def test_a_terminal_without_the_bar_gets_an_ascii_mark(tmp_path: Path) -> None:
     assert ours[-2:] == ["  ? look", "\x1b[1mupdated: new\x1b[0m"]
 
 
+def read_all(terminal: int) -> str:
+    """What was written to a terminal that is closed by now."""
+    sent = b""
+    with suppress(OSError):  # EIO: Linux's way to say that nothing is left
+        while chunk := os.read(terminal, 65536):
+            sent += chunk
+    os.close(terminal)
+    return sent.decode()
+
+
 @pytest.mark.parametrize("several", [False, True])
 def test_a_long_line_does_not_go_on_where_ours_begin(tmp_path: Path, several: bool) -> None:
     """A terminal breaks a line that is too long, and goes on at its left edge."""
@@ -376,10 +387,9 @@ def test_a_long_line_does_not_go_on_where_ours_begin(tmp_path: Path, several: bo
         printer._print_log("h", len(log))
         sentence = "because " + "updated: new " * 9
         printer.report(Report("h", Verdict(kind="failed", sentence=sentence)))
-        stream.flush()
-        sent = os.read(main, 65536).decode()
-    os.close(main)
-    rows = [re.sub(r"\x1b\[[0-9;]*m", "", row) for row in sent.removesuffix("\n").split("\n")]
+    rows = [
+        re.sub(r"\x1b\[[0-9;]*m", "", row) for row in read_all(main).removesuffix("\n").split("\n")
+    ]
     assert all(len(row.expandtabs(8)) <= width for row in rows)
     before = "h            " if several else ""
     verdict = next(at for at, row in enumerate(rows) if row.startswith(f"{before}failed: "))

@@ -343,6 +343,18 @@ async def test_http_carries_no_credential_at_all(
     assert server.secrets == []
 
 
+async def test_http_may_lead_on_to_https_but_not_back(
+    client: Client, serve: Callable[..., GitServer]
+) -> None:
+    plain, server = serve("http"), serve(name="localhost")
+    plain.moved_to, server.moved_to = server.url, plain.url
+    client.helper()
+    assert await client.ask(f"{plain.url}/moved/open/r", server.place) == REV
+    plain.seen.clear()
+    assert await client.ask(f"{server.url}/moved/open/r", server.place) is None
+    assert (plain.seen, plain.secrets) == ([], [])
+
+
 # What the lock itself holds.
 
 
@@ -468,6 +480,30 @@ async def test_insteadof_of_all_http_gives_no_server_a_credential(
     assert may_not_ask(await client.ask(f"http://{server.place}/closed/r"), server)
     assert server.secrets == []
     assert await client.ask(f"http://{server.place}/closed/r", server.place) == REV
+
+
+@pytest.mark.parametrize("base", ["https://me@", "https://me:own@", "HTTPS://me@"])
+async def test_insteadof_with_a_user_for_all_servers_gives_none_a_credential_either(
+    client: Client, server: GitServer, base: str
+) -> None:
+    client.settings(
+        f'[credential]\n\thelper = {json.dumps(HELPER)}\n[url "{base}"]\n\tinsteadOf = https://\n'
+    )
+    await client.ask(f"{server.url}/closed/r")
+    # what the operator wrote into the URL itself goes where they wanted
+    assert OPERATOR not in server.secrets
+    assert "secret" not in str(server.secrets)
+    assert basic("me", "secret") not in str(server.secrets)
+
+
+async def test_insteadof_with_the_operators_own_password_works(
+    client: Client, server: GitServer
+) -> None:
+    url = f"https://me:own@{server.place}/closed/"
+    client.settings(f'[url "{url}"]\n\tinsteadOf = https://corp.example.org/\n')
+    assert await client.ask("https://corp.example.org/r") == REV
+    assert server.secrets == [{"authorization": basic("me", "own")}] * len(server.secrets)
+    assert "own" not in client.argv
 
 
 async def test_a_transport_that_the_operator_forbids_stays_forbidden(

@@ -59,7 +59,7 @@ def test_the_last_line_names_what_was_left_out(
     summary, last = done.outlines[-2:]
     assert "1 passed, 4 skipped, 1 xfailed in" in summary
     pytest.LineMatcher([last]).fnmatch_lines(
-        [f"Left out: 3 tests that need no-such-shell or no-such-tool {HOW}; 1 test (of the moon)"]
+        [f"Left out: 3 tests for want of no-such-shell or no-such-tool {HOW}; 1 test (of the moon)"]
     )
 
 
@@ -82,7 +82,7 @@ def test_with_all_nothing_may_be_left_out(
     assert done.ret == 1
     done.assert_outcomes(passed=1, errors=4, xfailed=1)
     text = "\n".join(done.outlines)
-    assert "no-such-tool not here: install no-such-tool to run this" in text
+    assert "it needs no-such-tool (to get it: " in text
     assert "although --all was given: of the moon" in text
     assert "Left out" not in done.outlines[-1]
 
@@ -96,6 +96,13 @@ def test_where_nothing_is_left_out_the_last_line_is_pytests(machine: pytest.Pyte
 
 def test_a_program_is_got_by_its_package() -> None:
     line = last_line([["ps"], ["ssh", "ps"]], [])
-    assert line.startswith("Left out: 2 tests that need ps or ssh (to get it: ")
+    assert line.startswith("Left out: 2 tests for want of ps or ssh (to get it: ")
     assert line.endswith("install openssh-client procps)")
     assert last_line([], []) == ""
+
+
+def test_root_is_got_otherwise() -> None:
+    assert last_line([["root"]], []) == "Left out: 1 test for want of root (to get it: run as root)"
+    line = last_line([["root"], ["zsh", "ps"]], [])
+    assert line.startswith("Left out: 2 tests for want of ps, root or zsh (to get it: ")
+    assert line.endswith("install procps zsh, run as root)")

@@ -1,0 +1,61 @@
+"""The README's two commands on a machine with Python, git and make, and nothing else.
+
+``cd tests && python3 -m fresh``, as root on Debian: a bare root file system, namespaces of its own,
+a newcomer who is not root, HEAD as `git archive` has it. readme.py says what happens there. With
+words, these are run there instead (``python3 -m fresh bash``).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from lab.rootfs import bare_filesystem, cache_dir
+
+from fresh.settings import machine_settings
+
+HERE: Final = Path(__file__).parent
+SUITE: Final = "trixie"
+HOME: Final = "/home/newcomer"
+NEWCOMER: Final = 1000
+
+
+def main(words: list[str]) -> int:
+    """Run the words there and return their exit code."""
+    if os.geteuid() != 0:
+        sys.stderr.write("fresh: it needs root, for namespaces and mounts\n")
+        return 1
+    root = bare_filesystem(SUITE)
+    settings = machine_settings()
+    with tempfile.TemporaryDirectory(prefix="nixfleet-fresh-") as name:
+        folder = Path(name)
+        (folder / "mnt").mkdir()
+        with (folder / "tree.tar").open("wb") as tree:
+            subprocess.run(["git", "archive", "HEAD"], cwd=HERE.parents[1], stdout=tree, check=True)
+        binds = {path: path for path in settings.paths}
+        binds |= {file: f"{HOME}/{name}" for name, file in settings.of_user.items()}
+        binds[str(_packages())] = f"{HOME}/.cache/pip"
+        lines = (f"{outside}\t{inside}\n" for outside, inside in binds.items())
+        (folder / "binds").write_text("".join(lines))
+        return subprocess.run(
+            [HERE / "enter.sh", root, folder, *(words or ["python3", "tests/fresh/readme.py"])],
+            # no USER, no LANG, no TERM
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": HOME, **settings.environment},
+            check=False,
+        ).returncode
+
+
+def _packages() -> Path:
+    """What pip has fetched; kept, since hashes say what each file has to be."""
+    folder = cache_dir() / "fresh-packages"
+    folder.mkdir(exist_ok=True)
+    os.chown(folder, NEWCOMER, NEWCOMER)
+    return folder
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
