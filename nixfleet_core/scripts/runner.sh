@@ -349,14 +349,20 @@ nf_keep() {
 # all that lies there. Before root writes it looks, and moves on to the other place.
 nf_keep_place() {
   case $NF_CARRIER in systemd) ;; *) return 0 ;; esac
-  if nf_are_ours "$NF_JOB" "${NF_JOBS%/jobs}" && nf_are_ours "$NF_RUN" "$NF_STATE"; then return 0; fi
+  if nf_are_ours "$NF_JOB" "${NF_JOBS%/jobs}" "$NF_RUN" "$NF_STATE"; then return 0; fi
   nf_move_out "$NF_JOB" "$NF_RUN"
 }
 
+nf_newline='
+'
 # nf_are_ours DIR...: still; what is gone is nobody's.
 nf_are_ours() {
-  for nf_dir in "$@"; do
-    if nf_trust_look "$nf_dir" && { ! nf_trust_owner || nf_trust_is_open; }; then return 1; fi
+  nf_looks=$(ls -ldn "$@" 2>/dev/null)
+  while [ -n "$nf_looks" ]; do
+    nf_look=${nf_looks%%"$nf_newline"*}
+    case $nf_looks in *"$nf_newline"*) nf_looks=${nf_looks#*"$nf_newline"} ;; *) nf_looks='' ;; esac
+    nf_trust_read "$nf_look"
+    if ! nf_trust_owner || nf_trust_is_open; then return 1; fi
   done
 }
 

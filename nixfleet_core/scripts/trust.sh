@@ -68,8 +68,13 @@ NF_TRUSTED=:
 # sets: nf_trust_mode and nf_trust_uid, of the path itself
 nf_trust_look() {
   nf_trust_line=$(ls -ldn "$1" 2>/dev/null) && [ -n "$nf_trust_line" ] || return 1
-  nf_trust_mode=${nf_trust_line%% *}
-  nf_trust_uid=${nf_trust_line#* } nf_trust_uid=${nf_trust_uid#"${nf_trust_uid%%[! ]*}"} # the number of links
+  nf_trust_read "$nf_trust_line"
+}
+
+# nf_trust_read LINE: the same, of what ls says
+nf_trust_read() {
+  nf_trust_mode=${1%% *}
+  nf_trust_uid=${1#* } nf_trust_uid=${nf_trust_uid#"${nf_trust_uid%%[! ]*}"} # the number of links
   nf_trust_uid=${nf_trust_uid#* } nf_trust_uid=${nf_trust_uid#"${nf_trust_uid%%[! ]*}"}
   nf_trust_uid=${nf_trust_uid%% *}
 }

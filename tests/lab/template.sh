@@ -12,6 +12,8 @@ case $suite in
   bookworm) packages=$packages,python3 ;;
   *) packages=$packages,opendoas,sudo-rs ;;
 esac
+# NixOS has setfacl. One has it here; the others show what happens without.
+case $suite in trixie) packages=$packages,acl ;; esac
 
 # A mirror can be a snapshot, whose index has run out.
 mmdebstrap --quiet --variant=minbase --include="$packages" \

@@ -17,6 +17,7 @@ from nixfleet_core.engine import LAUNCH_TRIES, ShellSession
 from nixfleet_core.facts import Checkout, Facts
 from nixfleet_core.host import Host
 from nixfleet_core.plan import Options, Plan, Refusal, Step
+from nixfleet_core.script import part
 from nixfleet_core.session import (
     BadAnswer,
     Busy,
@@ -106,9 +107,9 @@ class FakeShell:
     ran: list[Ran] = field(default_factory=list)
 
     async def run(self, script: str, *, limit: float, elevate: bool = False) -> Answer:
-        prelude = script[: script.rindex("\nset -u")]
+        prelude = script[: script.rindex(part("trust"))]
         words = shlex.split(prelude, comments=True)
-        call = re.search(r"\{\nnf_platform\n(\S+) </dev/null\n\}\n$", script)
+        call = re.search(r"\{\nnf_platform\n(\S+) </dev/null\nexit\n\}\n$", script)
         assert call is not None
         values = dict(word.split("=", 1) for word in words if re.match(r"NF_\w+=", word))
         self.ran.append(Ran(call[1], values, elevate, limit))

@@ -48,7 +48,7 @@ class Answers:
     asked: list[str] = field(default_factory=list)
 
     async def run(self, script: str, *, limit: float, elevate: bool = False) -> Answer:
-        call = re.search(r"\{\nnf_platform\n(\S+) </dev/null\n\}\n$", script)
+        call = re.search(r"\{\nnf_platform\n(\S+) </dev/null\nexit\n\}\n$", script)
         assert call is not None
         self.asked.append(call[1])
         return Answer(0, self.says[call[1]], "")
