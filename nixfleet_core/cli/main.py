@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nixfleet_core.cli.options import UpdateCommand, checkout_option, plan_options
-from nixfleet_core.cli.output import SafeGroup
+from nixfleet_core.cli.output import SafeGroup, say
 from nixfleet_core.fleet import open_sessions
 from nixfleet_core.inventory import (
     Inventory,
@@ -58,7 +58,7 @@ class Fleet:
     ) -> tuple[ShellSession, ...]:
         """Sessions with these hosts, or with all of them; with that checkout, if one is given."""
         inventory = self.inventory()
-        hosts = inventory.hosts if inventory.path else hosts_without_inventory()
+        hosts = inventory.hosts if inventory.path else hosts_without_inventory(_say_aside)
         try:
             chosen = select(hosts, names, ()) if names else hosts
             if checkout is not None:
@@ -69,6 +69,10 @@ class Fleet:
 
     def session(self, name: str, checkout: str | None = None) -> ShellSession:
         return self.sessions((name,), checkout)[0]
+
+
+def _say_aside(line: str) -> None:
+    say(line, err=True)
 
 
 _hosts_argument = click.argument("hosts", nargs=-1, required=True, metavar="HOST…")
