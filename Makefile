@@ -9,7 +9,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lab chaos check screenshots lock clean
+.PHONY: help demo test fresh lab chaos check screenshots lock clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ demo: $(VENV)/.run ## The app with a fleet of five pretended hosts, in a folder 
 
 test: $(VENV)/.dev ## The tests that need nothing but this machine; ALL=1: none may be left out
 	@$(BIN)/pytest --numprocesses auto --dist worksteal $(if $(ALL),--all)
+
+fresh: ## `make demo` and `make test` of HEAD on a machine with Python, git and make alone (root, Debian)
+	@cd tests && python3 -m fresh
 
 lab: ## The tests against real hosts with real Nix, in namespaces here (root, Debian)
 	@tests/lab/prepare.sh
@@ -33,7 +36,7 @@ check: $(VENV)/.dev ## Style, types, architecture, shell
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	MYPYPATH=tests $(BIN)/mypy --package lab --module left_out
+	MYPYPATH=tests $(BIN)/mypy --package lab --package fresh --module left_out
 	$(BIN)/mypy requirements/lock.py
 	MYPYPATH=tests:tests/unit $(BIN)/mypy tests/unit
 	MYPYPATH=tests:tests/scripts $(BIN)/mypy tests/scripts

@@ -327,6 +327,7 @@ def _redirect(done: Completed, url: GitUrl) -> GitUrl | None:
 
 _REFUSED: Final = re.compile(
     rb"could not read (?:Username|Password)|Authentication failed|terminal prompts disabled"
+    rb"|unable to get password from user"  # git 2.47, told not to ask
     rb"|returned error: 4[0-9][0-9]|repository '.*' not found|alert|certificate required"
 )
 """The server was reached and wants to know who asks, or says so by hiding what it has."""

@@ -178,7 +178,7 @@ nf_do_update() {
       ;;
     none) nf_reason=latest-unknown ;;
     *)
-      echo "$nf_wanted" >"$NF_JOB/latest" && nf_share "$NF_JOB/latest"
+      echo "$nf_wanted" >"$NF_JOB/latest" && nf_share "$NF_JOB/latest" && nf_keep latest
       if [ "$(nf_field 4)" = "$nf_wanted" ]; then return 0; fi
       nf_reason=stale
       ;;

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# shellcheck disable=SC2153 # NF_ID comes from the prelude
+# shellcheck disable=SC2153,SC2154 # NF_ID comes from the prelude, and the rest from the other parts
 # One framed stream of a job: what its log and events hold beyond the client's copy, then what comes.
 # From the prelude: NF_ID, NF_LOG_AT and NF_EVENTS_AT (bytes the client has).
 # Frames: "@KIND OFFSET LENGTH", LENGTH bytes, a newline. Kinds: plan log events beat before after
@@ -33,6 +33,13 @@ send() {
   at=$(($3 + part))
 }
 
+# is_here: the place is what it was; one that was given to somebody else (see nf_keep_place) has no job any more.
+is_here() {
+  case $NF_CARRIER in systemd) ;; *) return 0 ;; esac
+  NF_TRUSTED=:
+  nf_is_trusted "$job" && { nf_is_trusted "$NF_STATE" || [ "$nf_trust_why" = missing ]; }
+}
+
 follow() {
   nf_is_job_id "$NF_ID" || exit 2
   job=$NF_JOBS/$NF_ID
@@ -57,6 +64,8 @@ follow() {
     idle=$((idle + 1))
     if [ "$idle" -ge "$beat" ]; then
       idle=0
+      # whoever asks again is led to where it went on
+      is_here || exit 0
       frame beat "$(nf_now)" "$log_size"
       # neither a result nor a unit that could still write one
       if [ -z "$over" ] && ! nf_job_lives; then dead=$((dead + 1)); else dead=0; fi
@@ -66,6 +75,7 @@ follow() {
     fi
     if [ -n "$sent" ]; then continue; fi
     if [ -n "$over" ]; then
+      is_here || exit 0
       whole before
       whole after
       whole latest

@@ -14,7 +14,8 @@ nf_set_up() {
   NF_JOB=$NF_JOBS/$NF_ID
   NF_RUN=$NF_STATE/$NF_ID # in memory: works when the disk is full
   NF_LOG=$NF_JOB/log
-  NF_WAS='' NF_STEP=preflight
+  NF_STEP=preflight
+  NF_KEPT=$(nf_units)/nixfleet-$NF_ID
   NF_FAILED='' NF_CODE=0 NF_REASON='' NF_STOPPED='' NF_FINISHING='' NF_OUT='' NF_BACK='' NF_COMMITTED=''
 }
 
@@ -33,17 +34,16 @@ nf_main() {
   (set -C && : >"$NF_JOB/events") 2>/dev/null || exit 0
   nf_readers "$NF_JOB" "$(nf_uid_of "$NF_JOB/ctl")"
   nf_share "$NF_JOB/events"
-  mkdir -p "$NF_RUN/kept"
-  nf_keep run.sh plan.json
+  mkdir -p "$NF_RUN"
   (umask 022; echo "$NF_ID" >"$NF_STATE/current")
   : >>"$NF_LOG"
   nf_share "$NF_LOG"
   if [ "$NF_READING" = root ]; then nf_say "only root may read this job's log: reading it asks for root"; fi
   # a stop of the unit ends the step that runs, not the bringing back
   trap 'nf_cancel' TERM INT HUP
-  NF_WAS=$(nf_profile)
-  printf '%s\n' "$NF_WAS" >"$NF_RUN/profile"
+  nf_profile >"$NF_RUN/profile"
   nf_event job-start
+  nf_start_keeping
   if ! nf_take_finish; then
     nf_say "what brings the agent back cannot be written to $(nf_units): nothing was touched"
     NF_FAILED=preflight NF_CODE=1 NF_REASON=finish
@@ -87,6 +87,7 @@ nf_end() {
   printf '%s\n' "$nf_result" >"$NF_RUN/.result" && mv -f "$NF_RUN/.result" "$NF_RUN/result"
   { printf '%s\n' "$nf_result" >"$NF_JOB/.result" && nf_share "$NF_JOB/.result" && mv -f "$NF_JOB/.result" "$NF_JOB/result"; } ||
     rm -f "$NF_JOB/.result"
+  rm -rf "${NF_KEPT:?}"
 }
 
 # A disk that is full cannot hold the words that would say so.
@@ -340,9 +341,17 @@ nf_await() {
   done
 }
 
-# nf_keep FILE...: copies of what must be right even if the place of jobs is taken.
+# Copies of what must be right even if somebody else gets the job's place. Who moves on from there is not
+# always who had it all in mind: a killed job's is another process.
+nf_start_keeping() {
+  case $NF_CARRIER in systemd) ;; *) return 0 ;; esac
+  rm -rf "$(nf_units)"/nixfleet-[0-9]* # of jobs that were killed
+  mkdir -p "$NF_KEPT" && cp "$NF_RUN/profile" "$NF_KEPT/.profile" && echo "$NF_READER" >"$NF_KEPT/.reader"
+  nf_keep run.sh plan.json
+}
+
 nf_keep() {
-  for nf_kept in "$@"; do cp "$NF_JOB/$nf_kept" "$NF_RUN/kept/$nf_kept"; done 2>/dev/null
+  for nf_kept in "$@"; do cp "$NF_JOB/$nf_kept" "$NF_KEPT/$nf_kept"; done 2>/dev/null || :
 }
 
 # A switch can start a service that has the place as its StateDirectory= or RuntimeDirectory=: systemd gives it
@@ -350,7 +359,7 @@ nf_keep() {
 nf_keep_place() {
   case $NF_CARRIER in systemd) ;; *) return 0 ;; esac
   if nf_are_ours "$NF_JOB" "${NF_JOBS%/jobs}" "$NF_RUN" "$NF_STATE"; then return 0; fi
-  nf_move_out "$NF_JOB" "$NF_RUN"
+  nf_move_out "$NF_JOB"
 }
 
 nf_newline='
@@ -366,27 +375,25 @@ nf_are_ours() {
   done
 }
 
-# nf_move_out JOB RUN: go on where a new job would be. The runner and what watches beside it both may come here.
+# nf_move_out JOB: go on where a new job would be. The runner and what watches beside it both may come here.
 nf_move_out() {
   NF_TRUSTED=:
-  nf_is_trusted "$2"
-  nf_safe_run=$? # before the places are chosen anew
   nf_places
   NF_JOB=$NF_JOBS/$NF_ID NF_RUN=$NF_STATE/$NF_ID
   NF_LOG=$NF_JOB/log
   if [ -n "$NF_NO_PLACE" ]; then return; fi
   if ! [ -d "$NF_RUN" ]; then
-    mkdir -p -m 700 "$NF_RUN/kept"
+    mkdir -p "$NF_RUN"
     chmod 755 "$NF_STATE"
     printf '%s\n' "$NF_STEP" >"$NF_RUN/step"
-    printf '%s\n' "$NF_WAS" >"$NF_RUN/profile"
+    cp "$NF_KEPT/.profile" "$NF_RUN/profile"
     (umask 022; echo "$NF_ID" >"$NF_STATE/current")
   fi
-  if ! [ -d "$NF_JOB" ]; then nf_move_job "$1" "$2"; fi
+  if ! [ -d "$NF_JOB" ]; then nf_move_job "$1"; fi
 }
 
-# nf_move_job JOB RUN: the log and the events as they are, by another name of the same files; the rest from copies
-# that nobody else has had, if there are any.
+# nf_move_job JOB: the log and the events as they are, by another name of the same files; the rest from copies
+# that nobody else has had.
 nf_move_job() {
   nf_new=$NF_JOBS/.new-$NF_ID
   mkdir -p "$NF_JOBS" && chmod 711 "${NF_JOBS%/jobs}" && chmod 755 "$NF_JOBS"
@@ -400,7 +407,8 @@ nf_move_job() {
     if [ -L "$nf_new/$nf_file" ] || ! [ -f "$nf_new/$nf_file" ]; then rm -rf "${nf_new:?}/$nf_file"; fi
     : >>"$nf_new/$nf_file"
   done
-  if [ "$nf_safe_run" = 0 ]; then cp "$2/kept/"* "$nf_new/"; fi 2>/dev/null
+  cp "$NF_KEPT/"* "$nf_new/" 2>/dev/null
+  NF_READER=${NF_READER:-$(cat "$NF_KEPT/.reader" 2>/dev/null)}
   mkdir -m 700 "$nf_new/ctl"
   if [ "$NF_UID" = 0 ]; then chown 0:0 "$nf_new"/*; chown "${NF_READER:-0}" "$nf_new/ctl"; fi
   nf_readers "$nf_new" "$NF_READER"

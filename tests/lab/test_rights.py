@@ -67,7 +67,7 @@ def test_the_launcher_reads_a_job_by_an_acl_and_nobody_else(
     # without root: no sudo, and everything is told
     host.enter("mv /usr/bin/sudo /root")
     assert client.run("log", host.name, job).returncode == 0
-    assert client.run("attach", host.name, job).returncode == 0
+    assert client.run("attach", host.name).returncode == 0
     assert job in client.run("jobs", host.name).stdout
 
 
@@ -86,7 +86,7 @@ def test_where_no_acl_can_be_set_only_root_reads_it(
     assert host.enter(f"head -n 1 {JOBS}/{job}/log") == ROOT_ONLY
     # reading goes through root
     assert ROOT_ONLY in client.run("log", host.name, job).stdout
-    assert client.run("attach", host.name, job).returncode == 0
+    assert client.run("attach", host.name).returncode == 0
     done = client.run("rollback", host.name, "--yes", "--json")
     assert json.loads(done.stdout)["verdict"] == "rolled-back", done.stderr
 
@@ -115,11 +115,12 @@ def test_a_result_in_memory_is_read_as_root(fresh: Fleet, host: LabHost, client:
     copy = client.log_of(host, job).parent
     for name in ("result", "after"):
         (copy / name).unlink()
-    assert client.run("attach", host.name, job).returncode == 0
+    assert client.run("attach", host.name).returncode == 0
     assert b'"outcome":"done"' in (copy / "result").read_bytes()
 
 
 SERVICE = """[Service]
+Type=exec
 User=svc
 ExecStart=/bin/sleep infinity
 StateDirectory=nixfleet
@@ -132,7 +133,7 @@ def add_service(host: LabHost, runtime: str = "") -> None:
     """A service of somebody's whose directories have our names."""
     text = SERVICE.format(runtime=runtime)
     host.enter(
-        f"useradd -r svc; cat >/etc/systemd/system/svc.service <<'X'\n{text}X\nsystemctl daemon-reload"
+        f"useradd -r -m svc; cat >/etc/systemd/system/svc.service <<'X'\n{text}X\nsystemctl daemon-reload"
     )
 
 
@@ -154,7 +155,7 @@ def test_in_a_foreign_place_the_whole_update_works_elsewhere(
     )
     assert host.enter("ls /var/lib/nixfleet-update/jobs") == job
     assert readable(host, job, "ops", "/var/lib/nixfleet-update/jobs") == set(FILES)
-    assert client.run("attach", host.name, job).returncode == 0
+    assert client.run("attach", host.name).returncode == 0
     assert job in client.run("jobs", host.name).stdout
     done = client.run("rollback", host.name, "--yes", "--json")
     assert json.loads(done.stdout)["verdict"] == "rolled-back", done.stderr
@@ -210,7 +211,7 @@ def test_root_runs_nothing_of_a_place_that_was_given_away(
         host.enter("systemctl start svc")
         bad = "id -u >>/tmp/ran"
         host.enter(
-            f"for f in {JOBS}/{job}/run.sh /run/nixfleet/{job}/kept/run.sh /run/nixfleet/finish;"
+            f"for f in {JOBS}/{job}/run.sh /run/nixfleet/{job}/run.sh /run/nixfleet/finish;"
             f"do echo '{bad}' >$f; done",
             "svc",
         )
@@ -220,6 +221,10 @@ def test_root_runs_nothing_of_a_place_that_was_given_away(
     host.enter("while systemctl -q is-active nixfleet-finish; do sleep 0.1; done")
     assert host.agent_state() == "active success"
     assert host.enter("ls /tmp | grep ran || true") == ""
+    kept = f"/var/lib/nixfleet-update/jobs/{job}"
+    assert readable(host, job, "ops", "/var/lib/nixfleet-update/jobs") >= {"plan.json", "before"}
+    assert host.enter(f"grep -c fleet {kept}/run.sh") != "0"
+    assert host.enter("ls -d /run/systemd/system/nixfleet-2* || true") == ""
 
 
 @pytest.mark.parametrize("name", ["csb0"])

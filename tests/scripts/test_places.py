@@ -119,7 +119,9 @@ def test_a_place_that_is_taken_during_a_job_gets_nothing_more(host: FakeHost) ->
     assert b'"outcome":"done"' in (moved / "result").read_bytes()
     frames = {frame.kind: frame.data for frame in read_frames(host.send(follow(host)).stdout)}
     assert frames["log"].decode() == text
-    assert {"plan.json", "before", "after", "latest", "result"} - {*frames} <= {"latest"}
+    assert {"plan.json", "before", "after", "latest", "result"} <= {*frames}
+    assert (moved / "flake.lock.before").exists()
+    assert not list((host.root / "run/systemd/system").glob("nixfleet-2*"))
     assert frames["events"].count(b'"status":"ok"') == len(CHAIN)
     assert host.agent_runs()
     for path in moved.iterdir():

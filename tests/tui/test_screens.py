@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -34,9 +33,6 @@ HISTORY = (
     JobLine("20261121-004101-ef56", NOW - 180000, "uid 0", "rollback", "interrupted"),
 )
 SIZES = [(120, 40), (80, 24)]
-one_python = pytest.mark.skipif(
-    sys.version_info[:2] != (3, 11), reason="pictures are compared on one Python only"
-)
 
 
 async def play_rebuild(session: FakeSession) -> None:
@@ -54,7 +50,6 @@ async def play_rebuild(session: FakeSession) -> None:
     await session.say(Tick(at=NOW, log=0))
 
 
-@one_python
 @pytest.mark.parametrize("size", SIZES)
 def test_fleet(snap_compare: SnapCompare, make_app: MakeApp, size: tuple[int, int]) -> None:
     async def before(pilot: Pilot[None]) -> None:
@@ -63,7 +58,6 @@ def test_fleet(snap_compare: SnapCompare, make_app: MakeApp, size: tuple[int, in
     assert snap_compare(make_app(), terminal_size=size, run_before=before)
 
 
-@one_python
 @pytest.mark.parametrize("size", SIZES)
 def test_plan(
     snap_compare: SnapCompare,
@@ -80,7 +74,6 @@ def test_plan(
     assert snap_compare(make_app(), terminal_size=size, run_before=before)
 
 
-@one_python
 @pytest.mark.parametrize("size", [*SIZES, (60, 15)])
 def test_update(
     snap_compare: SnapCompare,
@@ -96,7 +89,6 @@ def test_update(
     assert snap_compare(make_app(), terminal_size=size, run_before=before)
 
 
-@one_python
 @pytest.mark.parametrize("size", SIZES)
 def test_updated(
     snap_compare: SnapCompare, make_app: MakeApp, fleet: list[FakeSession], size: tuple[int, int]
@@ -111,7 +103,6 @@ def test_updated(
     assert snap_compare(make_app(), terminal_size=size, run_before=before)
 
 
-@one_python
 @pytest.mark.parametrize(
     ("size", "plain"), [((120, 40), False), ((80, 24), False), ((80, 24), True)]
 )
@@ -147,7 +138,6 @@ def test_verdict(
     assert snap_compare(make_app(plain=plain), terminal_size=size, run_before=before)
 
 
-@one_python
 @pytest.mark.parametrize("keys", [("b",), ("enter", "L"), ("H",)], ids="-".join)
 def test_further_screens(
     snap_compare: SnapCompare,
