@@ -26,10 +26,10 @@ case $(head -c 16) in
   *) refuse 'say "update" or "force" on stdin' ;;
 esac
 
-# Who asked: sudo sets this itself. The job's log is readable to that group.
-caller=${SUDO_UID:-0} group=${SUDO_GID:-0}
-case $caller$group in *[!0-9]*) caller=0 group=0 ;; esac
+# Who asked: sudo sets this itself. The job's log is readable to that user.
+caller=${SUDO_UID:-0}
+case $caller in *[!0-9]*) caller=0 ;; esac
 
 cd / || exit 1
 exec env -i PATH="$PATH" HOME=/root USER=root LOGNAME=root LC_ALL=C \
-  SUDO_UID="$caller" SUDO_GID="$group" "$update" --detach --json "$@" </dev/null
+  SUDO_UID="$caller" "$update" --detach --json "$@" </dev/null

@@ -17,9 +17,11 @@ mkShell {
       python.hypothesis
       python.import-linter
       python.mypy
+      python.packaging
       python.pytest
       python.pytest-asyncio
       python.pytest-textual-snapshot
+      python.pytest-xdist
       python.ruff
     ]))
   ];

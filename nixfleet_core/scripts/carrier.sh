@@ -18,7 +18,10 @@ active
 # nf_units: the folder of the unit that brings the agent back, and of what it runs. Nobody else's service
 # has it as its own, whatever it calls its directories.
 nf_units() {
-  case $NF_CARRIER in user) echo "$XDG_RUNTIME_DIR/systemd/user" ;; *) echo "$NF_ROOT/run/systemd/system" ;; esac
+  case $NF_CARRIER in
+    user) echo "$XDG_RUNTIME_DIR/systemd/user" ;;
+    *) echo "$NF_ROOT/run/systemd/system" ;;
+  esac
 }
 NF_FINISH=nixfleet-finish # what it runs; systemd takes no notice of a name without a suffix
 

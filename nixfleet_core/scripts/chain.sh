@@ -67,7 +67,8 @@ nf_profile() { nf_real "$NF_PROFILE"; }
 nf_lock_kind() {
   # shellcheck disable=SC2016 # the inner shell expands
   nf_step_down 20 sh -c 'if [ -L "$1" ]; then echo link; elif ! [ -e "$1" ]; then echo missing
-    elif ! [ -f "$1" ]; then echo other; elif [ "$(($(wc -c <"$1")))" -gt "$2" ]; then echo large; else echo file; fi' \
+    elif ! [ -f "$1" ]; then echo other
+    elif [ "$(($(wc -c <"$1")))" -gt "$2" ]; then echo large; else echo file; fi' \
     sh "$1" "$NF_LOCK_LIMIT" 2>/dev/null | head -c 20
 }
 
@@ -76,8 +77,14 @@ nf_lock_fits() {
   nf_unfit=''
   case $(nf_lock_kind "$NF_ROOT$NF_CHECKOUT/flake.lock") in
     file | missing) return 0 ;;
-    link) nf_unfit=lock-link; nf_say "flake.lock is a link: it is not copied, and not updated; put a file there" ;;
-    large) nf_unfit=lock-large; nf_say "flake.lock is larger than $((NF_LOCK_LIMIT / 1024)) KiB: it is not copied, and not updated" ;;
+    link)
+      nf_unfit=lock-link
+      nf_say "flake.lock is a link: it is not copied, and not updated; put a file there"
+      ;;
+    large)
+      nf_unfit=lock-large
+      nf_say "flake.lock is larger than $((NF_LOCK_LIMIT / 1024)) KiB: it is not copied, and not updated"
+      ;;
     *) nf_unfit=lock-broken; nf_say "flake.lock is no file that $NF_OWNER can read" ;;
   esac
   return 1

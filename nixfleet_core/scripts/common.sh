@@ -27,7 +27,7 @@ nf_path_of_user() {
   PATH=$nf_path_dirs:$PATH:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
 }
 
-# Root's: only what root alone can write to, and no profile in HOME: where sudo keeps HOME, it is the caller's.
+# Root's: only what root alone can write to, and no profile in HOME: sudo may keep the caller's HOME.
 nf_path_of_root() {
   nf_path_home=${HOME:-} nf_path_home=${nf_path_home%/}
   if [ -z "$NF_ROOT" ]; then
@@ -37,12 +37,15 @@ nf_path_of_root() {
   nf_path_first=$PATH
   nf_path_profile
   PATH=$nf_path_first
-  nf_path_dirs=$NF_ROOT/run/wrappers/bin:$NF_ROOT/nix/var/nix/profiles/default/bin:$NF_ROOT/run/current-system/sw/bin
-  nf_path_dirs=$nf_path_dirs:$nf_path_was:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:
+  nf_path_dirs=$NF_ROOT/run/wrappers/bin:$NF_ROOT/nix/var/nix/profiles/default/bin
+  nf_path_dirs=$nf_path_dirs:$NF_ROOT/run/current-system/sw/bin:$nf_path_was
+  nf_path_dirs=$nf_path_dirs:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:
   nf_path_new=''
   while [ -n "$nf_path_dirs" ]; do
     nf_path_dir=${nf_path_dirs%%:*} nf_path_dirs=${nf_path_dirs#*:}
-    case $nf_path_dir in "$nf_path_home"/.nix-profile/* | "$nf_path_home"/.local/*) continue ;; /*) ;; *) continue ;; esac
+    case $nf_path_dir in
+      "$nf_path_home"/.nix-profile/* | "$nf_path_home"/.local/* | [!/]*) continue ;;
+    esac
     case :$nf_path_new: in *":$nf_path_dir:"*) continue ;; esac
     if ! [ -d "$nf_path_dir" ]; then continue; fi
     if nf_is_trusted "$nf_path_dir"; then
@@ -155,7 +158,8 @@ nf_owners_path() {
   nf_owners_path=$NF_ROOT/etc/profiles/per-user/$NF_OWNER/bin:$PATH
   nf_owners_home=$(nf_home)
   if [ -n "$nf_owners_home" ]; then
-    nf_owners_path=$nf_owners_home/.nix-profile/bin:$nf_owners_home/.local/state/nix/profile/bin:$nf_owners_path
+    nf_owners_path=$nf_owners_home/.local/state/nix/profile/bin:$nf_owners_path
+    nf_owners_path=$nf_owners_home/.nix-profile/bin:$nf_owners_path
   fi
   nf_owners_path=$NF_ROOT/run/wrappers/bin:$nf_owners_path
 }

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# shellcheck disable=SC2153,SC2154 # NF_ID comes from the prelude, and the rest from the other parts
+# shellcheck disable=SC2034,SC2153,SC2154 # NF_ID comes from the prelude, and the rest from the other parts
 # One framed stream of a job: what its log and events hold beyond the client's copy, then what comes.
 # From the prelude: NF_ID, NF_LOG_AT and NF_EVENTS_AT (bytes the client has).
 # Frames: "@KIND OFFSET LENGTH", LENGTH bytes, a newline. Kinds: plan log events beat before after
@@ -33,7 +33,7 @@ send() {
   at=$(($3 + part))
 }
 
-# is_here: the place is what it was; one that was given to somebody else (see nf_keep_place) has no job any more.
+# is_here: the place is what it was. One that was given to somebody else (see nf_keep_place) has no job.
 is_here() {
   case $NF_CARRIER in systemd) ;; *) return 0 ;; esac
   NF_TRUSTED=:
@@ -70,8 +70,13 @@ follow() {
       # neither a result nor a unit that could still write one
       if [ -z "$over" ] && ! nf_job_lives; then dead=$((dead + 1)); else dead=0; fi
       # the result may be in memory, where only root can read it
-      if [ "$dead" -ge 2 ] && [ -d "$NF_STATE/$NF_ID" ] && ! [ -x "$NF_STATE/$NF_ID" ]; then frame gone 0 denied; exit 0; fi
-      if [ "$dead" -ge 2 ]; then whole before; whole after; frame gone 0 interrupted; exit 0; fi
+      if [ "$dead" -ge 2 ]; then
+        if [ -d "$NF_STATE/$NF_ID" ] && ! [ -x "$NF_STATE/$NF_ID" ]; then frame gone 0 denied; exit 0; fi
+        whole before
+        whole after
+        frame gone 0 interrupted
+        exit 0
+      fi
     fi
     if [ -n "$sent" ]; then continue; fi
     if [ -n "$over" ]; then

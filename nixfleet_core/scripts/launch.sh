@@ -34,18 +34,19 @@ launch() {
 # Root's job runs what lies there, and so does systemd.
 open_places() {
   if [ -n "$NF_NO_PLACE" ]; then
-    echo "there is no place for jobs: $NF_NO_PLACE; one of the two has to be root's, writable by root alone" >&2
+    no_place "$NF_NO_PLACE; one of the two has to be root's, writable by root alone"
     return 1
   fi
   mkdir -p "$NF_JOBS" "$NF_STATE" || return
   case $NF_PLATFORM in
     home-manager)
-      own_place "${NF_JOBS%/jobs}" && own_place "$NF_JOBS" && own_place "$NF_STATE" && chmod 700 "$NF_JOBS" "$NF_STATE"
+      own_place "${NF_JOBS%/jobs}" && own_place "$NF_JOBS" && own_place "$NF_STATE" || return
+      chmod 700 "$NF_JOBS" "$NF_STATE"
       ;;
     *)
       mkdir -p "$(nf_units)"
       for place in "$NF_JOBS" "$NF_STATE" "$(nf_units)"; do
-        nf_is_trusted "$place" || { echo "there is no place for jobs: $(nf_trust_words); it has to be root's alone" >&2; return 1; }
+        nf_is_trusted "$place" || { no_place "$(nf_trust_words); it has to be root's alone"; return 1; }
       done
       chmod 711 "${NF_JOBS%/jobs}" && chmod 755 "$NF_JOBS" "$NF_STATE" && share_old_jobs
       ;;
@@ -60,9 +61,11 @@ own_place() {
     return
   fi
   nf_trust_say owner "$1"
-  echo "there is no place for jobs: $(nf_trust_words); it has to be yours" >&2
+  no_place "$(nf_trust_words); it has to be yours"
   return 1
 }
+
+no_place() { echo "there is no place for jobs: $1" >&2; }
 
 # The rights of jobs that were here before this one; older versions gave them to the launcher's group.
 share_old_jobs() {
@@ -91,7 +94,8 @@ write_job() {
   new=$NF_JOBS/.new-$NF_ID
   rm -rf "$new"
   mkdir -m 700 "$new" && nf_readers "$new" "$uid" && mkdir -m 700 "$new/ctl" || return 1
-  printf '{"format":1,"at":%s,"uid":%s,"from":"%s","plan":%s}\n' "$(nf_now)" "$uid" "$NF_FROM" "$NF_PLAN" >"$new/plan.json" &&
+  printf '{"format":1,"at":%s,"uid":%s,"from":"%s","plan":%s}\n' \
+    "$(nf_now)" "$uid" "$NF_FROM" "$NF_PLAN" >"$new/plan.json" &&
     printf '%s\n' "$NF_RUN_SH" >"$new/run.sh" && : >"$new/log" && nf_share_job "$new" || return 1
   if [ "$NF_UID" = 0 ]; then chown "$uid:0" "$new/ctl" || return 1; fi
   mv "$new" "$job"

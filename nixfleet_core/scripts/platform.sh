@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# shellcheck disable=SC2034,SC2154 # its variables are used by the scripts that follow it, and come from trust.sh
+# shellcheck disable=SC2034,SC2154 # its variables go to the other scripts, or come from them
 # What kind of host this is, who runs its agent, and where its jobs are.
 # From the prelude: NF_PLATFORM, empty where it is to be found out. After nf_platform:
 #   NF_PLATFORM  nixos, home-manager, nix-darwin or unknown

@@ -27,7 +27,10 @@ nf_check() {
 
 nf_check_tools() {
   for tool in $NF_TOOLS; do
-    if ! nf_has "$tool"; then why=missing; nf_say "preflight: $tool is not in PATH ($PATH)${NF_PATH_LEFT:+; others than root can write to$NF_PATH_LEFT}"; return 1; fi
+    if nf_has "$tool"; then continue; fi
+    why=missing
+    nf_say "preflight: $tool is not in PATH ($PATH)${NF_PATH_LEFT:+; others than root can write to$NF_PATH_LEFT}"
+    return 1
   done
 }
 

@@ -41,7 +41,8 @@ nf_has_own_group() {
 nf_lists_all() {
   if ! [ -e "$NF_ROOT/etc/nsswitch.conf" ]; then return 0; fi
   awk '{ sub(/#.*/, ""); sub(/:/, ": ") } $1 == "passwd:" || $1 == "group:" || $1 == "initgroups:" {
-    for (i = 2; i <= NF; i++) if ($i !~ /^(files|systemd|\[[A-Za-z!=]*\])$/) unknown = 1 } END { exit unknown }' \
+    for (i = 2; i <= NF; i++) if ($i !~ /^(files|systemd|\[[A-Za-z!=]*\])$/) unknown = 1
+  } END { exit unknown }' \
     "$NF_ROOT/etc/nsswitch.conf"
 }
 

@@ -285,8 +285,8 @@ nf_into() {
   return "$nf_into_code"
 }
 
-# nf_open_pipe FILE: what is written to descriptor 8 is appended to FILE by a process of ours ($nf_reader). What runs
-# as the owner gets no descriptor of a file of root's: it could cut it off or write into its middle.
+# nf_open_pipe FILE: what is written to descriptor 8 is appended to FILE by a process of ours ($nf_reader).
+# What runs as the owner gets no descriptor of a file of root's: it could cut it off.
 # Opened both ways first, a fifo lets nobody wait; without a name it is a pipe.
 nf_open_pipe() {
   nf_keep_place
@@ -315,8 +315,8 @@ nf_open_no_pipe() {
 # shellcheck disable=SC2016 # the inner shell expands
 NF_POUR='until cat >>"$1"; do [ -w "$1" ] || { cat >/dev/null; exit; }; done'
 
-# nf_await_reader PID: all that was said is in the file. What a command has left running may hold the pipe, which is
-# no reason to wait for it.
+# nf_await_reader PID: all that was said is in the file. What a command has left running may hold the pipe,
+# which is no reason to wait for it.
 nf_await_reader() {
   if [ -z "$1" ]; then return; fi
   nf_reader_tries=0
@@ -354,8 +354,8 @@ nf_keep() {
   for nf_kept in "$@"; do cp "$NF_JOB/$nf_kept" "$NF_KEPT/$nf_kept"; done 2>/dev/null || :
 }
 
-# A switch can start a service that has the place as its StateDirectory= or RuntimeDirectory=: systemd gives it
-# all that lies there. Before root writes it looks, and moves on to the other place.
+# A switch can start a service that has the place as its StateDirectory= or RuntimeDirectory=: systemd gives
+# it all that lies there. Before root writes it looks, and moves on to the other place.
 nf_keep_place() {
   case $NF_CARRIER in systemd) ;; *) return 0 ;; esac
   if nf_are_ours "$NF_JOB" "${NF_JOBS%/jobs}" "$NF_RUN" "$NF_STATE"; then return 0; fi

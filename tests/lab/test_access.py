@@ -155,4 +155,4 @@ def test_plan_json_says_who_asked(fresh: Fleet, client: Client) -> None:
     assert plan["uid"] == 1000
     assert plan["from"].split()[0] == host.lab.gateway
     shown = host.enter(f"stat -c '%a %U:%G' /var/lib/nixfleet /var/lib/nixfleet/jobs/{job}")
-    assert shown == "711 root:root\n750 root:ops"
+    assert shown == "711 root:root\n750 root:root"

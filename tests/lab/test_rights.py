@@ -48,9 +48,10 @@ def test_the_launcher_reads_a_job_by_an_acl_and_nobody_else(
     as_on_nixos(host)
     # a job as an older version has left it
     old = "20251123-000000-0000"
+    folder = f"{JOBS}/{old}"
     host.enter(
-        f"mkdir -p {JOBS}/{old}/ctl; echo old >{JOBS}/{old}/log; echo '{{}}' >{JOBS}/{old}/plan.json;"
-        f"chown ops {JOBS}/{old}/ctl; chgrp -R users {JOBS}/{old}; chmod -R g+rX,o= {JOBS}/{old}"
+        f"mkdir -p {folder}/ctl; cd {folder}; echo old >log; echo '{{}}' >plan.json;"
+        "chown ops ctl; chgrp -R users .; chmod -R g+rX,o= ."
     )
     assert readable(host, old, "eve") == {"log", "plan.json"}
     fresh.repos.release("2.2.0")
@@ -131,10 +132,10 @@ RuntimeDirectoryPreserve=yes
 
 def add_service(host: LabHost, runtime: str = "") -> None:
     """A service of somebody's whose directories have our names."""
-    text = SERVICE.format(runtime=runtime)
-    host.enter(
-        f"useradd -r -m svc; cat >/etc/systemd/system/svc.service <<'X'\n{text}X\nsystemctl daemon-reload"
-    )
+    host.enter("useradd -r -m svc")
+    unit = host.root / "etc/systemd/system/svc.service"
+    unit.write_text(SERVICE.format(runtime=runtime))
+    host.enter("systemctl daemon-reload")
 
 
 @pytest.mark.parametrize("name", ["csb0", "csb1"])
@@ -265,7 +266,7 @@ def test_what_runs_as_the_owner_cannot_cut_the_log_off(
         "truncate STDOUT, 0; truncate STDERR, 0; exec 'false';\n"
     )
     host.enter(
-        f"cat >~/cut <<'X'\n{text}X\nchmod 755 ~/cut; git -C {CHECKOUT} config core.fsmonitor ~/cut",
+        f"cat >~/cut <<'X'\n{text}X\nchmod 755 ~/cut; cd {CHECKOUT}; git config core.fsmonitor ~/cut",
         "ops",
     )
     fresh.repos.release("2.2.0")

@@ -35,7 +35,7 @@ def launch(host: FakeHost, job: str = JOB, **env: str) -> subprocess.CompletedPr
 
 
 def test_a_launch_writes_the_job_and_starts_its_unit(host: FakeHost) -> None:
-    done = launch(host, SUDO_UID=str(os.getuid()), SUDO_GID=str(os.getgid()))
+    done = launch(host, SUDO_UID=str(os.getuid()))
     assert (done.stdout, done.stderr) == (f"@nf launched {JOB}\n".encode(), b"")
     plan = json.loads((host.job / "plan.json").read_text())
     assert (plan["format"], plan["uid"], plan["plan"]) == (

@@ -45,7 +45,8 @@ for fd in 0 1 2 3 4 5 6 7 8 9; do
   if [ -p /proc/$$/fd/$fd ]; then continue; fi
   case $file in
     *var/lib/nixfleet/*|*run/nixfleet/*)
-      case $(sed -n 's/^flags:.*\\(.\\)$/\\1/p' /proc/$$/fdinfo/$fd) in 0) ;; *) echo "$0 $* $fd $file" >>"$s/bad" ;; esac
+      flags=$(sed -n 's/^flags:.*\\(.\\)$/\\1/p' /proc/$$/fdinfo/$fd)
+      if [ "$flags" != 0 ]; then echo "$0 $* $fd $file" >>"$s/bad"; fi
       ;;
   esac
 done
@@ -84,7 +85,8 @@ def test_what_is_left_running_is_not_waited_for(host: FakeHost) -> None:
 
 
 def test_who_writes_to_a_full_disk_goes_on(shell: tuple[str, ...], tmp_path: Path) -> None:
-    call = """nf_set_up; mkdir -p "$NF_RUN"; NF_LOG=/dev/full NF_OUT='' NF_WHO=root NF_LIMIT=30 NF_STEP=x NF_CARRIER=guard
+    call = """nf_set_up; mkdir -p "$NF_RUN"
+NF_LOG=/dev/full NF_OUT='' NF_WHO=root NF_LIMIT=30 NF_STEP=x NF_CARRIER=guard
 nf_quietly sh -c 'yes | head -c 1000000; echo still here >&3; exit 4' 3>&1; echo "$?"
 """
     values = {"NF_ID": JOB, "NF_CHECKOUT": "", "NF_PLATFORM": "nixos"}
@@ -119,7 +121,7 @@ def test_a_lock_that_is_a_link_or_large_is_not_copied(
 def test_a_lock_that_becomes_a_link_is_not_copied_either(host: FakeHost) -> None:
     host.on(
         "systemctl",
-        'default "$@"; if [ "$1" = stop ]; then ln -sf /etc/passwd "$root/home/ops/nixcfg/flake.lock"; fi',
+        'default "$@"; case $1 in stop) ln -sf /etc/passwd "$root/home/ops/nixcfg/flake.lock" ;; esac',
     )
     host.run_job()
     assert (host.steps["pull"], host.step("pull").reason) == ("failed", "lock-link")
