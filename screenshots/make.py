@@ -30,7 +30,7 @@ WAITS = ("look", "jobs", "incoming", "history")
 
 async def take_all() -> None:
     async with sandbox_fleet(speed=1.0) as fleet:
-        app = NixFleetApp(sandbox_sessions(fleet), GitLatest(), settings=AppSettings())
+        app = NixFleetApp(sandbox_sessions(fleet), GitLatest(here=True), settings=AppSettings())
         async with app.run_test(size=SIZE) as pilot:
             await until_answered(pilot, app)
             picture(app, "fleet")

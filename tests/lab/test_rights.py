@@ -266,7 +266,8 @@ def test_what_runs_as_the_owner_cannot_cut_the_log_off(
         "truncate STDOUT, 0; truncate STDERR, 0; exec 'false';\n"
     )
     host.enter(
-        f"cat >~/cut <<'X'\n{text}X\nchmod 755 ~/cut; cd {CHECKOUT}; git config core.fsmonitor ~/cut",
+        f"cat >~/cut <<'X'\n{text}X\n"
+        f"chmod 755 ~/cut; cd {CHECKOUT}; git config core.fsmonitor ~/cut",
         "ops",
     )
     fresh.repos.release("2.2.0")

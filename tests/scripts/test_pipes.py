@@ -121,7 +121,8 @@ def test_a_lock_that_is_a_link_or_large_is_not_copied(
 def test_a_lock_that_becomes_a_link_is_not_copied_either(host: FakeHost) -> None:
     host.on(
         "systemctl",
-        'default "$@"; case $1 in stop) ln -sf /etc/passwd "$root/home/ops/nixcfg/flake.lock" ;; esac',
+        'default "$@"\n'
+        'case $1 in stop) ln -sf /etc/passwd "$root/home/ops/nixcfg/flake.lock" ;; esac',
     )
     host.run_job()
     assert (host.steps["pull"], host.step("pull").reason) == ("failed", "lock-link")
