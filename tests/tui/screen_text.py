@@ -28,8 +28,9 @@ async def settle(pilot: Pilot[None]) -> None:
     app.tick()
     app.beat()
     await at_rest()
-    app.screen._on_timer_update()
-    await at_rest()
+    for _ in range(3):  # a layout, what waits for it, and what that changes
+        app.screen._on_timer_update()
+        await at_rest()
 
 
 async def at_rest() -> None:
