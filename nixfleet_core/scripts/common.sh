@@ -40,7 +40,13 @@ nf_path_of_root() {
   nf_path_dirs=$NF_ROOT/run/wrappers/bin:$NF_ROOT/nix/var/nix/profiles/default/bin
   nf_path_dirs=$nf_path_dirs:$NF_ROOT/run/current-system/sw/bin:$nf_path_was
   nf_path_dirs=$nf_path_dirs:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:
-  nf_path_new=''
+  nf_path_ifs=$IFS
+  IFS=:
+  set -f
+  # shellcheck disable=SC2086 # a folder a word
+  nf_trust_ahead $nf_path_dirs
+  set +f
+  IFS=$nf_path_ifs nf_path_new=''
   while [ -n "$nf_path_dirs" ]; do
     nf_path_dir=${nf_path_dirs%%:*} nf_path_dirs=${nf_path_dirs#*:}
     case $nf_path_dir in

@@ -46,6 +46,8 @@ nf_platform() {
 # Where root's jobs are. What is nowhere is below a path that nobody can make.
 nf_places() {
   NF_NO_PLACE='' NF_HIDDEN='' NF_JOBS=/dev/null/nixfleet NF_STATE=/dev/null/nixfleet
+  nf_trust_ahead "$NF_ROOT/var/lib/nixfleet/jobs" "$NF_ROOT/var/lib/nixfleet-update/jobs" \
+    "$NF_ROOT/run/nixfleet" "$NF_ROOT/run/nixfleet-update"
   nf_place "$NF_ROOT/var/lib/nixfleet" /jobs && NF_JOBS=$nf_placed
   nf_place "$NF_ROOT/run/nixfleet" '' && NF_STATE=$nf_placed
 }
