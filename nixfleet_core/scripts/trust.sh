@@ -1,6 +1,9 @@
 # shellcheck shell=sh
 # Who can change it? What root executes, and where root writes, nobody else may be able to change.
 
+# Functions that the environment brings along (bash) do not say who we are and what is whose.
+unset -f command id ls printf readlink 2>/dev/null || :
+
 # nf_is_trusted PATH: only root can change what PATH leads to. Each component, also behind links, is root's,
 # and nobody else can write to it. Others may add to a sticky folder on the way (the Nix store), since they
 # cannot replace there what is root's; the last component is not one. In the sandbox all belongs to us, and

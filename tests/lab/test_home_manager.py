@@ -175,7 +175,7 @@ def kill_job(home: LabHost, *, whole: bool) -> None:
         return
     # of a job of launchd, the guard and the runner are one process group
     which = "guard" if whole else "main"
-    pids = home.enter(f"pgrep -f 'run.sh {which}$'").split()
+    pids = home.enter(f"pgrep -f 'run.sh {which}( |$)'").split()
     assert pids
     if whole:
         group = home.enter(f"ps -o pgid= -p {pids[0]}")
