@@ -15,6 +15,7 @@ let
     last = list: elemAt list (length list - 1);
     findFirst = good: default: list: let found = filter good list; in if found == [ ] then default else head found;
     optional = condition: value: if condition then [ value ] else [ ];
+    optionalString = condition: text: if condition then text else "";
     concatMapStrings = f: list: concatStringsSep "" (map f list);
     # like nixpkgs', and unlike builtins.split, it keeps what the text refers to
     splitString = separator: text:
