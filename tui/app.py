@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import os
 import signal
 import sys
@@ -25,6 +24,7 @@ from nixfleet_core.session import HostError
 from tui import messages
 from tui.driver import TerminalDriver
 from tui.elevation import Elevation
+from tui.ending import ended_by_signals
 from tui.fleet import Fleet
 from tui.glyphs import ASCII, UNICODE
 from tui.jobs import JobWatcher
@@ -36,7 +36,6 @@ from tui.widgets.scrollbar import draw_scrollbars
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
-    from types import FrameType
 
     from textual.command import Provider
     from textual.filter import LineFilter
@@ -53,11 +52,6 @@ BEAT = 0.25
 
 _CLOSE_LIMIT = 1.0
 """Seconds that sessions may take to end; their processes are killed then."""
-
-_ENDING = (signal.SIGHUP, signal.SIGTERM)
-_END_LIMIT = 1.5
-"""Seconds that an orderly end after a signal may take. What is left then ends by itself: the demo's
-hosts, and children that read from us or write to us."""
 
 
 def _commands() -> type[Provider]:
@@ -107,6 +101,7 @@ class NixFleetApp(Stage, inherit_bindings=False):
         self.ticked = Signal(self, "ticked")
         self.animation_level = "none"
         self._new_job_id = new_job_id
+        self._running_loop: asyncio.AbstractEventLoop | None = None
         self._screen_filter = ScreenFilter()
         self.terminal_lent = False
         self._dirty = False
@@ -124,7 +119,6 @@ class NixFleetApp(Stage, inherit_bindings=False):
 
     def on_load(self) -> None:
         self._running_loop = asyncio.get_running_loop()
-        self._handlers = {number: signal.signal(number, self._end_by_signal) for number in _ENDING}
 
     def on_mount(self) -> None:
         self.app_resume_signal.subscribe(self, self._repaint)
@@ -133,8 +127,6 @@ class NixFleetApp(Stage, inherit_bindings=False):
 
     async def on_unmount(self) -> None:
         self._restore_window_title()
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
         closing = [entry.session.close() for entry in self.fleet.entries.values()]
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_LIMIT):
@@ -405,18 +397,12 @@ class NixFleetApp(Stage, inherit_bindings=False):
 
     # The terminal
 
-    def _end_by_signal(self, number: int, _: FrameType | None) -> None:
-        """End cleanly. After SIGHUP nobody reads what is written.
-
-        The loop can be stuck behind a terminal that does not drain: end all the same. So this is no
-        handler of the loop's: that would not be called.
-        """
-        signal.signal(signal.SIGALRM, lambda *_: os._exit(128 + number))
-        signal.setitimer(signal.ITIMER_REAL, _END_LIMIT)
-        # later Python takes its handlers away, and the alarm would change our exit code
-        atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
+    def end(self, number: int) -> None:
+        """End in order because of a signal. After SIGHUP nobody reads what is written."""
         if number == signal.SIGHUP and isinstance(self._driver, TerminalDriver):
             self._driver.let_go()
+        if self._running_loop is None:
+            raise SystemExit(128 + number)
         self._running_loop.call_soon_threadsafe(partial(self.exit, return_code=128 + number))
 
     def _fatal_error(self) -> None:
@@ -448,7 +434,8 @@ def run(
 ) -> int:
     """Run the app until the operator leaves it. Return the exit code."""
     app = NixFleetApp(sessions, latest, settings=settings or AppSettings())
-    app.run(mouse=app.settings.mouse)
+    with ended_by_signals(app.end):
+        app.run(mouse=app.settings.mouse)
     for name, job in app.jobs_going_on():
         say(f"{name}: job {job} goes on; nixfleet attach {name} shows it")
     return app.return_code or 0

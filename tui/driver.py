@@ -33,6 +33,10 @@ class TerminalDriver(LinuxDriver):
             self._watching = True
             Thread(target=self._watch, name="terminal-watch", daemon=True).start()
 
+    def resume_application_mode(self) -> None:
+        if not self._gone:  # the kernel sends SIGCONT with SIGHUP
+            super().resume_application_mode()
+
     def run_input_thread(self) -> None:
         try:
             super().run_input_thread()

@@ -41,7 +41,9 @@ def run_app(sessions: Sequence[HostSession], *, ascii_only: bool, mouse: bool) -
 
 def run_demo(speed: float) -> int:
     """Run the app on a sandbox fleet, which is gone afterwards, also when a signal ends us."""
-    for number in (signal.SIGHUP, signal.SIGTERM):
+    from tui.ending import ENDING
+
+    for number in ENDING:
         signal.signal(number, _leave)
     return asyncio.run(_demo(speed))
 
@@ -54,9 +56,12 @@ async def _demo(speed: float) -> int:
     from nixfleet_core.sandbox import sandbox_fleet
     from nixfleet_core.sandbox.sessions import sandbox_sessions
     from tui.app import NixFleetApp
+    from tui.ending import ended_by_signals
     from tui.settings import AppSettings
 
     async with sandbox_fleet(speed=speed) as fleet:
         app = NixFleetApp(sandbox_sessions(fleet), GitLatest(here=True), settings=AppSettings())
-        await app.run_async()
+        # nothing is to cut short what cleans up afterwards, a terminal that closes meanwhile least
+        with ended_by_signals(app.end, afterwards=signal.SIG_IGN):
+            await app.run_async()
         return app.return_code or 0

@@ -15,11 +15,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from fakes import FakeLatest, make_fleet
 
-import tui.app
+from tui.app import NixFleetApp
+from tui.ending import ended_by_signals
 from tui.settings import AppSettings
 
 
-class StuckApp(tui.app.NixFleetApp):
+class StuckApp(NixFleetApp):
     def on_ready(self) -> None:
         lock = threading.Lock()
         lock.acquire()
@@ -28,9 +29,10 @@ class StuckApp(tui.app.NixFleetApp):
 
 
 def main() -> None:
-    tui.app._END_LIMIT = 0.2
     with tempfile.TemporaryDirectory() as folder:
-        StuckApp(make_fleet(Path(folder)), FakeLatest(), settings=AppSettings()).run()
+        app = StuckApp(make_fleet(Path(folder)), FakeLatest(), settings=AppSettings())
+        with ended_by_signals(app.end, limit=0.2):
+            app.run()
 
 
 if __name__ == "__main__":
