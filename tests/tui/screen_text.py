@@ -29,7 +29,8 @@ async def settle(pilot: Pilot[None]) -> None:
     app.beat()
     await at_rest()
     for _ in range(3):  # a layout, what waits for it, and what that changes
-        app.screen._on_timer_update()
+        for screen in app.screen_stack:  # a dialog shows what lies behind it
+            screen._on_timer_update()
         await at_rest()
 
 
