@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fakes import JOB, NOW, FakeLatest, FakeSession, make_fleet
+from textual._compositor import Compositor
 
 from tui.app import NixFleetApp
 from tui.settings import AppSettings
@@ -12,6 +13,9 @@ from tui.settings import AppSettings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from rich.console import RenderableType
+    from textual.screen import Screen
 
     MakeApp = Callable[..., NixFleetApp]
 
@@ -26,6 +30,28 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     monkeypatch.undo()
     time.tzset()
+
+
+@pytest.fixture(autouse=True)
+def _unseen_frames(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a terminal nobody sees a frame, so only what a test reads is drawn: half of the time
+    went into the others. Pictures are taken, and `draws_frames` tests run, with all of them."""
+    if "snap_compare" in request.fixturenames or request.node.get_closest_marker("draws_frames"):
+        return
+
+    def render_update(
+        self: Compositor,
+        full: bool = False,
+        screen_stack: list[Screen[Any]] | None = None,
+        simplify: bool = False,
+    ) -> RenderableType | None:
+        if full:
+            return real(self, full, screen_stack, simplify)
+        self._dirty_regions.clear()
+        return ""
+
+    real = Compositor.render_update
+    monkeypatch.setattr(Compositor, "render_update", render_update)
 
 
 @pytest.fixture

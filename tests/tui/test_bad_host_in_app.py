@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from nixfleet_core.transport.shell import Shell
     from tui.app import NixFleetApp
 
+pytestmark = pytest.mark.draws_frames  # what breaks the app may break it there
+
 LOCK: Final = json.dumps(
     {
         "version": 7,
