@@ -8,6 +8,7 @@ words, these are run there instead (``python3 -m fresh bash``).
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ HERE: Final = Path(__file__).parent
 SUITE: Final = "trixie"
 HOME: Final = "/home/newcomer"
 NEWCOMER: Final = 1000
+DIE_WITH_US: Final = ("setpriv", "--pdeathsig", "KILL", "--")
 
 
 def main(words: list[str]) -> int:
@@ -29,6 +31,9 @@ def main(words: list[str]) -> int:
     if os.geteuid() != 0:
         sys.stderr.write("fresh: it needs root, for namespaces and mounts\n")
         return 1
+    # an end by a signal ends what runs there, and removes the folder; a kill the former
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     root = bare_filesystem(SUITE)
     settings = machine_settings()
     with tempfile.TemporaryDirectory(prefix="nixfleet-fresh-") as name:
@@ -42,7 +47,13 @@ def main(words: list[str]) -> int:
         lines = (f"{outside}\t{inside}\n" for outside, inside in binds.items())
         (folder / "binds").write_text("".join(lines))
         return subprocess.run(
-            [HERE / "enter.sh", root, folder, *(words or ["python3", "tests/fresh/readme.py"])],
+            [
+                *DIE_WITH_US,
+                HERE / "enter.sh",
+                root,
+                folder,
+                *(words or ["python3", "tests/fresh/readme.py"]),
+            ],
             # no USER, no LANG, no TERM
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": HOME, **settings.environment},
             check=False,

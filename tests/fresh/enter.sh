@@ -20,19 +20,9 @@ mkdir "$memory/upper" "$memory/work" "$root"
 mount -t overlay -o "lowerdir=$lower,upperdir=$memory/upper,workdir=$memory/work" fresh "$root"
 
 mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
-mount -t tmpfs -o mode=755,size=1m,nosuid dev "$root/dev"
-for node in null:3 zero:5 full:7 random:8 urandom:9; do
-  mknod -m 666 "$root/dev/${node%:*}" c 1 "${node#*:}"
-done
-mknod -m 666 "$root/dev/tty" c 5 0
-mkdir "$root/dev/pts" "$root/dev/shm"
-mount -t devpts -o newinstance,ptmxmode=0666,mode=620,gid=5 devpts "$root/dev/pts"
-ln -s pts/ptmx "$root/dev/ptmx"
-mount -t tmpfs -o mode=1777 shm "$root/dev/shm"
-ln -s /proc/self/fd "$root/dev/fd"
-for fd in stdin:0 stdout:1 stderr:2; do
-  ln -s "/proc/self/fd/${fd#*:}" "$root/dev/${fd%:*}"
-done
+# shellcheck source=tests/lab/dev.sh
+. "$(dirname "$0")/../lab/dev.sh"
+make_dev "$root"
 
 tab=$(printf '\t')
 while IFS=$tab read -r outside inside; do

@@ -24,20 +24,10 @@ mount -o remount,bind,ro "$root/proc/sys"
 mount -t sysfs -o ro,nosuid,nodev,noexec sysfs "$root/sys"
 mount -t cgroup2 -o nosuid,nodev,noexec cgroup2 "$root/sys/fs/cgroup"
 
-mount -t tmpfs -o mode=755,size=1m,nosuid dev "$root/dev"
-for node in null:3 zero:5 full:7 random:8 urandom:9; do
-  mknod -m 666 "$root/dev/${node%:*}" c 1 "${node#*:}"
-done
-mknod -m 666 "$root/dev/tty" c 5 0
+# shellcheck source=tests/lab/dev.sh
+. "$(dirname "$0")/dev.sh"
+make_dev "$root"
 mknod -m 600 "$root/dev/console" c 1 3
-mkdir "$root/dev/pts" "$root/dev/shm"
-mount -t devpts -o newinstance,ptmxmode=0666,mode=620,gid=5 devpts "$root/dev/pts"
-ln -s pts/ptmx "$root/dev/ptmx"
-mount -t tmpfs -o mode=1777 shm "$root/dev/shm"
-ln -s /proc/self/fd "$root/dev/fd"
-for fd in stdin:0 stdout:1 stderr:2; do
-  ln -s "/proc/self/fd/${fd#*:}" "$root/dev/${fd%:*}"
-done
 
 mount -t tmpfs -o mode=755,nosuid,nodev run "$root/run"
 mkdir -p "$root/run/host" "$root/run/lab" "$root/run/lock"
