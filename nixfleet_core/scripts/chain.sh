@@ -72,10 +72,11 @@ nf_lock_kind() {
     sh "$1" "$NF_LOCK_LIMIT" 2>/dev/null | head -c 20
 }
 
-# nf_lock_fits: there is no flake.lock, or one that can be kept; else nf_unfit (a token) says what it is.
+# nf_lock_fits: there is no flake.lock, or one that can be kept.
+# sets: nf_lock_is (as nf_lock_kind has it) and nf_unfit (a token for what is wrong)
 nf_lock_fits() {
-  nf_unfit=''
-  case $(nf_lock_kind "$NF_ROOT$NF_CHECKOUT/flake.lock") in
+  nf_unfit='' nf_lock_is=$(nf_lock_kind "$NF_ROOT$NF_CHECKOUT/flake.lock")
+  case $nf_lock_is in
     file | missing) return 0 ;;
     link)
       nf_unfit=lock-link
@@ -95,7 +96,7 @@ nf_save_lock() {
   nf_lock_file=$NF_ROOT$NF_CHECKOUT/flake.lock
   if [ -e "$NF_JOB/$1" ]; then return 0; fi
   if ! nf_lock_fits; then nf_reason=$nf_unfit; return 1; fi
-  if [ "$(nf_lock_kind "$nf_lock_file")" = missing ]; then return 0; fi
+  if [ "$nf_lock_is" = missing ]; then return 0; fi
   if nf_into "$NF_JOB/.$1" nf_owner_cat "$nf_lock_file" &&
     [ "$(cksum <"$NF_JOB/.$1")" = "$(nf_owner_cat "$nf_lock_file" | cksum)" ]; then
     nf_share "$NF_JOB/.$1"
