@@ -17,8 +17,8 @@ help: ## Say what there is
 demo: $(VENV)/.run ## The app with a fleet of five pretended hosts, in a folder of its own
 	@$(BIN)/nixfleet demo
 
-test: $(VENV)/.dev ## The tests that need nothing but this machine; ALL=1: none may be left out
-	@$(BIN)/pytest --numprocesses auto --dist worksteal $(if $(ALL),--all)
+test: $(VENV)/.dev ## The tests that need nothing but this machine; ALL=1: with each shell, none left out
+	@$(BIN)/pytest --numprocesses auto --dist worksteal $(if $(ALL),--all,--one-shell)
 
 fresh: ## `make demo` and `make test` of HEAD on a machine with Python, git and make alone (root, Debian)
 	@cd tests && python3 -m fresh

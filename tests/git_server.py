@@ -6,6 +6,7 @@ The certificate is for 127.0.0.1 and localhost, which so are two servers; its ke
 from __future__ import annotations
 
 import base64
+import socket
 import ssl
 import threading
 from dataclasses import dataclass, field
@@ -83,13 +84,15 @@ class GitServer:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        # inherited by each connection: no part of an answer is to wait for a late ACK
+        self.server.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.scheme == "https":
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
             context.load_verify_locations(TLS / "cert.pem")
             context.verify_mode = ssl.CERT_OPTIONAL
             self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
         self.thread.start()
 
     @property

@@ -2,7 +2,8 @@
 
 A test says what it needs: ``@pytest.mark.needs("busybox")``, or ``need(request, "busybox")`` in a
 fixture; ``"root"`` is a need, too. Where some of that is missing, and for any other skip, the last
-line says how many tests were left out and how to get what they need. With ``--all``
+line says how many tests were left out and how to get what they need. With ``--one-shell``
+(``make test``) what is tested with each shell of a host is tested with one. With ``--all``
 (``make test ALL=1``) nothing may be left out: each skip is a failure.
 """
 
@@ -39,6 +40,13 @@ _PROPERTY: Final = "left out for want of"
 def need(request: pytest.FixtureRequest, *needs: str) -> None:
     """Leave the test out where one of these programs is not in PATH, or we are not root."""
     _need(request.node, needs)
+
+
+def only_first(request: pytest.FixtureRequest, program: str, programs: Iterable[str]) -> None:
+    """With --one-shell: leave the test out unless its program is the first of these here."""
+    first = next(filter(_is_here, programs), program)
+    if request.config.getoption("one_shell") and program != first:
+        pytest.skip(f"with shells other than {first}; to run them: make test ALL=1")
 
 
 def commands(*argvs: tuple[str, ...]) -> list[ParameterSet]:
@@ -90,6 +98,9 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--one-shell", action="store_true", help="test with one shell what is tested with each"
+    )
     parser.addoption(
         "--all", action="store_true", help="nothing may be left out: a skip is a failure"
     )

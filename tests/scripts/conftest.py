@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fake_host import SHELLS, FakeHost, Upstream, make_upstream
-from left_out import need
+from left_out import need, only_first
 
 from nixfleet_core.sandbox import entry
 
@@ -40,6 +40,7 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
 def shell(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """Each shell that a host may have."""
     name: str = request.param
+    only_first(request, name, SHELLS)
     need(request, name)
     return SHELLS[name]
 

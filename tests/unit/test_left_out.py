@@ -87,6 +87,25 @@ def test_with_all_nothing_may_be_left_out(
     assert "Left out" not in done.outlines[-1]
 
 
+def test_one_shell_stands_for_all_where_that_is_asked_for(machine: pytest.Pytester) -> None:
+    machine.makepyfile(
+        test_what="""
+    import pytest
+    from left_out import need, only_first
+
+    @pytest.mark.parametrize("shell", ["no-such-shell", "sh", "env"])
+    def test_shells(request, shell):
+        only_first(request, shell, ["no-such-shell", "sh", "env"])
+        need(request, shell)
+    """
+    )
+    done = machine.runpytest_subprocess("--one-shell")
+    done.assert_outcomes(passed=1, skipped=2)
+    left = "Left out: 2 tests (with shells other than sh; to run them: make test ALL=1)"
+    assert done.outlines[-1] == left
+    machine.runpytest_subprocess().assert_outcomes(passed=2, skipped=1)
+
+
 def test_where_nothing_is_left_out_the_last_line_is_pytests(machine: pytest.Pytester) -> None:
     machine.makepyfile(test_what="def test_it(): pass")
     done = machine.runpytest_subprocess("--all")
