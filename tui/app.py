@@ -24,7 +24,7 @@ from nixfleet_core.session import HostError
 from tui import messages
 from tui.driver import TerminalDriver
 from tui.elevation import Elevation
-from tui.ending import ended_by_signals
+from tui.ending import LIMIT, ended_by_signals
 from tui.fleet import Fleet
 from tui.glyphs import ASCII, UNICODE
 from tui.jobs import JobWatcher
@@ -101,7 +101,6 @@ class NixFleetApp(Stage, inherit_bindings=False):
         self.ticked = Signal(self, "ticked")
         self.animation_level = "none"
         self._new_job_id = new_job_id
-        self._running_loop: asyncio.AbstractEventLoop | None = None
         self._screen_filter = ScreenFilter()
         self.terminal_lent = False
         self._dirty = False
@@ -116,9 +115,6 @@ class NixFleetApp(Stage, inherit_bindings=False):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return (*super().get_line_filters(), self._screen_filter)
-
-    def on_load(self) -> None:
-        self._running_loop = asyncio.get_running_loop()
 
     def on_mount(self) -> None:
         self.app_resume_signal.subscribe(self, self._repaint)
@@ -397,13 +393,11 @@ class NixFleetApp(Stage, inherit_bindings=False):
 
     # The terminal
 
-    def end(self, number: int) -> None:
+    def end(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
         """End in order because of a signal. After SIGHUP nobody reads what is written."""
         if number == signal.SIGHUP and isinstance(self._driver, TerminalDriver):
             self._driver.let_go()
-        if self._running_loop is None:
-            raise SystemExit(128 + number)
-        self._running_loop.call_soon_threadsafe(partial(self.exit, return_code=128 + number))
+        loop.call_soon_threadsafe(partial(self.exit, return_code=128 + number))
 
     def _fatal_error(self) -> None:
         """Show where an unforeseen error came from, without the values of variables.
@@ -434,8 +428,16 @@ def run(
 ) -> int:
     """Run the app until the operator leaves it. Return the exit code."""
     app = NixFleetApp(sessions, latest, settings=settings or AppSettings())
-    with ended_by_signals(app.end):
-        app.run(mouse=app.settings.mouse)
+    asyncio.run(run_in_order(app))
     for name, job in app.jobs_going_on():
         say(f"{name}: job {job} goes on; nixfleet attach {name} shows it")
     return app.return_code or 0
+
+
+async def run_in_order(
+    app: NixFleetApp, *, limit: float = LIMIT, afterwards: signal.Handlers = signal.SIG_DFL
+) -> None:
+    """Run the app until the operator or a signal ends it (`tui.ending`)."""
+    end = partial(app.end, asyncio.get_running_loop())
+    with ended_by_signals(end, limit=limit, afterwards=afterwards):
+        await app.run_async(mouse=app.settings.mouse)

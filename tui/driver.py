@@ -8,7 +8,7 @@ import signal
 import sys
 import termios
 import time
-from threading import Thread, main_thread
+from threading import Thread
 from typing import Final
 
 from textual.drivers.linux_driver import LinuxDriver
@@ -80,7 +80,7 @@ class TerminalDriver(LinuxDriver):
     def _hang_up(self) -> None:
         if not self._gone:
             self.let_go()
-            signal.pthread_kill(main_thread().ident or 0, signal.SIGHUP)
+            os.kill(os.getpid(), signal.SIGHUP)
 
 
 def _is_there(fd: int) -> bool:

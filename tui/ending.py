@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
+import time
 from contextlib import contextmanager
+from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import FrameType
 
 ENDING: Final = (signal.SIGHUP, signal.SIGTERM)
 LIMIT: Final = 1.5
@@ -26,24 +28,39 @@ def ended_by_signals(
 ) -> Iterator[None]:
     """While the app runs, a signal calls `end` with its number, and a stuck app ends all the same.
 
-    The loop can be stuck behind a terminal that does not drain, so these are no handlers of the
-    loop's: those would not be called. `afterwards`: what the signals do when the app is over, and
-    what follows may no longer be cut short by the limit.
+    `end` is called in a thread of its own. The main thread can be stuck behind a terminal that does
+    not drain; Python runs no handler there when a signal arrives just before it begins to wait.
+    `afterwards`: what the signals do when the app is over, and what follows has no limit.
     """
-
-    def handle(number: int, _: FrameType | None) -> None:
-        signal.signal(signal.SIGALRM, lambda *_: os._exit(128 + number))
-        signal.setitimer(signal.ITIMER_REAL, limit)
-        end(number)
-
+    hears, tells = os.pipe()
+    os.set_blocking(tells, False)
+    before = signal.set_wakeup_fd(tells, warn_on_full_buffer=False)
     for number in ENDING:
-        signal.signal(number, handle)
+        signal.signal(number, lambda *_: None)
+    Thread(target=_listen, args=(hears, end, limit), name="ending", daemon=True).start()
     try:
         yield
     finally:
         for number in ENDING:
             signal.signal(number, afterwards)
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.set_wakeup_fd(before)
+        os.close(tells)
         # with SIGHUP the kernel sends SIGCONT, at which Textual would bring its screen back
         for number in (signal.SIGCONT, signal.SIGTSTP):
             signal.signal(number, signal.SIG_DFL)
+
+
+def _listen(hears: int, end: Callable[[int], None], limit: float) -> None:
+    """Obey the signals whose numbers Python writes here, until the app is over."""
+    first, deadline = 0, None
+    while True:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        if not select.select([hears], [], [], left)[0]:
+            os._exit(128 + first)
+        if not (numbers := os.read(hears, 64)):
+            break
+        for number in ENDING:
+            if number in numbers:
+                first, deadline = first or number, deadline or time.monotonic() + limit
+                end(number)
+    os.close(hears)

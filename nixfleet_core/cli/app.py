@@ -55,13 +55,11 @@ def _leave(number: int, _: FrameType | None) -> None:
 async def _demo(speed: float) -> int:
     from nixfleet_core.sandbox import sandbox_fleet
     from nixfleet_core.sandbox.sessions import sandbox_sessions
-    from tui.app import NixFleetApp
-    from tui.ending import ended_by_signals
+    from tui.app import NixFleetApp, run_in_order
     from tui.settings import AppSettings
 
     async with sandbox_fleet(speed=speed) as fleet:
         app = NixFleetApp(sandbox_sessions(fleet), GitLatest(here=True), settings=AppSettings())
         # nothing is to cut short what cleans up afterwards, a terminal that closes meanwhile least
-        with ended_by_signals(app.end, afterwards=signal.SIG_IGN):
-            await app.run_async()
+        await run_in_order(app, afterwards=signal.SIG_IGN)
         return app.return_code or 0

@@ -5,6 +5,7 @@ Says `ready` on the descriptor that is its argument, and at an orderly end `ende
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import tempfile
@@ -13,15 +14,16 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from fakes import FakeLatest, make_fleet
+from stuck import never_interrupted
 
-from tui.app import NixFleetApp
-from tui.ending import ended_by_signals
+from tui.app import NixFleetApp, run_in_order
 from tui.settings import AppSettings
 
 
 class FloodingApp(NixFleetApp):
     def on_ready(self) -> None:
         assert self._driver is not None
+        never_interrupted()
         os.write(int(sys.argv[1]), b"ready")
         for _ in range(100):
             self._driver.write("x" * 65536)
@@ -31,8 +33,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         app = FloodingApp(make_fleet(Path(folder)), FakeLatest(), settings=AppSettings())
         # on a busy machine, too, it must not come to the limit
-        with ended_by_signals(app.end, limit=60.0):
-            app.run()
+        asyncio.run(run_in_order(app, limit=60.0))
     os.write(int(sys.argv[1]), b"ended")
     sys.exit(app.return_code)
 

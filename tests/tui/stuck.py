@@ -5,7 +5,9 @@ Says `stuck` on the descriptor that is its argument.
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -15,13 +17,19 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from fakes import FakeLatest, make_fleet
 
-from tui.app import NixFleetApp
-from tui.ending import ended_by_signals
+from tui.app import NixFleetApp, run_in_order
+from tui.ending import ENDING
 from tui.settings import AppSettings
+
+
+def never_interrupted() -> None:
+    """As if each signal came just before this thread begins to wait: then nothing wakes it."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
 
 
 class StuckApp(NixFleetApp):
     def on_ready(self) -> None:
+        never_interrupted()
         lock = threading.Lock()
         lock.acquire()
         os.write(int(sys.argv[1]), b"stuck")
@@ -31,8 +39,7 @@ class StuckApp(NixFleetApp):
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         app = StuckApp(make_fleet(Path(folder)), FakeLatest(), settings=AppSettings())
-        with ended_by_signals(app.end, limit=0.2):
-            app.run()
+        asyncio.run(run_in_order(app, limit=0.2))
 
 
 if __name__ == "__main__":
