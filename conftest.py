@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
-from nixfleet_core import boundary
+from nixfleet_core.session import boundary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -44,7 +44,7 @@
         system: pkgs: {
           package = self.packages.${system}.default;
           scripts = pkgs.runCommand "nixfleet-scripts" { nativeBuildInputs = [ pkgs.shellcheck ]; } ''
-            shellcheck ${./nix}/*.sh ${./nixfleet_core/scripts}/*.sh
+            shellcheck ${./nix}/*.sh ${./nixfleet_core/scripts}/*/*.sh
             touch $out
           '';
         }

@@ -6,9 +6,9 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nixfleet_core.latest import GitLatest
 from nixfleet_core.sandbox import sandbox_fleet
 from nixfleet_core.sandbox.sessions import sandbox_sessions
+from nixfleet_core.session.latest import GitLatest
 from tui.app import NixFleetApp
 from tui.screens.fleet import FleetScreen
 from tui.screens.history import HistoryScreen

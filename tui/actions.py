@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from nixfleet_core.boundary import drawn
-from nixfleet_core.plan import Options, Refusal
-from nixfleet_core.session import Busy, Unreachable
+from nixfleet_core.errors import Unreachable
+from nixfleet_core.plan.model import Options, Refusal
+from nixfleet_core.session.boundary import drawn
+from nixfleet_core.session.protocol import Busy
 from tui.elevation import FAILURES, PasswordRefused
 from tui.screens.base import Confirm, Notice
 from tui.text import plain
@@ -21,8 +22,8 @@ from tui.text import plain
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from nixfleet_core.facts import Facts
-    from nixfleet_core.plan import Plan
+    from nixfleet_core.facts.model import Facts
+    from nixfleet_core.plan.model import Plan
     from tui.fleet import HostEntry
     from tui.jobs import JobWatcher
     from tui.screens.plan import PlanDialog

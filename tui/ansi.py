@@ -1,4 +1,4 @@
-"""One line of log.txt as styled segments, by the policy of `nixfleet_core.characters`.
+"""One line of log.txt as styled segments, by the policy of `nixfleet_core.log.characters`.
 
 The file is already clean when it is written; it is cleaned again here because what gets through to
 the terminal could clear the screen, set its title or fill the clipboard.
@@ -16,8 +16,8 @@ from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
 
-from nixfleet_core.characters import SGR, log_line, without_colours
-from nixfleet_core.log_index import CLIP
+from nixfleet_core.log.characters import SGR, log_line, without_colours
+from nixfleet_core.log.index import CLIP
 
 SGR_BYTES: Final = re.compile(SGR.pattern.encode())
 _PLAIN_BLOCK: Final = re.compile(rb"[^\x00-\x09\x0b-\x1f\x7f-\xff]*")

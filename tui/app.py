@@ -17,10 +17,10 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.signal import Signal
 
-from nixfleet_core.boundary import one_host
 from nixfleet_core.cli.output import say
-from nixfleet_core.display import safe_lines
-from nixfleet_core.session import HostError
+from nixfleet_core.errors import HostError
+from nixfleet_core.log.display import safe_lines
+from nixfleet_core.session.boundary import one_host
 from tui import messages
 from tui.driver import TerminalDriver
 from tui.elevation import Elevation
@@ -42,9 +42,9 @@ if TYPE_CHECKING:
     from textual.notifications import SeverityLevel
     from textual.screen import Screen
 
-    from nixfleet_core.outcome import Snapshot
-    from nixfleet_core.plan import Plan
-    from nixfleet_core.session import HostSession, LatestSource
+    from nixfleet_core.facts.model import Snapshot
+    from nixfleet_core.plan.model import Plan
+    from nixfleet_core.session.protocol import HostSession, LatestSource
     from tui.fleet import HostEntry
 
 BEAT = 0.25
@@ -233,7 +233,7 @@ class NixFleetApp(Stage, inherit_bindings=False):
     def new_job_id(self) -> str:
         """A name for the next job."""
         if self._new_job_id is None:
-            from nixfleet_core.job import new_job_id
+            from nixfleet_core.ids import new_job_id
 
             self._new_job_id = new_job_id
         return self._new_job_id()
@@ -385,7 +385,7 @@ class NixFleetApp(Stage, inherit_bindings=False):
         ]
 
     async def _ask_password(self, host: str, wrong: bool) -> str | None:
-        from nixfleet_core.core_dumps import forbid_core_dumps
+        from nixfleet_core.transport.core_dumps import forbid_core_dumps
         from tui.screens.password import PasswordDialog
 
         forbid_core_dumps()

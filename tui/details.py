@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from nixfleet_core.boundary import drawn
-from nixfleet_core.job import job_time
-from nixfleet_core.outcome import Snapshot
-from nixfleet_core.why import PROOFS
+from nixfleet_core.facts.model import Snapshot
+from nixfleet_core.ids import job_time
+from nixfleet_core.judge.diagnosis import PROOFS
+from nixfleet_core.session.boundary import drawn
 from tui.text import ago, plain, sentence
 from tui.widgets.live import no_picture
 from tui.widgets.versions import snapshot_rows, verdict_text
 from tui.words import STYLES, state_tone, tone_sign
 
 if TYPE_CHECKING:
-    from nixfleet_core.assessment import Assessment
-    from nixfleet_core.facts import Checkout, Facts
+    from nixfleet_core.facts.model import Checkout, Facts
+    from nixfleet_core.judge.table_state import Assessment
     from tui.fleet import HostEntry
     from tui.glyphs import Glyphs
 

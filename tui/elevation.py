@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from nixfleet_core.boundary import one_host
-from nixfleet_core.session import LaunchFailed, NeedsPassword, NoSuchJob, NotAllowed, Unreachable
+from nixfleet_core.errors import LaunchFailed, NeedsPassword, NoSuchJob, NotAllowed, Unreachable
+from nixfleet_core.session.boundary import one_host
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from nixfleet_core.session import HostSession
+    from nixfleet_core.session.protocol import HostSession
 
 T = TypeVar("T")
 

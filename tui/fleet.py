@@ -5,23 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from nixfleet_core.assessment import Assessment, assess, latest_version
-from nixfleet_core.boundary import drawn, not_seen, one_host
+from nixfleet_core.errors import Unreachable
+from nixfleet_core.judge.table_state import Assessment, assess, latest_version
+from nixfleet_core.judge.verdict import snapshot
 from nixfleet_core.nix.git_url import NotAsked, commit_of
-from nixfleet_core.session import Unreachable
-from nixfleet_core.verdict import snapshot
+from nixfleet_core.session.boundary import drawn, not_seen, one_host
 from tui.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from nixfleet_core.facts import Facts
+    from nixfleet_core.facts.model import Facts, Snapshot
     from nixfleet_core.host import Host
+    from nixfleet_core.judge.verdict import Verdict
     from nixfleet_core.nix.git_url import Latest
     from nixfleet_core.nix.lock import Source
-    from nixfleet_core.outcome import Snapshot
-    from nixfleet_core.session import HostSession, LatestSource
-    from nixfleet_core.verdict import Verdict
+    from nixfleet_core.session.protocol import HostSession, LatestSource
     from tui.jobs import JobWatcher
 
 STATE_ORDER: Final = ("current", "stale", "down", "offline", "error", "unknown", "updating")

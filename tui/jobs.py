@@ -6,8 +6,9 @@ import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
-from nixfleet_core.events import Heartbeat, LineTime, Link, LogGrew, Progress, Tick
-from nixfleet_core.progress import JobState
+from nixfleet_core.job.events import Heartbeat, LineTime, Link, LogGrew, Tick
+from nixfleet_core.job.progress import JobState
+from nixfleet_core.nix.activity import Progress
 from tui.elevation import FAILURES, PasswordRefused
 from tui.line_times import LineTimes
 from tui.text import plain
@@ -16,12 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from nixfleet_core.events import JobEvent
-    from nixfleet_core.outcome import Snapshot
-    from nixfleet_core.plan import Plan, StepId
-    from nixfleet_core.progress import StepState
-    from nixfleet_core.session import HostSession
-    from nixfleet_core.verdict import Verdict
+    from nixfleet_core.facts.model import Snapshot
+    from nixfleet_core.job.events import JobEvent
+    from nixfleet_core.job.progress import StepState
+    from nixfleet_core.judge.verdict import Verdict
+    from nixfleet_core.plan.model import Plan
+    from nixfleet_core.session.protocol import HostSession
+    from nixfleet_core.vocabulary import StepId
     from tui.elevation import Elevation
 
 GUESS_LIMIT: Final = 0.95

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
-from nixfleet_core.log_index import LogIndex
+from nixfleet_core.log.index import LogIndex
 from tui.ansi import count_wrapped_rows
 
 if TYPE_CHECKING:

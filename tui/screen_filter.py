@@ -12,7 +12,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from textual.filter import LineFilter
 
-from nixfleet_core.display import safe
+from nixfleet_core.log.display import safe
 
 if TYPE_CHECKING:
     from textual.color import Color

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from textual.dom import DOMNode
     from textual.signal import Signal
 
-    from nixfleet_core.outcome import Snapshot
-    from nixfleet_core.plan import Plan
+    from nixfleet_core.facts.model import Snapshot
+    from nixfleet_core.plan.model import Plan
     from tui.elevation import Elevation
     from tui.fleet import Fleet, HostEntry
     from tui.glyphs import Glyphs

@@ -7,8 +7,8 @@ import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from nixfleet_core.display import safe
 from nixfleet_core.limits import LAST_SECOND
+from nixfleet_core.log.display import safe
 
 if TYPE_CHECKING:
     from tui.glyphs import Glyphs

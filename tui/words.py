@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
-    from nixfleet_core.assessment import State
-    from nixfleet_core.events import StepStatus
-    from nixfleet_core.outcome import Kind
+    from nixfleet_core.job.events import StepStatus
+    from nixfleet_core.job.outcome import Kind
+    from nixfleet_core.judge.table_state import State
     from tui.glyphs import Glyphs
 
 Tone = Literal["normal", "good", "warning", "bad", "busy", "faint"]

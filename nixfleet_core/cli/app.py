@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nixfleet_core.latest import GitLatest
-from nixfleet_core.verdict import EXIT_USAGE
+from nixfleet_core.judge.verdict import EXIT_USAGE
+from nixfleet_core.session.latest import GitLatest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
-    from nixfleet_core.session import HostSession
+    from nixfleet_core.session.protocol import HostSession
 
 
 class NoTerminal(click.ClickException):

@@ -9,23 +9,24 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from nixfleet_core.assessment import Assessment, assess, latest_version
-from nixfleet_core.boundary import drawn, not_seen, one_host
 from nixfleet_core.cli.output import print_json, say
 from nixfleet_core.cli.run import ask_for_password
-from nixfleet_core.display import safe
-from nixfleet_core.latest import GitLatest
+from nixfleet_core.errors import Unreachable
+from nixfleet_core.judge.table_state import Assessment, assess, latest_version
+from nixfleet_core.judge.verdict import Verdict, worst_exit
+from nixfleet_core.log.display import safe
 from nixfleet_core.nix.git_url import commit_of
-from nixfleet_core.session import Unreachable
-from nixfleet_core.update import Updater, Watcher, latest_for
-from nixfleet_core.verdict import Verdict, worst_exit
+from nixfleet_core.session.boundary import drawn, not_seen, one_host
+from nixfleet_core.session.conduct import Updater, Watcher, latest_for
+from nixfleet_core.session.latest import GitLatest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nixfleet_core.facts import Binary, Facts
+    from nixfleet_core.facts.model import Binary, Facts
     from nixfleet_core.host import Host
-    from nixfleet_core.session import HostSession, JobLine, LatestSource
+    from nixfleet_core.job.history import JobLine
+    from nixfleet_core.session.protocol import HostSession, LatestSource
 
 
 _TITLES: Final = ("HOST", "WHERE", "RUNNING", "INSTALLED", "LATEST", "STATE", "WHY")

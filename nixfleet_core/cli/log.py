@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nixfleet_core.boundary import one_host
 from nixfleet_core.cli.output import print_bare_log_line, print_bytes, say
-from nixfleet_core.events import Heartbeat, LogGrew
-from nixfleet_core.job import check_job_id
-from nixfleet_core.session import NeedsPassword, NoSuchJob, NotAllowed, Unreachable
-from nixfleet_core.verdict import EXIT_CODES
+from nixfleet_core.errors import NeedsPassword, NoSuchJob, NotAllowed, Unreachable
+from nixfleet_core.ids import check_job_id
+from nixfleet_core.job.events import Heartbeat, LogGrew
+from nixfleet_core.judge.verdict import EXIT_CODES
+from nixfleet_core.session.boundary import one_host
 
 if TYPE_CHECKING:
-    from nixfleet_core.session import HostSession
+    from nixfleet_core.session.protocol import HostSession
 
 
 async def newest_job(session: HostSession) -> str:

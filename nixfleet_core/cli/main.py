@@ -11,7 +11,7 @@ import click
 
 from nixfleet_core.cli.options import UpdateCommand, checkout_option, plan_options
 from nixfleet_core.cli.output import SafeGroup, say
-from nixfleet_core.fleet import open_sessions
+from nixfleet_core.errors import NoSuchJob
 from nixfleet_core.inventory import (
     Inventory,
     InventoryError,
@@ -20,19 +20,19 @@ from nixfleet_core.inventory import (
     load_inventory,
     select,
 )
-from nixfleet_core.plan import Options
-from nixfleet_core.session import NoSuchJob
-from nixfleet_core.store import default_store
+from nixfleet_core.job.copies import default_store
+from nixfleet_core.judge.verdict import EXIT_CODES, EXIT_USAGE
+from nixfleet_core.plan.model import Options
+from nixfleet_core.session.discovery import hosts_without_inventory
+from nixfleet_core.session.open import open_sessions
 from nixfleet_core.transport.ssh import SocketDirectoryError
-from nixfleet_core.verdict import EXIT_CODES, EXIT_USAGE
-from nixfleet_core.zero_config import hosts_without_inventory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nixfleet_core.engine import ShellSession
-    from nixfleet_core.session import HostSession
-    from nixfleet_core.update import Report, Updater
+    from nixfleet_core.session.conduct import Report, Updater
+    from nixfleet_core.session.protocol import HostSession
+    from nixfleet_core.session.shell_session import ShellSession
 
 
 class UsageFault(click.ClickException):

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Final, cast, get_args
 
 import click
 
-from nixfleet_core.checkouts import read_checkout
 from nixfleet_core.cli.output import SafeCommand
-from nixfleet_core.plan import LEVEL_NOTES, LEVELS, Options, StepId, is_commit
+from nixfleet_core.facts.checkouts import read_checkout
+from nixfleet_core.ids import is_commit
+from nixfleet_core.plan.levels import LEVEL_NOTES, LEVELS
+from nixfleet_core.plan.model import Options
+from nixfleet_core.vocabulary import StepId
 
 if TYPE_CHECKING:
     from collections.abc import Callable

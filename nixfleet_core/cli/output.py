@@ -17,9 +17,10 @@ import click
 import humanize
 import msgspec
 
-from nixfleet_core.changes import Change, change_text
-from nixfleet_core.display import safe, safe_json, safe_log_line
-from nixfleet_core.events import (
+from nixfleet_core.cli.rows import split_rows
+from nixfleet_core.facts.model import Snapshot
+from nixfleet_core.facts.package_changes import Change, change_text
+from nixfleet_core.job.events import (
     CancelSeen,
     Check,
     Link,
@@ -29,19 +30,18 @@ from nixfleet_core.events import (
     StepStart,
     Waiting,
 )
-from nixfleet_core.outcome import Snapshot
-from nixfleet_core.plan import TITLES
-from nixfleet_core.rows import split_rows
-from nixfleet_core.update import Report, Watcher
+from nixfleet_core.log.display import safe, safe_json, safe_log_line
+from nixfleet_core.session.conduct import Report, Watcher
+from nixfleet_core.vocabulary import TITLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nixfleet_core.events import JobEvent
     from nixfleet_core.host import Host
-    from nixfleet_core.plan import Plan
-    from nixfleet_core.progress import JobState
-    from nixfleet_core.session import JobFiles
+    from nixfleet_core.job.copies import JobFiles
+    from nixfleet_core.job.events import JobEvent
+    from nixfleet_core.job.progress import JobState
+    from nixfleet_core.plan.model import Plan
 
 SHOWN_CHANGES: Final = 20
 """Of the packages that changed, how many are printed."""

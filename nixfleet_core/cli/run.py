@@ -10,21 +10,22 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import click
 
-from nixfleet_core.boundary import one_host
 from nixfleet_core.cli.output import Printer, host_line, print_json, say
-from nixfleet_core.core_dumps import forbid_core_dumps
-from nixfleet_core.display import safe
-from nixfleet_core.latest import GitLatest
-from nixfleet_core.session import HostError, NeedsPassword, NotAllowed, Unreachable
-from nixfleet_core.update import Report, Updater, Watcher, failed_report
-from nixfleet_core.verdict import EXIT_CODES, worst_exit
+from nixfleet_core.errors import HostError, NeedsPassword, NotAllowed, Unreachable
+from nixfleet_core.judge.verdict import EXIT_CODES, worst_exit
+from nixfleet_core.log.display import safe
+from nixfleet_core.session.boundary import one_host
+from nixfleet_core.session.conduct import Report, Updater, Watcher, failed_report
+from nixfleet_core.session.latest import GitLatest
+from nixfleet_core.transport.core_dumps import forbid_core_dumps
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from nixfleet_core.host import Host
-    from nixfleet_core.plan import Plan
-    from nixfleet_core.session import HostSession, JobFiles
+    from nixfleet_core.job.copies import JobFiles
+    from nixfleet_core.plan.model import Plan
+    from nixfleet_core.session.protocol import HostSession
 
 PARALLEL: Final = 8
 """Hosts that are worked on at once: one bastion before many hosts meets sshd's limits."""

@@ -7,22 +7,23 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from nixfleet_core.boundary import one_host
 from nixfleet_core.cli.output import print_json, say
-from nixfleet_core.display import safe
-from nixfleet_core.job import step_lines
-from nixfleet_core.latest import GitLatest
+from nixfleet_core.errors import NO_ANSWER, NeedsPassword, NotAllowed, Unreachable
+from nixfleet_core.job.compile import step_lines
+from nixfleet_core.judge.verdict import EXIT_CODES, worst_exit
+from nixfleet_core.log.display import safe
 from nixfleet_core.nix.git_url import commit_of
-from nixfleet_core.plan import Plan, Refusal
-from nixfleet_core.session import NO_ANSWER, Commit, NeedsPassword, NotAllowed, Unreachable
-from nixfleet_core.update import latest_for
-from nixfleet_core.verdict import EXIT_CODES, worst_exit
+from nixfleet_core.plan.model import Plan, Refusal
+from nixfleet_core.session.boundary import one_host
+from nixfleet_core.session.conduct import latest_for
+from nixfleet_core.session.latest import GitLatest
+from nixfleet_core.session.protocol import Commit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nixfleet_core.plan import Options
-    from nixfleet_core.session import HostSession
+    from nixfleet_core.plan.model import Options
+    from nixfleet_core.session.protocol import HostSession
 
 
 class PlanLine(msgspec.Struct, frozen=True):

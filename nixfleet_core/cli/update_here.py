@@ -10,20 +10,20 @@ import click
 
 from nixfleet_core.cli.main import UsageFault
 from nixfleet_core.cli.options import UpdateCommand, checkout_option, plan_options
-from nixfleet_core.fleet import open_session
 from nixfleet_core.inventory import (
     InventoryError,
     default_inventory_path,
     load_inventory,
     this_machine,
 )
-from nixfleet_core.store import default_store
+from nixfleet_core.job.copies import default_store
+from nixfleet_core.session.open import open_session
 
 if TYPE_CHECKING:
     from nixfleet_core.host import Host
-    from nixfleet_core.plan import Options
-    from nixfleet_core.session import HostSession
-    from nixfleet_core.update import Report, Updater
+    from nixfleet_core.plan.model import Options
+    from nixfleet_core.session.conduct import Report, Updater
+    from nixfleet_core.session.protocol import HostSession
 
 
 @click.command(cls=UpdateCommand, context_settings={"help_option_names": ["-h", "--help"]})

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from nixfleet_core.boundary import drawn
 from nixfleet_core.cli.output import print_json, say
 from nixfleet_core.cli.run import PARALLEL, ask_for_password
-from nixfleet_core.latest import GitLatest
-from nixfleet_core.session import BadAnswer
-from nixfleet_core.update import Updater, Watcher
-from nixfleet_core.verdict import Verdict, worst_exit
+from nixfleet_core.errors import BadAnswer
+from nixfleet_core.judge.verdict import Verdict, worst_exit
+from nixfleet_core.session.boundary import drawn
+from nixfleet_core.session.conduct import Updater, Watcher
+from nixfleet_core.session.latest import GitLatest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nixfleet_core.session import HostSession
-    from nixfleet_core.why import Diagnosis
+    from nixfleet_core.judge.diagnosis import Diagnosis
+    from nixfleet_core.session.protocol import HostSession
 
 
 class WhyLine(msgspec.Struct, frozen=True):

@@ -74,7 +74,7 @@ _PARTS: Final = re.compile(
     r"(?P<scheme>[A-Za-z0-9+.:-]*://)(?:(?P<user>[^/?#]*)@)?(?P<rest>[^?#]*)(?P<query>.*)",
     re.DOTALL,
 )
-"""NF_LOCK_NIX in scripts/common.sh has the same."""
+"""NF_LOCK_NIX in scripts/lib/common.sh has the same."""
 
 
 def split_url(url: str) -> tuple[str, Hidden | None]:

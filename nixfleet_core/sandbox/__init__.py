@@ -10,12 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nixfleet_core.sandbox.fleet import (
-        SandboxError,
-        SandboxFleet,
-        SandboxHost,
-        sandbox_fleet,
-    )
+    from nixfleet_core.sandbox.fleet import SandboxError, SandboxFleet, SandboxHost, sandbox_fleet
 
 __all__ = ["SandboxError", "SandboxFleet", "SandboxHost", "sandbox_fleet"]
 

@@ -20,13 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from nixfleet_core.sandbox import processes
-from nixfleet_core.sandbox.units import (
-    UNIT_FOLDERS,
-    Definition,
-    UnitError,
-    expand,
-    read_unit,
-)
+from nixfleet_core.sandbox.units import UNIT_FOLDERS, Definition, UnitError, expand, read_unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nixfleet_core.engine import ShellSession
-from nixfleet_core.store import Store
+from nixfleet_core.job.copies import Store
+from nixfleet_core.session.shell_session import ShellSession
 from nixfleet_core.transport.local import sandbox_shell
 from nixfleet_core.transport.shell import Shell
 

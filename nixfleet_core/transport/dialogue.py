@@ -15,7 +15,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Final
 
-from nixfleet_core.script import assignments, part
+from nixfleet_core.scripts.compose import assignments, part
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from nixfleet_core.session import NeedsPassword, NotAllowed
-from nixfleet_core.tee import Process, open_process
+from nixfleet_core.errors import NeedsPassword, NotAllowed
 from nixfleet_core.transport.dialogue import ROOTS_OWN, Dialogue, RootPrograms
+from nixfleet_core.transport.process import Process, open_process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

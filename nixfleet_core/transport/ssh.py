@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from nixfleet_core.tee import run
+from nixfleet_core.transport.process import run
 from nixfleet_core.transport.shell import Shell
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from nixfleet_core.fleet import open_sessions
 from nixfleet_core.inventory import default_inventory_path, load_inventory
-from nixfleet_core.latest import GitLatest
-from nixfleet_core.store import Store
+from nixfleet_core.job.copies import Store
+from nixfleet_core.session.latest import GitLatest
+from nixfleet_core.session.open import open_sessions
 from tui.app import NixFleetApp
 from tui.screens.plan import UpdateDialog
 from tui.settings import AppSettings
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from nixfleet_core.verdict import Verdict
+    from nixfleet_core.judge.verdict import Verdict
 
     from .client import Client
     from .host import LabHost

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nixfleet_core.cli.listing import look
-from nixfleet_core.fleet import open_sessions
 from nixfleet_core.inventory import default_inventory_path, load_inventory
-from nixfleet_core.store import Store
+from nixfleet_core.job.copies import Store
+from nixfleet_core.session.open import open_sessions
 
 from .client import QUICK, Client
 from .host import CHECKOUT
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from nixfleet_core.engine import ShellSession
+    from nixfleet_core.session.shell_session import ShellSession
 
     from .client import Answer
     from .fleet import Fleet

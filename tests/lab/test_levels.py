@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from nixfleet_core.facts import parse_probe
-from nixfleet_core.script import compose, question
-from nixfleet_core.steps import level_options
+from nixfleet_core.facts.parse import parse_probe
+from nixfleet_core.plan.levels import level_options
+from nixfleet_core.scripts.compose import compose, question
 
 from .binary_cache import BinaryCache
 from .host import CHECKOUT

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nixfleet_core.fleet import open_sessions
+from nixfleet_core.ids import new_job_id
 from nixfleet_core.inventory import default_inventory_path, load_inventory
-from nixfleet_core.job import compile_plan, new_job_id
-from nixfleet_core.plan import Options, Plan
-from nixfleet_core.script import question
-from nixfleet_core.session import Launched
-from nixfleet_core.store import Store
+from nixfleet_core.job.compile import compile_plan
+from nixfleet_core.job.copies import Store
+from nixfleet_core.plan.model import Options, Plan
+from nixfleet_core.scripts.compose import question
+from nixfleet_core.session.open import open_sessions
+from nixfleet_core.session.protocol import Launched
 
 from .client import QUICK
 from .host import CHECKOUT
@@ -23,7 +24,7 @@ from .host import CHECKOUT
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nixfleet_core.engine import ShellSession
+    from nixfleet_core.session.shell_session import ShellSession
 
     from .client import Client
     from .fleet import Fleet

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypedDict, get_args
 
 import pytest
 
-from nixfleet_core.causes import Cause
+from nixfleet_core.judge.causes import Cause
 
 from .client import QUICK
 from .host import CHECKOUT

@@ -15,11 +15,12 @@ from pathlib import Path
 from shlex import quote
 from typing import Final
 
-from nixfleet_core.events import HostEvent, StepEnd, read_event
-from nixfleet_core.frames import Frame, FrameReader
-from nixfleet_core.job import compile_plan
-from nixfleet_core.plan import Options, Plan, Step, StepId
-from nixfleet_core.script import question
+from nixfleet_core.job.compile import compile_plan
+from nixfleet_core.job.events import HostEvent, StepEnd, read_event
+from nixfleet_core.job.frames import Frame, FrameReader
+from nixfleet_core.plan.model import Options, Plan, Step
+from nixfleet_core.scripts.compose import question
+from nixfleet_core.vocabulary import StepId
 
 SHELLS: Final = {
     "dash": ("dash",),

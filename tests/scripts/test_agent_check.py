@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fake_host import AGENTS, CHAIN, FakeHost
 
-from nixfleet_core.events import AGENT_CHECK, Check
+from nixfleet_core.job.events import AGENT_CHECK, Check
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from fake_host import CHAIN, FakeHost
 
-from nixfleet_core.events import Check, Waiting
+from nixfleet_core.job.events import Check, Waiting
 
 if TYPE_CHECKING:
-    from nixfleet_core.plan import Plan
+    from nixfleet_core.plan.model import Plan
 
 one_shell = pytest.mark.parametrize("shell", ["dash"], indirect=True)
 OK = dict.fromkeys(CHAIN, "ok")

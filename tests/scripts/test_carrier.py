@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nixfleet_core.script import compose
+from nixfleet_core.scripts.compose import compose
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from fake_host import JOB, FakeHost, tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nixfleet_core.job import compile_plan
+from nixfleet_core.job.compile import compile_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from left_out import commands
 
-from nixfleet_core.failures import (
+from nixfleet_core.log.failures import (
     FAILURES,
     Failure,
     permanent_pattern,

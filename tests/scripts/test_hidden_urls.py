@@ -12,13 +12,13 @@ from fake_host import CHAIN, CHECKOUT, SHELLS, FakeHost, git, lock_text
 from git_server import REV, GitServer, basic
 from left_out import need
 
-from nixfleet_core.facts import parse_probe
+from nixfleet_core.facts.parse import parse_probe
 from nixfleet_core.nix.lock import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from nixfleet_core.plan import StepId
+    from nixfleet_core.vocabulary import StepId
 
 GIT = shutil.which("git")
 TOKEN = "tok%403n-marked"

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 from fake_host import CHECKOUT, JOB, FakeHost, git, read_frames, tree
 
-from nixfleet_core.frames import Frame, FrameReader
-from nixfleet_core.history import read_history
-from nixfleet_core.script import compose
+from nixfleet_core.job.frames import Frame, FrameReader
+from nixfleet_core.job.history import read_history
+from nixfleet_core.scripts.compose import compose
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 from fake_host import CHAIN, JOB, FakeHost, git
 
-from nixfleet_core.events import Check, StepStart
+from nixfleet_core.job.events import Check, StepStart
 from nixfleet_core.nix.lock import LOCK_LIMIT
-from nixfleet_core.script import compose, part
+from nixfleet_core.scripts.compose import compose, part
 
 if TYPE_CHECKING:
     from pathlib import Path

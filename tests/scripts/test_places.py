@@ -14,8 +14,8 @@ from fake_host import CHAIN, JOB, FakeHost, read_frames
 from left_out import need
 from test_job_scripts import follow, launch
 
-from nixfleet_core.history import read_history
-from nixfleet_core.script import compose
+from nixfleet_core.job.history import read_history
+from nixfleet_core.scripts.compose import compose
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from fake_host import AGENTS, CHECKOUT, JOB, SYSTEMS, FakeHost, git, lock_text, tree
 
-from nixfleet_core.facts import Facts, parse_probe, read_records
+from nixfleet_core.facts.model import Facts
+from nixfleet_core.facts.parse import parse_probe, read_records
 
 one_shell = pytest.mark.parametrize("shell", ["bash"], indirect=True)
 

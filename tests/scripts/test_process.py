@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from fake_host import AGENTS, CHECKOUT, FakeHost
 
-from nixfleet_core.facts import Binary, Facts, Running, parse_probe
-from nixfleet_core.script import compose
+from nixfleet_core.facts.model import Binary, Facts, Running
+from nixfleet_core.facts.parse import parse_probe
+from nixfleet_core.scripts.compose import compose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from left_out import need
 
-from nixfleet_core.facts import read_records
-from nixfleet_core.job import compile_plan
-from nixfleet_core.plan import Options, Plan, Step
-from nixfleet_core.script import assignments, compose
+from nixfleet_core.facts.parse import read_records
+from nixfleet_core.job.compile import compile_plan
+from nixfleet_core.plan.model import Options, Plan, Step
+from nixfleet_core.scripts.compose import assignments, compose
 
 # what a shell might make something of, among anything else that is no NUL
 _SPECIAL = st.sampled_from(

@@ -9,9 +9,9 @@ from fake_host import JOB, FakeHost
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nixfleet_core.facts import read_records
-from nixfleet_core.history import read_history
-from nixfleet_core.script import compose
+from nixfleet_core.facts.parse import read_records
+from nixfleet_core.job.history import read_history
+from nixfleet_core.scripts.compose import compose
 
 one_shell = pytest.mark.parametrize("shell", ["dash"], indirect=True)
 

@@ -13,16 +13,17 @@ import msgspec
 import pytest
 from fake_host import AGENTS, CHAIN, JOB, SYSTEMS, FakeHost, git, lock_text, tree
 
-from nixfleet_core.events import CancelSeen, Check, JobEnd, JobStart, Retry, StepStart
-from nixfleet_core.facts import parse_probe
-from nixfleet_core.failures import permanent_pattern, transient_pattern
-from nixfleet_core.plan import Step
-from nixfleet_core.script import compose
+from nixfleet_core.facts.parse import parse_probe
+from nixfleet_core.job.events import CancelSeen, Check, JobEnd, JobStart, Retry, StepStart
+from nixfleet_core.log.failures import permanent_pattern, transient_pattern
+from nixfleet_core.plan.model import Step
+from nixfleet_core.scripts.compose import compose
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nixfleet_core.plan import Plan, StepId
+    from nixfleet_core.plan.model import Plan
+    from nixfleet_core.vocabulary import StepId
 
 OTHER = "20261122-004101-cd34"
 OK: dict[str, str] = dict.fromkeys(CHAIN, "ok")

@@ -10,8 +10,9 @@ import msgspec
 import pytest
 from fake_host import AGENTS, CHAIN, CHECKOUT, JOB, FakeHost, git, lock_text
 
-from nixfleet_core.plan import Plan, Step, StepId
-from nixfleet_core.script import compose
+from nixfleet_core.plan.model import Plan, Step
+from nixfleet_core.scripts.compose import compose
+from nixfleet_core.vocabulary import StepId
 
 one_shell = pytest.mark.parametrize("shell", ["dash"], indirect=True)
 

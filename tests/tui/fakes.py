@@ -10,24 +10,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from nixfleet_core.events import JobEnd, JobEvent, JobStart, LogGrew, StepEnd, StepStart
-from nixfleet_core.facts import Binary, Checkout, Facts, Running, System, Unit
+from nixfleet_core.errors import NeedsPassword, Unreachable
+from nixfleet_core.facts.model import Binary, Checkout, Facts, Running, Snapshot, System, Unit
 from nixfleet_core.host import Host, parse_address
+from nixfleet_core.job.copies import JobFiles
+from nixfleet_core.job.events import JobEnd, JobEvent, JobStart, LogGrew, StepEnd, StepStart
+from nixfleet_core.job.history import JobLine
+from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.nix.git_url import Latest
 from nixfleet_core.nix.lock import Source, parse_lock
 from nixfleet_core.nix.version import NixVersion
-from nixfleet_core.outcome import Snapshot
-from nixfleet_core.plan import STEP_IDS, TITLES, Options, Plan, Refusal, Step, StepId
-from nixfleet_core.session import (
-    Busy,
-    Commit,
-    JobFiles,
-    JobLine,
-    Launched,
-    NeedsPassword,
-    Unreachable,
-)
-from nixfleet_core.verdict import Verdict
+from nixfleet_core.plan.model import Options, Plan, Refusal, Step
+from nixfleet_core.session.protocol import Busy, Commit, Launched
+from nixfleet_core.vocabulary import STEP_IDS, TITLES, StepId
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable

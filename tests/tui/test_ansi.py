@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from nixfleet_core.log_index import CLIP
+from nixfleet_core.log.index import CLIP
 from tui.ansi import clean_line, count_wrapped_rows, parse_line, plain_line, plain_text
 
 

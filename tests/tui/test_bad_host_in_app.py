@@ -14,15 +14,15 @@ from fakes import CURRENT, JOB, NOT_RESTARTED, NOW, FakeSession, make_host
 from screen_text import screen_text, settle
 from test_path import press
 
-from nixfleet_core.boundary import guard_session
-from nixfleet_core.engine import ShellSession
-from nixfleet_core.events import JobStart, Retry, StepStart, Waiting
+from nixfleet_core.facts.model import Snapshot
+from nixfleet_core.job.copies import Store
+from nixfleet_core.job.events import JobStart, Retry, StepStart, Waiting
+from nixfleet_core.job.history import JobLine
+from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.nix.lock import parse_lock
-from nixfleet_core.outcome import Snapshot
-from nixfleet_core.session import JobLine
-from nixfleet_core.store import Store
+from nixfleet_core.session.boundary import guard_session
+from nixfleet_core.session.shell_session import ShellSession
 from nixfleet_core.transport.shell import Answer
-from nixfleet_core.verdict import Verdict
 from tui.screens.fleet import FleetScreen
 from tui.widgets.row_table import RowTable
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fakes import CURRENT, JOB, NOT_RESTARTED, NOW, OLD, STALE, FakeSession, make_host
 
-from nixfleet_core.facts import Checkout, Facts, LastJob, System, Unit
+from nixfleet_core.facts.model import Checkout, Facts, LastJob, System, Unit
 from nixfleet_core.nix.git_url import NotAsked
 from tui.details import host_details
 from tui.fleet import HostEntry

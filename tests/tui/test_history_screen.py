@@ -8,16 +8,9 @@ from fakes import JOB, NOW, UPDATED
 from screen_text import screen_text, settle
 from test_path import press
 
-from nixfleet_core.events import (
-    JobEnd,
-    JobStart,
-    LineTime,
-    Link,
-    LogGrew,
-    StepEnd,
-    StepStart,
-)
-from nixfleet_core.session import JobLine, NoSuchJob
+from nixfleet_core.errors import NoSuchJob
+from nixfleet_core.job.events import JobEnd, JobStart, LineTime, Link, LogGrew, StepEnd, StepStart
+from nixfleet_core.job.history import JobLine
 from tui.screens.fleet import FleetScreen
 from tui.screens.history import HistoryScreen
 from tui.screens.update import UpdateScreen

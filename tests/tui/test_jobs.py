@@ -8,28 +8,28 @@ from fakes import CURRENT, JOB, NOW, FakeSession, make_host, make_plan
 from screen_text import screen_text, settle
 from test_path import press
 
-from nixfleet_core.events import (
+from nixfleet_core.job.events import (
     Heartbeat,
     JobEnd,
     JobStart,
     LineTime,
     Link,
     LogGrew,
-    Progress,
     Retry,
     StepEnd,
     StepStart,
     Tick,
 )
-from nixfleet_core.plan import Options
+from nixfleet_core.nix.activity import Progress
+from nixfleet_core.plan.model import Options
 from tui.jobs import GUESS_LIMIT, JobWatcher
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import MakeApp
-    from nixfleet_core.plan import StepId
-    from nixfleet_core.progress import StepState
+    from nixfleet_core.job.progress import StepState
+    from nixfleet_core.vocabulary import StepId
 
 
 def make_watcher(folder: Path, clock: list[float]) -> JobWatcher:

@@ -11,7 +11,7 @@ from screen_text import at_rest, press_key
 from textual.app import App, ComposeResult
 
 import tui
-from nixfleet_core.log_index import CLIP, SEGMENT
+from nixfleet_core.log.index import CLIP, SEGMENT
 from tui.glyphs import UNICODE
 from tui.line_times import LineTimes
 from tui.log_file import GROW_BUDGET

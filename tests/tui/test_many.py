@@ -6,8 +6,8 @@ from fakes import JOB, NOW
 from screen_text import screen_text, settle
 from test_path import press
 
-from nixfleet_core.events import JobEnd, JobStart, StepStart
-from nixfleet_core.verdict import Verdict
+from nixfleet_core.job.events import JobEnd, JobStart, StepStart
+from nixfleet_core.judge.verdict import Verdict
 from tui.screens.base import Confirm, Notice
 from tui.screens.many import ManyScreen
 from tui.screens.update import UpdateScreen

@@ -17,21 +17,15 @@ from fakes import (
 from screen_text import screen_text, settle
 from test_path import press
 
-from nixfleet_core.events import (
-    Check,
-    JobEnd,
-    JobStart,
-    Link,
-    Progress,
-    StepEnd,
-    StepStart,
-    Waiting,
-)
+from nixfleet_core.errors import LaunchFailed, NotAllowed, Unreachable
+from nixfleet_core.facts.model import Snapshot
 from nixfleet_core.host import Host, SshAddress
-from nixfleet_core.outcome import Snapshot
-from nixfleet_core.plan import Refusal
-from nixfleet_core.session import Commit, JobLine, LaunchFailed, NotAllowed, Unreachable
-from nixfleet_core.verdict import Verdict
+from nixfleet_core.job.events import Check, JobEnd, JobStart, Link, StepEnd, StepStart, Waiting
+from nixfleet_core.job.history import JobLine
+from nixfleet_core.judge.verdict import Verdict
+from nixfleet_core.nix.activity import Progress
+from nixfleet_core.plan.model import Refusal
+from nixfleet_core.session.protocol import Commit
 
 if TYPE_CHECKING:
     from pathlib import Path

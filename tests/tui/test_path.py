@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING
 from fakes import CURRENT, JOB, NOT_RESTARTED, NOW, STALE, make_facts
 from screen_text import press_key, screen_text, settle
 
-from nixfleet_core.events import (
+from nixfleet_core.errors import Unreachable
+from nixfleet_core.job.events import (
     CancelSeen,
     JobEnd,
     JobStart,
     Link,
-    Progress,
     Retry,
     StepEnd,
     StepStart,
     Waiting,
 )
-from nixfleet_core.plan import Refusal
-from nixfleet_core.session import Commit, Unreachable
-from nixfleet_core.verdict import Verdict
+from nixfleet_core.judge.verdict import Verdict
+from nixfleet_core.nix.activity import Progress
+from nixfleet_core.plan.model import Refusal
+from nixfleet_core.session.protocol import Commit
 from tui.screens.base import Confirm, Notice
 from tui.screens.fleet import FleetScreen
 from tui.screens.password import PasswordDialog
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from textual.pilot import Pilot
 
     from conftest import MakeApp
-    from nixfleet_core.facts import Facts
+    from nixfleet_core.facts.model import Facts
 
 
 async def press(pilot: Pilot[None], *keys: str) -> str:

@@ -10,10 +10,11 @@ from fakes import JOB, NOW, OLD_SYSTEM
 from screen_text import screen_text, settle
 from test_path import press
 
-from nixfleet_core.events import JobStart, StepStart, Tick
-from nixfleet_core.outcome import Snapshot
-from nixfleet_core.plan import LEVEL_NOTES, LEVELS, Refusal
-from nixfleet_core.verdict import Verdict
+from nixfleet_core.facts.model import Snapshot
+from nixfleet_core.job.events import JobStart, StepStart, Tick
+from nixfleet_core.judge.verdict import Verdict
+from nixfleet_core.plan.levels import LEVEL_NOTES, LEVELS
+from nixfleet_core.plan.model import Refusal
 from tui.screens.base import Notice
 from tui.screens.fleet import FleetScreen
 from tui.screens.level import LevelDialog

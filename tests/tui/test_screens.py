@@ -12,10 +12,12 @@ from screen_text import screen_text, settle
 from test_path import press
 from test_update_screen import WITH_CHANGES
 
-from nixfleet_core.events import JobEnd, JobStart, Progress, StepEnd, StepStart, Tick
-from nixfleet_core.plan import STEP_IDS
-from nixfleet_core.session import Commit, JobLine
-from nixfleet_core.verdict import Verdict
+from nixfleet_core.job.events import JobEnd, JobStart, StepEnd, StepStart, Tick
+from nixfleet_core.job.history import JobLine
+from nixfleet_core.judge.verdict import Verdict
+from nixfleet_core.nix.activity import Progress
+from nixfleet_core.session.protocol import Commit
+from nixfleet_core.vocabulary import STEP_IDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

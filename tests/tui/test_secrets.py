@@ -16,16 +16,18 @@ from textual.content import Content
 from textual.widgets import Static
 
 import tui.screens
-from nixfleet_core.changes import Change
-from nixfleet_core.characters import FORBIDDEN
-from nixfleet_core.events import Check, JobEnd, JobStart, Link, StepEnd, StepStart, Waiting
+from nixfleet_core.errors import LaunchFailed, NotAllowed, Unreachable
+from nixfleet_core.facts.model import Snapshot
+from nixfleet_core.facts.package_changes import Change
 from nixfleet_core.host import Host, SshAddress
-from nixfleet_core.log_text import TextDecoder
+from nixfleet_core.job.events import Check, JobEnd, JobStart, Link, StepEnd, StepStart, Waiting
+from nixfleet_core.job.history import JobLine
+from nixfleet_core.judge.verdict import Verdict
+from nixfleet_core.log.characters import FORBIDDEN
+from nixfleet_core.log.text import TextDecoder
 from nixfleet_core.nix.lock import parse_lock
-from nixfleet_core.outcome import Snapshot
-from nixfleet_core.plan import Refusal
-from nixfleet_core.session import Commit, JobLine, LaunchFailed, NotAllowed, Unreachable
-from nixfleet_core.verdict import Verdict
+from nixfleet_core.plan.model import Refusal
+from nixfleet_core.session.protocol import Commit
 from tui.app import NixFleetApp
 from tui.glyphs import UNICODE
 from tui.screen_filter import ScreenFilter

@@ -9,8 +9,8 @@ from fakes import JOB, NEW, UPDATED
 from screen_text import screen_text, settle
 from test_path import press
 
-from nixfleet_core.changes import Change
-from nixfleet_core.plan import Refusal
+from nixfleet_core.facts.package_changes import Change
+from nixfleet_core.plan.model import Refusal
 from tui.screens.base import Notice
 from tui.screens.path import PathDialog
 from tui.screens.plan import UpdateDialog

@@ -10,19 +10,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from nixfleet_core.events import JobEnd, JobStart, StepEnd, StepStart
-from nixfleet_core.facts import Binary, Checkout, Facts, Running
+from nixfleet_core.facts.model import Binary, Checkout, Facts, Running
 from nixfleet_core.host import Host
+from nixfleet_core.job.copies import JobFiles
+from nixfleet_core.job.events import JobEnd, JobStart, StepEnd, StepStart
+from nixfleet_core.job.history import JobLine
+from nixfleet_core.judge.diagnosis import Diagnosis
+from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.nix.lock import parse_lock
-from nixfleet_core.plan import Options, Plan, Refusal, Step
-from nixfleet_core.session import Busy, Commit, JobFiles, JobLine, Launched
-from nixfleet_core.verdict import Verdict
-from nixfleet_core.why import Diagnosis
+from nixfleet_core.plan.model import Options, Plan, Refusal, Step
+from nixfleet_core.session.protocol import Busy, Commit, Launched
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from nixfleet_core.events import JobEvent
+    from nixfleet_core.job.events import JobEvent
     from nixfleet_core.nix.git_url import Latest
 
 JOB = "20261123-004101-ab12"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from hypothesis import strategies as st
 
-from nixfleet_core.frames import GREETING
-from nixfleet_core.plan import Options, Plan, Step
+from nixfleet_core.job.frames import GREETING
+from nixfleet_core.plan.model import Options, Plan, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -30,29 +30,30 @@ from hostile import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nixfleet_core.assessment import assess
-from nixfleet_core.causes import expectation
-from nixfleet_core.changes import change_text, parse_changes
-from nixfleet_core.durations import expected_seconds
-from nixfleet_core.events import EVENT_LINE_LIMIT, read_event
-from nixfleet_core.facts import Facts, ProbeError, parse_probe
-from nixfleet_core.failures import find_failure
-from nixfleet_core.follow import TornLine
-from nixfleet_core.frames import GREETING, FrameError, FrameReader
-from nixfleet_core.history import job_line, read_history
+from nixfleet_core.facts.model import Facts
+from nixfleet_core.facts.package_changes import change_text, parse_changes
+from nixfleet_core.facts.parse import ProbeError, parse_probe
 from nixfleet_core.host import Host
-from nixfleet_core.job import compile_plan
+from nixfleet_core.job.compile import compile_plan
+from nixfleet_core.job.copies import Asked, Result
+from nixfleet_core.job.durations import expected_seconds
+from nixfleet_core.job.events import EVENT_LINE_LIMIT, read_event
+from nixfleet_core.job.frames import GREETING, FrameError, FrameReader
+from nixfleet_core.job.history import job_line, read_history
+from nixfleet_core.job.progress import JobState
+from nixfleet_core.judge.causes import expectation
+from nixfleet_core.judge.diagnosis import diagnose
+from nixfleet_core.judge.table_state import assess
+from nixfleet_core.judge.verdict import judge, snapshot
 from nixfleet_core.limits import TEXT_LIMIT
-from nixfleet_core.log_text import TextDecoder
+from nixfleet_core.log.failures import find_failure
+from nixfleet_core.log.text import TextDecoder
+from nixfleet_core.nix.activity import NixLogDecoder
 from nixfleet_core.nix.lock import LockError, parse_lock
-from nixfleet_core.nix.log import NixLogDecoder
 from nixfleet_core.nix.version import parse_version
-from nixfleet_core.plan import Options, Plan
-from nixfleet_core.planning import make_plan, make_rollback_plan
-from nixfleet_core.progress import JobState
-from nixfleet_core.store import Asked, Result
-from nixfleet_core.verdict import judge, snapshot
-from nixfleet_core.why import diagnose
+from nixfleet_core.plan.model import Options, Plan
+from nixfleet_core.plan.rules import make_plan, make_rollback_plan
+from nixfleet_core.session.follow import TornLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable

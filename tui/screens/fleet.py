@@ -10,7 +10,7 @@ from textual.containers import Container, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from nixfleet_core.boundary import drawn
+from nixfleet_core.session.boundary import drawn
 from tui.details import host_details
 from tui.fleet import STATE_ORDER
 from tui.messages import (

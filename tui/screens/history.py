@@ -10,7 +10,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from nixfleet_core.boundary import drawn
+from nixfleet_core.session.boundary import drawn
 from tui.elevation import FAILURES, PasswordRefused
 from tui.messages import OpenJob
 from tui.screens.base import Page
@@ -23,7 +23,7 @@ from tui.words import outcome_tone, tone_sign
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
-    from nixfleet_core.session import JobLine
+    from nixfleet_core.job.history import JobLine
     from tui.fleet import HostEntry
     from tui.glyphs import Glyphs
 

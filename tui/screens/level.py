@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
-from nixfleet_core.plan import LEVEL_NOTES, LEVELS
+from nixfleet_core.plan.levels import LEVEL_NOTES, LEVELS
 from tui.screens.base import Dialog
 from tui.stage import stage
 from tui.widgets.choice_line import ChoiceLine

@@ -11,7 +11,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from nixfleet_core.boundary import drawn
+from nixfleet_core.session.boundary import drawn
 from tui.messages import CancelJob, ShowJob
 from tui.screens.base import Page
 from tui.stage import stage

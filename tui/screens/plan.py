@@ -11,9 +11,10 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from nixfleet_core.boundary import one_host
-from nixfleet_core.plan import LEVEL_NOTES, Refusal
-from nixfleet_core.session import NeedsPassword
+from nixfleet_core.errors import NeedsPassword
+from nixfleet_core.plan.levels import LEVEL_NOTES
+from nixfleet_core.plan.model import Refusal
+from nixfleet_core.session.boundary import one_host
 from tui.elevation import FAILURES
 from tui.screens.base import Dialog
 from tui.screens.level import LevelDialog
@@ -24,8 +25,8 @@ from tui.widgets.choice_line import ChoiceLine, check_box
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
-    from nixfleet_core.plan import Options, Plan
-    from nixfleet_core.session import Commit
+    from nixfleet_core.plan.model import Options, Plan
+    from nixfleet_core.session.protocol import Commit
     from tui.fleet import HostEntry
     from tui.glyphs import Glyphs
 

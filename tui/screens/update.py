@@ -11,7 +11,7 @@ from textual.containers import Container
 from textual.content import Content
 from textual.widgets import Static
 
-from nixfleet_core.boundary import drawn
+from nixfleet_core.session.boundary import drawn
 from tui.messages import CancelJob, FollowAgain
 from tui.screens.base import Notice, Page
 from tui.screens.path import PathDialog

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widget import Widget
 
-from nixfleet_core.boundary import drawn
+from nixfleet_core.session.boundary import drawn
 from tui.text import plain
 from tui.words import STYLES
 

@@ -11,7 +11,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input
 
-from nixfleet_core.redact import Redactor
+from nixfleet_core.log.redact import Redactor
 from tui.ansi import plain_text
 from tui.widgets.log_view import LogView
 

@@ -14,7 +14,7 @@ from tui.words import STYLES, step_sign, step_tone
 if TYPE_CHECKING:
     from textual.geometry import Size
 
-    from nixfleet_core.progress import StepState
+    from nixfleet_core.job.progress import StepState
     from tui.glyphs import Glyphs
     from tui.jobs import JobWatcher
 

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Final
 
 from textual.content import Content
 
-from nixfleet_core.changes import change_text
-from nixfleet_core.outcome import Snapshot
+from nixfleet_core.facts.model import Snapshot
+from nixfleet_core.facts.package_changes import change_text
 from tui.text import plain, sentence, short_commit, short_hash, short_store_path
 from tui.widgets.live import LivePanel
 from tui.words import STYLES, tone_sign, verdict_tone
 
 if TYPE_CHECKING:
-    from nixfleet_core.changes import Change
-    from nixfleet_core.plan import StepId
-    from nixfleet_core.verdict import Verdict
+    from nixfleet_core.facts.package_changes import Change
+    from nixfleet_core.judge.verdict import Verdict
+    from nixfleet_core.vocabulary import StepId
     from tui.glyphs import Glyphs
     from tui.jobs import JobWatcher
 

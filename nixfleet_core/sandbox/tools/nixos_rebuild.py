@@ -17,7 +17,14 @@ from nixfleet_core.sandbox import flake, store
 from nixfleet_core.sandbox.flake import FetchError, FlakeError
 from nixfleet_core.sandbox.tools.build_log import build_log, builds_of
 from nixfleet_core.sandbox.tools.nix import missing_attribute
-from nixfleet_core.sandbox.tools.nix_log import BUILDS, COPY_PATHS, REALISE, Session, message, stop
+from nixfleet_core.sandbox.tools.nix_log import (
+    BUILDS,
+    COPY_PATHS,
+    REALISE,
+    Session,
+    message,
+    stop,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,12 +9,12 @@ import signal
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Final
 
-from nixfleet_core.fleet import open_sessions
+from nixfleet_core.ids import new_job_id
 from nixfleet_core.inventory import default_inventory_path, load_inventory
-from nixfleet_core.job import new_job_id
-from nixfleet_core.plan import Options, Plan
-from nixfleet_core.session import Launched
-from nixfleet_core.store import Store
+from nixfleet_core.job.copies import Store
+from nixfleet_core.plan.model import Options, Plan
+from nixfleet_core.session.open import open_sessions
+from nixfleet_core.session.protocol import Launched
 
 from .scene import client_processes, command
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from nixfleet_core.engine import ShellSession
+    from nixfleet_core.session.shell_session import ShellSession
 
     from ..client import Client
     from ..fleet import Fleet

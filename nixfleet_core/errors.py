@@ -1,0 +1,56 @@
+"""What can go wrong with a host, or on the way to it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+
+class HostError(Exception):
+    """All that the methods of a session raise: a state of one host, not a fault of the program."""
+
+
+class Unreachable(HostError):  # noqa: N818 - a state of the host, not a fault of the program
+    """The host did not answer, or refused us. `str()` is what ssh said; `advice` is what to try."""
+
+    cause = "unreachable"
+    """The verdict's cause."""
+
+    def __init__(self, why: str, advice: str = "") -> None:
+        super().__init__(why)
+        self.advice = advice
+
+
+class BadAnswer(Unreachable):
+    """The host answered what cannot be used. `str()` says what was wrong with it."""
+
+    cause = "bad-answer"
+
+
+class ClientFailed(Unreachable):
+    """This machine could not do its part: its disk is full, or a program is missing."""
+
+    cause = "client-failed"
+
+
+NO_ANSWER: Final = frozenset(kind.cause for kind in (Unreachable, BadAnswer, ClientFailed))
+"""The causes of a verdict `unreachable`."""
+
+
+class NeedsPassword(HostError):  # noqa: N818
+    """sudo on the host wants a password and none was given, or a wrong one (`wrong`)."""
+
+    def __init__(self, host: str, *, wrong: bool = False) -> None:
+        super().__init__(f"sudo on {host} wants a password")
+        self.host, self.wrong = host, wrong
+
+
+class NotAllowed(HostError):  # noqa: N818
+    """Nothing on the host lets us become root. The message says what was tried."""
+
+
+class NoSuchJob(HostError, LookupError):  # noqa: N818
+    """The host does not have that job (only the last 20 are kept)."""
+
+
+class LaunchFailed(HostError, RuntimeError):  # noqa: N818
+    """The host could not start the job. The message is what it said."""

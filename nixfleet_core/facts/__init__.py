@@ -1,0 +1,1 @@
+"""What is known about a host, and how its answers are read."""

@@ -1,0 +1,218 @@
+"""What is known about a host: values, and what follows from them alone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+from nixfleet_core.facts.service import Service
+from nixfleet_core.limits import ExitCode  # noqa: TC001 - msgspec reads it
+from nixfleet_core.nix.lock import FlakeLock, locked_rev
+
+if TYPE_CHECKING:
+    from nixfleet_core.nix.version import NixVersion
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """One side of the before/after comparison; None where it could not be seen."""
+
+    version: str | None = None
+    commit: str | None = None
+    store_path: str | None = None
+    sha256: str | None = None
+    system: str | None = None
+    generation: int | None = None
+
+
+_STORE: Final = re.compile(r"/nix/store/[0-9a-z]{32}-(?P<name>[^/\s]+)")
+
+_LABEL: Final = re.compile(r"nixfleet-agent-(?:v)?(?P<version>[0-9][0-9A-Za-z.+_~-]{0,63})$")
+
+Proof = Literal["exe", "script", "other", "claimed"]
+"""How the running path is known. The kernel runs this file (exe). The kernel runs the interpreter
+that this script's first line names, and the command line says that it runs the script: weaker, a
+process can rewrite that (script). The kernel runs this file, and nothing shows that it is an agent
+(other). Or only the process itself says so, in its command line (claimed)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """An agent's program: a path, and what is known of the file there."""
+
+    path: str
+    version: str | None = None
+    sha256: str | None = None
+    starts: tuple[str, ...] = ()
+    """Store paths of the programs that its file names as what it starts: it is a wrapper."""
+
+    @property
+    def store_path(self) -> str | None:
+        """`/nix/store/HASH-NAME`, or None when the path is not in the store."""
+        match = _STORE.match(self.path)
+        return match[0] if match else None
+
+    @property
+    def identity(self) -> str:
+        """What two programs are compared by: the store path where there is one."""
+        return self.store_path or self.path
+
+    def is_run_by(self, other: Binary) -> bool:
+        """Whether `other`, which runs, is this program or what it starts. The host asks the same
+        (`nf_is_one` in scripts/lib/process.sh)."""
+        return other.identity == self.identity or other.identity in self.starts
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """The agent's service as its manager sees it."""
+
+    load: str
+    active: str
+    sub: str = ""
+    result: str = ""
+    pid: int = 0
+    restarts: int = 0
+    service: Service = field(default_factory=Service)
+    """Who runs it, and where."""
+
+    @property
+    def exists(self) -> bool:
+        return self.load not in ("", "not-found", "masked", "error", "bad-setting")
+
+    @property
+    def is_up(self) -> bool:
+        return self.active == "active" and self.pid > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The agent's process."""
+
+    binary: Binary
+    proof: Proof
+    pid: int
+    started: int | None = None
+    """Seconds since the epoch, by the host's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuild:
+    """A process of the agent's service that rebuilds, by its program: `nixos-rebuild`."""
+
+    pid: int
+    program: str
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """NixOS: the active system and the system profile. Home Manager: the profile alone."""
+
+    current: str | None = None
+    profile: str | None = None
+    generation: int | None = None
+    booted: str | None = None
+    """The system that the host was booted into."""
+    needs_reboot: bool = False
+    """The profile's system cannot be switched to: it has another interface to its init."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """The nixcfg working tree on the host."""
+
+    path: str
+    state: Literal["ok", "missing", "unreadable", "not-git"]
+    owner: str | None = None
+    branch: str | None = None
+    upstream: str | None = None
+    head: str | None = None
+    dirty: tuple[str, ...] = ()
+    """Paths with uncommitted changes, and untracked ones."""
+    lock: FlakeLock | None = None
+    lock_error: str | None = None
+    head_lock: FlakeLock | None = None
+    """flake.lock as HEAD has it; only present when the one in the working tree differs."""
+    lock_cksum: str | None = None
+    """`cksum` of flake.lock: what a decision about that file was based on."""
+    ahead: int = 0
+    """Commits that the upstream lacked when it was last fetched."""
+    behind: int = 0
+    """Commits of the upstream, as it was last fetched, that HEAD lacks."""
+    default_branch: str | None = None
+    """The branch that the remote's own HEAD names."""
+    incoming: str | None = None
+    """The upstream's newest commit, asked now, where HEAD does not have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastJob:
+    """What the newest job on the host came to; `latest` is the commit that its update wanted."""
+
+    outcome: str = ""
+    failed: str = ""
+    reason: str = ""
+    rc: ExitCode = 0
+    latest: str | None = None
+    said: str | None = None
+    """The last two lines of its log that name errors, as one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One look at one host."""
+
+    hostname: str
+    os: str
+    platform: Literal["nixos", "home-manager", "nix-darwin", "unknown"]
+    machine: str = ""
+    user: str = ""
+    uid: int = -1
+    elevated: bool = False
+    now: int = 0
+    boot: str | None = None
+    tools: frozenset[str] = frozenset()
+    nix: NixVersion | None = None
+    trusted: bool | None = None
+    """Whether the nix daemon lets this user set what is restricted; None where it was not asked."""
+    unit: Unit | None = None
+    running: Running | None = None
+    installed: Binary | None = None
+    loaded: str | None = None
+    """launchd: the program of the job as it was loaded; its plist on disk may be newer."""
+    attributes: tuple[str, ...] | None = None
+    """The names under homeConfigurations; None where nobody asked, which evaluates the flake."""
+    expected: Binary | None = None
+    expected_error: str | None = None
+    system: System = System()
+    checkout: Checkout | None = None
+    disk_free_kib: int | None = None
+    memory_free_kib: int | None = None
+    job_running: str | None = None
+    job_last: str | None = None
+    switch_running: bool = False
+    rebuild: Rebuild | None = None
+    last_job: LastJob | None = None
+    other: Checkout | None = None
+    """The checkout that the agent, or the operator, has beside the configured one."""
+    other_expected: Binary | None = None
+    """What that one would install; only evaluated where the configured one explains nothing."""
+    installed_at: int | None = None
+    """When the installed program came to this host, in seconds since the epoch."""
+    journal: str | None = None
+    """The last line that the agent wrote."""
+    lingers: bool = True
+    """False: this user's services, the agent among them, end with the last login."""
+
+    def lock_rev(self, flake_input: str) -> str | None:
+        """The commit that flake.lock names for the input; None where unknown."""
+        return locked_rev(self.checkout.lock if self.checkout else None, flake_input)
+
+
+def version_label(path: str) -> str | None:
+    """The version in a store path's name. A label, not proof: packages have hard-coded it."""
+    match = _STORE.match(path)
+    label = _LABEL.search(match["name"]) if match else None
+    return label["version"] if label else None

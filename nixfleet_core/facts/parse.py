@@ -1,0 +1,338 @@
+"""Facts: what one probe of a host saw. Parsing only; nothing here talks to a host.
+
+The probe (scripts/ask/probe.sh) answers in records of the form ``KEY LENGTH\\nVALUE\\n``, so that a
+value may hold any byte. A key that is absent means "could not be seen", never "is empty".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+import msgspec
+
+from nixfleet_core.facts.model import (
+    Binary,
+    Checkout,
+    Facts,
+    LastJob,
+    Rebuild,
+    Running,
+    System,
+    Unit,
+    version_label,
+)
+from nixfleet_core.facts.service import Manager, Service
+from nixfleet_core.ids import is_job_id
+from nixfleet_core.limits import LAST_SECOND, MOST, SAID_LIMIT, TEXT_LIMIT
+from nixfleet_core.nix.lock import LOCK_LIMIT, FlakeLock, LockError, parse_lock
+from nixfleet_core.nix.version import parse_version
+
+PROBE_LIMIT: Final = 4 * 1024 * 1024
+"""Bytes; a probe that answers more is not believed."""
+
+_RECORDS: Final = 500
+"""Records of one probe; there are some 80 kinds."""
+
+_LIMITS: Final = {"status": 20_000, "lock": LOCK_LIMIT + 1, "head-lock": LOCK_LIMIT + 1}
+"""Bytes of a record, by the end of its key, where it may be longer than TEXT_LIMIT: as the probe
+cuts it off."""
+
+
+class ProbeError(ValueError):
+    """The probe's answer cannot be read. The message says what was wrong."""
+
+
+def read_records(data: bytes) -> dict[str, str]:
+    """Split a probe's answer into its records.
+
+    Text before the first record (a login shell's greeting) is skipped, a cut-off record is an
+    error: a half answer must not look like a host that lacks things. Raises ProbeError.
+    """
+    if len(data) > PROBE_LIMIT:
+        raise ProbeError(f"the probe answered more than {PROBE_LIMIT} bytes")
+    begin = data.find(b"nixfleet-probe 1\n")
+    if begin < 0 or (begin > 0 and data[begin - 1 : begin] != b"\n"):
+        raise ProbeError("the probe did not answer (no 'nixfleet-probe' line)")
+    records: dict[str, str] = {}
+    at = data.index(b"\n", begin) + 1
+    while at < len(data):
+        end = data.find(b"\n", at)
+        if end < 0:
+            raise ProbeError("the probe's answer is cut off")
+        key, _, length = data[at:end].decode("utf-8", "replace").partition(" ")
+        if key == "end":
+            return records
+        if not length.isdecimal() or len(length) > 8:
+            raise ProbeError(f"the probe's record {key[:40]!r} has no length")
+        start, stop = end + 1, end + 1 + int(length)
+        if data[stop : stop + 1] != b"\n":
+            raise ProbeError(f"the probe's record {key[:40]!r} has the wrong length")
+        records[key] = _value(key, data[start:stop])
+        if len(records) > _RECORDS:
+            raise ProbeError(f"the probe has more than {_RECORDS} records")
+        at = stop + 1
+    raise ProbeError("the probe's answer is cut off")
+
+
+def _value(key: str, value: bytes) -> str:
+    """A record's value, as long as it may be. sh can hold no NUL, so none wrote one."""
+    if b"\0" in value:
+        raise ProbeError(f"the probe's record {key[:40]!r} holds a NUL byte")
+    limit = _LIMITS.get(key.rpartition(".")[2], TEXT_LIMIT)
+    return value[:limit].decode("utf-8", "replace")
+
+
+def parse_probe(data: bytes) -> Facts:
+    """Read a whole probe answer into Facts. Raises ProbeError."""
+    records = read_records(data)
+    return Facts(
+        hostname=records.get("hostname", ""),
+        os=records.get("os", "").split("\n")[0],
+        platform=_platform(records.get("platform", "")),
+        machine=records.get("machine", ""),
+        user=records.get("user", ""),
+        uid=_number(records.get("uid"), -1),
+        elevated=records.get("elevated") == "1",
+        now=_time(records.get("now")) or 0,
+        boot=records.get("boot"),
+        tools=frozenset(records.get("tools", "").split()),
+        nix=parse_version(records["nix"]) if "nix" in records else None,
+        trusted={"1": True, "0": False}.get(records.get("nix.trusted", "")),
+        unit=_unit(records),
+        running=_running(records),
+        installed=_binary(records, "installed"),
+        expected=_binary(records, "expected"),
+        expected_error=records.get("expected.error"),
+        system=_system(records),
+        checkout=_checkout(records),
+        disk_free_kib=_maybe_number(records.get("disk.free")),
+        memory_free_kib=_maybe_number(records.get("memory.free")),
+        job_running=_job(records.get("job.running")),
+        job_last=_job(records.get("job.last")),
+        switch_running=records.get("switch.running") == "1",
+        rebuild=_rebuild(records),
+        last_job=_last_job(records),
+        other=_checkout(records, "other"),
+        other_expected=_binary(records, "other.expected"),
+        installed_at=_time(records.get("installed.at")),
+        journal=_line(records.get("journal")),
+        lingers="no-linger" not in records,
+        loaded=records.get("loaded.path") or None,
+    )
+
+
+def _platform(text: str) -> Literal["nixos", "home-manager", "nix-darwin", "unknown"]:
+    match text:
+        case "nixos" | "home-manager" | "nix-darwin":
+            return text
+        case _:
+            return "unknown"
+
+
+def _number(text: str | None, default: int) -> int:
+    found = _maybe_number(text)
+    return default if found is None else found
+
+
+def _maybe_number(text: str | None) -> int | None:
+    if text is None or not re.fullmatch(r"-?[0-9]{1,15}", text.strip()):
+        return None
+    return int(text)
+
+
+def _count(text: str | None) -> int:
+    """Of restarts, commits, a process's number; 0 where it was not seen."""
+    found = _number(text, 0)
+    return found if 0 <= found <= MOST else 0
+
+
+def _job(text: str | None) -> str | None:
+    return text if text and is_job_id(text) else None
+
+
+def _time(text: str | None) -> int | None:
+    found = _maybe_number(text)
+    return found if found is not None and 0 <= found <= LAST_SECOND else None
+
+
+def _unit(records: dict[str, str]) -> Unit | None:
+    if "unit.load" not in records:
+        return None
+    return Unit(
+        load=records["unit.load"],
+        active=records.get("unit.active", ""),
+        sub=records.get("unit.sub", ""),
+        result=records.get("unit.result", ""),
+        pid=_count(records.get("unit.pid")),
+        restarts=_count(records.get("unit.restarts")),
+        service=Service(
+            manager=_manager(records.get("manager", "")),
+            domain=records.get("unit.domain", ""),
+            file=records.get("unit.file", ""),
+        ),
+    )
+
+
+def _manager(text: str) -> Manager:
+    match text:
+        case "user" | "launchd":
+            return text
+        case _:
+            return "systemd"
+
+
+def _binary(records: dict[str, str], which: str) -> Binary | None:
+    path = records.get(f"{which}.path")
+    if not path:
+        return None
+    return Binary(
+        path=path,
+        version=version_label(path),
+        sha256=_sha256(records.get(f"{which}.sha256")),
+        starts=tuple(records.get(f"{which}.starts", "").split()[:_MOST_STARTS]),
+    )
+
+
+_MOST_STARTS: Final = 100
+"""How many programs a wrapper can be believed to start."""
+
+
+def _rebuild(records: dict[str, str]) -> Rebuild | None:
+    pid, program = _maybe_number(records.get("busy.pid")), records.get("busy.program", "")
+    if not pid or pid < 0 or not re.fullmatch(r"[a-z-]{1,40}", program):
+        return None
+    return Rebuild(pid, program)
+
+
+def _sha256(text: str | None) -> str | None:
+    return text if text and re.fullmatch(r"[0-9a-f]{64}", text) else None
+
+
+def _running(records: dict[str, str]) -> Running | None:
+    binary = _binary(records, "running")
+    if binary is None:
+        return None
+    proof = records.get("running.proof", "")
+    return Running(
+        binary=binary,
+        proof=proof if proof in ("exe", "script", "other") else "claimed",  # type: ignore[arg-type]
+        pid=_count(records.get("unit.pid")),
+        started=_time(records.get("running.started")),
+    )
+
+
+def _system(records: dict[str, str]) -> System:
+    link = re.search(r"-(\d{1,9})-link$", records.get("system.link", ""))
+    return System(
+        current=records.get("system.current") or None,
+        profile=records.get("system.profile") or None,
+        generation=int(link[1]) if link else None,
+        booted=records.get("system.booted") or None,
+        needs_reboot=records.get("system.init") == "differs",
+    )
+
+
+def _last_job(records: dict[str, str]) -> LastJob | None:
+    result = records.get("job.result")
+    if result is None:
+        return None
+    try:
+        job = msgspec.json.decode(result, type=LastJob)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+    latest, said = records.get("job.latest", "").strip(), _line(records.get("job.said"), " / ")
+    return replace(job, latest=latest if _is_commit(latest) else None, said=said)
+
+
+def _is_commit(text: str) -> bool:
+    return re.fullmatch(r"[0-9a-f]{40}", text) is not None
+
+
+def _line(text: str | None, joint: str = " ") -> str | None:
+    """Text from the host on one line, as long as a line may be shown."""
+    return joint.join(text.split("\n"))[:SAID_LIMIT] if text else None
+
+
+def _checkout(records: dict[str, str], which: str = "checkout") -> Checkout | None:
+    begin = f"{which}."
+    records = {key[len(begin) :]: value for key, value in records.items() if key.startswith(begin)}
+    path = records.get("path")
+    if not path:
+        return None
+    state = records.get("state", "")
+    status = _status(records.get("status", ""))
+    if state == "ok" and status.head is None:
+        state = "not-git"  # a repository without a commit
+    lock, lock_error = _lock(records.get("lock"))
+    head_lock, _ = _lock(records.get("head-lock"))
+    incoming = records.get("incoming", "")
+    return Checkout(
+        path=path,
+        state=state if state in ("ok", "missing", "not-git") else "unreadable",  # type: ignore[arg-type]
+        owner=records.get("owner"),
+        branch=status.branch,
+        upstream=status.upstream,
+        head=status.head,
+        dirty=status.dirty,
+        lock=lock,
+        lock_error=lock_error,
+        head_lock=head_lock,
+        lock_cksum=records.get("lock-cksum"),
+        ahead=status.ahead,
+        behind=status.behind,
+        default_branch=_default_branch(records.get("default")),
+        incoming=incoming if _is_commit(incoming) else None,
+    )
+
+
+def _default_branch(text: str | None) -> str | None:
+    """As `refs/remotes/REMOTE/HEAD` names it: `ref: refs/remotes/origin/main`."""
+    match = re.match(r"ref: refs/remotes/[^/\s]+/(\S{1,200})", text or "")
+    return match[1] if match else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Status:
+    head: str | None = None
+    branch: str | None = None
+    upstream: str | None = None
+    dirty: tuple[str, ...] = ()
+    ahead: int = 0
+    behind: int = 0
+
+
+def _status(text: str) -> _Status:
+    """Read `git status --porcelain=v2 --branch`; paths stay quoted as git quotes them."""
+    headers: dict[str, str] = {}
+    dirty: list[str] = []
+    for line in text.split("\n"):
+        if line.startswith("# "):
+            name, _, value = line[2:].partition(" ")
+            headers[name] = value
+        elif line[:2] in _STATUS_FIELDS:
+            dirty.append(line.split(" ", _STATUS_FIELDS[line[:2]])[-1].partition("\t")[0])
+    head, branch = headers.get("branch.oid"), headers.get("branch.head")
+    ahead, _, behind = headers.get("branch.ab", "").partition(" ")
+    return _Status(
+        head=None if head == "(initial)" else head,
+        branch=None if branch == "(detached)" else branch,
+        upstream=headers.get("branch.upstream"),
+        dirty=tuple(dirty),
+        ahead=_count(ahead.removeprefix("+")),
+        behind=_count(behind.removeprefix("-")),
+    )
+
+
+_STATUS_FIELDS: Final = {"1 ": 8, "2 ": 9, "u ": 10, "? ": 1}
+"""How many fields stand before the path in a line of that kind."""
+
+
+def _lock(text: str | None) -> tuple[FlakeLock | None, str | None]:
+    if text is None:
+        return None, None
+    try:
+        return parse_lock(text), None
+    except LockError as error:
+        return None, str(error)

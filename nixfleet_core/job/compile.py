@@ -1,0 +1,61 @@
+"""A job: its id, and the script that a plan is compiled to.
+
+The compiled script is a fixed part and one readable line a step; `--dry-run` prints those lines.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from nixfleet_core.ids import check_job_id
+from nixfleet_core.log.failures import permanent_pattern, stale_pattern, transient_pattern
+from nixfleet_core.plan.model import BUSY_WAIT
+from nixfleet_core.scripts.compose import compose
+
+if TYPE_CHECKING:
+    from nixfleet_core.plan.model import Plan, Step
+
+
+def step_lines(plan: Plan, root: str = "") -> tuple[str, ...]:
+    """One line a step, as the host runs it."""
+    return tuple(_step_line(step, root) for step in plan.steps)
+
+
+def compile_plan(plan: Plan, job: str, root: str = "") -> str:
+    """The script that the host runs: `run.sh main` does the job, `run.sh finish` brings back."""
+    steps = "".join(f"  {line}\n" for line in step_lines(plan, root))
+    return compose(
+        *("service", "launchd", "probe", "explain", "preflight", "chain"),
+        *("levels", "changes", "share_lock", "runner"),
+        root=root,
+        values={
+            "NF_ID": check_job_id(job),
+            "NF_PLATFORM": plan.platform,
+            "NF_CHECKOUT": plan.checkout,
+            "NF_INPUT": plan.input,
+            "NF_ATTRIBUTE": plan.attribute,
+            "NF_TOOLS": " ".join(plan.tools),
+            "NF_PULL": "1" if plan.options.pull else "",
+            "NF_RESTORE_LOCK": plan.restore_lock or "",
+            "NF_WANT_REV": plan.options.input_rev or "",
+            "NF_WAIT": "0" if plan.options.now else str(BUSY_WAIT),
+            "NF_GO_ON": "1" if plan.options.goes_on else "",
+            "NF_STABLE": str(plan.options.stable),
+            "NF_RETRY_AFTER": str(plan.options.retry_after),
+            "NF_GOAL": plan.goal,
+            "NF_ROLLBACK": "1" if plan.options.rollback_on_failure else "",
+            "NF_LOCK_FROM": plan.lock_from or "",
+            "NF_TRANSIENT": transient_pattern(),
+            "NF_PERMANENT": permanent_pattern(),
+            "NF_KEPT_OLD": stale_pattern(),
+        },
+        call=f'nf_set_up "${{2:-}}" "${{3:-}}"\nnf_plan() {{\n{steps}}}\nnf_"$1"',
+    )
+
+
+def _step_line(step: Step, root: str) -> str:
+    # an argument that begins with a slash is a path of the host
+    argv = (root + arg if arg.startswith("/") else arg for arg in step.argv)
+    words = (step.id, step.run_as, str(step.limit), str(step.tries), *argv)
+    return f"nf_step {shlex.join(words)}"

@@ -1,0 +1,144 @@
+"""The client's copy of jobs, which is also the history: one directory a job, readable only by us.
+
+`log` is a byte-exact prefix of the host's log at all times; its size is the offset to go on from.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+import platformdirs
+
+from nixfleet_core.errors import ClientFailed
+from nixfleet_core.host import check_host_name
+from nixfleet_core.ids import check_job_id, is_job_id
+from nixfleet_core.limits import ExitCode, Second, UserId, Word
+from nixfleet_core.plan.model import Plan
+
+
+class JobFiles(msgspec.Struct, frozen=True):
+    """The client's copy of a job: raw log, readable text, events."""
+
+    log: Path
+    text: Path
+    events: Path
+
+
+_T = TypeVar("_T")
+
+FLOOR: Final = 256 * 1024 * 1024
+"""Bytes that stay free on this machine's disk, on a small one a fiftieth of it: a host's log, which
+may be without end, must not take what everything else here needs."""
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """plan.json: the plan, when it was asked for, by which uid and from where."""
+
+    plan: Plan
+    at: Second = 0
+    uid: UserId = 0
+    from_: Word = msgspec.field(default="", name="from")
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What the runner wrote at the job's end: facts only."""
+
+    outcome: Word
+    failed: Word = ""
+    rc: ExitCode = 0
+    ended: Second = 0
+    reason: Word = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobCopy:
+    """One job's directory on the client."""
+
+    path: Path
+
+    @property
+    def files(self) -> JobFiles:
+        return JobFiles(
+            log=self.path / "log", text=self.path / "log.txt", events=self.path / "events"
+        )
+
+    def asked(self) -> Asked | None:
+        """The plan as the host keeps it; None when it is not here, or damaged."""
+        return self._decode("plan.json", Asked)
+
+    def result(self) -> Result | None:
+        """What the runner wrote; None while it has not, and for what it cannot have written."""
+        return self._decode("result", Result)
+
+    def _decode(self, name: str, kind: type[_T]) -> _T | None:
+        data = self.read(name)
+        try:
+            return msgspec.json.decode(data, type=kind) if data is not None else None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+
+    def read(self, name: str) -> bytes | None:
+        """One of the job's small files; None when it is not here."""
+        try:
+            return (self.path / name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def discard_empty(self) -> None:
+        """Forget a job that nobody knows: nothing is left of it, if nothing ever came."""
+        files = list(self.path.iterdir()) if self.path.is_dir() else []
+        if not any(file.stat().st_size for file in files):
+            for file in files:
+                file.unlink()
+            self.path.rmdir()
+
+    def write(self, name: str, data: bytes) -> None:
+        """Keep one of the job's small files; it appears whole."""
+        new = self.path / f".{name}.new"
+        new.touch(mode=0o600)
+        new.write_bytes(data)
+        new.replace(self.path / name)
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where all copies are kept."""
+
+    root: Path
+
+    def job(self, host: str, job: str) -> JobCopy:
+        """The directory of one job, made if need be. Raises ValueError for odd names."""
+        path = self.root / "hosts" / check_host_name(host) / "jobs" / check_job_id(job)
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return JobCopy(path)
+
+    def jobs(self, host: str) -> tuple[str, ...]:
+        """The ids of the jobs known here, oldest first. Raises ValueError for an odd name."""
+        jobs = self.root / "hosts" / check_host_name(host) / "jobs"
+        names = (entry.name for entry in jobs.iterdir()) if jobs.is_dir() else ()
+        return tuple(sorted(name for name in names if is_job_id(name)))
+
+
+def check_room(path: Path) -> None:
+    """Raise ClientFailed unless the disk that `path` is on has room for another piece of a copy."""
+    disk = os.statvfs(path.parent)
+    floor = min(FLOOR, disk.f_blocks * disk.f_frsize // 50)
+    if disk.f_bavail * disk.f_frsize < floor:
+        size = path.stat().st_size if path.exists() else 0
+        raise ClientFailed(
+            f"this machine's disk has less than {floor // 2**20} MiB free: the copy of the job's "
+            f"{path.name} stops at {size} bytes; the job goes on",
+            f"make room in {path.parent}, then attach again: the copy goes on from there",
+        )
+
+
+def default_store() -> Store:
+    """The store in the user's state directory, closed to others."""
+    root = platformdirs.user_state_path("nixfleet")
+    root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    root.chmod(0o700)
+    return Store(root)

@@ -1,0 +1,157 @@
+"""What happens during a job: the host's own events, and what the follower adds to them.
+
+The host writes one JSON object a line, holding fixed tokens and integers only. Unknown fields and
+unknown events are ignored (a newer runner may write them), and so is a torn last line.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from nixfleet_core.limits import Count, ExitCode, Second, Seconds, Size
+from nixfleet_core.nix.activity import Progress
+from nixfleet_core.vocabulary import StepId
+
+EVENT_LINE_LIMIT: Final = 4096
+"""Bytes; the runner's longest event is under 200."""
+
+_Token = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{0,40}\Z")]
+
+StepStatus = Literal["pending", "running", "ok", "failed", "skipped", "cancelled"]
+
+
+class JobStart(msgspec.Struct, frozen=True, tag="job-start", tag_field="event"):
+    """The runner has the lock and begins."""
+
+    at: Second
+
+
+class StepStart(msgspec.Struct, frozen=True, tag="step-start", tag_field="event"):
+    """`log` is the log's size at that moment, in bytes: where the step's output begins."""
+
+    step: StepId
+    at: Second
+    log: Size
+
+
+class Retry(msgspec.Struct, frozen=True, tag="retry", tag_field="event"):
+    """Try number `attempt` (the next one, counted from 1) of `tries` begins in `wait` seconds."""
+
+    step: StepId
+    at: Second
+    attempt: Count
+    tries: Count
+    wait: Seconds
+    rc: ExitCode = 0
+
+
+class StepEnd(msgspec.Struct, frozen=True, tag="step-end", tag_field="event"):
+    """`rc` is the exit code of the last try. `reason`: a fixed token where the runner has one."""
+
+    step: StepId
+    at: Second
+    status: Literal["ok", "failed", "skipped", "cancelled"]
+    log: Size
+    rc: ExitCode = 0
+    attempts: Count = 1
+    reason: _Token = ""
+
+
+IDLE_CHECK: Final = "idle"
+"""Whether nobody else rebuilds; ok with a reason where --force went over one that still ran."""
+
+AGENT_CHECK: Final = "agent"
+"""The agent's own `--check`, after the proof: it adds to it and decides nothing."""
+
+
+class Check(msgspec.Struct, frozen=True, tag="check", tag_field="event"):
+    """One preflight check on the host, or the agent's own; `reason` says in a fixed token what is
+    wrong, or what a check that is ok went over."""
+
+    check: _Token
+    at: Second
+    ok: bool
+    reason: _Token = ""
+
+
+class Waiting(msgspec.Struct, frozen=True, tag="waiting", tag_field="event"):
+    """The job waits for something outside itself, at most `limit` seconds; where that is a process,
+    `pid` and `program` say which."""
+
+    reason: _Token
+    at: Second
+    limit: Seconds
+    pid: Count = 0
+    program: _Token = ""
+
+
+class Tick(msgspec.Struct, frozen=True, tag="tick", tag_field="event"):
+    """The log had this size at this time: gives lines their times."""
+
+    at: Second
+    log: Size
+
+
+class CancelSeen(msgspec.Struct, frozen=True, tag="cancel", tag_field="event"):
+    """The runner has seen the cancellation; `deferred` when an activation has to end first."""
+
+    at: Second
+    deferred: bool = False
+
+
+class JobEnd(msgspec.Struct, frozen=True, tag="job-end", tag_field="event"):
+    """`outcome` is what the runner did, no verdict: done, failed, cancelled or interrupted."""
+
+    at: Second
+    outcome: _Token
+
+
+HostEvent = JobStart | StepStart | Retry | StepEnd | Check | Waiting | Tick | CancelSeen | JobEnd
+
+
+class LogGrew(msgspec.Struct, frozen=True):
+    """The client's raw copy now holds `size` bytes and log.txt `text_size`."""
+
+    size: int
+    text_size: int
+
+
+class Link(msgspec.Struct, frozen=True):
+    """The connection to the host: `up`, or down for `seconds` with what ssh said."""
+
+    up: bool
+    seconds: int = 0
+    why: str = ""
+
+
+class Heartbeat(msgspec.Struct, frozen=True):
+    """The host is there and its clock says `at`; the log there holds `log` bytes."""
+
+    at: int
+    log: int
+
+
+class LineTime(msgspec.Struct, frozen=True):
+    """log.txt had `text_offset` bytes at this time, by the host's clock: for what the copy held
+    before it was followed."""
+
+    at: int
+    text_offset: int
+
+
+ClientEvent = LogGrew | Progress | Link | Heartbeat | LineTime
+JobEvent = HostEvent | ClientEvent
+
+_decoder: Final[msgspec.json.Decoder[HostEvent]] = msgspec.json.Decoder(HostEvent)
+
+
+def read_event(line: bytes) -> HostEvent | None:
+    """Decode one line of `events`; None for what is unknown, too long or torn."""
+    if len(line) > EVENT_LINE_LIMIT:
+        return None
+    try:
+        return _decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None

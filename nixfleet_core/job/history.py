@@ -1,0 +1,110 @@
+"""A host's jobs, as scripts/ask/past_jobs.sh tells them. Parsing only."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import msgspec
+
+from nixfleet_core.ids import is_job_id, job_time
+from nixfleet_core.job.copies import Asked, Result
+
+
+class JobLine(msgspec.Struct, frozen=True):
+    """One job of a host's history. `at` is in seconds since the epoch, the host's clock."""
+
+    job: str
+    at: int
+    asked_by: str
+    goal: str
+    outcome: str
+    """done, failed, cancelled, interrupted, running, or unknown."""
+    failed_step: str = ""
+    seconds: int | None = None
+
+
+_T = TypeVar("_T")
+
+HISTORY_LIMIT: Final = 100
+"""Jobs of one host that are read; it keeps 20."""
+
+_SYSTEM: Final = re.compile(r"/nix/store/[^\s/\0]{1,250}")
+
+
+@dataclass(frozen=True, slots=True)
+class PastJob:
+    """One job as the host keeps it; `before` is the system profile at its start."""
+
+    job: str
+    asked: Asked | None
+    result: Result | None
+    before: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Newest first; `previous` is the generation before the active one."""
+
+    jobs: tuple[PastJob, ...]
+    running: str | None
+    previous: str | None
+
+
+def read_history(answer: bytes) -> History:
+    """Read the script's answer; what cannot be read of a job is left out."""
+    lines = answer.decode("utf-8", "replace").split("\n")
+    jobs: list[PastJob] = []
+    last: dict[str, str] = {}
+    at = 0
+    while at < len(lines) and len(jobs) < HISTORY_LIMIT:
+        kind, _, value = lines[at].removeprefix("@nf ").partition(" ")
+        if lines[at].startswith("@nf job ") and at + 3 < len(lines) and is_job_id(value):
+            asked, result, system = lines[at + 1 : at + 4]
+            jobs.append(
+                PastJob(value, _decode(asked, Asked), _decode(result, Result), _system(system))
+            )
+            at += 4
+            continue
+        if lines[at].startswith("@nf "):
+            last[kind] = value
+        at += 1
+    return History(
+        jobs=tuple(reversed(jobs)),
+        running=last.get("running") or None,
+        previous=_system(last.get("previous", "")),
+    )
+
+
+def job_line(job: str, *, asked: Asked | None, result: Result | None, running: bool) -> JobLine:
+    """One line of the history, from what is known of the job."""
+    at = asked.at if asked and asked.at else job_time(job)
+    outcome = "running" if running else result.outcome if result else "interrupted"
+    return JobLine(
+        job=job,
+        at=at,
+        asked_by=_asked_by(asked),
+        goal=asked.plan.goal if asked else "",
+        outcome=outcome,
+        failed_step=result.failed if result else "",
+        seconds=max(0, result.ended - at) if result and result.ended else None,
+    )
+
+
+def _asked_by(asked: Asked | None) -> str:
+    if asked is None:
+        return ""
+    source = asked.from_.split(" ")[0]
+    return f"uid {asked.uid} from {source}" if source else f"uid {asked.uid}"
+
+
+def _system(text: str) -> str | None:
+    return text if _SYSTEM.fullmatch(text) else None
+
+
+def _decode(text: str, kind: type[_T]) -> _T | None:
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None

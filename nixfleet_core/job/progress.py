@@ -1,0 +1,165 @@
+"""The state of a job, folded from its events. Every view (app, command, JSON) shows this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from nixfleet_core.job.events import (
+    CancelSeen,
+    Check,
+    Heartbeat,
+    JobEnd,
+    JobEvent,
+    JobStart,
+    Link,
+    Retry,
+    StepEnd,
+    StepStart,
+    StepStatus,
+    Tick,
+    Waiting,
+)
+from nixfleet_core.limits import PLAN_STEPS
+from nixfleet_core.nix.activity import Progress
+
+if TYPE_CHECKING:
+    from nixfleet_core.plan.model import Plan
+    from nixfleet_core.vocabulary import StepId
+
+
+@dataclass(frozen=True, slots=True)
+class StepState:
+    """One step as seen so far. Times are the host's clock, in seconds since the epoch."""
+
+    id: StepId
+    title: str
+    weight: int = 1
+    status: StepStatus = "pending"
+    started: int | None = None
+    ended: int | None = None
+    attempts: int = 0
+    tries: int = 1
+    rc: int | None = None
+    reason: str = ""
+    log_start: int | None = None
+    log_end: int | None = None
+    retry: Retry | None = None
+    progress: Progress | None = None
+
+    @property
+    def seconds(self) -> int | None:
+        """How long it took; None while it has not ended."""
+        if self.started is None or self.ended is None:
+            return None
+        return max(0, self.ended - self.started)
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """A whole job. `now` is the latest time heard from the host."""
+
+    steps: tuple[StepState, ...]
+    started: int | None = None
+    ended: int | None = None
+    now: int | None = None
+    outcome: str | None = None
+    failed_checks: tuple[Check, ...] = ()
+    waiting: Waiting | None = None
+    cancelling: CancelSeen | None = None
+    link: Link = field(default_factory=lambda: Link(up=True))
+
+    @classmethod
+    def of(cls, plan: Plan) -> JobState:
+        """The state before the job's first event."""
+        return cls(
+            steps=tuple(
+                StepState(id=step.id, title=step.title, weight=step.weight, tries=step.tries)
+                for step in plan.steps
+            )
+        )
+
+    @property
+    def current(self) -> StepState | None:
+        return next((step for step in self.steps if step.status == "running"), None)
+
+    def step(self, step_id: StepId) -> StepState | None:
+        return next((step for step in self.steps if step.id == step_id), None)
+
+    @property
+    def fraction(self) -> float:
+        """How far the whole job is, 0 to 1, by the steps' weights.
+
+        What was skipped because nothing had to be done counts as done; what was skipped after a
+        failure never will be.
+        """
+        total = sum(step.weight for step in self.steps) or 1
+        broken = any(step.status in ("failed", "cancelled") for step in self.steps)
+        done = 0.0
+        for step in self.steps:
+            if step.status == "skipped":
+                done += 0 if broken else step.weight
+            elif step.status in ("ok", "failed", "cancelled"):
+                done += step.weight
+            elif step.progress is not None and step.progress.expected:
+                done += step.weight * min(1.0, step.progress.done / step.progress.expected)
+        return done / total
+
+    def after(self, event: JobEvent) -> JobState:
+        """The state once `event` has happened."""
+        match event:
+            case JobStart(at=at):
+                return replace(self, started=at, now=at)
+            case StepStart(step=step, at=at, log=log):
+                return replace(
+                    self._with(
+                        step, status="running", started=at, ended=None, attempts=1, log_start=log
+                    ),
+                    now=at,
+                    waiting=None,
+                )
+            case Retry(step=step, at=at, attempt=attempt):
+                return replace(self._with(step, attempts=attempt, retry=event), now=at)
+            case StepEnd(step=step, at=at):
+                return replace(
+                    self._with(
+                        step,
+                        status=event.status,
+                        ended=at,
+                        rc=event.rc,
+                        attempts=0 if event.status == "skipped" else event.attempts,
+                        reason=event.reason,
+                        log_end=event.log,
+                        retry=None,
+                    ),
+                    now=at,
+                    waiting=None,
+                )
+            case Check(at=at, ok=ok):
+                more = not ok and len(self.failed_checks) < PLAN_STEPS
+                failed = (*self.failed_checks, event) if more else self.failed_checks
+                return replace(self, now=at, failed_checks=failed, waiting=None)
+            case Waiting(at=at):
+                return replace(self, now=at, waiting=event)
+            case CancelSeen(at=at):
+                return replace(self, now=at, cancelling=event)
+            case JobEnd(at=at, outcome=outcome):
+                return replace(self, now=at, ended=at, outcome=outcome, waiting=None)
+            case Tick(at=at) | Heartbeat(at=at):
+                return replace(self, now=max(at, self.now or at), link=Link(up=True))
+            case Link():
+                return replace(self, link=event)
+            case Progress():
+                current = self.current
+                return self if current is None else self._with(current.id, progress=event)
+            case _:
+                return self
+
+    def _with(self, step_id: StepId, **changes: object) -> JobState:
+        return replace(
+            self,
+            steps=tuple(
+                replace(step, **changes) if step.id == step_id else step  # type: ignore[arg-type]
+                for step in self.steps
+            ),
+        )

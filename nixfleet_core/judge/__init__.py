@@ -1,0 +1,1 @@
+"""What a job or a host has proven, and why it has not."""

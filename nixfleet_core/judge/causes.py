@@ -1,0 +1,602 @@
+"""Why a host does not have the agent that it should: one rule a cause, for every door.
+
+The verdict, the fleet table and `why` all ask `find_cause`; nothing else decides what facts mean.
+Pure: what was seen goes in, the first cause that explains it comes out. What could not be seen
+never counts as equal.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+from nixfleet_core.facts.service import Service
+from nixfleet_core.nix.git_url import NotAsked, commit_of
+
+if TYPE_CHECKING:
+    from nixfleet_core.facts.model import Binary, Checkout, Facts, Unit
+    from nixfleet_core.host import Host
+    from nixfleet_core.nix.git_url import Latest
+    from nixfleet_core.nix.lock import Input
+
+Cause = Literal[
+    "job-running",
+    "unit-missing",
+    "unit-masked",
+    "start-limit-hit",
+    "agent-crash-looping",
+    "agent-down",
+    "not-restarted",
+    "reboot-pending",
+    "switch-incomplete",
+    "built-elsewhere",
+    "lock-reset",
+    "lock-broken",
+    "input-missing",
+    "follows",
+    "stale-fetch",
+    "job-failed",
+    "wrong-branch",
+    "nixcfg-behind",
+    "lock-behind",
+    "proof-missing",
+    "latest-unknown",
+    "same-derivation",
+    "pinned",
+    "lock-not-pushed",
+    "current",
+]
+"""docs/why.md has a line for each."""
+
+DOWN: Final[frozenset[Cause]] = frozenset(
+    {"unit-missing", "unit-masked", "start-limit-hit", "agent-crash-looping", "agent-down"}
+)
+"""No agent runs, or none that stays up."""
+
+UNSEEN: Final[frozenset[Cause]] = frozenset(
+    {"lock-broken", "input-missing", "proof-missing", "latest-unknown"}
+)
+"""Something could not be compared."""
+
+SKEW: Final = 300
+"""Seconds by which a committer's clock and a host's may differ."""
+
+_LOOP_RESTARTS: Final = 3
+_LOOP_SECONDS: Final = 60
+"""An agent that was restarted so often, and began so recently, does not stay up."""
+
+
+class Expectation(msgspec.Struct, frozen=True, kw_only=True):
+    """What the host should end up with."""
+
+    input: str
+    latest: str | None = None
+    """The commit that the input's repository names (or that was asked for)."""
+    not_asked: NotAsked | None = None
+    """Why nobody was asked for it."""
+    latest_known: bool = True
+    """False for inputs that no repository can be asked about (tarballs, URLs with a query)."""
+    system: str | None = None
+    """The system that a rollback went back to: then that, not the flake, is what should run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One cause: a token, a sentence for people, and what cures it."""
+
+    cause: Cause
+    sentence: str
+    advice: str = ""
+    command: tuple[str, ...] = ()
+    """What cures it, of `nixfleet`: the command, and its options; empty where none does."""
+    key: str = ""
+    """The same in the app."""
+    holds: bool = False
+    """Every link that was looked at holds; the cause says what else there is to know."""
+
+    @property
+    def down(self) -> bool:
+        return self.cause in DOWN
+
+
+_UPDATE: Final = ("update", "--force")
+
+
+def expectation(host: Host, facts: Facts | None, latest: Latest) -> Expectation:
+    """What a host should have; `latest` is None where nobody answered."""
+    lock = facts.checkout.lock if facts and facts.checkout else None
+    found = lock.find(host.input) if lock else None
+    source = found.source if found else None
+    return Expectation(
+        input=host.input,
+        latest=commit_of(latest) or (source.pinned if source else None),
+        not_asked=latest if isinstance(latest, NotAsked) else None,
+        latest_known=source is None or source.has_latest,
+    )
+
+
+def find_job(facts: Facts) -> Finding | None:
+    """The job that is changing the host: before its end there is nothing to explain.
+
+    No part of `find_cause`, by which that job itself is judged at its end.
+    """
+    if facts.job_running is None:
+        return None
+    why = f"job {facts.job_running} is running"
+    return Finding("job-running", why, "its verdict will tell", ("attach",), "enter")
+
+
+def find_cause(facts: Facts | None, expect: Expectation, *, proof: bool = True) -> Finding:
+    """Walk from the process to the lock; the first link that is seen to be broken is the cause,
+    then the first that could not be seen.
+
+    Without `proof` a look without root is enough: what the process claims is believed, and what
+    the flake builds may be unknown.
+    """
+    if facts is None:
+        return Finding("proof-missing", "the host was not looked at", "press v to verify", key="v")
+    if expect.system is not None:
+        broken = _service(facts) or _process(facts) or _unseen_agent(facts, proof=proof)
+        return broken or _rolled_back(facts, expect.system) or _sound(facts, expect)
+    return (
+        _service(facts)
+        or _process(facts)
+        or _build(facts, expect)
+        or _lock(facts, expect)
+        or _unseen_agent(facts, proof=proof)
+        or _unseen_flake(facts, expect, proof=proof)
+        or _remark(facts, expect)
+        or _sound(facts, expect)
+    )
+
+
+def named(binary: Binary) -> str:
+    """A version and the beginning of its path: versions alone can be equal."""
+    name = binary.identity.removeprefix("/nix/store/")
+    short = f"{name[:8]}…" if name != binary.identity else name
+    return f"{binary.version} ({short})" if binary.version else short
+
+
+# The service.
+
+
+def _service(facts: Facts) -> Finding | None:
+    unit = facts.unit
+    if unit is None:
+        why = "the agent's unit could not be seen"
+        return Finding("proof-missing", why, "verify again, with root", ("verify",), "v")
+    if not unit.exists:
+        return _no_unit(unit)
+    if _loops(facts, unit):
+        return Finding(
+            "agent-crash-looping",
+            f"the agent starts, but does not stay up: {unit.restarts} restarts, {_words(unit)}",
+            f"read its last words: {unit.service.log_words}; "
+            "nixfleet rollback brings the one before back",
+            ("rollback",),
+            "b",
+        )
+    if unit.is_up:
+        return None
+    if unit.result == "start-limit-hit":
+        return Finding(
+            "start-limit-hit",
+            f"systemd refuses to start the agent, it crashed too often: its unit is {_words(unit)}",
+            f"force update resets that and starts it; by hand: {unit.service.forgive_words}",
+            _UPDATE,
+            "u",
+        )
+    return Finding(
+        "agent-down",
+        f"the agent is not running: its unit is {_words(unit)}",
+        f"force update starts it; its log: {unit.service.log_words}",
+        _UPDATE,
+        "u",
+    )
+
+
+def _no_unit(unit: Unit) -> Finding:
+    if unit.load == "masked":
+        return Finding(
+            "unit-masked",
+            "the agent is not running: its unit is masked",
+            f"{unit.service.unmask_words}, then force update",
+        )
+    return Finding(
+        "unit-missing",
+        f"the agent is not running: its unit is {unit.load or 'missing'}",
+        "enable services.nixfleet-agent in nixcfg and switch once by hand",
+    )
+
+
+def _loops(facts: Facts, unit: Unit) -> bool:
+    if unit.sub.startswith("auto-restart"):
+        return True
+    started = facts.running.started if facts.running else None
+    if not unit.is_up or unit.restarts < _LOOP_RESTARTS or started is None:
+        return False
+    return facts.now - started < _LOOP_SECONDS
+
+
+def _words(unit: Unit) -> str:
+    result = unit.result if unit.result != "success" else ""
+    more = ", ".join(part for part in (unit.sub, result) if part and part != unit.active)
+    return f"{unit.active} ({more})" if more else unit.active
+
+
+# The process.
+
+
+def _process(facts: Facts) -> Finding | None:
+    if facts.running is None or facts.installed is None:
+        return None
+    running, installed = facts.running.binary, facts.installed
+    if facts.running.proof == "other":
+        return Finding(
+            "proof-missing",
+            f"what runs as the agent is {running.path}, and nothing shows that this is the agent: "
+            "a shell that is still about to start it, or another program",
+            f"force update restarts it; by hand: {_restart(facts)}",
+            _UPDATE,
+            "u",
+        )
+    if installed.is_run_by(running):
+        return None
+    return Finding(
+        "not-restarted",
+        f"not restarted: {named(installed)} is installed, {named(running)} still runs",
+        f"force update restarts it; by hand: {_restart(facts)}",
+        _UPDATE,
+        "u",
+    )
+
+
+def _restart(facts: Facts) -> str:
+    service = facts.unit.service if facts.unit else Service()
+    if facts.loaded and facts.installed and facts.loaded != facts.installed.path:
+        return service.reload_words
+    return service.restart_words
+
+
+# What is installed.
+
+
+def _build(facts: Facts, expect: Expectation) -> Finding | None:
+    """Installed is not what the flake builds; unless that is known, the profile tells."""
+    installed, expected = facts.installed, facts.expected
+    if installed is None or expected is None:
+        return _system(facts)
+    if expected.identity == installed.identity:
+        return None
+    differs = f"the flake builds {named(expected)}, but {named(installed)} is installed"
+    return (
+        _system(facts)
+        or _reset(facts, expect)
+        or _elsewhere(facts)
+        or _failed_job(facts, differs, ("rebuild",))
+        or Finding(
+            "switch-incomplete",
+            differs,
+            "force update rebuilds and switches",
+            _UPDATE,
+            "u",
+        )
+    )
+
+
+def _system(facts: Facts) -> Finding | None:
+    """The profile names another system than the one that runs."""
+    system = facts.system
+    if None in (system.current, system.profile) or system.current == system.profile:
+        return None
+    job = facts.last_job
+    switch_said = job is not None and (job.failed, job.rc) == ("rebuild", 100)
+    if system.needs_reboot or switch_said:
+        return Finding(
+            "reboot-pending",
+            "the new system needs a reboot: it is installed, the old one still runs",
+            "reboot the host when it suits you, then verify",
+            ("verify",),
+            "v",
+        )
+    return Finding(
+        "switch-incomplete",
+        "the profile names a new system, the old one still runs: the switch did not get that far",
+        "force update switches again",
+        _UPDATE,
+        "u",
+    )
+
+
+def _rolled_back(facts: Facts, system: str) -> Finding | None:
+    if facts.system.current == facts.system.profile == system:
+        return None
+    return Finding(
+        "switch-incomplete",
+        f"the system that runs is not the one to go back to, {system}",
+        "read the log's last lines, then roll back again",
+        ("rollback",),
+        "b",
+    )
+
+
+def _elsewhere(facts: Facts) -> Finding | None:
+    installed, other, checkout = facts.installed, facts.other, facts.checkout
+    if installed is None or other is None or checkout is None or facts.other_expected is None:
+        return None
+    if facts.other_expected.identity != installed.identity:
+        return None
+    return Finding(
+        "built-elsewhere",
+        f"{named(installed)} was built from {other.path}, not from {checkout.path}",
+        f"force update builds from {checkout.path}; if {other.path} is the right one, "
+        "set `checkout` in the inventory to it",
+        _UPDATE,
+        "u",
+    )
+
+
+# flake.lock.
+
+
+def _lock(facts: Facts, expect: Expectation) -> Finding | None:
+    checkout = facts.checkout
+    if checkout is None or checkout.lock is None:
+        return _broken_lock(checkout)
+    found = checkout.lock.find(expect.input)
+    if found is None:
+        return Finding(
+            "input-missing",
+            f"flake.lock names no commit for the input {expect.input}: it has no such input",
+            f"set `input` in the inventory to one of: {', '.join(checkout.lock.names()[:20])}",
+        )
+    if not expect.latest_known or None in (found.rev, expect.latest) or found.rev == expect.latest:
+        return None
+    return _behind(facts, checkout, found, expect)
+
+
+def _broken_lock(checkout: Checkout | None) -> Finding | None:
+    if checkout is None or checkout.lock_error is None:
+        return None
+    return Finding("lock-broken", checkout.lock_error, "restore it: git checkout -- flake.lock")
+
+
+def _behind(facts: Facts, checkout: Checkout, found: Input, expect: Expectation) -> Finding:
+    """The lock is not at the latest commit: what kept it from moving?"""
+    rev, latest = found.rev or "", expect.latest or ""
+    behind = f"flake.lock has {expect.input} at {rev[:7]}, latest is {latest[:7]}"
+    if found.follows:
+        path = "/".join(found.follows)
+        return Finding(
+            "follows",
+            f"{behind}: the input follows {path}, so nix does not update it by its own name",
+            f"set `input` in the inventory to {found.follows[0]}, or remove the follows",
+        )
+    return (
+        _reset(facts, expect)
+        or _stale_fetch(facts, behind, latest)
+        or _wrong_branch(checkout, behind)
+        or _failed_job(facts, behind, ("preflight", "pull", "update"))
+        or _nixcfg_behind(checkout, behind)
+        or Finding("lock-behind", behind, "force update moves it", _UPDATE, "u")
+    )
+
+
+def _reset(facts: Facts, expect: Expectation) -> Finding | None:
+    job, rev = facts.last_job, facts.lock_rev(expect.input)
+    if job is None or job.outcome != "done" or job.latest is None or facts.checkout is None:
+        return None
+    if rev is None or rev in (job.latest, expect.latest):
+        return None
+    return Finding(
+        "lock-reset",
+        f"the last job moved flake.lock to {job.latest[:7]}, but it is at {rev[:7]} again: "
+        f"{facts.checkout.path} was reset",
+        "force update moves it; then commit and push flake.lock, or the next pull of the agent "
+        "resets it again",
+        _UPDATE,
+        "u",
+    )
+
+
+def _stale_fetch(facts: Facts, behind: str, latest: str) -> Finding | None:
+    job = facts.last_job
+    if job is None or (job.failed, job.reason) != ("update", "stale"):
+        return None
+    return Finding(
+        "stale-fetch",
+        f"{behind}: in the last job nix could not fetch it, and kept what it had",
+        "look at the network to the input's repository; if git answers there, pin the commit",
+        ("update", "--input-rev", latest),
+        "u",
+    )
+
+
+def _failed_job(facts: Facts, what: str, steps: tuple[str, ...]) -> Finding | None:
+    job = facts.last_job
+    if job is None or job.failed not in steps:
+        return None
+    return Finding(
+        "job-failed",
+        f"{what}: the last job failed in the step {job.failed} with code {job.rc}",
+        "its log says why; then force update again",
+        ("log",),
+        "l",
+    )
+
+
+def _wrong_branch(checkout: Checkout, behind: str) -> Finding | None:
+    default, branch = checkout.default_branch, checkout.branch
+    if default and branch != default:
+        where = f"the branch {branch}" if branch else "no branch"
+        switch = ("git", "-C", checkout.path, "switch", default)
+        return Finding(
+            "wrong-branch",
+            f"{behind}: {checkout.path} is on {where}, not on {default}",
+            f"on the host: {shlex.join(switch)}, then force update",
+        )
+    return None
+
+
+def _nixcfg_behind(checkout: Checkout, behind: str) -> Finding | None:
+    if not checkout.behind and checkout.incoming is None:
+        return None
+    commits = f"{_commits(checkout.behind)} " if checkout.behind else ""
+    where = f"{checkout.path} is {commits}behind {checkout.upstream or 'its upstream'}"
+    if checkout.ahead:
+        return Finding(
+            "nixcfg-behind",
+            f"{behind}: {where}, and has commits of its own",
+            "push or rebase the commits that are only on the host, then force update",
+        )
+    sentence = f"{behind}: {where}"
+    return Finding("nixcfg-behind", sentence, "force update pulls first", _UPDATE, "u")
+
+
+def _commits(number: int) -> str:
+    return "1 commit" if number == 1 else f"{number} commits"
+
+
+# What could not be seen.
+
+
+def _unseen_agent(facts: Facts, *, proof: bool) -> Finding | None:
+    if facts.running is None:
+        return _unseen("what the agent's process runs could not be seen")
+    if facts.installed is None:
+        return _unseen("which agent is installed could not be seen")
+    if proof and facts.running.proof == "claimed":
+        return _unseen("the running path is only what the agent itself says")
+    return None
+
+
+def _unseen_flake(facts: Facts, expect: Expectation, *, proof: bool) -> Finding | None:
+    if proof and facts.expected is None:
+        advice = "try on the host: nix eval …config.systemd.services.nixfleet-agent.serviceConfig"
+        why = "what the flake would build could not be found out"
+        return Finding("proof-missing", why, advice, ("verify",), "v")
+    if not expect.latest_known:
+        return None  # such inputs need not have a commit; that the flake evaluates was seen
+    rev = facts.lock_rev(expect.input)
+    if rev is None:
+        return _unseen_lock(facts.checkout, expect.input)
+    if expect.latest is None and expect.not_asked is not None:
+        why = f"flake.lock is at {rev[:7]}; {expect.not_asked.why}"
+        return Finding("latest-unknown", why, expect.not_asked.advice)
+    if expect.latest is None:
+        return Finding(
+            "latest-unknown",
+            f"flake.lock is at {rev[:7]}; nobody could say what the latest commit of "
+            f"{expect.input} is",
+            "check the network to the input's repository, then verify",
+            ("verify",),
+            "v",
+        )
+    return None
+
+
+def _unseen_lock(checkout: Checkout | None, flake_input: str) -> Finding:
+    if checkout is None:
+        return _unseen("the checkout could not be seen")
+    if checkout.state in ("missing", "not-git"):
+        why = f"the checkout {checkout.path} is {checkout.state}"
+        return Finding("proof-missing", why, "set `checkout` in the inventory")
+    if checkout.state != "ok":
+        return _unseen(f"the checkout {checkout.path} is {checkout.state}")
+    if checkout.lock is None:
+        return _unseen("there is no flake.lock in the checkout")
+    return _unseen(f"flake.lock names no commit for the input {flake_input}")
+
+
+def _unseen(what: str) -> Finding:
+    return Finding("proof-missing", what, "verify again, with root", ("verify",), "v")
+
+
+# All links hold.
+
+
+def _remark(facts: Facts, expect: Expectation) -> Finding | None:
+    """What an operator should know of a host where every link holds."""
+    return (
+        _same_derivation(facts, expect)
+        or _pinned(facts, expect)
+        or _not_pushed(facts, expect)
+        or _other_system(facts, expect)
+    )
+
+
+def _seen(facts: Facts, expect: Expectation) -> str:
+    if facts.running is not None and facts.running.proof != "claimed" and facts.expected:
+        name = named(facts.running.binary)
+        return f"proven: {name} runs, is installed, and is what the flake builds"
+    lock = "flake.lock is at the latest" if expect.latest else "flake.lock was read"
+    builds = ", which builds it" if facts.expected else "; what it builds was not looked at"
+    return f"running = installed, and {lock}{builds}"
+
+
+def _sound(facts: Facts, expect: Expectation) -> Finding:
+    return Finding("current", _seen(facts, expect), holds=True)
+
+
+def _same_derivation(facts: Facts, expect: Expectation) -> Finding | None:
+    """The program was on the host before the commit was made, and yet the commit builds it."""
+    found = _input(facts, expect)
+    known = [facts.installed_at, facts.running.started if facts.running else None]
+    times = [time for time in known if time is not None]
+    if facts.expected is None or found is None or found.rev is None or not times:
+        return None
+    if found.last_modified is None or min(times) + SKEW >= found.last_modified:
+        return None
+    return Finding(
+        "same-derivation",
+        f"{_seen(facts, expect)}; the commit {found.rev[:7]} is newer, and builds the same path",
+        "nothing to do: that commit changes nothing in the agent",
+        holds=True,
+    )
+
+
+def _pinned(facts: Facts, expect: Expectation) -> Finding | None:
+    found = _input(facts, expect)
+    if found is None or found.source.pinned is None or found.rev != found.source.pinned:
+        return None
+    return Finding(
+        "pinned",
+        f"{_seen(facts, expect)}; flake.nix pins {expect.input} to {found.rev[:7]}, "
+        "no update moves it",
+        f"to move it, take the rev out of inputs.{expect.input} in flake.nix",
+        holds=True,
+    )
+
+
+def _not_pushed(facts: Facts, expect: Expectation) -> Finding | None:
+    checkout = facts.checkout
+    if checkout is None or checkout.lock is None:
+        return None
+    head = checkout.head_lock.find(expect.input) if checkout.head_lock else None
+    if head is not None and head.rev != facts.lock_rev(expect.input):
+        why = "flake.lock is not committed"
+    elif checkout.ahead:
+        why = f"{_commits(checkout.ahead)} of HEAD not pushed"
+    else:
+        return None
+    return Finding(
+        "lock-not-pushed",
+        f"{_seen(facts, expect)}; but {why} in {checkout.path}: the agent's next pull undoes it",
+        "commit flake.lock and push it",
+        holds=True,
+    )
+
+
+def _other_system(facts: Facts, expect: Expectation) -> Finding | None:
+    found = _system(facts)
+    if found is None:
+        return None
+    return replace(found, sentence=f"{_seen(facts, expect)}; {found.sentence}", holds=True)
+
+
+def _input(facts: Facts, expect: Expectation) -> Input | None:
+    lock = facts.checkout.lock if facts.checkout else None
+    return lock.find(expect.input) if lock else None

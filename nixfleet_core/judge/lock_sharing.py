@@ -1,0 +1,114 @@
+"""What became of flake.lock after an update: committed, pushed, or neither; and why not. Pure.
+
+An update leaves flake.lock changed in the checkout. The next pull fails on that or loses it, and
+the agent resets its own repository: both would bring the old agent back with the next rebuild.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Final
+
+from nixfleet_core.facts.checkouts import is_isolated
+from nixfleet_core.nix.lock import locked_rev
+from nixfleet_core.plan.steps import lock_message
+
+if TYPE_CHECKING:
+    from nixfleet_core.facts.model import Checkout, Facts
+    from nixfleet_core.job.outcome import Kind, Outcome
+    from nixfleet_core.vocabulary import StepId
+
+
+def lock_notes(
+    kind: Kind, after: Facts | None, outcome: Outcome | None, flake_input: str
+) -> tuple[str, ...]:
+    """What to know of flake.lock beside the verdict. The first sentence of a note says it all."""
+    checkout = after.checkout if after else None
+    if checkout is None or checkout.lock is None or checkout.head_lock is None:
+        return ()  # not seen, or as HEAD has it
+    committed, locked = (
+        locked_rev(checkout.head_lock, flake_input),
+        locked_rev(checkout.lock, flake_input),
+    )
+    message = lock_message(flake_input, committed, locked)
+    if kind == "rolled-back":
+        return (_gone_back(committed, locked),)
+    if kind not in ("updated", "current", "partial"):
+        return ()
+    if outcome is not None and outcome.pushed:
+        return (f"flake.lock is committed and pushed. The commit says {message!r}",)
+    if outcome is not None and outcome.committed:
+        return (_not_pushed(checkout, message),)
+    return (_not_committed(checkout, message),)
+
+
+def _not_committed(checkout: Checkout, message: str) -> str:
+    if is_isolated(checkout.path):
+        undone = "the agent's own pull resets its repository, and a rebuild then undoes this update"
+    else:
+        undone = "the next pull or reset there can undo this update"
+    command = shlex.join(("git", "-C", checkout.path, "commit", "-m", message, "--", "flake.lock"))
+    kept = f"--commit-lock (in the plan: c) keeps it, or: {command}"
+    return f"flake.lock is changed, but not committed: {undone}. {kept}"
+
+
+def _not_pushed(checkout: Checkout, message: str) -> str:
+    if is_isolated(checkout.path):
+        undone = "the agent resets its repository to what upstream has"
+    else:
+        undone = "once upstream has other commits, the next pull is refused"
+    command = shlex.join(("git", "-C", checkout.path, "push"))
+    said = f"The commit says {message!r}; --push does it, or: {command}"
+    return f"flake.lock is committed, but not pushed: {undone}. {said}"
+
+
+def _gone_back(committed: str | None, locked: str | None) -> str:
+    if committed is None or locked is None or committed == locked:
+        return "flake.lock is as it was before that update, which is not what HEAD has"
+    return (
+        f"flake.lock is back at {locked[:7]}, but HEAD has {committed[:7]}: it shows as changed. "
+        "The next update takes the newer one again"
+    )
+
+
+def share_failure(outcome: Outcome) -> tuple[str, str, str] | None:
+    """Cause, what went wrong, and advice, when a proven update's lock could not be shared."""
+    step = outcome.failed_step
+    if step not in ("commit", "push"):
+        return None
+    why, advice = _WORDS.get((step, outcome.reason)) or (
+        f"git ended with code {outcome.rc}",
+        outcome.failure.advice if outcome.failure else "the log shows git's own words",
+    )
+    done = "committed" if step == "commit" else "pushed"
+    cause = "push-refused" if outcome.reason == "refused" else f"{step}-failed"
+    return cause, f"flake.lock was not {done}: {why}", advice
+
+
+_WORDS: Final[dict[tuple[StepId, str], tuple[str, str]]] = {
+    ("commit", "identity"): (
+        "git does not know who the checkout's owner is",
+        "as that user, on the host: git config --global user.name NAME, and user.email too",
+    ),
+    ("commit", "signing"): (
+        "git could not sign the commit",
+        "commit it by hand, or let git sign there without a question",
+    ),
+    ("commit", "lock-changed"): (
+        "somebody changed it since the update",
+        "look at it on the host: git diff flake.lock",
+    ),
+    ("push", "refused"): (
+        "the remote refused it",
+        "upstream has moved on, or must not be written to: update again, or commit by hand",
+    ),
+    ("push", "others"): (
+        "commits that were never pushed would go along",
+        "look at them on the host, and push them by hand: git push",
+    ),
+    ("push", "upstream"): (
+        "the checkout has changed its branch meanwhile",
+        "look at it on the host: git status",
+    ),
+}
+"""By step and by the token of scripts/job/share_lock.sh: what is wrong, and what to do about it."""

@@ -1,0 +1,1 @@
+"""What commands said: readable, indexed, known failures named, secrets left out."""

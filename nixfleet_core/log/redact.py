@@ -1,0 +1,363 @@
+r"""Takes credentials out of text before it is shown, copied or saved.
+
+What tools print stays in the raw log, which only its owner can read. Hidden are credentials that
+show themselves by what stands before them (a name such as `password` and a sign, a header, an
+option, a URL's user information) or by their own beginning, as services give them one. Hidden too
+much is better than too little, but commit hashes, narHashes, store paths, derivations' names,
+caches' public keys and ssh destinations such as git@github.com are no secrets and stay; so does
+what only refers to a secret (a path, `$NAME`).
+
+It reads what a terminal would show: a credential that colours or control characters split is one.
+
+Lines are hostile, so each costs no more than in proportion to its length: every pattern begins
+with something of bounded length, what follows is taken possessively (`++`) and never given back,
+and what was looked at in vain is either bounded or not looked at again.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from nixfleet_core.log.characters import (
+    ANY_SGR,
+    FORBIDDEN,
+    JOINER,
+    SEQUENCE,
+    is_line_break,
+    is_plain,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+REDACTED: Final = "‹redacted›"
+
+_Span = tuple[int, int]
+
+
+def redact(text: str) -> str:
+    """Replace every credential in `text` by ‹redacted›, keeping all else."""
+    redactor = Redactor()
+    return "\n".join(redactor.line(line) for line in text.split("\n"))
+
+
+def redact_words(words: Sequence[str]) -> list[str]:
+    """The words of a command line, where a credential can be told by the word before it."""
+    spans = _merge(_find(" ".join(words)))
+    hidden: list[str] = []
+    start = 0
+    for word in words:
+        end = start + len(word)
+        inside = [(max(a, start) - start, min(b, end) - start) for a, b in spans]
+        hidden.append(redact(_hide(word, [(a, b) for a, b in inside if a < b])))
+        start = end + 1
+    return hidden
+
+
+class Redactor:
+    """Redacts a text that comes line by line; a private key spans lines."""
+
+    def __init__(self) -> None:
+        self._key = _PrivateKey()
+
+    def line(self, text: str) -> str:
+        """Redact one line (without its newline)."""
+        if is_plain(text):
+            return _hide(text, _merge([*self._key.find(text), *_find(text)]))
+        seen, broken = _Reading(text, SEQUENCE), _Reading(text, _COLOUR_OR_FORBIDDEN)
+        spans = [
+            *seen.places([*self._key.find(seen.text), *_find(seen.text)]),
+            *broken.places(_find(broken.text)),
+        ]
+        return _hide(text, _merge(spans))
+
+
+class _Reading:
+    """A line as it may be read, and where each character of that stands in the line.
+
+    Without its sequences it is what a terminal shows. With a break for each colour and for each
+    character that shows nothing it tells words apart that only those do, and has what a sequence
+    holds.
+    """
+
+    def __init__(self, line: str, sequence: re.Pattern[str]) -> None:
+        breaks = sequence is _COLOUR_OR_FORBIDDEN
+        parts: list[str] = []
+        self._starts: list[int] = []
+        at = 0
+        for match in sequence.finditer(line):
+            parts.append(line[at : match.start()])
+            self._starts.extend(range(at, match.start()))
+            if breaks or is_line_break(match[0]):
+                parts.append("\n" if is_line_break(match[0]) else "\x1b")
+                self._starts.append(match.start())
+            at = match.end()
+        parts.append(line[at:])
+        self._starts.extend(range(at, len(line) + 1))
+        self.text = "".join(parts)
+
+    def places(self, spans: Sequence[_Span]) -> Iterator[_Span]:
+        return ((self._starts[start], self._starts[end]) for start, end in spans)
+
+
+_COLOUR_OR_FORBIDDEN: Final = re.compile(f"{ANY_SGR.pattern}|{FORBIDDEN.pattern}|{JOINER.pattern}")
+
+
+def _merge(spans: list[_Span]) -> list[_Span]:
+    """Spans that overlap or touch as one, ascending."""
+    merged: list[_Span] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _hide(text: str, spans: list[_Span]) -> str:
+    """Colours that change inside of what is hidden stay: what follows has them."""
+    if not spans:
+        return text
+    parts: list[str] = []
+    at = 0
+    for start, end in spans:
+        colours = ANY_SGR.findall(text, start, end)
+        parts += (text[at:start], REDACTED, *colours)
+        at = end
+    return "".join((*parts, text[at:]))
+
+
+# What stands before a credential. Sequences of words and signs are bounded in length.
+
+_NAMES: Final = {
+    "pass": r"(?:passw(?:or)?d|passphrase|passcode|(?<=_)pass)",
+    "secret": "secret",
+    "token": "(?<!unexpected )token",
+    "key": r"(?:secret|private|signing|access|api|auth|encryption|master|session)[_-]?"
+    r"(?:access[_-]?)?key",
+}
+"""How the names of credentials end: MQTT_PASSWORD, clientSecret, x-api-key; not PASSWORD_FILE."""
+_QUOTE: Final = r"\\{0,3}['\"]?"
+"""Also as JSON has it within JSON."""
+_SIGN: Final = r"[ \t]{0,9}(?::=|=>|:(?!:)|=(?!=))[ \t]{0,9}"
+_BUILDER: Final = r"(?:[^\s>]{1,255}+(?: \(post\))?> )?"
+"""A build's own lines have its name before them."""
+_NO_SECRET: Final = (
+    rf"(?!{_QUOTE}(?:"
+    r"\$[a-z_({]|%[({]|<[\w -]{0,40}>|\{(?:[\s{}'\"]|$)|\[(?:[\s\]'\"]|$)"  # variables, structures
+    r"|/(?:run|etc|nix|var|home|root|dev|tmp|usr|opt|srv|mnt|private|proc|users|build)/"
+    r"|\.{1,2}/|~/|//"  # paths
+    r"|(?:true|false|null|none|nil|yes|no)(?=[\s,;)}\]'\"\\]|$)))"
+)
+"""Not before what refers to a secret, or says that there is none."""
+_QUOTED: Final = r"\\{1,3}['\"]((?:(?!\\{1,3}['\"])[^'\"\n])++)|\"((?:[^\"\\\n]|\\.)++)|'([^'\n]++)"
+"""Also a value whose end is missing."""
+_VALUE: Final = rf"(?:{_QUOTED}|((?:[^\s'\"\\,;&]|[,;](?![\s'\"]|$)|\\(?!['\"]))++))"
+"""A quoted value or a word."""
+_START: Final = r"(?<![A-Za-z0-9])"
+_BODY: Final = r"[\w-]{6,}+(?:\.[\w-]++)*+"
+
+
+class _Rule(NamedTuple):
+    """Hides what the pattern's groups match, or what those of `inner` do within the match."""
+
+    hints: tuple[str, ...]
+    """Looked for only in lines that hold one of these, in lower case."""
+    pattern: re.Pattern[str]
+    inner: re.Pattern[str] | None = None
+
+
+def _context(hints: tuple[str, ...], pattern: str, inner: str | None = None) -> _Rule:
+    return _Rule(
+        hints,
+        re.compile(pattern, re.IGNORECASE | re.MULTILINE),
+        re.compile(inner) if inner is not None else None,
+    )
+
+
+def _token(hint: str, pattern: str, start: str = _START) -> _Rule:
+    return _Rule((hint,), re.compile(f"{start}({pattern})"))
+
+
+# The services' own documentation, and the rules of gitleaks, say what their tokens look like.
+_RULES: Final = (
+    # https://user:token@host, https://token@host; for other schemes only with a password.
+    _context(("://",), r"(?:https?|ftps?)://([^\s/?#'\"<>]+)(?=@)"),
+    _context(("://",), r"://[^\s/?#'\"<>:@]{0,255}+:([^\s/?#'\"<>]+)(?=@)"),
+    # Authorization: Bearer …, also quoted as in JSON; a lone word only at the end.
+    _context(
+        ("authorization",),
+        rf"authorization{_QUOTE}{_SIGN}{_QUOTE}"
+        r"(?:(?:basic|bearer|token|digest|negotiate|ntlm|apikey|aws4-hmac-sha256)[ \t]++"
+        r"([^'\"\n]++)|([^\s'\"]{8,}+)(?=['\"\n]|$)|[^\s'\"]++)",
+    ),
+    _context(("bearer",), r"bearer[ \t]{1,9}([a-z0-9._~+/=-]{16,}+)"),
+    _context(("cookie",), rf"(?<![\w-])(?:set-)?cookie2?{_QUOTE}{_SIGN}(?:{_QUOTED}|([^'\"\n]++))"),
+    # NAME=value, "name": "value", name: value; a line of YAML, which has no quotes, to its end.
+    *(
+        _context((hint,), rf"{name}{_QUOTE}{_SIGN}{_NO_SECRET}{_VALUE}")
+        for hint, name in _NAMES.items()
+    ),
+    *(
+        _context(
+            (hint,),
+            rf"^{_BUILDER}[ \t]{{0,99}}(?:-[ \t])?[\w.-]{{0,64}}{name}:[ \t]{{1,9}}(?!['\"])"
+            rf"{_NO_SECRET}(\S.*)",
+        )
+        for hint, name in _NAMES.items()
+    ),
+    # --token x, --db-password x; curl --user user:password
+    *(
+        _context(
+            (hint,),
+            rf"(?<![\w-])--?(?:[a-z0-9]{{1,20}}-){{0,4}}{name}{_QUOTE},?[ \t]{{1,9}}"
+            rf"(?!-){_NO_SECRET}{_VALUE}",
+        )
+        for hint, name in (*_NAMES.items(), ("pass", "pass"))
+    ),
+    _context(
+        ("curl",),
+        r"(?<![\w-])(?:-[a-z]{0,8}u|--(?:proxy-)?user)['\"]?,?[ \t=]{0,9}"
+        r"(?:'[^:'\n]{0,255}+:([^'\n]++)|\"[^:\"\n]{0,255}+:([^\"\n]++)"
+        r"|[^\s:'\"]{0,255}+:([^\s'\"]++))",
+    ),
+    _context(("curl",), rf"(?<![\w-])(?:-b|--cookie)['\"]?,?[ \t=]{{1,9}}{_VALUE}"),
+    # netrc: machine HOST login USER password SECRET, in one line or in several.
+    _context(("passw",), r"login[ \t]{1,9}\S{1,255}+[ \t]{1,9}password[ \t]{1,9}([^\s'\",;]++)"),
+    _context(
+        ("passw",),
+        rf"(?:^{_BUILDER}[ \t]{{0,99}}|[ \t]{{2}})password[ \t]{{1,9}}(\S++)(?=[ \t]*+$)",
+    ),
+    # AWS, where a table or a space stands between name and key.
+    _context(("access",), r"secret[_-]?access[_-]?key[^\w\n]{1,9}([a-z0-9/+]{40})(?![a-z0-9/+])"),
+    # Signed URLs, sessions in cookies, webhooks.
+    _context(("sig", "key="), r"[?&](?:sig|(?:x-(?:amz|goog)-)?signature|key)=([^\s&'\"#]++)"),
+    _context(("_session=",), r"_session=([\w%.-]{16,}+)"),
+    _context(
+        ("hook",),
+        r"(?:hooks\.slack\.com/[a-z]{1,20}|discord(?:app)?\.com/api/webhooks)/([\w/-]{8,}+)",
+    ),
+    # Nix: access-tokens = github.com=… gitlab.com=OAuth2:…, also as --option access-tokens ….
+    _context(
+        ("access-tokens",),
+        rf"(?<=access-tokens){_QUOTE}(?:[ \t]{{0,9}}[=:,][ \t]{{0,9}}|[ \t]{{1,9}}){_QUOTE}"
+        r"[a-z0-9][\w./-]*+=[^\s'\"]++(?:[ \t]{1,9}[a-z0-9][\w./-]*+=[^\s'\"]++)*+",
+        inner=r"(?<=[\w/-])=([^\s'\"]++)",
+    ),
+    # What services put a recognisable beginning on, wherever it stands.
+    _token("gh", rf"gh[pousr]_{_BODY}"),
+    _token("github_pat_", rf"github_pat_{_BODY}"),
+    _token("gl", rf"gl(?:agent|cbt|dt|ffct|ft|imt|oas|pat|ptt|rtr?|soat|wt)-{_BODY}"),
+    _token("gr1348941", r"GR1348941[\w-]{15,}+"),
+    _token("gl", r"gl(?:sa|c)_\w{20,}+"),
+    _token("xox", r"xox[abeoprs][.-][A-Za-z0-9][\w.-]{9,}+"),
+    _token("xapp-", r"xapp-[0-9]-[\w-]{9,}+"),
+    _token(
+        "sk-", r"sk-(?:(?:admin|ant|or|proj|svcacct)-[\w-]{16,}+|[A-Za-z0-9]{20,}+)", r"(?<![\w-])"
+    ),
+    _token("npm_", r"npm_[A-Za-z0-9]{30,}+"),
+    _token("pypi-age", r"pypi-AgE[\w-]{16,}+"),
+    _token("dckr_", r"dckr_[a-z]{1,4}_[\w-]{6,}+"),
+    _token("hv", r"hv[bsr]\.[\w-]{20,}+"),
+    _token(
+        "s.",
+        r"s\.(?=[A-Za-z]{0,23}[0-9])(?=[A-Z0-9]{0,23}[a-z])(?=[a-z0-9]{0,23}[A-Z])"
+        r"[A-Za-z0-9]{24}(?![\w./-])",
+        r"(?<![\w./-])",
+    ),
+    _token("aiza", r"AIza[\w-]{30,}+"),
+    _token("ya29.", r"ya29\.[\w-]{20,}+"),
+    _token("gocspx-", r"GOCSPX-[\w-]{20,}+"),
+    _token("1//0", r"1//0[\w-]{30,}+"),
+    _token("k_", r"[rs]k_(?:live|prod|test)_[A-Za-z0-9]{10,}+"),
+    _token("whsec_", r"whsec_[A-Za-z0-9+/=]{16,}+"),
+    _token("absk", r"ABSK[A-Za-z0-9+/]{60,}+={0,2}"),
+    _token("bedrock-api-key-", r"bedrock-api-key-[\w+/=-]{16,}+"),
+    _token("hf_", r"hf_[A-Za-z0-9]{30,}+"),
+    _token("_v1_", r"do[opr]_v1_[a-f0-9]{40,}+"),
+    _token("sg.", r"SG\.[\w-]{16,}+\.[\w-]{16,}+"),
+    _token("tskey-", rf"tskey-{_BODY}"),
+    _token("age-secret-key-", r"AGE-SECRET-KEY-[0-9A-Z-]{6,}+"),
+    _token("eyj", r"eyJ[\w-]{8,}+\.[\w-]{8,}+\.[\w.-]*+", r"(?<![\w-])"),
+)
+
+
+_BY_HINT: Final = tuple(
+    (hint, tuple(rule for rule in _RULES if hint in rule.hints))
+    for hint in dict.fromkeys(hint for rule in _RULES for hint in rule.hints)
+)
+
+
+def _find(text: str) -> list[_Span]:
+    """All that is hidden of one line but for private keys."""
+    lowered = text.lower()
+    spans: list[_Span] = []
+    for rules in [rules for hint, rules in _BY_HINT if hint in lowered]:
+        for rule in rules:
+            for match in rule.pattern.finditer(text):
+                if rule.inner is None:
+                    spans += _groups(match, 0)
+                else:
+                    for part in rule.inner.finditer(match[0]):
+                        spans += _groups(part, match.start())
+    return spans
+
+
+def _groups(match: re.Match[str], offset: int) -> Iterator[_Span]:
+    for number in range(1, match.re.groups + 1):
+        start, end = match.span(number)
+        if start >= 0:
+            yield offset + start, offset + end
+
+
+class _PrivateKey:
+    """Private keys in PEM, PGP's too: what stands between their first and their last line."""
+
+    def __init__(self) -> None:
+        self._lines_left = 0
+        self._in_body = False
+
+    def find(self, text: str) -> list[_Span]:
+        """What of the next line belongs to a key."""
+        if not self._lines_left and "PRIVATE KEY" not in text:
+            return []
+        spans: list[_Span] = []
+        at = 0
+        if self._lines_left:
+            self._lines_left -= 1
+            end = _KEY_END.search(text)
+            if end is None:
+                return self._body(text)
+            self._lines_left = 0
+            at = end.end()
+            spans += self._body(text[: end.start()])
+        while (begin := _KEY_BEGIN.search(text, at)) is not None:
+            end = _KEY_END.search(text, begin.end())
+            at = end.end() if end is not None else len(text)
+            stop = end.start() if end is not None else at
+            if text[begin.end() : stop].strip():
+                spans.append((begin.end(), stop))
+            if end is None:
+                self._lines_left, self._in_body = _KEY_LINES, False
+        return spans
+
+    def _body(self, text: str) -> list[_Span]:
+        """A line within a key, if it is one: a log has others between them."""
+        body = _KEY_BODY.fullmatch(text)
+        self._in_body = (
+            body is not None
+            and _HEX_HASH.fullmatch(body["body"]) is None
+            and (self._in_body or _KEY_LINE.fullmatch(body["body"]) is not None)
+        )
+        return [body.span("body")] if body is not None and self._in_body else []
+
+
+_KEY_BEGIN: Final = re.compile(r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----")
+_KEY_END: Final = re.compile(r"-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----")
+_KEY_BODY: Final = re.compile(rf"{_BUILDER}[ \t]*+(?P<body>[A-Za-z0-9+/]++={{0,2}})[ \t\r]*+")
+_KEY_LINE: Final = re.compile(r"[A-Za-z0-9+/]{20,}={0,2}|[A-Za-z0-9+/]+={1,2}")
+"""One that is told from a word by itself; a shorter one is part of a key only behind another."""
+_HEX_HASH: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_KEY_LINES: Final = 200
+"""No private key has more lines than that; a beginning without an end hides no more."""

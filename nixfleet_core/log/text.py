@@ -1,0 +1,235 @@
+"""log.txt: a job's raw log as readable, safe text that a view may read while it grows.
+
+Derived from the raw log alone: the same bytes give the same text however they arrive, and a longer
+raw log only appends. Nix's JSON is decoded, credentials are hidden, and of what is no plain text
+only tabs and colours are left (nixfleet_core.log.characters).
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+from bisect import bisect_right
+from typing import TYPE_CHECKING, Final, Self
+
+from nixfleet_core.log.characters import log_line
+from nixfleet_core.log.redact import Redactor
+from nixfleet_core.nix.activity import NixLogDecoder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nixfleet_core.nix.activity import Progress
+
+LINE_LIMIT: Final = 64 * 1024
+"""Bytes; a longer line is shown in pieces."""
+
+JSON_LIMIT: Final = 1024 * 1024
+"""Bytes; the same for Nix's JSON, which can only be read whole (an error with its trace)."""
+
+_BLOCK: Final = 1024 * 1024
+_LOOK_BACK: Final = 1024
+"""Bytes before a cut in which a space is looked for, or else another place between two words, so
+that none is cut: a half of a credential may not look like one."""
+
+_BETWEEN_WORDS: Final = (b" ", b",", b";", b"&")
+
+_MARKS: Final = 64 * 1024
+"""Places of the log that are remembered exactly; beyond that every other one is forgotten."""
+
+
+class LogText:
+    """Writes log.txt from raw log bytes.
+
+    Its calls work in the calling thread: 64 KiB of log take some milliseconds. Raises OSError when
+    the file cannot be written; `resume` then mends it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Begin with an empty log.txt, which only its owner can read."""
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        os.ftruncate(self._file, 0)
+        self._begin(old=0)
+
+    @classmethod
+    def resume(cls, raw: Path, text: Path) -> Self:
+        """Go on from a raw log, which may not be there yet; log.txt may be missing or wrong.
+
+        The raw log is decoded again, and log.txt rewritten from where it differs.
+        """
+        self = cls.__new__(cls)
+        self._file = os.open(text, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._begin(old=os.fstat(self._file).st_size)
+        if raw.exists():
+            with raw.open("rb") as file:
+                while block := file.read(_BLOCK):
+                    self.feed(block)
+        self._forget_old()
+        return self
+
+    @property
+    def size(self) -> int:
+        """Bytes of log.txt."""
+        return self._size
+
+    @property
+    def progress(self) -> Progress | None:
+        """What Nix has built so far; see NixLogDecoder."""
+        return self._decoder.progress
+
+    @property
+    def offset_map(self) -> list[tuple[int, int]]:
+        """Ends of shown lines, as offsets in the raw log and in log.txt; ascending."""
+        return self._decoder.marks.pairs()
+
+    def text_offset(self, raw: int) -> int:
+        """Where in log.txt that begins which begins at `raw` in the raw log.
+
+        Exact while the log has fewer than 65,536 shown lines; then early by at most 1/32,768 of
+        them.
+        """
+        return self._decoder.marks.find(raw)
+
+    def feed(self, data: bytes) -> int:
+        """Append what the raw log's next bytes stand for; log.txt's new size."""
+        return self._append(self._decoder.feed(data))
+
+    def finish(self) -> int:
+        """At the job's end: show a last line that has no newline; log.txt's final size."""
+        return self._append(self._decoder.finish())
+
+    def close(self) -> None:
+        os.close(self._file)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _begin(self, old: int) -> None:
+        self._decoder = TextDecoder()
+        self._size = 0
+        self._old = old
+        """Size of an earlier log.txt that has been right as far as it was compared."""
+
+    def _append(self, data: bytes) -> int:
+        if self._old > self._size:
+            if os.pread(self._file, len(data), self._size) == data:
+                self._size += len(data)
+                return self._size
+            self._forget_old()
+        rest = memoryview(data)
+        while rest:
+            written = os.pwrite(self._file, rest, self._size)
+            self._size += written
+            rest = rest[written:]
+        return self._size
+
+    def _forget_old(self) -> None:
+        if self._old > self._size:
+            os.ftruncate(self._file, self._size)
+        self._old = 0
+
+
+class TextDecoder:
+    """The decoding alone: raw bytes in, readable bytes out."""
+
+    def __init__(self) -> None:
+        self._nix = NixLogDecoder()
+        self._redactor = Redactor()
+        self._rest = bytearray()
+        """A line that has not ended yet."""
+        self._raw = self._text = 0
+        self.marks = _Marks()
+
+    @property
+    def progress(self) -> Progress | None:
+        return self._nix.progress
+
+    def feed(self, data: bytes) -> bytes:
+        """The readable text of all lines that `data` completes."""
+        self._rest += data
+        if b"\n" not in data and len(self._rest) <= _limit(self._rest):
+            return b""
+        *lines, rest = bytes(self._rest).split(b"\n")
+        shown: list[bytes] = []
+        for line in lines:
+            pieces, end = _pieces(line)
+            for piece in pieces:
+                self._show(piece, 0, shown)
+            self._show(end, 1, shown)
+        pieces, end = _pieces(rest)
+        self._rest = bytearray(end)
+        for piece in pieces:
+            self._show(piece, 0, shown)
+        return b"".join(shown)
+
+    def finish(self) -> bytes:
+        """The readable text of a last line that has no newline."""
+        shown: list[bytes] = []
+        if self._rest:
+            self._show(bytes(self._rest), 0, shown)
+            self._rest.clear()
+        return b"".join(shown)
+
+    def _show(self, line: bytes, newline: int, shown: list[bytes]) -> None:
+        self._raw += len(line) + newline
+        lines = self._nix.feed(line)
+        for part in lines:
+            text = self._redactor.line(log_line(part.decode("utf-8", "replace")))
+            encoded = text.encode() + b"\n"
+            shown.append(encoded)
+            self._text += len(encoded)
+        if lines:
+            self.marks.add(self._raw, self._text)
+
+
+def _limit(line: bytes | bytearray, start: int = 0) -> int:
+    return JSON_LIMIT if line.startswith(b"@nix {", start) else LINE_LIMIT
+
+
+def _pieces(line: bytes) -> tuple[list[bytes], bytes]:
+    """Cut what is too long off the front of a line, whose end may still be to come.
+
+    Where it is cut follows from the line's own bytes before the cut and the one after it.
+    """
+    pieces: list[bytes] = []
+    start = 0
+    while True:
+        if len(line) - start <= _limit(line, start):
+            return pieces, line[start:]
+        end = start + LINE_LIMIT
+        cut = next(
+            (at for sign in _BETWEEN_WORDS if (at := line.rfind(sign, end - _LOOK_BACK, end) + 1)),
+            end,
+        )
+        while cut > end - 3 and line[cut] & 0xC0 == 0x80:  # inside a UTF-8 character
+            cut -= 1
+        pieces.append(line[start:cut])
+        start = cut
+
+
+class _Marks:
+    """Pairs of offsets that belong together, in bounded memory."""
+
+    def __init__(self) -> None:
+        self._raw, self._text = array("Q"), array("Q")
+        self._seen, self._every = 0, 1
+
+    def add(self, raw: int, text: int) -> None:
+        self._seen += 1
+        if self._seen % self._every:
+            return
+        self._raw.append(raw)
+        self._text.append(text)
+        if len(self._raw) == _MARKS:
+            self._raw, self._text = self._raw[1::2], self._text[1::2]
+            self._every *= 2
+
+    def find(self, raw: int) -> int:
+        index = bisect_right(self._raw, raw)
+        return self._text[index - 1] if index else 0
+
+    def pairs(self) -> list[tuple[int, int]]:
+        return list(zip(self._raw, self._text, strict=True))

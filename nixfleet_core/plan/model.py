@@ -1,0 +1,118 @@
+"""What will be done to a host: a plan of steps, as data.
+
+`plan.rules` decides it, `job.compile` compiles it to a shell script, and every door shows it,
+argv by argv, before it runs.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from nixfleet_core.facts.service import Service
+from nixfleet_core.host import Platform
+from nixfleet_core.limits import PLAN_STEPS, Count, Seconds, Word
+from nixfleet_core.vocabulary import StepId
+
+PLAN_FORMAT: Final = 1
+
+BUSY_WAIT: Final = 1800
+"""Seconds to wait for a rebuild that somebody else is running."""
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator asked for; `level` is one of LEVELS."""
+
+    force: bool = False
+    level: int = 1
+    pull: bool = True
+    input_rev: str | None = None
+    discard_lock: bool = False
+    now: bool = False
+    """Do not wait for a rebuild that somebody else is running; refuse instead."""
+    stable: int = 5
+    """Seconds that the agent must run as the same process to count as up."""
+    retry_after: int = 8
+    """Seconds until a step that uses the network is tried again; the next pause is twice that."""
+    rollback_on_failure: bool = False
+    """Go back to the generation before when the new agent does not become stable."""
+    confirm_within: int = 0
+    """Seconds in which a client must reach the host again after the switch, or it goes back by
+    itself; 0: nobody has to."""
+    commit_lock: bool = False
+    """Commit flake.lock in the checkout once the new agent is proven."""
+    push: bool = False
+    """Push that commit, too."""
+    limits: dict[StepId, int] = {}
+    """Seconds that steps may take, where the usual limit does not fit."""
+    cores: int | None = None
+    max_jobs: int | None = None
+    """As Nix's options of these names; None leaves them to the host's configuration."""
+    nice: int = 5
+    """The job's niceness, 0 to 19: the host has other work."""
+    io_weight: int = 50
+    """The job's share of the disks, 1 to 10000; 100 is what others have."""
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the update goes on in spite of a rebuild that still runs when the wait for it is
+        over. It never does while an activation runs."""
+        return self.force and not self.now
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One step. `argv` is what the step is known by; the runner adds elevation and limits."""
+
+    id: StepId
+    title: Word
+    argv: tuple[str, ...]
+    run_as: Literal["root", "owner"]
+    limit: Seconds
+    """Seconds; then the step is ended and has failed."""
+    tries: Count = 1
+    """More than 1 only for steps that use the network."""
+    weight: Count = 1
+    """Share of the whole bar."""
+    always: bool = False
+    """Runs whatever happened before."""
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why a host is left alone; `check` names the preflight check (cause `preflight-CHECK`)."""
+
+    check: str
+    why: str
+    advice: str
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything the job needs, as data; plan.json holds it."""
+
+    format: int = PLAN_FORMAT
+    host: str
+    platform: Platform = "nixos"
+    service: Service = Service()
+    attribute: str
+    checkout: str
+    owner: str
+    input: str
+    goal: Literal["update", "rollback"] = "update"
+    target: str | None = None
+    """The system that a rollback goes back to."""
+    lock_from: str | None = None
+    """The job whose flake.lock from before it comes back with a rollback."""
+    options: Options
+    steps: Annotated[tuple[Step, ...], msgspec.Meta(max_length=PLAN_STEPS)]
+    tools: tuple[str, ...]
+    restore_lock: str | None = None
+    """The `cksum` of a dirty flake.lock that is saved and set back to HEAD before the pull."""
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def needs_root(self) -> bool:
+        """Home Manager's job is its user's own."""
+        return self.platform == "nixos"
+
+    def step(self, step_id: StepId) -> Step | None:
+        return next((step for step in self.steps if step.id == step_id), None)

@@ -1,0 +1,433 @@
+"""The rules by which a host's facts become a plan, or a reason to leave it alone.
+
+Pure: the same facts give the same plan. What only the host itself can find out is checked there
+again, in the preflight, before anything is touched.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from nixfleet_core.facts.checkouts import disagreement
+from nixfleet_core.facts.service import Service
+from nixfleet_core.ids import is_commit
+from nixfleet_core.nix.lock import locked_rev
+from nixfleet_core.plan.levels import PIN_LEVEL, REPAIR_LEVEL
+from nixfleet_core.plan.model import BUSY_WAIT, Options, Plan, Refusal
+from nixfleet_core.plan.refusals import HIDDEN_INPUT, HIDDEN_INPUT_CURE
+from nixfleet_core.plan.steps import (
+    Place,
+    has_commits,
+    lock_message,
+    pin_url,
+    pins,
+    rollback_steps,
+    update_steps,
+)
+
+if TYPE_CHECKING:
+    from nixfleet_core.facts.model import Checkout, Facts
+    from nixfleet_core.facts.service import Manager
+    from nixfleet_core.host import Host, Platform
+    from nixfleet_core.nix.lock import Input
+    from nixfleet_core.nix.version import NixVersion
+
+DISK_NEEDED_KIB: Final = 1024 * 1024
+"""KiB free in /nix/store below which an update is not begun."""
+
+MEMORY_NEEDED_KIB: Final = 128 * 1024
+"""KiB of available memory below which an update is not begun: evaluation needs far more."""
+
+_SWITCH: Final[dict[Platform, str]] = {
+    "nixos": "nixos-rebuild",
+    "home-manager": "home-manager",
+}
+_MANAGER_TOOLS: Final[dict[Manager, tuple[str, ...]]] = {
+    "systemd": ("systemctl", "systemd-run"),
+    "user": ("systemctl",),
+    "launchd": ("launchctl",),
+}
+
+
+class _Refused(Exception):  # noqa: N818 - carries a Refusal through the rules
+    def __init__(self, check: str, why: str, advice: str) -> None:
+        super().__init__(why)
+        self.refusal = Refusal(check, why, advice)
+
+
+def make_plan(
+    host: Host, facts: Facts, options: Options, latest: str | None = None
+) -> Plan | Refusal:
+    """Decide what will be done to the host. Pure: the same facts give the same plan. `latest` is
+    the commit that the update will lead to, as far as that is known.
+    """
+    try:
+        platform, service = _check_host(facts)
+        tools = ("git", "nix", _SWITCH[platform], *_MANAGER_TOOLS[service.manager])
+        _check_tools(facts, tools)
+        nix = _check_build(facts)
+        checkout = _check_checkout(facts, platform, options)
+        flake_input = _check_input(host, checkout, options)
+        _check_sharing(host, checkout, options)
+        attribute = _check_attribute(host, facts)
+    except _Refused as refused:
+        return refused.refusal
+    place = Place(platform, service, f"{checkout.path}#{attribute}")
+    return Plan(
+        host=host.name,
+        platform=platform,
+        service=service,
+        attribute=attribute,
+        checkout=checkout.path,
+        owner=checkout.owner or facts.user,
+        input=host.input,
+        options=options,
+        steps=update_steps(
+            nix,
+            flake_input,
+            host.input,
+            place,
+            options,
+            message=_message(host, checkout, options.input_rev or latest),
+            upstream=checkout.upstream,
+        ),
+        tools=tools,
+        restore_lock=_restorable_lock(host, checkout, options),
+        warnings=(
+            *_warnings(host, facts, checkout, flake_input, options),
+            *level_warnings(facts, host.input, flake_input, options),
+        ),
+    )
+
+
+def make_rollback_plan(
+    host: Host,
+    facts: Facts,
+    target: str,
+    lock_from: str | None,
+    options: Options,
+    warnings: tuple[str, ...] = (),
+) -> Plan | Refusal:
+    """Decide how the host goes back to the system `target`; with it, unless `lock_from` is None,
+    flake.lock goes back to what it was before that job, or the next update would undo all."""
+    try:
+        # nothing is built, so a full disk is no obstacle: going back may be what it needs
+        platform, service = _check_host(facts)
+        _check_tools(facts, _MANAGER_TOOLS[service.manager])
+        checkout = _check_checkout(facts, platform, without_pull(options))
+        if target == facts.system.current == facts.system.profile:
+            raise _Refused(
+                "target",
+                "the generation to go back to is the one that runs",
+                "there is nothing to do",
+            )
+    except _Refused as refused:
+        return refused.refusal
+    return Plan(
+        host=host.name,
+        platform=platform,
+        service=service,
+        attribute=host.attribute or facts.hostname,
+        checkout=checkout.path,
+        owner=checkout.owner or facts.user,
+        input=host.input,
+        goal="rollback",
+        target=target,
+        lock_from=lock_from,
+        options=without_pull(options),
+        warnings=warnings,
+        steps=rollback_steps(service, target),
+        tools=("nix-env", *_MANAGER_TOOLS[service.manager]),
+    )
+
+
+def without_pull(options: Options) -> Options:
+    """The same options, with nixcfg left at its commit."""
+    return msgspec.structs.replace(options, pull=False)
+
+
+def _check_host(facts: Facts) -> tuple[Platform, Service]:
+    match facts.platform:
+        case "nixos" | "home-manager":
+            platform = facts.platform
+        case "nix-darwin":
+            raise _Refused(
+                "platform",
+                "this Mac is nix-darwin's, and this user has no Home Manager profile of their own",
+                "an agent of a standalone Home Manager can be updated; for this one: "
+                "darwin-rebuild switch, then launchctl kickstart -k",
+            )
+        case _:
+            raise _Refused(
+                "platform",
+                f"{facts.os or 'the host'} is not NixOS, and this user has no Home Manager profile",
+                "log in as the user whose Home Manager it is, or set `platform` in the inventory",
+            )
+    if facts.unit is None or not facts.unit.exists:
+        state = facts.unit.load if facts.unit else "unknown"
+        raise _Refused(
+            "unit",
+            f"the host has no {(facts.unit.service if facts.unit else Service()).name} ({state})",
+            "enable services.nixfleet-agent in nixcfg and switch once by hand",
+        )
+    return platform, facts.unit.service
+
+
+def _check_tools(facts: Facts, tools: tuple[str, ...]) -> None:
+    missing = [tool for tool in tools if tool not in facts.tools]
+    if missing:
+        raise _no_tool(", ".join(missing))
+
+
+def _no_tool(what: str) -> _Refused:
+    return _Refused(
+        "tools",
+        f"not found on the host: {what}",
+        "install what is missing, or repair the PATH of non-interactive shells",
+    )
+
+
+def _check_build(facts: Facts) -> NixVersion:
+    if facts.nix is None:
+        raise _no_tool("a Nix whose version can be read")
+    if facts.disk_free_kib is not None and facts.disk_free_kib < DISK_NEEDED_KIB:
+        raise _Refused(
+            "disk",
+            f"{facts.disk_free_kib // 1024} MiB are free in /nix/store, 1024 are wanted",
+            "free some space first: nix-collect-garbage --delete-older-than 30d",
+        )
+    memory = facts.memory_free_kib
+    if memory is not None and memory < MEMORY_NEEDED_KIB:
+        raise _Refused(
+            "memory",
+            f"{memory // 1024} MiB of memory are free, {MEMORY_NEEDED_KIB // 1024} are wanted",
+            "wait until the host has calmed down, or stop what uses the memory",
+        )
+    return facts.nix
+
+
+def _check_checkout(facts: Facts, platform: Platform, options: Options) -> Checkout:
+    checkout = facts.checkout
+    if checkout is None or checkout.state == "missing":
+        where = checkout.path if checkout else "(no path)"
+        other = facts.other if facts.other and facts.other.state == "ok" else None
+        there = f"; there is one at {other.path}: --checkout" if other else ""
+        raise _Refused(
+            "checkout",
+            f"there is no {where} on the host",
+            f"set `checkout` in the inventory{there}",
+        )
+    if checkout.state == "unreadable":
+        raise _Refused(
+            "checkout",
+            f"{checkout.path} belongs to {checkout.owner or 'somebody else'} and cannot be read",
+            "log in as its owner, or as root",
+        )
+    if checkout.state == "not-git":
+        raise _Refused(
+            "checkout",
+            f"{checkout.path} is no git repository with a commit",
+            "set `checkout` in the inventory to the nixcfg working tree",
+        )
+    if platform == "home-manager" and checkout.owner not in (None, facts.user):
+        raise _Refused(
+            "checkout",
+            f"{checkout.path} belongs to {checkout.owner}, and {facts.user} cannot become them",
+            f"log in as {checkout.owner}, or set `checkout` in the inventory to one of your own",
+        )
+    if options.pull and checkout.branch is None:
+        raise _Refused(
+            "remote",
+            f"{checkout.path} is on no branch (detached HEAD)",
+            "check out a branch there, or use --no-pull",
+        )
+    if options.pull and checkout.upstream is None:
+        raise _Refused(
+            "remote",
+            f"the branch {checkout.branch} in {checkout.path} has no upstream branch",
+            "git branch --set-upstream-to=origin/main, or use --no-pull",
+        )
+    return checkout
+
+
+def _check_input(host: Host, checkout: Checkout, options: Options) -> Input:
+    if checkout.lock is None:
+        raise _Refused(
+            "input",
+            checkout.lock_error or f"{checkout.path} has no flake.lock",
+            "restore it: git checkout -- flake.lock",
+        )
+    found = checkout.lock.find(host.input)
+    if found is None:
+        raise _Refused(
+            "input",
+            f"the flake has no input {host.input!r}",
+            f"its inputs are: {', '.join(checkout.lock.names()[:20])}; "
+            "set `input` in the inventory",
+        )
+    if found.follows:
+        path = "/".join(found.follows)
+        raise _Refused(
+            "input",
+            f"the input {host.input!r} follows {path}: nix does not update it by this name",
+            f"set `input` in the inventory to {found.follows[0]!r}, or remove the follows",
+        )
+    if found.source.hidden is not None and pins(found, options):
+        raise _Refused("credentials", HIDDEN_INPUT, HIDDEN_INPUT_CURE)
+    if options.input_rev is not None:
+        if not is_commit(options.input_rev):
+            raise _Refused(
+                "input",
+                f"{options.input_rev!r} is no commit",
+                "give all 40 hexadecimal digits of the commit",
+            )
+        if pin_url(found, options.input_rev) is None:
+            raise _Refused(
+                "input",
+                f"the input {host.input!r} is of the kind {found.kind!r}, which has no commits",
+                "leave out --input-rev",
+            )
+    return found
+
+
+def _check_sharing(host: Host, checkout: Checkout, options: Options) -> None:
+    """Nothing but what this update changes may be committed, and only to where it came from."""
+    if not options.commit_lock and not options.push:
+        return
+    if checkout.lock is not None and checkout.head_lock is not None:
+        others = set(checkout.lock.differing_inputs(checkout.head_lock)) - {host.input}
+        if others:
+            raise _Refused(
+                "commit",
+                f"flake.lock has uncommitted changes of {', '.join(sorted(others))}, too: "
+                "they would be committed along",
+                "commit them on the host first, or leave out --commit-lock",
+            )
+    if options.push and (checkout.branch is None or "/" not in (checkout.upstream or "")):
+        raise _Refused(
+            "push",
+            f"the checkout {checkout.path} has no branch of a remote to push to",
+            "git branch --set-upstream-to=origin/main, or leave out --push",
+        )
+
+
+def _message(host: Host, checkout: Checkout, latest: str | None) -> str:
+    committed = locked_rev(checkout.head_lock or checkout.lock, host.input)
+    return lock_message(host.input, committed, latest or "latest")
+
+
+def choose_attribute(host: Host, facts: Facts) -> str | None:
+    """The host's name in the flake. For Home Manager it is the first that exists of those that
+    home-manager itself would try; None when the flake has none of them."""
+    if host.attribute is not None:
+        return host.attribute
+    if facts.platform != "home-manager":
+        return facts.hostname
+    names = home_attributes(facts)
+    if facts.attributes is None:
+        return names[0]
+    return next((name for name in names if name in facts.attributes), None)
+
+
+def _check_attribute(host: Host, facts: Facts) -> str:
+    found = choose_attribute(host, facts)
+    if found is None:
+        names = ", ".join((facts.attributes or ())[:20])
+        raise _Refused(
+            "attribute",
+            f"homeConfigurations has none of {', '.join(home_attributes(facts))}",
+            f"set `attribute` in the inventory to one of: {names or '(there is none)'}",
+        )
+    return found
+
+
+def home_attributes(facts: Facts) -> tuple[str, ...]:
+    """Names under homeConfigurations that this user's may have, best first."""
+    short = facts.hostname.partition(".")[0]
+    names = (
+        f"{facts.user}@{short}",
+        f"{facts.user}@{facts.hostname}",
+        short,
+        facts.hostname,
+        facts.user,
+    )
+    return tuple(dict.fromkeys(names))
+
+
+def _restorable_lock(host: Host, checkout: Checkout, options: Options) -> str | None:
+    """The cksum of a dirty flake.lock that may go back to HEAD before the pull.
+
+    Only if nothing is lost by it: the next step rewrites what is reached from the input anyway.
+    """
+    if checkout.lock is None or checkout.head_lock is None:
+        return None
+    if options.discard_lock or checkout.lock.differs_only_in(host.input, checkout.head_lock):
+        return checkout.lock_cksum
+    return None
+
+
+def level_warnings(
+    facts: Facts, name: str, flake_input: Input, options: Options
+) -> tuple[str, ...]:
+    """What of the force level will have no effect on this host."""
+    found = []
+    if options.level >= PIN_LEVEL and options.input_rev is None and not has_commits(flake_input):
+        found.append(
+            f"{name} is of the kind {flake_input.kind!r}, which has no commits: "
+            f"level {PIN_LEVEL} has no effect"
+        )
+    # root builds on NixOS, and root may do everything
+    if facts.platform == "home-manager" and facts.uid != 0:
+        if options.level >= 1 and not facts.trusted:
+            found.append(_restricted(facts, options.level))
+        if options.level >= REPAIR_LEVEL:
+            found.append(
+                "through the nix daemon damaged files of the agent are found, "
+                "but only root can repair them"
+            )
+    return tuple(found)
+
+
+def _restricted(facts: Facts, level: int) -> str:
+    """Which options the nix daemon ignores when a user whom it does not trust sets them."""
+    names = [f"narinfo-cache-{kind}-ttl" for kind in ("negative", "positive")[:level]]
+    what = f"{' and '.join(names)} {'are' if len(names) > 1 else 'is'} ignored"
+    if facts.trusted is None:
+        return f"unless the nix daemon trusts {facts.user}, which could not be seen, {what}"
+    return f"{facts.user} is no trusted user of the nix daemon: {what}"
+
+
+def _busy_warning(what: str, options: Options) -> str:
+    if options.now:
+        return f"the agent's service runs {what}: if it still does then, the update is refused"
+    limit = BUSY_WAIT // 60
+    wait = f"the agent's service runs {what}: the update waits for it, at most {limit} minutes"
+    then = "then goes on and ends it" if options.goes_on else "then is refused"
+    return f"{wait}, {then}"
+
+
+def _warnings(
+    host: Host, facts: Facts, checkout: Checkout, flake_input: Input, options: Options
+) -> tuple[str, ...]:
+    found = []
+    if (rebuild := facts.rebuild) is not None:
+        found.append(_busy_warning(f"{rebuild.program} (process {rebuild.pid})", options))
+    if not facts.lingers:
+        found.append(
+            f"lingering is off for {facts.user}: the agent ends with the last login "
+            "(loginctl enable-linger)"
+        )
+    if checkout.lock is not None and checkout.head_lock is not None:
+        names = ", ".join(checkout.lock.differing_inputs(checkout.head_lock))
+        found.append(f"flake.lock has uncommitted changes ({names or 'formatting only'})")
+    others = [path for path in checkout.dirty if path != "flake.lock"]
+    if others:
+        shown = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
+        found.append(f"the rebuild includes uncommitted changes: {shown}")
+    if flake_input.source.pinned:
+        found.append(f"flake.nix pins {host.input} to {flake_input.source.pinned[:7]}")
+    if (differs := disagreement(facts, host.input)) is not None:
+        found.append(differs)
+    return tuple(found)

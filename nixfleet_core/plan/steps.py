@@ -1,0 +1,260 @@
+"""The steps of each kind of plan: what runs, as whom, how long and how often. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from msgspec.structs import replace
+
+from nixfleet_core.nix.lock import FORGES
+from nixfleet_core.nix.version import NixVersion, pin_input_argv, update_input_argv
+from nixfleet_core.plan.levels import BUILD_LEVEL, PIN_LEVEL, REPAIR_LEVEL, level_options
+from nixfleet_core.plan.model import Options, Step
+from nixfleet_core.vocabulary import TITLES
+
+if TYPE_CHECKING:
+    from nixfleet_core.facts.service import Service
+    from nixfleet_core.host import Platform
+    from nixfleet_core.nix.lock import Input
+
+
+def lock_message(flake_input: str, old: str | None, new: str | None) -> str:
+    """The message of the lock's commit, as scripts/job/share_lock.sh writes it."""
+    moved = f"{old[:7]} -> {new[:7]}" if old and new else "updated"
+    return f"flake.lock: {flake_input} {moved}"
+
+
+FEATURES: Final = ("--extra-experimental-features", "nix-command flakes")
+
+
+GRACE: Final = 30
+"""Seconds that the agent gets to stop before it is killed."""
+
+_PREFLIGHT: Final = Step(
+    id="preflight",
+    title=TITLES["preflight"],
+    argv=("check",),
+    run_as="root",
+    limit=300,
+    tries=3,
+    weight=2,
+)
+_PULL: Final = Step(
+    id="pull",
+    title=TITLES["pull"],
+    argv=("git", "pull", "--ff-only"),
+    run_as="owner",
+    limit=300,
+    tries=5,
+    weight=2,
+)
+_REPAIR: Final = Step(
+    id="repair",
+    title=TITLES["repair"],
+    argv=("repair-agent",),
+    run_as="root",
+    limit=4 * 3600,
+    weight=2,
+)
+_BUILD: Final = Step(
+    id="build",
+    title=TITLES["build"],
+    argv=("build-agent",),
+    run_as="root",
+    limit=4 * 3600,
+    tries=3,
+    weight=8,
+)
+_VERIFY: Final = Step(
+    id="verify",
+    title=TITLES["verify"],
+    argv=("prove",),
+    run_as="root",
+    limit=300,
+    weight=2,
+    always=True,
+)
+_ROLLBACK: Final = Step(
+    id="rollback",
+    title=TITLES["rollback"],
+    argv=("switch-back",),
+    run_as="root",
+    limit=1800,
+    weight=4,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an update happens: the platform, the agent's service, and CHECKOUT#ATTRIBUTE."""
+
+    platform: Platform
+    service: Service
+    flake: str
+
+
+def update_steps(
+    nix: NixVersion,
+    flake_input: Input,
+    name: str,
+    place: Place,
+    options: Options,
+    *,
+    message: str,
+    upstream: str | None,
+) -> tuple[Step, ...]:
+    """The chain of an update of the input `name`. `message` and `upstream` (REMOTE/BRANCH) are for
+    the lock file's commit and its push."""
+    chain = (
+        _PREFLIGHT,
+        _stop(place.service),
+        *((_PULL,) if options.pull else ()),
+        _update(nix, flake_input, name, options),
+        *((_REPAIR,) if options.level >= REPAIR_LEVEL else ()),
+        *((_BUILD,) if options.level >= BUILD_LEVEL else ()),
+        _rebuild(place, options),
+        *((_confirm(options.confirm_within),) if options.confirm_within else ()),
+        _start(place.service),
+        _VERIFY,
+        *((_ROLLBACK,) if options.rollback_on_failure or options.confirm_within else ()),
+        *_share_steps(message, upstream, options),
+    )
+    return tuple(replace(step, limit=options.limits.get(step.id, step.limit)) for step in chain)
+
+
+def _share_steps(message: str, upstream: str | None, options: Options) -> tuple[Step, ...]:
+    """What comes after the proof. Hooks do not run: they are made for people who are there."""
+    if not options.commit_lock and not options.push:
+        return ()
+    commit = Step(
+        id="commit",
+        title=TITLES["commit"],
+        argv=(
+            *("git", "-c", "core.hooksPath=/dev/null", "commit", "--quiet"),
+            *("--message", message, "--", "flake.lock"),
+        ),
+        run_as="owner",
+        limit=60,
+    )
+    if not options.push or upstream is None:
+        return (commit,)
+    remote, _, branch = upstream.partition("/")
+    push = Step(
+        id="push",
+        title=TITLES["push"],
+        argv=(
+            *("git", "push", "--no-verify", "--no-follow-tags", "--recurse-submodules=no"),
+            *(remote, f"HEAD:refs/heads/{branch}"),
+        ),
+        run_as="owner",
+        limit=120,
+        tries=3,
+    )
+    return commit, push
+
+
+def rollback_steps(service: Service, target: str) -> tuple[Step, ...]:
+    """Back to the generation `target`."""
+    back = replace(_ROLLBACK, argv=("switch-back", target))
+    return (_PREFLIGHT, _stop(service), back, _start(service), _VERIFY)
+
+
+def _stop(service: Service) -> Step:
+    return Step(id="stop", title=TITLES["stop"], argv=service.stop(), run_as="root", limit=GRACE)
+
+
+def _start(service: Service) -> Step:
+    return Step(
+        id="start",
+        title=TITLES["start"],
+        argv=service.start(),
+        run_as="root",
+        limit=120,
+        always=True,
+    )
+
+
+def _update(nix: NixVersion, flake_input: Input, name: str, options: Options) -> Step:
+    return Step(
+        id="update",
+        title=TITLES["update"].format(input=name),
+        argv=_update_argv(nix, flake_input, name, options),
+        run_as="owner",
+        limit=300,
+        tries=5,
+        weight=2,
+    )
+
+
+def _update_argv(
+    nix: NixVersion, flake_input: Input, name: str, options: Options
+) -> tuple[str, ...]:
+    if options.input_rev is None and pins(flake_input, options):
+        return ("pin-latest", name)  # which commit that is, the host asks when it is there
+    pinned = pin_url(flake_input, options.input_rev) if options.input_rev else None
+    argv = pin_input_argv(name, pinned) if pinned else update_input_argv(nix, name)
+    return (*argv[:1], *FEATURES, *argv[1:])
+
+
+def _rebuild(place: Place, options: Options) -> Step:
+    is_home = place.platform == "home-manager"
+    return Step(
+        id="rebuild",
+        title=TITLES["rebuild"],
+        argv=(
+            *("home-manager" if is_home else "nixos-rebuild", "switch", "--flake", place.flake),
+            *("--log-format", "internal-json"),
+            *(("--cores", str(options.cores)) if options.cores is not None else ()),
+            *(
+                ("-j" if is_home else "--max-jobs", str(options.max_jobs))
+                if options.max_jobs is not None
+                else ()
+            ),
+            *level_options(options.level, place.platform),
+        ),
+        run_as="owner" if is_home else "root",
+        limit=4 * 3600,
+        tries=3,
+        weight=20,
+    )
+
+
+def _confirm(seconds: int) -> Step:
+    return Step(
+        id="confirm",
+        title=TITLES["confirm"],
+        argv=("wait-for-operator", str(seconds)),
+        run_as="root",
+        limit=seconds,
+    )
+
+
+def has_commits(flake_input: Input) -> bool:
+    """Whether the input can be locked to a commit."""
+    return flake_input.source.url is not None
+
+
+def pins(flake_input: Input, options: Options) -> bool:
+    """Whether the step that updates the input locks it to one commit by its URL."""
+    return options.input_rev is not None or (
+        options.level >= PIN_LEVEL and has_commits(flake_input)
+    )
+
+
+def pin_url(flake_input: Input, rev: str) -> str | None:
+    """The flake URL that names one commit of an input; None for kinds that have no commits."""
+    source, kind = flake_input.source, flake_input.kind
+    if source.url is None:
+        return None
+    if kind in FORGES:
+        host, path = source.url.removeprefix("https://").split("/", 1)
+        owner, repo = path.rsplit("/", 1)
+        # GitLab's owner may be a path of groups, which Nix wants as one part
+        query = "&".join((*(() if host == FORGES[kind] else (f"host={host}",)), *source.query))
+        return f"{kind}:{quote(owner, safe='')}/{repo}/{rev}{'?' if query else ''}{query}"
+    scheme = "" if source.url.startswith("git+") else "git+"
+    ref = (f"ref={quote(source.ref)}",) if source.ref else ()
+    query = "&".join((*ref, *source.query, f"rev={rev}"))
+    return f"{scheme}{source.url}?{query}"

@@ -1,0 +1,1 @@
+"""What runs on hosts, in sh, and how it is put together."""

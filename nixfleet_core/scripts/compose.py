@@ -1,0 +1,78 @@
+"""Scripts for hosts, put together from the parts in `lib/`, `ask/` and `job/`.
+
+A part holds functions only, and the call comes last and in braces, which a shell runs only once it
+has read them whole: so a script whose transfer was cut off does nothing. Values are quoted; nothing
+is taken from the host's environment.
+"""
+
+from __future__ import annotations
+
+import shlex
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from importlib.resources.abc import Traversable
+
+_FOLDERS: Final = ("lib", "ask", "job")
+_ALWAYS: Final = ("trust", "common", "platform", "carrier", "rights")
+_NEEDS: Final = {
+    "service": ("process",),
+    "probe": ("service", "launchd", "records", "explain"),
+    "past_jobs": ("records",),
+    "launch": ("launchd",),
+}
+"""What a part uses besides those; it comes along."""
+
+
+@cache
+def part(name: str) -> str:
+    """The text of a part, without its comments that are for the linter only."""
+    text = _file(name).read_text(encoding="utf-8")
+    return "".join(
+        line for line in text.splitlines(keepends=True) if not line.startswith("# shellcheck")
+    )
+
+
+def _file(name: str) -> Traversable:
+    folders = (files("nixfleet_core.scripts") / folder for folder in _FOLDERS)
+    return next(file for folder in folders if (file := folder / f"{name}.sh").is_file())
+
+
+def assignments(values: Mapping[str, str]) -> str:
+    """Shell assignments, one a line. Raises ValueError for a NUL, which sh cannot hold."""
+    for name, value in values.items():
+        if "\0" in value:
+            raise ValueError(f"{name} holds a NUL byte")
+    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items())
+
+
+def compose(*parts: str, root: str, call: str, values: Mapping[str, str] | None = None) -> str:
+    """A whole script: the prelude, the parts that all have, the named ones, and the call.
+
+    `root` is where the host's file system begins: empty but in the sandbox. A shell reads nothing
+    behind the call, which ends it: the file may be somebody else's by then. A shell may have been
+    told to trace (SHELLOPTS); what it writes on stderr would be taken for the script's own words.
+    """
+    prelude = "set +vx\n" + assignments({"NF_ROOT": root, **(values or {})})
+    return (
+        prelude
+        + "".join(part(name) + "\n" for name in (*_ALWAYS, *_with_needs(parts)))
+        + f"{{\nnf_platform\n{call}\nexit\n}}\n"
+    )
+
+
+def question(name: str, root: str, values: Mapping[str, str]) -> str:
+    """The script that runs one part's function of the same name, with what it needs."""
+    return compose(name, root=root, values=values, call=f"{name} </dev/null")
+
+
+def _with_needs(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """Each part once, behind what it needs."""
+    found: dict[str, None] = {}
+    for name in parts:
+        for needed in (*_with_needs(_NEEDS.get(name, ())), name):
+            found[needed] = None
+    return tuple(found)

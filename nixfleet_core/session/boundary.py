@@ -1,0 +1,150 @@
+"""One boundary a host: whatever its answers cause is that host's error, and the others go on.
+
+A session raises HostErrors only (`guard_session`), each door does its own work on a host inside
+`one_host`, and what is drawn of a host is drawn by `drawn`. What nobody foresaw is a fault of this
+program, or a host that means harm: its traceback is kept in `errors.log` in the state directory,
+without the values of variables, and is never shown.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import traceback
+from contextlib import aclosing, contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import platformdirs
+
+from nixfleet_core.errors import BadAnswer, ClientFailed, HostError, Unreachable
+from nixfleet_core.judge.table_state import Assessment
+from nixfleet_core.limits import SAID_LIMIT
+from nixfleet_core.log.redact import redact
+from nixfleet_core.session.protocol import HostSession
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Iterator
+    from pathlib import Path
+
+_T = TypeVar("_T")
+_Session = TypeVar("_Session")
+
+FAULTS_LIMIT: Final = 256 * 1024
+"""Bytes of errors.log, beyond which it begins anew."""
+
+_KEPT_FAULTS: Final = 100
+"""Different faults that are kept in one run of the program: a view fails again at each repaint."""
+
+_seen: set[tuple[str, str]] = set()
+
+
+@contextmanager
+def one_host(name: str) -> Iterator[None]:
+    """Turn whatever is raised inside into a HostError of that host.
+
+    HostErrors pass, and so does what is no host's affair: cancellation, ctrl-c, a want of memory,
+    and a reader of our output that has gone.
+    """
+    try:
+        yield
+    except (HostError, MemoryError, BrokenPipeError):
+        raise
+    except TimeoutError as error:
+        raise Unreachable("no answer in time") from error
+    except OSError as error:
+        what = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
+        raise ClientFailed(
+            f"this machine could not do its part: {what or error}",
+            f"a job that was started goes on; then: nixfleet attach {name}",
+        ) from error
+    except Exception as error:
+        path = _keep_fault(name, error)
+        raise BadAnswer(
+            f"what the host answered cannot be used: {_words(error)}",
+            f"look at the host by hand; where it failed here is in {path}",
+        ) from error
+
+
+def drawn(name: str, draw: Callable[[], _T], instead: Callable[[str], _T]) -> _T:
+    """What `draw` makes of a host; where that fails, what `instead` makes of the reason."""
+    try:
+        with one_host(name):
+            return draw()
+    except HostError as error:
+        return instead(str(error))
+
+
+def not_seen(error: Unreachable) -> Assessment:
+    """What the fleet table says of a host that gave no facts."""
+    return Assessment("offline" if type(error) is Unreachable else "error", str(error))
+
+
+def guard_session(cls: type[_Session]) -> type[_Session]:
+    """Let every method of a HostSession that the class has raise HostErrors only."""
+    for name in vars(HostSession):
+        method = vars(cls).get(name)
+        if not name.startswith("_") and inspect.isfunction(method):
+            setattr(cls, name, _guarded(method))
+    return cls
+
+
+def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
+    if inspect.isasyncgenfunction(method):
+
+        @functools.wraps(method)
+        async def told(self: HostSession, *args: Any, **more: Any) -> AsyncGenerator[Any, None]:
+            with one_host(self.host.name):
+                async with aclosing(method(self, *args, **more)) as events:
+                    async for event in events:
+                        yield event
+
+        return told
+    if inspect.iscoroutinefunction(method):
+
+        @functools.wraps(method)
+        async def asked(self: HostSession, *args: Any, **more: Any) -> Any:
+            with one_host(self.host.name):
+                return await method(self, *args, **more)
+
+        return asked
+
+    @functools.wraps(method)
+    def called(self: HostSession, *args: Any, **more: Any) -> Any:
+        with one_host(self.host.name):
+            return method(self, *args, **more)
+
+    return called
+
+
+def _words(error: Exception) -> str:
+    """The error on one line, as long as a line may be shown."""
+    text = redact(" ".join(str(error)[: 4 * SAID_LIMIT].split()))
+    return f"{type(error).__name__}: {text}"[:SAID_LIMIT] if text else type(error).__name__
+
+
+def faults_path() -> Path:
+    """Where the tracebacks of unforeseen errors are kept."""
+    return platformdirs.user_state_path("nixfleet") / "errors.log"
+
+
+def _keep_fault(host: str, error: Exception) -> Path:
+    """Keep the traceback, each once; a file that cannot be written is no second error."""
+    path = faults_path()
+    text = redact("".join(traceback.format_exception(error, limit=-20)))[-FAULTS_LIMIT // 2 :]
+    if (host, text) in _seen or len(_seen) >= _KEPT_FAULTS:
+        return path
+    _seen.add((host, text))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        fd = os.open(path, flags, 0o600)
+        with os.fdopen(fd, "ab") as file:
+            if file.tell() > FAULTS_LIMIT:
+                file.truncate(0)
+            head = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {host}\n"
+            file.write((head + text + "\n").encode("utf-8", "replace"))
+    except OSError:
+        pass
+    return path

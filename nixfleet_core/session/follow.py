@@ -1,0 +1,396 @@
+"""Follow a job on a host: the client's copy grows, events are told, lost links are taken up again.
+
+Two truths meet here: bytes already in the copy are never asked for again (its size is the offset),
+and bytes that do not continue it are never written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import time
+from collections import deque
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from nixfleet_core.errors import BadAnswer, ClientFailed, NoSuchJob, Unreachable
+from nixfleet_core.job.copies import check_room
+from nixfleet_core.job.events import (
+    EVENT_LINE_LIMIT,
+    Heartbeat,
+    JobEnd,
+    JobEvent,
+    LineTime,
+    Link,
+    LogGrew,
+    StepEnd,
+    StepStart,
+    Tick,
+    read_event,
+)
+from nixfleet_core.job.frames import Frame, FrameError, FrameReader
+from nixfleet_core.limits import EVENTS_LIMIT, LAST_SECOND, SAID_LIMIT
+from nixfleet_core.log.text import LogText
+from nixfleet_core.scripts.compose import compose
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+    from pathlib import Path
+
+    from nixfleet_core.job.copies import JobCopy
+    from nixfleet_core.nix.activity import Progress
+    from nixfleet_core.transport.process import Process
+    from nixfleet_core.transport.shell import Shell
+
+_T = TypeVar("_T")
+
+QUIET: Final = 8.0
+"""Seconds without a byte after which the silence is shown; the host's heart beats every 5."""
+
+SILENT: Final = 20.0
+"""Seconds without a byte after which the link is given up and taken up anew."""
+
+RETRY_DELAYS: Final = (0.5, 1.0, 2.0, 4.0, 5.0)
+"""Seconds before the next try to connect; the last one again and again."""
+
+FRAME_ERRORS: Final = 8
+"""Connections in a row that brought no event but ended with what is no frame: then it is no broken
+link, and the host is given up."""
+
+_KEPT: Final = frozenset({"plan.json", "before", "after", "latest", "changes", "result"})
+
+
+class _Denied(Exception):  # noqa: N818
+    """The job belongs to another operator: only root may read it."""
+
+
+class Follower:
+    """Brings one job's log and events here. Use `events` once."""
+
+    def __init__(
+        self,
+        shell: Shell,
+        copy: JobCopy,
+        job: str,
+        lost: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`lost` is called before each new try: it lets go of a connection that may be dead."""
+        self._shell, self._copy, self._job, self._lost = shell, copy, job, lost
+        self._torn = TornLine()
+        self._ended = False
+        self._clock = 0
+        self._elevate = False
+        self._progress: Progress | None = None
+        self._waiting: deque[JobEvent] = deque()
+        """Events of a place in the log that has not come yet, and what came after them."""
+        self._files = copy.files
+
+    async def events(self) -> AsyncGenerator[JobEvent, None]:
+        """All events from the job's start, then live; ends when the job's last byte is here.
+
+        Raises NoSuchJob when the host does not have it, and NeedsPassword or NotAllowed when it
+        belongs to somebody else and root is needed to read it; BadAnswer for a host that does not
+        write what follow.sh writes, and ClientFailed when the copy cannot grow any more.
+        """
+        self._text = await asyncio.to_thread(LogText.resume, self._files.log, self._files.text)
+        try:
+            for path in (self._files.log, self._files.events):
+                path.touch(mode=0o600)
+            for event in self._replay():
+                yield event
+            yield LogGrew(_size(self._files.log), self._text.size)
+            if self._copy.read("result") is None:
+                async with aclosing(self._reach()) as live:
+                    async for event in live:
+                        yield event
+            await _finished(asyncio.to_thread(self._text.finish))
+            yield LogGrew(_size(self._files.log), self._text.size)
+        except NoSuchJob:
+            self._copy.discard_empty()
+            raise
+        finally:
+            self._text.close()
+
+    async def _reach(self) -> AsyncGenerator[JobEvent, None]:
+        """One connection after the other, until the job's last byte is here."""
+        tries, since, wrong = 0, time.monotonic(), 0
+        while True:
+            why = "the connection was closed"
+            try:
+                async with aclosing(self._attach()) as live:
+                    async for event in live:
+                        tries, since, wrong = 0, time.monotonic(), 0
+                        yield event
+            except _Denied:
+                self._elevate = True
+                continue
+            except (BadAnswer, ClientFailed):
+                raise
+            except FrameError as error:
+                why, wrong = str(error), wrong + 1
+                if wrong == FRAME_ERRORS:
+                    raise BadAnswer(f"what it says of the job cannot be read: {why}") from error
+            except (Unreachable, TimeoutError, OSError) as error:
+                why = str(error) or "no answer"
+            if self._ended:
+                return
+            delay = RETRY_DELAYS[min(tries, len(RETRY_DELAYS) - 1)]
+            tries += 1
+            yield Link(up=False, seconds=int(time.monotonic() - since), why=why)
+            await asyncio.sleep(delay)
+            await self._lost()
+
+    def _replay(self) -> list[JobEvent]:
+        """What the copy tells; its ticks also say when the lines of its log were written."""
+        with self._files.events.open("rb") as file:
+            told = self._take_events(file.read(EVENTS_LIMIT))
+        size = _size(self._files.log)
+        self._waiting.extend(told)
+        times: list[JobEvent] = [
+            LineTime(event.at, self._text.text_offset(event.log))
+            for event in told
+            if isinstance(event, Tick) and event.log <= size
+        ]
+        return self._due(size) + times
+
+    async def _attach(self) -> AsyncGenerator[JobEvent, None]:
+        """One connection: until the job's end, or until the link breaks."""
+        script = compose(
+            "follow",
+            root=self._shell.root,
+            values={
+                "NF_ID": self._job,
+                "NF_LOG_AT": str(_size(self._files.log)),
+                "NF_EVENTS_AT": str(_size(self._files.events)),
+            },
+            call="follow",
+        )
+        process = await self._shell.open(script, elevate=self._elevate)
+        reader, heard = FrameReader(), time.monotonic()
+        self._sent: set[str] = set()
+        try:
+            while not self._ended:
+                chunk = await _read(process, 1.0)
+                if chunk is None:
+                    silent = time.monotonic() - heard
+                    if silent >= SILENT:
+                        raise TimeoutError(f"no answer for {int(silent)} s")
+                    if silent >= QUIET:
+                        yield Link(up=False, seconds=int(silent), why="no answer")
+                    continue
+                if not chunk:
+                    raise Unreachable(_why_closed(process))
+                heard = time.monotonic()
+                for frame in _one_beat(reader.feed(chunk)):
+                    for event in await self._take(frame):
+                        yield event
+                # a host that floods is always ready to be read: let the others have their turn
+                await asyncio.sleep(0)
+        finally:
+            await process.close()
+
+    async def _take(self, frame: Frame) -> list[JobEvent]:
+        match frame.kind:
+            case "log":
+                return await self._take_log(frame)
+            case "events":
+                self._append_events(frame)
+                self._waiting.extend(self._take_events(frame.data))
+                return self._due(_size(self._files.log))
+            case "beat":
+                heartbeat = _heartbeat(frame)
+                self._clock = heartbeat.at
+                return [heartbeat]
+            case "gone":
+                return self._take_gone(frame.data.decode("ascii", "replace"))
+            case kind if kind in _KEPT:
+                if kind in self._sent:
+                    raise FrameError(f"the frame {kind!r} came twice")
+                self._sent.add(kind)
+                self._copy.write(kind, frame.data)
+                self._ended = self._ended or kind == "result"
+                return self._rest() if self._ended else []
+        return []
+
+    async def _take_log(self, frame: Frame) -> list[JobEvent]:
+        """The log and the events in the order in which the host wrote them."""
+        end = frame.offset + len(frame.data)
+        places = {_log_offset(event) for event in self._waiting}
+        stops = sorted(at for at in places if frame.offset < at < end)
+        found: list[JobEvent] = []
+        begin = frame.offset
+        for stop in (*stops, end):
+            found += await self._take_part(frame, begin, stop)
+            begin = stop
+        return found
+
+    async def _take_part(self, frame: Frame, begin: int, end: int) -> list[JobEvent]:
+        part = frame.data[begin - frame.offset : end - frame.offset]
+        # to a thread: a flood must not stall whoever shows it
+        text_size = await _finished(asyncio.to_thread(self._append_log, begin, part))
+        found: list[JobEvent] = [LogGrew(end, text_size)]
+        if self._text.progress is not None and self._text.progress != self._progress:
+            self._progress = self._text.progress
+            found.append(self._progress)
+        return found + self._due(end)
+
+    def _append_log(self, offset: int, data: bytes) -> int:
+        _append(self._files.log, Frame("log", offset, data))
+        try:
+            return self._text.feed(data)
+        except OSError as error:
+            raise _cannot_write(self._files.text, error) from error
+
+    def _append_events(self, frame: Frame) -> None:
+        if frame.offset + len(frame.data) > EVENTS_LIMIT:
+            raise BadAnswer(
+                f"its events of this job are larger than {EVENTS_LIMIT // 2**20} MiB",
+                "look at the job's directory on the host",
+            )
+        _append(self._files.events, frame)
+
+    def _due(self, log_size: int) -> list[JobEvent]:
+        """The events whose place in the log has come."""
+        found = []
+        while self._waiting and _log_offset(self._waiting[0]) <= log_size:
+            found.append(self._waiting.popleft())
+        return found
+
+    def _rest(self) -> list[JobEvent]:
+        """At the end: on a full disk the log may lack what events tell of."""
+        found = list(self._waiting)
+        self._waiting.clear()
+        return found
+
+    def _take_events(self, data: bytes) -> list[JobEvent]:
+        events = (read_event(line) for line in self._torn.feed(data))
+        return [event for event in events if event is not None]
+
+    def _take_gone(self, why: str) -> list[JobEvent]:
+        if why == "denied" and not self._elevate:
+            raise _Denied
+        if why != "interrupted":
+            raise NoSuchJob(f"the host has no job {self._job}")
+        # nothing on the host will ever write its result: it was rebooted, or killed whole
+        self._copy.write("result", b'{"outcome":"interrupted"}')
+        self._ended = True
+        return [*self._rest(), JobEnd(at=self._clock, outcome="interrupted")]
+
+
+class TornLine:
+    """The last line of events that come in any portions: it may end in the next one. Of a line that
+    is too long for an event nothing is kept, however much of it comes."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._too_long = False
+
+    def __len__(self) -> int:
+        """Bytes that are kept of it."""
+        return len(self._data)
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The lines that `data` completes."""
+        first, newline, rest = data.partition(b"\n")
+        self._keep(first)
+        if not newline:
+            return []
+        *lines, last = rest.split(b"\n")
+        whole = [] if self._too_long else [bytes(self._data)]
+        self._data.clear()
+        self._too_long = False
+        self._keep(last)
+        return whole + lines
+
+    def _keep(self, part: bytes) -> None:
+        if self._too_long or len(self) + len(part) > EVENT_LINE_LIMIT:
+            self._data.clear()
+            self._too_long = True
+        else:
+            self._data += part
+
+
+def _one_beat(frames: list[Frame]) -> list[Frame]:
+    """Of the heartbeats that came at once only the last: the others are overtaken."""
+    beats = [frame for frame in frames if frame.kind == "beat"]
+    return [frame for frame in frames if frame.kind != "beat" or frame is beats[-1]]
+
+
+def _log_offset(event: JobEvent) -> int:
+    """Where in the log it happened; 0 for what is nowhere in it."""
+    return event.log if isinstance(event, StepStart | StepEnd | Tick) else 0
+
+
+def read_events(path: Path) -> list[JobEvent]:
+    """All events in a copy, in their order; a torn last line is not one."""
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        lines = file.read(EVENTS_LIMIT).split(b"\n")[:-1]
+    events = (read_event(line) for line in lines)
+    return [event for event in events if event is not None]
+
+
+async def _read(process: Process, seconds: float) -> bytes | None:
+    """What the process says within that time; b"" at its end, None when it said nothing."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await process.read()
+    except TimeoutError:
+        return None
+
+
+async def _finished(work: Coroutine[None, None, _T]) -> _T:
+    """The result of work in a thread. A cancellation waits for it: the thread cannot be stopped,
+    and must not write to files that somebody else has taken up.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        task.exception()  # seen, though nobody is left to be told
+        raise
+
+
+def _heartbeat(frame: Frame) -> Heartbeat:
+    if frame.offset > LAST_SECOND or not re.fullmatch(rb"[0-9]{1,15}", frame.data):
+        raise FrameError(f"a heartbeat that is none: {frame.offset} {frame.data[:40]!r}")
+    return Heartbeat(at=frame.offset, log=int(frame.data))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _append(path: Path, frame: Frame) -> None:
+    """Write what continues the file. Raises FrameError for anything else, and ClientFailed where
+    the disk has no room for it."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        if os.fstat(fd).st_size != frame.offset:
+            raise FrameError(f"{frame.kind} bytes at {frame.offset} do not continue the copy")
+        check_room(path)
+        rest = memoryview(frame.data)
+        while rest:
+            rest = rest[os.write(fd, rest) :]
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    finally:
+        os.close(fd)
+
+
+def _cannot_write(path: Path, error: OSError) -> ClientFailed:
+    """What a later client mends: it goes on from what the copy holds."""
+    why = f"{path.name} cannot be written here: {error.strerror}; the job goes on"
+    return ClientFailed(why, f"make room in {path.parent}, then attach again")
+
+
+def _why_closed(process: Process) -> str:
+    lines = process.stderr.decode("utf-8", "replace").split("\n")
+    said = next((line.strip() for line in reversed(lines) if line.strip()), "connection closed")
+    return said[:SAID_LIMIT]

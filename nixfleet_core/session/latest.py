@@ -1,0 +1,399 @@
+"""What commit a flake input's repository names now: asked by the client, once for each source.
+
+The URL is what a host's flake.lock says, so the server can be anybody's. It is asked without
+credentials first; the operator's go only to servers that git's configuration names with their URL,
+or that hosts.toml lists, and never along with a redirect to another server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urljoin
+
+from nixfleet_core.host import DEFAULT_FORGES
+from nixfleet_core.nix.git_url import (
+    GitUrl,
+    Hidden,
+    Latest,
+    NotAsked,
+    is_ref,
+    read_url,
+    split_url,
+)
+from nixfleet_core.session.git_settings import (
+    Credentials,
+    Netrc,
+    Setting,
+    asking_environment,
+    choose,
+    has_named,
+    has_unnamed,
+    listing_environment,
+    read_netrc,
+    read_settings,
+)
+from nixfleet_core.transport.process import Completed, run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from nixfleet_core.host import Host
+    from nixfleet_core.nix.lock import Source
+
+ASK_SECONDS: Final = 20.0
+"""For one source, all tries together."""
+
+NETRC_LIMIT: Final = 1024 * 1024
+"""Bytes of ~/.netrc that are read."""
+
+_HOPS: Final = 3
+"""Redirects that are followed with credentials; each leads to a server that is judged anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked; equal ones are asked once. `local`: the host's paths are this machine's."""
+
+    url: str
+    ref: str | None
+    hidden: Hidden | None
+    forges: tuple[str, ...]
+    local: bool
+
+
+class GitLatest:
+    """Asks `git ls-remote`; what is not 40 hex digits is no answer.
+
+    git exits 0 with no output for a branch that is missing, and so do captive portals. `here`: all
+    hosts are folders of this machine, as the demo's are.
+    """
+
+    def __init__(self, *, here: bool = False) -> None:
+        self._here = here
+        self._asked: dict[Question, asyncio.Task[Latest]] = {}
+
+    async def latest(self, source: Source, host: Host | None = None) -> Latest:
+        """The commit; or why it was not asked for; or None when nobody says it. A pinned source is
+        its own answer. `host` is the one whose flake.lock says so."""
+        if source.pinned is not None or source.url is None:
+            return source.pinned
+        local = self._here or (host is not None and host.address is None)
+        forges = host.forges if host is not None else DEFAULT_FORGES
+        asked = Question(source.url, source.ref, source.hidden, forges, local)
+        if asked not in self._asked:
+            self._asked[asked] = asyncio.create_task(_ask(asked))
+        return await asyncio.shield(self._asked[asked])
+
+    def forget(self) -> None:
+        """Ask anew the next time."""
+        self._asked.clear()
+
+
+async def _ask(asked: Question) -> Latest:
+    name = asked.ref or "HEAD"
+    if name != "HEAD" and not name.startswith("refs/"):
+        name = f"refs/heads/{name}"
+    if not is_ref(name):
+        return None
+    if asked.hidden is not None and asked.hidden.query:
+        return _HAS_QUERY
+    url = read_url(asked.url, local=asked.local)
+    if isinstance(url, NotAsked):
+        return url
+    try:
+        # a repository of the current directory must not have a say
+        with TemporaryDirectory(prefix="nixfleet-git-") as neutral:
+            async with asyncio.timeout(ASK_SECONDS):
+                return await _ask_from(Path(neutral), url, name, asked)
+    except (OSError, TimeoutError):
+        return None
+
+
+async def _ask_from(neutral: Path, url: GitUrl, name: str, asked: Question) -> Latest:
+    env = listing_environment(os.environ, str(neutral))
+    listed = await run(("git", "config", "--list", "-z"), env=env, cwd=neutral, limit=ASK_SECONDS)
+    if listed.rc:
+        return _BROKEN
+    asker = _Asker(neutral, read_settings(listed.stdout), name, asked.forges)
+    try:
+        return await asker.ask(url, asked.hidden.login() if asked.hidden else None)
+    except _SettingsLeak:
+        return _LEAKY
+
+
+_ANSWER: Final = re.compile(rb"([0-9a-f]{40})\t")
+
+
+def _commit(done: Completed) -> str | None:
+    match = _ANSWER.match(done.stdout)
+    return match[1].decode() if match and done.rc == 0 else None
+
+
+class _SettingsLeak(Exception):  # noqa: N818 - a state of this machine's git
+    """git reads settings besides those that it was given."""
+
+
+_Login = tuple[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """`given` is what git gets, `url` where that leads by the operator's own `insteadOf`."""
+
+    given: str
+    url: GitUrl
+
+    @property
+    def rewritten(self) -> bool:
+        return self.given != self.url.text
+
+
+@dataclass(frozen=True, slots=True)
+class _Asker:
+    """Asks one question, with the operator's settings as git has listed them."""
+
+    neutral: Path
+    settings: tuple[Setting, ...]
+    name: str
+    forges: tuple[str, ...]
+
+    async def ask(self, url: GitUrl, login: _Login | None, hops: int = _HOPS) -> Latest:
+        """Ask where a URL leads that was checked; `login` is what flake.lock had with it."""
+        words = ("ls-remote", "--get-url", "--", url.text)
+        leads = await self._git(*words, chosen=choose(self.settings, "all"))
+        place = os.fsdecode(leads.stdout).removesuffix("\n")
+        if leads.rc or not place:
+            return None
+        if place == url.text:
+            return await self._ask_by_scheme(_Way(url.text, url), login, hops)
+        there = read_url(split_url(place)[0], local=True)
+        if isinstance(there, NotAsked):
+            if re.match("https?:", place, re.IGNORECASE):
+                return there
+            # a transport of the operator's choice
+            return _commit(await self._ls_remote(_Way(url.text, GitUrl(place, "file")), "all"))
+        return await self._ask_by_scheme(_Way(url.text, there), None, hops)
+
+    async def _ask_by_scheme(self, way: _Way, login: _Login | None, hops: int) -> Latest:
+        match way.url.scheme:
+            case "https":
+                return await self._ask_https(way, login, hops)
+            case "http":
+                if _applies(_netrc(), way.url):
+                    return _in_clear(way.url)
+                return _commit(await self._ls_remote(way, "named" if way.rewritten else "none"))
+            case _:
+                return _commit(await self._ls_remote(way, "all"))
+
+    async def _ask_https(self, way: _Way, login: _Login | None, hops: int) -> Latest:
+        """First as anybody, then with what this server may get."""
+        url, netrc = way.url, _netrc()
+        listed = url.server in self.forges
+        if netrc.default and not listed and _host(url) not in netrc.names:
+            return _not_default(url)
+        refused = b""
+        if not _applies(netrc, url):
+            try:
+                done = await self._ls_remote(way, "none")
+            except _SettingsLeak:
+                if not listed:
+                    raise
+            else:
+                if commit := _commit(done):
+                    return commit
+                refused = done.stderr
+        own = login is not None and login[1] is not None
+        if own or listed or has_named(self.settings) or _applies(netrc, url):
+            which: Credentials = "none" if own else "all" if listed else "named"
+            done = await self._ls_remote(way, which, follow=False, login=login)
+            if commit := _commit(done):
+                return commit
+            there = _redirect(done, url)
+            if there is not None and hops:
+                again = login if there.server == url.server else None
+                return await self.ask(there, again, hops - 1)
+        if listed or not _REFUSED.search(refused) or not has_unnamed(self.settings, os.environ):
+            return None
+        return _may_not(url)
+
+    async def _ls_remote(
+        self,
+        way: _Way,
+        credentials: Credentials,
+        *,
+        follow: bool = True,
+        login: _Login | None = None,
+    ) -> Completed:
+        """Ask with those credentials. Unless `follow`, redirects are not followed, but told in
+        stderr. Raises _SettingsLeak."""
+        chosen = [
+            line for line in choose(self.settings, credentials) if follow or not _follows(line)
+        ]
+        if not way.rewritten:
+            chosen = _only(way.url, chosen)
+        chosen.append(Setting("credential.interactive", "false"))
+        if credentials != "all":
+            chosen.append(Setting("http.emptyauth", "false"))  # no Kerberos ticket either
+        more: dict[str, str] = {}
+        if not follow:
+            chosen.append(Setting("http.followredirects", "false"))
+            more |= _TELL_REDIRECT
+        if login is not None:
+            chosen += _login_settings(way.url, login)
+            more[_LOGIN_VARIABLE] = f"username={login[0]}\npassword={login[1]}"
+        if credentials != "all":
+            await self._check(chosen, credentials)
+        words = ("ls-remote", "--", way.given, self.name)
+        return await self._git(*words, chosen=chosen, credentials=credentials, more=more)
+
+    async def _check(self, chosen: Sequence[Setting], credentials: Credentials) -> None:
+        """git older than 2.32 reads its files whatever it is told, and distributions may have more
+        of them. Raises _SettingsLeak."""
+        words = ("config", "--list", "--name-only", "-z")
+        listed = await self._git(*words, chosen=chosen, credentials=credentials)
+        names = [os.fsdecode(name) for name in listed.stdout.split(b"\0") if name]
+        if listed.rc or names != [line.key for line in chosen]:
+            raise _SettingsLeak
+
+    async def _git(
+        self,
+        *words: str,
+        chosen: Sequence[Setting],
+        credentials: Credentials = "all",
+        more: Mapping[str, str] | None = None,
+    ) -> Completed:
+        env = asking_environment(os.environ, str(self.neutral), chosen, self._ssh(), credentials)
+        env |= more or {}
+        return await run(("git", *words), env=env, cwd=self.neutral, limit=ASK_SECONDS)
+
+    def _ssh(self) -> str:
+        """The operator's ssh command, as git would choose it."""
+        set_up = [line.value for line in self.settings if line.key == "core.sshcommand"]
+        program = os.environ.get("GIT_SSH")
+        return (
+            os.environ.get("GIT_SSH_COMMAND")
+            or (set_up[-1] if set_up else "")
+            or (shlex.quote(program) if program else "ssh")
+        )
+
+
+def _follows(line: Setting) -> bool:
+    return (line.section, line.name) == ("http", "followredirects")
+
+
+def _only(url: GitUrl, settings: Sequence[Setting]) -> list[Setting]:
+    """Allow the URL's own transport alone (http may lead on to https), and not even that where the
+    operator does not."""
+    kept = [line for line in settings if line.key != "protocol.allow"]
+    kept.append(Setting("protocol.allow", "never"))
+    for scheme in ("http", "https") if url.scheme == "http" else (url.scheme,):
+        allow = f"protocol.{scheme}.allow"
+        if not any(line.key == allow for line in kept):
+            kept.append(Setting(allow, "always"))
+    return kept
+
+
+_LOGIN_VARIABLE: Final = "NIXFLEET_GIT_LOGIN"
+_HELPER: Final = f'!f() {{ if [ "$1" = get ]; then printf "%s\\n" "${_LOGIN_VARIABLE}"; fi; }}; f'
+
+
+def _login_settings(url: GitUrl, login: _Login) -> tuple[Setting, ...]:
+    """Makes git answer that server, and no other, with what the lock holds; the words are in git's
+    environment. A name alone goes along with the operator's own password for it."""
+    if login[1] is None:
+        return (Setting(f"credential.{url.base}.username", login[0]),)
+    return (Setting("credential.helper", ""), Setting(f"credential.{url.base}.helper", _HELPER))
+
+
+_TELL_REDIRECT: Final = {"GIT_TRACE_CURL": "1", "GIT_TRACE_CURL_NO_DATA": "1"}
+"""git's message has the code of a redirect alone; its trace has the place, and is shown nowhere."""
+
+_IS_REDIRECT: Final = re.compile(rb"The requested URL returned error: 3[0-9][0-9]")
+_PLACE: Final = re.compile(rb"<= Recv header: location: *([^\r\n]+)", re.IGNORECASE)
+_REFS: Final = "/info/refs?service=git-upload-pack"
+
+
+def _redirect(done: Completed, url: GitUrl) -> GitUrl | None:
+    """Where a redirect leads that was not followed; by https only, and to refs, as git wants it."""
+    places = _PLACE.findall(done.stderr)
+    if done.rc == 0 or not places or not _IS_REDIRECT.search(done.stderr):
+        return None
+    place = places[-1].decode("ascii", "replace").strip()
+    target = urljoin(f"{url.text.rstrip('/')}{_REFS}", place)
+    if not target.endswith(_REFS):
+        return None
+    there = read_url(target.removesuffix(_REFS), local=False)
+    return there if isinstance(there, GitUrl) and there.scheme == "https" else None
+
+
+_REFUSED: Final = re.compile(
+    rb"could not read (?:Username|Password)|Authentication failed|terminal prompts disabled"
+    rb"|unable to get password from user"  # git 2.47, told not to ask
+    rb"|returned error: 4[0-9][0-9]|repository '.*' not found|alert|certificate required"
+)
+"""The server was reached and wants to know who asks, or says so by hiding what it has."""
+
+
+def _netrc() -> Netrc:
+    try:
+        with (Path.home() / ".netrc").open("rb") as file:
+            return read_netrc(file.read(NETRC_LIMIT).decode("utf-8", "replace"))
+    except (OSError, RuntimeError):
+        return Netrc()
+
+
+def _host(url: GitUrl) -> str:
+    return re.sub(r":[0-9]+$", "", url.server).strip("[]")
+
+
+def _applies(netrc: Netrc, url: GitUrl) -> bool:
+    """Whether curl would send this server something of ~/.netrc."""
+    return netrc.default or _host(url) in netrc.names
+
+
+_HAS_QUERY: Final = NotAsked(
+    "the client does not ask its repository: the URL in flake.lock has a query, which may be a "
+    "secret and would stand in git's arguments",
+    "name it without a query in flake.nix; or look on the host: nix flake metadata --refresh",
+)
+_BROKEN: Final = NotAsked(
+    "the client could not read this machine's git configuration",
+    "git config --list says what is wrong there",
+)
+_LEAKY: Final = NotAsked(
+    "the client may not ask its repository: this machine's git reads settings that cannot be kept "
+    "from it",
+    "use git 2.32 or later; or list the server as one of `forges` under [defaults] in hosts.toml",
+)
+
+
+def _allow(url: GitUrl) -> str:
+    return f'if it may have them, write forges = ["{url.server}", …] under [defaults] in hosts.toml'
+
+
+def _may_not(url: GitUrl) -> NotAsked:
+    return NotAsked(
+        f"the client may not ask {url.server}: it wants credentials, and none are for it by name",
+        f"{_allow(url)}; or give git a credential.{url.base}.helper",
+    )
+
+
+def _not_default(url: GitUrl) -> NotAsked:
+    return NotAsked(
+        f"the client may not ask {url.server}: it would get the `default` entry of ~/.netrc",
+        f"{_allow(url)}; or give each server an entry of its own in ~/.netrc",
+    )
+
+
+def _in_clear(url: GitUrl) -> NotAsked:
+    return NotAsked(
+        f"the client may not ask {url.server} by http: ~/.netrc has a password for it",
+        "name the repository by https in flake.nix",
+    )

@@ -1,0 +1,40 @@
+"""The sessions of a whole fleet, and what is asked of all hosts at once."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from nixfleet_core.session.shell_session import ShellSession
+from nixfleet_core.transport.local import local_shell
+from nixfleet_core.transport.ssh import CONFIG_VARIABLE, Ssh, socket_directory, ssh_shell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from nixfleet_core.host import Host
+    from nixfleet_core.job.copies import Store
+
+
+def open_session(host: Host, store: Store) -> ShellSession:
+    """A session with one host; nothing is contacted yet. Raises SocketDirectoryError."""
+    if host.address is None:
+        return ShellSession(host=host, shell=local_shell(host.name), store=store)
+    ssh = Ssh(
+        address=host.address,
+        sockets=socket_directory(),
+        config=os.environ.get(CONFIG_VARIABLE) or None,
+    )
+    return ShellSession(
+        host=host,
+        shell=ssh_shell(host.name, ssh),
+        store=store,
+        let_go=ssh.drop_master,
+        own_shell=ssh_shell(host.name, ssh, shared=False),
+        connect_argv=ssh.connect_argv(),
+    )
+
+
+def open_sessions(hosts: Iterable[Host], store: Store) -> tuple[ShellSession, ...]:
+    """Sessions with all of them, in their order."""
+    return tuple(open_session(host, store) for host in hosts)

@@ -1,0 +1,146 @@
+"""One host, and everything that can be asked of it or done to it. The doors use only this."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterable
+
+    from nixfleet_core.facts.model import Facts
+    from nixfleet_core.host import Host
+    from nixfleet_core.job.copies import JobFiles
+    from nixfleet_core.job.events import JobEvent
+    from nixfleet_core.job.history import JobLine
+    from nixfleet_core.judge.diagnosis import Diagnosis
+    from nixfleet_core.judge.verdict import Verdict
+    from nixfleet_core.nix.git_url import Latest
+    from nixfleet_core.nix.lock import Source
+    from nixfleet_core.plan.model import Options, Plan, Refusal
+    from nixfleet_core.vocabulary import StepId
+
+
+class Launched(msgspec.Struct, frozen=True):
+    """The job runs (or ran already: launching the same id twice changes nothing)."""
+
+    job: str
+
+
+class Busy(msgspec.Struct, frozen=True):
+    """Another job is running on the host; attach to that one."""
+
+    job: str
+
+
+class Commit(msgspec.Struct, frozen=True):
+    """A commit of nixcfg that the pull would bring along."""
+
+    rev: str
+    title: str
+
+
+class HostSession(Protocol):
+    """The engine as the app and the commands see it. Every wait inside has a limit.
+
+    All methods raise HostErrors only, whatever the host says: Unreachable where they ask it, and
+    BadAnswer for an answer that cannot be used; those that need root NeedsPassword (call again
+    after `give_password`) and NotAllowed. `follow` goes on while the host is unreachable.
+    """
+
+    @property
+    def host(self) -> Host: ...
+
+    @property
+    def connect_argv(self) -> tuple[str, ...]:
+        """What opens the connection at the terminal; empty where there is none to open."""
+        ...
+
+    def give_password(self, password: str) -> None:
+        """Keep sudo's password in memory, for this host, until the program ends."""
+        ...
+
+    async def probe(self) -> Facts:
+        """Look at the host without root: one round trip, never sudo."""
+        ...
+
+    async def examine(self, facts: Facts) -> Facts:
+        """What a plan needs: these facts, or a look as root where the checkout is closed to us."""
+        ...
+
+    async def incoming(self, facts: Facts) -> tuple[Commit, ...]:
+        """The nixcfg commits that a pull would bring; nothing on the host changes."""
+        ...
+
+    def plan(self, facts: Facts, options: Options, latest: str | None = None) -> Plan | Refusal:
+        """What would be done, or why the host is left alone. Pure. `latest` is the commit that the
+        update leads to, where it is known."""
+        ...
+
+    async def plan_rollback(
+        self, facts: Facts, options: Options, *, keep_lock: bool
+    ) -> Plan | Refusal:
+        """How to go back to what was active before the last update, or why not."""
+        ...
+
+    async def jobs(self) -> tuple[JobLine, ...]:
+        """The host's jobs, newest first; what is known here if the host is away."""
+        ...
+
+    async def launch(self, plan: Plan, job: str) -> Launched | Busy:
+        """Start the job; repeat with the same id when the link broke in between."""
+        ...
+
+    def follow(self, job: str) -> AsyncGenerator[JobEvent, None]:
+        """All of the job's events from its start, then live, through any number of reconnects.
+
+        Ends when the job has ended and every byte of the log is here. Runs on while the host is
+        unreachable, and says so with Link events.
+        """
+        ...
+
+    def files(self, job: str) -> JobFiles:
+        """Where the client's copy of a job is."""
+        ...
+
+    def expected(self, steps: Iterable[StepId]) -> dict[StepId, int]:
+        """Seconds that these steps usually take, for those that have run before. Asks nobody: it
+        knows the jobs that were followed from here."""
+        ...
+
+    async def fetch_plan(self, job: str) -> Plan:
+        """The plan of a job that somebody else may have started. Raises NoSuchJob."""
+        ...
+
+    async def verdict(self, job: str, latest: str | None) -> Verdict:
+        """Judge an ended job, that was followed to its end, from the facts that it left."""
+        ...
+
+    async def cancel(self, job: str) -> None:
+        """Ask the job to stop; it starts the agent again before it ends."""
+        ...
+
+    async def verify(self, latest: Latest) -> tuple[Facts, Verdict]:
+        """Prove what runs now; changes nothing."""
+        ...
+
+    async def explain(self, facts: Facts, latest: Latest) -> Diagnosis:
+        """Why the host, which was just seen, does not have the agent that it should."""
+        ...
+
+    async def newest_job(self) -> str | None:
+        """The running job, else the last one; of what is known here if the host is away."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connection. Jobs on the host go on."""
+        ...
+
+
+class LatestSource(Protocol):
+    """Answers what commit a flake input's repository names, once for each URL and ref."""
+
+    async def latest(self, source: Source, host: Host) -> Latest:
+        """Ask for the source that `host` names in its flake.lock."""
+        ...

@@ -1,0 +1,452 @@
+"""The session with a host over a shell: scripts go out, facts and events come back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, Literal, cast, get_args
+
+import msgspec
+
+from nixfleet_core.errors import (
+    BadAnswer,
+    LaunchFailed,
+    NeedsPassword,
+    NoSuchJob,
+    NotAllowed,
+    Unreachable,
+)
+from nixfleet_core.facts.package_changes import parse_changes
+from nixfleet_core.facts.parse import PROBE_LIMIT, ProbeError, parse_probe
+from nixfleet_core.ids import is_commit, is_job_id
+from nixfleet_core.job.compile import compile_plan
+from nixfleet_core.job.durations import RECENT, expected_seconds
+from nixfleet_core.job.events import AGENT_CHECK, IDLE_CHECK, Check, StepEnd, StepStart
+from nixfleet_core.job.history import job_line, read_history
+from nixfleet_core.job.outcome import Outcome
+from nixfleet_core.judge.causes import expectation
+from nixfleet_core.judge.diagnosis import diagnose
+from nixfleet_core.judge.verdict import judge
+from nixfleet_core.limits import SAID_LIMIT
+from nixfleet_core.log.failures import find_failure, strip_colours
+from nixfleet_core.plan.model import Refusal
+from nixfleet_core.plan.rules import choose_attribute, make_plan, make_rollback_plan
+from nixfleet_core.scripts.compose import question
+from nixfleet_core.session.boundary import guard_session
+from nixfleet_core.session.follow import Follower, read_events
+from nixfleet_core.session.protocol import Busy, Commit, Launched
+from nixfleet_core.transport.shell import CARRIER_FAILED
+from nixfleet_core.vocabulary import StepId
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+
+    from nixfleet_core.facts.model import Facts
+    from nixfleet_core.host import Host
+    from nixfleet_core.job.copies import JobCopy, JobFiles, Result, Store
+    from nixfleet_core.job.events import JobEvent
+    from nixfleet_core.job.history import History, JobLine
+    from nixfleet_core.judge.diagnosis import Diagnosis
+    from nixfleet_core.judge.verdict import Verdict
+    from nixfleet_core.nix.git_url import Latest
+    from nixfleet_core.plan.model import Options, Plan
+    from nixfleet_core.transport.shell import Answer, Shell
+
+PROBE_SECONDS: Final = 40.0
+DEEP_PROBE_SECONDS: Final = 420.0
+"""Seconds; this one evaluates the flake, which takes minutes on a small machine."""
+
+ATTRIBUTE_SECONDS: Final = 150.0
+LAUNCH_SECONDS: Final = 90.0
+LAUNCH_TRIES: Final = 4
+CONFIRM_SECONDS: Final = 15.0
+SHORT_SECONDS: Final = 90.0
+
+Depth = Literal["", "1", "why"]
+"""How closely the probe looks: without root; with the proof; also for what explains its failure."""
+_UNITS: Final = re.compile(r"warning: the following units failed: (.*)")
+
+_FAILURE_TAIL: Final = 64 * 1024
+"""Bytes of a failed step's output in which its reason is looked for."""
+
+_ATTRIBUTES_LIMIT: Final = 64 * 1024
+_INCOMING_LIMIT: Final = 100
+"""Bytes of names, and commits: as many as the scripts print."""
+
+
+async def _nothing() -> None:
+    return
+
+
+@guard_session
+@dataclass(slots=True)
+class ShellSession:
+    """One host behind a shell; see HostSession for what the methods promise."""
+
+    host: Host
+    shell: Shell
+    store: Store
+    let_go: Callable[[], Coroutine[None, None, None]] = field(default=_nothing)
+    """Ends a shared connection that may be dead."""
+    own_shell: Shell | None = None
+    """A shell over a connection of its own: proves that the host can be reached anew."""
+    connect_argv: tuple[str, ...] = ()
+    """Opens the connection at the terminal; empty where there is none to open."""
+
+    def give_password(self, password: str) -> None:
+        self.shell.password = password
+
+    async def probe(self) -> Facts:
+        return await self._probe(self.host.checkout)
+
+    async def examine(self, facts: Facts) -> Facts:
+        if facts.checkout is None:
+            return facts
+        if facts.platform == "home-manager":
+            return await self._with_attributes(facts, facts.checkout.path)
+        if facts.checkout.state != "unreadable":
+            return facts
+        return await self._probe(facts.checkout.path, elevate=True)
+
+    async def _with_attributes(self, facts: Facts, checkout: str) -> Facts:
+        """With the names that the flake has, where one of them has to be chosen."""
+        if self.host.attribute is not None:
+            return facts
+        answer = await self._run("attributes", {"NF_CHECKOUT": checkout}, ATTRIBUTE_SECONDS)
+        if answer.rc:
+            return facts
+        names = answer.stdout[:_ATTRIBUTES_LIMIT].decode("utf-8", "replace").split("\n")
+        return replace(facts, attributes=tuple(name for name in names if name))
+
+    async def incoming(self, facts: Facts) -> tuple[Commit, ...]:
+        checkout = facts.checkout
+        if checkout is None or checkout.state != "ok" or checkout.upstream is None:
+            return ()
+        values = {"NF_CHECKOUT": checkout.path}
+        # facts that only root could see are asked further as root, who steps down to the owner
+        answer = await self._run("incoming", values, SHORT_SECONDS, elevate=facts.uid == 0)
+        lines = answer.stdout.decode("utf-8", "replace").split("\n")[:_INCOMING_LIMIT]
+        pairs = (line.partition(" ") for line in lines)
+        return tuple(Commit(rev, title[:SAID_LIMIT]) for rev, _, title in pairs if is_commit(rev))
+
+    def plan(self, facts: Facts, options: Options, latest: str | None = None) -> Plan | Refusal:
+        return make_plan(self.host, facts, options, latest)
+
+    async def plan_rollback(
+        self, facts: Facts, options: Options, *, keep_lock: bool
+    ) -> Plan | Refusal:
+        past = await self._history()
+        newest = next(
+            (one for one in past.jobs if one.before not in (None, facts.system.profile)), None
+        )
+        target = (newest.before if newest else None) or past.previous
+        if target is None:
+            why = "neither a job nor a generation before the active one is left on the host"
+            return Refusal("target", why, "choose one by hand: nixos-rebuild list-generations")
+        lock_from = newest.job if newest and not keep_lock else None
+        warnings: tuple[str, ...] = ()
+        theirs = newest.asked.plan.checkout if newest and newest.asked else None
+        if lock_from and facts.checkout and theirs not in (None, facts.checkout.path):
+            # a lock belongs to the checkout that it was taken from
+            lock_from = None
+            warnings = (f"the last update was built from {theirs}: no flake.lock goes back",)
+        return make_rollback_plan(self.host, facts, target, lock_from, options, warnings)
+
+    async def jobs(self) -> tuple[JobLine, ...]:
+        try:
+            past = await self._history()
+        except Unreachable:
+            return tuple(
+                job_line(job, asked=copy.asked(), result=copy.result(), running=False)
+                for job in reversed(self.store.jobs(self.host.name))
+                for copy in (self._copy(job),)
+            )
+        return tuple(
+            job_line(one.job, asked=one.asked, result=one.result, running=one.job == past.running)
+            for one in past.jobs
+        )
+
+    async def _history(self) -> History:
+        answer = await self._run("past_jobs", {}, SHORT_SECONDS)
+        if b"@nf denied" in answer.stdout:
+            answer = await self._run("past_jobs", {}, SHORT_SECONDS, elevate=True)
+        return read_history(answer.stdout)
+
+    async def launch(self, plan: Plan, job: str) -> Launched | Busy:
+        """As promised; a link that breaks in between is tried again with the same id."""
+        values = {
+            "NF_ID": job,
+            "NF_PLATFORM": plan.platform,
+            "NF_PLAN": msgspec.json.encode(plan).decode(),
+            "NF_RUN_SH": compile_plan(plan, job, self.shell.root),
+            "NF_NICE": str(plan.options.nice),
+            "NF_IO_WEIGHT": str(plan.options.io_weight),
+        }
+        for attempt in range(1, LAUNCH_TRIES + 1):
+            try:
+                answer = await self._run("launch", values, LAUNCH_SECONDS, elevate=plan.needs_root)
+            except Unreachable:
+                if attempt == LAUNCH_TRIES:
+                    raise
+                await self.let_go()
+                await asyncio.sleep(2.0 * attempt)
+                continue
+            return _read_launch(answer)
+        raise AssertionError("the loop returns or raises")
+
+    async def follow(self, job: str) -> AsyncGenerator[JobEvent, None]:
+        follower = Follower(self.shell, self._copy(job), job, self.let_go)
+        confirming: asyncio.Task[None] | None = None
+        try:
+            async with aclosing(follower.events()) as events:
+                async for event in events:
+                    match event:
+                        case StepStart(step="confirm"):
+                            confirming = asyncio.create_task(self._confirm(job))
+                        case StepEnd(step="confirm") if confirming is not None:
+                            confirming.cancel()
+                    yield event
+        finally:
+            if confirming is not None:
+                confirming.cancel()
+
+    async def _confirm(self, job: str) -> None:
+        """Reach the host anew and say so; again until the step that waits for it is over."""
+        script = self._script("confirm", {"NF_ID": job})
+        shell = self.own_shell or self.shell
+        shell.password = self.shell.password
+        while True:
+            answer = await shell.run(script, limit=CONFIRM_SECONDS)
+            if b"@nf denied" in answer.stdout:
+                with suppress(NeedsPassword, NotAllowed):
+                    answer = await shell.run(script, limit=CONFIRM_SECONDS, elevate=True)
+            if b"@nf ok" in answer.stdout:
+                return
+            await asyncio.sleep(1.0)
+
+    def files(self, job: str) -> JobFiles:
+        return self._copy(job).files
+
+    def expected(self, steps: Iterable[StepId]) -> dict[StepId, int]:
+        recent = self.store.jobs(self.host.name)[-RECENT:]
+        known = expected_seconds(read_events(self.files(job).events) for job in recent)
+        return {step: known[step] for step in steps if step in known}
+
+    async def fetch_plan(self, job: str) -> Plan:
+        copy = self._copy(job)
+        if copy.read("plan.json") is None:
+            answer = await self._run_as_reader("plan", job)
+            _, found, data = answer.stdout.partition(b"@nf plan\n")
+            if not found:
+                copy.discard_empty()
+                raise NoSuchJob(f"the host has no job {job}")
+            copy.write("plan.json", data)
+        asked = copy.asked()
+        if asked is None:
+            raise NoSuchJob(f"the plan of job {job} cannot be read")
+        return asked.plan
+
+    async def verdict(self, job: str, latest: str | None) -> Verdict:
+        copy = self._copy(job)
+        before, after = _facts(copy.read("before")), _facts(copy.read("after"))
+        said = (copy.read("latest") or b"").decode("ascii", "replace").strip()
+        expect = expectation(self.host, after, said or latest)
+        outcome = await asyncio.to_thread(_outcome, copy)
+        asked = copy.asked()
+        if asked is not None and asked.plan.goal == "rollback":
+            expect = msgspec.structs.replace(expect, system=asked.plan.target)
+        elif outcome.rolled_back and before is not None:
+            expect = msgspec.structs.replace(expect, system=before.system.profile)
+        return judge(before, after, expect, outcome, parse_changes(copy.read("changes") or b""))
+
+    async def cancel(self, job: str) -> None:
+        answer = await self._run_as_reader("cancel", job)
+        if b"@nf ok" not in answer.stdout and b"@nf over" not in answer.stdout:
+            raise NotAllowed(_said(answer) or f"job {job} cannot be cancelled")
+
+    async def verify(self, latest: Latest) -> tuple[Facts, Verdict]:
+        deep = await self._look_deep(await self.probe(), "1")
+        return deep, judge(deep, deep, expectation(self.host, deep, latest), None)
+
+    async def explain(self, facts: Facts, latest: Latest) -> Diagnosis:
+        deep = await self._look_deep(facts, "why")
+        return diagnose(deep, expectation(self.host, deep, latest))
+
+    async def _look_deep(self, facts: Facts, deep: Depth) -> Facts:
+        is_home = facts.platform == "home-manager"
+        checkout = facts.checkout.path if facts.checkout else self.host.checkout
+        if is_home:
+            facts = await self._with_attributes(facts, checkout)
+        attribute = choose_attribute(self.host, facts) or ""
+        return await self._probe(checkout, deep=deep, elevate=not is_home, attribute=attribute)
+
+    async def newest_job(self) -> str | None:
+        """The running job, else the last one; of what is known here if the host is away."""
+        known = next(reversed(self.store.jobs(self.host.name)), None)
+        try:
+            facts = await self.probe()
+        except Unreachable:
+            return known
+        return facts.job_running or facts.job_last or known
+
+    async def close(self) -> None:
+        return
+
+    def _copy(self, job: str) -> JobCopy:
+        return self.store.job(self.host.name, job)
+
+    def probe_script(
+        self, checkout: str | None = None, *, deep: Depth = "", attribute: str = ""
+    ) -> str:
+        """What the host is sent to be looked at."""
+        values = {
+            "NF_CHECKOUT": checkout or self.host.checkout,
+            "NF_INPUT": self.host.input,
+            "NF_ATTRIBUTE": attribute,
+            "NF_DEEP": deep,
+        }
+        return self._script("probe", values)
+
+    async def _probe(
+        self, checkout: str, *, deep: Depth = "", elevate: bool = False, attribute: str = ""
+    ) -> Facts:
+        script = self.probe_script(checkout, deep=deep, attribute=attribute)
+        limit = DEEP_PROBE_SECONDS if deep else PROBE_SECONDS
+        answer = await self._run_script(script, limit, elevate=elevate)
+        try:
+            return parse_probe(answer.stdout)
+        except ProbeError as error:
+            why = f"{error}: {answer.stderr.strip()[-200:]}".rstrip(": ")
+            raise BadAnswer(why, "look at the host by hand, then refresh") from error
+
+    async def _run_as_reader(self, name: str, job: str) -> Answer:
+        """Run a script on a job's directory: as ourselves, as root where that is refused."""
+        answer = await self._run(name, {"NF_ID": job}, SHORT_SECONDS)
+        if b"@nf denied" in answer.stdout:
+            return await self._run(name, {"NF_ID": job}, SHORT_SECONDS, elevate=True)
+        return answer
+
+    async def _run(
+        self, name: str, values: dict[str, str], limit: float, *, elevate: bool = False
+    ) -> Answer:
+        return await self._run_script(self._script(name, values), limit, elevate=elevate)
+
+    async def _run_script(self, script: str, limit: float, *, elevate: bool) -> Answer:
+        answer = await self.shell.run(script, limit=limit, elevate=elevate)
+        if answer.timed_out:
+            raise Unreachable(f"no answer within {limit:.0f} s", "look at the host's load")
+        if answer.rc == CARRIER_FAILED:
+            raise _unreachable(answer.stderr)
+        return answer
+
+    def _script(self, name: str, values: dict[str, str]) -> str:
+        """One of the scripts, with the platform as far as it is known."""
+        values = {"NF_PLATFORM": self.host.platform or "", **values}
+        return question(name, self.shell.root, values)
+
+
+def _unreachable(stderr: str) -> Unreachable:
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    failure = find_failure(lines)
+    why = lines[-1][:SAID_LIMIT] if lines else "ssh could not connect"
+    return Unreachable(why, failure.advice if failure else "try: ssh HOST true")
+
+
+def _read_launch(answer: Answer) -> Launched | Busy:
+    for line in reversed(answer.stdout.decode("utf-8", "replace").splitlines()):
+        match line.split():
+            case ["@nf", "launched", job] if is_job_id(job):
+                return Launched(job)
+            case ["@nf", "busy", job] if is_job_id(job):
+                return Busy(job)
+            case ["@nf", "failed"]:
+                break
+    raise LaunchFailed(_said(answer) or "the host did not say whether it launched the job")
+
+
+def _said(answer: Answer) -> str:
+    """The end of what it has written to stderr."""
+    return answer.stderr.strip()[-4 * SAID_LIMIT :]
+
+
+def _facts(data: bytes | None) -> Facts | None:
+    if data is None or len(data) > PROBE_LIMIT:
+        return None
+    try:
+        return parse_probe(data)
+    except ProbeError:
+        return None
+
+
+def _outcome(copy: JobCopy) -> Outcome:
+    """What became of a job, from its result, its events and its failed step's output."""
+    result = copy.result()
+    if result is None or result.outcome not in ("done", "failed", "cancelled"):
+        kind = "interrupted"
+    else:
+        kind = result.outcome
+    events = read_events(copy.files.events)
+    failed = [e for e in events if isinstance(e, StepEnd) and e.status == "failed"]
+    # what cut the job short counts more than what had failed before
+    bad = next((e for e in failed if e.reason == "interrupted"), failed[0] if failed else None)
+    ended = {e.step: e.status for e in events if isinstance(e, StepEnd)}
+    checks = [e for e in events if isinstance(e, Check)]
+    check = next((e for e in checks if not e.ok and e.check != AGENT_CHECK), None)
+    asked = next((e for e in reversed(checks) if e.check == AGENT_CHECK), None)
+    outcome = Outcome(
+        kind=kind,  # type: ignore[arg-type]
+        failed_step=bad.step if bad else _failed_step(result) or _under_way(events),
+        rc=bad.rc if bad else result.rc if result else 0,
+        reason=(bad.reason if bad else "") or (result.reason if result else ""),
+        detail=check.reason if check else "",
+        # a push that was tried and failed has taken the commit back
+        committed=ended.get("commit") == "ok"
+        and (ended.get("push") not in ("failed", "cancelled") or _was_not_tried(bad)),
+        pushed=ended.get("push") == "ok",
+        rolled_back=ended.get("rollback") == "ok",
+        went_over=any(e.ok and e.check == IDLE_CHECK and e.reason for e in checks),
+        agent_says=None if asked is None else asked.reason or "ok",
+    )
+    if bad is None:
+        return outcome
+    lines = _last_words(copy, events, bad)
+    return replace(outcome, failure=find_failure(lines), units=_failed_units(lines))
+
+
+def _was_not_tried(push: StepEnd | None) -> bool:
+    return push is not None and push.reason in ("others", "upstream")
+
+
+def _failed_step(result: Result | None) -> StepId | None:
+    """As the result has it: on a full disk the events may lack it."""
+    found = result.failed if result else ""
+    return cast("StepId", found) if found in get_args(StepId) else None
+
+
+def _under_way(events: list[JobEvent]) -> StepId | None:
+    """The step that had begun when nothing more was written, as after a reboot."""
+    last = next((e for e in reversed(events) if isinstance(e, StepStart | StepEnd)), None)
+    return last.step if isinstance(last, StepStart) else None
+
+
+def _failed_units(lines: list[str]) -> tuple[str, ...]:
+    """Units that switch-to-configuration names in its warning."""
+    found = (_UNITS.search(strip_colours(line)) for line in lines)
+    names = (match[1] for match in found if match)
+    return tuple(name for text in names for name in re.split(r"[,\s]+", text) if name)
+
+
+def _last_words(copy: JobCopy, events: list[JobEvent], bad: StepEnd) -> list[str]:
+    """The end of what the failed step printed."""
+    starts = [e.log for e in events if isinstance(e, StepStart) and e.step == bad.step]
+    with copy.files.log.open("rb") as log:
+        end = min(bad.log, log.seek(0, os.SEEK_END))
+        begin = max(0, end - _FAILURE_TAIL, *starts[-1:])
+        if begin >= end:
+            return []
+        log.seek(begin)
+        data = log.read(end - begin)
+    return data.decode("utf-8", "replace").splitlines()

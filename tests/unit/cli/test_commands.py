@@ -1,0 +1,868 @@
+"""The commands: what they refuse, what they print, and how they end. Nobody is contacted."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+from fake_fleet import Fleet
+from fake_session import FACTS, JOB, NOT_RESTARTED, PLAN, REV, Session
+from test_inventory import MISTAKES
+
+from nixfleet_core.cli import listing, show_plan
+from nixfleet_core.cli.main import nixfleet
+from nixfleet_core.cli.update_here import nixfleet_update
+from nixfleet_core.errors import NeedsPassword, NoSuchJob, NotAllowed, Unreachable
+from nixfleet_core.facts.model import Binary, Snapshot, Unit
+from nixfleet_core.facts.package_changes import Change
+from nixfleet_core.job.events import (
+    CancelSeen,
+    Check,
+    Heartbeat,
+    JobEnd,
+    Link,
+    LogGrew,
+    Retry,
+    StepEnd,
+    StepStart,
+    Waiting,
+)
+from nixfleet_core.job.history import JobLine
+from nixfleet_core.judge.diagnosis import Diagnosis
+from nixfleet_core.judge.verdict import Verdict
+from nixfleet_core.log.display import safe
+from nixfleet_core.nix.git_url import NotAsked
+from nixfleet_core.plan.model import Options, Refusal, Step
+from nixfleet_core.session.protocol import Busy, Commit
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from nixfleet_core.job.events import JobEvent
+
+EVIL = "\x1b]0;owned\x07\x9b2J\nupdated: proven\r"
+
+RUNNING = replace(FACTS, job_running=JOB)
+REFUSAL = Refusal("disk", "full", "free some")
+
+
+# What is refused.
+
+COMMANDS = [
+    ("hosts",),
+    ("update", "csb0", "--yes"),
+    ("update", "csb0", "--dry-run"),
+    ("verify", "csb0"),
+    ("why", "csb0"),
+    ("attach", "csb0"),
+    ("log", "csb0"),
+    ("cancel", "csb0"),
+    ("rollback", "csb0", "--yes"),
+    ("jobs",),
+    ("connect", "csb0"),
+    (),
+]
+
+
+@pytest.mark.parametrize(("source", "line", "key", "says"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_in_the_inventory_ends_with_2(
+    real: Fleet, source: str | bytes, line: int | None, key: str, says: str
+) -> None:
+    real.inventory.write_bytes(source.encode() if isinstance(source, str) else source)
+    result = real.run("hosts")
+    assert (result.exit_code, result.stdout) == (2, "")
+    where = f"hosts.toml:{line}: " if line else "hosts.toml: "
+    assert where in result.stderr
+    assert key in result.stderr
+
+
+@pytest.mark.parametrize("argv", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("text", [None, "[hosts.csb0]\nssh = '-oProxyCommand=x'\n"])
+def test_every_command_reads_the_inventory_first(
+    real: Fleet, argv: tuple[str, ...], text: str | None
+) -> None:
+    if text is not None:
+        real.inventory.write_text(text)
+    result = real.run(*argv)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert ("no such file" if text is None else "ssh address") in result.stderr
+
+
+def test_the_hosts_own_command_reads_it_too(real: Fleet, tmp_path: Path) -> None:
+    path = tmp_path / ".config/nixfleet/hosts.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text("[hosts.here]\nlocal = 1\n")
+    for argv in ((), ("--verify",), ("--dry-run",)):
+        result = real.run(*argv, command=nixfleet_update)
+        assert (result.exit_code, "local" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (("hosts", "csb2"), "no host 'csb2'; did you mean"),
+        (("update", "x"), "hosts: csb0, csb1"),
+        (("update",), "Missing argument"),
+        (("verify",), "Missing argument"),
+        (("why",), "Missing argument"),
+        (("attach",), "Missing argument"),
+        (("log",), "Missing argument"),
+        (("cancel",), "Missing argument"),
+        (("attach", "csb0", "csb1"), "unexpected extra argument"),
+        (("update", "csb0", "--frobnicate"), "No such option"),
+        (("update", "csb0", "--level", "9"), "not in the range"),
+        (("update", "csb0", "--level"), "requires an argument"),
+        (("update", "csb0", "--level", "x"), "not a valid integer"),
+        (("update", "csb0", "--force=9"), "not in the range"),
+        (("update", "csb0", "--force="), "not a valid integer"),
+        (("update", "--force", "2", "--yes"), "no host '2'"),
+        (("update", "csb0", "--input-rev", "main"), "40 hexadecimal digits"),
+        (("update", "csb0", "--input-rev", "A" * 40), "40 hexadecimal digits"),
+        (("update", "csb0", "--stable", "0"), "not in the range"),
+        (("update", "csb0"), "confirm at a terminal, or add --yes"),
+        (("rollback", "csb0"), "confirm at a terminal, or add --yes"),
+        (("log", "csb0", "../../etc/passwd"), "no job id"),
+        (("demo", "--speed", "0"), "not in the range"),
+        (("nonsense",), "No such command"),
+    ],
+)
+def test_a_wrong_command_line_ends_with_2(fleet: Fleet, argv: tuple[str, ...], says: str) -> None:
+    result = fleet.run(*argv)
+    assert (result.exit_code, says in result.stderr) == (2, True), result.stderr
+    assert all(session.calls == [] for session in fleet.sessions.values())
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (("csb0",), "unexpected extra argument"),
+        (("--force", "2"), "unexpected extra argument"),
+        (("--force=8",), "not in the range"),
+        (("--input-rev", "x"), "40 hexadecimal digits"),
+    ],
+)
+def test_a_wrong_line_of_the_hosts_own_command(
+    fleet: Fleet, argv: tuple[str, ...], says: str
+) -> None:
+    result = fleet.run(*argv, command=nixfleet_update)
+    assert (result.exit_code, says in result.stderr) == (2, True), result.stderr
+
+
+def test_help_and_version_need_no_inventory(real: Fleet) -> None:
+    for command in (nixfleet, nixfleet_update):
+        for word in ("-h", "--help", "--version"):
+            assert CliRunner().invoke(command, [word]).exit_code == 0
+
+
+# Options.
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        ((), Options()),
+        (("--force",), Options(force=True)),
+        (("--force=0",), Options(force=True, level=0)),
+        (("--force=2",), Options(force=True, level=2)),
+        (("--force=7",), Options(force=True, level=7)),
+        (("--level", "2"), Options(force=True, level=2)),
+        (("--force", "--level", "0"), Options(force=True, level=0)),
+        (("--no-pull",), Options(pull=False)),
+        (("--input-rev", REV), Options(force=True, input_rev=REV)),
+        (("--discard-lock", "--now"), Options(discard_lock=True, now=True)),
+        (("--stable", "9"), Options(stable=9)),
+        (("--commit-lock",), Options(commit_lock=True)),
+        (("--push",), Options(commit_lock=True, push=True)),
+        (("--retry-after", "30"), Options(retry_after=30)),
+    ],
+)
+def test_options_become_the_plans(fleet: Fleet, argv: tuple[str, ...], expected: Options) -> None:
+    session = fleet.sessions["csb0"]
+    for words in (("update", "csb0", "--yes", *argv), ("update", *argv, "--yes", "csb0")):
+        assert fleet.run(*words).exit_code == 0
+        assert session.options == expected
+    session.options = None
+    assert fleet.run(*argv, command=nixfleet_update).exit_code == 0
+    assert session.options == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "path"),
+    [((), "~/Code/nixcfg"), (("--checkout", "isolated"), "isolated"), (("--checkout=/c",), "/c")],
+    ids=["as the inventory says", "isolated", "a path"],
+)
+def test_the_checkout_can_be_chosen(fleet: Fleet, words: tuple[str, ...], path: str) -> None:
+    for name in ("update", "verify", "rollback"):
+        yes = () if name == "verify" else ("--yes",)
+        fleet.run(name, "csb0", *yes, *words)
+        assert fleet.sessions["csb0"].host.checkout == path
+    fleet.run(*words, command=nixfleet_update)
+    assert fleet.sessions["csb0"].host.checkout == path
+    wrong = fleet.run("update", "csb0", "--checkout", "elsewhere")
+    assert wrong.exit_code == 2
+    assert "isolated, nixcfg" in wrong.output
+
+
+def test_force_never_takes_the_next_word(fleet: Fleet) -> None:
+    result = fleet.run("update", "--yes", "--force", "csb0", "csb1")
+    assert result.exit_code == 0
+    for session in fleet.sessions.values():
+        assert session.options == Options(force=True)
+
+
+# How it ends.
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "code"),
+    [
+        (("updated", "current"), 0),
+        (("updated", "stale"), 3),
+        (("stale", "failed"), 1),
+        (("cancelled", "partial"), 4),
+        (("unreachable", "cancelled"), 5),
+        (("rolled-back", "partial"), 8),
+        (("agent-down", "stale"), 1),
+    ],
+)
+def test_the_worst_host_decides_the_exit_code(
+    fleet: Fleet, verdicts: tuple[Any, Any], code: int
+) -> None:
+    for session, kind in zip(fleet.sessions.values(), verdicts, strict=True):
+        session.says[f"verdict {REV}"] = Verdict(kind=kind, sentence="x")
+    assert fleet.run("update", "--yes", "csb0", "csb1").exit_code == code
+
+
+def test_a_proof_alone_changes_nothing(fleet: Fleet) -> None:
+    result = fleet.run("verify", "csb0")
+    assert (result.exit_code, "stale (not-restarted): old" in result.stdout) == (3, True)
+    assert fleet.run("--verify", command=nixfleet_update).exit_code == 3
+    assert "launch" not in fleet.sessions["csb0"].calls
+    assert fleet.run("--verify", "--force", command=nixfleet_update).exit_code == 0
+    assert "launch" in fleet.sessions["csb0"].calls
+
+
+def test_a_job_that_is_left_alone_or_in_the_way(fleet: Fleet) -> None:
+    detached = fleet.run("update", "--yes", "--detach", "csb0")
+    assert (detached.exit_code, "goes on alone" in detached.stdout) == (9, True)
+    fleet.sessions["csb0"].says["launch"] = Busy(JOB)
+    busy = fleet.run("update", "--yes", "csb0")
+    assert (busy.exit_code, f"another job is running: {JOB}" in busy.stdout) == (6, True)
+
+
+def test_going_back_worked_if_it_went_back(fleet: Fleet) -> None:
+    session = fleet.sessions["csb0"]
+    session.says[f"verdict {REV}"] = Verdict(kind="rolled-back", sentence="x")
+    assert fleet.run("rollback", "csb0", "--yes", "--keep-lock").exit_code == 0
+    assert "plan_rollback True" in session.calls
+    session.says[f"verdict {REV}"] = Verdict(kind="failed", sentence="x")
+    assert fleet.run("rollback", "csb0", "--yes").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("newest", "says"),
+    [(None, "csb0 has had no job"), (JOB, "the host has no job")],
+)
+def test_there_is_nothing_to_attach_to(fleet: Fleet, newest: str | None, says: str) -> None:
+    fleet.sessions["csb0"].says |= {
+        "newest_job": newest,
+        "fetch_plan": NoSuchJob("the host has no job"),
+    }
+    result = fleet.run("attach", "csb0")
+    assert (result.exit_code, says in result.stderr) == (1, True)
+
+
+def test_attaching_ends_with_the_verdict(fleet: Fleet) -> None:
+    result = fleet.run("attach", "csb0")
+    assert (result.exit_code, "updated: new" in result.stdout) == (0, True)
+    assert fleet.sessions["csb0"].calls == ["newest_job", "fetch_plan", "follow", f"verdict {REV}"]
+
+
+@pytest.mark.parametrize(
+    ("says", "code", "words"),
+    [
+        ({"probe": RUNNING}, 0, f"job {JOB} stops"),
+        ({}, 1, "no job is running on csb0"),
+        ({"probe": Unreachable("no route")}, 5, "no route"),
+        ({"probe": RUNNING, "cancel": NotAllowed("no sudo")}, 1, "no sudo"),
+        ({"probe": RUNNING, "cancel": NeedsPassword("csb0")}, 1, "password"),
+    ],
+)
+def test_cancelling(fleet: Fleet, says: dict[str, Any], code: int, words: str) -> None:
+    fleet.sessions["csb0"].says |= says
+    result = fleet.run("cancel", "csb0")
+    assert (result.exit_code, words in result.output) == (code, True), result.output
+
+
+# Signals: they come while a job is followed, sent by the fake itself.
+
+
+def interrupted(*numbers: signal.Signals) -> Callable[[Session], AsyncIterator[JobEvent]]:
+    """A job that runs until it is cancelled, while which these signals come."""
+
+    async def follow(session: Session) -> AsyncIterator[JobEvent]:
+        yield StepStart(step="pull", at=1, log=0)
+        for number in numbers:
+            os.kill(os.getpid(), number)
+            # the loop's handler runs before whatever is scheduled after it
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        if numbers != (signal.SIGINT,):
+            await asyncio.Event().wait()
+        await session.cancelled.wait()
+        yield JobEnd(at=2, outcome="cancelled")
+
+    return follow
+
+
+CANCELLED = Verdict(kind="cancelled", cause="cancelled", sentence="the agent runs")
+
+
+def test_the_first_ctrl_c_cancels_and_waits_for_the_agent(fleet: Fleet) -> None:
+    session = fleet.sessions["csb0"]
+    session.says |= {"follow": interrupted(signal.SIGINT), f"verdict {REV}": CANCELLED}
+    result = fleet.run("update", "--yes", "csb0")
+    assert (result.exit_code, "cancelling" in result.stdout) == (7, True)
+    assert session.calls.count("cancel") == 1
+
+
+def test_the_second_ctrl_c_detaches(fleet: Fleet) -> None:
+    session = fleet.sessions["csb0"]
+    session.says |= {"follow": interrupted(signal.SIGINT, signal.SIGINT)}
+    result = fleet.run("update", "--yes", "csb0")
+    assert (result.exit_code, "goes on alone" in result.stdout) == (9, True)
+    assert session.calls.count("cancel") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_other_signals_detach(fleet: Fleet, number: signal.Signals) -> None:
+    session = fleet.sessions["csb0"]
+    session.says |= {"follow": interrupted(number)}
+    assert fleet.run("update", "--yes", "csb0").exit_code == 9
+    assert "cancel" not in session.calls
+
+
+def test_ctrl_c_in_attach_detaches(fleet: Fleet) -> None:
+    session = fleet.sessions["csb0"]
+    session.says |= {"follow": interrupted(signal.SIGINT)}
+    assert fleet.run("attach", "csb0").exit_code == 9
+    assert "cancel" not in session.calls
+
+
+def test_a_cancellation_that_is_refused_is_said(fleet: Fleet) -> None:
+    session = fleet.sessions["csb0"]
+    session.says |= {
+        "follow": interrupted(signal.SIGINT),
+        "cancel": NotAllowed("sudo says no"),
+        f"verdict {REV}": CANCELLED,
+    }
+    assert "could not cancel: sudo says no" in fleet.run("update", "--yes", "csb0").stdout
+
+
+# JSON: one object a host on one line; all else goes to stderr.
+
+
+class StrictSnapshot(msgspec.Struct, forbid_unknown_fields=True):
+    version: str | None
+    commit: str | None
+    store_path: str | None
+    sha256: str | None
+    system: str | None
+    generation: int | None
+
+
+class StrictStep(msgspec.Struct, forbid_unknown_fields=True):
+    id: str
+    title: str
+    status: str
+    seconds: int | None
+    attempts: int
+
+
+class StrictChange(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    before: str | None
+    after: str | None
+    size: int | None
+
+
+class StrictHost(msgspec.Struct, forbid_unknown_fields=True):
+    host: str
+    verdict: str | None
+    cause: str
+    advice: str
+    before: StrictSnapshot
+    after: StrictSnapshot
+    notes: list[str]
+    changes: list[StrictChange]
+    steps: list[StrictStep]
+    job: str | None
+    log: str | None
+
+
+def read_lines(result: Result) -> dict[str, StrictHost]:
+    lines = [msgspec.json.decode(line, type=StrictHost) for line in result.stdout.splitlines()]
+    return {line.host: line for line in lines}
+
+
+def test_json_has_one_line_a_host_and_the_rest_is_elsewhere(fleet: Fleet, tmp_path: Path) -> None:
+    after = Snapshot(version="2.2.0", commit=REV, store_path="/nix/x", sha256="f" * 64, system="/s",
+                     generation=2)  # fmt: skip
+    fleet.sessions["csb0"].says[f"verdict {REV}"] = Verdict(
+        kind="updated", sentence="new", after=after
+    )
+    fleet.sessions["csb1"].says["launch"] = Busy(JOB)
+    result = fleet.run("update", "--yes", "--json", "csb0", "csb1")
+    assert result.exit_code == 6
+    found = read_lines(result)
+    done, busy = found["csb0"], found["csb1"]
+    assert (done.verdict, done.cause, done.advice) == ("updated", "", "")
+    assert msgspec.to_builtins(done.after) == msgspec.to_builtins(after)
+    assert done.before == StrictSnapshot(None, None, None, None, None, None)
+    assert done.steps == [StrictStep("pull", "Pull", "ok", 3, 1)]
+    assert done.log == str(tmp_path / "log")
+    assert (busy.verdict, busy.cause, busy.job, busy.steps) == (None, "busy", JOB, [])
+    assert f"nixfleet attach {busy.host}" in busy.advice
+    assert "updated: new" in result.stderr
+
+
+def test_notes_and_changes_are_printed_and_in_the_json(fleet: Fleet) -> None:
+    changes = tuple(Change(name=f"p{number}", before="1", after="2") for number in range(22))
+    fleet.sessions["csb0"].says[f"verdict {REV}"] = Verdict(
+        kind="updated", sentence="new", notes=(f"not committed{EVIL}",), changes=changes
+    )
+    lines = fleet.run("update", "--yes", "csb0").stdout.splitlines()
+    at = lines.index("  changed: 22 packages")
+    assert lines[at + 1] == "    p0 1 → 2"
+    assert lines[at + 21] == "    and 2 more; --json has all"
+    (note,) = [line for line in lines if line.startswith("  note: not committed")]
+    assert note.isprintable()
+    line = read_lines(fleet.run("update", "--yes", "--json", "csb0"))["csb0"]
+    assert line.changes[-1] == StrictChange("p21", "1", "2", None)
+    assert line.notes == [f"not committed{EVIL}"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "says", "verdict", "cause"),
+    [
+        (("verify", "csb0"), {}, "stale", "not-restarted"),
+        (("attach", "csb0"), {}, "updated", ""),
+        (("update", "--yes", "--detach", "csb0"), {}, None, "detached"),
+        (("verify", "csb0"), {"probe": Unreachable("x")}, "unreachable", "unreachable"),
+        (("update", "--yes", "csb0"), {"plan": REFUSAL}, "failed", "preflight-disk"),
+        (("rollback", "--yes", "csb0"), {}, "updated", ""),
+    ],
+)
+def test_json_of_every_command_has_that_shape(
+    fleet: Fleet, argv: tuple[str, ...], says: dict[str, Any], verdict: str | None, cause: str
+) -> None:
+    fleet.sessions["csb0"].says |= says
+    line = read_lines(fleet.run(*argv, "--json"))["csb0"]
+    assert (line.verdict, line.cause) == (verdict, cause)
+
+
+class StrictAgent(msgspec.Struct, forbid_unknown_fields=True):
+    version: str | None
+    store_path: str | None
+
+
+class StrictRow(msgspec.Struct, forbid_unknown_fields=True):
+    host: str
+    where: str
+    state: str
+    why: str
+    os: str | None
+    nix: str | None
+    running: StrictAgent
+    installed: StrictAgent
+    commit: str | None
+    latest: str | None
+    job: str | None
+
+
+def test_the_list_of_hosts_as_json(fleet: Fleet) -> None:
+    fleet.sessions["csb1"].says["probe"] = Unreachable("no route", "ping it")
+    result = fleet.run("hosts", "--json")
+    assert result.exit_code == 0
+    lines = [msgspec.json.decode(line, type=StrictRow) for line in result.stdout.splitlines()]
+    seen, away = lines
+    assert (seen.host, seen.where, seen.running.version, seen.commit) == (
+        *("csb0", "ops@csb0", "2.1.0", REV),
+    )
+    assert (away.state, away.why, away.os) == ("offline", "no route; ping it", None)
+
+
+def test_the_list_of_hosts_for_people(fleet: Fleet) -> None:
+    fleet.sessions["csb1"].says["probe"] = Unreachable("no route")
+    head, *rows = fleet.run("hosts").stdout.splitlines()
+    assert head.split()[:5] == ["HOST", "WHERE", "RUNNING", "INSTALLED", "LATEST"]
+    assert [row.split()[:3] for row in rows] == [
+        ["csb0", "ops@csb0", "2.1.0"],
+        ["csb1", "ops@csb1", "–"],
+    ]
+    assert fleet.run("hosts", "csb1").stdout.count("\n") == 2
+
+
+def test_the_list_of_hosts_says_what_the_client_may_not_ask(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> NotAsked:
+        return NotAsked("the client may not ask h", "list it")
+
+    monkeypatch.setattr("nixfleet_core.session.latest._ask", refuse)
+    seen = replace(FACTS, installed=Binary("/nix/a"), unit=Unit("loaded", "active", pid=1))
+    fleet.sessions["csb0"].says["probe"] = seen
+    row = msgspec.json.decode(fleet.run("hosts", "csb0", "--json").stdout, type=StrictRow)
+    assert (row.latest, row.state) == (None, "unknown")
+    assert row.why.endswith("the client may not ask h")
+
+
+# A plan that is only shown.
+
+
+def test_a_dry_run_prints_the_commands_and_launches_nothing(fleet: Fleet) -> None:
+    session = fleet.sessions["csb0"]
+    session.says["incoming"] = (Commit(REV, "Fix it"),)
+    result = fleet.run("update", "--dry-run", "csb0")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "# csb0",
+        "# incoming: 1111111 Fix it",
+        "nf_step pull owner 1 1",
+    ]
+    assert "launch" not in session.calls
+    assert fleet.run("--dry-run", command=nixfleet_update).stdout == result.stdout
+
+
+@pytest.mark.parametrize(
+    ("says", "code", "check"),
+    [
+        ({"plan": REFUSAL}, 1, "disk"),
+        ({"probe": Unreachable("no route")}, 5, "unreachable"),
+        ({"examine": NeedsPassword("csb0")}, 1, "elevation"),
+    ],
+)
+def test_a_dry_run_says_what_is_in_the_way(
+    fleet: Fleet, says: dict[str, Any], code: int, check: str
+) -> None:
+    fleet.sessions["csb0"].says |= says
+    result = fleet.run("update", "--dry-run", "csb0")
+    assert (result.exit_code, f"# refused ({check}):" in result.stdout) == (code, True)
+    line = json.loads(fleet.run("update", "--dry-run", "--json", "csb0").stdout)
+    assert (line["plan"], line["refusal"]["check"]) == (None, check)
+
+
+def test_a_dry_run_as_json(fleet: Fleet) -> None:
+    line = msgspec.json.decode(
+        fleet.run("update", "--dry-run", "--json", "csb0").stdout, type=show_plan.PlanLine
+    )
+    assert (line.host, line.plan, line.commands) == ("csb0", PLAN, ("nf_step pull owner 1 1",))
+
+
+# The log.
+
+
+def says_log(text: bytes, *, link: bool = True) -> Callable[[Session], AsyncIterator[JobEvent]]:
+    """A running job that has so far printed this much."""
+
+    async def follow(session: Session) -> AsyncIterator[JobEvent]:
+        files = session.files(JOB)
+        files.log.write_bytes(text)
+        files.text.write_bytes(text)
+        yield LogGrew(size=len(text), text_size=len(text))
+        yield Heartbeat(at=1, log=len(text)) if link else Link(up=False, why="lost")
+        pytest.fail("it was waited for more")
+
+    return follow
+
+
+@pytest.mark.parametrize("link", [True, False])
+def test_a_log_is_printed_as_far_as_it_goes(fleet: Fleet, link: bool) -> None:
+    session = fleet.sessions["csb0"]
+    session.says["follow"] = says_log(b"\x1b[31mred\x1b[0m caf\xc3\xa9\n\xff\n", link=link)
+    result = fleet.run("log", "csb0")
+    assert (result.exit_code, result.stdout) == (0, "red café\n�\n")
+    assert ("does not answer; this is the copy" in result.stderr) is not link
+    raw = fleet.run("log", "csb0", JOB, "--raw")
+    assert raw.stdout_bytes == b"\x1b[31mred\x1b[0m caf\xc3\xa9\n\xff\n"
+
+
+def test_a_log_that_is_not_there(fleet: Fleet) -> None:
+    async def gone(_: Session) -> AsyncIterator[JobEvent]:
+        yield Heartbeat(at=1, log=9)
+        raise NoSuchJob("the host has no such job")
+
+    fleet.sessions["csb0"].says["follow"] = gone
+    result = fleet.run("log", "csb0", JOB)
+    assert (result.exit_code, "no such job" in result.stderr) == (1, True)
+
+
+# The history.
+
+
+def test_jobs_are_listed_also_when_one_host_refuses(fleet: Fleet) -> None:
+    line = JobLine(job=JOB, at=5, asked_by="uid 0", goal="update", outcome="failed",
+                   failed_step="pull", seconds=7)  # fmt: skip
+    fleet.sessions["csb0"].says["jobs"] = (line,)
+    fleet.sessions["csb1"].says["jobs"] = NeedsPassword("csb1")
+    result = fleet.run("jobs")
+    assert result.exit_code == 1
+    assert result.stdout.split() == [
+        "csb0",
+        JOB,
+        "update",
+        "7",
+        "s",
+        "failed",
+        "(pull)",
+        "uid",
+        "0",
+    ]
+    assert "csb1: " in result.stderr
+    found = msgspec.json.decode(fleet.run("jobs", "csb0", "--json").stdout, type=listing.JobRow)
+    assert (found.host, found.job, found.seconds) == ("csb0", JOB, 7)
+
+
+# Why.
+
+
+def test_why_says_the_cause_the_evidence_and_the_cure(fleet: Fleet) -> None:
+    result = fleet.run("why", "csb0")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "not-restarted: not restarted: 2.2.0 is installed, 2.1.0 still runs",
+        "  running path   /nix/a",
+        "  expected path  missing",
+        "  → nixfleet update csb0 --force",
+        "  → restart it",
+    ]
+
+
+def test_why_as_json_is_one_object_a_host(fleet: Fleet) -> None:
+    fleet.sessions["csb0"].says[f"explain {None}"] = replace(
+        NOT_RESTARTED, evidence=(("last job said", "https://me:hunter2@h/r"), ("lock", None))
+    )
+    fleet.sessions["csb1"].says["probe"] = Unreachable("no route", "look")
+    result = fleet.run("why", "csb1", "csb0", "--json")
+    assert (result.exit_code, "hunter2" in result.output) == (5, False)
+    assert [json.loads(line) for line in result.stdout.splitlines()] == [
+        {
+            "host": "csb0",
+            "cause": "not-restarted",
+            "sentence": NOT_RESTARTED.sentence,
+            "evidence": {"last_job_said": "https://‹redacted›@h/r", "lock": None},
+            "cure": "nixfleet update csb0 --force",
+        },
+        {
+            "host": "csb1",
+            "cause": "unreachable",
+            "sentence": "no route",
+            "evidence": {},
+            "cure": "look",
+        },
+    ]
+
+
+@pytest.mark.parametrize("refusal", [NeedsPassword("csb0"), NotAllowed("no sudo")], ids=str)
+def test_why_explains_what_it_can_see_where_we_are_not_root(
+    fleet: Fleet, refusal: Exception
+) -> None:
+    facts = replace(FACTS, unit=Unit("masked", "inactive"))
+    fleet.sessions["csb0"].says |= {"probe": facts, f"explain {None}": refusal}
+    result = fleet.run("why", "csb0")
+    assert (result.exit_code, result.stdout.split(":")[0]) == (0, "unit-masked")
+
+
+# What hosts say must not drive the terminal.
+
+
+def hostile() -> dict[str, Any]:
+    """A host whose every free text is out to do harm."""
+    plan = msgspec.structs.replace(
+        PLAN,
+        steps=(Step(id="pull", title=EVIL, argv=(EVIL,), run_as="owner", limit=1),),
+        warnings=(EVIL,),
+    )
+
+    async def follow(_: Session) -> AsyncIterator[JobEvent]:
+        yield StepStart(step="pull", at=1, log=0)
+        yield Link(up=False, seconds=3, why=EVIL)
+        yield Check(check="pull", at=1, ok=False, reason="lock")
+        yield StepEnd(step="pull", at=2, status="failed", log=0, rc=1)
+
+    facts = replace(
+        FACTS,
+        os=EVIL,
+        running=None,
+        installed=Binary(EVIL, EVIL),
+        unit=Unit("loaded", EVIL, EVIL, EVIL),
+    )
+    return {
+        "plan": plan,
+        "fetch_plan": plan,
+        "probe": facts,
+        "incoming": (Commit(REV, EVIL),),
+        "follow": follow,
+        f"verdict {REV}": Verdict(
+            kind="failed",
+            cause="x",
+            sentence=EVIL,
+            advice=EVIL,
+            before=Snapshot(version=EVIL, store_path=EVIL),
+        ),
+        "jobs": (JobLine(job=JOB, at=1, asked_by=EVIL, goal=EVIL, outcome=EVIL, failed_step=EVIL),),
+    }
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("hosts",),
+        ("update", "--yes", "csb0"),
+        ("update", "--dry-run", "csb0"),
+        ("attach", "csb0"),
+        ("jobs", "csb0"),
+        ("verify", "csb0"),
+        ("why", "csb0"),
+        ("cancel", "csb0"),
+    ],
+    ids=" ".join,
+)
+def test_foreign_text_is_printed_without_what_a_terminal_obeys(
+    fleet: Fleet, argv: tuple[str, ...]
+) -> None:
+    says = hostile()
+    says[f"verify {None}"] = says[f"verdict {REV}"]
+    says[f"explain {None}"] = Diagnosis("current", EVIL, (("journal", EVIL),), EVIL)
+    if argv[0] == "cancel":
+        says |= {"probe": RUNNING, "cancel": NotAllowed(EVIL)}
+    fleet.sessions["csb0"].says |= says
+    output = fleet.run(*argv).output
+    assert "owned" in output
+    assert not set(output) & {"\x1b", "\x07", "\x9b", "\r"}
+    assert not any(line.startswith("updated: proven") for line in output.splitlines())
+
+
+def test_safe_text_keeps_what_is_only_text() -> None:
+    assert safe("é\t漢 [b]x[/b]") == "é\t漢 [b]x[/b]"
+    assert safe("a\x00\n\x1b\x7f\x85\u2028b") == "a������b"
+
+
+def test_progress_in_words(fleet: Fleet, tmp_path: Path) -> None:
+    async def follow(session: Session) -> AsyncIterator[JobEvent]:
+        session.files(JOB).text.write_bytes(b"\x1b[1mone\x1b[0m\ntwo\nthree")
+        yield LogGrew(size=4, text_size=16)
+        yield LogGrew(size=8, text_size=21)
+        yield Retry(step="pull", at=1, attempt=2, tries=5, wait=8)
+        yield Waiting(reason="switch", at=1, limit=1800)
+        yield Waiting(reason="switch", at=1, limit=60, pid=4711, program="nixos-rebuild")
+        yield Check(check="idle", at=1, ok=True, reason="busy")
+        yield Check(check="disk", at=1, ok=True)
+        yield CancelSeen(at=1, deferred=True)
+
+    fleet.sessions["csb0"].says["follow"] = follow
+    lines = fleet.run("update", "--yes", "csb0").stdout.splitlines()
+    assert lines[1:] == [
+        "│ one",
+        "│ two",
+        "│ three",
+        "  retry 2/5 in 8 s",
+        "  waiting for switch, at most 30 minutes",
+        "  waiting for switch (nixos-rebuild, process 4711), at most a minute",
+        "  check idle: busy; going on",
+        "  cancelling; it takes effect after the activation",
+        "updated: new",
+    ]
+
+
+def test_with_several_hosts_each_line_names_its_own(fleet: Fleet) -> None:
+    lines = fleet.run("update", "--yes", "csb0", "csb1").stdout.splitlines()
+    assert {line.split()[0] for line in lines} == {"csb0", "csb1"}
+
+
+def test_the_app_opens_without_a_command(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nixfleet_core.cli import app
+
+    asked: list[Any] = []
+
+    def run_app(sessions: Any, *, ascii_only: bool, mouse: bool) -> int:
+        asked.append(([session.host.name for session in sessions], ascii_only, mouse))
+        return 7
+
+    monkeypatch.setattr(app, "run_app", run_app)
+    monkeypatch.setattr(app, "require_terminal", lambda: None)
+    assert fleet.run().exit_code == 7
+    assert fleet.run("--ascii", "--no-mouse").exit_code == 7
+    assert asked == [(["csb0", "csb1"], False, True), (["csb0", "csb1"], True, False)]
+
+
+def test_an_end_of_input_gives_no_password() -> None:
+    say = (
+        "import asyncio; from nixfleet_core.cli.run import ask_for_password\n"
+        "from nixfleet_core.errors import NeedsPassword\n"
+        "print(asyncio.run(ask_for_password()(NeedsPassword('csb0', wrong=False))))\n"
+    )
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", say],
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        start_new_session=True,
+    ) as asked:
+        os.close(theirs)
+        seen = b""
+        while b"password on csb0" not in seen:
+            seen += os.read(ours, 65536)
+        os.write(ours, b"\x04")
+        assert asked.communicate(timeout=60)[0] == b"None\n"
+    os.close(ours)
+    assert asked.returncode == 0
+
+
+@pytest.mark.parametrize("words", [(), ("demo",)], ids=["nixfleet", "demo"])
+@pytest.mark.parametrize("missing", ["stdin", "stdout", "stderr"])
+def test_without_a_terminal_the_app_says_so(
+    tmp_path: Path, words: tuple[str, ...], missing: str
+) -> None:
+    ours, theirs = pty.openpty()
+    told, tells = os.pipe()
+    other = tells if missing == "stderr" else subprocess.DEVNULL
+    streams = [other if name == missing else theirs for name in ("stdin", "stdout", "stderr")]
+    app = subprocess.Popen(
+        [str(Path(sys.executable).with_name("nixfleet")), *words],
+        stdin=streams[0],
+        stdout=streams[1],
+        stderr=streams[2],
+        env=dict(os.environ, HOME=str(tmp_path), TMPDIR=str(tmp_path), TERM="xterm"),
+        start_new_session=True,
+    )
+    for fd in (theirs, tells):
+        os.close(fd)
+    try:
+        assert app.wait(60) == 2
+        said = os.read(told if missing == "stderr" else ours, 65536).decode()
+    finally:
+        app.kill()
+        for fd in (ours, told):
+            os.close(fd)
+    assert said.splitlines() == [
+        "Error: the app needs a terminal; the commands do not, see nixfleet --help"
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_commands_do_not_load_the_screen() -> None:
+    words = "import sys, nixfleet_core.cli.main; sys.exit('textual' in sys.modules)"
+    subprocess.run([sys.executable, "-c", words], check=True)

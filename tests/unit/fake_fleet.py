@@ -1,0 +1,97 @@
+"""The sessions that the commands get, in place of real ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+from fake_session import FACTS, JOB, Session
+
+from nixfleet_core.cli import main, update_here
+from nixfleet_core.cli.main import nixfleet
+from nixfleet_core.cli.update_here import nixfleet_update
+from nixfleet_core.host import Host, parse_address
+from nixfleet_core.inventory import Inventory
+from nixfleet_core.plan.model import Refusal
+from nixfleet_core.transport import shell
+
+if TYPE_CHECKING:
+    pass
+
+EVIL = "\x1b]0;owned\x07\x9b2J\nupdated: proven\r"
+
+RUNNING = replace(FACTS, job_running=JOB)
+REFUSAL = Refusal("disk", "full", "free some")
+
+
+@dataclass
+class Fleet:
+    """The sessions that the commands get, by host name."""
+
+    sessions: dict[str, Session] = field(default_factory=dict)
+    inventory: Path = Path("hosts.toml")
+
+    def add(self, name: str, **says: Any) -> Session:
+        session = Session(says, host=Host(name=name, address=parse_address(f"ops@{name}")))
+        self.sessions[name] = session
+        return session
+
+    def run(self, *argv: str, command: click.Command = nixfleet) -> Result:
+        words = argv if command is nixfleet_update else ("--hosts", str(self.inventory), *argv)
+        return CliRunner().invoke(command, words)
+
+
+def contacted(*_: object, **__: object) -> None:
+    raise AssertionError("somebody was contacted")
+
+
+@pytest.fixture
+def fleet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fleet:
+    """Hosts csb0 and csb1, unless a test says more of them; whoever starts a process fails."""
+    found = Fleet(inventory=tmp_path / "hosts.toml")
+    found.add("csb0").folder = tmp_path
+    found.add("csb1")
+
+    def inventory(path: Path) -> Inventory:
+        hosts = tuple(session.host for session in found.sessions.values())
+        return Inventory(hosts=hosts, path=path)
+
+    def opened(hosts: tuple[Host, ...], _: object) -> tuple[Session, ...]:
+        for host in hosts:
+            found.sessions[host.name].host = host
+        return tuple(found.sessions[host.name] for host in hosts)
+
+    def opened_here(host: Host, _: object) -> Session:
+        session = found.sessions["csb0"]
+        session.host = replace(session.host, checkout=host.checkout)
+        return session
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(main, "load_inventory", inventory)
+    monkeypatch.setattr(main, "open_sessions", opened)
+    monkeypatch.setattr(main, "default_store", lambda: None)
+    monkeypatch.setattr(update_here, "load_inventory", inventory)
+    monkeypatch.setattr(update_here, "open_session", opened_here)
+    monkeypatch.setattr(update_here, "default_store", lambda: None)
+    monkeypatch.setattr(shell, "open_process", contacted)
+    monkeypatch.setattr("nixfleet_core.session.latest._ask", nobody_answers)
+    return found
+
+
+async def nobody_answers(*_: object) -> None:
+    return None
+
+
+@pytest.fixture
+def real(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fleet:
+    """The real inventory and sessions, which may contact nobody."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setattr(shell, "open_process", contacted)
+    monkeypatch.setattr("nixfleet_core.session.latest.run", contacted)
+    return Fleet(inventory=tmp_path / "hosts.toml")

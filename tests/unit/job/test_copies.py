@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from nixfleet_core.job.copies import Asked, JobCopy, Result, Store, default_store
+from nixfleet_core.plan.model import Options, Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+JOB = "20261123-004101-ab12"
+
+
+@pytest.fixture(autouse=True)
+def _open_umask() -> Iterator[None]:
+    """The worst case: whatever is not closed on purpose is open to all."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> JobCopy:
+    return Store(tmp_path).job("csb0", JOB)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_the_users_store_is_closed_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    store = default_store()
+    assert store.root == tmp_path / "state/nixfleet"
+    assert mode(store.root) == 0o700
+    store.root.chmod(0o755)
+    assert mode(default_store().root) == 0o700
+
+
+def test_a_job_has_a_directory_of_its_own(tmp_path: Path) -> None:
+    copy = Store(tmp_path).job("csb0", JOB)
+    assert copy.path == tmp_path / "hosts/csb0/jobs" / JOB
+    assert mode(copy.path) == 0o700
+    assert Store(tmp_path).job("csb0", JOB) == copy
+    assert [path.name for path in (copy.files.log, copy.files.text, copy.files.events)] == [
+        *("log", "log.txt", "events"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("host", "job"),
+    [("../x", JOB), ("", JOB), ("-x", JOB), ("a/b", JOB), ("csb0", "../x"), ("csb0", ""),
+     ("csb0", f"{JOB}/"), ("csb0", "latest")],
+)  # fmt: skip
+def test_an_odd_name_becomes_no_path(tmp_path: Path, host: str, job: str) -> None:
+    with pytest.raises(ValueError, match="is no"):
+        Store(tmp_path).job(host, job)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_lists_the_jobs_that_are_known_and_nothing_else(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    assert store.jobs("csb0") == ()
+    ids = ("20261123-004101-ab12", "20261123-004101-0f00", "20250101-000000-ffff")
+    for job in ids:
+        store.job("csb0", job)
+    (tmp_path / "hosts/csb0/jobs/.DS_Store").touch()
+    (tmp_path / "hosts/csb0/jobs/old").mkdir()
+    assert store.jobs("csb0") == tuple(sorted(ids))
+    assert store.jobs("csb1") == ()
+    with pytest.raises(ValueError, match="no host name"):
+        store.jobs("../../x")
+
+
+def test_a_small_file_appears_whole_and_closed(copy: JobCopy) -> None:
+    assert copy.read("result") is None
+    copy.write("result", b"one")
+    left_over = copy.path / ".result.new"
+    left_over.touch(0o600)
+    left_over.write_bytes(b"by a client that was killed")
+    copy.write("result", b"two")
+    assert copy.read("result") == b"two"
+    assert mode(copy.path / "result") == 0o600
+    assert [path.name for path in copy.path.iterdir()] == ["result"]
+
+
+def test_reads_what_the_host_wrote(copy: JobCopy) -> None:
+    plan = Plan(
+        host="csb0",
+        attribute="csb0",
+        checkout="/c",
+        owner="ops",
+        input="nixfleet",
+        options=Options(),
+        steps=(),
+        tools=(),
+    )
+    assert (copy.asked(), copy.result()) == (None, None)
+    copy.write(
+        "plan.json",
+        b'{"format":1,"at":5,"uid":1000,"from":"192.0.2.1 5 192.0.2.2 22","plan":%s}'
+        % msgspec.json.encode(plan),
+    )
+    copy.write("result", b'{"format":1,"outcome":"failed","failed":"pull","rc":3,"ended":9}\n')
+    assert copy.asked() == Asked(plan, 5, 1000, "192.0.2.1 5 192.0.2.2 22")
+    assert copy.result() == Result("failed", "pull", 3, ended=9)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b"[]", b'{"outcome":1}', b'{"plan":{}}', b"\xff", b"[" * 9999]
+)
+def test_what_is_damaged_counts_as_none(copy: JobCopy, data: bytes) -> None:
+    for name in ("plan.json", "result"):
+        copy.write(name, data)
+    assert (copy.asked(), copy.result()) == (None, None)

@@ -1,0 +1,449 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from nixfleet_core.facts.model import Binary, Checkout, Facts, LastJob, Running, System, Unit
+from nixfleet_core.facts.service import Service
+from nixfleet_core.host import Host
+from nixfleet_core.judge.causes import DOWN, SKEW, UNSEEN, Cause, expectation, find_cause
+from nixfleet_core.judge.diagnosis import PROOFS, diagnose
+from nixfleet_core.judge.table_state import assess
+from nixfleet_core.judge.verdict import judge
+from nixfleet_core.nix.git_url import NotAsked
+from nixfleet_core.nix.lock import FlakeLock, parse_lock
+
+OLD, NEW = "1" * 40, "2" * 40
+HOST = Host("csb0")
+JOB = "20261123-004101-ab12"
+MADE = 1_795_000_000
+"""When the locked commit was made."""
+
+OLD_AGENT = Binary(f"/nix/store/{'a' * 32}-nixfleet-agent-2.1.0/bin/nixfleet-agent", "2.1.0")
+NEW_AGENT = Binary(f"/nix/store/{'b' * 32}-nixfleet-agent-2.2.0/bin/nixfleet-agent", "2.2.0")
+UP = Unit("loaded", "active", "running", "success", pid=7)
+
+
+def lock(commit: str, name: str = "nixfleet", **original: str) -> FlakeLock:
+    nodes: dict[str, Any] = {
+        "root": {"inputs": {name: "n", "alias": [name]}},
+        "n": {
+            "locked": {"rev": commit, "lastModified": MADE},
+            "original": {"type": "git", "url": "https://h/r", **original},
+        },
+    }
+    return parse_lock(json.dumps({"nodes": nodes, "root": "root", "version": 7}))
+
+
+CHECKOUT = Checkout(
+    "/home/ops/Code/nixcfg",
+    "ok",
+    branch="main",
+    upstream="origin/main",
+    default_branch="main",
+    head="c" * 40,
+    lock=lock(NEW),
+)
+HEALTHY = Facts(
+    hostname="csb0",
+    os="NixOS",
+    platform="nixos",
+    now=MADE + 5000,
+    unit=UP,
+    running=Running(NEW_AGENT, "exe", pid=7, started=MADE + 1000),
+    installed=NEW_AGENT,
+    expected=NEW_AGENT,
+    system=System("/nix/store/new", "/nix/store/new", 2),
+    checkout=CHECKOUT,
+    installed_at=MADE + 900,
+)
+BEHIND = replace(HEALTHY, checkout=replace(CHECKOUT, lock=lock(OLD)))
+NOT_BUILT = replace(HEALTHY, running=Running(OLD_AGENT, "exe", 7, MADE + 1000), installed=OLD_AGENT)
+PROFILE = System("/nix/store/old", "/nix/store/new", 2)
+OTHER = Checkout("/var/lib/nixfleet-agent/repo", "ok", lock=lock(OLD))
+STALE_JOB = LastJob("failed", "update", "stale", 65)
+MOVED_JOB = LastJob("done", latest="3" * 40)
+
+
+def changed(facts: Facts = HEALTHY, /, **changes: Any) -> Facts:
+    """The host with these facts; `checkout_x` is a fact of its checkout."""
+    inner = {key[9:]: changes.pop(key) for key in list(changes) if key.startswith("checkout_")}
+    if inner:
+        changes["checkout"] = replace(facts.checkout or CHECKOUT, **inner)
+    return replace(facts, **changes)
+
+
+def unit(*state: str, pid: int = 0, restarts: int = 0) -> dict[str, Any]:
+    load, active, sub, result = (*state, "", "")[:4]
+    found = Unit(load, active, sub, result, pid=pid, restarts=restarts)
+    return {"unit": found, "running": None}
+
+
+def recent(seconds: int) -> Running:
+    return Running(NEW_AGENT, "exe", 7, HEALTHY.now - seconds)
+
+
+CASES: dict[str, tuple[Facts, Cause, str]] = {
+    "unit missing": (changed(**unit("not-found", "inactive")), "unit-missing", "not-found"),
+    "unit masked": (changed(**unit("masked", "inactive")), "unit-masked", "masked"),
+    "start limit": (
+        changed(**unit("loaded", "failed", "failed", "start-limit-hit")),
+        "start-limit-hit",
+        "failed (start-limit-hit)",
+    ),
+    "waits to be restarted": (
+        changed(**unit("loaded", "activating", "auto-restart", "exit-code", restarts=4)),
+        "agent-crash-looping",
+        "4 restarts, activating (auto-restart, exit-code)",
+    ),
+    "restarted again and again": (
+        changed(unit=replace(UP, restarts=3), running=recent(59)),
+        "agent-crash-looping",
+        "3 restarts",
+    ),
+    "stopped": (
+        changed(**unit("loaded", "inactive", "dead", "success")),
+        "agent-down",
+        "its unit is inactive (dead)",
+    ),
+    "unit not seen": (changed(unit=None), "proof-missing", "unit could not be seen"),
+    "not restarted": (
+        changed(running=Running(OLD_AGENT, "exe", 7)),
+        "not-restarted",
+        "not restarted: 2.2.0 (bbbbbbbb…) is installed, 2.1.0 (aaaaaaaa…) still runs",
+    ),
+    "another program": (
+        changed(running=Running(Binary("/usr/bin/dash"), "other", 7)),
+        "proof-missing",
+        "what runs as the agent is /usr/bin/dash, and nothing shows that this is the agent",
+    ),
+    "another file at its path": (
+        changed(running=Running(NEW_AGENT, "other", 7)),
+        "proof-missing",
+        "nothing shows that this is the agent",
+    ),
+    "what a wrapper starts": (
+        changed(
+            running=Running(OLD_AGENT, "exe", 7),
+            installed=replace(NEW_AGENT, starts=(OLD_AGENT.identity,)),
+        ),
+        "current",
+        "runs, is installed, and is what the flake builds",
+    ),
+    "switch before the activation": (
+        changed(NOT_BUILT, system=PROFILE),
+        "switch-incomplete",
+        "the profile names a new system",
+    ),
+    "another init": (
+        changed(NOT_BUILT, system=replace(PROFILE, needs_reboot=True)),
+        "reboot-pending",
+        "needs a reboot",
+    ),
+    "the switch said reboot": (
+        changed(NOT_BUILT, system=PROFILE, last_job=LastJob("failed", "rebuild", rc=100)),
+        "reboot-pending",
+        "needs a reboot",
+    ),
+    "not evaluated, but another profile": (
+        changed(NOT_BUILT, system=PROFILE, expected=None),
+        "switch-incomplete",
+        "the profile names",
+    ),
+    "not rebuilt": (NOT_BUILT, "switch-incomplete", "the flake builds 2.2.0 (bbbbbbbb…), but"),
+    "built from the other checkout": (
+        changed(NOT_BUILT, other=OTHER, other_expected=OLD_AGENT),
+        "built-elsewhere",
+        "2.1.0 (aaaaaaaa…) was built from /var/lib/nixfleet-agent/repo, not from /home/ops/Code",
+    ),
+    "the other builds neither": (
+        changed(NOT_BUILT, other=OTHER, other_expected=NEW_AGENT),
+        "switch-incomplete",
+        "the flake builds",
+    ),
+    "reset, and rebuilt since": (
+        changed(BEHIND, last_job=MOVED_JOB),
+        "lock-reset",
+        "moved flake.lock to 3333333, but it is at 1111111 again",
+    ),
+    "reset, the new one installed": (
+        changed(BEHIND, expected=OLD_AGENT, last_job=MOVED_JOB),
+        "lock-reset",
+        "/home/ops/Code/nixcfg was reset",
+    ),
+    "lock torn": (
+        changed(checkout_lock=None, checkout_lock_error="flake.lock cannot be read: torn"),
+        "lock-broken",
+        "torn",
+    ),
+    "no such input": (
+        changed(checkout_lock=lock(NEW, "agent")),
+        "input-missing",
+        "no commit for the input nixfleet",
+    ),
+    "stale fetch": (changed(BEHIND, last_job=STALE_JOB), "stale-fetch", "nix could not fetch it"),
+    "another branch": (
+        changed(BEHIND, checkout_branch="try"),
+        "wrong-branch",
+        "is on the branch try, not on main",
+    ),
+    "no branch": (changed(BEHIND, checkout_branch=None), "wrong-branch", "no branch, not on main"),
+    "behind its upstream": (
+        changed(BEHIND, checkout_behind=2),
+        "nixcfg-behind",
+        "is 2 commits behind origin/main",
+    ),
+    "diverged from its upstream": (
+        changed(BEHIND, checkout_behind=1, checkout_ahead=1),
+        "nixcfg-behind",
+        "is 1 commit behind origin/main, and has commits of its own",
+    ),
+    "the last pull failed": (
+        changed(BEHIND, checkout_behind=1, last_job=LastJob("failed", "pull", rc=1)),
+        "job-failed",
+        "latest is 2222222: the last job failed in the step pull with code 1",
+    ),
+    "the last rebuild failed": (
+        changed(NOT_BUILT, last_job=LastJob("failed", "rebuild", rc=1)),
+        "job-failed",
+        "is installed: the last job failed in the step rebuild with code 1",
+    ),
+    "the last job failed on another branch": (
+        changed(BEHIND, checkout_branch="x", last_job=LastJob("failed", "preflight", "remote", 1)),
+        "wrong-branch",
+        "is on the branch x",
+    ),
+    "upstream has moved": (
+        changed(BEHIND, checkout_incoming="9" * 40),
+        "nixcfg-behind",
+        "nixcfg is behind origin/main",
+    ),
+    "lock behind": (BEHIND, "lock-behind", "nixfleet at 1111111, latest is 2222222"),
+    "no process": (changed(running=None), "proof-missing", "process runs could not be seen"),
+    "nothing installed": (changed(installed=None), "proof-missing", "which agent is installed"),
+    "only claimed": (
+        changed(running=Running(NEW_AGENT, "claimed", 7)),
+        "proof-missing",
+        "only what the agent itself says",
+    ),
+    "not evaluated": (changed(expected=None), "proof-missing", "what the flake would build"),
+    "no checkout seen": (changed(checkout=None), "proof-missing", "the checkout could not be"),
+    "no checkout there": (
+        changed(checkout=Checkout("/c", "missing")),
+        "proof-missing",
+        "the checkout /c is missing",
+    ),
+    "checkout closed": (
+        changed(checkout=Checkout("/c", "unreadable")),
+        "proof-missing",
+        "the checkout /c is unreadable",
+    ),
+    "no lock": (changed(checkout_lock=None), "proof-missing", "there is no flake.lock"),
+    "same path": (
+        changed(installed_at=MADE - SKEW - 1),
+        "same-derivation",
+        "the commit 2222222 is newer, and builds the same path",
+    ),
+    "same process": (
+        changed(installed_at=None, running=Running(NEW_AGENT, "exe", 7, MADE - SKEW - 1)),
+        "same-derivation",
+        "builds the same path",
+    ),
+    "clocks that differ": (changed(installed_at=MADE - SKEW), "current", "proven: 2.2.0"),
+    "pinned": (changed(checkout_lock=lock(NEW, rev=NEW)), "pinned", "pins nixfleet to 2222222"),
+    "not committed": (
+        changed(checkout_head_lock=lock(OLD)),
+        "lock-not-pushed",
+        "flake.lock is not committed",
+    ),
+    "another input not committed": (
+        changed(checkout_head_lock=lock(NEW)),
+        "current",
+        "proven: 2.2.0",
+    ),
+    "not pushed": (changed(checkout_ahead=1), "lock-not-pushed", "1 commit of HEAD not pushed"),
+    "another system for the next boot": (
+        changed(system=PROFILE),
+        "switch-incomplete",
+        "proven: 2.2.0 (bbbbbbbb…) runs",
+    ),
+    "healthy": (HEALTHY, "current", "runs, is installed, and is what the flake builds"),
+    "restarted long ago": (
+        changed(unit=replace(UP, restarts=9), running=recent(60)),
+        "current",
+        "proven",
+    ),
+    "on another branch, and yet healthy": (changed(checkout_branch="try"), "current", "proven"),
+    "after a stale job, and yet healthy": (changed(last_job=STALE_JOB), "current", "proven"),
+}
+
+
+@pytest.mark.parametrize(("facts", "cause", "says"), CASES.values(), ids=CASES)
+def test_names_the_cause(facts: Facts, cause: Cause, says: str) -> None:
+    found = diagnose(facts, expectation(HOST, facts, NEW))
+    assert (found.cause, found.sentence.count(says)) == (cause, 1), found.sentence
+    assert bool(found.advice) == (found.cause != "current")
+    assert bool(found.cure("csb0")) == bool(found.advice)
+    assert bool(found.key) == bool(found.command)
+
+
+@pytest.mark.parametrize(("facts", "cause", "says"), CASES.values(), ids=CASES)
+def test_the_verdict_and_the_table_say_the_same(facts: Facts, cause: Cause, says: str) -> None:
+    expect = expectation(HOST, facts, NEW)
+    found, verdict = find_cause(facts, expect), judge(facts, facts, expect, None)
+    assert (verdict.kind == "current") == found.holds
+    assert verdict.cause == ("" if found.holds else cause)
+    assert says in verdict.sentence
+    assert (verdict.kind == "agent-down") == (cause in DOWN)
+    state = assess(facts, NEW, HOST).state
+    unproven = {"only claimed", "not evaluated"} & {
+        k for k, case in CASES.items() if case[0] is facts
+    }
+    if unproven or found.holds:
+        assert state == "current"
+    else:
+        assert state == ("down" if cause in DOWN else "unknown" if cause in UNSEEN else "stale")
+
+
+def test_an_input_that_follows_another_is_not_updated_by_its_name() -> None:
+    host = replace(HOST, input="alias")
+    found = diagnose(BEHIND, expectation(host, BEHIND, NEW))
+    assert (found.cause, "follows nixfleet" in found.sentence) == ("follows", True)
+    assert diagnose(HEALTHY, expectation(host, HEALTHY, NEW)).cause == "current"
+
+
+def test_while_a_job_runs_nothing_is_explained_but_the_job_itself_is_judged() -> None:
+    facts = changed(unit=Unit("loaded", "inactive"), running=None, job_running=JOB)
+    found = diagnose(facts, expectation(HOST, facts, NEW))
+    assert (found.cause, found.cure("csb0")) == ("job-running", "nixfleet attach csb0")
+    assert assess(facts, NEW, HOST).state == "updating"
+    assert judge(facts, facts, expectation(HOST, facts, NEW), None).cause == "agent-down"
+
+
+def test_a_latest_that_was_not_asked_for_is_evidence_with_its_reason() -> None:
+    found = diagnose(HEALTHY, expectation(HOST, HEALTHY, NotAsked("the client may not ask h", "x")))
+    assert (found.cause, found.cure("csb0")) == ("latest-unknown", "x")
+    assert dict(found.evidence)["latest not asked"] == "the client may not ask h"
+    asked = diagnose(HEALTHY, expectation(HOST, HEALTHY, NEW))
+    assert "latest not asked" not in dict(asked.evidence)
+
+
+def test_an_input_whose_url_has_a_query_needs_no_latest() -> None:
+    """git would need it in its arguments; a job's files tell no more than that there was one."""
+    for url in ("https://h/r?x=1", "https://h/r?"):
+        query = changed(checkout_lock=lock(NEW, type="git", url=url))
+        assert diagnose(query, expectation(HOST, query, None)).cause == "current"
+
+
+def test_a_latest_that_nobody_says_is_unknown_and_never_equal() -> None:
+    found = diagnose(HEALTHY, expectation(HOST, HEALTHY, None))
+    assert (found.cause, dict(found.evidence)["latest"]) == ("latest-unknown", None)
+    tarball = changed(checkout_lock=lock(NEW, type="tarball"))
+    found = diagnose(tarball, expectation(HOST, tarball, None))
+    assert (found.cause, "latest" in dict(found.evidence)) == ("current", False)
+
+
+def test_every_cause_has_a_case_here_and_a_line_in_the_docs() -> None:
+    known = set(get_args(Cause))
+    others = {"follows", "latest-unknown", "job-running"}
+    assert {cause for _, cause, _ in CASES.values()} | others == known
+    docs = (Path(__file__).parents[3] / "docs/why.md").read_text()
+    assert {cause for cause in known if f"`{cause}`" in docs} == known
+
+
+def test_the_evidence_has_every_layer_and_null_for_what_was_not_seen() -> None:
+    facts = changed(
+        NOT_BUILT,
+        running=Running(OLD_AGENT, "script", 7),
+        other=OTHER,
+        other_expected=OLD_AGENT,
+        checkout_ahead=1,
+        checkout_behind=2,
+        checkout_incoming="9" * 40,
+        checkout_dirty=("flake.lock",),
+        system=replace(PROFILE, booted="/nix/store/first"),
+        job_last="20261123-004101-ab12",
+        last_job=replace(STALE_JOB, said="fatal: unable to access"),
+        journal="panic: no such table",
+    )
+    seen = dict(diagnose(facts, expectation(HOST, facts, NEW)).evidence)
+    assert seen == {
+        "unit": "loaded, active (running), result success, 0 restarts",
+        "running version": "2.1.0",
+        "running path": OLD_AGENT.path,
+        "running proof": PROOFS["script"],
+        "installed version": "2.1.0",
+        "installed path": OLD_AGENT.path,
+        "expected path": NEW_AGENT.path,
+        "lock": NEW,
+        "latest": NEW,
+        "checkout": "/home/ops/Code/nixcfg, branch main, at cccccccccccc, 1 ahead and 2 behind "
+        "origin/main as fetched, lacks its newest commit 999999999999, uncommitted: flake.lock",
+        "other checkout": "/var/lib/nixfleet-agent/repo, no branch, at unknown",
+        "other lock": OLD,
+        "other expected path": OLD_AGENT.path,
+        "system": "/nix/store/old",
+        "profile": "/nix/store/new",
+        "booted": "/nix/store/first",
+        "last job": "20261123-004101-ab12: failed in update with code 65, stale",
+        "last job said": "fatal: unable to access",
+        "agent said": "panic: no such table",
+    }
+    nothing = Facts(hostname="h", os="", platform="nixos")
+    unseen = dict(diagnose(nothing, expectation(HOST, nothing, None)).evidence)
+    assert set(unseen.values()) == {None}
+    assert {"unit", "running path", "installed path", "expected path", "lock", "latest"} < set(
+        unseen
+    )
+
+
+def test_what_a_host_says_is_quoted_where_it_is_to_be_typed() -> None:
+    evil = changed(
+        BEHIND, checkout_path="/a; b", checkout_branch="x", checkout_default_branch="$(y)"
+    )
+    found = diagnose(evil, expectation(HOST, evil, NEW))
+    assert found.cure("csb0") == "on the host: git -C '/a; b' switch '$(y)', then force update"
+    stale = changed(BEHIND, checkout_lock=lock(OLD, rev="$(y)"), last_job=STALE_JOB)
+    found = diagnose(stale, expectation(HOST, stale, None))
+    assert found.cure("csb0") == "nixfleet update csb0 --input-rev '$(y)'"
+
+
+def test_the_cure_is_one_command_for_that_host() -> None:
+    found = diagnose(changed(BEHIND, last_job=STALE_JOB), expectation(HOST, BEHIND, NEW))
+    assert found.cure("csb0") == f"nixfleet update csb0 --input-rev {NEW}"
+
+
+PLIST = "/Users/m/Library/LaunchAgents/com.nixfleet.agent.plist"
+
+
+@pytest.mark.parametrize(
+    ("loaded", "by_hand"),
+    [
+        (NEW_AGENT.path, "launchctl kickstart -k gui/501/com.nixfleet.agent"),
+        (
+            OLD_AGENT.path,
+            f"launchctl bootout gui/501/com.nixfleet.agent; launchctl bootstrap gui/501 {PLIST}",
+        ),
+    ],
+    ids=["as its plist is", "as it was before"],
+)
+def test_launchd_restarts_what_it_has_loaded(loaded: str, by_hand: str) -> None:
+    """The plist on disk names the new agent; kickstart alone would start the loaded one again."""
+    service = Service(manager="launchd", domain="gui/501", file=PLIST)
+    facts = replace(
+        HEALTHY,
+        platform="home-manager",
+        unit=replace(UP, service=service),
+        running=Running(OLD_AGENT, "exe", pid=7, started=MADE + 1000),
+        loaded=loaded,
+    )
+    told = diagnose(facts, expectation(HOST, facts, NEW))
+    assert told.cause == "not-restarted"
+    assert told.advice.endswith(f"by hand: {by_hand}")
+    assert dict(told.evidence)["loaded path"] == loaded
+    healthy = diagnose(HEALTHY, expectation(HOST, HEALTHY, NEW))
+    assert "loaded path" not in dict(healthy.evidence)

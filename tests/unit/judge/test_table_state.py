@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from nixfleet_core.facts.model import Binary, Checkout, Facts, Running, Unit
+from nixfleet_core.host import Host
+from nixfleet_core.judge.table_state import assess, latest_version
+from nixfleet_core.nix.git_url import NotAsked
+from nixfleet_core.nix.lock import FlakeLock, parse_lock
+
+OLD, NEW = "1a2b3c4" + "0" * 33, "9f2c1ab" + "0" * 33
+HOST = Host("csb0")
+GIT = {"type": "git", "url": "https://h/r"}
+PATH = f"/nix/store/{'a' * 32}-nixfleet-agent-2.2.0"
+OTHER = f"/nix/store/{'b' * 32}-nixfleet-agent-2.2.0"
+BINARY = Binary(PATH, "2.2.0")
+
+
+def lock(rev: str, name: str = "nixfleet") -> FlakeLock:
+    nodes = {"root": {"inputs": {name: "n"}}, "n": {"locked": {"rev": rev}, "original": GIT}}
+    return parse_lock(json.dumps({"version": 7, "root": "root", "nodes": nodes}))
+
+
+HEALTHY = Facts(
+    hostname="csb0",
+    os="NixOS",
+    platform="nixos",
+    unit=Unit(load="loaded", active="active", sub="running", pid=1),
+    running=Running(BINARY, "claimed", pid=1),
+    installed=BINARY,
+    checkout=Checkout("/c", "ok", lock=lock(NEW)),
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "why"),
+    [
+        ({}, "current", "flake.lock is at the latest; what it builds was not looked at"),
+        ({"expected": BINARY}, "current", "flake.lock is at the latest, which builds it"),
+        (
+            {"expected": Binary(OTHER)},
+            "stale",
+            "the flake builds bbbbbbbb…, but 2.2.0 (aaaaaaaa…) is",
+        ),
+        ({"job_running": "20261123-004101-ab12"}, "updating", "20261123-004101-ab12"),
+        (
+            {"running": Running(Binary(OTHER), "exe", pid=1)},
+            "stale",
+            "not restarted: 2.2.0 (aaaaaaaa…)",
+        ),
+        ({"running": None}, "unknown", "what the agent's process runs could not be seen"),
+        ({"installed": None}, "unknown", "which agent is installed could not be seen"),
+        ({"unit": None}, "unknown", "unit could not be seen"),
+        ({"unit": Unit("not-found", "inactive")}, "down", "its unit is not-found"),
+        (
+            {"unit": Unit("loaded", "failed", "failed", "start-limit-hit")},
+            "down",
+            "its unit is failed (start-limit-hit)",
+        ),
+        (
+            {"checkout": Checkout("/c", "ok", lock=lock(OLD))},
+            "stale",
+            "flake.lock has nixfleet at 1a2b3c4, latest is 9f2c1ab",
+        ),
+        ({"checkout": None}, "unknown", "the checkout could not be seen"),
+        ({"checkout": Checkout("/c", "missing")}, "unknown", "the checkout /c is missing"),
+        ({"checkout": Checkout("/c", "ok")}, "unknown", "there is no flake.lock"),
+        (
+            {"checkout": Checkout("/c", "ok", lock_error="flake.lock cannot be read: torn")},
+            "unknown",
+            "flake.lock cannot be read: torn",
+        ),
+        (
+            {"checkout": Checkout("/c", "ok", lock=lock(NEW, "other"))},
+            "unknown",
+            "flake.lock names no commit for the input nixfleet",
+        ),
+    ],
+)
+def test_one_layer_decides(changes: dict[str, object], state: str, why: str) -> None:
+    found = assess(replace(HEALTHY, **changes), NEW, HOST)  # type: ignore[arg-type]
+    assert found.state == state
+    assert why in found.why
+
+
+def test_an_unanswered_latest_is_not_taken_for_equal() -> None:
+    found = assess(HEALTHY, None, HOST)
+    assert (found.state, found.why) == (
+        "unknown",
+        "flake.lock is at 9f2c1ab; nobody could say what the latest commit of nixfleet is",
+    )
+
+
+def test_a_latest_that_was_not_asked_for_says_why_and_what_allows_it() -> None:
+    found = assess(HEALTHY, NotAsked("the client may not ask h", "list it"), HOST)
+    assert (found.state, found.why) == (
+        "unknown",
+        "flake.lock is at 9f2c1ab; the client may not ask h",
+    )
+    assert found.finding is not None
+    assert (found.finding.cause, found.finding.advice) == ("latest-unknown", "list it")
+
+
+def test_the_lock_is_read_for_the_hosts_own_input() -> None:
+    facts = replace(HEALTHY, checkout=Checkout("/c", "ok", lock=lock(NEW, "agent")))
+    assert assess(facts, NEW, replace(HOST, input="agent")).state == "current"
+
+
+def test_a_commit_has_a_version_only_where_hosts_agree_on_it() -> None:
+    rebuilt = HEALTHY
+    not_rebuilt = replace(HEALTHY, installed=Binary("/x", "2.1.0"))
+    known_not_rebuilt = replace(not_rebuilt, expected=BINARY)
+    other_commit = replace(HEALTHY, checkout=Checkout("/c", "ok", lock=lock(OLD)))
+    unknown = replace(HEALTHY, installed=Binary("/x"))
+
+    def version(*fleet: Facts) -> str | None:
+        return latest_version(NEW, [(facts, HOST) for facts in fleet])
+
+    assert version(rebuilt, other_commit, unknown) == "2.2.0"
+    assert version(rebuilt, not_rebuilt) is None
+    assert version(rebuilt, known_not_rebuilt) == "2.2.0"
+    assert version(other_commit, unknown) is None

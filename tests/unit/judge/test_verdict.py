@@ -1,0 +1,529 @@
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from itertools import permutations
+from typing import Any, get_args
+
+import msgspec
+import pytest
+
+from nixfleet_core.facts.model import Binary, Checkout, Facts, Running, Snapshot, System, Unit
+from nixfleet_core.facts.package_changes import Change
+from nixfleet_core.job.outcome import Kind, Outcome
+from nixfleet_core.judge.causes import Expectation, Finding, find_cause
+from nixfleet_core.judge.verdict import (
+    EXIT_BUSY,
+    EXIT_CODES,
+    EXIT_DETACHED,
+    EXIT_ORDER,
+    EXIT_USAGE,
+    judge,
+    no_elevation,
+    not_launched,
+    refused,
+    snapshot,
+    unreachable,
+    worst_exit,
+)
+from nixfleet_core.log.failures import find_failure
+from nixfleet_core.nix.lock import FlakeLock, parse_lock
+
+OLD, NEW = "1" * 40, "2" * 40
+OLD_AGENT = Binary(f"/nix/store/{'a' * 32}-nixfleet-agent-2.1.0/bin/agent", "2.1.0", "0" * 64)
+NEW_AGENT = Binary(f"/nix/store/{'b' * 32}-nixfleet-agent-2.2.0/bin/agent", "2.2.0", "f" * 64)
+UP = Unit(load="loaded", active="active", result="success", pid=7)
+EXPECT = Expectation(input="nixfleet", latest=NEW)
+
+
+def lock(rev: str) -> FlakeLock:
+    nodes = {"root": {"inputs": {"nixfleet": "n"}}, "n": {"locked": {"rev": rev}}}
+    return parse_lock(json.dumps({"nodes": nodes, "root": "root", "version": 7}))
+
+
+def seen(agent: Binary, rev: str, system: str, generation: int) -> Facts:
+    """A host where everything is at that agent."""
+    return Facts(
+        hostname="csb0",
+        os="NixOS",
+        platform="nixos",
+        unit=UP,
+        running=Running(agent, "exe", pid=7),
+        installed=agent,
+        expected=agent,
+        system=System(current=system, profile=system, generation=generation),
+        checkout=Checkout(path="/c", state="ok", lock=lock(rev)),
+    )
+
+
+BEFORE = seen(OLD_AGENT, OLD, "/nix/store/old", 1)
+AFTER = seen(NEW_AGENT, NEW, "/nix/store/new", 2)
+
+DONE = Outcome(kind="done")
+CANCELLED = Outcome(kind="cancelled")
+KILLED = Outcome(kind="interrupted", failed_step="rebuild", rc=137, reason="interrupted")
+
+
+def failed(step: Any, rc: int = 1, reason: str = "", detail: str = "", said: str = "") -> Outcome:
+    failure = find_failure([said]) if said else None
+    assert bool(said) == (failure is not None)
+    return Outcome(
+        kind="failed", failed_step=step, rc=rc, reason=reason, detail=detail, failure=failure
+    )
+
+
+def running(agent: Binary, proof: Any = "exe") -> Running:
+    return Running(agent, proof, pid=7)
+
+
+DOWN = replace(AFTER, unit=Unit("loaded", "failed", "failed", "exit-code"), running=None)
+
+
+def find_gap(facts: Facts | None, expect: Expectation) -> Finding | None:
+    """The first link that does not hold; None when the proof is whole."""
+    found = find_cause(facts, expect)
+    return None if found.holds else found
+
+
+GAPS = {
+    "not looked at": (None, "proof-missing"),
+    "no unit seen": (replace(AFTER, unit=None), "proof-missing"),
+    "unit failed": (DOWN, "agent-down"),
+    "unit without a process": (replace(AFTER, unit=Unit("loaded", "active")), "agent-down"),
+    "unit on its way": (replace(AFTER, unit=Unit("loaded", "activating", pid=7)), "agent-down"),
+    "no running path": (replace(AFTER, running=None), "proof-missing"),
+    "no installed path": (replace(AFTER, installed=None), "proof-missing"),
+    "old one runs": (replace(AFTER, running=running(OLD_AGENT)), "not-restarted"),
+    "claimed": (replace(AFTER, running=running(NEW_AGENT, "claimed")), "proof-missing"),
+    "nothing evaluated": (replace(AFTER, expected=None), "proof-missing"),
+    "old one installed": (
+        replace(AFTER, running=running(OLD_AGENT), installed=OLD_AGENT),
+        "switch-incomplete",
+    ),
+    "no checkout": (replace(AFTER, checkout=None), "proof-missing"),
+    "no lock": (replace(AFTER, checkout=Checkout("/c", "ok")), "proof-missing"),
+    "old lock": (replace(AFTER, checkout=Checkout("/c", "ok", lock=lock(OLD))), "lock-behind"),
+}
+
+
+@pytest.mark.parametrize(("facts", "cause"), GAPS.values(), ids=GAPS)
+def test_every_link_of_the_proof_is_looked_at(facts: Facts | None, cause: str) -> None:
+    gap = find_gap(facts, EXPECT)
+    assert gap is not None
+    assert (gap.cause, gap.down) == (cause, cause == "agent-down")
+    assert gap.sentence
+    assert gap.advice
+
+
+@pytest.mark.parametrize(("facts", "cause"), GAPS.values(), ids=GAPS)
+@pytest.mark.parametrize("outcome", [None, DONE], ids=["verify", "job done"])
+def test_without_the_whole_proof_nothing_is_updated_or_current(
+    facts: Facts | None, cause: str, outcome: Outcome | None
+) -> None:
+    verdict = judge(BEFORE, facts, EXPECT, outcome)
+    assert (verdict.kind, verdict.cause) == (
+        "agent-down" if cause == "agent-down" else "stale",
+        cause,
+    )
+
+
+def test_the_proof_holds_also_for_a_script_and_for_another_file_of_the_same_package() -> None:
+    assert find_gap(AFTER, EXPECT) is None
+    assert find_gap(replace(AFTER, running=running(NEW_AGENT, "script")), EXPECT) is None
+    wrapped = Binary(NEW_AGENT.path.replace("/bin/agent", "/bin/.agent-wrapped"))
+    assert find_gap(replace(AFTER, running=running(wrapped)), EXPECT) is None
+
+
+def test_equal_versions_prove_nothing() -> None:
+    rebuilt = Binary(OLD_AGENT.path.replace("a" * 32, "c" * 32), "2.1.0")
+    gap = find_gap(replace(AFTER, running=running(OLD_AGENT), installed=rebuilt), EXPECT)
+    assert gap is not None
+    assert gap.sentence == (
+        "not restarted: 2.1.0 (cccccccc…) is installed, 2.1.0 (aaaaaaaa…) still runs"
+    )
+
+
+def test_latest_that_nobody_says_is_no_proof_but_an_input_without_commits_needs_none() -> None:
+    gap = find_gap(AFTER, Expectation(input="nixfleet", latest=None))
+    assert gap is not None
+    assert gap.cause == "latest-unknown"
+    assert find_gap(AFTER, Expectation(input="nixfleet", latest=None, latest_known=False)) is None
+
+
+RATE = (
+    "error: unable to download 'https://api.github.com/x': HTTP error 403 API rate limit exceeded"
+)
+FULL = "error: writing to file: No space left on device"
+STALE_LOCK = replace(AFTER, checkout=Checkout("/c", "ok", lock=lock(OLD)))
+
+TABLE: dict[str, tuple[Facts | None, Facts | None, Outcome | None, str, str, str]] = {
+    "updated": (BEFORE, AFTER, DONE, "updated", "", r"2\.2\.0 \(bbbbbbbb…\), it was 2\.1\.0"),
+    "first look missing": (None, AFTER, DONE, "updated", "", r"runs is 2\.2\.0"),
+    "only the system": (
+        replace(AFTER, system=System("/nix/store/old")),
+        AFTER,
+        DONE,
+        "updated",
+        "",
+        r"the system is new; the agent was already 2\.2\.0",
+    ),
+    "nothing changed": (AFTER, AFTER, DONE, "current", "", "runs, is installed"),
+    "verified": (AFTER, AFTER, None, "current", "", "proven"),
+    "verified, stale": (BEFORE, BEFORE, None, "stale", "lock-behind", "at 1111111, latest is 2"),
+    "done, yet down": (BEFORE, DOWN, DONE, "agent-down", "agent-down", r"failed \(exit-code\)$"),
+    "masked": (
+        BEFORE,
+        replace(DOWN, unit=Unit("masked", "inactive")),
+        DONE,
+        "agent-down",
+        "unit-masked",
+        "its unit is masked",
+    ),
+    "crash loop": (
+        BEFORE,
+        DOWN,
+        failed("verify", 1, "unstable"),
+        "agent-down",
+        "agent-unstable",
+        "does not stay up",
+    ),
+    "cancelled": (BEFORE, BEFORE, CANCELLED, "cancelled", "cancelled", "cancelled; the agent runs"),
+    "cancelled, down": (BEFORE, DOWN, CANCELLED, "agent-down", "agent-down", "was cancelled"),
+    "cancelled, unseen": (BEFORE, None, CANCELLED, "cancelled", "cancelled", "was not seen"),
+    "killed": (BEFORE, BEFORE, KILLED, "interrupted", "killed", "step rebuild; the agent runs"),
+    "killed, down": (BEFORE, DOWN, KILLED, "agent-down", "agent-down", "step rebuild"),
+    "killed, unseen": (BEFORE, None, KILLED, "interrupted", "killed", "was not seen"),
+    "rebooted": (
+        BEFORE,
+        None,
+        Outcome(kind="interrupted"),
+        "interrupted",
+        "killed",
+        "in the step start",
+    ),
+    "pull failed": (BEFORE, BEFORE, failed("pull"), "failed", "pull-failed", "pull .* code 1; the"),
+    "known words": (BEFORE, BEFORE, failed("rebuild", said=FULL), "failed", "disk-full", "code 1"),
+    "too long": (BEFORE, BEFORE, failed("pull", 124), "failed", "pull-failed", "took too long"),
+    "failed, unseen": (BEFORE, None, failed("pull"), "failed", "pull-failed", "was not seen"),
+    "failed, down": (BEFORE, DOWN, failed("rebuild"), "agent-down", "agent-down", "rebuild failed"),
+    "stale success": (
+        BEFORE,
+        STALE_LOCK,
+        failed("update", 65, "stale"),
+        "stale",
+        "lock-behind",
+        "nix said success",
+    ),
+    "stale, known why": (
+        BEFORE,
+        STALE_LOCK,
+        failed("update", 65, "stale", said=RATE),
+        "stale",
+        "rate-limit",
+        "nix said success",
+    ),
+    "some units failed": (
+        BEFORE,
+        AFTER,
+        failed("rebuild", 4),
+        "partial",
+        "units-failed",
+        "new agent runs",
+    ),
+    "switch failed": (
+        BEFORE,
+        AFTER,
+        failed("rebuild", 2),
+        "partial",
+        "switch-failed",
+        "new agent runs",
+    ),
+    "units named": (
+        BEFORE,
+        AFTER,
+        replace(failed("rebuild", 4), units=("a.service",)),
+        "partial",
+        "units-failed",
+        "a.service",
+    ),
+    "disk full": (
+        BEFORE,
+        BEFORE,
+        failed("update", 1, "disk-full"),
+        "failed",
+        "disk-full",
+        "update",
+    ),
+    "rolled back, not asked": (
+        BEFORE,
+        BEFORE,
+        replace(failed("verify", 1, "unstable"), rolled_back=True),
+        "rolled-back",
+        "agent-unstable",
+        r"did not stay up: rolled back, and proven: 2\.1\.0",
+    ),
+    "rolled back, cut off": (
+        BEFORE,
+        BEFORE,
+        replace(failed("confirm", 1, "unconfirmed"), rolled_back=True),
+        "rolled-back",
+        "unconfirmed",
+        "nobody reached the host",
+    ),
+    "rolled back, asked": (
+        AFTER,
+        BEFORE,
+        replace(DONE, rolled_back=True),
+        "rolled-back",
+        "",
+        "^rolled back, and proven",
+    ),
+    "rolled back, down": (
+        AFTER,
+        DOWN,
+        replace(DONE, rolled_back=True),
+        "agent-down",
+        "agent-down",
+        "not running",
+    ),
+    "rolled back, unseen": (
+        AFTER,
+        None,
+        replace(DONE, rolled_back=True),
+        "stale",
+        "proof-missing",
+        "not looked at",
+    ),
+    "switch failed, nothing new": (
+        AFTER,
+        AFTER,
+        failed("rebuild", 4),
+        "failed",
+        "rebuild-failed",
+        "code 4",
+    ),
+    "switch failed, not proven": (
+        BEFORE,
+        replace(AFTER, expected=None),
+        failed("rebuild", 4),
+        "failed",
+        "switch-incomplete",
+        "code 4: the profile is new, but what the flake would build",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "outcome", "kind", "cause", "sentence"), TABLE.values(), ids=TABLE
+)
+def test_judges(
+    before: Facts | None,
+    after: Facts | None,
+    outcome: Outcome | None,
+    kind: str,
+    cause: str,
+    sentence: str,
+) -> None:
+    back = outcome is not None and outcome.rolled_back
+    expect = msgspec.structs.replace(EXPECT, system="/nix/store/old") if back else EXPECT
+    verdict = judge(before, after, expect, outcome)
+    assert (verdict.kind, verdict.cause) == (kind, cause)
+    assert re.search(sentence, verdict.sentence), verdict.sentence
+    assert bool(verdict.advice) == (kind not in ("updated", "current"))
+
+
+# What happens to the lock after the proof.
+
+
+@pytest.mark.parametrize(
+    ("step", "reason", "cause", "words"),
+    [
+        ("commit", "identity", "commit-failed", "but flake.lock was not committed: git does not"),
+        ("push", "refused", "push-refused", "but flake.lock was not pushed: the remote refused"),
+        ("push", "", "push-failed", "but flake.lock was not pushed: git ended with code 1"),
+    ],
+)
+def test_an_update_whose_lock_could_not_be_shared_is_an_update(
+    step: Any, reason: str, cause: str, words: str
+) -> None:
+    outcome = Outcome(kind="done", failed_step=step, reason=reason, rc=1)
+    verdict = judge(BEFORE, AFTER, EXPECT, outcome)
+    assert (verdict.kind, verdict.exit_code, verdict.cause) == ("updated", 0, cause)
+    assert verdict.sentence.startswith("proven: the agent that runs is 2.2.0")
+    assert words in verdict.sentence
+    assert verdict.advice
+    gap = judge(BEFORE, replace(AFTER, running=running(OLD_AGENT)), EXPECT, outcome)
+    assert (gap.kind, gap.cause) == ("stale", "not-restarted")
+
+
+def test_what_else_to_know_stands_beside_the_verdict() -> None:
+    assert AFTER.checkout is not None
+    checkout = replace(AFTER.checkout, head_lock=lock(OLD))
+    other = Checkout("/var/lib/nixfleet-agent/repo", "ok", lock=lock(OLD))
+    assert judge(BEFORE, AFTER, EXPECT, DONE).notes == ()
+    notes = judge(BEFORE, replace(AFTER, checkout=checkout, other=other), EXPECT, DONE).notes
+    assert [note.split(":")[0] for note in notes] == [
+        "flake.lock is changed, but not committed",
+        "/var/lib/nixfleet-agent/repo locks nixfleet to 1111111, this one to 2222222",
+    ]
+
+
+def test_the_agents_own_change_comes_first() -> None:
+    glibc = Change(name="glibc", before="1", after="2")
+    verdict = judge(BEFORE, AFTER, EXPECT, DONE, (glibc,))
+    agent = Change(name="nixfleet-agent", before="2.1.0", after="2.2.0")
+    assert verdict.changes == (agent, glibc)
+    assert judge(AFTER, AFTER, EXPECT, None).changes == ()
+
+
+PREFLIGHT = [
+    *(("tools", ""), ("unit", "missing"), ("disk", "full"), ("idle", "busy"), ("remote", "fetch")),
+    *(("pull", detail) for detail in ("diverged", "lock", "collision", "unfinished")),
+    *(("checkout", detail) for detail in ("missing", "not-git", "root-owned")),
+    *(("input", detail) for detail in ("missing", "unreachable", "lock-broken")),
+    ("attribute", "missing"),
+    ("checkout", "something new"),
+    ("something-new", ""),
+    ("", ""),
+]
+
+
+@pytest.mark.parametrize(("check", "detail"), PREFLIGHT)
+def test_a_preflight_refusal_says_what_is_in_the_way(check: str, detail: str) -> None:
+    verdict = judge(BEFORE, None, EXPECT, failed("preflight", 1, check, detail))
+    assert (verdict.kind, verdict.cause) == ("failed", f"preflight-{check or 'unknown'}")
+    assert verdict.sentence.startswith("refused before anything was touched: ")
+    assert verdict.advice
+    assert verdict.after == verdict.before == snapshot(BEFORE, "nixfleet")
+
+
+def test_each_preflight_reason_has_words_of_its_own() -> None:
+    known = PREFLIGHT[:16]
+    sentences = {
+        judge(BEFORE, None, EXPECT, failed("preflight", 1, *why)).sentence for why in known
+    }
+    assert len(sentences) == len(known)
+
+
+def test_known_words_of_a_refusal_give_the_better_advice() -> None:
+    said = "git@git.example.org: Permission denied (publickey)."
+    verdict = judge(BEFORE, None, EXPECT, failed("preflight", 1, "remote", "fetch", said=said))
+    known = find_failure([said])
+    assert known is not None
+    assert (verdict.cause, verdict.advice) == ("preflight-remote", known.advice)
+
+
+@pytest.mark.parametrize(
+    "system", [System("/other", "/nix/store/old"), System("/nix/store/old", "/other"), System()]
+)
+def test_a_rollback_is_proven_by_the_system_that_it_went_back_to(system: System) -> None:
+    expect = msgspec.structs.replace(EXPECT, system="/nix/store/old")
+    assert find_gap(BEFORE, expect) is None
+    gap = find_gap(replace(BEFORE, system=system), expect)
+    assert gap is not None
+    assert gap.cause == "switch-incomplete"
+
+
+@pytest.mark.parametrize(
+    ("says", "note"),
+    [
+        ("ok", "; its own --check agrees"),
+        ("failed", "; but its own --check fails, as the log shows"),
+        ("timeout", "; but its own --check did not end in time"),
+        (None, ""),
+        ("something-new", ""),
+    ],
+)
+def test_what_the_agent_says_of_itself_is_a_note_and_decides_nothing(
+    says: str | None, note: str
+) -> None:
+    for outcome in (DONE, failed("rebuild", 4)):
+        plain = judge(BEFORE, AFTER, EXPECT, outcome)
+        told = judge(BEFORE, AFTER, EXPECT, replace(outcome, agent_says=says))
+        assert told == msgspec.structs.replace(plain, sentence=plain.sentence + note)
+    down = judge(BEFORE, DOWN, EXPECT, replace(DONE, agent_says=says))  # nothing is proven
+    assert down == judge(BEFORE, DOWN, EXPECT, DONE)
+
+
+def test_a_lock_that_came_to_hide_a_password_names_the_ways_out() -> None:
+    verdict = judge(BEFORE, BEFORE, EXPECT, failed("update", 1, "credentials"))
+    assert (verdict.kind, verdict.cause) == ("failed", "credentials")
+    assert "access-tokens" in verdict.advice
+
+
+def test_a_killed_job_that_went_back_is_rolled_back() -> None:
+    expect = msgspec.structs.replace(EXPECT, system="/nix/store/old")
+    verdict = judge(BEFORE, BEFORE, expect, replace(KILLED, rolled_back=True))
+    assert (verdict.kind, verdict.cause) == ("rolled-back", "killed")
+    assert verdict.sentence.startswith("the job was killed: rolled back, and proven")
+
+
+def test_a_tarball_is_proven_without_a_commit_and_the_verdict_says_what_is_missing() -> None:
+    nodes = {"root": {"inputs": {"nixfleet": "n"}}, "n": {"locked": {"type": "tarball"}}}
+    locked = parse_lock(json.dumps({"nodes": nodes, "root": "root", "version": 7}))
+    after = replace(AFTER, checkout=Checkout("/c", "ok", lock=locked))
+    expect = Expectation(input="nixfleet", latest_known=False)
+    verdict = judge(BEFORE, after, expect, DONE)
+    assert verdict.kind == "updated"
+    assert verdict.sentence.endswith("; what is the latest nixfleet is not known")
+
+
+def test_a_snapshot_holds_what_was_seen_and_null_for_the_rest() -> None:
+    assert snapshot(AFTER, "nixfleet") == Snapshot(
+        version="2.2.0",
+        commit=NEW,
+        store_path=f"/nix/store/{'b' * 32}-nixfleet-agent-2.2.0",
+        sha256="f" * 64,
+        system="/nix/store/new",
+        generation=2,
+    )
+    assert snapshot(AFTER, "other").commit is None
+    bare = Facts(hostname="h", os="", platform="nixos")
+    assert snapshot(None, "nixfleet") == snapshot(bare, "nixfleet") == Snapshot()
+
+
+def test_verdicts_without_a_job() -> None:
+    side = Snapshot(version="2.1.0")
+    found = {
+        unreachable("No route to host", "look"): ("unreachable", "unreachable", 5),
+        refused("disk", "full", "free some", side): ("failed", "preflight-disk", 1),
+        no_elevation("sudo says no", "ops"): ("failed", "preflight-elevation", 1),
+        not_launched("no bus"): ("failed", "launch-failed", 1),
+    }
+    for verdict, expected in found.items():
+        assert (verdict.kind, verdict.cause, verdict.exit_code) == expected
+        assert verdict.advice
+    assert refused("disk", "full", "x", side).after == side
+
+
+def test_every_kind_has_its_exit_code() -> None:
+    assert set(EXIT_CODES) == set(get_args(Kind))
+    assert {code for code in EXIT_CODES.values() if code} | {
+        EXIT_USAGE,
+        EXIT_BUSY,
+        EXIT_DETACHED,
+    } == set(EXIT_ORDER)
+    assert {kind for kind, code in EXIT_CODES.items() if code == 0} == {"updated", "current"}
+
+
+def test_the_worst_exit_of_several_hosts_counts() -> None:
+    assert EXIT_ORDER == (2, 1, 3, 8, 4, 5, 6, 7, 9)
+    for better, worse in zip(EXIT_ORDER[1:], EXIT_ORDER, strict=False):
+        assert {worst_exit(list(codes)) for codes in permutations((0, better, worse))} == {worse}
+    assert worst_exit([]) == worst_exit([0, 0]) == 0
+
+
+def test_a_scripts_proof_is_said_to_be_weaker() -> None:
+    running = Running(NEW_AGENT, "script", pid=7)
+    verdict = judge(BEFORE, replace(AFTER, running=running), EXPECT, DONE)
+    assert verdict.kind == "updated"
+    (note,) = verdict.notes
+    assert note.startswith("The agent is a script, so its proof is weaker. ")
+
+
+def test_what_a_forced_update_went_over_is_noted() -> None:
+    for outcome in (DONE, failed("rebuild")):
+        outcome = replace(outcome, went_over=True)
+        (note,) = judge(BEFORE, AFTER, EXPECT, outcome).notes
+        assert note.startswith("Another rebuild still ran when the wait for it was over, and ")

@@ -1,0 +1,366 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nixfleet_core.log.redact import _RULES, REDACTED, Redactor, redact, redact_words
+
+R = REDACTED
+
+AWS = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY00"
+LONG = "Ab1" * 16
+HEX = "0a1b2c3d" * 8
+
+TOKENS = (
+    f"ghr_{LONG}",
+    f"ghs_{LONG}.{LONG}.{LONG}",
+    *(
+        f"gl{kind}-{LONG}"
+        for kind in (
+            *("agent", "cbt", "dt", "ffct", "ft", "imt", "oas", "pat", "ptt", "rt", "rtr", "soat"),
+            "wt",
+        )
+    ),
+    f"glpat-{LONG}.01.0a1b2c3d4",
+    f"GR1348941{LONG}",
+    f"glsa_{LONG}",
+    f"xoxb-123456789012-123456789012-{LONG}",
+    f"xoxe.xoxp-1-{LONG}",
+    f"xapp-1-A0123-456-{HEX}",
+    f"sk-{LONG}",
+    f"sk-proj-{LONG}",
+    f"sk-svcacct-{LONG}",
+    f"sk-ant-api03-{LONG}",
+    f"npm_{LONG[:36]}",
+    f"pypi-AgEIcHlwaS5vcmc{LONG}",
+    f"dckr_pat_{LONG}",
+    f"dckr_oat_{LONG}",
+    f"hvs.{LONG}",
+    f"hvb.{LONG}",
+    f"s.{LONG[:24]}",
+    f"AIza{LONG[:35]}",
+    f"ya29.{LONG}",
+    f"GOCSPX-{LONG[:28]}",
+    f"1//0{LONG}",
+    f"sk_live_{LONG}",
+    f"rk_test_{LONG}",
+    f"whsec_{LONG}",
+    f"bedrock-api-key-{LONG}",
+    f"hf_{LONG[:34]}",
+    f"SG.{LONG[:22]}.{LONG[:43]}",
+    f"dop_v1_{HEX}",
+    f"tskey-auth-{LONG}",
+)
+
+SECRETS = {
+    "fatal: unable to access 'https://joe:s3cret@git.example.org/x.git/': 403": (
+        f"fatal: unable to access 'https://{R}@git.example.org/x.git/': 403"
+    ),
+    "https://ghtoken@github.com/a/b and more": f"https://{R}@github.com/a/b and more",
+    "git+https://u:p%40ss@h:8443/x?ref=main": f"git+https://{R}@h:8443/x?ref=main",
+    "http://u:p@ss:w@rd@host/": f"http://{R}@host/",
+    "ssh://joe:hunter2@host/x": f"ssh://joe:{R}@host/x",
+    "postgres://db:hunter2@localhost": f"postgres://db:{R}@localhost",
+    "\x1b[35;1mhttps://tok@h/x\x1b[0m": f"\x1b[35;1mhttps://{R}@h/x\x1b[0m",
+    "\x1b[35;1mghp_abc123abc\x1b[0m": f"\x1b[35;1m{R}\x1b[0m",
+    "> Authorization: Bearer abc.def": f"> Authorization: Bearer {R}",
+    "authorization: basic am9lOnB3": f"authorization: basic {R}",
+    "curl -H 'Authorization: token abc' https://h": f"curl -H 'Authorization: token {R}' https://h",
+    '{"Authorization": "Bearer abc", "x": 1}': f'{{"Authorization": "Bearer {R}", "x": 1}}',
+    "Authorization: 0123456789abcdef": f"Authorization: {R}",
+    "Proxy-Authorization: Basic am9lOnB3": f"Proxy-Authorization: Basic {R}",
+    "PRIVATE-TOKEN: abcdef": f"PRIVATE-TOKEN: {R}",
+    "x-api-key: abcdef": f"x-api-key: {R}",
+    "sent Bearer 0123456789abcdef0123": f"sent Bearer {R}",
+    "access-tokens = github.com=abc gitlab.com=OAuth2:def": (
+        f"access-tokens = github.com={R} gitlab.com={R}"
+    ),
+    "nix build --option access-tokens github.com=abc --option cores 2": (
+        f"nix build --option access-tokens github.com={R} --option cores 2"
+    ),
+    "nix build --option access-tokens 'github.com=abc h.org/x=y' .#a": (
+        f"nix build --option access-tokens 'github.com={R} h.org/x={R}' .#a"
+    ),
+    "extra-access-tokens = github.com=abc": f"extra-access-tokens = github.com={R}",
+    "NIX_CONFIG=access-tokens = github.com=abc": f"NIX_CONFIG=access-tokens = github.com={R}",
+    "using ghp_0123456789abcdefABCDEF0123456789abcd": f"using {R}",
+    "gho_abc123abc, ghs_abc123abc": f"{R}, {R}",
+    "github_pat_11ABC_def456": R,
+    "glpat-abc_DEF-123": R,
+    "tskey-auth-abc123": R,
+    "AGE-SECRET-KEY-1QQQQQQ": R,
+    "eyJhbGciOiJI.eyJzdWIiOiIx.c2lnbmF0dXJl": R,
+    "machine github.com login joe password hunter2": (f"machine github.com login joe password {R}"),
+    "  password hunter2": f"  password {R}",
+    "agent> password hunter2": f"agent> password {R}",
+    "MQTT_PASSWORD=hunter22 HOME=/root": f"MQTT_PASSWORD={R} HOME=/root",
+    "https://h/x?access_token=abcdefgh&b=1": f"https://h/x?access_token={R}&b=1",
+    # AWS: the secret key in a file, an environment, JSON and a table; the key's id is none.
+    f"AWS_SECRET_ACCESS_KEY={AWS}": f"AWS_SECRET_ACCESS_KEY={R}",
+    f'Environment="AWS_SECRET_ACCESS_KEY={AWS}"': f'Environment="AWS_SECRET_ACCESS_KEY={R}"',
+    f"aws_secret_access_key = {AWS}": f"aws_secret_access_key = {R}",
+    f'{{"AccessKeyId": "AKIAIOSFODNN7EXAMPLE", "SecretAccessKey": "{AWS}"}}': (
+        f'{{"AccessKeyId": "AKIAIOSFODNN7EXAMPLE", "SecretAccessKey": "{R}"}}'
+    ),
+    f"|  SecretAccessKey  |  {AWS}  |": f"|  SecretAccessKey  |  {R}  |",
+    f"aws_session_token = {AWS}{AWS}": f"aws_session_token = {R}",
+    # Names and values.
+    f"CACHIX_SIGNING_KEY={AWS}{AWS}==": f"CACHIX_SIGNING_KEY={R}",
+    '{"password": "x", "user": "joe"}': f'{{"password": "{R}", "user": "joe"}}',
+    '{"token":123,"n":1}': f'{{"token":{R},"n":1}}',
+    "{'client_secret': 'a b', 'n': 1}": f"{{'client_secret': '{R}', 'n': 1}}",
+    r'{"msg":"{\"password\":\"a b\",\"n\":1}"}': rf'{{"msg":"{{\"password\":\"{R}\",\"n\":1}}"}}',
+    r'{"password": "a\"b"}': f'{{"password": "{R}"}}',
+    "password: x": f"password: {R}",
+    "Password: required": f"Password: {R}",
+    "  - db_password: correct horse battery": f"  - db_password: {R}",
+    "agent> smtp_password: a b c": f"agent> smtp_password: {R}",
+    "agent (post)> smtp_password: a b c": f"agent (post)> smtp_password: {R}",
+    "in the file token: abc and more": f"in the file token: {R} and more",
+    "MQTT_PASSWORD=a,b;c d": f"MQTT_PASSWORD={R} d",
+    "DB_PASS=x": f"DB_PASS={R}",
+    "token=abc, next": f"token={R}, next",
+    "X-Vault-Token: abc": f"X-Vault-Token: {R}",
+    # Options.
+    "tool --token abc --user joe": f"tool --token {R} --user joe",
+    "tool --password 'a b' --x": f"tool --password '{R}' --x",
+    "tool --db-password abc --x": f"tool --db-password {R} --x",
+    "tool --api-key=abc --x": f"tool --api-key={R} --x",
+    "tool --pass abc": f"tool --pass {R}",
+    "['tool', '--token', 'abc', '--x']": f"['tool', '--token', '{R}', '--x']",
+    "curl -u joe:hunter2 https://h": f"curl -u joe:{R} https://h",
+    "curl -sSu joe:hunter2 https://h": f"curl -sSu joe:{R} https://h",
+    "curl --user 'joe:hun ter2' https://h": f"curl --user 'joe:{R}' https://h",
+    "['curl', '-u', 'joe:hunter2']": f"['curl', '-u', 'joe:{R}']",
+    # Cookies.
+    "Cookie: a=b; c=d": f"Cookie: {R}",
+    "< Set-Cookie: session=abc; Path=/; HttpOnly": f"< Set-Cookie: {R}",
+    "curl -H 'Cookie: a=b; c=d' https://h": f"curl -H 'Cookie: {R}' https://h",
+    "curl -b 'a=b; c=d' https://h": f"curl -b '{R}' https://h",
+    "curl --cookie a=b https://h": f"curl --cookie {R} https://h",
+    '{"Cookie": "a=b", "n": 1}': f'{{"Cookie": "{R}", "n": 1}}',
+    f"sent _gitlab_session={LONG}": f"sent _gitlab_session={R}",
+    # Signed URLs and webhooks.
+    "https://h/x?X-Amz-Signature=abc&b=1": f"https://h/x?X-Amz-Signature={R}&b=1",
+    "https://hooks.slack.com/services/T0/B0/abcdef": f"https://hooks.slack.com/services/{R}",
+    # Colours and marks that split them; what is hidden keeps the colours of what follows.
+    "\x1b[31mghp_\x1b[1m0123456\x1b[0mabcdef\x1b[0m end": (f"\x1b[31m{R}\x1b[1m\x1b[0m\x1b[0m end"),
+    "pass\x1b[1mword\x1b[0m=\x1b[32mhunter2\x1b[0m": f"pass\x1b[1mword\x1b[0m=\x1b[32m{R}\x1b[0m",
+    "use\x1b[1mghp_0123456789": f"use\x1b[1m{R}",
+    "gh\u200bp_0123\u202e456789 end": f"{R} end",
+    "\x1b]0;ghp_0123456789\x07 end": f"\x1b]0;{R}\x07 end",
+    "one\rpassword hunter2\rtwo": f"one\rpassword {R}\rtwo",
+    # What the services' own begin with.
+    **{f"see {token}, and": f"see {R}, and" for token in TOKENS},
+}
+
+HARMLESS = (
+    "git@github.com:markus-barta/nixfleet.git",
+    "ssh://git@github.com/markus-barta/nixfleet.git",
+    "git+ssh://git@github.com:22/a/b?ref=main",
+    "ops@cs0.example.org:2222",
+    "https://cache.nixos.org/nix-cache-info",
+    "https://example.org:8443/path@1.2/x",
+    "https://github.com/a/b?mail=joe@example.org",
+    "mail joe@example.org about https://example.org",
+    "rev=61b7c44c4073f0b827768aff0049561b5110ea5a",
+    "narHash sha256-12KrbMiWLcf8m7pCvAtZh1ZrgF85ZXDXvfR/fWTKy84=",
+    "/nix/store/zcb27f43s6b90makww9628wil2g9dpir-nixfleet-agent-2.1.0",
+    "77aa03d0d2c1e1b5ab0c51dcd3d1a4f1c1b7f0a77aa03d0d2c1e1b5ab0c51dcd",
+    "sudo: a password is required",
+    "Password for the key is wrong",
+    "tokenfile = config.age.secrets.agent.path;",
+    "PASSWORD_FILE=/run/agenix/x token=$TOKEN secret=/run/secret",
+    "error: authorization: denied for user",
+    "warning: the setting access-tokens is unknown",
+    "-----BEGIN CERTIFICATE-----",
+    "ghp_ is what GitHub's tokens begin with",
+    "a bearer of news",
+    "a single line of high spirits",
+    "trusted-public-keys = cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=",
+    "extra-trusted-public-keys = a.cachix.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=",
+    "secret-key-files = /etc/nix/key",
+    "sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAA joe@h",
+    "/nix/store/zcb27f43s6b90makww9628wil2g9dpir-hunspell-dict-sk-sk-20180310",
+    "disk-encryption-0123456789abcdef0123456789",
+    "specified: sha256-12KrbMiWLcf8m7pCvAtZh1ZrgF85ZXDXvfR/fWTKy84=",
+    "sha256:0fcbc8a3b5d5d9c8a6b4c1d2e3f4a5b6c7d8e9f0a1b2c3d4e5f6a7b8c9d0e1f2",
+    "nixfleet_2 follows nixpkgs/nixos-unstable",
+    "aws_access_key_id = AKIAIOSFODNN7EXAMPLE",
+    "error: syntax error, unexpected token: ';'",
+    'secret = "/run/secrets/x"; token = ./token.age; key = ~/x',
+    "password: null, token: ${TOKEN}, secret: <hidden>, token: {{ token }}",
+    "PASSWORD='' TOKEN= ",
+    "if (token == other) token::parse()",
+    "docker run --user 1000:1000 image",
+    "a cookie and a tokenizer: x",
+    "npm_config_registry=https://registry.example.org npm_lifecycle_event=install",
+    "s.abcdefghijklmnopqrstuvwx and libs.Ab1Ab1Ab1Ab1Ab1Ab1Ab1Ab1",
+    "xoxo and ya29 and hvs. and sk-SK",
+    "",
+)
+
+KEY = """\
+-----BEGIN OPENSSH PRIVATE KEY-----
+b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW
+QyNTUxOQAAACD0123456789abcdefghijklmnopqrstuvwxyzAAAAAAA
+c2hvcnQ=
+-----END OPENSSH PRIVATE KEY-----
+b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW"""
+
+
+@pytest.mark.parametrize(("text", "shown"), SECRETS.items(), ids=range(len(SECRETS)))
+def test_hides_the_secret_and_nothing_else(text: str, shown: str) -> None:
+    assert redact(text) == shown
+    assert redact(shown) == shown
+    assert redact(f"before\n{text}\nafter") == f"before\n{shown}\nafter"
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_leaves_alone(text: str) -> None:
+    assert redact(text) == text
+
+
+def test_hides_a_private_key_line_by_line() -> None:
+    assert redact(KEY).split("\n") == [
+        "-----BEGIN OPENSSH PRIVATE KEY-----",
+        R,
+        R,
+        R,
+        "-----END OPENSSH PRIVATE KEY-----",
+        KEY.split("\n")[-1],
+    ]
+
+
+def test_hides_a_private_key_between_a_builders_prefixes() -> None:
+    lines = redact("\n".join(f"agent> {line}" for line in KEY.split("\n")[:3])).split("\n")
+    assert lines == ["agent> -----BEGIN OPENSSH PRIVATE KEY-----", f"agent> {R}", f"agent> {R}"]
+
+
+def test_hides_a_private_key_in_one_line() -> None:
+    text = 'key = "-----BEGIN PRIVATE KEY-----\\nMIIE\\n-----END PRIVATE KEY-----\\n";'
+    assert redact(text) == (f'key = "-----BEGIN PRIVATE KEY-----{R}-----END PRIVATE KEY-----\\n";')
+
+
+def test_a_key_without_an_end_hides_neither_hashes_nor_text_nor_for_ever() -> None:
+    redactor = Redactor()
+    redactor.line("grep for -----BEGIN RSA PRIVATE KEY-----")
+    for line in ("building agent", "61b7c44c4073f0b827768aff0049561b5110ea5a"):
+        assert redactor.line(line) == line
+    base64 = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQ"
+    assert redactor.line(base64) == R
+    for _ in range(200):
+        redactor.line("text")
+    assert redactor.line(base64) == base64
+
+
+def test_hides_each_of_several_keys_in_one_line_and_what_follows() -> None:
+    key = "-----BEGIN EC PRIVATE KEY-----\\nMIIE\\n-----END EC PRIVATE KEY-----"
+    hidden = f"-----BEGIN EC PRIVATE KEY-----{R}-----END EC PRIVATE KEY-----"
+    assert redact(f"{key} {key} TOKEN=abc") == f"{hidden} {hidden} TOKEN={R}"
+
+
+def test_hides_the_short_last_line_of_a_key_and_pgps() -> None:
+    lines = ["-----BEGIN PGP PRIVATE KEY BLOCK-----", "b3BlbnNzaC1rZXktdjEAAAAABG5v", "c2hv"]
+    end = "-----END PGP PRIVATE KEY BLOCK-----"
+    assert redact("\n".join([*lines, end])).split("\n") == [lines[0], R, R, end]
+
+
+def test_hides_a_key_whose_lines_have_colours() -> None:
+    lines = [f"\x1b[31m{line}\x1b[0m" for line in KEY.split("\n")[:5]]
+    assert "b3Blb" not in redact("\n".join(lines))
+
+
+def test_the_words_of_a_command_are_read_together() -> None:
+    words = ["nix", "--option", "access-tokens", "github.com=abc", "--token", "a b", "c"]
+    assert redact_words(words) == [
+        *("nix", "--option", "access-tokens", f"github.com={R}", "--token"),
+        *(f"{R} b", "c"),
+    ]
+
+
+@given(st.text())
+def test_takes_any_text_and_keeps_its_lines(text: str) -> None:
+    assert redact(text).count("\n") == text.count("\n")
+    assert redact(redact(text)) == redact(text)
+
+
+# Time. Nothing is compared with a clock's: a hostile line is with a usual one, in the same run.
+
+SIZE = 64 * 1024
+RATIO = 8
+"""How much longer a hostile line may take than a usual one that all rules have to look at."""
+
+HINTS = " ".join(hint for rule in _RULES for hint in rule.hints)
+USUAL = "building nixfleet-agent-2.1.0 with some words and a path /nix/store/abc-name in it "
+
+
+def fill(unit: str) -> str:
+    """So many of them that the line is full; its end makes every rule look at it."""
+    return f"{(unit * (SIZE // len(unit)))[: SIZE - len(HINTS)]} {HINTS}"
+
+
+def cost(line: str, tries: int = 1) -> float:
+    """Seconds of processor time."""
+
+    def once() -> float:
+        begin = time.process_time()
+        Redactor().line(line)
+        return time.process_time() - begin
+
+    return min(once() for _ in range(tries))
+
+
+def assert_cheap(line: str, usual: float) -> None:
+    if cost(line) > RATIO * usual:  # a busy machine does not fail a test by one pause
+        assert cost(line, tries=3) <= RATIO * usual, line[:80]
+
+
+EXAMPLES = (
+    *SECRETS,
+    *HARMLESS[:-1],
+    "-----BEGIN RSA PRIVATE KEY-----",
+    "-----END PRIVATE KEY-----",
+)
+
+
+@pytest.fixture(scope="module")
+def usual() -> float:
+    return cost(fill(USUAL), tries=5)
+
+
+@given(
+    st.sampled_from(EXAMPLES),
+    st.floats(0, 1),
+    st.sampled_from(["", " ", "-", ".", "'", '"', "=", ":", ",", "\\", "/", "@", "\r", "\x1b[1m"]),
+)
+@settings(max_examples=30)
+def test_a_line_of_a_rules_own_beginnings_costs_no_more_than_its_length(
+    usual: float, example: str, part: float, between: str
+) -> None:
+    unit = example[: 1 + round(part * (len(example) - 1))] + between
+    assert_cheap(fill(unit), usual)
+
+
+@given(st.sampled_from(EXAMPLES), st.floats(0, 1), st.sampled_from("a-. @:/'\"\\=,;&\t>"))
+@settings(max_examples=30)
+def test_a_long_run_behind_a_beginning_costs_no_more_than_its_length(
+    usual: float, example: str, part: float, character: str
+) -> None:
+    beginning = example[: 1 + round(part * (len(example) - 1))]
+    assert_cheap(f"{beginning}{character * (SIZE - len(HINTS))} {HINTS}", usual)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        *("a.", "://", "a://", "https://a", "-eyJ", "eyJ-", "login ", "password ", "ghp_-"),
+        *("authorization:", "authorization: aaaaaaa", "--a-", "a_pass", "bearer a", "=", "'", '"'),
+        *("\\", "\\'", "-----BEGIN A", "\x1b[", "\x1b]", "\x9b1;", "\u202e", "\r", "  password x"),
+    ],
+)
+def test_a_hostile_line_costs_no_more_than_its_length(usual: float, unit: str) -> None:
+    assert_cheap(fill(unit), usual)

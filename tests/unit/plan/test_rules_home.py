@@ -1,0 +1,160 @@
+"""Plans for Home Manager: its own switch, its user's services, no root."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from nixfleet_core.facts.model import Checkout, Facts, Unit
+from nixfleet_core.facts.service import Service
+from nixfleet_core.host import Host
+from nixfleet_core.nix.lock import parse_lock
+from nixfleet_core.nix.version import parse_version
+from nixfleet_core.plan.model import Options, Plan, Refusal
+from nixfleet_core.plan.rules import choose_attribute, make_plan, make_rollback_plan
+
+LOCK = """{"nodes": {"root": {"inputs": {"nixfleet": "n"}}, "n": {"locked": {"rev": "%s"},
+"original": {"type": "git", "url": "https://h/nixfleet"}}}, "root": "root", "version": 7}"""
+LINUX = Facts(
+    hostname="hsb1",
+    os="Debian 13",
+    platform="home-manager",
+    user="ops",
+    trusted=True,
+    tools=frozenset({"git", "nix", "home-manager", "systemctl"}),
+    nix=parse_version("nix (Nix) 2.26.3"),
+    unit=Unit("loaded", "active", pid=1, service=Service(manager="user")),
+    checkout=Checkout(
+        path="/home/ops/Code/nixcfg",
+        state="ok",
+        owner="ops",
+        branch="main",
+        upstream="origin/main",
+        lock=parse_lock(LOCK % ("1" * 40)),
+    ),
+)
+PLIST = "/Users/markus/Library/LaunchAgents/com.nixfleet.agent.plist"
+MAC = replace(
+    LINUX,
+    hostname="imac0",
+    user="markus",
+    tools=frozenset({"git", "nix", "home-manager", "launchctl"}),
+    unit=Unit(
+        "loaded",
+        "active",
+        pid=1,
+        service=Service(manager="launchd", domain="gui/501", file=PLIST),
+    ),
+    checkout=replace(LINUX.checkout, owner="markus") if LINUX.checkout else None,
+)
+
+
+def plan(facts: Facts, host: Host = Host(name="h"), **options: object) -> Plan:  # noqa: B008
+    made = make_plan(host, facts, Options(**options))  # type: ignore[arg-type]
+    assert isinstance(made, Plan), made
+    return made
+
+
+def commands(made: Plan) -> dict[str, tuple[str, ...]]:
+    return {step.id: step.argv for step in made.steps}
+
+
+def test_on_linux_the_users_own_systemd_has_the_agent() -> None:
+    made = plan(LINUX)
+    found = commands(made)
+    assert found["stop"] == ("systemctl", "--user", "stop", "nixfleet-agent.service")
+    assert found["start"] == ("systemctl", "--user", "start", "nixfleet-agent.service")
+    assert found["rebuild"] == (
+        *("home-manager", "switch", "--flake", "/home/ops/Code/nixcfg#ops@hsb1"),
+        *("--log-format", "internal-json", "--option", "narinfo-cache-negative-ttl", "0"),
+    )
+    assert made.platform == "home-manager"
+    assert not made.needs_root
+    assert made.tools == ("git", "nix", "home-manager", "systemctl")
+
+
+def test_on_a_mac_launchd_has_it() -> None:
+    found = commands(plan(MAC, max_jobs=2, cores=3))
+    assert found["stop"] == ("launchctl", "bootout", "gui/501/com.nixfleet.agent")
+    assert found["start"] == ("launchctl", "bootstrap", "gui/501", PLIST)
+    assert found["rebuild"][4:10] == ("--log-format", "internal-json", "--cores", "3", "-j", "2")
+
+
+def test_nothing_is_done_as_root_in_the_rebuild() -> None:
+    step = plan(MAC).step("rebuild")
+    assert step is not None
+    assert step.run_as == "owner"
+
+
+@pytest.mark.parametrize(
+    ("hostname", "names", "expected"),
+    [
+        ("imac0", ("imac0", "markus@imac0", "markus"), "markus@imac0"),
+        ("imac0.lan", ("markus@imac0", "markus@imac0.lan"), "markus@imac0"),
+        ("imac0.lan", ("markus@imac0.lan", "imac0"), "markus@imac0.lan"),
+        ("imac0", ("imac0", "markus"), "imac0"),
+        ("imac0", ("markus",), "markus"),
+        ("imac0", ("eve@imac0",), None),
+        ("imac0", (), None),
+        ("imac0", None, "markus@imac0"),
+    ],
+)
+def test_the_attribute_is_the_first_that_the_flake_has(
+    hostname: str, names: tuple[str, ...] | None, expected: str | None
+) -> None:
+    facts = replace(MAC, hostname=hostname, attributes=names)
+    assert choose_attribute(Host(name="h"), facts) == expected
+    made = make_plan(Host(name="h"), facts, Options())
+    if expected is None:
+        assert isinstance(made, Refusal)
+        assert made.check == "attribute"
+        assert "markus@imac0" in made.why
+        assert all(name in made.advice for name in names or ())
+    else:
+        assert isinstance(made, Plan)
+        assert made.attribute == expected
+
+
+def test_the_inventorys_attribute_counts_before_all() -> None:
+    facts = replace(MAC, attributes=("markus@imac0",))
+    assert plan(facts, Host(name="h", attribute="eve@imac0")).attribute == "eve@imac0"
+
+
+def test_another_users_checkout_is_refused() -> None:
+    assert LINUX.checkout is not None
+    facts = replace(LINUX, checkout=replace(LINUX.checkout, owner="eve"))
+    made = make_plan(Host(name="h"), facts, Options())
+    assert isinstance(made, Refusal)
+    assert made.check == "checkout"
+    assert "belongs to eve" in made.why
+
+
+@pytest.mark.parametrize("missing", ["home-manager", "systemctl"])
+def test_missing_tools_are_named(missing: str) -> None:
+    made = make_plan(Host(name="h"), replace(LINUX, tools=LINUX.tools - {missing}), Options())
+    assert isinstance(made, Refusal)
+    assert (made.check, missing in made.why) == ("tools", True)
+
+
+def test_a_missing_job_of_launchd_is_named_by_its_label() -> None:
+    unit = Unit("not-found", "inactive", service=Service(manager="launchd"))
+    made = make_plan(Host(name="h"), replace(MAC, unit=unit), Options())
+    assert isinstance(made, Refusal)
+    assert "com.nixfleet.agent" in made.why
+
+
+def test_an_agent_that_ends_with_the_login_is_warned_of() -> None:
+    (warning,) = plan(replace(LINUX, lingers=False)).warnings
+    assert "lingering is off for ops" in warning
+    assert plan(LINUX).warnings == ()
+
+
+def test_a_rollback_uses_the_same_service() -> None:
+    made = make_rollback_plan(
+        Host(name="h"), MAC, "/nix/store/x-home-manager-generation", None, Options()
+    )
+    assert isinstance(made, Plan)
+    assert commands(made)["stop"] == ("launchctl", "bootout", "gui/501/com.nixfleet.agent")
+    assert commands(made)["rollback"] == ("switch-back", "/nix/store/x-home-manager-generation")
+    assert made.tools == ("nix-env", "launchctl")

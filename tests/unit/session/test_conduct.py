@@ -1,0 +1,276 @@
+"""One host from the question to the verdict, with a session that does what a test says."""
+
+# ruff: noqa: ARG002 - a fake has the signatures of what it stands for
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from fake_session import EVENTS, FACTS, HOST, JOB, PLAN, REV, STALE, UPDATED, Session
+
+from nixfleet_core.errors import LaunchFailed, NeedsPassword, NoSuchJob, NotAllowed, Unreachable
+from nixfleet_core.facts.model import Facts
+from nixfleet_core.host import Host
+from nixfleet_core.ids import is_job_id
+from nixfleet_core.job.copies import JobFiles
+from nixfleet_core.job.history import JobLine
+from nixfleet_core.judge.verdict import Verdict
+from nixfleet_core.nix.lock import Source
+from nixfleet_core.plan.model import Options, Plan, Refusal
+from nixfleet_core.session.conduct import Report, Updater, Watcher, latest_for
+from nixfleet_core.session.protocol import Busy, Launched
+
+if TYPE_CHECKING:
+    from nixfleet_core.job.events import JobEvent
+    from nixfleet_core.job.progress import JobState
+    from nixfleet_core.session.protocol import HostSession
+
+CURRENT = Verdict(kind="current", sentence="all is well")
+
+
+class Latest:
+    def __init__(self) -> None:
+        self.asked: list[Source] = []
+
+    async def latest(self, source: Source, host: Host) -> str | None:
+        self.asked.append(source)
+        return "2" * 40
+
+
+@dataclass
+class Recorder(Watcher):
+    launches: list[str] = field(default_factory=list)
+    seen: list[tuple[JobEvent, JobState]] = field(default_factory=list)
+
+    def launched(self, host: Host, job: str, plan: Plan, files: JobFiles) -> None:
+        self.launches.append(job)
+
+    def event(self, host: Host, event: JobEvent, state: JobState) -> None:
+        self.seen.append((event, state))
+
+
+@dataclass
+class Bench:
+    session: Session
+    passwords: list[str | None] = field(default_factory=list)
+    asked: list[bool] = field(default_factory=list)
+    recorder: Recorder = field(default_factory=Recorder)
+
+    @property
+    def host(self) -> HostSession:
+        return cast("HostSession", self.session)
+
+    @property
+    def updater(self) -> Updater:
+        async def ask(error: NeedsPassword) -> str | None:
+            self.asked.append(error.wrong)
+            return self.passwords.pop(0) if self.passwords else None
+
+        return Updater(Latest(), self.recorder, ask)
+
+    async def update(self, *, detach: bool = False, **options: Any) -> Report:
+        return await self.updater.update(self.host, Options(**options), detach=detach)
+
+
+def bench(passwords: list[str | None] | None = None, /, **says: Any) -> Bench:
+    """`verify_` stands for `verify` with the latest commit, `verdict_` for one that is pinned."""
+    names = {"verify_": f"verify {'2' * 40}", "verdict_": f"verdict {REV}"}
+    return Bench(Session({names.get(k, k): v for k, v in says.items()}), passwords or [])
+
+
+def kind(report: Report) -> tuple[str, str]:
+    assert report.verdict is not None
+    return report.verdict.kind, report.verdict.cause
+
+
+LOOK = ["probe", "examine", "plan"]
+PROVE = ["probe", f"verify {'2' * 40}"]
+RUN = ["launch", "follow", f"verdict {REV}"]
+
+
+async def test_a_stale_host_is_updated_followed_and_judged() -> None:
+    made = bench()
+    report = await made.update()
+    assert (report.verdict, report.exit_code) == (UPDATED, 0)
+    assert made.session.calls == [*LOOK, *PROVE, *RUN]
+    assert report.job is not None
+    assert is_job_id(report.job)
+    assert made.recorder.launches == [report.job]
+    assert [event for event, _ in made.recorder.seen] == EVENTS
+    assert made.recorder.seen[-1][1] == report.state
+    assert report.state is not None
+    assert [(step.id, step.status, step.seconds) for step in report.state.steps] == [
+        ("pull", "ok", 3)
+    ]
+
+
+async def test_what_is_proven_current_is_left_alone() -> None:
+    made = bench(verify_=CURRENT)
+    report = await made.update()
+    assert (report.verdict, report.job, report.exit_code) == (CURRENT, None, 0)
+    assert "launch" not in made.session.calls
+
+
+async def test_force_asks_for_no_proof_first() -> None:
+    made = bench()
+    await made.update(force=True)
+    assert made.session.calls == [*LOOK, *RUN]
+
+
+async def test_a_proof_that_cannot_be_had_does_not_keep_from_updating() -> None:
+    made = bench(verify_=Unreachable("lost"))
+    assert (await made.update()).verdict == UPDATED
+
+
+async def test_a_refusal_touches_nothing() -> None:
+    made = bench(plan=Refusal("disk", "the disk is full", "free some"))
+    report = await made.update(force=True)
+    assert kind(report) == ("failed", "preflight-disk")
+    assert report.verdict is not None
+    assert report.verdict.before == report.verdict.after
+    assert report.verdict.before.version == "2.1.0"
+    assert made.session.calls == LOOK
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "expected"),
+    [
+        ("probe", Unreachable("no route", "ping it"), ("unreachable", "unreachable")),
+        ("examine", NotAllowed("no sudo"), ("failed", "preflight-elevation")),
+        ("launch", Unreachable("lost"), ("unreachable", "unreachable")),
+        ("launch", NotAllowed("no sudo"), ("failed", "preflight-elevation")),
+        ("launch", NeedsPassword("csb0"), ("failed", "preflight-elevation")),
+        ("launch", LaunchFailed("no bus"), ("failed", "launch-failed")),
+    ],
+)
+async def test_every_failure_becomes_a_verdict(
+    call: str, error: Exception, expected: tuple[str, str]
+) -> None:
+    report = await bench(**{call: error}).update(force=True)
+    assert kind(report) == expected
+    assert report.verdict is not None
+    assert str(error) in report.verdict.sentence
+
+
+async def test_advice_of_an_unreachable_host_is_kept() -> None:
+    report = await bench(probe=Unreachable("no route", "ping it")).update()
+    assert report.verdict is not None
+    assert (report.verdict.advice, report.exit_code) == ("ping it", 5)
+
+
+async def test_another_job_is_offered() -> None:
+    report = await bench(launch=Busy(JOB)).update(force=True)
+    assert (report.verdict, report.job, report.busy, report.exit_code) == (None, JOB, True, 6)
+
+
+async def test_who_detaches_does_not_follow() -> None:
+    made = bench()
+    report = await made.update(detach=True, force=True)
+    assert (report.verdict, report.busy, report.exit_code) == (None, False, 9)
+    assert report.files is not None
+    assert made.session.calls == [*LOOK, "launch"]
+
+
+async def test_a_job_that_its_host_forgot_is_judged_by_what_is_here() -> None:
+    verdict = Verdict(kind="interrupted", sentence="killed", advice="again")
+    made = bench(follow=NoSuchJob("gone"), **{"verdict None": verdict})
+    report = await made.update(force=True)
+    assert report.verdict == verdict
+    assert report.job is not None
+
+
+# Passwords.
+
+
+async def test_the_password_is_asked_for_where_it_is_needed() -> None:
+    made = bench(["secret"], launch=[NeedsPassword("csb0"), Launched(JOB)])
+    assert (await made.update(force=True)).verdict == UPDATED
+    assert (made.asked, made.session.passwords) == ([False], ["secret"])
+
+
+async def test_a_wrong_password_is_asked_for_again_and_said_to_be_wrong() -> None:
+    errors = [NeedsPassword("csb0"), NeedsPassword("csb0", wrong=True), CURRENT]
+    made = bench(["bad", "good"], verify_=errors)
+    assert (await made.update()).verdict == CURRENT
+    assert (made.asked, made.session.passwords) == ([False, True], ["bad", "good"])
+
+
+async def test_whoever_gives_none_up_is_told_what_is_missing() -> None:
+    made = bench(["bad", None], launch=[NeedsPassword("csb0"), NeedsPassword("csb0", wrong=True)])
+    report = await made.update(force=True)
+    assert kind(report) == ("failed", "preflight-elevation")
+    assert made.session.passwords == ["bad"]
+
+
+# The other ways in.
+
+
+async def test_a_proof_asks_for_the_latest_commit() -> None:
+    made = bench()
+    report = await made.updater.verify(made.host)
+    assert (report.verdict, report.job, report.exit_code) == (STALE, None, 3)
+    assert made.session.calls == PROVE
+
+
+async def test_a_job_of_somebody_else_is_followed_to_the_verdict() -> None:
+    made = bench(["secret"], fetch_plan=[NeedsPassword("csb0"), PLAN])
+    report = await made.updater.attach(made.host, JOB)
+    assert (report.verdict, report.job) == (UPDATED, JOB)
+    assert made.session.calls == ["fetch_plan", "fetch_plan", "follow", f"verdict {REV}"]
+
+
+async def test_attaching_to_what_is_not_there_is_an_error() -> None:
+    made = bench(fetch_plan=NoSuchJob("gone"))
+    with pytest.raises(NoSuchJob):
+        await made.updater.attach(made.host, JOB)
+
+
+async def test_attaching_to_a_host_that_is_away_is_a_verdict() -> None:
+    made = bench(fetch_plan=Unreachable("lost"))
+    assert kind(await made.updater.attach(made.host, JOB))[0] == "unreachable"
+
+
+async def test_cancelling_asks_for_the_password_too() -> None:
+    made = bench(["secret"], cancel=[NeedsPassword("csb0"), None])
+    await made.updater.cancel(made.host, JOB)
+    assert made.session.passwords == ["secret"]
+    refused = bench(cancel=NotAllowed("no"))
+    with pytest.raises(NotAllowed):
+        await refused.updater.cancel(refused.host, JOB)
+
+
+async def test_the_history_is_the_hosts_or_why_there_is_none() -> None:
+    line = JobLine(job=JOB, at=1, asked_by="uid 0", goal="update", outcome="done")
+    made = bench(["secret"], jobs=[NeedsPassword("csb0"), (line,)])
+    assert await made.updater.jobs(made.host) == (line,)
+    away = bench(jobs=NotAllowed("no sudo"))
+    verdict = await away.updater.jobs(away.host)
+    assert isinstance(verdict, Verdict)
+    assert verdict.cause == "preflight-elevation"
+
+
+@pytest.mark.parametrize("keep", [True, False])
+async def test_going_back_is_a_job_too(keep: bool) -> None:
+    made = bench()
+    report = await made.updater.roll_back(made.host, Options(), keep_lock=keep)
+    assert report.verdict == UPDATED
+    assert made.session.calls == ["probe", "examine", f"plan_rollback {keep}", *RUN]
+
+
+async def test_where_there_is_nothing_to_go_back_to_nothing_is_touched() -> None:
+    made = bench(**{"plan_rollback False": Refusal("rollback", "no older system", "none")})
+    report = await made.updater.roll_back(made.host, Options(), keep_lock=False)
+    assert kind(report) == ("failed", "preflight-rollback")
+    assert "launch" not in made.session.calls
+
+
+async def test_the_latest_commit_is_that_of_the_hosts_own_input() -> None:
+    latest = Latest()
+    assert await latest_for(latest, HOST, FACTS) == "2" * 40
+    assert latest.asked == [Source("https://h/r")]
+    for unknown in (Host(name="x", input="other"), HOST):
+        facts = FACTS if unknown is not HOST else Facts(hostname="", os="", platform="nixos")
+        assert await latest_for(latest, unknown, facts) is None
+    assert len(latest.asked) == 1

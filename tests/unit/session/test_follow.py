@@ -1,0 +1,586 @@
+"""The follower against a host that says what a test tells it; nothing here waits for a clock."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import re
+import stat
+import tempfile
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+from unittest.mock import patch
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nixfleet_core.errors import BadAnswer, ClientFailed, NeedsPassword, NoSuchJob, NotAllowed
+from nixfleet_core.job.copies import FLOOR, JobCopy, Store, check_room
+from nixfleet_core.job.events import (
+    EVENT_LINE_LIMIT,
+    Heartbeat,
+    JobEnd,
+    JobEvent,
+    JobStart,
+    LineTime,
+    Link,
+    LogGrew,
+    Tick,
+)
+from nixfleet_core.job.frames import GREETING
+from nixfleet_core.session import follow
+from nixfleet_core.session.follow import FRAME_ERRORS, Follower, read_events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from nixfleet_core.transport.shell import Shell
+
+JOB = "20261123-004101-ab12"
+DONE = b'{"format":1,"outcome":"done","failed":"","rc":0,"ended":9}\n'
+EVENTS = b"".join(
+    (
+        b'{"event":"job-start","at":1}\n',
+        b'{"event":"tick","at":2,"log":1}\n',
+        b'{"event":"tick","at":3,"log":3}\n',
+        b'{"event":"job-end","at":4,"outcome":"done"}\n',
+    )
+)
+TOLD = [JobStart(at=1), Tick(at=2, log=1), Tick(at=3, log=3), JobEnd(at=4, outcome="done")]
+
+
+def frame(kind: str, at: int, data: bytes) -> bytes:
+    return b"@%s %d %d\n%s\n" % (kind.encode(), at, len(data), data)
+
+
+RESULT = frame("result", 0, DONE)
+
+
+@dataclass
+class Process:
+    """One connection: what the host says on it, portion by portion, and how it ends."""
+
+    says: list[bytes]
+    stderr: bytes = b""
+    hangs: bool = False
+    closed: bool = False
+
+    async def read(self) -> bytes:
+        if self.says:
+            return self.says.pop(0)
+        if self.hangs:
+            await asyncio.Event().wait()
+        return b""
+
+    async def close(self) -> int:
+        self.closed = True
+        return 0
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the follower asked for."""
+
+    job: str
+    log_at: int
+    events_at: int
+    elevated: bool
+
+
+@dataclass
+class Host:
+    """A shell whose connections are made by `answer`."""
+
+    answer: Callable[[Asked], Process]
+    root: str = "/r"
+    asked: list[Asked] = field(default_factory=list)
+    processes: list[Process] = field(default_factory=list)
+
+    async def open(self, script: str, *, elevate: bool = False) -> Process:
+        found = dict(re.findall(r"^(NF_\w+)=(\S*)$", script, re.MULTILINE))
+        assert script.startswith("set +vx\nNF_ROOT=/r\n")
+        asked = Asked(found["NF_ID"], int(found["NF_LOG_AT"]), int(found["NF_EVENTS_AT"]), elevate)
+        self.asked.append(asked)
+        self.processes.append(self.answer(asked))
+        return self.processes[-1]
+
+
+def says(*connections: bytes | Process | Exception) -> Host:
+    """A host whose connections say these, one after the other; the last one again and again."""
+    left = list(connections)
+
+    def answer(_: Asked) -> Process:
+        what = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(what, Exception):
+            raise what
+        return what if isinstance(what, Process) else Process([GREETING + what])
+
+    return Host(answer)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> JobCopy:
+    return Store(tmp_path).job("csb0", JOB)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_pauses() -> Iterator[None]:
+    with patch.object(follow, "RETRY_DELAYS", (0.0,)):
+        yield
+
+
+def follower(host: Host, copy: JobCopy, lost: Callable[[], None] = lambda: None) -> Follower:
+    async def drop() -> None:
+        lost()
+
+    return Follower(cast("Shell", host), copy, JOB, drop)
+
+
+async def collect(
+    host: Host, copy: JobCopy, lost: Callable[[], None] = lambda: None
+) -> list[JobEvent]:
+    async with asyncio.timeout(20):
+        return [event async for event in follower(host, copy, lost).events()]
+
+
+def links(events: list[JobEvent]) -> list[str]:
+    return [event.why for event in events if isinstance(event, Link)]
+
+
+# Any link may break at any byte.
+
+
+def stream(log: bytes, asked: Asked, chunk: int) -> bytes:
+    """What follow.sh would write from those offsets on."""
+    frames = [GREETING, frame("plan.json", 0, b"{}"), frame("beat", 5, b"%d" % len(log))]
+    for kind, data, at in (("log", log, asked.log_at), ("events", EVENTS, asked.events_at)):
+        frames += [frame(kind, i, data[i : i + chunk]) for i in range(at, len(data), chunk)]
+    return b"".join((*frames, frame("before", 0, b"b"), frame("after", 0, b"a"), RESULT))
+
+
+@settings(max_examples=50)
+@given(
+    log=st.binary(max_size=120),
+    chunk=st.integers(1, 50),
+    cuts=st.lists(st.floats(0, 0.999), max_size=6),
+    portion=st.integers(5, 300),
+)
+def test_wherever_links_break_no_byte_is_lost_or_doubled(
+    log: bytes, chunk: int, cuts: list[float], portion: int
+) -> None:
+    left = list(cuts)
+
+    def answer(asked: Asked) -> Process:
+        raw = stream(log, asked, chunk)
+        if left:
+            raw = raw[: int((len(raw) - 1) * left.pop(0))]  # less than the whole result
+        return Process([raw[i : i + portion] for i in range(0, len(raw), portion)])
+
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Store(Path(folder)).job("csb0", JOB)
+        host = Host(answer)
+
+        def check() -> None:
+            assert log.startswith(copy.files.log.read_bytes())
+            assert EVENTS.startswith(copy.files.events.read_bytes())
+
+        events = asyncio.run(collect(host, copy, lost=check))
+        assert copy.files.log.read_bytes() == log
+        assert copy.files.events.read_bytes() == EVENTS
+        assert [event for event in events if event in TOLD] == TOLD
+        assert len(host.asked) == len(cuts) + 1
+        assert [asked.job for asked in host.asked] == [JOB] * len(host.asked)
+        assert len(links(events)) == len(cuts)
+        assert (copy.read("before"), copy.read("after"), copy.read("result")) == (b"b", b"a", DONE)
+        assert all(process.closed for process in host.processes)
+
+
+async def test_a_reconnect_asks_from_where_the_copy_ends(copy: JobCopy) -> None:
+    torn = len(EVENTS) - 5
+    host = says(
+        frame("log", 0, b"abc") + frame("events", 0, EVENTS[:torn]) + b"@log 3 100\ndef",
+        frame("log", 6, b"ghi\n") + frame("events", torn, EVENTS[torn:]) + RESULT,
+    )
+    events = await collect(host, copy)
+    assert [(asked.log_at, asked.events_at) for asked in host.asked] == [(0, 0), (6, torn)]
+    assert copy.files.log.read_bytes() == b"abcdefghi\n"
+    assert [event for event in events if event in TOLD] == TOLD
+
+
+@pytest.mark.parametrize("events_first", [True, False])
+async def test_what_the_host_wrote_is_told_in_its_order(copy: JobCopy, events_first: bool) -> None:
+    """A step begins before its first line, and ends after its last, however the frames come."""
+    log = b'pulled\n@nix {"action":"start","id":1,"type":104}\nbuilt\n'
+    first, second = log.index(b"@nix"), len(log)
+    events = b"".join(
+        (
+            b'{"event":"step-start","at":1,"step":"pull","log":0}\n',
+            b'{"event":"step-end","at":2,"step":"pull","status":"ok","log":%d}\n' % first,
+            b'{"event":"step-start","at":2,"step":"rebuild","log":%d}\n' % first,
+            b'{"event":"step-end","at":3,"step":"rebuild","status":"ok","log":%d}\n' % second,
+        )
+    )
+    frames = [frame("events", 0, events), frame("log", 0, log)]
+    told = await collect(
+        says(b"".join(frames if events_first else reversed(frames)) + RESULT), copy
+    )
+    kinds = [type(event).__name__ for event in told]
+    if events_first:
+        assert kinds[:8] == [
+            *("LogGrew", "StepStart", "LogGrew", "StepEnd", "StepStart"),
+            *("LogGrew", "Progress", "StepEnd"),
+        ]
+    assert [kind for kind in kinds if kind.startswith("Step")] == ["StepStart", "StepEnd"] * 2
+    assert copy.files.log.read_bytes() == log
+
+
+async def test_an_event_of_bytes_that_never_came_is_told_at_the_end(copy: JobCopy) -> None:
+    late = b'{"event":"tick","at":3,"log":99}\n'
+    events = await collect(says(frame("events", 0, late) + frame("log", 0, b"x") + RESULT), copy)
+    assert Tick(at=3, log=99) in events
+
+
+async def test_a_later_client_goes_on_from_its_copy_and_is_told_everything(copy: JobCopy) -> None:
+    said = GREETING + frame("log", 0, b"one\n") + frame("events", 0, EVENTS)
+    first = follower(says(Process([said], hangs=True)), copy)
+    async with aclosing(first.events()) as live:
+        async for event in live:
+            if isinstance(event, JobEnd):
+                break
+    host = says(frame("log", 4, b"two\n") + RESULT)
+    events = await collect(host, copy)
+    assert (host.asked[0].log_at, host.asked[0].events_at) == (4, len(EVENTS))
+    assert [event for event in events if event in TOLD] == TOLD
+    assert copy.files.log.read_bytes() == b"one\ntwo\n"
+
+
+async def test_what_was_here_before_is_told_with_its_times(copy: JobCopy) -> None:
+    copy.files.log.write_bytes(b"one\x07\ntwo\nthree\nfo")  # ends at 5, 9 and 15; cleaned: 4, 8, 14
+    ticks = ((2, 5), (3, 9), (4, 17), (5, 99))
+    lines = (b'{"event":"tick","at":%d,"log":%d}\n' % tick for tick in ticks)
+    copy.files.events.write_bytes(b"".join(lines))
+    events = await collect(says(frame("log", 17, b"ur\n") + RESULT), copy)
+    times = [event for event in events if isinstance(event, LineTime)]
+    assert times == [LineTime(2, 4), LineTime(3, 8), LineTime(4, 14)]
+    first = next(event for event in events if isinstance(event, LogGrew))
+    assert events.index(times[-1]) < events.index(first)
+
+
+@pytest.mark.parametrize("at", [0, 2, 4, 10**9])
+async def test_bytes_that_do_not_continue_the_copy_are_refused(copy: JobCopy, at: int) -> None:
+    host = says(frame("log", 0, b"abc"), frame("log", at, b"X"), frame("log", 3, b"d") + RESULT)
+    events = await collect(host, copy)
+    assert copy.files.log.read_bytes() == b"abcd"
+    assert any("do not continue" in why for why in links(events))
+
+
+async def test_refused_events_are_not_told(copy: JobCopy) -> None:
+    host = says(frame("events", 5, EVENTS), frame("events", 0, EVENTS) + RESULT)
+    events = await collect(host, copy)
+    assert [event for event in events if event in TOLD] == TOLD
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        b"@log x\n",
+        b"@result 0 99999999\n",
+        frame("beat", 5, b"x"),
+        frame("beat", 5, b""),
+        frame("beat", 10**14, b"1"),
+    ],
+)
+async def test_what_is_no_frame_of_ours_costs_one_connection(copy: JobCopy, noise: bytes) -> None:
+    first = Process([GREETING + frame("log", 0, b"a"), noise])
+    host = says(first, frame("log", 1, b"b") + RESULT)
+    events = await collect(host, copy)
+    assert len(links(events)) == 1
+    assert copy.files.log.read_bytes() == b"ab"
+
+
+async def test_frames_of_an_unknown_kind_are_passed_over(copy: JobCopy) -> None:
+    await collect(says(frame("news", 0, b"x") + RESULT), copy)
+    assert sorted(path.name for path in copy.path.iterdir()) == [
+        "events",
+        "log",
+        "log.txt",
+        "result",
+    ]
+
+
+# How it ends.
+
+
+async def test_the_result_ends_it_and_nobody_is_asked_again(copy: JobCopy) -> None:
+    host = says(Process([GREETING + frame("log", 0, b"x\nno newline") + RESULT], hangs=True))
+    events = await collect(host, copy)
+    assert events[-1] == LogGrew(size=12, text_size=13)
+    assert host.processes[0].closed
+    text = copy.files.text.read_bytes()
+    assert text == b"x\nno newline\n"
+    again = says(NoSuchJob("gone"))
+    assert (await collect(again, copy))[-1] == events[-1]
+    assert again.asked == []
+    assert copy.files.text.read_bytes() == text
+
+
+async def test_a_job_that_the_host_does_not_have(copy: JobCopy) -> None:
+    with pytest.raises(NoSuchJob, match=JOB):
+        await collect(says(frame("gone", 0, b"missing")), copy)
+    assert not copy.path.exists()
+
+
+async def test_what_came_of_a_job_that_the_host_has_forgotten_stays(copy: JobCopy) -> None:
+    copy.files.log.write_bytes(b"x\n")
+    with pytest.raises(NoSuchJob, match=JOB):
+        await collect(says(frame("gone", 0, b"missing")), copy)
+    assert copy.files.log.read_bytes() == b"x\n"
+
+
+async def test_a_job_that_died_with_its_host_is_interrupted(copy: JobCopy) -> None:
+    host = says(frame("beat", 77, b"0") + frame("gone", 0, b"interrupted"))
+    events = await collect(host, copy)
+    assert JobEnd(at=77, outcome="interrupted") in events
+    found = copy.result()
+    assert found is not None
+    assert found.outcome == "interrupted"
+    assert links(events) == []
+
+
+async def test_anothers_job_is_read_as_root_at_once(copy: JobCopy) -> None:
+    host = says(frame("gone", 0, b"denied"), frame("log", 0, b"x"), RESULT)
+    events = await collect(host, copy)
+    assert [asked.elevated for asked in host.asked] == [False, True, True]
+    assert links(events) == ["connection closed"]
+
+
+async def test_what_root_may_not_read_either_is_not_asked_for_ever(copy: JobCopy) -> None:
+    with pytest.raises(NoSuchJob):
+        await collect(says(frame("gone", 0, b"denied")), copy)
+
+
+@pytest.mark.parametrize("error", [NeedsPassword("csb0"), NotAllowed("no sudo")])
+async def test_who_needs_root_is_told_so(copy: JobCopy, error: Exception) -> None:
+    with pytest.raises(type(error)):
+        await collect(says(frame("gone", 0, b"denied"), error), copy)
+
+
+# A host that means harm.
+
+
+async def test_an_event_line_without_end_is_dropped_and_the_next_one_told(copy: JobCopy) -> None:
+    endless = b'{"event":"job-start","at":' + b"1" * 300_000
+    begin = GREETING + frame("log", 0, b"abc") + b"@events 0 400000\n"
+    process = Process([begin, endless, b"\n" + EVENTS], hangs=True)
+    made = follower(says(process), copy)
+    told: list[JobEvent] = []
+    async with aclosing(made.events()) as live:
+        async for event in live:
+            told.append(event)
+            assert len(made._torn) <= EVENT_LINE_LIMIT
+            if isinstance(event, JobEnd):
+                break
+    assert [event for event in told if event in TOLD] == TOLD
+    assert copy.files.events.read_bytes() == endless + b"\n" + EVENTS
+
+
+async def test_events_without_end_end_the_follower(
+    copy: JobCopy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "EVENTS_LIMIT", 1000)
+    host = says(*(frame("events", at, b"x" * 400) for at in range(0, 2000, 400)))
+    with pytest.raises(BadAnswer, match="its events of this job are larger"):
+        await collect(host, copy)
+    assert copy.files.events.stat().st_size == 800
+
+
+async def test_a_host_that_never_writes_a_frame_is_given_up(copy: JobCopy) -> None:
+    host = says(b"@log x\n")
+    with pytest.raises(BadAnswer, match="cannot be read: a frame with a bad header"):
+        await collect(host, copy)
+    assert len(host.asked) == FRAME_ERRORS
+
+
+async def test_a_host_that_goes_wrong_now_and_then_is_not_given_up(copy: JobCopy) -> None:
+    beat = GREETING + frame("beat", 5, b"0")
+    noise = [Process([beat, b"@log x\n"]) for _ in range(2 * FRAME_ERRORS)]
+    await collect(says(*noise, frame("log", 0, b"x") + RESULT), copy)
+    assert copy.files.log.read_bytes() == b"x"
+
+
+async def test_a_small_file_comes_once_in_a_connection(copy: JobCopy) -> None:
+    events = await collect(says(frame("before", 0, b"b") * 2, RESULT), copy)
+    assert links(events) == ["the frame 'before' came twice"]
+
+
+async def test_a_flood_of_heartbeats_is_one(copy: JobCopy) -> None:
+    beats = b"".join(frame("beat", at, b"0") for at in range(1, 2000))
+    events = await collect(says(beats + RESULT), copy)
+    assert [event for event in events if isinstance(event, Heartbeat)] == [Heartbeat(1999, 0)]
+
+
+async def test_a_flood_leaves_the_others_their_turn(copy: JobCopy) -> None:
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    beats = [frame("beat", 5, b"0")] * 200
+    await collect(says(Process([GREETING, *beats, RESULT])), copy)
+    task.cancel()
+    assert turns > 200
+
+
+# This machine's disk.
+
+
+async def test_a_copy_stops_before_the_disk_is_full_and_goes_on_later(
+    copy: JobCopy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = [10 * FLOOR, 10 * FLOOR, 10 * FLOOR, FLOOR - 4096]  # events, a byte, two more, none
+    disk = SimpleNamespace(f_frsize=4096, f_blocks=100 * FLOOR // 4096)
+
+    def statvfs(_: object) -> SimpleNamespace:
+        blocks = (free.pop(0) if len(free) > 1 else free[0]) // 4096
+        return SimpleNamespace(**vars(disk), f_bavail=blocks)
+
+    monkeypatch.setattr("nixfleet_core.job.copies.os.statvfs", statvfs)
+    said = frame("events", 0, EVENTS) + frame("log", 0, b"abc") + frame("log", 3, b"def")
+    with pytest.raises(ClientFailed, match=r"less than 256 MiB free: .* log stops at 3 bytes"):
+        await collect(says(said), copy)
+    assert copy.files.log.read_bytes() == b"abc"
+    assert copy.read("result") is None
+    free[:] = [10 * FLOOR]
+    host = says(frame("log", 3, b"def") + RESULT)
+    events = await collect(host, copy)
+    assert host.asked[0].log_at == 3
+    assert copy.files.log.read_bytes() == b"abcdef"
+    assert [event for event in events if event in TOLD] == TOLD
+
+
+def test_a_small_disk_keeps_a_fiftieth_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = SimpleNamespace(f_frsize=1024, f_blocks=1_000_000, f_bavail=20_001)
+    monkeypatch.setattr("nixfleet_core.job.copies.os.statvfs", lambda _: disk)
+    check_room(tmp_path / "log")
+    disk.f_bavail = 19_999
+    with pytest.raises(ClientFailed, match="the copy of the job's log stops at 0 bytes"):
+        check_room(tmp_path / "log")
+
+
+@pytest.mark.parametrize("name", ["log", "events"])
+async def test_what_cannot_be_written_here_is_no_lost_link(
+    copy: JobCopy, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def full(_: int, __: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("nixfleet_core.session.follow.os.write", full)
+    host = says(frame(name, 0, b"abc\n") + RESULT)
+    with pytest.raises(ClientFailed, match=f"{name} cannot be written here: No space left"):
+        await collect(host, copy)
+    assert len(host.asked) == 1
+
+
+async def test_a_text_that_cannot_be_written_is_mended_later(
+    copy: JobCopy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("nixfleet_core.log.text.os.pwrite", full)
+        with pytest.raises(ClientFailed, match=r"log\.txt cannot be written here"):
+            await collect(says(frame("log", 0, b"abc\n") + RESULT), copy)
+    assert copy.files.log.read_bytes() == b"abc\n"
+    await collect(says(RESULT), copy)
+    assert copy.files.text.read_bytes() == b"abc\n"
+
+
+# What is said meanwhile.
+
+
+async def test_a_lost_link_says_why_and_lets_go_of_it(copy: JobCopy) -> None:
+    dropped: list[bool] = []
+    host = says(
+        Process([], stderr=b"Warning: x\nssh: connect to host h: No route to host\n\n"),
+        OSError("no such file: ssh"),
+        RESULT,
+    )
+    events = await collect(host, copy, lambda: dropped.append(True))
+    assert links(events) == ["ssh: connect to host h: No route to host", "no such file: ssh"]
+    assert len(dropped) == 2
+
+
+async def test_silence_is_shown_and_then_given_up(copy: JobCopy) -> None:
+    now = 0.0
+
+    async def read(process: Process, seconds: float) -> bytes | None:
+        nonlocal now
+        if not process.says:
+            now += seconds
+            return None
+        return await process.read()
+
+    host = says(Process([GREETING + frame("beat", 5, b"0")], hangs=True), RESULT)
+    clock = SimpleNamespace(monotonic=lambda: now)
+    with patch.object(follow, "_read", read), patch.object(follow, "time", clock):
+        events = await collect(host, copy)
+    assert Heartbeat(at=5, log=0) in events
+    quiet = [
+        event.seconds for event in events if isinstance(event, Link) and event.why == "no answer"
+    ]
+    assert quiet == list(range(int(follow.QUIET), int(follow.SILENT)))
+    assert links(events)[-1] == f"no answer for {follow.SILENT:.0f} s"
+    assert len(host.asked) == 2
+
+
+async def test_the_copy_is_its_owners_alone(copy: JobCopy) -> None:
+    await collect(says(frame("log", 0, b"x") + frame("events", 0, EVENTS) + RESULT), copy)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in copy.path.iterdir()}
+    assert set(modes) == {"log", "log.txt", "events", "result"}
+    assert set(modes.values()) == {0o600}
+
+
+async def test_who_stops_listening_closes_the_connection(copy: JobCopy) -> None:
+    host = says(Process([GREETING + frame("log", 0, b"x")], hangs=True))
+    async with aclosing(follower(host, copy).events()) as live:
+        async for event in live:
+            if event == LogGrew(size=1, text_size=0):
+                break
+    assert host.processes[0].closed
+
+
+async def test_who_is_cancelled_closes_the_connection(copy: JobCopy) -> None:
+    heard = asyncio.Event()
+    host = says(Process([GREETING + frame("log", 0, b"x")], hangs=True))
+
+    async def listen() -> None:
+        async for event in follower(host, copy).events():
+            if event == LogGrew(size=1, text_size=0):
+                heard.set()
+
+    task = asyncio.create_task(listen())
+    await heard.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert host.processes[0].closed
+
+
+def test_a_torn_last_event_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "events"
+    assert read_events(path) == []
+    path.write_bytes(EVENTS[:-1])
+    assert read_events(path) == TOLD[:-1]
+    path.write_bytes(b"noise\n" + EVENTS)
+    assert read_events(path) == TOLD

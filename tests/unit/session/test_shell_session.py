@@ -1,0 +1,702 @@
+"""The session over a shell that answers as the test lets it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shlex
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+import pytest
+
+from nixfleet_core.errors import BadAnswer, LaunchFailed, NoSuchJob, NotAllowed, Unreachable
+from nixfleet_core.facts.model import Checkout, Facts
+from nixfleet_core.host import Host
+from nixfleet_core.job.copies import Asked, Store
+from nixfleet_core.job.durations import RECENT
+from nixfleet_core.plan.model import Options, Plan, Refusal, Step
+from nixfleet_core.scripts.compose import part
+from nixfleet_core.session.protocol import Busy, Commit, Launched
+from nixfleet_core.session.shell_session import LAUNCH_TRIES, ShellSession
+from nixfleet_core.transport.shell import CARRIER_FAILED, Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from nixfleet_core.job.copies import JobCopy
+    from nixfleet_core.transport.shell import Shell
+
+JOB, OTHER = "20261123-004101-ab12", "20261123-004102-cd34"
+OLD, NEW = "1" * 40, "2" * 40
+OLD_AGENT = f"/nix/store/{'a' * 32}-nixfleet-agent-2.1.0/bin/agent"
+NEW_AGENT = f"/nix/store/{'b' * 32}-nixfleet-agent-2.2.0/bin/agent"
+PLAN = Plan(
+    host="csb0",
+    attribute="csb0",
+    checkout="/c",
+    owner="ops",
+    input="nixfleet",
+    options=Options(),
+    steps=(Step(id="pull", title="Pull", argv=("git", "pull"), run_as="owner", limit=9),),
+    tools=(),
+)
+
+
+def records(**values: str) -> bytes:
+    """A probe's answer; `unit_load` stands for the key `unit.load`."""
+    lines = (
+        f"{key.replace('_', '.', 1)} {len(value.encode())}\n{value}\n"
+        for key, value in values.items()
+    )
+    return ("nixfleet-probe 1\n" + "".join(lines) + "end 0\n").encode()
+
+
+def seen(agent: str, rev: str, system: str, **more: str) -> bytes:
+    """What the probe says where everything is at that agent."""
+    nodes = {
+        "root": {"inputs": {"nixfleet": "n"}},
+        "n": {"locked": {"rev": rev}, "original": {"type": "git", "url": "https://h/r"}},
+    }
+    values = {
+        "hostname": "csb0",
+        "platform": "nixos",
+        "unit_load": "loaded",
+        "unit_active": "active",
+        "unit_pid": "7",
+        "running_proof": "exe",
+        **{f"{which}_path": agent for which in ("running", "installed", "expected")},
+        "system_current": system,
+        "checkout_path": "/c",
+        "checkout_state": "ok",
+        "checkout_status": "# branch.oid x",
+        "checkout_lock": json.dumps({"nodes": nodes, "root": "root", "version": 7}),
+    }
+    return records(**{**values, **more})
+
+
+BEFORE, AFTER = seen(OLD_AGENT, OLD, "/old"), seen(NEW_AGENT, NEW, "/new")
+
+
+@dataclass(frozen=True)
+class Ran:
+    call: str
+    values: dict[str, str]
+    elevated: bool
+    limit: float
+
+
+@dataclass
+class FakeShell:
+    """Answers each script with the next answer, and remembers what it was."""
+
+    answers: list[Answer | Exception]
+    root: str = ""
+    password: str | None = None
+    ran: list[Ran] = field(default_factory=list)
+
+    async def run(self, script: str, *, limit: float, elevate: bool = False) -> Answer:
+        prelude = script[: script.rindex(part("trust"))]
+        words = shlex.split(prelude, comments=True)
+        call = re.search(r"\{\nnf_platform\n(\S+) </dev/null\nexit\n\}\n$", script)
+        assert call is not None
+        values = dict(word.split("=", 1) for word in words if re.match(r"NF_\w+=", word))
+        self.ran.append(Ran(call[1], values, elevate, limit))
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+LOST = Answer(CARRIER_FAILED, b"", "ssh: connect to host h port 22: Connection refused\n")
+SLOW = Answer(-15, b"", "", timed_out=True)
+
+
+def says(stdout: bytes, stderr: str = "", rc: int = 0) -> Answer:
+    return Answer(rc, stdout, stderr)
+
+
+@dataclass
+class Bench:
+    """A session, its shell, and how often the connection was let go."""
+
+    session: ShellSession
+    shell: FakeShell
+    let_go: list[bool]
+
+    @property
+    def copy(self) -> JobCopy:
+        return self.session.store.job("csb0", JOB)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Callable[..., Bench]:
+    def make(*answers: Answer | Exception, host: Host | None = None) -> Bench:
+        shell, dropped = FakeShell(list(answers)), list[bool]()
+
+        async def let_go() -> None:
+            dropped.append(True)
+
+        session = ShellSession(
+            host=host or Host(name="csb0"),
+            shell=cast("Shell", shell),
+            store=Store(tmp_path),
+            let_go=let_go,
+        )
+        return Bench(session, shell, dropped)
+
+    return make
+
+
+# Looking.
+
+
+async def test_a_look_is_one_script_without_root(bench: Callable[..., Bench]) -> None:
+    host = Host(name="csb0", platform="nixos", checkout="~/it's", input="fleet")
+    made = bench(says(BEFORE), host=host)
+    facts = await made.session.probe()
+    assert (facts.hostname, facts.platform) == ("csb0", "nixos")
+    (ran,) = made.shell.ran
+    assert (ran.call, ran.elevated) == ("probe", False)
+    assert ran.values == {
+        "NF_ROOT": "",
+        "NF_PLATFORM": "nixos",
+        "NF_CHECKOUT": "~/it's",
+        "NF_INPUT": "fleet",
+        "NF_ATTRIBUTE": "",
+        "NF_DEEP": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("answer", "why", "advice"),
+    [
+        (LOST, "Connection refused", ""),
+        (Answer(CARRIER_FAILED, b"", ""), "ssh could not connect", "ssh HOST true"),
+        (SLOW, "no answer within", "load"),
+        (says(b""), "the probe did not answer", ""),
+        (says(b"hi", "zsh: no such option\n", 1), "did not answer.*: zsh: no such option$", ""),
+        (says(BEFORE[:-20]), "wrong length|cut off", ""),
+    ],
+)
+async def test_who_gives_no_facts_is_unreachable(
+    bench: Callable[..., Bench], answer: Answer, why: str, advice: str
+) -> None:
+    with pytest.raises(Unreachable, match=why) as caught:
+        await bench(answer).session.probe()
+    assert advice in caught.value.advice
+
+
+async def test_a_plan_looks_as_root_only_behind_a_closed_door(bench: Callable[..., Bench]) -> None:
+    facts = Facts(hostname="h", os="", platform="nixos", checkout=Checkout("/c", "ok"))
+    made = bench(says(BEFORE))
+    assert await made.session.examine(facts) is facts
+    assert await made.session.examine(replace(facts, checkout=None))
+    assert made.shell.ran == []
+    closed = replace(facts, checkout=Checkout("/home/ops/c", "unreadable"))
+    assert (await made.session.examine(closed)).hostname == "csb0"
+    (ran,) = made.shell.ran
+    assert (ran.elevated, ran.values["NF_CHECKOUT"]) == (True, "/home/ops/c")
+
+
+async def test_a_proof_is_looked_for_as_root(bench: Callable[..., Bench]) -> None:
+    made = bench(says(seen(OLD_AGENT, OLD, "/s", hostname="cs0")), says(AFTER))
+    facts, verdict = await made.session.verify(NEW)
+    assert (facts.lock_rev("nixfleet"), verdict.kind) == (NEW, "current")
+    plain, deep = made.shell.ran
+    assert (plain.elevated, deep.elevated, deep.values["NF_DEEP"]) == (False, True, "1")
+    assert (deep.values["NF_CHECKOUT"], deep.values["NF_ATTRIBUTE"]) == ("/c", "cs0")
+    assert deep.limit > 5 * plain.limit
+
+
+async def test_why_is_one_look_as_root_at_all_that_may_explain(bench: Callable[..., Bench]) -> None:
+    made = bench(says(AFTER))
+    facts = Facts(hostname="cs0", os="", platform="nixos", checkout=Checkout("/c", "ok"))
+    found = await made.session.explain(facts, NEW)
+    assert (found.cause, dict(found.evidence)["lock"]) == ("current", NEW)
+    (deep,) = made.shell.ran
+    assert (deep.elevated, deep.values["NF_DEEP"]) == (True, "why")
+    assert (deep.values["NF_CHECKOUT"], deep.values["NF_ATTRIBUTE"]) == ("/c", "cs0")
+
+
+async def test_incoming_commits_are_read_and_noise_is_not(bench: Callable[..., Bench]) -> None:
+    checkout = Checkout("/c", "ok", upstream="origin/main")
+    facts = Facts(hostname="h", os="", platform="nixos", uid=1000, checkout=checkout)
+    out = f"motd\n{OLD} Fix it\n{NEW} \n{'x' * 40} no\n\x1b]0;{'x' * 36} no\n".encode()
+    made = bench(says(out), says(b""))
+    assert await made.session.incoming(facts) == (Commit(OLD, "Fix it"), Commit(NEW, ""))
+    await made.session.incoming(replace(facts, uid=0))
+    assert [ran.elevated for ran in made.shell.ran] == [False, True]
+    for without in (None, replace(checkout, upstream=None), replace(checkout, state="missing")):
+        assert await made.session.incoming(replace(facts, checkout=without)) == ()
+
+
+# Starting.
+
+
+@pytest.fixture
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = asyncio.sleep
+    monkeypatch.setattr(asyncio, "sleep", lambda _seconds: real(0))
+
+
+async def test_a_launch_hands_over_plan_and_script_as_root(bench: Callable[..., Bench]) -> None:
+    made = bench(says(f"motd\n@nf launched {JOB}\n".encode()))
+    assert await made.session.launch(PLAN, JOB) == Launched(JOB)
+    (ran,) = made.shell.ran
+    assert (ran.call, ran.elevated, ran.values["NF_ID"]) == ("launch", True, JOB)
+    assert msgspec.json.decode(ran.values["NF_PLAN"], type=Plan) == PLAN
+    assert "\n  nf_step pull owner 9 1 git pull\n" in ran.values["NF_RUN_SH"]
+
+
+async def test_a_launch_whose_link_breaks_is_repeated_with_the_same_id(
+    bench: Callable[..., Bench], no_pause: None
+) -> None:
+    made = bench(LOST, SLOW, says(f"@nf launched {JOB}\n".encode()))
+    assert await made.session.launch(PLAN, JOB) == Launched(JOB)
+    assert [ran.values["NF_ID"] for ran in made.shell.ran] == [JOB] * 3
+    assert len(made.let_go) == 2
+
+
+async def test_a_launch_is_not_repeated_for_ever(
+    bench: Callable[..., Bench], no_pause: None
+) -> None:
+    made = bench(*[LOST] * 9)
+    with pytest.raises(Unreachable):
+        await made.session.launch(PLAN, JOB)
+    assert len(made.shell.ran) == LAUNCH_TRIES
+
+
+async def test_another_job_is_named(bench: Callable[..., Bench]) -> None:
+    made = bench(says(f"@nf busy {OTHER}\n".encode()))
+    assert await made.session.launch(PLAN, JOB) == Busy(OTHER)
+
+
+@pytest.mark.parametrize(
+    ("out", "err", "why"),
+    [
+        (b"@nf failed\n", "Failed to connect to bus\n", "Failed to connect to bus"),
+        (b"@nf failed\n", "", "did not say"),
+        (b"", "sh: 1: oops", "sh: 1: oops"),
+        (b"@nf busy ../../x\n", "", "did not say"),
+        (b"@nf busy \x1b]0;x\n", "", "did not say"),
+        (b"@nf launched\n", "", "did not say"),
+        (f"@nf launched {JOB}\n@nf failed\n".encode(), "", "did not say"),
+    ],
+)
+async def test_a_launch_that_failed_says_why(
+    bench: Callable[..., Bench], out: bytes, err: str, why: str
+) -> None:
+    with pytest.raises(LaunchFailed, match=why):
+        await bench(says(out, err)).session.launch(PLAN, JOB)
+
+
+# Going back.
+
+
+def past(*jobs: tuple[str, str], previous: str = "") -> Answer:
+    lines = "".join(f"@nf job {job}\n\n\n{system}\n" for job, system in jobs)
+    return says(f"{lines}@nf running \n@nf previous {previous}\n".encode())
+
+
+@pytest.mark.parametrize(
+    ("answer", "keep", "target", "lock_from"),
+    [
+        (past((OTHER, "/nix/store/a"), (JOB, "/nix/store/b")), False, "/nix/store/b", JOB),
+        (past((OTHER, "/nix/store/a"), (JOB, "/nix/store/b")), True, "/nix/store/b", None),
+        (past((OTHER, "/nix/store/a"), (JOB, "/nix/store/now")), False, "/nix/store/a", OTHER),
+        (past((JOB, ""), previous="/nix/store/p"), False, "/nix/store/p", None),
+        (past(previous="/nix/store/p"), False, "/nix/store/p", None),
+    ],
+)
+async def test_goes_back_to_before_the_last_job_that_changed_the_system(
+    bench: Callable[..., Bench], answer: Answer, keep: bool, target: str, lock_from: str | None
+) -> None:
+    seen_now = seen(OLD_AGENT, OLD, "/nix/store/now", system_profile="/nix/store/now",
+                    tools="systemctl systemd-run")  # fmt: skip
+    made = bench(says(seen_now), DENIED, answer)
+    facts = await made.session.probe()
+    plan = await made.session.plan_rollback(facts, Options(), keep_lock=keep)
+    assert isinstance(plan, Plan), plan
+    assert (plan.target, plan.lock_from) == (target, lock_from)
+    assert [(ran.call, ran.elevated) for ran in made.shell.ran[1:]] == [
+        ("past_jobs", False),
+        ("past_jobs", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "lock_from", "warned"), [("/c", JOB, False), ("/elsewhere", None, True)]
+)
+async def test_a_lock_goes_back_only_into_the_checkout_that_it_came_from(
+    bench: Callable[..., Bench], path: str, lock_from: str | None, warned: bool
+) -> None:
+    asked = Asked(plan=msgspec.structs.replace(PLAN, checkout=path))
+    job = f"@nf job {JOB}\n{msgspec.json.encode(asked).decode()}\n\n/nix/store/b\n"
+    seen_now = seen(OLD_AGENT, OLD, "/nix/store/now", tools="systemctl systemd-run")
+    made = bench(says(seen_now), says(job.encode()))
+    plan = await made.session.plan_rollback(await made.session.probe(), Options(), keep_lock=False)
+    assert isinstance(plan, Plan), plan
+    assert (plan.lock_from, bool(plan.warnings)) == (lock_from, warned)
+    assert not warned or path in plan.warnings[0]
+
+
+async def test_without_anything_older_there_is_no_way_back(bench: Callable[..., Bench]) -> None:
+    made = bench(says(BEFORE), past((JOB, "")))
+    refusal = await made.session.plan_rollback(
+        await made.session.probe(), Options(), keep_lock=False
+    )
+    assert isinstance(refusal, Refusal)
+    assert refusal.check == "target"
+
+
+async def test_the_history_of_a_host_that_is_away_is_what_is_here(
+    bench: Callable[..., Bench],
+) -> None:
+    made = bench(says(past((JOB, "")).stdout), LOST)
+    assert [(line.job, line.outcome) for line in await made.session.jobs()] == [
+        (JOB, "interrupted")
+    ]
+    made.session.store.job("csb0", OTHER).write("plan.json", b"damaged")
+    made.copy.write("result", b'{"outcome":"done"}')
+    assert [(line.job, line.outcome) for line in await made.session.jobs()] == [
+        (OTHER, "interrupted"),
+        (JOB, "done"),
+    ]
+
+
+async def test_a_rollback_is_judged_by_the_system_it_went_back_to(
+    bench: Callable[..., Bench],
+) -> None:
+    made = bench()
+    back = msgspec.structs.replace(PLAN, goal="rollback", target="/old")
+    made.copy.write("plan.json", b'{"format":1,"plan":%s}' % msgspec.json.encode(back))
+    proof = seen(OLD_AGENT, OLD, "/old", system_profile="/old")
+    leave(made, start("rollback"), end("rollback", "ok"), before=AFTER, after=proof, latest=None)
+    verdict = await made.session.verdict(JOB, None)
+    assert (verdict.kind, verdict.cause) == ("rolled-back", "")
+    leave(made, start("rollback"), end("rollback", "ok"), before=proof, after=AFTER, latest=None)
+    assert (await made.session.verdict(JOB, None)).cause == "switch-incomplete"
+
+
+# A job that is there.
+
+PLAN_JSON = b'{"format":1,"at":5,"uid":0,"from":"","plan":%s}\n' % msgspec.json.encode(PLAN)
+DENIED = says(b"@nf denied\n")
+
+
+async def test_a_plan_is_brought_once(bench: Callable[..., Bench]) -> None:
+    made = bench(says(b"motd\n@nf plan\n" + PLAN_JSON))
+    assert await made.session.fetch_plan(JOB) == PLAN
+    assert await made.session.fetch_plan(JOB) == PLAN
+    assert [(ran.call, ran.elevated) for ran in made.shell.ran] == [("plan", False)]
+
+
+async def test_anothers_plan_is_read_as_root(bench: Callable[..., Bench]) -> None:
+    made = bench(DENIED, says(b"@nf plan\n" + PLAN_JSON))
+    assert await made.session.fetch_plan(JOB) == PLAN
+    assert [ran.elevated for ran in made.shell.ran] == [False, True]
+
+
+@pytest.mark.parametrize(
+    "out",
+    [
+        b"@nf missing\n",
+        b"",
+        *(b"@nf plan\n" + bad for bad in (b"", b"{}", PLAN_JSON[:-9], b"\xff")),
+    ],
+)
+async def test_a_plan_that_is_not_there_or_none(bench: Callable[..., Bench], out: bytes) -> None:
+    made = bench(says(out))
+    with pytest.raises(NoSuchJob, match=JOB):
+        await made.session.fetch_plan(JOB)
+    if not out.startswith(b"@nf plan"):
+        assert made.session.store.jobs("csb0") == ()
+
+
+@pytest.mark.parametrize("job", ["../x", "", "latest"])
+async def test_an_odd_job_id_goes_nowhere(
+    bench: Callable[..., Bench], faults: list[Exception], job: str
+) -> None:
+    made = bench()
+    with pytest.raises(BadAnswer, match="no job id"):
+        made.session.files(job)
+    with pytest.raises(BadAnswer, match="no job id"):
+        await made.session.fetch_plan(job)
+
+
+@pytest.mark.parametrize(
+    ("answers", "elevated"),
+    [
+        ([says(b"@nf ok\n")], [False]),
+        ([says(b"@nf over\n")], [False]),
+        ([DENIED, says(b"@nf ok\n")], [False, True]),
+    ],
+)
+async def test_a_job_is_cancelled_by_whoever_may(
+    bench: Callable[..., Bench], answers: list[Answer], elevated: list[bool]
+) -> None:
+    made = bench(*answers)
+    await made.session.cancel(JOB)
+    assert [(ran.call, ran.elevated) for ran in made.shell.ran] == [
+        ("cancel", root) for root in elevated
+    ]
+
+
+@pytest.mark.parametrize("answers", [[DENIED, DENIED], [says(b"", "sh: oops\n", 2)]])
+async def test_a_job_that_cannot_be_cancelled(
+    bench: Callable[..., Bench], answers: list[Answer]
+) -> None:
+    with pytest.raises(NotAllowed, match=f"{JOB} cannot be cancelled|oops"):
+        await bench(*answers).session.cancel(JOB)
+
+
+@pytest.mark.parametrize(
+    ("answer", "known", "newest"),
+    [
+        (records(job_running=JOB, job_last=OTHER), True, JOB),
+        (records(job_last=JOB), True, JOB),
+        (records(), True, OTHER),
+        (records(), False, None),
+        (records(job_running="../../etc/passwd"), False, None),
+        (LOST, True, OTHER),
+        (LOST, False, None),
+    ],
+)
+async def test_the_newest_job(
+    bench: Callable[..., Bench], answer: Any, known: bool, newest: str | None
+) -> None:
+    made = bench(answer if isinstance(answer, Answer) else says(answer))
+    if known:
+        made.session.store.job("csb0", "20250101-000000-0000")
+        made.session.store.job("csb0", OTHER)
+    assert await made.session.newest_job() == newest
+
+
+# What an ended job left.
+
+
+def start(step: str, log: int = 0) -> str:
+    return json.dumps({"event": "step-start", "step": step, "at": 1, "log": log})
+
+
+def end(step: str, status: str, log: int = 0, **more: Any) -> str:
+    return json.dumps(
+        {"event": "step-end", "step": step, "at": 2, "status": status, "log": log, **more}
+    )
+
+
+def leave(
+    made: Bench,
+    *events: str,
+    outcome: str | None = "done",
+    log: bytes = b"",
+    before: bytes | None = BEFORE,
+    after: bytes | None = AFTER,
+    latest: str | None = NEW,
+) -> None:
+    files = {
+        "log": log,
+        "events": "".join(f"{event}\n" for event in events).encode(),
+        "before": before,
+        "after": after,
+        "latest": f"{latest}\n".encode() if latest else None,
+        "result": json.dumps({"outcome": outcome}).encode() if outcome else None,
+    }
+    for name, data in files.items():
+        if data is not None:
+            made.copy.write(name, data)
+
+
+async def test_a_job_that_worked(bench: Callable[..., Bench]) -> None:
+    made = bench()
+    leave(made, start("pull"), end("pull", "ok"))
+    verdict = await made.session.verdict(JOB, None)
+    assert (verdict.kind, verdict.before.version, verdict.after.version) == (
+        *("updated", "2.1.0", "2.2.0"),
+    )
+    assert (verdict.before.commit, verdict.after.commit) == (OLD, NEW)
+
+
+@pytest.mark.parametrize(
+    ("answer", "note"),
+    [
+        ('"ok":true', "its own --check agrees"),
+        ('"ok":false,"reason":"failed"', "its own --check fails"),
+    ],
+)
+async def test_the_agents_own_check_is_told_beside_the_proof(
+    bench: Callable[..., Bench], answer: str, note: str
+) -> None:
+    made = bench()
+    asked = f'{{"event":"check","at":5,"check":"agent",{answer}}}'
+    leave(made, start("verify"), asked, end("verify", "ok"))
+    verdict = await made.session.verdict(JOB, None)
+    assert (verdict.kind, note in verdict.sentence) == ("updated", True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "noted"),
+    [('"ok":true,"reason":"busy"', True), ('"ok":true,"reason":""', False), ('"ok":true', False)],
+)
+async def test_what_a_forced_update_went_over_is_noted(
+    bench: Callable[..., Bench], answer: str, noted: bool
+) -> None:
+    made = bench()
+    asked = f'{{"event":"check","at":5,"check":"idle",{answer}}}'
+    leave(made, start("verify"), asked, end("verify", "ok"))
+    notes = (await made.session.verdict(JOB, None)).notes
+    assert any("the forced update went on" in note for note in notes) == noted
+
+
+async def test_the_commit_that_the_host_found_counts_before_the_clients(
+    bench: Callable[..., Bench],
+) -> None:
+    made = bench()
+    leave(made)
+    assert (await made.session.verdict(JOB, OLD)).kind == "updated"
+    leave(made, latest=OLD)
+    assert (await made.session.verdict(JOB, NEW)).cause == "lock-behind"
+
+
+async def test_without_any_latest_commit_nothing_is_proven(bench: Callable[..., Bench]) -> None:
+    made = bench()
+    leave(made, latest=None)
+    assert (await made.session.verdict(JOB, None)).cause == "latest-unknown"
+    assert (await made.session.verdict(JOB, NEW)).kind == "updated"
+
+
+async def test_the_failed_steps_own_words_name_the_cause(bench: Callable[..., Bench]) -> None:
+    noise = b"error: writing to file: No space left on device\n"
+    said = b"fatal: Not possible to fast-forward, aborting.\n"
+    made = bench()
+    leave(
+        made,
+        *(start("preflight"), end("preflight", "ok", len(noise))),
+        start("pull", len(noise)),
+        end("pull", "failed", len(noise + said), rc=128),
+        end("update", "skipped", len(noise + said)),
+        outcome="failed",
+        log=noise + said + noise,
+        after=BEFORE,
+    )
+    verdict = await made.session.verdict(JOB, NEW)
+    assert (verdict.kind, verdict.cause) == ("failed", "diverged")
+
+
+async def test_what_the_host_kept_of_the_changes_is_told(bench: Callable[..., Bench]) -> None:
+    made = bench()
+    leave(made)
+    made.copy.write("changes", "glibc: 1 → 2, \x1b[31;1m+1.0 KiB\x1b[0m\n".encode())
+    agent, glibc = (await made.session.verdict(JOB, NEW)).changes
+    assert (agent.name, agent.before, agent.after) == ("nixfleet-agent", "2.1.0", "2.2.0")
+    assert (glibc.name, glibc.size) == ("glibc", 1024)
+
+
+@pytest.mark.parametrize(
+    ("steps", "note", "cause"),
+    [
+        ([("commit", "ok", "")], "committed, but not pushed", ""),
+        ([("commit", "ok", ""), ("push", "ok", "")], "committed and pushed", ""),
+        ([("commit", "ok", ""), ("push", "failed", "refused")], "not committed", "push-refused"),
+        ([("commit", "ok", ""), ("push", "failed", "others")], "not pushed", "push-failed"),
+        ([("commit", "failed", "identity"), ("push", "skipped", "")], "not committed",
+         "commit-failed"),
+        ([("commit", "skipped", "")], "not committed", ""),
+    ],
+    ids=["committed", "pushed", "refused", "others", "no name", "skipped"],
+)  # fmt: skip
+async def test_what_became_of_the_lock_is_told(
+    bench: Callable[..., Bench], steps: list[tuple[str, str, str]], note: str, cause: str
+) -> None:
+    made = bench()
+    nodes = {"root": {"inputs": {"nixfleet": "n"}}, "n": {"locked": {"rev": OLD}}}
+    head = json.dumps({"nodes": nodes, "root": "root", "version": 7})
+    after = seen(NEW_AGENT, NEW, "/new", **{"checkout_head-lock": head})
+    leave(made, *(end(step, how, reason=why) for step, how, why in steps), after=after)
+    verdict = await made.session.verdict(JOB, NEW)
+    assert (verdict.kind, verdict.cause) == ("updated", cause)
+    assert note in verdict.notes[0].partition(":")[0] + verdict.notes[0].partition(".")[0]
+
+
+async def test_a_refusal_names_the_check(bench: Callable[..., Bench]) -> None:
+    made = bench()
+    check = '{"event":"check","check":"pull","at":1,"ok":false,"reason":"diverged"}'
+    leave(
+        made,
+        start("preflight"),
+        check,
+        end("preflight", "failed", rc=1, reason="pull"),
+        outcome="failed",
+        after=None,
+    )
+    verdict = await made.session.verdict(JOB, NEW)
+    assert (verdict.kind, verdict.cause) == ("failed", "preflight-pull")
+    assert "diverged" in verdict.sentence
+
+
+@pytest.mark.parametrize("outcome", ["interrupted", None, "something new"])
+async def test_a_job_without_a_good_end_was_interrupted_in_its_last_step(
+    bench: Callable[..., Bench], outcome: str | None
+) -> None:
+    made = bench()
+    leave(made, start("pull"), end("pull", "ok"), start("rebuild"), outcome=outcome, after=None)
+    verdict = await made.session.verdict(JOB, NEW)
+    assert verdict.kind == "interrupted"
+    assert "step rebuild" in verdict.sentence
+
+
+@pytest.mark.parametrize("size", [10**15, 10**9, 5])
+async def test_offsets_that_the_log_does_not_have_are_no_error(
+    bench: Callable[..., Bench], size: int
+) -> None:
+    made = bench()
+    begin = min(size, 10**15)
+    leave(
+        made,
+        start("pull", begin),
+        end("pull", "failed", size, rc=1),
+        outcome="failed",
+        log=b"x\n",
+        after=BEFORE,
+    )
+    assert (await made.session.verdict(JOB, NEW)).cause == "pull-failed"
+
+
+@pytest.mark.parametrize("damage", [b"", b"\xff", b"nixfleet-probe 1\nx", b"x" * 5_000_000])
+async def test_a_damaged_look_counts_as_none(bench: Callable[..., Bench], damage: bytes) -> None:
+    made = bench()
+    leave(made, after=damage)
+    assert (await made.session.verdict(JOB, NEW)).cause == "proof-missing"
+
+
+async def test_a_damaged_result_is_no_success(bench: Callable[..., Bench]) -> None:
+    made = bench()
+    leave(made)
+    made.copy.write("result", b'{"outcome":')
+    assert (await made.session.verdict(JOB, NEW)).kind == "interrupted"
+
+
+def test_how_long_steps_take_is_known_from_the_jobs_that_were_followed(
+    bench: Callable[..., Bench],
+) -> None:
+    made = bench()
+    assert made.session.expected(("pull",)) == {}
+    for number in range(RECENT + 5):
+        copy = made.session.store.job("csb0", f"20261123-0041{number:02}-ab12")
+        began = f'{{"event":"step-start","step":"pull","at":{900 if number < 5 else 990},"log":0}}'
+        ended = '{"event":"step-end","step":"pull","at":1000,"status":"ok","log":0}'
+        copy.write("events", f"{began}\n{ended}\n".encode())
+    made.session.store.job("csb0", JOB)  # nothing is known of it yet
+    assert made.session.expected(("pull", "rebuild")) == {"pull": 10}
+    assert made.session.expected(()) == {}
+    assert made.shell.ran == []
+
+
+def test_a_password_goes_to_the_shell_alone(bench: Callable[..., Bench]) -> None:
+    made = bench()
+    made.session.give_password("secret")
+    assert made.shell.password == "secret"

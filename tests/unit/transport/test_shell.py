@@ -1,0 +1,530 @@
+"""Scripts in shells, and the dialogue with sudo: against a sudo that writes down what it gets."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+from unittest.mock import patch
+
+import pytest
+from left_out import need
+
+from nixfleet_core.errors import NeedsPassword, NotAllowed
+from nixfleet_core.transport import shell as module
+from nixfleet_core.transport.dialogue import ROOTS_OWN, Dialogue, RootPrograms
+from nixfleet_core.transport.local import local_shell, sandbox_shell
+from nixfleet_core.transport.shell import CARRIER_FAILED, Shell
+
+if TYPE_CHECKING:
+    from nixfleet_core.transport.process import Process
+
+SECRET = "open sesame $(x) 'é"
+SHELLS = {
+    "dash": ("dash", "-s"),
+    "bash": ("bash", "--posix", "-s"),
+    "busybox": ("busybox", "ash", "-s"),
+}
+TRACING = ("-x", "-v", "-xv")
+
+SUDO = """#!/bin/sh
+here=${0%/*}
+echo called >>"$here/calls"
+[ "$1 $2 $3 $5" = '-k -S -p --' ] || exit 90
+prompt=$4
+shift 5
+for try in 1 2 3; do
+  case $(cat "$here/asks") in no) break ;; esac
+  printf '%s' "$prompt" >&2
+  IFS= read -r got || { echo 'sudo: no password was provided' >&2; exit 1; }
+  printf '%s\\n' "$got" >>"$here/attempts"
+  [ "$got" = "$(cat "$here/password")" ] && break
+  echo 'Sorry, try again.' >&2
+  [ "$try" = 3 ] && exit 1
+done
+exec "$@"
+"""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where we are not root, and sudo is what the test says: a setuid program of whoever tests."""
+
+    bin: Path
+
+    def shell(self, argv: tuple[str, ...] = ("/bin/sh", "-s"), **env: str) -> Shell:
+        path = f"{self.bin}:{os.environ['PATH']}"
+        programs = RootPrograms((str(self.bin),), os.getuid())
+        return Shell(host="csb0", argv=argv, env={"PATH": path, **env}, root_programs=programs)
+
+    def add(self, name: str, text: str, mode: int = 0o755) -> None:
+        (self.bin / name).write_text(text)
+        (self.bin / name).chmod(mode)
+
+    def lines(self, name: str) -> list[str]:
+        path = self.bin / name
+        return path.read_text().splitlines() if path.exists() else []
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    found = Machine(tmp_path)
+    found.add("id", "#!/bin/sh\necho 1000\n")
+    found.add("sudo", SUDO, 0o4755)
+    (tmp_path / "asks").write_text("yes")
+    (tmp_path / "password").write_text(SECRET)
+    return found
+
+
+@pytest.fixture(params=SHELLS)
+def argv(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    name: str = request.param
+    need(request, name)
+    return SHELLS[name]
+
+
+async def test_a_script_runs_to_its_end(argv: tuple[str, ...], machine: Machine) -> None:
+    answer = await machine.shell(argv).run("echo out\necho bad >&2\nexit 3\n", limit=10)
+    assert (answer.rc, answer.stdout, answer.stderr, answer.timed_out) == (
+        3,
+        b"out\n",
+        "bad\n",
+        False,
+    )
+
+
+async def test_the_password_is_sent_once_and_the_script_after_it(
+    argv: tuple[str, ...], machine: Machine
+) -> None:
+    shell = machine.shell(argv, SSH_CONNECTION="192.0.2.1 5 192.0.2.2 22")
+    shell.password = SECRET
+    answer = await shell.run('echo "from $NF_FROM"; cat\n', limit=10, elevate=True)
+    assert (answer.rc, answer.stdout) == (0, b"from 192.0.2.1 5 192.0.2.2 22\n")
+    assert machine.lines("attempts") == [SECRET]
+    assert len(machine.lines("calls")) == 1
+
+
+async def test_a_wrong_password_costs_one_attempt(argv: tuple[str, ...], machine: Machine) -> None:
+    shell = machine.shell(argv)
+    shell.password = "wrong"
+    with pytest.raises(NeedsPassword) as caught:
+        await shell.run(f"echo ran >{machine.bin}/ran\n", limit=10, elevate=True)
+    assert (caught.value.host, caught.value.wrong) == ("csb0", True)
+    assert machine.lines("attempts") == ["wrong"]
+    assert machine.lines("ran") == []
+
+
+async def test_without_a_password_none_is_tried(argv: tuple[str, ...], machine: Machine) -> None:
+    with pytest.raises(NeedsPassword) as caught:
+        await machine.shell(argv).run("echo ran\n", limit=10, elevate=True)
+    assert not caught.value.wrong
+    assert machine.lines("attempts") == []
+
+
+async def test_where_none_is_asked_none_is_sent(argv: tuple[str, ...], machine: Machine) -> None:
+    (machine.bin / "asks").write_text("no")
+    shell = machine.shell(argv)
+    shell.password = SECRET
+    answer = await shell.run("cat; echo ran\n", limit=10, elevate=True)
+    assert answer.stdout == b"ran\n"
+    assert answer.stderr.count(SECRET) == 0
+
+
+async def test_root_needs_no_sudo(argv: tuple[str, ...], machine: Machine) -> None:
+    machine.add("id", "#!/bin/sh\necho 0\n")
+    answer = await machine.shell(argv).run("echo ran\n", limit=10, elevate=True)
+    assert (answer.stdout, machine.lines("calls")) == (b"ran\n", [])
+
+
+async def test_a_host_that_refuses_says_why(machine: Machine) -> None:
+    machine.add("sudo", "#!/bin/sh\necho 'ops is not in the sudoers file.' >&2\nexit 1\n", 0o4755)
+    with pytest.raises(NotAllowed, match=r"^ops is not in the sudoers file\.$"):
+        await machine.shell().run("echo ran\n", limit=10, elevate=True)
+
+
+# A shell that traces, or repeats what it is sent.
+
+
+def traced(argv: tuple[str, ...], how: str) -> tuple[str, ...]:
+    return (*argv[:-1], how, argv[-1])
+
+
+@pytest.mark.parametrize("how", TRACING)
+async def test_a_shell_that_traces_is_told_not_to(
+    argv: tuple[str, ...], how: str, machine: Machine
+) -> None:
+    shell = machine.shell(traced(argv, how))
+    shell.password = SECRET
+    answer = await shell.run("echo ran >&2\necho ran\n", limit=10, elevate=True)
+    assert answer.stdout == b"ran\n"
+    assert machine.lines("attempts") == [SECRET]
+    assert "echo ran" not in answer.stderr
+    assert SECRET not in answer.stderr
+
+
+async def test_a_shell_that_the_environment_has_trace_is_told_not_to(machine: Machine) -> None:
+    """As sshd's SetEnv may: bash takes SHELLOPTS from the environment."""
+    shell = machine.shell(SHELLS["bash"], SHELLOPTS="xtrace:verbose")
+    shell.password = SECRET
+    answer = await shell.run("echo ran\n", limit=10, elevate=True)
+    assert answer.stdout == b"ran\n"
+    assert machine.lines("attempts") == [SECRET]
+
+
+@pytest.mark.parametrize(
+    "carrier",
+    ["tee /dev/stderr | sh -s", "exec 3>&1; tee /dev/fd/3 | sh -s >&2", "exec cat", "cat >&2"],
+    ids=["all on stderr", "all on stdout", "only on stdout", "only on stderr"],
+)
+async def test_no_password_goes_to_a_shell_that_repeats_what_it_is_sent(
+    machine: Machine, carrier: str
+) -> None:
+    shell = machine.shell(("/bin/sh", "-c", carrier))
+    shell.password = SECRET
+    with pytest.raises(NotAllowed, match="repeats what it is sent"):
+        await shell.run(f"echo ran >{machine.bin}/ran\n", limit=10, elevate=True)
+    assert machine.lines("attempts") == []
+    assert machine.lines("ran") == []
+
+
+async def test_functions_of_the_environment_take_no_part(machine: Machine) -> None:
+    """bash takes functions from the environment, also when it is called sh."""
+    names = ("id", "ls", "printf", "command", "set", "exec", "unset", "[", "sudo")
+    functions = {f"BASH_FUNC_{name}%%": "() { builtin echo function >&2; }" for name in names}
+    (machine.bin / "sh").symlink_to(str(shutil.which("bash")))
+    shell = machine.shell((str(machine.bin / "sh"), "-s"), **functions)
+    shell.password = SECRET
+    answer = await shell.run("/bin/echo ran\n", limit=10, elevate=True)
+    assert answer.stdout == b"ran\n"
+    assert machine.lines("attempts") == [SECRET]
+    assert "function" not in answer.stderr
+
+
+# Which sudo.
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o4775, 0o4757, 0o2755])
+async def test_no_sudo_that_others_could_have_made_is_used(
+    argv: tuple[str, ...], machine: Machine, mode: int
+) -> None:
+    (machine.bin / "sudo").chmod(mode)
+    await assert_refused(machine, machine.shell(argv))
+
+
+async def test_no_sudo_of_another_user_is_used(argv: tuple[str, ...], machine: Machine) -> None:
+    shell = machine.shell(argv)
+    shell.root_programs = RootPrograms((str(machine.bin),), os.getuid() + 1)
+    await assert_refused(machine, shell)
+
+
+async def test_no_folder_is_used_as_sudo(argv: tuple[str, ...], machine: Machine) -> None:
+    (machine.bin / "sudo").unlink()
+    (machine.bin / "sudo").mkdir(mode=0o4755)
+    shell = machine.shell(argv)
+    shell.password = SECRET
+    with pytest.raises(NotAllowed, match="no sudo and no doas"):
+        await shell.run("echo ran\n", limit=10, elevate=True)
+
+
+async def test_no_sudo_elsewhere_in_path_is_used(
+    argv: tuple[str, ...], machine: Machine, tmp_path: Path
+) -> None:
+    """Not even one that is setuid: who may write to its folder could put another in its place."""
+    trusted = tmp_path / "trusted"
+    trusted.mkdir()
+    (machine.bin / "id").rename(trusted / "id")
+    shell = machine.shell(argv)
+    shell.root_programs = RootPrograms((str(trusted),), os.getuid())
+    await assert_refused(machine, shell)
+
+
+async def assert_refused(machine: Machine, shell: Shell) -> None:
+    shell.password = SECRET
+    with pytest.raises(NotAllowed) as caught:
+        await shell.run(f"echo ran >{machine.bin}/ran\n", limit=10, elevate=True)
+    accepted = shell.root_programs.folders[0]
+    assert str(caught.value) == (
+        f"{machine.bin}/sudo is not used: "
+        f"sudo and doas must be setuid programs of root in one of {accepted}"
+    )
+    assert machine.lines("calls") == []
+    assert machine.lines("ran") == []
+
+
+async def test_the_first_sudo_in_path_does_not_matter(machine: Machine, tmp_path: Path) -> None:
+    (tmp_path / "first").mkdir()
+    first = Machine(tmp_path / "first")
+    first.add("sudo", SUDO)
+    shell = machine.shell(PATH=f"{first.bin}:{machine.bin}:{os.environ['PATH']}")
+    shell.password = SECRET
+    assert (await shell.run("echo ran\n", limit=10, elevate=True)).stdout == b"ran\n"
+    assert first.lines("calls") == []
+    assert machine.lines("attempts") == [SECRET]
+
+
+async def test_a_link_to_sudo_is_sudo(argv: tuple[str, ...], machine: Machine) -> None:
+    """As on a host whose alternatives name sudo-rs."""
+    (machine.bin / "sudo").rename(machine.bin / "sudo-rs")
+    (machine.bin / "sudo").symlink_to("sudo-rs")
+    shell = machine.shell(argv)
+    shell.password = SECRET
+    await shell.run("echo ran\n", limit=10, elevate=True)
+    assert machine.lines("attempts") == [SECRET]
+
+
+async def test_doas_is_used_where_there_is_no_sudo(argv: tuple[str, ...], machine: Machine) -> None:
+    (machine.bin / "sudo").unlink()
+    doas = '#!/bin/sh\n[ "$1" = -n ] || exit 90\nshift\nexec "$@"\n'
+    machine.add("doas", doas, 0o4755)
+    shell = machine.shell(argv, SSH_CONNECTION="192.0.2.1 5 192.0.2.2 22")
+    shell.password = SECRET
+    answer = await shell.run('echo "from $NF_FROM"; cat\n', limit=10, elevate=True)
+    assert answer.stdout == b"from 192.0.2.1 5 192.0.2.2 22\n"
+    (machine.bin / "doas").chmod(0o755)
+    with pytest.raises(NotAllowed, match="doas is not used"):
+        await shell.run("echo ran\n", limit=10, elevate=True)
+
+
+def test_only_programs_of_root_are_trusted() -> None:
+    assert ROOTS_OWN.owner == 0
+    assert Shell(host="csb0", argv=("ssh",)).root_programs == ROOTS_OWN
+    assert local_shell("here").root_programs == ROOTS_OWN
+
+
+async def test_in_a_sandbox_nobody_becomes_root(machine: Machine) -> None:
+    shell = sandbox_shell("csb0", "/r", {"PATH": f"{machine.bin}:{os.environ['PATH']}"})
+    answer = await shell.run("echo ran\n", limit=10, elevate=True)
+    assert (answer.stdout, machine.lines("calls")) == (b"ran\n", [])
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+async def test_the_password_is_in_no_argv_and_no_environment(machine: Machine) -> None:
+    shell = machine.shell()
+    shell.password = SECRET
+    process = await shell.open("echo ready\nsleep 60\n", elevate=True)
+    try:
+        assert await process.read() == b"ready\n"
+        seen = {name: _all_processes(name) for name in ("cmdline", "environ")}
+    finally:
+        await process.close()
+    assert b"/bin/sh\x00-s\x00" in seen["cmdline"]  # the shell itself was looked at
+    assert not any(SECRET.encode() in data for found in seen.values() for data in found)
+    assert SECRET not in repr(shell)
+
+
+def _all_processes(name: str) -> list[bytes]:
+    found = []
+    for path in Path("/proc").glob(f"[0-9]*/{name}"):
+        try:
+            found.append(path.read_bytes())
+        except OSError:
+            continue
+    return found
+
+
+# The dialogue, word by word.
+
+
+@dataclass
+class FakeProcess:
+    """Says on stderr what the test lets it, and writes down what it is sent."""
+
+    says: list[bytes]
+    final: int = 1
+    sent: list[bytes] = field(default_factory=list)
+    rc: int | None = None
+    stdin_closed: bool = False
+    closed: bool = False
+    stderr: bytes = b""
+    unread: bytes = b""
+
+    async def wait_output(self) -> None:
+        if self.says:
+            self.stderr += self.says.pop(0).replace(b"MARK", self.mark)
+        else:
+            self.rc = self.final
+
+    @property
+    def mark(self) -> bytes:
+        found = re.search(rb"^NF_MARK=(\S+)\nNF_MORE=(\S+)$", self.sent[0], re.MULTILINE)
+        assert found is not None
+        return found[1] + found[2]
+
+    def write(self, data: bytes) -> None:
+        self.sent.append(data)
+
+    def close_stdin(self) -> None:
+        self.stdin_closed = True
+
+    async def read(self) -> bytes:
+        return b""
+
+    async def wait(self) -> int:
+        return self.final
+
+    async def close(self) -> int:
+        self.closed = True
+        return self.final
+
+
+async def talk(process: FakeProcess, password: str | None = None) -> int:
+    async def start(*_: object, **__: object) -> Process:
+        return cast("Process", process)
+
+    shell = Shell(host="csb0", argv=("ssh",), password=password)
+    with patch.object(module, "open_process", start):
+        return (await shell.run("SCRIPT", limit=10, elevate=True)).rc
+
+
+async def test_the_script_waits_for_ready_and_the_password_for_its_prompt() -> None:
+    process = FakeProcess([b"motd\n", b"MA", b"MARK", b"\n", b"lecture\nREADYMARK\n"], final=0)
+    seen: list[int] = []
+    wait = process.wait_output
+
+    async def watched() -> None:
+        seen.append(len(process.sent))
+        await wait()
+
+    process.says[1:2] = []
+    with patch.object(process, "wait_output", watched):
+        assert await talk(process, SECRET) == 0
+    assert seen == [1, 1, 2, 2]
+    assert process.sent[1:] == [SECRET.encode() + b"\n", b"SCRIPT"]
+    assert process.stdin_closed
+    assert process.closed
+
+
+async def test_no_password_is_sent_to_a_shell_that_is_ready_at_once() -> None:
+    process = FakeProcess([b"READYMARK\n"], final=0)
+    await talk(process, SECRET)
+    assert process.sent[1:] == [b"SCRIPT"]
+
+
+@pytest.mark.parametrize(
+    "noise", [b"password for ops: ", b"READY\n", b"nixfleet-0:", b"READYnixfleet-:"]
+)
+async def test_a_password_is_sent_for_our_own_prompt_only(noise: bytes) -> None:
+    process = FakeProcess([noise])
+    with pytest.raises(NotAllowed):
+        await talk(process, SECRET)
+    assert len(process.sent) == 1
+
+
+async def test_sudo_rs_puts_words_of_its_own_around_the_prompt() -> None:
+    process = FakeProcess([b"[sudo: MARK] Password: ", b"\nREADYMARK\n"], final=0)
+    assert await talk(process, SECRET) == 0
+    assert process.sent[1:] == [SECRET.encode() + b"\n", b"SCRIPT"]
+
+
+@pytest.mark.parametrize("password", [SECRET, None])
+@pytest.mark.parametrize(
+    "said", [b"+ exec sudo -k -S -p MARK -- /bin/sh", b"MARK\n", b"[sudo: MARK] Password: \n"]
+)
+async def test_a_mark_among_other_words_is_no_prompt(said: bytes, password: str | None) -> None:
+    process = FakeProcess([said])
+    with pytest.raises(NotAllowed, match="among other words"):
+        await talk(process, password)
+    assert len(process.sent) == 1
+
+
+def test_what_is_sent_never_holds_the_whole_mark() -> None:
+    dialogue = Dialogue()
+    assert "".join(dialogue.halves).encode() not in dialogue.text
+    assert dialogue.prompts(dialogue.text) == 0
+    assert not dialogue.is_ready(dialogue.text)
+    assert dialogue.is_repeated(dialogue.text)
+
+
+async def test_at_a_second_prompt_the_input_ends() -> None:
+    process = FakeProcess([b"MARK", b"Sorry, try again.\nMARK"])
+    with pytest.raises(NeedsPassword) as caught:
+        await talk(process, SECRET)
+    assert caught.value.wrong
+    assert process.stdin_closed
+    assert process.closed
+    assert len(process.sent) == 2
+
+
+async def test_the_mark_is_never_the_same() -> None:
+    processes = [FakeProcess([b"READYMARK"], final=0) for _ in range(2)]
+    for process in processes:
+        await talk(process)
+    assert processes[0].mark != processes[1].mark
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (b"no sudo and no doas on this host\n", "no sudo and no doas on this host"),
+        (b"first\n\n  doas: Operation not permitted \n\n", "doas: Operation not permitted"),
+        (b"", "becoming root was refused"),
+    ],
+)
+async def test_who_cannot_become_root_is_told_the_last_words(said: bytes, why: str) -> None:
+    process = FakeProcess([said])
+    with pytest.raises(NotAllowed) as caught:
+        await talk(process)
+    assert str(caught.value) == why
+    assert process.closed
+
+
+async def test_a_link_that_breaks_meanwhile_is_no_refusal() -> None:
+    process = FakeProcess([b"ssh: connect to host: No route to host\n"], final=CARRIER_FAILED)
+    assert await talk(process, SECRET) == CARRIER_FAILED
+
+
+# Limits.
+
+
+async def test_a_script_that_takes_too_long_is_ended() -> None:
+    answer = await local_shell("here").run("exec sleep 60\n", limit=0.2)
+    assert answer.timed_out
+    assert answer.rc < 0
+
+
+async def test_a_sudo_that_never_answers_is_ended(machine: Machine) -> None:
+    machine.add("sudo", "#!/bin/sh\nexec sleep 60\n", 0o4755)
+    with patch.object(module, "ELEVATE_LIMIT", 0.2):
+        answer = await machine.shell().run("echo ran\n", limit=10, elevate=True)
+    assert (answer.timed_out, answer.stdout) == (True, b"")
+
+
+async def test_a_flood_is_not_listened_to() -> None:
+    with patch.object(module, "ANSWER_LIMIT", 100_000):
+        answer = await local_shell("here").run("while :; do echo flood; done\n", limit=10)
+    assert not answer.timed_out
+    assert 100_000 < len(answer.stdout) < 300_000
+
+
+async def test_an_open_shell_that_fails_to_become_root_is_closed() -> None:
+    process = FakeProcess([b"MARK"])
+
+    async def start(*_: object, **__: object) -> Process:
+        return cast("Process", process)
+
+    with patch.object(module, "open_process", start), pytest.raises(NeedsPassword):
+        await Shell(host="csb0", argv=("ssh",)).open("SCRIPT", elevate=True)
+    assert process.closed
+
+
+async def test_a_missing_carrier_is_an_error() -> None:
+    with pytest.raises(OSError, match="no-such-ssh"):
+        await Shell(host="csb0", argv=("/no-such-ssh",)).run("x", limit=1)
+
+
+async def test_who_is_cancelled_leaves_no_process(machine: Machine) -> None:
+    told = machine.bin / "told"
+    os.mkfifo(told)
+    task = asyncio.create_task(
+        machine.shell().run(f"echo $$ >{told}; exec sleep 60\n", limit=50, elevate=False)
+    )
+    pid = int(await asyncio.to_thread(told.read_text))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
