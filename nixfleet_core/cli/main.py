@@ -11,6 +11,7 @@ import click
 
 from nixfleet_core.cli.options import UpdateCommand, checkout_option, plan_options
 from nixfleet_core.cli.output import SafeGroup, say
+from nixfleet_core.cli.screen import require_terminal
 from nixfleet_core.errors import NoSuchJob
 from nixfleet_core.inventory import (
     Inventory,
@@ -30,6 +31,7 @@ from nixfleet_core.transport.ssh import SocketDirectoryError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nixfleet_core.cli.screen import Screen
     from nixfleet_core.session.conduct import Report, Updater
     from nixfleet_core.session.protocol import HostSession
     from nixfleet_core.session.shell_session import ShellSession
@@ -43,9 +45,10 @@ class UsageFault(click.ClickException):
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """What the global options say: where the hosts are listed."""
+    """What the global options say: where the hosts are listed. And what opens the app."""
 
     path: Path
+    screen: Screen | None
 
     def inventory(self) -> Inventory:
         try:
@@ -66,6 +69,13 @@ class Fleet:
             return open_sessions(chosen, default_store())
         except (UnknownHostError, SocketDirectoryError) as error:
             raise UsageFault(str(error)) from error
+
+    def require_screen(self) -> Screen:
+        """What opens the app. Raises ClickException where there is none, or no terminal."""
+        if self.screen is None:
+            raise click.ClickException("this installation has no app; see nixfleet --help")
+        require_terminal()
+        return self.screen
 
     def session(self, name: str, checkout: str | None = None) -> ShellSession:
         return self.sessions((name,), checkout)[0]
@@ -100,24 +110,19 @@ def nixfleet(context: click.Context, path: Path | None, ascii_only: bool, no_mou
 
     Without a command it opens the app.
     """
-    context.obj = Fleet(path or default_inventory_path())
+    context.obj = fleet = Fleet(path or default_inventory_path(), context.obj)
     if context.invoked_subcommand is None:
-        from nixfleet_core.cli.app import require_terminal, run_app
-
-        context.obj.inventory()  # what is wrong there is said first
-        require_terminal()
-        sessions = context.obj.sessions()
-        context.exit(run_app(sessions, ascii_only=ascii_only, mouse=not no_mouse))
+        fleet.inventory()  # what is wrong there is said first
+        screen = fleet.require_screen()
+        context.exit(screen.open(fleet.sessions(), ascii_only=ascii_only, mouse=not no_mouse))
 
 
 @nixfleet.command()
 @click.option("--speed", type=click.FloatRange(0.1, 100.0), default=1.0, help="Times as fast.")
-def demo(speed: float) -> None:
+@click.pass_obj
+def demo(fleet: Fleet, speed: float) -> None:
     """Open the app on a sandbox fleet, which touches nothing else on this machine."""
-    from nixfleet_core.cli.app import require_terminal, run_demo
-
-    require_terminal()
-    raise SystemExit(run_demo(speed))
+    raise SystemExit(fleet.require_screen().open_demo(speed))
 
 
 @nixfleet.command()
@@ -291,8 +296,3 @@ def cancel(fleet: Fleet, host: str) -> None:
     from nixfleet_core.cli.run import cancel_job
 
     raise SystemExit(cancel_job(fleet.session(host)))
-
-
-def main() -> None:
-    """The console script."""
-    nixfleet(prog_name="nixfleet")

@@ -34,6 +34,8 @@ class Fleet:
 
     sessions: dict[str, Session] = field(default_factory=dict)
     inventory: Path = Path("hosts.toml")
+    screen: object = None
+    """What opens the app."""
 
     def add(self, name: str, **says: Any) -> Session:
         session = Session(says, host=Host(name=name, address=parse_address(f"ops@{name}")))
@@ -42,7 +44,7 @@ class Fleet:
 
     def run(self, *argv: str, command: click.Command = nixfleet) -> Result:
         words = argv if command is nixfleet_update else ("--hosts", str(self.inventory), *argv)
-        return CliRunner().invoke(command, words)
+        return CliRunner().invoke(command, words, obj=self.screen)
 
 
 def contacted(*_: object, **__: object) -> None:

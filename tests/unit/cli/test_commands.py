@@ -47,9 +47,10 @@ from nixfleet_core.plan.model import Options, Refusal, Step
 from nixfleet_core.session.protocol import Busy, Commit
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from nixfleet_core.job.events import JobEvent
+    from nixfleet_core.session.protocol import HostSession
 
 EVIL = "\x1b]0;owned\x07\x9b2J\nupdated: proven\r"
 
@@ -791,20 +792,35 @@ def test_with_several_hosts_each_line_names_its_own(fleet: Fleet) -> None:
     assert {line.split()[0] for line in lines} == {"csb0", "csb1"}
 
 
-def test_the_app_opens_without_a_command(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nixfleet_core.cli import app
+class Screen:
+    """Keeps what it is asked to open."""
 
-    asked: list[Any] = []
+    def __init__(self) -> None:
+        self.asked: list[object] = []
 
-    def run_app(sessions: Any, *, ascii_only: bool, mouse: bool) -> int:
-        asked.append(([session.host.name for session in sessions], ascii_only, mouse))
+    def open(self, sessions: Sequence[HostSession], *, ascii_only: bool, mouse: bool) -> int:
+        self.asked.append(([session.host.name for session in sessions], ascii_only, mouse))
         return 7
 
-    monkeypatch.setattr(app, "run_app", run_app)
-    monkeypatch.setattr(app, "require_terminal", lambda: None)
+    def open_demo(self, speed: float) -> int:
+        self.asked.append(speed)
+        return 8
+
+
+def test_the_app_opens_without_a_command(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nixfleet_core.cli.main.require_terminal", lambda: None)
+    fleet.screen = screen = Screen()
     assert fleet.run().exit_code == 7
     assert fleet.run("--ascii", "--no-mouse").exit_code == 7
-    assert asked == [(["csb0", "csb1"], False, True), (["csb0", "csb1"], True, False)]
+    assert fleet.run("demo", "--speed", "3").exit_code == 8
+    assert screen.asked == [(["csb0", "csb1"], False, True), (["csb0", "csb1"], True, False), 3.0]
+
+
+def test_without_an_app_the_commands_say_so(fleet: Fleet) -> None:
+    for words in ((), ("demo",)):
+        done = fleet.run(*words)
+        assert done.exit_code == 1
+        assert "this installation has no app" in done.stderr
 
 
 def test_an_end_of_input_gives_no_password() -> None:

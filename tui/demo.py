@@ -1,0 +1,36 @@
+"""The app on a sandbox fleet, which is gone afterwards, also when a signal ends us."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING
+
+from nixfleet_core.sandbox import sandbox_fleet
+from nixfleet_core.sandbox.sessions import sandbox_sessions
+from nixfleet_core.session.latest import GitLatest
+from tui.app import NixFleetApp, run_in_order
+from tui.ending import ENDING
+from tui.settings import AppSettings
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+
+def run_demo(speed: float) -> int:
+    """Run the app on the fleet until the operator leaves it. Return the exit code."""
+    for number in ENDING:
+        signal.signal(number, _leave)
+    return asyncio.run(_run(speed))
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+async def _run(speed: float) -> int:
+    async with sandbox_fleet(speed=speed) as fleet:
+        app = NixFleetApp(sandbox_sessions(fleet), GitLatest(here=True), settings=AppSettings())
+        # nothing is to cut short what cleans up afterwards, a terminal that closes meanwhile least
+        await run_in_order(app, afterwards=signal.SIG_IGN)
+        return app.return_code or 0

@@ -1,0 +1,36 @@
+"""The console script `nixfleet`: the commands, and the app that they open.
+
+What draws is imported only when it is to: a command starts without it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nixfleet_core.cli.main import nixfleet
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nixfleet_core.session.protocol import HostSession
+
+
+class TerminalScreen:
+    """The app at this terminal."""
+
+    def open(self, sessions: Sequence[HostSession], *, ascii_only: bool, mouse: bool) -> int:
+        from nixfleet_core.session.latest import GitLatest
+        from tui.app import run
+        from tui.settings import AppSettings
+
+        return run(sessions, GitLatest(), AppSettings(ascii=ascii_only, mouse=mouse))
+
+    def open_demo(self, speed: float) -> int:
+        from tui.demo import run_demo
+
+        return run_demo(speed)
+
+
+def main() -> None:
+    """The console script."""
+    nixfleet(prog_name="nixfleet", obj=TerminalScreen())
