@@ -44,6 +44,10 @@ class NeedsPassword(HostError):  # noqa: N818
         self.host, self.wrong = host, wrong
 
 
+class PasswordRefused(NeedsPassword):
+    """Nobody gave the password: the operator's choice, or there is no terminal to ask at."""
+
+
 class NotAllowed(HostError):  # noqa: N818
     """Nothing on the host lets us become root. The message says what was tried."""
 
@@ -54,3 +58,7 @@ class NoSuchJob(HostError, LookupError):  # noqa: N818
 
 class LaunchFailed(HostError, RuntimeError):  # noqa: N818
     """The host could not start the job. The message is what it said."""
+
+
+FAILURES: Final = (Unreachable, NotAllowed, NoSuchJob, LaunchFailed)
+"""Why something cannot be done that nobody chose; `str()` is for people."""

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from textual.content import Content
 
-from nixfleet_core.errors import Unreachable
+from nixfleet_core.errors import FAILURES, PasswordRefused, Unreachable
 from nixfleet_core.plan.model import Options, Refusal
 from nixfleet_core.session.boundary import drawn
-from nixfleet_core.session.protocol import Busy
-from tui.elevation import FAILURES, PasswordRefused
+from nixfleet_core.session.conduct import Report, refused_report, reported
 from tui.screens.base import Confirm, Notice
 from tui.text import plain
 
@@ -29,7 +28,9 @@ if TYPE_CHECKING:
     from tui.screens.plan import PlanDialog
     from tui.stage import Stage
 
-    Planner = Callable[[HostEntry, Facts], Awaitable[Plan | Refusal]]
+    T = TypeVar("T")
+    Planned = tuple[Facts, Plan | Refusal]
+    Planner = Callable[[Stage, HostEntry, Facts], Awaitable[Planned]]
 
 FORCE = Options(force=True)
 """What `force update` asks for: everything runs, level 1."""
@@ -142,11 +143,13 @@ async def cancel_job(app: Stage, watcher: JobWatcher) -> None:
     if not await app.push_screen_wait(question):
         return
     try:
-        await app.elevation.run(entry.session, lambda: entry.session.cancel(watcher.job))
+        await app.conductor.cancel(entry.session, watcher.job)
     except PasswordRefused:
         return
     except FAILURES as error:
-        await _say_failed(app, f"{entry.name}: not cancelled", error)
+        advice = error.advice if isinstance(error, Unreachable) else ""
+        body = Content.assemble(plain(str(error)), "\n\n", (plain(advice), "bold"))
+        await app.push_screen_wait(Notice(f"{entry.name}: not cancelled", body))
 
 
 async def _is_free(app: Stage, entry: HostEntry) -> bool:
@@ -174,102 +177,88 @@ async def _confirm_and_start(
     dialog: Callable[[Plan], PlanDialog],
 ) -> None:
     """Show what would be done, or why nothing is; start what the operator agrees to."""
-    try:
-        made = await _make_plan(app, entry, planner)
-    except PasswordRefused:
-        return
-    except FAILURES as error:
-        await _say_failed(app, f"{entry.name}: nothing was started", error)
-        return
-    if isinstance(made, Refusal):
-        body = Content.assemble(plain(made.why), "\n\n", (plain(made.advice), "bold"))
-        await app.push_screen_wait(Notice(f"{entry.name} is left alone", body))
+    made = await _make_plan(app, entry, planner)
+    if isinstance(made, Report):
+        await _say_not_started(app, entry, made)
         return
     plan = await app.push_screen_wait(dialog(made))
     if plan is None:
         return
-    try:
-        started = await _start(app, entry, plan)
-    except PasswordRefused:
-        app.notify(f"{entry.name}: nothing was started")
-    except FAILURES as error:
-        await _say_failed(app, f"{entry.name}: nothing was started", error)
+    started = await _start(app, entry, plan)
+    if isinstance(started, Report):
+        await _say_not_started(app, entry, started)
     else:
-        if isinstance(started, Busy):
-            await _offer_attach(app, entry, started.job)
-        else:
-            app.show_job(started)
+        app.show_job(started)
 
 
-async def _start(app: Stage, entry: HostEntry, plan: Plan) -> JobWatcher | Busy:
-    """Launch the plan, asking for the password if it takes one, and follow it."""
+async def _start(app: Stage, entry: HostEntry, plan: Plan) -> JobWatcher | Report:
+    """Launch the plan and follow it; or say why no job was started."""
     job = app.new_job_id()
-    entry.note, entry.doing = "", "starting"
-    app.tick()
-    try:
-        launched = await app.elevation.run(entry.session, lambda: entry.session.launch(plan, job))
-    finally:
-        entry.doing = ""
-    if isinstance(launched, Busy):
-        return launched
-    return app.follow(entry, launched.job, plan=plan, before=entry.snapshot())
+    report = await _attempt(
+        app, entry, "starting", lambda: app.conductor.launch(entry.session, plan, job)
+    )
+    return report or app.follow(entry, job, plan=plan, before=entry.snapshot())
 
 
 async def _start_quietly(app: Stage, entry: HostEntry, plan: Plan) -> None:
     """Start one host of many: what goes wrong is said in its row."""
     entry.watcher = None
-    try:
-        started = await _start(app, entry, plan)
-    except PasswordRefused:
-        entry.note = "not started: no password was given"
-    except FAILURES as error:
-        entry.note = f"not started: {error}"
-    else:
-        if isinstance(started, Busy):
-            app.follow(entry, started.job)
-            app.notify(f"{entry.name}: another job is running, showing that one")
+    started = await _start(app, entry, plan)
+    if isinstance(started, Report) and started.busy and started.job is not None:
+        app.follow(entry, started.job)
+        app.notify(f"{entry.name}: another job is running, showing that one")
     app.tick()
+
+
+async def _attempt(
+    app: Stage, entry: HostEntry, doing: str, act: Callable[[], Awaitable[T]]
+) -> T | Report:
+    """What `act` gives; the entry shows what it is doing, and keeps the report where it fails."""
+    entry.report, entry.doing = None, doing
+    app.tick()
+    try:
+        found = await reported(entry.host, act)
+    finally:
+        entry.doing = ""
+    if isinstance(found, Report):
+        entry.report = found
+    return found
 
 
 async def _verify(app: Stage, entry: HostEntry) -> str:
     """Verify one host; return what went wrong, if anything."""
     entry.doing = "verifying"
     app.tick()
-    try:
-        entry.facts, entry.verdict = await app.elevation.run(
-            entry.session, lambda: entry.session.verify(entry.answer)
-        )
-        entry.problem, entry.seen_at = None, app.clock()
-    except PasswordRefused:
-        return "not verified: no password was given"
-    except FAILURES as error:
-        return f"not verified: {error}"
-    finally:
-        entry.doing = ""
-        app.tick()
+    report = await app.conductor.verify(entry.session)
+    entry.doing = ""
+    app.tick()
+    if report.facts is None:
+        return f"not verified: {report.verdict.sentence if report.verdict else ''}"
+    entry.facts, entry.verdict = report.facts, report.verdict
+    entry.problem, entry.seen_at = None, app.clock()
     return ""
 
 
-async def _plan_update(entry: HostEntry, facts: Facts) -> Plan | Refusal:
-    return entry.session.plan(facts, FORCE, entry.latest)
+async def _plan_update(app: Stage, entry: HostEntry, seen: Facts) -> Planned:
+    return await app.conductor.plan_update(entry.session, seen, FORCE)
 
 
-async def _plan_rollback(entry: HostEntry, facts: Facts) -> Plan | Refusal:
-    return await entry.session.plan_rollback(facts, Options(), keep_lock=False)
+async def _plan_rollback(app: Stage, entry: HostEntry, seen: Facts) -> Planned:
+    return await app.conductor.plan_rollback(entry.session, seen, Options(), keep_lock=False)
 
 
-async def _make_plan(app: Stage, entry: HostEntry, planner: Planner) -> Plan | Refusal:
-    """Look closely enough for a plan, asking for the password if it takes one, and make it."""
+async def _make_plan(app: Stage, entry: HostEntry, planner: Planner) -> Plan | Report:
+    """Look closely enough for a plan, and make it; or say why there is none."""
     seen = entry.facts
     assert seen is not None
-    entry.doing = "asking"
-    app.tick()
-    try:
-        facts = await app.elevation.run(entry.session, lambda: entry.session.examine(seen))
-        entry.facts = facts
-        return await app.elevation.run(entry.session, lambda: planner(entry, facts))
-    finally:
-        entry.doing = ""
+    found = await _attempt(app, entry, "asking", lambda: planner(app, entry, seen))
+    if isinstance(found, Report):
+        return found
+    entry.facts, made = found
+    if isinstance(made, Refusal):
+        entry.report = refused_report(entry.host, entry.facts, made)
+        return entry.report
+    return made
 
 
 async def _plan(app: Stage, entry: HostEntry) -> Plan | str:
@@ -278,13 +267,20 @@ async def _plan(app: Stage, entry: HostEntry) -> Plan | str:
         return entry.assessment.why if entry.assessment else "it has not answered"
     if entry.facts.job_running is not None:
         return f"the job {entry.facts.job_running} is running"
-    try:
-        plan = await _make_plan(app, entry, _plan_update)
-    except PasswordRefused:
-        return "no password was given"
-    except FAILURES as error:
-        return str(error)
-    return plan.why if isinstance(plan, Refusal) else plan
+    plan = await _make_plan(app, entry, _plan_update)
+    return entry.note if isinstance(plan, Report) else plan
+
+
+async def _say_not_started(app: Stage, entry: HostEntry, report: Report) -> None:
+    """Say why no job was started; offer the one that runs."""
+    verdict = report.verdict
+    if report.declined:
+        app.notify(f"{entry.name}: nothing was started")
+    elif verdict is not None:
+        body = Content.assemble(plain(verdict.sentence), "\n\n", (plain(verdict.advice), "bold"))
+        await app.push_screen_wait(Notice(f"{entry.name}: nothing was started", body))
+    elif report.job is not None:
+        await _offer_attach(app, entry, report.job)
 
 
 async def _offer_attach(app: Stage, entry: HostEntry, job: str) -> None:
@@ -303,10 +299,4 @@ async def _say_offline(app: Stage, entry: HostEntry) -> None:
     body = Content.assemble(plain(why), "\n\n", (plain(entry.advice), "bold"), f"\n\n{keys}")
     answers = found is not None and found.state == "error"
     title = f"{entry.name}: an error" if answers else f"{entry.name} cannot be reached"
-    await app.push_screen_wait(Notice(title, body))
-
-
-async def _say_failed(app: Stage, title: str, error: Exception) -> None:
-    advice = error.advice if isinstance(error, Unreachable) else ""
-    body = Content.assemble(plain(str(error)), "\n\n", (plain(advice), "bold"))
     await app.push_screen_wait(Notice(title, body))

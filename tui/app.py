@@ -18,12 +18,13 @@ from textual.content import Content
 from textual.signal import Signal
 
 from nixfleet_core.cli.output import say
-from nixfleet_core.errors import HostError
+from nixfleet_core.errors import HostError, NeedsPassword
 from nixfleet_core.log.display import safe_lines
 from nixfleet_core.session.boundary import one_host
+from nixfleet_core.session.conduct import Conductor
+from nixfleet_core.session.passwords import Passwords
 from tui import messages
 from tui.driver import TerminalDriver
-from tui.elevation import Elevation
 from tui.ending import LIMIT, ended_by_signals
 from tui.fleet import Fleet
 from tui.glyphs import ASCII, UNICODE
@@ -97,7 +98,7 @@ class NixFleetApp(Stage, inherit_bindings=False):
         self.glyphs = ASCII if settings.ascii else UNICODE
         self.clock = clock
         self.fleet = Fleet.of(sessions, latest, clock)
-        self.elevation = Elevation(self._ask_password)
+        self.conductor = Conductor(latest, Passwords(self._ask_password))
         self.ticked = Signal(self, "ticked")
         self.animation_level = "none"
         self._new_job_id = new_job_id
@@ -191,7 +192,6 @@ class NixFleetApp(Stage, inherit_bindings=False):
             before=before,
             clock=self.clock,
             changed=self.tick,
-            latest=lambda: entry.latest,
         )
         entry.watcher = watcher
         self.run_worker(self._watch(watcher), group="jobs")
@@ -204,7 +204,8 @@ class NixFleetApp(Stage, inherit_bindings=False):
 
     async def _watch(self, watcher: JobWatcher) -> None:
         entry = self.fleet.entries[watcher.host]
-        await watcher.run(self.elevation)
+        await watcher.run(self.conductor)
+        entry.report = watcher.report
         if watcher.verdict is not None:
             entry.verdict = watcher.verdict
             self._announce(f"{entry.name}: {watcher.verdict.kind}")
@@ -255,7 +256,6 @@ class NixFleetApp(Stage, inherit_bindings=False):
                 before=None,
                 clock=self.clock,
                 changed=self.tick,
-                latest=lambda: entry.latest,
                 past=True,
             )
         self.show_job(watcher, zoomed=zoomed)
@@ -384,12 +384,12 @@ class NixFleetApp(Stage, inherit_bindings=False):
             if entry.watcher is not None and entry.watcher.is_active
         ]
 
-    async def _ask_password(self, host: str, wrong: bool) -> str | None:
+    async def _ask_password(self, need: NeedsPassword) -> str | None:
         from nixfleet_core.transport.core_dumps import forbid_core_dumps
         from tui.screens.password import PasswordDialog
 
         forbid_core_dumps()
-        return await self.push_screen_wait(PasswordDialog(host, wrong=wrong))
+        return await self.push_screen_wait(PasswordDialog(need.host, wrong=need.wrong))
 
     # The terminal
 

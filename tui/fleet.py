@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +11,7 @@ from nixfleet_core.judge.table_state import Assessment, assess, latest_version
 from nixfleet_core.judge.verdict import snapshot
 from nixfleet_core.nix.git_url import NotAsked, commit_of
 from nixfleet_core.session.boundary import drawn, not_seen, one_host
+from nixfleet_core.session.conduct import latest_for
 from tui.text import plain
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from nixfleet_core.host import Host
     from nixfleet_core.judge.verdict import Verdict
     from nixfleet_core.nix.git_url import Latest
-    from nixfleet_core.nix.lock import Source
+    from nixfleet_core.session.conduct import Report
     from nixfleet_core.session.protocol import HostSession, LatestSource
     from tui.jobs import JobWatcher
 
@@ -44,8 +46,8 @@ class HostEntry:
     """Why the client did not ask what is latest."""
     doing: str = ""
     """A word while something is under way: asking, starting, verifying."""
-    note: str = ""
-    """What the last attempt to start an update came to, if it did not start."""
+    report: Report | None = None
+    """What the last attempt to change the host came to."""
     verdict: Verdict | None = None
     watcher: JobWatcher | None = None
     _judged: tuple[Facts, Latest, Assessment] | None = None
@@ -65,12 +67,14 @@ class HostEntry:
         return plain(self.name)
 
     @property
-    def source(self) -> Source | None:
-        """Where the agent's flake input comes from."""
-        if self.facts is None or self.facts.checkout is None or self.facts.checkout.lock is None:
-            return None
-        found = self.facts.checkout.lock.find(self.host.input)
-        return found.source if found else None
+    def note(self) -> str:
+        """Why the last attempt started no job."""
+        report = self.report
+        if report is None or report.verdict is None or report.job is not None:
+            return ""
+        if report.declined:
+            return "not started: no password was given"
+        return f"not started: {report.verdict.sentence}"
 
     @property
     def answer(self) -> Latest:
@@ -122,11 +126,14 @@ class Fleet:
 
     async def look(self, entry: HostEntry, changed: Callable[[], None]) -> None:
         """Probe one host, then ask what is latest for it; `changed` tells that there is news."""
+        began = time.monotonic()
         await self._probe(entry, changed)
         try:
             with one_host(entry.name):
-                if (source := entry.source) is not None:
-                    answer = await self.latest_source.latest(source, entry.host)
+                if entry.facts is not None:
+                    answer = await latest_for(
+                        self.latest_source, entry.host, entry.facts, since=began
+                    )
                     entry.latest = commit_of(answer)
                     entry.not_asked = answer if isinstance(answer, NotAsked) else None
         except Unreachable as error:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
-from nixfleet_core.job.events import Heartbeat, LineTime, Link, LogGrew, Tick
+from nixfleet_core.errors import FAILURES, PasswordRefused
+from nixfleet_core.job.events import Heartbeat, JobStart, LineTime, Link, LogGrew, Tick
 from nixfleet_core.job.progress import JobState
 from nixfleet_core.nix.activity import Progress
-from tui.elevation import FAILURES, PasswordRefused
+from nixfleet_core.session.conduct import Watcher, failed_report
 from tui.line_times import LineTimes
 from tui.text import plain
 
@@ -18,19 +18,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nixfleet_core.facts.model import Snapshot
+    from nixfleet_core.host import Host
+    from nixfleet_core.job.copies import JobFiles
     from nixfleet_core.job.events import JobEvent
     from nixfleet_core.job.progress import StepState
     from nixfleet_core.judge.verdict import Verdict
     from nixfleet_core.plan.model import Plan
+    from nixfleet_core.session.conduct import Conductor, Report
     from nixfleet_core.session.protocol import HostSession
     from nixfleet_core.vocabulary import StepId
-    from tui.elevation import Elevation
 
 GUESS_LIMIT: Final = 0.95
 """The share of a step beyond which a guess does not go: only its end says that it is done."""
 
 
-class JobWatcher:
+class JobWatcher(Watcher):
     """Follows one job from its first event to its verdict, folding events into a JobState."""
 
     def __init__(
@@ -42,20 +44,21 @@ class JobWatcher:
         before: Snapshot | None,
         clock: Callable[[], float],
         changed: Callable[[], None],
-        latest: Callable[[], str | None],
         past: bool = False,
     ) -> None:
-        """`changed` is called when there is news; `latest` is asked for the commit that the host
-        should be at, once there is something to judge. `past`: a job that is only looked at again.
+        """`changed` is called when there is news. `plan`: of a job that was launched here. `past`:
+        a job that is only looked at again.
         """
         self.session = session
         self.job = job
         self.plan = plan
+        self._launched = plan is not None
         self.before = before
         """What was seen before the launch; None for a job that somebody else started."""
         self.state = JobState.of(plan) if plan else JobState(steps=())
         self.times = LineTimes()
-        self.verdict: Verdict | None = None
+        self.report: Report | None = None
+        """What became of the job."""
         self.problem = ""
         """Why the app no longer follows, if it does not."""
         self.past = past
@@ -65,7 +68,6 @@ class JobWatcher:
         self.ended = asyncio.Event()
         self._changed = changed
         self._clock = clock
-        self._latest = latest
         self._heard = clock()
         self._raw_times = LineTimes()
         self._log_seen = False
@@ -74,6 +76,11 @@ class JobWatcher:
     def host(self) -> str:
         """The host's name."""
         return self.session.host.name
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The verdict on the host; None while there is none, or nobody could get one."""
+        return self.report.verdict if self.report is not None and not self.problem else None
 
     @property
     def label(self) -> str:
@@ -127,11 +134,20 @@ class JobWatcher:
         weights = sum(step.weight for step in steps)
         return self.state.fraction + (self.guess(current) or 0) * current.weight / weights
 
-    def fold(self, event: JobEvent) -> None:
+    def follows(self, host: Host, job: str, plan: Plan, files: JobFiles) -> None:  # noqa: ARG002
+        """The events of the job follow, from its first one."""
+        self.plan = plan
+        self.state = JobState.of(plan)
+        self.expected = self.session.expected(step.id for step in plan.steps)
+
+    def event(self, host: Host, event: JobEvent, state: JobState) -> None:  # noqa: ARG002
         """Take in one event."""
-        self.state = self.state.after(event)
+        self.state = state
         self._changed()
         match event:
+            case JobStart():
+                self._log_seen = False
+                self._heard = self._clock()
             case LogGrew(size=size, text_size=text_size):
                 self.log_dirty = True
                 self._note_time(size, text_size)
@@ -157,32 +173,21 @@ class JobWatcher:
             self.times.add_time(at, text_size)
         self._log_seen = True
 
-    async def run(self, elevation: Elevation) -> None:
-        """Follow to the end, then fetch the verdict. What goes wrong ends up in `problem`."""
+    async def run(self, conductor: Conductor) -> None:
+        """Follow to the end, and get the verdict. What goes wrong ends up in `problem`."""
         self.problem = ""
         self.ended.clear()
-        session = self.session
+        plan = self.plan if self._launched else None
         try:
-            if self.plan is None:
-                self.plan = await elevation.run(session, lambda: session.fetch_plan(self.job))
-            await elevation.run(session, self._follow)
-            self.verdict = await elevation.run(
-                session, lambda: session.verdict(self.job, self._latest())
-            )
+            self.report = await conductor.watch(self.session, self.job, plan=plan, watcher=self)
+        except PasswordRefused as error:
+            self.report = failed_report(self.session.host, error)
+            self.problem = f"sudo on {self.host} wants a password and got none"
         except FAILURES as error:
             self.problem = str(error)
-        except PasswordRefused:
-            self.problem = f"sudo on {self.host} wants a password and got none"
+        else:
+            if not self.report.is_judged and self.report.verdict is not None:
+                self.problem = self.report.verdict.sentence
         self.log_dirty = True
         self.ended.set()
         self._changed()
-
-    async def _follow(self) -> None:
-        assert self.plan is not None
-        session = self.session
-        self.state = JobState.of(self.plan)
-        self.expected = session.expected(step.id for step in self.plan.steps)
-        self._log_seen = False
-        async with aclosing(session.follow(self.job)) as events:
-            async for event in events:
-                self.fold(event)

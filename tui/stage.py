@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from nixfleet_core.facts.model import Snapshot
     from nixfleet_core.plan.model import Plan
-    from tui.elevation import Elevation
+    from nixfleet_core.session.conduct import Conductor
     from tui.fleet import Fleet, HostEntry
     from tui.glyphs import Glyphs
     from tui.jobs import JobWatcher
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 
 class Stage(App[None], inherit_bindings=False):
-    """What outlives a screen: the hosts, the clock, the signs, who asks for passwords."""
+    """What outlives a screen: the hosts, the clock, the signs, the conductor."""
 
     settings: AppSettings
     glyphs: Glyphs
     clock: Callable[[], float]
     fleet: Fleet
-    elevation: Elevation
+    conductor: Conductor
     ticked: Signal[None]
     """Published with each beat in which something has changed."""
     terminal_lent: bool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -17,8 +18,9 @@ from nixfleet_core.judge.verdict import Verdict, worst_exit
 from nixfleet_core.log.display import safe
 from nixfleet_core.nix.git_url import commit_of
 from nixfleet_core.session.boundary import drawn, not_seen, one_host
-from nixfleet_core.session.conduct import Updater, Watcher, latest_for
+from nixfleet_core.session.conduct import Conductor, latest_for
 from nixfleet_core.session.latest import GitLatest
+from nixfleet_core.session.passwords import Passwords
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,8 +85,9 @@ async def _look_at(session: HostSession, source: LatestSource) -> Row:
     host = session.host
     try:
         with one_host(host.name):
+            began = time.monotonic()
             facts = await session.probe()
-            latest = await latest_for(source, host, facts)
+            latest = await latest_for(source, host, facts, since=began)
             return Row(host, facts, commit_of(latest), assess(facts, latest, host))
     except Unreachable as error:
         seen = not_seen(error)
@@ -198,6 +201,6 @@ def list_jobs(sessions: Sequence[HostSession], *, as_json: bool) -> int:
 
 
 async def _jobs(sessions: Sequence[HostSession]) -> dict[str, tuple[JobLine, ...] | Verdict]:
-    updater = Updater(GitLatest(), Watcher(), ask_for_password())
-    all_jobs = await asyncio.gather(*(updater.jobs(session) for session in sessions))
+    conductor = Conductor(GitLatest(), Passwords(ask_for_password))
+    all_jobs = await asyncio.gather(*(conductor.jobs(session) for session in sessions))
     return {session.host.name: jobs for session, jobs in zip(sessions, all_jobs, strict=True)}

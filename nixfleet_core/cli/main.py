@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nixfleet_core.cli.screen import Screen
-    from nixfleet_core.session.conduct import Report, Updater
+    from nixfleet_core.session.conduct import Conductor, Report
     from nixfleet_core.session.protocol import HostSession
     from nixfleet_core.session.shell_session import ShellSession
 
@@ -166,8 +166,8 @@ def update(
     if not yes and not ask_at_terminal(f"Update {names}?", click.confirm):
         raise UsageFault(f"{names}: not updated; confirm at a terminal, or add --yes")
 
-    async def act(updater: Updater, session: HostSession) -> Report:
-        return await updater.update(session, options, detach=detach)
+    async def act(conductor: Conductor, session: HostSession) -> Report:
+        return await conductor.update(session, options, detach=detach)
 
     raise SystemExit(run_hosts(sessions, act, as_json=as_json, cancels=True))
 
@@ -181,8 +181,8 @@ def verify(fleet: Fleet, hosts: tuple[str, ...], checkout: str | None, as_json: 
     """Prove which agent runs. Changes nothing; exit 0 when it is the one that should, else 3."""
     from nixfleet_core.cli.run import run_hosts
 
-    async def act(updater: Updater, session: HostSession) -> Report:
-        return await updater.verify(session)
+    async def act(conductor: Conductor, session: HostSession) -> Report:
+        return await conductor.verify(session)
 
     sessions = fleet.sessions(hosts, checkout)
     raise SystemExit(run_hosts(sessions, act, as_json=as_json, cancels=False))
@@ -210,9 +210,9 @@ def attach(fleet: Fleet, host: str, as_json: bool) -> None:
 
     session = fleet.session(host)
 
-    async def act(updater: Updater, session: HostSession) -> Report:
+    async def act(conductor: Conductor, session: HostSession) -> Report:
         try:
-            return await updater.attach(session, await newest_job(session))
+            return await conductor.attach(session, await newest_job(session))
         except NoSuchJob as error:
             raise click.ClickException(str(error)) from error
 
@@ -254,8 +254,8 @@ def rollback(
     if not yes and not ask_at_terminal(f"Roll {host} back?", click.confirm):
         raise UsageFault(f"{host}: not rolled back; confirm at a terminal, or add --yes")
 
-    async def act(updater: Updater, session: HostSession) -> Report:
-        return await updater.roll_back(session, Options(), keep_lock=keep_lock)
+    async def act(conductor: Conductor, session: HostSession) -> Report:
+        return await conductor.roll_back(session, Options(), keep_lock=keep_lock)
 
     code = run_hosts((session,), act, as_json=as_json, cancels=True)
     raise SystemExit(0 if code == EXIT_CODES["rolled-back"] else code)

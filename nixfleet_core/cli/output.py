@@ -203,7 +203,7 @@ class Printer(Watcher):
         """One line about a host."""
         say(f"{self._before(host)}{text}", bold=bold, stream=self._stream)
 
-    def launched(self, host: Host, job: str, plan: Plan, files: JobFiles) -> None:
+    def follows(self, host: Host, job: str, plan: Plan, files: JobFiles) -> None:
         self._files[host.name], self._plans[host.name] = files, plan
         self._at[host.name] = 0
         self.say(host.name, f"job {job} on {host.name}", bold=True)

@@ -15,8 +15,9 @@ from nixfleet_core.errors import HostError, NeedsPassword, NotAllowed, Unreachab
 from nixfleet_core.judge.verdict import EXIT_CODES, worst_exit
 from nixfleet_core.log.display import safe
 from nixfleet_core.session.boundary import one_host
-from nixfleet_core.session.conduct import Report, Updater, Watcher, failed_report
+from nixfleet_core.session.conduct import Conductor, Report, failed_report
 from nixfleet_core.session.latest import GitLatest
+from nixfleet_core.session.passwords import Passwords
 from nixfleet_core.transport.core_dumps import forbid_core_dumps
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ PARALLEL: Final = 8
 class Act(Protocol):
     """What is done to each host."""
 
-    def __call__(self, updater: Updater, session: HostSession) -> Awaitable[Report]: ...
+    def __call__(self, conductor: Conductor, session: HostSession) -> Awaitable[Report]: ...
 
 
 class _Jobs(Printer):
@@ -44,9 +45,9 @@ class _Jobs(Printer):
         super().__init__(sys.stderr if as_json else sys.stdout, several=several)
         self.followed: dict[str, str] = {}
 
-    def launched(self, host: Host, job: str, plan: Plan, files: JobFiles) -> None:
+    def follows(self, host: Host, job: str, plan: Plan, files: JobFiles) -> None:
         self.followed[host.name] = job
-        super().launched(host, job, plan, files)
+        super().follows(host, job, plan, files)
 
 
 def run_hosts(sessions: Sequence[HostSession], act: Act, *, as_json: bool, cancels: bool) -> int:
@@ -64,7 +65,7 @@ class _Run:
     ) -> None:
         self._sessions, self._act, self._json, self._cancels = sessions, act, as_json, cancels
         self._printer = _Jobs(as_json=as_json, several=len(sessions) > 1)
-        self._updater = Updater(GitLatest(), self._printer, ask_for_password())
+        self._conductor = Conductor(GitLatest(), Passwords(ask_for_password), self._printer)
         self._detached = asyncio.Event()
         self._side_tasks: set[asyncio.Task[None]] = set()
 
@@ -80,7 +81,7 @@ class _Run:
     async def _one(self, session: HostSession, limit: asyncio.Semaphore) -> Report:
         host = session.host
         async with limit:
-            work = asyncio.ensure_future(self._act(self._updater, session))
+            work = asyncio.ensure_future(self._act(self._conductor, session))
             stop = asyncio.ensure_future(self._detached.wait())
             await asyncio.wait((work, stop), return_when=asyncio.FIRST_COMPLETED)
             stop.cancel()
@@ -121,7 +122,7 @@ class _Run:
 
     async def _cancel(self, session: HostSession, job: str) -> None:
         try:
-            await self._updater.cancel(session, job)
+            await self._conductor.cancel(session, job)
         except HostError as error:
             self._printer.say(session.host.name, f"could not cancel: {error}")
 
@@ -137,23 +138,17 @@ def _result(host: Host, work: asyncio.Future[Report]) -> Report:
         return failed_report(host, error)
 
 
-def ask_for_password() -> Callable[[NeedsPassword], Awaitable[str | None]]:
-    """Asks at the terminal, one host at a time; gives None where there is none."""
-    asking = asyncio.Lock()
-
-    async def ask(error: NeedsPassword) -> str | None:
-        if not sys.stdin.isatty():
-            return None
-        async with asking:
-            wrong = "wrong password; " if error.wrong else ""
-            prompt = f"{wrong}sudo password on {error.host}: "
-            forbid_core_dumps()
-            try:
-                return await asyncio.to_thread(getpass.getpass, safe(prompt)) or None
-            except (EOFError, OSError):  # ctrl-d, or the terminal is gone
-                return None
-
-    return ask
+async def ask_for_password(need: NeedsPassword) -> str | None:
+    """Ask at the terminal; None where there is none."""
+    if not sys.stdin.isatty():
+        return None
+    wrong = "wrong password; " if need.wrong else ""
+    prompt = f"{wrong}sudo password on {need.host}: "
+    forbid_core_dumps()
+    try:
+        return await asyncio.to_thread(getpass.getpass, safe(prompt)) or None
+    except (EOFError, OSError):  # ctrl-d, or the terminal is gone
+        return None
 
 
 def ask_at_terminal(question: str, confirm: Callable[[str], bool]) -> bool:
@@ -168,13 +163,13 @@ def cancel_job(session: HostSession) -> int:
 
 async def _cancel_job(session: HostSession) -> int:
     name = session.host.name
-    updater = Updater(GitLatest(), Watcher(), ask_for_password())
+    conductor = Conductor(GitLatest(), Passwords(ask_for_password))
     try:
         with one_host(name):
             job = (await session.probe()).job_running
         if job is None:
             raise click.ClickException(f"no job is running on {name}")
-        await updater.cancel(session, job)
+        await conductor.cancel(session, job)
     except (NeedsPassword, NotAllowed) as error:
         raise click.ClickException(str(error)) from error
     except Unreachable as error:

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from nixfleet_core.cli.output import print_json, say
+from nixfleet_core.cli.run import ask_for_password
 from nixfleet_core.errors import NO_ANSWER, NeedsPassword, NotAllowed, Unreachable
 from nixfleet_core.job.compile import step_lines
 from nixfleet_core.judge.verdict import EXIT_CODES, worst_exit
 from nixfleet_core.log.display import safe
-from nixfleet_core.nix.git_url import commit_of
 from nixfleet_core.plan.model import Plan, Refusal
 from nixfleet_core.session.boundary import one_host
-from nixfleet_core.session.conduct import latest_for
+from nixfleet_core.session.conduct import Conductor
 from nixfleet_core.session.latest import GitLatest
+from nixfleet_core.session.passwords import Passwords
 from nixfleet_core.session.protocol import Commit
 
 if TYPE_CHECKING:
@@ -55,11 +56,8 @@ async def _make_one(session: HostSession, options: Options) -> PlanLine:
     name = session.host.name
     try:
         with one_host(name):
-            facts = await session.examine(await session.probe())
-            latest = None
-            if options.commit_lock:
-                latest = commit_of(await latest_for(GitLatest(), session.host, facts))
-            answer = session.plan(facts, options, latest)
+            conductor = Conductor(GitLatest(), Passwords(ask_for_password))
+            facts, answer = await conductor.plan_update(session, await session.probe(), options)
             incoming = await session.incoming(facts) if options.pull else ()
             if isinstance(answer, Refusal):
                 return PlanLine(name, None, (), incoming, answer)

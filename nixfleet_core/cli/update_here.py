@@ -22,7 +22,7 @@ from nixfleet_core.session.open import open_session
 if TYPE_CHECKING:
     from nixfleet_core.host import Host
     from nixfleet_core.plan.model import Options
-    from nixfleet_core.session.conduct import Report, Updater
+    from nixfleet_core.session.conduct import Conductor, Report
     from nixfleet_core.session.protocol import HostSession
 
 
@@ -63,10 +63,10 @@ def nixfleet_update(
     if dry_run:
         raise SystemExit(show_plans((session,), options, as_json=as_json))
 
-    async def act(updater: Updater, session: HostSession) -> Report:
+    async def act(conductor: Conductor, session: HostSession) -> Report:
         if verify and not options.force:
-            return await updater.verify(session)
-        return await updater.update(session, options, detach=detach)
+            return await conductor.verify(session)
+        return await conductor.update(session, options, detach=detach)
 
     raise SystemExit(run_hosts((session,), act, as_json=as_json, cancels=True))
 

@@ -13,8 +13,9 @@ from nixfleet_core.cli.run import PARALLEL, ask_for_password
 from nixfleet_core.errors import BadAnswer
 from nixfleet_core.judge.verdict import Verdict, worst_exit
 from nixfleet_core.session.boundary import drawn
-from nixfleet_core.session.conduct import Updater, Watcher
+from nixfleet_core.session.conduct import Conductor
 from nixfleet_core.session.latest import GitLatest
+from nixfleet_core.session.passwords import Passwords
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,12 +48,12 @@ def explain_hosts(sessions: Sequence[HostSession], *, as_json: bool) -> int:
 
 
 async def _explain(sessions: Sequence[HostSession]) -> list[tuple[str, Diagnosis | Verdict]]:
-    updater = Updater(GitLatest(), Watcher(), ask_for_password())
+    conductor = Conductor(GitLatest(), Passwords(ask_for_password))
     limit = asyncio.Semaphore(PARALLEL)
 
     async def explain(session: HostSession) -> tuple[str, Diagnosis | Verdict]:
         async with limit:
-            return session.host.name, await updater.explain(session)
+            return session.host.name, await conductor.explain(session)
 
     return await asyncio.gather(*(explain(session) for session in sessions))
 

@@ -1,8 +1,13 @@
-"""One host from the question to the verdict: look, decide, launch, follow, judge."""
+"""One host from a look to a verdict: look, plan, launch, watch, judge. All doors come this way.
+
+The doors differ in what they ask their operator in between, and in how they show what happens.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from nixfleet_core.errors import (
@@ -11,6 +16,7 @@ from nixfleet_core.errors import (
     NeedsPassword,
     NoSuchJob,
     NotAllowed,
+    PasswordRefused,
     Unreachable,
 )
 from nixfleet_core.ids import new_job_id
@@ -28,7 +34,7 @@ from nixfleet_core.judge.verdict import (
     unreachable,
 )
 from nixfleet_core.nix.git_url import commit_of
-from nixfleet_core.plan.model import Refusal
+from nixfleet_core.plan.model import Plan, Refusal
 from nixfleet_core.session.boundary import one_host
 from nixfleet_core.session.protocol import Busy
 
@@ -41,8 +47,9 @@ if TYPE_CHECKING:
     from nixfleet_core.job.events import JobEvent
     from nixfleet_core.job.history import JobLine
     from nixfleet_core.nix.git_url import Latest
-    from nixfleet_core.plan.model import Options, Plan
-    from nixfleet_core.session.protocol import HostSession, LatestSource
+    from nixfleet_core.plan.model import Options
+    from nixfleet_core.session.passwords import Passwords
+    from nixfleet_core.session.protocol import AskLatest, HostSession, LatestSource
 
 _T = TypeVar("_T")
 
@@ -57,6 +64,10 @@ class Report:
     state: JobState | None = None
     files: JobFiles | None = None
     busy: bool = False
+    declined: bool = False
+    """Nobody gave the password that it took."""
+    facts: Facts | None = None
+    """What a verification saw."""
 
     @property
     def exit_code(self) -> int:
@@ -64,11 +75,16 @@ class Report:
             return self.verdict.exit_code
         return EXIT_BUSY if self.busy else EXIT_DETACHED
 
+    @property
+    def is_judged(self) -> bool:
+        """Whether the verdict is on the host, and not on the way to it."""
+        return self.verdict is not None and self.verdict.kind != "unreachable"
+
 
 class Watcher:
-    """Is told what happens; the commands print it. This one keeps silent."""
+    """Is told what happens to a job. This one keeps silent."""
 
-    def launched(self, host: Host, job: str, plan: Plan, files: JobFiles) -> None:
+    def follows(self, host: Host, job: str, plan: Plan, files: JobFiles) -> None:
         """The job runs, or ran; its events follow."""
 
     def event(self, host: Host, event: JobEvent, state: JobState) -> None:
@@ -76,75 +92,54 @@ class Watcher:
 
 
 @dataclass(frozen=True, slots=True)
-class Updater:
-    """Updates hosts. `ask` gets sudo's password; None means that nobody can be asked."""
+class Conductor:
+    """Leads hosts from a look to a verdict, for one operator."""
 
     latest: LatestSource
-    watcher: Watcher
-    ask: Callable[[NeedsPassword], Awaitable[str | None]]
+    passwords: Passwords
+    watcher: Watcher = field(default_factory=Watcher)
+    """Is told of the jobs that nobody else watches."""
+
+    # The whole way. Every failure becomes a verdict.
 
     async def update(
         self, session: HostSession, options: Options, *, detach: bool = False
     ) -> Report:
-        """Update one host; every failure becomes a verdict.
-
-        Without `options.force` nothing runs if the proof already holds.
-        """
-        host = session.host
+        """Update one host. Without `options.force` nothing runs if the proof already holds."""
 
         async def update() -> Report:
-            seen = await session.probe()
-            facts = await self._with_password(session, lambda: session.examine(seen))
-            latest = await latest_for(self.latest, host, facts) if options.commit_lock else None
-            plan = session.plan(facts, options, commit_of(latest))
-            if isinstance(plan, Refusal):
-                before = snapshot(facts, host.input)
-                return Report(host.name, refused(plan.check, plan.why, plan.advice, before))
-            if not options.force:
+            facts, plan = await self.plan_update(session, await session.probe(), options)
+            if isinstance(plan, Plan) and not options.force:
                 report = await self.verify(session)
                 if report.verdict is not None and report.verdict.kind == "current":
                     return report
-            return await self._run(session, plan, new_job_id(), detach=detach)
+            return await self._run(session, facts, plan, detach=detach)
 
-        return await _reported(host, update)
-
-    async def verify(self, session: HostSession) -> Report:
-        """Prove what runs now; changes nothing."""
-        host = session.host
-
-        async def verify() -> Report:
-            facts = await session.probe()
-            latest = await latest_for(self.latest, host, facts)
-            _, verdict = await self._with_password(session, lambda: session.verify(latest))
-            return Report(host.name, verdict)
-
-        return await _reported(host, verify)
+        return await reported(session.host, update)
 
     async def roll_back(self, session: HostSession, options: Options, *, keep_lock: bool) -> Report:
-        """Bring back what was active before the last update; every failure becomes a verdict."""
-        host = session.host
+        """Bring back what was active before the last update."""
 
         async def roll_back() -> Report:
             seen = await session.probe()
-            facts = await self._with_password(session, lambda: session.examine(seen))
-            plan = await self._with_password(
-                session, lambda: session.plan_rollback(facts, options, keep_lock=keep_lock)
-            )
-            if isinstance(plan, Refusal):
-                before = snapshot(facts, host.input)
-                return Report(host.name, refused(plan.check, plan.why, plan.advice, before))
-            return await self._run(session, plan, new_job_id(), detach=False)
+            facts, plan = await self.plan_rollback(session, seen, options, keep_lock=keep_lock)
+            return await self._run(session, facts, plan, detach=False)
 
-        return await _reported(host, roll_back)
+        return await reported(session.host, roll_back)
 
     async def attach(self, session: HostSession, job: str) -> Report:
-        """Follow a job that runs, or ran, to its end and judge it. Raises NoSuchJob."""
+        """Follow a job that somebody has launched. Raises NoSuchJob."""
+        return await reported(session.host, lambda: self.watch(session, job))
 
-        async def attach() -> Report:
-            plan = await self._with_password(session, lambda: session.fetch_plan(job))
-            return await self._follow(session, plan, job)
+    async def verify(self, session: HostSession) -> Report:
+        """Prove what runs now; changes nothing."""
 
-        return await _reported(session.host, attach)
+        async def verify() -> Report:
+            ask = self.asker(session.host)
+            facts, verdict = await self.passwords.run(session, lambda: session.verify(ask))
+            return Report(session.host.name, verdict, facts=facts)
+
+        return await reported(session.host, verify)
 
     async def explain(self, session: HostSession) -> Diagnosis | Verdict:
         """Why the host does not have the agent that it should; or that it cannot be reached.
@@ -154,81 +149,130 @@ class Updater:
         host = session.host
         try:
             with one_host(host.name):
+                ask = self.asker(host)
                 facts = await session.probe()
-                latest = await latest_for(self.latest, host, facts)
+                latest = await ask(facts)
                 try:
-                    return await self._with_password(
-                        session, lambda: session.explain(facts, latest)
-                    )
+                    return await self.passwords.run(session, lambda: session.explain(facts, latest))
                 except (NeedsPassword, NotAllowed):
                     return diagnose(facts, expectation(host, facts, latest))
         except HostError as error:
-            return _verdict_on(host, error)
+            return failed_verdict(host, error)
 
     async def jobs(self, session: HostSession) -> tuple[JobLine, ...] | Verdict:
         """The host's jobs, newest first, or why they cannot be read."""
         try:
-            with one_host(session.host.name):
-                return await self._with_password(session, session.jobs)
+            return await self.passwords.run(session, session.jobs)
         except HostError as error:
-            return _verdict_on(session.host, error)
+            return failed_verdict(session.host, error)
 
-    async def cancel(self, session: HostSession, job: str) -> None:
-        """Ask a job to stop. Raises as the session does."""
-        with one_host(session.host.name):
-            await self._with_password(session, lambda: session.cancel(job))
+    # One step of it. Raises HostError, of which PasswordRefused is the operator's choice.
 
-    async def _run(self, session: HostSession, plan: Plan, job: str, *, detach: bool) -> Report:
-        answer = await self._with_password(session, lambda: session.launch(plan, job))
+    async def plan_update(
+        self, session: HostSession, seen: Facts, options: Options
+    ) -> tuple[Facts, Plan | Refusal]:
+        """What an update would do, and what was seen more closely for that."""
+        facts = await self.passwords.run(session, lambda: session.examine(seen))
+        latest = await self.asker(session.host)(facts) if options.commit_lock else None
+        return facts, session.plan(facts, options, commit_of(latest))
+
+    async def plan_rollback(
+        self, session: HostSession, seen: Facts, options: Options, *, keep_lock: bool
+    ) -> tuple[Facts, Plan | Refusal]:
+        """What a rollback would do, and what was seen more closely for that."""
+        facts = await self.passwords.run(session, lambda: session.examine(seen))
+        plan = await self.passwords.run(
+            session, lambda: session.plan_rollback(facts, options, keep_lock=keep_lock)
+        )
+        return facts, plan
+
+    async def launch(self, session: HostSession, plan: Plan, job: str) -> Report | None:
+        """Launch the job. A report says that another one runs."""
+        answer = await self.passwords.run(session, lambda: session.launch(plan, job))
         if isinstance(answer, Busy):
             return Report(session.host.name, None, answer.job, busy=True)
-        if detach:
-            return Report(session.host.name, None, job, files=session.files(job))
-        try:
-            return await self._follow(session, plan, job)
-        except Unreachable as error:
-            files = session.files(job)
-            return Report(session.host.name, _verdict_on(session.host, error), job, files=files)
-        except NoSuchJob:
-            # the host has forgotten it: its root begins anew with each boot, and it was booted
-            files = session.files(job)
-            return Report(session.host.name, await session.verdict(job, None), job, files=files)
+        return None
 
-    async def _follow(self, session: HostSession, plan: Plan, job: str) -> Report:
+    async def watch(
+        self,
+        session: HostSession,
+        job: str,
+        *,
+        plan: Plan | None = None,
+        watcher: Watcher | None = None,
+    ) -> Report:
+        """Follow a job that runs, or ran, to its end and judge it.
+
+        `plan`: of a job that was launched here; it is known to have run, even if the host has
+        forgotten it. A link that is gone is a verdict, too. Raises NoSuchJob, and PasswordRefused.
+        """
         host, files = session.host, session.files(job)
-        self.watcher.launched(host, job, plan, files)
+        told = watcher or self.watcher
+        state: JobState | None = None
 
-        async def follow() -> JobState:
+        async def follow(plan: Plan) -> None:
+            nonlocal state
             state = JobState.of(plan)
             async for event in session.follow(job):
                 state = state.after(event)
-                self.watcher.event(host, event, state)
-            return state
+                told.event(host, event, state)
 
-        state = await self._with_password(session, follow)
-        verdict = await session.verdict(job, plan.options.input_rev)
+        try:
+            launched = plan is not None
+            if plan is None:
+                plan = await self.passwords.run(session, lambda: session.fetch_plan(job))
+            with one_host(host.name):
+                told.follows(host, job, plan, files)
+            try:
+                await self.passwords.run(session, partial(follow, plan))
+            except NoSuchJob:
+                # the host has forgotten it: its root begins anew with each boot, and it was booted
+                if not launched:
+                    raise
+                state = None
+            ask = self.asker(host)
+            verdict = await self.passwords.run(session, lambda: session.verdict(job, ask))
+        except (NoSuchJob, PasswordRefused):
+            raise
+        except HostError as error:
+            verdict = failed_verdict(host, error)
         return Report(host.name, verdict, job, state, files)
 
-    async def _with_password(self, session: HostSession, act: Callable[[], Awaitable[_T]]) -> _T:
-        while True:
-            try:
-                return await act()
-            except NeedsPassword as error:
-                password = await self.ask(error)
-                if password is None:
-                    raise
-                session.give_password(password)
+    async def cancel(self, session: HostSession, job: str) -> None:
+        """Ask a job to stop."""
+        await self.passwords.run(session, lambda: session.cancel(job))
+
+    def asker(self, host: Host) -> AskLatest:
+        """Asks what is latest for the host, from now on."""
+        return partial(latest_for, self.latest, host, since=time.monotonic())
+
+    async def _run(
+        self, session: HostSession, facts: Facts, plan: Plan | Refusal, *, detach: bool
+    ) -> Report:
+        host, job = session.host, new_job_id()
+        if isinstance(plan, Refusal):
+            return refused_report(host, facts, plan)
+        busy = await self.launch(session, plan, job)
+        if busy is not None:
+            return busy
+        if detach:
+            return Report(host.name, None, job, files=session.files(job))
+        return await self.watch(session, job, plan=plan)
 
 
-async def latest_for(latest: LatestSource, host: Host, facts: Facts) -> Latest:
-    """The commit that the host's flake input should be at, or why it is not known."""
+async def latest_for(source: LatestSource, host: Host, facts: Facts, *, since: float) -> Latest:
+    """The commit that the host's flake input should be at, or why it is not known.
+
+    `since` (time.monotonic()): when the look at the host began. An earlier answer may be older
+    than what the host has.
+    """
     lock = facts.checkout.lock if facts.checkout else None
     found = lock.find(host.input) if lock else None
-    return await latest.latest(found.source, host) if found else None
+    return await source.latest(found.source, host, since=since) if found else None
 
 
-async def _reported(host: Host, act: Callable[[], Awaitable[Report]]) -> Report:
-    """What `act` reports; what goes wrong is the host's verdict. Raises NoSuchJob."""
+async def reported(host: Host, act: Callable[[], Awaitable[_T]]) -> _T | Report:
+    """What `act` gives; what goes wrong is the host's verdict. Raises NoSuchJob."""
     try:
         with one_host(host.name):
             return await act()
@@ -240,10 +284,18 @@ async def _reported(host: Host, act: Callable[[], Awaitable[Report]]) -> Report:
 
 def failed_report(host: Host, error: HostError) -> Report:
     """The report on a host that nothing could be done with."""
-    return Report(host.name, _verdict_on(host, error))
+    declined = isinstance(error, PasswordRefused)
+    return Report(host.name, failed_verdict(host, error), declined=declined)
 
 
-def _verdict_on(host: Host, error: HostError) -> Verdict:
+def refused_report(host: Host, facts: Facts, refusal: Refusal) -> Report:
+    """The report on a host that the plan already leaves alone."""
+    before = snapshot(facts, host.input)
+    return Report(host.name, refused(refusal.check, refusal.why, refusal.advice, before))
+
+
+def failed_verdict(host: Host, error: HostError) -> Verdict:
+    """The verdict on a host that nothing could be done with."""
     match error:
         case Unreachable():
             return unreachable(str(error), error.advice, error.cause)

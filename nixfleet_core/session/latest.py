@@ -1,4 +1,4 @@
-"""What commit a flake input's repository names now: asked by the client, once for each source.
+"""What commit a flake input's repository names now: asked by the client, for each source.
 
 The URL is what a host's flake.lock says, so the server can be anybody's. It is asked without
 credentials first; the operator's go only to servers that git's configuration names with their URL,
@@ -11,6 +11,7 @@ import asyncio
 import os
 import re
 import shlex
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -77,23 +78,35 @@ class GitLatest:
 
     def __init__(self, *, here: bool = False) -> None:
         self._here = here
-        self._asked: dict[Question, asyncio.Task[Latest]] = {}
+        self._asked: dict[Question, _Asked] = {}
 
-    async def latest(self, source: Source, host: Host | None = None) -> Latest:
+    async def latest(
+        self, source: Source, host: Host | None = None, *, since: float = 0.0
+    ) -> Latest:
         """The commit; or why it was not asked for; or None when nobody says it. A pinned source is
-        its own answer. `host` is the one whose flake.lock says so."""
+        its own answer. `host` is the one whose flake.lock says so. Nobody's answer is remembered,
+        nor is one that was asked for before `since`."""
         if source.pinned is not None or source.url is None:
             return source.pinned
         local = self._here or (host is not None and host.address is None)
         forges = host.forges if host is not None else DEFAULT_FORGES
         asked = Question(source.url, source.ref, source.hidden, forges, local)
-        if asked not in self._asked:
-            self._asked[asked] = asyncio.create_task(_ask(asked))
-        return await asyncio.shield(self._asked[asked])
+        known = self._asked.get(asked)
+        if known is None or known.at < since or known.has_failed:
+            known = self._asked[asked] = _Asked(time.monotonic(), asyncio.create_task(_ask(asked)))
+        return await asyncio.shield(known.answer)
 
-    def forget(self) -> None:
-        """Ask anew the next time."""
-        self._asked.clear()
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question that is under way or was answered: since when (time.monotonic())."""
+
+    at: float
+    answer: asyncio.Task[Latest]
+
+    @property
+    def has_failed(self) -> bool:
+        return self.answer.done() and (self.answer.cancelled() or self.answer.result() is None)
 
 
 async def _ask(asked: Question) -> Latest:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 
     from nixfleet_core.facts.model import Facts
     from nixfleet_core.host import Host
@@ -39,6 +39,10 @@ class Commit(msgspec.Struct, frozen=True):
 
     rev: str
     title: str
+
+
+AskLatest: TypeAlias = "Callable[[Facts], Awaitable[Latest]]"
+"""Answers what is latest for a host of which these facts are known."""
 
 
 class HostSession(Protocol):
@@ -113,15 +117,16 @@ class HostSession(Protocol):
         """The plan of a job that somebody else may have started. Raises NoSuchJob."""
         ...
 
-    async def verdict(self, job: str, latest: str | None) -> Verdict:
-        """Judge an ended job, that was followed to its end, from the facts that it left."""
+    async def verdict(self, job: str, latest: AskLatest) -> Verdict:
+        """Judge an ended job, that was followed to its end, from the facts that it left. `latest`
+        is asked only where the job was not told, and did not find out, what is latest."""
         ...
 
     async def cancel(self, job: str) -> None:
         """Ask the job to stop; it starts the agent again before it ends."""
         ...
 
-    async def verify(self, latest: Latest) -> tuple[Facts, Verdict]:
+    async def verify(self, latest: AskLatest) -> tuple[Facts, Verdict]:
         """Prove what runs now; changes nothing."""
         ...
 
@@ -139,8 +144,9 @@ class HostSession(Protocol):
 
 
 class LatestSource(Protocol):
-    """Answers what commit a flake input's repository names, once for each URL and ref."""
+    """Answers what commit a flake input's repository names."""
 
-    async def latest(self, source: Source, host: Host) -> Latest:
-        """Ask for the source that `host` names in its flake.lock."""
+    async def latest(self, source: Source, host: Host, *, since: float = 0.0) -> Latest:
+        """Ask for the source that `host` names in its flake.lock. An answer is remembered, but one
+        that was asked for before `since` (time.monotonic()) is not good enough."""
         ...

@@ -37,7 +37,7 @@ from nixfleet_core.plan.rules import choose_attribute, make_plan, make_rollback_
 from nixfleet_core.scripts.compose import question
 from nixfleet_core.session.boundary import guard_session
 from nixfleet_core.session.follow import Follower, read_events
-from nixfleet_core.session.protocol import Busy, Commit, Launched
+from nixfleet_core.session.protocol import AskLatest, Busy, Commit, Launched
 from nixfleet_core.transport.shell import CARRIER_FAILED
 from nixfleet_core.vocabulary import StepId
 
@@ -249,14 +249,18 @@ class ShellSession:
             raise NoSuchJob(f"the plan of job {job} cannot be read")
         return asked.plan
 
-    async def verdict(self, job: str, latest: str | None) -> Verdict:
+    async def verdict(self, job: str, latest: AskLatest) -> Verdict:
         copy = self._copy(job)
         before, after = _facts(copy.read("before")), _facts(copy.read("after"))
-        said = (copy.read("latest") or b"").decode("ascii", "replace").strip()
-        expect = expectation(self.host, after, said or latest)
         outcome = await asyncio.to_thread(_outcome, copy)
         asked = copy.asked()
-        if asked is not None and asked.plan.goal == "rollback":
+        is_rollback = asked is not None and asked.plan.goal == "rollback"
+        known: Latest = (copy.read("latest") or b"").decode("ascii", "replace").strip()
+        known = known or (asked.plan.options.input_rev if asked else None)
+        if not known and after is not None and not is_rollback:
+            known = await latest(after)
+        expect = expectation(self.host, after, known or None)
+        if asked is not None and is_rollback:
             expect = msgspec.structs.replace(expect, system=asked.plan.target)
         elif outcome.rolled_back and before is not None:
             expect = msgspec.structs.replace(expect, system=before.system.profile)
@@ -267,9 +271,9 @@ class ShellSession:
         if b"@nf ok" not in answer.stdout and b"@nf over" not in answer.stdout:
             raise NotAllowed(_said(answer) or f"job {job} cannot be cancelled")
 
-    async def verify(self, latest: Latest) -> tuple[Facts, Verdict]:
+    async def verify(self, latest: AskLatest) -> tuple[Facts, Verdict]:
         deep = await self._look_deep(await self.probe(), "1")
-        return deep, judge(deep, deep, expectation(self.host, deep, latest), None)
+        return deep, judge(deep, deep, expectation(self.host, deep, await latest(deep)), None)
 
     async def explain(self, facts: Facts, latest: Latest) -> Diagnosis:
         deep = await self._look_deep(facts, "why")

@@ -21,7 +21,7 @@ from nixfleet_core.nix.git_url import Latest
 from nixfleet_core.nix.lock import Source, parse_lock
 from nixfleet_core.nix.version import NixVersion
 from nixfleet_core.plan.model import Options, Plan, Refusal, Step
-from nixfleet_core.session.protocol import Busy, Commit, Launched
+from nixfleet_core.session.protocol import AskLatest, Busy, Commit, Launched
 from nixfleet_core.vocabulary import STEP_IDS, TITLES, StepId
 
 if TYPE_CHECKING:
@@ -257,14 +257,14 @@ class FakeSession:
     async def fetch_plan(self, job: str) -> Plan:
         return make_plan(self._host.name, Options(force=True))
 
-    async def verdict(self, job: str, latest: str | None) -> Verdict:
+    async def verdict(self, job: str, latest: AskLatest) -> Verdict:
         return self.result
 
     async def cancel(self, job: str) -> None:
         self._want_password()
         self.cancelled.append(job)
 
-    async def verify(self, latest: Latest) -> tuple[Facts, Verdict]:
+    async def verify(self, latest: AskLatest) -> tuple[Facts, Verdict]:
         self._want_password()
         return await self.probe(), self.result
 
@@ -305,7 +305,7 @@ class FakeLatest:
     def __init__(self, rev: Latest = NEW) -> None:
         self.rev = rev
 
-    async def latest(self, source: Source, host: Host) -> Latest:
+    async def latest(self, source: Source, host: Host, *, since: float = 0.0) -> Latest:
         return self.rev
 
 

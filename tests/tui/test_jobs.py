@@ -11,6 +11,7 @@ from test_path import press
 from nixfleet_core.job.events import (
     Heartbeat,
     JobEnd,
+    JobEvent,
     JobStart,
     LineTime,
     Link,
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from nixfleet_core.vocabulary import StepId
 
 
+def happen(watcher: JobWatcher, event: JobEvent) -> None:
+    watcher.event(watcher.session.host, event, watcher.state.after(event))
+
+
 def make_watcher(folder: Path, clock: list[float]) -> JobWatcher:
     return JobWatcher(
         *(FakeSession(make_host("csb0"), CURRENT, folder), JOB),
@@ -39,7 +44,6 @@ def make_watcher(folder: Path, clock: list[float]) -> JobWatcher:
         before=None,
         clock=lambda: clock[0],
         changed=lambda: None,
-        latest=lambda: None,
     )
 
 
@@ -47,25 +51,25 @@ def test_time_goes_on_between_the_hosts_words(tmp_path: Path) -> None:
     clock = [50.0]
     watcher = make_watcher(tmp_path, clock)
     assert watcher.elapsed is None
-    watcher.fold(JobStart(at=NOW))
+    happen(watcher, JobStart(at=NOW))
     clock[0] += 7.5
     assert watcher.elapsed == 7
-    watcher.fold(Link(up=False, seconds=3))
+    happen(watcher, Link(up=False, seconds=3))
     assert watcher.elapsed == 7
-    watcher.fold(Heartbeat(at=NOW + 10, log=0))
+    happen(watcher, Heartbeat(at=NOW + 10, log=0))
     assert watcher.elapsed == 10
-    watcher.fold(StepStart(step="stop", at=NOW + 12, log=0))
+    happen(watcher, StepStart(step="stop", at=NOW + 12, log=0))
     assert (watcher.elapsed, watcher.position) == (12, (1, 7))
 
 
 def test_lines_get_the_time_at_which_the_host_had_them(tmp_path: Path) -> None:
     watcher = make_watcher(tmp_path, [0.0])
-    watcher.fold(LogGrew(size=100, text_size=10))
+    happen(watcher, LogGrew(size=100, text_size=10))
     for second, size in enumerate((200, 300, 400)):
-        watcher.fold(Tick(at=NOW + second, log=size))
-    watcher.fold(LogGrew(size=150, text_size=15))
-    watcher.fold(LogGrew(size=350, text_size=35))
-    watcher.fold(LogGrew(size=500, text_size=50))
+        happen(watcher, Tick(at=NOW + second, log=size))
+    happen(watcher, LogGrew(size=150, text_size=15))
+    happen(watcher, LogGrew(size=350, text_size=35))
+    happen(watcher, LogGrew(size=500, text_size=50))
     found = [watcher.times.time_of(offset) for offset in (9, 10, 20, 40)]
     assert found == [None, NOW, NOW + 2, NOW + 2]
 
@@ -73,12 +77,12 @@ def test_lines_get_the_time_at_which_the_host_had_them(tmp_path: Path) -> None:
 def test_lines_that_were_here_before_get_the_times_that_are_known_of_them(tmp_path: Path) -> None:
     for ended, last in ((True, NOW + 9), (False, None)):
         watcher = make_watcher(tmp_path / str(ended), [0.0])
-        watcher.fold(JobStart(at=NOW))
+        happen(watcher, JobStart(at=NOW))
         if ended:
-            watcher.fold(JobEnd(at=NOW + 9, outcome="done"))
-        watcher.fold(LineTime(at=NOW + 1, text_offset=10))
-        watcher.fold(LineTime(at=NOW + 5, text_offset=30))
-        watcher.fold(LogGrew(size=90, text_size=40))
+            happen(watcher, JobEnd(at=NOW + 9, outcome="done"))
+        happen(watcher, LineTime(at=NOW + 1, text_offset=10))
+        happen(watcher, LineTime(at=NOW + 5, text_offset=30))
+        happen(watcher, LogGrew(size=90, text_size=40))
         found = [watcher.times.time_of(offset) for offset in (9, 10, 29, 30, 39)]
         assert found == [NOW + 1, NOW + 5, NOW + 5, last, last]
 
@@ -89,9 +93,9 @@ def watch_step(
     """A step that usually takes `usual` seconds has run for `seconds`."""
     watcher = make_watcher(folder, [0.0])
     watcher.expected = {step: usual} if usual else {}
-    watcher.fold(JobStart(at=NOW))
-    watcher.fold(StepStart(step=step, at=NOW, log=0))
-    watcher.fold(Tick(at=NOW + seconds, log=0))
+    happen(watcher, JobStart(at=NOW))
+    happen(watcher, StepStart(step=step, at=NOW, log=0))
+    happen(watcher, Tick(at=NOW + seconds, log=0))
     state = watcher.state.current
     assert state is not None
     return watcher, state
@@ -112,9 +116,9 @@ def test_a_step_is_guessed_at_but_never_to_its_end(
 def test_what_nix_tells_is_believed_before_any_guess(tmp_path: Path) -> None:
     watcher, _ = watch_step(tmp_path, "rebuild", 10, 9)
     assert watcher.fraction == pytest.approx(0.9 * 10 / 16)
-    watcher.fold(Progress(done=1, expected=10))
+    happen(watcher, Progress(done=1, expected=10))
     assert watcher.fraction == pytest.approx(0.1 * 10 / 16)
-    watcher.fold(StepEnd(step="rebuild", at=NOW + 9, status="ok", log=0))
+    happen(watcher, StepEnd(step="rebuild", at=NOW + 9, status="ok", log=0))
     assert watcher.fraction == pytest.approx(10 / 16)
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from nixfleet_core.job.events import JobEvent
     from nixfleet_core.nix.git_url import Latest
+    from nixfleet_core.session.protocol import AskLatest
 
 JOB = "20261123-004101-ab12"
 REV = "1" * 40
@@ -141,15 +142,16 @@ class Session:
     async def fetch_plan(self, job: str) -> Plan:
         return cast("Plan", self._answer("fetch_plan", PLAN))
 
-    async def verdict(self, job: str, latest: str | None) -> Verdict:
-        return cast("Verdict", self._answer(f"verdict {latest}", UPDATED))
+    async def verdict(self, job: str, latest: AskLatest) -> Verdict:
+        return cast("Verdict", self._answer("verdict", UPDATED))
 
     async def cancel(self, job: str) -> None:
         self.cancelled.set()
         self._answer("cancel", None)
 
-    async def verify(self, latest: Latest) -> tuple[Facts, Verdict]:
-        return FACTS, self._answer(f"verify {latest}", STALE)
+    async def verify(self, latest: AskLatest) -> tuple[Facts, Verdict]:
+        facts = await self.probe()
+        return facts, self._answer(f"verify {await latest(facts)}", STALE)
 
     async def explain(self, facts: Facts, latest: Latest) -> Diagnosis:
         return cast("Diagnosis", self._answer(f"explain {latest}", NOT_RESTARTED))

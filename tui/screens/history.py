@@ -10,8 +10,8 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
+from nixfleet_core.errors import FAILURES, PasswordRefused
 from nixfleet_core.session.boundary import drawn
-from tui.elevation import FAILURES, PasswordRefused
 from tui.messages import OpenJob
 from tui.screens.base import Page
 from tui.stage import stage
@@ -109,7 +109,7 @@ class HistoryScreen(Page):
     async def _load(self) -> None:
         app, session = stage(self), self._entry.session
         try:
-            self._lines = await app.elevation.run(session, session.jobs)
+            self._lines = await app.conductor.passwords.run(session, session.jobs)
         except PasswordRefused:
             self._say("the jobs can only be listed by root, and no password was given")
         except FAILURES as error:

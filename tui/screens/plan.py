@@ -11,11 +11,10 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from nixfleet_core.errors import NeedsPassword
+from nixfleet_core.errors import FAILURES, NeedsPassword
 from nixfleet_core.plan.levels import LEVEL_NOTES
 from nixfleet_core.plan.model import Refusal
 from nixfleet_core.session.boundary import one_host
-from tui.elevation import FAILURES
 from tui.screens.base import Dialog
 from tui.screens.level import LevelDialog
 from tui.stage import stage

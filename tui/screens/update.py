@@ -143,7 +143,7 @@ class UpdateScreen(Page):
 
     def _read(self) -> None:
         """Read a past job; the worker ends with the screen."""
-        self.run_worker(self._watcher.run(stage(self).elevation), group="past", exclusive=True)
+        self.run_worker(self._watcher.run(stage(self).conductor), group="past", exclusive=True)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Cancel is there while there is something to cancel, asking again after a problem, and

@@ -241,7 +241,7 @@ def test_the_worst_host_decides_the_exit_code(
     fleet: Fleet, verdicts: tuple[Any, Any], code: int
 ) -> None:
     for session, kind in zip(fleet.sessions.values(), verdicts, strict=True):
-        session.says[f"verdict {REV}"] = Verdict(kind=kind, sentence="x")
+        session.says["verdict"] = Verdict(kind=kind, sentence="x")
     assert fleet.run("update", "--yes", "csb0", "csb1").exit_code == code
 
 
@@ -264,10 +264,10 @@ def test_a_job_that_is_left_alone_or_in_the_way(fleet: Fleet) -> None:
 
 def test_going_back_worked_if_it_went_back(fleet: Fleet) -> None:
     session = fleet.sessions["csb0"]
-    session.says[f"verdict {REV}"] = Verdict(kind="rolled-back", sentence="x")
+    session.says["verdict"] = Verdict(kind="rolled-back", sentence="x")
     assert fleet.run("rollback", "csb0", "--yes", "--keep-lock").exit_code == 0
     assert "plan_rollback True" in session.calls
-    session.says[f"verdict {REV}"] = Verdict(kind="failed", sentence="x")
+    session.says["verdict"] = Verdict(kind="failed", sentence="x")
     assert fleet.run("rollback", "csb0", "--yes").exit_code == 1
 
 
@@ -287,7 +287,7 @@ def test_there_is_nothing_to_attach_to(fleet: Fleet, newest: str | None, says: s
 def test_attaching_ends_with_the_verdict(fleet: Fleet) -> None:
     result = fleet.run("attach", "csb0")
     assert (result.exit_code, "updated: new" in result.stdout) == (0, True)
-    assert fleet.sessions["csb0"].calls == ["newest_job", "fetch_plan", "follow", f"verdict {REV}"]
+    assert fleet.sessions["csb0"].calls == ["newest_job", "fetch_plan", "follow", "verdict"]
 
 
 @pytest.mark.parametrize(
@@ -332,7 +332,7 @@ CANCELLED = Verdict(kind="cancelled", cause="cancelled", sentence="the agent run
 
 def test_the_first_ctrl_c_cancels_and_waits_for_the_agent(fleet: Fleet) -> None:
     session = fleet.sessions["csb0"]
-    session.says |= {"follow": interrupted(signal.SIGINT), f"verdict {REV}": CANCELLED}
+    session.says |= {"follow": interrupted(signal.SIGINT), "verdict": CANCELLED}
     result = fleet.run("update", "--yes", "csb0")
     assert (result.exit_code, "cancelling" in result.stdout) == (7, True)
     assert session.calls.count("cancel") == 1
@@ -366,7 +366,7 @@ def test_a_cancellation_that_is_refused_is_said(fleet: Fleet) -> None:
     session.says |= {
         "follow": interrupted(signal.SIGINT),
         "cancel": NotAllowed("sudo says no"),
-        f"verdict {REV}": CANCELLED,
+        "verdict": CANCELLED,
     }
     assert "could not cancel: sudo says no" in fleet.run("update", "--yes", "csb0").stdout
 
@@ -420,9 +420,7 @@ def read_lines(result: Result) -> dict[str, StrictHost]:
 def test_json_has_one_line_a_host_and_the_rest_is_elsewhere(fleet: Fleet, tmp_path: Path) -> None:
     after = Snapshot(version="2.2.0", commit=REV, store_path="/nix/x", sha256="f" * 64, system="/s",
                      generation=2)  # fmt: skip
-    fleet.sessions["csb0"].says[f"verdict {REV}"] = Verdict(
-        kind="updated", sentence="new", after=after
-    )
+    fleet.sessions["csb0"].says["verdict"] = Verdict(kind="updated", sentence="new", after=after)
     fleet.sessions["csb1"].says["launch"] = Busy(JOB)
     result = fleet.run("update", "--yes", "--json", "csb0", "csb1")
     assert result.exit_code == 6
@@ -440,7 +438,7 @@ def test_json_has_one_line_a_host_and_the_rest_is_elsewhere(fleet: Fleet, tmp_pa
 
 def test_notes_and_changes_are_printed_and_in_the_json(fleet: Fleet) -> None:
     changes = tuple(Change(name=f"p{number}", before="1", after="2") for number in range(22))
-    fleet.sessions["csb0"].says[f"verdict {REV}"] = Verdict(
+    fleet.sessions["csb0"].says["verdict"] = Verdict(
         kind="updated", sentence="new", notes=(f"not committed{EVIL}",), changes=changes
     )
     lines = fleet.run("update", "--yes", "csb0").stdout.splitlines()
@@ -715,7 +713,7 @@ def hostile() -> dict[str, Any]:
         "probe": facts,
         "incoming": (Commit(REV, EVIL),),
         "follow": follow,
-        f"verdict {REV}": Verdict(
+        "verdict": Verdict(
             kind="failed",
             cause="x",
             sentence=EVIL,
@@ -744,7 +742,7 @@ def test_foreign_text_is_printed_without_what_a_terminal_obeys(
     fleet: Fleet, argv: tuple[str, ...]
 ) -> None:
     says = hostile()
-    says[f"verify {None}"] = says[f"verdict {REV}"]
+    says[f"verify {None}"] = says["verdict"]
     says[f"explain {None}"] = Diagnosis("current", EVIL, (("journal", EVIL),), EVIL)
     if argv[0] == "cancel":
         says |= {"probe": RUNNING, "cancel": NotAllowed(EVIL)}
@@ -827,7 +825,7 @@ def test_an_end_of_input_gives_no_password() -> None:
     say = (
         "import asyncio; from nixfleet_core.cli.run import ask_for_password\n"
         "from nixfleet_core.errors import NeedsPassword\n"
-        "print(asyncio.run(ask_for_password()(NeedsPassword('csb0', wrong=False))))\n"
+        "print(asyncio.run(ask_for_password(NeedsPassword('csb0', wrong=False))))\n"
     )
     ours, theirs = pty.openpty()
     with subprocess.Popen(

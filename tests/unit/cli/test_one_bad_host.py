@@ -211,7 +211,7 @@ METHODS: Final = {
     "jobs": (("jobs", "--json"), ("jobs",)),
     "verify None": (("verify", "bad", "good", "--json"),),
     "explain None": (("why", "bad", "good", "--json"), ("why", "bad", "good")),
-    f"verdict {'1' * 40}": (("update", "bad", "good", "--yes", "--force", "--json"),),
+    "verdict": (("update", "bad", "good", "--yes", "--force", "--json"),),
     "cancel": (("cancel", "bad"),),
 }
 

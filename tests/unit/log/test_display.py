@@ -134,7 +134,7 @@ def marked_host(mark: str) -> dict[str, Any]:
         "incoming": (marked(Commit(REV, "Fix it"), mark), Commit(mark, mark)),
         "jobs": (marked(JobLine(job=JOB, at=1, asked_by="a", goal="g", outcome="o"), mark),),
         "follow": follow,
-        f"verdict {REV}": verdict,
+        "verdict": verdict,
         f"verify {None}": verdict,
         f"explain {None}": marked(replace(NOT_RESTARTED, evidence=(("last job", mark),)), mark),
     }
@@ -302,7 +302,7 @@ def play(
     stream = stream or Terminal()
     printer = output.Printer(stream, several=several)
     (folder / "log.txt").write_bytes(log)
-    printer.launched(Host("h"), JOB, PLAN, JobFiles(folder / "log", folder / "log.txt", folder))
+    printer.follows(Host("h"), JOB, PLAN, JobFiles(folder / "log", folder / "log.txt", folder))
     printer._print_log("h", len(log))
     printer.report(Report("h", unreachable("no route", "look")))
     printer.report(Report("h", UPDATED))
@@ -376,7 +376,7 @@ def test_a_long_line_does_not_go_on_where_ours_begin(tmp_path: Path, several: bo
     (tmp_path / "log.txt").write_bytes(log)
     with os.fdopen(worker, "w", encoding="utf-8") as stream:
         printer = output.Printer(stream, several=several)
-        printer.launched(Host("h"), JOB, PLAN, JobFiles(tmp_path, tmp_path / "log.txt", tmp_path))
+        printer.follows(Host("h"), JOB, PLAN, JobFiles(tmp_path, tmp_path / "log.txt", tmp_path))
         printer._print_log("h", len(log))
         sentence = "because " + "updated: new " * 9
         printer.report(Report("h", Verdict(kind="failed", sentence=sentence)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from fake_session import EVENTS, FACTS, HOST, JOB, PLAN, REV, STALE, UPDATED, Session
+from fake_session import EVENTS, FACTS, HOST, JOB, PLAN, STALE, UPDATED, Session
 
 from nixfleet_core.errors import LaunchFailed, NeedsPassword, NoSuchJob, NotAllowed, Unreachable
 from nixfleet_core.facts.model import Facts
@@ -19,7 +19,8 @@ from nixfleet_core.job.history import JobLine
 from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.nix.lock import Source
 from nixfleet_core.plan.model import Options, Plan, Refusal
-from nixfleet_core.session.conduct import Report, Updater, Watcher, latest_for
+from nixfleet_core.session.conduct import Conductor, Report, Watcher, latest_for
+from nixfleet_core.session.passwords import Passwords
 from nixfleet_core.session.protocol import Busy, Launched
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Latest:
     def __init__(self) -> None:
         self.asked: list[Source] = []
 
-    async def latest(self, source: Source, host: Host) -> str | None:
+    async def latest(self, source: Source, host: Host, *, since: float = 0.0) -> str | None:
         self.asked.append(source)
         return "2" * 40
 
@@ -44,7 +45,7 @@ class Recorder(Watcher):
     launches: list[str] = field(default_factory=list)
     seen: list[tuple[JobEvent, JobState]] = field(default_factory=list)
 
-    def launched(self, host: Host, job: str, plan: Plan, files: JobFiles) -> None:
+    def follows(self, host: Host, job: str, plan: Plan, files: JobFiles) -> None:
         self.launches.append(job)
 
     def event(self, host: Host, event: JobEvent, state: JobState) -> None:
@@ -63,20 +64,20 @@ class Bench:
         return cast("HostSession", self.session)
 
     @property
-    def updater(self) -> Updater:
+    def conductor(self) -> Conductor:
         async def ask(error: NeedsPassword) -> str | None:
             self.asked.append(error.wrong)
             return self.passwords.pop(0) if self.passwords else None
 
-        return Updater(Latest(), self.recorder, ask)
+        return Conductor(Latest(), Passwords(ask), self.recorder)
 
     async def update(self, *, detach: bool = False, **options: Any) -> Report:
-        return await self.updater.update(self.host, Options(**options), detach=detach)
+        return await self.conductor.update(self.host, Options(**options), detach=detach)
 
 
 def bench(passwords: list[str | None] | None = None, /, **says: Any) -> Bench:
-    """`verify_` stands for `verify` with the latest commit, `verdict_` for one that is pinned."""
-    names = {"verify_": f"verify {'2' * 40}", "verdict_": f"verdict {REV}"}
+    """`verify_` stands for `verify` with the latest commit."""
+    names = {"verify_": f"verify {'2' * 40}"}
     return Bench(Session({names.get(k, k): v for k, v in says.items()}), passwords or [])
 
 
@@ -87,7 +88,7 @@ def kind(report: Report) -> tuple[str, str]:
 
 LOOK = ["probe", "examine", "plan"]
 PROVE = ["probe", f"verify {'2' * 40}"]
-RUN = ["launch", "follow", f"verdict {REV}"]
+RUN = ["launch", "follow", "verdict"]
 
 
 async def test_a_stale_host_is_updated_followed_and_judged() -> None:
@@ -175,7 +176,7 @@ async def test_who_detaches_does_not_follow() -> None:
 
 async def test_a_job_that_its_host_forgot_is_judged_by_what_is_here() -> None:
     verdict = Verdict(kind="interrupted", sentence="killed", advice="again")
-    made = bench(follow=NoSuchJob("gone"), **{"verdict None": verdict})
+    made = bench(follow=NoSuchJob("gone"), verdict=verdict)
     report = await made.update(force=True)
     assert report.verdict == verdict
     assert report.job is not None
@@ -209,44 +210,44 @@ async def test_whoever_gives_none_up_is_told_what_is_missing() -> None:
 
 async def test_a_proof_asks_for_the_latest_commit() -> None:
     made = bench()
-    report = await made.updater.verify(made.host)
+    report = await made.conductor.verify(made.host)
     assert (report.verdict, report.job, report.exit_code) == (STALE, None, 3)
     assert made.session.calls == PROVE
 
 
 async def test_a_job_of_somebody_else_is_followed_to_the_verdict() -> None:
     made = bench(["secret"], fetch_plan=[NeedsPassword("csb0"), PLAN])
-    report = await made.updater.attach(made.host, JOB)
+    report = await made.conductor.attach(made.host, JOB)
     assert (report.verdict, report.job) == (UPDATED, JOB)
-    assert made.session.calls == ["fetch_plan", "fetch_plan", "follow", f"verdict {REV}"]
+    assert made.session.calls == ["fetch_plan", "fetch_plan", "follow", "verdict"]
 
 
 async def test_attaching_to_what_is_not_there_is_an_error() -> None:
     made = bench(fetch_plan=NoSuchJob("gone"))
     with pytest.raises(NoSuchJob):
-        await made.updater.attach(made.host, JOB)
+        await made.conductor.attach(made.host, JOB)
 
 
 async def test_attaching_to_a_host_that_is_away_is_a_verdict() -> None:
     made = bench(fetch_plan=Unreachable("lost"))
-    assert kind(await made.updater.attach(made.host, JOB))[0] == "unreachable"
+    assert kind(await made.conductor.attach(made.host, JOB))[0] == "unreachable"
 
 
 async def test_cancelling_asks_for_the_password_too() -> None:
     made = bench(["secret"], cancel=[NeedsPassword("csb0"), None])
-    await made.updater.cancel(made.host, JOB)
+    await made.conductor.cancel(made.host, JOB)
     assert made.session.passwords == ["secret"]
     refused = bench(cancel=NotAllowed("no"))
     with pytest.raises(NotAllowed):
-        await refused.updater.cancel(refused.host, JOB)
+        await refused.conductor.cancel(refused.host, JOB)
 
 
 async def test_the_history_is_the_hosts_or_why_there_is_none() -> None:
     line = JobLine(job=JOB, at=1, asked_by="uid 0", goal="update", outcome="done")
     made = bench(["secret"], jobs=[NeedsPassword("csb0"), (line,)])
-    assert await made.updater.jobs(made.host) == (line,)
+    assert await made.conductor.jobs(made.host) == (line,)
     away = bench(jobs=NotAllowed("no sudo"))
-    verdict = await away.updater.jobs(away.host)
+    verdict = await away.conductor.jobs(away.host)
     assert isinstance(verdict, Verdict)
     assert verdict.cause == "preflight-elevation"
 
@@ -254,23 +255,23 @@ async def test_the_history_is_the_hosts_or_why_there_is_none() -> None:
 @pytest.mark.parametrize("keep", [True, False])
 async def test_going_back_is_a_job_too(keep: bool) -> None:
     made = bench()
-    report = await made.updater.roll_back(made.host, Options(), keep_lock=keep)
+    report = await made.conductor.roll_back(made.host, Options(), keep_lock=keep)
     assert report.verdict == UPDATED
     assert made.session.calls == ["probe", "examine", f"plan_rollback {keep}", *RUN]
 
 
 async def test_where_there_is_nothing_to_go_back_to_nothing_is_touched() -> None:
     made = bench(**{"plan_rollback False": Refusal("rollback", "no older system", "none")})
-    report = await made.updater.roll_back(made.host, Options(), keep_lock=False)
+    report = await made.conductor.roll_back(made.host, Options(), keep_lock=False)
     assert kind(report) == ("failed", "preflight-rollback")
     assert "launch" not in made.session.calls
 
 
 async def test_the_latest_commit_is_that_of_the_hosts_own_input() -> None:
     latest = Latest()
-    assert await latest_for(latest, HOST, FACTS) == "2" * 40
+    assert await latest_for(latest, HOST, FACTS, since=0) == "2" * 40
     assert latest.asked == [Source("https://h/r")]
     for unknown in (Host(name="x", input="other"), HOST):
         facts = FACTS if unknown is not HOST else Facts(hostname="", os="", platform="nixos")
-        assert await latest_for(latest, unknown, facts) is None
+        assert await latest_for(latest, unknown, facts, since=0) is None
     assert len(latest.asked) == 1

@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -89,8 +90,27 @@ async def test_a_source_is_asked_once_however_many_want_to_know(git: Git) -> Non
     assert len(git.read("asked")) == 2
     git.says(f"{OTHER}\tHEAD\n")
     assert await latest.latest(source) == REV
-    latest.forget()
+    assert await latest.latest(source, since=time.monotonic()) == OTHER
     assert await latest.latest(source) == OTHER
+
+
+async def test_who_has_just_looked_gets_no_older_answer(git: Git) -> None:
+    """And those who looked at the same time share one."""
+    latest, source = GitLatest(), Source("https://h/r")
+    assert await latest.latest(source) == REV
+    git.says(f"{OTHER}\tHEAD\n")
+    since = time.monotonic()
+    answers = await asyncio.gather(*(latest.latest(source, since=since) for _ in range(5)))
+    assert answers == [OTHER] * 5
+    assert len(git.read("asked")) == 2
+
+
+async def test_a_question_that_failed_is_asked_again(git: Git) -> None:
+    latest, source = GitLatest(), Source("https://h/r")
+    git.says("", 128)
+    assert await latest.latest(source) is None
+    git.says(f"{REV}\tHEAD\n")
+    assert await latest.latest(source) == REV
 
 
 async def test_who_stops_waiting_does_not_stop_the_others(git: Git) -> None:

@@ -20,8 +20,9 @@ from nixfleet_core.judge.diagnosis import Diagnosis
 from nixfleet_core.plan.model import Options
 from nixfleet_core.sandbox import SandboxFleet, sandbox_fleet
 from nixfleet_core.sandbox.sessions import sandbox_sessions
-from nixfleet_core.session.conduct import Report, Updater, Watcher
+from nixfleet_core.session.conduct import Conductor, Report, Watcher
 from nixfleet_core.session.latest import GitLatest
+from nixfleet_core.session.passwords import Passwords
 from nixfleet_core.transport.process import run
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Recorder(Watcher):
     events: list[JobEvent] = field(default_factory=list)
     jobs: list[str] = field(default_factory=list)
 
-    def launched(self, host: Host, job: str, plan: Plan, files: JobFiles) -> None:
+    def follows(self, host: Host, job: str, plan: Plan, files: JobFiles) -> None:
         self.jobs.append(job)
 
     def event(self, host: Host, event: JobEvent, state: JobState) -> None:
@@ -70,9 +71,9 @@ class Bench:
     fleet: SandboxFleet
     sessions: dict[str, ShellSession]
 
-    def updater(self) -> tuple[Updater, Recorder]:
+    def conductor(self) -> tuple[Conductor, Recorder]:
         recorder = Recorder()
-        return Updater(GitLatest(here=True), recorder, nobody), recorder
+        return Conductor(GitLatest(here=True), Passwords(nobody), recorder), recorder
 
     def root(self, name: str) -> Path:
         return self.fleet.find(name).root
@@ -105,24 +106,24 @@ async def updates(bench: Bench) -> Updates:
     async def csb0() -> tuple[Report, Recorder, tuple[Commit, ...]]:
         session = bench.sessions["csb0"]
         incoming = await session.incoming(await session.probe())
-        updater, recorder = bench.updater()
-        return await updater.update(session, QUICK), recorder, incoming
+        conductor, recorder = bench.conductor()
+        return await conductor.update(session, QUICK), recorder, incoming
 
     async def csb1() -> tuple[Report, Report, Recorder]:
-        updater, recorder = bench.updater()
-        current = await updater.update(bench.sessions["csb1"], QUICK)
+        conductor, recorder = bench.conductor()
+        current = await conductor.update(bench.sessions["csb1"], QUICK)
         assert not (bench.root("csb1") / "var/lib/nixfleet").exists()
-        return current, await updater.update(bench.sessions["csb1"], FORCED), recorder
+        return current, await conductor.update(bench.sessions["csb1"], FORCED), recorder
 
     async def gpc0() -> tuple[Report, Report, Report]:
         session = bench.sessions["gpc0"]
-        updater, recorder = bench.updater()
-        found = await updater.verify(session)
-        alone = await updater.update(session, QUICK, detach=True)
+        conductor, recorder = bench.conductor()
+        found = await conductor.verify(session)
+        alone = await conductor.update(session, QUICK, detach=True)
         assert recorder.jobs == []
         assert alone.job is not None
         assert await session.newest_job() == alone.job
-        return found, alone, await updater.attach(session, alone.job)
+        return found, alone, await conductor.attach(session, alone.job)
 
     stale, forced, restarted = await asyncio.gather(csb0(), csb1(), gpc0())
     return Updates(*stale, *forced, *restarted)
@@ -174,11 +175,11 @@ async def test_the_copy_is_the_hosts_byte_for_byte(bench: Bench, updates: Update
 async def test_csb0_is_current_afterwards_and_its_job_can_be_seen_again(
     bench: Bench, updates: Updates
 ) -> None:
-    updater, recorder = bench.updater()
-    again = await updater.update(bench.sessions["csb0"], QUICK)
+    conductor, recorder = bench.conductor()
+    again = await conductor.update(bench.sessions["csb0"], QUICK)
     assert (judged(again).kind, again.job) == ("current", None)
     assert updates.stale.job is not None
-    seen = await updater.attach(bench.sessions["csb0"], updates.stale.job)
+    seen = await conductor.attach(bench.sessions["csb0"], updates.stale.job)
     assert seen.verdict == updates.stale.verdict
     assert recorder.steps == updates.stale_events.steps
 
@@ -187,9 +188,9 @@ async def test_a_lock_is_shared_where_that_is_asked_for(tmp_path: Path) -> None:
     async with sandbox_fleet(speed=500.0, base=tmp_path) as fleet:
         session = next(found for found in sandbox_sessions(fleet) if found.host.name == "csb0")
         recorder = Recorder()
-        updater = Updater(GitLatest(here=True), recorder, nobody)
+        conductor = Conductor(GitLatest(here=True), Passwords(nobody), recorder)
         options = msgspec.structs.replace(FORCED, commit_lock=True, push=True)
-        verdict = judged(await updater.update(session, options))
+        verdict = judged(await conductor.update(session, options))
         nixcfg = str(fleet.find("csb0").root.parents[1] / "git/nixcfg")
         pushed = await run(("git", "-C", nixcfg, "log", "-1", "--format=%s", "main"), limit=30)
     assert (verdict.kind, verdict.cause) == ("updated", ""), verdict.sentence
@@ -211,8 +212,8 @@ async def test_the_highest_level_checks_and_builds_the_agent_too(
     bench: Bench, updates: Updates
 ) -> None:
     assert updates.forced.job
-    updater, recorder = bench.updater()
-    report = await updater.update(bench.sessions["csb1"], replace(FORCED, level=7))
+    conductor, recorder = bench.conductor()
+    report = await conductor.update(bench.sessions["csb1"], replace(FORCED, level=7))
     assert judged(report).kind == "current"
     steps = (*CHAIN[:4], "repair", "build", *CHAIN[4:])
     assert recorder.steps == dict.fromkeys(steps, "ok")
@@ -236,8 +237,8 @@ async def test_gpc0_was_not_restarted_and_an_update_that_goes_on_alone_cures_it(
 async def test_hsb1_is_refused_before_anything_is_touched(bench: Bench) -> None:
     session = bench.sessions["hsb1"]
     before = await session.probe()
-    updater, recorder = bench.updater()
-    report = await updater.update(session, FORCED)
+    conductor, recorder = bench.conductor()
+    report = await conductor.update(session, FORCED)
     verdict = report.verdict
     assert verdict is not None
     assert (verdict.kind, verdict.cause, report.exit_code) == ("failed", "preflight-remote", 1)
@@ -250,10 +251,10 @@ async def test_hsb1_is_refused_before_anything_is_touched(bench: Bench) -> None:
 
 
 async def test_imac0_is_unreachable(bench: Bench) -> None:
-    updater, _ = bench.updater()
+    conductor, _ = bench.conductor()
     for report in (
-        await updater.update(bench.sessions["imac0"], QUICK),
-        await updater.verify(bench.sessions["imac0"]),
+        await conductor.update(bench.sessions["imac0"], QUICK),
+        await conductor.verify(bench.sessions["imac0"]),
     ):
         assert report.verdict is not None
         assert (report.verdict.kind, report.exit_code) == ("unreachable", 5)
@@ -261,8 +262,8 @@ async def test_imac0_is_unreachable(bench: Bench) -> None:
 
 
 async def test_why_explains_the_sandbox_too(bench: Bench, updates: Updates) -> None:
-    updater, _ = bench.updater()
-    found = {name: await updater.explain(bench.sessions[name]) for name in ("csb0", "imac0")}
+    conductor, _ = bench.conductor()
+    found = {name: await conductor.explain(bench.sessions[name]) for name in ("csb0", "imac0")}
     updated, away = found["csb0"], found["imac0"]
     assert isinstance(updated, Diagnosis)
     assert (updated.cause, updated.cure("csb0")) == ("lock-not-pushed", updated.advice)
@@ -271,6 +272,6 @@ async def test_why_explains_the_sandbox_too(bench: Bench, updates: Updates) -> N
 
 
 async def test_a_job_that_nobody_ran_is_unknown(bench: Bench) -> None:
-    updater, _ = bench.updater()
+    conductor, _ = bench.conductor()
     with pytest.raises(NoSuchJob):
-        await updater.attach(bench.sessions["csb1"], "20200101-000000-0000")
+        await conductor.attach(bench.sessions["csb1"], "20200101-000000-0000")

@@ -17,9 +17,10 @@ from nixfleet_core.facts.model import Checkout, Facts
 from nixfleet_core.host import Host
 from nixfleet_core.job.copies import Asked, Store
 from nixfleet_core.job.durations import RECENT
+from nixfleet_core.nix.git_url import Latest
 from nixfleet_core.plan.model import Options, Plan, Refusal, Step
 from nixfleet_core.scripts.compose import part
-from nixfleet_core.session.protocol import Busy, Commit, Launched
+from nixfleet_core.session.protocol import AskLatest, Busy, Commit, Launched
 from nixfleet_core.session.shell_session import LAUNCH_TRIES, ShellSession
 from nixfleet_core.transport.shell import CARRIER_FAILED, Answer
 
@@ -32,6 +33,17 @@ if TYPE_CHECKING:
 
 JOB, OTHER = "20261123-004101-ab12", "20261123-004102-cd34"
 OLD, NEW = "1" * 40, "2" * 40
+
+
+def latest_is(commit: str | None) -> AskLatest:
+    """Whoever is asked says so."""
+
+    async def ask(_: Facts) -> Latest:
+        return commit
+
+    return ask
+
+
 OLD_AGENT = f"/nix/store/{'a' * 32}-nixfleet-agent-2.1.0/bin/agent"
 NEW_AGENT = f"/nix/store/{'b' * 32}-nixfleet-agent-2.2.0/bin/agent"
 PLAN = Plan(
@@ -204,7 +216,7 @@ async def test_a_plan_looks_as_root_only_behind_a_closed_door(bench: Callable[..
 
 async def test_a_proof_is_looked_for_as_root(bench: Callable[..., Bench]) -> None:
     made = bench(says(seen(OLD_AGENT, OLD, "/s", hostname="cs0")), says(AFTER))
-    facts, verdict = await made.session.verify(NEW)
+    facts, verdict = await made.session.verify(latest_is(NEW))
     assert (facts.lock_rev("nixfleet"), verdict.kind) == (NEW, "current")
     plain, deep = made.shell.ran
     assert (plain.elevated, deep.elevated, deep.values["NF_DEEP"]) == (False, True, "1")
@@ -376,10 +388,10 @@ async def test_a_rollback_is_judged_by_the_system_it_went_back_to(
     made.copy.write("plan.json", b'{"format":1,"plan":%s}' % msgspec.json.encode(back))
     proof = seen(OLD_AGENT, OLD, "/old", system_profile="/old")
     leave(made, start("rollback"), end("rollback", "ok"), before=AFTER, after=proof, latest=None)
-    verdict = await made.session.verdict(JOB, None)
+    verdict = await made.session.verdict(JOB, latest_is(None))
     assert (verdict.kind, verdict.cause) == ("rolled-back", "")
     leave(made, start("rollback"), end("rollback", "ok"), before=proof, after=AFTER, latest=None)
-    assert (await made.session.verdict(JOB, None)).cause == "switch-incomplete"
+    assert (await made.session.verdict(JOB, latest_is(None))).cause == "switch-incomplete"
 
 
 # A job that is there.
@@ -514,7 +526,7 @@ def leave(
 async def test_a_job_that_worked(bench: Callable[..., Bench]) -> None:
     made = bench()
     leave(made, start("pull"), end("pull", "ok"))
-    verdict = await made.session.verdict(JOB, None)
+    verdict = await made.session.verdict(JOB, latest_is(None))
     assert (verdict.kind, verdict.before.version, verdict.after.version) == (
         *("updated", "2.1.0", "2.2.0"),
     )
@@ -534,7 +546,7 @@ async def test_the_agents_own_check_is_told_beside_the_proof(
     made = bench()
     asked = f'{{"event":"check","at":5,"check":"agent",{answer}}}'
     leave(made, start("verify"), asked, end("verify", "ok"))
-    verdict = await made.session.verdict(JOB, None)
+    verdict = await made.session.verdict(JOB, latest_is(None))
     assert (verdict.kind, note in verdict.sentence) == ("updated", True)
 
 
@@ -548,7 +560,7 @@ async def test_what_a_forced_update_went_over_is_noted(
     made = bench()
     asked = f'{{"event":"check","at":5,"check":"idle",{answer}}}'
     leave(made, start("verify"), asked, end("verify", "ok"))
-    notes = (await made.session.verdict(JOB, None)).notes
+    notes = (await made.session.verdict(JOB, latest_is(None))).notes
     assert any("the forced update went on" in note for note in notes) == noted
 
 
@@ -557,16 +569,16 @@ async def test_the_commit_that_the_host_found_counts_before_the_clients(
 ) -> None:
     made = bench()
     leave(made)
-    assert (await made.session.verdict(JOB, OLD)).kind == "updated"
+    assert (await made.session.verdict(JOB, latest_is(OLD))).kind == "updated"
     leave(made, latest=OLD)
-    assert (await made.session.verdict(JOB, NEW)).cause == "lock-behind"
+    assert (await made.session.verdict(JOB, latest_is(NEW))).cause == "lock-behind"
 
 
 async def test_without_any_latest_commit_nothing_is_proven(bench: Callable[..., Bench]) -> None:
     made = bench()
     leave(made, latest=None)
-    assert (await made.session.verdict(JOB, None)).cause == "latest-unknown"
-    assert (await made.session.verdict(JOB, NEW)).kind == "updated"
+    assert (await made.session.verdict(JOB, latest_is(None))).cause == "latest-unknown"
+    assert (await made.session.verdict(JOB, latest_is(NEW))).kind == "updated"
 
 
 async def test_the_failed_steps_own_words_name_the_cause(bench: Callable[..., Bench]) -> None:
@@ -583,7 +595,7 @@ async def test_the_failed_steps_own_words_name_the_cause(bench: Callable[..., Be
         log=noise + said + noise,
         after=BEFORE,
     )
-    verdict = await made.session.verdict(JOB, NEW)
+    verdict = await made.session.verdict(JOB, latest_is(NEW))
     assert (verdict.kind, verdict.cause) == ("failed", "diverged")
 
 
@@ -591,7 +603,7 @@ async def test_what_the_host_kept_of_the_changes_is_told(bench: Callable[..., Be
     made = bench()
     leave(made)
     made.copy.write("changes", "glibc: 1 → 2, \x1b[31;1m+1.0 KiB\x1b[0m\n".encode())
-    agent, glibc = (await made.session.verdict(JOB, NEW)).changes
+    agent, glibc = (await made.session.verdict(JOB, latest_is(NEW))).changes
     assert (agent.name, agent.before, agent.after) == ("nixfleet-agent", "2.1.0", "2.2.0")
     assert (glibc.name, glibc.size) == ("glibc", 1024)
 
@@ -617,7 +629,7 @@ async def test_what_became_of_the_lock_is_told(
     head = json.dumps({"nodes": nodes, "root": "root", "version": 7})
     after = seen(NEW_AGENT, NEW, "/new", **{"checkout_head-lock": head})
     leave(made, *(end(step, how, reason=why) for step, how, why in steps), after=after)
-    verdict = await made.session.verdict(JOB, NEW)
+    verdict = await made.session.verdict(JOB, latest_is(NEW))
     assert (verdict.kind, verdict.cause) == ("updated", cause)
     assert note in verdict.notes[0].partition(":")[0] + verdict.notes[0].partition(".")[0]
 
@@ -633,7 +645,7 @@ async def test_a_refusal_names_the_check(bench: Callable[..., Bench]) -> None:
         outcome="failed",
         after=None,
     )
-    verdict = await made.session.verdict(JOB, NEW)
+    verdict = await made.session.verdict(JOB, latest_is(NEW))
     assert (verdict.kind, verdict.cause) == ("failed", "preflight-pull")
     assert "diverged" in verdict.sentence
 
@@ -644,7 +656,7 @@ async def test_a_job_without_a_good_end_was_interrupted_in_its_last_step(
 ) -> None:
     made = bench()
     leave(made, start("pull"), end("pull", "ok"), start("rebuild"), outcome=outcome, after=None)
-    verdict = await made.session.verdict(JOB, NEW)
+    verdict = await made.session.verdict(JOB, latest_is(NEW))
     assert verdict.kind == "interrupted"
     assert "step rebuild" in verdict.sentence
 
@@ -663,21 +675,21 @@ async def test_offsets_that_the_log_does_not_have_are_no_error(
         log=b"x\n",
         after=BEFORE,
     )
-    assert (await made.session.verdict(JOB, NEW)).cause == "pull-failed"
+    assert (await made.session.verdict(JOB, latest_is(NEW))).cause == "pull-failed"
 
 
 @pytest.mark.parametrize("damage", [b"", b"\xff", b"nixfleet-probe 1\nx", b"x" * 5_000_000])
 async def test_a_damaged_look_counts_as_none(bench: Callable[..., Bench], damage: bytes) -> None:
     made = bench()
     leave(made, after=damage)
-    assert (await made.session.verdict(JOB, NEW)).cause == "proof-missing"
+    assert (await made.session.verdict(JOB, latest_is(NEW))).cause == "proof-missing"
 
 
 async def test_a_damaged_result_is_no_success(bench: Callable[..., Bench]) -> None:
     made = bench()
     leave(made)
     made.copy.write("result", b'{"outcome":')
-    assert (await made.session.verdict(JOB, NEW)).kind == "interrupted"
+    assert (await made.session.verdict(JOB, latest_is(NEW))).kind == "interrupted"
 
 
 def test_how_long_steps_take_is_known_from_the_jobs_that_were_followed(

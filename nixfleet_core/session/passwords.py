@@ -1,11 +1,11 @@
-"""Asking for sudo's password where an operation turns out to need it."""
+"""Asking for sudo's password where something turns out to need it."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from nixfleet_core.errors import LaunchFailed, NeedsPassword, NoSuchJob, NotAllowed, Unreachable
+from nixfleet_core.errors import NeedsPassword, PasswordRefused
 from nixfleet_core.session.boundary import one_host
 
 if TYPE_CHECKING:
@@ -13,25 +13,18 @@ if TYPE_CHECKING:
 
     from nixfleet_core.session.protocol import HostSession
 
-T = TypeVar("T")
-
-FAILURES: Final = (Unreachable, NotAllowed, NoSuchJob, LaunchFailed)
-"""What the engine says when something cannot be done; the message is for people."""
+_T = TypeVar("_T")
 
 
-class PasswordRefused(Exception):  # noqa: N818 - the operator's choice, not a fault
-    """The operator closed the password dialog."""
+class Passwords:
+    """One question at a time, whatever runs at once. `ask` gives None where nobody answers."""
 
-
-class Elevation:
-    """One password dialog at a time, whatever runs at once."""
-
-    def __init__(self, ask: Callable[[str, bool], Awaitable[str | None]]) -> None:
+    def __init__(self, ask: Callable[[NeedsPassword], Awaitable[str | None]]) -> None:
         self._ask = ask
         self._asking = asyncio.Lock()
         self._given: dict[str, int] = {}
 
-    async def run(self, session: HostSession, operation: Callable[[], Awaitable[T]]) -> T:
+    async def run(self, session: HostSession, operation: Callable[[], Awaitable[_T]]) -> _T:
         """Await `operation`, asking for the password as often as it takes.
 
         Raises PasswordRefused, and the HostErrors of the operation: whatever else goes wrong in it
@@ -47,8 +40,8 @@ class Elevation:
                 async with self._asking:
                     if self._given.get(name, 0) != given:
                         continue  # another operation on this host asked meanwhile
-                    password = await self._ask(name, need.wrong)
+                    password = await self._ask(need)
                     if password is None:
-                        raise PasswordRefused from None
+                        raise PasswordRefused(name, wrong=need.wrong) from None
                     session.give_password(password)
                     self._given[name] = given + 1
