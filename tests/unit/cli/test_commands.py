@@ -716,7 +716,7 @@ def hostile() -> dict[str, Any]:
         "follow": follow,
         f"verdict {REV}": Verdict(
             kind="failed",
-            cause="x",
+            cause="killed",
             sentence=EVIL,
             advice=EVIL,
             before=Snapshot(version=EVIL, store_path=EVIL),
