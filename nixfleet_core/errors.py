@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, ClassVar, Final
+
+if TYPE_CHECKING:
+    from nixfleet_core.vocabulary import NoAnswer
 
 
 class HostError(Exception):
@@ -12,7 +15,7 @@ class HostError(Exception):
 class Unreachable(HostError):  # noqa: N818 - a state of the host, not a fault of the program
     """The host did not answer, or refused us. `str()` is what ssh said; `advice` is what to try."""
 
-    cause = "unreachable"
+    cause: ClassVar[NoAnswer] = "unreachable"
     """The verdict's cause."""
 
     def __init__(self, why: str, advice: str = "") -> None:
@@ -23,13 +26,13 @@ class Unreachable(HostError):  # noqa: N818 - a state of the host, not a fault o
 class BadAnswer(Unreachable):
     """The host answered what cannot be used. `str()` says what was wrong with it."""
 
-    cause = "bad-answer"
+    cause: ClassVar[NoAnswer] = "bad-answer"
 
 
 class ClientFailed(Unreachable):
     """This machine could not do its part: its disk is full, or a program is missing."""
 
-    cause = "client-failed"
+    cause: ClassVar[NoAnswer] = "client-failed"
 
 
 NO_ANSWER: Final = frozenset(kind.cause for kind in (Unreachable, BadAnswer, ClientFailed))

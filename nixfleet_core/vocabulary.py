@@ -1,8 +1,12 @@
-"""The closed lists that several floors share."""
+"""The closed lists that several floors share.
+
+It is longer than 400 lines because every cause stands here, once, with its words.
+"""
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from dataclasses import dataclass
+from typing import Final, Literal, TypeGuard
 
 StepId = Literal[
     "preflight",
@@ -46,3 +50,448 @@ TITLES: Final[dict[StepId, str]] = {
     "commit": "Commit flake.lock",
     "push": "Push nixcfg",
 }
+
+HostCheckId = Literal[
+    "tools",
+    "unit",
+    "idle",
+    "disk",
+    "memory",
+    "checkout",
+    "remote",
+    "pull",
+    "input",
+    "attribute",
+]
+"""What scripts/job/preflight.sh asks on the host, in its order."""
+
+NoAnswer = Literal["unreachable", "bad-answer", "client-failed"]
+"""Why nothing can be said of a host: the causes of a verdict `unreachable`."""
+
+CheckId = Literal[
+    HostCheckId, NoAnswer, "platform", "credentials", "commit", "push", "target", "elevation"
+]
+"""What can make a host be left alone, before anything is touched."""
+
+FoundCause = Literal[
+    "job-running",
+    "unit-missing",
+    "unit-masked",
+    "agent-crash-looping",
+    "start-limit-hit",
+    "agent-down",
+    "not-restarted",
+    "reboot-pending",
+    "switch-incomplete",
+    "lock-reset",
+    "built-elsewhere",
+    "job-failed",
+    "lock-broken",
+    "input-missing",
+    "follows",
+    "stale-fetch",
+    "wrong-branch",
+    "nixcfg-behind",
+    "lock-behind",
+    "proof-missing",
+    "latest-unknown",
+    "same-derivation",
+    "pinned",
+    "lock-not-pushed",
+    "current",
+]
+"""What a look at a host can find (judge/causes.py); docs/why.md has the order of the rules."""
+
+Cause = Literal[
+    FoundCause,
+    NoAnswer,
+    # Why a host was left alone.
+    "preflight-tools",
+    "preflight-unit",
+    "preflight-idle",
+    "preflight-disk",
+    "preflight-memory",
+    "preflight-checkout",
+    "preflight-remote",
+    "preflight-pull",
+    "preflight-input",
+    "preflight-attribute",
+    "preflight-platform",
+    "preflight-credentials",
+    "preflight-commit",
+    "preflight-push",
+    "preflight-target",
+    "preflight-elevation",
+    "preflight-unknown",
+    "launch-failed",
+    "busy",
+    # How a job ended.
+    "detached",
+    "cancelled",
+    "killed",
+    "unconfirmed",
+    "agent-unstable",
+    "units-failed",
+    "switch-failed",
+    "not-reproduced",
+    "damaged",
+    "no-derivation",
+    "credentials",
+    "stop-failed",
+    "pull-failed",
+    "update-failed",
+    "repair-failed",
+    "rebuild-failed",
+    "confirm-failed",
+    "start-failed",
+    "verify-failed",
+    "rollback-failed",
+    "commit-failed",
+    "push-failed",
+    "push-refused",
+    # What a failed step's text says.
+    "disk-full",
+    "oom",
+    "hash-mismatch",
+    "fetch-failed",
+    "rate-limit",
+    "auth",
+    "not-found",
+    "host-key",
+    "git-busy",
+    "dirty-tree",
+    "diverged",
+    "no-upstream",
+    "ownership",
+    "daemon",
+    "attribute-missing",
+    "eval-failed",
+    "signature",
+    "build-failed",
+    "switch-busy",
+]
+"""Every cause that a verdict, a finding, a refusal or a known text can have. The words are public:
+scripts read them. docs/why.md has them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a cause means, and what cures it. A rule that has seen the host says more."""
+
+    meaning: str
+    cure: str
+
+
+_DISK_FULL: Final = Words(
+    "the disk is full", "free some space, as with nix-collect-garbage --delete-older-than 30d"
+)
+_NO_ATTRIBUTE: Final = Words(
+    "the flake has no configuration of this name",
+    "set `attribute` in the inventory to a name that the flake has",
+)
+_HIDDEN_INPUT: Final = Words(
+    "the input's URL in flake.lock holds a user name, a password or a query: to lock the input to "
+    "one commit, Nix would need that in its arguments, where everybody on the host can read it",
+    "take it out of the URL in flake.nix: git and Nix read ~/.netrc of the checkout's owner, "
+    "github: and gitlab: inputs access-tokens in nix.conf, and with ssh a deploy key does it; "
+    "or use a force level below 3, without --input-rev",
+)
+_STEP_FAILED: Final = Words(
+    "this step failed, and its text says nothing known",
+    "the log's last lines say more (e: next error)",
+)
+
+CAUSES: Final[dict[Cause, Words]] = {
+    "job-running": Words("a job is changing the host", "its verdict will tell"),
+    "unit-missing": Words(
+        "the host has no unit nixfleet-agent",
+        "enable services.nixfleet-agent in nixcfg and switch once by hand",
+    ),
+    "unit-masked": Words("the unit is masked", "unmask it, then force update"),
+    "agent-crash-looping": Words(
+        "the service manager waits to start the agent again, or it was restarted three times and "
+        "began within the last minute",
+        "read its last words; nixfleet rollback brings the one before back",
+    ),
+    "start-limit-hit": Words(
+        "it crashed so often that systemd refuses to start it",
+        "force update resets that and starts it",
+    ),
+    "agent-down": Words("the unit is not active for another reason", "force update starts it"),
+    "not-restarted": Words(
+        "an agent runs that is neither the installed one nor what that starts: NixOS does not "
+        "restart this unit at a switch",
+        "force update restarts it",
+    ),
+    "reboot-pending": Words(
+        "the profile names a new system that wants another init "
+        "(switch-to-configuration ended with 100)",
+        "reboot the host when it suits you, then verify",
+    ),
+    "switch-incomplete": Words(
+        "the profile names a new system, the old one runs; or the flake builds another path than "
+        "the installed one",
+        "force update rebuilds and switches",
+    ),
+    "lock-reset": Words(
+        "installed is not what the flake builds, and flake.lock has left the commit that the last "
+        "job moved it to: the agent's own pull resets its checkout; or the lock is behind, and has "
+        "left the commit that the last job moved it to",
+        "force update moves it; then commit and push flake.lock, or the next pull of the agent "
+        "resets it again",
+    ),
+    "built-elsewhere": Words(
+        "installed is what the checkout beside the configured one builds",
+        "force update builds from the configured one; "
+        "or set `checkout` in the inventory to the other",
+    ),
+    "job-failed": Words(
+        "installed is not what the flake builds, and the last job failed in the rebuild; or the "
+        "lock is behind, and the last job failed before it could move it",
+        "its log says why; then force update again",
+    ),
+    "lock-broken": Words(
+        "the file flake.lock is damaged", "git checkout -- flake.lock restores it"
+    ),
+    "input-missing": Words(
+        "the flake has no such input", "set `input` in the inventory to the name in flake.nix"
+    ),
+    "follows": Words(
+        "the lock is behind, and the input follows another: nix does not update it by this name",
+        "set `input` in the inventory to the other one, or remove the follows",
+    ),
+    "stale-fetch": Words(
+        "the lock is behind, and in the last job nix exited with 0 and kept the old commit",
+        "look at the network to the input's repository; if git answers there, pin the commit",
+    ),
+    "wrong-branch": Words(
+        "the lock is behind, and the checkout is not on its remote's default branch",
+        "switch to that branch on the host, then force update",
+    ),
+    "nixcfg-behind": Words(
+        "the lock is behind, and the checkout lacks commits of its upstream",
+        "force update pulls first",
+    ),
+    "lock-behind": Words(
+        "the lock is behind, and nothing above explains it", "force update moves it"
+    ),
+    "proof-missing": Words(
+        "the agent's unit could not be seen; or what runs is nothing that can be shown to be an "
+        "agent; or another layer could not be seen",
+        "verify again, with root",
+    ),
+    "latest-unknown": Words(
+        "nobody said what the input's latest commit is; or the client may not ask, as the sentence "
+        'says (README, "Asking for the latest commit")',
+        "check the network to the input's repository, then verify",
+    ),
+    "same-derivation": Words(
+        "the program was there before the locked commit was made: "
+        "the new commit builds the same path",
+        "nothing to do: that commit changes nothing in the agent",
+    ),
+    "pinned": Words(
+        "flake.nix names the commit itself", "to move it, take the rev out of flake.nix"
+    ),
+    "lock-not-pushed": Words(
+        "flake.lock has an uncommitted commit of the input, or HEAD is not pushed: the agent's own "
+        "pull resets it",
+        "commit flake.lock and push it",
+    ),
+    "current": Words("nothing else", "nothing"),
+    "unreachable": Words(
+        "the host did not answer, or refused us", "ssh HOST true shows whether it does"
+    ),
+    "bad-answer": Words(
+        "the host's answer cannot be used", "the sentence says what is wrong with it"
+    ),
+    "client-failed": Words(
+        "this machine could not do its part", "set right what the sentence names, and try again"
+    ),
+    "preflight-tools": Words(
+        "a tool is missing on the host, as the log says",
+        "install what is missing, or repair the PATH of non-interactive shells",
+    ),
+    "preflight-unit": Words(
+        "the agent's unit is missing or masked",
+        "enable services.nixfleet-agent in nixcfg, or unmask its unit",
+    ),
+    "preflight-idle": Words(
+        "another rebuild is running on the host", "wait for it, then try again"
+    ),
+    "preflight-disk": _DISK_FULL,
+    "preflight-memory": Words(
+        "hardly any memory is free",
+        "wait until the host has calmed down, or stop what uses the memory",
+    ),
+    "preflight-checkout": Words("the checkout is not usable", "the log says why"),
+    "preflight-remote": Words(
+        "the checkout's remote cannot be pulled from", "the log shows git's own words"
+    ),
+    "preflight-pull": Words("the pull would not go through", "the log names what is in the way"),
+    "preflight-input": Words("the flake input cannot be updated", "the log says why"),
+    "preflight-attribute": _NO_ATTRIBUTE,
+    "preflight-platform": Words(
+        "the host is not NixOS, and this user has no Home Manager profile",
+        "log in as the user whose Home Manager it is, or set `platform` in the inventory",
+    ),
+    "preflight-credentials": _HIDDEN_INPUT,
+    "preflight-commit": Words(
+        "flake.lock has uncommitted changes of other inputs",
+        "commit them on the host first, or leave out --commit-lock",
+    ),
+    "preflight-push": Words(
+        "the checkout has no branch of a remote to push to",
+        "git branch --set-upstream-to=origin/main, or leave out --push",
+    ),
+    "preflight-target": Words(
+        "there is no other generation to go back to", "nixos-rebuild list-generations shows them"
+    ),
+    "preflight-elevation": Words(
+        "nothing lets us become root on the host",
+        "log in as root, give sudo's password at a terminal, or allow sudo without one",
+    ),
+    "preflight-unknown": Words("the preflight failed", "the log says why"),
+    "launch-failed": Words(
+        "the host could not start the job", "nothing was touched; look at the host's journal"
+    ),
+    "busy": Words("another job is running on the host", "nixfleet attach HOST follows it"),
+    "detached": Words("the job goes on alone", "nixfleet attach HOST follows it"),
+    "cancelled": Words("the job was cancelled", "force update starts anew"),
+    "killed": Words("the job was killed", "force update starts anew"),
+    "unconfirmed": Words(
+        "nobody reached the host after the switch",
+        "look at what the switch did to its network before the next update",
+    ),
+    "agent-unstable": Words(
+        "the agent does not stay up", "read its last words at the end of the log"
+    ),
+    "units-failed": Words(
+        "the new agent runs, but the switch left failed units",
+        "look at them with systemctl status; the agent itself is proven",
+    ),
+    "switch-failed": Words(
+        "the new agent runs, but the switch ended with another code than 0",
+        "read the log's last lines: a part of the activation failed",
+    ),
+    "not-reproduced": Words(
+        "the agent in the store is not what its source builds here",
+        "find out whether it was replaced or no two builds are the same; levels below 6 go on",
+    ),
+    "damaged": Words(
+        "the agent's files are damaged and could not be repaired",
+        "as root on the host: nix-store --repair-path; the log names the path and says why",
+    ),
+    "no-derivation": Words(
+        "the configuration does not say which derivation the agent is",
+        "use a force level below 6",
+    ),
+    "credentials": _HIDDEN_INPUT,
+    "stop-failed": _STEP_FAILED,
+    "pull-failed": _STEP_FAILED,
+    "update-failed": _STEP_FAILED,
+    "repair-failed": _STEP_FAILED,
+    "rebuild-failed": _STEP_FAILED,
+    "confirm-failed": _STEP_FAILED,
+    "start-failed": _STEP_FAILED,
+    "verify-failed": _STEP_FAILED,
+    "rollback-failed": _STEP_FAILED,
+    "commit-failed": Words("flake.lock was not committed", "the log shows git's own words"),
+    "push-failed": Words("flake.lock was not pushed", "the log shows git's own words"),
+    "push-refused": Words(
+        "flake.lock was not pushed: the remote refused it",
+        "upstream has moved on, or must not be written to: update again, or commit by hand",
+    ),
+    "disk-full": _DISK_FULL,
+    "oom": Words("the host ran out of memory", "build with fewer jobs and cores, or add swap"),
+    "hash-mismatch": Words(
+        "what was downloaded is not what is pinned", "correct the hash in the flake"
+    ),
+    "fetch-failed": Words(
+        "a server could not be reached or failed", "check the host's network, and try again"
+    ),
+    "rate-limit": Words(
+        "the server limits requests",
+        "wait an hour, set access-tokens, or pin the input with --input-rev",
+    ),
+    "auth": Words(
+        "a server refused access", "give the checkout's owner, or nix, working credentials for it"
+    ),
+    "not-found": Words("the server has no such repository or file", "check its URL"),
+    "host-key": Words(
+        "the server's key is unknown or has changed",
+        "check it, then log in once at the terminal: nixfleet connect HOST",
+    ),
+    "git-busy": Words(
+        "another git works in the checkout",
+        "let it end; if none runs, remove the .lock file that git names",
+    ),
+    "dirty-tree": Words(
+        "uncommitted changes would be overwritten by the pull",
+        "commit or stash them on the host; the log names the files",
+    ),
+    "diverged": Words(
+        "the branch and its upstream have diverged",
+        "push or rebase the commits that are only on the host",
+    ),
+    "no-upstream": Words("the checkout follows no branch", "check one out that has an upstream"),
+    "ownership": Words(
+        "files of the checkout belong to another user", "give all of them to one, with chown"
+    ),
+    "daemon": Words(
+        "the nix daemon went away", "look at systemctl status nix-daemon, and try again"
+    ),
+    "attribute-missing": _NO_ATTRIBUTE,
+    "eval-failed": Words(
+        "the configuration does not evaluate", "correct nixcfg, or pull a commit that does"
+    ),
+    "signature": Words(
+        "a cache's path is not signed by a trusted key", "check trusted-public-keys"
+    ),
+    "build-failed": Words("a package could not be built", "the first error in the log says why"),
+    "switch-busy": Words("another switch is under way", "let it end, and try again"),
+}
+
+CHECK_CAUSES: Final[dict[CheckId, Cause]] = {
+    "unreachable": "unreachable",
+    "bad-answer": "bad-answer",
+    "client-failed": "client-failed",
+    "tools": "preflight-tools",
+    "unit": "preflight-unit",
+    "idle": "preflight-idle",
+    "disk": "preflight-disk",
+    "memory": "preflight-memory",
+    "checkout": "preflight-checkout",
+    "remote": "preflight-remote",
+    "pull": "preflight-pull",
+    "input": "preflight-input",
+    "attribute": "preflight-attribute",
+    "platform": "preflight-platform",
+    "credentials": "preflight-credentials",
+    "commit": "preflight-commit",
+    "push": "preflight-push",
+    "target": "preflight-target",
+    "elevation": "preflight-elevation",
+}
+
+STEP_CAUSES: Final[dict[StepId, Cause]] = {
+    "preflight": "preflight-unknown",
+    "stop": "stop-failed",
+    "pull": "pull-failed",
+    "update": "update-failed",
+    "repair": "repair-failed",
+    "build": "build-failed",
+    "rebuild": "rebuild-failed",
+    "confirm": "confirm-failed",
+    "start": "start-failed",
+    "verify": "verify-failed",
+    "rollback": "rollback-failed",
+    "commit": "commit-failed",
+    "push": "push-failed",
+}
+"""For a step that failed where nothing more is known."""
+
+
+def is_check(token: str) -> TypeGuard[CheckId]:
+    """Whether that word of a host's is a check that we know: its runner may be newer."""
+    return token in CHECK_CAUSES

@@ -11,7 +11,7 @@ import re
 import shutil
 import sys
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final, Literal
 
 import click
 import humanize
@@ -32,7 +32,7 @@ from nixfleet_core.job.events import (
 )
 from nixfleet_core.log.display import safe, safe_json, safe_log_line
 from nixfleet_core.session.conduct import Report, Watcher
-from nixfleet_core.vocabulary import TITLES
+from nixfleet_core.vocabulary import TITLES, Cause
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +71,7 @@ class HostLine(msgspec.Struct, frozen=True):
 
     host: str
     verdict: str | None
-    cause: str
+    cause: Cause | Literal[""]
     advice: str
     before: Snapshot
     after: Snapshot

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -16,6 +16,7 @@ from nixfleet_core.session.boundary import drawn
 from nixfleet_core.session.conduct import Conductor
 from nixfleet_core.session.latest import GitLatest
 from nixfleet_core.session.passwords import Passwords
+from nixfleet_core.vocabulary import Cause
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +29,7 @@ class WhyLine(msgspec.Struct, frozen=True):
     """One host in the JSON answer; what could not be seen is null in `evidence`."""
 
     host: str
-    cause: str
+    cause: Cause | Literal[""]
     sentence: str
     evidence: dict[str, str | None]
     cure: str

@@ -1,14 +1,19 @@
-"""Where nixcfg can be on a host: the operator's checkout, or the agent's own repository. Pure."""
+"""Where nixcfg can be on a host, and what its flake.lock says of an input. Pure.
+
+It is the operator's checkout, or the agent's own repository.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.host import DEFAULT_CHECKOUT
 from nixfleet_core.nix.lock import locked_rev
 
 if TYPE_CHECKING:
-    from nixfleet_core.facts.model import Facts
+    from nixfleet_core.facts.model import Checkout, Facts
+    from nixfleet_core.nix.lock import Input
 
 ISOLATED: Final = "isolated"
 """Names the agent's own repository; where it is, the host knows (scripts/ask/probe.sh)."""
@@ -31,6 +36,75 @@ def read_checkout(text: str) -> str:
 def is_isolated(path: str) -> bool:
     """Whether this is the agent's own repository, which the agent resets to its upstream."""
     return path.endswith(ISOLATED_ENDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """There is no flake.lock, or none that was seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """flake.lock cannot be read; `why` is a sentence."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The flake has no such input; `names` are those that it has."""
+
+    names: tuple[str, ...]
+
+    @property
+    def cure(self) -> str:
+        return f"set `input` in the inventory to one of: {', '.join(self.names[:20])}"
+
+
+@dataclass(frozen=True, slots=True)
+class Follows:
+    """The input is another one: nix does not move it by its own name."""
+
+    found: Input
+
+    @property
+    def why(self) -> str:
+        path = "/".join(self.found.follows)
+        return f"the input follows {path}, so nix does not update it by its own name"
+
+    @property
+    def cure(self) -> str:
+        return f"set `input` in the inventory to {self.found.follows[0]!r}, or remove the follows"
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """flake.nix itself names a commit for the input."""
+
+    found: Input
+    commit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """The input's own repository says what its latest commit is."""
+
+    found: Input
+
+
+InputState = Absent | Broken | Missing | Follows | Pinned | Tracked
+
+
+def input_state(checkout: Checkout, name: str) -> InputState:
+    """What flake.lock says of an input: for the plan and the cause alike."""
+    if checkout.lock is None:
+        return Absent() if checkout.lock_error is None else Broken(checkout.lock_error)
+    found = checkout.lock.find(name)
+    if found is None:
+        return Missing(checkout.lock.names())
+    if found.follows:
+        return Follows(found)
+    return Tracked(found) if found.source.pinned is None else Pinned(found, found.source.pinned)
 
 
 def disagreement(facts: Facts, flake_input: str) -> str | None:

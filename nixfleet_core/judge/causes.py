@@ -9,12 +9,22 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from nixfleet_core.facts.checkouts import (
+    Absent,
+    Broken,
+    Follows,
+    Missing,
+    Pinned,
+    Tracked,
+    input_state,
+)
 from nixfleet_core.facts.service import Service
 from nixfleet_core.nix.git_url import NotAsked, commit_of
+from nixfleet_core.vocabulary import CAUSES, FoundCause
 
 if TYPE_CHECKING:
     from nixfleet_core.facts.model import Binary, Checkout, Facts, Unit
@@ -22,41 +32,12 @@ if TYPE_CHECKING:
     from nixfleet_core.nix.git_url import Latest
     from nixfleet_core.nix.lock import Input
 
-Cause = Literal[
-    "job-running",
-    "unit-missing",
-    "unit-masked",
-    "start-limit-hit",
-    "agent-crash-looping",
-    "agent-down",
-    "not-restarted",
-    "reboot-pending",
-    "switch-incomplete",
-    "built-elsewhere",
-    "lock-reset",
-    "lock-broken",
-    "input-missing",
-    "follows",
-    "stale-fetch",
-    "job-failed",
-    "wrong-branch",
-    "nixcfg-behind",
-    "lock-behind",
-    "proof-missing",
-    "latest-unknown",
-    "same-derivation",
-    "pinned",
-    "lock-not-pushed",
-    "current",
-]
-"""docs/why.md has a line for each."""
-
-DOWN: Final[frozenset[Cause]] = frozenset(
+DOWN: Final[frozenset[FoundCause]] = frozenset(
     {"unit-missing", "unit-masked", "start-limit-hit", "agent-crash-looping", "agent-down"}
 )
 """No agent runs, or none that stays up."""
 
-UNSEEN: Final[frozenset[Cause]] = frozenset(
+UNSEEN: Final[frozenset[FoundCause]] = frozenset(
     {"lock-broken", "input-missing", "proof-missing", "latest-unknown"}
 )
 """Something could not be compared."""
@@ -87,7 +68,7 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
 class Finding:
     """One cause: a token, a sentence for people, and what cures it."""
 
-    cause: Cause
+    cause: FoundCause
     sentence: str
     advice: str = ""
     command: tuple[str, ...] = ()
@@ -100,6 +81,19 @@ class Finding:
     @property
     def down(self) -> bool:
         return self.cause in DOWN
+
+
+def _found(
+    cause: FoundCause,
+    sentence: str,
+    command: tuple[str, ...] = (),
+    key: str = "",
+    *,
+    more: str = "",
+    holds: bool = False,
+) -> Finding:
+    """A finding whose advice is its cause's own cure, and `more` behind it."""
+    return Finding(cause, sentence, CAUSES[cause].cure + more, command, key, holds)
 
 
 _UPDATE: Final = ("update", "--force")
@@ -126,7 +120,7 @@ def find_job(facts: Facts) -> Finding | None:
     if facts.job_running is None:
         return None
     why = f"job {facts.job_running} is running"
-    return Finding("job-running", why, "its verdict will tell", ("attach",), "enter")
+    return _found("job-running", why, ("attach",), "enter")
 
 
 def find_cause(facts: Facts | None, expect: Expectation, *, proof: bool = True) -> Finding:
@@ -166,8 +160,7 @@ def named(binary: Binary) -> str:
 def _service(facts: Facts) -> Finding | None:
     unit = facts.unit
     if unit is None:
-        why = "the agent's unit could not be seen"
-        return Finding("proof-missing", why, "verify again, with root", ("verify",), "v")
+        return _unseen("the agent's unit could not be seen")
     if not unit.exists:
         return _no_unit(unit)
     if _loops(facts, unit):
@@ -182,19 +175,19 @@ def _service(facts: Facts) -> Finding | None:
     if unit.is_up:
         return None
     if unit.result == "start-limit-hit":
-        return Finding(
+        return _found(
             "start-limit-hit",
             f"systemd refuses to start the agent, it crashed too often: its unit is {_words(unit)}",
-            f"force update resets that and starts it; by hand: {unit.service.forgive_words}",
             _UPDATE,
             "u",
+            more=f"; by hand: {unit.service.forgive_words}",
         )
-    return Finding(
+    return _found(
         "agent-down",
         f"the agent is not running: its unit is {_words(unit)}",
-        f"force update starts it; its log: {unit.service.log_words}",
         _UPDATE,
         "u",
+        more=f"; its log: {unit.service.log_words}",
     )
 
 
@@ -205,11 +198,8 @@ def _no_unit(unit: Unit) -> Finding:
             "the agent is not running: its unit is masked",
             f"{unit.service.unmask_words}, then force update",
         )
-    return Finding(
-        "unit-missing",
-        f"the agent is not running: its unit is {unit.load or 'missing'}",
-        "enable services.nixfleet-agent in nixcfg and switch once by hand",
-    )
+    why = f"the agent is not running: its unit is {unit.load or 'missing'}"
+    return _found("unit-missing", why)
 
 
 def _loops(facts: Facts, unit: Unit) -> bool:
@@ -239,18 +229,18 @@ def _process(facts: Facts) -> Finding | None:
             "proof-missing",
             f"what runs as the agent is {running.path}, and nothing shows that this is the agent: "
             "a shell that is still about to start it, or another program",
-            f"force update restarts it; by hand: {_restart(facts)}",
+            f"{CAUSES['not-restarted'].cure}; by hand: {_restart(facts)}",
             _UPDATE,
             "u",
         )
     if installed.is_run_by(running):
         return None
-    return Finding(
+    return _found(
         "not-restarted",
         f"not restarted: {named(installed)} is installed, {named(running)} still runs",
-        f"force update restarts it; by hand: {_restart(facts)}",
         _UPDATE,
         "u",
+        more=f"; by hand: {_restart(facts)}",
     )
 
 
@@ -277,13 +267,7 @@ def _build(facts: Facts, expect: Expectation) -> Finding | None:
         or _reset(facts, expect)
         or _elsewhere(facts)
         or _failed_job(facts, differs, ("rebuild",))
-        or Finding(
-            "switch-incomplete",
-            differs,
-            "force update rebuilds and switches",
-            _UPDATE,
-            "u",
-        )
+        or _found("switch-incomplete", differs, _UPDATE, "u")
     )
 
 
@@ -295,20 +279,16 @@ def _system(facts: Facts) -> Finding | None:
     job = facts.last_job
     switch_said = job is not None and (job.failed, job.rc) == ("rebuild", 100)
     if system.needs_reboot or switch_said:
-        return Finding(
-            "reboot-pending",
-            "the new system needs a reboot: it is installed, the old one still runs",
-            "reboot the host when it suits you, then verify",
-            ("verify",),
-            "v",
-        )
-    return Finding(
+        return _found("reboot-pending", NEEDS_REBOOT, ("verify",), "v")
+    return _found(
         "switch-incomplete",
         "the profile names a new system, the old one still runs: the switch did not get that far",
-        "force update switches again",
         _UPDATE,
         "u",
     )
+
+
+NEEDS_REBOOT: Final = "the new system needs a reboot: it is installed, the old one still runs"
 
 
 def _rolled_back(facts: Facts, system: str) -> Finding | None:
@@ -343,45 +323,35 @@ def _elsewhere(facts: Facts) -> Finding | None:
 
 
 def _lock(facts: Facts, expect: Expectation) -> Finding | None:
-    checkout = facts.checkout
-    if checkout is None or checkout.lock is None:
-        return _broken_lock(checkout)
-    found = checkout.lock.find(expect.input)
-    if found is None:
-        return Finding(
-            "input-missing",
-            f"flake.lock names no commit for the input {expect.input}: it has no such input",
-            f"set `input` in the inventory to one of: {', '.join(checkout.lock.names()[:20])}",
-        )
-    if not expect.latest_known or None in (found.rev, expect.latest) or found.rev == expect.latest:
+    if facts.checkout is None:
         return None
-    return _behind(facts, checkout, found, expect)
+    match input_state(facts.checkout, expect.input):
+        case Absent():
+            return None
+        case Broken(why):
+            return _found("lock-broken", why)
+        case Missing() as missing:
+            why = f"flake.lock names no commit for the input {expect.input}: it has no such input"
+            return Finding("input-missing", why, missing.cure)
+        case Follows(found) | Pinned(found) | Tracked(found) as state:
+            rev, latest = found.rev, expect.latest
+            if not expect.latest_known or rev is None or latest is None or rev == latest:
+                return None
+            behind = f"flake.lock has {expect.input} at {rev[:7]}, latest is {latest[:7]}"
+            if isinstance(state, Follows):
+                return Finding("follows", f"{behind}: {state.why}", state.cure)
+            return _behind(facts, facts.checkout, behind, expect)
 
 
-def _broken_lock(checkout: Checkout | None) -> Finding | None:
-    if checkout is None or checkout.lock_error is None:
-        return None
-    return Finding("lock-broken", checkout.lock_error, "restore it: git checkout -- flake.lock")
-
-
-def _behind(facts: Facts, checkout: Checkout, found: Input, expect: Expectation) -> Finding:
+def _behind(facts: Facts, checkout: Checkout, behind: str, expect: Expectation) -> Finding:
     """The lock is not at the latest commit: what kept it from moving?"""
-    rev, latest = found.rev or "", expect.latest or ""
-    behind = f"flake.lock has {expect.input} at {rev[:7]}, latest is {latest[:7]}"
-    if found.follows:
-        path = "/".join(found.follows)
-        return Finding(
-            "follows",
-            f"{behind}: the input follows {path}, so nix does not update it by its own name",
-            f"set `input` in the inventory to {found.follows[0]}, or remove the follows",
-        )
     return (
         _reset(facts, expect)
-        or _stale_fetch(facts, behind, latest)
+        or _stale_fetch(facts, behind, expect.latest or "")
         or _wrong_branch(checkout, behind)
         or _failed_job(facts, behind, ("preflight", "pull", "update"))
         or _nixcfg_behind(checkout, behind)
-        or Finding("lock-behind", behind, "force update moves it", _UPDATE, "u")
+        or _found("lock-behind", behind, _UPDATE, "u")
     )
 
 
@@ -391,12 +361,10 @@ def _reset(facts: Facts, expect: Expectation) -> Finding | None:
         return None
     if rev is None or rev in (job.latest, expect.latest):
         return None
-    return Finding(
+    return _found(
         "lock-reset",
         f"the last job moved flake.lock to {job.latest[:7]}, but it is at {rev[:7]} again: "
         f"{facts.checkout.path} was reset",
-        "force update moves it; then commit and push flake.lock, or the next pull of the agent "
-        "resets it again",
         _UPDATE,
         "u",
     )
@@ -406,10 +374,9 @@ def _stale_fetch(facts: Facts, behind: str, latest: str) -> Finding | None:
     job = facts.last_job
     if job is None or (job.failed, job.reason) != ("update", "stale"):
         return None
-    return Finding(
+    return _found(
         "stale-fetch",
         f"{behind}: in the last job nix could not fetch it, and kept what it had",
-        "look at the network to the input's repository; if git answers there, pin the commit",
         ("update", "--input-rev", latest),
         "u",
     )
@@ -419,10 +386,9 @@ def _failed_job(facts: Facts, what: str, steps: tuple[str, ...]) -> Finding | No
     job = facts.last_job
     if job is None or job.failed not in steps:
         return None
-    return Finding(
+    return _found(
         "job-failed",
         f"{what}: the last job failed in the step {job.failed} with code {job.rc}",
-        "its log says why; then force update again",
         ("log",),
         "l",
     )
@@ -450,10 +416,9 @@ def _nixcfg_behind(checkout: Checkout, behind: str) -> Finding | None:
         return Finding(
             "nixcfg-behind",
             f"{behind}: {where}, and has commits of its own",
-            "push or rebase the commits that are only on the host, then force update",
+            f"{CAUSES['diverged'].cure}, then force update",
         )
-    sentence = f"{behind}: {where}"
-    return Finding("nixcfg-behind", sentence, "force update pulls first", _UPDATE, "u")
+    return _found("nixcfg-behind", f"{behind}: {where}", _UPDATE, "u")
 
 
 def _commits(number: int) -> str:
@@ -487,11 +452,10 @@ def _unseen_flake(facts: Facts, expect: Expectation, *, proof: bool) -> Finding 
         why = f"flake.lock is at {rev[:7]}; {expect.not_asked.why}"
         return Finding("latest-unknown", why, expect.not_asked.advice)
     if expect.latest is None:
-        return Finding(
+        return _found(
             "latest-unknown",
             f"flake.lock is at {rev[:7]}; nobody could say what the latest commit of "
             f"{expect.input} is",
-            "check the network to the input's repository, then verify",
             ("verify",),
             "v",
         )
@@ -512,7 +476,7 @@ def _unseen_lock(checkout: Checkout | None, flake_input: str) -> Finding:
 
 
 def _unseen(what: str) -> Finding:
-    return Finding("proof-missing", what, "verify again, with root", ("verify",), "v")
+    return _found("proof-missing", what, ("verify",), "v")
 
 
 # All links hold.
@@ -550,21 +514,20 @@ def _same_derivation(facts: Facts, expect: Expectation) -> Finding | None:
         return None
     if found.last_modified is None or min(times) + SKEW >= found.last_modified:
         return None
-    return Finding(
+    return _found(
         "same-derivation",
         f"{_seen(facts, expect)}; the commit {found.rev[:7]} is newer, and builds the same path",
-        "nothing to do: that commit changes nothing in the agent",
         holds=True,
     )
 
 
 def _pinned(facts: Facts, expect: Expectation) -> Finding | None:
-    found = _input(facts, expect)
-    if found is None or found.source.pinned is None or found.rev != found.source.pinned:
+    state = input_state(facts.checkout, expect.input) if facts.checkout else None
+    if not isinstance(state, Pinned) or state.found.rev != state.commit:
         return None
     return Finding(
         "pinned",
-        f"{_seen(facts, expect)}; flake.nix pins {expect.input} to {found.rev[:7]}, "
+        f"{_seen(facts, expect)}; flake.nix pins {expect.input} to {state.commit[:7]}, "
         "no update moves it",
         f"to move it, take the rev out of inputs.{expect.input} in flake.nix",
         holds=True,
@@ -582,10 +545,9 @@ def _not_pushed(facts: Facts, expect: Expectation) -> Finding | None:
         why = f"{_commits(checkout.ahead)} of HEAD not pushed"
     else:
         return None
-    return Finding(
+    return _found(
         "lock-not-pushed",
         f"{_seen(facts, expect)}; but {why} in {checkout.path}: the agent's next pull undoes it",
-        "commit flake.lock and push it",
         holds=True,
     )
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nixfleet_core.facts.model import Binary, Checkout, Facts, LastJob, Proof, Unit
-    from nixfleet_core.judge.causes import Cause, Expectation, Finding
+    from nixfleet_core.judge.causes import Expectation, Finding
+    from nixfleet_core.vocabulary import FoundCause
 
 Evidence = tuple[tuple[str, str | None], ...]
 """What was seen, by the label that people read; None: it could not be seen."""
@@ -34,7 +35,7 @@ PROOFS: Final[dict[Proof, str]] = {
 class Diagnosis:
     """One cause from the closed list, and what it was concluded from."""
 
-    cause: Cause
+    cause: FoundCause
     sentence: str
     evidence: Evidence
     advice: str = ""

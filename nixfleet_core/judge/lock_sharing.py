@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Final
 from nixfleet_core.facts.checkouts import is_isolated
 from nixfleet_core.nix.lock import locked_rev
 from nixfleet_core.plan.steps import lock_message
+from nixfleet_core.vocabulary import CAUSES, STEP_CAUSES, Words
 
 if TYPE_CHECKING:
     from nixfleet_core.facts.model import Checkout, Facts
     from nixfleet_core.job.outcome import Kind, Outcome
-    from nixfleet_core.vocabulary import StepId
+    from nixfleet_core.vocabulary import Cause, StepId
 
 
 def lock_notes(
@@ -71,42 +72,40 @@ def _gone_back(committed: str | None, locked: str | None) -> str:
     )
 
 
-def share_failure(outcome: Outcome) -> tuple[str, str, str] | None:
+def share_failure(outcome: Outcome) -> tuple[Cause, str, str] | None:
     """Cause, what went wrong, and advice, when a proven update's lock could not be shared."""
     step = outcome.failed_step
     if step not in ("commit", "push"):
         return None
-    why, advice = _WORDS.get((step, outcome.reason)) or (
+    if (step, outcome.reason) == ("push", "refused"):
+        return "push-refused", CAUSES["push-refused"].meaning, CAUSES["push-refused"].cure
+    cause = STEP_CAUSES[step]
+    general = CAUSES[cause]
+    words = SHARE_WORDS.get((step, outcome.reason)) or Words(
         f"git ended with code {outcome.rc}",
-        outcome.failure.advice if outcome.failure else "the log shows git's own words",
+        outcome.failure.advice if outcome.failure else general.cure,
     )
-    done = "committed" if step == "commit" else "pushed"
-    cause = "push-refused" if outcome.reason == "refused" else f"{step}-failed"
-    return cause, f"flake.lock was not {done}: {why}", advice
+    return cause, f"{general.meaning}: {words.meaning}", words.cure
 
 
-_WORDS: Final[dict[tuple[StepId, str], tuple[str, str]]] = {
-    ("commit", "identity"): (
+SHARE_WORDS: Final[dict[tuple[StepId, str], Words]] = {
+    ("commit", "identity"): Words(
         "git does not know who the checkout's owner is",
         "as that user, on the host: git config --global user.name NAME, and user.email too",
     ),
-    ("commit", "signing"): (
+    ("commit", "signing"): Words(
         "git could not sign the commit",
         "commit it by hand, or let git sign there without a question",
     ),
-    ("commit", "lock-changed"): (
+    ("commit", "lock-changed"): Words(
         "somebody changed it since the update",
         "look at it on the host: git diff flake.lock",
     ),
-    ("push", "refused"): (
-        "the remote refused it",
-        "upstream has moved on, or must not be written to: update again, or commit by hand",
-    ),
-    ("push", "others"): (
+    ("push", "others"): Words(
         "commits that were never pushed would go along",
         "look at them on the host, and push them by hand: git push",
     ),
-    ("push", "upstream"): (
+    ("push", "upstream"): Words(
         "the checkout has changed its branch meanwhile",
         "look at it on the host: git status",
     ),

@@ -7,7 +7,7 @@ flake.lock compared with the one that the input's repository names.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
@@ -15,13 +15,15 @@ from nixfleet_core.facts.checkouts import disagreement
 from nixfleet_core.facts.model import Snapshot
 from nixfleet_core.facts.package_changes import Change, with_agent
 from nixfleet_core.job.outcome import Kind, Outcome
-from nixfleet_core.judge.causes import find_cause, named
+from nixfleet_core.judge.causes import NEEDS_REBOOT, find_cause, named
 from nixfleet_core.judge.lock_sharing import lock_notes, share_failure
-from nixfleet_core.plan.refusals import HIDDEN_INPUT, HIDDEN_INPUT_CURE, refusal_words
+from nixfleet_core.plan.refusals import refusal_cause, refusal_words
+from nixfleet_core.vocabulary import CAUSES, CHECK_CAUSES, STEP_CAUSES, Cause
 
 if TYPE_CHECKING:
     from nixfleet_core.facts.model import Facts
     from nixfleet_core.judge.causes import Expectation, Finding
+    from nixfleet_core.vocabulary import CheckId, NoAnswer
 
 EXIT_CODES: Final[dict[Kind, int]] = {
     "updated": 0,
@@ -44,10 +46,10 @@ EXIT_ORDER: Final = (2, 1, 3, 8, 4, 5, 6, 7, 9)
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """`cause` is a token from a closed list ("" when all is well); `sentence` is for people."""
+    """`cause` is "" when all is well; `sentence` is for people."""
 
     kind: Kind
-    cause: str = ""
+    cause: Cause | Literal[""] = ""
     sentence: str
     advice: str = ""
     before: Snapshot = Snapshot()
@@ -153,7 +155,7 @@ _WENT_OVER_NOTE: Final = (
 )
 
 
-_Decision = tuple[Kind, str, str, str]
+_Decision = tuple[Kind, Cause | Literal[""], str, str]
 
 
 def _decide(
@@ -161,12 +163,9 @@ def _decide(
 ) -> _Decision:
     gap = None if found.holds else found
     if outcome is not None and outcome.reason == "unstable" and not outcome.rolled_back:
-        return (
-            "agent-down",
-            "agent-unstable",
-            "the agent starts, but does not stay up",
-            "read its last words at the end of the log; nixfleet rollback brings the old one back",
-        )
+        words = CAUSES["agent-unstable"]
+        advice = f"{words.cure}; nixfleet rollback brings the old one back"
+        return "agent-down", "agent-unstable", words.meaning, advice
     if gap is not None and gap.down:
         why = f" after {_step_words(outcome)}" if outcome and outcome.kind != "done" else ""
         return "agent-down", gap.cause, f"{gap.sentence}{why}", gap.advice
@@ -175,19 +174,15 @@ def _decide(
     if outcome is None or outcome.kind == "done":
         return _decide_done(before, after, found, ran=outcome is not None)
     if outcome.kind == "cancelled":
-        return (
-            "cancelled",
-            "cancelled",
-            f"cancelled; {_agent_words(after)}",
-            "force update starts anew",
-        )
+        cure = CAUSES["cancelled"].cure
+        return "cancelled", "cancelled", f"cancelled; {_agent_words(after)}", cure
     if outcome.kind == "interrupted":
         step = outcome.failed_step or "start"
         return (
             "interrupted",
             "killed",
-            f"the job was killed in the step {step}; {_agent_words(after)}",
-            "force update starts anew",
+            f"{CAUSES['killed'].meaning} in the step {step}; {_agent_words(after)}",
+            CAUSES["killed"].cure,
         )
     return _decide_failed(before, after, gap, outcome)
 
@@ -221,27 +216,20 @@ def _decide_rolled_back(after: Facts | None, gap: Finding | None, outcome: Outco
     if gap is not None:
         return "stale", gap.cause, gap.sentence, gap.advice
     name = named(after.running.binary) if after and after.running else "the agent before"
-    match outcome.reason:
-        case "unconfirmed":
-            why = "nobody reached the host after the switch: "
-            advice = "look at what the switch did to its network before the next update"
-        case "unstable" | "down":
-            why = "the new agent did not stay up: "
-            advice = "the log shows its last words; the lock is as it was before"
-        case "interrupted":
-            why, advice = "the job was killed: ", "force update starts anew"
-        case _:
-            why, advice = "", "the next update brings the newer generation again"
-    cause = _ROLLBACK_CAUSES.get(outcome.reason, "")
-    return "rolled-back", cause, f"{why}rolled back, and proven: {name} runs again", advice
+    proven = f"rolled back, and proven: {name} runs again"
+    cause = ROLLBACK_REASONS.get(outcome.reason)
+    if cause is None:
+        return "rolled-back", "", proven, "the next update brings the newer generation again"
+    return "rolled-back", cause, f"{CAUSES[cause].meaning}: {proven}", CAUSES[cause].cure
 
 
-_ROLLBACK_CAUSES: Final = {
+ROLLBACK_REASONS: Final[dict[str, Cause]] = {
     "unconfirmed": "unconfirmed",
     "unstable": "agent-unstable",
     "down": "agent-unstable",
     "interrupted": "killed",
 }
+"""Why a job went back, by the runner's token."""
 
 
 def _changed(before: Facts | None, after: Facts | None) -> bool:
@@ -256,17 +244,9 @@ def _decide_failed(
 ) -> _Decision:
     step, failure = outcome.failed_step, outcome.failure
     if step == "preflight":
-        sentence, advice = _preflight_words(outcome)
-        if failure is not None:
-            advice = failure.advice
-        return "failed", f"preflight-{outcome.reason or 'unknown'}", sentence, advice
-    if outcome.reason == "disk-full":
-        return (
-            "failed",
-            "disk-full",
-            f"the disk was full in the step {step}; {_agent_words(after)}",
-            "free some space, for example with nix-collect-garbage, and update again",
-        )
+        words = refusal_words(outcome.reason, outcome.detail)
+        advice = failure.advice if failure else words.cure
+        return "failed", refusal_cause(outcome.reason), _left_alone(words.meaning), advice
     if outcome.reason == "stale":
         return (
             "stale",
@@ -274,34 +254,30 @@ def _decide_failed(
             "nix said success, but flake.lock did not reach the latest",
             failure.advice if failure else "try again, or pin it: --input-rev REV",
         )
-    if outcome.reason in _REASONS:
-        sentence, advice = _REASONS[outcome.reason]
-        return "failed", outcome.reason, f"{sentence}; {_agent_words(after)}", advice
+    cause = REASONS.get(outcome.reason)
+    if cause is not None:
+        words = CAUSES[cause]
+        sentence = f"{_step_words(outcome)}: {words.meaning}; {_agent_words(after)}"
+        return "failed", cause, sentence, words.cure
     if step == "rebuild" and before is not None and after is not None:
         switched = _decide_switch(before, after, gap, outcome)
         if switched is not None:
             return switched
     sentence = f"{_step_words(outcome)}; {_agent_words(after)}"
-    advice = failure.advice if failure else "the log's last lines say more (e: next error)"
-    return "failed", failure.cause if failure else f"{step}-failed", sentence, advice
+    if failure is not None:
+        return "failed", failure.cause, sentence, failure.advice
+    cause = STEP_CAUSES[step] if step else "job-failed"
+    return "failed", cause, sentence, CAUSES[cause].cure
 
 
-_REASONS: Final = {
-    "not-reproduced": (
-        "the agent in the store is not what its source builds here",
-        "find out whether it was replaced or no two builds are the same; levels below 6 go on",
-    ),
-    "damaged": (
-        "the agent's files are damaged and could not be repaired",
-        "as root on the host: nix-store --repair-path; the log names the path and says why",
-    ),
-    "no-derivation": (
-        "the configuration does not say which derivation the agent is",
-        "use a force level below 6",
-    ),
-    "credentials": (HIDDEN_INPUT, HIDDEN_INPUT_CURE),
+REASONS: Final[dict[str, Cause]] = {
+    "disk-full": "disk-full",
+    "not-reproduced": "not-reproduced",
+    "damaged": "damaged",
+    "no-derivation": "no-derivation",
+    "credentials": "credentials",
 }
-"""What the steps before the rebuild found, by the runner's token: what is wrong, and advice."""
+"""What the runner's tokens for a failed step say, whatever its text is."""
 
 
 def _agent_words(after: Facts | None) -> str:
@@ -327,8 +303,8 @@ def _decide_switch(
             return (
                 "stale",
                 "reboot-pending",
-                "the new system needs a reboot: it is installed, the old one still runs",
-                "reboot the host when it suits you, then verify",
+                NEEDS_REBOOT,
+                CAUSES["reboot-pending"].cure,
             )
         return (
             "failed",
@@ -348,41 +324,41 @@ def _decide_switch(
         return (
             "partial",
             "units-failed",
-            f"the new agent runs, but the switch left failed units: {names}",
-            "look at them with systemctl status; the agent itself is proven",
+            f"{CAUSES['units-failed'].meaning}: {names}",
+            CAUSES["units-failed"].cure,
         )
     return (
         "partial",
         "switch-failed",
         f"the new agent runs, but the switch ended with code {outcome.rc}",
-        "read the log's last lines: a part of the activation failed",
+        CAUSES["switch-failed"].cure,
     )
 
 
 def _step_words(outcome: Outcome) -> str:
     if outcome.kind == "cancelled":
         return "the job was cancelled"
+    what = f"the step {outcome.failed_step}" if outcome.failed_step else "the job"
     if outcome.rc in (124, 137) and outcome.kind == "failed":
-        return f"the step {outcome.failed_step} took too long and was ended"
-    return f"the step {outcome.failed_step} failed with code {outcome.rc}"
+        return f"{what} took too long and was ended"
+    return f"{what} failed with code {outcome.rc}"
 
 
-def _preflight_words(outcome: Outcome) -> tuple[str, str]:
-    why, advice = refusal_words(outcome.reason, outcome.detail)
-    return f"refused before anything was touched: {why}", advice
+def _left_alone(why: str) -> str:
+    return f"refused before anything was touched: {why}"
 
 
-def unreachable(why: str, advice: str, cause: str = "unreachable") -> Verdict:
+def unreachable(why: str, advice: str, cause: NoAnswer = "unreachable") -> Verdict:
     """The verdict on a host that did not answer, or not with what can be used."""
     return Verdict(kind="unreachable", cause=cause, sentence=why, advice=advice)
 
 
-def refused(check: str, why: str, advice: str, before: Snapshot) -> Verdict:
+def refused(check: CheckId, why: str, advice: str, before: Snapshot) -> Verdict:
     """The verdict on a host that the plan already leaves alone."""
     return Verdict(
         kind="failed",
-        cause=f"preflight-{check}",
-        sentence=f"refused before anything was touched: {why}",
+        cause=CHECK_CAUSES[check],
+        sentence=_left_alone(why),
         advice=advice,
         before=before,
         after=before,
@@ -394,8 +370,8 @@ def no_elevation(why: str, user: str) -> Verdict:
     return Verdict(
         kind="failed",
         cause="preflight-elevation",
-        sentence=f"refused before anything was touched: {why}",
-        advice="log in as root, give sudo's password at a terminal, or allow sudo without one: "
+        sentence=_left_alone(why),
+        advice=f"{CAUSES['preflight-elevation'].cure}: "
         f'security.sudo.extraRules = [ {{ users = [ "{user}" ]; commands = [ {{ command = "ALL"; '
         'options = [ "NOPASSWD" ]; } ]; } ];',
     )
@@ -406,6 +382,6 @@ def not_launched(why: str) -> Verdict:
     return Verdict(
         kind="failed",
         cause="launch-failed",
-        sentence=f"the host could not start the job: {why}",
-        advice="nothing was touched; look at the host's journal",
+        sentence=f"{CAUSES['launch-failed'].meaning}: {why}",
+        advice=CAUSES["launch-failed"].cure,
     )

@@ -12,53 +12,40 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from nixfleet_core.vocabulary import CAUSES
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from nixfleet_core.vocabulary import Cause
 
 Kind = Literal["transient", "permanent", "stale"]
 """Worth another try; not before somebody acts; or a success that may have kept the old commit."""
 
 Source = Literal["nix", "git", "ssh", "switch", "system"]
 
-Cause = Literal[
-    "attribute-missing",
-    "auth",
-    "build-failed",
-    "daemon",
-    "dirty-tree",
-    "disk-full",
-    "diverged",
-    "eval-failed",
-    "fetch-failed",
-    "git-busy",
-    "hash-mismatch",
-    "host-key",
-    "input-missing",
-    "lock-broken",
-    "no-upstream",
-    "not-found",
-    "oom",
-    "ownership",
-    "rate-limit",
-    "signature",
-    "switch-busy",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One row. `advice` is a sentence for people."""
+    """One row. `words` are for people, where those of the cause are too general."""
 
     id: str
     pattern: str
     kind: Kind
     source: Source
     cause: Cause
-    advice: str
+    words: str = ""
     weight: Literal[0, 1, 2] = 1
     """0 says only that something else failed; 2 is the cause of what is said after it."""
     from_builders: bool = False
     """Believed in a builder's output too, where most texts belong to what is being built."""
+
+    @property
+    def advice(self) -> str:
+        """What went wrong and what to do, in a sentence."""
+        general = CAUSES[self.cause]
+        meaning = f"{general.meaning[0].upper()}{general.meaning[1:]}"
+        return self.words or f"{meaning}: {general.cure}."
 
 
 FAILURES: Final[tuple[Failure, ...]] = (
@@ -70,7 +57,6 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="system",
         cause="disk-full",
-        advice="The disk is full: free some space, for example with nix-collect-garbage.",
         weight=2,
         from_builders=True,
     ),
@@ -82,7 +68,6 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="system",
         cause="oom",
-        advice="The host ran out of memory: build with fewer jobs and cores, or add swap.",
         weight=2,
         from_builders=True,
     ),
@@ -93,7 +78,6 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="nix",
         cause="hash-mismatch",
-        advice="What was downloaded is not what is pinned: correct the hash in the flake.",
         weight=2,
     ),
     Failure(
@@ -102,7 +86,7 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="nix",
         cause="hash-mismatch",
-        advice="A binary cache serves a damaged file: force level 5 builds instead.",
+        words="A binary cache serves a damaged file: force level 5 builds instead.",
         weight=2,
     ),
     Failure(
@@ -111,7 +95,7 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="transient",
         source="nix",
         cause="fetch-failed",
-        advice="A source could not be downloaded: try again, or look whether its URL still exists.",
+        words="A source could not be downloaded: try again, or look whether its URL still exists.",
         weight=2,
         from_builders=True,
     ),
@@ -122,8 +106,6 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="transient",
         source="nix",
         cause="rate-limit",
-        advice="The server limits requests: wait an hour, set access-tokens, "
-        "or pin the input with --input-rev.",
     ),
     Failure(
         id="cache-download",
@@ -132,7 +114,7 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="transient",
         source="nix",
         cause="fetch-failed",
-        advice="A binary cache does not deliver what it has: try again; "
+        words="A binary cache does not deliver what it has: try again; "
         "force level 5 builds instead.",
     ),
     Failure(
@@ -142,7 +124,6 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="transient",
         source="nix",
         cause="fetch-failed",
-        advice="A server could not be reached or failed: check the host's network, and try again.",
     ),
     Failure(
         id="nix-download-refused",
@@ -150,7 +131,7 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="nix",
         cause="auth",
-        advice="The server refused the download: give nix access-tokens or a netrc for it.",
+        words="The server refused the download: give nix access-tokens or a netrc for it.",
     ),
     Failure(
         id="nix-download-missing",
@@ -158,7 +139,7 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="nix",
         cause="not-found",
-        advice="The server has no such file: check the input's URL; "
+        words="The server has no such file: check the input's URL; "
         "a private repository needs access-tokens.",
     ),
     Failure(
@@ -167,7 +148,7 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="transient",
         source="nix",
         cause="fetch-failed",
-        advice="A server answered with something else, such as a login page: check the host's "
+        words="A server answered with something else, such as a login page: check the host's "
         "network and the input's URL.",
     ),
     Failure(
@@ -176,7 +157,7 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="git",
         cause="auth",
-        advice="The git server refused access: check the checkout owner's credentials.",
+        words="The git server refused access: check the checkout owner's credentials.",
     ),
     Failure(
         id="git-http-missing",
@@ -184,7 +165,6 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="git",
         cause="not-found",
-        advice="The git server has no such repository: check the remote's URL.",
     ),
     Failure(
         id="git-http-failing",
@@ -192,7 +172,7 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="transient",
         source="git",
         cause="fetch-failed",
-        advice="The git server fails: try again later.",
+        words="The git server fails: try again later.",
     ),
     Failure(
         id="git-network",
@@ -201,7 +181,7 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="transient",
         source="git",
         cause="fetch-failed",
-        advice="The git server could not be reached: check the host's network and DNS, "
+        words="The git server could not be reached: check the host's network and DNS, "
         "and try again.",
     ),
     Failure(
@@ -211,7 +191,7 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="transient",
         source="git",
         cause="fetch-failed",
-        advice="The transfer broke off: try again.",
+        words="The transfer broke off: try again.",
         weight=0,
     ),
     Failure(
@@ -221,8 +201,6 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="transient",
         source="git",
         cause="git-busy",
-        advice="Another git works in the checkout: let it end; if none runs, "
-        "remove the .lock file that git names.",
     ),
     Failure(
         id="git-credentials",
@@ -231,7 +209,7 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="git",
         cause="auth",
-        advice="git has no working credentials: give the checkout's owner a deploy key or a token.",
+        words="git has no working credentials: give the checkout's owner a deploy key or a token.",
     ),
     Failure(
         id="git-no-repository",
@@ -240,7 +218,7 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="git",
         cause="not-found",
-        advice="There is no such repository, or the checkout's owner may not see it: "
+        words="There is no such repository, or the checkout's owner may not see it: "
         "check the remote's URL and the deploy key.",
     ),
     Failure(
@@ -249,7 +227,7 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="git",
         cause="not-found",
-        advice="The repository has no such branch: check the branch that the checkout "
+        words="The repository has no such branch: check the branch that the checkout "
         "or the input follows.",
     ),
     # The checkout.
@@ -259,7 +237,6 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="git",
         cause="dirty-tree",
-        advice="Uncommitted work is in the way of the pull: commit or stash it on the host.",
     ),
     Failure(
         id="git-diverged",
@@ -267,7 +244,6 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="git",
         cause="diverged",
-        advice="The checkout has commits that upstream lacks: push or drop them on the host.",
     ),
     Failure(
         id="git-no-branch",
@@ -275,7 +251,6 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="git",
         cause="no-upstream",
-        advice="The checkout follows no branch: check one out that has an upstream.",
     ),
     Failure(
         id="not-the-owner",
@@ -284,7 +259,6 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="git",
         cause="ownership",
-        advice="Files of the checkout belong to another user: give all of them to one, with chown.",
     ),
     # ssh, whoever calls it.
     Failure(
@@ -294,7 +268,7 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="ssh",
         cause="auth",
-        advice="ssh was refused: check user and key; for a passphrase or a one-time password: "
+        words="ssh was refused: check user and key; for a passphrase or a one-time password: "
         "nixfleet connect HOST; a job on a host has only the host's own keys.",
     ),
     Failure(
@@ -303,8 +277,6 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="ssh",
         cause="host-key",
-        advice="The server's key is unknown or has changed: check it, then log in once at the "
-        "terminal: nixfleet connect HOST.",
     ),
     Failure(
         id="ssh-network",
@@ -315,7 +287,7 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="transient",
         source="ssh",
         cause="fetch-failed",
-        advice="The server does not answer ssh: check its name, the network, and that it is up.",
+        words="The server does not answer ssh: check its name, the network, and that it is up.",
     ),
     Failure(
         id="ssh-broken-off",
@@ -323,7 +295,7 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="transient",
         source="ssh",
         cause="fetch-failed",
-        advice="The connection broke off: try again.",
+        words="The connection broke off: try again.",
         weight=0,
     ),
     # Nix itself.
@@ -334,7 +306,6 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="transient",
         source="nix",
         cause="daemon",
-        advice="The nix daemon went away: look at systemctl status nix-daemon, and try again.",
     ),
     Failure(
         id="nix-daemon-forbidden",
@@ -342,7 +313,7 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="nix",
         cause="daemon",
-        advice="The checkout's owner may not use nix: add them to allowed-users.",
+        words="The checkout's owner may not use nix: add them to allowed-users.",
     ),
     Failure(
         id="nix-database-busy",
@@ -350,7 +321,7 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="transient",
         source="nix",
         cause="daemon",
-        advice="Another nix writes to the database: let it end, and try again.",
+        words="Another nix writes to the database: let it end, and try again.",
     ),
     Failure(
         id="substitutes-failed",
@@ -358,7 +329,7 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="transient",
         source="nix",
         cause="fetch-failed",
-        advice="A binary cache failed: try again; force level 5 builds instead.",
+        words="A binary cache failed: try again; force level 5 builds instead.",
         weight=0,
     ),
     Failure(
@@ -368,7 +339,6 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="nix",
         cause="lock-broken",
-        advice="flake.lock is damaged: restore it with git checkout flake.lock.",
     ),
     Failure(
         id="no-such-input",
@@ -376,7 +346,6 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="nix",
         cause="input-missing",
-        advice="The flake has no such input of its own: set input in hosts.toml to its name.",
     ),
     Failure(
         id="no-such-attribute",
@@ -384,7 +353,6 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="nix",
         cause="attribute-missing",
-        advice="The flake has no such host: set attribute in hosts.toml to its name in the flake.",
     ),
     Failure(
         id="attribute-missing",
@@ -392,7 +360,7 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="nix",
         cause="attribute-missing",
-        advice="The configuration names something that is not there: "
+        words="The configuration names something that is not there: "
         "check the host's attribute, and nixcfg itself.",
     ),
     Failure(
@@ -401,7 +369,7 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="nix",
         cause="eval-failed",
-        advice="Nix's evaluation cache is out of date: use force level 4, "
+        words="Nix's evaluation cache is out of date: use force level 4, "
         "or remove ~/.cache/nix/eval-cache*.",
     ),
     Failure(
@@ -411,7 +379,6 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="nix",
         cause="eval-failed",
-        advice="The configuration does not evaluate: correct nixcfg, or pull a commit that does.",
     ),
     Failure(
         id="unsigned",
@@ -419,7 +386,6 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="nix",
         cause="signature",
-        advice="A cache's path is not signed by a trusted key: check trusted-public-keys.",
     ),
     Failure(
         id="build-failed",
@@ -427,7 +393,7 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="nix",
         cause="build-failed",
-        advice="A package does not build: its own lines stand above the error in the log.",
+        words="A package does not build: its own lines stand above the error in the log.",
     ),
     Failure(
         id="not-built",
@@ -436,7 +402,6 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="nix",
         cause="build-failed",
-        advice="A package could not be built: the first error in the log says why.",
         weight=0,
     ),
     Failure(
@@ -446,7 +411,7 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="stale",
         source="nix",
         cause="fetch-failed",
-        advice="Nix could not ask the input's server and kept what it had: try again, "
+        words="Nix could not ask the input's server and kept what it had: try again, "
         "or pin the input with --input-rev.",
         weight=0,
     ),
@@ -458,7 +423,6 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="transient",
         source="switch",
         cause="switch-busy",
-        advice="Another switch is under way: let it end, and try again.",
     ),
 )
 

@@ -13,7 +13,7 @@ import msgspec
 from nixfleet_core.facts.service import Service
 from nixfleet_core.host import Platform
 from nixfleet_core.limits import PLAN_STEPS, Count, Seconds, Word
-from nixfleet_core.vocabulary import StepId
+from nixfleet_core.vocabulary import CheckId, StepId
 
 PLAN_FORMAT: Final = 1
 
@@ -79,9 +79,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """Why a host is left alone; `check` names the preflight check (cause `preflight-CHECK`)."""
+    """Why a host is left alone; its cause is that of the check (`vocabulary.CHECK_CAUSES`)."""
 
-    check: str
+    check: CheckId
     why: str
     advice: str
 

@@ -1,84 +1,53 @@
-"""Why the preflight on the host refused, in words: by check, and where known by its reason."""
+"""Why the preflight on the host refused: the cause, and its words, where known by its reason."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from nixfleet_core.vocabulary import CAUSES, CHECK_CAUSES, Words, is_check
+
+if TYPE_CHECKING:
+    from nixfleet_core.vocabulary import Cause
 
 
-def refusal_words(check: str, reason: str) -> tuple[str, str]:
+def refusal_cause(check: str) -> Cause:
+    """The cause for what the host's runner calls the check that failed."""
+    return CHECK_CAUSES[check] if is_check(check) else "preflight-unknown"
+
+
+def refusal_words(check: str, reason: str) -> Words:
     """What is wrong, and what to do about it; both are tokens of scripts/job/preflight.sh."""
-    unknown = ("the preflight failed", "the log says why")
-    return _BY_REASON.get((check, reason)) or _BY_CHECK.get(check, unknown)
+    return REASONS.get((check, reason)) or CAUSES[refusal_cause(check)]
 
 
-HIDDEN_INPUT: Final = (
-    "the input's URL in flake.lock holds a user name, a password or a query: to lock the input to "
-    "one commit, Nix would need that in its arguments, where everybody on the host can read it"
-)
-HIDDEN_INPUT_CURE: Final = (
-    "take it out of the URL in flake.nix: git and Nix read ~/.netrc of the checkout's owner, "
-    "github: and gitlab: inputs access-tokens in nix.conf, and with ssh a deploy key does it; "
-    "or use a force level below 3, without --input-rev"
-)
-"""For the check `credentials`."""
-
-_BY_CHECK: Final[dict[str, tuple[str, str]]] = {
-    "tools": ("a tool is missing on the host", "the log names it"),
-    "unit": (
-        "the agent's unit is missing or masked",
-        "enable services.nixfleet-agent in nixcfg, or unmask its unit",
-    ),
-    "memory": ("hardly any memory is free", "wait until the host has calmed down"),
-    "disk": ("the disk is full", "free some space: nix-collect-garbage --delete-older-than 30d"),
-    "checkout": ("the checkout is not usable", "the log says why"),
-    "idle": ("another rebuild is running on the host", "wait for it, then try again"),
-    "remote": ("the checkout's remote cannot be pulled from", "the log shows git's own words"),
-    "pull": ("the pull would not go through", "the log names what is in the way"),
-    "input": ("the flake input cannot be updated", "the log says why"),
-    "attribute": (
-        "the flake has no configuration of this name",
-        "set `attribute` in the inventory to a name that the flake has",
-    ),
-}
-
-_BY_REASON: Final[dict[tuple[str, str], tuple[str, str]]] = {
-    ("pull", "diverged"): (
-        "the branch and its upstream have diverged",
-        "push or rebase the commits that are only on the host",
-    ),
-    ("pull", "lock"): (
+REASONS: Final[dict[tuple[str, str], Words]] = {
+    ("pull", "diverged"): CAUSES["diverged"],
+    ("pull", "lock"): Words(
         "flake.lock has changes of its own and upstream changed it too",
         "commit them, or throw them away with --discard-lock",
     ),
-    ("pull", "collision"): (
-        "uncommitted changes would be overwritten by the pull",
-        "commit or stash them on the host; the log names the files",
+    ("pull", "collision"): CAUSES["dirty-tree"],
+    ("pull", "unfinished"): Words(
+        "a merge or rebase is unfinished in the checkout", "finish or abort it on the host"
     ),
-    ("pull", "unfinished"): (
-        "a merge or rebase is unfinished in the checkout",
-        "finish or abort it on the host",
-    ),
-    ("checkout", "missing"): ("the checkout is missing", "set `checkout` in the inventory"),
-    ("checkout", "not-git"): (
+    ("checkout", "missing"): Words("the checkout is missing", "set `checkout` in the inventory"),
+    ("checkout", "not-git"): Words(
         "the checkout is no git repository",
         "set `checkout` in the inventory to the nixcfg working tree",
     ),
-    ("checkout", "root-owned"): (
-        "files in the checkout belong to root",
-        "sudo chown -R OWNER: CHECKOUT; the log names them",
+    ("checkout", "root-owned"): Words(
+        "files in the checkout belong to root", "sudo chown -R OWNER: CHECKOUT; the log names them"
     ),
-    ("input", "missing"): (
-        "the flake has no such input",
-        "set `input` in the inventory to the name in flake.nix",
-    ),
-    ("input", "unreachable"): (
+    ("input", "missing"): CAUSES["input-missing"],
+    ("input", "unreachable"): Words(
         "the input's repository does not answer with a commit",
         "check the network and the branch's name; the log shows git's words",
     ),
-    ("input", "lock-link"): ("flake.lock is a link", "put a file in its place"),
-    ("input", "lock-large"): (
+    ("input", "lock-link"): Words("flake.lock is a link", "put a file in its place"),
+    ("input", "lock-large"): Words(
         "flake.lock is larger than 1 MiB",
         "see what has made it so large: git log -p --stat -- flake.lock",
     ),
-    ("input", "lock-broken"): ("flake.lock is broken", "git checkout -- flake.lock"),
+    ("input", "lock-broken"): CAUSES["lock-broken"],
 }
+"""Words that say more than those of the check's cause."""

@@ -10,13 +10,22 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from nixfleet_core.facts.checkouts import disagreement
+from nixfleet_core.facts.checkouts import (
+    Absent,
+    Broken,
+    Follows,
+    Missing,
+    Pinned,
+    Tracked,
+    disagreement,
+    input_state,
+)
 from nixfleet_core.facts.service import Service
 from nixfleet_core.ids import is_commit
 from nixfleet_core.nix.lock import locked_rev
 from nixfleet_core.plan.levels import PIN_LEVEL, REPAIR_LEVEL
 from nixfleet_core.plan.model import BUSY_WAIT, Options, Plan, Refusal
-from nixfleet_core.plan.refusals import HIDDEN_INPUT, HIDDEN_INPUT_CURE
+from nixfleet_core.plan.refusals import REASONS
 from nixfleet_core.plan.steps import (
     Place,
     has_commits,
@@ -26,6 +35,7 @@ from nixfleet_core.plan.steps import (
     rollback_steps,
     update_steps,
 )
+from nixfleet_core.vocabulary import CAUSES, CHECK_CAUSES
 
 if TYPE_CHECKING:
     from nixfleet_core.facts.model import Checkout, Facts
@@ -33,6 +43,7 @@ if TYPE_CHECKING:
     from nixfleet_core.host import Host, Platform
     from nixfleet_core.nix.lock import Input
     from nixfleet_core.nix.version import NixVersion
+    from nixfleet_core.vocabulary import CheckId
 
 DISK_NEEDED_KIB: Final = 1024 * 1024
 """KiB free in /nix/store below which an update is not begun."""
@@ -52,9 +63,11 @@ _MANAGER_TOOLS: Final[dict[Manager, tuple[str, ...]]] = {
 
 
 class _Refused(Exception):  # noqa: N818 - carries a Refusal through the rules
-    def __init__(self, check: str, why: str, advice: str) -> None:
+    """Without `advice` the cure of the check's cause is the advice."""
+
+    def __init__(self, check: CheckId, why: str, advice: str = "") -> None:
         super().__init__(why)
-        self.refusal = Refusal(check, why, advice)
+        self.refusal = Refusal(check, why, advice or CAUSES[CHECK_CAUSES[check]].cure)
 
 
 def make_plan(
@@ -163,14 +176,12 @@ def _check_host(facts: Facts) -> tuple[Platform, Service]:
             raise _Refused(
                 "platform",
                 f"{facts.os or 'the host'} is not NixOS, and this user has no Home Manager profile",
-                "log in as the user whose Home Manager it is, or set `platform` in the inventory",
             )
     if facts.unit is None or not facts.unit.exists:
         state = facts.unit.load if facts.unit else "unknown"
         raise _Refused(
             "unit",
             f"the host has no {(facts.unit.service if facts.unit else Service()).name} ({state})",
-            "enable services.nixfleet-agent in nixcfg and switch once by hand",
         )
     return platform, facts.unit.service
 
@@ -182,11 +193,7 @@ def _check_tools(facts: Facts, tools: tuple[str, ...]) -> None:
 
 
 def _no_tool(what: str) -> _Refused:
-    return _Refused(
-        "tools",
-        f"not found on the host: {what}",
-        "install what is missing, or repair the PATH of non-interactive shells",
-    )
+    return _Refused("tools", f"not found on the host: {what}")
 
 
 def _check_build(facts: Facts) -> NixVersion:
@@ -196,14 +203,12 @@ def _check_build(facts: Facts) -> NixVersion:
         raise _Refused(
             "disk",
             f"{facts.disk_free_kib // 1024} MiB are free in /nix/store, 1024 are wanted",
-            "free some space first: nix-collect-garbage --delete-older-than 30d",
         )
     memory = facts.memory_free_kib
     if memory is not None and memory < MEMORY_NEEDED_KIB:
         raise _Refused(
             "memory",
             f"{memory // 1024} MiB of memory are free, {MEMORY_NEEDED_KIB // 1024} are wanted",
-            "wait until the host has calmed down, or stop what uses the memory",
         )
     return facts.nix
 
@@ -217,7 +222,7 @@ def _check_checkout(facts: Facts, platform: Platform, options: Options) -> Check
         raise _Refused(
             "checkout",
             f"there is no {where} on the host",
-            f"set `checkout` in the inventory{there}",
+            f"{REASONS['checkout', 'missing'].cure}{there}",
         )
     if checkout.state == "unreadable":
         raise _Refused(
@@ -229,7 +234,7 @@ def _check_checkout(facts: Facts, platform: Platform, options: Options) -> Check
         raise _Refused(
             "checkout",
             f"{checkout.path} is no git repository with a commit",
-            "set `checkout` in the inventory to the nixcfg working tree",
+            REASONS["checkout", "not-git"].cure,
         )
     if platform == "home-manager" and checkout.owner not in (None, facts.user):
         raise _Refused(
@@ -253,29 +258,24 @@ def _check_checkout(facts: Facts, platform: Platform, options: Options) -> Check
 
 
 def _check_input(host: Host, checkout: Checkout, options: Options) -> Input:
-    if checkout.lock is None:
-        raise _Refused(
-            "input",
-            checkout.lock_error or f"{checkout.path} has no flake.lock",
-            "restore it: git checkout -- flake.lock",
-        )
-    found = checkout.lock.find(host.input)
-    if found is None:
-        raise _Refused(
-            "input",
-            f"the flake has no input {host.input!r}",
-            f"its inputs are: {', '.join(checkout.lock.names()[:20])}; "
-            "set `input` in the inventory",
-        )
-    if found.follows:
-        path = "/".join(found.follows)
-        raise _Refused(
-            "input",
-            f"the input {host.input!r} follows {path}: nix does not update it by this name",
-            f"set `input` in the inventory to {found.follows[0]!r}, or remove the follows",
-        )
+    match input_state(checkout, host.input):
+        case Absent():
+            why = f"{checkout.path} has no flake.lock"
+            raise _Refused("input", why, CAUSES["lock-broken"].cure)
+        case Broken(why):
+            raise _Refused("input", why, CAUSES["lock-broken"].cure)
+        case Missing() as missing:
+            raise _Refused("input", f"the flake has no input {host.input!r}", missing.cure)
+        case Follows() as follows:
+            raise _Refused("input", follows.why, follows.cure)
+        case Pinned(found) | Tracked(found):
+            _check_pin(host, found, options)
+            return found
+
+
+def _check_pin(host: Host, found: Input, options: Options) -> None:
     if found.source.hidden is not None and pins(found, options):
-        raise _Refused("credentials", HIDDEN_INPUT, HIDDEN_INPUT_CURE)
+        raise _Refused("credentials", CAUSES["credentials"].meaning)
     if options.input_rev is not None:
         if not is_commit(options.input_rev):
             raise _Refused(
@@ -289,7 +289,6 @@ def _check_input(host: Host, checkout: Checkout, options: Options) -> Input:
                 f"the input {host.input!r} is of the kind {found.kind!r}, which has no commits",
                 "leave out --input-rev",
             )
-    return found
 
 
 def _check_sharing(host: Host, checkout: Checkout, options: Options) -> None:
@@ -303,13 +302,11 @@ def _check_sharing(host: Host, checkout: Checkout, options: Options) -> None:
                 "commit",
                 f"flake.lock has uncommitted changes of {', '.join(sorted(others))}, too: "
                 "they would be committed along",
-                "commit them on the host first, or leave out --commit-lock",
             )
     if options.push and (checkout.branch is None or "/" not in (checkout.upstream or "")):
         raise _Refused(
             "push",
             f"the checkout {checkout.path} has no branch of a remote to push to",
-            "git branch --set-upstream-to=origin/main, or leave out --push",
         )
 
 

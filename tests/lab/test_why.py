@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypedDict, get_args
 
 import pytest
 
-from nixfleet_core.judge.causes import Cause
+from nixfleet_core.vocabulary import FoundCause
 
 from .client import QUICK
 from .host import CHECKOUT
@@ -224,7 +224,7 @@ def nothing(stage: Stage) -> None:
 class Scene:
     """What is done to the host, and what is said then; `seen` is in the evidence."""
 
-    cause: Cause
+    cause: FoundCause
     says: str
     play: Callable[[Stage], object]
     seen: Mapping[str, str | None] = field(default_factory=dict)
@@ -355,7 +355,7 @@ def test_every_cause_is_named(
 
 def test_the_stories_tell_of_every_cause() -> None:
     told = {scene.cause for _, scenes in STORIES.values() for scene in scenes}
-    assert told | {"not-restarted", "job-running"} == set(get_args(Cause))
+    assert told | {"not-restarted", "job-running"} == set(get_args(FoundCause))
 
 
 @pytest.mark.parametrize("name", ["gpc0"])

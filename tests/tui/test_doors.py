@@ -59,7 +59,7 @@ SITUATIONS: Final = {
     ),
     "link gone": Situation(follow=Unreachable("lost", "look at the VPN")),
     **{
-        kind: Situation(verdict=Verdict(kind=kind, cause="x", sentence=f"it is {kind}"))
+        kind: Situation(verdict=Verdict(kind=kind, cause="current", sentence=f"it is {kind}"))
         for kind in get_args(Kind)
         if kind != "unreachable"
     },

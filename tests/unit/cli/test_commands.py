@@ -715,7 +715,7 @@ def hostile() -> dict[str, Any]:
         "follow": follow,
         "verdict": Verdict(
             kind="failed",
-            cause="x",
+            cause="killed",
             sentence=EVIL,
             advice=EVIL,
             before=Snapshot(version=EVIL, store_path=EVIL),

@@ -29,6 +29,7 @@ from nixfleet_core.judge.verdict import (
 )
 from nixfleet_core.log.failures import find_failure
 from nixfleet_core.nix.lock import FlakeLock, parse_lock
+from nixfleet_core.vocabulary import CheckId
 
 OLD, NEW = "1" * 40, "2" * 40
 OLD_AGENT = Binary(f"/nix/store/{'a' * 32}-nixfleet-agent-2.1.0/bin/agent", "2.1.0", "0" * 64)
@@ -261,7 +262,7 @@ TABLE: dict[str, tuple[Facts | None, Facts | None, Outcome | None, str, str, str
         replace(failed("verify", 1, "unstable"), rolled_back=True),
         "rolled-back",
         "agent-unstable",
-        r"did not stay up: rolled back, and proven: 2\.1\.0",
+        r"does not stay up: rolled back, and proven: 2\.1\.0",
     ),
     "rolled back, cut off": (
         BEFORE,
@@ -392,7 +393,8 @@ PREFLIGHT = [
 @pytest.mark.parametrize(("check", "detail"), PREFLIGHT)
 def test_a_preflight_refusal_says_what_is_in_the_way(check: str, detail: str) -> None:
     verdict = judge(BEFORE, None, EXPECT, failed("preflight", 1, check, detail))
-    assert (verdict.kind, verdict.cause) == ("failed", f"preflight-{check or 'unknown'}")
+    known = f"preflight-{check}" if check in get_args(CheckId) else "preflight-unknown"
+    assert (verdict.kind, verdict.cause) == ("failed", known)
     assert verdict.sentence.startswith("refused before anything was touched: ")
     assert verdict.advice
     assert verdict.after == verdict.before == snapshot(BEFORE, "nixfleet")

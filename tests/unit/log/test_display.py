@@ -144,7 +144,7 @@ FAULTS: dict[str, Any] = {
     "none": lambda mark: {},
     "unreachable": lambda mark: {"probe": Unreachable(mark, mark)},
     "refused": lambda mark: {
-        name: Refusal(mark, mark, mark) for name in ("plan", "plan_rollback False")
+        name: Refusal("input", mark, mark) for name in ("plan", "plan_rollback False")
     },
     "not allowed": lambda mark: {
         name: NotAllowed(mark) for name in ("examine", f"verify {None}", "jobs", "cancel")

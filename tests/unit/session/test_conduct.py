@@ -261,9 +261,9 @@ async def test_going_back_is_a_job_too(keep: bool) -> None:
 
 
 async def test_where_there_is_nothing_to_go_back_to_nothing_is_touched() -> None:
-    made = bench(**{"plan_rollback False": Refusal("rollback", "no older system", "none")})
+    made = bench(**{"plan_rollback False": Refusal("target", "no older system", "none")})
     report = await made.conductor.roll_back(made.host, Options(), keep_lock=False)
-    assert kind(report) == ("failed", "preflight-rollback")
+    assert kind(report) == ("failed", "preflight-target")
     assert "launch" not in made.session.calls
 
 

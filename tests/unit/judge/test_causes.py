@@ -1,0 +1,350 @@
+"""The vocabulary of causes: who says which, in what order, and what the docs say of each."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from itertools import chain, combinations, groupby, product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, get_args
+
+import pytest
+from seen_hosts import (
+    HEALTHY,
+    HOST,
+    JOB,
+    MADE,
+    MOVED_JOB,
+    NEW,
+    NEW_AGENT,
+    OLD,
+    OLD_AGENT,
+    OTHER,
+    PROFILE,
+    STALE_JOB,
+    UP,
+    changed,
+    lock,
+)
+
+from nixfleet_core.cli.output import host_line
+from nixfleet_core.errors import NO_ANSWER
+from nixfleet_core.facts.checkouts import (
+    Absent,
+    Broken,
+    Follows,
+    Missing,
+    Pinned,
+    Tracked,
+    input_state,
+)
+from nixfleet_core.facts.model import Binary, LastJob, Running, Snapshot, System, Unit
+from nixfleet_core.job.outcome import Outcome
+from nixfleet_core.judge.causes import SKEW, expectation
+from nixfleet_core.judge.diagnosis import diagnose
+from nixfleet_core.judge.lock_sharing import SHARE_WORDS
+from nixfleet_core.judge.verdict import (
+    REASONS,
+    ROLLBACK_REASONS,
+    Verdict,
+    judge,
+    no_elevation,
+    not_launched,
+    refused,
+)
+from nixfleet_core.log.failures import FAILURES
+from nixfleet_core.nix.lock import parse_lock
+from nixfleet_core.nix.version import parse_version
+from nixfleet_core.plan import refusals
+from nixfleet_core.plan.model import Options, Plan, Refusal
+from nixfleet_core.plan.rules import make_plan
+from nixfleet_core.session.conduct import Report
+from nixfleet_core.vocabulary import (
+    CAUSES,
+    CHECK_CAUSES,
+    STEP_CAUSES,
+    Cause,
+    CheckId,
+    FoundCause,
+    HostCheckId,
+    NoAnswer,
+    StepId,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[3]
+JOB_SCRIPTS = {
+    path.stem: path.read_text() for path in (ROOT / "nixfleet_core/scripts/job").glob("*.sh")
+}
+
+# The rules, in their order. Each is a cause and the facts that it rests on, as changes of a healthy
+# host; a fact that is as it was on that host is named where the rule needs it.
+
+NEXT_AGENT = Binary(f"/nix/store/{'c' * 32}-nixfleet-agent-2.3.0/bin/nixfleet-agent", "2.3.0")
+SEEN: Final = {"installed": NEW_AGENT}
+NOT_BUILT: Final = {**SEEN, "expected": NEXT_AGENT}
+UNKNOWN_BUILD: Final = {"expected": None}
+TO_SWITCH: Final = {"system": PROFILE}
+TO_REBOOT: Final = {"system": replace(PROFILE, needs_reboot=True)}
+LOCK_BEHIND: Final = {"checkout_lock": lock(OLD), "latest": NEW}
+
+
+def down(load: str, active: str, sub: str = "", result: str = "success") -> dict[str, Any]:
+    return {"unit": Unit(load, active, sub, result), "running": None}
+
+
+def failed_in(step: str) -> dict[str, Any]:
+    return {"last_job": LastJob("failed", step, rc=1)}
+
+
+RULES: Final[tuple[tuple[FoundCause, dict[str, Any]], ...]] = (
+    ("job-running", {"job_running": JOB}),
+    ("proof-missing", {"unit": None}),
+    ("unit-missing", down("not-found", "inactive")),
+    ("unit-masked", down("masked", "inactive")),
+    ("agent-crash-looping", down("loaded", "activating", "auto-restart", "exit-code")),
+    ("start-limit-hit", down("loaded", "failed", "failed", "start-limit-hit")),
+    ("agent-down", down("loaded", "inactive", "dead")),
+    ("proof-missing", {**SEEN, "unit": UP, "running": Running(OLD_AGENT, "other", 7)}),
+    ("not-restarted", {**SEEN, "unit": UP, "running": Running(OLD_AGENT, "exe", 7, MADE + 1000)}),
+    ("reboot-pending", {**NOT_BUILT, **TO_REBOOT}),
+    ("reboot-pending", {**UNKNOWN_BUILD, **TO_REBOOT}),
+    ("switch-incomplete", {**NOT_BUILT, **TO_SWITCH}),
+    ("switch-incomplete", {**UNKNOWN_BUILD, **TO_SWITCH}),
+    ("lock-reset", {**NOT_BUILT, **LOCK_BEHIND, "last_job": MOVED_JOB}),
+    ("built-elsewhere", {**NOT_BUILT, "other": OTHER, "other_expected": NEW_AGENT}),
+    ("job-failed", {**NOT_BUILT, **failed_in("rebuild")}),
+    ("switch-incomplete", NOT_BUILT),
+    ("lock-broken", {"checkout_lock": None, "checkout_lock_error": "torn"}),
+    ("input-missing", {"checkout_lock": lock(NEW, "agent")}),
+    ("follows", {**LOCK_BEHIND, "input": "alias"}),
+    ("lock-reset", {**LOCK_BEHIND, "last_job": MOVED_JOB}),
+    ("stale-fetch", {**LOCK_BEHIND, "last_job": STALE_JOB}),
+    ("wrong-branch", {**LOCK_BEHIND, "checkout_branch": "try"}),
+    ("job-failed", {**LOCK_BEHIND, **failed_in("pull")}),
+    ("nixcfg-behind", {**LOCK_BEHIND, "checkout_behind": 2}),
+    ("lock-behind", LOCK_BEHIND),
+    ("proof-missing", UNKNOWN_BUILD),
+    ("latest-unknown", {"latest": None, "checkout_lock": lock(NEW), "expected": NEW_AGENT}),
+)
+REMARKS: Final[tuple[tuple[FoundCause, dict[str, Any]], ...]] = (
+    ("same-derivation", {"expected": NEW_AGENT, "installed_at": MADE - SKEW - 1}),
+    ("pinned", {"checkout_lock": lock(NEW, rev=NEW)}),
+    ("lock-not-pushed", {"checkout_ahead": 1}),
+    ("reboot-pending", TO_REBOOT),
+    ("switch-incomplete", TO_SWITCH),
+    ("current", {}),
+)
+EVERY: Final = (*RULES, *REMARKS)
+
+
+def found(facts: dict[str, Any]) -> FoundCause:
+    facts = {"latest": NEW, "input": HOST.input, **facts}
+    host, latest = replace(HOST, input=facts.pop("input")), facts.pop("latest")
+    seen = changed(HEALTHY, **facts)
+    return diagnose(seen, expectation(host, seen, latest)).cause
+
+
+def together(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any] | None:
+    """Both; None where they cannot both be."""
+    return {**one, **other} if all(one[key] == other[key] for key in {*one} & {*other}) else None
+
+
+def first(facts: dict[str, Any]) -> FoundCause:
+    """The first rule of which all facts are there."""
+    return next(
+        cause
+        for cause, needed in EVERY
+        if all(key in facts and facts[key] == value for key, value in needed.items())
+    )
+
+
+def test_of_all_rules_that_apply_the_first_names_the_cause() -> None:
+    hosts = [facts for _, facts in EVERY]
+    for number in (2, 3):
+        for parts in combinations([facts for _, facts in EVERY], number):
+            merged: dict[str, Any] | None = {}
+            for part in parts:
+                merged = together(merged, part) if merged is not None else None
+            hosts += [] if merged is None else [merged]
+    assert len(hosts) > 3000
+    assert [facts for facts in hosts if found(facts) != first(facts)] == []
+
+
+def test_every_cause_of_a_look_has_its_rule() -> None:
+    assert {cause for cause, _ in EVERY} == set(get_args(FoundCause))
+
+
+# flake.lock: one state of the input, for the plan and the cause.
+
+READY: Final = {
+    "tools": frozenset({"git", "nix", "nixos-rebuild", "systemctl", "systemd-run"}),
+    "nix": parse_version("nix (Nix) 2.34.8"),
+}
+DANGLING: Final = parse_lock(
+    '{"nodes": {"root": {"inputs": {"nixfleet": ["gone"]}}}, "root": "root", "version": 7}'
+)
+INPUTS: Final[dict[str, tuple[dict[str, Any], type[object], str, FoundCause]]] = {
+    "no lock": ({"checkout_lock": None}, Absent, "has no flake.lock", "proof-missing"),
+    "torn": (
+        {"checkout_lock": None, "checkout_lock_error": "it is torn"},
+        Broken,
+        "it is torn",
+        "lock-broken",
+    ),
+    "missing": ({"checkout_lock": lock(NEW, "a")}, Missing, "has no input", "input-missing"),
+    "follows nothing": ({"checkout_lock": DANGLING}, Missing, "has no input", "input-missing"),
+    "follows": (
+        {"checkout_lock": lock(OLD), "input": "alias"},
+        Follows,
+        "the input follows nixfleet,",
+        "follows",
+    ),
+    "follows, at the latest": ({"input": "alias"}, Follows, "the input follows", "current"),
+    "pinned": ({"checkout_lock": lock(NEW, rev=NEW)}, Pinned, "", "pinned"),
+    "tracked": ({"checkout_lock": lock(NEW)}, Tracked, "", "current"),
+}
+
+
+@pytest.mark.parametrize(("facts", "state", "why", "cause"), INPUTS.values(), ids=INPUTS)
+def test_the_plan_and_the_cause_see_the_same_input(
+    facts: dict[str, Any], state: type[object], why: str, cause: FoundCause
+) -> None:
+    facts = {"input": HOST.input, **facts}
+    host = replace(HOST, input=facts.pop("input"))
+    seen = changed(HEALTHY, **READY, **facts)
+    assert seen.checkout is not None
+    assert type(input_state(seen.checkout, host.input)) is state
+    told = diagnose(seen, expectation(host, seen, NEW))
+    assert told.cause == cause
+    made = make_plan(host, seen, Options())
+    if not why:
+        assert isinstance(made, Plan)
+        return
+    assert isinstance(made, Refusal)
+    assert (made.check, why in made.why) == ("input", True)
+    if told.cause in ("lock-broken", "input-missing", "follows"):
+        assert told.advice == made.advice
+
+
+# What the scripts can say.
+
+
+def in_functions(script: str, prefix: str) -> dict[str, str]:
+    """The bodies of the functions that begin so, by the rest of their names."""
+    return dict(re.findall(rf"^{prefix}(\w+)\(\) {{\n(.*?)^}}", script, re.MULTILINE | re.DOTALL))
+
+
+def said_by_steps() -> set[str]:
+    return set(re.findall(r"nf_reason=([a-z][a-z-]*)", "".join(JOB_SCRIPTS.values())))
+
+
+def test_every_check_of_the_preflight_is_known_in_its_order() -> None:
+    (body,) = in_functions(JOB_SCRIPTS["preflight"], "nf_do_").values()
+    assert tuple(re.findall(r"nf_check (\w+)", body)) == get_args(HostCheckId)
+
+
+def test_each_reason_of_a_check_has_its_words_and_none_is_made_up() -> None:
+    said = {
+        check: set(re.findall(r"why=([a-z][a-z-]*)", body))
+        for check, body in in_functions(JOB_SCRIPTS["preflight"], "nf_check_").items()
+    }
+    assert "why=$nf_unfit" in JOB_SCRIPTS["preflight"]
+    said["input"] |= set(re.findall(r"nf_unfit=([a-z][a-z-]*)", JOB_SCRIPTS["chain"]))
+    for check in {check for check, _ in refusals.REASONS}:
+        assert {reason for one, reason in refusals.REASONS if one == check} == said[check]
+
+
+def test_each_reason_of_a_step_that_is_a_cause_is_said_by_the_runner() -> None:
+    shared = {reason for _, reason in SHARE_WORDS}
+    assert {*REASONS, *ROLLBACK_REASONS, *shared, "refused", "stale"} <= said_by_steps()
+
+
+def test_each_check_and_each_step_has_its_cause() -> None:
+    assert set(CHECK_CAUSES) == set(get_args(CheckId))
+    assert set(STEP_CAUSES) == set(get_args(StepId))
+    assert set(get_args(NoAnswer)) == NO_ANSWER
+    for check, cause in CHECK_CAUSES.items():
+        assert cause == (check if check in NO_ANSWER else f"preflight-{check}")
+
+
+# Who says which.
+
+
+def verdicts() -> Iterator[Verdict]:
+    """Of every end that a job can have, and of every reason that a runner can write."""
+    old = Running(OLD_AGENT, "exe", 7, MADE + 1000)
+    was = changed(HEALTHY, running=old, system=System("/nix/store/1", "/nix/store/1"))
+    moved = changed(HEALTHY, running=old, system=PROFILE)
+    looks = ((was, HEALTHY), (was, moved), (HEALTHY, HEALTHY), (HEALTHY, None))
+    reasons = {"", "something-new", *get_args(CheckId), *said_by_steps()}
+    kinds: tuple[Any, ...] = ("done", "failed", "cancelled", "interrupted")
+    for (before, after), kind, step, reason in product(
+        looks, kinds, (None, *get_args(StepId)), sorted(reasons)
+    ):
+        for rc, back in ((1, False), (4, False), (100, False), (1, True)):
+            outcome = Outcome(kind=kind, failed_step=step, reason=reason, rc=rc, rolled_back=back)
+            yield judge(before, after, expectation(HOST, HEALTHY, NEW), outcome)
+    yield no_elevation("no", "ops")
+    yield not_launched("no")
+    for check in get_args(CheckId):
+        yield refused(check, "no", "", Snapshot())
+
+
+def test_every_cause_is_said_by_somebody_and_nobody_says_another() -> None:
+    said: set[str] = {cause for verdict in verdicts() if (cause := verdict.cause)}
+    said |= {cause for cause, _ in EVERY} | {row.cause for row in FAILURES}
+    said |= {host_line(Report("h", None, busy=busy)).cause for busy in (False, True)}
+    assert said == set(get_args(Cause))
+
+
+def test_no_verdict_speaks_of_a_step_that_is_not_known() -> None:
+    assert not [told.sentence for told in verdicts() if "None" in told.sentence]
+
+
+# The docs.
+
+
+def rows_of_docs() -> list[list[tuple[str, str, str]]]:
+    """The tables of causes; a row can name several."""
+    tables: list[list[tuple[str, str, str]]] = []
+    inside = False
+    for line in (ROOT / "docs/why.md").read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split(" | ")]
+        if line.startswith("| cause | "):
+            inside = True
+            tables.append([])
+        elif not line.startswith("| "):
+            inside = inside and line.startswith("|---")
+        elif inside:
+            causes, meaning, cure = cells
+            tables[-1] += [(cause, meaning, cure) for cause in re.findall("`(.*?)`", causes)]
+    return tables
+
+
+def in_order(rules: tuple[tuple[FoundCause, dict[str, Any]], ...]) -> list[str]:
+    """The causes; alternatives that follow each other are one row."""
+    return [cause for cause, _ in groupby(cause for cause, _ in rules)]
+
+
+def test_the_docs_have_the_rules_in_the_order_in_which_they_are_asked() -> None:
+    rules, remarks, *others = ([cause for cause, *_ in table] for table in rows_of_docs())
+    assert rules == in_order(RULES)
+    assert remarks == [cause for cause in in_order(REMARKS) if cause not in rules]
+    told = [cause for table in others for cause in table]
+    assert told == [cause for cause in get_args(Cause) if cause not in get_args(FoundCause)]
+
+
+def test_the_docs_say_of_each_cause_what_the_program_says() -> None:
+    rows = list(chain.from_iterable(rows_of_docs()))
+    for cause, words in CAUSES.items():
+        its = [(meaning, cure) for one, meaning, cure in rows if one == cause]
+        # a cause with several places among the rules has what was seen at each
+        assert "; or ".join(meaning for meaning, _ in its) == words.meaning
+        assert {cure for _, cure in its} == {words.cure}
+
+
+def test_the_table_of_causes_is_whole() -> None:
+    assert tuple(CAUSES) == get_args(Cause)
