@@ -129,7 +129,7 @@ async def test_every_dialog_shows_it_as_text(make_app: MakeApp, tmp_path: Path, 
         case "offline":
             session.facts, session.offline = None, Unreachable(EVIL, EVIL)
         case "refused":
-            session.refusal = Refusal(EVIL, EVIL, EVIL)
+            session.refusal = Refusal("disk", EVIL, EVIL)
         case _:
             session.launch = fail  # type: ignore[method-assign,assignment]
     async with (app := make_app([session])).run_test(size=(160, 60)) as pilot:

@@ -154,7 +154,7 @@ async def test_an_unreachable_host_says_why_and_what_to_try(
 
 
 async def test_a_refusal_is_explained(make_app: MakeApp, fleet: list[FakeSession]) -> None:
-    fleet[0].refusal = Refusal("dirty", "flake.nix was changed", "commit it first")
+    fleet[0].refusal = Refusal("checkout", "flake.nix was changed", "commit it first")
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
         text = await press(pilot, "enter")
         assert isinstance(app.screen, Notice)

@@ -91,7 +91,7 @@ async def test_a_choice_that_leads_to_no_plan_changes_nothing(
 ) -> None:
     async with (app := make_app()).run_test(size=(120, 40), notifications=True) as pilot:
         await press(pilot, "enter")
-        fleet[0].refusal = Refusal("level", "this level is not there", "")
+        fleet[0].refusal = Refusal("platform", "this level is not there", "")
         text = await press(pilot, "L", "2")
         assert isinstance(app.screen, UpdateDialog)
         assert "this level is not there" in text

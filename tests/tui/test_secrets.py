@@ -180,7 +180,7 @@ async def test_no_dialog_shows_a_secret(
         case "offline":
             session.facts = None
         case "refused":
-            session.refusal = Refusal(mark, mark, mark)
+            session.refusal = Refusal("disk", mark, mark)
         case "busy":
             session.busy = mark
         case _:

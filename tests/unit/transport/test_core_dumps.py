@@ -20,7 +20,7 @@ COMMAND = """
 import asyncio, os
 from nixfleet_core.cli.run import ask_for_password
 from nixfleet_core.errors import NeedsPassword
-held = asyncio.run(ask_for_password()(NeedsPassword("csb0", wrong=False)))
+held = asyncio.run(ask_for_password(NeedsPassword("csb0", wrong=False)))
 assert held == os.environ["BACKWARDS"][::-1]
 os.abort()
 """
@@ -29,6 +29,7 @@ import os, sys, tempfile
 sys.path.insert(0, os.environ["FAKES"])
 from pathlib import Path
 from fakes import FakeLatest, make_fleet
+from nixfleet_core.errors import NeedsPassword
 from tui.app import NixFleetApp
 from tui.settings import AppSettings
 
@@ -37,7 +38,7 @@ class App(NixFleetApp):
         self.run_worker(self.ask())
 
     async def ask(self):
-        held = await self._ask_password("csb0", False)
+        held = await self._ask_password(NeedsPassword("csb0"))
         assert held == os.environ["BACKWARDS"][::-1]
         os.abort()
 
