@@ -157,7 +157,7 @@ async def _is_free(app: Stage, entry: HostEntry) -> bool:
     if entry.watcher is not None and entry.watcher.is_active:
         app.show_job(entry.watcher)
         return False
-    if entry.doing:
+    if entry.doing and entry.probe is None:
         app.notify(f"{entry.name}: still {entry.doing}")
         return False
     await app.fleet.look_if_old(entry, app.tick)
@@ -251,7 +251,7 @@ async def _make_plan(app: Stage, entry: HostEntry, planner: Planner) -> Plan | R
     """Look closely enough for a plan, and make it; or say why there is none."""
     seen = entry.facts
     assert seen is not None
-    found = await _attempt(app, entry, "asking", lambda: planner(app, entry, seen))
+    found = await _attempt(app, entry, "planning", lambda: planner(app, entry, seen))
     if isinstance(found, Report):
         return found
     entry.facts, made = found

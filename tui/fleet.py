@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -45,7 +46,9 @@ class HostEntry:
     not_asked: NotAsked | None = None
     """Why the client did not ask what is latest."""
     doing: str = ""
-    """A word while something is under way: asking, starting, verifying."""
+    """A word while something is under way: asking, planning, starting, verifying."""
+    probe: asyncio.Task[None] | None = None
+    """The look that is under way."""
     report: Report | None = None
     """What the last attempt to change the host came to."""
     verdict: Verdict | None = None
@@ -142,10 +145,16 @@ class Fleet:
 
     async def look_if_old(self, entry: HostEntry, changed: Callable[[], None]) -> None:
         """Probe the host unless it was seen, or found to be offline, just now."""
-        if self.clock() - entry.seen_at > FRESH:
+        if entry.probe is not None or self.clock() - entry.seen_at > FRESH:
             await self._probe(entry, changed)
 
     async def _probe(self, entry: HostEntry, changed: Callable[[], None]) -> None:
+        """Ask the host, or wait for the answer of who asks already."""
+        if entry.probe is None:
+            entry.probe = asyncio.create_task(self._ask(entry, changed))
+        await asyncio.shield(entry.probe)
+
+    async def _ask(self, entry: HostEntry, changed: Callable[[], None]) -> None:
         entry.doing = "asking"
         changed()
         try:
@@ -157,7 +166,7 @@ class Fleet:
             entry.problem = not_seen(error)
         finally:
             entry.seen_at = self.clock()
-            entry.doing = ""
+            entry.doing, entry.probe = "", None
             changed()
 
     def latest_labels(self) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -346,3 +347,22 @@ async def test_latest_is_a_commit_where_no_host_knows_its_version(
     async with (app := make_app(fleet[:1])).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         assert "9f2c1ab" in screen_text(app).splitlines()[3]
+
+
+async def test_a_host_that_is_still_asked_is_waited_for(
+    make_app: MakeApp, fleet: list[FakeSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = asyncio.Event()
+    probe = fleet[0].probe
+
+    async def slow() -> Facts:
+        await answers.wait()
+        return await probe()
+
+    monkeypatch.setattr(fleet[0], "probe", slow)
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        assert "Force update" not in await press(pilot, "enter")
+        answers.set()
+        await settle(pilot)
+        assert "Force update csb0" in screen_text(pilot.app)
+        assert fleet[0].probes == 1
