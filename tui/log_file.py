@@ -57,8 +57,6 @@ class LogFile:
         self._pages: OrderedDict[tuple[int, int], _Page] = OrderedDict()
         self._width: int | None = None
         self._index = LogIndex()
-        self.bytes_read = 0
-        """All that was ever read, for those who want to know what a look costs."""
 
     @property
     def path(self) -> Path:
@@ -136,9 +134,7 @@ class LogFile:
         if file is None or size <= 0:
             return b""
         file.seek(start)
-        data = file.read(size) or b""
-        self.bytes_read += len(data)
-        return data
+        return file.read(size) or b""
 
     def _page(self, start: int, size: int, row: int) -> _Page:
         key = (start, size)

@@ -72,7 +72,6 @@ class Input:
     node: str
     rev: str | None
     last_modified: int | None
-    nar_hash: str | None
     source: Source
     kind: str
     follows: tuple[str, ...] = ()
@@ -110,7 +109,6 @@ class FlakeLock:
             node=key,
             rev=_text(locked, "rev"),
             last_modified=_time(locked, "lastModified"),
-            nar_hash=_text(locked, "narHash"),
             source=_source(original),
             kind=_text(original, "type") or _text(locked, "type") or "unknown",
             follows=() if isinstance(target, str) else tuple(target),
