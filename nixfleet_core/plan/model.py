@@ -74,8 +74,6 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """More than 1 only for steps that use the network."""
     weight: Count = 1
     """Share of the whole bar."""
-    always: bool = False
-    """Runs whatever happened before."""
 
 
 class Refusal(msgspec.Struct, frozen=True):
