@@ -69,7 +69,6 @@ class Source:
 class Input:
     """One input of the flake, resolved through `follows`."""
 
-    node: str
     rev: str | None
     last_modified: int | None
     source: Source
@@ -106,7 +105,6 @@ class FlakeLock:
         node = self._nodes[key]
         locked, original = node.locked or {}, node.original or {}
         return Input(
-            node=key,
             rev=_text(locked, "rev"),
             last_modified=_time(locked, "lastModified"),
             source=_source(original),

@@ -78,7 +78,6 @@ def make_plan(
     return Plan(
         host=host.name,
         platform=platform,
-        service=service,
         attribute=attribute,
         checkout=checkout.path,
         owner=checkout.owner or facts.user,
@@ -128,7 +127,6 @@ def make_rollback_plan(
     return Plan(
         host=host.name,
         platform=platform,
-        service=service,
         attribute=host.attribute or facts.hostname,
         checkout=checkout.path,
         owner=checkout.owner or facts.user,

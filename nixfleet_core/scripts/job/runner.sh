@@ -189,7 +189,7 @@ nf_try() {
     nf_is_transient || return
     nf_attempt=$((nf_attempt + 1))
     nf_wait=$((NF_RETRY_AFTER << (nf_attempt - 2)))
-    nf_event retry ",\"step\":\"$NF_STEP\",\"attempt\":$nf_attempt,\"tries\":$NF_TRIES,\"wait\":$nf_wait,\"rc\":$nf_rc"
+    nf_event retry ",\"step\":\"$NF_STEP\",\"attempt\":$nf_attempt,\"tries\":$NF_TRIES,\"wait\":$nf_wait"
     nf_pause "$nf_wait" || return
   done
 }

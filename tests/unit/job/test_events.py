@@ -26,8 +26,8 @@ EVENTS: tuple[tuple[str, HostEvent], ...] = (
     ('{"event":"job-start","at":5}', JobStart(5)),
     ('{"event":"step-start","at":5,"step":"pull","log":7}', StepStart("pull", 5, 7)),
     (
-        '{"event":"retry","at":5,"step":"update","attempt":2,"tries":5,"wait":8,"rc":1}',
-        Retry("update", 5, 2, 5, 8, 1),
+        '{"event":"retry","at":5,"step":"update","attempt":2,"tries":5,"wait":8}',
+        Retry("update", 5, 2, 5, 8),
     ),
     (
         (
