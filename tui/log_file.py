@@ -23,12 +23,11 @@ _PAGES: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the file; `row` is the first row it takes, `number` of them."""
+    """One line of the file; `row` is the first row it takes."""
 
     start: int
     data: bytes
     row: int
-    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +39,7 @@ class _Page:
     rows: list[int]
 
     def line(self, number: int) -> Line:
-        row, following = self.rows[number], self.rows[number + 1]
-        return Line(self.starts[number], self.lines[number], row, following - row)
+        return Line(self.starts[number], self.lines[number], self.rows[number])
 
 
 class LogFile:
