@@ -447,6 +447,23 @@ def test_a_rebuild_of_the_agents_is_named_in_the_plan(options: dict[str, Any], t
     assert said.endswith(then)
 
 
+@pytest.mark.parametrize(
+    ("options", "then"),
+    [
+        ({}, "the update waits for it, at most 30 minutes, then is refused"),
+        ({"force": True}, "the update waits for it, at most 30 minutes, then is refused"),
+        ({"now": True}, "if it still does then, the update is refused"),
+    ],
+)
+def test_an_activation_is_named_in_the_plan_and_never_gone_over(
+    options: dict[str, Any], then: str
+) -> None:
+    said = f"another rebuild activates its system on the host: {then}"
+    busy = replace(FACTS, switch_running=True)
+    for facts in (busy, replace(busy, rebuild=Rebuild(4711, "nixos-rebuild"))):
+        assert plan(facts, **options).warnings == (said,)
+
+
 def test_two_checkouts_that_disagree_are_warned_of() -> None:
     other = Checkout("/var/lib/nixfleet-agent/repo", "ok", head=OLD, lock=lock(nixfleet=NEW))
     (said,) = plan(replace(FACTS, other=other)).warnings
