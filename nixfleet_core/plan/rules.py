@@ -193,7 +193,8 @@ def _check_build(facts: Facts) -> NixVersion:
     if facts.disk_free_kib is not None and facts.disk_free_kib < DISK_NEEDED_KIB:
         raise _Refused(
             "disk",
-            f"{facts.disk_free_kib // 1024} MiB are free in /nix/store, 1024 are wanted",
+            f"{facts.disk_free_kib // 1024} MiB are free in /nix/store, "
+            f"{DISK_NEEDED_KIB // 1024} are wanted",
             "free some space first: nix-collect-garbage --delete-older-than 30d",
         )
     memory = facts.memory_free_kib
