@@ -471,6 +471,15 @@ def test_two_checkouts_that_disagree_are_warned_of() -> None:
     assert "locks nixfleet to 2222222, this one to 1111111" in said
 
 
+@pytest.mark.parametrize(("owner", "planned"), [("ops", "ops"), ("eve", "eve"), (None, "ops")])
+def test_root_becomes_whoever_owns_the_checkout(owner: str | None, planned: str) -> None:
+    facts = checkout(owner=owner)
+    assert plan(facts).owner == planned
+    back = make_rollback_plan(HOST, facts, OLDER, None, Options())
+    assert isinstance(back, Plan)
+    assert back.owner == planned
+
+
 # Sharing the lock.
 
 
