@@ -24,17 +24,6 @@ StepId = Literal[
     "push",
 ]
 
-STEP_IDS: Final[tuple[StepId, ...]] = (
-    "preflight",
-    "stop",
-    "pull",
-    "update",
-    "rebuild",
-    "start",
-    "verify",
-)
-"""The chain of an update; the other steps are there only when they were asked for."""
-
 TITLES: Final[dict[StepId, str]] = {
     "preflight": "Preflight",
     "stop": "Stop agent",

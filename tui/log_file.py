@@ -23,12 +23,11 @@ _PAGES: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the file; `row` is the first row it takes, `number` of them."""
+    """One line of the file; `row` is the first row it takes."""
 
     start: int
     data: bytes
     row: int
-    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +39,7 @@ class _Page:
     rows: list[int]
 
     def line(self, number: int) -> Line:
-        row, following = self.rows[number], self.rows[number + 1]
-        return Line(self.starts[number], self.lines[number], row, following - row)
+        return Line(self.starts[number], self.lines[number], self.rows[number])
 
 
 class LogFile:
@@ -57,8 +55,6 @@ class LogFile:
         self._pages: OrderedDict[tuple[int, int], _Page] = OrderedDict()
         self._width: int | None = None
         self._index = LogIndex()
-        self.bytes_read = 0
-        """All that was ever read, for those who want to know what a look costs."""
 
     @property
     def path(self) -> Path:
@@ -136,9 +132,7 @@ class LogFile:
         if file is None or size <= 0:
             return b""
         file.seek(start)
-        data = file.read(size) or b""
-        self.bytes_read += len(data)
-        return data
+        return file.read(size) or b""
 
     def _page(self, start: int, size: int, row: int) -> _Page:
         key = (start, size)

@@ -21,13 +21,11 @@ if TYPE_CHECKING:
     from tui.fleet import Fleet, HostEntry
     from tui.glyphs import Glyphs
     from tui.jobs import JobWatcher
-    from tui.settings import AppSettings
 
 
 class Stage(App[None], inherit_bindings=False):
     """What outlives a screen: the hosts, the clock, the signs, the conductor."""
 
-    settings: AppSettings
     glyphs: Glyphs
     clock: Callable[[], float]
     fleet: Fleet

@@ -197,7 +197,6 @@ class Printer(Watcher):
         self._files: dict[str, JobFiles] = {}
         self._plans: dict[str, Plan] = {}
         self._at: dict[str, int] = {}
-        self._down: set[str] = set()
 
     def say(self, host: str, text: str, *, bold: bool = False) -> None:
         """One line about a host."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from nixfleet_core.ids import check_job_id
 from nixfleet_core.log.failures import permanent_pattern, stale_pattern, transient_pattern
 from nixfleet_core.plan.model import BUSY_WAIT
+from nixfleet_core.plan.rules import DISK_NEEDED_KIB, MEMORY_NEEDED_KIB
 from nixfleet_core.scripts.compose import compose
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def compile_plan(plan: Plan, job: str, root: str = "") -> str:
             "NF_PULL": "1" if plan.options.pull else "",
             "NF_RESTORE_LOCK": plan.restore_lock or "",
             "NF_WANT_REV": plan.options.input_rev or "",
+            "NF_DISK_NEEDED": str(DISK_NEEDED_KIB),
+            "NF_MEMORY_NEEDED": str(MEMORY_NEEDED_KIB),
             "NF_WAIT": "0" if plan.options.now else str(BUSY_WAIT),
             "NF_GO_ON": "1" if plan.options.goes_on else "",
             "NF_STABLE": str(plan.options.stable),

@@ -44,7 +44,6 @@ class Retry(msgspec.Struct, frozen=True, tag="retry", tag_field="event"):
     attempt: Count
     tries: Count
     wait: Seconds
-    rc: ExitCode = 0
 
 
 class StepEnd(msgspec.Struct, frozen=True, tag="step-end", tag_field="event"):

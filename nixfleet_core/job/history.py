@@ -106,5 +106,5 @@ def _system(text: str) -> str | None:
 def _decode(text: str, kind: type[_T]) -> _T | None:
     try:
         return msgspec.json.decode(text, type=kind)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError):
         return None

@@ -39,8 +39,6 @@ class StepState:
     started: int | None = None
     ended: int | None = None
     attempts: int = 0
-    tries: int = 1
-    rc: int | None = None
     reason: str = ""
     log_start: int | None = None
     log_end: int | None = None
@@ -74,8 +72,7 @@ class JobState:
         """The state before the job's first event."""
         return cls(
             steps=tuple(
-                StepState(id=step.id, title=step.title, weight=step.weight, tries=step.tries)
-                for step in plan.steps
+                StepState(id=step.id, title=step.title, weight=step.weight) for step in plan.steps
             )
         )
 
@@ -126,7 +123,6 @@ class JobState:
                         step,
                         status=event.status,
                         ended=at,
-                        rc=event.rc,
                         attempts=0 if event.status == "skipped" else event.attempts,
                         reason=event.reason,
                         log_end=event.log,

@@ -41,8 +41,6 @@ class Diagnosis:
     advice: str = ""
     command: tuple[str, ...] = ()
     """What cures it, of `nixfleet`; empty where nothing there does."""
-    key: str = ""
-    """The same in the app."""
 
     def cure(self, host: str) -> str:
         """The one command that cures it, or what to do by hand; empty for nothing to do."""
@@ -61,7 +59,6 @@ def diagnose(facts: Facts, expect: Expectation, *, proof: bool = True) -> Diagno
         evidence=tuple(_evidence(facts, expect)),
         advice=found.advice,
         command=found.command,
-        key=found.key,
     )
 
 

@@ -77,11 +77,6 @@ class LogText:
         """What Nix has built so far; see NixLogDecoder."""
         return self._decoder.progress
 
-    @property
-    def offset_map(self) -> list[tuple[int, int]]:
-        """Ends of shown lines, as offsets in the raw log and in log.txt; ascending."""
-        return self._decoder.marks.pairs()
-
     def text_offset(self, raw: int) -> int:
         """Where in log.txt that begins which begins at `raw` in the raw log.
 
@@ -230,6 +225,3 @@ class _Marks:
     def find(self, raw: int) -> int:
         index = bisect_right(self._raw, raw)
         return self._text[index - 1] if index else 0
-
-    def pairs(self) -> list[tuple[int, int]]:
-        return list(zip(self._raw, self._text, strict=True))

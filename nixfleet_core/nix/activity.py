@@ -20,10 +20,6 @@ class Progress(msgspec.Struct, frozen=True):
 
     done: int
     expected: int
-    running: int = 0
-    failed: int = 0
-    current: str = ""
-    """What is being built now: the derivation's name."""
 
 
 _INFO: Final = 3
@@ -36,9 +32,9 @@ _BUILD: Final = 105
 _BUILDS_LIMIT: Final = 4096
 _NAME_LIMIT: Final = 211
 """Characters; the longest name that Nix allows in the store."""
+_UNNAMED: Final = "unnamed"
 
 _BUILD_LOG_LINE: Final = 101
-_SET_PHASE: Final = 104
 _PROGRESS: Final = 105
 _POST_BUILD_LOG_LINE: Final = 107
 
@@ -78,9 +74,10 @@ class NixLogDecoder:
     """Turns lines into readable lines, one by one, and keeps count."""
 
     def __init__(self) -> None:
-        self._building: dict[int, _Build] = {}
+        self._building: dict[int, str] = {}
+        """What prefixes the log lines of each build that runs."""
         self._counts: dict[int, tuple[int, ...]] = {}
-        """The live worker's [done, expected, running, failed], by activity type."""
+        """The live worker's [done, expected], by activity type."""
         self._counters: dict[int, int] = {}
         """Activity type → activity id, of the live worker's two counters."""
 
@@ -93,15 +90,8 @@ class NixLogDecoder:
         """
         if _BUILDS not in self._counts:
             return None
-        done, expected, running, failed = map(sum, zip(*self._counts.values(), strict=True))
-        build = next(reversed(self._building.values()), None)
-        return Progress(
-            done=done,
-            expected=expected,
-            running=running,
-            failed=failed,
-            current=build.shown if build else "",
-        )
+        done, expected = map(sum, zip(*self._counts.values(), strict=True))
+        return Progress(done=done, expected=expected)
 
     def feed(self, line: bytes) -> list[bytes]:
         """Decode one line (without its newline); the readable lines that it stands for."""
@@ -133,47 +123,36 @@ class NixLogDecoder:
             self._building.clear()
         if event.type in (_BUILDS, _COPY_PATHS):
             self._counters[event.type] = event.id
-            self._counts[event.type] = (0, 0, 0, 0)
+            self._counts[event.type] = (0, 0)
         elif event.type == _BUILD and (drv_path := _text(event.fields)):
-            self._building[event.id] = _Build(drv_path)
+            self._building[event.id] = _label(drv_path)
             if len(self._building) > _BUILDS_LIMIT:
                 del self._building[next(iter(self._building))]
         return _lines(event.text + "...") if event.text and event.level <= _INFO else []
 
     def _result(self, event: _Result) -> list[bytes]:
         if event.type == _PROGRESS:
-            counts = tuple(count for count in event.fields[:4] if _is_count(count))
+            counts = tuple(count for count in event.fields[:2] if _is_count(count))
             for kind, counter in self._counters.items():
-                if counter == event.id and len(counts) == 4:
+                if counter == event.id and len(counts) == 2:
                     self._counts[kind] = counts
         elif event.type in (_BUILD_LOG_LINE, _POST_BUILD_LOG_LINE):
-            build = self._building.get(event.id)
+            label = self._building.get(event.id, _UNNAMED)
             post = " (post)" if event.type == _POST_BUILD_LOG_LINE else ""
-            prefix = f"{build.label if build else 'unnamed'}{post}> ".encode("utf-8", "replace")
+            prefix = f"{label}{post}> ".encode("utf-8", "replace")
             # one line, as Nix means it: newlines of a host's would each bring the long prefix
             text = _text(event.fields).replace("\n", " ")
             line = _visible(text.encode("utf-8", "replace"))
             return [prefix + line] if line else []
-        elif event.type == _SET_PHASE:
-            build = self._building.get(event.id)
-            if build is not None:
-                build.phase = _text(event.fields)[:_NAME_LIMIT]
         return []
 
 
-class _Build:
-    """A running build: `label` prefixes its log lines, the package's name without version."""
-
-    def __init__(self, drv_path: str) -> None:
-        base = drv_path.rpartition("/")[2].removesuffix(".drv")
-        self.name = _HASH.sub("", base)[:_NAME_LIMIT] or "unnamed"
-        version = _VERSION.search(self.name)
-        self.label = self.name[: version.start()] if version else self.name
-        self.phase = ""
-
-    @property
-    def shown(self) -> str:
-        return f"{self.name} ({self.phase})" if self.phase else self.name
+def _label(drv_path: str) -> str:
+    """The package's name without its version."""
+    base = drv_path.rpartition("/")[2].removesuffix(".drv")
+    name = _HASH.sub("", base)[:_NAME_LIMIT] or _UNNAMED
+    version = _VERSION.search(name)
+    return name[: version.start()] if version else name
 
 
 def _text(fields: list[object]) -> str:

@@ -69,10 +69,8 @@ class Source:
 class Input:
     """One input of the flake, resolved through `follows`."""
 
-    node: str
     rev: str | None
     last_modified: int | None
-    nar_hash: str | None
     source: Source
     kind: str
     follows: tuple[str, ...] = ()
@@ -107,10 +105,8 @@ class FlakeLock:
         node = self._nodes[key]
         locked, original = node.locked or {}, node.original or {}
         return Input(
-            node=key,
             rev=_text(locked, "rev"),
             last_modified=_time(locked, "lastModified"),
-            nar_hash=_text(locked, "narHash"),
             source=_source(original),
             kind=_text(original, "type") or _text(locked, "type") or "unknown",
             follows=() if isinstance(target, str) else tuple(target),

@@ -10,7 +10,6 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from nixfleet_core.facts.service import Service
 from nixfleet_core.host import Platform
 from nixfleet_core.limits import PLAN_STEPS, Count, Seconds, Word
 from nixfleet_core.vocabulary import CheckId, StepId
@@ -74,8 +73,6 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """More than 1 only for steps that use the network."""
     weight: Count = 1
     """Share of the whole bar."""
-    always: bool = False
-    """Runs whatever happened before."""
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -92,7 +89,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     format: int = PLAN_FORMAT
     host: str
     platform: Platform = "nixos"
-    service: Service = Service()
     attribute: str
     checkout: str
     owner: str

@@ -91,7 +91,6 @@ def make_plan(
     return Plan(
         host=host.name,
         platform=platform,
-        service=service,
         attribute=attribute,
         checkout=checkout.path,
         owner=checkout.owner or facts.user,
@@ -141,7 +140,6 @@ def make_rollback_plan(
     return Plan(
         host=host.name,
         platform=platform,
-        service=service,
         attribute=host.attribute or facts.hostname,
         checkout=checkout.path,
         owner=checkout.owner or facts.user,
@@ -202,7 +200,8 @@ def _check_build(facts: Facts) -> NixVersion:
     if facts.disk_free_kib is not None and facts.disk_free_kib < DISK_NEEDED_KIB:
         raise _Refused(
             "disk",
-            f"{facts.disk_free_kib // 1024} MiB are free in /nix/store, 1024 are wanted",
+            f"{facts.disk_free_kib // 1024} MiB are free in /nix/store, "
+            f"{DISK_NEEDED_KIB // 1024} are wanted",
         )
     memory = facts.memory_free_kib
     if memory is not None and memory < MEMORY_NEEDED_KIB:
@@ -396,21 +395,27 @@ def _restricted(facts: Facts, level: int) -> str:
     return f"{facts.user} is no trusted user of the nix daemon: {what}"
 
 
-def _busy_warning(what: str, options: Options) -> str:
+def _busy_warning(facts: Facts, options: Options) -> str | None:
+    """What the preflight will wait for, by its own rules (`nf_is_busy`)."""
+    goes_on = options.goes_on
+    if facts.switch_running:
+        what, goes_on = "another rebuild activates its system on the host", False
+    elif (rebuild := facts.rebuild) is not None:
+        what = f"the agent's service runs {rebuild.program} (process {rebuild.pid})"
+    else:
+        return None
     if options.now:
-        return f"the agent's service runs {what}: if it still does then, the update is refused"
-    limit = BUSY_WAIT // 60
-    wait = f"the agent's service runs {what}: the update waits for it, at most {limit} minutes"
-    then = "then goes on and ends it" if options.goes_on else "then is refused"
-    return f"{wait}, {then}"
+        return f"{what}: if it still does then, the update is refused"
+    then = "then goes on and ends it" if goes_on else "then is refused"
+    return f"{what}: the update waits for it, at most {BUSY_WAIT // 60} minutes, {then}"
 
 
 def _warnings(
     host: Host, facts: Facts, checkout: Checkout, flake_input: Input, options: Options
 ) -> tuple[str, ...]:
     found = []
-    if (rebuild := facts.rebuild) is not None:
-        found.append(_busy_warning(f"{rebuild.program} (process {rebuild.pid})", options))
+    if (busy := _busy_warning(facts, options)) is not None:
+        found.append(busy)
     if not facts.lingers:
         found.append(
             f"lingering is off for {facts.user}: the agent ends with the last login "

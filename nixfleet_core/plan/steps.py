@@ -74,7 +74,6 @@ _VERIFY: Final = Step(
     run_as="root",
     limit=300,
     weight=2,
-    always=True,
 )
 _ROLLBACK: Final = Step(
     id="rollback",
@@ -172,7 +171,6 @@ def _start(service: Service) -> Step:
         argv=service.start(),
         run_as="root",
         limit=120,
-        always=True,
     )
 
 

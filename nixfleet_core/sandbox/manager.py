@@ -64,7 +64,6 @@ class Unit:
     """A loaded unit and its state."""
 
     definition: Definition
-    machine: Machine
     active: str = "inactive"
     sub: str = "dead"
     result: str = "success"
@@ -152,7 +151,7 @@ class Manager:
 
     def _load(self, name: str, path: Path) -> Unit:
         definition = read_unit(name, path.read_text(), self.machine.shown(path))
-        unit = Unit(definition, self.machine)
+        unit = Unit(definition)
         if self._is_wanted(definition):
             self._units[name] = unit
         return unit
@@ -198,7 +197,7 @@ class Manager:
                 f"Failed to start transient service unit: Unit {definition.name} was already "
                 "loaded or has a fragment file."
             )
-        unit = Unit(definition, self.machine)
+        unit = Unit(definition)
         self._begin(unit, streams)
         return unit
 

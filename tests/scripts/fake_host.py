@@ -394,7 +394,6 @@ class FakeHost:
                 run_as="owner" if step in ("pull", "update") else "root",
                 limit=30,
                 tries=tries if step in ("pull", "update") else 1,
-                always=step in ("start", "verify"),
             )
             for step in (*CHAIN[:4], *more, *CHAIN[4:])
         )

@@ -7,6 +7,8 @@ import shutil
 import signal
 import stat
 import subprocess
+from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +21,6 @@ from nixfleet_core.scripts.compose import compose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 one_shell = pytest.mark.parametrize("shell", ["dash"], indirect=True)
 as_root = pytest.mark.needs("root")  # who alone can give a folder away
@@ -154,6 +155,70 @@ def test_the_agent_comes_back_whatever_was_taken(host: FakeHost, places: tuple[s
     assert not (host.state / "bad").exists()
 
 
+# looking at many folders at once
+
+
+def trusted(shell: tuple[str, ...], root: Path, path: Path, *ahead: Path) -> bool:
+    """Whether the path is trusted once these folders have been looked at."""
+    words = " ".join(quote(str(folder)) for folder in ahead)
+    call = f"nf_is_trusted {quote(str(path))} && echo yes"
+    return after_ahead(shell, root, words, call) == "yes\n"
+
+
+def after_ahead(shell: tuple[str, ...], root: Path, words: str, call: str) -> str:
+    """What the call prints once these folders have been looked at."""
+    script = compose(root=str(root), call=f"NF_TRUSTED=:\nnf_trust_ahead {words}\n{call}")
+    env = {"PATH": os.environ["PATH"], "HOME": "/"}
+    done = subprocess.run(
+        [*shell, "-s"], input=script.encode(), env=env, capture_output=True, check=False
+    )
+    assert done.stderr == b""
+    return done.stdout.decode()
+
+
+@pytest.mark.parametrize(
+    ("take", "is_good"),
+    [
+        (lambda folder: folder.chmod(0o755), True),
+        (opened, False),
+        (lambda folder: folder.chmod(0o1777), False),
+        pytest.param(lambda folder: folder.chmod(0o775), False, marks=as_root),
+        pytest.param(lambda folder: os.chown(folder, 65534, 0), False, marks=as_root),
+    ],
+    ids=["closed", "open", "sticky", "the group's", "given away"],
+)
+def test_who_looks_ahead_trusts_no_more(
+    shell: tuple[str, ...], tmp_path: Path, take: Callable[[Path], None], is_good: bool
+) -> None:
+    folder = tmp_path / "folder"
+    within = folder / "within"
+    within.mkdir(parents=True)
+    take(folder)
+    is_sticky = folder.stat().st_mode & stat.S_ISVTX
+    for ahead in ((), (folder,), (within,), (within, folder)):
+        assert trusted(shell, tmp_path, folder, *ahead) == is_good
+        assert trusted(shell, tmp_path, within, *ahead) == (is_good or bool(is_sticky))
+
+
+def test_who_looks_ahead_looks_once(shell: tuple[str, ...], tmp_path: Path) -> None:
+    within = tmp_path / "folder/within"
+    within.mkdir(parents=True)
+    words = f"{quote(str(within))} {quote(str(within.parent))}"
+    known = after_ahead(shell, tmp_path, words, 'printf %s "$NF_TRUSTED"')
+    assert sorted(known.strip(":").split(":")) == [
+        *map(str, (tmp_path, within.parent, within)),
+    ]
+
+
+def test_a_name_vouches_for_no_other_folder(shell: tuple[str, ...], tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    opened(folder)
+    line = f"drwxr-xr-x 2 {os.getuid()} 0 4096 Jan 1 00:00 {folder}"
+    evil = Path(f"{tmp_path}/evil\n{line}")
+    evil.mkdir(parents=True)
+    assert not trusted(shell, tmp_path, folder, evil)
+
+
 # root's PATH
 
 
@@ -166,8 +231,11 @@ def path_of(shell: tuple[str, ...], root: Path, **env: str) -> list[str]:
 
 
 @as_root
-def test_root_runs_only_what_root_alone_can_write(shell: tuple[str, ...], tmp_path: Path) -> None:
-    root = tmp_path / "it's a root"
+@pytest.mark.parametrize("name", ["root", "it's a root"])
+def test_root_runs_only_what_root_alone_can_write(
+    shell: tuple[str, ...], tmp_path: Path, name: str
+) -> None:
+    root = tmp_path / name
     folders = {
         name: root / name / "bin"
         for name in ("good", "open", "theirs", "in an open one", "home/.nix-profile", "linked")

@@ -13,13 +13,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fakes import JOB, FakeLatest, FakeSession, make_fleet
+from fakes import JOB, STEP_IDS, FakeLatest, FakeSession, make_fleet
 
 from nixfleet_core.job.events import JobEnd, JobStart, Retry, StepEnd, StepStart, Tick
 from nixfleet_core.nix.activity import Progress
 from nixfleet_core.plan.model import Plan
 from nixfleet_core.session.protocol import Busy, Commit, Launched
-from nixfleet_core.vocabulary import STEP_IDS
 from tui.app import NixFleetApp
 from tui.settings import AppSettings
 

@@ -22,7 +22,7 @@ from nixfleet_core.nix.lock import Source, parse_lock
 from nixfleet_core.nix.version import NixVersion
 from nixfleet_core.plan.model import Options, Plan, Refusal, Step
 from nixfleet_core.session.protocol import AskLatest, Busy, Commit, Launched
-from nixfleet_core.vocabulary import STEP_IDS, TITLES, StepId
+from nixfleet_core.vocabulary import TITLES, StepId
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
@@ -35,6 +35,17 @@ OLD_PATH = f"/nix/store/{'9x4k' * 8}-nixfleet-agent-2.1.0"
 OLD_SYSTEM = f"/nix/store/{'0ld0' * 8}-nixos-system-csb0-25.05"
 NEW_SYSTEM = f"/nix/store/{'n3w0' * 8}-nixos-system-csb0-25.11"
 NEW_PATH = f"/nix/store/{'k3vd' * 8}-nixfleet-agent-2.2.0"
+STEP_IDS: tuple[StepId, ...] = (
+    "preflight",
+    "stop",
+    "pull",
+    "update",
+    "rebuild",
+    "start",
+    "verify",
+)
+"""What every update does."""
+
 _ARGV: dict[StepId, tuple[str, ...]] = {
     "preflight": ("git", "ls-remote", "origin"),
     "stop": ("systemctl", "stop", "nixfleet-agent.service"),

@@ -124,7 +124,7 @@ async def test_a_running_job_is_attached_to(make_app: MakeApp, fleet: list[FakeS
         await press(pilot, "escape", "escape")
         await press(pilot, "H", "enter")
         assert isinstance(app.screen, UpdateScreen)
-        assert app.screen.watcher is app.fleet.entries["csb0"].watcher
+        assert app.screen._watcher is app.fleet.entries["csb0"].watcher
 
 
 async def test_what_keeps_the_list_away_is_said(

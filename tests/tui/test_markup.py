@@ -102,7 +102,7 @@ async def test_every_widget_shows_it_as_text(make_app: MakeApp, tmp_path: Path, 
         await session.log(f"{evil}\n")
         await look(times=4)  # title, before, waiting, log
         await session.say(
-            Progress(done=1, expected=2, current=evil),
+            Progress(done=1, expected=2),
             Link(up=False, seconds=12, why=evil),
         )
         await look(times=3)

@@ -83,7 +83,7 @@ async def test_enter_enter_leads_to_the_verdict(
 
         session.facts = CURRENT
         await session.run_job()
-        await app.screen.watcher.ended.wait()
+        await app.screen._watcher.ended.wait()
         await settle(pilot)
         ended = screen_text(app)
         for shown in ("✔ Verify", "generation 412", "generation 413", "✔ updated", "c0ff1e…"):

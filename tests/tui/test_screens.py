@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from fakes import JOB, NOW, UPDATED
+from fakes import JOB, NOW, STEP_IDS, UPDATED
 from screen_text import screen_text, settle
 from test_path import press
 from test_update_screen import WITH_CHANGES
@@ -17,7 +17,6 @@ from nixfleet_core.job.history import JobLine
 from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.nix.activity import Progress
 from nixfleet_core.session.protocol import Commit
-from nixfleet_core.vocabulary import STEP_IDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -64,7 +64,6 @@ NOT_RESTARTED = Diagnosis(
     evidence=(("running path", "/nix/a"), ("expected path", None)),
     advice="restart it",
     command=("update", "--force"),
-    key="u",
 )
 EVENTS: list[JobEvent] = [
     JobStart(at=1),

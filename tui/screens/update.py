@@ -51,10 +51,6 @@ class UpdateScreen(Page):
         self._shape: object = None
         self.set_class(zoomed, "-zoomed")
 
-    @property
-    def watcher(self) -> JobWatcher:
-        return self._watcher
-
     def compose_page(self) -> ComposeResult:
         watcher, glyphs = self._watcher, stage(self).glyphs
         yield Static(id="title", markup=False)

@@ -130,12 +130,6 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         more = "+" if search.is_full else ""
         return f"{search.number(self._hit):,}/{search.count:,}{more}"
 
-    def open_path(self, path: Path) -> None:
-        """Show another file from its end."""
-        self._file.close()
-        self._file = LogFile(path)
-        self.mark_dirty()
-
     def mark_dirty(self) -> None:
         """The file has grown; the next flush looks at it."""
         self._dirty = True

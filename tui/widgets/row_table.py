@@ -138,10 +138,6 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
     def keys(self) -> list[str]:
         return [row.key for row in self._rows]
 
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        return self._columns
-
     def set_titles(self, titles: Mapping[str, str]) -> None:
         """Other words in the header, such as a sign for the sort order."""
         self._titles = dict(titles)
@@ -166,11 +162,6 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
                     self._refresh_row(at)
         if self.selected != selected:
             self.post_message(self.Moved())
-
-    def select(self, key: str) -> None:
-        """Put the cursor on the row with that key, if there is one."""
-        if key in self.keys:
-            self._move_to(self.keys.index(key))
 
     def render_line(self, y: int) -> Strip:
         base = self.rich_style

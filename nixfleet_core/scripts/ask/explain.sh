@@ -102,7 +102,7 @@ probe_other_at() {
   fi
   put other.state ok
   put other.status "$(printf '%s\n' "$status" | cut_off 20000)"
-  if [ -r flake.lock ]; then put other.lock "$(nf_owner_cat flake.lock | cut_off 1048577)"; fi
+  if [ -r flake.lock ]; then put other.lock "$(nf_owner_cat flake.lock | cut_off "$((NF_LOCK_LIMIT + 1))")"; fi
   if [ "$NF_DEEP" = why ] && [ -n "$NF_ATTRIBUTE" ]; then probe_other_expected "$1"; fi
   cd /
 }

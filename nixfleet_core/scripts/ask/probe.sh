@@ -286,12 +286,12 @@ hide_from_job() {
 
 probe_lock() {
   if ! [ -r flake.lock ]; then return 0; fi
-  put checkout.lock "$(nf_owner_cat flake.lock | hide_from_job | cut_off 1048577)"
+  put checkout.lock "$(nf_owner_cat flake.lock | hide_from_job | cut_off "$((NF_LOCK_LIMIT + 1))")"
   put checkout.lock-cksum "$(nf_owner_cat flake.lock | cksum)"
   case "$status " in
     *" flake.lock"[!a-zA-Z0-9._/-]*)
       put_some checkout.head-lock "$(nf_step_down 10 git show HEAD:flake.lock 2>/dev/null |
-        hide_from_job | cut_off 1048577)"
+        hide_from_job | cut_off "$((NF_LOCK_LIMIT + 1))")"
       ;;
   esac
 }

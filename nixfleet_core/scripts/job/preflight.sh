@@ -42,7 +42,7 @@ nf_check_unit() {
 }
 
 nf_check_disk() {
-  for place in "$NF_ROOT/nix/store:1048576" "$NF_JOB:20480" "$NF_ROOT$NF_CHECKOUT:10240"; do
+  for place in "$NF_ROOT/nix/store:$NF_DISK_NEEDED" "$NF_JOB:20480" "$NF_ROOT$NF_CHECKOUT:10240"; do
     free=$(df -Pk "${place%:*}" 2>/dev/null | awk 'NR==2 {print $4}')
     if [ "${free:-0}" -lt "${place##*:}" ]; then
       why=full
@@ -54,9 +54,9 @@ nf_check_disk() {
 
 nf_check_memory() {
   free=$(awk '/^MemAvailable:/ {print $2}' "$NF_ROOT/proc/meminfo" 2>/dev/null)
-  if [ "${free:-131072}" -lt 131072 ]; then
+  if [ "${free:-$NF_MEMORY_NEEDED}" -lt "$NF_MEMORY_NEEDED" ]; then
     why=low
-    nf_say "preflight: $((free / 1024)) MiB of memory are free, 128 are wanted"
+    nf_say "preflight: $((free / 1024)) MiB of memory are free, $((NF_MEMORY_NEEDED / 1024)) are wanted"
     return 1
   fi
 }

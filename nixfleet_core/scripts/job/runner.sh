@@ -2,7 +2,7 @@
 # shellcheck disable=SC2034,SC2153,SC2012 # its variables come from and go to the other parts
 # The job: runs the plan's steps one after another, and always starts the agent again.
 # From the compiled plan: NF_ID NF_PLATFORM NF_CHECKOUT NF_INPUT NF_ATTRIBUTE NF_RESTORE_LOCK NF_WANT_REV
-# NF_TOOLS NF_WAIT NF_TRANSIENT NF_PERMANENT NF_KEPT_OLD NF_RETRY_AFTER NF_STABLE NF_GOAL NF_ROLLBACK NF_LOCK_FROM, and nf_plan, which calls nf_step for each step.
+# NF_TOOLS NF_DISK_NEEDED NF_MEMORY_NEEDED NF_WAIT NF_TRANSIENT NF_PERMANENT NF_KEPT_OLD NF_RETRY_AFTER NF_STABLE NF_GOAL NF_ROLLBACK NF_LOCK_FROM, and nf_plan, which calls nf_step for each step.
 # Events hold fixed tokens and integers only; text stays in the log.
 
 # nf_set_up [JOBS STATE]: where this job was launched; a place that is chosen anew by now is none of its.
@@ -189,7 +189,7 @@ nf_try() {
     nf_is_transient || return
     nf_attempt=$((nf_attempt + 1))
     nf_wait=$((NF_RETRY_AFTER << (nf_attempt - 2)))
-    nf_event retry ",\"step\":\"$NF_STEP\",\"attempt\":$nf_attempt,\"tries\":$NF_TRIES,\"wait\":$nf_wait,\"rc\":$nf_rc"
+    nf_event retry ",\"step\":\"$NF_STEP\",\"attempt\":$nf_attempt,\"tries\":$NF_TRIES,\"wait\":$nf_wait"
     nf_pause "$nf_wait" || return
   done
 }

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,9 +14,9 @@ from nixfleet_core.plan.model import Options, Plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 JOB = "20261123-004101-ab12"
+SAMPLES = Path(__file__).parents[2] / "samples"
 
 
 @pytest.fixture(autouse=True)
@@ -112,6 +114,30 @@ def test_reads_what_the_host_wrote(copy: JobCopy) -> None:
     copy.write("result", b'{"format":1,"outcome":"failed","failed":"pull","rc":3,"ended":9}\n')
     assert copy.asked() == Asked(plan, 5, 1000, "192.0.2.1 5 192.0.2.2 22")
     assert copy.result() == Result("failed", "pull", 3, ended=9)
+
+
+def test_reads_the_plan_of_another_version(copy: JobCopy) -> None:
+    """One that knew whether a step always runs, one that knows more, one that knew less."""
+    text = (SAMPLES / "plan.json").read_text()
+    assert text.count('"always":true') == 2
+    copy.write("plan.json", text.encode())
+    asked = copy.asked()
+    assert asked is not None
+    assert (asked.at, asked.uid, asked.plan.restore_lock) == (1795394461, 1000, "123 456")
+    assert [(step.id, step.limit, step.tries) for step in asked.plan.steps] == [
+        *(("preflight", 300, 3), ("stop", 30, 1), ("pull", 300, 5), ("update", 300, 5)),
+        *(("rebuild", 7200, 3), ("start", 120, 1), ("verify", 300, 1)),
+        *(("rollback", 1800, 1), ("commit", 60, 1)),
+    ]
+    assert asked.plan.options == Options(
+        force=True, level=2, rollback_on_failure=True, commit_lock=True, limits={"rebuild": 7200}
+    )
+    later = re.sub(r'(?<!"limits":)\{', '{"new":[1,{}],', text)
+    copy.write("plan.json", later.encode())
+    assert copy.asked() == asked
+    unknown_then = ',"always":(true|false)|"goal":"update",|,"nice":5,"io_weight":50|,"tries":1'
+    copy.write("plan.json", re.sub(unknown_then, "", text).encode())
+    assert copy.asked() == asked
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import json
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nixfleet_core.job.events import (
@@ -21,13 +21,14 @@ from nixfleet_core.job.events import (
     Waiting,
     read_event,
 )
+from nixfleet_core.limits import LARGEST, LAST_SECOND
 
 EVENTS: tuple[tuple[str, HostEvent], ...] = (
     ('{"event":"job-start","at":5}', JobStart(5)),
     ('{"event":"step-start","at":5,"step":"pull","log":7}', StepStart("pull", 5, 7)),
     (
-        '{"event":"retry","at":5,"step":"update","attempt":2,"tries":5,"wait":8,"rc":1}',
-        Retry("update", 5, 2, 5, 8, 1),
+        '{"event":"retry","at":5,"step":"update","attempt":2,"tries":5,"wait":8}',
+        Retry("update", 5, 2, 5, 8),
     ),
     (
         (
@@ -105,13 +106,24 @@ def test_a_line_that_is_too_long_is_no_event() -> None:
     assert read_event(line.ljust(EVENT_LINE_LIMIT + 1)) is None
 
 
-@given(
-    st.one_of(
-        st.binary(),
-        st.dictionaries(st.sampled_from(("event", "at", "log")), st.text() | st.integers()).map(
-            lambda fields: json.dumps(fields).encode()
-        ),
-    )
-)
-def test_takes_any_line(line: bytes) -> None:
-    read_event(line)
+@given(st.binary())
+def test_noise_is_no_event(line: bytes) -> None:
+    assert read_event(line) is None
+
+
+@example("tick", 0, 0)
+@example("tick", LAST_SECOND, LARGEST)
+@example("tick", LAST_SECOND + 1, 0)
+@example("tick", 0, LARGEST + 1)
+@example("tick", -1, 0)
+@example("tick", 0, -1)
+@given(st.sampled_from(("tick", "", 5)), st.integers() | st.text(), st.integers() | st.text())
+def test_a_tick_is_read_within_its_limits_only(
+    event: object, at: int | str, log: int | str
+) -> None:
+    line = json.dumps({"event": event, "at": at, "log": log}).encode()
+    is_time = isinstance(at, int) and 0 <= at <= LAST_SECOND
+    is_size = isinstance(log, int) and 0 <= log <= LARGEST
+    assert (read_event(line) is not None) == (event == "tick" and is_time and is_size)
+    if (read := read_event(line)) is not None:
+        assert msgspec.to_builtins(read) == {"event": event, "at": at, "log": log}

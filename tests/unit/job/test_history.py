@@ -6,11 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.json import encode
 
+from nixfleet_core.ids import is_job_id
 from nixfleet_core.job.copies import Asked, Result
-from nixfleet_core.job.history import History, job_line, read_history
+from nixfleet_core.job.history import HISTORY_LIMIT, History, job_line, read_history
 
 FIRST, SECOND = "20261123-004101-ab12", "20261123-004102-cd34"
 ASKED = b'{"format":1,"at":1795394461,"uid":1000,"from":"192.0.2.1 5 192.0.2.2 22","plan":%s}'
+DEEP = b'{"x":' + b"[" * 100_000
 RESULT = b'{"format":1,"outcome":"failed","failed":"pull","rc":1,"ended":1795394500}'
 
 
@@ -39,12 +41,65 @@ def test_reads_jobs_newest_first() -> None:
     assert oldest.result == Result("failed", "pull", 1, 1795394500)
 
 
-def test_what_cannot_be_read_of_a_job_is_left_out() -> None:
-    (found,) = read_history(answer((FIRST, b"{", b"\xff", b"/etc/passwd"))).jobs
+@pytest.mark.parametrize(
+    ("plan", "result", "system"),
+    [
+        (b"{", b"\xff", b"/etc/passwd"),
+        (DEEP, DEEP, b"/nix/store/old /etc"),
+        (b"{}", b"{}", b"/nix/store/" + b"x" * 251),
+        (b"", b'{"outcome":"done","ended":-1}', b"/nix/store/a/b"),
+    ],
+    ids=range(4),
+)
+def test_what_cannot_be_read_of_a_job_is_left_out(
+    plan: bytes, result: bytes, system: bytes
+) -> None:
+    (found,) = read_history(answer((FIRST, plan, result, system))).jobs
     assert (found.asked, found.result, found.before) == (None, None, None)
 
 
-@pytest.mark.parametrize("data", [b"", b"@nf denied\n", b"motd\n", b"@nf job ../x\na\nb\nc\n"])
+def test_the_longest_name_in_the_store_is_read() -> None:
+    system = b"/nix/store/" + b"x" * 250
+    (found,) = read_history(answer((FIRST, b"", b"", system))).jobs
+    assert found.before == system.decode()
+
+
+def test_a_job_that_is_cut_off_is_none() -> None:
+    whole = answer((FIRST, b"a", b"b", b"c"))
+    cut = whole[: whole.index(b"\nc\n")]
+    assert cut.endswith(b"\na\nb")
+    for end in range(len(cut) + 1):
+        assert read_history(cut[:end]) == History((), None, None)
+    assert [job.job for job in read_history(cut + b"\n").jobs] == [FIRST]
+
+
+def test_what_a_job_says_is_no_other_job() -> None:
+    evil = f"@nf job {SECOND}".encode()
+    found = read_history(answer((FIRST, evil, b"", b"@nf running x"), (FIRST, evil, evil, evil)))
+    assert [job.job for job in found.jobs] == [FIRST, FIRST]
+    assert found.running is None
+
+
+def test_no_more_jobs_are_read_than_a_host_keeps() -> None:
+    jobs = [
+        (f"20261123-00{at // 60:02}{at % 60:02}-ab12", b"", b"", b"") for at in range(HISTORY_LIMIT)
+    ]
+    more = answer(*jobs, (SECOND, b"", b"", b""), running=SECOND)
+    found = read_history(more)
+    assert [job.job for job in found.jobs] == [job for job, *_ in reversed(jobs)]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"@nf denied\n",
+        b"motd\n",
+        b"@nf job ../x\na\nb\nc\n",
+        b"running 20261123-004101-ab12\nprevious /nix/store/old\n",
+        b"@nf running \n@nf previous \n",
+    ],
+)
 def test_an_answer_without_jobs(data: bytes) -> None:
     assert read_history(data) == History((), None, None)
 
@@ -55,18 +110,33 @@ def test_a_greeting_is_no_job() -> None:
 
 @given(st.binary(max_size=300))
 def test_takes_any_answer(noise: bytes) -> None:
-    read_history(noise)
-    read_history(answer((FIRST, noise, noise, noise)))
+    assert all(is_job_id(job.job) for job in read_history(noise).jobs)
+    line = noise.replace(b"\n", b"")
+    (found,) = read_history(answer((FIRST, line, line, line), running=SECOND)).jobs
+    assert found.job == FIRST
+    assert found.before is None or found.before == line.decode("utf-8", "replace")
 
 
 def test_a_line_for_people() -> None:
     asked = Asked(plan=PLAN, at=1795394461, uid=1000, from_="192.0.2.1 5 192.0.2.2 22")
     result = Result("failed", "pull", 1, 1795394500)
     line = job_line(FIRST, asked=asked, result=result, running=False)
-    assert (line.at, line.seconds, line.asked_by) == (*(1795394461, 39, "uid 1000 from 192.0.2.1"),)
+    assert (line.at, line.seconds, line.asked_by) == (1795394461, 39, "uid 1000 from 192.0.2.1")
     assert (line.goal, line.outcome, line.failed_step) == ("update", "failed", "pull")
     assert job_line(FIRST, asked=asked, result=None, running=True).outcome == "running"
     assert job_line(FIRST, asked=asked, result=None, running=False).outcome == "interrupted"
+
+
+@pytest.mark.parametrize(("ended", "seconds"), [(0, None), (1795394460, 0), (1795394462, 1)])
+def test_a_clock_that_was_set_back_makes_no_negative_time(ended: int, seconds: int | None) -> None:
+    asked = Asked(plan=PLAN, at=1795394461, uid=0)
+    line = job_line(FIRST, asked=asked, result=Result("done", ended=ended), running=False)
+    assert (line.seconds, line.outcome, line.asked_by) == (seconds, "done", "uid 0")
+
+
+def test_a_plan_without_a_time_has_that_of_the_id() -> None:
+    line = job_line(FIRST, asked=Asked(plan=PLAN), result=None, running=False)
+    assert line.at == 1795394461
 
 
 def test_what_is_not_known_of_a_job_is_taken_from_its_id() -> None:

@@ -26,7 +26,7 @@ from nixfleet_core.nix.activity import Progress
 
 START = JobState(
     steps=(
-        StepState("pull", "Pull nixcfg", weight=1, tries=5),
+        StepState("pull", "Pull nixcfg", weight=1),
         StepState("rebuild", "Rebuild", weight=8),
         StepState("start", "Start agent", weight=1),
     )
@@ -59,7 +59,7 @@ def test_a_step_that_runs() -> None:
 def test_a_step_that_ended() -> None:
     state = after(StepStart("pull", 101, 7), StepEnd("pull", 104, "failed", 90, 1, 3, "x"))
     pull = step(state, "pull")
-    assert (pull.status, pull.rc, pull.reason, pull.attempts) == ("failed", 1, "x", 3)
+    assert (pull.status, pull.reason, pull.attempts) == ("failed", "x", 3)
     assert (pull.seconds, pull.log_end) == (3, 90)
     assert state.current is None
 

@@ -66,6 +66,8 @@ def test_what_was_shared_is_told() -> None:
     said = notes(seen(), outcome=replace(DONE, committed=True))
     assert said.startswith("flake.lock is committed, but not pushed")
     assert MESSAGE in said
+    command = shlex.split(said.partition("--push does it, or: ")[2])
+    assert command == ["git", "-C", "/home/it's me/nixcfg", "push"]
     said = notes(seen(), outcome=replace(DONE, committed=True, pushed=True))
     assert said.startswith("flake.lock is committed and pushed.")
     assert MESSAGE in said
@@ -93,7 +95,9 @@ def test_after_going_back_a_committed_lock_shows_as_changed() -> None:
     assert said.startswith(
         "flake.lock is back at 1111111, but HEAD has 2222222: it shows as changed"
     )
-    assert "not what HEAD has" in notes(seen(lock=lock(None)), "rolled-back")
+    for rev in (None, OLD):  # unknown, or the same: what differs is another input
+        said = notes(seen(lock=lock(rev)), "rolled-back")
+        assert said.startswith("flake.lock is as it was before that update, which is not what HEAD")
 
 
 @pytest.mark.parametrize(
@@ -115,6 +119,8 @@ def test_why_a_lock_was_not_shared(
     found = share_failure(replace(DONE, failed_step=step, reason=reason, rc=128))
     assert found is not None
     assert found[0] == cause
+    done = {"commit": "committed", "push": "pushed"}[step]
+    assert found[1].startswith(f"flake.lock was not {done}: ")
     assert why in found[1]
     assert advice in found[2]
 

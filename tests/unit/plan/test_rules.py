@@ -23,12 +23,12 @@ from nixfleet_core.plan.rules import (
     make_rollback_plan,
 )
 from nixfleet_core.plan.steps import pin_url
-from nixfleet_core.vocabulary import STEP_IDS
 
 OLD, NEW, REV = "1" * 40, "2" * 40, "a" * 40
 TOOLS = ("git", "nix", "nixos-rebuild", "systemctl", "systemd-run")
 FEATURES = ("--extra-experimental-features", "nix-command flakes")
 HOST = Host(name="csb0")
+CHAIN = ("preflight", "stop", "pull", "update", "rebuild", "start", "verify")
 
 
 def lock(
@@ -142,10 +142,9 @@ def test_what_could_not_be_measured_is_left_to_the_preflight() -> None:
     assert plan(replace(FACTS, disk_free_kib=None))
 
 
-def test_all_steps_in_order_and_only_the_last_two_run_whatever_happened() -> None:
+def test_all_steps_of_an_update_in_order() -> None:
     steps = plan().steps
-    assert tuple(step.id for step in steps) == STEP_IDS
-    assert [step.id for step in steps if step.always] == ["start", "verify"]
+    assert tuple(step.id for step in steps) == CHAIN
     assert {step.id for step in steps if step.run_as == "owner"} == {"pull", "update"}
     assert {step.id for step in steps if step.tries > 1} <= {
         "preflight",
@@ -217,7 +216,7 @@ def test_home_manager_has_no_flag_to_fall_back_but_the_option(level: int) -> Non
 @levels
 def test_a_level_adds_so_many_steps(level: int) -> None:
     more = {6: ("build",), 7: ("repair", "build")}.get(level, ())
-    before, after = STEP_IDS[:4], STEP_IDS[4:]
+    before, after = CHAIN[:4], CHAIN[4:]
     made = plan(level=level)
     assert tuple(step.id for step in made.steps) == (*before, *more, *after)
     for step in more:
@@ -448,11 +447,37 @@ def test_a_rebuild_of_the_agents_is_named_in_the_plan(options: dict[str, Any], t
     assert said.endswith(then)
 
 
+@pytest.mark.parametrize(
+    ("options", "then"),
+    [
+        ({}, "the update waits for it, at most 30 minutes, then is refused"),
+        ({"force": True}, "the update waits for it, at most 30 minutes, then is refused"),
+        ({"now": True}, "if it still does then, the update is refused"),
+    ],
+)
+def test_an_activation_is_named_in_the_plan_and_never_gone_over(
+    options: dict[str, Any], then: str
+) -> None:
+    said = f"another rebuild activates its system on the host: {then}"
+    busy = replace(FACTS, switch_running=True)
+    for facts in (busy, replace(busy, rebuild=Rebuild(4711, "nixos-rebuild"))):
+        assert plan(facts, **options).warnings == (said,)
+
+
 def test_two_checkouts_that_disagree_are_warned_of() -> None:
     other = Checkout("/var/lib/nixfleet-agent/repo", "ok", head=OLD, lock=lock(nixfleet=NEW))
     (said,) = plan(replace(FACTS, other=other)).warnings
     assert "/var/lib/nixfleet-agent/repo is at commit 1111111, this one at 2222222" in said
     assert "locks nixfleet to 2222222, this one to 1111111" in said
+
+
+@pytest.mark.parametrize(("owner", "planned"), [("ops", "ops"), ("eve", "eve"), (None, "ops")])
+def test_root_becomes_whoever_owns_the_checkout(owner: str | None, planned: str) -> None:
+    facts = checkout(owner=owner)
+    assert plan(facts).owner == planned
+    back = make_rollback_plan(HOST, facts, OLDER, None, Options())
+    assert isinstance(back, Plan)
+    assert back.owner == planned
 
 
 # Sharing the lock.
@@ -465,7 +490,6 @@ def test_a_lock_is_committed_and_pushed_only_where_that_was_asked_for() -> None:
     last = made.steps[-4:]
     assert [step.id for step in last] == ["verify", "rollback", "commit", "push"]
     assert {step.run_as for step in last[2:]} == {"owner"}
-    assert not any(step.always for step in last[2:])
 
 
 def test_the_commit_and_the_push_are_shown_as_they_run() -> None:
@@ -590,7 +614,7 @@ def test_steps_that_go_back_are_there_where_they_may_be_needed(
 ) -> None:
     made = plan(**options)
     ids = [step.id for step in made.steps]
-    assert set(ids) == {*STEP_IDS, *more}
+    assert set(ids) == {*CHAIN, *more}
     if "confirm" in more:
         assert argv(made, "confirm") == ("wait-for-operator", "30")
         assert ids.index("rebuild") < ids.index("confirm") < ids.index("start")

@@ -124,10 +124,20 @@ def test_the_inventorys_attribute_counts_before_all() -> None:
 def test_another_users_checkout_is_refused() -> None:
     assert LINUX.checkout is not None
     facts = replace(LINUX, checkout=replace(LINUX.checkout, owner="eve"))
-    made = make_plan(Host(name="h"), facts, Options())
-    assert isinstance(made, Refusal)
-    assert made.check == "checkout"
-    assert "belongs to eve" in made.why
+    host = Host(name="h")
+    for made in (
+        make_plan(host, facts, Options()),
+        make_rollback_plan(host, facts, "/nix/store/old", None, Options()),
+    ):
+        assert isinstance(made, Refusal)
+        assert made.check == "checkout"
+        assert made.why == "/home/ops/Code/nixcfg belongs to eve, and ops cannot become them"
+        assert made.advice.startswith("log in as eve, or set `checkout`")
+
+
+def test_a_checkout_whose_owner_was_not_seen_is_taken_for_ones_own() -> None:
+    assert LINUX.checkout is not None
+    assert plan(replace(LINUX, checkout=replace(LINUX.checkout, owner=None))).owner == "ops"
 
 
 @pytest.mark.parametrize("missing", ["home-manager", "systemctl"])
