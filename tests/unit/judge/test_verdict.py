@@ -529,3 +529,108 @@ def test_what_a_forced_update_went_over_is_noted() -> None:
         outcome = replace(outcome, went_over=True)
         (note,) = judge(BEFORE, AFTER, EXPECT, outcome).notes
         assert note.startswith("Another rebuild still ran when the wait for it was over, and ")
+
+
+OFF_SWITCH = replace(AFTER, system=System("/nix/store/old", "/nix/store/new", 2))
+
+
+@pytest.mark.parametrize(
+    ("rc", "kind", "cause", "words"),
+    [
+        (100, "stale", "reboot-pending", "needs a reboot"),
+        (2, "failed", "switch-incomplete", "code 2: the profile is new, the old system runs"),
+    ],
+)
+def test_a_profile_that_moved_alone_is_no_success(
+    rc: int, kind: str, cause: str, words: str
+) -> None:
+    verdict = judge(BEFORE, OFF_SWITCH, EXPECT, failed("rebuild", rc))
+    assert (verdict.kind, verdict.cause) == (kind, cause)
+    assert words in verdict.sentence
+
+
+def test_a_profile_that_was_not_seen_has_not_moved() -> None:
+    verdict = judge(BEFORE, replace(AFTER, system=System()), EXPECT, failed("rebuild"))
+    assert (verdict.kind, verdict.cause) == ("failed", "rebuild-failed")
+
+
+def test_failed_units_are_named_whatever_the_exit_code_and_five_at_most() -> None:
+    outcome = replace(failed("rebuild", 1), units=tuple("abcdef"))
+    verdict = judge(BEFORE, AFTER, EXPECT, outcome)
+    assert (verdict.kind, verdict.cause) == ("partial", "units-failed")
+    assert verdict.sentence.endswith("left failed units: a, b, c, d, e")
+
+
+@pytest.mark.parametrize("rc", [124, 137])
+def test_a_step_that_was_ended_took_too_long_unless_the_whole_job_was_killed(rc: int) -> None:
+    assert "pull took too long" in judge(BEFORE, BEFORE, EXPECT, failed("pull", rc)).sentence
+    killed = judge(BEFORE, DOWN, EXPECT, replace(KILLED, rc=rc))
+    assert killed.sentence.endswith(f" after the step rebuild failed with code {rc}")
+
+
+def test_without_a_job_nothing_is_updated() -> None:
+    assert judge(BEFORE, AFTER, EXPECT, None).kind == "current"
+    assert judge(BEFORE, AFTER, EXPECT, DONE).kind == "updated"
+
+
+def test_an_agent_that_did_not_run_before_is_updated() -> None:
+    verdict = judge(replace(AFTER, running=None), AFTER, EXPECT, DONE)
+    assert verdict.kind == "updated"
+    assert verdict.sentence == "proven: the agent that runs is 2.2.0 (bbbbbbbb…)"
+
+
+def test_another_file_of_the_same_package_is_the_same_agent() -> None:
+    wrapped = Binary(NEW_AGENT.path.replace("/bin/agent", "/bin/.agent-wrapped"), "2.2.0")
+    before = replace(AFTER, running=running(wrapped), system=System("/nix/store/old"))
+    assert "the agent was already 2.2.0" in judge(before, AFTER, EXPECT, DONE).sentence
+
+
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [(Checkout("/c", "ok", lock=lock(OLD)), True), (AFTER.checkout, False), (None, False)],
+    ids=["another commit", "the same", "not seen"],
+)
+def test_a_new_commit_that_builds_what_runs_is_told(before: Checkout | None, told: bool) -> None:
+    verdict = judge(replace(AFTER, checkout=before), AFTER, EXPECT, DONE)
+    assert verdict.kind == "current"
+    assert ("; the new commit 2222222 builds the same path" in verdict.sentence) == told
+
+
+def test_a_current_agents_lock_that_could_not_be_shared_is_told_too() -> None:
+    outcome = Outcome(kind="done", failed_step="commit", reason="identity", rc=1)
+    verdict = judge(AFTER, AFTER, EXPECT, outcome)
+    assert (verdict.kind, verdict.cause) == ("current", "commit-failed")
+
+
+def test_a_script_that_proves_nothing_has_no_note_on_its_proof() -> None:
+    after = replace(AFTER, running=running(OLD_AGENT, "script"))
+    verdict = judge(BEFORE, after, EXPECT, DONE)
+    assert (verdict.kind, verdict.notes) == ("stale", ())
+
+
+def test_known_words_of_a_stale_lock_give_the_better_advice() -> None:
+    known = find_failure([RATE])
+    assert known is not None
+    verdict = judge(BEFORE, STALE_LOCK, EXPECT, failed("update", 65, "stale", said=RATE))
+    assert verdict.advice == known.advice
+
+
+def test_an_agent_that_stayed_down_and_made_way_was_unstable() -> None:
+    expect = msgspec.structs.replace(EXPECT, system="/nix/store/old")
+    verdict = judge(BEFORE, BEFORE, expect, replace(failed("verify", 1, "down"), rolled_back=True))
+    assert (verdict.kind, verdict.cause) == ("rolled-back", "agent-unstable")
+    assert verdict.sentence.startswith("the new agent did not stay up: rolled back, and proven")
+
+
+def test_a_commit_that_builds_what_was_there_is_told_once() -> None:
+    nodes = {
+        "root": {"inputs": {"nixfleet": "n"}},
+        "n": {"locked": {"rev": NEW, "lastModified": 1_784_356_753}},
+    }
+    dated = parse_lock(json.dumps({"nodes": nodes, "root": "root", "version": 7}))
+    after = replace(AFTER, checkout=Checkout("/c", "ok", lock=dated), installed_at=1)
+    before = replace(AFTER, checkout=Checkout("/c", "ok", lock=lock(OLD)))
+    assert find_cause(after, EXPECT).cause == "same-derivation"
+    verdict = judge(before, after, EXPECT, DONE)
+    assert verdict.kind == "current"
+    assert verdict.sentence.count("builds the same path") == 1

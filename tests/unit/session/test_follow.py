@@ -32,8 +32,9 @@ from nixfleet_core.job.events import (
     Tick,
 )
 from nixfleet_core.job.frames import GREETING
+from nixfleet_core.limits import SAID_LIMIT
 from nixfleet_core.session import follow
-from nixfleet_core.session.follow import FRAME_ERRORS, Follower, read_events
+from nixfleet_core.session.follow import FRAME_ERRORS, Follower, TornLine, read_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -297,8 +298,8 @@ async def test_refused_events_are_not_told(copy: JobCopy) -> None:
 async def test_what_is_no_frame_of_ours_costs_one_connection(copy: JobCopy, noise: bytes) -> None:
     first = Process([GREETING + frame("log", 0, b"a"), noise])
     host = says(first, frame("log", 1, b"b") + RESULT)
-    events = await collect(host, copy)
-    assert len(links(events)) == 1
+    (why,) = links(await collect(host, copy))
+    assert re.search("bad header|too large|a heartbeat that is none", why)
     assert copy.files.log.read_bytes() == b"ab"
 
 
@@ -369,7 +370,31 @@ async def test_who_needs_root_is_told_so(copy: JobCopy, error: Exception) -> Non
         await collect(says(frame("gone", 0, b"denied"), error), copy)
 
 
+async def test_what_comes_after_the_result_does_not_begin_anew(copy: JobCopy) -> None:
+    host = says(frame("log", 0, b"x") + RESULT + frame("changes", 0, b"c"))
+    events = await collect(host, copy)
+    assert (links(events), len(host.asked)) == ([], 1)
+    assert copy.read("changes") == b"c"
+
+
 # A host that means harm.
+
+
+def test_a_line_as_long_as_an_event_may_be_is_one_and_a_longer_one_is_none() -> None:
+    torn = TornLine()
+    longest = b"x" * EVENT_LINE_LIMIT
+    assert (torn.feed(longest[:-1]), torn.feed(b"x"), torn.feed(b"\n")) == ([], [], [longest])
+    assert (torn.feed(longest), torn.feed(b"x"), torn.feed(b"y\nz\n")) == ([], [], [b"z"])
+
+
+async def test_as_many_events_as_there_may_be_are_read(
+    copy: JobCopy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "EVENTS_LIMIT", len(EVENTS))
+    events = await collect(
+        says(frame("log", 0, b"abc") + frame("events", 0, EVENTS) + RESULT), copy
+    )
+    assert [event for event in events if event in TOLD] == TOLD
 
 
 async def test_an_event_line_without_end_is_dropped_and_the_next_one_told(copy: JobCopy) -> None:
@@ -519,6 +544,29 @@ async def test_a_lost_link_says_why_and_lets_go_of_it(copy: JobCopy) -> None:
     events = await collect(host, copy, lambda: dropped.append(True))
     assert links(events) == ["ssh: connect to host h: No route to host", "no such file: ssh"]
     assert len(dropped) == 2
+
+
+async def test_what_ssh_says_of_a_lost_link_is_cut_off(copy: JobCopy) -> None:
+    host = says(Process([], stderr=b"x" * (SAID_LIMIT + 1)), RESULT)
+    assert links(await collect(host, copy)) == ["x" * SAID_LIMIT]
+
+
+async def test_the_pauses_between_two_tries_grow_until_something_is_heard(
+    copy: JobCopy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    async def pause(seconds: float) -> None:
+        if seconds:
+            pauses.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(follow, "RETRY_DELAYS", (1.0, 2.0, 4.0))
+    monkeypatch.setattr("nixfleet_core.session.follow.asyncio.sleep", pause)
+    silent = [Process([]) for _ in range(4)]
+    await collect(says(*silent, frame("beat", 5, b"0"), RESULT), copy)
+    assert pauses == [1.0, 2.0, 4.0, 4.0, 1.0]
 
 
 async def test_silence_is_shown_and_then_given_up(copy: JobCopy) -> None:
