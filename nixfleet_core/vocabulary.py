@@ -353,7 +353,7 @@ CAUSES: Final[dict[Cause, Words]] = {
         "look at what the switch did to its network before the next update",
     ),
     "agent-unstable": Words(
-        "the agent does not stay up", "read its last words at the end of the log"
+        "the new agent did not stay up", "read its last words at the end of the log"
     ),
     "units-failed": Words(
         "the new agent runs, but the switch left failed units",

@@ -187,7 +187,7 @@ TABLE: dict[str, tuple[Facts | None, Facts | None, Outcome | None, str, str, str
         failed("verify", 1, "unstable"),
         "agent-down",
         "agent-unstable",
-        "does not stay up",
+        "did not stay up",
     ),
     "cancelled": (BEFORE, BEFORE, CANCELLED, "cancelled", "cancelled", "cancelled; the agent runs"),
     "cancelled, down": (BEFORE, DOWN, CANCELLED, "agent-down", "agent-down", "was cancelled"),
@@ -262,7 +262,7 @@ TABLE: dict[str, tuple[Facts | None, Facts | None, Outcome | None, str, str, str
         replace(failed("verify", 1, "unstable"), rolled_back=True),
         "rolled-back",
         "agent-unstable",
-        r"does not stay up: rolled back, and proven: 2\.1\.0",
+        r"did not stay up: rolled back, and proven: 2\.1\.0",
     ),
     "rolled back, cut off": (
         BEFORE,
