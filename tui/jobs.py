@@ -186,7 +186,7 @@ class JobWatcher(Watcher):
         except FAILURES as error:
             self.problem = str(error)
         else:
-            if not self.report.is_judged and self.report.verdict is not None:
+            if self.report.failed and self.report.verdict is not None:
                 self.problem = self.report.verdict.sentence
         self.log_dirty = True
         self.ended.set()

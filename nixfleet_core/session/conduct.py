@@ -64,6 +64,8 @@ class Report:
     state: JobState | None = None
     files: JobFiles | None = None
     busy: bool = False
+    failed: bool = False
+    """The verdict says why nothing could be done with the host, and nothing of the host itself."""
     declined: bool = False
     """Nobody gave the password that it took."""
     facts: Facts | None = None
@@ -74,11 +76,6 @@ class Report:
         if self.verdict is not None:
             return self.verdict.exit_code
         return EXIT_BUSY if self.busy else EXIT_DETACHED
-
-    @property
-    def is_judged(self) -> bool:
-        """Whether the verdict is on the host, and not on the way to it."""
-        return self.verdict is not None and self.verdict.kind != "unreachable"
 
 
 class Watcher:
@@ -235,7 +232,7 @@ class Conductor:
         except (NoSuchJob, PasswordRefused):
             raise
         except HostError as error:
-            verdict = failed_verdict(host, error)
+            return Report(host.name, failed_verdict(host, error), job, state, files, failed=True)
         return Report(host.name, verdict, job, state, files)
 
     async def cancel(self, session: HostSession, job: str) -> None:
@@ -285,7 +282,7 @@ async def reported(host: Host, act: Callable[[], Awaitable[_T]]) -> _T | Report:
 def failed_report(host: Host, error: HostError) -> Report:
     """The report on a host that nothing could be done with."""
     declined = isinstance(error, PasswordRefused)
-    return Report(host.name, failed_verdict(host, error), declined=declined)
+    return Report(host.name, failed_verdict(host, error), failed=True, declined=declined)
 
 
 def refused_report(host: Host, facts: Facts, refusal: Refusal) -> Report:

@@ -57,6 +57,7 @@ SITUATIONS: Final = {
         follow=NoSuchJob("the host has no job"),
         verdict=Verdict(kind="interrupted", cause="killed", sentence="killed"),
     ),
+    "not allowed to follow": Situation(follow=NotAllowed("no sudo here")),
     "link gone": Situation(follow=Unreachable("lost", "look at the VPN")),
     **{
         kind: Situation(verdict=Verdict(kind=kind, cause="current", sentence=f"it is {kind}"))
@@ -176,3 +177,19 @@ async def test_a_job_that_nobody_watches_any_more_is_neither_judged_nor_cancelle
         await update
     assert host.told == []
     assert host.cancelled == []
+
+
+@pytest.mark.parametrize("name", ["not allowed to follow", "link gone"])
+async def test_what_cannot_be_followed_is_no_verdict_on_the_host(
+    name: str, tmp_path: Path, make_app: MakeApp
+) -> None:
+    """Its job may go on well: the app says why it does not follow, and offers to try again."""
+    app = make_app([Host(SITUATIONS[name], tmp_path / "one")])
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "enter", "enter")
+        entry = app.fleet.entries["csb0"]
+        assert entry.watcher is not None
+        assert entry.watcher.problem
+        assert entry.watcher.verdict is None
+        assert entry.verdict is None
