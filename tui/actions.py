@@ -232,6 +232,8 @@ async def _verify(app: Stage, entry: HostEntry) -> str:
     report = await app.conductor.verify(entry.session)
     entry.doing = ""
     app.tick()
+    if report.declined:
+        return "not verified: no password was given"
     if report.facts is None:
         return f"not verified: {report.verdict.sentence if report.verdict else ''}"
     entry.facts, entry.verdict = report.facts, report.verdict

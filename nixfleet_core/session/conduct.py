@@ -6,6 +6,7 @@ The doors differ in what they ask their operator in between, and in how they sho
 from __future__ import annotations
 
 import time
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -210,9 +211,10 @@ class Conductor:
         async def follow(plan: Plan) -> None:
             nonlocal state
             state = JobState.of(plan)
-            async for event in session.follow(job):
-                state = state.after(event)
-                told.event(host, event, state)
+            async with aclosing(session.follow(job)) as events:
+                async for event in events:
+                    state = state.after(event)
+                    told.event(host, event, state)
 
         try:
             launched = plan is not None
