@@ -36,8 +36,11 @@ nf_job_lives() {
 
 # nf_job_domain: the launchd domain that has our job; it removes itself at its end.
 nf_job_domain() {
-  for nf_domain in "gui/$NF_UID" "user/$NF_UID"; do
-    if launchctl print "$nf_domain/$NF_JOB_LABEL" >/dev/null 2>&1; then echo "$nf_domain"; return; fi
+  for nf_job_domain_of in "gui/$NF_UID" "user/$NF_UID"; do
+    if launchctl print "$nf_job_domain_of/$NF_JOB_LABEL" >/dev/null 2>&1; then
+      echo "$nf_job_domain_of"
+      return
+    fi
   done
   return 1
 }

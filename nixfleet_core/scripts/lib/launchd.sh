@@ -6,8 +6,11 @@ nf_plist() { echo "${HOME:-}/Library/LaunchAgents/$NF_UNIT.plist"; }
 
 # nf_agent_domain: the one that has the agent loaded: newer home-manager uses user/UID.
 nf_agent_domain() {
-  for nf_domain in "gui/$NF_UID" "user/$NF_UID"; do
-    if launchctl print "$nf_domain/$NF_UNIT" >/dev/null 2>&1; then echo "$nf_domain"; return; fi
+  for nf_agent_domain_of in "gui/$NF_UID" "user/$NF_UID"; do
+    if launchctl print "$nf_agent_domain_of/$NF_UNIT" >/dev/null 2>&1; then
+      echo "$nf_agent_domain_of"
+      return
+    fi
   done
   return 1
 }
@@ -18,7 +21,7 @@ nf_any_domain() {
 }
 
 # nf_printed: what launchd says of the agent; nothing when it is not loaded.
-nf_printed() { nf_domain=$(nf_agent_domain) && launchctl print "$nf_domain/$NF_UNIT" 2>/dev/null; }
+nf_printed() { nf_printed_in=$(nf_agent_domain) && launchctl print "$nf_printed_in/$NF_UNIT" 2>/dev/null; }
 
 # nf_value NAME: in that, at the top level.
 nf_value() { sed -n "s/^$nf_tab$1 = //p" | head -n 1; }
@@ -33,24 +36,24 @@ nf_plist_agent() {
 
 # Load the agent as its plist has it now: kickstart starts what was loaded, however old.
 nf_launchd_start() {
-  nf_domain=$(nf_agent_domain || nf_any_domain)
-  nf_loaded=$(nf_printed | nf_agent_paths | head -n 1)
-  if [ -n "$nf_loaded" ] && [ "$nf_loaded" = "$(nf_plist_agent)" ]; then
-    nf_run launchctl kickstart -k "$nf_domain/$NF_UNIT"
+  nf_launchd_start_domain=$(nf_agent_domain || nf_any_domain)
+  nf_launchd_start_loaded=$(nf_printed | nf_agent_paths | head -n 1)
+  if [ -n "$nf_launchd_start_loaded" ] && [ "$nf_launchd_start_loaded" = "$(nf_plist_agent)" ]; then
+    nf_run launchctl kickstart -k "$nf_launchd_start_domain/$NF_UNIT"
     return
   fi
   nf_launchd_unload
-  nf_run launchctl bootstrap "$nf_domain" "$(nf_plist)"
+  nf_run launchctl bootstrap "$nf_launchd_start_domain" "$(nf_plist)"
 }
 
 # Gone when this returns: bootout may say that it is still at it.
 nf_launchd_unload() {
-  nf_in=$(nf_agent_domain) || return 0
-  nf_pid=$(nf_launchd_pid)
-  nf_run launchctl bootout "$nf_in/$NF_UNIT"
-  nf_until=$(($(nf_now) + 30))
-  while nf_agent_domain >/dev/null || nf_is_process "$nf_pid"; do
-    [ "$(nf_now)" -lt "$nf_until" ] || return 1
+  nf_launchd_unload_domain=$(nf_agent_domain) || return 0
+  nf_launchd_unload_pid=$(nf_launchd_pid)
+  nf_run launchctl bootout "$nf_launchd_unload_domain/$NF_UNIT"
+  nf_launchd_unload_until=$(($(nf_now) + 30))
+  while nf_agent_domain >/dev/null || nf_is_process "$nf_launchd_unload_pid"; do
+    [ "$(nf_now)" -lt "$nf_launchd_unload_until" ] || return 1
     sleep 1
   done
 }

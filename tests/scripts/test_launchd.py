@@ -1,0 +1,81 @@
+"""The agent as launchd's: gone when it is unloaded, and loaded again where it was."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from nixfleet_core.scripts.compose import compose
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LABEL = "com.nixfleet.agent"
+STAND_INS = {
+    # `domain` holds the domain that has the agent, and nothing once it is booted out
+    "launchctl": """#!/bin/sh
+echo "$*" >>"$LAUNCHD/asked"
+case $1 in
+  print)
+    case $2 in gui/501 | user/501) exit 0 ;; esac
+    [ "$2" = "$(cat "$LAUNCHD/domain")/com.nixfleet.agent" ] || exit 113
+    printf '\\tpid = %s\\n\\tprogram = /old\\n' "$(cat "$LAUNCHD/pid")"
+    ;;
+  bootout) : >"$LAUNCHD/domain" ;;
+  bootstrap) echo "$2" >"$LAUNCHD/domain" ;;
+esac
+""",
+    # the agent ends while it is waited for the second time
+    "sleep": """#!/bin/sh
+echo . >>"$LAUNCHD/slept"
+if [ "$(wc -l <"$LAUNCHD/slept")" -eq 2 ]; then kill -KILL "$(cat "$LAUNCHD/pid")"; fi
+""",
+}
+
+
+@pytest.fixture
+def agent() -> Iterator[subprocess.Popen[str]]:
+    """A process that takes its time to end."""
+    words = ("sh", "-c", "trap '' TERM; echo up; read -r never")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(words, **pipes) as started:  # type: ignore[call-overload]
+        assert started.stdout.readline() == "up\n"
+        reaper = threading.Thread(target=started.wait)
+        reaper.start()
+        yield started
+        started.kill()
+        reaper.join()
+
+
+@pytest.mark.parametrize("domain", ["gui/501", "user/501"])
+def test_an_agent_is_gone_before_it_is_loaded_where_it_was(
+    tmp_path: Path, shell: tuple[str, ...], agent: subprocess.Popen[str], domain: str
+) -> None:
+    """Although each command that is run has a process, too, and launchd is asked in between."""
+    for name, text in STAND_INS.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "domain").write_text(domain)
+    (tmp_path / "pid").write_text(str(agent.pid))
+    call = f"""NF_UID=501 NF_UNIT={LABEL} NF_MANAGER=launchd
+nf_run() {{ true & nf_pid=$!; wait; "$@"; }}
+nf_launchd_start
+if kill -0 {agent.pid} 2>/dev/null; then echo 'it lives still'; else echo gone; fi
+"""
+    platform = {"NF_PLATFORM": "home-manager"}
+    script = compose("service", "launchd", root="", call=call, values=platform)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    env = {"PATH": path, "LAUNCHD": str(tmp_path), "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [*shell, "-s"], input=script, env=env, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "gone\n", done.stderr
+    asked = (tmp_path / "asked").read_text().splitlines()
+    changed = [line.rpartition(" ")[0] for line in asked if line.startswith("boot")]
+    assert changed == ["bootout", f"bootstrap {domain}"]
+    assert f"bootout {domain}/{LABEL}" in asked
