@@ -441,3 +441,5 @@ async def run_in_order(
     end = partial(app.end, asyncio.get_running_loop())
     with ended_by_signals(end, limit=limit, afterwards=afterwards):
         await app.run_async(mouse=app.settings.mouse)
+    if isinstance(app._driver, TerminalDriver):
+        app._driver.leave_streams()

@@ -8,6 +8,7 @@ import signal
 import sys
 import termios
 import time
+from pathlib import Path
 from threading import Thread
 from typing import Final
 
@@ -62,6 +63,12 @@ class TerminalDriver(LinuxDriver):
         for stream in (sys.__stdout__, sys.__stderr__):
             if stream is not None:
                 os.dup2(null, stream.fileno())
+
+    def leave_streams(self) -> None:
+        """Once the app is over: Python flushes its streams at its end, and would wait for the
+        writer, which is stuck in one for good."""
+        if self._gone:
+            sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - open to the end
 
     def _make_room(self) -> None:
         """Take what the writer no longer takes: the app may be waiting for room, with its loop."""

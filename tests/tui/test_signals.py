@@ -78,7 +78,7 @@ def test_the_app_ends_in_order_behind_a_terminal_that_takes_nothing(how: str) ->
         stdout=theirs,
         stderr=theirs,
         pass_fds=[tells],
-        env=dict(os.environ, TERM="xterm-256color"),
+        env=dict(os.environ, TERM="xterm-256color", PYTHONUNBUFFERED=""),  # as at a login
         start_new_session=True,
     )
     for fd in (theirs, tells):

@@ -291,7 +291,7 @@ def test_takes_any_text_and_keeps_its_lines(text: str) -> None:
 # Time. Nothing is compared with a clock's: a hostile line is with a usual one, in the same run.
 
 SIZE = 64 * 1024
-RATIO = 8
+RATIO = 20
 """How much longer a hostile line may take than a usual one that all rules have to look at."""
 
 HINTS = " ".join(hint for rule in _RULES for hint in rule.hints)
