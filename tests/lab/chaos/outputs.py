@@ -83,4 +83,4 @@ def _first_forbidden(path: Path) -> bytes | None:
             left = data[max(0, sure) :]
 
 
-CASES: Final = (Case(name="hostile output", play=_hostile, seconds=150),)
+CASES: Final = (Case(name="hostile output", play=_hostile, seconds=300),)
