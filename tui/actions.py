@@ -229,9 +229,11 @@ async def _verify(app: Stage, entry: HostEntry) -> str:
     """Verify one host; return what went wrong, if anything."""
     entry.doing = "verifying"
     app.tick()
-    report = await app.conductor.verify(entry.session)
-    entry.doing = ""
-    app.tick()
+    try:
+        report = await app.conductor.verify(entry.session)
+    finally:
+        entry.doing = ""
+        app.tick()
     if report.declined:
         return "not verified: no password was given"
     if report.facts is None:
@@ -270,7 +272,7 @@ async def _plan(app: Stage, entry: HostEntry) -> Plan | str:
     if entry.facts.job_running is not None:
         return f"the job {entry.facts.job_running} is running"
     plan = await _make_plan(app, entry, _plan_update)
-    return entry.note if isinstance(plan, Report) else plan
+    return entry.hindrance if isinstance(plan, Report) else plan
 
 
 async def _say_not_started(app: Stage, entry: HostEntry, report: Report) -> None:

@@ -70,14 +70,17 @@ class HostEntry:
         return plain(self.name)
 
     @property
-    def note(self) -> str:
+    def hindrance(self) -> str:
         """Why the last attempt started no job."""
         report = self.report
         if report is None or report.verdict is None or report.job is not None:
             return ""
-        if report.declined:
-            return "not started: no password was given"
-        return f"not started: {report.verdict.sentence}"
+        return "no password was given" if report.declined else report.verdict.sentence
+
+    @property
+    def note(self) -> str:
+        """The same as a line of its own."""
+        return f"not started: {self.hindrance}" if self.hindrance else ""
 
     @property
     def answer(self) -> Latest:

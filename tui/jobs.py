@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from nixfleet_core.errors import FAILURES, PasswordRefused
+from nixfleet_core.errors import NoSuchJob
 from nixfleet_core.job.events import Heartbeat, JobStart, LineTime, Link, LogGrew, Tick
 from nixfleet_core.job.progress import JobState
 from nixfleet_core.nix.activity import Progress
-from nixfleet_core.session.conduct import Watcher, failed_report
+from nixfleet_core.session.conduct import Watcher
 from tui.line_times import LineTimes
 from tui.text import plain
 
@@ -180,13 +180,12 @@ class JobWatcher(Watcher):
         plan = self.plan if self._launched else None
         try:
             self.report = await conductor.watch(self.session, self.job, plan=plan, watcher=self)
-        except PasswordRefused as error:
-            self.report = failed_report(self.session.host, error)
-            self.problem = f"sudo on {self.host} wants a password and got none"
-        except FAILURES as error:
+        except NoSuchJob as error:
             self.problem = str(error)
         else:
-            if self.report.failed and self.report.verdict is not None:
+            if self.report.declined:
+                self.problem = f"sudo on {self.host} wants a password and got none"
+            elif self.report.failed and self.report.verdict is not None:
                 self.problem = self.report.verdict.sentence
         self.log_dirty = True
         self.ended.set()

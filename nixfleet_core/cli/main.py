@@ -212,7 +212,7 @@ def attach(fleet: Fleet, host: str, as_json: bool) -> None:
 
     async def act(conductor: Conductor, session: HostSession) -> Report:
         try:
-            return await conductor.attach(session, await newest_job(session))
+            return await conductor.watch(session, await newest_job(session))
         except NoSuchJob as error:
             raise click.ClickException(str(error)) from error
 

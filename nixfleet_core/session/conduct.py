@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -125,10 +125,6 @@ class Conductor:
 
         return await reported(session.host, roll_back)
 
-    async def attach(self, session: HostSession, job: str) -> Report:
-        """Follow a job that somebody has launched. Raises NoSuchJob."""
-        return await reported(session.host, lambda: self.watch(session, job))
-
     async def verify(self, session: HostSession) -> Report:
         """Prove what runs now; changes nothing."""
 
@@ -138,6 +134,52 @@ class Conductor:
             return Report(session.host.name, verdict, facts=facts)
 
         return await reported(session.host, verify)
+
+    async def watch(
+        self,
+        session: HostSession,
+        job: str,
+        *,
+        plan: Plan | None = None,
+        watcher: Watcher | None = None,
+    ) -> Report:
+        """Follow a job that runs, or ran, to its end and judge it; every failure becomes a verdict.
+
+        `plan`: of a job that was launched here; it is known to have run, even if the host has
+        forgotten it. Raises NoSuchJob for another one that the host does not know.
+        """
+        host, files = session.host, session.files(job)
+        told = watcher or self.watcher
+        state: JobState | None = None
+
+        async def follow(plan: Plan) -> None:
+            nonlocal state
+            state = JobState.of(plan)
+            async with aclosing(session.follow(job)) as events:
+                async for event in events:
+                    state = state.after(event)
+                    told.event(host, event, state)
+
+        try:
+            launched = plan is not None
+            if plan is None:
+                plan = await self.passwords.run(session, lambda: session.fetch_plan(job))
+            with one_host(host.name):
+                told.follows(host, job, plan, files)
+            try:
+                await self.passwords.run(session, partial(follow, plan))
+            except NoSuchJob:
+                # the host has forgotten it: its root begins anew with each boot, and it was booted
+                if not launched:
+                    raise
+                state = None
+            ask = self.asker(host)
+            verdict = await self.passwords.run(session, lambda: session.verdict(job, ask))
+        except NoSuchJob:
+            raise
+        except HostError as error:
+            return replace(failed_report(host, error), job=job, state=state, files=files)
+        return Report(host.name, verdict, job, state, files)
 
     async def explain(self, session: HostSession) -> Diagnosis | Verdict:
         """Why the host does not have the agent that it should; or that it cannot be reached.
@@ -190,52 +232,6 @@ class Conductor:
         if isinstance(answer, Busy):
             return Report(session.host.name, None, answer.job, busy=True)
         return None
-
-    async def watch(
-        self,
-        session: HostSession,
-        job: str,
-        *,
-        plan: Plan | None = None,
-        watcher: Watcher | None = None,
-    ) -> Report:
-        """Follow a job that runs, or ran, to its end and judge it.
-
-        `plan`: of a job that was launched here; it is known to have run, even if the host has
-        forgotten it. A link that is gone is a verdict, too. Raises NoSuchJob, and PasswordRefused.
-        """
-        host, files = session.host, session.files(job)
-        told = watcher or self.watcher
-        state: JobState | None = None
-
-        async def follow(plan: Plan) -> None:
-            nonlocal state
-            state = JobState.of(plan)
-            async with aclosing(session.follow(job)) as events:
-                async for event in events:
-                    state = state.after(event)
-                    told.event(host, event, state)
-
-        try:
-            launched = plan is not None
-            if plan is None:
-                plan = await self.passwords.run(session, lambda: session.fetch_plan(job))
-            with one_host(host.name):
-                told.follows(host, job, plan, files)
-            try:
-                await self.passwords.run(session, partial(follow, plan))
-            except NoSuchJob:
-                # the host has forgotten it: its root begins anew with each boot, and it was booted
-                if not launched:
-                    raise
-                state = None
-            ask = self.asker(host)
-            verdict = await self.passwords.run(session, lambda: session.verdict(job, ask))
-        except (NoSuchJob, PasswordRefused):
-            raise
-        except HostError as error:
-            return Report(host.name, failed_verdict(host, error), job, state, files, failed=True)
-        return Report(host.name, verdict, job, state, files)
 
     async def cancel(self, session: HostSession, job: str) -> None:
         """Ask a job to stop."""

@@ -35,12 +35,12 @@ nf_job_lives() {
 }
 
 # nf_job_domain: the launchd domain that has our job; it removes itself at its end.
-nf_job_domain() {
-  for nf_job_domain_of in "gui/$NF_UID" "user/$NF_UID"; do
-    if launchctl print "$nf_job_domain_of/$NF_JOB_LABEL" >/dev/null 2>&1; then
-      echo "$nf_job_domain_of"
-      return
-    fi
+nf_job_domain() { nf_domain_of "$NF_JOB_LABEL"; }
+
+# nf_domain_of LABEL: the launchd domain that has it loaded.
+nf_domain_of() {
+  for nf_domain_of_try in "gui/$NF_UID" "user/$NF_UID"; do
+    if launchctl print "$nf_domain_of_try/$1" >/dev/null 2>&1; then echo "$nf_domain_of_try"; return; fi
   done
   return 1
 }

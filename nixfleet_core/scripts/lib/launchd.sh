@@ -5,15 +5,7 @@
 nf_plist() { echo "${HOME:-}/Library/LaunchAgents/$NF_UNIT.plist"; }
 
 # nf_agent_domain: the one that has the agent loaded: newer home-manager uses user/UID.
-nf_agent_domain() {
-  for nf_agent_domain_of in "gui/$NF_UID" "user/$NF_UID"; do
-    if launchctl print "$nf_agent_domain_of/$NF_UNIT" >/dev/null 2>&1; then
-      echo "$nf_agent_domain_of"
-      return
-    fi
-  done
-  return 1
-}
+nf_agent_domain() { nf_domain_of "$NF_UNIT"; }
 
 # nf_any_domain: where it can be loaded. Without a login at the screen there is no gui domain.
 nf_any_domain() {

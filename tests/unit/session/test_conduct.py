@@ -217,7 +217,7 @@ async def test_a_proof_asks_for_the_latest_commit() -> None:
 
 async def test_a_job_of_somebody_else_is_followed_to_the_verdict() -> None:
     made = bench(["secret"], fetch_plan=[NeedsPassword("csb0"), PLAN])
-    report = await made.conductor.attach(made.host, JOB)
+    report = await made.conductor.watch(made.host, JOB)
     assert (report.verdict, report.job) == (UPDATED, JOB)
     assert made.session.calls == ["fetch_plan", "fetch_plan", "follow", "verdict"]
 
@@ -225,12 +225,12 @@ async def test_a_job_of_somebody_else_is_followed_to_the_verdict() -> None:
 async def test_attaching_to_what_is_not_there_is_an_error() -> None:
     made = bench(fetch_plan=NoSuchJob("gone"))
     with pytest.raises(NoSuchJob):
-        await made.conductor.attach(made.host, JOB)
+        await made.conductor.watch(made.host, JOB)
 
 
 async def test_attaching_to_a_host_that_is_away_is_a_verdict() -> None:
     made = bench(fetch_plan=Unreachable("lost"))
-    assert kind(await made.conductor.attach(made.host, JOB))[0] == "unreachable"
+    assert kind(await made.conductor.watch(made.host, JOB))[0] == "unreachable"
 
 
 async def test_cancelling_asks_for_the_password_too() -> None:

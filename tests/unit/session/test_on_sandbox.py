@@ -123,7 +123,7 @@ async def updates(bench: Bench) -> Updates:
         assert recorder.jobs == []
         assert alone.job is not None
         assert await session.newest_job() == alone.job
-        return found, alone, await conductor.attach(session, alone.job)
+        return found, alone, await conductor.watch(session, alone.job)
 
     stale, forced, restarted = await asyncio.gather(csb0(), csb1(), gpc0())
     return Updates(*stale, *forced, *restarted)
@@ -179,7 +179,7 @@ async def test_csb0_is_current_afterwards_and_its_job_can_be_seen_again(
     again = await conductor.update(bench.sessions["csb0"], QUICK)
     assert (judged(again).kind, again.job) == ("current", None)
     assert updates.stale.job is not None
-    seen = await conductor.attach(bench.sessions["csb0"], updates.stale.job)
+    seen = await conductor.watch(bench.sessions["csb0"], updates.stale.job)
     assert seen.verdict == updates.stale.verdict
     assert recorder.steps == updates.stale_events.steps
 
@@ -274,4 +274,4 @@ async def test_why_explains_the_sandbox_too(bench: Bench, updates: Updates) -> N
 async def test_a_job_that_nobody_ran_is_unknown(bench: Bench) -> None:
     conductor, _ = bench.conductor()
     with pytest.raises(NoSuchJob):
-        await conductor.attach(bench.sessions["csb1"], "20200101-000000-0000")
+        await conductor.watch(bench.sessions["csb1"], "20200101-000000-0000")
