@@ -49,14 +49,15 @@ def show_plans(sessions: Sequence[HostSession], options: Options, *, as_json: bo
 
 
 async def _make(sessions: Sequence[HostSession], options: Options) -> list[PlanLine]:
-    return list(await asyncio.gather(*(_make_one(session, options) for session in sessions)))
+    conductor = Conductor(GitLatest(), Passwords(ask_for_password))
+    made = (_make_one(conductor, session, options) for session in sessions)
+    return list(await asyncio.gather(*made))
 
 
-async def _make_one(session: HostSession, options: Options) -> PlanLine:
+async def _make_one(conductor: Conductor, session: HostSession, options: Options) -> PlanLine:
     name = session.host.name
     try:
         with one_host(name):
-            conductor = Conductor(GitLatest(), Passwords(ask_for_password))
             facts, answer = await conductor.plan_update(session, await session.probe(), options)
             incoming = await session.incoming(facts) if options.pull else ()
             if isinstance(answer, Refusal):
