@@ -16,6 +16,7 @@ and what was looked at in vain is either bounded or not looked at again.
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -164,20 +165,21 @@ class _Rule(NamedTuple):
 
     hints: tuple[str, ...]
     """Looked for only in lines that hold one of these, in lower case."""
-    pattern: re.Pattern[str]
-    inner: re.Pattern[str] | None = None
+    pattern: str
+    flags: re.RegexFlag = re.NOFLAG
+    inner: str | None = None
+
+
+_compiled: Final = functools.cache(re.compile)
+"""Most rules are never looked for: to compile them all took most of a command's start."""
 
 
 def _context(hints: tuple[str, ...], pattern: str, inner: str | None = None) -> _Rule:
-    return _Rule(
-        hints,
-        re.compile(pattern, re.IGNORECASE | re.MULTILINE),
-        re.compile(inner) if inner is not None else None,
-    )
+    return _Rule(hints, pattern, re.IGNORECASE | re.MULTILINE, inner)
 
 
 def _token(hint: str, pattern: str, start: str = _START) -> _Rule:
-    return _Rule((hint,), re.compile(f"{start}({pattern})"))
+    return _Rule((hint,), f"{start}({pattern})")
 
 
 # The services' own documentation, and the rules of gitleaks, say what their tokens look like.
@@ -295,11 +297,11 @@ def _find(text: str) -> list[_Span]:
     spans: list[_Span] = []
     for rules in [rules for hint, rules in _BY_HINT if hint in lowered]:
         for rule in rules:
-            for match in rule.pattern.finditer(text):
+            for match in _compiled(rule.pattern, rule.flags).finditer(text):
                 if rule.inner is None:
                     spans += _groups(match, 0)
                 else:
-                    for part in rule.inner.finditer(match[0]):
+                    for part in _compiled(rule.inner).finditer(match[0]):
                         spans += _groups(part, match.start())
     return spans
 
