@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -75,6 +76,7 @@ def uv(options: list[str], requirements: list[str]) -> None:
         raise SystemExit(f"make lock: {' '.join(options)}: uv ended with {done.returncode}")
 
 
+@cache
 def index() -> dict[str, str]:
     """Where pip finds packages here, in uv's words."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "get"]
