@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.errors import Unreachable
 from nixfleet_core.judge.table_state import Assessment, assess, latest_version
 from nixfleet_core.judge.verdict import snapshot
-from nixfleet_core.nix.git_url import NotAsked, commit_of
+from nixfleet_core.nix.git_url import commit_of
 from nixfleet_core.session.boundary import drawn, not_seen, one_host
-from nixfleet_core.session.conduct import latest_for
+from nixfleet_core.session.conduct import asker
 from tui.text import plain
 
 if TYPE_CHECKING:
@@ -42,9 +41,8 @@ class HostEntry:
     problem: Assessment | None = None
     """Why there are no facts, or none that could be read."""
     advice: str = ""
-    latest: str | None = None
-    not_asked: NotAsked | None = None
-    """Why the client did not ask what is latest."""
+    answer: Latest = None
+    """What is latest, or why nobody was asked."""
     doing: str = ""
     """A word while something is under way: asking, planning, starting, verifying."""
     probe: asyncio.Task[None] | None = None
@@ -83,9 +81,9 @@ class HostEntry:
         return f"not started: {self.hindrance}" if self.hindrance else ""
 
     @property
-    def answer(self) -> Latest:
-        """What is latest, or why nobody was asked."""
-        return self.latest or self.not_asked
+    def latest(self) -> str | None:
+        """The latest commit, if it is known."""
+        return commit_of(self.answer)
 
     @property
     def assessment(self) -> Assessment | None:
@@ -132,16 +130,12 @@ class Fleet:
 
     async def look(self, entry: HostEntry, changed: Callable[[], None]) -> None:
         """Probe one host, then ask what is latest for it; `changed` tells that there is news."""
-        began = time.monotonic()
+        ask = asker(self.latest_source, entry.host)
         await self._probe(entry, changed)
         try:
             with one_host(entry.name):
                 if entry.facts is not None:
-                    answer = await latest_for(
-                        self.latest_source, entry.host, entry.facts, since=began
-                    )
-                    entry.latest = commit_of(answer)
-                    entry.not_asked = answer if isinstance(answer, NotAsked) else None
+                    entry.answer = await ask(entry.facts)
         except Unreachable as error:
             entry.problem, entry.advice = not_seen(error), error.advice
         changed()
@@ -199,8 +193,7 @@ class Fleet:
         """When the commit was made, if some host's lock names it."""
         for entry in self.entries.values():
             facts = entry.sound_facts
-            lock = facts.checkout.lock if facts and facts.checkout else None
-            found = lock.find(entry.host.input) if lock else None
+            found = facts.find_input(entry.host.input) if facts else None
             if found is not None and found.rev == rev:
                 return found.last_modified
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -18,7 +17,7 @@ from nixfleet_core.judge.verdict import Verdict, worst_exit
 from nixfleet_core.log.display import safe
 from nixfleet_core.nix.git_url import commit_of
 from nixfleet_core.session.boundary import drawn, not_seen, one_host
-from nixfleet_core.session.conduct import Conductor, latest_for
+from nixfleet_core.session.conduct import Conductor, asker
 from nixfleet_core.session.latest import GitLatest
 from nixfleet_core.session.passwords import Passwords
 
@@ -85,9 +84,9 @@ async def _look_at(session: HostSession, source: LatestSource) -> Row:
     host = session.host
     try:
         with one_host(host.name):
-            began = time.monotonic()
+            ask = asker(source, host)
             facts = await session.probe()
-            latest = await latest_for(source, host, facts, since=began)
+            latest = await ask(facts)
             return Row(host, facts, commit_of(latest), assess(facts, latest, host))
     except Unreachable as error:
         seen = not_seen(error)

@@ -10,9 +10,9 @@ import msgspec
 
 from nixfleet_core.facts.service import Service
 from nixfleet_core.limits import ExitCode  # noqa: TC001 - msgspec reads it
-from nixfleet_core.nix.lock import FlakeLock, locked_rev
 
 if TYPE_CHECKING:
+    from nixfleet_core.nix.lock import FlakeLock, Input
     from nixfleet_core.nix.version import NixVersion
 
 
@@ -208,7 +208,13 @@ class Facts:
 
     def lock_rev(self, flake_input: str) -> str | None:
         """The commit that flake.lock names for the input; None where unknown."""
-        return locked_rev(self.checkout.lock if self.checkout else None, flake_input)
+        found = self.find_input(flake_input)
+        return found.rev if found else None
+
+    def find_input(self, name: str) -> Input | None:
+        """The input as flake.lock has it; None where unknown."""
+        lock = self.checkout.lock if self.checkout else None
+        return lock.find(name) if lock else None
 
 
 def version_label(path: str) -> str | None:

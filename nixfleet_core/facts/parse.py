@@ -24,7 +24,7 @@ from nixfleet_core.facts.model import (
     version_label,
 )
 from nixfleet_core.facts.service import Manager, Service
-from nixfleet_core.ids import is_job_id
+from nixfleet_core.ids import is_commit, is_job_id
 from nixfleet_core.limits import LAST_SECOND, MOST, SAID_LIMIT, TEXT_LIMIT
 from nixfleet_core.nix.lock import LOCK_LIMIT, FlakeLock, LockError, parse_lock
 from nixfleet_core.nix.version import parse_version
@@ -243,11 +243,7 @@ def _last_job(records: dict[str, str]) -> LastJob | None:
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
     latest, said = records.get("job.latest", "").strip(), _line(records.get("job.said"), " / ")
-    return replace(job, latest=latest if _is_commit(latest) else None, said=said)
-
-
-def _is_commit(text: str) -> bool:
-    return re.fullmatch(r"[0-9a-f]{40}", text) is not None
+    return replace(job, latest=latest if is_commit(latest) else None, said=said)
 
 
 def _line(text: str | None, joint: str = " ") -> str | None:
@@ -283,7 +279,7 @@ def _checkout(records: dict[str, str], which: str = "checkout") -> Checkout | No
         ahead=status.ahead,
         behind=status.behind,
         default_branch=_default_branch(records.get("default")),
-        incoming=incoming if _is_commit(incoming) else None,
+        incoming=incoming if is_commit(incoming) else None,
     )
 
 

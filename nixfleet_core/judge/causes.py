@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from nixfleet_core.facts.model import Binary, Checkout, Facts, Unit
     from nixfleet_core.host import Host
     from nixfleet_core.nix.git_url import Latest
-    from nixfleet_core.nix.lock import Input
 
 DOWN: Final[frozenset[FoundCause]] = frozenset(
     {"unit-missing", "unit-masked", "start-limit-hit", "agent-crash-looping", "agent-down"}
@@ -101,8 +100,7 @@ _UPDATE: Final = ("update", "--force")
 
 def expectation(host: Host, facts: Facts | None, latest: Latest) -> Expectation:
     """What a host should have; `latest` is None where nobody answered."""
-    lock = facts.checkout.lock if facts and facts.checkout else None
-    found = lock.find(host.input) if lock else None
+    found = facts.find_input(host.input) if facts else None
     source = found.source if found else None
     return Expectation(
         input=host.input,
@@ -507,7 +505,7 @@ def _sound(facts: Facts, expect: Expectation) -> Finding:
 
 def _same_derivation(facts: Facts, expect: Expectation) -> Finding | None:
     """The program was on the host before the commit was made, and yet the commit builds it."""
-    found = _input(facts, expect)
+    found = facts.find_input(expect.input)
     known = [facts.installed_at, facts.running.started if facts.running else None]
     times = [time for time in known if time is not None]
     if facts.expected is None or found is None or found.rev is None or not times:
@@ -557,8 +555,3 @@ def _other_system(facts: Facts, expect: Expectation) -> Finding | None:
     if found is None:
         return None
     return replace(found, sentence=f"{_seen(facts, expect)}; {found.sentence}", holds=True)
-
-
-def _input(facts: Facts, expect: Expectation) -> Input | None:
-    lock = facts.checkout.lock if facts.checkout else None
-    return lock.find(expect.input) if lock else None

@@ -239,7 +239,7 @@ class Conductor:
 
     def asker(self, host: Host) -> AskLatest:
         """Asks what is latest for the host, from now on."""
-        return partial(latest_for, self.latest, host, since=time.monotonic())
+        return asker(self.latest, host)
 
     async def _run(
         self, session: HostSession, facts: Facts, plan: Plan | Refusal, *, detach: bool
@@ -255,15 +255,19 @@ class Conductor:
         return await self.watch(session, job, plan=plan)
 
 
-async def latest_for(source: LatestSource, host: Host, facts: Facts, *, since: float) -> Latest:
-    """The commit that the host's flake input should be at, or why it is not known.
+def asker(source: LatestSource, host: Host) -> AskLatest:
+    """Asks what commit the host's flake input should be at, or why that is not known.
 
-    `since` (time.monotonic()): when the look at the host began. An earlier answer may be older
+    Make it before the look at the host begins: an answer that was asked for earlier may be older
     than what the host has.
     """
-    lock = facts.checkout.lock if facts.checkout else None
-    found = lock.find(host.input) if lock else None
-    return await source.latest(found.source, host, since=since) if found else None
+    since = time.monotonic()
+
+    async def ask(facts: Facts) -> Latest:
+        found = facts.find_input(host.input)
+        return await source.latest(found.source, host, since=since) if found else None
+
+    return ask
 
 
 async def reported(host: Host, act: Callable[[], Awaitable[_T]]) -> _T | Report:

@@ -76,12 +76,16 @@ def choose(settings: Iterable[Setting], credentials: Credentials) -> tuple[Setti
 def _goes(line: Setting, credentials: Credentials) -> bool:
     if line.section in ("include", "includeif"):
         return False  # what it includes is in the list itself
-    if credentials == "all" or line.section not in _HARMLESS:
-        return True
-    # an empty value takes back what stands before it
-    if not line.value or line.name in _HARMLESS[line.section]:
+    if credentials == "all" or not _is_credential(line):
         return True
     return credentials == "named" and _names_server(line.subsection)
+
+
+def _is_credential(line: Setting) -> bool:
+    """An empty value is none: it takes back what stands before it."""
+    return (
+        bool(line.value) and line.section in _HARMLESS and line.name not in _HARMLESS[line.section]
+    )
 
 
 _LITERAL: Final = re.compile(r"(?:^|\.)[^.*]+(?:\.|$)")
@@ -96,13 +100,7 @@ def _names_server(pattern: str) -> bool:
 
 def has_named(settings: Iterable[Setting]) -> bool:
     """Whether some credential is given to a server by its URL."""
-    return any(
-        line.value
-        and line.section in _HARMLESS
-        and line.name not in _HARMLESS[line.section]
-        and _names_server(line.subsection)
-        for line in settings
-    )
+    return any(_is_credential(line) and _names_server(line.subsection) for line in settings)
 
 
 def has_unnamed(settings: Iterable[Setting], environ: Mapping[str, str]) -> bool:

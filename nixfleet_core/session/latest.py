@@ -60,13 +60,12 @@ _HOPS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked; equal ones are asked once. `local`: the host's paths are this machine's."""
+    """What is asked; equal ones are asked once."""
 
-    url: str
+    url: GitUrl | NotAsked
     ref: str | None
     hidden: Hidden | None
     forges: tuple[str, ...]
-    local: bool
 
 
 class GitLatest:
@@ -90,7 +89,8 @@ class GitLatest:
             return source.pinned
         local = self._here or (host is not None and host.address is None)
         forges = host.forges if host is not None else DEFAULT_FORGES
-        asked = Question(source.url, source.ref, source.hidden, forges, local)
+        url = read_url(source.url, local=local)  # the host's paths may be this machine's
+        asked = Question(url, source.ref, source.hidden, forges)
         known = self._asked.get(asked)
         if known is None or known.at < since or known.has_failed:
             known = self._asked[asked] = _Asked(time.monotonic(), asyncio.create_task(_ask(asked)))
@@ -117,7 +117,7 @@ async def _ask(asked: Question) -> Latest:
         return None
     if asked.hidden is not None and asked.hidden.query:
         return _HAS_QUERY
-    url = read_url(asked.url, local=asked.local)
+    url = asked.url
     if isinstance(url, NotAsked):
         return url
     try:

@@ -19,7 +19,7 @@ from nixfleet_core.job.history import JobLine
 from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.nix.lock import Source
 from nixfleet_core.plan.model import Options, Plan, Refusal
-from nixfleet_core.session.conduct import Conductor, Report, Watcher, latest_for
+from nixfleet_core.session.conduct import Conductor, Report, Watcher, asker
 from nixfleet_core.session.passwords import Passwords
 from nixfleet_core.session.protocol import Busy, Launched
 
@@ -269,9 +269,9 @@ async def test_where_there_is_nothing_to_go_back_to_nothing_is_touched() -> None
 
 async def test_the_latest_commit_is_that_of_the_hosts_own_input() -> None:
     latest = Latest()
-    assert await latest_for(latest, HOST, FACTS, since=0) == "2" * 40
+    assert await asker(latest, HOST)(FACTS) == "2" * 40
     assert latest.asked == [Source("https://h/r")]
     for unknown in (Host(name="x", input="other"), HOST):
         facts = FACTS if unknown is not HOST else Facts(hostname="", os="", platform="nixos")
-        assert await latest_for(latest, unknown, facts, since=0) is None
+        assert await asker(latest, unknown)(facts) is None
     assert len(latest.asked) == 1
