@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,6 @@ import click
 
 from nixfleet_core.cli.options import UpdateCommand, checkout_option, plan_options
 from nixfleet_core.cli.output import SafeGroup, say
-from nixfleet_core.cli.screen import require_terminal
 from nixfleet_core.errors import NoSuchJob
 from nixfleet_core.inventory import (
     Inventory,
@@ -41,6 +41,12 @@ class UsageFault(click.ClickException):
     """A wrong command line or inventory."""
 
     exit_code = EXIT_USAGE
+
+
+def require_terminal() -> None:
+    """Raises UsageFault unless input, output and errors all are one: the app draws on the last."""
+    if not all(os.isatty(fd) for fd in (0, 1, 2)):
+        raise UsageFault("the app needs a terminal; the commands do not, see nixfleet --help")
 
 
 @dataclass(frozen=True, slots=True)

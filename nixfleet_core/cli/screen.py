@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Protocol
-
-import click
-
-from nixfleet_core.judge.verdict import EXIT_USAGE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,15 +20,3 @@ class Screen(Protocol):
     def open_demo(self, speed: float) -> int:
         """Open it on a sandbox fleet, which is gone afterwards."""
         ...
-
-
-class NoTerminal(click.ClickException):
-    """The app was started where there is no terminal."""
-
-    exit_code = EXIT_USAGE
-
-
-def require_terminal() -> None:
-    """Raises NoTerminal unless input, output and errors all are one: the app draws on the last."""
-    if not all(os.isatty(fd) for fd in (0, 1, 2)):
-        raise NoTerminal("the app needs a terminal; the commands do not, see nixfleet --help")
