@@ -61,7 +61,3 @@ class NoSuchJob(HostError, LookupError):  # noqa: N818
 
 class LaunchFailed(HostError, RuntimeError):  # noqa: N818
     """The host could not start the job. The message is what it said."""
-
-
-FAILURES: Final = (Unreachable, NotAllowed, NoSuchJob, LaunchFailed)
-"""Why something cannot be done that nobody chose; `str()` is for people."""

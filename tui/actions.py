@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from textual.content import Content
 
-from nixfleet_core.errors import FAILURES, PasswordRefused, Unreachable
+from nixfleet_core.errors import HostError, PasswordRefused, Unreachable
 from nixfleet_core.plan.model import Options, Refusal
 from nixfleet_core.session.boundary import drawn
 from nixfleet_core.session.conduct import Report, refused_report, reported
@@ -146,7 +146,7 @@ async def cancel_job(app: Stage, watcher: JobWatcher) -> None:
         await app.conductor.cancel(entry.session, watcher.job)
     except PasswordRefused:
         return
-    except FAILURES as error:
+    except HostError as error:
         advice = error.advice if isinstance(error, Unreachable) else ""
         body = Content.assemble(plain(str(error)), "\n\n", (plain(advice), "bold"))
         await app.push_screen_wait(Notice(f"{entry.name}: not cancelled", body))

@@ -10,7 +10,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from nixfleet_core.errors import FAILURES, PasswordRefused
+from nixfleet_core.errors import HostError, PasswordRefused
 from nixfleet_core.session.boundary import drawn
 from tui.messages import OpenJob
 from tui.screens.base import Page
@@ -112,7 +112,7 @@ class HistoryScreen(Page):
             self._lines = await app.conductor.passwords.run(session, session.jobs)
         except PasswordRefused:
             self._say("the jobs can only be listed by root, and no password was given")
-        except FAILURES as error:
+        except HostError as error:
             self._say(str(error))
         else:
             self._say("" if self._lines else f"{self._entry.label} has had no job")

@@ -11,7 +11,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from nixfleet_core.errors import FAILURES, NeedsPassword
+from nixfleet_core.errors import HostError
 from nixfleet_core.plan.levels import LEVEL_NOTES
 from nixfleet_core.plan.model import Refusal
 from nixfleet_core.session.boundary import one_host
@@ -188,7 +188,7 @@ class UpdateDialog(PlanDialog):
         try:
             with one_host(self._entry.name):
                 answer = self._entry.session.plan(facts, options, self._entry.latest)
-        except FAILURES as error:
+        except HostError as error:
             self.app.notify(str(error), severity="error")
             return
         if isinstance(answer, Refusal):
@@ -220,7 +220,7 @@ class UpdateDialog(PlanDialog):
         try:
             with one_host(self._entry.name):
                 commits = await self._entry.session.incoming(facts)
-        except (*FAILURES, NeedsPassword) as error:
+        except HostError as error:
             self._show_commits(
                 Content(f"Which commits come along is not known: {plain(str(error))}")
             )
