@@ -96,9 +96,7 @@ def check_forge(text: str) -> str:
             f"{text!r} is no server: write its name alone, such as 'git.example.org', "
             "and its port if that is not 443"
         )
-    port = int(match["port"] or 443)
-    if not 0 < port < 65536:
-        raise BadNameError(f"port {port} in {text!r} is out of range: 1 to 65535")
+    port = _port(text, match["port"]) or 443
     return match["host"] if port == 443 else f"{match['host']}:{port}"
 
 
@@ -110,7 +108,12 @@ def parse_address(text: str) -> SshAddress:
     match = _ADDRESS.fullmatch(text)
     if match is None:
         raise BadNameError(f"{text!r} is no ssh address: write it as user@host or user@host:port")
-    port = int(match["port"]) if match["port"] else None
+    port = _port(text, match["port"])
+    return SshAddress(host=match["v6"] or match["host"], user=match["user"], port=port)
+
+
+def _port(text: str, digits: str | None) -> int | None:
+    port = int(digits) if digits else None
     if port is not None and not 0 < port < 65536:
         raise BadNameError(f"port {port} in {text!r} is out of range: 1 to 65535")
-    return SshAddress(host=match["v6"] or match["host"], user=match["user"], port=port)
+    return port

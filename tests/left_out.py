@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from _pytest.mark import ParameterSet
 
 PACKAGES: Final = {
-    "grep": "grep",
     "ps": "procps",
     "setfacl": "acl",
     "setsid": "util-linux",

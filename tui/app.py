@@ -25,7 +25,7 @@ from nixfleet_core.session.conduct import Conductor
 from nixfleet_core.session.passwords import Passwords
 from tui import messages
 from tui.driver import TerminalDriver
-from tui.ending import LIMIT, ended_by_signals
+from tui.ending import ended_by_signals
 from tui.fleet import Fleet
 from tui.glyphs import ASCII, UNICODE
 from tui.jobs import JobWatcher
@@ -434,12 +434,10 @@ def run(
     return app.return_code or 0
 
 
-async def run_in_order(
-    app: NixFleetApp, *, limit: float = LIMIT, afterwards: signal.Handlers = signal.SIG_DFL
-) -> None:
+async def run_in_order(app: NixFleetApp, *, afterwards: signal.Handlers = signal.SIG_DFL) -> None:
     """Run the app until the operator or a signal ends it (`tui.ending`)."""
     end = partial(app.end, asyncio.get_running_loop())
-    with ended_by_signals(end, limit=limit, afterwards=afterwards):
+    with ended_by_signals(end, afterwards=afterwards):
         await app.run_async(mouse=app.settings.mouse)
     if isinstance(app._driver, TerminalDriver):
         app._driver.leave_streams()

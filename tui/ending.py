@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ENDING: Final = (signal.SIGHUP, signal.SIGTERM)
-LIMIT: Final = 1.5
+LIMIT = 1.5
 """Seconds that an orderly end after a signal may take. What is left then ends by itself: the demo's
 hosts, and children that read from us or write to us."""
 
@@ -23,7 +23,6 @@ hosts, and children that read from us or write to us."""
 def ended_by_signals(
     end: Callable[[int], None],
     *,
-    limit: float = LIMIT,
     afterwards: signal.Handlers = signal.SIG_DFL,
 ) -> Iterator[None]:
     """While the app runs, a signal calls `end` with its number, and a stuck app ends all the same.
@@ -37,7 +36,7 @@ def ended_by_signals(
     before = signal.set_wakeup_fd(tells, warn_on_full_buffer=False)
     for number in ENDING:
         signal.signal(number, lambda *_: None)
-    Thread(target=_listen, args=(hears, end, limit), name="ending", daemon=True).start()
+    Thread(target=_listen, args=(hears, end), name="ending", daemon=True).start()
     try:
         yield
     finally:
@@ -50,7 +49,7 @@ def ended_by_signals(
             signal.signal(number, signal.SIG_DFL)
 
 
-def _listen(hears: int, end: Callable[[int], None], limit: float) -> None:
+def _listen(hears: int, end: Callable[[int], None]) -> None:
     """Obey the signals whose numbers Python writes here, until the app is over."""
     first, deadline = 0, None
     while True:
@@ -61,6 +60,6 @@ def _listen(hears: int, end: Callable[[int], None], limit: float) -> None:
             break
         for number in ENDING:
             if number in numbers:
-                first, deadline = first or number, deadline or time.monotonic() + limit
+                first, deadline = first or number, deadline or time.monotonic() + LIMIT
                 end(number)
     os.close(hears)

@@ -1,7 +1,7 @@
 """What the commands print: the log as it grows, a line a step, the verdict; or JSON.
 
-The only module that prints: nothing gets out but through `say`, `print_log_line`, `print_json` and
-`print_bytes`.
+The only module that prints: nothing gets out but through `say`, `print_log_line`,
+`print_bare_log_line`, `print_json` and `print_bytes`.
 """
 
 from __future__ import annotations
@@ -195,15 +195,14 @@ class Printer(Watcher):
     def __init__(self, stream: IO[str], *, several: bool) -> None:
         self._stream, self._several = stream, several
         self._files: dict[str, JobFiles] = {}
-        self._plans: dict[str, Plan] = {}
         self._at: dict[str, int] = {}
 
     def say(self, host: str, text: str, *, bold: bool = False) -> None:
         """One line about a host."""
         say(f"{self._before(host)}{text}", bold=bold, stream=self._stream)
 
-    def follows(self, host: Host, job: str, plan: Plan, files: JobFiles) -> None:
-        self._files[host.name], self._plans[host.name] = files, plan
+    def follows(self, host: Host, job: str, plan: Plan, files: JobFiles) -> None:  # noqa: ARG002
+        self._files[host.name] = files
         self._at[host.name] = 0
         self.say(host.name, f"job {job} on {host.name}", bold=True)
 

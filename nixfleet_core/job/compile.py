@@ -27,7 +27,7 @@ def compile_plan(plan: Plan, job: str, root: str = "") -> str:
     """The script that the host runs: `run.sh main` does the job, `run.sh finish` brings back."""
     steps = "".join(f"  {line}\n" for line in step_lines(plan, root))
     return compose(
-        *("service", "launchd", "probe", "explain", "preflight", "chain"),
+        *("probe", "preflight", "chain"),
         *("levels", "changes", "share_lock", "runner"),
         root=root,
         values={

@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from fakes import FakeLatest, make_fleet
 
+import tui.ending
 from tui.app import NixFleetApp, run_in_order
 from tui.ending import ENDING
 from tui.settings import AppSettings
@@ -39,7 +40,8 @@ class StuckApp(NixFleetApp):
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         app = StuckApp(make_fleet(Path(folder)), FakeLatest(), settings=AppSettings())
-        asyncio.run(run_in_order(app, limit=0.2))
+        tui.ending.LIMIT = 0.2
+        asyncio.run(run_in_order(app))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import pytest
 from fakes import CURRENT, JOB, NOT_RESTARTED, NOW, FakeSession, make_host
+from hostile import answer
 from screen_text import screen_text, settle
 from test_path import press
 
@@ -70,8 +71,7 @@ VALUES: Final = {
 def look(**values: str) -> bytes:
     """A look with these values; `running_started` stands for the key `running.started`."""
     found = {**VALUES, **{key.replace("_", ".", 1): value for key, value in values.items()}}
-    lines = (f"{key} {len(value.encode())}\n{value}\n" for key, value in found.items())
-    return ("nixfleet-probe 1\n" + "".join(lines) + "end 0\n").encode()
+    return answer({key: value.encode() for key, value in found.items()})
 
 
 FOLLOWS: Final = json.dumps(

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import pytest
 from click.testing import CliRunner, Result
-from fake_session import FACTS, JOB, Session
+from fake_session import Session
 
 from nixfleet_core.cli import main, update_here
 from nixfleet_core.cli.main import nixfleet
 from nixfleet_core.cli.update_here import nixfleet_update
 from nixfleet_core.host import Host, parse_address
 from nixfleet_core.inventory import Inventory
-from nixfleet_core.plan.model import Refusal
 from nixfleet_core.transport import shell
-
-if TYPE_CHECKING:
-    pass
-
-EVIL = "\x1b]0;owned\x07\x9b2J\nupdated: proven\r"
-
-RUNNING = replace(FACTS, job_running=JOB)
-REFUSAL = Refusal("disk", "full", "free some")
 
 
 @dataclass
