@@ -40,6 +40,9 @@ TITLES: Final[dict[StepId, str]] = {
     "push": "Push nixcfg",
 }
 
+JobOutcome = Literal["done", "failed", "cancelled", "interrupted"]
+"""What the runner writes at a job's end; no verdict."""
+
 HostCheckId = Literal[
     "tools",
     "unit",
@@ -185,10 +188,8 @@ _HIDDEN_INPUT: Final = Words(
     "github: and gitlab: inputs access-tokens in nix.conf, and with ssh a deploy key does it; "
     "or use a force level below 3, without --input-rev",
 )
-_STEP_FAILED: Final = Words(
-    "this step failed, and its text says nothing known",
-    "the log's last lines say more (e: next error)",
-)
+_SAID_IN_LOG: Final = "the log's last lines say more (e: next error)"
+_STEP_FAILED: Final = Words("this step failed, and its text says nothing known", _SAID_IN_LOG)
 
 CAUSES: Final[dict[Cause, Words]] = {
     "job-running": Words("a job is changing the host", "its verdict will tell"),
@@ -479,6 +480,66 @@ STEP_CAUSES: Final[dict[StepId, Cause]] = {
     "push": "push-failed",
 }
 """For a step that failed where nothing more is known."""
+
+STEP_REASONS: Final[dict[str, Words]] = {
+    "finish": Words(
+        "what brings the agent back cannot be written",
+        "make room in the host's /run, and try again",
+    ),
+    "killed": Words("the agent did not stop in time, and was killed", _SAID_IN_LOG),
+    "lock-changed": Words(
+        "somebody changed flake.lock meanwhile", "look at it on the host: git diff flake.lock"
+    ),
+    "lock-link": Words("flake.lock is a link", "put a file in its place"),
+    "lock-large": Words(
+        "flake.lock is larger than 1 MiB",
+        "see what has made it so large: git log -p --stat -- flake.lock",
+    ),
+    "lock-broken": CAUSES["lock-broken"],
+    "credentials": CAUSES["credentials"],
+    "latest-unknown": Words(
+        "the input's repository does not answer with a commit",
+        "check the network and the branch's name; the log shows git's words",
+    ),
+    "stale": Words(
+        "nix said success, but flake.lock did not reach the latest",
+        "try again, or pin it: --input-rev REV",
+    ),
+    "no-derivation": CAUSES["no-derivation"],
+    "damaged": CAUSES["damaged"],
+    "not-reproduced": CAUSES["not-reproduced"],
+    "unconfirmed": CAUSES["unconfirmed"],
+    "down": Words("the agent did not come up", "read its last words at the end of the log"),
+    "unstable": CAUSES["agent-unstable"],
+    "target": CAUSES["preflight-target"],
+    "identity": Words(
+        "git does not know who the checkout's owner is",
+        "as that user, on the host: git config --global user.name NAME, and user.email too",
+    ),
+    "signing": Words(
+        "git could not sign the commit",
+        "commit it by hand, or let git sign there without a question",
+    ),
+    "upstream": Words(
+        "the checkout has changed its branch meanwhile", "look at it on the host: git status"
+    ),
+    "others": Words(
+        "commits that were never pushed would go along",
+        "look at them on the host, and push them by hand: git push",
+    ),
+    "refused": Words("the remote refused it", CAUSES["push-refused"].cure),
+    "disk-full": _DISK_FULL,
+    "interrupted": CAUSES["killed"],
+}
+"""The reasons that scripts/job has for a step that failed (`killed`: also for one that then worked,
+`finish`: for the whole job), in the order of the steps. That of a failed preflight is its check."""
+
+WAITS: Final[dict[str, str]] = {
+    "switch": "another rebuild on this host",
+    "activation": "the activation to end",
+    "confirmation": "somebody to reach the host anew",
+}
+"""What scripts/job waits for."""
 
 
 def is_check(token: str) -> TypeGuard[CheckId]:

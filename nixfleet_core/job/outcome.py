@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from nixfleet_core.log.failures import Failure
-    from nixfleet_core.vocabulary import StepId
+    from nixfleet_core.vocabulary import JobOutcome, StepId
 
 Kind = Literal[
     "updated",
@@ -29,7 +29,7 @@ Kind = Literal[
 class Outcome:
     """What became of a job, as the runner wrote it; no judgement."""
 
-    kind: Literal["done", "failed", "cancelled", "interrupted"]
+    kind: JobOutcome
     failed_step: StepId | None = None
     rc: int = 0
     reason: str = ""

@@ -7,17 +7,17 @@ the agent resets its own repository: both would bring the old agent back with th
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from nixfleet_core.facts.checkouts import is_isolated
 from nixfleet_core.nix.lock import locked_rev
 from nixfleet_core.plan.steps import lock_message
-from nixfleet_core.vocabulary import CAUSES, STEP_CAUSES, Words
+from nixfleet_core.vocabulary import CAUSES, STEP_CAUSES, STEP_REASONS, Words
 
 if TYPE_CHECKING:
     from nixfleet_core.facts.model import Checkout, Facts
     from nixfleet_core.job.outcome import Kind, Outcome
-    from nixfleet_core.vocabulary import Cause, StepId
+    from nixfleet_core.vocabulary import Cause
 
 
 def lock_notes(
@@ -77,37 +77,12 @@ def share_failure(outcome: Outcome) -> tuple[Cause, str, str] | None:
     step = outcome.failed_step
     if step not in ("commit", "push"):
         return None
-    if (step, outcome.reason) == ("push", "refused"):
-        return "push-refused", CAUSES["push-refused"].meaning, CAUSES["push-refused"].cure
     cause = STEP_CAUSES[step]
     general = CAUSES[cause]
-    words = SHARE_WORDS.get((step, outcome.reason)) or Words(
+    words = STEP_REASONS.get(outcome.reason) or Words(
         f"git ended with code {outcome.rc}",
         outcome.failure.advice if outcome.failure else general.cure,
     )
+    if (step, outcome.reason) == ("push", "refused"):
+        cause = "push-refused"
     return cause, f"{general.meaning}: {words.meaning}", words.cure
-
-
-SHARE_WORDS: Final[dict[tuple[StepId, str], Words]] = {
-    ("commit", "identity"): Words(
-        "git does not know who the checkout's owner is",
-        "as that user, on the host: git config --global user.name NAME, and user.email too",
-    ),
-    ("commit", "signing"): Words(
-        "git could not sign the commit",
-        "commit it by hand, or let git sign there without a question",
-    ),
-    ("commit", "lock-changed"): Words(
-        "somebody changed it since the update",
-        "look at it on the host: git diff flake.lock",
-    ),
-    ("push", "others"): Words(
-        "commits that were never pushed would go along",
-        "look at them on the host, and push them by hand: git push",
-    ),
-    ("push", "upstream"): Words(
-        "the checkout has changed its branch meanwhile",
-        "look at it on the host: git status",
-    ),
-}
-"""By step and by the token of scripts/job/share_lock.sh: what is wrong, and what to do about it."""

@@ -18,7 +18,7 @@ from nixfleet_core.job.outcome import Kind, Outcome
 from nixfleet_core.judge.causes import NEEDS_REBOOT, find_cause, named
 from nixfleet_core.judge.lock_sharing import lock_notes, share_failure
 from nixfleet_core.plan.refusals import refusal_cause, refusal_words
-from nixfleet_core.vocabulary import CAUSES, CHECK_CAUSES, STEP_CAUSES, Cause
+from nixfleet_core.vocabulary import CAUSES, CHECK_CAUSES, STEP_CAUSES, STEP_REASONS, Cause
 
 if TYPE_CHECKING:
     from nixfleet_core.facts.model import Facts
@@ -247,27 +247,27 @@ def _decide_failed(
         words = refusal_words(outcome.reason, outcome.detail)
         advice = failure.advice if failure else words.cure
         return "failed", refusal_cause(outcome.reason), _left_alone(words.meaning), advice
-    if outcome.reason == "stale":
+    said = STEP_REASONS.get(outcome.reason)
+    if said is not None and outcome.reason == "stale":
         return (
             "stale",
             failure.cause if failure else "lock-behind",
-            "nix said success, but flake.lock did not reach the latest",
-            failure.advice if failure else "try again, or pin it: --input-rev REV",
+            said.meaning,
+            failure.advice if failure else said.cure,
         )
+    why = f": {said.meaning}" if said else ""
+    sentence = f"{_step_words(outcome)}{why}; {_agent_words(after)}"
     cause = REASONS.get(outcome.reason)
     if cause is not None:
-        words = CAUSES[cause]
-        sentence = f"{_step_words(outcome)}: {words.meaning}; {_agent_words(after)}"
-        return "failed", cause, sentence, words.cure
+        return "failed", cause, sentence, CAUSES[cause].cure
     if step == "rebuild" and before is not None and after is not None:
         switched = _decide_switch(before, after, gap, outcome)
         if switched is not None:
             return switched
-    sentence = f"{_step_words(outcome)}; {_agent_words(after)}"
     if failure is not None:
         return "failed", failure.cause, sentence, failure.advice
     cause = STEP_CAUSES[step] if step else "job-failed"
-    return "failed", cause, sentence, CAUSES[cause].cure
+    return "failed", cause, sentence, (said or CAUSES[cause]).cure
 
 
 REASONS: Final[dict[str, Cause]] = {
@@ -277,7 +277,7 @@ REASONS: Final[dict[str, Cause]] = {
     "no-derivation": "no-derivation",
     "credentials": "credentials",
 }
-"""What the runner's tokens for a failed step say, whatever its text is."""
+"""The runner's reasons that are causes, whatever the failed step's text says."""
 
 
 def _agent_words(after: Facts | None) -> str:

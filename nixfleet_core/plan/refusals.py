@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from nixfleet_core.vocabulary import CAUSES, CHECK_CAUSES, Words, is_check
+from nixfleet_core.vocabulary import CAUSES, CHECK_CAUSES, STEP_REASONS, Words, is_check
 
 if TYPE_CHECKING:
     from nixfleet_core.vocabulary import Cause
@@ -16,11 +16,29 @@ def refusal_cause(check: str) -> Cause:
 
 
 def refusal_words(check: str, reason: str) -> Words:
-    """What is wrong, and what to do about it; both are tokens of scripts/job/preflight.sh."""
-    return REASONS.get((check, reason)) or CAUSES[refusal_cause(check)]
+    """What is wrong, and what to do about it; both are tokens of scripts/job. In place of a check a
+    job that could not begin has a reason of its own."""
+    return REASONS.get((check, reason)) or STEP_REASONS.get(check) or CAUSES[refusal_cause(check)]
 
 
 REASONS: Final[dict[tuple[str, str], Words]] = {
+    ("tools", "missing"): CAUSES["preflight-tools"],
+    ("unit", "missing"): CAUSES["unit-missing"],
+    ("unit", "masked"): CAUSES["unit-masked"],
+    ("idle", "busy"): CAUSES["preflight-idle"],
+    ("disk", "full"): CAUSES["disk-full"],
+    ("memory", "low"): CAUSES["preflight-memory"],
+    ("checkout", "missing"): Words("the checkout is missing", "set `checkout` in the inventory"),
+    ("checkout", "not-git"): Words(
+        "the checkout is no git repository",
+        "set `checkout` in the inventory to the nixcfg working tree",
+    ),
+    ("checkout", "root-owned"): Words(
+        "files in the checkout belong to root", "sudo chown -R OWNER: CHECKOUT; the log names them"
+    ),
+    ("remote", "detached"): CAUSES["no-upstream"],
+    ("remote", "no-upstream"): CAUSES["no-upstream"],
+    ("remote", "fetch"): CAUSES["preflight-remote"],
     ("pull", "diverged"): CAUSES["diverged"],
     ("pull", "lock"): Words(
         "flake.lock has changes of its own and upstream changed it too",
@@ -30,24 +48,11 @@ REASONS: Final[dict[tuple[str, str], Words]] = {
     ("pull", "unfinished"): Words(
         "a merge or rebase is unfinished in the checkout", "finish or abort it on the host"
     ),
-    ("checkout", "missing"): Words("the checkout is missing", "set `checkout` in the inventory"),
-    ("checkout", "not-git"): Words(
-        "the checkout is no git repository",
-        "set `checkout` in the inventory to the nixcfg working tree",
-    ),
-    ("checkout", "root-owned"): Words(
-        "files in the checkout belong to root", "sudo chown -R OWNER: CHECKOUT; the log names them"
-    ),
     ("input", "missing"): CAUSES["input-missing"],
-    ("input", "unreachable"): Words(
-        "the input's repository does not answer with a commit",
-        "check the network and the branch's name; the log shows git's words",
-    ),
-    ("input", "lock-link"): Words("flake.lock is a link", "put a file in its place"),
-    ("input", "lock-large"): Words(
-        "flake.lock is larger than 1 MiB",
-        "see what has made it so large: git log -p --stat -- flake.lock",
-    ),
-    ("input", "lock-broken"): CAUSES["lock-broken"],
+    ("input", "unreachable"): STEP_REASONS["latest-unknown"],
+    ("input", "lock-link"): STEP_REASONS["lock-link"],
+    ("input", "lock-large"): STEP_REASONS["lock-large"],
+    ("input", "lock-broken"): STEP_REASONS["lock-broken"],
+    ("attribute", "missing"): CAUSES["preflight-attribute"],
 }
-"""Words that say more than those of the check's cause."""
+"""By check and by its token in scripts/job/preflight.sh, in the order in which they are asked."""

@@ -8,6 +8,7 @@ from textual.content import Content
 
 from nixfleet_core.facts.model import Snapshot
 from nixfleet_core.facts.package_changes import change_text
+from nixfleet_core.vocabulary import WAITS
 from tui.text import plain, sentence, short_commit, short_hash, short_store_path
 from tui.widgets.live import LivePanel
 from tui.words import STYLES, tone_sign, verdict_tone
@@ -24,8 +25,6 @@ _FIRST = 3
 
 _LABEL = 11
 _COLUMN = 20
-_WAITS: Final = {"switch": "another rebuild on this host", "activation": "the activation to end"}
-"""What the runner's tokens mean."""
 
 _AWAITED: Final[dict[StepId, str]] = {
     "confirm": "reaching the host anew",
@@ -145,7 +144,7 @@ class VersionPanel(LivePanel):
             return f"cancelling{later}; the agent is started again first"
         if (waiting := state.waiting) is not None:
             what = f" ({plain(waiting.program)}, process {waiting.pid})" if waiting.pid else ""
-            return f"waiting for {_WAITS.get(waiting.reason) or plain(waiting.reason)}{what}"
+            return f"waiting for {WAITS.get(waiting.reason) or plain(waiting.reason)}{what}"
         current = state.current
         if current is None:
             return "waiting for the job"

@@ -42,7 +42,6 @@ from nixfleet_core.facts.model import Binary, LastJob, Running, Snapshot, System
 from nixfleet_core.job.outcome import Outcome
 from nixfleet_core.judge.causes import SKEW, expectation
 from nixfleet_core.judge.diagnosis import diagnose
-from nixfleet_core.judge.lock_sharing import SHARE_WORDS
 from nixfleet_core.judge.verdict import (
     REASONS,
     ROLLBACK_REASONS,
@@ -63,6 +62,8 @@ from nixfleet_core.vocabulary import (
     CAUSES,
     CHECK_CAUSES,
     STEP_CAUSES,
+    STEP_REASONS,
+    WAITS,
     Cause,
     CheckId,
     FoundCause,
@@ -78,6 +79,7 @@ ROOT = Path(__file__).parents[3]
 JOB_SCRIPTS = {
     path.stem: path.read_text() for path in (ROOT / "nixfleet_core/scripts/job").glob("*.sh")
 }
+SERVICE = (ROOT / "nixfleet_core/scripts/lib/service.sh").read_text()
 
 # The rules, in their order. Each is a cause and the facts that it rests on, as changes of a healthy
 # host; a fact that is as it was on that host is named where the rule needs it.
@@ -237,8 +239,14 @@ def in_functions(script: str, prefix: str) -> dict[str, str]:
     return dict(re.findall(rf"^{prefix}(\w+)\(\) {{\n(.*?)^}}", script, re.MULTILINE | re.DOTALL))
 
 
+def tokens(names: str, script: str) -> set[str]:
+    """The tokens that a script gives to variables whose names end so."""
+    return set(re.findall(rf"\b\w*(?i:{names})=([a-z][a-z-]*)", script))
+
+
 def said_by_steps() -> set[str]:
-    return set(re.findall(r"nf_reason=([a-z][a-z-]*)", "".join(JOB_SCRIPTS.values())))
+    """The check's name, which a failed preflight has for its reason, is not among them."""
+    return tokens("reason|unfit", "".join(JOB_SCRIPTS.values()))
 
 
 def test_every_check_of_the_preflight_is_known_in_its_order() -> None:
@@ -248,18 +256,30 @@ def test_every_check_of_the_preflight_is_known_in_its_order() -> None:
 
 def test_each_reason_of_a_check_has_its_words_and_none_is_made_up() -> None:
     said = {
-        check: set(re.findall(r"why=([a-z][a-z-]*)", body))
+        check: tokens("why", body)
         for check, body in in_functions(JOB_SCRIPTS["preflight"], "nf_check_").items()
     }
-    assert "why=$nf_unfit" in JOB_SCRIPTS["preflight"]
-    said["input"] |= set(re.findall(r"nf_unfit=([a-z][a-z-]*)", JOB_SCRIPTS["chain"]))
-    for check in {check for check, _ in refusals.REASONS}:
-        assert {reason for one, reason in refusals.REASONS if one == check} == said[check]
+    assert re.search(r"why=\$\w*unfit\b", JOB_SCRIPTS["preflight"])
+    said["input"] |= tokens("unfit", JOB_SCRIPTS["chain"])
+    assert re.search(r"why=\$\(nf_service_state\)", JOB_SCRIPTS["preflight"])
+    (state,) = in_functions(SERVICE, "nf_service_(?=state)").values()
+    said["unit"] |= {*re.findall(r"\becho (\w+)", state)} - {"loaded"}
+    assert {(check, why) for check, whys in said.items() for why in whys} == {*refusals.REASONS}
 
 
-def test_each_reason_of_a_step_that_is_a_cause_is_said_by_the_runner() -> None:
-    shared = {reason for _, reason in SHARE_WORDS}
-    assert {*REASONS, *ROLLBACK_REASONS, *shared, "refused", "stale"} <= said_by_steps()
+def test_each_reason_of_a_step_has_its_words_and_none_is_made_up() -> None:
+    assert {*STEP_REASONS} == said_by_steps()
+    assert {*REASONS, *ROLLBACK_REASONS} < {*STEP_REASONS}
+
+
+def test_no_reason_of_a_step_is_a_check() -> None:
+    """Both stand in the same field, and each has its words."""
+    assert not {*STEP_REASONS} & {*get_args(HostCheckId)}
+
+
+def test_each_wait_has_its_words_and_none_is_made_up() -> None:
+    waits = r'nf_event waiting .*?"reason\\":\\"(\w+)'
+    assert {*re.findall(waits, "".join(JOB_SCRIPTS.values()))} == {*WAITS}
 
 
 def test_each_check_and_each_step_has_its_cause() -> None:

@@ -105,7 +105,7 @@ def test_after_going_back_a_committed_lock_shows_as_changed() -> None:
     [
         ("commit", "identity", "commit-failed", "does not know who", "user.name"),
         ("commit", "signing", "commit-failed", "could not sign", "by hand"),
-        ("commit", "lock-changed", "commit-failed", "somebody changed it", "git diff"),
+        ("commit", "lock-changed", "commit-failed", "somebody changed flake.lock", "git diff"),
         ("commit", "", "commit-failed", "code 128", "the log"),
         ("push", "refused", "push-refused", "the remote refused it", "update again"),
         ("push", "others", "push-failed", "commits that were never pushed", "git push"),
