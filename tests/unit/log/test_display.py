@@ -18,7 +18,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 from fake_fleet import Fleet
-from fake_session import FACTS, JOB, NOT_RESTARTED, PLAN, REV, UPDATED
+from fakes import JOB, NEW, PLAN, PROVEN, STALE, WHY, FakeSession
 from marked import MARKS, SECRET, leaked, marked
 
 from nixfleet_core.cli import output
@@ -54,8 +54,6 @@ from nixfleet_core.session.protocol import Busy, Commit
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from fake_session import Session
-
     from nixfleet_core.job.events import JobEvent
 
 ROOT = Path(__file__).parents[3]
@@ -67,7 +65,7 @@ def lock_of(mark: str) -> str:
     nodes = {
         "root": {"inputs": {"nixfleet": "n"}},
         "n": {
-            "locked": {"type": "git", "rev": REV, "url": mark, "ref": mark, "narHash": mark},
+            "locked": {"type": "git", "rev": NEW, "url": mark, "ref": mark, "narHash": mark},
             "original": {"type": "git", "url": f"https://op:{SECRET}@h/{mark}", "ref": mark},
         },
     }
@@ -78,7 +76,7 @@ def marked_host(mark: str) -> dict[str, Any]:
     """A host that tells a secret wherever it says something."""
     checkout = Checkout("/c", "ok", lock=parse_lock(lock_of(mark)), dirty=("flake.lock",))
     facts = replace(
-        FACTS,
+        STALE,
         running=Running(Binary("/nix/store/a", "2.1.0"), "exe", 1),
         installed=Binary("/nix/store/b"),
         expected=Binary("/nix/store/c"),
@@ -113,7 +111,7 @@ def marked_host(mark: str) -> dict[str, Any]:
         JobEnd(at=3, outcome="failed"),
     ]
 
-    async def follow(session: Session) -> AsyncIterator[JobEvent]:
+    async def follow(session: FakeSession) -> AsyncIterator[JobEvent]:
         files = session.files(JOB)
         # an older program wrote this one, which knew less
         text = f"first\nfetching {mark}\nlast\n".encode()
@@ -129,14 +127,14 @@ def marked_host(mark: str) -> dict[str, Any]:
     return {
         "probe": facts,
         "plan": plan,
-        "plan_rollback False": plan,
+        "plan_rollback": plan,
         "fetch_plan": plan,
-        "incoming": (marked(Commit(REV, "Fix it"), mark), Commit(mark, mark)),
+        "incoming": (marked(Commit(NEW, "Fix it"), mark), Commit(mark, mark)),
         "jobs": (marked(JobLine(job=JOB, at=1, asked_by="a", goal="g", outcome="o"), mark),),
         "follow": follow,
         "verdict": verdict,
-        f"verify {None}": verdict,
-        f"explain {None}": marked(replace(NOT_RESTARTED, evidence=(("last job", mark),)), mark),
+        "verify": verdict,
+        "explain": marked(replace(WHY, evidence=(("last job", mark),)), mark),
     }
 
 
@@ -144,10 +142,10 @@ FAULTS: dict[str, Any] = {
     "none": lambda mark: {},
     "unreachable": lambda mark: {"probe": Unreachable(mark, mark)},
     "refused": lambda mark: {
-        name: Refusal("input", mark, mark) for name in ("plan", "plan_rollback False")
+        name: Refusal("input", mark, mark) for name in ("plan", "plan_rollback")
     },
     "not allowed": lambda mark: {
-        name: NotAllowed(mark) for name in ("examine", f"verify {None}", "jobs", "cancel")
+        name: NotAllowed(mark) for name in ("examine", "verify", "jobs", "cancel")
     },
     "not launched": lambda mark: {"launch": LaunchFailed(mark)},
     "busy": lambda mark: {"launch": Busy(mark)},
@@ -305,7 +303,7 @@ def play(
     printer.follows(Host("h"), JOB, PLAN, JobFiles(folder / "log", folder / "log.txt", folder))
     printer._print_log("h", len(log))
     printer.report(Report("h", unreachable("no route", "look")))
-    printer.report(Report("h", UPDATED))
+    printer.report(Report("h", PROVEN))
     lines = stream.getvalue().removesuffix("\n").split("\n")
     assert len(lines) == 1 + log.count(b"\n") + 3
     return lines[1:-3], [lines[0], *lines[-3:]]
@@ -400,7 +398,7 @@ def test_a_log_alone_is_not_marked_and_its_colours_end(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def follow(session: Session) -> AsyncIterator[JobEvent]:
+    async def follow(session: FakeSession) -> AsyncIterator[JobEvent]:
         files = session.files(JOB)
         for path in (files.log, files.text):
             path.write_bytes(b"\x1b[31mred \x1b[8mhidden\nplain\r\n")
