@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import os
@@ -42,17 +43,23 @@ from nixfleet_core.job.events import (
     Waiting,
 )
 from nixfleet_core.job.history import JobLine
+from nixfleet_core.judge.lock_sharing import SHARE_WORDS
 from nixfleet_core.judge.verdict import Verdict, unreachable
 from nixfleet_core.log.characters import FORBIDDEN
-from nixfleet_core.log.display import safe_json
+from nixfleet_core.log.display import safe, safe_json
+from nixfleet_core.log.failures import FAILURES
+from nixfleet_core.log.redact import redact
 from nixfleet_core.nix.activity import Progress
 from nixfleet_core.nix.lock import parse_lock
+from nixfleet_core.plan.levels import LEVEL_NOTES
 from nixfleet_core.plan.model import Refusal, Step
+from nixfleet_core.plan.refusals import REASONS
 from nixfleet_core.session.conduct import Report
 from nixfleet_core.session.protocol import Busy, Commit
+from nixfleet_core.vocabulary import CAUSES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from nixfleet_core.job.events import JobEvent
 
@@ -259,6 +266,46 @@ def test_json_is_redacted_and_yet_as_it_was() -> None:
     ]
     lone = msgspec.structs.replace(step, title="\ud800")
     assert json.loads(safe_json(lone))["title"] == "\ufffd"
+
+
+# Our own words.
+
+
+TABLES = (
+    *(row.advice for row in FAILURES),
+    *(text for words in CAUSES.values() for text in (words.meaning, words.cure)),
+    *(text for words in REASONS.values() for text in (words.meaning, words.cure)),
+    *(text for words in SHARE_WORDS.values() for text in (words.meaning, words.cure)),
+    *LEVEL_NOTES.values(),
+)
+
+
+def literals(source: str) -> Iterator[str]:
+    """All texts in a module but docstrings; `x` stands for what is filled in, and for what follows
+    a text that ends within a line."""
+    tree = ast.parse(source)
+    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        match node:
+            case ast.JoinedStr(parts):
+                said = (part.value if isinstance(part, ast.Constant) else "x" for part in parts)
+                text = "".join(map(str, said))
+            case ast.Constant(str(text)) if id(node) not in docs:
+                pass
+            case _:
+                continue
+        yield f"{text}x" if text.endswith(" ") else text
+
+
+def test_our_own_words_are_taken_for_no_secret() -> None:
+    for text in TABLES:
+        assert safe(text) == text
+    hidden: list[str] = []
+    for path in (*(ROOT / "nixfleet_core").rglob("*.py"), *(ROOT / "tui").rglob("*.py")):
+        if "sandbox" not in path.parts and path.name != "redact.py":
+            hidden += (text for text in literals(path.read_text()) if redact(text) != text)
+    # what git gets from us, of which nothing is shown
+    assert hidden == ["username=x\npassword=x"]
 
 
 # One module prints.
