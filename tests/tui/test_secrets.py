@@ -34,6 +34,7 @@ from tui.screen_filter import ScreenFilter
 from tui.screens.base import Dialog, Page
 from tui.text import plain, short_commit, short_hash, short_store_path
 from tui.widgets.log_panel import save_plain
+from tui.widgets.row_table import Cell
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -270,6 +271,7 @@ def test_what_is_cut_out_of_foreign_text_is_cut_out_of_what_may_be_shown(mark: s
     for text in (
         short_commit(f"{mark}", UNICODE),
         short_hash(f"{mark}", UNICODE),
+        Cell(mark).text,
         short_store_path(f"/nix/store/{'a' * 32}-x-{mark}", UNICODE),
         *(plain(f"{'x ' * (count // 2)}{mark}") for count in range(900, 1000)),
     ):
