@@ -38,7 +38,7 @@ check: $(VENV)/.dev ## Style, types, architecture, shell
 	$(BIN)/mypy
 	MYPYPATH=tests $(BIN)/mypy --package lab --package fresh --module left_out
 	$(BIN)/mypy requirements/lock.py
-	MYPYPATH=tests:tests/unit $(BIN)/mypy tests/unit
+	MYPYPATH=tests:tests/unit $(BIN)/mypy tests/fakes.py tests/unit
 	MYPYPATH=tests:tests/scripts $(BIN)/mypy tests/scripts
 	$(BIN)/lint-imports
 	git ls-files -z '*.sh' .ci/run | xargs -0 $(BIN)/shellcheck

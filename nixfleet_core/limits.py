@@ -31,6 +31,9 @@ SAID_LIMIT: Final = 500
 EVENTS_LIMIT: Final = 16 * 1024 * 1024
 """Bytes of a job's events; with a tick a second these are four days."""
 
+PLAN_LIMIT: Final = 256 * 1024
+"""Bytes of plan.json; one with every step and warning has some 10 KiB."""
+
 PLAN_STEPS: Final = 64
 """Steps of a plan; there are 13 kinds."""
 

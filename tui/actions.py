@@ -148,8 +148,7 @@ async def cancel_job(app: Stage, watcher: JobWatcher) -> None:
         return
     except HostError as error:
         advice = error.advice if isinstance(error, Unreachable) else ""
-        body = Content.assemble(plain(str(error)), "\n\n", (plain(advice), "bold"))
-        await app.push_screen_wait(Notice(f"{entry.name}: not cancelled", body))
+        await app.push_screen_wait(_notice(f"{entry.name}: not cancelled", str(error), advice))
 
 
 async def _is_free(app: Stage, entry: HostEntry) -> bool:
@@ -214,12 +213,9 @@ async def _attempt(
     app: Stage, entry: HostEntry, doing: str, act: Callable[[], Awaitable[T]]
 ) -> T | Report:
     """What `act` gives; the entry shows what it is doing, and keeps the report where it fails."""
-    entry.report, entry.doing = None, doing
-    app.tick()
-    try:
+    entry.report = None
+    with entry.busy(doing, app.tick):
         found = await reported(entry.host, act)
-    finally:
-        entry.doing = ""
     if isinstance(found, Report):
         entry.report = found
     return found
@@ -227,13 +223,8 @@ async def _attempt(
 
 async def _verify(app: Stage, entry: HostEntry) -> str:
     """Verify one host; return what went wrong, if anything."""
-    entry.doing = "verifying"
-    app.tick()
-    try:
+    with entry.busy("verifying", app.tick):
         report = await app.conductor.verify(entry.session)
-    finally:
-        entry.doing = ""
-        app.tick()
     if report.declined:
         return "not verified: no password was given"
     if report.facts is None:
@@ -281,8 +272,8 @@ async def _say_not_started(app: Stage, entry: HostEntry, report: Report) -> None
     if report.declined:
         app.notify(f"{entry.name}: nothing was started")
     elif verdict is not None:
-        body = Content.assemble(plain(verdict.sentence), "\n\n", (plain(verdict.advice), "bold"))
-        await app.push_screen_wait(Notice(f"{entry.name}: nothing was started", body))
+        title = f"{entry.name}: nothing was started"
+        await app.push_screen_wait(_notice(title, verdict.sentence, verdict.advice))
     elif report.job is not None:
         await _offer_attach(app, entry, report.job)
 
@@ -300,7 +291,11 @@ async def _say_offline(app: Stage, entry: HostEntry) -> None:
     keys = "R looks at all hosts again."
     if entry.session.connect_argv:
         keys += "\nC connects at the terminal: for a passphrase, a one-time password, a host key."
-    body = Content.assemble(plain(why), "\n\n", (plain(entry.advice), "bold"), f"\n\n{keys}")
     answers = found is not None and found.state == "error"
     title = f"{entry.name}: an error" if answers else f"{entry.name} cannot be reached"
-    await app.push_screen_wait(Notice(title, body))
+    await app.push_screen_wait(_notice(title, why, entry.advice, f"\n\n{keys}"))
+
+
+def _notice(title: str, why: str, advice: str, keys: str = "") -> Notice:
+    """What is wrong, and below it what to do."""
+    return Notice(title, Content.assemble(plain(why), "\n\n", (plain(advice), "bold"), keys))

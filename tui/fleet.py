@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +16,7 @@ from nixfleet_core.session.conduct import asker
 from tui.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from nixfleet_core.facts.model import Facts, Snapshot
     from nixfleet_core.host import Host
@@ -108,6 +109,17 @@ class HostEntry:
         found = self.assessment
         return self.facts if found is not None and found.state != "error" else None
 
+    @contextmanager
+    def busy(self, doing: str, changed: Callable[[], None]) -> Iterator[None]:
+        """Say what is being done with the host while it is; `changed` tells that there is news."""
+        self.doing = doing
+        changed()
+        try:
+            yield
+        finally:
+            self.doing = ""
+            changed()
+
     def snapshot(self) -> Snapshot:
         """What the last look saw, in the shape that a verdict compares."""
         return snapshot(self.facts, self.host.input)
@@ -152,19 +164,16 @@ class Fleet:
         await asyncio.shield(entry.probe)
 
     async def _ask(self, entry: HostEntry, changed: Callable[[], None]) -> None:
-        entry.doing = "asking"
-        changed()
-        try:
-            with one_host(entry.name):
-                entry.facts = await entry.session.probe()
-            entry.problem, entry.advice = None, ""
-        except Unreachable as error:
-            entry.facts, entry.advice = None, error.advice
-            entry.problem = not_seen(error)
-        finally:
-            entry.seen_at = self.clock()
-            entry.doing, entry.probe = "", None
-            changed()
+        with entry.busy("asking", changed):
+            try:
+                with one_host(entry.name):
+                    entry.facts = await entry.session.probe()
+                entry.problem, entry.advice = None, ""
+            except Unreachable as error:
+                entry.facts, entry.advice = None, error.advice
+                entry.problem = not_seen(error)
+            finally:
+                entry.seen_at, entry.probe = self.clock(), None
 
     def latest_labels(self) -> dict[str, str]:
         """What is latest for each host: its version if the fleet knows it, else the short commit.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from nixfleet_core.cli.output import print_json, say
-from nixfleet_core.cli.run import ask_for_password
+from nixfleet_core.cli.run import for_each
 from nixfleet_core.errors import Unreachable
 from nixfleet_core.judge.table_state import Assessment, assess, latest_version
 from nixfleet_core.judge.verdict import Verdict, worst_exit
@@ -19,14 +19,12 @@ from nixfleet_core.nix.git_url import commit_of
 from nixfleet_core.session.boundary import drawn, not_seen, one_host
 from nixfleet_core.session.conduct import Conductor, asker
 from nixfleet_core.session.latest import GitLatest
-from nixfleet_core.session.passwords import Passwords
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nixfleet_core.facts.model import Binary, Facts
     from nixfleet_core.host import Host
-    from nixfleet_core.job.history import JobLine
     from nixfleet_core.session.protocol import HostSession, LatestSource
 
 
@@ -176,10 +174,11 @@ class JobRow(msgspec.Struct, frozen=True):
 
 def list_jobs(sessions: Sequence[HostSession], *, as_json: bool) -> int:
     """Print the jobs of all hosts, newest first within each; the exit code."""
-    found = asyncio.run(_jobs(sessions))
     codes: list[int] = []
     rows: list[JobRow] = []
-    for name, jobs in found.items():
+    found = for_each(sessions, Conductor.jobs)
+    for session, jobs in zip(sessions, found, strict=True):
+        name = session.host.name
         if isinstance(jobs, Verdict):
             say(f"{name}: {jobs.sentence}", err=True)
             codes.append(jobs.exit_code)
@@ -197,9 +196,3 @@ def list_jobs(sessions: Sequence[HostSession], *, as_json: bool) -> int:
             line = f"{row.host:<12}  {row.job}  {row.goal:<8}  {took:>6}  {row.outcome}{step}"
             say(f"{line}  {row.asked_by}".rstrip())
     return worst_exit(codes)
-
-
-async def _jobs(sessions: Sequence[HostSession]) -> dict[str, tuple[JobLine, ...] | Verdict]:
-    conductor = Conductor(GitLatest(), Passwords(ask_for_password))
-    all_jobs = await asyncio.gather(*(conductor.jobs(session) for session in sessions))
-    return {session.host.name: jobs for session, jobs in zip(sessions, all_jobs, strict=True)}

@@ -6,7 +6,7 @@ import asyncio
 import getpass
 import signal
 import sys
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import click
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from nixfleet_core.plan.model import Plan
     from nixfleet_core.session.protocol import HostSession
 
+T = TypeVar("T")
+
 PARALLEL: Final = 8
 """Hosts that are worked on at once: one bastion before many hosts meets sshd's limits."""
 
@@ -48,6 +50,24 @@ class _Jobs(Printer):
     def follows(self, host: Host, job: str, plan: Plan, files: JobFiles) -> None:
         self.followed[host.name] = job
         super().follows(host, job, plan, files)
+
+
+def for_each(
+    sessions: Sequence[HostSession], act: Callable[[Conductor, HostSession], Awaitable[T]]
+) -> list[T]:
+    """What `act` gives for each host, in their order; some are asked at once."""
+
+    async def ask() -> list[T]:
+        conductor = Conductor(GitLatest(), Passwords(ask_for_password))
+        limit = asyncio.Semaphore(PARALLEL)
+
+        async def one(session: HostSession) -> T:
+            async with limit:
+                return await act(conductor, session)
+
+        return await asyncio.gather(*(one(session) for session in sessions))
+
+    return asyncio.run(ask())
 
 
 def run_hosts(sessions: Sequence[HostSession], act: Act, *, as_json: bool, cancels: bool) -> int:
@@ -158,12 +178,11 @@ def ask_at_terminal(question: str, confirm: Callable[[str], bool]) -> bool:
 
 def cancel_job(session: HostSession) -> int:
     """Cancel the host's running job; the exit code."""
-    return asyncio.run(_cancel_job(session))
+    return for_each((session,), _cancel_job)[0]
 
 
-async def _cancel_job(session: HostSession) -> int:
+async def _cancel_job(conductor: Conductor, session: HostSession) -> int:
     name = session.host.name
-    conductor = Conductor(GitLatest(), Passwords(ask_for_password))
     try:
         with one_host(name):
             job = (await session.probe()).job_running

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from nixfleet_core.cli.output import print_json, say
-from nixfleet_core.cli.run import ask_for_password
+from nixfleet_core.cli.run import for_each
 from nixfleet_core.errors import NO_ANSWER, NeedsPassword, NotAllowed, Unreachable
 from nixfleet_core.job.compile import step_lines
 from nixfleet_core.judge.verdict import EXIT_CODES, worst_exit
 from nixfleet_core.log.display import safe
 from nixfleet_core.plan.model import Plan, Refusal
 from nixfleet_core.session.boundary import one_host
-from nixfleet_core.session.conduct import Conductor
-from nixfleet_core.session.latest import GitLatest
-from nixfleet_core.session.passwords import Passwords
 from nixfleet_core.session.protocol import Commit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nixfleet_core.plan.model import Options
+    from nixfleet_core.session.conduct import Conductor
     from nixfleet_core.session.protocol import HostSession
 
 
@@ -39,7 +36,11 @@ class PlanLine(msgspec.Struct, frozen=True):
 
 def show_plans(sessions: Sequence[HostSession], options: Options, *, as_json: bool) -> int:
     """Print each host's plan; the exit code says whether all of them could run."""
-    lines = asyncio.run(_make(sessions, options))
+
+    async def make(conductor: Conductor, session: HostSession) -> PlanLine:
+        return await _make_line(conductor, session, options)
+
+    lines = for_each(sessions, make)
     for line in lines:
         if as_json:
             print_json(line)
@@ -48,13 +49,7 @@ def show_plans(sessions: Sequence[HostSession], options: Options, *, as_json: bo
     return worst_exit([_exit_code(line) for line in lines])
 
 
-async def _make(sessions: Sequence[HostSession], options: Options) -> list[PlanLine]:
-    conductor = Conductor(GitLatest(), Passwords(ask_for_password))
-    made = (_make_one(conductor, session, options) for session in sessions)
-    return list(await asyncio.gather(*made))
-
-
-async def _make_one(conductor: Conductor, session: HostSession, options: Options) -> PlanLine:
+async def _make_line(conductor: Conductor, session: HostSession, options: Options) -> PlanLine:
     name = session.host.name
     try:
         with one_host(name):

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from nixfleet_core.cli.output import print_json, say
-from nixfleet_core.cli.run import PARALLEL, ask_for_password
+from nixfleet_core.cli.run import for_each
 from nixfleet_core.errors import BadAnswer
 from nixfleet_core.judge.verdict import Verdict, worst_exit
 from nixfleet_core.session.boundary import drawn
 from nixfleet_core.session.conduct import Conductor
-from nixfleet_core.session.latest import GitLatest
-from nixfleet_core.session.passwords import Passwords
 from nixfleet_core.vocabulary import Cause
 
 if TYPE_CHECKING:
@@ -38,7 +35,9 @@ class WhyLine(msgspec.Struct, frozen=True):
 def explain_hosts(sessions: Sequence[HostSession], *, as_json: bool) -> int:
     """Look at all hosts at once and print what was found of each; the exit code."""
     codes = []
-    for host, found in asyncio.run(_explain(sessions)):
+    explained = for_each(sessions, Conductor.explain)
+    for session, found in zip(sessions, explained, strict=True):
+        host = session.host.name
         line = drawn(host, partial(_line, host, found), partial(_no_line, host))
         codes.append(found.exit_code if isinstance(found, Verdict) else 0)
         if as_json:
@@ -46,17 +45,6 @@ def explain_hosts(sessions: Sequence[HostSession], *, as_json: bool) -> int:
         else:
             _print(line, found, several=len(sessions) > 1)
     return worst_exit(codes)
-
-
-async def _explain(sessions: Sequence[HostSession]) -> list[tuple[str, Diagnosis | Verdict]]:
-    conductor = Conductor(GitLatest(), Passwords(ask_for_password))
-    limit = asyncio.Semaphore(PARALLEL)
-
-    async def explain(session: HostSession) -> tuple[str, Diagnosis | Verdict]:
-        async with limit:
-            return session.host.name, await conductor.explain(session)
-
-    return await asyncio.gather(*(explain(session) for session in sessions))
 
 
 def _line(host: str, found: Diagnosis | Verdict) -> WhyLine:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 import platformdirs
@@ -16,8 +16,9 @@ import platformdirs
 from nixfleet_core.errors import ClientFailed
 from nixfleet_core.host import check_host_name
 from nixfleet_core.ids import check_job_id, is_job_id
-from nixfleet_core.limits import ExitCode, Second, UserId, Word
+from nixfleet_core.limits import PLAN_LIMIT, ExitCode, Second, UserId, Word
 from nixfleet_core.plan.model import Plan
+from nixfleet_core.vocabulary import TITLES
 
 
 class JobFiles(msgspec.Struct, frozen=True):
@@ -27,8 +28,6 @@ class JobFiles(msgspec.Struct, frozen=True):
     text: Path
     events: Path
 
-
-_T = TypeVar("_T")
 
 FLOOR: Final = 256 * 1024 * 1024
 """Bytes that stay free on this machine's disk, on a small one a fiftieth of it: a host's log, which
@@ -54,6 +53,41 @@ class Result(msgspec.Struct, frozen=True):
     reason: Word = ""
 
 
+def read_asked(data: bytes) -> Asked | None:
+    """Read plan.json; None for what is none. Of a later version's plan, the steps that are known
+    here count, as its events do."""
+    if len(data) > PLAN_LIMIT:
+        return None
+    try:
+        told = msgspec.json.decode(data)
+        match told:
+            case {"plan": {"steps": list(steps)} as plan}:
+                plan["steps"] = [step for step in steps if _is_known(step)]
+        return msgspec.convert(told, Asked)
+    except _UNREADABLE:
+        return None
+
+
+def _is_known(step: object) -> bool:
+    """Whether a step is one of ours, or nothing that a later version would write either."""
+    match step:
+        case {"id": str(name)}:
+            return name in TITLES
+        case _:
+            return True
+
+
+def read_result(data: bytes) -> Result | None:
+    """Read the file `result`; None for what is none."""
+    try:
+        return msgspec.json.decode(data, type=Result)
+    except _UNREADABLE:
+        return None
+
+
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
 @dataclass(frozen=True, slots=True)
 class JobCopy:
     """One job's directory on the client."""
@@ -68,18 +102,11 @@ class JobCopy:
 
     def asked(self) -> Asked | None:
         """The plan as the host keeps it; None when it is not here, or damaged."""
-        return self._decode("plan.json", Asked)
+        return read_asked(self.read("plan.json") or b"")
 
     def result(self) -> Result | None:
         """What the runner wrote; None while it has not, and for what it cannot have written."""
-        return self._decode("result", Result)
-
-    def _decode(self, name: str, kind: type[_T]) -> _T | None:
-        data = self.read(name)
-        try:
-            return msgspec.json.decode(data, type=kind) if data is not None else None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return None
+        return read_result(self.read("result") or b"")
 
     def read(self, name: str) -> bytes | None:
         """One of the job's small files; None when it is not here."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 
 from nixfleet_core.ids import is_job_id, job_time
-from nixfleet_core.job.copies import Asked, Result
+from nixfleet_core.job.copies import Asked, Result, read_asked, read_result
 
 
 class JobLine(msgspec.Struct, frozen=True):
@@ -24,8 +24,6 @@ class JobLine(msgspec.Struct, frozen=True):
     failed_step: str = ""
     seconds: int | None = None
 
-
-_T = TypeVar("_T")
 
 HISTORY_LIMIT: Final = 100
 """Jobs of one host that are read; it keeps 20."""
@@ -63,7 +61,12 @@ def read_history(answer: bytes) -> History:
         if lines[at].startswith("@nf job ") and at + 3 < len(lines) and is_job_id(value):
             asked, result, system = lines[at + 1 : at + 4]
             jobs.append(
-                PastJob(value, _decode(asked, Asked), _decode(result, Result), _system(system))
+                PastJob(
+                    job=value,
+                    asked=read_asked(asked.encode()),
+                    result=read_result(result.encode()),
+                    before=_system(system),
+                )
             )
             at += 4
             continue
@@ -101,10 +104,3 @@ def _asked_by(asked: Asked | None) -> str:
 
 def _system(text: str) -> str | None:
     return text if _SYSTEM.fullmatch(text) else None
-
-
-def _decode(text: str, kind: type[_T]) -> _T | None:
-    try:
-        return msgspec.json.decode(text, type=kind)
-    except (msgspec.DecodeError, RecursionError):
-        return None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nixfleet_core.facts.model import Binary, Checkout, Facts, LastJob, Proof, Unit
-    from nixfleet_core.judge.causes import Expectation, Finding
+    from nixfleet_core.judge.causes import Expectation
     from nixfleet_core.vocabulary import FoundCause
 
 Evidence = tuple[tuple[str, str | None], ...]
@@ -50,9 +50,9 @@ class Diagnosis:
         return shlex.join(("nixfleet", name, host, *options))
 
 
-def diagnose(facts: Facts, expect: Expectation, *, proof: bool = True) -> Diagnosis:
-    """Find the cause and collect the evidence; see `find_cause` for `proof`."""
-    found: Finding = find_job(facts) or find_cause(facts, expect, proof=proof)
+def diagnose(facts: Facts, expect: Expectation) -> Diagnosis:
+    """Find the cause and collect the evidence."""
+    found = find_job(facts) or find_cause(facts, expect)
     return Diagnosis(
         cause=found.cause,
         sentence=found.sentence,

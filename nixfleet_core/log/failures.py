@@ -268,8 +268,8 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="ssh",
         cause="auth",
-        words="ssh was refused: check user and key; for a passphrase or a one-time password: "
-        "nixfleet connect HOST; a job on a host has only the host's own keys.",
+        words="ssh was refused: check user and key; nixfleet connect HOST asks for a passphrase "
+        "or a one-time password; a job on a host has only the host's own keys.",
     ),
     Failure(
         id="ssh-host-key",

@@ -139,8 +139,7 @@ def listing_environment(environ: Mapping[str, str], neutral: str) -> dict[str, s
     """The environment in which git's settings are listed: the operator's own apply, a repository's
     do not. `neutral` is an empty directory of ours."""
     return {
-        **{name: text for name, text in environ.items() if not _is_gits(name)},
-        **{n: text for n, text in environ.items() if _KEPT.fullmatch(n) or _SOURCES.fullmatch(n)},
+        **{name: text for name, text in environ.items() if _goes_along(name)},
         "LC_ALL": "C",
         "LANGUAGE": "",
         "GIT_CEILING_DIRECTORIES": os.path.dirname(neutral),  # noqa: PTH120 - text, no access
@@ -178,8 +177,11 @@ def asking_environment(
     return env
 
 
-def _is_gits(name: str) -> bool:
-    return name.startswith(("GIT_", "SSH_ASKPASS"))
+def _goes_along(name: str) -> bool:
+    """Whether a variable is none of git's, or one that says where settings or servers are."""
+    if not name.startswith(("GIT_", "SSH_ASKPASS")):
+        return True
+    return bool(_KEPT.fullmatch(name) or _SOURCES.fullmatch(name))
 
 
 @dataclass(frozen=True, slots=True)

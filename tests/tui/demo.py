@@ -11,9 +11,9 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from fakes import JOB, STEP_IDS, FakeLatest, FakeSession, make_fleet
+from fakes import JOB, NOT_RESTARTED, STEP_IDS, FakeLatest, FakeSession, make_fleet
 
 from nixfleet_core.job.events import JobEnd, JobStart, Retry, StepEnd, StepStart, Tick
 from nixfleet_core.nix.activity import Progress
@@ -54,8 +54,8 @@ class DemoSession(FakeSession):
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         fleet = make_fleet(Path(folder))
-        fleet[0] = DemoSession(fleet[0].host, fleet[0].facts, Path(folder) / "demo")
-        fleet[0].commits = (Commit("c" * 40, "Raise the limit of open files"),)
+        fleet[0] = DemoSession(fleet[0].host, Path(folder), probe=NOT_RESTARTED)
+        fleet[0].says["incoming"] = (Commit("c" * 40, "Raise the limit of open files"),)
         settings = AppSettings(ascii="--ascii" in sys.argv)
         NixFleetApp(fleet, FakeLatest(), settings=settings, new_job_id=lambda: JOB).run()
 

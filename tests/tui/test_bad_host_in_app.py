@@ -118,7 +118,7 @@ def rows(app: NixFleetApp) -> dict[str, str]:
 async def test_no_look_of_a_host_ends_the_app(make_app: MakeApp, tmp_path: Path, bad: str) -> None:
     shell = cast("Shell", Answers(LOOKS[bad]))
     session = ShellSession(make_host("bad"), shell, Store(tmp_path / "store"))
-    good = FakeSession(make_host("good"), CURRENT, tmp_path)
+    good = FakeSession(make_host("good"), tmp_path, probe=CURRENT)
     app = make_app([session, good])  # type: ignore[list-item]
     async with app.run_test(size=(160, 40)) as pilot:
         await settle(pilot)
@@ -186,8 +186,8 @@ async def test_no_error_of_a_session_ends_the_app(
 
     setattr(Bad, method, fail if method in ("plan", "follow", "expected") else fail_later)
     facts = replace(NOT_RESTARTED, job_last=JOB)
-    bad = (guard_session(Bad) if guarded else Bad)(make_host("bad"), facts, tmp_path)
-    good = FakeSession(make_host("good"), CURRENT, tmp_path)
+    bad = (guard_session(Bad) if guarded else Bad)(make_host("bad"), tmp_path, probe=facts)
+    good = FakeSession(make_host("good"), tmp_path, probe=CURRENT)
     app = make_app([bad, good])
     async with app.run_test(size=(160, 40)) as pilot:
         await settle(pilot)
@@ -203,8 +203,8 @@ async def test_no_error_of_a_session_ends_the_app(
 
 async def test_a_wait_of_ages_is_shown_as_what_it_is(make_app: MakeApp, tmp_path: Path) -> None:
     """The readers let no such event in; a view that gets one all the same goes on."""
-    bad = FakeSession(make_host("bad"), NOT_RESTARTED, tmp_path)
-    good = FakeSession(make_host("good"), CURRENT, tmp_path)
+    bad = FakeSession(make_host("bad"), tmp_path, probe=NOT_RESTARTED)
+    good = FakeSession(make_host("good"), tmp_path, probe=CURRENT)
     async with (app := make_app([bad, good])).run_test(size=(160, 40)) as pilot:
         await settle(pilot)
         await press(pilot, "enter", "enter")
@@ -232,7 +232,7 @@ def broken(*_: object, **__: object) -> object:
         ("tui.details._layers", ()),
         ("tui.details.ago", ()),
         ("tui.fleet.assess", ()),
-        ("tui.screens.history._job_row", ("H",)),
+        ("tui.screens.history._cells", ("H",)),
         ("tui.widgets.versions.snapshot_rows", ("enter", "enter")),
         ("tui.widgets.steps.step_sign", ("enter", "enter")),
         ("tui.screens.update.plan_text", ("enter", "enter")),
@@ -247,10 +247,10 @@ async def test_what_cannot_be_drawn_of_a_host_says_so_in_its_place(
     drawn: str,
     keys: tuple[str, ...],
 ) -> None:
-    bad = FakeSession(make_host("bad"), replace(NOT_RESTARTED, job_last=JOB), tmp_path)
-    bad.history = (JobLine(JOB, NOW, "uid 0", "update", "done", seconds=5),)
-    bad.result = Verdict(kind="failed", sentence="x", before=Snapshot(generation=1))
-    good = FakeSession(make_host("good"), CURRENT, tmp_path)
+    bad = FakeSession(make_host("bad"), tmp_path, probe=replace(NOT_RESTARTED, job_last=JOB))
+    bad.says["jobs"] = (JobLine(JOB, NOW, "uid 0", "update", "done", seconds=5),)
+    bad.says["verdict"] = Verdict(kind="failed", sentence="x", before=Snapshot(generation=1))
+    good = FakeSession(make_host("good"), tmp_path, probe=CURRENT)
     async with (app := make_app([bad, good])).run_test(size=(160, 40)) as pilot:
         await settle(pilot)
         await press(pilot, *keys)
@@ -260,7 +260,7 @@ async def test_what_cannot_be_drawn_of_a_host_says_so_in_its_place(
         app.beat()
         text = await press(pilot, "v") if drawn.endswith("verdict_tone") else ""
         await settle(pilot)
-        if drawn.endswith("_job_row"):
+        if drawn.startswith("tui.screens.history"):
             await press(pilot, "R")
         text += screen_text(app)
         assert app.is_running
@@ -286,7 +286,7 @@ async def test_the_cost_of_judging_a_look_is_paid_once(
     assert NOT_RESTARTED.checkout is not None
     facts = replace(NOT_RESTARTED, checkout=replace(NOT_RESTARTED.checkout, lock=lock))
     async with (
-        app := make_app([FakeSession(make_host("bad"), facts, tmp_path)])
+        app := make_app([FakeSession(make_host("bad"), tmp_path, probe=facts)])
     ).run_test() as pilot:
         await settle(pilot)
         before = len(judged)

@@ -57,7 +57,7 @@ class Terminal:
 def test_ssh_has_the_terminal_and_the_app_gets_it_back(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     terminal = Terminal(ours)
-    script = APP.format(tests=str(Path(__file__).parent), folder=str(tmp_path), ssh=SSH)
+    script = APP.format(tests=str(Path(__file__).parents[1]), folder=str(tmp_path), ssh=SSH)
     app = subprocess.Popen(
         ["setsid", "--ctty", sys.executable, "-c", script],
         stdin=theirs,
@@ -105,14 +105,14 @@ async def test_the_host_is_looked_at_once_the_connection_is_open(
         assert "C connects at the terminal" in text
         await press(pilot, "escape")
         monkeypatch.setattr(app, "suspend", nullcontext)
-        session.facts = STALE
+        session.says["probe"] = STALE
         await press(pilot, "C")
         await app.workers.wait_for_complete()
         await settle(pilot)
         assert "0 offline" not in screen_text(app)
         assert "3 stale" in screen_text(app)
     assert came.exists()
-    assert session.probes == 2
+    assert session.calls.count("probe") == 2
 
 
 async def test_nothing_is_written_while_another_program_has_the_terminal(
@@ -148,4 +148,4 @@ async def test_a_host_without_a_connection_says_so(
         await settle(pilot)
         assert "nothing to connect" in await press(pilot, "C")
         assert "C connects" not in await press(pilot, "end", "enter")
-    assert [session.probes for session in fleet] == [1, 1, 1, 1]
+    assert [session.calls.count("probe") for session in fleet] == [1, 1, 1, 1]

@@ -24,12 +24,12 @@ NEW = "9f2c1ab" + "0" * 33
 
 def panel(facts: Facts, folder: Path, glyphs: Glyphs = UNICODE) -> list[str]:
     """The panel's lines for a host of which these facts were seen."""
-    entry = HostEntry(FakeSession(make_host("csb0"), facts, folder), facts, NOW, answer=NEW)
+    entry = HostEntry(FakeSession(make_host("csb0"), folder, probe=facts), facts, NOW, answer=NEW)
     return host_details(entry, glyphs, NOW).plain.split("\n")
 
 
 def test_what_the_client_may_not_ask_says_why_and_what_allows_it(tmp_path: Path) -> None:
-    entry = HostEntry(FakeSession(make_host("csb0"), CURRENT, tmp_path), CURRENT, NOW)
+    entry = HostEntry(FakeSession(make_host("csb0"), tmp_path, probe=CURRENT), CURRENT, NOW)
     entry.answer = NotAsked("the client may not ask h", "list it")
     lines = host_details(entry, UNICODE, NOW).plain.split("\n")
     assert any(line.endswith("the client may not ask h") for line in lines), lines

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fakes import JOB, NOW, UPDATED
+from fakes import JOB, NOW, PLAN, UPDATED
 from screen_text import screen_text, settle
 from test_path import press
 
@@ -32,7 +32,7 @@ LINES = (
 async def test_jobs_are_listed_with_what_became_of_them(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
-    fleet[0].history = LINES
+    fleet[0].says["jobs"] = LINES
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
         text = await press(pilot, "H")
         assert isinstance(app.screen, HistoryScreen)
@@ -51,7 +51,7 @@ async def test_an_old_job_is_shown_to_its_verdict_and_changes_nothing(
     make_app: MakeApp, fleet: list[FakeSession], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = fleet[0]
-    session.history = LINES
+    session.says["jobs"] = LINES
     session.files(JOB).text.write_text("first\nsecond\n")
     await session.say(
         JobStart(at=NOW - 60),
@@ -84,7 +84,7 @@ async def test_leaving_an_old_job_ends_the_reading_of_it(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     session = fleet[0]
-    session.history = LINES
+    session.says["jobs"] = LINES
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
         text = await press(pilot, "H", "end", "enter")
         assert "reading" in text
@@ -97,25 +97,22 @@ async def test_leaving_an_old_job_ends_the_reading_of_it(
 
 
 async def test_an_old_job_that_cannot_be_read_can_be_asked_for_again(
-    make_app: MakeApp, fleet: list[FakeSession], monkeypatch: pytest.MonkeyPatch
+    make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     session = fleet[0]
-    session.history = LINES
-
-    async def gone(job: str) -> object:
-        raise NoSuchJob(f"the host has no job {job}")
-
+    session.says |= {
+        "jobs": LINES,
+        "fetch_plan": [NoSuchJob(f"the host has no job {JOB}"), PLAN],
+    }
     async with make_app().run_test(size=(120, 40)) as pilot:
-        with monkeypatch.context() as patched:
-            patched.setattr(session, "fetch_plan", gone)
-            text = await press(pilot, "H", "down", "enter")
-            assert f"not known: the host has no job {JOB}" in text
+        text = await press(pilot, "H", "down", "enter")
+        assert f"not known: the host has no job {JOB}" in text
         await session.say(JobEnd(at=NOW, outcome="done"), None)
         assert UPDATED.sentence[:20] in await press(pilot, "R")
 
 
 async def test_a_running_job_is_attached_to(make_app: MakeApp, fleet: list[FakeSession]) -> None:
-    fleet[0].history = LINES
+    fleet[0].says["jobs"] = LINES
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
         text = await press(pilot, "H", "enter")
         assert isinstance(app.screen, UpdateScreen)
@@ -137,7 +134,7 @@ async def test_what_keeps_the_list_away_is_said(
         assert "csb0 has had no job" in await press(pilot, "enter")
         assert "sudo on csb1" in await press(pilot, "escape", "down", "H")
         assert "no password was given" in await press(pilot, "escape")
-        fleet[1].history = LINES
+        fleet[1].says["jobs"] = LINES
         assert "3 jobs" in await press(pilot, "R", *"right", "enter")
         assert "No route to host" in await press(pilot, "escape", "end", "H")
         assert isinstance(app.screen, HistoryScreen)

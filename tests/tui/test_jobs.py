@@ -39,7 +39,7 @@ def happen(watcher: JobWatcher, event: JobEvent) -> None:
 
 def make_watcher(folder: Path, clock: list[float]) -> JobWatcher:
     return JobWatcher(
-        *(FakeSession(make_host("csb0"), CURRENT, folder), JOB),
+        *(FakeSession(make_host("csb0"), folder, probe=CURRENT), JOB),
         plan=make_plan("csb0", Options(force=True)),
         before=None,
         clock=lambda: clock[0],
@@ -125,7 +125,7 @@ def test_what_nix_tells_is_believed_before_any_guess(tmp_path: Path) -> None:
 async def test_the_panel_says_how_long_steps_usually_take(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
-    fleet[0].usual = {"stop": 2, "pull": 60, "rebuild": 190, "verify": 7}
+    fleet[0].says["expected"] = {"stop": 2, "pull": 60, "rebuild": 190, "verify": 7}
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
 
         async def line(title: str, *events: object) -> str:

@@ -89,7 +89,7 @@ async def test_the_palette_runs_what_was_chosen(
         await app.workers.wait_for_complete()
         await press(pilot, "enter")
         await settle(pilot)
-    assert [session.probes for session in fleet] == [2, 2, 2, 2]
+    assert [session.calls.count("probe") for session in fleet] == [2, 2, 2, 2]
 
 
 async def test_the_mouse_chooses_sorts_and_opens(

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fakes import JOB, NOW
+from fakes import JOB, NOW, OFFLINE
 from screen_text import screen_text, settle
 from test_path import press
 
 from nixfleet_core.job.events import JobEnd, JobStart, StepStart
 from nixfleet_core.judge.verdict import Verdict
+from nixfleet_core.session.protocol import Busy
 from tui.screens.base import Confirm, Notice
 from tui.screens.many import ManyScreen
 from tui.screens.update import UpdateScreen
@@ -36,7 +37,7 @@ async def test_marked_hosts_are_named_then_run_at_once(
         assert isinstance(app.screen, ManyScreen)
         assert [session.launched for session in fleet] == [[JOB], [JOB], [JOB], []]
 
-        fleet[1].result = Verdict(kind="current", sentence="there was nothing to do")
+        fleet[1].says["verdict"] = Verdict(kind="current", sentence="there was nothing to do")
         await fleet[0].say(JobStart(at=NOW), StepStart(step="stop", at=NOW, log=0))
         await fleet[1].say(JobEnd(at=NOW, outcome="done"), None)
         await settle(pilot)
@@ -57,7 +58,7 @@ async def test_what_keeps_one_host_from_starting_is_in_its_row(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     fleet[0].password = "right"
-    fleet[1].busy = "20261123-000000-ffff"
+    fleet[1].says["launch"] = Busy("20261123-000000-ffff")
     async with (app := make_app(fleet[:2])).run_test(size=(120, 40)) as pilot:
         await press(pilot, "ctrl+a", "u", "enter")
         text = await press(pilot, "escape")
@@ -86,7 +87,7 @@ async def test_cancel_is_there_while_there_is_something_to_cancel(
 async def test_nothing_is_asked_where_nothing_can_start(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
-    fleet[2].facts = None
+    fleet[2].says["probe"] = OFFLINE
     async with (app := make_app(fleet[2:])).run_test(size=(120, 40)) as pilot:
         text = await press(pilot, "ctrl+a", "u")
         assert isinstance(app.screen, Notice)

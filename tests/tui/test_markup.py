@@ -6,14 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from fakes import (
-    JOB,
-    NEW_PATH,
-    NOW,
-    OLD_PATH,
-    FakeSession,
-    make_facts,
-)
+from fakes import JOB, NEW_PATH, NOW, OLD_PATH, FakeSession, make_facts, make_rollback
 from screen_text import screen_text, settle
 from test_path import press
 
@@ -48,13 +41,7 @@ def evil_session(evil: str, folder: Path) -> FakeSession:
         checkout=replace(facts.checkout, branch=evil, path=evil),
         other=replace(facts.checkout, branch=evil, path=evil),
     )
-    session = FakeSession(replace(host, name="evil"), facts, folder)
-    session._host = host
-    session.commits = (Commit(evil, evil),)
-    session.warnings = (evil,)
-    session.lock_from = evil
-    session.history = (JobLine(JOB, NOW, evil, evil, evil, evil, 5),)
-    session.result = Verdict(
+    verdict = Verdict(
         kind="failed",
         cause=evil,
         sentence=evil,
@@ -62,6 +49,16 @@ def evil_session(evil: str, folder: Path) -> FakeSession:
         before=Snapshot(version=evil, commit=evil, store_path=evil, sha256=evil, system=evil),
         after=Snapshot(version=evil, commit=evil, store_path=evil, sha256=evil, system=evil),
     )
+    session = FakeSession(
+        *(host, folder),
+        probe=facts,
+        incoming=(Commit(evil, evil),),
+        plan_rollback=make_rollback(evil, lock_from=evil),
+        jobs=(JobLine(JOB, NOW, evil, evil, evil, evil, 5),),
+        verdict=verdict,
+        verify=verdict,
+    )
+    session.warnings = (evil,)
     return session
 
 
@@ -121,17 +118,12 @@ async def test_every_widget_shows_it_as_text(make_app: MakeApp, tmp_path: Path, 
 @pytest.mark.parametrize("kind", ["offline", "refused", "not-allowed", "launch-failed"])
 async def test_every_dialog_shows_it_as_text(make_app: MakeApp, tmp_path: Path, kind: str) -> None:
     session = evil_session(EVIL, tmp_path)
-
-    async def fail(*_: object) -> object:
-        raise NotAllowed(EVIL) if kind == "not-allowed" else LaunchFailed(EVIL)
-
-    match kind:
-        case "offline":
-            session.facts, session.offline = None, Unreachable(EVIL, EVIL)
-        case "refused":
-            session.refusal = Refusal("disk", EVIL, EVIL)
-        case _:
-            session.launch = fail  # type: ignore[method-assign,assignment]
+    session.says |= {
+        "offline": {"probe": Unreachable(EVIL, EVIL)},
+        "refused": {"plan": Refusal("disk", EVIL, EVIL)},
+        "not-allowed": {"launch": NotAllowed(EVIL)},
+        "launch-failed": {"launch": LaunchFailed(EVIL)},
+    }[kind]
     async with (app := make_app([session])).run_test(size=(160, 60)) as pilot:
         await press(pilot, "enter")
         if kind not in ("offline", "refused"):

@@ -6,10 +6,10 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fakes import CURRENT, JOB, NOT_RESTARTED, NOW, STALE, make_facts
+from fakes import CURRENT, JOB, NOT_RESTARTED, NOW, OFFLINE, STALE, UPDATED, make_facts
 from screen_text import press_key, screen_text, settle
 
-from nixfleet_core.errors import Unreachable
+from nixfleet_core.errors import NeedsPassword, Unreachable
 from nixfleet_core.job.events import (
     CancelSeen,
     JobEnd,
@@ -23,7 +23,7 @@ from nixfleet_core.job.events import (
 from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.nix.activity import Progress
 from nixfleet_core.plan.model import Refusal
-from nixfleet_core.session.protocol import Commit
+from nixfleet_core.session.protocol import Busy, Commit
 from tui.screens.base import Confirm, Notice
 from tui.screens.fleet import FleetScreen
 from tui.screens.password import PasswordDialog
@@ -54,8 +54,8 @@ async def test_every_host_is_asked_and_shown(make_app: MakeApp, fleet: list[Fake
     assert rows["csb0"] == ["ops@cs0:2222", "2.1.0", "2.2.0", "2.2.0", "▲", "stale"]
     assert rows["csb1"] == ["ops@cs1:2222", "2.2.0", "2.2.0", "2.2.0", "✔", "current"]
     assert rows["imac0"] == ["markus@imac0", "–", "–", "2.2.0", "✖", "offline"]
-    assert [session.probes for session in fleet] == [1, 1, 1, 1]
-    assert all(session.closed for session in fleet)
+    assert [session.calls.count("probe") for session in fleet] == [1, 1, 1, 1]
+    assert all("close" in session.calls for session in fleet)
 
 
 def _table(text: str) -> list[list[str]]:
@@ -68,7 +68,7 @@ async def test_enter_enter_leads_to_the_verdict(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     session = fleet[0]
-    session.commits = (Commit("c" * 40, "Raise the limit"),)
+    session.says["incoming"] = (Commit("c" * 40, "Raise the limit"),)
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
         preview = await press(pilot, "enter")
         assert isinstance(app.screen, PlanDialog)
@@ -81,7 +81,7 @@ async def test_enter_enter_leads_to_the_verdict(
         assert session.launched == [JOB]
         assert "following" in running
 
-        session.facts = CURRENT
+        session.says["probe"] = CURRENT
         await session.run_job()
         await app.screen._watcher.ended.wait()
         await settle(pilot)
@@ -126,7 +126,7 @@ async def test_a_job_of_somebody_else_is_attached_to(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     other = "20261123-000000-ffff"
-    fleet[0].facts = replace(NOT_RESTARTED, job_running=other)
+    fleet[0].says["probe"] = replace(NOT_RESTARTED, job_running=other)
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
         text = await press(pilot, "enter")
         assert isinstance(app.screen, UpdateScreen)
@@ -135,7 +135,7 @@ async def test_a_job_of_somebody_else_is_attached_to(
 
 
 async def test_a_busy_host_offers_its_job(make_app: MakeApp, fleet: list[FakeSession]) -> None:
-    fleet[0].busy = "20261123-000000-ffff"
+    fleet[0].says["launch"] = Busy("20261123-000000-ffff")
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
         text = await press(pilot, "enter", "enter")
         assert "csb0 is busy" in text
@@ -155,7 +155,7 @@ async def test_an_unreachable_host_says_why_and_what_to_try(
 
 
 async def test_a_refusal_is_explained(make_app: MakeApp, fleet: list[FakeSession]) -> None:
-    fleet[0].refusal = Refusal("checkout", "flake.nix was changed", "commit it first")
+    fleet[0].says["plan"] = Refusal("checkout", "flake.nix was changed", "commit it first")
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
         text = await press(pilot, "enter")
         assert isinstance(app.screen, Notice)
@@ -182,22 +182,15 @@ async def test_a_wrong_password_is_asked_for_again(
 
 
 async def test_a_closed_checkout_is_looked_at_as_root_before_the_plan(
-    make_app: MakeApp, fleet: list[FakeSession], monkeypatch: pytest.MonkeyPatch
+    make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
-    session = fleet[0]
-    session.password = "right"
-
-    async def examine(facts: Facts) -> Facts:
-        session._want_password()
-        session.refusal = None
-        return facts
-
-    session.refusal = Refusal("checkout", "the checkout is closed to us", "")
-    monkeypatch.setattr(session, "examine", examine)
+    fleet[0].says["examine"] = [NeedsPassword("csb0"), NOT_RESTARTED]
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
         assert "sudo on csb0" in await press(pilot, "enter")
+        assert "plan" not in fleet[0].calls
         await press(pilot, *"right", "enter")
         assert isinstance(app.screen, PlanDialog)
+    assert fleet[0].given == ["right"]
 
 
 async def test_no_password_starts_nothing(make_app: MakeApp, fleet: list[FakeSession]) -> None:
@@ -234,7 +227,7 @@ async def test_what_the_job_waits_for_is_said(make_app: MakeApp, fleet: list[Fak
         (Link(up=False, seconds=12, why="timed out"), "no answer for 12 s, retrying"),
     ]
     for event, shown in said:
-        fleet[0]._events.clear()
+        fleet[0].events.clear()
         async with (app := make_app(fleet[:1])).run_test(size=(120, 40)) as pilot:
             await press(pilot, "enter", "enter")
             await fleet[0].say(JobStart(at=NOW), StepStart(step="pull", at=NOW, log=0), event)
@@ -245,11 +238,11 @@ async def test_what_the_job_waits_for_is_said(make_app: MakeApp, fleet: list[Fak
 async def test_a_bad_end_is_one_sentence_and_an_advice(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
-    fleet[0].result = Verdict(
+    fleet[0].says["verdict"] = Verdict(
         kind="failed", cause="build-failed", sentence="the rebuild failed", advice="press e"
     )
     for size in ((120, 40), (80, 24)):
-        fleet[0]._events.clear()
+        fleet[0].events.clear()
         async with (app := make_app(fleet[:1])).run_test(size=size) as pilot:
             await press(pilot, "enter", "enter")
             await fleet[0].say(JobEnd(at=NOW, outcome="failed"), None)
@@ -264,20 +257,13 @@ async def test_a_verdict_that_cannot_be_fetched_can_be_asked_for_again(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     session = fleet[0]
-    good = session.result
-
-    async def no_verdict(job: str, latest: str | None) -> Verdict:
-        raise Unreachable("connection reset")
-
-    session.verdict = no_verdict  # type: ignore[method-assign]
+    session.says["verdict"] = [Unreachable("connection reset"), UPDATED]
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
         await press(pilot, "enter", "enter")
         await session.run_job()
         await settle(pilot)
         assert "not known: connection reset" in screen_text(app)
-        del session.verdict  # type: ignore[method-assign]
-        text = await press(pilot, "R")
-        assert good.sentence[:30] in text
+        assert UPDATED.sentence[:30] in await press(pilot, "R")
 
 
 async def test_quit_says_which_jobs_go_on(make_app: MakeApp, fleet: list[FakeSession]) -> None:
@@ -295,8 +281,8 @@ async def test_verify_shows_the_verdict_and_updates_the_row(
 ) -> None:
     async with make_app().run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        fleet[0].facts = CURRENT
-        fleet[0].result = Verdict(kind="current", sentence="runs what flake.lock builds")
+        fleet[0].says["probe"] = CURRENT
+        fleet[0].says["verify"] = Verdict(kind="current", sentence="runs what flake.lock builds")
         text = await press(pilot, "v")
         assert "✔ current  runs what flake.lock builds" in text
         text = await press(pilot, "escape")
@@ -304,7 +290,7 @@ async def test_verify_shows_the_verdict_and_updates_the_row(
 
 
 async def test_log_shows_the_last_job(make_app: MakeApp, fleet: list[FakeSession]) -> None:
-    fleet[0].facts = replace(NOT_RESTARTED, job_last=JOB)
+    fleet[0].says["probe"] = replace(NOT_RESTARTED, job_last=JOB)
     async with (app := make_app()).run_test(size=(120, 40), notifications=True) as pilot:
         text = await press(pilot, "l")
         assert isinstance(app.screen, UpdateScreen)
@@ -334,16 +320,16 @@ async def test_filter_marks_and_order(make_app: MakeApp, fleet: list[FakeSession
 async def test_refresh_asks_again(make_app: MakeApp, fleet: list[FakeSession]) -> None:
     async with make_app().run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        fleet[2].facts, fleet[3].facts = None, STALE
+        fleet[2].says["probe"], fleet[3].says["probe"] = OFFLINE, STALE
         text = await press(pilot, "R")
     assert "2 stale · 1 offline" in text
-    assert [session.probes for session in fleet] == [2, 2, 2, 2]
+    assert [session.calls.count("probe") for session in fleet] == [2, 2, 2, 2]
 
 
 async def test_latest_is_a_commit_where_no_host_knows_its_version(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
-    fleet[0].facts = make_facts()
+    fleet[0].says["probe"] = make_facts()
     async with (app := make_app(fleet[:1])).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         assert "9f2c1ab" in screen_text(app).splitlines()[3]
@@ -365,4 +351,4 @@ async def test_a_host_that_is_still_asked_is_waited_for(
         answers.set()
         await settle(pilot)
         assert "Force update csb0" in screen_text(pilot.app)
-        assert fleet[0].probes == 1
+        assert fleet[0].calls.count("probe") == 1

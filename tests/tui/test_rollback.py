@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import fakes
 import pytest
-from fakes import JOB, NOW, OLD_SYSTEM
+from fakes import JOB, NOW, OLD_SYSTEM, make_plan, make_rollback
 from screen_text import screen_text, settle
 from test_path import press
 
@@ -14,7 +13,7 @@ from nixfleet_core.facts.model import Snapshot
 from nixfleet_core.job.events import JobStart, StepStart, Tick
 from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.plan.levels import LEVEL_NOTES, LEVELS
-from nixfleet_core.plan.model import Refusal
+from nixfleet_core.plan.model import Options, Refusal
 from tui.screens.base import Notice
 from tui.screens.fleet import FleetScreen
 from tui.screens.level import LevelDialog
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from fakes import FakeSession
 
     from conftest import MakeApp
+    from nixfleet_core.vocabulary import StepId
 
 POSITIVE = "narinfo-cache-positive-ttl"
 
@@ -91,7 +91,7 @@ async def test_a_choice_that_leads_to_no_plan_changes_nothing(
 ) -> None:
     async with (app := make_app()).run_test(size=(120, 40), notifications=True) as pilot:
         await press(pilot, "enter")
-        fleet[0].refusal = Refusal("platform", "this level is not there", "")
+        fleet[0].says["plan"] = Refusal("platform", "this level is not there", "")
         text = await press(pilot, "L", "2")
         assert isinstance(app.screen, UpdateDialog)
         assert "this level is not there" in text
@@ -155,7 +155,7 @@ async def test_flake_lock_goes_back_unless_told_otherwise(
 async def test_a_lock_that_nobody_kept_cannot_go_back(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
-    fleet[0].lock_from = None
+    fleet[0].says["plan_rollback"] = make_rollback("csb0", lock_from=None)
     async with make_app().run_test(size=(120, 40)) as pilot:
         text = await press(pilot, "b", "f")
         assert "flake.lock stays as it is" in text
@@ -178,7 +178,9 @@ async def test_a_rollback_may_want_a_password_before_it_can_be_planned(
 
 
 async def test_no_way_back_is_explained(make_app: MakeApp, fleet: list[FakeSession]) -> None:
-    fleet[0].refusal = Refusal("target", "no generation is left", "choose one by hand")
+    fleet[0].says["plan_rollback"] = Refusal(
+        "target", "no generation is left", "choose one by hand"
+    )
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
         text = await press(pilot, "b")
         assert isinstance(app.screen, Notice)
@@ -186,9 +188,10 @@ async def test_no_way_back_is_explained(make_app: MakeApp, fleet: list[FakeSessi
 
 
 async def test_a_host_that_has_to_be_reached_anew_says_until_when(
-    make_app: MakeApp, fleet: list[FakeSession], monkeypatch: pytest.MonkeyPatch
+    make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
-    monkeypatch.setattr(fakes, "STEP_IDS", ("rebuild", "confirm", "start", "verify"))
+    steps: tuple[StepId, ...] = ("rebuild", "confirm", "start", "verify")
+    fleet[0].says["plan"] = make_plan("csb0", Options(force=True), steps=steps)
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
         await press(pilot, "enter", "enter")
         await fleet[0].say(

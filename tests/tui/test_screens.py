@@ -66,7 +66,7 @@ def test_plan(
     fleet: list[FakeSession],
     size: tuple[int, int],
 ) -> None:
-    fleet[0].commits = (Commit("c" * 40, "Raise the limit of open files"),)
+    fleet[0].says["incoming"] = (Commit("c" * 40, "Raise the limit of open files"),)
     fleet[0].warnings = ("flake.lock was changed by hand; it is saved first",)
 
     async def before(pilot: Pilot[None]) -> None:
@@ -94,7 +94,7 @@ def test_update(
 def test_updated(
     snap_compare: SnapCompare, make_app: MakeApp, fleet: list[FakeSession], size: tuple[int, int]
 ) -> None:
-    fleet[0].result = WITH_CHANGES
+    fleet[0].says["verdict"] = WITH_CHANGES
 
     async def before(pilot: Pilot[None]) -> None:
         await press(pilot, "enter", "enter")
@@ -114,7 +114,7 @@ def test_verdict(
     size: tuple[int, int],
     plain: bool,
 ) -> None:
-    fleet[0].result = Verdict(
+    fleet[0].says["verdict"] = Verdict(
         kind="failed",
         cause="build-failed",
         sentence="the rebuild failed: the builder of x.drv failed with exit code 1",
@@ -146,7 +146,7 @@ def test_further_screens(
     fleet: list[FakeSession],
     keys: tuple[str, ...],
 ) -> None:
-    fleet[0].history = HISTORY
+    fleet[0].says["jobs"] = HISTORY
 
     async def before(pilot: Pilot[None]) -> None:
         await press(pilot, *keys)
@@ -157,9 +157,9 @@ def test_further_screens(
 async def visit_all(pilot: Pilot[None], fleet: list[FakeSession]) -> list[str]:
     """Every screen and dialog once."""
     fleet[0].password = "right"
-    fleet[0].commits = (Commit("c" * 40, "title"),)
-    fleet[0].history = HISTORY
-    fleet[0].usual = {"stop": 2, "rebuild": 190}
+    fleet[0].says["incoming"] = (Commit("c" * 40, "title"),)
+    fleet[0].says["jobs"] = HISTORY
+    fleet[0].says["expected"] = {"stop": 2, "rebuild": 190}
     app = pilot.app
     await settle(pilot)
     seen = [screen_text(app)]  # type: ignore[arg-type]
@@ -219,7 +219,7 @@ async def test_a_terminal_that_is_too_small_is_told(
 async def test_columns_drop_but_host_running_and_state_stay(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
-    fleet[0]._host = replace(fleet[0]._host, name="a-host-with-quite-a-long-name.example.org")
+    fleet[0].host = replace(fleet[0].host, name="a-host-with-quite-a-long-name.example.org")
     async with (app := make_app()).run_test(size=(60, 15)) as pilot:
         await settle(pilot)
         text = screen_text(app)

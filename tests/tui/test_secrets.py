@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from fakes import JOB, NEW_PATH, NOW, OLD_PATH, FakeSession, make_facts
+from fakes import JOB, NEW_PATH, NOW, OLD_PATH, FakeSession, make_facts, make_rollback
 from marked import MARKS, SECRET, leaked, marked
 from screen_text import press_key, screen_text, settle
 from test_path import press
@@ -27,13 +27,14 @@ from nixfleet_core.log.characters import FORBIDDEN
 from nixfleet_core.log.text import TextDecoder
 from nixfleet_core.nix.lock import parse_lock
 from nixfleet_core.plan.model import Refusal
-from nixfleet_core.session.protocol import Commit
+from nixfleet_core.session.protocol import Busy, Commit
 from tui.app import NixFleetApp
 from tui.glyphs import UNICODE
 from tui.screen_filter import ScreenFilter
 from tui.screens.base import Dialog, Page
 from tui.text import plain, short_commit, short_hash, short_store_path
 from tui.widgets.log_panel import save_plain
+from tui.widgets.row_table import Cell
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,21 +62,10 @@ def marked_session(mark: str, folder: Path, running: str | None = None) -> FakeS
     )
     checkout = replace(facts.checkout, lock=lock)
     facts = marked(replace(facts, checkout=checkout, other=checkout), mark)
-    session = FakeSession(
-        Host(name=NAME), replace(facts, job_last=JOB, job_running=running), folder
-    )
-    session._host = replace(
-        marked(Host(NAME), mark), name=NAME, platform=None, address=SshAddress(mark)
-    )
-    session.commits = (marked(Commit("1" * 40, "Fix it"), mark), Commit(mark, mark))
-    session.warnings = (mark,)
-    session.lock_from = mark
-    session.offline = Unreachable(mark, mark)
+    host = replace(marked(Host(NAME), mark), name=NAME, platform=None, address=SshAddress(mark))
     line = marked(JobLine(JOB, NOW, "a", "g", "o", "f", 5), mark)
-    session.history = (replace_job(line, JOB), replace_job(line, mark))
-    session.connect_argv = ("ssh", mark)
     side = Snapshot(version="2", commit="1" * 40, store_path=NEW_PATH, sha256="c" * 64, system="/s")
-    session.result = marked(
+    verdict = marked(
         Verdict(
             kind="failed",
             cause="c",
@@ -88,6 +78,17 @@ def marked_session(mark: str, folder: Path, running: str | None = None) -> FakeS
         ),
         mark,
     )
+    session = FakeSession(
+        *(host, folder),
+        probe=replace(facts, job_last=JOB, job_running=running),
+        incoming=(marked(Commit("1" * 40, "Fix it"), mark), Commit(mark, mark)),
+        plan_rollback=make_rollback(NAME, lock_from=mark),
+        jobs=(replace_job(line, JOB), replace_job(line, mark)),
+        verdict=verdict,
+        verify=verdict,
+    )
+    session.warnings = (mark,)
+    session.connect_argv = ("ssh", mark)
     return session
 
 
@@ -161,7 +162,7 @@ async def test_no_screen_shows_a_secret(
             None,
         )
         await look("p", "escape", "R", "escape", "l", "escape", "q", "escape", "R")
-        session.facts = None
+        session.says["probe"] = Unreachable(mark, mark)
         await look("R", "enter", "escape", "u")
     assert busy or seen == WALKED
 
@@ -172,19 +173,14 @@ async def test_no_dialog_shows_a_secret(
     make_app: MakeApp, tmp_path: Path, mark: str, kind: str, unfiltered: None
 ) -> None:
     session = marked_session(mark, tmp_path)
-
-    async def fail(*_: object) -> object:
-        raise NotAllowed(mark) if kind == "not allowed" else LaunchFailed(mark)
-
-    match kind:
-        case "offline":
-            session.facts = None
-        case "refused":
-            session.refusal = Refusal("disk", mark, mark)
-        case "busy":
-            session.busy = mark
-        case _:
-            session.launch = fail  # type: ignore[method-assign,assignment]
+    away, refusal = Unreachable(mark, mark), Refusal("disk", mark, mark)
+    session.says |= {
+        "offline": {"probe": away, "jobs": away},
+        "refused": {"plan": refusal, "plan_rollback": refusal},
+        "not allowed": {"launch": NotAllowed(mark)},
+        "launch failed": {"launch": LaunchFailed(mark)},
+        "busy": {"launch": Busy(mark)},
+    }[kind]
     async with (app := make_app([session])).run_test(size=(160, 60), notifications=True) as pilot:
         await settle(pilot)
         for key in ("enter", "enter", "escape", "escape", "v", "escape", "H"):
@@ -197,9 +193,9 @@ async def test_neither_the_password_dialog_nor_the_list_of_many_does(
     make_app: MakeApp, tmp_path: Path, mark: str, unfiltered: None
 ) -> None:
     sessions = [marked_session(mark, tmp_path / "1"), marked_session(mark, tmp_path / "2")]
-    sessions[1]._host = replace(sessions[1]._host, name=f"{NAME}-2")
+    sessions[1].host = replace(sessions[1].host, name=f"{NAME}-2")
     sessions[0].password = "right"
-    sessions[1].busy = mark
+    sessions[1].says["launch"] = Busy(mark)
     async with (app := make_app(sessions)).run_test(size=(160, 60), notifications=True) as pilot:
         await settle(pilot)
         seen = set()
@@ -275,6 +271,7 @@ def test_what_is_cut_out_of_foreign_text_is_cut_out_of_what_may_be_shown(mark: s
     for text in (
         short_commit(f"{mark}", UNICODE),
         short_hash(f"{mark}", UNICODE),
+        Cell(mark).text,
         short_store_path(f"/nix/store/{'a' * 32}-x-{mark}", UNICODE),
         *(plain(f"{'x ' * (count // 2)}{mark}") for count in range(900, 1000)),
     ):

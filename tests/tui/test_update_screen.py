@@ -84,7 +84,7 @@ async def test_a_lock_that_may_not_be_committed_is_said(
 ) -> None:
     async with (app := make_app()).run_test(size=(120, 40), notifications=True) as pilot:
         await press(pilot, "enter")
-        fleet[0].refusal = Refusal("commit", "nixpkgs would be committed along", "")
+        fleet[0].says["plan"] = Refusal("commit", "nixpkgs would be committed along", "")
         text = await press(pilot, "c")
         assert isinstance(app.screen, UpdateDialog)
         assert "nixpkgs would be committed along" in text
@@ -105,7 +105,7 @@ def flat(text: str) -> str:
 async def test_the_end_tells_of_the_lock_and_of_what_changed(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
-    fleet[0].result = WITH_CHANGES
+    fleet[0].says["verdict"] = WITH_CHANGES
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
         text = await update(pilot, fleet[0])
         assert isinstance(app.screen, UpdateScreen)
@@ -131,7 +131,7 @@ async def test_the_end_tells_of_the_lock_and_of_what_changed(
 async def test_a_small_screen_tells_the_same_in_fewer_words(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
-    fleet[0].result = WITH_CHANGES
+    fleet[0].says["verdict"] = WITH_CHANGES
     async with make_app().run_test(size=(80, 24)) as pilot:
         text = await update(pilot, fleet[0])
         assert "4 packages · p lists them" in text
@@ -142,7 +142,7 @@ async def test_a_small_screen_tells_the_same_in_fewer_words(
 
 async def test_a_long_list_is_read_to_its_end(make_app: MakeApp, fleet: list[FakeSession]) -> None:
     many = tuple(Change(name=f"package-{n}", before="1", after="2") for n in range(200))
-    fleet[0].result = msgspec.structs.replace(UPDATED, changes=many)
+    fleet[0].says["verdict"] = msgspec.structs.replace(UPDATED, changes=many)
     async with make_app().run_test(size=(80, 24)) as pilot:
         await update(pilot, fleet[0])
         assert "package-199" not in await press(pilot, "p")
@@ -164,7 +164,9 @@ async def test_what_a_host_calls_its_packages_is_no_markup(
 ) -> None:
     evil = "[@click=app.quit]x[/]"
     change = Change(name="a", before=evil, after=f"2\x1b[2J{evil}")
-    fleet[0].result = msgspec.structs.replace(UPDATED, notes=(evil,), changes=(change,) * 4)
+    fleet[0].says["verdict"] = msgspec.structs.replace(
+        UPDATED, notes=(evil,), changes=(change,) * 4
+    )
     async with make_app().run_test(size=(120, 40)) as pilot:
         assert f"a {evil} → 2" in await update(pilot, fleet[0])
         text = await press(pilot, "p")

@@ -9,12 +9,12 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner, Result
-from fake_session import Session
+from fakes import FakeSession, finished, make_host
 
 from nixfleet_core.cli import main, update_here
 from nixfleet_core.cli.main import nixfleet
 from nixfleet_core.cli.update_here import nixfleet_update
-from nixfleet_core.host import Host, parse_address
+from nixfleet_core.host import Host
 from nixfleet_core.inventory import Inventory
 from nixfleet_core.transport import shell
 
@@ -23,13 +23,13 @@ from nixfleet_core.transport import shell
 class Fleet:
     """The sessions that the commands get, by host name."""
 
-    sessions: dict[str, Session] = field(default_factory=dict)
+    sessions: dict[str, FakeSession] = field(default_factory=dict)
     inventory: Path = Path("hosts.toml")
     screen: object = None
     """What opens the app."""
 
-    def add(self, name: str, **says: Any) -> Session:
-        session = Session(says, host=Host(name=name, address=parse_address(f"ops@{name}")))
+    def add(self, name: str, **says: Any) -> FakeSession:
+        session = finished(make_host(name, f"ops@{name}"), **says)
         self.sessions[name] = session
         return session
 
@@ -53,12 +53,12 @@ def fleet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fleet:
         hosts = tuple(session.host for session in found.sessions.values())
         return Inventory(hosts=hosts, path=path)
 
-    def opened(hosts: tuple[Host, ...], _: object) -> tuple[Session, ...]:
+    def opened(hosts: tuple[Host, ...], _: object) -> tuple[FakeSession, ...]:
         for host in hosts:
             found.sessions[host.name].host = host
         return tuple(found.sessions[host.name] for host in hosts)
 
-    def opened_here(host: Host, _: object) -> Session:
+    def opened_here(host: Host, _: object) -> FakeSession:
         session = found.sessions["csb0"]
         session.host = replace(session.host, checkout=host.checkout)
         return session

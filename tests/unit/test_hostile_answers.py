@@ -35,7 +35,7 @@ from nixfleet_core.facts.package_changes import change_text, parse_changes
 from nixfleet_core.facts.parse import ProbeError, parse_probe
 from nixfleet_core.host import Host
 from nixfleet_core.job.compile import compile_plan
-from nixfleet_core.job.copies import Asked, Result
+from nixfleet_core.job.copies import read_asked, read_result
 from nixfleet_core.job.durations import expected_seconds
 from nixfleet_core.job.events import EVENT_LINE_LIMIT, read_event
 from nixfleet_core.job.frames import GREETING, FrameError, FrameReader
@@ -110,21 +110,18 @@ def read_events(data: bytes) -> None:
 
 def read_plan(data: bytes) -> None:
     """Read plan.json, and show the job as far as it is known."""
-    with suppress(msgspec.DecodeError, UnicodeError, RecursionError):
-        asked = msgspec.json.decode(data, type=Asked)
-        state = JobState.of(asked.plan)
-        for line in EVENTS.splitlines():
-            event = read_event(line)
-            assert event is not None
-            state = state.after(event)
-        assert 0 <= state.fraction <= 1
-        job_line(JOB, asked=asked, result=None, running=False)
+    asked = read_asked(data)
+    state = JobState.of(asked.plan) if asked else JobState(steps=())
+    for line in EVENTS.splitlines():
+        event = read_event(line)
+        assert event is not None
+        state = state.after(event)
+    assert 0 <= state.fraction <= 1
+    job_line(JOB, asked=asked, result=None, running=False)
 
 
-def read_result(data: bytes) -> None:
-    with suppress(msgspec.DecodeError, UnicodeError, RecursionError):
-        result = msgspec.json.decode(data, type=Result)
-        job_line(JOB, asked=None, result=result, running=False)
+def read_end(data: bytes) -> None:
+    job_line(JOB, asked=None, result=read_result(data), running=False)
 
 
 def read_frames(data: bytes) -> None:
@@ -178,7 +175,7 @@ READERS: Final[dict[str, tuple[Callable[[bytes], None], bytes]]] = {
     "lock": (read_lock, LOCK),
     "events": (read_events, EVENTS),
     "plan": (read_plan, ASKED),
-    "result": (read_result, RESULT),
+    "result": (read_end, RESULT),
     "frames": (read_frames, STREAM),
     "history": (read_jobs, HISTORY),
     "log": (read_log, NIX_LOG),

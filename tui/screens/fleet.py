@@ -26,7 +26,7 @@ from tui.messages import (
 )
 from tui.screens.base import Page
 from tui.stage import stage
-from tui.text import ago, plain, short_commit
+from tui.text import ago, short_commit
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.row_table import Cell, Column, Row, RowTable
 from tui.words import state_tone, tone_sign
@@ -67,13 +67,9 @@ def host_row(
     entry: HostEntry, latest: str | None, glyphs: Glyphs, beat: int, *, marked: bool
 ) -> Row:
     """One host of the table; where it cannot be shown, its name and that."""
-    row = drawn(entry.name, lambda: _cells(entry, latest, glyphs, beat), lambda _: _no_cells(entry))
+    broken = {"host": Cell(entry.name), "state": Cell("error", "bad")}
+    row = drawn(entry.name, lambda: _cells(entry, latest, glyphs, beat), lambda _: broken)
     return Row(entry.name, row, marked=marked)
-
-
-def _no_cells(entry: HostEntry) -> dict[str, Cell]:
-    cells = {column.key: Cell("") for column in COLUMNS}
-    return {**cells, "host": Cell(entry.name), "state": Cell("error", "bad")}
 
 
 def _cells(entry: HostEntry, latest: str | None, glyphs: Glyphs, beat: int) -> dict[str, Cell]:
@@ -84,10 +80,10 @@ def _cells(entry: HostEntry, latest: str | None, glyphs: Glyphs, beat: int) -> d
     behind: Tone = "warning" if state.tone == "warning" else "normal"
     return {
         "host": Cell(entry.name),
-        "where": Cell(plain(entry.host.where), "faint"),
-        "running": Cell(plain(running) if running else glyphs.missing, behind),
-        "installed": Cell(plain(installed) if installed else glyphs.missing),
-        "latest": Cell(plain(latest) if latest else glyphs.missing),
+        "where": Cell(entry.host.where, "faint"),
+        "running": Cell(running or glyphs.missing, behind),
+        "installed": Cell(installed or glyphs.missing),
+        "latest": Cell(latest or glyphs.missing),
         "state": state,
     }
 
@@ -314,7 +310,7 @@ class FleetScreen(Page):
     def _sorted(self, rows: list[Row]) -> list[Row]:
         if self._sort is not None:
             column = self._sort
-            rows = sorted(rows, key=lambda row: row.cells[column].text)
+            rows = sorted(rows, key=lambda row: row.text(column))
             if column == "state":
                 rows.sort(key=lambda row: self._state_rank(row.key))
         return rows[::-1] if self._reverse else rows

@@ -40,28 +40,20 @@ COLUMNS = (
 
 def job_row(host: str, line: JobLine, glyphs: Glyphs) -> Row:
     """One job of the host; where it cannot be shown, its name and why."""
-    return drawn(host, lambda: _job_row(line, glyphs), lambda why: _no_row(line.job, why))
+    cells = drawn(host, lambda: _cells(line, glyphs), lambda why: {"outcome": Cell(why, "bad")})
+    return Row(line.job, {"job": Cell(line.job, "faint"), **cells})
 
 
-def _no_row(job: str, why: str) -> Row:
-    cells = {column.key: Cell("") for column in COLUMNS}
-    return Row(job, {**cells, "outcome": Cell(plain(why), "bad"), "job": Cell(plain(job))})
-
-
-def _job_row(line: JobLine, glyphs: Glyphs) -> Row:
+def _cells(line: JobLine, glyphs: Glyphs) -> dict[str, Cell]:
     tone = outcome_tone(line.outcome)
-    return Row(
-        line.job,
-        {
-            "at": Cell(local_time(line.at)),
-            "goal": Cell("roll back" if line.goal == "rollback" else plain(line.goal)),
-            "outcome": Cell(f"{tone_sign(tone, glyphs)} {plain(line.outcome)}", tone),
-            "failed": Cell(plain(line.failed_step)),
-            "took": Cell(duration(line.seconds) if line.seconds is not None else ""),
-            "by": Cell(plain(line.asked_by), "faint"),
-            "job": Cell(plain(line.job), "faint"),
-        },
-    )
+    return {
+        "at": Cell(local_time(line.at)),
+        "goal": Cell("roll back" if line.goal == "rollback" else line.goal),
+        "outcome": Cell(f"{tone_sign(tone, glyphs)} {plain(line.outcome)}", tone),
+        "failed": Cell(line.failed_step),
+        "took": Cell(duration(line.seconds) if line.seconds is not None else ""),
+        "by": Cell(line.asked_by, "faint"),
+    }
 
 
 class HistoryScreen(Page):

@@ -42,20 +42,18 @@ _BAR = 14
 
 def many_row(entry: HostEntry, glyphs: Glyphs) -> Row:
     """What is said of one host in the list."""
-    return drawn(entry.name, lambda: _many_row(entry, glyphs), lambda why: _no_row(entry.name, why))
+
+    def broken(why: str) -> dict[str, Cell]:
+        return {"verdict": Cell(why, "bad")}
+
+    cells = drawn(entry.name, lambda: _cells(entry, glyphs), broken)
+    return Row(entry.name, {"host": Cell(entry.name), **cells})
 
 
-def _no_row(name: str, why: str) -> Row:
-    cells = {column.key: Cell("") for column in COLUMNS}
-    return Row(name, {**cells, "host": Cell(name), "verdict": Cell(plain(why), "bad")})
-
-
-def _many_row(entry: HostEntry, glyphs: Glyphs) -> Row:
+def _cells(entry: HostEntry, glyphs: Glyphs) -> dict[str, Cell]:
     watcher = entry.watcher
     if watcher is None:
-        note = Cell(plain(entry.note), "bad") if entry.note else Cell(entry.doing, "busy")
-        cells = {"step": Cell(""), "bar": Cell(""), "elapsed": Cell(""), "verdict": note}
-        return Row(entry.name, {"host": Cell(entry.name), **cells})
+        return {"verdict": Cell(entry.note, "bad") if entry.note else Cell(entry.doing, "busy")}
     state = watcher.state
     number, count = watcher.position
     step = f"{number}/{count} {state.current.title}" if state.current else state.outcome or ""
@@ -66,19 +64,15 @@ def _many_row(entry: HostEntry, glyphs: Glyphs) -> Row:
         said = f"{tone_sign(tone, glyphs)} {watcher.verdict.kind}"
         verdict = Cell(f"{said}: {plain(watcher.verdict.sentence)}", tone)
     elif watcher.problem:
-        verdict = Cell(plain(watcher.problem), "bad")
+        verdict = Cell(watcher.problem, "bad")
     elif not state.link.up:
         verdict = Cell(f"no answer for {state.link.seconds} s, retrying", "warning")
-    return Row(
-        entry.name,
-        {
-            "host": Cell(entry.name),
-            "step": Cell(plain(step)),
-            "bar": Cell(bar(watcher.fraction, _BAR, glyphs)),
-            "elapsed": Cell(elapsed),
-            "verdict": verdict,
-        },
-    )
+    return {
+        "step": Cell(step),
+        "bar": Cell(bar(watcher.fraction, _BAR, glyphs)),
+        "elapsed": Cell(elapsed),
+        "verdict": verdict,
+    }
 
 
 class ManyScreen(Page):

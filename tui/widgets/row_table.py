@@ -55,11 +55,19 @@ class Cell:
         object.__setattr__(self, "text", plain(self.text))
 
 
+_EMPTY = Cell("")
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
+    """`cells`, by column; a column without one stays empty."""
+
     key: str
     cells: Mapping[str, Cell]
     marked: bool = False
+
+    def text(self, column: str) -> str:
+        return self.cells.get(column, _EMPTY).text
 
 
 def fit_columns(columns: Sequence[Column], wanted: Mapping[str, int], room: int) -> dict[str, int]:
@@ -216,7 +224,7 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
         wanted = {
             column.key: max(
                 cell_len(self._titles[column.key]),
-                *(cell_len(row.cells[column.key].text) for row in self._rows),
+                *(cell_len(row.text(column.key)) for row in self._rows),
                 1,
             )
             for column in self._columns
@@ -226,7 +234,7 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
     def _strip(self, cells: Mapping[str, Cell], style: Style, signs: str, *, toned: bool) -> Strip:
         segments = [Segment(signs, style)]
         for key, width in self._fit.items():
-            cell = cells[key]
+            cell = cells.get(key, _EMPTY)
             text = shorten(cell.text, width, self._glyphs)
             tone = style
             if toned and cell.tone != "normal":

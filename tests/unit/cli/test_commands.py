@@ -17,7 +17,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 from fake_fleet import Fleet
-from fake_session import FACTS, JOB, NOT_RESTARTED, PLAN, REV, Session
+from fakes import JOB, OLD, OLD_PATH, PLAN, STALE, WHY, FakeSession
 from test_inventory import MISTAKES
 
 from nixfleet_core.cli import listing, show_plan
@@ -54,7 +54,9 @@ if TYPE_CHECKING:
 
 EVIL = "\x1b]0;owned\x07\x9b2J\nupdated: proven\r"
 
-RUNNING = replace(FACTS, job_running=JOB)
+PULL = "nf_step pull owner 60 5 git pull --ff-only"
+"""The one step of PLAN."""
+RUNNING = replace(STALE, job_running=JOB)
 REFUSAL = Refusal("disk", "full", "free some")
 
 
@@ -180,7 +182,7 @@ def test_help_and_version_need_no_inventory(real: Fleet) -> None:
         (("--level", "2"), Options(force=True, level=2)),
         (("--force", "--level", "0"), Options(force=True, level=0)),
         (("--no-pull",), Options(pull=False)),
-        (("--input-rev", REV), Options(force=True, input_rev=REV)),
+        (("--input-rev", OLD), Options(force=True, input_rev=OLD)),
         (("--discard-lock", "--now"), Options(discard_lock=True, now=True)),
         (("--stable", "9"), Options(stable=9)),
         (("--commit-lock",), Options(commit_lock=True)),
@@ -287,7 +289,7 @@ def test_there_is_nothing_to_attach_to(fleet: Fleet, newest: str | None, says: s
 def test_attaching_ends_with_the_verdict(fleet: Fleet) -> None:
     result = fleet.run("attach", "csb0")
     assert (result.exit_code, "updated: new" in result.stdout) == (0, True)
-    assert fleet.sessions["csb0"].calls == ["newest_job", "fetch_plan", "follow", "verdict"]
+    assert fleet.sessions["csb0"].calls == ["newest_job", "fetch_plan", "follow", "verdict None"]
 
 
 @pytest.mark.parametrize(
@@ -309,10 +311,10 @@ def test_cancelling(fleet: Fleet, says: dict[str, Any], code: int, words: str) -
 # Signals: they come while a job is followed, sent by the fake itself.
 
 
-def interrupted(*numbers: signal.Signals) -> Callable[[Session], AsyncIterator[JobEvent]]:
+def interrupted(*numbers: signal.Signals) -> Callable[[FakeSession], AsyncIterator[JobEvent]]:
     """A job that runs until it is cancelled, while which these signals come."""
 
-    async def follow(session: Session) -> AsyncIterator[JobEvent]:
+    async def follow(session: FakeSession) -> AsyncIterator[JobEvent]:
         yield StepStart(step="pull", at=1, log=0)
         for number in numbers:
             os.kill(os.getpid(), number)
@@ -321,7 +323,7 @@ def interrupted(*numbers: signal.Signals) -> Callable[[Session], AsyncIterator[J
             await asyncio.sleep(0)
         if numbers != (signal.SIGINT,):
             await asyncio.Event().wait()
-        await session.cancelled.wait()
+        await session.cancelling.wait()
         yield JobEnd(at=2, outcome="cancelled")
 
     return follow
@@ -418,7 +420,7 @@ def read_lines(result: Result) -> dict[str, StrictHost]:
 
 
 def test_json_has_one_line_a_host_and_the_rest_is_elsewhere(fleet: Fleet, tmp_path: Path) -> None:
-    after = Snapshot(version="2.2.0", commit=REV, store_path="/nix/x", sha256="f" * 64, system="/s",
+    after = Snapshot(version="2.2.0", commit=OLD, store_path="/nix/x", sha256="f" * 64, system="/s",
                      generation=2)  # fmt: skip
     fleet.sessions["csb0"].says["verdict"] = Verdict(kind="updated", sentence="new", after=after)
     fleet.sessions["csb1"].says["launch"] = Busy(JOB)
@@ -429,7 +431,7 @@ def test_json_has_one_line_a_host_and_the_rest_is_elsewhere(fleet: Fleet, tmp_pa
     assert (done.verdict, done.cause, done.advice) == ("updated", "", "")
     assert msgspec.to_builtins(done.after) == msgspec.to_builtins(after)
     assert done.before == StrictSnapshot(None, None, None, None, None, None)
-    assert done.steps == [StrictStep("pull", "Pull", "ok", 3, 1)]
+    assert done.steps == [StrictStep("pull", "Pull nixcfg", "ok", 3, 1)]
     assert done.log == str(tmp_path / "log")
     assert (busy.verdict, busy.cause, busy.job, busy.steps) == (None, "busy", JOB, [])
     assert f"nixfleet attach {busy.host}" in busy.advice
@@ -497,7 +499,7 @@ def test_the_list_of_hosts_as_json(fleet: Fleet) -> None:
     lines = [msgspec.json.decode(line, type=StrictRow) for line in result.stdout.splitlines()]
     seen, away = lines
     assert (seen.host, seen.where, seen.running.version, seen.commit) == (
-        *("csb0", "ops@csb0", "2.1.0", REV),
+        *("csb0", "ops@csb0", "2.1.0", OLD),
     )
     assert (away.state, away.why, away.os) == ("offline", "no route; ping it", None)
 
@@ -520,8 +522,6 @@ def test_the_list_of_hosts_says_what_the_client_may_not_ask(
         return NotAsked("the client may not ask h", "list it")
 
     monkeypatch.setattr("nixfleet_core.session.latest._ask", refuse)
-    seen = replace(FACTS, installed=Binary("/nix/a"), unit=Unit("loaded", "active", pid=1))
-    fleet.sessions["csb0"].says["probe"] = seen
     row = msgspec.json.decode(fleet.run("hosts", "csb0", "--json").stdout, type=StrictRow)
     assert (row.latest, row.state) == (None, "unknown")
     assert row.why.endswith("the client may not ask h")
@@ -532,13 +532,13 @@ def test_the_list_of_hosts_says_what_the_client_may_not_ask(
 
 def test_a_dry_run_prints_the_commands_and_launches_nothing(fleet: Fleet) -> None:
     session = fleet.sessions["csb0"]
-    session.says["incoming"] = (Commit(REV, "Fix it"),)
+    session.says["incoming"] = (Commit(OLD, "Fix it"),)
     result = fleet.run("update", "--dry-run", "csb0")
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
         "# csb0",
-        "# incoming: 1111111 Fix it",
-        "nf_step pull owner 1 1",
+        "# incoming: 1a2b3c4 Fix it",
+        PULL,
     ]
     assert "launch" not in session.calls
     assert fleet.run("--dry-run", command=nixfleet_update).stdout == result.stdout
@@ -566,16 +566,16 @@ def test_a_dry_run_as_json(fleet: Fleet) -> None:
     line = msgspec.json.decode(
         fleet.run("update", "--dry-run", "--json", "csb0").stdout, type=show_plan.PlanLine
     )
-    assert (line.host, line.plan, line.commands) == ("csb0", PLAN, ("nf_step pull owner 1 1",))
+    assert (line.host, line.plan, line.commands) == ("csb0", PLAN, (PULL,))
 
 
 # The log.
 
 
-def says_log(text: bytes, *, link: bool = True) -> Callable[[Session], AsyncIterator[JobEvent]]:
+def says_log(text: bytes, *, link: bool = True) -> Callable[[FakeSession], AsyncIterator[JobEvent]]:
     """A running job that has so far printed this much."""
 
-    async def follow(session: Session) -> AsyncIterator[JobEvent]:
+    async def follow(session: FakeSession) -> AsyncIterator[JobEvent]:
         files = session.files(JOB)
         files.log.write_bytes(text)
         files.text.write_bytes(text)
@@ -598,7 +598,7 @@ def test_a_log_is_printed_as_far_as_it_goes(fleet: Fleet, link: bool) -> None:
 
 
 def test_a_log_that_is_not_there(fleet: Fleet) -> None:
-    async def gone(_: Session) -> AsyncIterator[JobEvent]:
+    async def gone(_: FakeSession) -> AsyncIterator[JobEvent]:
         yield Heartbeat(at=1, log=9)
         raise NoSuchJob("the host has no such job")
 
@@ -641,16 +641,17 @@ def test_why_says_the_cause_the_evidence_and_the_cure(fleet: Fleet) -> None:
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
         "not-restarted: not restarted: 2.2.0 is installed, 2.1.0 still runs",
-        "  running path   /nix/a",
+        f"  running path   {OLD_PATH}",
         "  expected path  missing",
         "  → nixfleet update csb0 --force",
         "  → restart it",
     ]
+    assert fleet.sessions["csb0"].calls == ["probe", "explain None"]
 
 
 def test_why_as_json_is_one_object_a_host(fleet: Fleet) -> None:
-    fleet.sessions["csb0"].says[f"explain {None}"] = replace(
-        NOT_RESTARTED, evidence=(("last job said", "https://me:hunter2@h/r"), ("lock", None))
+    fleet.sessions["csb0"].says["explain"] = replace(
+        WHY, evidence=(("last job said", "https://me:hunter2@h/r"), ("lock", None))
     )
     fleet.sessions["csb1"].says["probe"] = Unreachable("no route", "look")
     result = fleet.run("why", "csb1", "csb0", "--json")
@@ -659,7 +660,7 @@ def test_why_as_json_is_one_object_a_host(fleet: Fleet) -> None:
         {
             "host": "csb0",
             "cause": "not-restarted",
-            "sentence": NOT_RESTARTED.sentence,
+            "sentence": WHY.sentence,
             "evidence": {"last_job_said": "https://‹redacted›@h/r", "lock": None},
             "cure": "nixfleet update csb0 --force",
         },
@@ -677,8 +678,8 @@ def test_why_as_json_is_one_object_a_host(fleet: Fleet) -> None:
 def test_why_explains_what_it_can_see_where_we_are_not_root(
     fleet: Fleet, refusal: Exception
 ) -> None:
-    facts = replace(FACTS, unit=Unit("masked", "inactive"))
-    fleet.sessions["csb0"].says |= {"probe": facts, f"explain {None}": refusal}
+    facts = replace(STALE, unit=Unit("masked", "inactive"))
+    fleet.sessions["csb0"].says |= {"probe": facts, "explain": refusal}
     result = fleet.run("why", "csb0")
     assert (result.exit_code, result.stdout.split(":")[0]) == (0, "unit-masked")
 
@@ -694,14 +695,14 @@ def hostile() -> dict[str, Any]:
         warnings=(EVIL,),
     )
 
-    async def follow(_: Session) -> AsyncIterator[JobEvent]:
+    async def follow(_: FakeSession) -> AsyncIterator[JobEvent]:
         yield StepStart(step="pull", at=1, log=0)
         yield Link(up=False, seconds=3, why=EVIL)
         yield Check(check="pull", at=1, ok=False, reason="lock")
         yield StepEnd(step="pull", at=2, status="failed", log=0, rc=1)
 
     facts = replace(
-        FACTS,
+        STALE,
         os=EVIL,
         running=None,
         installed=Binary(EVIL, EVIL),
@@ -711,7 +712,7 @@ def hostile() -> dict[str, Any]:
         "plan": plan,
         "fetch_plan": plan,
         "probe": facts,
-        "incoming": (Commit(REV, EVIL),),
+        "incoming": (Commit(OLD, EVIL),),
         "follow": follow,
         "verdict": Verdict(
             kind="failed",
@@ -742,8 +743,8 @@ def test_foreign_text_is_printed_without_what_a_terminal_obeys(
     fleet: Fleet, argv: tuple[str, ...]
 ) -> None:
     says = hostile()
-    says[f"verify {None}"] = says["verdict"]
-    says[f"explain {None}"] = Diagnosis("current", EVIL, (("journal", EVIL),), EVIL)
+    says["verify"] = says["verdict"]
+    says["explain"] = Diagnosis("current", EVIL, (("journal", EVIL),), EVIL)
     if argv[0] == "cancel":
         says |= {"probe": RUNNING, "cancel": NotAllowed(EVIL)}
     fleet.sessions["csb0"].says |= says
@@ -759,7 +760,7 @@ def test_safe_text_keeps_what_is_only_text() -> None:
 
 
 def test_progress_in_words(fleet: Fleet, tmp_path: Path) -> None:
-    async def follow(session: Session) -> AsyncIterator[JobEvent]:
+    async def follow(session: FakeSession) -> AsyncIterator[JobEvent]:
         session.files(JOB).text.write_bytes(b"\x1b[1mone\x1b[0m\ntwo\nthree")
         yield LogGrew(size=4, text_size=16)
         yield LogGrew(size=8, text_size=21)

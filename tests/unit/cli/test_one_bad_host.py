@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import pytest
 from fake_fleet import Fleet
-from fake_session import FACTS, UPDATED
+from fakes import PROVEN, STALE
 from hostile import HISTORY, JOB, LOCK, PROBE, answer
 
 from nixfleet_core.errors import BadAnswer, ClientFailed
@@ -209,8 +209,8 @@ METHODS: Final = {
     "fetch_plan": (("attach", "bad", "--json"),),
     "newest_job": (("attach", "bad", "--json"), ("log", "bad")),
     "jobs": (("jobs", "--json"), ("jobs",)),
-    "verify None": (("verify", "bad", "good", "--json"),),
-    "explain None": (("why", "bad", "good", "--json"), ("why", "bad", "good")),
+    "verify": (("verify", "bad", "good", "--json"),),
+    "explain": (("why", "bad", "good", "--json"), ("why", "bad", "good")),
     "verdict": (("update", "bad", "good", "--yes", "--force", "--json"),),
     "cancel": (("cancel", "bad"),),
 }
@@ -230,9 +230,9 @@ def test_no_error_of_one_session_stops_a_command(
     error: Exception,
 ) -> None:
     fleet.sessions.clear()
-    running = replace(FACTS, job_running=JOB) if method == "cancel" else FACTS
+    running = replace(STALE, job_running=JOB) if method == "cancel" else STALE
     fleet.add("bad", **{"probe": running, method: error})
-    fleet.add("good", **{f"verify {None}": UPDATED})
+    fleet.add("good", verify=PROVEN)
     done = fleet.run(*command)
     assert isinstance(done.exception, SystemExit | None), done.exception
     assert "Traceback" not in done.output

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from nixfleet_core.job.copies import Asked, JobCopy, Result, Store, default_store
+from nixfleet_core.limits import PLAN_LIMIT
 from nixfleet_core.plan.model import Options, Plan
 
 if TYPE_CHECKING:
@@ -138,6 +139,23 @@ def test_reads_the_plan_of_another_version(copy: JobCopy) -> None:
     unknown_then = ',"always":(true|false)|"goal":"update",|,"nice":5,"io_weight":50|,"tries":1'
     copy.write("plan.json", re.sub(unknown_then, "", text).encode())
     assert copy.asked() == asked
+
+
+def test_of_a_later_plan_the_known_steps_are_read(copy: JobCopy) -> None:
+    text = (SAMPLES / "plan.json").read_text()
+    copy.write("plan.json", text.encode())
+    asked = copy.asked()
+    new = '{"id":"new-step","title":"N","argv":["n"],"run_as":"guest","limit":{"seconds":1}}'
+    later = text.replace('"steps":[', f'"steps":[{new},')
+    later = later.replace('{"id":"start"', f'{new},{{"id":"start"')
+    assert later.count("new-step") == 2
+    copy.write("plan.json", later.encode())
+    assert copy.asked() == asked
+    for wrong in ('{"id":7}', '{"title":"N"}', "7"):
+        copy.write("plan.json", text.replace('"steps":[', f'"steps":[{wrong},').encode())
+        assert copy.asked() is None
+    copy.write("plan.json", text.encode() + b" " * PLAN_LIMIT)
+    assert copy.asked() is None
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from fake_session import PLAN
+from fakes import PLAN
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.json import encode

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import os
@@ -18,7 +19,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 from fake_fleet import Fleet
-from fake_session import FACTS, JOB, NOT_RESTARTED, PLAN, REV, UPDATED
+from fakes import JOB, NEW, PLAN, PROVEN, STALE, WHY, FakeSession
 from marked import MARKS, SECRET, leaked, marked
 
 from nixfleet_core.cli import output
@@ -42,19 +43,23 @@ from nixfleet_core.job.events import (
     Waiting,
 )
 from nixfleet_core.job.history import JobLine
+from nixfleet_core.judge.lock_sharing import SHARE_WORDS
 from nixfleet_core.judge.verdict import Verdict, unreachable
 from nixfleet_core.log.characters import FORBIDDEN
-from nixfleet_core.log.display import safe_json
+from nixfleet_core.log.display import safe, safe_json
+from nixfleet_core.log.failures import FAILURES
+from nixfleet_core.log.redact import redact
 from nixfleet_core.nix.activity import Progress
 from nixfleet_core.nix.lock import parse_lock
+from nixfleet_core.plan.levels import LEVEL_NOTES
 from nixfleet_core.plan.model import Refusal, Step
+from nixfleet_core.plan.refusals import REASONS
 from nixfleet_core.session.conduct import Report
 from nixfleet_core.session.protocol import Busy, Commit
+from nixfleet_core.vocabulary import CAUSES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from fake_session import Session
+    from collections.abc import AsyncIterator, Iterator
 
     from nixfleet_core.job.events import JobEvent
 
@@ -67,7 +72,7 @@ def lock_of(mark: str) -> str:
     nodes = {
         "root": {"inputs": {"nixfleet": "n"}},
         "n": {
-            "locked": {"type": "git", "rev": REV, "url": mark, "ref": mark, "narHash": mark},
+            "locked": {"type": "git", "rev": NEW, "url": mark, "ref": mark, "narHash": mark},
             "original": {"type": "git", "url": f"https://op:{SECRET}@h/{mark}", "ref": mark},
         },
     }
@@ -78,7 +83,7 @@ def marked_host(mark: str) -> dict[str, Any]:
     """A host that tells a secret wherever it says something."""
     checkout = Checkout("/c", "ok", lock=parse_lock(lock_of(mark)), dirty=("flake.lock",))
     facts = replace(
-        FACTS,
+        STALE,
         running=Running(Binary("/nix/store/a", "2.1.0"), "exe", 1),
         installed=Binary("/nix/store/b"),
         expected=Binary("/nix/store/c"),
@@ -113,7 +118,7 @@ def marked_host(mark: str) -> dict[str, Any]:
         JobEnd(at=3, outcome="failed"),
     ]
 
-    async def follow(session: Session) -> AsyncIterator[JobEvent]:
+    async def follow(session: FakeSession) -> AsyncIterator[JobEvent]:
         files = session.files(JOB)
         # an older program wrote this one, which knew less
         text = f"first\nfetching {mark}\nlast\n".encode()
@@ -129,14 +134,14 @@ def marked_host(mark: str) -> dict[str, Any]:
     return {
         "probe": facts,
         "plan": plan,
-        "plan_rollback False": plan,
+        "plan_rollback": plan,
         "fetch_plan": plan,
-        "incoming": (marked(Commit(REV, "Fix it"), mark), Commit(mark, mark)),
+        "incoming": (marked(Commit(NEW, "Fix it"), mark), Commit(mark, mark)),
         "jobs": (marked(JobLine(job=JOB, at=1, asked_by="a", goal="g", outcome="o"), mark),),
         "follow": follow,
         "verdict": verdict,
-        f"verify {None}": verdict,
-        f"explain {None}": marked(replace(NOT_RESTARTED, evidence=(("last job", mark),)), mark),
+        "verify": verdict,
+        "explain": marked(replace(WHY, evidence=(("last job", mark),)), mark),
     }
 
 
@@ -144,10 +149,10 @@ FAULTS: dict[str, Any] = {
     "none": lambda mark: {},
     "unreachable": lambda mark: {"probe": Unreachable(mark, mark)},
     "refused": lambda mark: {
-        name: Refusal("input", mark, mark) for name in ("plan", "plan_rollback False")
+        name: Refusal("input", mark, mark) for name in ("plan", "plan_rollback")
     },
     "not allowed": lambda mark: {
-        name: NotAllowed(mark) for name in ("examine", f"verify {None}", "jobs", "cancel")
+        name: NotAllowed(mark) for name in ("examine", "verify", "jobs", "cancel")
     },
     "not launched": lambda mark: {"launch": LaunchFailed(mark)},
     "busy": lambda mark: {"launch": Busy(mark)},
@@ -263,6 +268,46 @@ def test_json_is_redacted_and_yet_as_it_was() -> None:
     assert json.loads(safe_json(lone))["title"] == "\ufffd"
 
 
+# Our own words.
+
+
+TABLES = (
+    *(row.advice for row in FAILURES),
+    *(text for words in CAUSES.values() for text in (words.meaning, words.cure)),
+    *(text for words in REASONS.values() for text in (words.meaning, words.cure)),
+    *(text for words in SHARE_WORDS.values() for text in (words.meaning, words.cure)),
+    *LEVEL_NOTES.values(),
+)
+
+
+def literals(source: str) -> Iterator[str]:
+    """All texts in a module but docstrings; `x` stands for what is filled in, and for what follows
+    a text that ends within a line."""
+    tree = ast.parse(source)
+    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        match node:
+            case ast.JoinedStr(parts):
+                said = (part.value if isinstance(part, ast.Constant) else "x" for part in parts)
+                text = "".join(map(str, said))
+            case ast.Constant(str(text)) if id(node) not in docs:
+                pass
+            case _:
+                continue
+        yield f"{text}x" if text.endswith(" ") else text
+
+
+def test_our_own_words_are_taken_for_no_secret() -> None:
+    for text in TABLES:
+        assert safe(text) == text
+    hidden: list[str] = []
+    for path in (*(ROOT / "nixfleet_core").rglob("*.py"), *(ROOT / "tui").rglob("*.py")):
+        if "sandbox" not in path.parts and path.name != "redact.py":
+            hidden += (text for text in literals(path.read_text()) if redact(text) != text)
+    # what git gets from us, of which nothing is shown
+    assert hidden == ["username=x\npassword=x"]
+
+
 # One module prints.
 
 PRINTS = re.compile(
@@ -305,7 +350,7 @@ def play(
     printer.follows(Host("h"), JOB, PLAN, JobFiles(folder / "log", folder / "log.txt", folder))
     printer._print_log("h", len(log))
     printer.report(Report("h", unreachable("no route", "look")))
-    printer.report(Report("h", UPDATED))
+    printer.report(Report("h", PROVEN))
     lines = stream.getvalue().removesuffix("\n").split("\n")
     assert len(lines) == 1 + log.count(b"\n") + 3
     return lines[1:-3], [lines[0], *lines[-3:]]
@@ -400,7 +445,7 @@ def test_a_log_alone_is_not_marked_and_its_colours_end(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def follow(session: Session) -> AsyncIterator[JobEvent]:
+    async def follow(session: FakeSession) -> AsyncIterator[JobEvent]:
         files = session.files(JOB)
         for path in (files.log, files.text):
             path.write_bytes(b"\x1b[31mred \x1b[8mhidden\nplain\r\n")

@@ -1,14 +1,26 @@
 """One host from the question to the verdict, with a session that does what a test says."""
 
-# ruff: noqa: ARG002 - a fake has the signatures of what it stands for
+# ruff: noqa: ARG002 - a watcher has the signatures of its model
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from fake_session import EVENTS, FACTS, HOST, JOB, PLAN, STALE, UPDATED, Session
+from fakes import (
+    EVENTS,
+    HOST,
+    JOB,
+    NEW,
+    NOT_PROVEN,
+    PLAN,
+    PROVEN,
+    STALE,
+    FakeLatest,
+    FakeSession,
+    finished,
+)
 
 from nixfleet_core.errors import LaunchFailed, NeedsPassword, NoSuchJob, NotAllowed, Unreachable
 from nixfleet_core.facts.model import Facts
@@ -26,18 +38,8 @@ from nixfleet_core.session.protocol import Busy, Launched
 if TYPE_CHECKING:
     from nixfleet_core.job.events import JobEvent
     from nixfleet_core.job.progress import JobState
-    from nixfleet_core.session.protocol import HostSession
 
 CURRENT = Verdict(kind="current", sentence="all is well")
-
-
-class Latest:
-    def __init__(self) -> None:
-        self.asked: list[Source] = []
-
-    async def latest(self, source: Source, host: Host, *, since: float = 0.0) -> str | None:
-        self.asked.append(source)
-        return "2" * 40
 
 
 @dataclass
@@ -54,14 +56,10 @@ class Recorder(Watcher):
 
 @dataclass
 class Bench:
-    session: Session
+    session: FakeSession
     passwords: list[str | None] = field(default_factory=list)
     asked: list[bool] = field(default_factory=list)
     recorder: Recorder = field(default_factory=Recorder)
-
-    @property
-    def host(self) -> HostSession:
-        return cast("HostSession", self.session)
 
     @property
     def conductor(self) -> Conductor:
@@ -69,16 +67,14 @@ class Bench:
             self.asked.append(error.wrong)
             return self.passwords.pop(0) if self.passwords else None
 
-        return Conductor(Latest(), Passwords(ask), self.recorder)
+        return Conductor(FakeLatest(), Passwords(ask), self.recorder)
 
     async def update(self, *, detach: bool = False, **options: Any) -> Report:
-        return await self.conductor.update(self.host, Options(**options), detach=detach)
+        return await self.conductor.update(self.session, Options(**options), detach=detach)
 
 
 def bench(passwords: list[str | None] | None = None, /, **says: Any) -> Bench:
-    """`verify_` stands for `verify` with the latest commit."""
-    names = {"verify_": f"verify {'2' * 40}"}
-    return Bench(Session({names.get(k, k): v for k, v in says.items()}), passwords or [])
+    return Bench(finished(HOST, **says), passwords or [])
 
 
 def kind(report: Report) -> tuple[str, str]:
@@ -87,19 +83,19 @@ def kind(report: Report) -> tuple[str, str]:
 
 
 LOOK = ["probe", "examine", "plan"]
-PROVE = ["probe", f"verify {'2' * 40}"]
-RUN = ["launch", "follow", "verdict"]
+PROVE = ["probe", f"verify {NEW}"]
+RUN = ["launch", "follow", f"verdict {NEW}"]
 
 
 async def test_a_stale_host_is_updated_followed_and_judged() -> None:
     made = bench()
     report = await made.update()
-    assert (report.verdict, report.exit_code) == (UPDATED, 0)
+    assert (report.verdict, report.exit_code) == (PROVEN, 0)
     assert made.session.calls == [*LOOK, *PROVE, *RUN]
     assert report.job is not None
     assert is_job_id(report.job)
     assert made.recorder.launches == [report.job]
-    assert [event for event, _ in made.recorder.seen] == EVENTS
+    assert [event for event, _ in made.recorder.seen] == list(EVENTS)
     assert made.recorder.seen[-1][1] == report.state
     assert report.state is not None
     assert [(step.id, step.status, step.seconds) for step in report.state.steps] == [
@@ -108,7 +104,7 @@ async def test_a_stale_host_is_updated_followed_and_judged() -> None:
 
 
 async def test_what_is_proven_current_is_left_alone() -> None:
-    made = bench(verify_=CURRENT)
+    made = bench(verify=CURRENT)
     report = await made.update()
     assert (report.verdict, report.job, report.exit_code) == (CURRENT, None, 0)
     assert "launch" not in made.session.calls
@@ -121,8 +117,8 @@ async def test_force_asks_for_no_proof_first() -> None:
 
 
 async def test_a_proof_that_cannot_be_had_does_not_keep_from_updating() -> None:
-    made = bench(verify_=Unreachable("lost"))
-    assert (await made.update()).verdict == UPDATED
+    made = bench(verify=Unreachable("lost"))
+    assert (await made.update()).verdict == PROVEN
 
 
 async def test_a_refusal_touches_nothing() -> None:
@@ -187,22 +183,22 @@ async def test_a_job_that_its_host_forgot_is_judged_by_what_is_here() -> None:
 
 async def test_the_password_is_asked_for_where_it_is_needed() -> None:
     made = bench(["secret"], launch=[NeedsPassword("csb0"), Launched(JOB)])
-    assert (await made.update(force=True)).verdict == UPDATED
-    assert (made.asked, made.session.passwords) == ([False], ["secret"])
+    assert (await made.update(force=True)).verdict == PROVEN
+    assert (made.asked, made.session.given) == ([False], ["secret"])
 
 
 async def test_a_wrong_password_is_asked_for_again_and_said_to_be_wrong() -> None:
     errors = [NeedsPassword("csb0"), NeedsPassword("csb0", wrong=True), CURRENT]
-    made = bench(["bad", "good"], verify_=errors)
+    made = bench(["bad", "good"], verify=errors)
     assert (await made.update()).verdict == CURRENT
-    assert (made.asked, made.session.passwords) == ([False, True], ["bad", "good"])
+    assert (made.asked, made.session.given) == ([False, True], ["bad", "good"])
 
 
 async def test_whoever_gives_none_up_is_told_what_is_missing() -> None:
     made = bench(["bad", None], launch=[NeedsPassword("csb0"), NeedsPassword("csb0", wrong=True)])
     report = await made.update(force=True)
     assert kind(report) == ("failed", "preflight-elevation")
-    assert made.session.passwords == ["bad"]
+    assert made.session.given == ["bad"]
 
 
 # The other ways in.
@@ -210,44 +206,44 @@ async def test_whoever_gives_none_up_is_told_what_is_missing() -> None:
 
 async def test_a_proof_asks_for_the_latest_commit() -> None:
     made = bench()
-    report = await made.conductor.verify(made.host)
-    assert (report.verdict, report.job, report.exit_code) == (STALE, None, 3)
+    report = await made.conductor.verify(made.session)
+    assert (report.verdict, report.job, report.exit_code) == (NOT_PROVEN, None, 3)
     assert made.session.calls == PROVE
 
 
 async def test_a_job_of_somebody_else_is_followed_to_the_verdict() -> None:
     made = bench(["secret"], fetch_plan=[NeedsPassword("csb0"), PLAN])
-    report = await made.conductor.watch(made.host, JOB)
-    assert (report.verdict, report.job) == (UPDATED, JOB)
-    assert made.session.calls == ["fetch_plan", "fetch_plan", "follow", "verdict"]
+    report = await made.conductor.watch(made.session, JOB)
+    assert (report.verdict, report.job) == (PROVEN, JOB)
+    assert made.session.calls == ["fetch_plan", "fetch_plan", "follow", f"verdict {NEW}"]
 
 
 async def test_attaching_to_what_is_not_there_is_an_error() -> None:
     made = bench(fetch_plan=NoSuchJob("gone"))
     with pytest.raises(NoSuchJob):
-        await made.conductor.watch(made.host, JOB)
+        await made.conductor.watch(made.session, JOB)
 
 
 async def test_attaching_to_a_host_that_is_away_is_a_verdict() -> None:
     made = bench(fetch_plan=Unreachable("lost"))
-    assert kind(await made.conductor.watch(made.host, JOB))[0] == "unreachable"
+    assert kind(await made.conductor.watch(made.session, JOB))[0] == "unreachable"
 
 
 async def test_cancelling_asks_for_the_password_too() -> None:
     made = bench(["secret"], cancel=[NeedsPassword("csb0"), None])
-    await made.conductor.cancel(made.host, JOB)
-    assert made.session.passwords == ["secret"]
+    await made.conductor.cancel(made.session, JOB)
+    assert made.session.given == ["secret"]
     refused = bench(cancel=NotAllowed("no"))
     with pytest.raises(NotAllowed):
-        await refused.conductor.cancel(refused.host, JOB)
+        await refused.conductor.cancel(refused.session, JOB)
 
 
 async def test_the_history_is_the_hosts_or_why_there_is_none() -> None:
     line = JobLine(job=JOB, at=1, asked_by="uid 0", goal="update", outcome="done")
     made = bench(["secret"], jobs=[NeedsPassword("csb0"), (line,)])
-    assert await made.conductor.jobs(made.host) == (line,)
+    assert await made.conductor.jobs(made.session) == (line,)
     away = bench(jobs=NotAllowed("no sudo"))
-    verdict = await away.conductor.jobs(away.host)
+    verdict = await away.conductor.jobs(away.session)
     assert isinstance(verdict, Verdict)
     assert verdict.cause == "preflight-elevation"
 
@@ -255,23 +251,23 @@ async def test_the_history_is_the_hosts_or_why_there_is_none() -> None:
 @pytest.mark.parametrize("keep", [True, False])
 async def test_going_back_is_a_job_too(keep: bool) -> None:
     made = bench()
-    report = await made.conductor.roll_back(made.host, Options(), keep_lock=keep)
-    assert report.verdict == UPDATED
+    report = await made.conductor.roll_back(made.session, Options(), keep_lock=keep)
+    assert report.verdict == PROVEN
     assert made.session.calls == ["probe", "examine", f"plan_rollback {keep}", *RUN]
 
 
 async def test_where_there_is_nothing_to_go_back_to_nothing_is_touched() -> None:
-    made = bench(**{"plan_rollback False": Refusal("target", "no older system", "none")})
-    report = await made.conductor.roll_back(made.host, Options(), keep_lock=False)
+    made = bench(plan_rollback=Refusal("target", "no older system", "none"))
+    report = await made.conductor.roll_back(made.session, Options(), keep_lock=False)
     assert kind(report) == ("failed", "preflight-target")
     assert "launch" not in made.session.calls
 
 
 async def test_the_latest_commit_is_that_of_the_hosts_own_input() -> None:
-    latest = Latest()
-    assert await asker(latest, HOST)(FACTS) == "2" * 40
-    assert latest.asked == [Source("https://h/r")]
+    latest = FakeLatest()
+    assert await asker(latest, HOST)(STALE) == NEW
+    assert latest.asked == [Source("https://git.example/nixfleet")]
     for unknown in (Host(name="x", input="other"), HOST):
-        facts = FACTS if unknown is not HOST else Facts(hostname="", os="", platform="nixos")
+        facts = STALE if unknown is not HOST else Facts(hostname="", os="", platform="nixos")
         assert await asker(latest, unknown)(facts) is None
     assert len(latest.asked) == 1

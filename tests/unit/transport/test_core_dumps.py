@@ -65,7 +65,7 @@ def crash_with_secret(folder: Path, script: str) -> bool:
         env=dict(
             os.environ,
             BACKWARDS=SECRET[::-1],
-            FAKES=str(Path(__file__).parents[2] / "tui"),
+            FAKES=str(Path(__file__).parents[2]),
             TERM="xterm-256color",
             TMPDIR=str(folder),
         ),

@@ -1,4 +1,4 @@
-"""A fleet without hosts: sessions that do and say what a test tells them."""
+"""A fleet without hosts: what is seen there, and sessions that say what a test tells them."""
 
 # ruff: noqa: ARG002 - a fake has the signatures of what it stands for
 
@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
@@ -16,6 +17,7 @@ from nixfleet_core.host import Host, parse_address
 from nixfleet_core.job.copies import JobFiles
 from nixfleet_core.job.events import JobEnd, JobEvent, JobStart, LogGrew, StepEnd, StepStart
 from nixfleet_core.job.history import JobLine
+from nixfleet_core.judge.diagnosis import Diagnosis
 from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.nix.git_url import Latest
 from nixfleet_core.nix.lock import Source, parse_lock
@@ -26,7 +28,8 @@ from nixfleet_core.vocabulary import TITLES, StepId
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
-    from pathlib import Path
+
+    from nixfleet_core.session.protocol import HostSession, LatestSource
 
 NOW = 1_795_400_000
 OLD, NEW = "1a2b3c4" + "0" * 33, "9f2c1ab" + "0" * 33
@@ -66,6 +69,9 @@ _ARGV: dict[StepId, tuple[str, ...]] = {
 
 def make_host(name: str, address: str | None = None) -> Host:
     return Host(name=name, address=parse_address(address) if address else None)
+
+
+HOST = make_host("csb0")
 
 
 def make_facts(
@@ -115,6 +121,7 @@ def make_facts(
 NOT_RESTARTED = make_facts(installed=NEW_PATH, rev=NEW)
 CURRENT = make_facts(running=NEW_PATH, installed=NEW_PATH, rev=NEW)
 STALE = make_facts()
+OFFLINE = Unreachable("No route to host", "is the host up, and the VPN?")
 
 UPDATED = Verdict(
     kind="updated",
@@ -123,6 +130,15 @@ UPDATED = Verdict(
     after=Snapshot(
         version="2.2.0", commit=NEW, store_path=NEW_PATH, sha256="c0ff1e" * 10, generation=413
     ),
+)
+PROVEN = Verdict(kind="updated", sentence="new")
+NOT_PROVEN = Verdict(kind="stale", cause="not-restarted", sentence="old", advice="restart")
+WHY = Diagnosis(
+    cause="not-restarted",
+    sentence="not restarted: 2.2.0 is installed, 2.1.0 still runs",
+    evidence=(("running path", OLD_PATH), ("expected path", None)),
+    advice="restart it",
+    command=("update", "--force"),
 )
 
 
@@ -141,7 +157,13 @@ def make_step(step: StepId, level: int = 1) -> Step:
     )
 
 
-def make_plan(host: str, options: Options, warnings: tuple[str, ...] = ()) -> Plan:
+def make_plan(
+    host: str,
+    options: Options,
+    *,
+    steps: tuple[StepId, ...] = STEP_IDS,
+    warnings: tuple[str, ...] = (),
+) -> Plan:
     asked: dict[StepId, bool] = {
         "rollback": options.rollback_on_failure,
         "commit": options.commit_lock,
@@ -155,137 +177,164 @@ def make_plan(host: str, options: Options, warnings: tuple[str, ...] = ()) -> Pl
         owner="ops",
         input="nixfleet",
         options=options,
-        steps=tuple(make_step(step, options.level) for step in (*STEP_IDS, *last)),
+        steps=tuple(make_step(step, options.level) for step in (*steps, *last)),
         tools=("git", "nix"),
         warnings=warnings,
     )
 
 
-def make_rollback(host: str, lock_from: str | None) -> Plan:
-    steps: tuple[StepId, ...] = ("preflight", "stop", "rollback", "start", "verify")
+def make_rollback(host: str, lock_from: str | None = JOB) -> Plan:
     return msgspec.structs.replace(
-        make_plan(host, Options()),
+        make_plan(host, Options(), steps=("preflight", "stop", "rollback", "start", "verify")),
         goal="rollback",
         target=OLD_SYSTEM,
         lock_from=lock_from,
-        steps=tuple(make_step(step) for step in steps),
     )
 
 
-class FakeSession:
-    """One host. `say` feeds the followers of its job; nothing happens by itself."""
+PLAN = make_plan("csb0", Options(input_rev=OLD), steps=("pull",))
+EVENTS: tuple[JobEvent, ...] = (
+    JobStart(at=1),
+    StepStart(step="pull", at=2, log=0),
+    StepEnd(step="pull", at=5, status="ok", log=9),
+    JobEnd(at=6, outcome="done"),
+)
+"""What happens to that plan where all goes well."""
 
-    def __init__(self, host: Host, facts: Facts | None, folder: Path) -> None:
-        self._host = host
-        self.facts = facts
-        self.folder = folder / host.name
-        self.folder.mkdir(parents=True)
-        self.offline = Unreachable("No route to host", "is the host up, and the VPN?")
-        self.commits: tuple[Commit, ...] = ()
-        self.refusal: Refusal | None = None
-        self.warnings: tuple[str, ...] = ()
-        self.latest: str | None = None
-        """What the last plan was told to be latest."""
-        self.busy: str | None = None
+T = TypeVar("T")
+
+
+class FakeSession:
+    """One host. It answers each call by what `says` has under its name, else as a stale host would.
+
+    An exception there is raised; of a list, each call takes the next item. `follow` finds a tuple
+    of events, or a function of this session that makes them; without, `say` feeds the followers.
+    """
+
+    def __init__(self, host: Host, folder: Path = Path("nowhere"), **says: Any) -> None:
+        self.host = host
+        self.folder = folder
+        """Where its copies of jobs are."""
+        self.says = says
         self.password: str | None = None
         """What sudo wants; None: nothing."""
-        self.given: list[str] = []
-        self.result = UPDATED
-        self.lock_from: str | None = JOB
+        self.warnings: tuple[str, ...] = ()
         self.connect_argv: tuple[str, ...] = ()
-        self.history: tuple[JobLine, ...] = ()
-        self.usual: dict[StepId, int] = {}
+        self.calls: list[str] = []
+        """What was called, with what was said to be latest where that matters."""
+        self.given: list[str] = []
+        self.options: Options | None = None
+        """Those of the last plan."""
+        self.latest: str | None = None
+        """What the last plan was told to be latest."""
         self.launched: list[str] = []
         self.plans: list[Plan] = []
+        """Those of the jobs that were launched."""
         self.cancelled: list[str] = []
-        self.probes = 0
-        self.closed = False
-        self._events: list[JobEvent | None] = []
+        self.cancelling = asyncio.Event()
+        """Set once somebody asks a job to stop."""
+        self.events: list[JobEvent | None] = []
         self._news = asyncio.Condition()
 
-    @property
-    def host(self) -> Host:
-        return self._host
+    def _answer(self, call: str, default: T, *told: object, root: bool = False) -> T:
+        self.calls.append(" ".join((call, *map(str, told))))
+        if root and self.password is not None and self.password not in self.given:
+            raise NeedsPassword(self.host.name, wrong=bool(self.given))
+        answer = self.says.get(call, default)
+        if isinstance(answer, list):
+            answer = answer.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return cast("T", answer)
 
     def give_password(self, password: str) -> None:
         self.given.append(password)
 
     async def probe(self) -> Facts:
-        self.probes += 1
-        if self.facts is None:
-            raise self.offline
-        return self.facts
+        return self._answer("probe", STALE)
 
     async def examine(self, facts: Facts) -> Facts:
-        return facts
+        return self._answer("examine", facts)
 
     async def incoming(self, facts: Facts) -> tuple[Commit, ...]:
-        return self.commits
+        return self._answer("incoming", ())
 
     def plan(self, facts: Facts, options: Options, latest: str | None = None) -> Plan | Refusal:
-        self.latest = latest
-        return self.refusal or make_plan(self._host.name, options, self.warnings)
+        self.options, self.latest = options, latest
+        return self._answer("plan", make_plan(self.host.name, options, warnings=self.warnings))
 
     async def plan_rollback(
         self, facts: Facts, options: Options, *, keep_lock: bool
     ) -> Plan | Refusal:
-        self._want_password()
-        return self.refusal or make_rollback(self._host.name, self.lock_from)
+        plan = make_rollback(self.host.name)
+        return self._answer("plan_rollback", plan, keep_lock, root=True)
 
     async def jobs(self) -> tuple[JobLine, ...]:
-        self._want_password()
-        if self.facts is None:
-            raise self.offline
-        return self.history
+        return self._answer("jobs", (), root=True)
+
+    async def newest_job(self) -> str | None:
+        return self._answer("newest_job", JOB)
 
     def expected(self, steps: Iterable[StepId]) -> dict[StepId, int]:
-        return {step: self.usual[step] for step in steps if step in self.usual}
+        usual: dict[StepId, int] = self._answer("expected", {})
+        return {step: usual[step] for step in steps if step in usual}
 
     async def launch(self, plan: Plan, job: str) -> Launched | Busy:
-        self._want_password()
-        if self.busy is not None:
-            return Busy(self.busy)
-        self.launched.append(job)
-        self.plans.append(plan)
-        return Launched(job)
+        answer: Launched | Busy = self._answer("launch", Launched(job), root=True)
+        if isinstance(answer, Launched):
+            self.launched.append(job)
+            self.plans.append(plan)
+        return answer
 
     async def follow(self, job: str) -> AsyncGenerator[JobEvent, None]:
+        told: Any = self._answer("follow", FakeSession._fed)
+        if isinstance(told, tuple):
+            for event in told:
+                yield event
+            return
+        async for event in told(self):
+            yield event
+
+    async def _fed(self) -> AsyncGenerator[JobEvent, None]:
         at = 0
         while True:
             async with self._news:
-                await self._news.wait_for(lambda: len(self._events) > at)  # noqa: B023
-                event = self._events[at]
+                await self._news.wait_for(lambda: len(self.events) > at)  # noqa: B023
+                event = self.events[at]
             at += 1
             if event is None:
                 return
             yield event
 
     def files(self, job: str) -> JobFiles:
-        return JobFiles(
-            log=self.folder / "log", text=self.folder / "log.txt", events=self.folder / "events"
-        )
+        folder = self.folder
+        return JobFiles(log=folder / "log", text=folder / "log.txt", events=folder / "events")
 
     async def fetch_plan(self, job: str) -> Plan:
-        return make_plan(self._host.name, Options(force=True))
+        return self._answer("fetch_plan", make_plan(self.host.name, Options(force=True)))
 
     async def verdict(self, job: str, latest: AskLatest) -> Verdict:
-        return self.result
+        return self._answer("verdict", UPDATED, await latest(STALE))
 
     async def cancel(self, job: str) -> None:
-        self._want_password()
+        self.cancelling.set()
+        self._answer("cancel", None, root=True)
         self.cancelled.append(job)
 
     async def verify(self, latest: AskLatest) -> tuple[Facts, Verdict]:
-        self._want_password()
-        return await self.probe(), self.result
+        facts = await self.probe()
+        return facts, self._answer("verify", NOT_PROVEN, await latest(facts), root=True)
+
+    async def explain(self, facts: Facts, latest: Latest) -> Diagnosis:
+        return self._answer("explain", WHY, latest)
 
     async def close(self) -> None:
-        self.closed = True
+        self.calls.append("close")
 
     async def say(self, *events: JobEvent | None) -> None:
         """Let these events happen; None ends the job's stream."""
         async with self._news:
-            self._events.extend(events)
+            self.events.extend(events)
             self._news.notify_all()
 
     async def log(self, text: str) -> None:
@@ -305,26 +354,40 @@ class FakeSession:
             await self.say(StepEnd(step=step, at=NOW + number + 1, status="ok", log=0))
         await self.say(JobEnd(at=NOW + len(STEP_IDS), outcome="done"), None)
 
-    def _want_password(self) -> None:
-        if self.password is not None and self.password not in self.given:
-            raise NeedsPassword(self._host.name, wrong=bool(self.given))
+
+def finished(host: Host, **says: Any) -> FakeSession:
+    """A host whose one job has one step, and has ended already."""
+    plans = dict.fromkeys(("plan", "plan_rollback", "fetch_plan"), PLAN)
+    return FakeSession(host, **{**plans, "follow": EVENTS, "verdict": PROVEN, **says})
 
 
 class FakeLatest:
-    """Every input's repository is at NEW."""
+    """Every input's repository is at NEW, unless told otherwise."""
 
     def __init__(self, rev: Latest = NEW) -> None:
         self.rev = rev
+        self.asked: list[Source] = []
 
     async def latest(self, source: Source, host: Host, *, since: float = 0.0) -> Latest:
+        self.asked.append(source)
         return self.rev
+
+
+if TYPE_CHECKING:
+    # a fake that has fallen behind is found here
+    _session: type[HostSession] = FakeSession
+    _latest: type[LatestSource] = FakeLatest
 
 
 def make_fleet(folder: Path) -> list[FakeSession]:
     """Four hosts: not restarted, current, stale, offline."""
-    return [
-        FakeSession(make_host("csb0", "ops@cs0:2222"), NOT_RESTARTED, folder),
-        FakeSession(make_host("csb1", "ops@cs1:2222"), CURRENT, folder),
-        FakeSession(make_host("gpc0"), STALE, folder),
-        FakeSession(make_host("imac0", "markus@imac0"), None, folder),
+    fleet = [
+        FakeSession(make_host("csb0", "ops@cs0:2222"), probe=NOT_RESTARTED),
+        FakeSession(make_host("csb1", "ops@cs1:2222"), probe=CURRENT),
+        FakeSession(make_host("gpc0")),
+        FakeSession(make_host("imac0", "markus@imac0"), probe=OFFLINE, jobs=OFFLINE),
     ]
+    for session in fleet:
+        session.folder = folder / session.host.name
+        session.folder.mkdir()
+    return fleet
