@@ -26,7 +26,7 @@ from nixfleet_core.facts import parse
 from nixfleet_core.facts.package_changes import CHANGES_LIMIT
 from nixfleet_core.facts.parse import ProbeError, parse_probe, read_records
 from nixfleet_core.job import frames
-from nixfleet_core.job.copies import Asked, Result
+from nixfleet_core.job.copies import Asked, Result, read_asked, read_result
 from nixfleet_core.job.events import (
     AGENT_CHECK,
     EVENT_LINE_LIMIT,
@@ -188,11 +188,11 @@ def test_the_example_of_events_is_read() -> None:
 
 
 def test_the_examples_of_files_are_read() -> None:
-    asked = msgspec.json.decode(ASKED, type=Asked)
+    asked = read_asked(ASKED)
+    assert asked is not None
     assert (asked.at, asked.uid, asked.from_.split()[0]) == (1795899781, 1000, "192.0.2.1")
     assert msgspec.json.encode(asked.plan) in ASKED
-    result = msgspec.json.decode(RESULT, type=Result)
-    assert result == Result("failed", "preflight", 1, 1795899781, "unit")
+    assert read_result(RESULT) == Result("failed", "preflight", 1, 1795899781, "unit")
 
 
 def test_the_example_of_frames_is_read() -> None:
@@ -245,14 +245,16 @@ def test_an_event_with_an_unknown_word_is_ignored(old: bytes, new: bytes) -> Non
 
 
 def test_files_may_have_more_fields_and_less() -> None:
-    for data, kind in ((ASKED, Asked), (RESULT, Result)):
-        more = data.replace(b'{"format":1', b'{"new":1,"format":2', 1)
-        assert msgspec.json.decode(more, type=kind) == msgspec.json.decode(data, type=kind)
-    with pytest.raises(msgspec.ValidationError):
-        msgspec.json.decode(ASKED.replace(b'"id":"stop"', b'"id":"halt"'), type=Asked)
-    assert msgspec.json.decode(b'{"outcome":"new"}', type=Result).outcome == "new"
-    with pytest.raises(msgspec.ValidationError):
-        msgspec.json.decode(b"{}", type=Result)
+    def newer(data: bytes) -> bytes:
+        return data.replace(b'{"format":1', b'{"new":1,"format":2', 1)
+
+    assert read_asked(newer(ASKED)) == read_asked(ASKED) is not None
+    assert read_result(newer(RESULT)) == read_result(RESULT) is not None
+    assert read_result(b'{"outcome":"new"}') == Result("new")
+    assert read_result(b"{}") is None
+    later = read_asked(ASKED.replace(b'"id":"stop"', b'"id":"halt"'))
+    assert later is not None
+    assert later.plan.steps == ()
 
 
 def test_a_look_may_have_more_keys_but_no_other_version() -> None:

@@ -43,7 +43,6 @@ from nixfleet_core.job.events import (
     Waiting,
 )
 from nixfleet_core.job.history import JobLine
-from nixfleet_core.judge.lock_sharing import SHARE_WORDS
 from nixfleet_core.judge.verdict import Verdict, unreachable
 from nixfleet_core.log.characters import FORBIDDEN
 from nixfleet_core.log.display import safe, safe_json
@@ -56,7 +55,7 @@ from nixfleet_core.plan.model import Refusal, Step
 from nixfleet_core.plan.refusals import REASONS
 from nixfleet_core.session.conduct import Report
 from nixfleet_core.session.protocol import Busy, Commit
-from nixfleet_core.vocabulary import CAUSES
+from nixfleet_core.vocabulary import CAUSES, STEP_REASONS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -275,7 +274,7 @@ TABLES = (
     *(row.advice for row in FAILURES),
     *(text for words in CAUSES.values() for text in (words.meaning, words.cure)),
     *(text for words in REASONS.values() for text in (words.meaning, words.cure)),
-    *(text for words in SHARE_WORDS.values() for text in (words.meaning, words.cure)),
+    *(text for words in STEP_REASONS.values() for text in (words.meaning, words.cure)),
     *LEVEL_NOTES.values(),
 )
 
