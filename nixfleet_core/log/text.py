@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from nixfleet_core.log.characters import log_line
 from nixfleet_core.log.redact import Redactor
-from nixfleet_core.nix.activity import NixLogDecoder
+from nixfleet_core.nix.log_lines import NixLogDecoder
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from nixfleet_core.job.copies import Store
 from nixfleet_core.session.shell_session import ShellSession
 from nixfleet_core.transport.local import sandbox_shell
+from nixfleet_core.transport.roots import NoNeed
 from nixfleet_core.transport.shell import Shell
 
 if TYPE_CHECKING:
@@ -26,4 +27,4 @@ def _shell(host: SandboxHost) -> Shell:
     if host.reachable:
         return sandbox_shell(name, str(host.root), host.environment)
     where = f"{host.host.where} port 22"
-    return Shell(host=name, argv=("/bin/sh", "-c", _DEAD_LINK.format(where=where)), elevates=False)
+    return Shell(host=name, argv=("/bin/sh", "-c", _DEAD_LINK.format(where=where)), way=NoNeed)

@@ -1,5 +1,6 @@
-"""What is said to a shell on a host to become root there, and how its answers are read.
+"""What is said to a shell on a host to become root there, in the way that the host takes.
 
+The host says which way that is in the same breath (become_root.sh); the classes are in roots.py.
 sudo's password goes out only when sudo's own prompt, a random mark, is the last that has come. The
 mark is put together on the host from two halves, so what merely repeats our words cannot show it. A
 shell that traces shows commands as they run, with the whole mark among sudo's arguments: tracing is
@@ -10,12 +11,22 @@ Whoever controls the start-up of the account's shell can put something else in t
 
 from __future__ import annotations
 
-import re
 import secrets
 from dataclasses import dataclass, field
 from typing import Final
 
+from nixfleet_core.errors import NotAllowed
 from nixfleet_core.scripts.compose import assignments, part
+from nixfleet_core.transport.roots import (
+    Doas,
+    Heard,
+    Next,
+    OnHost,
+    RootLogin,
+    Sudo,
+    Way,
+    last_words,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +43,27 @@ ROOTS_OWN: Final = RootPrograms()
 _TOOLS: Final = ("/run/current-system/sw/bin", "/usr/bin", "/bin")
 """Where id and ls lie, if not beside sudo."""
 
+_REPEATS: Final = (
+    "the shell there repeats what it is sent, so no password goes to it: look at SHELLOPTS, at the "
+    "account's start-up files and at a forced command in authorized_keys"
+)
+
 
 def _random() -> str:
     return secrets.token_hex(12)
 
 
-@dataclass(frozen=True, slots=True)
-class Dialogue:
-    """One attempt to become root, with a mark of its own. `said` is what has come on stderr."""
+@dataclass(slots=True)
+class Dialogue(Way):
+    """One attempt with a mark of its own, in the way that the host announces."""
 
     programs: RootPrograms = ROOTS_OWN
     halves: tuple[str, str] = field(default_factory=lambda: (f"nixfleet-{_random()}", _random()))
     canary: str = field(default_factory=lambda: f"nixfleet-said-{_random()}")
+    _way: OnHost | None = field(default=None, init=False)
 
     @property
-    def text(self) -> bytes:
+    def opening(self) -> bytes:
         """What is sent, as a whole: the shell reads no further while it waits for sudo's end."""
         values = {
             "NF_MARK": self.halves[0],
@@ -59,27 +76,22 @@ class Dialogue:
         return f"{begin}{part('become_root')}{{\nbecome_root\n}}\n".encode()
 
     @property
-    def _mark(self) -> bytes:
+    def mark(self) -> bytes:
         return "".join(self.halves).encode()
 
-    def is_repeated(self, output: bytes) -> bool:
-        """Whether the host sends back what it is sent; then it could keep a password as well."""
-        return self.canary.encode() in output
+    def hear(self, heard: Heard) -> Next:
+        canary = self.canary.encode()
+        if canary in heard.stderr or canary in heard.stdout:
+            raise NotAllowed(_REPEATS)  # it could keep a password as well
+        then, said = Next.LISTEN, heard.stderr
+        self._way = self._way or self._announced(said)
+        if self._way is not None:
+            said = said.replace(self._way.announcement, b"")
+            then = self._way.hear(heard._replace(stderr=said))
+        if then is Next.LISTEN and heard.over:
+            raise NotAllowed(last_words(said, self.mark) or "becoming root was refused")
+        return then
 
-    def is_ready(self, said: bytes) -> bool:
-        """Whether a shell of root's waits for the script."""
-        return b"READY" + self._mark in said
-
-    def prompts(self, said: bytes) -> int:
-        """How often the mark has come: once a prompt."""
-        return said.count(self._mark)
-
-    def is_asking(self, said: bytes) -> bool:
-        """Whether sudo's prompt is the last thing that has come. sudo-rs adds words."""
-        prompt = rb"(?:%b|\[sudo: %b\] [^\n]*)\Z" % (self._mark, self._mark)
-        return re.search(prompt, said) is not None
-
-    def last_words(self, said: bytes) -> str:
-        """The last line that holds more than the mark: why we cannot become root."""
-        lines = said.replace(self._mark, b"").decode("utf-8", "replace").splitlines()
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+    def _announced(self, said: bytes) -> OnHost | None:
+        ways = (RootLogin(self.mark), Sudo(self.mark), Doas(self.mark))
+        return next((way for way in ways if way.announcement in said), None)

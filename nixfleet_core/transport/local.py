@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
+from nixfleet_core.transport.roots import NoNeed
 from nixfleet_core.transport.shell import Shell
 
 if TYPE_CHECKING:
@@ -20,4 +21,4 @@ def local_shell(host: str) -> Shell:
 
 def sandbox_shell(host: str, root: str, env: Mapping[str, str]) -> Shell:
     """A shell in a sandbox: `root` is its file system, and nobody needs to become root there."""
-    return Shell(host=host, argv=_SHELL, root=root, env=env, elevates=False)
+    return Shell(host=host, argv=_SHELL, root=root, env=env, way=NoNeed)

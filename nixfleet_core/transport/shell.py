@@ -9,12 +9,15 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from nixfleet_core.errors import NeedsPassword, NotAllowed
-from nixfleet_core.transport.dialogue import ROOTS_OWN, Dialogue, RootPrograms
+from nixfleet_core.errors import NeedsPassword
+from nixfleet_core.transport.dialogue import Dialogue
 from nixfleet_core.transport.process import Process, open_process
+from nixfleet_core.transport.roots import Heard, Next
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from nixfleet_core.transport.roots import Way
 
 ANSWER_LIMIT: Final = 8 * 1024 * 1024
 """Bytes of stdout that `run` takes from a host before it stops listening."""
@@ -24,12 +27,6 @@ CARRIER_FAILED: Final = 255
 
 ELEVATE_LIMIT: Final = 45.0
 """Seconds until a shell of root must have answered; sudo itself may ask a slow directory."""
-
-_REPEATS: Final = (
-    "the shell there repeats what it is sent, so no password goes to it: look at SHELLOPTS, at the "
-    "account's start-up files and at a forced command in authorized_keys"
-)
-_CROWDED: Final = "sudo's prompt stands among other words, so no password goes there: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +43,16 @@ class Answer:
 class Shell:
     """How to get a shell on one host.
 
-    `argv` starts `/bin/sh -s` there. `root` is where its file system begins. `elevates` is False
-    where the one who is logged in already may do all (the sandbox).
+    `argv` starts `/bin/sh -s` there. `root` is where its file system begins. `way` begins one
+    attempt to become root.
     """
 
     host: str
     argv: tuple[str, ...]
     root: str = ""
     env: Mapping[str, str] | None = None
-    elevates: bool = True
     password: str | None = field(default=None, repr=False)
-    root_programs: RootPrograms = ROOTS_OWN
+    way: Callable[[], Way] = Dialogue
 
     async def run(self, script: str, *, limit: float, elevate: bool = False) -> Answer:
         """Run a script to its end. Raises NeedsPassword and NotAllowed if `elevate`."""
@@ -95,29 +91,20 @@ class Shell:
         return process
 
     async def _become_root(self, process: Process) -> None:
-        if not self.elevates:
-            return
-        dialogue = Dialogue(self.root_programs)
-        process.write(dialogue.text)
-        answered = 0
+        way, heard = self.way(), Heard()
+        process.write(way.opening)
         async with asyncio.timeout(ELEVATE_LIMIT):
-            while True:
-                await process.wait_output()
-                said = process.stderr
-                if dialogue.is_repeated(said) or dialogue.is_repeated(process.unread):
-                    raise NotAllowed(_REPEATS)
-                if dialogue.is_ready(said):
-                    return
-                prompts = dialogue.prompts(said)
-                if prompts > answered:
-                    if not answered and not dialogue.is_asking(said):
-                        raise NotAllowed(f"{_CROWDED}{dialogue.last_words(said)}")
-                    if answered or self.password is None:
-                        process.close_stdin()
-                        raise NeedsPassword(self.host, wrong=answered > 0)
-                    process.write(self.password.encode() + b"\n")
-                    answered = prompts
+            while (then := way.hear(heard)) is not Next.GO_ON:
+                if then is not Next.LISTEN:
+                    self._give_password(process, wrong=then is Next.GIVE_ANOTHER)
                 elif process.rc == CARRIER_FAILED:
                     return  # the link broke, which is no answer: whoever reads on will see it
-                elif process.rc is not None:
-                    raise NotAllowed(dialogue.last_words(said) or "becoming root was refused")
+                await process.wait_output()
+                over = process.rc not in (None, CARRIER_FAILED)
+                heard = Heard(process.stderr, process.unread, over)
+
+    def _give_password(self, process: Process, *, wrong: bool) -> None:
+        if wrong or self.password is None:
+            process.close_stdin()
+            raise NeedsPassword(self.host, wrong=wrong)
+        process.write(self.password.encode() + b"\n")

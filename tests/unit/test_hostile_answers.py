@@ -48,8 +48,8 @@ from nixfleet_core.judge.verdict import judge, snapshot
 from nixfleet_core.limits import TEXT_LIMIT
 from nixfleet_core.log.failures import find_failure
 from nixfleet_core.log.text import TextDecoder
-from nixfleet_core.nix.activity import NixLogDecoder
 from nixfleet_core.nix.lock import LockError, parse_lock
+from nixfleet_core.nix.log_lines import NixLogDecoder
 from nixfleet_core.nix.version import parse_version
 from nixfleet_core.plan.model import Options, Plan
 from nixfleet_core.plan.rules import make_plan, make_rollback_plan

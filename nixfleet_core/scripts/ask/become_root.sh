@@ -1,6 +1,7 @@
 # shellcheck shell=sh
-# Become root and leave stdin to a shell of root's, which says READY and the mark on stderr first; or say why
-# not. It runs before anything else does, under whatever the account's start-up has set.
+# Become root, and leave stdin to a shell of root's; or say why not. On stderr come, each with the mark: which
+# way is taken (LOGIN, SUDO or DOAS), sudo's prompt and, from root's shell, READY. This runs before anything
+# else does, under whatever the account's start-up has set.
 # NF_MARK and NF_MORE are the halves of the mark: what merely repeats this text never shows the whole.
 # `unset` is a special built-in: a function that the environment brings along (bash) does not hide it.
 unset -f command id ls printf 2>/dev/null
@@ -17,6 +18,13 @@ become_root_find() {
   return 1
 }
 
+# become_root_by WAY ARGV...: announce the way, and take it
+become_root_by() {
+  printf '%s%s%s\n' "$1" "$NF_MARK" "$NF_MORE" >&2
+  shift
+  exec "$@"
+}
+
 become_root() {
   become_root_path=$PATH
   PATH=$NF_SAFE_PATH LC_ALL=C
@@ -27,12 +35,12 @@ become_root() {
   case $(id -u </dev/null) in
     0)
       PATH=/run/wrappers/bin:$become_root_path:/usr/bin:/bin
-      exec "$@"
+      become_root_by LOGIN "$@"
       ;;
   esac
   # -k: a cached credential must not make the password the script's first line
-  become_root_find sudo && exec "$become_root_program" -k -S -p "$NF_MARK$NF_MORE" -- "$@"
-  become_root_find doas && exec "$become_root_program" -n "$@"
+  become_root_find sudo && become_root_by SUDO "$become_root_program" -k -S -p "$NF_MARK$NF_MORE" -- "$@"
+  become_root_find doas && become_root_by DOAS "$become_root_program" -n "$@"
   PATH=$become_root_path
   if become_root_program=$(command -v sudo || command -v doas); then
     printf '%s is not used: sudo and doas must be setuid programs of root in one of %s\n' \

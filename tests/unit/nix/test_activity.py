@@ -1,205 +1,122 @@
+"""One line of Nix's log as an activity with a name."""
+
 from __future__ import annotations
 
 import json
-import re
-from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from nixfleet_core.nix.activity import NixLogDecoder, Progress
+from nixfleet_core.limits import MOST
+from nixfleet_core.nix.activity import (
+    Activity,
+    BuildLine,
+    Counts,
+    Message,
+    PlainText,
+    StartActivity,
+    StartBuild,
+    StartCounter,
+    StopActivity,
+    decode,
+)
 
-SAMPLES = Path(__file__).parents[2] / "samples"
-VERSIONS = ("2.8.0", "2.26.3", "2.34.8")
 DRV = "/nix/store/aja6zd00bn6bryagm78syj2xz14p60p6-nixfleet-agent-2.1.0.drv"
 
 
-def event(**fields: object) -> bytes:
-    return b"@nix " + json.dumps(fields).encode()
+def line(action: str, **members: object) -> bytes:
+    return b"@nix " + json.dumps({"action": action, **members}).encode()
 
 
-def start(number: int, kind: int, *fields: object, text: str = "", level: int = 0) -> bytes:
-    return event(
-        action="start", id=number, type=kind, fields=list(fields), text=text, level=level, parent=0
-    )
+def start(kind: int, *fields: object, **members: object) -> bytes:
+    return line("start", id=1, type=kind, fields=list(fields), parent=0, **members)
 
 
-def stop(number: int) -> bytes:
-    return event(action="stop", id=number)
-
-
-def result(number: int, kind: int, *fields: object) -> bytes:
-    return event(action="result", id=number, type=kind, fields=list(fields))
-
-
-def feed(decoder: NixLogDecoder, *lines: bytes) -> list[bytes]:
-    return [shown for line in lines for shown in decoder.feed(line)]
-
-
-def recorded(name: str) -> list[bytes]:
-    return (SAMPLES / f"nix-{name}.internal-json").read_bytes().splitlines()
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_shows_what_nix_itself_shows(version: str) -> None:
-    shown = b"\n".join(feed(NixLogDecoder(), *recorded(f"{version}-fail"))) + b"\n"
-    plain = (SAMPLES / f"nix-{version}-fail.plain.txt").read_bytes()
-    assert re.sub(rb"\x1b\[[0-9;]*m", b"", shown) == plain
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_shows_a_lock_update_line_by_line(version: str) -> None:
-    shown = feed(NixLogDecoder(), *recorded(f"{version}-lock"))
-    text = re.sub(rb"\x1b\[[0-9;]*m", b"", b"\n".join(shown)).decode()
-    assert "• Updated input 'nixfleet':\n    'git+file:" in text
-    assert re.search(r"^  → '.*&rev=95796b7d2473c9b317da9558769495d84f25e274' ", text, re.MULTILINE)
+def result(kind: int, *fields: object) -> bytes:
+    return line("result", id=1, type=kind, fields=list(fields))
 
 
 @pytest.mark.parametrize(
-    ("version", "last"), [("2.8.0", (5, 5)), ("2.26.3", (5, 5)), ("2.34.8", (5, 6))]
-)
-def test_counts_a_recorded_chain_of_builds(version: str, last: tuple[int, int]) -> None:
-    decoder, seen = NixLogDecoder(), []
-    for line in recorded(f"{version}-chain"):
-        decoder.feed(line)
-        if decoder.progress is not None:
-            seen.append(decoder.progress)
-    assert seen[-1] == Progress(*last)
-    done = [p.done for p in seen]
-    assert done == sorted(done)
-
-
-def test_no_progress_before_the_first_worker() -> None:
-    decoder = NixLogDecoder()
-    feed(decoder, b"text", start(1, 103), result(1, 105, 1, 2, 3, 4), start(2, 102))
-    assert decoder.progress is None
-
-
-def test_adds_substituted_paths_to_builds() -> None:
-    decoder = NixLogDecoder()
-    feed(
-        decoder,
-        start(1, 104),
-        start(2, 103),
-        result(1, 105, 1, 5, 1, 0),
-        result(2, 105, 10, 20, 2, 1),
-        result(3, 105, 100, 100, 100, 100),
-    )
-    assert decoder.progress == Progress(done=11, expected=25)
-
-
-def test_counts_anew_when_a_second_session_starts() -> None:
-    decoder = NixLogDecoder()
-    feed(decoder, start(1, 104), start(2, 103), start(3, 105, DRV))
-    feed(decoder, result(1, 105, 6, 7, 0, 0), result(2, 105, 3, 3, 0, 0))
-    assert decoder.progress == Progress(9, 10)
-    feed(decoder, start(11, 104))
-    assert decoder.progress == Progress(0, 0)
-    feed(decoder, start(12, 103), result(11, 105, 1, 40, 1, 0), result(2, 105, 9, 9, 9, 9))
-    assert decoder.progress == Progress(1, 40)
-
-
-@pytest.mark.parametrize(
-    ("drv", "prefix"),
+    ("read", "activity"),
     [
-        (DRV, b"nixfleet-agent> "),
-        ("/nix/store/b8s2an10g9828c0gcasvhf3s54dx0m2n-lab-step-1.drv", b"lab-step> "),
-        ("/nix/store/b8s2an10g9828c0gcasvhf3s54dx0m2n-lab-smp-fail.drv", b"lab-smp-fail> "),
-        ("/nix/store/b8s2an10g9828c0gcasvhf3s54dx0m2n-gcc-wrapper-13.2.0.drv", b"gcc-wrapper> "),
-        ("", b"unnamed> "),
-    ],
-)
-def test_prefixes_a_builders_lines_as_nix_does(drv: str, prefix: bytes) -> None:
-    decoder = NixLogDecoder()
-    feed(decoder, start(1, 105, drv))
-    assert feed(decoder, result(1, 101, "hello")) == [prefix + b"hello"]
-    assert feed(decoder, result(1, 107, "hello")) == [prefix[:-2] + b" (post)> hello"]
-    assert feed(decoder, result(1, 101, "")) == []
-    assert feed(decoder, result(9, 101, "hello")) == [b"unnamed> hello"]
-
-
-@pytest.mark.parametrize(
-    ("line", "shown"),
-    [
-        (event(action="msg", level=0, msg="error: x"), [b"error: x"]),
-        (event(action="msg", level=3, msg="a\nb\n  → c"), [b"a", b"b", "  → c".encode()]),
-        (event(action="msg", level=4, msg="evaluating file"), []),
-        (event(action="msg", level=1, msg=""), [b""]),
-        (start(1, 105, DRV, text="building 'x'", level=3), [b"building 'x'..."]),
+        (line("msg", level=1, msg="warning: x"), Message(1, "warning: x")),
+        (line("msg", level=0, msg="error: x", raw_msg="x"), Message(0, "error: x")),
+        (line("msg"), Message(0, "")),
+        (line("stop", id=7), StopActivity(7)),
         (
-            start(1, 108, text="copying path 'x' from 'y'", level=3),
-            [b"copying path 'x' from 'y'..."],
+            start(105, DRV, "", 1, 1, level=3, text="building x"),
+            StartBuild(3, "building x", 1, DRV),
         ),
-        (start(1, 101, text="downloading 'x'", level=4), []),
-        (start(1, 102, text="", level=0), []),
-        (stop(77), []),
-        (result(1, 106, 101, 0), []),
-        (result(1, 999, None, [], {"a": 1.5}), []),
-        (result(1, 105, 1, 2), []),
-        (result(1, 105, "a", "b", "c", "d"), []),
-        (result(1, 101), []),
-        (start(1, 105), []),
-        (event(action="future", id="x"), []),
-        (event(action="stop", id="not a number"), []),
-        (event(action="stop", id=2**80), []),
-        (event(action="stop"), []),
-        (b"@nix {}", []),
-        (b"@nix []", []),
+        (start(104, level=0, text=""), StartCounter(0, "", 1, "builds")),
+        (start(103), StartCounter(3, "", 1, "copies")),
+        (start(108, level=4, text="copying"), StartActivity(4, "copying")),
+        (line("start", id=1), StartActivity(3, "")),
+        (result(101, "hello"), BuildLine(1, "hello", post=False)),
+        (result(107, "hello"), BuildLine(1, "hello", post=True)),
+        (result(105, 1, 2, 3, 4), Counts(1, 2, 1)),
+        (result(105, 0, MOST), Counts(0, MOST, 1)),
     ],
 )
-def test_an_event(line: bytes, shown: list[bytes]) -> None:
-    assert NixLogDecoder().feed(line) == shown
+def test_an_activity_is_read_by_its_name(read: bytes, activity: Activity) -> None:
+    assert decode(read) == activity
 
 
 @pytest.mark.parametrize(
-    ("line", "shown"),
+    ("read", "activity"),
     [
-        (b"plain", b"plain"),
-        (b"", b""),
-        (b"\xff\x00\x1b[2J", b"\xff\x00\x1b[2J"),
-        (b"windows\r", b"windows"),
-        (b"10%\r50%\r100%\r\r", b"100%"),
-        (b"@nix", b"@nix"),
-        (b"@nixos", b"@nixos"),
-        (b'@nix {"action":"msg","lev', b'@nix {"action":"msg","lev'),
-        (b'@nix {"action":"stop","id":"x"', b'@nix {"action":"stop","id":"x"'),
-        (b"@nix not json", b"@nix not json"),
-        (b'@nix {"action":"msg","msg":"\xff"}', b'@nix {"action":"msg","msg":"\xff"}'),
-        (b"@nix " + b"[" * 100_000, b"@nix " + b"[" * 100_000),
-        (b' @nix {"action":"stop","id":1}', b' @nix {"action":"stop","id":1}'),
+        (start(105), StartActivity(3, "")),
+        (start(105, ""), StartActivity(3, "")),
+        (start(105, 7), StartActivity(3, "")),
+        (result(101), BuildLine(1, "", post=False)),
+        (result(107, None), BuildLine(1, "", post=True)),
+        (result(105), None),
+        (result(105, 1), None),
+        (result(105, "1", 2), None),
+        (result(105, 1, True), None),
+        (result(105, 1.0, 2), None),
+        (result(105, -1, 2), None),
+        (result(105, 1, MOST + 1), None),
+        (result(105, 1, 2**80), None),
     ],
-    ids=range(13),
 )
-def test_what_is_no_event_is_shown_as_it_is(line: bytes, shown: bytes) -> None:
-    assert NixLogDecoder().feed(line) == [shown]
+def test_a_field_is_used_only_where_it_is_what_it_should_be(
+    read: bytes, activity: Activity | None
+) -> None:
+    assert decode(read) == activity
 
 
-def test_builds_that_never_end_are_forgotten() -> None:
-    decoder = NixLogDecoder()
-    for number in range(5000):
-        decoder.feed(start(number, 105, f"x-{'n' * 1000}-{number}.drv"))
-    assert len(decoder._building) == 4096
-    assert max(map(len, decoder._building.values())) == 211
+@pytest.mark.parametrize(
+    "read",
+    [
+        result(106, 101, 0),
+        result(999, None, [], {"a": 1.5}),
+        line("future", id="x"),
+        line("stop", id="not a number"),
+        line("stop"),
+        line("start", id=1, fields="x"),
+        b"@nix {}",
+        b"@nix []",
+    ],
+)
+def test_what_another_nix_says_is_nothing(read: bytes) -> None:
+    assert decode(read) is None
 
 
-fields = st.lists(st.one_of(st.none(), st.integers(), st.text(), st.floats()), max_size=5)
-events = st.fixed_dictionaries(
-    {"action": st.sampled_from(("start", "stop", "result", "msg", "other"))},
-    optional={
-        "id": st.one_of(st.integers(0, 3), st.none()),
-        "type": st.sampled_from((100, 103, 104, 105, 101, 107, 999)),
-        "level": st.integers(-1, 7),
-        "text": st.text(),
-        "msg": st.text(),
-        "fields": fields,
-    },
-).map(lambda fields: event(**fields))
-
-
-@given(st.lists(st.one_of(events, st.binary(), st.binary().map(lambda b: b"@nix " + b))))
-def test_takes_any_lines(lines: list[bytes]) -> None:
-    decoder = NixLogDecoder()
-    for line in lines:
-        assert all(b"\n" not in shown for shown in decoder.feed(line.replace(b"\n", b"")))
-    assert decoder.progress is None or decoder.progress.done is not None
+@pytest.mark.parametrize(
+    "read",
+    [
+        b"plain",
+        b"",
+        b"@nix",
+        b"@nixos",
+        b'@nix {"action":"msg","lev',
+        b'@nix {"action":"stop","id":"x"',
+        b'@nix {"action":"stop","id":1} x',
+        b"@nix not json",
+        b'@nix {"action":"msg","msg":"\xff"}',
+        b"@nix " + b"[" * 100_000,
+        b' @nix {"action":"stop","id":1}',
+    ],
+    ids=range(11),
+)
+def test_what_is_not_json_is_text(read: bytes) -> None:
+    assert decode(read) == PlainText(read)

@@ -14,6 +14,7 @@ from nixfleet_core.host import Host, SshAddress, parse_address
 from nixfleet_core.job.copies import Store
 from nixfleet_core.session.open import open_session, open_sessions
 from nixfleet_core.transport import ssh as module
+from nixfleet_core.transport.dialogue import Dialogue
 from nixfleet_core.transport.ssh import (
     CONFIG_VARIABLE,
     LONGEST,
@@ -56,7 +57,7 @@ def test_the_whole_command_line(
     argv = ("ssh", "-T", *before, *OPTIONS, *after, "--", host, "exec /bin/sh -s")
     assert ssh.shell_argv() == argv
     shell = ssh_shell("csb0", ssh)
-    assert (shell.argv, shell.root, shell.env, shell.elevates) == (argv, "", None, True)
+    assert (shell.argv, shell.root, shell.env, shell.way) == (argv, "", None, Dialogue)
 
 
 def test_a_destination_is_never_an_option() -> None:

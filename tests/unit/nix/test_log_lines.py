@@ -1,0 +1,199 @@
+"""Nix's log as readable lines: what is shown for each activity, and for whole recorded logs."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nixfleet_core.nix.activity import (
+    Activity,
+    BuildLine,
+    Counts,
+    Message,
+    PlainText,
+    Progress,
+    StartActivity,
+    StartBuild,
+    StartCounter,
+    StopActivity,
+)
+from nixfleet_core.nix.log_lines import NixLogDecoder, readable
+from nixfleet_core.nix.log_state import LogState
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+VERSIONS = ("2.8.0", "2.26.3", "2.34.8")
+DRV = "/nix/store/aja6zd00bn6bryagm78syj2xz14p60p6-nixfleet-agent-2.1.0.drv"
+
+
+def event(**fields: object) -> bytes:
+    return b"@nix " + json.dumps(fields).encode()
+
+
+def start(number: int, kind: int, *fields: object, text: str = "", level: int = 0) -> bytes:
+    return event(
+        action="start", id=number, type=kind, fields=list(fields), text=text, level=level, parent=0
+    )
+
+
+def stop(number: int) -> bytes:
+    return event(action="stop", id=number)
+
+
+def result(number: int, kind: int, *fields: object) -> bytes:
+    return event(action="result", id=number, type=kind, fields=list(fields))
+
+
+def feed(decoder: NixLogDecoder, *lines: bytes) -> list[bytes]:
+    return [shown for line in lines for shown in decoder.feed(line)]
+
+
+def recorded(name: str) -> list[bytes]:
+    return (SAMPLES / f"nix-{name}.internal-json").read_bytes().splitlines()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_shows_what_nix_itself_shows(version: str) -> None:
+    shown = b"\n".join(feed(NixLogDecoder(), *recorded(f"{version}-fail"))) + b"\n"
+    plain = (SAMPLES / f"nix-{version}-fail.plain.txt").read_bytes()
+    assert re.sub(rb"\x1b\[[0-9;]*m", b"", shown) == plain
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_shows_a_lock_update_line_by_line(version: str) -> None:
+    shown = feed(NixLogDecoder(), *recorded(f"{version}-lock"))
+    text = re.sub(rb"\x1b\[[0-9;]*m", b"", b"\n".join(shown)).decode()
+    assert "• Updated input 'nixfleet':\n    'git+file:" in text
+    assert re.search(r"^  → '.*&rev=95796b7d2473c9b317da9558769495d84f25e274' ", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("version", "last"), [("2.8.0", (5, 5)), ("2.26.3", (5, 5)), ("2.34.8", (5, 6))]
+)
+def test_counts_a_recorded_chain_of_builds(version: str, last: tuple[int, int]) -> None:
+    decoder, seen = NixLogDecoder(), []
+    for line in recorded(f"{version}-chain"):
+        decoder.feed(line)
+        if decoder.progress is not None:
+            seen.append(decoder.progress)
+    assert seen[-1] == Progress(*last)
+    done = [p.done for p in seen]
+    assert done == sorted(done)
+
+
+@pytest.mark.parametrize(
+    ("activity", "shown"),
+    [
+        (BuildLine(1, "hello", post=False), [b"agent> hello"]),
+        (BuildLine(1, "hello", post=True), [b"agent (post)> hello"]),
+        (BuildLine(9, "hello", post=False), [b"unnamed> hello"]),
+        (BuildLine(1, "a\nb", post=False), [b"agent> a b"]),
+        (BuildLine(1, "10%\r20%\r", post=False), [b"agent> 20%"]),
+        (BuildLine(1, "\r", post=False), []),
+        (BuildLine(1, "", post=True), []),
+        (PlainText(b"10%\r20%"), [b"20%"]),
+        (Message(level=3, text="a\nb\rc"), [b"a", b"c"]),
+        (Message(level=4, text="a"), []),
+        (Message(), [b""]),
+        (StartActivity(3, "building"), [b"building..."]),
+        (StartActivity(4, "building"), []),
+        (StartActivity(0, ""), []),
+        (StartBuild(3, "building", 2, "x.drv"), [b"building..."]),
+        (StartCounter(3, "counting", 2, "builds"), [b"counting..."]),
+        (StopActivity(1), []),
+        (Counts(1, 2, 1), []),
+    ],
+)
+def test_what_is_shown_of_an_activity(activity: Activity, shown: list[bytes]) -> None:
+    state = LogState()
+    state.take(StartBuild(0, "", 1, "agent.drv"))
+    assert readable(activity, state) == shown
+
+
+def test_a_build_is_named_until_it_stops() -> None:
+    decoder = NixLogDecoder()
+    line = result(1, 101, "hello")
+    assert feed(decoder, start(1, 105, DRV), line) == [b"nixfleet-agent> hello"]
+    assert feed(decoder, stop(1), line) == [b"unnamed> hello"]
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (event(action="msg", level=0, msg="error: x"), [b"error: x"]),
+        (event(action="msg", level=3, msg="a\nb\n  → c"), [b"a", b"b", "  → c".encode()]),
+        (event(action="msg", level=4, msg="evaluating file"), []),
+        (event(action="msg", level=1, msg=""), [b""]),
+        (start(1, 105, DRV, text="building 'x'", level=3), [b"building 'x'..."]),
+        (
+            start(1, 108, text="copying path 'x' from 'y'", level=3),
+            [b"copying path 'x' from 'y'..."],
+        ),
+        (start(1, 101, text="downloading 'x'", level=4), []),
+        (start(1, 102, text="", level=0), []),
+        (stop(77), []),
+        (result(1, 106, 101, 0), []),
+        (result(1, 999, None, [], {"a": 1.5}), []),
+        (result(1, 105, 1, 2), []),
+        (result(1, 105, "a", "b", "c", "d"), []),
+        (result(1, 101), []),
+        (start(1, 105), []),
+        (event(action="future", id="x"), []),
+        (event(action="stop", id="not a number"), []),
+        (event(action="stop", id=2**80), []),
+        (event(action="stop"), []),
+        (b"@nix {}", []),
+        (b"@nix []", []),
+    ],
+)
+def test_an_event(line: bytes, shown: list[bytes]) -> None:
+    assert NixLogDecoder().feed(line) == shown
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (b"plain", b"plain"),
+        (b"", b""),
+        (b"\xff\x00\x1b[2J", b"\xff\x00\x1b[2J"),
+        (b"windows\r", b"windows"),
+        (b"10%\r50%\r100%\r\r", b"100%"),
+        (b"@nix", b"@nix"),
+        (b"@nixos", b"@nixos"),
+        (b'@nix {"action":"msg","lev', b'@nix {"action":"msg","lev'),
+        (b'@nix {"action":"stop","id":"x"', b'@nix {"action":"stop","id":"x"'),
+        (b"@nix not json", b"@nix not json"),
+        (b'@nix {"action":"msg","msg":"\xff"}', b'@nix {"action":"msg","msg":"\xff"}'),
+        (b"@nix " + b"[" * 100_000, b"@nix " + b"[" * 100_000),
+        (b' @nix {"action":"stop","id":1}', b' @nix {"action":"stop","id":1}'),
+    ],
+    ids=range(13),
+)
+def test_what_is_no_event_is_shown_as_it_is(line: bytes, shown: bytes) -> None:
+    assert NixLogDecoder().feed(line) == [shown]
+
+
+fields = st.lists(st.one_of(st.none(), st.integers(), st.text(), st.floats()), max_size=5)
+events = st.fixed_dictionaries(
+    {"action": st.sampled_from(("start", "stop", "result", "msg", "other"))},
+    optional={
+        "id": st.one_of(st.integers(0, 3), st.none()),
+        "type": st.sampled_from((100, 103, 104, 105, 101, 107, 999)),
+        "level": st.integers(-1, 7),
+        "text": st.text(),
+        "msg": st.text(),
+        "fields": fields,
+    },
+).map(lambda fields: event(**fields))
+
+
+@given(st.lists(st.one_of(events, st.binary(), st.binary().map(lambda b: b"@nix " + b))))
+def test_takes_any_lines(lines: list[bytes]) -> None:
+    decoder = NixLogDecoder()
+    for line in lines:
+        assert all(b"\n" not in shown for shown in decoder.feed(line.replace(b"\n", b"")))
+    assert decoder.progress is None or decoder.progress.done is not None
