@@ -238,7 +238,7 @@ def in_functions(script: str, prefix: str) -> dict[str, str]:
 
 
 def said_by_steps() -> set[str]:
-    return set(re.findall(r"nf_reason=([a-z][a-z-]*)", "".join(JOB_SCRIPTS.values())))
+    return set(re.findall(r"NF_STEP_REASON=([a-z][a-z-]*)", "".join(JOB_SCRIPTS.values())))
 
 
 def test_every_check_of_the_preflight_is_known_in_its_order() -> None:
@@ -248,11 +248,11 @@ def test_every_check_of_the_preflight_is_known_in_its_order() -> None:
 
 def test_each_reason_of_a_check_has_its_words_and_none_is_made_up() -> None:
     said = {
-        check: set(re.findall(r"why=([a-z][a-z-]*)", body))
+        check: set(re.findall(r"nf_check_why=([a-z][a-z-]*)", body))
         for check, body in in_functions(JOB_SCRIPTS["preflight"], "nf_check_").items()
     }
-    assert "why=$nf_unfit" in JOB_SCRIPTS["preflight"]
-    said["input"] |= set(re.findall(r"nf_unfit=([a-z][a-z-]*)", JOB_SCRIPTS["chain"]))
+    assert "nf_check_why=$nf_lock_fits_why" in JOB_SCRIPTS["preflight"]
+    said["input"] |= set(re.findall(r"nf_lock_fits_why=([a-z][a-z-]*)", JOB_SCRIPTS["chain"]))
     for check in {check for check, _ in refusals.REASONS}:
         assert {reason for one, reason in refusals.REASONS if one == check} == said[check]
 
