@@ -36,12 +36,13 @@ check: $(VENV)/.dev ## Style, types, architecture, shell
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	MYPYPATH=tests $(BIN)/mypy --package lab --package fresh --module left_out
+	MYPYPATH=tests $(BIN)/mypy --package lab --package fresh --package scopes --module left_out
 	$(BIN)/mypy requirements/lock.py
 	MYPYPATH=tests:tests/unit $(BIN)/mypy tests/fakes.py tests/unit
 	MYPYPATH=tests:tests/scripts $(BIN)/mypy tests/scripts
 	$(BIN)/lint-imports
 	git ls-files -z '*.sh' .ci/run | xargs -0 $(BIN)/shellcheck
+	cd tests && PYTHONPATH=..:. ../$(BIN)/python -m scopes
 
 screenshots: $(VENV)/.dev ## Make the pictures in screenshots/ anew, from the real app
 	@$(BIN)/python screenshots/make.py

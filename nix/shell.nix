@@ -5,6 +5,7 @@
   git,
   python3,
   shellcheck,
+  shfmt,
   tmux,
 }:
 mkShell {
@@ -12,6 +13,7 @@ mkShell {
   packages = [
     git
     shellcheck
+    shfmt
     tmux
     (python3.withPackages (python: [
       python.hypothesis

@@ -32,7 +32,7 @@ def compile_plan(plan: Plan, job: str, root: str = "") -> str:
         root=root,
         values={
             "NF_ID": check_job_id(job),
-            "NF_PLATFORM": plan.platform,
+            "NF_PLATFORM_GIVEN": plan.platform,
             "NF_CHECKOUT": plan.checkout,
             "NF_INPUT": plan.input,
             "NF_ATTRIBUTE": plan.attribute,
@@ -53,7 +53,7 @@ def compile_plan(plan: Plan, job: str, root: str = "") -> str:
             "NF_PERMANENT": permanent_pattern(),
             "NF_KEPT_OLD": stale_pattern(),
         },
-        call=f'nf_set_up "${{2:-}}" "${{3:-}}"\nnf_plan() {{\n{steps}}}\nnf_"$1"',
+        call=f'nf_set_up "${{2:-}}" "${{3:-}}"\nnf_plan() {{\n{steps}}}\n"nf_enter_$1"',
     )
 
 

@@ -56,7 +56,9 @@ def compose(*parts: str, root: str, call: str, values: Mapping[str, str] | None 
     behind the call, which ends it: the file may be somebody else's by then. A shell may have been
     told to trace (SHELLOPTS); what it writes on stderr would be taken for the script's own words.
     """
-    prelude = "set +vx\n" + assignments({"NF_ROOT": root, **(values or {})})
+    prelude = "set +vx\n" + assignments(
+        {"NF_ROOT": root, "NF_PLATFORM_GIVEN": "", **(values or {})}
+    )
     return (
         prelude
         + "".join(part(name) + "\n" for name in (*_ALWAYS, *_with_needs(parts)))

@@ -179,7 +179,7 @@ class ShellSession:
         """As promised; a link that breaks in between is tried again with the same id."""
         values = {
             "NF_ID": job,
-            "NF_PLATFORM": plan.platform,
+            "NF_PLATFORM_GIVEN": plan.platform,
             "NF_PLAN": msgspec.json.encode(plan).decode(),
             "NF_RUN_SH": compile_plan(plan, job, self.shell.root),
             "NF_NICE": str(plan.options.nice),
@@ -348,7 +348,7 @@ class ShellSession:
 
     def _script(self, name: str, values: dict[str, str]) -> str:
         """One of the scripts, with the platform as far as it is known."""
-        values = {"NF_PLATFORM": self.host.platform or "", **values}
+        values = {"NF_PLATFORM_GIVEN": self.host.platform or "", **values}
         return question(name, self.shell.root, values)
 
 

@@ -333,7 +333,12 @@ def test_an_untrusted_user_reaches_only_some_levels(
 
 
 def test_whether_the_daemon_trusts_a_user_is_seen(fresh: Fleet, host: LabHost) -> None:
-    values = {"NF_PLATFORM": "home-manager", "NF_CHECKOUT": "", "NF_INPUT": "", "NF_ATTRIBUTE": ""}
+    values = {
+        "NF_PLATFORM_GIVEN": "home-manager",
+        "NF_CHECKOUT": "",
+        "NF_INPUT": "",
+        "NF_ATTRIBUTE": "",
+    }
     script = question("probe", "", {**values, "NF_DEEP": ""})
 
     def trusted(user: str) -> bool | None:

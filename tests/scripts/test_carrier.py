@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def run(shell: tuple[str, ...], call: str, **env: str) -> subprocess.CompletedProcess[str]:
-    script = compose(root="", values={"NF_PLATFORM": ""}, call=call)
+    script = compose(root="", values={"NF_PLATFORM_GIVEN": ""}, call=call)
     return subprocess.run(
         [*shell, "-s"],
         input=script,
@@ -42,7 +42,7 @@ def test_a_lock_is_held_as_long_as_its_process_lives(
     hold = 'nf_lock_take "$LOCK" && echo taken; read -r _ <"$GATE"; exit 0'
     gate = tmp_path / "gate"
     os.mkfifo(gate)
-    script = compose(root="", values={"NF_PLATFORM": ""}, call=hold)
+    script = compose(root="", values={"NF_PLATFORM_GIVEN": ""}, call=hold)
     holder = subprocess.Popen(
         [*shell, "-c", script],
         env={

@@ -63,11 +63,11 @@ def test_an_agent_is_gone_before_it_is_loaded_where_it_was(
     (tmp_path / "domain").write_text(domain)
     (tmp_path / "pid").write_text(str(agent.pid))
     call = f"""NF_UID=501 NF_UNIT={LABEL} NF_MANAGER=launchd
-nf_run() {{ true & nf_pid=$!; wait; "$@"; }}
+nf_run() {{ true & nf_quietly_pid=$!; wait; "$@"; }}
 nf_launchd_start
 if kill -0 {agent.pid} 2>/dev/null; then echo 'it lives still'; else echo gone; fi
 """
-    platform = {"NF_PLATFORM": "home-manager"}
+    platform = {"NF_PLATFORM_GIVEN": "home-manager"}
     script = compose("service", "launchd", root="", call=call, values=platform)
     path = f"{tmp_path}:{os.environ['PATH']}"
     env = {"PATH": path, "LAUNCHD": str(tmp_path), "HOME": str(tmp_path)}

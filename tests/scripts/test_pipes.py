@@ -89,7 +89,7 @@ def test_who_writes_to_a_full_disk_goes_on(shell: tuple[str, ...], tmp_path: Pat
 NF_LOG=/dev/full NF_OUT='' NF_WHO=root NF_LIMIT=30 NF_STEP=x NF_CARRIER=guard
 nf_quietly sh -c 'yes | head -c 1000000; echo still here >&3; exit 4' 3>&1; echo "$?"
 """
-    values = {"NF_ID": JOB, "NF_CHECKOUT": "", "NF_PLATFORM": "nixos"}
+    values = {"NF_ID": JOB, "NF_CHECKOUT": "", "NF_PLATFORM_GIVEN": "nixos"}
     script = compose("runner", root=str(tmp_path), call=call, values=values)
     done = subprocess.run([*shell, "-s"], input=script.encode(), capture_output=True, timeout=60)
     assert done.stdout == b"still here\n4\n", done.stderr

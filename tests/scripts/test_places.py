@@ -96,7 +96,9 @@ def test_the_other_place_stays_the_place(host: FakeHost) -> None:
 def test_a_home_is_its_users(host: FakeHost) -> None:
     given_away(host.root / "home/ops/.local/state/nixfleet")
     done = host.send(
-        host.script("launch", NF_PLATFORM="home-manager", NF_ID=JOB, NF_PLAN="{}", NF_RUN_SH=":")
+        host.script(
+            "launch", NF_PLATFORM_GIVEN="home-manager", NF_ID=JOB, NF_PLAN="{}", NF_RUN_SH=":"
+        )
     )
     assert done.stdout == b"@nf failed\n"
     assert b".local/state/nixfleet belongs to nobody; it has to be yours" in done.stderr

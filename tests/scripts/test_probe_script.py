@@ -19,7 +19,7 @@ one_shell = pytest.mark.parametrize("shell", ["bash"], indirect=True)
 
 def ask(host: FakeHost, **values: str) -> subprocess.CompletedProcess[bytes]:
     known = {
-        "NF_PLATFORM": "",
+        "NF_PLATFORM_GIVEN": "",
         "NF_CHECKOUT": CHECKOUT,
         "NF_INPUT": "nixfleet",
         "NF_ATTRIBUTE": "",
@@ -240,9 +240,9 @@ def test_the_agents_own_repository_is_asked_for_by_a_word(host: FakeHost) -> Non
 def test_with_home_manager_the_agents_own_repository_is_at_home(host: FakeHost) -> None:
     path = "/home/ops/.local/state/nixfleet-agent/repo"
     clone_to(host, path)
-    values = {"NF_PLATFORM": "home-manager", "NF_CHECKOUT": "isolated"}
+    values = {"NF_PLATFORM_GIVEN": "home-manager", "NF_CHECKOUT": "isolated"}
     assert checkout_of(host, **values) == (path, "ok")
-    assert probe(host, NF_PLATFORM="home-manager").other is not None
+    assert probe(host, NF_PLATFORM_GIVEN="home-manager").other is not None
 
 
 @one_shell
@@ -273,7 +273,7 @@ def test_paths_of_any_kind_are_seen_as_they_are(host: FakeHost, name: str) -> No
     (host.root / "run/current-system").symlink_to(system)
     script = host.script(
         "probe",
-        NF_PLATFORM="nixos",
+        NF_PLATFORM_GIVEN="nixos",
         NF_CHECKOUT=f"/home/ops/{name}",
         NF_INPUT="nixfleet",
         NF_ATTRIBUTE="",
@@ -449,7 +449,7 @@ def test_whether_the_daemon_trusts_the_user(
         'case "$*" in *"store ping"*) cat "$s/ping" ;; *show-config) cat "$s/config" ;;'
         ' *) default "$@" ;; esac',
     )
-    assert probe(host, NF_PLATFORM="home-manager", NF_CHECKOUT="").trusted is trusted
-    assert probe(host, NF_PLATFORM="nixos", NF_CHECKOUT="").trusted is None
+    assert probe(host, NF_PLATFORM_GIVEN="home-manager", NF_CHECKOUT="").trusted is trusted
+    assert probe(host, NF_PLATFORM_GIVEN="nixos", NF_CHECKOUT="").trusted is None
     host.set("uid", "0")
-    assert probe(host, NF_PLATFORM="home-manager", NF_CHECKOUT="").trusted is None
+    assert probe(host, NF_PLATFORM_GIVEN="home-manager", NF_CHECKOUT="").trusted is None

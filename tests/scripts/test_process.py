@@ -44,7 +44,7 @@ def look(host: FakeHost, installed: str = AGENT, **values: str) -> Facts:
     """At a host whose unit names that program."""
     host.set("installed", installed)
     known = {
-        "NF_PLATFORM": "nixos",
+        "NF_PLATFORM_GIVEN": "nixos",
         "NF_CHECKOUT": CHECKOUT,
         "NF_INPUT": "nixfleet",
         "NF_ATTRIBUTE": "",
@@ -485,7 +485,7 @@ def last_words(host: FakeHost, log: Path | None = None) -> str:
         "service",
         root=str(host.root),
         call=f"nf_own_log '{log or host.root / 'tmp/agent.err'}' 2",
-        values={"NF_PLATFORM": "home-manager"},
+        values={"NF_PLATFORM_GIVEN": "home-manager"},
     )
     return host.send(text).stdout.decode()
 

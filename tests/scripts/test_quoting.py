@@ -87,7 +87,7 @@ def test_a_plan_survives_compilation(
     # the host's own runner of steps is replaced by one that shows them
     show = """
 nf_step() { printf '%s\\0' "$#" "$@"; }
-nf_show() { printf '%s\\0' "$NF_ROOT" "$NF_CHECKOUT" "$NF_ATTRIBUTE"; nf_plan; }
+nf_enter_show() { printf '%s\\0' "$NF_ROOT" "$NF_CHECKOUT" "$NF_ATTRIBUTE"; nf_plan; }
 """
     at = text.rindex("{\nnf_platform\nnf_set_up ")
     said = run(shell, (text[:at] + show + text[at:]).encode(), "show")

@@ -95,5 +95,5 @@ def test_no_text_in_a_look_becomes_the_system_to_go_back_to(host: FakeHost, reco
     host.job.mkdir(parents=True)
     (host.job / "plan.json").write_text("{}")
     (host.job / "before").write_bytes(records)
-    (job,) = read_history(host.ask("past_jobs", NF_PLATFORM="nixos").stdout).jobs
+    (job,) = read_history(host.ask("past_jobs", NF_PLATFORM_GIVEN="nixos").stdout).jobs
     assert (job.job, job.before) == (JOB, None)

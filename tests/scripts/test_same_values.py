@@ -60,7 +60,7 @@ def test_each_key_of_a_look_is_written_and_read() -> None:
 def test_what_is_longer_is_cut_off_where_the_reader_does() -> None:
     limits = found(r'\.status "\$\(printf .* cut_off (\d+)\)"', PROBE)
     assert limits == {str(parse._LIMITS["status"])}
-    assert found(r"^CHANGES_SIZE=(\d+)$", RUNNER) == {str(CHANGES_LIMIT)}
+    assert found(r"^NF_CHANGES_SIZE=(\d+)$", RUNNER) == {str(CHANGES_LIMIT)}
     assert found(r"head -c (\d+)$", part("attributes")) == {str(shell_session._ATTRIBUTES_LIMIT)}
     assert found(r" log .* -n (\d+) ", part("incoming")) == {str(shell_session._INCOMING_LIMIT)}
 
@@ -71,13 +71,13 @@ def test_the_agents_service_has_one_name() -> None:
 
 
 def test_what_a_plan_needs_is_looked_for() -> None:
-    (looked_for,) = found(r"^  for tool in (.*); do$", PROBE)
+    (looked_for,) = found(r"^  for probe_tools_tool in (.*); do$", PROBE)
     needed = {"git", "nix", *rules._SWITCH.values(), *sum(rules._MANAGER_TOOLS.values(), ())}
     assert needed <= {*looked_for.split()}
 
 
 def test_the_agents_own_repository_is_known_by_its_path() -> None:
-    assert f"{ISOLATED}) dir=$(isolated_checkout)" in PROBE
+    assert f"{ISOLATED}) probe_dir=$(isolated_checkout)" in PROBE
     paths = found(r'echo "(\$\w+/\S+/repo)"', PROBE)
     assert len(paths) == 2
     assert all(map(is_isolated, paths))
@@ -93,10 +93,12 @@ def test_what_is_sent_of_a_job_is_kept() -> None:
     assert found(r"\bwhole ([a-z.]+)", sent) == follow._KEPT
     files = JobCopy(Path("/job")).files
     streamed = {files.log.name, files.events.name}
-    assert found(r'\bsend (\w+) "\$job/\1"', sent) == streamed
+    assert found(r'\bsend (\w+) "\$NF_JOB/\1"', sent) == streamed
 
 
-@pytest.mark.parametrize("pauses", ["pause=0.25 beat=20", "pause=1 beat=5"])
+@pytest.mark.parametrize(
+    "pauses", ["follow_pause=0.25 follow_beat=20", "follow_pause=1 follow_beat=5"]
+)
 def test_the_heart_beats_before_silence_is_shown(pauses: str) -> None:
     assert pauses in part("follow")
     pause, beat = (float(word.partition("=")[2]) for word in pauses.split())

@@ -7,10 +7,11 @@
 unset -f command id ls printf 2>/dev/null
 unset IFS
 
-# become_root_find NAME: a setuid program of root's. sets: become_root_program
+# become_root_find NAME: a setuid program of root's.
+# sets: become_root_program
 become_root_find() {
-  for become_root_folder in $NF_FOLDERS; do
-    become_root_program=$become_root_folder/$1
+  for become_root_find_folder in $NF_FOLDERS; do
+    become_root_program=$become_root_find_folder/$1
     # shellcheck disable=SC2012,SC2046 # stat differs everywhere; the mode and the owner's id are words
     set -- "$1" $(ls -lLnd "$become_root_program" 2>/dev/null)
     case "${2-} ${4-}" in -??s?-??-*" $NF_TRUSTED") return 0 ;; esac

@@ -4,8 +4,8 @@
 
 cancel() {
   nf_is_job_id "$NF_ID" || exit 2
-  ctl=$NF_JOBS/$NF_ID/ctl
+  cancel_ctl=$NF_JOBS/$NF_ID/ctl
   if [ -e "$NF_JOBS/$NF_ID/result" ]; then echo '@nf over'; return; fi
   # a directory: as root, a redirection would follow a link that the directory's owner has put there
-  if mkdir "$ctl/cancel" 2>/dev/null || [ -d "$ctl/cancel" ]; then echo '@nf ok'; else echo '@nf denied'; fi
+  if mkdir "$cancel_ctl/cancel" 2>/dev/null || [ -d "$cancel_ctl/cancel" ]; then echo '@nf ok'; else echo '@nf denied'; fi
 }

@@ -4,7 +4,7 @@
 
 confirm() {
   nf_is_job_id "$NF_ID" || exit 2
-  entry=$NF_JOBS/$NF_ID/ctl/confirmed
+  confirm_entry=$NF_JOBS/$NF_ID/ctl/confirmed
   # a directory: as root, a redirection would follow a link that the directory's owner has put there
-  if mkdir "$entry" 2>/dev/null || [ -d "$entry" ]; then echo '@nf ok'; else echo '@nf denied'; fi
+  if mkdir "$confirm_entry" 2>/dev/null || [ -d "$confirm_entry" ]; then echo '@nf ok'; else echo '@nf denied'; fi
 }

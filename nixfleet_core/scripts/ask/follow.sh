@@ -5,7 +5,7 @@
 # Frames: "@KIND OFFSET LENGTH", LENGTH bytes, a newline. Kinds: plan log events beat before after
 # latest changes result gone. A beat's offset is the host's clock and its bytes are the log's size.
 
-CHUNK=1048576
+NF_CHUNK=1048576
 
 frame() { printf '@%s %s %s\n%s\n' "$1" "$2" "${#3}" "$3"; }
 
@@ -18,59 +18,62 @@ frame_file() {
 
 # whole FILE: as the job keeps it; in memory where the disk was full
 whole() {
-  for place in "$job" "$NF_STATE/$NF_ID"; do
-    if [ -r "$place/$1" ]; then frame_file "$1" "$place/$1" 0 "$(nf_size "$place/$1")"; return; fi
+  for whole_place in "$NF_JOB" "$NF_STATE/$NF_ID"; do
+    if [ -r "$whole_place/$1" ]; then frame_file "$1" "$whole_place/$1" 0 "$(nf_size "$whole_place/$1")"; return; fi
   done
 }
 
 # send KIND FILE AT SIZE: at most one chunk; where the client then is, in $at
+# sets: send_at
 send() {
-  at=$3
-  part=$(($4 - $3))
-  if [ "$part" -le 0 ]; then return 1; fi
-  if [ "$part" -gt "$CHUNK" ]; then part=$CHUNK; fi
-  frame_file "$1" "$2" "$3" "$part"
-  at=$(($3 + part))
+  send_at=$3
+  send_part=$(($4 - $3))
+  if [ "$send_part" -le 0 ]; then return 1; fi
+  if [ "$send_part" -gt "$NF_CHUNK" ]; then send_part=$NF_CHUNK; fi
+  frame_file "$1" "$2" "$3" "$send_part"
+  send_at=$(($3 + send_part))
 }
 
 # is_here: the place is what it was. One that was given to somebody else (see nf_keep_place) has no job.
+# sets: NF_TRUSTED
 is_here() {
   case $NF_CARRIER in systemd) ;; *) return 0 ;; esac
   NF_TRUSTED=:
-  nf_is_trusted "$job" && { nf_is_trusted "$NF_STATE" || [ "$nf_trust_why" = missing ]; }
+  nf_is_trusted "$NF_JOB" && { nf_is_trusted "$NF_STATE" || [ "$nf_trust_why" = missing ]; }
 }
 
+# sets: NF_JOB
 follow() {
   nf_is_job_id "$NF_ID" || exit 2
-  job=$NF_JOBS/$NF_ID
+  NF_JOB=$NF_JOBS/$NF_ID
   # a writer that nobody reads ends: no follower outlives its client's connection
   trap 'exit 0' PIPE
   printf 'nixfleet-follow 1\n'
-  if nf_is_hidden "$job"; then frame gone 0 denied; exit 0; fi
-  if ! [ -d "$job" ]; then frame gone 0 missing; exit 0; fi
-  if ! [ -r "$job/plan.json" ]; then frame gone 0 denied; exit 0; fi
+  if nf_is_hidden "$NF_JOB"; then frame gone 0 denied; exit 0; fi
+  if ! [ -d "$NF_JOB" ]; then frame gone 0 missing; exit 0; fi
+  if ! [ -r "$NF_JOB/plan.json" ]; then frame gone 0 denied; exit 0; fi
   whole plan.json
-  if sleep 0.1 2>/dev/null; then pause=0.25 beat=20; else pause=1 beat=5; fi
-  idle=$beat dead=0
+  if sleep 0.1 2>/dev/null; then follow_pause=0.25 follow_beat=20; else follow_pause=1 follow_beat=5; fi
+  follow_idle=$follow_beat follow_dead=0 follow_events_at=$NF_EVENTS_AT follow_log_at=$NF_LOG_AT
   while :; do
     # asked before the sizes: what was written before the result is then sent before it
-    over=''
-    if [ -e "$job/result" ] || [ -e "$NF_STATE/$NF_ID/result" ]; then over=1; fi
+    follow_over=''
+    if [ -e "$NF_JOB/result" ] || [ -e "$NF_STATE/$NF_ID/result" ]; then follow_over=1; fi
     # events first: the log then holds all that they tell of, and the client puts both in order
-    events_size=$(nf_size "$job/events") log_size=$(nf_size "$job/log")
-    sent=''
-    if send events "$job/events" "$NF_EVENTS_AT" "$events_size"; then NF_EVENTS_AT=$at sent=1; fi
-    if send log "$job/log" "$NF_LOG_AT" "$log_size"; then NF_LOG_AT=$at sent=1; fi
-    idle=$((idle + 1))
-    if [ "$idle" -ge "$beat" ]; then
-      idle=0
+    follow_events_size=$(nf_size "$NF_JOB/events") follow_log_size=$(nf_size "$NF_JOB/log")
+    follow_sent=''
+    if send events "$NF_JOB/events" "$follow_events_at" "$follow_events_size"; then follow_events_at=$send_at follow_sent=1; fi
+    if send log "$NF_JOB/log" "$follow_log_at" "$follow_log_size"; then follow_log_at=$send_at follow_sent=1; fi
+    follow_idle=$((follow_idle + 1))
+    if [ "$follow_idle" -ge "$follow_beat" ]; then
+      follow_idle=0
       # whoever asks again is led to where it went on
       is_here || exit 0
-      frame beat "$(nf_now)" "$log_size"
+      frame beat "$(nf_now)" "$follow_log_size"
       # neither a result nor a unit that could still write one
-      if [ -z "$over" ] && ! nf_job_lives; then dead=$((dead + 1)); else dead=0; fi
+      if [ -z "$follow_over" ] && ! nf_job_lives; then follow_dead=$((follow_dead + 1)); else follow_dead=0; fi
       # the result may be in memory, where only root can read it
-      if [ "$dead" -ge 2 ]; then
+      if [ "$follow_dead" -ge 2 ]; then
         if [ -d "$NF_STATE/$NF_ID" ] && ! [ -x "$NF_STATE/$NF_ID" ]; then frame gone 0 denied; exit 0; fi
         whole before
         whole after
@@ -78,8 +81,8 @@ follow() {
         exit 0
       fi
     fi
-    if [ -n "$sent" ]; then continue; fi
-    if [ -n "$over" ]; then
+    if [ -n "$follow_sent" ]; then continue; fi
+    if [ -n "$follow_over" ]; then
       is_here || exit 0
       whole before
       whole after
@@ -88,6 +91,6 @@ follow() {
       whole result
       exit 0
     fi
-    sleep "$pause"
+    sleep "$follow_pause"
   done
 }

@@ -6,24 +6,26 @@
 # operator's connection comes from). Answers one line: "@nf launched ID", "@nf busy ID" or
 # "@nf failed".
 
-KEEP_JOBS=20
+NF_KEEP_JOBS=20
+NF_FROM=${NF_FROM:-${SSH_CONNECTION:-}} # which sudo does not pass on
 
+# sets: NF_JOB, launch_said
 launch() {
   nf_is_job_id "$NF_ID" || { echo '@nf failed'; echo "bad job id" >&2; return 1; }
-  job=$NF_JOBS/$NF_ID
+  NF_JOB=$NF_JOBS/$NF_ID
   umask 022
   if ! open_places; then echo '@nf failed'; return 1; fi
-  if [ -e "$job/result" ] || { [ -e "$job/events" ] && [ "$(nf_running_job)" = "$NF_ID" ]; }; then
+  if [ -e "$NF_JOB/result" ] || { [ -e "$NF_JOB/events" ] && [ "$(nf_running_job)" = "$NF_ID" ]; }; then
     echo "@nf launched $NF_ID"
     return 0
   fi
   wait_for_finish
-  running=$(nf_running_job) && { echo "@nf busy $running"; return 0; }
-  [ -d "$job" ] || write_job || { echo '@nf failed'; return 1; }
+  launch_running=$(nf_running_job) && { echo "@nf busy $launch_running"; return 0; }
+  [ -d "$NF_JOB" ] || write_job || { echo '@nf failed'; return 1; }
   case $NF_CARRIER in
     systemd | user) write_finish || { echo '@nf failed'; return 1; } ;;
   esac
-  if said=$(start_job 2>&1); then
+  if launch_said=$(start_job 2>&1); then
     echo "@nf launched $NF_ID"
     return 0
   fi
@@ -45,8 +47,8 @@ open_places() {
       ;;
     *)
       mkdir -p "$(nf_units)"
-      for place in "$NF_JOBS" "$NF_STATE" "$(nf_units)"; do
-        nf_is_trusted "$place" || { no_place "$(nf_trust_words); it has to be root's alone"; return 1; }
+      for open_places_place in "$NF_JOBS" "$NF_STATE" "$(nf_units)"; do
+        nf_is_trusted "$open_places_place" || { no_place "$(nf_trust_words); it has to be root's alone"; return 1; }
       done
       chmod 711 "${NF_JOBS%/jobs}" && chmod 755 "$NF_JOBS" "$NF_STATE" && share_old_jobs
       ;;
@@ -69,45 +71,45 @@ no_place() { echo "there is no place for jobs: $1" >&2; }
 
 # The rights of jobs that were here before this one; older versions gave them to the launcher's group.
 share_old_jobs() {
-  for old in $(nf_jobs); do
-    nf_readers "$NF_JOBS/$old" "$(nf_uid_of "$NF_JOBS/$old/ctl")"
-    nf_share_job "$NF_JOBS/$old"
+  for share_old_jobs_old in $(nf_jobs); do
+    nf_readers "$NF_JOBS/$share_old_jobs_old" "$(nf_uid_of "$NF_JOBS/$share_old_jobs_old/ctl")"
+    nf_share_job "$NF_JOBS/$share_old_jobs_old"
   done
 }
 
 # The job before may still be bringing its agent back.
 wait_for_finish() {
   case $NF_CARRIER in systemd | user) ;; *) return ;; esac
-  tries=0
-  while [ "$tries" -lt 30 ] && nf_unit_lives "$NF_FINISH_UNIT" && ! nf_unit_lives "$NF_JOB_UNIT"; do
-    tries=$((tries + 1))
+  wait_for_finish_tries=0
+  while [ "$wait_for_finish_tries" -lt 30 ] && nf_unit_lives "$NF_FINISH_UNIT" && ! nf_unit_lives "$NF_JOB_UNIT"; do
+    wait_for_finish_tries=$((wait_for_finish_tries + 1))
     sleep 1
   done
 }
 
 # The whole job directory appears at once. Only root writes into it; ctl belongs to the launcher.
 write_job() {
-  uid=${SUDO_UID:-$(id -u "${DOAS_USER:-}" 2>/dev/null)}
-  case $uid in '' | *[!0-9]*) uid=$NF_UID ;; esac
-  NF_FROM=${NF_FROM:-${SSH_CONNECTION:-}}
-  case $NF_FROM in *[!0-9a-zA-Z:.%_\ -]*) NF_FROM='' ;; esac # a zone may be named: fe80::1%eth0
-  new=$NF_JOBS/.new-$NF_ID
-  rm -rf "$new"
-  mkdir -m 700 "$new" && nf_readers "$new" "$uid" && mkdir -m 700 "$new/ctl" || return 1
+  write_job_uid=${SUDO_UID:-$(id -u "${DOAS_USER:-}" 2>/dev/null)}
+  case $write_job_uid in '' | *[!0-9]*) write_job_uid=$NF_UID ;; esac
+  write_job_from=$NF_FROM
+  case $write_job_from in *[!0-9a-zA-Z:.%_\ -]*) write_job_from='' ;; esac # a zone may be named: fe80::1%eth0
+  write_job_new=$NF_JOBS/.new-$NF_ID
+  rm -rf "$write_job_new"
+  mkdir -m 700 "$write_job_new" && nf_readers "$write_job_new" "$write_job_uid" && mkdir -m 700 "$write_job_new/ctl" || return 1
   printf '{"format":1,"at":%s,"uid":%s,"from":"%s","plan":%s}\n' \
-    "$(nf_now)" "$uid" "$NF_FROM" "$NF_PLAN" >"$new/plan.json" &&
-    printf '%s\n' "$NF_RUN_SH" >"$new/run.sh" && : >"$new/log" && nf_share_job "$new" || return 1
-  if [ "$NF_UID" = 0 ]; then chown "$uid:0" "$new/ctl" || return 1; fi
-  mv "$new" "$job"
+    "$(nf_now)" "$write_job_uid" "$write_job_from" "$NF_PLAN" >"$write_job_new/plan.json" &&
+    printf '%s\n' "$NF_RUN_SH" >"$write_job_new/run.sh" && : >"$write_job_new/log" && nf_share_job "$write_job_new" || return 1
+  if [ "$NF_UID" = 0 ]; then chown "$write_job_uid:0" "$write_job_new/ctl" || return 1; fi
+  mv "$write_job_new" "$NF_JOB"
   prune
 }
 
 prune() {
-  total=$(nf_jobs | wc -l)
-  nf_jobs | while read -r old; do
-    if [ "$total" -le "$KEEP_JOBS" ] || [ "$old" = "$NF_ID" ]; then break; fi
-    rm -rf "${NF_JOBS:?}/$old"
-    total=$((total - 1))
+  prune_total=$(nf_jobs | wc -l)
+  nf_jobs | while read -r prune_old; do
+    if [ "$prune_total" -le "$NF_KEEP_JOBS" ] || [ "$prune_old" = "$NF_ID" ]; then break; fi
+    rm -rf "${NF_JOBS:?}/$prune_old"
+    prune_total=$((prune_total - 1))
   done
 }
 
@@ -116,12 +118,12 @@ prune() {
 # runs lies beside it: the script of the job that runs, once there is one.
 write_finish() {
   case $NF_CARRIER in
-    user) more=" \"XDG_STATE_HOME=$(printf '%s' "$NF_STATE_HOME" | sed 's/%/%%/g')\"" ;;
-    *) more='' ;;
+    user) write_finish_more=" \"XDG_STATE_HOME=$(printf '%s' "$NF_STATE_HOME" | sed 's/%/%%/g')\"" ;;
+    *) write_finish_more='' ;;
   esac
-  finish=$(nf_units)/$NF_FINISH
-  mkdir -p "${finish%/*}" || return 1
-  [ -e "$finish" ] || put_file "$finish" ': no job has begun' || return 1
+  write_finish_file=$(nf_units)/$NF_FINISH
+  mkdir -p "${write_finish_file%/*}" || return 1
+  [ -e "$write_finish_file" ] || put_file "$write_finish_file" ': no job has begun' || return 1
   put_file "$(nf_units)/$NF_FINISH_UNIT" "[Unit]
 Description=Bring the NixFleet agent back after an update
 StartLimitIntervalSec=0
@@ -130,8 +132,8 @@ Type=oneshot
 Restart=on-failure
 RestartSec=1
 TimeoutStartSec=1800
-Environment=\"PATH=$PATH\"$more
-ExecStart=/bin/sh $finish"
+Environment=\"PATH=$PATH\"$write_finish_more
+ExecStart=/bin/sh $write_finish_file"
 }
 
 # put_file FILE TEXT: whole or not at all; systemd is told when a unit changed.
@@ -157,7 +159,7 @@ start_unit() {
   systemd-run "$@" --collect --quiet --no-ask-password --unit="$NF_JOB_UNIT" --service-type=exec \
     -p OnSuccess="$NF_FINISH_UNIT" -p OnFailure="$NF_FINISH_UNIT" -p OOMPolicy=continue -p KillMode=mixed -p TimeoutStopSec=900 \
     -p WorkingDirectory=/ -p Nice="$NF_NICE" --setenv=PATH="$PATH" --setenv=HOME="${HOME:-/root}" \
-    /bin/sh "$job/run.sh" main "$NF_JOBS" "$NF_STATE"
+    /bin/sh "$NF_JOB/run.sh" main "$NF_JOBS" "$NF_STATE"
 }
 
 # A job of launchd's own: its label is the lock. It outlives the login, is started again when it was
@@ -165,13 +167,13 @@ start_unit() {
 start_launchd() {
   nf_lock_take "$NF_STATE/launching" || return 1
   trap 'rm -f "$NF_STATE/launching"' EXIT
-  if left=$(nf_job_domain); then
-    last=$(nf_current_job) && [ -e "$NF_JOBS/$last/result" ] || return 1
-    launchctl bootout "$left/$NF_JOB_LABEL"
+  if start_launchd_left=$(nf_job_domain); then
+    start_launchd_last=$(nf_current_job) && [ -e "$NF_JOBS/$start_launchd_last/result" ] || return 1
+    launchctl bootout "$start_launchd_left/$NF_JOB_LABEL"
   fi
-  write_plist >"$job/job.plist" || return 1
-  domain=$(nf_agent_domain || nf_any_domain)
-  launchctl bootstrap "$domain" "$job/job.plist" || return 1
+  write_plist >"$NF_JOB/job.plist" || return 1
+  start_launchd_domain=$(nf_agent_domain || nf_any_domain)
+  launchctl bootstrap "$start_launchd_domain" "$NF_JOB/job.plist" || return 1
   nf_begun
 }
 
@@ -182,11 +184,11 @@ write_plist() {
   echo '<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">'
   echo '<plist version="1.0"><dict>'
   echo "<key>Label</key><string>$NF_JOB_LABEL</string>"
-  echo "<key>ProgramArguments</key><array><string>/bin/sh</string><string>$(xml "$job/run.sh")</string><string>guard</string></array>"
+  echo "<key>ProgramArguments</key><array><string>/bin/sh</string><string>$(xml "$NF_JOB/run.sh")</string><string>guard</string></array>"
   echo '<key>EnvironmentVariables</key><dict>'
-  for name in PATH HOME USER XDG_STATE_HOME; do
-    case $name in PATH) value=$PATH ;; HOME) value=$HOME ;; USER) value=$NF_USER ;; *) value=$NF_STATE_HOME ;; esac
-    echo "<key>$name</key><string>$(xml "$value")</string>"
+  for write_plist_name in PATH HOME USER XDG_STATE_HOME; do
+    case $write_plist_name in PATH) write_plist_value=$PATH ;; HOME) write_plist_value=$HOME ;; USER) write_plist_value=$NF_USER ;; *) write_plist_value=$NF_STATE_HOME ;; esac
+    echo "<key>$write_plist_name</key><string>$(xml "$write_plist_value")</string>"
   done
   echo '</dict><key>RunAtLoad</key><true/>'
   echo '<key>KeepAlive</key><dict><key>SuccessfulExit</key><false/></dict>'
@@ -198,36 +200,36 @@ write_plist() {
 # A process of its own session, and a guard in another; the guard holds the lock.
 start_guard() {
   if nf_job_lives; then return 1; fi
-  XDG_STATE_HOME=$NF_STATE_HOME nice -n "$NF_NICE" setsid /bin/sh "$job/run.sh" guard </dev/null >/dev/null 2>&1 &
+  XDG_STATE_HOME=$NF_STATE_HOME nice -n "$NF_NICE" setsid /bin/sh "$NF_JOB/run.sh" guard </dev/null >/dev/null 2>&1 &
   nf_begun
 }
 
 # nf_begun: the job has written its first event, soon.
 nf_begun() {
-  tries=0
-  until [ -e "$job/events" ]; do
-    tries=$((tries + 1))
-    [ "$tries" -lt 10 ] || return 1
+  nf_begun_tries=0
+  until [ -e "$NF_JOB/events" ]; do
+    nf_begun_tries=$((nf_begun_tries + 1))
+    [ "$nf_begun_tries" -lt 10 ] || return 1
     sleep 1
   done
 }
 
 # Ours did not start: another one runs, or ours has begun in the meantime.
 who_runs() {
-  tries=0
-  while [ "$tries" -lt 5 ]; do
-    if running=$(nf_running_job); then
-      if [ "$running" = "$NF_ID" ]; then echo "@nf launched $NF_ID"; return 0; fi
+  who_runs_tries=0
+  while [ "$who_runs_tries" -lt 5 ]; do
+    if who_runs_running=$(nf_running_job); then
+      if [ "$who_runs_running" = "$NF_ID" ]; then echo "@nf launched $NF_ID"; return 0; fi
       # what never ran is no part of the history
-      if ! [ -e "$job/events" ]; then rm -rf "${job:?}"; fi
-      echo "@nf busy $running"
+      if ! [ -e "$NF_JOB/events" ]; then rm -rf "${NF_JOB:?}"; fi
+      echo "@nf busy $who_runs_running"
       return 0
     fi
-    tries=$((tries + 1))
+    who_runs_tries=$((who_runs_tries + 1))
     sleep 1
   done
-  if [ -e "$job/events" ]; then echo "@nf launched $NF_ID"; return 0; fi
+  if [ -e "$NF_JOB/events" ]; then echo "@nf launched $NF_ID"; return 0; fi
   echo '@nf failed'
-  printf '%s\n' "$said" >&2
+  printf '%s\n' "$launch_said" >&2
   return 1
 }

@@ -5,31 +5,31 @@
 
 past_jobs() {
   if nf_is_hidden "$NF_JOBS"; then echo '@nf denied'; return; fi
-  for id in $(nf_jobs); do
-    job=$NF_JOBS/$id
-    [ -r "$job/plan.json" ] || { echo '@nf denied'; return; }
-    echo "@nf job $id"
-    head -c 65536 "$job/plan.json" | tr -d '\n'
+  for past_jobs_id in $(nf_jobs); do
+    past_jobs_job=$NF_JOBS/$past_jobs_id
+    [ -r "$past_jobs_job/plan.json" ] || { echo '@nf denied'; return; }
+    echo "@nf job $past_jobs_id"
+    head -c 65536 "$past_jobs_job/plan.json" | tr -d '\n'
     echo
-    head -c 4096 "$job/result" 2>/dev/null | tr -d '\n'
+    head -c 4096 "$past_jobs_job/result" 2>/dev/null | tr -d '\n'
     echo
-    system=$(nf_record system.profile 2>/dev/null <"$job/before")
-    case $system in *[!0-9A-Za-z+._?=/-]*) system='' ;; esac # a store path holds nothing else
-    printf '%s\n' "$system"
+    past_jobs_system=$(nf_record system.profile 2>/dev/null <"$past_jobs_job/before")
+    case $past_jobs_system in *[!0-9A-Za-z+._?=/-]*) past_jobs_system='' ;; esac # a store path holds nothing else
+    printf '%s\n' "$past_jobs_system"
   done
   echo "@nf running $(nf_running_job)"
   echo "@nf previous $(previous_generation)"
 }
 
 previous_generation() {
-  name=${NF_PROFILE##*/}
-  now=$(readlink "$NF_PROFILE") now=${now##*/} now=${now#"$name"-} now=${now%-link}
-  case $now in '' | *[!0-9]*) return ;; esac
-  while [ "$now" -gt 1 ]; do
-    now=$((now - 1))
-    if [ -e "$NF_PROFILE-$now-link" ]; then
-      target=$(nf_real "$NF_PROFILE-$now-link")
-      printf '%s\n' "${target#"$NF_ROOT"}"
+  previous_generation_name=${NF_PROFILE##*/}
+  previous_generation_now=$(readlink "$NF_PROFILE") previous_generation_now=${previous_generation_now##*/} previous_generation_now=${previous_generation_now#"$previous_generation_name"-} previous_generation_now=${previous_generation_now%-link}
+  case $previous_generation_now in '' | *[!0-9]*) return ;; esac
+  while [ "$previous_generation_now" -gt 1 ]; do
+    previous_generation_now=$((previous_generation_now - 1))
+    if [ -e "$NF_PROFILE-$previous_generation_now-link" ]; then
+      previous_generation_target=$(nf_real "$NF_PROFILE-$previous_generation_now-link")
+      printf '%s\n' "${previous_generation_target#"$NF_ROOT"}"
       return
     fi
   done

@@ -2,59 +2,62 @@
 # shellcheck disable=SC2034,SC2153,SC2154 # its variables come from and go to the runner
 # What each step of the chain does around its command.
 
-# nf_field N: of nf_lock_values: kind, url, ref, rev, pinned, pin, what the URL hides
-nf_field() { printf '%s\n' "$nf_lock_values" | cut -f "$1"; }
+# nf_field N: of NF_LOCK_VALUES: kind, url, ref, rev, pinned, pin, what the URL hides
+nf_field() { printf '%s\n' "$NF_LOCK_VALUES" | cut -f "$1"; }
 
-# nf_want: the commit that the lock should name, in nf_wanted: 40 hex digits, or "none" when the
+# nf_want: the commit that the lock should name, in nf_want_commit: 40 hex digits, or "none" when the
 # remote does not say (a missing branch and a captive portal both exit 0), or "unknown".
+# sets: NF_LIMIT, NF_OUT, nf_want_commit
 nf_want() {
-  nf_wanted=$NF_WANT_REV
-  if [ -z "$nf_wanted" ]; then nf_wanted=$(nf_field 5); fi
-  nf_url=$(nf_field 2)
+  nf_want_commit=$NF_WANT_REV
+  if [ -z "$nf_want_commit" ]; then nf_want_commit=$(nf_field 5); fi
+  nf_want_url=$(nf_field 2)
   nf_want_hides=$(nf_field 7)
   # git would need a query in its arguments, where everybody reads it
-  if [ "$nf_want_hides" = query ]; then nf_url=''; fi
-  if [ -z "$nf_wanted" ] && [ -z "$nf_url" ]; then nf_wanted=unknown; return; fi
-  if [ -z "$nf_wanted" ]; then
-    nf_ref=$(nf_field 3)
-    case $nf_ref in '') nf_ref=HEAD ;; refs/*) ;; *) nf_ref=refs/heads/$nf_ref ;; esac
-    nf_limit_was=$NF_LIMIT NF_LIMIT=60 NF_OUT=$NF_RUN/ls-remote
+  if [ "$nf_want_hides" = query ]; then nf_want_url=''; fi
+  if [ -z "$nf_want_commit" ] && [ -z "$nf_want_url" ]; then nf_want_commit=unknown; return; fi
+  if [ -z "$nf_want_commit" ]; then
+    nf_want_ref=$(nf_field 3)
+    case $nf_want_ref in '') nf_want_ref=HEAD ;; refs/*) ;; *) nf_want_ref=refs/heads/$nf_want_ref ;; esac
+    nf_want_limit_was=$NF_LIMIT NF_LIMIT=60 NF_OUT=$NF_RUN/ls-remote
     : >"$NF_OUT"
     case $nf_want_hides in
-      '') nf_quietly git ls-remote -- "$nf_url" "$nf_ref" ;;
+      '') nf_quietly git ls-remote -- "$nf_want_url" "$nf_want_ref" ;;
       *)
         nf_quietly sh -c "$NF_ASK_URL" sh nix --extra-experimental-features 'nix-command flakes' \
           eval --impure --raw --argstr lock "$NF_ROOT$NF_CHECKOUT/flake.lock" \
-          --argstr input "$NF_INPUT" --expr "$NF_LOCK_NIX" given AND ls-remote -- URL "$nf_ref"
+          --argstr input "$NF_INPUT" --expr "$NF_LOCK_NIX" given AND ls-remote -- URL "$nf_want_ref"
         ;;
     esac
-    nf_wanted=$(sed -n '1s/^\([0-9a-f]\{40\}\)[[:space:]].*/\1/p' "$NF_OUT")
-    nf_wanted=${nf_wanted:-none} NF_LIMIT=$nf_limit_was NF_OUT=''
+    nf_want_commit=$(sed -n '1s/^\([0-9a-f]\{40\}\)[[:space:]].*/\1/p' "$NF_OUT")
+    nf_want_commit=${nf_want_commit:-none} NF_LIMIT=$nf_want_limit_was NF_OUT=''
   fi
 }
 
-nf_has_commit() { case $nf_wanted in none | unknown) return 1 ;; esac; }
+nf_has_commit() { case $nf_want_commit in none | unknown) return 1 ;; esac; }
 
 # nf_pin: lock the input to the wanted commit. Keeps where the input comes from, so a later plain
 # update follows the branch again. What its URL hides would stand in the arguments: refused then.
+# sets: NF_STEP_REASON
 nf_pin() {
   if [ -n "$(nf_field 7)" ]; then
-    nf_reason=credentials
+    NF_STEP_REASON=credentials
     nf_say "$NF_INPUT is not locked to a commit: its URL has a user name, a password or a query," \
       "which everybody could read then"
     return 1
   fi
-  nf_say "flake.lock gets $NF_INPUT at $nf_wanted, which its repository names"
+  nf_say "flake.lock gets $NF_INPUT at $nf_want_commit, which its repository names"
   nf_quietly nix --extra-experimental-features 'nix-command flakes' flake lock \
-    --override-input "$NF_INPUT" "$(nf_field 6)$nf_wanted"
+    --override-input "$NF_INPUT" "$(nf_field 6)$nf_want_commit"
 }
 
+# sets: NF_STEP_REASON
 nf_do_stop() {
   nf_stop "$@" && return 0
   # whoever ended the command has not ended what it asked for
   if nf_cancelled; then nf_stop "$@" && return 0; fi
   nf_say "the agent did not stop in time: it is killed"
-  nf_reason=killed
+  NF_STEP_REASON=killed
   nf_service_kill >>"$NF_LOG" 2>&1
   nf_stop "$@"
 }
@@ -73,32 +76,33 @@ nf_lock_kind() {
 }
 
 # nf_lock_fits: there is no flake.lock, or one that can be kept.
-# sets: nf_lock_is (as nf_lock_kind has it) and nf_unfit (a token for what is wrong)
+# sets: nf_lock_fits_kind (as nf_lock_kind has it) and nf_lock_fits_why (a token for what is wrong)
 nf_lock_fits() {
-  nf_unfit='' nf_lock_is=$(nf_lock_kind "$NF_ROOT$NF_CHECKOUT/flake.lock")
-  case $nf_lock_is in
+  nf_lock_fits_why='' nf_lock_fits_kind=$(nf_lock_kind "$NF_ROOT$NF_CHECKOUT/flake.lock")
+  case $nf_lock_fits_kind in
     file | missing) return 0 ;;
     link)
-      nf_unfit=lock-link
+      nf_lock_fits_why=lock-link
       nf_say "flake.lock is a link: it is not copied, and not updated; put a file there"
       ;;
     large)
-      nf_unfit=lock-large
+      nf_lock_fits_why=lock-large
       nf_say "flake.lock is larger than $((NF_LOCK_LIMIT / 1024)) KiB: it is not copied, and not updated"
       ;;
-    *) nf_unfit=lock-broken; nf_say "flake.lock is no file that $NF_OWNER can read" ;;
+    *) nf_lock_fits_why=lock-broken; nf_say "flake.lock is no file that $NF_OWNER can read" ;;
   esac
   return 1
 }
 
 # nf_save_lock NAME: keep a copy of flake.lock with the job, once; half a copy is none.
+# sets: NF_STEP_REASON
 nf_save_lock() {
-  nf_lock_file=$NF_ROOT$NF_CHECKOUT/flake.lock
+  nf_save_lock_file=$NF_ROOT$NF_CHECKOUT/flake.lock
   if [ -e "$NF_JOB/$1" ]; then return 0; fi
-  if ! nf_lock_fits; then nf_reason=$nf_unfit; return 1; fi
-  if [ "$nf_lock_is" = missing ]; then return 0; fi
-  if nf_into "$NF_JOB/.$1" nf_owner_cat "$nf_lock_file" &&
-    [ "$(cksum <"$NF_JOB/.$1")" = "$(nf_owner_cat "$nf_lock_file" | cksum)" ]; then
+  if ! nf_lock_fits; then NF_STEP_REASON=$nf_lock_fits_why; return 1; fi
+  if [ "$nf_lock_fits_kind" = missing ]; then return 0; fi
+  if nf_into "$NF_JOB/.$1" nf_owner_cat "$nf_save_lock_file" &&
+    [ "$(cksum <"$NF_JOB/.$1")" = "$(nf_owner_cat "$nf_save_lock_file" | cksum)" ]; then
     nf_share "$NF_JOB/.$1"
     mv -f "$NF_JOB/.$1" "$NF_JOB/$1"
     nf_keep "$1"
@@ -142,11 +146,12 @@ nf_undo_lock() {
   fi
 }
 
+# sets: NF_STEP_REASON
 nf_do_pull() {
   nf_save_lock flake.lock.before || return
   if [ -e "$NF_RUN/restore-lock" ] && [ ! -e "$NF_RUN/lock-restored" ]; then
     if [ "$(cksum <"$NF_JOB/flake.lock.before")" != "$NF_RESTORE_LOCK" ]; then
-      nf_reason=lock-changed
+      NF_STEP_REASON=lock-changed
       nf_say "flake.lock was changed by somebody since the plan was made"
       return 1
     fi
@@ -156,39 +161,40 @@ nf_do_pull() {
   nf_run "$@"
 }
 
+# sets: NF_LOCK_VALUES, NF_STEP_REASON
 nf_do_update() {
   nf_save_lock flake.lock.before || return
-  nf_lock_file=$NF_ROOT$NF_CHECKOUT/flake.lock
+  nf_do_update_lock_file=$NF_ROOT$NF_CHECKOUT/flake.lock
   cd "$NF_ROOT$NF_CHECKOUT" || return
   nf_save_lock flake.lock.pulled || { cd /; return 1; }
-  nf_lock_values=$(nf_logged nf_lock "$nf_lock_file" "$NF_INPUT") || return
+  NF_LOCK_VALUES=$(nf_logged nf_lock "$nf_do_update_lock_file" "$NF_INPUT") || return
   nf_want
-  nf_code=0
+  nf_do_update_code=0
   if [ "$1" != pin-latest ]; then
-    nf_run "$@" || nf_code=$?
+    nf_run "$@" || nf_do_update_code=$?
     # the forge's API refuses to say more, but git has named the commit: lock to that
-    if nf_has_commit && nf_said | grep -Eq 'rate limit|HTTP error (403|429)'; then nf_code=0; nf_pin || nf_code=$?; fi
+    if nf_has_commit && nf_said | grep -Eq 'rate limit|HTTP error (403|429)'; then nf_do_update_code=0; nf_pin || nf_do_update_code=$?; fi
   elif nf_has_commit || [ -n "$(nf_field 7)" ]; then
-    nf_pin || nf_code=$?
+    nf_pin || nf_do_update_code=$?
   fi
-  if [ "$nf_code" != 0 ]; then cd /; return "$nf_code"; fi
-  nf_lock_values=$(nf_logged nf_lock "$nf_lock_file" "$NF_INPUT") || return
+  if [ "$nf_do_update_code" != 0 ]; then cd /; return "$nf_do_update_code"; fi
+  NF_LOCK_VALUES=$(nf_logged nf_lock "$nf_do_update_lock_file" "$NF_INPUT") || return
   # the branch may have moved while nix fetched it: then the newer answer counts
-  if [ "$(nf_field 4)" != "$nf_wanted" ]; then nf_want; fi
-  nf_owner_cat "$nf_lock_file" | cksum >"$NF_RUN/lock-updated"
+  if [ "$(nf_field 4)" != "$nf_want_commit" ]; then nf_want; fi
+  nf_owner_cat "$nf_do_update_lock_file" | cksum >"$NF_RUN/lock-updated"
   cd /
-  nf_say "flake.lock has $NF_INPUT at $(nf_field 4); its repository says $nf_wanted"
-  case $nf_wanted in
+  nf_say "flake.lock has $NF_INPUT at $(nf_field 4); its repository says $nf_want_commit"
+  case $nf_want_commit in
     unknown)
       # no repository to compare with: only Nix itself can say that it could not ask
       nf_said | grep -Eq "$NF_KEPT_OLD" || return 0
-      nf_reason=stale
+      NF_STEP_REASON=stale
       ;;
-    none) nf_reason=latest-unknown ;;
+    none) NF_STEP_REASON=latest-unknown ;;
     *)
-      echo "$nf_wanted" >"$NF_JOB/latest" && nf_share "$NF_JOB/latest" && nf_keep latest
-      if [ "$(nf_field 4)" = "$nf_wanted" ]; then return 0; fi
-      nf_reason=stale
+      echo "$nf_want_commit" >"$NF_JOB/latest" && nf_share "$NF_JOB/latest" && nf_keep latest
+      if [ "$(nf_field 4)" = "$nf_want_commit" ]; then return 0; fi
+      NF_STEP_REASON=stale
       ;;
   esac
   # exit 0 with the old commit: a failed fetch falls back to the cache without a word
@@ -201,22 +207,23 @@ nf_do_rebuild() {
   nf_wait_switch 900
   if [ "$NF_UID" = 0 ]; then SUDO_UID=$NF_OWNER_UID; export SUDO_UID; fi
   nf_run "$@"
-  nf_code=$?
+  nf_do_rebuild_code=$?
   unset SUDO_UID
-  return "$nf_code"
+  return "$nf_do_rebuild_code"
 }
 
 # nf_wait_switch LIMIT: an activation that runs is a unit of its own; the agent comes after it.
 nf_wait_switch() {
-  nf_told='' nf_until=$(($(nf_now) + $1))
-  while nf_switch_lives && [ "$(nf_now)" -lt "$nf_until" ]; do
-    if [ -z "$nf_told" ]; then nf_event waiting ",\"reason\":\"activation\",\"limit\":$1"; nf_told=1; fi
+  nf_wait_switch_told='' nf_wait_switch_until=$(($(nf_now) + $1))
+  while nf_switch_lives && [ "$(nf_now)" -lt "$nf_wait_switch_until" ]; do
+    if [ -z "$nf_wait_switch_told" ]; then nf_event waiting ",\"reason\":\"activation\",\"limit\":$1"; nf_wait_switch_told=1; fi
     sleep 1
   done
 }
 
 # nf_agent: what the service names and what runs: installed, path, pid, proof and starts (of probe.sh), ""
 # where there is none.
+# sets: NF_DEEP
 nf_agent() {
   NF_DEEP=''
   probe_units >/dev/null 2>&1
@@ -225,16 +232,16 @@ nf_agent() {
 
 # nf_runs_installed: of these: what runs is what is installed, or what that starts, by proof.
 nf_runs_installed() {
-  case $proof in exe | script) nf_is_one "$path" "$installed" "$starts" ;; *) return 1 ;; esac
+  case $nf_look_proof in exe | script) nf_is_one "$nf_look_path" "$probe_installed" "$nf_look_starts" ;; *) return 1 ;; esac
 }
 
 nf_do_start() {
   nf_wait_switch 900
   nf_service_forgive >>"$NF_LOG" 2>&1
   nf_agent
-  if nf_agent_is_up && [ -n "$path" ]; then
+  if nf_agent_is_up && [ -n "$nf_look_path" ]; then
     # the switch may have started it already, new; restartIfChanged=false leaves an old one running
-    if nf_runs_installed; then nf_say "the agent runs already, from $installed"; return 0; fi
+    if nf_runs_installed; then nf_say "the agent runs already, from $probe_installed"; return 0; fi
     nf_service_restart
   else
     nf_service_start
@@ -256,26 +263,27 @@ nf_keep_proof() {
 
 # Up, and the same process for NF_STABLE seconds; then the proof is written down. What is not yet the
 # agent (a shell that waits for the network) gets its time to become it; the verdict says what it is.
+# sets: NF_BACK, NF_STEP_REASON
 nf_do_verify() {
-  nf_restarts_were=$(nf_restarts)
-  nf_tries=0 nf_pid_was='' nf_same=0
-  while [ "$nf_tries" -lt $((30 + NF_STABLE)) ]; do
-    if [ "$nf_same" -ge "$NF_STABLE" ] && nf_runs_installed; then break; fi
+  nf_do_verify_restarts_were=$(nf_restarts)
+  nf_do_verify_tries=0 nf_do_verify_pid_was='' nf_do_verify_same=0
+  while [ "$nf_do_verify_tries" -lt $((30 + NF_STABLE)) ]; do
+    if [ "$nf_do_verify_same" -ge "$NF_STABLE" ] && nf_runs_installed; then break; fi
     nf_agent
-    if [ -n "$path" ] && [ "$pid" = "$nf_pid_was" ] && nf_agent_is_up; then
-      nf_same=$((nf_same + 1))
+    if [ -n "$nf_look_path" ] && [ "$probe_pid" = "$nf_do_verify_pid_was" ] && nf_agent_is_up; then
+      nf_do_verify_same=$((nf_do_verify_same + 1))
     else
-      nf_same=0
+      nf_do_verify_same=0
     fi
-    nf_pid_was=$pid nf_tries=$((nf_tries + 1))
+    nf_do_verify_pid_was=$probe_pid nf_do_verify_tries=$((nf_do_verify_tries + 1))
     sleep 1
   done
   nf_keep_proof
-  if [ "$nf_same" -ge "$NF_STABLE" ]; then nf_say "the agent runs as process $pid, from $path"; nf_ask_agent; return 0; fi
+  if [ "$nf_do_verify_same" -ge "$NF_STABLE" ]; then nf_say "the agent runs as process $probe_pid, from $nf_look_path"; nf_ask_agent; return 0; fi
   # one that crashes at once is never seen running
-  if [ -n "$path" ] || [ "$(nf_restarts)" != "$nf_restarts_were" ]; then nf_reason=unstable; else nf_reason=down; fi
-  if [ -n "$NF_ROLLBACK" ] && nf_has_moved; then NF_BACK=1; fi
-  nf_say "the agent is not up and stable: $nf_reason; its last words:"
+  if [ -n "$nf_look_path" ] || [ "$(nf_restarts)" != "$nf_do_verify_restarts_were" ]; then NF_STEP_REASON=unstable; else NF_STEP_REASON=down; fi
+  if [ -n "$NF_ROLLBACK" ] && [ -z "$NF_GONE_BACK" ] && nf_has_moved; then NF_BACK=1; fi
+  nf_say "the agent is not up and stable: $NF_STEP_REASON; its last words:"
   nf_service_log 30 >>"$NF_LOG" 2>&1
   return 1
 }
@@ -287,10 +295,10 @@ nf_ask_agent() {
   nf_agent_says --help
   grep -Eq -e '(^|[^[:alnum:]-])--?check([^[:alnum:]-]|$)' "$NF_RUN/said" || return 0
   nf_agent_says --check
-  nf_says=$?
-  nf_say "the agent's own --check ended with $nf_says; it said:"
+  nf_ask_agent_says=$?
+  nf_say "the agent's own --check ended with $nf_ask_agent_says; it said:"
   nf_say "$(cat "$NF_RUN/said")"
-  case $nf_says in
+  case $nf_ask_agent_says in
     0) nf_event check ',"check":"agent","ok":true' ;;
     124 | 137 | 142) nf_event check ',"check":"agent","ok":false,"reason":"timeout"' ;;
     *) nf_event check ',"check":"agent","ok":false,"reason":"failed"' ;;
@@ -299,36 +307,37 @@ nf_ask_agent() {
 
 # nf_may_ask: the only program of the agent's that is ever run is the one that is proven to run already:
 # in the store, of root or the store's owner, and nobody else may write to it.
-# sets: nf_asked
+# sets: nf_may_ask_program
 nf_may_ask() {
-  nf_runs_installed && nf_asked=$(nf_stored "$NF_ROOT$path") || return 1
+  nf_runs_installed && nf_may_ask_program=$(nf_stored "$NF_ROOT$nf_look_path") || return 1
   # shellcheck disable=SC2012 # a store path has a plain name
-  nf_store_owner=$(ls -ldn "$NF_ROOT/nix/store/." | awk '{print $3}')
+  nf_may_ask_store_owner=$(ls -ldn "$NF_ROOT/nix/store/." | awk '{print $3}')
   # shellcheck disable=SC2012 # a store path has a plain name
-  ls -ldn "$NF_ROOT$nf_asked" | awk -v owner="$nf_store_owner" '
+  ls -ldn "$NF_ROOT$nf_may_ask_program" | awk -v owner="$nf_may_ask_store_owner" '
     NR == 1 { exit !($1 ~ /^-....[^w]..[^w]/ && ($3 == 0 || $3 == owner)) }'
 }
 
-# nf_agent_says FLAG: ask the program that runs (nf_asked), as the user of its process ($pid) and with its
+# nf_agent_says FLAG: ask the program that runs (nf_may_ask_program), as the user of its process ($pid) and with its
 # settings, a few seconds long; the beginning of what it says goes to NF_RUN/said.
+# sets: NF_OWNER, NF_OWNER_UID
 nf_agent_says() {
   : >"$NF_RUN/said"
-  nf_owner_was=${NF_OWNER:-} nf_uid_was=${NF_OWNER_UID:-}
+  nf_agent_says_owner_was=${NF_OWNER:-} nf_agent_says_uid_was=${NF_OWNER_UID:-}
   NF_OWNER_UID=$(nf_status Uid)
-  nf_says=126
+  nf_agent_says_rc=126
   if [ -n "$NF_OWNER_UID" ]; then
     NF_OWNER=$(id -un "$NF_OWNER_UID" 2>/dev/null) || NF_OWNER=$NF_OWNER_UID
     cd /
     nf_into "$NF_RUN/said" nf_step_down 5 sh -c "$NF_WITH_SETTINGS" \
-      sh "$NF_ROOT/proc/$pid/environ" "$NF_ROOT$nf_asked" "$1" 2>/dev/null
-    nf_says=$?
+      sh "$NF_ROOT/proc/$probe_pid/environ" "$NF_ROOT$nf_may_ask_program" "$1" 2>/dev/null
+    nf_agent_says_rc=$?
   fi
-  NF_OWNER=$nf_owner_was NF_OWNER_UID=$nf_uid_was
-  return "$nf_says"
+  NF_OWNER=$nf_agent_says_owner_was NF_OWNER_UID=$nf_agent_says_uid_was
+  return "$nf_agent_says_rc"
 }
 
 # nf_status NAME: that number of the agent's process: who it really is.
-nf_status() { awk -v name="$1:" '$1 == name {print $2}' "$NF_ROOT/proc/$pid/status" 2>/dev/null; }
+nf_status() { awk -v name="$1:" '$1 == name {print $2}' "$NF_ROOT/proc/$probe_pid/status" 2>/dev/null; }
 
 # sh ENVIRON PROGRAM FLAG: the settings may be secret: they go by no argv, and only the agent's own user
 # reads them. What cannot be exported is left out.
@@ -354,12 +363,13 @@ exit "${rc:-126}"'
 nf_has_moved() { [ "$(nf_profile)" != "$(cat "$NF_RUN/profile" 2>/dev/null)" ]; }
 
 # wait-for-operator SECONDS: somebody has to reach the host anew, or the switch may have cut it off.
+# sets: NF_BACK, NF_STEP_REASON
 nf_do_confirm() {
   nf_event waiting ",\"reason\":\"confirmation\",\"limit\":$2"
-  nf_until=$(($(nf_now) + $2))
+  nf_do_confirm_until=$(($(nf_now) + $2))
   while [ ! -e "$NF_JOB/ctl/confirmed" ]; do
-    if [ "$(nf_now)" -ge "$nf_until" ]; then
-      nf_reason=unconfirmed
+    if [ "$(nf_now)" -ge "$nf_do_confirm_until" ]; then
+      NF_STEP_REASON=unconfirmed
       nf_say "nobody reached this host within $2 s after the switch: it goes back"
       if nf_has_moved; then NF_BACK=1; fi
       return 1
@@ -371,31 +381,32 @@ nf_do_confirm() {
 
 # switch-back [TARGET]: the profile first, then that generation's own activation, as the switch does it.
 # Without a target, to what was there before this job, with the agent and the proof after it.
+# sets: NF_BACK, NF_GONE_BACK, NF_STEP_REASON
 nf_do_rollback() {
-  nf_target=${2:-$(cat "$NF_RUN/profile")}
+  nf_do_rollback_target=${2:-$(cat "$NF_RUN/profile")}
   # root runs what lies there: nothing but a path in the store will do, whoever named it
-  if ! nf_is_store_path "$nf_target" || [ ! -x "$nf_target/$(nf_activation)" ]; then
-    nf_reason=target
-    nf_say "there is no generation to go back to at $nf_target"
+  if ! nf_is_store_path "$nf_do_rollback_target" || [ ! -x "$nf_do_rollback_target/$(nf_activation)" ]; then
+    NF_STEP_REASON=target
+    nf_say "there is no generation to go back to at $nf_do_rollback_target"
     return 1
   fi
   nf_wait_switch 900
-  nf_run nix-env -p "$NF_PROFILE" --set "$nf_target" || return
-  nf_activate "$nf_target"
-  nf_code=$?
+  nf_run nix-env -p "$NF_PROFILE" --set "$nf_do_rollback_target" || return
+  nf_activate "$nf_do_rollback_target"
+  nf_do_rollback_code=$?
   if [ "$NF_GOAL" = rollback ]; then
     if [ -n "$NF_LOCK_FROM" ]; then nf_put_lock "$NF_JOBS/$NF_LOCK_FROM/flake.lock.before"; fi
-    return "$nf_code"
+    return "$nf_do_rollback_code"
   fi
   nf_put_lock "$NF_JOB/flake.lock.before"
-  NF_ROLLBACK='' NF_BACK=''
+  NF_GONE_BACK=1 NF_BACK=''
   # what counts is what runs then, not what the activation said of itself
   nf_do_start && nf_do_verify
 }
 
 # nf_is_store_path PATH: of this machine, a store path itself and nothing within one.
 nf_is_store_path() {
-  nf_store_path=$(nf_stored "$1") && [ "$nf_store_path" = "$(nf_package "$nf_store_path")" ]
+  nf_is_store_path_is=$(nf_stored "$1") && [ "$nf_is_store_path_is" = "$(nf_package "$nf_is_store_path_is")" ]
 }
 
 # nf_activation: a generation's own script, below it.

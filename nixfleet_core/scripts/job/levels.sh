@@ -3,24 +3,25 @@
 # What the highest force levels do before the switch, with the agent's derivation alone: nothing else
 # of the system is built or compared.
 
-nf_drvs=''
+NF_AGENT_DRVS=''
 
-# nf_find_agent: the agent's derivations, in nf_drvs, what is needed first: what its command refers to,
+# nf_find_agent: the agent's derivations, in NF_AGENT_DRVS, what is needed first: what its command refers to,
 # and the agent itself behind a wrapper. Go's modules are pinned by their hash: no cache can forge them.
+# sets: NF_AGENT_DRVS, NF_OUT, NF_STEP_REASON, NF_WHO
 nf_find_agent() {
-  if [ -n "$nf_drvs" ]; then return 0; fi
+  if [ -n "$NF_AGENT_DRVS" ]; then return 0; fi
   nf_owner "$NF_ROOT$NF_CHECKOUT" || return
-  nf_who_was=$NF_WHO NF_WHO=owner NF_OUT=$NF_RUN/agent-refers
+  nf_find_agent_who_was=$NF_WHO NF_WHO=owner NF_OUT=$NF_RUN/agent-refers
   : >"$NF_OUT"
   nf_quietly nix --extra-experimental-features 'nix-command flakes' eval --raw --no-write-lock-file --option eval-cache false \
     --apply "start: builtins.concatStringsSep \" \" (builtins.attrNames (builtins.getContext ($(nf_agent_words) start)))" \
     "$NF_ROOT$NF_CHECKOUT#$(nf_agent_start)"
-  nf_code=$? NF_WHO=$nf_who_was NF_OUT=''
-  if [ "$nf_code" != 0 ]; then return "$nf_code"; fi
+  nf_find_agent_code=$? NF_WHO=$nf_find_agent_who_was NF_OUT=''
+  if [ "$nf_find_agent_code" != 0 ]; then return "$nf_find_agent_code"; fi
   # shellcheck disable=SC2046 # a store path is one word
-  nf_drvs=$(nf_ask --requisites $(cat "$NF_RUN/agent-refers") | grep -E -e '-nixfleet-agent(-[^/]*)?\.drv$' | grep -v -e '-go-modules\.drv$')
-  if [ -z "$nf_drvs" ]; then
-    nf_reason=no-derivation
+  NF_AGENT_DRVS=$(nf_ask --requisites $(cat "$NF_RUN/agent-refers") | grep -E -e '-nixfleet-agent(-[^/]*)?\.drv$' | grep -v -e '-go-modules\.drv$')
+  if [ -z "$NF_AGENT_DRVS" ]; then
+    NF_STEP_REASON=no-derivation
     nf_say "the configuration does not say which derivation the agent is"
     return 1
   fi
@@ -37,29 +38,30 @@ nf_realise() { nf_run nix-store --realise --log-format internal-json "$@"; }
 # What is in the store already is not replaced: it is built once more and compared.
 nf_do_build() {
   nf_find_agent || return
-  for nf_drv in $nf_drvs; do
-    nf_needs=$(nf_ask --references "$nf_drv" | grep '\.drv$')
+  for nf_do_build_drv in $NF_AGENT_DRVS; do
+    nf_do_build_needs=$(nf_ask --references "$nf_do_build_drv" | grep '\.drv$')
     # shellcheck disable=SC2086 # a store path is one word
-    if [ -n "$nf_needs" ]; then nf_realise $nf_needs || return; fi
+    if [ -n "$nf_do_build_needs" ]; then nf_realise $nf_do_build_needs || return; fi
     # shellcheck disable=SC2046 # a store path is one word
-    if nf_are_valid $(nf_ask --outputs "$nf_drv"); then
-      nf_compare "$nf_drv" || return
+    if nf_are_valid $(nf_ask --outputs "$nf_do_build_drv"); then
+      nf_compare "$nf_do_build_drv" || return
     else
-      nf_realise --option substitute false "$nf_drv" || return
+      nf_realise --option substitute false "$nf_do_build_drv" || return
     fi
   done
 }
 
+# sets: NF_STEP_REASON
 nf_compare() {
   nf_realise --check "$1"
-  nf_code=$?
-  if [ "$nf_code" = 0 ]; then
+  nf_compare_code=$?
+  if [ "$nf_compare_code" = 0 ]; then
     nf_say "built here once more, the agent has the hash that Nix noted"
   elif nf_said | grep -q 'may not be deterministic'; then
-    nf_reason=not-reproduced
+    NF_STEP_REASON=not-reproduced
     nf_say "the agent in the store is not what its source builds here; the system was not rebuilt"
   fi
-  return "$nf_code"
+  return "$nf_compare_code"
 }
 
 # repair-agent: the files of the agent that is installed, and of the one that would be, where it is in
@@ -68,26 +70,27 @@ nf_do_repair() {
   nf_agent
   nf_find_agent || return
   # shellcheck disable=SC2086 # a store path is one word
-  nf_paths=$(nf_ask --outputs $nf_drvs)
-  nf_rest=${installed#/nix/store/}
-  if [ "$nf_rest" != "$installed" ]; then nf_paths="$nf_paths /nix/store/${nf_rest%%/*}"; fi
-  nf_seen=''
-  for nf_path in $nf_paths; do
-    case "$nf_seen " in *" $nf_path "*) continue ;; esac
-    nf_seen="$nf_seen $nf_path"
-    if nf_are_valid "$nf_path"; then nf_repair "$nf_path" || return; fi
+  nf_do_repair_paths=$(nf_ask --outputs $NF_AGENT_DRVS)
+  nf_do_repair_rest=${probe_installed#/nix/store/}
+  if [ "$nf_do_repair_rest" != "$probe_installed" ]; then nf_do_repair_paths="$nf_do_repair_paths /nix/store/${nf_do_repair_rest%%/*}"; fi
+  nf_do_repair_seen=''
+  for nf_do_repair_path in $nf_do_repair_paths; do
+    case "$nf_do_repair_seen " in *" $nf_do_repair_path "*) continue ;; esac
+    nf_do_repair_seen="$nf_do_repair_seen $nf_do_repair_path"
+    if nf_are_valid "$nf_do_repair_path"; then nf_repair "$nf_do_repair_path" || return; fi
   done
 }
 
+# sets: NF_STEP_REASON
 nf_repair() {
   nf_verify_path "$1"
-  nf_code=$?
+  nf_repair_code=$?
   # 1: another content; 4: not all of it can be read; anything else, as when it is ended, says nothing
-  case $nf_code in 1 | 4 | 5) ;; *) return "$nf_code" ;; esac
-  if nf_cancelled; then return "$nf_code"; fi
+  case $nf_repair_code in 1 | 4 | 5) ;; *) return "$nf_repair_code" ;; esac
+  if nf_cancelled; then return "$nf_repair_code"; fi
   nf_say "$1 is damaged: it is fetched or built again"
   nf_run nix-store --repair-path "$1" && nf_verify_path "$1" && return 0
-  nf_reason=damaged
+  NF_STEP_REASON=damaged
   return 1
 }
 

@@ -2,6 +2,7 @@
 # shellcheck disable=SC2034,SC2153,SC2154 # its variables come from and go to the runner
 # The first step: can the rest work? Nothing has been touched yet.
 
+# sets: NF_WHO
 nf_do_preflight() {
   NF_WHO=owner
   nf_owner "$NF_ROOT$NF_CHECKOUT" && cd "$NF_ROOT$NF_CHECKOUT" && probe 2>/dev/null | cat >"$NF_JOB/before"
@@ -14,106 +15,114 @@ nf_do_preflight() {
 }
 
 # nf_check NAME: runs nf_check_NAME, which says in $why (a token) what is wrong; or what it went over.
+# sets: NF_STEP_REASON, nf_check_why
 nf_check() {
-  why=''
+  nf_check_why=''
   if "nf_check_$1"; then
-    nf_event check ",\"check\":\"$1\",\"ok\":true,\"reason\":\"$why\""
+    nf_event check ",\"check\":\"$1\",\"ok\":true,\"reason\":\"$nf_check_why\""
   else
-    nf_reason=$1
-    nf_event check ",\"check\":\"$1\",\"ok\":false,\"reason\":\"$why\""
+    NF_STEP_REASON=$1
+    nf_event check ",\"check\":\"$1\",\"ok\":false,\"reason\":\"$nf_check_why\""
     return 1
   fi
 }
 
+# sets: nf_check_why
 nf_check_tools() {
-  for tool in $NF_TOOLS; do
-    if nf_has "$tool"; then continue; fi
-    why=missing
-    nf_say "preflight: $tool is not in PATH ($PATH)${NF_PATH_LEFT:+; others than root can write to$NF_PATH_LEFT}"
+  for nf_check_tools_tool in $NF_TOOLS; do
+    if nf_has "$nf_check_tools_tool"; then continue; fi
+    nf_check_why=missing
+    nf_say "preflight: $nf_check_tools_tool is not in PATH ($PATH)${NF_PATH_LEFT:+; others than root can write to$NF_PATH_LEFT}"
     return 1
   done
 }
 
+# sets: nf_check_why
 nf_check_unit() {
-  why=$(nf_service_state)
-  case $why in loaded) why=''; return 0 ;; esac
-  nf_say "preflight: the agent's service $NF_UNIT is $why"
+  nf_check_why=$(nf_service_state)
+  case $nf_check_why in loaded) nf_check_why=''; return 0 ;; esac
+  nf_say "preflight: the agent's service $NF_UNIT is $nf_check_why"
   return 1
 }
 
+# sets: nf_check_why
 nf_check_disk() {
-  for place in "$NF_ROOT/nix/store:$NF_DISK_NEEDED" "$NF_JOB:20480" "$NF_ROOT$NF_CHECKOUT:10240"; do
-    free=$(df -Pk "${place%:*}" 2>/dev/null | awk 'NR==2 {print $4}')
-    if [ "${free:-0}" -lt "${place##*:}" ]; then
-      why=full
-      nf_say "preflight: ${free:-0} KiB free in ${place%:*}, ${place##*:} KiB wanted"
+  for nf_check_disk_place in "$NF_ROOT/nix/store:$NF_DISK_NEEDED" "$NF_JOB:20480" "$NF_ROOT$NF_CHECKOUT:10240"; do
+    nf_check_disk_free=$(df -Pk "${nf_check_disk_place%:*}" 2>/dev/null | awk 'NR==2 {print $4}')
+    if [ "${nf_check_disk_free:-0}" -lt "${nf_check_disk_place##*:}" ]; then
+      nf_check_why=full
+      nf_say "preflight: ${nf_check_disk_free:-0} KiB free in ${nf_check_disk_place%:*}, ${nf_check_disk_place##*:} KiB wanted"
       return 1
     fi
   done
 }
 
+# sets: nf_check_why
 nf_check_memory() {
-  free=$(awk '/^MemAvailable:/ {print $2}' "$NF_ROOT/proc/meminfo" 2>/dev/null)
-  if [ "${free:-$NF_MEMORY_NEEDED}" -lt "$NF_MEMORY_NEEDED" ]; then
-    why=low
-    nf_say "preflight: $((free / 1024)) MiB of memory are free, $((NF_MEMORY_NEEDED / 1024)) are wanted"
+  nf_check_memory_free=$(awk '/^MemAvailable:/ {print $2}' "$NF_ROOT/proc/meminfo" 2>/dev/null)
+  if [ "${nf_check_memory_free:-$NF_MEMORY_NEEDED}" -lt "$NF_MEMORY_NEEDED" ]; then
+    nf_check_why=low
+    nf_say "preflight: $((nf_check_memory_free / 1024)) MiB of memory are free, $((NF_MEMORY_NEEDED / 1024)) are wanted"
     return 1
   fi
 }
 
+# sets: nf_check_why
 nf_check_checkout() {
-  cd "$NF_ROOT$NF_CHECKOUT" 2>/dev/null || { why=missing; nf_say "preflight: there is no directory $NF_CHECKOUT"; return 1; }
-  nf_owner . || { why=missing; return 1; }
+  cd "$NF_ROOT$NF_CHECKOUT" 2>/dev/null || { nf_check_why=missing; nf_say "preflight: there is no directory $NF_CHECKOUT"; return 1; }
+  nf_owner . || { nf_check_why=missing; return 1; }
   if ! nf_git rev-parse --verify -q 'HEAD^{commit}' >/dev/null; then
-    why=not-git
+    nf_check_why=not-git
     nf_say "preflight: $NF_CHECKOUT is no git repository with a commit"
     return 1
   fi
-  foreign=$(find . -user 0 ! -user "$NF_OWNER_UID" -print 2>/dev/null | head -n 5 | tr '\n' ' ')
-  if [ -n "$foreign" ]; then
-    why=root-owned
-    nf_say "preflight: these belong to root, the pull as $NF_OWNER would fail: $foreign"
+  nf_check_checkout_foreign=$(find . -user 0 ! -user "$NF_OWNER_UID" -print 2>/dev/null | head -n 5 | tr '\n' ' ')
+  if [ -n "$nf_check_checkout_foreign" ]; then
+    nf_check_why=root-owned
+    nf_say "preflight: these belong to root, the pull as $NF_OWNER would fail: $nf_check_checkout_foreign"
     return 1
   fi
 }
 
 # A rebuild that somebody else runs is waited for, visibly and not for ever. Once that is over, --force
 # goes on in spite of a process that calls itself one, but never while an activation runs.
+# sets: nf_check_why
 nf_check_idle() {
-  nf_told='' nf_until=$(($(nf_now) + NF_WAIT))
+  nf_check_idle_told='' nf_check_idle_until=$(($(nf_now) + NF_WAIT))
   while nf_is_busy; do
-    why=busy
-    if [ "$(nf_now)" -ge "$nf_until" ]; then nf_idle_is_over; return; fi
-    if [ -z "$nf_told" ]; then
-      nf_event waiting ",\"reason\":\"switch\",\"limit\":$NF_WAIT$nf_busy_event"
-      nf_say "preflight: waiting for $nf_busy"
-      nf_told=1
+    nf_check_why=busy
+    if [ "$(nf_now)" -ge "$nf_check_idle_until" ]; then nf_idle_is_over; return; fi
+    if [ -z "$nf_check_idle_told" ]; then
+      nf_event waiting ",\"reason\":\"switch\",\"limit\":$NF_WAIT$nf_is_busy_event"
+      nf_say "preflight: waiting for $nf_is_busy_with"
+      nf_check_idle_told=1
     fi
     nf_pause 1 || return 1
   done
-  why=''
+  nf_check_why=''
 }
 
 nf_idle_is_over() {
-  if [ -z "$nf_rebuild_pid" ] || [ -z "$NF_GO_ON" ]; then
-    nf_say "preflight: another rebuild is running on this host: $nf_busy"
+  if [ -z "$nf_find_rebuild_pid" ] || [ -z "$NF_GO_ON" ]; then
+    nf_say "preflight: another rebuild is running on this host: $nf_is_busy_with"
     return 1
   fi
-  nf_say "preflight: still running: $nf_busy. The update was forced, and goes on all the same"
+  nf_say "preflight: still running: $nf_is_busy_with. The update was forced, and goes on all the same"
 }
 
 # nf_is_busy: an activation, or a rebuild that would collide with ours.
-# sets: nf_busy for people, nf_busy_event for the event, nf_rebuild_pid ("" for an activation)
+# sets: nf_is_busy_with for people, nf_is_busy_event for the event, nf_find_rebuild_pid ("" for an activation)
 nf_is_busy() {
-  nf_rebuild_pid='' nf_busy_event=''
-  if nf_switch_lives; then nf_busy='an activation'; return 0; fi
+  nf_find_rebuild_pid='' nf_is_busy_event=''
+  if nf_switch_lives; then nf_is_busy_with='an activation'; return 0; fi
   nf_agent_rebuilds || return 1
-  nf_busy="$nf_program, process $nf_rebuild_pid"
-  nf_busy_event=",\"pid\":$nf_rebuild_pid,\"program\":\"$nf_program\""
+  nf_is_busy_with="$nf_program, process $nf_find_rebuild_pid"
+  nf_is_busy_event=",\"pid\":$nf_find_rebuild_pid,\"program\":\"$nf_program\""
 }
 
 # The agent's own rebuild lives in the agent's service and would die with it; of Home Manager, whoever
 # runs it moves the same profile.
+# sets: nf_find_rebuild_pid, nf_program
 nf_agent_rebuilds() {
   # shellcheck disable=SC2046 # a number is one word
   case $NF_PLATFORM in
@@ -125,48 +134,50 @@ nf_agent_rebuilds() {
 nf_pulls() { case $NF_PULL in '') return 1 ;; esac; }
 
 # The detached job has no ssh agent of the operator: neither has this.
+# sets: NF_LIMIT, nf_check_why
 nf_check_remote() {
   nf_pulls || return 0
-  if ! nf_git symbolic-ref -q HEAD >/dev/null; then why=detached; nf_say "preflight: $NF_CHECKOUT is on no branch (detached HEAD)"; return 1; fi
+  if ! nf_git symbolic-ref -q HEAD >/dev/null; then nf_check_why=detached; nf_say "preflight: $NF_CHECKOUT is on no branch (detached HEAD)"; return 1; fi
   if ! nf_git rev-parse --verify -q '@{upstream}' >/dev/null 2>&1; then
-    why=no-upstream
+    nf_check_why=no-upstream
     nf_say "preflight: the branch $(nf_git symbolic-ref --short HEAD) has no upstream branch"
     return 1
   fi
-  nf_limit_was=$NF_LIMIT NF_LIMIT=120
+  nf_check_remote_limit_was=$NF_LIMIT NF_LIMIT=120
   nf_run git fetch --quiet
-  nf_code=$? NF_LIMIT=$nf_limit_was
-  if [ "$nf_code" != 0 ]; then why=fetch; return 1; fi
+  nf_check_remote_code=$? NF_LIMIT=$nf_check_remote_limit_was
+  if [ "$nf_check_remote_code" != 0 ]; then nf_check_why=fetch; return 1; fi
 }
 
 nf_git() { nf_logged nf_step_down 30 git "$@"; }
 
 # Will the pull go through? Whatever would be lost is named, nothing is touched.
+# sets: nf_check_why
 nf_check_pull() {
   nf_pulls || return 0
-  for state in MERGE_HEAD rebase-merge rebase-apply CHERRY_PICK_HEAD; do
-    if [ -e "$(nf_git rev-parse --git-path "$state")" ]; then why=unfinished; nf_say "preflight: a merge or rebase is unfinished ($state)"; return 1; fi
+  for nf_check_pull_state in MERGE_HEAD rebase-merge rebase-apply CHERRY_PICK_HEAD; do
+    if [ -e "$(nf_git rev-parse --git-path "$nf_check_pull_state")" ]; then nf_check_why=unfinished; nf_say "preflight: a merge or rebase is unfinished ($nf_check_pull_state)"; return 1; fi
   done
   if nf_git merge-base --is-ancestor '@{upstream}' HEAD; then return 0; fi
   if ! nf_git merge-base --is-ancestor HEAD '@{upstream}'; then
-    why=diverged
+    nf_check_why=diverged
     nf_say "preflight: the branch and its upstream have diverged: HEAD has commits that were never pushed"
     return 1
   fi
-  clash=$( (nf_git diff --name-only HEAD; nf_git ls-files --others --exclude-standard) | sort -u |
+  nf_check_pull_clash=$( (nf_git diff --name-only HEAD; nf_git ls-files --others --exclude-standard) | sort -u |
     grep -Fxf - "$(nf_incoming_files)")
   rm -f "$NF_RUN/incoming"
-  case $clash in
+  case $nf_check_pull_clash in
     '') return 0 ;;
     flake.lock)
       if [ -n "$NF_RESTORE_LOCK" ] && [ "$(nf_owner_cat flake.lock | cksum)" = "$NF_RESTORE_LOCK" ]; then
         : >"$NF_RUN/restore-lock"
         return 0
       fi
-      why=lock
+      nf_check_why=lock
       nf_say "preflight: flake.lock has changes of its own and upstream changed it too"
       ;;
-    *) why=collision; nf_say "preflight: uncommitted changes that the pull would overwrite:"; nf_say "$clash" ;;
+    *) nf_check_why=collision; nf_say "preflight: uncommitted changes that the pull would overwrite:"; nf_say "$nf_check_pull_clash" ;;
   esac
   return 1
 }
@@ -176,27 +187,29 @@ nf_incoming_files() {
   echo "$NF_RUN/incoming"
 }
 
+# sets: NF_LOCK_VALUES, nf_check_why
 nf_check_input() {
-  if ! nf_lock_fits; then why=$nf_unfit; return 1; fi
-  if ! nf_lock_values=$(nf_logged nf_lock "$PWD/flake.lock" "$NF_INPUT"); then
-    why=lock-broken
+  if ! nf_lock_fits; then nf_check_why=$nf_lock_fits_why; return 1; fi
+  if ! NF_LOCK_VALUES=$(nf_logged nf_lock "$PWD/flake.lock" "$NF_INPUT"); then
+    nf_check_why=lock-broken
     nf_say "preflight: flake.lock cannot be read"
     return 1
   fi
-  if [ "$nf_lock_values" = missing ]; then why=missing; nf_say "preflight: the flake has no input '$NF_INPUT'"; return 1; fi
+  if [ "$NF_LOCK_VALUES" = missing ]; then nf_check_why=missing; nf_say "preflight: the flake has no input '$NF_INPUT'"; return 1; fi
   nf_want
-  case $nf_wanted in
+  case $nf_want_commit in
     unknown) return 0 ;;
-    none) why=unreachable; nf_say "preflight: $(nf_field 2) does not name a commit for ${NF_INPUT}"; return 1 ;;
+    none) nf_check_why=unreachable; nf_say "preflight: $(nf_field 2) does not name a commit for ${NF_INPUT}"; return 1 ;;
   esac
 }
 
+# sets: NF_LIMIT, nf_check_why
 nf_check_attribute() {
-  nf_limit_was=$NF_LIMIT NF_LIMIT=300
+  nf_check_attribute_limit_was=$NF_LIMIT NF_LIMIT=300
   nf_run nix --extra-experimental-features 'nix-command flakes' eval --no-write-lock-file --apply 'x: true' \
     "$NF_ROOT$NF_CHECKOUT#$(nf_configuration)"
-  nf_code=$? NF_LIMIT=$nf_limit_was
+  nf_check_attribute_code=$? NF_LIMIT=$nf_check_attribute_limit_was
   cd /
-  if [ "$nf_code" != 0 ]; then why=missing; return 1; fi
+  if [ "$nf_check_attribute_code" != 0 ]; then nf_check_why=missing; return 1; fi
 }
 

@@ -8,16 +8,16 @@ nf_is_sharing() { case $NF_STEP in commit | push) ;; *) return 1 ;; esac; }
 # The agent that runs is the installed one (or what that starts), by proof, and the flake builds it: by
 # their store paths, as the verification wrote them down.
 nf_is_proven() {
-  nf_expected=$(nf_proof expected.path) nf_installed=$(nf_proof installed.path)
+  nf_is_proven_expected=$(nf_proof expected.path) nf_is_proven_installed=$(nf_proof installed.path)
   case $(nf_proof running.proof) in exe | script) ;; *) return 1 ;; esac
-  [ -n "$nf_expected" ] && nf_is_one "$nf_installed" "$nf_expected" '' &&
-    nf_is_one "$(nf_proof running.path)" "$nf_installed" "$(nf_proof installed.starts)"
+  [ -n "$nf_is_proven_expected" ] && nf_is_one "$nf_is_proven_installed" "$nf_is_proven_expected" '' &&
+    nf_is_one "$(nf_proof running.path)" "$nf_is_proven_installed" "$(nf_proof installed.starts)"
 }
 
 # nf_proof KEY
 nf_proof() {
-  for nf_file in "$NF_JOB/after" "$NF_RUN/after"; do
-    if [ -r "$nf_file" ]; then nf_record "$1" <"$nf_file"; return; fi
+  for nf_proof_file in "$NF_JOB/after" "$NF_RUN/after"; do
+    if [ -r "$nf_proof_file" ]; then nf_record "$1" <"$nf_proof_file"; return; fi
   done
 }
 
@@ -25,9 +25,9 @@ nf_proof() {
 nf_in_checkout() {
   cd "$NF_ROOT$NF_CHECKOUT" || return
   "$@"
-  nf_code=$?
+  nf_in_checkout_code=$?
   cd / || return
-  return "$nf_code"
+  return "$nf_in_checkout_code"
 }
 
 nf_do_commit() { nf_in_checkout nf_commit_lock "$@"; }
@@ -35,87 +35,90 @@ nf_do_commit() { nf_in_checkout nf_commit_lock "$@"; }
 nf_do_push() { nf_in_checkout nf_push_lock "$@"; }
 
 # git commit … MESSAGE -- flake.lock: that file alone, whatever else is staged
+# sets: NF_STEP_REASON, nf_commit_lock_from, nf_commit_lock_to
 nf_commit_lock() {
   if [ "$(nf_owner_cat flake.lock | cksum)" != "$(cat "$NF_RUN/lock-updated" 2>/dev/null)" ]; then
-    nf_reason=lock-changed
+    NF_STEP_REASON=lock-changed
     nf_say "flake.lock was changed by somebody since the update: it is not committed"
     return 1
   fi
   if nf_git diff --quiet HEAD -- flake.lock; then nf_say "HEAD has this flake.lock: nothing to commit"; return 0; fi
   # a name that git makes up from the host's is no author
   if ! nf_git -c user.useConfigOnly=true var GIT_COMMITTER_IDENT >/dev/null; then
-    nf_reason=identity
+    NF_STEP_REASON=identity
     nf_say "flake.lock is not committed: git knows no user.name and user.email of $NF_OWNER"
     return 1
   fi
-  nf_from=$(nf_head_rev) && nf_to=$(nf_locked_rev "$PWD/flake.lock") || return
+  nf_commit_lock_from=$(nf_head_rev) && nf_commit_lock_to=$(nf_locked_rev "$PWD/flake.lock") || return
   # the plan could not know what the pull would bring
-  for nf_word in "$@"; do
+  for nf_commit_lock_word in "$@"; do
     shift
-    case $nf_word in "flake.lock: "*) nf_word=$(nf_lock_message) ;; esac
-    set -- "$@" "$nf_word"
+    case $nf_commit_lock_word in "flake.lock: "*) nf_commit_lock_word=$(nf_lock_message) ;; esac
+    set -- "$@" "$nf_commit_lock_word"
   done
   if ! nf_run "$@"; then
-    if nf_said | grep -Eq 'failed to sign|gpg failed|signing failed|No secret key'; then nf_reason=signing; fi
+    if nf_said | grep -Eq 'failed to sign|gpg failed|signing failed|No secret key'; then NF_STEP_REASON=signing; fi
     return 1
   fi
   nf_into "$NF_RUN/committed" nf_git rev-parse HEAD
 }
 
 # nf_locked_rev FILE: the commit of the input in that lock file, "" where it has none
+# sets: NF_LOCK_VALUES
 nf_locked_rev() {
-  nf_lock_values=$(nf_logged nf_lock "$1" "$NF_INPUT") || return
-  if [ "$nf_lock_values" != missing ]; then nf_field 4; fi
+  NF_LOCK_VALUES=$(nf_logged nf_lock "$1" "$NF_INPUT") || return
+  if [ "$NF_LOCK_VALUES" != missing ]; then nf_field 4; fi
 }
 
 # nf_head_rev: the same for the committed lock file, in a copy that the owner makes and removes
 nf_head_rev() {
   # shellcheck disable=SC2016 # the inner shell expands
-  nf_head=$(nf_logged nf_step_down 30 sh -c 'umask 077; file=$(mktemp "${TMPDIR:-/tmp}/nixfleet.XXXXXX") &&
+  nf_head_rev_head=$(nf_logged nf_step_down 30 sh -c 'umask 077; file=$(mktemp "${TMPDIR:-/tmp}/nixfleet.XXXXXX") &&
     git show HEAD:flake.lock >"$file" && echo "$file"') || return
-  nf_locked_rev "$nf_head"
-  nf_code=$?
-  nf_step_down 10 rm -f "$nf_head"
-  return "$nf_code"
+  nf_locked_rev "$nf_head_rev_head"
+  nf_head_rev_code=$?
+  nf_step_down 10 rm -f "$nf_head_rev_head"
+  return "$nf_head_rev_code"
 }
 
 nf_lock_message() {
-  if [ -n "$nf_from" ] && [ -n "$nf_to" ]; then
-    printf 'flake.lock: %s %.7s -> %.7s\n' "$NF_INPUT" "$nf_from" "$nf_to"
+  if [ -n "$nf_commit_lock_from" ] && [ -n "$nf_commit_lock_to" ]; then
+    printf 'flake.lock: %s %.7s -> %.7s\n' "$NF_INPUT" "$nf_commit_lock_from" "$nf_commit_lock_to"
   else
     printf 'flake.lock: %s updated\n' "$NF_INPUT"
   fi
 }
 
 # git push … REMOTE HEAD:REF: never forced, and no commit but those of the step above
+# sets: NF_STEP_REASON
 nf_push_lock() {
-  nf_remote='' nf_ref=''
-  for nf_word in "$@"; do nf_remote=$nf_ref nf_ref=$nf_word; done
-  if [ "$(nf_git rev-parse --symbolic-full-name '@{upstream}')" != "refs/remotes/$nf_remote/${nf_ref#HEAD:refs/heads/}" ]; then
-    nf_reason=upstream
-    nf_say "the checkout is not on the branch that was planned to be pushed, ${nf_ref#HEAD:}"
+  nf_push_lock_remote='' nf_push_lock_ref=''
+  for nf_push_lock_word in "$@"; do nf_push_lock_remote=$nf_push_lock_ref nf_push_lock_ref=$nf_push_lock_word; done
+  if [ "$(nf_git rev-parse --symbolic-full-name '@{upstream}')" != "refs/remotes/$nf_push_lock_remote/${nf_push_lock_ref#HEAD:refs/heads/}" ]; then
+    NF_STEP_REASON=upstream
+    nf_say "the checkout is not on the branch that was planned to be pushed, ${nf_push_lock_ref#HEAD:}"
     return 1
   fi
   if [ -z "$(nf_git rev-list '@{upstream}..HEAD')" ]; then nf_say "upstream has all commits: nothing to push"; return 0; fi
-  nf_others=$(nf_git log --format='%h %s' '@{upstream}..HEAD' |
+  nf_push_lock_others=$(nf_git log --format='%h %s' '@{upstream}..HEAD' |
     grep -Ev "^[0-9a-f]+ flake\\.lock: $NF_INPUT ([0-9a-f]{7} -> [0-9a-f]{7}|updated)\$")
-  if [ -n "$nf_others" ] || [ "$(nf_git log -m --format= --name-only '@{upstream}..HEAD' | grep . | sort -u)" != flake.lock ]; then
-    nf_reason=others
+  if [ -n "$nf_push_lock_others" ] || [ "$(nf_git log -m --format= --name-only '@{upstream}..HEAD' | grep . | sort -u)" != flake.lock ]; then
+    NF_STEP_REASON=others
     nf_say "not pushed: these commits were never pushed either, and would go along:"
-    nf_say "${nf_others:-$(nf_git log --format='%h %s' '@{upstream}..HEAD')}"
+    nf_say "${nf_push_lock_others:-$(nf_git log --format='%h %s' '@{upstream}..HEAD')}"
     return 1
   fi
   nf_run "$@" && return 0
-  if nf_said | grep -Eq '\[(remote )?rejected\]'; then nf_reason=refused; fi
+  if nf_said | grep -Eq '\[(remote )?rejected\]'; then NF_STEP_REASON=refused; fi
   return 1
 }
 
 # After a push that failed: with a commit that is only here, the next pull would find two histories.
 # So it is taken back, and flake.lock is what it is after any update: changed, and not committed.
 nf_take_back_commit() {
-  nf_made=$(cat "$NF_RUN/committed" 2>/dev/null) || return 0
-  case $nf_reason in others | upstream) return 0 ;; esac # it was not tried
-  if [ "$(nf_git rev-parse HEAD)" != "$nf_made" ]; then return 0; fi
+  nf_take_back_commit_made=$(cat "$NF_RUN/committed" 2>/dev/null) || return 0
+  case $NF_STEP_REASON in others | upstream) return 0 ;; esac # it was not tried
+  if [ "$(nf_git rev-parse HEAD)" != "$nf_take_back_commit_made" ]; then return 0; fi
   nf_git reset --quiet --soft HEAD^ && nf_git reset --quiet -- flake.lock &&
     nf_say "the commit is taken back: flake.lock is changed, but not committed"
 }

@@ -4,9 +4,9 @@
 
 # nf_unit_lives UNIT...: one of them is active, starting or stopping.
 nf_unit_lives() {
-  nf_states=$(nf_systemctl is-active "$@" 2>/dev/null)
+  nf_unit_lives_states=$(nf_systemctl is-active "$@" 2>/dev/null)
   case "
-$nf_states
+$nf_unit_lives_states
 " in
     *"
 active
@@ -51,29 +51,29 @@ nf_started() { ps -o lstart= -p "$1" 2>/dev/null | tr -s ' ' _; }
 nf_boot() { cat "$NF_ROOT/proc/sys/kernel/random/boot_id" 2>/dev/null || sysctl -n kern.bootsessionuuid 2>/dev/null; }
 
 nf_lock_lives() {
-  nf_held=$(readlink "$1") || return 1
-  nf_holder=${nf_held%%,*}
-  case $nf_holder in '' | *[!0-9]*) return 1 ;; esac
-  kill -0 "$nf_holder" 2>/dev/null && [ "$nf_held" = "$nf_holder,$(nf_started "$nf_holder"),$(nf_boot)" ]
+  nf_lock_lives_held=$(readlink "$1") || return 1
+  nf_lock_lives_holder=${nf_lock_lives_held%%,*}
+  case $nf_lock_lives_holder in '' | *[!0-9]*) return 1 ;; esac
+  kill -0 "$nf_lock_lives_holder" 2>/dev/null && [ "$nf_lock_lives_held" = "$nf_lock_lives_holder,$(nf_started "$nf_lock_lives_holder"),$(nf_boot)" ]
 }
 
 # nf_lock_take LINK: hold it until this process ends; false while another one does.
 nf_lock_take() {
-  nf_mine=$$,$(nf_started $$),$(nf_boot)
-  ln -s "$nf_mine" "$1" 2>/dev/null && return
+  nf_lock_take_mine=$$,$(nf_started $$),$(nf_boot)
+  ln -s "$nf_lock_take_mine" "$1" 2>/dev/null && return
   if nf_lock_lives "$1"; then return 1; fi
   # a dead one's: whoever moves it away first; a live one that came in between is put back
   if mv "$1" "$1.$$" 2>/dev/null; then
     if nf_lock_lives "$1.$$"; then mv "$1.$$" "$1"; return 1; fi
     rm -f "$1.$$"
   fi
-  ln -s "$nf_mine" "$1" 2>/dev/null
+  ln -s "$nf_lock_take_mine" "$1" 2>/dev/null
 }
 
 # nf_jobs: the ids of the jobs kept here, oldest first.
 nf_jobs() {
-  for nf_dir in "$NF_JOBS"/*; do
-    if nf_is_job_id "${nf_dir##*/}"; then echo "${nf_dir##*/}"; fi
+  for nf_jobs_dir in "$NF_JOBS"/*; do
+    if nf_is_job_id "${nf_jobs_dir##*/}"; then echo "${nf_jobs_dir##*/}"; fi
   done
 }
 
@@ -85,7 +85,7 @@ nf_running_job() { nf_job_lives && nf_current_job; }
 
 # nf_current_job: the id of the job that last took the lock.
 nf_current_job() {
-  nf_id=$(cat "$NF_STATE/current" 2>/dev/null) || return 1
-  nf_is_job_id "$nf_id" || return 1
-  echo "$nf_id"
+  nf_current_job_id=$(cat "$NF_STATE/current" 2>/dev/null) || return 1
+  nf_is_job_id "$nf_current_job_id" || return 1
+  echo "$nf_current_job_id"
 }

@@ -8,7 +8,8 @@ export LC_ALL LANGUAGE
 unset CDPATH ENV BASH_ENV GIT_DIR GIT_WORK_TREE SSH_AUTH_SOCK SSH_ASKPASS GIT_ASKPASS
 
 # A non-interactive ssh command has no nix in PATH; wrappers first, or NixOS finds a sudo without setuid.
-# sets: NF_UID, PATH, and NF_PATH_LEFT: folders that were in root's PATH, and that others can write to
+# sets: NF_UID, PATH, nf_path_was, and NF_PATH_LEFT (folders that were in root's PATH, and that others can write
+#   to)
 nf_path() {
   nf_path_was=$PATH NF_PATH_LEFT=''
   # until it is known who we are: what the system itself brings along
@@ -18,59 +19,61 @@ nf_path() {
   export PATH
 }
 
+# sets: PATH
 nf_path_of_user() {
   PATH=$nf_path_was
   nf_path_profile
-  nf_path_dirs=$NF_ROOT/run/wrappers/bin:${HOME:-/}/.nix-profile/bin:${HOME:-/}/.local/state/nix/profile/bin
-  nf_path_dirs=$nf_path_dirs:$NF_ROOT/etc/profiles/per-user/${USER:-$(id -un)}/bin
-  nf_path_dirs=$nf_path_dirs:$NF_ROOT/nix/var/nix/profiles/default/bin:$NF_ROOT/run/current-system/sw/bin
-  PATH=$nf_path_dirs:$PATH:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
+  nf_path_of_user_dirs=$NF_ROOT/run/wrappers/bin:${HOME:-/}/.nix-profile/bin:${HOME:-/}/.local/state/nix/profile/bin
+  nf_path_of_user_dirs=$nf_path_of_user_dirs:$NF_ROOT/etc/profiles/per-user/${USER:-$(id -un)}/bin
+  nf_path_of_user_dirs=$nf_path_of_user_dirs:$NF_ROOT/nix/var/nix/profiles/default/bin:$NF_ROOT/run/current-system/sw/bin
+  PATH=$nf_path_of_user_dirs:$PATH:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
 }
 
 # Root's: only what root alone can write to, and no profile in HOME: sudo may keep the caller's HOME.
+# sets: NF_PATH_LEFT
 nf_path_of_root() {
-  nf_path_home=${HOME:-} nf_path_home=${nf_path_home%/}
+  nf_path_of_root_home=${HOME:-} nf_path_of_root_home=${nf_path_of_root_home%/}
   if [ -z "$NF_ROOT" ]; then
     HOME=~root # its settings, too, are root's own
     export HOME
   fi
-  nf_path_first=$PATH
+  nf_path_of_root_first=$PATH
   nf_path_profile
-  PATH=$nf_path_first
-  nf_path_dirs=$NF_ROOT/run/wrappers/bin:$NF_ROOT/nix/var/nix/profiles/default/bin
-  nf_path_dirs=$nf_path_dirs:$NF_ROOT/run/current-system/sw/bin:$nf_path_was
-  nf_path_dirs=$nf_path_dirs:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:
-  nf_path_ifs=$IFS
+  PATH=$nf_path_of_root_first
+  nf_path_of_root_dirs=$NF_ROOT/run/wrappers/bin:$NF_ROOT/nix/var/nix/profiles/default/bin
+  nf_path_of_root_dirs=$nf_path_of_root_dirs:$NF_ROOT/run/current-system/sw/bin:$nf_path_was
+  nf_path_of_root_dirs=$nf_path_of_root_dirs:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:
+  nf_path_of_root_ifs=$IFS
   IFS=:
   set -f
   # shellcheck disable=SC2086 # a folder a word
-  nf_trust_ahead $nf_path_dirs
+  nf_trust_ahead $nf_path_of_root_dirs
   set +f
-  IFS=$nf_path_ifs nf_path_new=''
-  while [ -n "$nf_path_dirs" ]; do
-    nf_path_dir=${nf_path_dirs%%:*} nf_path_dirs=${nf_path_dirs#*:}
-    case $nf_path_dir in
-      "$nf_path_home"/.nix-profile/* | "$nf_path_home"/.local/* | [!/]*) continue ;;
+  IFS=$nf_path_of_root_ifs nf_path_of_root_new=''
+  while [ -n "$nf_path_of_root_dirs" ]; do
+    nf_path_of_root_dir=${nf_path_of_root_dirs%%:*} nf_path_of_root_dirs=${nf_path_of_root_dirs#*:}
+    case $nf_path_of_root_dir in
+      "$nf_path_of_root_home"/.nix-profile/* | "$nf_path_of_root_home"/.local/* | [!/]*) continue ;;
     esac
-    case :$nf_path_new: in *":$nf_path_dir:"*) continue ;; esac
-    if ! [ -d "$nf_path_dir" ]; then continue; fi
-    if nf_is_trusted "$nf_path_dir"; then
-      nf_path_new=${nf_path_new:+$nf_path_new:}$nf_path_dir
+    case :$nf_path_of_root_new: in *":$nf_path_of_root_dir:"*) continue ;; esac
+    if ! [ -d "$nf_path_of_root_dir" ]; then continue; fi
+    if nf_is_trusted "$nf_path_of_root_dir"; then
+      nf_path_of_root_new=${nf_path_of_root_new:+$nf_path_of_root_new:}$nf_path_of_root_dir
     else
-      NF_PATH_LEFT="$NF_PATH_LEFT $nf_path_dir"
+      NF_PATH_LEFT="$NF_PATH_LEFT $nf_path_of_root_dir"
     fi
   done
-  PATH=$nf_path_new
+  PATH=$nf_path_of_root_new
 }
 
 # What Nix's installer has written to put Nix in PATH.
 nf_path_profile() {
-  nf_path_script=$NF_ROOT/nix/var/nix/profiles/default/etc/profile.d/nix-daemon.sh
-  if ! [ -r "$nf_path_script" ]; then return; fi
-  if [ "$NF_UID" = 0 ] && ! nf_is_trusted "$nf_path_script"; then return; fi
+  nf_path_profile_script=$NF_ROOT/nix/var/nix/profiles/default/etc/profile.d/nix-daemon.sh
+  if ! [ -r "$nf_path_profile_script" ]; then return; fi
+  if [ "$NF_UID" = 0 ] && ! nf_is_trusted "$nf_path_profile_script"; then return; fi
   set +u
   # shellcheck source=/dev/null
-  . "$nf_path_script"
+  . "$nf_path_profile_script"
   set -u
 }
 nf_path
@@ -81,13 +84,13 @@ nf_has() { command -v "$1" >/dev/null 2>&1; }
 # With NF_EXEC=exec it replaces the (sub)shell, whose pid then is the one to signal. What it makes is for
 # others to read, even if what we make is not.
 nf_bounded() {
-  nf_seconds=$1
+  nf_bounded_seconds=$1
   shift
   umask 022
   if nf_has timeout; then
-    $NF_EXEC timeout -k 5 "$nf_seconds" "$@" </dev/null
+    $NF_EXEC timeout -k 5 "$nf_bounded_seconds" "$@" </dev/null
   else
-    $NF_EXEC perl -e "$NF_TIMEOUT" "$nf_seconds" "$@" </dev/null
+    $NF_EXEC perl -e "$NF_TIMEOUT" "$nf_bounded_seconds" "$@" </dev/null
   fi
   nf_bounded_code=$?
   umask "$NF_UMASK"
@@ -111,6 +114,7 @@ nf_now() { date +%s; }
 nf_size() { if [ -e "$1" ]; then echo $(($(wc -c <"$1"))); else echo 0; fi; }
 
 # nf_owner DIR: who owns it (NF_OWNER, NF_OWNER_UID), behind any link.
+# sets: NF_OWNER, NF_OWNER_UID
 nf_owner() {
   NF_OWNER_UID=$(nf_uid_of "$1/.")
   [ -n "$NF_OWNER_UID" ] || return 1
@@ -122,17 +126,18 @@ nf_uid_of() { ls -ldn "$1" 2>/dev/null | awk 'NR == 1 {print $3}'; }
 
 # nf_as_owner SECONDS COMMAND...: run it as the owner found by nf_owner, bounded, never prompting.
 # As root this steps down; root's git would leave files behind that the owner cannot write.
+# sets: NF_GIT_SSH
 nf_as_owner() {
   # BatchMode is added to the configured command, not put in its place: deploy keys live there
-  nf_ssh=$(nf_step_down 10 git config core.sshCommand 2>/dev/null)
-  NF_GIT_SSH="${nf_ssh:-ssh} -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=5 -o ServerAliveCountMax=6"
+  nf_as_owner_ssh=$(nf_step_down 10 git config core.sshCommand 2>/dev/null)
+  NF_GIT_SSH="${nf_as_owner_ssh:-ssh} -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=5 -o ServerAliveCountMax=6"
   nf_step_down "$@"
 }
 NF_GIT_SSH=ssh
 NF_NIX_CONFIG='' # settings for the next command
 
 nf_step_down() {
-  nf_seconds=$1
+  nf_step_down_seconds=$1
   shift
   # somebody's own settings are left alone: they may hold tokens, which no argv must show
   if [ -n "$NF_NIX_CONFIG" ] && [ -z "${NIX_CONFIG:-}" ]; then set -- "NIX_CONFIG=$NF_NIX_CONFIG" "$@"; fi
@@ -147,7 +152,7 @@ nf_step_down() {
   else
     set -- runuser -u "$NF_OWNER" -- env HOME="$(nf_home)" USER="$NF_OWNER" LOGNAME="$NF_OWNER" "$@"
   fi
-  nf_bounded "$nf_seconds" "$@"
+  nf_bounded "$nf_step_down_seconds" "$@"
 }
 
 # nf_owner_cat FILE: its content as the owner may see it; root does not follow the owner's links. Of what
@@ -162,10 +167,10 @@ nf_owners_path() {
   nf_owners_path=$PATH
   if [ "$NF_UID" = "$NF_OWNER_UID" ]; then return; fi
   nf_owners_path=$NF_ROOT/etc/profiles/per-user/$NF_OWNER/bin:$PATH
-  nf_owners_home=$(nf_home)
-  if [ -n "$nf_owners_home" ]; then
-    nf_owners_path=$nf_owners_home/.local/state/nix/profile/bin:$nf_owners_path
-    nf_owners_path=$nf_owners_home/.nix-profile/bin:$nf_owners_path
+  nf_owners_path_home=$(nf_home)
+  if [ -n "$nf_owners_path_home" ]; then
+    nf_owners_path=$nf_owners_path_home/.local/state/nix/profile/bin:$nf_owners_path
+    nf_owners_path=$nf_owners_path_home/.nix-profile/bin:$nf_owners_path
   fi
   nf_owners_path=$NF_ROOT/run/wrappers/bin:$nf_owners_path
 }
@@ -174,12 +179,12 @@ nf_owners_path() {
 nf_real() {
   [ -e "$1" ] || return 1
   readlink -f "$1" 2>/dev/null && return
-  nf_place=$1
-  while [ -L "$nf_place" ]; do
-    nf_target=$(readlink "$nf_place")
-    case $nf_target in /*) nf_place=$nf_target ;; *) nf_place=${nf_place%/*}/$nf_target ;; esac
+  nf_real_place=$1
+  while [ -L "$nf_real_place" ]; do
+    nf_real_target=$(readlink "$nf_real_place")
+    case $nf_real_target in /*) nf_real_place=$nf_real_target ;; *) nf_real_place=${nf_real_place%/*}/$nf_real_target ;; esac
   done
-  (cd "${nf_place%/*}/" && printf '%s/%s\n' "$(pwd -P)" "${nf_place##*/}")
+  (cd "${nf_real_place%/*}/" && printf '%s/%s\n' "$(pwd -P)" "${nf_real_place##*/}")
 }
 
 # A job id becomes a path: nothing else may look like one.

@@ -16,8 +16,8 @@ nf_any_domain() {
 nf_printed() { nf_printed_in=$(nf_agent_domain) && launchctl print "$nf_printed_in/$NF_UNIT" 2>/dev/null; }
 
 # nf_value NAME: in that, at the top level.
-nf_value() { sed -n "s/^$nf_tab$1 = //p" | head -n 1; }
-nf_tab=$(printf '\t')
+nf_value() { sed -n "s/^$NF_TAB$1 = //p" | head -n 1; }
+NF_TAB=$(printf '\t')
 
 nf_pid_value() { nf_value pid | grep -E '^[1-9][0-9]*$'; }
 nf_launchd_pid() { nf_printed | nf_pid_value; }

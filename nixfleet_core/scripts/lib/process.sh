@@ -34,15 +34,15 @@ nf_runs() {
 
 # nf_first_line FILE: the interpreter that a script's first line names, and its one argument; false
 # for what is no script, and for env, which finds another program each time.
-# sets: nf_interpreter nf_interpreter_word
+# sets: nf_first_line_program nf_first_line_word
 nf_first_line() {
   # shellcheck disable=SC2016 # the inner shell expands
-  nf_first=$(nf_bounded 5 sh -c '[ -f "$1" ] && exec head -c 512 "$1"' sh "$1" 2>/dev/null |
+  nf_first_line_first=$(nf_bounded 5 sh -c '[ -f "$1" ] && exec head -c 512 "$1"' sh "$1" 2>/dev/null |
     LC_ALL=C tr -d '\000' | sed -n '1s/^#!//p')
-  IFS="$nf_blanks" read -r nf_interpreter nf_interpreter_word <<EOT
-$nf_first
+  IFS="$nf_blanks" read -r nf_first_line_program nf_first_line_word <<EOT
+$nf_first_line_first
 EOT
-  case $nf_interpreter in */env) return 1 ;; /*) ;; *) return 1 ;; esac
+  case $nf_first_line_program in */env) return 1 ;; /*) ;; *) return 1 ;; esac
 }
 nf_blanks=$(printf ' \t')
 
@@ -51,35 +51,35 @@ nf_blanks=$(printf ' \t')
 # line's own argument and flags that run nothing else (never -c, -s, -i); anything else is no proof.
 nf_script() { nf_words "$1" | nf_find_script "$1" "$2"; }
 nf_find_script() {
-  IFS= read -r nf_script_word || return 1
-  nf_script_file='' nf_script_options='' nf_script_left=8
-  while [ "$nf_script_left" -gt 0 ] && IFS= read -r nf_script_word; do
-    nf_script_left=$((nf_script_left - 1))
-    case $nf_script_word in
-      /*) nf_script_file=$nf_script_word; break ;;
-      -*) nf_script_options="$nf_script_options $nf_script_word" ;;
+  IFS= read -r nf_find_script_word || return 1
+  nf_find_script_file='' nf_find_script_options='' nf_find_script_left=8
+  while [ "$nf_find_script_left" -gt 0 ] && IFS= read -r nf_find_script_word; do
+    nf_find_script_left=$((nf_find_script_left - 1))
+    case $nf_find_script_word in
+      /*) nf_find_script_file=$nf_find_script_word; break ;;
+      -*) nf_find_script_options="$nf_find_script_options $nf_find_script_word" ;;
       *) return 1 ;;
     esac
   done
-  [ -n "$nf_script_file" ] && nf_first_line "$nf_script_file" || return 1
-  nf_script_rest=$nf_script_options
-  case "$nf_script_options " in
-    " $nf_interpreter_word "*) nf_script_rest=${nf_script_options#" $nf_interpreter_word"} ;;
+  [ -n "$nf_find_script_file" ] && nf_first_line "$nf_find_script_file" || return 1
+  nf_find_script_rest=$nf_find_script_options
+  case "$nf_find_script_options " in
+    " $nf_first_line_word "*) nf_find_script_rest=${nf_find_script_options#" $nf_first_line_word"} ;;
   esac
-  while [ -n "$nf_script_rest" ]; do
-    nf_script_rest=${nf_script_rest# } nf_script_word=${nf_script_rest%% *}
-    case $nf_script_word in -*[!euxvf]* | -) return 1 ;; -*) ;; *) return 1 ;; esac
-    nf_script_rest=${nf_script_rest#"$nf_script_word"}
+  while [ -n "$nf_find_script_rest" ]; do
+    nf_find_script_rest=${nf_find_script_rest# } nf_find_script_word=${nf_find_script_rest%% *}
+    case $nf_find_script_word in -*[!euxvf]* | -) return 1 ;; -*) ;; *) return 1 ;; esac
+    nf_find_script_rest=${nf_find_script_rest#"$nf_find_script_word"}
   done
-  nf_runs "$1" "$2" "$nf_interpreter" || return 1
-  printf '%s\n' "$nf_script_file"
+  nf_runs "$1" "$2" "$nf_first_line_program" || return 1
+  printf '%s\n' "$nf_find_script_file"
 }
 
 # nf_unwrapped NAME: a program's name without what nixpkgs' wrappers hide it by: .NAME-wrapped, which may
 # have "_" behind it.
 nf_unwrapped() {
   case $1 in
-    .*-wrapped | .*-wrapped_) nf_name=${1#.}; printf '%s\n' "${nf_name%-wrapped*}" ;;
+    .*-wrapped | .*-wrapped_) nf_unwrapped_name=${1#.}; printf '%s\n' "${nf_unwrapped_name%-wrapped*}" ;;
     *) printf '%s\n' "$1" ;;
   esac
 }
@@ -126,7 +126,7 @@ nf_starts() {
 nf_plain_paths() { grep -Ex '[0-9A-Za-z+._=/-]+'; }
 
 nf_all_named() {
-  while IFS= read -r nf_named_by; do nf_named "$nf_named_by"; done | sort -u | head -n 20
+  while IFS= read -r nf_all_named_by; do nf_named "$nf_all_named_by"; done | sort -u | head -n 20
 }
 
 # nf_named PATH: what one file names, narrowly. A script (makeWrapper, writeShellScript): agents behind
@@ -166,7 +166,8 @@ nf_store_files() {
 # --- what the agent's service runs
 
 # nf_look_at PID PATH: what the process of a service runs that names the program PATH.
-# sets: path ("" where it cannot be seen, or is not yet the agent), proof and starts:
+# sets: nf_look_path ("" where it cannot be seen, or is not yet the agent), nf_look_exe, nf_look_files,
+#   nf_look_proof and nf_look_starts:
 #   exe      the kernel runs this file: of the program's package, of one that it names, or an agent's
 #   script   the kernel runs the interpreter of this script, which is such a file. Weaker: what script it
 #            is, only the command line says, and a process can rewrite that
@@ -174,7 +175,7 @@ nf_store_files() {
 #   claimed  without the right to look: what the command line says
 #   starts   the store paths that PATH's file names, where what runs lies in another than PATH
 nf_look_at() {
-  path='' proof=claimed starts=''
+  nf_look_path='' nf_look_proof=claimed nf_look_starts=''
   nf_look_exe=$(nf_exe "$1")
   case $nf_look_exe in
     /usr/lib/systemd/systemd* | /lib/systemd/systemd* | /nix/store/*/lib/systemd/systemd*)
@@ -183,47 +184,47 @@ nf_look_at() {
   esac
   nf_look_files=''
   if [ -z "$nf_look_exe" ]; then
-    path=$(nf_claimed "$1")
-    if [ -n "$path" ] && ! nf_is_one "$path" "$2" ''; then nf_look_into "$2"; fi
+    nf_look_path=$(nf_claimed "$1")
+    if [ -n "$nf_look_path" ] && ! nf_is_one "$nf_look_path" "$2" ''; then nf_look_into "$2"; fi
     return 0
   fi
-  proof=other path=$(nf_in_host "${nf_look_exe% (deleted)}")
-  if [ "$path" = "$2" ] && nf_runs "$1" "$nf_look_exe" "$NF_ROOT$path"; then proof=exe; return 0; fi
-  if ! nf_is_one "$path" "$2" ''; then nf_look_into "$2"; fi
-  if nf_look_script=$(nf_script "$1" "$nf_look_exe") && nf_look_script=$(nf_stored "$nf_look_script") &&
-    nf_is_agents "$nf_look_script" "$2"; then
-    proof=script path=$nf_look_script
-  elif nf_is_agents "$path" "$2" && nf_is_or_was "$1" "$2" && ! nf_interprets "$1" "$nf_look_exe" "$2"; then
-    proof=exe
+  nf_look_proof=other nf_look_path=$(nf_in_host "${nf_look_exe% (deleted)}")
+  if [ "$nf_look_path" = "$2" ] && nf_runs "$1" "$nf_look_exe" "$NF_ROOT$nf_look_path"; then nf_look_proof=exe; return 0; fi
+  if ! nf_is_one "$nf_look_path" "$2" ''; then nf_look_into "$2"; fi
+  if nf_look_at_script=$(nf_script "$1" "$nf_look_exe") && nf_look_at_script=$(nf_stored "$nf_look_at_script") &&
+    nf_is_agents "$nf_look_at_script" "$2"; then
+    nf_look_proof=script nf_look_path=$nf_look_at_script
+  elif nf_is_agents "$nf_look_path" "$2" && nf_is_or_was "$1" "$2" && ! nf_interprets "$1" "$nf_look_exe" "$2"; then
+    nf_look_proof=exe
   fi
 }
 
-# sets: starts nf_look_files
+# sets: nf_look_files, nf_look_starts
 nf_look_into() {
   [ -n "$1" ] || return 0
   nf_look_files=$(nf_starts "$1")
-  starts=$(for nf_look_file in $nf_look_files; do nf_package "$nf_look_file"; done | sort -u | tr '\n' ' ')
-  starts=${starts% }
+  nf_look_starts=$(for nf_look_into_file in $nf_look_files; do nf_package "$nf_look_into_file"; done | sort -u | tr '\n' ' ')
+  nf_look_starts=${nf_look_starts% }
 }
 
 # nf_is_agents PATH PROGRAM: an agent's file, this one or an older one.
 nf_is_agents() {
   case $1 in /nix/store/*nixfleet-agent*) return 0 ;; esac
-  nf_is_one "$1" "$2" "$starts"
+  nf_is_one "$1" "$2" "$nf_look_starts"
 }
 
 # nf_is_or_was PID PROGRAM: the file at $path, or one that was there and is gone from the store, as old
 # agents go. What the unit names, and is there no more, cannot be compared.
 nf_is_or_was() {
-  nf_runs "$1" "$nf_look_exe" "$NF_ROOT$path" && return
-  ! [ -e "$NF_ROOT$path" ] && ! nf_is_one "$path" "$2" "$starts"
+  nf_runs "$1" "$nf_look_exe" "$NF_ROOT$nf_look_path" && return
+  ! [ -e "$NF_ROOT$nf_look_path" ] && ! nf_is_one "$nf_look_path" "$2" "$nf_look_starts"
 }
 
 # nf_interprets PID EXE PROGRAM: what runs is the interpreter of the program, or of what that names.
 nf_interprets() {
-  [ "$path" != "$3" ] || return 1
-  for nf_look_file in "$3" $nf_look_files; do
-    if nf_first_line "$NF_ROOT$nf_look_file" && nf_runs "$1" "$2" "$nf_interpreter"; then return 0; fi
+  [ "$nf_look_path" != "$3" ] || return 1
+  for nf_interprets_look_file in "$3" $nf_look_files; do
+    if nf_first_line "$NF_ROOT$nf_interprets_look_file" && nf_runs "$1" "$2" "$nf_first_line_program"; then return 0; fi
   done
   return 1
 }
@@ -231,9 +232,9 @@ nf_interprets() {
 # nf_is_one PATH PROGRAM STARTS: the same program, or what it starts: by their store paths. The client
 # asks the same (Binary.is_run_by).
 nf_is_one() {
-  nf_one=$(nf_package "$1")
-  [ -n "$nf_one" ] || return 1
-  case " $(nf_package "$2") $3 " in *" $nf_one "*) return 0 ;; *) return 1 ;; esac
+  nf_is_one_way=$(nf_package "$1")
+  [ -n "$nf_is_one_way" ] || return 1
+  case " $(nf_package "$2") $3 " in *" $nf_is_one_way "*) return 0 ;; *) return 1 ;; esac
 }
 
 # nf_claimed PID: the agent in the store that its command line names first.
@@ -275,17 +276,17 @@ nf_is_rebuild() {
 }
 
 # nf_find_rebuild PID...: the first of these that rebuilds.
-# sets: nf_rebuild_pid, and nf_program for its name
+# sets: nf_find_rebuild_pid, and nf_program for its name
 nf_find_rebuild() {
-  for nf_rebuild_pid; do
-    case $(nf_words "$nf_rebuild_pid")$(nf_exe "$nf_rebuild_pid") in
+  for nf_find_rebuild_pid; do
+    case $(nf_words "$nf_find_rebuild_pid")$(nf_exe "$nf_find_rebuild_pid") in
       *nixos-rebuild* | *switch-to-configuration* | *home-manager*) ;;
       *) continue ;;
     esac
-    nf_program "$nf_rebuild_pid"
-    if nf_is_rebuild "$nf_rebuild_pid"; then return 0; fi
+    nf_program "$nf_find_rebuild_pid"
+    if nf_is_rebuild "$nf_find_rebuild_pid"; then return 0; fi
   done
-  nf_rebuild_pid=''
+  nf_find_rebuild_pid=''
   return 1
 }
 
@@ -310,8 +311,8 @@ nf_activates() {
 nf_switch_lives() {
   case $NF_PLATFORM in
     home-manager)
-      for nf_switch_pid in $(nf_our_processes 'activate|home-manager-generation'); do
-        if nf_activates "$nf_switch_pid"; then return 0; fi
+      for nf_switch_lives_pid in $(nf_our_processes 'activate|home-manager-generation'); do
+        if nf_activates "$nf_switch_lives_pid"; then return 0; fi
       done
       return 1
       ;;

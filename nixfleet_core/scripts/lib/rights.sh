@@ -4,7 +4,7 @@
 # "users", which is everybody.
 
 # nf_readers DIR UID: how UID gets to read what lies in DIR, a job's.
-# sets: NF_READER (UID), and NF_READING: own (a job of ours), acl, group, or root (nobody but root)
+# sets: NF_READER (UID), NF_READER_GID, and NF_READING: own (a job of ours), acl, group, or root (nobody else)
 nf_readers() {
   NF_READER=$2 NF_READING=own NF_READER_GID=0
   if [ "$NF_UID" != 0 ]; then return; fi
@@ -23,13 +23,14 @@ nf_takes_acl() {
 }
 
 # The reader's own group has nobody else. That is known only where all users and groups can be listed.
+# sets: NF_READER_GID
 nf_has_own_group() {
-  nf_has getent && nf_reader=$(id -un "$NF_READER" 2>/dev/null) || return 1
-  NF_READER_GID=$(id -g "$nf_reader") || return 1
+  nf_has getent && nf_has_own_group_name=$(id -un "$NF_READER" 2>/dev/null) || return 1
+  NF_READER_GID=$(id -g "$nf_has_own_group_name") || return 1
   if [ "$NF_READER_GID" != 0 ] && nf_lists_all &&
     getent passwd | awk -F: -v gid="$NF_READER_GID" -v uid="$NF_READER" '
       $4 == gid { if ($3 == uid) own = 1; else others = 1 } END { exit !own || others }' &&
-    getent group | awk -F: -v gid="$NF_READER_GID" -v name="$nf_reader" '
+    getent group | awk -F: -v gid="$NF_READER_GID" -v name="$nf_has_own_group_name" '
       $3 == gid { found = 1; if ($4 != "" && $4 != name) others = 1 } END { exit !found || others }'; then
     return 0
   fi
@@ -71,7 +72,7 @@ nf_share_job() {
       fi
       ;;
   esac
-  for nf_shared in "$1"/* "$1"/.[!.]*; do
-    if [ -f "$nf_shared" ] && ! [ -L "$nf_shared" ]; then nf_share "$nf_shared"; fi
+  for nf_share_job_shared in "$1"/* "$1"/.[!.]*; do
+    if [ -f "$nf_share_job_shared" ] && ! [ -L "$nf_share_job_shared" ]; then nf_share "$nf_share_job_shared"; fi
   done
 }

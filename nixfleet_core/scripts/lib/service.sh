@@ -36,8 +36,8 @@ nf_restarts() {
 nf_service_kill() {
   case $NF_MANAGER in
     launchd)
-      nf_pid=$(nf_launchd_pid)
-      if [ -n "$nf_pid" ]; then kill -KILL "$nf_pid"; fi
+      nf_service_kill_pid=$(nf_launchd_pid)
+      if [ -n "$nf_service_kill_pid" ]; then kill -KILL "$nf_service_kill_pid"; fi
       ;;
     *) nf_systemctl kill -s KILL "$NF_UNIT" ;;
   esac
@@ -61,7 +61,7 @@ nf_service_to() {
 # nf_service_log LINES: the agent's last words.
 nf_service_log() {
   case $NF_MANAGER in
-    launchd) for nf_file in /tmp/nixfleet-agent.err /tmp/nixfleet-agent.log; do nf_own_log "$nf_file" "$1"; done ;;
+    launchd) for nf_service_log_file in /tmp/nixfleet-agent.err /tmp/nixfleet-agent.log; do nf_own_log "$nf_service_log_file" "$1"; done ;;
     user) nf_bounded 10 journalctl --user --quiet --no-pager --lines="$1" --user-unit="$NF_UNIT" ;;
     *) nf_bounded 10 journalctl --quiet --no-pager --lines="$1" --unit="$NF_UNIT" ;;
   esac
@@ -83,12 +83,12 @@ nf_own_log() {
 nf_agents_processes() {
   case $NF_MANAGER in
     launchd)
-      nf_pid=$(nf_launchd_pid)
-      if [ -n "$nf_pid" ]; then nf_descendants "$nf_pid"; fi
+      nf_agents_processes_pid=$(nf_launchd_pid)
+      if [ -n "$nf_agents_processes_pid" ]; then nf_descendants "$nf_agents_processes_pid"; fi
       ;;
     *)
-      nf_group=$(nf_systemctl show "$NF_UNIT" -p ControlGroup 2>/dev/null)
-      nf_group_processes "${nf_group#ControlGroup=}"
+      nf_agents_processes_group=$(nf_systemctl show "$NF_UNIT" -p ControlGroup 2>/dev/null)
+      nf_group_processes "${nf_agents_processes_group#ControlGroup=}"
       ;;
   esac
 }
@@ -96,8 +96,8 @@ nf_agents_processes() {
 # nf_group_processes CGROUP: ids of what runs in it.
 nf_group_processes() {
   [ -n "$1" ] || return 0
-  for nf_base in "$NF_ROOT/sys/fs/cgroup" "$NF_ROOT/sys/fs/cgroup/unified" "$NF_ROOT/sys/fs/cgroup/systemd"; do
-    cat "$nf_base$1/cgroup.procs" 2>/dev/null
+  for nf_group_processes_base in "$NF_ROOT/sys/fs/cgroup" "$NF_ROOT/sys/fs/cgroup/unified" "$NF_ROOT/sys/fs/cgroup/systemd"; do
+    cat "$nf_group_processes_base$1/cgroup.procs" 2>/dev/null
   done
 }
 

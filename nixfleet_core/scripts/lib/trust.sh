@@ -2,24 +2,25 @@
 # Who can change it? What root executes, and where root writes, nobody else may be able to change.
 
 # Functions that the environment brings along (bash) do not say who we are and what is whose.
-unset -f command id ls printf readlink 2>/dev/null || :
+unset -f command unit_id ls printf readlink 2>/dev/null || :
 
 # nf_is_trusted PATH: only root can change what PATH leads to. Each component, also behind links, is root's,
 # and nobody else can write to it. Others may add to a sticky folder on the way (the Nix store), since they
 # cannot replace there what is root's; the last component is not one. In the sandbox all belongs to us, and
 # the file system begins at NF_ROOT.
-# sets: nf_trust_bad (the component that is not so) and nf_trust_why (missing, hidden, owner, writable)
+# sets: nf_trust_bad (the component that is not so), nf_trust_why (missing, hidden, owner, writable),
+#   nf_trust_at, nf_trust_rest, nf_trust_links, nf_trust_sticky, NF_TRUSTED
 nf_is_trusted() {
   nf_trust_bad='' nf_trust_why='' nf_trust_links=0
   nf_trust_from "$1"
   nf_trust_folder "${nf_trust_at:-/}" || return 1
   while [ -n "$nf_trust_rest" ]; do
-    nf_trust_part=${nf_trust_rest%%/*}
+    nf_is_trusted_part=${nf_trust_rest%%/*}
     case $nf_trust_rest in */*) nf_trust_rest=${nf_trust_rest#*/} ;; *) nf_trust_rest='' ;; esac
-    case $nf_trust_part in
+    case $nf_is_trusted_part in
       '' | .) ;;
       ..) nf_trust_at=${nf_trust_at%/*} ;;
-      *) nf_trust_enter "$nf_trust_at/$nf_trust_part" || return 1 ;;
+      *) nf_trust_enter "$nf_trust_at/$nf_is_trusted_part" || return 1 ;;
     esac
   done
   if [ -n "$nf_trust_sticky" ]; then nf_trust_say writable "${nf_trust_at:-/}"; return 1; fi
@@ -31,9 +32,11 @@ nf_trust_from() {
   nf_trust_rest=${1#"$nf_trust_at"} nf_trust_rest=${nf_trust_rest#/}
 }
 
+# sets: nf_trust_bad, nf_trust_why
 nf_trust_say() { nf_trust_why=$1 nf_trust_bad=$2; }
 
 # nf_trust_enter PATH: one step further; a link's owner could lead elsewhere tomorrow.
+# sets: nf_trust_at, nf_trust_links, nf_trust_rest, nf_trust_sticky
 nf_trust_enter() {
   if ! [ -L "$1" ]; then nf_trust_at=$1; nf_trust_folder "$1"; return; fi
   nf_trust_links=$((nf_trust_links + 1))
@@ -41,16 +44,17 @@ nf_trust_enter() {
     nf_trust_say owner "$1"
     return 1
   fi
-  nf_trust_then=$nf_trust_rest
-  nf_trust_target=$(readlink "$1")
-  case $nf_trust_target in
-    /*) nf_trust_from "$nf_trust_target" && nf_trust_folder "${nf_trust_at:-/}" || return 1 ;;
-    *) nf_trust_rest=$nf_trust_target ;;
+  nf_trust_enter_then=$nf_trust_rest
+  nf_trust_enter_target=$(readlink "$1")
+  case $nf_trust_enter_target in
+    /*) nf_trust_from "$nf_trust_enter_target" && nf_trust_folder "${nf_trust_at:-/}" || return 1 ;;
+    *) nf_trust_rest=$nf_trust_enter_target ;;
   esac
-  nf_trust_rest=$nf_trust_rest/$nf_trust_then
+  nf_trust_rest=$nf_trust_rest/$nf_trust_enter_then
 }
 
 # nf_trust_folder PATH: no link. What was found good is not looked at again by this process.
+# sets: NF_TRUSTED, nf_trust_sticky
 nf_trust_folder() {
   nf_trust_sticky=''
   case $NF_TRUSTED in *":$1:"*) return 0 ;; esac
@@ -70,23 +74,24 @@ NF_TRUSTED=:
 
 # nf_trust_ahead PATH...: look at the folders on these paths by one ls, where each would be a process of its
 # own. What it does not find good, or cannot read as one word, is looked at when its turn comes.
+# sets: NF_TRUSTED, nf_trust_mode, nf_trust_uid
 nf_trust_ahead() {
-  nf_ahead_seen=:
-  for nf_ahead in "$@"; do
+  nf_trust_ahead_seen=:
+  for nf_trust_ahead_path in "$@"; do
     shift
     while :; do
-      case $nf_ahead in *[!-+,./0-9=@A-Z_a-z~]*) break ;; esac
-      case $nf_ahead_seen in *":$nf_ahead:"*) break ;; esac
-      nf_ahead_seen=$nf_ahead_seen$nf_ahead:
-      set -- "$@" "${nf_ahead:-/}"
-      case $nf_ahead in '' | "$NF_ROOT") break ;; esac
-      nf_ahead=${nf_ahead%/*}
+      case $nf_trust_ahead_path in *[!-+,./0-9=@A-Z_a-z~]*) break ;; esac
+      case $nf_trust_ahead_seen in *":$nf_trust_ahead_path:"*) break ;; esac
+      nf_trust_ahead_seen=$nf_trust_ahead_seen$nf_trust_ahead_path:
+      set -- "$@" "${nf_trust_ahead_path:-/}"
+      case $nf_trust_ahead_path in '' | "$NF_ROOT") break ;; esac
+      nf_trust_ahead_path=${nf_trust_ahead_path%/*}
     done
   done
   [ "$#" -gt 0 ] || return 0
-  while IFS=' ' read -r nf_trust_mode nf_ahead nf_trust_uid nf_ahead nf_ahead nf_ahead nf_ahead nf_ahead nf_ahead_at; do
+  while IFS=' ' read -r nf_trust_mode nf_trust_ahead_path nf_trust_uid nf_trust_ahead_path nf_trust_ahead_path nf_trust_ahead_path nf_trust_ahead_path nf_trust_ahead_path nf_trust_ahead_at; do
     case $nf_trust_mode in d*) ;; *) continue ;; esac
-    if nf_trust_owner && ! nf_trust_is_open; then NF_TRUSTED=$NF_TRUSTED$nf_ahead_at:; fi
+    if nf_trust_owner && ! nf_trust_is_open; then NF_TRUSTED=$NF_TRUSTED$nf_trust_ahead_at:; fi
   done <<EOT
 $(ls -ldn "$@" 2>/dev/null)
 EOT
@@ -94,11 +99,12 @@ EOT
 
 # sets: nf_trust_mode and nf_trust_uid, of the path itself
 nf_trust_look() {
-  nf_trust_line=$(ls -ldn "$1" 2>/dev/null) && [ -n "$nf_trust_line" ] || return 1
-  nf_trust_read "$nf_trust_line"
+  nf_trust_look_line=$(ls -ldn "$1" 2>/dev/null) && [ -n "$nf_trust_look_line" ] || return 1
+  nf_trust_read "$nf_trust_look_line"
 }
 
 # nf_trust_read LINE: the same, of what ls says
+# sets: nf_trust_mode, nf_trust_uid
 nf_trust_read() {
   nf_trust_mode=${1%% *}
   nf_trust_uid=${1#* } nf_trust_uid=${nf_trust_uid#"${nf_trust_uid%%[! ]*}"} # the number of links
@@ -124,8 +130,8 @@ nf_trust_is_open() {
 nf_trust_words() {
   case $nf_trust_why in
     owner)
-      nf_trust_name=$(id -un "$nf_trust_uid" 2>/dev/null) || nf_trust_name="uid $nf_trust_uid"
-      echo "$nf_trust_bad belongs to $nf_trust_name"
+      nf_trust_words_name=$(id -un "$nf_trust_uid" 2>/dev/null) || nf_trust_words_name="uid $nf_trust_uid"
+      echo "$nf_trust_bad belongs to $nf_trust_words_name"
       ;;
     writable) echo "others can write to $nf_trust_bad ($nf_trust_mode)" ;;
     *) echo "$nf_trust_bad cannot be looked at" ;;

@@ -40,6 +40,7 @@ let
     git = tool "git";
     openssh = tool "openssh";
     shellcheck = tool "shellcheck";
+    shfmt = tool "shfmt";
     tmux = tool "tmux";
   };
   tool = name: build name "mkdir $out" { };

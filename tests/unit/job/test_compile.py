@@ -89,7 +89,7 @@ def test_the_script_knows_what_the_plan_says() -> None:
         "NF_CHECKOUT": "/home/ops/it's mine",
         "NF_INPUT": "nixfleet",
         "NF_ATTRIBUTE": "csb0",
-        "NF_PLATFORM": "nixos",
+        "NF_PLATFORM_GIVEN": "nixos",
         "NF_TOOLS": "git nix",
         "NF_PULL": "1",
         "NF_RESTORE_LOCK": "12 34",
@@ -119,4 +119,6 @@ def test_only_a_forced_update_that_waits_goes_over_a_rebuild(
 def test_the_steps_come_last() -> None:
     made = plan(step("git", "pull"))
     end = compile_plan(made, ID)[-80:]
-    assert end.endswith('nf_plan() {\n  nf_step pull owner 30 1 git pull\n}\nnf_"$1"\nexit\n}\n')
+    assert end.endswith(
+        'nf_plan() {\n  nf_step pull owner 30 1 git pull\n}\n"nf_enter_$1"\nexit\n}\n'
+    )

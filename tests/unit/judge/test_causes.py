@@ -246,7 +246,7 @@ def tokens(names: str, script: str) -> set[str]:
 
 def said_by_steps() -> set[str]:
     """The check's name, which a failed preflight has for its reason, is not among them."""
-    return tokens("reason|unfit", "".join(JOB_SCRIPTS.values()))
+    return tokens("reason|lock_fits_why", "".join(JOB_SCRIPTS.values()))
 
 
 def test_every_check_of_the_preflight_is_known_in_its_order() -> None:
@@ -259,8 +259,8 @@ def test_each_reason_of_a_check_has_its_words_and_none_is_made_up() -> None:
         check: tokens("why", body)
         for check, body in in_functions(JOB_SCRIPTS["preflight"], "nf_check_").items()
     }
-    assert re.search(r"why=\$\w*unfit\b", JOB_SCRIPTS["preflight"])
-    said["input"] |= tokens("unfit", JOB_SCRIPTS["chain"])
+    assert re.search(r"why=\$nf_lock_fits_why\b", JOB_SCRIPTS["preflight"])
+    said["input"] |= tokens("lock_fits_why", JOB_SCRIPTS["chain"])
     assert re.search(r"why=\$\(nf_service_state\)", JOB_SCRIPTS["preflight"])
     (state,) = in_functions(SERVICE, "nf_service_(?=state)").values()
     said["unit"] |= {*re.findall(r"\becho (\w+)", state)} - {"loaded"}

@@ -175,7 +175,7 @@ async def test_a_look_is_one_script_without_root(bench: Callable[..., Bench]) ->
     assert (ran.call, ran.elevated) == ("probe", False)
     assert ran.values == {
         "NF_ROOT": "",
-        "NF_PLATFORM": "nixos",
+        "NF_PLATFORM_GIVEN": "nixos",
         "NF_CHECKOUT": "~/it's",
         "NF_INPUT": "fleet",
         "NF_ATTRIBUTE": "",

@@ -1,0 +1,176 @@
+"""The check of the host scripts' variables finds what it is there for."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+from scopes.reading import read_script
+from scopes.rules import check
+from scopes.scripts import sent_scripts
+
+
+def faults(text: str) -> list[str]:
+    return [fault.text for fault in check(read_script(text))]
+
+
+@functools.cache
+def job() -> str:
+    """The script of a job, as it is sent."""
+    return sent_scripts()["job"]
+
+
+def changed(*changes: tuple[str, str]) -> list[str]:
+    """The faults of a job's script in which these words are others."""
+    text = job()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    return faults(text)
+
+
+def test_a_pid_that_the_next_command_overwrites_is_found() -> None:
+    """As it was: unloading did not wait for the agent, as a command's own process had its name."""
+    found = changed(("nf_launchd_unload_pid", "nf_pid"), ("nf_quietly_pid", "nf_pid"))
+    assert "nf_run overwrites nf_pid, which nf_launchd_unload set and needs" in found
+
+
+def test_a_domain_that_the_wait_overwrites_is_found() -> None:
+    """As it was: an agent that was unloaded from one domain was loaded into another."""
+    found = changed(("nf_launchd_start_domain", "nf_domain"), ("nf_domain_of_try", "nf_domain"))
+    assert "nf_domain_of sets nf_domain: begin its name with nf_domain_of_, or say " in " ".join(
+        found
+    )
+
+
+def test_a_new_variable_without_its_functions_name_is_found() -> None:
+    found = changed(("nf_owners_path() {\n", "nf_owners_path() {\n  nf_step_down_seconds=0\n"))
+    assert any(text.startswith("nf_owners_path sets nf_step_down_seconds: ") for text in found)
+    assert (
+        "nf_owners_path overwrites nf_step_down_seconds, which nf_step_down set and needs" in found
+    )
+
+
+OURS = """
+f() {
+  f_x=1
+  %s
+  echo "$f_x"
+}
+# sets: f_x
+g() { f_x=2; }
+h() { "$@"; }
+i() { g; }
+f
+"""
+OVERWRITES = "overwrites f_x, which f set and needs"
+
+
+@pytest.mark.parametrize(
+    ("middle", "who"),
+    [
+        ("i", "i"),
+        ("i >file", "i"),
+        ("{ i; }", "i"),
+        ("if true; then i; fi", "i"),
+        ("true && i", "i"),
+        ("case $1 in a) i ;; esac", "i"),
+        ("echo x | i", "i"),
+        ("h g", "h"),
+        ("while true; do i; done", "i"),
+        ('while echo "$f_x"; do i; f_x=3; done', ""),
+        ('for f_y in 1 2; do echo "$f_x $f_y"; i; done', "i"),
+        ("i; f_x=3", ""),
+        ('f_y=$(i); echo "$f_y"', ""),
+        ('echo "$(i)"', ""),
+        ("(i)", ""),
+        ("i &", ""),
+        ("i | cat", ""),
+        ("if false; then i; return; fi", ""),
+        ("until true; do i; continue; done", "i"),
+        ("while true; do i; f_x=4; break; done", ""),
+        ("g", ""),
+    ],
+)
+def test_who_overwrites_what_is_read_afterwards(middle: str, who: str) -> None:
+    expected = [f"{who} {OVERWRITES}"] if who else []
+    assert faults(OURS % middle) == expected
+
+
+def test_a_function_that_comes_to_itself_overwrites_its_own() -> None:
+    text = 'f() { f_x=$1; g "$f_x"; echo "$f_x"; }\ng() { f 2; }\nf 1\n'
+    assert faults(text) == ["g overwrites f_x, which f set and needs"]
+
+
+def test_the_name_of_a_call_may_be_put_together() -> None:
+    text = 'f() { f_x=1; "g_$1"; echo "$f_x"; }\n# sets: f_x\ng_a() { f_x=2; }\ng_b() { h; }\n'
+    text += "h() { g_a; }\nf a\n"
+    assert faults(text) == ["g_b overwrites f_x, which f set and needs"]
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ('"$x"', "what this calls cannot be known here"),
+        ('eval "$x"', "what eval runs cannot be known here"),
+        ('trap "$x" TERM', "what this trap runs cannot be known here"),
+        ("f_none", "there is no function f_none in this script"),
+    ],
+)
+def test_what_cannot_be_resolved_is_a_fault(line: str, fault: str) -> None:
+    assert faults(f"x=1\nf_one() {{ {line}; }}\nf_one\n") == [fault]
+
+
+def test_a_word_before_a_program_is_no_function() -> None:
+    text = 'X=\n{ X=exec; }\nf() { $X cat; $X sw_vers "$1"; }\nf\n'
+    assert faults(text) == []
+
+
+def test_a_variable_has_its_functions_name_or_is_declared() -> None:
+    assert faults("f() { x=1; echo $x; }\nf\n") == [
+        "f reads x: nobody sets it for others",
+        "f sets x: begin its name with f_, or say `# sets: x`",
+    ]
+    assert faults("# sets: f_x\nf() { f_x=1; }\ng() { f; echo $f_x; }\ng\n") == []
+    assert faults("f() { f_x=1; }\ng() { f; echo $f_x; }\ng\n") == ["g reads f_x: it is f's own"]
+
+
+def test_the_longest_name_owns_a_variable() -> None:
+    text = "f() { f_g_x=1; echo $f_g_x; }\nf_g() { :; }\nf\nf_g\n"
+    assert faults(text) == [
+        "f reads f_g_x: it is f_g's own",
+        "f sets f_g_x: begin its name with f_, or say `# sets: f_g_x`",
+    ]
+
+
+def test_what_nobody_reads_is_not_set() -> None:
+    assert faults("f() { f_x=1; }\nf\n") == ["f sets f_x, which nobody reads"]
+
+
+def test_what_the_prelude_gives_keeps_its_value() -> None:
+    assert faults("NF_X=1\n# sets: NF_X\nf() { NF_X=2; echo $NF_X; }\nf\n") == [
+        "f changes NF_X, which the prelude gives"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("trap", "fault"),
+    [
+        ("trap g TERM", ["what this trap runs changes g_x"]),
+        ("trap g EXIT", []),
+        ("trap '(g)' TERM", []),
+        ("trap 'exit 1' TERM", []),
+        ("trap - TERM", []),
+    ],
+)
+def test_what_a_signal_runs_changes_nothing(trap: str, fault: list[str]) -> None:
+    assert faults(f"f() {{ {trap}; }}\ng() {{ g_x=1; echo $g_x; }}\nf\ng\n") == fault
+
+
+def test_assignments_are_made_from_left_to_right() -> None:
+    assert faults("f() { f_a=1 f_b=$f_a; echo $f_b; }\nf\n") == []
+
+
+def test_a_script_that_no_posix_shell_reads_is_refused() -> None:
+    with pytest.raises(Exception, match="exit status 1"):
+        faults("f() { [[ a ]]; if; }\n")
