@@ -227,8 +227,7 @@ class Printer(Watcher):
                 self.say(name, f"  check {event.check}: {event.reason}; going on")
             case Waiting():
                 limit = humanize.naturaldelta(event.limit)
-                what = f" ({event.program}, process {event.pid})" if event.pid else ""
-                self.say(name, f"  waiting for {event.reason}{what}, at most {limit}")
+                self.say(name, f"  waiting for {event.words}, at most {limit}")
             case CancelSeen():
                 late = "; it takes effect after the activation" if event.deferred else ""
                 self.say(name, f"  cancelling{late}")

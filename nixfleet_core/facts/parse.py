@@ -33,7 +33,7 @@ PROBE_LIMIT: Final = 4 * 1024 * 1024
 """Bytes; a probe that answers more is not believed."""
 
 _RECORDS: Final = 500
-"""Records of one probe; there are some 80 kinds."""
+"""Records of one probe; there are some 60 kinds."""
 
 _LIMITS: Final = {"status": 20_000, "lock": LOCK_LIMIT + 1, "head-lock": LOCK_LIMIT + 1}
 """Bytes of a record, by the end of its key, where it may be longer than TEXT_LIMIT: as the probe

@@ -12,7 +12,7 @@ import msgspec
 
 from nixfleet_core.limits import Count, ExitCode, Second, Seconds, Size
 from nixfleet_core.nix.activity import Progress
-from nixfleet_core.vocabulary import StepId
+from nixfleet_core.vocabulary import WAITS, StepId
 
 EVENT_LINE_LIMIT: Final = 4096
 """Bytes; the runner's longest event is under 200."""
@@ -84,6 +84,12 @@ class Waiting(msgspec.Struct, frozen=True, tag="waiting", tag_field="event"):
     limit: Seconds
     pid: Count = 0
     program: _Token = ""
+
+    @property
+    def words(self) -> str:
+        """What it waits for; the token itself where a later version says one."""
+        what = f" ({self.program}, process {self.pid})" if self.pid else ""
+        return f"{WAITS.get(self.reason, self.reason)}{what}"
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick", tag_field="event"):

@@ -167,7 +167,7 @@ def test_a_switch_that_runs_is_waited_for(fresh: Fleet, client: Client) -> None:
     refused = client.update("csb0", "--force", "--now", code=1)
     assert refused["cause"] == "preflight-idle"
     with client.start("update", "csb0", "--force", *QUICK) as running:
-        running.wait_for("waiting for switch")
+        running.wait_for("waiting for another rebuild")
         host.enter(": > /run/other")
         assert running.wait() == 0, running.output
     assert host.agent_version() == "2.2.0"

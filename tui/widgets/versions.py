@@ -8,7 +8,6 @@ from textual.content import Content
 
 from nixfleet_core.facts.model import Snapshot
 from nixfleet_core.facts.package_changes import change_text
-from nixfleet_core.vocabulary import WAITS
 from tui.text import plain, sentence, short_commit, short_hash, short_store_path
 from tui.widgets.live import LivePanel
 from tui.words import STYLES, tone_sign, verdict_tone
@@ -143,8 +142,7 @@ class VersionPanel(LivePanel):
             later = " once the activation has ended" if state.cancelling.deferred else ""
             return f"cancelling{later}; the agent is started again first"
         if (waiting := state.waiting) is not None:
-            what = f" ({plain(waiting.program)}, process {waiting.pid})" if waiting.pid else ""
-            return f"waiting for {WAITS.get(waiting.reason) or plain(waiting.reason)}{what}"
+            return f"waiting for {plain(waiting.words)}"
         current = state.current
         if current is None:
             return "waiting for the job"

@@ -69,7 +69,7 @@ def _killed_in_rollback(scene: Scene) -> Answer:
         with scene.host.gate("switch") as gate:
             gate.wait_reached()
             kill_unit(scene, running)
-            running.wait_for("waiting for activation")
+            running.wait_for("waiting for the activation to end")
         return scene.answer(running)
 
 

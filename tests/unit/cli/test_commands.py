@@ -766,7 +766,7 @@ def test_progress_in_words(fleet: Fleet, tmp_path: Path) -> None:
         yield LogGrew(size=8, text_size=21)
         yield Retry(step="pull", at=1, attempt=2, tries=5, wait=8)
         yield Waiting(reason="switch", at=1, limit=1800)
-        yield Waiting(reason="switch", at=1, limit=60, pid=4711, program="nixos-rebuild")
+        yield Waiting(reason="switch", at=1, limit=60, pid=4711, program="rebuild")
         yield Check(check="idle", at=1, ok=True, reason="busy")
         yield Check(check="disk", at=1, ok=True)
         yield CancelSeen(at=1, deferred=True)
@@ -778,8 +778,8 @@ def test_progress_in_words(fleet: Fleet, tmp_path: Path) -> None:
         "│ two",
         "│ three",
         "  retry 2/5 in 8 s",
-        "  waiting for switch, at most 30 minutes",
-        "  waiting for switch (nixos-rebuild, process 4711), at most a minute",
+        "  waiting for another rebuild on this host, at most 30 minutes",
+        "  waiting for another rebuild on this host (rebuild, process 4711), at most a minute",
         "  check idle: busy; going on",
         "  cancelling; it takes effect after the activation",
         "updated: new",
