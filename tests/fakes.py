@@ -1,4 +1,4 @@
-"""A fleet without hosts: what is seen there, and sessions that say what a test tells them."""
+"""A fleet without hosts: facts, and sessions that answer as a test tells them."""
 
 # ruff: noqa: ARG002 - a fake has the signatures of what it stands for
 
@@ -47,7 +47,7 @@ STEP_IDS: tuple[StepId, ...] = (
     "start",
     "verify",
 )
-"""What every update does."""
+"""The steps of every update."""
 
 _ARGV: dict[StepId, tuple[str, ...]] = {
     "preflight": ("git", "ls-remote", "origin"),
@@ -199,7 +199,7 @@ EVENTS: tuple[JobEvent, ...] = (
     StepEnd(step="pull", at=5, status="ok", log=9),
     JobEnd(at=6, outcome="done"),
 )
-"""What happens to that plan where all goes well."""
+"""The events of that plan when all goes well."""
 
 T = TypeVar("T")
 
@@ -207,29 +207,29 @@ T = TypeVar("T")
 class FakeSession:
     """One host. It answers each call by what `says` has under its name, else as a stale host would.
 
-    An exception there is raised; of a list, each call takes the next item. `follow` finds a tuple
-    of events, or a function of this session that makes them; without, `say` feeds the followers.
+    If that is an exception, it is raised; if a list, each call takes its next item. For `follow`
+    it is a tuple of events, or a function of this session that makes them; else `say` feeds it.
     """
 
     def __init__(self, host: Host, folder: Path = Path("nowhere"), **says: Any) -> None:
         self.host = host
         self.folder = folder
-        """Where its copies of jobs are."""
+        """The folder of its copies of jobs."""
         self.says = says
         self.password: str | None = None
-        """What sudo wants; None: nothing."""
+        """The password that sudo wants; None: it wants none."""
         self.warnings: tuple[str, ...] = ()
         self.connect_argv: tuple[str, ...] = ()
         self.calls: list[str] = []
-        """What was called, with what was said to be latest where that matters."""
+        """The calls, with the latest commit if that matters."""
         self.given: list[str] = []
         self.options: Options | None = None
-        """Those of the last plan."""
+        """The options of the last plan."""
         self.latest: str | None = None
-        """What the last plan was told to be latest."""
+        """The latest commit that the last plan was given."""
         self.launched: list[str] = []
         self.plans: list[Plan] = []
-        """Those of the jobs that were launched."""
+        """The plans of the launched jobs."""
         self.cancelled: list[str] = []
         self.cancelling = asyncio.Event()
         """Set once somebody asks a job to stop."""
@@ -374,7 +374,7 @@ class FakeLatest:
 
 
 if TYPE_CHECKING:
-    # a fake that has fallen behind is found here
+    # this finds a fake that has fallen behind
     _session: type[HostSession] = FakeSession
     _latest: type[LatestSource] = FakeLatest
 

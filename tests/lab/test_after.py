@@ -1,4 +1,4 @@
-"""After the update: the lock is committed and pushed, changes are told, two checkouts differ."""
+"""After the update: flake.lock is committed and pushed, changes are told, two checkouts differ."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_update_of_the_agents_checkout_warns_that_the_two_disagree(
     host.enter(f"git clone -q {fresh.repos.url('nixcfg')} {ISOLATED}", user="ops")
     lock = host.enter(f"cat {CHECKOUT}/flake.lock", user="ops")
     new = fresh.repos.release("2.2.0")
-    # nobody tells git there who commits
+    # git there has no user.name and user.email
     host.enter("git config --system --remove-section user")
     answer = client.update("csb0", "--force", "--checkout", "isolated", "--commit-lock")
     assert (answer["verdict"], answer["cause"]) == ("updated", "commit-failed")
@@ -124,7 +124,7 @@ def test_update_of_the_agents_checkout_warns_that_the_two_disagree(
     dry = client.run("update", "csb0", "--dry-run").stdout
     assert f"# warning: {ISOLATED} is at commit " in dry
     assert f"locks nixfleet to {new[:7]}, this one to " in dry
-    # a lock goes back only into the checkout that it came from
+    # flake.lock goes back only into its own checkout
     back: Answer = json.loads(client.run("rollback", "csb0", "--yes", "--json").stdout)
     assert (back["verdict"], host.agent_version()) == ("rolled-back", "2.1.0")
     assert host.enter(f"cat {CHECKOUT}/flake.lock", user="ops") == lock

@@ -101,7 +101,7 @@ def test_the_app_ends_with_its_tmux_without_a_signal(
 
 
 def processes_of(client: Client) -> list[int]:
-    """A pidfd of every process of the operator's but ssh, whose shared connection stays open."""
+    """A pidfd of each process of the operator, except ssh: its shared connection stays open."""
     return [
         os.pidfd_open(int(pid))
         for pid in (client.cgroup / "cgroup.procs").read_text().split()

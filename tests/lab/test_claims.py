@@ -1,5 +1,5 @@
-"""What a process says is a claim: on hosts with systemd and several users, it is not run, it proves
-nothing, and it blocks nobody."""
+"""The words of a process are claims: on hosts with systemd and several users they are not run,
+prove nothing and block nobody."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ one_host = pytest.mark.parametrize("name", ["csb0"])
 
 
 def set_unit(host: LabHost, lines: str) -> None:
-    """Add these lines to the agent's service, and start it anew."""
+    """Add these lines to the agent's service, and restart it."""
     path = host.root / DROP_IN[1:]
     path.parent.mkdir(exist_ok=True)
     path.write_text(f"[Service]\n{lines}\n")
@@ -32,8 +32,8 @@ def set_unit(host: LabHost, lines: str) -> None:
 
 
 def become(host: LabHost, script: str) -> None:
-    """The agent becomes `sh -c SCRIPT`, with its own path and a rebuild's name as arguments. It is
-    another user's than the operator's."""
+    """The agent becomes `sh -c SCRIPT`, with its own path and a rebuild's name as arguments. Its
+    user is not the operator."""
     set_unit(host, f'User=nobody\nEnvironment="LAB_BECOMES={script}"')
     host.enter(f"until readlink /proc/{host.agent_pid()}/exe | grep -q /dash; do sleep 0.05; done")
 
@@ -46,7 +46,7 @@ def why(client: Client, host: LabHost) -> tuple[str, dict[str, str | None]]:
 
 
 def install(host: LabHost, program: str, text: str) -> None:
-    """Make that script the installed agent: the unit starts it, and the flake says so."""
+    """Make that script the installed agent: the unit starts it, and the flake builds it."""
     file = host.root / program[1:]
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)

@@ -1,4 +1,4 @@
-"""What may lie between us and sudo: another sudo, a shell that traces, or repeats what it gets."""
+"""Traps between us and sudo: another sudo, a shell that traces, a shell that echoes its input."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ while [ "$1" != -p ]; do shift; done
 printf '%s' "$2" >&2
 cat >>/home/pw/stolen
 """
-"""A sudo that asks as sudo does, and keeps what it gets."""
+"""A sudo that asks as sudo does, and keeps the password."""
 
 BASH_IS_SH = "ln -sf bash /usr/bin/sh; "
 START_UPS = {
@@ -42,7 +42,7 @@ def csb0(fresh: Fleet, client: Client) -> LabHost:
 
 
 def write(host: LabHost, path: str, text: str) -> None:
-    """A program of pw's."""
+    """A program of the user pw."""
     host.enter(
         f"mkdir -p $(dirname {path}); printf %s {shlex.quote(text)} >{path}; chmod 755 {path}"
     )
@@ -53,7 +53,7 @@ def set_up(host: LabHost, command: str) -> None:
 
 
 def become_root(client: Client) -> Terminal:
-    """`verify`, which looks as root, has been given the password."""
+    """`verify`, which looks as root and gets the password."""
     running = client.at_terminal("verify", "csb0")
     running.wait_for("sudo password")
     running.type(f"{PASSWORD}\n")
@@ -94,7 +94,7 @@ def test_a_host_that_echoes_its_input_gets_no_password(
 
 
 def test_a_sudo_in_another_folder_gets_no_password(csb0: LabHost, client: Client) -> None:
-    """It is root's and setuid, but pw chooses which one is first in PATH."""
+    """It belongs to root and is setuid, but pw chooses what is first in PATH."""
     set_up(
         csb0,
         "mkdir /opt/sudo; mv /usr/bin/sudo /opt/sudo; mv /usr/bin/doas /root;"

@@ -1,4 +1,4 @@
-"""Home Manager, on Linux and on what is like a Mac: the same promises, without root."""
+"""Home Manager, on Linux and on the imitated Mac: the same promises, without root."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STEPS = ["preflight", "stop", "pull", "update", "rebuild", "start", "verify"]
 
 @pytest.fixture
 def operator(fresh_homes: Fleet, tmp_path: Path) -> Client:
-    """Logs in as the users whose homes are managed; is told nothing of platform and attribute."""
+    """An operator who logs in as the users of the homes, and names no platform or attribute."""
     client = fresh_homes.client(tmp_path / "op")
     client.folder.mkdir()
     client.write_inventory({host: host.user for host in fresh_homes.hosts.values()})
@@ -168,12 +168,12 @@ def test_a_job_that_is_killed_brings_the_agent_back(
 
 
 def kill_job(home: LabHost, *, whole: bool) -> None:
-    """SIGKILL the runner; or all that the job's manager has in the job."""
+    """SIGKILL the runner, or all processes of the job."""
     if whole and home.name == "hsb1":
         manager = "XDG_RUNTIME_DIR=/run/user/1000 systemctl --user"
         home.enter(f"{manager} kill -s KILL nixfleet-job.service", "ops")
         return
-    # of a job of launchd, the guard and the runner are one process group
+    # in a job of launchd, the guard and the runner are one process group
     which = "guard" if whole else "main"
     pids = home.enter(f"pgrep -f 'run.sh {which}( |$)'").split()
     assert pids

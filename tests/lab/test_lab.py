@@ -1,4 +1,4 @@
-"""The lab is what it says: hosts, repositories, faults, gates, and the way back."""
+"""The lab is as its README says: hosts, repositories, faults, gates, and the reset."""
 
 from __future__ import annotations
 

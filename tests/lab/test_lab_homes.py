@@ -1,4 +1,4 @@
-"""The lab's hosts with Home Manager are what they say, and can be driven by hand."""
+"""The lab's hosts with Home Manager are as its README says, and can be driven by hand."""
 
 from __future__ import annotations
 

@@ -21,18 +21,18 @@ JOB = "/Users/markus/job.plist"
 
 @pytest.fixture
 def mac(homes: Fleet) -> LabHost:
-    """For looking only."""
+    """The Mac, for tests that only look."""
     return homes["imac0"]
 
 
 @pytest.fixture
 def fresh_mac(fresh_homes: Fleet) -> LabHost:
-    """To do anything to."""
+    """The Mac, for tests that change it."""
     return fresh_homes["imac0"]
 
 
 def launchctl(mac: LabHost, words: str, code: int = 0) -> str:
-    """What launchctl prints, when it ends with that code."""
+    """The output of launchctl, which must end with that code."""
     done = mac.run(f"launchctl {words}", "markus")
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -245,7 +245,7 @@ def test_a_disabled_agent_is_not_loaded(fresh_mac: LabHost) -> None:
 
 
 def test_a_switch_boots_the_agent_out_and_in(fresh_homes: Fleet) -> None:
-    """What runs in the agent's process group dies with it."""
+    """A process in the agent's process group dies with it."""
     mac = fresh_homes["imac0"]
     fresh_homes.repos.release("2.2.0")
     mac.enter(f"cd {mac.checkout}; nix flake update nixfleet", "markus")

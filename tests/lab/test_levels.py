@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .host import LabHost
 
 POISON: Final = "6.6.6"
-"""What a forged agent says its version is."""
+"""The version that a forged agent prints."""
 API: Final = "/repos/lab/nixfleet/"
 
 on_trixie = pytest.mark.parametrize("name", ["csb0"], indirect=True)
@@ -58,7 +58,7 @@ def log_of(client: Client, host: LabHost, answer: Answer) -> str:
 
 
 def was_built(log: str) -> bool:
-    """Whether the host built the agent itself, by what its builder said."""
+    """Whether the host built the agent itself, according to the builder's output."""
     return "building nixfleet-agent" in log
 
 
@@ -73,7 +73,7 @@ def statuses(answer: Answer) -> dict[str, str]:
 
 @contextmanager
 def forged(host: LabHost) -> Iterator[None]:
-    """Whoever builds an agent on this host meanwhile gets another one than its source says."""
+    """While the context is open, a build on this host gives another agent than its source says."""
     (host.root / "opt/forged").write_bytes(agent_program(POISON))
     (host.root / "opt/install").write_text('#!/bin/sh\ncat /opt/forged > "$2"; chmod 555 "$2"\n')
     host.enter("chmod 755 /opt/install; cd /usr/bin; cp install /opt/real; mv /opt/install install")
@@ -149,7 +149,7 @@ def test_level_3_locks_the_commit_that_git_names(
 
 PINS: Final = {
     "git+https://h/r?rev=": {"type": "git", "url": "https://h/r"},
-    # a query may hide something, which no argument may show
+    # a query may hold a secret, which no argument may show
     "": {"type": "git", "url": "git+https://h/r?x=1", "rev": "0" * 40},
     "git+https://h/r?dir=a%20b&ref=c%26d&submodules=1&rev=": {
         "type": "git",
@@ -230,7 +230,7 @@ def test_level_5_builds_paths_that_a_cache_cannot_deliver(
 
 
 def need_a_tool(fleet: Fleet) -> None:
-    """Let the agent be built with something that is built only where `forged` holds."""
+    """Give the agent a build input that can be built only under `forged`."""
     path = fleet.repos.path("nixfleet") / "flake.nix"
     tool = """rec {
         tool = derivation {
@@ -257,7 +257,7 @@ def test_level_6_builds_the_agent_itself(
             tool = cache.stock(host, flake(fresh, "tool"))
         answer, log = update(client, host, level)
         assert (answer["verdict"], answer["after"]["store_path"]) == ("updated", path)
-        # what the agent is built with is fetched
+        # the agent's build inputs are fetched
         assert cache.asked("narinfo", tool) is (level == 6)
         assert (host.agent_version(), was_built(log)) == (runs, level == 6)
         if level == 5:
@@ -273,7 +273,7 @@ def test_level_7_repairs_the_agents_files(fresh: Fleet, host: LabHost, client: C
     whole = host.enter(f"sha256sum < {exe}")
     rot = f"chmod u+w {exe}; echo rotten >> {exe}; chmod u-w {exe}"
     host.enter(f"systemctl stop nixfleet-agent; {rot}; systemctl start nixfleet-agent")
-    # what is built once more is compared with the hash that Nix noted, not with the files
+    # the second build is compared with the hash that Nix noted, not with the files
     answer, log = update(client, host, 6)
     assert (answer["verdict"], "has the hash that Nix noted" in log) == ("current", True)
     assert host.enter(f"sha256sum < {exe}") != whole

@@ -1,4 +1,4 @@
-"""Links that break lose nothing: not a byte of log, not a job, not twice."""
+"""Broken links lose and double nothing: no byte of the log, and no job."""
 
 from __future__ import annotations
 

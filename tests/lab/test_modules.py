@@ -58,7 +58,7 @@ def test_flake_passes_the_check_of_nix(nix: LabHost) -> None:
 
 
 def test_the_lock_file_fits_the_flake(nix: LabHost) -> None:
-    """No network is there: a lock that lacks something would fail."""
+    """There is no network, so a lock file that lacks something would fail."""
     said = nix.enter(f"nix flake metadata --json --no-update-lock-file path:{PROJECT}")
     locked = at(json.loads(said), "locks", "nodes", "nixpkgs", "locked")
     assert at(locked, "rev") == "61b7c44c4073f0b827768aff0049561b5110ea5a"
@@ -301,7 +301,7 @@ REFUSED: Final = {
 
 @pytest.fixture(scope="module")
 def guarded(fleet: Fleet) -> Iterator[LabHost]:
-    """csb1 with the rules of `everything`; nixfleet-update only notes that it ran, and as whom."""
+    """csb1 with the rules of `everything`; nixfleet-update only notes its run and its user."""
     host = fleet["csb1"]
     put_flakes(host)
     notes = 'echo "$(id -u) $*" | tee -a /root/ran\nenv >/root/env'

@@ -1,4 +1,4 @@
-"""What cannot work is refused before the agent is touched; what is the user's is never lost."""
+"""The preflight refuses bad updates before the agent is touched; the user's work is never lost."""
 
 from __future__ import annotations
 

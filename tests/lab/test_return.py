@@ -1,4 +1,4 @@
-"""The agent comes back, whatever happened to the job or to the one who watched it."""
+"""The agent comes back, whatever happens to the job or to its watcher."""
 
 from __future__ import annotations
 

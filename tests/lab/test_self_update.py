@@ -19,7 +19,7 @@ JOB = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 
 
 def install(fleet: Fleet) -> LabHost:
-    """csb1 with the client and the module; `watcher` may launch there, and nothing else."""
+    """csb1 with the client and the module; `watcher` may only launch."""
     host = fleet["csb1"]
     install_client(host)
     put_flakes(host)

@@ -29,9 +29,10 @@ What `make chaos` does to updates of real hosts, and how they end. A run of
 `cd tests && python -m lab.chaos.table` writes this page; a whole `make chaos` leaves the same in
 `build/chaos.md`.
 
-Each case must show that its fault happened. After each case the agent is active (if one can be), the
-client's raw log equals the host's byte for byte, flake.lock equals byte for byte the old one or the
-intended one, uncommitted work is intact, and neither side has a process, follower, lock or unit left.
+Each case must show that its fault happened. After each case the agent is active (if one can be),
+the client's raw log equals the host's byte for byte, flake.lock equals byte for byte the old one or
+the intended one, uncommitted work is intact, and neither side has a process, follower, lock or unit
+left.
 """
 
 
