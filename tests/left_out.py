@@ -65,7 +65,7 @@ def how_to_get(needs: Iterable[str]) -> str:
 def last_line(wanted: Sequence[Sequence[str]], others: Sequence[str]) -> str:
     """What was left out; empty when nothing was.
 
-    `wanted`: the missing needs of each test that lacks some. `others`: the reason of each other skip.
+    `wanted`: the missing needs of each test that lacks some. `others`: why each other one skips.
     """
     parts = []
     if wanted:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session", autouse=True)
 def _ps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Every host has ps; where this machine has none, the sandbox's stands in for it."""
+    """Every host has ps; if this machine has none, the sandbox's stands in for it."""
     if shutil.which("ps"):
         yield
         return
@@ -47,7 +47,7 @@ def shell(request: pytest.FixtureRequest) -> tuple[str, ...]:
 
 @pytest.fixture
 def plain_host(tmp_path: Path, shell: tuple[str, ...], upstream: Upstream) -> FakeHost:
-    """The same in a folder with a plain name, for what names its paths unquoted, as units do."""
+    """The same in a folder with a plain name, for files that name paths unquoted, as units do."""
     made = FakeHost(tmp_path / "host", shell, upstream)
     made.root.mkdir()
     made.make()
@@ -56,7 +56,7 @@ def plain_host(tmp_path: Path, shell: tuple[str, ...], upstream: Upstream) -> Fa
 
 @pytest.fixture
 def host(tmp_path: Path, shell: tuple[str, ...], upstream: Upstream) -> FakeHost:
-    """A host in a folder whose name has everything in it that a path may have but a colon."""
+    """A host in a folder whose name has every character that a path may have, except a colon."""
     made = FakeHost(tmp_path / "it's a $(root) é", shell, upstream)
     made.root.mkdir()
     made.make()

@@ -1,4 +1,4 @@
-"""What the agent itself says after the proof: asked for only if its help names it, never believed
+"""The agent's own check after the proof: run only if its help names it, and never believed
 against the proof."""
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def test_only_a_proven_program_of_the_store_is_run(
 
 
 def elsewhere(host: FakeHost) -> None:
-    """The agent's process runs a file of its user's, and calls it by the agent's name."""
+    """The agent's process runs a file of its user under the agent's name."""
     evil = host.root / "home/ops/evil"
     evil.write_text('#!/bin/sh\n: >"${0%/home/*}/state/asked"\necho --check\n')
     evil.chmod(0o755)
@@ -131,7 +131,7 @@ def elsewhere(host: FakeHost) -> None:
 
 
 def hidden(host: FakeHost) -> None:
-    """Its process cannot be looked at, and names the new agent."""
+    """We may not look at the agent's process, which names the new agent."""
     spoil_process(
         host, f'rm -f "$process/exe"; printf "%s\\0" "{AGENTS["2.0"]}" >"$process/cmdline"'
     )

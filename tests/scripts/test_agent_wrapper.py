@@ -1,4 +1,4 @@
-"""`nixfleet-agent`, the wrapper: hands --self-update over, and otherwise is the agent."""
+"""`nixfleet-agent`, the wrapper: it hands --self-update over, and else becomes the agent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FORCE = ["--self-update", "--force-rebuild"]
 
 
 def answer(job: str | None, advice: str = "") -> str:
-    """What nixfleet-update --json prints."""
+    """The output of nixfleet-update --json."""
     shown = {"host": "csb0", "verdict": None, "advice": advice, "job": job, "log": None}
     return json.dumps(shown, separators=(",", ":"))
 
@@ -35,7 +35,7 @@ def command(path: Path, text: str) -> Path:
 
 @dataclass
 class Wrapped:
-    """A wrapper around programs that tests write; `calls` is what nixfleet-update and sudo got."""
+    """A wrapper around programs that tests write; `calls` has the words of each program called."""
 
     folder: Path
     shell: tuple[str, ...]
@@ -98,7 +98,7 @@ def wrapped(request: pytest.FixtureRequest, tmp_path: Path) -> Wrapped:
     return Wrapped(folder, request.param)
 
 
-# --- all else is the agent's
+# --- other words go to the agent
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_the_agent_is_the_process_and_gets_its_signals(wrapped: Wrapped) -> None
         assert process.stdout
         assert process.stdout.readline() == f"{process.pid}\n"
         process.send_signal(signal.SIGUSR1)
-        with suppress(BrokenPipeError):  # it has ended
+        with suppress(BrokenPipeError):  # the agent has ended
             # some shells take the signal only after the read
             os.write(process.stdin.fileno(), b"\n")
         assert process.wait(30) == 42
@@ -151,7 +151,7 @@ def test_an_agent_that_crashes_can_be_updated(wrapped: Wrapped) -> None:
     assert (done.returncode, done.stdout) == (0, f"{JOB}\n")
 
 
-# --- what is handed over
+# --- words for nixfleet-update
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_wrapper_refuses_other_words(wrapped: Wrapped, words: list[str]) -> None
     assert "usage: nixfleet-agent --self-update [--force-rebuild]" in done.stderr
 
 
-# --- what comes back
+# --- its answers
 
 
 @pytest.mark.parametrize(

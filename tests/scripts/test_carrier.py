@@ -90,7 +90,7 @@ def without_timeout(tmp_path: Path) -> dict[str, str]:
 
 
 def bounded(shell: tuple[str, ...], env: dict[str, str], command: str) -> str:
-    """The exit code of a command under a limit of a second; nf_path must not find timeout again."""
+    """The exit code of a command under a limit of one second; nf_path must not find timeout."""
     call = f'PATH={env["PATH"]}; hash -r; nf_bounded 1 sh -c "$COMMAND"; echo "rc $?"'
     return run(shell, call, COMMAND=command, PATH=os.environ["PATH"]).stdout
 

@@ -1,4 +1,4 @@
-"""What the job keeps of the packages that changed."""
+"""The list of changed packages that a job keeps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SAID = "nixfleet-agent: 1.0 → 2.0, \x1b[31;1m+40.0 KiB\x1b[0m\n"
 
 
 def says(host: FakeHost, script: str) -> None:
-    """Let `nix store diff-closures` do that."""
+    """Let `nix store diff-closures` run that."""
     host.on("nix", f'case "$*" in *diff-closures*) {script} ;; *) default "$@" ;; esac')
 
 

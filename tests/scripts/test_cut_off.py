@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 TAIL = 60
-"""Bytes at the end that are all tried: there is the call."""
+"""At this many last bytes every cut is tried: the call is there."""
 
 
 def scripts(host: FakeHost) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What the URL of an input, or of nixcfg's remote, hides stands in no argument, log or file."""
+"""A secret in the URL of an input, or of nixcfg's remote, is in no argument, log or file."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ class Hiding:
         self.host.run_job(self.host.plan(pull=False, lines=lines, tries=tries))
 
     def said(self) -> str:
-        """All that the job left, all arguments, and what it printed."""
+        """All files of the job, all arguments, and all output."""
         shown = [*self.host.calls()]
         for folder in (self.host.job, self.host.run_state):
             files = (path for path in folder.rglob("*") if path.is_file())
-            # the copy that goes back byte for byte is the host's own file
+            # the copy of flake.lock that is restored byte for byte is the host's own file
             files = (path for path in files if not path.name.startswith("flake.lock"))
             shown += [path.read_text(errors="replace") for path in files]
         return "\n".join(shown)

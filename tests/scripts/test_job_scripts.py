@@ -1,4 +1,4 @@
-"""Starting, following, cancelling and listing jobs: the scripts, run for real on a fake host."""
+"""Starting, following, cancelling and listing jobs: real runs of the scripts on a fake host."""
 
 from __future__ import annotations
 
@@ -74,18 +74,18 @@ def test_the_other_unit_runs_the_script_of_the_job_that_has_begun(plain_host: Fa
     assert f"ExecStart=/bin/sh {finish}\n" in text
     assert "Type=oneshot" in text
     assert host.calls("systemctl daemon-reload") == ["systemctl daemon-reload"]
-    # none has begun
+    # no job has begun
     done = subprocess.run([*host.shell, str(finish)], capture_output=True, text=True, check=True)
     assert done.stdout == ""
     shutil.rmtree(host.job)
     host.run_job()
     assert finish.read_text().endswith((host.job / "run.sh").read_text())
-    # whatever becomes of the job's own script
+    # even if the job's own script is gone
     (host.job / "run.sh").unlink()
     host.tool("systemctl", "stop", "nixfleet-agent.service")
     subprocess.run([*host.shell, str(finish)], env=host.env, check=True)
     assert host.agent_runs()
-    # the next launch lets it be, until its job begins
+    # the next launch leaves it alone until its own job begins
     before = finish.read_bytes()
     launch(host, OTHER)
     assert finish.read_bytes() == before
@@ -101,7 +101,7 @@ def test_a_launch_is_repeated_without_harm(host: FakeHost) -> None:
     assert launch(host).stdout == f"@nf launched {JOB}\n".encode()
     assert tree(host.job) == before
     assert not (host.state / "systemd-run.argv").exists()
-    # over, or never seen to begin
+    # the job is over, or was never seen to begin
     (host.state / "active-nixfleet-job.service").unlink()
     (host.job / "result").touch()
     assert launch(host).stdout == f"@nf launched {JOB}\n".encode()
@@ -120,7 +120,7 @@ def test_the_launch_that_loses_the_race_leaves_nothing(host: FakeHost) -> None:
     host.set("refuses-jobs", "")
     host.run_state.mkdir()
     (host.run_state / "current").write_text(f"{OTHER}\n")
-    # the other one gets the lock after this one has looked
+    # the other launch gets the lock after this one has looked
     host.on("systemd-run", 'echo active >"$s/active-nixfleet-job.service"; exit 1')
     assert launch(host).stdout == f"@nf busy {OTHER}\n".encode()
     assert list(host.jobs.iterdir()) == []

@@ -11,7 +11,7 @@ from left_out import commands
 
 LATER = Path(__file__).parents[2] / "nix" / "later.sh"
 SHELLS = commands(("dash",), ("bash", "--posix"), ("busybox", "ash"))
-# what od prints of four bytes
+# the output of od for four bytes
 SMALLEST, LARGEST = "          0", " 4294967295"
 
 

@@ -1,4 +1,4 @@
-"""`nixfleet-launch`: what root runs for those whom the sudo rule names."""
+"""`nixfleet-launch`: the program that root runs for the users of the sudo rule."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ HOSTILE = {
 
 
 def as_root() -> list[str]:
-    """How to look like root; skips where nobody may."""
+    """How to look like root; skips if that is not possible."""
     if os.geteuid() == 0:
         return []
-    # by its path: the callers' PATH may be anything
+    # by its path: the caller's PATH may be anything
     argv = [shutil.which("unshare") or "unshare", "--map-root-user"]
     try:
         subprocess.run([*argv, "true"], capture_output=True, check=True)
@@ -49,7 +49,7 @@ def shell(request: pytest.FixtureRequest) -> list[str]:
 
 @pytest.fixture
 def update(tmp_path: Path) -> Path:
-    """Stands for nixfleet-update: says what it was given, and exits 9."""
+    """Stands for nixfleet-update: prints its words and environment, and exits 9."""
     program = tmp_path / "nixfleet-update"
     program.write_text('#!/bin/sh\nprintf "<%s>" "$@"; pwd; cat; /usr/bin/env; exit 9\n')
     program.chmod(0o755)

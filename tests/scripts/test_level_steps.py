@@ -1,4 +1,4 @@
-"""What the force levels from 3 on do on a host besides the rebuild."""
+"""The steps that force levels from 3 on add to the rebuild."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VERIFY = "nix --extra-experimental-features nix-command store verify --no-trust"
 
 
 def work(host: FakeHost) -> list[str]:
-    """What changes or compares something in the store, in order."""
+    """The commands that change or compare something in the store, in order."""
     done = (REALISE, "nix-store --repair-path", VERIFY, "nixos-rebuild")
     return host.calls(*done)
 

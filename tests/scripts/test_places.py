@@ -1,4 +1,4 @@
-"""Whose folder it is: the places of jobs, and what root has in its PATH."""
+"""Who owns a folder: the places of jobs, and the folders in root's PATH."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 one_shell = pytest.mark.parametrize("shell", ["dash"], indirect=True)
-as_root = pytest.mark.needs("root")  # who alone can give a folder away
+as_root = pytest.mark.needs("root")  # only root can give a folder away
 OK = dict.fromkeys(CHAIN, "ok")
 
 
 def opened(folder: Path) -> None:
-    """Others can write to it."""
+    """Let others write to it."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o777)
 
 
 def given_away(folder: Path) -> None:
-    """A service of somebody else has it as its StateDirectory=."""
+    """Make it the StateDirectory= of another user's service."""
     folder.mkdir(parents=True, exist_ok=True)
     os.chown(folder, 65534, 65534)
 
 
 def linked(folder: Path) -> None:
-    """Somebody else can lead it elsewhere."""
+    """Make it a link into a folder that others can write to."""
     target = folder.parent.parent / "elsewhere"
     target.mkdir()
     target.chmod(0o777)
@@ -64,7 +64,7 @@ def test_launch_uses_the_other_place_when_one_is_foreign(
     job = jobs / "jobs" / JOB
     assert argv[-4:] == [f"{job}/run.sh", "main", str(jobs / "jobs"), str(state)]
     assert list((host.root / place).iterdir()) == []
-    # everybody who asks finds the same
+    # every script finds the same place
     assert [one.job for one in read_history(host.ask("past_jobs").stdout).jobs] == [JOB]
     assert host.ask("plan", NF_ID=JOB).stdout.startswith(b"@nf plan\n")
     assert host.ask("cancel", NF_ID=JOB).stdout == b"@nf ok\n"
@@ -148,7 +148,7 @@ def test_agent_comes_back_whichever_place_is_taken(host: FakeHost, places: tuple
     os.kill(step, signal.SIGKILL)
     job.communicate(timeout=60)
     assert not host.agent_runs()
-    # whoever has the places now writes what root must not run
+    # the new owner of the places writes a script that root must not run
     (host.job / "run.sh").write_text('echo bad >"$NF_BAD"\n')
     finish = host.root / "run/systemd/system/nixfleet-finish"
     env = {**host.env, "NF_BAD": str(host.state / "bad")}
@@ -168,7 +168,7 @@ def trusted(shell: tuple[str, ...], root: Path, path: Path, *ahead: Path) -> boo
 
 
 def after_ahead(shell: tuple[str, ...], root: Path, words: str, call: str) -> str:
-    """What the call prints once these folders have been looked at."""
+    """The output of the call after a look at these folders."""
     script = compose(root=str(root), call=f"NF_TRUSTED=:\nnf_trust_ahead {words}\n{call}")
     env = {"PATH": os.environ["PATH"], "HOME": "/"}
     done = subprocess.run(

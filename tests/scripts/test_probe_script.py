@@ -1,4 +1,4 @@
-"""The probe, run for real on a fake host, and read as the client reads it."""
+"""The probe: a real run on a fake host, read as the client reads it."""
 
 from __future__ import annotations
 
@@ -283,7 +283,7 @@ def test_paths_of_any_kind_are_seen_as_they_are(host: FakeHost, name: str) -> No
     records = read_records(host.send(script).stdout)
     shown = os.fsencode(name).decode("utf-8", "replace")
     assert records["checkout.path"] == f"/home/ops/{shown}"
-    # who reads a name from a command loses the newlines at its end
+    # a command substitution drops the newlines at the end of a name
     assert records["system.current"] == f"/nix/store/{'z' * 32}-{shown}".rstrip("\n")
     assert records["checkout.state"] == "ok"
     assert not list(host.root.rglob("owned"))
@@ -304,7 +304,7 @@ def test_any_flake_lock_is_one_record(host: FakeHost, data: bytes) -> None:
     assert checkout.lock_error
 
 
-# What explains an old agent.
+# The facts that explain an old agent.
 
 
 def test_an_operators_look_sees_both_checkouts(host: FakeHost) -> None:
@@ -322,7 +322,7 @@ def test_an_operators_look_sees_both_checkouts(host: FakeHost) -> None:
     assert found is not None
     assert found.rev == host.upstream.new
     assert facts.lock_rev("nixfleet") == host.upstream.old
-    # from the agent's point of view it is the other way round
+    # for the agent's own look it is the other way round
     shutil.copytree(host.checkout, host.root / "home/ops/Code/nixcfg", symlinks=True)
     facts = probe(host, NF_CHECKOUT="/var/lib/nixfleet-agent/repo")
     assert facts.other is not None

@@ -1,5 +1,5 @@
-"""What a look believes of a process: its program as the kernel has it, and of a command line as
-little as can be. Nothing that a process names is run."""
+"""What a look believes of a process: its program, from the kernel, and as little as possible of
+its command line. A look runs nothing that a process names."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def put(host: FakeHost, path: str, text: str | bytes = b"\x7fELF\0\0") -> str:
 
 
 def look(host: FakeHost, installed: str = AGENT, **values: str) -> Facts:
-    """At a host whose unit names that program."""
+    """Look at a host whose unit names that program."""
     host.set("installed", installed)
     known = {
         "NF_PLATFORM_GIVEN": "nixos",
@@ -65,7 +65,7 @@ def runs(host: FakeHost, exe: str | None, *words: str) -> None:
 
 
 def seen(facts: Facts) -> tuple[str, str, bool]:
-    """How it is known what runs, what that is, and whether it is what is installed."""
+    """The kind of proof, the running program, and whether it is the installed one."""
     assert facts.running is not None
     assert facts.installed is not None
     proof, binary = facts.running.proof, facts.running.binary
@@ -188,7 +188,7 @@ def test_the_program_that_a_wrapper_starts_is_the_installed_agent(
     runs(host, target, unit, "--serve")
     facts = look(host, unit)
     assert seen(facts) == ("exe", target, True)
-    # one in the same package needs not be named
+    # a program in the same package need not be named
     assert facts.installed is not None
     assert bool(facts.installed.starts) == (not target.startswith(facts.installed.identity))
 
@@ -348,7 +348,7 @@ def test_a_script_is_not_proven_as_a_program_by_an_interpreter_beside_it(
 
 @contextmanager
 def process(host: FakeHost, *argv: str) -> Iterator[None]:
-    """A real one, which is the agent's."""
+    """A real process as the agent's."""
     (host.root / "proc").rename(host.root / "proc.was")
     (host.root / "proc").symlink_to("/proc")
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
@@ -384,7 +384,7 @@ def test_a_real_wrapped_program_is_proven(plain_host: FakeHost) -> None:
         assert seen(look(plain_host, START)) == ("exe", INNER, True)
 
 
-# Both doors.
+# The host's rule and the client's.
 
 ONES: Final = {
     "the same file": (AGENT, AGENT, []),
@@ -421,7 +421,7 @@ HOME: Final = "/home/ops/.nix-profile/bin/home-manager"
 
 
 def rebuild(host: FakeHost, exe: str | None, *words: str) -> tuple[int, str] | None:
-    """What a look finds among the agent's processes, where this is one."""
+    """The rebuild that a look finds if this is one of the agent's processes."""
     for script in (NG, HOME):
         put(host, script, f"#!{host.root}{PYTHON}\n")
     for path in (PYTHON, BASH, SWITCH, EVIL):
@@ -509,7 +509,7 @@ def test_only_a_regular_file_of_the_user_is_read_as_the_agents_log(plain_host: F
 
 @one_shell
 def test_a_file_of_another_user_is_not_the_agents_log(plain_host: FakeHost) -> None:
-    log = Path("/etc/passwd")  # root's, and everybody reads it
+    log = Path("/etc/passwd")  # a file of root that everybody can read
     if os.geteuid() == 0:
         log = plain_host.root / "tmp/agent.err"
         log.write_text("believe me\n")

@@ -1,4 +1,4 @@
-"""Records hold any text: whoever reads them, here or on the host, goes by their lengths."""
+"""Records hold any text: their readers, here and on the host, go by their lengths."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ TEXT: Final = st.one_of(
 
 
 def answer(host: FakeHost, values: list[str], locale: str) -> bytes:
-    """What a host with that locale makes of these values."""
+    """The records that a host with that locale makes of these values."""
     names = [f"X_{number}" for number in range(len(values))]
     puts = "; ".join(f'put k{number} "${name}"' for number, name in enumerate(names))
     call = f"echo 'nixfleet-probe 1'; {puts}{';' if puts else ''} put last ok; printf 'end 0\\n'"

@@ -1,5 +1,5 @@
-"""After a proven update: flake.lock is committed and pushed where that was asked for, and nothing
-else is; what fails there does not undo the update."""
+"""After a proven update: flake.lock alone is committed and pushed, if that was asked for; a failure
+there does not undo the update."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COMMIT = (
 )
 PUSH = ("git", "push", "--no-verify", "origin", "HEAD:refs/heads/main")
 
-# What Nix would read from that lock file, instead of what the host's state says.
+# Nix reads that lock file, not the host's state.
 READ_LOCK = r"""
 case "$*" in
   *" fields")
@@ -50,7 +50,7 @@ def owned(host: FakeHost, tmp_path: Path) -> FakeHost:
 
 
 def plan(host: FakeHost, *, push: bool = False) -> Plan:
-    """The whole chain, and what shares the lock."""
+    """The whole chain, and the steps that commit and push flake.lock."""
     made = host.plan()
     argv: dict[StepId, tuple[str, ...]] = {"commit": COMMIT}
     if push:
@@ -72,7 +72,7 @@ def heads(host: FakeHost) -> tuple[str, str]:
 
 
 def status(host: FakeHost) -> list[str]:
-    # the branch comes first: whoever strips the output leaves the columns alone
+    # the branch comes first, so that stripping the output leaves the columns alone
     _, *found = git(host.checkout, "status", "--porcelain", "--branch").splitlines()
     return sorted(found)
 
@@ -186,7 +186,7 @@ def test_a_failed_signature_is_the_reason(owned: FakeHost) -> None:
 
 
 def move_upstream(host: FakeHost) -> str:
-    """Somebody else pushes while this host does; what upstream then has."""
+    """Somebody else pushes while this host does; the commit that upstream then has."""
     other = host.root / "tmp/other"
     git(host.root, "clone", "-q", str(upstream(host)), str(other))
     git(other, "commit", "-q", "--allow-empty", "-m", "Another")

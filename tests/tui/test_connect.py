@@ -40,7 +40,7 @@ BACK = b"\x1b[?1049h"
 
 
 class Terminal:
-    """What the app writes, read in order."""
+    """The output of the app, read in order."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -127,7 +127,7 @@ async def test_app_writes_nothing_while_another_program_has_the_terminal(
         session.connect_argv = ("cat", str(session.folder / "fifo"))
         os.mkfifo(session.folder / "fifo")
         press_key(pilot, "C")
-        # opened only once the other program runs
+        # this opens only when the other program runs
         gate = await asyncio.to_thread(os.open, session.folder / "fifo", os.O_WRONLY)
         await session.run_job()
         watcher = app.fleet.entries["csb0"].watcher

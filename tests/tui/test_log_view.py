@@ -31,7 +31,7 @@ WIDTH = 56
 
 
 class LogApp(App[None]):
-    """Nothing but a log."""
+    """An app that shows only a log."""
 
     CSS_PATH = Path(tui.__file__).parent / "app.tcss"
 
@@ -49,7 +49,7 @@ class LogApp(App[None]):
 
 
 def count_reads(file: LogFile) -> list[int]:
-    """How many bytes each read of the file takes from now on."""
+    """The size of each read of the file from now on."""
     sizes: list[int] = []
     read = file._read
 
@@ -76,7 +76,7 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
 
 
 def shown(view: LogView) -> list[str]:
-    """The rows in the window, without what is right of the text."""
+    """The rows in the window, without the blanks at the right."""
     return [view.render_line(y).text.rstrip() for y in range(view.size.height)]
 
 

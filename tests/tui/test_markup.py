@@ -1,4 +1,4 @@
-"""What a host sent is shown as text in every widget, and never does anything."""
+"""Every widget shows the words of a host as text; markup in them has no effect."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 async def press(pilot: Pilot[None], *keys: str) -> str:
-    """Press keys one after the other, and read the screen once all has come to rest."""
+    """Press keys one after the other, and read the screen when all has come to rest."""
     for key in keys:
         press_key(pilot, key)
         await settle(pilot)

@@ -1,4 +1,4 @@
-"""No screen, dialog, message, clipboard or saved file holds what a host let slip."""
+"""No screen, dialog, message, clipboard or saved file holds a secret that a host let slip."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ NAME = f"ghp_{SECRET}"
 
 @pytest.fixture
 def unfiltered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every widget cleans what it shows: the look at the finished row is only the second one."""
+    """Every widget cleans its text: the check of the finished row is only the second one."""
     monkeypatch.setattr(ScreenFilter, "apply", lambda self, segments, background: segments)
 
 
 def marked_session(mark: str, folder: Path, running: str | None = None) -> FakeSession:
-    """A host that tells a secret wherever it says something."""
+    """A host that tells a secret in each of its texts."""
     facts = make_facts(running=OLD_PATH, installed=NEW_PATH)
     assert facts.checkout is not None
     lock = parse_lock(

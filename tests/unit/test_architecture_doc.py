@@ -1,4 +1,4 @@
-"""docs/architecture.md and the README name what is there."""
+"""docs/architecture.md and the README name only files that exist."""
 
 from __future__ import annotations
 

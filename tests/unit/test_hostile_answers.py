@@ -1,4 +1,4 @@
-"""Whatever bytes a host sends: a reader gives what it documents, in time and memory that grow no
+"""For any bytes of a host, a reader gives what it documents, in time and memory that grow no
 faster than the bytes."""
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ NEW: Final = "2" * 40
 
 
 def read_probe(data: bytes) -> None:
-    """Read the answer, and do with the facts whatever is done with facts."""
+    """Read the answer, and do all that the program does with facts."""
     with suppress(ProbeError):
         use_facts(parse_probe(data))
 
@@ -109,7 +109,7 @@ def read_events(data: bytes) -> None:
 
 
 def read_plan(data: bytes) -> None:
-    """Read plan.json, and show the job as far as it is known."""
+    """Read plan.json, and show the known part of the job."""
     asked = read_asked(data)
     state = JobState.of(asked.plan) if asked else JobState(steps=())
     for line in EVENTS.splitlines():
@@ -185,7 +185,7 @@ READERS: Final[dict[str, tuple[Callable[[bytes], None], bytes]]] = {
     "failure": (read_failure, b"error: unable to download 'https://x': HTTP error 404\n" * 9),
     "nix-version": (read_nix_version, b"nix (Nix) 2.31.2\n"),
 }
-"""Each raises what it documents, which is caught in it, and nothing else."""
+"""Each reader catches the errors that it documents, and no others."""
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -221,7 +221,7 @@ def test_counts_out_of_bounds_are_no_progress(number: object) -> None:
 
 
 def test_a_build_log_line_brings_its_prefix_once() -> None:
-    """However many newlines a host puts into what is one line for Nix."""
+    """Even if the host puts many newlines into one line of Nix."""
     decoder = NixLogDecoder()
     name = b"a" * 200
     drv = b"/nix/store/" + b"0" * 32 + b"-" + name + b".drv"
@@ -271,7 +271,7 @@ def test_events_with_times_out_of_bounds_are_left_out(line: bytes) -> None:
     assert read_event(line) is None
 
 
-# What it costs.
+# Time and memory.
 
 
 def repeat(piece: bytes, begin: bytes = b"") -> Callable[[int], bytes]:
@@ -283,7 +283,7 @@ def lock_of(nodes: dict[str, object]) -> bytes:
 
 
 def long_follows(size: int) -> bytes:
-    """Each step of one path follows a second path, which is as long."""
+    """Each step of one path follows a second path of the same length."""
     count = size // 12
     return lock_of({"r": {"inputs": {"a": ["b"] * count, "b": ["c"] * count, "c": "r"}}})
 
@@ -372,7 +372,7 @@ def test_a_long_line_in_small_portions_takes_linear_time(chunk: int) -> None:
 @settings(max_examples=100)
 @given(changed(LOCK))
 def test_inputs_differ_if_anything_they_reach_differs(data: bytes) -> None:
-    """Against the plain reading of that sentence."""
+    """Compared with a plain implementation of that sentence."""
     try:
         ours, theirs = parse_lock(data), parse_lock(LOCK)
     except LockError:

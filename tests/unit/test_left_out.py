@@ -1,4 +1,4 @@
-"""What is left out of the tests is counted and named; with --all it is a failure."""
+"""Tests that are left out are counted and named; with --all they are failures."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ HOW = "(to get it: * no-such-shell no-such-tool)"
 
 @pytest.fixture
 def machine(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """A folder of tests; nothing of the run that we are in reaches the one in it."""
+    """A folder of tests; its run gets no options or variables from ours."""
     pytester.makeini("[pytest]\naddopts = --strict-markers\nxfail_strict = true\n")
     pytester.makeconftest("pytest_plugins = ['left_out']")
     pytester.makepyfile(test_what=TESTS)

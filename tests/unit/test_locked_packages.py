@@ -1,4 +1,4 @@
-"""requirements/: nothing is installed but what stands there, with its hash."""
+"""requirements/: only packages that stand there are installed, each with its hash."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_no_registry_is_named() -> None:
 
 
 def test_pip_refuses_a_package_with_another_hash(tmp_path: Path) -> None:
-    """As the Makefile calls it: the requirement that asks for hashes stands in its command."""
+    """With pip's arguments from the Makefile: --require-hashes stands in its command."""
     makefile = (PROJECT / "Makefile").read_text()
     assert makefile.count("pip --") == 1
     calls = re.findall(r"\$\(PIP\) (.*)", makefile)

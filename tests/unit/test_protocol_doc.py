@@ -1,4 +1,4 @@
-"""docs/protocol.md has what the program has, and its examples are read as it says."""
+"""docs/protocol.md has the program's names, and the program reads its examples as it says."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_the_page_has_each_field_of_plan_and_result() -> None:
         }
         for table in tables("field")
     )
-    # nobody who reads these two asks for their format
+    # no reader of these two compares their format
     assert asked["yes"] == fields(Asked, required=False) | {"format"}
     assert result["yes"] == fields(Result, required=False) | {"format"}
     assert plan["yes"] == fields(Plan, required=False)
@@ -227,7 +227,7 @@ def test_the_example_of_the_history_is_read() -> None:
     assert (first.result.reason, first.before) == ("unit", history.previous)
 
 
-# What a reader does with what it does not know.
+# How a reader treats the unknown.
 
 
 @pytest.mark.parametrize("line", EVENTS.splitlines())

@@ -1,4 +1,4 @@
-"""The check of the host scripts' variables finds what it is there for."""
+"""The check of the host scripts' variables finds each fault that it is made for."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def job() -> str:
 
 
 def changed(*changes: tuple[str, str]) -> list[str]:
-    """The faults of a job's script in which these words are others."""
+    """The faults of a job's script after these words are replaced."""
     text = job()
     for old, new in changes:
         assert old in text
@@ -30,13 +30,13 @@ def changed(*changes: tuple[str, str]) -> list[str]:
 
 
 def test_a_pid_that_the_next_command_overwrites_is_found() -> None:
-    """As it was: unloading did not wait for the agent, as a command's own process had its name."""
+    """An old fault: a command's own process had the agent's name, so unloading did not wait."""
     found = changed(("nf_launchd_unload_pid", "nf_pid"), ("nf_quietly_pid", "nf_pid"))
     assert "nf_run overwrites nf_pid, which nf_launchd_unload set and needs" in found
 
 
 def test_a_domain_that_the_wait_overwrites_is_found() -> None:
-    """As it was: an agent that was unloaded from one domain was loaded into another."""
+    """An old fault: an agent that was unloaded from one domain was loaded into another."""
     found = changed(("nf_launchd_start_domain", "nf_domain"), ("nf_domain_of_try", "nf_domain"))
     assert "nf_domain_of sets nf_domain: begin its name with nf_domain_of_, or say " in " ".join(
         found

@@ -1,4 +1,4 @@
-"""docs/security.md: each row names a test that is there."""
+"""docs/security.md: each row names a test that exists."""
 
 from __future__ import annotations
 

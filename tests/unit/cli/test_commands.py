@@ -1,4 +1,4 @@
-"""The commands: what they refuse, what they print, and how they end. Nobody is contacted."""
+"""The commands: their refusals, their output and their exit codes. They contact no host."""
 
 from __future__ import annotations
 
@@ -314,13 +314,13 @@ def test_cancelling(fleet: Fleet, says: dict[str, Any], code: int, words: str) -
 
 
 def interrupted(*numbers: signal.Signals) -> Callable[[FakeSession], AsyncIterator[JobEvent]]:
-    """A job that runs until it is cancelled, while which these signals come."""
+    """A job that runs until it is cancelled; these signals come meanwhile."""
 
     async def follow(session: FakeSession) -> AsyncIterator[JobEvent]:
         yield StepStart(step="pull", at=1, log=0)
         for number in numbers:
             os.kill(os.getpid(), number)
-            # the loop's handler runs before whatever is scheduled after it
+            # the loop's handler runs before anything scheduled after it
             await asyncio.sleep(0)
             await asyncio.sleep(0)
         if numbers != (signal.SIGINT,):
@@ -684,11 +684,11 @@ def test_why_explains_what_it_can_see_without_root(fleet: Fleet, refusal: Except
     assert (result.exit_code, result.stdout.split(":")[0]) == (0, "unit-masked")
 
 
-# What hosts say must not drive the terminal.
+# Words of hosts must not drive the terminal.
 
 
 def hostile() -> dict[str, Any]:
-    """A host whose every free text is out to do harm."""
+    """A host whose free texts are all hostile."""
     plan = msgspec.structs.replace(
         PLAN,
         steps=(Step(id="pull", title=EVIL, argv=(EVIL,), run_as="owner", limit=1),),
@@ -792,7 +792,7 @@ def test_each_line_names_its_host_when_there_are_several(fleet: Fleet) -> None:
 
 
 class Screen:
-    """Keeps what it is asked to open."""
+    """Keeps the arguments of each call to open the app."""
 
     def __init__(self) -> None:
         self.asked: list[object] = []

@@ -1,4 +1,4 @@
-"""One host that cannot be used, and one that can: each command gives both what is theirs."""
+"""One bad host and one good host: each command gives each host its own answer."""
 
 # ruff: noqa: ARG002 - a stand-in has the signatures of its model; `fleet` is a fixture
 
@@ -35,7 +35,7 @@ GOOD: Final = {
     "attributes": b"",
     "launch": b"@nf busy %s\n" % JOB.encode(),
 }
-"""What a host answers to each script; another job is running on it."""
+"""A host's answer to each script; another job is running on it."""
 
 
 @dataclass
@@ -106,7 +106,7 @@ COMMANDS: Final = (
 
 
 def check_both(done: Result, command: tuple[str, ...]) -> dict[str, dict[str, object]]:
-    """Both hosts have what is theirs, and nothing ended in a traceback; the JSON answers."""
+    """Check that both hosts have their answers, without a traceback; return the JSON answers."""
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     assert "Traceback" not in done.output
     if "--json" not in command:
@@ -189,7 +189,7 @@ def test_commands_survive_any_history_of_a_host(
         assert "99999999" not in done.output
 
 
-# Whatever a method of a session raises.
+# Errors of a session's methods.
 
 ERRORS: Final = (
     OverflowError("date value out of range"),

@@ -1,4 +1,4 @@
-"""A line is cut into rows that fit, and loses nothing."""
+"""A line is cut into rows that fit, without loss."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_rows_fit_and_hold_the_whole_line(line: str, width: int, first: int) -> 
 
 @given(st.lists(PIECES, max_size=40).map("".join))
 def test_a_row_begins_with_the_current_colours(line: str) -> None:
-    """A bold red word that is cut goes on in bold red."""
+    """A bold red word that is cut continues in bold red."""
     rows = split_rows(f"\x1b[1;31m{'x' * 20}\x1b[0m{line}", 8)
     assert rows[:2] == [f"\x1b[1;31m{'x' * 8}\x1b[0m"] * 2
 

@@ -1,4 +1,4 @@
-"""Which checkout is meant, and what is said when a host's two differ."""
+"""The choice of a checkout, and the warning when a host's two differ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `nix store diff-closures` says, as each Nix really said it; and the agent's own line."""
+"""The output of `nix store diff-closures`, recorded from each Nix; and the agent's own line."""
 
 from __future__ import annotations
 

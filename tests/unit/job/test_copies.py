@@ -22,7 +22,7 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 
 @pytest.fixture(autouse=True)
 def _open_umask() -> Iterator[None]:
-    """The worst case: whatever is not closed on purpose is open to all."""
+    """The worst umask: all that is not closed on purpose is open to everybody."""
     before = os.umask(0)
     yield
     os.umask(before)
@@ -118,7 +118,7 @@ def test_reads_the_files_of_the_host(copy: JobCopy) -> None:
 
 
 def test_reads_the_plan_of_another_version(copy: JobCopy) -> None:
-    """One that knew whether a step always runs, one that knows more, one that knew less."""
+    """Plans of three other versions: with a field since removed, with more fields, with fewer."""
     text = (SAMPLES / "plan.json").read_text()
     assert text.count('"always":true') == 2
     copy.write("plan.json", text.encode())

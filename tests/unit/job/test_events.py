@@ -95,7 +95,7 @@ def test_a_malformed_line_is_no_event(line: bytes) -> None:
 
 @pytest.mark.parametrize("depth", [2000, 100_000])
 def test_reader_survives_deeply_nested_lines(depth: int) -> None:
-    """How deep a decoder may go is a matter of Python's version."""
+    """The depth that a decoder accepts depends on Python's version."""
     line = b'{"event":"tick","at":5,"log":1,"x":' + b"[" * depth + b"]" * depth + b"}"
     assert read_event(line) in (None, Tick(at=5, log=1))
 

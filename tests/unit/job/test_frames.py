@@ -24,7 +24,7 @@ class Sent(NamedTuple):
 
 @st.composite
 def streams(draw: st.DrawFn) -> tuple[bytes, list[Sent]]:
-    """What a follower writes: log and events each without a gap, other frames in between."""
+    """The output of a follower: log and events each without a gap, other frames in between."""
     at = {kind: draw(st.integers(0, 10**9)) for kind in ("log", "events")}
     frames = []
     for kind in draw(st.lists(st.sampled_from(KINDS), max_size=8)):

@@ -1,4 +1,4 @@
-"""The vocabulary of causes: who says which, in what order, and what the docs say of each."""
+"""The vocabulary of causes: which code says which, in which order, and the docs of each."""
 
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ JOB_SCRIPTS = {
 }
 SERVICE = (ROOT / "nixfleet_core/scripts/lib/service.sh").read_text()
 
-# The rules, in their order. Each is a cause and the facts that it rests on, as changes of a healthy
-# host; a fact that is as it was on that host is named where the rule needs it.
+# The rules, in their order. Each is a cause and its facts, as changes of a healthy host; a fact
+# that equals the healthy host's is named if the rule needs it.
 
 NEXT_AGENT = Binary(f"/nix/store/{'c' * 32}-nixfleet-agent-2.3.0/bin/nixfleet-agent", "2.3.0")
 SEEN: Final = {"installed": NEW_AGENT}
@@ -150,12 +150,12 @@ def found(facts: dict[str, Any]) -> FoundCause:
 
 
 def together(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any] | None:
-    """Both; None where they cannot both be."""
+    """Both sets of changes; None if they contradict each other."""
     return {**one, **other} if all(one[key] == other[key] for key in {*one} & {*other}) else None
 
 
 def first(facts: dict[str, Any]) -> FoundCause:
-    """The first rule of which all facts are there."""
+    """The first rule whose facts are all there."""
     return next(
         cause
         for cause, needed in EVERY
@@ -231,7 +231,7 @@ def test_the_plan_and_the_cause_see_the_same_input(
         assert told.advice == made.advice
 
 
-# What the scripts can say.
+# The words of the scripts.
 
 
 def in_functions(script: str, prefix: str) -> dict[str, str]:
@@ -245,7 +245,7 @@ def tokens(names: str, script: str) -> set[str]:
 
 
 def said_by_steps() -> set[str]:
-    """The check's name, which a failed preflight has for its reason, is not among them."""
+    """The reasons of steps, without the check that a failed preflight has for its reason."""
     return tokens("reason|lock_fits_why", "".join(JOB_SCRIPTS.values()))
 
 
@@ -290,11 +290,11 @@ def test_each_check_and_each_step_has_its_cause() -> None:
         assert cause == (check if check in NO_ANSWER else f"preflight-{check}")
 
 
-# Who says which.
+# Which code says which cause.
 
 
 def verdicts() -> Iterator[Verdict]:
-    """Of every end that a job can have, and of every reason that a runner can write."""
+    """The verdicts of every possible end of a job, and of every reason that a runner can write."""
     old = Running(OLD_AGENT, "exe", 7, MADE + 1000)
     was = changed(HEALTHY, running=old, system=System("/nix/store/1", "/nix/store/1"))
     moved = changed(HEALTHY, running=old, system=PROFILE)
@@ -361,7 +361,7 @@ def test_docs_and_program_describe_each_cause_alike() -> None:
     rows = list(chain.from_iterable(rows_of_docs()))
     for cause, words in CAUSES.items():
         its = [(meaning, cure) for one, meaning, cure in rows if one == cause]
-        # a cause with several places among the rules has what was seen at each
+        # a cause at several rules has the meaning of each
         assert "; or ".join(meaning for meaning, _ in its) == words.meaning
         assert {cure for _, cure in its} == {words.cure}
 

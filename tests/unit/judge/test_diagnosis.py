@@ -289,7 +289,7 @@ def test_the_evidence_says_why_latest_was_not_asked() -> None:
 
 
 def test_an_input_whose_url_has_a_query_needs_no_latest() -> None:
-    """git would need it in its arguments; a job's files tell no more than that there was one."""
+    """git would need the query in its arguments; a job's files tell only that there was one."""
     for url in ("https://h/r?x=1", "https://h/r?"):
         query = changed(checkout_lock=lock(NEW, type="git", url=url))
         assert diagnose(query, expectation(HOST, query, None)).cause == "current"
@@ -385,7 +385,7 @@ PLIST = "/Users/m/Library/LaunchAgents/com.nixfleet.agent.plist"
     ids=["as its plist is", "as it was before"],
 )
 def test_the_cure_for_launchd_loads_the_new_agent(loaded: str, by_hand: str) -> None:
-    """The plist on disk names the new agent; kickstart alone would start the loaded one again."""
+    """The plist on disk names the new agent; kickstart alone would start the loaded one."""
     service = Service(manager="launchd", domain="gui/501", file=PLIST)
     facts = replace(
         HEALTHY,

@@ -1,4 +1,4 @@
-"""flake.lock after an update: what is committed with which words, and what is said of it."""
+"""flake.lock after an update: the commit message, and the notes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def lock(rev: str | None) -> FlakeLock:
 
 
 def seen(path: str = "/home/it's me/nixcfg", **changes: Any) -> Facts:
-    """A host whose lock was moved and not committed, unless told otherwise."""
+    """A host whose flake.lock has moved and is not committed, unless told otherwise."""
     checkout = Checkout(path, "ok", lock=lock(NEW), head_lock=lock(OLD))
     return Facts(hostname="h", os="", platform="nixos", checkout=replace(checkout, **changes))
 
@@ -95,7 +95,7 @@ def test_a_committed_flake_lock_shows_as_changed_after_a_rollback() -> None:
     assert said.startswith(
         "flake.lock is back at 1111111, but HEAD has 2222222: it shows as changed"
     )
-    for rev in (None, OLD):  # unknown, or the same: what differs is another input
+    for rev in (None, OLD):  # unknown, or the same: then another input differs
         said = notes(seen(lock=lock(rev)), "rolled-back")
         assert said.startswith("flake.lock is as it was before that update, which is not what HEAD")
 

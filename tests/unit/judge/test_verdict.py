@@ -358,7 +358,7 @@ def test_judges(
     assert bool(verdict.advice) == (kind not in ("updated", "current"))
 
 
-# What happens to the lock after the proof.
+# flake.lock after the proof.
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from nixfleet_core.log.characters import (
     without_colours,
 )
 
-# Said anew, not imported: a test of the policy against itself would show nothing.
+# Written here again, not imported: a test of the policy against itself would show nothing.
 OBEYED = "\x00\x07\x08\x0a\x0b\x0d\x1b\x1f\x7f\x80\x85\x9b\x9d\x9f"
 REORDERING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 UNSEEN = "\u00ad\u034f\u115f\u180e\u200b\u2060\u2063\u206a\u3164\ufeff\uffa0\ufff9\ufffb"

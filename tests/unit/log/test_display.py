@@ -1,4 +1,4 @@
-"""Nothing that leaves the program holds a credential, or drives a terminal, whatever it quotes."""
+"""No output of the program holds a credential or drives a terminal, whatever it quotes."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def lock_of(mark: str) -> str:
 
 
 def marked_host(mark: str) -> dict[str, Any]:
-    """A host that tells a secret wherever it says something."""
+    """A host that tells a secret in each of its texts."""
     checkout = Checkout("/c", "ok", lock=parse_lock(lock_of(mark)), dirty=("flake.lock",))
     facts = replace(
         STALE,
@@ -119,7 +119,7 @@ def marked_host(mark: str) -> dict[str, Any]:
 
     async def follow(session: FakeSession) -> AsyncIterator[JobEvent]:
         files = session.files(JOB)
-        # an older program wrote this one, which knew less
+        # an older version wrote this one, which knew fewer secrets
         text = f"first\nfetching {mark}\nlast\n".encode()
         for path in (files.log, files.text):
             path.write_bytes(text)
@@ -258,7 +258,7 @@ def test_redacted_json_keeps_its_structure() -> None:
     line = safe_json(step)
     assert FORBIDDEN.search(line) is None
     found = json.loads(line)
-    assert found["title"] == step.title  # nothing tells that this one is a secret
+    assert found["title"] == step.title  # nothing shows that this one is a secret
     assert found["argv"] == [
         *("nix", "--token", "‹redacted›", "https://‹redacted›@h"),
         *("--option", "access-tokens", "g=‹redacted›"),
@@ -280,8 +280,8 @@ TABLES = (
 
 
 def literals(source: str) -> Iterator[str]:
-    """All texts in a module but docstrings; `x` stands for what is filled in, and for what follows
-    a text that ends within a line."""
+    """All texts in a module except docstrings; `x` stands for a filled-in value, and for the rest
+    of the line after a text."""
     tree = ast.parse(source)
     docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
@@ -303,11 +303,11 @@ def test_redactor_leaves_our_own_words_alone() -> None:
     for path in (*(ROOT / "nixfleet_core").rglob("*.py"), *(ROOT / "tui").rglob("*.py")):
         if "sandbox" not in path.parts and path.name != "redact.py":
             hidden += (text for text in literals(path.read_text()) if redact(text) != text)
-    # what git gets from us, of which nothing is shown
+    # words for git, which are never shown
     assert hidden == ["username=x\npassword=x"]
 
 
-# One module prints.
+# Only one module prints.
 
 PRINTS = re.compile(
     r"click\.(?:secho|echo|echo_via_pager|prompt)\b|(?<![\w.])print\(|sys\.(?:__)?std(?:out|err)"
@@ -316,7 +316,7 @@ PRINTS = re.compile(
 
 
 def test_only_the_boundary_prints() -> None:
-    """The sandbox's tools are programs of their own."""
+    """The sandbox's tools may print: they are separate programs."""
     found = {
         str(path.relative_to(ROOT))
         for folder in ("nixfleet_core", "tui")
@@ -330,7 +330,7 @@ def test_only_the_boundary_prints() -> None:
 
 
 class Terminal(io.StringIO):
-    """What a terminal would be sent; it does not tell its width."""
+    """The output for a terminal that does not tell its width."""
 
     def isatty(self) -> bool:
         return True
@@ -342,7 +342,7 @@ OURS = re.compile(r"(?:\S+ +)?[│|] ")
 def play(
     folder: Path, log: bytes, *, several: bool, stream: io.StringIO | None = None
 ) -> tuple[list[str], list[str]]:
-    """The lines that a job with this log leads to: those of the log, and ours."""
+    """The lines that a job with this log prints: the log's, and ours."""
     stream = stream or Terminal()
     printer = output.Printer(stream, several=several)
     (folder / "log.txt").write_bytes(log)
@@ -398,7 +398,7 @@ def test_a_terminal_without_the_bar_gets_an_ascii_mark(tmp_path: Path) -> None:
 
 
 def read_all(terminal: int) -> str:
-    """What was written to a terminal that is closed by now."""
+    """The output to a terminal that is closed by now."""
     sent = b""
     with suppress(OSError):  # EIO: Linux's way to say that nothing is left
         while chunk := os.read(terminal, 65536):
@@ -409,7 +409,7 @@ def read_all(terminal: int) -> str:
 
 @pytest.mark.parametrize("several", [False, True])
 def test_a_long_log_line_is_never_continued_at_the_left_edge(tmp_path: Path, several: bool) -> None:
-    """A terminal breaks a line that is too long, and goes on at its left edge."""
+    """A terminal breaks a line that is too long and continues it at its left edge."""
     width = 40
     main, worker = pty.openpty()
     termios.tcsetwinsize(worker, (24, width))

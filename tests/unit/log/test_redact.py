@@ -146,14 +146,14 @@ SECRETS = {
     # Signed URLs and webhooks.
     "https://h/x?X-Amz-Signature=abc&b=1": f"https://h/x?X-Amz-Signature={R}&b=1",
     "https://hooks.slack.com/services/T0/B0/abcdef": f"https://hooks.slack.com/services/{R}",
-    # Colours and marks that split them; what is hidden keeps the colours of what follows.
+    # Colours and marks that split them; the text after a hidden one keeps its colours.
     "\x1b[31mghp_\x1b[1m0123456\x1b[0mabcdef\x1b[0m end": (f"\x1b[31m{R}\x1b[1m\x1b[0m\x1b[0m end"),
     "pass\x1b[1mword\x1b[0m=\x1b[32mhunter2\x1b[0m": f"pass\x1b[1mword\x1b[0m=\x1b[32m{R}\x1b[0m",
     "use\x1b[1mghp_0123456789": f"use\x1b[1m{R}",
     "gh\u200bp_0123\u202e456789 end": f"{R} end",
     "\x1b]0;ghp_0123456789\x07 end": f"\x1b]0;{R}\x07 end",
     "one\rpassword hunter2\rtwo": f"one\rpassword {R}\rtwo",
-    # What the services' own begin with.
+    # The beginnings of each service's tokens.
     **{f"see {token}, and": f"see {R}, and" for token in TOKENS},
 }
 
@@ -288,18 +288,18 @@ def test_redactor_takes_any_text_and_keeps_its_lines(text: str) -> None:
     assert redact(redact(text)) == redact(text)
 
 
-# Time. Nothing is compared with a clock's: a hostile line is with a usual one, in the same run.
+# Time. A hostile line is compared with a usual one in the same run, not with a clock.
 
 SIZE = 64 * 1024
 RATIO = 20
-"""How much longer a hostile line may take than a usual one that all rules have to look at."""
+"""How much longer a hostile line may take than a usual line that every rule must look at."""
 
 HINTS = " ".join(hint for rule in _RULES for hint in rule.hints)
 USUAL = "building nixfleet-agent-2.1.0 with some words and a path /nix/store/abc-name in it "
 
 
 def fill(unit: str) -> str:
-    """So many of them that the line is full; its end makes every rule look at it."""
+    """A line full of them; its end makes every rule look at it."""
     return f"{(unit * (SIZE // len(unit)))[: SIZE - len(HINTS)]} {HINTS}"
 
 
@@ -315,7 +315,7 @@ def cost(line: str, tries: int = 1) -> float:
 
 
 def assert_cheap(line: str, usual: float) -> None:
-    if cost(line) > RATIO * usual:  # a busy machine does not fail a test by one pause
+    if cost(line) > RATIO * usual:  # one pause of a busy machine must not fail a test
         assert cost(line, tries=3) <= RATIO * usual, line[:80]
 
 

@@ -41,7 +41,7 @@ raw_logs = st.lists(st.one_of(st.sampled_from(SNIPPETS), st.binary(max_size=30))
 
 @pytest.fixture(autouse=True)
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Limits that random logs reach."""
+    """Limits so small that random logs reach them."""
     monkeypatch.setattr(log_text, "LINE_LIMIT", 64)
     monkeypatch.setattr(log_text, "JSON_LIMIT", 200)
     monkeypatch.setattr(log_text, "_LOOK_BACK", 8)

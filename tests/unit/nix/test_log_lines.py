@@ -1,4 +1,4 @@
-"""Nix's log as readable lines: what is shown for each activity, and for whole recorded logs."""
+"""Nix's log as readable lines: for each activity, and for whole recorded logs."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ CHAIN = ("preflight", "stop", "pull", "update", "rebuild", "start", "verify")
 def lock(
     *, nixfleet: str = OLD, nixpkgs: str = OLD, follows: bool = False, **original: object
 ) -> FlakeLock:
-    """A lock with two inputs; `original` is where nixfleet comes from."""
+    """A flake.lock with two inputs; `original` says where nixfleet comes from."""
     nodes: dict[str, Any] = {
         "root": {"inputs": {"nixfleet": ["fleet"] if follows else "n", "nixpkgs": "p"}},
         "n": {
@@ -480,7 +480,7 @@ def test_root_steps_down_to_the_checkouts_owner(owner: str | None, planned: str)
     assert back.owner == planned
 
 
-# Sharing the lock.
+# Committing and pushing flake.lock.
 
 
 def test_flake_lock_is_committed_and_pushed_only_when_asked() -> None:

@@ -28,7 +28,7 @@ def test_a_value_is_assigned_as_it_is_or_refused(values: dict[str, str]) -> None
         with pytest.raises(ValueError, match="NUL"):
             assignments(values)
         return
-    # one shell word each: the lines hold nothing that could run
+    # each is one shell word: no line holds a command
     for name, value in values.items():
         line = assignments({name: value})
         assert line.startswith(f"{name}=")

@@ -1,4 +1,4 @@
-"""One boundary a host: what is raised at it, what passes, and what is kept of it."""
+"""The boundary of each host: the errors that it turns into others, passes, and keeps."""
 
 from __future__ import annotations
 

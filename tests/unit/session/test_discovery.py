@@ -16,7 +16,7 @@ FLAKE = "Code/nixcfg"
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home with a nixcfg, and a `nix` that answers with what $ANSWER names."""
+    """A home with a nixcfg, and a `nix` that prints $ANSWER."""
     (tmp_path / FLAKE).mkdir(parents=True)
     (tmp_path / FLAKE / "flake.nix").touch()
     nix = tmp_path / "bin/nix"
@@ -89,7 +89,7 @@ def test_a_failing_nix_leaves_only_this_machine(
 def said(
     monkeypatch: pytest.MonkeyPatch, answer: str, complaint: str = "", code: int = 0
 ) -> list[str]:
-    """What is said while Nix answers so."""
+    """The messages when Nix answers so."""
     for name, value in {"ANSWER": answer, "SAID": complaint, "CODE": str(code)}.items():
         monkeypatch.setenv(name, value)
     lines: list[str] = []

@@ -1,4 +1,4 @@
-"""The follower against a host that says what a test tells it; nothing here waits for a clock."""
+"""The follower with a host that answers as a test says; nothing here waits for a clock."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ RESULT = frame("result", 0, DONE)
 
 @dataclass
 class Process:
-    """One connection: what the host says on it, portion by portion, and how it ends."""
+    """One connection: the host's output, portion by portion, and its end."""
 
     says: list[bytes]
     stderr: bytes = b""
@@ -84,7 +84,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Asked:
-    """What the follower asked for."""
+    """The follower's request."""
 
     job: str
     log_at: int
@@ -111,7 +111,7 @@ class Host:
 
 
 def says(*connections: bytes | Process | Exception) -> Host:
-    """A host whose connections say these, one after the other; the last one again and again."""
+    """A host whose connections give these in turn; the last one is repeated."""
     left = list(connections)
 
     def answer(_: Asked) -> Process:
@@ -156,7 +156,7 @@ def links(events: list[JobEvent]) -> list[str]:
 
 
 def stream(log: bytes, asked: Asked, chunk: int) -> bytes:
-    """What follow.sh would write from those offsets on."""
+    """The output of follow.sh from those offsets on."""
     frames = [GREETING, frame("plan.json", 0, b"{}"), frame("beat", 5, b"%d" % len(log))]
     for kind, data, at in (("log", log, asked.log_at), ("events", EVENTS, asked.events_at)):
         frames += [frame(kind, i, data[i : i + chunk]) for i in range(at, len(data), chunk)]
@@ -178,7 +178,7 @@ def test_broken_links_lose_and_double_no_byte(
     def answer(asked: Asked) -> Process:
         raw = stream(log, asked, chunk)
         if left:
-            raw = raw[: int((len(raw) - 1) * left.pop(0))]  # less than the whole result
+            raw = raw[: int((len(raw) - 1) * left.pop(0))]  # a part of the result
         return Process([raw[i : i + portion] for i in range(0, len(raw), portion)])
 
     with tempfile.TemporaryDirectory() as folder:
@@ -216,7 +216,7 @@ async def test_a_reconnect_asks_from_the_end_of_the_copy(copy: JobCopy) -> None:
 async def test_events_and_log_lines_are_told_in_the_hosts_order(
     copy: JobCopy, events_first: bool
 ) -> None:
-    """A step begins before its first line, and ends after its last, however the frames come."""
+    """A step begins before its first line and ends after its last, for any order of frames."""
     log = b'pulled\n@nix {"action":"start","id":1,"type":104}\nbuilt\n'
     first, second = log.index(b"@nix"), len(log)
     events = b"".join(
@@ -379,7 +379,7 @@ async def test_frames_after_the_result_open_no_new_connection(copy: JobCopy) -> 
     assert copy.read("changes") == b"c"
 
 
-# A host that means harm.
+# A hostile host.
 
 
 def test_a_line_is_an_event_up_to_the_limit_and_none_beyond_it() -> None:
@@ -533,7 +533,7 @@ async def test_a_readable_log_that_cannot_be_written_is_mended_later(
     assert copy.files.text.read_bytes() == b"abc\n"
 
 
-# What is said meanwhile.
+# Messages meanwhile.
 
 
 async def test_the_follower_closes_a_lost_link_and_says_why(copy: JobCopy) -> None:

@@ -54,7 +54,7 @@ def test_only_the_chosen_credentials_are_kept(
 
 
 def test_lines_that_reset_earlier_ones_are_kept() -> None:
-    """`helper =` empties the list, also of helpers that are named."""
+    """`helper =` empties the list, also of helpers for named servers."""
     lines = (NAMED[2], Setting("credential.helper", ""), Setting("http.extraheader", ""))
     assert choose(lines, "named") == lines
 

@@ -32,7 +32,7 @@ exit "$(cat "${0%/*}/code")"
 
 
 class Git:
-    """A git that says of a repository what the test wants, and writes down what it was asked."""
+    """A git that answers as the test says, and records its calls."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -97,7 +97,7 @@ async def test_a_source_is_asked_once_for_many_callers(git: Git) -> None:
 
 
 async def test_a_caller_gets_no_answer_older_than_its_look(git: Git) -> None:
-    """And those who looked at the same time share one."""
+    """Callers who look at the same time share one answer."""
     latest, source = GitLatest(), Source("https://h/r")
     assert await latest.latest(source) == REV
     git.says(f"{OTHER}\tHEAD\n")
@@ -173,7 +173,7 @@ async def test_a_silent_repository_is_given_up(
 
 @pytest.fixture
 def repository(tmp_path: Path) -> tuple[str, str]:
-    """The URL of a real one with one branch, `main`, and that branch's commit."""
+    """The URL of a real repository with one branch, `main`, and that branch's commit."""
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1"}
 
     def git(*words: str) -> str:

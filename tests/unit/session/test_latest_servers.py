@@ -31,7 +31,7 @@ exec {git} "$@"
 
 @dataclass
 class Client:
-    """The operator's machine: git's settings, ~/.netrc, and what git was called with."""
+    """The operator's machine: git's settings, ~/.netrc, and the arguments of git."""
 
     home: Path
 
@@ -48,7 +48,7 @@ class Client:
         return (self.home / "argv").read_text()
 
     async def ask(self, url: str, *forges: str, ref: str | None = None) -> Latest:
-        """Ask for what the flake.lock of a host of somebody else names."""
+        """Ask for the latest commit of a URL in the flake.lock of a host."""
         lock = {
             "version": 7,
             "root": "r",
@@ -272,7 +272,7 @@ async def test_a_repository_renamed_on_its_server_is_found(
     client.helper()
     assert await client.ask(f"{server.url}/moved/open/r") == REV
     assert server.secrets == []
-    # what is closed is redirected only once it is known who asks
+    # a closed repository is redirected only after the client has logged in
     assert await client.ask(f"{server.url}/moved-closed/closed/r", server.place) == REV
     assert server.secrets == [OPERATOR] * 2
 
@@ -303,7 +303,7 @@ async def test_a_redirect_of_a_forge_takes_no_credential_to_another_server(
     assert answer is None or may_not_ask(answer, other)
     assert len(other.seen) > 0
     assert other.secrets == []
-    # what is open there is answered
+    # an open repository there is answered
     assert await client.ask(f"{forge.url}/{moved}/open/r", forge.place) == REV
     assert other.secrets == []
 
@@ -353,7 +353,7 @@ async def test_http_may_redirect_to_https_but_not_back(
     assert (plain.seen, plain.secrets) == ([], [])
 
 
-# What the lock itself holds.
+# Passwords in flake.lock.
 
 
 async def test_the_password_of_a_flake_lock_reaches_its_server_and_no_argument(
@@ -398,7 +398,7 @@ async def test_a_password_that_would_speak_gits_protocol_is_not_used(
     assert server.secrets == []
 
 
-# Where we are.
+# The current directory.
 
 
 async def test_the_repository_of_the_current_directory_is_ignored(
@@ -426,7 +426,7 @@ async def test_the_repository_of_the_current_directory_is_ignored(
 
 
 async def test_git_before_2_32_asks_only_listed_servers(client: Client, server: GitServer) -> None:
-    """git older than 2.32 reads its files all the same."""
+    """git older than 2.32 still reads its own files."""
     old = f'#!/bin/sh\nexport GIT_CONFIG_GLOBAL={client.home}/.gitconfig\nexec {GIT} "$@"\n'
     (client.home / "bin/git").write_text(old)
     client.helper()
@@ -486,7 +486,7 @@ async def test_insteadof_of_all_https_with_a_user_gives_no_server_a_credential(
         f'[credential]\n\thelper = {json.dumps(HELPER)}\n[url "{base}"]\n\tinsteadOf = https://\n'
     )
     await client.ask(f"{server.url}/closed/r")
-    # what the operator wrote into the URL itself goes where they wanted
+    # a password that the operator wrote into the URL goes there
     assert OPERATOR not in server.secrets
     assert "secret" not in str(server.secrets)
     assert basic("me", "secret") not in str(server.secrets)

@@ -88,7 +88,7 @@ async def bench(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench
 
 @dataclass(frozen=True)
 class Updates:
-    """What became of three hosts that were updated at once, and what they were before."""
+    """Three hosts that were updated at once, before and after."""
 
     stale: Report
     stale_events: Recorder

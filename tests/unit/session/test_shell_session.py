@@ -1,4 +1,4 @@
-"""The session over a shell that answers as the test lets it."""
+"""The session over a shell that answers as the test says."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ OLD, NEW = "1" * 40, "2" * 40
 
 
 def latest_is(commit: str | None) -> AskLatest:
-    """Whoever is asked says so."""
+    """Every repository has that latest commit."""
 
     async def ask(_: Facts) -> Latest:
         return commit
@@ -68,7 +68,7 @@ def records(**values: str) -> bytes:
 
 
 def seen(agent: str, rev: str, system: str, **more: str) -> bytes:
-    """What the probe says where everything is at that agent."""
+    """The probe's answer of a host where everything is at that agent."""
     nodes = {
         "root": {"inputs": {"nixfleet": "n"}},
         "n": {"locked": {"rev": rev}, "original": {"type": "git", "url": "https://h/r"}},
@@ -103,7 +103,7 @@ class Ran:
 
 @dataclass
 class FakeShell:
-    """Answers each script with the next answer, and remembers what it was."""
+    """Gives each script the next answer, and keeps the script."""
 
     answers: list[Answer | Exception]
     root: str = ""
@@ -396,7 +396,7 @@ async def test_a_rollback_is_judged_by_its_target_system(
     assert (await made.session.verdict(JOB, latest_is(None))).cause == "switch-incomplete"
 
 
-# A job that is there.
+# An existing job.
 
 PLAN_JSON = b'{"format":1,"at":5,"uid":0,"from":"","plan":%s}\n' % msgspec.json.encode(PLAN)
 DENIED = says(b"@nf denied\n")
@@ -492,7 +492,7 @@ async def test_the_newest_job(
     assert await made.session.newest_job() == newest
 
 
-# What an ended job left.
+# The files of an ended job.
 
 
 def start(step: str, log: int = 0) -> str:
@@ -708,7 +708,7 @@ def test_expected_times_of_steps_come_from_followed_jobs(
         began = f'{{"event":"step-start","step":"pull","at":{900 if number < 5 else 990},"log":0}}'
         ended = '{"event":"step-end","step":"pull","at":1000,"status":"ok","log":0}'
         copy.write("events", f"{began}\n{ended}\n".encode())
-    made.session.store.job("csb0", JOB)  # nothing is known of it yet
+    made.session.store.job("csb0", JOB)  # this job has no events yet
     assert made.session.expected(("pull", "rebuild")) == {"pull": 10}
     assert made.session.expected(()) == {}
     assert made.shell.ran == []

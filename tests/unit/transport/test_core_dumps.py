@@ -52,8 +52,8 @@ nixfleet_core.transport.core_dumps.forbid_core_dumps = lambda: None
 
 
 def crash_with_secret(folder: Path, script: str) -> bool:
-    """Give the secret to a program that asks for it at its terminal, and then crashes. Whether the
-    kernel has dumped it: a file in `folder`, or handed to a program."""
+    """Give the secret to a program that asks for it at its terminal and then crashes. Return
+    whether the kernel has dumped it: into a file in `folder`, or to a program."""
     ours, theirs = pty.openpty()
     hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
     process = subprocess.Popen(
@@ -99,14 +99,14 @@ def test_a_process_that_asks_for_a_password_leaves_no_core_dump(
 
 
 def test_an_unprotected_core_dump_holds_the_password(tmp_path: Path) -> None:
-    """What the test above would find, where this machine dumps at all."""
+    """The test above could find the password, if this machine makes core dumps."""
     if not crash_with_secret(tmp_path, WITHOUT + COMMAND):
         pytest.skip("this machine makes no core dumps")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
 def test_the_kernel_hands_no_core_dump_to_a_program() -> None:
-    """The kernel asks PR_GET_DUMPABLE then, not the limit."""
+    """For that the kernel goes by PR_GET_DUMPABLE, not by the limit."""
     say = (
         "import ctypes, resource\n"
         "from nixfleet_core.transport.core_dumps import forbid_core_dumps\n"

@@ -1,4 +1,4 @@
-"""What is said first, and how the host's way is known from what comes back."""
+"""The opening of the dialogue, and how the answer tells the host's way to root."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_the_password_goes_out_only_after_the_host_took_sudo(
 
 @pytest.mark.parametrize("way", [b"LOGIN", b"SUDO", b"DOAS"])
 def test_the_announced_way_stays(dialogue: Dialogue, way: bytes) -> None:
-    """Of long words only the end is kept, so its announcement may be gone."""
+    """Only the end of long output is kept, so the announcement may be gone."""
     assert dialogue.hear(said(dialogue, way + b"MARK\n")) is Next.LISTEN
     assert dialogue.hear(said(dialogue, b"SUDOMARK\nREADYMARK\n")) is Next.GO_ON
     other = dialogue.hear(said(dialogue, b"lecture\nMARK"))

@@ -17,7 +17,7 @@ from nixfleet_core.transport.process import Process, open_process, run
 
 SH = "/bin/sh"
 LONG = 60
-"""Seconds; longer than any test may take."""
+"""More seconds than any test may take."""
 
 
 def sh(script: str, *args: str) -> tuple[str, ...]:
@@ -29,7 +29,7 @@ def python(script: str, *args: str) -> tuple[str, ...]:
 
 
 class Lifeline:
-    """A pipe whose writing end a child keeps open: its end of file is the child's death."""
+    """A pipe whose writing end a child keeps open: it reaches end of file when the child dies."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "lifeline"
@@ -66,7 +66,7 @@ trap '' TERM
 ( exec 3>"$1"; echo alive >&3; echo started; sleep 60 ) &
 wait
 """
-"""A child and its grandchild that both ignore TERM; the grandchild holds the lifeline."""
+"""A child and a grandchild that both ignore TERM; the grandchild holds the lifeline."""
 
 
 async def test_run_gives_both_streams_and_the_exit_code() -> None:

@@ -1,4 +1,4 @@
-"""Each way to become root by itself, with words that hosts have said."""
+"""Each way to become root by itself, with recorded words of hosts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LECTURE = (
 
 
 def hear(way: Way, *chunks: bytes) -> list[Next]:
-    """What is next after each of the chunks, which come one after another."""
+    """The next action after each of the chunks."""
     return [way.hear(Heard(b"".join(chunks[:end]))) for end in range(1, len(chunks) + 1)]
 
 

@@ -1,4 +1,4 @@
-"""Scripts in shells, and the dialogue with sudo: against a sudo that writes down what it gets."""
+"""Scripts in shells, and the dialogue with a sudo that records its input."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ exec "$@"
 
 @dataclass(frozen=True)
 class Machine:
-    """Where we are not root, and sudo is what the test says: a setuid program of whoever tests."""
+    """A machine where we are not root, and sudo is a setuid program that the test writes."""
 
     bin: Path
 
@@ -160,7 +160,7 @@ async def test_a_host_that_refuses_says_why(machine: Machine) -> None:
         await machine.shell().run("echo ran\n", limit=10, elevate=True)
 
 
-# A shell that traces, or repeats what it is sent.
+# A shell that traces, or echoes its input.
 
 
 def traced(argv: tuple[str, ...], how: str) -> tuple[str, ...]:
@@ -181,7 +181,7 @@ async def test_tracing_is_turned_off_in_a_shell(
 
 
 async def test_tracing_from_the_environment_is_turned_off(machine: Machine) -> None:
-    """As sshd's SetEnv may: bash takes SHELLOPTS from the environment."""
+    """sshd's SetEnv can do that: bash takes SHELLOPTS from the environment."""
     shell = machine.shell(SHELLS["bash"], SHELLOPTS="xtrace:verbose")
     shell.password = SECRET
     answer = await shell.run("echo ran\n", limit=10, elevate=True)
@@ -206,7 +206,7 @@ async def test_no_password_goes_to_a_shell_that_echoes_its_input(
 
 
 async def test_functions_of_the_environment_are_ignored(machine: Machine) -> None:
-    """bash takes functions from the environment, also when it is called sh."""
+    """bash takes functions from the environment, even when it is called sh."""
     names = ("id", "ls", "printf", "command", "set", "exec", "unset", "[", "sudo")
     functions = {f"BASH_FUNC_{name}%%": "() { builtin echo function >&2; }" for name in names}
     (machine.bin / "sh").symlink_to(str(shutil.which("bash")))
@@ -247,7 +247,7 @@ async def test_a_folder_named_sudo_is_not_used(argv: tuple[str, ...], machine: M
 async def test_a_sudo_elsewhere_in_path_is_not_used(
     argv: tuple[str, ...], machine: Machine, tmp_path: Path
 ) -> None:
-    """Not even one that is setuid: who may write to its folder could put another in its place."""
+    """Not even if it is setuid: the owner of its folder could replace it."""
     trusted = tmp_path / "trusted"
     trusted.mkdir()
     (machine.bin / "id").rename(trusted / "id")
@@ -346,7 +346,7 @@ def _all_processes(name: str) -> list[bytes]:
 
 @dataclass
 class FakeProcess:
-    """Says on stderr what the test lets it, and writes down what it is sent."""
+    """Prints on stderr what the test says, and records its input."""
 
     says: list[bytes]
     final: int = 1

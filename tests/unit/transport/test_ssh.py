@@ -80,7 +80,7 @@ async def test_letting_go_ends_the_shared_connection(
 
 @pytest.fixture
 def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """XDG_RUNTIME_DIR, short as in life."""
+    """XDG_RUNTIME_DIR, as short as a real one."""
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="nf") as folder:
         monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
         yield Path(folder)
@@ -98,7 +98,7 @@ def test_sockets_lie_in_a_private_directory(runtime: Path) -> None:
 
 
 def take(path: Path, what: str, elsewhere: Path) -> None:
-    """Put something at the path that is no directory of ours."""
+    """Put something at the path that is not our directory."""
     match what:
         case "a file":
             path.touch()
@@ -118,7 +118,7 @@ def test_a_path_that_is_not_our_directory_is_skipped(runtime: Path, what: str) -
 
 @pytest.fixture
 def taken(runtime: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A home, where our name in /tmp is taken and there is no runtime directory."""
+    """A home, while our name in /tmp is taken and there is no runtime directory."""
     name = f"nixfleet-{os.getuid()}-taken"
     home = runtime / "home"
     home.mkdir()
@@ -143,7 +143,7 @@ def test_sockets_lie_in_the_home_when_our_name_is_taken(taken: Path) -> None:
 
 
 def test_another_users_directory_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither in /tmp nor in the home: this directory's owner is not who we are now."""
+    """Neither in /tmp nor in the home: the directories belong to another user."""
     stranger = os.getuid() + 4_000_000
     theirs = Path(f"/tmp/nixfleet-{stranger}")
     theirs.mkdir(mode=0o777)
@@ -180,7 +180,7 @@ def test_sockets_lie_in_an_unguessable_directory_as_a_last_resort(
         assert found.name.startswith("nixfleet-")
         assert mode(found) == 0o700
         assert len(str(found)) <= LONGEST
-        assert socket_directory() == found  # one for all hosts
+        assert socket_directory() == found  # one socket directory for all hosts
     finally:
         found.rmdir()
 
