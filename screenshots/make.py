@@ -25,7 +25,7 @@ FOLDER = Path(__file__).parent
 SIZE = (120, 40)
 SMALL = (80, 24)
 WAITS = ("look", "jobs", "incoming", "history")
-"""What the app asks of hosts, by the names of its workers."""
+"""The names of the app's workers that ask hosts."""
 
 
 async def take_all() -> None:
