@@ -1,9 +1,9 @@
 """Write run.txt, dev.txt and lock.txt again: every installed package, at one version, with the hash
 of each of its wheels. `make lock` runs this; with UPGRADE=1 it takes the newest versions that fit.
 
-run.txt has the packages that the program needs and is built with; dev.txt has these and those of the
-tests; lock.txt has those of this script. All are wheels: a source package would run code, and fetch
-unpinned build tools. The index is the one that pip uses here; no file names it.
+run.txt has the packages that the program needs and is built with; dev.txt has these and those of
+the tests; lock.txt has those of this script. All are wheels: a source package would run code, and
+fetch unpinned build tools. The index is the one that pip uses here; no file names it.
 """
 
 from __future__ import annotations
