@@ -215,9 +215,13 @@ class _Child(asyncio.SubprocessProtocol):
             # Closing earlier would have the transport reap the process, and its exit code lost.
             await asyncio.wait([self.done], timeout=_REAP)
         finally:
-            self._signal_group(signal.SIGKILL)
-            self._transport.close()
+            self.kill()
         await asyncio.wait([self.done], timeout=_REAP)
+
+    def kill(self) -> None:
+        """Kill the whole group, and give its output up."""
+        self._signal_group(signal.SIGKILL)
+        self._transport.close()
 
     # What asyncio calls.
 
@@ -276,19 +280,40 @@ async def _start(
     cwd: Path | None = None,
     reader: _Reader | None = None,
 ) -> _Child:
-    """Its stdin is open if there is a `reader`, and empty if not."""
+    """Its stdin is open if there is a `reader`, and empty if not.
+
+    What is cancelled while it starts is killed as soon as it has: asyncio would leave its group
+    alone, and wait for pipes that the group holds open.
+    """
     loop = asyncio.get_running_loop()
-    _, child = await loop.subprocess_exec(
-        lambda: _Child(sinks, reader),
-        *argv,
-        stdin=DEVNULL if reader is None else PIPE,
-        stdout=PIPE,
-        stderr=PIPE,
-        env=env,
-        cwd=cwd,
-        start_new_session=True,
+    starting = asyncio.ensure_future(
+        loop.subprocess_exec(
+            lambda: _Child(sinks, reader),
+            *argv,
+            stdin=DEVNULL if reader is None else PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            env=env,
+            cwd=cwd,
+            start_new_session=True,
+        )
     )
+    try:
+        await asyncio.wait([starting])
+    except asyncio.CancelledError:
+        starting.add_done_callback(_kill_started)
+        await asyncio.wait([starting])
+        if starting.exception() is None:
+            await starting.result()[1].end()
+        raise
+    _, child = starting.result()
     return child
+
+
+def _kill_started(starting: asyncio.Future[tuple[asyncio.SubprocessTransport, _Child]]) -> None:
+    """Also where whoever waits for the start is cancelled once more."""
+    if not starting.cancelled() and starting.exception() is None:
+        starting.result()[1].kill()
 
 
 def _each(*sinks: Callable[[bytes], None]) -> Callable[[bytes], None]:

@@ -172,6 +172,24 @@ async def test_time_out_is_gentle_first(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("turns", range(8))
+async def test_cancellation_of_a_start_ends_the_whole_group(
+    lifeline: Lifeline, turns: int, times: int
+) -> None:
+    task = asyncio.create_task(run(sh(STUBBORN, str(lifeline.path)), limit=LONG))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    time.sleep(0.05)  # noqa: ASYNC251 - the child runs on, we do not
+    for _ in range(times):
+        task.cancel()
+        await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError):
+        async with asyncio.timeout(10):
+            await task
+    assert await lifeline.until_dead() in (b"alive\n", b"")
+
+
+@pytest.mark.parametrize("times", [1, 2])
 async def test_cancellation_ends_the_whole_group(
     lifeline: Lifeline, times: int, tmp_path: Path
 ) -> None:
