@@ -90,7 +90,7 @@ def load_inventory(path: Path) -> Inventory:
         raise InventoryError(path, "is a directory", hint="name a file") from None
     except OSError as error:
         raise InventoryError(path, f"cannot be read: {error.strerror}") from error
-    return Inventory(hosts=_File(path, data).hosts(), path=path)
+    return Inventory(hosts=_HostsFile(path, data).hosts(), path=path)
 
 
 def this_machine() -> Host:
@@ -113,7 +113,7 @@ def select(hosts: Sequence[Host], names: Sequence[str]) -> tuple[Host, ...]:
     return tuple(host for host in hosts if not names or host.name in names)
 
 
-class _File:
+class _HostsFile:
     """One hosts.toml being read. Every problem is raised with its place."""
 
     def __init__(self, path: Path, data: bytes) -> None:
