@@ -95,7 +95,7 @@ def test_doas_without_a_password(fresh: Fleet, client: Client) -> None:
     assert host.agent_version() == "2.2.0"
 
 
-def test_doas_that_wants_a_password_is_refused(fresh: Fleet, client: Client) -> None:
+def test_doas_with_a_password_is_refused(fresh: Fleet, client: Client) -> None:
     host = fresh["csb0"]
     host.enter("mv /usr/bin/sudo /root; echo 'permit ops' > /etc/doas.conf")
     answer = client.update("csb0", "--force", code=1)
@@ -120,7 +120,7 @@ def test_sudo_rs(fresh: Fleet, client: Client, user: str) -> None:
     assert host.agent_version() == "2.2.0"
 
 
-def test_without_a_terminal_nobody_is_asked(fresh: Fleet, client: Client) -> None:
+def test_no_password_is_asked_for_without_a_terminal(fresh: Fleet, client: Client) -> None:
     host = fresh["csb0"]
     client.write_inventory({host: "pw"}, checkout=give_checkout_to(host, "pw"))
     answer = client.update("csb0", "--force", code=1)

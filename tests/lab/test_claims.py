@@ -59,7 +59,9 @@ def install(host: LabHost, program: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["csb0", "csb1", "gpc0"])
-def test_what_a_process_names_is_not_run(fresh: Fleet, host: LabHost, client: Client) -> None:
+def test_no_look_runs_a_path_that_a_process_names(
+    fresh: Fleet, host: LabHost, client: Client
+) -> None:
     evil = "/srv/nix/store/x-nixfleet-agent-9/run"
     host.enter(f"mkdir -p {evil.rpartition('/')[0]} /srv/got; chmod 1777 /srv/got")
     text = f"#!/bin/sh\ncase ${{1:-}} in -*) : >/srv/got/$(id -u); exit;; esac\n{LOOP}\n"
@@ -101,7 +103,7 @@ def test_a_word_does_not_make_the_host_busy(fresh: Fleet, host: LabHost, client:
 
 
 @one_host
-def test_a_rebuild_of_the_agents_makes_it_busy_by_its_program(
+def test_a_rebuild_inside_the_agents_unit_makes_the_host_busy(
     fresh: Fleet, host: LabHost, client: Client
 ) -> None:
     fresh.repos.commit_nixcfg("something to build", lines=4)
@@ -147,7 +149,7 @@ def test_a_wrapper_in_another_package_is_proven(
 
 
 @one_host
-def test_a_script_is_proven_and_said_to_be_weaker(
+def test_a_script_is_proven_with_a_note_on_its_weaker_proof(
     fresh: Fleet, host: LabHost, client: Client
 ) -> None:
     install(host, SCRIPT, f"#!/bin/sh\n{LOOP}\n")

@@ -69,7 +69,7 @@ def stolen(host: LabHost) -> str:
 
 
 @pytest.mark.parametrize("start_up", START_UPS.values(), ids=START_UPS)
-def test_roots_own_sudo_is_asked_whatever_the_account_starts_with(
+def test_roots_own_sudo_is_asked_with_any_start_up_files(
     csb0: LabHost, client: Client, start_up: str
 ) -> None:
     set_up(csb0, start_up)
@@ -82,7 +82,7 @@ def test_roots_own_sudo_is_asked_whatever_the_account_starts_with(
 
 
 @pytest.mark.parametrize("repeats", ["tee /dev/stderr | sh -s", "tee -a /proc/$$/fd/1 | sh -s"])
-def test_a_host_that_repeats_what_it_is_sent_gets_no_password(
+def test_a_host_that_echoes_its_input_gets_no_password(
     csb0: LabHost, client: Client, repeats: str
 ) -> None:
     set_up(csb0, f"printf 'Match User pw\\n  ForceCommand {repeats}\\n' >$conf")
@@ -93,7 +93,7 @@ def test_a_host_that_repeats_what_it_is_sent_gets_no_password(
     assert "incorrect" not in sudo_log(csb0)
 
 
-def test_a_sudo_elsewhere_gets_no_password(csb0: LabHost, client: Client) -> None:
+def test_a_sudo_in_another_folder_gets_no_password(csb0: LabHost, client: Client) -> None:
     """It is root's and setuid, but pw chooses which one is first in PATH."""
     set_up(
         csb0,
@@ -108,7 +108,7 @@ def test_a_sudo_elsewhere_gets_no_password(csb0: LabHost, client: Client) -> Non
     assert sudo_log(csb0) == ""
 
 
-def test_a_sudo_that_its_group_may_write_gets_no_password(csb0: LabHost, client: Client) -> None:
+def test_a_group_writable_sudo_gets_no_password(csb0: LabHost, client: Client) -> None:
     set_up(csb0, "mv /usr/bin/doas /root; chmod 4775 /usr/bin/sudo")
     with client.at_terminal("verify", "csb0") as running:
         assert running.wait() == 1, running.output

@@ -24,7 +24,7 @@ chmod 755 /usr/bin/git
 """
 
 
-def test_a_password_in_an_inputs_url_reaches_git_and_is_shown_nowhere(
+def test_git_gets_the_password_of_an_inputs_url_and_nothing_shows_it(
     fresh: Fleet, client: Client, host: LabHost
 ) -> None:
     server = fresh.repos.servers["nixfleet"]

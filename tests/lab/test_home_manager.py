@@ -238,7 +238,7 @@ def test_back_to_the_generation_before(fresh_homes: Fleet, home: LabHost, operat
     assert home.enter(f"cat {home.checkout}/flake.lock", home.user) == lock
 
 
-def test_an_agent_that_does_not_stay_up(
+def test_an_unstable_agent_is_named_and_rolled_back(
     fresh_homes: Fleet, home: LabHost, operator: Client
 ) -> None:
     fresh_homes.repos.release("2.2.0", "crash")
@@ -306,7 +306,7 @@ def test_power_lost_in_the_rebuild(fresh_homes: Fleet, home: LabHost, operator: 
     check_nothing_left(home)
 
 
-def test_a_mac_that_nobody_is_logged_in_to_at_the_screen(
+def test_a_mac_without_a_login_at_its_screen_is_updated(
     fresh_homes: Fleet, operator: Client
 ) -> None:
     """Without the domain gui/501 home-manager cannot load the agent; the job can, into user/501."""

@@ -82,7 +82,7 @@ def forged(host: LabHost) -> Iterator[None]:
 
 
 @on_trixie
-def test_level_1_asks_again_what_a_cache_lacked(
+def test_level_1_asks_again_for_paths_that_a_cache_lacked(
     fresh: Fleet, host: LabHost, client: Client, cache: BinaryCache
 ) -> None:
     for level, version in enumerate(("2.2.0", "2.3.0")):
@@ -102,7 +102,7 @@ def test_level_1_asks_again_what_a_cache_lacked(
 
 
 @on_sid
-def test_level_2_asks_again_what_a_cache_had(
+def test_level_2_asks_again_for_paths_that_a_cache_had(
     fresh: Fleet, host: LabHost, client: Client, cache: BinaryCache
 ) -> None:
     for level, version in ((1, "2.2.0"), (2, "2.3.0")):
@@ -121,7 +121,9 @@ def test_level_2_asks_again_what_a_cache_had(
 
 
 @pytest.mark.parametrize("name", ["csb0", "gpc0"], indirect=True)
-def test_level_3_locks_what_git_names(fresh: Fleet, host: LabHost, client: Client) -> None:
+def test_level_3_locks_the_commit_that_git_names(
+    fresh: Fleet, host: LabHost, client: Client
+) -> None:
     internet = fresh.internet
     internet.open()
     try:
@@ -190,7 +192,7 @@ def take_from(fleet: Fleet, host: LabHost, url: str) -> None:
 
 
 @on_sid
-def test_level_4_evaluates_anew(fresh: Fleet, host: LabHost, client: Client) -> None:
+def test_level_4_evaluates_again(fresh: Fleet, host: LabHost, client: Client) -> None:
     path = fresh.repos.path("nixcfg") / "flake.nix"
     mood = 'assert builtins.readFile (sh "mood" ./mood.sh { }) == "good\\n"; '
     text = path.read_text().replace("toplevel = host: ", f"toplevel = host: {mood}")
@@ -211,7 +213,7 @@ def test_level_4_evaluates_anew(fresh: Fleet, host: LabHost, client: Client) -> 
 @pytest.mark.parametrize(
     ("name", "fault"), [("csb1", "wrong"), ("csb0", "truncated"), ("gpc0", 500)], indirect=["name"]
 )
-def test_level_5_builds_what_a_cache_cannot_deliver(
+def test_level_5_builds_paths_that_a_cache_cannot_deliver(
     fresh: Fleet, host: LabHost, client: Client, cache: BinaryCache, fault: Fault
 ) -> None:
     fresh.repos.release("2.2.0")
@@ -332,7 +334,7 @@ def test_an_untrusted_user_reaches_only_some_levels(
     assert not cache.asked("nar")
 
 
-def test_whether_the_daemon_trusts_a_user_is_seen(fresh: Fleet, host: LabHost) -> None:
+def test_look_sees_whether_the_daemon_trusts_a_user(fresh: Fleet, host: LabHost) -> None:
     values = {
         "NF_PLATFORM_GIVEN": "home-manager",
         "NF_CHECKOUT": "",

@@ -359,7 +359,7 @@ def test_the_stories_tell_of_every_cause() -> None:
 
 
 @pytest.mark.parametrize("name", ["gpc0"])
-def test_a_job_that_runs_is_not_explained_away(fresh: Fleet, host: LabHost, client: Client) -> None:
+def test_why_names_the_job_that_runs(fresh: Fleet, host: LabHost, client: Client) -> None:
     stage = Stage(fresh.repos, host, client)
     fresh.repos.release("2.2.0")
     with client.start("update", host.name, "--force", *QUICK) as running:
@@ -396,7 +396,7 @@ def test_the_incident(fresh: Fleet, host: LabHost, client: Client) -> None:
     assert host.agent_exe() == new
 
 
-def test_a_healthy_host_is_said_to_be_healthy(fleet: Fleet, client: Client) -> None:
+def test_why_says_that_a_healthy_host_is_current(fleet: Fleet, client: Client) -> None:
     done = client.run("why", *fleet.hosts, "--json")
     assert done.returncode == 0, done.stderr
     answers: list[Answer] = [json.loads(line) for line in done.stdout.splitlines()]
@@ -409,7 +409,7 @@ def test_a_healthy_host_is_said_to_be_healthy(fleet: Fleet, client: Client) -> N
         assert seen["running_sha256"] == seen["installed_sha256"]
 
 
-def test_a_host_that_is_away_is_unreachable(fleet: Fleet, client: Client) -> None:
+def test_why_says_that_an_absent_host_is_unreachable(fleet: Fleet, client: Client) -> None:
     path = client.folder / "config/nixfleet/hosts.toml"
     path.write_text('[hosts.gone]\nssh = "ops@127.0.0.1:1"\n')
     done = client.run("why", "gone", "--json")

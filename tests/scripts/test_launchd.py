@@ -53,7 +53,7 @@ def agent() -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.parametrize("domain", ["gui/501", "user/501"])
-def test_an_agent_is_gone_before_it_is_loaded_where_it_was(
+def test_the_old_agent_is_gone_before_the_new_one_is_loaded(
     tmp_path: Path, shell: tuple[str, ...], agent: subprocess.Popen[str], domain: str
 ) -> None:
     """Although each command that is run has a process, too, and launchd is asked in between."""

@@ -91,7 +91,9 @@ def test_a_long_value_is_read_whole(host: FakeHost) -> None:
         b"nixfleet-probe 1\nsystem.profile 16\n/nix/store/x\n@nf\nend 0\n",
     ],
 )
-def test_no_text_in_a_look_becomes_the_system_to_go_back_to(host: FakeHost, records: bytes) -> None:
+def test_text_in_a_look_cannot_choose_the_system_of_a_rollback(
+    host: FakeHost, records: bytes
+) -> None:
     host.job.mkdir(parents=True)
     (host.job / "plan.json").write_text("{}")
     (host.job / "before").write_bytes(records)

@@ -115,7 +115,7 @@ def rows(app: NixFleetApp) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("bad", LOOKS)
-async def test_no_look_of_a_host_ends_the_app(make_app: MakeApp, tmp_path: Path, bad: str) -> None:
+async def test_app_survives_any_look_of_a_host(make_app: MakeApp, tmp_path: Path, bad: str) -> None:
     shell = cast("Shell", Answers(LOOKS[bad]))
     session = ShellSession(make_host("bad"), shell, Copies(tmp_path / "copies"))
     good = FakeSession(make_host("good"), tmp_path, probe=CURRENT)
@@ -167,7 +167,7 @@ KEYS: Final = {
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
-async def test_no_error_of_a_session_ends_the_app(
+async def test_app_survives_any_error_of_a_session(
     make_app: MakeApp,
     tmp_path: Path,
     faults: list[Exception],
@@ -201,7 +201,7 @@ async def test_no_error_of_a_session_ends_the_app(
         assert "current" in rows(app)["good"]
 
 
-async def test_a_wait_of_ages_is_shown_as_what_it_is(make_app: MakeApp, tmp_path: Path) -> None:
+async def test_app_shows_a_wait_of_ages(make_app: MakeApp, tmp_path: Path) -> None:
     """The readers let no such event in; a view that gets one all the same goes on."""
     bad = FakeSession(make_host("bad"), tmp_path, probe=NOT_RESTARTED)
     good = FakeSession(make_host("good"), tmp_path, probe=CURRENT)
@@ -239,7 +239,7 @@ def broken(*_: object, **__: object) -> object:
         ("tui.widgets.versions.verdict_tone", ("v",)),
     ],
 )
-async def test_what_cannot_be_drawn_of_a_host_says_so_in_its_place(
+async def test_app_shows_an_error_in_place_of_what_it_cannot_draw(
     make_app: MakeApp,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -269,7 +269,7 @@ async def test_what_cannot_be_drawn_of_a_host_says_so_in_its_place(
         assert faults
 
 
-async def test_the_cost_of_judging_a_look_is_paid_once(
+async def test_app_judges_each_look_once(
     make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tui import fleet

@@ -95,7 +95,7 @@ def test_ssh_has_the_terminal_and_the_app_gets_it_back(tmp_path: Path) -> None:
         os.close(ours)
 
 
-async def test_the_host_is_looked_at_once_the_connection_is_open(
+async def test_app_looks_at_the_host_when_the_connection_is_open(
     make_app: MakeApp, fleet: list[FakeSession], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session, came = fleet[3], tmp_path / "came"
@@ -115,7 +115,7 @@ async def test_the_host_is_looked_at_once_the_connection_is_open(
     assert session.calls.count("probe") == 2
 
 
-async def test_nothing_is_written_while_another_program_has_the_terminal(
+async def test_app_writes_nothing_while_another_program_has_the_terminal(
     make_app: MakeApp, fleet: list[FakeSession], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = fleet[0]

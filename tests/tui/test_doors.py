@@ -127,7 +127,7 @@ async def by_app(
 
 
 @pytest.mark.parametrize("name", SITUATIONS)
-async def test_both_doors_come_to_the_same(
+async def test_app_and_command_come_to_the_same_verdict(
     name: str, tmp_path: Path, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     situation = SITUATIONS[name]
@@ -140,7 +140,7 @@ async def test_both_doors_come_to_the_same(
         assert command.judged_by == [f"verdict {NEW}"]
 
 
-async def test_a_job_that_nobody_watches_any_more_is_neither_judged_nor_cancelled(
+async def test_leaving_a_job_does_not_judge_or_cancel_it(
     tmp_path: Path,
 ) -> None:
     """ctrl-c at the command, quitting the app: the job goes on."""
@@ -166,7 +166,7 @@ async def test_a_job_that_nobody_watches_any_more_is_neither_judged_nor_cancelle
 
 
 @pytest.mark.parametrize("name", ["not allowed to follow", "link gone"])
-async def test_what_cannot_be_followed_is_no_verdict_on_the_host(
+async def test_a_job_that_cannot_be_followed_gets_no_verdict(
     name: str, tmp_path: Path, make_app: MakeApp
 ) -> None:
     """Its job may go on well: the app says why it does not follow, and offers to try again."""

@@ -68,7 +68,7 @@ def test_the_demo_ends_and_cleans_up(tmp_path: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["told", "gone"])
-def test_the_app_ends_in_order_behind_a_terminal_that_takes_nothing(how: str) -> None:
+def test_the_app_ends_in_order_when_its_terminal_takes_no_output(how: str) -> None:
     """Its writer is stuck, and its loop waits for the writer."""
     ours, theirs = pty.openpty()
     told, tells = os.pipe()
@@ -102,7 +102,7 @@ def test_the_app_ends_in_order_behind_a_terminal_that_takes_nothing(how: str) ->
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM], ids=["hang up", "terminate"])
-def test_the_app_ends_although_its_loop_is_stuck(tmp_path: Path, number: int) -> None:
+def test_the_app_ends_when_its_loop_is_stuck(tmp_path: Path, number: int) -> None:
     ours, theirs = pty.openpty()
     told, tells = os.pipe()
     app = subprocess.Popen(

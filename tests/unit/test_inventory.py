@@ -372,7 +372,7 @@ def test_a_directory_is_named(tmp_path: Path) -> None:
         load_inventory(tmp_path)
 
 
-def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(InventoryError, match=r"cannot be read: .*symbolic link"):
         load_inventory(tmp_path / "loop")
@@ -384,7 +384,7 @@ def test_default_path(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert default_inventory_path() == Path("/xdg/nixfleet/hosts.toml")
 
 
-def test_without_a_file_there_is_this_machine(home: Path) -> None:
+def test_the_inventory_without_a_file_is_this_machine(home: Path) -> None:
     inventory = load_inventory(default_inventory_path())
     assert inventory.path is None
     assert inventory.hosts == (this_machine(),)
@@ -435,7 +435,7 @@ def test_an_unknown_host_is_answered_with_those_there_are(
 
 
 @given(st.one_of(st.binary(max_size=80), st.text("[]hosts.a=\"'\n #{}1,-", max_size=60)))
-def test_any_file_is_read_or_refused(
+def test_any_file_is_either_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, data: bytes | str
 ) -> None:
     path = write(tmp_path_factory.getbasetemp(), data)
@@ -447,7 +447,7 @@ def test_any_file_is_read_or_refused(
     assert said.isprintable()
 
 
-def test_no_forge_may_be_listed_and_four_are_unless_others_are(tmp_path: Path) -> None:
+def test_forges_may_be_empty_and_are_four_by_default(tmp_path: Path) -> None:
     host = "[hosts.a]\nlocal = true\n"
     (none,) = load_inventory(write(tmp_path, f"[defaults]\nforges = []\n{host}")).hosts
     (usual,) = load_inventory(write(tmp_path, host)).hosts

@@ -244,7 +244,7 @@ def test_an_event_with_an_unknown_word_is_ignored(old: bytes, new: bytes) -> Non
     assert read_event(line.replace(old, new)) is None
 
 
-def test_files_may_have_more_fields_and_less() -> None:
+def test_files_may_have_more_or_fewer_fields() -> None:
     def newer(data: bytes) -> bytes:
         return data.replace(b'{"format":1', b'{"new":1,"format":2', 1)
 
@@ -257,7 +257,7 @@ def test_files_may_have_more_fields_and_less() -> None:
     assert later.plan.steps == ()
 
 
-def test_a_look_may_have_more_keys_but_no_other_version() -> None:
+def test_a_look_may_have_more_keys_in_the_same_version() -> None:
     more = LOOK.replace(b"nixfleet-probe 1\n", b"nixfleet-probe 1\nnew.key 2\n\n!\n")
     assert parse_probe(b"Welcome!\n" + more + b"bye") == parse_probe(LOOK)
     assert parse_probe(LOOK.replace(b"machine 6", b"hostname 6")).hostname == "x86_64"
@@ -271,7 +271,7 @@ def test_a_look_may_have_more_keys_but_no_other_version() -> None:
             parse_probe(bad)
 
 
-def test_frames_may_have_more_kinds_but_no_other_version() -> None:
+def test_frames_may_have_more_kinds_in_the_same_version() -> None:
     more = FRAMES.replace(b"@beat", b"@new-kind 0 1\n!\n@beat")
     told = FrameReader().feed(b"Welcome!\n" + more)
     assert [one for one in told if one.kind != "new-kind"] == FrameReader().feed(FRAMES)

@@ -181,7 +181,7 @@ def add_marked(fleet: Fleet, mark: str, fault: str, folder: Path) -> None:
         )
 
 
-def test_every_command_is_driven_here() -> None:
+def test_the_tests_run_every_command() -> None:
     driven = {words[0] for words in COMMANDS}
     # the demo is the app; connect hands the terminal to ssh
     assert driven == set(nixfleet.commands) - {"demo", "connect"}
@@ -189,7 +189,7 @@ def test_every_command_is_driven_here() -> None:
 
 @MARK
 @pytest.mark.parametrize("fault", FAULTS)
-def test_no_output_of_any_command_holds_a_secret(
+def test_no_command_prints_a_secret(
     fleet: Fleet,
     tmp_path: Path,
     mark: str,
@@ -210,7 +210,7 @@ def test_no_output_of_any_command_holds_a_secret(
         assert leaked(result.output) is None, (words, result.output)
 
 
-def test_raw_is_what_the_host_has(fleet: Fleet, tmp_path: Path) -> None:
+def test_raw_prints_the_log_byte_for_byte(fleet: Fleet, tmp_path: Path) -> None:
     add_marked(fleet, MARKS["a token"], "none", tmp_path)
     raw = fleet.run("log", "csb0", "--raw")
     assert raw.stdout_bytes == f"first\nfetching ghp_{SECRET}\nlast\n".encode()
@@ -247,7 +247,7 @@ def test_a_wrong_inventory_is_not_quoted_with_its_secret(real: Fleet, mark: str)
         assert (result.exit_code, leaked(result.output)) == (2, None), result.output
 
 
-def test_json_is_redacted_and_yet_as_it_was() -> None:
+def test_redacted_json_keeps_its_structure() -> None:
     step = Step(
         id="pull",
         title=f"a{SECRET}\u202e\x9b\x7f\u200d é\n\t\U000e0041",
@@ -296,7 +296,7 @@ def literals(source: str) -> Iterator[str]:
         yield f"{text}x" if text.endswith(" ") else text
 
 
-def test_our_own_words_are_taken_for_no_secret() -> None:
+def test_redactor_leaves_our_own_words_alone() -> None:
     for text in TABLES:
         assert safe(text) == text
     hidden: list[str] = []
@@ -315,7 +315,7 @@ PRINTS = re.compile(
 )
 
 
-def test_nothing_else_prints() -> None:
+def test_only_the_boundary_prints() -> None:
     """The sandbox's tools are programs of their own."""
     found = {
         str(path.relative_to(ROOT))
@@ -374,7 +374,7 @@ FORGERIES = (
 
 
 @pytest.mark.parametrize("several", [False, True])
-def test_no_line_of_a_log_is_one_of_ours(tmp_path: Path, several: bool) -> None:
+def test_no_line_of_a_log_looks_like_one_of_ours(tmp_path: Path, several: bool) -> None:
     logged, ours = play(tmp_path, b"".join(FORGERIES), several=several)
     before = "h            " if several else ""
     assert all(line.startswith(f"{before}│ ") for line in logged)
@@ -408,7 +408,7 @@ def read_all(terminal: int) -> str:
 
 
 @pytest.mark.parametrize("several", [False, True])
-def test_a_long_line_does_not_go_on_where_ours_begin(tmp_path: Path, several: bool) -> None:
+def test_a_long_log_line_is_never_continued_at_the_left_edge(tmp_path: Path, several: bool) -> None:
     """A terminal breaks a line that is too long, and goes on at its left edge."""
     width = 40
     main, worker = pty.openpty()
@@ -439,7 +439,7 @@ def test_a_long_line_does_not_go_on_where_ours_begin(tmp_path: Path, several: bo
     assert text == re.sub("\x1b\\[31m", "", log.decode()).removesuffix("\n")
 
 
-def test_a_log_alone_is_not_marked_and_its_colours_end(
+def test_a_log_alone_has_no_marks_and_its_colours_end(
     fleet: Fleet,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -460,5 +460,5 @@ def test_a_log_alone_is_not_marked_and_its_colours_end(
     assert terminal.getvalue() == "\x1b[31mred hidden\x1b[0m\nplain\n"
 
 
-def test_help_says_what_raw_can_do() -> None:
+def test_help_warns_of_raw() -> None:
     assert "terminal" in CliRunner().invoke(nixfleet, ["log", "--help"]).output

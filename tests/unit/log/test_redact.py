@@ -220,7 +220,7 @@ def test_hides_the_secret_and_nothing_else(text: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize("text", HARMLESS)
-def test_leaves_alone(text: str) -> None:
+def test_redactor_leaves_other_text_alone(text: str) -> None:
     assert redact(text) == text
 
 
@@ -245,7 +245,7 @@ def test_hides_a_private_key_in_one_line() -> None:
     assert redact(text) == (f'key = "-----BEGIN PRIVATE KEY-----{R}-----END PRIVATE KEY-----\\n";')
 
 
-def test_a_key_without_an_end_hides_neither_hashes_nor_text_nor_for_ever() -> None:
+def test_redactor_leaves_hashes_and_text_after_an_endless_key_alone() -> None:
     redactor = Redactor()
     redactor.line("grep for -----BEGIN RSA PRIVATE KEY-----")
     for line in ("building agent", "61b7c44c4073f0b827768aff0049561b5110ea5a"):
@@ -257,13 +257,13 @@ def test_a_key_without_an_end_hides_neither_hashes_nor_text_nor_for_ever() -> No
     assert redactor.line(base64) == base64
 
 
-def test_hides_each_of_several_keys_in_one_line_and_what_follows() -> None:
+def test_hides_several_keys_and_a_later_secret_in_one_line() -> None:
     key = "-----BEGIN EC PRIVATE KEY-----\\nMIIE\\n-----END EC PRIVATE KEY-----"
     hidden = f"-----BEGIN EC PRIVATE KEY-----{R}-----END EC PRIVATE KEY-----"
     assert redact(f"{key} {key} TOKEN=abc") == f"{hidden} {hidden} TOKEN={R}"
 
 
-def test_hides_the_short_last_line_of_a_key_and_pgps() -> None:
+def test_hides_the_short_last_line_of_a_key_also_of_pgp() -> None:
     lines = ["-----BEGIN PGP PRIVATE KEY BLOCK-----", "b3BlbnNzaC1rZXktdjEAAAAABG5v", "c2hv"]
     end = "-----END PGP PRIVATE KEY BLOCK-----"
     assert redact("\n".join([*lines, end])).split("\n") == [lines[0], R, R, end]
@@ -274,7 +274,7 @@ def test_hides_a_key_whose_lines_have_colours() -> None:
     assert "b3Blb" not in redact("\n".join(lines))
 
 
-def test_the_words_of_a_command_are_read_together() -> None:
+def test_redactor_reads_the_words_of_a_command_together() -> None:
     words = ["nix", "--option", "access-tokens", "github.com=abc", "--token", "a b", "c"]
     assert redact_words(words) == [
         *("nix", "--option", "access-tokens", f"github.com={R}", "--token"),
@@ -283,7 +283,7 @@ def test_the_words_of_a_command_are_read_together() -> None:
 
 
 @given(st.text())
-def test_takes_any_text_and_keeps_its_lines(text: str) -> None:
+def test_redactor_takes_any_text_and_keeps_its_lines(text: str) -> None:
     assert redact(text).count("\n") == text.count("\n")
     assert redact(redact(text)) == redact(text)
 
@@ -338,7 +338,7 @@ def usual() -> float:
     st.sampled_from(["", " ", "-", ".", "'", '"', "=", ":", ",", "\\", "/", "@", "\r", "\x1b[1m"]),
 )
 @settings(max_examples=30)
-def test_a_line_of_a_rules_own_beginnings_costs_no_more_than_its_length(
+def test_repeated_beginnings_of_a_rule_take_linear_time(
     usual: float, example: str, part: float, between: str
 ) -> None:
     unit = example[: 1 + round(part * (len(example) - 1))] + between
@@ -347,7 +347,7 @@ def test_a_line_of_a_rules_own_beginnings_costs_no_more_than_its_length(
 
 @given(st.sampled_from(EXAMPLES), st.floats(0, 1), st.sampled_from("a-. @:/'\"\\=,;&\t>"))
 @settings(max_examples=30)
-def test_a_long_run_behind_a_beginning_costs_no_more_than_its_length(
+def test_a_long_run_after_a_beginning_takes_linear_time(
     usual: float, example: str, part: float, character: str
 ) -> None:
     beginning = example[: 1 + round(part * (len(example) - 1))]
@@ -362,5 +362,5 @@ def test_a_long_run_behind_a_beginning_costs_no_more_than_its_length(
         *("\\", "\\'", "-----BEGIN A", "\x1b[", "\x1b]", "\x9b1;", "\u202e", "\r", "  password x"),
     ],
 )
-def test_a_hostile_line_costs_no_more_than_its_length(usual: float, unit: str) -> None:
+def test_a_hostile_line_takes_linear_time(usual: float, unit: str) -> None:
     assert_cheap(fill(unit), usual)

@@ -92,7 +92,7 @@ def test_resume_mends_any_log_txt(
         assert (folder / "log.txt").read_bytes() == right
 
 
-def test_resume_goes_on_where_the_raw_log_ends(tmp_path: Path) -> None:
+def test_resume_continues_at_the_end_of_the_raw_log(tmp_path: Path) -> None:
     raw, text = tmp_path / "log", tmp_path / "log.txt"
     start = (
         b'@nix {"action":"start","id":1,"type":105,"level":3,"text":"t","fields":["x-foo.drv"]}\n'
@@ -160,7 +160,7 @@ def test_a_giant_line_is_cut_at_spaces_and_characters_and_loses_nothing() -> Non
     assert all(piece.endswith(b" ") for piece in decode(b"word " * 100).split(b"\n")[:-2])
 
 
-def test_a_line_of_50_mb_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_of_50_mb_is_not_kept_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_text, "LINE_LIMIT", LINE_LIMIT)
     decoder = TextDecoder()
     chunk, size = b"z" * LINE_LIMIT, 0
@@ -170,7 +170,7 @@ def test_a_line_of_50_mb_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
     assert size >= 799 * LINE_LIMIT
 
 
-def test_long_json_is_read_whole_and_longer_one_shown_as_it_is() -> None:
+def test_long_json_is_decoded_and_longer_json_is_shown_raw() -> None:
     def event(size: int) -> bytes:
         return b'@nix {"action":"msg","level":0,"msg":"%s"}' % (b"m" * (size - 40))
 

@@ -90,20 +90,22 @@ def crash_with_secret(folder: Path, script: str) -> bool:
 
 
 @pytest.mark.parametrize("script", [COMMAND, APP], ids=["command", "app"])
-def test_who_asks_for_a_password_leaves_no_core_dump(tmp_path: Path, script: str) -> None:
+def test_a_process_that_asks_for_a_password_leaves_no_core_dump(
+    tmp_path: Path, script: str
+) -> None:
     assert not crash_with_secret(tmp_path, script)
     for path in tmp_path.rglob("*"):
         assert not path.is_file() or SECRET.encode() not in path.read_bytes()
 
 
-def test_without_that_a_core_dump_holds_the_password(tmp_path: Path) -> None:
+def test_an_unprotected_core_dump_holds_the_password(tmp_path: Path) -> None:
     """What the test above would find, where this machine dumps at all."""
     if not crash_with_secret(tmp_path, WITHOUT + COMMAND):
         pytest.skip("this machine makes no core dumps")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
-def test_no_program_is_handed_a_core_dump_either() -> None:
+def test_the_kernel_hands_no_core_dump_to_a_program() -> None:
     """The kernel asks PR_GET_DUMPABLE then, not the limit."""
     say = (
         "import ctypes, resource\n"

@@ -69,7 +69,7 @@ wait
 """A child and its grandchild that both ignore TERM; the grandchild holds the lifeline."""
 
 
-async def test_gives_both_streams_and_the_exit_code() -> None:
+async def test_run_gives_both_streams_and_the_exit_code() -> None:
     done = await run(sh("echo out; echo err >&2; exit 3"), limit=LONG)
     assert (done.rc, done.stdout, done.stderr) == (3, b"out\n", b"err\n")
     assert not done.timed_out
@@ -79,7 +79,7 @@ async def test_a_signal_is_a_negative_exit_code() -> None:
     assert (await run(sh("kill -KILL $$"), limit=LONG)).rc == -signal.SIGKILL
 
 
-async def test_inherits_nothing_from_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_child_inherits_nothing_from_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
     reading, writing = os.pipe()
     os.write(writing, b"keys of the operator\n")
     saved = os.dup(0)
@@ -112,7 +112,7 @@ async def test_env_replaces_the_environment_and_cwd_is_used(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("argv", [("/no/such/program",), ("/",)])
-async def test_what_cannot_start_is_an_os_error(argv: tuple[str, ...]) -> None:
+async def test_a_program_that_cannot_start_is_an_os_error(argv: tuple[str, ...]) -> None:
     with pytest.raises(OSError):
         await run(argv, limit=LONG)
 
@@ -206,7 +206,7 @@ async def test_cancellation_ends_the_whole_group(
     assert await lifeline.until_dead() == b"alive\n"
 
 
-async def test_a_background_child_that_holds_the_pipes_does_not_hold_us(tmp_path: Path) -> None:
+async def test_a_background_child_that_holds_the_pipes_does_not_block_run(tmp_path: Path) -> None:
     lifeline = Lifeline(tmp_path)
     script = 'exec 3>"$1"; echo out; sleep 60 & echo $!'
     begin = time.monotonic()

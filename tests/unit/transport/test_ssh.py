@@ -90,7 +90,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.lstat().st_mode)
 
 
-def test_sockets_lie_where_only_we_get_in(runtime: Path) -> None:
+def test_sockets_lie_in_a_private_directory(runtime: Path) -> None:
     assert socket_directory() == runtime / "nixfleet"
     assert mode(runtime / "nixfleet") == 0o700
     (runtime / "nixfleet").chmod(0o755)
@@ -110,7 +110,7 @@ def take(path: Path, what: str, elsewhere: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["a file", "a link to a directory", "a dangling link"])
-def test_what_is_no_directory_of_ours_is_passed_over(runtime: Path, what: str) -> None:
+def test_a_path_that_is_not_our_directory_is_skipped(runtime: Path, what: str) -> None:
     take(runtime / "nixfleet", what, runtime / "elsewhere")
     assert socket_directory() == Path(f"/tmp/nixfleet-{os.getuid()}")
     assert not (runtime / "elsewhere").exists() or not list((runtime / "elsewhere").iterdir())
@@ -135,7 +135,7 @@ def taken(runtime: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (Path("/tmp") / name).unlink()
 
 
-def test_where_our_name_is_taken_sockets_lie_in_the_home(taken: Path) -> None:
+def test_sockets_lie_in_the_home_when_our_name_is_taken(taken: Path) -> None:
     assert socket_directory() == taken / ".nixfleet"
     assert mode(taken / ".nixfleet") == 0o700
     (taken / ".nixfleet").chmod(0o777)
@@ -161,7 +161,7 @@ def test_another_users_directory_is_not_ours(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("home", ["long", "taken", "relative", "not ours"])
-def test_at_last_sockets_lie_where_nobody_can_guess(
+def test_sockets_lie_in_an_unguessable_directory_as_a_last_resort(
     taken: Path, monkeypatch: pytest.MonkeyPatch, home: str
 ) -> None:
     match home:
@@ -185,14 +185,16 @@ def test_at_last_sockets_lie_where_nobody_can_guess(
         found.rmdir()
 
 
-def test_what_nobody_can_guess_is_removed_in_the_end(taken: Path) -> None:
+def test_the_unguessable_directory_is_removed_in_the_end(taken: Path) -> None:
     say = "from nixfleet_core.transport import ssh; print(ssh._unguessable())"
     done = subprocess.run([sys.executable, "-c", say], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("/tmp/nixfleet-")
     assert not Path(done.stdout.strip()).exists()
 
 
-def test_nowhere_to_put_sockets_is_an_error(taken: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_having_no_place_for_sockets_is_an_error(
+    taken: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(**_: object) -> str:
         raise OSError(28, "No space left on device")
 
@@ -203,7 +205,7 @@ def test_nowhere_to_put_sockets_is_an_error(taken: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("value", ["", "relative", "/tmp/there-is-no-such", "/etc/passwd", "long"])
-def test_without_a_good_runtime_directory_they_lie_in_tmp(
+def test_sockets_lie_in_tmp_without_a_good_runtime_directory(
     runtime: Path, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
     if value == "long":
