@@ -135,7 +135,7 @@ PROVEN = Verdict(kind="updated", sentence="new")
 NOT_PROVEN = Verdict(kind="stale", cause="not-restarted", sentence="old", advice="restart")
 WHY = Diagnosis(
     cause="not-restarted",
-    sentence="not restarted: 2.2.0 is installed, 2.1.0 still runs",
+    sentence="not restarted: 2.2.0 is installed, but 2.1.0 still runs",
     evidence=(("running path", OLD_PATH), ("expected path", None)),
     advice="restart it",
     command=("update", "--force"),
