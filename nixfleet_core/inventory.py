@@ -33,7 +33,7 @@ from nixfleet_core.host import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 SIZE_LIMIT: Final = 1024 * 1024
 """Bytes; some hundred hosts take some tens of KiB."""
@@ -69,7 +69,7 @@ class InventoryError(Exception):
 
 
 class UnknownHostError(Exception):
-    """A host or tag was asked for that the inventory does not have. The message lists those."""
+    """A host was asked for that the inventory does not have. The message lists what it has."""
 
 
 def default_inventory_path() -> Path:
@@ -90,7 +90,7 @@ def load_inventory(path: Path) -> Inventory:
         raise InventoryError(path, "is a directory", hint="name a file") from None
     except OSError as error:
         raise InventoryError(path, f"cannot be read: {error.strerror}") from error
-    return Inventory(hosts=_File(path, data).hosts(), path=path)
+    return Inventory(hosts=_HostsFile(path, data).hosts(), path=path)
 
 
 def this_machine() -> Host:
@@ -99,27 +99,21 @@ def this_machine() -> Host:
     return Host(name=name or "localhost")
 
 
-def select(hosts: Sequence[Host], names: Sequence[str], tags: Sequence[str]) -> tuple[Host, ...]:
-    """The hosts of those names and those with any of those tags, in the inventory's order.
+def select(hosts: Sequence[Host], names: Sequence[str]) -> tuple[Host, ...]:
+    """The hosts of those names, in the inventory's order; all of them where none is given.
 
-    All hosts when neither is given. Raises UnknownHostError.
+    Raises UnknownHostError.
     """
-    _check_known("host", names, [host.name for host in hosts])
-    _check_known("tag", tags, sorted({tag for host in hosts for tag in host.tags}))
-    if not names and not tags:
-        return tuple(hosts)
-    return tuple(host for host in hosts if host.name in names or set(tags) & set(host.tags))
-
-
-def _check_known(what: str, wanted: Iterable[str], known: Sequence[str]) -> None:
-    for name in wanted:
+    known = [host.name for host in hosts]
+    for name in names:
         if name not in known:
-            listed = f"{what}s: {', '.join(known)}" if known else f"there are no {what}s"
+            listed = f"hosts: {', '.join(known)}" if known else "there are no hosts"
             meant = _did_you_mean(name, known)
-            raise UnknownHostError("; ".join(filter(None, (f"no {what} {name!r}", meant, listed))))
+            raise UnknownHostError("; ".join(filter(None, (f"no host {name!r}", meant, listed))))
+    return tuple(host for host in hosts if not names or host.name in names)
 
 
-class _File:
+class _HostsFile:
     """One hosts.toml being read. Every problem is raised with its place."""
 
     def __init__(self, path: Path, data: bytes) -> None:

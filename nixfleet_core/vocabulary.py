@@ -41,7 +41,7 @@ TITLES: Final[dict[StepId, str]] = {
 }
 
 JobOutcome = Literal["done", "failed", "cancelled", "interrupted"]
-"""What the runner writes at a job's end; no verdict."""
+"""The runner's word on how a job ended. The verdict comes later."""
 
 HostCheckId = Literal[
     "tools",
@@ -55,15 +55,15 @@ HostCheckId = Literal[
     "input",
     "attribute",
 ]
-"""What scripts/job/preflight.sh asks on the host, in its order."""
+"""The checks of scripts/job/preflight.sh, in its order."""
 
 NoAnswer = Literal["unreachable", "bad-answer", "client-failed"]
-"""Why nothing can be said of a host: the causes of a verdict `unreachable`."""
+"""Why we know nothing about a host: the causes of the verdict `unreachable`."""
 
 CheckId = Literal[
     HostCheckId, NoAnswer, "platform", "credentials", "commit", "push", "target", "elevation"
 ]
-"""What can make a host be left alone, before anything is touched."""
+"""The checks that can refuse an update, before anything is touched."""
 
 FoundCause = Literal[
     "job-running",
@@ -97,7 +97,7 @@ FoundCause = Literal[
 Cause = Literal[
     FoundCause,
     NoAnswer,
-    # Why a host was left alone.
+    # Why an update was refused.
     "preflight-tools",
     "preflight-unit",
     "preflight-idle",
@@ -141,7 +141,7 @@ Cause = Literal[
     "commit-failed",
     "push-failed",
     "push-refused",
-    # What a failed step's text says.
+    # What a failed step printed.
     "disk-full",
     "oom",
     "hash-mismatch",
@@ -185,60 +185,60 @@ _HIDDEN_INPUT: Final = Words(
     "the input's URL in flake.lock holds a user name, a password or a query: to lock the input to "
     "one commit, Nix would need that in its arguments, where everybody on the host can read it",
     "take it out of the URL in flake.nix: git and Nix read ~/.netrc of the checkout's owner, "
-    "github: and gitlab: inputs access-tokens in nix.conf, and with ssh a deploy key does it; "
-    "or use a force level below 3, without --input-rev",
+    "github: and gitlab: inputs use access-tokens in nix.conf, ssh uses a deploy key; or use a "
+    "force level below 3, without --input-rev",
 )
 _SAID_IN_LOG: Final = "the log's last lines say more (e: next error)"
-_STEP_FAILED: Final = Words("this step failed, and its text says nothing known", _SAID_IN_LOG)
+_STEP_FAILED: Final = Words("this step failed, and its output shows no known error", _SAID_IN_LOG)
 
 CAUSES: Final[dict[Cause, Words]] = {
-    "job-running": Words("a job is changing the host", "its verdict will tell"),
+    "job-running": Words("a job is changing the host", "wait for its verdict"),
     "unit-missing": Words(
         "the host has no unit nixfleet-agent",
         "enable services.nixfleet-agent in nixcfg and switch once by hand",
     ),
     "unit-masked": Words("the unit is masked", "unmask it, then force update"),
     "agent-crash-looping": Words(
-        "the service manager waits to start the agent again, or it was restarted three times and "
-        "began within the last minute",
-        "read its last words; nixfleet rollback brings the one before back",
+        "the service manager waits to restart the agent, or has restarted it three times, the "
+        "last time less than a minute ago",
+        "read the end of its log; nixfleet rollback brings back the previous agent",
     ),
     "start-limit-hit": Words(
         "it crashed so often that systemd refuses to start it",
-        "force update resets that and starts it",
+        "force update resets the start limit and starts the agent",
     ),
     "agent-down": Words("the unit is not active for another reason", "force update starts it"),
     "not-restarted": Words(
-        "an agent runs that is neither the installed one nor what that starts: NixOS does not "
-        "restart this unit at a switch",
+        "the running agent is neither the installed one nor a program that it starts: NixOS does "
+        "not restart this unit at a switch",
         "force update restarts it",
     ),
     "reboot-pending": Words(
-        "the profile names a new system that wants another init "
-        "(switch-to-configuration ended with 100)",
+        "the profile names a new system that needs another init (switch-to-configuration ended "
+        "with 100)",
         "reboot the host when it suits you, then verify",
     ),
     "switch-incomplete": Words(
-        "the profile names a new system, the old one runs; or the flake builds another path than "
-        "the installed one",
+        "the profile names a new system, but the old one runs; or the flake builds another path "
+        "than the installed one",
         "force update rebuilds and switches",
     ),
     "lock-reset": Words(
-        "installed is not what the flake builds, and flake.lock has left the commit that the last "
-        "job moved it to: the agent's own pull resets its checkout; or the lock is behind, and has "
-        "left the commit that the last job moved it to",
+        "the installed agent is not what the flake builds, and flake.lock is no longer at the "
+        "commit that the last job moved it to: the agent's own pull resets its checkout; or "
+        "flake.lock is behind, and no longer at the commit that the last job moved it to",
         "force update moves it; then commit and push flake.lock, or the next pull of the agent "
         "resets it again",
     ),
     "built-elsewhere": Words(
-        "installed is what the checkout beside the configured one builds",
+        "the installed agent is what the other checkout builds, not the configured one",
         "force update builds from the configured one; "
         "or set `checkout` in the inventory to the other",
     ),
     "job-failed": Words(
-        "installed is not what the flake builds, and the last job failed in the rebuild; or the "
-        "lock is behind, and the last job failed before it could move it",
-        "its log says why; then force update again",
+        "the installed agent is not what the flake builds, and the last job failed in the "
+        "rebuild; or flake.lock is behind, and the last job failed before it could move it",
+        "read its log for the reason, then force update again",
     ),
     "lock-broken": Words(
         "the file flake.lock is damaged", "git checkout -- flake.lock restores it"
@@ -247,59 +247,57 @@ CAUSES: Final[dict[Cause, Words]] = {
         "the flake has no such input", "set `input` in the inventory to the name in flake.nix"
     ),
     "follows": Words(
-        "the lock is behind, and the input follows another: nix does not update it by this name",
+        "flake.lock is behind, and the input follows another: nix does not update it by this name",
         "set `input` in the inventory to the other one, or remove the follows",
     ),
     "stale-fetch": Words(
-        "the lock is behind, and in the last job nix exited with 0 and kept the old commit",
-        "look at the network to the input's repository; if git answers there, pin the commit",
+        "flake.lock is behind, and in the last job nix exited with 0 and kept the old commit",
+        "check the network to the input's repository; if git reaches it, pin the commit",
     ),
     "wrong-branch": Words(
-        "the lock is behind, and the checkout is not on its remote's default branch",
+        "flake.lock is behind, and the checkout is not on its remote's default branch",
         "switch to that branch on the host, then force update",
     ),
     "nixcfg-behind": Words(
-        "the lock is behind, and the checkout lacks commits of its upstream",
+        "flake.lock is behind, and the checkout lacks commits of its upstream",
         "force update pulls first",
     ),
     "lock-behind": Words(
-        "the lock is behind, and nothing above explains it", "force update moves it"
+        "flake.lock is behind, and nothing above explains it", "force update moves it"
     ),
     "proof-missing": Words(
-        "the agent's unit could not be seen; or what runs is nothing that can be shown to be an "
+        "the agent's unit could not be seen; or nothing shows that the running program is an "
         "agent; or another layer could not be seen",
         "verify again, with root",
     ),
     "latest-unknown": Words(
-        "nobody said what the input's latest commit is; or the client may not ask, as the sentence "
-        'says (README, "Asking for the latest commit")',
+        "the input's repository did not say what its latest commit is; or the client may not ask "
+        'it, as the sentence says (README, "Asking for the latest commit")',
         "check the network to the input's repository, then verify",
     ),
     "same-derivation": Words(
-        "the program was there before the locked commit was made: "
-        "the new commit builds the same path",
+        "the program was on the host before the locked commit was made: the new commit builds the "
+        "same path",
         "nothing to do: that commit changes nothing in the agent",
     ),
     "pinned": Words(
         "flake.nix names the commit itself", "to move it, take the rev out of flake.nix"
     ),
     "lock-not-pushed": Words(
-        "flake.lock has an uncommitted commit of the input, or HEAD is not pushed: the agent's own "
+        "flake.lock has an uncommitted change of the input, or HEAD is not pushed: the agent's own "
         "pull resets it",
         "commit flake.lock and push it",
     ),
-    "current": Words("nothing else", "nothing"),
-    "unreachable": Words(
-        "the host did not answer, or refused us", "ssh HOST true shows whether it does"
-    ),
+    "current": Words("all is as it should be", "nothing to do"),
+    "unreachable": Words("the host did not answer, or refused us", "try: ssh HOST true"),
     "bad-answer": Words(
         "the host's answer cannot be used", "the sentence says what is wrong with it"
     ),
     "client-failed": Words(
-        "this machine could not do its part", "set right what the sentence names, and try again"
+        "this machine could not do its part", "fix what the sentence names, and try again"
     ),
     "preflight-tools": Words(
-        "a tool is missing on the host, as the log says",
+        "a tool is missing on the host; the log names it",
         "install what is missing, or repair the PATH of non-interactive shells",
     ),
     "preflight-unit": Words(
@@ -312,7 +310,7 @@ CAUSES: Final[dict[Cause, Words]] = {
     "preflight-disk": _DISK_FULL,
     "preflight-memory": Words(
         "hardly any memory is free",
-        "wait until the host has calmed down, or stop what uses the memory",
+        "wait until more is free, or stop what uses the memory",
     ),
     "preflight-checkout": Words("the checkout is not usable", "the log says why"),
     "preflight-remote": Words(
@@ -338,7 +336,7 @@ CAUSES: Final[dict[Cause, Words]] = {
         "there is no other generation to go back to", "nixos-rebuild list-generations shows them"
     ),
     "preflight-elevation": Words(
-        "nothing lets us become root on the host",
+        "we cannot become root on the host",
         "log in as root, give sudo's password at a terminal, or allow sudo without one",
     ),
     "preflight-unknown": Words("the preflight failed", "the log says why"),
@@ -350,30 +348,31 @@ CAUSES: Final[dict[Cause, Words]] = {
     "cancelled": Words("the job was cancelled", "force update starts anew"),
     "killed": Words("the job was killed", "force update starts anew"),
     "unconfirmed": Words(
-        "nobody reached the host after the switch",
+        "no client reached the host after the switch",
         "look at what the switch did to its network before the next update",
     ),
     "agent-unstable": Words(
-        "the new agent did not stay up", "read its last words at the end of the log"
+        "the new agent did not stay up", "read its last lines at the end of the log"
     ),
     "units-failed": Words(
         "the new agent runs, but the switch left failed units",
         "look at them with systemctl status; the agent itself is proven",
     ),
     "switch-failed": Words(
-        "the new agent runs, but the switch ended with another code than 0",
+        "the new agent runs, but the switch did not end with code 0",
         "read the log's last lines: a part of the activation failed",
     ),
     "not-reproduced": Words(
         "the agent in the store is not what its source builds here",
-        "find out whether it was replaced or no two builds are the same; levels below 6 go on",
+        "find out whether somebody replaced it, or its build is not reproducible; levels below 6 "
+        "do not compare",
     ),
     "damaged": Words(
         "the agent's files are damaged and could not be repaired",
         "as root on the host: nix-store --repair-path; the log names the path and says why",
     ),
     "no-derivation": Words(
-        "the configuration does not say which derivation the agent is",
+        "the configuration does not say which derivation builds the agent",
         "use a force level below 6",
     ),
     "credentials": _HIDDEN_INPUT,
@@ -395,7 +394,7 @@ CAUSES: Final[dict[Cause, Words]] = {
     "disk-full": _DISK_FULL,
     "oom": Words("the host ran out of memory", "build with fewer jobs and cores, or add swap"),
     "hash-mismatch": Words(
-        "what was downloaded is not what is pinned", "correct the hash in the flake"
+        "a download does not have the pinned hash", "correct the hash in the flake"
     ),
     "fetch-failed": Words(
         "a server could not be reached or failed", "check the host's network, and try again"
@@ -413,7 +412,7 @@ CAUSES: Final[dict[Cause, Words]] = {
         "check it, then log in once at the terminal: nixfleet connect HOST",
     ),
     "git-busy": Words(
-        "another git works in the checkout",
+        "another git process works in the checkout",
         "let it end; if none runs, remove the .lock file that git names",
     ),
     "dirty-tree": Words(
@@ -424,9 +423,12 @@ CAUSES: Final[dict[Cause, Words]] = {
         "the branch and its upstream have diverged",
         "push or rebase the commits that are only on the host",
     ),
-    "no-upstream": Words("the checkout follows no branch", "check one out that has an upstream"),
+    "no-upstream": Words(
+        "the checkout is on no branch that has an upstream",
+        "check out a branch that has an upstream",
+    ),
     "ownership": Words(
-        "files of the checkout belong to another user", "give all of them to one, with chown"
+        "files of the checkout belong to another user", "give all of them to one user, with chown"
     ),
     "daemon": Words(
         "the nix daemon went away", "look at systemctl status nix-daemon, and try again"
@@ -479,11 +481,11 @@ STEP_CAUSES: Final[dict[StepId, Cause]] = {
     "commit": "commit-failed",
     "push": "push-failed",
 }
-"""For a step that failed where nothing more is known."""
+"""The cause of a failed step where nothing more is known."""
 
 STEP_REASONS: Final[dict[str, Words]] = {
     "finish": Words(
-        "what brings the agent back cannot be written",
+        "the host cannot write what brings the agent back",
         "make room in the host's /run, and try again",
     ),
     "killed": Words("the agent did not stop in time, and was killed", _SAID_IN_LOG),
@@ -498,41 +500,42 @@ STEP_REASONS: Final[dict[str, Words]] = {
     "lock-broken": CAUSES["lock-broken"],
     "credentials": CAUSES["credentials"],
     "latest-unknown": Words(
-        "the input's repository does not answer with a commit",
+        "the input's repository did not answer with a commit",
         "check the network and the branch's name; the log shows git's words",
     ),
     "stale": Words(
-        "nix said success, but flake.lock did not reach the latest",
+        "nix exited with 0, but flake.lock is not at the latest commit",
         "try again, or pin it: --input-rev REV",
     ),
     "no-derivation": CAUSES["no-derivation"],
     "damaged": CAUSES["damaged"],
     "not-reproduced": CAUSES["not-reproduced"],
     "unconfirmed": CAUSES["unconfirmed"],
-    "down": Words("the agent did not come up", "read its last words at the end of the log"),
+    "down": Words("the agent did not come up", "read its last lines at the end of the log"),
     "unstable": CAUSES["agent-unstable"],
     "target": CAUSES["preflight-target"],
     "identity": Words(
-        "git does not know who the checkout's owner is",
+        "git has no name and email for the checkout's owner",
         "as that user, on the host: git config --global user.name NAME, and user.email too",
     ),
     "signing": Words(
         "git could not sign the commit",
-        "commit it by hand, or let git sign there without a question",
+        "commit it by hand, or let git sign there without asking for anything",
     ),
     "upstream": Words(
         "the checkout has changed its branch meanwhile", "look at it on the host: git status"
     ),
     "others": Words(
-        "commits that were never pushed would go along",
+        "the push would include commits that were never pushed before",
         "look at them on the host, and push them by hand: git push",
     ),
     "refused": Words("the remote refused it", CAUSES["push-refused"].cure),
     "disk-full": _DISK_FULL,
     "interrupted": CAUSES["killed"],
 }
-"""The reasons that scripts/job has for a step that failed (`killed`: also for one that then worked,
-`finish`: for the whole job), in the order of the steps. That of a failed preflight is its check."""
+"""The reasons that scripts/job gives for a failed step, in the order of the steps. `killed` also
+stands at a step that worked afterwards, `finish` at the whole job. A failed preflight has its check
+as the reason."""
 
 WAITS: Final[dict[str, str]] = {
     "switch": "another rebuild on this host",
@@ -543,5 +546,5 @@ WAITS: Final[dict[str, str]] = {
 
 
 def is_check(token: str) -> TypeGuard[CheckId]:
-    """Whether that word of a host's is a check that we know: its runner may be newer."""
+    """Whether we know this check; the host's runner may be newer."""
     return token in CHECK_CAUSES

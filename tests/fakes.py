@@ -23,13 +23,13 @@ from nixfleet_core.nix.git_url import Latest
 from nixfleet_core.nix.lock import Source, parse_lock
 from nixfleet_core.nix.version import NixVersion
 from nixfleet_core.plan.model import Options, Plan, Refusal, Step
-from nixfleet_core.session.protocol import AskLatest, Busy, Commit, Launched
+from nixfleet_core.session.protocol import AskLatest, Busy, Commit, HostSession, Launched
 from nixfleet_core.vocabulary import TITLES, StepId
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
 
-    from nixfleet_core.session.protocol import HostSession, LatestSource
+    from nixfleet_core.session.protocol import LatestSource
 
 NOW = 1_795_400_000
 OLD, NEW = "1a2b3c4" + "0" * 33, "9f2c1ab" + "0" * 33
@@ -135,7 +135,7 @@ PROVEN = Verdict(kind="updated", sentence="new")
 NOT_PROVEN = Verdict(kind="stale", cause="not-restarted", sentence="old", advice="restart")
 WHY = Diagnosis(
     cause="not-restarted",
-    sentence="not restarted: 2.2.0 is installed, 2.1.0 still runs",
+    sentence="not restarted: 2.2.0 is installed, but 2.1.0 still runs",
     evidence=(("running path", OLD_PATH), ("expected path", None)),
     advice="restart it",
     command=("update", "--force"),
@@ -237,6 +237,7 @@ class FakeSession:
         self._news = asyncio.Condition()
 
     def _answer(self, call: str, default: T, *told: object, root: bool = False) -> T:
+        assert self.says.keys() <= vars(HostSession).keys(), "a call of another name"
         self.calls.append(" ".join((call, *map(str, told))))
         if root and self.password is not None and self.password not in self.given:
             raise NeedsPassword(self.host.name, wrong=bool(self.given))

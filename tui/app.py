@@ -23,13 +23,14 @@ from nixfleet_core.log.display import safe_lines
 from nixfleet_core.session.boundary import one_host
 from nixfleet_core.session.conduct import Conductor
 from nixfleet_core.session.passwords import Passwords
-from tui import messages
+from tui import actions, messages
 from tui.driver import TerminalDriver
 from tui.ending import ended_by_signals
 from tui.fleet import Fleet
 from tui.glyphs import ASCII, UNICODE
 from tui.jobs import JobWatcher
 from tui.screen_filter import ScreenFilter
+from tui.screens.base import Confirm
 from tui.settings import AppSettings
 from tui.stage import Stage
 from tui.text import plain
@@ -250,14 +251,7 @@ class NixFleetApp(Stage, inherit_bindings=False):
         """Look at a job that has ended; its screen reads it, and stops reading when it is left."""
         watcher = entry.watcher
         if watcher is None or watcher.job != job:
-            watcher = JobWatcher(
-                *(entry.session, job),
-                plan=None,
-                before=None,
-                clock=self.clock,
-                changed=self.tick,
-                past=True,
-            )
+            watcher = JobWatcher(entry.session, job, clock=self.clock, changed=self.tick, past=True)
         self.show_job(watcher, zoomed=zoomed)
 
     def show_many(self, entries: Sequence[HostEntry]) -> None:
@@ -269,45 +263,31 @@ class NixFleetApp(Stage, inherit_bindings=False):
 
     @on(messages.Choose)
     def _choose(self, message: messages.Choose) -> None:
-        from tui.actions import choose
-
-        self.start_flow(choose(self, message.entry))
+        self.start_flow(actions.choose(self, message.entry))
 
     @on(messages.UpdateHosts)
     def _update(self, message: messages.UpdateHosts) -> None:
-        from tui.actions import update_hosts
-
-        self.start_flow(update_hosts(self, message.entries))
+        self.start_flow(actions.update_hosts(self, message.entries))
 
     @on(messages.RollBack)
     def _roll_back(self, message: messages.RollBack) -> None:
-        from tui.actions import roll_back
-
-        self.start_flow(roll_back(self, message.entry))
+        self.start_flow(actions.roll_back(self, message.entry))
 
     @on(messages.ShowLog)
     def _show_log(self, message: messages.ShowLog) -> None:
-        from tui.actions import show_log
-
-        self.start_flow(show_log(self, message.entry))
+        self.start_flow(actions.show_log(self, message.entry))
 
     @on(messages.Connect)
     def _connect(self, message: messages.Connect) -> None:
-        from tui.actions import connect
-
-        self.start_flow(connect(self, message.entry))
+        self.start_flow(actions.connect(self, message.entry))
 
     @on(messages.VerifyHosts)
     def _verify(self, message: messages.VerifyHosts) -> None:
-        from tui.actions import verify_hosts
-
-        self.start_flow(verify_hosts(self, message.entries))
+        self.start_flow(actions.verify_hosts(self, message.entries))
 
     @on(messages.CancelJob)
     def _cancel(self, message: messages.CancelJob) -> None:
-        from tui.actions import cancel_job
-
-        self.start_flow(cancel_job(self, message.watcher))
+        self.start_flow(actions.cancel_job(self, message.watcher))
 
     @on(messages.LookAtAll)
     def look_at_all(self) -> None:
@@ -364,8 +344,6 @@ class NixFleetApp(Stage, inherit_bindings=False):
         if not going_on:
             self.exit()
             return
-        from tui.screens.base import Confirm
-
         lines = "\n".join(plain(f"{name}: job {job}") for name, job in going_on)
         body = Content(
             f"These jobs go on without the app; choosing the host shows them again:\n\n{lines}"

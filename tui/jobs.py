@@ -40,10 +40,10 @@ class JobWatcher(Watcher):
         session: HostSession,
         job: str,
         *,
-        plan: Plan | None,
-        before: Snapshot | None,
         clock: Callable[[], float],
         changed: Callable[[], None],
+        plan: Plan | None = None,
+        before: Snapshot | None = None,
         past: bool = False,
     ) -> None:
         """`changed` is called when there is news. `plan`: of a job that was launched here. `past`:

@@ -32,7 +32,7 @@ _TITLES: Final = ("HOST", "WHERE", "RUNNING", "INSTALLED", "LATEST", "STATE", "W
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SeenHost:
     """One host as it was seen; `facts` is None when it did not answer."""
 
     host: Host
@@ -46,7 +46,7 @@ class AgentLine(msgspec.Struct, frozen=True):
     store_path: str | None
 
 
-class RowLine(msgspec.Struct, frozen=True):
+class SeenHostLine(msgspec.Struct, frozen=True):
     """One host in the JSON answer."""
 
     host: str
@@ -72,27 +72,27 @@ def list_hosts(sessions: Sequence[HostSession], *, as_json: bool) -> None:
         _print_table(rows)
 
 
-async def look(sessions: Sequence[HostSession]) -> list[Row]:
+async def look(sessions: Sequence[HostSession]) -> list[SeenHost]:
     """Probe all hosts at once."""
     latest = GitLatest()
     return list(await asyncio.gather(*(_look_at(session, latest) for session in sessions)))
 
 
-async def _look_at(session: HostSession, source: LatestSource) -> Row:
+async def _look_at(session: HostSession, source: LatestSource) -> SeenHost:
     host = session.host
     try:
         with one_host(host.name):
             ask = asker(source, host)
             facts = await session.probe()
             latest = await ask(facts)
-            return Row(host, facts, commit_of(latest), assess(facts, latest, host))
+            return SeenHost(host, facts, commit_of(latest), assess(facts, latest, host))
     except Unreachable as error:
         seen = not_seen(error)
         why = "; ".join(part for part in (seen.why, error.advice) if part)
-        return Row(host, None, None, replace(seen, why=why))
+        return SeenHost(host, None, None, replace(seen, why=why))
 
 
-def _print_table(rows: list[Row]) -> None:
+def _print_table(rows: list[SeenHost]) -> None:
     seen = [(row.facts, row.host) for row in rows if row.facts is not None]
     cells: list[tuple[str, ...]] = [_TITLES]
     cells += [
@@ -105,7 +105,7 @@ def _print_table(rows: list[Row]) -> None:
         say(text, bold=number == 0)
 
 
-def _cells(row: Row, seen: list[tuple[Facts, Host]]) -> tuple[str, ...]:
+def _cells(row: SeenHost, seen: list[tuple[Facts, Host]]) -> tuple[str, ...]:
     facts = row.facts
     latest = row.latest and (latest_version(row.latest, seen) or safe(row.latest)[:7])
     cells = (
@@ -120,13 +120,13 @@ def _cells(row: Row, seen: list[tuple[Facts, Host]]) -> tuple[str, ...]:
     return tuple(safe(cell) for cell in cells)
 
 
-def _no_cells(row: Row, why: str) -> tuple[str, ...]:
+def _no_cells(row: SeenHost, why: str) -> tuple[str, ...]:
     """What is shown of a host that cannot be."""
     return row.host.name, row.host.where, "–", "–", "–", "error", safe(why)
 
 
-def _no_line(row: Row, why: str) -> RowLine:
-    return _line(Row(row.host, None, None, Assessment("error", why)))
+def _no_line(row: SeenHost, why: str) -> SeenHostLine:
+    return _line(SeenHost(row.host, None, None, Assessment("error", why)))
 
 
 def _version(binary: Binary | None) -> str:
@@ -135,9 +135,9 @@ def _version(binary: Binary | None) -> str:
     return binary.version or safe(binary.identity).removeprefix("/nix/store/")[:8]
 
 
-def _line(row: Row) -> RowLine:
+def _line(row: SeenHost) -> SeenHostLine:
     facts = row.facts
-    return RowLine(
+    return SeenHostLine(
         host=row.host.name,
         where=row.host.where,
         state=row.assessment.state,

@@ -21,7 +21,7 @@ from nixfleet_core.inventory import (
     load_inventory,
     select,
 )
-from nixfleet_core.job.copies import default_store
+from nixfleet_core.job.copies import default_copies
 from nixfleet_core.judge.verdict import EXIT_CODES, EXIT_USAGE
 from nixfleet_core.plan.model import Options
 from nixfleet_core.session.discovery import hosts_without_inventory
@@ -50,8 +50,8 @@ def require_terminal() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet:
-    """What the global options say: where the hosts are listed. And what opens the app."""
+class Setup:
+    """What every command is given: where the hosts are listed, and what opens the app."""
 
     path: Path
     screen: Screen | None
@@ -69,10 +69,10 @@ class Fleet:
         inventory = self.inventory()
         hosts = inventory.hosts if inventory.path else hosts_without_inventory(_say_aside)
         try:
-            chosen = select(hosts, names, ()) if names else hosts
+            chosen = select(hosts, names)
             if checkout is not None:
                 chosen = tuple(replace(host, checkout=checkout) for host in chosen)
-            return open_sessions(chosen, default_store())
+            return open_sessions(chosen, default_copies())
         except (UnknownHostError, SocketDirectoryError) as error:
             raise UsageFault(str(error)) from error
 
@@ -116,30 +116,30 @@ def nixfleet(context: click.Context, path: Path | None, ascii_only: bool, no_mou
 
     Without a command it opens the app.
     """
-    context.obj = fleet = Fleet(path or default_inventory_path(), context.obj)
+    context.obj = setup = Setup(path or default_inventory_path(), context.obj)
     if context.invoked_subcommand is None:
-        fleet.inventory()  # what is wrong there is said first
-        screen = fleet.require_screen()
-        context.exit(screen.open(fleet.sessions(), ascii_only=ascii_only, mouse=not no_mouse))
+        setup.inventory()  # what is wrong there is said first
+        screen = setup.require_screen()
+        context.exit(screen.open(setup.sessions(), ascii_only=ascii_only, mouse=not no_mouse))
 
 
 @nixfleet.command()
 @click.option("--speed", type=click.FloatRange(0.1, 100.0), default=1.0, help="Times as fast.")
 @click.pass_obj
-def demo(fleet: Fleet, speed: float) -> None:
+def demo(setup: Setup, speed: float) -> None:
     """Open the app on a sandbox fleet, which touches nothing else on this machine."""
-    raise SystemExit(fleet.require_screen().open_demo(speed))
+    raise SystemExit(setup.require_screen().open_demo(speed))
 
 
 @nixfleet.command()
 @click.argument("hosts", nargs=-1, metavar="[HOST]…")
 @_json_option
 @click.pass_obj
-def hosts(fleet: Fleet, hosts: tuple[str, ...], as_json: bool) -> None:
+def hosts(setup: Setup, hosts: tuple[str, ...], as_json: bool) -> None:
     """List the hosts and the agent that each runs; one round trip a host, all at once."""
     from nixfleet_core.cli.listing import list_hosts
 
-    list_hosts(fleet.sessions(hosts), as_json=as_json)
+    list_hosts(setup.sessions(hosts), as_json=as_json)
 
 
 @nixfleet.command(cls=UpdateCommand)
@@ -152,7 +152,7 @@ def hosts(fleet: Fleet, hosts: tuple[str, ...], as_json: bool) -> None:
 @_json_option
 @click.pass_obj
 def update(
-    fleet: Fleet,
+    setup: Setup,
     hosts: tuple[str, ...],
     options: Options,
     checkout: str | None,
@@ -165,7 +165,7 @@ def update(
     from nixfleet_core.cli.run import ask_at_terminal, run_hosts
     from nixfleet_core.cli.show_plan import show_plans
 
-    sessions = fleet.sessions(hosts, checkout)
+    sessions = setup.sessions(hosts, checkout)
     if dry_run:
         raise SystemExit(show_plans(sessions, options, as_json=as_json))
     names = ", ".join(session.host.name for session in sessions)
@@ -183,14 +183,14 @@ def update(
 @checkout_option
 @_json_option
 @click.pass_obj
-def verify(fleet: Fleet, hosts: tuple[str, ...], checkout: str | None, as_json: bool) -> None:
+def verify(setup: Setup, hosts: tuple[str, ...], checkout: str | None, as_json: bool) -> None:
     """Prove which agent runs. Changes nothing; exit 0 when it is the one that should, else 3."""
     from nixfleet_core.cli.run import run_hosts
 
     async def act(conductor: Conductor, session: HostSession) -> Report:
         return await conductor.verify(session)
 
-    sessions = fleet.sessions(hosts, checkout)
+    sessions = setup.sessions(hosts, checkout)
     raise SystemExit(run_hosts(sessions, act, as_json=as_json, cancels=False))
 
 
@@ -198,23 +198,23 @@ def verify(fleet: Fleet, hosts: tuple[str, ...], checkout: str | None, as_json: 
 @_hosts_argument
 @_json_option
 @click.pass_obj
-def why(fleet: Fleet, hosts: tuple[str, ...], as_json: bool) -> None:
+def why(setup: Setup, hosts: tuple[str, ...], as_json: bool) -> None:
     """Say why hosts have an old agent: one cause, the evidence, and the cure. Changes nothing."""
     from nixfleet_core.cli.why import explain_hosts
 
-    raise SystemExit(explain_hosts(fleet.sessions(hosts), as_json=as_json))
+    raise SystemExit(explain_hosts(setup.sessions(hosts), as_json=as_json))
 
 
 @nixfleet.command()
 @_host_argument
 @_json_option
 @click.pass_obj
-def attach(fleet: Fleet, host: str, as_json: bool) -> None:
+def attach(setup: Setup, host: str, as_json: bool) -> None:
     """Watch the host's running job, or its last one, to the verdict. ctrl-c only detaches."""
     from nixfleet_core.cli.log import newest_job
     from nixfleet_core.cli.run import run_hosts
 
-    session = fleet.session(host)
+    session = setup.session(host)
 
     async def act(conductor: Conductor, session: HostSession) -> Report:
         try:
@@ -235,11 +235,11 @@ def attach(fleet: Fleet, host: str, as_json: bool) -> None:
     "what is in them.",
 )
 @click.pass_obj
-def log(fleet: Fleet, host: str, job: str | None, raw: bool) -> None:
+def log(setup: Setup, host: str, job: str | None, raw: bool) -> None:
     """Print the log of a job: the one named, else the newest."""
     from nixfleet_core.cli.log import print_log
 
-    session = fleet.session(host)
+    session = setup.session(host)
     raise SystemExit(asyncio.run(print_log(session, job, raw=raw)))
 
 
@@ -251,12 +251,12 @@ def log(fleet: Fleet, host: str, job: str | None, raw: bool) -> None:
 @_json_option
 @click.pass_obj
 def rollback(
-    fleet: Fleet, host: str, keep_lock: bool, checkout: str | None, yes: bool, as_json: bool
+    setup: Setup, host: str, keep_lock: bool, checkout: str | None, yes: bool, as_json: bool
 ) -> None:
     """Go back to the generation that was active before the last update, flake.lock with it."""
     from nixfleet_core.cli.run import ask_at_terminal, run_hosts
 
-    session = fleet.session(host, checkout)
+    session = setup.session(host, checkout)
     if not yes and not ask_at_terminal(f"Roll {host} back?", click.confirm):
         raise UsageFault(f"{host}: not rolled back; confirm at a terminal, or add --yes")
 
@@ -271,24 +271,24 @@ def rollback(
 @click.argument("hosts", nargs=-1, metavar="[HOST]…")
 @_json_option
 @click.pass_obj
-def jobs(fleet: Fleet, hosts: tuple[str, ...], as_json: bool) -> None:
+def jobs(setup: Setup, hosts: tuple[str, ...], as_json: bool) -> None:
     """List the jobs that hosts have had, newest first; a host keeps its last 20."""
     from nixfleet_core.cli.listing import list_jobs
 
-    raise SystemExit(list_jobs(fleet.sessions(hosts), as_json=as_json))
+    raise SystemExit(list_jobs(setup.sessions(hosts), as_json=as_json))
 
 
 @nixfleet.command()
 @_host_argument
 @click.pass_obj
-def connect(fleet: Fleet, host: str) -> None:
+def connect(setup: Setup, host: str) -> None:
     """Log in at the terminal, for a one-time password, a passphrase or a new host key.
 
     Everything after rides on that connection.
     """
     import subprocess
 
-    session = fleet.session(host)
+    session = setup.session(host)
     if not session.connect_argv:
         raise UsageFault(f"{host} is this machine: there is nothing to connect to")
     raise SystemExit(EXIT_CODES["unreachable"] if subprocess.call(session.connect_argv) else 0)
@@ -297,8 +297,8 @@ def connect(fleet: Fleet, host: str) -> None:
 @nixfleet.command()
 @_host_argument
 @click.pass_obj
-def cancel(fleet: Fleet, host: str) -> None:
+def cancel(setup: Setup, host: str) -> None:
     """Stop the host's running job; its agent is started again."""
     from nixfleet_core.cli.run import cancel_job
 
-    raise SystemExit(cancel_job(fleet.session(host)))
+    raise SystemExit(cancel_job(setup.session(host)))

@@ -16,7 +16,7 @@ from nixfleet_core.inventory import (
     load_inventory,
     this_machine,
 )
-from nixfleet_core.job.copies import default_store
+from nixfleet_core.job.copies import default_copies
 from nixfleet_core.session.open import open_session
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def nixfleet_update(
     host = _this_host(path or default_inventory_path())
     if checkout is not None:
         host = replace(host, checkout=checkout)
-    session = open_session(host, default_store())
+    session = open_session(host, default_copies())
     if dry_run:
         raise SystemExit(show_plans((session,), options, as_json=as_json))
 

@@ -132,7 +132,7 @@ class JobCopy:
 
 
 @dataclass(frozen=True, slots=True)
-class Store:
+class Copies:
     """Where all copies are kept."""
 
     root: Path
@@ -163,9 +163,9 @@ def check_room(path: Path) -> None:
         )
 
 
-def default_store() -> Store:
-    """The store in the user's state directory, closed to others."""
+def default_copies() -> Copies:
+    """Those in the user's state directory, which is closed to others."""
     root = platformdirs.user_state_path("nixfleet")
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
     root.chmod(0o700)
-    return Store(root)
+    return Copies(root)

@@ -20,7 +20,6 @@ from nixfleet_core.job.events import (
     Tick,
     Waiting,
 )
-from nixfleet_core.limits import PLAN_STEPS
 from nixfleet_core.nix.activity import Progress
 
 if TYPE_CHECKING:
@@ -62,7 +61,6 @@ class JobState:
     ended: int | None = None
     now: int | None = None
     outcome: str | None = None
-    failed_checks: tuple[Check, ...] = ()
     waiting: Waiting | None = None
     cancelling: CancelSeen | None = None
     link: Link = field(default_factory=lambda: Link(up=True))
@@ -87,8 +85,8 @@ class JobState:
     def fraction(self) -> float:
         """How far the whole job is, 0 to 1, by the steps' weights.
 
-        What was skipped because nothing had to be done counts as done; what was skipped after a
-        failure never will be.
+        What was skipped because nothing had to be done counts as done, what was skipped after a
+        failure does not.
         """
         total = sum(step.weight for step in self.steps) or 1
         broken = any(step.status in ("failed", "cancelled") for step in self.steps)
@@ -131,10 +129,8 @@ class JobState:
                     now=at,
                     waiting=None,
                 )
-            case Check(at=at, ok=ok):
-                more = not ok and len(self.failed_checks) < PLAN_STEPS
-                failed = (*self.failed_checks, event) if more else self.failed_checks
-                return replace(self, now=at, failed_checks=failed, waiting=None)
+            case Check(at=at):
+                return replace(self, now=at, waiting=None)
             case Waiting(at=at):
                 return replace(self, now=at, waiting=event)
             case CancelSeen(at=at):

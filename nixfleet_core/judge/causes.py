@@ -1,7 +1,7 @@
 """Why a host does not have the agent that it should: one rule a cause, for every door.
 
 The verdict, the fleet table and `why` all ask `find_cause`; nothing else decides what facts mean.
-Pure: what was seen goes in, the first cause that explains it comes out. What could not be seen
+Pure: facts go in, the first cause that explains them comes out. A value that could not be seen
 never counts as equal.
 """
 
@@ -46,7 +46,7 @@ SKEW: Final = 300
 
 _LOOP_RESTARTS: Final = 3
 _LOOP_SECONDS: Final = 60
-"""An agent that was restarted so often, and began so recently, does not stay up."""
+"""An agent with this many restarts, and a start this recent, does not stay up."""
 
 
 class Expectation(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,11 +56,11 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
     latest: str | None = None
     """The commit that the input's repository names (or that was asked for)."""
     not_asked: NotAsked | None = None
-    """Why nobody was asked for it."""
+    """Why the client did not ask for it."""
     latest_known: bool = True
-    """False for inputs that no repository can be asked about (tarballs, URLs with a query)."""
+    """False for inputs without a repository that we can ask (tarballs, URLs with a query)."""
     system: str | None = None
-    """The system that a rollback went back to: then that, not the flake, is what should run."""
+    """The system that a rollback went back to. It should run then, whatever the flake builds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +71,11 @@ class Finding:
     sentence: str
     advice: str = ""
     command: tuple[str, ...] = ()
-    """What cures it, of `nixfleet`: the command, and its options; empty where none does."""
+    """The `nixfleet` command that cures it, and its options; empty where none does."""
     key: str = ""
-    """The same in the app."""
+    """The app's key for that command."""
     holds: bool = False
-    """Every link that was looked at holds; the cause says what else there is to know."""
+    """Every link that was looked at holds; the cause is only a remark."""
 
     @property
     def down(self) -> bool:
@@ -91,7 +91,7 @@ def _found(
     more: str = "",
     holds: bool = False,
 ) -> Finding:
-    """A finding whose advice is its cause's own cure, and `more` behind it."""
+    """A finding with its cause's own cure as advice, followed by `more`."""
     return Finding(cause, sentence, CAUSES[cause].cure + more, command, key, holds)
 
 
@@ -99,7 +99,7 @@ _UPDATE: Final = ("update", "--force")
 
 
 def expectation(host: Host, facts: Facts | None, latest: Latest) -> Expectation:
-    """What a host should have; `latest` is None where nobody answered."""
+    """What a host should have; `latest` is None where no repository answered."""
     found = facts.find_input(host.input) if facts else None
     source = found.source if found else None
     return Expectation(
@@ -111,9 +111,9 @@ def expectation(host: Host, facts: Facts | None, latest: Latest) -> Expectation:
 
 
 def find_job(facts: Facts) -> Finding | None:
-    """The job that is changing the host: before its end there is nothing to explain.
+    """The job that is changing the host: nothing can be explained before it ends.
 
-    No part of `find_cause`, by which that job itself is judged at its end.
+    It is not a rule of `find_cause`, because `find_cause` judges that job when it ends.
     """
     if facts.job_running is None:
         return None
@@ -122,11 +122,11 @@ def find_job(facts: Facts) -> Finding | None:
 
 
 def find_cause(facts: Facts | None, expect: Expectation, *, proof: bool = True) -> Finding:
-    """Walk from the process to the lock; the first link that is seen to be broken is the cause,
-    then the first that could not be seen.
+    """Walk from the process to flake.lock. The cause is the first link that is broken, or else the
+    first that could not be seen.
 
-    Without `proof` a look without root is enough: what the process claims is believed, and what
-    the flake builds may be unknown.
+    Without `proof` a look without root is enough: we believe what the process claims, and need not
+    know what the flake builds.
     """
     if facts is None:
         return Finding("proof-missing", "the host was not looked at", "press v to verify", key="v")
@@ -165,8 +165,8 @@ def _service(facts: Facts) -> Finding | None:
         return Finding(
             "agent-crash-looping",
             f"the agent starts, but does not stay up: {unit.restarts} restarts, {_words(unit)}",
-            f"read its last words: {unit.service.log_words}; "
-            "nixfleet rollback brings the one before back",
+            f"read the end of its log: {unit.service.log_words}; nixfleet rollback brings back "
+            f"the previous agent",
             ("rollback",),
             "b",
         )
@@ -175,7 +175,8 @@ def _service(facts: Facts) -> Finding | None:
     if unit.result == "start-limit-hit":
         return _found(
             "start-limit-hit",
-            f"systemd refuses to start the agent, it crashed too often: its unit is {_words(unit)}",
+            f"systemd refuses to start the agent because it crashed too often: its unit is "
+            f"{_words(unit)}",
             _UPDATE,
             "u",
             more=f"; by hand: {unit.service.forgive_words}",
@@ -225,8 +226,8 @@ def _process(facts: Facts) -> Finding | None:
     if facts.running.proof == "other":
         return Finding(
             "proof-missing",
-            f"what runs as the agent is {running.path}, and nothing shows that this is the agent: "
-            "a shell that is still about to start it, or another program",
+            f"{running.path} runs as the agent, and nothing shows that it is the agent: it may be "
+            f"a shell that is about to start it, or another program",
             f"{CAUSES['not-restarted'].cure}; by hand: {_restart(facts)}",
             _UPDATE,
             "u",
@@ -235,7 +236,7 @@ def _process(facts: Facts) -> Finding | None:
         return None
     return _found(
         "not-restarted",
-        f"not restarted: {named(installed)} is installed, {named(running)} still runs",
+        f"not restarted: {named(installed)} is installed, but {named(running)} still runs",
         _UPDATE,
         "u",
         more=f"; by hand: {_restart(facts)}",
@@ -253,7 +254,7 @@ def _restart(facts: Facts) -> str:
 
 
 def _build(facts: Facts, expect: Expectation) -> Finding | None:
-    """Installed is not what the flake builds; unless that is known, the profile tells."""
+    """The installed agent is not what the flake builds; if that is unknown, the profile tells."""
     installed, expected = facts.installed, facts.expected
     if installed is None or expected is None:
         return _system(facts)
@@ -270,7 +271,7 @@ def _build(facts: Facts, expect: Expectation) -> Finding | None:
 
 
 def _system(facts: Facts) -> Finding | None:
-    """The profile names another system than the one that runs."""
+    """The profile names one system, and another one runs."""
     system = facts.system
     if None in (system.current, system.profile) or system.current == system.profile:
         return None
@@ -280,13 +281,14 @@ def _system(facts: Facts) -> Finding | None:
         return _found("reboot-pending", NEEDS_REBOOT, ("verify",), "v")
     return _found(
         "switch-incomplete",
-        "the profile names a new system, the old one still runs: the switch did not get that far",
+        "the profile names a new system, but the old one still runs: the switch did not get that "
+        "far",
         _UPDATE,
         "u",
     )
 
 
-NEEDS_REBOOT: Final = "the new system needs a reboot: it is installed, the old one still runs"
+NEEDS_REBOOT: Final = "the new system needs a reboot: it is installed, but the old one still runs"
 
 
 def _rolled_back(facts: Facts, system: str) -> Finding | None:
@@ -294,7 +296,7 @@ def _rolled_back(facts: Facts, system: str) -> Finding | None:
         return None
     return Finding(
         "switch-incomplete",
-        f"the system that runs is not the one to go back to, {system}",
+        f"the rollback should end at {system}, but another system runs",
         "read the log's last lines, then roll back again",
         ("rollback",),
         "b",
@@ -329,7 +331,7 @@ def _lock(facts: Facts, expect: Expectation) -> Finding | None:
         case Broken(why):
             return _found("lock-broken", why)
         case Missing() as missing:
-            why = f"flake.lock names no commit for the input {expect.input}: it has no such input"
+            why = f"flake.lock has no input {expect.input}"
             return Finding("input-missing", why, missing.cure)
         case Follows(found) | Pinned(found) | Tracked(found) as state:
             rev, latest = found.rev, expect.latest
@@ -342,7 +344,7 @@ def _lock(facts: Facts, expect: Expectation) -> Finding | None:
 
 
 def _behind(facts: Facts, checkout: Checkout, behind: str, expect: Expectation) -> Finding:
-    """The lock is not at the latest commit: what kept it from moving?"""
+    """flake.lock is not at the latest commit: what kept it from moving?"""
     return (
         _reset(facts, expect)
         or _stale_fetch(facts, behind, expect.latest or "")
@@ -374,7 +376,7 @@ def _stale_fetch(facts: Facts, behind: str, latest: str) -> Finding | None:
         return None
     return _found(
         "stale-fetch",
-        f"{behind}: in the last job nix could not fetch it, and kept what it had",
+        f"{behind}: in the last job nix could not fetch the new commit and kept the old one",
         ("update", "--input-rev", latest),
         "u",
     )
@@ -413,7 +415,7 @@ def _nixcfg_behind(checkout: Checkout, behind: str) -> Finding | None:
     if checkout.ahead:
         return Finding(
             "nixcfg-behind",
-            f"{behind}: {where}, and has commits of its own",
+            f"{behind}: {where}, and has commits that upstream lacks",
             f"{CAUSES['diverged'].cure}, then force update",
         )
     return _found("nixcfg-behind", f"{behind}: {where}", _UPDATE, "u")
@@ -428,21 +430,21 @@ def _commits(number: int) -> str:
 
 def _unseen_agent(facts: Facts, *, proof: bool) -> Finding | None:
     if facts.running is None:
-        return _unseen("what the agent's process runs could not be seen")
+        return _unseen("the program that the agent's process runs could not be seen")
     if facts.installed is None:
-        return _unseen("which agent is installed could not be seen")
+        return _unseen("the installed agent could not be seen")
     if proof and facts.running.proof == "claimed":
-        return _unseen("the running path is only what the agent itself says")
+        return _unseen("only the agent itself says which path it runs")
     return None
 
 
 def _unseen_flake(facts: Facts, expect: Expectation, *, proof: bool) -> Finding | None:
     if proof and facts.expected is None:
         advice = "try on the host: nix eval …config.systemd.services.nixfleet-agent.serviceConfig"
-        why = "what the flake would build could not be found out"
+        why = "the agent that the flake builds could not be found out"
         return Finding("proof-missing", why, advice, ("verify",), "v")
     if not expect.latest_known:
-        return None  # such inputs need not have a commit; that the flake evaluates was seen
+        return None  # such an input may have no commit; the flake does evaluate
     rev = facts.lock_rev(expect.input)
     if rev is None:
         return _unseen_lock(facts.checkout, expect.input)
@@ -452,7 +454,7 @@ def _unseen_flake(facts: Facts, expect: Expectation, *, proof: bool) -> Finding 
     if expect.latest is None:
         return _found(
             "latest-unknown",
-            f"flake.lock is at {rev[:7]}; nobody could say what the latest commit of "
+            f"flake.lock is at {rev[:7]}; its repository did not say what the latest commit of "
             f"{expect.input} is",
             ("verify",),
             "v",
@@ -504,7 +506,7 @@ def _sound(facts: Facts, expect: Expectation) -> Finding:
 
 
 def _same_derivation(facts: Facts, expect: Expectation) -> Finding | None:
-    """The program was on the host before the commit was made, and yet the commit builds it."""
+    """The program was on the host before the commit was made, and the commit builds it too."""
     found = facts.find_input(expect.input)
     known = [facts.installed_at, facts.running.started if facts.running else None]
     times = [time for time in known if time is not None]
@@ -525,8 +527,8 @@ def _pinned(facts: Facts, expect: Expectation) -> Finding | None:
         return None
     return Finding(
         "pinned",
-        f"{_seen(facts, expect)}; flake.nix pins {expect.input} to {state.commit[:7]}, "
-        "no update moves it",
+        f"{_seen(facts, expect)}; flake.nix pins {expect.input} to {state.commit[:7]}, so no "
+        f"update moves it",
         f"to move it, take the rev out of inputs.{expect.input} in flake.nix",
         holds=True,
     )
@@ -540,7 +542,7 @@ def _not_pushed(facts: Facts, expect: Expectation) -> Finding | None:
     if head is not None and head.rev != facts.lock_rev(expect.input):
         why = "flake.lock is not committed"
     elif checkout.ahead:
-        why = f"{_commits(checkout.ahead)} of HEAD not pushed"
+        why = f"HEAD has {_commits(checkout.ahead)} not pushed"
     else:
         return None
     return _found(

@@ -1,6 +1,6 @@
-"""Why a host has an old agent, for people: the cause, what was seen, and the one thing to do.
+"""Why a host has an old agent, for people: the cause, the evidence, and the one thing to do.
 
-Pure. The rules are in `judge.causes`; this adds all of the evidence to what they find.
+Pure. The rules are in `judge.causes`; this module adds all of the evidence to what they find.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nixfleet_core.vocabulary import FoundCause
 
 Evidence = tuple[tuple[str, str | None], ...]
-"""What was seen, by the label that people read; None: it could not be seen."""
+"""What was seen, under the label that people read; None where it could not be seen."""
 
 PROOFS: Final[dict[Proof, str]] = {
     "exe": "the kernel's exe link",
@@ -33,17 +33,17 @@ PROOFS: Final[dict[Proof, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """One cause from the closed list, and what it was concluded from."""
+    """One cause from the closed list, and the evidence for it."""
 
     cause: FoundCause
     sentence: str
     evidence: Evidence
     advice: str = ""
     command: tuple[str, ...] = ()
-    """What cures it, of `nixfleet`; empty where nothing there does."""
+    """The `nixfleet` command that cures it; empty where none does."""
 
     def cure(self, host: str) -> str:
-        """The one command that cures it, or what to do by hand; empty for nothing to do."""
+        """The one command that cures it, or what to do by hand; empty if there is nothing to do."""
         if not self.command:
             return self.advice
         name, *options = self.command

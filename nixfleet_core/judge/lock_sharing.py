@@ -1,7 +1,7 @@
 """What became of flake.lock after an update: committed, pushed, or neither; and why not. Pure.
 
-An update leaves flake.lock changed in the checkout. The next pull fails on that or loses it, and
-the agent resets its own repository: both would bring the old agent back with the next rebuild.
+An update leaves flake.lock changed in the checkout. The next pull fails on that change or loses it,
+and the agent resets its own repository. In both cases the next rebuild brings the old agent back.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 def lock_notes(
     kind: Kind, after: Facts | None, outcome: Outcome | None, flake_input: str
 ) -> tuple[str, ...]:
-    """What to know of flake.lock beside the verdict. The first sentence of a note says it all."""
+    """Notes on flake.lock beside the verdict. The first sentence of each is enough by itself."""
     checkout = after.checkout if after else None
     if checkout is None or checkout.lock is None or checkout.head_lock is None:
-        return ()  # not seen, or as HEAD has it
+        return ()  # not seen, or the same as in HEAD
     committed, locked = (
         locked_rev(checkout.head_lock, flake_input),
         locked_rev(checkout.lock, flake_input),
@@ -49,7 +49,7 @@ def _not_committed(checkout: Checkout, message: str) -> str:
     else:
         undone = "the next pull or reset there can undo this update"
     command = shlex.join(("git", "-C", checkout.path, "commit", "-m", message, "--", "flake.lock"))
-    kept = f"--commit-lock (in the plan: c) keeps it, or: {command}"
+    kept = f"--commit-lock (in the plan: c) commits it, or: {command}"
     return f"flake.lock is changed, but not committed: {undone}. {kept}"
 
 
@@ -57,7 +57,7 @@ def _not_pushed(checkout: Checkout, message: str) -> str:
     if is_isolated(checkout.path):
         undone = "the agent resets its repository to what upstream has"
     else:
-        undone = "once upstream has other commits, the next pull is refused"
+        undone = "the next pull is refused once upstream has other commits"
     command = shlex.join(("git", "-C", checkout.path, "push"))
     said = f"The commit says {message!r}; --push does it, or: {command}"
     return f"flake.lock is committed, but not pushed: {undone}. {said}"
@@ -65,7 +65,7 @@ def _not_pushed(checkout: Checkout, message: str) -> str:
 
 def _gone_back(committed: str | None, locked: str | None) -> str:
     if committed is None or locked is None or committed == locked:
-        return "flake.lock is as it was before that update, which is not what HEAD has"
+        return "flake.lock is as it was before that update, and differs from HEAD"
     return (
         f"flake.lock is back at {locked[:7]}, but HEAD has {committed[:7]}: it shows as changed. "
         "The next update takes the newer one again"
@@ -73,7 +73,7 @@ def _gone_back(committed: str | None, locked: str | None) -> str:
 
 
 def share_failure(outcome: Outcome) -> tuple[Cause, str, str] | None:
-    """Cause, what went wrong, and advice, when a proven update's lock could not be shared."""
+    """The cause, what went wrong and advice, where a proven update's flake.lock was not shared."""
     step = outcome.failed_step
     if step not in ("commit", "push"):
         return None

@@ -1,7 +1,7 @@
-"""What the fleet table says of a host: one state and one line of why.
+"""What the fleet table says of a host: one state, and one line that says why.
 
-A look without root, so no verdict: nothing here proves what runs (`judge.verdict` does).
-A layer that could not be seen is said to be missing and never counts as equal.
+This is no verdict: the look is without root and proves nothing (`judge.verdict` does).
+A layer that could not be seen is called missing and never counts as equal.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ State = Literal["current", "stale", "offline", "error", "down", "unknown", "upda
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """`why` is one sentence for people; it may quote what the host sent, so it is no markup.
+    """`why` is one sentence for people. It may quote the host, so it is never read as markup.
 
     `finding` has the cause and its cure; None where no facts were seen.
     """
@@ -36,7 +36,7 @@ class Assessment:
 def assess(facts: Facts, latest: Latest, host: Host) -> Assessment:
     """Compare what runs, what is installed, what is locked and what is latest.
 
-    `latest` is the commit at the head of the agent's flake input, or why it is not known.
+    `latest` is the newest commit of the agent's flake input, or why it is not known.
     """
     found = find_job(facts) or find_cause(facts, expectation(host, facts, latest), proof=False)
     return Assessment(_state(found), found.sentence, found)
@@ -55,8 +55,8 @@ def _state(found: Finding) -> State:
 def latest_version(rev: str, fleet: Iterable[tuple[Facts, Host]]) -> str | None:
     """The version of the commit `rev`, where the fleet knows it.
 
-    Known when hosts that are locked to exactly `rev` all have the same version installed; a host
-    that says it would build another program than it has installed does not count.
+    The fleet knows it when all hosts that are locked to exactly `rev` have the same version
+    installed. A host that would build another program than the installed one does not count.
     """
     versions = {
         facts.installed.version

@@ -1,8 +1,8 @@
 """The verdict: did the host end up with the agent it should have? The only place that judges.
 
-Exit codes are not believed in either direction. What counts is what was seen: the path that the
-flake builds, the path that the unit names, the path that the process runs, and the commit in
-flake.lock compared with the one that the input's repository names.
+Exit codes are not believed in either direction. Only facts count: the path that the flake builds,
+the path that the unit names, the path that the process runs, and the commit in flake.lock against
+the one that the input's repository names.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     before: Snapshot = Snapshot()
     after: Snapshot = Snapshot()
     notes: tuple[str, ...] = ()
-    """What else to know; the first sentence of each says it all."""
+    """What else to know; the first sentence of each is enough by itself."""
     changes: tuple[Change, ...] = ()
     """The packages that differ between the system before and after, the agent first."""
 
@@ -91,8 +91,8 @@ def judge(
     outcome: Outcome | None,
     changes: tuple[Change, ...] = (),
 ) -> Verdict:
-    """Judge a host from what was seen of it; `outcome` is None when nothing was run. `changes` is
-    what Nix says of the systems before and after.
+    """Judge a host from the facts; `outcome` is None when nothing was run. `changes` are the
+    packages by which Nix says the systems before and after differ.
     """
     found = find_cause(after, expect)
     kind, cause, sentence, advice = _decide(before, after, found, outcome)
@@ -104,7 +104,7 @@ def judge(
         sentence = f"{sentence}; but {why}"
     if kind in _PROVEN:
         if not expect.latest_known:
-            sentence += f"; what is the latest {expect.input} is not known"
+            sentence += f"; the latest commit of {expect.input} is not known"
         sentence += _AGENT_WORDS.get(outcome.agent_says, "") if outcome else ""
     old = snapshot(before, expect.input)
     new = snapshot(before if after is None else after, expect.input)
@@ -127,7 +127,7 @@ _AGENT_WORDS: Final[dict[str | None, str]] = {
     "failed": "; but its own --check fails, as the log shows",
     "timeout": "; but its own --check did not end in time",
 }
-"""A note beside the proof, which does not need it."""
+"""What the agent's own check adds to the proof, which does not depend on it."""
 
 
 def _notes(
@@ -145,12 +145,12 @@ def _notes(
 
 
 _SCRIPT_NOTE: Final = (
-    "The agent is a script, so its proof is weaker. The kernel says which interpreter runs; which "
-    "script, only the command line does, and a process can rewrite that"
+    "The agent is a script, so its proof is weaker. The kernel says which interpreter runs, but "
+    "only the command line says which script, and a process can rewrite its command line"
 )
 
 _WENT_OVER_NOTE: Final = (
-    "Another rebuild still ran when the wait for it was over, and the forced update went on. "
+    "Another rebuild still ran after the longest wait for it, and the forced update went on. "
     "The log names its process"
 )
 
@@ -164,7 +164,7 @@ def _decide(
     gap = None if found.holds else found
     if outcome is not None and outcome.reason == "unstable" and not outcome.rolled_back:
         words = CAUSES["agent-unstable"]
-        advice = f"{words.cure}; nixfleet rollback brings the old one back"
+        advice = f"{words.cure}; nixfleet rollback brings back the old one"
         return "agent-down", "agent-unstable", words.meaning, advice
     if gap is not None and gap.down:
         why = f" after {_step_words(outcome)}" if outcome and outcome.kind != "done" else ""
@@ -204,7 +204,7 @@ def _decide_done(
 
 
 def _same_path(before: Facts | None, after: Facts | None, flake_input: str) -> str:
-    """What is new although nothing is: a commit that builds what runs already."""
+    """The one thing that is new: a commit that builds what runs already."""
     was = before.lock_rev(flake_input) if before else None
     now = after.lock_rev(flake_input) if after else None
     if None in (was, now) or was == now:
@@ -277,14 +277,14 @@ REASONS: Final[dict[str, Cause]] = {
     "no-derivation": "no-derivation",
     "credentials": "credentials",
 }
-"""The runner's reasons that are causes, whatever the failed step's text says."""
+"""The runner's reasons that are causes themselves, whatever the failed step printed."""
 
 
 def _agent_words(after: Facts | None) -> str:
-    """What the end of a job that did not work says of the agent: only what was seen."""
+    """What we say of the agent after a job that did not work: only what was seen."""
     if after is not None and after.unit is not None and after.unit.is_up:
         return "the agent runs"
-    return "whether the agent runs was not seen"
+    return "we could not see whether the agent runs"
 
 
 def _decide_switch(
@@ -292,8 +292,8 @@ def _decide_switch(
 ) -> _Decision | None:
     """A rebuild that failed after the profile had moved; None if it did not get that far.
 
-    The exit codes are those of switch-to-configuration, but the bash nixos-rebuild makes 1 of all
-    of them: what counts is where the profile and the running system are.
+    The exit codes are those of switch-to-configuration, but the bash nixos-rebuild turns all of
+    them into 1. So we judge by the profile and the running system.
     """
     profile, current = after.system.profile, after.system.current
     if profile is None or profile == before.system.profile:
@@ -309,7 +309,7 @@ def _decide_switch(
         return (
             "failed",
             "switch-incomplete",
-            f"the switch ended with code {outcome.rc}: the profile is new, the old system runs",
+            f"the switch ended with code {outcome.rc}: the profile is new, but the old system runs",
             "read the log's last lines, then force update again",
         )
     if gap is not None:
@@ -349,12 +349,12 @@ def _left_alone(why: str) -> str:
 
 
 def unreachable(why: str, advice: str, cause: NoAnswer = "unreachable") -> Verdict:
-    """The verdict on a host that did not answer, or not with what can be used."""
+    """The verdict on a host that did not answer, or whose answer cannot be used."""
     return Verdict(kind="unreachable", cause=cause, sentence=why, advice=advice)
 
 
 def refused(check: CheckId, why: str, advice: str, before: Snapshot) -> Verdict:
-    """The verdict on a host that the plan already leaves alone."""
+    """The verdict on a host whose update the plan already refuses."""
     return Verdict(
         kind="failed",
         cause=CHECK_CAUSES[check],
@@ -366,7 +366,7 @@ def refused(check: CheckId, why: str, advice: str, before: Snapshot) -> Verdict:
 
 
 def no_elevation(why: str, user: str) -> Verdict:
-    """The verdict on a host where we cannot become root; `user` logs in there."""
+    """The verdict on a host where we cannot become root; we log in there as `user`."""
     return Verdict(
         kind="failed",
         cause="preflight-elevation",

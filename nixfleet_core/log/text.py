@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from array import array
 from bisect import bisect_right
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.log.characters import log_line
 from nixfleet_core.log.redact import Redactor
@@ -42,30 +42,25 @@ class LogText:
     """Writes log.txt from raw log bytes.
 
     Its calls work in the calling thread: 64 KiB of log take some milliseconds. Raises OSError when
-    the file cannot be written; `resume` then mends it.
+    the file cannot be written; a new LogText then mends it.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Begin with an empty log.txt, which only its owner can read."""
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        os.ftruncate(self._file, 0)
-        self._begin(old=0)
-
-    @classmethod
-    def resume(cls, raw: Path, text: Path) -> Self:
-        """Go on from a raw log, which may not be there yet; log.txt may be missing or wrong.
+    def __init__(self, raw: Path, text: Path) -> None:
+        """Go on from a raw log, which may not be there yet; log.txt, which only its owner can read,
+        may be missing or wrong.
 
         The raw log is decoded again, and log.txt rewritten from where it differs.
         """
-        self = cls.__new__(cls)
         self._file = os.open(text, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._begin(old=os.fstat(self._file).st_size)
+        self._decoder = TextDecoder()
+        self._size = 0
+        self._old = os.fstat(self._file).st_size
+        """Size of an earlier log.txt that has been right as far as it was compared."""
         if raw.exists():
             with raw.open("rb") as file:
                 while block := file.read(_BLOCK):
                     self.feed(block)
         self._forget_old()
-        return self
 
     @property
     def size(self) -> int:
@@ -95,18 +90,6 @@ class LogText:
 
     def close(self) -> None:
         os.close(self._file)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _begin(self, old: int) -> None:
-        self._decoder = TextDecoder()
-        self._size = 0
-        self._old = old
-        """Size of an earlier log.txt that has been right as far as it was compared."""
 
     def _append(self, data: bytes) -> int:
         if self._old > self._size:

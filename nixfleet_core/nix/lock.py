@@ -39,7 +39,7 @@ class _Node(msgspec.Struct, frozen=True):
     original: dict[str, msgspec.Raw] | None = None
 
 
-class _File(msgspec.Struct, frozen=True):
+class _LockFile(msgspec.Struct, frozen=True):
     nodes: dict[str, _Node]
     root: str
     version: int
@@ -195,7 +195,7 @@ def parse_lock(text: str | bytes) -> FlakeLock:
     if len(text) > LOCK_LIMIT:
         raise LockError(f"flake.lock is larger than {LOCK_LIMIT // 1024} KiB")
     try:
-        file = msgspec.json.decode(text, type=_File)
+        file = msgspec.json.decode(text, type=_LockFile)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise LockError(f"flake.lock cannot be read: {error}") from error
     if file.root not in file.nodes:

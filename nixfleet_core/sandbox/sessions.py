@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nixfleet_core.job.copies import Store
+from nixfleet_core.job.copies import Copies
 from nixfleet_core.session.shell_session import ShellSession
 from nixfleet_core.transport.local import sandbox_shell
 from nixfleet_core.transport.roots import NoNeed
@@ -18,8 +18,8 @@ _DEAD_LINK = "echo 'ssh: connect to host {where}: No route to host' >&2; exit 25
 
 def sandbox_sessions(fleet: SandboxFleet) -> tuple[ShellSession, ...]:
     """A session with each host; what is kept of their jobs goes away with the fleet."""
-    store = Store(fleet.folder / "state")
-    return tuple(ShellSession(host.host, _shell(host), store) for host in fleet.hosts)
+    copies = Copies(fleet.folder / "state")
+    return tuple(ShellSession(host.host, _shell(host), copies) for host in fleet.hosts)
 
 
 def _shell(host: SandboxHost) -> Shell:

@@ -93,7 +93,7 @@ class Follower:
         belongs to somebody else and root is needed to read it; BadAnswer for a host that does not
         write what follow.sh writes, and ClientFailed when the copy cannot grow any more.
         """
-        self._text = await asyncio.to_thread(LogText.resume, self._files.log, self._files.text)
+        self._text = await asyncio.to_thread(LogText, self._files.log, self._files.text)
         try:
             for path in (self._files.log, self._files.events):
                 path.touch(mode=0o600)

@@ -157,7 +157,7 @@ _Login = tuple[str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
+class _Route:
     """`given` is what git gets, `url` where that leads by the operator's own `insteadOf`."""
 
     given: str
@@ -185,36 +185,36 @@ class _Asker:
         if leads.rc or not place:
             return None
         if place == url.text:
-            return await self._ask_by_scheme(_Way(url.text, url), login, hops)
+            return await self._ask_by_scheme(_Route(url.text, url), login, hops)
         there = read_url(split_url(place)[0], local=True)
         if isinstance(there, NotAsked):
             if re.match("https?:", place, re.IGNORECASE):
                 return there
             # a transport of the operator's choice
-            return _commit(await self._ls_remote(_Way(url.text, GitUrl(place, "file")), "all"))
-        return await self._ask_by_scheme(_Way(url.text, there), None, hops)
+            return _commit(await self._ls_remote(_Route(url.text, GitUrl(place, "file")), "all"))
+        return await self._ask_by_scheme(_Route(url.text, there), None, hops)
 
-    async def _ask_by_scheme(self, way: _Way, login: _Login | None, hops: int) -> Latest:
-        match way.url.scheme:
+    async def _ask_by_scheme(self, route: _Route, login: _Login | None, hops: int) -> Latest:
+        match route.url.scheme:
             case "https":
-                return await self._ask_https(way, login, hops)
+                return await self._ask_https(route, login, hops)
             case "http":
-                if _applies(_netrc(), way.url):
-                    return _in_clear(way.url)
-                return _commit(await self._ls_remote(way, "named" if way.rewritten else "none"))
+                if _applies(_netrc(), route.url):
+                    return _in_clear(route.url)
+                return _commit(await self._ls_remote(route, "named" if route.rewritten else "none"))
             case _:
-                return _commit(await self._ls_remote(way, "all"))
+                return _commit(await self._ls_remote(route, "all"))
 
-    async def _ask_https(self, way: _Way, login: _Login | None, hops: int) -> Latest:
+    async def _ask_https(self, route: _Route, login: _Login | None, hops: int) -> Latest:
         """First as anybody, then with what this server may get."""
-        url, netrc = way.url, _netrc()
+        url, netrc = route.url, _netrc()
         listed = url.server in self.forges
         if netrc.default and not listed and _host(url) not in netrc.names:
             return _not_default(url)
         refused = b""
         if not _applies(netrc, url):
             try:
-                done = await self._ls_remote(way, "none")
+                done = await self._ls_remote(route, "none")
             except _SettingsLeak:
                 if not listed:
                     raise
@@ -225,7 +225,7 @@ class _Asker:
         own = login is not None and login[1] is not None
         if own or listed or has_named(self.settings) or _applies(netrc, url):
             which: Credentials = "none" if own else "all" if listed else "named"
-            done = await self._ls_remote(way, which, follow=False, login=login)
+            done = await self._ls_remote(route, which, follow=False, login=login)
             if commit := _commit(done):
                 return commit
             there = _redirect(done, url)
@@ -238,7 +238,7 @@ class _Asker:
 
     async def _ls_remote(
         self,
-        way: _Way,
+        route: _Route,
         credentials: Credentials,
         *,
         follow: bool = True,
@@ -249,8 +249,8 @@ class _Asker:
         chosen = [
             line for line in choose(self.settings, credentials) if follow or not _follows(line)
         ]
-        if not way.rewritten:
-            chosen = _only(way.url, chosen)
+        if not route.rewritten:
+            chosen = _only(route.url, chosen)
         chosen.append(Setting("credential.interactive", "false"))
         if credentials != "all":
             chosen.append(Setting("http.emptyauth", "false"))  # no Kerberos ticket either
@@ -259,11 +259,11 @@ class _Asker:
             chosen.append(Setting("http.followredirects", "false"))
             more |= _TELL_REDIRECT
         if login is not None:
-            chosen += _login_settings(way.url, login)
+            chosen += _login_settings(route.url, login)
             more[_LOGIN_VARIABLE] = f"username={login[0]}\npassword={login[1]}"
         if credentials != "all":
             await self._check(chosen, credentials)
-        words = ("ls-remote", "--", way.given, self.name)
+        words = ("ls-remote", "--", route.given, self.name)
         return await self._git(*words, chosen=chosen, credentials=credentials, more=more)
 
     async def _check(self, chosen: Sequence[Setting], credentials: Credentials) -> None:

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from nixfleet_core.host import Host
-    from nixfleet_core.job.copies import Store
+    from nixfleet_core.job.copies import Copies
 
 
-def open_session(host: Host, store: Store) -> ShellSession:
+def open_session(host: Host, copies: Copies) -> ShellSession:
     """A session with one host; nothing is contacted yet. Raises SocketDirectoryError."""
     if host.address is None:
-        return ShellSession(host=host, shell=local_shell(host.name), store=store)
+        return ShellSession(host=host, shell=local_shell(host.name), copies=copies)
     ssh = Ssh(
         address=host.address,
         sockets=socket_directory(),
@@ -28,13 +28,13 @@ def open_session(host: Host, store: Store) -> ShellSession:
     return ShellSession(
         host=host,
         shell=ssh_shell(host.name, ssh),
-        store=store,
+        copies=copies,
         let_go=ssh.drop_master,
         own_shell=ssh_shell(host.name, ssh, shared=False),
         connect_argv=ssh.connect_argv(),
     )
 
 
-def open_sessions(hosts: Iterable[Host], store: Store) -> tuple[ShellSession, ...]:
+def open_sessions(hosts: Iterable[Host], copies: Copies) -> tuple[ShellSession, ...]:
     """Sessions with all of them, in their order."""
-    return tuple(open_session(host, store) for host in hosts)
+    return tuple(open_session(host, copies) for host in hosts)

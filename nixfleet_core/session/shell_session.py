@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from nixfleet_core.facts.model import Facts
     from nixfleet_core.host import Host
-    from nixfleet_core.job.copies import JobCopy, JobFiles, Result, Store
+    from nixfleet_core.job.copies import Copies, JobCopy, JobFiles, Result
     from nixfleet_core.job.events import JobEvent
     from nixfleet_core.job.history import History, JobLine
     from nixfleet_core.judge.diagnosis import Diagnosis
@@ -88,7 +88,7 @@ class ShellSession:
 
     host: Host
     shell: Shell
-    store: Store
+    copies: Copies
     let_go: Callable[[], Coroutine[None, None, None]] = field(default=_nothing)
     """Ends a shared connection that may be dead."""
     own_shell: Shell | None = None
@@ -161,7 +161,7 @@ class ShellSession:
         except Unreachable:
             return tuple(
                 job_line(job, asked=copy.asked(), result=copy.result(), running=False)
-                for job in reversed(self.store.jobs(self.host.name))
+                for job in reversed(self.copies.jobs(self.host.name))
                 for copy in (self._copy(job),)
             )
         return tuple(
@@ -231,7 +231,7 @@ class ShellSession:
         return self._copy(job).files
 
     def expected(self, steps: Iterable[StepId]) -> dict[StepId, int]:
-        recent = self.store.jobs(self.host.name)[-RECENT:]
+        recent = self.copies.jobs(self.host.name)[-RECENT:]
         known = expected_seconds(read_events(self.files(job).events) for job in recent)
         return {step: known[step] for step in steps if step in known}
 
@@ -289,7 +289,7 @@ class ShellSession:
 
     async def newest_job(self) -> str | None:
         """The running job, else the last one; of what is known here if the host is away."""
-        known = next(reversed(self.store.jobs(self.host.name)), None)
+        known = next(reversed(self.copies.jobs(self.host.name)), None)
         try:
             facts = await self.probe()
         except Unreachable:
@@ -300,7 +300,7 @@ class ShellSession:
         return
 
     def _copy(self, job: str) -> JobCopy:
-        return self.store.job(self.host.name, job)
+        return self.copies.job(self.host.name, job)
 
     def probe_script(
         self, checkout: str | None = None, *, deep: Depth = "", attribute: str = ""

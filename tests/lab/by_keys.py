@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from nixfleet_core.inventory import default_inventory_path, load_inventory
-from nixfleet_core.job.copies import Store
+from nixfleet_core.job.copies import Copies
 from nixfleet_core.session.latest import GitLatest
 from nixfleet_core.session.open import open_sessions
 from tui.app import NixFleetApp
@@ -27,7 +27,7 @@ SECONDS = 90
 
 
 async def update_by_keys(
-    host: LabHost, client: Client, store: Path, monkeypatch: pytest.MonkeyPatch
+    host: LabHost, client: Client, copies: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Verdict | None:
     """Choose the only host of the inventory, start the plan in the preview, and return its verdict.
     The app runs in this process, with the client's settings."""
@@ -36,7 +36,7 @@ async def update_by_keys(
     client.write_inventory({host: host.user})
     hosts = load_inventory(default_inventory_path()).hosts
     app = NixFleetApp(
-        open_sessions(hosts, Store(store)), GitLatest(), settings=AppSettings(bell=False)
+        open_sessions(hosts, Copies(copies)), GitLatest(), settings=AppSettings(bell=False)
     )
     async with app.run_test(size=(120, 40)) as pilot, asyncio.timeout(SECONDS):
         await app.workers.wait_for_complete()

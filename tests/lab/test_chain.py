@@ -13,7 +13,7 @@ import pytest
 
 from nixfleet_core.cli.listing import look
 from nixfleet_core.inventory import default_inventory_path, load_inventory
-from nixfleet_core.job.copies import Store
+from nixfleet_core.job.copies import Copies
 from nixfleet_core.session.open import open_sessions
 
 from .client import QUICK, Client
@@ -151,7 +151,7 @@ def test_listing_asks_all_hosts_at_once(
     the interpreter's start does not count."""
     for key, value in client.env.items():
         monkeypatch.setenv(key, value)
-    sessions = open_sessions(load_inventory(default_inventory_path()).hosts, Store(tmp_path))
+    sessions = open_sessions(load_inventory(default_inventory_path()).hosts, Copies(tmp_path))
 
     def seconds(act: Callable[[], object]) -> float:
         for session in sessions:

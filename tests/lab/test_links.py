@@ -12,7 +12,7 @@ import pytest
 from nixfleet_core.ids import new_job_id
 from nixfleet_core.inventory import default_inventory_path, load_inventory
 from nixfleet_core.job.compile import compile_plan
-from nixfleet_core.job.copies import Store
+from nixfleet_core.job.copies import Copies
 from nixfleet_core.plan.model import Options, Plan
 from nixfleet_core.scripts.compose import question
 from nixfleet_core.session.open import open_sessions
@@ -47,7 +47,7 @@ def session(
     for key, value in client.env.items():
         monkeypatch.setenv(key, value)
     client.write_inventory({fresh["csb0"]: "ops"})
-    return open_sessions(load_inventory(default_inventory_path()).hosts, Store(tmp_path))[0]
+    return open_sessions(load_inventory(default_inventory_path()).hosts, Copies(tmp_path))[0]
 
 
 def test_three_broken_connections_lose_and_double_no_byte(fresh: Fleet, client: Client) -> None:

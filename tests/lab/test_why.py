@@ -267,10 +267,10 @@ STORIES: Final[dict[str, tuple[str, tuple[Scene, ...]]]] = {
     "the lock stays": (
         "csb0",
         (
-            Scene("proof-missing", "what the flake would", break_flake, {"expected_path": None}),
-            Scene("latest-unknown", "nobody could", mend_flake_and_lose_server, {"latest": None}),
+            Scene("proof-missing", "the flake builds could", break_flake, {"expected_path": None}),
+            Scene("latest-unknown", "did not say", mend_flake_and_lose_server, {"latest": None}),
             Scene("lock-behind", "flake.lock has nixfleet at", release),
-            Scene("input-missing", "for the input agent", name_another_input, {"lock": None}),
+            Scene("input-missing", "has no input agent", name_another_input, {"lock": None}),
             Scene("follows", "the input follows nixfleet", follow),
             Scene("pinned", "flake.nix pins nixfleet", pin, {"checkout": "flake.nix"}),
             Scene("lock-broken", "flake.lock cannot be read", tear_lock, {"lock": None}),
@@ -293,7 +293,7 @@ STORIES: Final[dict[str, tuple[str, tuple[Scene, ...]]]] = {
         (
             Scene(
                 "stale-fetch",
-                "nix could not fetch it",
+                "nix could not fetch the",
                 update_ends_with(3),
                 {"last_job": "failed in update with code 65, stale", "last_job_said": "404"},
             ),

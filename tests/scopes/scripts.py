@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Never
 from nixfleet_core.facts.model import Checkout, Facts
 from nixfleet_core.host import Host
 from nixfleet_core.job.compile import compile_plan
-from nixfleet_core.job.copies import Store
+from nixfleet_core.job.copies import Copies
 from nixfleet_core.plan.model import Options, Plan, Step
 from nixfleet_core.session.shell_session import ShellSession
 from nixfleet_core.transport.dialogue import Dialogue
@@ -59,7 +59,7 @@ class _Listener(Shell):
 
 
 async def _ask_everything(shell: Shell, folder: Path) -> None:
-    session = ShellSession(Host(name="h"), shell, Store(folder))
+    session = ShellSession(Host(name="h"), shell, Copies(folder))
     facts = Facts(hostname="h", os="", platform="nixos", checkout=CHECKOUT)
     questions: tuple[Awaitable[object], ...] = (
         session.probe(),

@@ -16,7 +16,7 @@ from screen_text import screen_text, settle
 from test_path import press
 
 from nixfleet_core.facts.model import Snapshot
-from nixfleet_core.job.copies import Store
+from nixfleet_core.job.copies import Copies
 from nixfleet_core.job.events import JobStart, Retry, StepStart, Waiting
 from nixfleet_core.job.history import JobLine
 from nixfleet_core.judge.verdict import Verdict
@@ -117,7 +117,7 @@ def rows(app: NixFleetApp) -> dict[str, str]:
 @pytest.mark.parametrize("bad", LOOKS)
 async def test_app_survives_any_look_of_a_host(make_app: MakeApp, tmp_path: Path, bad: str) -> None:
     shell = cast("Shell", Answers(LOOKS[bad]))
-    session = ShellSession(make_host("bad"), shell, Store(tmp_path / "store"))
+    session = ShellSession(make_host("bad"), shell, Copies(tmp_path / "copies"))
     good = FakeSession(make_host("good"), tmp_path, probe=CURRENT)
     app = make_app([session, good])  # type: ignore[list-item]
     async with app.run_test(size=(160, 40)) as pilot:

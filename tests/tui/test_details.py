@@ -45,7 +45,7 @@ CAUSES = {
     "not restarted": (
         NOT_RESTARTED,
         "▲ stale · not-restarted",
-        "why: not restarted: 2.2.0 (k3vdk3vd…) is installed, 2.1.0 (9x4k9x4k…) still runs",
+        "why: not restarted: 2.2.0 (k3vdk3vd…) is installed, but 2.1.0 (9x4k9x4k…) still runs",
         "cure: u force update restarts it; by hand: systemctl restart nixfleet-agent",
     ),
     "lock behind": (
@@ -72,7 +72,7 @@ CAUSES = {
     "reboot": (
         replace(STALE, system=System("/nix/store/old", "/nix/store/new", needs_reboot=True)),
         "▲ stale · reboot-pending",
-        "why: the new system needs a reboot: it is installed, the old one still runs",
+        "why: the new system needs a reboot: it is installed, but the old one still runs",
         "cure: v reboot the host when it suits you, then verify",
     ),
 }
@@ -97,7 +97,7 @@ def test_panel_explains_only_the_job_while_one_runs(tmp_path: Path) -> None:
     assert lines[1:4] == [
         "▶ updating · job-running",
         f"why: job {JOB} is running",
-        "cure: enter its verdict will tell",
+        "cure: enter wait for its verdict",
     ]
 
 

@@ -41,7 +41,6 @@ def make_watcher(folder: Path, clock: list[float]) -> JobWatcher:
     return JobWatcher(
         *(FakeSession(make_host("csb0"), folder, probe=CURRENT), JOB),
         plan=make_plan("csb0", Options(force=True)),
-        before=None,
         clock=lambda: clock[0],
         changed=lambda: None,
     )

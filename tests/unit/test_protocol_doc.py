@@ -38,7 +38,7 @@ from nixfleet_core.job.events import (
 )
 from nixfleet_core.job.frames import Frame, FrameError, FrameReader
 from nixfleet_core.job.history import HISTORY_LIMIT, read_history
-from nixfleet_core.limits import EVENTS_LIMIT, PLAN_STEPS, TEXT_LIMIT
+from nixfleet_core.limits import EVENTS_LIMIT, PLAN_LIMIT, PLAN_STEPS, TEXT_LIMIT
 from nixfleet_core.nix.lock import LOCK_LIMIT
 from nixfleet_core.plan.model import Options, Plan, Step
 from nixfleet_core.plan.refusals import REASONS
@@ -161,7 +161,7 @@ def test_the_page_has_the_limits() -> None:
         *(EVENT_LINE_LIMIT, EVENTS_LIMIT),
         *(frames.SMALL_LIMIT, frames._HEADER_LIMIT, frames._PREFACE_LIMIT, int(chunk)),
         *(parse.PROBE_LIMIT, TEXT_LIMIT, parse._LIMITS["status"], LOCK_LIMIT),
-        *(CHANGES_LIMIT, int(past_plan), int(plan), int(past_result)),
+        *(CHANGES_LIMIT, PLAN_LIMIT, int(past_plan), int(plan), int(past_result)),
     ]
     text = " ".join(PAGE.split())
     incoming = shell_session._INCOMING_LIMIT

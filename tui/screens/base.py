@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Button, Static
+from textual.widgets import Button, Input, Static
 
 from tui.stage import stage
 from tui.text import plain
@@ -53,6 +53,10 @@ class Page(Screen[None], inherit_bindings=False):
     def compose_page(self) -> ComposeResult:
         """What the page shows when it has room; it has a Static `title`."""
         raise NotImplementedError
+
+    def action_leave(self) -> None:
+        """Back to the screen below."""
+        self.app.pop_screen()
 
     def set_title(self, text: Content) -> None:
         """Show the first line, and repaint it only if it is another one."""
@@ -122,6 +126,28 @@ class Dialog(ModalScreen[ResultT | None], inherit_bindings=False):
         button = Button(Content(label), id=name, compact=True)
         button.can_focus = False
         return button
+
+
+class FieldDialog(Dialog[str]):
+    """Asks for one line of text, and takes no empty one."""
+
+    AUTO_FOCUS = "Input"
+
+    def __init__(self, title: str, body: Content, field: Input, *, accept: str) -> None:
+        super().__init__(title, body, accept=accept, leave="cancel")
+        self._field = field
+
+    def compose_fields(self) -> ComposeResult:
+        self._field.cursor_blink = False
+        yield self._field
+
+    def on_input_submitted(self) -> None:
+        self.action_accept()
+
+    def action_accept(self) -> None:
+        if text := self._field.value:
+            self._field.value = ""
+            self.dismiss(text)
 
 
 class Notice(Dialog[None]):

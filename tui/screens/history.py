@@ -95,9 +95,6 @@ class HistoryScreen(Page):
             running = line.outcome == "running"
             self.post_message(OpenJob(self._entry, line.job, running=running))
 
-    def action_leave(self) -> None:
-        self.app.pop_screen()
-
     async def _load(self) -> None:
         app, session = stage(self), self._entry.session
         try:

@@ -147,9 +147,6 @@ class ManyScreen(Page):
         """Cancel is there while the selected host has something to cancel."""
         return action != "cancel" or self._can_cancel()
 
-    def action_leave(self) -> None:
-        self.app.pop_screen()
-
     def _can_cancel(self) -> bool:
         entry = self._selected()
         return entry is not None and entry.watcher is not None and entry.watcher.is_active

@@ -103,13 +103,20 @@ class PlanDialog(Dialog["Plan"]):
 
     def compose_choices(self) -> ComposeResult:
         """What the operator can still change."""
-        yield from ()
+        for name, (key, text) in self.choices().items():
+            yield ChoiceLine(key, text, id=name)
+
+    def choices(self) -> dict[str, tuple[str, Content]]:
+        """Key and text of each choice, by the id of its line."""
+        return {}
 
     def show_plan(self, plan: Plan) -> None:
         """Another plan for the same host, after a choice."""
         self._plan = plan
         self.query_one("#box").border_title = Content(plan_question(plan))
         self.query_one(PlanSteps).show(plan)
+        for name, (_, text) in self.choices().items():
+            self.query_one(f"#{name}", ChoiceLine).choose(text)
 
     def action_accept(self) -> None:
         self.dismiss(self._plan)
@@ -141,23 +148,23 @@ class UpdateDialog(PlanDialog):
         yield Static()
         yield Static(id="commits", markup=False)
 
-    def compose_choices(self) -> ComposeResult:
-        yield ChoiceLine("L", self._level_text(), id="choose-level")
-        yield ChoiceLine("b", self._go_back_text(), id="choose-rollback")
-        yield ChoiceLine("c", self._commit_text(), id="choose-commit")
-        yield ChoiceLine("p", self._push_text(), id="choose-push")
+    def choices(self) -> dict[str, tuple[str, Content]]:
+        options, glyphs = self._plan.options, stage(self).glyphs
+        does, _, _ = LEVEL_NOTES[options.level].partition(". ")
+        back = "roll back by itself if the new agent does not stay up"
+        commit = "commit flake.lock once the new agent is proven"
+        push = "push that commit too, never by force"
+        return {
+            "choose-level": ("L", Content(f"level {options.level}: {does}")),
+            "choose-rollback": ("b", check_box(options.rollback_on_failure, back, glyphs)),
+            "choose-commit": ("c", check_box(options.commit_lock, commit, glyphs)),
+            "choose-push": ("p", check_box(options.push, push, glyphs)),
+        }
 
     def on_mount(self) -> None:
         if self._plan.options.pull:
             self._show_commits(Content("Asking which commits come along ..."))
             self.run_worker(self._load_commits(), group="incoming", exclusive=True)
-
-    def show_plan(self, plan: Plan) -> None:
-        super().show_plan(plan)
-        self.query_one("#choose-level", ChoiceLine).choose(self._level_text())
-        self.query_one("#choose-rollback", ChoiceLine).choose(self._go_back_text())
-        self.query_one("#choose-commit", ChoiceLine).choose(self._commit_text())
-        self.query_one("#choose-push", ChoiceLine).choose(self._push_text())
 
     def action_level(self) -> None:
         level = self._plan.options.level
@@ -196,23 +203,6 @@ class UpdateDialog(PlanDialog):
         else:
             self.show_plan(answer)
 
-    def _level_text(self) -> Content:
-        level = self._plan.options.level
-        does, _, _ = LEVEL_NOTES[level].partition(". ")
-        return Content(f"level {level}: {does}")
-
-    def _go_back_text(self) -> Content:
-        text = "roll back by itself if the new agent does not stay up"
-        return check_box(self._plan.options.rollback_on_failure, text, stage(self).glyphs)
-
-    def _commit_text(self) -> Content:
-        text = "commit flake.lock once the new agent is proven"
-        return check_box(self._plan.options.commit_lock, text, stage(self).glyphs)
-
-    def _push_text(self) -> Content:
-        text = "push that commit too, never by force"
-        return check_box(self._plan.options.push, text, stage(self).glyphs)
-
     async def _load_commits(self) -> None:
         facts = self._entry.facts
         if facts is None:
@@ -245,25 +235,26 @@ class RollbackDialog(PlanDialog):
         self._lock_from = plan.lock_from
 
     def compose_choices(self) -> ComposeResult:
+        yield from super().compose_choices()
         if self._lock_from is None:
             yield Static(
                 Content("flake.lock stays as it is: no job has kept an earlier one"), markup=False
             )
-        else:
-            yield ChoiceLine("f", self._lock_text(), id="choose-lock")
+
+    def choices(self) -> dict[str, tuple[str, Content]]:
+        if self._lock_from is None:
+            return {}
+        text = (
+            "flake.lock goes back too, to what it was before that job; "
+            "otherwise the next update brings the new agent again"
+        )
+        goes_back = self._plan.lock_from is not None
+        return {"choose-lock": ("f", check_box(goes_back, text, stage(self).glyphs))}
 
     def action_lock(self) -> None:
         if self._lock_from is not None:
             lock_from = None if self._plan.lock_from else self._lock_from
             self.show_plan(msgspec.structs.replace(self._plan, lock_from=lock_from))
-            self.query_one("#choose-lock", ChoiceLine).choose(self._lock_text())
-
-    def _lock_text(self) -> Content:
-        text = (
-            "flake.lock goes back too, to what it was before that job; "
-            "otherwise the next update brings the new agent again"
-        )
-        return check_box(self._plan.lock_from is not None, text, stage(self).glyphs)
 
 
 def rollback_text(entry: HostEntry, plan: Plan, glyphs: Glyphs) -> Content:

@@ -104,9 +104,6 @@ class UpdateScreen(Page):
             self.query_one(LogPanel).view.mark_dirty()
         self.query_one(LogPanel).view.flush()
 
-    def action_leave(self) -> None:
-        self.app.pop_screen()
-
     def action_cancel(self) -> None:
         self.post_message(CancelJob(self._watcher))
 
@@ -115,8 +112,8 @@ class UpdateScreen(Page):
         self.app.push_screen(PathDialog(self._save_as), self._save_log)
 
     def _save_log(self, chosen: str | None) -> None:
-        if chosen is not None:
-            self.query_one(LogPanel).save(Path(chosen).expanduser())
+        if chosen is not None and (path := chosen.strip()):
+            self.query_one(LogPanel).save(Path(path).expanduser())
 
     @property
     def _save_as(self) -> str:

@@ -160,9 +160,9 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         return Strip.join([self._gutter(line, row), body])
 
     def on_resize(self) -> None:
-        self._refit()
-        self._dirty = True
-        self.flush()
+        if self.wrapped:
+            self._keep_spot()
+        self._rebuild()
 
     def on_unmount(self) -> None:
         self._file.close()
@@ -185,10 +185,11 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
     # What the keys do
 
     def action_follow(self) -> None:
-        self.following = not self.following
         if self.following:
-            self._go_to_row(self.max_scroll_y)
-        self.post_message(self.Changed())
+            self.following = False
+            self.post_message(self.Changed())
+        else:
+            self.action_bottom()
 
     def action_top(self) -> None:
         self.following = False
@@ -340,12 +341,6 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         """Remember the top line across a new count of the rows."""
         line = self._file.line_at_row(self.scroll_offset.y)
         self._restore_at = line.start if line and not self.following else None
-
-    def _refit(self) -> None:
-        width = self._body_width if self.wrapped else None
-        if self.wrapped:
-            self._keep_spot()
-        self._file.set_width(width)
 
     def _rebuild(self) -> None:
         self._file.set_width(self._body_width if self.wrapped else None)

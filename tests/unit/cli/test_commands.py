@@ -642,7 +642,7 @@ def test_why_says_the_cause_the_evidence_and_the_cure(fleet: Fleet) -> None:
     result = fleet.run("why", "csb0")
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
-        "not-restarted: not restarted: 2.2.0 is installed, 2.1.0 still runs",
+        "not-restarted: not restarted: 2.2.0 is installed, but 2.1.0 still runs",
         f"  running path   {OLD_PATH}",
         "  expected path  missing",
         "  → nixfleet update csb0 --force",

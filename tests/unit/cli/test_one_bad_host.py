@@ -16,7 +16,7 @@ from hostile import HISTORY, JOB, LOCK, PROBE, answer
 
 from nixfleet_core.errors import BadAnswer, ClientFailed
 from nixfleet_core.host import Host
-from nixfleet_core.job.copies import Store
+from nixfleet_core.job.copies import Copies
 from nixfleet_core.session.shell_session import ShellSession
 from nixfleet_core.transport.shell import Answer
 
@@ -56,7 +56,7 @@ class Answers:
 
 def session(name: str, folder: Path, **says: bytes) -> ShellSession:
     shell = Answers({**GOOD, **says})
-    return ShellSession(Host(name), cast("Shell", shell), Store(folder))
+    return ShellSession(Host(name), cast("Shell", shell), Copies(folder))
 
 
 def look(**values: bytes) -> bytes:
@@ -252,7 +252,7 @@ def test_a_host_that_cannot_be_printed_still_has_its_line(
 ) -> None:
     from nixfleet_core.cli import listing
 
-    def cells(row: listing.Row, seen: list[tuple[Facts, Host]]) -> tuple[str, ...]:
+    def cells(row: listing.SeenHost, seen: list[tuple[Facts, Host]]) -> tuple[str, ...]:
         if row.host.name == "csb0":
             raise OverflowError("date value out of range")
         return real(row, seen)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from nixfleet_core.job.copies import Asked, JobCopy, Result, Store, default_store
+from nixfleet_core.job.copies import Asked, Copies, JobCopy, Result, default_copies
 from nixfleet_core.limits import PLAN_LIMIT
 from nixfleet_core.plan.model import Options, Plan
 
@@ -30,29 +30,29 @@ def _open_umask() -> Iterator[None]:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> JobCopy:
-    return Store(tmp_path).job("csb0", JOB)
+    return Copies(tmp_path).job("csb0", JOB)
 
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_the_users_store_is_closed_to_others(
+def test_the_users_copies_are_closed_to_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    store = default_store()
-    assert store.root == tmp_path / "state/nixfleet"
-    assert mode(store.root) == 0o700
-    store.root.chmod(0o755)
-    assert mode(default_store().root) == 0o700
+    copies = default_copies()
+    assert copies.root == tmp_path / "state/nixfleet"
+    assert mode(copies.root) == 0o700
+    copies.root.chmod(0o755)
+    assert mode(default_copies().root) == 0o700
 
 
 def test_a_job_has_a_directory_of_its_own(tmp_path: Path) -> None:
-    copy = Store(tmp_path).job("csb0", JOB)
+    copy = Copies(tmp_path).job("csb0", JOB)
     assert copy.path == tmp_path / "hosts/csb0/jobs" / JOB
     assert mode(copy.path) == 0o700
-    assert Store(tmp_path).job("csb0", JOB) == copy
+    assert Copies(tmp_path).job("csb0", JOB) == copy
     assert [path.name for path in (copy.files.log, copy.files.text, copy.files.events)] == [
         *("log", "log.txt", "events"),
     ]
@@ -65,22 +65,22 @@ def test_a_job_has_a_directory_of_its_own(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_an_odd_name_becomes_no_path(tmp_path: Path, host: str, job: str) -> None:
     with pytest.raises(ValueError, match="is no"):
-        Store(tmp_path).job(host, job)
+        Copies(tmp_path).job(host, job)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_lists_only_jobs(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    assert store.jobs("csb0") == ()
+    copies = Copies(tmp_path)
+    assert copies.jobs("csb0") == ()
     ids = ("20261123-004101-ab12", "20261123-004101-0f00", "20250101-000000-ffff")
     for job in ids:
-        store.job("csb0", job)
+        copies.job("csb0", job)
     (tmp_path / "hosts/csb0/jobs/.DS_Store").touch()
     (tmp_path / "hosts/csb0/jobs/old").mkdir()
-    assert store.jobs("csb0") == tuple(sorted(ids))
-    assert store.jobs("csb1") == ()
+    assert copies.jobs("csb0") == tuple(sorted(ids))
+    assert copies.jobs("csb1") == ()
     with pytest.raises(ValueError, match="no host name"):
-        store.jobs("../../x")
+        copies.jobs("../../x")
 
 
 def test_a_small_file_appears_whole_and_closed(copy: JobCopy) -> None:

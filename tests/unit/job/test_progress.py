@@ -79,11 +79,6 @@ def test_a_skipped_step_was_never_tried() -> None:
     assert step(after(StepEnd("pull", 1, "skipped", 0)), "pull").attempts == 0
 
 
-def test_failed_checks_are_collected() -> None:
-    bad = Check("disk", 3, ok=False, reason="full")
-    assert after(Check("tools", 2, ok=True), bad).failed_checks == (bad,)
-
-
 @pytest.mark.parametrize(
     "over",
     [

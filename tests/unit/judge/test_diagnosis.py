@@ -71,17 +71,17 @@ CASES: dict[str, tuple[Facts, FoundCause, str]] = {
     "not restarted": (
         changed(running=Running(OLD_AGENT, "exe", 7)),
         "not-restarted",
-        "not restarted: 2.2.0 (bbbbbbbb…) is installed, 2.1.0 (aaaaaaaa…) still runs",
+        "not restarted: 2.2.0 (bbbbbbbb…) is installed, but 2.1.0 (aaaaaaaa…) still runs",
     ),
     "another program": (
         changed(running=Running(Binary("/usr/bin/dash"), "other", 7)),
         "proof-missing",
-        "what runs as the agent is /usr/bin/dash, and nothing shows that this is the agent",
+        "/usr/bin/dash runs as the agent, and nothing shows that it is the agent",
     ),
     "another file at its path": (
         changed(running=Running(NEW_AGENT, "other", 7)),
         "proof-missing",
-        "nothing shows that this is the agent",
+        "nothing shows that it is the agent",
     ),
     "what a wrapper starts": (
         changed(
@@ -140,9 +140,9 @@ CASES: dict[str, tuple[Facts, FoundCause, str]] = {
     "no such input": (
         changed(checkout_lock=lock(NEW, "agent")),
         "input-missing",
-        "no commit for the input nixfleet",
+        "flake.lock has no input nixfleet",
     ),
-    "stale fetch": (changed(BEHIND, last_job=STALE_JOB), "stale-fetch", "nix could not fetch it"),
+    "stale fetch": (changed(BEHIND, last_job=STALE_JOB), "stale-fetch", "nix could not fetch the"),
     "another branch": (
         changed(BEHIND, checkout_branch="try"),
         "wrong-branch",
@@ -157,7 +157,7 @@ CASES: dict[str, tuple[Facts, FoundCause, str]] = {
     "diverged from its upstream": (
         changed(BEHIND, checkout_behind=1, checkout_ahead=1),
         "nixcfg-behind",
-        "is 1 commit behind origin/main, and has commits of its own",
+        "is 1 commit behind origin/main, and has commits that upstream lacks",
     ),
     "the last pull failed": (
         changed(BEHIND, checkout_behind=1, last_job=LastJob("failed", "pull", rc=1)),
@@ -181,13 +181,17 @@ CASES: dict[str, tuple[Facts, FoundCause, str]] = {
     ),
     "lock behind": (BEHIND, "lock-behind", "nixfleet at 1111111, latest is 2222222"),
     "no process": (changed(running=None), "proof-missing", "process runs could not be seen"),
-    "nothing installed": (changed(installed=None), "proof-missing", "which agent is installed"),
+    "nothing installed": (
+        changed(installed=None),
+        "proof-missing",
+        "the installed agent could not",
+    ),
     "only claimed": (
         changed(running=Running(NEW_AGENT, "claimed", 7)),
         "proof-missing",
-        "only what the agent itself says",
+        "only the agent itself says",
     ),
-    "not evaluated": (changed(expected=None), "proof-missing", "what the flake would build"),
+    "not evaluated": (changed(expected=None), "proof-missing", "the agent that the flake builds"),
     "no checkout seen": (changed(checkout=None), "proof-missing", "the checkout could not be"),
     "no checkout there": (
         changed(checkout=Checkout("/c", "missing")),
@@ -222,7 +226,7 @@ CASES: dict[str, tuple[Facts, FoundCause, str]] = {
         "current",
         "proven: 2.2.0",
     ),
-    "not pushed": (changed(checkout_ahead=1), "lock-not-pushed", "1 commit of HEAD not pushed"),
+    "not pushed": (changed(checkout_ahead=1), "lock-not-pushed", "HEAD has 1 commit not pushed"),
     "another system for the next boot": (
         changed(system=PROFILE),
         "switch-incomplete",

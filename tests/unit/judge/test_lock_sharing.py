@@ -97,13 +97,13 @@ def test_a_committed_flake_lock_shows_as_changed_after_a_rollback() -> None:
     )
     for rev in (None, OLD):  # unknown, or the same: then another input differs
         said = notes(seen(lock=lock(rev)), "rolled-back")
-        assert said.startswith("flake.lock is as it was before that update, which is not what HEAD")
+        assert said.startswith("flake.lock is as it was before that update, and differs")
 
 
 @pytest.mark.parametrize(
     ("step", "reason", "cause", "why", "advice"),
     [
-        ("commit", "identity", "commit-failed", "does not know who", "user.name"),
+        ("commit", "identity", "commit-failed", "no name and email", "user.name"),
         ("commit", "signing", "commit-failed", "could not sign", "by hand"),
         ("commit", "lock-changed", "commit-failed", "somebody changed flake.lock", "git diff"),
         ("commit", "", "commit-failed", "code 128", "the log"),

@@ -51,8 +51,12 @@ HEALTHY = Facts(
             "stale",
             "not restarted: 2.2.0 (aaaaaaaa…)",
         ),
-        ({"running": None}, "unknown", "what the agent's process runs could not be seen"),
-        ({"installed": None}, "unknown", "which agent is installed could not be seen"),
+        (
+            {"running": None},
+            "unknown",
+            "the program that the agent's process runs could not be seen",
+        ),
+        ({"installed": None}, "unknown", "the installed agent could not be seen"),
         ({"unit": None}, "unknown", "unit could not be seen"),
         ({"unit": Unit("not-found", "inactive")}, "down", "its unit is not-found"),
         (
@@ -76,7 +80,7 @@ HEALTHY = Facts(
         (
             {"checkout": Checkout("/c", "ok", lock=lock(NEW, "other"))},
             "unknown",
-            "flake.lock names no commit for the input nixfleet",
+            "flake.lock has no input nixfleet",
         ),
     ],
 )
@@ -90,7 +94,8 @@ def test_an_unanswered_latest_does_not_count_as_equal() -> None:
     found = assess(HEALTHY, None, HOST)
     assert (found.state, found.why) == (
         "unknown",
-        "flake.lock is at 9f2c1ab; nobody could say what the latest commit of nixfleet is",
+        "flake.lock is at 9f2c1ab; "
+        "its repository did not say what the latest commit of nixfleet is",
     )
 
 

@@ -141,7 +141,7 @@ def test_equal_versions_prove_nothing() -> None:
     gap = find_gap(replace(AFTER, running=running(OLD_AGENT), installed=rebuilt), EXPECT)
     assert gap is not None
     assert gap.sentence == (
-        "not restarted: 2.1.0 (cccccccc…) is installed, 2.1.0 (aaaaaaaa…) still runs"
+        "not restarted: 2.1.0 (cccccccc…) is installed, but 2.1.0 (aaaaaaaa…) still runs"
     )
 
 
@@ -191,10 +191,10 @@ TABLE: dict[str, tuple[Facts | None, Facts | None, Outcome | None, str, str, str
     ),
     "cancelled": (BEFORE, BEFORE, CANCELLED, "cancelled", "cancelled", "cancelled; the agent runs"),
     "cancelled, down": (BEFORE, DOWN, CANCELLED, "agent-down", "agent-down", "was cancelled"),
-    "cancelled, unseen": (BEFORE, None, CANCELLED, "cancelled", "cancelled", "was not seen"),
+    "cancelled, unseen": (BEFORE, None, CANCELLED, "cancelled", "cancelled", "could not see"),
     "killed": (BEFORE, BEFORE, KILLED, "interrupted", "killed", "step rebuild; the agent runs"),
     "killed, down": (BEFORE, DOWN, KILLED, "agent-down", "agent-down", "step rebuild"),
-    "killed, unseen": (BEFORE, None, KILLED, "interrupted", "killed", "was not seen"),
+    "killed, unseen": (BEFORE, None, KILLED, "interrupted", "killed", "could not see"),
     "rebooted": (
         BEFORE,
         None,
@@ -206,7 +206,7 @@ TABLE: dict[str, tuple[Facts | None, Facts | None, Outcome | None, str, str, str
     "pull failed": (BEFORE, BEFORE, failed("pull"), "failed", "pull-failed", "pull .* code 1; the"),
     "known words": (BEFORE, BEFORE, failed("rebuild", said=FULL), "failed", "disk-full", "code 1"),
     "too long": (BEFORE, BEFORE, failed("pull", 124), "failed", "pull-failed", "took too long"),
-    "failed, unseen": (BEFORE, None, failed("pull"), "failed", "pull-failed", "was not seen"),
+    "failed, unseen": (BEFORE, None, failed("pull"), "failed", "pull-failed", "could not see"),
     "failed, down": (BEFORE, DOWN, failed("rebuild"), "agent-down", "agent-down", "rebuild failed"),
     "stale success": (
         BEFORE,
@@ -214,7 +214,7 @@ TABLE: dict[str, tuple[Facts | None, Facts | None, Outcome | None, str, str, str
         failed("update", 65, "stale"),
         "stale",
         "lock-behind",
-        "nix said success",
+        "nix exited with 0",
     ),
     "stale, known why": (
         BEFORE,
@@ -222,7 +222,7 @@ TABLE: dict[str, tuple[Facts | None, Facts | None, Outcome | None, str, str, str
         failed("update", 65, "stale", said=RATE),
         "stale",
         "rate-limit",
-        "nix said success",
+        "nix exited with 0",
     ),
     "some units failed": (
         BEFORE,
@@ -270,7 +270,7 @@ TABLE: dict[str, tuple[Facts | None, Facts | None, Outcome | None, str, str, str
         failed("update", 65, "latest-unknown", said=RATE),
         "failed",
         "rate-limit",
-        "code 65: the input's repository does not answer with a commit; the agent runs",
+        "code 65: the input's repository did not answer with a commit; the agent runs",
     ),
     "the job could not begin": (
         BEFORE,
@@ -278,7 +278,7 @@ TABLE: dict[str, tuple[Facts | None, Facts | None, Outcome | None, str, str, str
         failed("preflight", 1, "finish"),
         "failed",
         "preflight-unknown",
-        "before anything was touched: what brings the agent back cannot be written",
+        "before anything was touched: the host cannot write what brings the agent back",
     ),
     "rolled back, not asked": (
         BEFORE,
@@ -294,7 +294,7 @@ TABLE: dict[str, tuple[Facts | None, Facts | None, Outcome | None, str, str, str
         replace(failed("confirm", 1, "unconfirmed"), rolled_back=True),
         "rolled-back",
         "unconfirmed",
-        "nobody reached the host",
+        "no client reached the host",
     ),
     "rolled back, asked": (
         AFTER,
@@ -334,7 +334,7 @@ TABLE: dict[str, tuple[Facts | None, Facts | None, Outcome | None, str, str, str
         failed("rebuild", 4),
         "failed",
         "switch-incomplete",
-        "code 4: the profile is new, but what the flake would build",
+        "code 4: the profile is new, but the agent that the flake builds",
     ),
 }
 
@@ -364,7 +364,12 @@ def test_judges(
 @pytest.mark.parametrize(
     ("step", "reason", "cause", "words"),
     [
-        ("commit", "identity", "commit-failed", "but flake.lock was not committed: git does not"),
+        (
+            "commit",
+            "identity",
+            "commit-failed",
+            "but flake.lock was not committed: git has no name",
+        ),
         ("push", "refused", "push-refused", "but flake.lock was not pushed: the remote refused"),
         ("push", "", "push-failed", "but flake.lock was not pushed: git ended with code 1"),
     ],
@@ -490,7 +495,7 @@ def test_a_tarball_is_proven_with_a_note_that_latest_is_unknown() -> None:
     expect = Expectation(input="nixfleet", latest_known=False)
     verdict = judge(BEFORE, after, expect, DONE)
     assert verdict.kind == "updated"
-    assert verdict.sentence.endswith("; what is the latest nixfleet is not known")
+    assert verdict.sentence.endswith("; the latest commit of nixfleet is not known")
 
 
 def test_a_snapshot_has_the_seen_facts_and_null_for_the_rest() -> None:
@@ -550,7 +555,7 @@ def test_a_note_names_a_rebuild_that_a_forced_update_ignored() -> None:
     for outcome in (DONE, failed("rebuild")):
         outcome = replace(outcome, went_over=True)
         (note,) = judge(BEFORE, AFTER, EXPECT, outcome).notes
-        assert note.startswith("Another rebuild still ran when the wait for it was over, and ")
+        assert note.startswith("Another rebuild still ran after the longest wait for it, and ")
 
 
 OFF_SWITCH = replace(AFTER, system=System("/nix/store/old", "/nix/store/new", 2))
@@ -560,7 +565,7 @@ OFF_SWITCH = replace(AFTER, system=System("/nix/store/old", "/nix/store/new", 2)
     ("rc", "kind", "cause", "words"),
     [
         (100, "stale", "reboot-pending", "needs a reboot"),
-        (2, "failed", "switch-incomplete", "code 2: the profile is new, the old system runs"),
+        (2, "failed", "switch-incomplete", "code 2: the profile is new, but the old system runs"),
     ],
 )
 def test_a_moved_profile_without_activation_is_no_success(

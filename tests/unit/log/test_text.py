@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import re
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -86,7 +87,7 @@ def test_resume_mends_any_log_txt(
         (folder / "log.txt").unlink(missing_ok=True)
         if wrong is not None:
             (folder / "log.txt").write_bytes(wrong)
-        with LogText.resume(folder / "log", folder / "log.txt") as log:
+        with closing(LogText(folder / "log", folder / "log.txt")) as log:
             assert log.finish() == len(right)
         assert (folder / "log.txt").read_bytes() == right
 
@@ -98,14 +99,14 @@ def test_resume_continues_at_the_end_of_the_raw_log(tmp_path: Path) -> None:
     )
     line = b'@nix {"action":"result","id":1,"type":101,"fields":["hello"]}\n'
     raw.write_bytes(start + line[:20])
-    with LogText.resume(raw, text) as log:
+    with closing(LogText(raw, text)) as log:
         assert log.feed(line[20:]) == log.size == len(b"t...\nx-foo> hello\n")
     assert text.read_bytes() == b"t...\nx-foo> hello\n"
 
 
 def test_resume_without_a_raw_log_is_an_empty_text(tmp_path: Path) -> None:
     (tmp_path / "log.txt").write_bytes(b"old")
-    LogText.resume(tmp_path / "log", tmp_path / "log.txt").close()
+    LogText(tmp_path / "log", tmp_path / "log.txt").close()
     assert (tmp_path / "log.txt").read_bytes() == b""
 
 
@@ -116,16 +117,15 @@ def test_a_right_log_txt_is_not_written_again(tmp_path: Path) -> None:
     text.chmod(0o400)
     before = text.stat()
     text.chmod(0o600)
-    LogText.resume(raw, text).close()
+    LogText(raw, text).close()
     assert text.stat().st_mtime_ns == before.st_mtime_ns
 
 
 def test_a_new_log_txt_is_empty_and_private(tmp_path: Path) -> None:
     path = tmp_path / "log.txt"
-    LogText(path).close()
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    path.write_bytes(b"old")
-    with LogText(path) as log:
+    with closing(LogText(tmp_path / "log", path)) as log:
+        assert path.read_bytes() == b""
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert log.feed(b"new\nhalf") == 4
         assert path.read_bytes() == b"new\n"
         assert log.finish() == 9
@@ -209,7 +209,7 @@ def test_the_offset_map_of_a_long_log_is_coarse_but_small(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log_text, "_MARKS", 16)
-    with LogText(tmp_path / "log.txt") as log:
+    with closing(LogText(tmp_path / "log", tmp_path / "log.txt")) as log:
         log.feed(b"12345\n" * 1000)
         assert len({log.text_offset(raw) for raw in range(6001)}) <= 1 + 16
         for raw in range(0, 6001, 6):

@@ -98,7 +98,7 @@ def argv(made: Plan, step_id: Any) -> tuple[str, ...]:
         (replace(FACTS, unit=Unit("not-found", "inactive")), "unit", "not-found", "enable"),
         (replace(FACTS, unit=Unit("masked", "inactive")), "unit", "masked", "enable"),
         (replace(FACTS, disk_free_kib=1024 * 300), "disk", "300 MiB", "collect-garbage"),
-        (replace(FACTS, memory_free_kib=1024 * 99), "memory", "99 MiB", "calmed down"),
+        (replace(FACTS, memory_free_kib=1024 * 99), "memory", "99 MiB", "more is free"),
         (replace(FACTS, checkout=None), "checkout", "no path", "`checkout`"),
         (checkout(state="missing"), "checkout", "no /home/ops/nixcfg", "`checkout`"),
         (checkout(state="unreadable"), "checkout", "belongs to ops", "log in as its owner"),

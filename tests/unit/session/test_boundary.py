@@ -23,7 +23,7 @@ from nixfleet_core.errors import (
     Unreachable,
 )
 from nixfleet_core.host import Host
-from nixfleet_core.job.copies import Store
+from nixfleet_core.job.copies import Copies
 from nixfleet_core.session import boundary
 from nixfleet_core.session.boundary import FAULTS_LIMIT, drawn, guard_session, not_seen, one_host
 from nixfleet_core.session.protocol import HostSession
@@ -186,7 +186,7 @@ async def test_a_guarded_session_raises_host_errors_only(faults: list[Exception]
 
 async def test_a_shell_that_cannot_be_started_is_this_machines_failure(tmp_path: Path) -> None:
     shell = Shell("csb0", ("/nowhere/ssh",))
-    session = ShellSession(Host("csb0"), shell, Store(tmp_path))
+    session = ShellSession(Host("csb0"), shell, Copies(tmp_path))
     with pytest.raises(ClientFailed, match="/nowhere/ssh"):
         await session.probe()
 

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nixfleet_core.errors import BadAnswer, ClientFailed, NeedsPassword, NoSuchJob, NotAllowed
-from nixfleet_core.job.copies import FLOOR, JobCopy, Store, check_room
+from nixfleet_core.job.copies import FLOOR, Copies, JobCopy, check_room
 from nixfleet_core.job.events import (
     EVENT_LINE_LIMIT,
     Heartbeat,
@@ -125,7 +125,7 @@ def says(*connections: bytes | Process | Exception) -> Host:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> JobCopy:
-    return Store(tmp_path).job("csb0", JOB)
+    return Copies(tmp_path).job("csb0", JOB)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -182,7 +182,7 @@ def test_broken_links_lose_and_double_no_byte(
         return Process([raw[i : i + portion] for i in range(0, len(raw), portion)])
 
     with tempfile.TemporaryDirectory() as folder:
-        copy = Store(Path(folder)).job("csb0", JOB)
+        copy = Copies(Path(folder)).job("csb0", JOB)
         host = Host(answer)
 
         def check() -> None:

@@ -15,7 +15,7 @@ import pytest
 from nixfleet_core.errors import BadAnswer, LaunchFailed, NoSuchJob, NotAllowed, Unreachable
 from nixfleet_core.facts.model import Checkout, Facts
 from nixfleet_core.host import Host
-from nixfleet_core.job.copies import Asked, Store
+from nixfleet_core.job.copies import Asked, Copies
 from nixfleet_core.job.durations import RECENT
 from nixfleet_core.nix.git_url import Latest
 from nixfleet_core.plan.model import Options, Plan, Refusal, Step
@@ -141,7 +141,7 @@ class Bench:
 
     @property
     def copy(self) -> JobCopy:
-        return self.session.store.job("csb0", JOB)
+        return self.session.copies.job("csb0", JOB)
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def bench(tmp_path: Path) -> Callable[..., Bench]:
         session = ShellSession(
             host=host or Host(name="csb0"),
             shell=cast("Shell", shell),
-            store=Store(tmp_path),
+            copies=Copies(tmp_path),
             let_go=let_go,
         )
         return Bench(session, shell, dropped)
@@ -374,7 +374,7 @@ async def test_the_history_of_an_absent_host_comes_from_the_copies(
     assert [(line.job, line.outcome) for line in await made.session.jobs()] == [
         (JOB, "interrupted")
     ]
-    made.session.store.job("csb0", OTHER).write("plan.json", b"damaged")
+    made.session.copies.job("csb0", OTHER).write("plan.json", b"damaged")
     made.copy.write("result", b'{"outcome":"done"}')
     assert [(line.job, line.outcome) for line in await made.session.jobs()] == [
         (OTHER, "interrupted"),
@@ -430,7 +430,7 @@ async def test_a_missing_or_malformed_plan_is_no_job(
     with pytest.raises(NoSuchJob, match=JOB):
         await made.session.fetch_plan(JOB)
     if not out.startswith(b"@nf plan"):
-        assert made.session.store.jobs("csb0") == ()
+        assert made.session.copies.jobs("csb0") == ()
 
 
 @pytest.mark.parametrize("job", ["../x", "", "latest"])
@@ -487,8 +487,8 @@ async def test_the_newest_job(
 ) -> None:
     made = bench(answer if isinstance(answer, Answer) else says(answer))
     if known:
-        made.session.store.job("csb0", "20250101-000000-0000")
-        made.session.store.job("csb0", OTHER)
+        made.session.copies.job("csb0", "20250101-000000-0000")
+        made.session.copies.job("csb0", OTHER)
     assert await made.session.newest_job() == newest
 
 
@@ -704,11 +704,11 @@ def test_expected_times_of_steps_come_from_followed_jobs(
     made = bench()
     assert made.session.expected(("pull",)) == {}
     for number in range(RECENT + 5):
-        copy = made.session.store.job("csb0", f"20261123-0041{number:02}-ab12")
+        copy = made.session.copies.job("csb0", f"20261123-0041{number:02}-ab12")
         began = f'{{"event":"step-start","step":"pull","at":{900 if number < 5 else 990},"log":0}}'
         ended = '{"event":"step-end","step":"pull","at":1000,"status":"ok","log":0}'
         copy.write("events", f"{began}\n{ended}\n".encode())
-    made.session.store.job("csb0", JOB)  # this job has no events yet
+    made.session.copies.job("csb0", JOB)  # this job has no events yet
     assert made.session.expected(("pull", "rebuild")) == {"pull": 10}
     assert made.session.expected(()) == {}
     assert made.shell.ran == []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nixfleet_core.host import Host, SshAddress, parse_address
-from nixfleet_core.job.copies import Store
+from nixfleet_core.job.copies import Copies
 from nixfleet_core.session.open import open_session, open_sessions
 from nixfleet_core.transport import ssh as module
 from nixfleet_core.transport.dialogue import Dialogue
@@ -224,12 +224,12 @@ def test_sessions_are_opened_without_contacting_anyone(
 ) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setenv(CONFIG_VARIABLE, "/my/config")
-    store = Store(tmp_path)
+    copies = Copies(tmp_path)
     here = Host(name="here")
     there = Host(name="there", address=parse_address("ops@h"))
-    sessions = open_sessions((there, here), store)
+    sessions = open_sessions((there, here), copies)
     assert [session.host for session in sessions] == [there, here]
     assert sessions[0].shell.argv[:4] == ("ssh", "-T", "-F", "/my/config")
     assert sessions[1].shell.argv == ("/bin/sh", "-s")
     monkeypatch.delenv(CONFIG_VARIABLE)
-    assert "-F" not in open_session(there, store).shell.argv
+    assert "-F" not in open_session(there, copies).shell.argv
