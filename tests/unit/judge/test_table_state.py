@@ -94,8 +94,10 @@ def test_an_unanswered_latest_is_not_taken_for_equal() -> None:
     found = assess(HEALTHY, None, HOST)
     assert (found.state, found.why) == (
         "unknown",
-        "flake.lock is at 9f2c1ab; "
-        "its repository did not say what the latest commit of nixfleet is",
+        (
+            "flake.lock is at 9f2c1ab; "
+            "its repository did not say what the latest commit of nixfleet is"
+        ),
     )
 
 
