@@ -1,4 +1,4 @@
-"""The state of a job, folded from its events. Every view (app, command, JSON) shows this."""
+"""The state of a job, folded from its events. Every view (app, command, JSON) shows this state."""
 
 from __future__ import annotations
 
@@ -87,8 +87,8 @@ class JobState:
     def fraction(self) -> float:
         """How far the whole job is, 0 to 1, by the steps' weights.
 
-        What was skipped because nothing had to be done counts as done; what was skipped after a
-        failure never will be.
+        A step that was skipped because it had nothing to do counts as done. Steps after a failed
+        one are skipped, and do not count.
         """
         total = sum(step.weight for step in self.steps) or 1
         broken = any(step.status in ("failed", "cancelled") for step in self.steps)
