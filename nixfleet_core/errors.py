@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class HostError(Exception):
-    """All that the methods of a session raise: a state of one host, not a fault of the program."""
+    """The only errors that a session raises: a state of one host, not a fault of the program."""
 
 
 class Unreachable(HostError):  # noqa: N818 - a state of the host, not a fault of the program
@@ -24,7 +24,7 @@ class Unreachable(HostError):  # noqa: N818 - a state of the host, not a fault o
 
 
 class BadAnswer(Unreachable):
-    """The host answered what cannot be used. `str()` says what was wrong with it."""
+    """The host's answer cannot be used. `str()` says what is wrong with it."""
 
     cause: ClassVar[NoAnswer] = "bad-answer"
 
@@ -40,7 +40,7 @@ NO_ANSWER: Final = frozenset(kind.cause for kind in (Unreachable, BadAnswer, Cli
 
 
 class NeedsPassword(HostError):  # noqa: N818
-    """sudo on the host wants a password and none was given, or a wrong one (`wrong`)."""
+    """sudo on the host wants a password, and we gave none, or a wrong one (`wrong`)."""
 
     def __init__(self, host: str, *, wrong: bool = False) -> None:
         super().__init__(f"sudo on {host} wants a password")
@@ -48,11 +48,11 @@ class NeedsPassword(HostError):  # noqa: N818
 
 
 class PasswordRefused(NeedsPassword):
-    """Nobody gave the password: the operator's choice, or there is no terminal to ask at."""
+    """The operator gave no password, or there is no terminal to ask at."""
 
 
 class NotAllowed(HostError):  # noqa: N818
-    """Nothing on the host lets us become root. The message says what was tried."""
+    """We cannot become root on the host. The message says what was tried."""
 
 
 class NoSuchJob(HostError, LookupError):  # noqa: N818

@@ -1,7 +1,7 @@
-"""A host as we know it before asking it anything, and what names may look like.
+"""A host as we know it before we ask it anything, and the rules for names.
 
-Host names, job ids and flake names become paths and arguments, so every place where one
-arrives from outside checks it here.
+Host names, job ids and flake names become paths and arguments, so every name from outside is
+checked here.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class BadNameError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class SshAddress:
-    """Where ssh goes: `user@host:port`, user and port as the ssh config has them when absent."""
+    """Where ssh goes: `user@host:port`. An absent user or port comes from the ssh config."""
 
     host: str
     user: str | None = None
@@ -50,8 +50,8 @@ class SshAddress:
 class Host:
     """One line of the fleet. `address` is None for this machine.
 
-    `platform` and `attribute` are found out by the probe when absent; `attribute` is the name
-    under nixosConfigurations or homeConfigurations.
+    `attribute` is the name under nixosConfigurations or homeConfigurations. The probe finds out
+    `platform` and `attribute` if they are absent.
     """
 
     name: str
@@ -62,8 +62,8 @@ class Host:
     attribute: str | None = None
     tags: tuple[str, ...] = ()
     forges: tuple[str, ...] = DEFAULT_FORGES
-    """Servers (`host` or `host:port`, by https) that the client may give the operator's git
-    credentials when this host's flake.lock names them."""
+    """Servers (`host` or `host:port`, by https) that may get the operator's git credentials if this
+    host's flake.lock names them."""
 
     @property
     def where(self) -> str:
@@ -72,7 +72,7 @@ class Host:
 
 
 def check_host_name(name: str) -> str:
-    """Return `name`, or raise BadNameError: it becomes a directory of the client's store."""
+    """Return `name`, or raise BadNameError: it becomes a directory of the client's copies."""
     if not _HOST_NAME.fullmatch(name):
         raise BadNameError(
             f"{name!r} is no host name: letters, digits, '.', '_' and '-' only, "
@@ -89,7 +89,7 @@ def check_input_name(name: str) -> str:
 
 
 def check_forge(text: str) -> str:
-    """Return a server's name, with its port unless that is https's own; or raise BadNameError."""
+    """Return a server's name, with its port unless that is 443; or raise BadNameError."""
     match = _FORGE.fullmatch(text.lower())
     if match is None:
         raise BadNameError(
@@ -103,7 +103,7 @@ def check_forge(text: str) -> str:
 def parse_address(text: str) -> SshAddress:
     """Read `[user@]host[:port]` (IPv6 in brackets); raise BadNameError.
 
-    A destination that begins with '-' would be read by ssh as an option.
+    ssh would read a destination that begins with '-' as an option.
     """
     match = _ADDRESS.fullmatch(text)
     if match is None:

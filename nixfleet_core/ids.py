@@ -1,4 +1,4 @@
-"""What jobs and commits are called."""
+"""The names of jobs and commits."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _ID: Final = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}")
 
 
 def new_job_id() -> str:
-    """`YYYYMMDD-HHMMSS-xxxx`: UTC, and four hex digits to keep two clients apart."""
+    """`YYYYMMDD-HHMMSS-xxxx`: the time in UTC, and four hex digits to keep two clients apart."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 def is_job_id(text: str) -> bool:
-    """Whether `text` can be a job id: it begins with a time that was, or can be.
+    """Whether `text` can be a job id: it begins with a possible time.
 
-    Hosts look at the digits alone (scripts/lib/common.sh), so one may list what is none.
+    Hosts check only that there are digits (scripts/lib/common.sh), so a host may list other names.
     """
     if _ID.fullmatch(text) is None:
         return False
@@ -49,5 +49,5 @@ _REV: Final = re.compile(r"[0-9a-f]{40}")
 
 
 def is_commit(text: str) -> bool:
-    """Whether `text` names a whole commit; shorter names and branches do not say which."""
+    """Whether `text` is a whole commit hash; shorter names and branches are ambiguous."""
     return _REV.fullmatch(text) is not None

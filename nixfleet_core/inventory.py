@@ -69,7 +69,7 @@ class InventoryError(Exception):
 
 
 class UnknownHostError(Exception):
-    """A host was asked for that the inventory does not have. The message lists what it has."""
+    """The inventory does not have that host. The message lists the hosts that it has."""
 
 
 def default_inventory_path() -> Path:

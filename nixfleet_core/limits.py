@@ -1,7 +1,7 @@
-"""How large, how long and how late what a host says may be. What lies beyond is not believed.
+"""How large, how long and how late a host's values may be. We believe nothing beyond these limits.
 
-Whatever is computed from values within these limits (a difference, a date, a share of a bar) fits
-Python's dates and floats, so no view of a host can fail on them.
+Results computed from values within them (a difference, a date, a share of a bar) fit Python's dates
+and floats, so no view of a host can fail on them.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ LONGEST: Final = 10**9
 """Seconds, some 31 years; no longer wait is believed."""
 
 LARGEST: Final = 10**15
-"""Bytes; what follow.sh can write in 15 digits."""
+"""Bytes; the largest number that follow.sh writes has 15 digits."""
 
 MOST: Final = 10**9
-"""Of anything that is counted: restarts, tries, builds."""
+"""The largest count of anything: restarts, tries, builds."""
 
 TEXT_LIMIT: Final = 4096
-"""Bytes of one name, path or sentence; Linux's longest path has as many."""
+"""Bytes of one name, path or sentence; it is the length of Linux's longest path."""
 
 SAID_LIMIT: Final = 500
 """Characters of a host's own words in a message."""
 
 EVENTS_LIMIT: Final = 16 * 1024 * 1024
-"""Bytes of a job's events; with a tick a second these are four days."""
+"""Bytes of a job's events; with a tick a second they last four days."""
 
 PLAN_LIMIT: Final = 256 * 1024
-"""Bytes of plan.json; one with every step and warning has some 10 KiB."""
+"""Bytes of plan.json; the largest real plan has some 10 KiB."""
 
 PLAN_STEPS: Final = 64
 """Steps of a plan; there are 13 kinds."""

@@ -1,6 +1,6 @@
 """Where nixcfg can be on a host, and what its flake.lock says of an input. Pure.
 
-It is the operator's checkout, or the agent's own repository.
+nixcfg is the operator's checkout, or the agent's own repository.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nixfleet_core.nix.lock import Input
 
 ISOLATED: Final = "isolated"
-"""Names the agent's own repository; where it is, the host knows (scripts/ask/probe.sh)."""
+"""Names the agent's own repository; the host knows where that is (scripts/ask/probe.sh)."""
 
 ISOLATED_ENDS: Final = "/nixfleet-agent/repo"
 """How the path of the agent's own repository ends, on every platform."""
@@ -25,22 +25,22 @@ _WORDS: Final = {ISOLATED: ISOLATED, "nixcfg": DEFAULT_CHECKOUT}
 
 
 def read_checkout(text: str) -> str:
-    """What `--checkout` names: one of the two words, or a path. Raises ValueError."""
+    """Read the value of `--checkout`: one of the two words, or a path. Raises ValueError."""
     if text in _WORDS:
         return _WORDS[text]
     if not text.startswith(("/", "~/")) or not text.isprintable():
-        raise ValueError(f"{text!r} is none of {', '.join(_WORDS)}, and no absolute path")
+        raise ValueError(f"{text!r} is no checkout: write {', '.join(_WORDS)}, or an absolute path")
     return text
 
 
 def is_isolated(path: str) -> bool:
-    """Whether this is the agent's own repository, which the agent resets to its upstream."""
+    """Whether this is the agent's own repository. The agent resets it to its upstream."""
     return path.endswith(ISOLATED_ENDS)
 
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """There is no flake.lock, or none that was seen."""
+    """There is no flake.lock, or it could not be seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """The flake has no such input; `names` are those that it has."""
+    """The flake has no such input; `names` are its inputs."""
 
     names: tuple[str, ...]
 
@@ -63,7 +63,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Follows:
-    """The input is another one: nix does not move it by its own name."""
+    """The input follows another one, so nix does not move it by its own name."""
 
     found: Input
 
@@ -87,7 +87,7 @@ class Pinned:
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """The input's own repository says what its latest commit is."""
+    """The input follows its repository, which says what its latest commit is."""
 
     found: Input
 
@@ -96,7 +96,7 @@ InputState = Absent | Broken | Missing | Follows | Pinned | Tracked
 
 
 def input_state(checkout: Checkout, name: str) -> InputState:
-    """What flake.lock says of an input: for the plan and the cause alike."""
+    """What flake.lock says of an input. The plan and the cause use the same answer."""
     if checkout.lock is None:
         return Absent() if checkout.lock_error is None else Broken(checkout.lock_error)
     found = checkout.lock.find(name)
@@ -108,7 +108,7 @@ def input_state(checkout: Checkout, name: str) -> InputState:
 
 
 def disagreement(facts: Facts, flake_input: str) -> str | None:
-    """How the host's two checkouts differ, if both could be seen and they do."""
+    """How the host's two checkouts differ; None if they do not, or were not both seen."""
     here, other = facts.checkout, facts.other
     if here is None or here.state != "ok" or other is None:
         return None
@@ -120,4 +120,4 @@ def disagreement(facts: Facts, flake_input: str) -> str | None:
         differ.append(f"locks {flake_input} to {theirs[:7]}, this one to {ours[:7]}")
     if not differ:
         return None
-    return f"{other.path} {' and '.join(differ)}: a rebuild from there undoes one from here"
+    return f"{other.path} {' and '.join(differ)}: a rebuild from there undoes a rebuild from here"

@@ -1,4 +1,4 @@
-"""What is known about a host: values, and what follows from them alone."""
+"""What we know about a host: values, and what follows from them alone."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _STORE: Final = re.compile(r"/nix/store/[0-9a-z]{32}-(?P<name>[^/\s]+)")
 _LABEL: Final = re.compile(r"nixfleet-agent-(?:v)?(?P<version>[0-9][0-9A-Za-z.+_~-]{0,63})$")
 
 Proof = Literal["exe", "script", "other", "claimed"]
-"""How the running path is known. The kernel runs this file (exe). The kernel runs the interpreter
-that this script's first line names, and the command line says that it runs the script: weaker, a
-process can rewrite that (script). The kernel runs this file, and nothing shows that it is an agent
-(other). Or only the process itself says so, in its command line (claimed)."""
+"""How the running path is known. exe: the kernel runs this file. script: the kernel runs the
+interpreter in this script's first line, and the command line names the script; that is weaker,
+because a process can rewrite its command line. other: the kernel runs this file, and nothing shows
+that it is an agent. claimed: only the process itself says so, in its command line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Binary:
     version: str | None = None
     sha256: str | None = None
     starts: tuple[str, ...] = ()
-    """Store paths of the programs that its file names as what it starts: it is a wrapper."""
+    """Of a wrapper: the store paths of the programs that it starts, as its file names them."""
 
     @property
     def store_path(self) -> str | None:
@@ -56,12 +56,12 @@ class Binary:
 
     @property
     def identity(self) -> str:
-        """What two programs are compared by: the store path where there is one."""
+        """The value by which we compare two programs: the store path where there is one."""
         return self.store_path or self.path
 
     def is_run_by(self, other: Binary) -> bool:
-        """Whether `other`, which runs, is this program or what it starts. The host asks the same
-        (`nf_is_one` in scripts/lib/process.sh)."""
+        """Whether the running program `other` is this program, or one that it starts. The host has
+        the same rule (`nf_is_one` in scripts/lib/process.sh)."""
         return other.identity == self.identity or other.identity in self.starts
 
 
@@ -100,7 +100,7 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Rebuild:
-    """A process of the agent's service that rebuilds, by its program: `nixos-rebuild`."""
+    """A process of the agent's service that rebuilds; `program` is for example `nixos-rebuild`."""
 
     pid: int
     program: str
@@ -114,9 +114,9 @@ class System:
     profile: str | None = None
     generation: int | None = None
     booted: str | None = None
-    """The system that the host was booted into."""
+    """The system that the host booted."""
     needs_reboot: bool = False
-    """The profile's system cannot be switched to: it has another interface to its init."""
+    """The host cannot switch to the profile's system, which has another interface to its init."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,22 +134,22 @@ class Checkout:
     lock: FlakeLock | None = None
     lock_error: str | None = None
     head_lock: FlakeLock | None = None
-    """flake.lock as HEAD has it; only present when the one in the working tree differs."""
+    """HEAD's flake.lock; only present if the one in the working tree differs."""
     lock_cksum: str | None = None
-    """`cksum` of flake.lock: what a decision about that file was based on."""
+    """`cksum` of the flake.lock on which a decision was based."""
     ahead: int = 0
     """Commits that the upstream lacked when it was last fetched."""
     behind: int = 0
-    """Commits of the upstream, as it was last fetched, that HEAD lacks."""
+    """Commits that HEAD lacked when the upstream was last fetched."""
     default_branch: str | None = None
     """The branch that the remote's own HEAD names."""
     incoming: str | None = None
-    """The upstream's newest commit, asked now, where HEAD does not have it."""
+    """The upstream's newest commit, as it is now; only present if HEAD lacks it."""
 
 
 @dataclass(frozen=True, slots=True)
 class LastJob:
-    """What the newest job on the host came to; `latest` is the commit that its update wanted."""
+    """How the newest job on the host ended; `latest` is the commit that its update wanted."""
 
     outcome: str = ""
     failed: str = ""
@@ -176,14 +176,14 @@ class Facts:
     tools: frozenset[str] = frozenset()
     nix: NixVersion | None = None
     trusted: bool | None = None
-    """Whether the nix daemon lets this user set what is restricted; None where it was not asked."""
+    """Whether the nix daemon lets this user set restricted options; None if we did not ask."""
     unit: Unit | None = None
     running: Running | None = None
     installed: Binary | None = None
     loaded: str | None = None
-    """launchd: the program of the job as it was loaded; its plist on disk may be newer."""
+    """launchd: the program of the loaded job; the plist on disk may be newer."""
     attributes: tuple[str, ...] | None = None
-    """The names under homeConfigurations; None where nobody asked, which evaluates the flake."""
+    """The names under homeConfigurations; None if we did not ask. To ask evaluates the flake."""
     expected: Binary | None = None
     expected_error: str | None = None
     system: System = System()
@@ -196,15 +196,15 @@ class Facts:
     rebuild: Rebuild | None = None
     last_job: LastJob | None = None
     other: Checkout | None = None
-    """The checkout that the agent, or the operator, has beside the configured one."""
+    """The second checkout, beside the configured one: the agent's, or the operator's."""
     other_expected: Binary | None = None
-    """What that one would install; only evaluated where the configured one explains nothing."""
+    """What the second checkout would install; evaluated only if the first explains nothing."""
     installed_at: int | None = None
     """When the installed program came to this host, in seconds since the epoch."""
     journal: str | None = None
     """The last line that the agent wrote."""
     lingers: bool = True
-    """False: this user's services, the agent among them, end with the last login."""
+    """False if this user's services, such as the agent, end with the last login."""
 
     def lock_rev(self, flake_input: str) -> str | None:
         """The commit that flake.lock names for the input; None where unknown."""
@@ -218,7 +218,7 @@ class Facts:
 
 
 def version_label(path: str) -> str | None:
-    """The version in a store path's name. A label, not proof: packages have hard-coded it."""
+    """The version in a store path's name. It is a label, no proof: some packages hard-code it."""
     match = _STORE.match(path)
     label = _LABEL.search(match["name"]) if match else None
     return label["version"] if label else None

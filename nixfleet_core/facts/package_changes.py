@@ -1,8 +1,8 @@
-"""What changed between two generations: the packages that differ, as Nix tells them.
+"""What changed between two generations: the packages that differ, as Nix lists them.
 
-Parsing only, of `nix store diff-closures`. A line is `NAME: OLD → NEW, SIZE`, where either half may
-be missing; `∅` is a version that is not there, `ε` one that its package does not name. Nix paints
-sizes always, and newer ones leave out the plus.
+Parsing only, of `nix store diff-closures`. A line is `NAME: OLD → NEW, SIZE`; the versions or the
+size may be missing. `∅` stands for no such package, `ε` for a package without a version. Nix always
+colours the size, and newer versions of Nix leave out the plus.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nixfleet_core.facts.model import Snapshot
 
 CHANGES_LIMIT: Final = 256 * 1024
-"""Bytes; a change of every package of a large system is some 100 KiB."""
+"""Bytes; if every package of a large system changes, that is some 100 KiB."""
 
 CHANGES_MOST: Final = 4000
 """Packages; 100 KiB name about 2000."""
@@ -37,8 +37,8 @@ _STORE_NAME: Final = re.compile(r"/nix/store/[0-9a-z]{32}-(?P<name>.+?)(?:-(?=[0
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One package. `before` is None where no version went, `after` where none came; "" is a version
-    that is not told. `size` is the growth in bytes, None where Nix does not mention it.
+    """One package. `before` is None if the package is new, `after` if it is gone; "" is an unnamed
+    version. `size` is the growth in bytes; None if Nix does not mention it.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse_changes(data: bytes) -> tuple[Change, ...]:
-    """Read the output of `nix store diff-closures`; what is no such line is left out."""
+    """Read the output of `nix store diff-closures`; other lines are left out."""
     text = _ESCAPES.sub("", data[:CHANGES_LIMIT].decode("utf-8", "replace"))
     found = (_change(line) for line in text.split("\n"))
     return tuple(islice((change for change in found if change is not None), CHANGES_MOST))
@@ -57,9 +57,10 @@ def parse_changes(data: bytes) -> tuple[Change, ...]:
 def with_agent(
     changes: tuple[Change, ...], before: Snapshot, after: Snapshot
 ) -> tuple[Change, ...]:
-    """The agent's own change first, also when its version is the same and only its path is new.
+    """The changes with the agent's own first, even if only its path is new.
 
-    Nix leaves that one out; and the agent that ran before may be older than the generation.
+    Nix leaves out a change of the path alone. And the agent that ran before may be older than the
+    generation.
     """
     if before.store_path is None or after.store_path in (None, before.store_path):
         return changes
@@ -70,7 +71,7 @@ def with_agent(
 
 
 def change_text(change: Change, arrow: str = "→") -> str:
-    """`glibc 2.40-61 → 2.40-66, +1.2 MiB`; a version that only came or went is said in words."""
+    """`glibc 2.40-61 → 2.40-66, +1.2 MiB`; words say where a version only came or went."""
     words = change.name
     if change.before is None:
         words += f" {change.after} is new" if change.after else " is new"
@@ -97,7 +98,7 @@ def _change(line: str) -> Change | None:
 
 
 def _split(rest: str) -> tuple[str | None, int | None]:
-    """The versions and the growth; several versions have commas between them, too."""
+    """The versions and the growth. Commas also separate several versions."""
     versions, comma, last = rest.rpartition(", ")
     size = _SIZE.fullmatch(last)
     if size is None:
@@ -111,7 +112,7 @@ def _version(text: str) -> str | None:
 
 
 def _package(path: str) -> str | None:
-    """The name before the version: as Nix splits it, at the first dash before a digit."""
+    """The name before the version. Like Nix, we split at the first dash before a digit."""
     match = _STORE_NAME.match(path)
     return match["name"] if match else None
 

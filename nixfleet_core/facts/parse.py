@@ -33,11 +33,11 @@ PROBE_LIMIT: Final = 4 * 1024 * 1024
 """Bytes; a probe that answers more is not believed."""
 
 _RECORDS: Final = 500
-"""Records of one probe; there are some 60 kinds."""
+"""Records of one probe; some 60 kinds exist."""
 
 _LIMITS: Final = {"status": 20_000, "lock": LOCK_LIMIT + 1, "head-lock": LOCK_LIMIT + 1}
-"""Bytes of a record, by the end of its key, where it may be longer than TEXT_LIMIT: as the probe
-cuts it off."""
+"""Bytes of records that may be longer than TEXT_LIMIT, by the end of their key. The probe cuts them
+off at the same length."""
 
 
 class ProbeError(ValueError):
@@ -47,8 +47,8 @@ class ProbeError(ValueError):
 def read_records(data: bytes) -> dict[str, str]:
     """Split a probe's answer into its records.
 
-    Text before the first record (a login shell's greeting) is skipped, a cut-off record is an
-    error: a half answer must not look like a host that lacks things. Raises ProbeError.
+    Text before the first record (a login shell's greeting) is skipped. A cut-off record is an
+    error: half an answer must not look like a host that lacks things. Raises ProbeError.
     """
     if len(data) > PROBE_LIMIT:
         raise ProbeError(f"the probe answered more than {PROBE_LIMIT} bytes")
@@ -77,7 +77,7 @@ def read_records(data: bytes) -> dict[str, str]:
 
 
 def _value(key: str, value: bytes) -> str:
-    """A record's value, as long as it may be. sh can hold no NUL, so none wrote one."""
+    """A record's value, cut to its limit. A NUL is an error: sh cannot have written it."""
     if b"\0" in value:
         raise ProbeError(f"the probe's record {key[:40]!r} holds a NUL byte")
     limit = _LIMITS.get(key.rpartition(".")[2], TEXT_LIMIT)
@@ -143,7 +143,7 @@ def _maybe_number(text: str | None) -> int | None:
 
 
 def _count(text: str | None) -> int:
-    """Of restarts, commits, a process's number; 0 where it was not seen."""
+    """A number of restarts or commits, or a process's number; 0 if it was not seen."""
     found = _number(text, 0)
     return found if 0 <= found <= MOST else 0
 
@@ -196,7 +196,7 @@ def _binary(records: dict[str, str], which: str) -> Binary | None:
 
 
 _MOST_STARTS: Final = 100
-"""How many programs a wrapper can be believed to start."""
+"""We believe a wrapper that it starts so many programs at most."""
 
 
 def _rebuild(records: dict[str, str]) -> Rebuild | None:
@@ -247,7 +247,7 @@ def _last_job(records: dict[str, str]) -> LastJob | None:
 
 
 def _line(text: str | None, joint: str = " ") -> str | None:
-    """Text from the host on one line, as long as a line may be shown."""
+    """Text from the host on one line, cut to the length that may be shown."""
     return joint.join(text.split("\n"))[:SAID_LIMIT] if text else None
 
 
@@ -284,7 +284,7 @@ def _checkout(records: dict[str, str], which: str = "checkout") -> Checkout | No
 
 
 def _default_branch(text: str | None) -> str | None:
-    """As `refs/remotes/REMOTE/HEAD` names it: `ref: refs/remotes/origin/main`."""
+    """The branch in `refs/remotes/REMOTE/HEAD`, which reads `ref: refs/remotes/origin/main`."""
     match = re.match(r"ref: refs/remotes/[^/\s]+/(\S{1,200})", text or "")
     return match[1] if match else None
 
@@ -322,7 +322,7 @@ def _status(text: str) -> _Status:
 
 
 _STATUS_FIELDS: Final = {"1 ": 8, "2 ": 9, "u ": 10, "? ": 1}
-"""How many fields stand before the path in a line of that kind."""
+"""The number of fields before the path, by the kind of line."""
 
 
 def _lock(text: str | None) -> tuple[FlakeLock | None, str | None]:

@@ -1,4 +1,4 @@
-"""The agent's service: who runs it, and what commands its manager understands. Pure."""
+"""The agent's service: its manager, and the commands that the manager understands. Pure."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
         return (*self._systemctl(), "stop", AGENT_UNIT)
 
     def start(self) -> tuple[str, ...]:
-        """Of a job that launchd still has as it was loaded, only kickstart can be asked; where its
-        plist has changed, the host unloads and loads it."""
+        """The command that starts it. launchd can only kickstart the job that it has loaded; if the
+        plist has changed, the host unloads and loads the job."""
         if self.manager == "launchd":
             return ("launchctl", "bootstrap", self.domain, self.file)
         return (*self._systemctl(), "start", AGENT_UNIT)
 
     @property
     def restart_words(self) -> str:
-        """What an operator would type to restart it."""
+        """The command with which an operator restarts it."""
         if self.manager == "launchd":
             return f"launchctl kickstart -k {self.domain or 'gui/$UID'}/{AGENT_LABEL}"
         return f"{' '.join(self._systemctl())} restart nixfleet-agent"
 
     @property
     def reload_words(self) -> str:
-        """The same where launchd still has the job as it was before its plist changed: kickstart
-        would start that again."""
+        """The same if the plist has changed since launchd loaded the job: kickstart would start the
+        old one again."""
         return f"launchctl bootout {self.domain}/{AGENT_LABEL}; {' '.join(self.start())}"
 
     @property
     def log_words(self) -> str:
-        """What an operator would type to read its log."""
+        """The command with which an operator reads its log."""
         if self.manager == "launchd":
             return "tail -n 50 /tmp/nixfleet-agent.err"
         user = "--user " if self.manager == "user" else ""
@@ -59,7 +59,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def forgive_words(self) -> str:
-        """What an operator would type to start it although it has crashed too often."""
+        """The commands with which an operator starts it after it has crashed too often."""
         systemctl = " ".join(self._systemctl())
         return f"{systemctl} reset-failed nixfleet-agent, then {systemctl} start nixfleet-agent"
 

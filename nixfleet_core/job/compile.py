@@ -24,7 +24,7 @@ def step_lines(plan: Plan, root: str = "") -> tuple[str, ...]:
 
 
 def compile_plan(plan: Plan, job: str, root: str = "") -> str:
-    """The script that the host runs: `run.sh main` does the job, `run.sh finish` brings back."""
+    """The host's script: `run.sh main` does the job, `run.sh finish` brings the agent back."""
     steps = "".join(f"  {line}\n" for line in step_lines(plan, root))
     return compose(
         *("probe", "preflight", "chain"),
@@ -58,7 +58,7 @@ def compile_plan(plan: Plan, job: str, root: str = "") -> str:
 
 
 def _step_line(step: Step, root: str) -> str:
-    # an argument that begins with a slash is a path of the host
+    # an argument that begins with a slash is a path on the host
     argv = (root + arg if arg.startswith("/") else arg for arg in step.argv)
     words = (step.id, step.run_as, str(step.limit), str(step.tries), *argv)
     return f"nf_step {shlex.join(words)}"

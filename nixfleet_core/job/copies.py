@@ -1,6 +1,6 @@
-"""The client's copy of jobs, which is also the history: one directory a job, readable only by us.
+"""The client's copies of jobs, which are also the history: one directory a job, for us only.
 
-`log` is a byte-exact prefix of the host's log at all times; its size is the offset to go on from.
+`log` is a byte-exact prefix of the host's log at all times. Its size is the offset to go on from.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ class JobFiles(msgspec.Struct, frozen=True):
 
 
 FLOOR: Final = 256 * 1024 * 1024
-"""Bytes that stay free on this machine's disk, on a small one a fiftieth of it: a host's log, which
-may be without end, must not take what everything else here needs."""
+"""Bytes that must stay free on this machine's disk; on a small disk a fiftieth of it. A host's log
+may be endless, and must not take the space that everything else here needs."""
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """plan.json: the plan, when it was asked for, by which uid and from where."""
+    """plan.json: the plan, when somebody asked for it, by which uid and from where."""
 
     plan: Plan
     at: Second = 0
@@ -54,8 +54,8 @@ class Result(msgspec.Struct, frozen=True):
 
 
 def read_asked(data: bytes) -> Asked | None:
-    """Read plan.json; None for what is none. Of a later version's plan, the steps that are known
-    here count, as its events do."""
+    """Read plan.json; None if it is damaged. Of a later version's plan we keep the steps that we
+    know, as we do with its events."""
     if len(data) > PLAN_LIMIT:
         return None
     try:
@@ -69,7 +69,7 @@ def read_asked(data: bytes) -> Asked | None:
 
 
 def _is_known(step: object) -> bool:
-    """Whether a step is one of ours, or nothing that a later version would write either."""
+    """Whether we know the step. A step without an id counts as known: it is damaged, not newer."""
     match step:
         case {"id": str(name)}:
             return name in TITLES
@@ -78,7 +78,7 @@ def _is_known(step: object) -> bool:
 
 
 def read_result(data: bytes) -> Result | None:
-    """Read the file `result`; None for what is none."""
+    """Read the file `result`; None if it is damaged."""
     try:
         return msgspec.json.decode(data, type=Result)
     except _UNREADABLE:
@@ -105,7 +105,7 @@ class JobCopy:
         return read_asked(self.read("plan.json") or b"")
 
     def result(self) -> Result | None:
-        """What the runner wrote; None while it has not, and for what it cannot have written."""
+        """The runner's result; None before it is written, and if it is damaged."""
         return read_result(self.read("result") or b"")
 
     def read(self, name: str) -> bytes | None:
@@ -116,7 +116,7 @@ class JobCopy:
             return None
 
     def discard_empty(self) -> None:
-        """Forget a job that nobody knows: nothing is left of it, if nothing ever came."""
+        """Remove the directory of a job of which nothing has ever arrived."""
         files = list(self.path.iterdir()) if self.path.is_dir() else []
         if not any(file.stat().st_size for file in files):
             for file in files:
@@ -124,7 +124,7 @@ class JobCopy:
             self.path.rmdir()
 
     def write(self, name: str, data: bytes) -> None:
-        """Keep one of the job's small files; it appears whole."""
+        """Write one of the job's small files, whole or not at all."""
         new = self.path / f".{name}.new"
         new.touch(mode=0o600)
         new.write_bytes(data)
@@ -133,12 +133,12 @@ class JobCopy:
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """Where all copies are kept."""
+    """All copies, in one directory."""
 
     root: Path
 
     def job(self, host: str, job: str) -> JobCopy:
-        """The directory of one job, made if need be. Raises ValueError for odd names."""
+        """The directory of one job; creates it. Raises ValueError for odd names."""
         path = self.root / "hosts" / check_host_name(host) / "jobs" / check_job_id(job)
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         return JobCopy(path)
@@ -151,7 +151,7 @@ class Copies:
 
 
 def check_room(path: Path) -> None:
-    """Raise ClientFailed unless the disk that `path` is on has room for another piece of a copy."""
+    """Raise ClientFailed unless the disk of `path` has room for another piece of a copy."""
     disk = os.statvfs(path.parent)
     floor = min(FLOOR, disk.f_blocks * disk.f_frsize // 50)
     if disk.f_bavail * disk.f_frsize < floor:

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from nixfleet_core.vocabulary import StepId
 
 RECENT: Final = 10
-"""The jobs that are looked at: what a host builds changes with time."""
+"""So many of the last jobs count: what a host builds changes with time."""
 
 
 def expected_seconds(jobs: Iterable[Iterable[JobEvent]]) -> dict[StepId, int]:
-    """The median duration of each step that has succeeded in one of these jobs, in seconds."""
+    """The median duration, in seconds, of each step that succeeded in one of these jobs."""
     taken: dict[StepId, list[int]] = {}
     for events in jobs:
         for step, seconds in _durations(events).items():

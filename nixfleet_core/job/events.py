@@ -1,7 +1,7 @@
 """What happens during a job: the host's own events, and what the follower adds to them.
 
-The host writes one JSON object a line, holding fixed tokens and integers only. Unknown fields and
-unknown events are ignored (a newer runner may write them), and so is a torn last line.
+The host writes one JSON object a line, with fixed tokens and integers only. We ignore unknown
+fields and unknown events, which a newer runner may write, and a torn last line.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class JobStart(msgspec.Struct, frozen=True, tag="job-start", tag_field="event"):
 
 
 class StepStart(msgspec.Struct, frozen=True, tag="step-start", tag_field="event"):
-    """`log` is the log's size at that moment, in bytes: where the step's output begins."""
+    """`log` is the log's size at that moment, in bytes: the step's output begins there."""
 
     step: StepId
     at: Second
@@ -47,7 +47,7 @@ class Retry(msgspec.Struct, frozen=True, tag="retry", tag_field="event"):
 
 
 class StepEnd(msgspec.Struct, frozen=True, tag="step-end", tag_field="event"):
-    """`rc` is the exit code of the last try. `reason`: a fixed token where the runner has one."""
+    """`rc` is the exit code of the last try, `reason` a fixed token where the runner has one."""
 
     step: StepId
     at: Second
@@ -59,15 +59,15 @@ class StepEnd(msgspec.Struct, frozen=True, tag="step-end", tag_field="event"):
 
 
 IDLE_CHECK: Final = "idle"
-"""Whether nobody else rebuilds; ok with a reason where --force went over one that still ran."""
+"""Whether no other rebuild runs; ok with a reason where --force ignored one that still ran."""
 
 AGENT_CHECK: Final = "agent"
-"""The agent's own `--check`, after the proof: it adds to it and decides nothing."""
+"""The agent's own `--check`, after the proof; it decides nothing."""
 
 
 class Check(msgspec.Struct, frozen=True, tag="check", tag_field="event"):
-    """One preflight check on the host, or the agent's own; `reason` says in a fixed token what is
-    wrong, or what a check that is ok went over."""
+    """One preflight check on the host, or the agent's own check. `reason` is a fixed token: what is
+    wrong, or what an ok check ignored."""
 
     check: _Token
     at: Second
@@ -76,8 +76,8 @@ class Check(msgspec.Struct, frozen=True, tag="check", tag_field="event"):
 
 
 class Waiting(msgspec.Struct, frozen=True, tag="waiting", tag_field="event"):
-    """The job waits for something outside itself, at most `limit` seconds; where that is a process,
-    `pid` and `program` say which."""
+    """The job waits for something outside itself, at most `limit` seconds. `pid` and `program` name
+    the process, if it waits for one."""
 
     reason: _Token
     at: Second
@@ -87,27 +87,27 @@ class Waiting(msgspec.Struct, frozen=True, tag="waiting", tag_field="event"):
 
     @property
     def words(self) -> str:
-        """What it waits for; the token itself where a later version says one."""
+        """What it waits for; a later version's token stays a token."""
         what = f" ({self.program}, process {self.pid})" if self.pid else ""
         return f"{WAITS.get(self.reason, self.reason)}{what}"
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick", tag_field="event"):
-    """The log had this size at this time: gives lines their times."""
+    """The log had this size at this time; this gives lines their times."""
 
     at: Second
     log: Size
 
 
 class CancelSeen(msgspec.Struct, frozen=True, tag="cancel", tag_field="event"):
-    """The runner has seen the cancellation; `deferred` when an activation has to end first."""
+    """The runner has seen the cancellation; `deferred` if an activation has to end first."""
 
     at: Second
     deferred: bool = False
 
 
 class JobEnd(msgspec.Struct, frozen=True, tag="job-end", tag_field="event"):
-    """`outcome` is what the runner did, no verdict: done, failed, cancelled or interrupted."""
+    """`outcome` says how the job ended; it is no verdict: done, failed, cancelled, interrupted."""
 
     at: Second
     outcome: _Token
@@ -132,15 +132,15 @@ class Link(msgspec.Struct, frozen=True):
 
 
 class Heartbeat(msgspec.Struct, frozen=True):
-    """The host is there and its clock says `at`; the log there holds `log` bytes."""
+    """The host answers: its clock says `at`, and its log holds `log` bytes."""
 
     at: int
     log: int
 
 
 class LineTime(msgspec.Struct, frozen=True):
-    """log.txt had `text_offset` bytes at this time, by the host's clock: for what the copy held
-    before it was followed."""
+    """log.txt had `text_offset` bytes at this time, by the host's clock. It gives times to the part
+    of the log that was here before we followed the job."""
 
     at: int
     text_offset: int
@@ -153,7 +153,7 @@ _decoder: Final[msgspec.json.Decoder[HostEvent]] = msgspec.json.Decoder(HostEven
 
 
 def read_event(line: bytes) -> HostEvent | None:
-    """Decode one line of `events`; None for what is unknown, too long or torn."""
+    """Decode one line of `events`; None if it is unknown, too long or torn."""
     if len(line) > EVENT_LINE_LIMIT:
         return None
     try:

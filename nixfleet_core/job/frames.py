@@ -1,7 +1,7 @@
 """The framed stream of scripts/ask/follow.sh, taken apart as it arrives.
 
 A frame is `@KIND OFFSET LENGTH`, a newline, LENGTH bytes, a newline. Log bytes are handed on at
-once, before their frame is whole: a link may break at any byte, and what has arrived has arrived.
+once, before their frame is whole: a link may break at any byte, and no byte that arrived is lost.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 
 GREETING: Final = b"nixfleet-follow 1\n"
 SMALL_LIMIT: Final = 8 * 1024 * 1024
-"""Bytes; a frame that is kept in memory (anything but log and events) may not be larger."""
+"""Bytes; the largest frame that is kept in memory (every kind but log and events)."""
 
 _HEADER_LIMIT: Final = 256
 _PREFACE_LIMIT: Final = 64 * 1024
@@ -26,7 +26,7 @@ class FrameError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A whole frame, or for `log` and `events` a part of one; `offset` is that of `data`."""
+    """A whole frame, or a part of one for `log` and `events`; `offset` is the offset of `data`."""
 
     kind: str
     offset: int
@@ -34,13 +34,13 @@ class Frame:
 
 
 class FrameReader:
-    """Feed it bytes in any portions, get frames. What a login shell greets with is skipped."""
+    """Takes bytes in any portions, gives frames. A login shell's greeting is skipped."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._greeted = False
         self._searched = 0
-        """Bytes of the preface in which the greeting does not begin."""
+        """The greeting does not begin in the first so many bytes."""
         self._kind = ""
         self._offset = 0
         self._left: int | None = None

@@ -1,4 +1,4 @@
-"""A host's jobs, as scripts/ask/past_jobs.sh tells them. Parsing only."""
+"""A host's jobs, as scripts/ask/past_jobs.sh lists them. Parsing only."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class JobLine(msgspec.Struct, frozen=True):
 
 
 HISTORY_LIMIT: Final = 100
-"""Jobs of one host that are read; it keeps 20."""
+"""We read so many jobs of one host; it keeps 20."""
 
 _SYSTEM: Final = re.compile(r"/nix/store/[^\s/\0]{1,250}")
 
@@ -51,7 +51,7 @@ class History:
 
 
 def read_history(answer: bytes) -> History:
-    """Read the script's answer; what cannot be read of a job is left out."""
+    """Read the script's answer; the parts of a job that cannot be read are left out."""
     lines = answer.decode("utf-8", "replace").split("\n")
     jobs: list[PastJob] = []
     last: dict[str, str] = {}

@@ -1,6 +1,4 @@
-"""What there is to judge and what a judgement can be: a job's outcome, the two sides of a
-comparison, the kinds of verdicts. Data only.
-"""
+"""The data of a judgement: a job's outcome, the two sides of a comparison, kinds of verdicts."""
 
 from __future__ import annotations
 
@@ -27,7 +25,7 @@ Kind = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of a job, as the runner wrote it; no judgement."""
+    """How a job ended, as the runner wrote it. It is no judgement."""
 
     kind: JobOutcome
     failed_step: StepId | None = None
@@ -37,15 +35,15 @@ class Outcome:
     detail: str = ""
     """The failed check's own token."""
     failure: Failure | None = None
-    """What the failed step's output says, if it says something known."""
+    """The known failure in the failed step's output, if there is one."""
     units: tuple[str, ...] = ()
-    """Units that the switch said had failed."""
+    """The units that failed, according to the switch."""
     committed: bool = False
-    """flake.lock's commit was made, and is still there."""
+    """flake.lock was committed, and the commit is still there."""
     pushed: bool = False
     rolled_back: bool = False
-    """The step that goes back to the generation before has run, and said that it worked."""
+    """The step that goes back to the previous generation ran, and said that it worked."""
     went_over: bool = False
-    """A rebuild of somebody else's still ran when the wait for it was over, and the job went on."""
+    """Somebody else's rebuild still ran after the longest wait, and the job went on."""
     agent_says: str | None = None
-    """What the agent's own check said: `ok`, or a token; None when it was not asked."""
+    """The answer of the agent's own check: `ok`, or a token; None if it was not asked."""

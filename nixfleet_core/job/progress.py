@@ -1,4 +1,4 @@
-"""The state of a job, folded from its events. Every view (app, command, JSON) shows this."""
+"""The state of a job, folded from its events. Every view (app, command, JSON) shows this state."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from nixfleet_core.job.events import (
     Tick,
     Waiting,
 )
+from nixfleet_core.limits import PLAN_STEPS
 from nixfleet_core.nix.activity import Progress
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class JobState:
     ended: int | None = None
     now: int | None = None
     outcome: str | None = None
+    failed_checks: tuple[Check, ...] = ()
     waiting: Waiting | None = None
     cancelling: CancelSeen | None = None
     link: Link = field(default_factory=lambda: Link(up=True))
@@ -85,8 +87,8 @@ class JobState:
     def fraction(self) -> float:
         """How far the whole job is, 0 to 1, by the steps' weights.
 
-        What was skipped because nothing had to be done counts as done, what was skipped after a
-        failure does not.
+        A step that was skipped because it had nothing to do counts as done. Steps after a failed
+        one are skipped, and do not count.
         """
         total = sum(step.weight for step in self.steps) or 1
         broken = any(step.status in ("failed", "cancelled") for step in self.steps)
@@ -129,8 +131,10 @@ class JobState:
                     now=at,
                     waiting=None,
                 )
-            case Check(at=at):
-                return replace(self, now=at, waiting=None)
+            case Check(at=at, ok=ok):
+                more = not ok and len(self.failed_checks) < PLAN_STEPS
+                failed = (*self.failed_checks, event) if more else self.failed_checks
+                return replace(self, now=at, failed_checks=failed, waiting=None)
             case Waiting(at=at):
                 return replace(self, now=at, waiting=event)
             case CancelSeen(at=at):

@@ -1,1 +1,1 @@
-"""What commands said: readable, indexed, known failures named, secrets left out."""
+"""What commands printed: made readable, indexed, without secrets, with known failures named."""

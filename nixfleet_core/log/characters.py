@@ -1,23 +1,23 @@
 r"""Which characters reach a screen. One policy for the app, the commands and their JSON.
 
-What a host, a file or a tool wrote must not drive the terminal, reorder or hide what is read, nor
-begin a line of its own. None of these reaches a screen:
+Text from a host, a file or a tool must not drive the terminal, must not reorder or hide what people
+read, and must not begin a line of its own. So none of these reaches a screen:
 
 - control characters: C0 but the tab, DEL, and C1;
-- what changes the order in which text is read: the bidirectional marks, embeddings and isolates;
+- characters that change the reading order: the bidirectional marks, embeddings and isolates;
 - line and paragraph separators;
-- what shows nothing, and so makes two texts look alike: zero-width and filler characters, the soft
+- invisible characters, which make two texts look alike: zero-width and filler characters, the soft
   hyphen, interlinear annotation, tags, and whatever else Unicode lets a renderer leave out;
-- what is no character: noncharacters and lone surrogates.
+- noncharacters and lone surrogates.
 
-A log line loses them, whole escape sequences included: logs are full of them, and `--raw` has them
-all. Elsewhere each becomes `�`, so that it is seen that something was there. JSON keeps them as
-escapes (\u202e), so that it says what was found and yet can be printed; a lone surrogate, which
-JSON cannot hold, becomes `�`.
+A log line loses them, and whole escape sequences too: logs are full of them, and `--raw` has them
+all. Elsewhere each becomes `�`, so that people see that something was there. JSON keeps them as
+escapes (\u202e): they can be printed, and nothing is lost. A lone surrogate, which JSON cannot
+hold, becomes `�`.
 
 Joiners and variation selectors are part of ordinary text (emoji, Persian), but terminals disagree
-on their width: a screen gets the text without them. Private-use characters stay: fonts for
-terminals draw icons with them.
+on their width, so a screen gets the text without them. Private-use characters stay: terminal fonts
+draw icons with them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _NO_CHARACTERS: Final = "\ufdd0-\ufdef" + "".join(
 _SURROGATES: Final = "\ud800-\udfff"
 _CONTROLS: Final = "\x00-\x08\x0a-\x1f\x7f-\x9f"
 _UNSHOWN: Final = (
-    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # order of reading
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # reading order
     "\u2028\u2029"  # line and paragraph
     "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2060-\u2065\u206a-\u206f\u3164\ufeff"
     "\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
@@ -42,7 +42,7 @@ _JOINERS: Final = "\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef"
 _FORBIDDEN: Final = f"{_CONTROLS}{_UNSHOWN}{_NO_CHARACTERS}{_SURROGATES}"
 
 FORBIDDEN: Final = re.compile(f"[{_FORBIDDEN}]")
-"""One character that reaches no screen."""
+"""One character that must not reach a screen."""
 JOINER: Final = re.compile(f"[{_JOINERS}]")
 _ANY: Final = re.compile(f"[{_FORBIDDEN}{_JOINERS}]")
 _ASCII_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -52,7 +52,7 @@ SGR: Final = re.compile(r"\x1b\[([0-9;]{0,64})m")
 """A colour or the like, as `log_line` leaves it."""
 
 ANY_SGR: Final = re.compile(r"\x1b\[[0-9;:]{0,64}m")
-"""The same as tools write it."""
+"""The same, as tools write it."""
 
 SEQUENCE: Final = re.compile(
     r"\x1b\[(?P<sgr>[0-9;:]{0,64})m"
@@ -61,7 +61,7 @@ SEQUENCE: Final = re.compile(
     r"|\x1b[ -/]*+[0-~]?"  # other escape sequences
     f"|[{_FORBIDDEN}{_JOINERS}]"
 )
-"""What a terminal takes for one thing and shows as nothing; `sgr` has a colour's parameters."""
+"""A sequence that a terminal obeys and does not show; `sgr` has a colour's parameters."""
 
 RESET: Final = "\x1b[0m"
 _RESETS: Final = (RESET, "\x1b[m")
@@ -70,7 +70,7 @@ _BREAK: Final = re.compile("[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 
 
 def is_plain(text: str) -> bool:
-    """Whether all of its characters, and tabs, may be shown as they are."""
+    """Whether all of its characters may be shown as they are; tabs count as such."""
     return not (_ASCII_CONTROL if text.isascii() else _ANY).search(text)
 
 
@@ -82,9 +82,9 @@ def one_line(text: str) -> str:
 
 
 def log_line(line: str) -> str:
-    """A line of a log: only text, tabs and colours (SGR) are left of it.
+    """A log line, reduced to text, tabs and colours (SGR).
 
-    Nothing conceals or blinks: what a log holds is evidence.
+    Concealing and blinking are removed as well: the log is evidence.
     """
     if is_plain(line):
         return line
@@ -92,18 +92,18 @@ def log_line(line: str) -> str:
 
 
 def without_colours(line: str) -> str:
-    """What `log_line` gave, as text alone."""
+    """A line from `log_line`, without its colours."""
     return SGR.sub("", line) if "\x1b" in line else line
 
 
 def end_colours(line: str) -> str:
-    """What `log_line` gave, with its colours ending where it ends."""
+    """A line from `log_line`, with its colours reset at its end."""
     last = line.rfind("\x1b")
     return line if last < 0 or line.startswith(_RESETS, last) else f"{line}{RESET}"
 
 
 def json_escapes(encoded: str) -> str:
-    """JSON text with the same meaning, of which a terminal obeys nothing."""
+    """JSON text with the same meaning, in which a terminal finds nothing to obey."""
     if is_plain(encoded):
         return encoded
     return _ANY.sub(lambda match: _escape(match[0]), encoded)
@@ -128,14 +128,14 @@ _PLAIN_SGR: Final = frozenset(
     )
 )
 _EXTENDED: Final = (38, 48, 58)
-"""Foreground, background and underline: a palette's or any colour follows."""
+"""Foreground, background and underline; a palette's number or a full colour follows."""
 
 
 @lru_cache(maxsize=4096)
 def _colours(parameters: str | None) -> str:
-    """An SGR sequence with what changes colour and weight; `` for one with nothing of it.
+    """The SGR sequence reduced to colour and weight; `` if nothing of it is left.
 
-    ECMA-48, and ISO 8613-6 for what stands behind colons, here written with semicolons.
+    By ECMA-48, and by ISO 8613-6 for parameters with colons, which become semicolons here.
     """
     if parameters is None:
         return ""
@@ -149,7 +149,7 @@ def _colours(parameters: str | None) -> str:
             if not rest:
                 del left[: 1 + size if size else None]
             if size and len(values) >= size:
-                # behind colons a colour space may stand before red, green and blue
+                # with colons, a colour space may come before red, green and blue
                 kept += (first, 5 if size == 1 else 2, *(values[-size:] if rest else values))
         elif first == 4 and rest:
             kept.append(24 if rest[0] == 0 else 4)

@@ -1,7 +1,8 @@
-"""The way out: what a screen, the clipboard, JSON or a file of ours gets of text from outside.
+"""The way out: how text from outside gets to a screen, the clipboard, JSON or a file of ours.
 
-Pure. Whatever is printed, copied or saved goes through one of these, which hide credentials
-(`nixfleet_core.log.redact`) and what drives a terminal (`nixfleet_core.log.characters`).
+Pure. All that is printed, copied or saved goes through one of these functions. They hide
+credentials (`nixfleet_core.log.redact`) and remove what drives a terminal
+(`nixfleet_core.log.characters`).
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _COMMAND_LINES: Final = ("argv",)
-"""Fields that hold a command's words: `--token` and what follows it belong together."""
+"""Fields that hold a command's words: `--token` and the word after it belong together."""
 
 
 def safe(text: str) -> str:
-    """Text from outside, on one line, without credentials: a host must not drive the terminal, nor
-    write lines that look like ours."""
+    """Text from outside, on one line and without credentials: a host must not drive the terminal,
+    and must not write lines that look like ours."""
     return one_line(redact(text))
 
 
@@ -45,7 +46,7 @@ def safe_log_line(line: str, *, colour: bool) -> str:
 
 
 def safe_json(value: msgspec.Struct) -> str:
-    """One line of JSON, in which every string has been redacted; a terminal obeys none of it."""
+    """One line of JSON with every string redacted; a terminal finds nothing in it to obey."""
     built = _redacted(msgspec.to_builtins(value))
     return json_escapes(json.dumps(built, ensure_ascii=False, separators=(",", ":")))
 

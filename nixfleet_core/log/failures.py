@@ -1,9 +1,9 @@
-"""What a failure's text means, and what to do about it: a table.
+"""A table: what the text of a failure means, and what to do about it.
 
-The patterns are read by `grep -E` (GNU, BSD, busybox) on hosts, which retry what is transient, and
-by Python here, which names the cause: so they keep to what all of them understand. The texts are
-those of git, OpenSSH and Nix 2.8 to 2.34 under LC_ALL=C. A text names a cause and proves nothing:
-Nix can keep an old commit with exit code 0 and say nothing at all.
+`grep -E` (GNU, BSD, busybox) reads the patterns on hosts, which retry transient failures. Python
+reads them here and names the cause. So the patterns keep to what all of these understand. The texts
+are those of git, OpenSSH and Nix 2.8 to 2.34 under LC_ALL=C. A text names a cause and proves
+nothing: Nix can keep an old commit with exit code 0 and say nothing at all.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ if TYPE_CHECKING:
     from nixfleet_core.vocabulary import Cause
 
 Kind = Literal["transient", "permanent", "stale"]
-"""Worth another try; not before somebody acts; or a success that may have kept the old commit."""
+"""transient: worth another try. permanent: somebody has to act first. stale: Nix succeeded, but may
+have kept the old commit."""
 
 Source = Literal["nix", "git", "ssh", "switch", "system"]
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One row. `words` are for people, where those of the cause are too general."""
+    """One row. `words` are for people; empty where the words of the cause are good enough."""
 
     id: str
     pattern: str
@@ -36,9 +37,9 @@ class Failure:
     cause: Cause
     words: str = ""
     weight: Literal[0, 1, 2] = 1
-    """0 says only that something else failed; 2 is the cause of what is said after it."""
+    """0: it only says that something else failed. 2: it is the cause of the failures after it."""
     from_builders: bool = False
-    """Believed in a builder's output too, where most texts belong to what is being built."""
+    """It counts in a builder's output too. Most texts there are about the thing being built."""
 
     @property
     def advice(self) -> str:
@@ -49,7 +50,7 @@ class Failure:
 
 
 FAILURES: Final[tuple[Failure, ...]] = (
-    # What stands behind other failures.
+    # The causes of other failures.
     Failure(
         id="disk-full",
         pattern="No space left on device|Out of diskspace|database or disk is full"
@@ -428,10 +429,10 @@ FAILURES: Final[tuple[Failure, ...]] = (
 
 
 def find_failure(lines: Iterable[str]) -> Failure | None:
-    """What the lines of a failed step say went wrong; None when nothing is known.
+    """What went wrong, by the lines of a failed step; None when no line is known.
 
-    The weightiest row counts, of equal ones the last. Takes log.txt's lines and raw ones. Nix's
-    own `retrying in` is progress, and what a builder prints is about the thing built.
+    The row with the most weight counts; among equals the last one. The lines may be log.txt's or
+    raw. Nix's own `retrying in` is progress, and a builder prints about the thing it builds.
     """
     any_row = re.compile(_ANY)  # here, and kept by `re`: most commands look for no failure
     best: Failure | None = None
@@ -456,14 +457,14 @@ def strip_colours(line: str) -> str:
 def transient_pattern() -> str:
     """One pattern for `grep -E`: something failed that another try may cure.
 
-    To be asked of a try's output without Nix's own `retrying in` and without builders' lines
-    (`@nix {"action":"result"`), and outweighed by `permanent_pattern`.
+    The caller first removes Nix's own `retrying in` and builders' lines (`@nix {"action":"result"`)
+    from the output. `permanent_pattern` outweighs this one.
     """
     return "|".join(row.pattern for row in FAILURES if row.kind == "transient")
 
 
 def permanent_pattern() -> str:
-    """One pattern for `grep -E`: another try is of no use, whatever else was said."""
+    """One pattern for `grep -E`: another try is useless, whatever else the output says."""
     return "|".join(row.pattern for row in FAILURES if row.kind == "permanent" and row.weight > 0)
 
 

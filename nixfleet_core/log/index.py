@@ -1,9 +1,9 @@
 """Where the rows of a growing text file begin: one checkpoint for every 64 KiB.
 
-A checkpoint always lies at the beginning of a line, so a segment (from one checkpoint to the
-next) is 64 KiB of whole lines, the last of which may be longer. A reader needs only a segment's
-first `SEGMENT + CLIP` bytes to show every one of its lines, because a line is shown up to `CLIP`
-bytes; a log with one line of 50 MB costs no more than any other.
+A checkpoint always lies at the beginning of a line. A segment reaches from one checkpoint to the
+next: 64 KiB of whole lines, of which the last may be longer. A line is shown up to `CLIP` bytes, so
+a reader needs only a segment's first `SEGMENT + CLIP` bytes to show all of its lines. A log with
+one line of 50 MB costs no more than any other.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class Segment:
 class LogIndex:
     """Counts rows as bytes are fed to it, in file order.
 
-    `count_rows` tells how many rows the given lines take (each ends with a newline, but for the
-    last perhaps); by default every line is one row. It must look at no more than the first `CLIP`
+    `count_rows` tells how many rows the given lines take; by default every line is one row. Each
+    line ends with a newline, except perhaps the last. It must look at no more than the first `CLIP`
     bytes of a line, and the rows of two lines must be the sum of the rows of each.
     """
 

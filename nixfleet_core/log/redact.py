@@ -1,17 +1,18 @@
 r"""Takes credentials out of text before it is shown, copied or saved.
 
-What tools print stays in the raw log, which only its owner can read. Hidden are credentials that
-show themselves by what stands before them (a name such as `password` and a sign, a header, an
-option, a URL's user information) or by their own beginning, as services give them one. Hidden too
-much is better than too little, but commit hashes, narHashes, store paths, derivations' names,
-caches' public keys and ssh destinations such as git@github.com are no secrets and stay; so does
-what only refers to a secret (a path, `$NAME`).
+The raw log keeps what tools print; only its owner can read it. We recognise a credential by what
+stands before it (a name such as `password` and a sign, a header, an option, a URL's user
+information) or by its own beginning, which many services give to their tokens. To hide too much is
+better than to hide too little, but these are no secrets and stay: commit hashes, narHashes, store
+paths, derivations' names, caches' public keys, ssh destinations such as git@github.com, and
+whatever only refers to a secret (a path, `$NAME`).
 
-It reads what a terminal would show: a credential that colours or control characters split is one.
+It reads what a terminal would show, so colours or control characters inside a credential do not
+protect it.
 
-Lines are hostile, so each costs no more than in proportion to its length: every pattern begins
-with something of bounded length, what follows is taken possessively (`++`) and never given back,
-and what was looked at in vain is either bounded or not looked at again.
+Lines are hostile, so each costs time in proportion to its length at most: every pattern begins with
+something of bounded length, takes what follows possessively (`++`) and never gives it back, and a
+search that found nothing is either bounded or not repeated.
 """
 
 from __future__ import annotations
@@ -38,13 +39,13 @@ _Span = tuple[int, int]
 
 
 def redact(text: str) -> str:
-    """Replace every credential in `text` by ‹redacted›, keeping all else."""
+    """Replace every credential in `text` by ‹redacted›, and keep all else."""
     redactor = Redactor()
     return "\n".join(redactor.line(line) for line in text.split("\n"))
 
 
 def redact_words(words: Sequence[str]) -> list[str]:
-    """The words of a command line, where a credential can be told by the word before it."""
+    """Redact the words of a command line; there the word before a credential can reveal it."""
     spans = _merge(_find(" ".join(words)))
     hidden: list[str] = []
     start = 0
@@ -75,11 +76,11 @@ class Redactor:
 
 
 class _Reading:
-    """A line as it may be read, and where each character of that stands in the line.
+    """One way to read a line, and the place of each character in the line itself.
 
-    Without its sequences it is what a terminal shows. With a break for each colour and for each
-    character that shows nothing it tells words apart that only those do, and has what a sequence
-    holds.
+    One reading leaves the sequences out: it is what a terminal shows. The other puts a break for
+    each colour and each invisible character: it separates words that only those separate, and it
+    keeps the text inside of sequences.
     """
 
     def __init__(self, line: str, sequence: re.Pattern[str]) -> None:
@@ -117,7 +118,7 @@ def _merge(spans: list[_Span]) -> list[_Span]:
 
 
 def _hide(text: str, spans: list[_Span]) -> str:
-    """Colours that change inside of what is hidden stay: what follows has them."""
+    """Hide the spans. Colours that change inside a span stay: the text after it has them."""
     if not spans:
         return text
     parts: list[str] = []
@@ -129,7 +130,7 @@ def _hide(text: str, spans: list[_Span]) -> str:
     return "".join((*parts, text[at:]))
 
 
-# What stands before a credential. Sequences of words and signs are bounded in length.
+# What stands before a credential. All sequences of words and signs have a bounded length.
 
 _NAMES: Final = {
     "pass": r"(?:passw(?:or)?d|passphrase|passcode|(?<=_)pass)",
@@ -140,10 +141,10 @@ _NAMES: Final = {
 }
 """How the names of credentials end: MQTT_PASSWORD, clientSecret, x-api-key; not PASSWORD_FILE."""
 _QUOTE: Final = r"\\{0,3}['\"]?"
-"""Also as JSON has it within JSON."""
+"""Also escaped, as in JSON within JSON."""
 _SIGN: Final = r"[ \t]{0,9}(?::=|=>|:(?!:)|=(?!=))[ \t]{0,9}"
 _BUILDER: Final = r"(?:[^\s>]{1,255}+(?: \(post\))?> )?"
-"""A build's own lines have its name before them."""
+"""The lines of a build begin with its name."""
 _NO_SECRET: Final = (
     rf"(?!{_QUOTE}(?:"
     r"\$[a-z_({]|%[({]|<[\w -]{0,40}>|\{(?:[\s{}'\"]|$)|\[(?:[\s\]'\"]|$)"  # variables, structures
@@ -151,9 +152,9 @@ _NO_SECRET: Final = (
     r"|\.{1,2}/|~/|//"  # paths
     r"|(?:true|false|null|none|nil|yes|no)(?=[\s,;)}\]'\"\\]|$)))"
 )
-"""Not before what refers to a secret, or says that there is none."""
+"""The value must not be a mere reference to a secret, or say that there is none."""
 _QUOTED: Final = r"\\{1,3}['\"]((?:(?!\\{1,3}['\"])[^'\"\n])++)|\"((?:[^\"\\\n]|\\.)++)|'([^'\n]++)"
-"""Also a value whose end is missing."""
+"""A quoted value, even if its end is missing."""
 _VALUE: Final = rf"(?:{_QUOTED}|((?:[^\s'\"\\,;&]|[,;](?![\s'\"]|$)|\\(?!['\"]))++))"
 """A quoted value or a word."""
 _START: Final = r"(?<![A-Za-z0-9])"
@@ -164,14 +165,14 @@ class _Rule(NamedTuple):
     """Hides what the pattern's groups match, or what those of `inner` do within the match."""
 
     hints: tuple[str, ...]
-    """Looked for only in lines that hold one of these, in lower case."""
+    """The rule is tried only on lines that hold one of these, in lower case."""
     pattern: str
     flags: re.RegexFlag = re.NOFLAG
     inner: str | None = None
 
 
 _compiled: Final = functools.cache(re.compile)
-"""Most rules are never looked for: to compile them all took most of a command's start."""
+"""Most rules are never tried; compiling all of them took most of a command's start."""
 
 
 def _context(hints: tuple[str, ...], pattern: str, inner: str | None = None) -> _Rule:
@@ -182,7 +183,7 @@ def _token(hint: str, pattern: str, start: str = _START) -> _Rule:
     return _Rule((hint,), f"{start}({pattern})")
 
 
-# The services' own documentation, and the rules of gitleaks, say what their tokens look like.
+# What tokens look like: from the services' own documentation and the rules of gitleaks.
 _RULES: Final = (
     # https://user:token@host, https://token@host; for other schemes only with a password.
     _context(("://",), r"(?:https?|ftps?)://([^\s/?#'\"<>]+)(?=@)"),
@@ -196,7 +197,7 @@ _RULES: Final = (
     ),
     _context(("bearer",), r"bearer[ \t]{1,9}([a-z0-9._~+/=-]{16,}+)"),
     _context(("cookie",), rf"(?<![\w-])(?:set-)?cookie2?{_QUOTE}{_SIGN}(?:{_QUOTED}|([^'\"\n]++))"),
-    # NAME=value, "name": "value", name: value; a line of YAML, which has no quotes, to its end.
+    # NAME=value, "name": "value", name: value; an unquoted YAML value reaches to the line's end.
     *(
         _context((hint,), rf"{name}{_QUOTE}{_SIGN}{_NO_SECRET}{_VALUE}")
         for hint, name in _NAMES.items()
@@ -231,7 +232,7 @@ _RULES: Final = (
         ("passw",),
         rf"(?:^{_BUILDER}[ \t]{{0,99}}|[ \t]{{2}})password[ \t]{{1,9}}(\S++)(?=[ \t]*+$)",
     ),
-    # AWS, where a table or a space stands between name and key.
+    # AWS: a table or a space may stand between name and key.
     _context(("access",), r"secret[_-]?access[_-]?key[^\w\n]{1,9}([a-z0-9/+]{40})(?![a-z0-9/+])"),
     # Signed URLs, sessions in cookies, webhooks.
     _context(("sig", "key="), r"[?&](?:sig|(?:x-(?:amz|goog)-)?signature|key)=([^\s&'\"#]++)"),
@@ -247,7 +248,7 @@ _RULES: Final = (
         r"[a-z0-9][\w./-]*+=[^\s'\"]++(?:[ \t]{1,9}[a-z0-9][\w./-]*+=[^\s'\"]++)*+",
         inner=r"(?<=[\w/-])=([^\s'\"]++)",
     ),
-    # What services put a recognisable beginning on, wherever it stands.
+    # Tokens with a recognisable beginning, wherever they stand.
     _token("gh", rf"gh[pousr]_{_BODY}"),
     _token("github_pat_", rf"github_pat_{_BODY}"),
     _token("gl", rf"gl(?:agent|cbt|dt|ffct|ft|imt|oas|pat|ptt|rtr?|soat|wt)-{_BODY}"),
@@ -292,7 +293,7 @@ _BY_HINT: Final = tuple(
 
 
 def _find(text: str) -> list[_Span]:
-    """All that is hidden of one line but for private keys."""
+    """All credentials in one line, except private keys."""
     lowered = text.lower()
     spans: list[_Span] = []
     for rules in [rules for hint, rules in _BY_HINT if hint in lowered]:
@@ -314,14 +315,14 @@ def _groups(match: re.Match[str], offset: int) -> Iterator[_Span]:
 
 
 class _PrivateKey:
-    """Private keys in PEM, PGP's too: what stands between their first and their last line."""
+    """Private keys in PEM, and PGP's: the lines between their first and their last line."""
 
     def __init__(self) -> None:
         self._lines_left = 0
         self._in_body = False
 
     def find(self, text: str) -> list[_Span]:
-        """What of the next line belongs to a key."""
+        """The parts of the next line that belong to a key."""
         if not self._lines_left and "PRIVATE KEY" not in text:
             return []
         spans: list[_Span] = []
@@ -345,7 +346,7 @@ class _PrivateKey:
         return spans
 
     def _body(self, text: str) -> list[_Span]:
-        """A line within a key, if it is one: a log has others between them."""
+        """The line's part of the key, if it has one: a log can have other lines between them."""
         body = _KEY_BODY.fullmatch(text)
         self._in_body = (
             body is not None
@@ -359,7 +360,7 @@ _KEY_BEGIN: Final = re.compile(r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)
 _KEY_END: Final = re.compile(r"-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----")
 _KEY_BODY: Final = re.compile(rf"{_BUILDER}[ \t]*+(?P<body>[A-Za-z0-9+/]++={{0,2}})[ \t\r]*+")
 _KEY_LINE: Final = re.compile(r"[A-Za-z0-9+/]{20,}={0,2}|[A-Za-z0-9+/]+={1,2}")
-"""One that is told from a word by itself; a shorter one is part of a key only behind another."""
+"""A part this long is no word. A shorter part belongs to a key only behind another one."""
 _HEX_HASH: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _KEY_LINES: Final = 200
-"""No private key has more lines than that; a beginning without an end hides no more."""
+"""No private key has more lines. A beginning without an end hides this many lines at most."""

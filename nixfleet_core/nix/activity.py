@@ -1,10 +1,11 @@
 """What one line of Nix's `--log-format internal-json` says, by name.
 
-Such a log is plain text with `@nix {json}` lines in between. Which number means what, and which
-field stands where (Nix's logging.hh; measured on 2.8.0, 2.26.3 and 2.34.8), is known here only.
-log_state.py knows what follows for the builds that run, log_lines.py what is shown.
+Such a log is plain text with `@nix {json}` lines in between. Only this module knows what each
+number means and where each field stands (Nix's logging.hh; measured on 2.8.0, 2.26.3 and 2.34.8).
+log_state.py keeps the builds that run, log_lines.py knows which lines to show.
 
-The three compare types by `is`, which is faster than `isinstance`: a log has a million lines.
+The three modules compare types by `is`, which is faster than `isinstance`: a log has a million
+lines.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from nixfleet_core.limits import MOST
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """Builds (or substituted paths) done of those expected so far; `expected` can still grow."""
+    """How many of the expected builds (or substituted paths) are done. `expected` can grow."""
 
     done: int
     expected: int
@@ -67,7 +68,7 @@ class Counts(Progress, frozen=True):
 
 
 class BuildLine(msgspec.Struct, frozen=True):
-    """What a builder, or the hook after a build (`post`), has printed."""
+    """A line that a builder printed, or the hook after the build (`post`)."""
 
     id: int
     text: str
@@ -77,7 +78,7 @@ class BuildLine(msgspec.Struct, frozen=True):
 Activity = PlainText | Message | StartActivity | StopActivity | Counts | BuildLine
 
 INFO: Final = 3
-"""The least important level that Nix shows unless asked for more: error, warn, notice, info."""
+"""The least important level that Nix shows by default: error, warn, notice, info."""
 
 _COPY_PATHS: Final = 103
 _BUILDS: Final = 104
@@ -110,14 +111,14 @@ _decoder: Final[msgspec.json.Decoder[_Event]] = msgspec.json.Decoder(_Event)
 
 
 def decode(line: bytes) -> Activity | None:
-    """Read one line (without its newline); None for what another Nix says, or nobody needs."""
+    """Read one line (without its newline); None for what another Nix says, or nothing needs."""
     if not line.startswith(b"@nix "):
         return PlainText(line)
     json = line[5:]
     try:
         event = _decoder.decode(json)
     except msgspec.ValidationError:
-        # An action or a field of another Nix; or an object that is cut off later on.
+        # An action or a field of another Nix, or an object that is cut off.
         return None if _is_json(json) else PlainText(line)
     except _NOT_JSON:
         return PlainText(line)
@@ -149,7 +150,7 @@ def _start(event: _Start) -> StartActivity:
 
 
 def _text(fields: list[object]) -> str:
-    """The first field, where it is the text that it should be; else empty."""
+    """The first field, if it is text as it should be; else empty."""
     return fields[0] if fields and isinstance(fields[0], str) else ""
 
 

@@ -1,7 +1,7 @@
-"""The URL of an input's repository, as a host's flake.lock names it, and whether it may be asked.
+"""The URL of an input's repository, as a host's flake.lock names it, and whether we may ask it.
 
-flake.lock is the host's word, so nothing in it is believed: its URL is held against strict patterns
-before git sees it. What can be a credential (user information, a query) is taken off on entry.
+flake.lock is the host's word, so we believe nothing in it: a URL must match strict patterns before
+git sees it. Possible credentials (user information, a query) are taken off on entry.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class NotAsked:
 
 
 Latest = str | NotAsked | None
-"""The latest commit of an input; why it was not asked for; None where nobody said it."""
+"""The latest commit of an input; or why we did not ask; or None if the repository did not say."""
 
 
 def commit_of(latest: Latest) -> str | None:
@@ -33,10 +33,10 @@ def commit_of(latest: Latest) -> str | None:
 
 
 class Hidden:
-    """What a URL held besides the place: user information, or a query. Either can be a credential,
-    so nothing that prints, compares or encodes values shows it.
+    """The user information or the query of a URL. Either can be a credential, so nothing that
+    prints, compares or encodes values shows it.
 
-    `query` tells that there was one: git would need it in its arguments, so it is not kept.
+    `query` only tells that there was one. git would need it in its arguments, so we do not keep it.
     """
 
     __slots__ = ("_user", "query")
@@ -46,8 +46,8 @@ class Hidden:
         self.query = query
 
     def login(self) -> tuple[str, str | None] | None:
-        """The user's name, and the password if there is one; decoded. None: there is no name, or
-        git's credential protocol could not carry it."""
+        """The user's name, and the password if there is one; decoded. None if there is no name, or
+        if git's credential protocol cannot carry it."""
         if not self._user:
             return None
         name, colon, password = self._user.partition(":")
@@ -78,8 +78,8 @@ _PARTS: Final = re.compile(
 
 
 def split_url(url: str) -> tuple[str, Hidden | None]:
-    """Take off what can be a credential. The user of an ssh URL is none, and stays; a password
-    there is dropped: ssh never uses it."""
+    """Take off what can be a credential. The user of an ssh URL is no credential and stays. Its
+    password is dropped, because ssh never uses it."""
     parts = _PARTS.fullmatch(url)
     if parts is None:
         return url, None
@@ -109,7 +109,7 @@ _UPWARDS: Final = re.compile(r"(?:^|[/:])\.\.(?:/|$)")
 
 @dataclass(frozen=True, slots=True)
 class GitUrl:
-    """A URL that git may be given. `server` is `host` or `host:port`, as a forge is listed; empty
+    """A URL that may go to git. `server` is `host` or `host:port`, as in the list of forges; empty
     for a path of this machine."""
 
     text: str
@@ -134,7 +134,7 @@ _PATHS: Final = NotAsked(
 
 
 def read_url(url: str, *, local: bool) -> GitUrl | NotAsked:
-    """Check a URL of a host's lock. `local`: the host is this machine, whose paths are ours."""
+    """Check a URL of a host's flake.lock. `local`: the host is this machine, so paths are ours."""
     if "://" not in url and not url.startswith("/"):
         scp = _LIKE_SCP.fullmatch(url)
         if scp is None or _UPWARDS.search(url):
@@ -165,5 +165,5 @@ _REF: Final = re.compile(r"(?:(?![\x00-\x20\x7f~^:?*\[\\\ud800-\udfff]).)+")
 
 
 def is_ref(text: str) -> bool:
-    """Whether git could have a ref of that name (git-check-ref-format)."""
+    """Whether git allows a ref of that name (git-check-ref-format)."""
     return _REF.fullmatch(text) is not None

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 LOCK_LIMIT: Final = 1024 * 1024
-"""Bytes; nixpkgs-sized fleets have lock files of some 100 KiB."""
+"""Bytes; a large fleet has a lock file of some 100 KiB."""
 
 _FOLLOW_LIMIT: Final = 100
 """How many `follows` one input may lead through."""
 
 _PATH_LIMIT: Final = 16
-"""How many inputs one `follows` may name; nobody's flake goes that deep. Every step of a path can
-be a `follows` again, so longer ones would cost their length squared."""
+"""How many inputs one `follows` may name; no real flake goes that deep. Every step of a path can be
+a `follows` again, so a long path would cost the square of its length."""
 
 
 class LockError(ValueError):
@@ -47,21 +47,22 @@ class _LockFile(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where an input comes from: what git can be asked about it. `url` is None for other kinds, and
-    holds nothing that can be a credential: that is in `hidden`, which nothing shows."""
+    """Where an input comes from. `url` is what git can be asked; None for kinds that git does not
+    know. It holds no possible credential: those are in `hidden`, which nothing shows."""
 
     url: str | None
     ref: str | None = None
     pinned: str | None = None
-    """The commit that flake.nix itself names, if it names one."""
+    """The commit that flake.nix itself names, if any."""
     query: tuple[str, ...] = ()
-    """What else belongs to the input's URL, such as `dir=sub` or `submodules=1`."""
+    """The rest of the input's URL, such as `dir=sub` or `submodules=1`."""
     hidden: Hidden | None = field(default=None, repr=False)
     """User information or a query of the URL in flake.lock."""
 
     @property
     def has_latest(self) -> bool:
-        """Whether a repository can be asked for it: git would show a query to everybody."""
+        """Whether we can ask a repository for the latest commit. Not with a query: git would show
+        it to everybody."""
         return self.url is not None and not (self.hidden is not None and self.hidden.query)
 
 
@@ -82,10 +83,10 @@ class FlakeLock:
     """A parsed lock file."""
 
     _nodes: dict[str, _Node] = field(repr=False)
-    """As they stand in the file, with what URLs in it may hide."""
+    """The nodes as the file has them, including secrets in their URLs."""
     _root: str
     _found: dict[str, Input | None] = field(default_factory=dict, compare=False, repr=False)
-    """What was looked up: a view asks for the same input at each repaint."""
+    """Inputs that were looked up: a view asks for the same one at each repaint."""
 
     def names(self) -> tuple[str, ...]:
         """The flake's own inputs."""
@@ -124,18 +125,18 @@ class FlakeLock:
         )
 
     def differs_only_in(self, name: str, other: FlakeLock) -> bool:
-        """Whether all that differs is reached from the input `name`.
+        """Whether all that differs is reached from the input `name` alone.
 
-        A node shared with another input shows up there too, and so counts as a difference.
+        A node that another input shares counts as a difference of that input too.
         """
         return set(self.differing_inputs(other)) <= {name}
 
     def _resolve(
         self, target: str | list[str] | None, known: dict[tuple[str, ...], str | None] | None = None
     ) -> str | None:
-        """The key of the node that an `inputs` entry leads to; None for a dangling one.
+        """The key of the node that an `inputs` entry leads to; None if it leads nowhere.
 
-        `known` holds the paths that have been followed: each once, a circle leads nowhere.
+        `known` holds the paths that were followed. Each is followed once, so a circle ends.
         """
         if target is None or isinstance(target, str):
             return target
@@ -154,7 +155,7 @@ class FlakeLock:
         return key
 
     def _pin(self, key: str) -> object:
-        """What one node pins, as a comparable value; None for a node that is not there."""
+        """What one node pins, as a comparable value; None for a missing node."""
         node = self._nodes.get(key)
         if node is None:
             return None
@@ -165,7 +166,7 @@ class FlakeLock:
         )
 
     def _reaching(self, keys: Iterable[str]) -> set[str]:
-        """These nodes, and all from which one of them is reached, each looked at once."""
+        """These nodes, and all nodes that lead to one of them; each is visited once."""
         users: dict[str, list[str]] = {}
         for user, node in self._nodes.items():
             for target in node.inputs.values():
@@ -191,7 +192,7 @@ def locked_rev(lock: FlakeLock | None, name: str) -> str | None:
 
 
 def parse_lock(text: str | bytes) -> FlakeLock:
-    """Read a flake.lock. Raises LockError, also for one that was cut off on a full disk."""
+    """Read a flake.lock. Raises LockError, also if it was cut off on a full disk."""
     if len(text) > LOCK_LIMIT:
         raise LockError(f"flake.lock is larger than {LOCK_LIMIT // 1024} KiB")
     try:
@@ -221,7 +222,7 @@ def _time(values: dict[str, msgspec.Raw], key: str) -> int | None:
 
 
 FORGES: Final = {"github": "github.com", "gitlab": "gitlab.com", "sourcehut": "git.sr.ht"}
-"""Kinds of inputs that are named by owner and repository, and where they are unless said."""
+"""The kinds of inputs that owner and repository name, and their default servers."""
 
 
 def _source(original: dict[str, msgspec.Raw]) -> Source:
@@ -232,7 +233,7 @@ def _source(original: dict[str, msgspec.Raw]) -> Source:
     owner, repo = _text(original, "owner"), _text(original, "repo")
     if kind in FORGES and owner and repo:
         host = _text(original, "host") or FORGES[kind]
-        # the groups of a GitLab project are written as one part: group%2Fsubgroup
+        # Nix writes the groups of a GitLab project as one part: group%2Fsubgroup
         return _git_source(f"https://{host}/{unquote(owner)}/{repo}", ref, rev, query)
     return Source(url=None, ref=ref, pinned=rev)
 
@@ -248,7 +249,7 @@ _NOT_IN_QUERY: Final = frozenset({"type", "url", "owner", "repo", "host", "ref",
 
 
 def _query(original: dict[str, msgspec.Raw]) -> tuple[str, ...]:
-    """The input's other attributes, as Nix writes them behind a URL."""
+    """The input's other attributes, as Nix appends them to a URL."""
     found = []
     for key in sorted(original.keys() - _NOT_IN_QUERY):
         value = bytes(original[key])

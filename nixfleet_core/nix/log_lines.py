@@ -1,4 +1,4 @@
-"""The readable lines of Nix's log: those that Nix's own plain log with `-L` shows.
+"""The readable lines of Nix's log: the same lines as in Nix's own plain log with `-L`.
 
 The rules are in Nix's logging.cc and progress-bar.cc (measured on 2.8.0, 2.26.3 and 2.34.8).
 """
@@ -28,7 +28,7 @@ class NixLogDecoder:
         return self._state.progress
 
     def feed(self, line: bytes) -> list[bytes]:
-        """Decode one line (without its newline); the readable lines that it stands for."""
+        """Decode one line (without its newline) into readable lines."""
         activity = decode(line)
         if activity is None:
             return []
@@ -37,9 +37,9 @@ class NixLogDecoder:
 
 
 def readable(activity: Activity, state: LogState) -> list[bytes]:
-    """What is shown of an activity, given the builds that run."""
+    """The lines to show for an activity, given the builds that run."""
     if type(activity) is BuildLine:
-        # one line, as Nix means it: newlines of a host's would each bring the long prefix
+        # Nix means one line; each newline from a host would repeat the long prefix
         line = _visible(activity.text.replace("\n", " ").encode("utf-8", "replace"))
         name = state.builds.get(activity.id, _UNNAMED)
         return [name + (b" (post)> " if activity.post else b"> ") + line] if line else []
@@ -57,5 +57,5 @@ def _lines(text: str) -> list[bytes]:
 
 
 def _visible(line: bytes) -> bytes:
-    """What a terminal would still show: the text after the last carriage return."""
+    """The part that a terminal would still show: the text after the last carriage return."""
     return line.rstrip(b"\r").rpartition(b"\r")[2] if b"\r" in line else line

@@ -1,4 +1,4 @@
-"""What is known of Nix's work at one place of its log: which builds run, and how far it is."""
+"""Nix's work at one place of its log: which builds run, and how far it is."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _VERSION: Final = re.compile(r"-[^A-Za-z]")
 
 
 class LogState:
-    """Takes one activity after the other, in place: a log has a million of them, and thousands of
-    builds may run."""
+    """Takes one activity after the other and changes in place: a log has a million activities, and
+    thousands of builds may run."""
 
     def __init__(self) -> None:
         self.builds: dict[int, bytes] = {}
-        """Those that run: what each is called, by its activity's id."""
+        """The builds that run: their names, by the id of their activity."""
         self._built: Counts | None = None
         self._copied: Counts | None = None
         """The two counters of the live worker."""
@@ -51,7 +51,7 @@ class LogState:
 
     def take(self, activity: Activity) -> None:
         if type(activity) is BuildLine:
-            return  # most are
+            return  # most activities
         if type(activity) is StopActivity:
             self.builds.pop(activity.id, None)
         elif type(activity) is Counts:
@@ -73,7 +73,7 @@ class LogState:
 
 
 def package_name(drv_path: str) -> bytes:
-    """What Nix calls a build: its package's name without the version."""
+    """Nix's name for a build: the package's name without the version."""
     base = drv_path.rpartition("/")[2].removesuffix(".drv")
     name = _HASH.sub("", base)[:_NAME_LIMIT] or "unnamed"
     version = _VERSION.search(name)

@@ -1,4 +1,4 @@
-"""Which Nix a host has, and how that Nix is told to update one flake input.
+"""Which Nix a host has, and the command by which it updates one flake input.
 
 Measured on Nix 2.8.0, 2.26.3 and 2.34.8; Lix and Determinate Nix from their sources.
 """
@@ -19,7 +19,7 @@ _LINE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class NixVersion:
-    """`number` is the Nix (or Lix) version as (major, minor); `text` is as printed."""
+    """`number` is the Nix (or Lix) version as (major, minor), `text` the version as printed."""
 
     flavour: Flavour
     number: tuple[int, int]
@@ -44,7 +44,7 @@ def parse_version(output: str) -> NixVersion | None:
 
 
 def update_input_argv(nix: NixVersion, flake_input: str) -> tuple[str, ...]:
-    """The command that moves one input to its branch's head, run inside the flake.
+    """The command that moves one input to its branch's head; it runs inside the flake.
 
     Before 2.19 `nix flake update NAME` takes NAME for a flake URL; Lix removed the old form.
     """
@@ -56,6 +56,6 @@ def update_input_argv(nix: NixVersion, flake_input: str) -> tuple[str, ...]:
 def pin_input_argv(flake_input: str, url: str) -> tuple[str, ...]:
     """The command that locks one input to the commit that `url` names.
 
-    Keeps the input's `original`, so a later plain update follows the branch again.
+    It keeps the input's `original`, so a later plain update follows the branch again.
     """
     return ("nix", "flake", "lock", "--override-input", flake_input, url)

@@ -23,12 +23,12 @@ LEVEL_NOTES: Final[dict[int, str]] = {
     "costs one full evaluation",
     5: "builds what a cache cannot deliver whole. For a cache that answers with errors or damaged "
     "files; costs the builds of what is missing",
-    6: "builds the agent itself here, from its source. For a cached agent that is not what it "
-    "should be; costs its build, and stops if the one in the store is another",
+    6: "builds the agent itself here, from its source. For a cached agent that is not what its "
+    "source builds; costs its build, and stops if the agent in the store differs",
     7: "checks the agent's files and repairs them. For a damaged disk or a store that was tampered "
     "with; costs reading them, and fetching or building what is damaged",
 }
-"""What each level adds, what it is the answer to, and what it costs."""
+"""What each level adds, when it helps, and what it costs."""
 
 NEGATIVE_TTL: Final = ("--option", "narinfo-cache-negative-ttl", "0")
 """Makes Nix ask binary caches again about paths that they lacked when it last asked."""
@@ -37,21 +37,21 @@ POSITIVE_TTL: Final = ("--option", "narinfo-cache-positive-ttl", "0")
 """Makes Nix ask binary caches again also about paths that they said they had."""
 
 EVALUATION: Final = ("--option", "eval-cache", "false")
-"""Makes Nix evaluate although it remembers how that ended the last time."""
+"""Makes Nix evaluate anew, even if it remembers how the last evaluation ended."""
 
 PIN_LEVEL: Final = 3
 
 BUILD_LEVEL: Final = 6
 
 REPAIR_LEVEL: Final = 7
-"""The levels from which on a step does something else, or is there at all."""
+"""The levels from which on a step changes, or is added."""
 
 
 def level_options(level: int, platform: Platform) -> tuple[str, ...]:
     """What a level adds to `nixos-rebuild switch` or `home-manager switch`.
 
-    home-manager refuses `--fallback`. An old nixos-rebuild-ng keeps only the last --option: so the
-    most important one stands last.
+    home-manager refuses `--fallback`. An old nixos-rebuild-ng keeps only the last --option, so the
+    most important option comes last.
     """
     fallback = ("--fallback",) if platform == "nixos" else ("--option", "fallback", "true")
     return (

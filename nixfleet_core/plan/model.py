@@ -1,6 +1,6 @@
 """What will be done to a host: a plan of steps, as data.
 
-`plan.rules` decides it, `job.compile` compiles it to a shell script, and every door shows it,
+`plan.rules` makes it, `job.compile` compiles it to a shell script, and every door shows it,
 argv by argv, before it runs.
 """
 
@@ -17,7 +17,7 @@ from nixfleet_core.vocabulary import CheckId, StepId
 PLAN_FORMAT: Final = 1
 
 BUSY_WAIT: Final = 1800
-"""Seconds to wait for a rebuild that somebody else is running."""
+"""Seconds to wait for somebody else's rebuild."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,16 +29,16 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     input_rev: str | None = None
     discard_lock: bool = False
     now: bool = False
-    """Do not wait for a rebuild that somebody else is running; refuse instead."""
+    """Do not wait for somebody else's rebuild; refuse instead."""
     stable: int = 5
     """Seconds that the agent must run as the same process to count as up."""
     retry_after: int = 8
-    """Seconds until a step that uses the network is tried again; the next pause is twice that."""
+    """Seconds before a step that uses the network is tried again; each further pause doubles."""
     rollback_on_failure: bool = False
-    """Go back to the generation before when the new agent does not become stable."""
+    """Go back to the previous generation if the new agent does not become stable."""
     confirm_within: int = 0
-    """Seconds in which a client must reach the host again after the switch, or it goes back by
-    itself; 0: nobody has to."""
+    """After the switch a client must reach the host within these seconds, or the host goes back by
+    itself. 0: no client has to."""
     commit_lock: bool = False
     """Commit flake.lock in the checkout once the new agent is proven."""
     push: bool = False
@@ -47,7 +47,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds that steps may take, where the usual limit does not fit."""
     cores: int | None = None
     max_jobs: int | None = None
-    """As Nix's options of these names; None leaves them to the host's configuration."""
+    """Nix's options of these names; None leaves them to the host's configuration."""
     nice: int = 5
     """The job's niceness, 0 to 19: the host has other work."""
     io_weight: int = 50
@@ -55,20 +55,20 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def goes_on(self) -> bool:
-        """Whether the update goes on in spite of a rebuild that still runs when the wait for it is
-        over. It never does while an activation runs."""
+        """Whether the update goes on if another rebuild still runs after the longest wait. It never
+        goes on while an activation runs."""
         return self.force and not self.now
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """One step. `argv` is what the step is known by; the runner adds elevation and limits."""
+    """One step. `argv` is the command that we show; the runner adds elevation and limits."""
 
     id: StepId
     title: Word
     argv: tuple[str, ...]
     run_as: Literal["root", "owner"]
     limit: Seconds
-    """Seconds; then the step is ended and has failed."""
+    """Seconds after which the step is ended and counts as failed."""
     tries: Count = 1
     """More than 1 only for steps that use the network."""
     weight: Count = 1
@@ -76,7 +76,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """Why a host is left alone; its cause is that of the check (`vocabulary.CHECK_CAUSES`)."""
+    """Why we refuse to touch a host. The check gives the cause (`vocabulary.CHECK_CAUSES`)."""
 
     check: CheckId
     why: str
@@ -97,7 +97,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     target: str | None = None
     """The system that a rollback goes back to."""
     lock_from: str | None = None
-    """The job whose flake.lock from before it comes back with a rollback."""
+    """A rollback restores the flake.lock from before this job."""
     options: Options
     steps: Annotated[tuple[Step, ...], msgspec.Meta(max_length=PLAN_STEPS)]
     tools: tuple[str, ...]
@@ -107,7 +107,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def needs_root(self) -> bool:
-        """Home Manager's job is its user's own."""
+        """A Home Manager job runs as its user."""
         return self.platform == "nixos"
 
     def step(self, step_id: StepId) -> Step | None:

@@ -1,4 +1,4 @@
-"""Why the preflight on the host refused: the cause, and its words, where known by its reason."""
+"""Why the preflight on the host refused: the cause, and the words for it, by check and reason."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 def refusal_cause(check: str) -> Cause:
-    """The cause for what the host's runner calls the check that failed."""
+    """The cause that belongs to a failed check, by the check's name on the host."""
     return CHECK_CAUSES[check] if is_check(check) else "preflight-unknown"
 
 
 def refusal_words(check: str, reason: str) -> Words:
-    """What is wrong, and what to do about it; both are tokens of scripts/job. In place of a check a
-    job that could not begin has a reason of its own."""
+    """What is wrong, and what to do about it. `check` and `reason` are tokens of scripts/job; where
+    a job could not begin, `check` is that reason."""
     return REASONS.get((check, reason)) or STEP_REASONS.get(check) or CAUSES[refusal_cause(check)]
 
 
@@ -41,7 +41,7 @@ REASONS: Final[dict[tuple[str, str], Words]] = {
     ("remote", "fetch"): CAUSES["preflight-remote"],
     ("pull", "diverged"): CAUSES["diverged"],
     ("pull", "lock"): Words(
-        "flake.lock has changes of its own and upstream changed it too",
+        "flake.lock has uncommitted changes and upstream changed it too",
         "commit them, or throw them away with --discard-lock",
     ),
     ("pull", "collision"): CAUSES["dirty-tree"],
@@ -55,4 +55,4 @@ REASONS: Final[dict[tuple[str, str], Words]] = {
     ("input", "lock-broken"): STEP_REASONS["lock-broken"],
     ("attribute", "missing"): CAUSES["preflight-attribute"],
 }
-"""By check and by its token in scripts/job/preflight.sh, in the order in which they are asked."""
+"""By check and reason, in the order in which scripts/job/preflight.sh checks them."""

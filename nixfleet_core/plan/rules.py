@@ -1,7 +1,7 @@
-"""The rules by which a host's facts become a plan, or a reason to leave it alone.
+"""The rules that turn a host's facts into a plan, or into a reason to leave the host alone.
 
-Pure: the same facts give the same plan. What only the host itself can find out is checked there
-again, in the preflight, before anything is touched.
+Pure: the same facts give the same plan. The host's preflight checks the rest, which only the host
+can find out, before anything is touched.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ if TYPE_CHECKING:
     from nixfleet_core.vocabulary import CheckId
 
 DISK_NEEDED_KIB: Final = 1024 * 1024
-"""KiB free in /nix/store below which an update is not begun."""
+"""KiB that must be free in /nix/store before an update begins."""
 
 MEMORY_NEEDED_KIB: Final = 128 * 1024
-"""KiB of available memory below which an update is not begun: evaluation needs far more."""
+"""KiB of memory that must be available before an update begins; evaluation needs far more."""
 
 _SWITCH: Final[dict[Platform, str]] = {
     "nixos": "nixos-rebuild",
@@ -63,7 +63,7 @@ _MANAGER_TOOLS: Final[dict[Manager, tuple[str, ...]]] = {
 
 
 class _Refused(Exception):  # noqa: N818 - carries a Refusal through the rules
-    """Without `advice` the cure of the check's cause is the advice."""
+    """`advice` defaults to the cure of the check's cause."""
 
     def __init__(self, check: CheckId, why: str, advice: str = "") -> None:
         super().__init__(why)
@@ -74,7 +74,7 @@ def make_plan(
     host: Host, facts: Facts, options: Options, latest: str | None = None
 ) -> Plan | Refusal:
     """Decide what will be done to the host. Pure: the same facts give the same plan. `latest` is
-    the commit that the update will lead to, as far as that is known.
+    the commit that the update leads to, if that is known.
     """
     try:
         platform, service = _check_host(facts)
@@ -122,10 +122,10 @@ def make_rollback_plan(
     options: Options,
     warnings: tuple[str, ...] = (),
 ) -> Plan | Refusal:
-    """Decide how the host goes back to the system `target`; with it, unless `lock_from` is None,
-    flake.lock goes back to what it was before that job, or the next update would undo all."""
+    """Decide how the host goes back to the system `target`. Unless `lock_from` is None, flake.lock
+    goes back too, to its content before that job; else the next update undoes the rollback."""
     try:
-        # nothing is built, so a full disk is no obstacle: going back may be what it needs
+        # nothing is built, so a full disk does not matter; the rollback may even cure it
         platform, service = _check_host(facts)
         _check_tools(facts, _MANAGER_TOOLS[service.manager])
         checkout = _check_checkout(facts, platform, without_pull(options))
@@ -155,7 +155,7 @@ def make_rollback_plan(
 
 
 def without_pull(options: Options) -> Options:
-    """The same options, with nixcfg left at its commit."""
+    """The same options, but nixcfg stays at its commit."""
     return msgspec.structs.replace(options, pull=False)
 
 
@@ -166,8 +166,9 @@ def _check_host(facts: Facts) -> tuple[Platform, Service]:
         case "nix-darwin":
             raise _Refused(
                 "platform",
-                "this Mac is nix-darwin's, and this user has no Home Manager profile of their own",
-                "an agent of a standalone Home Manager can be updated; for this one: "
+                "nix-darwin manages this Mac, and this user has no Home Manager profile of their "
+                "own",
+                "only an agent of a standalone Home Manager can be updated; for this one run "
                 "darwin-rebuild switch, then launchctl kickstart -k",
             )
         case _:
@@ -200,14 +201,14 @@ def _check_build(facts: Facts) -> NixVersion:
     if facts.disk_free_kib is not None and facts.disk_free_kib < DISK_NEEDED_KIB:
         raise _Refused(
             "disk",
-            f"{facts.disk_free_kib // 1024} MiB are free in /nix/store, "
-            f"{DISK_NEEDED_KIB // 1024} are wanted",
+            f"{facts.disk_free_kib // 1024} MiB are free in /nix/store, {DISK_NEEDED_KIB // 1024} "
+            f"are needed",
         )
     memory = facts.memory_free_kib
     if memory is not None and memory < MEMORY_NEEDED_KIB:
         raise _Refused(
             "memory",
-            f"{memory // 1024} MiB of memory are free, {MEMORY_NEEDED_KIB // 1024} are wanted",
+            f"{memory // 1024} MiB of memory are free, {MEMORY_NEEDED_KIB // 1024} are needed",
         )
     return facts.nix
 
@@ -217,7 +218,7 @@ def _check_checkout(facts: Facts, platform: Platform, options: Options) -> Check
     if checkout is None or checkout.state == "missing":
         where = checkout.path if checkout else "(no path)"
         other = facts.other if facts.other and facts.other.state == "ok" else None
-        there = f"; there is one at {other.path}: --checkout" if other else ""
+        there = f"; or use the one at {other.path} with --checkout" if other else ""
         raise _Refused(
             "checkout",
             f"there is no {where} on the host",
@@ -291,7 +292,7 @@ def _check_pin(host: Host, found: Input, options: Options) -> None:
 
 
 def _check_sharing(host: Host, checkout: Checkout, options: Options) -> None:
-    """Nothing but what this update changes may be committed, and only to where it came from."""
+    """The commit may hold only what this update changes, and is pushed only to its upstream."""
     if not options.commit_lock and not options.push:
         return
     if checkout.lock is not None and checkout.head_lock is not None:
@@ -299,8 +300,8 @@ def _check_sharing(host: Host, checkout: Checkout, options: Options) -> None:
         if others:
             raise _Refused(
                 "commit",
-                f"flake.lock has uncommitted changes of {', '.join(sorted(others))}, too: "
-                "they would be committed along",
+                f"flake.lock has uncommitted changes of {', '.join(sorted(others))}, too: the "
+                f"commit would include them",
             )
     if options.push and (checkout.branch is None or "/" not in (checkout.upstream or "")):
         raise _Refused(
@@ -315,8 +316,8 @@ def _message(host: Host, checkout: Checkout, latest: str | None) -> str:
 
 
 def choose_attribute(host: Host, facts: Facts) -> str | None:
-    """The host's name in the flake. For Home Manager it is the first that exists of those that
-    home-manager itself would try; None when the flake has none of them."""
+    """The host's name in the flake. For Home Manager it is the first existing name of those that
+    home-manager itself tries; None when the flake has none of them."""
     if host.attribute is not None:
         return host.attribute
     if facts.platform != "home-manager":
@@ -340,7 +341,7 @@ def _check_attribute(host: Host, facts: Facts) -> str:
 
 
 def home_attributes(facts: Facts) -> tuple[str, ...]:
-    """Names under homeConfigurations that this user's may have, best first."""
+    """The names that this user's configuration may have under homeConfigurations, best first."""
     short = facts.hostname.partition(".")[0]
     names = (
         f"{facts.user}@{short}",
@@ -355,7 +356,7 @@ def home_attributes(facts: Facts) -> tuple[str, ...]:
 def _restorable_lock(host: Host, checkout: Checkout, options: Options) -> str | None:
     """The cksum of a dirty flake.lock that may go back to HEAD before the pull.
 
-    Only if nothing is lost by it: the next step rewrites what is reached from the input anyway.
+    It may only if nothing is lost: the next step rewrites everything under the input anyway.
     """
     if checkout.lock is None or checkout.head_lock is None:
         return None
@@ -367,36 +368,37 @@ def _restorable_lock(host: Host, checkout: Checkout, options: Options) -> str | 
 def level_warnings(
     facts: Facts, name: str, flake_input: Input, options: Options
 ) -> tuple[str, ...]:
-    """What of the force level will have no effect on this host."""
+    """The parts of the force level that will have no effect on this host."""
     found = []
     if options.level >= PIN_LEVEL and options.input_rev is None and not has_commits(flake_input):
         found.append(
             f"{name} is of the kind {flake_input.kind!r}, which has no commits: "
             f"level {PIN_LEVEL} has no effect"
         )
-    # root builds on NixOS, and root may do everything
+    # on NixOS root builds, and the nix daemon trusts root
     if facts.platform == "home-manager" and facts.uid != 0:
         if options.level >= 1 and not facts.trusted:
             found.append(_restricted(facts, options.level))
         if options.level >= REPAIR_LEVEL:
             found.append(
-                "through the nix daemon damaged files of the agent are found, "
-                "but only root can repair them"
+                "the nix daemon finds damaged files of the agent, but only root can repair them"
             )
     return tuple(found)
 
 
 def _restricted(facts: Facts, level: int) -> str:
-    """Which options the nix daemon ignores when a user whom it does not trust sets them."""
+    """The options that the nix daemon ignores from a user whom it does not trust."""
     names = [f"narinfo-cache-{kind}-ttl" for kind in ("negative", "positive")[:level]]
     what = f"{' and '.join(names)} {'are' if len(names) > 1 else 'is'} ignored"
     if facts.trusted is None:
-        return f"unless the nix daemon trusts {facts.user}, which could not be seen, {what}"
-    return f"{facts.user} is no trusted user of the nix daemon: {what}"
+        return (
+            f"{what}, unless the nix daemon trusts {facts.user}; we could not see whether it does"
+        )
+    return f"the nix daemon does not trust {facts.user}: {what}"
 
 
 def _busy_warning(facts: Facts, options: Options) -> str | None:
-    """What the preflight will wait for, by its own rules (`nf_is_busy`)."""
+    """What the preflight will wait for; it has the same rules (`nf_is_busy`)."""
     goes_on = options.goes_on
     if facts.switch_running:
         what, goes_on = "another rebuild activates its system on the host", False
@@ -405,7 +407,7 @@ def _busy_warning(facts: Facts, options: Options) -> str | None:
     else:
         return None
     if options.now:
-        return f"{what}: if it still does then, the update is refused"
+        return f"{what}: the update is refused if it still does at the start"
     then = "then goes on and ends it" if goes_on else "then is refused"
     return f"{what}: the update waits for it, at most {BUSY_WAIT // 60} minutes, {then}"
 

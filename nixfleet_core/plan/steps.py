@@ -104,8 +104,8 @@ def update_steps(
     message: str,
     upstream: str | None,
 ) -> tuple[Step, ...]:
-    """The chain of an update of the input `name`. `message` and `upstream` (REMOTE/BRANCH) are for
-    the lock file's commit and its push."""
+    """The steps that update the input `name`. `message` and `upstream` (REMOTE/BRANCH) are for the
+    commit of flake.lock and its push."""
     chain = (
         _PREFLIGHT,
         _stop(place.service),
@@ -124,7 +124,7 @@ def update_steps(
 
 
 def _share_steps(message: str, upstream: str | None, options: Options) -> tuple[Step, ...]:
-    """What comes after the proof. Hooks do not run: they are made for people who are there."""
+    """The steps after the proof. git's hooks do not run: they expect a person at the keyboard."""
     if not options.commit_lock and not options.push:
         return ()
     commit = Step(
@@ -190,7 +190,7 @@ def _update_argv(
     nix: NixVersion, flake_input: Input, name: str, options: Options
 ) -> tuple[str, ...]:
     if options.input_rev is None and pins(flake_input, options):
-        return ("pin-latest", name)  # which commit that is, the host asks when it is there
+        return ("pin-latest", name)  # the host asks which commit that is when it gets there
     pinned = pin_url(flake_input, options.input_rev) if options.input_rev else None
     argv = pin_input_argv(name, pinned) if pinned else update_input_argv(nix, name)
     return (*argv[:1], *FEATURES, *argv[1:])
@@ -249,7 +249,7 @@ def pin_url(flake_input: Input, rev: str) -> str | None:
     if kind in FORGES:
         host, path = source.url.removeprefix("https://").split("/", 1)
         owner, repo = path.rsplit("/", 1)
-        # GitLab's owner may be a path of groups, which Nix wants as one part
+        # GitLab's owner may be a path of groups; Nix wants it as one part
         query = "&".join((*(() if host == FORGES[kind] else (f"host={host}",)), *source.query))
         return f"{kind}:{quote(owner, safe='')}/{repo}/{rev}{'?' if query else ''}{query}"
     scheme = "" if source.url.startswith("git+") else "git+"

@@ -1,8 +1,8 @@
 """Scripts for hosts, put together from the parts in `lib/`, `ask/` and `job/`.
 
-A part holds functions only, and the call comes last and in braces, which a shell runs only once it
-has read them whole: so a script whose transfer was cut off does nothing. Values are quoted; nothing
-is taken from the host's environment.
+A part holds functions only. The call comes last, in braces: a shell runs braces only after it has
+read them whole, so a script that was cut off on its way does nothing. Values are quoted; nothing is
+taken from the host's environment.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _NEEDS: Final = {
     "past_jobs": ("records",),
     "launch": ("launchd",),
 }
-"""What a part uses besides those; it comes along."""
+"""The further parts that a part uses; they are added."""
 
 
 @cache
 def part(name: str) -> str:
-    """The text of a part, without its comments that are for the linter only."""
+    """The text of a part, without the comments for the linter."""
     text = _file(name).read_text(encoding="utf-8")
     return "".join(
         line for line in text.splitlines(keepends=True) if not line.startswith("# shellcheck")
@@ -50,11 +50,11 @@ def assignments(values: Mapping[str, str]) -> str:
 
 
 def compose(*parts: str, root: str, call: str, values: Mapping[str, str] | None = None) -> str:
-    """A whole script: the prelude, the parts that all have, the named ones, and the call.
+    """A whole script: the prelude, the parts of every script, the named ones, and the call.
 
-    `root` is where the host's file system begins: empty but in the sandbox. A shell reads nothing
-    behind the call, which ends it: the file may be somebody else's by then. A shell may have been
-    told to trace (SHELLOPTS); what it writes on stderr would be taken for the script's own words.
+    `root` is where the host's file system begins; it is empty except in the sandbox. The call exits
+    the shell, so the shell reads nothing behind it: the file may be somebody else's by then. `set
+    +vx` ends tracing (SHELLOPTS), since a trace on stderr would pass for the script's own words.
     """
     prelude = "set +vx\n" + assignments(
         {"NF_ROOT": root, "NF_PLATFORM_GIVEN": "", **(values or {})}
@@ -67,12 +67,12 @@ def compose(*parts: str, root: str, call: str, values: Mapping[str, str] | None 
 
 
 def question(name: str, root: str, values: Mapping[str, str]) -> str:
-    """The script that runs one part's function of the same name, with what it needs."""
+    """The script that runs one part's function of the same name, with the parts that it needs."""
     return compose(name, root=root, values=values, call=f"{name} </dev/null")
 
 
 def _with_needs(parts: tuple[str, ...]) -> tuple[str, ...]:
-    """Each part once, behind what it needs."""
+    """Each part once, after the parts that it needs."""
     found: dict[str, None] = {}
     for name in parts:
         for needed in (*_with_needs(_NEEDS.get(name, ())), name):

@@ -84,10 +84,10 @@ async def test_app_says_why_flake_lock_may_not_be_committed(
 ) -> None:
     async with (app := make_app()).run_test(size=(120, 40), notifications=True) as pilot:
         await press(pilot, "enter")
-        fleet[0].says["plan"] = Refusal("commit", "nixpkgs would be committed along", "")
+        fleet[0].says["plan"] = Refusal("commit", "the commit would include nixpkgs", "")
         text = await press(pilot, "c")
         assert isinstance(app.screen, UpdateDialog)
-        assert "nixpkgs would be committed along" in text
+        assert "the commit would include nixpkgs" in text
         assert "[ ] commit flake.lock" in text
 
 

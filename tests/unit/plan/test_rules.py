@@ -130,7 +130,7 @@ def test_a_missing_checkout_is_refused_and_the_other_one_is_named() -> None:
     other = Checkout("/var/lib/nixfleet-agent/repo", "ok")
     refusal = make_plan(HOST, replace(checkout(state="missing"), other=other), Options())
     assert isinstance(refusal, Refusal)
-    assert "there is one at /var/lib/nixfleet-agent/repo: --checkout" in refusal.advice
+    assert "or use the one at /var/lib/nixfleet-agent/repo with --checkout" in refusal.advice
 
 
 @pytest.mark.parametrize("facts", [checkout(branch=None), checkout(upstream=None)])
@@ -244,22 +244,20 @@ def test_an_input_without_commits_is_updated_as_usual_with_a_warning() -> None:
 HOME = replace(FACTS, platform="home-manager", uid=1000, trusted=False)
 ONE = "narinfo-cache-negative-ttl is ignored"
 TWO = "narinfo-cache-negative-ttl and narinfo-cache-positive-ttl are ignored"
-REPAIR = (
-    "through the nix daemon damaged files of the agent are found, but only root can repair them"
-)
+REPAIR = "the nix daemon finds damaged files of the agent, but only root can repair them"
 
 
 @pytest.mark.parametrize(
     ("facts", "level", "said"),
     [
         (HOME, 0, ()),
-        (HOME, 1, (f"ops is no trusted user of the nix daemon: {ONE}",)),
-        (HOME, 6, (f"ops is no trusted user of the nix daemon: {TWO}",)),
-        (HOME, 7, (f"ops is no trusted user of the nix daemon: {TWO}", REPAIR)),
+        (HOME, 1, (f"the nix daemon does not trust ops: {ONE}",)),
+        (HOME, 6, (f"the nix daemon does not trust ops: {TWO}",)),
+        (HOME, 7, (f"the nix daemon does not trust ops: {TWO}", REPAIR)),
         (
             replace(HOME, trusted=None),
             1,
-            (f"unless the nix daemon trusts ops, which could not be seen, {ONE}",),
+            (f"{ONE}, unless the nix daemon trusts ops; we could not see whether it does",),
         ),
         (replace(HOME, trusted=True), 6, ()),
         (replace(HOME, trusted=True), 7, (REPAIR,)),
@@ -437,8 +435,8 @@ def test_warnings_name_other_changes_that_the_rebuild_includes() -> None:
     [
         ({"force": True}, "at most 30 minutes, then goes on and ends it"),
         ({}, "at most 30 minutes, then is refused"),
-        ({"now": True}, "if it still does then, the update is refused"),
-        ({"force": True, "now": True}, "if it still does then, the update is refused"),
+        ({"now": True}, "the update is refused if it still does at the start"),
+        ({"force": True, "now": True}, "the update is refused if it still does at the start"),
     ],
 )
 def test_a_rebuild_of_the_agents_is_named_in_the_plan(options: dict[str, Any], then: str) -> None:
@@ -452,7 +450,7 @@ def test_a_rebuild_of_the_agents_is_named_in_the_plan(options: dict[str, Any], t
     [
         ({}, "the update waits for it, at most 30 minutes, then is refused"),
         ({"force": True}, "the update waits for it, at most 30 minutes, then is refused"),
-        ({"now": True}, "if it still does then, the update is refused"),
+        ({"now": True}, "the update is refused if it still does at the start"),
     ],
 )
 def test_a_running_activation_is_named_in_the_plan_and_waited_for(
