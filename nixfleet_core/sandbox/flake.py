@@ -11,7 +11,6 @@ import json
 import os
 import subprocess
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict, cast
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,6 +18,7 @@ from nixfleet_core.sandbox.store import Agent, System
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from nixfleet_core.sandbox.machine import Machine
 
@@ -90,61 +90,35 @@ def format_lock(lock: Lock) -> str:
 
 
 def find_node(lock: Lock, name: str) -> Node | None:
-    """The node of an input of the flake, resolved through `follows`."""
-    target = lock["nodes"][lock["root"]].get("inputs", {}).get(name)
-    for _ in range(32):
-        if target is None or isinstance(target, str):
-            return lock["nodes"].get(target) if target else None
-        key = lock["root"]
-        for step in target[:-1]:
-            below = lock["nodes"][key].get("inputs", {}).get(step, "")
-            key = below if isinstance(below, str) else ""
-        target = lock["nodes"].get(key, {}).get("inputs", {}).get(target[-1])
-    return None
+    """The node of the flake's own input `name`; what `follows` another is none."""
+    key = lock["nodes"][lock["root"]]["inputs"].get(name)
+    return lock["nodes"][key] if isinstance(key, str) else None
 
 
-def is_own_input(lock: Lock, name: str) -> bool:
-    """Whether the flake has such an input, and it is not a `follows`."""
-    return isinstance(lock["nodes"][lock["root"]].get("inputs", {}).get(name), str)
-
-
-def url_of(fields: Fields) -> str:
-    """The reference as Nix prints it, with a locked commit when there is one."""
-    if fields.get("type") == "github":
-        rest = f"/{fields['rev']}" if "rev" in fields else ""
-        return f"github:{fields['owner']}/{fields['repo']}{rest}"
-    query = "&".join(f"{key}={fields[key]}" for key in ("ref", "rev") if key in fields)
-    return f"git+{fields['url']}" + (f"?{query}" if query else "")
-
-
-def shown_pin(fields: Fields) -> str:
+def shown_pin(node: Node) -> str:
     """`'URL' (DATE)`, as in `• Updated input`."""
-    day = datetime.fromtimestamp(int(fields["lastModified"]), UTC).date()
-    return f"'{url_of(fields)}' ({day})"
+    locked = node["locked"]
+    day = datetime.fromtimestamp(int(locked["lastModified"]), UTC).date()
+    return f"'git+{locked['url']}?ref={locked['ref']}&rev={locked['rev']}' ({day})"
 
 
-def read_url(url: str) -> tuple[Fields, str | None]:
+def read_url(url: str) -> tuple[Fields, str]:
     """Read a git reference given by hand: its fields, and the commit that it pins.
 
     Raises FlakeError for other kinds of references.
     """
     parts = urlsplit(url)
-    if parts.scheme not in ("git+file", "git+https", "git+ssh", "git+http"):
-        raise FlakeError(f"input '{url}' is unsupported")
     query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
-    fields: Fields = {"type": "git", "url": f"{parts.scheme[4:]}://{parts.netloc}{parts.path}"}
-    if "ref" in query:
-        fields["ref"] = query["ref"]
-    return fields, query.get("rev")
+    if parts.scheme != "git+file" or not {"ref", "rev"} <= query.keys():
+        raise FlakeError(f"input '{url}' is unsupported")
+    return {"type": "git", "url": f"file://{parts.path}", "ref": query["ref"]}, query["rev"]
 
 
 def ask_head(fields: Fields) -> str:
     """The commit at the branch's head, asked of the real repository. Raises FetchError."""
-    ref = str(fields.get("ref", "HEAD"))
-    wanted = ref if ref == "HEAD" or ref.startswith("refs/") else f"refs/heads/{ref}"
-    answer = _git("ls-remote", str(fields["url"]), wanted)
-    rev = answer.split("\t", 1)[0]
-    if len(rev) != 40:
+    wanted = f"refs/heads/{fields['ref']}"
+    rev = _git("ls-remote", str(fields["url"]), wanted).split("\t", 1)[0]
+    if not rev:
         raise FetchError(f"fatal: couldn't find remote ref {wanted}")
     return rev
 
@@ -165,9 +139,7 @@ def read_source(url: str, rev: str, environment: Mapping[str, str] | None = None
 
     Raises FetchError.
     """
-    if not url.startswith("file://"):
-        raise FetchError(f"fatal: unable to access '{url}': Could not resolve host")
-    where = f"--git-dir={_git_dir(Path(url.removeprefix('file://')))}"
+    where = f"--git-dir={url.removeprefix('file://')}"
 
     def ask(*argv: str) -> str:
         return _git(where, *argv, environment=environment)
@@ -179,28 +151,12 @@ def read_source(url: str, rev: str, environment: Mapping[str, str] | None = None
     return Source(rev, int(modified), tree, version, source, int(revisions))
 
 
-def _git_dir(path: Path) -> Path:
-    inner = path / ".git"
-    return inner if inner.exists() else path
-
-
-def lock_source(lock: Lock, name: str, fields: Fields, source: Source) -> bool:
-    """Pin an input to a commit; False when it was pinned to it already."""
-    key = lock["nodes"][lock["root"]].get("inputs", {})[name]
-    node = lock["nodes"][cast("str", key)]
-    locked = locked_fields(fields, source)
-    if node.get("locked") == locked:
-        return False
-    node["locked"] = locked
-    return True
-
-
 def locked_fields(fields: Fields, source: Source) -> Fields:
     """What the lock says about a git input at a commit."""
     return {
         "lastModified": source.modified,
         "narHash": source.nar_hash,
-        "ref": fields.get("ref", "refs/heads/main"),
+        "ref": fields["ref"],
         "rev": source.rev,
         "revCount": source.revisions,
         "type": "git",
@@ -210,7 +166,7 @@ def locked_fields(fields: Fields, source: Source) -> Fields:
 
 def has_host(checkout: Path, host: str) -> bool:
     """Whether nixcfg defines the host."""
-    return bool(host) and "/" not in host and (checkout / "hosts" / host).is_dir()
+    return bool(host) and (checkout / "hosts" / host).is_dir()
 
 
 def configuration(checkout: Path, host: str) -> str:

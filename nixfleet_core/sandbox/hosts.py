@@ -97,7 +97,7 @@ def install_agent(host: SandboxHost) -> None:
     shutil.copyfile(system / _UNITS / store.AGENT_UNIT, host.root / _UNITS / store.AGENT_UNIT)
 
 
-def _environment(folder: Path, path: str) -> dict[str, str]:
+def fleet_environment(folder: Path, path: str) -> dict[str, str]:
     """For the fleet's own git; carries the mark, so that it ends with the fleet."""
     return {
         "PATH": path,
@@ -111,7 +111,7 @@ def _environment(folder: Path, path: str) -> dict[str, str]:
 
 def _make_nixfleet(folder: Path, path: str) -> dict[str, Source]:
     """NixFleet's repository, and its two releases."""
-    environment = _environment(folder, path)
+    environment = fleet_environment(folder, path)
     repository = folder / "git/nixfleet"
     repositories.init_bare(repository, environment)
     revs = repositories.add_commits(repository, repositories.NIXFLEET, environment)
@@ -126,7 +126,7 @@ def _make_template(
     folder: Path, path: str, pulled: bool, changes: list[repositories.Change]
 ) -> None:
     """Add commits to nixcfg and clone it once; copies are cheaper than clones."""
-    environment, nixcfg = _environment(folder, path), folder / "git/nixcfg"
+    environment, nixcfg = fleet_environment(folder, path), folder / "git/nixcfg"
     if not nixcfg.exists():
         repositories.init_bare(nixcfg, environment)
     repositories.add_commits(nixcfg, changes, environment)
@@ -163,8 +163,8 @@ def _make_host(folder: Path, name: str, sources: dict[str, Source]) -> None:
     old, installed = sources["old"].agent, sources[role.installed].agent
     before = store.add_system(machine, store.System(name, old, "the generation before"))
     out = store.add_system(machine, store.System(name, installed, configuration))
-    store.generation_link(machine, role.generation - 1).symlink_to(before)
-    store.set_profile(machine, out)
+    store.set_generation(machine, role.generation - 1, before)
+    store.set_generation(machine, role.generation, out)
     (machine.root / "run/current-system").symlink_to(out)
     store.add_agent(machine, sources[role.running].agent)
     unit = machine.root / _UNITS / store.AGENT_UNIT

@@ -30,12 +30,12 @@ case ${{1:-}} in
   --version) echo 'nixfleet-agent {version}'; exit 0 ;;
   --help) echo 'usage: nixfleet-agent [--version]'; exit 0 ;;
 esac
-trap 'echo "nixfleet-agent {version}: shutting down"; kill "$waiting"; exit 0' TERM INT
+trap 'echo "nixfleet-agent {version}: shutting down"; kill "$waiting" 2>/dev/null; exit 0' TERM INT
 echo 'nixfleet-agent {version}: connected, reporting every 60 s'
 while :; do
   sleep 86400 &
   waiting=$!
-  wait "$waiting"
+  wait "$waiting" 2>/dev/null
 done
 """
 
@@ -80,10 +80,9 @@ ln -sfn "$out" "$root/run/current-system"
 echo 'setting up /etc...' >&2
 cp "$out/etc/systemd/system/nixfleet-agent.service" "$unit.new"
 mv "$unit.new" "$unit"
-systemctl daemon-reload
 echo 'reloading user units for ops...' >&2
 echo 'restarting sysinit-reactivation.target' >&2
-if systemctl is-active --quiet nixfleet-agent.service; then
+if systemctl is-active nixfleet-agent.service >/dev/null; then
   [ $changed = no ] || echo 'NOT restarting the following changed units: nixfleet-agent.service' >&2
 else
   systemctl start nixfleet-agent.service
@@ -165,37 +164,12 @@ def add_system(machine: Machine, system: System) -> Path:
     return _add(machine, system.name, files)
 
 
-def set_profile(machine: Machine, target: Path) -> int:
-    """Point the system profile to `target` and return the generation's number.
-
-    No new generation is made when the last one is the same.
-    """
-    profile = machine.profile
-    last = max(generations(machine), default=0)
-    if not last or generation_link(machine, last).resolve() != target.resolve():
-        last += 1
-        generation_link(machine, last).symlink_to(target)
-    point(profile, last)
-    return last
-
-
-def point(profile: Path, generation: int) -> None:
-    """Make a generation the current one."""
-    new = profile.with_name(f"{profile.name}.new")
-    new.unlink(missing_ok=True)
-    new.symlink_to(f"{profile.name}-{generation}-link")
-    new.replace(profile)
-
-
-def generation_link(machine: Machine, number: int) -> Path:
-    """`system-N-link`."""
-    return machine.profile.with_name(f"{machine.profile.name}-{number}-link")
-
-
-def generations(machine: Machine) -> list[int]:
-    """The numbers of the system's generations."""
-    links = machine.profile.parent.glob(f"{machine.profile.name}-*-link")
-    return sorted(int(link.name.split("-")[1]) for link in links)
+def set_generation(machine: Machine, number: int, system: Path) -> None:
+    """Make a system the generation of that number, and the current one."""
+    link = machine.profile.with_name(f"{machine.profile.name}-{number}-link")
+    link.symlink_to(system)
+    machine.profile.unlink(missing_ok=True)
+    machine.profile.symlink_to(link.name)
 
 
 def _add(machine: Machine, name: str, files: dict[str, str]) -> Path:
