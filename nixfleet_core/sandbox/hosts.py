@@ -19,7 +19,7 @@ from nixfleet_core.sandbox.machine import MARK, Machine
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nixfleet_core.sandbox.flake import Lock, Source
+    from nixfleet_core.sandbox.flake import Source
 
 _UNITS: Final = "etc/systemd/system"
 _DEPLOY_KEY_REMOTE: Final = "git@git.example.org:fleet/nixcfg.git"
@@ -76,15 +76,12 @@ def make_hosts(folder: Path, path: str) -> tuple[SandboxHost, ...]:
     `path` is the PATH behind the shims. Raises OSError, and for git CalledProcessError, FetchError.
     """
     sources = _make_nixfleet(folder, path)
-    reachable = [name for name, role in _ROLES.items() if role.reachable]
-    url = f"file://{folder}/git/nixfleet"
-    lock = flake.format_lock(_lock(url, sources["old"]))
-    known, new = repositories.nixcfg_history(reachable, url, lock)
     with ThreadPoolExecutor() as pool:
         making = []
-        for pulled, changes in ((False, known), (True, new)):
-            _make_template(folder, path, pulled, changes)
-            names = [name for name in reachable if _ROLES[name].pulled is pulled]
+        for pulled, history in ((False, "nixcfg"), (True, "nixcfg-new")):
+            _make_template(folder, path, pulled, history, sources["old"])
+            roles = _ROLES.items()
+            names = [name for name, role in roles if role.reachable and role.pulled is pulled]
             making += [pool.submit(_make_host, folder, name, sources) for name in names]
         for host in making:
             host.result()
@@ -114,22 +111,29 @@ def _make_nixfleet(folder: Path, path: str) -> dict[str, Source]:
     environment = fleet_environment(folder, path)
     repository = folder / "git/nixfleet"
     repositories.init_bare(repository, environment)
-    revs = repositories.add_commits(repository, repositories.NIXFLEET, environment)
+    old, new = repositories.add_commits(repository, "nixfleet", environment)
     url = f"file://{repository}"
     return {
-        "old": flake.read_source(url, revs[0], environment),
-        "new": flake.read_source(url, revs[-1], environment),
+        "old": flake.read_source(url, old, environment),
+        "new": flake.read_source(url, new, environment),
     }
 
 
-def _make_template(
-    folder: Path, path: str, pulled: bool, changes: list[repositories.Change]
-) -> None:
+def _make_template(folder: Path, path: str, pulled: bool, history: str, locked: Source) -> None:
     """Add commits to nixcfg and clone it once; copies are cheaper than clones."""
     environment, nixcfg = fleet_environment(folder, path), folder / "git/nixcfg"
     if not nixcfg.exists():
         repositories.init_bare(nixcfg, environment)
-    repositories.add_commits(nixcfg, changes, environment)
+    repositories.add_commits(
+        nixcfg,
+        history,
+        environment,
+        NIXFLEET=f"file://{folder}/git/nixfleet",
+        REV=locked.rev,
+        MODIFIED=locked.modified,
+        HASH=locked.nar_hash,
+        COUNT=locked.revisions,
+    )
     repositories.clone(f"file://{nixcfg}", _template(folder, pulled), environment)
 
 
@@ -179,38 +183,8 @@ def _make_checkout(machine: Machine, role: _Role, sources: dict[str, Source]) ->
         origin = f"file://{machine.fleet}/git/nixcfg"
         config.write_text(config.read_text().replace(origin, role.remote))
     if role.locked == "new":
-        nixfleet = f"file://{machine.fleet}/git/nixfleet"
-        lock = flake.format_lock(_lock(nixfleet, sources["new"]))
-        (machine.checkout / "flake.lock").write_text(lock)
-
-
-def _lock(nixfleet_url: str, source: Source) -> Lock:
-    original: flake.Fields = {"type": "git", "url": nixfleet_url, "ref": repositories.BRANCH}
-    return {
-        "nodes": {
-            "nixfleet": {
-                "inputs": {"nixpkgs": ["nixpkgs"]},
-                "locked": flake.locked_fields(original, source),
-                "original": original,
-            },
-            "nixpkgs": {
-                "locked": {
-                    "lastModified": 1784356753,
-                    "narHash": "sha256-12KrbMiWLcf8m7pCvAtZh1ZrgF85ZXDXvfR/fWTKy84=",
-                    "owner": "nixos",
-                    "repo": "nixpkgs",
-                    "rev": store.NIXPKGS_REV,
-                    "type": "github",
-                },
-                "original": {
-                    "owner": "nixos",
-                    "ref": "nixos-unstable",
-                    "repo": "nixpkgs",
-                    "type": "github",
-                },
-            },
-            "root": {"inputs": {"nixfleet": "nixfleet", "nixpkgs": "nixpkgs"}},
-        },
-        "root": "root",
-        "version": 7,
-    }
+        path = machine.checkout / "flake.lock"
+        lock = flake.read_lock(path)
+        node = lock["nodes"]["nixfleet"]
+        node["locked"] = flake.locked_fields(node["original"], sources["new"])
+        path.write_text(flake.format_lock(lock))

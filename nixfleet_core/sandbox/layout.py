@@ -8,7 +8,6 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Final
 
-from nixfleet_core.sandbox import store
 from nixfleet_core.sandbox.machine import NIX_VERSION
 from nixfleet_core.sandbox.units import UNIT_MARK
 
@@ -58,25 +57,11 @@ def write_base(machine: Machine) -> None:
     root = machine.root
     for folder in _FOLDERS:
         (root / folder).mkdir(parents=True)
-    version, code_name = store.NIXOS_VERSION, store.CODE_NAME
-    release = {
-        "BUILD_ID": version,
-        "ID": "nixos",
-        "NAME": "NixOS",
-        "PRETTY_NAME": f"NixOS {version[:5]} ({code_name})",
-        "VERSION": f"{version[:5]} ({code_name})",
-        "VERSION_CODENAME": code_name.lower(),
-        "VERSION_ID": version[:5],
-    }
-    lines = (f'{key}="{value}"\n' for key, value in release.items())
-    (root / "etc/os-release").write_text("".join(lines))
     (root / "shims").symlink_to(machine.fleet / "shims")
     (root / "etc/NIXOS").touch()
-    (root / "etc/hostname").write_text(f"{machine.name}\n")
     (root / "proc").mkdir()  # the units' keepers add their processes
-    for name in ("meminfo", "sys"):
-        if Path("/proc", name).exists():
-            (root / "proc" / name).symlink_to(f"/proc/{name}")
+    if Path("/proc/meminfo").exists():
+        (root / "proc/meminfo").symlink_to("/proc/meminfo")
 
 
 def _write_shims(fleet: Path, path: str) -> None:

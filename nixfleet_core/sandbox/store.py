@@ -9,18 +9,16 @@ import hashlib
 import json
 import os
 import shutil
+from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from nixfleet_core.sandbox.machine import Machine
 
 NIXOS_VERSION: Final = "26.05.20260718.61b7c44"
-CODE_NAME: Final = "Yarara"
-NIXPKGS_REV: Final = "61b7c44c4073f0b827768aff0049561b5110ea5a"
 AGENT_UNIT: Final = "nixfleet-agent.service"
+_UNIT: Final = Path(__file__).with_name(AGENT_UNIT)
 _ALPHABET: Final = "0123456789abcdfghijklmnpqrsvwxyz"
 _ACTIVATION_SECONDS: Final = 0.8
 
@@ -37,26 +35,6 @@ while :; do
   waiting=$!
   wait "$waiting" 2>/dev/null
 done
-"""
-
-_UNIT: Final = """\
-[Unit]
-Description=NixFleet agent
-After=network-online.target
-Wants=network-online.target
-X-RestartIfChanged=false
-X-StopIfChanged=false
-
-[Service]
-Environment="NIXFLEET_URL=wss://fleet.example.org/ws"
-ExecStart=/nix/store/{agent}/bin/nixfleet-agent
-Restart=always
-RestartSec=3
-RestartForceExitStatus=101
-User=ops
-
-[Install]
-WantedBy=multi-user.target
 """
 
 _SWITCH: Final = """\
@@ -126,7 +104,7 @@ def store_name(label: str, *inputs: str) -> str:
 
 def unit_text(agent: Agent) -> str:
     """The unit file that the agent's NixOS module writes."""
-    return _UNIT.format(agent=agent.name)
+    return _UNIT.read_text().replace("AGENT", agent.name)
 
 
 def has(machine: Machine, name: str) -> bool:
