@@ -30,13 +30,9 @@ def main(folder: Path, tool: str, argv: list[str]) -> int:
 
     machine = Machine(folder)
     if tool == "systemd":
-        from nixfleet_core.sandbox.units import systemd
+        from nixfleet_core.sandbox.systemd import systemd
 
         return systemd(machine, *argv)
-    if tool == "nix-store":
-        from nixfleet_core.sandbox.tools.nix_store import nix_store
-
-        return nix_store(machine, argv)
 
     from nixfleet_core.sandbox.tools.nix import nix
 

@@ -77,7 +77,6 @@ def _write_shims(fleet: Path, path: str) -> None:
         **{file.stem: file.read_text() for file in TOOLS.glob("*.sh")},
         "nix": f"if [ \"$*\" = --version ]; then echo 'nix (Nix) {NIX_VERSION}'; exit; fi\n"
         + python_tool,
-        "nix-store": python_tool,
         # what it starts belongs to its own unit, not to the one that asks
         "systemd": f"unset {UNIT_MARK}\n{python_tool}",
     }

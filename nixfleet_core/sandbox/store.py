@@ -44,12 +44,6 @@ root={root}
 out=$root/nix/store/{name}
 unit=$root/etc/systemd/system/nixfleet-agent.service
 PATH=$root/shims:$PATH
-case ${{1:-}} in
-  switch | test) ;;
-  boot | check) exit 0 ;;
-  dry-activate) echo 'would activate the configuration...' >&2; exit 0 ;;
-  *) echo "Usage: $0 [check|switch|boot|test|dry-activate]" >&2; exit 1 ;;
-esac
 changed=no
 cmp -s "$out/etc/systemd/system/nixfleet-agent.service" "$unit" || changed=yes
 echo 'activating the configuration...' >&2

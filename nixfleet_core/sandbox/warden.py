@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Final
 from nixfleet_core.sandbox import processes
 from nixfleet_core.sandbox.machine import MARK, Machine
 from nixfleet_core.sandbox.store import AGENT_UNIT
-from nixfleet_core.sandbox.units import Unit, start
+from nixfleet_core.sandbox.systemd import start
+from nixfleet_core.sandbox.units import Unit
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -123,7 +123,7 @@ def test_a_refusal_touches_nothing(host: FakeHost) -> None:
 
 @one_shell
 def test_an_agent_that_does_not_come_back_is_a_failure(host: FakeHost) -> None:
-    host.on("nixos-rebuild", 'default; : >"$s/refuses"')
+    host.on("nixos-rebuild", 'default "$@"; : >"$s/refuses"')
     host.run_job()
     assert (host.steps["start"], host.steps["verify"], host.step("verify").reason) == (
         *("failed", "failed", "down"),
@@ -133,7 +133,7 @@ def test_an_agent_that_does_not_come_back_is_a_failure(host: FakeHost) -> None:
 
 @one_shell
 def test_an_agent_that_restarts_all_the_time_is_unstable(host: FakeHost) -> None:
-    host.on("nixos-rebuild", 'default; : >"$s/loops"')
+    host.on("nixos-rebuild", 'default "$@"; : >"$s/loops"')
     host.on(
         "systemctl",
         'if [ "$1" = show ] && [ -e "$s/loops" ]; then "$0" restart nixfleet-agent; fi\n'
@@ -267,7 +267,7 @@ def test_it_comes_back_byte_for_byte_if_the_update_does_not_work(
 @one_shell
 def test_it_stays_the_new_one_once_the_profile_has_moved(host: FakeHost) -> None:
     dirty(host, lock_text(host.upstream.new) + "\n\n")
-    host.on("nixos-rebuild", "default; exit 4")
+    host.on("nixos-rebuild", 'default "$@"; exit 4')
     host.run_job(restoring(host))
     assert host.steps["rebuild"] == "failed"
     assert host.lock.read_text() == lock_text(host.upstream.new)

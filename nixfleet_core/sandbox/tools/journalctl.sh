@@ -14,4 +14,4 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-tail -n "$lines" "$root/var/log/journal/$unit.log" 2>/dev/null || echo '-- No entries --'
+tail -n "$lines" "$root/var/log/journal/$unit.log" 2>/dev/null || :

@@ -1,21 +1,21 @@
-"""`nix` as the host scripts use it: moving the agent's input in flake.lock, a few evaluations, the
-build of a system, and the difference between two of them.
+"""`nix` as the host scripts use it: moving the agent's input in flake.lock, a few evaluations,
+builds of the agent and of a system, and the difference between two systems.
 
 Prints what Nix 2.34 prints, and refuses all else in its words.
 """
 
 from __future__ import annotations
 
-import copy
+import json
 import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nixfleet_core.sandbox import flake, store
-from nixfleet_core.sandbox.flake import FetchError, FlakeError, Lock
-from nixfleet_core.sandbox.store import AGENT_UNIT
-from nixfleet_core.sandbox.tools.nix_log import Log
+from nixfleet_core.sandbox.flake import FetchError, FlakeError
+from nixfleet_core.sandbox.store import AGENT_UNIT, Agent
+from nixfleet_core.sandbox.tools.nix_log import BUILD, Log
 
 if TYPE_CHECKING:
     from nixfleet_core.sandbox.machine import Machine
@@ -23,28 +23,18 @@ if TYPE_CHECKING:
 _FETCH_SECONDS: Final = 0.9
 _EVAL_SECONDS: Final = 0.4
 _READ_SECONDS: Final = 0.05
+_BUILD_SECONDS: Final = 3.0
 
 _EXEC_START: Final = ".config.systemd.services.nixfleet-agent.serviceConfig.ExecStart"
 _BUILT: Final = (".config.system.build.nixos-rebuild", ".config.system.build.toplevel")
 
-_OPTIONS: Final = {
-    "--extra-experimental-features": 1,
-    "--option": 2,
-    "--log-format": 1,
-    "--override-input": 2,
-    "--argstr": 2,
-    "--apply": 1,
-    "--expr": 1,
-    "--impure": 0,
-    "--raw": 0,
-    "--fallback": 0,
-    "--no-write-lock-file": 0,
-    "--no-trust": 0,
-    "--no-link": 0,
-    "--print-out-paths": 0,
-    "--max-jobs": 1,
-    "--cores": 1,
+_WORDS: Final = {
+    2: "--option --override-input --argstr",
+    1: "--extra-experimental-features --log-format --apply --expr --max-jobs --cores",
+    0: "--impure --raw --fallback --check --no-write-lock-file --no-trust --no-link "
+    "--print-out-paths",
 }
+_OPTIONS: Final = {name: count for count, names in _WORDS.items() for name in names.split()}
 """How many words follow each."""
 
 
@@ -58,17 +48,12 @@ class Call(NamedTuple):
         """The arguments of each use of it."""
         return self.options.get(option, [])
 
-    @property
-    def log(self) -> Log:
-        """In the format that it asks for."""
-        return Log(as_json=self.all("--log-format")[-1:] == [["internal-json"]])
-
 
 class UsageError(Exception):
     """A command line that Nix refuses."""
 
 
-def read_call(argv: list[str], known: dict[str, int]) -> Call:
+def read_call(argv: list[str]) -> Call:
     """Split words and options. Raises UsageError."""
     call = Call([], {})
     rest = list(argv)
@@ -76,11 +61,11 @@ def read_call(argv: list[str], known: dict[str, int]) -> Call:
         arg = rest.pop(0)
         if not arg.startswith("-"):
             call.words.append(arg)
-        elif arg not in known:
+        elif arg not in _OPTIONS:
             raise UsageError(f"unrecognised flag '{arg}'")
         else:
-            call.options.setdefault(arg, []).append(rest[: known[arg]])
-            del rest[: known[arg]]
+            call.options.setdefault(arg, []).append(rest[: _OPTIONS[arg]])
+            del rest[: _OPTIONS[arg]]
     return call
 
 
@@ -88,8 +73,8 @@ def nix(machine: Machine, argv: list[str]) -> int:
     """Run nix and return its exit code."""
     log = Log(as_json=False)
     try:
-        call = read_call(argv, _OPTIONS)
-        log = call.log
+        call = read_call(argv)
+        log = Log(as_json=["internal-json"] in call.all("--log-format"))
         _run(machine, call, log)
     except UsageError as error:
         sys.stderr.write(f"error: {error}\nTry 'nix --help' for more information.\n")
@@ -103,9 +88,10 @@ def nix(machine: Machine, argv: list[str]) -> int:
 def _run(machine: Machine, call: Call, log: Log) -> None:
     match call.words:
         case ["flake", "update", name]:
-            _update(machine, name, log)
-        case ["flake", "lock"]:
-            _lock(machine, call, log)
+            _lock(machine, name, None, log)
+        case ["flake", "lock"] if call.all("--override-input"):
+            name, url = call.all("--override-input")[0]
+            _lock(machine, name, url, log)
         case ["eval", field] if call.all("--argstr"):
             _eval_input(machine, call, field)
         case ["eval", target] if call.all("--apply"):
@@ -115,8 +101,10 @@ def _run(machine: Machine, call: Call, log: Log) -> None:
         case ["store", "diff-closures", before, after]:
             _diff_closures(before, after)
         case ["store", "verify", path]:
-            if not machine.real(path).exists():
-                raise FlakeError(f"path '{path}' is not valid")
+            _expect(machine, path)
+        case ["realise", *paths]:  # nix-store --realise
+            for path in paths:
+                _realise(machine, path, log, is_compared=bool(call.all("--check")))
         case [*_, word]:
             raise UsageError(f"'{word}' is not a recognised command")
         case _:
@@ -126,63 +114,38 @@ def _run(machine: Machine, call: Call, log: Log) -> None:
 # -- flake.lock ------------------------------------------------------------------------------
 
 
-def _update(machine: Machine, name: str, log: Log) -> None:
-    """Pin an input to its branch's head; a failed fetch falls back to what is there, rc 0."""
+def _lock(machine: Machine, name: str, url: str | None, log: Log) -> None:
+    """Pin an input to the commit that the URL names, or to its branch's head: then a failed fetch
+    falls back to what is there, with rc 0."""
     checkout = _flake_at(".")
     _warn_dirty(machine, checkout, log)
-    lock = flake.read_lock(checkout / "flake.lock")
-    before = copy.deepcopy(lock)
+    path = checkout / "flake.lock"
+    lock = flake.read_lock(path)
     machine.pause(_FETCH_SECONDS)
     node = flake.find_node(lock, name)
     if node is None:
         log.warn(f"'{name}' does not match any input of this flake")
         return
-    original = node["original"]
+    before = node.copy()
+    fields, rev = flake.read_url(url) if url else (node["original"], "")
     try:
-        source = flake.fetch(machine, str(original["url"]), flake.ask_head(original))
+        source = flake.fetch(machine, str(fields["url"]), rev or flake.ask_head(fields))
     except FetchError as error:
         sys.stderr.write(f"{machine.shown(str(error))}\n")  # git's own words, never wrapped
+        if url:
+            raise FlakeError(f"Failed to fetch git repository '{fields['url']}'") from error
         log.warn(
-            f"could not update local clone of Git repository '{original['url']}'; "
+            f"could not update local clone of Git repository '{fields['url']}'; "
             "continuing with the most recent version"
         )
         return
-    node["locked"] = flake.locked_fields(original, source)
-    _save(machine, checkout, before, lock, log)
-
-
-def _lock(machine: Machine, call: Call, log: Log) -> None:
-    checkout = _flake_at(".")
-    lock = flake.read_lock(checkout / "flake.lock")
-    before = copy.deepcopy(lock)
-    _warn_dirty(machine, checkout, log)
-    machine.pause(_FETCH_SECONDS)
-    for name, url in call.all("--override-input"):
-        node = flake.find_node(lock, name)
-        if node is None:
-            log.warn(f"the flag '--override-input {name} {url}' does not match any input")
-            continue
-        fields, rev = flake.read_url(url)
-        try:
-            source = flake.fetch(machine, str(fields["url"]), rev)
-        except FetchError as error:
-            sys.stderr.write(f"{machine.shown(str(error))}\n")
-            raise FlakeError(f"Failed to fetch git repository '{fields['url']}'") from error
-        node["locked"] = flake.locked_fields(fields, source)
-    _save(machine, checkout, before, lock, log)
-
-
-def _save(machine: Machine, checkout: Path, before: Lock, lock: Lock, log: Log) -> None:
-    """Announce, then write in place, as Nix does."""
-    moved = "".join(
-        f"\n• {log.bold(f'Updated input {name!r}:')}\n    {flake.shown_pin(before['nodes'][name])}"
-        f"\n  → {flake.shown_pin(node)}"
-        for name, node in lock["nodes"].items()
-        if node != before["nodes"][name]
-    )
-    if moved:
-        path = checkout / "flake.lock"
-        log.warn(machine.shown(f'updating lock file "{path}":{moved}'))
+    node["locked"] = flake.locked_fields(fields, source)
+    if node != before:
+        log.warn(
+            f'updating lock file "{machine.shown(path)}":\n'
+            f"• {log.bold(f'Updated input {name!r}:')}\n"
+            f"    {flake.shown_pin(before)}\n  → {flake.shown_pin(node)}"
+        )
         path.write_text(flake.format_lock(lock))
 
 
@@ -242,6 +205,24 @@ def _build(machine: Machine, target: str, log: Log) -> None:
     else:
         build_system(machine, system, log)
         sys.stdout.write(f"/nix/store/{system.name}\n")
+
+
+def _realise(machine: Machine, path: str, log: Log, *, is_compared: bool) -> None:
+    """Build the agent, or build it once more and find it the same."""
+    _expect(machine, path)
+    agent = Agent(*json.loads(machine.real(path).read_text()))
+    if is_compared or not store.has(machine, agent.name):
+        activity = log.start(BUILD, f"building '{path}'", path, "", 1, 1, level=3)
+        sys.stderr.flush()
+        machine.pause(_BUILD_SECONDS)
+        log.stop(activity)
+    store.add_agent(machine, agent)
+    sys.stdout.write(f"/nix/store/{agent.name}\n")
+
+
+def _expect(machine: Machine, path: str) -> None:
+    if not machine.real(path).exists():
+        raise FlakeError(f"path '{path}' is not valid")
 
 
 def _eval_input(machine: Machine, call: Call, field: str) -> None:

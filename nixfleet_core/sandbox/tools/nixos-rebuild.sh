@@ -1,46 +1,25 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # $root is the host's folder, set above
-# `nixos-rebuild switch`, as nixos-rebuild-ng does it: two Nix runs (its own newer self, then the system), the profile
-# moved before the activation, and the activation in a unit of its own.
+# `nixos-rebuild switch --flake FLAKE#HOST`, as nixos-rebuild-ng does it: two Nix runs (its own newer self, then the
+# system), the profile moved before the activation, and the activation in a unit of its own. Options go to Nix.
 
 tools=${0%/*}
-action=${1:-} flake='' unknown=''
-if [ $# -gt 0 ]; then shift; fi
-
-# What is not its own goes to Nix: $@ is rotated once.
-count=$#
-while [ "$count" -gt 0 ]; do
-  option=$1 words=1
-  case $option in
-    --flake) flake=$2; shift 2; count=$((count - 2)); continue ;;
-    --option) words=3 ;;
-    --log-format | --max-jobs | --cores) words=2 ;;
-    --fallback) ;;
-    *) unknown="$unknown $option" ;;
-  esac
-  count=$((count - words))
-  while [ "$words" -gt 0 ]; do
-    set -- "$@" "$1"
-    shift
-    words=$((words - 1))
-  done
-done
-
-usage() {
-  printf 'usage: nixos-rebuild [-h] [--flake FLAKE_URI] {switch}\nnixos-rebuild: error: %s\n' "$1" >&2
-  exit 2
-}
-if [ "$action" != switch ]; then usage "argument {switch}: invalid choice: '$action'"; fi
-if [ -n "$unknown" ]; then usage "unrecognized arguments:$unknown"; fi
+case "${1:-} ${2:-} ${3:-}" in
+  'switch --flake '*'#'*) flake=$3; shift 3 ;;
+  *)
+    printf 'usage: nixos-rebuild [-h] [--flake FLAKE_URI] {switch}\n' >&2
+    printf "nixos-rebuild: error: argument {switch}: invalid choice: '%s'\n" "$*" >&2
+    exit 2
+    ;;
+esac
 
 # build WHAT OPTION...: print its store path.
 build() {
-  attribute="nixosConfigurations.\"${flake#*#}\".config.system.build.$1"
+  place=${flake%%#*}#nixosConfigurations."\"${flake#*#}\"".config.system.build.$1
   shift
-  "$tools/nix" --extra-experimental-features 'nix-command flakes' build --print-out-paths \
-    "${flake%%#*}#$attribute" --no-link "$@" && return
-  printf '%s\n' "Command 'nix --extra-experimental-features nix-command flakes build --print-out-paths ${flake#"$root"}' \
-returned non-zero exit status 1." >&2
+  set -- build --print-out-paths "$place" --no-link "$@"
+  "$tools/nix" --extra-experimental-features 'nix-command flakes' "$@" && return
+  printf '%s\n' "Command 'nix build ${place#"$root"}' returned non-zero exit status 1." >&2
   exit 1
 }
 
