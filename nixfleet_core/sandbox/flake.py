@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict, cast
 from urllib.parse import parse_qs, urlsplit
 
+from nixfleet_core.sandbox.repositories import GitError, git
 from nixfleet_core.sandbox.store import Agent, System
 
 if TYPE_CHECKING:
@@ -27,10 +28,6 @@ AGENT_INPUT: Final = "nixfleet"
 
 class FlakeError(Exception):
     """Nix would fail here; `str()` is its message after `error: `."""
-
-
-class FetchError(Exception):
-    """git did not answer; `str()` is what git said."""
 
 
 Fields = dict[str, str | int]
@@ -60,7 +57,6 @@ class Source(NamedTuple):
     tree: str
     version: str
     source: str
-    revisions: int
 
     @property
     def nar_hash(self) -> str:
@@ -76,8 +72,6 @@ def read_lock(path: Path) -> Lock:
     """Read flake.lock. Raises FlakeError."""
     try:
         return cast("Lock", json.loads(path.read_text()))
-    except OSError as error:
-        raise FlakeError(f"opening file '{path}': {error.strerror}") from error
     except ValueError as error:
         raise FlakeError(
             f"Could not parse '{path}': [json.exception.parse_error.101] parse error: {error}"
@@ -115,16 +109,16 @@ def read_url(url: str) -> tuple[Fields, str]:
 
 
 def ask_head(fields: Fields) -> str:
-    """The commit at the branch's head, asked of the real repository. Raises FetchError."""
+    """The commit at the branch's head, asked of the real repository. Raises GitError."""
     wanted = f"refs/heads/{fields['ref']}"
     rev = _git("ls-remote", str(fields["url"]), wanted).split("\t", 1)[0]
     if not rev:
-        raise FetchError(f"fatal: couldn't find remote ref {wanted}")
+        raise GitError(f"fatal: couldn't find remote ref {wanted}")
     return rev
 
 
 def fetch(machine: Machine, url: str, rev: str) -> Source:
-    """A commit of an input, from Nix's cache or from the repository. Raises FetchError."""
+    """A commit of an input, from Nix's cache or from the repository. Raises GitError."""
     kept = machine.home / ".cache/nix/sources" / rev
     if kept.exists():
         return Source(*json.loads(kept.read_text()))
@@ -134,21 +128,15 @@ def fetch(machine: Machine, url: str, rev: str) -> Source:
     return source
 
 
-def read_source(url: str, rev: str, environment: Mapping[str, str] | None = None) -> Source:
-    """Read a commit of NixFleet from its repository; git's environment is ours if not given.
-
-    Raises FetchError.
-    """
-    where = f"--git-dir={url.removeprefix('file://')}"
+def read_source(url: str, rev: str, environment: Mapping[str, str] = os.environ) -> Source:
+    """Read a commit of NixFleet from its repository. Raises GitError."""
 
     def ask(*argv: str) -> str:
-        return _git(where, *argv, environment=environment)
+        return _git(f"--git-dir={url.removeprefix('file://')}", *argv, environment=environment)
 
-    modified, tree = ask("log", "-1", "--format=%ct %T", rev).split()
-    revisions = ask("rev-list", "--count", rev)
-    version = ask("show", f"{rev}:VERSION")
-    source = ask("rev-parse", f"{rev}:src")
-    return Source(rev, int(modified), tree, version, source, int(revisions))
+    modified = ask("log", "-1", "--format=%ct", rev)
+    tree, source = ask("rev-parse", f"{rev}^{{tree}}", f"{rev}:src").split()
+    return Source(rev, int(modified), tree, ask("show", f"{rev}:VERSION"), source)
 
 
 def locked_fields(fields: Fields, source: Source) -> Fields:
@@ -158,7 +146,6 @@ def locked_fields(fields: Fields, source: Source) -> Fields:
         "narHash": source.nar_hash,
         "ref": fields["ref"],
         "rev": source.rev,
-        "revCount": source.revisions,
         "type": "git",
         "url": fields["url"],
     }
@@ -181,7 +168,7 @@ def configuration(checkout: Path, host: str) -> str:
 
 
 def agent_of(machine: Machine, checkout: Path) -> Agent:
-    """The agent that the lock file of a checkout leads to. Raises FlakeError, FetchError."""
+    """The agent that the lock file of a checkout leads to. Raises FlakeError, GitError."""
     node = find_node(read_lock(checkout / "flake.lock"), AGENT_INPUT)
     if node is None:
         raise FlakeError("attribute 'nixfleet' missing")
@@ -190,23 +177,13 @@ def agent_of(machine: Machine, checkout: Path) -> Agent:
 
 
 def system_of(machine: Machine, checkout: Path, host: str) -> System:
-    """The system that a checkout builds for a host. Raises FlakeError, FetchError."""
+    """The system that a checkout builds for a host. Raises FlakeError, GitError."""
     return System(host, agent_of(machine, checkout), configuration(checkout, host))
 
 
-def _git(*argv: str, environment: Mapping[str, str] | None = None) -> str:
-    """Run git and return its answer without the last newline. Raises FetchError."""
-    done = subprocess.run(
-        ["git", *argv],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise FetchError(done.stderr.rstrip("\n"))
-    return done.stdout.rstrip("\n")
+def _git(*argv: str, environment: Mapping[str, str] = os.environ) -> str:
+    """git's answer without the last newline. Raises GitError."""
+    return git(argv, environment).decode().rstrip("\n")
 
 
 def is_dirty(checkout: Path) -> bool:

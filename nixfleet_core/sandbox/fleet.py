@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from nixfleet_core.sandbox.flake import FetchError
 from nixfleet_core.sandbox.hosts import (
     SandboxHost,
     fleet_environment,
@@ -22,6 +21,7 @@ from nixfleet_core.sandbox.hosts import (
     make_hosts,
 )
 from nixfleet_core.sandbox.layout import python, write_tools
+from nixfleet_core.sandbox.repositories import GitError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -121,11 +121,9 @@ async def _set_up(folder: Path, path: str, warden: asyncio.subprocess.Process) -
         # A thread cannot be stopped: what it still writes must be there to be deleted.
         await asyncio.wait([making])
         raise
-    except subprocess.CalledProcessError as error:
-        said: bytes = error.stderr
-        text = said.decode("utf-8", "replace").strip()
-        raise SandboxError(f"the demo could not be set up: git: {text}") from error
-    except (FetchError, OSError) as error:
+    except GitError as error:
+        raise SandboxError(f"the demo could not be set up: git: {error}") from error
+    except OSError as error:
         raise SandboxError(f"the demo could not be set up: {error}") from error
     return SandboxFleet(folder=folder, hosts=hosts, warden_pid=warden.pid)
 

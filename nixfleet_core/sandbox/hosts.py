@@ -7,8 +7,10 @@ installed; hsb1 may not fetch its nixcfg; imac0 does not answer.
 from __future__ import annotations
 
 import shutil
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.host import Host, SshAddress
@@ -17,12 +19,10 @@ from nixfleet_core.sandbox.layout import write_base
 from nixfleet_core.sandbox.machine import MARK, Machine
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from nixfleet_core.sandbox.flake import Source
 
 _UNITS: Final = "etc/systemd/system"
-_DEPLOY_KEY_REMOTE: Final = "git@git.example.org:fleet/nixcfg.git"
+_FLEET: Final = Path(__file__).with_name("fleet.toml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class SandboxHost:
 class _Role:
     """What is special about a host; commits are `old` (2.1.0) or `new` (2.2.0)."""
 
-    address: SshAddress
+    ssh: tuple[str, str] | tuple[str, str, int]
     generation: int
     locked: str = "old"
     installed: str = "old"
@@ -53,27 +53,13 @@ class _Role:
     tags: tuple[str, ...] = ()
 
 
-_ROLES: Final = {
-    "csb0": _Role(SshAddress("cs0.example.org", "ops", 2222), 412, pulled=False, tags=("cloud",)),
-    "csb1": _Role(
-        SshAddress("cs1.example.org", "ops", 2222), 398, "new", "new", "new", tags=("cloud",)
-    ),
-    "gpc0": _Role(SshAddress("gpc0.example.org", "ops"), 87, "new", "new", tags=("home",)),
-    "hsb1": _Role(
-        SshAddress("hsb1.example.org", "ops"),
-        151,
-        pulled=False,
-        remote=_DEPLOY_KEY_REMOTE,
-        tags=("home",),
-    ),
-    "imac0": _Role(SshAddress("imac0.example.org", "markus"), 0, reachable=False, tags=("home",)),
-}
+_ROLES: Final = {name: _Role(**role) for name, role in tomllib.loads(_FLEET.read_text()).items()}
 
 
 def make_hosts(folder: Path, path: str) -> tuple[SandboxHost, ...]:
     """Make the repositories and all hosts, ready for their agents to start.
 
-    `path` is the PATH behind the shims. Raises OSError, and for git CalledProcessError, FetchError.
+    `path` is the PATH behind the shims. Raises OSError, GitError.
     """
     sources = _make_nixfleet(folder, path)
     with ThreadPoolExecutor() as pool:
@@ -132,7 +118,6 @@ def _make_template(folder: Path, path: str, pulled: bool, history: str, locked: 
         REV=locked.rev,
         MODIFIED=locked.modified,
         HASH=locked.nar_hash,
-        COUNT=locked.revisions,
     )
     repositories.clone(f"file://{nixcfg}", _template(folder, pulled), environment)
 
@@ -147,10 +132,10 @@ def _describe(folder: Path, name: str, path: str) -> SandboxHost:
     return SandboxHost(
         host=Host(
             name=name,
-            address=role.address,
+            address=SshAddress(*role.ssh),
             platform="nixos" if role.reachable else None,
             attribute=name if role.reachable else None,
-            tags=role.tags,
+            tags=tuple(role.tags),
         ),
         root=machine.root,
         environment=machine.environment(path),

@@ -34,21 +34,14 @@ def marked(mark: str) -> set[int]:
     return found - {os.getpid()}
 
 
-def living(pids: set[int]) -> set[int]:
-    """Those that are not gone: a process that nobody has collected still is there."""
+def send(pids: set[int], signum: signal.Signals) -> set[int]:
+    """Signal these processes; return those that were there, if only to be collected."""
     found = set()
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, 0)
+            os.kill(pid, signum)
             found.add(pid)
     return found
-
-
-def send(pids: set[int], signum: signal.Signals) -> None:
-    """Signal each process that still lives."""
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signum)
 
 
 def snapshot() -> list[Process]:

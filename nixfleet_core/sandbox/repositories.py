@@ -20,6 +20,10 @@ _HISTORY: Final = Path(__file__).with_name("history")
 _OWNER: Final = ("-c", "user.name=Mara Lind", "-c", "user.email=mara@example.org")
 
 
+class GitError(Exception):
+    """git refused; `str()` is what it said."""
+
+
 def init_bare(path: Path, environment: Mapping[str, str]) -> None:
     """Make an empty repository for others to pull from."""
     git(["init", "-q", "--bare", "--template=", "-b", BRANCH, str(path)], environment)
@@ -44,7 +48,8 @@ def clone(source: str, target: Path, environment: Mapping[str, str]) -> None:
 
 
 def git(argv: Sequence[str], environment: Mapping[str, str], stdin: bytes = b"") -> bytes:
-    """Run git; raises CalledProcessError."""
-    return subprocess.run(
-        ["git", *argv], env=environment, input=stdin, capture_output=True, check=True
-    ).stdout
+    """Run git and return its answer. Raises GitError."""
+    done = subprocess.run(["git", *argv], env=environment, input=stdin, capture_output=True)
+    if done.returncode:
+        raise GitError(done.stderr.decode("utf-8", "replace").strip())
+    return done.stdout

@@ -46,8 +46,7 @@ def _end_everything(fleet: Path) -> None:
     killed: set[int] = set()
     while time.monotonic() < deadline:
         doomed = processes.marked(f"{MARK}={fleet}")
-        processes.send(doomed, signal.SIGKILL)
-        killed = processes.living(killed | doomed)
+        killed = processes.send(killed | doomed, signal.SIGKILL)
         if not killed:
             break
         time.sleep(0.01)

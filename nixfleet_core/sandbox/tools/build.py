@@ -16,19 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.sandbox import store
 from nixfleet_core.sandbox.store import store_name
-from nixfleet_core.sandbox.tools.nix_log import (
-    BUILD,
-    BUILDS,
-    COPY_PATH,
-    COPY_PATHS,
-    FILE_TRANSFER,
-    LOG_LINE,
-    PROGRESS,
-    REALISE,
-    SET_EXPECTED,
-    SET_PHASE,
-    SUBSTITUTE,
-)
+from nixfleet_core.sandbox.tools import nix_log
 
 if TYPE_CHECKING:
     from nixfleet_core.sandbox.machine import Machine
@@ -64,7 +52,11 @@ def build_system(machine: Machine, system: System, log: Log) -> None:
 
 def build_nothing(log: Log) -> None:
     """What Nix says where everything is there."""
-    log.stop(*reversed([log.start(kind) for kind in (REALISE, BUILDS, COPY_PATHS)]))
+    log.stop(
+        *reversed(
+            [log.start(kind) for kind in (nix_log.REALISE, nix_log.BUILDS, nix_log.COPY_PATHS)]
+        )
+    )
 
 
 def read_events(system: System, *, with_agent: bool) -> list[Event]:
@@ -102,10 +94,10 @@ class _Run:
         log.info(f"these {len(fetches)} paths will be fetched {sizes}:")
         for name in fetches:
             log.info(f"  {self._path(name)}")
-        self._realise = log.start(REALISE)
+        self._realise = log.start(nix_log.REALISE)
         # done, expected, running, failed
-        self._builds = (log.start(BUILDS), [0, len(builds), 0, 0])
-        self._copies = (log.start(COPY_PATHS), [0, len(fetches), 0, 0])
+        self._builds = (log.start(nix_log.BUILDS), [0, len(builds), 0, 0])
+        self._copies = (log.start(nix_log.COPY_PATHS), [0, len(fetches), 0, 0])
         self._count()
 
     def tell(self, event: Event) -> None:
@@ -114,21 +106,21 @@ class _Run:
         match what:
             case "start":
                 text = f"building '{self._path(name)}'"
-                self._begin(name, self._builds, BUILD, text, self._path(name), "", 1, 1)
+                self._begin(name, self._builds, nix_log.BUILD, text, self._path(name), "", 1, 1)
             case "fetch":
                 path = self._path(name)
-                outer = self._log.start(SUBSTITUTE, "", path, _CACHE)
+                outer = self._log.start(nix_log.SUBSTITUTE, "", path, _CACHE)
                 text = f"copying path '{path}' from '{_CACHE}'"
-                self._begin(name, self._copies, COPY_PATH, text, path, _CACHE, "local")
+                self._begin(name, self._copies, nix_log.COPY_PATH, text, path, _CACHE, "local")
                 self._activities[name].append(outer)
             case "phase":
-                self._log.result(self._activities[name][0], SET_PHASE, more)
+                self._log.result(self._activities[name][0], nix_log.SET_PHASE, more)
                 self.tell((name, "log", f"Running phase: {more}"))
             case "log":
                 plain = f"{re.sub(r'-[0-9].*', '', name)}> {more}"
-                self._log.result(self._activities[name][0], LOG_LINE, more, plain=plain)
+                self._log.result(self._activities[name][0], nix_log.LOG_LINE, more, plain=plain)
             case "fetched":
-                self._log.result(self._activities[name][0], PROGRESS, more, more, 0, 0)
+                self._log.result(self._activities[name][0], nix_log.PROGRESS, more, more, 0, 0)
                 self._end(name, self._copies)
             case _:
                 self._end(name, self._builds)
@@ -155,6 +147,6 @@ class _Run:
 
     def _count(self) -> None:
         for activity, numbers in (self._builds, self._copies):
-            self._log.result(activity, PROGRESS, *numbers)
-        for kind in (FILE_TRANSFER, COPY_PATH):
-            self._log.result(self._realise, SET_EXPECTED, kind, self._size)
+            self._log.result(activity, nix_log.PROGRESS, *numbers)
+        for kind in (nix_log.FILE_TRANSFER, nix_log.COPY_PATH):
+            self._log.result(self._realise, nix_log.SET_EXPECTED, kind, self._size)

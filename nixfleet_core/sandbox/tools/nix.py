@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nixfleet_core.sandbox import flake, store
-from nixfleet_core.sandbox.flake import FetchError, FlakeError
+from nixfleet_core.sandbox.flake import FlakeError
+from nixfleet_core.sandbox.repositories import GitError
 from nixfleet_core.sandbox.store import AGENT_UNIT, Agent
 from nixfleet_core.sandbox.tools.nix_log import BUILD, Log
 
@@ -79,7 +80,7 @@ def nix(machine: Machine, argv: list[str]) -> int:
     except UsageError as error:
         sys.stderr.write(f"error: {error}\nTry 'nix --help' for more information.\n")
         return 1
-    except (FlakeError, FetchError) as error:
+    except (FlakeError, GitError) as error:
         log.error(machine.shown(str(error)))
         return 1
     return 0
@@ -130,7 +131,7 @@ def _lock(machine: Machine, name: str, url: str | None, log: Log) -> None:
     fields, rev = flake.read_url(url) if url else (node["original"], "")
     try:
         source = flake.fetch(machine, str(fields["url"]), rev or flake.ask_head(fields))
-    except FetchError as error:
+    except GitError as error:
         sys.stderr.write(f"{machine.shown(str(error))}\n")  # git's own words, never wrapped
         if url:
             raise FlakeError(f"Failed to fetch git repository '{fields['url']}'") from error
@@ -151,11 +152,10 @@ def _lock(machine: Machine, name: str, url: str | None, log: Log) -> None:
 
 def _flake_at(place: str) -> Path:
     """The flake that a path names. Raises FlakeError."""
-    start = Path(place).resolve()
-    for folder in (start, *start.parents):
-        if (folder / "flake.nix").is_file():
-            return folder
-    raise FlakeError(f"path '{start}' does not contain a 'flake.nix', searching up")
+    checkout = Path(place).resolve()
+    if not (checkout / "flake.nix").is_file():
+        raise FlakeError(f"path '{checkout}' does not contain a 'flake.nix', searching up")
+    return checkout
 
 
 def _warn_dirty(machine: Machine, checkout: Path, log: Log) -> None:
