@@ -14,13 +14,9 @@ from pathlib import Path
 def main(folder: Path, tool: str, argv: list[str]) -> int:
     """Run one tool and return its exit code."""
     sys.path[0] = str(Path(__file__).resolve().parents[2])
-    # whoever has read enough of it leaves, as in `ps … | head -n 1`
+    # whoever has read enough of it leaves
     for signum in (signal.SIGINT, signal.SIGPIPE):
         signal.signal(signum, signal.SIG_DFL)
-    if tool == "ps":
-        from nixfleet_core.sandbox.tools.ps import ps
-
-        return ps(argv)
     if tool == "warden":
         from nixfleet_core.sandbox.warden import run_warden
 

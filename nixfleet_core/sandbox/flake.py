@@ -9,10 +9,10 @@ import base64
 import hashlib
 import json
 import os
+import re
 import subprocess
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict, cast
-from urllib.parse import parse_qs, urlsplit
+from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
 from nixfleet_core.sandbox.repositories import GitError, git
 from nixfleet_core.sandbox.store import Agent, System
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nixfleet_core.sandbox.machine import Machine
-
-AGENT_INPUT: Final = "nixfleet"
 
 
 class FlakeError(Exception):
@@ -101,11 +99,10 @@ def read_url(url: str) -> tuple[Fields, str]:
 
     Raises FlakeError for other kinds of references.
     """
-    parts = urlsplit(url)
-    query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
-    if parts.scheme != "git+file" or not {"ref", "rev"} <= query.keys():
+    match = re.fullmatch(r"git\+(file://[^?]+)\?ref=([^&]+)&rev=(\w+)", url)
+    if match is None:
         raise FlakeError(f"input '{url}' is unsupported")
-    return {"type": "git", "url": f"file://{parts.path}", "ref": query["ref"]}, query["rev"]
+    return {"type": "git", "url": match[1], "ref": match[2]}, match[3]
 
 
 def ask_head(fields: Fields) -> str:
@@ -169,10 +166,7 @@ def configuration(checkout: Path, host: str) -> str:
 
 def agent_of(machine: Machine, checkout: Path) -> Agent:
     """The agent that the lock file of a checkout leads to. Raises FlakeError, GitError."""
-    node = find_node(read_lock(checkout / "flake.lock"), AGENT_INPUT)
-    if node is None:
-        raise FlakeError("attribute 'nixfleet' missing")
-    locked = node["locked"]
+    locked = read_lock(checkout / "flake.lock")["nodes"]["nixfleet"]["locked"]
     return fetch(machine, str(locked["url"]), str(locked["rev"])).agent
 
 

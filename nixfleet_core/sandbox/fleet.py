@@ -26,8 +26,6 @@ from nixfleet_core.sandbox.repositories import GitError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-__all__ = ["SandboxError", "SandboxFleet", "SandboxHost", "sandbox_fleet"]
-
 _END_SECONDS: Final = 15.0
 
 

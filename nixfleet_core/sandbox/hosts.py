@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nixfleet_core.sandbox.flake import Source
 
 _UNITS: Final = "etc/systemd/system"
+_TEMPLATES: Final = ("nixcfg-behind", "nixcfg-pulled")
 _FLEET: Final = Path(__file__).with_name("fleet.toml")
 
 
@@ -61,11 +62,19 @@ def make_hosts(folder: Path, path: str) -> tuple[SandboxHost, ...]:
 
     `path` is the PATH behind the shims. Raises OSError, GitError.
     """
-    sources = _make_nixfleet(folder, path)
+    environment = fleet_environment(folder, path)
+    sources = _make_nixfleet(folder, environment)
+    nixcfg, old = folder / "git/nixcfg", sources["old"]
+    lock = {"REV": old.rev, "MODIFIED": old.modified, "HASH": old.nar_hash}
+    repositories.init_bare(nixcfg, environment)
     with ThreadPoolExecutor() as pool:
         making = []
         for pulled, history in ((False, "nixcfg"), (True, "nixcfg-new")):
-            _make_template(folder, path, pulled, history, sources["old"])
+            url = f"file://{folder}/git/nixfleet"
+            repositories.add_commits(nixcfg, history, environment, NIXFLEET=url, **lock)
+            # copies are cheaper than clones
+            template = folder / "git" / _TEMPLATES[pulled]
+            repositories.clone(f"file://{nixcfg}", template, environment)
             roles = _ROLES.items()
             names = [name for name, role in roles if role.reachable and role.pulled is pulled]
             making += [pool.submit(_make_host, folder, name, sources) for name in names]
@@ -92,9 +101,8 @@ def fleet_environment(folder: Path, path: str) -> dict[str, str]:
     }
 
 
-def _make_nixfleet(folder: Path, path: str) -> dict[str, Source]:
+def _make_nixfleet(folder: Path, environment: dict[str, str]) -> dict[str, Source]:
     """NixFleet's repository, and its two releases."""
-    environment = fleet_environment(folder, path)
     repository = folder / "git/nixfleet"
     repositories.init_bare(repository, environment)
     old, new = repositories.add_commits(repository, "nixfleet", environment)
@@ -103,27 +111,6 @@ def _make_nixfleet(folder: Path, path: str) -> dict[str, Source]:
         "old": flake.read_source(url, old, environment),
         "new": flake.read_source(url, new, environment),
     }
-
-
-def _make_template(folder: Path, path: str, pulled: bool, history: str, locked: Source) -> None:
-    """Add commits to nixcfg and clone it once; copies are cheaper than clones."""
-    environment, nixcfg = fleet_environment(folder, path), folder / "git/nixcfg"
-    if not nixcfg.exists():
-        repositories.init_bare(nixcfg, environment)
-    repositories.add_commits(
-        nixcfg,
-        history,
-        environment,
-        NIXFLEET=f"file://{folder}/git/nixfleet",
-        REV=locked.rev,
-        MODIFIED=locked.modified,
-        HASH=locked.nar_hash,
-    )
-    repositories.clone(f"file://{nixcfg}", _template(folder, pulled), environment)
-
-
-def _template(folder: Path, pulled: bool) -> Path:
-    return folder / "git" / ("nixcfg-pulled" if pulled else "nixcfg-behind")
 
 
 def _describe(folder: Path, name: str, path: str) -> SandboxHost:
@@ -162,7 +149,7 @@ def _make_host(folder: Path, name: str, sources: dict[str, Source]) -> None:
 
 def _make_checkout(machine: Machine, role: _Role, sources: dict[str, Source]) -> None:
     """nixcfg as the host has it. After an update the lock file differs from HEAD, as in life."""
-    shutil.copytree(_template(machine.fleet, role.pulled), machine.checkout)
+    shutil.copytree(machine.fleet / "git" / _TEMPLATES[role.pulled], machine.checkout)
     if role.remote is not None:
         config = machine.checkout / ".git/config"
         origin = f"file://{machine.fleet}/git/nixcfg"

@@ -18,17 +18,9 @@ _PACKAGE: Final = Path(__file__).resolve().parents[1]
 TOOLS: Final = Path(__file__).with_name("tools")
 
 _FOLDERS: Final = (
-    "etc/systemd/system",
-    "home/ops/Code",
-    "nix/store",
-    "nix/var/nix/profiles",
-    "run/systemd/locks",
-    "run/systemd/system",
-    "run/systemd/transient",
-    "run/systemd/units",
-    "tmp",
-    "var/lib",
-    "var/log/journal",
+    *("home/ops/Code", "nix/store", "nix/var/nix/profiles", "etc/systemd/system", "proc", "tmp"),
+    *("run/systemd/locks", "run/systemd/system", "run/systemd/transient", "run/systemd/units"),
+    *("var/lib", "var/log/journal"),
 )
 
 
@@ -59,7 +51,6 @@ def write_base(machine: Machine) -> None:
         (root / folder).mkdir(parents=True)
     (root / "shims").symlink_to(machine.fleet / "shims")
     (root / "etc/NIXOS").touch()
-    (root / "proc").mkdir()  # the units' keepers add their processes
     if Path("/proc/meminfo").exists():
         (root / "proc/meminfo").symlink_to("/proc/meminfo")
 
@@ -80,8 +71,8 @@ def _write_shims(fleet: Path, path: str) -> None:
         # what it starts belongs to its own unit, not to the one that asks
         "systemd": f"unset {UNIT_MARK}\n{python_tool}",
     }
-    if shutil.which("ps", path=path) is None:
-        texts["ps"] = python_tool
+    if shutil.which("ps", path=path):
+        del texts["ps"]
     (fleet / "shims").mkdir()
     for name, text in texts.items():
         shim = fleet / "shims" / name

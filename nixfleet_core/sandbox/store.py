@@ -129,7 +129,6 @@ def add_system(machine: Machine, system: System) -> Path:
     )
     files = {
         "nixos-version": NIXOS_VERSION,
-        "system": "x86_64-linux",
         "bin/switch-to-configuration": switch,
         f"etc/systemd/system/{AGENT_UNIT}": unit_text(system.agent),
     }

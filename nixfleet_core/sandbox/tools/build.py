@@ -1,8 +1,7 @@
 """`nix build` of a system: a recorded build is played, and the system is there afterwards.
 
 `rebuild.jsonl` has a line for each thing that happened: a name, what it did, and more. In it
-VERSION is the agent's, nixos-system-HOST is the system, and HASH before a name makes a
-store path.
+VERSION is the agent's, nixos-system-HOST is the system, HASH before a name makes a store path.
 """
 
 from __future__ import annotations
@@ -52,11 +51,8 @@ def build_system(machine: Machine, system: System, log: Log) -> None:
 
 def build_nothing(log: Log) -> None:
     """What Nix says where everything is there."""
-    log.stop(
-        *reversed(
-            [log.start(kind) for kind in (nix_log.REALISE, nix_log.BUILDS, nix_log.COPY_PATHS)]
-        )
-    )
+    kinds = (nix_log.REALISE, nix_log.BUILDS, nix_log.COPY_PATHS)
+    log.stop(*reversed([log.start(kind) for kind in kinds]))
 
 
 def read_events(system: System, *, with_agent: bool) -> list[Event]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.sandbox import flake, store
 from nixfleet_core.sandbox.flake import FlakeError
@@ -19,6 +20,8 @@ from nixfleet_core.sandbox.store import AGENT_UNIT, Agent
 from nixfleet_core.sandbox.tools.nix_log import BUILD, Log
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from nixfleet_core.sandbox.machine import Machine
 
 _FETCH_SECONDS: Final = 0.9
@@ -39,64 +42,51 @@ _OPTIONS: Final = {name: count for count, names in _WORDS.items() for name in na
 """How many words follow each."""
 
 
-class Call(NamedTuple):
-    """A command line, read: the words, and each option's arguments in order."""
-
-    words: list[str]
-    options: dict[str, list[list[str]]]
-
-    def all(self, option: str) -> list[list[str]]:
-        """The arguments of each use of it."""
-        return self.options.get(option, [])
+Options = dict[str, list[list[str]]]
+"""The words that follow each use of an option."""
 
 
-class UsageError(Exception):
-    """A command line that Nix refuses."""
-
-
-def read_call(argv: list[str]) -> Call:
-    """Split words and options. Raises UsageError."""
-    call = Call([], {})
+def read_call(argv: list[str]) -> tuple[list[str], Options]:
+    """Split words and options. Raises FlakeError."""
+    words: list[str] = []
+    options: Options = defaultdict(list)
     rest = list(argv)
     while rest:
         arg = rest.pop(0)
         if not arg.startswith("-"):
-            call.words.append(arg)
+            words.append(arg)
         elif arg not in _OPTIONS:
-            raise UsageError(f"unrecognised flag '{arg}'")
+            raise FlakeError(f"unrecognised flag '{arg}'\nTry 'nix --help' for more information.")
         else:
-            call.options.setdefault(arg, []).append(rest[: _OPTIONS[arg]])
+            options[arg].append(rest[: _OPTIONS[arg]])
             del rest[: _OPTIONS[arg]]
-    return call
+    return words, options
 
 
 def nix(machine: Machine, argv: list[str]) -> int:
     """Run nix and return its exit code."""
     log = Log(as_json=False)
     try:
-        call = read_call(argv)
-        log = Log(as_json=["internal-json"] in call.all("--log-format"))
-        _run(machine, call, log)
-    except UsageError as error:
-        sys.stderr.write(f"error: {error}\nTry 'nix --help' for more information.\n")
-        return 1
+        words, options = read_call(argv)
+        log = Log(as_json=["internal-json"] in options["--log-format"])
+        _run(machine, words, options, log)
     except (FlakeError, GitError) as error:
         log.error(machine.shown(str(error)))
         return 1
     return 0
 
 
-def _run(machine: Machine, call: Call, log: Log) -> None:
-    match call.words:
+def _run(machine: Machine, words: list[str], options: Options, log: Log) -> None:
+    match words:
         case ["flake", "update", name]:
             _lock(machine, name, None, log)
-        case ["flake", "lock"] if call.all("--override-input"):
-            name, url = call.all("--override-input")[0]
+        case ["flake", "lock"] if options["--override-input"]:
+            name, url = options["--override-input"][0]
             _lock(machine, name, url, log)
-        case ["eval", field] if call.all("--argstr"):
-            _eval_input(machine, call, field)
-        case ["eval", target] if call.all("--apply"):
-            _eval(machine, call, target, log)
+        case ["eval", "fields"] if options["--argstr"]:
+            _eval_input(machine, dict(options["--argstr"]))
+        case ["eval", target] if options["--apply"]:
+            _eval(machine, options["--apply"][-1][0], target, log)
         case ["build", target]:
             _build(machine, target, log)
         case ["store", "diff-closures", before, after]:
@@ -105,11 +95,11 @@ def _run(machine: Machine, call: Call, log: Log) -> None:
             _expect(machine, path)
         case ["realise", *paths]:  # nix-store --realise
             for path in paths:
-                _realise(machine, path, log, is_compared=bool(call.all("--check")))
+                _realise(machine, path, log, is_compared=bool(options["--check"]))
         case [*_, word]:
-            raise UsageError(f"'{word}' is not a recognised command")
+            raise FlakeError(f"'{word}' is not a recognised command")
         case _:
-            raise UsageError("no subcommand specified")
+            raise FlakeError("no subcommand specified")
 
 
 # -- flake.lock ------------------------------------------------------------------------------
@@ -166,45 +156,54 @@ def _warn_dirty(machine: Machine, checkout: Path, log: Log) -> None:
 # -- evaluation ------------------------------------------------------------------------------
 
 
-def _eval(machine: Machine, call: Call, target: str, log: Log) -> None:
+def _eval(machine: Machine, function: str, target: str, log: Log) -> None:
     """How a host's agent is started, its derivation, or whether there is such a host."""
-    checkout, host, rest = _attribute(target)
-    _warn_dirty(machine, checkout, log)
-    machine.pause(_EVAL_SECONDS)
-    if not flake.has_host(checkout, host) or rest not in ("", _EXEC_START):
-        raise _missing(checkout, target)
+    checkout, _, rest = _find(machine, target, ("", _EXEC_START), log)
     if not rest:
         sys.stdout.write("true\n")
         return
     agent = flake.agent_of(machine, checkout)
-    if "getContext" in call.all("--apply")[-1][0]:
+    if "getContext" in function:
         sys.stdout.write(machine.shown(store.add_derivation(machine, agent)))
     else:
         sys.stdout.write(f"/nix/store/{agent.name}/bin/nixfleet-agent")
 
 
 def _build(machine: Machine, target: str, log: Log) -> None:
-    """Evaluate, build and name a host's system, or what nixos-rebuild builds first: itself."""
-    from nixfleet_core.sandbox.tools.build import (
-        build_nothing,
-        build_system,
-    )  # others are quicker without it
+    """Build and name a host's system, or what nixos-rebuild builds first: itself."""
+    from nixfleet_core.sandbox.tools import build  # other calls are quicker without it
 
-    checkout, host, rest = _attribute(target)
+    checkout, host, rest = _find(machine, target, _BUILT, log)
+    system = flake.system_of(machine, checkout, host)
+    if rest == _BUILT[0]:
+        build.build_nothing(log)
+    else:
+        build.build_system(machine, system, log)
+        sys.stdout.write(f"/nix/store/{system.name}\n")
+
+
+def _find(machine: Machine, target: str, known: Collection[str], log: Log) -> tuple[Path, str, str]:
+    """Evaluate `FLAKE#nixosConfigurations."HOST"REST`: the flake, the host, and the rest.
+
+    Raises FlakeError where the flake has no such host, or the host nothing that is known.
+    """
+    reference, _, attribute = target.partition("#")
+    checkout = _flake_at(reference)
     _warn_dirty(machine, checkout, log)
-    shown = machine.shown(f"git+file://{checkout}#{target.partition('#')[2]}")
+    shown = machine.shown(f"git+file://{checkout}#{attribute}")
     activity = log.start(0, f"evaluating derivation '{shown}'", level=4)
     sys.stderr.flush()
     machine.pause(_EVAL_SECONDS)
     log.stop(activity)
-    if not flake.has_host(checkout, host) or rest not in _BUILT:
-        raise _missing(checkout, target)
-    system = flake.system_of(machine, checkout, host)
-    if rest == _BUILT[0]:
-        build_nothing(log)
-    else:
-        build_system(machine, system, log)
-        sys.stdout.write(f"/nix/store/{system.name}\n")
+    match = re.fullmatch(r'nixosConfigurations\."([^"/]+)"(.*)', attribute)
+    host, rest = match.groups() if match else ("", attribute)
+    if not flake.has_host(checkout, host) or rest not in known:
+        raise FlakeError(
+            f"flake 'git+file://{checkout}' does not provide attribute "
+            f"'packages.x86_64-linux.{attribute}', 'legacyPackages.x86_64-linux.{attribute}' "
+            f"or '{attribute}'"
+        )
+    return checkout, host, rest
 
 
 def _realise(machine: Machine, path: str, log: Log, *, is_compared: bool) -> None:
@@ -225,19 +224,17 @@ def _expect(machine: Machine, path: str) -> None:
         raise FlakeError(f"path '{path}' is not valid")
 
 
-def _eval_input(machine: Machine, call: Call, field: str) -> None:
-    """Where a flake input comes from: its URL, or on one line its kind, URL, ref, rev, pinned rev,
-    the URL that pins it, and what its URL hides; or `missing`."""
-    arguments = {name: text for name, text in call.all("--argstr")}  # noqa: C416 - lists of two
+def _eval_input(machine: Machine, arguments: dict[str, str]) -> None:
+    """Where a flake input comes from, on one line: kind, URL, ref, rev, pinned rev, the URL that
+    pins it, and what its URL hides; or `missing`."""
     machine.pause(_READ_SECONDS)
     node = flake.find_node(flake.read_lock(Path(arguments["lock"])), arguments["input"])
     if node is None:
         sys.stdout.write("missing")
         return
-    url, ref = node["original"]["url"], node["original"].get("ref", "")
-    pin = f"git+{url}?{f'ref={ref}&' if ref else ''}rev="
-    fields = ("git", url, ref, node["locked"]["rev"], "", pin, "")
-    sys.stdout.write(str(url) if field == "given" else "\t".join(map(str, fields)))
+    url, ref = node["original"]["url"], node["original"]["ref"]
+    fields = ("git", url, ref, node["locked"]["rev"], "", f"git+{url}?ref={ref}&rev=", "")
+    sys.stdout.write("\t".join(map(str, fields)))
 
 
 def _diff_closures(before: str, after: str) -> None:
@@ -255,21 +252,3 @@ def _agent_version(system: str) -> str:
     if match is None:
         raise FlakeError(f"path '{system}' is not valid")
     return match[1]
-
-
-def _attribute(target: str) -> tuple[Path, str, str]:
-    """The flake, the host, and the rest of `FLAKE#nixosConfigurations."HOST"REST`."""
-    reference, _, attribute = target.partition("#")
-    match = re.fullmatch(r'nixosConfigurations\."([^"/]+)"(.*)', attribute)
-    host, rest = match.groups() if match else ("", attribute)
-    return _flake_at(reference), host, rest
-
-
-def _missing(checkout: Path, target: str) -> FlakeError:
-    """Nix's message for an attribute that a flake lacks."""
-    attribute = target.partition("#")[2]
-    return FlakeError(
-        f"flake 'git+file://{checkout}' does not provide attribute "
-        f"'packages.x86_64-linux.{attribute}', 'legacyPackages.x86_64-linux.{attribute}' "
-        f"or '{attribute}'"
-    )
