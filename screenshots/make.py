@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nixfleet_core.sandbox import sandbox_fleet
+from nixfleet_core.sandbox.fleet import sandbox_fleet
 from nixfleet_core.sandbox.sessions import sandbox_sessions
 from nixfleet_core.session.latest import GitLatest
 from tui.app import NixFleetApp

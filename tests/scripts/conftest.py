@@ -1,15 +1,13 @@
 from __future__ import annotations
 
 import shutil
-import sys
-from shlex import quote
 from typing import TYPE_CHECKING
 
 import pytest
 from fake_host import SHELLS, FakeHost, Upstream, make_upstream
 from left_out import need, only_first
 
-from nixfleet_core.sandbox import entry
+from nixfleet_core.sandbox.layout import TOOLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,8 +21,7 @@ def _ps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
         return
     stand_in = tmp_path_factory.mktemp("bin") / "ps"
-    words = map(quote, (sys.executable, "-S", "-E", entry.__file__, "/", "ps"))
-    stand_in.write_text(f'#!/bin/sh\nexec {" ".join(words)} "$@"\n')
+    stand_in.write_text(f"#!/bin/sh\n{(TOOLS / 'ps.sh').read_text()}")
     stand_in.chmod(0o755)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", str(stand_in.parent), prepend=":")

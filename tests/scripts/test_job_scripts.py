@@ -95,14 +95,14 @@ def test_a_launch_is_repeated_without_harm(host: FakeHost) -> None:
     launch(host)
     (host.job / "events").touch(mode=0o600)
     (host.run_state / "current").write_text(f"{JOB}\n")
-    host.set("active-nixfleet-job.service", "active")
+    host.let_live("nixfleet-job.service")
     before = tree(host.job)
     (host.state / "systemd-run.argv").unlink()
     assert launch(host).stdout == f"@nf launched {JOB}\n".encode()
     assert tree(host.job) == before
     assert not (host.state / "systemd-run.argv").exists()
     # the job is over, or was never seen to begin
-    (host.state / "active-nixfleet-job.service").unlink()
+    host.let_end("nixfleet-job.service")
     (host.job / "result").touch()
     assert launch(host).stdout == f"@nf launched {JOB}\n".encode()
     assert not (host.state / "systemd-run.argv").exists()
@@ -111,17 +111,17 @@ def test_a_launch_is_repeated_without_harm(host: FakeHost) -> None:
 def test_a_launch_names_another_running_job_and_writes_nothing(host: FakeHost) -> None:
     launch(host, OTHER)
     (host.run_state / "current").write_text(f"{OTHER}\n")
-    host.set("active-nixfleet-job.service", "active")
+    host.let_live("nixfleet-job.service")
     assert launch(host).stdout == f"@nf busy {OTHER}\n".encode()
     assert not host.job.exists()
 
 
 def test_the_launch_that_loses_the_race_leaves_nothing(host: FakeHost) -> None:
-    host.set("refuses-jobs", "")
     host.run_state.mkdir()
     (host.run_state / "current").write_text(f"{OTHER}\n")
     # the other launch gets the lock after this one has looked
-    host.on("systemd-run", 'echo active >"$s/active-nixfleet-job.service"; exit 1')
+    job = '"$root/run/systemd/units/nixfleet-job.service"'
+    host.on("systemd-run", f"echo active running 9 success 0 >{job}; exit 1")
     assert launch(host).stdout == f"@nf busy {OTHER}\n".encode()
     assert list(host.jobs.iterdir()) == []
 
@@ -225,7 +225,7 @@ def test_a_long_log_comes_in_portions_without_a_gap(ended: FakeHost) -> None:
 
 def test_a_growing_log_is_followed_to_the_result(ended: FakeHost) -> None:
     (ended.job / "result").rename(ended.job / "hidden")
-    ended.set("active-nixfleet-job.service", "active")
+    ended.let_live("nixfleet-job.service")
     process = subprocess.Popen(
         [*ended.shell, "-s"], env=ended.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -282,7 +282,7 @@ def test_a_malformed_id_is_not_followed(host: FakeHost, job: str) -> None:
 
 def test_a_follower_without_a_reader_ends(ended: FakeHost) -> None:
     (ended.job / "result").unlink()
-    ended.set("active-nixfleet-job.service", "active")
+    ended.let_live("nixfleet-job.service")
     process = subprocess.Popen(
         [*ended.shell, "-s"], env=ended.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )

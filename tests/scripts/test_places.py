@@ -110,7 +110,7 @@ TAKE = {"opened": "chmod 777", "given away": "chown -R 65534:65534"}
 def test_job_moves_when_its_place_is_taken(host: FakeHost) -> None:
     """As by a switch that starts a service with StateDirectory=nixfleet."""
     take = TAKE["given away" if os.getuid() == 0 else "opened"]
-    host.on("nixos-rebuild", f'echo before; {take} "$root/var/lib/nixfleet"; default')
+    host.on("nixos-rebuild", f'echo before; {take} "$root/var/lib/nixfleet"; default "$@"')
     host.run_job()
     moved = host.root / "var/lib/nixfleet-update/jobs" / JOB
     text = (moved / "log").read_text()

@@ -129,7 +129,7 @@ def test_sees_other_jobs_and_rebuilds(
         (host.jobs / job).mkdir(parents=True)
     host.run_state.mkdir()
     (host.run_state / "current").write_text(f"{other}\n")
-    host.set("other-blocks", f"Id={unit}\nLoadState=loaded\nActiveState={active}\nMainPID=9\n")
+    host.let_live(unit, f"{active} any")
     facts = probe(host)
     assert (facts.job_running, facts.switch_running) == (other if running else None, switching)
     assert facts.job_last == JOB

@@ -11,7 +11,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from fake_host import AGENTS, CHECKOUT, FakeHost
+from fake_host import AGENTS, CHECKOUT, UNIT, FakeHost
 
 from nixfleet_core.facts.model import Binary, Facts, Running
 from nixfleet_core.facts.parse import parse_probe
@@ -42,7 +42,7 @@ def put(host: FakeHost, path: str, text: str | bytes = b"\x7fELF\0\0") -> str:
 
 def look(host: FakeHost, installed: str = AGENT, **values: str) -> Facts:
     """Look at a host whose unit names that program."""
-    host.set("installed", installed)
+    host.install(installed)
     known = {
         "NF_PLATFORM_GIVEN": "nixos",
         "NF_CHECKOUT": CHECKOUT,
@@ -354,7 +354,7 @@ def process(host: FakeHost, *argv: str) -> Iterator[None]:
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == b"up\n"
-        host.set("agent", str(child.pid))
+        host.let_live(UNIT, pid=child.pid)
         yield
         child.kill()
 

@@ -142,7 +142,7 @@ def test_a_flake_lock_that_equals_head_needs_no_commit(owned: FakeHost) -> None:
 
 @one_shell
 def test_no_commit_is_made_without_a_proof(owned: FakeHost) -> None:
-    owned.on("nixos-rebuild", f'default; echo {AGENTS["1.0"]} >"$s/expected"')
+    owned.on("nixos-rebuild", f'default "$@"; echo {AGENTS["1.0"]} >"$s/expected"')
     owned.run_job(plan(owned, push=True))
     assert owned.steps == dict.fromkeys(CHAIN, "ok") | {"commit": "skipped", "push": "skipped"}
     here, there = heads(owned)
@@ -152,7 +152,7 @@ def test_no_commit_is_made_without_a_proof(owned: FakeHost) -> None:
 
 @one_shell
 def test_no_commit_is_made_after_a_failure(owned: FakeHost) -> None:
-    owned.on("nixos-rebuild", "default; exit 4")
+    owned.on("nixos-rebuild", 'default "$@"; exit 4')
     owned.run_job(plan(owned, push=True))
     assert (owned.steps["commit"], owned.steps["push"]) == ("skipped", "skipped")
     assert owned.result["failed"] == "rebuild"
@@ -171,7 +171,7 @@ def test_no_commit_is_made_without_an_email_and_the_update_counts(owned: FakeHos
 
 @one_shell
 def test_a_flake_lock_that_changed_meanwhile_is_not_committed(owned: FakeHost) -> None:
-    owned.on("nixos-rebuild", f'default; echo " " >>"$root{CHECKOUT}/flake.lock"')
+    owned.on("nixos-rebuild", f'default "$@"; echo " " >>"$root{CHECKOUT}/flake.lock"')
     owned.run_job(plan(owned))
     assert (owned.steps["commit"], owned.step("commit").reason) == ("failed", "lock-changed")
     assert status(owned) == [" M flake.lock"]
@@ -261,7 +261,7 @@ def test_an_earlier_commit_of_flake_lock_is_pushed_along(owned: FakeHost) -> Non
 @one_shell
 def test_a_commit_on_another_branch_is_not_pushed(owned: FakeHost) -> None:
     git(owned.checkout, "pull", "-q")
-    owned.on("nixos-rebuild", f'default; {GIT} -C "$root{CHECKOUT}" checkout -q -b mine')
+    owned.on("nixos-rebuild", f'default "$@"; {GIT} -C "$root{CHECKOUT}" checkout -q -b mine')
     before = heads(owned)[1]
     owned.run_job(plan(owned, push=True))
     assert (owned.steps["push"], owned.step("push").reason) == ("failed", "upstream")

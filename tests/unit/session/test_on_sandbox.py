@@ -18,7 +18,7 @@ from nixfleet_core.errors import NoSuchJob
 from nixfleet_core.job.events import LogGrew, StepEnd
 from nixfleet_core.judge.diagnosis import Diagnosis
 from nixfleet_core.plan.model import Options
-from nixfleet_core.sandbox import SandboxFleet, sandbox_fleet
+from nixfleet_core.sandbox.fleet import SandboxFleet, sandbox_fleet
 from nixfleet_core.sandbox.sessions import sandbox_sessions
 from nixfleet_core.session.conduct import Conductor, Report, Watcher
 from nixfleet_core.session.latest import GitLatest
