@@ -40,6 +40,9 @@ TITLES: Final[dict[StepId, str]] = {
     "push": "Push nixcfg",
 }
 
+UNCUT_STEPS: Final[frozenset[StepId]] = frozenset({"stop", "start", "verify", "rollback", "commit"})
+"""The steps that a cancellation does not end: they are short, or bring the host back."""
+
 JobOutcome = Literal["done", "failed", "cancelled", "interrupted"]
 """The runner's word on how a job ended. The verdict comes later."""
 

@@ -13,6 +13,7 @@ from nixfleet_core.log.failures import permanent_pattern, stale_pattern, transie
 from nixfleet_core.plan.model import BUSY_WAIT
 from nixfleet_core.plan.rules import DISK_NEEDED_KIB, MEMORY_NEEDED_KIB
 from nixfleet_core.scripts.compose import compose
+from nixfleet_core.vocabulary import UNCUT_STEPS
 
 if TYPE_CHECKING:
     from nixfleet_core.plan.model import Plan, Step
@@ -47,6 +48,7 @@ def compile_plan(plan: Plan, job: str, root: str = "") -> str:
             "NF_STABLE": str(plan.options.stable),
             "NF_RETRY_AFTER": str(plan.options.retry_after),
             "NF_GOAL": plan.goal,
+            "NF_UNCUT": " ".join(sorted(UNCUT_STEPS)),
             "NF_ROLLBACK": "1" if plan.options.rollback_on_failure else "",
             "NF_LOCK_FROM": plan.lock_from or "",
             "NF_TRANSIENT": transient_pattern(),

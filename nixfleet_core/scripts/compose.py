@@ -23,6 +23,7 @@ _NEEDS: Final = {
     "probe": ("service", "launchd", "records", "explain"),
     "past_jobs": ("records",),
     "launch": ("launchd",),
+    "runner": ("place", "pipe", "command", "watch", "carry"),
 }
 """The further parts that a part uses; they are added."""
 

@@ -21,9 +21,8 @@ from nixfleet_core.scripts.compose import part
 from nixfleet_core.session import follow, shell_session
 from nixfleet_core.vocabulary import StepId
 
-RUNNER = "".join(
-    part(name) for name in ("runner", "preflight", "chain", "levels", "share_lock", "changes")
-)
+JOB = Path(shell_session.__file__).parents[1] / "scripts/job"
+RUNNER = "".join(path.read_text() for path in sorted(JOB.glob("*.sh")))
 PROBE = part("probe") + part("explain")
 
 

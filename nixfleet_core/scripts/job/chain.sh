@@ -36,15 +36,22 @@ nf_want() {
 
 nf_has_commit() { case $nf_want_commit in none | unknown) return 1 ;; esac; }
 
+# nf_fail TOKEN WORDS: why the step fails. False.
+# sets: NF_STEP_REASON
+nf_fail() {
+  NF_STEP_REASON=$1
+  nf_say "$2"
+  return 1
+}
+
 # nf_pin: lock the input to the wanted commit. Keeps where the input comes from, so a later plain
 # update follows the branch again. What its URL hides would stand in the arguments: refused then.
 # sets: NF_STEP_REASON
 nf_pin() {
   if [ -n "$(nf_field 7)" ]; then
-    NF_STEP_REASON=credentials
-    nf_say "$NF_INPUT is not locked to a commit: its URL has a user name, a password or a query," \
-      "which everybody could read then"
-    return 1
+    nf_pin_hidden="its URL has a user name, a password or a query, which everybody could read then"
+    nf_fail credentials "$NF_INPUT is not locked to a commit: $nf_pin_hidden"
+    return
   fi
   nf_say "flake.lock gets $NF_INPUT at $nf_want_commit, which its repository names"
   nf_quietly nix --extra-experimental-features 'nix-command flakes' flake lock \
@@ -121,7 +128,8 @@ nf_put_lock() {
     cd "$NF_ROOT$NF_CHECKOUT" || exit 1
     if [ "$(cksum <"$1")" = "$(nf_owner_cat flake.lock | cksum)" ]; then exit 0; fi
     # shellcheck disable=SC2016 # the inner shell expands
-    nf_step_down 30 sh -c 'new=.flake.lock.nixfleet; { cat <&3 >$new && mv -f $new flake.lock; } || { rm -f $new; cat <&4 >flake.lock; }' 3<"$1" 4<"$1" &&
+    nf_step_down 30 sh -c 'new=.flake.lock.nixfleet
+      { cat <&3 >$new && mv -f $new flake.lock; } || { rm -f $new; cat <&4 >flake.lock; }' 3<"$1" 4<"$1" &&
       nf_say "flake.lock is as it was again"
   )
 }
@@ -151,9 +159,8 @@ nf_do_pull() {
   nf_save_lock flake.lock.before || return
   if [ -e "$NF_RUN/restore-lock" ] && [ ! -e "$NF_RUN/lock-restored" ]; then
     if [ "$(cksum <"$NF_JOB/flake.lock.before")" != "$NF_RESTORE_LOCK" ]; then
-      NF_STEP_REASON=lock-changed
-      nf_say "flake.lock was changed by somebody since the plan was made"
-      return 1
+      nf_fail lock-changed "flake.lock was changed by somebody since the plan was made"
+      return
     fi
     : >"$NF_RUN/lock-restored"
     nf_run git checkout --quiet HEAD -- flake.lock || return
@@ -173,7 +180,10 @@ nf_do_update() {
   if [ "$1" != pin-latest ]; then
     nf_run "$@" || nf_do_update_code=$?
     # the forge's API refuses to say more, but git has named the commit: lock to that
-    if nf_has_commit && nf_said | grep -Eq 'rate limit|HTTP error (403|429)'; then nf_do_update_code=0; nf_pin || nf_do_update_code=$?; fi
+    if nf_has_commit && nf_said | grep -Eq 'rate limit|HTTP error (403|429)'; then
+      nf_do_update_code=0
+      nf_pin || nf_do_update_code=$?
+    fi
   elif nf_has_commit || [ -n "$(nf_field 7)" ]; then
     nf_pin || nf_do_update_code=$?
   fi
@@ -216,7 +226,10 @@ nf_do_rebuild() {
 nf_wait_switch() {
   nf_wait_switch_told='' nf_wait_switch_until=$(($(nf_now) + $1))
   while nf_switch_lives && [ "$(nf_now)" -lt "$nf_wait_switch_until" ]; do
-    if [ -z "$nf_wait_switch_told" ]; then nf_event waiting ",\"reason\":\"activation\",\"limit\":$1"; nf_wait_switch_told=1; fi
+    if [ -z "$nf_wait_switch_told" ]; then
+      nf_event waiting ",\"reason\":\"activation\",\"limit\":$1"
+      nf_wait_switch_told=1
+    fi
     sleep 1
   done
 }
@@ -232,7 +245,8 @@ nf_agent() {
 
 # nf_runs_installed: of these: what runs is what is installed, or what that starts, by proof.
 nf_runs_installed() {
-  case $nf_look_proof in exe | script) nf_is_one "$nf_look_path" "$probe_installed" "$nf_look_starts" ;; *) return 1 ;; esac
+  case $nf_look_proof in exe | script) ;; *) return 1 ;; esac
+  nf_is_one "$nf_look_path" "$probe_installed" "$nf_look_starts"
 }
 
 nf_do_start() {
@@ -253,7 +267,7 @@ nf_keep_proof() {
   cd /
   nf_keep_place
   (probe 2>/dev/null) | cat >"$NF_RUN/after" # in a subshell: it has variables of our names
-  if cp "$NF_RUN/after" "$NF_JOB/.after" 2>/dev/null && nf_share "$NF_JOB/.after" && mv -f "$NF_JOB/.after" "$NF_JOB/after"; then
+  if cp "$NF_RUN/after" "$NF_JOB/.after" 2>/dev/null && nf_publish after; then
     rm -f "$NF_RUN/after"
   else
     rm -f "$NF_JOB/.after"
@@ -279,9 +293,16 @@ nf_do_verify() {
     sleep 1
   done
   nf_keep_proof
-  if [ "$nf_do_verify_same" -ge "$NF_STABLE" ]; then nf_say "the agent runs as process $probe_pid, from $nf_look_path"; nf_ask_agent; return 0; fi
+  if [ "$nf_do_verify_same" -ge "$NF_STABLE" ]; then
+    nf_say "the agent runs as process $probe_pid, from $nf_look_path"
+    nf_ask_agent
+    return 0
+  fi
   # one that crashes at once is never seen running
-  if [ -n "$nf_look_path" ] || [ "$(nf_restarts)" != "$nf_do_verify_restarts_were" ]; then NF_STEP_REASON=unstable; else NF_STEP_REASON=down; fi
+  NF_STEP_REASON=down
+  if [ -n "$nf_look_path" ] || [ "$(nf_restarts)" != "$nf_do_verify_restarts_were" ]; then
+    NF_STEP_REASON=unstable
+  fi
   if [ -n "$NF_ROLLBACK" ] && [ -z "$NF_GONE_BACK" ] && nf_has_moved; then NF_BACK=1; fi
   nf_say "the agent is not up and stable: $NF_STEP_REASON; its last words:"
   nf_service_log 30 >>"$NF_LOG" 2>&1
@@ -317,7 +338,7 @@ nf_may_ask() {
     NR == 1 { exit !($1 ~ /^-....[^w]..[^w]/ && ($3 == 0 || $3 == owner)) }'
 }
 
-# nf_agent_says FLAG: ask the program that runs (nf_may_ask_program), as the user of its process ($pid) and with its
+# nf_agent_says FLAG: ask the program that runs (nf_may_ask_program), as the user of its process and with its
 # settings, a few seconds long; the beginning of what it says goes to NF_RUN/said.
 # sets: NF_OWNER, NF_OWNER_UID
 nf_agent_says() {
@@ -386,9 +407,8 @@ nf_do_rollback() {
   nf_do_rollback_target=${2:-$(cat "$NF_RUN/profile")}
   # root runs what lies there: nothing but a path in the store will do, whoever named it
   if ! nf_is_store_path "$nf_do_rollback_target" || [ ! -x "$nf_do_rollback_target/$(nf_activation)" ]; then
-    NF_STEP_REASON=target
-    nf_say "there is no generation to go back to at $nf_do_rollback_target"
-    return 1
+    nf_fail target "there is no generation to go back to at $nf_do_rollback_target"
+    return
   fi
   nf_wait_switch 900
   nf_run nix-env -p "$NF_PROFILE" --set "$nf_do_rollback_target" || return
@@ -410,7 +430,9 @@ nf_is_store_path() {
 }
 
 # nf_activation: a generation's own script, below it.
-nf_activation() { case $NF_PLATFORM in home-manager) echo activate ;; *) echo bin/switch-to-configuration ;; esac; }
+nf_activation() {
+  case $NF_PLATFORM in home-manager) echo activate ;; *) echo bin/switch-to-configuration ;; esac
+}
 
 nf_activate() {
   case $NF_PLATFORM in

@@ -13,17 +13,17 @@ nf_find_agent() {
   nf_owner "$NF_ROOT$NF_CHECKOUT" || return
   nf_find_agent_who_was=$NF_WHO NF_WHO=owner NF_OUT=$NF_RUN/agent-refers
   : >"$NF_OUT"
-  nf_quietly nix --extra-experimental-features 'nix-command flakes' eval --raw --no-write-lock-file --option eval-cache false \
-    --apply "start: builtins.concatStringsSep \" \" (builtins.attrNames (builtins.getContext ($(nf_agent_words) start)))" \
+  nf_find_agent_refers="builtins.attrNames (builtins.getContext ($(nf_agent_words) start))"
+  nf_quietly nix --extra-experimental-features 'nix-command flakes' eval --raw --no-write-lock-file \
+    --option eval-cache false --apply "start: builtins.concatStringsSep \" \" ($nf_find_agent_refers)" \
     "$NF_ROOT$NF_CHECKOUT#$(nf_agent_start)"
   nf_find_agent_code=$? NF_WHO=$nf_find_agent_who_was NF_OUT=''
   if [ "$nf_find_agent_code" != 0 ]; then return "$nf_find_agent_code"; fi
   # shellcheck disable=SC2046 # a store path is one word
-  NF_AGENT_DRVS=$(nf_ask --requisites $(cat "$NF_RUN/agent-refers") | grep -E -e '-nixfleet-agent(-[^/]*)?\.drv$' | grep -v -e '-go-modules\.drv$')
+  NF_AGENT_DRVS=$(nf_ask --requisites $(cat "$NF_RUN/agent-refers") |
+    grep -E -e '-nixfleet-agent(-[^/]*)?\.drv$' | grep -v -e '-go-modules\.drv$')
   if [ -z "$NF_AGENT_DRVS" ]; then
-    NF_STEP_REASON=no-derivation
-    nf_say "the configuration does not say which derivation the agent is"
-    return 1
+    nf_fail no-derivation "the configuration does not say which derivation the agent is"
   fi
 }
 
@@ -72,7 +72,9 @@ nf_do_repair() {
   # shellcheck disable=SC2086 # a store path is one word
   nf_do_repair_paths=$(nf_ask --outputs $NF_AGENT_DRVS)
   nf_do_repair_rest=${probe_installed#/nix/store/}
-  if [ "$nf_do_repair_rest" != "$probe_installed" ]; then nf_do_repair_paths="$nf_do_repair_paths /nix/store/${nf_do_repair_rest%%/*}"; fi
+  if [ "$nf_do_repair_rest" != "$probe_installed" ]; then
+    nf_do_repair_paths="$nf_do_repair_paths /nix/store/${nf_do_repair_rest%%/*}"
+  fi
   nf_do_repair_seen=''
   for nf_do_repair_path in $nf_do_repair_paths; do
     case "$nf_do_repair_seen " in *" $nf_do_repair_path "*) continue ;; esac

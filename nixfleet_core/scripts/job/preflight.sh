@@ -2,19 +2,24 @@
 # shellcheck disable=SC2034,SC2153,SC2154 # its variables come from and go to the runner
 # The first step: can the rest work? Nothing has been touched yet.
 
-# sets: NF_WHO
+# sets: NF_STEP_REASON, NF_WHO
 nf_do_preflight() {
   NF_WHO=owner
-  nf_owner "$NF_ROOT$NF_CHECKOUT" && cd "$NF_ROOT$NF_CHECKOUT" && probe 2>/dev/null | cat >"$NF_JOB/before"
+  nf_owner "$NF_ROOT$NF_CHECKOUT" && cd "$NF_ROOT$NF_CHECKOUT" && nf_write_before
   cd /
-  if [ -e "$NF_JOB/before" ]; then nf_share "$NF_JOB/before"; nf_keep before; fi
   nf_check tools && nf_check unit && nf_check idle || return
   if [ "$NF_GOAL" = rollback ]; then return 0; fi
-  nf_check disk && nf_check memory && nf_check checkout && nf_check remote && nf_check pull && nf_check input &&
-    nf_check attribute
+  nf_check disk && nf_check memory && nf_check checkout && nf_check remote && nf_check pull &&
+    nf_check input && nf_check attribute
 }
 
-# nf_check NAME: runs nf_check_NAME, which says in $why (a token) what is wrong; or what it went over.
+# What is there before the job.
+nf_write_before() {
+  probe 2>/dev/null | cat >"$NF_JOB/.before"
+  nf_publish before && nf_keep before
+}
+
+# nf_check NAME: runs nf_check_NAME, which says in nf_check_why (a token) what is wrong; or what it went over.
 # sets: NF_STEP_REASON, nf_check_why
 nf_check() {
   nf_check_why=''
@@ -27,61 +32,69 @@ nf_check() {
   fi
 }
 
+# nf_refuse TOKEN WORDS: what is wrong. False.
+# sets: nf_check_why
+nf_refuse() {
+  nf_check_why=$1
+  nf_say "preflight: $2"
+  return 1
+}
+
 # sets: nf_check_why
 nf_check_tools() {
   for nf_check_tools_tool in $NF_TOOLS; do
     if nf_has "$nf_check_tools_tool"; then continue; fi
-    nf_check_why=missing
-    nf_say "preflight: $nf_check_tools_tool is not in PATH ($PATH)${NF_PATH_LEFT:+; others than root can write to$NF_PATH_LEFT}"
-    return 1
+    nf_check_tools_left=${NF_PATH_LEFT:+; others than root can write to$NF_PATH_LEFT}
+    nf_refuse missing "$nf_check_tools_tool is not in PATH ($PATH)$nf_check_tools_left"
+    return
   done
 }
 
 # sets: nf_check_why
 nf_check_unit() {
-  nf_check_why=$(nf_service_state)
-  case $nf_check_why in loaded) nf_check_why=''; return 0 ;; esac
-  nf_say "preflight: the agent's service $NF_UNIT is $nf_check_why"
-  return 1
+  nf_check_unit_state=$(nf_service_state)
+  case $nf_check_unit_state in loaded) return 0 ;; esac
+  nf_refuse "$nf_check_unit_state" "the agent's service $NF_UNIT is $nf_check_unit_state"
 }
 
 # sets: nf_check_why
 nf_check_disk() {
-  for nf_check_disk_place in "$NF_ROOT/nix/store:$NF_DISK_NEEDED" "$NF_JOB:20480" "$NF_ROOT$NF_CHECKOUT:10240"; do
-    nf_check_disk_free=$(df -Pk "${nf_check_disk_place%:*}" 2>/dev/null | awk 'NR==2 {print $4}')
-    if [ "${nf_check_disk_free:-0}" -lt "${nf_check_disk_place##*:}" ]; then
-      nf_check_why=full
-      nf_say "preflight: ${nf_check_disk_free:-0} KiB free in ${nf_check_disk_place%:*}, ${nf_check_disk_place##*:} KiB wanted"
-      return 1
-    fi
-  done
+  nf_has_room "$NF_ROOT/nix/store" "$NF_DISK_NEEDED" && nf_has_room "$NF_JOB" 20480 &&
+    nf_has_room "$NF_ROOT$NF_CHECKOUT" 10240
+}
+
+# nf_has_room DIR KIB
+# sets: nf_check_why
+nf_has_room() {
+  nf_has_room_free=$(df -Pk "$1" 2>/dev/null | awk 'NR==2 {print $4}')
+  if [ "${nf_has_room_free:-0}" -ge "$2" ]; then return 0; fi
+  nf_refuse full "${nf_has_room_free:-0} KiB free in $1, $2 KiB wanted"
 }
 
 # sets: nf_check_why
 nf_check_memory() {
   nf_check_memory_free=$(awk '/^MemAvailable:/ {print $2}' "$NF_ROOT/proc/meminfo" 2>/dev/null)
-  if [ "${nf_check_memory_free:-$NF_MEMORY_NEEDED}" -lt "$NF_MEMORY_NEEDED" ]; then
-    nf_check_why=low
-    nf_say "preflight: $((nf_check_memory_free / 1024)) MiB of memory are free, $((NF_MEMORY_NEEDED / 1024)) are wanted"
-    return 1
-  fi
+  if [ "${nf_check_memory_free:-$NF_MEMORY_NEEDED}" -ge "$NF_MEMORY_NEEDED" ]; then return 0; fi
+  nf_check_memory_free=$((nf_check_memory_free / 1024))
+  nf_refuse low "$nf_check_memory_free MiB of memory are free, $((NF_MEMORY_NEEDED / 1024)) are wanted"
 }
 
 # sets: nf_check_why
 nf_check_checkout() {
-  cd "$NF_ROOT$NF_CHECKOUT" 2>/dev/null || { nf_check_why=missing; nf_say "preflight: there is no directory $NF_CHECKOUT"; return 1; }
+  if ! cd "$NF_ROOT$NF_CHECKOUT" 2>/dev/null; then
+    nf_refuse missing "there is no directory $NF_CHECKOUT"
+    return
+  fi
   nf_owner . || { nf_check_why=missing; return 1; }
   if ! nf_git rev-parse --verify -q 'HEAD^{commit}' >/dev/null; then
-    nf_check_why=not-git
-    nf_say "preflight: $NF_CHECKOUT is no git repository with a commit"
-    return 1
+    nf_refuse not-git "$NF_CHECKOUT is no git repository with a commit"
+    return
   fi
-  nf_check_checkout_foreign=$(find . -user 0 ! -user "$NF_OWNER_UID" -print 2>/dev/null | head -n 5 | tr '\n' ' ')
-  if [ -n "$nf_check_checkout_foreign" ]; then
-    nf_check_why=root-owned
-    nf_say "preflight: these belong to root, the pull as $NF_OWNER would fail: $nf_check_checkout_foreign"
-    return 1
-  fi
+  nf_check_checkout_foreign=$(find . -user 0 ! -user "$NF_OWNER_UID" -print 2>/dev/null |
+    head -n 5 | tr '\n' ' ')
+  if [ -z "$nf_check_checkout_foreign" ]; then return 0; fi
+  nf_check_checkout_words="these belong to root, the pull as $NF_OWNER would fail"
+  nf_refuse root-owned "$nf_check_checkout_words: $nf_check_checkout_foreign"
 }
 
 # A rebuild that somebody else runs is waited for, visibly and not for ever. Once that is over, --force
@@ -111,7 +124,7 @@ nf_idle_is_over() {
 }
 
 # nf_is_busy: an activation, or a rebuild that would collide with ours.
-# sets: nf_is_busy_with for people, nf_is_busy_event for the event, nf_find_rebuild_pid ("" for an activation)
+# sets: nf_is_busy_with (for people), nf_is_busy_event, nf_find_rebuild_pid ("" for an activation)
 nf_is_busy() {
   nf_find_rebuild_pid='' nf_is_busy_event=''
   if nf_switch_lives; then nf_is_busy_with='an activation'; return 0; fi
@@ -134,19 +147,18 @@ nf_agent_rebuilds() {
 nf_pulls() { case $NF_PULL in '') return 1 ;; esac; }
 
 # The detached job has no ssh agent of the operator: neither has this.
-# sets: NF_LIMIT, nf_check_why
+# sets: nf_check_why
 nf_check_remote() {
   nf_pulls || return 0
-  if ! nf_git symbolic-ref -q HEAD >/dev/null; then nf_check_why=detached; nf_say "preflight: $NF_CHECKOUT is on no branch (detached HEAD)"; return 1; fi
-  if ! nf_git rev-parse --verify -q '@{upstream}' >/dev/null 2>&1; then
-    nf_check_why=no-upstream
-    nf_say "preflight: the branch $(nf_git symbolic-ref --short HEAD) has no upstream branch"
-    return 1
+  if ! nf_git symbolic-ref -q HEAD >/dev/null; then
+    nf_refuse detached "$NF_CHECKOUT is on no branch (detached HEAD)"
+    return
   fi
-  nf_check_remote_limit_was=$NF_LIMIT NF_LIMIT=120
-  nf_run git fetch --quiet
-  nf_check_remote_code=$? NF_LIMIT=$nf_check_remote_limit_was
-  if [ "$nf_check_remote_code" != 0 ]; then nf_check_why=fetch; return 1; fi
+  if ! nf_git rev-parse --verify -q '@{upstream}' >/dev/null 2>&1; then
+    nf_refuse no-upstream "the branch $(nf_git symbolic-ref --short HEAD) has no upstream branch"
+    return
+  fi
+  nf_within 120 git fetch --quiet || { nf_check_why=fetch; return 1; }
 }
 
 nf_git() { nf_logged nf_step_down 30 git "$@"; }
@@ -156,30 +168,35 @@ nf_git() { nf_logged nf_step_down 30 git "$@"; }
 nf_check_pull() {
   nf_pulls || return 0
   for nf_check_pull_state in MERGE_HEAD rebase-merge rebase-apply CHERRY_PICK_HEAD; do
-    if [ -e "$(nf_git rev-parse --git-path "$nf_check_pull_state")" ]; then nf_check_why=unfinished; nf_say "preflight: a merge or rebase is unfinished ($nf_check_pull_state)"; return 1; fi
+    if ! [ -e "$(nf_git rev-parse --git-path "$nf_check_pull_state")" ]; then continue; fi
+    nf_refuse unfinished "a merge or rebase is unfinished ($nf_check_pull_state)"
+    return
   done
   if nf_git merge-base --is-ancestor '@{upstream}' HEAD; then return 0; fi
-  if ! nf_git merge-base --is-ancestor HEAD '@{upstream}'; then
-    nf_check_why=diverged
-    nf_say "preflight: the branch and its upstream have diverged: HEAD has commits that were never pushed"
-    return 1
-  fi
-  nf_check_pull_clash=$( (nf_git diff --name-only HEAD; nf_git ls-files --others --exclude-standard) | sort -u |
-    grep -Fxf - "$(nf_incoming_files)")
+  if nf_git merge-base --is-ancestor HEAD '@{upstream}'; then nf_nothing_collides; return; fi
+  nf_refuse diverged "the branch and its upstream have diverged: HEAD has commits that were never pushed"
+}
+
+# sets: nf_check_why
+nf_nothing_collides() {
+  nf_nothing_collides_found=$( (nf_git diff --name-only HEAD; nf_git ls-files --others --exclude-standard) |
+    sort -u | grep -Fxf - "$(nf_incoming_files)")
   rm -f "$NF_RUN/incoming"
-  case $nf_check_pull_clash in
+  case $nf_nothing_collides_found in
     '') return 0 ;;
     flake.lock)
       if [ -n "$NF_RESTORE_LOCK" ] && [ "$(nf_owner_cat flake.lock | cksum)" = "$NF_RESTORE_LOCK" ]; then
         : >"$NF_RUN/restore-lock"
         return 0
       fi
-      nf_check_why=lock
-      nf_say "preflight: flake.lock has changes of its own and upstream changed it too"
+      nf_refuse lock "flake.lock has changes of its own and upstream changed it too"
       ;;
-    *) nf_check_why=collision; nf_say "preflight: uncommitted changes that the pull would overwrite:"; nf_say "$nf_check_pull_clash" ;;
+    *)
+      nf_refuse collision "uncommitted changes that the pull would overwrite:"
+      nf_say "$nf_nothing_collides_found"
+      return 1
+      ;;
   esac
-  return 1
 }
 
 nf_incoming_files() {
@@ -191,25 +208,21 @@ nf_incoming_files() {
 nf_check_input() {
   if ! nf_lock_fits; then nf_check_why=$nf_lock_fits_why; return 1; fi
   if ! NF_LOCK_VALUES=$(nf_logged nf_lock "$PWD/flake.lock" "$NF_INPUT"); then
-    nf_check_why=lock-broken
-    nf_say "preflight: flake.lock cannot be read"
-    return 1
+    nf_refuse lock-broken "flake.lock cannot be read"
+    return
   fi
-  if [ "$NF_LOCK_VALUES" = missing ]; then nf_check_why=missing; nf_say "preflight: the flake has no input '$NF_INPUT'"; return 1; fi
+  if [ "$NF_LOCK_VALUES" = missing ]; then nf_refuse missing "the flake has no input '$NF_INPUT'"; return; fi
   nf_want
   case $nf_want_commit in
-    unknown) return 0 ;;
-    none) nf_check_why=unreachable; nf_say "preflight: $(nf_field 2) does not name a commit for ${NF_INPUT}"; return 1 ;;
+    none) nf_refuse unreachable "$(nf_field 2) does not name a commit for ${NF_INPUT}" ;;
   esac
 }
 
-# sets: NF_LIMIT, nf_check_why
+# sets: nf_check_why
 nf_check_attribute() {
-  nf_check_attribute_limit_was=$NF_LIMIT NF_LIMIT=300
-  nf_run nix --extra-experimental-features 'nix-command flakes' eval --no-write-lock-file --apply 'x: true' \
-    "$NF_ROOT$NF_CHECKOUT#$(nf_configuration)"
-  nf_check_attribute_code=$? NF_LIMIT=$nf_check_attribute_limit_was
+  nf_within 300 nix --extra-experimental-features 'nix-command flakes' eval --no-write-lock-file \
+    --apply 'x: true' "$NF_ROOT$NF_CHECKOUT#$(nf_configuration)"
+  nf_check_attribute_code=$?
   cd /
   if [ "$nf_check_attribute_code" != 0 ]; then nf_check_why=missing; return 1; fi
 }
-

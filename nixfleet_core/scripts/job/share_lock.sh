@@ -38,16 +38,17 @@ nf_do_push() { nf_in_checkout nf_push_lock "$@"; }
 # sets: NF_STEP_REASON, nf_commit_lock_from, nf_commit_lock_to
 nf_commit_lock() {
   if [ "$(nf_owner_cat flake.lock | cksum)" != "$(cat "$NF_RUN/lock-updated" 2>/dev/null)" ]; then
-    NF_STEP_REASON=lock-changed
-    nf_say "flake.lock was changed by somebody since the update: it is not committed"
-    return 1
+    nf_fail lock-changed "flake.lock was changed by somebody since the update: it is not committed"
+    return
   fi
-  if nf_git diff --quiet HEAD -- flake.lock; then nf_say "HEAD has this flake.lock: nothing to commit"; return 0; fi
+  if nf_git diff --quiet HEAD -- flake.lock; then
+    nf_say "HEAD has this flake.lock: nothing to commit"
+    return 0
+  fi
   # a name that git makes up from the host's is no author
   if ! nf_git -c user.useConfigOnly=true var GIT_COMMITTER_IDENT >/dev/null; then
-    NF_STEP_REASON=identity
-    nf_say "flake.lock is not committed: git knows no user.name and user.email of $NF_OWNER"
-    return 1
+    nf_fail identity "flake.lock is not committed: git knows no user.name and user.email of $NF_OWNER"
+    return
   fi
   nf_commit_lock_from=$(nf_head_rev) && nf_commit_lock_to=$(nf_locked_rev "$PWD/flake.lock") || return
   # the plan could not know what the pull would bring
@@ -57,7 +58,9 @@ nf_commit_lock() {
     set -- "$@" "$nf_commit_lock_word"
   done
   if ! nf_run "$@"; then
-    if nf_said | grep -Eq 'failed to sign|gpg failed|signing failed|No secret key'; then NF_STEP_REASON=signing; fi
+    if nf_said | grep -Eq 'failed to sign|gpg failed|signing failed|No secret key'; then
+      NF_STEP_REASON=signing
+    fi
     return 1
   fi
   nf_into "$NF_RUN/committed" nf_git rev-parse HEAD
@@ -73,11 +76,12 @@ nf_locked_rev() {
 # nf_head_rev: the same for the committed lock file, in a copy that the owner makes and removes
 nf_head_rev() {
   # shellcheck disable=SC2016 # the inner shell expands
-  nf_head_rev_head=$(nf_logged nf_step_down 30 sh -c 'umask 077; file=$(mktemp "${TMPDIR:-/tmp}/nixfleet.XXXXXX") &&
+  nf_head_rev_file=$(nf_logged nf_step_down 30 sh -c 'umask 077
+    file=$(mktemp "${TMPDIR:-/tmp}/nixfleet.XXXXXX") &&
     git show HEAD:flake.lock >"$file" && echo "$file"') || return
-  nf_locked_rev "$nf_head_rev_head"
+  nf_locked_rev "$nf_head_rev_file"
   nf_head_rev_code=$?
-  nf_step_down 10 rm -f "$nf_head_rev_head"
+  nf_step_down 10 rm -f "$nf_head_rev_file"
   return "$nf_head_rev_code"
 }
 
@@ -93,24 +97,36 @@ nf_lock_message() {
 # sets: NF_STEP_REASON
 nf_push_lock() {
   nf_push_lock_remote='' nf_push_lock_ref=''
-  for nf_push_lock_word in "$@"; do nf_push_lock_remote=$nf_push_lock_ref nf_push_lock_ref=$nf_push_lock_word; done
-  if [ "$(nf_git rev-parse --symbolic-full-name '@{upstream}')" != "refs/remotes/$nf_push_lock_remote/${nf_push_lock_ref#HEAD:refs/heads/}" ]; then
-    NF_STEP_REASON=upstream
-    nf_say "the checkout is not on the branch that was planned to be pushed, ${nf_push_lock_ref#HEAD:}"
-    return 1
+  for nf_push_lock_word in "$@"; do
+    nf_push_lock_remote=$nf_push_lock_ref nf_push_lock_ref=$nf_push_lock_word
+  done
+  nf_push_lock_upstream=refs/remotes/$nf_push_lock_remote/${nf_push_lock_ref#HEAD:refs/heads/}
+  if [ "$(nf_git rev-parse --symbolic-full-name '@{upstream}')" != "$nf_push_lock_upstream" ]; then
+    nf_push_lock_ref=${nf_push_lock_ref#HEAD:}
+    nf_fail upstream "the checkout is not on the branch that was planned to be pushed, $nf_push_lock_ref"
+    return
   fi
-  if [ -z "$(nf_git rev-list '@{upstream}..HEAD')" ]; then nf_say "upstream has all commits: nothing to push"; return 0; fi
-  nf_push_lock_others=$(nf_git log --format='%h %s' '@{upstream}..HEAD' |
-    grep -Ev "^[0-9a-f]+ flake\\.lock: $NF_INPUT ([0-9a-f]{7} -> [0-9a-f]{7}|updated)\$")
-  if [ -n "$nf_push_lock_others" ] || [ "$(nf_git log -m --format= --name-only '@{upstream}..HEAD' | grep . | sort -u)" != flake.lock ]; then
-    NF_STEP_REASON=others
-    nf_say "not pushed: these commits were never pushed either, and would go along:"
-    nf_say "${nf_push_lock_others:-$(nf_git log --format='%h %s' '@{upstream}..HEAD')}"
+  if [ -z "$(nf_git rev-list '@{upstream}..HEAD')" ]; then
+    nf_say "upstream has all commits: nothing to push"
+    return 0
+  fi
+  nf_push_lock_others=$(nf_other_commits)
+  if [ -n "$nf_push_lock_others" ]; then
+    nf_fail others "not pushed: these commits were never pushed either, and would go along:"
+    nf_say "$nf_push_lock_others"
     return 1
   fi
   nf_run "$@" && return 0
   if nf_said | grep -Eq '\[(remote )?rejected\]'; then NF_STEP_REASON=refused; fi
   return 1
+}
+
+# nf_other_commits: those that upstream lacks and that are none of ours; all, where they change other files.
+nf_other_commits() {
+  nf_git log --format='%h %s' '@{upstream}..HEAD' |
+    grep -Ev "^[0-9a-f]+ flake\\.lock: $NF_INPUT ([0-9a-f]{7} -> [0-9a-f]{7}|updated)\$" && return
+  nf_other_commits_files=$(nf_git log -m --format= --name-only '@{upstream}..HEAD' | grep . | sort -u)
+  if [ "$nf_other_commits_files" != flake.lock ]; then nf_git log --format='%h %s' '@{upstream}..HEAD'; fi
 }
 
 # After a push that failed: with a commit that is only here, the next pull would find two histories.

@@ -244,9 +244,18 @@ def tokens(names: str, script: str) -> set[str]:
     return set(re.findall(rf"\b\w*(?i:{names})=([a-z][a-z-]*)", script))
 
 
+def arguments(function: str, script: str) -> set[str]:
+    """The plain tokens that a function is called with."""
+    return set(
+        re.findall(rf"\b{function}\b(?: \S+)*? ([a-z][a-z-]*)(?: \"|$)", script, re.MULTILINE)
+    )
+
+
 def said_by_steps() -> set[str]:
     """The reasons of steps, without the check that a failed preflight has for its reason."""
-    return tokens("reason|lock_fits_why", "".join(JOB_SCRIPTS.values()))
+    script = "".join(JOB_SCRIPTS.values())
+    said = tokens("reason|lock_fits_why", script) | arguments("nf_fail", script)
+    return said | arguments("nf_has_failed", script)
 
 
 def test_the_vocabulary_lists_the_checks_in_the_order_of_the_preflight() -> None:
@@ -255,13 +264,18 @@ def test_the_vocabulary_lists_the_checks_in_the_order_of_the_preflight() -> None
 
 
 def test_the_words_for_checks_cover_exactly_the_reasons_of_the_scripts() -> None:
-    said = {
-        check: tokens("why", body)
-        for check, body in in_functions(JOB_SCRIPTS["preflight"], "nf_check_").items()
-    }
-    assert re.search(r"why=\$nf_lock_fits_why\b", JOB_SCRIPTS["preflight"])
+    script = JOB_SCRIPTS["preflight"]
+    helpers = {f"nf_{name}": body for name, body in in_functions(script, "nf_").items()}
+    said = {}
+    for check, body in in_functions(script, "nf_check_").items():
+        whole = body + "".join(
+            helper for name, helper in helpers.items() if re.search(rf"\b{name}\b", body)
+        )
+        said[check] = tokens("why", whole) | arguments("nf_refuse", whole)
+    assert re.search(r"why=\$nf_lock_fits_why\b", script)
     said["input"] |= tokens("lock_fits_why", JOB_SCRIPTS["chain"])
-    assert re.search(r"why=\$\(nf_service_state\)", JOB_SCRIPTS["preflight"])
+    assert "nf_check_unit_state=$(nf_service_state)" in script
+    assert 'nf_refuse "$nf_check_unit_state"' in script
     (state,) = in_functions(SERVICE, "nf_service_(?=state)").values()
     said["unit"] |= {*re.findall(r"\becho (\w+)", state)} - {"loaded"}
     assert {(check, why) for check, whys in said.items() for why in whys} == {*refusals.REASONS}

@@ -1,0 +1,65 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2153,SC2154,SC2012 # its variables come from and go to the runner
+# What brings the agent back if the runner is killed: systemd's unit, or a process that guards it.
+
+# What systemd runs after this job's end is this job's script, in a folder that is root's alone whatever
+# becomes of the place of jobs.
+nf_take_finish() {
+  case $NF_CARRIER in systemd | user) ;; *) return 0 ;; esac
+  nf_take_finish_file=$(nf_units)/$NF_FINISH
+  if ! [ -e "$NF_JOB/run.sh" ]; then return 0; fi
+  mkdir -p "${nf_take_finish_file%/*}" &&
+    { nf_quote set -- finish "$NF_JOBS" "$NF_STATE"; cat "$NF_JOB/run.sh"; } >"$nf_take_finish_file.new" &&
+    mv -f "$nf_take_finish_file.new" "$nf_take_finish_file"
+}
+
+# nf_quote WORD...: a line that sh reads as these words.
+nf_quote() {
+  for nf_quote_word in "$@"; do
+    printf "'%s' " "$(printf '%s' "$nf_quote_word" | sed "s/'/'\\\\''/g")"
+  done
+  echo
+}
+
+# Where no systemd watches over the job: run it in a process of its own, and bring back when that was
+# killed. launchd starts this again when it was killed itself.
+nf_enter_guard() {
+  cd / || exit 1
+  trap 'nf_kill TERM "$nf_enter_guard_main"' TERM INT HUP
+  nf_enter_guard_main=''
+  case $NF_CARRIER in
+    guard)
+      nf_lock_take "$NF_STATE/job" || exit 1
+      setsid /bin/sh "$NF_JOB/run.sh" main &
+      ;;
+    *) /bin/sh "$NF_JOB/run.sh" main & ;;
+  esac
+  nf_enter_guard_main=$!
+  nf_await "$nf_enter_guard_main"
+  nf_enter_guard_tries=0
+  while [ ! -e "$NF_JOB/result" ] && [ ! -e "$NF_RUN/result" ] && [ "$nf_enter_guard_tries" -lt 3 ]; do
+    nf_enter_guard_tries=$((nf_enter_guard_tries + 1))
+    /bin/sh "$NF_JOB/run.sh" finish
+  done
+  trap - TERM INT HUP
+  case $NF_CARRIER in
+    guard) rm -f "$NF_STATE/job" ;;
+    *) exec launchctl bootout "$(nf_job_domain)/$NF_JOB_LABEL" ;; # which ends this process, too
+  esac
+}
+
+# Without a unit's cgroup what a killed runner had started lives on, as a process group of its own (see
+# nf_bounded): end it, but not an activation.
+nf_end_orphan() {
+  case $NF_CARRIER in guard | launchd) ;; *) return ;; esac
+  nf_end_orphan_group=$(cat "$NF_RUN/pid" 2>/dev/null) || return
+  nf_end_orphan_left=15
+  while [ "$nf_end_orphan_left" -gt 0 ] && ! nf_switch_lives; do
+    nf_end_orphan_members=$(ps -A -o pid= -o pgid= |
+      awk -v group="$nf_end_orphan_group" '$2 == group { print $1 }')
+    if [ -z "$nf_end_orphan_members" ]; then return; fi
+    for nf_end_orphan_member in $nf_end_orphan_members; do nf_kill TERM "$nf_end_orphan_member"; done
+    nf_end_orphan_left=$((nf_end_orphan_left - 1))
+    sleep 1
+  done
+}

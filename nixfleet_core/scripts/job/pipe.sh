@@ -1,0 +1,85 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2034,SC2153,SC2154 # its variables come from and go to the runner
+# What a command says is written by a process of ours: who runs it need not be allowed to write there.
+
+# nf_logged COMMAND...: what it says on stderr goes to the log.
+nf_logged() {
+  nf_open_pipe "$NF_LOG"
+  nf_logged_reader=$nf_open_pipe_reader
+  "$@" 2>&8 8>&-
+  nf_logged_code=$?
+  exec 8>&-
+  nf_await_reader "$nf_logged_reader"
+  return "$nf_logged_code"
+}
+
+# nf_into FILE COMMAND...: what it prints becomes the content of FILE.
+nf_into() {
+  nf_into_file=$1
+  shift
+  : >"$nf_into_file" || return
+  nf_open_pipe "$nf_into_file"
+  nf_into_reader=$nf_open_pipe_reader
+  "$@" >&8 8>&-
+  nf_into_code=$?
+  exec 8>&-
+  nf_await_reader "$nf_into_reader"
+  return "$nf_into_code"
+}
+
+# nf_open_pipe FILE: what is written to descriptor 8 is appended to FILE by a process of ours.
+# What runs as the owner gets no descriptor of a file of root's: it could cut it off.
+# Opened both ways first, a fifo lets nobody wait; without a name it is a pipe.
+# sets: nf_open_pipe_reader (its id)
+nf_open_pipe() {
+  nf_keep_place
+  nf_open_pipe_path=$NF_RUN/pipe nf_open_pipe_reader=''
+  while ! mkfifo -m 600 "$nf_open_pipe_path" 2>/dev/null; do
+    nf_open_pipe_path=${nf_open_pipe_path}p
+    case $nf_open_pipe_path in *pppppppp) nf_open_no_pipe "$1"; return ;; esac
+  done
+  exec 7<>"$nf_open_pipe_path"
+  exec 8>"$nf_open_pipe_path"
+  exec 9<"$nf_open_pipe_path"
+  exec 7>&-
+  rm -f "$nf_open_pipe_path"
+  # a program of its own: a shell keeps copies of descriptors that it has redirected, the pipe's other end too
+  /bin/sh -c "$NF_POUR" sh "$1" <&9 >/dev/null 2>&1 6>&- 8>&- 9<&- &
+  nf_open_pipe_reader=$!
+  exec 9<&-
+}
+
+# Where none can be made, what is said as another user is not kept.
+nf_open_no_pipe() {
+  if [ -w "$1" ] && [ "$NF_UID" = "${NF_OWNER_UID:-$NF_UID}" ]; then exec 8>>"$1"; else exec 8>/dev/null; fi
+}
+
+# sh FILE: append all that comes. On a full disk what has no room is lost, and who writes is not ended by it.
+# shellcheck disable=SC2016 # the inner shell expands
+NF_POUR='until cat >>"$1"; do [ -w "$1" ] || { cat >/dev/null; exit; }; done'
+
+# nf_await_reader PID: all that was said is in the file. What a command has left running may hold the pipe,
+# which is no reason to wait for it.
+nf_await_reader() {
+  if [ -z "$1" ]; then return; fi
+  nf_await_reader_tries=0
+  while (:) && kill -0 "$1" 2>/dev/null; do # a subshell: some shells look for ended ones only when one ends
+    nf_await_reader_tries=$((nf_await_reader_tries + 1))
+    if [ "$nf_await_reader_tries" -le 5 ]; then continue; fi
+    if [ "$nf_await_reader_tries" -gt "$NF_READER_TRIES" ]; then
+      nf_say "something that was started here still holds its output: the job goes on without it"
+      return
+    fi
+    sleep 0.1 2>/dev/null || { sleep 1; nf_await_reader_tries=$((nf_await_reader_tries + 9)); }
+  done
+}
+NF_READER_TRIES=55 # 5 s
+
+# nf_await PID: wait for it, and return as it does. A trapped signal also ends wait: then it still runs.
+nf_await() {
+  while :; do
+    wait "$1"
+    nf_await_ended=$?
+    if [ "$nf_await_ended" -le 128 ] || ! kill -0 "$1" 2>/dev/null; then return "$nf_await_ended"; fi
+  done
+}
