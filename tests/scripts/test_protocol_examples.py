@@ -34,7 +34,7 @@ def launch(host: FakeHost, job: str, plan: str) -> None:
 @pytest.fixture
 def refused(host: FakeHost) -> FakeHost:
     """A host whose job the preflight refused."""
-    host.set("load", "masked")
+    host.mask()
     host.run_job()
     return host
 
@@ -70,7 +70,7 @@ def test_the_history_is_printed_as_on_the_page(refused: FakeHost) -> None:
     (profiles / "system").symlink_to("system-2-link")
     launch(refused, OTHER, "{}")
     (refused.run_state / "current").write_text(f"{OTHER}\n")
-    refused.set("active-nixfleet-job.service", "active")
+    refused.let_live("nixfleet-job.service")
     assert without_times(refused.ask("past_jobs").stdout) == without_times(PAST_JOBS)
 
 
