@@ -20,7 +20,7 @@ _FOLDERS: Final = ("lib", "ask", "job")
 _ALWAYS: Final = ("trust", "common", "platform", "carrier", "rights")
 _NEEDS: Final = {
     "service": ("process",),
-    "probe": ("service", "launchd", "records", "explain"),
+    "probe": ("service", "launchd", "agent", "records", "explain"),
     "past_jobs": ("records",),
     "launch": ("launchd",),
     "runner": ("place", "pipe", "command", "watch", "carry"),

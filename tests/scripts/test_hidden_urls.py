@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +95,23 @@ def test_only_git_gets_the_password_of_the_inputs_url(hiding: Hiding) -> None:
     assert "marked" not in said
     assert "tok%40" not in said
     assert f"ls-remote -- {hiding.server.url}/closed/r HEAD" in said
+
+
+@one_shell
+def test_a_second_checkouts_urls_hide_nothing_in_a_job(hiding: Hiding) -> None:
+    """Its flake.lock is written down beside the other: to compare them."""
+    host = hiding.host
+    other = host.root / "var/lib/nixfleet-agent/repo"
+    git(host.root, "clone", "-q", str(host.upstream.nixcfg), str(other))
+    urls = ("https://op:tok@h/r?key=marked-1", "ssh://git:marked-2@h/r", "git+ssh://git@h/kept")
+    nodes = {str(n): {"locked": {"url": url}} for n, url in enumerate(urls)}
+    (other / "flake.lock").write_text(json.dumps({"nodes": nodes, "root": "0", "version": 7}))
+    hiding.run()
+    before = (host.job / "before").read_text()
+    assert "\nother.lock " in before
+    assert "marked" not in hiding.said()
+    for kept in ('"https://h/r?"', '"ssh://git@h/r"', '"git+ssh://git@h/kept"'):
+        assert kept in before
 
 
 @pytest.mark.parametrize("inner", SHELLS)

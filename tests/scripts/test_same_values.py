@@ -70,7 +70,7 @@ def test_the_agents_service_has_one_name() -> None:
 
 
 def test_what_a_plan_needs_is_looked_for() -> None:
-    (looked_for,) = found(r"^  for probe_tools_tool in (.*); do$", PROBE)
+    (looked_for,) = found(r"^  for probe_tools_tool in ([^;]*); do$", PROBE)
     needed = {"git", "nix", *rules._SWITCH.values(), *sum(rules._MANAGER_TOOLS.values(), ())}
     assert needed <= {*looked_for.split()}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 import pytest
+from scopes.form import COLUMNS, LINES, too_large
 from scopes.reading import read_script
 from scopes.rules import check
 from scopes.scripts import sent_scripts
@@ -174,3 +175,12 @@ def test_assignments_are_made_from_left_to_right() -> None:
 def test_a_script_that_no_posix_shell_reads_is_refused() -> None:
     with pytest.raises(Exception, match="exit status 1"):
         faults("f() { [[ a ]]; if; }\n")
+
+
+def test_lines_and_functions_fit_on_a_screen() -> None:
+    fits = "x" * COLUMNS + "\nf() {\n" + "  :\n" * (LINES - 2) + "}\n"
+    assert too_large(fits) == []
+    (line,) = too_large(fits.replace("x", "xx", 1))
+    assert (line.line, line.text) == (1, "111 columns, 110 are allowed")
+    (function,) = too_large(fits.replace("  :\n", "  :\n  :\n", 1))
+    assert (function.line, function.text) == (2, "f has 41 lines, 40 are allowed")

@@ -4,8 +4,12 @@
 
 attributes() {
   attributes_dir=$NF_ROOT$NF_CHECKOUT
-  if ! cd "$attributes_dir" 2>/dev/null || ! nf_owner .; then echo "cannot enter $NF_CHECKOUT" >&2; return 1; fi
-  attributes_names=$(nf_as_owner 120 nix --extra-experimental-features 'nix-command flakes' eval --raw --no-write-lock-file \
-    --apply 'all: builtins.concatStringsSep "\n" (builtins.attrNames all)' "$attributes_dir#homeConfigurations") || return 1
+  if ! cd "$attributes_dir" 2>/dev/null || ! nf_owner .; then
+    echo "cannot enter $NF_CHECKOUT" >&2
+    return 1
+  fi
+  attributes_names=$(nf_eval 120 --no-write-lock-file \
+    --apply 'all: builtins.concatStringsSep "\n" (builtins.attrNames all)' \
+    "$attributes_dir#homeConfigurations") || return 1
   printf '%s\n' "$attributes_names" | head -c 65536
 }

@@ -6,5 +6,9 @@ confirm() {
   nf_is_job_id "$NF_ID" || exit 2
   confirm_entry=$NF_JOBS/$NF_ID/ctl/confirmed
   # a directory: as root, a redirection would follow a link that the directory's owner has put there
-  if mkdir "$confirm_entry" 2>/dev/null || [ -d "$confirm_entry" ]; then echo '@nf ok'; else echo '@nf denied'; fi
+  if mkdir "$confirm_entry" 2>/dev/null || [ -d "$confirm_entry" ]; then
+    echo '@nf ok'
+  else
+    echo '@nf denied'
+  fi
 }

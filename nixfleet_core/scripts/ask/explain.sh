@@ -4,7 +4,9 @@
 # beside ours.
 
 probe_why() {
-  if [ -e "$NF_ROOT/run/booted-system" ]; then put_path system.booted "$(nf_real "$NF_ROOT/run/booted-system")"; fi
+  if [ -e "$NF_ROOT/run/booted-system" ]; then
+    put_path system.booted "$(nf_real "$NF_ROOT/run/booted-system")"
+  fi
   if probe_reboots; then put system.init differs; fi
   probe_last_job
   probe_default_branch
@@ -14,10 +16,16 @@ probe_why() {
 
 # probe_reboots: the profile's system wants another init, so that a switch leaves it for the next boot.
 probe_reboots() {
-  probe_reboots_runs='' probe_reboots_next=''
-  { read -r probe_reboots_runs <"$NF_ROOT/run/current-system/init-interface-version" || [ -n "$probe_reboots_runs" ]; } 2>/dev/null || return 1
-  { read -r probe_reboots_next <"$NF_ROOT/nix/var/nix/profiles/system/init-interface-version" || [ -n "$probe_reboots_next" ]; } 2>/dev/null || return 1
-  [ "$probe_reboots_runs" != "$probe_reboots_next" ]
+  probe_init run/current-system && probe_reboots_runs=$probe_init_version || return
+  probe_init nix/var/nix/profiles/system && [ "$probe_reboots_runs" != "$probe_init_version" ]
+}
+
+# probe_init SYSTEM: the interface of its init; false where it says none.
+# sets: probe_init_version
+probe_init() {
+  probe_init_version=''
+  { read -r probe_init_version <"$NF_ROOT/$1/init-interface-version"; } 2>/dev/null ||
+    [ -n "$probe_init_version" ] # without a newline at its end
 }
 
 # Both files are a line that root wrote.
@@ -28,7 +36,9 @@ probe_last_job() {
   [ -r "$probe_last_job_dir/result" ] || return 0
   read -r probe_last_job_text <"$probe_last_job_dir/result"
   put job.result "$probe_last_job_text"
-  if [ -r "$probe_last_job_dir/latest" ] && read -r probe_last_job_text <"$probe_last_job_dir/latest"; then put job.latest "$probe_last_job_text"; fi
+  if [ -r "$probe_last_job_dir/latest" ] && read -r probe_last_job_text <"$probe_last_job_dir/latest"; then
+    put job.latest "$probe_last_job_text"
+  fi
   [ "$NF_DEEP" = why ] || return 0
   put_some job.said "$(tail -c 262144 "$probe_last_job_dir/log" 2>/dev/null |
     grep -E 'using cached version|most recent version|expired cached ref|^fatal: |^error: ' |
@@ -39,20 +49,27 @@ probe_last_job() {
 probe_default_branch() {
   probe_default_branch_ref=${probe_dir:-/nowhere}/.git/refs/remotes/origin/HEAD
   [ -r "$probe_default_branch_ref" ] || return 0
-  if [ "$NF_UID" = "${NF_OWNER_UID:-}" ]; then read -r probe_default_branch_ref <"$probe_default_branch_ref"; else probe_default_branch_ref=$(nf_owner_cat "$probe_default_branch_ref" | cut_off 300); fi
+  if [ "$NF_UID" = "${NF_OWNER_UID:-}" ]; then
+    read -r probe_default_branch_ref <"$probe_default_branch_ref"
+  else
+    probe_default_branch_ref=$(nf_owner_cat "$probe_default_branch_ref" | cut_off 300)
+  fi
   put checkout.default "$probe_default_branch_ref"
 }
 
 # What takes a while, or root.
 probe_more() {
   put_some journal "$(probe_last_words 2>/dev/null | tail -n 1 | cut_off 500)"
-  case ${probe_installed:-} in
+  case ${agent_installed:-} in
     /nix/store/*)
+      probe_more_path=$(printf '%s\n' "$agent_installed" | cut -d/ -f1-4)
       put_some installed.at "$(nf_bounded 10 nix --extra-experimental-features nix-command path-info --json \
-        "$(printf '%s\n' "$probe_installed" | cut -d/ -f1-4)" 2>/dev/null | sed -n 's/.*"registrationTime":\([0-9]*\).*/\1/p')"
+        "$probe_more_path" 2>/dev/null | sed -n 's/.*"registrationTime":\([0-9]*\).*/\1/p')"
       ;;
   esac
-  if (cd "${probe_dir:-/nowhere}") 2>/dev/null && nf_owner "$probe_dir"; then (cd "$probe_dir" && probe_incoming); fi
+  if (cd "${probe_dir:-/nowhere}") 2>/dev/null && nf_owner "$probe_dir"; then
+    (cd "$probe_dir" && probe_incoming)
+  fi
 }
 
 probe_last_words() {
@@ -65,11 +82,15 @@ probe_last_words() {
 
 # The upstream's newest commit, unless HEAD has it.
 probe_incoming() {
-  probe_incoming_ref=$(nf_step_down 10 git rev-parse --symbolic-full-name '@{upstream}' 2>/dev/null) || return 0
+  probe_incoming_ref=$(nf_step_down 10 git rev-parse --symbolic-full-name '@{upstream}' 2>/dev/null) ||
+    return 0
   probe_incoming_remote=${probe_incoming_ref#refs/remotes/} probe_incoming_remote=${probe_incoming_remote%%/*}
-  probe_incoming_newest=$(nf_as_owner 20 git ls-remote -- "$probe_incoming_remote" "refs/heads/${probe_incoming_ref#"refs/remotes/$probe_incoming_remote/"}" 2>/dev/null | sed -n '1s/^\([0-9a-f]\{40\}\)[[:space:]].*/\1/p')
+  probe_incoming_ref=refs/heads/${probe_incoming_ref#"refs/remotes/$probe_incoming_remote/"}
+  probe_incoming_newest=$(nf_as_owner 20 git ls-remote -- "$probe_incoming_remote" "$probe_incoming_ref" \
+    2>/dev/null | sed -n '1s/^\([0-9a-f]\{40\}\)[[:space:]].*/\1/p')
   [ -n "$probe_incoming_newest" ] || return 0
-  nf_step_down 10 git merge-base --is-ancestor "$probe_incoming_newest" HEAD 2>/dev/null || put checkout.incoming "$probe_incoming_newest"
+  nf_step_down 10 git merge-base --is-ancestor "$probe_incoming_newest" HEAD 2>/dev/null ||
+    put checkout.incoming "$probe_incoming_newest"
 }
 
 # The agent pulls into a checkout of its own, operators into theirs: the one that is not configured.
@@ -77,8 +98,11 @@ probe_other() {
   probe_other_theirs=${HOME:-/nowhere}
   # root looks on behalf of who logged in, in a job on behalf of the checkout's owner
   probe_other_theirs_is=${SUDO_USER:-${NF_OWNER_UID:-0}}
-  if [ "$NF_UID" = 0 ] && [ "$probe_other_theirs_is" != 0 ]; then probe_other_theirs=$(getent passwd "$probe_other_theirs_is" | cut -d: -f6); fi
-  for probe_other_dir in "$NF_ROOT/var/lib/nixfleet-agent/repo" "$probe_other_theirs/.local/state/nixfleet-agent/repo" "$probe_other_theirs/Code/nixcfg"; do
+  if [ "$NF_UID" = 0 ] && [ "$probe_other_theirs_is" != 0 ]; then
+    probe_other_theirs=$(getent passwd "$probe_other_theirs_is" | cut -d: -f6)
+  fi
+  for probe_other_dir in "$NF_ROOT/var/lib/nixfleet-agent/repo" \
+    "$probe_other_theirs/.local/state/nixfleet-agent/repo" "$probe_other_theirs/Code/nixcfg"; do
     probe_other_above=${probe_other_dir%/*}
     if [ -d "$probe_other_dir" ] || { [ -d "$probe_other_above" ] && ! [ -x "$probe_other_above" ]; }; then
       if [ -z "$NF_ROOT" ]; then probe_other_dir=$(physical "$probe_other_dir"); fi
@@ -90,26 +114,26 @@ probe_other() {
 # probe_other_at DIR: no more of it than what a comparison needs.
 probe_other_at() {
   put_path other.path "$1"
-  if ! nf_owner "$1" || ! cd "$1" 2>/dev/null || { [ "$NF_UID" != 0 ] && [ "$NF_UID" != "$NF_OWNER_UID" ]; }; then
+  if ! nf_owner "$1" || ! cd "$1" 2>/dev/null || ! probe_may_ask; then
     put other.state unreadable
     return 0
   fi
   put other.owner "$NF_OWNER"
-  if ! probe_other_at_status=$(nf_step_down 20 git --no-optional-locks status --porcelain=v2 --branch --untracked-files=no 2>/dev/null); then
+  if ! probe_other_at_status=$(probe_git_status --untracked-files=no); then
     put other.state not-git
     cd /
     return 0
   fi
   put other.state ok
   put other.status "$(printf '%s\n' "$probe_other_at_status" | cut_off 20000)"
-  if [ -r flake.lock ]; then put other.lock "$(nf_owner_cat flake.lock | cut_off "$((NF_LOCK_LIMIT + 1))")"; fi
+  if [ -r flake.lock ]; then put other.lock "$(nf_owner_cat flake.lock | probe_lock_text)"; fi
   if [ "$NF_DEEP" = why ] && [ -n "$NF_ATTRIBUTE" ]; then probe_other_expected "$1"; fi
   cd /
 }
 
 # probe_other_expected DIR: what it would install, if what is installed is not what ours would.
 probe_other_expected() {
-  case ${probe_expected_built:-} in *"${probe_installed:-/nowhere}"*) return 0 ;; esac
+  case ${probe_expected_built:-} in *"${agent_installed:-/nowhere}"*) return 0 ;; esac
   probe_other_expected_record=$(probe_expected "$1")
   case $probe_other_expected_record in
     "expected.path "*)

@@ -2,7 +2,7 @@
 # shellcheck disable=SC2034,SC2153,SC2154 # NF_ID comes from the prelude, and the rest from the other parts
 # One framed stream of a job: what its log and events hold beyond the client's copy, then what comes.
 # From the prelude: NF_ID, NF_LOG_AT and NF_EVENTS_AT (bytes the client has).
-# Frames: "@KIND OFFSET LENGTH", LENGTH bytes, a newline. Kinds: plan log events beat before after
+# Frames: "@KIND OFFSET LENGTH", LENGTH bytes, a newline. Kinds: plan.json log events beat before after
 # latest changes result gone. A beat's offset is the host's clock and its bytes are the log's size.
 
 NF_CHUNK=1048576
@@ -19,7 +19,9 @@ frame_file() {
 # whole FILE: as the job keeps it; in memory where the disk was full
 whole() {
   for whole_place in "$NF_JOB" "$NF_STATE/$NF_ID"; do
-    if [ -r "$whole_place/$1" ]; then frame_file "$1" "$whole_place/$1" 0 "$(nf_size "$whole_place/$1")"; return; fi
+    if ! [ -r "$whole_place/$1" ]; then continue; fi
+    frame_file "$1" "$whole_place/$1" 0 "$(nf_size "$whole_place/$1")"
+    return
   done
 }
 
@@ -42,16 +44,16 @@ is_here() {
   nf_is_trusted "$NF_JOB" && { nf_is_trusted "$NF_STATE" || [ "$nf_trust_why" = missing ]; }
 }
 
-# sets: NF_JOB
+# sets: NF_JOB, follow_over
 follow() {
   nf_is_job_id "$NF_ID" || exit 2
   NF_JOB=$NF_JOBS/$NF_ID
   # a writer that nobody reads ends: no follower outlives its client's connection
   trap 'exit 0' PIPE
   printf 'nixfleet-follow 1\n'
-  if nf_is_hidden "$NF_JOB"; then frame gone 0 denied; exit 0; fi
-  if ! [ -d "$NF_JOB" ]; then frame gone 0 missing; exit 0; fi
-  if ! [ -r "$NF_JOB/plan.json" ]; then frame gone 0 denied; exit 0; fi
+  if nf_is_hidden "$NF_JOB"; then gone denied; fi
+  if ! [ -d "$NF_JOB" ]; then gone missing; fi
+  if ! [ -r "$NF_JOB/plan.json" ]; then gone denied; fi
   whole plan.json
   if sleep 0.1 2>/dev/null; then follow_pause=0.25 follow_beat=20; else follow_pause=1 follow_beat=5; fi
   follow_idle=$follow_beat follow_dead=0 follow_events_at=$NF_EVENTS_AT follow_log_at=$NF_LOG_AT
@@ -59,38 +61,54 @@ follow() {
     # asked before the sizes: what was written before the result is then sent before it
     follow_over=''
     if [ -e "$NF_JOB/result" ] || [ -e "$NF_STATE/$NF_ID/result" ]; then follow_over=1; fi
-    # events first: the log then holds all that they tell of, and the client puts both in order
-    follow_events_size=$(nf_size "$NF_JOB/events") follow_log_size=$(nf_size "$NF_JOB/log")
-    follow_sent=''
-    if send events "$NF_JOB/events" "$follow_events_at" "$follow_events_size"; then follow_events_at=$send_at follow_sent=1; fi
-    if send log "$NF_JOB/log" "$follow_log_at" "$follow_log_size"; then follow_log_at=$send_at follow_sent=1; fi
+    follow_news
     follow_idle=$((follow_idle + 1))
-    if [ "$follow_idle" -ge "$follow_beat" ]; then
-      follow_idle=0
-      # whoever asks again is led to where it went on
-      is_here || exit 0
-      frame beat "$(nf_now)" "$follow_log_size"
-      # neither a result nor a unit that could still write one
-      if [ -z "$follow_over" ] && ! nf_job_lives; then follow_dead=$((follow_dead + 1)); else follow_dead=0; fi
-      # the result may be in memory, where only root can read it
-      if [ "$follow_dead" -ge 2 ]; then
-        if [ -d "$NF_STATE/$NF_ID" ] && ! [ -x "$NF_STATE/$NF_ID" ]; then frame gone 0 denied; exit 0; fi
-        whole before
-        whole after
-        frame gone 0 interrupted
-        exit 0
-      fi
-    fi
+    if [ "$follow_idle" -ge "$follow_beat" ]; then follow_heart; fi
     if [ -n "$follow_sent" ]; then continue; fi
-    if [ -n "$follow_over" ]; then
-      is_here || exit 0
-      whole before
-      whole after
-      whole latest
-      whole changes
-      whole result
-      exit 0
-    fi
+    if [ -n "$follow_over" ]; then follow_end; fi
     sleep "$follow_pause"
   done
+}
+
+# gone WHY: there is no more. Does not return.
+gone() { frame gone 0 "$1"; exit 0; }
+
+# What has come to events and log. Events first: the log then holds all that they tell of, and the client puts
+# both in order.
+# sets: follow_events_at, follow_log_at, follow_log_size, follow_sent ("" for nothing)
+follow_news() {
+  follow_news_events=$(nf_size "$NF_JOB/events") follow_log_size=$(nf_size "$NF_JOB/log") follow_sent=''
+  if send events "$NF_JOB/events" "$follow_events_at" "$follow_news_events"; then
+    follow_events_at=$send_at follow_sent=1
+  fi
+  if send log "$NF_JOB/log" "$follow_log_at" "$follow_log_size"; then
+    follow_log_at=$send_at follow_sent=1
+  fi
+}
+
+# A beat, and whether there is still somebody who could write a result.
+# sets: follow_dead, follow_idle
+follow_heart() {
+  follow_idle=0
+  # whoever asks again is led to where it went on
+  is_here || exit 0
+  frame beat "$(nf_now)" "$follow_log_size"
+  if [ -z "$follow_over" ] && ! nf_job_lives; then follow_dead=$((follow_dead + 1)); else follow_dead=0; fi
+  if [ "$follow_dead" -lt 2 ]; then return; fi
+  # the result may be in memory, where only root can read it
+  if [ -d "$NF_STATE/$NF_ID" ] && ! [ -x "$NF_STATE/$NF_ID" ]; then gone denied; fi
+  whole before
+  whole after
+  gone interrupted
+}
+
+# The job has ended: what it leaves, the result last.
+follow_end() {
+  is_here || exit 0
+  whole before
+  whole after
+  whole latest
+  whole changes
+  whole result
+  exit 0
 }

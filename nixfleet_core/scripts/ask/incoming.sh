@@ -6,7 +6,10 @@
 incoming() {
   incoming_dir=$NF_ROOT$NF_CHECKOUT
   if ! cd "$incoming_dir" 2>/dev/null || ! nf_owner .; then echo "cannot enter $NF_CHECKOUT" >&2; return 1; fi
-  incoming_branch=$(nf_step_down 10 git symbolic-ref -q --short HEAD) || { echo "detached HEAD" >&2; return 1; }
+  if ! incoming_branch=$(nf_step_down 10 git symbolic-ref -q --short HEAD); then
+    echo "detached HEAD" >&2
+    return 1
+  fi
   incoming_remote=$(nf_step_down 10 git config "branch.$incoming_branch.remote")
   incoming_merge=$(nf_step_down 10 git config "branch.$incoming_branch.merge")
   incoming_head=$(nf_step_down 10 git rev-parse HEAD)
@@ -17,7 +20,8 @@ incoming() {
   trap 'exit 1' HUP INT TERM PIPE
   nf_step_down 10 git init -q --bare "$incoming_temporary" || return 1
   # shellcheck disable=SC2016 # the inner shell expands
-  nf_step_down 10 sh -c 'printf "%s\n" "$1" >"$2/objects/info/alternates"' sh "$incoming_objects" "$incoming_temporary" || return 1
+  nf_step_down 10 sh -c 'printf "%s\n" "$1" >"$2/objects/info/alternates"' \
+    sh "$incoming_objects" "$incoming_temporary" || return 1
   nf_as_owner 60 sh -c "$NF_ASK_URL" sh git remote get-url "$incoming_remote" AND \
     --git-dir="$incoming_temporary" fetch -q -- URL "$incoming_merge" || return 1
   nf_step_down 10 git --git-dir="$incoming_temporary" log --format='%H %s' -n 100 "$incoming_head..FETCH_HEAD"

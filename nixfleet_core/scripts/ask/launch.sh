@@ -2,8 +2,8 @@
 # shellcheck disable=SC2153,SC2154 # NF_ID and the rest come from the prelude, or from the other parts
 # Start a job, detached: as root, or as the user whose Home Manager it is. Repeating it with the same id
 # changes nothing.
-# From the prelude: NF_ID, NF_PLAN (JSON), NF_RUN_SH (the compiled plan), NF_NICE, NF_IO_WEIGHT; from sudo: NF_FROM (where the
-# operator's connection comes from). Answers one line: "@nf launched ID", "@nf busy ID" or
+# From the prelude: NF_ID, NF_PLAN (JSON), NF_RUN_SH (the compiled plan), NF_NICE, NF_IO_WEIGHT; from sudo:
+# NF_FROM (where the operator's connection comes from). Answers one line: "@nf launched ID", "@nf busy ID" or
 # "@nf failed".
 
 NF_KEEP_JOBS=20
@@ -48,7 +48,9 @@ open_places() {
     *)
       mkdir -p "$(nf_units)"
       for open_places_place in "$NF_JOBS" "$NF_STATE" "$(nf_units)"; do
-        nf_is_trusted "$open_places_place" || { no_place "$(nf_trust_words); it has to be root's alone"; return 1; }
+        if nf_is_trusted "$open_places_place"; then continue; fi
+        no_place "$(nf_trust_words); it has to be root's alone"
+        return 1
       done
       chmod 711 "${NF_JOBS%/jobs}" && chmod 755 "$NF_JOBS" "$NF_STATE" && share_old_jobs
       ;;
@@ -81,7 +83,8 @@ share_old_jobs() {
 wait_for_finish() {
   case $NF_CARRIER in systemd | user) ;; *) return ;; esac
   wait_for_finish_tries=0
-  while [ "$wait_for_finish_tries" -lt 30 ] && nf_unit_lives "$NF_FINISH_UNIT" && ! nf_unit_lives "$NF_JOB_UNIT"; do
+  while [ "$wait_for_finish_tries" -lt 30 ] && nf_unit_lives "$NF_FINISH_UNIT" &&
+    ! nf_unit_lives "$NF_JOB_UNIT"; do
     wait_for_finish_tries=$((wait_for_finish_tries + 1))
     sleep 1
   done
@@ -95,10 +98,12 @@ write_job() {
   case $write_job_from in *[!0-9a-zA-Z:.%_\ -]*) write_job_from='' ;; esac # a zone may be named: fe80::1%eth0
   write_job_new=$NF_JOBS/.new-$NF_ID
   rm -rf "$write_job_new"
-  mkdir -m 700 "$write_job_new" && nf_readers "$write_job_new" "$write_job_uid" && mkdir -m 700 "$write_job_new/ctl" || return 1
+  mkdir -m 700 "$write_job_new" && nf_readers "$write_job_new" "$write_job_uid" &&
+    mkdir -m 700 "$write_job_new/ctl" || return 1
   printf '{"format":1,"at":%s,"uid":%s,"from":"%s","plan":%s}\n' \
     "$(nf_now)" "$write_job_uid" "$write_job_from" "$NF_PLAN" >"$write_job_new/plan.json" &&
-    printf '%s\n' "$NF_RUN_SH" >"$write_job_new/run.sh" && : >"$write_job_new/log" && nf_share_job "$write_job_new" || return 1
+    printf '%s\n' "$NF_RUN_SH" >"$write_job_new/run.sh" && : >"$write_job_new/log" &&
+    nf_share_job "$write_job_new" || return 1
   if [ "$NF_UID" = 0 ]; then chown "$write_job_uid:0" "$write_job_new/ctl" || return 1; fi
   mv "$write_job_new" "$NF_JOB"
   prune
@@ -157,7 +162,8 @@ start_job() {
 # what the runner has just asked (a date, a copy) would be ended too.
 start_unit() {
   systemd-run "$@" --collect --quiet --no-ask-password --unit="$NF_JOB_UNIT" --service-type=exec \
-    -p OnSuccess="$NF_FINISH_UNIT" -p OnFailure="$NF_FINISH_UNIT" -p OOMPolicy=continue -p KillMode=mixed -p TimeoutStopSec=900 \
+    -p OnSuccess="$NF_FINISH_UNIT" -p OnFailure="$NF_FINISH_UNIT" \
+    -p OOMPolicy=continue -p KillMode=mixed -p TimeoutStopSec=900 \
     -p WorkingDirectory=/ -p Nice="$NF_NICE" --setenv=PATH="$PATH" --setenv=HOME="${HOME:-/root}" \
     /bin/sh "$NF_JOB/run.sh" main "$NF_JOBS" "$NF_STATE"
 }
@@ -181,15 +187,17 @@ xml() { printf '%s' "$1" | sed -e 's/&/\&amp;/g' -e 's/</\&lt;/g' -e 's/>/\&gt;/
 
 write_plist() {
   echo '<?xml version="1.0" encoding="UTF-8"?>'
-  echo '<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">'
+  echo '<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN"'
+  echo '  "http://www.apple.com/DTDs/PropertyList-1.0.dtd">'
   echo '<plist version="1.0"><dict>'
   echo "<key>Label</key><string>$NF_JOB_LABEL</string>"
-  echo "<key>ProgramArguments</key><array><string>/bin/sh</string><string>$(xml "$NF_JOB/run.sh")</string><string>guard</string></array>"
+  echo '<key>ProgramArguments</key><array><string>/bin/sh</string>'
+  echo "<string>$(xml "$NF_JOB/run.sh")</string><string>guard</string></array>"
   echo '<key>EnvironmentVariables</key><dict>'
-  for write_plist_name in PATH HOME USER XDG_STATE_HOME; do
-    case $write_plist_name in PATH) write_plist_value=$PATH ;; HOME) write_plist_value=$HOME ;; USER) write_plist_value=$NF_USER ;; *) write_plist_value=$NF_STATE_HOME ;; esac
-    echo "<key>$write_plist_name</key><string>$(xml "$write_plist_value")</string>"
-  done
+  write_variable PATH "$PATH"
+  write_variable HOME "$HOME"
+  write_variable USER "$NF_USER"
+  write_variable XDG_STATE_HOME "$NF_STATE_HOME"
   echo '</dict><key>RunAtLoad</key><true/>'
   echo '<key>KeepAlive</key><dict><key>SuccessfulExit</key><false/></dict>'
   echo '<key>ThrottleInterval</key><integer>1</integer><key>ExitTimeOut</key><integer>900</integer>'
@@ -197,10 +205,13 @@ write_plist() {
   echo '<key>WorkingDirectory</key><string>/</string></dict></plist>'
 }
 
+write_variable() { echo "<key>$1</key><string>$(xml "$2")</string>"; }
+
 # A process of its own session, and a guard in another; the guard holds the lock.
 start_guard() {
   if nf_job_lives; then return 1; fi
-  XDG_STATE_HOME=$NF_STATE_HOME nice -n "$NF_NICE" setsid /bin/sh "$NF_JOB/run.sh" guard </dev/null >/dev/null 2>&1 &
+  XDG_STATE_HOME=$NF_STATE_HOME nice -n "$NF_NICE" setsid \
+    /bin/sh "$NF_JOB/run.sh" guard </dev/null >/dev/null 2>&1 &
   nf_begun
 }
 

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # The host's jobs, for `jobs` and for a rollback: "@nf denied" where they may not be read, else for each
 # job "@nf job ID", its plan.json, result and the system before it, each on a line that may be empty;
-# and "@nf previous", the generation before the active one.
+# "@nf running" and the id of the job that runs, and "@nf previous" and the generation before the active one.
 
 past_jobs() {
   if nf_is_hidden "$NF_JOBS"; then echo '@nf denied'; return; fi
@@ -14,7 +14,8 @@ past_jobs() {
     head -c 4096 "$past_jobs_job/result" 2>/dev/null | tr -d '\n'
     echo
     past_jobs_system=$(nf_record system.profile 2>/dev/null <"$past_jobs_job/before")
-    case $past_jobs_system in *[!0-9A-Za-z+._?=/-]*) past_jobs_system='' ;; esac # a store path holds nothing else
+    # a store path holds nothing else
+    case $past_jobs_system in *[!0-9A-Za-z+._?=/-]*) past_jobs_system='' ;; esac
     printf '%s\n' "$past_jobs_system"
   done
   echo "@nf running $(nf_running_job)"
@@ -23,7 +24,9 @@ past_jobs() {
 
 previous_generation() {
   previous_generation_name=${NF_PROFILE##*/}
-  previous_generation_now=$(readlink "$NF_PROFILE") previous_generation_now=${previous_generation_now##*/} previous_generation_now=${previous_generation_now#"$previous_generation_name"-} previous_generation_now=${previous_generation_now%-link}
+  previous_generation_now=$(readlink "$NF_PROFILE") previous_generation_now=${previous_generation_now##*/}
+  previous_generation_now=${previous_generation_now#"$previous_generation_name"-}
+  previous_generation_now=${previous_generation_now%-link}
   case $previous_generation_now in '' | *[!0-9]*) return ;; esac
   while [ "$previous_generation_now" -gt 1 ]; do
     previous_generation_now=$((previous_generation_now - 1))

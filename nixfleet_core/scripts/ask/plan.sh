@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2153 # NF_ID comes from the prelude
-# What a job was asked to do: "@nf plan" and plan.json, or "@nf denied".
+# What a job was asked to do: "@nf plan" and plan.json, or "@nf missing", or "@nf denied".
 
 plan() {
   nf_is_job_id "$NF_ID" || exit 2

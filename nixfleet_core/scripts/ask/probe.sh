@@ -51,7 +51,8 @@ probe_system() {
 # probe_active: the link to what is active. Home Manager keeps one, moved at each activation.
 probe_active() {
   if [ "$NF_PLATFORM" != home-manager ]; then echo "$NF_ROOT/run/current-system"; return; fi
-  for probe_active_link in "$NF_STATE_HOME/home-manager/gcroots/current-home" "$NF_ROOT/nix/var/nix/gcroots/per-user/$NF_USER/current-home"; do
+  for probe_active_link in "$NF_STATE_HOME/home-manager/gcroots/current-home" \
+    "$NF_ROOT/nix/var/nix/gcroots/per-user/$NF_USER/current-home"; do
     if [ -L "$probe_active_link" ]; then echo "$probe_active_link"; return; fi
   done
   echo "$NF_PROFILE"
@@ -68,7 +69,8 @@ probe_os() {
 
 probe_tools() {
   probe_tools_found=
-  for probe_tools_tool in git nix nixos-rebuild home-manager systemctl systemd-run launchctl sudo doas setpriv timeout; do
+  for probe_tools_tool in git nix nixos-rebuild home-manager systemctl systemd-run launchctl sudo doas \
+    setpriv timeout; do
     if nf_has "$probe_tools_tool"; then probe_tools_found="$probe_tools_found $probe_tools_tool"; fi
   done
   put tools "${probe_tools_found# }"
@@ -78,97 +80,49 @@ probe_tools() {
 # Whether the nix daemon lets this user set what is restricted. Root may, and builds on NixOS.
 probe_trust() {
   if [ "$NF_UID" = 0 ] || [ "$NF_PLATFORM" != home-manager ] || ! nf_has nix; then return 0; fi
-  case $(nf_bounded 10 nix --extra-experimental-features nix-command store ping --json 2>/dev/null | tr -d ' ') in
+  case $(probe_nix store ping --json | tr -d ' ') in
     *'"trusted":'[1t]*) put nix.trusted 1 ;;
     *'"trusted":'[0f]*) put nix.trusted 0 ;;
     *) probe_trusted_users ;;
   esac
 }
 
+probe_nix() { nf_bounded 10 nix --extra-experimental-features nix-command "$@" 2>/dev/null; }
+
 # An older Nix does not say: then the names in its configuration, of which a group begins with "@".
 probe_trusted_users() {
-  probe_trusted_users_all=$(nf_bounded 10 nix --extra-experimental-features nix-command show-config 2>/dev/null |
-    sed -n 's/^trusted-users = //p')
+  probe_trusted_users_all=$(probe_nix show-config | sed -n 's/^trusted-users = //p')
   [ -n "$probe_trusted_users_all" ] || return 0
   probe_trusted_users_mine=$(echo '*'; id -un; id -Gn | tr ' ' '\n' | sed 's/^/@/')
-  if printf '%s\n' "$probe_trusted_users_all" | tr ' ' '\n' | grep -Fxq -e "$probe_trusted_users_mine"; then put nix.trusted 1; else put nix.trusted 0; fi
+  if printf '%s\n' "$probe_trusted_users_all" | tr ' ' '\n' | grep -Fxq -e "$probe_trusted_users_mine"; then
+    put nix.trusted 1
+  else
+    put nix.trusted 0
+  fi
 }
 
-# One question to systemd, which is what a look at a host mostly waits for: the agent's unit, what it
-# would start ($installed), what runs ($pid, $path, and how that is known), our job, and an activation.
-# sets: nf_look_path, nf_look_proof, nf_look_starts, probe_installed, probe_pid, probe_job_lives
+# The units: the agent's, our job, an activation.
 probe_units() {
-  probe_installed='' probe_pid='' nf_look_path='' nf_look_proof='' nf_look_starts='' probe_job_lives=''
-  case $NF_MANAGER in
-    launchd) nf_has launchctl && probe_launchd ;;
-    *) nf_has systemctl && probe_systemd ;;
-  esac
-  case $NF_CARRIER in launchd | guard) if nf_job_lives; then probe_job_lives=1; fi ;; esac
-  if [ -n "$probe_job_lives" ]; then put_some job.running "$(nf_current_job)"; fi
+  nf_see_units
+  if [ -n "$agent_load" ]; then probe_agent; fi
+  if [ -n "$switch_lives" ]; then put switch.running 1; fi
+  if [ -n "$job_lives" ]; then put_some job.running "$(nf_current_job)"; fi
   put_some job.last "$(nf_jobs | tail -n 1)"
 }
 
-# sets: unit_active, unit_exec, unit_group, unit_id, unit_load, unit_main, unit_restarts, unit_result,
-#   unit_sub, probe_job_lives
-probe_systemd() {
-  case $NF_MANAGER in user) set -- systemctl --user ;; *) set -- systemctl ;; esac
-  probe_systemd_blocks=$(nf_bounded 10 "$@" show "$NF_UNIT" "$NF_JOB_UNIT" "$NF_FINISH_UNIT" "$NF_SWITCH_UNITS" -p Id \
-    -p LoadState -p ActiveState -p SubState -p Result -p MainPID -p NRestarts -p ExecStart -p ControlGroup 2>/dev/null) || return 0
-  unit_clear
-  while IFS='=' read -r probe_systemd_key probe_systemd_value; do
-    case $probe_systemd_key in
-      '') unit_seen; unit_clear ;;
-      Id) unit_id=$probe_systemd_value ;;
-      LoadState) unit_load=$probe_systemd_value ;;
-      ActiveState) unit_active=$probe_systemd_value ;;
-      SubState) unit_sub=$probe_systemd_value ;;
-      Result) unit_result=$probe_systemd_value ;;
-      NRestarts) unit_restarts=$probe_systemd_value ;;
-      MainPID) unit_main=$probe_systemd_value ;;
-      ExecStart) unit_exec=$(probe_exec "$probe_systemd_value") ;;
-      ControlGroup) unit_group=$probe_systemd_value ;;
-    esac
-  done <<EOF
-$probe_systemd_blocks
-
-EOF
-}
-
-# probe_exec VALUE: the program of an ExecStart; the agent's where a shell starts it.
-probe_exec() {
-  probe_exec_program=${1#*path=} probe_exec_program=${probe_exec_program%%[ ;]*}
-  case $probe_exec_program in *nixfleet-agent*) ;; *) probe_exec_named=$(printf '%s\n' "$1" | nf_agent_paths | head -n 1) probe_exec_program=${probe_exec_named:-$probe_exec_program} ;; esac
-  printf '%s\n' "$probe_exec_program"
-}
-
-# sets: unit_active, unit_exec, unit_group, unit_id, unit_load, unit_main, unit_restarts, unit_result,
-#   unit_sub
-unit_clear() { unit_id='' unit_load='' unit_active='' unit_sub='' unit_result='' unit_restarts='' unit_main='' unit_exec='' unit_group=''; }
-
-# The properties of one unit have been read.
-# sets: probe_job_lives
-unit_seen() {
-  case $unit_id in
-    '') ;;
-    "$NF_UNIT") probe_agent ;;
-    "$NF_JOB_UNIT" | "$NF_FINISH_UNIT") case $unit_active in active | *ing) probe_job_lives=1 ;; esac ;;
-    *) case $unit_active in active | *ing) put switch.running 1 ;; esac ;;
-  esac
-}
-
-# sets: probe_installed, probe_pid
 probe_agent() {
-  put unit.load "$unit_load"
-  put unit.active "$unit_active"
-  put unit.sub "$unit_sub"
-  put unit.result "$unit_result"
-  put_some unit.restarts "$unit_restarts"
-  put_some unit.pid "$unit_main"
-  probe_installed=$unit_exec probe_pid=$unit_main
-  probe_binary installed "$probe_installed" "$NF_ROOT$probe_installed"
-  case $probe_pid in '' | 0 | *[!0-9]*) ;; *) probe_process "$probe_pid" ;; esac
-  # shellcheck disable=SC2046 # a number is one word
-  probe_busy $(nf_group_processes "$unit_group")
+  put unit.load "$agent_load"
+  put_some unit.domain "$agent_domain"
+  put_some unit.file "$agent_file"
+  put_some unit.active "$agent_active"
+  put_some unit.sub "$agent_sub"
+  put_some unit.result "$agent_result"
+  put_some unit.restarts "$agent_restarts"
+  put_some unit.pid "$agent_pid"
+  put_some loaded.path "$agent_loaded"
+  probe_binary installed "$agent_installed" "$NF_ROOT$agent_installed"
+  if [ -n "$nf_look_path" ]; then probe_process; fi
+  probe_busy
 }
 
 # probe_binary KEY PATH FILE: the path as the host names it, FILE's hash. Nothing is run: the version
@@ -180,45 +134,19 @@ probe_binary() {
 }
 
 probe_sha256() {
-  if nf_has sha256sum; then nf_bounded 60 sha256sum "$1"; else nf_bounded 60 shasum -a 256 "$1"; fi 2>/dev/null |
-    cut_off 64
+  if nf_has sha256sum; then set -- sha256sum "$1"; else set -- shasum -a 256 "$1"; fi
+  nf_bounded 60 "$@" 2>/dev/null | cut_off 64
 }
 
-# The agent as launchd has it: what its plist on disk starts, and what was loaded, which may be older.
-# sets: probe_installed, probe_pid
-probe_launchd() {
-  probe_launchd_domain=$(nf_agent_domain)
-  probe_launchd_plist=$(nf_plist)
-  if [ -z "$probe_launchd_domain" ] && ! [ -e "$probe_launchd_plist" ]; then put unit.load not-found; return; fi
-  put unit.load loaded
-  put_some unit.domain "${probe_launchd_domain:-$(nf_any_domain)}"
-  put unit.file "$probe_launchd_plist"
-  probe_launchd_printed=$(nf_printed)
-  probe_launchd_state=$(printf '%s\n' "$probe_launchd_printed" | nf_value state) probe_pid=$(printf '%s\n' "$probe_launchd_printed" | nf_pid_value)
-  case $probe_pid in '') put unit.active inactive ;; *) put unit.active active; put unit.pid "$probe_pid" ;; esac
-  case $probe_launchd_state in 'spawn scheduled') probe_launchd_state='auto-restart, spawn scheduled' ;; esac
-  put_some unit.sub "${probe_launchd_state:-not loaded}"
-  probe_launchd_runs=$(printf '%s\n' "$probe_launchd_printed" | nf_value runs) # since it was loaded; the first is no restart
-  case $probe_launchd_runs in '' | 0 | *[!0-9]*) ;; *) put unit.restarts $((probe_launchd_runs - 1)) ;; esac
-  put_some loaded.path "$(printf '%s\n' "$probe_launchd_printed" | nf_agent_paths | head -n 1)"
-  probe_installed=$(nf_plist_agent)
-  probe_binary installed "$probe_installed" "$probe_installed"
-  case $probe_pid in '') ;; *) probe_process "$probe_pid" ;; esac
-  # shellcheck disable=SC2046 # a number is one word
-  probe_busy $(nf_agents_processes)
-}
-
-# probe_process PID: what the agent's process runs, and how that is known: see nf_look_at.
+# What the agent's process runs.
 probe_process() {
-  nf_look_at "$1" "$probe_installed"
-  [ -n "$nf_look_path" ] || return 0
   put running.proof "$nf_look_proof"
   put_some installed.starts "$nf_look_starts"
-  put_some running.started "$(probe_started "$1")"
+  put_some running.started "$(probe_started "$agent_pid")"
   case $nf_look_proof in
     claimed) probe_binary running "$nf_look_path" '' ;; # a path that a process chose is not even read
     script) probe_binary running "$nf_look_path" "$NF_ROOT$nf_look_path" ;;
-    *) probe_binary running "$nf_look_path" "$(probe_exe_file "$1")" ;;
+    *) probe_binary running "$nf_look_path" "$(probe_exe_file "$agent_pid")" ;;
   esac
 }
 
@@ -227,9 +155,13 @@ probe_exe_file() {
   if [ -e "$NF_ROOT/proc/$1/exe" ]; then printf '%s\n' "$NF_ROOT/proc/$1/exe"; else nf_exe "$1"; fi
 }
 
-# probe_busy PID...: a rebuild among the processes of the agent's service.
+# A rebuild among the processes of the agent's service.
 probe_busy() {
-  nf_find_rebuild "$@" || return 0
+  # shellcheck disable=SC2046 # a number is one word
+  case $NF_MANAGER in
+    launchd) nf_find_rebuild $(nf_agents_processes) || return 0 ;;
+    *) nf_find_rebuild $(nf_group_processes "$agent_group") || return 0 ;;
+  esac
   put busy.pid "$nf_find_rebuild_pid"
   put busy.program "$nf_program"
 }
@@ -238,7 +170,8 @@ probe_busy() {
 # [[DAYS-]HOURS:]MINUTES:SECONDS
 probe_started() {
   probe_started_age=$(ps -o etime= -p "$1" 2>/dev/null | tr -d ' ' | awk -F '[-:]' '{
-    s = $NF + 60 * $(NF - 1); if (NF > 2) s += 3600 * $(NF - 2); if (NF > 3) s += 86400 * $(NF - 3); print s }')
+    s = $NF + 60 * $(NF - 1); if (NF > 2) s += 3600 * $(NF - 2); if (NF > 3) s += 86400 * $(NF - 3)
+    print s }')
   case $probe_started_age in '' | *[!0-9]*) ;; *) echo $(($(nf_now) - probe_started_age)) ;; esac
 }
 
@@ -266,12 +199,13 @@ probe_checkout() {
   fi
   nf_owner "$probe_dir" || { put checkout.state unreadable; return 0; }
   put checkout.owner "$NF_OWNER"
-  if ! cd "$probe_dir" 2>/dev/null || { [ "$NF_UID" != 0 ] && [ "$NF_UID" != "$NF_OWNER_UID" ]; }; then
+  if ! cd "$probe_dir" 2>/dev/null || ! probe_may_ask; then
     put checkout.state unreadable
     return 0
   fi
   # one call: commit, branch, upstream, and what is not committed
-  if ! probe_status=$(nf_step_down 20 git --no-optional-locks status --porcelain=v2 --branch 2>/dev/null); then
+  # shellcheck disable=SC2119 # the caller's own words are not meant
+  if ! probe_status=$(probe_git_status); then
     put checkout.state not-git
     return 0
   fi
@@ -282,27 +216,41 @@ probe_checkout() {
   cd /
 }
 
+# git runs as the owner: that is us, or root who steps down.
+probe_may_ask() { [ "$NF_UID" = 0 ] || [ "$NF_UID" = "$NF_OWNER_UID" ]; }
+
+# probe_git_status [OPTION...]
+# shellcheck disable=SC2120 # explain.sh gives one
+probe_git_status() {
+  nf_step_down 20 git --no-optional-locks status --porcelain=v2 --branch "$@" 2>/dev/null
+}
+
 probe_hidden() {
   probe_hidden_parent=$(dirname "$1")
-  while [ "$probe_hidden_parent" != / ] && ! [ -d "$probe_hidden_parent" ]; do probe_hidden_parent=$(dirname "$probe_hidden_parent"); done
+  while [ "$probe_hidden_parent" != / ] && ! [ -d "$probe_hidden_parent" ]; do
+    probe_hidden_parent=$(dirname "$probe_hidden_parent")
+  done
   ! [ -x "$probe_hidden_parent" ]
 }
 
-# hide_from_job: user information and queries of URLs are nothing for a job's files, which are kept; that
-# there was a query is.
-hide_from_job() {
-  if [ -z "$NF_JOB" ]; then cat; return; fi
-  sed -e 's|\(https\{0,1\}://\)[^/"?#]*@|\1|g' -e 's|\(https\{0,1\}://[^"?#]*\)[?#][^"]*"|\1?"|g'
+# probe_lock_text: a lock file as it may be kept. For a job's files user information and queries of URLs are
+# nothing; that there was a query is. With ssh the name is no secret: a password is.
+probe_lock_text() {
+  if [ -z "$NF_JOB" ]; then
+    cat
+  else
+    sed -e 's|\(https\{0,1\}://\)[^/"?#]*@|\1|g' -e 's|\(https\{0,1\}://[^"?#]*\)[?#][^"]*"|\1?"|g' \
+      -e 's|\([a-z+.-]*://[^/":@?#]*\):[^/"?#]*@|\1@|g'
+  fi | cut_off "$((NF_LOCK_LIMIT + 1))"
 }
 
 probe_lock() {
   if ! [ -r flake.lock ]; then return 0; fi
-  put checkout.lock "$(nf_owner_cat flake.lock | hide_from_job | cut_off "$((NF_LOCK_LIMIT + 1))")"
+  put checkout.lock "$(nf_owner_cat flake.lock | probe_lock_text)"
   put checkout.lock-cksum "$(nf_owner_cat flake.lock | cksum)"
   case "$probe_status " in
     *" flake.lock"[!a-zA-Z0-9._/-]*)
-      put_some checkout.head-lock "$(nf_step_down 10 git show HEAD:flake.lock 2>/dev/null |
-        hide_from_job | cut_off "$((NF_LOCK_LIMIT + 1))")"
+      put_some checkout.head-lock "$(nf_step_down 10 git show HEAD:flake.lock 2>/dev/null | probe_lock_text)"
       ;;
   esac
 }
@@ -310,8 +258,8 @@ probe_lock() {
 # What the flake, as it is locked now, would install: the agent's path without building anything.
 # sets: probe_expected_built
 probe_expected() {
-  if probe_expected_built=$(nf_as_owner 300 nix --extra-experimental-features 'nix-command flakes' eval --raw --no-write-lock-file \
-    --apply "$(nf_agent_words)" "$1#$(nf_agent_start)" 2>/dev/null); then
+  if probe_expected_built=$(nf_eval 300 --no-write-lock-file --apply "$(nf_agent_words)" \
+    "$1#$(nf_agent_start)" 2>/dev/null); then
     put_some expected.path "$(probe_program "$probe_expected_built")"
   else
     put expected.error eval
@@ -326,5 +274,9 @@ probe_program() {
 
 # isolated_checkout: the agent's own repository
 isolated_checkout() {
-  if [ "$NF_PLATFORM" = home-manager ]; then echo "$NF_STATE_HOME/nixfleet-agent/repo"; else echo "$NF_ROOT/var/lib/nixfleet-agent/repo"; fi
+  if [ "$NF_PLATFORM" = home-manager ]; then
+    echo "$NF_STATE_HOME/nixfleet-agent/repo"
+  else
+    echo "$NF_ROOT/var/lib/nixfleet-agent/repo"
+  fi
 }

@@ -194,22 +194,26 @@ nf_do_update() {
   nf_owner_cat "$nf_do_update_lock_file" | cksum >"$NF_RUN/lock-updated"
   cd /
   nf_say "flake.lock has $NF_INPUT at $(nf_field 4); its repository says $nf_want_commit"
-  case $nf_want_commit in
-    unknown)
-      # no repository to compare with: only Nix itself can say that it could not ask
-      nf_said | grep -Eq "$NF_KEPT_OLD" || return 0
-      NF_STEP_REASON=stale
-      ;;
-    none) NF_STEP_REASON=latest-unknown ;;
-    *)
-      echo "$nf_want_commit" >"$NF_JOB/latest" && nf_share "$NF_JOB/latest" && nf_keep latest
-      if [ "$(nf_field 4)" = "$nf_want_commit" ]; then return 0; fi
-      NF_STEP_REASON=stale
-      ;;
-  esac
+  if nf_lock_reached; then return 0; fi
   # exit 0 with the old commit: a failed fetch falls back to the cache without a word
   nf_say "the lock did not reach the latest, whatever nix's exit code says"
   return 65
+}
+
+# nf_lock_reached: the lock names the commit that its repository names.
+# sets: NF_STEP_REASON
+nf_lock_reached() {
+  NF_STEP_REASON=stale
+  case $nf_want_commit in
+    # no repository to compare with: only Nix itself can say that it could not ask
+    unknown) if nf_said | grep -Eq "$NF_KEPT_OLD"; then return 1; fi ;;
+    none) NF_STEP_REASON=latest-unknown; return 1 ;;
+    *)
+      echo "$nf_want_commit" >"$NF_JOB/latest" && nf_share "$NF_JOB/latest" && nf_keep latest
+      if [ "$(nf_field 4)" != "$nf_want_commit" ]; then return 1; fi
+      ;;
+  esac
+  NF_STEP_REASON=''
 }
 
 # root is refused the owner's repository unless it looks like sudo run by the owner
@@ -234,28 +238,19 @@ nf_wait_switch() {
   done
 }
 
-# nf_agent: what the service names and what runs: installed, path, pid, proof and starts (of probe.sh), ""
-# where there is none.
-# sets: NF_DEEP
-nf_agent() {
-  NF_DEEP=''
-  probe_units >/dev/null 2>&1
-  NF_DEEP=1
-}
-
-# nf_runs_installed: of these: what runs is what is installed, or what that starts, by proof.
+# nf_runs_installed: by the last nf_see_units, what runs is what is installed, or what that starts, by proof.
 nf_runs_installed() {
   case $nf_look_proof in exe | script) ;; *) return 1 ;; esac
-  nf_is_one "$nf_look_path" "$probe_installed" "$nf_look_starts"
+  nf_is_one "$nf_look_path" "$agent_installed" "$nf_look_starts"
 }
 
 nf_do_start() {
   nf_wait_switch 900
   nf_service_forgive >>"$NF_LOG" 2>&1
-  nf_agent
+  nf_see_units
   if nf_agent_is_up && [ -n "$nf_look_path" ]; then
     # the switch may have started it already, new; restartIfChanged=false leaves an old one running
-    if nf_runs_installed; then nf_say "the agent runs already, from $probe_installed"; return 0; fi
+    if nf_runs_installed; then nf_say "the agent runs already, from $agent_installed"; return 0; fi
     nf_service_restart
   else
     nf_service_start
@@ -283,18 +278,18 @@ nf_do_verify() {
   nf_do_verify_tries=0 nf_do_verify_pid_was='' nf_do_verify_same=0
   while [ "$nf_do_verify_tries" -lt $((30 + NF_STABLE)) ]; do
     if [ "$nf_do_verify_same" -ge "$NF_STABLE" ] && nf_runs_installed; then break; fi
-    nf_agent
-    if [ -n "$nf_look_path" ] && [ "$probe_pid" = "$nf_do_verify_pid_was" ] && nf_agent_is_up; then
+    nf_see_units
+    if [ -n "$nf_look_path" ] && [ "$agent_pid" = "$nf_do_verify_pid_was" ] && nf_agent_is_up; then
       nf_do_verify_same=$((nf_do_verify_same + 1))
     else
       nf_do_verify_same=0
     fi
-    nf_do_verify_pid_was=$probe_pid nf_do_verify_tries=$((nf_do_verify_tries + 1))
+    nf_do_verify_pid_was=$agent_pid nf_do_verify_tries=$((nf_do_verify_tries + 1))
     sleep 1
   done
   nf_keep_proof
   if [ "$nf_do_verify_same" -ge "$NF_STABLE" ]; then
-    nf_say "the agent runs as process $probe_pid, from $nf_look_path"
+    nf_say "the agent runs as process $agent_pid, from $nf_look_path"
     nf_ask_agent
     return 0
   fi
@@ -350,7 +345,7 @@ nf_agent_says() {
     NF_OWNER=$(id -un "$NF_OWNER_UID" 2>/dev/null) || NF_OWNER=$NF_OWNER_UID
     cd /
     nf_into "$NF_RUN/said" nf_step_down 5 sh -c "$NF_WITH_SETTINGS" \
-      sh "$NF_ROOT/proc/$probe_pid/environ" "$NF_ROOT$nf_may_ask_program" "$1" 2>/dev/null
+      sh "$NF_ROOT/proc/$agent_pid/environ" "$NF_ROOT$nf_may_ask_program" "$1" 2>/dev/null
     nf_agent_says_rc=$?
   fi
   NF_OWNER=$nf_agent_says_owner_was NF_OWNER_UID=$nf_agent_says_uid_was
@@ -358,7 +353,7 @@ nf_agent_says() {
 }
 
 # nf_status NAME: that number of the agent's process: who it really is.
-nf_status() { awk -v name="$1:" '$1 == name {print $2}' "$NF_ROOT/proc/$probe_pid/status" 2>/dev/null; }
+nf_status() { awk -v name="$1:" '$1 == name {print $2}' "$NF_ROOT/proc/$agent_pid/status" 2>/dev/null; }
 
 # sh ENVIRON PROGRAM FLAG: the settings may be secret: they go by no argv, and only the agent's own user
 # reads them. What cannot be exported is left out.

@@ -67,12 +67,12 @@ nf_compare() {
 # repair-agent: the files of the agent that is installed, and of the one that would be, where it is in
 # the store already, against the hashes that Nix noted.
 nf_do_repair() {
-  nf_agent
+  nf_see_units
   nf_find_agent || return
   # shellcheck disable=SC2086 # a store path is one word
   nf_do_repair_paths=$(nf_ask --outputs $NF_AGENT_DRVS)
-  nf_do_repair_rest=${probe_installed#/nix/store/}
-  if [ "$nf_do_repair_rest" != "$probe_installed" ]; then
+  nf_do_repair_rest=${agent_installed#/nix/store/}
+  if [ "$nf_do_repair_rest" != "$agent_installed" ]; then
     nf_do_repair_paths="$nf_do_repair_paths /nix/store/${nf_do_repair_rest%%/*}"
   fi
   nf_do_repair_seen=''

@@ -48,13 +48,16 @@ nf_domain_of() {
 # A lock without systemd: a link, which appears whole or not at all, to words that are no path. They say
 # who holds it: process, its start, boot.
 nf_started() { ps -o lstart= -p "$1" 2>/dev/null | tr -s ' ' _; }
-nf_boot() { cat "$NF_ROOT/proc/sys/kernel/random/boot_id" 2>/dev/null || sysctl -n kern.bootsessionuuid 2>/dev/null; }
+nf_boot() {
+  { cat "$NF_ROOT/proc/sys/kernel/random/boot_id" || sysctl -n kern.bootsessionuuid; } 2>/dev/null
+}
 
 nf_lock_lives() {
   nf_lock_lives_held=$(readlink "$1") || return 1
   nf_lock_lives_holder=${nf_lock_lives_held%%,*}
   case $nf_lock_lives_holder in '' | *[!0-9]*) return 1 ;; esac
-  kill -0 "$nf_lock_lives_holder" 2>/dev/null && [ "$nf_lock_lives_held" = "$nf_lock_lives_holder,$(nf_started "$nf_lock_lives_holder"),$(nf_boot)" ]
+  kill -0 "$nf_lock_lives_holder" 2>/dev/null &&
+    [ "$nf_lock_lives_held" = "$nf_lock_lives_holder,$(nf_started "$nf_lock_lives_holder"),$(nf_boot)" ]
 }
 
 # nf_lock_take LINK: hold it until this process ends; false while another one does.

@@ -8,8 +8,7 @@ export LC_ALL LANGUAGE
 unset CDPATH ENV BASH_ENV GIT_DIR GIT_WORK_TREE SSH_AUTH_SOCK SSH_ASKPASS GIT_ASKPASS
 
 # A non-interactive ssh command has no nix in PATH; wrappers first, or NixOS finds a sudo without setuid.
-# sets: NF_UID, PATH, nf_path_was, and NF_PATH_LEFT (folders that were in root's PATH, and that others can write
-#   to)
+# sets: NF_UID, PATH, nf_path_was, and NF_PATH_LEFT (folders of root's PATH that others can write to)
 nf_path() {
   nf_path_was=$PATH NF_PATH_LEFT=''
   # until it is known who we are: what the system itself brings along
@@ -23,10 +22,10 @@ nf_path() {
 nf_path_of_user() {
   PATH=$nf_path_was
   nf_path_profile
-  nf_path_of_user_dirs=$NF_ROOT/run/wrappers/bin:${HOME:-/}/.nix-profile/bin:${HOME:-/}/.local/state/nix/profile/bin
-  nf_path_of_user_dirs=$nf_path_of_user_dirs:$NF_ROOT/etc/profiles/per-user/${USER:-$(id -un)}/bin
-  nf_path_of_user_dirs=$nf_path_of_user_dirs:$NF_ROOT/nix/var/nix/profiles/default/bin:$NF_ROOT/run/current-system/sw/bin
-  PATH=$nf_path_of_user_dirs:$PATH:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
+  PATH=$NF_ROOT/nix/var/nix/profiles/default/bin:$NF_ROOT/run/current-system/sw/bin:$PATH
+  PATH=$NF_ROOT/etc/profiles/per-user/${USER:-$(id -un)}/bin:$PATH
+  PATH=${HOME:-/}/.nix-profile/bin:${HOME:-/}/.local/state/nix/profile/bin:$PATH
+  PATH=$NF_ROOT/run/wrappers/bin:$PATH:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
 }
 
 # Root's: only what root alone can write to, and no profile in HOME: sudo may keep the caller's HOME.
@@ -130,7 +129,8 @@ nf_uid_of() { ls -ldn "$1" 2>/dev/null | awk 'NR == 1 {print $3}'; }
 nf_as_owner() {
   # BatchMode is added to the configured command, not put in its place: deploy keys live there
   nf_as_owner_ssh=$(nf_step_down 10 git config core.sshCommand 2>/dev/null)
-  NF_GIT_SSH="${nf_as_owner_ssh:-ssh} -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=5 -o ServerAliveCountMax=6"
+  NF_GIT_SSH="${nf_as_owner_ssh:-ssh} -o BatchMode=yes -o ConnectTimeout=10"
+  NF_GIT_SSH="$NF_GIT_SSH -o ServerAliveInterval=5 -o ServerAliveCountMax=6"
   nf_step_down "$@"
 }
 NF_GIT_SSH=ssh
@@ -175,14 +175,18 @@ nf_owners_path() {
   nf_owners_path=$NF_ROOT/run/wrappers/bin:$nf_owners_path
 }
 
-# nf_real PATH: where it leads, behind all links; nothing when it leads nowhere. An old macOS has no readlink -f.
+# nf_real PATH: where it leads, behind all links; nothing when it leads nowhere. An old macOS has no readlink
+# that follows them.
 nf_real() {
   [ -e "$1" ] || return 1
   readlink -f "$1" 2>/dev/null && return
   nf_real_place=$1
   while [ -L "$nf_real_place" ]; do
     nf_real_target=$(readlink "$nf_real_place")
-    case $nf_real_target in /*) nf_real_place=$nf_real_target ;; *) nf_real_place=${nf_real_place%/*}/$nf_real_target ;; esac
+    case $nf_real_target in
+      /*) nf_real_place=$nf_real_target ;;
+      *) nf_real_place=${nf_real_place%/*}/$nf_real_target ;;
+    esac
   done
   (cd "${nf_real_place%/*}/" && printf '%s/%s\n' "$(pwd -P)" "${nf_real_place##*/}")
 }
@@ -196,20 +200,30 @@ nf_is_job_id() {
   esac
 }
 
+# nf_eval SECONDS WORD...: nix eval as the checkout's owner; what it prints, raw.
+nf_eval() {
+  nf_eval_seconds=$1
+  shift
+  nf_as_owner "$nf_eval_seconds" nix --extra-experimental-features 'nix-command flakes' eval --raw "$@"
+}
+
 # Values from flake.lock, by Nix itself. `fields`, separated by tabs: kind, url, ref, rev, pinned, the
 # input's URL with all but the commit, which belongs at its end, and what the URL hides: "login" for user
 # information, "query" for a query, which is in none of the fields; or "missing". `given`: the URL as it is.
 # shellcheck disable=SC2016 # Nix's own $ and quotes
 NF_LOCK_NIX='{ lock, input }: let
   file = builtins.fromJSON (builtins.readFile lock);
-  resolve = target: if builtins.isString target then target else builtins.foldl'"'"' (key: name: resolve (file.nodes.${key}.inputs.${name})) file.root target;
+  follow = key: name: resolve (file.nodes.${key}.inputs.${name});
+  resolve = target:
+    if builtins.isString target then target else builtins.foldl'"'"' follow file.root target;
   inputs = file.nodes.${file.root}.inputs or { };
   node = file.nodes.${resolve inputs.${input}};
   original = node.original or { };
   forges = { github = "github.com"; gitlab = "gitlab.com"; sourcehut = "git.sr.ht"; };
   kind = original.type or "";
+  owner = builtins.replaceStrings [ "%2F" "%2f" ] [ "/" "/" ] original.owner;
   given = if kind == "git" then original.url or ""
-    else if forges ? ${kind} then "https://${original.host or forges.${kind}}/${builtins.replaceStrings [ "%2F" "%2f" ] [ "/" "/" ] original.owner}/${original.repo}"
+    else if forges ? ${kind} then "https://${original.host or forges.${kind}}/${owner}/${original.repo}"
     else "";
   parts = builtins.match "([A-Za-z0-9+.:-]*://)(([^/?#]*)@)?([^?#]*)(.*)" given;
   scheme = builtins.elemAt parts 0;
@@ -220,9 +234,12 @@ NF_LOCK_NIX='{ lock, input }: let
   hides = if parts == null then "" else if builtins.elemAt parts 4 != "" then "query"
     else if user != null && !ssh then "login" else "";
   text = value: if value == true then "1" else if value == false then "0"
-    else builtins.replaceStrings [ "%" "&" "#" "+" " " ] [ "%25" "%26" "%23" "%2B" "%20" ] (toString value);
-  others = builtins.removeAttrs original ([ "type" "url" "owner" "repo" "rev" "narHash" ] ++ (if kind == "git" then [ ] else [ "ref" ]));
-  query = builtins.concatStringsSep "" (map (name: "${name}=${text others.${name}}&") (builtins.attrNames others));
+    else builtins.replaceStrings
+      [ "%" "&" "#" "+" " " ] [ "%25" "%26" "%23" "%2B" "%20" ] (toString value);
+  others = builtins.removeAttrs original
+    ([ "type" "url" "owner" "repo" "rev" "narHash" ] ++ (if kind == "git" then [ ] else [ "ref" ]));
+  query = builtins.concatStringsSep ""
+    (map (name: "${name}=${text others.${name}}&") (builtins.attrNames others));
   base = if kind == "git" then (if builtins.match "git\\+.*" url == null then "git+" else "") + url
     else "${kind}:${original.owner or ""}/${original.repo or ""}";
   pin = if hides == "" then "${base}?${query}rev=" else "";
@@ -234,8 +251,7 @@ in {
 
 # nf_lock FILE INPUT: the above for that lock file, read as its owner.
 nf_lock() {
-  nf_as_owner 60 nix --extra-experimental-features 'nix-command flakes' eval --impure --raw \
-    --argstr lock "$1" --argstr input "$2" --expr "$NF_LOCK_NIX" fields
+  nf_eval 60 --impure --argstr lock "$1" --argstr input "$2" --expr "$NF_LOCK_NIX" fields
 }
 
 # sh COMMAND... AND WORDS...: git WORDS, where URL stands for the URL that COMMAND prints. Its user

@@ -23,7 +23,7 @@ nf_pid_value() { nf_value pid | grep -E '^[1-9][0-9]*$'; }
 nf_launchd_pid() { nf_printed | nf_pid_value; }
 
 nf_plist_agent() {
-  { plutil -convert xml1 -o - "$(nf_plist)" 2>/dev/null || cat "$(nf_plist)" 2>/dev/null; } | nf_agent_paths | head -n 1
+  { plutil -convert xml1 -o - "$(nf_plist)" || cat "$(nf_plist)"; } 2>/dev/null | nf_agent_paths | head -n 1
 }
 
 # Load the agent as its plist has it now: kickstart starts what was loaded, however old.

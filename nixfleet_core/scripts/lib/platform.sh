@@ -36,7 +36,10 @@ nf_platform() {
   fi
   NF_PROFILE=$NF_HOME_PROFILE
   NF_JOBS=$NF_STATE_HOME/nixfleet/jobs NF_STATE=$NF_STATE_HOME/nixfleet/run
-  if [ "$NF_KERNEL" = Darwin ]; then NF_MANAGER=launchd NF_CARRIER=launchd NF_UNIT=com.nixfleet.agent; return; fi
+  if [ "$NF_KERNEL" = Darwin ]; then
+    NF_MANAGER=launchd NF_CARRIER=launchd NF_UNIT=com.nixfleet.agent
+    return
+  fi
   NF_MANAGER=user NF_CARRIER=guard
   nf_platform_runtime=$NF_ROOT/run/user/$NF_UID
   if [ -d "$nf_platform_runtime" ]; then XDG_RUNTIME_DIR=$nf_platform_runtime; export XDG_RUNTIME_DIR; fi
@@ -58,7 +61,8 @@ nf_places() {
 
 # nf_place DIR SUB: DIR and SUB, or DIR-update and SUB where DIR is somebody else's, as a service's whose
 # StateDirectory= it is. Whoever asks, root or not, finds the same. Once there, DIR-update stays the place.
-# sets: nf_place_found, NF_HIDDEN, NF_NO_PLACE (what is wrong with both), NF_TRUSTED, nf_trust_mode, nf_trust_uid
+# sets: nf_place_found, NF_HIDDEN, NF_NO_PLACE (what is wrong with both), NF_TRUSTED, nf_trust_mode,
+#   nf_trust_uid
 nf_place() {
   nf_place_found=$1-update$2
   nf_is_trusted "$nf_place_found" && return

@@ -189,12 +189,17 @@ nf_look_at() {
     return 0
   fi
   nf_look_proof=other nf_look_path=$(nf_in_host "${nf_look_exe% (deleted)}")
-  if [ "$nf_look_path" = "$2" ] && nf_runs "$1" "$nf_look_exe" "$NF_ROOT$nf_look_path"; then nf_look_proof=exe; return 0; fi
+  if [ "$nf_look_path" = "$2" ] && nf_runs "$1" "$nf_look_exe" "$NF_ROOT$nf_look_path"; then
+    nf_look_proof=exe
+    return 0
+  fi
   if ! nf_is_one "$nf_look_path" "$2" ''; then nf_look_into "$2"; fi
-  if nf_look_at_script=$(nf_script "$1" "$nf_look_exe") && nf_look_at_script=$(nf_stored "$nf_look_at_script") &&
+  if nf_look_at_script=$(nf_script "$1" "$nf_look_exe") &&
+    nf_look_at_script=$(nf_stored "$nf_look_at_script") &&
     nf_is_agents "$nf_look_at_script" "$2"; then
     nf_look_proof=script nf_look_path=$nf_look_at_script
-  elif nf_is_agents "$nf_look_path" "$2" && nf_is_or_was "$1" "$2" && ! nf_interprets "$1" "$nf_look_exe" "$2"; then
+  elif nf_is_agents "$nf_look_path" "$2" && nf_is_or_was "$1" "$2" &&
+    ! nf_interprets "$1" "$nf_look_exe" "$2"; then
     nf_look_proof=exe
   fi
 }
@@ -203,7 +208,8 @@ nf_look_at() {
 nf_look_into() {
   [ -n "$1" ] || return 0
   nf_look_files=$(nf_starts "$1")
-  nf_look_starts=$(for nf_look_into_file in $nf_look_files; do nf_package "$nf_look_into_file"; done | sort -u | tr '\n' ' ')
+  nf_look_starts=$(for nf_look_into_file in $nf_look_files; do nf_package "$nf_look_into_file"; done |
+    sort -u | tr '\n' ' ')
   nf_look_starts=${nf_look_starts% }
 }
 
@@ -223,8 +229,10 @@ nf_is_or_was() {
 # nf_interprets PID EXE PROGRAM: what runs is the interpreter of the program, or of what that names.
 nf_interprets() {
   [ "$nf_look_path" != "$3" ] || return 1
-  for nf_interprets_look_file in "$3" $nf_look_files; do
-    if nf_first_line "$NF_ROOT$nf_interprets_look_file" && nf_runs "$1" "$2" "$nf_first_line_program"; then return 0; fi
+  for nf_interprets_file in "$3" $nf_look_files; do
+    if nf_first_line "$NF_ROOT$nf_interprets_file" && nf_runs "$1" "$2" "$nf_first_line_program"; then
+      return 0
+    fi
   done
   return 1
 }

@@ -72,7 +72,7 @@ nf_share_job() {
       fi
       ;;
   esac
-  for nf_share_job_shared in "$1"/* "$1"/.[!.]*; do
-    if [ -f "$nf_share_job_shared" ] && ! [ -L "$nf_share_job_shared" ]; then nf_share "$nf_share_job_shared"; fi
+  for nf_share_job_file in "$1"/* "$1"/.[!.]*; do
+    if [ -f "$nf_share_job_file" ] && ! [ -L "$nf_share_job_file" ]; then nf_share "$nf_share_job_file"; fi
   done
 }

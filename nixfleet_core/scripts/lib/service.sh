@@ -45,7 +45,10 @@ nf_service_kill() {
 
 # An earlier crash loop would forbid the start.
 nf_service_forgive() {
-  case $NF_MANAGER in launchd) launchctl enable "$(nf_agent_domain || nf_any_domain)/$NF_UNIT" ;; *) nf_systemctl reset-failed "$NF_UNIT" ;; esac
+  case $NF_MANAGER in
+    launchd) launchctl enable "$(nf_agent_domain || nf_any_domain)/$NF_UNIT" ;;
+    *) nf_systemctl reset-failed "$NF_UNIT" ;;
+  esac
 }
 
 nf_service_start() { nf_service_to start; }
@@ -61,7 +64,7 @@ nf_service_to() {
 # nf_service_log LINES: the agent's last words.
 nf_service_log() {
   case $NF_MANAGER in
-    launchd) for nf_service_log_file in /tmp/nixfleet-agent.err /tmp/nixfleet-agent.log; do nf_own_log "$nf_service_log_file" "$1"; done ;;
+    launchd) nf_own_log /tmp/nixfleet-agent.err "$1"; nf_own_log /tmp/nixfleet-agent.log "$1" ;;
     user) nf_bounded 10 journalctl --user --quiet --no-pager --lines="$1" --user-unit="$NF_UNIT" ;;
     *) nf_bounded 10 journalctl --quiet --no-pager --lines="$1" --unit="$NF_UNIT" ;;
   esac
@@ -96,14 +99,17 @@ nf_agents_processes() {
 # nf_group_processes CGROUP: ids of what runs in it.
 nf_group_processes() {
   [ -n "$1" ] || return 0
-  for nf_group_processes_base in "$NF_ROOT/sys/fs/cgroup" "$NF_ROOT/sys/fs/cgroup/unified" "$NF_ROOT/sys/fs/cgroup/systemd"; do
-    cat "$nf_group_processes_base$1/cgroup.procs" 2>/dev/null
+  for nf_group_processes_base in '' /unified /systemd; do
+    cat "$NF_ROOT/sys/fs/cgroup$nf_group_processes_base$1/cgroup.procs" 2>/dev/null
   done
 }
 
 nf_descendants() {
   ps -A -o pid= -o ppid= | awk -v top="$1" '{ parent[$1] = $2 } END {
-    for (pid in parent) { at = pid; while (at in parent && at != top && at > 1) at = parent[at]; if (at == top) print pid } }'
+    for (pid in parent) {
+      at = pid; while (at in parent && at != top && at > 1) at = parent[at]
+      if (at == top) print pid
+    } }'
 }
 
 # Agents' paths named in a text: a unit, launchd's arguments, a plist.
@@ -111,7 +117,10 @@ nf_agent_paths() { grep -Eo '/nix/store/[^ ;"<>]*nixfleet-agent[^ ;"<>]*'; }
 
 # nf_configuration: the flake's attribute for this host, or this home.
 nf_configuration() {
-  case $NF_PLATFORM in home-manager) echo "homeConfigurations.\"$NF_ATTRIBUTE\"" ;; *) echo "nixosConfigurations.\"$NF_ATTRIBUTE\"" ;; esac
+  case $NF_PLATFORM in
+    home-manager) echo "homeConfigurations.\"$NF_ATTRIBUTE\"" ;;
+    *) echo "nixosConfigurations.\"$NF_ATTRIBUTE\"" ;;
+  esac
 }
 
 # nf_agent_start: what in it says how the agent is started.
@@ -128,7 +137,14 @@ nf_agent_start() {
 nf_agent_words() {
   # shellcheck disable=SC2016 # Nix's own $
   case $NF_MANAGER in
-    launchd) echo '(agents: builtins.concatStringsSep " " (builtins.concatMap (name: let it = agents.${name}.config or { }; in if (it.Label or name) == "com.nixfleet.agent" then map toString (it.ProgramArguments or [ ]) else [ ]) (builtins.attrNames agents)))' ;;
-    *) echo '(words: if builtins.isList words then builtins.concatStringsSep " " (map toString words) else toString words)' ;;
+    launchd)
+      printf '%s' '(agents: builtins.concatStringsSep " " (builtins.concatMap (name: ' \
+        'let it = agents.${name}.config or { }; in if (it.Label or name) == "com.nixfleet.agent" ' \
+        'then map toString (it.ProgramArguments or [ ]) else [ ]) (builtins.attrNames agents)))'
+      ;;
+    *)
+      printf '%s' '(words: if builtins.isList words ' \
+        'then builtins.concatStringsSep " " (map toString words) else toString words)'
+      ;;
   esac
 }

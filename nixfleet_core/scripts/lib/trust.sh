@@ -89,7 +89,8 @@ nf_trust_ahead() {
     done
   done
   [ "$#" -gt 0 ] || return 0
-  while IFS=' ' read -r nf_trust_mode nf_trust_ahead_path nf_trust_uid nf_trust_ahead_path nf_trust_ahead_path nf_trust_ahead_path nf_trust_ahead_path nf_trust_ahead_path nf_trust_ahead_at; do
+  while IFS=' ' read -r nf_trust_mode nf_trust_ahead_path nf_trust_uid nf_trust_ahead_path \
+    nf_trust_ahead_path nf_trust_ahead_path nf_trust_ahead_path nf_trust_ahead_path nf_trust_ahead_at; do
     case $nf_trust_mode in d*) ;; *) continue ;; esac
     if nf_trust_owner && ! nf_trust_is_open; then NF_TRUSTED=$NF_TRUSTED$nf_trust_ahead_at:; fi
   done <<EOT
