@@ -299,7 +299,7 @@ async def test_what_is_no_frame_of_ours_costs_one_connection(copy: JobCopy, nois
     first = Process([GREETING + frame("log", 0, b"a"), noise])
     host = says(first, frame("log", 1, b"b") + RESULT)
     (why,) = links(await collect(host, copy))
-    assert re.search("bad header|too large|a heartbeat that is none", why)
+    assert re.search("bad header|too large|an invalid heartbeat", why)
     assert copy.files.log.read_bytes() == b"ab"
 
 
