@@ -35,7 +35,7 @@ def test_the_trusted_programs_are_told() -> None:
 
 def test_a_shell_that_repeats_what_it_is_sent_is_left(dialogue: Dialogue) -> None:
     for heard in (Heard(stderr=dialogue.opening), Heard(stdout=b"x" + dialogue.opening)):
-        with pytest.raises(NotAllowed, match="repeats what it is sent"):
+        with pytest.raises(NotAllowed, match="repeats its input"):
             dialogue.hear(heard)
 
 
