@@ -141,7 +141,7 @@ async def test_going_back_asks_and_says_where_to(
         await settle(pilot)
         text = screen_text(app)
         assert "▶ Roll back" in text
-        assert "going back to the generation before" in text
+        assert "going back to the previous generation" in text
 
 
 async def test_flake_lock_goes_back_unless_told_otherwise(
@@ -200,4 +200,4 @@ async def test_a_host_that_has_to_be_reached_anew_says_until_when(
         await settle(pilot)
         text = screen_text(app)
     assert "must be reached in 40 s" in text
-    assert "reaching the host anew" in text
+    assert "reaching the host again" in text
