@@ -2,7 +2,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
-# Wheels whose hash stands in requirements/, and then the program itself, built with one of them.
+# Installs wheels whose hashes are in requirements/, then the program itself, built with one of them.
 INSTALL = $(PIP) --require-hashes --requirement requirements/$(1).txt && \
   $(PIP) --no-deps --no-build-isolation --editable .
 export PYTHON
@@ -11,28 +11,28 @@ export PYTHON
 .DELETE_ON_ERROR:
 .PHONY: help demo test fresh lab chaos check screenshots lock clean
 
-help: ## Say what there is
+help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.run ## The app with a fleet of five pretended hosts, in a folder of its own
+demo: $(VENV)/.run ## Open the app on five simulated hosts, in a folder of their own
 	@$(BIN)/nixfleet demo
 
-test: $(VENV)/.dev ## The tests that need nothing but this machine; ALL=1: with each shell, none left out
+test: $(VENV)/.dev ## Run all tests that need no root; ALL=1: with each shell, and leave none out
 	@$(BIN)/pytest --numprocesses auto --dist worksteal $(if $(ALL),--all,--one-shell)
 
-fresh: ## `make demo` and `make test` of HEAD on a machine with Python, git and make alone (root, Debian)
+fresh: ## Try `make demo` and `make test` of HEAD with only Python, git and make (root, Debian)
 	@cd tests && python3 -m fresh
 
-lab: ## The tests against real hosts with real Nix, in namespaces here (root, Debian)
+lab: ## Run the tests on real hosts with real Nix, in namespaces here (root, Debian)
 	@tests/lab/prepare.sh
 	@$(MAKE) --silent $(VENV)/.dev
 	@tests/lab/all.sh $(BIN)/pytest
 
-chaos: $(VENV)/.dev ## The part of `make lab` that breaks updates in every way, and a table of how they end
+chaos: $(VENV)/.dev ## Run the part of `make lab` that breaks updates in every way; print how they end
 	@tests/lab/prepare.sh
 	@$(BIN)/pytest tests/lab/chaos
 
-check: $(VENV)/.dev ## Style, types, architecture, shell
+check: $(VENV)/.dev ## Check style, types, architecture and shell
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -44,17 +44,17 @@ check: $(VENV)/.dev ## Style, types, architecture, shell
 	git ls-files -z '*.sh' .ci/run | xargs -0 $(BIN)/shellcheck
 	cd tests && PYTHONPATH=..:. ../$(BIN)/python -m scopes
 
-screenshots: $(VENV)/.dev ## Make the pictures in screenshots/ anew, from the real app
+screenshots: $(VENV)/.dev ## Take the pictures in screenshots/ again, from the real app
 	@$(BIN)/python screenshots/make.py
 
-lock: $(VENV)/.made ## Pin all packages anew; UPGRADE=1: at their newest versions
+lock: $(VENV)/.made ## Pin all packages again; UPGRADE=1: at their newest versions
 	@$(PIP) --require-hashes --requirement requirements/lock.txt
 	@UPGRADE=$(UPGRADE) $(BIN)/python requirements/lock.py
 
-clean: ## Remove what was made here
+clean: ## Remove all that make has made here
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-# What the program needs, and what its tests need. A stamp says that pip is done.
+# Packages for the program, and for its tests. A stamp says that pip is done.
 $(VENV)/.run: $(VENV)/.made pyproject.toml requirements/run.txt
 	@echo "Installing the program into $(VENV) ..."
 	@$(call INSTALL,run)

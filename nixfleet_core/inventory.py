@@ -1,7 +1,7 @@
 """hosts.toml: which hosts there are. Without the file there is one: this machine.
 
-A wrong file is refused as a whole, before any host is contacted. The error says where it is, what
-is wrong, and what would be right.
+A wrong file is refused as a whole, saying where, what is wrong, and what would be right; nobody
+has been contacted then.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from nixfleet_core.host import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 SIZE_LIMIT: Final = 1024 * 1024
 """Bytes; some hundred hosts take some tens of KiB."""
@@ -69,7 +69,7 @@ class InventoryError(Exception):
 
 
 class UnknownHostError(Exception):
-    """The inventory does not have that host or tag. The message lists those that it has."""
+    """The inventory does not have that host. The message lists the hosts that it has."""
 
 
 def default_inventory_path() -> Path:
@@ -99,24 +99,18 @@ def this_machine() -> Host:
     return Host(name=name or "localhost")
 
 
-def select(hosts: Sequence[Host], names: Sequence[str], tags: Sequence[str]) -> tuple[Host, ...]:
-    """The hosts of those names and those with any of those tags, in the inventory's order.
+def select(hosts: Sequence[Host], names: Sequence[str]) -> tuple[Host, ...]:
+    """The hosts of those names, in the inventory's order; all of them where none is given.
 
-    All hosts when neither is given. Raises UnknownHostError.
+    Raises UnknownHostError.
     """
-    _check_known("host", names, [host.name for host in hosts])
-    _check_known("tag", tags, sorted({tag for host in hosts for tag in host.tags}))
-    if not names and not tags:
-        return tuple(hosts)
-    return tuple(host for host in hosts if host.name in names or set(tags) & set(host.tags))
-
-
-def _check_known(what: str, wanted: Iterable[str], known: Sequence[str]) -> None:
-    for name in wanted:
+    known = [host.name for host in hosts]
+    for name in names:
         if name not in known:
-            listed = f"{what}s: {', '.join(known)}" if known else f"there are no {what}s"
+            listed = f"hosts: {', '.join(known)}" if known else "there are no hosts"
             meant = _did_you_mean(name, known)
-            raise UnknownHostError("; ".join(filter(None, (f"no {what} {name!r}", meant, listed))))
+            raise UnknownHostError("; ".join(filter(None, (f"no host {name!r}", meant, listed))))
+    return tuple(host for host in hosts if not names or host.name in names)
 
 
 class _HostsFile:
@@ -153,7 +147,7 @@ class _HostsFile:
         forges = self._forges(("defaults",), defaults)
         tables = self._table(("hosts",), self._top.get("hosts", {}), None)
         if not tables:
-            self._fail(("hosts",), "there is no host", 'write [hosts.NAME] and ssh = "user@host"')
+            self._fail(("hosts",), "no host is named", 'write [hosts.NAME] and ssh = "user@host"')
         return tuple(
             replace(self._host(name, tables[name], checkout, flake_input), forges=forges)
             for name in tables
@@ -164,7 +158,7 @@ class _HostsFile:
         try:
             check_host_name(name)
         except BadNameError as error:
-            self._fail(at, str(error), 'put the address into ssh = "user@host"')
+            self._fail(at, str(error), 'the address belongs into ssh = "user@host"')
         table = self._table(at, value, _HOST_KEYS)
         return Host(
             name=name,
@@ -204,7 +198,7 @@ class _HostsFile:
         text = self._text(at, table, "attribute", 'attribute = "user@host"')
         if text is not None and not _ATTRIBUTE.fullmatch(text):
             hint = "give the name under nixosConfigurations or homeConfigurations"
-            self._fail((*at, "attribute"), f"{text!r} cannot be a configuration's name", hint)
+            self._fail((*at, "attribute"), f"{text!r} is no configuration's name", hint)
         return text
 
     def _checkout(self, at: _At, table: _Table, default: str) -> str:
@@ -291,13 +285,13 @@ def _syntax_error(path: Path, source: str, message: str) -> InventoryError:
     if _TOML_TWICE.match(problem):
         key = _keys_by_line(source).get(line, ())
         return InventoryError(
-            path, "is defined twice", line=line, key=_dotted(key), hint="remove one of them"
+            path, "is there twice", line=line, key=_dotted(key), hint="remove one of them"
         )
     return InventoryError(path, f"is not TOML: {problem[:1].lower()}{problem[1:]}", line=line)
 
 
 def _keys_by_line(source: str) -> dict[int, _At]:
-    """The full key that each line defines; tomllib does not tell it."""
+    """The full key that each line defines, which tomllib does not tell."""
     found: dict[int, _At] = {}
     table: _At = ()
     for number, line in enumerate(source.split("\n"), 1):
@@ -321,7 +315,7 @@ def _parse_key(text: str) -> _At:
 
 
 def _line_of(source: str, at: _At) -> int | None:
-    """The line that defines `at`, or the nearest key to it."""
+    """The line that defines `at`, or what comes nearest to it."""
     best, best_length = None, 0
     for number, key in _keys_by_line(source).items():
         length = _common(key, at)

@@ -1,11 +1,9 @@
-"""Write run.txt, dev.txt and lock.txt anew: every package that is installed, at one version, with
-the hash of each of its wheels. `make lock` runs it; with UPGRADE=1 the versions are the newest that
-fit.
+"""Write run.txt, dev.txt and lock.txt again: every installed package, at one version, with the hash
+of each of its wheels. `make lock` runs this; with UPGRADE=1 it takes the newest versions that fit.
 
-run.txt is what the program needs and is built with, dev.txt that and what its tests need, lock.txt
-what this script needs. Only wheels: a source package would run code, and fetch what it is built
-with, unpinned.
-The index is the one that pip uses here; no file names it.
+run.txt has the packages that the program needs and is built with; dev.txt has these and those of
+the tests; lock.txt has those of this script. All are wheels: a source package would run code, and
+fetch unpinned build tools. The index is the one that pip uses here; no file names it.
 """
 
 from __future__ import annotations
@@ -32,7 +30,7 @@ PLATFORMS: Final = (
 
 
 def wanted() -> dict[str, list[str]]:
-    """What each file is to hold, as pyproject.toml says it."""
+    """The requirements of each file, from pyproject.toml."""
     data = tomllib.loads(PROJECT.read_text())
     project = data["project"]
     extras = project["optional-dependencies"]
@@ -41,7 +39,7 @@ def wanted() -> dict[str, list[str]]:
 
 
 def lock(name: str, requirements: list[str], constraints: list[str], *, upgrade: bool) -> None:
-    """Write one file; what is in it already stays at its version unless it no longer fits."""
+    """Write one file; a package in it keeps its version unless that no longer fits."""
     path = HERE / f"{name}.txt"
     options = ["--universal", "--python-version", PYTHONS[0], "--generate-hashes"]
     options += ["--no-header", "--no-annotate", "--emit-build-options"]
@@ -78,7 +76,7 @@ def uv(options: list[str], requirements: list[str]) -> None:
 
 @cache
 def index() -> dict[str, str]:
-    """Where pip finds packages here, in uv's words."""
+    """uv's variables for the index that pip uses here."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "get"]
     found = {}
     for key, variable in {
@@ -99,7 +97,7 @@ def main() -> None:
     upgrade = bool(os.environ.get("UPGRADE"))
     files = wanted()
     lock("dev", files["dev"], [], upgrade=upgrade)
-    # the program is tested with what it runs with
+    # the program is tested with its own packages
     lock("run", files["run"], [str(HERE / "dev.txt")], upgrade=upgrade)
     lock("lock", files["lock"], [], upgrade=upgrade)
     for name in files:

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nixfleet_core.sandbox import sandbox_fleet
+from nixfleet_core.sandbox.fleet import sandbox_fleet
 from nixfleet_core.sandbox.sessions import sandbox_sessions
 from nixfleet_core.session.latest import GitLatest
 from tui.app import NixFleetApp
@@ -25,7 +25,7 @@ FOLDER = Path(__file__).parent
 SIZE = (120, 40)
 SMALL = (80, 24)
 WAITS = ("look", "jobs", "incoming", "history")
-"""What the app asks of hosts, by the names of its workers."""
+"""The names of the app's workers that ask hosts."""
 
 
 async def take_all() -> None:

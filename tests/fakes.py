@@ -1,4 +1,4 @@
-"""A fleet without hosts: what is seen there, and sessions that say what a test tells them."""
+"""A fleet without hosts: facts, and sessions that answer as a test tells them."""
 
 # ruff: noqa: ARG002 - a fake has the signatures of what it stands for
 
@@ -23,13 +23,13 @@ from nixfleet_core.nix.git_url import Latest
 from nixfleet_core.nix.lock import Source, parse_lock
 from nixfleet_core.nix.version import NixVersion
 from nixfleet_core.plan.model import Options, Plan, Refusal, Step
-from nixfleet_core.session.protocol import AskLatest, Busy, Commit, Launched
+from nixfleet_core.session.protocol import AskLatest, Busy, Commit, HostSession, Launched
 from nixfleet_core.vocabulary import TITLES, StepId
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
 
-    from nixfleet_core.session.protocol import HostSession, LatestSource
+    from nixfleet_core.session.protocol import LatestSource
 
 NOW = 1_795_400_000
 OLD, NEW = "1a2b3c4" + "0" * 33, "9f2c1ab" + "0" * 33
@@ -47,7 +47,7 @@ STEP_IDS: tuple[StepId, ...] = (
     "start",
     "verify",
 )
-"""What every update does."""
+"""The steps of every update."""
 
 _ARGV: dict[StepId, tuple[str, ...]] = {
     "preflight": ("git", "ls-remote", "origin"),
@@ -199,7 +199,7 @@ EVENTS: tuple[JobEvent, ...] = (
     StepEnd(step="pull", at=5, status="ok", log=9),
     JobEnd(at=6, outcome="done"),
 )
-"""What happens to that plan where all goes well."""
+"""The events of that plan when all goes well."""
 
 T = TypeVar("T")
 
@@ -207,29 +207,29 @@ T = TypeVar("T")
 class FakeSession:
     """One host. It answers each call by what `says` has under its name, else as a stale host would.
 
-    An exception there is raised; of a list, each call takes the next item. `follow` finds a tuple
-    of events, or a function of this session that makes them; without, `say` feeds the followers.
+    If that is an exception, it is raised; if a list, each call takes its next item. For `follow`
+    it is a tuple of events, or a function of this session that makes them; else `say` feeds it.
     """
 
     def __init__(self, host: Host, folder: Path = Path("nowhere"), **says: Any) -> None:
         self.host = host
         self.folder = folder
-        """Where its copies of jobs are."""
+        """The folder of its copies of jobs."""
         self.says = says
         self.password: str | None = None
-        """What sudo wants; None: nothing."""
+        """The password that sudo wants; None: it wants none."""
         self.warnings: tuple[str, ...] = ()
         self.connect_argv: tuple[str, ...] = ()
         self.calls: list[str] = []
-        """What was called, with what was said to be latest where that matters."""
+        """The calls, with the latest commit if that matters."""
         self.given: list[str] = []
         self.options: Options | None = None
-        """Those of the last plan."""
+        """The options of the last plan."""
         self.latest: str | None = None
-        """What the last plan was told to be latest."""
+        """The latest commit that the last plan was given."""
         self.launched: list[str] = []
         self.plans: list[Plan] = []
-        """Those of the jobs that were launched."""
+        """The plans of the launched jobs."""
         self.cancelled: list[str] = []
         self.cancelling = asyncio.Event()
         """Set once somebody asks a job to stop."""
@@ -237,6 +237,7 @@ class FakeSession:
         self._news = asyncio.Condition()
 
     def _answer(self, call: str, default: T, *told: object, root: bool = False) -> T:
+        assert self.says.keys() <= vars(HostSession).keys(), "a call of another name"
         self.calls.append(" ".join((call, *map(str, told))))
         if root and self.password is not None and self.password not in self.given:
             raise NeedsPassword(self.host.name, wrong=bool(self.given))
@@ -374,7 +375,7 @@ class FakeLatest:
 
 
 if TYPE_CHECKING:
-    # a fake that has fallen behind is found here
+    # this finds a fake that has fallen behind
     _session: type[HostSession] = FakeSession
     _latest: type[LatestSource] = FakeLatest
 

@@ -1,6 +1,6 @@
-"""Servers of git repositories on this machine, by https and http, that write down who came.
+"""Git servers on this machine, by https and http, that record each request.
 
-The certificate is for 127.0.0.1 and localhost, which so are two servers; its key is for tests only.
+The certificate is for 127.0.0.1 and localhost, which count as two servers; its key is for tests.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ class GitServer:
     name: str = "127.0.0.1"
     moved_to: str = ""
     opens: bool = True
-    """False: no credential is good enough for what is closed."""
+    """False: no credential opens a closed repository."""
     seen: list[tuple[str, dict[str, str]]] = field(default_factory=list)
-    """Each request's path, and the credentials that came with it."""
+    """Each request's path and credentials."""
 
     def __post_init__(self) -> None:
         ours = self
@@ -84,7 +84,7 @@ class GitServer:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
-        # inherited by each connection: no part of an answer is to wait for a late ACK
+        # each connection inherits this: no part of an answer waits for a late ACK
         self.server.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.scheme == "https":
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -97,7 +97,7 @@ class GitServer:
 
     @property
     def place(self) -> str:
-        """As hosts.toml lists it."""
+        """Its name and port, as hosts.toml lists them."""
         return f"{self.name}:{self.server.server_port}"
 
     @property
@@ -106,7 +106,7 @@ class GitServer:
 
     @property
     def secrets(self) -> list[dict[str, str]]:
-        """The credentials that came, of the requests that brought some."""
+        """The credentials of each request that brought some."""
         return [said for _, said in self.seen if said]
 
     def stop(self) -> None:

@@ -1,10 +1,9 @@
-"""What this machine lacks is left out of the tests, counted, and named in the last line.
+"""Tests that need more than this machine has are left out, counted, and named in the last line.
 
 A test says what it needs: ``@pytest.mark.needs("busybox")``, or ``need(request, "busybox")`` in a
-fixture; ``"root"`` is a need, too. Where some of that is missing, and for any other skip, the last
-line says how many tests were left out and how to get what they need. With ``--one-shell``
-(``make test``) what is tested with each shell of a host is tested with one. With ``--all``
-(``make test ALL=1``) nothing may be left out: each skip is a failure.
+fixture; ``"root"`` is a need, too. The last line says how many tests were left out or skipped, and
+how to get what they need. With ``--one-shell`` (``make test``) a test for each shell of a host runs
+with one shell. With ``--all`` (``make test ALL=1``) each skip is a failure.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ PACKAGES: Final = {
     "ssh": "openssh-client",
     "unshare": "util-linux",
 }
-"""Debian's package of a program, where it has another name."""
+"""Debian's package of a program, if it has another name."""
 
 ROOT: Final = "root"
 """The need of a test that only root can run."""
@@ -37,7 +36,7 @@ _PROPERTY: Final = "left out for want of"
 
 
 def need(request: pytest.FixtureRequest, *needs: str) -> None:
-    """Leave the test out where one of these programs is not in PATH, or we are not root."""
+    """Leave the test out if one of these programs is not in PATH, or we are not root."""
     _need(request.node, needs)
 
 
@@ -56,7 +55,7 @@ def commands(*argvs: tuple[str, ...]) -> list[ParameterSet]:
 
 
 def how_to_get(needs: Iterable[str]) -> str:
-    """What to do so that all of this is there."""
+    """How to get all of these."""
     packages = " ".join(sorted({PACKAGES.get(need, need) for need in needs if need != ROOT}))
     install = "apt-get install" if shutil.which("apt-get") else "install"
     ways = [f"{install} {packages}"] * bool(packages) + ["run as root"] * (ROOT in needs)
@@ -66,7 +65,7 @@ def how_to_get(needs: Iterable[str]) -> str:
 def last_line(wanted: Sequence[Sequence[str]], others: Sequence[str]) -> str:
     """What was left out; empty when nothing was.
 
-    `wanted`: for each test that lacks something, what. `others`: for each other one, the reason.
+    `wanted`: the missing needs of each test that lacks some. `others`: why each other one skips.
     """
     parts = []
     if wanted:

@@ -1,6 +1,6 @@
-"""Facts, plans, events and whatever else the program passes on, with a secret in every text.
+"""Facts, plans, events and all else that the program passes on, with a secret in every text.
 
-What is walked are the types' own fields, so that a field that somebody adds is marked, too.
+It walks the types' own fields, so a new field is marked, too.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 T = TypeVar("T")
 
 SECRET = "Zq4mV8xTw2Lr9KsB6nHj3YpD7fGc5QaE1uRt"
-"""No six characters of it stand in it twice."""
+"""No six characters occur in it twice."""
 
 MARKS = {
     "in a URL": f"https://op:{SECRET}@git.example.org/x",
@@ -24,14 +24,14 @@ MARKS = {
 
 
 def leaked(text: str) -> str | None:
-    """A part of the secret that can be read in the text; also of one that is cut or wrapped."""
+    """A part of the secret that the text shows; also if the secret is cut or wrapped."""
     joined = re.sub(r"\x1b\[[0-9;]*m", "", text)
     parts = (SECRET[at : at + 6] for at in range(len(SECRET) - 5))
     return next((part for part in parts if part in joined), None)
 
 
 def marked(value: T, mark: str) -> T:
-    """The value with the mark in all of its texts, whose types allow any text."""
+    """The value with the mark in each text whose type allows any text."""
     return _marked(value, mark, "str")  # type: ignore[no-any-return]
 
 
@@ -66,7 +66,7 @@ def _marked(value: Any, mark: str, kind: str) -> Any:
 
 
 def _kinds(owner: type) -> dict[str, str]:
-    """The fields' types as they are written."""
+    """The fields' types as the source has them."""
     found: dict[str, str] = {}
     for base in reversed(owner.__mro__):
         found |= {name: str(kind) for name, kind in vars(base).get("__annotations__", {}).items()}

@@ -10,7 +10,7 @@ PAGE: Final = (Path(__file__).parents[1] / "docs/protocol.md").read_text()
 
 
 def tables(first: str) -> list[list[list[str]]]:
-    """The rows of each table whose first column is called that, cell by cell."""
+    """The rows of each table whose first column has that title, cell by cell."""
     found = re.findall(rf"^\| {re.escape(first)} \|.*\n\|[-|]+\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
     return [
         [[cell.strip() for cell in line[1:-1].split("|")] for line in body.splitlines()]
@@ -19,18 +19,18 @@ def tables(first: str) -> list[list[list[str]]]:
 
 
 def rows(first: str) -> list[list[str]]:
-    """Those of the only table of that name."""
+    """The rows of the only table with that title."""
     (table,) = tables(first)
     return table
 
 
 def names(cell: str) -> list[str]:
-    """What a cell has in backticks."""
+    """The words that a cell has in backticks."""
     return re.findall("`([^`]+)`", cell)
 
 
 def named(first: str) -> list[str]:
-    """All that the first column of a table names."""
+    """All names in the first column of a table."""
     return [name for row in rows(first) for name in names(row[0])]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from rich.cells import cell_len
 from rich.color import Color
@@ -131,51 +131,38 @@ def _apply(pen: _Pen, parameters: str) -> _Pen:
     while at < len(numbers):
         number = numbers[at]
         at += 1
-        match number:
-            case 0:
-                pen = _NO_PEN
-            case 1:
-                pen = replace(pen, bold=True)
-            case 2:
-                pen = replace(pen, dim=True)
-            case 3:
-                pen = replace(pen, italic=True)
-            case 4:
-                pen = replace(pen, underline=True)
-            case 7:
-                pen = replace(pen, reverse=True)
-            case 9:
-                pen = replace(pen, strike=True)
-            case 22:
-                pen = replace(pen, bold=False, dim=False)
-            case 23:
-                pen = replace(pen, italic=False)
-            case 24:
-                pen = replace(pen, underline=False)
-            case 27:
-                pen = replace(pen, reverse=False)
-            case 29:
-                pen = replace(pen, strike=False)
-            case 39:
-                pen = replace(pen, fg=None)
-            case 49:
-                pen = replace(pen, bg=None)
-            case 38 | 48:
-                colour, used = _extended(numbers[at:])
-                at += used
-                if colour is not None:
-                    pen = replace(pen, fg=colour) if number == 38 else replace(pen, bg=colour)
-            case _ if 30 <= number <= 37:
-                pen = replace(pen, fg=Color.from_ansi(number - 30))
-            case _ if 40 <= number <= 47:
-                pen = replace(pen, bg=Color.from_ansi(number - 40))
-            case _ if 90 <= number <= 97:
-                pen = replace(pen, fg=Color.from_ansi(number - 82))
-            case _ if 100 <= number <= 107:
-                pen = replace(pen, bg=Color.from_ansi(number - 92))
-            case _:
-                pass
+        if number == 0:
+            pen = _NO_PEN
+        elif number in (38, 48):
+            colour, used = _extended(numbers[at:])
+            at += used
+            if colour is not None:
+                pen = replace(pen, fg=colour) if number == 38 else replace(pen, bg=colour)
+        else:
+            pen = replace(pen, **_CHANGES.get(number, {}))
     return pen
+
+
+_CHANGES: Final[dict[int, dict[str, Any]]] = {
+    1: {"bold": True},
+    2: {"dim": True},
+    3: {"italic": True},
+    4: {"underline": True},
+    7: {"reverse": True},
+    9: {"strike": True},
+    22: {"bold": False, "dim": False},
+    23: {"italic": False},
+    24: {"underline": False},
+    27: {"reverse": False},
+    29: {"strike": False},
+    39: {"fg": None},
+    49: {"bg": None},
+    **{30 + colour: {"fg": Color.from_ansi(colour)} for colour in range(8)},
+    **{40 + colour: {"bg": Color.from_ansi(colour)} for colour in range(8)},
+    **{90 + colour: {"fg": Color.from_ansi(8 + colour)} for colour in range(8)},
+    **{100 + colour: {"bg": Color.from_ansi(8 + colour)} for colour in range(8)},
+}
+"""What a parameter does to the pen."""
 
 
 def _extended(numbers: list[int]) -> tuple[Color | None, int]:

@@ -6,7 +6,7 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING
 
-from nixfleet_core.sandbox import sandbox_fleet
+from nixfleet_core.sandbox.fleet import sandbox_fleet
 from nixfleet_core.sandbox.sessions import sandbox_sessions
 from nixfleet_core.session.latest import GitLatest
 from tui.app import NixFleetApp, run_in_order

@@ -69,7 +69,7 @@ class Setup:
         inventory = self.inventory()
         hosts = inventory.hosts if inventory.path else hosts_without_inventory(_say_aside)
         try:
-            chosen = select(hosts, names, ()) if names else hosts
+            chosen = select(hosts, names)
             if checkout is not None:
                 chosen = tuple(replace(host, checkout=checkout) for host in chosen)
             return open_sessions(chosen, default_copies())

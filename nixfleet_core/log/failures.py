@@ -434,14 +434,15 @@ def find_failure(lines: Iterable[str]) -> Failure | None:
     The row with the most weight counts; among equals the last one. The lines may be log.txt's or
     raw. Nix's own `retrying in` is progress, and a builder prints about the thing it builds.
     """
+    any_row = re.compile(_ANY)  # here, and kept by `re`: most commands look for no failure
     best: Failure | None = None
     for line in lines:
         text = strip_colours(line)
-        if not _ANY.search(text) or "retrying in" in text:
+        if not any_row.search(text) or "retrying in" in text:
             continue
         from_builder = _BUILDER.match(text) is not None
         rows = [row for row in FAILURES if row.from_builders or not from_builder]
-        found = [row for row in rows if _COMPILED[row.id].search(text)]
+        found = [row for row in rows if re.search(row.pattern, text)]
         if found:
             row = max(found, key=lambda row: row.weight)
             best = row if best is None or row.weight >= best.weight else best
@@ -474,5 +475,4 @@ def stale_pattern() -> str:
 
 _COLOUR: Final = re.compile(r"(?:\x1b|\\u001[bB])\[[0-9;:]*m")
 _BUILDER: Final = re.compile(r'@nix \{"action":"result"|[^ ]+> ')
-_COMPILED: Final = {row.id: re.compile(row.pattern) for row in FAILURES}
-_ANY: Final = re.compile("|".join(row.pattern for row in FAILURES))
+_ANY: Final = "|".join(row.pattern for row in FAILURES)

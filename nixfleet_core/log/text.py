@@ -1,7 +1,7 @@
 """log.txt: a job's raw log as readable, safe text that a view may read while it grows.
 
-It depends on the raw log alone: the same bytes give the same text however they arrive, and a longer
-raw log only appends to it. Nix's JSON is decoded, credentials are hidden, and besides plain text
+Derived from the raw log alone: the same bytes give the same text however they arrive, and a longer
+raw log only appends. Nix's JSON is decoded, credentials are hidden, and of what is no plain text
 only tabs and colours are left (nixfleet_core.log.characters).
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from array import array
 from bisect import bisect_right
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.log.characters import log_line
 from nixfleet_core.log.redact import Redactor
@@ -25,47 +25,42 @@ LINE_LIMIT: Final = 64 * 1024
 """Bytes; a longer line is shown in pieces."""
 
 JSON_LIMIT: Final = 1024 * 1024
-"""Bytes; the same limit for Nix's JSON, which must be read whole (an error with its trace)."""
+"""Bytes; the same for Nix's JSON, which can only be read whole (an error with its trace)."""
 
 _BLOCK: Final = 1024 * 1024
 _LOOK_BACK: Final = 1024
-"""We look in this many bytes before a cut for a space, or else for another place between two words.
-A cut must not halve a word: half a credential may not look like one."""
+"""Bytes before a cut in which a space is looked for, or else another place between two words, so
+that none is cut: a half of a credential may not look like one."""
 
 _BETWEEN_WORDS: Final = (b" ", b",", b";", b"&")
 
 _MARKS: Final = 64 * 1024
-"""So many places of the log are remembered exactly; beyond that we forget every other one."""
+"""Places of the log that are remembered exactly; beyond that every other one is forgotten."""
 
 
 class LogText:
     """Writes log.txt from raw log bytes.
 
-    It works in the calling thread: 64 KiB of log take some milliseconds. Raises OSError when the
-    file cannot be written; `resume` then mends the file.
+    Its calls work in the calling thread: 64 KiB of log take some milliseconds. Raises OSError when
+    the file cannot be written; a new LogText then mends it.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Begin with an empty log.txt, which only its owner can read."""
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        os.ftruncate(self._file, 0)
-        self._begin(old=0)
+    def __init__(self, raw: Path, text: Path) -> None:
+        """Go on from a raw log, which may not be there yet; log.txt, which only its owner can read,
+        may be missing or wrong.
 
-    @classmethod
-    def resume(cls, raw: Path, text: Path) -> Self:
-        """Go on from a raw log, which may not exist yet; log.txt may be missing or wrong.
-
-        We decode the raw log again, and rewrite log.txt from the first difference on.
+        The raw log is decoded again, and log.txt rewritten from where it differs.
         """
-        self = cls.__new__(cls)
         self._file = os.open(text, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._begin(old=os.fstat(self._file).st_size)
+        self._decoder = TextDecoder()
+        self._size = 0
+        self._old = os.fstat(self._file).st_size
+        """Size of an earlier log.txt that has been right as far as it was compared."""
         if raw.exists():
             with raw.open("rb") as file:
                 while block := file.read(_BLOCK):
                     self.feed(block)
         self._forget_old()
-        return self
 
     @property
     def size(self) -> int:
@@ -78,35 +73,23 @@ class LogText:
         return self._decoder.progress
 
     def text_offset(self, raw: int) -> int:
-        """The place in log.txt of the line that begins at `raw` in the raw log.
+        """Where in log.txt that begins which begins at `raw` in the raw log.
 
-        It is exact while the log has fewer than 65,536 shown lines; beyond that it is too early by
-        at most 1/32,768 of them.
+        Exact while the log has fewer than 65,536 shown lines; then early by at most 1/32,768 of
+        them.
         """
         return self._decoder.marks.find(raw)
 
     def feed(self, data: bytes) -> int:
-        """Append the text of the raw log's next bytes. Return log.txt's new size."""
+        """Append what the raw log's next bytes stand for; log.txt's new size."""
         return self._append(self._decoder.feed(data))
 
     def finish(self) -> int:
-        """At the job's end: show a last line without newline. Return log.txt's final size."""
+        """At the job's end: show a last line that has no newline; log.txt's final size."""
         return self._append(self._decoder.finish())
 
     def close(self) -> None:
         os.close(self._file)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _begin(self, old: int) -> None:
-        self._decoder = TextDecoder()
-        self._size = 0
-        self._old = old
-        """The size of an earlier log.txt; as far as we have compared it, it is right."""
 
     def _append(self, data: bytes) -> int:
         if self._old > self._size:
@@ -134,7 +117,7 @@ class TextDecoder:
         self._nix = NixLogDecoder()
         self._redactor = Redactor()
         self._rest = bytearray()
-        """The beginning of a line that has not ended yet."""
+        """A line that has not ended yet."""
         self._raw = self._text = 0
         self.marks = _Marks()
 
@@ -185,9 +168,9 @@ def _limit(line: bytes | bytearray, start: int = 0) -> int:
 
 
 def _pieces(line: bytes) -> tuple[list[bytes], bytes]:
-    """Cut pieces off the front of a line that is too long; its end may not have arrived yet.
+    """Cut what is too long off the front of a line, whose end may still be to come.
 
-    The place of a cut depends only on the line's bytes before it and on the one byte after it.
+    Where it is cut follows from the line's own bytes before the cut and the one after it.
     """
     pieces: list[bytes] = []
     start = 0

@@ -75,16 +75,7 @@ class BuildLine(msgspec.Struct, frozen=True):
     post: bool
 
 
-Activity = (
-    PlainText
-    | Message
-    | StartActivity
-    | StartBuild
-    | StartCounter
-    | StopActivity
-    | Counts
-    | BuildLine
-)
+Activity = PlainText | Message | StartActivity | StopActivity | Counts | BuildLine
 
 INFO: Final = 3
 """The least important level that Nix shows by default: error, warn, notice, info."""

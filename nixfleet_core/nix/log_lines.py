@@ -7,14 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from nixfleet_core.nix.activity import (
-    INFO,
-    BuildLine,
-    Message,
-    PlainText,
-    StartActivity,
-    decode,
-)
+from nixfleet_core.nix.activity import INFO, BuildLine, Message, PlainText, StartActivity, decode
 from nixfleet_core.nix.log_state import LogState, package_name
 
 if TYPE_CHECKING:

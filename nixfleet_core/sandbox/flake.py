@@ -9,28 +9,23 @@ import base64
 import hashlib
 import json
 import os
+import re
 import subprocess
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict, cast
-from urllib.parse import parse_qs, urlsplit
+from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
+from nixfleet_core.sandbox.repositories import GitError, git
 from nixfleet_core.sandbox.store import Agent, System
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from nixfleet_core.sandbox.machine import Machine
-
-AGENT_INPUT: Final = "nixfleet"
 
 
 class FlakeError(Exception):
     """Nix would fail here; `str()` is its message after `error: `."""
-
-
-class FetchError(Exception):
-    """git did not answer; `str()` is what git said."""
 
 
 Fields = dict[str, str | int]
@@ -60,7 +55,6 @@ class Source(NamedTuple):
     tree: str
     version: str
     source: str
-    revisions: int
 
     @property
     def nar_hash(self) -> str:
@@ -76,8 +70,6 @@ def read_lock(path: Path) -> Lock:
     """Read flake.lock. Raises FlakeError."""
     try:
         return cast("Lock", json.loads(path.read_text()))
-    except OSError as error:
-        raise FlakeError(f"opening file '{path}': {error.strerror}") from error
     except ValueError as error:
         raise FlakeError(
             f"Could not parse '{path}': [json.exception.parse_error.101] parse error: {error}"
@@ -90,67 +82,40 @@ def format_lock(lock: Lock) -> str:
 
 
 def find_node(lock: Lock, name: str) -> Node | None:
-    """The node of an input of the flake, resolved through `follows`."""
-    target = lock["nodes"][lock["root"]].get("inputs", {}).get(name)
-    for _ in range(32):
-        if target is None or isinstance(target, str):
-            return lock["nodes"].get(target) if target else None
-        key = lock["root"]
-        for step in target[:-1]:
-            below = lock["nodes"][key].get("inputs", {}).get(step, "")
-            key = below if isinstance(below, str) else ""
-        target = lock["nodes"].get(key, {}).get("inputs", {}).get(target[-1])
-    return None
+    """The node of the flake's own input `name`; what `follows` another is none."""
+    key = lock["nodes"][lock["root"]]["inputs"].get(name)
+    return lock["nodes"][key] if isinstance(key, str) else None
 
 
-def is_own_input(lock: Lock, name: str) -> bool:
-    """Whether the flake has such an input, and it is not a `follows`."""
-    return isinstance(lock["nodes"][lock["root"]].get("inputs", {}).get(name), str)
-
-
-def url_of(fields: Fields) -> str:
-    """The reference as Nix prints it, with a locked commit when there is one."""
-    if fields.get("type") == "github":
-        rest = f"/{fields['rev']}" if "rev" in fields else ""
-        return f"github:{fields['owner']}/{fields['repo']}{rest}"
-    query = "&".join(f"{key}={fields[key]}" for key in ("ref", "rev") if key in fields)
-    return f"git+{fields['url']}" + (f"?{query}" if query else "")
-
-
-def shown_pin(fields: Fields) -> str:
+def shown_pin(node: Node) -> str:
     """`'URL' (DATE)`, as in `• Updated input`."""
-    day = datetime.fromtimestamp(int(fields["lastModified"]), UTC).date()
-    return f"'{url_of(fields)}' ({day})"
+    locked = node["locked"]
+    day = datetime.fromtimestamp(int(locked["lastModified"]), UTC).date()
+    return f"'git+{locked['url']}?ref={locked['ref']}&rev={locked['rev']}' ({day})"
 
 
-def read_url(url: str) -> tuple[Fields, str | None]:
+def read_url(url: str) -> tuple[Fields, str]:
     """Read a git reference given by hand: its fields, and the commit that it pins.
 
     Raises FlakeError for other kinds of references.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("git+file", "git+https", "git+ssh", "git+http"):
+    match = re.fullmatch(r"git\+(file://[^?]+)\?ref=([^&]+)&rev=(\w+)", url)
+    if match is None:
         raise FlakeError(f"input '{url}' is unsupported")
-    query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
-    fields: Fields = {"type": "git", "url": f"{parts.scheme[4:]}://{parts.netloc}{parts.path}"}
-    if "ref" in query:
-        fields["ref"] = query["ref"]
-    return fields, query.get("rev")
+    return {"type": "git", "url": match[1], "ref": match[2]}, match[3]
 
 
 def ask_head(fields: Fields) -> str:
-    """The commit at the branch's head, asked of the real repository. Raises FetchError."""
-    ref = str(fields.get("ref", "HEAD"))
-    wanted = ref if ref == "HEAD" or ref.startswith("refs/") else f"refs/heads/{ref}"
-    answer = _git("ls-remote", str(fields["url"]), wanted)
-    rev = answer.split("\t", 1)[0]
-    if len(rev) != 40:
-        raise FetchError(f"fatal: couldn't find remote ref {wanted}")
+    """The commit at the branch's head, asked of the real repository. Raises GitError."""
+    wanted = f"refs/heads/{fields['ref']}"
+    rev = _git("ls-remote", str(fields["url"]), wanted).split("\t", 1)[0]
+    if not rev:
+        raise GitError(f"fatal: couldn't find remote ref {wanted}")
     return rev
 
 
 def fetch(machine: Machine, url: str, rev: str) -> Source:
-    """A commit of an input, from Nix's cache or from the repository. Raises FetchError."""
+    """A commit of an input, from Nix's cache or from the repository. Raises GitError."""
     kept = machine.home / ".cache/nix/sources" / rev
     if kept.exists():
         return Source(*json.loads(kept.read_text()))
@@ -160,39 +125,15 @@ def fetch(machine: Machine, url: str, rev: str) -> Source:
     return source
 
 
-def read_source(url: str, rev: str, environment: Mapping[str, str] | None = None) -> Source:
-    """Read a commit of NixFleet from its repository; git's environment is ours if not given.
-
-    Raises FetchError.
-    """
-    if not url.startswith("file://"):
-        raise FetchError(f"fatal: unable to access '{url}': Could not resolve host")
-    where = f"--git-dir={_git_dir(Path(url.removeprefix('file://')))}"
+def read_source(url: str, rev: str, environment: Mapping[str, str] = os.environ) -> Source:
+    """Read a commit of NixFleet from its repository. Raises GitError."""
 
     def ask(*argv: str) -> str:
-        return _git(where, *argv, environment=environment)
+        return _git(f"--git-dir={url.removeprefix('file://')}", *argv, environment=environment)
 
-    modified, tree = ask("log", "-1", "--format=%ct %T", rev).split()
-    revisions = ask("rev-list", "--count", rev)
-    version = ask("show", f"{rev}:VERSION")
-    source = ask("rev-parse", f"{rev}:src")
-    return Source(rev, int(modified), tree, version, source, int(revisions))
-
-
-def _git_dir(path: Path) -> Path:
-    inner = path / ".git"
-    return inner if inner.exists() else path
-
-
-def lock_source(lock: Lock, name: str, fields: Fields, source: Source) -> bool:
-    """Pin an input to a commit; False when it was pinned to it already."""
-    key = lock["nodes"][lock["root"]].get("inputs", {})[name]
-    node = lock["nodes"][cast("str", key)]
-    locked = locked_fields(fields, source)
-    if node.get("locked") == locked:
-        return False
-    node["locked"] = locked
-    return True
+    modified = ask("log", "-1", "--format=%ct", rev)
+    tree, source = ask("rev-parse", f"{rev}^{{tree}}", f"{rev}:src").split()
+    return Source(rev, int(modified), tree, ask("show", f"{rev}:VERSION"), source)
 
 
 def locked_fields(fields: Fields, source: Source) -> Fields:
@@ -200,9 +141,8 @@ def locked_fields(fields: Fields, source: Source) -> Fields:
     return {
         "lastModified": source.modified,
         "narHash": source.nar_hash,
-        "ref": fields.get("ref", "refs/heads/main"),
+        "ref": fields["ref"],
         "rev": source.rev,
-        "revCount": source.revisions,
         "type": "git",
         "url": fields["url"],
     }
@@ -210,7 +150,7 @@ def locked_fields(fields: Fields, source: Source) -> Fields:
 
 def has_host(checkout: Path, host: str) -> bool:
     """Whether nixcfg defines the host."""
-    return bool(host) and "/" not in host and (checkout / "hosts" / host).is_dir()
+    return bool(host) and (checkout / "hosts" / host).is_dir()
 
 
 def configuration(checkout: Path, host: str) -> str:
@@ -225,32 +165,19 @@ def configuration(checkout: Path, host: str) -> str:
 
 
 def agent_of(machine: Machine, checkout: Path) -> Agent:
-    """The agent that the lock file of a checkout leads to. Raises FlakeError, FetchError."""
-    node = find_node(read_lock(checkout / "flake.lock"), AGENT_INPUT)
-    if node is None:
-        raise FlakeError("attribute 'nixfleet' missing")
-    locked = node["locked"]
+    """The agent that the lock file of a checkout leads to. Raises FlakeError, GitError."""
+    locked = read_lock(checkout / "flake.lock")["nodes"]["nixfleet"]["locked"]
     return fetch(machine, str(locked["url"]), str(locked["rev"])).agent
 
 
 def system_of(machine: Machine, checkout: Path, host: str) -> System:
-    """The system that a checkout builds for a host. Raises FlakeError, FetchError."""
+    """The system that a checkout builds for a host. Raises FlakeError, GitError."""
     return System(host, agent_of(machine, checkout), configuration(checkout, host))
 
 
-def _git(*argv: str, environment: Mapping[str, str] | None = None) -> str:
-    """Run git and return its answer without the last newline. Raises FetchError."""
-    done = subprocess.run(
-        ["git", *argv],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise FetchError(done.stderr.rstrip("\n"))
-    return done.stdout.rstrip("\n")
+def _git(*argv: str, environment: Mapping[str, str] = os.environ) -> str:
+    """git's answer without the last newline. Raises GitError."""
+    return git(argv, environment).decode().rstrip("\n")
 
 
 def is_dirty(checkout: Path) -> bool:

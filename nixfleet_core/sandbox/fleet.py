@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import re
 import shutil
@@ -15,15 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from nixfleet_core.sandbox.flake import FetchError
-from nixfleet_core.sandbox.hosts import SandboxHost, install_agent, make_hosts
+from nixfleet_core.sandbox.hosts import (
+    SandboxHost,
+    fleet_environment,
+    install_agent,
+    make_hosts,
+)
 from nixfleet_core.sandbox.layout import python, write_tools
-from nixfleet_core.sandbox.store import AGENT_UNIT
+from nixfleet_core.sandbox.repositories import GitError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-__all__ = ["SandboxError", "SandboxFleet", "SandboxHost", "sandbox_fleet"]
 
 _END_SECONDS: Final = 15.0
 
@@ -38,7 +39,7 @@ class SandboxFleet:
 
     folder: Path
     hosts: tuple[SandboxHost, ...]
-    manager_pid: int
+    warden_pid: int
 
     def find(self, name: str) -> SandboxHost:
         """A host by name. Raises KeyError."""
@@ -56,14 +57,14 @@ async def sandbox_fleet(
     """
     folder = await asyncio.to_thread(_make_folder, base)
     path = os.environ.get("PATH", os.defpath)
-    manager = None
+    warden = None
     try:
         await asyncio.to_thread(write_tools, folder, speed, path)
-        manager = await _start_manager(folder)
-        yield await _set_up(folder, path, manager)
+        warden = await _start_warden(folder, path)
+        yield await _set_up(folder, path, warden)
     finally:
-        if manager is not None:
-            await _end_manager(manager)
+        if warden is not None:
+            await _end_warden(warden)
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
@@ -77,76 +78,58 @@ def _make_folder(base: Path | None) -> Path:
     return Path(tempfile.mkdtemp(prefix="nixfleet-demo-", dir=parent)).resolve()
 
 
-async def _start_manager(folder: Path) -> asyncio.subprocess.Process:
-    """Start the manager; its stdin is the line by which it knows that we live.
+async def _start_warden(folder: Path, path: str) -> asyncio.subprocess.Process:
+    """Start the warden; its stdin is the line by which it knows that we live.
 
     It must not write to our terminal: what it has to complain about goes to a file.
     """
-    with (folder / "manager.log").open("wb") as log:
+    with (folder / "warden.log").open("wb") as log:
         return await asyncio.create_subprocess_exec(
             *python(folder, "entry.py"),
             str(folder),
-            "manager",
+            "warden",
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
+            env=fleet_environment(folder, path),
             start_new_session=True,
         )
 
 
-async def _end_manager(manager: asyncio.subprocess.Process) -> None:
-    """Let go of the line, and wait until the manager has cleaned up."""
-    if manager.stdin is not None:
-        manager.stdin.close()
+async def _end_warden(warden: asyncio.subprocess.Process) -> None:
+    """Let go of the line, and wait until the warden has cleaned up."""
+    if warden.stdin is not None:
+        warden.stdin.close()
     try:
-        await asyncio.wait_for(manager.wait(), _END_SECONDS)
+        await asyncio.wait_for(warden.wait(), _END_SECONDS)
     except TimeoutError:
         with contextlib.suppress(ProcessLookupError):
-            manager.kill()
+            warden.kill()
 
 
-async def _set_up(folder: Path, path: str, manager: asyncio.subprocess.Process) -> SandboxFleet:
+async def _set_up(folder: Path, path: str, warden: asyncio.subprocess.Process) -> SandboxFleet:
     making = asyncio.create_task(asyncio.to_thread(make_hosts, folder, path))
     try:
         hosts = await asyncio.shield(making)
-        await _expect_ready(manager)
-        await _start_agents(manager, hosts)
+        for host in hosts:
+            if host.reachable:
+                await _start_agent(warden, host)
+                install_agent(host)
     except asyncio.CancelledError:
         # A thread cannot be stopped: what it still writes must be there to be deleted.
         await asyncio.wait([making])
         raise
-    except subprocess.CalledProcessError as error:
-        said: bytes = error.stderr
-        text = said.decode("utf-8", "replace").strip()
-        raise SandboxError(f"the demo could not be set up: git: {text}") from error
-    except (FetchError, OSError) as error:
+    except GitError as error:
+        raise SandboxError(f"the demo could not be set up: git: {error}") from error
+    except OSError as error:
         raise SandboxError(f"the demo could not be set up: {error}") from error
-    return SandboxFleet(folder=folder, hosts=hosts, manager_pid=manager.pid)
+    return SandboxFleet(folder=folder, hosts=hosts, warden_pid=warden.pid)
 
 
-async def _expect_ready(manager: asyncio.subprocess.Process) -> None:
-    assert manager.stdout is not None
-    if await manager.stdout.readline() != b"ready\n":
-        raise SandboxError("the demo's service manager did not start")
-
-
-async def _start_agents(
-    manager: asyncio.subprocess.Process, hosts: tuple[SandboxHost, ...]
-) -> None:
-    """Start what is to run, then install what is to be installed."""
-    for host in hosts:
-        if host.reachable:
-            await _ask(manager, host, "start", AGENT_UNIT)
-            install_agent(host)
-            await _ask(manager, host, "daemon-reload")
-
-
-async def _ask(manager: asyncio.subprocess.Process, host: SandboxHost, *argv: str) -> None:
-    """Ask the manager what a shim would ask. Raises SandboxError."""
-    assert manager.stdin is not None
-    assert manager.stdout is not None
-    manager.stdin.write(json.dumps({"host": host.host.name, "argv": argv}).encode() + b"\n")
-    line = await manager.stdout.readline()
-    answer = json.loads(line or b'{"code": 1, "err": "it has ended"}')
-    if answer["code"]:
-        raise SandboxError(f"the demo's service manager: {answer['err'].strip()}")
+async def _start_agent(warden: asyncio.subprocess.Process, host: SandboxHost) -> None:
+    """Start what is to run, before what is to be installed is. Raises SandboxError."""
+    assert warden.stdin is not None
+    assert warden.stdout is not None
+    warden.stdin.write(f"{host.host.name}\n".encode())
+    if await warden.stdout.readline() != b"0\n":
+        raise SandboxError(f"the demo could not be set up: the agent of {host.host.name} is down")

@@ -7,8 +7,10 @@ installed; hsb1 may not fetch its nixcfg; imac0 does not answer.
 from __future__ import annotations
 
 import shutil
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.host import Host, SshAddress
@@ -17,12 +19,11 @@ from nixfleet_core.sandbox.layout import write_base
 from nixfleet_core.sandbox.machine import MARK, Machine
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from nixfleet_core.sandbox.flake import Lock, Source
+    from nixfleet_core.sandbox.flake import Source
 
 _UNITS: Final = "etc/systemd/system"
-_DEPLOY_KEY_REMOTE: Final = "git@git.example.org:fleet/nixcfg.git"
+_TEMPLATES: Final = ("nixcfg-behind", "nixcfg-pulled")
+_FLEET: Final = Path(__file__).with_name("fleet.toml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class SandboxHost:
 class _Role:
     """What is special about a host; commits are `old` (2.1.0) or `new` (2.2.0)."""
 
-    address: SshAddress
+    ssh: tuple[str, str] | tuple[str, str, int]
     generation: int
     locked: str = "old"
     installed: str = "old"
@@ -53,38 +54,29 @@ class _Role:
     tags: tuple[str, ...] = ()
 
 
-_ROLES: Final = {
-    "csb0": _Role(SshAddress("cs0.example.org", "ops", 2222), 412, pulled=False, tags=("cloud",)),
-    "csb1": _Role(
-        SshAddress("cs1.example.org", "ops", 2222), 398, "new", "new", "new", tags=("cloud",)
-    ),
-    "gpc0": _Role(SshAddress("gpc0.example.org", "ops"), 87, "new", "new", tags=("home",)),
-    "hsb1": _Role(
-        SshAddress("hsb1.example.org", "ops"),
-        151,
-        pulled=False,
-        remote=_DEPLOY_KEY_REMOTE,
-        tags=("home",),
-    ),
-    "imac0": _Role(SshAddress("imac0.example.org", "markus"), 0, reachable=False, tags=("home",)),
-}
+_ROLES: Final = {name: _Role(**role) for name, role in tomllib.loads(_FLEET.read_text()).items()}
 
 
 def make_hosts(folder: Path, path: str) -> tuple[SandboxHost, ...]:
     """Make the repositories and all hosts, ready for their agents to start.
 
-    `path` is the PATH behind the shims. Raises OSError, and for git CalledProcessError, FetchError.
+    `path` is the PATH behind the shims. Raises OSError, GitError.
     """
-    sources = _make_nixfleet(folder, path)
-    reachable = [name for name, role in _ROLES.items() if role.reachable]
-    url = f"file://{folder}/git/nixfleet"
-    lock = flake.format_lock(_lock(url, sources["old"]))
-    known, new = repositories.nixcfg_history(reachable, url, lock)
+    environment = fleet_environment(folder, path)
+    sources = _make_nixfleet(folder, environment)
+    nixcfg, old = folder / "git/nixcfg", sources["old"]
+    lock = {"REV": old.rev, "MODIFIED": old.modified, "HASH": old.nar_hash}
+    repositories.init_bare(nixcfg, environment)
     with ThreadPoolExecutor() as pool:
         making = []
-        for pulled, changes in ((False, known), (True, new)):
-            _make_template(folder, path, pulled, changes)
-            names = [name for name in reachable if _ROLES[name].pulled is pulled]
+        for pulled, history in ((False, "nixcfg"), (True, "nixcfg-new")):
+            url = f"file://{folder}/git/nixfleet"
+            repositories.add_commits(nixcfg, history, environment, NIXFLEET=url, **lock)
+            # copies are cheaper than clones
+            template = folder / "git" / _TEMPLATES[pulled]
+            repositories.clone(f"file://{nixcfg}", template, environment)
+            roles = _ROLES.items()
+            names = [name for name, role in roles if role.reachable and role.pulled is pulled]
             making += [pool.submit(_make_host, folder, name, sources) for name in names]
         for host in making:
             host.result()
@@ -97,7 +89,7 @@ def install_agent(host: SandboxHost) -> None:
     shutil.copyfile(system / _UNITS / store.AGENT_UNIT, host.root / _UNITS / store.AGENT_UNIT)
 
 
-def _environment(folder: Path, path: str) -> dict[str, str]:
+def fleet_environment(folder: Path, path: str) -> dict[str, str]:
     """For the fleet's own git; carries the mark, so that it ends with the fleet."""
     return {
         "PATH": path,
@@ -109,32 +101,16 @@ def _environment(folder: Path, path: str) -> dict[str, str]:
     }
 
 
-def _make_nixfleet(folder: Path, path: str) -> dict[str, Source]:
+def _make_nixfleet(folder: Path, environment: dict[str, str]) -> dict[str, Source]:
     """NixFleet's repository, and its two releases."""
-    environment = _environment(folder, path)
     repository = folder / "git/nixfleet"
     repositories.init_bare(repository, environment)
-    revs = repositories.add_commits(repository, repositories.NIXFLEET, environment)
+    old, new = repositories.add_commits(repository, "nixfleet", environment)
     url = f"file://{repository}"
     return {
-        "old": flake.read_source(url, revs[0], environment),
-        "new": flake.read_source(url, revs[-1], environment),
+        "old": flake.read_source(url, old, environment),
+        "new": flake.read_source(url, new, environment),
     }
-
-
-def _make_template(
-    folder: Path, path: str, pulled: bool, changes: list[repositories.Change]
-) -> None:
-    """Add commits to nixcfg and clone it once; copies are cheaper than clones."""
-    environment, nixcfg = _environment(folder, path), folder / "git/nixcfg"
-    if not nixcfg.exists():
-        repositories.init_bare(nixcfg, environment)
-    repositories.add_commits(nixcfg, changes, environment)
-    repositories.clone(f"file://{nixcfg}", _template(folder, pulled), environment)
-
-
-def _template(folder: Path, pulled: bool) -> Path:
-    return folder / "git" / ("nixcfg-pulled" if pulled else "nixcfg-behind")
 
 
 def _describe(folder: Path, name: str, path: str) -> SandboxHost:
@@ -143,10 +119,10 @@ def _describe(folder: Path, name: str, path: str) -> SandboxHost:
     return SandboxHost(
         host=Host(
             name=name,
-            address=role.address,
+            address=SshAddress(*role.ssh),
             platform="nixos" if role.reachable else None,
             attribute=name if role.reachable else None,
-            tags=role.tags,
+            tags=tuple(role.tags),
         ),
         root=machine.root,
         environment=machine.environment(path),
@@ -163,8 +139,8 @@ def _make_host(folder: Path, name: str, sources: dict[str, Source]) -> None:
     old, installed = sources["old"].agent, sources[role.installed].agent
     before = store.add_system(machine, store.System(name, old, "the generation before"))
     out = store.add_system(machine, store.System(name, installed, configuration))
-    store.generation_link(machine, role.generation - 1).symlink_to(before)
-    store.set_profile(machine, out)
+    store.set_generation(machine, role.generation - 1, before)
+    store.set_generation(machine, role.generation, out)
     (machine.root / "run/current-system").symlink_to(out)
     store.add_agent(machine, sources[role.running].agent)
     unit = machine.root / _UNITS / store.AGENT_UNIT
@@ -173,44 +149,14 @@ def _make_host(folder: Path, name: str, sources: dict[str, Source]) -> None:
 
 def _make_checkout(machine: Machine, role: _Role, sources: dict[str, Source]) -> None:
     """nixcfg as the host has it. After an update the lock file differs from HEAD, as in life."""
-    shutil.copytree(_template(machine.fleet, role.pulled), machine.checkout)
+    shutil.copytree(machine.fleet / "git" / _TEMPLATES[role.pulled], machine.checkout)
     if role.remote is not None:
         config = machine.checkout / ".git/config"
         origin = f"file://{machine.fleet}/git/nixcfg"
         config.write_text(config.read_text().replace(origin, role.remote))
     if role.locked == "new":
-        nixfleet = f"file://{machine.fleet}/git/nixfleet"
-        lock = flake.format_lock(_lock(nixfleet, sources["new"]))
-        (machine.checkout / "flake.lock").write_text(lock)
-
-
-def _lock(nixfleet_url: str, source: Source) -> Lock:
-    original: flake.Fields = {"type": "git", "url": nixfleet_url, "ref": repositories.BRANCH}
-    return {
-        "nodes": {
-            "nixfleet": {
-                "inputs": {"nixpkgs": ["nixpkgs"]},
-                "locked": flake.locked_fields(original, source),
-                "original": original,
-            },
-            "nixpkgs": {
-                "locked": {
-                    "lastModified": 1784356753,
-                    "narHash": "sha256-12KrbMiWLcf8m7pCvAtZh1ZrgF85ZXDXvfR/fWTKy84=",
-                    "owner": "nixos",
-                    "repo": "nixpkgs",
-                    "rev": store.NIXPKGS_REV,
-                    "type": "github",
-                },
-                "original": {
-                    "owner": "nixos",
-                    "ref": "nixos-unstable",
-                    "repo": "nixpkgs",
-                    "type": "github",
-                },
-            },
-            "root": {"inputs": {"nixfleet": "nixfleet", "nixpkgs": "nixpkgs"}},
-        },
-        "root": "root",
-        "version": 7,
-    }
+        path = machine.checkout / "flake.lock"
+        lock = flake.read_lock(path)
+        node = lock["nodes"]["nixfleet"]
+        node["locked"] = flake.locked_fields(node["original"], sources["new"])
+        path.write_text(flake.format_lock(lock))

@@ -11,7 +11,8 @@ from nixfleet_core.transport.roots import NoNeed
 from nixfleet_core.transport.shell import Shell
 
 if TYPE_CHECKING:
-    from nixfleet_core.sandbox.fleet import SandboxFleet, SandboxHost
+    from nixfleet_core.sandbox.fleet import SandboxFleet
+    from nixfleet_core.sandbox.hosts import SandboxHost
 
 _DEAD_LINK = "echo 'ssh: connect to host {where}: No route to host' >&2; exit 255"
 

@@ -9,18 +9,16 @@ import hashlib
 import json
 import os
 import shutil
+from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from nixfleet_core.sandbox.machine import Machine
 
 NIXOS_VERSION: Final = "26.05.20260718.61b7c44"
-CODE_NAME: Final = "Yarara"
-NIXPKGS_REV: Final = "61b7c44c4073f0b827768aff0049561b5110ea5a"
 AGENT_UNIT: Final = "nixfleet-agent.service"
+_UNIT: Final = Path(__file__).with_name(AGENT_UNIT)
 _ALPHABET: Final = "0123456789abcdfghijklmnpqrsvwxyz"
 _ACTIVATION_SECONDS: Final = 0.8
 
@@ -30,33 +28,13 @@ case ${{1:-}} in
   --version) echo 'nixfleet-agent {version}'; exit 0 ;;
   --help) echo 'usage: nixfleet-agent [--version]'; exit 0 ;;
 esac
-trap 'echo "nixfleet-agent {version}: shutting down"; kill "$waiting"; exit 0' TERM INT
+trap 'echo "nixfleet-agent {version}: shutting down"; kill "$waiting" 2>/dev/null; exit 0' TERM INT
 echo 'nixfleet-agent {version}: connected, reporting every 60 s'
 while :; do
   sleep 86400 &
   waiting=$!
-  wait "$waiting"
+  wait "$waiting" 2>/dev/null
 done
-"""
-
-_UNIT: Final = """\
-[Unit]
-Description=NixFleet agent
-After=network-online.target
-Wants=network-online.target
-X-RestartIfChanged=false
-X-StopIfChanged=false
-
-[Service]
-Environment="NIXFLEET_URL=wss://fleet.example.org/ws"
-ExecStart=/nix/store/{agent}/bin/nixfleet-agent
-Restart=always
-RestartSec=3
-RestartForceExitStatus=101
-User=ops
-
-[Install]
-WantedBy=multi-user.target
 """
 
 _SWITCH: Final = """\
@@ -66,12 +44,6 @@ root={root}
 out=$root/nix/store/{name}
 unit=$root/etc/systemd/system/nixfleet-agent.service
 PATH=$root/shims:$PATH
-case ${{1:-}} in
-  switch | test) ;;
-  boot | check) exit 0 ;;
-  dry-activate) echo 'would activate the configuration...' >&2; exit 0 ;;
-  *) echo "Usage: $0 [check|switch|boot|test|dry-activate]" >&2; exit 1 ;;
-esac
 changed=no
 cmp -s "$out/etc/systemd/system/nixfleet-agent.service" "$unit" || changed=yes
 echo 'activating the configuration...' >&2
@@ -80,10 +52,9 @@ ln -sfn "$out" "$root/run/current-system"
 echo 'setting up /etc...' >&2
 cp "$out/etc/systemd/system/nixfleet-agent.service" "$unit.new"
 mv "$unit.new" "$unit"
-systemctl daemon-reload
 echo 'reloading user units for ops...' >&2
 echo 'restarting sysinit-reactivation.target' >&2
-if systemctl is-active --quiet nixfleet-agent.service; then
+if systemctl is-active nixfleet-agent.service >/dev/null; then
   [ $changed = no ] || echo 'NOT restarting the following changed units: nixfleet-agent.service' >&2
 else
   systemctl start nixfleet-agent.service
@@ -127,7 +98,7 @@ def store_name(label: str, *inputs: str) -> str:
 
 def unit_text(agent: Agent) -> str:
     """The unit file that the agent's NixOS module writes."""
-    return _UNIT.format(agent=agent.name)
+    return _UNIT.read_text().replace("AGENT", agent.name)
 
 
 def has(machine: Machine, name: str) -> bool:
@@ -158,44 +129,18 @@ def add_system(machine: Machine, system: System) -> Path:
     )
     files = {
         "nixos-version": NIXOS_VERSION,
-        "system": "x86_64-linux",
         "bin/switch-to-configuration": switch,
         f"etc/systemd/system/{AGENT_UNIT}": unit_text(system.agent),
     }
     return _add(machine, system.name, files)
 
 
-def set_profile(machine: Machine, target: Path) -> int:
-    """Point the system profile to `target` and return the generation's number.
-
-    No new generation is made when the last one is the same.
-    """
-    profile = machine.profile
-    last = max(generations(machine), default=0)
-    if not last or generation_link(machine, last).resolve() != target.resolve():
-        last += 1
-        generation_link(machine, last).symlink_to(target)
-    point(profile, last)
-    return last
-
-
-def point(profile: Path, generation: int) -> None:
-    """Make a generation the current one."""
-    new = profile.with_name(f"{profile.name}.new")
-    new.unlink(missing_ok=True)
-    new.symlink_to(f"{profile.name}-{generation}-link")
-    new.replace(profile)
-
-
-def generation_link(machine: Machine, number: int) -> Path:
-    """`system-N-link`."""
-    return machine.profile.with_name(f"{machine.profile.name}-{number}-link")
-
-
-def generations(machine: Machine) -> list[int]:
-    """The numbers of the system's generations."""
-    links = machine.profile.parent.glob(f"{machine.profile.name}-*-link")
-    return sorted(int(link.name.split("-")[1]) for link in links)
+def set_generation(machine: Machine, number: int, system: Path) -> None:
+    """Make a system the generation of that number, and the current one."""
+    link = machine.profile.with_name(f"{machine.profile.name}-{number}-link")
+    link.symlink_to(system)
+    machine.profile.unlink(missing_ok=True)
+    machine.profile.symlink_to(link.name)
 
 
 def _add(machine: Machine, name: str, files: dict[str, str]) -> Path:

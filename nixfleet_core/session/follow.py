@@ -93,7 +93,7 @@ class Follower:
         can read it because it belongs to somebody else; BadAnswer if the host writes other things
         than follow.sh; ClientFailed if the copy cannot grow any more.
         """
-        self._text = await asyncio.to_thread(LogText.resume, self._files.log, self._files.text)
+        self._text = await asyncio.to_thread(LogText, self._files.log, self._files.text)
         try:
             for path in (self._files.log, self._files.events):
                 path.touch(mode=0o600)

@@ -17,16 +17,7 @@ from typing import Final
 
 from nixfleet_core.errors import NotAllowed
 from nixfleet_core.scripts.compose import assignments, part
-from nixfleet_core.transport.roots import (
-    Doas,
-    Heard,
-    Next,
-    OnHost,
-    RootLogin,
-    Sudo,
-    Way,
-    last_words,
-)
+from nixfleet_core.transport.roots import WAYS, Heard, Next, OnHost, Way, last_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,5 +84,5 @@ class Dialogue(Way):
         return then
 
     def _announced(self, said: bytes) -> OnHost | None:
-        ways = (RootLogin(self.mark), Sudo(self.mark), Doas(self.mark))
+        ways = (way(self.mark) for way in WAYS)
         return next((way for way in ways if way.announcement in said), None)

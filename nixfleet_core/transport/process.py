@@ -1,4 +1,4 @@
-"""The one way a local process is run: in a session of its own, output to a file and to a reader.
+"""The one way a local process is run: in a session of its own, its output kept or handed on.
 
 Nothing is inherited from our stdin: a child that reads it would eat the app's keyboard. Output is
 taken in chunks as it comes, never by line, so neither a long line nor invalid UTF-8 matters.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEEP: Final = 4 * 1024 * 1024
-"""Bytes of each stream that are kept in memory unless asked otherwise."""
+"""Bytes of each stream that `run` keeps."""
 
 CHUNK: Final = 64 * 1024
 """Bytes; what one `Process.read` returns at most unless asked otherwise."""
@@ -41,77 +41,42 @@ _REAP: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """A process that has ended. `rc` is negative for a signal, as everywhere in Python.
-
-    `truncated`: more was written than was kept (stdout: the beginning, stderr: the end).
-    """
+    """A process that has ended. `rc` is negative for a signal, as everywhere in Python. Of too long
+    output it is the beginning of stdout and the end of stderr."""
 
     rc: int
     stdout: bytes
     stderr: bytes
-    truncated: bool = False
     timed_out: bool = False
 
 
 async def run(
     argv: Sequence[str],
     *,
-    stdin: bytes | None = None,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     limit: float,
-    keep: int = KEEP,
-    to_file: Path | None = None,
-    on_chunk: Callable[[bytes], None] | None = None,
 ) -> Completed:
     """Run a process to its end, at most `limit` seconds; then it is ended with its group.
 
-    `env` replaces the environment. `to_file` is appended to, and then `on_chunk` called, with
-    all output of both streams as it comes. Raises OSError when the process cannot be started or the
-    file cannot be written, and what `on_chunk` raises; the process has been ended then too.
+    `env` replaces the environment. Raises OSError when the process cannot be started.
     """
-    out, err = _Head(keep), _Tail(keep)
-    with contextlib.ExitStack() as stack:
-        copies: list[Callable[[bytes], None]] = []
-        if to_file is not None:
-            copies.append(stack.enter_context(_AppendFile(to_file)).write)
-        if on_chunk is not None:
-            copies.append(on_chunk)
-        child = await _start(
-            argv,
-            {1: _each(out.add, *copies), 2: _each(err.add, *copies)},
-            has_stdin=stdin is not None,
-            env=env,
-            cwd=cwd,
-        )
-        timed_out = False
-        try:
-            if stdin is not None:
-                child.write(stdin)
-                child.close_stdin()
-            async with asyncio.timeout(limit) as clock:
-                await asyncio.shield(child.done)
-        except TimeoutError:
-            if not clock.expired():
-                raise
-            timed_out = True
-        finally:
-            await child.end()
-    return Completed(
-        rc=child.final_rc,
-        stdout=bytes(out.data),
-        stderr=err.data,
-        truncated=out.truncated or err.truncated,
-        timed_out=timed_out,
-    )
+    out, err = _Head(KEEP), _Tail(KEEP)
+    child = await _start(argv, {1: out.add, 2: err.add}, env=env, cwd=cwd)
+    timed_out = False
+    try:
+        async with asyncio.timeout(limit) as clock:
+            await asyncio.shield(child.done)
+    except TimeoutError:
+        if not clock.expired():
+            raise
+        timed_out = True
+    finally:
+        await child.end()
+    return Completed(child.final_rc, bytes(out.data), err.data, timed_out)
 
 
-async def open_process(
-    argv: Sequence[str],
-    *,
-    env: Mapping[str, str] | None = None,
-    cwd: Path | None = None,
-) -> Process:
+async def open_process(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Process:
     """Start a process that is talked to while it runs. Raises OSError when it cannot start."""
     loop = asyncio.get_running_loop()
     reader = _Reader(limit=CHUNK, loop=loop)
@@ -119,9 +84,7 @@ async def open_process(
     child = await _start(
         argv,
         {1: _each(reader.take, lambda _: heard.set()), 2: _each(tail.add, lambda _: heard.set())},
-        has_stdin=True,
         env=env,
-        cwd=cwd,
         reader=reader,
     )
     child.done.add_done_callback(lambda _: heard.set())
@@ -207,8 +170,8 @@ class _Reader(asyncio.StreamReader):
 class _Child(asyncio.SubprocessProtocol):
     """A started process: hands on its output and knows when it is over.
 
-    `done` is set when the process has been reaped and its output has ended, or holds what a sink
-    raised. asyncio's own Process waits for ever for pipes that a grandchild holds open.
+    `done` is set when the process has been reaped and its output has ended. asyncio's own Process
+    waits for ever for pipes that a grandchild holds open.
     """
 
     def __init__(
@@ -217,7 +180,6 @@ class _Child(asyncio.SubprocessProtocol):
         self._sinks = sinks
         self._reader = reader
         self._loop = asyncio.get_running_loop()
-        self._over = asyncio.Event()
         self._heard = False
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.SubprocessTransport
@@ -244,18 +206,22 @@ class _Child(asyncio.SubprocessProtocol):
 
     async def end(self) -> None:
         """End the whole group unless the process is over already. Bounded, also if cancelled."""
-        if self._over.is_set():
+        if self.done.done():
             return
         try:
             self._signal_group(signal.SIGTERM)
-            await self._wait_over(GRACE)
+            await asyncio.wait([self.done], timeout=GRACE)
             self._signal_group(signal.SIGKILL)
             # Closing earlier would have the transport reap the process, and its exit code lost.
-            await self._wait_over(_REAP)
+            await asyncio.wait([self.done], timeout=_REAP)
         finally:
-            self._signal_group(signal.SIGKILL)
-            self._transport.close()
-        await self._wait_over(_REAP)
+            self.kill()
+        await asyncio.wait([self.done], timeout=_REAP)
+
+    def kill(self) -> None:
+        """Kill the whole group, and give its output up."""
+        self._signal_group(signal.SIGKILL)
+        self._transport.close()
 
     # What asyncio calls.
 
@@ -268,12 +234,7 @@ class _Child(asyncio.SubprocessProtocol):
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         self._heard = True
-        if self.done.done():
-            return
-        try:
-            self._sinks[fd](data)
-        except Exception as error:
-            self.done.set_exception(error)
+        self._sinks[fd](data)
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         del exc  # a reader that went away is no failure of ours
@@ -289,9 +250,7 @@ class _Child(asyncio.SubprocessProtocol):
         if self._timer is not None:
             self._timer.cancel()
         self._transport.close()
-        self._over.set()
-        if not self.done.done():
-            self.done.set_result(None)
+        self.done.set_result(None)
 
     # Inside.
 
@@ -312,33 +271,49 @@ class _Child(asyncio.SubprocessProtocol):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
-    async def _wait_over(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._over.wait()
-
 
 async def _start(
     argv: Sequence[str],
     sinks: Mapping[int, Callable[[bytes], None]],
     *,
-    has_stdin: bool,
     env: Mapping[str, str] | None,
-    cwd: Path | None,
+    cwd: Path | None = None,
     reader: _Reader | None = None,
 ) -> _Child:
+    """Its stdin is open if there is a `reader`, and empty if not.
+
+    What is cancelled while it starts is killed as soon as it has: asyncio would leave its group
+    alone, and wait for pipes that the group holds open.
+    """
     loop = asyncio.get_running_loop()
-    _, child = await loop.subprocess_exec(
-        lambda: _Child(sinks, reader),
-        *argv,
-        stdin=PIPE if has_stdin else DEVNULL,
-        stdout=PIPE,
-        stderr=PIPE,
-        env=env,
-        cwd=cwd,
-        start_new_session=True,
+    starting = asyncio.ensure_future(
+        loop.subprocess_exec(
+            lambda: _Child(sinks, reader),
+            *argv,
+            stdin=DEVNULL if reader is None else PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            env=env,
+            cwd=cwd,
+            start_new_session=True,
+        )
     )
+    try:
+        await asyncio.wait([starting])
+    except asyncio.CancelledError:
+        starting.add_done_callback(_kill_started)
+        await asyncio.wait([starting])
+        if starting.exception() is None:
+            await starting.result()[1].end()
+        raise
+    _, child = starting.result()
     return child
+
+
+def _kill_started(starting: asyncio.Future[tuple[asyncio.SubprocessTransport, _Child]]) -> None:
+    """Also where whoever waits for the start is cancelled once more."""
+    if not starting.cancelled() and starting.exception() is None:
+        starting.result()[1].kill()
 
 
 def _each(*sinks: Callable[[bytes], None]) -> Callable[[bytes], None]:
@@ -353,15 +328,10 @@ class _Head:
     """The first `keep` bytes of a stream."""
 
     def __init__(self, keep: int) -> None:
-        self._keep, self._seen = keep, 0
+        self._keep = keep
         self.data = bytearray()
 
-    @property
-    def truncated(self) -> bool:
-        return self._seen > self._keep
-
     def add(self, data: bytes) -> None:
-        self._seen += len(data)
         self.data += data[: max(0, self._keep - len(self.data))]
 
 
@@ -369,38 +339,15 @@ class _Tail:
     """The last `keep` bytes of a stream."""
 
     def __init__(self, keep: int) -> None:
-        self._keep, self._seen = keep, 0
+        self._keep = keep
         self._data = bytearray()
 
     @property
     def data(self) -> bytes:
         return bytes(self._data[max(0, len(self._data) - self._keep) :])
 
-    @property
-    def truncated(self) -> bool:
-        return self._seen > self._keep
-
     def add(self, data: bytes) -> None:
-        self._seen += len(data)
         self._data += data
         # Cut only now and then: each cut moves what is kept.
         if len(self._data) > 2 * self._keep:
             del self._data[: len(self._data) - self._keep]
-
-
-class _AppendFile:
-    """A file, readable by its owner only, in which every written chunk is there at once."""
-
-    def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-
-    def __enter__(self) -> _AppendFile:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._fd)
-
-    def write(self, data: bytes) -> None:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(self._fd, rest) :]

@@ -110,6 +110,10 @@ class Sudo(OnHost):
         return re.search(prompt, said) is not None
 
 
+WAYS: Final = (RootLogin, Sudo, Doas)
+"""Those that a host can take."""
+
+
 def last_words(said: bytes, mark: bytes) -> str:
     """The last line that holds more than the mark; it says why we cannot become root."""
     lines = said.replace(mark, b"").decode("utf-8", "replace").splitlines()

@@ -61,7 +61,7 @@ def main(words: list[str]) -> int:
 
 
 def _packages() -> Path:
-    """What pip has fetched; kept, since hashes say what each file has to be."""
+    """pip's downloads; they can be kept, because hashes prove each file."""
     folder = cache_dir() / "fresh-packages"
     folder.mkdir(exist_ok=True)
     os.chown(folder, NEWCOMER, NEWCOMER)

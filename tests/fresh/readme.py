@@ -1,4 +1,4 @@
-"""What a newcomer does, in a terminal and in the root file system that enter.sh has entered.
+"""A newcomer's steps, in a terminal and in the root file system that enter.sh has entered.
 
 Standard library alone: nothing is installed yet.
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 LIST: Final = (b"csb0", b"csb1", b"gpc0", b"hsb1", b"imac0", b"2.1.0", b"2.2.0")
-"""All hosts, and that the agents of those that can be reached have been looked at."""
+"""All hosts, and the versions that prove that the reachable agents have been looked at."""
 
 INSTALL_SECONDS: Final = 600
 END_SECONDS: Final = 30
@@ -57,7 +57,7 @@ def try_demo() -> None:
             fail(f"make demo says nothing more; it said:\n{seen.decode(errors='replace')}")
         try:
             seen += os.read(ours, 65536)
-        except OSError:  # all that had the terminal have ended
+        except OSError:  # all processes of the terminal have ended
             fail(f"make demo has ended; it said:\n{seen.decode(errors='replace')}")
     running = [os.pidfd_open(pid) for pid in others()]
     os.close(ours)
@@ -94,7 +94,7 @@ def run_tests() -> str:
 
 
 def others() -> dict[int, str]:
-    """The processes here, with their command lines, but for process 1 and this one."""
+    """The processes here, except process 1 and this one, with their command lines."""
     found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal() and int(entry.name) not in (1, os.getpid()):

@@ -1,4 +1,4 @@
-"""How this machine's pip reaches its index: taken along when the tests run, and kept nowhere."""
+"""How this machine's pip reaches its index: copied when the tests run, and kept nowhere."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def machine_settings() -> Settings:
     texts = [*environment.values(), *(Path(file).read_text() for file in files if _is_there(file))]
     named = {path for text in texts for path in re.findall(r"(?<![\w:/])/[^\s'\",:]+", text)}
     known = [*_OF_MACHINE, *_NETWORK, *_CERTIFICATES]
-    # what lies in a folder that comes along comes with it
+    # a folder brings what lies in it
     extra = sorted(path for path in named if not path.startswith(_CERTIFICATES))
     paths = tuple(dict.fromkeys(path for path in [*known, *extra] if _is_there(path)))
     return Settings(environment, paths, of_user)

@@ -1,7 +1,7 @@
 #!/bin/sh
-# all.sh PYTEST - the whole lab, two parts at a time: they wait more than they work. What the chaos suite and
-# the homes print comes after the rest. On a machine that is short of time a test can wait in vain: what
-# failed is run once more, alone, and both are printed; what fails again fails the lab.
+# all.sh PYTEST - runs the whole lab, two parts at a time: they wait more than they work. The output of the
+# chaos suite and the homes comes after the rest. A test can time out on a busy machine, so failed tests run
+# once more, alone, and both outputs are printed. A test that fails again fails the lab.
 set -u
 cd "$(dirname "$0")/../.." || exit
 pytest=$1
@@ -26,7 +26,7 @@ part() {
   echo $? > "$kept/$name.code"
 }
 
-# what runs in the background is not reached by ctrl-c; what the lab leaves when it is killed removes itself
+# ctrl-c does not reach the background; a killed lab removes itself
 {
   trap 'kill "$running"; exit 143' TERM
   part chaos

@@ -1,6 +1,6 @@
 """A binary cache over http on the bridge, with faults on command.
 
-What it holds is real: built, signed and copied by a host's Nix.
+Its content is real: a host's Nix built, signed and copied it.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from .host import LabHost
 
 Part = Literal["narinfo", "nar"]
-"""What is asked for: whether the cache has a path, or the path itself."""
+"""The kinds of requests: whether the cache has a path, or for the path itself."""
 
 Fault = Literal["ok", "truncated", "wrong"] | int
 """What is answered: ok; truncated (half of it, then the end); wrong (one bit is another); a number
-is that HTTP status. 404 is what a cache answers that has no such thing."""
+is that HTTP status. A cache answers 404 when it lacks a path."""
 
 NAME: Final = "lab-cache"
 
@@ -54,15 +54,15 @@ class BinaryCache:
         return self._faults.get(part, "ok")
 
     def forget(self) -> None:
-        """Forget the requests so far; they are what a test looks at."""
+        """Forget the requests so far, which a test looks at."""
         self.requests.clear()
 
     def served(self, part: Part) -> int:
-        """How many of these were answered as they are."""
+        """How many of these were answered without a fault."""
         return sum(one.part == part and one.answer == "ok" for one in self.requests)
 
     def asked(self, part: Part, store_path: str = "") -> bool:
-        """Whether somebody asked for such a part; for a path's narinfo its hash is the name."""
+        """Whether somebody asked for such a part; a narinfo's name is the path's hash."""
         digest = store_path.removeprefix("/nix/store/")[:32]
         return any(one.part == part and digest in one.name for one in self.requests)
 
@@ -91,7 +91,7 @@ class BinaryCache:
         return path
 
     def move_nars(self) -> None:
-        """As when everything is uploaded anew, packed differently: the entries name other files."""
+        """Pack everything differently and upload it again: the entries then name other files."""
         for nar in (self.folder / "nar").iterdir():
             nar.rename(nar.with_name(f"again-{nar.name}"))
         for entry in self.folder.glob("*.narinfo"):

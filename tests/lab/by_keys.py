@@ -29,8 +29,8 @@ SECONDS = 90
 async def update_by_keys(
     host: LabHost, client: Client, copies: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Verdict | None:
-    """Choose the host, the only one of the inventory, and start what the plan preview shows; how
-    that ends. The app runs in this process, with the client's settings."""
+    """Choose the only host of the inventory, start the plan in the preview, and return its verdict.
+    The app runs in this process, with the client's settings."""
     for key, value in client.env.items():
         monkeypatch.setenv(key, value)
     client.write_inventory({host: host.user})

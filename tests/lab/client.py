@@ -27,7 +27,7 @@ SECONDS: Final = 120
 
 
 QUICK: Final = ("--yes", "--stable", "1")
-"""An update that asks nobody, and watches the agent no longer than it must."""
+"""Options of an update that asks nobody and watches the agent as briefly as possible."""
 
 
 class Side(TypedDict):
@@ -73,7 +73,7 @@ class Answer(TypedDict):
 @dataclass
 class Client:
     """One operator. `write_inventory` first; then commands. They run in a cgroup of the lab's,
-    which ends with it, however it ends."""
+    which always ends with it."""
 
     folder: Path
     ssh_config: Path
@@ -82,7 +82,7 @@ class Client:
 
     @property
     def env(self) -> dict[str, str]:
-        """Nothing of the developer's own settings gets in."""
+        """An environment without the developer's own settings."""
         keep = {key: os.environ[key] for key in ("TERM", "LANG") if key in os.environ}
         return keep | {
             "PATH": self.path,
@@ -135,7 +135,7 @@ class Client:
         return answer
 
     def start(self, *words: str) -> Running:
-        """Start `nixfleet WORDS`; its output is read as it comes."""
+        """Start `nixfleet WORDS`, and read its output as it comes."""
         return Running(self.command(*words), self.env)
 
     def at_terminal(self, *words: str) -> Terminal:
@@ -148,7 +148,7 @@ class Client:
 
 
 class Running:
-    """A command that runs; killed when the context is left."""
+    """A running command; it is killed when the context is left."""
 
     def __init__(self, argv: list[str], env: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
@@ -213,7 +213,7 @@ class Running:
 
 
 class Terminal(Running):
-    """A command at a terminal, which can be typed at."""
+    """A command at a terminal that a test can type at."""
 
     def __init__(self, argv: list[str], env: Mapping[str, str]) -> None:
         self._fd, theirs = pty.openpty()

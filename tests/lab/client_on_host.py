@@ -1,4 +1,4 @@
-"""The client on a lab host: for `nixfleet-update`, which is run on the host itself."""
+"""The client on a lab host, for `nixfleet-update`, which runs on the host itself."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def install_client(host: LabHost) -> None:
 
 
 def _libraries() -> Path:
-    """What the client imports, for csb1's Python 3.11; kept in the cache."""
+    """The packages that the client imports, for csb1's Python 3.11; kept in the cache."""
     pinned = _PROJECT / "requirements/run.txt"
     key = hashlib.sha256(pinned.read_bytes()).hexdigest()[:12]
     final = cache_dir() / f"client-{key}"

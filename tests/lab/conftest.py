@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def fleet() -> Iterator[Fleet]:
-    """The hosts and repositories, for looking only."""
+    """The hosts and repositories, for tests that only look."""
     if reason := why_not():
         pytest.exit(f"the lab cannot run: {reason}", returncode=1)
     with Fleet() as fleet:
@@ -48,7 +48,7 @@ def host(fleet: Fleet, name: str) -> LabHost:
 
 @pytest.fixture(scope="session")
 def homes() -> Iterator[Fleet]:
-    """The hosts with Home Manager and repositories of their own, for looking only."""
+    """The hosts with Home Manager and their own repositories, for tests that only look."""
     if reason := why_not():
         pytest.exit(f"the lab cannot run: {reason}", returncode=1)
     with Fleet(*HOMES) as fleet:

@@ -79,7 +79,7 @@ class Fleet:
         return Client(folder, self.ssh_config, self.run.clients)
 
     def reset(self, *names: str) -> None:
-        """Repositories and hosts (all, or those named) back to the base: agent 2.1.0, clean
+        """Reset repositories and hosts (all, or those named): agent 2.1.0, clean
         checkouts, no faults. Takes about a second."""
         self.repos.reset()
         self.internet.reset()
@@ -99,8 +99,8 @@ class Fleet:
                 done.result()
 
     def _make_keys(self) -> None:
-        """A key for the operator and one for each host, known in advance: nothing is trusted on
-        first use."""
+        """A key for the operator and one for each host, known in advance, so that no key is trusted
+        on first use."""
         key = _new_key(self.run.dir / "id_ed25519", "lab")
         known = []
         for host in self.hosts.values():

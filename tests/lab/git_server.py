@@ -32,14 +32,14 @@ _HTML: Final = b"<!doctype html><title>Sign in</title><p>Sign in to this network
 
 
 class Failing(ABC):
-    """Answers requests, or fails as it is told."""
+    """Answers requests, or fails as a test says."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[Fault, str]] = []
         """Every request since the last reset: how it was answered, and its path. A refused one
         is never seen."""
         self.login = ""
-        """`user:password` without which nobody is answered; empty: everybody is."""
+        """The `user:password` that a request needs; empty: it needs none."""
         self._faults: deque[Fault] = deque(["ok"])
         self._target: Target = "all"
         self._changed = threading.Condition()
@@ -50,7 +50,7 @@ class Failing(ABC):
 
     @abstractmethod
     def is_for(self, target: Target, request: GitHandler, body: bytes) -> bool:
-        """Whether this request is one of those."""
+        """Whether this request is of that kind."""
 
     def set_fault(self, *faults: Fault, target: Target = "all") -> None:
         """Answer one request with each fault in turn, and all later ones with the last."""
@@ -106,7 +106,7 @@ class RepoServer(Failing):
         return f"http://{self._address[0]!s}:{self._address[1]}/{self.repository.name}"
 
     def set_fault(self, *faults: Fault, target: Target = "all") -> None:
-        """As of all, and `refuse`, which can only stand alone: there is no request to count."""
+        """Any fault, and `refuse`, which can only stand alone: it leaves no request to count."""
         super().set_fault(*faults, target=target)
         if "refuse" in faults:
             self.close()
@@ -126,7 +126,7 @@ class RepoServer(Failing):
 
 
 class Server(ThreadingHTTPServer):
-    """Listens in a thread of its own; over TLS if it is given what that takes."""
+    """Listens in its own thread; over TLS if it gets a context for that."""
 
     daemon_threads = True
     request_queue_size = 64
@@ -211,6 +211,6 @@ class GitHandler(BaseHTTPRequestHandler):
         for key, value in headers:
             self.send_header(key, value)
         self.send_header("Content-Length", str(len(content)))
-        with suppress(ConnectionError):  # whoever asked may have been killed
+        with suppress(ConnectionError):  # the client may have been killed
             self.end_headers()
             self.wfile.write(content)

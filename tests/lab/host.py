@@ -79,7 +79,7 @@ class LabHost:
 
     @property
     def root(self) -> Path:
-        """Its running file system, as root of this machine sees it."""
+        """Its running file system, as this machine's root sees it."""
         return Path(f"/proc/{self._init}/root")
 
     def ssh_address(self, user: str = "") -> str:
@@ -140,21 +140,21 @@ class LabHost:
         first. What `enter` runs is not in it."""
         found = []
         for path in (self._cgroup / cgroup).rglob("cgroup.procs"):
-            with suppress(OSError):  # it has just ended
+            with suppress(OSError):  # the process has just ended
                 found += [int(pid) for pid in path.read_text().split()]
         return sorted(found)
 
     # --- doing things to it
 
     def cut_link(self) -> None:
-        """Let every packet vanish, silently: no one is told."""
+        """Drop every packet silently."""
         ip("link", "set", self._veth, "nomaster")
 
     def restore_link(self) -> None:
         ip("link", "set", self._veth, "master", self.lab.bridge)
 
     def packets_sent(self) -> int:
-        """Packets that have left the host. While its link is cut nobody gets them."""
+        """Packets that have left the host. While its link is cut, they are lost."""
         return int(Path("/sys/class/net", self._veth, "statistics/rx_packets").read_text())
 
     def drop_ssh_connections(self) -> int:
@@ -164,7 +164,7 @@ class LabHost:
         before = subprocess.run([*in_host, *ssh], check=True, capture_output=True).stdout
         subprocess.run([*in_host, *ssh, "--kill"], check=True, capture_output=True)
         after = subprocess.run([*in_host, *ssh], check=True, capture_output=True).stdout
-        # a client may be back already; a connection is known by its two ends
+        # a client may be back already; the two ends identify a connection
         if _ends(before) & _ends(after):
             raise RuntimeError("the kernel cannot reset connections (CONFIG_INET_DIAG_DESTROY)")
         return len(before.splitlines())
@@ -218,19 +218,19 @@ class LabHost:
         self.boot()
 
     def reset(self) -> None:
-        """Back to the base, whatever happened: power off, forget the disk's changes, boot."""
+        """Go back to the base: power off, drop the disk's changes, boot."""
         self.power_off()
         for name in ("upper", "work"):
             shutil.rmtree(self.dir / name)
         self.boot()
 
     def power_off(self) -> None:
-        """At once, as by pulling the plug."""
+        """Power off at once, as if somebody pulled the plug."""
         kill_cgroup(self._cgroup)
         self._await_end()
 
     def freeze(self) -> None:
-        """Power off and make the disk as it is the base that `reset` goes back to."""
+        """Power off, and make the disk's state the base of `reset`."""
         self.power_off()
         (self.dir / "upper").rename(self.dir / "base")
 
@@ -296,7 +296,7 @@ class Gate:
         with host.gate("build") as gate:
             ...                 # start an update
             gate.wait_reached()
-            ...                 # it stands there now; leaving opens the gate
+            ...                 # the update is held here; leaving opens the gate
 
     Two fifos on the host: the guest's `gate` says that it is there through one, and reads the
     other until the end of file, which comes when no one has it open for writing.
@@ -323,7 +323,7 @@ class Gate:
         os.read(self._fds[0], 4096)
 
     def open(self) -> None:
-        """Let go who waits, and hold nobody any more."""
+        """Let the waiting go on, and hold nobody any more."""
         for path in (self._gate, self._reached):
             with suppress(OSError):  # the host may be gone
                 path.unlink()

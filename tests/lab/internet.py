@@ -32,7 +32,7 @@ _ARCHIVE: Final = re.compile(
 
 
 class Internet(Failing):
-    """Serves once it is opened: its port is 443, which something here may already have."""
+    """Serves after `open`: its port is 443, which another program here may already have."""
 
     def __init__(self, repository: Path, address: str, folder: Path) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Internet(Failing):
         self._http: Server | None = None
         self._keys = folder / "internet.key"
         self.certificate: Final = folder / "internet.crt"
-        """What hosts must trust."""
+        """The certificate that hosts must trust."""
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
              "-nodes", "-subj", "/CN=lab", "-addext",

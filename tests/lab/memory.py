@@ -18,7 +18,7 @@ _V1: Final = Path("/sys/fs/cgroup/memory")
 
 @contextmanager
 def little_memory(run: Run, pid: int, mebibytes: int) -> Iterator[Callable[[], int]]:
-    """Give a process, and what it starts, only that much; the value says how many the kernel has
+    """Give a process and its children only that much; the value says how many the kernel has
     killed. They must have ended when the context is left.
 
     The memory controller may be mounted alone (cgroup v1) or be one of v2's.

@@ -46,7 +46,7 @@ def evaluate(host: LabHost, what: str) -> object:
 
 
 def build_path(host: LabHost, kind: Literal["nixos", "home"], name: str) -> str:
-    """Build what a configuration puts in PATH; the store path, with bin/."""
+    """Build the packages that a configuration puts in PATH; the store path, with bin/."""
     link = f"/root/path-{kind}-{name}"
     return host.enter(
         f"cd {USER}; nix build --out-link {link} .#path.{kind}.{name}; readlink {link}"
@@ -54,7 +54,7 @@ def build_path(host: LabHost, kind: Literal["nixos", "home"], name: str) -> str:
 
 
 def activate(host: LabHost, name: str) -> None:
-    """Put in place what NixOS would: the commands in PATH, setuid sudo, and sudo's rules."""
+    """Install as NixOS would: the commands in PATH, setuid sudo, and sudo's rules."""
     path = build_path(host, "nixos", name)
     host.enter(
         f"ln -sf {path}/bin/* {SW_BIN}; mkdir -p /run/wrappers/bin; "
@@ -67,7 +67,7 @@ def activate(host: LabHost, name: str) -> None:
 
 
 def at(value: object, *path: str | int) -> object:
-    """What lies at that path of decoded JSON. Raises LookupError."""
+    """The value at that path of decoded JSON. Raises LookupError."""
     for key in path:
         match value, key:
             case (dict(), str()) | (list(), int()):

@@ -32,7 +32,7 @@ _FETCHES: Final[dict[Place, Repo]] = {
 
 @contextmanager
 def held(host: LabHost, repos: Repos, running: Running, place: Place) -> Iterator[None]:
-    """While the context is open, the update that begins stands at that place of the chain.
+    """While the context is open, the next update is held at that place of the chain.
 
     Nothing holds `verify`: it lasts as long as `--stable` says.
     """
@@ -48,7 +48,7 @@ def held(host: LabHost, repos: Repos, running: Running, place: Place) -> Iterato
         if place == "preflight":
             repos.set_fault(repo, "hang")
         else:
-            # the preflight has asked the repository already: hold the chain behind it
+            # the preflight has asked the repository already: hold the chain after it
             with host.gate("stop") as gate:
                 gate.wait_reached()
                 repos.set_fault(repo, "hang")

@@ -29,7 +29,7 @@ class Platform(ABC):
     suite: Suite
 
     name: ClassVar[Literal["nixos", "home-manager"]] = "home-manager"
-    """What the inventory calls it."""
+    """Its name in the inventory."""
     user: ClassVar[str] = "ops"
     home: ClassVar[str] = "/home/ops"
 
@@ -97,7 +97,7 @@ class HomeManager(Platform):
 
     def install(self, upper: Path) -> None:
         put_tools(upper, "gate", "home-manager")
-        # or the boot would be over before logind has begun with those who linger
+        # or the boot would end before logind starts the users who linger
         drop_in = upper / "etc/systemd/system/multi-user.target.d/linger.conf"
         drop_in.parent.mkdir(parents=True)
         manager = "user@1000.service"
@@ -130,8 +130,8 @@ class HomeManager(Platform):
 
 
 class Mac(Platform):
-    """What is like a Mac to those who log in: its tools, launchd, and no /proc. systemd boots it
-    behind their backs; `enter` and the agent's methods see that side."""
+    """A host that looks like a Mac after a login: its tools, launchd, no /proc. Below, systemd
+    boots it; `enter` and the agent's methods see that side."""
 
     user = "markus"
     home = "/Users/markus"
@@ -194,7 +194,7 @@ _BSD: Final = (
     *("cat", "cp", "df", "du", "find", "grep", "head", "ln", "ls", "mkdir", "mktemp", "mv"),
     *("readlink", "rm", "sleep", "sort", "tail", "tee", "touch", "xargs"),
 )
-"""Tools that refuse what GNU alone has."""
+"""Tools that refuse options that only GNU has."""
 
 
 def put_tools(upper: Path, *names: str) -> None:

@@ -132,7 +132,7 @@ class Repos:
 
     @contextmanager
     def later(self, seconds: int) -> Iterator[None]:
-        """Commits are made that long from now."""
+        """Date all commits that far from now."""
         date = f"@{int(time.time()) + seconds} +0000"
         self._dates = {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
         yield
@@ -151,7 +151,7 @@ class Repos:
         self.git(repo, "config", "receive.denyCurrentBranch", "updateInstead")
 
     def mark_base(self) -> None:
-        """What `reset` goes back to."""
+        """Make this state the base of `reset`."""
         self._base = {repo: self.head(repo) for repo in REPOS}
 
     def reset(self) -> None:

@@ -19,7 +19,7 @@ MAC_TEMPLATE: Final = Path(__file__).with_name("darwin") / "template.sh"
 
 
 def cache_dir() -> Path:
-    """Where what takes long to make is kept: $NIXFLEET_LAB, or /var/tmp/nixfleet-lab."""
+    """The folder for all that takes long to make: $NIXFLEET_LAB, or /var/tmp/nixfleet-lab."""
     folder = Path(os.environ.get("NIXFLEET_LAB") or "/var/tmp/nixfleet-lab")
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -56,7 +56,7 @@ def cgroup_root() -> Path | None:
 
 @dataclass(frozen=True)
 class Run:
-    """A claimed number and what it names. `close` removes everything again."""
+    """A claimed number and all that carries it. `close` removes everything."""
 
     number: int
     lock: int
@@ -180,7 +180,7 @@ def _try_lock(path: Path) -> int | None:
 
 
 def _is_free(number: int) -> bool:
-    """Whether no link and no route of this machine is in the way."""
+    """Whether no link or route of this machine uses that number."""
     if Path("/sys/class/net", _bridge(number)).exists() or _cgroup(number).exists():
         return False
     ours = ipaddress.ip_network(f"10.231.{number}.0/24")
@@ -209,7 +209,7 @@ def _set_up(run: Run) -> None:
 
 
 def _clean_up_after(number: int) -> None:
-    """The janitor: wait for the run's end, however it ends."""
+    """The janitor: wait for the run's end, then remove the rest."""
     lock = os.open(STATE / f"{number}.lock", os.O_RDWR | os.O_CLOEXEC)
     fcntl.flock(lock, fcntl.LOCK_EX)
     remove(number)

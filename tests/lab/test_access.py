@@ -79,7 +79,7 @@ def test_a_wrong_password_is_one_attempt(fresh: Fleet, client: Client) -> None:
         running.wait_for("sudo password")
         running.type("wrong\n")
         running.wait_for("wrong password")
-        running.type("\n")  # nothing: give up
+        running.type("\n")  # no password: give up
         assert running.wait() == 1, running.output
     assert "preflight-elevation" in running.output
     assert sudo_log(host).count("incorrect password attempt") == 1
@@ -95,7 +95,7 @@ def test_doas_without_a_password(fresh: Fleet, client: Client) -> None:
     assert host.agent_version() == "2.2.0"
 
 
-def test_doas_that_wants_a_password_is_refused(fresh: Fleet, client: Client) -> None:
+def test_doas_with_a_password_is_refused(fresh: Fleet, client: Client) -> None:
     host = fresh["csb0"]
     host.enter("mv /usr/bin/sudo /root; echo 'permit ops' > /etc/doas.conf")
     answer = client.update("csb0", "--force", code=1)
@@ -106,7 +106,7 @@ def test_doas_that_wants_a_password_is_refused(fresh: Fleet, client: Client) -> 
 
 @pytest.mark.parametrize("user", ["ops", "pw"])
 def test_sudo_rs(fresh: Fleet, client: Client, user: str) -> None:
-    """Another sudo, with a prompt of its own around ours; pw has a password."""
+    """sudo-rs, which puts its own prompt around ours; pw has a password."""
     host = fresh["csb0"]
     host.enter("ln -sf ../lib/cargo/bin/sudo /usr/bin/sudo; sudo --version 2>&1 | grep sudo-rs")
     client.write_inventory({host: user}, checkout=give_checkout_to(host, user))
@@ -120,7 +120,7 @@ def test_sudo_rs(fresh: Fleet, client: Client, user: str) -> None:
     assert host.agent_version() == "2.2.0"
 
 
-def test_without_a_terminal_nobody_is_asked(fresh: Fleet, client: Client) -> None:
+def test_no_password_is_asked_for_without_a_terminal(fresh: Fleet, client: Client) -> None:
     host = fresh["csb0"]
     client.write_inventory({host: "pw"}, checkout=give_checkout_to(host, "pw"))
     answer = client.update("csb0", "--force", code=1)
@@ -136,7 +136,7 @@ def test_the_list_never_calls_sudo(fleet: Fleet, client: Client) -> None:
 
 
 def test_a_checkout_that_only_its_owner_can_read(fresh: Fleet, client: Client) -> None:
-    """As NixFleet's own: a state directory 0700 of another user."""
+    """As the agent's own checkout: a state directory 0700 of another user."""
     host = fresh["csb0"]
     client.write_inventory({host: "pw"}, checkout=CHECKOUT)
     fresh.repos.release("2.2.0")

@@ -1,4 +1,4 @@
-"""After the update: the lock is committed and pushed, changes are told, two checkouts differ."""
+"""After the update: flake.lock is committed and pushed, changes are told, two checkouts differ."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def statuses(answer: Answer) -> dict[str, str]:
     return {step["id"]: step["status"] for step in answer["steps"]}
 
 
-def test_the_lock_is_committed_alone_and_pushed_and_what_changed_is_told(
+def test_update_commits_and_pushes_only_flake_lock_and_lists_changes(
     fresh: Fleet, host: LabHost, client: Client
 ) -> None:
     fresh.repos.allow_push("nixcfg")
@@ -57,9 +57,7 @@ def test_the_lock_is_committed_alone_and_pushed_and_what_changed_is_told(
     assert git(host, "rev-parse HEAD") == fresh.repos.head("nixcfg")
 
 
-def test_a_push_that_is_refused_leaves_the_update_and_no_second_history(
-    fresh: Fleet, client: Client
-) -> None:
+def test_a_refused_push_keeps_the_update_and_leaves_no_commit(fresh: Fleet, client: Client) -> None:
     host = fresh["csb0"]
     fresh.repos.allow_push("nixcfg")
     name_owner(host)
@@ -82,7 +80,7 @@ def test_a_push_that_is_refused_leaves_the_update_and_no_second_history(
     assert git(host, "rev-parse HEAD~1") == newest
 
 
-def test_going_back_after_a_commit_says_that_the_lock_shows_as_changed(
+def test_rollback_after_a_commit_says_that_flake_lock_shows_as_changed(
     fresh: Fleet, client: Client
 ) -> None:
     host = fresh["csb0"]
@@ -101,7 +99,7 @@ def test_going_back_after_a_commit_says_that_the_lock_shows_as_changed(
     assert git(host, "rev-parse HEAD~1") == upstream
 
 
-def test_the_agents_own_checkout_is_updated_and_the_two_disagree(
+def test_update_of_the_agents_checkout_warns_that_the_two_disagree(
     fresh: Fleet, client: Client
 ) -> None:
     host = fresh["csb0"]
@@ -109,7 +107,7 @@ def test_the_agents_own_checkout_is_updated_and_the_two_disagree(
     host.enter(f"git clone -q {fresh.repos.url('nixcfg')} {ISOLATED}", user="ops")
     lock = host.enter(f"cat {CHECKOUT}/flake.lock", user="ops")
     new = fresh.repos.release("2.2.0")
-    # nobody tells git there who commits
+    # git there has no user.name and user.email
     host.enter("git config --system --remove-section user")
     answer = client.update("csb0", "--force", "--checkout", "isolated", "--commit-lock")
     assert (answer["verdict"], answer["cause"]) == ("updated", "commit-failed")
@@ -126,7 +124,7 @@ def test_the_agents_own_checkout_is_updated_and_the_two_disagree(
     dry = client.run("update", "csb0", "--dry-run").stdout
     assert f"# warning: {ISOLATED} is at commit " in dry
     assert f"locks nixfleet to {new[:7]}, this one to " in dry
-    # a lock goes back only into the checkout that it came from
+    # flake.lock goes back only into its own checkout
     back: Answer = json.loads(client.run("rollback", "csb0", "--yes", "--json").stdout)
     assert (back["verdict"], host.agent_version()) == ("rolled-back", "2.1.0")
     assert host.enter(f"cat {CHECKOUT}/flake.lock", user="ops") == lock

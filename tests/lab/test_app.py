@@ -54,7 +54,7 @@ def test_a_terminal_shows_log_bars_panel_and_verdict(
     assert host.agent_version() == "2.2.0"
 
 
-def test_the_job_goes_on_without_the_app_and_is_attached_to_again(
+def test_the_job_goes_on_without_the_app_which_can_attach_again(
     fresh: Fleet, client: Client, tmp_path: Path
 ) -> None:
     host = fresh["csb0"]
@@ -76,7 +76,7 @@ def test_the_job_goes_on_without_the_app_and_is_attached_to_again(
     assert host.agent_version() == "2.2.0"
 
 
-def test_the_app_ends_with_its_tmux_although_nobody_tells_it(
+def test_the_app_ends_with_its_tmux_without_a_signal(
     fresh: Fleet, client: Client, tmp_path: Path
 ) -> None:
     """The leader of its session keeps SIGHUP for itself, as make does; the job goes on."""
@@ -101,7 +101,7 @@ def test_the_app_ends_with_its_tmux_although_nobody_tells_it(
 
 
 def processes_of(client: Client) -> list[int]:
-    """A pidfd of every process of the operator's but ssh, whose shared connection stays open."""
+    """A pidfd of each process of the operator, except ssh: its shared connection stays open."""
     return [
         os.pidfd_open(int(pid))
         for pid in (client.cgroup / "cgroup.procs").read_text().split()

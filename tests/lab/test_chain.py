@@ -147,8 +147,8 @@ def test_incoming_commits_are_listed_before_anything_is_done(fresh: Fleet, clien
 def test_listing_asks_all_hosts_at_once(
     fleet: Fleet, client: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Compared with a plain `ssh HOST` running the probe, in the same run. Both log in anew each
-    time; the interpreter's start is left out."""
+    """It takes hardly longer than a plain `ssh HOST` that runs the probe. Both log in each time;
+    the interpreter's start does not count."""
     for key, value in client.env.items():
         monkeypatch.setenv(key, value)
     sessions = open_sessions(load_inventory(default_inventory_path()).hosts, Copies(tmp_path))

@@ -1,5 +1,5 @@
-"""What a process says is a claim: on hosts with systemd and several users, it is not run, it proves
-nothing, and it blocks nobody."""
+"""The words of a process are claims: on hosts with systemd and several users they are not run,
+prove nothing and block nobody."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ one_host = pytest.mark.parametrize("name", ["csb0"])
 
 
 def set_unit(host: LabHost, lines: str) -> None:
-    """Add these lines to the agent's service, and start it anew."""
+    """Add these lines to the agent's service, and restart it."""
     path = host.root / DROP_IN[1:]
     path.parent.mkdir(exist_ok=True)
     path.write_text(f"[Service]\n{lines}\n")
@@ -32,8 +32,8 @@ def set_unit(host: LabHost, lines: str) -> None:
 
 
 def become(host: LabHost, script: str) -> None:
-    """The agent becomes `sh -c SCRIPT`, with its own path and a rebuild's name as arguments. It is
-    another user's than the operator's."""
+    """The agent becomes `sh -c SCRIPT`, with its own path and a rebuild's name as arguments. Its
+    user is not the operator."""
     set_unit(host, f'User=nobody\nEnvironment="LAB_BECOMES={script}"')
     host.enter(f"until readlink /proc/{host.agent_pid()}/exe | grep -q /dash; do sleep 0.05; done")
 
@@ -46,7 +46,7 @@ def why(client: Client, host: LabHost) -> tuple[str, dict[str, str | None]]:
 
 
 def install(host: LabHost, program: str, text: str) -> None:
-    """Make that script the installed agent: the unit starts it, and the flake says so."""
+    """Make that script the installed agent: the unit starts it, and the flake builds it."""
     file = host.root / program[1:]
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
@@ -59,7 +59,9 @@ def install(host: LabHost, program: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["csb0", "csb1", "gpc0"])
-def test_what_a_process_names_is_not_run(fresh: Fleet, host: LabHost, client: Client) -> None:
+def test_no_look_runs_a_path_that_a_process_names(
+    fresh: Fleet, host: LabHost, client: Client
+) -> None:
     evil = "/srv/nix/store/x-nixfleet-agent-9/run"
     host.enter(f"mkdir -p {evil.rpartition('/')[0]} /srv/got; chmod 1777 /srv/got")
     text = f"#!/bin/sh\ncase ${{1:-}} in -*) : >/srv/got/$(id -u); exit;; esac\n{LOOP}\n"
@@ -101,7 +103,7 @@ def test_a_word_does_not_make_the_host_busy(fresh: Fleet, host: LabHost, client:
 
 
 @one_host
-def test_a_rebuild_of_the_agents_makes_it_busy_by_its_program(
+def test_a_rebuild_inside_the_agents_unit_makes_the_host_busy(
     fresh: Fleet, host: LabHost, client: Client
 ) -> None:
     fresh.repos.commit_nixcfg("something to build", lines=4)
@@ -147,7 +149,7 @@ def test_a_wrapper_in_another_package_is_proven(
 
 
 @one_host
-def test_a_script_is_proven_and_said_to_be_weaker(
+def test_a_script_is_proven_with_a_note_on_its_weaker_proof(
     fresh: Fleet, host: LabHost, client: Client
 ) -> None:
     install(host, SCRIPT, f"#!/bin/sh\n{LOOP}\n")

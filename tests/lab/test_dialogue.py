@@ -1,4 +1,4 @@
-"""What may lie between us and sudo: another sudo, a shell that traces, or repeats what it gets."""
+"""Traps between us and sudo: another sudo, a shell that traces, a shell that echoes its input."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ while [ "$1" != -p ]; do shift; done
 printf '%s' "$2" >&2
 cat >>/home/pw/stolen
 """
-"""A sudo that asks as sudo does, and keeps what it gets."""
+"""A sudo that asks as sudo does, and keeps the password."""
 
 BASH_IS_SH = "ln -sf bash /usr/bin/sh; "
 START_UPS = {
@@ -42,7 +42,7 @@ def csb0(fresh: Fleet, client: Client) -> LabHost:
 
 
 def write(host: LabHost, path: str, text: str) -> None:
-    """A program of pw's."""
+    """A program of the user pw."""
     host.enter(
         f"mkdir -p $(dirname {path}); printf %s {shlex.quote(text)} >{path}; chmod 755 {path}"
     )
@@ -53,7 +53,7 @@ def set_up(host: LabHost, command: str) -> None:
 
 
 def become_root(client: Client) -> Terminal:
-    """`verify`, which looks as root, has been given the password."""
+    """`verify`, which looks as root and gets the password."""
     running = client.at_terminal("verify", "csb0")
     running.wait_for("sudo password")
     running.type(f"{PASSWORD}\n")
@@ -69,7 +69,7 @@ def stolen(host: LabHost) -> str:
 
 
 @pytest.mark.parametrize("start_up", START_UPS.values(), ids=START_UPS)
-def test_roots_own_sudo_is_asked_whatever_the_account_starts_with(
+def test_roots_own_sudo_is_asked_with_any_start_up_files(
     csb0: LabHost, client: Client, start_up: str
 ) -> None:
     set_up(csb0, start_up)
@@ -82,7 +82,7 @@ def test_roots_own_sudo_is_asked_whatever_the_account_starts_with(
 
 
 @pytest.mark.parametrize("repeats", ["tee /dev/stderr | sh -s", "tee -a /proc/$$/fd/1 | sh -s"])
-def test_a_host_that_repeats_what_it_is_sent_gets_no_password(
+def test_a_host_that_echoes_its_input_gets_no_password(
     csb0: LabHost, client: Client, repeats: str
 ) -> None:
     set_up(csb0, f"printf 'Match User pw\\n  ForceCommand {repeats}\\n' >$conf")
@@ -93,8 +93,8 @@ def test_a_host_that_repeats_what_it_is_sent_gets_no_password(
     assert "incorrect" not in sudo_log(csb0)
 
 
-def test_a_sudo_elsewhere_gets_no_password(csb0: LabHost, client: Client) -> None:
-    """It is root's and setuid, but pw chooses which one is first in PATH."""
+def test_a_sudo_in_another_folder_gets_no_password(csb0: LabHost, client: Client) -> None:
+    """It belongs to root and is setuid, but pw chooses what is first in PATH."""
     set_up(
         csb0,
         "mkdir /opt/sudo; mv /usr/bin/sudo /opt/sudo; mv /usr/bin/doas /root;"
@@ -108,7 +108,7 @@ def test_a_sudo_elsewhere_gets_no_password(csb0: LabHost, client: Client) -> Non
     assert sudo_log(csb0) == ""
 
 
-def test_a_sudo_that_its_group_may_write_gets_no_password(csb0: LabHost, client: Client) -> None:
+def test_a_group_writable_sudo_gets_no_password(csb0: LabHost, client: Client) -> None:
     set_up(csb0, "mv /usr/bin/doas /root; chmod 4775 /usr/bin/sudo")
     with client.at_terminal("verify", "csb0") as running:
         assert running.wait() == 1, running.output

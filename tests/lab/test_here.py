@@ -32,7 +32,7 @@ def update(host: LabHost, *words: str, code: int = 0, user: str = "ops") -> Answ
 
 
 @pytest.mark.parametrize("user", ["ops", "root"])
-def test_it_updates_the_host_that_it_runs_on(fresh: Fleet, here: LabHost, user: str) -> None:
+def test_command_updates_its_own_host(fresh: Fleet, here: LabHost, user: str) -> None:
     if user == "root":
         here.enter(f"mkdir -p /root/Code; ln -s {CHECKOUT} /root/Code/nixcfg")
     fresh.repos.release("2.2.0")
@@ -45,7 +45,7 @@ def test_it_updates_the_host_that_it_runs_on(fresh: Fleet, here: LabHost, user: 
     assert here.enter(f"find {CHECKOUT}/ ! -user ops") == ""
 
 
-def test_detached_it_leaves_the_job_alone(fresh: Fleet, here: LabHost) -> None:
+def test_detached_command_leaves_the_job_alone(fresh: Fleet, here: LabHost) -> None:
     fresh.repos.release("2.2.0")
     with here.gate("build") as gate:
         job = update(here, "--force", "--detach", code=9)["job"]

@@ -1,4 +1,4 @@
-"""An input whose URL holds a password, with real Nix: it is updated, and we show it nowhere."""
+"""An input whose URL holds a password, with real Nix: it is updated, and nothing shows it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ chmod 755 /usr/bin/git
 """
 
 
-def test_a_password_in_an_inputs_url_reaches_git_and_is_shown_nowhere(
+def test_git_gets_the_password_of_an_inputs_url_and_nothing_shows_it(
     fresh: Fleet, client: Client, host: LabHost
 ) -> None:
     server = fresh.repos.servers["nixfleet"]
@@ -50,7 +50,7 @@ def test_a_password_in_an_inputs_url_reaches_git_and_is_shown_nowhere(
     asked = host.enter("cat /tmp/asked")
     assert f"ls-remote -- {server.url} refs/heads/main" in asked
     assert SECRET not in asked
-    # what Nix says is the log's; the copies of flake.lock go back byte for byte
+    # Nix's own words stay in the log; the copies of flake.lock are kept byte for byte
     left = host.enter(f"cd /var/lib/nixfleet/jobs && grep -rl {SECRET} . || true").split()
     assert {name.rpartition("/")[2] for name in left} <= {
         *("log", "flake.lock.before", "flake.lock.pulled"),

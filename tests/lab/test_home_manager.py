@@ -1,4 +1,4 @@
-"""Home Manager, on Linux and on what is like a Mac: the same promises, without root."""
+"""Home Manager, on Linux and on the imitated Mac: the same promises, without root."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STEPS = ["preflight", "stop", "pull", "update", "rebuild", "start", "verify"]
 
 @pytest.fixture
 def operator(fresh_homes: Fleet, tmp_path: Path) -> Client:
-    """Logs in as the users whose homes are managed; is told nothing of platform and attribute."""
+    """An operator who logs in as the users of the homes, and names no platform or attribute."""
     client = fresh_homes.client(tmp_path / "op")
     client.folder.mkdir()
     client.write_inventory({host: host.user for host in fresh_homes.hosts.values()})
@@ -168,12 +168,12 @@ def test_a_job_that_is_killed_brings_the_agent_back(
 
 
 def kill_job(home: LabHost, *, whole: bool) -> None:
-    """SIGKILL the runner; or all that the job's manager has in the job."""
+    """SIGKILL the runner, or all processes of the job."""
     if whole and home.name == "hsb1":
         manager = "XDG_RUNTIME_DIR=/run/user/1000 systemctl --user"
         home.enter(f"{manager} kill -s KILL nixfleet-job.service", "ops")
         return
-    # of a job of launchd, the guard and the runner are one process group
+    # in a job of launchd, the guard and the runner are one process group
     which = "guard" if whole else "main"
     pids = home.enter(f"pgrep -f 'run.sh {which}( |$)'").split()
     assert pids
@@ -238,7 +238,7 @@ def test_back_to_the_generation_before(fresh_homes: Fleet, home: LabHost, operat
     assert home.enter(f"cat {home.checkout}/flake.lock", home.user) == lock
 
 
-def test_an_agent_that_does_not_stay_up(
+def test_an_unstable_agent_is_named_and_rolled_back(
     fresh_homes: Fleet, home: LabHost, operator: Client
 ) -> None:
     fresh_homes.repos.release("2.2.0", "crash")
@@ -306,7 +306,7 @@ def test_power_lost_in_the_rebuild(fresh_homes: Fleet, home: LabHost, operator: 
     check_nothing_left(home)
 
 
-def test_a_mac_that_nobody_is_logged_in_to_at_the_screen(
+def test_a_mac_without_a_login_at_its_screen_is_updated(
     fresh_homes: Fleet, operator: Client
 ) -> None:
     """Without the domain gui/501 home-manager cannot load the agent; the job can, into user/501."""

@@ -1,4 +1,4 @@
-"""The lab is what it says: hosts, repositories, faults, gates, and the way back."""
+"""The lab is as its README says: hosts, repositories, faults, gates, and the reset."""
 
 from __future__ import annotations
 
@@ -79,12 +79,12 @@ def test_the_checkout_is_clean_and_guarded_by_its_owner(fleet: Fleet, host: LabH
 
 
 @pytest.mark.parametrize("repo", ["nixfleet", "other"])
-def test_the_lock_names_the_repositories_heads(fleet: Fleet, host: LabHost, repo: str) -> None:
+def test_the_lock_file_names_the_repositories_heads(fleet: Fleet, host: LabHost, repo: str) -> None:
     head = ls_remote(fleet.repos.servers[repo].url).stdout.split()[0]  # type: ignore[index]
     assert f'"rev": "{head}"' in host.enter(f"cat {CHECKOUT}/flake.lock", user="ops")
 
 
-def test_sudo_asks_pw_but_not_ops(host: LabHost) -> None:
+def test_sudo_asks_the_user_pw_and_not_ops(host: LabHost) -> None:
     assert host.run("sudo -n id -u", user="ops").stdout == "0\n"
     assert host.run("sudo -n id -u", user="pw").returncode == 1
     right = host.run("sudo -kSp '' id -u", user="pw", stdin=f"{PASSWORD}\n")
@@ -303,7 +303,7 @@ def test_a_hanging_request_is_answered_when_the_fault_ends(fresh: Fleet) -> None
 # --- runs
 
 
-def test_two_runs_do_not_meet(fleet: Fleet) -> None:
+def test_two_runs_are_separate(fleet: Fleet) -> None:
     second = claim()
     try:
         assert second.number != fleet.run.number

@@ -1,4 +1,4 @@
-"""The lab's hosts with Home Manager are what they say, and can be driven by hand."""
+"""The lab's hosts with Home Manager are as its README says, and can be driven by hand."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_gates_hold_the_switch(fresh_homes: Fleet, home: LabHost, point: str) ->
 # --- Home Manager
 
 
-def test_generations_are_told_newest_first(fresh_homes: Fleet, home: LabHost) -> None:
+def test_home_manager_lists_generations_newest_first(fresh_homes: Fleet, home: LabHost) -> None:
     fresh_homes.repos.release("2.2.0")
     pull_agent(home)
     assert home.run(SWITCH, home.user).returncode == 0
@@ -85,7 +85,7 @@ def test_generations_are_told_newest_first(fresh_homes: Fleet, home: LabHost) ->
 
 
 @pytest.mark.parametrize("option", ["--fallback", "--quiet", "--offline"])
-def test_options_that_home_manager_does_not_know(homes: Fleet, home: LabHost, option: str) -> None:
+def test_home_manager_refuses_unknown_options(homes: Fleet, home: LabHost, option: str) -> None:
     failed = home.run(f"{SWITCH} {option}", home.user)
     assert failed.returncode == 1
     assert failed.stderr == f"home-manager: unknown option '{option}'\n"

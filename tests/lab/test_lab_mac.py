@@ -21,18 +21,18 @@ JOB = "/Users/markus/job.plist"
 
 @pytest.fixture
 def mac(homes: Fleet) -> LabHost:
-    """For looking only."""
+    """The Mac, for tests that only look."""
     return homes["imac0"]
 
 
 @pytest.fixture
 def fresh_mac(fresh_homes: Fleet) -> LabHost:
-    """To do anything to."""
+    """The Mac, for tests that change it."""
     return fresh_homes["imac0"]
 
 
 def launchctl(mac: LabHost, words: str, code: int = 0) -> str:
-    """What launchctl prints, when it ends with that code."""
+    """The output of launchctl, which must end with that code."""
     done = mac.run(f"launchctl {words}", "markus")
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -52,7 +52,7 @@ def await_line(mac: LabHost, path: str) -> str:
 # --- what it looks like
 
 
-def test_it_says_that_it_is_a_mac(mac: LabHost) -> None:
+def test_mac_says_that_it_is_a_mac(mac: LabHost) -> None:
     said = mac.run(
         "uname -sm; scutil --get LocalHostName; hostname; sw_vers -productName", "markus"
     )
@@ -71,7 +71,7 @@ def test_the_login_shell_is_zsh(mac: LabHost) -> None:
         *("setsid", "timeout", "flock", "sha256sum", "nproc", "python3", "nix", "home-manager"),
     ],
 )
-def test_what_a_mac_lacks_is_not_found(mac: LabHost, tool: str) -> None:
+def test_tools_that_a_mac_lacks_are_not_found(mac: LabHost, tool: str) -> None:
     everywhere = "PATH=$PATH:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
     assert mac.run(f"{everywhere}; command -v {tool}", "markus").returncode == 1
 
@@ -94,7 +94,7 @@ def test_nix_and_home_manager_come_with_the_profile_script(mac: LabHost) -> None
         ("mv -T /tmp/a /tmp/b", "mv: illegal option -- T"),
     ],
 )
-def test_what_gnu_alone_knows_is_refused(mac: LabHost, command: str, said: str) -> None:
+def test_options_of_gnu_tools_are_refused(mac: LabHost, command: str, said: str) -> None:
     failed = mac.run(command, "markus")
     assert failed.returncode == 1
     assert failed.stderr.splitlines()[0] == said
@@ -118,7 +118,7 @@ def test_what_gnu_alone_knows_is_refused(mac: LabHost, command: str, said: str) 
         ("ls /proc /run", r"/proc:\nself\nstat\n\n/run:\nlab\n(.|\n)*"),
     ],
 )
-def test_its_tools_work_as_a_macs(mac: LabHost, command: str, pattern: str) -> None:
+def test_tools_work_as_on_a_mac(mac: LabHost, command: str, pattern: str) -> None:
     done = mac.run(command, "markus")
     assert re.fullmatch(pattern, done.stdout), done.stdout + done.stderr
 
@@ -154,7 +154,7 @@ def test_verbs_fail_as_launchctls_do(mac: LabHost) -> None:
     assert launchctl(mac, "print gui/502", 1) == "Operation not permitted\n"
 
 
-def test_without_a_login_at_the_screen_there_is_no_gui(fresh_mac: LabHost) -> None:
+def test_gui_domain_is_missing_without_a_login_at_the_screen(fresh_mac: LabHost) -> None:
     fresh_mac.enter("touch /etc/lab-no-gui")
     fresh_mac.reboot()
     assert fresh_mac.agent_state() == "not loaded"
@@ -180,7 +180,7 @@ def test_an_agent_that_dies_is_started_again(fresh_mac: LabHost) -> None:
     assert fresh_mac.agent_version() == "2.1.0"
 
 
-def test_kickstart_starts_what_was_loaded(fresh_mac: LabHost) -> None:
+def test_kickstart_starts_the_loaded_program(fresh_mac: LabHost) -> None:
     fresh_mac.enter("mkfifo -m 666 /tmp/said")
     put_job(fresh_mac, "echo first > /tmp/said")
     launchctl(fresh_mac, f"bootstrap gui/501 {JOB}")
@@ -206,7 +206,7 @@ def test_kickstart_starts_what_was_loaded(fresh_mac: LabHost) -> None:
     ],
     ids=["never", "always", "success", "failure", "killed", "no-crash", "crash"],
 )
-def test_when_a_job_is_started_again(keep: object, code: int, again: bool) -> None:
+def test_launchd_starts_a_job_again_as_its_plist_says(keep: object, code: int, again: bool) -> None:
     assert Definition(JOB, {"Label": "job", "KeepAlive": keep}).again(code) is again
 
 
@@ -245,7 +245,7 @@ def test_a_disabled_agent_is_not_loaded(fresh_mac: LabHost) -> None:
 
 
 def test_a_switch_boots_the_agent_out_and_in(fresh_homes: Fleet) -> None:
-    """What runs in the agent's process group dies with it."""
+    """A process in the agent's process group dies with it."""
     mac = fresh_homes["imac0"]
     fresh_homes.repos.release("2.2.0")
     mac.enter(f"cd {mac.checkout}; nix flake update nixfleet", "markus")

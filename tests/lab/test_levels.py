@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .host import LabHost
 
 POISON: Final = "6.6.6"
-"""What a forged agent says its version is."""
+"""The version that a forged agent prints."""
 API: Final = "/repos/lab/nixfleet/"
 
 on_trixie = pytest.mark.parametrize("name", ["csb0"], indirect=True)
@@ -58,7 +58,7 @@ def log_of(client: Client, host: LabHost, answer: Answer) -> str:
 
 
 def was_built(log: str) -> bool:
-    """Whether the host built the agent itself, by what its builder said."""
+    """Whether the host built the agent itself, according to the builder's output."""
     return "building nixfleet-agent" in log
 
 
@@ -73,7 +73,7 @@ def statuses(answer: Answer) -> dict[str, str]:
 
 @contextmanager
 def forged(host: LabHost) -> Iterator[None]:
-    """Whoever builds an agent on this host meanwhile gets another one than its source says."""
+    """While the context is open, a build on this host gives another agent than its source says."""
     (host.root / "opt/forged").write_bytes(agent_program(POISON))
     (host.root / "opt/install").write_text('#!/bin/sh\ncat /opt/forged > "$2"; chmod 555 "$2"\n')
     host.enter("chmod 755 /opt/install; cd /usr/bin; cp install /opt/real; mv /opt/install install")
@@ -82,7 +82,7 @@ def forged(host: LabHost) -> Iterator[None]:
 
 
 @on_trixie
-def test_level_1_asks_again_what_a_cache_lacked(
+def test_level_1_asks_again_for_paths_that_a_cache_lacked(
     fresh: Fleet, host: LabHost, client: Client, cache: BinaryCache
 ) -> None:
     for level, version in enumerate(("2.2.0", "2.3.0")):
@@ -102,7 +102,7 @@ def test_level_1_asks_again_what_a_cache_lacked(
 
 
 @on_sid
-def test_level_2_asks_again_what_a_cache_had(
+def test_level_2_asks_again_for_paths_that_a_cache_had(
     fresh: Fleet, host: LabHost, client: Client, cache: BinaryCache
 ) -> None:
     for level, version in ((1, "2.2.0"), (2, "2.3.0")):
@@ -121,7 +121,9 @@ def test_level_2_asks_again_what_a_cache_had(
 
 
 @pytest.mark.parametrize("name", ["csb0", "gpc0"], indirect=True)
-def test_level_3_locks_what_git_names(fresh: Fleet, host: LabHost, client: Client) -> None:
+def test_level_3_locks_the_commit_that_git_names(
+    fresh: Fleet, host: LabHost, client: Client
+) -> None:
     internet = fresh.internet
     internet.open()
     try:
@@ -147,7 +149,7 @@ def test_level_3_locks_what_git_names(fresh: Fleet, host: LabHost, client: Clien
 
 PINS: Final = {
     "git+https://h/r?rev=": {"type": "git", "url": "https://h/r"},
-    # a query may hide something, which no argument may show
+    # a query may hold a secret, which no argument may show
     "": {"type": "git", "url": "git+https://h/r?x=1", "rev": "0" * 40},
     "git+https://h/r?dir=a%20b&ref=c%26d&submodules=1&rev=": {
         "type": "git",
@@ -190,7 +192,7 @@ def take_from(fleet: Fleet, host: LabHost, url: str) -> None:
 
 
 @on_sid
-def test_level_4_evaluates_anew(fresh: Fleet, host: LabHost, client: Client) -> None:
+def test_level_4_evaluates_again(fresh: Fleet, host: LabHost, client: Client) -> None:
     path = fresh.repos.path("nixcfg") / "flake.nix"
     mood = 'assert builtins.readFile (sh "mood" ./mood.sh { }) == "good\\n"; '
     text = path.read_text().replace("toplevel = host: ", f"toplevel = host: {mood}")
@@ -211,7 +213,7 @@ def test_level_4_evaluates_anew(fresh: Fleet, host: LabHost, client: Client) -> 
 @pytest.mark.parametrize(
     ("name", "fault"), [("csb1", "wrong"), ("csb0", "truncated"), ("gpc0", 500)], indirect=["name"]
 )
-def test_level_5_builds_what_a_cache_cannot_deliver(
+def test_level_5_builds_paths_that_a_cache_cannot_deliver(
     fresh: Fleet, host: LabHost, client: Client, cache: BinaryCache, fault: Fault
 ) -> None:
     fresh.repos.release("2.2.0")
@@ -228,7 +230,7 @@ def test_level_5_builds_what_a_cache_cannot_deliver(
 
 
 def need_a_tool(fleet: Fleet) -> None:
-    """Let the agent be built with something that is built only where `forged` holds."""
+    """Give the agent a build input that can be built only under `forged`."""
     path = fleet.repos.path("nixfleet") / "flake.nix"
     tool = """rec {
         tool = derivation {
@@ -255,7 +257,7 @@ def test_level_6_builds_the_agent_itself(
             tool = cache.stock(host, flake(fresh, "tool"))
         answer, log = update(client, host, level)
         assert (answer["verdict"], answer["after"]["store_path"]) == ("updated", path)
-        # what the agent is built with is fetched
+        # the agent's build inputs are fetched
         assert cache.asked("narinfo", tool) is (level == 6)
         assert (host.agent_version(), was_built(log)) == (runs, level == 6)
         if level == 5:
@@ -271,7 +273,7 @@ def test_level_7_repairs_the_agents_files(fresh: Fleet, host: LabHost, client: C
     whole = host.enter(f"sha256sum < {exe}")
     rot = f"chmod u+w {exe}; echo rotten >> {exe}; chmod u-w {exe}"
     host.enter(f"systemctl stop nixfleet-agent; {rot}; systemctl start nixfleet-agent")
-    # what is built once more is compared with the hash that Nix noted, not with the files
+    # the second build is compared with the hash that Nix noted, not with the files
     answer, log = update(client, host, 6)
     assert (answer["verdict"], "has the hash that Nix noted" in log) == ("current", True)
     assert host.enter(f"sha256sum < {exe}") != whole
@@ -332,7 +334,7 @@ def test_an_untrusted_user_reaches_only_some_levels(
     assert not cache.asked("nar")
 
 
-def test_whether_the_daemon_trusts_a_user_is_seen(fresh: Fleet, host: LabHost) -> None:
+def test_look_sees_whether_the_daemon_trusts_a_user(fresh: Fleet, host: LabHost) -> None:
     values = {
         "NF_PLATFORM_GIVEN": "home-manager",
         "NF_CHECKOUT": "",

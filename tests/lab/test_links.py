@@ -1,4 +1,4 @@
-"""Links that break lose nothing: not a byte of log, not a job, not twice."""
+"""Broken links lose and double nothing: no byte of the log, and no job."""
 
 from __future__ import annotations
 
@@ -72,9 +72,7 @@ def test_three_broken_connections_lose_and_double_no_byte(fresh: Fleet, client: 
     check_log(client, host, answer["job"])
 
 
-def test_a_link_that_vanishes_silently_is_noticed_and_taken_up_again(
-    fresh: Fleet, client: Client
-) -> None:
+def test_client_notices_a_silent_link_and_reconnects(fresh: Fleet, client: Client) -> None:
     host = fresh["csb0"]
     fresh.repos.release("2.2.0")
     with client.start("update", "csb0", "--force", *QUICK, "--json") as running:

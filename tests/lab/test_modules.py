@@ -53,12 +53,12 @@ def names(paths: object) -> list[str]:
 # --- the flake
 
 
-def test_the_flake_holds_what_nix_expects_of_one(nix: LabHost) -> None:
+def test_flake_passes_the_check_of_nix(nix: LabHost) -> None:
     nix.enter(f"nix flake check path:{PROJECT} --no-build {STUBBED}")
 
 
-def test_the_lock_fits_the_flake(nix: LabHost) -> None:
-    """No network is there: a lock that lacks something would fail."""
+def test_the_lock_file_fits_the_flake(nix: LabHost) -> None:
+    """There is no network, so a lock file that lacks something would fail."""
     said = nix.enter(f"nix flake metadata --json --no-update-lock-file path:{PROJECT}")
     locked = at(json.loads(said), "locks", "nodes", "nixpkgs", "locked")
     assert at(locked, "rev") == "61b7c44c4073f0b827768aff0049561b5110ea5a"
@@ -86,7 +86,7 @@ def test_the_flakes_outputs(nix: LabHost, attribute: str, apply: str, expected: 
 # --- the NixOS module
 
 
-def test_off_it_changes_nothing(seen: object) -> None:
+def test_module_changes_nothing_when_disabled(seen: object) -> None:
     assert at(seen, "nixos", "off") == {
         "assertions": [],
         "packages": [],
@@ -102,7 +102,7 @@ def test_off_it_changes_nothing(seen: object) -> None:
     }
 
 
-def test_enabled_it_installs_the_command_and_gives_nobody_a_right(seen: object) -> None:
+def test_enabled_module_installs_the_command_and_gives_no_rights(seen: object) -> None:
     plain = at(seen, "nixos", "plain")
     assert names(at(plain, "packages")) == [
         "nixfleet-tui-0.1.0",
@@ -301,7 +301,7 @@ REFUSED: Final = {
 
 @pytest.fixture(scope="module")
 def guarded(fleet: Fleet) -> Iterator[LabHost]:
-    """csb1 with the rules of `everything`; nixfleet-update only notes that it ran, and as whom."""
+    """csb1 with the rules of `everything`; nixfleet-update only notes its run and its user."""
     host = fleet["csb1"]
     put_flakes(host)
     notes = 'echo "$(id -u) $*" | tee -a /root/ran\nenv >/root/env'
@@ -352,13 +352,13 @@ def test_nobody_else_may_launch(guarded: LabHost) -> None:
 
 
 @pytest.mark.parametrize("word", ["", "sh", "force --hosts=/tmp/x", "update; id"])
-def test_other_words_are_refused(guarded: LabHost, word: str) -> None:
+def test_launcher_refuses_other_words(guarded: LabHost, word: str) -> None:
     code, noted, printed = tries(guarded, "watcher", f"echo '{word}' | sudo -n {{launcher}}")
     assert (code, noted) == (2, "")
     assert printed.startswith("nixfleet-launch: say")
 
 
-def test_the_launch_has_nothing_of_the_callers_environment(guarded: LabHost) -> None:
+def test_launch_ignores_the_callers_environment(guarded: LabHost) -> None:
     hostile = "export PYTHONPATH=/tmp HOME=/tmp XDG_CONFIG_HOME=/tmp LC_ALL=de_DE.UTF-8"
     tries(guarded, "watcher", f"{hostile}; echo force | sudo -n {{launcher}}")
     seen = dict(line.split("=", 1) for line in guarded.enter("cat /root/env").splitlines())
@@ -373,7 +373,7 @@ def test_the_launch_has_nothing_of_the_callers_environment(guarded: LabHost) -> 
     }
 
 
-def test_only_root_can_change_what_is_launched(guarded: LabHost) -> None:
+def test_only_root_can_change_the_launched_program(guarded: LabHost) -> None:
     path = guarded.enter(f"readlink -f {LAUNCHER}")
     assert path.startswith("/nix/store/")
     # every folder on the way, and the program

@@ -1,4 +1,4 @@
-"""What cannot work is refused before the agent is touched; what is the user's is never lost."""
+"""The preflight refuses bad updates before the agent is touched; the user's work is never lost."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ REFUSED: list[tuple[str, Callable[[Fleet, LabHost], object], dict[str, str]]] = 
 
 
 @pytest.mark.parametrize(("cause", "spoil", "keys"), REFUSED)
-def test_refused_with_the_agent_untouched(
+def test_preflight_refuses_and_leaves_the_agent_alone(
     fresh: Fleet,
     client: Client,
     cause: str,
@@ -89,7 +89,7 @@ def test_refused_with_the_agent_untouched(
     assert host.agent_pid() == pid
 
 
-def test_an_attribute_that_is_missing_on_every_nix(
+def test_preflight_refuses_a_missing_attribute_with_every_nix(
     fleet: Fleet, host: LabHost, client: Client
 ) -> None:
     client.write_inventory({host: "ops"}, attribute="nosuch")
@@ -99,7 +99,7 @@ def test_an_attribute_that_is_missing_on_every_nix(
     assert host.agent_pid() == pid
 
 
-def test_a_lock_left_dirty_by_the_last_update_does_not_stop_the_next(
+def test_a_flake_lock_that_an_update_left_dirty_does_not_stop_the_next(
     fresh: Fleet, host: LabHost, client: Client
 ) -> None:
     """The second update finds its own dirty flake.lock, and upstream has moved that file too."""
@@ -115,7 +115,9 @@ def test_a_lock_left_dirty_by_the_last_update_does_not_stop_the_next(
     assert answer["after"]["commit"] == commit
 
 
-def test_a_lock_with_other_changes_is_refused_unless_given_up(fresh: Fleet, client: Client) -> None:
+def test_other_changes_of_flake_lock_are_refused_without_discard_lock(
+    fresh: Fleet, client: Client
+) -> None:
     host = fresh["csb0"]
     fresh.repos.release("2.2.0")
     as_ops(host, "nix flake update other")
@@ -128,7 +130,7 @@ def test_a_lock_with_other_changes_is_refused_unless_given_up(fresh: Fleet, clie
 
 
 @pytest.mark.parametrize("fails", ["pull", "update", "build"])
-def test_a_saved_lock_comes_back_when_the_update_fails(
+def test_a_saved_flake_lock_comes_back_when_the_update_fails(
     fresh: Fleet, client: Client, fails: str
 ) -> None:
     host = fresh["csb0"]
@@ -159,7 +161,7 @@ def test_uncommitted_work_survives_and_is_named(fresh: Fleet, client: Client) ->
     assert as_ops(host, "cat notes.md; tail -n 1 home-path.sh") == "draft\n# mine"
 
 
-def test_a_switch_that_runs_is_waited_for(fresh: Fleet, client: Client) -> None:
+def test_update_waits_for_a_running_switch(fresh: Fleet, client: Client) -> None:
     host = fresh["csb0"]
     fresh.repos.release("2.2.0")
     unit = "nixos-rebuild-switch-to-configuration"

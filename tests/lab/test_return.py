@@ -1,4 +1,4 @@
-"""The agent comes back, whatever happened to the job or to the one who watched it."""
+"""The agent comes back, whatever happens to the job or to its watcher."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def attach(client: Client) -> dict[str, object]:
         ("switch", 4, "partial", "rebuild"),
     ],
 )
-def test_after_a_step_that_fails(
+def test_agent_is_back_after_a_failed_step(
     fresh: Fleet, client: Client, fault: str, code: int, verdict: str, step: str
 ) -> None:
     host = fresh["csb0"]
@@ -99,7 +99,7 @@ def test_cancel_from_elsewhere(fresh: Fleet, client: Client, place: Place) -> No
     assert host.agent_version() == ("2.2.0" if place == "activation" else "2.1.0")
 
 
-def test_a_reboot_in_the_rebuild(fresh: Fleet, client: Client) -> None:
+def test_agent_is_back_after_a_reboot_in_the_rebuild(fresh: Fleet, client: Client) -> None:
     host = fresh["csb0"]
     fresh.repos.release("2.2.0")
     with client.start(*UPDATE) as running:

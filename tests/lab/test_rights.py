@@ -1,4 +1,4 @@
-"""Who may read a job, whose its place is, and what root runs: several users on a host."""
+"""Rights on a host with several users: who reads a job, who owns its place, what root runs."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def reads_nothing(host: LabHost, job: str, user: str) -> bool:
 
 
 @pytest.mark.parametrize("name", ["csb0"])
-def test_the_launcher_reads_a_job_by_an_acl_and_nobody_else(
+def test_only_the_launcher_reads_a_job_by_an_acl(
     fresh: Fleet, host: LabHost, client: Client
 ) -> None:
     as_on_nixos(host)
-    # a job as an older version has left it
+    # a job of an older version
     old = "20251123-000000-0000"
     folder = f"{JOBS}/{old}"
     host.enter(
@@ -73,9 +73,7 @@ def test_the_launcher_reads_a_job_by_an_acl_and_nobody_else(
 
 
 @pytest.mark.parametrize("name", ["csb1"])
-def test_where_no_acl_can_be_set_only_root_reads_it(
-    fresh: Fleet, host: LabHost, client: Client
-) -> None:
+def test_only_root_reads_a_job_without_acls(fresh: Fleet, host: LabHost, client: Client) -> None:
     as_on_nixos(host)
     fresh.repos.release("2.2.0")
     with client.start("update", host.name, "--force", *QUICK) as running:
@@ -93,14 +91,16 @@ def test_where_no_acl_can_be_set_only_root_reads_it(
 
 
 @pytest.mark.parametrize("name", ["gpc0"])
-def test_a_group_of_ones_own_will_do(fresh: Fleet, host: LabHost, client: Client) -> None:
+def test_the_launchers_own_group_reads_a_job_without_acls(
+    fresh: Fleet, host: LabHost, client: Client
+) -> None:
     host.enter("useradd -m -s /bin/bash eve")
     fresh.repos.release("2.2.0")
     job = client.update(host.name, "--force")["job"]
     assert job
     assert readable(host, job, "ops") == set(FILES)
     assert reads_nothing(host, job, "eve")
-    # somebody else is in it now
+    # now another user is in the group
     host.enter("usermod -aG ops eve")
     client.update(host.name, "--force")
     for user in ("ops", "eve"):
@@ -109,7 +109,7 @@ def test_a_group_of_ones_own_will_do(fresh: Fleet, host: LabHost, client: Client
 
 @pytest.mark.parametrize("name", ["csb0"])
 def test_a_result_in_memory_is_read_as_root(fresh: Fleet, host: LabHost, client: Client) -> None:
-    """As after a full disk: the launcher may read the job, but not what root has in memory."""
+    """As after a full disk: the launcher may read the job, but not root's files in memory."""
     job = client.update(host.name, "--force")["job"]
     assert job
     host.enter(f"rm {JOBS}/{job}/result; test -e /run/nixfleet/{job}/result")
@@ -131,7 +131,7 @@ RuntimeDirectoryPreserve=yes
 
 
 def add_service(host: LabHost, runtime: str = "") -> None:
-    """A service of somebody's whose directories have our names."""
+    """A service of another user whose directories have our names."""
     host.enter("useradd -r -m svc")
     unit = host.root / "etc/systemd/system/svc.service"
     unit.write_text(SERVICE.format(runtime=runtime))
@@ -139,7 +139,7 @@ def add_service(host: LabHost, runtime: str = "") -> None:
 
 
 @pytest.mark.parametrize("name", ["csb0", "csb1"])
-def test_in_a_foreign_place_the_whole_update_works_elsewhere(
+def test_update_uses_the_other_place_when_the_first_is_foreign(
     fresh: Fleet, host: LabHost, client: Client
 ) -> None:
     add_service(host, "nixfleet")
@@ -174,7 +174,7 @@ def test_in_a_foreign_place_the_whole_update_works_elsewhere(
 
 @pytest.mark.parametrize("name", ["csb0", "gpc0"])
 @pytest.mark.parametrize("runtime", ["", "nixfleet"])
-def test_a_place_that_a_switch_gives_away_is_left(
+def test_job_leaves_a_place_that_the_switch_gives_away(
     fresh: Fleet, host: LabHost, client: Client, runtime: str
 ) -> None:
     add_service(host, runtime)
@@ -199,7 +199,7 @@ def test_a_place_that_a_switch_gives_away_is_left(
 
 
 @pytest.mark.parametrize("name", ["csb0"])
-def test_root_runs_nothing_of_a_place_that_was_given_away(
+def test_root_runs_no_file_in_a_place_that_was_given_away(
     fresh: Fleet, host: LabHost, client: Client
 ) -> None:
     add_service(host, "nixfleet")
@@ -232,7 +232,7 @@ def test_root_runs_nothing_of_a_place_that_was_given_away(
 def test_root_runs_no_program_of_the_callers_home(
     fresh: Fleet, host: LabHost, client: Client
 ) -> None:
-    """Where sudo keeps HOME and PATH; the owner's own programs are there for the owner."""
+    """sudo keeps HOME and PATH here; only the owner runs the owner's programs."""
     host.enter(
         "sed -i /secure_path/d /etc/sudoers.d/lab;"
         "echo 'Defaults env_keep += \"HOME PATH\"' >>/etc/sudoers.d/lab"
@@ -256,7 +256,7 @@ def test_root_runs_no_program_of_the_callers_home(
 
 
 @pytest.mark.parametrize("name", ["csb0"])
-def test_what_runs_as_the_owner_cannot_cut_the_log_off(
+def test_a_program_of_the_owner_cannot_truncate_the_log(
     fresh: Fleet, host: LabHost, client: Client
 ) -> None:
     """Git runs programs that the checkout's configuration names."""

@@ -24,7 +24,7 @@ def system_of(host: LabHost) -> tuple[str, str]:
     return current, profile
 
 
-def test_rollback_undoes_the_last_update_and_its_lock(
+def test_rollback_undoes_the_last_update_and_its_flake_lock(
     fresh: Fleet, host: LabHost, client: Client
 ) -> None:
     system, lock = system_of(host), lock_of(host)
@@ -42,7 +42,7 @@ def test_rollback_undoes_the_last_update_and_its_lock(
     assert lock_of(host) == lock
 
 
-def test_a_new_agent_that_does_not_stay_up_is_taken_back(fresh: Fleet, client: Client) -> None:
+def test_an_unstable_new_agent_is_rolled_back(fresh: Fleet, client: Client) -> None:
     host = fresh["csb0"]
     system, lock = system_of(host), lock_of(host)
     fresh.repos.release("2.2.0", behaviour="crash")
@@ -52,9 +52,7 @@ def test_a_new_agent_that_does_not_stay_up_is_taken_back(fresh: Fleet, client: C
     assert (host.agent_version(), host.agent_state()) == ("2.1.0", "active success")
 
 
-def test_a_switch_that_cuts_its_own_network_goes_back_by_itself(
-    fresh: Fleet, client: Client
-) -> None:
+def test_a_switch_that_cuts_its_own_network_is_rolled_back(fresh: Fleet, client: Client) -> None:
     host = fresh["csb0"]
     system = system_of(host)
     fresh.repos.release("2.2.0")
@@ -73,7 +71,7 @@ def test_a_switch_that_cuts_its_own_network_goes_back_by_itself(
     assert (system_of(host), host.agent_version()) == (system, "2.1.0")
 
 
-def test_a_switch_that_is_confirmed_stays(fresh: Fleet, host: LabHost, client: Client) -> None:
+def test_a_confirmed_switch_stays(fresh: Fleet, host: LabHost, client: Client) -> None:
     fresh.repos.release("2.2.0")
     answer = client.update(host.name, "--force", "--confirm-within", "20")
     assert (answer["verdict"], host.agent_version()) == ("updated", "2.2.0")
@@ -81,7 +79,7 @@ def test_a_switch_that_is_confirmed_stays(fresh: Fleet, host: LabHost, client: C
     assert (statuses["confirm"], statuses["rollback"]) == ("ok", "skipped")
 
 
-def test_jobs_lists_what_was_done_and_by_whom(fresh: Fleet, client: Client) -> None:
+def test_jobs_lists_updates_and_rollbacks_with_who_asked(fresh: Fleet, client: Client) -> None:
     host = fresh["csb0"]
     fresh.repos.release("2.2.0")
     update = client.update("csb0", "--force")["job"]

@@ -19,7 +19,7 @@ JOB = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 
 
 def install(fleet: Fleet) -> LabHost:
-    """csb1 with the client and the module; `watcher` may launch there, and nothing else."""
+    """csb1 with the client and the module; `watcher` may only launch."""
     host = fleet["csb1"]
     install_client(host)
     put_flakes(host)
@@ -28,7 +28,7 @@ def install(fleet: Fleet) -> LabHost:
     return host
 
 
-def test_the_flag_from_inside_the_agents_own_cgroup(fresh: Fleet, client: Client) -> None:
+def test_self_update_works_from_inside_the_agents_cgroup(fresh: Fleet, client: Client) -> None:
     host = install(fresh)
     old = host.agent_pid()
     fresh.repos.release("2.2.0")
@@ -57,7 +57,7 @@ def test_the_flag_from_inside_the_agents_own_cgroup(fresh: Fleet, client: Client
     assert host.agent_pid() != old
 
 
-def test_the_flag_again_while_the_job_runs(fresh: Fleet) -> None:
+def test_a_second_self_update_finds_the_running_job(fresh: Fleet) -> None:
     host = install(fresh)
     command = "/run/current-system/sw/bin/nixfleet-agent --self-update --force-rebuild"
     with host.gate("stop") as stop:
@@ -67,7 +67,7 @@ def test_the_flag_again_while_the_job_runs(fresh: Fleet) -> None:
     assert again.split() == [job, "exit", "6"]
 
 
-def test_the_timers_service_updates_and_then_finds_nothing_to_do(fresh: Fleet) -> None:
+def test_the_timers_service_updates_once(fresh: Fleet) -> None:
     host = install(fresh)
     service = evaluate(host, "seen.nixos.everything.systemd.services.nixfleet-update")
     settings = at(service, "serviceConfig")

@@ -1,4 +1,4 @@
-"""Why a host has an old agent: every cause is produced on a real host, and named."""
+"""Why a host has an old agent: real hosts get every cause, and `why` names it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Answer(TypedDict):
 
 @dataclass
 class Stage:
-    """One host, and what the scenes of a story do to it."""
+    """One host, and the actions of a story's scenes."""
 
     repos: Repos
     host: LabHost
@@ -57,13 +57,13 @@ class Stage:
         return self.host.enter(command)
 
     def move_lock(self, folder: str = CHECKOUT) -> None:
-        """As an operator would, by the command that every Nix understands."""
+        """Do as an operator would, by the command that every Nix understands."""
         new = self.host.name != "csb1"
         update = "update nixfleet" if new else "lock --update-input nixfleet"
         self.as_ops(f"nix flake {update}", folder)
 
     def rebuild(self, folder: str = CHECKOUT) -> None:
-        """It may fail, and does where the scene says so."""
+        """It may fail: some scenes want that."""
         rebuild = "/run/current-system/sw/bin/nixos-rebuild switch --no-reexec --flake"
         self.as_root(f"SUDO_UID=1000 {rebuild} {folder}#{self.host.name} || true")
 
@@ -135,7 +135,7 @@ def look_from_there(stage: Stage) -> None:
 
 
 def update_ends_with(code: int) -> Callable[[Stage], None]:
-    """The server names the commit, but gives it to nobody. Where nix has the old one from the
+    """The server names the commit, but gives it to nobody. If nix has the old one from the
     branch, it exits with 0."""
 
     def update(stage: Stage) -> None:
@@ -222,7 +222,7 @@ def nothing(stage: Stage) -> None:
 
 @dataclass(frozen=True)
 class Scene:
-    """What is done to the host, and what is said then; `seen` is in the evidence."""
+    """An action on the host, and the expected words; the evidence must have `seen`."""
 
     cause: FoundCause
     says: str
@@ -359,7 +359,7 @@ def test_the_stories_tell_of_every_cause() -> None:
 
 
 @pytest.mark.parametrize("name", ["gpc0"])
-def test_a_job_that_runs_is_not_explained_away(fresh: Fleet, host: LabHost, client: Client) -> None:
+def test_why_names_the_job_that_runs(fresh: Fleet, host: LabHost, client: Client) -> None:
     stage = Stage(fresh.repos, host, client)
     fresh.repos.release("2.2.0")
     with client.start("update", host.name, "--force", *QUICK) as running:
@@ -396,7 +396,7 @@ def test_the_incident(fresh: Fleet, host: LabHost, client: Client) -> None:
     assert host.agent_exe() == new
 
 
-def test_a_healthy_host_is_said_to_be_healthy(fleet: Fleet, client: Client) -> None:
+def test_why_says_that_a_healthy_host_is_current(fleet: Fleet, client: Client) -> None:
     done = client.run("why", *fleet.hosts, "--json")
     assert done.returncode == 0, done.stderr
     answers: list[Answer] = [json.loads(line) for line in done.stdout.splitlines()]
@@ -409,7 +409,7 @@ def test_a_healthy_host_is_said_to_be_healthy(fleet: Fleet, client: Client) -> N
         assert seen["running_sha256"] == seen["installed_sha256"]
 
 
-def test_a_host_that_is_away_is_unreachable(fleet: Fleet, client: Client) -> None:
+def test_why_says_that_an_absent_host_is_unreachable(fleet: Fleet, client: Client) -> None:
     path = client.folder / "config/nixfleet/hosts.toml"
     path.write_text('[hosts.gone]\nssh = "ops@127.0.0.1:1"\n')
     done = client.run("why", "gone", "--json")

@@ -39,7 +39,7 @@ def test_reading_host_names_builds_nothing(fresh: Fleet) -> None:
         )
         assert done.returncode == 0, done.stderr
 
-    # Nix alone builds for an evaluation
+    # without our options Nix builds for an evaluation
     write("first")
     assert host.run(EVAL, user="ops").stdout.strip() == '["ops@mac0"]'
     assert host.run("ls /tmp/built-first", user="ops").returncode == 0

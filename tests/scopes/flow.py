@@ -1,4 +1,4 @@
-"""What the check needs of a shell script: which variables it reads and writes, in which order."""
+"""A shell script as the check sees it: which variables it reads and writes, in which order."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One of these functions is called, with these words where they are plain text.
+    """One of these functions is called, with these words if they are plain text.
 
-    With no name it is one of the words that the function itself was called with ("$@").
+    Without a name, the function calls a word of its own arguments ("$@").
     """
 
     names: frozenset[str]
@@ -35,7 +35,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Something is called, and it cannot be said what."""
+    """Something unknown is called."""
 
     why: str
     line: int
@@ -64,7 +64,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """A condition, and a body that runs as often as that holds."""
+    """A condition, and a body that runs while it holds."""
 
     condition: Flow
     body: Flow
@@ -72,7 +72,7 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """Runs in a process of its own: reads our variables, and cannot change them."""
+    """Runs in its own process: reads our variables, and cannot change them."""
 
     inside: Flow
 
@@ -83,7 +83,7 @@ NOTHING = Sequence(())
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function; `sets` is what the comment above it says that it sets for others."""
+    """A function; `sets` has the names in the `# sets:` comment above it."""
 
     name: str
     line: int
@@ -93,7 +93,7 @@ class Function:
 
 @dataclass(slots=True)
 class Script:
-    """A whole script. `main` is what runs beside the functions, `traps` what signals run."""
+    """A whole script. `main` is the code outside of functions, `traps` the code of signals."""
 
     functions: dict[str, Function] = field(default_factory=dict)
     main: Flow = NOTHING

@@ -1,6 +1,6 @@
 """From a script's text to its flow (`scopes.flow`).
 
-A call that cannot be resolved is a fault: the check would be blind to what it does.
+A call that cannot be resolved is a fault: the check could not see what it does.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SETS: Final = "# sets:"
 _LEAVES: Final = ("return", "exit", "break", "continue")
 _KEEPING: Final = ("export", "readonly", "read", "unset", ":", ".", "set", "exec", "trap")
-"""Builtins before which an assignment is the shell's own. `read` is none, but its words are."""
+"""Builtins before which an assignment stays in the shell. `read` is none, but sets its words."""
 
 
 def read_script(text: str) -> Script:
-    """Raises CalledProcessError and DecodeError for what is no POSIX sh."""
+    """Raises CalledProcessError and DecodeError if the text is no POSIX sh."""
     stmts = syntax.parse(text)
     return _Reader(text.splitlines(), stmts).script
 
@@ -119,7 +119,7 @@ class _Reader:
         return Sequence((self._text(word), *patterns, Choice(tuple(ways))))
 
     def _declared_sets(self, line: int) -> frozenset[str]:
-        """The names behind `# sets:` in the comment above."""
+        """The names after `# sets:` in the comment above."""
         said: list[str] = []
         at = line - 2
         while at >= 0 and self._lines[at].startswith("#"):
@@ -128,7 +128,7 @@ class _Reader:
         begins = next((n for n, text in enumerate(said) if text.startswith(_SETS)), len(said))
         names: set[str] = set()
         for text in said[begins:]:
-            # a name may be explained, in brackets
+            # brackets may explain a name
             plain = re.sub(r"\([^()]*\)", "", text.removeprefix(_SETS))
             names.update(word for word in _NAME.findall(plain) if "_" in word or word.isupper())
         return frozenset(names)
@@ -147,7 +147,7 @@ class _Reader:
             return Sequence(tuple(itertools.chain(*zip(values, writes, strict=True))))
         plain = [_plain(word) for word in call.args]
         does = self._do(call.args, plain, line)
-        # before a program an assignment is that program's alone; before a function it may stay
+        # an assignment before a program lasts for the program; before a function it may stay
         first = plain[0]
         stays = isinstance(does, Call) or (first in _KEEPING and first != "read")
         return Sequence((*values, *words, *(writes if stays else ()), does))
@@ -157,7 +157,7 @@ class _Reader:
             case None:
                 return self._unnamed(args, line)
             case "exec" | "command":
-                return NOTHING  # they run programs only
+                return NOTHING  # these run only programs
             case "read":
                 return _writes([word for word in plain[1:] if word], line)
             case "unset" if "-f" not in plain:
@@ -179,7 +179,7 @@ class _Reader:
         return NOTHING
 
     def _unnamed(self, args: list[Text], line: int) -> Flow:
-        """A command whose name is put together: "$@", "nf_do_$STEP", or $EXEC program."""
+        """A command whose name is composed: "$@", "nf_do_$STEP", or $EXEC program."""
         match args[0].parts:
             case [syntax.DblQuoted([syntax.ParamExp(syntax.Name("@"))])]:
                 return Call(frozenset(), frozenset(), line)
@@ -273,7 +273,7 @@ def _writes(words: list[str], line: int) -> Flow:
 
 
 def _plain(text: Text) -> str | None:
-    """The word, where nothing in it is expanded."""
+    """The word, if nothing in it is expanded."""
     found = ""
     for part in text.parts:
         match part:
@@ -312,7 +312,7 @@ def _within(node: object) -> Iterator[Stmt]:
 
 
 def _plain_texts(stmts: list[Stmt]) -> dict[str, frozenset[str]]:
-    """What a variable can hold, for those that get nothing but plain texts."""
+    """The possible values of each variable that only gets plain texts."""
     found: dict[str, set[str | None]] = {}
     for stmt in _within(stmts):
         if isinstance(stmt.cmd, syntax.CallExpr):

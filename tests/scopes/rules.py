@@ -1,12 +1,12 @@
 """The rules of scope, and what breaks them.
 
-1. A function's own variables begin with its name. What it sets for others stands in a `# sets:`
-   line above it. A variable whose name nobody declared is read by nobody else, and what nobody
-   reads is not set.
-2. What the prelude gives (`NF_…`) keeps its value.
-3. Between two uses of a variable nobody is called who overwrites it, but for a function that says
-   that it sets it. `NF_…` is the script's state: who reads it wants its newest value.
-4. What a signal runs (`trap`) changes no variable: it can come between any two commands.
+1. A function's own variables begin with its name. A `# sets:` line above it names the variables
+   that it sets for others. Nobody else reads a variable that no such line names. A function sets
+   no variable that nobody reads.
+2. A constant of the prelude (`NF_…`) keeps its value.
+3. Between two uses of a variable no function is called that overwrites it, except one that
+   declares it. Other `NF_…` variables are the script's state: a reader wants the newest value.
+4. The code of a signal (`trap`) changes no variable: it can run between any two commands.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MAIN: Final = ""
-"""What stands for the script beside its functions."""
+"""Stands for the script's code outside of functions."""
 
 Names = frozenset[str]
 NONE: Final[Names] = frozenset()
@@ -48,7 +48,7 @@ def check(script: Script) -> list[Fault]:
 
 @dataclass(frozen=True, slots=True)
 class _Around:
-    """What is still read behind a loop, at its head, and behind the function."""
+    """The variables still read after a loop, at its head, and after the function."""
 
     after: Names = NONE
     head: Names = NONE
@@ -73,7 +73,7 @@ class _Check:
         self._writes = self._close(lambda name: _written(self._functions[name].body))
         self._found: set[Fault] = set()
         self._had: dict[int, Names] = {}
-        """What the function around a call may have set by then, by the call's identity."""
+        """For each call, by identity: what the function around it may have set by then."""
         self._exposed: dict[str, Names] = dict.fromkeys(self._functions, NONE)
         self._find_exposed()
 
@@ -92,7 +92,7 @@ class _Check:
     # Who calls whom.
 
     def _find_handed(self) -> dict[str, Names]:
-        """For each function that runs the words it is called with: which functions these name."""
+        """For each function that runs its own arguments: the functions that these can name."""
         runs = {n for n, f in self._functions.items() if any(not c.names for c in _calls(f.body))}
         handed: dict[str, Names] = dict.fromkeys(self._functions, NONE)
         changed = True
@@ -116,7 +116,7 @@ class _Check:
         return call.names or self._handed[name]
 
     def _close(self, of: Callable[[str], Names]) -> dict[str, Names]:
-        """For each function the variables that it or whom it calls writes, in its own process."""
+        """For each function the variables that it or its callees write, in its own process."""
         found = {name: of(name) for name in self._functions}
         changed = True
         while changed:
@@ -130,7 +130,7 @@ class _Check:
         return found
 
     def _reached(self) -> set[str]:
-        """The functions that the script can come to; the other parts' are not its business."""
+        """The functions that the script can reach; those of other parts do not matter."""
         found, left = {MAIN}, [MAIN]
         while left:
             name = left.pop()
@@ -190,7 +190,7 @@ class _Check:
     # Rule 3.
 
     def _find_exposed(self) -> None:
-        """For each function what it reads that was set before it was called."""
+        """For each function the variables that it reads and its callers have set."""
         changed = True
         while changed:
             changed = False
@@ -248,7 +248,7 @@ class _Check:
             head = new
 
     def _set_before(self, function: Function, flow: Flow, had: Names) -> Names:
-        """Note for each call what the function may have set by then; what it has set at the end."""
+        """Note for each call what the function may have set by then; return what it sets in all."""
         match flow:
             case Write(name):
                 return had | {name}
@@ -297,7 +297,7 @@ class _Check:
 
 
 def _is_environment(variable: str) -> bool:
-    """Also of what is started here: such names are not ours to choose."""
+    """Also variables for programs that are started here: we cannot choose such names."""
     return variable.isupper() and not variable.startswith("NF_")
 
 
@@ -307,7 +307,7 @@ def _is_ours(variable: str) -> bool:
 
 
 def _nodes(flow: Flow, *, here: bool = False) -> Iterator[Read | Write | Call | Unknown | Leave]:
-    """All that happens; with `here` in this process alone."""
+    """All events; with `here` only those in this process."""
     match flow:
         case Sequence(parts) | Choice(parts):
             for part in parts:

@@ -1,4 +1,4 @@
-"""The scripts that a session sends to a host, and those that they carry, as they are sent."""
+"""The scripts that a session sends to a host, and the scripts inside them, as they are sent."""
 
 # ruff: noqa: ARG002 - a stand-in has the signatures of what it stands for
 
@@ -40,12 +40,12 @@ PLAN: Final = Plan(
 
 
 class _Sent(BaseException):
-    """Nobody answers: what was sent is all that is wanted."""
+    """Nobody answers: only the sent text matters."""
 
 
 @dataclass(slots=True)
 class _Listener(Shell):
-    """A shell that keeps what it is sent."""
+    """A shell that keeps the text it is sent."""
 
     sent: list[str] = field(default_factory=list)
 
@@ -83,7 +83,7 @@ async def _follow(session: ShellSession) -> None:
 
 
 def sent_scripts() -> dict[str, str]:
-    """Each by the name of what it does: the questions, the job, and how root is become."""
+    """Each by its name: the questions, the job, and the way to root."""
     shell = _Listener(host="h", argv=())
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(_ask_everything(shell, Path(folder)))
@@ -95,5 +95,5 @@ def sent_scripts() -> dict[str, str]:
 
 
 def _call(script: str) -> str:
-    """What the last lines, in braces, call."""
+    """The call in the last lines, which stand in braces."""
     return shlex.split(script.rsplit("\nnf_platform\n", 1)[1])[0]

@@ -1,15 +1,13 @@
 from __future__ import annotations
 
 import shutil
-import sys
-from shlex import quote
 from typing import TYPE_CHECKING
 
 import pytest
 from fake_host import SHELLS, FakeHost, Upstream, make_upstream
 from left_out import need, only_first
 
-from nixfleet_core.sandbox import entry
+from nixfleet_core.sandbox.layout import TOOLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,13 +16,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session", autouse=True)
 def _ps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Every host has ps; where this machine has none, the sandbox's stands in for it."""
+    """Every host has ps; if this machine has none, the sandbox's stands in for it."""
     if shutil.which("ps"):
         yield
         return
     stand_in = tmp_path_factory.mktemp("bin") / "ps"
-    words = map(quote, (sys.executable, "-S", "-E", entry.__file__, "/", "ps"))
-    stand_in.write_text(f'#!/bin/sh\nexec {" ".join(words)} "$@"\n')
+    stand_in.write_text(f"#!/bin/sh\n{(TOOLS / 'ps.sh').read_text()}")
     stand_in.chmod(0o755)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", str(stand_in.parent), prepend=":")
@@ -47,7 +44,7 @@ def shell(request: pytest.FixtureRequest) -> tuple[str, ...]:
 
 @pytest.fixture
 def plain_host(tmp_path: Path, shell: tuple[str, ...], upstream: Upstream) -> FakeHost:
-    """The same in a folder with a plain name, for what names its paths unquoted, as units do."""
+    """The same in a folder with a plain name, for files that name paths unquoted, as units do."""
     made = FakeHost(tmp_path / "host", shell, upstream)
     made.root.mkdir()
     made.make()
@@ -56,7 +53,7 @@ def plain_host(tmp_path: Path, shell: tuple[str, ...], upstream: Upstream) -> Fa
 
 @pytest.fixture
 def host(tmp_path: Path, shell: tuple[str, ...], upstream: Upstream) -> FakeHost:
-    """A host in a folder whose name has everything in it that a path may have but a colon."""
+    """A host in a folder whose name has every character that a path may have, except a colon."""
     made = FakeHost(tmp_path / "it's a $(root) é", shell, upstream)
     made.root.mkdir()
     made.make()

@@ -1,6 +1,7 @@
-"""A host for scripts: a folder as its file system, real git, and stubs for Nix and systemd.
+"""A host for scripts: a folder as its file system, real git, the sandbox's systemctl and
+nixos-rebuild, and stubs for Nix and for what systemd would run.
 
-The stubs do as files in `state/` say and write down how they were called; nothing needs root.
+The stubs do as files in `state/` say, and all write down how they were called; nothing needs root.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from nixfleet_core.job.compile import compile_plan
 from nixfleet_core.job.events import HostEvent, StepEnd, read_event
 from nixfleet_core.job.frames import Frame, FrameReader
 from nixfleet_core.plan.model import Options, Plan, Step
+from nixfleet_core.sandbox.layout import TOOLS
 from nixfleet_core.scripts.compose import question
 from nixfleet_core.vocabulary import StepId
 
@@ -46,64 +48,28 @@ _STUBS: Final = {
     "df": "echo header; echo fs 9 9 99999999 1% /",
     "journalctl": ":",
     "uname": "echo Linux the-host x86_64",
-    "systemctl": r"""
-start() {
-  if [ -e "$s/refuses" ]; then echo 'Job failed.' >&2; return 1; fi
-  pid=$(($(cat "$s/pid") + 1))
-  echo "$pid" >"$s/pid"
-  mkdir -p "$root/proc/$pid"
-  ln -sfn "$root$(cat "$s/installed")" "$root/proc/$pid/exe"
-  echo "$pid" >"$s/agent"
-}
-blocks() {
-  pid='' state=inactive
-  read -r pid <"$s/agent" && state=active
-  read -r path <"$s/installed"
-  read -r load <"$s/load"
-  echo "Id=nixfleet-agent.service
-LoadState=$load
-ActiveState=$state
-SubState=running
-Result=success
-NRestarts=0
-MainPID=${pid:-0}
-ExecStart={ path=$path ; argv[]=$path --serve ; ignore_errors=no }
-"
-  if [ -e "$s/other-blocks" ]; then cat "$s/other-blocks"; fi
-}
+    "systemd": r"""
+state=$root/run/systemd/units/$2
 case $1 in
-  show)
-    case "$*" in
-      *"-p Id"*) blocks ;;
-      *ControlGroup*) echo ControlGroup= ;;
-      *) echo LoadState="$(cat "$s/load")" ;;
-    esac
+  start | restart)
+    if [ -e "$s/refuses" ]; then rm -f "$state"; echo 'Job failed.' >&2; exit 1; fi
+    if [ "$1" = start ] && [ -e "$state" ]; then exit; fi
+    pid=$(($(cat "$s/pid") + 1))
+    echo "$pid" >"$s/pid"
+    mkdir -p "$root/proc/$pid"
+    program=$(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$root/etc/systemd/system/$2")
+    ln -sfn "$root$program" "$root/proc/$pid/exe"
+    echo "active running $pid success 0" >"$s/new-state"
+    mv "$s/new-state" "$state"
     ;;
-  is-active)
-    shift
-    for unit; do
-      case $unit in
-        nixfleet-agent.service) if [ -s "$s/agent" ]; then echo active; else echo inactive; fi ;;
-        *) if [ -e "$s/active-$unit" ]; then cat "$s/active-$unit"; else echo inactive; fi ;;
-      esac
-    done
-    ;;
-  start) start ;;
-  stop) : >"$s/agent" ;;
-  restart) : >"$s/agent"; start ;;
-  list-units) if [ -e "$s/units" ]; then cat "$s/units"; fi ;;
+  stop) rm -f "$state" ;;
+  wait) shift 3; exec "$@" ;;
 esac
 """,
-    "systemd-run": r"""
-case "$*" in
-  *--wait*)
-    while [ $# -gt 2 ]; do shift; done
-    exec "$@"
-    ;;
-esac
-if [ -e "$s/refuses-jobs" ]; then echo 'Unit was already loaded' >&2; exit 1; fi
-for word; do printf '%s\0' "$word"; done >"$s/systemd-run.argv"
-""",
+    **{
+        tool: (TOOLS / f"{tool}.sh").read_text()
+        for tool in ("systemctl", "systemd-run", "nixos-rebuild", "nix-env")
+    },
     "nix": r"""
 case "$*" in
   --version) echo 'nix (Nix) 2.34.8' ;;
@@ -111,6 +77,7 @@ case "$*" in
   *" given") cat "$s/given" ;;
   *getContext*) cat "$s/refers" ;;
   *"store verify"*) [ ! -e "$s/damaged" ] ;;
+  *" build --print-out-paths "*) cp "$s/new-installed" "$s/expected"; cat "$s/new-system" ;;
   *" eval --raw "*) cat "$s/expected" ;;
   *--apply*) [ ! -e "$s/no-attribute" ] ;;
   *" lock "* | *" update "*)
@@ -137,19 +104,9 @@ case "$*" in
   "--repair-path "*) if [ -e "$s/beyond-repair" ]; then exit 1; fi; rm -f "$s/damaged" ;;
 esac
 """,
-    "nix-env": r"""
-ln -sfn "$4" "$root/nix/var/nix/profiles/system-3-link"
-ln -sfn system-3-link "$2"
-""",
-    "nixos-rebuild": r"""
-cp "$s/new-installed" "$s/installed"
-cp "$s/new-installed" "$s/expected"
-ln -sfn "$(cat "$s/new-system")" "$root/nix/var/nix/profiles/system-2-link"
-ln -sfn system-2-link "$root/nix/var/nix/profiles/system"
-ln -sfn "$(cat "$s/new-system")" "$root/run/current-system"
-""",
 }
-"""What each stub does, when no file `state/on-NAME` says otherwise; `$s` is the folder `state`."""
+"""What each tool does; `$s` is the folder `state`. What asks systemd, and rebuilds, is the
+sandbox's; systemd itself pretends to run what a unit starts."""
 
 
 @dataclass(frozen=True)
@@ -188,6 +145,11 @@ def lock_text(rev: str, nixpkgs: str = "0" * 40) -> str:
         "p": {"locked": {"rev": nixpkgs}},
     }
     return json.dumps({"nodes": nodes, "root": "root", "version": 7}, indent=2) + "\n"
+
+
+def unit_text(program: str) -> str:
+    """The agent's unit, which starts that program."""
+    return f"[Unit]\nDescription=NixFleet agent\n[Service]\nExecStart={program} --serve\n"
 
 
 def make_upstream(folder: Path) -> Upstream:
@@ -259,16 +221,39 @@ class FakeHost:
         """Write a file that the stubs act by."""
         (self.state / name).write_text(f"{text}\n" if text else "")
 
+    @property
+    def _unit_file(self) -> Path:
+        return self.root / "etc/systemd/system" / UNIT
+
+    def install(self, program: str) -> None:
+        """Let the agent's unit name that program."""
+        self._unit_file.write_text(unit_text(program))
+
+    def mask(self) -> None:
+        """Forbid the agent's unit to start."""
+        self._unit_file.unlink()
+        self._unit_file.symlink_to("/dev/null")
+
+    def let_live(self, unit: str, state: str = "active running", pid: int = 9) -> None:
+        """Let systemd say of a unit that it is in that state."""
+        (self.root / "run/systemd/units" / unit).write_text(f"{state} {pid} success 0\n")
+
+    def let_end(self, unit: str) -> None:
+        """Let systemd say of a unit that it is over."""
+        (self.root / "run/systemd/units" / unit).unlink()
+
     def on(self, tool: str, script: str) -> None:
         """Let a stub do this instead; `default` in it is what it does otherwise."""
-        text = f"default() {{\n{_STUBS.get(tool, ':')}\n}}\n{script}\n"
+        text = f"default() (\n{_STUBS.get(tool, ':')}\n)\n{script}\n"
         self._write_tool(tool, text)
 
     def _write_tool(self, name: str, body: str) -> None:
         path = self.root / "run/wrappers/bin" / name
         # a quoted word a line, so that a call can be compared
         head = f"#!/bin/sh\nroot={quote(str(self.root))}\ns=$root/state\n"
-        told = f'echo {name} "$*" >>"$s/calls"\n' if name != "sleep" else ""
+        told = f'echo {name} "$*" >>"$s/calls"\n' if name not in ("sleep", "systemd") else ""
+        if name == "systemd-run":
+            told += """for word; do printf '%s\\0' "$word"; done >"$s/systemd-run.argv"\n"""
         new = path.with_suffix(".new")
         new.write_text(head + told + body)
         new.chmod(0o755)
@@ -279,7 +264,7 @@ class FakeHost:
         root = self.root
         for folder in (
             *("home/ops", "nix/var/nix/profiles", "proc", "run/wrappers/bin", "run/systemd/system"),
-            *("etc", "state", "tmp", "var/lib"),
+            *("run/systemd/units", "etc/systemd/system", "state", "tmp", "var/lib"),
         ):
             (root / folder).mkdir(parents=True)
         (root / "etc/NIXOS").touch()
@@ -293,7 +278,7 @@ class FakeHost:
             (system / "nixos-version").write_text("25.11")
             switch = system / "bin/switch-to-configuration"
             switch.write_text(
-                f"#!/bin/sh\necho {path} >{quote(str(self.state))}/installed\n"
+                f"#!/bin/sh\ncat >{quote(str(self._unit_file))} <<'EOF'\n{unit_text(path)}EOF\n"
                 f"ln -sfn {quote(str(system))} {quote(str(root))}/run/current-system\n"
             )
             switch.chmod(0o755)
@@ -305,9 +290,6 @@ class FakeHost:
         git(self.checkout, "reset", "-q", "--hard", "HEAD~1")
         for name, text in {
             "pid": "4000",
-            "agent": "",
-            "load": "loaded",
-            "installed": AGENTS["1.0"],
             "expected": AGENTS["1.0"],
             "new-installed": AGENTS["2.0"],
             "new-system": f"{root}{SYSTEMS['2.0']}",
@@ -322,6 +304,7 @@ class FakeHost:
             self.set(name, text)
         for name, body in _STUBS.items():
             self._write_tool(name, body)
+        self.install(AGENTS["1.0"])
         self.tool("systemctl", "start", UNIT)
         (self.state / "calls").unlink()
 
@@ -466,8 +449,14 @@ class FakeHost:
     def log(self) -> str:
         return (self.job / "log").read_text()
 
+    @property
+    def agent(self) -> str:
+        """What systemd says of the agent; empty where it does not run."""
+        state = self.root / "run/systemd/units" / UNIT
+        return state.read_text() if state.exists() else ""
+
     def agent_runs(self) -> bool:
-        return bool((self.state / "agent").read_text().strip())
+        return self.agent.startswith("active")
 
 
 def read_frames(data: bytes) -> list[Frame]:

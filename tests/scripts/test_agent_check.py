@@ -1,4 +1,4 @@
-"""What the agent itself says after the proof: asked for only if its help names it, never believed
+"""The agent's own check after the proof: run only if its help names it, and never believed
 against the proof."""
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def said(host: FakeHost) -> list[tuple[bool, str]]:
     ]
 
 
-def test_it_is_asked_with_its_own_settings_and_its_answer_is_kept(host: FakeHost) -> None:
+def test_the_agents_check_runs_with_its_own_settings_and_is_kept(host: FakeHost) -> None:
     offer(host, asked=HELP, check='echo "reached $URL"; echo "$TEXT" >&2')
     host.run_job()
     assert (host.steps, said(host)) == (OK, [(True, "")])
@@ -55,7 +55,7 @@ def test_it_is_asked_with_its_own_settings_and_its_answer_is_kept(host: FakeHost
 
 
 @one_shell
-def test_a_failure_is_told_and_decides_nothing(host: FakeHost) -> None:
+def test_a_failed_check_is_told_and_decides_nothing(host: FakeHost) -> None:
     offer(host, asked=HELP, check="echo 'no route'; exit 3")
     host.run_job()
     assert (host.steps, said(host), host.result["outcome"]) == (OK, [(False, "failed")], "done")
@@ -63,7 +63,7 @@ def test_a_failure_is_told_and_decides_nothing(host: FakeHost) -> None:
 
 
 @one_shell
-def test_one_that_hangs_is_given_up(host: FakeHost) -> None:
+def test_a_check_that_hangs_is_ended(host: FakeHost) -> None:
     os.mkfifo(host.state / "checked.never")
     offer(host, asked=HELP, check='read x <"$CHECKED.never"')
     real = shutil.which("timeout")
@@ -77,14 +77,14 @@ def test_one_that_hangs_is_given_up(host: FakeHost) -> None:
 
 @one_shell
 @pytest.mark.parametrize("asked", ["echo 'Usage: agent --check-interval N'", "exit 2"])
-def test_one_that_does_not_offer_it_is_not_asked(host: FakeHost, asked: str) -> None:
+def test_an_agent_that_offers_no_check_is_not_asked(host: FakeHost, asked: str) -> None:
     offer(host, asked=asked, check="exit 3")
     host.run_job()
     assert (host.steps, said(host)) == (OK, [])
     assert not (host.state / "checked").exists()
 
 
-def test_endless_help_is_cut_off(host: FakeHost) -> None:
+def test_endless_help_of_the_agent_is_cut_off(host: FakeHost) -> None:
     offer(host, asked=f"while {HELP}; do :; done", check="while echo floods; do :; done")
     host.run_job()
     assert (host.steps, said(host)) == (OK, [(False, "failed")])
@@ -92,7 +92,7 @@ def test_endless_help_is_cut_off(host: FakeHost) -> None:
 
 
 @one_shell
-def test_a_process_whose_user_is_not_known_is_not_asked(host: FakeHost) -> None:
+def test_a_process_of_an_unknown_user_is_not_asked(host: FakeHost) -> None:
     offer(host, asked=HELP, check="exit 3")
     host.on("systemctl", 'default "$@"')
     host.run_job()
@@ -111,7 +111,7 @@ def test_a_process_whose_user_is_not_known_is_not_asked(host: FakeHost) -> None:
     ],
     ids=["its group writes", "others write", "another owner", "outside the store", "not seen"],
 )
-def test_only_a_program_that_is_proven_and_the_stores_is_run(
+def test_only_a_proven_program_of_the_store_is_run(
     host: FakeHost, spoil: Callable[[FakeHost, Path], None]
 ) -> None:
     offer(host, asked=HELP, check="exit 3")
@@ -123,7 +123,7 @@ def test_only_a_program_that_is_proven_and_the_stores_is_run(
 
 
 def elsewhere(host: FakeHost) -> None:
-    """The agent's process runs a file of its user's, and calls it by the agent's name."""
+    """The agent's process runs a file of its user under the agent's name."""
     evil = host.root / "home/ops/evil"
     evil.write_text('#!/bin/sh\n: >"${0%/home/*}/state/asked"\necho --check\n')
     evil.chmod(0o755)
@@ -131,7 +131,7 @@ def elsewhere(host: FakeHost) -> None:
 
 
 def hidden(host: FakeHost) -> None:
-    """Its process cannot be looked at, and names the new agent."""
+    """We may not look at the agent's process, which names the new agent."""
     spoil_process(
         host, f'rm -f "$process/exe"; printf "%s\\0" "{AGENTS["2.0"]}" >"$process/cmdline"'
     )

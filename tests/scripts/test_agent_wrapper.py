@@ -1,4 +1,4 @@
-"""`nixfleet-agent`, the wrapper: hands --self-update over, and otherwise is the agent."""
+"""`nixfleet-agent`, the wrapper: it hands --self-update over, and else becomes the agent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FORCE = ["--self-update", "--force-rebuild"]
 
 
 def answer(job: str | None, advice: str = "") -> str:
-    """What nixfleet-update --json prints."""
+    """The output of nixfleet-update --json."""
     shown = {"host": "csb0", "verdict": None, "advice": advice, "job": job, "log": None}
     return json.dumps(shown, separators=(",", ":"))
 
@@ -35,7 +35,7 @@ def command(path: Path, text: str) -> Path:
 
 @dataclass
 class Wrapped:
-    """A wrapper around programs that tests write; `calls` is what nixfleet-update and sudo got."""
+    """A wrapper around programs that tests write; `calls` has the words of each program called."""
 
     folder: Path
     shell: tuple[str, ...]
@@ -98,7 +98,7 @@ def wrapped(request: pytest.FixtureRequest, tmp_path: Path) -> Wrapped:
     return Wrapped(folder, request.param)
 
 
-# --- all else is the agent's
+# --- other words go to the agent
 
 
 @pytest.mark.parametrize(
@@ -112,13 +112,13 @@ def wrapped(request: pytest.FixtureRequest, tmp_path: Path) -> Wrapped:
         ["--self-update=1"],
     ],
 )
-def test_the_agent_gets_what_was_given(wrapped: Wrapped, words: list[str]) -> None:
+def test_the_agent_gets_the_words_and_the_input(wrapped: Wrapped, words: list[str]) -> None:
     done = wrapped.run(*words, agent="printf '<%s>' \"$@\"; cat; echo oh >&2; exit 37")
     assert done.stdout == "".join(f"<{word}>" for word in words or [""]) + "what the agent reads"
     assert (done.returncode, done.stderr, wrapped.calls) == (37, "oh\n", [])
 
 
-def test_the_agent_has_the_environment_that_was_given(wrapped: Wrapped) -> None:
+def test_the_agent_gets_the_environment(wrapped: Wrapped) -> None:
     done = wrapped.run(agent="tr '\\0' '\\n' </proc/$$/environ")
     seen = dict(line.split("=", 1) for line in done.stdout.splitlines())
     shells_own = ("_", "PWD", "OLDPWD", "SHLVL")
@@ -138,20 +138,20 @@ def test_the_agent_is_the_process_and_gets_its_signals(wrapped: Wrapped) -> None
         assert process.stdout
         assert process.stdout.readline() == f"{process.pid}\n"
         process.send_signal(signal.SIGUSR1)
-        with suppress(BrokenPipeError):  # it has ended
+        with suppress(BrokenPipeError):  # the agent has ended
             # some shells take the signal only after the read
             os.write(process.stdin.fileno(), b"\n")
         assert process.wait(30) == 42
 
 
-def test_an_agent_that_only_crashes_is_replaced(wrapped: Wrapped) -> None:
+def test_an_agent_that_crashes_can_be_updated(wrapped: Wrapped) -> None:
     crash = "kill -s SEGV $$"
     assert wrapped.run("--version", agent=crash).returncode == -signal.SIGSEGV
     done = wrapped.run(*FORCE, agent=crash)
     assert (done.returncode, done.stdout) == (0, f"{JOB}\n")
 
 
-# --- what is handed over
+# --- words for nixfleet-update
 
 
 @pytest.mark.parametrize(
@@ -172,12 +172,12 @@ def test_others_ask_the_launcher(wrapped: Wrapped, words: list[str], word: str) 
     assert wrapped.stdin == f"{word}\n"
 
 
-def test_without_a_launcher_nobody_becomes_root(wrapped: Wrapped) -> None:
+def test_wrapper_without_a_launcher_does_not_become_root(wrapped: Wrapped) -> None:
     wrapped.run(*FORCE, uid=1000)
     assert wrapped.calls == ["update", "--detach", "--json", "--force"]
 
 
-def test_it_needs_no_path(wrapped: Wrapped) -> None:
+def test_wrapper_needs_no_path(wrapped: Wrapped) -> None:
     wrapped.write("echo agent", answer(JOB), 9)
     shell = shutil.which(wrapped.shell[0]) or ""
     done = subprocess.run(
@@ -195,13 +195,13 @@ def test_it_needs_no_path(wrapped: Wrapped) -> None:
 @pytest.mark.parametrize(
     "words", [[*FORCE, "x"], ["--self-update", "--self-update"], [FORCE[0], ""]]
 )
-def test_other_words_are_refused(wrapped: Wrapped, words: list[str]) -> None:
+def test_wrapper_refuses_other_words(wrapped: Wrapped, words: list[str]) -> None:
     done = wrapped.run(*words)
     assert (done.returncode, done.stdout, wrapped.calls) == (2, "", [])
     assert "usage: nixfleet-agent --self-update [--force-rebuild]" in done.stderr
 
 
-# --- what comes back
+# --- its answers
 
 
 @pytest.mark.parametrize(
@@ -216,13 +216,13 @@ def test_other_words_are_refused(wrapped: Wrapped, words: list[str]) -> None:
     ],
     ids=["started", "busy", "current", "failed", "usage", "no command"],
 )
-def test_the_job_and_the_exit_code(
+def test_wrapper_prints_the_job_and_gives_the_exit_code(
     wrapped: Wrapped, says: str, code: int, printed: str, exits: int
 ) -> None:
     done = wrapped.run(*FORCE, says=says, code=code)
     assert (done.stdout, done.returncode) == (printed, exits)
 
 
-def test_a_refusing_sudo_is_heard(wrapped: Wrapped) -> None:
+def test_wrapper_prints_why_sudo_refuses(wrapped: Wrapped) -> None:
     done = wrapped.run(*FORCE, uid=1000, launcher="/x", says="", code=1)
     assert (done.stdout, done.returncode) == ("", 1)

@@ -81,7 +81,7 @@ def test_a_forced_update_goes_on_once_the_wait_is_over(host: FakeHost) -> None:
 @one_shell
 def test_an_activation_is_never_gone_over(host: FakeHost) -> None:
     unit = "nixos-rebuild-switch-to-configuration.service"
-    host.set("units", f"{unit} loaded active running {unit}")
+    host.let_live(unit)
     run(host, host.plan(force=True))
     assert (host.steps["preflight"], idle(host)) == ("failed", [(False, "busy")])
     assert "another rebuild is running on this host: an activation" in host.log

@@ -69,7 +69,7 @@ def test_a_lock_is_held_as_long_as_its_process_lives(
 @pytest.mark.parametrize(
     "held", ["", "x", "1,never,no boot", "99999999,_,x", "$(id),a,b"], ids=range(5)
 )
-def test_what_no_living_process_has_written_holds_nothing(
+def test_a_lock_without_a_living_process_is_free(
     shell: tuple[str, ...], tmp_path: Path, held: str
 ) -> None:
     lock = tmp_path / "lock"
@@ -90,7 +90,7 @@ def without_timeout(tmp_path: Path) -> dict[str, str]:
 
 
 def bounded(shell: tuple[str, ...], env: dict[str, str], command: str) -> str:
-    """The exit code of a command under a limit of a second; nf_path must not find timeout again."""
+    """The exit code of a command under a limit of one second; nf_path must not find timeout."""
     call = f'PATH={env["PATH"]}; hash -r; nf_bounded 1 sh -c "$COMMAND"; echo "rc $?"'
     return run(shell, call, COMMAND=command, PATH=os.environ["PATH"]).stdout
 
@@ -104,7 +104,7 @@ def bounded(shell: tuple[str, ...], env: dict[str, str], command: str) -> str:
         ("trap 'echo bye; exit 0' TERM; sleep 30 & wait", "bye\nrc 124\n"),
     ],
 )
-def test_a_limit_without_timeout(
+def test_a_limit_works_without_the_program_timeout(
     shell: tuple[str, ...], without_timeout: dict[str, str], command: str, said: str
 ) -> None:
     assert bounded(shell, without_timeout, command) == said

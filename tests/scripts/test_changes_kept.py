@@ -1,4 +1,4 @@
-"""What the job keeps of the packages that changed."""
+"""The list of changed packages that a job keeps."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ SAID = "nixfleet-agent: 1.0 → 2.0, \x1b[31;1m+40.0 KiB\x1b[0m\n"
 
 
 def says(host: FakeHost, script: str) -> None:
-    """Let `nix store diff-closures` do that."""
+    """Let `nix store diff-closures` run that."""
     host.on("nix", f'case "$*" in *diff-closures*) {script} ;; *) default "$@" ;; esac')
 
 
-def test_the_changes_are_kept_and_told(host: FakeHost) -> None:
+def test_the_job_keeps_the_changes_and_tells_them(host: FakeHost) -> None:
     says(host, f"printf '%s' '{SAID}'")
     host.run_job()
     kept = host.job / "changes"
@@ -34,7 +34,7 @@ def test_the_changes_are_kept_and_told(host: FakeHost) -> None:
 @pytest.mark.parametrize(
     "script", ["echo error: no such command >&2; exit 1", ":"], ids=["unknown", "nothing"]
 )
-def test_where_nix_says_nothing_nothing_is_kept(host: FakeHost, script: str) -> None:
+def test_no_file_is_kept_when_nix_tells_no_changes(host: FakeHost, script: str) -> None:
     says(host, script)
     host.run_job()
     assert not [path.name for path in host.job.iterdir() if "changes" in path.name]
@@ -42,7 +42,7 @@ def test_where_nix_says_nothing_nothing_is_kept(host: FakeHost, script: str) -> 
 
 
 @one_shell
-def test_a_flood_is_cut_off(host: FakeHost) -> None:
+def test_a_flood_of_changes_is_cut_off(host: FakeHost) -> None:
     says(host, "yes 'a: 1 → 2'")
     host.run_job()
     assert (host.job / "changes").stat().st_size == 256 * 1024
@@ -56,7 +56,7 @@ def test_an_unchanged_system_is_not_asked_about(host: FakeHost) -> None:
 
 
 @one_shell
-def test_after_going_back_nothing_has_changed(host: FakeHost) -> None:
+def test_a_rollback_keeps_no_changes(host: FakeHost) -> None:
     says(host, f"printf '%s' '{SAID}'")
     host.on("systemctl", NEW_ONE_FAILS)
     host.run_job(going_back(host))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 TAIL = 60
-"""Bytes at the end that are all tried: there is the call."""
+"""At this many last bytes every cut is tried: the call is there."""
 
 
 def scripts(host: FakeHost) -> dict[str, str]:
@@ -37,7 +37,7 @@ def check(host: FakeHost, script: str, sizes: Iterable[int]) -> None:
 
 
 @pytest.mark.parametrize("name", ["launch", "cancel"])
-def test_cut_off_in_its_last_bytes(host: FakeHost, name: str) -> None:
+def test_a_script_cut_off_in_its_last_bytes_does_nothing(host: FakeHost, name: str) -> None:
     script = scripts(host)[name]
     # without the newline after the last brace it is whole
     check(host, script, range(len(script) - TAIL, len(script) - 1))
@@ -46,6 +46,6 @@ def test_cut_off_in_its_last_bytes(host: FakeHost, name: str) -> None:
 
 @settings(max_examples=40)
 @given(st.data())
-def test_cut_off_anywhere(host: FakeHost, data: st.DataObject) -> None:
+def test_a_script_cut_off_anywhere_does_nothing(host: FakeHost, data: st.DataObject) -> None:
     script = scripts(host)["launch"]
     check(host, script, [data.draw(st.integers(0, len(script) - 2))])

@@ -1,4 +1,4 @@
-"""What the URL of an input, or of nixcfg's remote, hides stands in no argument, log or file."""
+"""A secret in the URL of an input, or of nixcfg's remote, is in no argument, log or file."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ class Hiding:
         self.host.run_job(self.host.plan(pull=False, lines=lines, tries=tries))
 
     def said(self) -> str:
-        """All that the job left, all arguments, and what it printed."""
+        """All files of the job, all arguments, and all output."""
         shown = [*self.host.calls()]
         for folder in (self.host.job, self.host.run_state):
             files = (path for path in folder.rglob("*") if path.is_file())
-            # the copy that goes back byte for byte is the host's own file
+            # the copy of flake.lock that is restored byte for byte is the host's own file
             files = (path for path in files if not path.name.startswith("flake.lock"))
             shown += [path.read_text(errors="replace") for path in files]
         return "\n".join(shown)
@@ -77,7 +77,7 @@ def hiding(host: FakeHost, server: GitServer) -> Hiding:
     return made
 
 
-def test_git_gets_a_password_of_the_inputs_url_and_nobody_else(hiding: Hiding) -> None:
+def test_only_git_gets_the_password_of_the_inputs_url(hiding: Hiding) -> None:
     host = hiding.host
     hiding.run()
     assert host.steps == dict.fromkeys(CHAIN, "ok"), host.log
@@ -98,7 +98,7 @@ def test_git_gets_a_password_of_the_inputs_url_and_nobody_else(hiding: Hiding) -
 
 @pytest.mark.parametrize("inner", SHELLS)
 @one_shell
-def test_it_does_so_whatever_the_hosts_sh_is(
+def test_git_gets_the_password_with_any_sh_of_the_host(
     hiding: Hiding, request: pytest.FixtureRequest, inner: str
 ) -> None:
     need(request, inner)
@@ -111,7 +111,7 @@ def test_it_does_so_whatever_the_hosts_sh_is(
 
 
 @one_shell
-def test_a_name_alone_gets_the_password_that_the_owner_keeps(hiding: Hiding) -> None:
+def test_a_url_with_only_a_user_gets_the_owners_password(hiding: Hiding) -> None:
     host = hiding.host
     hiding.lock(user="o%20p@")
     helper = '!f() { grep -q "username=o p" && echo password=tok@3n-marked; }; f'
@@ -123,7 +123,7 @@ def test_a_name_alone_gets_the_password_that_the_owner_keeps(hiding: Hiding) -> 
 
 
 @one_shell
-def test_a_password_that_is_wrong_refuses_the_job_without_showing_it(hiding: Hiding) -> None:
+def test_a_wrong_password_refuses_the_job_and_is_not_shown(hiding: Hiding) -> None:
     hiding.lock(kind="closed-to-all")
     hiding.server.opens = False
     host = hiding.host
@@ -134,7 +134,7 @@ def test_a_password_that_is_wrong_refuses_the_job_without_showing_it(hiding: Hid
 
 
 @one_shell
-def test_a_query_is_not_asked_with_and_the_update_goes_on(hiding: Hiding) -> None:
+def test_a_url_with_a_query_is_not_asked_and_the_update_goes_on(hiding: Hiding) -> None:
     hiding.lock(user="", query="?private_token=marked")
     host = hiding.host
     hiding.run()
@@ -146,7 +146,7 @@ def test_a_query_is_not_asked_with_and_the_update_goes_on(hiding: Hiding) -> Non
 
 @pytest.mark.parametrize("query", ["", "?private_token=marked"])
 @one_shell
-def test_no_input_is_pinned_whose_url_came_to_hide_something_since_the_plan(
+def test_an_input_that_got_a_credential_after_the_plan_is_not_pinned(
     hiding: Hiding, query: str
 ) -> None:
     hiding.lock(query=query)
@@ -160,7 +160,7 @@ def test_no_input_is_pinned_whose_url_came_to_hide_something_since_the_plan(
 
 
 @one_shell
-def test_a_forge_that_refuses_does_not_lead_to_a_pin_either(hiding: Hiding) -> None:
+def test_a_refusing_forge_does_not_get_the_input_pinned(hiding: Hiding) -> None:
     host = hiding.host
     host.on(
         "nix",
@@ -172,7 +172,7 @@ def test_a_forge_that_refuses_does_not_lead_to_a_pin_either(hiding: Hiding) -> N
     assert "marked" not in hiding.said()
 
 
-def test_what_a_remote_hides_is_in_no_argument_when_its_commits_are_asked_for(
+def test_the_password_of_a_remote_is_in_no_argument(
     hiding: Hiding,
 ) -> None:
     host = hiding.host

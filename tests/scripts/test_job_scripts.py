@@ -1,4 +1,4 @@
-"""Starting, following, cancelling and listing jobs: the scripts, run for real on a fake host."""
+"""Starting, following, cancelling and listing jobs: real runs of the scripts on a fake host."""
 
 from __future__ import annotations
 
@@ -74,18 +74,18 @@ def test_the_other_unit_runs_the_script_of_the_job_that_has_begun(plain_host: Fa
     assert f"ExecStart=/bin/sh {finish}\n" in text
     assert "Type=oneshot" in text
     assert host.calls("systemctl daemon-reload") == ["systemctl daemon-reload"]
-    # none has begun
+    # no job has begun
     done = subprocess.run([*host.shell, str(finish)], capture_output=True, text=True, check=True)
     assert done.stdout == ""
     shutil.rmtree(host.job)
     host.run_job()
     assert finish.read_text().endswith((host.job / "run.sh").read_text())
-    # whatever becomes of the job's own script
+    # even if the job's own script is gone
     (host.job / "run.sh").unlink()
     host.tool("systemctl", "stop", "nixfleet-agent.service")
     subprocess.run([*host.shell, str(finish)], env=host.env, check=True)
     assert host.agent_runs()
-    # the next launch lets it be, until its job begins
+    # the next launch leaves it alone until its own job begins
     before = finish.read_bytes()
     launch(host, OTHER)
     assert finish.read_bytes() == before
@@ -95,33 +95,33 @@ def test_a_launch_is_repeated_without_harm(host: FakeHost) -> None:
     launch(host)
     (host.job / "events").touch(mode=0o600)
     (host.run_state / "current").write_text(f"{JOB}\n")
-    host.set("active-nixfleet-job.service", "active")
+    host.let_live("nixfleet-job.service")
     before = tree(host.job)
     (host.state / "systemd-run.argv").unlink()
     assert launch(host).stdout == f"@nf launched {JOB}\n".encode()
     assert tree(host.job) == before
     assert not (host.state / "systemd-run.argv").exists()
-    # over, or never seen to begin
-    (host.state / "active-nixfleet-job.service").unlink()
+    # the job is over, or was never seen to begin
+    host.let_end("nixfleet-job.service")
     (host.job / "result").touch()
     assert launch(host).stdout == f"@nf launched {JOB}\n".encode()
     assert not (host.state / "systemd-run.argv").exists()
 
 
-def test_while_another_job_runs_it_is_named_and_nothing_is_written(host: FakeHost) -> None:
+def test_a_launch_names_another_running_job_and_writes_nothing(host: FakeHost) -> None:
     launch(host, OTHER)
     (host.run_state / "current").write_text(f"{OTHER}\n")
-    host.set("active-nixfleet-job.service", "active")
+    host.let_live("nixfleet-job.service")
     assert launch(host).stdout == f"@nf busy {OTHER}\n".encode()
     assert not host.job.exists()
 
 
-def test_of_two_at_once_the_one_without_the_lock_leaves_nothing(host: FakeHost) -> None:
-    host.set("refuses-jobs", "")
+def test_the_launch_that_loses_the_race_leaves_nothing(host: FakeHost) -> None:
     host.run_state.mkdir()
     (host.run_state / "current").write_text(f"{OTHER}\n")
-    # the other one gets the lock after this one has looked
-    host.on("systemd-run", 'echo active >"$s/active-nixfleet-job.service"; exit 1')
+    # the other launch gets the lock after this one has looked
+    job = '"$root/run/systemd/units/nixfleet-job.service"'
+    host.on("systemd-run", f"echo active running 9 success 0 >{job}; exit 1")
     assert launch(host).stdout == f"@nf busy {OTHER}\n".encode()
     assert list(host.jobs.iterdir()) == []
 
@@ -135,7 +135,7 @@ def test_a_job_that_cannot_start_says_why(host: FakeHost) -> None:
 
 @one_shell
 @pytest.mark.parametrize("job", ODD_IDS)
-def test_an_odd_id_starts_nothing_and_writes_nothing(host: FakeHost, job: str) -> None:
+def test_a_launch_with_a_malformed_id_writes_nothing(host: FakeHost, job: str) -> None:
     before = tree(host.root / "var")
     assert launch(host, job).stdout == b"@nf failed\n"
     assert tree(host.root / "var") == before
@@ -143,7 +143,7 @@ def test_an_odd_id_starts_nothing_and_writes_nothing(host: FakeHost, job: str) -
 
 
 @one_shell
-def test_where_the_operator_came_from_is_kept_if_it_is_an_address(host: FakeHost) -> None:
+def test_the_operators_origin_is_kept_if_it_is_an_address(host: FakeHost) -> None:
     for job, source, kept in (
         (JOB, "192.0.2.1 51000 fe80::1%eth0 22", "192.0.2.1 51000 fe80::1%eth0 22"),
         (OTHER, '"},"x', ""),
@@ -203,7 +203,7 @@ def test_a_job_that_is_over_is_sent_whole(ended: FakeHost) -> None:
 
 
 @pytest.mark.parametrize("log_at", [1, 5, 100])
-def test_what_the_client_has_is_not_sent_again(ended: FakeHost, log_at: int) -> None:
+def test_bytes_that_the_client_has_are_not_sent_again(ended: FakeHost, log_at: int) -> None:
     data = (ended.job / "log").read_bytes()
     found = {frame.kind: frame for frame in frames(ended, log_at, 29)}
     assert "events" not in found
@@ -225,7 +225,7 @@ def test_a_long_log_comes_in_portions_without_a_gap(ended: FakeHost) -> None:
 
 def test_a_growing_log_is_followed_to_the_result(ended: FakeHost) -> None:
     (ended.job / "result").rename(ended.job / "hidden")
-    ended.set("active-nixfleet-job.service", "active")
+    ended.let_live("nixfleet-job.service")
     process = subprocess.Popen(
         [*ended.shell, "-s"], env=ended.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -258,7 +258,7 @@ def test_a_job_without_a_result_or_a_unit_has_died(ended: FakeHost) -> None:
 
 
 @one_shell
-def test_a_result_that_no_disk_held_is_read_from_memory(ended: FakeHost) -> None:
+def test_a_result_that_the_disk_could_not_hold_is_read_from_memory(ended: FakeHost) -> None:
     (ended.job / "result").unlink()
     (ended.run_state / JOB).mkdir(parents=True)
     (ended.run_state / JOB / "result").write_bytes(b'{"outcome":"failed"}\n')
@@ -267,7 +267,7 @@ def test_a_result_that_no_disk_held_is_read_from_memory(ended: FakeHost) -> None
 
 
 @one_shell
-def test_a_job_that_is_not_there_or_not_ours(host: FakeHost) -> None:
+def test_a_missing_or_foreign_job_is_reported_as_gone(host: FakeHost) -> None:
     assert frames(host) == [Frame("gone", 0, b"missing")]
     host.job.mkdir(parents=True)
     assert frames(host) == [Frame("gone", 0, b"denied")]
@@ -275,14 +275,14 @@ def test_a_job_that_is_not_there_or_not_ours(host: FakeHost) -> None:
 
 @one_shell
 @pytest.mark.parametrize("job", ODD_IDS)
-def test_an_odd_id_is_not_followed(host: FakeHost, job: str) -> None:
+def test_a_malformed_id_is_not_followed(host: FakeHost, job: str) -> None:
     done = host.send(follow(host, job=job))
     assert (done.returncode, done.stdout) == (2, b"")
 
 
-def test_a_follower_that_nobody_reads_ends(ended: FakeHost) -> None:
+def test_a_follower_without_a_reader_ends(ended: FakeHost) -> None:
     (ended.job / "result").unlink()
-    ended.set("active-nixfleet-job.service", "active")
+    ended.let_live("nixfleet-job.service")
     process = subprocess.Popen(
         [*ended.shell, "-s"], env=ended.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -299,7 +299,7 @@ def test_a_follower_that_nobody_reads_ends(ended: FakeHost) -> None:
 
 
 @pytest.mark.parametrize(("script", "entry"), [("cancel", "cancel"), ("confirm", "confirmed")])
-def test_a_wish_is_an_entry_in_ctl(host: FakeHost, script: str, entry: str) -> None:
+def test_a_request_is_an_entry_in_ctl(host: FakeHost, script: str, entry: str) -> None:
     assert host.ask(script, NF_ID=JOB).stdout == b"@nf denied\n"
     (host.job / "ctl").mkdir(parents=True)
     for _ in range(2):
@@ -323,11 +323,11 @@ def test_a_link_in_ctl_is_not_followed(
 
 
 @one_shell
-def test_what_is_over_needs_no_cancelling(ended: FakeHost) -> None:
+def test_cancel_of_a_job_that_is_over_says_so(ended: FakeHost) -> None:
     assert ended.ask("cancel", NF_ID=JOB).stdout == b"@nf over\n"
 
 
-def test_a_plan_is_told(ended: FakeHost) -> None:
+def test_the_plan_of_a_job_is_printed(ended: FakeHost) -> None:
     assert ended.ask("plan", NF_ID=JOB).stdout == b'@nf plan\n{"it":"$(x)"}\n'
     assert ended.ask("plan", NF_ID=OTHER).stdout == b"@nf missing\n"
     (ended.job / "plan.json").unlink()
@@ -337,7 +337,7 @@ def test_a_plan_is_told(ended: FakeHost) -> None:
 @one_shell
 @pytest.mark.parametrize("script", ["cancel", "confirm", "plan"])
 @pytest.mark.parametrize("job", ODD_IDS)
-def test_an_odd_id_is_asked_nothing(host: FakeHost, script: str, job: str) -> None:
+def test_a_question_with_a_malformed_id_is_refused(host: FakeHost, script: str, job: str) -> None:
     done = host.ask(script, NF_ID=job)
     assert (done.returncode, done.stdout) == (2, b"")
 
@@ -365,7 +365,7 @@ def incoming(host: FakeHost) -> subprocess.CompletedProcess[bytes]:
     return host.ask("incoming", NF_CHECKOUT=CHECKOUT)
 
 
-def test_incoming_commits_are_told_and_nothing_changes(host: FakeHost) -> None:
+def test_incoming_commits_are_printed_and_nothing_changes(host: FakeHost) -> None:
     before = tree(host.checkout)
     head = git(host.upstream.nixcfg, "rev-parse", "HEAD")
     done = incoming(host)
@@ -375,14 +375,14 @@ def test_incoming_commits_are_told_and_nothing_changes(host: FakeHost) -> None:
 
 
 @one_shell
-def test_without_anything_new_nothing_is_told(host: FakeHost) -> None:
+def test_no_incoming_commits_print_nothing(host: FakeHost) -> None:
     git(host.checkout, "pull", "-q")
     done = incoming(host)
     assert (done.returncode, done.stdout) == (0, b"")
 
 
 @one_shell
-def test_where_nothing_can_come_from_the_reason_is_told(host: FakeHost) -> None:
+def test_incoming_says_why_no_commits_can_come(host: FakeHost) -> None:
     git(host.checkout, "checkout", "-q", "--detach")
     assert b"detached HEAD" in incoming(host).stderr
     git(host.checkout, "checkout", "-q", "main")

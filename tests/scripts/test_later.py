@@ -11,7 +11,7 @@ from left_out import commands
 
 LATER = Path(__file__).parents[2] / "nix" / "later.sh"
 SHELLS = commands(("dash",), ("bash", "--posix"), ("busybox", "ash"))
-# what od prints of four bytes
+# the output of od for four bytes
 SMALLEST, LARGEST = "          0", " 4294967295"
 
 
@@ -20,7 +20,7 @@ SMALLEST, LARGEST = "          0", " 4294967295"
     ("seconds", "random", "slept"),
     [(0, LARGEST, 0), (3600, SMALLEST, 0), (3600, " 3600", 3600), (3600, " 3601", 0)],
 )
-def test_it_waits_and_becomes_the_update(
+def test_command_waits_and_becomes_the_update(
     tmp_path: Path, shell: tuple[str, ...], seconds: int, random: str, slept: int
 ) -> None:
     for name, script in {

@@ -1,4 +1,4 @@
-"""The agent as launchd's: gone when it is unloaded, and loaded again where it was."""
+"""The agent under launchd: it is gone when unloaded, and loaded again into its old domain."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LABEL = "com.nixfleet.agent"
 STAND_INS = {
-    # `domain` holds the domain that has the agent, and nothing once it is booted out
+    # the file `domain` names the domain that has the agent; it is empty after a bootout
     "launchctl": """#!/bin/sh
 echo "$*" >>"$LAUNCHD/asked"
 case $1 in
@@ -30,7 +30,7 @@ case $1 in
   bootstrap) echo "$2" >"$LAUNCHD/domain" ;;
 esac
 """,
-    # the agent ends while it is waited for the second time
+    # the agent ends during the second wait
     "sleep": """#!/bin/sh
 echo . >>"$LAUNCHD/slept"
 if [ "$(wc -l <"$LAUNCHD/slept")" -eq 2 ]; then kill -KILL "$(cat "$LAUNCHD/pid")"; fi
@@ -53,10 +53,10 @@ def agent() -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.parametrize("domain", ["gui/501", "user/501"])
-def test_an_agent_is_gone_before_it_is_loaded_where_it_was(
+def test_the_old_agent_is_gone_before_the_new_one_is_loaded(
     tmp_path: Path, shell: tuple[str, ...], agent: subprocess.Popen[str], domain: str
 ) -> None:
-    """Although each command that is run has a process, too, and launchd is asked in between."""
+    """Even though each command has a process, too, and launchd is asked in between."""
     for name, text in STAND_INS.items():
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)

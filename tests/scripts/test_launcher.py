@@ -1,4 +1,4 @@
-"""`nixfleet-launch`: what root runs for those whom the sudo rule names."""
+"""`nixfleet-launch`: the program that root runs for the users of the sudo rule."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ HOSTILE = {
 
 
 def as_root() -> list[str]:
-    """How to look like root; skips where nobody may."""
+    """How to look like root; skips if that is not possible."""
     if os.geteuid() == 0:
         return []
-    # by its path: the callers' PATH may be anything
+    # by its path: the caller's PATH may be anything
     argv = [shutil.which("unshare") or "unshare", "--map-root-user"]
     try:
         subprocess.run([*argv, "true"], capture_output=True, check=True)
@@ -49,7 +49,7 @@ def shell(request: pytest.FixtureRequest) -> list[str]:
 
 @pytest.fixture
 def update(tmp_path: Path) -> Path:
-    """Stands for nixfleet-update: says what it was given, and exits 9."""
+    """Stands for nixfleet-update: prints its words and environment, and exits 9."""
     program = tmp_path / "nixfleet-update"
     program.write_text('#!/bin/sh\nprintf "<%s>" "$@"; pwd; cat; /usr/bin/env; exit 9\n')
     program.chmod(0o755)
@@ -126,7 +126,7 @@ def test_arguments_are_refused(shell: list[str], update: Path, word: str) -> Non
     assert refusal(launch(shell, update, word)) == "it takes no arguments"
 
 
-def test_it_is_for_root(shell: list[str], update: Path) -> None:
+def test_launcher_refuses_to_run_without_root(shell: list[str], update: Path) -> None:
     assert refusal(launch(shell, update, root=False)) == "run it through sudo"
 
 
@@ -136,7 +136,7 @@ def seen(done: subprocess.CompletedProcess[bytes]) -> dict[str, str]:
     return {key: values[key] for key in values if key not in ("_", "PWD", "OLDPWD", "SHLVL")}
 
 
-def test_nothing_of_the_callers_environment_arrives(shell: list[str], update: Path) -> None:
+def test_launcher_ignores_the_callers_environment(shell: list[str], update: Path) -> None:
     assert seen(launch(shell, update, env=HOSTILE)) == {
         "PATH": "/run/wrappers/bin:/run/current-system/sw/bin:/usr/bin:/bin",
         "HOME": "/root",
@@ -156,7 +156,7 @@ def test_nothing_of_the_callers_environment_arrives(shell: list[str], update: Pa
         ("", "0"),
     ],
 )
-def test_who_asked_is_passed_on_if_it_is_a_number(
+def test_launcher_passes_on_who_asked_if_it_is_a_number(
     shell: list[str], update: Path, given: str, expected: str
 ) -> None:
     values = seen(launch(shell, update, env={"SUDO_UID": given}))

@@ -1,4 +1,4 @@
-"""What the force levels from 3 on do on a host besides the rebuild."""
+"""The steps that force levels from 3 on add to the rebuild."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VERIFY = "nix --extra-experimental-features nix-command store verify --no-trust"
 
 
 def work(host: FakeHost) -> list[str]:
-    """What changes or compares something in the store, in order."""
+    """The commands that change or compare something in the store, in order."""
     done = (REALISE, "nix-store --repair-path", VERIFY, "nixos-rebuild")
     return host.calls(*done)
 
@@ -48,7 +48,7 @@ def test_the_agent_is_checked_and_built_before_the_rebuild(host: FakeHost) -> No
 
 
 @one_shell
-def test_what_is_there_already_is_built_once_more_and_compared(host: FakeHost) -> None:
+def test_an_agent_in_the_store_is_built_once_more_and_compared(host: FakeHost) -> None:
     host.set("valid", NEW)
     host.run_job(host.plan(more=("build",)))
     assert host.steps["build"] == "ok"
@@ -57,7 +57,7 @@ def test_what_is_there_already_is_built_once_more_and_compared(host: FakeHost) -
 
 
 @in_dash
-def test_an_agent_that_is_built_otherwise_here_is_not_deployed(host: FakeHost) -> None:
+def test_an_agent_that_builds_differently_is_not_deployed(host: FakeHost) -> None:
     host.set("valid", NEW)
     host.set("differs", "")
     host.run_job(host.plan(more=("build",)))
@@ -77,7 +77,9 @@ def test_a_build_that_fails_is_no_comparison(host: FakeHost) -> None:
 
 @one_shell
 @pytest.mark.parametrize("beyond_repair", [False, True])
-def test_damaged_files_are_repaired_or_nothing_goes_on(host: FakeHost, beyond_repair: bool) -> None:
+def test_damaged_files_are_repaired_or_the_update_stops(
+    host: FakeHost, beyond_repair: bool
+) -> None:
     host.set("valid", f"{INSTALLED}\n{NEW}")
     host.set("damaged", "")
     if beyond_repair:
@@ -110,7 +112,7 @@ def test_the_input_is_locked_to_the_commit_that_git_names(host: FakeHost) -> Non
 
 
 @one_shell
-def test_where_git_names_no_commit_nothing_is_locked(host: FakeHost) -> None:
+def test_no_input_is_locked_when_git_names_no_commit(host: FakeHost) -> None:
     host.on(
         "git", f'if [ "$1" = ls-remote ] && [ -e "$s/quiet" ]; then exit 0; fi; exec {GIT} "$@"'
     )

@@ -1,4 +1,4 @@
-"""Whose folder it is: the places of jobs, and what root has in its PATH."""
+"""Who owns a folder: the places of jobs, and the folders in root's PATH."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 one_shell = pytest.mark.parametrize("shell", ["dash"], indirect=True)
-as_root = pytest.mark.needs("root")  # who alone can give a folder away
+as_root = pytest.mark.needs("root")  # only root can give a folder away
 OK = dict.fromkeys(CHAIN, "ok")
 
 
 def opened(folder: Path) -> None:
-    """Others can write to it."""
+    """Let others write to it."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o777)
 
 
 def given_away(folder: Path) -> None:
-    """A service of somebody else has it as its StateDirectory=."""
+    """Make it the StateDirectory= of another user's service."""
     folder.mkdir(parents=True, exist_ok=True)
     os.chown(folder, 65534, 65534)
 
 
 def linked(folder: Path) -> None:
-    """Somebody else can lead it elsewhere."""
+    """Make it a link into a folder that others can write to."""
     target = folder.parent.parent / "elsewhere"
     target.mkdir()
     target.chmod(0o777)
@@ -53,7 +53,7 @@ TAKEN = [opened, pytest.param(given_away, marks=as_root), linked]
 
 @pytest.mark.parametrize("take", TAKEN)
 @pytest.mark.parametrize("place", ["var/lib/nixfleet", "run/nixfleet"])
-def test_a_place_that_is_somebody_elses_is_left_alone(
+def test_launch_uses_the_other_place_when_one_is_foreign(
     host: FakeHost, place: str, take: Callable[[Path], None]
 ) -> None:
     take(host.root / place)
@@ -64,14 +64,14 @@ def test_a_place_that_is_somebody_elses_is_left_alone(
     job = jobs / "jobs" / JOB
     assert argv[-4:] == [f"{job}/run.sh", "main", str(jobs / "jobs"), str(state)]
     assert list((host.root / place).iterdir()) == []
-    # everybody who asks finds the same
+    # every script finds the same place
     assert [one.job for one in read_history(host.ask("past_jobs").stdout).jobs] == [JOB]
     assert host.ask("plan", NF_ID=JOB).stdout.startswith(b"@nf plan\n")
     assert host.ask("cancel", NF_ID=JOB).stdout == b"@nf ok\n"
 
 
 @one_shell
-def test_where_both_are_somebody_elses_nothing_is_launched(host: FakeHost) -> None:
+def test_launch_fails_when_both_places_are_foreign(host: FakeHost) -> None:
     for name in ("nixfleet", "nixfleet-update"):
         opened(host.root / "var/lib" / name)
     done = launch(host)
@@ -84,7 +84,7 @@ def test_where_both_are_somebody_elses_nothing_is_launched(host: FakeHost) -> No
 
 
 @one_shell
-def test_the_other_place_stays_the_place(host: FakeHost) -> None:
+def test_the_other_place_stays_in_use(host: FakeHost) -> None:
     opened(host.root / "var/lib/nixfleet")
     launch(host)
     shutil.rmtree(host.root / "var/lib/nixfleet")
@@ -93,7 +93,7 @@ def test_the_other_place_stays_the_place(host: FakeHost) -> None:
 
 @one_shell
 @as_root
-def test_a_home_is_its_users(host: FakeHost) -> None:
+def test_a_place_in_a_home_belongs_to_its_user(host: FakeHost) -> None:
     given_away(host.root / "home/ops/.local/state/nixfleet")
     done = host.send(
         host.script(
@@ -107,10 +107,10 @@ def test_a_home_is_its_users(host: FakeHost) -> None:
 TAKE = {"opened": "chmod 777", "given away": "chown -R 65534:65534"}
 
 
-def test_a_place_that_is_taken_during_a_job_gets_nothing_more(host: FakeHost) -> None:
+def test_job_moves_when_its_place_is_taken(host: FakeHost) -> None:
     """As by a switch that starts a service with StateDirectory=nixfleet."""
     take = TAKE["given away" if os.getuid() == 0 else "opened"]
-    host.on("nixos-rebuild", f'echo before; {take} "$root/var/lib/nixfleet"; default')
+    host.on("nixos-rebuild", f'echo before; {take} "$root/var/lib/nixfleet"; default "$@"')
     host.run_job()
     moved = host.root / "var/lib/nixfleet-update/jobs" / JOB
     text = (moved / "log").read_text()
@@ -134,7 +134,7 @@ def test_a_place_that_is_taken_during_a_job_gets_nothing_more(host: FakeHost) ->
 
 @pytest.mark.parametrize("places", [("var/lib",), ("run",), ("var/lib", "run")])
 @one_shell
-def test_the_agent_comes_back_whatever_was_taken(host: FakeHost, places: tuple[str, ...]) -> None:
+def test_agent_comes_back_whichever_place_is_taken(host: FakeHost, places: tuple[str, ...]) -> None:
     os.mkfifo(host.state / "fifo")
     take = TAKE["given away" if os.getuid() == 0 else "opened"]
     taken = "; ".join(f'{take} "{host.root}/{place}/nixfleet"' for place in places)
@@ -148,7 +148,7 @@ def test_the_agent_comes_back_whatever_was_taken(host: FakeHost, places: tuple[s
     os.kill(step, signal.SIGKILL)
     job.communicate(timeout=60)
     assert not host.agent_runs()
-    # whoever has the places now writes what root must not run
+    # the new owner of the places writes a script that root must not run
     (host.job / "run.sh").write_text('echo bad >"$NF_BAD"\n')
     finish = host.root / "run/systemd/system/nixfleet-finish"
     env = {**host.env, "NF_BAD": str(host.state / "bad")}
@@ -168,7 +168,7 @@ def trusted(shell: tuple[str, ...], root: Path, path: Path, *ahead: Path) -> boo
 
 
 def after_ahead(shell: tuple[str, ...], root: Path, words: str, call: str) -> str:
-    """What the call prints once these folders have been looked at."""
+    """The output of the call after a look at these folders."""
     script = compose(root=str(root), call=f"NF_TRUSTED=:\nnf_trust_ahead {words}\n{call}")
     env = {"PATH": os.environ["PATH"], "HOME": "/"}
     done = subprocess.run(
@@ -189,7 +189,7 @@ def after_ahead(shell: tuple[str, ...], root: Path, words: str, call: str) -> st
     ],
     ids=["closed", "open", "sticky", "the group's", "given away"],
 )
-def test_who_looks_ahead_trusts_no_more(
+def test_looking_ahead_trusts_no_more_folders(
     shell: tuple[str, ...], tmp_path: Path, take: Callable[[Path], None], is_good: bool
 ) -> None:
     folder = tmp_path / "folder"
@@ -202,7 +202,7 @@ def test_who_looks_ahead_trusts_no_more(
         assert trusted(shell, tmp_path, within, *ahead) == (is_good or bool(is_sticky))
 
 
-def test_who_looks_ahead_looks_once(shell: tuple[str, ...], tmp_path: Path) -> None:
+def test_looking_ahead_checks_each_folder_once(shell: tuple[str, ...], tmp_path: Path) -> None:
     within = tmp_path / "folder/within"
     within.mkdir(parents=True)
     words = f"{quote(str(within))} {quote(str(within.parent))}"
@@ -212,7 +212,7 @@ def test_who_looks_ahead_looks_once(shell: tuple[str, ...], tmp_path: Path) -> N
     ]
 
 
-def test_a_name_vouches_for_no_other_folder(shell: tuple[str, ...], tmp_path: Path) -> None:
+def test_trust_in_one_folder_extends_to_no_other(shell: tuple[str, ...], tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     opened(folder)
     line = f"drwxr-xr-x 2 {os.getuid()} 0 4096 Jan 1 00:00 {folder}"
@@ -234,7 +234,7 @@ def path_of(shell: tuple[str, ...], root: Path, **env: str) -> list[str]:
 
 @as_root
 @pytest.mark.parametrize("name", ["root", "it's a root"])
-def test_root_runs_only_what_root_alone_can_write(
+def test_root_runs_only_programs_that_only_root_can_write(
     shell: tuple[str, ...], tmp_path: Path, name: str
 ) -> None:
     root = tmp_path / name
@@ -349,7 +349,7 @@ def test_only_the_launcher_and_root_read_a_job(
 
 @as_root
 @one_shell
-def test_that_only_root_may_read_it_is_said(host: FakeHost) -> None:
+def test_log_says_that_only_root_may_read_the_job(host: FakeHost) -> None:
     host.on("setfacl", "exit 1")
     host.write_job()
     os.chown(host.job / "ctl", 54321, 100)

@@ -1,4 +1,4 @@
-"""The probe, run for real on a fake host, and read as the client reads it."""
+"""The probe: a real run on a fake host, read as the client reads it."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_with_a_proof_it_also_evaluates_and_hashes(host: FakeHost) -> None:
 
 
 @one_shell
-def test_a_flake_that_does_not_evaluate_is_said(host: FakeHost) -> None:
+def test_a_flake_that_does_not_evaluate_is_reported(host: FakeHost) -> None:
     host.on("nix", 'case "$*" in *eval*) exit 1 ;; esac; default "$@"')
     facts = probe(host, NF_DEEP="1", NF_ATTRIBUTE="h")
     assert (facts.expected, facts.expected_error) == (None, "eval")
@@ -121,7 +121,7 @@ def test_a_stopped_agent_has_no_process(host: FakeHost) -> None:
         ("nixos-rebuild-switch-to-configuration.service", "inactive", False, False),
     ],
 )
-def test_what_else_runs(
+def test_sees_other_jobs_and_rebuilds(
     host: FakeHost, unit: str, active: str, running: bool, switching: bool
 ) -> None:
     other = "20261122-000000-0000"
@@ -129,7 +129,7 @@ def test_what_else_runs(
         (host.jobs / job).mkdir(parents=True)
     host.run_state.mkdir()
     (host.run_state / "current").write_text(f"{other}\n")
-    host.set("other-blocks", f"Id={unit}\nLoadState=loaded\nActiveState={active}\nMainPID=9\n")
+    host.let_live(unit, f"{active} any")
     facts = probe(host)
     assert (facts.job_running, facts.switch_running) == (other if running else None, switching)
     assert facts.job_last == JOB
@@ -138,7 +138,7 @@ def test_what_else_runs(
 
 
 @one_shell
-def test_without_systemd_nothing_is_made_up(host: FakeHost) -> None:
+def test_a_host_without_systemd_has_no_agent_facts(host: FakeHost) -> None:
     host.on("systemctl", "exit 1")
     facts = probe(host)
     assert (facts.unit, facts.running, facts.installed) == (None, None, None)
@@ -153,7 +153,7 @@ def checkout_of(host: FakeHost, **values: str) -> tuple[str | None, str | None]:
     return (found.path, found.state) if found else (None, None)
 
 
-def test_checkouts_that_are_none(host: FakeHost) -> None:
+def test_other_paths_are_no_checkouts(host: FakeHost) -> None:
     (host.root / "empty").mkdir()
     assert checkout_of(host, NF_CHECKOUT="/not/there") == ("/not/there", "missing")
     assert checkout_of(host, NF_CHECKOUT="/empty") == ("/empty", "not-git")
@@ -162,7 +162,7 @@ def test_checkouts_that_are_none(host: FakeHost) -> None:
 
 
 @one_shell
-def test_what_lies_behind_a_closed_door_is_not_missing(host: FakeHost) -> None:
+def test_an_unreadable_checkout_is_not_missing(host: FakeHost) -> None:
     if os.geteuid() == 0:
         # a root to whom modes apply as to everybody
         capable = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--")
@@ -174,7 +174,7 @@ def test_what_lies_behind_a_closed_door_is_not_missing(host: FakeHost) -> None:
         (host.root / "home/ops").chmod(0o700)
 
 
-def test_uncommitted_changes_are_named_and_the_committed_lock_comes_along(host: FakeHost) -> None:
+def test_names_uncommitted_changes_and_reads_the_committed_flake_lock(host: FakeHost) -> None:
     host.lock.write_text(lock_text(host.upstream.new))
     (host.checkout / "it's new $(x)").touch()
     checkout = probe(host).checkout
@@ -191,7 +191,7 @@ def test_uncommitted_changes_are_named_and_the_committed_lock_comes_along(host: 
 
 @one_shell
 @pytest.mark.parametrize("name", ["a flake.lock", "flake.lock.bak", "my-flake.lock"])
-def test_a_file_of_a_similar_name_is_not_the_lock(host: FakeHost, name: str) -> None:
+def test_a_file_of_a_similar_name_is_not_flake_lock(host: FakeHost, name: str) -> None:
     (host.checkout / name).touch()
     checkout = probe(host).checkout
     assert checkout is not None
@@ -283,7 +283,7 @@ def test_paths_of_any_kind_are_seen_as_they_are(host: FakeHost, name: str) -> No
     records = read_records(host.send(script).stdout)
     shown = os.fsencode(name).decode("utf-8", "replace")
     assert records["checkout.path"] == f"/home/ops/{shown}"
-    # who reads a name from a command loses the newlines at its end
+    # a command substitution drops the newlines at the end of a name
     assert records["system.current"] == f"/nix/store/{'z' * 32}-{shown}".rstrip("\n")
     assert records["checkout.state"] == "ok"
     assert not list(host.root.rglob("owned"))
@@ -293,7 +293,7 @@ def test_paths_of_any_kind_are_seen_as_they_are(host: FakeHost, name: str) -> No
 @pytest.mark.parametrize(
     "data", [b"\xff\xfe\n\n", b"{'$(id)'}\nend 0\n", b"x" * 2_000_000], ids=range(3)
 )
-def test_a_lock_of_any_kind_is_one_record(host: FakeHost, data: bytes) -> None:
+def test_any_flake_lock_is_one_record(host: FakeHost, data: bytes) -> None:
     host.lock.write_bytes(data)
     records = read_records(ask(host).stdout)
     shown = data[:1048577].rstrip(b"\n").decode("utf-8", "replace")
@@ -304,10 +304,10 @@ def test_a_lock_of_any_kind_is_one_record(host: FakeHost, data: bytes) -> None:
     assert checkout.lock_error
 
 
-# What explains an old agent.
+# The facts that explain an old agent.
 
 
-def test_an_operator_beside_the_agents_checkout_is_told_of_both(host: FakeHost) -> None:
+def test_an_operators_look_sees_both_checkouts(host: FakeHost) -> None:
     agents = host.root / "var/lib/nixfleet-agent/repo"
     git(host.root, "clone", "-q", str(host.upstream.nixcfg), str(agents))
     (agents / "flake.lock").write_text(lock_text(host.upstream.new))
@@ -322,7 +322,7 @@ def test_an_operator_beside_the_agents_checkout_is_told_of_both(host: FakeHost) 
     assert found is not None
     assert found.rev == host.upstream.new
     assert facts.lock_rev("nixfleet") == host.upstream.old
-    # from the agent's point of view it is the other way round
+    # for the agent's own look it is the other way round
     shutil.copytree(host.checkout, host.root / "home/ops/Code/nixcfg", symlinks=True)
     facts = probe(host, NF_CHECKOUT="/var/lib/nixfleet-agent/repo")
     assert facts.other is not None
@@ -330,7 +330,7 @@ def test_an_operator_beside_the_agents_checkout_is_told_of_both(host: FakeHost) 
 
 
 @one_shell
-def test_without_another_checkout_there_is_none(host: FakeHost) -> None:
+def test_the_other_checkout_may_be_missing(host: FakeHost) -> None:
     assert probe(host).other is None
     (host.root / "var/lib/nixfleet-agent/repo").mkdir(parents=True)
     facts = probe(host)
@@ -339,7 +339,7 @@ def test_without_another_checkout_there_is_none(host: FakeHost) -> None:
 
 
 @one_shell
-def test_the_other_flake_is_evaluated_only_where_ours_explains_nothing(host: FakeHost) -> None:
+def test_the_other_flake_is_evaluated_only_if_ours_explains_nothing(host: FakeHost) -> None:
     git(host.root, "clone", "-q", str(host.checkout), f"{host.root}/var/lib/nixfleet-agent/repo")
     facts = probe(host, NF_DEEP="why", NF_ATTRIBUTE="h")
     assert (facts.other_expected, len(host.calls("nix --extra"))) == (None, 2)
@@ -390,7 +390,7 @@ def test_a_plain_look_asks_no_remote(host: FakeHost) -> None:
 
 
 @one_shell
-def test_the_last_job_is_told_with_the_line_that_names_its_fetch(host: FakeHost) -> None:
+def test_reads_the_last_job_with_the_line_on_its_fetch(host: FakeHost) -> None:
     host.job.mkdir(parents=True)
     assert probe(host).last_job is None
     (host.job / "result").write_text(
@@ -437,7 +437,7 @@ def test_a_system_with_another_init_needs_a_reboot(
     ],
 )
 @one_shell
-def test_whether_the_daemon_trusts_the_user(
+def test_sees_whether_the_daemon_trusts_the_user(
     host: FakeHost, answer: str, users: str, trusted: bool | None
 ) -> None:
     host.set("uid", "1000")

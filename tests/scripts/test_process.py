@@ -1,5 +1,5 @@
-"""What a look believes of a process: its program as the kernel has it, and of a command line as
-little as can be. Nothing that a process names is run."""
+"""What a look believes of a process: its program, from the kernel, and as little as possible of
+its command line. A look runs nothing that a process names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from fake_host import AGENTS, CHECKOUT, FakeHost
+from fake_host import AGENTS, CHECKOUT, UNIT, FakeHost
 
 from nixfleet_core.facts.model import Binary, Facts, Running
 from nixfleet_core.facts.parse import parse_probe
@@ -41,8 +41,8 @@ def put(host: FakeHost, path: str, text: str | bytes = b"\x7fELF\0\0") -> str:
 
 
 def look(host: FakeHost, installed: str = AGENT, **values: str) -> Facts:
-    """At a host whose unit names that program."""
-    host.set("installed", installed)
+    """Look at a host whose unit names that program."""
+    host.install(installed)
     known = {
         "NF_PLATFORM_GIVEN": "nixos",
         "NF_CHECKOUT": CHECKOUT,
@@ -65,7 +65,7 @@ def runs(host: FakeHost, exe: str | None, *words: str) -> None:
 
 
 def seen(facts: Facts) -> tuple[str, str, bool]:
-    """How it is known what runs, what that is, and whether it is what is installed."""
+    """The kind of proof, the running program, and whether it is the installed one."""
     assert facts.running is not None
     assert facts.installed is not None
     proof, binary = facts.running.proof, facts.running.binary
@@ -76,7 +76,7 @@ def seen(facts: Facts) -> tuple[str, str, bool]:
 # Programs.
 
 
-def test_its_own_program_is_proven(host: FakeHost) -> None:
+def test_the_agents_own_program_is_proven(host: FakeHost) -> None:
     runs(host, AGENT, "any", "words")
     facts = look(host)
     assert seen(facts) == ("exe", AGENT, True)
@@ -84,7 +84,7 @@ def test_its_own_program_is_proven(host: FakeHost) -> None:
 
 
 @one_shell
-def test_an_older_agent_is_known_and_is_not_the_installed_one(host: FakeHost) -> None:
+def test_an_older_agent_is_recognised_as_not_installed(host: FakeHost) -> None:
     put(host, OLD)
     runs(host, OLD)
     assert seen(look(host)) == ("exe", OLD, False)
@@ -97,13 +97,13 @@ def test_an_older_agent_may_be_gone_from_the_store(host: FakeHost) -> None:
 
 
 @one_shell
-def test_a_program_whose_file_was_replaced_is_not_the_file_that_is_there(host: FakeHost) -> None:
+def test_a_program_whose_file_was_replaced_is_not_the_new_file(host: FakeHost) -> None:
     runs(host, f"{AGENT} (deleted)")
     assert seen(look(host)) == ("other", AGENT, False)
 
 
 @one_shell
-def test_another_program_is_no_agent_whatever_it_calls_itself(host: FakeHost) -> None:
+def test_another_program_is_no_agent_under_any_name(host: FakeHost) -> None:
     for path in (EVIL, f"/nix/store/{'6' * 32}-coreutils/bin/sleep"):
         put(host, path)
         runs(host, path, AGENT, AGENT)
@@ -122,13 +122,13 @@ def test_without_the_right_to_look_the_words_are_a_claim(host: FakeHost, word: s
 
 
 @one_shell
-def test_a_program_that_systemd_is_about_to_start_is_not_there_yet(host: FakeHost) -> None:
+def test_a_program_that_systemd_has_not_started_yet_is_not_running(host: FakeHost) -> None:
     (host.root / "proc/4001/exe").unlink()
     (host.root / "proc/4001/exe").symlink_to("/usr/lib/systemd/systemd-executor")
     assert look(host).running is None
 
 
-def test_nothing_that_a_process_or_a_unit_names_is_run(host: FakeHost) -> None:
+def test_a_look_runs_no_path_that_a_process_or_unit_names(host: FakeHost) -> None:
     mark = host.root / "was-run"
     text = f"#!/bin/sh\necho run >>{quote(str(mark))}\n"
     for path in (AGENT, OLD, EVIL):
@@ -179,7 +179,7 @@ WRAPPERS: Final[dict[str, tuple[str, str | bytes, str]]] = {
 
 
 @pytest.mark.parametrize(("unit", "text", "target"), WRAPPERS.values(), ids=WRAPPERS)
-def test_what_a_wrapper_starts_is_the_installed_agent(
+def test_the_program_that_a_wrapper_starts_is_the_installed_agent(
     host: FakeHost, unit: str, text: str | bytes, target: str
 ) -> None:
     put(host, BASH)
@@ -188,13 +188,13 @@ def test_what_a_wrapper_starts_is_the_installed_agent(
     runs(host, target, unit, "--serve")
     facts = look(host, unit)
     assert seen(facts) == ("exe", target, True)
-    # one in the same package needs not be named
+    # a program in the same package need not be named
     assert facts.installed is not None
     assert bool(facts.installed.starts) == (not target.startswith(facts.installed.identity))
 
 
 @one_shell
-def test_a_wrapper_of_a_wrapper_starts_it_too(host: FakeHost) -> None:
+def test_a_wrapper_of_a_wrapper_is_followed(host: FakeHost) -> None:
     put(host, BASH)
     put(host, START, wrapper(START_SCRIPT, AGENT))
     put(host, AGENT, wrapper(PROGRAM_WRAPPER, INNER))
@@ -205,7 +205,7 @@ def test_a_wrapper_of_a_wrapper_starts_it_too(host: FakeHost) -> None:
 
 
 @one_shell
-def test_wrappers_that_go_round_end(host: FakeHost) -> None:
+def test_a_circle_of_wrappers_ends(host: FakeHost) -> None:
     put(host, AGENT, wrapper(PROGRAM_WRAPPER, INNER))
     put(host, INNER, wrapper(PROGRAM_WRAPPER, AGENT))
     runs(host, put(host, OLD).removeprefix(str(host.root)))
@@ -213,7 +213,7 @@ def test_wrappers_that_go_round_end(host: FakeHost) -> None:
 
 
 @one_shell
-def test_a_program_that_is_a_link_is_what_it_leads_to(host: FakeHost) -> None:
+def test_a_link_to_a_program_is_followed(host: FakeHost) -> None:
     link = Path(f"{host.root}/run/agent")
     link.symlink_to(f"{host.root}{AGENT}")
     runs(host, AGENT)
@@ -229,7 +229,7 @@ def test_a_program_that_is_a_link_is_what_it_leads_to(host: FakeHost) -> None:
         f"#!{BASH}\nPATH={OLD}:{BASH}\n{BASH} -c true\nexec {INNER}\n",
     ],
 )
-def test_an_interpreter_is_never_what_a_wrapper_starts(host: FakeHost, text: str) -> None:
+def test_an_interpreter_is_never_the_wrapped_program(host: FakeHost, text: str) -> None:
     put(host, AGENT, text)
     for path in (INNER, BASH):
         put(host, path)
@@ -241,7 +241,7 @@ def test_an_interpreter_is_never_what_a_wrapper_starts(host: FakeHost, text: str
 
 
 @one_shell
-def test_a_program_starts_nothing_of_another_name(host: FakeHost) -> None:
+def test_a_wrapped_program_must_have_the_wrappers_name(host: FakeHost) -> None:
     put(host, AGENT, wrapper(PROGRAM_WRAPPER, BASH))
     put(host, BASH)
     runs(host, BASH, AGENT)
@@ -303,7 +303,9 @@ def script(host: FakeHost, line: str, *words: str) -> None:
         (f"{BASH} -O", ["bash", "-Oextglob", AGENT]),
     ],
 )  # fmt: skip
-def test_anything_else_shows_no_agent(plain_host: FakeHost, line: str, words: list[str]) -> None:
+def test_other_command_lines_of_an_interpreter_show_no_agent(
+    plain_host: FakeHost, line: str, words: list[str]
+) -> None:
     put(plain_host, EVIL, f"#!{plain_host.root}{BASH}\n")
     script(plain_host, line, *words)
     assert seen(look(plain_host)) == ("other", BASH, False)
@@ -346,13 +348,13 @@ def test_a_script_is_not_proven_as_a_program_by_an_interpreter_beside_it(
 
 @contextmanager
 def process(host: FakeHost, *argv: str) -> Iterator[None]:
-    """A real one, which is the agent's."""
+    """A real process as the agent's."""
     (host.root / "proc").rename(host.root / "proc.was")
     (host.root / "proc").symlink_to("/proc")
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == b"up\n"
-        host.set("agent", str(child.pid))
+        host.let_live(UNIT, pid=child.pid)
         yield
         child.kill()
 
@@ -382,7 +384,7 @@ def test_a_real_wrapped_program_is_proven(plain_host: FakeHost) -> None:
         assert seen(look(plain_host, START)) == ("exe", INNER, True)
 
 
-# Both doors.
+# The host's rule and the client's.
 
 ONES: Final = {
     "the same file": (AGENT, AGENT, []),
@@ -397,7 +399,7 @@ ONES: Final = {
 
 
 @pytest.mark.parametrize(("running", "installed", "starts"), ONES.values(), ids=ONES)
-def test_host_and_client_agree_on_what_is_one_program(
+def test_host_and_client_agree_when_two_paths_are_one_program(
     host: FakeHost, running: str, installed: str, starts: list[str]
 ) -> None:
     script = compose(
@@ -419,7 +421,7 @@ HOME: Final = "/home/ops/.nix-profile/bin/home-manager"
 
 
 def rebuild(host: FakeHost, exe: str | None, *words: str) -> tuple[int, str] | None:
-    """What a look finds among the agent's processes, where this is one."""
+    """The rebuild that a look finds if this is one of the agent's processes."""
     for script in (NG, HOME):
         put(host, script, f"#!{host.root}{PYTHON}\n")
     for path in (PYTHON, BASH, SWITCH, EVIL):
@@ -490,7 +492,7 @@ def last_words(host: FakeHost, log: Path | None = None) -> str:
     return host.send(text).stdout.decode()
 
 
-def test_only_our_own_regular_file_is_read_as_the_agents_log(plain_host: FakeHost) -> None:
+def test_only_a_regular_file_of_the_user_is_read_as_the_agents_log(plain_host: FakeHost) -> None:
     log = plain_host.root / "tmp/agent.err"
     refused = f"{log} is not read: it is no regular file of this user\n"
     assert last_words(plain_host) == ""
@@ -507,7 +509,7 @@ def test_only_our_own_regular_file_is_read_as_the_agents_log(plain_host: FakeHos
 
 @one_shell
 def test_a_file_of_another_user_is_not_the_agents_log(plain_host: FakeHost) -> None:
-    log = Path("/etc/passwd")  # root's, and everybody reads it
+    log = Path("/etc/passwd")  # a file of root that everybody can read
     if os.geteuid() == 0:
         log = plain_host.root / "tmp/agent.err"
         log.write_text("believe me\n")

@@ -1,4 +1,4 @@
-"""What docs/protocol.md shows is what the scripts do and print, for real on a fake host."""
+"""The scripts, run on a fake host, do and print what docs/protocol.md shows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.parametrize("shell", ["dash"], indirect=True)
 
 
 def without_times(data: bytes) -> bytes:
-    """Without ticks, too: they depend on how fast this machine is."""
+    """Ticks are left out, too: they depend on this machine's speed."""
     data = re.sub(rb'\{"event":"tick".*\n', b"", data)
     return re.sub(rb'("(?:at|ended|uid)"): *\d+', rb"\1:0", data)
 
@@ -33,8 +33,8 @@ def launch(host: FakeHost, job: str, plan: str) -> None:
 
 @pytest.fixture
 def refused(host: FakeHost) -> FakeHost:
-    """A host whose job was refused in the preflight."""
-    host.set("load", "masked")
+    """A host whose job the preflight refused."""
+    host.mask()
     host.run_job()
     return host
 
@@ -70,7 +70,7 @@ def test_the_history_is_printed_as_on_the_page(refused: FakeHost) -> None:
     (profiles / "system").symlink_to("system-2-link")
     launch(refused, OTHER, "{}")
     (refused.run_state / "current").write_text(f"{OTHER}\n")
-    refused.set("active-nixfleet-job.service", "active")
+    refused.let_live("nixfleet-job.service")
     assert without_times(refused.ask("past_jobs").stdout) == without_times(PAST_JOBS)
 
 
@@ -81,7 +81,7 @@ def look(host: FakeHost, **values: str) -> bytes:
 
 
 def test_a_look_is_printed_as_on_the_page(host: FakeHost) -> None:
-    ours = {"boot", "now", "tools", "uid", "user"}  # of this machine, and of who looks
+    ours = {"boot", "now", "tools", "uid", "user"}  # these depend on this machine and its user
     seen, told = (
         [(key, value) for key, value in read_records(text).items() if key not in ours]
         for text in (look(host, NF_DEEP=""), LOOK)

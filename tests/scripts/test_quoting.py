@@ -1,4 +1,4 @@
-"""Whatever stands in a plan or on a host arrives as it is, under every shell."""
+"""Any text of a plan or a host arrives unchanged, under every shell."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nixfleet_core.job.compile import compile_plan
 from nixfleet_core.plan.model import Options, Plan, Step
 from nixfleet_core.scripts.compose import assignments, compose
 
-# what a shell might make something of, among anything else that is no NUL
+# characters that shells treat specially, and any others except NUL
 _SPECIAL = st.sampled_from(
     [
         *(
@@ -84,7 +84,7 @@ def test_a_plan_survives_compilation(
         tools=(),
     )
     text = compile_plan(plan, JOB, root)
-    # the host's own runner of steps is replaced by one that shows them
+    # a function that shows the steps replaces the runner's own
     show = """
 nf_step() { printf '%s\\0' "$#" "$@"; }
 nf_enter_show() { printf '%s\\0' "$NF_ROOT" "$NF_CHECKOUT" "$NF_ATTRIBUTE"; nf_plan; }
@@ -133,11 +133,11 @@ def test_any_bytes_of_a_host_arrive_in_their_record(shell: tuple[str, ...], valu
         call = """echo 'nixfleet-probe 1'; put a "$(cat "$VALUE")"; put b x; echo end 0"""
         values = {"VALUE": f"{folder}/value"}
         said = run(shell, compose("probe", root="", call=call, values=values).encode())
-    # a command substitution takes the newlines at the end away
+    # a command substitution drops the newlines at the end
     assert read_records(said) == {"a": value.rstrip(b"\n").decode("utf-8", "replace"), "b": "x"}
 
 
-# Linting what is sent.
+# Linting the sent scripts.
 
 EXCLUDED = {
     "SC2012": "ls -ldn prints numbers before any name, and stat is different everywhere",

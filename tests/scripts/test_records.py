@@ -1,4 +1,4 @@
-"""Records hold any text: whoever reads them, here or on the host, goes by their lengths."""
+"""Records hold any text: their readers, here and on the host, go by their lengths."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ TEXT: Final = st.one_of(
 
 
 def answer(host: FakeHost, values: list[str], locale: str) -> bytes:
-    """What a host with that locale makes of these values."""
+    """The records that a host with that locale makes of these values."""
     names = [f"X_{number}" for number in range(len(values))]
     puts = "; ".join(f'put k{number} "${name}"' for number, name in enumerate(names))
     call = f"echo 'nixfleet-probe 1'; {puts}{';' if puts else ''} put last ok; printf 'end 0\\n'"
@@ -91,7 +91,9 @@ def test_a_long_value_is_read_whole(host: FakeHost) -> None:
         b"nixfleet-probe 1\nsystem.profile 16\n/nix/store/x\n@nf\nend 0\n",
     ],
 )
-def test_no_text_in_a_look_becomes_the_system_to_go_back_to(host: FakeHost, records: bytes) -> None:
+def test_text_in_a_look_cannot_choose_the_system_of_a_rollback(
+    host: FakeHost, records: bytes
+) -> None:
     host.job.mkdir(parents=True)
     (host.job / "plan.json").write_text("{}")
     (host.job / "before").write_bytes(records)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from fake_host import AGENTS, CHAIN, JOB, SYSTEMS, FakeHost, git, lock_text, tree
+from fake_host import AGENTS, CHAIN, CHECKOUT, JOB, SYSTEMS, FakeHost, git, lock_text, tree
 
 from nixfleet_core.facts.parse import parse_probe
 from nixfleet_core.job.events import CancelSeen, Check, JobEnd, JobStart, Retry, StepStart
@@ -109,21 +109,21 @@ def test_after_a_failure_the_rest_is_skipped_and_the_agent_is_back(
 
 @one_shell
 def test_a_refusal_touches_nothing(host: FakeHost) -> None:
-    host.set("load", "masked")
-    agent, files = (host.state / "agent").read_text(), host.lock.read_bytes()
+    host.mask()
+    agent, files = host.agent, host.lock.read_bytes()
     host.run_job()
     assert host.steps == dict.fromkeys(CHAIN, "skipped") | {"preflight": "failed"}
     assert [(e.check, e.reason) for e in host.events if isinstance(e, Check) and not e.ok] == [
         ("unit", "masked")
     ]
     assert (host.step("preflight").reason, host.result["failed"]) == ("unit", "preflight")
-    assert ((host.state / "agent").read_text(), host.lock.read_bytes()) == (agent, files)
+    assert (host.agent, host.lock.read_bytes()) == (agent, files)
     assert host.calls("systemctl st", "nixos-rebuild") == []
 
 
 @one_shell
 def test_an_agent_that_does_not_come_back_is_a_failure(host: FakeHost) -> None:
-    host.on("nixos-rebuild", 'default; : >"$s/refuses"')
+    host.on("nixos-rebuild", 'default "$@"; : >"$s/refuses"')
     host.run_job()
     assert (host.steps["start"], host.steps["verify"], host.step("verify").reason) == (
         *("failed", "failed", "down"),
@@ -133,10 +133,11 @@ def test_an_agent_that_does_not_come_back_is_a_failure(host: FakeHost) -> None:
 
 @one_shell
 def test_an_agent_that_restarts_all_the_time_is_unstable(host: FakeHost) -> None:
-    host.on("nixos-rebuild", 'default; : >"$s/loops"')
+    host.on("nixos-rebuild", 'default "$@"; : >"$s/loops"')
     host.on(
         "systemctl",
-        'if [ "$1" = show ] && [ -e "$s/loops" ]; then "$0" restart agent; fi; default "$@"',
+        'if [ "$1" = show ] && [ -e "$s/loops" ]; then "$0" restart nixfleet-agent; fi\n'
+        'default "$@"',
     )
     host.run_job()
     assert (host.steps["verify"], host.step("verify").reason) == ("failed", "unstable")
@@ -266,7 +267,7 @@ def test_it_comes_back_byte_for_byte_if_the_update_does_not_work(
 @one_shell
 def test_it_stays_the_new_one_once_the_profile_has_moved(host: FakeHost) -> None:
     dirty(host, lock_text(host.upstream.new) + "\n\n")
-    host.on("nixos-rebuild", "default; exit 4")
+    host.on("nixos-rebuild", 'default "$@"; exit 4')
     host.run_job(restoring(host))
     assert host.steps["rebuild"] == "failed"
     assert host.lock.read_text() == lock_text(host.upstream.new)
@@ -436,11 +437,11 @@ def test_an_activation_ends_before_a_cancellation_takes_effect(host: FakeHost) -
 default "$@"
 if [ "$1" = list-units ] && [ -p "$s/told" ]; then exec 3>"$s/told"; rm "$s/told"; fi""",
     )
-    host.set("units", "nixos-rebuild-switch-to-configuration.service loaded active running x\n")
+    host.let_live("nixos-rebuild-switch-to-configuration.service")
     os.mkfifo(told)
     host.ask("cancel", NF_ID=JOB)
     told.read_text()
-    (host.state / "units").unlink()
+    host.let_end("nixos-rebuild-switch-to-configuration.service")
     os.mkfifo(told)
     told.read_text()
     job.communicate(timeout=30)
@@ -472,8 +473,8 @@ def test_what_was_killed_is_finished_by_its_other_unit(host: FakeHost) -> None:
 
 BACK = Step(id="rollback", title="", argv=("switch-back",), run_as="root", limit=30)
 NEW_ONE_FAILS = """
-case "$1 $(cat "$s/installed")" in
-  start*2.0* | restart*2.0*) exit 1 ;;
+case "$1 $(cat "$root/etc/systemd/system/nixfleet-agent.service")" in
+  start*agent-2.0* | restart*agent-2.0*) exit 1 ;;
 esac
 default "$@"
 """
@@ -579,7 +580,7 @@ def asked_back(host: FakeHost, target: str) -> Plan:
 
 @in_busybox
 def test_going_back_when_asked_takes_the_lock_back_too(host: FakeHost) -> None:
-    host.tool("nixos-rebuild")
+    host.tool("nixos-rebuild", "switch", "--flake", f"{CHECKOUT}#h")
     host.lock.write_text(lock_text(host.upstream.new))
     lock = (lock_text(host.upstream.old) + "\n \n").encode()
     (host.jobs / OTHER).mkdir(parents=True)

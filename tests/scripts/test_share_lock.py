@@ -1,5 +1,5 @@
-"""After a proven update: flake.lock is committed and pushed where that was asked for, and nothing
-else is; what fails there does not undo the update."""
+"""After a proven update: flake.lock alone is committed and pushed, if that was asked for; a failure
+there does not undo the update."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COMMIT = (
 )
 PUSH = ("git", "push", "--no-verify", "origin", "HEAD:refs/heads/main")
 
-# What Nix would read from that lock file, instead of what the host's state says.
+# Nix reads that lock file, not the host's state.
 READ_LOCK = r"""
 case "$*" in
   *" fields")
@@ -50,7 +50,7 @@ def owned(host: FakeHost, tmp_path: Path) -> FakeHost:
 
 
 def plan(host: FakeHost, *, push: bool = False) -> Plan:
-    """The whole chain, and what shares the lock."""
+    """The whole chain, and the steps that commit and push flake.lock."""
     made = host.plan()
     argv: dict[StepId, tuple[str, ...]] = {"commit": COMMIT}
     if push:
@@ -72,7 +72,7 @@ def heads(host: FakeHost) -> tuple[str, str]:
 
 
 def status(host: FakeHost) -> list[str]:
-    # the branch comes first: whoever strips the output leaves the columns alone
+    # the branch comes first, so that stripping the output leaves the columns alone
     _, *found = git(host.checkout, "status", "--porcelain", "--branch").splitlines()
     return sorted(found)
 
@@ -86,7 +86,7 @@ def stage_something(host: FakeHost) -> None:
     git(host.checkout, "add", "mine")
 
 
-def test_a_proven_lock_is_committed_alone(owned: FakeHost) -> None:
+def test_the_commit_contains_only_the_proven_flake_lock(owned: FakeHost) -> None:
     stage_something(owned)
     (owned.checkout / "flake.nix").write_text("{ }\n")
     (owned.checkout / "new").touch()
@@ -103,7 +103,7 @@ def test_a_proven_lock_is_committed_alone(owned: FakeHost) -> None:
     assert owned.result["outcome"] == "done"
 
 
-def test_a_commit_is_pushed_where_that_was_asked_for(owned: FakeHost) -> None:
+def test_a_commit_is_pushed_when_asked(owned: FakeHost) -> None:
     owned.run_job(plan(owned, push=True))
     assert owned.steps == dict.fromkeys((*CHAIN, "commit", "push"), "ok"), owned.log
     here, there = heads(owned)
@@ -124,7 +124,7 @@ def test_hooks_do_not_run(owned: FakeHost) -> None:
 
 
 @one_shell
-def test_a_lock_that_head_has_already_needs_no_commit(owned: FakeHost) -> None:
+def test_a_flake_lock_that_equals_head_needs_no_commit(owned: FakeHost) -> None:
     same = lock_text(owned.upstream.new, "5" * 40)
     other = owned.root / "tmp/other"
     git(owned.root, "clone", "-q", str(upstream(owned)), str(other))
@@ -141,8 +141,8 @@ def test_a_lock_that_head_has_already_needs_no_commit(owned: FakeHost) -> None:
 
 
 @one_shell
-def test_without_a_proof_nothing_is_committed(owned: FakeHost) -> None:
-    owned.on("nixos-rebuild", f'default; echo {AGENTS["1.0"]} >"$s/expected"')
+def test_no_commit_is_made_without_a_proof(owned: FakeHost) -> None:
+    owned.on("nixos-rebuild", f'default "$@"; echo {AGENTS["1.0"]} >"$s/expected"')
     owned.run_job(plan(owned, push=True))
     assert owned.steps == dict.fromkeys(CHAIN, "ok") | {"commit": "skipped", "push": "skipped"}
     here, there = heads(owned)
@@ -151,14 +151,14 @@ def test_without_a_proof_nothing_is_committed(owned: FakeHost) -> None:
 
 
 @one_shell
-def test_after_a_failure_nothing_is_committed(owned: FakeHost) -> None:
-    owned.on("nixos-rebuild", "default; exit 4")
+def test_no_commit_is_made_after_a_failure(owned: FakeHost) -> None:
+    owned.on("nixos-rebuild", 'default "$@"; exit 4')
     owned.run_job(plan(owned, push=True))
     assert (owned.steps["commit"], owned.steps["push"]) == ("skipped", "skipped")
     assert owned.result["failed"] == "rebuild"
 
 
-def test_without_a_name_nothing_is_committed_and_the_update_counts(owned: FakeHost) -> None:
+def test_no_commit_is_made_without_an_email_and_the_update_counts(owned: FakeHost) -> None:
     git(owned.checkout, "config", "--unset", "user.email")
     owned.run_job(plan(owned, push=True))
     assert (owned.steps["commit"], owned.steps["push"]) == ("failed", "skipped")
@@ -170,15 +170,15 @@ def test_without_a_name_nothing_is_committed_and_the_update_counts(owned: FakeHo
 
 
 @one_shell
-def test_a_lock_that_somebody_changed_meanwhile_is_left_alone(owned: FakeHost) -> None:
-    owned.on("nixos-rebuild", f'default; echo " " >>"$root{CHECKOUT}/flake.lock"')
+def test_a_flake_lock_that_changed_meanwhile_is_not_committed(owned: FakeHost) -> None:
+    owned.on("nixos-rebuild", f'default "$@"; echo " " >>"$root{CHECKOUT}/flake.lock"')
     owned.run_job(plan(owned))
     assert (owned.steps["commit"], owned.step("commit").reason) == ("failed", "lock-changed")
     assert status(owned) == [" M flake.lock"]
 
 
 @one_shell
-def test_a_signature_that_cannot_be_made_is_said(owned: FakeHost) -> None:
+def test_a_failed_signature_is_the_reason(owned: FakeHost) -> None:
     git(owned.checkout, "config", "commit.gpgSign", "true")
     git(owned.checkout, "config", "gpg.program", "false")
     owned.run_job(plan(owned))
@@ -186,7 +186,7 @@ def test_a_signature_that_cannot_be_made_is_said(owned: FakeHost) -> None:
 
 
 def move_upstream(host: FakeHost) -> str:
-    """Somebody else pushes while this host does; what upstream then has."""
+    """Somebody else pushes while this host does; the commit that upstream then has."""
     other = host.root / "tmp/other"
     git(host.root, "clone", "-q", str(upstream(host)), str(other))
     git(other, "commit", "-q", "--allow-empty", "-m", "Another")
@@ -195,7 +195,7 @@ def move_upstream(host: FakeHost) -> str:
     return git(other, "rev-parse", "HEAD")
 
 
-def test_a_push_that_is_refused_takes_its_commit_back(owned: FakeHost) -> None:
+def test_a_refused_push_takes_its_commit_back(owned: FakeHost) -> None:
     stage_something(owned)
     newest = move_upstream(owned)
     owned.run_job(plan(owned, push=True))
@@ -209,7 +209,7 @@ def test_a_push_that_is_refused_takes_its_commit_back(owned: FakeHost) -> None:
 
 
 @one_shell
-def test_after_a_refused_push_the_next_update_brings_both_together(owned: FakeHost) -> None:
+def test_the_next_update_pushes_after_a_refused_push(owned: FakeHost) -> None:
     newest = move_upstream(owned)
     owned.run_job(plan(owned, push=True))
     shutil.rmtree(owned.job)
@@ -248,7 +248,7 @@ def test_commits_of_somebody_else_are_not_pushed_along(owned: FakeHost, message:
 
 
 @one_shell
-def test_an_earlier_commit_of_the_same_kind_goes_along(owned: FakeHost) -> None:
+def test_an_earlier_commit_of_flake_lock_is_pushed_along(owned: FakeHost) -> None:
     git(owned.checkout, "pull", "-q")
     owned.lock.write_text(lock_text("6" * 40, "5" * 40))
     git(owned.checkout, "commit", "-q", "-a", "-m", "flake.lock: nixfleet 1111111 -> 6666666")
@@ -259,9 +259,9 @@ def test_an_earlier_commit_of_the_same_kind_goes_along(owned: FakeHost) -> None:
 
 
 @one_shell
-def test_another_branch_is_not_pushed_to_the_planned_one(owned: FakeHost) -> None:
+def test_a_commit_on_another_branch_is_not_pushed(owned: FakeHost) -> None:
     git(owned.checkout, "pull", "-q")
-    owned.on("nixos-rebuild", f'default; {GIT} -C "$root{CHECKOUT}" checkout -q -b mine')
+    owned.on("nixos-rebuild", f'default "$@"; {GIT} -C "$root{CHECKOUT}" checkout -q -b mine')
     before = heads(owned)[1]
     owned.run_job(plan(owned, push=True))
     assert (owned.steps["push"], owned.step("push").reason) == ("failed", "upstream")
@@ -295,7 +295,7 @@ def test_a_kill_in_the_push_takes_the_commit_back(owned: FakeHost) -> None:
         ("", AGENTS["2.0"], "", False),
     ],
 )
-def test_only_what_is_proven_is_shared(
+def test_flake_lock_is_shared_only_for_a_proven_agent(
     host: FakeHost, proof: str, path: str, starts: str, proven: bool
 ) -> None:
     records = {

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """UTC, and nothing that changes what Textual draws."""
+    """UTC, and no variable that changes Textual's drawing."""
     monkeypatch.setenv("TZ", "UTC")
     for name in ("NO_COLOR", "TEXTUAL", "TEXTUAL_ANIMATIONS", "TEXTUAL_THEME"):
         monkeypatch.delenv(name, raising=False)
@@ -34,8 +34,8 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _unseen_frames(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a terminal nobody sees a frame, so only what a test reads is drawn: half of the time
-    went into the others. Pictures are taken, and `draws_frames` tests run, with all of them."""
+    """Draw only the frames that a test reads: nobody sees the others, and they took half of the
+    time. Pictures, and tests marked `draws_frames`, get all frames."""
     if "snap_compare" in request.fixturenames or request.node.get_closest_marker("draws_frames"):
         return
 

@@ -1,6 +1,6 @@
-"""The app over the fake fleet, which writes more than its terminal takes, and so waits for room.
+"""The app over the fake fleet; it writes more than its terminal takes, and so waits for room.
 
-Says `ready` on the descriptor that is its argument, and at an orderly end `ended`.
+Its argument is a descriptor, where it says `ready`, and `ended` at an orderly end.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class FloodingApp(NixFleetApp):
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         app = FloodingApp(make_fleet(Path(folder)), FakeLatest(), settings=AppSettings())
-        tui.ending.LIMIT = 60.0  # on a busy machine, too, it must not come to that
+        tui.ending.LIMIT = 60.0  # it must not come to that, even on a busy machine
         asyncio.run(run_in_order(app))
     os.write(int(sys.argv[1]), b"ended")
     sys.exit(app.return_code)

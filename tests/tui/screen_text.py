@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 
 def screen_text(app: NixFleetApp) -> str:
-    """What is on the screen now, line by line."""
+    """The text on the screen now, line by line."""
     height = app.size.height
     lines = app.screen._compositor.render_strips()
     return "\n".join(line.text for line in lines[:height])
 
 
 async def settle(pilot: Pilot[None]) -> None:
-    """Let everything that was set in motion come to rest, and be shown."""
+    """Wait until all that was set in motion has come to rest and is shown."""
     app = cast("NixFleetApp", pilot.app)
     await at_rest()
     app.tick()
     app.beat()
     await at_rest()
-    for _ in range(3):  # a layout, what waits for it, and what that changes
-        for screen in app.screen_stack:  # a dialog shows what lies behind it
+    for _ in range(3):  # a layout, the callbacks after it, and their changes
+        for screen in app.screen_stack:  # a dialog shows the screen below it
             screen._on_timer_update()
         await at_rest()
 
@@ -43,7 +43,7 @@ async def at_rest() -> None:
 
 
 def press_key(pilot: Pilot[None], key: str) -> None:
-    """Press a key; unlike the pilot's own, this does not wait for the clock."""
+    """Press a key; unlike the pilot's own `press`, this does not wait for the clock."""
     is_character = len(key) == 1
     event = events.Key(_character_to_key(key) if is_character else key, key * is_character or None)
     event.set_sender(pilot.app)

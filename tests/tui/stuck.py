@@ -1,4 +1,4 @@
-"""The app over the fake fleet, whose loop waits for good, as behind a terminal that does not drain.
+"""The app over the fake fleet, with a loop that waits forever, as for a terminal that is stuck.
 
 Says `stuck` on the descriptor that is its argument.
 """
@@ -24,7 +24,7 @@ from tui.settings import AppSettings
 
 
 def never_interrupted() -> None:
-    """As if each signal came just before this thread begins to wait: then nothing wakes it."""
+    """Behave as if each signal came just before this thread waits: then nothing wakes it."""
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
 
 

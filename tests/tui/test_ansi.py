@@ -33,7 +33,7 @@ from tui.ansi import clean_line, count_wrapped_rows, parse_line, plain_line, pla
         (b"x" * 5000, "x" * CLIP),
     ],
 )
-def test_only_text_is_left(line: bytes, shown: str) -> None:
+def test_only_the_text_of_a_line_is_left(line: bytes, shown: str) -> None:
     assert plain_line(line) == shown
     assert "".join(segment.text for segment in parse_line(line)) == shown
 
@@ -62,7 +62,7 @@ CONTROLS = st.text(st.sampled_from("\x1b[]m1;?P\\x\u0085\u0090\u009b\u009c\u009d
 
 
 @given(st.binary(max_size=200) | CONTROLS.map(str.encode))
-def test_no_control_survives(line: bytes) -> None:
+def test_control_characters_are_removed(line: bytes) -> None:
     text = re.sub(r"\x1b\[[0-9;]*m", "", clean_line(line))
     assert not re.search("[\x00-\x1f\x7f-\x9f]", text)
     assert not re.search("[\x00-\x08\x0a-\x1f\x7f-\x9f]", plain_text(line))

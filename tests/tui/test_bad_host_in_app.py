@@ -1,4 +1,4 @@
-"""One host whose answers cannot be used: it says so, the others are as they were, the app lives."""
+"""One host with unusable answers: its row says so, the others stay the same, the app goes on."""
 
 # ruff: noqa: ARG002 - a stand-in has the signatures of its model
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from nixfleet_core.transport.shell import Shell
     from tui.app import NixFleetApp
 
-pytestmark = pytest.mark.draws_frames  # what breaks the app may break it there
+pytestmark = pytest.mark.draws_frames  # a fault that breaks the app may show there
 
 LOCK: Final = json.dumps(
     {
@@ -98,7 +98,7 @@ LOOKS: Final = {
 
 @dataclass
 class Answers:
-    """A shell that answers each look alike."""
+    """A shell that gives each look the same answer."""
 
     says: bytes
     root: str = ""
@@ -115,7 +115,7 @@ def rows(app: NixFleetApp) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("bad", LOOKS)
-async def test_no_look_of_a_host_ends_the_app(make_app: MakeApp, tmp_path: Path, bad: str) -> None:
+async def test_app_survives_any_look_of_a_host(make_app: MakeApp, tmp_path: Path, bad: str) -> None:
     shell = cast("Shell", Answers(LOOKS[bad]))
     session = ShellSession(make_host("bad"), shell, Copies(tmp_path / "copies"))
     good = FakeSession(make_host("good"), tmp_path, probe=CURRENT)
@@ -133,7 +133,7 @@ async def test_no_look_of_a_host_ends_the_app(make_app: MakeApp, tmp_path: Path,
         assert app._exit is False
 
 
-# Whatever a method of a session raises.
+# Errors of a session's methods.
 
 ERRORS: Final = (
     OverflowError("date value out of range"),
@@ -162,12 +162,12 @@ KEYS: Final = {
     ("method", "error"),
     [
         *(("probe", error) for error in ERRORS),
-        # what is caught does not depend on the method: each meets one of them
+        # each method raises one of the errors: catching does not depend on the method
         *((method, ERRORS[turn % len(ERRORS)]) for turn, method in enumerate(list(KEYS)[1:])),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
-async def test_no_error_of_a_session_ends_the_app(
+async def test_app_survives_any_error_of_a_session(
     make_app: MakeApp,
     tmp_path: Path,
     faults: list[Exception],
@@ -201,8 +201,8 @@ async def test_no_error_of_a_session_ends_the_app(
         assert "current" in rows(app)["good"]
 
 
-async def test_a_wait_of_ages_is_shown_as_what_it_is(make_app: MakeApp, tmp_path: Path) -> None:
-    """The readers let no such event in; a view that gets one all the same goes on."""
+async def test_app_shows_a_wait_of_ages(make_app: MakeApp, tmp_path: Path) -> None:
+    """The readers refuse such an event; a view that still gets one goes on."""
     bad = FakeSession(make_host("bad"), tmp_path, probe=NOT_RESTARTED)
     good = FakeSession(make_host("good"), tmp_path, probe=CURRENT)
     async with (app := make_app([bad, good])).run_test(size=(160, 40)) as pilot:
@@ -218,7 +218,7 @@ async def test_a_wait_of_ages_is_shown_as_what_it_is(make_app: MakeApp, tmp_path
         assert app.is_running
 
 
-# Whatever cannot be drawn.
+# Parts that cannot be drawn.
 
 
 def broken(*_: object, **__: object) -> object:
@@ -239,7 +239,7 @@ def broken(*_: object, **__: object) -> object:
         ("tui.widgets.versions.verdict_tone", ("v",)),
     ],
 )
-async def test_what_cannot_be_drawn_of_a_host_says_so_in_its_place(
+async def test_app_shows_an_error_in_place_of_what_it_cannot_draw(
     make_app: MakeApp,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -269,7 +269,7 @@ async def test_what_cannot_be_drawn_of_a_host_says_so_in_its_place(
         assert faults
 
 
-async def test_the_cost_of_judging_a_look_is_paid_once(
+async def test_app_judges_each_look_once(
     make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tui import fleet

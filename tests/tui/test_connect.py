@@ -40,7 +40,7 @@ BACK = b"\x1b[?1049h"
 
 
 class Terminal:
-    """What the app writes, read in order."""
+    """The output of the app, read in order."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -95,7 +95,7 @@ def test_ssh_has_the_terminal_and_the_app_gets_it_back(tmp_path: Path) -> None:
         os.close(ours)
 
 
-async def test_the_host_is_looked_at_once_the_connection_is_open(
+async def test_app_looks_at_the_host_when_the_connection_is_open(
     make_app: MakeApp, fleet: list[FakeSession], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session, came = fleet[3], tmp_path / "came"
@@ -115,7 +115,7 @@ async def test_the_host_is_looked_at_once_the_connection_is_open(
     assert session.calls.count("probe") == 2
 
 
-async def test_nothing_is_written_while_another_program_has_the_terminal(
+async def test_app_writes_nothing_while_another_program_has_the_terminal(
     make_app: MakeApp, fleet: list[FakeSession], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = fleet[0]
@@ -127,7 +127,7 @@ async def test_nothing_is_written_while_another_program_has_the_terminal(
         session.connect_argv = ("cat", str(session.folder / "fifo"))
         os.mkfifo(session.folder / "fifo")
         press_key(pilot, "C")
-        # opened only once the other program runs
+        # this opens only when the other program runs
         gate = await asyncio.to_thread(os.open, session.folder / "fifo", os.O_WRONLY)
         await session.run_job()
         watcher = app.fleet.entries["csb0"].watcher

@@ -28,7 +28,7 @@ def panel(facts: Facts, folder: Path, glyphs: Glyphs = UNICODE) -> list[str]:
     return host_details(entry, glyphs, NOW).plain.split("\n")
 
 
-def test_what_the_client_may_not_ask_says_why_and_what_allows_it(tmp_path: Path) -> None:
+def test_panel_says_why_the_client_may_not_ask_and_what_allows_it(tmp_path: Path) -> None:
     entry = HostEntry(FakeSession(make_host("csb0"), tmp_path, probe=CURRENT), CURRENT, NOW)
     entry.answer = NotAsked("the client may not ask h", "list it")
     lines = host_details(entry, UNICODE, NOW).plain.split("\n")
@@ -92,7 +92,7 @@ def test_a_healthy_host_needs_no_cure(tmp_path: Path) -> None:
     assert not any(line.startswith("cure: ") for line in lines)
 
 
-def test_while_a_job_runs_nothing_else_is_explained(tmp_path: Path) -> None:
+def test_panel_explains_only_the_job_while_one_runs(tmp_path: Path) -> None:
     lines = panel(replace(NOT_RESTARTED, job_running=JOB), tmp_path)
     assert lines[1:4] == [
         "▶ updating · job-running",
@@ -101,7 +101,7 @@ def test_while_a_job_runs_nothing_else_is_explained(tmp_path: Path) -> None:
     ]
 
 
-def test_the_checkout_beside_ours_is_shown(tmp_path: Path) -> None:
+def test_panel_shows_the_other_checkout(tmp_path: Path) -> None:
     other = Checkout("/var/lib/nixfleet-agent/repo", "unreadable")
     facts = replace(behind(ahead=1, behind=2), other=other)
     lines = panel(facts, tmp_path)
@@ -109,7 +109,7 @@ def test_the_checkout_beside_ours_is_shown(tmp_path: Path) -> None:
     assert "beside it  /var/lib/nixfleet-agent/repo, unreadable" in lines
 
 
-def test_words_of_the_core_keep_to_the_terminals_glyphs(tmp_path: Path) -> None:
+def test_words_of_the_core_use_only_glyphs_of_the_terminal(tmp_path: Path) -> None:
     facts = replace(STALE, last_job=LastJob("done", latest="3" * 40))
     assert f"at {OLD[:7]} again" in "\n".join(panel(facts, tmp_path / "a", ASCII))
     text = "\n".join(panel(NOT_RESTARTED, tmp_path / "b", ASCII))

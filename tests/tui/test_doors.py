@@ -1,4 +1,4 @@
-"""The command and the app go the same way: in each situation both come to the same report."""
+"""The command and the app use the same code: in each situation both come to the same report."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def breaking(error: Exception) -> Callable[[FakeSession], AsyncGenerator[JobEvent, None]]:
-    """A job that cannot be followed beyond its start."""
+    """A job that nobody can follow beyond its start."""
 
     async def follow(_: FakeSession) -> AsyncGenerator[JobEvent, None]:
         yield JobStart(at=1)
@@ -41,12 +41,12 @@ def breaking(error: Exception) -> Callable[[FakeSession], AsyncGenerator[JobEven
 
 @dataclass(frozen=True)
 class Situation:
-    """What happens to a host at one time, and what its operator types."""
+    """A situation of a host, and the keys of its operator."""
 
     says: dict[str, object] = field(default_factory=dict)
     password: str | None = None
     typed: tuple[str, ...] = ()
-    """Passwords; after the last one, the question is left without."""
+    """Passwords; after the last one the operator gives none."""
 
 
 SITUATIONS: Final = {
@@ -74,7 +74,7 @@ SITUATIONS: Final = {
 
 
 def make_session(situation: Situation, folder: Path) -> FakeSession:
-    """A host that does what a situation says."""
+    """A host that behaves as a situation says."""
     session = finished(HOST, probe=NOT_RESTARTED, **situation.says)
     session.folder, session.password = folder, situation.password
     return session
@@ -82,13 +82,13 @@ def make_session(situation: Situation, folder: Path) -> FakeSession:
 
 @dataclass
 class Came:
-    """What a door came to."""
+    """The result of the command or of the app."""
 
     verdict: Verdict | None
     busy: bool
     judged_by: list[str]
     asked: list[bool]
-    """For each question for the password: whether the one before was wrong."""
+    """For each question for the password: whether the last one was wrong."""
 
 
 def came(report: Report, host: FakeSession, asked: list[bool]) -> Came:
@@ -127,7 +127,7 @@ async def by_app(
 
 
 @pytest.mark.parametrize("name", SITUATIONS)
-async def test_both_doors_come_to_the_same(
+async def test_app_and_command_come_to_the_same_verdict(
     name: str, tmp_path: Path, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     situation = SITUATIONS[name]
@@ -140,7 +140,7 @@ async def test_both_doors_come_to_the_same(
         assert command.judged_by == [f"verdict {NEW}"]
 
 
-async def test_a_job_that_nobody_watches_any_more_is_neither_judged_nor_cancelled(
+async def test_leaving_a_job_does_not_judge_or_cancel_it(
     tmp_path: Path,
 ) -> None:
     """ctrl-c at the command, quitting the app: the job goes on."""
@@ -166,7 +166,7 @@ async def test_a_job_that_nobody_watches_any_more_is_neither_judged_nor_cancelle
 
 
 @pytest.mark.parametrize("name", ["not allowed to follow", "link gone"])
-async def test_what_cannot_be_followed_is_no_verdict_on_the_host(
+async def test_a_job_that_cannot_be_followed_gets_no_verdict(
     name: str, tmp_path: Path, make_app: MakeApp
 ) -> None:
     """Its job may go on well: the app says why it does not follow, and offers to try again."""

@@ -29,7 +29,7 @@ LINES = (
 )
 
 
-async def test_jobs_are_listed_with_what_became_of_them(
+async def test_history_lists_jobs_with_their_outcomes(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     fleet[0].says["jobs"] = LINES
@@ -47,7 +47,7 @@ async def test_jobs_are_listed_with_what_became_of_them(
         assert isinstance(app.screen, FleetScreen)
 
 
-async def test_an_old_job_is_shown_to_its_verdict_and_changes_nothing(
+async def test_history_shows_an_old_job_with_its_verdict_and_changes_nothing(
     make_app: MakeApp, fleet: list[FakeSession], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = fleet[0]
@@ -111,7 +111,9 @@ async def test_an_old_job_that_cannot_be_read_can_be_asked_for_again(
         assert UPDATED.sentence[:20] in await press(pilot, "R")
 
 
-async def test_a_running_job_is_attached_to(make_app: MakeApp, fleet: list[FakeSession]) -> None:
+async def test_history_attaches_to_a_running_job(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
     fleet[0].says["jobs"] = LINES
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
         text = await press(pilot, "H", "enter")
@@ -124,9 +126,7 @@ async def test_a_running_job_is_attached_to(make_app: MakeApp, fleet: list[FakeS
         assert app.screen._watcher is app.fleet.entries["csb0"].watcher
 
 
-async def test_what_keeps_the_list_away_is_said(
-    make_app: MakeApp, fleet: list[FakeSession]
-) -> None:
+async def test_history_says_why_it_has_no_list(make_app: MakeApp, fleet: list[FakeSession]) -> None:
     fleet[1].password = "right"
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
         await settle(pilot)

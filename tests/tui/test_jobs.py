@@ -46,7 +46,7 @@ def make_watcher(folder: Path, clock: list[float]) -> JobWatcher:
     )
 
 
-def test_time_goes_on_between_the_hosts_words(tmp_path: Path) -> None:
+def test_time_goes_on_between_two_events_of_the_host(tmp_path: Path) -> None:
     clock = [50.0]
     watcher = make_watcher(tmp_path, clock)
     assert watcher.elapsed is None
@@ -73,7 +73,7 @@ def test_lines_get_the_time_at_which_the_host_had_them(tmp_path: Path) -> None:
     assert found == [None, NOW, NOW + 2, NOW + 2]
 
 
-def test_lines_that_were_here_before_get_the_times_that_are_known_of_them(tmp_path: Path) -> None:
+def test_lines_of_an_earlier_copy_get_their_known_times(tmp_path: Path) -> None:
     for ended, last in ((True, NOW + 9), (False, None)):
         watcher = make_watcher(tmp_path / str(ended), [0.0])
         happen(watcher, JobStart(at=NOW))
@@ -104,7 +104,7 @@ def watch_step(
     ("usual", "seconds", "guess"),
     [(0, 5, None), (10, 0, 0.0), (10, 5, 0.5), (10, 10, GUESS_LIMIT), (10, 10_000, GUESS_LIMIT)],
 )
-def test_a_step_is_guessed_at_but_never_to_its_end(
+def test_the_guess_for_a_step_stays_below_its_end(
     tmp_path: Path, usual: int, seconds: int, guess: float | None
 ) -> None:
     watcher, state = watch_step(tmp_path, "pull", usual, seconds)
@@ -112,7 +112,7 @@ def test_a_step_is_guessed_at_but_never_to_its_end(
     assert watcher.fraction == pytest.approx((guess or 0) / 16)
 
 
-def test_what_nix_tells_is_believed_before_any_guess(tmp_path: Path) -> None:
+def test_the_progress_of_nix_counts_before_the_guess(tmp_path: Path) -> None:
     watcher, _ = watch_step(tmp_path, "rebuild", 10, 9)
     assert watcher.fraction == pytest.approx(0.9 * 10 / 16)
     happen(watcher, Progress(done=1, expected=10))

@@ -48,7 +48,7 @@ def test_every_binding_has_an_id_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("node", NODES)
-def test_every_key_does_something_that_exists(node: type[DOMNode]) -> None:
+def test_every_key_has_an_action_that_exists(node: type[DOMNode]) -> None:
     for binding in bindings(node):
         name = binding.action.split("(")[0]
         owner = NixFleetApp if name.startswith("app.") else node
@@ -80,7 +80,7 @@ async def test_help_and_palette_hold_every_key(
                 assert (shown in offered) == (binding.action not in moves)
 
 
-async def test_the_palette_runs_what_was_chosen(
+async def test_the_palette_runs_the_chosen_command(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
@@ -123,7 +123,7 @@ async def test_the_mouse_chooses_sorts_and_opens(
         (3, []),
     ],
 )
-def test_keys_without_room_are_left_out_but_never_help(room: int, shown: list[str]) -> None:
+def test_key_bar_drops_keys_without_room_and_keeps_help(room: int, shown: list[str]) -> None:
     hints = [
         *(KeyHint("enter", "choose", "enter", False), KeyHint("l", "log", "l", False)),
         *(KeyHint("v", "verify", "v", False), KeyHint("?", "help", "question_mark", True)),
@@ -141,7 +141,7 @@ async def test_the_key_bar_can_be_clicked(make_app: MakeApp) -> None:
         assert isinstance(app.screen, HelpDialog)
 
 
-async def test_an_unforeseen_error_does_not_show_what_variables_hold(make_app: MakeApp) -> None:
+async def test_an_unforeseen_error_does_not_show_the_values_of_variables(make_app: MakeApp) -> None:
     async with (app := make_app()).run_test() as pilot:
         await settle(pilot)
         try:

@@ -41,7 +41,7 @@ def path(tmp_path: Path) -> Path:
         ("nowhere", []),
     ],
 )
-def test_text_is_found_as_typed(path: Path, text: str, lines: list[int]) -> None:
+def test_search_finds_text_as_typed(path: Path, text: str, lines: list[int]) -> None:
     search = Search.of_text(path, text)
     search.scan(path.stat().st_size)
     hits, at = [], -1
@@ -53,14 +53,14 @@ def test_text_is_found_as_typed(path: Path, text: str, lines: list[int]) -> None
     assert hits == [offset(number) for number in lines]
 
 
-def test_errors_are_words(path: Path) -> None:
+def test_search_finds_errors_as_words(path: Path) -> None:
     search = Search.of_errors(path)
     search.scan(path.stat().st_size)
     assert search.count == 3
     assert search.after(offset(1)) == offset(3)
 
 
-def test_it_goes_round(path: Path) -> None:
+def test_search_wraps_around(path: Path) -> None:
     search = Search.of_text(path, "error")
     search.scan(path.stat().st_size)
     assert search.after(offset(4)) == offset(1)
@@ -68,7 +68,7 @@ def test_it_goes_round(path: Path) -> None:
     assert search.number(offset(4)) == 3
 
 
-def test_what_is_appended_is_found_later(path: Path) -> None:
+def test_search_finds_text_that_is_appended_later(path: Path) -> None:
     search = Search.of_text(path, "late")
     search.scan(path.stat().st_size)
     assert search.after(0) is None
@@ -78,7 +78,7 @@ def test_what_is_appended_is_found_later(path: Path) -> None:
     assert search.after(0) == offset(5)
 
 
-def test_chunks_miss_nothing(tmp_path: Path) -> None:
+def test_search_finds_every_hit_in_a_file_of_several_chunks(tmp_path: Path) -> None:
     path = tmp_path / "log.txt"
     line = b"x" * 999 + b"\n"
     path.write_bytes((line * 1000 + b"needle\n") * (3 * CHUNK // 1_000_000 + 1))
@@ -87,7 +87,7 @@ def test_chunks_miss_nothing(tmp_path: Path) -> None:
     assert search.count == 3 * CHUNK // 1_000_000 + 1
 
 
-def test_a_missing_file_holds_nothing(tmp_path: Path) -> None:
+def test_search_finds_nothing_in_a_missing_file(tmp_path: Path) -> None:
     search = Search.of_text(tmp_path / "none", "x")
     search.scan(100)
     assert search.after(0) is None

@@ -31,7 +31,7 @@ WIDTH = 56
 
 
 class LogApp(App[None]):
-    """Nothing but a log."""
+    """An app that shows only a log."""
 
     CSS_PATH = Path(tui.__file__).parent / "app.tcss"
 
@@ -49,7 +49,7 @@ class LogApp(App[None]):
 
 
 def count_reads(file: LogFile) -> list[int]:
-    """How many bytes each read of the file takes from now on."""
+    """The size of each read of the file from now on."""
     sizes: list[int] = []
     read = file._read
 
@@ -76,7 +76,7 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
 
 
 def shown(view: LogView) -> list[str]:
-    """The rows in the window, without what is right of the text."""
+    """The rows in the window, without the blanks at the right."""
     return [view.render_line(y).text.rstrip() for y in range(view.size.height)]
 
 
@@ -105,7 +105,7 @@ def append(app: LogApp, text: str) -> None:
     app.log_view.flush()
 
 
-async def test_it_follows_until_scrolled_up(path: Path) -> None:
+async def test_log_view_follows_until_scrolled_up(path: Path) -> None:
     async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
         await rest(pilot)
         assert shown(app.log_view)[-1] == " line 99"
@@ -146,7 +146,7 @@ async def test_ends_and_pages(path: Path) -> None:
         assert shown(app.log_view)[-1] == " more"
 
 
-async def test_a_line_that_is_not_finished_is_shown_and_grows(path: Path) -> None:
+async def test_an_unfinished_line_is_shown_and_grows(path: Path) -> None:
     async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
         await rest(pilot)
         append(app, "half")
@@ -155,7 +155,7 @@ async def test_a_line_that_is_not_finished_is_shown_and_grows(path: Path) -> Non
         assert shown(app.log_view)[-2:] == [" half and half", " next"]
 
 
-async def test_a_file_that_comes_late_or_is_written_anew_is_read(tmp_path: Path) -> None:
+async def test_log_view_reads_a_file_that_comes_late_or_is_written_anew(tmp_path: Path) -> None:
     path = tmp_path / "late.txt"
     async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
         await rest(pilot)
@@ -207,7 +207,7 @@ async def test_search_goes_from_hit_to_hit(path: Path) -> None:
         assert "hit" not in title(app)
 
 
-async def test_a_hit_is_shown_even_where_colours_change_inside_it(path: Path) -> None:
+async def test_a_hit_is_shown_when_colours_change_inside_it(path: Path) -> None:
     write(path, "\x1b[31merr\x1b[1mor:\x1b[0m bad\n")
     async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
         await rest(pilot)
@@ -247,7 +247,7 @@ async def test_marks_times_and_copy(path: Path) -> None:
         assert app.clipboard == numbered(ROWS, 1).rstrip("\n")
 
 
-async def test_the_mouse_selects_what_is_copied(path: Path) -> None:
+async def test_the_mouse_selects_the_text_to_copy(path: Path) -> None:
     async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
         await rest(pilot)
         await press(pilot, "g")
@@ -280,7 +280,7 @@ async def test_the_panel_saves_the_whole_log(path: Path, tmp_path: Path) -> None
     assert target.read_text() == numbered(100)
 
 
-async def test_a_million_lines_cost_a_bounded_read_a_tick(tmp_path: Path) -> None:
+async def test_a_tick_reads_a_bounded_part_of_a_million_lines(tmp_path: Path) -> None:
     path = tmp_path / "log.txt"
     line = b"building '/nix/store/abcdabcdabcdabcdabcdabcdabcdabcd-package-0.drv'\n"
     path.write_bytes(line * 1_000_000)
@@ -309,7 +309,7 @@ async def test_a_million_lines_cost_a_bounded_read_a_tick(tmp_path: Path) -> Non
         assert sum(reads) - before <= 4 * (SEGMENT + CLIP)
 
 
-async def test_a_giant_line_costs_no_more_than_another(tmp_path: Path) -> None:
+async def test_a_giant_line_costs_as_much_as_any_other(tmp_path: Path) -> None:
     path = tmp_path / "log.txt"
     path.write_bytes(b"first\n" + b"x" * 50_000_000 + b"\nlast\n")
     app = LogApp(path)
@@ -327,7 +327,7 @@ async def test_a_giant_line_costs_no_more_than_another(tmp_path: Path) -> None:
         assert sum(reads) - indexed < indexed + 8 * (SEGMENT + CLIP)
 
 
-async def test_growing_does_no_layout(path: Path) -> None:
+async def test_a_growing_log_causes_no_layout(path: Path) -> None:
     async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
         await rest(pilot)
         await pilot.pause()

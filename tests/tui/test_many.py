@@ -54,7 +54,7 @@ async def test_marked_hosts_are_named_then_run_at_once(
         assert "csb0" in text
 
 
-async def test_what_keeps_one_host_from_starting_is_in_its_row(
+async def test_the_row_of_a_host_says_why_it_did_not_start(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     fleet[0].password = "right"
@@ -69,7 +69,7 @@ async def test_what_keeps_one_host_from_starting_is_in_its_row(
     assert [session.launched for session in fleet[:2]] == [[], []]
 
 
-async def test_cancel_is_there_while_there_is_something_to_cancel(
+async def test_cancel_is_offered_only_while_a_job_runs(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     async with make_app(fleet[:2]).run_test(size=(120, 40)) as pilot:
@@ -84,7 +84,7 @@ async def test_cancel_is_there_while_there_is_something_to_cancel(
     assert [session.cancelled for session in fleet[:2]] == [[JOB], []]
 
 
-async def test_nothing_is_asked_where_nothing_can_start(
+async def test_app_says_so_when_no_marked_host_can_start(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     fleet[2].says["probe"] = OFFLINE

@@ -1,4 +1,4 @@
-"""What a host sent is shown as text in every widget, and never does anything."""
+"""Every widget shows the words of a host as text; markup in them has no effect."""
 
 from __future__ import annotations
 
@@ -63,7 +63,9 @@ def evil_session(evil: str, folder: Path) -> FakeSession:
 
 
 @pytest.mark.parametrize("evil", EVILS)
-async def test_every_widget_shows_it_as_text(make_app: MakeApp, tmp_path: Path, evil: str) -> None:
+async def test_every_widget_shows_markup_as_text(
+    make_app: MakeApp, tmp_path: Path, evil: str
+) -> None:
     session = evil_session(evil, tmp_path)
     app = make_app([session])
     async with app.run_test(size=(160, 60), notifications=True) as pilot:
@@ -116,7 +118,9 @@ async def test_every_widget_shows_it_as_text(make_app: MakeApp, tmp_path: Path, 
 
 
 @pytest.mark.parametrize("kind", ["offline", "refused", "not-allowed", "launch-failed"])
-async def test_every_dialog_shows_it_as_text(make_app: MakeApp, tmp_path: Path, kind: str) -> None:
+async def test_every_dialog_shows_markup_as_text(
+    make_app: MakeApp, tmp_path: Path, kind: str
+) -> None:
     session = evil_session(EVIL, tmp_path)
     session.says |= {
         "offline": {"probe": Unreachable(EVIL, EVIL)},
@@ -136,7 +140,7 @@ async def test_every_dialog_shows_it_as_text(make_app: MakeApp, tmp_path: Path, 
         assert app.is_running
 
 
-async def test_the_password_dialog_and_the_list_of_many_show_it_as_text(
+async def test_password_dialog_and_list_of_many_show_markup_as_text(
     make_app: MakeApp, tmp_path: Path
 ) -> None:
     session = evil_session(EVIL, tmp_path)

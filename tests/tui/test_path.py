@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 async def press(pilot: Pilot[None], *keys: str) -> str:
-    """Press keys one after the other, and read the screen once all has come to rest."""
+    """Press keys one after the other, and read the screen when all has come to rest."""
     for key in keys:
         press_key(pilot, key)
         await settle(pilot)
@@ -122,7 +122,7 @@ async def test_the_job_goes_on_without_its_screen(
     assert fleet[0].launched == [JOB]
 
 
-async def test_a_job_of_somebody_else_is_attached_to(
+async def test_app_attaches_to_the_job_of_somebody_else(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     other = "20261123-000000-ffff"
@@ -181,7 +181,7 @@ async def test_a_wrong_password_is_asked_for_again(
     assert fleet[0].launched == [JOB]
 
 
-async def test_a_closed_checkout_is_looked_at_as_root_before_the_plan(
+async def test_app_looks_at_a_closed_checkout_as_root_before_the_plan(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     fleet[0].says["examine"] = [NeedsPassword("csb0"), NOT_RESTARTED]
@@ -193,7 +193,9 @@ async def test_a_closed_checkout_is_looked_at_as_root_before_the_plan(
     assert fleet[0].given == ["right"]
 
 
-async def test_no_password_starts_nothing(make_app: MakeApp, fleet: list[FakeSession]) -> None:
+async def test_app_starts_nothing_without_the_password(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
     fleet[0].password = "right"
     async with (app := make_app()).run_test(size=(120, 40), notifications=True) as pilot:
         text = await press(pilot, "enter", "enter", "escape")
@@ -216,7 +218,7 @@ async def test_cancel_names_the_host_and_asks(make_app: MakeApp, fleet: list[Fak
         assert "cancelling once the activation has ended" in screen_text(app)
 
 
-async def test_what_the_job_waits_for_is_said(make_app: MakeApp, fleet: list[FakeSession]) -> None:
+async def test_app_says_what_the_job_waits_for(make_app: MakeApp, fleet: list[FakeSession]) -> None:
     said = [
         (Progress(done=12, expected=47), "12/47"),
         (Retry(step="pull", at=NOW, attempt=2, tries=5, wait=8), "retry 2/5 in 8 s"),
@@ -235,7 +237,7 @@ async def test_what_the_job_waits_for_is_said(make_app: MakeApp, fleet: list[Fak
             assert shown in screen_text(app)
 
 
-async def test_a_bad_end_is_one_sentence_and_an_advice(
+async def test_app_explains_a_bad_end_in_one_sentence_with_advice(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     fleet[0].says["verdict"] = Verdict(
@@ -326,7 +328,7 @@ async def test_refresh_asks_again(make_app: MakeApp, fleet: list[FakeSession]) -
     assert [session.calls.count("probe") for session in fleet] == [2, 2, 2, 2]
 
 
-async def test_latest_is_a_commit_where_no_host_knows_its_version(
+async def test_latest_is_shown_as_a_commit_when_no_host_knows_its_version(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     fleet[0].says["probe"] = make_facts()
@@ -335,7 +337,7 @@ async def test_latest_is_a_commit_where_no_host_knows_its_version(
         assert "9f2c1ab" in screen_text(app).splitlines()[3]
 
 
-async def test_a_host_that_is_still_asked_is_waited_for(
+async def test_app_waits_for_a_host_that_is_still_asked(
     make_app: MakeApp, fleet: list[FakeSession], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = asyncio.Event()

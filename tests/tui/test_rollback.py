@@ -71,7 +71,7 @@ async def test_all_levels_can_be_reached_and_read(make_app: MakeApp, size: tuple
         assert "level 4?" in await press(pilot, "4")
 
 
-async def test_an_update_can_be_told_to_go_back_by_itself(
+async def test_an_update_can_be_told_to_roll_back_by_itself(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     async with make_app().run_test(size=(120, 40)) as pilot:
@@ -86,7 +86,7 @@ async def test_an_update_can_be_told_to_go_back_by_itself(
     assert [plan.options.rollback_on_failure for plan in fleet[0].plans] == [True]
 
 
-async def test_a_choice_that_leads_to_no_plan_changes_nothing(
+async def test_a_choice_without_a_plan_changes_nothing(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     async with (app := make_app()).run_test(size=(120, 40), notifications=True) as pilot:
@@ -113,7 +113,7 @@ async def test_choices_can_be_clicked(make_app: MakeApp) -> None:
         assert "[✔] roll back" in text
 
 
-async def test_going_back_asks_and_says_where_to(
+async def test_rollback_asks_and_names_its_target(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     session = fleet[0]
@@ -144,7 +144,7 @@ async def test_going_back_asks_and_says_where_to(
         assert "going back to the previous generation" in text
 
 
-async def test_flake_lock_goes_back_unless_told_otherwise(
+async def test_rollback_restores_flake_lock_unless_told_to_keep_it(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     async with make_app().run_test(size=(120, 40)) as pilot:
@@ -152,7 +152,7 @@ async def test_flake_lock_goes_back_unless_told_otherwise(
     assert [plan.lock_from for plan in fleet[0].plans] == [JOB]
 
 
-async def test_a_lock_that_nobody_kept_cannot_go_back(
+async def test_rollback_leaves_flake_lock_when_no_old_one_was_kept(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     fleet[0].says["plan_rollback"] = make_rollback("csb0", lock_from=None)
@@ -164,7 +164,7 @@ async def test_a_lock_that_nobody_kept_cannot_go_back(
     assert [plan.lock_from for plan in fleet[0].plans] == [None]
 
 
-async def test_a_rollback_may_want_a_password_before_it_can_be_planned(
+async def test_rollback_asks_for_a_password_before_its_plan(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     fleet[0].password = "right"
@@ -177,7 +177,9 @@ async def test_a_rollback_may_want_a_password_before_it_can_be_planned(
     assert fleet[0].plans == []
 
 
-async def test_no_way_back_is_explained(make_app: MakeApp, fleet: list[FakeSession]) -> None:
+async def test_app_explains_why_no_rollback_is_possible(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
     fleet[0].says["plan_rollback"] = Refusal(
         "target", "no generation is left", "choose one by hand"
     )
@@ -187,7 +189,7 @@ async def test_no_way_back_is_explained(make_app: MakeApp, fleet: list[FakeSessi
     assert "no generation is left" in text
 
 
-async def test_a_host_that_has_to_be_reached_anew_says_until_when(
+async def test_app_says_until_when_the_host_must_be_reached_anew(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     steps: tuple[StepId, ...] = ("rebuild", "confirm", "start", "verify")

@@ -182,7 +182,7 @@ async def visit_all(pilot: Pilot[None], fleet: list[FakeSession]) -> list[str]:
     return seen
 
 
-async def test_ascii_is_ascii(make_app: MakeApp, fleet: list[FakeSession]) -> None:
+async def test_ascii_option_shows_only_ascii(make_app: MakeApp, fleet: list[FakeSession]) -> None:
     async with make_app(plain=True).run_test(size=(120, 40)) as pilot:
         for text in await visit_all(pilot, fleet):
             assert sorted(set(text) - set(map(chr, range(32, 127))) - {"\n"}) == []
@@ -199,7 +199,7 @@ async def test_every_screen_fits(
 
 
 @pytest.mark.parametrize("size", [(59, 24), (80, 14), (20, 5)])
-async def test_a_terminal_that_is_too_small_is_told(
+async def test_a_terminal_that_is_too_small_gets_a_notice(
     make_app: MakeApp, fleet: list[FakeSession], size: tuple[int, int]
 ) -> None:
     said = f"this terminal has {size[0]}×{size[1]}"
@@ -216,7 +216,7 @@ async def test_a_terminal_that_is_too_small_is_told(
         assert "git pull" not in screen_text(app)
 
 
-async def test_columns_drop_but_host_running_and_state_stay(
+async def test_a_narrow_table_keeps_host_running_and_state(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     fleet[0].host = replace(fleet[0].host, name="a-host-with-quite-a-long-name.example.org")

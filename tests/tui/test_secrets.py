@@ -1,4 +1,4 @@
-"""No screen, dialog, message, clipboard or saved file holds what a host let slip."""
+"""No screen, dialog, message, clipboard or saved file holds a secret that a host let slip."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ NAME = f"ghp_{SECRET}"
 
 @pytest.fixture
 def unfiltered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every widget cleans what it shows: the look at the finished row is only the second one."""
+    """Every widget cleans its text: the check of the finished row is only the second one."""
     monkeypatch.setattr(ScreenFilter, "apply", lambda self, segments, background: segments)
 
 
 def marked_session(mark: str, folder: Path, running: str | None = None) -> FakeSession:
-    """A host that tells a secret wherever it says something."""
+    """A host that tells a secret in each of its texts."""
     facts = make_facts(running=OLD_PATH, installed=NEW_PATH)
     assert facts.checkout is not None
     lock = parse_lock(
@@ -103,7 +103,7 @@ WALKED = {
 """The screens that one host's walk goes through; two more are those of many hosts."""
 
 
-def test_every_screen_is_walked() -> None:
+def test_the_tests_walk_every_screen() -> None:
     for module in pkgutil.iter_modules(tui.screens.__path__, "tui.screens."):
         importlib.import_module(module.name)
 
@@ -189,7 +189,7 @@ async def test_no_dialog_shows_a_secret(
 
 
 @MARK
-async def test_neither_the_password_dialog_nor_the_list_of_many_does(
+async def test_password_dialog_and_list_of_many_show_no_secret(
     make_app: MakeApp, tmp_path: Path, mark: str, unfiltered: None
 ) -> None:
     sessions = [marked_session(mark, tmp_path / "1"), marked_session(mark, tmp_path / "2")]
@@ -210,7 +210,7 @@ async def test_neither_the_password_dialog_nor_the_list_of_many_does(
             assert_no_secret(app)
 
 
-async def test_what_a_widget_forgets_is_caught_on_its_row(make_app: MakeApp) -> None:
+async def test_the_row_hides_a_secret_that_its_widget_shows(make_app: MakeApp) -> None:
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         forgotten = Static(Content(f"see ghp_{SECRET} and \u202e\x9b2J more"), markup=False)
@@ -223,7 +223,7 @@ async def test_what_a_widget_forgets_is_caught_on_its_row(make_app: MakeApp) -> 
 
 
 @MARK
-async def test_neither_clipboard_nor_messages_nor_window_title_do(
+async def test_clipboard_messages_and_window_title_show_no_secret(
     make_app: MakeApp, mark: str, monkeypatch: pytest.MonkeyPatch, unfiltered: None
 ) -> None:
     async with (app := make_app()).run_test(size=(120, 40), notifications=True) as pilot:
@@ -255,7 +255,7 @@ async def test_neither_clipboard_nor_messages_nor_window_title_do(
 
 
 @MARK
-def test_a_saved_log_holds_none(tmp_path: Path, mark: str) -> None:
+def test_a_saved_log_holds_no_secret(tmp_path: Path, mark: str) -> None:
     """Also where log.txt was written by an older program, which knew less."""
     source, target = tmp_path / "log.txt", tmp_path / "saved.log"
     key = "-----BEGIN PRIVATE KEY-----\n" + "b3BlbnNzaC1rZXktdjEA" * 2 + "\n"
@@ -267,7 +267,7 @@ def test_a_saved_log_holds_none(tmp_path: Path, mark: str) -> None:
 
 
 @MARK
-def test_what_is_cut_out_of_foreign_text_is_cut_out_of_what_may_be_shown(mark: str) -> None:
+def test_foreign_text_is_redacted_before_it_is_shortened(mark: str) -> None:
     for text in (
         short_commit(f"{mark}", UNICODE),
         short_hash(f"{mark}", UNICODE),

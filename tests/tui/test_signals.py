@@ -1,4 +1,4 @@
-"""The app ends when its terminal goes away or it is told to, and leaves nothing behind."""
+"""The app ends when its terminal goes away or a signal says so, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_demo_ends_and_cleans_up(tmp_path: Path, how: str) -> None:
     ours, theirs = pty.openpty()
     demo = [str(Path(sys.executable).with_name("nixfleet")), "demo"]
     if how == "hang up, and nobody says so":
-        # the kernel tells the leader of the session, which, as make does, keeps it for itself
+        # the kernel signals only the leader of the session, which, like make, does not pass it on
         demo = ["/bin/sh", "-c", "trap '' HUP; \"$@\"; exit $?", "sh", *demo]
     app = subprocess.Popen(
         ["setsid", "--ctty", *demo],
@@ -56,7 +56,7 @@ def test_the_demo_ends_and_cleans_up(tmp_path: Path, how: str) -> None:
         assert running
         if how == "terminate":
             app.terminate()
-            read_until(ours, b"\x1b[?1049l")  # the screen from before is back
+            read_until(ours, b"\x1b[?1049l")  # the old screen is back
         os.close(ours)
         assert app.wait(SECONDS) in ({129, 143} if how == "terminate" else {129})
         for pidfd in running:
@@ -68,8 +68,8 @@ def test_the_demo_ends_and_cleans_up(tmp_path: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["told", "gone"])
-def test_the_app_ends_in_order_behind_a_terminal_that_takes_nothing(how: str) -> None:
-    """Its writer is stuck, and its loop waits for the writer."""
+def test_the_app_ends_in_order_when_its_terminal_takes_no_output(how: str) -> None:
+    """The app's writer is stuck, and its loop waits for the writer."""
     ours, theirs = pty.openpty()
     told, tells = os.pipe()
     app = subprocess.Popen(
@@ -102,7 +102,7 @@ def test_the_app_ends_in_order_behind_a_terminal_that_takes_nothing(how: str) ->
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM], ids=["hang up", "terminate"])
-def test_the_app_ends_although_its_loop_is_stuck(tmp_path: Path, number: int) -> None:
+def test_the_app_ends_when_its_loop_is_stuck(tmp_path: Path, number: int) -> None:
     ours, theirs = pty.openpty()
     told, tells = os.pipe()
     app = subprocess.Popen(

@@ -38,11 +38,11 @@ WANTED = {"host": 10, "where": 20, "state": 8}
         (0, {"host": 4}),
     ],
 )
-def test_columns_give_way_by_worth(room: int, widths: dict[str, int]) -> None:
+def test_the_least_important_columns_go_first(room: int, widths: dict[str, int]) -> None:
     assert fit_columns(COLUMNS, WANTED, room) == widths
 
 
-def test_line_times_are_the_first_at_which_a_byte_was_there() -> None:
+def test_a_line_has_the_first_time_at_which_its_byte_was_there() -> None:
     times = LineTimes()
     for at, size in ((100, 10), (105, 10), (107, 30), (104, 40)):
         times.add_time(at, size)
@@ -58,7 +58,7 @@ def test_lines_from_before_the_look_have_no_time() -> None:
     assert [times.time_of(offset) for offset in (0, 19, 20, 29)] == [None, None, 103, 103]
 
 
-def test_lines_beyond_the_known_times_have_none() -> None:
+def test_lines_without_a_known_time_have_none() -> None:
     times = LineTimes()
     times.add_time(100, 20)
     times.skip(30)
@@ -69,7 +69,7 @@ def test_lines_beyond_the_known_times_have_none() -> None:
 @pytest.mark.parametrize(
     ("at", "shown"), [(1_795_394_461, "2026-11-23 00:41"), (10**18, ""), (-(10**30), "")]
 )
-def test_a_time_that_no_calendar_has_is_left_out(at: int, shown: str) -> None:
+def test_a_time_outside_the_calendar_is_left_out(at: int, shown: str) -> None:
     assert local_time(at) == shown
 
 
@@ -87,7 +87,7 @@ def test_durations(seconds: int, long: str, short: str) -> None:
 
 
 @pytest.mark.parametrize("seconds", [2.0**33, 10.0**18, float("inf")])
-def test_no_age_is_too_great_to_be_shown(seconds: float) -> None:
+def test_any_age_can_be_shown(seconds: float) -> None:
     assert ago(seconds) == "136 years ago"
     assert ago(-seconds) == "now"
 

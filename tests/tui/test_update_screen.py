@@ -42,7 +42,7 @@ def options(session: FakeSession) -> list[tuple[bool, bool]]:
     return [(plan.options.commit_lock, plan.options.push) for plan in session.plans]
 
 
-async def test_the_lock_is_committed_and_pushed_only_where_that_is_chosen(
+async def test_flake_lock_is_committed_and_pushed_only_when_chosen(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     async with make_app().run_test(size=(120, 40)) as pilot:
@@ -66,7 +66,7 @@ async def test_the_lock_is_committed_and_pushed_only_where_that_is_chosen(
     assert options(fleet[0]) == [(True, False)]
 
 
-async def test_choices_are_clicked_too_and_the_message_knows_what_is_latest(
+async def test_choices_can_be_clicked_and_the_message_names_the_latest(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     async with make_app().run_test(size=(120, 40)) as pilot:
@@ -79,7 +79,7 @@ async def test_choices_are_clicked_too_and_the_message_knows_what_is_latest(
     assert fleet[0].latest == NEW
 
 
-async def test_a_lock_that_may_not_be_committed_is_said(
+async def test_app_says_why_flake_lock_may_not_be_committed(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     async with (app := make_app()).run_test(size=(120, 40), notifications=True) as pilot:
@@ -102,7 +102,7 @@ def flat(text: str) -> str:
     return " ".join(text.replace("│", " ").split())
 
 
-async def test_the_end_tells_of_the_lock_and_of_what_changed(
+async def test_the_verdict_tells_of_flake_lock_and_of_changed_packages(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     fleet[0].says["verdict"] = WITH_CHANGES
@@ -149,7 +149,7 @@ async def test_a_long_list_is_read_to_its_end(make_app: MakeApp, fleet: list[Fak
         assert "package-199 1 → 2" in await press(pilot, *["pagedown"] * 20)
 
 
-async def test_without_changes_there_is_nothing_to_list(
+async def test_no_list_is_offered_without_changed_packages(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
@@ -159,7 +159,7 @@ async def test_without_changes_there_is_nothing_to_list(
         assert isinstance(app.screen, UpdateScreen)
 
 
-async def test_what_a_host_calls_its_packages_is_no_markup(
+async def test_package_names_of_a_host_are_shown_as_text(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     evil = "[@click=app.quit]x[/]"

@@ -1,4 +1,4 @@
-"""The sessions that the commands get, in place of real ones."""
+"""Fake sessions for the commands."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Fleet:
     sessions: dict[str, FakeSession] = field(default_factory=dict)
     inventory: Path = Path("hosts.toml")
     screen: object = None
-    """What opens the app."""
+    """The function that opens the app."""
 
     def add(self, name: str, **says: Any) -> FakeSession:
         session = finished(make_host(name, f"ops@{name}"), **says)
@@ -44,7 +44,7 @@ def contacted(*_: object, **__: object) -> None:
 
 @pytest.fixture
 def fleet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fleet:
-    """Hosts csb0 and csb1, unless a test says more of them; whoever starts a process fails."""
+    """Hosts csb0 and csb1, unless a test adds others; a test that starts a process fails."""
     found = Fleet(inventory=tmp_path / "hosts.toml")
     found.add("csb0").folder = tmp_path
     found.add("csb1")
@@ -81,7 +81,7 @@ async def nobody_answers(*_: object) -> None:
 
 @pytest.fixture
 def real(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fleet:
-    """The real inventory and sessions, which may contact nobody."""
+    """The real inventory and sessions; they may contact no host."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)

@@ -1,4 +1,4 @@
-"""What a host that means harm can say: real answers that were changed, and floods of one kind."""
+"""The answers of a hostile host: changed real answers, and floods of one kind."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ PIECES: Final = (
     *(b"null", b"true", b"[]", b"{}", b"root", b"-", b"--x"),
     *NUMBERS,
 )
-"""What readers trip over: put anywhere into what is real."""
+"""Pieces that trip readers; they are put anywhere into real answers."""
 
 
 @st.composite
@@ -190,7 +190,7 @@ def changed(draw: st.DrawFn, sample: bytes) -> bytes:
 
 @st.composite
 def records(draw: st.DrawFn) -> bytes:
-    """A probe's answer in which a few values are others, and all lengths are right."""
+    """A probe's answer with a few other values and correct lengths."""
     values = dict(PROBE)
     for key in draw(st.lists(st.sampled_from(sorted(values)), min_size=1, max_size=6)):
         match draw(st.sampled_from(("away", "piece", "changed"))):
@@ -204,7 +204,7 @@ def records(draw: st.DrawFn) -> bytes:
 
 
 def least_seconds(work: Callable[[], object], tries: int = 5) -> float:
-    """The processor time that it takes when nothing else is in the way."""
+    """The processor time that it takes at best."""
     taken = []
     for _ in range(tries):
         begin = time.process_time()

@@ -1,4 +1,4 @@
-"""Hosts as a look has seen them: a healthy one, and what can be different there."""
+"""Hosts as a look has seen them: a healthy one, and its possible differences."""
 
 from __future__ import annotations
 

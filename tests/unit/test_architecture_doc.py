@@ -1,4 +1,4 @@
-"""docs/architecture.md and the README name what is there."""
+"""docs/architecture.md and the README name only files that exist."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def named() -> set[str]:
 
 
 @pytest.mark.parametrize("name", sorted(named()))
-def test_a_file_that_the_page_names_is_there(name: str) -> None:
+def test_every_file_that_the_page_names_exists(name: str) -> None:
     places = [folder / name for folder in (PROJECT, CORE, CORE / "scripts/job")]
     assert any(place.is_file() for place in places)
 
@@ -42,6 +42,6 @@ def test_the_readmes_tree_has_every_child_of_the_core() -> None:
     assert {word for line in lines for word in line.split()} == children
 
 
-def test_few_files_lie_flat() -> None:
+def test_few_files_lie_outside_of_folders() -> None:
     """Newcomers see the architecture in the list of folders."""
     assert len(list(CORE.glob("*.py"))) <= 8

@@ -74,7 +74,7 @@ def test_ports_have_a_range(text: str) -> None:
 
 
 @given(st.text("-ab@:[].0%\n ", max_size=12))
-def test_what_is_accepted_is_no_option_and_is_read_back(text: str) -> None:
+def test_an_accepted_address_is_no_option_and_reads_back_the_same(text: str) -> None:
     try:
         address = parse_address(text)
     except BadNameError:
@@ -84,6 +84,6 @@ def test_what_is_accepted_is_no_option_and_is_read_back(text: str) -> None:
     assert parse_address(str(address)) == address
 
 
-def test_where() -> None:
+def test_where_says_how_a_host_is_reached() -> None:
     assert Host("a").where == "local"
     assert Host("a", SshAddress("h", "ops", 22)).where == "ops@h:22"

@@ -1,4 +1,4 @@
-"""Whatever bytes a host sends: a reader gives what it documents, in time and memory that grow no
+"""For any bytes of a host, a reader gives what it documents, in time and memory that grow no
 faster than the bytes."""
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ NEW: Final = "2" * 40
 
 
 def read_probe(data: bytes) -> None:
-    """Read the answer, and do with the facts whatever is done with facts."""
+    """Read the answer, and do all that the program does with facts."""
     with suppress(ProbeError):
         use_facts(parse_probe(data))
 
@@ -109,7 +109,7 @@ def read_events(data: bytes) -> None:
 
 
 def read_plan(data: bytes) -> None:
-    """Read plan.json, and show the job as far as it is known."""
+    """Read plan.json, and show the known part of the job."""
     asked = read_asked(data)
     state = JobState.of(asked.plan) if asked else JobState(steps=())
     for line in EVENTS.splitlines():
@@ -185,13 +185,13 @@ READERS: Final[dict[str, tuple[Callable[[bytes], None], bytes]]] = {
     "failure": (read_failure, b"error: unable to download 'https://x': HTTP error 404\n" * 9),
     "nix-version": (read_nix_version, b"nix (Nix) 2.31.2\n"),
 }
-"""Each raises what it documents, which is caught in it, and nothing else."""
+"""Each reader catches the errors that it documents, and no others."""
 
 
 @pytest.mark.parametrize("reader", READERS)
 @settings(max_examples=60)
 @given(data=st.data())
-def test_no_answer_breaks_its_reader(reader: str, data: st.DataObject) -> None:
+def test_each_reader_survives_any_answer(reader: str, data: st.DataObject) -> None:
     read, sample = READERS[reader]
     read(sample)
     read(data.draw(changed(sample) | st.binary(max_size=200)))
@@ -199,18 +199,18 @@ def test_no_answer_breaks_its_reader(reader: str, data: st.DataObject) -> None:
 
 @settings(max_examples=100)
 @given(records())
-def test_no_value_of_a_look_breaks_what_is_made_of_it(data: bytes) -> None:
+def test_judgement_survives_any_values_of_a_look(data: bytes) -> None:
     read_probe(data)
 
 
 @pytest.mark.parametrize("key", PROBE)
-def test_no_piece_as_any_value_of_a_look_breaks_what_is_made_of_it(key: str) -> None:
+def test_judgement_survives_each_hostile_value_of_each_key(key: str) -> None:
     for piece in PIECES:
         read_probe(answer({**PROBE, key: piece}))
 
 
 @pytest.mark.parametrize("number", [10**300, -(10**300), 2**64, "x", None, [1], 1.5])
-def test_counts_beyond_all_bounds_are_no_progress(number: object) -> None:
+def test_counts_out_of_bounds_are_no_progress(number: object) -> None:
     decoder = NixLogDecoder()
     decoder.feed(b'@nix {"action":"start","id":1,"type":104}')
     fields = json.dumps([number, 3, number, 0]).encode()
@@ -221,7 +221,7 @@ def test_counts_beyond_all_bounds_are_no_progress(number: object) -> None:
 
 
 def test_a_build_log_line_brings_its_prefix_once() -> None:
-    """However many newlines a host puts into what is one line for Nix."""
+    """Even if the host puts many newlines into one line of Nix."""
     decoder = NixLogDecoder()
     name = b"a" * 200
     drv = b"/nix/store/" + b"0" * 32 + b"-" + name + b".drv"
@@ -230,13 +230,13 @@ def test_a_build_log_line_brings_its_prefix_once() -> None:
     assert sum(map(len, decoder.feed(line))) < 2 * len(line)
 
 
-def test_a_nul_byte_is_no_value() -> None:
+def test_a_value_with_a_nul_byte_is_an_error() -> None:
     with pytest.raises(ProbeError, match="'hostname' holds a NUL byte"):
         parse_probe(answer({**PROBE, "hostname": b"h\0x"}))
 
 
 @pytest.mark.parametrize("key", ["now", "running.started", "installed.at"])
-def test_a_clock_beyond_all_bounds_is_not_believed(key: str) -> None:
+def test_a_clock_out_of_bounds_is_not_believed(key: str) -> None:
     facts = parse_probe(answer({**PROBE, key: b"253402300799"}))
     assert facts.running is not None
     assert {"now": facts.now, "installed.at": facts.installed_at}.get(
@@ -267,11 +267,11 @@ def test_a_look_has_no_more_records_than_there_are_kinds() -> None:
         b'{"event":"job-start","at":253402300799}',
     ],
 )
-def test_waits_and_times_beyond_all_bounds_are_no_events(line: bytes) -> None:
+def test_events_with_times_out_of_bounds_are_left_out(line: bytes) -> None:
     assert read_event(line) is None
 
 
-# What it costs.
+# Time and memory.
 
 
 def repeat(piece: bytes, begin: bytes = b"") -> Callable[[int], bytes]:
@@ -283,7 +283,7 @@ def lock_of(nodes: dict[str, object]) -> bytes:
 
 
 def long_follows(size: int) -> bytes:
-    """Each step of one path follows a second path, which is as long."""
+    """Each step of one path follows a second path of the same length."""
     count = size // 12
     return lock_of({"r": {"inputs": {"a": ["b"] * count, "b": ["c"] * count, "c": "r"}}})
 
@@ -341,7 +341,7 @@ FLOODS: Final[dict[str, tuple[Callable[[bytes], None], Callable[[int], bytes]]]]
 
 
 @pytest.mark.parametrize("flood", FLOODS)
-def test_what_a_flood_costs_grows_with_its_size_alone(flood: str) -> None:
+def test_the_time_for_a_flood_grows_linearly(flood: str) -> None:
     """Four times the bytes take some four times the time; with a cost of the square, sixteen."""
     read, make = FLOODS[flood]
     small, large = make(60_000), make(240_000)
@@ -350,14 +350,14 @@ def test_what_a_flood_costs_grows_with_its_size_alone(flood: str) -> None:
 
 
 @pytest.mark.parametrize("flood", FLOODS)
-def test_what_a_flood_needs_is_bounded_by_its_size(flood: str) -> None:
+def test_the_memory_for_a_flood_is_bounded_by_its_size(flood: str) -> None:
     read, make = FLOODS[flood]
     data = make(120_000)
     assert most_bytes(lambda: read(data)) < 40 * len(data) + 2**20
 
 
 @pytest.mark.parametrize("chunk", [1, 7])
-def test_a_long_line_that_comes_in_small_portions_is_not_copied_for_each(chunk: int) -> None:
+def test_a_long_line_in_small_portions_takes_linear_time(chunk: int) -> None:
     """Nix's JSON is kept until its line ends, up to a MiB."""
 
     def feed(size: int) -> None:
@@ -371,8 +371,8 @@ def test_a_long_line_that_comes_in_small_portions_is_not_copied_for_each(chunk: 
 
 @settings(max_examples=100)
 @given(changed(LOCK))
-def test_inputs_differ_where_anything_reached_from_them_does(data: bytes) -> None:
-    """Against the plain reading of that sentence."""
+def test_inputs_differ_if_anything_they_reach_differs(data: bytes) -> None:
+    """Compared with a plain implementation of that sentence."""
     try:
         ours, theirs = parse_lock(data), parse_lock(LOCK)
     except LockError:

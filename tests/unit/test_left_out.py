@@ -1,4 +1,4 @@
-"""What is left out of the tests is counted and named; with --all it is a failure."""
+"""Tests that are left out are counted and named; with --all they are failures."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ HOW = "(to get it: * no-such-shell no-such-tool)"
 
 @pytest.fixture
 def machine(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """A folder of tests; nothing of the run that we are in reaches the one in it."""
+    """A folder of tests; its run gets no options or variables from ours."""
     pytester.makeini("[pytest]\naddopts = --strict-markers\nxfail_strict = true\n")
     pytester.makeconftest("pytest_plugins = ['left_out']")
     pytester.makepyfile(test_what=TESTS)
@@ -75,7 +75,7 @@ def test_a_module_that_is_skipped_whole_is_named(machine: pytest.Pytester) -> No
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "workers"])
-def test_with_all_nothing_may_be_left_out(
+def test_all_forbids_to_leave_a_test_out(
     machine: pytest.Pytester, workers: tuple[str, ...]
 ) -> None:
     done = machine.runpytest_subprocess("--all", *workers)
@@ -87,7 +87,7 @@ def test_with_all_nothing_may_be_left_out(
     assert "Left out" not in done.outlines[-1]
 
 
-def test_one_shell_stands_for_all_where_that_is_asked_for(machine: pytest.Pytester) -> None:
+def test_one_shell_option_runs_each_test_with_one_shell(machine: pytest.Pytester) -> None:
     machine.makepyfile(
         test_what="""
     import pytest
@@ -106,7 +106,7 @@ def test_one_shell_stands_for_all_where_that_is_asked_for(machine: pytest.Pytest
     machine.runpytest_subprocess().assert_outcomes(passed=2, skipped=1)
 
 
-def test_where_nothing_is_left_out_the_last_line_is_pytests(machine: pytest.Pytester) -> None:
+def test_the_last_line_is_pytests_when_nothing_is_left_out(machine: pytest.Pytester) -> None:
     machine.makepyfile(test_what="def test_it(): pass")
     done = machine.runpytest_subprocess("--all")
     assert done.ret == 0
@@ -120,7 +120,7 @@ def test_a_program_is_got_by_its_package() -> None:
     assert last_line([], []) == ""
 
 
-def test_root_is_got_otherwise() -> None:
+def test_root_has_its_own_way_to_get_it() -> None:
     assert last_line([["root"]], []) == "Left out: 1 test for want of root (to get it: run as root)"
     line = last_line([["root"], ["zsh", "ps"]], [])
     assert line.startswith("Left out: 2 tests for want of ps, root or zsh (to get it: ")

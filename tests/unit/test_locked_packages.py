@@ -1,4 +1,4 @@
-"""requirements/: nothing is installed but what stands there, with its hash."""
+"""requirements/: only packages that stand there are installed, each with its hash."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_every_package_has_one_version_and_hashes(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "wanted"), [("run", RUN), ("dev", [*RUN, *EXTRAS["dev"]]), ("lock", EXTRAS["lock"])]
 )
-def test_what_the_project_asks_for_is_pinned_as_it_asks(name: str, wanted: list[str]) -> None:
+def test_pinned_versions_match_the_projects_requirements(name: str, wanted: list[str]) -> None:
     versions = pinned(name)
     for requirement in map(Requirement, wanted):
         assert requirement.specifier.contains(versions[canonicalize_name(requirement.name)])
@@ -54,7 +54,7 @@ def test_what_the_project_asks_for_is_pinned_as_it_asks(name: str, wanted: list[
             assert "<" in str(requirement.specifier), "what builds the program has a bound"
 
 
-def test_the_program_is_tested_with_what_it_runs_with() -> None:
+def test_the_program_is_tested_with_its_own_packages() -> None:
     assert pinned("run").items() <= pinned("dev").items()
 
 
@@ -64,8 +64,8 @@ def test_no_registry_is_named() -> None:
             assert not re.search(r"https?:|--(extra-)?index-url |--find-links", file.read_text())
 
 
-def test_pip_installs_nothing_whose_hash_is_another(tmp_path: Path) -> None:
-    """As the Makefile calls it: the requirement that asks for hashes stands in its command."""
+def test_pip_refuses_a_package_with_another_hash(tmp_path: Path) -> None:
+    """With pip's arguments from the Makefile: --require-hashes stands in its command."""
     makefile = (PROJECT / "Makefile").read_text()
     assert makefile.count("pip --") == 1
     calls = re.findall(r"\$\(PIP\) (.*)", makefile)

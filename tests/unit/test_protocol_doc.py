@@ -1,4 +1,4 @@
-"""docs/protocol.md has what the program has, and its examples are read as it says."""
+"""docs/protocol.md has the program's names, and the program reads its examples as it says."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from nixfleet_core.job.events import (
 )
 from nixfleet_core.job.frames import Frame, FrameError, FrameReader
 from nixfleet_core.job.history import HISTORY_LIMIT, read_history
-from nixfleet_core.limits import EVENTS_LIMIT, PLAN_STEPS, TEXT_LIMIT
+from nixfleet_core.limits import EVENTS_LIMIT, PLAN_LIMIT, PLAN_STEPS, TEXT_LIMIT
 from nixfleet_core.nix.lock import LOCK_LIMIT
 from nixfleet_core.plan.model import Options, Plan, Step
 from nixfleet_core.plan.refusals import REASONS
@@ -91,7 +91,7 @@ def test_the_page_has_each_field_of_plan_and_result() -> None:
         }
         for table in tables("field")
     )
-    # nobody who reads these two asks for their format
+    # no reader of these two compares their format
     assert asked["yes"] == fields(Asked, required=False) | {"format"}
     assert result["yes"] == fields(Result, required=False) | {"format"}
     assert plan["yes"] == fields(Plan, required=False)
@@ -161,7 +161,7 @@ def test_the_page_has_the_limits() -> None:
         *(EVENT_LINE_LIMIT, EVENTS_LIMIT),
         *(frames.SMALL_LIMIT, frames._HEADER_LIMIT, frames._PREFACE_LIMIT, int(chunk)),
         *(parse.PROBE_LIMIT, TEXT_LIMIT, parse._LIMITS["status"], LOCK_LIMIT),
-        *(CHANGES_LIMIT, int(past_plan), int(plan), int(past_result)),
+        *(CHANGES_LIMIT, PLAN_LIMIT, int(past_plan), int(plan), int(past_result)),
     ]
     text = " ".join(PAGE.split())
     incoming = shell_session._INCOMING_LIMIT
@@ -227,7 +227,7 @@ def test_the_example_of_the_history_is_read() -> None:
     assert (first.result.reason, first.before) == ("unit", history.previous)
 
 
-# What a reader does with what it does not know.
+# How a reader treats the unknown.
 
 
 @pytest.mark.parametrize("line", EVENTS.splitlines())
@@ -244,7 +244,7 @@ def test_an_event_with_an_unknown_word_is_ignored(old: bytes, new: bytes) -> Non
     assert read_event(line.replace(old, new)) is None
 
 
-def test_files_may_have_more_fields_and_less() -> None:
+def test_files_may_have_more_or_fewer_fields() -> None:
     def newer(data: bytes) -> bytes:
         return data.replace(b'{"format":1', b'{"new":1,"format":2', 1)
 
@@ -257,7 +257,7 @@ def test_files_may_have_more_fields_and_less() -> None:
     assert later.plan.steps == ()
 
 
-def test_a_look_may_have_more_keys_but_no_other_version() -> None:
+def test_a_look_may_have_more_keys_in_the_same_version() -> None:
     more = LOOK.replace(b"nixfleet-probe 1\n", b"nixfleet-probe 1\nnew.key 2\n\n!\n")
     assert parse_probe(b"Welcome!\n" + more + b"bye") == parse_probe(LOOK)
     assert parse_probe(LOOK.replace(b"machine 6", b"hostname 6")).hostname == "x86_64"
@@ -271,7 +271,7 @@ def test_a_look_may_have_more_keys_but_no_other_version() -> None:
             parse_probe(bad)
 
 
-def test_frames_may_have_more_kinds_but_no_other_version() -> None:
+def test_frames_may_have_more_kinds_in_the_same_version() -> None:
     more = FRAMES.replace(b"@beat", b"@new-kind 0 1\n!\n@beat")
     told = FrameReader().feed(b"Welcome!\n" + more)
     assert [one for one in told if one.kind != "new-kind"] == FrameReader().feed(FRAMES)

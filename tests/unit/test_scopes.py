@@ -1,4 +1,4 @@
-"""The check of the host scripts' variables finds what it is there for."""
+"""The check of the host scripts' variables finds each fault that it is made for."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def job() -> str:
 
 
 def changed(*changes: tuple[str, str]) -> list[str]:
-    """The faults of a job's script in which these words are others."""
+    """The faults of a job's script after these words are replaced."""
     text = job()
     for old, new in changes:
         assert old in text
@@ -30,13 +30,13 @@ def changed(*changes: tuple[str, str]) -> list[str]:
 
 
 def test_a_pid_that_the_next_command_overwrites_is_found() -> None:
-    """As it was: unloading did not wait for the agent, as a command's own process had its name."""
+    """An old fault: a command's own process had the agent's name, so unloading did not wait."""
     found = changed(("nf_launchd_unload_pid", "nf_pid"), ("nf_quietly_pid", "nf_pid"))
     assert "nf_run overwrites nf_pid, which nf_launchd_unload set and needs" in found
 
 
 def test_a_domain_that_the_wait_overwrites_is_found() -> None:
-    """As it was: an agent that was unloaded from one domain was loaded into another."""
+    """An old fault: an agent that was unloaded from one domain was loaded into another."""
     found = changed(("nf_launchd_start_domain", "nf_domain"), ("nf_domain_of_try", "nf_domain"))
     assert "nf_domain_of sets nf_domain: begin its name with nf_domain_of_, or say " in " ".join(
         found
@@ -92,17 +92,17 @@ OVERWRITES = "overwrites f_x, which f set and needs"
         ("g", ""),
     ],
 )
-def test_who_overwrites_what_is_read_afterwards(middle: str, who: str) -> None:
+def test_checker_names_who_overwrites_a_variable_still_needed(middle: str, who: str) -> None:
     expected = [f"{who} {OVERWRITES}"] if who else []
     assert faults(OURS % middle) == expected
 
 
-def test_a_function_that_comes_to_itself_overwrites_its_own() -> None:
+def test_a_recursive_function_overwrites_its_own_variables() -> None:
     text = 'f() { f_x=$1; g "$f_x"; echo "$f_x"; }\ng() { f 2; }\nf 1\n'
     assert faults(text) == ["g overwrites f_x, which f set and needs"]
 
 
-def test_the_name_of_a_call_may_be_put_together() -> None:
+def test_checker_follows_calls_whose_name_is_composed() -> None:
     text = 'f() { f_x=1; "g_$1"; echo "$f_x"; }\n# sets: f_x\ng_a() { f_x=2; }\ng_b() { h; }\n'
     text += "h() { g_a; }\nf a\n"
     assert faults(text) == ["g_b overwrites f_x, which f set and needs"]
@@ -117,7 +117,7 @@ def test_the_name_of_a_call_may_be_put_together() -> None:
         ("f_none", "there is no function f_none in this script"),
     ],
 )
-def test_what_cannot_be_resolved_is_a_fault(line: str, fault: str) -> None:
+def test_an_unresolvable_line_is_a_fault(line: str, fault: str) -> None:
     assert faults(f"x=1\nf_one() {{ {line}; }}\nf_one\n") == [fault]
 
 
@@ -143,11 +143,11 @@ def test_the_longest_name_owns_a_variable() -> None:
     ]
 
 
-def test_what_nobody_reads_is_not_set() -> None:
+def test_setting_an_unread_variable_is_a_fault() -> None:
     assert faults("f() { f_x=1; }\nf\n") == ["f sets f_x, which nobody reads"]
 
 
-def test_what_the_prelude_gives_keeps_its_value() -> None:
+def test_changing_a_constant_of_the_prelude_is_a_fault() -> None:
     assert faults("NF_X=1\n# sets: NF_X\nf() { NF_X=2; echo $NF_X; }\nf\n") == [
         "f changes NF_X, which the prelude gives"
     ]
@@ -163,7 +163,7 @@ def test_what_the_prelude_gives_keeps_its_value() -> None:
         ("trap - TERM", []),
     ],
 )
-def test_what_a_signal_runs_changes_nothing(trap: str, fault: list[str]) -> None:
+def test_setting_a_variable_in_a_trap_is_a_fault(trap: str, fault: list[str]) -> None:
     assert faults(f"f() {{ {trap}; }}\ng() {{ g_x=1; echo $g_x; }}\nf\ng\n") == fault
 
 

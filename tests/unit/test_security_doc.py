@@ -1,4 +1,4 @@
-"""docs/security.md: each row names a test that is there."""
+"""docs/security.md: each row names a test that exists."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def functions(path: Path) -> set[str]:
     return {n.name for n in nodes if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
-def test_each_row_names_a_test_that_is_there() -> None:
+def test_each_row_names_a_test_that_exists() -> None:
     for who, _, _, shown in rows():
         match = re.fullmatch(r"`((?:unit|scripts|tui|lab)/\S+\.py)::(test_\w+)`", shown)
         assert match is not None, (who, shown)
         assert match[2] in functions(TESTS / match[1]), shown
 
 
-def test_everybody_has_a_row() -> None:
+def test_every_party_has_a_row() -> None:
     assert {who for who, *_ in rows()} >= WHO

@@ -1,410 +1,254 @@
-"""`nix` as the chain uses it: version, moving one input of flake.lock, a few evaluations, and the
-difference between two systems.
+"""`nix` as the host scripts use it: moving the agent's input in flake.lock, a few evaluations,
+builds of the agent and of a system, and the difference between two systems.
 
 Prints what Nix 2.34 prints, and refuses all else in its words.
 """
 
 from __future__ import annotations
 
-import copy
+import json
 import re
 import sys
+from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
-from urllib.parse import urlsplit, urlunsplit
+from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.sandbox import flake, store
-from nixfleet_core.sandbox.flake import FetchError, Fields, FlakeError, Lock, Node
-from nixfleet_core.sandbox.machine import NIX_VERSION
-from nixfleet_core.sandbox.store import AGENT_UNIT
-from nixfleet_core.sandbox.tools.nix_log import message
+from nixfleet_core.sandbox.flake import FlakeError
+from nixfleet_core.sandbox.repositories import GitError
+from nixfleet_core.sandbox.store import AGENT_UNIT, Agent
+from nixfleet_core.sandbox.tools.nix_log import BUILD, Log
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from nixfleet_core.sandbox.machine import Machine
 
 _FETCH_SECONDS: Final = 0.9
 _EVAL_SECONDS: Final = 0.4
 _READ_SECONDS: Final = 0.05
+_BUILD_SECONDS: Final = 3.0
 
 _EXEC_START: Final = ".config.systemd.services.nixfleet-agent.serviceConfig.ExecStart"
+_BUILT: Final = (".config.system.build.nixos-rebuild", ".config.system.build.toplevel")
 
-_EVERYWHERE: Final = {
-    "--extra-experimental-features": 1,
-    "--experimental-features": 1,
-    "--option": 2,
-    "--log-format": 1,
-    "--refresh": 0,
-    "--quiet": 0,
-    "--show-trace": 0,
-    "--accept-flake-config": 0,
-    "--no-warn-dirty": 0,
-    "--print-build-logs": 0,
-    "-L": 0,
+_WORDS: Final = {
+    2: "--option --override-input --argstr",
+    1: "--extra-experimental-features --log-format --apply --expr --max-jobs --cores",
+    0: "--impure --raw --fallback --check --no-write-lock-file --no-trust --no-link "
+    "--print-out-paths",
 }
-_LOCKING: Final = {
-    "--override-input": 2,
-    "--update-input": 1,
-    "--no-write-lock-file": 0,
-    "--commit-lock-file": 0,
-    "--flake": 1,
-}
-_EVALUATING: Final = {
-    "--impure": 0,
-    "--raw": 0,
-    "--json": 0,
-    "--no-write-lock-file": 0,
-    "--argstr": 2,
-    "--arg": 2,
-    "--apply": 1,
-    "--expr": 1,
-    "--file": 1,
-    "-f": 1,
-}
+_OPTIONS: Final = {name: count for count, names in _WORDS.items() for name in names.split()}
+"""How many words follow each."""
 
 
-class Call(NamedTuple):
-    """A command line, read: the words, and each option's arguments in order."""
-
-    words: list[str]
-    options: dict[str, list[list[str]]]
-
-    def last(self, option: str) -> list[str] | None:
-        return self.options[option][-1] if option in self.options else None
-
-    def has(self, option: str) -> bool:
-        return option in self.options
+Options = dict[str, list[list[str]]]
+"""The words that follow each use of an option."""
 
 
-class UsageError(Exception):
-    """A command line that Nix refuses."""
-
-
-def read_call(argv: list[str], known: dict[str, int]) -> Call:
-    """Split words and options. Raises UsageError."""
-    call = Call([], {})
+def read_call(argv: list[str]) -> tuple[list[str], Options]:
+    """Split words and options. Raises FlakeError."""
+    words: list[str] = []
+    options: Options = defaultdict(list)
     rest = list(argv)
     while rest:
         arg = rest.pop(0)
-        if not arg.startswith("-") or arg == "-":
-            call.words.append(arg)
-        elif arg not in known:
-            raise UsageError(f"unrecognised flag '{arg}'")
-        elif len(rest) < known[arg]:
-            raise UsageError(f"flag '{arg}' requires {known[arg]} argument(s)")
+        if not arg.startswith("-"):
+            words.append(arg)
+        elif arg not in _OPTIONS:
+            raise FlakeError(f"unrecognised flag '{arg}'\nTry 'nix --help' for more information.")
         else:
-            call.options.setdefault(arg, []).append(rest[: known[arg]])
-            del rest[: known[arg]]
-    return call
+            options[arg].append(rest[: _OPTIONS[arg]])
+            del rest[: _OPTIONS[arg]]
+    return words, options
 
 
 def nix(machine: Machine, argv: list[str]) -> int:
     """Run nix and return its exit code."""
-    say = _Voice(machine)
+    log = Log(as_json=False)
     try:
-        return _run(machine, argv, say)
-    except UsageError as error:
-        sys.stderr.write(f"error: {error}\nTry 'nix --help' for more information.\n")
-    except (FlakeError, FetchError) as error:
-        say.error(str(error))
-    return 1
+        words, options = read_call(argv)
+        log = Log(as_json=["internal-json"] in options["--log-format"])
+        _run(machine, words, options, log)
+    except (FlakeError, GitError) as error:
+        log.error(machine.shown(str(error)))
+        return 1
+    return 0
 
 
-class _Voice:
-    """Nix's stderr: plain text, or internal-json."""
-
-    def __init__(self, machine: Machine) -> None:
-        self._machine = machine
-        self.as_json = False
-
-    def warn(self, text: str) -> None:
-        text = self._machine.shown(text)
-        if self.as_json:
-            sys.stderr.write(message(1, f"\x1b[35;1mwarning:\x1b[0m {text}"))
-        else:
-            sys.stderr.write(f"warning: {text}\n")
-
-    def error(self, text: str) -> None:
-        text = self._machine.shown(text)
-        if self.as_json:
-            sys.stderr.write(message(0, f"\x1b[31;1merror:\x1b[0m {text}"))
-        else:
-            sys.stderr.write(f"error: {text}\n")
-
-    def git(self, text: str) -> None:
-        """What git itself printed: never wrapped."""
-        sys.stderr.write(f"{self._machine.shown(text)}\n")
-
-
-def _run(machine: Machine, argv: list[str], say: _Voice) -> int:
-    known = {"--version": 0, "--no-trust": 0, **_EVERYWHERE, **_LOCKING, **_EVALUATING}
-    call = read_call(argv, known)
-    say.as_json = call.last("--log-format") == ["internal-json"]
-    match call.words:
-        case [] if call.has("--version"):
-            sys.stdout.write(f"nix (Nix) {NIX_VERSION}\n")
-            return 0
-        case ["flake", "update", *inputs]:
-            read_call(argv, {**_EVERYWHERE, **_LOCKING})
-            return _update(machine, call, inputs, say)
-        case ["flake", "lock"]:
-            read_call(argv, {**_EVERYWHERE, **_LOCKING})
-            return _lock(machine, call, say)
-        case ["eval", *targets]:
-            read_call(argv, {**_EVERYWHERE, **_EVALUATING})
-            return _eval(machine, call, targets, say)
+def _run(machine: Machine, words: list[str], options: Options, log: Log) -> None:
+    match words:
+        case ["flake", "update", name]:
+            _lock(machine, name, None, log)
+        case ["flake", "lock"] if options["--override-input"]:
+            name, url = options["--override-input"][0]
+            _lock(machine, name, url, log)
+        case ["eval", "fields"] if options["--argstr"]:
+            _eval_input(machine, dict(options["--argstr"]))
+        case ["eval", target] if options["--apply"]:
+            _eval(machine, options["--apply"][-1][0], target, log)
+        case ["build", target]:
+            _build(machine, target, log)
         case ["store", "diff-closures", before, after]:
-            read_call(argv, _EVERYWHERE)
-            return _diff_closures(before, after)
-        case ["store", "verify", *paths]:
-            return _verify(machine, paths, say)
-        case ["flake", *rest]:
-            raise UsageError(f"'{(rest or [''])[0]}' is not a recognised command")
-        case [word, *_]:
-            raise UsageError(f"'{word}' is not a recognised command")
+            _diff_closures(before, after)
+        case ["store", "verify", path]:
+            _expect(machine, path)
+        case ["realise", *paths]:  # nix-store --realise
+            for path in paths:
+                _realise(machine, path, log, is_compared=bool(options["--check"]))
+        case [*_, word]:
+            raise FlakeError(f"'{word}' is not a recognised command")
         case _:
-            raise UsageError("no subcommand specified")
+            raise FlakeError("no subcommand specified")
 
 
 # -- flake.lock ------------------------------------------------------------------------------
 
 
-def _update(machine: Machine, call: Call, inputs: list[str], say: _Voice) -> int:
-    checkout = _flake_here(call)
-    _warn_dirty(checkout, say)
-    lock = flake.read_lock(checkout / "flake.lock")
-    if not inputs:
-        inputs = [n for n in lock["nodes"][lock["root"]]["inputs"] if flake.is_own_input(lock, n)]
-    before = copy.deepcopy(lock)
+def _lock(machine: Machine, name: str, url: str | None, log: Log) -> None:
+    """Pin an input to the commit that the URL names, or to its branch's head: then a failed fetch
+    falls back to what is there, with rc 0."""
+    checkout = _flake_at(".")
+    _warn_dirty(machine, checkout, log)
+    path = checkout / "flake.lock"
+    lock = flake.read_lock(path)
     machine.pause(_FETCH_SECONDS)
-    for name in inputs:
-        if not flake.is_own_input(lock, name):
-            say.warn(f"'{name}' does not match any input of this flake")
-            continue
-        _move_to_head(machine, lock, name, say)
-    _save(checkout, before, lock, say)
-    return 0
-
-
-def _move_to_head(machine: Machine, lock: Lock, name: str, say: _Voice) -> None:
-    """Pin an input to its branch's head; a failed fetch falls back to what is there, rc 0."""
     node = flake.find_node(lock, name)
-    assert node is not None
-    original = node["original"]
-    if original["type"] == "github":
-        say.warn(
-            f"unable to download 'https://api.github.com/repos/{original['owner']}/"
-            f"{original['repo']}/commits/{original['ref']}': Could not resolve hostname (6) "
-            "Could not resolve host: api.github.com; using cached version"
-        )
+    if node is None:
+        log.warn(f"'{name}' does not match any input of this flake")
         return
+    before = node.copy()
+    fields, rev = flake.read_url(url) if url else (node["original"], "")
     try:
-        rev = flake.ask_head(original)
-        source = flake.fetch(machine, str(original["url"]), rev)
-    except FetchError as error:
-        say.git(str(error))
-        say.warn(
-            f"could not update local clone of Git repository '{original['url']}'; "
+        source = flake.fetch(machine, str(fields["url"]), rev or flake.ask_head(fields))
+    except GitError as error:
+        sys.stderr.write(f"{machine.shown(str(error))}\n")  # git's own words, never wrapped
+        if url:
+            raise FlakeError(f"Failed to fetch git repository '{fields['url']}'") from error
+        log.warn(
+            f"could not update local clone of Git repository '{fields['url']}'; "
             "continuing with the most recent version"
         )
         return
-    flake.lock_source(lock, name, original, source)
-
-
-def _lock(machine: Machine, call: Call, say: _Voice) -> int:
-    checkout = _flake_here(call)
-    lock = flake.read_lock(checkout / "flake.lock")
-    before = copy.deepcopy(lock)
-    if call.has("--update-input"):
-        sys.stderr.write(
-            "warning: '--update-input' is a deprecated alias for 'flake update' "
-            "and will be removed in a future version.\n"
+    node["locked"] = flake.locked_fields(fields, source)
+    if node != before:
+        log.warn(
+            f'updating lock file "{machine.shown(path)}":\n'
+            f"• {log.bold(f'Updated input {name!r}:')}\n"
+            f"    {flake.shown_pin(before)}\n  → {flake.shown_pin(node)}"
         )
-    _warn_dirty(checkout, say)
-    machine.pause(_FETCH_SECONDS)
-    for (name,) in call.options.get("--update-input", []):
-        if flake.is_own_input(lock, name):
-            _move_to_head(machine, lock, name, say)
-        else:
-            say.warn(f"the flag '--update-input {name}' does not match any input")
-    for name, url in call.options.get("--override-input", []):
-        _override(machine, lock, name, url, say)
-    _save(checkout, before, lock, say)
-    return 0
+        path.write_text(flake.format_lock(lock))
 
 
-def _override(machine: Machine, lock: Lock, name: str, url: str, say: _Voice) -> None:
-    if not flake.is_own_input(lock, name):
-        say.warn(f"the flag '--override-input {name} {url}' does not match any input")
-        return
-    fields, rev = flake.read_url(url)
-    try:
-        source = flake.fetch(machine, str(fields["url"]), rev or flake.ask_head(fields))
-    except FetchError as error:
-        say.git(str(error))
-        raise FlakeError(f"Failed to fetch git repository '{fields['url']}'") from error
-    flake.lock_source(lock, name, fields, source)
+def _flake_at(place: str) -> Path:
+    """The flake that a path names. Raises FlakeError."""
+    checkout = Path(place).resolve()
+    if not (checkout / "flake.nix").is_file():
+        raise FlakeError(f"path '{checkout}' does not contain a 'flake.nix', searching up")
+    return checkout
 
 
-def _save(checkout: Path, before: Lock, lock: Lock, say: _Voice) -> None:
-    """Announce, then write in place, as Nix does."""
-    moved = "".join(
-        f"\n• {_bold(f'Updated input {name!r}:', say)}\n    {_pin(before, name)}"
-        f"\n  → {_pin(lock, name)}"
-        for name, key in sorted(lock["nodes"][lock["root"]]["inputs"].items())
-        if isinstance(key, str) and _locked(before, name) != _locked(lock, name)
-    )
-    if not moved:
-        return
-    path = checkout / "flake.lock"
-    say.warn(f'updating lock file "{path}":{moved}')
-    path.write_text(flake.format_lock(lock))
-
-
-def _bold(text: str, say: _Voice) -> str:
-    return f"\x1b[1m{text}\x1b[0m" if say.as_json else text
-
-
-def _locked(lock: Lock, name: str) -> Fields:
-    node: Node = flake.find_node(lock, name) or {}
-    return node.get("locked", {})
-
-
-def _pin(lock: Lock, name: str) -> str:
-    return flake.shown_pin(_locked(lock, name))
-
-
-def _flake_here(call: Call) -> Path:
-    given = call.last("--flake")
-    return _flake_at(given[0] if given else ".")
-
-
-def _flake_at(reference: str) -> Path:
-    """The flake that a path or a `git+file:` or `path:` reference names. Raises FlakeError."""
-    for prefix in ("git+file://", "path:"):
-        reference = reference.removeprefix(prefix)
-    start = Path(reference).resolve()
-    for folder in (start, *start.parents):
-        if (folder / "flake.nix").is_file():
-            return folder
-    raise FlakeError(f"path '{start}' does not contain a 'flake.nix', searching up")
-
-
-def _warn_dirty(checkout: Path, say: _Voice) -> None:
+def _warn_dirty(machine: Machine, checkout: Path, log: Log) -> None:
     if flake.is_dirty(checkout):
-        say.warn(f"Git tree '{checkout}' is dirty")
+        log.warn(f"Git tree '{machine.shown(checkout)}' is dirty")
 
 
 # -- evaluation ------------------------------------------------------------------------------
 
 
-def _eval(machine: Machine, call: Call, targets: list[str], say: _Voice) -> int:
-    if call.has("--argstr"):
-        return _eval_input(machine, call, targets)
-    if len(targets) != 1 or "#" not in targets[0]:
-        raise UsageError(f"unexpected argument '{' '.join(targets)}'")
-    reference, _, attribute = targets[0].partition("#")
-    checkout = _flake_at(reference)
-    _warn_dirty(checkout, say)
-    machine.pause(_EVAL_SECONDS)
-    host, rest = _host_of(attribute)
-    if not flake.has_host(checkout, host) or rest not in ("", _EXEC_START):
-        raise FlakeError(missing_attribute(checkout, attribute))
-    if rest:
-        agent = flake.agent_of(machine, checkout)
-        text = f"/nix/store/{agent.name}/bin/nixfleet-agent"
-        if any("getContext" in words[0] for words in call.options.get("--apply", [])):
-            text = machine.shown(store.add_derivation(machine, agent))
-        sys.stdout.write(text if call.has("--raw") else f'"{text}"\n')
-    elif call.has("--apply"):
-        sys.stdout.write("true" if call.has("--raw") else "true\n")
+def _eval(machine: Machine, function: str, target: str, log: Log) -> None:
+    """How a host's agent is started, its derivation, or whether there is such a host."""
+    checkout, _, rest = _find(machine, target, ("", _EXEC_START), log)
+    if not rest:
+        sys.stdout.write("true\n")
+        return
+    agent = flake.agent_of(machine, checkout)
+    if "getContext" in function:
+        sys.stdout.write(machine.shown(store.add_derivation(machine, agent)))
     else:
-        raise FlakeError("cannot convert a function to JSON")
-    return 0
+        sys.stdout.write(f"/nix/store/{agent.name}/bin/nixfleet-agent")
 
 
-def _verify(machine: Machine, paths: list[str], say: _Voice) -> int:
-    for path in paths:
-        if not machine.real(path).exists():
-            say.error(f"path '{path}' is not valid")
-            return 1
-    return 0
+def _build(machine: Machine, target: str, log: Log) -> None:
+    """Build and name a host's system, or what nixos-rebuild builds first: itself."""
+    from nixfleet_core.sandbox.tools import build  # other calls are quicker without it
+
+    checkout, host, rest = _find(machine, target, _BUILT, log)
+    system = flake.system_of(machine, checkout, host)
+    if rest == _BUILT[0]:
+        build.build_nothing(log)
+    else:
+        build.build_system(machine, system, log)
+        sys.stdout.write(f"/nix/store/{system.name}\n")
 
 
-def _eval_input(machine: Machine, call: Call, targets: list[str]) -> int:
-    """Where a flake input comes from. `fields`, one line: kind, url, ref, rev, pinned, pin, what
-    the URL hides; or `missing`. `given`: the URL as it is."""
-    arguments = {pair[0]: pair[1] for pair in call.options["--argstr"]}
+def _find(machine: Machine, target: str, known: Collection[str], log: Log) -> tuple[Path, str, str]:
+    """Evaluate `FLAKE#nixosConfigurations."HOST"REST`: the flake, the host, and the rest.
+
+    Raises FlakeError where the flake has no such host, or the host nothing that is known.
+    """
+    reference, _, attribute = target.partition("#")
+    checkout = _flake_at(reference)
+    _warn_dirty(machine, checkout, log)
+    shown = machine.shown(f"git+file://{checkout}#{attribute}")
+    activity = log.start(0, f"evaluating derivation '{shown}'", level=4)
+    sys.stderr.flush()
+    machine.pause(_EVAL_SECONDS)
+    log.stop(activity)
+    match = re.fullmatch(r'nixosConfigurations\."([^"/]+)"(.*)', attribute)
+    host, rest = match.groups() if match else ("", attribute)
+    if not flake.has_host(checkout, host) or rest not in known:
+        raise FlakeError(
+            f"flake 'git+file://{checkout}' does not provide attribute "
+            f"'packages.x86_64-linux.{attribute}', 'legacyPackages.x86_64-linux.{attribute}' "
+            f"or '{attribute}'"
+        )
+    return checkout, host, rest
+
+
+def _realise(machine: Machine, path: str, log: Log, *, is_compared: bool) -> None:
+    """Build the agent, or build it once more and find it the same."""
+    _expect(machine, path)
+    agent = Agent(*json.loads(machine.real(path).read_text()))
+    if is_compared or not store.has(machine, agent.name):
+        activity = log.start(BUILD, f"building '{path}'", path, "", 1, 1, level=3)
+        sys.stderr.flush()
+        machine.pause(_BUILD_SECONDS)
+        log.stop(activity)
+    store.add_agent(machine, agent)
+    sys.stdout.write(f"/nix/store/{agent.name}\n")
+
+
+def _expect(machine: Machine, path: str) -> None:
+    if not machine.real(path).exists():
+        raise FlakeError(f"path '{path}' is not valid")
+
+
+def _eval_input(machine: Machine, arguments: dict[str, str]) -> None:
+    """Where a flake input comes from, on one line: kind, URL, ref, rev, pinned rev, the URL that
+    pins it, and what its URL hides; or `missing`."""
     machine.pause(_READ_SECONDS)
-    path, name = Path(arguments.get("lock", "")), arguments.get("input", "")
-    node = flake.find_node(flake.read_lock(path), name)
+    node = flake.find_node(flake.read_lock(Path(arguments["lock"])), arguments["input"])
     if node is None:
         sys.stdout.write("missing")
-        return 0
-    original = node.get("original", {})
-    url = original.get("url", "")
-    if original.get("type") == "github":
-        url = f"https://github.com/{original['owner']}/{original['repo']}"
-    if targets == ["given"]:
-        sys.stdout.write(str(url))
-        return 0
-    parts = urlsplit(str(url))
-    hides = "query" if parts.query else "login" if "@" in parts.netloc else ""
-    server = parts.netloc.rpartition("@")[2]
-    url = urlunsplit((parts.scheme, server, parts.path, "", "")) if hides else url
-    ref = f"ref={original['ref']}&" if "ref" in original else ""
-    fields = (
-        original.get("type", ""),
-        url,
-        original.get("ref", ""),
-        node.get("locked", {}).get("rev", ""),
-        original.get("rev", ""),
-        "" if hides else f"git+{url}?{ref}rev=",
-        hides,
-    )
+        return
+    url, ref = node["original"]["url"], node["original"]["ref"]
+    fields = ("git", url, ref, node["locked"]["rev"], "", f"git+{url}?ref={ref}&rev=", "")
     sys.stdout.write("\t".join(map(str, fields)))
-    return 0
 
 
-def _diff_closures(before: str, after: str) -> int:
+def _diff_closures(before: str, after: str) -> None:
     """Systems here have one package of their own that changes: the agent."""
     old, new = _agent_version(before), _agent_version(after)
     if old != new:
         sys.stdout.write(f"nixfleet-agent: {old} → {new}\n")
-    return 0
 
 
 def _agent_version(system: str) -> str:
     """The version of the agent that a system's unit names. Raises FlakeError."""
     unit = Path(system) / "etc/systemd/system" / AGENT_UNIT
-    match = re.search(r"/nix/store/[^/]*-nixfleet-agent-([^/]+)/", _read(unit))
+    text = unit.read_text() if unit.exists() else ""
+    match = re.search(r"/nix/store/[^/]*-nixfleet-agent-([^/]+)/", text)
     if match is None:
         raise FlakeError(f"path '{system}' is not valid")
     return match[1]
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""
-
-
-def _host_of(attribute: str) -> tuple[str, str]:
-    """The host of `nixosConfigurations."HOST"REST`, quoted or not."""
-    rest = attribute.removeprefix("nixosConfigurations.")
-    if rest == attribute:
-        return "", attribute
-    if rest.startswith('"'):
-        host, _, rest = rest[1:].partition('"')
-        return host, rest
-    host, dot, rest = rest.partition(".")
-    return host, dot + rest
-
-
-def missing_attribute(checkout: Path, attribute: str) -> str:
-    """Nix's message for an attribute that a flake lacks."""
-    return (
-        f"flake 'git+file://{checkout}' does not provide attribute "
-        f"'packages.x86_64-linux.{attribute}', 'legacyPackages.x86_64-linux.{attribute}' "
-        f"or '{attribute}'"
-    )

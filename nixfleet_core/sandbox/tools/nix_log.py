@@ -1,9 +1,10 @@
-"""Nix's internal-json, as Nix 2.34 writes it: `@nix` and one object a line, keys sorted."""
+"""What Nix says on stderr, as Nix 2.34 writes it: internal-json, or plain text."""
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 from typing import Final
 
 COPY_PATH, FILE_TRANSFER, REALISE, COPY_PATHS, BUILDS, BUILD = 100, 101, 102, 103, 104, 105
@@ -13,43 +14,60 @@ LOG_LINE, SET_PHASE, PROGRESS, SET_EXPECTED = 101, 104, 105, 106
 Field = str | int
 
 
-def record(**fields: object) -> str:
-    """One line."""
-    text = json.dumps(fields, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return f"@nix {text}\n"
+class Log:
+    """One Nix process's log; the ids of its activities begin at its pid, shifted."""
 
-
-def message(level: int, text: str) -> str:
-    """A message; errors carry their place as well."""
-    if level:
-        return record(action="msg", level=level, msg=text)
-    raw = text.removeprefix("\x1b[31;1merror:\x1b[0m ")
-    return record(action="msg", column=None, file=None, level=0, line=None, msg=text, raw_msg=raw)
-
-
-class Session:
-    """One Nix process's activities; their ids begin at its pid, shifted."""
-
-    def __init__(self) -> None:
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
         self._next = os.getpid() << 32
 
-    def start(
-        self, kind: int, text: str = "", *, level: int = 0, fields: tuple[Field, ...] = ()
-    ) -> tuple[int, str]:
-        """A new activity: its id and its line."""
-        number, self._next = self._next, self._next + 1
-        extra = {"fields": fields} if fields else {}
-        line = record(
-            action="start", id=number, level=level, parent=0, text=text, type=kind, **extra
+    def info(self, text: str) -> None:
+        """What is shown unless Nix is asked to be quiet."""
+        self._write(text, action="msg", level=3, msg=text)
+
+    def warn(self, text: str) -> None:
+        """A warning; the word may be coloured."""
+        coloured = f"\x1b[35;1mwarning:\x1b[0m {text}"
+        self._write(f"warning: {text}", action="msg", level=1, msg=coloured)
+
+    def error(self, text: str) -> None:
+        """What ends Nix; errors carry their place as well."""
+        self._write(
+            f"error: {text}",
+            action="msg",
+            column=None,
+            file=None,
+            level=0,
+            line=None,
+            msg=f"\x1b[31;1merror:\x1b[0m {text}",
+            raw_msg=text,
         )
-        return number, line
 
+    def bold(self, text: str) -> str:
+        """A part of a message."""
+        return f"\x1b[1m{text}\x1b[0m" if self._as_json else text
 
-def stop(activity: int) -> str:
-    """The end of an activity; it says nothing of how it went."""
-    return record(action="stop", id=activity)
+    def start(self, kind: int, text: str = "", *fields: Field, level: int = 0) -> int:
+        """Begin an activity and return its id. Plain text has it when it is no detail."""
+        number, self._next = self._next, self._next + 1
+        extra: dict[str, object] = {"fields": fields} if fields else {}
+        extra.update(id=number, level=level, parent=0, text=text, type=kind)
+        self._write(f"{text}..." if level == 3 else "", action="start", **extra)
+        return number
 
+    def result(self, activity: int, kind: int, *fields: Field, plain: str = "") -> None:
+        """Something that an activity tells."""
+        self._write(plain, action="result", fields=fields, id=activity, type=kind)
 
-def result(activity: int, kind: int, *fields: Field) -> str:
-    """Something that an activity tells."""
-    return record(action="result", fields=fields, id=activity, type=kind)
+    def stop(self, *activities: int) -> None:
+        """The end of activities; it says nothing of how they went."""
+        for activity in activities:
+            self._write("", action="stop", id=activity)
+
+    def _write(self, plain: str, **fields: object) -> None:
+        """One record, keys sorted, or the text that stands for it, if any does."""
+        if self._as_json:
+            text = json.dumps(fields, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+            sys.stderr.write(f"@nix {text}\n")
+        elif plain:
+            sys.stderr.write(f"{plain}\n")

@@ -1,1 +1,1 @@
-"""Every fault that an update must survive, caused for real: steps × faults, and special cases."""
+"""Every fault that an update must survive, caused on real hosts: steps × faults, special cases."""

@@ -1,4 +1,4 @@
-"""Agents that misbehave: nothing is asked of them, and one that is not up is not called up."""
+"""Agents that misbehave: an update needs nothing from them, and never calls a stopped one up."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _bad_release(scene: Scene, *words: str, behaviour: Behaviour) -> Answer:
 
 
 def _mute(scene: Scene) -> Answer:
-    """Asked for its version, the new agent never answers: its path proves it all the same."""
+    """The new agent never answers `--version`: its path still proves it."""
     answer = _bad_release(scene, behaviour="mute")
     exe = scene.host.agent_exe()
     said = scene.host.enter(f"timeout 1 {exe} --version || echo $?")
@@ -53,7 +53,7 @@ def _mute(scene: Scene) -> Answer:
 
 
 def _unwell(scene: Scene) -> Answer:
-    """Its own check fails: that is told, and the proof stands."""
+    """The agent's own check fails: the verdict tells it, and the proof stands."""
     answer = _bad_release(scene, behaviour="unwell")
     output = scene.runs[-1].output
     scene.prove("{} failure of its own check", output.count("own --check ended with 1; it said:"))

@@ -1,4 +1,4 @@
-"""A binary cache that fails: the rebuild is tried again, and nothing is built that can be had."""
+"""A binary cache that fails: the rebuild is tried again, and builds nothing that the cache has."""
 
 from __future__ import annotations
 

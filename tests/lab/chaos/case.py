@@ -1,4 +1,4 @@
-"""A case: what happens to an update, and how it must end."""
+"""A case: a fault in an update, and the end that it must have."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .scene import Scene
 
 Play = Callable[["Scene"], "Answer"]
-"""Causes the fault, proves it in `scene.proof`, and returns what the operator is told at last."""
+"""Causes the fault, proves it in `scene.proof`, and returns the operator's final answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class Case:
     agent: str | None = NEW
     lock: Literal["old", "new"] = "new"
     host: str | None = None
-    """The host it must play on; None where any will do."""
+    """The host that the case needs; None for any."""
     seconds: int = 60
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def _refused(scene: Scene, *, spoil: Callable[[Scene], None]) -> Answer:
-    """Nothing is touched: the agent runs on as the same process."""
+    """The update touches nothing: the agent goes on as the same process."""
     pid = scene.host.agent_pid()
     spoil(scene)
     with scene.update() as running:
@@ -40,7 +40,7 @@ def _detach(scene: Scene) -> None:
 
 
 def _follow(scene: Scene) -> None:
-    """The inventory names an input that is only another name of nixfleet."""
+    """The inventory names an input that only follows nixfleet."""
     flake = scene.as_ops("cat flake.nix").replace(
         "  outputs =", '  inputs.alias.follows = "nixfleet";\n\n  outputs =', 1
     )

@@ -1,4 +1,4 @@
-"""What must hold after every case, whatever happened in it."""
+"""The checks after every case."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .scene import Scene
 
 _LEAVE_SECONDS: Final = 10.0
-"""A follower notices at its next heartbeat, 5 s later at most, that nobody listens any more."""
+"""Within 5 s, at its next heartbeat, a follower notices that nobody listens any more."""
 
 _AGENT: Final = re.compile(r"/nix/store/[a-z0-9]{32}-nixfleet-agent-([^/]+)/bin/nixfleet-agent")
 
@@ -43,7 +43,7 @@ def _check_agent(host: LabHost, case: Case) -> None:
 
 
 def _check_log(scene: Scene, answer: Answer) -> None:
-    """Every copy is a part of the host's log from its first byte; the teller's is the whole."""
+    """Each copy is the beginning of the host's log; the copy of the final answer is complete."""
     if answer["log"] is None:
         return
     job = answer["job"]
@@ -69,8 +69,8 @@ def _check_leftovers(scene: Scene) -> None:
 
 
 def _strays(scene: Scene) -> list[int]:
-    """Processes that no idle host has, and those of the operators' commands, except shared
-    connections, which ssh keeps for a minute."""
+    """Processes that an idle host does not have, and processes of the operators' commands, except
+    shared connections, which ssh keeps for a minute."""
     ours = [pid for client in scene.clients for pid in client_processes(client)]
     return [
         *(pid for pid in scene.host.processes() if not _belongs(pid)),

@@ -1,4 +1,4 @@
-"""Faults: each strikes an update that stands somewhere, and proves that it did."""
+"""Faults: each strikes an update that is held at a place, and proves that it did."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ exec {ssh} -o ServerAliveInterval=1 -o ServerAliveCountMax=2 "$@"
 
 
 def strike_at(place: Place, strike: Strike) -> Play:
-    """An update that stands at a place when the fault strikes."""
+    """An update that is held at a place when the fault strikes."""
 
     def play(scene: Scene) -> Answer:
-        # nothing holds the last step: it must last long enough to be struck
+        # nothing holds the last step: it must last until the fault strikes
         stable = "5" if place == "verify" else "1"
         with scene.update("--stable", stable) as running:
             with held(scene.host, scene.repos, running, place):
@@ -60,7 +60,7 @@ def silence(scene: Scene, running: Running) -> None:
     before, seen = scene.host.packets_sent(), len(running.output)
     scene.host.cut_link()
     running.wait_for("the job goes on", 30, after=seen)
-    # a job that is held says nothing: what vanishes is the follower's next heartbeat, after 5 s
+    # a held job says nothing: the first packet that vanishes is the next heartbeat, after 5 s
     until = monotonic() + 10
     while scene.host.packets_sent() == before and monotonic() < until:
         sleep(0.1)
@@ -92,7 +92,7 @@ def stop_unit(scene: Scene, running: Running) -> None:
 
 
 def quick_ssh(scene: Scene) -> None:
-    """From now on the operator's ssh notices a dead link sooner."""
+    """Make the operator's ssh notice a dead link sooner."""
     ssh = scene.client.folder / "bin/ssh"
     ssh.parent.mkdir()
     ssh.write_text(_SSH.format(ssh=shutil.which("ssh")))

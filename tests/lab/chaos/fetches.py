@@ -1,4 +1,4 @@
-"""Servers that fail: what is transient is tried again, and no success is believed without proof."""
+"""Servers that fail: transient failures are tried again, and success counts only with proof."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _prove(scene: Scene, repo: Repo, fault: Fault) -> None:
 
 
 def _never_answers(scene: Scene) -> Answer:
-    """It accepts every connection and never says a word; the agent is not even stopped."""
+    """The server accepts every connection and never answers; the agent is not even stopped."""
     pid = scene.host.agent_pid()
     scene.repos.set_fault("nixcfg", "hang")
     with scene.update() as running:
@@ -53,7 +53,7 @@ def _never_answers(scene: Scene) -> Answer:
 
 
 def _stale() -> Iterator[Case]:
-    """The newest commit is named, but cannot be had: nix keeps the old one, with exit code 0."""
+    """The server names the newest commit but withholds it: nix keeps the old one and exits 0."""
     causes: dict[Fault, tuple[str, int]] = {
         403: ("auth", 1),
         404: ("not-found", 1),

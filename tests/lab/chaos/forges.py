@@ -1,4 +1,4 @@
-"""Inputs from a forge or a tarball whose server fails: no success is believed without proof."""
+"""Inputs from a forge or a tarball whose server fails: success is believed only with proof."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ _BOOKWORM: Final[_Ends] = {
     ("tarball", 403): ("stale", "auth", 1),
     ("tarball", 404): ("stale", "not-found", 1),
     ("tarball", 500): ("stale", "fetch-failed", 5),
-    # the archive is to be had from the API alone, too
+    # the archive comes only from the API, too
     ("github", 403): ("failed", "auth", 1),
 }
 """Nix 2.8 falls back to its cache for tarballs, too."""
@@ -105,7 +105,7 @@ def _cases() -> Iterator[Case]:
                 host=host,
             )
         if suite != "bookworm":
-            # git has named the commit, and its archive is no matter of the API's limits
+            # git has named the commit, and the API's limits do not apply to its archive
             yield Case(
                 name=f"github answered by 403, {host}",
                 play=partial(_failing, kind="github", faults=(403,), tries=1),

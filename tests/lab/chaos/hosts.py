@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _PAGE: Final = 4096
 
 _SWITCHED: Final[frozenset[Place]] = frozenset({"activation", "start", "verify"})
-"""Places that an update reaches after its profile has moved: the new agent comes up."""
+"""The places after the profile has moved: there the new agent comes up."""
 
 
 def _each_step() -> Iterator[Case]:
@@ -51,13 +51,13 @@ def _each_step() -> Iterator[Case]:
 
 
 def _killed_while_agent_stops(scene: Scene) -> Answer:
-    """What brings the agent back finds it still stopping: that is not running."""
+    """The finish finds the agent still stopping, which does not count as running."""
     with scene.update() as running:
         with scene.host.gate("stop") as gate:
             gate.wait_reached()
             kill_unit(scene, running)
             running.wait_for("▶ Start agent")
-            running.watch(2)  # it must not take the agent for one that runs
+            running.watch(2)  # it must not count the agent as running
         return scene.answer(running)
 
 

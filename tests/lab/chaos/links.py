@@ -23,11 +23,11 @@ _AFTER: Final = 15.0
 """Seconds that the client may need once the host has ended and the link is back."""
 
 _TOLD: Final = 15.0
-"""Seconds in which the operator is told again what is waited for."""
+"""The operator is told again what the job waits for within this many seconds."""
 
 
 def _each_step() -> Iterator[Case]:
-    """The host needs nobody: whatever becomes of the operator, the update goes on."""
+    """The host needs no operator: the update goes on without one."""
     for place in PLACES:
         yield Case(name=f"link silent in {place}", play=quickly(strike_at(place, silence)))
         for number in (signal.SIGKILL, signal.SIGHUP, signal.SIGTERM):
@@ -48,7 +48,7 @@ def _silence_30(scene: Scene, running: Running) -> None:
 
 
 def _silence_60(scene: Scene, *, held: bool) -> Answer:
-    """The host goes on meanwhile, or is held in the build until the link is back."""
+    """Meanwhile the host goes on, or is held in the build until the link is back."""
     host = scene.host
     with scene.update() as running:
         with host.gate("build") as gate:
@@ -81,7 +81,7 @@ def _reset(scene: Scene, running: Running) -> None:
 
 
 def _two_operators(scene: Scene) -> Answer:
-    """One job runs; the other operator is offered it, and can see all of it."""
+    """One job runs; the other operator can attach to it and see all of it."""
     other = scene.other_operator()
     with scene.update() as first, scene.host.gate("build") as gate:
         gate.wait_reached()
@@ -97,7 +97,7 @@ def _two_operators(scene: Scene) -> Answer:
 
 
 def _wrong_password(scene: Scene) -> Answer:
-    """Asked, wrong, asked again, given up: nothing was touched, one attempt was logged."""
+    """A wrong password, then none: nothing was touched, and one attempt was logged."""
     pid = scene.host.agent_pid()
     with scene.update_at_terminal(client=scene.other_operator("pw")) as running:
         running.wait_for("sudo password")

@@ -67,7 +67,7 @@ def _hostile(scene: Scene) -> Answer:
 
 
 def _first_forbidden(path: Path) -> bytes | None:
-    """What must not reach a terminal, with its neighbourhood."""
+    """The first text that must not reach a terminal, with its neighbourhood."""
     left = b""
     with path.open("rb") as file:
         while True:

@@ -40,7 +40,7 @@ class Pool:
             thread.start()
 
     def close(self) -> None:
-        """Let what plays end, and play no more."""
+        """Let the running cases end, and start no more."""
         with self._lock:
             self._pending.clear()
         for thread in self._threads:
@@ -60,7 +60,7 @@ class Pool:
                     outcome.set_exception(error)
 
     def _cases_for(self, name: str, step: int) -> Iterator[Case]:
-        """From the front of what is left, or from its back."""
+        """The next case from the front of the rest, or from its back."""
         while True:
             with self._lock:
                 left = self._pending[::step]
@@ -72,7 +72,7 @@ class Pool:
 
 
 def play(case: Case, bench: Bench) -> Row:
-    """Play one case and check all that must hold. Its failure carries what everyone said."""
+    """Play one case and make all checks. A failure has the output of everyone."""
     scene = bench.scene()
     begun = monotonic()
     try:

@@ -35,7 +35,7 @@ _LONGEST: Final = 300
 _DETACHED: Final = 9
 
 _QUICK: Final = (("--stable", "1"), ("--retry-after", "1"))
-"""Pauses that nobody learns from."""
+"""Shorter pauses: longer ones would show nothing more."""
 
 
 class Bench:
@@ -49,7 +49,7 @@ class Bench:
         self.fleet.close()
 
     def scene(self) -> Scene:
-        """A fresh host, and all that is the same in every case."""
+        """A fresh host, and the parts that all cases share."""
         self.fleet.reset()
         repos = self.fleet.repos
         scene = Scene(self.fleet[self.name], repos, self.new_client(), self)
@@ -67,7 +67,7 @@ class Bench:
 
 @dataclass
 class Scene:
-    """What a case has to play with, and what it leaves for the checks."""
+    """The things that a case uses, and the results that it leaves for the checks."""
 
     host: LabHost
     repos: Repos
@@ -89,7 +89,7 @@ class Scene:
         return self._kept((client or self.client).start(*self._update(words)))
 
     def update_at_terminal(self, *words: str, client: Client | None = None) -> Terminal:
-        """The same by somebody who can be asked."""
+        """The same, by somebody at a terminal."""
         return self._kept((client or self.client).at_terminal(*self._update(words)))
 
     def _update(self, words: tuple[str, ...]) -> tuple[str, ...]:
@@ -102,7 +102,7 @@ class Scene:
         return running
 
     def answer(self, running: Running) -> Answer:
-        """What the operator is told at last: by the update, or by attaching when it is gone."""
+        """The operator's final answer: from the update, or from `attach` if the update is gone."""
         code = running.wait(_LONGEST)
         if code >= 0 and code != _DETACHED:
             return read_answer(running.output)
@@ -136,7 +136,7 @@ class Scene:
 
     def _prove_journal(self, of: str, text: str) -> None:
         read = f"journalctl --quiet --output=cat {of}"
-        # it is written a moment after what it tells of
+        # the entry comes a moment after the event
         self.host.enter(
             f"pipe=$(mktemp -u); mkfifo $pipe; timeout 20 {read} --lines=all --follow > $pipe & "
             f"grep -m 1 -F -e {shlex.quote(text)} < $pipe || true; kill $! || true; rm $pipe"
@@ -184,7 +184,7 @@ class Scene:
 
 
 class Pidfds:
-    """Processes whose end is awaited; a number that is used again is not mistaken for them."""
+    """Waits for the end of processes; a number that is used again does not confuse it."""
 
     def __init__(self, pids: Iterable[int]) -> None:
         self._fds: dict[int, int] = {}

@@ -1,4 +1,4 @@
-"""Switches that are cut off, collide, take systemd along or cut the host off."""
+"""Switches that are cut off, collide, restart systemd or cut the host off."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _network_gone(scene: Scene, *words: str) -> Answer:
 
 
 def _unwatched(scene: Scene) -> Answer:
-    """Nobody confirms, and the job is killed while it waits for that."""
+    """Nobody confirms, and the job is killed while it waits for the confirmation."""
     with scene.update("--confirm-within", "600", "--detach") as running:
         waits = "grep -q confirmation /var/lib/nixfleet/jobs/*/events"
         scene.host.enter(f"until {waits}; do sleep 0.1; done")

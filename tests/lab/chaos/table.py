@@ -25,13 +25,14 @@ _HEAD: Final = ("case", "fault shown by", "verdict", "cause", "agent", "host", "
 _INTRODUCTION: Final = """\
 # Chaos
 
-What `make chaos` does to updates of real hosts, and how they end. Written from a run by
-`cd tests && python -m lab.chaos.table`; a whole `make chaos` leaves the same in `build/chaos.md`.
+What `make chaos` does to updates of real hosts, and how they end. A run of
+`cd tests && python -m lab.chaos.table` writes this page; a whole `make chaos` leaves the same in
+`build/chaos.md`.
 
-Each case must show that its fault happened. After each, the agent is active (where one can be),
-the client's raw log is the host's byte for byte, flake.lock is byte for byte what it was or what it
-should become, uncommitted work is intact, and no process, follower, lock or unit is left on either
-side.
+Each case must show that its fault happened. After each case the agent is active (if one can be),
+the client's raw log equals the host's byte for byte, flake.lock equals byte for byte the old one or
+the intended one, uncommitted work is intact, and neither side has a process, follower, lock or unit
+left.
 """
 
 

@@ -1,4 +1,4 @@
-"""Steps × faults and special cases; see cases.py for what, and checks.py for what must hold."""
+"""Steps × faults and special cases; cases.py has the cases, checks.py the checks."""
 
 from __future__ import annotations
 

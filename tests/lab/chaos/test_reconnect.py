@@ -1,4 +1,4 @@
-"""Two hundred breaks at random moments of long jobs: not a byte of log is lost or doubled."""
+"""Two hundred breaks at random moments of long jobs lose and double no byte of the log."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SEED: Final = 20261123
 
 
 class Breaker:
-    """Follows jobs of one host and breaks what it follows them with, again and again."""
+    """Follows jobs of one host and breaks the connection again and again."""
 
     def __init__(self, fleet: Fleet, host: LabHost, session: ShellSession, client: Client) -> None:
         self._repos, self._host, self._session, self._client = fleet.repos, host, session, client
@@ -47,7 +47,7 @@ class Breaker:
     async def run(self) -> None:
         """One long job after the other, until there were enough breaks."""
         while self._breaks < BREAKS:
-            # another pause between the lines makes it another build
+            # another pause between the lines gives another build
             self._repos.commit_nixcfg(lines=400, slow=60 + self._random.random())
             facts = await self._session.probe()
             plan = self._session.plan(facts, Options(force=True, stable=1))
@@ -60,7 +60,7 @@ class Breaker:
             assert b"Done. The new configuration is" in copy
 
     async def _break(self, job: str) -> None:
-        """Until the job has been followed to its end."""
+        """Break connections until the job has been followed to its end."""
         following = asyncio.create_task(self._follow(job))
         while True:
             self._heard.clear()
@@ -95,7 +95,7 @@ class Breaker:
         return killed
 
     async def _give_up(self, following: asyncio.Task[None], job: str) -> asyncio.Task[None]:
-        """The follower ends in the middle of whatever it does; another one takes the copy up."""
+        """The follower ends at any moment; another one continues the copy."""
         self._breaks += following.cancel()
         await asyncio.wait({following})
         return asyncio.create_task(self._follow(job))

@@ -1,4 +1,4 @@
-"""The commands: what they refuse, what they print, and how they end. Nobody is contacted."""
+"""The commands: their refusals, their output and their exit codes. They contact no host."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_every_command_reads_the_inventory_first(
     assert ("no such file" if text is None else "ssh address") in result.stderr
 
 
-def test_the_hosts_own_command_reads_it_too(real: Fleet, tmp_path: Path) -> None:
+def test_the_hosts_own_command_reads_the_inventory(real: Fleet, tmp_path: Path) -> None:
     path = tmp_path / ".config/nixfleet/hosts.toml"
     path.parent.mkdir(parents=True)
     path.write_text("[hosts.here]\nlocal = 1\n")
@@ -190,7 +190,9 @@ def test_help_and_version_need_no_inventory(real: Fleet) -> None:
         (("--retry-after", "30"), Options(retry_after=30)),
     ],
 )
-def test_options_become_the_plans(fleet: Fleet, argv: tuple[str, ...], expected: Options) -> None:
+def test_options_become_options_of_the_plan(
+    fleet: Fleet, argv: tuple[str, ...], expected: Options
+) -> None:
     session = fleet.sessions["csb0"]
     for words in (("update", "csb0", "--yes", *argv), ("update", *argv, "--yes", "csb0")):
         assert fleet.run(*words).exit_code == 0
@@ -247,7 +249,7 @@ def test_the_worst_host_decides_the_exit_code(
     assert fleet.run("update", "--yes", "csb0", "csb1").exit_code == code
 
 
-def test_a_proof_alone_changes_nothing(fleet: Fleet) -> None:
+def test_verify_changes_nothing(fleet: Fleet) -> None:
     result = fleet.run("verify", "csb0")
     assert (result.exit_code, "stale (not-restarted): old" in result.stdout) == (3, True)
     assert fleet.run("--verify", command=nixfleet_update).exit_code == 3
@@ -256,7 +258,7 @@ def test_a_proof_alone_changes_nothing(fleet: Fleet) -> None:
     assert "launch" in fleet.sessions["csb0"].calls
 
 
-def test_a_job_that_is_left_alone_or_in_the_way(fleet: Fleet) -> None:
+def test_update_says_that_a_job_is_detached_or_in_the_way(fleet: Fleet) -> None:
     detached = fleet.run("update", "--yes", "--detach", "csb0")
     assert (detached.exit_code, "goes on alone" in detached.stdout) == (9, True)
     fleet.sessions["csb0"].says["launch"] = Busy(JOB)
@@ -264,7 +266,7 @@ def test_a_job_that_is_left_alone_or_in_the_way(fleet: Fleet) -> None:
     assert (busy.exit_code, f"another job is running: {JOB}" in busy.stdout) == (6, True)
 
 
-def test_going_back_worked_if_it_went_back(fleet: Fleet) -> None:
+def test_rollback_succeeds_if_the_host_went_back(fleet: Fleet) -> None:
     session = fleet.sessions["csb0"]
     session.says["verdict"] = Verdict(kind="rolled-back", sentence="x")
     assert fleet.run("rollback", "csb0", "--yes", "--keep-lock").exit_code == 0
@@ -277,7 +279,7 @@ def test_going_back_worked_if_it_went_back(fleet: Fleet) -> None:
     ("newest", "says"),
     [(None, "csb0 has had no job"), (JOB, "the host has no job")],
 )
-def test_there_is_nothing_to_attach_to(fleet: Fleet, newest: str | None, says: str) -> None:
+def test_attach_without_a_job_is_an_error(fleet: Fleet, newest: str | None, says: str) -> None:
     fleet.sessions["csb0"].says |= {
         "newest_job": newest,
         "fetch_plan": NoSuchJob("the host has no job"),
@@ -312,13 +314,13 @@ def test_cancelling(fleet: Fleet, says: dict[str, Any], code: int, words: str) -
 
 
 def interrupted(*numbers: signal.Signals) -> Callable[[FakeSession], AsyncIterator[JobEvent]]:
-    """A job that runs until it is cancelled, while which these signals come."""
+    """A job that runs until it is cancelled; these signals come meanwhile."""
 
     async def follow(session: FakeSession) -> AsyncIterator[JobEvent]:
         yield StepStart(step="pull", at=1, log=0)
         for number in numbers:
             os.kill(os.getpid(), number)
-            # the loop's handler runs before whatever is scheduled after it
+            # the loop's handler runs before anything scheduled after it
             await asyncio.sleep(0)
             await asyncio.sleep(0)
         if numbers != (signal.SIGINT,):
@@ -363,7 +365,7 @@ def test_ctrl_c_in_attach_detaches(fleet: Fleet) -> None:
     assert "cancel" not in session.calls
 
 
-def test_a_cancellation_that_is_refused_is_said(fleet: Fleet) -> None:
+def test_update_says_that_its_cancellation_was_refused(fleet: Fleet) -> None:
     session = fleet.sessions["csb0"]
     session.says |= {
         "follow": interrupted(signal.SIGINT),
@@ -419,7 +421,7 @@ def read_lines(result: Result) -> dict[str, StrictHost]:
     return {line.host: line for line in lines}
 
 
-def test_json_has_one_line_a_host_and_the_rest_is_elsewhere(fleet: Fleet, tmp_path: Path) -> None:
+def test_json_is_one_line_a_host_and_all_else_goes_to_stderr(fleet: Fleet, tmp_path: Path) -> None:
     after = Snapshot(version="2.2.0", commit=OLD, store_path="/nix/x", sha256="f" * 64, system="/s",
                      generation=2)  # fmt: skip
     fleet.sessions["csb0"].says["verdict"] = Verdict(kind="updated", sentence="new", after=after)
@@ -552,7 +554,7 @@ def test_a_dry_run_prints_the_commands_and_launches_nothing(fleet: Fleet) -> Non
         ({"examine": NeedsPassword("csb0")}, 1, "elevation"),
     ],
 )
-def test_a_dry_run_says_what_is_in_the_way(
+def test_a_dry_run_says_what_refuses_the_update(
     fleet: Fleet, says: dict[str, Any], code: int, check: str
 ) -> None:
     fleet.sessions["csb0"].says |= says
@@ -587,7 +589,7 @@ def says_log(text: bytes, *, link: bool = True) -> Callable[[FakeSession], Async
 
 
 @pytest.mark.parametrize("link", [True, False])
-def test_a_log_is_printed_as_far_as_it_goes(fleet: Fleet, link: bool) -> None:
+def test_log_prints_all_that_has_been_received(fleet: Fleet, link: bool) -> None:
     session = fleet.sessions["csb0"]
     session.says["follow"] = says_log(b"\x1b[31mred\x1b[0m caf\xc3\xa9\n\xff\n", link=link)
     result = fleet.run("log", "csb0")
@@ -597,7 +599,7 @@ def test_a_log_is_printed_as_far_as_it_goes(fleet: Fleet, link: bool) -> None:
     assert raw.stdout_bytes == b"\x1b[31mred\x1b[0m caf\xc3\xa9\n\xff\n"
 
 
-def test_a_log_that_is_not_there(fleet: Fleet) -> None:
+def test_log_of_a_missing_job_is_an_error(fleet: Fleet) -> None:
     async def gone(_: FakeSession) -> AsyncIterator[JobEvent]:
         yield Heartbeat(at=1, log=9)
         raise NoSuchJob("the host has no such job")
@@ -610,7 +612,7 @@ def test_a_log_that_is_not_there(fleet: Fleet) -> None:
 # The history.
 
 
-def test_jobs_are_listed_also_when_one_host_refuses(fleet: Fleet) -> None:
+def test_jobs_are_listed_even_when_one_host_refuses(fleet: Fleet) -> None:
     line = JobLine(job=JOB, at=5, asked_by="uid 0", goal="update", outcome="failed",
                    failed_step="pull", seconds=7)  # fmt: skip
     fleet.sessions["csb0"].says["jobs"] = (line,)
@@ -675,20 +677,18 @@ def test_why_as_json_is_one_object_a_host(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize("refusal", [NeedsPassword("csb0"), NotAllowed("no sudo")], ids=str)
-def test_why_explains_what_it_can_see_where_we_are_not_root(
-    fleet: Fleet, refusal: Exception
-) -> None:
+def test_why_explains_what_it_can_see_without_root(fleet: Fleet, refusal: Exception) -> None:
     facts = replace(STALE, unit=Unit("masked", "inactive"))
     fleet.sessions["csb0"].says |= {"probe": facts, "explain": refusal}
     result = fleet.run("why", "csb0")
     assert (result.exit_code, result.stdout.split(":")[0]) == (0, "unit-masked")
 
 
-# What hosts say must not drive the terminal.
+# Words of hosts must not drive the terminal.
 
 
 def hostile() -> dict[str, Any]:
-    """A host whose every free text is out to do harm."""
+    """A host whose free texts are all hostile."""
     plan = msgspec.structs.replace(
         PLAN,
         steps=(Step(id="pull", title=EVIL, argv=(EVIL,), run_as="owner", limit=1),),
@@ -739,7 +739,7 @@ def hostile() -> dict[str, Any]:
     ],
     ids=" ".join,
 )
-def test_foreign_text_is_printed_without_what_a_terminal_obeys(
+def test_foreign_text_is_printed_without_control_characters(
     fleet: Fleet, argv: tuple[str, ...]
 ) -> None:
     says = hostile()
@@ -754,7 +754,7 @@ def test_foreign_text_is_printed_without_what_a_terminal_obeys(
     assert not any(line.startswith("updated: proven") for line in output.splitlines())
 
 
-def test_safe_text_keeps_what_is_only_text() -> None:
+def test_safe_text_keeps_ordinary_text() -> None:
     assert safe("é\t漢 [b]x[/b]") == "é\t漢 [b]x[/b]"
     assert safe("a\x00\n\x1b\x7f\x85\u2028b") == "a������b"
 
@@ -786,13 +786,13 @@ def test_progress_in_words(fleet: Fleet, tmp_path: Path) -> None:
     ]
 
 
-def test_with_several_hosts_each_line_names_its_own(fleet: Fleet) -> None:
+def test_each_line_names_its_host_when_there_are_several(fleet: Fleet) -> None:
     lines = fleet.run("update", "--yes", "csb0", "csb1").stdout.splitlines()
     assert {line.split()[0] for line in lines} == {"csb0", "csb1"}
 
 
 class Screen:
-    """Keeps what it is asked to open."""
+    """Keeps the arguments of each call to open the app."""
 
     def __init__(self) -> None:
         self.asked: list[object] = []
@@ -806,7 +806,9 @@ class Screen:
         return 8
 
 
-def test_the_app_opens_without_a_command(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nixfleet_without_a_command_opens_the_app(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("nixfleet_core.cli.main.require_terminal", lambda: None)
     fleet.screen = screen = Screen()
     assert fleet.run().exit_code == 7
@@ -815,14 +817,14 @@ def test_the_app_opens_without_a_command(fleet: Fleet, monkeypatch: pytest.Monke
     assert screen.asked == [(["csb0", "csb1"], False, True), (["csb0", "csb1"], True, False), 3.0]
 
 
-def test_without_an_app_the_commands_say_so(fleet: Fleet) -> None:
+def test_nixfleet_says_that_the_app_is_missing(fleet: Fleet) -> None:
     for words in ((), ("demo",)):
         done = fleet.run(*words)
         assert done.exit_code == 1
         assert "this installation has no app" in done.stderr
 
 
-def test_an_end_of_input_gives_no_password() -> None:
+def test_no_password_is_given_at_the_end_of_input() -> None:
     say = (
         "import asyncio; from nixfleet_core.cli.run import ask_for_password\n"
         "from nixfleet_core.errors import NeedsPassword\n"
@@ -848,7 +850,7 @@ def test_an_end_of_input_gives_no_password() -> None:
 
 @pytest.mark.parametrize("words", [(), ("demo",)], ids=["nixfleet", "demo"])
 @pytest.mark.parametrize("missing", ["stdin", "stdout", "stderr"])
-def test_without_a_terminal_the_app_says_so(
+def test_the_app_says_that_it_needs_a_terminal(
     tmp_path: Path, words: tuple[str, ...], missing: str
 ) -> None:
     ours, theirs = pty.openpty()

@@ -1,4 +1,4 @@
-"""One host that cannot be used, and one that can: each command gives both what is theirs."""
+"""One bad host and one good host: each command gives each host its own answer."""
 
 # ruff: noqa: ARG002 - a stand-in has the signatures of its model; `fleet` is a fixture
 
@@ -35,7 +35,7 @@ GOOD: Final = {
     "attributes": b"",
     "launch": b"@nf busy %s\n" % JOB.encode(),
 }
-"""What a host answers to each script; another job is running on it."""
+"""A host's answer to each script; another job is running on it."""
 
 
 @dataclass
@@ -106,7 +106,7 @@ COMMANDS: Final = (
 
 
 def check_both(done: Result, command: tuple[str, ...]) -> dict[str, dict[str, object]]:
-    """Both hosts have what is theirs, and nothing ended in a traceback; the JSON answers."""
+    """Check that both hosts have their answers, without a traceback; return the JSON answers."""
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     assert "Traceback" not in done.output
     if "--json" not in command:
@@ -121,7 +121,7 @@ def check_both(done: Result, command: tuple[str, ...]) -> dict[str, dict[str, ob
 
 @pytest.mark.parametrize("bad", LOOKS)
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_no_look_of_one_host_stops_a_command(
+def test_commands_survive_any_look_of_a_host(
     fleet: Fleet,
     tmp_path: Path,
     command: tuple[str, ...],
@@ -136,7 +136,7 @@ def test_no_look_of_one_host_stops_a_command(
         assert "cause" in answers["bad"]
 
 
-def test_an_answer_that_cannot_be_used_is_the_hosts_verdict(
+def test_an_unusable_answer_becomes_the_hosts_verdict(
     fleet: Fleet,
     tmp_path: Path,
 ) -> None:
@@ -172,7 +172,7 @@ PASTS: Final = {
     ],
     ids=" ".join,
 )
-def test_no_history_of_one_host_stops_a_command(
+def test_commands_survive_any_history_of_a_host(
     fleet: Fleet,
     tmp_path: Path,
     command: tuple[str, ...],
@@ -189,7 +189,7 @@ def test_no_history_of_one_host_stops_a_command(
         assert "99999999" not in done.output
 
 
-# Whatever a method of a session raises.
+# Errors of a session's methods.
 
 ERRORS: Final = (
     OverflowError("date value out of range"),
@@ -222,7 +222,7 @@ METHODS: Final = {
     [(method, command) for method, commands in METHODS.items() for command in commands],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )
-def test_no_error_of_one_session_stops_a_command(
+def test_commands_survive_any_error_of_a_session(
     fleet: Fleet,
     faults: list[Exception],
     method: str,
@@ -245,7 +245,7 @@ def test_no_error_of_one_session_stops_a_command(
         assert done.exit_code in (1, 5), done.output
 
 
-def test_a_host_that_cannot_be_printed_has_its_line_all_the_same(
+def test_a_host_that_cannot_be_printed_still_has_its_line(
     fleet: Fleet,
     faults: list[Exception],
     monkeypatch: pytest.MonkeyPatch,

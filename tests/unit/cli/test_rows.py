@@ -1,4 +1,4 @@
-"""A line is cut into rows that fit, and loses nothing."""
+"""A line is cut into rows that fit, without loss."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def test_rows_fit_and_hold_the_whole_line(line: str, width: int, first: int) -> 
 
 
 @given(st.lists(PIECES, max_size=40).map("".join))
-def test_a_row_begins_with_the_colours_that_hold(line: str) -> None:
-    """A bold red word that is cut goes on in bold red."""
+def test_a_row_begins_with_the_current_colours(line: str) -> None:
+    """A bold red word that is cut continues in bold red."""
     rows = split_rows(f"\x1b[1;31m{'x' * 20}\x1b[0m{line}", 8)
     assert rows[:2] == [f"\x1b[1;31m{'x' * 8}\x1b[0m"] * 2
 
 
-def test_a_narrow_terminal_still_gets_it() -> None:
+def test_a_narrow_terminal_gets_the_whole_line() -> None:
     assert split_rows("x" * 20, 1) == ["x" * 8, "x" * 8, "x" * 4]
 
 
@@ -43,6 +43,6 @@ def test_a_row_ends_behind_a_word() -> None:
     assert split_rows("onetwothree four", 10) == ["onetwothre", "e four"]
 
 
-def test_colours_without_end_do_not_make_rows_longer_and_longer() -> None:
+def test_endless_colours_do_not_make_rows_grow() -> None:
     line = "\x1b[1m\x1b[31m" * 500 + "x" * 4000
     assert sum(map(len, split_rows(line, 10))) < 10 * len(line)

@@ -1,4 +1,4 @@
-"""Which checkout is meant, and what is said when a host's two differ."""
+"""The choice of a checkout, and the warning when a host's two differ."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_checkout_is_named_by_a_word_or_a_path(text: str, read: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x", "./x", "~ops/x", "/a\nb", "Isolated"], ids=repr)
-def test_anything_else_names_none(text: str) -> None:
+def test_other_words_name_no_checkout(text: str) -> None:
     with pytest.raises(ValueError, match="isolated, nixcfg"):
         read_checkout(text)
 
@@ -69,7 +69,7 @@ def test_the_agents_own_repository_is_known_by_its_path() -> None:
     ],
     ids=["head", "lock", "both", "equal", "not seen", "none"],
 )
-def test_two_checkouts_that_differ_are_told(there: Checkout | None, words: list[str]) -> None:
+def test_two_different_checkouts_get_a_warning(there: Checkout | None, words: list[str]) -> None:
     said = disagreement(replace(FACTS, other=there), "nixfleet")
     assert (said is not None) == bool(words)
     assert all(word in (said or "") for word in words)

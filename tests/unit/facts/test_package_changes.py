@@ -1,4 +1,4 @@
-"""What `nix store diff-closures` says, as each Nix really said it; and the agent's own line."""
+"""The output of `nix store diff-closures`, recorded from each Nix; and the agent's own line."""
 
 from __future__ import annotations
 
@@ -81,16 +81,16 @@ def test_lines_of_all_kinds(line: str, found: Change) -> None:
     ],
     ids=repr,
 )
-def test_what_is_no_change_is_left_out(line: str) -> None:
+def test_lines_without_a_change_are_left_out(line: str) -> None:
     assert parse_changes(f"{line}\nb: 1 → 2\n".encode()) == (change("b", "1", "2"),)
 
 
 @given(st.binary(max_size=400))
-def test_no_bytes_can_hurt(data: bytes) -> None:
+def test_parser_survives_any_bytes(data: bytes) -> None:
     parse_changes(data + b"\nb: 1 \xe2\x86\x92 2")
 
 
-def test_a_flood_is_cut_off() -> None:
+def test_a_flood_of_changes_is_cut_off() -> None:
     assert len(parse_changes(b"a: +1 B\n" * CHANGES_LIMIT)) == CHANGES_MOST
 
 
@@ -98,7 +98,7 @@ def snapshot(path: str | None, version: str | None = "2.1.0") -> Snapshot:
     return Snapshot(version=version, store_path=path)
 
 
-def test_the_agent_comes_first_also_when_its_version_is_the_same() -> None:
+def test_the_agent_comes_first_even_with_the_same_version() -> None:
     others = (change("a", "1", "2"), change("nixfleet-agent", size=9 * KIB))
     assert with_agent(others, snapshot(OLD_PATH), snapshot(NEW_PATH)) == (
         change("nixfleet-agent", "2.1.0", "2.1.0", 9 * KIB),

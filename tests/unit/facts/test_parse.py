@@ -76,13 +76,13 @@ def test_an_answer_cut_off_anywhere_is_an_error() -> None:
     ],
     ids=range(10),
 )
-def test_an_answer_that_is_none_is_an_error(data: bytes, says: str) -> None:
+def test_a_malformed_answer_is_an_error(data: bytes, says: str) -> None:
     with pytest.raises(ProbeError, match=says):
         read_records(data)
 
 
 @given(st.binary(), st.integers(0, 500))
-def test_takes_any_answer(noise: bytes, at: int) -> None:
+def test_parser_survives_any_answer(noise: bytes, at: int) -> None:
     whole = answer(hostname="h", unit_load="loaded", unit_pid="x", nix="nix (Nix) 2")
     for data in (noise, whole[:at] + noise + whole[at:]):
         try:
@@ -92,7 +92,7 @@ def test_takes_any_answer(noise: bytes, at: int) -> None:
         assert isinstance(facts, Facts)
 
 
-def test_what_was_not_seen_is_missing_and_not_empty() -> None:
+def test_unseen_facts_are_missing_and_not_empty() -> None:
     assert probe() == Facts(hostname="", os="", platform="unknown")
 
 
@@ -136,7 +136,7 @@ def test_reads_the_host() -> None:
 
 
 @pytest.mark.parametrize("bad", ["", "x", "1.5", "0x1", "9" * 30, "１"])
-def test_numbers_that_are_none_are_missing(bad: str) -> None:
+def test_malformed_numbers_count_as_missing(bad: str) -> None:
     facts = probe(uid=bad, now=bad, disk_free=bad, running_path="/x", running_started=bad)
     assert (facts.uid, facts.now, facts.disk_free_kib) == (-1, 0, None)
     assert facts.running is not None
@@ -144,7 +144,7 @@ def test_numbers_that_are_none_are_missing(bad: str) -> None:
 
 
 @pytest.mark.parametrize("bad", ["-1", "253402300800", "9" * 18])
-def test_times_beyond_all_calendars_are_missing(bad: str) -> None:
+def test_times_outside_the_calendar_count_as_missing(bad: str) -> None:
     facts = probe(now=bad, running_path="/x", running_started=bad)
     assert facts.now == 0
     assert facts.running is not None
@@ -188,13 +188,13 @@ def test_reads_the_running_agent(proof: str) -> None:
     assert facts.running == Running(binary, proof, 42, 1784356753)  # type: ignore[arg-type]
 
 
-def test_an_unheard_of_proof_is_only_a_claim() -> None:
+def test_an_unknown_kind_of_proof_is_a_claim() -> None:
     running = probe(running_path="/x", running_proof="certain").running
     assert running is not None
     assert running.proof == "claimed"
 
 
-def test_a_version_is_the_label_of_its_path_whatever_was_said() -> None:
+def test_a_version_comes_from_the_store_path_alone() -> None:
     facts = probe(installed_path=f"{AGENT}/bin/nixfleet-agent", installed_said="9.9.9")
     assert facts.installed is not None
     assert facts.installed.version == "2.1.0"
@@ -300,20 +300,20 @@ def test_a_checkout_on_no_branch_without_upstream() -> None:
     assert checkout.dirty == ()
 
 
-def test_a_repository_without_a_commit_is_none() -> None:
+def test_a_repository_without_a_commit_is_no_checkout() -> None:
     status = "# branch.oid (initial)\n# branch.head main\n"
     checkout = probe(checkout_path="/x", checkout_state="ok", checkout_status=status).checkout
     assert checkout is not None
     assert (checkout.state, checkout.head) == ("not-git", None)
 
 
-def test_an_unheard_of_state_is_unreadable() -> None:
+def test_a_checkout_of_unknown_state_is_unreadable() -> None:
     checkout = probe(checkout_path="/x", checkout_state="odd").checkout
     assert checkout is not None
     assert checkout.state == "unreadable"
 
 
-def test_a_broken_lock_is_told_and_breaks_nothing_else() -> None:
+def test_a_broken_flake_lock_is_reported_and_breaks_nothing_else() -> None:
     facts = probe(checkout_path="/x", checkout_state="ok", checkout_lock=LOCK[:-5])
     assert facts.checkout is not None
     assert facts.checkout.lock is None
@@ -321,7 +321,7 @@ def test_a_broken_lock_is_told_and_breaks_nothing_else() -> None:
     assert facts.lock_rev("nixfleet") is None
 
 
-def test_the_locks_commit() -> None:
+def test_reads_the_inputs_commit_in_flake_lock() -> None:
     facts = probe(checkout_path="/x", checkout_state="ok", checkout_lock=LOCK)
     assert facts.lock_rev("nixfleet") == REV
     assert facts.lock_rev("other") is None
@@ -370,11 +370,11 @@ def test_reads_the_last_job() -> None:
 
 
 @pytest.mark.parametrize("bad", ["", "[]", '{"rc":"x"}', "{", "[" * 4096, '{"outcome":7}'])
-def test_a_result_that_is_none_is_no_job(bad: str) -> None:
+def test_a_malformed_result_is_no_job(bad: str) -> None:
     assert probe(job_result=bad).last_job is None
 
 
-def test_reads_what_was_booted_and_when_the_program_came() -> None:
+def test_reads_the_booted_system_and_the_programs_install_time() -> None:
     facts = probe(
         system_booted="/nix/store/b",
         system_init="differs",

@@ -38,7 +38,7 @@ def assigned(made: Plan, root: str = "") -> dict[str, str]:
     return dict(word.split("=", 1) for word in shlex.split(prelude, comments=True) if "=" in word)
 
 
-def test_ids_are_utc_times_that_do_not_collide(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ids_are_different_utc_times(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Pacific/Kiritimati")
     ids = {new_job_id() for _ in range(50)}
     assert len(ids) > 45
@@ -53,7 +53,7 @@ def test_ids_are_utc_times_that_do_not_collide(monkeypatch: pytest.MonkeyPatch) 
      "٢0261123-004101-ab12", "20261123_004101_ab12", "99999999-999999-ffff", "20261123-004160-ab12",
      "20260229-004101-ab12", "00010101-000000-0000", "21070101-000000-0000"],
 )  # fmt: skip
-def test_what_is_no_id_becomes_no_path(text: str) -> None:
+def test_a_malformed_id_is_refused(text: str) -> None:
     assert not is_job_id(text)
     with pytest.raises(ValueError, match=re.escape(repr(text))):
         check_job_id(text)
@@ -65,7 +65,7 @@ def test_an_id_is_returned() -> None:
     assert check_job_id(ID) == ID
 
 
-def test_one_line_a_step_quoted_word_by_word() -> None:
+def test_each_step_is_one_line_with_quoted_words() -> None:
     lines = step_lines(plan(step("git", "pull", "a b", "$(x)", tries=5), step("x", id="start")))
     assert lines == (
         "nf_step pull owner 30 5 git pull 'a b' '$(x)'",
@@ -81,7 +81,7 @@ def test_the_hosts_paths_lie_under_its_root() -> None:
     ]
 
 
-def test_the_script_knows_what_the_plan_says() -> None:
+def test_the_script_has_the_values_of_the_plan() -> None:
     found = assigned(plan(restore_lock="12 34", options=Options(stable=9)), "/root of it")
     assert found == found | {
         "NF_ROOT": "/root of it",
@@ -110,7 +110,7 @@ def test_the_script_knows_the_options() -> None:
 @pytest.mark.parametrize(
     ("force", "now", "goes"), [(1, 0, "1"), (1, 1, ""), (0, 0, ""), (0, 1, "")]
 )
-def test_only_a_forced_update_that_waits_goes_over_a_rebuild(
+def test_only_a_forced_update_that_waits_goes_on_during_a_rebuild(
     force: bool, now: bool, goes: str
 ) -> None:
     assert assigned(plan(options=Options(force=force, now=now)))["NF_GO_ON"] == goes

@@ -22,7 +22,7 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 
 @pytest.fixture(autouse=True)
 def _open_umask() -> Iterator[None]:
-    """The worst case: whatever is not closed on purpose is open to all."""
+    """The worst umask: all that is not closed on purpose is open to everybody."""
     before = os.umask(0)
     yield
     os.umask(before)
@@ -69,7 +69,7 @@ def test_an_odd_name_becomes_no_path(tmp_path: Path, host: str, job: str) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-def test_lists_the_jobs_that_are_known_and_nothing_else(tmp_path: Path) -> None:
+def test_lists_only_jobs(tmp_path: Path) -> None:
     copies = Copies(tmp_path)
     assert copies.jobs("csb0") == ()
     ids = ("20261123-004101-ab12", "20261123-004101-0f00", "20250101-000000-ffff")
@@ -95,7 +95,7 @@ def test_a_small_file_appears_whole_and_closed(copy: JobCopy) -> None:
     assert [path.name for path in copy.path.iterdir()] == ["result"]
 
 
-def test_reads_what_the_host_wrote(copy: JobCopy) -> None:
+def test_reads_the_files_of_the_host(copy: JobCopy) -> None:
     plan = Plan(
         host="csb0",
         attribute="csb0",
@@ -118,7 +118,7 @@ def test_reads_what_the_host_wrote(copy: JobCopy) -> None:
 
 
 def test_reads_the_plan_of_another_version(copy: JobCopy) -> None:
-    """One that knew whether a step always runs, one that knows more, one that knew less."""
+    """Plans of three other versions: with a field since removed, with more fields, with fewer."""
     text = (SAMPLES / "plan.json").read_text()
     assert text.count('"always":true') == 2
     copy.write("plan.json", text.encode())
@@ -141,7 +141,7 @@ def test_reads_the_plan_of_another_version(copy: JobCopy) -> None:
     assert copy.asked() == asked
 
 
-def test_of_a_later_plan_the_known_steps_are_read(copy: JobCopy) -> None:
+def test_reads_the_known_steps_of_a_later_plan(copy: JobCopy) -> None:
     text = (SAMPLES / "plan.json").read_text()
     copy.write("plan.json", text.encode())
     asked = copy.asked()
@@ -161,7 +161,7 @@ def test_of_a_later_plan_the_known_steps_are_read(copy: JobCopy) -> None:
 @pytest.mark.parametrize(
     "data", [b"", b"{", b"[]", b'{"outcome":1}', b'{"plan":{}}', b"\xff", b"[" * 9999]
 )
-def test_what_is_damaged_counts_as_none(copy: JobCopy, data: bytes) -> None:
+def test_a_damaged_file_counts_as_missing(copy: JobCopy, data: bytes) -> None:
     for name in ("plan.json", "result"):
         copy.write(name, data)
     assert (copy.asked(), copy.result()) == (None, None)

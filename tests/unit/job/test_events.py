@@ -55,7 +55,7 @@ EVENTS: tuple[tuple[str, HostEvent], ...] = (
 
 
 @pytest.mark.parametrize(("line", "event"), EVENTS, ids=[line[:30] for line, _ in EVENTS])
-def test_reads_what_the_runner_writes(line: str, event: HostEvent) -> None:
+def test_reads_the_events_of_the_runner(line: str, event: HostEvent) -> None:
     assert read_event(line.encode()) == event
     assert read_event(msgspec.json.encode(event)) == event
     assert read_event(line[:-1].encode() + b',"new":[1,{}]}') == event
@@ -89,13 +89,13 @@ def test_a_torn_line_is_no_event(line: str) -> None:
     ],
     ids=range(17),
 )
-def test_what_no_runner_writes_is_no_event(line: bytes) -> None:
+def test_a_malformed_line_is_no_event(line: bytes) -> None:
     assert read_event(line) is None
 
 
 @pytest.mark.parametrize("depth", [2000, 100_000])
-def test_what_is_nested_deeply_does_no_harm(depth: int) -> None:
-    """How deep a decoder may go is a matter of Python's version."""
+def test_reader_survives_deeply_nested_lines(depth: int) -> None:
+    """The depth that a decoder accepts depends on Python's version."""
     line = b'{"event":"tick","at":5,"log":1,"x":' + b"[" * depth + b"]" * depth + b"}"
     assert read_event(line) in (None, Tick(at=5, log=1))
 
@@ -118,7 +118,7 @@ def test_noise_is_no_event(line: bytes) -> None:
 @example("tick", -1, 0)
 @example("tick", 0, -1)
 @given(st.sampled_from(("tick", "", 5)), st.integers() | st.text(), st.integers() | st.text())
-def test_a_tick_is_read_within_its_limits_only(
+def test_a_tick_is_read_only_within_its_limits(
     event: object, at: int | str, log: int | str
 ) -> None:
     line = json.dumps({"event": event, "at": at, "log": log}).encode()

@@ -24,7 +24,7 @@ class Sent(NamedTuple):
 
 @st.composite
 def streams(draw: st.DrawFn) -> tuple[bytes, list[Sent]]:
-    """What a follower writes: log and events each without a gap, other frames in between."""
+    """The output of a follower: log and events each without a gap, other frames in between."""
     at = {kind: draw(st.integers(0, 10**9)) for kind in ("log", "events")}
     frames = []
     for kind in draw(st.lists(st.sampled_from(KINDS), max_size=8)):
@@ -59,7 +59,7 @@ def joined(frames: list[Frame], kind: str) -> list[tuple[int, bytes]]:
 
 
 @given(st.data())
-def test_any_portions_give_the_same_frames(data: st.DataObject) -> None:
+def test_frames_do_not_depend_on_how_the_bytes_arrive(data: st.DataObject) -> None:
     raw, sent = data.draw(streams())
     got = read(data.draw(cut(raw)))
     small = [Sent(f.kind, f.offset, f.data) for f in got if f.kind not in ("log", "events")]
@@ -69,7 +69,7 @@ def test_any_portions_give_the_same_frames(data: st.DataObject) -> None:
 
 
 @given(st.data())
-def test_of_a_broken_stream_every_log_byte_that_came_is_handed_on(data: st.DataObject) -> None:
+def test_a_broken_stream_still_gives_every_log_byte_received(data: st.DataObject) -> None:
     log = data.draw(st.binary(min_size=1, max_size=100))
     whole = GREETING + Sent("log", 5, log).bytes
     begin = len(whole) - len(log) - 1
@@ -87,7 +87,7 @@ def test_a_small_frame_comes_whole_or_not_at_all() -> None:
 
 
 @given(st.binary(max_size=200).filter(lambda noise: GREETING[:5] not in noise))
-def test_what_a_login_shell_says_before_is_skipped(noise: bytes) -> None:
+def test_output_of_the_login_shell_is_skipped(noise: bytes) -> None:
     assert read([noise + GREETING + Sent("beat", 9, b"1").bytes]) == [Frame("beat", 9, b"1")]
 
 
@@ -112,17 +112,17 @@ def test_what_a_login_shell_says_before_is_skipped(noise: bytes) -> None:
         (b"@" + b"a" * 256, "without a header"),
     ],
 )
-def test_what_follow_never_writes_is_an_error(stream: bytes, says: str) -> None:
+def test_a_malformed_frame_is_an_error(stream: bytes, says: str) -> None:
     for portions in ([GREETING + stream], [GREETING, *(bytes([byte]) for byte in stream)]):
         with pytest.raises(FrameError, match=says):
             read(portions)
 
 
-def test_a_log_frame_may_be_larger_than_what_is_kept() -> None:
+def test_a_log_frame_may_be_larger_than_the_buffer() -> None:
     assert read([GREETING + b"@log 0 %d\n" % (2 * SMALL_LIMIT) + b"xy"]) == [Frame("log", 0, b"xy")]
 
 
-def test_a_shell_that_only_chatters_is_given_up() -> None:
+def test_reader_gives_up_on_a_shell_that_sends_no_frames() -> None:
     reader = FrameReader()
     assert reader.feed(b"x" * 1024) == []
     with pytest.raises(FrameError, match="does not begin"):

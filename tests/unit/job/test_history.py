@@ -51,9 +51,7 @@ def test_reads_jobs_newest_first() -> None:
     ],
     ids=range(4),
 )
-def test_what_cannot_be_read_of_a_job_is_left_out(
-    plan: bytes, result: bytes, system: bytes
-) -> None:
+def test_unreadable_parts_of_a_job_are_left_out(plan: bytes, result: bytes, system: bytes) -> None:
     (found,) = read_history(answer((FIRST, plan, result, system))).jobs
     assert (found.asked, found.result, found.before) == (None, None, None)
 
@@ -64,7 +62,7 @@ def test_the_longest_name_in_the_store_is_read() -> None:
     assert found.before == system.decode()
 
 
-def test_a_job_that_is_cut_off_is_none() -> None:
+def test_a_cut_off_job_is_left_out() -> None:
     whole = answer((FIRST, b"a", b"b", b"c"))
     cut = whole[: whole.index(b"\nc\n")]
     assert cut.endswith(b"\na\nb")
@@ -73,14 +71,14 @@ def test_a_job_that_is_cut_off_is_none() -> None:
     assert [job.job for job in read_history(cut + b"\n").jobs] == [FIRST]
 
 
-def test_what_a_job_says_is_no_other_job() -> None:
+def test_text_in_a_job_cannot_add_another_job() -> None:
     evil = f"@nf job {SECOND}".encode()
     found = read_history(answer((FIRST, evil, b"", b"@nf running x"), (FIRST, evil, evil, evil)))
     assert [job.job for job in found.jobs] == [FIRST, FIRST]
     assert found.running is None
 
 
-def test_no_more_jobs_are_read_than_a_host_keeps() -> None:
+def test_only_as_many_jobs_are_read_as_a_host_keeps() -> None:
     jobs = [
         (f"20261123-00{at // 60:02}{at % 60:02}-ab12", b"", b"", b"") for at in range(HISTORY_LIMIT)
     ]
@@ -109,7 +107,7 @@ def test_a_greeting_is_no_job() -> None:
 
 
 @given(st.binary(max_size=300))
-def test_takes_any_answer(noise: bytes) -> None:
+def test_parser_survives_any_answer(noise: bytes) -> None:
     assert all(is_job_id(job.job) for job in read_history(noise).jobs)
     line = noise.replace(b"\n", b"")
     (found,) = read_history(answer((FIRST, line, line, line), running=SECOND)).jobs
@@ -139,6 +137,6 @@ def test_a_plan_without_a_time_has_that_of_the_id() -> None:
     assert line.at == 1795394461
 
 
-def test_what_is_not_known_of_a_job_is_taken_from_its_id() -> None:
+def test_missing_facts_of_a_job_come_from_its_id() -> None:
     line = job_line(FIRST, asked=None, result=None, running=False)
     assert (line.at, line.seconds, line.asked_by, line.goal) == (1795394461, None, "", "")

@@ -1,4 +1,4 @@
-"""The vocabulary of causes: who says which, in what order, and what the docs say of each."""
+"""The vocabulary of causes: which code says which, in which order, and the docs of each."""
 
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ JOB_SCRIPTS = {
 }
 SERVICE = (ROOT / "nixfleet_core/scripts/lib/service.sh").read_text()
 
-# The rules, in their order. Each is a cause and the facts that it rests on, as changes of a healthy
-# host; a fact that is as it was on that host is named where the rule needs it.
+# The rules, in their order. Each is a cause and its facts, as changes of a healthy host; a fact
+# that equals the healthy host's is named if the rule needs it.
 
 NEXT_AGENT = Binary(f"/nix/store/{'c' * 32}-nixfleet-agent-2.3.0/bin/nixfleet-agent", "2.3.0")
 SEEN: Final = {"installed": NEW_AGENT}
@@ -150,12 +150,12 @@ def found(facts: dict[str, Any]) -> FoundCause:
 
 
 def together(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any] | None:
-    """Both; None where they cannot both be."""
+    """Both sets of changes; None if they contradict each other."""
     return {**one, **other} if all(one[key] == other[key] for key in {*one} & {*other}) else None
 
 
 def first(facts: dict[str, Any]) -> FoundCause:
-    """The first rule of which all facts are there."""
+    """The first rule whose facts are all there."""
     return next(
         cause
         for cause, needed in EVERY
@@ -163,7 +163,7 @@ def first(facts: dict[str, Any]) -> FoundCause:
     )
 
 
-def test_of_all_rules_that_apply_the_first_names_the_cause() -> None:
+def test_the_first_rule_that_applies_names_the_cause() -> None:
     hosts = [facts for _, facts in EVERY]
     for number in (2, 3):
         for parts in combinations([facts for _, facts in EVERY], number):
@@ -231,7 +231,7 @@ def test_the_plan_and_the_cause_see_the_same_input(
         assert told.advice == made.advice
 
 
-# What the scripts can say.
+# The words of the scripts.
 
 
 def in_functions(script: str, prefix: str) -> dict[str, str]:
@@ -245,16 +245,16 @@ def tokens(names: str, script: str) -> set[str]:
 
 
 def said_by_steps() -> set[str]:
-    """The check's name, which a failed preflight has for its reason, is not among them."""
+    """The reasons of steps, without the check that a failed preflight has for its reason."""
     return tokens("reason|lock_fits_why", "".join(JOB_SCRIPTS.values()))
 
 
-def test_every_check_of_the_preflight_is_known_in_its_order() -> None:
+def test_the_vocabulary_lists_the_checks_in_the_order_of_the_preflight() -> None:
     (body,) = in_functions(JOB_SCRIPTS["preflight"], "nf_do_").values()
     assert tuple(re.findall(r"nf_check (\w+)", body)) == get_args(HostCheckId)
 
 
-def test_each_reason_of_a_check_has_its_words_and_none_is_made_up() -> None:
+def test_the_words_for_checks_cover_exactly_the_reasons_of_the_scripts() -> None:
     said = {
         check: tokens("why", body)
         for check, body in in_functions(JOB_SCRIPTS["preflight"], "nf_check_").items()
@@ -267,7 +267,7 @@ def test_each_reason_of_a_check_has_its_words_and_none_is_made_up() -> None:
     assert {(check, why) for check, whys in said.items() for why in whys} == {*refusals.REASONS}
 
 
-def test_each_reason_of_a_step_has_its_words_and_none_is_made_up() -> None:
+def test_the_words_for_steps_cover_exactly_the_reasons_of_the_scripts() -> None:
     assert {*STEP_REASONS} == said_by_steps()
     assert {*REASONS, *ROLLBACK_REASONS} < {*STEP_REASONS}
 
@@ -277,7 +277,7 @@ def test_no_reason_of_a_step_is_a_check() -> None:
     assert not {*STEP_REASONS} & {*get_args(HostCheckId)}
 
 
-def test_each_wait_has_its_words_and_none_is_made_up() -> None:
+def test_the_words_for_waits_cover_exactly_the_waits_of_the_scripts() -> None:
     waits = r'nf_event waiting .*?"reason\\":\\"(\w+)'
     assert {*re.findall(waits, "".join(JOB_SCRIPTS.values()))} == {*WAITS}
 
@@ -290,11 +290,11 @@ def test_each_check_and_each_step_has_its_cause() -> None:
         assert cause == (check if check in NO_ANSWER else f"preflight-{check}")
 
 
-# Who says which.
+# Which code says which cause.
 
 
 def verdicts() -> Iterator[Verdict]:
-    """Of every end that a job can have, and of every reason that a runner can write."""
+    """The verdicts of every possible end of a job, and of every reason that a runner can write."""
     old = Running(OLD_AGENT, "exe", 7, MADE + 1000)
     was = changed(HEALTHY, running=old, system=System("/nix/store/1", "/nix/store/1"))
     moved = changed(HEALTHY, running=old, system=PROFILE)
@@ -313,14 +313,14 @@ def verdicts() -> Iterator[Verdict]:
         yield refused(check, "no", "", Snapshot())
 
 
-def test_every_cause_is_said_by_somebody_and_nobody_says_another() -> None:
+def test_the_program_says_every_cause_and_no_other() -> None:
     said: set[str] = {cause for verdict in verdicts() if (cause := verdict.cause)}
     said |= {cause for cause, _ in EVERY} | {row.cause for row in FAILURES}
     said |= {host_line(Report("h", None, busy=busy)).cause for busy in (False, True)}
     assert said == set(get_args(Cause))
 
 
-def test_no_verdict_speaks_of_a_step_that_is_not_known() -> None:
+def test_no_verdict_names_an_unknown_step() -> None:
     assert not [told.sentence for told in verdicts() if "None" in told.sentence]
 
 
@@ -349,7 +349,7 @@ def in_order(rules: tuple[tuple[FoundCause, dict[str, Any]], ...]) -> list[str]:
     return [cause for cause, _ in groupby(cause for cause, _ in rules)]
 
 
-def test_the_docs_have_the_rules_in_the_order_in_which_they_are_asked() -> None:
+def test_the_docs_list_the_rules_in_the_programs_order() -> None:
     rules, remarks, *others = ([cause for cause, *_ in table] for table in rows_of_docs())
     assert rules == in_order(RULES)
     assert remarks == [cause for cause in in_order(REMARKS) if cause not in rules]
@@ -357,11 +357,11 @@ def test_the_docs_have_the_rules_in_the_order_in_which_they_are_asked() -> None:
     assert told == [cause for cause in get_args(Cause) if cause not in get_args(FoundCause)]
 
 
-def test_the_docs_say_of_each_cause_what_the_program_says() -> None:
+def test_docs_and_program_describe_each_cause_alike() -> None:
     rows = list(chain.from_iterable(rows_of_docs()))
     for cause, words in CAUSES.items():
         its = [(meaning, cure) for one, meaning, cure in rows if one == cause]
-        # a cause with several places among the rules has what was seen at each
+        # a cause at several rules has the meaning of each
         assert "; or ".join(meaning for meaning, _ in its) == words.meaning
         assert {cure for _, cure in its} == {words.cure}
 

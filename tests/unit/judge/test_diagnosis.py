@@ -252,7 +252,7 @@ def test_names_the_cause(facts: Facts, cause: FoundCause, says: str) -> None:
 
 
 @pytest.mark.parametrize(("facts", "cause", "says"), CASES.values(), ids=CASES)
-def test_the_verdict_and_the_table_say_the_same(facts: Facts, cause: FoundCause, says: str) -> None:
+def test_verdict_and_table_agree(facts: Facts, cause: FoundCause, says: str) -> None:
     expect = expectation(HOST, facts, NEW)
     found, verdict = find_cause(facts, expect), judge(facts, facts, expect, None)
     assert (verdict.kind == "current") == found.holds
@@ -276,7 +276,7 @@ def test_an_input_that_follows_another_is_not_updated_by_its_name() -> None:
     assert diagnose(HEALTHY, expectation(host, HEALTHY, NEW)).cause == "current"
 
 
-def test_while_a_job_runs_nothing_is_explained_but_the_job_itself_is_judged() -> None:
+def test_a_running_job_is_the_cause_and_is_judged_as_usual() -> None:
     facts = changed(unit=Unit("loaded", "inactive"), running=None, job_running=JOB)
     found = diagnose(facts, expectation(HOST, facts, NEW))
     assert (found.cause, found.cure("csb0")) == ("job-running", "nixfleet attach csb0")
@@ -284,7 +284,7 @@ def test_while_a_job_runs_nothing_is_explained_but_the_job_itself_is_judged() ->
     assert judge(facts, facts, expectation(HOST, facts, NEW), None).cause == "agent-down"
 
 
-def test_a_latest_that_was_not_asked_for_is_evidence_with_its_reason() -> None:
+def test_the_evidence_says_why_latest_was_not_asked() -> None:
     found = diagnose(HEALTHY, expectation(HOST, HEALTHY, NotAsked("the client may not ask h", "x")))
     assert (found.cause, found.cure("csb0")) == ("latest-unknown", "x")
     assert dict(found.evidence)["latest not asked"] == "the client may not ask h"
@@ -293,13 +293,13 @@ def test_a_latest_that_was_not_asked_for_is_evidence_with_its_reason() -> None:
 
 
 def test_an_input_whose_url_has_a_query_needs_no_latest() -> None:
-    """git would need it in its arguments; a job's files tell no more than that there was one."""
+    """git would need the query in its arguments; a job's files tell only that there was one."""
     for url in ("https://h/r?x=1", "https://h/r?"):
         query = changed(checkout_lock=lock(NEW, type="git", url=url))
         assert diagnose(query, expectation(HOST, query, None)).cause == "current"
 
 
-def test_a_latest_that_nobody_says_is_unknown_and_never_equal() -> None:
+def test_an_unanswered_latest_is_unknown() -> None:
     found = diagnose(HEALTHY, expectation(HOST, HEALTHY, None))
     assert (found.cause, dict(found.evidence)["latest"]) == ("latest-unknown", None)
     tarball = changed(checkout_lock=lock(NEW, type="tarball"))
@@ -307,12 +307,12 @@ def test_a_latest_that_nobody_says_is_unknown_and_never_equal() -> None:
     assert (found.cause, "latest" in dict(found.evidence)) == ("current", False)
 
 
-def test_every_cause_has_a_case_here() -> None:
+def test_every_cause_has_a_case() -> None:
     others = {"follows", "latest-unknown", "job-running"}
     assert {cause for _, cause, _ in CASES.values()} | others == set(get_args(FoundCause))
 
 
-def test_the_evidence_has_every_layer_and_null_for_what_was_not_seen() -> None:
+def test_the_evidence_has_every_layer_with_null_for_the_unseen() -> None:
     facts = changed(
         NOT_BUILT,
         running=Running(OLD_AGENT, "script", 7),
@@ -358,7 +358,7 @@ def test_the_evidence_has_every_layer_and_null_for_what_was_not_seen() -> None:
     )
 
 
-def test_what_a_host_says_is_quoted_where_it_is_to_be_typed() -> None:
+def test_a_cure_quotes_the_words_of_the_host() -> None:
     evil = changed(
         BEHIND, checkout_path="/a; b", checkout_branch="x", checkout_default_branch="$(y)"
     )
@@ -388,8 +388,8 @@ PLIST = "/Users/m/Library/LaunchAgents/com.nixfleet.agent.plist"
     ],
     ids=["as its plist is", "as it was before"],
 )
-def test_launchd_restarts_what_it_has_loaded(loaded: str, by_hand: str) -> None:
-    """The plist on disk names the new agent; kickstart alone would start the loaded one again."""
+def test_the_cure_for_launchd_loads_the_new_agent(loaded: str, by_hand: str) -> None:
+    """The plist on disk names the new agent; kickstart alone would start the loaded one."""
     service = Service(manager="launchd", domain="gui/501", file=PLIST)
     facts = replace(
         HEALTHY,

@@ -1,4 +1,4 @@
-"""flake.lock after an update: what is committed with which words, and what is said of it."""
+"""flake.lock after an update: the commit message, and the notes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def lock(rev: str | None) -> FlakeLock:
 
 
 def seen(path: str = "/home/it's me/nixcfg", **changes: Any) -> Facts:
-    """A host whose lock was moved and not committed, unless told otherwise."""
+    """A host whose flake.lock has moved and is not committed, unless told otherwise."""
     checkout = Checkout(path, "ok", lock=lock(NEW), head_lock=lock(OLD))
     return Facts(hostname="h", os="", platform="nixos", checkout=replace(checkout, **changes))
 
@@ -46,7 +46,7 @@ def test_the_message_names_both_commits_or_none() -> None:
 
 
 @pytest.mark.parametrize("kind", ["updated", "current", "partial"])
-def test_a_lock_that_is_not_committed_is_told_with_the_exact_command(kind: Kind) -> None:
+def test_an_uncommitted_flake_lock_is_told_with_the_exact_command(kind: Kind) -> None:
     said = notes(seen(), kind)
     assert said.startswith("flake.lock is changed, but not committed: the next pull")
     assert "--commit-lock" in said
@@ -62,7 +62,7 @@ def test_the_agents_own_repository_is_reset_by_the_agent() -> None:
     assert "the agent resets its repository" in notes(seen(ISOLATED), outcome=committed)
 
 
-def test_what_was_shared_is_told() -> None:
+def test_a_committed_or_pushed_flake_lock_is_told() -> None:
     said = notes(seen(), outcome=replace(DONE, committed=True))
     assert said.startswith("flake.lock is committed, but not pushed")
     assert MESSAGE in said
@@ -86,16 +86,16 @@ def test_what_was_shared_is_told() -> None:
     ],
     ids=["not seen", "no checkout", "clean", "unreadable", "failed", "stale", "back and clean"],
 )
-def test_otherwise_there_is_nothing_to_say(facts: Facts | None, kind: Kind) -> None:
+def test_other_verdicts_get_no_note_on_flake_lock(facts: Facts | None, kind: Kind) -> None:
     assert notes(facts, kind) == ""
 
 
-def test_after_going_back_a_committed_lock_shows_as_changed() -> None:
+def test_a_committed_flake_lock_shows_as_changed_after_a_rollback() -> None:
     said = notes(seen(lock=lock(OLD), head_lock=lock(NEW)), "rolled-back")
     assert said.startswith(
         "flake.lock is back at 1111111, but HEAD has 2222222: it shows as changed"
     )
-    for rev in (None, OLD):  # unknown, or the same: what differs is another input
+    for rev in (None, OLD):  # unknown, or the same: then another input differs
         said = notes(seen(lock=lock(rev)), "rolled-back")
         assert said.startswith("flake.lock is as it was before that update, and differs")
 
@@ -113,7 +113,7 @@ def test_after_going_back_a_committed_lock_shows_as_changed() -> None:
         ("push", "", "push-failed", "code 128", "the log"),
     ],
 )
-def test_why_a_lock_was_not_shared(
+def test_each_reason_for_an_unshared_flake_lock_has_its_words(
     step: Any, reason: str, cause: str, why: str, advice: str
 ) -> None:
     found = share_failure(replace(DONE, failed_step=step, reason=reason, rc=128))
@@ -125,7 +125,7 @@ def test_why_a_lock_was_not_shared(
     assert advice in found[2]
 
 
-def test_known_words_of_git_give_the_better_advice() -> None:
+def test_a_known_failure_of_git_gives_the_advice() -> None:
     failure = find_failure(["fatal: Authentication failed for 'https://h/'"])
     assert failure is not None
     found = share_failure(replace(DONE, failed_step="push", rc=128, failure=failure))

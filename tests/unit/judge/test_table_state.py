@@ -84,13 +84,13 @@ HEALTHY = Facts(
         ),
     ],
 )
-def test_one_layer_decides(changes: dict[str, object], state: str, why: str) -> None:
+def test_one_layer_decides_the_state(changes: dict[str, object], state: str, why: str) -> None:
     found = assess(replace(HEALTHY, **changes), NEW, HOST)  # type: ignore[arg-type]
     assert found.state == state
     assert why in found.why
 
 
-def test_an_unanswered_latest_is_not_taken_for_equal() -> None:
+def test_an_unanswered_latest_does_not_count_as_equal() -> None:
     found = assess(HEALTHY, None, HOST)
     assert (found.state, found.why) == (
         "unknown",
@@ -101,7 +101,7 @@ def test_an_unanswered_latest_is_not_taken_for_equal() -> None:
     )
 
 
-def test_a_latest_that_was_not_asked_for_says_why_and_what_allows_it() -> None:
+def test_the_state_says_why_latest_was_not_asked_and_what_allows_it() -> None:
     found = assess(HEALTHY, NotAsked("the client may not ask h", "list it"), HOST)
     assert (found.state, found.why) == (
         "unknown",
@@ -111,12 +111,12 @@ def test_a_latest_that_was_not_asked_for_says_why_and_what_allows_it() -> None:
     assert (found.finding.cause, found.finding.advice) == ("latest-unknown", "list it")
 
 
-def test_the_lock_is_read_for_the_hosts_own_input() -> None:
+def test_flake_lock_is_read_for_the_hosts_own_input() -> None:
     facts = replace(HEALTHY, checkout=Checkout("/c", "ok", lock=lock(NEW, "agent")))
     assert assess(facts, NEW, replace(HOST, input="agent")).state == "current"
 
 
-def test_a_commit_has_a_version_only_where_hosts_agree_on_it() -> None:
+def test_a_commit_has_a_version_only_if_hosts_agree_on_it() -> None:
     rebuilt = HEALTHY
     not_rebuilt = replace(HEALTHY, installed=Binary("/x", "2.1.0"))
     known_not_rebuilt = replace(not_rebuilt, expected=BINARY)

@@ -109,7 +109,7 @@ GAPS = {
 
 
 @pytest.mark.parametrize(("facts", "cause"), GAPS.values(), ids=GAPS)
-def test_every_link_of_the_proof_is_looked_at(facts: Facts | None, cause: str) -> None:
+def test_every_link_of_the_proof_counts(facts: Facts | None, cause: str) -> None:
     gap = find_gap(facts, EXPECT)
     assert gap is not None
     assert (gap.cause, gap.down) == (cause, cause == "agent-down")
@@ -119,7 +119,7 @@ def test_every_link_of_the_proof_is_looked_at(facts: Facts | None, cause: str) -
 
 @pytest.mark.parametrize(("facts", "cause"), GAPS.values(), ids=GAPS)
 @pytest.mark.parametrize("outcome", [None, DONE], ids=["verify", "job done"])
-def test_without_the_whole_proof_nothing_is_updated_or_current(
+def test_a_verdict_without_the_whole_proof_is_stale_or_agent_down(
     facts: Facts | None, cause: str, outcome: Outcome | None
 ) -> None:
     verdict = judge(BEFORE, facts, EXPECT, outcome)
@@ -129,7 +129,7 @@ def test_without_the_whole_proof_nothing_is_updated_or_current(
     )
 
 
-def test_the_proof_holds_also_for_a_script_and_for_another_file_of_the_same_package() -> None:
+def test_a_script_and_another_file_of_the_package_are_proven() -> None:
     assert find_gap(AFTER, EXPECT) is None
     assert find_gap(replace(AFTER, running=running(NEW_AGENT, "script")), EXPECT) is None
     wrapped = Binary(NEW_AGENT.path.replace("/bin/agent", "/bin/.agent-wrapped"))
@@ -145,7 +145,7 @@ def test_equal_versions_prove_nothing() -> None:
     )
 
 
-def test_latest_that_nobody_says_is_no_proof_but_an_input_without_commits_needs_none() -> None:
+def test_the_proof_needs_a_latest_unless_the_input_has_no_commits() -> None:
     gap = find_gap(AFTER, Expectation(input="nixfleet", latest=None))
     assert gap is not None
     assert gap.cause == "latest-unknown"
@@ -358,7 +358,7 @@ def test_judges(
     assert bool(verdict.advice) == (kind not in ("updated", "current"))
 
 
-# What happens to the lock after the proof.
+# flake.lock after the proof.
 
 
 @pytest.mark.parametrize(
@@ -374,7 +374,7 @@ def test_judges(
         ("push", "", "push-failed", "but flake.lock was not pushed: git ended with code 1"),
     ],
 )
-def test_an_update_whose_lock_could_not_be_shared_is_an_update(
+def test_an_update_counts_when_its_flake_lock_was_not_committed(
     step: Any, reason: str, cause: str, words: str
 ) -> None:
     outcome = Outcome(kind="done", failed_step=step, reason=reason, rc=1)
@@ -387,7 +387,7 @@ def test_an_update_whose_lock_could_not_be_shared_is_an_update(
     assert (gap.kind, gap.cause) == ("stale", "not-restarted")
 
 
-def test_what_else_to_know_stands_beside_the_verdict() -> None:
+def test_the_notes_warn_of_flake_lock_and_the_other_checkout() -> None:
     assert AFTER.checkout is not None
     checkout = replace(AFTER.checkout, head_lock=lock(OLD))
     other = Checkout("/var/lib/nixfleet-agent/repo", "ok", lock=lock(OLD))
@@ -437,7 +437,7 @@ def test_each_preflight_reason_has_words_of_its_own() -> None:
     assert len(sentences) == len(known)
 
 
-def test_known_words_of_a_refusal_give_the_better_advice() -> None:
+def test_a_known_failure_gives_a_refusal_its_advice() -> None:
     said = "git@git.example.org: Permission denied (publickey)."
     verdict = judge(BEFORE, None, EXPECT, failed("preflight", 1, "remote", "fetch", said=said))
     known = find_failure([said])
@@ -448,7 +448,7 @@ def test_known_words_of_a_refusal_give_the_better_advice() -> None:
 @pytest.mark.parametrize(
     "system", [System("/other", "/nix/store/old"), System("/nix/store/old", "/other"), System()]
 )
-def test_a_rollback_is_proven_by_the_system_that_it_went_back_to(system: System) -> None:
+def test_a_rollback_is_proven_by_its_target_system(system: System) -> None:
     expect = msgspec.structs.replace(EXPECT, system="/nix/store/old")
     assert find_gap(BEFORE, expect) is None
     gap = find_gap(replace(BEFORE, system=system), expect)
@@ -466,9 +466,7 @@ def test_a_rollback_is_proven_by_the_system_that_it_went_back_to(system: System)
         ("something-new", ""),
     ],
 )
-def test_what_the_agent_says_of_itself_is_a_note_and_decides_nothing(
-    says: str | None, note: str
-) -> None:
+def test_the_agents_own_check_is_a_note_and_decides_nothing(says: str | None, note: str) -> None:
     for outcome in (DONE, failed("rebuild", 4)):
         plain = judge(BEFORE, AFTER, EXPECT, outcome)
         told = judge(BEFORE, AFTER, EXPECT, replace(outcome, agent_says=says))
@@ -477,7 +475,7 @@ def test_what_the_agent_says_of_itself_is_a_note_and_decides_nothing(
     assert down == judge(BEFORE, DOWN, EXPECT, DONE)
 
 
-def test_a_lock_that_came_to_hide_a_password_names_the_ways_out() -> None:
+def test_the_advice_on_a_password_in_flake_lock_names_the_ways_out() -> None:
     verdict = judge(BEFORE, BEFORE, EXPECT, failed("update", 1, "credentials"))
     assert (verdict.kind, verdict.cause) == ("failed", "credentials")
     assert "access-tokens" in verdict.advice
@@ -490,7 +488,7 @@ def test_a_killed_job_that_went_back_is_rolled_back() -> None:
     assert verdict.sentence.startswith("the job was killed: rolled back, and proven")
 
 
-def test_a_tarball_is_proven_without_a_commit_and_the_verdict_says_what_is_missing() -> None:
+def test_a_tarball_is_proven_with_a_note_that_latest_is_unknown() -> None:
     nodes = {"root": {"inputs": {"nixfleet": "n"}}, "n": {"locked": {"type": "tarball"}}}
     locked = parse_lock(json.dumps({"nodes": nodes, "root": "root", "version": 7}))
     after = replace(AFTER, checkout=Checkout("/c", "ok", lock=locked))
@@ -500,7 +498,7 @@ def test_a_tarball_is_proven_without_a_commit_and_the_verdict_says_what_is_missi
     assert verdict.sentence.endswith("; the latest commit of nixfleet is not known")
 
 
-def test_a_snapshot_holds_what_was_seen_and_null_for_the_rest() -> None:
+def test_a_snapshot_has_the_seen_facts_and_null_for_the_rest() -> None:
     assert snapshot(AFTER, "nixfleet") == Snapshot(
         version="2.2.0",
         commit=NEW,
@@ -545,7 +543,7 @@ def test_the_worst_exit_of_several_hosts_counts() -> None:
     assert worst_exit([]) == worst_exit([0, 0]) == 0
 
 
-def test_a_scripts_proof_is_said_to_be_weaker() -> None:
+def test_a_note_says_that_the_proof_of_a_script_is_weaker() -> None:
     running = Running(NEW_AGENT, "script", pid=7)
     verdict = judge(BEFORE, replace(AFTER, running=running), EXPECT, DONE)
     assert verdict.kind == "updated"
@@ -553,7 +551,7 @@ def test_a_scripts_proof_is_said_to_be_weaker() -> None:
     assert note.startswith("The agent is a script, so its proof is weaker. ")
 
 
-def test_what_a_forced_update_went_over_is_noted() -> None:
+def test_a_note_names_a_rebuild_that_a_forced_update_ignored() -> None:
     for outcome in (DONE, failed("rebuild")):
         outcome = replace(outcome, went_over=True)
         (note,) = judge(BEFORE, AFTER, EXPECT, outcome).notes
@@ -570,7 +568,7 @@ OFF_SWITCH = replace(AFTER, system=System("/nix/store/old", "/nix/store/new", 2)
         (2, "failed", "switch-incomplete", "code 2: the profile is new, but the old system runs"),
     ],
 )
-def test_a_profile_that_moved_alone_is_no_success(
+def test_a_moved_profile_without_activation_is_no_success(
     rc: int, kind: str, cause: str, words: str
 ) -> None:
     verdict = judge(BEFORE, OFF_SWITCH, EXPECT, failed("rebuild", rc))
@@ -578,12 +576,12 @@ def test_a_profile_that_moved_alone_is_no_success(
     assert words in verdict.sentence
 
 
-def test_a_profile_that_was_not_seen_has_not_moved() -> None:
+def test_an_unseen_profile_counts_as_not_moved() -> None:
     verdict = judge(BEFORE, replace(AFTER, system=System()), EXPECT, failed("rebuild"))
     assert (verdict.kind, verdict.cause) == ("failed", "rebuild-failed")
 
 
-def test_failed_units_are_named_whatever_the_exit_code_and_five_at_most() -> None:
+def test_up_to_five_failed_units_are_named_with_any_exit_code() -> None:
     outcome = replace(failed("rebuild", 1), units=tuple("abcdef"))
     verdict = judge(BEFORE, AFTER, EXPECT, outcome)
     assert (verdict.kind, verdict.cause) == ("partial", "units-failed")
@@ -591,13 +589,13 @@ def test_failed_units_are_named_whatever_the_exit_code_and_five_at_most() -> Non
 
 
 @pytest.mark.parametrize("rc", [124, 137])
-def test_a_step_that_was_ended_took_too_long_unless_the_whole_job_was_killed(rc: int) -> None:
+def test_an_ended_step_took_too_long_unless_the_job_was_killed(rc: int) -> None:
     assert "pull took too long" in judge(BEFORE, BEFORE, EXPECT, failed("pull", rc)).sentence
     killed = judge(BEFORE, DOWN, EXPECT, replace(KILLED, rc=rc))
     assert killed.sentence.endswith(f" after the step rebuild failed with code {rc}")
 
 
-def test_without_a_job_nothing_is_updated() -> None:
+def test_the_verdict_without_a_job_is_current_and_not_updated() -> None:
     assert judge(BEFORE, AFTER, EXPECT, None).kind == "current"
     assert judge(BEFORE, AFTER, EXPECT, DONE).kind == "updated"
 
@@ -619,13 +617,15 @@ def test_another_file_of_the_same_package_is_the_same_agent() -> None:
     [(Checkout("/c", "ok", lock=lock(OLD)), True), (AFTER.checkout, False), (None, False)],
     ids=["another commit", "the same", "not seen"],
 )
-def test_a_new_commit_that_builds_what_runs_is_told(before: Checkout | None, told: bool) -> None:
+def test_the_verdict_tells_that_a_new_commit_builds_the_running_agent(
+    before: Checkout | None, told: bool
+) -> None:
     verdict = judge(replace(AFTER, checkout=before), AFTER, EXPECT, DONE)
     assert verdict.kind == "current"
     assert ("; the new commit 2222222 builds the same path" in verdict.sentence) == told
 
 
-def test_a_current_agents_lock_that_could_not_be_shared_is_told_too() -> None:
+def test_a_current_verdict_tells_that_flake_lock_was_not_committed() -> None:
     outcome = Outcome(kind="done", failed_step="commit", reason="identity", rc=1)
     verdict = judge(AFTER, AFTER, EXPECT, outcome)
     assert (verdict.kind, verdict.cause) == ("current", "commit-failed")
@@ -637,21 +637,21 @@ def test_a_script_that_proves_nothing_has_no_note_on_its_proof() -> None:
     assert (verdict.kind, verdict.notes) == ("stale", ())
 
 
-def test_known_words_of_a_stale_lock_give_the_better_advice() -> None:
+def test_a_known_failure_gives_a_stale_flake_lock_its_advice() -> None:
     known = find_failure([RATE])
     assert known is not None
     verdict = judge(BEFORE, STALE_LOCK, EXPECT, failed("update", 65, "stale", said=RATE))
     assert verdict.advice == known.advice
 
 
-def test_an_agent_that_stayed_down_and_made_way_was_unstable() -> None:
+def test_a_rollback_from_an_agent_that_stayed_down_is_unstable() -> None:
     expect = msgspec.structs.replace(EXPECT, system="/nix/store/old")
     verdict = judge(BEFORE, BEFORE, expect, replace(failed("verify", 1, "down"), rolled_back=True))
     assert (verdict.kind, verdict.cause) == ("rolled-back", "agent-unstable")
     assert verdict.sentence.startswith("the new agent did not stay up: rolled back, and proven")
 
 
-def test_a_commit_that_builds_what_was_there_is_told_once() -> None:
+def test_a_commit_that_builds_the_same_agent_is_told_once() -> None:
     nodes = {
         "root": {"inputs": {"nixfleet": "n"}},
         "n": {"locked": {"rev": NEW, "lastModified": 1_784_356_753}},

@@ -18,7 +18,7 @@ from nixfleet_core.log.characters import (
     without_colours,
 )
 
-# Said anew, not imported: a test of the policy against itself would show nothing.
+# Written here again, not imported: a test of the policy against itself would show nothing.
 OBEYED = "\x00\x07\x08\x0a\x0b\x0d\x1b\x1f\x7f\x80\x85\x9b\x9d\x9f"
 REORDERING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 UNSEEN = "\u00ad\u034f\u115f\u180e\u200b\u2060\u2063\u206a\u3164\ufeff\uffa0\ufff9\ufffb"
@@ -30,7 +30,7 @@ ORDINARY = "é\t漢 [b]x[/b] ✔ → \U0001f600 \ue0b0 \u00a0 ع א \u0301"
 
 
 @pytest.mark.parametrize("character", FORBIDDEN, ids=lambda c: f"U+{ord(c):04X}")
-def test_no_screen_gets_it(character: str) -> None:
+def test_no_screen_gets_a_forbidden_character(character: str) -> None:
     assert one_line(f"a{character}b") == "a\ufffdb"
     assert character not in log_line(f"a{character}b")
     encoded = json_escapes(json.dumps(f"a{character}b", ensure_ascii=False))
@@ -51,7 +51,7 @@ def test_ordinary_text_stays(clean: object) -> None:
 
 
 @given(st.text())
-def test_what_is_shown_is_printable(text: str) -> None:
+def test_shown_text_is_printable(text: str) -> None:
     for shown in (one_line(text), without_colours(log_line(text))):
         bad = {
             c for c in shown if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") and c != "\t"
@@ -60,7 +60,7 @@ def test_what_is_shown_is_printable(text: str) -> None:
     assert one_line(one_line(text)) == one_line(text)
 
 
-def test_colours_that_stay_end_with_the_line() -> None:
+def test_colours_end_with_their_line() -> None:
     assert end_colours("\x1b[31mred") == "\x1b[31mred\x1b[0m"
     assert end_colours("\x1b[31mred\x1b[0m") == "\x1b[31mred\x1b[0m"
     assert end_colours("plain") == "plain"
@@ -87,7 +87,7 @@ def test_colours_that_stay_end_with_the_line() -> None:
         ("", "0"),
     ],
 )
-def test_nothing_conceals_or_blinks(codes: str, kept: str) -> None:
+def test_codes_that_conceal_or_blink_are_removed(codes: str, kept: str) -> None:
     shown = log_line(f"a\x1b[{codes}mb")
     assert shown == (f"a\x1b[{kept}mb" if kept else "ab")
 
@@ -113,12 +113,12 @@ def test_nothing_conceals_or_blinks(codes: str, kept: str) -> None:
         ("é→😀", "é→😀"),
     ],
 )
-def test_a_log_line_keeps_colours_alone(line: str, shown: str) -> None:
+def test_a_log_line_keeps_its_colours(line: str, shown: str) -> None:
     assert log_line(line) == shown
 
 
 @given(st.text(alphabet=st.sampled_from("\x1b[]0;m1PcJ\x07\\\x9b\x9d\x9c a\x90\x85"), max_size=40))
-def test_a_log_line_leaves_only_colours(line: str) -> None:
+def test_a_log_line_keeps_no_control_but_colours(line: str) -> None:
     shown = log_line(line)
     assert not re.search(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]", re.sub(r"\x1b\[[0-9;:]*m", "", shown))
     assert log_line(shown) == shown

@@ -1,4 +1,4 @@
-"""Nothing that leaves the program holds a credential, or drives a terminal, whatever it quotes."""
+"""No output of the program holds a credential or drives a terminal, whatever it quotes."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def lock_of(mark: str) -> str:
 
 
 def marked_host(mark: str) -> dict[str, Any]:
-    """A host that tells a secret wherever it says something."""
+    """A host that tells a secret in each of its texts."""
     checkout = Checkout("/c", "ok", lock=parse_lock(lock_of(mark)), dirty=("flake.lock",))
     facts = replace(
         STALE,
@@ -119,7 +119,7 @@ def marked_host(mark: str) -> dict[str, Any]:
 
     async def follow(session: FakeSession) -> AsyncIterator[JobEvent]:
         files = session.files(JOB)
-        # an older program wrote this one, which knew less
+        # an older version wrote this one, which knew fewer secrets
         text = f"first\nfetching {mark}\nlast\n".encode()
         for path in (files.log, files.text):
             path.write_bytes(text)
@@ -181,7 +181,7 @@ def add_marked(fleet: Fleet, mark: str, fault: str, folder: Path) -> None:
         )
 
 
-def test_every_command_is_driven_here() -> None:
+def test_the_tests_run_every_command() -> None:
     driven = {words[0] for words in COMMANDS}
     # the demo is the app; connect hands the terminal to ssh
     assert driven == set(nixfleet.commands) - {"demo", "connect"}
@@ -189,7 +189,7 @@ def test_every_command_is_driven_here() -> None:
 
 @MARK
 @pytest.mark.parametrize("fault", FAULTS)
-def test_no_output_of_any_command_holds_a_secret(
+def test_no_command_prints_a_secret(
     fleet: Fleet,
     tmp_path: Path,
     mark: str,
@@ -210,7 +210,7 @@ def test_no_output_of_any_command_holds_a_secret(
         assert leaked(result.output) is None, (words, result.output)
 
 
-def test_raw_is_what_the_host_has(fleet: Fleet, tmp_path: Path) -> None:
+def test_raw_prints_the_log_byte_for_byte(fleet: Fleet, tmp_path: Path) -> None:
     add_marked(fleet, MARKS["a token"], "none", tmp_path)
     raw = fleet.run("log", "csb0", "--raw")
     assert raw.stdout_bytes == f"first\nfetching ghp_{SECRET}\nlast\n".encode()
@@ -247,7 +247,7 @@ def test_a_wrong_inventory_is_not_quoted_with_its_secret(real: Fleet, mark: str)
         assert (result.exit_code, leaked(result.output)) == (2, None), result.output
 
 
-def test_json_is_redacted_and_yet_as_it_was() -> None:
+def test_redacted_json_keeps_its_structure() -> None:
     step = Step(
         id="pull",
         title=f"a{SECRET}\u202e\x9b\x7f\u200d é\n\t\U000e0041",
@@ -258,7 +258,7 @@ def test_json_is_redacted_and_yet_as_it_was() -> None:
     line = safe_json(step)
     assert FORBIDDEN.search(line) is None
     found = json.loads(line)
-    assert found["title"] == step.title  # nothing tells that this one is a secret
+    assert found["title"] == step.title  # nothing shows that this one is a secret
     assert found["argv"] == [
         *("nix", "--token", "‹redacted›", "https://‹redacted›@h"),
         *("--option", "access-tokens", "g=‹redacted›"),
@@ -280,8 +280,8 @@ TABLES = (
 
 
 def literals(source: str) -> Iterator[str]:
-    """All texts in a module but docstrings; `x` stands for what is filled in, and for what follows
-    a text that ends within a line."""
+    """All texts in a module except docstrings; `x` stands for a filled-in value, and for the rest
+    of the line after a text."""
     tree = ast.parse(source)
     docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
@@ -296,18 +296,18 @@ def literals(source: str) -> Iterator[str]:
         yield f"{text}x" if text.endswith(" ") else text
 
 
-def test_our_own_words_are_taken_for_no_secret() -> None:
+def test_redactor_leaves_our_own_words_alone() -> None:
     for text in TABLES:
         assert safe(text) == text
     hidden: list[str] = []
     for path in (*(ROOT / "nixfleet_core").rglob("*.py"), *(ROOT / "tui").rglob("*.py")):
         if "sandbox" not in path.parts and path.name != "redact.py":
             hidden += (text for text in literals(path.read_text()) if redact(text) != text)
-    # what git gets from us, of which nothing is shown
+    # words for git, which are never shown
     assert hidden == ["username=x\npassword=x"]
 
 
-# One module prints.
+# Only one module prints.
 
 PRINTS = re.compile(
     r"click\.(?:secho|echo|echo_via_pager|prompt)\b|(?<![\w.])print\(|sys\.(?:__)?std(?:out|err)"
@@ -315,8 +315,8 @@ PRINTS = re.compile(
 )
 
 
-def test_nothing_else_prints() -> None:
-    """The sandbox's tools are programs of their own."""
+def test_only_the_boundary_prints() -> None:
+    """The sandbox's tools may print: they are separate programs."""
     found = {
         str(path.relative_to(ROOT))
         for folder in ("nixfleet_core", "tui")
@@ -330,7 +330,7 @@ def test_nothing_else_prints() -> None:
 
 
 class Terminal(io.StringIO):
-    """What a terminal would be sent; it does not tell its width."""
+    """The output for a terminal that does not tell its width."""
 
     def isatty(self) -> bool:
         return True
@@ -342,7 +342,7 @@ OURS = re.compile(r"(?:\S+ +)?[│|] ")
 def play(
     folder: Path, log: bytes, *, several: bool, stream: io.StringIO | None = None
 ) -> tuple[list[str], list[str]]:
-    """The lines that a job with this log leads to: those of the log, and ours."""
+    """The lines that a job with this log prints: the log's, and ours."""
     stream = stream or Terminal()
     printer = output.Printer(stream, several=several)
     (folder / "log.txt").write_bytes(log)
@@ -374,7 +374,7 @@ FORGERIES = (
 
 
 @pytest.mark.parametrize("several", [False, True])
-def test_no_line_of_a_log_is_one_of_ours(tmp_path: Path, several: bool) -> None:
+def test_no_line_of_a_log_looks_like_one_of_ours(tmp_path: Path, several: bool) -> None:
     logged, ours = play(tmp_path, b"".join(FORGERIES), several=several)
     before = "h            " if several else ""
     assert all(line.startswith(f"{before}│ ") for line in logged)
@@ -398,7 +398,7 @@ def test_a_terminal_without_the_bar_gets_an_ascii_mark(tmp_path: Path) -> None:
 
 
 def read_all(terminal: int) -> str:
-    """What was written to a terminal that is closed by now."""
+    """The output to a terminal that is closed by now."""
     sent = b""
     with suppress(OSError):  # EIO: Linux's way to say that nothing is left
         while chunk := os.read(terminal, 65536):
@@ -408,8 +408,8 @@ def read_all(terminal: int) -> str:
 
 
 @pytest.mark.parametrize("several", [False, True])
-def test_a_long_line_does_not_go_on_where_ours_begin(tmp_path: Path, several: bool) -> None:
-    """A terminal breaks a line that is too long, and goes on at its left edge."""
+def test_a_long_log_line_is_never_continued_at_the_left_edge(tmp_path: Path, several: bool) -> None:
+    """A terminal breaks a line that is too long and continues it at its left edge."""
     width = 40
     main, worker = pty.openpty()
     termios.tcsetwinsize(worker, (24, width))
@@ -439,7 +439,7 @@ def test_a_long_line_does_not_go_on_where_ours_begin(tmp_path: Path, several: bo
     assert text == re.sub("\x1b\\[31m", "", log.decode()).removesuffix("\n")
 
 
-def test_a_log_alone_is_not_marked_and_its_colours_end(
+def test_a_log_alone_has_no_marks_and_its_colours_end(
     fleet: Fleet,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -460,5 +460,5 @@ def test_a_log_alone_is_not_marked_and_its_colours_end(
     assert terminal.getvalue() == "\x1b[31mred hidden\x1b[0m\nplain\n"
 
 
-def test_help_says_what_raw_can_do() -> None:
+def test_help_warns_of_raw() -> None:
     assert "terminal" in CliRunner().invoke(nixfleet, ["log", "--help"]).output

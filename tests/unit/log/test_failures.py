@@ -161,7 +161,7 @@ def test_find_failure_in_recorded_logs(version: str, what: str, known: str | Non
         assert (row.id if row else None) == known
 
 
-def test_the_alternations_hold_their_kind_alone() -> None:
+def test_each_alternation_matches_only_its_own_kind() -> None:
     transient, permanent = re.compile(transient_pattern()), re.compile(permanent_pattern())
     for row in FAILURES:
         for text in map(strip_colours, TEXTS[row.id]["yes"]):
@@ -175,5 +175,5 @@ def test_the_alternations_hold_their_kind_alone() -> None:
 
 
 @given(st.lists(st.text(), max_size=5))
-def test_takes_any_lines(lines: list[str]) -> None:
+def test_find_failure_survives_any_lines(lines: list[str]) -> None:
     find_failure(lines)

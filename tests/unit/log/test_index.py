@@ -51,7 +51,7 @@ def test_a_segment_begins_at_a_line() -> None:
     assert SEGMENT <= segment.end - segment.start < SEGMENT + 8
 
 
-def test_a_giant_line_is_read_only_as_far_as_it_is_shown() -> None:
+def test_only_the_shown_part_of_a_giant_line_is_read() -> None:
     index = LogIndex()
     index.feed(b"short\n" + b"x" * (10 * SEGMENT) + b"\nafter\n")
     assert index.rows == 3

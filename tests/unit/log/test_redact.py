@@ -146,14 +146,14 @@ SECRETS = {
     # Signed URLs and webhooks.
     "https://h/x?X-Amz-Signature=abc&b=1": f"https://h/x?X-Amz-Signature={R}&b=1",
     "https://hooks.slack.com/services/T0/B0/abcdef": f"https://hooks.slack.com/services/{R}",
-    # Colours and marks that split them; what is hidden keeps the colours of what follows.
+    # Colours and marks that split them; the text after a hidden one keeps its colours.
     "\x1b[31mghp_\x1b[1m0123456\x1b[0mabcdef\x1b[0m end": (f"\x1b[31m{R}\x1b[1m\x1b[0m\x1b[0m end"),
     "pass\x1b[1mword\x1b[0m=\x1b[32mhunter2\x1b[0m": f"pass\x1b[1mword\x1b[0m=\x1b[32m{R}\x1b[0m",
     "use\x1b[1mghp_0123456789": f"use\x1b[1m{R}",
     "gh\u200bp_0123\u202e456789 end": f"{R} end",
     "\x1b]0;ghp_0123456789\x07 end": f"\x1b]0;{R}\x07 end",
     "one\rpassword hunter2\rtwo": f"one\rpassword {R}\rtwo",
-    # What the services' own begin with.
+    # The beginnings of each service's tokens.
     **{f"see {token}, and": f"see {R}, and" for token in TOKENS},
 }
 
@@ -220,7 +220,7 @@ def test_hides_the_secret_and_nothing_else(text: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize("text", HARMLESS)
-def test_leaves_alone(text: str) -> None:
+def test_redactor_leaves_other_text_alone(text: str) -> None:
     assert redact(text) == text
 
 
@@ -245,7 +245,7 @@ def test_hides_a_private_key_in_one_line() -> None:
     assert redact(text) == (f'key = "-----BEGIN PRIVATE KEY-----{R}-----END PRIVATE KEY-----\\n";')
 
 
-def test_a_key_without_an_end_hides_neither_hashes_nor_text_nor_for_ever() -> None:
+def test_redactor_leaves_hashes_and_text_after_an_endless_key_alone() -> None:
     redactor = Redactor()
     redactor.line("grep for -----BEGIN RSA PRIVATE KEY-----")
     for line in ("building agent", "61b7c44c4073f0b827768aff0049561b5110ea5a"):
@@ -257,13 +257,13 @@ def test_a_key_without_an_end_hides_neither_hashes_nor_text_nor_for_ever() -> No
     assert redactor.line(base64) == base64
 
 
-def test_hides_each_of_several_keys_in_one_line_and_what_follows() -> None:
+def test_hides_several_keys_and_a_later_secret_in_one_line() -> None:
     key = "-----BEGIN EC PRIVATE KEY-----\\nMIIE\\n-----END EC PRIVATE KEY-----"
     hidden = f"-----BEGIN EC PRIVATE KEY-----{R}-----END EC PRIVATE KEY-----"
     assert redact(f"{key} {key} TOKEN=abc") == f"{hidden} {hidden} TOKEN={R}"
 
 
-def test_hides_the_short_last_line_of_a_key_and_pgps() -> None:
+def test_hides_the_short_last_line_of_a_key_also_of_pgp() -> None:
     lines = ["-----BEGIN PGP PRIVATE KEY BLOCK-----", "b3BlbnNzaC1rZXktdjEAAAAABG5v", "c2hv"]
     end = "-----END PGP PRIVATE KEY BLOCK-----"
     assert redact("\n".join([*lines, end])).split("\n") == [lines[0], R, R, end]
@@ -274,7 +274,7 @@ def test_hides_a_key_whose_lines_have_colours() -> None:
     assert "b3Blb" not in redact("\n".join(lines))
 
 
-def test_the_words_of_a_command_are_read_together() -> None:
+def test_redactor_reads_the_words_of_a_command_together() -> None:
     words = ["nix", "--option", "access-tokens", "github.com=abc", "--token", "a b", "c"]
     assert redact_words(words) == [
         *("nix", "--option", "access-tokens", f"github.com={R}", "--token"),
@@ -283,23 +283,23 @@ def test_the_words_of_a_command_are_read_together() -> None:
 
 
 @given(st.text())
-def test_takes_any_text_and_keeps_its_lines(text: str) -> None:
+def test_redactor_takes_any_text_and_keeps_its_lines(text: str) -> None:
     assert redact(text).count("\n") == text.count("\n")
     assert redact(redact(text)) == redact(text)
 
 
-# Time. Nothing is compared with a clock's: a hostile line is with a usual one, in the same run.
+# Time. A hostile line is compared with a usual one in the same run, not with a clock.
 
 SIZE = 64 * 1024
 RATIO = 20
-"""How much longer a hostile line may take than a usual one that all rules have to look at."""
+"""How much longer a hostile line may take than a usual line that every rule must look at."""
 
 HINTS = " ".join(hint for rule in _RULES for hint in rule.hints)
 USUAL = "building nixfleet-agent-2.1.0 with some words and a path /nix/store/abc-name in it "
 
 
 def fill(unit: str) -> str:
-    """So many of them that the line is full; its end makes every rule look at it."""
+    """A line full of them; its end makes every rule look at it."""
     return f"{(unit * (SIZE // len(unit)))[: SIZE - len(HINTS)]} {HINTS}"
 
 
@@ -315,7 +315,7 @@ def cost(line: str, tries: int = 1) -> float:
 
 
 def assert_cheap(line: str, usual: float) -> None:
-    if cost(line) > RATIO * usual:  # a busy machine does not fail a test by one pause
+    if cost(line) > RATIO * usual:  # one pause of a busy machine must not fail a test
         assert cost(line, tries=3) <= RATIO * usual, line[:80]
 
 
@@ -338,7 +338,7 @@ def usual() -> float:
     st.sampled_from(["", " ", "-", ".", "'", '"', "=", ":", ",", "\\", "/", "@", "\r", "\x1b[1m"]),
 )
 @settings(max_examples=30)
-def test_a_line_of_a_rules_own_beginnings_costs_no_more_than_its_length(
+def test_repeated_beginnings_of_a_rule_take_linear_time(
     usual: float, example: str, part: float, between: str
 ) -> None:
     unit = example[: 1 + round(part * (len(example) - 1))] + between
@@ -347,7 +347,7 @@ def test_a_line_of_a_rules_own_beginnings_costs_no_more_than_its_length(
 
 @given(st.sampled_from(EXAMPLES), st.floats(0, 1), st.sampled_from("a-. @:/'\"\\=,;&\t>"))
 @settings(max_examples=30)
-def test_a_long_run_behind_a_beginning_costs_no_more_than_its_length(
+def test_a_long_run_after_a_beginning_takes_linear_time(
     usual: float, example: str, part: float, character: str
 ) -> None:
     beginning = example[: 1 + round(part * (len(example) - 1))]
@@ -362,5 +362,5 @@ def test_a_long_run_behind_a_beginning_costs_no_more_than_its_length(
         *("\\", "\\'", "-----BEGIN A", "\x1b[", "\x1b]", "\x9b1;", "\u202e", "\r", "  password x"),
     ],
 )
-def test_a_hostile_line_costs_no_more_than_its_length(usual: float, unit: str) -> None:
+def test_a_hostile_line_takes_linear_time(usual: float, unit: str) -> None:
     assert_cheap(fill(unit), usual)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import re
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,7 @@ raw_logs = st.lists(st.one_of(st.sampled_from(SNIPPETS), st.binary(max_size=30))
 
 @pytest.fixture(autouse=True)
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Limits that random logs reach."""
+    """Limits so small that random logs reach them."""
     monkeypatch.setattr(log_text, "LINE_LIMIT", 64)
     monkeypatch.setattr(log_text, "JSON_LIMIT", 200)
     monkeypatch.setattr(log_text, "_LOOK_BACK", 8)
@@ -86,26 +87,26 @@ def test_resume_mends_any_log_txt(
         (folder / "log.txt").unlink(missing_ok=True)
         if wrong is not None:
             (folder / "log.txt").write_bytes(wrong)
-        with LogText.resume(folder / "log", folder / "log.txt") as log:
+        with closing(LogText(folder / "log", folder / "log.txt")) as log:
             assert log.finish() == len(right)
         assert (folder / "log.txt").read_bytes() == right
 
 
-def test_resume_goes_on_where_the_raw_log_ends(tmp_path: Path) -> None:
+def test_resume_continues_at_the_end_of_the_raw_log(tmp_path: Path) -> None:
     raw, text = tmp_path / "log", tmp_path / "log.txt"
     start = (
         b'@nix {"action":"start","id":1,"type":105,"level":3,"text":"t","fields":["x-foo.drv"]}\n'
     )
     line = b'@nix {"action":"result","id":1,"type":101,"fields":["hello"]}\n'
     raw.write_bytes(start + line[:20])
-    with LogText.resume(raw, text) as log:
+    with closing(LogText(raw, text)) as log:
         assert log.feed(line[20:]) == log.size == len(b"t...\nx-foo> hello\n")
     assert text.read_bytes() == b"t...\nx-foo> hello\n"
 
 
 def test_resume_without_a_raw_log_is_an_empty_text(tmp_path: Path) -> None:
     (tmp_path / "log.txt").write_bytes(b"old")
-    LogText.resume(tmp_path / "log", tmp_path / "log.txt").close()
+    LogText(tmp_path / "log", tmp_path / "log.txt").close()
     assert (tmp_path / "log.txt").read_bytes() == b""
 
 
@@ -116,16 +117,15 @@ def test_a_right_log_txt_is_not_written_again(tmp_path: Path) -> None:
     text.chmod(0o400)
     before = text.stat()
     text.chmod(0o600)
-    LogText.resume(raw, text).close()
+    LogText(raw, text).close()
     assert text.stat().st_mtime_ns == before.st_mtime_ns
 
 
 def test_a_new_log_txt_is_empty_and_private(tmp_path: Path) -> None:
     path = tmp_path / "log.txt"
-    LogText(path).close()
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    path.write_bytes(b"old")
-    with LogText(path) as log:
+    with closing(LogText(tmp_path / "log", path)) as log:
+        assert path.read_bytes() == b""
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert log.feed(b"new\nhalf") == 4
         assert path.read_bytes() == b"new\n"
         assert log.finish() == 9
@@ -160,7 +160,7 @@ def test_a_giant_line_is_cut_at_spaces_and_characters_and_loses_nothing() -> Non
     assert all(piece.endswith(b" ") for piece in decode(b"word " * 100).split(b"\n")[:-2])
 
 
-def test_a_line_of_50_mb_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_of_50_mb_is_not_kept_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_text, "LINE_LIMIT", LINE_LIMIT)
     decoder = TextDecoder()
     chunk, size = b"z" * LINE_LIMIT, 0
@@ -170,7 +170,7 @@ def test_a_line_of_50_mb_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
     assert size >= 799 * LINE_LIMIT
 
 
-def test_long_json_is_read_whole_and_longer_one_shown_as_it_is() -> None:
+def test_long_json_is_decoded_and_longer_json_is_shown_raw() -> None:
     def event(size: int) -> bytes:
         return b'@nix {"action":"msg","level":0,"msg":"%s"}' % (b"m" * (size - 40))
 
@@ -209,7 +209,7 @@ def test_the_offset_map_of_a_long_log_is_coarse_but_small(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log_text, "_MARKS", 16)
-    with LogText(tmp_path / "log.txt") as log:
+    with closing(LogText(tmp_path / "log", tmp_path / "log.txt")) as log:
         log.feed(b"12345\n" * 1000)
         assert len({log.text_offset(raw) for raw in range(6001)}) <= 1 + 16
         for raw in range(0, 6001, 6):

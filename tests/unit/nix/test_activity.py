@@ -78,9 +78,7 @@ def test_an_activity_is_read_by_its_name(read: bytes, activity: Activity) -> Non
         (result(105, 1, 2**80), None),
     ],
 )
-def test_a_field_is_used_only_where_it_is_what_it_should_be(
-    read: bytes, activity: Activity | None
-) -> None:
+def test_a_field_of_the_wrong_type_is_not_used(read: bytes, activity: Activity | None) -> None:
     assert decode(read) == activity
 
 
@@ -97,7 +95,7 @@ def test_a_field_is_used_only_where_it_is_what_it_should_be(
         b"@nix []",
     ],
 )
-def test_what_another_nix_says_is_nothing(read: bytes) -> None:
+def test_an_unknown_event_of_another_nix_is_ignored(read: bytes) -> None:
     assert decode(read) is None
 
 
@@ -118,5 +116,5 @@ def test_what_another_nix_says_is_nothing(read: bytes) -> None:
     ],
     ids=range(11),
 )
-def test_what_is_not_json_is_text(read: bytes) -> None:
+def test_a_line_that_is_not_json_is_text(read: bytes) -> None:
     assert decode(read) == PlainText(read)

@@ -31,7 +31,7 @@ from nixfleet_core.nix.lock import Source, parse_lock
         ("/srv/r", "/srv/r", None, False),
     ],
 )
-def test_what_can_be_a_credential_is_taken_off_on_entry(
+def test_a_credential_is_taken_off_the_url_when_read(
     url: str, place: str, login: tuple[str, str | None] | None, query: bool
 ) -> None:
     found, hidden = split_url(url)
@@ -41,7 +41,7 @@ def test_what_can_be_a_credential_is_taken_off_on_entry(
 
 
 @pytest.mark.parametrize("kind", ["git", "github"])
-def test_a_source_never_shows_what_it_hides(kind: str) -> None:
+def test_a_source_never_shows_its_credential(kind: str) -> None:
     original = {
         "git": '{"type":"git","url":"https://op:tok3n@h/o/r"}',
         "github": '{"type":"github","owner":"o","repo":"r","host":"op:tok3n@h"}',
@@ -62,11 +62,11 @@ def test_a_source_never_shows_what_it_hides(kind: str) -> None:
 
 
 @pytest.mark.parametrize("user", ["a%0ab:c", "a:b%0d", "a:%00", ""])
-def test_what_gits_protocol_cannot_carry_is_no_login(user: str) -> None:
+def test_a_user_that_gits_protocol_cannot_carry_is_no_login(user: str) -> None:
     assert Hidden(user).login() is None
 
 
-def test_two_hosts_with_their_own_logins_are_two_questions() -> None:
+def test_two_logins_for_one_url_are_two_questions() -> None:
     one, two = (Source("https://h/r", hidden=Hidden(f"u:{word}")) for word in "ab")
     assert one != two
     assert len({one, two, Source("https://h/r", hidden=Hidden("u:a"))}) == 2
@@ -96,7 +96,7 @@ def test_urls_that_git_and_nix_take_are_read(url: str, scheme: str, server: str)
 
 
 @given(st.text(max_size=60) | st.from_regex(r"[a-z+]{0,6}:{0,2}/{0,2}[^/]{0,20}(/.*)?"))
-def test_whatever_is_read_is_of_a_known_kind_and_plain(url: str) -> None:
+def test_any_accepted_url_is_plain_and_of_a_known_kind(url: str) -> None:
     found = read_url(split_url(url)[0], local=False)
     if isinstance(found, NotAsked):
         return
@@ -107,7 +107,7 @@ def test_whatever_is_read_is_of_a_known_kind_and_plain(url: str) -> None:
     assert not host.startswith("-")
 
 
-def test_what_is_no_name_of_a_ref_is_known() -> None:
+def test_malformed_ref_names_are_recognised() -> None:
     good, bad = (
         ("HEAD", "refs/heads/a-b/c", "refs/heads/ä"),
         ("", "a b", "a~1", "a:b", "a\0", "\ud800"),

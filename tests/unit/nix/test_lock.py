@@ -50,7 +50,7 @@ def parse(value: Tree) -> FlakeLock:
     return parse_lock(json.dumps(value))
 
 
-def test_finds_an_input_under_whatever_its_node_is_called() -> None:
+def test_finds_an_input_under_any_node_name() -> None:
     found = parse(tree()).find("nixfleet")
     assert found is not None
     assert (found.rev, found.follows) == (OLD, ())
@@ -73,14 +73,14 @@ def test_names_are_the_flakes_own_inputs() -> None:
     [["a"], ["a", "a"], ["b"], ["nixfleet", "nowhere"], ["nowhere"], "nowhere"],
     ids=str,
 )
-def test_an_input_that_leads_nowhere_is_none(target: object) -> None:
+def test_an_input_that_leads_nowhere_is_not_found(target: object) -> None:
     lock = tree()
     lock["nodes"]["root"]["inputs"] |= {"a": target, "b": ["a"]}
     assert parse(lock).find("a") is None
     assert parse(lock).find("no-such") is None
 
 
-def test_a_maze_of_follows_is_left_in_time() -> None:
+def test_a_maze_of_follows_is_resolved_in_bounded_time() -> None:
     maze: Tree = {f"a{i}": [f"a{i + 1}", f"a{i + 1}"] for i in range(60)} | {"a60": "root"}
     found = parse({"nodes": {"root": {"inputs": maze}}, "root": "root", "version": 7}).find("a0")
     assert found is not None
@@ -114,7 +114,7 @@ def test_a_deep_chain_of_nodes_can_be_compared() -> None:
         ({"type": "tarball", "url": "https://h/x.tar.gz"}, Source(url=None)),
     ],
 )
-def test_says_what_git_can_be_asked(original: dict[str, str], source: Source) -> None:
+def test_finds_the_source_that_git_can_ask(original: dict[str, str], source: Source) -> None:
     lock = tree()
     lock["nodes"]["nixfleet_2"]["original"] = original
     found = parse(lock).find("nixfleet")
@@ -152,7 +152,7 @@ def test_tells_which_inputs_differ(moved: str, differing: tuple[str, ...]) -> No
     assert lock.differs_only_in("nixfleet", other) is (differing == ("nixfleet",))
 
 
-def test_a_node_of_two_inputs_belongs_to_neither_alone() -> None:
+def test_a_shared_node_that_moved_changes_both_inputs() -> None:
     lock = tree()
     lock["nodes"]["other"]["inputs"] = {"utils": "utils"}
     moved = copy.deepcopy(lock)
@@ -184,13 +184,13 @@ def test_an_input_that_came_or_went_differs() -> None:
     ],
     ids=range(10),
 )
-def test_a_broken_lock_is_an_error(text: str | bytes, says: str) -> None:
+def test_a_broken_lock_file_is_an_error(text: str | bytes, says: str) -> None:
     with pytest.raises(LockError, match=says):
         parse_lock(text)
 
 
 @given(st.integers(0, len(json.dumps(tree())) - 1))
-def test_a_lock_cut_off_anywhere_is_an_error(size: int) -> None:
+def test_a_lock_file_cut_off_anywhere_is_an_error(size: int) -> None:
     with pytest.raises(LockError):
         parse_lock(json.dumps(tree())[:size])
 

@@ -1,4 +1,4 @@
-"""Nix's log as readable lines: what is shown for each activity, and for whole recorded logs."""
+"""Nix's log as readable lines: for each activity, and for whole recorded logs."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def recorded(name: str) -> list[bytes]:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_shows_what_nix_itself_shows(version: str) -> None:
+def test_shows_the_same_lines_as_nix(version: str) -> None:
     shown = b"\n".join(feed(NixLogDecoder(), *recorded(f"{version}-fail"))) + b"\n"
     plain = (SAMPLES / f"nix-{version}-fail.plain.txt").read_bytes()
     assert re.sub(rb"\x1b\[[0-9;]*m", b"", shown) == plain
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_shows_a_lock_update_line_by_line(version: str) -> None:
+def test_shows_an_update_of_the_lock_file_line_by_line(version: str) -> None:
     shown = feed(NixLogDecoder(), *recorded(f"{version}-lock"))
     text = re.sub(rb"\x1b\[[0-9;]*m", b"", b"\n".join(shown)).decode()
     assert "• Updated input 'nixfleet':\n    'git+file:" in text
@@ -108,13 +108,13 @@ def test_counts_a_recorded_chain_of_builds(version: str, last: tuple[int, int]) 
         (Counts(1, 2, 1), []),
     ],
 )
-def test_what_is_shown_of_an_activity(activity: Activity, shown: list[bytes]) -> None:
+def test_each_activity_has_its_line(activity: Activity, shown: list[bytes]) -> None:
     state = LogState()
     state.take(StartBuild(0, "", 1, "agent.drv"))
     assert readable(activity, state) == shown
 
 
-def test_a_build_is_named_until_it_stops() -> None:
+def test_a_line_names_its_build_until_that_stops() -> None:
     decoder = NixLogDecoder()
     line = result(1, 101, "hello")
     assert feed(decoder, start(1, 105, DRV), line) == [b"nixfleet-agent> hello"]
@@ -150,7 +150,7 @@ def test_a_build_is_named_until_it_stops() -> None:
         (b"@nix []", []),
     ],
 )
-def test_an_event(line: bytes, shown: list[bytes]) -> None:
+def test_each_event_gives_its_lines(line: bytes, shown: list[bytes]) -> None:
     assert NixLogDecoder().feed(line) == shown
 
 
@@ -173,7 +173,7 @@ def test_an_event(line: bytes, shown: list[bytes]) -> None:
     ],
     ids=range(13),
 )
-def test_what_is_no_event_is_shown_as_it_is(line: bytes, shown: bytes) -> None:
+def test_other_lines_are_shown_unchanged(line: bytes, shown: bytes) -> None:
     assert NixLogDecoder().feed(line) == [shown]
 
 
@@ -192,7 +192,7 @@ events = st.fixed_dictionaries(
 
 
 @given(st.lists(st.one_of(events, st.binary(), st.binary().map(lambda b: b"@nix " + b))))
-def test_takes_any_lines(lines: list[bytes]) -> None:
+def test_decoder_survives_any_lines(lines: list[bytes]) -> None:
     decoder = NixLogDecoder()
     for line in lines:
         assert all(b"\n" not in shown for shown in decoder.feed(line.replace(b"\n", b"")))

@@ -53,12 +53,12 @@ def test_builds_run_until_they_stop() -> None:
         StopActivity(9),
     ],
 )
-def test_what_concerns_no_build_and_no_counter_changes_nothing(activity: Activity) -> None:
+def test_other_activities_change_nothing(activity: Activity) -> None:
     state = after(BUILDS, COPIES, build(3), Counts(1, 5, 1), activity)
     assert (state.builds, state.progress) == ({3: b"nixfleet-agent"}, Progress(1, 5))
 
 
-def test_there_is_no_progress_before_the_first_worker() -> None:
+def test_progress_begins_with_the_first_worker() -> None:
     assert after(COPIES, Counts(1, 2, 2), build(3)).progress is None
     assert after(BUILDS).progress == Progress(0, 0)
 
@@ -68,7 +68,7 @@ def test_substituted_paths_are_added_to_builds() -> None:
     assert after(BUILDS, COPIES, *counted).progress == Progress(done=11, expected=25)
 
 
-def test_counting_begins_anew_with_the_next_worker() -> None:
+def test_the_next_worker_counts_from_zero() -> None:
     first = (BUILDS, COPIES, build(3), Counts(6, 7, 1), Counts(3, 3, 2))
     assert after(*first).progress == Progress(9, 10)
     second = (*first, StartCounter(0, "", 11, "builds"))
@@ -78,7 +78,7 @@ def test_counting_begins_anew_with_the_next_worker() -> None:
     assert after(*second, *counted).progress == Progress(1, 40)
 
 
-def test_an_activity_may_be_both_counters() -> None:
+def test_one_activity_may_be_both_counters() -> None:
     both = StartCounter(0, "", 1, "copies")
     assert after(BUILDS, both, Counts(1, 2, 1)).progress == Progress(2, 4)
 
@@ -100,6 +100,6 @@ def test_a_build_is_called_as_nix_calls_it(drv_path: str, name: bytes) -> None:
     assert package_name(drv_path) == name
 
 
-def test_of_too_many_builds_the_oldest_are_forgotten() -> None:
+def test_the_oldest_of_too_many_builds_are_forgotten() -> None:
     state = after(*(build(number) for number in range(5000)))
     assert list(state.builds) == list(range(5000 - 4096, 5000))

@@ -77,6 +77,6 @@ def test_pinning_keeps_the_inputs_origin() -> None:
 
 
 @given(st.one_of(st.text(), st.text().map("nix (Nix) 2.8".__add__)))
-def test_takes_any_output(output: str) -> None:
+def test_parser_survives_any_output(output: str) -> None:
     version = parse_version(output)
     assert version is None or str(version).isprintable()

@@ -34,7 +34,7 @@ CHAIN = ("preflight", "stop", "pull", "update", "rebuild", "start", "verify")
 def lock(
     *, nixfleet: str = OLD, nixpkgs: str = OLD, follows: bool = False, **original: object
 ) -> FlakeLock:
-    """A lock with two inputs; `original` is where nixfleet comes from."""
+    """A flake.lock with two inputs; `original` says where nixfleet comes from."""
     nodes: dict[str, Any] = {
         "root": {"inputs": {"nixfleet": ["fleet"] if follows else "n", "nixpkgs": "p"}},
         "n": {
@@ -138,7 +138,7 @@ def test_without_a_pull_no_branch_is_needed(facts: Facts) -> None:
     assert "pull" not in [step.id for step in plan(facts, pull=False).steps]
 
 
-def test_what_could_not_be_measured_is_left_to_the_preflight() -> None:
+def test_unmeasured_space_is_left_to_the_preflight() -> None:
     assert plan(replace(FACTS, disk_free_kib=None))
 
 
@@ -174,7 +174,7 @@ def test_the_commands_of_the_chain() -> None:
         ("nix (Determinate Nix 3.22.2) 2.35.2", ("flake", "update", "nixfleet")),
     ],
 )
-def test_every_nix_is_told_in_its_dialect(version: str, command: tuple[str, ...]) -> None:
+def test_each_nix_gets_the_command_that_it_knows(version: str, command: tuple[str, ...]) -> None:
     made = plan(replace(FACTS, nix=parse_version(version)))
     assert argv(made, "update") == ("nix", *FEATURES, *command)
 
@@ -196,7 +196,7 @@ levels = pytest.mark.parametrize("level", LEVELS, ids=str)
 
 
 @levels
-def test_a_level_adds_so_much_to_the_rebuild(level: int) -> None:
+def test_a_level_adds_its_options_to_the_rebuild(level: int) -> None:
     assert argv(plan(level=level), "rebuild") == (
         *("nixos-rebuild", "switch", "--flake", "/home/ops/nixcfg#csb0"),
         *("--log-format", "internal-json"),
@@ -205,7 +205,7 @@ def test_a_level_adds_so_much_to_the_rebuild(level: int) -> None:
 
 
 @levels
-def test_home_manager_has_no_flag_to_fall_back_but_the_option(level: int) -> None:
+def test_home_manager_gets_fallback_as_an_option(level: int) -> None:
     words = level_options(level, "home-manager")
     assert "--fallback" not in words
     fallback = ("--option", "fallback", "true") if level >= 5 else ()
@@ -214,7 +214,7 @@ def test_home_manager_has_no_flag_to_fall_back_but_the_option(level: int) -> Non
 
 
 @levels
-def test_a_level_adds_so_many_steps(level: int) -> None:
+def test_a_level_adds_its_steps(level: int) -> None:
     more = {6: ("build",), 7: ("repair", "build")}.get(level, ())
     before, after = CHAIN[:4], CHAIN[4:]
     made = plan(level=level)
@@ -224,7 +224,7 @@ def test_a_level_adds_so_many_steps(level: int) -> None:
 
 
 @levels
-def test_from_level_3_on_the_input_is_locked_to_what_git_names(level: int) -> None:
+def test_from_level_3_on_the_input_is_locked_to_the_commit_from_git(level: int) -> None:
     follows_branch = ("nix", *FEATURES, "flake", "update", "nixfleet")
     pinned = ("pin-latest", "nixfleet")
     assert argv(plan(level=level), "update") == (pinned if level >= 3 else follows_branch)
@@ -232,7 +232,7 @@ def test_from_level_3_on_the_input_is_locked_to_what_git_names(level: int) -> No
     assert asked_for[-1] == f"git+https://h/nixfleet?rev={REV}"
 
 
-def test_what_has_no_commits_is_updated_as_usual_and_said() -> None:
+def test_an_input_without_commits_is_updated_as_usual_with_a_warning() -> None:
     facts = checkout(lock=lock(type="tarball", url="https://h/x.tar.gz"))
     assert plan(facts, level=2).warnings == ()
     made = plan(facts, level=3)
@@ -265,7 +265,7 @@ REPAIR = "the nix daemon finds damaged files of the agent, but only root can rep
         (replace(HOME, platform="nixos"), 7, ()),
     ],
 )
-def test_what_has_no_effect_for_a_user_is_said(
+def test_plan_warns_of_options_without_effect_for_the_user(
     facts: Facts, level: int, said: tuple[str, ...]
 ) -> None:
     found = lock().find("nixfleet")
@@ -273,7 +273,7 @@ def test_what_has_no_effect_for_a_user_is_said(
     assert level_warnings(facts, "nixfleet", found, Options(level=level)) == said
 
 
-def test_attribute_and_input_come_from_the_inventory_else_from_the_host() -> None:
+def test_the_inventorys_attribute_and_input_come_before_the_hosts() -> None:
     assert plan(replace(FACTS, hostname="cs0")).attribute == "cs0"
     made = plan(host=replace(HOST, attribute="server", input="nixpkgs"))
     assert (made.attribute, made.input) == ("server", "nixpkgs")
@@ -290,7 +290,7 @@ def test_an_input_is_pinned_to_the_commit_that_was_asked_for() -> None:
 
 
 @pytest.mark.parametrize("rev", ["a" * 39, "a" * 41, "A" * 40, "main", "", f"{REV}\n"])
-def test_what_is_no_whole_commit_cannot_be_pinned(rev: str) -> None:
+def test_only_a_whole_commit_can_be_pinned(rev: str) -> None:
     refusal = make_plan(HOST, FACTS, Options(input_rev=rev))
     assert isinstance(refusal, Refusal)
     assert (refusal.check, "40" in refusal.advice) == ("input", True)
@@ -373,7 +373,7 @@ def test_an_input_whose_url_hides_something_is_not_pinned(
 
 @pytest.mark.parametrize("original", HIDING.values(), ids=HIDING)
 @pytest.mark.parametrize("level", [0, 1, 2])
-def test_below_that_nix_takes_the_url_from_the_flake_itself(
+def test_below_level_3_nix_takes_the_url_from_the_flake(
     original: dict[str, Any], level: int
 ) -> None:
     facts = checkout(lock=lock(**original))
@@ -411,13 +411,13 @@ DIRTY_OTHER = {"lock": lock(nixpkgs=NEW), "head_lock": lock()}
     ],
     ids=["clean", "clean, discard", "only the input", "another input", "another input, discard"],
 )
-def test_a_dirty_lock_goes_back_only_if_nothing_is_lost(
+def test_a_dirty_flake_lock_is_reset_only_if_nothing_is_lost(
     facts: Facts, discard: bool, restored: str | None
 ) -> None:
     assert plan(facts, discard_lock=discard).restore_lock == restored
 
 
-def test_warnings_name_what_else_the_rebuild_takes_along() -> None:
+def test_warnings_name_other_changes_that_the_rebuild_includes() -> None:
     assert plan().warnings == ()
     assert plan(checkout(**DIRTY_OTHER, dirty=("flake.lock",))).warnings == (
         "flake.lock has uncommitted changes (nixpkgs)",
@@ -453,7 +453,7 @@ def test_a_rebuild_of_the_agents_is_named_in_the_plan(options: dict[str, Any], t
         ({"now": True}, "the update is refused if it still does at the start"),
     ],
 )
-def test_an_activation_is_named_in_the_plan_and_never_gone_over(
+def test_a_running_activation_is_named_in_the_plan_and_waited_for(
     options: dict[str, Any], then: str
 ) -> None:
     said = f"another rebuild activates its system on the host: {then}"
@@ -462,7 +462,7 @@ def test_an_activation_is_named_in_the_plan_and_never_gone_over(
         assert plan(facts, **options).warnings == (said,)
 
 
-def test_two_checkouts_that_disagree_are_warned_of() -> None:
+def test_plan_warns_of_two_checkouts_that_disagree() -> None:
     other = Checkout("/var/lib/nixfleet-agent/repo", "ok", head=OLD, lock=lock(nixfleet=NEW))
     (said,) = plan(replace(FACTS, other=other)).warnings
     assert "/var/lib/nixfleet-agent/repo is at commit 1111111, this one at 2222222" in said
@@ -470,7 +470,7 @@ def test_two_checkouts_that_disagree_are_warned_of() -> None:
 
 
 @pytest.mark.parametrize(("owner", "planned"), [("ops", "ops"), ("eve", "eve"), (None, "ops")])
-def test_root_becomes_whoever_owns_the_checkout(owner: str | None, planned: str) -> None:
+def test_root_steps_down_to_the_checkouts_owner(owner: str | None, planned: str) -> None:
     facts = checkout(owner=owner)
     assert plan(facts).owner == planned
     back = make_rollback_plan(HOST, facts, OLDER, None, Options())
@@ -478,10 +478,10 @@ def test_root_becomes_whoever_owns_the_checkout(owner: str | None, planned: str)
     assert back.owner == planned
 
 
-# Sharing the lock.
+# Committing and pushing flake.lock.
 
 
-def test_a_lock_is_committed_and_pushed_only_where_that_was_asked_for() -> None:
+def test_flake_lock_is_committed_and_pushed_only_when_asked() -> None:
     assert [step.id for step in plan().steps][-1] == "verify"
     assert [step.id for step in plan(commit_lock=True).steps][-2:] == ["verify", "commit"]
     made = plan(commit_lock=True, push=True, rollback_on_failure=True)
@@ -517,7 +517,7 @@ def test_the_commit_and_the_push_are_shown_as_they_run() -> None:
     ],
     ids=["latest is not known", "pinned", "a lock that is changed already"],
 )
-def test_the_message_says_as_much_as_is_known(
+def test_the_commit_message_says_what_is_known(
     facts: Facts, options: dict[str, Any], message: str
 ) -> None:
     assert message in argv(plan(facts, commit_lock=True, **options), "commit")
@@ -534,7 +534,7 @@ def test_the_message_says_as_much_as_is_known(
     ],
     ids=["more than the input", "pushed, too", "no upstream", "no branch", "a local upstream"],
 )
-def test_what_cannot_be_shared_is_refused_before_anything_is_touched(
+def test_plan_refuses_a_commit_or_push_that_cannot_work(
     facts: Facts, options: dict[str, Any], check: str, why: str
 ) -> None:
     refusal = make_plan(HOST, facts, Options(**options))
@@ -543,12 +543,12 @@ def test_what_cannot_be_shared_is_refused_before_anything_is_touched(
     assert why in refusal.why
 
 
-def test_a_lock_that_differs_in_the_input_alone_may_be_committed() -> None:
+def test_a_flake_lock_that_differs_only_in_the_input_may_be_committed() -> None:
     plan(checkout(head_lock=lock(nixfleet=NEW)), commit_lock=True)
     plan(checkout(head_lock=lock(nixpkgs=NEW)))
 
 
-def test_every_level_says_what_it_does() -> None:
+def test_every_level_has_a_note() -> None:
     assert tuple(LEVEL_NOTES) == LEVELS
 
 
@@ -559,7 +559,7 @@ JOB = "20261123-004101-ab12"
 RUNS = replace(FACTS, system=System(current=SYSTEM, profile=SYSTEM))
 
 
-def test_going_back_needs_no_room_no_pull_and_no_nix() -> None:
+def test_rollback_needs_no_space_no_pull_and_no_nix() -> None:
     facts = replace(
         RUNS,
         disk_free_kib=0,
@@ -588,13 +588,13 @@ def test_going_back_needs_no_room_no_pull_and_no_nix() -> None:
         (replace(RUNS, checkout=None), OLDER, "checkout"),
     ],
 )
-def test_where_going_back_cannot_work_it_is_refused(facts: Facts, target: str, check: str) -> None:
+def test_a_rollback_that_cannot_work_is_refused(facts: Facts, target: str, check: str) -> None:
     refusal = make_rollback_plan(HOST, facts, target, None, Options())
     assert isinstance(refusal, Refusal)
     assert refusal.check == check
 
 
-def test_a_switch_that_was_never_activated_can_be_gone_back_to() -> None:
+def test_rollback_can_return_to_a_switch_that_was_never_activated() -> None:
     facts = replace(RUNS, system=System(current=OLDER, profile=SYSTEM))
     assert isinstance(make_rollback_plan(HOST, facts, SYSTEM, None, Options()), Plan)
 
@@ -607,7 +607,7 @@ def test_a_switch_that_was_never_activated_can_be_gone_back_to() -> None:
         ({}, set()),
     ],
 )
-def test_steps_that_go_back_are_there_where_they_may_be_needed(
+def test_plan_has_the_steps_to_go_back_that_its_options_need(
     options: dict[str, Any], more: set[str]
 ) -> None:
     made = plan(**options)
@@ -620,7 +620,7 @@ def test_steps_that_go_back_are_there_where_they_may_be_needed(
         assert ids[-1] == "rollback"
 
 
-def test_builds_are_as_gentle_as_was_asked() -> None:
+def test_builds_use_the_cores_and_jobs_that_were_asked_for() -> None:
     words = argv(plan(cores=2, max_jobs=0, level=0), "rebuild")
     assert words[-4:] == ("--cores", "2", "--max-jobs", "0")
 

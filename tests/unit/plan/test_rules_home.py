@@ -74,14 +74,14 @@ def test_on_linux_the_users_own_systemd_has_the_agent() -> None:
     assert made.tools == ("git", "nix", "home-manager", "systemctl")
 
 
-def test_on_a_mac_launchd_has_it() -> None:
+def test_on_a_mac_launchd_has_the_agent() -> None:
     found = commands(plan(MAC, max_jobs=2, cores=3))
     assert found["stop"] == ("launchctl", "bootout", "gui/501/com.nixfleet.agent")
     assert found["start"] == ("launchctl", "bootstrap", "gui/501", PLIST)
     assert found["rebuild"][4:10] == ("--log-format", "internal-json", "--cores", "3", "-j", "2")
 
 
-def test_nothing_is_done_as_root_in_the_rebuild() -> None:
+def test_rebuild_of_a_home_runs_as_the_owner() -> None:
     step = plan(MAC).step("rebuild")
     assert step is not None
     assert step.run_as == "owner"
@@ -116,7 +116,7 @@ def test_the_attribute_is_the_first_that_the_flake_has(
         assert made.attribute == expected
 
 
-def test_the_inventorys_attribute_counts_before_all() -> None:
+def test_the_inventorys_attribute_comes_first() -> None:
     facts = replace(MAC, attributes=("markus@imac0",))
     assert plan(facts, Host(name="h", attribute="eve@imac0")).attribute == "eve@imac0"
 
@@ -135,7 +135,7 @@ def test_another_users_checkout_is_refused() -> None:
         assert made.advice.startswith("log in as eve, or set `checkout`")
 
 
-def test_a_checkout_whose_owner_was_not_seen_is_taken_for_ones_own() -> None:
+def test_a_checkout_of_unknown_owner_counts_as_the_users_own() -> None:
     assert LINUX.checkout is not None
     assert plan(replace(LINUX, checkout=replace(LINUX.checkout, owner=None))).owner == "ops"
 
@@ -154,7 +154,7 @@ def test_a_missing_job_of_launchd_is_named_by_its_label() -> None:
     assert "com.nixfleet.agent" in made.why
 
 
-def test_an_agent_that_ends_with_the_login_is_warned_of() -> None:
+def test_plan_warns_of_an_agent_that_ends_with_the_login() -> None:
     (warning,) = plan(replace(LINUX, lingers=False)).warnings
     assert "lingering is off for ops" in warning
     assert plan(LINUX).warnings == ()

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nixfleet_core.sandbox import entry
-from nixfleet_core.sandbox.tools.ps import FIELDS
+from nixfleet_core.sandbox.layout import TOOLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+FIELDS = ("pid", "ppid", "pgid", "uid", "args", "etime", "lstart")
 SCRIPTS = Path(__file__).parents[3] / "nixfleet_core" / "scripts"
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the stand-in reads Linux's /proc")
 
 
 def ps(*argv: str) -> subprocess.CompletedProcess[str]:
-    return run(sys.executable, "-S", "-E", str(entry.__file__), "/", "ps", *argv)
+    return run("/bin/sh", str(TOOLS / "ps.sh"), *argv)
 
 
 def run(*argv: str) -> subprocess.CompletedProcess[str]:
@@ -46,11 +46,8 @@ def other() -> Iterator[subprocess.Popen[bytes]]:
 @pytest.mark.parametrize(
     "fields",
     [
-        *[(f"{name}=",) for name in FIELDS if name not in ("etime", "stat")],
-        ("pid=,ppid=", "args="),
-        ("pid,pgid,comm",),
-        ("pid=Number", "uid="),
-        ("stat=",),
+        *[(f"{name}=",) for name in FIELDS if name != "etime"],
+        ("pid=", "ppid=", "args="),
     ],
     ids=" ".join,
 )
@@ -58,25 +55,21 @@ def test_it_answers_as_the_real_one(
     other: subprocess.Popen[bytes], fields: tuple[str, ...]
 ) -> None:
     argv = [word for field in fields for word in ("-o", field)]
-    for which in (str(other.pid), f"{other.pid},{os.getpid()}"):
-        ours, real = ps("-ww", *argv, "-p", which), run("ps", "-ww", *argv, "-p", which)
-        assert ours.returncode == real.returncode == 0
-        assert words(ours.stdout, *fields) == words(real.stdout, *fields)
-
-
-def words(text: str, *fields: str) -> list[list[str]]:
-    """Its words; of a state only the letter, since this machine's ps adds marks."""
-    found = [line.split() for line in text.splitlines()]
-    return [[line[0][0]] for line in found] if fields == ("stat=",) else found
+    which = str(other.pid)
+    ours, real = ps("-ww", *argv, "-p", which), run("ps", "-ww", *argv, "-p", which)
+    assert ours.returncode == real.returncode == 0
+    assert ours.stdout.split() == real.stdout.split()
 
 
 @pytest.mark.needs("ps")
-@pytest.mark.parametrize("argv", [("-p", "4194305"), ("-o", "what", "-A"), ("-p", "x")])
+@pytest.mark.parametrize(
+    "argv", [("-o", "pid=", "-p", "4194305"), ("-o", "what", "-A"), ("-o", "pid=", "-p", "x")]
+)
 def test_it_refuses_as_the_real_one(argv: tuple[str, ...]) -> None:
     assert ps(*argv).returncode == run("ps", *argv).returncode == 1
 
 
-@pytest.mark.parametrize("argv", [(), ("aux",), ("-f",), ("-o", "pid=")])
+@pytest.mark.parametrize("argv", [(), ("aux",), ("-f",), ("-A",), ("-o", "pid=")])
 def test_it_refuses_what_it_does_not_know(argv: tuple[str, ...]) -> None:
     done = ps(*argv)
     assert (done.returncode, done.stdout) == (1, "")
@@ -97,4 +90,4 @@ def test_it_knows_each_field_that_a_script_asks_for() -> None:
             asked |= set(re.findall(r"-o ([a-z]+)=", call))
             assert ps(*re.sub(r'"[^"]*"', str(os.getpid()), call).split()).returncode == 0
     assert asked
-    assert asked <= FIELDS.keys()
+    assert asked <= set(FIELDS)

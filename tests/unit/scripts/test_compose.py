@@ -28,7 +28,7 @@ def test_a_value_is_assigned_as_it_is_or_refused(values: dict[str, str]) -> None
         with pytest.raises(ValueError, match="NUL"):
             assignments(values)
         return
-    # one shell word each: the lines hold nothing that could run
+    # each is one shell word: no line holds a command
     for name, value in values.items():
         line = assignments({name: value})
         assert line.startswith(f"{name}=")
@@ -36,7 +36,7 @@ def test_a_value_is_assigned_as_it_is_or_refused(values: dict[str, str]) -> None
         assert line[len(name) + 1 : -1].replace("'\"'\"'", "").count("'") in (0, 2)
 
 
-def test_the_root_comes_first_and_is_never_the_environments() -> None:
+def test_the_root_comes_first_and_not_from_the_environment() -> None:
     script = compose("plan", root="/r o", call="plan", values={"NF_ID": "x"})
     assert script.startswith("set +vx\nNF_ROOT='/r o'\nNF_PLATFORM_GIVEN=''\nNF_ID=x\n")
     assert compose(root="", call=":").startswith("set +vx\nNF_ROOT=''\n")
@@ -50,7 +50,7 @@ def test_common_comes_before_the_parts_and_the_call_is_last() -> None:
 
 
 @pytest.mark.parametrize("name", [*PARTS, "runner"])
-def test_a_part_is_there_and_without_what_only_the_linter_reads(name: str) -> None:
+def test_a_part_exists_and_has_no_lines_for_the_linter(name: str) -> None:
     text = part(name)
     assert text.rstrip().endswith("}") or name == "common"
     assert "\n# shellcheck" not in f"\n{text}"

@@ -1,4 +1,4 @@
-"""One boundary a host: what is raised at it, what passes, and what is kept of it."""
+"""The boundary of each host: the errors that it turns into others, passes, and keeps."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ UNFORESEEN = (
 
 
 @pytest.mark.parametrize("error", UNFORESEEN, ids=lambda error: type(error).__name__)
-def test_what_nobody_foresaw_is_the_hosts_bad_answer(
+def test_an_unforeseen_error_becomes_the_hosts_bad_answer(
     faults: list[Exception], error: Exception
 ) -> None:
     with pytest.raises(BadAnswer, match=type(error).__name__) as caught, one_host("csb0"):
@@ -73,13 +73,13 @@ def test_what_nobody_foresaw_is_the_hosts_bad_answer(
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_what_is_known_or_no_hosts_affair_passes(error: BaseException) -> None:
+def test_known_errors_and_errors_of_no_host_pass(error: BaseException) -> None:
     with pytest.raises(type(error)) as caught, one_host("csb0"):
         raise error
     assert caught.value is error
 
 
-def test_what_this_machine_could_not_do_is_said_to_be_its_own() -> None:
+def test_a_failure_of_this_machine_is_called_its_own() -> None:
     full = OSError(errno.ENOSPC, "No space left on device", "/home/ops/log")
     with (
         pytest.raises(ClientFailed, match=r"this machine .*/home/ops/log: No space left") as caught,
@@ -104,7 +104,7 @@ def fail(error: Exception) -> None:
     raise error
 
 
-def test_a_traceback_is_kept_for_whoever_mends_the_program(errors_log: Path) -> None:
+def test_the_traceback_is_kept_once_in_the_errors_log(errors_log: Path) -> None:
     for _ in range(3):
         with pytest.raises(BadAnswer) as caught, one_host("csb0"):
             fail(ValueError("https://ops:s3cret@host/x"))
@@ -119,25 +119,25 @@ def test_a_traceback_is_kept_for_whoever_mends_the_program(errors_log: Path) -> 
     assert stat.S_IMODE(errors_log.stat().st_mode) == 0o600
 
 
-def test_the_kept_tracebacks_do_not_grow_without_end(errors_log: Path) -> None:
+def test_the_errors_log_has_a_bounded_size(errors_log: Path) -> None:
     for number in range(300):
         with pytest.raises(BadAnswer), one_host(f"host{number}"):
             fail(ValueError("x" * 10_000))
     assert errors_log.stat().st_size < 2 * FAULTS_LIMIT
 
 
-def test_a_log_that_cannot_be_written_is_no_second_error(errors_log: Path) -> None:
+def test_an_unwritable_errors_log_causes_no_second_error(errors_log: Path) -> None:
     errors_log.parent.write_text("no folder")
     with pytest.raises(BadAnswer), one_host("csb0"):
         fail(ValueError("x"))
 
 
-def test_what_cannot_be_drawn_gives_way_to_the_reason(faults: list[Exception]) -> None:
+def test_a_part_that_cannot_be_drawn_shows_the_reason(faults: list[Exception]) -> None:
     assert drawn("csb0", lambda: "picture", str.upper) == "picture"
     assert "VALUEERROR" in drawn("csb0", lambda: str(int("x")), str.upper)
 
 
-def test_the_table_tells_a_silent_host_from_one_that_cannot_be_used() -> None:
+def test_the_table_distinguishes_a_silent_host_from_a_bad_answer() -> None:
     assert not_seen(Unreachable("x")).state == "offline"
     assert not_seen(BadAnswer("x")).state == "error"
     assert not_seen(ClientFailed("x")).state == "error"

@@ -103,20 +103,20 @@ async def test_a_stale_host_is_updated_followed_and_judged() -> None:
     ]
 
 
-async def test_what_is_proven_current_is_left_alone() -> None:
+async def test_update_leaves_a_proven_current_host_alone() -> None:
     made = bench(verify=CURRENT)
     report = await made.update()
     assert (report.verdict, report.job, report.exit_code) == (CURRENT, None, 0)
     assert "launch" not in made.session.calls
 
 
-async def test_force_asks_for_no_proof_first() -> None:
+async def test_a_forced_update_asks_for_no_proof_first() -> None:
     made = bench()
     await made.update(force=True)
     assert made.session.calls == [*LOOK, *RUN]
 
 
-async def test_a_proof_that_cannot_be_had_does_not_keep_from_updating() -> None:
+async def test_update_goes_on_when_the_proof_fails() -> None:
     made = bench(verify=Unreachable("lost"))
     assert (await made.update()).verdict == PROVEN
 
@@ -162,7 +162,7 @@ async def test_another_job_is_offered() -> None:
     assert (report.verdict, report.job, report.busy, report.exit_code) == (None, JOB, True, 6)
 
 
-async def test_who_detaches_does_not_follow() -> None:
+async def test_a_detached_update_follows_no_job() -> None:
     made = bench()
     report = await made.update(detach=True, force=True)
     assert (report.verdict, report.busy, report.exit_code) == (None, False, 9)
@@ -170,7 +170,7 @@ async def test_who_detaches_does_not_follow() -> None:
     assert made.session.calls == [*LOOK, "launch"]
 
 
-async def test_a_job_that_its_host_forgot_is_judged_by_what_is_here() -> None:
+async def test_a_job_that_its_host_forgot_is_judged_from_the_copy() -> None:
     verdict = Verdict(kind="interrupted", sentence="killed", advice="again")
     made = bench(follow=NoSuchJob("gone"), verdict=verdict)
     report = await made.update(force=True)
@@ -181,20 +181,20 @@ async def test_a_job_that_its_host_forgot_is_judged_by_what_is_here() -> None:
 # Passwords.
 
 
-async def test_the_password_is_asked_for_where_it_is_needed() -> None:
+async def test_the_password_is_asked_for_when_it_is_needed() -> None:
     made = bench(["secret"], launch=[NeedsPassword("csb0"), Launched(JOB)])
     assert (await made.update(force=True)).verdict == PROVEN
     assert (made.asked, made.session.given) == ([False], ["secret"])
 
 
-async def test_a_wrong_password_is_asked_for_again_and_said_to_be_wrong() -> None:
+async def test_the_password_is_asked_for_again_when_it_was_wrong() -> None:
     errors = [NeedsPassword("csb0"), NeedsPassword("csb0", wrong=True), CURRENT]
     made = bench(["bad", "good"], verify=errors)
     assert (await made.update()).verdict == CURRENT
     assert (made.asked, made.session.given) == ([False, True], ["bad", "good"])
 
 
-async def test_whoever_gives_none_up_is_told_what_is_missing() -> None:
+async def test_update_without_a_password_fails_with_the_reason() -> None:
     made = bench(["bad", None], launch=[NeedsPassword("csb0"), NeedsPassword("csb0", wrong=True)])
     report = await made.update(force=True)
     assert kind(report) == ("failed", "preflight-elevation")
@@ -211,25 +211,25 @@ async def test_a_proof_asks_for_the_latest_commit() -> None:
     assert made.session.calls == PROVE
 
 
-async def test_a_job_of_somebody_else_is_followed_to_the_verdict() -> None:
+async def test_the_job_of_somebody_else_is_followed_to_its_verdict() -> None:
     made = bench(["secret"], fetch_plan=[NeedsPassword("csb0"), PLAN])
     report = await made.conductor.watch(made.session, JOB)
     assert (report.verdict, report.job) == (PROVEN, JOB)
     assert made.session.calls == ["fetch_plan", "fetch_plan", "follow", f"verdict {NEW}"]
 
 
-async def test_attaching_to_what_is_not_there_is_an_error() -> None:
+async def test_attaching_to_a_missing_job_is_an_error() -> None:
     made = bench(fetch_plan=NoSuchJob("gone"))
     with pytest.raises(NoSuchJob):
         await made.conductor.watch(made.session, JOB)
 
 
-async def test_attaching_to_a_host_that_is_away_is_a_verdict() -> None:
+async def test_attaching_to_an_absent_host_gives_a_verdict() -> None:
     made = bench(fetch_plan=Unreachable("lost"))
     assert kind(await made.conductor.watch(made.session, JOB))[0] == "unreachable"
 
 
-async def test_cancelling_asks_for_the_password_too() -> None:
+async def test_cancel_asks_for_the_password() -> None:
     made = bench(["secret"], cancel=[NeedsPassword("csb0"), None])
     await made.conductor.cancel(made.session, JOB)
     assert made.session.given == ["secret"]
@@ -238,7 +238,7 @@ async def test_cancelling_asks_for_the_password_too() -> None:
         await refused.conductor.cancel(refused.session, JOB)
 
 
-async def test_the_history_is_the_hosts_or_why_there_is_none() -> None:
+async def test_the_history_comes_from_the_host_or_says_why_not() -> None:
     line = JobLine(job=JOB, at=1, asked_by="uid 0", goal="update", outcome="done")
     made = bench(["secret"], jobs=[NeedsPassword("csb0"), (line,)])
     assert await made.conductor.jobs(made.session) == (line,)
@@ -249,14 +249,14 @@ async def test_the_history_is_the_hosts_or_why_there_is_none() -> None:
 
 
 @pytest.mark.parametrize("keep", [True, False])
-async def test_going_back_is_a_job_too(keep: bool) -> None:
+async def test_a_rollback_runs_as_a_job(keep: bool) -> None:
     made = bench()
     report = await made.conductor.roll_back(made.session, Options(), keep_lock=keep)
     assert report.verdict == PROVEN
     assert made.session.calls == ["probe", "examine", f"plan_rollback {keep}", *RUN]
 
 
-async def test_where_there_is_nothing_to_go_back_to_nothing_is_touched() -> None:
+async def test_rollback_without_a_generation_touches_nothing() -> None:
     made = bench(plan_rollback=Refusal("target", "no older system", "none"))
     report = await made.conductor.roll_back(made.session, Options(), keep_lock=False)
     assert kind(report) == ("failed", "preflight-target")

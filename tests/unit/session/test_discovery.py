@@ -16,7 +16,7 @@ FLAKE = "Code/nixcfg"
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home with a nixcfg, and a `nix` that answers with what $ANSWER names."""
+    """A home with a nixcfg, and a `nix` that prints $ANSWER."""
     (tmp_path / FLAKE).mkdir(parents=True)
     (tmp_path / FLAKE / "flake.nix").touch()
     nix = tmp_path / "bin/nix"
@@ -65,7 +65,7 @@ def test_homes_are_reached_as_their_users(home: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("answer", ["", "null", "[1]", "not JSON"])
-def test_an_answer_that_is_none_leaves_this_machine(
+def test_a_malformed_answer_leaves_only_this_machine(
     home: Path, monkeypatch: pytest.MonkeyPatch, answer: str
 ) -> None:
     monkeypatch.setenv("ANSWER", answer)
@@ -78,7 +78,9 @@ def test_without_a_flake_nix_is_not_asked(home: Path) -> None:
     assert not (home / "asked").exists()
 
 
-def test_a_failing_nix_leaves_this_machine(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_nix_leaves_only_this_machine(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ANSWER", '["csb0"]')
     monkeypatch.setenv("CODE", "1")
     assert hosts_without_inventory(list[str]().append) == (this_machine(),)
@@ -87,7 +89,7 @@ def test_a_failing_nix_leaves_this_machine(home: Path, monkeypatch: pytest.Monke
 def said(
     monkeypatch: pytest.MonkeyPatch, answer: str, complaint: str = "", code: int = 0
 ) -> list[str]:
-    """What is said while Nix answers so."""
+    """The messages when Nix answers so."""
     for name, value in {"ANSWER": answer, "SAID": complaint, "CODE": str(code)}.items():
         monkeypatch.setenv(name, value)
     lines: list[str] = []
@@ -95,7 +97,9 @@ def said(
     return lines
 
 
-def test_what_is_evaluated_is_said(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_discovery_says_which_flake_it_evaluates(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     line = f"Reading the names of hosts from the flake {home}/{FLAKE} ..."
     assert said(monkeypatch, '["csb0"]', "warning: Git tree is dirty\\n") == [line]
     (home / FLAKE / "flake.nix").unlink()
@@ -114,13 +118,15 @@ DISABLED = "cannot build '/nix/store/x.drv^out' during evaluation because the op
         ("", "Nix failed and did not say why"),
     ],
 )
-def test_why_names_are_not_known_is_said_once(
+def test_discovery_says_once_why_names_are_unknown(
     home: Path, monkeypatch: pytest.MonkeyPatch, complaint: str, shown: str
 ) -> None:
     assert said(monkeypatch, "[]", complaint, 1)[1:] == [UNKNOWN + shown]
 
 
-def test_a_flake_without_homes_is_no_fault(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flake_without_homes_causes_no_complaint(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     missing = "error: flake 'path:/x' does not provide attribute 'homeConfigurations'\\n"
     assert len(said(monkeypatch, "[]", missing, 1)) == 1
     assert said(monkeypatch, "null")[1:] == [f"{UNKNOWN}Nix gave no list of names"]

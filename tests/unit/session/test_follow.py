@@ -1,4 +1,4 @@
-"""The follower against a host that says what a test tells it; nothing here waits for a clock."""
+"""The follower with a host that answers as a test says; nothing here waits for a clock."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ RESULT = frame("result", 0, DONE)
 
 @dataclass
 class Process:
-    """One connection: what the host says on it, portion by portion, and how it ends."""
+    """One connection: the host's output, portion by portion, and its end."""
 
     says: list[bytes]
     stderr: bytes = b""
@@ -84,7 +84,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Asked:
-    """What the follower asked for."""
+    """The follower's request."""
 
     job: str
     log_at: int
@@ -111,7 +111,7 @@ class Host:
 
 
 def says(*connections: bytes | Process | Exception) -> Host:
-    """A host whose connections say these, one after the other; the last one again and again."""
+    """A host whose connections give these in turn; the last one is repeated."""
     left = list(connections)
 
     def answer(_: Asked) -> Process:
@@ -156,7 +156,7 @@ def links(events: list[JobEvent]) -> list[str]:
 
 
 def stream(log: bytes, asked: Asked, chunk: int) -> bytes:
-    """What follow.sh would write from those offsets on."""
+    """The output of follow.sh from those offsets on."""
     frames = [GREETING, frame("plan.json", 0, b"{}"), frame("beat", 5, b"%d" % len(log))]
     for kind, data, at in (("log", log, asked.log_at), ("events", EVENTS, asked.events_at)):
         frames += [frame(kind, i, data[i : i + chunk]) for i in range(at, len(data), chunk)]
@@ -170,7 +170,7 @@ def stream(log: bytes, asked: Asked, chunk: int) -> bytes:
     cuts=st.lists(st.floats(0, 0.999), max_size=6),
     portion=st.integers(5, 300),
 )
-def test_wherever_links_break_no_byte_is_lost_or_doubled(
+def test_broken_links_lose_and_double_no_byte(
     log: bytes, chunk: int, cuts: list[float], portion: int
 ) -> None:
     left = list(cuts)
@@ -178,7 +178,7 @@ def test_wherever_links_break_no_byte_is_lost_or_doubled(
     def answer(asked: Asked) -> Process:
         raw = stream(log, asked, chunk)
         if left:
-            raw = raw[: int((len(raw) - 1) * left.pop(0))]  # less than the whole result
+            raw = raw[: int((len(raw) - 1) * left.pop(0))]  # a part of the result
         return Process([raw[i : i + portion] for i in range(0, len(raw), portion)])
 
     with tempfile.TemporaryDirectory() as folder:
@@ -200,7 +200,7 @@ def test_wherever_links_break_no_byte_is_lost_or_doubled(
         assert all(process.closed for process in host.processes)
 
 
-async def test_a_reconnect_asks_from_where_the_copy_ends(copy: JobCopy) -> None:
+async def test_a_reconnect_asks_from_the_end_of_the_copy(copy: JobCopy) -> None:
     torn = len(EVENTS) - 5
     host = says(
         frame("log", 0, b"abc") + frame("events", 0, EVENTS[:torn]) + b"@log 3 100\ndef",
@@ -213,8 +213,10 @@ async def test_a_reconnect_asks_from_where_the_copy_ends(copy: JobCopy) -> None:
 
 
 @pytest.mark.parametrize("events_first", [True, False])
-async def test_what_the_host_wrote_is_told_in_its_order(copy: JobCopy, events_first: bool) -> None:
-    """A step begins before its first line, and ends after its last, however the frames come."""
+async def test_events_and_log_lines_are_told_in_the_hosts_order(
+    copy: JobCopy, events_first: bool
+) -> None:
+    """A step begins before its first line and ends after its last, for any order of frames."""
     log = b'pulled\n@nix {"action":"start","id":1,"type":104}\nbuilt\n'
     first, second = log.index(b"@nix"), len(log)
     events = b"".join(
@@ -239,13 +241,13 @@ async def test_what_the_host_wrote_is_told_in_its_order(copy: JobCopy, events_fi
     assert copy.files.log.read_bytes() == log
 
 
-async def test_an_event_of_bytes_that_never_came_is_told_at_the_end(copy: JobCopy) -> None:
+async def test_an_event_that_waits_for_missing_bytes_is_told_at_the_end(copy: JobCopy) -> None:
     late = b'{"event":"tick","at":3,"log":99}\n'
     events = await collect(says(frame("events", 0, late) + frame("log", 0, b"x") + RESULT), copy)
     assert Tick(at=3, log=99) in events
 
 
-async def test_a_later_client_goes_on_from_its_copy_and_is_told_everything(copy: JobCopy) -> None:
+async def test_a_later_client_continues_its_copy_and_is_told_everything(copy: JobCopy) -> None:
     said = GREETING + frame("log", 0, b"one\n") + frame("events", 0, EVENTS)
     first = follower(says(Process([said], hangs=True)), copy)
     async with aclosing(first.events()) as live:
@@ -259,7 +261,7 @@ async def test_a_later_client_goes_on_from_its_copy_and_is_told_everything(copy:
     assert copy.files.log.read_bytes() == b"one\ntwo\n"
 
 
-async def test_what_was_here_before_is_told_with_its_times(copy: JobCopy) -> None:
+async def test_lines_of_an_earlier_copy_are_told_with_their_times(copy: JobCopy) -> None:
     copy.files.log.write_bytes(b"one\x07\ntwo\nthree\nfo")  # ends at 5, 9 and 15; cleaned: 4, 8, 14
     ticks = ((2, 5), (3, 9), (4, 17), (5, 99))
     lines = (b'{"event":"tick","at":%d,"log":%d}\n' % tick for tick in ticks)
@@ -295,7 +297,7 @@ async def test_refused_events_are_not_told(copy: JobCopy) -> None:
         frame("beat", 10**14, b"1"),
     ],
 )
-async def test_what_is_no_frame_of_ours_costs_one_connection(copy: JobCopy, noise: bytes) -> None:
+async def test_a_malformed_frame_ends_one_connection(copy: JobCopy, noise: bytes) -> None:
     first = Process([GREETING + frame("log", 0, b"a"), noise])
     host = says(first, frame("log", 1, b"b") + RESULT)
     (why,) = links(await collect(host, copy))
@@ -303,7 +305,7 @@ async def test_what_is_no_frame_of_ours_costs_one_connection(copy: JobCopy, nois
     assert copy.files.log.read_bytes() == b"ab"
 
 
-async def test_frames_of_an_unknown_kind_are_passed_over(copy: JobCopy) -> None:
+async def test_frames_of_an_unknown_kind_are_skipped(copy: JobCopy) -> None:
     await collect(says(frame("news", 0, b"x") + RESULT), copy)
     assert sorted(path.name for path in copy.path.iterdir()) == [
         "events",
@@ -316,7 +318,7 @@ async def test_frames_of_an_unknown_kind_are_passed_over(copy: JobCopy) -> None:
 # How it ends.
 
 
-async def test_the_result_ends_it_and_nobody_is_asked_again(copy: JobCopy) -> None:
+async def test_the_result_ends_following_and_the_host_is_not_asked_again(copy: JobCopy) -> None:
     host = says(Process([GREETING + frame("log", 0, b"x\nno newline") + RESULT], hangs=True))
     events = await collect(host, copy)
     assert events[-1] == LogGrew(size=12, text_size=13)
@@ -329,13 +331,13 @@ async def test_the_result_ends_it_and_nobody_is_asked_again(copy: JobCopy) -> No
     assert copy.files.text.read_bytes() == text
 
 
-async def test_a_job_that_the_host_does_not_have(copy: JobCopy) -> None:
+async def test_following_a_missing_job_is_an_error(copy: JobCopy) -> None:
     with pytest.raises(NoSuchJob, match=JOB):
         await collect(says(frame("gone", 0, b"missing")), copy)
     assert not copy.path.exists()
 
 
-async def test_what_came_of_a_job_that_the_host_has_forgotten_stays(copy: JobCopy) -> None:
+async def test_the_copy_of_a_job_stays_when_the_host_forgets_it(copy: JobCopy) -> None:
     copy.files.log.write_bytes(b"x\n")
     with pytest.raises(NoSuchJob, match=JOB):
         await collect(says(frame("gone", 0, b"missing")), copy)
@@ -352,42 +354,42 @@ async def test_a_job_that_died_with_its_host_is_interrupted(copy: JobCopy) -> No
     assert links(events) == []
 
 
-async def test_anothers_job_is_read_as_root_at_once(copy: JobCopy) -> None:
+async def test_the_job_of_another_user_is_read_as_root_at_once(copy: JobCopy) -> None:
     host = says(frame("gone", 0, b"denied"), frame("log", 0, b"x"), RESULT)
     events = await collect(host, copy)
     assert [asked.elevated for asked in host.asked] == [False, True, True]
     assert links(events) == ["connection closed"]
 
 
-async def test_what_root_may_not_read_either_is_not_asked_for_ever(copy: JobCopy) -> None:
+async def test_a_job_that_root_may_not_read_counts_as_missing(copy: JobCopy) -> None:
     with pytest.raises(NoSuchJob):
         await collect(says(frame("gone", 0, b"denied")), copy)
 
 
 @pytest.mark.parametrize("error", [NeedsPassword("csb0"), NotAllowed("no sudo")])
-async def test_who_needs_root_is_told_so(copy: JobCopy, error: Exception) -> None:
+async def test_the_follower_says_that_it_needs_root(copy: JobCopy, error: Exception) -> None:
     with pytest.raises(type(error)):
         await collect(says(frame("gone", 0, b"denied"), error), copy)
 
 
-async def test_what_comes_after_the_result_does_not_begin_anew(copy: JobCopy) -> None:
+async def test_frames_after_the_result_open_no_new_connection(copy: JobCopy) -> None:
     host = says(frame("log", 0, b"x") + RESULT + frame("changes", 0, b"c"))
     events = await collect(host, copy)
     assert (links(events), len(host.asked)) == ([], 1)
     assert copy.read("changes") == b"c"
 
 
-# A host that means harm.
+# A hostile host.
 
 
-def test_a_line_as_long_as_an_event_may_be_is_one_and_a_longer_one_is_none() -> None:
+def test_a_line_is_an_event_up_to_the_limit_and_none_beyond_it() -> None:
     torn = TornLine()
     longest = b"x" * EVENT_LINE_LIMIT
     assert (torn.feed(longest[:-1]), torn.feed(b"x"), torn.feed(b"\n")) == ([], [], [longest])
     assert (torn.feed(longest), torn.feed(b"x"), torn.feed(b"y\nz\n")) == ([], [], [b"z"])
 
 
-async def test_as_many_events_as_there_may_be_are_read(
+async def test_events_are_read_up_to_the_limit(
     copy: JobCopy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(follow, "EVENTS_LIMIT", len(EVENTS))
@@ -397,7 +399,7 @@ async def test_as_many_events_as_there_may_be_are_read(
     assert [event for event in events if event in TOLD] == TOLD
 
 
-async def test_an_event_line_without_end_is_dropped_and_the_next_one_told(copy: JobCopy) -> None:
+async def test_an_endless_event_line_is_dropped_and_the_next_is_told(copy: JobCopy) -> None:
     endless = b'{"event":"job-start","at":' + b"1" * 300_000
     begin = GREETING + frame("log", 0, b"abc") + b"@events 0 400000\n"
     process = Process([begin, endless, b"\n" + EVENTS], hangs=True)
@@ -413,7 +415,7 @@ async def test_an_event_line_without_end_is_dropped_and_the_next_one_told(copy: 
     assert copy.files.events.read_bytes() == endless + b"\n" + EVENTS
 
 
-async def test_events_without_end_end_the_follower(
+async def test_endless_events_end_the_follower(
     copy: JobCopy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(follow, "EVENTS_LIMIT", 1000)
@@ -423,14 +425,14 @@ async def test_events_without_end_end_the_follower(
     assert copy.files.events.stat().st_size == 800
 
 
-async def test_a_host_that_never_writes_a_frame_is_given_up(copy: JobCopy) -> None:
+async def test_the_follower_gives_up_on_a_host_that_sends_only_bad_frames(copy: JobCopy) -> None:
     host = says(b"@log x\n")
     with pytest.raises(BadAnswer, match="cannot be read: a frame with a bad header"):
         await collect(host, copy)
     assert len(host.asked) == FRAME_ERRORS
 
 
-async def test_a_host_that_goes_wrong_now_and_then_is_not_given_up(copy: JobCopy) -> None:
+async def test_the_follower_goes_on_with_a_host_that_errs_now_and_then(copy: JobCopy) -> None:
     beat = GREETING + frame("beat", 5, b"0")
     noise = [Process([beat, b"@log x\n"]) for _ in range(2 * FRAME_ERRORS)]
     await collect(says(*noise, frame("log", 0, b"x") + RESULT), copy)
@@ -442,13 +444,13 @@ async def test_a_small_file_comes_once_in_a_connection(copy: JobCopy) -> None:
     assert links(events) == ["the frame 'before' came twice"]
 
 
-async def test_a_flood_of_heartbeats_is_one(copy: JobCopy) -> None:
+async def test_a_flood_of_heartbeats_is_told_as_one(copy: JobCopy) -> None:
     beats = b"".join(frame("beat", at, b"0") for at in range(1, 2000))
     events = await collect(says(beats + RESULT), copy)
     assert [event for event in events if isinstance(event, Heartbeat)] == [Heartbeat(1999, 0)]
 
 
-async def test_a_flood_leaves_the_others_their_turn(copy: JobCopy) -> None:
+async def test_a_flood_of_one_host_does_not_block_the_others(copy: JobCopy) -> None:
     turns = 0
 
     async def other() -> None:
@@ -467,7 +469,7 @@ async def test_a_flood_leaves_the_others_their_turn(copy: JobCopy) -> None:
 # This machine's disk.
 
 
-async def test_a_copy_stops_before_the_disk_is_full_and_goes_on_later(
+async def test_a_copy_stops_before_the_disk_is_full_and_continues_later(
     copy: JobCopy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free = [10 * FLOOR, 10 * FLOOR, 10 * FLOOR, FLOOR - 4096]  # events, a byte, two more, none
@@ -503,7 +505,7 @@ def test_a_small_disk_keeps_a_fiftieth_free(
 
 
 @pytest.mark.parametrize("name", ["log", "events"])
-async def test_what_cannot_be_written_here_is_no_lost_link(
+async def test_a_failed_write_of_the_copy_is_this_machines_failure(
     copy: JobCopy, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     def full(_: int, __: object) -> int:
@@ -516,7 +518,7 @@ async def test_what_cannot_be_written_here_is_no_lost_link(
     assert len(host.asked) == 1
 
 
-async def test_a_text_that_cannot_be_written_is_mended_later(
+async def test_a_readable_log_that_cannot_be_written_is_mended_later(
     copy: JobCopy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> int:
@@ -531,10 +533,10 @@ async def test_a_text_that_cannot_be_written_is_mended_later(
     assert copy.files.text.read_bytes() == b"abc\n"
 
 
-# What is said meanwhile.
+# Messages meanwhile.
 
 
-async def test_a_lost_link_says_why_and_lets_go_of_it(copy: JobCopy) -> None:
+async def test_the_follower_closes_a_lost_link_and_says_why(copy: JobCopy) -> None:
     dropped: list[bool] = []
     host = says(
         Process([], stderr=b"Warning: x\nssh: connect to host h: No route to host\n\n"),
@@ -546,7 +548,7 @@ async def test_a_lost_link_says_why_and_lets_go_of_it(copy: JobCopy) -> None:
     assert len(dropped) == 2
 
 
-async def test_what_ssh_says_of_a_lost_link_is_cut_off(copy: JobCopy) -> None:
+async def test_the_words_of_ssh_on_a_lost_link_are_cut_off(copy: JobCopy) -> None:
     host = says(Process([], stderr=b"x" * (SAID_LIMIT + 1)), RESULT)
     assert links(await collect(host, copy)) == ["x" * SAID_LIMIT]
 
@@ -569,7 +571,7 @@ async def test_the_pauses_between_two_tries_grow_until_something_is_heard(
     assert pauses == [1.0, 2.0, 4.0, 4.0, 1.0]
 
 
-async def test_silence_is_shown_and_then_given_up(copy: JobCopy) -> None:
+async def test_the_follower_shows_silence_and_later_reconnects(copy: JobCopy) -> None:
     now = 0.0
 
     async def read(process: Process, seconds: float) -> bytes | None:
@@ -592,14 +594,14 @@ async def test_silence_is_shown_and_then_given_up(copy: JobCopy) -> None:
     assert len(host.asked) == 2
 
 
-async def test_the_copy_is_its_owners_alone(copy: JobCopy) -> None:
+async def test_only_the_owner_can_read_the_copy(copy: JobCopy) -> None:
     await collect(says(frame("log", 0, b"x") + frame("events", 0, EVENTS) + RESULT), copy)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in copy.path.iterdir()}
     assert set(modes) == {"log", "log.txt", "events", "result"}
     assert set(modes.values()) == {0o600}
 
 
-async def test_who_stops_listening_closes_the_connection(copy: JobCopy) -> None:
+async def test_a_listener_that_stops_closes_the_connection(copy: JobCopy) -> None:
     host = says(Process([GREETING + frame("log", 0, b"x")], hangs=True))
     async with aclosing(follower(host, copy).events()) as live:
         async for event in live:
@@ -608,7 +610,7 @@ async def test_who_stops_listening_closes_the_connection(copy: JobCopy) -> None:
     assert host.processes[0].closed
 
 
-async def test_who_is_cancelled_closes_the_connection(copy: JobCopy) -> None:
+async def test_a_cancelled_listener_closes_the_connection(copy: JobCopy) -> None:
     heard = asyncio.Event()
     host = says(Process([GREETING + frame("log", 0, b"x")], hangs=True))
 
@@ -625,7 +627,7 @@ async def test_who_is_cancelled_closes_the_connection(copy: JobCopy) -> None:
     assert host.processes[0].closed
 
 
-def test_a_torn_last_event_is_none(tmp_path: Path) -> None:
+def test_a_torn_last_event_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "events"
     assert read_events(path) == []
     path.write_bytes(EVENTS[:-1])

@@ -47,14 +47,14 @@ INCLUDES = (Setting("include.path", "x"), Setting("includeif.gitdir:~/w.path", "
         ("none", HARMLESS),
     ],
 )
-def test_only_those_credentials_go_along(
+def test_only_the_chosen_credentials_are_kept(
     credentials: Credentials, kept: tuple[Setting, ...]
 ) -> None:
     assert choose((*INCLUDES, *HARMLESS, *NAMED, *UNNAMED), credentials) == kept
 
 
-def test_what_takes_back_earlier_lines_stays() -> None:
-    """`helper =` empties the list, also of helpers that are named."""
+def test_lines_that_reset_earlier_ones_are_kept() -> None:
+    """`helper =` empties the list, also of helpers for named servers."""
     lines = (NAMED[2], Setting("credential.helper", ""), Setting("http.extraheader", ""))
     assert choose(lines, "named") == lines
 
@@ -66,7 +66,7 @@ def test_credentials_for_all_servers_are_noticed(line: Setting) -> None:
     assert not has_unnamed((line, Setting(f"{line.section}.{line.name}", "")), {})
 
 
-def test_credentials_of_the_environment_are_for_all_servers() -> None:
+def test_credentials_of_the_environment_count_as_for_all_servers() -> None:
     assert has_unnamed((), {"GIT_SSL_KEY": "k"})
     assert not has_unnamed((*HARMLESS, *NAMED), {"GIT_SSL_CAINFO": "ca"})
     assert all(has_named((line,)) for line in NAMED)
@@ -99,5 +99,5 @@ def test_gits_own_list_is_read() -> None:
         ("machine h login default", Netrc(frozenset({"h"}), default=True)),
     ],
 )
-def test_netrc_is_read_and_rather_too_much_than_too_little(text: str, netrc: Netrc) -> None:
+def test_netrc_is_read_generously(text: str, netrc: Netrc) -> None:
     assert read_netrc(text) == netrc

@@ -32,7 +32,7 @@ exit "$(cat "${0%/*}/code")"
 
 
 class Git:
-    """A git that says of a repository what the test wants, and writes down what it was asked."""
+    """A git that answers as the test says, and records its calls."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -69,7 +69,9 @@ def git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Git:
         ("--upload-pack=x", "refs/heads/--upload-pack=x"),
     ],
 )
-async def test_asks_for_what_the_input_follows(git: Git, ref: str | None, asked: str) -> None:
+async def test_asks_for_the_ref_that_the_input_follows(
+    git: Git, ref: str | None, asked: str
+) -> None:
     assert await GitLatest().latest(Source("https://h/r", ref)) == REV
     assert git.read("asked") == [f"ls-remote -- https://h/r {asked}"]
 
@@ -81,7 +83,7 @@ async def test_never_prompts_and_never_translates(git: Git) -> None:
     assert "BatchMode=yes" in ssh
 
 
-async def test_a_source_is_asked_once_however_many_want_to_know(git: Git) -> None:
+async def test_a_source_is_asked_once_for_many_callers(git: Git) -> None:
     latest = GitLatest()
     source = Source("https://h/r")
     assert await asyncio.gather(*(latest.latest(source) for _ in range(5))) == [REV] * 5
@@ -94,8 +96,8 @@ async def test_a_source_is_asked_once_however_many_want_to_know(git: Git) -> Non
     assert await latest.latest(source) == OTHER
 
 
-async def test_who_has_just_looked_gets_no_older_answer(git: Git) -> None:
-    """And those who looked at the same time share one."""
+async def test_a_caller_gets_no_answer_older_than_its_look(git: Git) -> None:
+    """Callers who look at the same time share one answer."""
     latest, source = GitLatest(), Source("https://h/r")
     assert await latest.latest(source) == REV
     git.says(f"{OTHER}\tHEAD\n")
@@ -113,7 +115,7 @@ async def test_a_question_that_failed_is_asked_again(git: Git) -> None:
     assert await latest.latest(source) == REV
 
 
-async def test_who_stops_waiting_does_not_stop_the_others(git: Git) -> None:
+async def test_a_cancelled_caller_does_not_stop_the_others(git: Git) -> None:
     latest = GitLatest()
     first = asyncio.create_task(latest.latest(Source("https://h/r")))
     await asyncio.sleep(0)
@@ -136,7 +138,7 @@ async def test_who_stops_waiting_does_not_stop_the_others(git: Git) -> None:
         (f"{REV} HEAD\n", 0),
     ],
 )
-async def test_what_is_no_commit_is_no_answer(git: Git, says: str, code: int) -> None:
+async def test_output_without_a_commit_is_no_answer(git: Git, says: str, code: int) -> None:
     git.says(says, code)
     assert await GitLatest().latest(Source("https://h/r")) is None
 
@@ -149,17 +151,19 @@ async def test_a_pinned_source_is_its_own_answer_and_a_tarball_has_none(git: Git
 
 
 @pytest.mark.parametrize("ref", ["a b", "a\0b", "a\nb", "refs/heads/*", "a..\x7f"])
-async def test_a_ref_that_git_cannot_have_is_not_asked_for(git: Git, ref: str) -> None:
+async def test_an_impossible_ref_is_not_asked_for(git: Git, ref: str) -> None:
     assert await GitLatest().latest(Source("https://h/r", ref)) is None
     assert git.read("asked") == []
 
 
-async def test_without_git_nobody_answers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_the_answer_without_git_is_unknown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert await GitLatest().latest(Source("https://h/r")) is None
 
 
-async def test_a_repository_that_never_answers_is_given_up(
+async def test_a_silent_repository_is_given_up(
     git: Git, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "git").write_text(f"{GIT}exec sleep 60\n")
@@ -169,7 +173,7 @@ async def test_a_repository_that_never_answers_is_given_up(
 
 @pytest.fixture
 def repository(tmp_path: Path) -> tuple[str, str]:
-    """The URL of a real one with one branch, `main`, and that branch's commit."""
+    """The URL of a real repository with one branch, `main`, and that branch's commit."""
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1"}
 
     def git(*words: str) -> str:
@@ -191,7 +195,7 @@ async def test_real_git_answers_for_a_branch_and_not_for_a_missing_one(
     assert await latest.latest(Source(f"{url}-not-there"), HERE) is None
 
 
-async def test_a_path_is_asked_for_hosts_that_are_this_machine_alone(
+async def test_a_path_is_asked_only_for_this_machine(
     repository: tuple[str, str],
 ) -> None:
     url, rev = repository

@@ -31,7 +31,7 @@ exec {git} "$@"
 
 @dataclass
 class Client:
-    """The operator's machine: git's settings, ~/.netrc, and what git was called with."""
+    """The operator's machine: git's settings, ~/.netrc, and the arguments of git."""
 
     home: Path
 
@@ -48,7 +48,7 @@ class Client:
         return (self.home / "argv").read_text()
 
     async def ask(self, url: str, *forges: str, ref: str | None = None) -> Latest:
-        """Ask for what the flake.lock of a host of somebody else names."""
+        """Ask for the latest commit of a URL in the flake.lock of a host."""
         lock = {
             "version": 7,
             "root": "r",
@@ -100,9 +100,7 @@ def may_not_ask(answer: Latest, server: GitServer) -> bool:
     return isinstance(answer, NotAsked) and f"may not ask {server.place}" in answer.why
 
 
-async def test_a_repository_that_is_open_gets_no_credential(
-    client: Client, server: GitServer
-) -> None:
+async def test_an_open_repository_gets_no_credential(client: Client, server: GitServer) -> None:
     client.settings(
         f'[credential]\n\thelper = {json.dumps(HELPER)}\n[http]\n\textraHeader = "X-Token: t"'
     )
@@ -131,7 +129,7 @@ async def test_nobody_is_asked_for_a_password(
 # Credentials for all servers.
 
 
-async def test_a_helper_for_all_servers_answers_a_listed_forge_alone(
+async def test_a_helper_for_all_servers_answers_only_a_listed_forge(
     client: Client, serve: Callable[..., GitServer]
 ) -> None:
     forge, other = serve(), serve()
@@ -166,7 +164,7 @@ async def test_a_forge_is_a_server_with_its_port(
     ids=["header", "authorization", "cookies", "client certificate"],
 )
 @pytest.mark.parametrize("scoped", [False, True])
-async def test_what_git_sends_to_all_servers_reaches_those_that_are_named(
+async def test_git_settings_for_all_servers_reach_only_named_servers(
     client: Client,
     serve: Callable[..., GitServer],
     settings: str,
@@ -188,7 +186,7 @@ async def test_what_git_sends_to_all_servers_reaches_those_that_are_named(
     assert other.secrets == []
 
 
-async def test_a_client_certificate_of_the_environment_is_for_listed_servers(
+async def test_a_client_certificate_of_the_environment_reaches_only_listed_servers(
     client: Client, server: GitServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GIT_SSL_CERT", f"{TLS}/cert.pem")
@@ -198,7 +196,7 @@ async def test_a_client_certificate_of_the_environment_is_for_listed_servers(
     assert await client.ask(f"{server.url}/closed/r", server.place) == REV
 
 
-async def test_settings_of_the_environment_are_the_operators_too(
+async def test_settings_of_the_environment_count_as_the_operators(
     client: Client, server: GitServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
@@ -210,7 +208,7 @@ async def test_settings_of_the_environment_are_the_operators_too(
 
 
 @pytest.mark.parametrize("scope", ["https://", "*", "https://*"])
-async def test_a_pattern_for_every_server_names_none(
+async def test_a_pattern_that_fits_every_server_names_no_server(
     client: Client, server: GitServer, scope: str
 ) -> None:
     client.helper(f' "{scope}"')
@@ -221,7 +219,7 @@ async def test_a_pattern_for_every_server_names_none(
 # Credentials for one server.
 
 
-async def test_a_helper_that_git_has_for_the_server_is_used_without_a_list(
+async def test_a_helper_scoped_to_the_server_needs_no_list(
     client: Client, serve: Callable[..., GitServer]
 ) -> None:
     named, other = serve(), serve()
@@ -232,7 +230,7 @@ async def test_a_helper_that_git_has_for_the_server_is_used_without_a_list(
     assert other.secrets == []
 
 
-async def test_what_git_has_for_one_path_is_not_for_another(
+async def test_git_settings_for_one_path_do_not_reach_another(
     client: Client, server: GitServer
 ) -> None:
     client.settings(f'[http "{server.url}/closed/mine"]\n\textraHeader = "X-Token: t"\n')
@@ -242,7 +240,7 @@ async def test_what_git_has_for_one_path_is_not_for_another(
     assert server.secrets == []
 
 
-async def test_netrc_answers_the_servers_that_it_names(
+async def test_netrc_answers_only_the_servers_that_it_names(
     client: Client, serve: Callable[..., GitServer]
 ) -> None:
     named, other = serve(), serve(name="localhost")
@@ -253,7 +251,7 @@ async def test_netrc_answers_the_servers_that_it_names(
     assert other.secrets == []
 
 
-async def test_the_default_of_netrc_is_for_listed_servers(
+async def test_the_default_of_netrc_reaches_only_listed_servers(
     client: Client, server: GitServer
 ) -> None:
     (client.home / ".netrc").write_text(
@@ -267,19 +265,19 @@ async def test_the_default_of_netrc_is_for_listed_servers(
 # Redirects.
 
 
-async def test_a_repository_that_was_renamed_on_its_server_is_found(
+async def test_a_repository_renamed_on_its_server_is_found(
     client: Client, server: GitServer
 ) -> None:
     server.moved_to = server.url
     client.helper()
     assert await client.ask(f"{server.url}/moved/open/r") == REV
     assert server.secrets == []
-    # what is closed is redirected only once it is known who asks
+    # a closed repository is redirected only after the client has logged in
     assert await client.ask(f"{server.url}/moved-closed/closed/r", server.place) == REV
     assert server.secrets == [OPERATOR] * 2
 
 
-async def test_a_redirect_may_be_without_its_server(client: Client, server: GitServer) -> None:
+async def test_a_redirect_may_be_relative(client: Client, server: GitServer) -> None:
     client.helper()
     assert await client.ask(f"{server.url}/moved-closed/closed/r", server.place) == REV
 
@@ -305,12 +303,12 @@ async def test_a_redirect_of_a_forge_takes_no_credential_to_another_server(
     assert answer is None or may_not_ask(answer, other)
     assert len(other.seen) > 0
     assert other.secrets == []
-    # what is open there is answered
+    # an open repository there is answered
     assert await client.ask(f"{forge.url}/{moved}/open/r", forge.place) == REV
     assert other.secrets == []
 
 
-async def test_a_redirect_to_a_listed_server_gets_what_is_its_own(
+async def test_a_listed_server_gets_its_own_credential_after_a_redirect(
     client: Client, serve: Callable[..., GitServer]
 ) -> None:
     one, two = serve(), serve(name="localhost")
@@ -320,7 +318,7 @@ async def test_a_redirect_to_a_listed_server_gets_what_is_its_own(
     assert two.secrets == [OPERATOR]
 
 
-async def test_redirects_in_a_circle_come_to_an_end(client: Client, server: GitServer) -> None:
+async def test_redirects_in_a_circle_end(client: Client, server: GitServer) -> None:
     server.moved_to = f"{server.url}/moved-closed"
     client.helper()
     assert await client.ask(f"{server.url}/moved-closed/r", server.place) is None
@@ -329,9 +327,7 @@ async def test_redirects_in_a_circle_come_to_an_end(client: Client, server: GitS
 # http.
 
 
-async def test_http_carries_no_credential_at_all(
-    client: Client, serve: Callable[..., GitServer]
-) -> None:
+async def test_http_carries_no_credential(client: Client, serve: Callable[..., GitServer]) -> None:
     server = serve(scheme="http")
     client.settings(
         f'[credential "{server.url}"]\n\thelper = {json.dumps(HELPER)}\n'
@@ -345,7 +341,7 @@ async def test_http_carries_no_credential_at_all(
     assert server.secrets == []
 
 
-async def test_http_may_lead_on_to_https_but_not_back(
+async def test_http_may_redirect_to_https_but_not_back(
     client: Client, serve: Callable[..., GitServer]
 ) -> None:
     plain, server = serve("http"), serve(name="localhost")
@@ -357,10 +353,10 @@ async def test_http_may_lead_on_to_https_but_not_back(
     assert (plain.seen, plain.secrets) == ([], [])
 
 
-# What the lock itself holds.
+# Passwords in flake.lock.
 
 
-async def test_the_locks_own_password_goes_to_its_server_and_into_no_argument(
+async def test_the_password_of_a_flake_lock_reaches_its_server_and_no_argument(
     client: Client, server: GitServer
 ) -> None:
     client.helper()
@@ -371,7 +367,7 @@ async def test_the_locks_own_password_goes_to_its_server_and_into_no_argument(
     assert "us@er" not in client.argv
 
 
-async def test_the_locks_own_password_does_not_follow_a_redirect(
+async def test_the_password_of_a_flake_lock_does_not_follow_a_redirect(
     client: Client, serve: Callable[..., GitServer]
 ) -> None:
     one, two = serve(), serve(name="localhost")
@@ -383,7 +379,7 @@ async def test_the_locks_own_password_does_not_follow_a_redirect(
     assert await client.ask(f"https://u:tok3n@{one.place}/moved-closed/closed/r") == REV
 
 
-async def test_a_user_without_a_password_gets_the_operators_for_that_name(
+async def test_a_url_with_only_a_user_gets_the_operators_password_for_it(
     client: Client, server: GitServer
 ) -> None:
     helper = "!f() { grep -q username=us@er && echo password=secret; }; f"
@@ -402,10 +398,10 @@ async def test_a_password_that_would_speak_gits_protocol_is_not_used(
     assert server.secrets == []
 
 
-# Where we are.
+# The current directory.
 
 
-async def test_the_repository_of_the_current_directory_has_no_say(
+async def test_the_repository_of_the_current_directory_is_ignored(
     client: Client, server: GitServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran = client.home / "ran"
@@ -429,10 +425,8 @@ async def test_the_repository_of_the_current_directory_has_no_say(
     assert (ran.exists(), server.secrets) == (False, [])
 
 
-async def test_a_git_that_reads_more_than_it_was_given_asks_only_servers_that_are_listed(
-    client: Client, server: GitServer
-) -> None:
-    """git older than 2.32 reads its files all the same."""
+async def test_git_before_2_32_asks_only_listed_servers(client: Client, server: GitServer) -> None:
+    """git older than 2.32 still reads its own files."""
     old = f'#!/bin/sh\nexport GIT_CONFIG_GLOBAL={client.home}/.gitconfig\nexec {GIT} "$@"\n'
     (client.home / "bin/git").write_text(old)
     client.helper()
@@ -443,7 +437,7 @@ async def test_a_git_that_reads_more_than_it_was_given_asks_only_servers_that_ar
     assert await client.ask(f"{server.url}/closed/r", server.place) == REV
 
 
-async def test_settings_that_git_cannot_read_are_said_to_be_so(
+async def test_the_answer_says_that_git_cannot_read_its_settings(
     client: Client, server: GitServer
 ) -> None:
     (client.home / ".gitconfig").write_text("[http\n")
@@ -460,7 +454,7 @@ async def test_insteadof_leads_where_the_operator_wants(client: Client, server: 
     assert await client.ask("git@github.com:o/r") == REV
 
 
-async def test_insteadof_may_lead_to_a_transport_that_no_lock_may_name(client: Client) -> None:
+async def test_insteadof_may_name_any_transport_that_git_allows(client: Client) -> None:
     script = client.home / "connect"
     script.write_text(f"#!/bin/sh\n: >{client.home}/connected\n")
     script.chmod(0o755)
@@ -485,14 +479,14 @@ async def test_insteadof_of_all_http_gives_no_server_a_credential(
 
 
 @pytest.mark.parametrize("base", ["https://me@", "https://me:own@", "HTTPS://me@"])
-async def test_insteadof_with_a_user_for_all_servers_gives_none_a_credential_either(
+async def test_insteadof_of_all_https_with_a_user_gives_no_server_a_credential(
     client: Client, server: GitServer, base: str
 ) -> None:
     client.settings(
         f'[credential]\n\thelper = {json.dumps(HELPER)}\n[url "{base}"]\n\tinsteadOf = https://\n'
     )
     await client.ask(f"{server.url}/closed/r")
-    # what the operator wrote into the URL itself goes where they wanted
+    # a password that the operator wrote into the URL goes there
     assert OPERATOR not in server.secrets
     assert "secret" not in str(server.secrets)
     assert basic("me", "secret") not in str(server.secrets)
@@ -542,7 +536,7 @@ def ssh(client: Client) -> Callable[[], list[str]]:
 
 
 @pytest.mark.parametrize("url", ["ssh://git@other.example.org:29418/r", "git@other.example.org:r"])
-async def test_nothing_is_lent_to_an_ssh_server(
+async def test_ssh_forwards_no_agent_screen_or_ticket(
     client: Client, ssh: Callable[[], list[str]], url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSH_ASKPASS", "/bin/false")
@@ -611,7 +605,7 @@ async def test_a_password_of_an_ssh_url_is_dropped(
         "",
     ],
 )
-async def test_what_no_lock_may_name_reaches_no_process(
+async def test_a_forbidden_url_reaches_no_process(
     client: Client, ssh: Callable[[], list[str]], url: str
 ) -> None:
     answer = await client.ask(url)

@@ -18,7 +18,7 @@ from nixfleet_core.errors import NoSuchJob
 from nixfleet_core.job.events import LogGrew, StepEnd
 from nixfleet_core.judge.diagnosis import Diagnosis
 from nixfleet_core.plan.model import Options
-from nixfleet_core.sandbox import SandboxFleet, sandbox_fleet
+from nixfleet_core.sandbox.fleet import SandboxFleet, sandbox_fleet
 from nixfleet_core.sandbox.sessions import sandbox_sessions
 from nixfleet_core.session.conduct import Conductor, Report, Watcher
 from nixfleet_core.session.latest import GitLatest
@@ -88,7 +88,7 @@ async def bench(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench
 
 @dataclass(frozen=True)
 class Updates:
-    """What became of three hosts that were updated at once, and what they were before."""
+    """Three hosts that were updated at once, before and after."""
 
     stale: Report
     stale_events: Recorder
@@ -148,7 +148,7 @@ async def test_csb0_is_updated(updates: Updates) -> None:
     assert [commit.title for commit in updates.incoming]
 
 
-async def test_csb0_tells_what_changed_and_that_its_lock_is_not_committed(
+async def test_csb0_tells_its_changes_and_that_flake_lock_is_not_committed(
     updates: Updates,
 ) -> None:
     verdict = judged(updates.stale)
@@ -184,7 +184,7 @@ async def test_csb0_is_current_afterwards_and_its_job_can_be_seen_again(
     assert recorder.steps == updates.stale_events.steps
 
 
-async def test_a_lock_is_shared_where_that_is_asked_for(tmp_path: Path) -> None:
+async def test_flake_lock_is_committed_and_pushed_when_asked(tmp_path: Path) -> None:
     async with sandbox_fleet(speed=500.0, base=tmp_path) as fleet:
         session = next(found for found in sandbox_sessions(fleet) if found.host.name == "csb0")
         recorder = Recorder()
@@ -223,7 +223,7 @@ async def test_the_highest_level_checks_and_builds_the_agent_too(
     assert "has the hash that Nix noted" in log
 
 
-async def test_gpc0_was_not_restarted_and_an_update_that_goes_on_alone_cures_it(
+async def test_a_detached_update_cures_gpc0_which_was_not_restarted(
     updates: Updates,
 ) -> None:
     found = judged(updates.not_restarted)
@@ -271,7 +271,7 @@ async def test_why_explains_the_sandbox_too(bench: Bench, updates: Updates) -> N
     assert away.cause == "unreachable"
 
 
-async def test_a_job_that_nobody_ran_is_unknown(bench: Bench) -> None:
+async def test_a_job_that_never_ran_is_unknown(bench: Bench) -> None:
     conductor, _ = bench.conductor()
     with pytest.raises(NoSuchJob):
         await conductor.watch(bench.sessions["csb1"], "20200101-000000-0000")

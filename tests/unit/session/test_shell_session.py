@@ -1,4 +1,4 @@
-"""The session over a shell that answers as the test lets it."""
+"""The session over a shell that answers as the test says."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ OLD, NEW = "1" * 40, "2" * 40
 
 
 def latest_is(commit: str | None) -> AskLatest:
-    """Whoever is asked says so."""
+    """Every repository has that latest commit."""
 
     async def ask(_: Facts) -> Latest:
         return commit
@@ -68,7 +68,7 @@ def records(**values: str) -> bytes:
 
 
 def seen(agent: str, rev: str, system: str, **more: str) -> bytes:
-    """What the probe says where everything is at that agent."""
+    """The probe's answer of a host where everything is at that agent."""
     nodes = {
         "root": {"inputs": {"nixfleet": "n"}},
         "n": {"locked": {"rev": rev}, "original": {"type": "git", "url": "https://h/r"}},
@@ -103,7 +103,7 @@ class Ran:
 
 @dataclass
 class FakeShell:
-    """Answers each script with the next answer, and remembers what it was."""
+    """Gives each script the next answer, and keeps the script."""
 
     answers: list[Answer | Exception]
     root: str = ""
@@ -194,7 +194,7 @@ async def test_a_look_is_one_script_without_root(bench: Callable[..., Bench]) ->
         (says(BEFORE[:-20]), "wrong length|cut off", ""),
     ],
 )
-async def test_who_gives_no_facts_is_unreachable(
+async def test_a_host_that_gives_no_facts_is_unreachable(
     bench: Callable[..., Bench], answer: Answer, why: str, advice: str
 ) -> None:
     with pytest.raises(Unreachable, match=why) as caught:
@@ -202,7 +202,9 @@ async def test_who_gives_no_facts_is_unreachable(
     assert advice in caught.value.advice
 
 
-async def test_a_plan_looks_as_root_only_behind_a_closed_door(bench: Callable[..., Bench]) -> None:
+async def test_a_plan_looks_as_root_only_at_an_unreadable_checkout(
+    bench: Callable[..., Bench],
+) -> None:
     facts = Facts(hostname="h", os="", platform="nixos", checkout=Checkout("/c", "ok"))
     made = bench(says(BEFORE))
     assert await made.session.examine(facts) is facts
@@ -224,7 +226,7 @@ async def test_a_proof_is_looked_for_as_root(bench: Callable[..., Bench]) -> Non
     assert deep.limit > 5 * plain.limit
 
 
-async def test_why_is_one_look_as_root_at_all_that_may_explain(bench: Callable[..., Bench]) -> None:
+async def test_why_takes_one_look_as_root(bench: Callable[..., Bench]) -> None:
     made = bench(says(AFTER))
     facts = Facts(hostname="cs0", os="", platform="nixos", checkout=Checkout("/c", "ok"))
     found = await made.session.explain(facts, NEW)
@@ -324,7 +326,7 @@ def past(*jobs: tuple[str, str], previous: str = "") -> Answer:
         (past(previous="/nix/store/p"), False, "/nix/store/p", None),
     ],
 )
-async def test_goes_back_to_before_the_last_job_that_changed_the_system(
+async def test_rollback_goes_to_before_the_last_job_that_changed_the_system(
     bench: Callable[..., Bench], answer: Answer, keep: bool, target: str, lock_from: str | None
 ) -> None:
     seen_now = seen(OLD_AGENT, OLD, "/nix/store/now", system_profile="/nix/store/now",
@@ -343,7 +345,7 @@ async def test_goes_back_to_before_the_last_job_that_changed_the_system(
 @pytest.mark.parametrize(
     ("path", "lock_from", "warned"), [("/c", JOB, False), ("/elsewhere", None, True)]
 )
-async def test_a_lock_goes_back_only_into_the_checkout_that_it_came_from(
+async def test_rollback_restores_flake_lock_only_in_its_own_checkout(
     bench: Callable[..., Bench], path: str, lock_from: str | None, warned: bool
 ) -> None:
     asked = Asked(plan=msgspec.structs.replace(PLAN, checkout=path))
@@ -356,7 +358,7 @@ async def test_a_lock_goes_back_only_into_the_checkout_that_it_came_from(
     assert not warned or path in plan.warnings[0]
 
 
-async def test_without_anything_older_there_is_no_way_back(bench: Callable[..., Bench]) -> None:
+async def test_rollback_without_an_older_system_is_refused(bench: Callable[..., Bench]) -> None:
     made = bench(says(BEFORE), past((JOB, "")))
     refusal = await made.session.plan_rollback(
         await made.session.probe(), Options(), keep_lock=False
@@ -365,7 +367,7 @@ async def test_without_anything_older_there_is_no_way_back(bench: Callable[..., 
     assert refusal.check == "target"
 
 
-async def test_the_history_of_a_host_that_is_away_is_what_is_here(
+async def test_the_history_of_an_absent_host_comes_from_the_copies(
     bench: Callable[..., Bench],
 ) -> None:
     made = bench(says(past((JOB, "")).stdout), LOST)
@@ -380,7 +382,7 @@ async def test_the_history_of_a_host_that_is_away_is_what_is_here(
     ]
 
 
-async def test_a_rollback_is_judged_by_the_system_it_went_back_to(
+async def test_a_rollback_is_judged_by_its_target_system(
     bench: Callable[..., Bench],
 ) -> None:
     made = bench()
@@ -394,20 +396,20 @@ async def test_a_rollback_is_judged_by_the_system_it_went_back_to(
     assert (await made.session.verdict(JOB, latest_is(None))).cause == "switch-incomplete"
 
 
-# A job that is there.
+# An existing job.
 
 PLAN_JSON = b'{"format":1,"at":5,"uid":0,"from":"","plan":%s}\n' % msgspec.json.encode(PLAN)
 DENIED = says(b"@nf denied\n")
 
 
-async def test_a_plan_is_brought_once(bench: Callable[..., Bench]) -> None:
+async def test_a_plan_is_fetched_once(bench: Callable[..., Bench]) -> None:
     made = bench(says(b"motd\n@nf plan\n" + PLAN_JSON))
     assert await made.session.fetch_plan(JOB) == PLAN
     assert await made.session.fetch_plan(JOB) == PLAN
     assert [(ran.call, ran.elevated) for ran in made.shell.ran] == [("plan", False)]
 
 
-async def test_anothers_plan_is_read_as_root(bench: Callable[..., Bench]) -> None:
+async def test_the_plan_of_another_user_is_read_as_root(bench: Callable[..., Bench]) -> None:
     made = bench(DENIED, says(b"@nf plan\n" + PLAN_JSON))
     assert await made.session.fetch_plan(JOB) == PLAN
     assert [ran.elevated for ran in made.shell.ran] == [False, True]
@@ -421,7 +423,9 @@ async def test_anothers_plan_is_read_as_root(bench: Callable[..., Bench]) -> Non
         *(b"@nf plan\n" + bad for bad in (b"", b"{}", PLAN_JSON[:-9], b"\xff")),
     ],
 )
-async def test_a_plan_that_is_not_there_or_none(bench: Callable[..., Bench], out: bytes) -> None:
+async def test_a_missing_or_malformed_plan_is_no_job(
+    bench: Callable[..., Bench], out: bytes
+) -> None:
     made = bench(says(out))
     with pytest.raises(NoSuchJob, match=JOB):
         await made.session.fetch_plan(JOB)
@@ -430,7 +434,7 @@ async def test_a_plan_that_is_not_there_or_none(bench: Callable[..., Bench], out
 
 
 @pytest.mark.parametrize("job", ["../x", "", "latest"])
-async def test_an_odd_job_id_goes_nowhere(
+async def test_a_malformed_job_id_is_refused(
     bench: Callable[..., Bench], faults: list[Exception], job: str
 ) -> None:
     made = bench()
@@ -448,7 +452,7 @@ async def test_an_odd_job_id_goes_nowhere(
         ([DENIED, says(b"@nf ok\n")], [False, True]),
     ],
 )
-async def test_a_job_is_cancelled_by_whoever_may(
+async def test_cancel_becomes_root_only_when_needed(
     bench: Callable[..., Bench], answers: list[Answer], elevated: list[bool]
 ) -> None:
     made = bench(*answers)
@@ -488,7 +492,7 @@ async def test_the_newest_job(
     assert await made.session.newest_job() == newest
 
 
-# What an ended job left.
+# The files of an ended job.
 
 
 def start(step: str, log: int = 0) -> str:
@@ -540,7 +544,7 @@ async def test_a_job_that_worked(bench: Callable[..., Bench]) -> None:
         ('"ok":false,"reason":"failed"', "its own --check fails"),
     ],
 )
-async def test_the_agents_own_check_is_told_beside_the_proof(
+async def test_the_verdict_tells_the_agents_own_check_beside_the_proof(
     bench: Callable[..., Bench], answer: str, note: str
 ) -> None:
     made = bench()
@@ -554,7 +558,7 @@ async def test_the_agents_own_check_is_told_beside_the_proof(
     ("answer", "noted"),
     [('"ok":true,"reason":"busy"', True), ('"ok":true,"reason":""', False), ('"ok":true', False)],
 )
-async def test_what_a_forced_update_went_over_is_noted(
+async def test_the_verdict_notes_a_rebuild_that_a_forced_update_ignored(
     bench: Callable[..., Bench], answer: str, noted: bool
 ) -> None:
     made = bench()
@@ -564,7 +568,7 @@ async def test_what_a_forced_update_went_over_is_noted(
     assert any("the forced update went on" in note for note in notes) == noted
 
 
-async def test_the_commit_that_the_host_found_counts_before_the_clients(
+async def test_the_latest_commit_of_the_host_comes_before_the_clients(
     bench: Callable[..., Bench],
 ) -> None:
     made = bench()
@@ -574,7 +578,7 @@ async def test_the_commit_that_the_host_found_counts_before_the_clients(
     assert (await made.session.verdict(JOB, latest_is(NEW))).cause == "lock-behind"
 
 
-async def test_without_any_latest_commit_nothing_is_proven(bench: Callable[..., Bench]) -> None:
+async def test_verdict_without_a_latest_commit_proves_nothing(bench: Callable[..., Bench]) -> None:
     made = bench()
     leave(made, latest=None)
     assert (await made.session.verdict(JOB, latest_is(None))).cause == "latest-unknown"
@@ -599,7 +603,9 @@ async def test_the_failed_steps_own_words_name_the_cause(bench: Callable[..., Be
     assert (verdict.kind, verdict.cause) == ("failed", "diverged")
 
 
-async def test_what_the_host_kept_of_the_changes_is_told(bench: Callable[..., Bench]) -> None:
+async def test_the_verdict_tells_the_changes_that_the_host_kept(
+    bench: Callable[..., Bench],
+) -> None:
     made = bench()
     leave(made)
     made.copy.write("changes", "glibc: 1 → 2, \x1b[31;1m+1.0 KiB\x1b[0m\n".encode())
@@ -621,7 +627,7 @@ async def test_what_the_host_kept_of_the_changes_is_told(bench: Callable[..., Be
     ],
     ids=["committed", "pushed", "refused", "others", "no name", "skipped"],
 )  # fmt: skip
-async def test_what_became_of_the_lock_is_told(
+async def test_the_verdict_tells_what_became_of_flake_lock(
     bench: Callable[..., Bench], steps: list[tuple[str, str, str]], note: str, cause: str
 ) -> None:
     made = bench()
@@ -651,7 +657,7 @@ async def test_a_refusal_names_the_check(bench: Callable[..., Bench]) -> None:
 
 
 @pytest.mark.parametrize("outcome", ["interrupted", None, "something new"])
-async def test_a_job_without_a_good_end_was_interrupted_in_its_last_step(
+async def test_a_job_without_a_result_was_interrupted_in_its_last_step(
     bench: Callable[..., Bench], outcome: str | None
 ) -> None:
     made = bench()
@@ -662,7 +668,7 @@ async def test_a_job_without_a_good_end_was_interrupted_in_its_last_step(
 
 
 @pytest.mark.parametrize("size", [10**15, 10**9, 5])
-async def test_offsets_that_the_log_does_not_have_are_no_error(
+async def test_offsets_beyond_the_log_cause_no_error(
     bench: Callable[..., Bench], size: int
 ) -> None:
     made = bench()
@@ -679,7 +685,7 @@ async def test_offsets_that_the_log_does_not_have_are_no_error(
 
 
 @pytest.mark.parametrize("damage", [b"", b"\xff", b"nixfleet-probe 1\nx", b"x" * 5_000_000])
-async def test_a_damaged_look_counts_as_none(bench: Callable[..., Bench], damage: bytes) -> None:
+async def test_a_damaged_look_counts_as_missing(bench: Callable[..., Bench], damage: bytes) -> None:
     made = bench()
     leave(made, after=damage)
     assert (await made.session.verdict(JOB, latest_is(NEW))).cause == "proof-missing"
@@ -692,7 +698,7 @@ async def test_a_damaged_result_is_no_success(bench: Callable[..., Bench]) -> No
     assert (await made.session.verdict(JOB, latest_is(NEW))).kind == "interrupted"
 
 
-def test_how_long_steps_take_is_known_from_the_jobs_that_were_followed(
+def test_expected_times_of_steps_come_from_followed_jobs(
     bench: Callable[..., Bench],
 ) -> None:
     made = bench()
@@ -702,13 +708,13 @@ def test_how_long_steps_take_is_known_from_the_jobs_that_were_followed(
         began = f'{{"event":"step-start","step":"pull","at":{900 if number < 5 else 990},"log":0}}'
         ended = '{"event":"step-end","step":"pull","at":1000,"status":"ok","log":0}'
         copy.write("events", f"{began}\n{ended}\n".encode())
-    made.session.copies.job("csb0", JOB)  # nothing is known of it yet
+    made.session.copies.job("csb0", JOB)  # this job has no events yet
     assert made.session.expected(("pull", "rebuild")) == {"pull": 10}
     assert made.session.expected(()) == {}
     assert made.shell.ran == []
 
 
-def test_a_password_goes_to_the_shell_alone(bench: Callable[..., Bench]) -> None:
+def test_only_the_shell_gets_the_password(bench: Callable[..., Bench]) -> None:
     made = bench()
     made.session.give_password("secret")
     assert made.shell.password == "secret"

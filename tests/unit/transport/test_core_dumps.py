@@ -52,8 +52,8 @@ nixfleet_core.transport.core_dumps.forbid_core_dumps = lambda: None
 
 
 def crash_with_secret(folder: Path, script: str) -> bool:
-    """Give the secret to a program that asks for it at its terminal, and then crashes. Whether the
-    kernel has dumped it: a file in `folder`, or handed to a program."""
+    """Give the secret to a program that asks for it at its terminal and then crashes. Return
+    whether the kernel has dumped it: into a file in `folder`, or to a program."""
     ours, theirs = pty.openpty()
     hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
     process = subprocess.Popen(
@@ -90,21 +90,23 @@ def crash_with_secret(folder: Path, script: str) -> bool:
 
 
 @pytest.mark.parametrize("script", [COMMAND, APP], ids=["command", "app"])
-def test_who_asks_for_a_password_leaves_no_core_dump(tmp_path: Path, script: str) -> None:
+def test_a_process_that_asks_for_a_password_leaves_no_core_dump(
+    tmp_path: Path, script: str
+) -> None:
     assert not crash_with_secret(tmp_path, script)
     for path in tmp_path.rglob("*"):
         assert not path.is_file() or SECRET.encode() not in path.read_bytes()
 
 
-def test_without_that_a_core_dump_holds_the_password(tmp_path: Path) -> None:
-    """What the test above would find, where this machine dumps at all."""
+def test_an_unprotected_core_dump_holds_the_password(tmp_path: Path) -> None:
+    """The test above could find the password, if this machine makes core dumps."""
     if not crash_with_secret(tmp_path, WITHOUT + COMMAND):
         pytest.skip("this machine makes no core dumps")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
-def test_no_program_is_handed_a_core_dump_either() -> None:
-    """The kernel asks PR_GET_DUMPABLE then, not the limit."""
+def test_the_kernel_hands_no_core_dump_to_a_program() -> None:
+    """For that the kernel goes by PR_GET_DUMPABLE, not by the limit."""
     say = (
         "import ctypes, resource\n"
         "from nixfleet_core.transport.core_dumps import forbid_core_dumps\n"

@@ -1,4 +1,4 @@
-"""What is said first, and how the host's way is known from what comes back."""
+"""The opening of the dialogue, and how the answer tells the host's way to root."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ def said(dialogue: Dialogue, words: bytes, *, over: bool = False) -> Heard:
     return Heard(words.replace(b"MARK", dialogue.mark), over=over)
 
 
-def test_what_is_sent_never_holds_the_whole_mark(dialogue: Dialogue) -> None:
+def test_the_opening_never_holds_the_whole_mark(dialogue: Dialogue) -> None:
     assert dialogue.mark not in dialogue.opening
     assert all(half.encode() in dialogue.opening for half in dialogue.halves)
 
 
-def test_no_two_dialogues_have_one_mark() -> None:
+def test_each_dialogue_has_its_own_mark() -> None:
     assert Dialogue().mark != Dialogue().mark
 
 
-def test_the_trusted_programs_are_told() -> None:
+def test_the_opening_names_the_trusted_programs() -> None:
     opening = Dialogue(RootPrograms(("/a", "/usr/bin"), 7)).opening
     assert b"\nNF_FOLDERS='/a /usr/bin'\nNF_TRUSTED=7\n" in opening
     assert b"\nNF_SAFE_PATH=/a:/usr/bin:/run/current-system/sw/bin:/bin\n" in opening
 
 
-def test_a_shell_that_repeats_what_it_is_sent_is_left(dialogue: Dialogue) -> None:
+def test_the_client_leaves_a_shell_that_echoes_its_input(dialogue: Dialogue) -> None:
     for heard in (Heard(stderr=dialogue.opening), Heard(stdout=b"x" + dialogue.opening)):
         with pytest.raises(NotAllowed, match="repeats its input"):
             dialogue.hear(heard)
@@ -51,7 +51,7 @@ def test_a_shell_that_repeats_what_it_is_sent_is_left(dialogue: Dialogue) -> Non
         (b"SUDOnixfleet-\n", Next.LISTEN),
     ],
 )
-def test_the_password_goes_out_only_where_the_host_took_sudo(
+def test_the_password_goes_out_only_after_the_host_took_sudo(
     dialogue: Dialogue, way: bytes, asked: Next
 ) -> None:
     assert dialogue.hear(said(dialogue, way)) is Next.LISTEN
@@ -59,8 +59,8 @@ def test_the_password_goes_out_only_where_the_host_took_sudo(
 
 
 @pytest.mark.parametrize("way", [b"LOGIN", b"SUDO", b"DOAS"])
-def test_the_way_that_was_announced_stays(dialogue: Dialogue, way: bytes) -> None:
-    """Of long words only the end is kept, so its announcement may be gone."""
+def test_the_announced_way_stays(dialogue: Dialogue, way: bytes) -> None:
+    """Only the end of long output is kept, so the announcement may be gone."""
     assert dialogue.hear(said(dialogue, way + b"MARK\n")) is Next.LISTEN
     assert dialogue.hear(said(dialogue, b"SUDOMARK\nREADYMARK\n")) is Next.GO_ON
     other = dialogue.hear(said(dialogue, b"lecture\nMARK"))
@@ -80,7 +80,7 @@ def test_a_shell_that_is_ready_has_announced_a_way(dialogue: Dialogue) -> None:
         (b"", "becoming root was refused"),
     ],
 )
-def test_an_end_without_a_shell_of_root_says_why(
+def test_an_end_without_a_root_shell_says_why(
     dialogue: Dialogue, way: bytes, words: bytes, why: str
 ) -> None:
     with pytest.raises(NotAllowed) as caught:
@@ -88,6 +88,6 @@ def test_an_end_without_a_shell_of_root_says_why(
     assert str(caught.value) == why
 
 
-def test_a_prompt_is_answered_though_the_end_has_come(dialogue: Dialogue) -> None:
+def test_a_prompt_is_answered_even_at_the_end_of_output(dialogue: Dialogue) -> None:
     heard = said(dialogue, b"SUDOMARK\nMARK", over=True)
     assert dialogue.hear(heard) is Next.GIVE_PASSWORD

@@ -1,4 +1,4 @@
-"""Each way to become root by itself, with words that hosts have said."""
+"""Each way to become root by itself, with recorded words of hosts."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ LECTURE = (
 
 
 def hear(way: Way, *chunks: bytes) -> list[Next]:
-    """What is next after each of the chunks, which come one after another."""
+    """The next action after each of the chunks."""
     return [way.hear(Heard(b"".join(chunks[:end]))) for end in range(1, len(chunks) + 1)]
 
 
-def test_no_need_goes_on_before_anything_was_said() -> None:
+def test_no_need_goes_on_at_once() -> None:
     assert NoNeed().opening == b""
     assert NoNeed().hear(Heard()) is Next.GO_ON
 
 
 @pytest.mark.parametrize("kind", [RootLogin, Doas, Sudo])
-def test_a_way_goes_on_when_the_shell_of_root_is_ready(kind: type[OnHost]) -> None:
+def test_each_way_goes_on_when_the_root_shell_is_ready(kind: type[OnHost]) -> None:
     assert kind(MARK).opening == b""
     assert hear(kind(MARK), b"motd\n", b"READY\n", b"READYnixfleet-0\n", READY[:9], READY[9:]) == [
         *[Next.LISTEN] * 4,
@@ -45,11 +45,11 @@ def test_a_way_goes_on_when_the_shell_of_root_is_ready(kind: type[OnHost]) -> No
 
 @pytest.mark.parametrize("kind", [RootLogin, Doas])
 @pytest.mark.parametrize("said", [MARK, b"[sudo: " + MARK + b"] Password: ", b"doas (ops@csb0): "])
-def test_only_sudo_is_given_a_password(kind: type[OnHost], said: bytes) -> None:
+def test_only_sudo_gets_a_password(kind: type[OnHost], said: bytes) -> None:
     assert hear(kind(MARK), said, said) == [Next.LISTEN] * 2
 
 
-def test_no_two_ways_are_announced_alike() -> None:
+def test_each_way_has_its_own_announcement() -> None:
     announced = [kind(MARK).announcement for kind in (RootLogin, Sudo, Doas)]
     assert announced == [b"LOGIN" + MARK, b"SUDO" + MARK, b"DOAS" + MARK]
 
@@ -59,7 +59,7 @@ def test_no_two_ways_are_announced_alike() -> None:
     [MARK, LECTURE + MARK, b"[sudo: " + MARK + b"] Password: ", b"[sudo: " + MARK + b"] "],
     ids=["sudo", "with the lecture", "sudo-rs", "sudo-rs, which begins"],
 )
-def test_sudo_is_given_the_password_once(prompt: bytes) -> None:
+def test_sudo_gets_the_password_once(prompt: bytes) -> None:
     sudo = Sudo(MARK)
     assert hear(sudo, b"motd\n", b"motd\n" + prompt) == [Next.LISTEN, Next.GIVE_PASSWORD]
     assert sudo.hear(Heard(b"motd\n" + prompt)) is Next.LISTEN
@@ -74,7 +74,7 @@ def test_sudo_that_asks_again_says_that_the_password_was_wrong(again: bytes) -> 
     assert hear(Sudo(MARK), MARK, again) == [Next.GIVE_PASSWORD, Next.GIVE_ANOTHER]
 
 
-def test_sudo_that_needs_no_password_is_given_none() -> None:
+def test_sudo_gets_no_password_when_it_needs_none() -> None:
     assert hear(Sudo(MARK), b"motd\n", READY) == [Next.LISTEN, Next.GO_ON]
 
 

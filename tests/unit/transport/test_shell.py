@@ -1,4 +1,4 @@
-"""Scripts in shells, and the dialogue with sudo: against a sudo that writes down what it gets."""
+"""Scripts in shells, and the dialogue with a sudo that records its input."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ exec "$@"
 
 @dataclass(frozen=True)
 class Machine:
-    """Where we are not root, and sudo is what the test says: a setuid program of whoever tests."""
+    """A machine where we are not root, and sudo is a setuid program that the test writes."""
 
     bin: Path
 
@@ -128,14 +128,18 @@ async def test_a_wrong_password_costs_one_attempt(argv: tuple[str, ...], machine
     assert machine.lines("ran") == []
 
 
-async def test_without_a_password_none_is_tried(argv: tuple[str, ...], machine: Machine) -> None:
+async def test_sudo_is_not_tried_without_a_password(
+    argv: tuple[str, ...], machine: Machine
+) -> None:
     with pytest.raises(NeedsPassword) as caught:
         await machine.shell(argv).run("echo ran\n", limit=10, elevate=True)
     assert not caught.value.wrong
     assert machine.lines("attempts") == []
 
 
-async def test_where_none_is_asked_none_is_sent(argv: tuple[str, ...], machine: Machine) -> None:
+async def test_no_password_is_sent_when_none_is_asked_for(
+    argv: tuple[str, ...], machine: Machine
+) -> None:
     (machine.bin / "asks").write_text("no")
     shell = machine.shell(argv)
     shell.password = SECRET
@@ -156,7 +160,7 @@ async def test_a_host_that_refuses_says_why(machine: Machine) -> None:
         await machine.shell().run("echo ran\n", limit=10, elevate=True)
 
 
-# A shell that traces, or repeats what it is sent.
+# A shell that traces, or echoes its input.
 
 
 def traced(argv: tuple[str, ...], how: str) -> tuple[str, ...]:
@@ -164,7 +168,7 @@ def traced(argv: tuple[str, ...], how: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("how", TRACING)
-async def test_a_shell_that_traces_is_told_not_to(
+async def test_tracing_is_turned_off_in_a_shell(
     argv: tuple[str, ...], how: str, machine: Machine
 ) -> None:
     shell = machine.shell(traced(argv, how))
@@ -176,8 +180,8 @@ async def test_a_shell_that_traces_is_told_not_to(
     assert SECRET not in answer.stderr
 
 
-async def test_a_shell_that_the_environment_has_trace_is_told_not_to(machine: Machine) -> None:
-    """As sshd's SetEnv may: bash takes SHELLOPTS from the environment."""
+async def test_tracing_from_the_environment_is_turned_off(machine: Machine) -> None:
+    """sshd's SetEnv can do that: bash takes SHELLOPTS from the environment."""
     shell = machine.shell(SHELLS["bash"], SHELLOPTS="xtrace:verbose")
     shell.password = SECRET
     answer = await shell.run("echo ran\n", limit=10, elevate=True)
@@ -190,7 +194,7 @@ async def test_a_shell_that_the_environment_has_trace_is_told_not_to(machine: Ma
     ["tee /dev/stderr | sh -s", "exec 3>&1; tee /dev/fd/3 | sh -s >&2", "exec cat", "cat >&2"],
     ids=["all on stderr", "all on stdout", "only on stdout", "only on stderr"],
 )
-async def test_no_password_goes_to_a_shell_that_repeats_what_it_is_sent(
+async def test_no_password_goes_to_a_shell_that_echoes_its_input(
     machine: Machine, carrier: str
 ) -> None:
     shell = machine.shell(("/bin/sh", "-c", carrier))
@@ -201,8 +205,8 @@ async def test_no_password_goes_to_a_shell_that_repeats_what_it_is_sent(
     assert machine.lines("ran") == []
 
 
-async def test_functions_of_the_environment_take_no_part(machine: Machine) -> None:
-    """bash takes functions from the environment, also when it is called sh."""
+async def test_functions_of_the_environment_are_ignored(machine: Machine) -> None:
+    """bash takes functions from the environment, even when it is called sh."""
     names = ("id", "ls", "printf", "command", "set", "exec", "unset", "[", "sudo")
     functions = {f"BASH_FUNC_{name}%%": "() { builtin echo function >&2; }" for name in names}
     (machine.bin / "sh").symlink_to(str(shutil.which("bash")))
@@ -218,20 +222,20 @@ async def test_functions_of_the_environment_take_no_part(machine: Machine) -> No
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o4775, 0o4757, 0o2755])
-async def test_no_sudo_that_others_could_have_made_is_used(
+async def test_a_sudo_that_others_can_write_is_not_used(
     argv: tuple[str, ...], machine: Machine, mode: int
 ) -> None:
     (machine.bin / "sudo").chmod(mode)
     await assert_refused(machine, machine.shell(argv))
 
 
-async def test_no_sudo_of_another_user_is_used(argv: tuple[str, ...], machine: Machine) -> None:
+async def test_a_sudo_of_another_user_is_not_used(argv: tuple[str, ...], machine: Machine) -> None:
     shell = machine.shell(argv)
     shell.way = trusting(machine.bin, os.getuid() + 1)
     await assert_refused(machine, shell)
 
 
-async def test_no_folder_is_used_as_sudo(argv: tuple[str, ...], machine: Machine) -> None:
+async def test_a_folder_named_sudo_is_not_used(argv: tuple[str, ...], machine: Machine) -> None:
     (machine.bin / "sudo").unlink()
     (machine.bin / "sudo").mkdir(mode=0o4755)
     shell = machine.shell(argv)
@@ -240,10 +244,10 @@ async def test_no_folder_is_used_as_sudo(argv: tuple[str, ...], machine: Machine
         await shell.run("echo ran\n", limit=10, elevate=True)
 
 
-async def test_no_sudo_elsewhere_in_path_is_used(
+async def test_a_sudo_elsewhere_in_path_is_not_used(
     argv: tuple[str, ...], machine: Machine, tmp_path: Path
 ) -> None:
-    """Not even one that is setuid: who may write to its folder could put another in its place."""
+    """Not even if it is setuid: the owner of its folder could replace it."""
     trusted = tmp_path / "trusted"
     trusted.mkdir()
     (machine.bin / "id").rename(trusted / "id")
@@ -285,7 +289,7 @@ async def test_a_link_to_sudo_is_sudo(argv: tuple[str, ...], machine: Machine) -
     assert machine.lines("attempts") == [SECRET]
 
 
-async def test_doas_is_used_where_there_is_no_sudo(argv: tuple[str, ...], machine: Machine) -> None:
+async def test_doas_is_used_when_there_is_no_sudo(argv: tuple[str, ...], machine: Machine) -> None:
     (machine.bin / "sudo").unlink()
     doas = '#!/bin/sh\n[ "$1" = -n ] || exit 90\nshift\nexec "$@"\n'
     machine.add("doas", doas, 0o4755)
@@ -342,7 +346,7 @@ def _all_processes(name: str) -> list[bytes]:
 
 @dataclass
 class FakeProcess:
-    """Says on stderr what the test lets it, and writes down what it is sent."""
+    """Prints on stderr what the test says, and records its input."""
 
     says: list[bytes]
     final: int = 1
@@ -391,7 +395,7 @@ async def talk(process: FakeProcess, password: str | None = None) -> int:
         return (await shell.run("SCRIPT", limit=10, elevate=True)).rc
 
 
-async def test_the_script_waits_for_ready_and_the_password_for_its_prompt() -> None:
+async def test_the_script_waits_for_ready_and_the_password_for_the_prompt() -> None:
     process = FakeProcess([b"motd\n", b"SUDOMARK\n", b"MARK", b"\nlecture\nREADYMARK\n"], final=0)
     seen: list[int] = []
     wait = process.wait_output
@@ -417,7 +421,7 @@ async def test_no_password_is_sent_to_a_shell_that_is_ready_at_once() -> None:
 @pytest.mark.parametrize(
     "noise", [b"password for ops: ", b"READY\n", b"nixfleet-0:", b"READYnixfleet-:"]
 )
-async def test_a_password_is_sent_for_our_own_prompt_only(noise: bytes) -> None:
+async def test_a_password_is_sent_only_at_our_own_prompt(noise: bytes) -> None:
     process = FakeProcess([noise])
     with pytest.raises(NotAllowed):
         await talk(process, SECRET)
@@ -442,14 +446,14 @@ async def test_at_a_second_prompt_the_input_ends() -> None:
     assert len(process.sent) == 2
 
 
-async def test_who_cannot_become_root_is_told_the_last_words() -> None:
+async def test_a_refusal_has_the_last_words_of_the_host() -> None:
     process = FakeProcess([b"no sudo and no doas on this host\n"])
     with pytest.raises(NotAllowed, match=r"^no sudo and no doas on this host$"):
         await talk(process)
     assert process.closed
 
 
-async def test_a_link_that_breaks_meanwhile_is_no_refusal() -> None:
+async def test_a_link_that_breaks_in_the_dialogue_is_no_refusal() -> None:
     process = FakeProcess([b"ssh: connect to host: No route to host\n"], final=CARRIER_FAILED)
     assert await talk(process, SECRET) == CARRIER_FAILED
 
@@ -470,7 +474,7 @@ async def test_a_sudo_that_never_answers_is_ended(machine: Machine) -> None:
     assert (answer.timed_out, answer.stdout) == (True, b"")
 
 
-async def test_a_flood_is_not_listened_to() -> None:
+async def test_a_flood_of_output_ends_the_dialogue() -> None:
     with patch.object(module, "ANSWER_LIMIT", 100_000):
         answer = await local_shell("here").run("while :; do echo flood; done\n", limit=10)
     assert not answer.timed_out
@@ -493,7 +497,7 @@ async def test_a_missing_carrier_is_an_error() -> None:
         await Shell(host="csb0", argv=("/no-such-ssh",)).run("x", limit=1)
 
 
-async def test_who_is_cancelled_leaves_no_process(machine: Machine) -> None:
+async def test_a_cancelled_run_leaves_no_process(machine: Machine) -> None:
     told = machine.bin / "told"
     os.mkfifo(told)
     task = asyncio.create_task(

@@ -80,7 +80,7 @@ async def test_letting_go_ends_the_shared_connection(
 
 @pytest.fixture
 def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """XDG_RUNTIME_DIR, short as in life."""
+    """XDG_RUNTIME_DIR, as short as a real one."""
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="nf") as folder:
         monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
         yield Path(folder)
@@ -90,7 +90,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.lstat().st_mode)
 
 
-def test_sockets_lie_where_only_we_get_in(runtime: Path) -> None:
+def test_sockets_lie_in_a_private_directory(runtime: Path) -> None:
     assert socket_directory() == runtime / "nixfleet"
     assert mode(runtime / "nixfleet") == 0o700
     (runtime / "nixfleet").chmod(0o755)
@@ -98,7 +98,7 @@ def test_sockets_lie_where_only_we_get_in(runtime: Path) -> None:
 
 
 def take(path: Path, what: str, elsewhere: Path) -> None:
-    """Put something at the path that is no directory of ours."""
+    """Put something at the path that is not our directory."""
     match what:
         case "a file":
             path.touch()
@@ -110,7 +110,7 @@ def take(path: Path, what: str, elsewhere: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["a file", "a link to a directory", "a dangling link"])
-def test_what_is_no_directory_of_ours_is_passed_over(runtime: Path, what: str) -> None:
+def test_a_path_that_is_not_our_directory_is_skipped(runtime: Path, what: str) -> None:
     take(runtime / "nixfleet", what, runtime / "elsewhere")
     assert socket_directory() == Path(f"/tmp/nixfleet-{os.getuid()}")
     assert not (runtime / "elsewhere").exists() or not list((runtime / "elsewhere").iterdir())
@@ -118,7 +118,7 @@ def test_what_is_no_directory_of_ours_is_passed_over(runtime: Path, what: str) -
 
 @pytest.fixture
 def taken(runtime: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A home, where our name in /tmp is taken and there is no runtime directory."""
+    """A home, while our name in /tmp is taken and there is no runtime directory."""
     name = f"nixfleet-{os.getuid()}-taken"
     home = runtime / "home"
     home.mkdir()
@@ -135,7 +135,7 @@ def taken(runtime: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (Path("/tmp") / name).unlink()
 
 
-def test_where_our_name_is_taken_sockets_lie_in_the_home(taken: Path) -> None:
+def test_sockets_lie_in_the_home_when_our_name_is_taken(taken: Path) -> None:
     assert socket_directory() == taken / ".nixfleet"
     assert mode(taken / ".nixfleet") == 0o700
     (taken / ".nixfleet").chmod(0o777)
@@ -143,7 +143,7 @@ def test_where_our_name_is_taken_sockets_lie_in_the_home(taken: Path) -> None:
 
 
 def test_another_users_directory_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither in /tmp nor in the home: this directory's owner is not who we are now."""
+    """Neither in /tmp nor in the home: the directories belong to another user."""
     stranger = os.getuid() + 4_000_000
     theirs = Path(f"/tmp/nixfleet-{stranger}")
     theirs.mkdir(mode=0o777)
@@ -161,7 +161,7 @@ def test_another_users_directory_is_not_ours(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("home", ["long", "taken", "relative", "not ours"])
-def test_at_last_sockets_lie_where_nobody_can_guess(
+def test_sockets_lie_in_an_unguessable_directory_as_a_last_resort(
     taken: Path, monkeypatch: pytest.MonkeyPatch, home: str
 ) -> None:
     match home:
@@ -180,19 +180,21 @@ def test_at_last_sockets_lie_where_nobody_can_guess(
         assert found.name.startswith("nixfleet-")
         assert mode(found) == 0o700
         assert len(str(found)) <= LONGEST
-        assert socket_directory() == found  # one for all hosts
+        assert socket_directory() == found  # one socket directory for all hosts
     finally:
         found.rmdir()
 
 
-def test_what_nobody_can_guess_is_removed_in_the_end(taken: Path) -> None:
+def test_the_unguessable_directory_is_removed_in_the_end(taken: Path) -> None:
     say = "from nixfleet_core.transport import ssh; print(ssh._unguessable())"
     done = subprocess.run([sys.executable, "-c", say], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("/tmp/nixfleet-")
     assert not Path(done.stdout.strip()).exists()
 
 
-def test_nowhere_to_put_sockets_is_an_error(taken: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_having_no_place_for_sockets_is_an_error(
+    taken: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(**_: object) -> str:
         raise OSError(28, "No space left on device")
 
@@ -203,7 +205,7 @@ def test_nowhere_to_put_sockets_is_an_error(taken: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("value", ["", "relative", "/tmp/there-is-no-such", "/etc/passwd", "long"])
-def test_without_a_good_runtime_directory_they_lie_in_tmp(
+def test_sockets_lie_in_tmp_without_a_good_runtime_directory(
     runtime: Path, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
     if value == "long":

@@ -20,7 +20,7 @@ async def main(uid: int) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         said = await domains.ask(json.loads(await reader.readline()))
         writer.write(json.dumps([said.code, said.out, said.err]).encode() + b"\n")
-        with suppress(ConnectionError):  # who asked has gone; it is done all the same
+        with suppress(ConnectionError):  # the caller has gone; the request is done anyway
             await writer.drain()
         writer.close()
 

@@ -15,7 +15,7 @@ from . import text
 from .job import Definition, Job
 
 NO_GUI: Final = Path("/etc/lab-no-gui")
-"""While it is there, nobody has logged in at the screen."""
+"""While this file exists, nobody has logged in at the screen."""
 
 _NO_DOMAIN: Final = (125, "Domain does not support specified action")
 _IO_ERROR: Final = (5, "Input/output error")
@@ -34,7 +34,7 @@ class Answer:
 
 
 class Domains:
-    """All that is loaded for one user."""
+    """All loaded jobs of one user."""
 
     def __init__(self, uid: int) -> None:
         self._user = pwd.getpwuid(uid)
@@ -51,7 +51,7 @@ class Domains:
                 await job.spawned()
 
     async def ask(self, words: list[str]) -> Answer:
-        """Do what launchctl was told."""
+        """Do what launchctl asks for."""
         match words:
             case ["bootstrap", domain, path]:
                 return self._bootstrap(domain, path)

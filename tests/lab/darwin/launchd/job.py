@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PATH: Final = "/usr/bin:/bin:/usr/sbin:/sbin"
 BAD_CONFIG: Final = 78
-"""The exit code of what could not be started."""
+"""The exit code of a program that could not be started."""
 
 _GATE: Final = "/usr/local/libexec/lab/gate"
 _GATED: Final = "com.nixfleet.agent"
@@ -32,7 +32,7 @@ class Definition:
 
     @classmethod
     def read(cls, path: str) -> Definition:
-        """Raises ValueError when it is none, OSError when it cannot be read."""
+        """Raises ValueError when it is no plist, OSError when it cannot be read."""
         try:
             plist = plistlib.loads(Path(path).read_bytes())
             definition = cls(path, plist)
@@ -57,7 +57,7 @@ class Definition:
 
     @property
     def throttle(self) -> float:
-        """Seconds from one start to the next, at least."""
+        """The fewest seconds from one start to the next."""
         return float(self.plist.get("ThrottleInterval", 10))
 
     @property
@@ -118,7 +118,7 @@ class Job:
         await self._spawned.wait()
 
     async def start(self) -> None:
-        """Now, whatever the throttle says."""
+        """Start now, in spite of the throttle."""
         if not self.pid:
             self._spawned.clear()
             self._at_once.set()
@@ -126,7 +126,7 @@ class Job:
             await self.spawned()
 
     async def stop(self) -> None:
-        """SIGTERM, and SIGKILL after ExitTimeOut. Whether it starts again is up to its plist."""
+        """SIGTERM, and SIGKILL after ExitTimeOut. The plist decides whether it starts again."""
         if self.pid:
             await self._gate("stop")
         if self.pid:  # it may have ended meanwhile
@@ -217,7 +217,7 @@ class Job:
         return environment
 
     def _open(self, path: str) -> int:
-        """As the user: root must not own what a job writes."""
+        """Run as the user: root must not own the files that a job writes."""
         os.setegid(self.user.pw_gid)
         os.seteuid(self.user.pw_uid)
         try:

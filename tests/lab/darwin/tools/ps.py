@@ -1,5 +1,5 @@
 #!/opt/mac/gnu/python3 -IS
-"""ps of a Mac: keywords that Linux has alone are not found; comm is the program's whole path."""
+"""ps of a Mac: keywords that only Linux has are unknown; comm is the program's whole path."""
 
 import os
 import pwd
@@ -46,7 +46,7 @@ def clock(seconds: float) -> str:
 
 
 def look(pid: str) -> dict[str, str] | None:
-    """What is known of a process; None when it is gone."""
+    """The facts about a process; None when it is gone."""
     try:
         name, _, rest = (PROC / pid / "stat").read_text().partition("(")[2].rpartition(")")
         words = rest.split()

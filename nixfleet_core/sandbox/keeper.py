@@ -1,0 +1,225 @@
+"""The keeper of a unit: the process that starts, watches, restarts and ends the unit's program."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shlex
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from nixfleet_core.sandbox import processes
+from nixfleet_core.sandbox.units import UNIT_MARK, State, Unit
+
+_NOT_EXECUTED: Final = 203
+"""The exit status that systemd gives to a program that could not be executed."""
+_KILLED: Final = 255
+"""What systemd-run answers for a unit that a signal ended."""
+_CLEAN_SIGNALS: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)
+_PAUSE: Final = 0.02
+
+
+def leave_to_keeper(unit: Unit, argv: list[str], *, is_awaited: bool) -> int:
+    """Make the keeper, a grandchild, so that nobody's end is its end; it tells by this pipe."""
+    unit.write(State("activating", "start"))
+    # who wants to stop the unit waits until its keeper listens
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    told, tell = os.pipe()
+    between = os.fork()
+    if between == 0:
+        if os.fork() == 0:
+            os.close(told)
+            _Keeper(unit, argv, tell, is_awaited=is_awaited).run()
+        os._exit(0)
+    os.close(tell)
+    os.waitpid(between, 0)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    unit.close()
+    return told
+
+
+class _Keeper:
+    """The process that looks after one unit."""
+
+    def __init__(self, unit: Unit, argv: list[str], tell: int, *, is_awaited: bool) -> None:
+        self._unit, self._machine, self._tell = unit, unit.machine, tell
+        self._is_awaited = is_awaited
+        self._given = argv
+        self._settings = unit.settings()
+        self._is_oneshot = self._last("Type") == "oneshot"
+        self._is_mixed = self._last("KillMode") == "mixed"
+        self._patience = float(self._last("TimeoutStopSec", "90")) / self._machine.speed
+        self._is_stopping = False
+        self._restarts = 0
+        self._awake = -1
+
+    def run(self) -> None:
+        """Keep the unit until it is over. Does not return."""
+        try:
+            os.setsid()
+            if not self._is_awaited:
+                self._redirect()
+            self._listen()
+            status, result = self._live()
+            self._end(result)
+            codes = {"success": 0, "exit-code": status, "signal": _KILLED}
+            self._say(str(codes.get(result, 1)) if self._is_awaited else result)
+        except Exception:
+            sys.excepthook(*sys.exc_info())  # into the journal
+        finally:
+            os._exit(0)
+
+    def _redirect(self) -> None:
+        """What it prints goes to the journal."""
+        journal = self._machine.root / "var/log/journal" / f"{self._unit.name}.log"
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        log = os.open(journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        for number, target in ((0, nowhere), (1, log), (2, log)):
+            os.dup2(target, number)
+
+    def _listen(self) -> None:
+        """Be told of signals by a pipe, so that none is missed, and tell others who listens."""
+        self._awake, wake = os.pipe()
+        os.set_blocking(wake, False)
+        signal.set_wakeup_fd(wake)
+        for signum in (signal.SIGTERM, signal.SIGCHLD):
+            signal.signal(signum, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        self._unit.keep()
+
+    def _sleep(self, seconds: float | None) -> None:
+        """Until then, or a signal."""
+        if select.select([self._awake], [], [], seconds)[0]:
+            self._is_stopping |= signal.SIGTERM in os.read(self._awake, 64)
+
+    def _live(self) -> tuple[int, str]:
+        """All runs of the unit; how the last one ended."""
+        restart = self._last("Restart")
+        while True:
+            status = self._run_once()
+            clean = status == 0 or (not self._is_oneshot and -status in _CLEAN_SIGNALS)
+            result = "success" if clean else "exit-code" if status > 0 else "signal"
+            if self._is_stopping or not (
+                restart == "always" or (restart == "on-failure" and not clean)
+            ):
+                return status, result
+            self._enter("activating", "auto-restart", result=result)
+            if self._is_stopped_within(float(self._last("RestartSec", "0.1"))):
+                return 0, "success"
+            self._restarts += 1
+
+    def _is_stopped_within(self, seconds: float) -> bool:
+        until = time.monotonic() + seconds / self._machine.speed
+        while not self._is_stopping and (left := until - time.monotonic()) > 0:
+            self._sleep(left)
+        return self._is_stopping
+
+    def _run_once(self) -> int:
+        """Run the program, end what it left, and return how it ended, negative for a signal."""
+        argv = [word.replace("$$", "$") for word in self._given or self._unit.command]
+        inside = self._machine.real(argv[0])  # the store is the host's, /bin/sh is this machine's
+        program = str(inside) if inside.exists() else argv[0]
+        pid, is_executed = self._spawn(program, argv)
+        shown = self._machine.root / "proc" / str(pid)
+        self._show_process(shown, program)
+        if self._is_oneshot:
+            self._enter("activating", "start", pid)
+        else:
+            self._enter("active", "running", pid)
+        if not self._is_oneshot and not self._is_awaited:
+            self._say("success" if is_executed else "exit-code")
+        status = self._watch(pid)
+        shutil.rmtree(shown)
+        self._enter("deactivating", "final-sigterm")
+        self._sweep()
+        return status
+
+    def _spawn(self, program: str, argv: list[str]) -> tuple[int, bool]:
+        """Start the program in a session of its own: its pid, and whether it could be executed."""
+        environment = self._machine.environment((self._machine.fleet / "path").read_text())
+        for line in self._settings["Environment"]:
+            for word in shlex.split(line):
+                name, _, environment[name] = word.partition("=")
+        environment[UNIT_MARK] = self._unit.mark.partition("=")[2]
+        told, tell = os.pipe()  # an execution closes it
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.setsid()
+                os.chdir(self._last("WorkingDirectory", str(self._machine.root)))
+                os.execve(program, argv, environment)
+            except OSError:
+                os.write(tell, b"x")
+            finally:
+                os._exit(_NOT_EXECUTED)
+        os.close(tell)
+        with os.fdopen(told, "rb") as answer:
+            return pid, not answer.read()
+
+    @staticmethod
+    def _show_process(shown: Path, program: str) -> None:
+        """The host's own /proc has it. Its exe is what was started: a real agent is a program, here
+        it is a script, which runs as its interpreter."""
+        shown.mkdir(exist_ok=True)
+        for name in ("cmdline", "environ", "status"):
+            if Path("/proc", shown.name, name).exists():
+                (shown / name).symlink_to(f"/proc/{shown.name}/{name}")
+        (shown / "exe").symlink_to(os.path.realpath(program))
+
+    def _watch(self, pid: int) -> int:
+        """Until the program has ended; when the unit is to stop, first TERM, in the end KILL."""
+        until: float | None = None
+        while True:
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done:
+                return os.waitstatus_to_exitcode(status)
+            if self._is_stopping and until is None:
+                until = time.monotonic() + self._patience
+                self._enter("deactivating", "stop-sigterm", pid)
+                told = {pid} if self._is_mixed else processes.marked(self._unit.mark)
+                processes.send(told, signal.SIGTERM)
+            if until is not None and time.monotonic() >= until:
+                processes.send(processes.marked(self._unit.mark), signal.SIGKILL)
+            self._sleep(None if until is None else max(until - time.monotonic(), _PAUSE))
+
+    def _sweep(self) -> None:
+        """End what the program left behind: TERM, and KILL when that is ignored."""
+        until = time.monotonic() + self._patience
+        told: set[int] = set()
+        while left := processes.marked(self._unit.mark):
+            if self._is_mixed or time.monotonic() > until:
+                processes.send(left, signal.SIGKILL)
+            else:
+                processes.send(left - told, signal.SIGTERM)
+            told |= left
+            self._sleep(_PAUSE)
+
+    def _end(self, result: str) -> None:
+        """Note the end, free the unit's name, and start what comes afterwards; its start is noted
+        first, so that there is always something that lives."""
+        names = self._settings["OnSuccess" if result == "success" else "OnFailure"]
+        followers = [unit for name in names if (unit := Unit(self._machine, name)).take()]
+        for unit in followers:
+            unit.write(State("activating", "start"))
+        is_kept = result != "success" and not self._unit.transient.exists()
+        self._unit.transient.unlink(missing_ok=True)
+        self._enter(*(("failed", "failed") if is_kept else ("inactive", "dead")), result=result)
+        self._unit.let_go()
+        for unit in followers:
+            os.close(leave_to_keeper(unit, [], is_awaited=False))
+
+    def _enter(self, active: str, sub: str, pid: int = 0, result: str = "success") -> None:
+        self._unit.write(State(active, sub, pid, result, self._restarts))
+
+    def _say(self, text: str) -> None:
+        """What whoever started the unit waits for; there may be nobody any more."""
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._tell, text.encode())
+
+    def _last(self, key: str, default: str = "") -> str:
+        return (self._settings.get(key) or [default])[-1]

@@ -1,0 +1,90 @@
+"""`systemd` on a sandbox host: what `systemctl` and `systemd-run` have done to a unit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+from nixfleet_core.sandbox import processes
+from nixfleet_core.sandbox.keeper import leave_to_keeper
+from nixfleet_core.sandbox.units import State, Unit
+
+if TYPE_CHECKING:
+    from nixfleet_core.sandbox.machine import Machine
+
+_PAUSE: Final = 0.02
+
+
+def systemd(machine: Machine, verb: str, name: str, *rest: str) -> int:
+    """Do to a unit what systemctl or systemd-run asks for; return their exit code."""
+    unit = Unit(machine, name)
+    match verb:
+        case "start":
+            return start(unit)
+        case "stop":
+            _stop(unit)
+        case "restart":
+            _stop(unit)
+            return start(Unit(machine, name))
+        case "kill":
+            processes.send(processes.marked(unit.mark), signal.Signals[f"SIG{rest[0]}"])
+        case "reset-failed":
+            if unit.take():
+                unit.write(State())
+        case _:
+            return _run(unit, rest[0], rest[1:], is_awaited=verb == "wait")
+    return 0
+
+
+def start(unit: Unit) -> int:
+    """Start a unit; a oneshot has ended when this returns."""
+    while not unit.take():
+        if unit.read().sub in ("running", "auto-restart"):
+            return 0
+        time.sleep(_PAUSE)
+    result = _begin(unit, [], is_awaited=False)
+    return _report(unit.name, result)
+
+
+def _stop(unit: Unit) -> None:
+    """End a unit with all its processes; one that has failed is forgotten."""
+    if unit.take():
+        unit.write(State())
+        unit.let_go()
+    while not unit.take():
+        unit.tell_keeper(signal.SIGTERM)
+        time.sleep(_PAUSE)
+    unit.let_go()
+
+
+def _run(unit: Unit, settings: str, argv: tuple[str, ...], *, is_awaited: bool) -> int:
+    """Start a unit that has no file; refused while the name is taken."""
+    if not unit.take() or unit.file is not None:
+        sys.stderr.write(
+            f"Failed to start transient service unit: Unit {unit.name} was already loaded or has "
+            "a fragment file.\n"
+        )
+        return 1
+    unit.transient.write_text(f"{settings}\n")
+    result = _begin(unit, list(argv), is_awaited=is_awaited)
+    return int(result or 1) if is_awaited else _report(unit.name, result)
+
+
+def _report(name: str, result: str) -> int:
+    """The exit code of a start, and what systemctl and systemd-run say of one without success."""
+    if result == "success":
+        return 0
+    sys.stderr.write(
+        f"Job for {name} failed because the control process exited with error code.\n"
+        f'See "systemctl status {name}" and "journalctl -xeu {name}" for details.\n'
+    )
+    return 1
+
+
+def _begin(unit: Unit, argv: list[str], *, is_awaited: bool) -> str:
+    """Leave a unit whose lock is ours to a keeper; return what that tells, once it does."""
+    with os.fdopen(leave_to_keeper(unit, argv, is_awaited=is_awaited), "rb", 0) as told:
+        return told.read(64).decode()

@@ -1,0 +1,148 @@
+"""`nix build` of a system: a recorded build is played, and the system is there afterwards.
+
+`rebuild.jsonl` has a line for each thing that happened: a name, what it did, and more. In it
+VERSION is the agent's, nixos-system-HOST is the system, HASH before a name makes a store path.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from nixfleet_core.sandbox import store
+from nixfleet_core.sandbox.store import store_name
+from nixfleet_core.sandbox.tools import nix_log
+
+if TYPE_CHECKING:
+    from nixfleet_core.sandbox.machine import Machine
+    from nixfleet_core.sandbox.store import System
+    from nixfleet_core.sandbox.tools.nix_log import Log
+
+RECORD: Final = Path(__file__).with_name("rebuild.jsonl")
+_SECONDS: Final = 8.0
+_SHORTEST_SLEEP: Final = 0.002
+_CACHE: Final = "https://cache.nixos.org"
+
+Event = tuple[str, str, str | int]
+"""A package, what it did, and more of that: a phase, a line, a size."""
+
+
+def build_system(machine: Machine, system: System, log: Log) -> None:
+    """Build what the store lacks."""
+    if store.has(machine, system.name):
+        build_nothing(log)
+        return
+    events = read_events(system, with_agent=not store.has(machine, system.agent.name))
+    run = _Run(log, system, events)
+    begun = time.monotonic()
+    for number, event in enumerate(events):
+        due = begun + number * _SECONDS / machine.speed / len(events)
+        if (early := due - time.monotonic()) > _SHORTEST_SLEEP:
+            sys.stderr.flush()
+            time.sleep(early)
+        run.tell(event)
+    run.end()
+    store.add_system(machine, system)
+
+
+def build_nothing(log: Log) -> None:
+    """What Nix says where everything is there."""
+    kinds = (nix_log.REALISE, nix_log.BUILDS, nix_log.COPY_PATHS)
+    log.stop(*reversed([log.start(kind) for kind in kinds]))
+
+
+def read_events(system: System, *, with_agent: bool) -> list[Event]:
+    """What was recorded, for this system."""
+    text = RECORD.read_text().replace("VERSION", system.agent.version)
+    text = text.replace("nixos-system-HOST", system.name[33:])
+    text = re.sub(r"HASH-([\w.+-]*\w)", lambda match: _store_name(match[1], system), text)
+    events = [(*json.loads(line), "")[:3] for line in text.splitlines()]
+    return [e for e in events if with_agent or not e[0].startswith(system.agent.name[33:])]
+
+
+def _store_name(label: str, system: System) -> str:
+    own = {name[33:]: name for name in (system.name, system.agent.name)}
+    return own.get(label) or store_name(label, system.name)
+
+
+class _Run:
+    """One Nix process that builds: its activities and its counts."""
+
+    def __init__(self, log: Log, system: System, events: list[Event]) -> None:
+        self._log = log
+        self._activities: dict[str, list[int]] = {}
+        builds = [name for name, what, _ in events if what == "start"]
+        fetches = {name: int(more) for name, what, more in events if what == "fetch"}
+        self._paths = {
+            **{name: store_name(f"{name}.drv", _store_name(name, system)) for name in builds},
+            **{name: store_name(name) for name in fetches},
+        }
+        self._size = sum(fetches.values())
+        log.info(f"these {len(builds)} derivations will be built:")
+        for name in builds:
+            log.info(f"  {self._path(name)}")
+        size = self._size / 1024 / 1024
+        sizes = f"({size:.1f} MiB download, {size * 3.4:.1f} MiB unpacked)"
+        log.info(f"these {len(fetches)} paths will be fetched {sizes}:")
+        for name in fetches:
+            log.info(f"  {self._path(name)}")
+        self._realise = log.start(nix_log.REALISE)
+        # done, expected, running, failed
+        self._builds = (log.start(nix_log.BUILDS), [0, len(builds), 0, 0])
+        self._copies = (log.start(nix_log.COPY_PATHS), [0, len(fetches), 0, 0])
+        self._count()
+
+    def tell(self, event: Event) -> None:
+        """Say in Nix's words that this happens."""
+        name, what, more = event
+        match what:
+            case "start":
+                text = f"building '{self._path(name)}'"
+                self._begin(name, self._builds, nix_log.BUILD, text, self._path(name), "", 1, 1)
+            case "fetch":
+                path = self._path(name)
+                outer = self._log.start(nix_log.SUBSTITUTE, "", path, _CACHE)
+                text = f"copying path '{path}' from '{_CACHE}'"
+                self._begin(name, self._copies, nix_log.COPY_PATH, text, path, _CACHE, "local")
+                self._activities[name].append(outer)
+            case "phase":
+                self._log.result(self._activities[name][0], nix_log.SET_PHASE, more)
+                self.tell((name, "log", f"Running phase: {more}"))
+            case "log":
+                plain = f"{re.sub(r'-[0-9].*', '', name)}> {more}"
+                self._log.result(self._activities[name][0], nix_log.LOG_LINE, more, plain=plain)
+            case "fetched":
+                self._log.result(self._activities[name][0], nix_log.PROGRESS, more, more, 0, 0)
+                self._end(name, self._copies)
+            case _:
+                self._end(name, self._builds)
+
+    def end(self) -> None:
+        """All is there."""
+        self._log.stop(self._copies[0], self._builds[0], self._realise)
+
+    def _path(self, name: str) -> str:
+        return f"/nix/store/{self._paths[name]}"
+
+    def _begin(
+        self, name: str, counter: tuple[int, list[int]], kind: int, text: str, *fields: str | int
+    ) -> None:
+        self._activities[name] = [self._log.start(kind, text, *fields, level=3)]
+        counter[1][2] += 1
+        self._count()
+
+    def _end(self, name: str, counter: tuple[int, list[int]]) -> None:
+        counter[1][0] += 1
+        counter[1][2] -= 1
+        self._count()
+        self._log.stop(*self._activities.pop(name))
+
+    def _count(self) -> None:
+        for activity, numbers in (self._builds, self._copies):
+            self._log.result(activity, nix_log.PROGRESS, *numbers)
+        for kind in (nix_log.FILE_TRANSFER, nix_log.COPY_PATH):
+            self._log.result(self._realise, nix_log.SET_EXPECTED, kind, self._size)

@@ -1,0 +1,18 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2154 # $root is the host's folder, set above
+# `nix-store` for the agent: ask about its derivation, compare and repair nothing, and leave its build to `nix`.
+
+case "${1:-} ${2:-}" in
+  '--query --requisites') shift 2; printf '%s\n' "$@" ;;
+  '--query --references') ;;
+  '--query --outputs') shift 2; for drv; do printf '%s\n' "${drv%.drv}"; done ;;
+  '--check-validity '*)
+    shift
+    for path; do
+      if ! [ -e "$root$path" ]; then echo "error: path '$path' is not valid" >&2; exit 1; fi
+    done
+    ;;
+  '--realise '*) shift; exec "${0%/*}/nix" realise "$@" ;;
+  '--repair-path '*) ;;
+  *) echo 'error: no operation specified' >&2; exit 1 ;;
+esac

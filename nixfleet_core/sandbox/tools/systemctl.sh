@@ -1,0 +1,104 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2154 # $root is the host's folder, set above
+# `systemctl`, as far as the host scripts ask it. It answers from files: what a unit is told to do is in its unit
+# file; while it lives, or has failed, one line is its state: ActiveState SubState MainPID Result NRestarts. What
+# changes a unit is done by `systemd`, beside this.
+
+states=$root/run/systemd/units
+
+refuse() { printf '%s\n' "$2" >&2; exit "$1"; }
+
+# look UNIT: at its file and its state.
+# sets: load about exec active sub pid result restarts
+look() {
+  load=not-found about=$1 exec=''
+  for folder in etc/systemd/system run/systemd/system run/systemd/transient; do
+    if [ -f "$root/$folder/$1" ]; then load=loaded; break; fi
+    if [ -e "$root/$folder/$1" ]; then load=masked; break; fi # a link to /dev/null
+  done
+  if [ "$load" = loaded ]; then
+    while IFS='=' read -r key value; do
+      case $key in Description) about=$value ;; ExecStart) exec=$value ;; esac
+    done <"$root/$folder/$1"
+  fi
+  { read -r active sub pid result restarts <"$states/$1"; } 2>/dev/null ||
+    { active=inactive sub=dead pid=0 result=success restarts=0; }
+}
+
+# In systemd's order, whatever was asked for first.
+show() {
+  tell MainPID "$pid"
+  tell Result "$result"
+  tell NRestarts "$restarts"
+  if [ -n "$exec" ]; then
+    tell ExecStart "{ path=${exec%% *} ; argv[]=$exec ; ignore_errors=no ; start_time=[n/a] ; stop_time=[n/a] ; pid=$pid ; code=(null) ; status=0/0 }"
+  fi
+  tell Id "$unit"
+  tell LoadState "$load"
+  tell ActiveState "$active"
+  tell SubState "$sub"
+}
+
+tell() { case $wanted in *" $1 "*) printf '%s=%s\n' "$1" "$2" ;; esac; }
+
+# Whether a unit can be changed so.
+may_change() {
+  case $verb,$load,$active in
+    start,not-found,* | restart,not-found,*) refuse 5 "Failed to $verb $unit: Unit $unit not found." ;;
+    start,masked,* | restart,masked,*) refuse 1 "Failed to $verb $unit: Unit $unit is masked." ;;
+    stop,not-found,inactive) refuse 5 "Failed to stop $unit: Unit $unit not loaded." ;;
+    kill,not-found,inactive) refuse 1 "Failed to kill unit $unit: Unit $unit not loaded." ;;
+    reset-failed,not-found,inactive)
+      refuse 1 "Failed to reset failed state of unit $unit: Unit $unit not loaded." ;;
+  esac
+}
+
+verb='' wanted=' ' units='' signal=TERM
+while [ $# -gt 0 ]; do
+  case $1 in
+    -p) wanted="$wanted$2 "; shift ;;
+    -s) signal=$2; shift ;;
+    --plain | --no-legend | --all) ;;
+    --user) refuse 1 'Failed to connect to bus: No medium found' ;;
+    -*) refuse 1 "systemctl: unrecognized option '$1'" ;;
+    *)
+      if [ -z "$verb" ]; then verb=$1
+      else
+        case $1 in
+          *[*?[]*) # those that live or have failed
+            # shellcheck disable=SC2231 # a pattern is to be one
+            for state in "$states"/$1; do if [ -e "$state" ]; then units="$units ${state##*/}"; fi; done
+            ;;
+          *.*) units="$units $1" ;;
+          *) units="$units $1.service" ;;
+        esac
+      fi
+      ;;
+  esac
+  shift
+done
+
+code=0 first=1
+case $verb in
+  is-active) code=3 ;;
+  show | list-units | start | stop | restart | kill | reset-failed) ;;
+  daemon-reload) exit 0 ;; # unit files are read each time
+  *) refuse 1 "Unknown command verb '$verb'." ;;
+esac
+for unit in $units; do
+  look "$unit"
+  case $verb in
+    show)
+      if [ -z "$first" ]; then echo; fi
+      first=''
+      show
+      ;;
+    list-units) printf '%s\n' "$unit loaded $active $sub $about" ;;
+    is-active)
+      echo "$active"
+      case $active,$load,$code in active,*) code=0 ;; *,not-found,3) code=4 ;; esac
+      ;;
+    *) may_change; "${0%/*}/systemd" "$verb" "$unit" "$signal" || code=$? ;;
+  esac
+done
+exit "$code"

@@ -1,0 +1,54 @@
+"""The process that outlives the app: it starts the agents, and is the end of everything.
+
+Its stdin comes from the app. A line there is a host, whose agent is started; the exit code is the
+answer. The end of the file means that the app is gone, also by SIGKILL. Then every process of the
+fleet is killed, the folder is deleted, and this process ends.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+from nixfleet_core.sandbox import processes
+from nixfleet_core.sandbox.machine import MARK, Machine
+from nixfleet_core.sandbox.store import AGENT_UNIT
+from nixfleet_core.sandbox.systemd import start
+from nixfleet_core.sandbox.units import Unit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_KILL_SECONDS: Final = 5.0
+
+
+def run_warden(fleet: Path) -> int:
+    """Do as the app says until it is gone, then leave nothing behind."""
+    for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(signum, lambda *_: sys.exit())
+    try:
+        for line in sys.stdin:
+            machine = Machine(fleet / "hosts" / line.strip())
+            sys.stdout.write(f"{start(Unit(machine, AGENT_UNIT))}\n")
+            sys.stdout.flush()
+    finally:
+        _end_everything(fleet)
+    return 0
+
+
+def _end_everything(fleet: Path) -> None:
+    """Kill all that carries the fleet's mark; delete the folder."""
+    deadline = time.monotonic() + _KILL_SECONDS
+    killed: set[int] = set()
+    while time.monotonic() < deadline:
+        doomed = processes.marked(f"{MARK}={fleet}")
+        killed = processes.send(killed | doomed, signal.SIGKILL)
+        if not killed:
+            break
+        time.sleep(0.01)
+    os.chdir("/")
+    shutil.rmtree(fleet, ignore_errors=True)
