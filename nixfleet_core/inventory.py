@@ -1,7 +1,7 @@
 """hosts.toml: which hosts there are. Without the file there is one: this machine.
 
-A wrong file is refused as a whole, saying where, what is wrong, and what would be right; nobody
-has been contacted then.
+A wrong file is refused as a whole, before any host is contacted. The error says where it is, what
+is wrong, and what would be right.
 """
 
 from __future__ import annotations
@@ -291,7 +291,7 @@ def _syntax_error(path: Path, source: str, message: str) -> InventoryError:
 
 
 def _keys_by_line(source: str) -> dict[int, _At]:
-    """The full key that each line defines, which tomllib does not tell."""
+    """The full key that each line defines; tomllib does not tell it."""
     found: dict[int, _At] = {}
     table: _At = ()
     for number, line in enumerate(source.split("\n"), 1):
@@ -315,7 +315,7 @@ def _parse_key(text: str) -> _At:
 
 
 def _line_of(source: str, at: _At) -> int | None:
-    """The line that defines `at`, or what comes nearest to it."""
+    """The line that defines `at`, or the nearest key to it."""
     best, best_length = None, 0
     for number, key in _keys_by_line(source).items():
         length = _common(key, at)
