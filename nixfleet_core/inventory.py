@@ -1,7 +1,7 @@
 """hosts.toml: which hosts there are. Without the file there is one: this machine.
 
-A wrong file is refused as a whole, saying where, what is wrong, and what would be right; nobody
-has been contacted then.
+A wrong file is refused as a whole, before any host is contacted. The error says where it is, what
+is wrong, and what would be right.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class _HostsFile:
         forges = self._forges(("defaults",), defaults)
         tables = self._table(("hosts",), self._top.get("hosts", {}), None)
         if not tables:
-            self._fail(("hosts",), "no host is named", 'write [hosts.NAME] and ssh = "user@host"')
+            self._fail(("hosts",), "there is no host", 'write [hosts.NAME] and ssh = "user@host"')
         return tuple(
             replace(self._host(name, tables[name], checkout, flake_input), forges=forges)
             for name in tables
@@ -158,7 +158,7 @@ class _HostsFile:
         try:
             check_host_name(name)
         except BadNameError as error:
-            self._fail(at, str(error), 'the address belongs into ssh = "user@host"')
+            self._fail(at, str(error), 'put the address into ssh = "user@host"')
         table = self._table(at, value, _HOST_KEYS)
         return Host(
             name=name,
@@ -198,7 +198,7 @@ class _HostsFile:
         text = self._text(at, table, "attribute", 'attribute = "user@host"')
         if text is not None and not _ATTRIBUTE.fullmatch(text):
             hint = "give the name under nixosConfigurations or homeConfigurations"
-            self._fail((*at, "attribute"), f"{text!r} is no configuration's name", hint)
+            self._fail((*at, "attribute"), f"{text!r} cannot be a configuration's name", hint)
         return text
 
     def _checkout(self, at: _At, table: _Table, default: str) -> str:
@@ -285,13 +285,13 @@ def _syntax_error(path: Path, source: str, message: str) -> InventoryError:
     if _TOML_TWICE.match(problem):
         key = _keys_by_line(source).get(line, ())
         return InventoryError(
-            path, "is there twice", line=line, key=_dotted(key), hint="remove one of them"
+            path, "is defined twice", line=line, key=_dotted(key), hint="remove one of them"
         )
     return InventoryError(path, f"is not TOML: {problem[:1].lower()}{problem[1:]}", line=line)
 
 
 def _keys_by_line(source: str) -> dict[int, _At]:
-    """The full key that each line defines, which tomllib does not tell."""
+    """The full key that each line defines; tomllib does not tell it."""
     found: dict[int, _At] = {}
     table: _At = ()
     for number, line in enumerate(source.split("\n"), 1):
@@ -315,7 +315,7 @@ def _parse_key(text: str) -> _At:
 
 
 def _line_of(source: str, at: _At) -> int | None:
-    """The line that defines `at`, or what comes nearest to it."""
+    """The line that defines `at`, or the nearest key to it."""
     best, best_length = None, 0
     for number, key in _keys_by_line(source).items():
         length = _common(key, at)

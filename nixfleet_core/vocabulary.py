@@ -543,7 +543,7 @@ as the reason."""
 WAITS: Final[dict[str, str]] = {
     "switch": "another rebuild on this host",
     "activation": "the activation to end",
-    "confirmation": "somebody to reach the host anew",
+    "confirmation": "a client to reach the host again",
 }
 """What scripts/job waits for."""
 

@@ -1,6 +1,6 @@
-"""What the keys set in motion: questions first, then the engine.
+"""What the keys do: ask the operator first, then start the engine.
 
-Each function is one conversation with the operator and runs in a worker, so it may wait.
+Each function is one conversation with the operator. It runs in a worker, so it may wait.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     Planner = Callable[[Stage, HostEntry, Facts], Awaitable[Planned]]
 
 FORCE = Options(force=True)
-"""What `force update` asks for: everything runs, level 1."""
+"""The options of `force update`: every step runs, at level 1."""
 
 
 async def choose(app: Stage, entry: HostEntry) -> None:
-    """Drill into a host: its running job, or the plan for an update, or what is wrong with it."""
+    """Open a host: its running job, or the plan for an update, or what is wrong with it."""
     if not await _is_free(app, entry):
         return
     from tui.screens.plan import UpdateDialog
@@ -46,7 +46,7 @@ async def choose(app: Stage, entry: HostEntry) -> None:
 
 
 async def update_hosts(app: Stage, entries: Sequence[HostEntry]) -> None:
-    """Force-update one host as `choose` does, several after one question that names them all."""
+    """Force-update one host as `choose` does, or several after one question that names them all."""
     if len(entries) == 1:
         await choose(app, entries[0])
         return
@@ -76,7 +76,7 @@ async def update_hosts(app: Stage, entries: Sequence[HostEntry]) -> None:
 
 
 async def roll_back(app: Stage, entry: HostEntry) -> None:
-    """Ask whether the host goes back to what was active before its last update, and do it."""
+    """Ask whether the host should go back to the state before its last update, and do it."""
     if not await _is_free(app, entry):
         return
     from tui.screens.plan import RollbackDialog
@@ -175,7 +175,7 @@ async def _confirm_and_start(
     planner: Planner,
     dialog: Callable[[Plan], PlanDialog],
 ) -> None:
-    """Show what would be done, or why nothing is; start what the operator agrees to."""
+    """Show the plan, or why there is none; start it if the operator agrees."""
     made = await _make_plan(app, entry, planner)
     if isinstance(made, Report):
         await _say_not_started(app, entry, made)
@@ -191,7 +191,7 @@ async def _confirm_and_start(
 
 
 async def _start(app: Stage, entry: HostEntry, plan: Plan) -> JobWatcher | Report:
-    """Launch the plan and follow it; or say why no job was started."""
+    """Launch the plan and follow the job; or return why no job was started."""
     job = app.new_job_id()
     report = await _attempt(
         app, entry, "starting", lambda: app.conductor.launch(entry.session, plan, job)
@@ -200,19 +200,19 @@ async def _start(app: Stage, entry: HostEntry, plan: Plan) -> JobWatcher | Repor
 
 
 async def _start_quietly(app: Stage, entry: HostEntry, plan: Plan) -> None:
-    """Start one host of many: what goes wrong is said in its row."""
+    """Start one host of many; its row says what goes wrong."""
     entry.watcher = None
     started = await _start(app, entry, plan)
     if isinstance(started, Report) and started.busy and started.job is not None:
         app.follow(entry, started.job)
-        app.notify(f"{entry.name}: another job is running, showing that one")
+        app.notify(f"{entry.name}: another job is running; following that one")
     app.tick()
 
 
 async def _attempt(
     app: Stage, entry: HostEntry, doing: str, act: Callable[[], Awaitable[T]]
 ) -> T | Report:
-    """What `act` gives; the entry shows what it is doing, and keeps the report where it fails."""
+    """The result of `act`. The entry shows what goes on, and keeps the report of a failure."""
     entry.report = None
     with entry.busy(doing, app.tick):
         found = await reported(entry.host, act)
@@ -243,7 +243,7 @@ async def _plan_rollback(app: Stage, entry: HostEntry, seen: Facts) -> Planned:
 
 
 async def _make_plan(app: Stage, entry: HostEntry, planner: Planner) -> Plan | Report:
-    """Look closely enough for a plan, and make it; or say why there is none."""
+    """Look as closely as a plan needs, and make it; or return why there is none."""
     seen = entry.facts
     assert seen is not None
     found = await _attempt(app, entry, "planning", lambda: planner(app, entry, seen))
@@ -297,5 +297,5 @@ async def _say_offline(app: Stage, entry: HostEntry) -> None:
 
 
 def _notice(title: str, why: str, advice: str, keys: str = "") -> Notice:
-    """What is wrong, and below it what to do."""
+    """A notice that says what is wrong, and below it what to do."""
     return Notice(title, Content.assemble(plain(why), "\n\n", (plain(advice), "bold"), keys))

@@ -1,7 +1,7 @@
 """One line of log.txt as styled segments, by the policy of `nixfleet_core.log.characters`.
 
-The file is already clean when it is written; it is cleaned again here because what gets through to
-the terminal could clear the screen, set its title or fill the clipboard.
+The file is already clean when it is written. We clean it again here, because text that reaches the
+terminal could clear the screen, set its title or fill the clipboard.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def parse_line(line: bytes) -> list[Segment]:
 
 
 def count_wrapped_rows(lines: bytes, width: int) -> int:
-    """How many rows of `width` cells the lines take. Adds up over lines, as LogIndex asks."""
+    """How many rows of `width` cells the lines take. Adds up over lines, as LogIndex requires."""
     if not lines:
         return 0
     pieces = lines.split(b"\n")
@@ -94,7 +94,7 @@ def count_wrapped_rows(lines: bytes, width: int) -> int:
 
 
 def _expand(text: str) -> str:
-    """Expand tabs in a line with colours, which take no room."""
+    """Expand tabs in a line with colours; colours take no room."""
     if "\t" not in text:
         return text
     column, parts = 0, []

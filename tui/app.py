@@ -1,4 +1,4 @@
-"""The terminal app. It owns what outlives a screen: the hosts, the jobs it follows, the clock."""
+"""The terminal app. It owns all that outlives a screen: the hosts, the followed jobs, the clock."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ if TYPE_CHECKING:
     from tui.fleet import HostEntry
 
 BEAT = 0.25
-"""Seconds between repaints of what changes by itself; each one goes down a slow link."""
+"""Seconds between repaints of what changes by itself; each repaint may go over a slow link."""
 
 _CLOSE_LIMIT = 1.0
-"""Seconds that sessions may take to end; their processes are killed then."""
+"""Seconds that sessions may take to end; after that their processes are killed."""
 
 
 def _commands() -> type[Provider]:
@@ -94,7 +94,7 @@ class NixFleetApp(Stage, inherit_bindings=False):
         no_color = os.environ.get("NO_COLOR")
         super().__init__(driver_class=TerminalDriver)
         if no_color is not None:
-            os.environ["NO_COLOR"] = no_color  # Textual takes it away; children want it too
+            os.environ["NO_COLOR"] = no_color  # Textual removes it, but children need it too
         self.settings = settings
         self.glyphs = ASCII if settings.ascii else UNICODE
         self.clock = clock
@@ -139,17 +139,17 @@ class NixFleetApp(Stage, inherit_bindings=False):
         timeout: float | None = None,
         markup: bool = False,
     ) -> None:
-        """Say something in passing; unlike in Textual, as text unless told otherwise."""
+        """Say something in passing. Unlike in Textual, the default is plain text, not markup."""
         super().notify(
             plain(message), title=plain(title), severity=severity, timeout=timeout, markup=markup
         )
 
     def copy_to_clipboard(self, text: str) -> None:
-        """What is selected anywhere, without credentials: it is pasted who knows where."""
+        """Copy a selection without credentials: nobody knows where it is pasted."""
         super().copy_to_clipboard(safe_lines(text))
 
     def get_key_display(self, binding: Binding) -> str:
-        """As Textual has it, but for enter's sign, and for arrows where only ASCII is wanted."""
+        """Textual's name of the key, except for enter's sign, and for arrows in plain ASCII."""
         if binding.key == "enter":
             return self.glyphs.enter
         shown = super().get_key_display(binding)
@@ -213,7 +213,7 @@ class NixFleetApp(Stage, inherit_bindings=False):
         await self.fleet.look(entry, self.tick)
 
     def _announce(self, text: str) -> None:
-        """Ring, and say it in the window title, for whoever looks elsewhere."""
+        """Ring, and say it in the window title, for an operator who looks elsewhere."""
         if self.terminal_lent:
             return
         if self.settings.bell:
@@ -222,7 +222,7 @@ class NixFleetApp(Stage, inherit_bindings=False):
             self._set_window_title(f"{text} - NixFleet")
 
     def _set_window_title(self, text: str) -> None:
-        """Name the window; the terminal keeps the old title until the app ends (xterm's stack)."""
+        """Set the window's title. The terminal keeps the old one for the end (xterm's stack)."""
         if self._driver is not None:
             keep = "" if self._titled else "\x1b[22;2t"
             self._titled = True
@@ -318,15 +318,15 @@ class NixFleetApp(Stage, inherit_bindings=False):
         self.push_screen(HistoryScreen(message.entry))
 
     def start_flow(self, flow: Coroutine[None, None, None]) -> None:
-        """Hold one conversation with the operator; while it goes on, no second one begins."""
+        """Hold one conversation with the operator. No second one begins before it ends."""
         if any(worker.group == "flow" and worker.is_running for worker in self.workers):
             flow.close()
-            self.notify("still busy with the last key; it waits for a host")
+            self.notify("still busy with the last key: waiting for a host")
             return
         self.run_worker(self._converse(flow), group="flow")
 
     async def _converse(self, flow: Coroutine[None, None, None]) -> None:
-        """What nobody foresaw ends the conversation, not the app."""
+        """Run a conversation. An unforeseen error ends the conversation, not the app."""
         try:
             with one_host("the app"):
                 await flow
@@ -355,7 +355,7 @@ class NixFleetApp(Stage, inherit_bindings=False):
             self.exit()
 
     def jobs_going_on(self) -> list[tuple[str, str]]:
-        """Host and job of everything that is being followed."""
+        """Host and job of every job that the app follows."""
         return [
             (entry.name, entry.watcher.job)
             for entry in self.fleet.entries.values()
@@ -372,7 +372,7 @@ class NixFleetApp(Stage, inherit_bindings=False):
     # The terminal
 
     def end(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
-        """End in order because of a signal. After SIGHUP nobody reads what is written."""
+        """End in order because of a signal. After SIGHUP nobody reads our output."""
         if number == signal.SIGHUP and isinstance(self._driver, TerminalDriver):
             self._driver.let_go()
         loop.call_soon_threadsafe(partial(self.exit, return_code=128 + number))
@@ -380,7 +380,7 @@ class NixFleetApp(Stage, inherit_bindings=False):
     def _fatal_error(self) -> None:
         """Show where an unforeseen error came from, without the values of variables.
 
-        Textual's own version prints them all, and a password could be among them. The error's own
+        Textual's own version prints all values, and a password could be among them. The error's own
         words may quote a host.
         """
         from rich.traceback import Traceback

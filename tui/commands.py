@@ -1,4 +1,4 @@
-"""The command palette: every action that has a key, where it was opened."""
+"""The command palette: every action that has a key on the screen below it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class BindingCommands(Provider):
                 yield Hit(score, matcher.highlight(text), partial(self._run, active), text, key)
 
     def _actions(self) -> Iterator[tuple[str, str, ActiveBinding]]:
-        """Those that the footer shows first, moving about last."""
+        """The actions: first those in the footer, last those that only move about."""
         seen: set[str] = set()
         bindings = self.screen.active_bindings.values()
         for active in sorted(bindings, key=lambda active: not active.binding.show):

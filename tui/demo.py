@@ -1,4 +1,4 @@
-"""The app on a sandbox fleet, which is gone afterwards, also when a signal ends us."""
+"""The app on a sandbox fleet, which is removed afterwards, even if a signal ends us."""
 
 from __future__ import annotations
 
@@ -31,6 +31,6 @@ def _leave(number: int, _: FrameType | None) -> None:
 async def _run(speed: float) -> int:
     async with sandbox_fleet(speed=speed) as fleet:
         app = NixFleetApp(sandbox_sessions(fleet), GitLatest(here=True), settings=AppSettings())
-        # nothing is to cut short what cleans up afterwards, a terminal that closes meanwhile least
+        # nothing may interrupt the clean-up afterwards, least of all a terminal that closes
         await run_in_order(app, afterwards=signal.SIG_IGN)
         return app.return_code or 0

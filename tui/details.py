@@ -26,7 +26,7 @@ _COLUMN = 16
 
 
 def host_details(entry: HostEntry, glyphs: Glyphs, now: float) -> Content:
-    """State and why first, then each layer side by side, then where it comes from."""
+    """First the state and why, then each layer side by side, then where it comes from."""
     return drawn(entry.name, lambda: _details(entry, glyphs, now), no_picture)
 
 
@@ -53,7 +53,7 @@ def _details(entry: HostEntry, glyphs: Glyphs, now: float) -> Content:
 
 
 def _why(found: Assessment, glyphs: Glyphs) -> list[Content]:
-    """State and cause, in words, and what cures it: with the key that does."""
+    """State, cause and cure in words, with the key of the cure."""
     tone = state_tone(found.state)
     state = Content.styled(f"{tone_sign(tone, glyphs)} {found.state}", f"bold {STYLES[tone]}")
     why = Content.assemble(("why: ", STYLES["faint"]), sentence(found.why, glyphs))
@@ -70,7 +70,7 @@ def _why(found: Assessment, glyphs: Glyphs) -> list[Content]:
 
 
 def _layers(entry: HostEntry, facts: Facts, glyphs: Glyphs) -> list[Content]:
-    """Running beside installed, row by row."""
+    """The running agent beside the installed one, row by row."""
     running = snapshot_rows(entry.snapshot(), glyphs)
     installed = snapshot_rows(
         Snapshot(

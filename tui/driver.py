@@ -1,4 +1,4 @@
-"""Textual's driver, at a terminal that may vanish."""
+"""Textual's driver, for a terminal that may vanish."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from typing import Final
 from textual.drivers.linux_driver import LinuxDriver
 
 _LOOK: Final = 0.5
-"""Seconds between looks where the kernel does not say that a terminal is gone (macOS)."""
+"""Seconds between looks, for kernels that do not report a vanished terminal (macOS)."""
 
 
 class TerminalDriver(LinuxDriver):
-    """Ends the app as SIGHUP does when its terminal is gone: make, for one, keeps the signal.
+    """Ends the app as SIGHUP does when its terminal is gone; make, for one, keeps that signal.
 
-    Textual's own reads the end of input for ever then, and its writer dies or blocks for good, and
-    the app behind it, which waits until there is room for what it writes.
+    Textual's own driver then reads the end of input for ever. Its writer dies or blocks for good,
+    and so does the app, which waits until there is room for its output.
     """
 
     _gone = False
@@ -53,7 +53,7 @@ class TerminalDriver(LinuxDriver):
             super().close()
 
     def let_go(self) -> None:
-        """Nobody reads what is written: drop it, and wait for no one."""
+        """Nobody reads our output any more: drop it, and wait for nothing."""
         if self._gone:
             return
         self._gone = True
@@ -65,20 +65,20 @@ class TerminalDriver(LinuxDriver):
                 os.dup2(null, stream.fileno())
 
     def leave_streams(self) -> None:
-        """Once the app is over: Python flushes its streams at its end, and would wait for the
-        writer, which is stuck in one for good."""
+        """After the app's end. Python flushes its streams at its exit, and would wait for the
+        writer, which is stuck in one of them for good."""
         if self._gone:
             sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - open to the end
 
     def _make_room(self) -> None:
-        """Take what the writer no longer takes: the app may be waiting for room, with its loop."""
+        """Take what the writer no longer takes: the app, with its loop, may be waiting for room."""
         writer = self._writer_thread
         while writer is not None:
             writer._queue.get()
 
     def _watch(self) -> None:
         terminal = select.poll()
-        terminal.register(self.fileno, 0)  # a hang-up is told in any case
+        terminal.register(self.fileno, 0)  # poll reports a hang-up in any case
         while _is_there(self.fileno):
             if terminal.poll(_LOOK * 1000):
                 time.sleep(_LOOK if _is_there(self.fileno) else 0)

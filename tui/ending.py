@@ -1,4 +1,4 @@
-"""The end that SIGHUP and SIGTERM ask for: in order if possible, and in any case soon."""
+"""Ending the app after SIGHUP and SIGTERM: in order if possible, and soon in any case."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 ENDING: Final = (signal.SIGHUP, signal.SIGTERM)
 LIMIT = 1.5
-"""Seconds that an orderly end after a signal may take. What is left then ends by itself: the demo's
-hosts, and children that read from us or write to us."""
+"""Seconds that an orderly end after a signal may take. After that the rest ends by itself: the
+demo's hosts, and children that read from us or write to us."""
 
 
 @contextmanager
@@ -25,11 +25,11 @@ def ended_by_signals(
     *,
     afterwards: signal.Handlers = signal.SIG_DFL,
 ) -> Iterator[None]:
-    """While the app runs, a signal calls `end` with its number, and a stuck app ends all the same.
+    """While the app runs, a signal calls `end` with its number; a stuck app ends all the same.
 
-    `end` is called in a thread of its own. The main thread can be stuck behind a terminal that does
-    not drain; Python runs no handler there when a signal arrives just before it begins to wait.
-    `afterwards`: what the signals do when the app is over, and what follows has no limit.
+    `end` runs in a thread of its own. The main thread can be stuck behind a terminal that does not
+    drain, and Python runs no handler there if a signal arrives just before it begins to wait.
+    `afterwards`: what the signals do after the app's end; the work after it has no time limit.
     """
     hears, tells = os.pipe()
     os.set_blocking(tells, False)
@@ -44,7 +44,7 @@ def ended_by_signals(
             signal.signal(number, afterwards)
         signal.set_wakeup_fd(before)
         os.close(tells)
-        # with SIGHUP the kernel sends SIGCONT, at which Textual would bring its screen back
+        # with SIGHUP the kernel sends SIGCONT, and Textual would bring its screen back
         for number in (signal.SIGCONT, signal.SIGTSTP):
             signal.signal(number, signal.SIG_DFL)
 

@@ -29,31 +29,31 @@ if TYPE_CHECKING:
 STATE_ORDER: Final = ("current", "stale", "down", "offline", "error", "unknown", "updating")
 
 FRESH: Final = 10.0
-"""Seconds for which a look at a host is good enough to plan from."""
+"""Seconds for which a look at a host is fresh enough for a plan."""
 
 
 @dataclass(slots=True, eq=False)
 class HostEntry:
-    """One host: what was last seen of it, and what the app is doing with it."""
+    """One host: the last look at it, and what the app is doing with it."""
 
     session: HostSession
     facts: Facts | None = None
     seen_at: float = 0.0
     problem: Assessment | None = None
-    """Why there are no facts, or none that could be read."""
+    """Why there are no facts, or why they cannot be read."""
     advice: str = ""
     answer: Latest = None
-    """What is latest, or why nobody was asked."""
+    """The latest commit, or why we did not ask."""
     doing: str = ""
     """A word while something is under way: asking, planning, starting, verifying."""
     probe: asyncio.Task[None] | None = None
-    """The look that is under way."""
+    """The look that is going on."""
     report: Report | None = None
-    """What the last attempt to change the host came to."""
+    """The report on the last attempt to change the host."""
     verdict: Verdict | None = None
     watcher: JobWatcher | None = None
     _judged: tuple[Facts, Latest, Assessment] | None = None
-    """The facts that were judged last, with which latest commit, and what was found."""
+    """The facts and the latest commit that were judged last, and the finding."""
 
     @property
     def host(self) -> Host:
@@ -65,7 +65,7 @@ class HostEntry:
 
     @property
     def label(self) -> str:
-        """Its name, as a screen shows it."""
+        """Its name as a screen shows it."""
         return plain(self.name)
 
     @property
@@ -105,13 +105,13 @@ class HostEntry:
 
     @property
     def sound_facts(self) -> Facts | None:
-        """The facts, unless they are such that nothing can be made of them."""
+        """The facts, unless they cannot be used."""
         found = self.assessment
         return self.facts if found is not None and found.state != "error" else None
 
     @contextmanager
     def busy(self, doing: str, changed: Callable[[], None]) -> Iterator[None]:
-        """Say what is being done with the host while it is; `changed` tells that there is news."""
+        """Show what is being done with the host while it lasts; `changed` is called on news."""
         self.doing = doing
         changed()
         try:
@@ -121,7 +121,7 @@ class HostEntry:
             changed()
 
     def snapshot(self) -> Snapshot:
-        """What the last look saw, in the shape that a verdict compares."""
+        """The last look, in the form that a verdict compares."""
         return snapshot(self.facts, self.host.input)
 
 
@@ -141,7 +141,7 @@ class Fleet:
         return cls(latest, clock, entries)
 
     async def look(self, entry: HostEntry, changed: Callable[[], None]) -> None:
-        """Probe one host, then ask what is latest for it; `changed` tells that there is news."""
+        """Probe one host, then ask for its latest commit; `changed` is called on news."""
         ask = asker(self.latest_source, entry.host)
         await self._probe(entry, changed)
         try:
@@ -153,12 +153,12 @@ class Fleet:
         changed()
 
     async def look_if_old(self, entry: HostEntry, changed: Callable[[], None]) -> None:
-        """Probe the host unless it was seen, or found to be offline, just now."""
+        """Probe the host, unless it answered or was offline just now."""
         if entry.probe is not None or self.clock() - entry.seen_at > FRESH:
             await self._probe(entry, changed)
 
     async def _probe(self, entry: HostEntry, changed: Callable[[], None]) -> None:
-        """Ask the host, or wait for the answer of who asks already."""
+        """Ask the host, or wait for the look that is going on."""
         if entry.probe is None:
             entry.probe = asyncio.create_task(self._ask(entry, changed))
         await asyncio.shield(entry.probe)
@@ -176,10 +176,10 @@ class Fleet:
                 entry.seen_at, entry.probe = self.clock(), None
 
     def latest_labels(self) -> dict[str, str]:
-        """What is latest for each host: its version if the fleet knows it, else the short commit.
+        """The latest for each host: its version if the fleet knows it, else the short commit.
 
-        A host that has not said where its input comes from is taken to follow what all others
-        with an input of that name follow, if that is one commit.
+        For a host that has not said where its input comes from, we assume the commit that all
+        others with an input of that name follow, if that is one commit.
         """
         seen = [
             (facts, entry.host) for entry in self.entries.values() if (facts := entry.sound_facts)

@@ -1,4 +1,4 @@
-"""The signs that the screens are drawn with: one set for UTF-8 terminals, one in plain ASCII."""
+"""The signs on the screens: one set for UTF-8 terminals, one in plain ASCII."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from nixfleet_core.vocabulary import StepId
 
 GUESS_LIMIT: Final = 0.95
-"""The share of a step beyond which a guess does not go: only its end says that it is done."""
+"""The largest share of a step that a guess may reach: only the step's end says that it is done."""
 
 
 class JobWatcher(Watcher):
@@ -46,21 +46,21 @@ class JobWatcher(Watcher):
         before: Snapshot | None = None,
         past: bool = False,
     ) -> None:
-        """`changed` is called when there is news. `plan`: of a job that was launched here. `past`:
-        a job that is only looked at again.
+        """`changed` is called on news. `plan` is given for a job that was launched here; a `past`
+        job has ended and is only shown again.
         """
         self.session = session
         self.job = job
         self.plan = plan
         self._launched = plan is not None
         self.before = before
-        """What was seen before the launch; None for a job that somebody else started."""
+        """The facts before the launch; None for a job that somebody else started."""
         self.state = JobState.of(plan) if plan else JobState(steps=())
         self.times = LineTimes()
         self.report: Report | None = None
-        """What became of the job."""
+        """The report on the job."""
         self.problem = ""
-        """Why the app no longer follows, if it does not."""
+        """Why the app no longer follows the job; empty while it does."""
         self.past = past
         self.expected: dict[StepId, int] = {}
         """Seconds that the steps usually take on this host."""
@@ -79,12 +79,12 @@ class JobWatcher(Watcher):
 
     @property
     def verdict(self) -> Verdict | None:
-        """The verdict on the host; None while there is none, or nobody could get one."""
+        """The verdict on the host; None while there is none, or if we could not get one."""
         return self.report.verdict if self.report is not None and not self.problem else None
 
     @property
     def label(self) -> str:
-        """The host's name, as it is shown."""
+        """The host's name as a screen shows it."""
         return plain(self.host)
 
     @property
@@ -97,7 +97,7 @@ class JobWatcher(Watcher):
 
     @property
     def host_now(self) -> int | None:
-        """The host's clock: what was last heard of it, and the time since."""
+        """The host's clock: its last known time, plus the time since."""
         if self.state.now is None:
             return None
         if self.state.ended is not None or not self.is_active:
@@ -113,13 +113,13 @@ class JobWatcher(Watcher):
 
     @property
     def position(self) -> tuple[int, int]:
-        """Number of the step that runs (counted from 1), and how many there are."""
+        """The number of the running step (counted from 1), and the number of all steps."""
         steps = self.state.steps
         done = sum(step.status not in ("pending", "running") for step in steps)
         return min(done + 1, len(steps)), len(steps)
 
     def guess(self, step: StepState) -> float | None:
-        """How much of the running step may be done, by the time that it usually takes."""
+        """A guess how much of the running step is done, by the time that it usually takes."""
         usual, now = self.expected.get(step.id), self.host_now
         if not usual or step.status != "running" or step.started is None or now is None:
             return None
@@ -127,7 +127,7 @@ class JobWatcher(Watcher):
 
     @property
     def fraction(self) -> float:
-        """How far the job is, 0 to 1; the running step is guessed at if it does not tell."""
+        """How far the job is, 0 to 1; a running step that reports no progress is guessed."""
         steps, current = self.state.steps, self.state.current
         if current is None or (current.progress is not None and current.progress.expected):
             return self.state.fraction
@@ -135,7 +135,7 @@ class JobWatcher(Watcher):
         return self.state.fraction + (self.guess(current) or 0) * current.weight / weights
 
     def follows(self, host: Host, job: str, plan: Plan, files: JobFiles) -> None:  # noqa: ARG002
-        """The events of the job follow, from its first one."""
+        """Begin: the job's events follow, from the first one."""
         self.plan = plan
         self.state = JobState.of(plan)
         self.expected = self.session.expected(step.id for step in plan.steps)
@@ -162,9 +162,9 @@ class JobWatcher(Watcher):
                 self._heard = self._clock()
 
     def _note_time(self, size: int, text_size: int) -> None:
-        """The log has grown: by then it was as late as the host said it had that size.
+        """The log has grown: its new lines get the time at which the host had a log of that size.
 
-        What was here before the app looked has arrived at once: only its ticks tell its times.
+        The part that was here before the app looked came at once, so only its ticks have times.
         """
         at = self._raw_times.time_of(size - 1) or self.state.now
         if not self._log_seen and self.state.ended is None:
@@ -174,7 +174,7 @@ class JobWatcher(Watcher):
         self._log_seen = True
 
     async def run(self, conductor: Conductor) -> None:
-        """Follow to the end, and get the verdict. What goes wrong ends up in `problem`."""
+        """Follow the job to its end and get the verdict. An error goes into `problem`."""
         self.problem = ""
         self.ended.clear()
         plan = self.plan if self._launched else None
@@ -184,7 +184,7 @@ class JobWatcher(Watcher):
             self.problem = str(error)
         else:
             if self.report.declined:
-                self.problem = f"sudo on {self.host} wants a password and got none"
+                self.problem = f"sudo on {self.host} wants a password, and you gave none"
             elif self.report.failed and self.report.verdict is not None:
                 self.problem = self.report.verdict.sentence
         self.log_dirty = True

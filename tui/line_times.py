@@ -7,7 +7,7 @@ from bisect import bisect_right
 
 _UNKNOWN = -1
 _PAIRS = 64 * 1024
-"""Pairs that are kept; beyond that every other one is forgotten, and its bytes count as later."""
+"""So many pairs are kept; beyond that we forget every other one, and its bytes count as later."""
 
 
 class LineTimes:
@@ -22,11 +22,11 @@ class LineTimes:
         self._add(max(at, self._times[-1]) if self._times else at, text_size)
 
     def skip(self, text_size: int) -> None:
-        """Nothing is known of the times of what log.txt holds beyond the last pair."""
+        """The bytes of log.txt between the last pair and `text_size` have no known time."""
         self._add(_UNKNOWN, text_size)
 
     def time_of(self, offset: int) -> int | None:
-        """The first known time at which that byte was there; None when none is known."""
+        """The first known time at which that byte was there; None if there is none."""
         at = bisect_right(self._sizes, offset)
         found = self._times[at] if at < len(self._sizes) else _UNKNOWN
         return None if found == _UNKNOWN else found

@@ -1,4 +1,4 @@
-"""A growing log.txt, read by row: bounded reads only, whatever its size."""
+"""A growing log.txt, read by row, with bounded reads whatever its size."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ class _Page:
 
 
 class LogFile:
-    """Rows of the file at `path`; `width` is the cells a row has when long lines are wrapped.
+    """Rows of the file at `path`; `width` is the cells of a row if long lines are wrapped.
 
-    A file that is not there yet is empty. A file that got shorter was written anew, and is read
-    again from its start.
+    A file that is not there yet counts as empty. A file that got shorter was written anew, so we
+    read it again from its start.
     """
 
     def __init__(self, path: Path) -> None:
@@ -74,7 +74,7 @@ class LogFile:
         return self._index.lines
 
     def set_width(self, width: int | None) -> None:
-        """Wrap at so many cells; None for one row a line. Starts the index anew if it changes."""
+        """Wrap at so many cells; None for one row a line. A new width starts the index anew."""
         if width != self._width:
             self._width = width
             self._reset()
@@ -92,7 +92,7 @@ class LogFile:
         return bool(data) and self._index.size < size
 
     def line_at_row(self, row: int) -> Line | None:
-        """The line that the row belongs to."""
+        """The line to which the row belongs."""
         if not 0 <= row < self.rows:
             return None
         segment = self._index.segment_with_row(row)
@@ -100,7 +100,7 @@ class LogFile:
         return page.line(bisect_right(page.rows, row) - 1) if page.lines else None
 
     def line_at_offset(self, offset: int) -> Line | None:
-        """The line that the byte belongs to."""
+        """The line to which the byte belongs."""
         if not 0 <= offset < self.size:
             return None
         segment = self._index.segment_with_offset(offset)

@@ -23,7 +23,7 @@ ERROR_WORDS: Final = rb"(?i:\berror\b|\bfatal\b|\bfailed\b|\bfailure\b|\bpanicke
 
 
 class Search:
-    """All lines of a file that hold something, as far as they have been looked for."""
+    """The lines of a file that match, in the part that has been searched so far."""
 
     def __init__(self, path: Path, literal: re.Pattern[bytes], coloured: re.Pattern[bytes]) -> None:
         self._path = path
@@ -34,7 +34,7 @@ class Search:
 
     @classmethod
     def of_text(cls, path: Path, text: str) -> Search:
-        """For a text as typed: upper and lower case differ only if it holds an upper-case letter.
+        """Search for a text as typed. Case matters only if the text has an upper-case letter.
 
         Colour changes inside the text do not hide it.
         """
@@ -56,16 +56,16 @@ class Search:
 
     @property
     def is_full(self) -> bool:
-        """Whether so much was found that the search went no further."""
+        """Whether the search stopped because it found so much."""
         return len(self._hits) >= HIT_LIMIT
 
     def spans(self, line: str) -> list[tuple[int, int]]:
-        """Where the text is in a line that was found, in characters of the line without colours."""
+        """The places of the text in a line, in characters of the line without colours."""
         pattern = re.compile(self._literal.pattern.decode(), self._literal.flags & re.IGNORECASE)
         return [match.span() for match in pattern.finditer(line)]
 
     def scan(self, size: int) -> None:
-        """Look at what has not been looked at, up to byte `size` of the file."""
+        """Search the part of the file that is left, up to byte `size`."""
         try:
             with self._path.open("rb") as file:
                 size = min(size, file.seek(0, 2))
@@ -78,7 +78,7 @@ class Search:
             return
 
     def after(self, offset: int) -> int | None:
-        """The first hit beyond `offset`, else the first of all."""
+        """The first hit after `offset`, else the first of all."""
         if not self._hits:
             return None
         at = bisect_right(self._hits, offset)
@@ -89,7 +89,7 @@ class Search:
         return self._hits[bisect_left(self._hits, offset) - 1] if self._hits else None
 
     def number(self, hit: int) -> int:
-        """Which hit it is, counted from 1."""
+        """The number of the hit, counted from 1."""
         return bisect_left(self._hits, hit) + 1
 
     def _scan_chunk(self, data: mmap.mmap, size: int) -> None:

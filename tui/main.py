@@ -1,6 +1,6 @@
 """The console script `nixfleet`: the commands, and the app that they open.
 
-What draws is imported only when it is to: a command starts without it.
+The app's modules are imported only when it opens, so a command starts without them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What screens ask of the app. They know no more of it: it answers each of these."""
+"""What screens ask of the app. It answers each of these; screens know no more of the app."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class JobMessage(Message):
 
 
 class Choose(HostMessage):
-    """Show the host's running job, or what an update would do, or why it cannot."""
+    """Show the host's running job, or what an update would do, or why it is not possible."""
 
 
 class RollBack(HostMessage):
-    """Take the host back to what was active before its last update."""
+    """Take the host back to the state before its last update."""
 
 
 class ShowLog(HostMessage):
@@ -82,7 +82,7 @@ class FollowAgain(JobMessage):
 
 
 class OpenJob(HostMessage):
-    """Open a job of the host's history; `running`: it still runs, so it is followed."""
+    """Open a job of the host's history; a `running` one is followed."""
 
     def __init__(self, entry: HostEntry, job: str, *, running: bool) -> None:
         super().__init__(entry)

@@ -1,7 +1,7 @@
-"""The last look at each row before it is painted, for what a widget forgot to clean.
+"""The last check of each row before it is painted, in case a widget forgot to clean its text.
 
-Widgets clean foreign text themselves (`tui.text.plain`), where it is whole; a row may hold only a
-part of it. This catches what is on one row, keeps its width, and costs a search where nothing is.
+Widgets clean foreign text themselves (`tui.text.plain`) while it is whole; a row may hold only a
+part of it. This filter sees one row, and keeps its width. A clean row costs one search.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the operator chose for the app as a whole."""
+"""The operator's settings for the whole app."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class AppSettings:
-    """`bell` and `title`: ring, and name the verdict in the window title, when a job has ended."""
+    """At a job's end `bell` rings, and `title` names the verdict in the window title."""
 
     ascii: bool = False
     mouse: bool = True

@@ -1,6 +1,6 @@
-"""The app as its screens and conversations know it: what there is for all of them to use.
+"""The app as its screens and conversations know it: the parts that all of them use.
 
-The app itself is below nobody: what a screen wants done it says in a message (`tui.messages`).
+Nothing imports the app itself: a screen that wants something done posts a message (`tui.messages`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Stage(App[None], inherit_bindings=False):
-    """What outlives a screen: the hosts, the clock, the signs, the conductor."""
+    """All that outlives a screen: the hosts, the clock, the signs, the conductor."""
 
     glyphs: Glyphs
     clock: Callable[[], float]
@@ -33,7 +33,7 @@ class Stage(App[None], inherit_bindings=False):
     ticked: Signal[None]
     """Published with each beat in which something has changed."""
     terminal_lent: bool
-    """Another program has the terminal: what is written now would pile up, and then block."""
+    """True while another program has the terminal: our output would pile up, and then block."""
 
     def tick(self) -> None:
         """Something has changed: show it with the next beat."""

@@ -21,13 +21,13 @@ printf '\\n%s ended with %s. Enter goes back to NixFleet. ' "$1" "$code"
 read -r _
 exit "$code"
 """
-"""Shows a line, runs the rest; after a failure its last words stay until enter is pressed."""
+"""Shows a line and runs the rest. After a failure the output stays until enter is pressed."""
 
 
 async def run_at_terminal(app: Stage, title: str, argv: Sequence[str]) -> int:
-    """Run a program with the terminal in place of the app, which goes on behind it.
+    """Give the terminal to a program and run it; the app goes on behind it.
 
-    Return its exit code. Raises SuspendNotSupported where there is no terminal.
+    Return the program's exit code. Raises SuspendNotSupported if there is no terminal.
     """
     with app.suspend(), app.batch_update(), _lend(app):
         process = await asyncio.create_subprocess_exec("/bin/sh", "-c", _RUN, "sh", title, *argv)
@@ -40,8 +40,8 @@ async def run_at_terminal(app: Stage, title: str, argv: Sequence[str]) -> int:
 
 @contextmanager
 def _lend(app: Stage) -> Iterator[None]:
-    """The app keeps quiet, and ctrl-c ends the other program only: unlike SIG_IGN, a handler is
-    not inherited by it."""
+    """Keep the app quiet, and let ctrl-c end the other program only: that program does not inherit
+    a handler, as it would inherit SIG_IGN."""
     before = signal.signal(signal.SIGINT, lambda *_: None)
     app.terminal_lent = True
     try:

@@ -1,4 +1,4 @@
-"""Words and numbers for the screens, and the cleaning of text that came from a host."""
+"""Words and numbers for the screens, and the cleaning of text from hosts."""
 
 from __future__ import annotations
 
@@ -16,23 +16,22 @@ if TYPE_CHECKING:
 _STORE: Final = re.compile(r"/nix/store/(?P<hash>[0-9a-z]{32})-(?P<name>[^/]+)")
 _VERSION_TAIL: Final = re.compile(r"-(?P<version>[0-9][^/]*)$")
 TEXT_LIMIT: Final = 1000
-"""Characters of one foreign text that are ever shown outside the log."""
+"""So many characters of one foreign text are shown outside the log at most."""
 _READ_LIMIT: Final = 4 * TEXT_LIMIT
-"""More is read than is shown, so that no credential is cut at the end of what is shown."""
+"""We read more than we show: a credential that is cut in half would not be recognised."""
 
 
-@lru_cache(maxsize=4096)  # every row is made anew with every beat
+@lru_cache(maxsize=4096)  # each beat makes every row anew
 def plain(text: str) -> str:
     """Foreign text on one line, without credentials and without what drives a terminal.
 
-    Whatever is cut out of foreign text is cut out of this: a half of a credential may not look
-    like one.
+    Clean foreign text before you shorten it: half a credential may not look like one.
     """
     return safe(text[:_READ_LIMIT])[:TEXT_LIMIT].replace("\t", " ")
 
 
 def sentence(text: str, glyphs: Glyphs) -> str:
-    """The core's own words, which may quote a host, in the glyphs of this terminal."""
+    """The engine's own words, which may quote a host, in the glyphs of this terminal."""
     return plain(text).replace("…", glyphs.ellipsis)
 
 
@@ -45,7 +44,7 @@ def short_hash(sha256: str | None, glyphs: Glyphs) -> str:
 
 
 def short_store_path(path: str | None, glyphs: Glyphs) -> str:
-    """`9x4k…-2.1.0`: enough of the hash to tell two apart, and the version that the name ends in.
+    """`9x4k…-2.1.0`: enough of the hash to tell two paths apart, and the version in the name.
 
     A path outside the store is shown as it is.
     """
@@ -98,7 +97,7 @@ def bar(fraction: float, width: int, glyphs: Glyphs) -> str:
 
 
 def shorten(text: str, cells: int, glyphs: Glyphs) -> str:
-    """`text` cut to so many cells, with an ellipsis where something is missing."""
+    """`text` cut to so many cells, with an ellipsis if something is cut off."""
     from rich.cells import cell_len, set_cell_size
 
     if cell_len(text) <= cells:

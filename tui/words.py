@@ -59,7 +59,7 @@ _OUTCOME_TONES: Final[dict[str, Tone]] = {
     "failed": "bad",
     "interrupted": "bad",
 }
-"""Of jobs, as the runner wrote them: what was done, no judgement."""
+"""The tones of jobs' outcomes, as the runner wrote them; they are no judgement."""
 
 
 def outcome_tone(outcome: str) -> Tone:

@@ -1,4 +1,4 @@
-"""`nixfleet hosts` and `nixfleet jobs`: what hosts run, and what was done to them."""
+"""`nixfleet hosts` and `nixfleet jobs`: what hosts run, and which jobs they have had."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _TITLES: Final = ("HOST", "WHERE", "RUNNING", "INSTALLED", "LATEST", "STATE", "W
 
 @dataclass(frozen=True, slots=True)
 class SeenHost:
-    """One host as it was seen; `facts` is None when it did not answer."""
+    """What a look at one host found; `facts` is None if it did not answer."""
 
     host: Host
     facts: Facts | None
@@ -121,7 +121,7 @@ def _cells(row: SeenHost, seen: list[tuple[Facts, Host]]) -> tuple[str, ...]:
 
 
 def _no_cells(row: SeenHost, why: str) -> tuple[str, ...]:
-    """What is shown of a host that cannot be."""
+    """The cells of a host that cannot be shown."""
     return row.host.name, row.host.where, "–", "–", "–", "error", safe(why)
 
 

@@ -1,4 +1,4 @@
-"""`nixfleet log`: a job's log, brought here first as far as the host has it."""
+"""`nixfleet log`: a job's log. We first fetch as much of it as the host has."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def newest_job(session: HostSession) -> str:
 
 
 async def print_log(session: HostSession, job: str | None, *, raw: bool) -> int:
-    """Print what there is of the log now; a running job is not waited for."""
+    """Print the log as it is now; do not wait for a running job."""
     try:
         job = check_job_id(job) if job else await newest_job(session)
     except ValueError as error:
@@ -40,7 +40,7 @@ async def print_log(session: HostSession, job: str | None, *, raw: bool) -> int:
         with one_host(session.host.name):
             await _bring(session, job)
     except Unreachable as error:
-        say(f"{session.host.name}: {error}; this is the copy", err=True)
+        say(f"{session.host.name}: {error}; this is the copy on this machine", err=True)
     except NoSuchJob as error:
         raise click.ClickException(str(error)) from error
     except (NeedsPassword, NotAllowed) as error:
@@ -51,7 +51,9 @@ async def print_log(session: HostSession, job: str | None, *, raw: bool) -> int:
     if raw:
         if sys.stdout.isatty():
             say(
-                "--raw: this terminal obeys what is in the log; a pipe or a file does not", err=True
+                "--raw: this terminal obeys control characters in the log; a pipe or a file does "
+                "not",
+                err=True,
             )
         with files.log.open("rb") as file:
             print_bytes(file)
@@ -74,7 +76,10 @@ async def _bring(session: HostSession, job: str) -> None:
                 case Heartbeat() if size >= event.log:
                     return
                 case _ if getattr(event, "up", True) is False:
-                    say(f"{session.host.name} does not answer; this is the copy", err=True)
+                    say(
+                        f"{session.host.name} does not answer; this is the copy on this machine",
+                        err=True,
+                    )
                     return
     finally:
         await events.aclose()

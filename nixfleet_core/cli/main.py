@@ -44,7 +44,7 @@ class UsageFault(click.ClickException):
 
 
 def require_terminal() -> None:
-    """Raises UsageFault unless input, output and errors all are one: the app draws on the last."""
+    """Raises UsageFault unless stdin, stdout and stderr are terminals: the app draws on stderr."""
     if not all(os.isatty(fd) for fd in (0, 1, 2)):
         raise UsageFault("the app needs a terminal; the commands do not, see nixfleet --help")
 
@@ -65,7 +65,7 @@ class Setup:
     def sessions(
         self, names: Sequence[str] = (), checkout: str | None = None
     ) -> tuple[ShellSession, ...]:
-        """Sessions with these hosts, or with all of them; with that checkout, if one is given."""
+        """Sessions with these hosts, or with all; with that checkout, if one is given."""
         inventory = self.inventory()
         hosts = inventory.hosts if inventory.path else hosts_without_inventory(_say_aside)
         try:
@@ -77,7 +77,7 @@ class Setup:
             raise UsageFault(str(error)) from error
 
     def require_screen(self) -> Screen:
-        """What opens the app. Raises ClickException where there is none, or no terminal."""
+        """What opens the app. Raises ClickException if there is no app, or no terminal."""
         if self.screen is None:
             raise click.ClickException("this installation has no app; see nixfleet --help")
         require_terminal()
@@ -118,13 +118,13 @@ def nixfleet(context: click.Context, path: Path | None, ascii_only: bool, no_mou
     """
     context.obj = setup = Setup(path or default_inventory_path(), context.obj)
     if context.invoked_subcommand is None:
-        setup.inventory()  # what is wrong there is said first
+        setup.inventory()  # report a wrong inventory first
         screen = setup.require_screen()
         context.exit(screen.open(setup.sessions(), ascii_only=ascii_only, mouse=not no_mouse))
 
 
 @nixfleet.command()
-@click.option("--speed", type=click.FloatRange(0.1, 100.0), default=1.0, help="Times as fast.")
+@click.option("--speed", type=click.FloatRange(0.1, 100.0), default=1.0, help="2: twice as fast.")
 @click.pass_obj
 def demo(setup: Setup, speed: float) -> None:
     """Open the app on a sandbox fleet, which touches nothing else on this machine."""
@@ -184,7 +184,7 @@ def update(
 @_json_option
 @click.pass_obj
 def verify(setup: Setup, hosts: tuple[str, ...], checkout: str | None, as_json: bool) -> None:
-    """Prove which agent runs. Changes nothing; exit 0 when it is the one that should, else 3."""
+    """Prove which agent runs. Changes nothing; exit 0 if it is the right one, else 3."""
     from nixfleet_core.cli.run import run_hosts
 
     async def act(conductor: Conductor, session: HostSession) -> Report:
@@ -231,8 +231,8 @@ def attach(setup: Setup, host: str, as_json: bool) -> None:
 @click.option(
     "--raw",
     is_flag=True,
-    help="The bytes as the host has them, credentials too; for a file or a pipe: a terminal obeys "
-    "what is in them.",
+    help="The host's own bytes, with credentials. For a file or a pipe: a terminal would obey "
+    "control characters in them.",
 )
 @click.pass_obj
 def log(setup: Setup, host: str, job: str | None, raw: bool) -> None:
@@ -253,7 +253,7 @@ def log(setup: Setup, host: str, job: str | None, raw: bool) -> None:
 def rollback(
     setup: Setup, host: str, keep_lock: bool, checkout: str | None, yes: bool, as_json: bool
 ) -> None:
-    """Go back to the generation that was active before the last update, flake.lock with it."""
+    """Go back to the generation, and the flake.lock, from before the last update."""
     from nixfleet_core.cli.run import ask_at_terminal, run_hosts
 
     session = setup.session(host, checkout)
@@ -272,7 +272,7 @@ def rollback(
 @_json_option
 @click.pass_obj
 def jobs(setup: Setup, hosts: tuple[str, ...], as_json: bool) -> None:
-    """List the jobs that hosts have had, newest first; a host keeps its last 20."""
+    """List the jobs of hosts, newest first; a host keeps its last 20."""
     from nixfleet_core.cli.listing import list_jobs
 
     raise SystemExit(list_jobs(setup.sessions(hosts), as_json=as_json))
@@ -284,7 +284,7 @@ def jobs(setup: Setup, hosts: tuple[str, ...], as_json: bool) -> None:
 def connect(setup: Setup, host: str) -> None:
     """Log in at the terminal, for a one-time password, a passphrase or a new host key.
 
-    Everything after rides on that connection.
+    Later commands use that connection.
     """
     import subprocess
 

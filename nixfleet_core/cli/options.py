@@ -1,4 +1,4 @@
-"""Options of an update, turned into what the plan needs."""
+"""The options of an update, as the plan needs them."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ checkout_option = click.option(
 class UpdateCommand(SafeCommand):
     """A command with the options of an update.
 
-    `--force=N` chooses the level. click has options whose value may be left out, but those take the
-    next word, if it is no option, as their value: in `--force csb0` that is a host.
+    `--force=N` chooses the level. click knows options with an optional value, but they take the
+    next word as their value unless that is an option: `--force csb0` would take the host.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -77,16 +77,16 @@ def _read_limits(
 def plan_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of an update, as its one argument `options`."""
 
-    @click.option("--force", is_flag=True, help="Run every step; =N: at that level.")
+    @click.option("--force", is_flag=True, help="Run every step; =N: at level N.")
     @click.option("--level", type=_LEVEL, help=_LEVEL_HELP)
     @click.option("--no-pull", is_flag=True, help="Leave nixcfg at its commit.")
     @click.option(
         "--input-rev", metavar="REV", callback=_check_rev, help="Lock the input to this commit."
     )
-    @click.option("--discard-lock", is_flag=True, help="Uncommitted flake.lock changes may go.")
+    @click.option("--discard-lock", is_flag=True, help="Throw uncommitted flake.lock changes away.")
     @click.option("--commit-lock", is_flag=True, help="Commit flake.lock once the agent is proven.")
     @click.option("--push", is_flag=True, help="Commit flake.lock, and push it; never forced.")
-    @click.option("--now", is_flag=True, help="Do not wait for a rebuild that is running.")
+    @click.option("--now", is_flag=True, help="Refuse at once if another rebuild runs.")
     @click.option(
         "--stable",
         type=click.IntRange(1, 600),
@@ -101,18 +101,18 @@ def plan_options(command: Callable[..., None]) -> Callable[..., None]:
         default=Options().retry_after,
         show_default=True,
         metavar="SECONDS",
-        help="The pause before a fetch that failed is tried again; doubled each time.",
+        help="The pause before a failed fetch is tried again; it doubles each time.",
     )
     @click.option(
         "--rollback-on-failure",
         is_flag=True,
-        help="Go back to the generation before when the new agent does not stay up.",
+        help="Go back to the previous generation if the new agent does not stay up.",
     )
     @click.option(
         "--confirm-within",
         type=click.IntRange(5, 3600),
         metavar="SECONDS",
-        help="Go back unless a client reaches the host anew in that time after the switch.",
+        help="Go back unless a client reaches the host again within that time after the switch.",
     )
     @click.option(
         "--limit",
@@ -120,7 +120,7 @@ def plan_options(command: Callable[..., None]) -> Callable[..., None]:
         multiple=True,
         callback=_read_limits,
         metavar="STEP=SECONDS",
-        help="How long a step may take, such as rebuild=7200; more than once for more steps.",
+        help="How long a step may take, such as rebuild=7200; repeat it for more steps.",
     )
     @click.option("--cores", type=click.IntRange(0, 1024), help="Cores a build may use; 0: all.")
     @click.option("--max-jobs", type=click.IntRange(0, 1024), help="Builds at once.")

@@ -1,7 +1,7 @@
 """What the commands print: the log as it grows, a line a step, the verdict; or JSON.
 
-The only module that prints: nothing gets out but through `say`, `print_log_line`,
-`print_bare_log_line`, `print_json` and `print_bytes`.
+This is the only module that prints. All output goes through `say`, `print_log_line`,
+`print_bare_log_line`, `print_json` or `print_bytes`.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ if TYPE_CHECKING:
     from nixfleet_core.plan.model import Plan
 
 SHOWN_CHANGES: Final = 20
-"""Of the packages that changed, how many are printed."""
+"""So many of the changed packages are printed."""
 
 LOG_MARK: Final = "│ "
-"""Before each row of a log between our own lines, none of which begins so."""
+"""Stands before each row of a log between our own lines. None of our lines begins with it."""
 LOG_MARK_ASCII: Final = "| "
-"""Where the terminal's encoding lacks the other."""
+"""The mark where the terminal's encoding lacks the other."""
 _GO_ON: Final = " " * 8
-"""Before each further row of a line of ours: none of them begins so either."""
+"""Stands before each further row of our own line. No row of a log begins with it."""
 
 _MARKS: Final = {"ok": "✔", "failed": "✖", "skipped": "·", "cancelled": "■"}
 
@@ -67,7 +67,7 @@ class StepLine(msgspec.Struct, frozen=True):
 
 
 class HostLine(msgspec.Struct, frozen=True):
-    """One host in the JSON answer; `verdict` is null for busy and detached."""
+    """One host in the JSON answer; `verdict` is null if the host is busy or we detached."""
 
     host: str
     verdict: str | None
@@ -91,9 +91,9 @@ def say(
     go_on: str = _GO_ON,
     exact: bool = False,
 ) -> None:
-    """Print one line of ours, which may quote what came from outside.
+    """Print one line of ours, which may quote text from outside.
 
-    At a terminal it is cut into rows that fit, each further one behind `go_on`; not with `exact`.
+    At a terminal it is cut into rows that fit, unless `exact`; further rows begin with `go_on`.
     """
     stream = stream or (sys.stderr if err else sys.stdout)
     line, width = safe(text), None if exact else _width(stream)
@@ -104,7 +104,7 @@ def say(
 
 
 def print_log_line(line: str, stream: IO[str], before: str = "") -> None:
-    """Print a line of a log between ours: each row of it begins with `before` and a mark."""
+    """Print a line of a log between our own; each of its rows begins with `before` and a mark."""
     mark = LOG_MARK if _can_print(LOG_MARK, stream) else LOG_MARK_ASCII
     width = _width(stream)
     shown = safe_log_line(line, colour=stream.isatty())
@@ -115,24 +115,24 @@ def print_log_line(line: str, stream: IO[str], before: str = "") -> None:
 
 
 def print_bare_log_line(line: str) -> None:
-    """Print a line of a log that stands alone."""
+    """Print a line of a log that is printed alone."""
     _print(safe_log_line(line, colour=sys.stdout.isatty()), sys.stdout)
 
 
 def print_json(value: msgspec.Struct) -> None:
-    """One object on one line, without credentials; a terminal obeys none of it."""
+    """Print one object on one line, without credentials or anything that a terminal obeys."""
     _print(safe_json(value), sys.stdout)
     sys.stdout.flush()
 
 
 def print_bytes(source: BinaryIO) -> None:
-    """The bytes as they are. For what was asked for raw, and nothing else."""
+    """Print bytes as they are; only for `--raw`."""
     shutil.copyfileobj(source, sys.stdout.buffer)
     sys.stdout.flush()
 
 
 class SafeCommand(click.Command):
-    """A command whose faults are told as `say` would: click prints them, and they quote the
+    """A command whose errors are made safe as `say` does. click prints them, and they quote the
     operator, files and hosts."""
 
     def make_context(
@@ -151,7 +151,7 @@ class SafeCommand(click.Command):
 
 
 class SafeGroup(SafeCommand, click.Group):
-    """The same for a group, and so for all of its commands."""
+    """The same for a group, and for all of its commands."""
 
 
 @contextmanager
@@ -177,7 +177,7 @@ def _can_print(text: str, stream: IO[str]) -> bool:
 
 
 def _width(stream: IO[str]) -> int | None:
-    """Cells of a row; None where the stream is no terminal, or one that does not say."""
+    """Cells of a row; None if the stream is no terminal, or a terminal that does not say."""
     if not stream.isatty():
         return None
     try:
@@ -189,7 +189,7 @@ def _width(stream: IO[str]) -> int | None:
 class Printer(Watcher):
     """Prints jobs as they go; with several hosts each line begins with the host's name.
 
-    A log's lines are marked, so that none of them can pass for one of ours.
+    A log's lines are marked, so no line of a log can pass for one of ours.
     """
 
     def __init__(self, stream: IO[str], *, several: bool) -> None:
@@ -239,7 +239,7 @@ class Printer(Watcher):
     def _print_log(self, name: str, size: int) -> None:
         with self._files[name].text.open("rb") as file:
             file.seek(self._at[name])
-            # by the line: a log that is caught up with may be larger than the memory
+            # line by line: the log may be larger than the memory
             while (left := size - self._at[name]) > 0 and (raw := file.readline(left)):
                 self._at[name] += len(raw)
                 line = raw.removesuffix(b"\n").decode("utf-8", "replace")
@@ -255,7 +255,7 @@ class Printer(Watcher):
             if report.busy:
                 words = f"another job is running: {report.job}; nixfleet attach {report.host}"
             elif report.job is None:
-                words = f"left; if a job was started, it goes on: nixfleet attach {report.host}"
+                words = f"detached; a job that was started goes on: nixfleet attach {report.host}"
             else:
                 words = f"job {report.job} goes on alone; nixfleet attach {report.host}"
             self.say(report.host, words, bold=True)
@@ -287,7 +287,7 @@ def _comparison(before: Snapshot, after: Snapshot) -> list[str]:
 
 
 def _changed(changes: tuple[Change, ...]) -> list[str]:
-    """The packages that changed; of a long list the beginning."""
+    """The packages that changed, or the first ones of a long list."""
     if not changes:
         return []
     left = len(changes) - SHOWN_CHANGES

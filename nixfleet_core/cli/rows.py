@@ -1,6 +1,6 @@
-"""Cuts a line into rows that fit a terminal, so that none begins where the terminal chooses.
+"""Cuts a line into rows that fit a terminal, so the terminal itself never breaks a line.
 
-Text from outside could otherwise fill a row and go on, at the left edge, as a line of ours. Pure.
+Otherwise text from outside could fill a row and go on at the left edge like a line of ours. Pure.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ _PIECE: Final = re.compile(r"\x1b\[[0-9;]{0,64}m|.", re.DOTALL)
 _RESETS: Final = ("\x1b[m", "\x1b[0m")
 _TAB: Final = 8
 _LEAST: Final = 8
-"""Cells of a row at least, however narrow the terminal."""
+"""The least cells of a row, however narrow the terminal."""
 _PEN: Final = 8
-"""Of the colours that hold where a row ends, how many go on in the next: a bound on its length."""
+"""So many colours go on from one row into the next; this bounds a row's length."""
 
 
 def split_rows(line: str, width: int, first: int | None = None) -> list[str]:
-    """`line` in rows of at most `width` cells (the first of `first`), cut behind a space
+    """`line` in rows of at most `width` cells; the first has `first` cells. A cut is behind a space
     if one is near.
 
-    Colours end with each row and go on in the next. Cells are counted high: what some terminals
-    draw in two is two.
+    Colours end with each row and go on in the next. A character that some terminals draw in two
+    cells counts as two.
     """
     room = max(_LEAST, width if first is None else first)
     if len(line) <= room and line.isascii() and line.isprintable():

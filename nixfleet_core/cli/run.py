@@ -1,4 +1,4 @@
-"""Running hosts' updates under one command: signals, passwords, exit codes."""
+"""One command over several hosts: signals, passwords, exit codes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PARALLEL: Final = 8
-"""Hosts that are worked on at once: one bastion before many hosts meets sshd's limits."""
+"""So many hosts at once: a bastion in front of many hosts meets sshd's limits."""
 
 
 class Act(Protocol):
@@ -41,7 +41,7 @@ class Act(Protocol):
 
 
 class _Jobs(Printer):
-    """Prints, and remembers which jobs are followed, for ctrl-c."""
+    """A Printer that also remembers the followed jobs, for ctrl-c."""
 
     def __init__(self, *, as_json: bool, several: bool) -> None:
         super().__init__(sys.stderr if as_json else sys.stdout, several=several)
@@ -55,7 +55,7 @@ class _Jobs(Printer):
 def for_each(
     sessions: Sequence[HostSession], act: Callable[[Conductor, HostSession], Awaitable[T]]
 ) -> list[T]:
-    """What `act` gives for each host, in their order; some are asked at once."""
+    """The results of `act` for the hosts, in their order; several hosts are asked at once."""
 
     async def ask() -> list[T]:
         conductor = Conductor(GitLatest(), Passwords(ask_for_password))
@@ -71,10 +71,10 @@ def for_each(
 
 
 def run_hosts(sessions: Sequence[HostSession], act: Act, *, as_json: bool, cancels: bool) -> int:
-    """Do `act` to all hosts at once and print what becomes of them; the exit code.
+    """Do `act` on all hosts at once and print the results. Return the exit code.
 
-    ctrl-c cancels the jobs and waits for their agents if `cancels`, a second one detaches;
-    without `cancels` it detaches at once, as SIGTERM and SIGHUP do always.
+    With `cancels`, ctrl-c cancels the jobs and waits for their agents, and a second one detaches.
+    Without `cancels`, ctrl-c detaches at once. SIGTERM and SIGHUP always detach at once.
     """
     return asyncio.run(_Run(sessions, act, as_json=as_json, cancels=cancels).all())
 
@@ -128,7 +128,7 @@ class _Run:
             print_json(host_line(report))
 
     def _interrupt(self) -> None:
-        """The first ctrl-c cancels, where there is something to cancel; the next one detaches."""
+        """The first ctrl-c cancels, if there is something to cancel; the next one detaches."""
         if not self._cancels or not self._printer.followed:
             self._detached.set()
             return
@@ -148,7 +148,7 @@ class _Run:
 
 
 def _result(host: Host, work: asyncio.Future[Report]) -> Report:
-    """What became of a host. Raises ClickException where it was asked for what is not there."""
+    """The report on a host. Raises ClickException if the host lacks what was asked for."""
     if isinstance(work.exception(), click.ClickException):
         return work.result()
     try:
@@ -159,7 +159,7 @@ def _result(host: Host, work: asyncio.Future[Report]) -> Report:
 
 
 async def ask_for_password(need: NeedsPassword) -> str | None:
-    """Ask at the terminal; None where there is none."""
+    """Ask at the terminal; None if there is no terminal."""
     if not sys.stdin.isatty():
         return None
     wrong = "wrong password; " if need.wrong else ""
@@ -172,12 +172,12 @@ async def ask_for_password(need: NeedsPassword) -> str | None:
 
 
 def ask_at_terminal(question: str, confirm: Callable[[str], bool]) -> bool:
-    """Whether the operator says yes; without a terminal nobody does."""
+    """Whether the operator says yes; without a terminal the answer is no."""
     return sys.stdin.isatty() and confirm(safe(question))
 
 
 def cancel_job(session: HostSession) -> int:
-    """Cancel the host's running job; the exit code."""
+    """Cancel the host's running job. Return the exit code."""
     return for_each((session,), _cancel_job)[0]
 
 

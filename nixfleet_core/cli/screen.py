@@ -1,4 +1,4 @@
-"""The screen that the commands may be given: they know that there is an app, and not which."""
+"""The interface by which commands open the app; they do not know which app it is."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 class Screen(Protocol):
-    """What opens the app. Both return the exit code once the operator has left it."""
+    """Opens the app. Both methods return the exit code when the operator has left the app."""
 
     def open(self, sessions: Sequence[HostSession], *, ascii_only: bool, mouse: bool) -> int:
         """Open the app on these hosts."""
         ...
 
     def open_demo(self, speed: float) -> int:
-        """Open it on a sandbox fleet, which is gone afterwards."""
+        """Open the app on a sandbox fleet, which is removed afterwards."""
         ...

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class PlanLine(msgspec.Struct, frozen=True):
-    """One host in the JSON answer; `plan` is null where the host is left alone."""
+    """One host in the JSON answer; `plan` is null if the update is refused."""
 
     host: str
     plan: Plan | None
@@ -35,7 +35,7 @@ class PlanLine(msgspec.Struct, frozen=True):
 
 
 def show_plans(sessions: Sequence[HostSession], options: Options, *, as_json: bool) -> int:
-    """Print each host's plan; the exit code says whether all of them could run."""
+    """Print each host's plan. The exit code says whether all of them could run."""
 
     async def make(conductor: Conductor, session: HostSession) -> PlanLine:
         return await _make_line(conductor, session, options)

@@ -1,4 +1,4 @@
-"""`nixfleet-update`: the update of the host it runs on, for people, timers and Ansible."""
+"""`nixfleet-update`: updates the host on which it runs; for people, timers and Ansible."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def nixfleet_update(
 
 
 def _this_host(path: Path) -> Host:
-    """This machine as the inventory has it, else with the defaults."""
+    """This machine as the inventory describes it, else with the defaults."""
     try:
         hosts = load_inventory(path).hosts
     except InventoryError as error:

@@ -33,7 +33,7 @@ class WhyLine(msgspec.Struct, frozen=True):
 
 
 def explain_hosts(sessions: Sequence[HostSession], *, as_json: bool) -> int:
-    """Look at all hosts at once and print what was found of each; the exit code."""
+    """Look at all hosts at once and print the finding for each. Return the exit code."""
     codes = []
     explained = for_each(sessions, Conductor.explain)
     for session, found in zip(sessions, explained, strict=True):

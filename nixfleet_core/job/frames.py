@@ -73,7 +73,9 @@ class FrameReader:
         if at < 0:
             self._searched = max(0, len(self._buffer) - len(GREETING))
             if len(self._buffer) > _PREFACE_LIMIT:
-                raise FrameError("the host's shell writes, but the follower does not begin")
+                raise FrameError(
+                    "the host's shell writes other things, and the follower does not begin"
+                )
             return False
         del self._buffer[: at + len(GREETING)]
         self._greeted = True

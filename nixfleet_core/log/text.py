@@ -1,7 +1,7 @@
 """log.txt: a job's raw log as readable, safe text that a view may read while it grows.
 
-Derived from the raw log alone: the same bytes give the same text however they arrive, and a longer
-raw log only appends. Nix's JSON is decoded, credentials are hidden, and of what is no plain text
+It depends on the raw log alone: the same bytes give the same text however they arrive, and a longer
+raw log only appends to it. Nix's JSON is decoded, credentials are hidden, and besides plain text
 only tabs and colours are left (nixfleet_core.log.characters).
 """
 
@@ -25,17 +25,17 @@ LINE_LIMIT: Final = 64 * 1024
 """Bytes; a longer line is shown in pieces."""
 
 JSON_LIMIT: Final = 1024 * 1024
-"""Bytes; the same for Nix's JSON, which can only be read whole (an error with its trace)."""
+"""Bytes; the same limit for Nix's JSON, which must be read whole (an error with its trace)."""
 
 _BLOCK: Final = 1024 * 1024
 _LOOK_BACK: Final = 1024
-"""Bytes before a cut in which a space is looked for, or else another place between two words, so
-that none is cut: a half of a credential may not look like one."""
+"""We look in this many bytes before a cut for a space, or else for another place between two words.
+A cut must not halve a word: half a credential may not look like one."""
 
 _BETWEEN_WORDS: Final = (b" ", b",", b";", b"&")
 
 _MARKS: Final = 64 * 1024
-"""Places of the log that are remembered exactly; beyond that every other one is forgotten."""
+"""So many places of the log are remembered exactly; beyond that we forget every other one."""
 
 
 class LogText:
@@ -55,7 +55,7 @@ class LogText:
         self._decoder = TextDecoder()
         self._size = 0
         self._old = os.fstat(self._file).st_size
-        """Size of an earlier log.txt that has been right as far as it was compared."""
+        """The size of an earlier log.txt; as far as we have compared it, it is right."""
         if raw.exists():
             with raw.open("rb") as file:
                 while block := file.read(_BLOCK):
@@ -73,19 +73,19 @@ class LogText:
         return self._decoder.progress
 
     def text_offset(self, raw: int) -> int:
-        """Where in log.txt that begins which begins at `raw` in the raw log.
+        """The place in log.txt of the line that begins at `raw` in the raw log.
 
-        Exact while the log has fewer than 65,536 shown lines; then early by at most 1/32,768 of
-        them.
+        It is exact while the log has fewer than 65,536 shown lines; beyond that it is too early by
+        at most 1/32,768 of them.
         """
         return self._decoder.marks.find(raw)
 
     def feed(self, data: bytes) -> int:
-        """Append what the raw log's next bytes stand for; log.txt's new size."""
+        """Append the text of the raw log's next bytes. Return log.txt's new size."""
         return self._append(self._decoder.feed(data))
 
     def finish(self) -> int:
-        """At the job's end: show a last line that has no newline; log.txt's final size."""
+        """At the job's end: show a last line without newline. Return log.txt's final size."""
         return self._append(self._decoder.finish())
 
     def close(self) -> None:
@@ -117,7 +117,7 @@ class TextDecoder:
         self._nix = NixLogDecoder()
         self._redactor = Redactor()
         self._rest = bytearray()
-        """A line that has not ended yet."""
+        """The beginning of a line that has not ended yet."""
         self._raw = self._text = 0
         self.marks = _Marks()
 
@@ -168,9 +168,9 @@ def _limit(line: bytes | bytearray, start: int = 0) -> int:
 
 
 def _pieces(line: bytes) -> tuple[list[bytes], bytes]:
-    """Cut what is too long off the front of a line, whose end may still be to come.
+    """Cut pieces off the front of a line that is too long; its end may not have arrived yet.
 
-    Where it is cut follows from the line's own bytes before the cut and the one after it.
+    The place of a cut depends only on the line's bytes before it and on the one byte after it.
     """
     pieces: list[bytes] = []
     start = 0

@@ -123,12 +123,12 @@ class GitUrl:
 
 
 _KINDS: Final = NotAsked(
-    "the client does not ask its repository: flake.lock names it by a URL that is neither https, "
-    "nor ssh, nor git over ssh (user@host:path)",
-    "name it by such a URL in flake.nix; or look on the host: nix flake metadata --refresh",
+    "the client does not ask its repository: its URL in flake.lock is neither https nor ssh nor "
+    "git over ssh (user@host:path)",
+    "use such a URL in flake.nix; or look on the host: nix flake metadata --refresh",
 )
 _PATHS: Final = NotAsked(
-    "the client does not ask its repository: flake.lock names a path, which is the host's own",
+    "the client does not ask its repository: flake.lock names a path on the host",
     "give the host `local = true` in the inventory if it is this machine; or look on the host",
 )
 

@@ -1,1 +1,1 @@
-"""A host to talk to, and the way from a look to a verdict."""
+"""Conversations with hosts, and the way from a look to a verdict."""

@@ -1,8 +1,8 @@
-"""One boundary a host: whatever its answers cause is that host's error, and the others go on.
+"""One boundary a host: an error that a host's answers cause is its own, and the other hosts go on.
 
-A session raises HostErrors only (`guard_session`), each door does its own work on a host inside
-`one_host`, and what is drawn of a host is drawn by `drawn`. What nobody foresaw is a fault of this
-program, or a host that means harm: its traceback is kept in `errors.log` in the state directory,
+A session raises HostErrors only (`guard_session`). Each door does its own work on a host inside
+`one_host`, and draws a host through `drawn`. An error that nobody foresaw is a fault of this
+program, or a host that means harm: its traceback goes to `errors.log` in the state directory,
 without the values of variables, and is never shown.
 """
 
@@ -32,20 +32,20 @@ _T = TypeVar("_T")
 _Session = TypeVar("_Session")
 
 FAULTS_LIMIT: Final = 256 * 1024
-"""Bytes of errors.log, beyond which it begins anew."""
+"""Bytes of errors.log; a larger file begins anew."""
 
 _KEPT_FAULTS: Final = 100
-"""Different faults that are kept in one run of the program: a view fails again at each repaint."""
+"""So many different faults are kept in one run: a view fails again at each repaint."""
 
 _seen: set[tuple[str, str]] = set()
 
 
 @contextmanager
 def one_host(name: str) -> Iterator[None]:
-    """Turn whatever is raised inside into a HostError of that host.
+    """Turn every error inside into a HostError of that host.
 
-    HostErrors pass, and so does what is no host's affair: cancellation, ctrl-c, a want of memory,
-    and a reader of our output that has gone.
+    HostErrors pass, and so do errors that are not about a host: cancellation, ctrl-c, lack of
+    memory, and a reader of our output that has gone.
     """
     try:
         yield
@@ -62,13 +62,13 @@ def one_host(name: str) -> Iterator[None]:
     except Exception as error:
         path = _keep_fault(name, error)
         raise BadAnswer(
-            f"what the host answered cannot be used: {_words(error)}",
-            f"look at the host by hand; where it failed here is in {path}",
+            f"the host's answer cannot be used: {_words(error)}",
+            f"look at the host by hand; {path} says where this program failed",
         ) from error
 
 
 def drawn(name: str, draw: Callable[[], _T], instead: Callable[[str], _T]) -> _T:
-    """What `draw` makes of a host; where that fails, what `instead` makes of the reason."""
+    """Draw a host with `draw`; if that fails, draw the reason with `instead`."""
     try:
         with one_host(name):
             return draw()
@@ -82,7 +82,7 @@ def not_seen(error: Unreachable) -> Assessment:
 
 
 def guard_session(cls: type[_Session]) -> type[_Session]:
-    """Let every method of a HostSession that the class has raise HostErrors only."""
+    """Make all methods of a HostSession class raise HostErrors only."""
     for name in vars(HostSession):
         method = vars(cls).get(name)
         if not name.startswith("_") and inspect.isfunction(method):
@@ -119,7 +119,7 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _words(error: Exception) -> str:
-    """The error on one line, as long as a line may be shown."""
+    """The error on one line, cut to the length that may be shown."""
     text = redact(" ".join(str(error)[: 4 * SAID_LIMIT].split()))
     return f"{type(error).__name__}: {text}"[:SAID_LIMIT] if text else type(error).__name__
 
@@ -130,7 +130,7 @@ def faults_path() -> Path:
 
 
 def _keep_fault(host: str, error: Exception) -> Path:
-    """Keep the traceback, each once; a file that cannot be written is no second error."""
+    """Keep each traceback once. If the file cannot be written, that is no second error."""
     path = faults_path()
     text = redact("".join(traceback.format_exception(error, limit=-20)))[-FAULTS_LIMIT // 2 :]
     if (host, text) in _seen or len(_seen) >= _KEPT_FAULTS:

@@ -1,6 +1,6 @@
-"""One host from a look to a verdict: look, plan, launch, watch, judge. All doors come this way.
+"""One host from a look to a verdict: look, plan, launch, watch, judge. All doors use this module.
 
-The doors differ in what they ask their operator in between, and in how they show what happens.
+The doors differ only in what they ask the operator in between, and in how they show what happens.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What became of one host. `verdict` is None when another job runs, or ours goes on alone."""
+    """The result for one host. `verdict` is None if another job runs, or if ours goes on alone."""
 
     host: str
     verdict: Verdict | None
@@ -66,11 +66,11 @@ class Report:
     files: JobFiles | None = None
     busy: bool = False
     failed: bool = False
-    """The verdict says why nothing could be done with the host, and nothing of the host itself."""
+    """The verdict says only why we could do nothing with the host; it does not judge the host."""
     declined: bool = False
-    """Nobody gave the password that it took."""
+    """The operator gave no password where one was needed."""
     facts: Facts | None = None
-    """What a verification saw."""
+    """The facts that a verification saw."""
 
     @property
     def exit_code(self) -> int:
@@ -80,13 +80,13 @@ class Report:
 
 
 class Watcher:
-    """Is told what happens to a job. This one keeps silent."""
+    """Is told what happens to a job. This base class does nothing with it."""
 
     def follows(self, host: Host, job: str, plan: Plan, files: JobFiles) -> None:
         """The job runs, or ran; its events follow."""
 
     def event(self, host: Host, event: JobEvent, state: JobState) -> None:
-        """One event, and the state that it led to."""
+        """One event, and the job's state after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Conductor:
     latest: LatestSource
     passwords: Passwords
     watcher: Watcher = field(default_factory=Watcher)
-    """Is told of the jobs that nobody else watches."""
+    """Is told of the jobs that have no watcher of their own."""
 
     # The whole way. Every failure becomes a verdict.
 
@@ -116,7 +116,7 @@ class Conductor:
         return await reported(session.host, update)
 
     async def roll_back(self, session: HostSession, options: Options, *, keep_lock: bool) -> Report:
-        """Bring back what was active before the last update."""
+        """Bring back the system that was active before the last update."""
 
         async def roll_back() -> Report:
             seen = await session.probe()
@@ -143,10 +143,10 @@ class Conductor:
         plan: Plan | None = None,
         watcher: Watcher | None = None,
     ) -> Report:
-        """Follow a job that runs, or ran, to its end and judge it; every failure becomes a verdict.
+        """Follow a job that runs or ran to its end, and judge it. Every failure becomes a verdict.
 
-        `plan`: of a job that was launched here; it is known to have run, even if the host has
-        forgotten it. Raises NoSuchJob for another one that the host does not know.
+        `plan` is given for a job that was launched here: we know that it ran, even if the host has
+        forgotten it. Raises NoSuchJob for any other job that the host does not know.
         """
         host, files = session.host, session.files(job)
         told = watcher or self.watcher
@@ -169,7 +169,7 @@ class Conductor:
             try:
                 await self.passwords.run(session, partial(follow, plan))
             except NoSuchJob:
-                # the host has forgotten it: its root begins anew with each boot, and it was booted
+                # the host has rebooted, and its root begins anew with each boot: it has no job left
                 if not launched:
                     raise
                 state = None
@@ -182,9 +182,9 @@ class Conductor:
         return Report(host.name, verdict, job, state, files)
 
     async def explain(self, session: HostSession) -> Diagnosis | Verdict:
-        """Why the host does not have the agent that it should; or that it cannot be reached.
+        """Why the host does not have the agent that it should; or a verdict if it does not answer.
 
-        Where we cannot become root, what can be seen without is explained.
+        If we cannot become root, the explanation uses only what can be seen without root.
         """
         host = session.host
         try:
@@ -200,18 +200,18 @@ class Conductor:
             return failed_verdict(host, error)
 
     async def jobs(self, session: HostSession) -> tuple[JobLine, ...] | Verdict:
-        """The host's jobs, newest first, or why they cannot be read."""
+        """The host's jobs, newest first; or a verdict that says why they cannot be read."""
         try:
             return await self.passwords.run(session, session.jobs)
         except HostError as error:
             return failed_verdict(session.host, error)
 
-    # One step of it. Raises HostError, of which PasswordRefused is the operator's choice.
+    # One step of it. Raises HostError; PasswordRefused is the operator's choice.
 
     async def plan_update(
         self, session: HostSession, seen: Facts, options: Options
     ) -> tuple[Facts, Plan | Refusal]:
-        """What an update would do, and what was seen more closely for that."""
+        """The plan of an update, and the facts of the closer look that it needed."""
         facts = await self.passwords.run(session, lambda: session.examine(seen))
         latest = await self.asker(session.host)(facts) if options.commit_lock else None
         return facts, session.plan(facts, options, commit_of(latest))
@@ -219,7 +219,7 @@ class Conductor:
     async def plan_rollback(
         self, session: HostSession, seen: Facts, options: Options, *, keep_lock: bool
     ) -> tuple[Facts, Plan | Refusal]:
-        """What a rollback would do, and what was seen more closely for that."""
+        """The plan of a rollback, and the facts of the closer look that it needed."""
         facts = await self.passwords.run(session, lambda: session.examine(seen))
         plan = await self.passwords.run(
             session, lambda: session.plan_rollback(facts, options, keep_lock=keep_lock)
@@ -227,7 +227,7 @@ class Conductor:
         return facts, plan
 
     async def launch(self, session: HostSession, plan: Plan, job: str) -> Report | None:
-        """Launch the job. A report says that another one runs."""
+        """Launch the job. Returns a report if another job runs already."""
         answer = await self.passwords.run(session, lambda: session.launch(plan, job))
         if isinstance(answer, Busy):
             return Report(session.host.name, None, answer.job, busy=True)
@@ -238,7 +238,7 @@ class Conductor:
         await self.passwords.run(session, lambda: session.cancel(job))
 
     def asker(self, host: Host) -> AskLatest:
-        """Asks what is latest for the host, from now on."""
+        """A function that asks for the host's latest commit; older answers do not count."""
         return asker(self.latest, host)
 
     async def _run(
@@ -256,10 +256,9 @@ class Conductor:
 
 
 def asker(source: LatestSource, host: Host) -> AskLatest:
-    """Asks what commit the host's flake input should be at, or why that is not known.
+    """A function that asks which commit the host's flake input should be at.
 
-    Make it before the look at the host begins: an answer that was asked for earlier may be older
-    than what the host has.
+    Make it before you look at the host: an earlier answer may be older than the host's own commit.
     """
     since = time.monotonic()
 
@@ -271,7 +270,7 @@ def asker(source: LatestSource, host: Host) -> AskLatest:
 
 
 async def reported(host: Host, act: Callable[[], Awaitable[_T]]) -> _T | Report:
-    """What `act` gives; what goes wrong is the host's verdict. Raises NoSuchJob."""
+    """The result of `act`; an error becomes the host's verdict. Raises NoSuchJob."""
     try:
         with one_host(host.name):
             return await act()
@@ -282,19 +281,19 @@ async def reported(host: Host, act: Callable[[], Awaitable[_T]]) -> _T | Report:
 
 
 def failed_report(host: Host, error: HostError) -> Report:
-    """The report on a host that nothing could be done with."""
+    """The report on a host with which we could do nothing."""
     declined = isinstance(error, PasswordRefused)
     return Report(host.name, failed_verdict(host, error), failed=True, declined=declined)
 
 
 def refused_report(host: Host, facts: Facts, refusal: Refusal) -> Report:
-    """The report on a host that the plan already leaves alone."""
+    """The report on a host whose update the plan already refuses."""
     before = snapshot(facts, host.input)
     return Report(host.name, refused(refusal.check, refusal.why, refusal.advice, before))
 
 
 def failed_verdict(host: Host, error: HostError) -> Verdict:
-    """The verdict on a host that nothing could be done with."""
+    """The verdict on a host with which we could do nothing."""
     match error:
         case Unreachable():
             return unreachable(str(error), error.advice, error.cause)

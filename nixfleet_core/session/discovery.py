@@ -1,8 +1,7 @@
-"""Without a hosts.toml: this machine, and the hosts of the nixcfg that lies here, if one does.
+"""Without a hosts.toml: this machine, and the hosts of the nixcfg on this machine, if it is there.
 
-To read their names is to evaluate that flake, so it is said, and nothing else comes of it: nothing
-is built for the evaluation (import from derivation), nothing is fetched, and no setting that the
-flake brings along is taken.
+To read their names we must evaluate that flake, so we say so. Evaluation does nothing else: it
+builds nothing (import from derivation), it fetches nothing, and it takes no setting from the flake.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 EVAL_SECONDS: Final = 30.0
-"""The names alone need no host's configuration: Nix answers in a second or two."""
+"""The names alone need no host's configuration, so Nix answers in a second or two."""
 
 _HARMLESS: Final = (
     "--no-write-lock-file",
@@ -43,7 +42,7 @@ _HARMLESS: Final = (
 )
 
 _NOWHERE: Final = "http://127.0.0.1:9"
-"""A proxy that nobody is: port 9 discards, and nothing listens there."""
+"""A proxy that does not exist: port 9 is the discard port, and nothing listens there."""
 
 _NO_NETWORK: Final = {
     "GIT_ALLOW_PROTOCOL": "file",
@@ -51,21 +50,21 @@ _NO_NETWORK: Final = {
     **dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), _NOWHERE),
     **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), _NOWHERE),
 }
-"""With --offline Nix still fetches what it has never fetched: git and curl are told as well."""
+"""With --offline Nix still fetches what it never fetched before, so git and curl are told too."""
 
 
 class Names(NamedTuple):
-    """The names under an attribute of a flake, and why they could not be read, if so."""
+    """The names under an attribute of a flake; `problem` says why they could not be read."""
 
     names: tuple[str, ...] = ()
     problem: str = ""
 
 
 def hosts_without_inventory(say: Callable[[str], None]) -> tuple[Host, ...]:
-    """This machine first; the others are reached by their names, as the ssh config knows them.
+    """This machine first, then the others; ssh reaches those by their names.
 
-    `say` gets a line before the flake is evaluated, and one where that fails. What it quotes of Nix
-    is untrusted text.
+    `say` gets a line before the flake is evaluated, and one if that fails. Nix's words in it are
+    untrusted text.
     """
     here = this_machine()
     systems, homes = _flake_names(Path(DEFAULT_CHECKOUT).expanduser(), say)
@@ -75,7 +74,7 @@ def hosts_without_inventory(say: Callable[[str], None]) -> tuple[Host, ...]:
     for name in systems:
         found.setdefault(name, Host(name=name, address=SshAddress(name), attribute=name))
     for home in map(_home, homes):
-        # a host of NixOS switches its homes itself; a Mac's second user gets a name of their own
+        # a NixOS host switches its homes itself; a Mac's second user gets a host name of their own
         if home is not None and home.name not in (here.name, *systems):
             user = home.address.user if home.address else None
             name = home.name if home.name not in found else f"{home.name}-{user}"
@@ -87,14 +86,14 @@ def _flake_names(
     checkout: Path, say: Callable[[str], None]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The names under nixosConfigurations that can be hosts, and those under homeConfigurations;
-    none where there is no flake or no Nix."""
+    empty if there is no flake or no Nix."""
     nix = shutil.which("nix")
     if nix is None or not (checkout / "flake.nix").is_file():
         return (), ()
     say(f"Reading the names of hosts from the flake {checkout} ...")
     systems, homes = asyncio.run(_evaluate(nix, checkout))
     for problem in dict.fromkeys(found.problem for found in (systems, homes) if found.problem):
-        say(f"Not all of them are known; nothing is built or fetched for that: {problem}")
+        say(f"Some names could not be read; nothing is built or fetched for them: {problem}")
     return tuple(name for name in systems.names if _is_host_name(name)), homes.names
 
 
@@ -122,7 +121,7 @@ async def _names(nix: str, attributes: str, environment: Mapping[str, str]) -> N
 
 
 def _problem(said: str) -> str:
-    """What Nix complains about, on one line; that the flake has no such attribute is no problem."""
+    """Nix's complaint on one line; empty if the flake only lacks such an attribute."""
     lines = [strip_colours(line).strip() for line in said.splitlines()]
     errors = [line.removeprefix("error:").strip() for line in lines if line.startswith("error:")]
     last = next((error for error in reversed(errors) if error), "Nix failed and did not say why")
@@ -130,7 +129,7 @@ def _problem(said: str) -> str:
 
 
 def _home(attribute: str) -> Host | None:
-    """The host of `user@host`; None for other names, which do not say where that is."""
+    """The host of `user@host`; None for other names, which do not say where the home is."""
     try:
         address = parse_address(attribute)
         name = check_host_name(address.host)

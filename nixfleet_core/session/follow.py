@@ -1,7 +1,7 @@
-"""Follow a job on a host: the client's copy grows, events are told, lost links are taken up again.
+"""Follow a job on a host: the client's copy grows, events are passed on, lost links are restored.
 
-Two truths meet here: bytes already in the copy are never asked for again (its size is the offset),
-and bytes that do not continue it are never written.
+Two rules hold: bytes that are in the copy are never asked for again (its size is the offset), and
+bytes that do not continue the copy are never written.
 """
 
 from __future__ import annotations
@@ -46,17 +46,17 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 QUIET: Final = 8.0
-"""Seconds without a byte after which the silence is shown; the host's heart beats every 5."""
+"""Seconds without a byte after which the silence is shown; the host sends a heartbeat every 5."""
 
 SILENT: Final = 20.0
-"""Seconds without a byte after which the link is given up and taken up anew."""
+"""Seconds without a byte after which we give up the link and connect anew."""
 
 RETRY_DELAYS: Final = (0.5, 1.0, 2.0, 4.0, 5.0)
-"""Seconds before the next try to connect; the last one again and again."""
+"""Seconds before each next try to connect; the last value repeats."""
 
 FRAME_ERRORS: Final = 8
-"""Connections in a row that brought no event but ended with what is no frame: then it is no broken
-link, and the host is given up."""
+"""After so many connections in a row that brought no event and ended with an invalid frame, we give
+up the host: that is no broken link."""
 
 _KEPT: Final = frozenset({"plan.json", "before", "after", "latest", "changes", "result"})
 
@@ -75,7 +75,7 @@ class Follower:
         job: str,
         lost: Callable[[], Awaitable[None]],
     ) -> None:
-        """`lost` is called before each new try: it lets go of a connection that may be dead."""
+        """`lost` is called before each new try; it ends a connection that may be dead."""
         self._shell, self._copy, self._job, self._lost = shell, copy, job, lost
         self._torn = TornLine()
         self._ended = False
@@ -83,15 +83,15 @@ class Follower:
         self._elevate = False
         self._progress: Progress | None = None
         self._waiting: deque[JobEvent] = deque()
-        """Events of a place in the log that has not come yet, and what came after them."""
+        """Events whose place in the log has not arrived yet, and all events after them."""
         self._files = copy.files
 
     async def events(self) -> AsyncGenerator[JobEvent, None]:
         """All events from the job's start, then live; ends when the job's last byte is here.
 
-        Raises NoSuchJob when the host does not have it, and NeedsPassword or NotAllowed when it
-        belongs to somebody else and root is needed to read it; BadAnswer for a host that does not
-        write what follow.sh writes, and ClientFailed when the copy cannot grow any more.
+        Raises NoSuchJob if the host does not have the job; NeedsPassword or NotAllowed if only root
+        can read it because it belongs to somebody else; BadAnswer if the host writes other things
+        than follow.sh; ClientFailed if the copy cannot grow any more.
         """
         self._text = await asyncio.to_thread(LogText, self._files.log, self._files.text)
         try:
@@ -130,7 +130,7 @@ class Follower:
             except FrameError as error:
                 why, wrong = str(error), wrong + 1
                 if wrong == FRAME_ERRORS:
-                    raise BadAnswer(f"what it says of the job cannot be read: {why}") from error
+                    raise BadAnswer(f"its answer about the job cannot be read: {why}") from error
             except (Unreachable, TimeoutError, OSError) as error:
                 why = str(error) or "no answer"
             if self._ended:
@@ -142,7 +142,7 @@ class Follower:
             await self._lost()
 
     def _replay(self) -> list[JobEvent]:
-        """What the copy tells; its ticks also say when the lines of its log were written."""
+        """The events in the copy; its ticks also give times to the lines of its log."""
         with self._files.events.open("rb") as file:
             told = self._take_events(file.read(EVENTS_LIMIT))
         size = _size(self._files.log)
@@ -185,7 +185,7 @@ class Follower:
                 for frame in _one_beat(reader.feed(chunk)):
                     for event in await self._take(frame):
                         yield event
-                # a host that floods is always ready to be read: let the others have their turn
+                # a host that floods always has data to read: give the other hosts their turn
                 await asyncio.sleep(0)
         finally:
             await process.close()
@@ -227,7 +227,7 @@ class Follower:
 
     async def _take_part(self, frame: Frame, begin: int, end: int) -> list[JobEvent]:
         part = frame.data[begin - frame.offset : end - frame.offset]
-        # to a thread: a flood must not stall whoever shows it
+        # in a thread: a flood must not stall the view
         text_size = await _finished(asyncio.to_thread(self._append_log, begin, part))
         found: list[JobEvent] = [LogGrew(end, text_size)]
         if self._text.progress is not None and self._text.progress != self._progress:
@@ -251,14 +251,14 @@ class Follower:
         _append(self._files.events, frame)
 
     def _due(self, log_size: int) -> list[JobEvent]:
-        """The events whose place in the log has come."""
+        """The events whose place in the log has arrived."""
         found = []
         while self._waiting and _log_offset(self._waiting[0]) <= log_size:
             found.append(self._waiting.popleft())
         return found
 
     def _rest(self) -> list[JobEvent]:
-        """At the end: on a full disk the log may lack what events tell of."""
+        """The events that are left at the end: on a full disk the log may lack their places."""
         found = list(self._waiting)
         self._waiting.clear()
         return found
@@ -272,15 +272,15 @@ class Follower:
             raise _Denied
         if why != "interrupted":
             raise NoSuchJob(f"the host has no job {self._job}")
-        # nothing on the host will ever write its result: it was rebooted, or killed whole
+        # no process will write its result any more: the host rebooted, or the whole job was killed
         self._copy.write("result", b'{"outcome":"interrupted"}')
         self._ended = True
         return [*self._rest(), JobEnd(at=self._clock, outcome="interrupted")]
 
 
 class TornLine:
-    """The last line of events that come in any portions: it may end in the next one. Of a line that
-    is too long for an event nothing is kept, however much of it comes."""
+    """The unfinished last line of events, which arrive in any portions. A line that is too long for
+    an event is dropped, however much of it arrives."""
 
     def __init__(self) -> None:
         self._data = bytearray()
@@ -312,18 +312,18 @@ class TornLine:
 
 
 def _one_beat(frames: list[Frame]) -> list[Frame]:
-    """Of the heartbeats that came at once only the last: the others are overtaken."""
+    """Keep only the last of the heartbeats that arrived at once; the others are out of date."""
     beats = [frame for frame in frames if frame.kind == "beat"]
     return [frame for frame in frames if frame.kind != "beat" or frame is beats[-1]]
 
 
 def _log_offset(event: JobEvent) -> int:
-    """Where in the log it happened; 0 for what is nowhere in it."""
+    """The event's place in the log; 0 if it has none."""
     return event.log if isinstance(event, StepStart | StepEnd | Tick) else 0
 
 
 def read_events(path: Path) -> list[JobEvent]:
-    """All events in a copy, in their order; a torn last line is not one."""
+    """All events in a copy, in their order, without a torn last line."""
     if not path.exists():
         return []
     with path.open("rb") as file:
@@ -333,7 +333,7 @@ def read_events(path: Path) -> list[JobEvent]:
 
 
 async def _read(process: Process, seconds: float) -> bytes | None:
-    """What the process says within that time; b"" at its end, None when it said nothing."""
+    """The output of the process within that time; b"" at its end, None if there was none."""
     try:
         async with asyncio.timeout(seconds):
             return await process.read()
@@ -342,21 +342,21 @@ async def _read(process: Process, seconds: float) -> bytes | None:
 
 
 async def _finished(work: Coroutine[None, None, _T]) -> _T:
-    """The result of work in a thread. A cancellation waits for it: the thread cannot be stopped,
-    and must not write to files that somebody else has taken up.
+    """The result of work in a thread. A cancellation waits for the thread: we cannot stop it, and
+    it must not write to files that a new follower has opened.
     """
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait([task])
-        task.exception()  # seen, though nobody is left to be told
+        task.exception()  # marks it as seen, else asyncio complains
         raise
 
 
 def _heartbeat(frame: Frame) -> Heartbeat:
     if frame.offset > LAST_SECOND or not re.fullmatch(rb"[0-9]{1,15}", frame.data):
-        raise FrameError(f"a heartbeat that is none: {frame.offset} {frame.data[:40]!r}")
+        raise FrameError(f"an invalid heartbeat: {frame.offset} {frame.data[:40]!r}")
     return Heartbeat(at=frame.offset, log=int(frame.data))
 
 
@@ -368,8 +368,8 @@ def _size(path: Path) -> int:
 
 
 def _append(path: Path, frame: Frame) -> None:
-    """Write what continues the file. Raises FrameError for anything else, and ClientFailed where
-    the disk has no room for it."""
+    """Append the frame's bytes to the file. Raises FrameError if they do not continue it, and
+    ClientFailed if the disk has no room for them."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         if os.fstat(fd).st_size != frame.offset:
@@ -385,7 +385,7 @@ def _append(path: Path, frame: Frame) -> None:
 
 
 def _cannot_write(path: Path, error: OSError) -> ClientFailed:
-    """What a later client mends: it goes on from what the copy holds."""
+    """The error if the copy cannot be written. A later client goes on from the end of the copy."""
     why = f"{path.name} cannot be written here: {error.strerror}; the job goes on"
     return ClientFailed(why, f"make room in {path.parent}, then attach again")
 

@@ -1,7 +1,8 @@
-"""Which of the operator's git settings go along when a repository is asked.
+"""Which of the operator's git settings apply when we ask a repository.
 
-Everything that is not a credential does: proxies, certificate authorities, `insteadOf`, ssh. Of the
-rest this module knows what is harmless, not what is secret: what git learns later is left out.
+Every setting that is not a credential applies: proxies, certificate authorities, `insteadOf`, ssh.
+Where a section can hold credentials, this module lists the harmless settings, not the secret ones.
+So a setting that a later git adds is left out.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 Credentials = Literal["all", "named", "none"]
-"""Which credentials go along: all of the operator's, those that git's configuration gives to a
-server by its URL, or none."""
+"""Which credentials apply: all of the operator's; those that git's configuration gives to a server
+by its URL; or none."""
 
 
 class Setting(NamedTuple):
@@ -40,9 +41,9 @@ class Setting(NamedTuple):
 
 
 def read_settings(listed: bytes) -> tuple[Setting, ...]:
-    """Read what `git config --list -z` prints, in its order: later lines count more."""
+    """Read the output of `git config --list -z`, in its order: later lines count more."""
     lines = (line.partition("\n") for line in os.fsdecode(listed).split("\0") if line)
-    # a key without `=` is a boolean that is true
+    # a key without `=` is a true boolean
     return tuple(Setting(key, value if eq else "true") for key, eq, value in lines)
 
 
@@ -53,7 +54,7 @@ schannelcheckrevoke schannelusesslcainfo version curloptresolve useragent postbu
 lowspeedlimit lowspeedtime keepaliveidle keepaliveinterval keepalivecount maxrequests minsessions
 followredirects
 """
-"""No credential of the server's; those of proxies go to proxies."""
+"""None is a credential for the server. Credentials for a proxy go to the proxy only."""
 
 _HARMLESS: Final[dict[str, frozenset[str]]] = {
     "http": frozenset(_FOR_HTTP.split()),
@@ -63,26 +64,26 @@ _HARMLESS: Final[dict[str, frozenset[str]]] = {
 _SECRET: Final = frozenset(
     ("http.extraheader", "http.cookiefile", "http.sslcert", "http.sslkey", "credential.helper")
 )
-"""What people have for all servers. Only what is said to the operator depends on this list."""
+"""The credentials that people set for all servers. Only messages depend on this list."""
 
 _VARIABLES: Final = ("GIT_SSL_CERT", "GIT_SSL_KEY")
 
 
 def choose(settings: Iterable[Setting], credentials: Credentials) -> tuple[Setting, ...]:
-    """The settings that go along, in their order."""
+    """The settings that apply, in their order."""
     return tuple(line for line in settings if _goes(line, credentials))
 
 
 def _goes(line: Setting, credentials: Credentials) -> bool:
     if line.section in ("include", "includeif"):
-        return False  # what it includes is in the list itself
+        return False  # the included settings are in the list themselves
     if credentials == "all" or not _is_credential(line):
         return True
     return credentials == "named" and _names_server(line.subsection)
 
 
 def _is_credential(line: Setting) -> bool:
-    """An empty value is none: it takes back what stands before it."""
+    """Whether it is a credential. An empty value is none: it cancels the values before it."""
     return (
         bool(line.value) and line.section in _HARMLESS and line.name not in _HARMLESS[line.section]
     )
@@ -92,19 +93,19 @@ _LITERAL: Final = re.compile(r"(?:^|\.)[^.*]+(?:\.|$)")
 
 
 def _names_server(pattern: str) -> bool:
-    """Whether a subsection names a server: `https://` alone means all, and so does `*`."""
+    """Whether a subsection names a server; `https://` alone and `*` mean all servers."""
     place = re.sub(r"^[A-Za-z0-9+.-]*://", "", pattern).partition("/")[0].rpartition("@")[2]
     host = place if place.startswith("[") else place.partition(":")[0]
     return bool(_LITERAL.search(host))
 
 
 def has_named(settings: Iterable[Setting]) -> bool:
-    """Whether some credential is given to a server by its URL."""
+    """Whether git's configuration gives a credential to some server by its URL."""
     return any(_is_credential(line) and _names_server(line.subsection) for line in settings)
 
 
 def has_unnamed(settings: Iterable[Setting], environ: Mapping[str, str]) -> bool:
-    """Whether there are credentials that git would offer to any server."""
+    """Whether git has credentials that it would offer to any server."""
     held: set[str] = set()
     for line in settings:
         key = f"{line.section}.{line.name}"
@@ -121,7 +122,7 @@ _KEPT: Final = re.compile(
     "|SSL_VERSION|SSL_CIPHER_LIST|SSL_CAINFO|SSL_CAPATH|PROXY_SSL_[A-Z_]+|HTTP_PROXY_AUTHMETHOD"
     "|HTTP_USER_AGENT|HTTP_LOW_SPEED_[A-Z]+)"
 )
-"""How servers are reached: the operator's choice. A repository, and all else, is not."""
+"""git's variables that say how to reach servers. The operator's values stay."""
 
 _SOURCES: Final = re.compile(
     "GIT_CONFIG_(?:NOSYSTEM|SYSTEM|GLOBAL|PARAMETERS|COUNT|KEY_[0-9]+|VALUE_[0-9]+)"
@@ -131,20 +132,20 @@ SSH_OPTIONS: Final = (
     "-a -x -k -o BatchMode=yes -o ConnectTimeout=10 -o ForwardAgent=no -o ClearAllForwardings=yes "
     "-o PermitLocalCommand=no -o RemoteCommand=none"
 )
-"""Nothing of the operator's is lent to a server that a lock names: no agent, screen or Kerberos
-ticket (-a -x -k also undo what stands before them). Keys are offered as ssh does."""
+"""A server that a flake.lock names may not use the operator's agent, screen or Kerberos ticket (-a
+-x -k also cancel options before them). ssh offers keys as usual."""
 
 
 def listing_environment(environ: Mapping[str, str], neutral: str) -> dict[str, str]:
-    """The environment in which git's settings are listed: the operator's own apply, a repository's
-    do not. `neutral` is an empty directory of ours."""
+    """The environment for listing git's settings: the operator's own, without any repository's.
+    `neutral` is an empty directory of ours."""
     return {
         **{name: text for name, text in environ.items() if _goes_along(name)},
         "LC_ALL": "C",
         "LANGUAGE": "",
         "GIT_CEILING_DIRECTORIES": os.path.dirname(neutral),  # noqa: PTH120 - text, no access
         "GIT_TERMINAL_PROMPT": "0",
-        "GIT_ASKPASS": "",  # set and empty: no other askpass is looked for
+        "GIT_ASKPASS": "",  # set but empty: git looks for no other askpass
         "GCM_INTERACTIVE": "never",
     }
 
@@ -156,7 +157,7 @@ def asking_environment(
     ssh: str,
     credentials: Credentials,
 ) -> dict[str, str]:
-    """The environment in which a repository is asked: `settings`, and no others, apply."""
+    """The environment for asking a repository: only `settings` apply."""
     env = {
         name: text
         for name, text in listing_environment(environ, neutral).items()
@@ -178,7 +179,7 @@ def asking_environment(
 
 
 def _goes_along(name: str) -> bool:
-    """Whether a variable is none of git's, or one that says where settings or servers are."""
+    """Whether a variable is not git's, or says where settings or servers are."""
     if not name.startswith(("GIT_", "SSH_ASKPASS")):
         return True
     return bool(_KEPT.fullmatch(name) or _SOURCES.fullmatch(name))
@@ -186,15 +187,15 @@ def _goes_along(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Netrc:
-    """~/.netrc, from which curl takes credentials whatever git is told: the servers that it names,
-    and whether it has a `default` for all others."""
+    """The servers that ~/.netrc names, and whether it has a `default` for all others. curl takes
+    credentials from there, whatever we tell git."""
 
     names: frozenset[str] = frozenset()
     default: bool = False
 
 
 def read_netrc(text: str) -> Netrc:
-    """Read it as curl does, and where that is hard take too much for a name or a default."""
+    """Read it as curl does. In doubt, take a word for a server's name or a default."""
     words = [word.strip('"').lower() for word in re.findall(r'"[^"]*"|\S+', text)]
     names = frozenset(name for word, name in pairwise(words) if word == "machine")
     return Netrc(names, "default" in words)

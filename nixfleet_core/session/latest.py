@@ -1,8 +1,8 @@
-"""What commit a flake input's repository names now: asked by the client, for each source.
+"""The latest commit of a flake input, from its repository; the client asks once for each source.
 
-The URL is what a host's flake.lock says, so the server can be anybody's. It is asked without
-credentials first; the operator's go only to servers that git's configuration names with their URL,
-or that hosts.toml lists, and never along with a redirect to another server.
+The URL comes from a host's flake.lock, so the server can be anybody's. We ask without credentials
+first. The operator's credentials go only to servers that git's configuration names by URL, or that
+hosts.toml lists; they never follow a redirect to another server.
 """
 
 from __future__ import annotations
@@ -49,18 +49,18 @@ if TYPE_CHECKING:
     from nixfleet_core.nix.lock import Source
 
 ASK_SECONDS: Final = 20.0
-"""For one source, all tries together."""
+"""Seconds for one source, all tries together."""
 
 NETRC_LIMIT: Final = 1024 * 1024
 """Bytes of ~/.netrc that are read."""
 
 _HOPS: Final = 3
-"""Redirects that are followed with credentials; each leads to a server that is judged anew."""
+"""So many redirects are followed with credentials; we judge each new server anew."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked; equal ones are asked once."""
+    """One question; equal questions are asked once."""
 
     url: GitUrl | NotAsked
     ref: str | None
@@ -69,10 +69,10 @@ class Question:
 
 
 class GitLatest:
-    """Asks `git ls-remote`; what is not 40 hex digits is no answer.
+    """Asks with `git ls-remote`; only 40 hex digits count as an answer.
 
-    git exits 0 with no output for a branch that is missing, and so do captive portals. `here`: all
-    hosts are folders of this machine, as the demo's are.
+    git exits with 0 and without output if the branch is missing, or behind a captive portal.
+    `here`: all hosts are folders on this machine, as in the demo.
     """
 
     def __init__(self, *, here: bool = False) -> None:
@@ -82,9 +82,9 @@ class GitLatest:
     async def latest(
         self, source: Source, host: Host | None = None, *, since: float = 0.0
     ) -> Latest:
-        """The commit; or why it was not asked for; or None when nobody says it. A pinned source is
-        its own answer. `host` is the one whose flake.lock says so. Nobody's answer is remembered,
-        nor is one that was asked for before `since`."""
+        """The commit; or why we did not ask; or None if the repository did not say. A pinned source
+        is its own answer. `host` is the one whose flake.lock names the source. A remembered answer
+        counts only if it has a commit and was asked for after `since`."""
         if source.pinned is not None or source.url is None:
             return source.pinned
         local = self._here or (host is not None and host.address is None)
@@ -99,7 +99,7 @@ class GitLatest:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A question that is under way or was answered: since when (time.monotonic())."""
+    """A question that is under way or answered, and when it was asked (time.monotonic())."""
 
     at: float
     answer: asyncio.Task[Latest]
@@ -121,7 +121,7 @@ async def _ask(asked: Question) -> Latest:
     if isinstance(url, NotAsked):
         return url
     try:
-        # a repository of the current directory must not have a say
+        # a repository in the current directory must have no influence
         with TemporaryDirectory(prefix="nixfleet-git-") as neutral:
             async with asyncio.timeout(ASK_SECONDS):
                 return await _ask_from(Path(neutral), url, name, asked)
@@ -150,7 +150,7 @@ def _commit(done: Completed) -> str | None:
 
 
 class _SettingsLeak(Exception):  # noqa: N818 - a state of this machine's git
-    """git reads settings besides those that it was given."""
+    """git reads more settings than we gave it."""
 
 
 _Login = tuple[str, str | None]
@@ -158,7 +158,7 @@ _Login = tuple[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """`given` is what git gets, `url` where that leads by the operator's own `insteadOf`."""
+    """`given` is the URL that git gets, `url` the one to which the operator's `insteadOf` leads."""
 
     given: str
     url: GitUrl
@@ -178,7 +178,7 @@ class _Asker:
     forges: tuple[str, ...]
 
     async def ask(self, url: GitUrl, login: _Login | None, hops: int = _HOPS) -> Latest:
-        """Ask where a URL leads that was checked; `login` is what flake.lock had with it."""
+        """Ask at a checked URL; `login` is the user information that flake.lock had in it."""
         words = ("ls-remote", "--get-url", "--", url.text)
         leads = await self._git(*words, chosen=choose(self.settings, "all"))
         place = os.fsdecode(leads.stdout).removesuffix("\n")
@@ -190,7 +190,7 @@ class _Asker:
         if isinstance(there, NotAsked):
             if re.match("https?:", place, re.IGNORECASE):
                 return there
-            # a transport of the operator's choice
+            # a transport that the operator chose
             return _commit(await self._ls_remote(_Route(url.text, GitUrl(place, "file")), "all"))
         return await self._ask_by_scheme(_Route(url.text, there), None, hops)
 
@@ -206,7 +206,7 @@ class _Asker:
                 return _commit(await self._ls_remote(route, "all"))
 
     async def _ask_https(self, route: _Route, login: _Login | None, hops: int) -> Latest:
-        """First as anybody, then with what this server may get."""
+        """Ask without credentials first, then with those that this server may get."""
         url, netrc = route.url, _netrc()
         listed = url.server in self.forges
         if netrc.default and not listed and _host(url) not in netrc.names:
@@ -244,8 +244,8 @@ class _Asker:
         follow: bool = True,
         login: _Login | None = None,
     ) -> Completed:
-        """Ask with those credentials. Unless `follow`, redirects are not followed, but told in
-        stderr. Raises _SettingsLeak."""
+        """Ask with those credentials. Without `follow`, git does not follow redirects, but names
+        them in stderr. Raises _SettingsLeak."""
         chosen = [
             line for line in choose(self.settings, credentials) if follow or not _follows(line)
         ]
@@ -267,8 +267,8 @@ class _Asker:
         return await self._git(*words, chosen=chosen, credentials=credentials, more=more)
 
     async def _check(self, chosen: Sequence[Setting], credentials: Credentials) -> None:
-        """git older than 2.32 reads its files whatever it is told, and distributions may have more
-        of them. Raises _SettingsLeak."""
+        """Check that git reads no other settings. A git older than 2.32 always reads its files, and
+        a distribution may add files. Raises _SettingsLeak."""
         words = ("config", "--list", "--name-only", "-z")
         listed = await self._git(*words, chosen=chosen, credentials=credentials)
         names = [os.fsdecode(name) for name in listed.stdout.split(b"\0") if name]
@@ -287,7 +287,7 @@ class _Asker:
         return await run(("git", *words), env=env, cwd=self.neutral, limit=ASK_SECONDS)
 
     def _ssh(self) -> str:
-        """The operator's ssh command, as git would choose it."""
+        """The operator's ssh command, chosen as git does."""
         set_up = [line.value for line in self.settings if line.key == "core.sshcommand"]
         program = os.environ.get("GIT_SSH")
         return (
@@ -302,8 +302,8 @@ def _follows(line: Setting) -> bool:
 
 
 def _only(url: GitUrl, settings: Sequence[Setting]) -> list[Setting]:
-    """Allow the URL's own transport alone (http may lead on to https), and not even that where the
-    operator does not."""
+    """Allow only the URL's own transport (http may lead on to https), and only if the operator
+    allows it."""
     kept = [line for line in settings if line.key != "protocol.allow"]
     kept.append(Setting("protocol.allow", "never"))
     for scheme in ("http", "https") if url.scheme == "http" else (url.scheme,):
@@ -318,15 +318,15 @@ _HELPER: Final = f'!f() {{ if [ "$1" = get ]; then printf "%s\\n" "${_LOGIN_VARI
 
 
 def _login_settings(url: GitUrl, login: _Login) -> tuple[Setting, ...]:
-    """Makes git answer that server, and no other, with what the lock holds; the words are in git's
-    environment. A name alone goes along with the operator's own password for it."""
+    """Settings that give the user information in flake.lock to that server, and to no other; the
+    values are in git's environment. A name alone goes with the operator's own password for it."""
     if login[1] is None:
         return (Setting(f"credential.{url.base}.username", login[0]),)
     return (Setting("credential.helper", ""), Setting(f"credential.{url.base}.helper", _HELPER))
 
 
 _TELL_REDIRECT: Final = {"GIT_TRACE_CURL": "1", "GIT_TRACE_CURL_NO_DATA": "1"}
-"""git's message has the code of a redirect alone; its trace has the place, and is shown nowhere."""
+"""git's message has only the code of a redirect. Its trace has the place, and is never shown."""
 
 _IS_REDIRECT: Final = re.compile(rb"The requested URL returned error: 3[0-9][0-9]")
 _PLACE: Final = re.compile(rb"<= Recv header: location: *([^\r\n]+)", re.IGNORECASE)
@@ -334,7 +334,7 @@ _REFS: Final = "/info/refs?service=git-upload-pack"
 
 
 def _redirect(done: Completed, url: GitUrl) -> GitUrl | None:
-    """Where a redirect leads that was not followed; by https only, and to refs, as git wants it."""
+    """The place of a redirect that git did not follow; only https, and refs, as git requires."""
     places = _PLACE.findall(done.stderr)
     if done.rc == 0 or not places or not _IS_REDIRECT.search(done.stderr):
         return None
@@ -351,7 +351,7 @@ _REFUSED: Final = re.compile(
     rb"|unable to get password from user"  # git 2.47, told not to ask
     rb"|returned error: 4[0-9][0-9]|repository '.*' not found|alert|certificate required"
 )
-"""The server was reached and wants to know who asks, or says so by hiding what it has."""
+"""The server answers and wants credentials, or hides the repository from strangers."""
 
 
 def _netrc() -> Netrc:
@@ -373,27 +373,31 @@ def _applies(netrc: Netrc, url: GitUrl) -> bool:
 
 _HAS_QUERY: Final = NotAsked(
     "the client does not ask its repository: the URL in flake.lock has a query, which may be a "
-    "secret and would stand in git's arguments",
-    "name it without a query in flake.nix; or look on the host: nix flake metadata --refresh",
+    "secret, and everybody could read it in git's arguments",
+    "use a URL without a query in flake.nix; or look on the host: nix flake metadata --refresh",
 )
 _BROKEN: Final = NotAsked(
     "the client could not read this machine's git configuration",
-    "git config --list says what is wrong there",
+    "git config --list says what is wrong",
 )
 _LEAKY: Final = NotAsked(
-    "the client may not ask its repository: this machine's git reads settings that cannot be kept "
-    "from it",
+    "the client may not ask its repository: this machine's git also reads settings that we must "
+    "keep from it",
     "use git 2.32 or later; or list the server as one of `forges` under [defaults] in hosts.toml",
 )
 
 
 def _allow(url: GitUrl) -> str:
-    return f'if it may have them, write forges = ["{url.server}", …] under [defaults] in hosts.toml'
+    return (
+        f'if it may have your credentials, write forges = ["{url.server}", …] '
+        "under [defaults] in hosts.toml"
+    )
 
 
 def _may_not(url: GitUrl) -> NotAsked:
     return NotAsked(
-        f"the client may not ask {url.server}: it wants credentials, and none are for it by name",
+        f"the client may not ask {url.server}: it wants credentials, and you have none for it by "
+        f"name",
         f"{_allow(url)}; or give git a credential.{url.base}.helper",
     )
 

@@ -1,4 +1,4 @@
-"""The sessions of a whole fleet, and what is asked of all hosts at once."""
+"""Opens sessions with hosts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def open_session(host: Host, copies: Copies) -> ShellSession:
-    """A session with one host; nothing is contacted yet. Raises SocketDirectoryError."""
+    """A session with one host; it contacts nothing yet. Raises SocketDirectoryError."""
     if host.address is None:
         return ShellSession(host=host, shell=local_shell(host.name), copies=copies)
     ssh = Ssh(
@@ -36,5 +36,5 @@ def open_session(host: Host, copies: Copies) -> ShellSession:
 
 
 def open_sessions(hosts: Iterable[Host], copies: Copies) -> tuple[ShellSession, ...]:
-    """Sessions with all of them, in their order."""
+    """Sessions with all of these hosts, in their order."""
     return tuple(open_session(host, copies) for host in hosts)

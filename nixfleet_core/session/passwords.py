@@ -1,4 +1,4 @@
-"""Asking for sudo's password where something turns out to need it."""
+"""Asking for sudo's password when an operation turns out to need it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _T = TypeVar("_T")
 
 
 class Passwords:
-    """One question at a time, whatever runs at once. `ask` gives None where nobody answers."""
+    """Asks one question at a time, however many operations run. `ask` gives None for no answer."""
 
     def __init__(self, ask: Callable[[NeedsPassword], Awaitable[str | None]]) -> None:
         self._ask = ask
@@ -27,8 +27,7 @@ class Passwords:
     async def run(self, session: HostSession, operation: Callable[[], Awaitable[_T]]) -> _T:
         """Await `operation`, asking for the password as often as it takes.
 
-        Raises PasswordRefused, and the HostErrors of the operation: whatever else goes wrong in it
-        is the host's, too.
+        Raises PasswordRefused, and the operation's HostErrors; every other error becomes one.
         """
         name = session.host.name
         while True:

@@ -1,4 +1,4 @@
-"""One host, and everything that can be asked of it or done to it. The doors use only this."""
+"""One host, and everything that we can ask of it or do to it. The doors use only this."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Launched(msgspec.Struct, frozen=True):
-    """The job runs (or ran already: launching the same id twice changes nothing)."""
+    """The job runs, or ran already: to launch the same id twice changes nothing."""
 
     job: str
 
@@ -35,22 +35,23 @@ class Busy(msgspec.Struct, frozen=True):
 
 
 class Commit(msgspec.Struct, frozen=True):
-    """A commit of nixcfg that the pull would bring along."""
+    """A commit of nixcfg that the pull would bring."""
 
     rev: str
     title: str
 
 
 AskLatest: TypeAlias = "Callable[[Facts], Awaitable[Latest]]"
-"""Answers what is latest for a host of which these facts are known."""
+"""Answers which commit is the latest for a host with these facts."""
 
 
 class HostSession(Protocol):
     """The engine as the app and the commands see it. Every wait inside has a limit.
 
-    All methods raise HostErrors only, whatever the host says: Unreachable where they ask it, and
-    BadAnswer for an answer that cannot be used; those that need root NeedsPassword (call again
-    after `give_password`) and NotAllowed. `follow` goes on while the host is unreachable.
+    All methods raise HostErrors only, whatever the host says. Those that ask the host raise
+    Unreachable, and BadAnswer if its answer cannot be used. Those that need root raise
+    NeedsPassword (call again after `give_password`) and NotAllowed. `follow` goes on while the host
+    is unreachable.
     """
 
     @property
@@ -58,7 +59,7 @@ class HostSession(Protocol):
 
     @property
     def connect_argv(self) -> tuple[str, ...]:
-        """What opens the connection at the terminal; empty where there is none to open."""
+        """The command that opens the connection at the terminal; empty if there is none to open."""
         ...
 
     def give_password(self, password: str) -> None:
@@ -70,16 +71,16 @@ class HostSession(Protocol):
         ...
 
     async def examine(self, facts: Facts) -> Facts:
-        """What a plan needs: these facts, or a look as root where the checkout is closed to us."""
+        """The facts that a plan needs: these, or a look as root if we cannot read the checkout."""
         ...
 
     async def incoming(self, facts: Facts) -> tuple[Commit, ...]:
-        """The nixcfg commits that a pull would bring; nothing on the host changes."""
+        """The nixcfg commits that a pull would bring; changes nothing on the host."""
         ...
 
     def plan(self, facts: Facts, options: Options, latest: str | None = None) -> Plan | Refusal:
-        """What would be done, or why the host is left alone. Pure. `latest` is the commit that the
-        update leads to, where it is known."""
+        """What an update would do, or why it is refused. Pure. `latest` is the commit that the
+        update leads to, if it is known."""
         ...
 
     async def plan_rollback(
@@ -89,17 +90,17 @@ class HostSession(Protocol):
         ...
 
     async def jobs(self) -> tuple[JobLine, ...]:
-        """The host's jobs, newest first; what is known here if the host is away."""
+        """The host's jobs, newest first; if the host is away, the jobs that we know."""
         ...
 
     async def launch(self, plan: Plan, job: str) -> Launched | Busy:
-        """Start the job; repeat with the same id when the link broke in between."""
+        """Start the job; call again with the same id if the link broke in between."""
         ...
 
     def follow(self, job: str) -> AsyncGenerator[JobEvent, None]:
         """All of the job's events from its start, then live, through any number of reconnects.
 
-        Ends when the job has ended and every byte of the log is here. Runs on while the host is
+        Ends when the job has ended and every byte of the log is here. Goes on while the host is
         unreachable, and says so with Link events.
         """
         ...
@@ -109,8 +110,8 @@ class HostSession(Protocol):
         ...
 
     def expected(self, steps: Iterable[StepId]) -> dict[StepId, int]:
-        """Seconds that these steps usually take, for those that have run before. Asks nobody: it
-        knows the jobs that were followed from here."""
+        """Seconds that these steps usually take, for those that have run before. It asks no host:
+        it knows the jobs that were followed from here."""
         ...
 
     async def fetch_plan(self, job: str) -> Plan:
@@ -118,8 +119,8 @@ class HostSession(Protocol):
         ...
 
     async def verdict(self, job: str, latest: AskLatest) -> Verdict:
-        """Judge an ended job, that was followed to its end, from the facts that it left. `latest`
-        is asked only where the job was not told, and did not find out, what is latest."""
+        """Judge a job that was followed to its end, from the facts that it left. `latest` is asked
+        only if the job does not know the latest commit."""
         ...
 
     async def cancel(self, job: str) -> None:
@@ -131,22 +132,22 @@ class HostSession(Protocol):
         ...
 
     async def explain(self, facts: Facts, latest: Latest) -> Diagnosis:
-        """Why the host, which was just seen, does not have the agent that it should."""
+        """Why the host, with these fresh facts, does not have the agent that it should."""
         ...
 
     async def newest_job(self) -> str | None:
-        """The running job, else the last one; of what is known here if the host is away."""
+        """The running job, else the last one; if the host is away, of the jobs that we know."""
         ...
 
     async def close(self) -> None:
-        """Let go of the connection. Jobs on the host go on."""
+        """Close the connection. Jobs on the host go on."""
         ...
 
 
 class LatestSource(Protocol):
-    """Answers what commit a flake input's repository names."""
+    """Answers which commit a flake input's repository names."""
 
     async def latest(self, source: Source, host: Host, *, since: float = 0.0) -> Latest:
-        """Ask for the source that `host` names in its flake.lock. An answer is remembered, but one
-        that was asked for before `since` (time.monotonic()) is not good enough."""
+        """Ask for the source that `host` names in its flake.lock. Answers are remembered, but one
+        that was asked for before `since` (time.monotonic()) does not count."""
         ...

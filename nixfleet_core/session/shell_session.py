@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
 PROBE_SECONDS: Final = 40.0
 DEEP_PROBE_SECONDS: Final = 420.0
-"""Seconds; this one evaluates the flake, which takes minutes on a small machine."""
+"""Seconds; this script evaluates the flake, which takes minutes on a small machine."""
 
 ATTRIBUTE_SECONDS: Final = 150.0
 LAUNCH_SECONDS: Final = 90.0
@@ -66,15 +66,15 @@ CONFIRM_SECONDS: Final = 15.0
 SHORT_SECONDS: Final = 90.0
 
 Depth = Literal["", "1", "why"]
-"""How closely the probe looks: without root; with the proof; also for what explains its failure."""
+"""How closely the probe looks: without root; with the proof; with what explains a failed proof."""
 _UNITS: Final = re.compile(r"warning: the following units failed: (.*)")
 
 _FAILURE_TAIL: Final = 64 * 1024
-"""Bytes of a failed step's output in which its reason is looked for."""
+"""So many last bytes of a failed step's output are searched for its reason."""
 
 _ATTRIBUTES_LIMIT: Final = 64 * 1024
 _INCOMING_LIMIT: Final = 100
-"""Bytes of names, and commits: as many as the scripts print."""
+"""Bytes of names, and a number of commits: as many as the scripts print."""
 
 
 async def _nothing() -> None:
@@ -90,11 +90,11 @@ class ShellSession:
     shell: Shell
     copies: Copies
     let_go: Callable[[], Coroutine[None, None, None]] = field(default=_nothing)
-    """Ends a shared connection that may be dead."""
+    """Ends the shared connection, which may be dead."""
     own_shell: Shell | None = None
-    """A shell over a connection of its own: proves that the host can be reached anew."""
+    """A shell over a new connection: it proves that the host can be reached again."""
     connect_argv: tuple[str, ...] = ()
-    """Opens the connection at the terminal; empty where there is none to open."""
+    """The command that opens the connection at the terminal; empty if there is none to open."""
 
     def give_password(self, password: str) -> None:
         self.shell.password = password
@@ -112,7 +112,7 @@ class ShellSession:
         return await self._probe(facts.checkout.path, elevate=True)
 
     async def _with_attributes(self, facts: Facts, checkout: str) -> Facts:
-        """With the names that the flake has, where one of them has to be chosen."""
+        """The facts, with the flake's names if one of them must be chosen."""
         if self.host.attribute is not None:
             return facts
         answer = await self._run("attributes", {"NF_CHECKOUT": checkout}, ATTRIBUTE_SECONDS)
@@ -126,7 +126,7 @@ class ShellSession:
         if checkout is None or checkout.state != "ok" or checkout.upstream is None:
             return ()
         values = {"NF_CHECKOUT": checkout.path}
-        # facts that only root could see are asked further as root, who steps down to the owner
+        # if only root could see the facts, we ask on as root, who steps down to the owner
         answer = await self._run("incoming", values, SHORT_SECONDS, elevate=facts.uid == 0)
         lines = answer.stdout.decode("utf-8", "replace").split("\n")[:_INCOMING_LIMIT]
         pairs = (line.partition(" ") for line in lines)
@@ -144,15 +144,15 @@ class ShellSession:
         )
         target = (newest.before if newest else None) or past.previous
         if target is None:
-            why = "neither a job nor a generation before the active one is left on the host"
+            why = "the host has no earlier job and no earlier generation"
             return Refusal("target", why, "choose one by hand: nixos-rebuild list-generations")
         lock_from = newest.job if newest and not keep_lock else None
         warnings: tuple[str, ...] = ()
         theirs = newest.asked.plan.checkout if newest and newest.asked else None
         if lock_from and facts.checkout and theirs not in (None, facts.checkout.path):
-            # a lock belongs to the checkout that it was taken from
+            # a flake.lock belongs to the checkout from which it was taken
             lock_from = None
-            warnings = (f"the last update was built from {theirs}: no flake.lock goes back",)
+            warnings = (f"the last update was built from {theirs}, so flake.lock stays as it is",)
         return make_rollback_plan(self.host, facts, target, lock_from, options, warnings)
 
     async def jobs(self) -> tuple[JobLine, ...]:
@@ -176,7 +176,7 @@ class ShellSession:
         return read_history(answer.stdout)
 
     async def launch(self, plan: Plan, job: str) -> Launched | Busy:
-        """As promised; a link that breaks in between is tried again with the same id."""
+        """As in HostSession; if the link breaks in between, we try again with the same id."""
         values = {
             "NF_ID": job,
             "NF_PLATFORM_GIVEN": plan.platform,
@@ -214,7 +214,7 @@ class ShellSession:
                 confirming.cancel()
 
     async def _confirm(self, job: str) -> None:
-        """Reach the host anew and say so; again until the step that waits for it is over."""
+        """Reach the host anew and tell it; repeat until the step that waits for this is over."""
         script = self._script("confirm", {"NF_ID": job})
         shell = self.own_shell or self.shell
         shell.password = self.shell.password
@@ -288,7 +288,7 @@ class ShellSession:
         return await self._probe(checkout, deep=deep, elevate=not is_home, attribute=attribute)
 
     async def newest_job(self) -> str | None:
-        """The running job, else the last one; of what is known here if the host is away."""
+        """The running job, else the last one; if the host is away, of the jobs that we know."""
         known = next(reversed(self.copies.jobs(self.host.name)), None)
         try:
             facts = await self.probe()
@@ -305,7 +305,7 @@ class ShellSession:
     def probe_script(
         self, checkout: str | None = None, *, deep: Depth = "", attribute: str = ""
     ) -> str:
-        """What the host is sent to be looked at."""
+        """The script that looks at the host."""
         values = {
             "NF_CHECKOUT": checkout or self.host.checkout,
             "NF_INPUT": self.host.input,
@@ -327,7 +327,7 @@ class ShellSession:
             raise BadAnswer(why, "look at the host by hand, then refresh") from error
 
     async def _run_as_reader(self, name: str, job: str) -> Answer:
-        """Run a script on a job's directory: as ourselves, as root where that is refused."""
+        """Run a script on a job's directory: as ourselves, or as root if that is refused."""
         answer = await self._run(name, {"NF_ID": job}, SHORT_SECONDS)
         if b"@nf denied" in answer.stdout:
             return await self._run(name, {"NF_ID": job}, SHORT_SECONDS, elevate=True)
@@ -347,7 +347,7 @@ class ShellSession:
         return answer
 
     def _script(self, name: str, values: dict[str, str]) -> str:
-        """One of the scripts, with the platform as far as it is known."""
+        """One of the scripts, with the platform if it is known."""
         values = {"NF_PLATFORM_GIVEN": self.host.platform or "", **values}
         return question(name, self.shell.root, values)
 
@@ -372,7 +372,7 @@ def _read_launch(answer: Answer) -> Launched | Busy:
 
 
 def _said(answer: Answer) -> str:
-    """The end of what it has written to stderr."""
+    """The end of its stderr."""
     return answer.stderr.strip()[-4 * SAID_LIMIT :]
 
 
@@ -386,7 +386,7 @@ def _facts(data: bytes | None) -> Facts | None:
 
 
 def _outcome(copy: JobCopy) -> Outcome:
-    """What became of a job, from its result, its events and its failed step's output."""
+    """How a job ended, from its result, its events and the output of its failed step."""
     result = copy.result()
     if result is None or result.outcome not in ("done", "failed", "cancelled"):
         kind = "interrupted"
@@ -394,7 +394,7 @@ def _outcome(copy: JobCopy) -> Outcome:
         kind = result.outcome
     events = read_events(copy.files.events)
     failed = [e for e in events if isinstance(e, StepEnd) and e.status == "failed"]
-    # what cut the job short counts more than what had failed before
+    # the reason that ended the job early counts more than a failure before it
     bad = next((e for e in failed if e.reason == "interrupted"), failed[0] if failed else None)
     ended = {e.step: e.status for e in events if isinstance(e, StepEnd)}
     checks = [e for e in events if isinstance(e, Check)]
@@ -406,7 +406,7 @@ def _outcome(copy: JobCopy) -> Outcome:
         rc=bad.rc if bad else result.rc if result else 0,
         reason=(bad.reason if bad else "") or (result.reason if result else ""),
         detail=check.reason if check else "",
-        # a push that was tried and failed has taken the commit back
+        # a push that failed has taken the commit back
         committed=ended.get("commit") == "ok"
         and (ended.get("push") not in ("failed", "cancelled") or _was_not_tried(bad)),
         pushed=ended.get("push") == "ok",
@@ -425,13 +425,13 @@ def _was_not_tried(push: StepEnd | None) -> bool:
 
 
 def _failed_step(result: Result | None) -> StepId | None:
-    """As the result has it: on a full disk the events may lack it."""
+    """The failed step, from the result: on a full disk the events may lack it."""
     found = result.failed if result else ""
     return cast("StepId", found) if found in get_args(StepId) else None
 
 
 def _under_way(events: list[JobEvent]) -> StepId | None:
-    """The step that had begun when nothing more was written, as after a reboot."""
+    """The step that had begun when the events broke off, for example by a reboot."""
     last = next((e for e in reversed(events) if isinstance(e, StepStart | StepEnd)), None)
     return last.step if isinstance(last, StepStart) else None
 

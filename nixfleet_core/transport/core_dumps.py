@@ -14,10 +14,10 @@ _PR_SET_DUMPABLE: Final = 4
 def forbid_core_dumps() -> None:
     """From now on this process leaves no core dump, however it ends.
 
-    Call it before a password comes. The limit is for files alone: where the kernel hands dumps to
-    a program (systemd-coredump), it asks whether the process is dumpable, see core(5). That also
-    keeps the user's other processes from reading its memory. A child that starts another program
-    is dumpable again.
+    Call it before a password arrives. The resource limit stops only dumps to files. If the kernel
+    hands dumps to a program (systemd-coredump), the process must not be dumpable, see core(5); then
+    the user's other processes cannot read its memory either. A child that starts another program is
+    dumpable again.
     """
     hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
     resource.setrlimit(resource.RLIMIT_CORE, (0, hard))

@@ -1,12 +1,12 @@
-"""What is said to a shell on a host to become root there, in the way that the host takes.
+"""The dialogue with a shell on a host to become root there, in the way that the host takes.
 
-The host says which way that is in the same breath (become_root.sh); the classes are in roots.py.
-sudo's password goes out only when sudo's own prompt, a random mark, is the last that has come. The
-mark is put together on the host from two halves, so what merely repeats our words cannot show it. A
-shell that traces shows commands as they run, with the whole mark among sudo's arguments: tracing is
-turned off first, and then a word is sent that does nothing; where that comes back, we stop.
+The host names its way in the same exchange (become_root.sh); the classes are in roots.py. We send
+sudo's password only if the last output is sudo's own prompt, a random mark. The host joins the mark
+from two halves, so an echo of our words cannot show it. A shell that traces would print sudo's
+arguments with the whole mark. So we turn tracing off first, and then send a word that does nothing:
+if it comes back, we stop.
 
-Whoever controls the start-up of the account's shell can put something else in the place of this.
+Whoever controls the start-up of the account's shell can replace all of this.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from nixfleet_core.transport.roots import WAYS, Heard, Next, OnHost, Way, last_w
 
 @dataclass(frozen=True, slots=True)
 class RootPrograms:
-    """Which sudo or doas is trusted: the first in these folders that is a regular file (behind
-    links), setuid, and its owner's, whom alone it lets write."""
+    """The sudo or doas that we trust: the first in these folders that is a regular file (behind
+    links), setuid, owned by `owner`, and writable by its owner alone."""
 
     folders: tuple[str, ...] = ("/run/wrappers/bin", "/usr/bin", "/bin", "/usr/local/bin")
     owner: int = 0
@@ -32,10 +32,10 @@ class RootPrograms:
 ROOTS_OWN: Final = RootPrograms()
 
 _TOOLS: Final = ("/run/current-system/sw/bin", "/usr/bin", "/bin")
-"""Where id and ls lie, if not beside sudo."""
+"""The place of id and ls, if they are not beside sudo."""
 
 _REPEATS: Final = (
-    "the shell there repeats what it is sent, so no password goes to it: look at SHELLOPTS, at the "
+    "the shell there repeats its input, so no password goes to it: look at SHELLOPTS, at the "
     "account's start-up files and at a forced command in authorized_keys"
 )
 
@@ -55,7 +55,7 @@ class Dialogue(Way):
 
     @property
     def opening(self) -> bytes:
-        """What is sent, as a whole: the shell reads no further while it waits for sudo's end."""
+        """The script, sent as a whole: the shell reads no further while it waits for sudo's end."""
         values = {
             "NF_MARK": self.halves[0],
             "NF_MORE": self.halves[1],

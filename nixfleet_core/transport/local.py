@@ -20,5 +20,5 @@ def local_shell(host: str) -> Shell:
 
 
 def sandbox_shell(host: str, root: str, env: Mapping[str, str]) -> Shell:
-    """A shell in a sandbox: `root` is its file system, and nobody needs to become root there."""
+    """A shell in a sandbox: `root` is its file system. There is no need to become root there."""
     return Shell(host=host, argv=_SHELL, root=root, env=env, way=NoNeed)

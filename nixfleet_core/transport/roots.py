@@ -1,6 +1,6 @@
-"""The ways to become root on a host: a class each, which reads what has come and says what is next.
+"""The ways to become root on a host. Each is a class that reads the output and says what is next.
 
-None of them holds the password: the shell sends it where sudo's prompt says so, and nowhere else.
+None of them holds the password. The shell sends it only when sudo's prompt has come.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _CROWDED: Final = "sudo's prompt stands among other words, so no password goes t
 
 
 class Next(Enum):
-    """What we do next."""
+    """Our next step."""
 
     LISTEN = auto()
     GIVE_PASSWORD = auto()
@@ -28,7 +28,7 @@ class Next(Enum):
 
 
 class Heard(NamedTuple):
-    """All that has come from the host so far. `over`: the shell has ended, by no broken link."""
+    """All output of the host so far. `over`: the shell has ended, and not by a broken link."""
 
     stderr: bytes = b""
     stdout: bytes = b""
@@ -40,16 +40,16 @@ class Way(ABC):
 
     @property
     def opening(self) -> bytes:
-        """What we say first."""
+        """The words that we send first."""
         return b""
 
     @abstractmethod
     def hear(self, heard: Heard) -> Next:
-        """Read what has come. Raises NotAllowed."""
+        """Read the output so far. Raises NotAllowed."""
 
 
 class NoNeed(Way):
-    """The one who is logged in may do all already, as in the sandbox."""
+    """The user who is logged in may do everything already, as in the sandbox."""
 
     def hear(self, heard: Heard) -> Next:
         del heard
@@ -58,8 +58,8 @@ class NoNeed(Way):
 
 @dataclass(slots=True)
 class OnHost(Way):
-    """A way that the host takes, and announces by its word and the mark. Most ask nothing: root's
-    shell comes, and says READY and the mark."""
+    """A way that the host takes, and announces by a word and the mark. Most ways ask nothing: a
+    shell of root starts, and says READY and the mark."""
 
     mark: bytes
     word: ClassVar[bytes]
@@ -73,24 +73,24 @@ class OnHost(Way):
 
 
 class RootLogin(OnHost):
-    """The one who is logged in is root."""
+    """The user who is logged in is root."""
 
     word = b"LOGIN"
 
 
 class Doas(OnHost):
-    """doas, where it needs no password (`nopass`): it is told to ask for none."""
+    """doas, if it needs no password (`nopass`); we tell it not to ask for one."""
 
     word = b"DOAS"
 
 
 @dataclass(slots=True)
 class Sudo(OnHost):
-    """sudo, whose prompt is the mark. It may ask again: then our answer was wrong."""
+    """sudo, whose prompt is the mark. If it asks again, our answer was wrong."""
 
     word = b"SUDO"
     _answered: int = field(default=0, init=False)
-    """How many prompts have had their answer."""
+    """The number of prompts that we have answered."""
 
     def hear(self, heard: Heard) -> Next:
         then = OnHost.hear(self, heard)
@@ -105,7 +105,7 @@ class Sudo(OnHost):
         return Next.GIVE_PASSWORD
 
     def _asks_last(self, said: bytes) -> bool:
-        """Whether the prompt is the last thing that has come. sudo-rs adds words."""
+        """Whether the prompt is the last output. sudo-rs adds words to it."""
         prompt = rb"(?:%b|\[sudo: %b\] [^\n]*)\Z" % (self.mark, self.mark)
         return re.search(prompt, said) is not None
 
@@ -115,6 +115,6 @@ WAYS: Final = (RootLogin, Sudo, Doas)
 
 
 def last_words(said: bytes, mark: bytes) -> str:
-    """The last line that holds more than the mark: why we cannot become root."""
+    """The last line that holds more than the mark; it says why we cannot become root."""
     lines = said.replace(mark, b"").decode("utf-8", "replace").splitlines()
     return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -1,6 +1,6 @@
-"""Run a script in a shell on a host, as the one who is logged in or as root.
+"""Run a script in a shell on a host, as the user who is logged in or as root.
 
-Whatever carries the shell (a local process, ssh) hands over its argv; the rest is the same.
+A carrier of the shell (a local process, ssh) gives only its argv; the rest is the same.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from nixfleet_core.transport.roots import Way
 
 ANSWER_LIMIT: Final = 8 * 1024 * 1024
-"""Bytes of stdout that `run` takes from a host before it stops listening."""
+"""Bytes of stdout that `run` accepts from a host."""
 
 CARRIER_FAILED: Final = 255
-"""The exit code that is ssh's own; anything else comes from the host."""
+"""ssh's own exit code; every other code comes from the host."""
 
 ELEVATE_LIMIT: Final = 45.0
-"""Seconds until a shell of root must have answered; sudo itself may ask a slow directory."""
+"""Seconds within which root's shell must answer; sudo may have to ask a slow directory service."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a script has said. `rc` is the carrier's exit code, see CARRIER_FAILED."""
+    """A script's output. `rc` is the carrier's exit code, see CARRIER_FAILED."""
 
     rc: int
     stdout: bytes
@@ -98,7 +98,7 @@ class Shell:
                 if then is not Next.LISTEN:
                     self._give_password(process, wrong=then is Next.GIVE_ANOTHER)
                 elif process.rc == CARRIER_FAILED:
-                    return  # the link broke, which is no answer: whoever reads on will see it
+                    return  # the link broke, which is no answer; the next read will show it
                 await process.wait_output()
                 over = process.rc not in (None, CARRIER_FAILED)
                 heard = Heard(process.stderr, process.unread, over)

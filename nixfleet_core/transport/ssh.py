@@ -1,7 +1,7 @@
 """Hosts over the OpenSSH client: the users' own configuration, keys and jumps just work.
 
-One connection a host is shared (ControlMaster) and kept a minute. Its socket lies in a short
-directory of ours, 0700: a socket's path may have 104 bytes on macOS.
+Each host has one shared connection (ControlMaster), which is kept for a minute. Its socket lies in
+a directory of ours with a short path and mode 0700: on macOS a socket's path has 104 bytes at most.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
     from nixfleet_core.host import SshAddress
 
 CONFIG_VARIABLE: Final = "NIXFLEET_SSH_CONFIG"
-"""Names a file that is read instead of ~/.ssh/config (`ssh -F`)."""
+"""Names a file that ssh reads instead of ~/.ssh/config (`ssh -F`)."""
 
 
 LONGEST: Final = 40
-"""Bytes of the path to our sockets; ssh adds %C, which has 40, and 17 more while it makes one."""
+"""Bytes of the path to our sockets. ssh adds 40 for %C, and 17 more while it creates a socket."""
 
 
 class SocketDirectoryError(RuntimeError):
-    """There is nowhere to put connection sockets. The message says what was tried."""
+    """There is no place for connection sockets. The message says what was tried."""
 
 
 def socket_directory() -> Path:
     """Make (or check) the directory for connection sockets. Raises SocketDirectoryError.
 
-    The names in it can be guessed, so it must be ours and closed to others. Anyone can take our
-    name in /tmp: then it lies in the home, or, where that path is too long, under a name that
-    nobody can guess until we end.
+    The names in it can be guessed, so it must be ours and closed to others. If somebody takes our
+    name in /tmp, it lies in the home. If that path is too long, it gets a name that nobody can
+    guess, and is removed when we end.
     """
     for path in _places():
         if _make_ours(path):
@@ -50,11 +50,11 @@ def socket_directory() -> Path:
     try:
         return _unguessable()
     except OSError as error:
-        raise SocketDirectoryError(f"no folder for ssh's sockets can be made: {error}") from error
+        raise SocketDirectoryError(f"cannot make a folder for ssh's sockets: {error}") from error
 
 
 def _places() -> Iterator[Path]:
-    # su leaves another user's set, and a session that has ended takes its own away
+    # su keeps another user's value, and a session that ends removes its own directory
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR", ""))
     if runtime.is_absolute() and _is_mine(runtime):
         yield runtime / "nixfleet"
@@ -65,7 +65,7 @@ def _places() -> Iterator[Path]:
 
 
 def _make_ours(path: Path) -> bool:
-    """Whether it is short, and is there now, a directory of ours alone."""
+    """Make the directory if the path is short enough. Whether it is now there, and ours alone."""
     if len(os.fsencode(path)) > LONGEST:
         return False
     try:
@@ -87,7 +87,7 @@ def _unguessable() -> Path:
 
 
 def _is_mine(path: Path) -> bool:
-    """Whether it is a directory, no link to one, and ours."""
+    """Whether it is a directory of ours, and no link to one."""
     try:
         status = path.lstat()
     except OSError:
@@ -106,7 +106,7 @@ class Ssh:
     def options(
         self, *, shared: bool = True, batch: bool = True, persist: str = "60"
     ) -> tuple[str, ...]:
-        """Options of every call: never prompt, notice a dead link within 15 s."""
+        """Options of every call: never prompt; notice a dead link within 15 s."""
         return (
             *(("-F", self.config) if self.config else ()),
             *(("-o", "BatchMode=yes") if batch else ()),
@@ -122,20 +122,20 @@ class Ssh:
         )
 
     def shell_argv(self, *, shared: bool = True) -> tuple[str, ...]:
-        """Starts a POSIX shell there, whatever the login shell is."""
+        """The command that starts a POSIX shell there, whatever the login shell is."""
         options = self.options(shared=shared)
         return ("ssh", "-T", *options, "--", self.address.host, "exec /bin/sh -s")
 
     def connect_argv(self) -> tuple[str, ...]:
-        """Opens the shared connection with the terminal: for a one-time password, a passphrase or
-        a new host key. It is kept for eight hours, or until it breaks."""
+        """The command that opens the shared connection at the terminal, for a one-time password, a
+        passphrase or a new host key. The connection lasts eight hours, or until it breaks."""
         return ("ssh", *self.options(batch=False, persist="8h"), "--", self.address.host, "exit")
 
     async def drop_master(self) -> None:
-        """End the shared connection: one whose link is dead blocks every new session."""
+        """End the shared connection. If its link is dead, it blocks every new session."""
         await run(("ssh", *self.options(), "-O", "exit", "--", self.address.host), limit=5)
 
 
 def ssh_shell(host: str, ssh: Ssh, *, shared: bool = True) -> Shell:
-    """A shell on a host over ssh; not `shared`: over a new connection of its own."""
+    """A shell on a host over ssh. Without `shared` it gets a new connection of its own."""
     return Shell(host=host, argv=ssh.shell_argv(shared=shared))

@@ -88,7 +88,7 @@ def test_a_host_that_echoes_its_input_gets_no_password(
     set_up(csb0, f"printf 'Match User pw\\n  ForceCommand {repeats}\\n' >$conf")
     with client.at_terminal("verify", "csb0") as running:
         assert running.wait() == 1, running.output
-    assert "repeats what it is sent" in running.output
+    assert "repeats its input" in running.output
     assert "sudo password" not in running.output
     assert "incorrect" not in sudo_log(csb0)
 

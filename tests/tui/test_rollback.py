@@ -141,7 +141,7 @@ async def test_rollback_asks_and_names_its_target(
         await settle(pilot)
         text = screen_text(app)
         assert "▶ Roll back" in text
-        assert "going back to the generation before" in text
+        assert "going back to the previous generation" in text
 
 
 async def test_rollback_restores_flake_lock_unless_told_to_keep_it(
@@ -202,4 +202,4 @@ async def test_app_says_until_when_the_host_must_be_reached_anew(
         await settle(pilot)
         text = screen_text(app)
     assert "must be reached in 40 s" in text
-    assert "reaching the host anew" in text
+    assert "reaching the host again" in text

@@ -1,4 +1,4 @@
-"""What all screens have in common."""
+"""The base classes of all screens."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HEIGHTS: list[tuple[int, str]] = [
 
 
 def _fit(screen: Screen[ResultT]) -> None:
-    """Set the classes of the breakpoints before the first paint; Textual does it after."""
+    """Set the breakpoints' classes before the first paint; Textual sets them after it."""
     for size, points in ((screen.app.size.width, WIDTHS), (screen.app.size.height, HEIGHTS)):
         screen.add_class([name for least, name in points if size >= least][-1])
 
@@ -51,7 +51,7 @@ class Page(Screen[None], inherit_bindings=False):
         yield TooSmall(stage(self).glyphs)
 
     def compose_page(self) -> ComposeResult:
-        """What the page shows when it has room; it has a Static `title`."""
+        """The parts of the page, if the terminal is large enough; one is the Static `title`."""
         raise NotImplementedError
 
     def action_leave(self) -> None:
@@ -59,7 +59,7 @@ class Page(Screen[None], inherit_bindings=False):
         self.app.pop_screen()
 
     def set_title(self, text: Content) -> None:
-        """Show the first line, and repaint it only if it is another one."""
+        """Set the first line, and repaint it only if it has changed."""
         title = self.query_one("#title", Static)
         if title.content != text:
             title.update(text, layout=False)
@@ -103,7 +103,7 @@ class Dialog(ModalScreen[ResultT | None], inherit_bindings=False):
         yield TooSmall(stage(self).glyphs)
 
     def compose_fields(self) -> ComposeResult:
-        """What comes below the text: fields to fill in."""
+        """The fields below the text."""
         yield from ()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
@@ -113,7 +113,7 @@ class Dialog(ModalScreen[ResultT | None], inherit_bindings=False):
             self.action_leave()
 
     def action_accept(self) -> None:
-        """Say yes; a dialog with nothing to accept is left."""
+        """Say yes; if there is nothing to accept, leave the dialog."""
         self.action_leave()
 
     def action_leave(self) -> None:
@@ -129,7 +129,7 @@ class Dialog(ModalScreen[ResultT | None], inherit_bindings=False):
 
 
 class FieldDialog(Dialog[str]):
-    """Asks for one line of text, and takes no empty one."""
+    """Asks for one line of text, which must not be empty."""
 
     AUTO_FOCUS = "Input"
 
@@ -151,11 +151,11 @@ class FieldDialog(Dialog[str]):
 
 
 class Notice(Dialog[None]):
-    """Tells something that has to be read."""
+    """Tells something that the operator must read."""
 
 
 class Confirm(Dialog[bool]):
-    """Asks before something is done. True when accepted."""
+    """Asks before something is done. The answer is True if accepted."""
 
     def action_accept(self) -> None:
         self.dismiss(True)

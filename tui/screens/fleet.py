@@ -66,7 +66,7 @@ def state_cell(entry: HostEntry, glyphs: Glyphs, beat: int) -> Cell:
 def host_row(
     entry: HostEntry, latest: str | None, glyphs: Glyphs, beat: int, *, marked: bool
 ) -> Row:
-    """One host of the table; where it cannot be shown, its name and that."""
+    """The row of one host; if it cannot be shown, its name, and that it cannot."""
     broken = {"host": Cell(entry.name), "state": Cell("error", "bad")}
     row = drawn(entry.name, lambda: _cells(entry, latest, glyphs, beat), lambda _: broken)
     return Row(entry.name, row, marked=marked)
@@ -189,7 +189,7 @@ class FleetScreen(Page):
         self._update_title()
 
     def update_hosts(self, _: object) -> None:
-        """Show what is known now; called a few times a second while anything changes."""
+        """Show the hosts as they are known now; called a few times a second while they change."""
         self._beat += 1
         glyphs, latest, marked = stage(self).glyphs, self._fleet.latest_labels(), self._marked
         rows = [

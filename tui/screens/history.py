@@ -1,4 +1,4 @@
-"""The jobs that a host has had; enter shows one of them."""
+"""The jobs of a host; enter shows one of them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ COLUMNS = (
 
 
 def job_row(host: str, line: JobLine, glyphs: Glyphs) -> Row:
-    """One job of the host; where it cannot be shown, its name and why."""
+    """The row of one job; if it cannot be shown, its name and why."""
     cells = drawn(host, lambda: _cells(line, glyphs), lambda why: {"outcome": Cell(why, "bad")})
     return Row(line.job, {"job": Cell(line.job, "faint"), **cells})
 
@@ -100,7 +100,7 @@ class HistoryScreen(Page):
         try:
             self._lines = await app.conductor.passwords.run(session, session.jobs)
         except PasswordRefused:
-            self._say("the jobs can only be listed by root, and no password was given")
+            self._say("only root can list the jobs, and no password was given")
         except HostError as error:
             self._say(str(error))
         else:
@@ -109,7 +109,7 @@ class HistoryScreen(Page):
         self.query_one(RowTable).show(rows)
 
     def _say(self, text: str) -> None:
-        """What keeps the list from being there, below the title."""
+        """Say below the title why the list is not there."""
         app = stage(self)
         count = f"{len(self._lines)} job{'s' * (len(self._lines) != 1)}"
         parts = (self._entry.label, "history", *((count,) if self._lines else ()))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class LevelDialog(Dialog[int]):
-    """Each level with what it answers and costs; a digit picks one at once."""
+    """Shows each level with its use and cost; a digit picks one at once."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False, id="level.up"),
@@ -29,7 +29,7 @@ class LevelDialog(Dialog[int]):
     ]
 
     def __init__(self, host: str, level: int) -> None:
-        body = Content("How much is distrusted; each level also does what the lower ones do:\n")
+        body = Content("How much to distrust; each level also does what the lower ones do:\n")
         super().__init__(f"Force level for {host}", body, accept="choose")
         self._level = level
 
@@ -39,7 +39,7 @@ class LevelDialog(Dialog[int]):
             yield ChoiceLine(str(level), text, id=f"level-{level}", sign=sign)
 
     def on_mount(self) -> None:
-        self.call_after_refresh(self._show_cursor)  # before, nothing has a place yet
+        self.call_after_refresh(self._show_cursor)  # before that, nothing has a place
 
     def action_move(self, count: int) -> None:
         at = LEVELS.index(self._level) + count

@@ -41,7 +41,7 @@ _BAR = 14
 
 
 def many_row(entry: HostEntry, glyphs: Glyphs) -> Row:
-    """What is said of one host in the list."""
+    """The row of one host in the list."""
 
     def broken(why: str) -> dict[str, Cell]:
         return {"verdict": Cell(why, "bad")}
@@ -144,7 +144,7 @@ class ManyScreen(Page):
             self.post_message(CancelJob(entry.watcher))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Cancel is there while the selected host has something to cancel."""
+        """The cancel key is there while the selected host has a job to cancel."""
         return action != "cancel" or self._can_cancel()
 
     def _can_cancel(self) -> bool:
@@ -152,6 +152,6 @@ class ManyScreen(Page):
         return entry is not None and entry.watcher is not None and entry.watcher.is_active
 
     def _selected(self) -> HostEntry | None:
-        tables = self.query(RowTable)  # none yet while the screen is being made
+        tables = self.query(RowTable)  # there is none before the screen is composed
         key = tables.first().selected if tables else None
         return next((entry for entry in self._entries if entry.name == key), None)

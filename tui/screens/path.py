@@ -1,4 +1,4 @@
-"""The dialog that asks where a log is saved."""
+"""The dialog that asks where to save a log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plan preview: everything that will run, argv by argv. This is the confirm dialog."""
+"""The plan preview: everything that will run, argv by argv. It is also the confirm dialog."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def plan_text(plan: Plan) -> str:
 
 
 def plan_question(plan: Plan) -> str:
-    """`Roll back csb0?`, or as update_question."""
+    """`Roll back csb0?`, or the question of update_question."""
     if plan.goal == "rollback":
         return f"Roll back {plain(plan.host)}?"
     return update_question(plan.options, plain(plan.host))
@@ -52,11 +52,11 @@ def update_question(options: Options, whom: str) -> str:
 
 
 def commits_text(commits: tuple[Commit, ...]) -> Content:
-    """The commits of nixcfg that come along: an update deploys everyone's changes."""
+    """The commits of nixcfg that the pull brings: an update deploys everyone's changes."""
     if not commits:
         return Content("The checkout has all of upstream's commits.")
     parts: list[str | tuple[str, str]] = [
-        (f"Comes along, {len(commits)} commit{'s' * (len(commits) > 1)} of nixcfg:\n", "bold")
+        (f"The pull brings {len(commits)} commit{'s' * (len(commits) > 1)} of nixcfg:\n", "bold")
     ]
     for commit in commits:
         parts.append((f"{plain(commit.rev)[:7]} ", "$text-accent"))
@@ -111,7 +111,7 @@ class PlanDialog(Dialog["Plan"]):
         return {}
 
     def show_plan(self, plan: Plan) -> None:
-        """Another plan for the same host, after a choice."""
+        """Show another plan for the same host, after a choice."""
         self._plan = plan
         self.query_one("#box").border_title = Content(plan_question(plan))
         self.query_one(PlanSteps).show(plan)
@@ -123,8 +123,8 @@ class PlanDialog(Dialog["Plan"]):
 
 
 class UpdateDialog(PlanDialog):
-    """Before an update: the level, what comes along, what happens if the agent stays down, and
-    what becomes of flake.lock."""
+    """Before an update: the level, the commits that the pull brings, whether to roll back if the
+    agent stays down, and what becomes of flake.lock."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("L", "level", "Choose the force level", show=False, id="plan.level"),
@@ -163,7 +163,7 @@ class UpdateDialog(PlanDialog):
 
     def on_mount(self) -> None:
         if self._plan.options.pull:
-            self._show_commits(Content("Asking which commits come along ..."))
+            self._show_commits(Content("Asking which commits the pull brings ..."))
             self.run_worker(self._load_commits(), group="incoming", exclusive=True)
 
     def action_level(self) -> None:
@@ -187,7 +187,7 @@ class UpdateDialog(PlanDialog):
             self._plan_anew(level=level)
 
     def _plan_anew(self, **changes: object) -> None:
-        """Ask for the plan that other options lead to."""
+        """Make and show the plan with other options."""
         facts = self._entry.facts
         if facts is None:
             return
@@ -212,19 +212,19 @@ class UpdateDialog(PlanDialog):
                 commits = await self._entry.session.incoming(facts)
         except HostError as error:
             self._show_commits(
-                Content(f"Which commits come along is not known: {plain(str(error))}")
+                Content(f"We could not find out which commits the pull brings: {plain(str(error))}")
             )
         else:
             self._show_commits(commits_text(commits))
 
     def _show_commits(self, commits: Content) -> None:
-        # the operator may have gone on while the host was asked
+        # the operator may have left the dialog before the host answered
         for field in self.query("#commits").results(Static):
             field.update(commits)
 
 
 class RollbackDialog(PlanDialog):
-    """Before a rollback: what it goes back to, and whether flake.lock does too."""
+    """Before a rollback: what the host goes back to, and whether flake.lock goes back too."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f", "lock", "Take flake.lock along, or leave it", show=False, id="rollback.lock"),
@@ -282,6 +282,6 @@ def _system_text(path: str | None, generation: int | None, glyphs: Glyphs) -> st
 
 
 def _generation(entry: HostEntry, system: str | None) -> int | None:
-    """The number of a generation that the last verdict speaks of."""
+    """The number of a system's generation, if the last verdict names it."""
     sides = (entry.verdict.before, entry.verdict.after) if entry.verdict else ()
     return next((side.generation for side in sides if side.system == system), None)

@@ -1,4 +1,4 @@
-"""One host's job: steps, versions, log, and in the end the verdict."""
+"""One host's job: steps, versions, log, and at the end the verdict."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class UpdateScreen(Page):
         self.update_job(None)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Choose how much each panel says, by the room that there is."""
+        """Choose how much each panel shows, by the room that there is."""
         width, height = event.size
         stacked = width < 100
         brief = height < 24 or (stacked and height < 40)
@@ -85,7 +85,7 @@ class UpdateScreen(Page):
         self.query_one(VersionPanel).refresh(layout=True)
 
     def update_job(self, _: object) -> None:
-        """Show what has happened; called a few times a second while anything does."""
+        """Show the job as it is now; called a few times a second while it changes."""
         watcher = self._watcher
         self.set_title(drawn(watcher.host, self._title, no_picture))
         state = watcher.state
@@ -139,8 +139,8 @@ class UpdateScreen(Page):
         self.run_worker(self._watcher.run(stage(self).conductor), group="past", exclusive=True)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Cancel is there while there is something to cancel, asking again after a problem, and
-        the packages once some have changed."""
+        """Which keys are there: cancel while there is something to cancel, ask again after a
+        problem, packages once some have changed."""
         if action == "cancel":
             return self._watcher.is_active and not self._watcher.past
         if action == "packages":
@@ -164,7 +164,7 @@ class UpdateScreen(Page):
         )
 
     def _status(self) -> tuple[str, str]:
-        """The state of the link, while it matters."""
+        """The state of the link, as long as it matters."""
         watcher, glyphs = self._watcher, stage(self).glyphs
         if not watcher.is_active:
             return ("not followed", "$text-error") if watcher.problem else ("ended", "")

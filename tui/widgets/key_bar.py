@@ -1,4 +1,4 @@
-"""The keys that can be pressed now, on one line."""
+"""The keys that do something now, on one line."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MARGIN: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class KeyHint:
-    """A key as it is shown, what it does, and its name. `pinned` ones stay where room is short."""
+    """A key as it is shown, what it does, and its name. A `pinned` one stays if room is short."""
 
     shown: str
     label: str
@@ -37,7 +37,7 @@ class KeyHint:
 
 
 def fit_hints(hints: Sequence[KeyHint], room: int) -> list[KeyHint]:
-    """The hints that have room; the last that is not pinned goes first."""
+    """The hints that fit. If room is short, the last one that is not pinned goes first."""
     kept = list(hints)
     while kept and sum(hint.width + _GAP for hint in kept) - _GAP > room:
         loose = [hint for hint in kept if not hint.pinned]

@@ -1,4 +1,4 @@
-"""A panel that looks at something that changes, and is drawn again only when it shows."""
+"""A panel that shows something that changes; it is drawn again only if its picture changes."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from tui.words import STYLES
 
 
 class LivePanel(Widget):
-    """`picture` says what it shows now. Each repaint goes down a link that may be slow."""
+    """`picture` is what it shows now. Each repaint may go over a slow link."""
 
     host = ""
-    """Whose picture it is; empty where it is nobody's."""
+    """The host that the picture shows; empty if it shows none."""
     _shown: Content | None = None
 
     def picture(self) -> Content:
         raise NotImplementedError
 
     def show(self, *, layout: bool) -> None:
-        """Draw it again if it is another picture; `layout` when its height may have changed."""
+        """Draw it again if the picture has changed; `layout` if its height may have changed."""
         if layout or self._draw() != self._shown:
             self.refresh(layout=layout)
 
@@ -34,5 +34,5 @@ class LivePanel(Widget):
 
 
 def no_picture(why: str) -> Content:
-    """What stands in the place of what cannot be drawn of a host."""
+    """The picture instead of one that cannot be drawn."""
     return Content.styled(plain(why), STYLES["bad"])

@@ -1,8 +1,8 @@
 """The log: a window onto log.txt that costs the same whatever the size of the file.
 
-Only the rows on the screen are read, parsed and drawn. Growth is taken in by `flush`, a few times a
-second and at most 8 MiB at once, and costs one repaint: the number of rows is set without a new
-layout, which the scrollbar that is always there makes possible.
+Only the rows on the screen are read, parsed and drawn. `flush` takes in growth a few times a
+second, at most 8 MiB at once, and costs one repaint: it sets the number of rows without a new
+layout. That is possible because the scrollbar is always there.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _SIDE_STEP: Final = 16
 _STRIPS: Final = 1024
 COPY_LIMIT: Final = 10_000
-"""Rows that one copy can hold: terminals drop a clipboard that is too large."""
+"""So many rows one copy can hold: terminals drop a clipboard that is too large."""
 
 
 class LogView(ScrollView, can_focus=True, inherit_bindings=False):
@@ -78,16 +78,16 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
     }
 
     class Changed(Message):
-        """The number of lines, or what is shown of them, has changed."""
+        """The number of lines has changed, or which of them are shown."""
 
     class SearchWanted(Message):
-        """The operator wants to type what to find."""
+        """The operator wants to type a text to find."""
 
     class SaveWanted(Message):
         """The operator wants to save the log."""
 
     class Said(Message):
-        """Something to tell the operator in passing."""
+        """A remark for the operator."""
 
         def __init__(self, text: str) -> None:
             super().__init__()
@@ -123,7 +123,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
 
     @property
     def search_status(self) -> str:
-        """`3/120`: which hit is shown, of how many; empty without a search."""
+        """`3/120`: the number of the hit that is shown, of all hits; empty without a search."""
         search = self._shown_search
         if search is None or self._hit is None:
             return ""
@@ -131,11 +131,11 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         return f"{search.number(self._hit):,}/{search.count:,}{more}"
 
     def mark_dirty(self) -> None:
-        """The file has grown; the next flush looks at it."""
+        """Note that the file has grown; the next flush looks at it."""
         self._dirty = True
 
     def flush(self) -> None:
-        """Take in what was appended, and repaint once if there is anything new."""
+        """Take in the appended bytes, and repaint once if there are any."""
         if not self._dirty or not self.is_mounted or not self.size:
             return
         self._dirty = self._file.grow()
@@ -209,7 +209,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
 
     def action_sideways(self, count: int) -> None:
         if not self.wrapped:
-            self._set_extent()  # how wide lines are is known of those that were shown
+            self._set_extent()  # only lines that were shown have a known width
             x = self.scroll_offset.x + count * _SIDE_STEP
             self.scroll_to(x=x, animate=False, force=True)
 
@@ -243,7 +243,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         self._go_to_offset(min(later or self._marks), above=0)
 
     def action_copy(self) -> None:
-        """Copy the selection, else from the newest mark to the bottom, else what is shown."""
+        """Copy the selection; else from the newest mark to the bottom; else the shown rows."""
         selection = self.text_selection
         if selection is not None and (selected := self.get_selection(selection)) is not None:
             text = selected[0]
@@ -273,7 +273,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         self._find(self._errors, direction)
 
     def search(self, text: str) -> None:
-        """Find `text` from the top of the window on; an empty text ends the search."""
+        """Find `text`, beginning at the top of the window; an empty text ends the search."""
         self._hit = None
         if not text:
             self._search = self._shown_search = None
@@ -304,7 +304,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         return max(1, self._width - self._gutter_width)
 
     def _show_rows(self) -> None:
-        """Tell scrollbar and window how many rows there are; one repaint, no layout."""
+        """Tell scrollbar and window the number of rows; one repaint, no layout."""
         self._set_extent()
         if self.show_vertical_scrollbar:
             self.vertical_scrollbar.window_virtual_size = self._file.rows
@@ -338,7 +338,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         self.post_message(self.Changed())
 
     def _keep_spot(self) -> None:
-        """Remember the top line across a new count of the rows."""
+        """Keep the top line in place while the rows are counted anew."""
         line = self._file.line_at_row(self.scroll_offset.y)
         self._restore_at = line.start if line and not self.following else None
 
@@ -348,7 +348,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         self.flush()
 
     def _spot(self) -> Line | None:
-        """The line that the operator looks at: the hit if it is on the screen, else the top."""
+        """The line that the operator looks at: the hit if it is on the screen, else the top one."""
         if self._hit is not None and (line := self._file.line_at_offset(self._hit)) is not None:
             top = self.scroll_offset.y
             if top <= line.row < top + self._height:
@@ -377,7 +377,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
             self.post_message(self.Changed())
             return
         if not inclusive and (hit <= at if direction > 0 else hit >= at):
-            self.post_message(self.Said("went round past the end"))
+            self.post_message(self.Said("the search wrapped around"))
         self._hit = hit
         self._go_to_offset(hit, above=self._height // 3)
 

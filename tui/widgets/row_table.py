@@ -1,4 +1,4 @@
-"""A table that fits: columns give way by worth, rows are drawn only when they change.
+"""A table that fits: the least worthy columns give way, and rows are drawn only if they change.
 
 Cells are plain text with the name of a tone; nothing in them is ever parsed.
 """
@@ -35,18 +35,18 @@ _SIGNS = 3
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`worth`: the column with the least goes first when there is no room."""
+    """`worth`: if room is short, the column with the least worth goes first."""
 
     key: str
     title: str
     worth: int
     least: int = 4
-    """Cells that it may be squeezed to before a column is dropped."""
+    """The width in cells to which it may shrink before a column is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """`text` is cleaned here, whatever it quotes."""
+    """The cell cleans its `text`, whatever that quotes."""
 
     text: str
     tone: Tone = "normal"
@@ -71,10 +71,10 @@ class Row:
 
 
 def fit_columns(columns: Sequence[Column], wanted: Mapping[str, int], room: int) -> dict[str, int]:
-    """Widths for the columns that have room, in their order.
+    """Widths for the columns that fit, in their order.
 
-    While all do not fit, the least worthy column that can still shrink is squeezed to its least
-    width, then the least worthy column is left out; the worthiest always stays.
+    If they do not all fit, columns shrink to their least width one by one, the least worthy first.
+    Then columns are left out, the least worthy first; the worthiest always stays.
     """
     kept = list(columns)
     while len(kept) > 1 and _width(kept, {c.key: min(c.least, wanted[c.key]) for c in kept}) > room:
@@ -93,7 +93,7 @@ def _width(columns: Sequence[Column], widths: Mapping[str, int]) -> int:
 
 
 class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
-    """Rows with a cursor; the header stays in place."""
+    """Rows with a cursor, below a header that stays in place."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False, id="table.up"),
@@ -147,13 +147,13 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
         return [row.key for row in self._rows]
 
     def set_titles(self, titles: Mapping[str, str]) -> None:
-        """Other words in the header, such as a sign for the sort order."""
+        """Set other titles, for example with a sign for the sort order."""
         self._titles = dict(titles)
         self._refit()
         self.refresh()
 
     def show(self, rows: Sequence[Row]) -> None:
-        """Draw these rows; the cursor stays with its row's key. Unchanged rows cost nothing."""
+        """Draw these rows. The cursor stays with its row's key; unchanged rows cost nothing."""
         old, selected, fit = self._rows, self.selected, self._fit
         self._rows = list(rows)
         keys = self.keys

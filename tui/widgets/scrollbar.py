@@ -8,7 +8,7 @@ from textual.scrollbar import ScrollBar, ScrollBarRender
 
 
 class AsciiScrollBarRender(ScrollBarRender):
-    """Textual draws the ends of the thumb with block elements; here they are blank cells."""
+    """Draws the thumb's ends as blank cells; Textual draws them with block elements."""
 
     VERTICAL_BARS: ClassVar[list[str]] = [" "] * 8
     HORIZONTAL_BARS: ClassVar[list[str]] = [" "] * 8

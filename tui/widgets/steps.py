@@ -22,7 +22,7 @@ _BAR = 12
 
 
 class StepsPanel(LivePanel):
-    """One line a step; where there is little room, the whole job and the running step only."""
+    """One line a step; if room is short, only the whole job and the running step."""
 
     def __init__(self, watcher: JobWatcher, glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -70,7 +70,7 @@ class StepsPanel(LivePanel):
         return Content.assemble((f"{sign} ", style), (left, style), gap, (taken, time_style))
 
     def _middle(self, step: StepState, room: int) -> str:
-        """Between title and time: bar, counts, retry, or why it did not go well."""
+        """The part between title and time: bar, counts, retry, or what went wrong."""
         if step.status != "running":
             words = step.status if step.status in ("skipped", "cancelled", "failed") else ""
             return f"{words}: {plain(step.reason)}" if words and step.reason else words
@@ -94,7 +94,7 @@ class StepsPanel(LivePanel):
         return ""
 
     def _confirm(self, step: StepState) -> str:
-        """How long the host still waits to be reached anew before it goes back by itself."""
+        """How long the host still waits for a client before it goes back by itself."""
         planned = self._watcher.plan.step("confirm") if self._watcher.plan else None
         began, now = step.started, self._watcher.host_now
         if planned is None or began is None or now is None:
@@ -102,7 +102,7 @@ class StepsPanel(LivePanel):
         return f"must be reached in {duration(began + planned.limit - now)}"
 
     def _times(self, step: StepState) -> tuple[str, str]:
-        """How long it has taken, and, until it has ended, about how long it usually takes."""
+        """How long the step has taken; while it runs, also how long it usually takes."""
         if step.status not in ("pending", "running"):
             known = step.seconds is not None and step.status != "skipped"
             return duration(step.seconds or 0) if known else "", ""

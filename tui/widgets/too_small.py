@@ -1,4 +1,4 @@
-"""What is shown instead of a screen that has no room."""
+"""The notice that covers a screen in a terminal that is too small."""
 
 from __future__ import annotations
 

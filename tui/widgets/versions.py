@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     from tui.jobs import JobWatcher
 
 _FIRST = 3
-"""How many of the changed packages are shown before all of them are asked for."""
+"""So many changed packages are shown until the operator asks for all."""
 
 _LABEL = 11
 _COLUMN = 20
 
 _AWAITED: Final[dict[StepId, str]] = {
-    "confirm": "reaching the host anew",
+    "confirm": "reaching the host again",
     "start": "waiting for the agent",
     "verify": "waiting for the agent",
-    "rollback": "going back to the generation before",
+    "rollback": "going back to the previous generation",
     "commit": "committing flake.lock",
     "push": "pushing flake.lock",
 }
-"""What is awaited in a step."""
+"""What we wait for in a step."""
 
 
 def snapshot_rows(side: Snapshot, glyphs: Glyphs) -> dict[str, str]:
-    """One side of the comparison, ready to be shown; what was not seen is a dash."""
+    """One side of the comparison, as text; a dash stands for what was not seen."""
     return {
         "version": plain(side.version) if side.version else glyphs.missing,
         "commit": short_commit(side.commit, glyphs),
@@ -50,8 +50,8 @@ def snapshot_rows(side: Snapshot, glyphs: Glyphs) -> dict[str, str]:
 
 
 def verdict_text(verdict: Verdict, glyphs: Glyphs, *, brief: bool = False) -> Content:
-    """The verdict in one sentence, what to do if it is not good, and what else to know; `brief`
-    omits the cause, and of a note all but its first sentence."""
+    """The verdict in one sentence, the advice, and the notes. `brief` omits the cause, and shows
+    only the first sentence of a note."""
     tone = verdict_tone(verdict.kind)
     parts: list[tuple[str, str]] = [
         (f"{tone_sign(tone, glyphs)} {verdict.kind}", f"bold {STYLES[tone]}"),
@@ -73,7 +73,7 @@ def changes_text(changes: tuple[Change, ...], glyphs: Glyphs) -> Content:
 
 
 class VersionPanel(LivePanel):
-    """Compares both sides row by row; `brief` puts version and commit on one line."""
+    """Compares both sides row by row. `brief` puts version and commit on one line."""
 
     def __init__(self, watcher: JobWatcher, glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -111,7 +111,7 @@ class VersionPanel(LivePanel):
         return [Content(f" {dot} ".join(pairs))]
 
     def _changes(self, changes: tuple[Change, ...]) -> list[Content]:
-        """How many packages changed, the first of them, and where the others are."""
+        """The number of changed packages, the first of them, and the key that lists all."""
         if not changes:
             return []
         shown = () if self.brief else changes[:_FIRST]
@@ -137,7 +137,7 @@ class VersionPanel(LivePanel):
     def _awaited(self) -> str:
         state = self._watcher.state
         if state.outcome is not None:
-            return "asking the host what came of it"
+            return "asking the host how it ended"
         if state.cancelling is not None:
             later = " once the activation has ended" if state.cancelling.deferred else ""
             return f"cancelling{later}; the agent is started again first"

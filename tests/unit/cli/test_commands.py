@@ -594,7 +594,7 @@ def test_log_prints_all_that_has_been_received(fleet: Fleet, link: bool) -> None
     session.says["follow"] = says_log(b"\x1b[31mred\x1b[0m caf\xc3\xa9\n\xff\n", link=link)
     result = fleet.run("log", "csb0")
     assert (result.exit_code, result.stdout) == (0, "red café\n�\n")
-    assert ("does not answer; this is the copy" in result.stderr) is not link
+    assert ("does not answer; this is the copy on this machine" in result.stderr) is not link
     raw = fleet.run("log", "csb0", JOB, "--raw")
     assert raw.stdout_bytes == b"\x1b[31mred\x1b[0m caf\xc3\xa9\n\xff\n"
 

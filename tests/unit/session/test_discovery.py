@@ -106,7 +106,7 @@ def test_discovery_says_which_flake_it_evaluates(
     assert said(monkeypatch, '["csb0"]') == []
 
 
-UNKNOWN = "Not all of them are known; nothing is built or fetched for that: "
+UNKNOWN = "Some names could not be read; nothing is built or fetched for them: "
 DISABLED = "cannot build '/nix/store/x.drv^out' during evaluation because the option is disabled"
 
 

@@ -35,7 +35,7 @@ def test_the_opening_names_the_trusted_programs() -> None:
 
 def test_the_client_leaves_a_shell_that_echoes_its_input(dialogue: Dialogue) -> None:
     for heard in (Heard(stderr=dialogue.opening), Heard(stdout=b"x" + dialogue.opening)):
-        with pytest.raises(NotAllowed, match="repeats what it is sent"):
+        with pytest.raises(NotAllowed, match="repeats its input"):
             dialogue.hear(heard)
 
 

@@ -199,7 +199,7 @@ async def test_no_password_goes_to_a_shell_that_echoes_its_input(
 ) -> None:
     shell = machine.shell(("/bin/sh", "-c", carrier))
     shell.password = SECRET
-    with pytest.raises(NotAllowed, match="repeats what it is sent"):
+    with pytest.raises(NotAllowed, match="repeats its input"):
         await shell.run(f"echo ran >{machine.bin}/ran\n", limit=10, elevate=True)
     assert machine.lines("attempts") == []
     assert machine.lines("ran") == []
