@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
 from nixfleet_core.sandbox.repositories import GitError, git
-from nixfleet_core.sandbox.store import Agent, System
+from nixfleet_core.sandbox.store import Agent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -148,11 +148,6 @@ def locked_fields(fields: Fields, source: Source) -> Fields:
     }
 
 
-def has_host(checkout: Path, host: str) -> bool:
-    """Whether nixcfg defines the host."""
-    return bool(host) and (checkout / "hosts" / host).is_dir()
-
-
 def configuration(checkout: Path, host: str) -> str:
     """A digest of all that nixcfg says about a host, but for its inputs."""
     digest = hashlib.sha256()
@@ -168,11 +163,6 @@ def agent_of(machine: Machine, checkout: Path) -> Agent:
     """The agent that the lock file of a checkout leads to. Raises FlakeError, GitError."""
     locked = read_lock(checkout / "flake.lock")["nodes"]["nixfleet"]["locked"]
     return fetch(machine, str(locked["url"]), str(locked["rev"])).agent
-
-
-def system_of(machine: Machine, checkout: Path, host: str) -> System:
-    """The system that a checkout builds for a host. Raises FlakeError, GitError."""
-    return System(host, agent_of(machine, checkout), configuration(checkout, host))
 
 
 def _git(*argv: str, environment: Mapping[str, str] = os.environ) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from nixfleet_core.host import Host, SshAddress
 from nixfleet_core.sandbox import flake, repositories, store
 from nixfleet_core.sandbox.layout import write_base
-from nixfleet_core.sandbox.machine import MARK, Machine
+from nixfleet_core.sandbox.machine import MARK, QUIET, Machine
 
 if TYPE_CHECKING:
     from nixfleet_core.sandbox.flake import Source
@@ -91,14 +91,7 @@ def install_agent(host: SandboxHost) -> None:
 
 def fleet_environment(folder: Path, path: str) -> dict[str, str]:
     """For the fleet's own git; carries the mark, so that it ends with the fleet."""
-    return {
-        "PATH": path,
-        "HOME": str(folder),
-        "LC_ALL": "C",
-        "GIT_CONFIG_GLOBAL": "/dev/null",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        MARK: str(folder),
-    }
+    return {**QUIET, "PATH": path, "HOME": str(folder), MARK: str(folder)}
 
 
 def _make_nixfleet(folder: Path, environment: dict[str, str]) -> dict[str, Source]:

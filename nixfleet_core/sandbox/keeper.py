@@ -32,14 +32,18 @@ def leave_to_keeper(unit: Unit, argv: list[str], *, is_awaited: bool) -> int:
     told, tell = os.pipe()
     between = os.fork()
     if between == 0:
-        if os.fork() == 0:
-            os.close(told)
-            _Keeper(unit, argv, tell, is_awaited=is_awaited).run()
-        os._exit(0)
+        try:
+            if os.fork() == 0:
+                os.close(told)
+                _Keeper(unit, argv, tell, is_awaited=is_awaited).run()
+        except Exception:
+            sys.excepthook(*sys.exc_info())  # into the journal
+        finally:
+            os._exit(0)
     os.close(tell)
     os.waitpid(between, 0)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-    unit.close()
+    os.close(unit.lock)  # the keeper has it
     return told
 
 
@@ -47,9 +51,8 @@ class _Keeper:
     """The process that looks after one unit."""
 
     def __init__(self, unit: Unit, argv: list[str], tell: int, *, is_awaited: bool) -> None:
-        self._unit, self._machine, self._tell = unit, unit.machine, tell
-        self._is_awaited = is_awaited
-        self._given = argv
+        self._unit, self._machine, self._given = unit, unit.machine, argv
+        self._tell, self._is_awaited = tell, is_awaited
         self._settings = unit.settings()
         self._is_oneshot = self._last("Type") == "oneshot"
         self._is_mixed = self._last("KillMode") == "mixed"
@@ -59,20 +62,15 @@ class _Keeper:
         self._awake = -1
 
     def run(self) -> None:
-        """Keep the unit until it is over. Does not return."""
-        try:
-            os.setsid()
-            if not self._is_awaited:
-                self._redirect()
-            self._listen()
-            status, result = self._live()
-            self._end(result)
-            codes = {"success": 0, "exit-code": status, "signal": _KILLED}
-            self._say(str(codes.get(result, 1)) if self._is_awaited else result)
-        except Exception:
-            sys.excepthook(*sys.exc_info())  # into the journal
-        finally:
-            os._exit(0)
+        """Keep the unit until it is over."""
+        os.setsid()
+        if not self._is_awaited:
+            self._redirect()
+        self._listen()
+        status, result = self._live()
+        self._end(result)
+        codes = {"success": 0, "exit-code": status, "signal": _KILLED}
+        self._say(str(codes[result]) if self._is_awaited else result)
 
     def _redirect(self) -> None:
         """What it prints goes to the journal."""
@@ -135,7 +133,7 @@ class _Keeper:
             self._say("success" if is_executed else "exit-code")
         status = self._watch(pid)
         shutil.rmtree(shown)
-        self._enter("deactivating", "final-sigterm")
+        self._enter("deactivating", "final-sigkill")
         self._sweep()
         return status
 
@@ -188,15 +186,9 @@ class _Keeper:
             self._sleep(None if until is None else max(until - time.monotonic(), _PAUSE))
 
     def _sweep(self) -> None:
-        """End what the program left behind: TERM, and KILL when that is ignored."""
-        until = time.monotonic() + self._patience
-        told: set[int] = set()
+        """End what the program left behind."""
         while left := processes.marked(self._unit.mark):
-            if self._is_mixed or time.monotonic() > until:
-                processes.send(left, signal.SIGKILL)
-            else:
-                processes.send(left - told, signal.SIGTERM)
-            told |= left
+            processes.send(left, signal.SIGKILL)
             self._sleep(_PAUSE)
 
     def _end(self, result: str) -> None:

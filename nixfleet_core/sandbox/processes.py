@@ -34,14 +34,11 @@ def marked(mark: str) -> set[int]:
     return found - {os.getpid()}
 
 
-def send(pids: set[int], signum: signal.Signals) -> set[int]:
-    """Signal these processes; return those that were there, if only to be collected."""
-    found = set()
+def send(pids: set[int], signum: signal.Signals) -> None:
+    """Signal each process that still lives."""
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signum)
-            found.add(pid)
-    return found
 
 
 def snapshot() -> list[Process]:

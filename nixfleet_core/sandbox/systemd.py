@@ -45,8 +45,7 @@ def start(unit: Unit) -> int:
         if unit.read().sub in ("running", "auto-restart"):
             return 0
         time.sleep(_PAUSE)
-    result = _begin(unit, [], is_awaited=False)
-    return _report(unit.name, result)
+    return _report(unit.name, _begin(unit, [], is_awaited=False))
 
 
 def _stop(unit: Unit) -> None:

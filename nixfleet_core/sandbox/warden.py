@@ -43,12 +43,8 @@ def run_warden(fleet: Path) -> int:
 def _end_everything(fleet: Path) -> None:
     """Kill all that carries the fleet's mark; delete the folder."""
     deadline = time.monotonic() + _KILL_SECONDS
-    killed: set[int] = set()
-    while time.monotonic() < deadline:
-        doomed = processes.marked(f"{MARK}={fleet}")
-        killed = processes.send(killed | doomed, signal.SIGKILL)
-        if not killed:
-            break
+    while time.monotonic() < deadline and (doomed := processes.marked(f"{MARK}={fleet}")):
+        processes.send(doomed, signal.SIGKILL)
         time.sleep(0.01)
     os.chdir("/")
     shutil.rmtree(fleet, ignore_errors=True)

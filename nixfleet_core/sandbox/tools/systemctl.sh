@@ -78,7 +78,7 @@ while [ $# -gt 0 ]; do
   shift
 done
 
-code=0 first=1
+code=0 gap=''
 case $verb in
   is-active) code=3 ;;
   show | list-units | start | stop | restart | kill | reset-failed) ;;
@@ -88,11 +88,8 @@ esac
 for unit in $units; do
   look "$unit"
   case $verb in
-    show)
-      if [ -z "$first" ]; then echo; fi
-      first=''
-      show
-      ;;
+    show) printf '%s' "$gap"; gap='
+'; show ;;
     list-units) printf '%s\n' "$unit loaded $active $sub $about" ;;
     is-active)
       echo "$active"
