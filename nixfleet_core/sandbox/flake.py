@@ -131,9 +131,9 @@ def read_source(url: str, rev: str, environment: Mapping[str, str] = os.environ)
     def ask(*argv: str) -> str:
         return _git(f"--git-dir={url.removeprefix('file://')}", *argv, environment=environment)
 
-    modified = ask("log", "-1", "--format=%ct", rev)
+    modified, version = ask("show", "-s", "--format=%ct", rev, f"{rev}:VERSION").split()
     tree, source = ask("rev-parse", f"{rev}^{{tree}}", f"{rev}:src").split()
-    return Source(rev, int(modified), tree, ask("show", f"{rev}:VERSION"), source)
+    return Source(rev, int(modified), tree, version, source)
 
 
 def locked_fields(fields: Fields, source: Source) -> Fields:

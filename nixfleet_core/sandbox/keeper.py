@@ -6,7 +6,6 @@ import contextlib
 import os
 import select
 import shlex
-import shutil
 import signal
 import sys
 import time
@@ -85,7 +84,7 @@ class _Keeper:
         self._awake, wake = os.pipe()
         os.set_blocking(wake, False)
         signal.set_wakeup_fd(wake)
-        for signum in (signal.SIGTERM, signal.SIGCHLD):
+        for signum in (signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE):
             signal.signal(signum, lambda *_: None)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         self._unit.keep()
@@ -122,42 +121,49 @@ class _Keeper:
         argv = [word.replace("$$", "$") for word in self._given or self._unit.command]
         inside = self._machine.real(argv[0])  # the store is the host's, /bin/sh is this machine's
         program = str(inside) if inside.exists() else argv[0]
-        pid, is_executed = self._spawn(program, argv)
+        ready, let_go = os.pipe()
+        told, tell = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(let_go)
+            os.read(ready, 1)
+            self._execute(program, argv, tell)
+        os.close(ready)
+        os.close(tell)
         shown = self._machine.root / "proc" / str(pid)
         self._show_process(shown, program)
         if self._is_oneshot:
             self._enter("activating", "start", pid)
         else:
             self._enter("active", "running", pid)
+        os.close(let_go)  # what it does is done by the main process that systemctl shows
+        with os.fdopen(told, "rb") as answer:
+            is_executed = not answer.read()
         if not self._is_oneshot and not self._is_awaited:
             self._say("success" if is_executed else "exit-code")
         status = self._watch(pid)
-        shutil.rmtree(shown)
+        for link in shown.iterdir():
+            link.unlink()
+        shown.rmdir()
         self._enter("deactivating", "final-sigkill")
         self._sweep()
         return status
 
-    def _spawn(self, program: str, argv: list[str]) -> tuple[int, bool]:
-        """Start the program in a session of its own: its pid, and whether it could be executed."""
-        environment = self._machine.environment((self._machine.fleet / "path").read_text())
-        for line in self._settings["Environment"]:
-            for word in shlex.split(line):
-                name, _, environment[name] = word.partition("=")
-        environment[UNIT_MARK] = self._unit.mark.partition("=")[2]
-        told, tell = os.pipe()  # an execution closes it
-        pid = os.fork()
-        if pid == 0:
-            try:
-                os.setsid()
-                os.chdir(self._last("WorkingDirectory", str(self._machine.root)))
-                os.execve(program, argv, environment)
-            except OSError:
-                os.write(tell, b"x")
-            finally:
-                os._exit(_NOT_EXECUTED)
-        os.close(tell)
-        with os.fdopen(told, "rb") as answer:
-            return pid, not answer.read()
+    def _execute(self, program: str, argv: list[str], tell: int) -> None:
+        """Become the program, in a session of its own; an execution closes the pipe."""
+        try:
+            environment = self._machine.environment((self._machine.fleet / "path").read_text())
+            for line in self._settings["Environment"]:
+                for word in shlex.split(line):
+                    name, _, environment[name] = word.partition("=")
+            environment[UNIT_MARK] = self._unit.mark.partition("=")[2]
+            os.setsid()
+            os.chdir(self._last("WorkingDirectory", str(self._machine.root)))
+            os.execve(program, argv, environment)
+        except OSError:
+            os.write(tell, b"x")
+        finally:
+            os._exit(_NOT_EXECUTED)
 
     @staticmethod
     def _show_process(shown: Path, program: str) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -63,6 +62,8 @@ def _from_proc() -> list[Process]:
 
 
 def _from_ps() -> list[Process]:
+    import subprocess  # every call of systemctl would pay for it
+
     listing = subprocess.run(
         ["ps", "-axEww", "-o", "pid=,ppid=,stat=,command="],
         stdin=subprocess.DEVNULL,

@@ -25,10 +25,9 @@ _ACTIVATION_SECONDS: Final = 0.8
 _AGENT: Final = """\
 #!/bin/sh
 if [ "${{1:-}}" = --help ]; then echo 'usage: nixfleet-agent'; exit; fi
-sleep 86400 &
 trap 'echo "nixfleet-agent {version}: shutting down"; kill "$!" 2>/dev/null; exit 0' TERM
 echo 'nixfleet-agent {version}: connected, reporting every 60 s'
-wait "$!" 2>/dev/null
+while :; do sleep 86400 & wait "$!" 2>/dev/null; done
 """
 
 _SWITCH: Final = """\

@@ -479,6 +479,28 @@ async def test_a_program_that_is_not_there_does_not_start(csb0: SandboxHost) -> 
     assert await run(csb0, f"systemctl stop {AGENT}") == Ran(0, "", "")
 
 
+async def test_a_unit_goes_on_when_who_started_it_has_gone(csb1: SandboxHost) -> None:
+    up = make_pipe(csb1, "alone")
+    write_unit(
+        csb1,
+        "alone.service",
+        f"[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo up >{up}; read line <{up}'\n",
+    )
+    starting = await asyncio.create_subprocess_exec(
+        *(str(csb1.root / "shims/systemctl"), "start", "alone"),
+        env=csb1.environment,
+        start_new_session=True,
+    )
+    assert await heard(up) == "up"
+    os.killpg(starting.pid, signal.SIGKILL)
+    await starting.wait()
+    assert (await run(csb1, "systemctl is-active alone")).out == "activating\n"
+    await asyncio.to_thread(up.write_text, "go\n")
+    assert await run(csb1, "systemctl stop alone; systemctl is-active alone") == Ran(
+        3, "inactive\n", ""
+    )
+
+
 async def test_what_ignores_the_stop_is_killed_in_the_end(csb1: SandboxHost) -> None:
     pipe = make_pipe(csb1, "deaf")
     write_unit(
