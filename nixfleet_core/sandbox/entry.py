@@ -29,8 +29,7 @@ def main(folder: Path, tool: str, argv: list[str]) -> int:
 
     from nixfleet_core.sandbox.tools.nix import nix
 
-    for signum in (signal.SIGINT, signal.SIGPIPE):
-        signal.signal(signum, signal.SIG_DFL)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     return nix(machine, argv)
 
 

@@ -65,13 +65,13 @@ def make_hosts(folder: Path, path: str) -> tuple[SandboxHost, ...]:
     environment = fleet_environment(folder, path)
     sources = _make_nixfleet(folder, environment)
     nixcfg, old = folder / "git/nixcfg", sources["old"]
-    lock = {"REV": old.rev, "MODIFIED": old.modified, "HASH": old.nar_hash}
+    values = {"REV": old.rev, "MODIFIED": old.modified, "HASH": old.nar_hash}
+    values["NIXFLEET"] = f"file://{folder}/git/nixfleet"
     repositories.init_bare(nixcfg, environment)
     with ThreadPoolExecutor() as pool:
         making = []
         for pulled, history in ((False, "nixcfg"), (True, "nixcfg-new")):
-            url = f"file://{folder}/git/nixfleet"
-            repositories.add_commits(nixcfg, history, environment, NIXFLEET=url, **lock)
+            repositories.add_commits(nixcfg, history, environment, **values)
             # copies are cheaper than clones
             template = folder / "git" / _TEMPLATES[pulled]
             repositories.clone(f"file://{nixcfg}", template, environment)

@@ -96,14 +96,12 @@ class _Keeper:
 
     def _live(self) -> tuple[int, str]:
         """All runs of the unit; how the last one ended."""
-        restart = self._last("Restart")
         while True:
             status = self._run_once()
             clean = status == 0 or (not self._is_oneshot and -status in _CLEAN_SIGNALS)
             result = "success" if clean else "exit-code" if status > 0 else "signal"
-            if self._is_stopping or not (
-                restart == "always" or (restart == "on-failure" and not clean)
-            ):
+            again = self._last("Restart") in (("always",) if clean else ("always", "on-failure"))
+            if self._is_stopping or not again:
                 return status, result
             self._enter("activating", "auto-restart", result=result)
             if self._is_stopped_within(float(self._last("RestartSec", "0.1"))):

@@ -96,10 +96,8 @@ def _run(machine: Machine, words: list[str], options: Options, log: Log) -> None
         case ["realise", *paths]:  # nix-store --realise
             for path in paths:
                 _realise(machine, path, log, is_compared=bool(options["--check"]))
-        case [*_, word]:
-            raise FlakeError(f"'{word}' is not a recognised command")
         case _:
-            raise FlakeError("no subcommand specified")
+            raise FlakeError(f"'{(words or [''])[-1]}' is not a recognised command")
 
 
 def _lock(machine: Machine, name: str, url: str | None, log: Log) -> None:
