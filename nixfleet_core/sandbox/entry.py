@@ -14,9 +14,6 @@ from pathlib import Path
 def main(folder: Path, tool: str, argv: list[str]) -> int:
     """Run one tool and return its exit code."""
     sys.path[0] = str(Path(__file__).resolve().parents[2])
-    # whoever has read enough of it leaves
-    for signum in (signal.SIGINT, signal.SIGPIPE):
-        signal.signal(signum, signal.SIG_DFL)
     if tool == "warden":
         from nixfleet_core.sandbox.warden import run_warden
 
@@ -32,6 +29,7 @@ def main(folder: Path, tool: str, argv: list[str]) -> int:
 
     from nixfleet_core.sandbox.tools.nix import nix
 
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     return nix(machine, argv)
 
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
 from nixfleet_core.sandbox.repositories import GitError, git
-from nixfleet_core.sandbox.store import Agent, System
+from nixfleet_core.sandbox.store import Agent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -131,9 +131,9 @@ def read_source(url: str, rev: str, environment: Mapping[str, str] = os.environ)
     def ask(*argv: str) -> str:
         return _git(f"--git-dir={url.removeprefix('file://')}", *argv, environment=environment)
 
-    modified = ask("log", "-1", "--format=%ct", rev)
+    modified, version = ask("show", "-s", "--format=%ct", rev, f"{rev}:VERSION").split()
     tree, source = ask("rev-parse", f"{rev}^{{tree}}", f"{rev}:src").split()
-    return Source(rev, int(modified), tree, ask("show", f"{rev}:VERSION"), source)
+    return Source(rev, int(modified), tree, version, source)
 
 
 def locked_fields(fields: Fields, source: Source) -> Fields:
@@ -146,11 +146,6 @@ def locked_fields(fields: Fields, source: Source) -> Fields:
         "type": "git",
         "url": fields["url"],
     }
-
-
-def has_host(checkout: Path, host: str) -> bool:
-    """Whether nixcfg defines the host."""
-    return bool(host) and (checkout / "hosts" / host).is_dir()
 
 
 def configuration(checkout: Path, host: str) -> str:
@@ -168,11 +163,6 @@ def agent_of(machine: Machine, checkout: Path) -> Agent:
     """The agent that the lock file of a checkout leads to. Raises FlakeError, GitError."""
     locked = read_lock(checkout / "flake.lock")["nodes"]["nixfleet"]["locked"]
     return fetch(machine, str(locked["url"]), str(locked["rev"])).agent
-
-
-def system_of(machine: Machine, checkout: Path, host: str) -> System:
-    """The system that a checkout builds for a host. Raises FlakeError, GitError."""
-    return System(host, agent_of(machine, checkout), configuration(checkout, host))
 
 
 def _git(*argv: str, environment: Mapping[str, str] = os.environ) -> str:

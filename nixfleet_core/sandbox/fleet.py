@@ -111,10 +111,7 @@ async def _set_up(folder: Path, path: str, warden: asyncio.subprocess.Process) -
     making = asyncio.create_task(asyncio.to_thread(make_hosts, folder, path))
     try:
         hosts = await asyncio.shield(making)
-        for host in hosts:
-            if host.reachable:
-                await _start_agent(warden, host)
-                install_agent(host)
+        await _start_agents(warden, [host for host in hosts if host.reachable])
     except asyncio.CancelledError:
         # A thread cannot be stopped: what it still writes must be there to be deleted.
         await asyncio.wait([making])
@@ -126,10 +123,12 @@ async def _set_up(folder: Path, path: str, warden: asyncio.subprocess.Process) -
     return SandboxFleet(folder=folder, hosts=hosts, warden_pid=warden.pid)
 
 
-async def _start_agent(warden: asyncio.subprocess.Process, host: SandboxHost) -> None:
+async def _start_agents(warden: asyncio.subprocess.Process, hosts: list[SandboxHost]) -> None:
     """Start what is to run, before what is to be installed is. Raises SandboxError."""
     assert warden.stdin is not None
     assert warden.stdout is not None
-    warden.stdin.write(f"{host.host.name}\n".encode())
-    if await warden.stdout.readline() != b"0\n":
-        raise SandboxError(f"the demo could not be set up: the agent of {host.host.name} is down")
+    warden.stdin.write(f"{' '.join(host.host.name for host in hosts)}\n".encode())
+    if (await warden.stdout.readline()).split() != [b"success"] * len(hosts):
+        raise SandboxError("the demo could not be set up: its agents did not start")
+    for host in hosts:
+        install_agent(host)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from nixfleet_core.host import Host, SshAddress
 from nixfleet_core.sandbox import flake, repositories, store
 from nixfleet_core.sandbox.layout import write_base
-from nixfleet_core.sandbox.machine import MARK, Machine
+from nixfleet_core.sandbox.machine import MARK, QUIET, Machine
 
 if TYPE_CHECKING:
     from nixfleet_core.sandbox.flake import Source
@@ -65,13 +65,13 @@ def make_hosts(folder: Path, path: str) -> tuple[SandboxHost, ...]:
     environment = fleet_environment(folder, path)
     sources = _make_nixfleet(folder, environment)
     nixcfg, old = folder / "git/nixcfg", sources["old"]
-    lock = {"REV": old.rev, "MODIFIED": old.modified, "HASH": old.nar_hash}
+    values = {"REV": old.rev, "MODIFIED": old.modified, "HASH": old.nar_hash}
+    values["NIXFLEET"] = f"file://{folder}/git/nixfleet"
     repositories.init_bare(nixcfg, environment)
     with ThreadPoolExecutor() as pool:
         making = []
         for pulled, history in ((False, "nixcfg"), (True, "nixcfg-new")):
-            url = f"file://{folder}/git/nixfleet"
-            repositories.add_commits(nixcfg, history, environment, NIXFLEET=url, **lock)
+            repositories.add_commits(nixcfg, history, environment, **values)
             # copies are cheaper than clones
             template = folder / "git" / _TEMPLATES[pulled]
             repositories.clone(f"file://{nixcfg}", template, environment)
@@ -91,14 +91,7 @@ def install_agent(host: SandboxHost) -> None:
 
 def fleet_environment(folder: Path, path: str) -> dict[str, str]:
     """For the fleet's own git; carries the mark, so that it ends with the fleet."""
-    return {
-        "PATH": path,
-        "HOME": str(folder),
-        "LC_ALL": "C",
-        "GIT_CONFIG_GLOBAL": "/dev/null",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        MARK: str(folder),
-    }
+    return {**QUIET, "PATH": path, "HOME": str(folder), MARK: str(folder)}
 
 
 def _make_nixfleet(folder: Path, environment: dict[str, str]) -> dict[str, Source]:

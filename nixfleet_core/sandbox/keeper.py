@@ -6,7 +6,6 @@ import contextlib
 import os
 import select
 import shlex
-import shutil
 import signal
 import sys
 import time
@@ -32,14 +31,18 @@ def leave_to_keeper(unit: Unit, argv: list[str], *, is_awaited: bool) -> int:
     told, tell = os.pipe()
     between = os.fork()
     if between == 0:
-        if os.fork() == 0:
-            os.close(told)
-            _Keeper(unit, argv, tell, is_awaited=is_awaited).run()
-        os._exit(0)
+        try:
+            if os.fork() == 0:
+                os.close(told)
+                _Keeper(unit, argv, tell, is_awaited=is_awaited).run()
+        except Exception:
+            sys.excepthook(*sys.exc_info())  # into the journal
+        finally:
+            os._exit(0)
     os.close(tell)
     os.waitpid(between, 0)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-    unit.close()
+    os.close(unit.lock)  # the keeper has it
     return told
 
 
@@ -47,9 +50,8 @@ class _Keeper:
     """The process that looks after one unit."""
 
     def __init__(self, unit: Unit, argv: list[str], tell: int, *, is_awaited: bool) -> None:
-        self._unit, self._machine, self._tell = unit, unit.machine, tell
-        self._is_awaited = is_awaited
-        self._given = argv
+        self._unit, self._machine, self._given = unit, unit.machine, argv
+        self._tell, self._is_awaited = tell, is_awaited
         self._settings = unit.settings()
         self._is_oneshot = self._last("Type") == "oneshot"
         self._is_mixed = self._last("KillMode") == "mixed"
@@ -59,20 +61,15 @@ class _Keeper:
         self._awake = -1
 
     def run(self) -> None:
-        """Keep the unit until it is over. Does not return."""
-        try:
-            os.setsid()
-            if not self._is_awaited:
-                self._redirect()
-            self._listen()
-            status, result = self._live()
-            self._end(result)
-            codes = {"success": 0, "exit-code": status, "signal": _KILLED}
-            self._say(str(codes.get(result, 1)) if self._is_awaited else result)
-        except Exception:
-            sys.excepthook(*sys.exc_info())  # into the journal
-        finally:
-            os._exit(0)
+        """Keep the unit until it is over."""
+        os.setsid()
+        if not self._is_awaited:
+            self._redirect()
+        self._listen()
+        status, result = self._live()
+        self._end(result)
+        codes = {"success": 0, "exit-code": status, "signal": _KILLED}
+        self._say(str(codes[result]) if self._is_awaited else result)
 
     def _redirect(self) -> None:
         """What it prints goes to the journal."""
@@ -87,7 +84,7 @@ class _Keeper:
         self._awake, wake = os.pipe()
         os.set_blocking(wake, False)
         signal.set_wakeup_fd(wake)
-        for signum in (signal.SIGTERM, signal.SIGCHLD):
+        for signum in (signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE):
             signal.signal(signum, lambda *_: None)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         self._unit.keep()
@@ -99,14 +96,12 @@ class _Keeper:
 
     def _live(self) -> tuple[int, str]:
         """All runs of the unit; how the last one ended."""
-        restart = self._last("Restart")
         while True:
             status = self._run_once()
             clean = status == 0 or (not self._is_oneshot and -status in _CLEAN_SIGNALS)
             result = "success" if clean else "exit-code" if status > 0 else "signal"
-            if self._is_stopping or not (
-                restart == "always" or (restart == "on-failure" and not clean)
-            ):
+            again = self._last("Restart") in (("always",) if clean else ("always", "on-failure"))
+            if self._is_stopping or not again:
                 return status, result
             self._enter("activating", "auto-restart", result=result)
             if self._is_stopped_within(float(self._last("RestartSec", "0.1"))):
@@ -124,42 +119,49 @@ class _Keeper:
         argv = [word.replace("$$", "$") for word in self._given or self._unit.command]
         inside = self._machine.real(argv[0])  # the store is the host's, /bin/sh is this machine's
         program = str(inside) if inside.exists() else argv[0]
-        pid, is_executed = self._spawn(program, argv)
+        ready, let_go = os.pipe()
+        told, tell = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(let_go)
+            os.read(ready, 1)
+            self._execute(program, argv, tell)
+        os.close(ready)
+        os.close(tell)
         shown = self._machine.root / "proc" / str(pid)
         self._show_process(shown, program)
         if self._is_oneshot:
             self._enter("activating", "start", pid)
         else:
             self._enter("active", "running", pid)
+        os.close(let_go)  # what it does is done by the main process that systemctl shows
+        with os.fdopen(told, "rb") as answer:
+            is_executed = not answer.read()
         if not self._is_oneshot and not self._is_awaited:
             self._say("success" if is_executed else "exit-code")
         status = self._watch(pid)
-        shutil.rmtree(shown)
-        self._enter("deactivating", "final-sigterm")
+        for link in shown.iterdir():
+            link.unlink()
+        shown.rmdir()
+        self._enter("deactivating", "final-sigkill")
         self._sweep()
         return status
 
-    def _spawn(self, program: str, argv: list[str]) -> tuple[int, bool]:
-        """Start the program in a session of its own: its pid, and whether it could be executed."""
-        environment = self._machine.environment((self._machine.fleet / "path").read_text())
-        for line in self._settings["Environment"]:
-            for word in shlex.split(line):
-                name, _, environment[name] = word.partition("=")
-        environment[UNIT_MARK] = self._unit.mark.partition("=")[2]
-        told, tell = os.pipe()  # an execution closes it
-        pid = os.fork()
-        if pid == 0:
-            try:
-                os.setsid()
-                os.chdir(self._last("WorkingDirectory", str(self._machine.root)))
-                os.execve(program, argv, environment)
-            except OSError:
-                os.write(tell, b"x")
-            finally:
-                os._exit(_NOT_EXECUTED)
-        os.close(tell)
-        with os.fdopen(told, "rb") as answer:
-            return pid, not answer.read()
+    def _execute(self, program: str, argv: list[str], tell: int) -> None:
+        """Become the program, in a session of its own; an execution closes the pipe."""
+        try:
+            environment = self._machine.environment((self._machine.fleet / "path").read_text())
+            for line in self._settings["Environment"]:
+                for word in shlex.split(line):
+                    name, _, environment[name] = word.partition("=")
+            environment[UNIT_MARK] = self._unit.mark.partition("=")[2]
+            os.setsid()
+            os.chdir(self._last("WorkingDirectory", str(self._machine.root)))
+            os.execve(program, argv, environment)
+        except OSError:
+            os.write(tell, b"x")
+        finally:
+            os._exit(_NOT_EXECUTED)
 
     @staticmethod
     def _show_process(shown: Path, program: str) -> None:
@@ -188,15 +190,9 @@ class _Keeper:
             self._sleep(None if until is None else max(until - time.monotonic(), _PAUSE))
 
     def _sweep(self) -> None:
-        """End what the program left behind: TERM, and KILL when that is ignored."""
-        until = time.monotonic() + self._patience
-        told: set[int] = set()
+        """End what the program left behind."""
         while left := processes.marked(self._unit.mark):
-            if self._is_mixed or time.monotonic() > until:
-                processes.send(left, signal.SIGKILL)
-            else:
-                processes.send(left - told, signal.SIGTERM)
-            told |= left
+            processes.send(left, signal.SIGKILL)
             self._sleep(_PAUSE)
 
     def _end(self, result: str) -> None:

@@ -51,8 +51,7 @@ def write_base(machine: Machine) -> None:
         (root / folder).mkdir(parents=True)
     (root / "shims").symlink_to(machine.fleet / "shims")
     (root / "etc/NIXOS").touch()
-    if Path("/proc/meminfo").exists():
-        (root / "proc/meminfo").symlink_to("/proc/meminfo")
+    (root / "proc/meminfo").symlink_to("/proc/meminfo")
 
 
 def _write_shims(fleet: Path, path: str) -> None:

@@ -10,6 +10,14 @@ from typing import Final
 NIX_VERSION: Final = "2.34.8"
 MARK: Final = "NIXFLEET_SANDBOX"
 """Environment variable that every process of a fleet carries; its value is the fleet's folder."""
+QUIET: Final = {
+    "LC_ALL": "C",
+    "LANGUAGE": "",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+}
+"""With it git speaks English, asks nobody, and has nothing of the developer's own settings."""
 
 
 class Machine:
@@ -19,23 +27,14 @@ class Machine:
         self.root = root
         self.name = root.name
         self.fleet = root.parents[1]
+        self.profile = root / "nix/var/nix/profiles/system"
+        self.home = root / "home/ops"
+        self.checkout = self.home / "Code/nixcfg"
 
     @cached_property
     def speed(self) -> float:
         """How many times faster than life the fleet is."""
         return float((self.fleet / "speed").read_text())
-
-    @property
-    def profile(self) -> Path:
-        return self.root / "nix/var/nix/profiles/system"
-
-    @property
-    def home(self) -> Path:
-        return self.root / "home/ops"
-
-    @property
-    def checkout(self) -> Path:
-        return self.home / "Code/nixcfg"
 
     def pause(self, seconds: float) -> None:
         """Wait as long as the real tool would, `seconds` at speed 1."""
@@ -61,11 +60,7 @@ class Machine:
             "USER": "ops",
             "LOGNAME": "ops",
             "SHELL": "/bin/sh",
-            "LC_ALL": "C",
-            "LANGUAGE": "",
             "TMPDIR": f"{self.root}/tmp",
-            "GIT_CONFIG_GLOBAL": "/dev/null",
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_TERMINAL_PROMPT": "0",
+            **QUIET,
             MARK: str(self.fleet),
         }

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -34,14 +33,11 @@ def marked(mark: str) -> set[int]:
     return found - {os.getpid()}
 
 
-def send(pids: set[int], signum: signal.Signals) -> set[int]:
-    """Signal these processes; return those that were there, if only to be collected."""
-    found = set()
+def send(pids: set[int], signum: signal.Signals) -> None:
+    """Signal each process that still lives."""
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signum)
-            found.add(pid)
-    return found
 
 
 def snapshot() -> list[Process]:
@@ -66,6 +62,8 @@ def _from_proc() -> list[Process]:
 
 
 def _from_ps() -> list[Process]:
+    import subprocess  # every call of systemctl would pay for it
+
     listing = subprocess.run(
         ["ps", "-axEww", "-o", "pid=,ppid=,stat=,command="],
         stdin=subprocess.DEVNULL,

@@ -24,17 +24,10 @@ _ACTIVATION_SECONDS: Final = 0.8
 
 _AGENT: Final = """\
 #!/bin/sh
-case ${{1:-}} in
-  --version) echo 'nixfleet-agent {version}'; exit 0 ;;
-  --help) echo 'usage: nixfleet-agent [--version]'; exit 0 ;;
-esac
-trap 'echo "nixfleet-agent {version}: shutting down"; kill "$waiting" 2>/dev/null; exit 0' TERM INT
+if [ "${{1:-}}" = --help ]; then echo 'usage: nixfleet-agent'; exit; fi
+trap 'echo "nixfleet-agent {version}: shutting down"; kill "$!" 2>/dev/null; exit 0' TERM
 echo 'nixfleet-agent {version}: connected, reporting every 60 s'
-while :; do
-  sleep 86400 &
-  waiting=$!
-  wait "$waiting" 2>/dev/null
-done
+while :; do sleep 86400 & wait "$!" 2>/dev/null; done
 """
 
 _SWITCH: Final = """\

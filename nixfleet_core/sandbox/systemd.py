@@ -45,8 +45,7 @@ def start(unit: Unit) -> int:
         if unit.read().sub in ("running", "auto-restart"):
             return 0
         time.sleep(_PAUSE)
-    result = _begin(unit, [], is_awaited=False)
-    return _report(unit.name, result)
+    return _report(unit.name, _begin(unit, [], is_awaited=False))
 
 
 def _stop(unit: Unit) -> None:
@@ -86,5 +85,4 @@ def _report(name: str, result: str) -> int:
 
 def _begin(unit: Unit, argv: list[str], *, is_awaited: bool) -> str:
     """Leave a unit whose lock is ours to a keeper; return what that tells, once it does."""
-    with os.fdopen(leave_to_keeper(unit, argv, is_awaited=is_awaited), "rb", 0) as told:
-        return told.read(64).decode()
+    return os.read(leave_to_keeper(unit, argv, is_awaited=is_awaited), 64).decode()

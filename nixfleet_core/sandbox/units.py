@@ -43,7 +43,7 @@ class Unit:
         self.machine, self.name = machine, name
         self.transient = machine.root / "run/systemd/transient" / name
         self._state = machine.root / "run/systemd/units" / name
-        self._lock = os.open(
+        self.lock = os.open(
             machine.root / "run/systemd/locks" / name, os.O_RDWR | os.O_CREAT, 0o600
         )
 
@@ -73,28 +73,24 @@ class Unit:
     def take(self) -> bool:
         """Get the lock, unless another process holds it."""
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        os.ftruncate(self._lock, 0)
+        os.ftruncate(self.lock, 0)
         return True
 
     def let_go(self) -> None:
         """Free the lock, also for those that it was left to."""
-        fcntl.flock(self._lock, fcntl.LOCK_UN)
-
-    def close(self) -> None:
-        """Keep no hold of the lock: whoever it was left to has it."""
-        os.close(self._lock)
+        fcntl.flock(self.lock, fcntl.LOCK_UN)
 
     def keep(self) -> None:
         """From here on this process is told what is to become of the unit."""
-        os.pwrite(self._lock, b"%d" % os.getpid(), 0)
+        os.pwrite(self.lock, b"%d" % os.getpid(), 0)
 
     def tell_keeper(self, signum: signal.Signals) -> None:
         """Send a signal to whoever keeps the unit now, if that listens already."""
         with contextlib.suppress(ValueError, ProcessLookupError):
-            os.kill(int(os.pread(self._lock, 20, 0)), signum)
+            os.kill(int(os.pread(self.lock, 20, 0)), signum)
 
     def read(self) -> State:
         """Its state now."""

@@ -1,6 +1,6 @@
 """The process that outlives the app: it starts the agents, and is the end of everything.
 
-Its stdin comes from the app. A line there is a host, whose agent is started; the exit code is the
+Its stdin comes from the app. A line there names hosts, whose agents are started; a line is the
 answer. The end of the file means that the app is gone, also by SIGKILL. Then every process of the
 fleet is killed, the folder is deleted, and this process ends.
 """
@@ -15,9 +15,9 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.sandbox import processes
+from nixfleet_core.sandbox.keeper import leave_to_keeper
 from nixfleet_core.sandbox.machine import MARK, Machine
 from nixfleet_core.sandbox.store import AGENT_UNIT
-from nixfleet_core.sandbox.systemd import start
 from nixfleet_core.sandbox.units import Unit
 
 if TYPE_CHECKING:
@@ -32,23 +32,26 @@ def run_warden(fleet: Path) -> int:
         signal.signal(signum, lambda *_: sys.exit())
     try:
         for line in sys.stdin:
-            machine = Machine(fleet / "hosts" / line.strip())
-            sys.stdout.write(f"{start(Unit(machine, AGENT_UNIT))}\n")
+            told = [_start_agent(Machine(fleet / "hosts" / name)) for name in line.split()]
+            sys.stdout.write(" ".join(os.read(pipe, 64).decode() for pipe in told) + "\n")
             sys.stdout.flush()
     finally:
         _end_everything(fleet)
     return 0
 
 
+def _start_agent(machine: Machine) -> int:
+    """Where it will be told whether it runs."""
+    unit = Unit(machine, AGENT_UNIT)
+    unit.take()
+    return leave_to_keeper(unit, [], is_awaited=False)
+
+
 def _end_everything(fleet: Path) -> None:
     """Kill all that carries the fleet's mark; delete the folder."""
     deadline = time.monotonic() + _KILL_SECONDS
-    killed: set[int] = set()
-    while time.monotonic() < deadline:
-        doomed = processes.marked(f"{MARK}={fleet}")
-        killed = processes.send(killed | doomed, signal.SIGKILL)
-        if not killed:
-            break
+    while time.monotonic() < deadline and (doomed := processes.marked(f"{MARK}={fleet}")):
+        processes.send(doomed, signal.SIGKILL)
         time.sleep(0.01)
     os.chdir("/")
     shutil.rmtree(fleet, ignore_errors=True)

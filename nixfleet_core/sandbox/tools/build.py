@@ -74,7 +74,7 @@ class _Run:
 
     def __init__(self, log: Log, system: System, events: list[Event]) -> None:
         self._log = log
-        self._activities: dict[str, list[int]] = {}
+        self._activities: dict[str, int] = {}
         builds = [name for name, what, _ in events if what == "start"]
         fetches = {name: int(more) for name, what, more in events if what == "fetch"}
         self._paths = {
@@ -85,9 +85,8 @@ class _Run:
         log.info(f"these {len(builds)} derivations will be built:")
         for name in builds:
             log.info(f"  {self._path(name)}")
-        size = self._size / 1024 / 1024
-        sizes = f"({size:.1f} MiB download, {size * 3.4:.1f} MiB unpacked)"
-        log.info(f"these {len(fetches)} paths will be fetched {sizes}:")
+        size = f"{self._size / 1024 / 1024:.1f} MiB download"
+        log.info(f"these {len(fetches)} paths will be fetched ({size}):")
         for name in fetches:
             log.info(f"  {self._path(name)}")
         self._realise = log.start(nix_log.REALISE)
@@ -105,18 +104,16 @@ class _Run:
                 self._begin(name, self._builds, nix_log.BUILD, text, self._path(name), "", 1, 1)
             case "fetch":
                 path = self._path(name)
-                outer = self._log.start(nix_log.SUBSTITUTE, "", path, _CACHE)
                 text = f"copying path '{path}' from '{_CACHE}'"
                 self._begin(name, self._copies, nix_log.COPY_PATH, text, path, _CACHE, "local")
-                self._activities[name].append(outer)
             case "phase":
-                self._log.result(self._activities[name][0], nix_log.SET_PHASE, more)
+                self._log.result(self._activities[name], nix_log.SET_PHASE, more)
                 self.tell((name, "log", f"Running phase: {more}"))
             case "log":
                 plain = f"{re.sub(r'-[0-9].*', '', name)}> {more}"
-                self._log.result(self._activities[name][0], nix_log.LOG_LINE, more, plain=plain)
+                self._log.result(self._activities[name], nix_log.LOG_LINE, more, plain=plain)
             case "fetched":
-                self._log.result(self._activities[name][0], nix_log.PROGRESS, more, more, 0, 0)
+                self._log.result(self._activities[name], nix_log.PROGRESS, more, more, 0, 0)
                 self._end(name, self._copies)
             case _:
                 self._end(name, self._builds)
@@ -131,7 +128,7 @@ class _Run:
     def _begin(
         self, name: str, counter: tuple[int, list[int]], kind: int, text: str, *fields: str | int
     ) -> None:
-        self._activities[name] = [self._log.start(kind, text, *fields, level=3)]
+        self._activities[name] = self._log.start(kind, text, *fields, level=3)
         counter[1][2] += 1
         self._count()
 
@@ -139,7 +136,7 @@ class _Run:
         counter[1][0] += 1
         counter[1][2] -= 1
         self._count()
-        self._log.stop(*self._activities.pop(name))
+        self._log.stop(self._activities.pop(name))
 
     def _count(self) -> None:
         for activity, numbers in (self._builds, self._copies):

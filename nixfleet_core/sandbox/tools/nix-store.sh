@@ -1,10 +1,9 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # $root is the host's folder, set above
-# `nix-store` for the agent: ask about its derivation, compare and repair nothing, and leave its build to `nix`.
+# `nix-store` for the agent: it answers about the derivation, and leaves the build to `nix`.
 
 case "${1:-} ${2:-}" in
   '--query --requisites') shift 2; printf '%s\n' "$@" ;;
-  '--query --references') ;;
   '--query --outputs') shift 2; for drv; do printf '%s\n' "${drv%.drv}"; done ;;
   '--check-validity '*)
     shift
@@ -13,6 +12,6 @@ case "${1:-} ${2:-}" in
     done
     ;;
   '--realise '*) shift; exec "${0%/*}/nix" realise "$@" ;;
-  '--repair-path '*) ;;
+  '--query --references' | '--repair-path '*) ;;
   *) echo 'error: no operation specified' >&2; exit 1 ;;
 esac

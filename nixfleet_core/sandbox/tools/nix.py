@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from nixfleet_core.sandbox import flake, store
 from nixfleet_core.sandbox.flake import FlakeError
 from nixfleet_core.sandbox.repositories import GitError
-from nixfleet_core.sandbox.store import AGENT_UNIT, Agent
+from nixfleet_core.sandbox.store import AGENT_UNIT, Agent, System
 from nixfleet_core.sandbox.tools.nix_log import BUILD, Log
 
 if TYPE_CHECKING:
@@ -96,20 +96,14 @@ def _run(machine: Machine, words: list[str], options: Options, log: Log) -> None
         case ["realise", *paths]:  # nix-store --realise
             for path in paths:
                 _realise(machine, path, log, is_compared=bool(options["--check"]))
-        case [*_, word]:
-            raise FlakeError(f"'{word}' is not a recognised command")
         case _:
-            raise FlakeError("no subcommand specified")
-
-
-# -- flake.lock ------------------------------------------------------------------------------
+            raise FlakeError(f"'{(words or [''])[-1]}' is not a recognised command")
 
 
 def _lock(machine: Machine, name: str, url: str | None, log: Log) -> None:
     """Pin an input to the commit that the URL names, or to its branch's head: then a failed fetch
     falls back to what is there, with rc 0."""
-    checkout = _flake_at(".")
-    _warn_dirty(machine, checkout, log)
+    checkout = _open(machine, ".", log)
     path = checkout / "flake.lock"
     lock = flake.read_lock(path)
     machine.pause(_FETCH_SECONDS)
@@ -140,20 +134,14 @@ def _lock(machine: Machine, name: str, url: str | None, log: Log) -> None:
         path.write_text(flake.format_lock(lock))
 
 
-def _flake_at(place: str) -> Path:
+def _open(machine: Machine, place: str, log: Log) -> Path:
     """The flake that a path names. Raises FlakeError."""
     checkout = Path(place).resolve()
     if not (checkout / "flake.nix").is_file():
         raise FlakeError(f"path '{checkout}' does not contain a 'flake.nix', searching up")
-    return checkout
-
-
-def _warn_dirty(machine: Machine, checkout: Path, log: Log) -> None:
     if flake.is_dirty(checkout):
         log.warn(f"Git tree '{machine.shown(checkout)}' is dirty")
-
-
-# -- evaluation ------------------------------------------------------------------------------
+    return checkout
 
 
 def _eval(machine: Machine, function: str, target: str, log: Log) -> None:
@@ -174,7 +162,8 @@ def _build(machine: Machine, target: str, log: Log) -> None:
     from nixfleet_core.sandbox.tools import build  # other calls are quicker without it
 
     checkout, host, rest = _find(machine, target, _BUILT, log)
-    system = flake.system_of(machine, checkout, host)
+    agent = flake.agent_of(machine, checkout)
+    system = System(host, agent, flake.configuration(checkout, host))
     if rest == _BUILT[0]:
         build.build_nothing(log)
     else:
@@ -188,22 +177,20 @@ def _find(machine: Machine, target: str, known: Collection[str], log: Log) -> tu
     Raises FlakeError where the flake has no such host, or the host nothing that is known.
     """
     reference, _, attribute = target.partition("#")
-    checkout = _flake_at(reference)
-    _warn_dirty(machine, checkout, log)
+    checkout = _open(machine, reference, log)
     shown = machine.shown(f"git+file://{checkout}#{attribute}")
     activity = log.start(0, f"evaluating derivation '{shown}'", level=4)
     sys.stderr.flush()
     machine.pause(_EVAL_SECONDS)
     log.stop(activity)
     match = re.fullmatch(r'nixosConfigurations\."([^"/]+)"(.*)', attribute)
-    host, rest = match.groups() if match else ("", attribute)
-    if not flake.has_host(checkout, host) or rest not in known:
+    if not match or match[2] not in known or not (checkout / "hosts" / match[1]).is_dir():
         raise FlakeError(
             f"flake 'git+file://{checkout}' does not provide attribute "
             f"'packages.x86_64-linux.{attribute}', 'legacyPackages.x86_64-linux.{attribute}' "
             f"or '{attribute}'"
         )
-    return checkout, host, rest
+    return checkout, match[1], match[2]
 
 
 def _realise(machine: Machine, path: str, log: Log, *, is_compared: bool) -> None:

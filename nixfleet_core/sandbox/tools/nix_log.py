@@ -8,9 +8,9 @@ import sys
 from typing import Final
 
 COPY_PATH, FILE_TRANSFER, REALISE, COPY_PATHS, BUILDS, BUILD = 100, 101, 102, 103, 104, 105
-SUBSTITUTE: Final = 108
 LOG_LINE, SET_PHASE, PROGRESS, SET_EXPECTED = 101, 104, 105, 106
 
+_NOWHERE: Final = dict.fromkeys(("column", "file", "line"))
 Field = str | int
 
 
@@ -34,11 +34,9 @@ class Log:
         """What ends Nix; errors carry their place as well."""
         self._write(
             f"error: {text}",
+            **_NOWHERE,
             action="msg",
-            column=None,
-            file=None,
             level=0,
-            line=None,
             msg=f"\x1b[31;1merror:\x1b[0m {text}",
             raw_msg=text,
         )

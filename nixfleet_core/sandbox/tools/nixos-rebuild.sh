@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # $root is the host's folder, set above
-# `nixos-rebuild switch --flake FLAKE#HOST`, as nixos-rebuild-ng does it: two Nix runs (its own newer self, then the
-# system), the profile moved before the activation, and the activation in a unit of its own. Options go to Nix.
+# `nixos-rebuild switch --flake FLAKE#HOST`, as nixos-rebuild-ng does it: two Nix runs (itself, then
+# the system), the profile moved before the activation, and that in a unit of its own. Options go to Nix.
 
 tools=${0%/*}
 case "${1:-} ${2:-} ${3:-}" in
@@ -29,10 +29,7 @@ out=$(build toplevel "$@") || exit
 real=$root${out#"$root"}
 "$tools/nix-env" -p "$root/nix/var/nix/profiles/system" --set "$real" || exit
 "$tools/systemd-run" --collect --no-ask-password --pipe --quiet --service-type=exec \
-  --unit=nixos-rebuild-switch-to-configuration "$real/bin/switch-to-configuration" switch || {
-  code=$?
-  echo "Command 'systemd-run $out/bin/switch-to-configuration switch' returned non-zero exit status $code." >&2
-  exit "$code"
-}
+  --unit=nixos-rebuild-switch-to-configuration "$real/bin/switch-to-configuration" switch ||
+  { code=$?; echo "Command 'systemd-run' returned non-zero exit status $code." >&2; exit "$code"; }
 printf 'Done. The new configuration is ' >&2
 printf '%s\n' "$out"

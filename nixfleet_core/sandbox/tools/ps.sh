@@ -1,7 +1,6 @@
 # shellcheck shell=sh
-# `ps` for machines that have none (procps is no part of a bare Linux), read from /proc. It knows what the host
-# scripts ask: -A, -p PID, -o FIELD= and -w (it never cuts a line). It refuses everything else: a script that asks
-# for more must learn so here.
+# `ps` for machines that have none (procps is no part of a bare Linux), read from /proc. It knows what the
+# host scripts ask: -A, -p PID, -o FIELD= and -w (it never cuts a line), and refuses everything else.
 
 refuse() { echo "error: $1" >&2; exit 1; }
 

@@ -1,8 +1,7 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # $root is the host's folder, set above
-# `systemctl`, as far as the host scripts ask it. It answers from files: what a unit is told to do is in its unit
-# file; while it lives, or has failed, one line is its state: ActiveState SubState MainPID Result NRestarts. What
-# changes a unit is done by `systemd`, beside this.
+# `systemctl`, as far as the host scripts ask it: by a unit's file, and by its state, one line while it lives
+# or has failed: ActiveState SubState MainPID Result NRestarts. `systemd`, beside this, changes units.
 
 states=$root/run/systemd/units
 
@@ -31,7 +30,8 @@ show() {
   tell Result "$result"
   tell NRestarts "$restarts"
   if [ -n "$exec" ]; then
-    tell ExecStart "{ path=${exec%% *} ; argv[]=$exec ; ignore_errors=no ; start_time=[n/a] ; stop_time=[n/a] ; pid=$pid ; code=(null) ; status=0/0 }"
+    tell ExecStart "{ path=${exec%% *} ; argv[]=$exec ; ignore_errors=no ; start_time=[n/a] ; \
+stop_time=[n/a] ; pid=$pid ; code=(null) ; status=0/0 }"
   fi
   tell Id "$unit"
   tell LoadState "$load"
@@ -43,13 +43,13 @@ tell() { case $wanted in *" $1 "*) printf '%s=%s\n' "$1" "$2" ;; esac; }
 
 # Whether a unit can be changed so.
 may_change() {
+  gone="Unit $unit not loaded."
   case $verb,$load,$active in
     start,not-found,* | restart,not-found,*) refuse 5 "Failed to $verb $unit: Unit $unit not found." ;;
     start,masked,* | restart,masked,*) refuse 1 "Failed to $verb $unit: Unit $unit is masked." ;;
-    stop,not-found,inactive) refuse 5 "Failed to stop $unit: Unit $unit not loaded." ;;
-    kill,not-found,inactive) refuse 1 "Failed to kill unit $unit: Unit $unit not loaded." ;;
-    reset-failed,not-found,inactive)
-      refuse 1 "Failed to reset failed state of unit $unit: Unit $unit not loaded." ;;
+    stop,not-found,inactive) refuse 5 "Failed to stop $unit: $gone" ;;
+    kill,not-found,inactive) refuse 1 "Failed to kill unit $unit: $gone" ;;
+    reset-failed,not-found,inactive) refuse 1 "Failed to reset failed state of unit $unit: $gone" ;;
   esac
 }
 
@@ -78,7 +78,7 @@ while [ $# -gt 0 ]; do
   shift
 done
 
-code=0 first=1
+code=0 gap=:
 case $verb in
   is-active) code=3 ;;
   show | list-units | start | stop | restart | kill | reset-failed) ;;
@@ -88,11 +88,7 @@ esac
 for unit in $units; do
   look "$unit"
   case $verb in
-    show)
-      if [ -z "$first" ]; then echo; fi
-      first=''
-      show
-      ;;
+    show) $gap; gap='echo'; show ;;
     list-units) printf '%s\n' "$unit loaded $active $sub $about" ;;
     is-active)
       echo "$active"

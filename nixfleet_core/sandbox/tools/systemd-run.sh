@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # $root is the host's folder, set above
-# `systemd-run`, as far as the host scripts and nixos-rebuild use it: a service that is gone when it ends. The unit
+# `systemd-run`, as far as the host scripts and nixos-rebuild use it: a service that is gone when it ends. It
 # is made by `systemd`, beside this.
 
 refuse() { printf '%s\n' "$1" >&2; exit 1; }
@@ -27,10 +27,10 @@ $2"; shift ;;
   shift
 done
 if [ $# = 0 ]; then refuse 'Command line to execute required.'; fi
-case $1 in
-  */*) program=$1 ;;
-  *) program=$(IFS=:; for folder in $PATH; do if [ -x "$folder/$1" ]; then echo "$folder/$1"; break; fi; done) ;;
-esac
+program=$1
+if [ "$1" = "${1##*/}" ]; then
+  program=$(IFS=:; for folder in $PATH; do if [ -x "$folder/$1" ]; then echo "$folder/$1"; break; fi; done)
+fi
 if ! [ -x "$program" ]; then refuse "Failed to find executable $1: No such file or directory"; fi
 shift
 "${0%/*}/systemd" "$how" "$unit" "$settings
