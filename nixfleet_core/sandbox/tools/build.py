@@ -64,6 +64,10 @@ def read_events(system: System, *, with_agent: bool) -> list[Event]:
     return [e for e in events if with_agent or not e[0].startswith(system.agent.name[33:])]
 
 
+def _path(*names: str) -> str:
+    return f"/nix/store/{store_name(*names)}"
+
+
 def _store_name(label: str, system: System) -> str:
     own = {name[33:]: name for name in (system.name, system.agent.name)}
     return own.get(label) or store_name(label, system.name)
@@ -78,17 +82,17 @@ class _Run:
         builds = [name for name, what, _ in events if what == "start"]
         fetches = {name: int(more) for name, what, more in events if what == "fetch"}
         self._paths = {
-            **{name: store_name(f"{name}.drv", _store_name(name, system)) for name in builds},
-            **{name: store_name(name) for name in fetches},
+            **{name: _path(f"{name}.drv", _store_name(name, system)) for name in builds},
+            **{name: _path(name) for name in fetches},
         }
         self._size = sum(fetches.values())
         log.info(f"these {len(builds)} derivations will be built:")
         for name in builds:
-            log.info(f"  {self._path(name)}")
+            log.info(f"  {self._paths[name]}")
         size = f"{self._size / 1024 / 1024:.1f} MiB download"
         log.info(f"these {len(fetches)} paths will be fetched ({size}):")
         for name in fetches:
-            log.info(f"  {self._path(name)}")
+            log.info(f"  {self._paths[name]}")
         self._realise = log.start(nix_log.REALISE)
         # done, expected, running, failed
         self._builds = (log.start(nix_log.BUILDS), [0, len(builds), 0, 0])
@@ -100,10 +104,10 @@ class _Run:
         name, what, more = event
         match what:
             case "start":
-                text = f"building '{self._path(name)}'"
-                self._begin(name, self._builds, nix_log.BUILD, text, self._path(name), "", 1, 1)
+                text = f"building '{self._paths[name]}'"
+                self._begin(name, self._builds, nix_log.BUILD, text, self._paths[name], "", 1, 1)
             case "fetch":
-                path = self._path(name)
+                path = self._paths[name]
                 text = f"copying path '{path}' from '{_CACHE}'"
                 self._begin(name, self._copies, nix_log.COPY_PATH, text, path, _CACHE, "local")
             case "phase":
@@ -121,9 +125,6 @@ class _Run:
     def end(self) -> None:
         """All is there."""
         self._log.stop(self._copies[0], self._builds[0], self._realise)
-
-    def _path(self, name: str) -> str:
-        return f"/nix/store/{self._paths[name]}"
 
     def _begin(
         self, name: str, counter: tuple[int, list[int]], kind: int, text: str, *fields: str | int
