@@ -1,6 +1,6 @@
-"""`nix build` of a system: a recorded build is played, and the system is there afterwards.
+"""`nix build` of a system: an invented build is played, and the system is there afterwards.
 
-`rebuild.jsonl` has a line for each thing that happened: a name, what it did, and more. In it
+`rebuild.jsonl` has a line for each thing that happens: a name, what it did, and more. In it
 VERSION is the agent's, nixos-system-HOST is the system, HASH before a name makes a store path.
 """
 
@@ -56,7 +56,7 @@ def build_nothing(log: Log) -> None:
 
 
 def read_events(system: System, *, with_agent: bool) -> list[Event]:
-    """What was recorded, for this system."""
+    """The build in the file, for this system."""
     text = RECORD.read_text().replace("VERSION", system.agent.version)
     text = text.replace("nixos-system-HOST", system.name[33:])
     text = re.sub(r"HASH-([\w.+-]*\w)", lambda match: _store_name(match[1], system), text)
