@@ -107,8 +107,7 @@ def _make_nixfleet(folder: Path, environment: dict[str, str]) -> dict[str, Sourc
 
 
 def _describe(folder: Path, name: str, path: str) -> SandboxHost:
-    role = _ROLES[name]
-    machine = Machine(folder / "hosts" / name)
+    role, machine = _ROLES[name], Machine(folder / "hosts" / name)
     return SandboxHost(
         host=Host(
             name=name,

@@ -58,7 +58,7 @@ class _Keeper:
         self._patience = float(self._last("TimeoutStopSec", "90")) / self._machine.speed
         self._is_stopping = False
         self._restarts = 0
-        self._awake = -1
+        self._awake = self._session = -1
 
     def run(self) -> None:
         """Keep the unit until it is over."""
@@ -126,6 +126,7 @@ class _Keeper:
             os.close(let_go)
             os.read(ready, 1)
             self._execute(program, argv, tell)
+        self._session = pid
         os.close(ready)
         os.close(tell)
         shown = self._machine.root / "proc" / str(pid)
@@ -183,15 +184,18 @@ class _Keeper:
             if self._is_stopping and until is None:
                 until = time.monotonic() + self._patience
                 self._enter("deactivating", "stop-sigterm", pid)
-                told = {pid} if self._is_mixed else processes.marked(self._unit.mark)
+                told = {pid} if self._is_mixed else self._members()
                 processes.send(told, signal.SIGTERM)
             if until is not None and time.monotonic() >= until:
-                processes.send(processes.marked(self._unit.mark), signal.SIGKILL)
+                processes.send(self._members(), signal.SIGKILL)
             self._sleep(None if until is None else max(until - time.monotonic(), _PAUSE))
+
+    def _members(self) -> set[int]:
+        return processes.marked(self._unit.mark, self._session)
 
     def _sweep(self) -> None:
         """End what the program left behind."""
-        while left := processes.marked(self._unit.mark):
+        while left := self._members():
             processes.send(left, signal.SIGKILL)
             self._sleep(_PAUSE)
 

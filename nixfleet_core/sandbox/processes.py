@@ -1,6 +1,7 @@
 """Which processes belong to a unit, or to the whole fleet, also after they left their group.
 
-What cgroups do for systemd, a mark in the environment and descent do here.
+What cgroups do for systemd, a mark in the environment, a session and descent do here. macOS hides
+the environment of its own programs.
 """
 
 from __future__ import annotations
@@ -21,14 +22,15 @@ class Process(NamedTuple):
 
     pid: int
     parent: int
+    session: int
     environment: bytes
 
 
-def marked(mark: str) -> set[int]:
-    """The processes that carry `NAME=VALUE`, and all below them, but this process."""
-    processes = snapshot()
-    found = {process.pid for process in processes if mark.encode() in process.environment}
-    while below := {process.pid for process in processes if process.parent in found} - found:
+def marked(mark: str, session: int = -1) -> set[int]:
+    """The processes that carry `NAME=VALUE` or are of that session, and all below them."""
+    living = snapshot()
+    found = {p.pid for p in living if p.session == session or mark.encode() in p.environment}
+    while below := {p.pid for p in living if p.parent in found} - found:
         found |= below
     return found - {os.getpid()}
 
@@ -47,17 +49,16 @@ def snapshot() -> list[Process]:
 
 def _from_proc() -> list[Process]:
     found = []
-    for entry in _PROC.iterdir():
-        if not entry.name.isdecimal():
-            continue
+    for entry in _PROC.glob("[0-9]*"):
         with contextlib.suppress(OSError, ValueError):
             # The command's name stands in parentheses and may hold any byte.
-            state, parent = (entry / "stat").read_bytes().rpartition(b")")[2].split()[:2]
-            if state not in (b"Z", b"X"):
+            fields = (entry / "stat").read_bytes().rpartition(b")")[2].split()
+            if fields[0] not in (b"Z", b"X"):
                 environment = b""
                 with contextlib.suppress(OSError):
                     environment = (entry / "environ").read_bytes()
-                found.append(Process(int(entry.name), int(parent), environment))
+                parent, _, session = map(int, fields[1:4])
+                found.append(Process(int(entry.name), parent, session, environment))
     return found
 
 
@@ -70,9 +71,10 @@ def _from_ps() -> list[Process]:
         capture_output=True,
         check=False,
     )
-    lines = (line.split(None, 3) for line in listing.stdout.splitlines())
-    return [
-        Process(int(fields[0]), int(fields[1]), fields[3])
-        for fields in lines
-        if len(fields) == 4 and not fields[2].startswith(b"Z")
-    ]
+    found = []
+    for fields in (line.split(None, 3) for line in listing.stdout.splitlines()):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            pid, parent = int(fields[0]), int(fields[1])
+            if not fields[2].startswith(b"Z"):
+                found.append(Process(pid, parent, os.getsid(pid), fields[3]))
+    return found

@@ -30,7 +30,8 @@ def systemd(machine: Machine, verb: str, name: str, *rest: str) -> int:
             _stop(unit)
             return start(Unit(machine, name))
         case "kill":
-            processes.send(processes.marked(unit.mark), signal.Signals[f"SIG{rest[0]}"])
+            members = processes.marked(unit.mark, unit.read().pid or -1)
+            processes.send(members, signal.Signals[f"SIG{rest[0]}"])
         case "reset-failed":
             if unit.take():
                 unit.write(State())

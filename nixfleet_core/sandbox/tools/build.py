@@ -1,6 +1,6 @@
-"""`nix build` of a system: a recorded build is played, and the system is there afterwards.
+"""`nix build` of a system: an invented build is played, and the system is there afterwards.
 
-`rebuild.jsonl` has a line for each thing that happened: a name, what it did, and more. In it
+`rebuild.jsonl` has a line for each thing that happens: a name, what it did, and more. In it
 VERSION is the agent's, nixos-system-HOST is the system, HASH before a name makes a store path.
 """
 
@@ -56,12 +56,16 @@ def build_nothing(log: Log) -> None:
 
 
 def read_events(system: System, *, with_agent: bool) -> list[Event]:
-    """What was recorded, for this system."""
+    """The build in the file, for this system."""
     text = RECORD.read_text().replace("VERSION", system.agent.version)
     text = text.replace("nixos-system-HOST", system.name[33:])
     text = re.sub(r"HASH-([\w.+-]*\w)", lambda match: _store_name(match[1], system), text)
     events = [(*json.loads(line), "")[:3] for line in text.splitlines()]
     return [e for e in events if with_agent or not e[0].startswith(system.agent.name[33:])]
+
+
+def _path(*names: str) -> str:
+    return f"/nix/store/{store_name(*names)}"
 
 
 def _store_name(label: str, system: System) -> str:
@@ -78,17 +82,17 @@ class _Run:
         builds = [name for name, what, _ in events if what == "start"]
         fetches = {name: int(more) for name, what, more in events if what == "fetch"}
         self._paths = {
-            **{name: store_name(f"{name}.drv", _store_name(name, system)) for name in builds},
-            **{name: store_name(name) for name in fetches},
+            **{name: _path(f"{name}.drv", _store_name(name, system)) for name in builds},
+            **{name: _path(name) for name in fetches},
         }
         self._size = sum(fetches.values())
         log.info(f"these {len(builds)} derivations will be built:")
         for name in builds:
-            log.info(f"  {self._path(name)}")
+            log.info(f"  {self._paths[name]}")
         size = f"{self._size / 1024 / 1024:.1f} MiB download"
         log.info(f"these {len(fetches)} paths will be fetched ({size}):")
         for name in fetches:
-            log.info(f"  {self._path(name)}")
+            log.info(f"  {self._paths[name]}")
         self._realise = log.start(nix_log.REALISE)
         # done, expected, running, failed
         self._builds = (log.start(nix_log.BUILDS), [0, len(builds), 0, 0])
@@ -100,10 +104,10 @@ class _Run:
         name, what, more = event
         match what:
             case "start":
-                text = f"building '{self._path(name)}'"
-                self._begin(name, self._builds, nix_log.BUILD, text, self._path(name), "", 1, 1)
+                text = f"building '{self._paths[name]}'"
+                self._begin(name, self._builds, nix_log.BUILD, text, self._paths[name], "", 1, 1)
             case "fetch":
-                path = self._path(name)
+                path = self._paths[name]
                 text = f"copying path '{path}' from '{_CACHE}'"
                 self._begin(name, self._copies, nix_log.COPY_PATH, text, path, _CACHE, "local")
             case "phase":
@@ -121,9 +125,6 @@ class _Run:
     def end(self) -> None:
         """All is there."""
         self._log.stop(self._copies[0], self._builds[0], self._realise)
-
-    def _path(self, name: str) -> str:
-        return f"/nix/store/{self._paths[name]}"
 
     def _begin(
         self, name: str, counter: tuple[int, list[int]], kind: int, text: str, *fields: str | int

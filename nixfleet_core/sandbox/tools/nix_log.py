@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Final
 
 COPY_PATH, FILE_TRANSFER, REALISE, COPY_PATHS, BUILDS, BUILD = 100, 101, 102, 103, 104, 105
 LOG_LINE, SET_PHASE, PROGRESS, SET_EXPECTED = 101, 104, 105, 106
 
-_NOWHERE: Final = dict.fromkeys(("column", "file", "line"))
 Field = str | int
 
 
@@ -31,15 +29,9 @@ class Log:
         self._write(f"warning: {text}", action="msg", level=1, msg=coloured)
 
     def error(self, text: str) -> None:
-        """What ends Nix; errors carry their place as well."""
-        self._write(
-            f"error: {text}",
-            **_NOWHERE,
-            action="msg",
-            level=0,
-            msg=f"\x1b[31;1merror:\x1b[0m {text}",
-            raw_msg=text,
-        )
+        """What ends Nix."""
+        coloured = f"\x1b[31;1merror:\x1b[0m {text}"
+        self._write(f"error: {text}", action="msg", level=0, msg=coloured, raw_msg=text)
 
     def bold(self, text: str) -> str:
         """A part of a message."""
