@@ -24,6 +24,7 @@ _NEEDS: Final = {
     "past_jobs": ("records",),
     "launch": ("launchd",),
     "runner": ("place", "pipe", "command", "watch", "carry"),
+    "chain": ("lock", "proof"),
 }
 """The further parts that a part uses; they are added."""
 

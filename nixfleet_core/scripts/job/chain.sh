@@ -2,62 +2,6 @@
 # shellcheck disable=SC2034,SC2153,SC2154 # its variables come from and go to the runner
 # What each step of the chain does around its command.
 
-# nf_field N: of NF_LOCK_VALUES: kind, url, ref, rev, pinned, pin, what the URL hides
-nf_field() { printf '%s\n' "$NF_LOCK_VALUES" | cut -f "$1"; }
-
-# nf_want: the commit that the lock should name, in nf_want_commit: 40 hex digits, or "none" when the
-# remote does not say (a missing branch and a captive portal both exit 0), or "unknown".
-# sets: NF_LIMIT, NF_OUT, nf_want_commit
-nf_want() {
-  nf_want_commit=$NF_WANT_REV
-  if [ -z "$nf_want_commit" ]; then nf_want_commit=$(nf_field 5); fi
-  nf_want_url=$(nf_field 2)
-  nf_want_hides=$(nf_field 7)
-  # git would need a query in its arguments, where everybody reads it
-  if [ "$nf_want_hides" = query ]; then nf_want_url=''; fi
-  if [ -z "$nf_want_commit" ] && [ -z "$nf_want_url" ]; then nf_want_commit=unknown; return; fi
-  if [ -z "$nf_want_commit" ]; then
-    nf_want_ref=$(nf_field 3)
-    case $nf_want_ref in '') nf_want_ref=HEAD ;; refs/*) ;; *) nf_want_ref=refs/heads/$nf_want_ref ;; esac
-    nf_want_limit_was=$NF_LIMIT NF_LIMIT=60 NF_OUT=$NF_RUN/ls-remote
-    : >"$NF_OUT"
-    case $nf_want_hides in
-      '') nf_quietly git ls-remote -- "$nf_want_url" "$nf_want_ref" ;;
-      *)
-        nf_quietly sh -c "$NF_ASK_URL" sh nix --extra-experimental-features 'nix-command flakes' \
-          eval --impure --raw --argstr lock "$NF_ROOT$NF_CHECKOUT/flake.lock" \
-          --argstr input "$NF_INPUT" --expr "$NF_LOCK_NIX" given AND ls-remote -- URL "$nf_want_ref"
-        ;;
-    esac
-    nf_want_commit=$(sed -n '1s/^\([0-9a-f]\{40\}\)[[:space:]].*/\1/p' "$NF_OUT")
-    nf_want_commit=${nf_want_commit:-none} NF_LIMIT=$nf_want_limit_was NF_OUT=''
-  fi
-}
-
-nf_has_commit() { case $nf_want_commit in none | unknown) return 1 ;; esac; }
-
-# nf_fail TOKEN WORDS: why the step fails. False.
-# sets: NF_STEP_REASON
-nf_fail() {
-  NF_STEP_REASON=$1
-  nf_say "$2"
-  return 1
-}
-
-# nf_pin: lock the input to the wanted commit. Keeps where the input comes from, so a later plain
-# update follows the branch again. What its URL hides would stand in the arguments: refused then.
-# sets: NF_STEP_REASON
-nf_pin() {
-  if [ -n "$(nf_field 7)" ]; then
-    nf_pin_hidden="its URL has a user name, a password or a query, which everybody could read then"
-    nf_fail credentials "$NF_INPUT is not locked to a commit: $nf_pin_hidden"
-    return
-  fi
-  nf_say "flake.lock gets $NF_INPUT at $nf_want_commit, which its repository names"
-  nf_quietly nix --extra-experimental-features 'nix-command flakes' flake lock \
-    --override-input "$NF_INPUT" "$(nf_field 6)$nf_want_commit"
-}
-
 # sets: NF_STEP_REASON
 nf_do_stop() {
   nf_stop "$@" && return 0
@@ -72,87 +16,6 @@ nf_do_stop() {
 nf_stop() { case $NF_MANAGER in launchd) nf_launchd_unload ;; *) nf_run "$@" ;; esac; }
 
 nf_profile() { nf_real "$NF_PROFILE"; }
-
-# nf_lock_kind FILE: as its owner sees it: missing, link, large, other (no file at all) or file.
-nf_lock_kind() {
-  # shellcheck disable=SC2016 # the inner shell expands
-  nf_step_down 20 sh -c 'if [ -L "$1" ]; then echo link; elif ! [ -e "$1" ]; then echo missing
-    elif ! [ -f "$1" ]; then echo other
-    elif [ "$(($(wc -c <"$1")))" -gt "$2" ]; then echo large; else echo file; fi' \
-    sh "$1" "$NF_LOCK_LIMIT" 2>/dev/null | head -c 20
-}
-
-# nf_lock_fits: there is no flake.lock, or one that can be kept.
-# sets: nf_lock_fits_kind (as nf_lock_kind has it) and nf_lock_fits_why (a token for what is wrong)
-nf_lock_fits() {
-  nf_lock_fits_why='' nf_lock_fits_kind=$(nf_lock_kind "$NF_ROOT$NF_CHECKOUT/flake.lock")
-  case $nf_lock_fits_kind in
-    file | missing) return 0 ;;
-    link)
-      nf_lock_fits_why=lock-link
-      nf_say "flake.lock is a link: it is not copied, and not updated; put a file there"
-      ;;
-    large)
-      nf_lock_fits_why=lock-large
-      nf_say "flake.lock is larger than $((NF_LOCK_LIMIT / 1024)) KiB: it is not copied, and not updated"
-      ;;
-    *) nf_lock_fits_why=lock-broken; nf_say "flake.lock is no file that $NF_OWNER can read" ;;
-  esac
-  return 1
-}
-
-# nf_save_lock NAME: keep a copy of flake.lock with the job, once; half a copy is none.
-# sets: NF_STEP_REASON
-nf_save_lock() {
-  nf_save_lock_file=$NF_ROOT$NF_CHECKOUT/flake.lock
-  if [ -e "$NF_JOB/$1" ]; then return 0; fi
-  if ! nf_lock_fits; then NF_STEP_REASON=$nf_lock_fits_why; return 1; fi
-  if [ "$nf_lock_fits_kind" = missing ]; then return 0; fi
-  if nf_into "$NF_JOB/.$1" nf_owner_cat "$nf_save_lock_file" &&
-    [ "$(cksum <"$NF_JOB/.$1")" = "$(nf_owner_cat "$nf_save_lock_file" | cksum)" ]; then
-    nf_share "$NF_JOB/.$1"
-    mv -f "$NF_JOB/.$1" "$NF_JOB/$1"
-    nf_keep "$1"
-  else
-    rm -f "$NF_JOB/.$1"
-    nf_say "flake.lock could not be saved"
-    return 1
-  fi
-}
-
-# nf_put_lock FILE: the owner puts that copy back: whole at once, or in place where the disk has only
-# the room of a lock that was cut off.
-nf_put_lock() {
-  [ -r "$1" ] || return 0
-  (
-    cd "$NF_ROOT$NF_CHECKOUT" || exit 1
-    if [ "$(cksum <"$1")" = "$(nf_owner_cat flake.lock | cksum)" ]; then exit 0; fi
-    # shellcheck disable=SC2016 # the inner shell expands
-    nf_step_down 30 sh -c 'new=.flake.lock.nixfleet
-      { cat <&3 >$new && mv -f $new flake.lock; } || { rm -f $new; cat <&4 >flake.lock; }' 3<"$1" 4<"$1" &&
-      nf_say "flake.lock is as it was again"
-  )
-}
-
-# After a failure before the profile moved: a dirty lock comes back, and so does one that a failed
-# update left half written.
-nf_undo_lock() {
-  if nf_is_sharing; then
-    if [ "$NF_STEP" = push ]; then nf_in_checkout nf_take_back_commit; fi
-    return
-  fi
-  if [ "$(nf_profile)" != "$(cat "$NF_RUN/profile" 2>/dev/null)" ]; then return; fi
-  case $NF_STEP in
-    pull | update | repair | build | rebuild) ;;
-    rollback) nf_put_lock "$NF_JOB/flake.lock.before"; return ;; # cut short, but the profile is back
-    *) return ;;
-  esac
-  if [ -e "$NF_RUN/lock-restored" ]; then
-    nf_put_lock "$NF_JOB/flake.lock.before"
-  elif [ "$NF_STEP" = update ]; then
-    nf_put_lock "$NF_JOB/flake.lock.pulled"
-  fi
-}
 
 # sets: NF_STEP_REASON
 nf_do_pull() {
@@ -200,22 +63,6 @@ nf_do_update() {
   return 65
 }
 
-# nf_lock_reached: the lock names the commit that its repository names.
-# sets: NF_STEP_REASON
-nf_lock_reached() {
-  NF_STEP_REASON=stale
-  case $nf_want_commit in
-    # no repository to compare with: only Nix itself can say that it could not ask
-    unknown) if nf_said | grep -Eq "$NF_KEPT_OLD"; then return 1; fi ;;
-    none) NF_STEP_REASON=latest-unknown; return 1 ;;
-    *)
-      echo "$nf_want_commit" >"$NF_JOB/latest" && nf_share "$NF_JOB/latest" && nf_keep latest
-      if [ "$(nf_field 4)" != "$nf_want_commit" ]; then return 1; fi
-      ;;
-  esac
-  NF_STEP_REASON=''
-}
-
 # root is refused the owner's repository unless it looks like sudo run by the owner
 nf_do_rebuild() {
   nf_wait_switch 900
@@ -238,12 +85,6 @@ nf_wait_switch() {
   done
 }
 
-# nf_runs_installed: by the last nf_see_units, what runs is what is installed, or what that starts, by proof.
-nf_runs_installed() {
-  case $nf_look_proof in exe | script) ;; *) return 1 ;; esac
-  nf_is_one "$nf_look_path" "$agent_installed" "$nf_look_starts"
-}
-
 nf_do_start() {
   nf_wait_switch 900
   nf_service_forgive >>"$NF_LOG" 2>&1
@@ -255,19 +96,6 @@ nf_do_start() {
   else
     nf_service_start
   fi
-}
-
-# nf_keep_proof: what is there after the job; in memory when the disk is full.
-nf_keep_proof() {
-  cd /
-  nf_keep_place
-  (probe 2>/dev/null) | cat >"$NF_RUN/after" # in a subshell: it has variables of our names
-  if cp "$NF_RUN/after" "$NF_JOB/.after" 2>/dev/null && nf_publish after; then
-    rm -f "$NF_RUN/after"
-  else
-    rm -f "$NF_JOB/.after"
-  fi
-  nf_keep_changes
 }
 
 # Up, and the same process for NF_STABLE seconds; then the proof is written down. What is not yet the
@@ -303,76 +131,6 @@ nf_do_verify() {
   nf_service_log 30 >>"$NF_LOG" 2>&1
   return 1
 }
-
-# nf_ask_agent: a second layer of proof where the agent offers one; whatever it says, it decides nothing.
-# An agent that does not know the flag could start as a second one: its help has to name it.
-nf_ask_agent() {
-  nf_may_ask || return 0
-  nf_agent_says --help
-  grep -Eq -e '(^|[^[:alnum:]-])--?check([^[:alnum:]-]|$)' "$NF_RUN/said" || return 0
-  nf_agent_says --check
-  nf_ask_agent_says=$?
-  nf_say "the agent's own --check ended with $nf_ask_agent_says; it said:"
-  nf_say "$(cat "$NF_RUN/said")"
-  case $nf_ask_agent_says in
-    0) nf_event check ',"check":"agent","ok":true' ;;
-    124 | 137 | 142) nf_event check ',"check":"agent","ok":false,"reason":"timeout"' ;;
-    *) nf_event check ',"check":"agent","ok":false,"reason":"failed"' ;;
-  esac
-}
-
-# nf_may_ask: the only program of the agent's that is ever run is the one that is proven to run already:
-# in the store, of root or the store's owner, and nobody else may write to it.
-# sets: nf_may_ask_program
-nf_may_ask() {
-  nf_runs_installed && nf_may_ask_program=$(nf_stored "$NF_ROOT$nf_look_path") || return 1
-  # shellcheck disable=SC2012 # a store path has a plain name
-  nf_may_ask_store_owner=$(ls -ldn "$NF_ROOT/nix/store/." | awk '{print $3}')
-  # shellcheck disable=SC2012 # a store path has a plain name
-  ls -ldn "$NF_ROOT$nf_may_ask_program" | awk -v owner="$nf_may_ask_store_owner" '
-    NR == 1 { exit !($1 ~ /^-....[^w]..[^w]/ && ($3 == 0 || $3 == owner)) }'
-}
-
-# nf_agent_says FLAG: ask the program that runs (nf_may_ask_program), as the user of its process and with its
-# settings, a few seconds long; the beginning of what it says goes to NF_RUN/said.
-# sets: NF_OWNER, NF_OWNER_UID
-nf_agent_says() {
-  : >"$NF_RUN/said"
-  nf_agent_says_owner_was=${NF_OWNER:-} nf_agent_says_uid_was=${NF_OWNER_UID:-}
-  NF_OWNER_UID=$(nf_status Uid)
-  nf_agent_says_rc=126
-  if [ -n "$NF_OWNER_UID" ]; then
-    NF_OWNER=$(id -un "$NF_OWNER_UID" 2>/dev/null) || NF_OWNER=$NF_OWNER_UID
-    cd /
-    nf_into "$NF_RUN/said" nf_step_down 5 sh -c "$NF_WITH_SETTINGS" \
-      sh "$NF_ROOT/proc/$agent_pid/environ" "$NF_ROOT$nf_may_ask_program" "$1" 2>/dev/null
-    nf_agent_says_rc=$?
-  fi
-  NF_OWNER=$nf_agent_says_owner_was NF_OWNER_UID=$nf_agent_says_uid_was
-  return "$nf_agent_says_rc"
-}
-
-# nf_status NAME: that number of the agent's process: who it really is.
-nf_status() { awk -v name="$1:" '$1 == name {print $2}' "$NF_ROOT/proc/$agent_pid/status" 2>/dev/null; }
-
-# sh ENVIRON PROGRAM FLAG: the settings may be secret: they go by no argv, and only the agent's own user
-# reads them. What cannot be exported is left out.
-# shellcheck disable=SC2016 # the inner shell expands
-NF_WITH_SETTINGS='
-[ -r "$1" ] || exit 126
-exec 3>&1
-rc=$({ tr "\000" "\n" <"$1" | {
-  while IFS= read -r setting; do
-    case $setting in
-      NOTIFY_SOCKET=* | [!A-Za-z_]*) ;;
-      *=*) if (export "$setting") 2>/dev/null; then export "$setting"; fi ;;
-    esac
-  done
-  "$2" "$3" </dev/null 2>&1 3>&- 4>&-
-  echo "$?" >&4
-} | head -c 4000 >&3; } 4>&1)
-exit "${rc:-126}"'
-
 
 # --- going back ---
 

@@ -144,6 +144,14 @@ nf_say() {
   printf '%s\n' "$*" >>"$NF_LOG"
 }
 
+# nf_fail TOKEN WORDS: why the step fails. False.
+# sets: NF_STEP_REASON
+nf_fail() {
+  NF_STEP_REASON=$1
+  nf_say "$2"
+  return 1
+}
+
 nf_step_end() {
   nf_step_end_told=",\"step\":\"$NF_STEP\",\"status\":\"$1\",\"log\":$(nf_size "$NF_LOG"),\"rc\":$2"
   nf_event step-end "$nf_step_end_told,\"attempts\":$3,\"reason\":\"$NF_STEP_REASON\""

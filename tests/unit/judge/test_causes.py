@@ -273,7 +273,7 @@ def test_the_words_for_checks_cover_exactly_the_reasons_of_the_scripts() -> None
         )
         said[check] = tokens("why", whole) | arguments("nf_refuse", whole)
     assert re.search(r"why=\$nf_lock_fits_why\b", script)
-    said["input"] |= tokens("lock_fits_why", JOB_SCRIPTS["chain"])
+    said["input"] |= tokens("lock_fits_why", JOB_SCRIPTS["lock"])
     assert "nf_check_unit_state=$(nf_service_state)" in script
     assert 'nf_refuse "$nf_check_unit_state"' in script
     (state,) = in_functions(SERVICE, "nf_service_(?=state)").values()

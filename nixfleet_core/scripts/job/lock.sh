@@ -1,0 +1,149 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2034,SC2153,SC2154 # its variables come from and go to the runner
+# flake.lock: what it names, what it should name, and copies of it.
+# From the compiled plan: NF_CHECKOUT NF_INPUT NF_WANT_REV NF_KEPT_OLD.
+
+# nf_field N: of NF_LOCK_VALUES: kind, url, ref, rev, pinned, pin, what the URL hides
+nf_field() { printf '%s\n' "$NF_LOCK_VALUES" | cut -f "$1"; }
+
+# nf_want: the commit that the lock should name, in nf_want_commit: 40 hex digits, or "none" when the
+# remote does not say (a missing branch and a captive portal both exit 0), or "unknown".
+# sets: NF_LIMIT, NF_OUT, nf_want_commit
+nf_want() {
+  nf_want_commit=$NF_WANT_REV
+  if [ -z "$nf_want_commit" ]; then nf_want_commit=$(nf_field 5); fi
+  nf_want_url=$(nf_field 2)
+  nf_want_hides=$(nf_field 7)
+  # git would need a query in its arguments, where everybody reads it
+  if [ "$nf_want_hides" = query ]; then nf_want_url=''; fi
+  if [ -z "$nf_want_commit" ] && [ -z "$nf_want_url" ]; then nf_want_commit=unknown; return; fi
+  if [ -z "$nf_want_commit" ]; then
+    nf_want_ref=$(nf_field 3)
+    case $nf_want_ref in '') nf_want_ref=HEAD ;; refs/*) ;; *) nf_want_ref=refs/heads/$nf_want_ref ;; esac
+    nf_want_limit_was=$NF_LIMIT NF_LIMIT=60 NF_OUT=$NF_RUN/ls-remote
+    : >"$NF_OUT"
+    case $nf_want_hides in
+      '') nf_quietly git ls-remote -- "$nf_want_url" "$nf_want_ref" ;;
+      *)
+        nf_quietly sh -c "$NF_ASK_URL" sh nix --extra-experimental-features 'nix-command flakes' \
+          eval --impure --raw --argstr lock "$NF_ROOT$NF_CHECKOUT/flake.lock" \
+          --argstr input "$NF_INPUT" --expr "$NF_LOCK_NIX" given AND ls-remote -- URL "$nf_want_ref"
+        ;;
+    esac
+    nf_want_commit=$(sed -n '1s/^\([0-9a-f]\{40\}\)[[:space:]].*/\1/p' "$NF_OUT")
+    nf_want_commit=${nf_want_commit:-none} NF_LIMIT=$nf_want_limit_was NF_OUT=''
+  fi
+}
+
+nf_has_commit() { case $nf_want_commit in none | unknown) return 1 ;; esac; }
+
+# nf_pin: lock the input to the wanted commit. Keeps where the input comes from, so a later plain
+# update follows the branch again. What its URL hides would stand in the arguments: refused then.
+# sets: NF_STEP_REASON
+nf_pin() {
+  if [ -n "$(nf_field 7)" ]; then
+    nf_pin_hidden="its URL has a user name, a password or a query, which everybody could read then"
+    nf_fail credentials "$NF_INPUT is not locked to a commit: $nf_pin_hidden"
+    return
+  fi
+  nf_say "flake.lock gets $NF_INPUT at $nf_want_commit, which its repository names"
+  nf_quietly nix --extra-experimental-features 'nix-command flakes' flake lock \
+    --override-input "$NF_INPUT" "$(nf_field 6)$nf_want_commit"
+}
+
+# nf_lock_reached: the lock names the commit that its repository names.
+# sets: NF_STEP_REASON
+nf_lock_reached() {
+  NF_STEP_REASON=stale
+  case $nf_want_commit in
+    # no repository to compare with: only Nix itself can say that it could not ask
+    unknown) if nf_said | grep -Eq "$NF_KEPT_OLD"; then return 1; fi ;;
+    none) NF_STEP_REASON=latest-unknown; return 1 ;;
+    *)
+      echo "$nf_want_commit" >"$NF_JOB/latest" && nf_share "$NF_JOB/latest" && nf_keep latest
+      if [ "$(nf_field 4)" != "$nf_want_commit" ]; then return 1; fi
+      ;;
+  esac
+  NF_STEP_REASON=''
+}
+
+# nf_lock_kind FILE: as its owner sees it: missing, link, large, other (no file at all) or file.
+nf_lock_kind() {
+  # shellcheck disable=SC2016 # the inner shell expands
+  nf_step_down 20 sh -c 'if [ -L "$1" ]; then echo link; elif ! [ -e "$1" ]; then echo missing
+    elif ! [ -f "$1" ]; then echo other
+    elif [ "$(($(wc -c <"$1")))" -gt "$2" ]; then echo large; else echo file; fi' \
+    sh "$1" "$NF_LOCK_LIMIT" 2>/dev/null | head -c 20
+}
+
+# nf_lock_fits: there is no flake.lock, or one that can be kept.
+# sets: nf_lock_fits_kind (as nf_lock_kind has it) and nf_lock_fits_why (a token for what is wrong)
+nf_lock_fits() {
+  nf_lock_fits_why='' nf_lock_fits_kind=$(nf_lock_kind "$NF_ROOT$NF_CHECKOUT/flake.lock")
+  case $nf_lock_fits_kind in
+    file | missing) return 0 ;;
+    link)
+      nf_lock_fits_why=lock-link
+      nf_say "flake.lock is a link: it is not copied, and not updated; put a file there"
+      ;;
+    large)
+      nf_lock_fits_why=lock-large
+      nf_say "flake.lock is larger than $((NF_LOCK_LIMIT / 1024)) KiB: it is not copied, and not updated"
+      ;;
+    *) nf_lock_fits_why=lock-broken; nf_say "flake.lock is no file that $NF_OWNER can read" ;;
+  esac
+  return 1
+}
+
+# nf_save_lock NAME: keep a copy of flake.lock with the job, once; half a copy is none.
+# sets: NF_STEP_REASON
+nf_save_lock() {
+  nf_save_lock_file=$NF_ROOT$NF_CHECKOUT/flake.lock
+  if [ -e "$NF_JOB/$1" ]; then return 0; fi
+  if ! nf_lock_fits; then NF_STEP_REASON=$nf_lock_fits_why; return 1; fi
+  if [ "$nf_lock_fits_kind" = missing ]; then return 0; fi
+  if nf_into "$NF_JOB/.$1" nf_owner_cat "$nf_save_lock_file" &&
+    [ "$(cksum <"$NF_JOB/.$1")" = "$(nf_owner_cat "$nf_save_lock_file" | cksum)" ]; then
+    nf_share "$NF_JOB/.$1"
+    mv -f "$NF_JOB/.$1" "$NF_JOB/$1"
+    nf_keep "$1"
+  else
+    rm -f "$NF_JOB/.$1"
+    nf_say "flake.lock could not be saved"
+    return 1
+  fi
+}
+
+# nf_put_lock FILE: the owner puts that copy back: whole at once, or in place where the disk has only
+# the room of a lock that was cut off.
+nf_put_lock() {
+  [ -r "$1" ] || return 0
+  (
+    cd "$NF_ROOT$NF_CHECKOUT" || exit 1
+    if [ "$(cksum <"$1")" = "$(nf_owner_cat flake.lock | cksum)" ]; then exit 0; fi
+    # shellcheck disable=SC2016 # the inner shell expands
+    nf_step_down 30 sh -c 'new=.flake.lock.nixfleet
+      { cat <&3 >$new && mv -f $new flake.lock; } || { rm -f $new; cat <&4 >flake.lock; }' 3<"$1" 4<"$1" &&
+      nf_say "flake.lock is as it was again"
+  )
+}
+
+# After a failure before the profile moved: a dirty lock comes back, and so does one that a failed
+# update left half written.
+nf_undo_lock() {
+  if nf_is_sharing; then
+    if [ "$NF_STEP" = push ]; then nf_in_checkout nf_take_back_commit; fi
+    return
+  fi
+  if [ "$(nf_profile)" != "$(cat "$NF_RUN/profile" 2>/dev/null)" ]; then return; fi
+  case $NF_STEP in
+    pull | update | repair | build | rebuild) ;;
+    rollback) nf_put_lock "$NF_JOB/flake.lock.before"; return ;; # cut short, but the profile is back
+    *) return ;;
+  esac
+  if [ -e "$NF_RUN/lock-restored" ]; then
+    nf_put_lock "$NF_JOB/flake.lock.before"
+  elif [ "$NF_STEP" = update ]; then
+    nf_put_lock "$NF_JOB/flake.lock.pulled"
+  fi
+}

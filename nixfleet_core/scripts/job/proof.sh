@@ -1,0 +1,91 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2034,SC2153,SC2154 # its variables come from and go to the runner
+# What runs after the job, as it can be shown.
+
+# nf_runs_installed: by the last nf_see_units, what runs is what is installed, or what that starts, by proof.
+nf_runs_installed() {
+  case $nf_look_proof in exe | script) ;; *) return 1 ;; esac
+  nf_is_one "$nf_look_path" "$agent_installed" "$nf_look_starts"
+}
+
+# nf_keep_proof: what is there after the job; in memory when the disk is full.
+nf_keep_proof() {
+  cd /
+  nf_keep_place
+  (probe 2>/dev/null) | cat >"$NF_RUN/after" # in a subshell: it has variables of our names
+  if cp "$NF_RUN/after" "$NF_JOB/.after" 2>/dev/null && nf_publish after; then
+    rm -f "$NF_RUN/after"
+  else
+    rm -f "$NF_JOB/.after"
+  fi
+  nf_keep_changes
+}
+
+# nf_ask_agent: a second layer of proof where the agent offers one; whatever it says, it decides nothing.
+# An agent that does not know the flag could start as a second one: its help has to name it.
+nf_ask_agent() {
+  nf_may_ask || return 0
+  nf_agent_says --help
+  grep -Eq -e '(^|[^[:alnum:]-])--?check([^[:alnum:]-]|$)' "$NF_RUN/said" || return 0
+  nf_agent_says --check
+  nf_ask_agent_says=$?
+  nf_say "the agent's own --check ended with $nf_ask_agent_says; it said:"
+  nf_say "$(cat "$NF_RUN/said")"
+  case $nf_ask_agent_says in
+    0) nf_event check ',"check":"agent","ok":true' ;;
+    124 | 137 | 142) nf_event check ',"check":"agent","ok":false,"reason":"timeout"' ;;
+    *) nf_event check ',"check":"agent","ok":false,"reason":"failed"' ;;
+  esac
+}
+
+# nf_may_ask: the only program of the agent's that is ever run is the one that is proven to run already:
+# in the store, of root or the store's owner, and nobody else may write to it.
+# sets: nf_may_ask_program
+nf_may_ask() {
+  nf_runs_installed && nf_may_ask_program=$(nf_stored "$NF_ROOT$nf_look_path") || return 1
+  # shellcheck disable=SC2012 # a store path has a plain name
+  nf_may_ask_store_owner=$(ls -ldn "$NF_ROOT/nix/store/." | awk '{print $3}')
+  # shellcheck disable=SC2012 # a store path has a plain name
+  ls -ldn "$NF_ROOT$nf_may_ask_program" | awk -v owner="$nf_may_ask_store_owner" '
+    NR == 1 { exit !($1 ~ /^-....[^w]..[^w]/ && ($3 == 0 || $3 == owner)) }'
+}
+
+# nf_agent_says FLAG: ask the program that runs (nf_may_ask_program), as the user of its process and with its
+# settings, a few seconds long; the beginning of what it says goes to NF_RUN/said.
+# sets: NF_OWNER, NF_OWNER_UID
+nf_agent_says() {
+  : >"$NF_RUN/said"
+  nf_agent_says_owner_was=${NF_OWNER:-} nf_agent_says_uid_was=${NF_OWNER_UID:-}
+  NF_OWNER_UID=$(nf_status Uid)
+  nf_agent_says_rc=126
+  if [ -n "$NF_OWNER_UID" ]; then
+    NF_OWNER=$(id -un "$NF_OWNER_UID" 2>/dev/null) || NF_OWNER=$NF_OWNER_UID
+    cd /
+    nf_into "$NF_RUN/said" nf_step_down 5 sh -c "$NF_WITH_SETTINGS" \
+      sh "$NF_ROOT/proc/$agent_pid/environ" "$NF_ROOT$nf_may_ask_program" "$1" 2>/dev/null
+    nf_agent_says_rc=$?
+  fi
+  NF_OWNER=$nf_agent_says_owner_was NF_OWNER_UID=$nf_agent_says_uid_was
+  return "$nf_agent_says_rc"
+}
+
+# nf_status NAME: that number of the agent's process: who it really is.
+nf_status() { awk -v name="$1:" '$1 == name {print $2}' "$NF_ROOT/proc/$agent_pid/status" 2>/dev/null; }
+
+# sh ENVIRON PROGRAM FLAG: the settings may be secret: they go by no argv, and only the agent's own user
+# reads them. What cannot be exported is left out.
+# shellcheck disable=SC2016 # the inner shell expands
+NF_WITH_SETTINGS='
+[ -r "$1" ] || exit 126
+exec 3>&1
+rc=$({ tr "\000" "\n" <"$1" | {
+  while IFS= read -r setting; do
+    case $setting in
+      NOTIFY_SOCKET=* | [!A-Za-z_]*) ;;
+      *=*) if (export "$setting") 2>/dev/null; then export "$setting"; fi ;;
+    esac
+  done
+  "$2" "$3" </dev/null 2>&1 3>&- 4>&-
+  echo "$?" >&4
+} | head -c 4000 >&3; } 4>&1)
+exit "${rc:-126}"'
