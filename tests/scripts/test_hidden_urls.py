@@ -103,15 +103,18 @@ def test_a_second_checkouts_urls_hide_nothing_in_a_job(hiding: Hiding) -> None:
     host = hiding.host
     other = host.root / "var/lib/nixfleet-agent/repo"
     git(host.root, "clone", "-q", str(host.upstream.nixcfg), str(other))
-    urls = ("https://op:tok@h/r?key=marked-1", "ssh://git:marked-2@h/r", "git+ssh://git@h/kept")
+    urls = (
+        *("https://op:tok@h/r?key=marked-1", "ssh://git:marked-2@h/r"),
+        *("git+ssh://git@h/kept", "git://h/q?key=marked-3"),
+    )
     nodes = {str(n): {"locked": {"url": url}} for n, url in enumerate(urls)}
     (other / "flake.lock").write_text(json.dumps({"nodes": nodes, "root": "0", "version": 7}))
     hiding.run()
     before = (host.job / "before").read_text()
     assert "\nother.lock " in before
     assert "marked" not in hiding.said()
-    for kept in ('"https://h/r?"', '"ssh://git@h/r"', '"git+ssh://git@h/kept"'):
-        assert kept in before
+    for kept in ("https://h/r?", "ssh://git@h/r", "git+ssh://git@h/kept", "git://h/q?"):
+        assert f'"{kept}"' in before
 
 
 @pytest.mark.parametrize("inner", SHELLS)

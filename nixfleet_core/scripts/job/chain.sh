@@ -88,7 +88,7 @@ nf_wait_switch() {
 nf_do_start() {
   nf_wait_switch 900
   nf_service_forgive >>"$NF_LOG" 2>&1
-  nf_see_units
+  nf_see_units 2>/dev/null
   if nf_agent_is_up && [ -n "$nf_look_path" ]; then
     # the switch may have started it already, new; restartIfChanged=false leaves an old one running
     if nf_runs_installed; then nf_say "the agent runs already, from $agent_installed"; return 0; fi
@@ -106,7 +106,7 @@ nf_do_verify() {
   nf_do_verify_tries=0 nf_do_verify_pid_was='' nf_do_verify_same=0
   while [ "$nf_do_verify_tries" -lt $((30 + NF_STABLE)) ]; do
     if [ "$nf_do_verify_same" -ge "$NF_STABLE" ] && nf_runs_installed; then break; fi
-    nf_see_units
+    nf_see_units 2>/dev/null
     if [ -n "$nf_look_path" ] && [ "$agent_pid" = "$nf_do_verify_pid_was" ] && nf_agent_is_up; then
       nf_do_verify_same=$((nf_do_verify_same + 1))
     else

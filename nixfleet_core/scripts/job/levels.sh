@@ -67,7 +67,7 @@ nf_compare() {
 # repair-agent: the files of the agent that is installed, and of the one that would be, where it is in
 # the store already, against the hashes that Nix noted.
 nf_do_repair() {
-  nf_see_units
+  nf_see_units 2>/dev/null
   nf_find_agent || return
   # shellcheck disable=SC2086 # a store path is one word
   nf_do_repair_paths=$(nf_ask --outputs $NF_AGENT_DRVS)
