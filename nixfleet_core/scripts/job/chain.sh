@@ -5,15 +5,15 @@
 # nf_field N: of NF_LOCK_VALUES: kind, url, ref, rev, pinned, pin, what the URL hides
 nf_field() { printf '%s\n' "$NF_LOCK_VALUES" | cut -f "$1"; }
 
-# nf_want: the commit that the lock should name, in nf_want_commit: 40 hex digits, or "none" when the
-# remote does not say (a missing branch and a captive portal both exit 0), or "unknown".
+# nf_want: puts the commit that the lock should name into nf_want_commit: 40 hex digits; "none" if the
+# remote names none (a missing branch and a captive portal both exit 0); or "unknown".
 # sets: NF_LIMIT, NF_OUT, nf_want_commit
 nf_want() {
   nf_want_commit=$NF_WANT_REV
   if [ -z "$nf_want_commit" ]; then nf_want_commit=$(nf_field 5); fi
   nf_want_url=$(nf_field 2)
   nf_want_hides=$(nf_field 7)
-  # git would need a query in its arguments, where everybody reads it
+  # git would get the query as an argument, and everybody can read arguments
   if [ "$nf_want_hides" = query ]; then nf_want_url=''; fi
   if [ -z "$nf_want_commit" ] && [ -z "$nf_want_url" ]; then nf_want_commit=unknown; return; fi
   if [ -z "$nf_want_commit" ]; then
@@ -44,8 +44,8 @@ nf_fail() {
   return 1
 }
 
-# nf_pin: lock the input to the wanted commit. Keeps where the input comes from, so a later plain
-# update follows the branch again. What its URL hides would stand in the arguments: refused then.
+# nf_pin: lock the input to the wanted commit. It keeps the input's source, so a later plain update
+# follows the branch again. It refuses a URL with a login or a query: they would stand in the arguments.
 # sets: NF_STEP_REASON
 nf_pin() {
   if [ -n "$(nf_field 7)" ]; then
@@ -61,7 +61,7 @@ nf_pin() {
 # sets: NF_STEP_REASON
 nf_do_stop() {
   nf_stop "$@" && return 0
-  # whoever ended the command has not ended what it asked for
+  # a cancellation ended the command, but not the stop that it asked for
   if nf_cancelled; then nf_stop "$@" && return 0; fi
   nf_say "the agent did not stop in time: it is killed"
   NF_STEP_REASON=killed
@@ -73,7 +73,7 @@ nf_stop() { case $NF_MANAGER in launchd) nf_launchd_unload ;; *) nf_run "$@" ;; 
 
 nf_profile() { nf_real "$NF_PROFILE"; }
 
-# nf_lock_kind FILE: as its owner sees it: missing, link, large, other (no file at all) or file.
+# nf_lock_kind FILE: what its owner sees: missing, link, large, other (not a regular file) or file.
 nf_lock_kind() {
   # shellcheck disable=SC2016 # the inner shell expands
   nf_step_down 20 sh -c 'if [ -L "$1" ]; then echo link; elif ! [ -e "$1" ]; then echo missing
@@ -82,7 +82,7 @@ nf_lock_kind() {
     sh "$1" "$NF_LOCK_LIMIT" 2>/dev/null | head -c 20
 }
 
-# nf_lock_fits: there is no flake.lock, or one that can be kept.
+# nf_lock_fits: true if flake.lock is missing or can be kept.
 # sets: nf_lock_fits_kind (as nf_lock_kind has it) and nf_lock_fits_why (a token for what is wrong)
 nf_lock_fits() {
   nf_lock_fits_why='' nf_lock_fits_kind=$(nf_lock_kind "$NF_ROOT$NF_CHECKOUT/flake.lock")
@@ -101,7 +101,7 @@ nf_lock_fits() {
   return 1
 }
 
-# nf_save_lock NAME: keep a copy of flake.lock with the job, once; half a copy is none.
+# nf_save_lock NAME: keep one copy of flake.lock with the job; half a copy is deleted.
 # sets: NF_STEP_REASON
 nf_save_lock() {
   nf_save_lock_file=$NF_ROOT$NF_CHECKOUT/flake.lock
@@ -120,8 +120,8 @@ nf_save_lock() {
   fi
 }
 
-# nf_put_lock FILE: the owner puts that copy back: whole at once, or in place where the disk has only
-# the room of a lock that was cut off.
+# nf_put_lock FILE: the owner puts that copy back, whole at once. On a full disk the owner overwrites
+# the lock in place.
 nf_put_lock() {
   [ -r "$1" ] || return 0
   (
@@ -134,8 +134,8 @@ nf_put_lock() {
   )
 }
 
-# After a failure before the profile moved: a dirty lock comes back, and so does one that a failed
-# update left half written.
+# After a failure before the profile moved: bring back a dirty lock, and the lock that a failed update
+# left half written.
 nf_undo_lock() {
   if nf_is_sharing; then
     if [ "$NF_STEP" = push ]; then nf_in_checkout nf_take_back_commit; fi
@@ -179,7 +179,7 @@ nf_do_update() {
   nf_do_update_code=0
   if [ "$1" != pin-latest ]; then
     nf_run "$@" || nf_do_update_code=$?
-    # the forge's API refuses to say more, but git has named the commit: lock to that
+    # the forge's API refuses more requests, but git has named the commit: lock to it
     if nf_has_commit && nf_said | grep -Eq 'rate limit|HTTP error (403|429)'; then
       nf_do_update_code=0
       nf_pin || nf_do_update_code=$?
@@ -200,12 +200,12 @@ nf_do_update() {
   return 65
 }
 
-# nf_lock_reached: the lock names the commit that its repository names.
+# nf_lock_reached: true if the lock names the commit that its repository names.
 # sets: NF_STEP_REASON
 nf_lock_reached() {
   NF_STEP_REASON=stale
   case $nf_want_commit in
-    # no repository to compare with: only Nix itself can say that it could not ask
+    # there is no repository to compare with: only Nix can say that its fetch failed
     unknown) if nf_said | grep -Eq "$NF_KEPT_OLD"; then return 1; fi ;;
     none) NF_STEP_REASON=latest-unknown; return 1 ;;
     *)
@@ -216,7 +216,7 @@ nf_lock_reached() {
   NF_STEP_REASON=''
 }
 
-# root is refused the owner's repository unless it looks like sudo run by the owner
+# git refuses the owner's repository to root, unless root looks like the owner's sudo
 nf_do_rebuild() {
   nf_wait_switch 900
   if [ "$NF_UID" = 0 ]; then SUDO_UID=$NF_OWNER_UID; export SUDO_UID; fi
@@ -226,7 +226,7 @@ nf_do_rebuild() {
   return "$nf_do_rebuild_code"
 }
 
-# nf_wait_switch LIMIT: an activation that runs is a unit of its own; the agent comes after it.
+# nf_wait_switch LIMIT: wait for a running activation, a unit of its own; the agent comes after it.
 nf_wait_switch() {
   nf_wait_switch_told='' nf_wait_switch_until=$(($(nf_now) + $1))
   while nf_switch_lives && [ "$(nf_now)" -lt "$nf_wait_switch_until" ]; do
@@ -238,7 +238,7 @@ nf_wait_switch() {
   done
 }
 
-# nf_runs_installed: by the last nf_see_units, what runs is what is installed, or what that starts, by proof.
+# nf_runs_installed: the last nf_see_units has proof that the installed program, or one that it starts, runs.
 nf_runs_installed() {
   case $nf_look_proof in exe | script) ;; *) return 1 ;; esac
   nf_is_one "$nf_look_path" "$agent_installed" "$nf_look_starts"
@@ -249,7 +249,7 @@ nf_do_start() {
   nf_service_forgive >>"$NF_LOG" 2>&1
   nf_see_units
   if nf_agent_is_up && [ -n "$nf_look_path" ]; then
-    # the switch may have started it already, new; restartIfChanged=false leaves an old one running
+    # the switch may have started the new agent already; restartIfChanged=false leaves an old one running
     if nf_runs_installed; then nf_say "the agent runs already, from $agent_installed"; return 0; fi
     nf_service_restart
   else
@@ -257,7 +257,7 @@ nf_do_start() {
   fi
 }
 
-# nf_keep_proof: what is there after the job; in memory when the disk is full.
+# nf_keep_proof: save a probe of the host after the job; in memory if the disk is full.
 nf_keep_proof() {
   cd /
   nf_keep_place
@@ -270,8 +270,8 @@ nf_keep_proof() {
   nf_keep_changes
 }
 
-# Up, and the same process for NF_STABLE seconds; then the proof is written down. What is not yet the
-# agent (a shell that waits for the network) gets its time to become it; the verdict says what it is.
+# The agent must be up, as the same process, for NF_STABLE seconds; then the proof is written down. A
+# process that is not yet the agent (a shell that waits for the network) gets time; the verdict names it.
 # sets: NF_BACK, NF_STEP_REASON
 nf_do_verify() {
   nf_do_verify_restarts_were=$(nf_restarts)
@@ -293,7 +293,7 @@ nf_do_verify() {
     nf_ask_agent
     return 0
   fi
-  # one that crashes at once is never seen running
+  # an agent that crashes at once is never seen running
   NF_STEP_REASON=down
   if [ -n "$nf_look_path" ] || [ "$(nf_restarts)" != "$nf_do_verify_restarts_were" ]; then
     NF_STEP_REASON=unstable
@@ -304,8 +304,8 @@ nf_do_verify() {
   return 1
 }
 
-# nf_ask_agent: a second layer of proof where the agent offers one; whatever it says, it decides nothing.
-# An agent that does not know the flag could start as a second one: its help has to name it.
+# nf_ask_agent: run the agent's own --check, if it has one. The answer is logged, and decides nothing.
+# An agent without that flag could start a second time, so its help must name the flag.
 nf_ask_agent() {
   nf_may_ask || return 0
   nf_agent_says --help
@@ -321,8 +321,8 @@ nf_ask_agent() {
   esac
 }
 
-# nf_may_ask: the only program of the agent's that is ever run is the one that is proven to run already:
-# in the store, of root or the store's owner, and nobody else may write to it.
+# nf_may_ask: we run an agent's program only if it provably runs already. It must be in the store, it must
+# belong to root or the store's owner, and nobody else may write to it.
 # sets: nf_may_ask_program
 nf_may_ask() {
   nf_runs_installed && nf_may_ask_program=$(nf_stored "$NF_ROOT$nf_look_path") || return 1
@@ -333,8 +333,8 @@ nf_may_ask() {
     NR == 1 { exit !($1 ~ /^-....[^w]..[^w]/ && ($3 == 0 || $3 == owner)) }'
 }
 
-# nf_agent_says FLAG: ask the program that runs (nf_may_ask_program), as the user of its process and with its
-# settings, a few seconds long; the beginning of what it says goes to NF_RUN/said.
+# nf_agent_says FLAG: run nf_may_ask_program for a few seconds, with the user and the settings of the agent's
+# process. The beginning of its output goes to NF_RUN/said.
 # sets: NF_OWNER, NF_OWNER_UID
 nf_agent_says() {
   : >"$NF_RUN/said"
@@ -352,11 +352,11 @@ nf_agent_says() {
   return "$nf_agent_says_rc"
 }
 
-# nf_status NAME: that number of the agent's process: who it really is.
+# nf_status NAME: the number that the kernel gives under that name for the agent's process.
 nf_status() { awk -v name="$1:" '$1 == name {print $2}' "$NF_ROOT/proc/$agent_pid/status" 2>/dev/null; }
 
-# sh ENVIRON PROGRAM FLAG: the settings may be secret: they go by no argv, and only the agent's own user
-# reads them. What cannot be exported is left out.
+# sh ENVIRON PROGRAM FLAG: the settings may be secret: they never stand in an argv, and only the agent's
+# own user reads them. Settings that sh cannot export are left out.
 # shellcheck disable=SC2016 # the inner shell expands
 NF_WITH_SETTINGS='
 [ -r "$1" ] || exit 126
@@ -378,7 +378,7 @@ exit "${rc:-126}"'
 
 nf_has_moved() { [ "$(nf_profile)" != "$(cat "$NF_RUN/profile" 2>/dev/null)" ]; }
 
-# wait-for-operator SECONDS: somebody has to reach the host anew, or the switch may have cut it off.
+# wait-for-operator SECONDS: somebody must reach the host again; else the switch may have cut it off.
 # sets: NF_BACK, NF_STEP_REASON
 nf_do_confirm() {
   nf_event waiting ",\"reason\":\"confirmation\",\"limit\":$2"
@@ -395,12 +395,12 @@ nf_do_confirm() {
   done
 }
 
-# switch-back [TARGET]: the profile first, then that generation's own activation, as the switch does it.
-# Without a target, to what was there before this job, with the agent and the proof after it.
+# switch-back [TARGET]: move the profile, then run that generation's own activation, as the switch does.
+# Without a target: go back to the system before this job, then start and verify the agent.
 # sets: NF_BACK, NF_GONE_BACK, NF_STEP_REASON
 nf_do_rollback() {
   nf_do_rollback_target=${2:-$(cat "$NF_RUN/profile")}
-  # root runs what lies there: nothing but a path in the store will do, whoever named it
+  # root runs the target: it must be a path in the store, whoever named it
   if ! nf_is_store_path "$nf_do_rollback_target" || [ ! -x "$nf_do_rollback_target/$(nf_activation)" ]; then
     nf_fail target "there is no generation to go back to at $nf_do_rollback_target"
     return
@@ -415,16 +415,16 @@ nf_do_rollback() {
   fi
   nf_put_lock "$NF_JOB/flake.lock.before"
   NF_GONE_BACK=1 NF_BACK=''
-  # what counts is what runs then, not what the activation said of itself
+  # the running agent counts, not the activation's exit code
   nf_do_start && nf_do_verify
 }
 
-# nf_is_store_path PATH: of this machine, a store path itself and nothing within one.
+# nf_is_store_path PATH: true for a store path of this machine, false for a path inside one.
 nf_is_store_path() {
   nf_is_store_path_is=$(nf_stored "$1") && [ "$nf_is_store_path_is" = "$(nf_package "$nf_is_store_path_is")" ]
 }
 
-# nf_activation: a generation's own script, below it.
+# nf_activation: the path of a generation's activation script inside the generation.
 nf_activation() {
   case $NF_PLATFORM in home-manager) echo activate ;; *) echo bin/switch-to-configuration ;; esac
 }
