@@ -1,13 +1,13 @@
 # shellcheck shell=sh
-# Become root, and leave stdin to a shell of root's; or say why not. On stderr come, each with the mark: which
-# way is taken (LOGIN, SUDO or DOAS), sudo's prompt and, from root's shell, READY. This runs before anything
-# else does, under whatever the account's start-up has set.
-# NF_MARK and NF_MORE are the halves of the mark: what merely repeats this text never shows the whole.
-# `unset` is a special built-in: a function that the environment brings along (bash) does not hide it.
+# Become root, and leave stdin to a root shell; or say why not. Stderr gets, each with the mark: the way taken
+# (LOGIN, SUDO or DOAS), sudo's prompt and, from root's shell, READY. This runs first of all, with whatever
+# settings the account's start-up made.
+# NF_MARK and NF_MORE are the halves of the mark: a mere echo of this text never shows the whole mark.
+# `unset` is a special built-in: a function from the environment (bash) cannot hide it.
 unset -f command id ls printf 2>/dev/null
 unset IFS
 
-# become_root_find NAME: a setuid program of root's.
+# become_root_find NAME: find a setuid program of root's.
 # sets: become_root_program
 become_root_find() {
   for become_root_find_folder in $NF_FOLDERS; do

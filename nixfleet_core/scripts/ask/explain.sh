@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # its variables come from the probe
-# The part of a look that explains an old agent: the system that was booted, the last job, the checkout
-# beside ours.
+# The part of a look that explains an old agent: the booted system, the last job, the checkout beside
+# ours.
 
 probe_why() {
   if [ -e "$NF_ROOT/run/booted-system" ]; then
@@ -14,13 +14,13 @@ probe_why() {
   probe_other
 }
 
-# probe_reboots: the profile's system wants another init, so that a switch leaves it for the next boot.
+# probe_reboots: true if the profile's system wants another init; a switch leaves it for the next boot.
 probe_reboots() {
   probe_init run/current-system && probe_reboots_runs=$probe_init_version || return
   probe_init nix/var/nix/profiles/system && [ "$probe_reboots_runs" != "$probe_init_version" ]
 }
 
-# probe_init SYSTEM: the interface of its init; false where it says none.
+# probe_init SYSTEM: the interface of its init; false if it names none.
 # sets: probe_init_version
 probe_init() {
   probe_init_version=''
@@ -28,7 +28,7 @@ probe_init() {
     [ -n "$probe_init_version" ] # without a newline at its end
 }
 
-# Both files are a line that root wrote.
+# Each of the two files is one line that root wrote.
 probe_last_job() {
   probe_last_job_dir=none probe_last_job_text=''
   for probe_last_job_dir in $(nf_jobs); do :; done
@@ -45,7 +45,7 @@ probe_last_job() {
     tail -n 2 | cut_off 500)"
 }
 
-# The branch that the remote's own HEAD names.
+# The remote's default branch, which its HEAD names.
 probe_default_branch() {
   probe_default_branch_ref=${probe_dir:-/nowhere}/.git/refs/remotes/origin/HEAD
   [ -r "$probe_default_branch_ref" ] || return 0
@@ -57,7 +57,7 @@ probe_default_branch() {
   put checkout.default "$probe_default_branch_ref"
 }
 
-# What takes a while, or root.
+# The questions that take a while, or need root.
 probe_more() {
   put_some journal "$(probe_last_words 2>/dev/null | tail -n 1 | cut_off 500)"
   case ${agent_installed:-} in
@@ -93,10 +93,10 @@ probe_incoming() {
     put checkout.incoming "$probe_incoming_newest"
 }
 
-# The agent pulls into a checkout of its own, operators into theirs: the one that is not configured.
+# The agent pulls into its own checkout, operators into theirs. This finds the one that is not configured.
 probe_other() {
   probe_other_theirs=${HOME:-/nowhere}
-  # root looks on behalf of who logged in, in a job on behalf of the checkout's owner
+  # root looks on behalf of the user who logged in; in a job, of the checkout's owner
   probe_other_theirs_is=${SUDO_USER:-${NF_OWNER_UID:-0}}
   if [ "$NF_UID" = 0 ] && [ "$probe_other_theirs_is" != 0 ]; then
     probe_other_theirs=$(getent passwd "$probe_other_theirs_is" | cut -d: -f6)
@@ -111,7 +111,7 @@ probe_other() {
   done
 }
 
-# probe_other_at DIR: no more of it than what a comparison needs.
+# probe_other_at DIR: print only as much as a comparison needs.
 probe_other_at() {
   put_path other.path "$1"
   if ! nf_owner "$1" || ! cd "$1" 2>/dev/null || ! probe_may_ask; then
@@ -131,7 +131,7 @@ probe_other_at() {
   cd /
 }
 
-# probe_other_expected DIR: what it would install, if what is installed is not what ours would.
+# probe_other_expected DIR: the agent it would install, unless ours would install the installed one.
 probe_other_expected() {
   case ${probe_expected_built:-} in *"${agent_installed:-/nowhere}"*) return 0 ;; esac
   probe_other_expected_record=$(probe_expected "$1")

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2153,SC2154 # NF_ID comes from the prelude, and the rest from the other parts
-# One framed stream of a job: what its log and events hold beyond the client's copy, then what comes.
+# One framed stream of a job: the log and events that the client's copy lacks, then all new ones.
 # From the prelude: NF_ID, NF_LOG_AT and NF_EVENTS_AT (bytes the client has).
 # Frames: "@KIND OFFSET LENGTH", LENGTH bytes, a newline. Kinds: plan.json log events beat before after
 # latest changes result gone. A beat's offset is the host's clock and its bytes are the log's size.
@@ -9,14 +9,14 @@ NF_CHUNK=1048576
 
 frame() { printf '@%s %s %s\n%s\n' "$1" "$2" "${#3}" "$3"; }
 
-# frame_file KIND FILE OFFSET LENGTH: only that part of the file; tail seeks, head cuts
+# frame_file KIND FILE OFFSET LENGTH: a frame with that part of the file; tail seeks, head cuts
 frame_file() {
   printf '@%s %s %s\n' "$1" "$3" "$4"
   tail -c "+$(($3 + 1))" "$2" | head -c "$4"
   echo
 }
 
-# whole FILE: as the job keeps it; in memory where the disk was full
+# whole FILE: a frame with the job's file, or with its copy in memory if the disk was full
 whole() {
   for whole_place in "$NF_JOB" "$NF_STATE/$NF_ID"; do
     if ! [ -r "$whole_place/$1" ]; then continue; fi
@@ -25,7 +25,7 @@ whole() {
   done
 }
 
-# send KIND FILE AT SIZE: at most one chunk; where the client then is, in $at
+# send KIND FILE AT SIZE: send at most one chunk; send_at is then the client's offset
 # sets: send_at
 send() {
   send_at=$3
@@ -36,7 +36,7 @@ send() {
   send_at=$(($3 + send_part))
 }
 
-# is_here: the place is what it was. One that was given to somebody else (see nf_keep_place) has no job.
+# is_here: true if the place is still ours. A place that somebody else got (see nf_keep_place) has no job.
 # sets: NF_TRUSTED
 is_here() {
   case $NF_CARRIER in systemd) ;; *) return 0 ;; esac
@@ -48,7 +48,7 @@ is_here() {
 follow() {
   nf_is_job_id "$NF_ID" || exit 2
   NF_JOB=$NF_JOBS/$NF_ID
-  # a writer that nobody reads ends: no follower outlives its client's connection
+  # a writer without a reader ends, so a follower ends with its client's connection
   trap 'exit 0' PIPE
   printf 'nixfleet-follow 1\n'
   if nf_is_hidden "$NF_JOB"; then gone denied; fi
@@ -58,7 +58,7 @@ follow() {
   if sleep 0.1 2>/dev/null; then follow_pause=0.25 follow_beat=20; else follow_pause=1 follow_beat=5; fi
   follow_idle=$follow_beat follow_dead=0 follow_events_at=$NF_EVENTS_AT follow_log_at=$NF_LOG_AT
   while :; do
-    # asked before the sizes: what was written before the result is then sent before it
+    # ask before the sizes: all that was written before the result is then sent before it
     follow_over=''
     if [ -e "$NF_JOB/result" ] || [ -e "$NF_STATE/$NF_ID/result" ]; then follow_over=1; fi
     follow_news
@@ -73,8 +73,8 @@ follow() {
 # gone WHY: there is no more. Does not return.
 gone() { frame gone 0 "$1"; exit 0; }
 
-# What has come to events and log. Events first: the log then holds all that they tell of, and the client puts
-# both in order.
+# Send new events and new log. Events come first: the log then holds all that they tell of, and the client
+# puts both in order.
 # sets: follow_events_at, follow_log_at, follow_log_size, follow_sent ("" for nothing)
 follow_news() {
   follow_news_events=$(nf_size "$NF_JOB/events") follow_log_size=$(nf_size "$NF_JOB/log") follow_sent=''
@@ -86,11 +86,11 @@ follow_news() {
   fi
 }
 
-# A beat, and whether there is still somebody who could write a result.
+# Send a beat, and check that a process is still there to write a result.
 # sets: follow_dead, follow_idle
 follow_heart() {
   follow_idle=0
-  # whoever asks again is led to where it went on
+  # a client that asks again finds the job's new place
   is_here || exit 0
   frame beat "$(nf_now)" "$follow_log_size"
   if [ -z "$follow_over" ] && ! nf_job_lives; then follow_dead=$((follow_dead + 1)); else follow_dead=0; fi
@@ -102,7 +102,7 @@ follow_heart() {
   gone interrupted
 }
 
-# The job has ended: what it leaves, the result last.
+# The job has ended: send the files that it leaves, the result last.
 follow_end() {
   is_here || exit 0
   whole before

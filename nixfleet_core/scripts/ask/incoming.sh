@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# The commits of nixcfg that a pull would bring. Changes nothing: what is fetched goes to a
-# temporary repository that borrows the checkout's objects.
+# The commits of nixcfg that a pull would bring. Changes nothing: it fetches into a temporary
+# repository that borrows the checkout's objects.
 # From the prelude: NF_CHECKOUT (absolute). Prints "REV TITLE" a line, at most 100.
 
 incoming() {
@@ -15,7 +15,7 @@ incoming() {
   incoming_head=$(nf_step_down 10 git rev-parse HEAD)
   incoming_objects=$(cd "$(nf_step_down 10 git rev-parse --git-path objects)" && pwd)
   incoming_temporary=$(nf_step_down 10 mktemp -d "${TMPDIR:-/tmp}/nixfleet.XXXXXX") || return 1
-  # as the owner, who has said what it is called
+  # delete it as the owner, who chose its name
   trap 'nf_step_down 10 rm -rf "$incoming_temporary"' EXIT
   trap 'exit 1' HUP INT TERM PIPE
   nf_step_down 10 git init -q --bare "$incoming_temporary" || return 1

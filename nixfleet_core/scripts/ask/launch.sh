@@ -7,7 +7,7 @@
 # "@nf failed".
 
 NF_KEEP_JOBS=20
-NF_FROM=${NF_FROM:-${SSH_CONNECTION:-}} # which sudo does not pass on
+NF_FROM=${NF_FROM:-${SSH_CONNECTION:-}} # sudo does not pass SSH_CONNECTION on
 
 # sets: NF_JOB, launch_said
 launch() {
@@ -32,8 +32,8 @@ launch() {
   who_runs
 }
 
-# Ids of root's jobs are no secret: whoever logs in sees that one runs. A user's are the user's alone.
-# Root's job runs what lies there, and so does systemd.
+# Everybody who logs in may see the ids of root's jobs. Only the user may see a user's jobs.
+# Root's job and systemd run the files in these places.
 open_places() {
   if [ -n "$NF_NO_PLACE" ]; then
     no_place "$NF_NO_PLACE; one of the two has to be root's, writable by root alone"
@@ -57,7 +57,7 @@ open_places() {
   esac
 }
 
-# own_place DIR: a user's place is the user's, and nobody else can write to it.
+# own_place DIR: make sure that the user owns it and nobody else can write to it.
 own_place() {
   nf_trust_look "$1/." || return
   if [ "$nf_trust_uid" = "$NF_UID" ]; then
@@ -71,7 +71,7 @@ own_place() {
 
 no_place() { echo "there is no place for jobs: $1" >&2; }
 
-# The rights of jobs that were here before this one; older versions gave them to the launcher's group.
+# Set the rights of the jobs before this one; older versions gave them to the launcher's group.
 share_old_jobs() {
   for share_old_jobs_old in $(nf_jobs); do
     nf_readers "$NF_JOBS/$share_old_jobs_old" "$(nf_uid_of "$NF_JOBS/$share_old_jobs_old/ctl")"
@@ -79,7 +79,7 @@ share_old_jobs() {
   done
 }
 
-# The job before may still be bringing its agent back.
+# The previous job may still be bringing the agent back.
 wait_for_finish() {
   case $NF_CARRIER in systemd | user) ;; *) return ;; esac
   wait_for_finish_tries=0
@@ -118,9 +118,9 @@ prune() {
   done
 }
 
-# The unit that brings the agent back is a file: what systemd-run makes is re-read, mangled, when a
-# switch reloads systemd. It is the same for every job, so that launchers cannot disturb each other. What it
-# runs lies beside it: the script of the job that runs, once there is one.
+# The unit that brings the agent back is a file: systemd mangles a unit of systemd-run's when a switch makes
+# it reload. All jobs have the same unit, so launchers cannot disturb each other. The script that it runs
+# lies beside it: the running job's, once there is one.
 write_finish() {
   case $NF_CARRIER in
     user) write_finish_more=" \"XDG_STATE_HOME=$(printf '%s' "$NF_STATE_HOME" | sed 's/%/%%/g')\"" ;;
@@ -141,7 +141,7 @@ Environment=\"PATH=$PATH\"$write_finish_more
 ExecStart=/bin/sh $write_finish_file"
 }
 
-# put_file FILE TEXT: whole or not at all; systemd is told when a unit changed.
+# put_file FILE TEXT: write it whole or not at all; tell systemd if a unit changed.
 put_file() {
   if [ "$(cat "$1" 2>/dev/null)" = "$2" ]; then return 0; fi
   mkdir -p "${1%/*}" && printf '%s\n' "$2" >"$1.new" && mv -f "$1.new" "$1" || return 1
@@ -158,8 +158,8 @@ start_job() {
 }
 
 # The fixed name is the lock: systemd refuses it while a unit of that name lives, and frees it when
-# it ends. Nobody stops or resets it in order to launch. A stop of it reaches the runner alone, or
-# what the runner has just asked (a date, a copy) would be ended too.
+# the unit ends. Nobody stops or resets the unit in order to launch. A stop signals the runner alone,
+# so that the runner's small commands (a date, a copy) live on.
 start_unit() {
   systemd-run "$@" --collect --quiet --no-ask-password --unit="$NF_JOB_UNIT" --service-type=exec \
     -p OnSuccess="$NF_FINISH_UNIT" -p OnFailure="$NF_FINISH_UNIT" \
@@ -168,8 +168,8 @@ start_unit() {
     /bin/sh "$NF_JOB/run.sh" main "$NF_JOBS" "$NF_STATE"
 }
 
-# A job of launchd's own: its label is the lock. It outlives the login, is started again when it was
-# killed, and removes itself at its end. One launcher at a time, since one that was left behind has to go.
+# A job of launchd's own: its label is the lock. It outlives the login, is started again after a kill,
+# and removes itself at its end. Only one launcher works at a time, as it must remove a leftover job.
 start_launchd() {
   nf_lock_take "$NF_STATE/launching" || return 1
   trap 'rm -f "$NF_STATE/launching"' EXIT
@@ -215,7 +215,7 @@ start_guard() {
   nf_begun
 }
 
-# nf_begun: the job has written its first event, soon.
+# nf_begun: wait a little for the job's first event.
 nf_begun() {
   nf_begun_tries=0
   until [ -e "$NF_JOB/events" ]; do
@@ -225,13 +225,13 @@ nf_begun() {
   done
 }
 
-# Ours did not start: another one runs, or ours has begun in the meantime.
+# Our job did not start: another one runs, or ours has begun in the meantime.
 who_runs() {
   who_runs_tries=0
   while [ "$who_runs_tries" -lt 5 ]; do
     if who_runs_running=$(nf_running_job); then
       if [ "$who_runs_running" = "$NF_ID" ]; then echo "@nf launched $NF_ID"; return 0; fi
-      # what never ran is no part of the history
+      # a job that never ran does not belong in the history
       if ! [ -e "$NF_JOB/events" ]; then rm -rf "${NF_JOB:?}"; fi
       echo "@nf busy $who_runs_running"
       return 0

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
-# The host's jobs, for `jobs` and for a rollback: "@nf denied" where they may not be read, else for each
-# job "@nf job ID", its plan.json, result and the system before it, each on a line that may be empty;
-# "@nf running" and the id of the job that runs, and "@nf previous" and the generation before the active one.
+# The host's jobs, for `jobs` and for a rollback: "@nf denied" if we may not read them. Else for each job
+# "@nf job ID", its plan.json, result and the system before it, each on a line that may be empty; then
+# "@nf running" and the running job's id, and "@nf previous" and the generation before the active one.
 
 past_jobs() {
   if nf_is_hidden "$NF_JOBS"; then echo '@nf denied'; return; fi
@@ -14,7 +14,7 @@ past_jobs() {
     head -c 4096 "$past_jobs_job/result" 2>/dev/null | tr -d '\n'
     echo
     past_jobs_system=$(nf_record system.profile 2>/dev/null <"$past_jobs_job/before")
-    # a store path holds nothing else
+    # a store path has only these characters
     case $past_jobs_system in *[!0-9A-Za-z+._?=/-]*) past_jobs_system='' ;; esac
     printf '%s\n' "$past_jobs_system"
   done

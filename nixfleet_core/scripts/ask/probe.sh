@@ -1,16 +1,16 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # its variables come from the parts beside it
-# One look at a host. Prints records (records.sh). Never asks the agent anything, runs nothing that a
+# One look at a host. Prints records (records.sh). Never asks the agent, never runs a program that a
 # process or a unit names, never writes, never calls sudo.
 # From the prelude: NF_CHECKOUT NF_INPUT NF_ATTRIBUTE, each may be empty, and
 # NF_DEEP=1 to also build proof: expected path and hashes (slow: evaluates the flake); NF_DEEP=why to
-# also look for what explains a proof that fails (asks nixcfg's remote).
+# also look for the cause of a failed proof (asks nixcfg's remote).
 
-NF_JOB='' # where a job looks: its directory
+NF_JOB='' # in a job's own look: the job's directory
 
-# put_path KEY PATH: as the host names it
+# put_path KEY PATH: a record with the path as the host names it
 put_path() { put_some "$1" "${2#"$NF_ROOT"}"; }
-# cut_off BYTES: what is larger is not worth reading, and must not fill the client
+# cut_off BYTES: larger values are not worth reading, and must not fill the client
 cut_off() { head -c "$1"; }
 
 probe() {
@@ -28,11 +28,11 @@ probe() {
   probe_trust
   probe_units
   probe_checkout
-  (probe_why) # in a subshell: it asks as the other owner, and has variables of common names
+  (probe_why) # in a subshell: it changes the owner, and its variables have common names
   printf 'end 0\n'
 }
 
-# probe_name NAME: a Mac's name changes with its network, this one does not.
+# probe_name NAME: a Mac's NAME changes with its network, its LocalHostName does not.
 probe_name() { { nf_has scutil && scutil --get LocalHostName 2>/dev/null; } || printf '%s\n' "$1"; }
 
 probe_system() {
@@ -48,7 +48,7 @@ probe_system() {
   if [ "$NF_MANAGER" = user ] && ! nf_lingers; then put no-linger 1; fi
 }
 
-# probe_active: the link to what is active. Home Manager keeps one, moved at each activation.
+# probe_active: the link to the active system. Home Manager moves its link at each activation.
 probe_active() {
   if [ "$NF_PLATFORM" != home-manager ]; then echo "$NF_ROOT/run/current-system"; return; fi
   for probe_active_link in "$NF_STATE_HOME/home-manager/gcroots/current-home" \
@@ -77,7 +77,7 @@ probe_tools() {
   if nf_has nix; then put nix "$(nf_bounded 10 nix --version 2>/dev/null | cut_off 200)"; fi
 }
 
-# Whether the nix daemon lets this user set what is restricted. Root may, and builds on NixOS.
+# Whether the nix daemon lets this user set restricted options. Root may, and builds on NixOS.
 probe_trust() {
   if [ "$NF_UID" = 0 ] || [ "$NF_PLATFORM" != home-manager ] || ! nf_has nix; then return 0; fi
   case $(probe_nix store ping --json | tr -d ' ') in
@@ -89,7 +89,7 @@ probe_trust() {
 
 probe_nix() { nf_bounded 10 nix --extra-experimental-features nix-command "$@" 2>/dev/null; }
 
-# An older Nix does not say: then the names in its configuration, of which a group begins with "@".
+# An older Nix does not say so: look at the names in its configuration, where "@" marks a group.
 probe_trusted_users() {
   probe_trusted_users_all=$(probe_nix show-config | sed -n 's/^trusted-users = //p')
   [ -n "$probe_trusted_users_all" ] || return 0
@@ -125,8 +125,8 @@ probe_agent() {
   probe_busy
 }
 
-# probe_binary KEY PATH FILE: the path as the host names it, FILE's hash. Nothing is run: the version
-# that people read is the one in the path.
+# probe_binary KEY PATH FILE: the path as the host names it, and FILE's hash. It never runs the file:
+# the path shows people the version.
 probe_binary() {
   [ -n "$2" ] || return 0
   put "$1.path" "$2"
@@ -138,19 +138,19 @@ probe_sha256() {
   nf_bounded 60 "$@" 2>/dev/null | cut_off 64
 }
 
-# What the agent's process runs.
+# The program that the agent's process runs.
 probe_process() {
   put running.proof "$nf_look_proof"
   put_some installed.starts "$nf_look_starts"
   put_some running.started "$(probe_started "$agent_pid")"
   case $nf_look_proof in
-    claimed) probe_binary running "$nf_look_path" '' ;; # a path that a process chose is not even read
+    claimed) probe_binary running "$nf_look_path" '' ;; # the process chose this path: do not even read it
     script) probe_binary running "$nf_look_path" "$NF_ROOT$nf_look_path" ;;
     *) probe_binary running "$nf_look_path" "$(probe_exe_file "$agent_pid")" ;;
   esac
 }
 
-# probe_exe_file PID: a name for the file that it runs; the kernel's own leads to it though it was deleted.
+# probe_exe_file PID: a name for the file that it runs; the kernel's own works even for a deleted file.
 probe_exe_file() {
   if [ -e "$NF_ROOT/proc/$1/exe" ]; then printf '%s\n' "$NF_ROOT/proc/$1/exe"; else nf_exe "$1"; fi
 }
@@ -166,7 +166,7 @@ probe_busy() {
   put busy.program "$nf_program"
 }
 
-# probe_started PID: when it began, in seconds since the epoch; its age is what ps knows everywhere, as
+# probe_started PID: when it began, in seconds since the epoch. Every ps knows only its age, as
 # [[DAYS-]HOURS:]MINUTES:SECONDS
 probe_started() {
   probe_started_age=$(ps -o etime= -p "$1" 2>/dev/null | tr -d ' ' | awk -F '[-:]' '{
@@ -175,10 +175,10 @@ probe_started() {
   case $probe_started_age in '' | *[!0-9]*) ;; *) echo $(($(nf_now) - probe_started_age)) ;; esac
 }
 
-# physical DIR: its path without links; DIR itself where we may not go
+# physical DIR: its path without links; DIR itself if we may not enter it
 physical() { if cd "$1" 2>/dev/null; then pwd -P; else printf '%s\n' "$1"; fi; }
 
-# The checkout: NF_CHECKOUT may begin with "~/", the home of whoever looks.
+# The checkout: NF_CHECKOUT may begin with "~/", the home of the user who looks.
 # shellcheck disable=SC2088 # that tilde is text
 # sets: probe_dir, probe_status
 probe_checkout() {
@@ -189,11 +189,11 @@ probe_checkout() {
     /*) probe_dir=$NF_ROOT$NF_CHECKOUT ;;
     *) probe_dir=${HOME:-}/$NF_CHECKOUT ;;
   esac
-  # behind its links, where its owner can go too
+  # without links, so that its owner can go there too
   if [ -z "$NF_ROOT" ] && [ -d "$probe_dir" ]; then probe_dir=$(physical "$probe_dir"); fi
   put_path checkout.path "$probe_dir"
   if ! [ -d "$probe_dir" ]; then
-    # below a directory that we may not enter, "not there" cannot be told from "not shown"
+    # below a directory that we may not enter, we cannot tell "missing" from "hidden"
     if probe_hidden "$probe_dir"; then put checkout.state unreadable; else put checkout.state missing; fi
     return 0
   fi
@@ -203,7 +203,7 @@ probe_checkout() {
     put checkout.state unreadable
     return 0
   fi
-  # one call: commit, branch, upstream, and what is not committed
+  # one call: commit, branch, upstream, and uncommitted changes
   # shellcheck disable=SC2119 # the caller's own words are not meant
   if ! probe_status=$(probe_git_status); then
     put checkout.state not-git
@@ -233,8 +233,8 @@ probe_hidden() {
   ! [ -x "$probe_hidden_parent" ]
 }
 
-# probe_lock_text: a lock file as it may be kept. For a job's files user information and queries of URLs are
-# nothing; that there was a query is. With ssh the name is no secret: a password is.
+# probe_lock_text: a lock file as it may be kept. A job's files leave out user information and queries of
+# URLs; a "?" shows that there was a query. For ssh, only the password is a secret, not the name.
 probe_lock_text() {
   if [ -z "$NF_JOB" ]; then
     cat
@@ -255,7 +255,7 @@ probe_lock() {
   esac
 }
 
-# What the flake, as it is locked now, would install: the agent's path without building anything.
+# The agent that the flake would install as it is locked now: its path, without a build.
 # sets: probe_expected_built
 probe_expected() {
   if probe_expected_built=$(nf_eval 300 --no-write-lock-file --apply "$(nf_agent_words)" \
@@ -266,7 +266,7 @@ probe_expected() {
   fi
 }
 
-# probe_program WORDS: the agent in a command line; it may carry systemd's prefixes and arguments
+# probe_program WORDS: the agent in a command line, which may have systemd's prefixes and arguments
 probe_program() {
   probe_program_named=$(printf '%s\n' "$1" | nf_agent_paths | head -n 1)
   printf '%s\n' "${probe_program_named:-$(printf '%s\n' "$1" | sed -n '1s/^[-@:+!|]*\([^ ]*\).*/\1/p')}"

@@ -2,8 +2,8 @@
 # shellcheck disable=SC2153,SC2154,SC2012 # its variables come from and go to the runner
 # What brings the agent back if the runner is killed: systemd's unit, or a process that guards it.
 
-# What systemd runs after this job's end is this job's script, in a folder that is root's alone whatever
-# becomes of the place of jobs.
+# systemd runs this job's script after the job's end. The script is copied to a folder that stays root's
+# alone, even if the place of jobs gets another owner.
 nf_take_finish() {
   case $NF_CARRIER in systemd | user) ;; *) return 0 ;; esac
   nf_take_finish_file=$(nf_units)/$NF_FINISH
@@ -21,8 +21,8 @@ nf_quote() {
   echo
 }
 
-# Where no systemd watches over the job: run it in a process of its own, and bring back when that was
-# killed. launchd starts this again when it was killed itself.
+# Without a systemd that watches the job: run it in a process of its own, and bring the agent back if that
+# process is killed. If this guard is killed, launchd starts it again.
 nf_enter_guard() {
   cd / || exit 1
   trap 'nf_kill TERM "$nf_enter_guard_main"' TERM INT HUP
@@ -44,12 +44,12 @@ nf_enter_guard() {
   trap - TERM INT HUP
   case $NF_CARRIER in
     guard) rm -f "$NF_STATE/job" ;;
-    *) exec launchctl bootout "$(nf_job_domain)/$NF_JOB_LABEL" ;; # which ends this process, too
+    *) exec launchctl bootout "$(nf_job_domain)/$NF_JOB_LABEL" ;; # this ends our process, too
   esac
 }
 
-# Without a unit's cgroup what a killed runner had started lives on, as a process group of its own (see
-# nf_bounded): end it, but not an activation.
+# Without a unit's cgroup, the processes of a killed runner live on, as a process group of their own (see
+# nf_bounded). End them, but never an activation.
 nf_end_orphan() {
   case $NF_CARRIER in guard | launchd) ;; *) return ;; esac
   nf_end_orphan_group=$(cat "$NF_RUN/pid" 2>/dev/null) || return

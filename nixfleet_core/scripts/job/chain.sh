@@ -5,7 +5,7 @@
 # sets: NF_STEP_REASON
 nf_do_stop() {
   nf_stop "$@" && return 0
-  # whoever ended the command has not ended what it asked for
+  # a cancellation ended the command, but not the stop that it asked for
   if nf_cancelled; then nf_stop "$@" && return 0; fi
   nf_say "the agent did not stop in time: it is killed"
   NF_STEP_REASON=killed
@@ -42,7 +42,7 @@ nf_do_update() {
   nf_do_update_code=0
   if [ "$1" != pin-latest ]; then
     nf_run "$@" || nf_do_update_code=$?
-    # the forge's API refuses to say more, but git has named the commit: lock to that
+    # the forge's API refuses more requests, but git has named the commit: lock to it
     if nf_has_commit && nf_said | grep -Eq 'rate limit|HTTP error (403|429)'; then
       nf_do_update_code=0
       nf_pin || nf_do_update_code=$?
@@ -63,7 +63,7 @@ nf_do_update() {
   return 65
 }
 
-# root is refused the owner's repository unless it looks like sudo run by the owner
+# git refuses the owner's repository to root, unless root looks like the owner's sudo
 nf_do_rebuild() {
   nf_wait_switch 900
   if [ "$NF_UID" = 0 ]; then SUDO_UID=$NF_OWNER_UID; export SUDO_UID; fi
@@ -73,7 +73,7 @@ nf_do_rebuild() {
   return "$nf_do_rebuild_code"
 }
 
-# nf_wait_switch LIMIT: an activation that runs is a unit of its own; the agent comes after it.
+# nf_wait_switch LIMIT: wait for a running activation, a unit of its own; the agent comes after it.
 nf_wait_switch() {
   nf_wait_switch_told='' nf_wait_switch_until=$(($(nf_now) + $1))
   while nf_switch_lives && [ "$(nf_now)" -lt "$nf_wait_switch_until" ]; do
@@ -90,7 +90,7 @@ nf_do_start() {
   nf_service_forgive >>"$NF_LOG" 2>&1
   nf_see_units 2>/dev/null
   if nf_agent_is_up && [ -n "$nf_look_path" ]; then
-    # the switch may have started it already, new; restartIfChanged=false leaves an old one running
+    # the switch may have started the new agent already; restartIfChanged=false leaves an old one running
     if nf_runs_installed; then nf_say "the agent runs already, from $agent_installed"; return 0; fi
     nf_service_restart
   else
@@ -98,8 +98,8 @@ nf_do_start() {
   fi
 }
 
-# Up, and the same process for NF_STABLE seconds; then the proof is written down. What is not yet the
-# agent (a shell that waits for the network) gets its time to become it; the verdict says what it is.
+# The agent must be up, as the same process, for NF_STABLE seconds; then the proof is written down. A
+# process that is not yet the agent (a shell that waits for the network) gets time; the verdict names it.
 # sets: NF_BACK, NF_STEP_REASON
 nf_do_verify() {
   nf_do_verify_restarts_were=$(nf_restarts)
@@ -121,7 +121,7 @@ nf_do_verify() {
     nf_ask_agent
     return 0
   fi
-  # one that crashes at once is never seen running
+  # an agent that crashes at once is never seen running
   NF_STEP_REASON=down
   if [ -n "$nf_look_path" ] || [ "$(nf_restarts)" != "$nf_do_verify_restarts_were" ]; then
     NF_STEP_REASON=unstable
@@ -136,7 +136,7 @@ nf_do_verify() {
 
 nf_has_moved() { [ "$(nf_profile)" != "$(cat "$NF_RUN/profile" 2>/dev/null)" ]; }
 
-# wait-for-operator SECONDS: somebody has to reach the host anew, or the switch may have cut it off.
+# wait-for-operator SECONDS: somebody must reach the host again; else the switch may have cut it off.
 # sets: NF_BACK, NF_STEP_REASON
 nf_do_confirm() {
   nf_event waiting ",\"reason\":\"confirmation\",\"limit\":$2"
@@ -153,12 +153,12 @@ nf_do_confirm() {
   done
 }
 
-# switch-back [TARGET]: the profile first, then that generation's own activation, as the switch does it.
-# Without a target, to what was there before this job, with the agent and the proof after it.
+# switch-back [TARGET]: move the profile, then run that generation's own activation, as the switch does.
+# Without a target: go back to the system before this job, then start and verify the agent.
 # sets: NF_BACK, NF_GONE_BACK, NF_STEP_REASON
 nf_do_rollback() {
   nf_do_rollback_target=${2:-$(cat "$NF_RUN/profile")}
-  # root runs what lies there: nothing but a path in the store will do, whoever named it
+  # root runs the target: it must be a path in the store, whoever named it
   if ! nf_is_store_path "$nf_do_rollback_target" || [ ! -x "$nf_do_rollback_target/$(nf_activation)" ]; then
     nf_fail target "there is no generation to go back to at $nf_do_rollback_target"
     return
@@ -173,16 +173,16 @@ nf_do_rollback() {
   fi
   nf_put_lock "$NF_JOB/flake.lock.before"
   NF_GONE_BACK=1 NF_BACK=''
-  # what counts is what runs then, not what the activation said of itself
+  # the running agent counts, not the activation's exit code
   nf_do_start && nf_do_verify
 }
 
-# nf_is_store_path PATH: of this machine, a store path itself and nothing within one.
+# nf_is_store_path PATH: true for a store path of this machine, false for a path inside one.
 nf_is_store_path() {
   nf_is_store_path_is=$(nf_stored "$1") && [ "$nf_is_store_path_is" = "$(nf_package "$nf_is_store_path_is")" ]
 }
 
-# nf_activation: a generation's own script, below it.
+# nf_activation: the path of a generation's activation script inside the generation.
 nf_activation() {
   case $NF_PLATFORM in home-manager) echo activate ;; *) echo bin/switch-to-configuration ;; esac
 }

@@ -6,7 +6,7 @@ NF_CHANGES_SIZE=262144
 
 nf_keep_changes() {
   nf_keep_changes_old=$(cat "$NF_RUN/profile" 2>/dev/null) nf_keep_changes_new=$(nf_profile)
-  rm -f "$NF_JOB/changes" # of before a rollback
+  rm -f "$NF_JOB/changes" # from before a rollback
   if [ -z "$nf_keep_changes_old" ] || [ -z "$nf_keep_changes_new" ]; then return; fi
   if [ "$nf_keep_changes_old" = "$nf_keep_changes_new" ]; then return; fi
   {

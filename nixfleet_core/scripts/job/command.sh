@@ -1,9 +1,10 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2153,SC2154 # its variables come from and go to the runner
-# How a step's command is run: bounded, by root or the checkout's owner, its output in the log, and again if
-# its failure looks transient. From the compiled plan: NF_CHECKOUT NF_TRANSIENT NF_PERMANENT NF_RETRY_AFTER.
+# Runs a step's command: within a limit, as root or the checkout's owner, with its output in the log. Retries
+# it if its failure looks transient. From the compiled plan: NF_CHECKOUT NF_TRANSIENT NF_PERMANENT
+# NF_RETRY_AFTER.
 
-# nf_try COMMAND...: the step's command, again with back-off while its failure looks transient.
+# nf_try COMMAND...: run the step's command; retry it with back-off while its failure looks transient.
 # sets: nf_try_count, nf_try_from, nf_try_rc
 nf_try() {
   nf_try_count=1
@@ -21,8 +22,8 @@ nf_try() {
   done
 }
 
-# What this try has said of itself: without colours (raw or escaped in JSON), without what builders
-# print, and without what Nix took up again by itself.
+# The output of this try, without colours (raw or escaped in JSON), without the builders' output, and
+# without the failures that Nix itself retried.
 nf_said() {
   nf_said_escape=$(printf '\033')
   tail -c "+$((nf_try_from + 1))" "$NF_LOG" | tail -c 65536 |
@@ -30,7 +31,7 @@ nf_said() {
     sed -e "s/$nf_said_escape\\[[0-9;]*m//g" -e 's/\\u001[bB]\[[0-9;]*m//g'
 }
 
-# Worth another try: something says so, and nothing says that somebody has to act first.
+# A failure is worth another try if a known text says so, and no text says that somebody must act first.
 nf_is_transient() {
   nf_is_transient_words=$(nf_said)
   printf '%s\n' "$nf_is_transient_words" | grep -Eq "$NF_TRANSIENT" || return
@@ -52,14 +53,14 @@ nf_within() {
   return "$nf_within_code"
 }
 
-# Nix would wait minutes for a server that says nothing, and between its own tries: a fetch is to fail
-# soon, and to be tried again where everybody sees it.
+# Nix waits minutes for a silent server, and between its own tries. A fetch must fail soon instead, and
+# we retry it where everybody sees it.
 NF_NIX_FETCHES='connect-timeout = 15
 stalled-download-timeout = 30
 download-attempts = 1'
 
-# nf_quietly COMMAND...: run it, bounded, output to the log (stdout to NF_OUT if set), as root or as
-# the checkout's owner. A cancellation ends it.
+# nf_quietly COMMAND...: run it within the limit, as root or as the checkout's owner, with its output in
+# the log (stdout in NF_OUT if set). A cancellation ends it.
 # sets: NF_EXEC, NF_NIX_CONFIG
 nf_quietly() {
   nf_open_pipe "$NF_LOG"
@@ -81,7 +82,7 @@ nf_quietly() {
   nf_quietly_pid=$!
   exec 8>&- 6>&-
   echo "$nf_quietly_pid" >"$NF_RUN/pid"
-  if nf_cancelled; then nf_cancel; fi # who cancelled a moment ago found nothing to end
+  if nf_cancelled; then nf_cancel; fi # a cancellation a moment ago found no process to end
   nf_await "$nf_quietly_pid"
   nf_quietly_code=$?
   rm -f "$NF_RUN/pid"

@@ -1,12 +1,12 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2153,SC2154 # its variables come from and go to the runner
-# What the highest force levels do before the switch, with the agent's derivation alone: nothing else
-# of the system is built or compared.
+# The steps of the highest force levels before the switch. They build and compare the agent's derivation
+# alone, nothing else of the system.
 
 NF_AGENT_DRVS=''
 
-# nf_find_agent: the agent's derivations, in NF_AGENT_DRVS, what is needed first: what its command refers to,
-# and the agent itself behind a wrapper. Go's modules are pinned by their hash: no cache can forge them.
+# nf_find_agent: puts the agent's derivations into NF_AGENT_DRVS, dependencies first: those that its command
+# refers to, and the agent behind a wrapper. Hashes pin the Go modules: no cache can forge them.
 # sets: NF_AGENT_DRVS, NF_OUT, NF_STEP_REASON, NF_WHO
 nf_find_agent() {
   if [ -n "$NF_AGENT_DRVS" ]; then return 0; fi
@@ -27,15 +27,15 @@ nf_find_agent() {
   fi
 }
 
-# nf_ask QUERY PATH...: what the store knows of these paths.
+# nf_ask QUERY PATH...: query the store about these paths.
 nf_ask() { nf_bounded 60 nix-store --query "$@" 2>>"$NF_LOG"; }
 
 nf_are_valid() { nf_bounded 60 nix-store --check-validity "$@" >/dev/null 2>&1; }
 
 nf_realise() { nf_run nix-store --realise --log-format internal-json "$@"; }
 
-# build-agent: from its source, whatever caches say of it; what it is built with may come from them.
-# What is in the store already is not replaced: it is built once more and compared.
+# build-agent: build the agent from source, never from a cache; its build tools may come from caches.
+# An agent in the store is not replaced: it is built once more and compared.
 nf_do_build() {
   nf_find_agent || return
   for nf_do_build_drv in $NF_AGENT_DRVS; do
@@ -64,8 +64,8 @@ nf_compare() {
   return "$nf_compare_code"
 }
 
-# repair-agent: the files of the agent that is installed, and of the one that would be, where it is in
-# the store already, against the hashes that Nix noted.
+# repair-agent: compare the installed agent's files with the hashes that Nix noted, and the files of the
+# agent to be installed, if the store has it already.
 nf_do_repair() {
   nf_see_units 2>/dev/null
   nf_find_agent || return
@@ -87,7 +87,7 @@ nf_do_repair() {
 nf_repair() {
   nf_verify_path "$1"
   nf_repair_code=$?
-  # 1: another content; 4: not all of it can be read; anything else, as when it is ended, says nothing
+  # 1: the content differs; 4: some of it cannot be read; other codes (a killed command) prove nothing
   case $nf_repair_code in 1 | 4 | 5) ;; *) return "$nf_repair_code" ;; esac
   if nf_cancelled; then return "$nf_repair_code"; fi
   nf_say "$1 is damaged: it is fetched or built again"

@@ -6,15 +6,15 @@
 # nf_field N: of NF_LOCK_VALUES: kind, url, ref, rev, pinned, pin, what the URL hides
 nf_field() { printf '%s\n' "$NF_LOCK_VALUES" | cut -f "$1"; }
 
-# nf_want: the commit that the lock should name, in nf_want_commit: 40 hex digits, or "none" when the
-# remote does not say (a missing branch and a captive portal both exit 0), or "unknown".
+# nf_want: puts the commit that the lock should name into nf_want_commit: 40 hex digits; "none" if the
+# remote names none (a missing branch and a captive portal both exit 0); or "unknown".
 # sets: NF_LIMIT, NF_OUT, nf_want_commit
 nf_want() {
   nf_want_commit=$NF_WANT_REV
   if [ -z "$nf_want_commit" ]; then nf_want_commit=$(nf_field 5); fi
   nf_want_url=$(nf_field 2)
   nf_want_hides=$(nf_field 7)
-  # git would need a query in its arguments, where everybody reads it
+  # git would get the query as an argument, and everybody can read arguments
   if [ "$nf_want_hides" = query ]; then nf_want_url=''; fi
   if [ -z "$nf_want_commit" ] && [ -z "$nf_want_url" ]; then nf_want_commit=unknown; return; fi
   if [ -z "$nf_want_commit" ]; then
@@ -37,8 +37,8 @@ nf_want() {
 
 nf_has_commit() { case $nf_want_commit in none | unknown) return 1 ;; esac; }
 
-# nf_pin: lock the input to the wanted commit. Keeps where the input comes from, so a later plain
-# update follows the branch again. What its URL hides would stand in the arguments: refused then.
+# nf_pin: lock the input to the wanted commit. It keeps the input's source, so a later plain update
+# follows the branch again. It refuses a URL with a login or a query: they would stand in the arguments.
 # sets: NF_STEP_REASON
 nf_pin() {
   if [ -n "$(nf_field 7)" ]; then
@@ -51,12 +51,12 @@ nf_pin() {
     --override-input "$NF_INPUT" "$(nf_field 6)$nf_want_commit"
 }
 
-# nf_lock_reached: the lock names the commit that its repository names.
+# nf_lock_reached: true if the lock names the commit that its repository names.
 # sets: NF_STEP_REASON
 nf_lock_reached() {
   NF_STEP_REASON=stale
   case $nf_want_commit in
-    # no repository to compare with: only Nix itself can say that it could not ask
+    # there is no repository to compare with: only Nix can say that its fetch failed
     unknown) if nf_said | grep -Eq "$NF_KEPT_OLD"; then return 1; fi ;;
     none) NF_STEP_REASON=latest-unknown; return 1 ;;
     *)
@@ -67,7 +67,7 @@ nf_lock_reached() {
   NF_STEP_REASON=''
 }
 
-# nf_lock_kind FILE: as its owner sees it: missing, link, large, other (no file at all) or file.
+# nf_lock_kind FILE: what its owner sees: missing, link, large, other (not a regular file) or file.
 nf_lock_kind() {
   # shellcheck disable=SC2016 # the inner shell expands
   nf_step_down 20 sh -c 'if [ -L "$1" ]; then echo link; elif ! [ -e "$1" ]; then echo missing
@@ -76,7 +76,7 @@ nf_lock_kind() {
     sh "$1" "$NF_LOCK_LIMIT" 2>/dev/null | head -c 20
 }
 
-# nf_lock_fits: there is no flake.lock, or one that can be kept.
+# nf_lock_fits: true if flake.lock is missing or can be kept.
 # sets: nf_lock_fits_kind (as nf_lock_kind has it) and nf_lock_fits_why (a token for what is wrong)
 nf_lock_fits() {
   nf_lock_fits_why='' nf_lock_fits_kind=$(nf_lock_kind "$NF_ROOT$NF_CHECKOUT/flake.lock")
@@ -95,7 +95,7 @@ nf_lock_fits() {
   return 1
 }
 
-# nf_save_lock NAME: keep a copy of flake.lock with the job, once; half a copy is none.
+# nf_save_lock NAME: keep one copy of flake.lock with the job; half a copy is deleted.
 # sets: NF_STEP_REASON
 nf_save_lock() {
   nf_save_lock_file=$NF_ROOT$NF_CHECKOUT/flake.lock
@@ -114,8 +114,8 @@ nf_save_lock() {
   fi
 }
 
-# nf_put_lock FILE: the owner puts that copy back: whole at once, or in place where the disk has only
-# the room of a lock that was cut off.
+# nf_put_lock FILE: the owner puts that copy back, whole at once. On a full disk the owner overwrites
+# the lock in place.
 nf_put_lock() {
   [ -r "$1" ] || return 0
   (
@@ -128,8 +128,8 @@ nf_put_lock() {
   )
 }
 
-# After a failure before the profile moved: a dirty lock comes back, and so does one that a failed
-# update left half written.
+# After a failure before the profile moved: bring back a dirty lock, and the lock that a failed update
+# left half written.
 nf_undo_lock() {
   if nf_is_sharing; then
     if [ "$NF_STEP" = push ]; then nf_in_checkout nf_take_back_commit; fi

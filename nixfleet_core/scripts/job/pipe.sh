@@ -1,8 +1,8 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2153,SC2154 # its variables come from and go to the runner
-# What a command says is written by a process of ours: who runs it need not be allowed to write there.
+# A process of ours writes down a command's output, so the command's user needs no right to write there.
 
-# nf_logged COMMAND...: what it says on stderr goes to the log.
+# nf_logged COMMAND...: run it, with its stderr in the log.
 nf_logged() {
   nf_open_pipe "$NF_LOG"
   nf_logged_reader=$nf_open_pipe_reader
@@ -13,7 +13,7 @@ nf_logged() {
   return "$nf_logged_code"
 }
 
-# nf_into FILE COMMAND...: what it prints becomes the content of FILE.
+# nf_into FILE COMMAND...: run it; its stdout becomes the content of FILE.
 nf_into() {
   nf_into_file=$1
   shift
@@ -27,9 +27,9 @@ nf_into() {
   return "$nf_into_code"
 }
 
-# nf_open_pipe FILE: what is written to descriptor 8 is appended to FILE by a process of ours.
-# What runs as the owner gets no descriptor of a file of root's: it could cut it off.
-# Opened both ways first, a fifo lets nobody wait; without a name it is a pipe.
+# nf_open_pipe FILE: a process of ours appends to FILE all that is written to descriptor 8.
+# Processes of the owner get no descriptor of root's files: they could truncate them.
+# Nobody waits for a fifo that was first opened both ways; once its name is gone, it is a pipe.
 # sets: nf_open_pipe_reader (its id)
 nf_open_pipe() {
   nf_keep_place
@@ -43,27 +43,27 @@ nf_open_pipe() {
   exec 9<"$nf_open_pipe_path"
   exec 7>&-
   rm -f "$nf_open_pipe_path"
-  # a program of its own: a shell keeps copies of descriptors that it has redirected, the pipe's other end too
+  # a program of its own: a shell keeps copies of redirected descriptors, also of the pipe's other end
   /bin/sh -c "$NF_POUR" sh "$1" <&9 >/dev/null 2>&1 6>&- 8>&- 9<&- &
   nf_open_pipe_reader=$!
   exec 9<&-
 }
 
-# Where none can be made, what is said as another user is not kept.
+# If no fifo can be made, the output of other users' commands is lost.
 nf_open_no_pipe() {
   if [ -w "$1" ] && [ "$NF_UID" = "${NF_OWNER_UID:-$NF_UID}" ]; then exec 8>>"$1"; else exec 8>/dev/null; fi
 }
 
-# sh FILE: append all that comes. On a full disk what has no room is lost, and who writes is not ended by it.
+# sh FILE: append all input. A full disk loses the part that has no room, but does not end the writer.
 # shellcheck disable=SC2016 # the inner shell expands
 NF_POUR='until cat >>"$1"; do [ -w "$1" ] || { cat >/dev/null; exit; }; done'
 
-# nf_await_reader PID: all that was said is in the file. What a command has left running may hold the pipe,
-# which is no reason to wait for it.
+# nf_await_reader PID: wait until the whole output is in the file. A process that the command left behind may
+# hold the pipe open; we do not wait for it.
 nf_await_reader() {
   if [ -z "$1" ]; then return; fi
   nf_await_reader_tries=0
-  while (:) && kill -0 "$1" 2>/dev/null; do # a subshell: some shells look for ended ones only when one ends
+  while (:) && kill -0 "$1" 2>/dev/null; do # the subshell's end makes some shells look for ended processes
     nf_await_reader_tries=$((nf_await_reader_tries + 1))
     if [ "$nf_await_reader_tries" -le 5 ]; then continue; fi
     if [ "$nf_await_reader_tries" -gt "$NF_READER_TRIES" ]; then
@@ -75,7 +75,7 @@ nf_await_reader() {
 }
 NF_READER_TRIES=55 # 5 s
 
-# nf_await PID: wait for it, and return as it does. A trapped signal also ends wait: then it still runs.
+# nf_await PID: wait for it, and return its code. A trapped signal ends `wait` early, so wait again.
 nf_await() {
   while :; do
     wait "$1"

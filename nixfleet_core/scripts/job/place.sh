@@ -1,12 +1,12 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2153,SC2154,SC2012 # its variables come from and go to the runner
-# The job keeps its place, although a switch may give it to somebody else.
+# The job keeps its place, even if a switch gives the folder to somebody else.
 
-# Copies of what must be right even if somebody else gets the job's place. Who moves on from there is not
-# always who had it all in mind: a killed job's is another process.
+# Copies of the files that must be right even if somebody else gets the job's place. After a kill, another
+# process moves the job, and knows only these copies.
 nf_start_keeping() {
   case $NF_CARRIER in systemd) ;; *) return 0 ;; esac
-  rm -rf "$(nf_units)"/nixfleet-[0-9]* # of jobs that were killed
+  rm -rf "$(nf_units)"/nixfleet-[0-9]* # from killed jobs
   mkdir -p "$NF_KEPT" && cp "$NF_RUN/profile" "$NF_KEPT/.profile" && echo "$NF_READER" >"$NF_KEPT/.reader"
   nf_keep run.sh plan.json
 }
@@ -15,8 +15,8 @@ nf_keep() {
   for nf_keep_file in "$@"; do cp "$NF_JOB/$nf_keep_file" "$NF_KEPT/$nf_keep_file"; done 2>/dev/null || :
 }
 
-# A switch can start a service that has the place as its StateDirectory= or RuntimeDirectory=: systemd gives
-# it all that lies there. Before root writes it looks, and moves on to the other place.
+# A switch can start a service that has the place as its StateDirectory= or RuntimeDirectory=; systemd gives
+# the service all files there. So root looks before each write, and moves to the other place.
 nf_keep_place() {
   case $NF_CARRIER in systemd) ;; *) return 0 ;; esac
   if nf_are_ours "$NF_JOB" "${NF_JOBS%/jobs}" "$NF_RUN" "$NF_STATE"; then return 0; fi
@@ -25,7 +25,7 @@ nf_keep_place() {
 
 NF_NEWLINE='
 '
-# nf_are_ours DIR...: still; what is gone is nobody's.
+# nf_are_ours DIR...: true if they are still ours; a missing one belongs to nobody.
 nf_are_ours() {
   nf_are_ours_looks=$(ls -ldn "$@" 2>/dev/null)
   while [ -n "$nf_are_ours_looks" ]; do
@@ -39,7 +39,7 @@ nf_are_ours() {
   done
 }
 
-# nf_move_out JOB: go on where a new job would be. The runner and what watches beside it both may come here.
+# nf_move_out JOB: go on in the place of new jobs. The runner and the watcher beside it may both call this.
 # sets: NF_JOB, NF_LOG, NF_RUN, NF_TRUSTED
 nf_move_out() {
   NF_TRUSTED=:
@@ -57,8 +57,7 @@ nf_move_out() {
   if ! [ -d "$NF_JOB" ]; then nf_move_job "$1"; fi
 }
 
-# nf_move_job JOB: the log and the events as they are, by another name of the same files; the rest from copies
-# that nobody else has had.
+# nf_move_job JOB: hard-link the log and the events; take the rest from copies that only we could change.
 # sets: NF_READER
 nf_move_job() {
   nf_move_job_new=$NF_JOBS/.new-$NF_ID
@@ -81,7 +80,7 @@ nf_move_job() {
   nf_say "$1 was given to somebody else while this job ran: it goes on in $NF_JOB"
 }
 
-# Another process of ours moves the job: it is there soon.
+# Another process of ours moves the job: wait for it.
 nf_await_moved() {
   nf_await_moved_left=100
   until [ -d "$NF_JOB" ] || [ "$nf_await_moved_left" = 0 ]; do
@@ -90,7 +89,7 @@ nf_await_moved() {
   done 2>/dev/null
 }
 
-# nf_move_file OLD NEW: the same file by another name; only a file, or else an empty one.
+# nf_move_file OLD NEW: hard-link OLD, if it is a regular file; else make an empty NEW.
 nf_move_file() {
   ln "$1" "$2" 2>/dev/null
   if [ -L "$2" ] || ! [ -f "$2" ]; then rm -rf "${2:?}"; fi

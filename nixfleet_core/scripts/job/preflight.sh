@@ -13,13 +13,13 @@ nf_do_preflight() {
     nf_check input && nf_check attribute
 }
 
-# What is there before the job.
+# Save a probe of the host before the job.
 nf_write_before() {
   probe 2>/dev/null | cat >"$NF_JOB/.before"
   nf_publish before && nf_keep before
 }
 
-# nf_check NAME: runs nf_check_NAME, which says in nf_check_why (a token) what is wrong; or what it went over.
+# nf_check NAME: runs nf_check_NAME, which sets nf_check_why to a token: the fault, or the fault it accepted.
 # sets: NF_STEP_REASON, nf_check_why
 nf_check() {
   nf_check_why=''
@@ -97,8 +97,8 @@ nf_check_checkout() {
   nf_refuse root-owned "$nf_check_checkout_words: $nf_check_checkout_foreign"
 }
 
-# A rebuild that somebody else runs is waited for, visibly and not for ever. Once that is over, --force
-# goes on in spite of a process that calls itself one, but never while an activation runs.
+# Wait for somebody else's rebuild, visibly and not for ever. After the wait, --force goes on although a
+# process calls itself a rebuild, but never while an activation runs.
 # sets: nf_check_why
 nf_check_idle() {
   nf_check_idle_told='' nf_check_idle_until=$(($(nf_now) + NF_WAIT))
@@ -123,7 +123,7 @@ nf_idle_is_over() {
   nf_say "preflight: still running: $nf_is_busy_with. The update was forced, and goes on all the same"
 }
 
-# nf_is_busy: an activation, or a rebuild that would collide with ours.
+# nf_is_busy: true if an activation runs, or a rebuild that would collide with ours.
 # sets: nf_is_busy_with (for people), nf_is_busy_event, nf_find_rebuild_pid ("" for an activation)
 nf_is_busy() {
   nf_find_rebuild_pid='' nf_is_busy_event=''
@@ -133,8 +133,8 @@ nf_is_busy() {
   nf_is_busy_event=",\"pid\":$nf_find_rebuild_pid,\"program\":\"$nf_program\""
 }
 
-# The agent's own rebuild lives in the agent's service and would die with it; of Home Manager, whoever
-# runs it moves the same profile.
+# The agent's own rebuild runs in the agent's service and would die with it. Every run of Home Manager
+# moves the same profile, whoever started it.
 # sets: nf_find_rebuild_pid, nf_program
 nf_agent_rebuilds() {
   # shellcheck disable=SC2046 # a number is one word
@@ -146,7 +146,7 @@ nf_agent_rebuilds() {
 
 nf_pulls() { case $NF_PULL in '') return 1 ;; esac; }
 
-# The detached job has no ssh agent of the operator: neither has this.
+# The detached job cannot use the operator's ssh agent, and neither does this check.
 # sets: nf_check_why
 nf_check_remote() {
   nf_pulls || return 0
@@ -163,7 +163,7 @@ nf_check_remote() {
 
 nf_git() { nf_logged nf_step_down 30 git "$@"; }
 
-# Will the pull go through? Whatever would be lost is named, nothing is touched.
+# Will the pull succeed? The check names all that the pull would overwrite, and changes nothing.
 # sets: nf_check_why
 nf_check_pull() {
   nf_pulls || return 0

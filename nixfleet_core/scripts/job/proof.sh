@@ -2,13 +2,13 @@
 # shellcheck disable=SC2034,SC2153,SC2154 # its variables come from and go to the runner
 # What runs after the job, as it can be shown.
 
-# nf_runs_installed: by the last nf_see_units, what runs is what is installed, or what that starts, by proof.
+# nf_runs_installed: the last nf_see_units has proof that the installed program, or one that it starts, runs.
 nf_runs_installed() {
   case $nf_look_proof in exe | script) ;; *) return 1 ;; esac
   nf_is_one "$nf_look_path" "$agent_installed" "$nf_look_starts"
 }
 
-# nf_keep_proof: what is there after the job; in memory when the disk is full.
+# nf_keep_proof: save a probe of the host after the job; in memory if the disk is full.
 nf_keep_proof() {
   cd /
   nf_keep_place
@@ -21,8 +21,8 @@ nf_keep_proof() {
   nf_keep_changes
 }
 
-# nf_ask_agent: a second layer of proof where the agent offers one; whatever it says, it decides nothing.
-# An agent that does not know the flag could start as a second one: its help has to name it.
+# nf_ask_agent: run the agent's own --check, if it has one. The answer is logged, and decides nothing.
+# An agent without that flag could start a second time, so its help must name the flag.
 nf_ask_agent() {
   nf_may_ask || return 0
   nf_agent_says --help
@@ -38,8 +38,8 @@ nf_ask_agent() {
   esac
 }
 
-# nf_may_ask: the only program of the agent's that is ever run is the one that is proven to run already:
-# in the store, of root or the store's owner, and nobody else may write to it.
+# nf_may_ask: we run an agent's program only if it provably runs already. It must be in the store, it must
+# belong to root or the store's owner, and nobody else may write to it.
 # sets: nf_may_ask_program
 nf_may_ask() {
   nf_runs_installed && nf_may_ask_program=$(nf_stored "$NF_ROOT$nf_look_path") || return 1
@@ -50,8 +50,8 @@ nf_may_ask() {
     NR == 1 { exit !($1 ~ /^-....[^w]..[^w]/ && ($3 == 0 || $3 == owner)) }'
 }
 
-# nf_agent_says FLAG: ask the program that runs (nf_may_ask_program), as the user of its process and with its
-# settings, a few seconds long; the beginning of what it says goes to NF_RUN/said.
+# nf_agent_says FLAG: run nf_may_ask_program for a few seconds, with the user and the settings of the agent's
+# process. The beginning of its output goes to NF_RUN/said.
 # sets: NF_OWNER, NF_OWNER_UID
 nf_agent_says() {
   : >"$NF_RUN/said"
@@ -69,11 +69,11 @@ nf_agent_says() {
   return "$nf_agent_says_rc"
 }
 
-# nf_status NAME: that number of the agent's process: who it really is.
+# nf_status NAME: the number that the kernel gives under that name for the agent's process.
 nf_status() { awk -v name="$1:" '$1 == name {print $2}' "$NF_ROOT/proc/$agent_pid/status" 2>/dev/null; }
 
-# sh ENVIRON PROGRAM FLAG: the settings may be secret: they go by no argv, and only the agent's own user
-# reads them. What cannot be exported is left out.
+# sh ENVIRON PROGRAM FLAG: the settings may be secret: they never stand in an argv, and only the agent's
+# own user reads them. Settings that sh cannot export are left out.
 # shellcheck disable=SC2016 # the inner shell expands
 NF_WITH_SETTINGS='
 [ -r "$1" ] || exit 126

@@ -1,15 +1,15 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2153,SC2154 # its variables come from and go to the other parts
 # The job: runs the plan's steps one after another, and always starts the agent again.
-# From the compiled plan, beside what the steps' own parts name: NF_ID, NF_GOAL, NF_UNCUT (the steps that a
-# cancellation does not end), and nf_plan, which calls nf_step for each step.
+# From the compiled plan: NF_ID, NF_GOAL, NF_UNCUT (the steps that a cancellation does not end), the values
+# that the steps' own parts name, and nf_plan, which calls nf_step for each step.
 # Events hold fixed tokens and integers only; text stays in the log.
 
-# The job begins here: once only for an id, so that a launch can be repeated.
+# The job begins here. Each id begins only once, so a launch can be repeated.
 nf_enter_main() {
   cd / || exit 1
   nf_begin
-  # a stop of the unit ends the step that runs; the agent is brought back all the same
+  # a stop of the unit ends the running step; the agent is brought back all the same
   trap nf_cancel TERM INT HUP
   nf_profile >"$NF_RUN/profile"
   nf_event job-start
@@ -45,7 +45,7 @@ nf_step() {
     nf_step_end cancelled "$nf_try_rc" "$nf_try_count"
   else
     if [ -z "$NF_STEP_REASON" ] && nf_is_full; then NF_STEP_REASON=disk-full; fi
-    # the update worked, also where flake.lock could not be shared
+    # the update worked, even if flake.lock could not be shared
     if [ -z "$NF_FAILED" ] && ! nf_is_sharing; then
       nf_has_failed "$NF_STEP" "$nf_try_rc" "$NF_STEP_REASON"
     fi
@@ -55,11 +55,11 @@ nf_step() {
   if nf_cancelled; then NF_STOPPED=1; nf_undo_lock; fi
 }
 
-# nf_is_due: whether a step runs, by what has become of those before it.
+# nf_is_due: whether the step runs, by the results of the steps before it.
 nf_is_due() {
   case $NF_STEP in
     preflight | stop | pull | update | repair | build | rebuild | confirm) nf_is_well ;;
-    # whatever became of these; but a refusal has touched nothing, so there is nothing to bring back
+    # whatever the results; but a refused job has touched nothing, so nothing needs to be brought back
     start | verify) [ -n "$NF_FINISHING" ] || [ "$NF_FAILED" != preflight ] ;;
     # asked for, or because the new agent did not stay up
     rollback) if [ "$NF_GOAL" = rollback ]; then nf_is_well; else [ -n "$NF_BACK" ]; fi ;;
@@ -68,13 +68,13 @@ nf_is_due() {
   esac
 }
 
-# No step has failed, nobody has cancelled, and the job was not killed.
+# True if no step has failed, nobody has cancelled, and the job was not killed.
 nf_is_well() { [ -z "$NF_FAILED$NF_STOPPED$NF_FINISHING" ]; }
 
-# nf_is_uncut STEP: a cancellation lets it end by itself, as it brings back or is short.
+# nf_is_uncut STEP: a cancellation lets this step end by itself: it is short, or brings the agent back.
 nf_is_uncut() { case " $NF_UNCUT " in *" $1 "*) ;; *) return 1 ;; esac; }
 
-# The end of a job, if its runner was killed: in a unit of its own.
+# The end of a job whose runner was killed. Runs in a unit of its own.
 # sets: NF_BACK, NF_FINISHING, NF_STEP, NF_STEP_REASON
 nf_enter_finish() {
   cd / || exit 1
@@ -90,13 +90,13 @@ nf_enter_finish() {
   nf_step_end failed 137 1
   nf_undo_lock
   NF_FINISHING=1
-  # nobody has said that the host can still be reached, and nobody is left who waits for it
+  # nobody has confirmed that the host can be reached, and no process waits for it any more
   if [ "$NF_STEP" = confirm ] && [ ! -e "$NF_JOB/ctl/confirmed" ] && nf_has_moved; then NF_BACK=1; fi
   nf_plan
   nf_end interrupted
 }
 
-# After a job with a result the agent runs, or is started: the job's own log is closed by then.
+# The job has its result: start the agent if it is down. The job's own log is closed by now.
 # sets: NF_LIMIT, NF_LOG, NF_WHO
 nf_start_once_more() {
   NF_LOG=/dev/null NF_WHO=root NF_LIMIT=120
@@ -106,7 +106,7 @@ nf_start_once_more() {
 
 # --- what is written down
 
-# nf_set_up [JOBS STATE]: where this job was launched; a place that is chosen anew by now is none of its.
+# nf_set_up [JOBS STATE]: the places where this job was launched, even if new jobs go elsewhere by now.
 # sets: NF_BACK, NF_CODE, NF_COMMITTED, NF_DEEP, NF_FAILED, NF_FINISHING, NF_GONE_BACK, NF_JOB, NF_JOBS,
 #   NF_KEPT, NF_LOG, NF_OUT, NF_REASON, NF_RUN, NF_STATE, NF_STEP, NF_STOPPED, NF_UMASK
 nf_set_up() {
@@ -123,7 +123,7 @@ nf_set_up() {
   NF_OUT='' NF_BACK='' NF_GONE_BACK='' NF_COMMITTED=''
 }
 
-# Whoever begins first writes the first event; another one leaves.
+# The first process to begin creates the events; any other one exits.
 nf_begin() {
   (set -C && : >"$NF_JOB/events") 2>/dev/null || exit 0
   nf_readers "$NF_JOB" "$(nf_uid_of "$NF_JOB/ctl")"
@@ -157,7 +157,7 @@ nf_step_end() {
   nf_event step-end "$nf_step_end_told,\"attempts\":$3,\"reason\":\"$NF_STEP_REASON\""
 }
 
-# nf_has_failed STEP CODE REASON: what the job failed by.
+# nf_has_failed STEP CODE REASON: note why the job failed.
 # sets: NF_CODE, NF_FAILED, NF_REASON
 nf_has_failed() { NF_FAILED=$1 NF_CODE=$2 NF_REASON=$3; }
 
@@ -167,7 +167,7 @@ nf_outcome() {
   else echo 'done'; fi
 }
 
-# nf_end OUTCOME: the last words. The result is whole or not there; in memory, too, as the disk may be full.
+# nf_end OUTCOME: write the result, whole or not at all; in memory too, as the disk may be full.
 nf_end() {
   nf_keep_place
   nf_event job-end ",\"outcome\":\"$1\""
@@ -178,10 +178,10 @@ nf_end() {
   rm -rf "${NF_KEPT:?}"
 }
 
-# nf_publish NAME: what was written as .NAME appears whole, readable by who may read the job.
+# nf_publish NAME: the file .NAME becomes NAME, at once and whole. The job's readers may read it.
 nf_publish() { nf_share "$NF_JOB/.$1" && mv -f "$NF_JOB/.$1" "$NF_JOB/$1"; }
 
-# A disk that is full cannot hold the words that would say so.
+# True if a disk is full: then the log has no room for the words that say so.
 nf_is_full() {
   for nf_is_full_place in "$NF_JOB" "$NF_ROOT$NF_CHECKOUT" "$NF_ROOT/nix/store"; do
     nf_is_full_free=$(df -Pk "$nf_is_full_place" 2>/dev/null | awk 'NR==2 {print $4}')

@@ -1,12 +1,12 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2153,SC2154 # its variables come from and go to the runner
-# After a proven update, where that was asked for: flake.lock is committed in the checkout, and pushed.
-# Neither undoes the update when it fails.
+# After a proven update, if asked for: commit flake.lock in the checkout, and push it. If one of these
+# fails, the update stays.
 
 nf_is_sharing() { case $NF_STEP in commit | push) ;; *) return 1 ;; esac; }
 
-# The agent that runs is the installed one (or what that starts), by proof, and the flake builds it: by
-# their store paths, as the verification wrote them down.
+# There is proof that the installed agent (or a program it starts) runs, and that the flake builds it. The
+# verification wrote down their store paths.
 nf_is_proven() {
   nf_is_proven_expected=$(nf_proof expected.path) nf_is_proven_installed=$(nf_proof installed.path)
   case $(nf_proof running.proof) in exe | script) ;; *) return 1 ;; esac
@@ -21,7 +21,7 @@ nf_proof() {
   done
 }
 
-# nf_in_checkout FUNCTION WORD...: call it there; the job itself stays in /.
+# nf_in_checkout FUNCTION WORD...: call it in the checkout; the job itself stays in /.
 nf_in_checkout() {
   cd "$NF_ROOT$NF_CHECKOUT" || return
   "$@"
@@ -45,13 +45,13 @@ nf_commit_lock() {
     nf_say "HEAD has this flake.lock: nothing to commit"
     return 0
   fi
-  # a name that git makes up from the host's is no author
+  # git must not make up an author from the host's name
   if ! nf_git -c user.useConfigOnly=true var GIT_COMMITTER_IDENT >/dev/null; then
     nf_fail identity "flake.lock is not committed: git knows no user.name and user.email of $NF_OWNER"
     return
   fi
   nf_commit_lock_from=$(nf_head_rev) && nf_commit_lock_to=$(nf_locked_rev "$PWD/flake.lock") || return
-  # the plan could not know what the pull would bring
+  # the plan did not know the commits that the pull would bring
   for nf_commit_lock_word in "$@"; do
     shift
     case $nf_commit_lock_word in "flake.lock: "*) nf_commit_lock_word=$(nf_lock_message) ;; esac
@@ -66,7 +66,7 @@ nf_commit_lock() {
   nf_into "$NF_RUN/committed" nf_git rev-parse HEAD
 }
 
-# nf_locked_rev FILE: the commit of the input in that lock file, "" where it has none
+# nf_locked_rev FILE: the commit of the input in that lock file, or ""
 # sets: NF_LOCK_VALUES
 nf_locked_rev() {
   NF_LOCK_VALUES=$(nf_logged nf_lock "$1" "$NF_INPUT") || return
@@ -93,7 +93,7 @@ nf_lock_message() {
   fi
 }
 
-# git push … REMOTE HEAD:REF: never forced, and no commit but those of the step above
+# git push … REMOTE HEAD:REF: never forced, and only with commits of the step above
 # sets: NF_STEP_REASON
 nf_push_lock() {
   nf_push_lock_remote='' nf_push_lock_ref=''
@@ -121,7 +121,7 @@ nf_push_lock() {
   return 1
 }
 
-# nf_other_commits: those that upstream lacks and that are none of ours; all, where they change other files.
+# nf_other_commits: commits that upstream lacks and we did not make; or all, if they change other files.
 nf_other_commits() {
   nf_git log --format='%h %s' '@{upstream}..HEAD' |
     grep -Ev "^[0-9a-f]+ flake\\.lock: $NF_INPUT ([0-9a-f]{7} -> [0-9a-f]{7}|updated)\$" && return
@@ -129,11 +129,11 @@ nf_other_commits() {
   if [ "$nf_other_commits_files" != flake.lock ]; then nf_git log --format='%h %s' '@{upstream}..HEAD'; fi
 }
 
-# After a push that failed: with a commit that is only here, the next pull would find two histories.
-# So it is taken back, and flake.lock is what it is after any update: changed, and not committed.
+# Take back the commit after a failed push: with a commit that is only here, the next pull would find two
+# histories. flake.lock is then as after any update: changed, and not committed.
 nf_take_back_commit() {
   nf_take_back_commit_made=$(cat "$NF_RUN/committed" 2>/dev/null) || return 0
-  case $NF_STEP_REASON in others | upstream) return 0 ;; esac # it was not tried
+  case $NF_STEP_REASON in others | upstream) return 0 ;; esac # the push was not tried
   if [ "$(nf_git rev-parse HEAD)" != "$nf_take_back_commit_made" ]; then return 0; fi
   nf_git reset --quiet --soft HEAD^ && nf_git reset --quiet -- flake.lock &&
     nf_say "the commit is taken back: flake.lock is changed, but not committed"

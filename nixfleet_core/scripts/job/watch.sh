@@ -1,11 +1,11 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2153,SC2154 # its variables come from the runner
-# A cancellation, and what runs beside the steps.
+# Cancellations, and the watcher beside the steps.
 
 nf_cancelled() { [ -e "$NF_RUN/cancelled" ]; }
 
-# nf_cancel: end the step that runs, unless it ends by itself (nf_is_uncut). It comes between any two
-# commands, so it is a process of its own, and changes none of their variables.
+# nf_cancel: end the running step, unless it may end by itself (nf_is_uncut). A trap calls this between any
+# two commands, so it is a subshell, and changes none of their variables.
 nf_cancel() (
   trap '' TERM INT HUP
   nf_cancelled || { : >"$NF_RUN/cancelled"; nf_event cancel; }
@@ -14,7 +14,7 @@ nf_cancel() (
 
 nf_kill() { case $2 in '' | *[!0-9]*) ;; *) kill -s "$1" "$2" 2>/dev/null ;; esac; }
 
-# nf_pause SECONDS: false when a cancellation came in between.
+# nf_pause SECONDS: wait; false if a cancellation comes.
 nf_pause() {
   nf_pause_left=$1
   while [ "$nf_pause_left" -gt 0 ]; do
@@ -24,7 +24,7 @@ nf_pause() {
   done
 }
 
-# Beside the steps: a tick while the log grows, and an eye on ctl for a cancellation.
+# Runs beside the steps: writes a tick while the log grows, and looks for a cancellation in ctl.
 nf_watch() {
   trap - TERM INT HUP
   nf_watch_seen=-1 nf_watch_told=''
@@ -37,7 +37,7 @@ nf_watch() {
   done
 }
 
-# An activation that is cut off leaves half a system: it ends first.
+# An activation that is cut off leaves half a system, so a cancellation waits for its end.
 # sets: nf_watch_told
 nf_watch_cancels() {
   if ! nf_switch_lives; then nf_cancel

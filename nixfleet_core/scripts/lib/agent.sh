@@ -1,8 +1,8 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2154 # its variables go to the parts that use it, and come from them
-# What the agent's service names, and what runs in it. Asks, and prints nothing.
+# The program that the agent's service names, and the one that runs in it. Asks, and prints nothing.
 
-# nf_see_units: the agent's unit, what runs in it and how that is known (nf_look_at), our job, an activation.
+# nf_see_units: look at the agent's unit, its program and the proof for it (nf_look_at), our job, activations.
 # sets: agent_load, agent_active, agent_sub, agent_result, agent_restarts, agent_group, agent_domain,
 #   agent_file, agent_loaded, agent_installed (the program that the unit names), agent_pid, job_lives,
 #   switch_lives, nf_look_path, nf_look_proof, nf_look_starts
@@ -18,7 +18,7 @@ nf_see_units() {
   case $agent_pid in '' | 0 | *[!0-9]*) ;; *) nf_look_at "$agent_pid" "$agent_installed" ;; esac
 }
 
-# One question to systemd, which is what a look at a host mostly waits for.
+# Ask systemd only once: a look at a host mostly waits for its answer.
 # sets: unit_id, unit_load, unit_active, unit_sub, unit_result, unit_restarts, unit_pid, unit_exec,
 #   unit_group, agent_load, agent_active, agent_sub, agent_result, agent_restarts, agent_group,
 #   agent_installed, agent_pid, job_lives, switch_lives
@@ -70,7 +70,7 @@ nf_see_unit() {
   esac
 }
 
-# nf_started_program VALUE: the program of an ExecStart; the agent's where a shell starts it.
+# nf_started_program VALUE: the program of an ExecStart; the agent's if a shell starts it.
 nf_started_program() {
   nf_started_program_first=${1#*path=} nf_started_program_first=${nf_started_program_first%%[ ;]*}
   case $nf_started_program_first in
@@ -83,7 +83,7 @@ nf_started_program() {
   printf '%s\n' "$nf_started_program_first"
 }
 
-# The agent as launchd has it: what its plist on disk starts, and what was loaded, which may be older.
+# The agent as launchd has it: the program in its plist on disk, and the loaded one, which may be older.
 # sets: agent_load, agent_active, agent_sub, agent_restarts, agent_domain, agent_file, agent_loaded,
 #   agent_installed, agent_pid
 nf_see_launchd() {
@@ -98,7 +98,7 @@ nf_see_launchd() {
     '') agent_sub='not loaded' ;;
     'spawn scheduled') agent_sub="auto-restart, $agent_sub" ;;
   esac
-  # since it was loaded; the first is no restart
+  # all runs since it was loaded; the first is no restart
   nf_see_launchd_runs=$(printf '%s\n' "$nf_see_launchd_printed" | nf_value runs)
   case $nf_see_launchd_runs in '' | 0 | *[!0-9]*) ;; *) agent_restarts=$((nf_see_launchd_runs - 1)) ;; esac
   agent_loaded=$(printf '%s\n' "$nf_see_launchd_printed" | nf_agent_paths | head -n 1)

@@ -1,8 +1,8 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2034 # its variables are used by the scripts that follow it
-# What a job runs under, seen from outside: does it live, and which job is it?
+# The carrier that a job runs under, seen from outside: does a job live, and which one?
 
-# nf_unit_lives UNIT...: one of them is active, starting or stopping.
+# nf_unit_lives UNIT...: true if one of them is active, starting or stopping.
 nf_unit_lives() {
   nf_unit_lives_states=$(nf_systemctl is-active "$@" 2>/dev/null)
   case "
@@ -15,17 +15,17 @@ active
   esac
 }
 
-# nf_units: the folder of the unit that brings the agent back, and of what it runs. Nobody else's service
-# has it as its own, whatever it calls its directories.
+# nf_units: the folder of the unit that brings the agent back, and of its script. No service can get this
+# folder as its own directory.
 nf_units() {
   case $NF_CARRIER in
     user) echo "$XDG_RUNTIME_DIR/systemd/user" ;;
     *) echo "$NF_ROOT/run/systemd/system" ;;
   esac
 }
-NF_FINISH=nixfleet-finish # what it runs; systemd takes no notice of a name without a suffix
+NF_FINISH=nixfleet-finish # the unit's script; systemd ignores a name without a suffix
 
-# nf_job_lives: a job runs, or its agent is being brought back.
+# nf_job_lives: true if a job runs, or its agent is being brought back.
 nf_job_lives() {
   case $NF_CARRIER in
     systemd | user) nf_unit_lives "$NF_JOB_UNIT" "$NF_FINISH_UNIT" ;;
@@ -34,7 +34,7 @@ nf_job_lives() {
   esac
 }
 
-# nf_job_domain: the launchd domain that has our job; it removes itself at its end.
+# nf_job_domain: the launchd domain that has our job; the job removes itself at its end.
 nf_job_domain() { nf_domain_of "$NF_JOB_LABEL"; }
 
 # nf_domain_of LABEL: the launchd domain that has it loaded.
@@ -45,8 +45,8 @@ nf_domain_of() {
   return 1
 }
 
-# A lock without systemd: a link, which appears whole or not at all, to words that are no path. They say
-# who holds it: process, its start, boot.
+# A lock without systemd: a link, which appears whole or not at all. Its target is no path but names the
+# holder: process, its start, boot.
 nf_started() { ps -o lstart= -p "$1" 2>/dev/null | tr -s ' ' _; }
 nf_boot() {
   { cat "$NF_ROOT/proc/sys/kernel/random/boot_id" || sysctl -n kern.bootsessionuuid; } 2>/dev/null
@@ -60,12 +60,12 @@ nf_lock_lives() {
     [ "$nf_lock_lives_held" = "$nf_lock_lives_holder,$(nf_started "$nf_lock_lives_holder"),$(nf_boot)" ]
 }
 
-# nf_lock_take LINK: hold it until this process ends; false while another one does.
+# nf_lock_take LINK: take the lock until this process ends; false while another process holds it.
 nf_lock_take() {
   nf_lock_take_mine=$$,$(nf_started $$),$(nf_boot)
   ln -s "$nf_lock_take_mine" "$1" 2>/dev/null && return
   if nf_lock_lives "$1"; then return 1; fi
-  # a dead one's: whoever moves it away first; a live one that came in between is put back
+  # the holder is dead: the first to move the lock away gets it; a new, live lock is put back
   if mv "$1" "$1.$$" 2>/dev/null; then
     if nf_lock_lives "$1.$$"; then mv "$1.$$" "$1"; return 1; fi
     rm -f "$1.$$"
@@ -80,10 +80,10 @@ nf_jobs() {
   done
 }
 
-# nf_is_hidden JOB: it is not there as far as we can see, and root could see more.
+# nf_is_hidden JOB: true if we cannot see it, but root might.
 nf_is_hidden() { ! [ -d "$1" ] && [ -n "$NF_HIDDEN" ] && [ "$NF_UID" != 0 ]; }
 
-# nf_running_job: the id of the job that runs now; nothing when there is none.
+# nf_running_job: the id of the running job; nothing if no job runs.
 nf_running_job() { nf_job_lives && nf_current_job; }
 
 # nf_current_job: the id of the job that last took the lock.

@@ -1,17 +1,17 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2012 # its variables are used by the scripts that follow it
-# What every script on a host begins with. NF_ROOT comes from the transport's prelude.
+# Every script on a host begins with this part. NF_ROOT comes from the transport's prelude.
 set -u
 umask 022
 LC_ALL=C LANGUAGE='' # git and sudo translate their messages
 export LC_ALL LANGUAGE
 unset CDPATH ENV BASH_ENV GIT_DIR GIT_WORK_TREE SSH_AUTH_SOCK SSH_ASKPASS GIT_ASKPASS
 
-# A non-interactive ssh command has no nix in PATH; wrappers first, or NixOS finds a sudo without setuid.
+# A non-interactive ssh command has no nix in PATH. Wrappers come first, or NixOS finds a sudo without setuid.
 # sets: NF_UID, PATH, nf_path_was, and NF_PATH_LEFT (folders of root's PATH that others can write to)
 nf_path() {
   nf_path_was=$PATH NF_PATH_LEFT=''
-  # until it is known who we are: what the system itself brings along
+  # only the system's own folders, until we know who we are
   PATH=$NF_ROOT/run/wrappers/bin:/usr/bin:/bin:/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin
   NF_UID=$(id -u 2>/dev/null) || { PATH=$nf_path_was; NF_UID=$(id -u); }
   if [ "$NF_UID" = 0 ]; then nf_path_of_root; else nf_path_of_user; fi
@@ -28,12 +28,12 @@ nf_path_of_user() {
   PATH=$NF_ROOT/run/wrappers/bin:$PATH:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
 }
 
-# Root's: only what root alone can write to, and no profile in HOME: sudo may keep the caller's HOME.
+# Root's PATH: only folders that root alone can write to, and none in HOME: sudo may keep the caller's HOME.
 # sets: NF_PATH_LEFT
 nf_path_of_root() {
   nf_path_of_root_home=${HOME:-} nf_path_of_root_home=${nf_path_of_root_home%/}
   if [ -z "$NF_ROOT" ]; then
-    HOME=~root # its settings, too, are root's own
+    HOME=~root # so that root gets its own settings, too
     export HOME
   fi
   nf_path_of_root_first=$PATH
@@ -65,7 +65,7 @@ nf_path_of_root() {
   PATH=$nf_path_of_root_new
 }
 
-# What Nix's installer has written to put Nix in PATH.
+# Run the script with which Nix's installer puts Nix in PATH.
 nf_path_profile() {
   nf_path_profile_script=$NF_ROOT/nix/var/nix/profiles/default/etc/profile.d/nix-daemon.sh
   if ! [ -r "$nf_path_profile_script" ]; then return; fi
@@ -79,9 +79,9 @@ nf_path
 
 nf_has() { command -v "$1" >/dev/null 2>&1; }
 
-# nf_bounded SECONDS COMMAND...: an external command that may not take longer, with all that it started.
-# With NF_EXEC=exec it replaces the (sub)shell, whose pid then is the one to signal. What it makes is for
-# others to read, even if what we make is not.
+# nf_bounded SECONDS COMMAND...: run an external command; end it and its children when the time is up.
+# With NF_EXEC=exec it replaces the (sub)shell, whose pid is then the one to signal. Others may read the
+# files that it makes, even if they may not read ours.
 nf_bounded() {
   nf_bounded_seconds=$1
   shift
@@ -96,7 +96,7 @@ nf_bounded() {
   return "$nf_bounded_code"
 }
 NF_UMASK=022
-# What timeout does, for macOS: a process group of its own, ended as a whole.
+# A `timeout` for macOS: it runs the command in a process group of its own, and ends the whole group.
 # shellcheck disable=SC2016 # Perl's own $
 NF_TIMEOUT='use POSIX ":sys_wait_h"; my $left = shift; my $late = 0; setpgrp(0, 0);
 my $pid = fork; defined $pid or exit 126; if (!$pid) { exec { $ARGV[0] } @ARGV; exit 127 }
@@ -109,10 +109,10 @@ NF_EXEC=
 
 nf_now() { date +%s; }
 
-# nf_size FILE: its size in bytes, 0 when it is not there (BSD's wc pads with blanks).
+# nf_size FILE: its size in bytes, 0 if it is missing (BSD's wc pads with blanks).
 nf_size() { if [ -e "$1" ]; then echo $(($(wc -c <"$1"))); else echo 0; fi; }
 
-# nf_owner DIR: who owns it (NF_OWNER, NF_OWNER_UID), behind any link.
+# nf_owner DIR: find its owner (NF_OWNER, NF_OWNER_UID), behind any link.
 # sets: NF_OWNER, NF_OWNER_UID
 nf_owner() {
   NF_OWNER_UID=$(nf_uid_of "$1/.")
@@ -120,7 +120,7 @@ nf_owner() {
   NF_OWNER=$(id -un "$NF_OWNER_UID" 2>/dev/null) || NF_OWNER=$NF_OWNER_UID
 }
 
-# nf_uid_of PATH: who owns it, itself. ls, because stat differs everywhere.
+# nf_uid_of PATH: the owner of PATH itself, even if it is a link. ls, because stat differs everywhere.
 nf_uid_of() { ls -ldn "$1" 2>/dev/null | awk 'NR == 1 {print $3}'; }
 
 # nf_as_owner SECONDS COMMAND...: run it as the owner found by nf_owner, bounded, never prompting.
@@ -139,7 +139,7 @@ NF_NIX_CONFIG='' # settings for the next command
 nf_step_down() {
   nf_step_down_seconds=$1
   shift
-  # somebody's own settings are left alone: they may hold tokens, which no argv must show
+  # leave the user's own settings alone: they may hold tokens, which no argv must show
   if [ -n "$NF_NIX_CONFIG" ] && [ -z "${NIX_CONFIG:-}" ]; then set -- "NIX_CONFIG=$NF_NIX_CONFIG" "$@"; fi
   nf_owners_path
   set -- env LC_ALL=C LANGUAGE= PATH="$nf_owners_path" GIT_TERMINAL_PROMPT=0 GIT_SSH_COMMAND="$NF_GIT_SSH" \
@@ -147,7 +147,7 @@ nf_step_down() {
   if [ "$NF_UID" = "$NF_OWNER_UID" ]; then
     :
   elif nf_has setpriv; then
-    # the user's own group: that of a folder can be any
+    # the user's own group: a folder can have any group
     set -- setpriv --reuid "$NF_OWNER_UID" --regid "$(id -g "$NF_OWNER")" --init-groups --reset-env "$@"
   else
     set -- runuser -u "$NF_OWNER" -- env HOME="$(nf_home)" USER="$NF_OWNER" LOGNAME="$NF_OWNER" "$@"
@@ -155,8 +155,8 @@ nf_step_down() {
   nf_bounded "$nf_step_down_seconds" "$@"
 }
 
-# nf_owner_cat FILE: its content as the owner may see it; root does not follow the owner's links. Of what
-# is too large for a flake.lock one byte more than would be none.
+# nf_owner_cat FILE: its content, read as the owner; root does not follow the owner's links. A file that
+# is too large for a flake.lock is cut one byte above the limit.
 nf_owner_cat() { nf_step_down 20 head -c "$((NF_LOCK_LIMIT + 1))" "$1" 2>/dev/null; }
 NF_LOCK_LIMIT=1048576 # as nix/lock.py has it
 
@@ -175,8 +175,8 @@ nf_owners_path() {
   nf_owners_path=$NF_ROOT/run/wrappers/bin:$nf_owners_path
 }
 
-# nf_real PATH: where it leads, behind all links; nothing when it leads nowhere. An old macOS has no readlink
-# that follows them.
+# nf_real PATH: its target, behind all links; nothing if the target is missing. An old macOS has no readlink
+# that follows links.
 nf_real() {
   [ -e "$1" ] || return 1
   readlink -f "$1" 2>/dev/null && return
@@ -191,7 +191,7 @@ nf_real() {
   (cd "${nf_real_place%/*}/" && printf '%s/%s\n' "$(pwd -P)" "${nf_real_place##*/}")
 }
 
-# A job id becomes a path: nothing else may look like one.
+# A job id becomes part of a path, so check its form strictly.
 nf_is_job_id() {
   case $1 in
     *[!0-9a-f-]*) return 1 ;;
@@ -200,16 +200,16 @@ nf_is_job_id() {
   esac
 }
 
-# nf_eval SECONDS WORD...: nix eval as the checkout's owner; what it prints, raw.
+# nf_eval SECONDS WORD...: nix eval as the checkout's owner, with raw output.
 nf_eval() {
   nf_eval_seconds=$1
   shift
   nf_as_owner "$nf_eval_seconds" nix --extra-experimental-features 'nix-command flakes' eval --raw "$@"
 }
 
-# Values from flake.lock, by Nix itself. `fields`, separated by tabs: kind, url, ref, rev, pinned, the
-# input's URL with all but the commit, which belongs at its end, and what the URL hides: "login" for user
-# information, "query" for a query, which is in none of the fields; or "missing". `given`: the URL as it is.
+# Nix itself reads flake.lock. `fields` gives, separated by tabs: kind, url, ref, rev, pinned, the input's
+# URL up to the commit, which belongs at its end, and the secret in the URL: "login" for user information,
+# "query" for a query, which no field contains; or just "missing". `given` gives the URL as it is.
 # shellcheck disable=SC2016 # Nix's own $ and quotes
 NF_LOCK_NIX='{ lock, input }: let
   file = builtins.fromJSON (builtins.readFile lock);
@@ -249,14 +249,14 @@ in {
   fields = if inputs ? ${input} then builtins.concatStringsSep "\t" fields else "missing";
 }'
 
-# nf_lock FILE INPUT: the above for that lock file, read as its owner.
+# nf_lock FILE INPUT: the `fields` above from that lock file, read as its owner.
 nf_lock() {
   nf_eval 60 --impure --argstr lock "$1" --argstr input "$2" --expr "$NF_LOCK_NIX" fields
 }
 
-# sh COMMAND... AND WORDS...: git WORDS, where URL stands for the URL that COMMAND prints. Its user
-# information goes by git's credential protocol, in the environment of git's own process, which only its
-# user and root can read. It runs as that user, and git itself decodes it.
+# sh COMMAND... AND WORDS...: run git WORDS; URL in them stands for the URL that COMMAND prints. Its user
+# information goes by git's credential protocol, in the environment of git's own process, which only the
+# process's user and root can read. This script runs as that user, and git itself decodes it.
 # shellcheck disable=SC2016 # the inner shell expands
 NF_ASK_URL='
 url=$(part=command

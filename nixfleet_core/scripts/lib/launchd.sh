@@ -4,18 +4,18 @@
 
 nf_plist() { echo "${HOME:-}/Library/LaunchAgents/$NF_UNIT.plist"; }
 
-# nf_agent_domain: the one that has the agent loaded: newer home-manager uses user/UID.
+# nf_agent_domain: the domain that has the agent loaded; newer home-manager uses user/UID.
 nf_agent_domain() { nf_domain_of "$NF_UNIT"; }
 
-# nf_any_domain: where it can be loaded. Without a login at the screen there is no gui domain.
+# nf_any_domain: a domain that can load it. Without a login at the screen there is no gui domain.
 nf_any_domain() {
   if launchctl print "gui/$NF_UID" >/dev/null 2>&1; then echo "gui/$NF_UID"; else echo "user/$NF_UID"; fi
 }
 
-# nf_printed: what launchd says of the agent; nothing when it is not loaded.
+# nf_printed: launchd's description of the agent; nothing if it is not loaded.
 nf_printed() { nf_printed_in=$(nf_agent_domain) && launchctl print "$nf_printed_in/$NF_UNIT" 2>/dev/null; }
 
-# nf_value NAME: in that, at the top level.
+# nf_value NAME: that top-level value in the description.
 nf_value() { sed -n "s/^$NF_TAB$1 = //p" | head -n 1; }
 NF_TAB=$(printf '\t')
 
@@ -26,7 +26,7 @@ nf_plist_agent() {
   { plutil -convert xml1 -o - "$(nf_plist)" || cat "$(nf_plist)"; } 2>/dev/null | nf_agent_paths | head -n 1
 }
 
-# Load the agent as its plist has it now: kickstart starts what was loaded, however old.
+# Load the agent as its plist is now: kickstart alone would start the loaded one, however old.
 nf_launchd_start() {
   nf_launchd_start_domain=$(nf_agent_domain || nf_any_domain)
   nf_launchd_start_loaded=$(nf_printed | nf_agent_paths | head -n 1)
@@ -38,7 +38,7 @@ nf_launchd_start() {
   nf_run launchctl bootstrap "$nf_launchd_start_domain" "$(nf_plist)"
 }
 
-# Gone when this returns: bootout may say that it is still at it.
+# The agent is gone when this returns. bootout alone may return while it is still at work.
 nf_launchd_unload() {
   nf_launchd_unload_domain=$(nf_agent_domain) || return 0
   nf_launchd_unload_pid=$(nf_launchd_pid)

@@ -1,15 +1,16 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2154 # its variables go to the other scripts, or come from them
 # What kind of host this is, who runs its agent, and where its jobs are.
-# From the prelude: NF_PLATFORM_GIVEN, empty where it is to be found out. After nf_platform:
+# From the prelude: NF_PLATFORM_GIVEN; if it is empty, we find it out. After nf_platform:
 #   NF_PLATFORM  nixos, home-manager, nix-darwin or unknown
-#   NF_MANAGER   who runs the agent: systemd, user (a user's systemd) or launchd; it calls it NF_UNIT
-#   NF_CARRIER   what a job runs under: these, or guard where no user manager outlives a login
+#   NF_MANAGER   what runs the agent: systemd, user (a user's systemd) or launchd. It calls the agent NF_UNIT
+#   NF_CARRIER   what a job runs under: one of these, or guard if no user manager outlives a login
 #   NF_USER, NF_STATE_HOME  who is logged in, and their XDG_STATE_HOME
 #   NF_PROFILE   the profile that a switch moves
-#   NF_JOBS      one directory a job; NF_STATE: what is forgotten at a reboot, in memory where that is
-#   NF_NO_PLACE  why jobs can be kept nowhere here, "" where they can
-#   NF_HIDDEN    1 where only root can see which place it is
+#   NF_JOBS      has one directory for each job
+#   NF_STATE     has what a reboot may lose, in memory if possible
+#   NF_NO_PLACE  why this host has no place for jobs, "" if it has one
+#   NF_HIDDEN    1 if only root can see which place it is
 
 NF_JOB_UNIT=nixfleet-job.service
 NF_FINISH_UNIT=nixfleet-finish.service
@@ -43,13 +44,13 @@ nf_platform() {
   NF_MANAGER=user NF_CARRIER=guard
   nf_platform_runtime=$NF_ROOT/run/user/$NF_UID
   if [ -d "$nf_platform_runtime" ]; then XDG_RUNTIME_DIR=$nf_platform_runtime; export XDG_RUNTIME_DIR; fi
-  # without lingering the user's manager ends with the last login, and all that it runs
+  # without lingering, the user's manager and its services end with the last login
   if nf_lingers && [ -S "$nf_platform_runtime/bus" ] && nf_has systemd-run; then
     NF_CARRIER=user NF_STATE=$nf_platform_runtime/nixfleet
   fi
 }
 
-# Where root's jobs are. What is nowhere is below a path that nobody can make.
+# Find the places of root's jobs. If there is no place, the paths are ones that nobody can make.
 # sets: NF_HIDDEN, NF_JOBS, NF_NO_PLACE, NF_STATE
 nf_places() {
   NF_NO_PLACE='' NF_HIDDEN='' NF_JOBS=/dev/null/nixfleet NF_STATE=/dev/null/nixfleet
@@ -59,8 +60,8 @@ nf_places() {
   nf_place "$NF_ROOT/run/nixfleet" '' && NF_STATE=$nf_place_found
 }
 
-# nf_place DIR SUB: DIR and SUB, or DIR-update and SUB where DIR is somebody else's, as a service's whose
-# StateDirectory= it is. Whoever asks, root or not, finds the same. Once there, DIR-update stays the place.
+# nf_place DIR SUB: DIR and SUB; or DIR-update and SUB if DIR is somebody else's (say, a service's
+# StateDirectory=). Root and others find the same place. Once DIR-update exists, it stays the place.
 # sets: nf_place_found, NF_HIDDEN, NF_NO_PLACE (what is wrong with both), NF_TRUSTED, nf_trust_mode,
 #   nf_trust_uid
 nf_place() {
@@ -79,7 +80,7 @@ nf_place() {
 
 nf_lingers() { [ -e "$NF_ROOT/var/lib/systemd/linger/$NF_USER" ]; }
 
-# Home Manager's profile, in the user's state directory or where older versions have it.
+# Find Home Manager's profile: in the user's state directory, or where older versions keep it.
 # sets: NF_HOME_PROFILE
 nf_home_profile() {
   NF_HOME_PROFILE=$NF_STATE_HOME/nix/profiles/home-manager
@@ -96,7 +97,7 @@ nf_find_platform() {
   else NF_PLATFORM=unknown; fi
 }
 
-# nf_systemctl ...: of the manager that runs the agent and the job.
+# nf_systemctl ...: ask the systemd that runs the agent and the job.
 nf_systemctl() {
   case $NF_MANAGER in user) systemctl --user "$@" ;; *) systemctl "$@" ;; esac
 }

@@ -1,12 +1,12 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC3013 # for its callers; -ef: POSIX since 2024, and in all shells long before
-# What a process runs: its program as the kernel has it, or the script where that is an interpreter.
-# Its command line is a claim: it is read, never run.
+# What a process runs: its program as the kernel knows it, or its script if the program is an interpreter.
+# Its command line is a mere claim: we read it, and never run it.
 
-# The store's own place, behind links, so that a file's real path can be told to lie in it.
+# The store's real path, behind links: a file's real path can then be compared with it.
 NF_REAL_STORE=$(cd "$NF_ROOT/nix/store" 2>/dev/null && pwd -P)
 
-# nf_exe PID: the path of its program; nothing without the right to look.
+# nf_exe PID: the path of its program; nothing if we may not look.
 nf_exe() {
   if [ -d "$NF_ROOT/proc/$1" ]; then readlink "$NF_ROOT/proc/$1/exe" 2>/dev/null; return; fi
   if ! nf_has lsof; then return 1; fi
@@ -14,8 +14,8 @@ nf_exe() {
   nf_bounded 10 lsof -a -p "$1" -d txt -Fn 2>/dev/null | sed -n 's/^n//p' | head -n 1
 }
 
-# nf_words PID: its command line, a word a line; a newline within a word is written \001. Bounded: a
-# process can make this read wait.
+# nf_words PID: its command line, a word a line; a newline within a word becomes \001. It has a time
+# limit, as a process can make this read wait.
 nf_words() {
   if [ -r "$NF_ROOT/proc/$1/cmdline" ]; then
     nf_bounded 5 head -c 65536 "$NF_ROOT/proc/$1/cmdline" 2>/dev/null | tr '\000\n' '\n\001'
@@ -24,16 +24,16 @@ nf_words() {
   fi
 }
 
-# nf_runs PID EXE FILE: its program is that very file. The path alone does not say so: in a mount
-# namespace of its own a process can have another file there, and a file can be replaced.
+# nf_runs PID EXE FILE: true if its program is that very file. The same path proves nothing: in its own
+# mount namespace a process can have another file there, and a file can be replaced.
 nf_runs() {
   nf_runs_exe=$NF_ROOT/proc/$1/exe
   [ -e "$nf_runs_exe" ] || nf_runs_exe=$2
   [ "$nf_runs_exe" -ef "$3" ]
 }
 
-# nf_first_line FILE: the interpreter that a script's first line names, and its one argument; false
-# for what is no script, and for env, which finds another program each time.
+# nf_first_line FILE: the interpreter that a script's first line names, and its one argument; false if
+# FILE is not a script, or if it names env, which may find any program.
 # sets: nf_first_line_program nf_first_line_word
 nf_first_line() {
   # shellcheck disable=SC2016 # the inner shell expands
@@ -46,9 +46,9 @@ EOT
 }
 nf_blanks=$(printf ' \t')
 
-# nf_script PID EXE: the script that the process runs: the first word behind its program and the
-# options, where the program is the interpreter of that file's first line. Understood are the first
-# line's own argument and flags that run nothing else (never -c, -s, -i); anything else is no proof.
+# nf_script PID EXE: the script that the process runs: the first word after its program and options, if
+# that file's first line names the program. Allowed options are the first line's own argument and flags
+# that run nothing else (never -c, -s, -i); with any other word there is no proof.
 nf_script() { nf_words "$1" | nf_find_script "$1" "$2"; }
 nf_find_script() {
   IFS= read -r nf_find_script_word || return 1
@@ -75,8 +75,8 @@ nf_find_script() {
   printf '%s\n' "$nf_find_script_file"
 }
 
-# nf_unwrapped NAME: a program's name without what nixpkgs' wrappers hide it by: .NAME-wrapped, which may
-# have "_" behind it.
+# nf_unwrapped NAME: a program's own name. nixpkgs' wrappers turn it into .NAME-wrapped, sometimes with "_"
+# at the end.
 nf_unwrapped() {
   case $1 in
     .*-wrapped | .*-wrapped_) nf_unwrapped_name=${1#.}; printf '%s\n' "${nf_unwrapped_name%-wrapped*}" ;;
@@ -94,14 +94,14 @@ nf_in_host() {
   esac
 }
 
-# nf_stored FILE: where it really is, as the host names it; false when that is not in the store.
+# nf_stored FILE: its real path, as the host names it; false if that is not in the store.
 nf_stored() {
   nf_stored_at=$(nf_in_host "$(nf_real "$1")")
   case $nf_stored_at in /nix/store/?*) ;; *) return 1 ;; esac
   printf '%s\n' "$nf_stored_at"
 }
 
-# nf_package PATH: the store path that it lies in; another path as it is.
+# nf_package PATH: the store path that contains it; any other path stays as it is.
 nf_package() {
   case $1 in
     /nix/store/?*) nf_package_name=${1#/nix/store/}; printf '/nix/store/%s\n' "${nf_package_name%%/*}" ;;
@@ -109,8 +109,8 @@ nf_package() {
   esac
 }
 
-# nf_starts PATH: the files in the store that a program's file names as what it starts, and those that
-# they name, through at most five wrappers; first the program itself, where it is a link.
+# nf_starts PATH: the store files that a program starts, as its file names them, and the files that these
+# start, through at most five wrappers. If the program is a link, its target comes first.
 nf_starts() {
   nf_starts_now=$(nf_stored "$NF_ROOT$1" | nf_plain_paths)
   [ -n "$nf_starts_now" ] || return 0
@@ -129,9 +129,9 @@ nf_all_named() {
   while IFS= read -r nf_all_named_by; do nf_named "$nf_all_named_by"; done | sort -u | head -n 20
 }
 
-# nf_named PATH: what one file names, narrowly. A script (makeWrapper, writeShellScript): agents behind
-# "exec", or what has the script's own name; never its interpreter. A program (makeBinaryWrapper holds
-# the path as text): what has its own name.
+# nf_named PATH: the programs that one file names, narrowly. In a script (makeWrapper, writeShellScript):
+# agents after "exec", or files of the script's own name; never its interpreter. In a program
+# (makeBinaryWrapper holds the path as text): files of its own name.
 nf_named() {
   nf_named_file=$NF_ROOT$1
   [ -f "$nf_named_file" ] || return 0
@@ -150,14 +150,14 @@ nf_named() {
   done
 }
 
-# nf_exec_lines: what stands behind "exec" in the beginning of a script, lines that go on joined.
+# nf_exec_lines: the text after "exec" in the first part of a script, with continued lines joined.
 nf_exec_lines() {
   head -c 1048576 | LC_ALL=C tr -d '\000' |
     sed -e ':join' -e '/\\$/{N;s/\\\n/ /;b join' -e '}' |
     sed -n -e '/^[[:space:]]*#/d' -e 's/^\(.*[[:space:];&|({]\)\{0,1\}exec[[:space:]]\{1,\}//p'
 }
 
-# nf_store_files: the paths of files in the store that stand in a text or a program. Not all have grep -a.
+# nf_store_files: the paths of store files in a text or a program. Not every grep has -a.
 nf_store_files() {
   LC_ALL=C tr -c '0-9A-Za-z+._=/-' '\n' | grep -Eo '/nix/store/[0-9a-z]{32}-[^/]+(/.*)?' |
     sort -u | head -n 200
@@ -165,7 +165,7 @@ nf_store_files() {
 
 # --- what the agent's service runs
 
-# nf_look_at PID PATH: what the process of a service runs that names the program PATH.
+# nf_look_at PID PATH: find out what a service's process runs; the service names the program PATH.
 # sets: nf_look_path ("" where it cannot be seen, or is not yet the agent), nf_look_exe, nf_look_files,
 #   nf_look_proof and nf_look_starts:
 #   exe      the kernel runs this file: of the program's package, of one that it names, or an agent's
@@ -213,20 +213,20 @@ nf_look_into() {
   nf_look_starts=${nf_look_starts% }
 }
 
-# nf_is_agents PATH PROGRAM: an agent's file, this one or an older one.
+# nf_is_agents PATH PROGRAM: true for a file of this agent or an older one.
 nf_is_agents() {
   case $1 in /nix/store/*nixfleet-agent*) return 0 ;; esac
   nf_is_one "$1" "$2" "$nf_look_starts"
 }
 
-# nf_is_or_was PID PROGRAM: the file at $path, or one that was there and is gone from the store, as old
-# agents go. What the unit names, and is there no more, cannot be compared.
+# nf_is_or_was PID PROGRAM: true for the file at $nf_look_path, or one that is gone from the store, as old
+# agents are. But if the unit's own program is gone, nothing can be compared.
 nf_is_or_was() {
   nf_runs "$1" "$nf_look_exe" "$NF_ROOT$nf_look_path" && return
   ! [ -e "$NF_ROOT$nf_look_path" ] && ! nf_is_one "$nf_look_path" "$2" "$nf_look_starts"
 }
 
-# nf_interprets PID EXE PROGRAM: what runs is the interpreter of the program, or of what that names.
+# nf_interprets PID EXE PROGRAM: true if the process runs the interpreter of PROGRAM, or of a file it names.
 nf_interprets() {
   [ "$nf_look_path" != "$3" ] || return 1
   for nf_interprets_file in "$3" $nf_look_files; do
@@ -237,15 +237,15 @@ nf_interprets() {
   return 1
 }
 
-# nf_is_one PATH PROGRAM STARTS: the same program, or what it starts: by their store paths. The client
-# asks the same (Binary.is_run_by).
+# nf_is_one PATH PROGRAM STARTS: true if the store path of PATH is PROGRAM's, or one that it starts. The
+# client has the same rule (Binary.is_run_by).
 nf_is_one() {
   nf_is_one_way=$(nf_package "$1")
   [ -n "$nf_is_one_way" ] || return 1
   case " $(nf_package "$2") $3 " in *" $nf_is_one_way "*) return 0 ;; *) return 1 ;; esac
 }
 
-# nf_claimed PID: the agent in the store that its command line names first.
+# nf_claimed PID: the first agent in the store that its command line names.
 nf_claimed() {
   nf_words "$1" | while IFS= read -r nf_claimed_word; do
     nf_claimed_word=${nf_claimed_word#"$NF_ROOT"}
@@ -258,8 +258,8 @@ nf_claimed() {
 
 # --- rebuilds
 
-# nf_program PID: what it runs, by name: its program, or the script where that is an interpreter.
-# Without the right to look, what its command line says.
+# nf_program PID: the name of what it runs: its program, or its script if the program is an interpreter.
+# If we may not look, the name comes from its command line.
 # sets: nf_program
 nf_program() {
   nf_program_exe=$(nf_exe "$1")
@@ -274,7 +274,7 @@ nf_program() {
   nf_program=$(nf_unwrapped "${nf_program_file##*/}")
 }
 
-# nf_is_rebuild PID: what $nf_program names moves a profile; of home-manager, that command alone does.
+# nf_is_rebuild PID: true if $nf_program moves a profile; with home-manager, only `switch` does.
 nf_is_rebuild() {
   case $nf_program in
     nixos-rebuild | switch-to-configuration) return 0 ;;
@@ -283,7 +283,7 @@ nf_is_rebuild() {
   esac
 }
 
-# nf_find_rebuild PID...: the first of these that rebuilds.
+# nf_find_rebuild PID...: find the first of these processes that rebuilds.
 # sets: nf_find_rebuild_pid, and nf_program for its name
 nf_find_rebuild() {
   for nf_find_rebuild_pid; do
@@ -304,8 +304,8 @@ nf_our_processes() {
     awk -v uid="$NF_UID" -v pattern="$1" '$1 == uid && $0 ~ pattern { print $2 }'
 }
 
-# nf_activates PID: it runs the script of a Home Manager generation: by its own path, or by the link to
-# it that home-manager makes in a temporary folder.
+# nf_activates PID: true if it runs a Home Manager generation's script, by its own path or by the link
+# that home-manager makes in a temporary folder.
 nf_activates() {
   nf_activates_file=$(nf_script "$1" "$(nf_exe "$1")") || return 1
   case $(nf_real "$nf_activates_file") in
@@ -315,7 +315,7 @@ nf_activates() {
   return 1
 }
 
-# nf_switch_lives: an activation is under way (newer nixos-rebuild adds a suffix to its unit's name).
+# nf_switch_lives: true if an activation runs (newer nixos-rebuild adds a suffix to its unit's name).
 nf_switch_lives() {
   case $NF_PLATFORM in
     home-manager)

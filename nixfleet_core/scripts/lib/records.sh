@@ -1,13 +1,13 @@
 # shellcheck shell=sh
-# Records: "KEY LENGTH", the value, a newline; the length in bytes, which is what a shell counts where
-# LC_ALL is C. A value may hold any text, lines that look like a record too: readers go by the lengths.
+# Records: "KEY LENGTH", the value, a newline. The length is in bytes, which a shell counts if LC_ALL is C.
+# A value may hold any text, even lines that look like a record: readers use the lengths.
 
 # put KEY VALUE
 put() {
   printf '%s %s\n' "$1" "${#2}"
   put_text "$2"
 }
-# put_text TEXT: where printf is a program (mksh), the kernel would refuse a long word
+# put_text TEXT: print it; if printf is a program (mksh), the kernel would refuse a long word
 put_text() {
   if [ "${#1}" -lt 100000 ]; then printf '%s\n' "$1"; return; fi
   cat <<EOF
@@ -16,7 +16,7 @@ EOF
 }
 put_some() { if [ -n "$2" ]; then put "$1" "$2"; fi; }
 
-# nf_record KEY: its value in a probe's answer on stdin; false when it is not there.
+# nf_record KEY: its value in a probe's answer on stdin; false if the key is missing.
 nf_record() {
   IFS= read -r nf_record_line && [ "$nf_record_line" = 'nixfleet-probe 1' ] || return 1
   while IFS=' ' read -r nf_record_key nf_record_length; do

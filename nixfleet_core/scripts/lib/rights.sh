@@ -1,9 +1,9 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2034 # its variables are used by the scripts that follow it
-# Who may read a job: root, and who launched it. Not a group as such: on NixOS that of normal users is
-# "users", which is everybody.
+# Root and the user who launched a job may read it. A group as such may not: on NixOS all normal users
+# share the group "users".
 
-# nf_readers DIR UID: how UID gets to read what lies in DIR, a job's.
+# nf_readers DIR UID: decide how UID gets the right to read a job's DIR.
 # sets: NF_READER (UID), NF_READER_GID, and NF_READING: own (a job of ours), acl, group, or root (nobody else)
 nf_readers() {
   NF_READER=$2 NF_READING=own NF_READER_GID=0
@@ -15,14 +15,14 @@ nf_readers() {
 }
 NF_READER='' NF_READING=own NF_READER_GID=0
 
-# Some file systems take an ACL and forget it.
+# Some file systems accept an ACL and forget it.
 nf_takes_acl() {
   nf_has setfacl && nf_has getfacl || return 1
   setfacl -m "u:$NF_READER:r-x" "$1" 2>/dev/null || return 1
   getfacl -cnp "$1" 2>/dev/null | grep -q "^user:$NF_READER:r-x\$"
 }
 
-# The reader's own group has nobody else. That is known only where all users and groups can be listed.
+# True if the reader's own group has no other member. We know this only if we can list all users and groups.
 # sets: NF_READER_GID
 nf_has_own_group() {
   nf_has getent && nf_has_own_group_name=$(id -un "$NF_READER" 2>/dev/null) || return 1
@@ -38,7 +38,7 @@ nf_has_own_group() {
   return 1
 }
 
-# A directory in the network need not tell all that it has.
+# A network directory need not list all its users.
 nf_lists_all() {
   if ! [ -e "$NF_ROOT/etc/nsswitch.conf" ]; then return 0; fi
   awk '{ sub(/#.*/, ""); sub(/:/, ": ") } $1 == "passwd:" || $1 == "group:" || $1 == "initgroups:" {
@@ -47,7 +47,7 @@ nf_lists_all() {
     "$NF_ROOT/etc/nsswitch.conf"
 }
 
-# nf_share FILE...: the reader may read it. Where that cannot be written down, root still can.
+# nf_share FILE...: let the reader read it. If the rights cannot be set, root can still read it.
 nf_share() {
   case $NF_READING in
     group) chgrp "$NF_READER_GID" "$@" && chmod 640 "$@" ;;
@@ -59,7 +59,7 @@ nf_share() {
   esac 2>/dev/null || :
 }
 
-# nf_share_job DIR: the reader may read a whole job. Its ctl is the launcher's, and left alone.
+# nf_share_job DIR: let the reader read a whole job. Its ctl belongs to the launcher, and stays as it is.
 nf_share_job() {
   case $NF_READING in
     group) chgrp "$NF_READER_GID" "$1" && chmod 750 "$1" || return ;;

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2154 # its variables come from and go to the scripts around it
-# The agent's service: NF_UNIT is its unit, or its label where launchd runs it.
+# The agent's service: NF_UNIT is its unit, or its label if launchd runs it.
 
 # nf_service_state: loaded, masked or missing.
 nf_service_state() {
@@ -16,7 +16,7 @@ nf_service_state() {
   esac
 }
 
-# nf_agent_is_up: now. One that still stops, or waits to be started again, is not.
+# nf_agent_is_up: true if it is up now. An agent that is stopping, or waits for a restart, is not up.
 nf_agent_is_up() {
   case $NF_MANAGER in
     launchd) [ -n "$(nf_launchd_pid)" ] ;;
@@ -24,7 +24,7 @@ nf_agent_is_up() {
   esac
 }
 
-# nf_restarts: something that changes when the manager starts the agent anew.
+# nf_restarts: a text that changes when the manager restarts the agent.
 nf_restarts() {
   case $NF_MANAGER in
     launchd) nf_printed | nf_value runs ;;
@@ -32,7 +32,7 @@ nf_restarts() {
   esac
 }
 
-# Whatever runs, and though it ignores SIGTERM.
+# Kill the agent, even if it ignores SIGTERM.
 nf_service_kill() {
   case $NF_MANAGER in
     launchd)
@@ -43,7 +43,7 @@ nf_service_kill() {
   esac
 }
 
-# An earlier crash loop would forbid the start.
+# Clear an earlier crash loop, which would forbid the start.
 nf_service_forgive() {
   case $NF_MANAGER in
     launchd) launchctl enable "$(nf_agent_domain || nf_any_domain)/$NF_UNIT" ;;
@@ -70,8 +70,8 @@ nf_service_log() {
   esac
 }
 
-# nf_own_log FILE LINES: its last lines. In /tmp anybody can put something in its place: only our own
-# regular file is read, and not for ever.
+# nf_own_log FILE LINES: its last lines. In /tmp anybody can put another file in its place: read only our
+# own regular file, and with a time limit.
 nf_own_log() {
   if [ ! -e "$1" ] && [ ! -L "$1" ]; then return 0; fi
   # shellcheck disable=SC3067 # -O: POSIX of 2024, and every shell before
@@ -82,7 +82,7 @@ nf_own_log() {
   fi
 }
 
-# nf_agents_processes: ids of what runs in the agent's service.
+# nf_agents_processes: the ids of the processes in the agent's service.
 nf_agents_processes() {
   case $NF_MANAGER in
     launchd)
@@ -96,7 +96,7 @@ nf_agents_processes() {
   esac
 }
 
-# nf_group_processes CGROUP: ids of what runs in it.
+# nf_group_processes CGROUP: the ids of the processes in it.
 nf_group_processes() {
   [ -n "$1" ] || return 0
   for nf_group_processes_base in '' /unified /systemd; do
@@ -123,7 +123,7 @@ nf_configuration() {
   esac
 }
 
-# nf_agent_start: what in it says how the agent is started.
+# nf_agent_start: the attribute in it that says how the agent is started.
 nf_agent_start() {
   case $NF_MANAGER in
     launchd) echo "$(nf_configuration).config.launchd.agents" ;;
@@ -132,8 +132,8 @@ nf_agent_start() {
   esac
 }
 
-# nf_agent_words: a function that makes one text of it. Home Manager has lists, and names its agents
-# as it likes: the label is what launchd knows.
+# nf_agent_words: a function in Nix that makes one text of it. Home Manager has lists, and names its
+# agents as it likes: only the label is known to launchd.
 nf_agent_words() {
   # shellcheck disable=SC2016 # Nix's own $
   case $NF_MANAGER in

@@ -1,13 +1,13 @@
 # shellcheck shell=sh
-# Who can change it? What root executes, and where root writes, nobody else may be able to change.
+# Who can change a file? Only root may be able to change what root executes and where root writes.
 
-# Functions that the environment brings along (bash) do not say who we are and what is whose.
+# Functions from the environment (bash) must not tell us who we are or who owns a file.
 unset -f command unit_id ls printf readlink 2>/dev/null || :
 
-# nf_is_trusted PATH: only root can change what PATH leads to. Each component, also behind links, is root's,
-# and nobody else can write to it. Others may add to a sticky folder on the way (the Nix store), since they
-# cannot replace there what is root's; the last component is not one. In the sandbox all belongs to us, and
-# the file system begins at NF_ROOT.
+# nf_is_trusted PATH: true if only root can change what PATH leads to. Root owns each component, also behind
+# links, and nobody else can write to it. Others may add to a sticky folder on the way (the Nix store), since
+# they cannot replace root's files there; but the last component must not be such a folder. In the sandbox all
+# files belong to us, and the file system begins at NF_ROOT.
 # sets: nf_trust_bad (the component that is not so), nf_trust_why (missing, hidden, owner, writable),
 #   nf_trust_at, nf_trust_rest, nf_trust_links, nf_trust_sticky, NF_TRUSTED
 nf_is_trusted() {
@@ -35,7 +35,7 @@ nf_trust_from() {
 # sets: nf_trust_bad, nf_trust_why
 nf_trust_say() { nf_trust_why=$1 nf_trust_bad=$2; }
 
-# nf_trust_enter PATH: one step further; a link's owner could lead elsewhere tomorrow.
+# nf_trust_enter PATH: go one step further; a link's owner could change the link's target later.
 # sets: nf_trust_at, nf_trust_links, nf_trust_rest, nf_trust_sticky
 nf_trust_enter() {
   if ! [ -L "$1" ]; then nf_trust_at=$1; nf_trust_folder "$1"; return; fi
@@ -53,7 +53,7 @@ nf_trust_enter() {
   nf_trust_rest=$nf_trust_rest/$nf_trust_enter_then
 }
 
-# nf_trust_folder PATH: no link. What was found good is not looked at again by this process.
+# nf_trust_folder PATH: check a path that is no link. A good one is checked only once in this process.
 # sets: NF_TRUSTED, nf_trust_sticky
 nf_trust_folder() {
   nf_trust_sticky=''
@@ -72,8 +72,8 @@ nf_trust_folder() {
 }
 NF_TRUSTED=:
 
-# nf_trust_ahead PATH...: look at the folders on these paths by one ls, where each would be a process of its
-# own. What it does not find good, or cannot read as one word, is looked at when its turn comes.
+# nf_trust_ahead PATH...: check all folders on these paths with one ls, instead of one process for each.
+# Folders that are not good, or whose names are not one plain word, are checked again when their turn comes.
 # sets: NF_TRUSTED, nf_trust_mode, nf_trust_uid
 nf_trust_ahead() {
   nf_trust_ahead_seen=:
@@ -104,7 +104,7 @@ nf_trust_look() {
   nf_trust_read "$nf_trust_look_line"
 }
 
-# nf_trust_read LINE: the same, of what ls says
+# nf_trust_read LINE: the same, from a line of ls
 # sets: nf_trust_mode, nf_trust_uid
 nf_trust_read() {
   nf_trust_mode=${1%% *}
@@ -118,7 +118,7 @@ nf_trust_owner() {
   [ -n "$NF_ROOT" ] && [ "$nf_trust_uid" = "$NF_UID" ]
 }
 
-# Others may write. A user's sandbox is as open as the user's umask makes it to the user's group.
+# True if others may write. In a user's sandbox the user's group does not count: the umask decides for it.
 nf_trust_is_open() {
   case $nf_trust_mode in
     ????????w*) return 0 ;;
@@ -127,7 +127,7 @@ nf_trust_is_open() {
   esac
 }
 
-# nf_trust_words: what the last look found wrong, for a reader.
+# nf_trust_words: say for people what the last check found wrong.
 nf_trust_words() {
   case $nf_trust_why in
     owner)
