@@ -1,7 +1,7 @@
 """Entry of the warden and of the hosts' tools: ``python entry.py FOLDER TOOL ARGUMENT…``.
 
-Runs without site-packages, so everything reached from here is the standard library alone. Each
-tool is imported by itself: its start time is paid on every call.
+Runs without site-packages, so all imports from here are the standard library's or the sandbox's.
+Each tool is imported alone, because every call pays for its start time.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def format_lock(lock: Lock) -> str:
 
 
 def find_node(lock: Lock, name: str) -> Node | None:
-    """The node of the flake's own input `name`; what `follows` another is none."""
+    """The node of the flake's own input `name`; an input that `follows` another does not count."""
     key = lock["nodes"][lock["root"]]["inputs"].get(name)
     return lock["nodes"][key] if isinstance(key, str) else None
 
@@ -106,7 +106,7 @@ def read_url(url: str) -> tuple[Fields, str]:
 
 
 def ask_head(fields: Fields) -> str:
-    """The commit at the branch's head, asked of the real repository. Raises GitError."""
+    """The commit at the branch's head in the real repository. Raises GitError."""
     wanted = f"refs/heads/{fields['ref']}"
     rev = _git("ls-remote", str(fields["url"]), wanted).split("\t", 1)[0]
     if not rev:
@@ -137,7 +137,7 @@ def read_source(url: str, rev: str, environment: Mapping[str, str] = os.environ)
 
 
 def locked_fields(fields: Fields, source: Source) -> Fields:
-    """What the lock says about a git input at a commit."""
+    """The lock's entry for a git input at a commit."""
     return {
         "lastModified": source.modified,
         "narHash": source.nar_hash,
@@ -149,7 +149,7 @@ def locked_fields(fields: Fields, source: Source) -> Fields:
 
 
 def configuration(checkout: Path, host: str) -> str:
-    """A digest of all that nixcfg says about a host, but for its inputs."""
+    """A digest of all that nixcfg says about a host, except its inputs."""
     digest = hashlib.sha256()
     for part in ("flake.nix", "modules", f"hosts/{host}"):
         top = checkout / part
@@ -171,6 +171,6 @@ def _git(*argv: str, environment: Mapping[str, str] = os.environ) -> str:
 
 
 def is_dirty(checkout: Path) -> bool:
-    """Whether the checkout differs from its HEAD, as Nix warns about."""
+    """Whether the checkout differs from its HEAD; Nix warns about that."""
     command = ["git", "-C", os.fspath(checkout), "diff", "--quiet", "HEAD"]
     return subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode == 1

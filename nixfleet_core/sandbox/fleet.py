@@ -1,4 +1,4 @@
-"""The sandbox fleet: there as long as the app is, and then gone without a trace."""
+"""The sandbox fleet: it lives as long as the app, and then disappears without a trace."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class SandboxError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SandboxFleet:
-    """All hosts, and the folder that holds them and everything that they write."""
+    """All hosts, and the folder that holds them and all that they write."""
 
     folder: Path
     hosts: tuple[SandboxHost, ...]
@@ -53,7 +53,7 @@ async def sandbox_fleet(
     """Set up the fleet, and take it down with everything in it at the end.
 
     `speed`: how many times faster than life the hosts are. `base`: where the temporary folder is
-    made. Raises SandboxError. Should this process die, the fleet ends by itself.
+    made. Raises SandboxError. If this process dies, the fleet ends by itself.
     """
     folder = await asyncio.to_thread(_make_folder, base)
     path = os.environ.get("PATH", os.defpath)
@@ -69,9 +69,9 @@ async def sandbox_fleet(
 
 
 def _make_folder(base: Path | None) -> Path:
-    """A new folder under its real name, so that a path made canonical still begins with it.
+    """A new folder under its real name, so that canonical paths still begin with it.
 
-    Unit files name paths in it unquoted, so an odd TMPDIR is passed over.
+    Unit files name paths in it unquoted, so an odd TMPDIR is ignored.
     """
     usual = tempfile.gettempdir()
     parent = base or Path(usual if re.fullmatch(r"[\w/.+-]+", usual) else "/tmp")
@@ -79,9 +79,9 @@ def _make_folder(base: Path | None) -> Path:
 
 
 async def _start_warden(folder: Path, path: str) -> asyncio.subprocess.Process:
-    """Start the warden; its stdin is the line by which it knows that we live.
+    """Start the warden; its stdin is the line that tells it that we live.
 
-    It must not write to our terminal: what it has to complain about goes to a file.
+    It must not write to our terminal: its complaints go to a file.
     """
     with (folder / "warden.log").open("wb") as log:
         return await asyncio.create_subprocess_exec(
@@ -113,7 +113,7 @@ async def _set_up(folder: Path, path: str, warden: asyncio.subprocess.Process) -
         hosts = await asyncio.shield(making)
         await _start_agents(warden, [host for host in hosts if host.reachable])
     except asyncio.CancelledError:
-        # A thread cannot be stopped: what it still writes must be there to be deleted.
+        # A thread cannot be stopped, so wait for it: its last files must be deleted, too.
         await asyncio.wait([making])
         raise
     except GitError as error:
@@ -124,7 +124,7 @@ async def _set_up(folder: Path, path: str, warden: asyncio.subprocess.Process) -
 
 
 async def _start_agents(warden: asyncio.subprocess.Process, hosts: list[SandboxHost]) -> None:
-    """Start what is to run, before what is to be installed is. Raises SandboxError."""
+    """Start the agents that must run, then install the current ones. Raises SandboxError."""
     assert warden.stdin is not None
     assert warden.stdout is not None
     warden.stdin.write(f"{' '.join(host.host.name for host in hosts)}\n".encode())

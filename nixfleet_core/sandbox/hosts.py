@@ -90,7 +90,7 @@ def install_agent(host: SandboxHost) -> None:
 
 
 def fleet_environment(folder: Path, path: str) -> dict[str, str]:
-    """For the fleet's own git; carries the mark, so that it ends with the fleet."""
+    """The environment of the fleet's own git; it has the mark, so that git ends with the fleet."""
     return {**QUIET, "PATH": path, "HOME": str(folder), MARK: str(folder)}
 
 
@@ -123,7 +123,7 @@ def _describe(folder: Path, name: str, path: str) -> SandboxHost:
 
 
 def _make_host(folder: Path, name: str, sources: dict[str, Source]) -> None:
-    """All of a host's files; its unit names the agent that is to run, whatever is installed."""
+    """All of a host's files; its unit names the agent to run, whichever agent is installed."""
     role, machine = _ROLES[name], Machine(folder / "hosts" / name)
     write_base(machine)
     _make_checkout(machine, role, sources)
@@ -140,7 +140,7 @@ def _make_host(folder: Path, name: str, sources: dict[str, Source]) -> None:
 
 
 def _make_checkout(machine: Machine, role: _Role, sources: dict[str, Source]) -> None:
-    """nixcfg as the host has it. After an update the lock file differs from HEAD, as in life."""
+    """nixcfg as the host has it. As in life, the lock file differs from HEAD after an update."""
     shutil.copytree(machine.fleet / "git" / _TEMPLATES[role.pulled], machine.checkout)
     if role.remote is not None:
         config = machine.checkout / ".git/config"

@@ -18,15 +18,15 @@ from nixfleet_core.sandbox.units import UNIT_MARK, State, Unit
 _NOT_EXECUTED: Final = 203
 """The exit status that systemd gives to a program that could not be executed."""
 _KILLED: Final = 255
-"""What systemd-run answers for a unit that a signal ended."""
+"""The exit status of systemd-run for a unit that a signal ended."""
 _CLEAN_SIGNALS: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)
 _PAUSE: Final = 0.02
 
 
 def leave_to_keeper(unit: Unit, argv: list[str], *, is_awaited: bool) -> int:
-    """Make the keeper, a grandchild, so that nobody's end is its end; it tells by this pipe."""
+    """Make the keeper, a grandchild that outlives its caller; return the pipe for its answer."""
     unit.write(State("activating", "start"))
-    # who wants to stop the unit waits until its keeper listens
+    # a caller that wants to stop the unit waits until its keeper listens
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     told, tell = os.pipe()
     between = os.fork()
@@ -72,7 +72,7 @@ class _Keeper:
         self._say(str(codes[result]) if self._is_awaited else result)
 
     def _redirect(self) -> None:
-        """What it prints goes to the journal."""
+        """Send its output to the journal."""
         journal = self._machine.root / "var/log/journal" / f"{self._unit.name}.log"
         nowhere = os.open(os.devnull, os.O_RDWR)
         log = os.open(journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -80,7 +80,7 @@ class _Keeper:
             os.dup2(target, number)
 
     def _listen(self) -> None:
-        """Be told of signals by a pipe, so that none is missed, and tell others who listens."""
+        """Get signals by a pipe, so that none is missed; tell others that this keeper listens."""
         self._awake, wake = os.pipe()
         os.set_blocking(wake, False)
         signal.set_wakeup_fd(wake)
@@ -90,12 +90,12 @@ class _Keeper:
         self._unit.keep()
 
     def _sleep(self, seconds: float | None) -> None:
-        """Until then, or a signal."""
+        """Sleep until then, or until a signal."""
         if select.select([self._awake], [], [], seconds)[0]:
             self._is_stopping |= signal.SIGTERM in os.read(self._awake, 64)
 
     def _live(self) -> tuple[int, str]:
-        """All runs of the unit; how the last one ended."""
+        """Do all runs of the unit; return how the last one ended."""
         while True:
             status = self._run_once()
             clean = status == 0 or (not self._is_oneshot and -status in _CLEAN_SIGNALS)
@@ -115,7 +115,7 @@ class _Keeper:
         return self._is_stopping
 
     def _run_once(self) -> int:
-        """Run the program, end what it left, and return how it ended, negative for a signal."""
+        """Run the program, end its leftovers, and return its exit code, negative for a signal."""
         argv = [word.replace("$$", "$") for word in self._given or self._unit.command]
         inside = self._machine.real(argv[0])  # the store is the host's, /bin/sh is this machine's
         program = str(inside) if inside.exists() else argv[0]
@@ -135,7 +135,7 @@ class _Keeper:
             self._enter("activating", "start", pid)
         else:
             self._enter("active", "running", pid)
-        os.close(let_go)  # what it does is done by the main process that systemctl shows
+        os.close(let_go)  # the program acts only after systemctl shows it as the main process
         with os.fdopen(told, "rb") as answer:
             is_executed = not answer.read()
         if not self._is_oneshot and not self._is_awaited:
@@ -149,7 +149,7 @@ class _Keeper:
         return status
 
     def _execute(self, program: str, argv: list[str], tell: int) -> None:
-        """Become the program, in a session of its own; an execution closes the pipe."""
+        """Become the program, in a session of its own; a successful execution closes the pipe."""
         try:
             environment = self._machine.environment((self._machine.fleet / "path").read_text())
             for line in self._settings["Environment"]:
@@ -166,8 +166,8 @@ class _Keeper:
 
     @staticmethod
     def _show_process(shown: Path, program: str) -> None:
-        """The host's own /proc has it. Its exe is what was started: a real agent is a program, here
-        it is a script, which runs as its interpreter."""
+        """Put it into the host's own /proc, with the started file as its exe: a real agent is a
+        program, but here it is a script, which runs as its interpreter."""
         shown.mkdir(exist_ok=True)
         for name in ("cmdline", "environ", "status"):
             if Path("/proc", shown.name, name).exists():
@@ -175,7 +175,7 @@ class _Keeper:
         (shown / "exe").symlink_to(os.path.realpath(program))
 
     def _watch(self, pid: int) -> int:
-        """Until the program has ended; when the unit is to stop, first TERM, in the end KILL."""
+        """Wait for the program's end. To stop the unit, send first TERM, in the end KILL."""
         until: float | None = None
         while True:
             done, status = os.waitpid(pid, os.WNOHANG)
@@ -194,14 +194,14 @@ class _Keeper:
         return processes.marked(self._unit.mark, self._session)
 
     def _sweep(self) -> None:
-        """End what the program left behind."""
+        """End the processes that the program left behind."""
         while left := self._members():
             processes.send(left, signal.SIGKILL)
             self._sleep(_PAUSE)
 
     def _end(self, result: str) -> None:
-        """Note the end, free the unit's name, and start what comes afterwards; its start is noted
-        first, so that there is always something that lives."""
+        """Note the end, free the unit's name, and start the next units. Their start is noted first,
+        so that there is always a living unit."""
         names = self._settings["OnSuccess" if result == "success" else "OnFailure"]
         followers = [unit for name in names if (unit := Unit(self._machine, name)).take()]
         for unit in followers:
@@ -217,7 +217,7 @@ class _Keeper:
         self._unit.write(State(active, sub, pid, result, self._restarts))
 
     def _say(self, text: str) -> None:
-        """What whoever started the unit waits for; there may be nobody any more."""
+        """Answer the unit's starter, who may wait for this, or be gone."""
         with contextlib.suppress(BrokenPipeError):
             os.write(self._tell, text.encode())
 

@@ -1,4 +1,4 @@
-"""What lies in the fleet's folder before anything runs: the tools' code, and each host's files."""
+"""The files in the fleet's folder before anything runs: the tools' code, and each host's files."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def write_tools(fleet: Path, speed: float, path: str) -> None:
 
 
 def python(fleet: Path, script: str) -> list[str]:
-    """Python for one of our scripts, without site-packages: a shim has no time for them."""
+    """Python for one of our scripts, without site-packages, which would slow down the shims."""
     return [sys.executable, "-S", "-E", str(fleet / "lib" / _PACKAGE.name / "sandbox" / script)]
 
 
@@ -55,10 +55,10 @@ def write_base(machine: Machine) -> None:
 
 
 def _write_shims(fleet: Path, path: str) -> None:
-    """The tools that all hosts have; by the path of its call a tool knows whose it is.
+    """The tools that all hosts have; a tool knows its host by the path of its call.
 
-    Where sh does, no Python is started. `path` is where the hosts' other tools are: of what scripts
-    use there, only ps can be missing beside git and sh.
+    No Python is started where sh is enough. `path` is where the hosts' other tools are. It has git
+    and sh; of the other tools that scripts use, only ps can be missing there.
     """
     python_tool = (
         f'exec {" ".join(map(quote, python(fleet, "entry.py")))} "$root" "${{0##*/}}" "$@"'
@@ -67,7 +67,7 @@ def _write_shims(fleet: Path, path: str) -> None:
         **{file.stem: file.read_text() for file in TOOLS.glob("*.sh")},
         "nix": f"if [ \"$*\" = --version ]; then echo 'nix (Nix) {NIX_VERSION}'; exit; fi\n"
         + python_tool,
-        # what it starts belongs to its own unit, not to the one that asks
+        # its processes belong to their own unit, not to the calling one
         "systemd": f"unset {UNIT_MARK}\n{python_tool}",
     }
     if shutil.which("ps", path=path):

@@ -17,7 +17,7 @@ QUIET: Final = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_TERMINAL_PROMPT": "0",
 }
-"""With it git speaks English, asks nobody, and has nothing of the developer's own settings."""
+"""It makes git speak English, ask nobody, and ignore the developer's own settings."""
 
 
 class Machine:

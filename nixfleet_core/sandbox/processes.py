@@ -1,7 +1,7 @@
-"""Which processes belong to a unit, or to the whole fleet, also after they left their group.
+"""Which processes belong to a unit, or to the whole fleet, even after they left their group.
 
-What cgroups do for systemd, a mark in the environment, a session and descent do here. macOS hides
-the environment of its own programs.
+systemd uses cgroups for this. Here a mark in the environment, a session and descent replace them.
+macOS hides the environment of its own programs.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _from_proc() -> list[Process]:
 
 
 def _from_ps() -> list[Process]:
-    import subprocess  # every call of systemctl would pay for it
+    import subprocess  # not at the top: it would slow down every call of systemctl
 
     listing = subprocess.run(
         ["ps", "-axEww", "-o", "pid=,ppid=,stat=,command="],

@@ -1,7 +1,7 @@
 """The fleet's git repositories: NixFleet itself, and nixcfg, the configuration of the hosts.
 
-They are real repositories. `history/` has them as `git fast-import` reads them, but for what
-differs from fleet to fleet: ages are hours, and words in capitals stand for values.
+They are real repositories. `history/` has them as `git fast-import` reads them, except for values
+that differ from fleet to fleet: ages are hours, and words in capitals stand for values.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _OWNER: Final = ("-c", "user.name=Mara Lind", "-c", "user.email=mara@example.org
 
 
 class GitError(Exception):
-    """git refused; `str()` is what it said."""
+    """git refused; `str()` is its message."""
 
 
 def init_bare(path: Path, environment: Mapping[str, str]) -> None:
@@ -43,7 +43,7 @@ def add_commits(
 
 
 def clone(source: str, target: Path, environment: Mapping[str, str]) -> None:
-    """Clone over git's own protocol, as a host does; whoever commits there has a name."""
+    """Clone over git's own protocol, as a host does; commits there get an author's name."""
     git(["clone", "-q", "--template=", *_OWNER, source, str(target)], environment)
 
 

@@ -18,7 +18,7 @@ _DEAD_LINK = "echo 'ssh: connect to host {where}: No route to host' >&2; exit 25
 
 
 def sandbox_sessions(fleet: SandboxFleet) -> tuple[ShellSession, ...]:
-    """A session with each host; what is kept of their jobs goes away with the fleet."""
+    """A session with each host; the copies of their jobs are deleted with the fleet."""
     copies = Copies(fleet.folder / "state")
     return tuple(ShellSession(host.host, _shell(host), copies) for host in fleet.hosts)
 

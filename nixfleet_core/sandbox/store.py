@@ -1,6 +1,6 @@
-"""What is built on a sandbox host: agents and systems, under store paths that follow their inputs.
+"""Builds on a sandbox host: agents and systems, under store paths that follow from their inputs.
 
-The same inputs give the same path, and a path that is there is not built again, as in Nix.
+As in Nix, the same inputs give the same path, and an existing path is not built again.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Agent(NamedTuple):
 
 
 class System(NamedTuple):
-    """A host's whole system; `configuration` names what nixcfg says about the host."""
+    """A host's whole system; `configuration` identifies what nixcfg says about the host."""
 
     host: str
     agent: Agent
@@ -106,7 +106,7 @@ def add_agent(machine: Machine, agent: Agent) -> Path:
 
 
 def add_derivation(machine: Machine, agent: Agent) -> Path:
-    """Put how the agent is built into the store."""
+    """Put the agent's derivation into the store."""
     path = machine.root / "nix/store" / f"{agent.name}.drv"
     path.write_text(json.dumps(agent))
     return path
@@ -129,7 +129,7 @@ def add_system(machine: Machine, system: System) -> Path:
 
 
 def set_generation(machine: Machine, number: int, system: Path) -> None:
-    """Make a system the generation of that number, and the current one."""
+    """Make a system the generation with that number, and the current one."""
     link = machine.profile.with_name(f"{machine.profile.name}-{number}-link")
     link.symlink_to(system)
     machine.profile.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""`systemd` on a sandbox host: what `systemctl` and `systemd-run` have done to a unit."""
+"""`systemd` on a sandbox host: it changes units for `systemctl` and `systemd-run`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PAUSE: Final = 0.02
 
 
 def systemd(machine: Machine, verb: str, name: str, *rest: str) -> int:
-    """Do to a unit what systemctl or systemd-run asks for; return their exit code."""
+    """Do what systemctl or systemd-run asks for a unit; return their exit code."""
     unit = Unit(machine, name)
     match verb:
         case "start":
@@ -50,7 +50,7 @@ def start(unit: Unit) -> int:
 
 
 def _stop(unit: Unit) -> None:
-    """End a unit with all its processes; one that has failed is forgotten."""
+    """End a unit with all its processes; forget an earlier failure."""
     if unit.take():
         unit.write(State())
         unit.let_go()
@@ -61,7 +61,7 @@ def _stop(unit: Unit) -> None:
 
 
 def _run(unit: Unit, settings: str, argv: tuple[str, ...], *, is_awaited: bool) -> int:
-    """Start a unit that has no file; refused while the name is taken."""
+    """Start a unit that has no file; refuse while the name is taken."""
     if not unit.take() or unit.file is not None:
         sys.stderr.write(
             f"Failed to start transient service unit: Unit {unit.name} was already loaded or has "
@@ -74,7 +74,7 @@ def _run(unit: Unit, settings: str, argv: tuple[str, ...], *, is_awaited: bool) 
 
 
 def _report(name: str, result: str) -> int:
-    """The exit code of a start, and what systemctl and systemd-run say of one without success."""
+    """The exit code of a start; print the message of systemctl and systemd-run for a failure."""
     if result == "success":
         return 0
     sys.stderr.write(
@@ -85,5 +85,5 @@ def _report(name: str, result: str) -> int:
 
 
 def _begin(unit: Unit, argv: list[str], *, is_awaited: bool) -> str:
-    """Leave a unit whose lock is ours to a keeper; return what that tells, once it does."""
+    """Leave a unit whose lock is ours to a keeper; wait for the keeper's answer and return it."""
     return os.read(leave_to_keeper(unit, argv, is_awaited=is_awaited), 64).decode()

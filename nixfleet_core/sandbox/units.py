@@ -1,8 +1,8 @@
 """A unit of a sandbox host: its file, its state, and the lock on its name.
 
-Each unit that lives has a keeper, a process that holds the lock. The kernel frees the lock with
-the keeper, however that ends: so of two callers at once one gets it, and the other sees that it is
-held. Who holds it alone writes the unit's state, for `tools/systemctl.sh`.
+Each living unit has a keeper, a process that holds the lock. The kernel frees the lock when the
+keeper ends, in whatever way. Of two callers at once, one gets the lock, and the other sees that it
+is held. Only the holder writes the unit's state, for `tools/systemctl.sh`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _FOLDERS: Final = ("etc/systemd/system", "run/systemd/system")
 
 
 class State(NamedTuple):
-    """What systemctl shows; a unit that is inactive has no file for it."""
+    """The state that systemctl shows; an inactive unit has no file for it."""
 
     active: str = "inactive"
     sub: str = "dead"
@@ -37,7 +37,7 @@ class State(NamedTuple):
 
 
 class Unit:
-    """A unit by its name, and the lock on it once this process has taken that."""
+    """A unit by its name, and the lock on it, once this process has taken the lock."""
 
     def __init__(self, machine: Machine, name: str) -> None:
         self.machine, self.name = machine, name
@@ -53,12 +53,12 @@ class Unit:
 
     @property
     def file(self) -> Path | None:
-        """Its unit file; a link to /dev/null is none."""
+        """Its unit file; a link to /dev/null does not count."""
         paths = (self.machine.root / folder / self.name for folder in _FOLDERS)
         return next((path for path in paths if path.is_file()), None)
 
     def settings(self) -> dict[str, list[str]]:
-        """What its file, or whoever runs it, tells it: each key's values in order."""
+        """The settings from its file or from its caller: each key's values in order."""
         found = defaultdict(list)
         for line in (self.file or self.transient).read_text().splitlines():
             key, _, value = line.partition("=")
@@ -67,7 +67,7 @@ class Unit:
 
     @property
     def command(self) -> list[str]:
-        """What its file starts."""
+        """The command that its file starts."""
         return shlex.split(self.settings()["ExecStart"][-1])
 
     def take(self) -> bool:
@@ -80,15 +80,15 @@ class Unit:
         return True
 
     def let_go(self) -> None:
-        """Free the lock, also for those that it was left to."""
+        """Free the lock, also for the processes that inherited it."""
         fcntl.flock(self.lock, fcntl.LOCK_UN)
 
     def keep(self) -> None:
-        """From here on this process is told what is to become of the unit."""
+        """Make this process the keeper: from now on it gets the unit's signals."""
         os.pwrite(self.lock, b"%d" % os.getpid(), 0)
 
     def tell_keeper(self, signum: signal.Signals) -> None:
-        """Send a signal to whoever keeps the unit now, if that listens already."""
+        """Send a signal to the unit's keeper, if the keeper listens already."""
         with contextlib.suppress(ValueError, ProcessLookupError):
             os.kill(int(os.pread(self.lock, 20, 0)), signum)
 
@@ -101,7 +101,7 @@ class Unit:
         return State(active, sub, int(pid), result, int(restarts))
 
     def write(self, state: State) -> None:
-        """Note its state, whole; an inactive unit has none."""
+        """Write its state, whole; an inactive unit has no state file."""
         if state.active == "inactive":
             self._state.unlink(missing_ok=True)
             return

@@ -1,8 +1,8 @@
-"""The process that outlives the app: it starts the agents, and is the end of everything.
+"""The process that outlives the app: it starts the agents, and cleans everything up.
 
-Its stdin comes from the app. A line there names hosts, whose agents are started; a line is the
-answer. The end of the file means that the app is gone, also by SIGKILL. Then every process of the
-fleet is killed, the folder is deleted, and this process ends.
+Its stdin comes from the app. A line there names hosts; the warden starts their agents and answers
+with a line. The end of the file means that the app is gone, even by SIGKILL. Then the warden kills
+every process of the fleet, deletes the folder, and ends.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _KILL_SECONDS: Final = 5.0
 
 
 def run_warden(fleet: Path) -> int:
-    """Do as the app says until it is gone, then leave nothing behind."""
+    """Do what the app says until it is gone, then delete everything."""
     for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(signum, lambda *_: sys.exit())
     try:
@@ -41,14 +41,14 @@ def run_warden(fleet: Path) -> int:
 
 
 def _start_agent(machine: Machine) -> int:
-    """Where it will be told whether it runs."""
+    """Start the agent; return the pipe that will say whether it runs."""
     unit = Unit(machine, AGENT_UNIT)
     unit.take()
     return leave_to_keeper(unit, [], is_awaited=False)
 
 
 def _end_everything(fleet: Path) -> None:
-    """Kill all that carries the fleet's mark; delete the folder."""
+    """Kill all processes that have the fleet's mark; delete the folder."""
     deadline = time.monotonic() + _KILL_SECONDS
     while time.monotonic() < deadline and (doomed := processes.marked(f"{MARK}={fleet}")):
         processes.send(doomed, signal.SIGKILL)

@@ -1,1 +1,1 @@
-"""What Nix's and NixOS's shims run: imitations of their commands."""
+"""The shims of Nix and NixOS run these imitations of their commands."""

@@ -1,4 +1,4 @@
-"""`nix build` of a system: an invented build is played, and the system is there afterwards.
+"""`nix build` of a system: it plays an invented build, then puts the system into the store.
 
 `rebuild.jsonl` has a line for each thing that happens: a name, what it did, and more. In it
 VERSION is the agent's, nixos-system-HOST is the system, HASH before a name makes a store path.
@@ -28,11 +28,11 @@ _SHORTEST_SLEEP: Final = 0.002
 _CACHE: Final = "https://cache.nixos.org"
 
 Event = tuple[str, str, str | int]
-"""A package, what it did, and more of that: a phase, a line, a size."""
+"""A package, what it did, and a detail: a phase, a line, a size."""
 
 
 def build_system(machine: Machine, system: System, log: Log) -> None:
-    """Build what the store lacks."""
+    """Build all that the store lacks."""
     if store.has(machine, system.name):
         build_nothing(log)
         return
@@ -50,7 +50,7 @@ def build_system(machine: Machine, system: System, log: Log) -> None:
 
 
 def build_nothing(log: Log) -> None:
-    """What Nix says where everything is there."""
+    """Nix's log if the store has everything."""
     kinds = (nix_log.REALISE, nix_log.BUILDS, nix_log.COPY_PATHS)
     log.stop(*reversed([log.start(kind) for kind in kinds]))
 
@@ -123,7 +123,7 @@ class _Run:
                 self._end(name, self._builds)
 
     def end(self) -> None:
-        """All is there."""
+        """The build is complete."""
         self._log.stop(self._copies[0], self._builds[0], self._realise)
 
     def _begin(

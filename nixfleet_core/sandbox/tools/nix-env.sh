@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # $root is the host's folder, set above
-# `nix-env -p PROFILE --set PATH`: a generation more, unless the last one is the same.
+# `nix-env -p PROFILE --set PATH`: add a generation, unless the last one is the same.
 
 case $1,$3,$# in
   -p,--set,4) ;;

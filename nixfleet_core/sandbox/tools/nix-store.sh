@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # $root is the host's folder, set above
-# `nix-store` for the agent: it answers about the derivation, and leaves the build to `nix`.
+# `nix-store` for the agent: it answers questions about the derivation, and leaves the build to `nix`.
 
 case "${1:-} ${2:-}" in
   '--query --requisites') shift 2; printf '%s\n' "$@" ;;

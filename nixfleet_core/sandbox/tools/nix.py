@@ -101,8 +101,8 @@ def _run(machine: Machine, words: list[str], options: Options, log: Log) -> None
 
 
 def _lock(machine: Machine, name: str, url: str | None, log: Log) -> None:
-    """Pin an input to the commit that the URL names, or to its branch's head: then a failed fetch
-    falls back to what is there, with rc 0."""
+    """Pin an input to the commit that the URL names, or to its branch's head. For a branch, a
+    failed fetch keeps the locked commit, with rc 0."""
     checkout = _open(machine, ".", log)
     path = checkout / "flake.lock"
     lock = flake.read_lock(path)
@@ -158,8 +158,8 @@ def _eval(machine: Machine, function: str, target: str, log: Log) -> None:
 
 
 def _build(machine: Machine, target: str, log: Log) -> None:
-    """Build and name a host's system, or what nixos-rebuild builds first: itself."""
-    from nixfleet_core.sandbox.tools import build  # other calls are quicker without it
+    """Build and name a host's system, or nixos-rebuild itself, which it builds first."""
+    from nixfleet_core.sandbox.tools import build  # not at the top: it would slow down other calls
 
     checkout, host, rest = _find(machine, target, _BUILT, log)
     agent = flake.agent_of(machine, checkout)
@@ -174,7 +174,7 @@ def _build(machine: Machine, target: str, log: Log) -> None:
 def _find(machine: Machine, target: str, known: Collection[str], log: Log) -> tuple[Path, str, str]:
     """Evaluate `FLAKE#nixosConfigurations."HOST"REST`: the flake, the host, and the rest.
 
-    Raises FlakeError where the flake has no such host, or the host nothing that is known.
+    Raises FlakeError if the flake has no such host, or if we do not know the attribute.
     """
     reference, _, attribute = target.partition("#")
     checkout = _open(machine, reference, log)
@@ -212,8 +212,8 @@ def _expect(machine: Machine, path: str) -> None:
 
 
 def _eval_input(machine: Machine, arguments: dict[str, str]) -> None:
-    """Where a flake input comes from, on one line: kind, URL, ref, rev, pinned rev, the URL that
-    pins it, and what its URL hides; or `missing`."""
+    """A flake input's source, on one line: kind, URL, ref, rev, pinned rev, the URL that pins it,
+    and what its URL hides; or `missing`."""
     machine.pause(_READ_SECONDS)
     node = flake.find_node(flake.read_lock(Path(arguments["lock"])), arguments["input"])
     if node is None:
@@ -225,7 +225,7 @@ def _eval_input(machine: Machine, arguments: dict[str, str]) -> None:
 
 
 def _diff_closures(before: str, after: str) -> None:
-    """Systems here have one package of their own that changes: the agent."""
+    """Systems here have only one package that changes: the agent."""
     old, new = _agent_version(before), _agent_version(after)
     if old != new:
         sys.stdout.write(f"nixfleet-agent: {old} → {new}\n")

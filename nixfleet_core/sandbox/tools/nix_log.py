@@ -20,7 +20,7 @@ class Log:
         self._next = os.getpid() << 32
 
     def info(self, text: str) -> None:
-        """What is shown unless Nix is asked to be quiet."""
+        """A message that Nix shows unless it is asked to be quiet."""
         self._write(text, action="msg", level=3, msg=text)
 
     def warn(self, text: str) -> None:
@@ -29,7 +29,7 @@ class Log:
         self._write(f"warning: {text}", action="msg", level=1, msg=coloured)
 
     def error(self, text: str) -> None:
-        """What ends Nix."""
+        """The error that ends Nix."""
         coloured = f"\x1b[31;1merror:\x1b[0m {text}"
         self._write(f"error: {text}", action="msg", level=0, msg=coloured, raw_msg=text)
 
@@ -38,7 +38,7 @@ class Log:
         return f"\x1b[1m{text}\x1b[0m" if self._as_json else text
 
     def start(self, kind: int, text: str = "", *fields: Field, level: int = 0) -> int:
-        """Begin an activity and return its id. Plain text has it when it is no detail."""
+        """Begin an activity and return its id. Plain text shows it unless it is a detail."""
         number, self._next = self._next, self._next + 1
         extra: dict[str, object] = {"fields": fields} if fields else {}
         extra.update(id=number, level=level, parent=0, text=text, type=kind)
@@ -46,16 +46,16 @@ class Log:
         return number
 
     def result(self, activity: int, kind: int, *fields: Field, plain: str = "") -> None:
-        """Something that an activity tells."""
+        """A result of an activity."""
         self._write(plain, action="result", fields=fields, id=activity, type=kind)
 
     def stop(self, *activities: int) -> None:
-        """The end of activities; it says nothing of how they went."""
+        """The end of activities; it does not say whether they succeeded."""
         for activity in activities:
             self._write("", action="stop", id=activity)
 
     def _write(self, plain: str, **fields: object) -> None:
-        """One record, keys sorted, or the text that stands for it, if any does."""
+        """One record, keys sorted, or its plain text, if it has one."""
         if self._as_json:
             text = json.dumps(fields, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
             sys.stderr.write(f"@nix {text}\n")

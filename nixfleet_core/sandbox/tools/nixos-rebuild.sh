@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # $root is the host's folder, set above
-# `nixos-rebuild switch --flake FLAKE#HOST`, as nixos-rebuild-ng does it: two Nix runs (itself, then
-# the system), the profile moved before the activation, and that in a unit of its own. Options go to Nix.
+# `nixos-rebuild switch --flake FLAKE#HOST`, as nixos-rebuild-ng does it: it builds itself, then the system
+# (two Nix runs), moves the profile, then activates in a unit of its own. Options go to Nix.
 
 tools=${0%/*}
 case "${1:-} ${2:-} ${3:-}" in

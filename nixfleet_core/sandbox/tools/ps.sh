@@ -1,10 +1,10 @@
 # shellcheck shell=sh
-# `ps` for machines that have none (procps is no part of a bare Linux), read from /proc. It knows what the
-# host scripts ask: -A, -p PID, -o FIELD= and -w (it never cuts a line), and refuses everything else.
+# `ps` for machines without one (a bare Linux has no procps), from /proc. It knows the options of the host
+# scripts: -A, -p PID, -o FIELD= and -w (it never cuts a line), and refuses everything else.
 
 refuse() { echo "error: $1" >&2; exit 1; }
 
-# The command line as procps shows it where the locale is C: no control characters, and ASCII's alone.
+# The command line as procps shows it in the C locale: only ASCII, and no control characters.
 words() {
   text=$(tr '\000\n' '  ' <"/proc/$pid/cmdline" | LC_ALL=C tr '\001-\037\177' . | LC_ALL=C tr '\200-\377' '?')
   if [ -z "$text" ]; then text=${stat#*(} text="[${text%)*}]"; fi

@@ -1,13 +1,13 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # $root is the host's folder, set above
-# `systemctl`, as far as the host scripts ask it: by a unit's file, and by its state, one line while it lives
-# or has failed: ActiveState SubState MainPID Result NRestarts. `systemd`, beside this, changes units.
+# `systemctl`, as far as the host scripts use it. It reads a unit's file, and its state: one line while it
+# lives or has failed: ActiveState SubState MainPID Result NRestarts. `systemd`, beside this, changes units.
 
 states=$root/run/systemd/units
 
 refuse() { printf '%s\n' "$2" >&2; exit "$1"; }
 
-# look UNIT: at its file and its state.
+# look UNIT: read its file and its state.
 # sets: load about exec active sub pid result restarts
 look() {
   load=not-found about=$1 exec=''
@@ -24,7 +24,7 @@ look() {
     { active=inactive sub=dead pid=0 result=success restarts=0; }
 }
 
-# In systemd's order, whatever was asked for first.
+# Print in systemd's order, whatever the order of the options.
 show() {
   tell MainPID "$pid"
   tell Result "$result"
@@ -41,7 +41,7 @@ stop_time=[n/a] ; pid=$pid ; code=(null) ; status=0/0 }"
 
 tell() { case $wanted in *" $1 "*) printf '%s=%s\n' "$1" "$2" ;; esac; }
 
-# Whether a unit can be changed so.
+# Whether this change of a unit is possible.
 may_change() {
   gone="Unit $unit not loaded."
   case $verb,$load,$active in

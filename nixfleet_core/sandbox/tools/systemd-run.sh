@@ -1,14 +1,14 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # $root is the host's folder, set above
-# `systemd-run`, as far as the host scripts and nixos-rebuild use it: a service that is gone when it ends. It
-# is made by `systemd`, beside this.
+# `systemd-run`, as far as the host scripts and nixos-rebuild use it: a service that disappears when it ends.
+# `systemd`, beside this, makes the service.
 
 refuse() { printf '%s\n' "$1" >&2; exit 1; }
 
 unit=run-$$.service quiet='' how=launch settings='[Service]'
 while [ $# -gt 0 ]; do
   case $1 in
-    --collect | --no-ask-password) ;; # always, and nobody could be asked
+    --collect | --no-ask-password) ;; # always so here: nobody could be asked
     --quiet) quiet=1 ;;
     --wait | --pipe) how='wait' ;; # both: with the caller's streams, until it has ended
     --unit=*.service) unit=${1#*=} ;;

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # $root is the host's folder, set above
-# `uname`: the host is Linux, also when this machine is a Mac.
+# `uname`: the host is Linux, even if this machine is a Mac.
 
 case ${1:-} in
   -s) echo Linux ;;

@@ -3,7 +3,8 @@
 # What kind of host this is, who runs its agent, and where its jobs are.
 # From the prelude: NF_PLATFORM_GIVEN; if it is empty, we find it out. After nf_platform:
 #   NF_PLATFORM  nixos, home-manager, nix-darwin or unknown
-#   NF_MANAGER   what runs the agent: systemd, user (a user's systemd) or launchd. It calls the agent NF_UNIT
+#   NF_MANAGER   what runs the agent: systemd, user (a user's systemd) or launchd
+#   NF_UNIT      the agent's name there
 #   NF_CARRIER   what a job runs under: one of these, or guard if no user manager outlives a login
 #   NF_USER, NF_STATE_HOME  who is logged in, and their XDG_STATE_HOME
 #   NF_PROFILE   the profile that a switch moves
