@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from nixfleet_core.scripts.compose import compose
+
 from .by_keys import update_by_keys
 from .chaos.scene import Pidfds, command
 from .client import QUICK, Client
@@ -181,7 +183,8 @@ def kill_job(home: LabHost, *, whole: bool) -> None:
         group = home.enter(f"ps -o pgid= -p {pids[0]}")
         home.enter(f"pkill -KILL -g {group.strip()}")
     else:
-        home.enter(f"kill -KILL {' '.join(pids)}")
+        # of these some are its own short-lived copies, and may have ended
+        home.enter(f"kill -KILL {' '.join(pids)} 2> /dev/null || :")
 
 
 def test_cancel_ends_the_build(fresh_homes: Fleet, home: LabHost, operator: Client) -> None:
@@ -319,6 +322,27 @@ def test_a_mac_without_a_login_at_its_screen_is_updated(
     assert (answer["verdict"], answer["after"]["version"]) == ("partial", "2.2.0")
     assert home.run("launchctl print user/501/com.nixfleet.agent", home.user).returncode == 0
     check_nothing_left(home)
+
+
+LOAD_AGAIN = """NF_MANAGER=launchd NF_UNIT=com.nixfleet.agent
+nf_plist_agent() { echo 'another one than the loaded one'; }
+nf_run() { true & nf_quietly_pid=$!; wait; "$@"; }
+was=$(nf_launchd_pid)
+kill -STOP "$was" # it takes no signal: launchd has to kill it in the end
+nf_launchd_start
+if nf_is_process "$was"; then echo 'the old one lives'; else echo gone; fi
+nf_agent_domain
+"""
+
+
+def test_a_mac_loads_an_agent_where_it_was_once_the_old_one_is_gone(fresh_homes: Fleet) -> None:
+    """The command that loads it has a process too, and the wait asks launchd for the domain."""
+    home = fresh_homes["imac0"]
+    values = {"NF_PLATFORM_GIVEN": "home-manager"}
+    script = compose("service", "launchd", root="", values=values, call=LOAD_AGAIN)
+    done = home.run("exec /bin/sh -s", home.user, stdin=script)
+    assert done.stdout == "gone\ngui/501\n", done.stderr
+    assert home.run("launchctl print user/501/com.nixfleet.agent", home.user).returncode != 0
 
 
 def test_why_and_the_list_know_homes(fresh_homes: Fleet, home: LabHost, operator: Client) -> None:
