@@ -355,3 +355,19 @@ def test_log_says_that_only_root_may_read_the_job(host: FakeHost) -> None:
     os.chown(host.job / "ctl", 54321, 100)
     host.run_job()
     assert host.log.startswith("only root may read this job's log: reading it asks for root\n")
+
+
+def test_a_job_that_was_moved_meanwhile_is_not_moved_again(
+    shell: tuple[str, ...], tmp_path: Path
+) -> None:
+    """The runner and what watches beside it both see that the place is given away."""
+    call = """nf_set_up; NF_CARRIER=guard
+mkdir -p "$NF_JOB" "$NF_KEPT" "$NF_RUN"; : >"$NF_JOB/log"
+nf_move_job /old
+ls -A "$NF_JOBS" "$NF_JOB"; cat "$NF_JOB/log"
+"""
+    values = {"NF_ID": JOB, "NF_PLATFORM_GIVEN": "nixos"}
+    script = compose("runner", root=str(tmp_path), call=call, values=values)
+    done = subprocess.run([*shell, "-s"], input=script, capture_output=True, text=True)
+    jobs = tmp_path / "var/lib/nixfleet/jobs"
+    assert done.stdout == f"{jobs}:\n{JOB}\n\n{jobs}/{JOB}:\nlog\n", done.stderr

@@ -63,6 +63,7 @@ nf_move_job() {
   nf_move_job_new=$NF_JOBS/.new-$NF_ID
   mkdir -p "$NF_JOBS" && chmod 711 "${NF_JOBS%/jobs}" && chmod 755 "$NF_JOBS"
   if ! mkdir -m 700 "$nf_move_job_new" 2>/dev/null; then nf_await_moved; return; fi
+  if [ -d "$NF_JOB" ]; then rmdir "$nf_move_job_new"; return; fi # the other process was quicker
   for nf_move_job_file in log events; do
     nf_move_file "$1/$nf_move_job_file" "$nf_move_job_new/$nf_move_job_file"
   done
