@@ -11,6 +11,7 @@ import pytest
 from fake_host import AGENTS, CHAIN, CHECKOUT, JOB, FakeHost, git, lock_text
 
 from nixfleet_core.plan.model import Plan, Step
+from nixfleet_core.plan.steps import lock_message
 from nixfleet_core.scripts.compose import compose
 from nixfleet_core.vocabulary import StepId
 
@@ -94,9 +95,7 @@ def test_the_commit_contains_only_the_proven_flake_lock(owned: FakeHost) -> None
     owned.run_job(plan(owned))
     assert owned.steps == dict.fromkeys((*CHAIN, "commit"), "ok"), owned.log
     old, new = owned.upstream.old, owned.upstream.new
-    assert subject(owned) == (
-        f"flake.lock: nixfleet {old[:7]} -> {new[:7]}, by Ops <ops@example.org>"
-    )
+    assert subject(owned) == (f"{lock_message('nixfleet', old, new)}, by Ops <ops@example.org>")
     assert git(owned.checkout, "show", "--format=", "--name-only") == "flake.lock"
     assert status(owned) == [" M flake.nix", "?? new", "A  mine"]
     assert heads(owned)[1] == before
