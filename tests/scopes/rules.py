@@ -32,7 +32,7 @@ from scopes.flow import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 MAIN: Final = ""
 """Stands for the script's code outside of functions."""
@@ -70,7 +70,10 @@ class _Check:
             if isinstance(node, Read)
         }
         self._handed = self._find_handed()
-        self._writes = self._close(lambda name: _written(self._functions[name].body))
+        self._writes = self._find_written()
+        self._shared = NONE.union(
+            _written(script.main), *(function.sets for function in script.functions.values())
+        )
         self._found: set[Fault] = set()
         self._had: dict[int, Names] = {}
         """For each call, by identity: what the function around it may have set by then."""
@@ -78,10 +81,13 @@ class _Check:
         self._find_exposed()
 
     def faults(self) -> set[Fault]:
-        for name in self._reached() - {MAIN}:
-            self._check_names(name)
-            self._set_before(self._functions[name], self._functions[name].body, NONE)
-            self._live(self._functions[name], NONE, report=True)
+        for name in self._reached():
+            function = self._functions[name]
+            self._check_calls(function)
+            if name != MAIN:
+                self._check_names(function)
+                self._set_before(function, function.body, NONE)
+                self._live(function, report=True)
         for trap in self._script.traps:
             self._check_trap(trap)
         return self._found
@@ -115,9 +121,9 @@ class _Check:
     def _callees(self, name: str, call: Call) -> Names:
         return call.names or self._handed[name]
 
-    def _close(self, of: Callable[[str], Names]) -> dict[str, Names]:
+    def _find_written(self) -> dict[str, Names]:
         """For each function the variables that it or its callees write, in its own process."""
-        found = {name: of(name) for name in self._functions}
+        found = {name: _written(function.body) for name, function in self._functions.items()}
         changed = True
         while changed:
             changed = False
@@ -140,6 +146,11 @@ class _Check:
                 left += new
         return found
 
+    def _check_calls(self, function: Function) -> None:
+        for node in _nodes(function.body):
+            if isinstance(node, Unknown):
+                self._fault(node.line, node.why)
+
     # Rules 1 and 2.
 
     def _owner(self, variable: str) -> str | None:
@@ -151,27 +162,20 @@ class _Check:
         ]
         return max(fits, key=len, default=None)
 
-    def _declared(self) -> Names:
-        return NONE.union(*(function.sets for function in self._script.functions.values()))
-
-    def _check_names(self, name: str) -> None:
-        function = self._functions[name]
-        constants = _written(self._functions[MAIN].body) | self._given
-        shared = self._declared() | constants
+    def _check_names(self, function: Function) -> None:
         for node in _nodes(function.body):
-            if isinstance(node, Unknown):
-                self._fault(node.line, node.why)
-            elif isinstance(node, Write):
+            if isinstance(node, Write):
                 self._check_write(function, node)
-            elif (
-                isinstance(node, Read)
-                and node.name not in shared
-                and not _is_environment(node.name)
-            ):
-                owner = self._owner(node.name)
-                if owner != name:
-                    whose = f"it is {owner}'s own" if owner else "nobody sets it for others"
-                    self._fault(node.line, f"{name} reads {node.name}: {whose}")
+            elif isinstance(node, Read):
+                self._check_read(function, node)
+
+    def _check_read(self, function: Function, read: Read) -> None:
+        variable, name = read.name, function.name
+        owner = self._owner(variable)
+        if owner == name or variable in self._shared or _is_environment(variable):
+            return
+        whose = f"it is {owner}'s own" if owner else "nobody sets it for others"
+        self._fault(read.line, f"{name} reads {variable}: {whose}")
 
     def _check_write(self, function: Function, write: Write) -> None:
         variable, name = write.name, function.name
@@ -195,14 +199,14 @@ class _Check:
         while changed:
             changed = False
             for name, function in self._functions.items():
-                live = self._live(function, NONE, report=False)
+                live = self._live(function, report=False)
                 live = frozenset(v for v in live if self._owner(v) != name or v in function.sets)
                 if live != self._exposed[name]:
                     self._exposed[name] = live
                     changed = True
 
-    def _live(self, function: Function, after: Names, *, report: bool) -> Names:
-        return self._before(function, function.body, after, _Around(), report)
+    def _live(self, function: Function, *, report: bool) -> Names:
+        return self._before(function, function.body, NONE, _Around(), report)
 
     def _before(
         self, function: Function, flow: Flow, after: Names, around: _Around, report: bool

@@ -120,6 +120,7 @@ def test_checker_follows_calls_whose_name_is_composed() -> None:
 )
 def test_an_unresolvable_line_is_a_fault(line: str, fault: str) -> None:
     assert faults(f"x=1\nf_one() {{ {line}; }}\nf_one\n") == [fault]
+    assert faults(f"x=1\nf_one() {{ :; }}\n{line}\n") == [fault]
 
 
 def test_a_word_before_a_program_is_no_function() -> None:
