@@ -43,12 +43,12 @@ nf_run() {
   nf_quietly "$@"
 }
 
-# nf_within SECONDS COMMAND...: nf_run with this limit.
+# nf_within SECONDS FUNCTION WORD...: call a function whose commands get this limit.
 # sets: NF_LIMIT
 nf_within() {
   nf_within_was=$NF_LIMIT NF_LIMIT=$1
   shift
-  nf_run "$@"
+  "$@"
   nf_within_code=$? NF_LIMIT=$nf_within_was
   return "$nf_within_code"
 }

@@ -8,31 +8,28 @@ nf_field() { printf '%s\n' "$NF_LOCK_VALUES" | cut -f "$1"; }
 
 # nf_want: puts the commit that the lock should name into nf_want_commit: 40 hex digits; "none" if the
 # remote names none (a missing branch and a captive portal both exit 0); or "unknown".
-# sets: NF_LIMIT, NF_OUT, nf_want_commit
+# sets: NF_OUT, nf_want_commit
 nf_want() {
   nf_want_commit=$NF_WANT_REV
   if [ -z "$nf_want_commit" ]; then nf_want_commit=$(nf_field 5); fi
-  nf_want_url=$(nf_field 2)
-  nf_want_hides=$(nf_field 7)
+  if [ -n "$nf_want_commit" ]; then return; fi
+  nf_want_commit=unknown nf_want_url=$(nf_field 2) nf_want_hides=$(nf_field 7)
   # git would get the query as an argument, and everybody can read arguments
-  if [ "$nf_want_hides" = query ]; then nf_want_url=''; fi
-  if [ -z "$nf_want_commit" ] && [ -z "$nf_want_url" ]; then nf_want_commit=unknown; return; fi
-  if [ -z "$nf_want_commit" ]; then
-    nf_want_ref=$(nf_field 3)
-    case $nf_want_ref in '') nf_want_ref=HEAD ;; refs/*) ;; *) nf_want_ref=refs/heads/$nf_want_ref ;; esac
-    nf_want_limit_was=$NF_LIMIT NF_LIMIT=60 NF_OUT=$NF_RUN/ls-remote
-    : >"$NF_OUT"
-    case $nf_want_hides in
-      '') nf_quietly git ls-remote -- "$nf_want_url" "$nf_want_ref" ;;
-      *)
-        nf_quietly sh -c "$NF_ASK_URL" sh nix --extra-experimental-features 'nix-command flakes' \
-          eval --impure --raw --argstr lock "$NF_ROOT$NF_CHECKOUT/flake.lock" \
-          --argstr input "$NF_INPUT" --expr "$NF_LOCK_NIX" given AND ls-remote -- URL "$nf_want_ref"
-        ;;
-    esac
-    nf_want_commit=$(sed -n '1s/^\([0-9a-f]\{40\}\)[[:space:]].*/\1/p' "$NF_OUT")
-    nf_want_commit=${nf_want_commit:-none} NF_LIMIT=$nf_want_limit_was NF_OUT=''
-  fi
+  if [ -z "$nf_want_url" ] || [ "$nf_want_hides" = query ]; then return; fi
+  nf_want_ref=$(nf_field 3)
+  case $nf_want_ref in '') nf_want_ref=HEAD ;; refs/*) ;; *) nf_want_ref=refs/heads/$nf_want_ref ;; esac
+  NF_OUT=$NF_RUN/ls-remote
+  : >"$NF_OUT"
+  case $nf_want_hides in
+    '') nf_within 60 nf_quietly git ls-remote -- "$nf_want_url" "$nf_want_ref" ;;
+    *)
+      nf_within 60 nf_quietly sh -c "$NF_ASK_URL" sh nix --extra-experimental-features 'nix-command flakes' \
+        eval --impure --raw --argstr lock "$NF_ROOT$NF_CHECKOUT/flake.lock" \
+        --argstr input "$NF_INPUT" --expr "$NF_LOCK_NIX" given AND ls-remote -- URL "$nf_want_ref"
+      ;;
+  esac
+  nf_want_commit=$(sed -n '1s/^\([0-9a-f]\{40\}\)[[:space:]].*/\1/p' "$NF_OUT")
+  nf_want_commit=${nf_want_commit:-none} NF_OUT=''
 }
 
 nf_has_commit() { case $nf_want_commit in none | unknown) return 1 ;; esac; }

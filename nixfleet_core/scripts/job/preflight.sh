@@ -158,7 +158,7 @@ nf_check_remote() {
     nf_refuse no-upstream "the branch $(nf_git symbolic-ref --short HEAD) has no upstream branch"
     return
   fi
-  nf_within 120 git fetch --quiet || { nf_check_why=fetch; return 1; }
+  nf_within 120 nf_run git fetch --quiet || { nf_check_why=fetch; return 1; }
 }
 
 nf_git() { nf_logged nf_step_down 30 git "$@"; }
@@ -220,8 +220,8 @@ nf_check_input() {
 
 # sets: nf_check_why
 nf_check_attribute() {
-  nf_within 300 nix --extra-experimental-features 'nix-command flakes' eval --no-write-lock-file \
-    --apply 'x: true' "$NF_ROOT$NF_CHECKOUT#$(nf_configuration)"
+  nf_within 300 nf_run nix --extra-experimental-features 'nix-command flakes' eval \
+    --no-write-lock-file --apply 'x: true' "$NF_ROOT$NF_CHECKOUT#$(nf_configuration)"
   nf_check_attribute_code=$?
   cd /
   if [ "$nf_check_attribute_code" != 0 ]; then nf_check_why=missing; return 1; fi
