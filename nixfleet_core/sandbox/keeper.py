@@ -20,7 +20,7 @@ _NOT_EXECUTED: Final = 203
 _KILLED: Final = 255
 """The exit status of systemd-run for a unit that a signal ended."""
 _CLEAN_SIGNALS: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)
-_PAUSE: Final = 0.02
+PAUSE: Final = 0.02  # seconds between two looks at what cannot be awaited
 
 
 def leave_to_keeper(unit: Unit, argv: list[str], *, is_awaited: bool) -> int:
@@ -188,7 +188,7 @@ class _Keeper:
                 processes.send(told, signal.SIGTERM)
             if until is not None and time.monotonic() >= until:
                 processes.send(self._members(), signal.SIGKILL)
-            self._sleep(None if until is None else max(until - time.monotonic(), _PAUSE))
+            self._sleep(None if until is None else max(until - time.monotonic(), PAUSE))
 
     def _members(self) -> set[int]:
         return processes.marked(self._unit.mark, self._session)
@@ -197,7 +197,7 @@ class _Keeper:
         """End the processes that the program left behind."""
         while left := self._members():
             processes.send(left, signal.SIGKILL)
-            self._sleep(_PAUSE)
+            self._sleep(PAUSE)
 
     def _end(self, result: str) -> None:
         """Note the end, free the unit's name, and start the next units. Their start is noted first,
@@ -217,9 +217,12 @@ class _Keeper:
         self._unit.write(State(active, sub, pid, result, self._restarts))
 
     def _say(self, text: str) -> None:
-        """Answer the unit's starter, who may wait for this, or be gone."""
-        with contextlib.suppress(BrokenPipeError):
-            os.write(self._tell, text.encode())
+        """Answer the unit's starter once; the starter may wait for this, or be gone."""
+        tell, self._tell = self._tell, -1
+        if tell >= 0:
+            with contextlib.suppress(BrokenPipeError):
+                os.write(tell, text.encode())
+            os.close(tell)
 
     def _last(self, key: str, default: str = "") -> str:
         return (self._settings.get(key) or [default])[-1]

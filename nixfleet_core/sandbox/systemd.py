@@ -6,16 +6,14 @@ import os
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from nixfleet_core.sandbox import processes
-from nixfleet_core.sandbox.keeper import leave_to_keeper
+from nixfleet_core.sandbox.keeper import PAUSE, leave_to_keeper
 from nixfleet_core.sandbox.units import State, Unit
 
 if TYPE_CHECKING:
     from nixfleet_core.sandbox.machine import Machine
-
-_PAUSE: Final = 0.02
 
 
 def systemd(machine: Machine, verb: str, name: str, *rest: str) -> int:
@@ -45,7 +43,7 @@ def start(unit: Unit) -> int:
     while not unit.take():
         if unit.read().sub in ("running", "auto-restart"):
             return 0
-        time.sleep(_PAUSE)
+        time.sleep(PAUSE)
     return _report(unit.name, _begin(unit, [], is_awaited=False))
 
 
@@ -56,7 +54,7 @@ def _stop(unit: Unit) -> None:
         unit.let_go()
     while not unit.take():
         unit.tell_keeper(signal.SIGTERM)
-        time.sleep(_PAUSE)
+        time.sleep(PAUSE)
     unit.let_go()
 
 

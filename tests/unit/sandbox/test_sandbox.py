@@ -20,7 +20,10 @@ import pytest_asyncio
 import nixfleet_core
 from nixfleet_core.sandbox.fleet import SandboxError, SandboxFleet, sandbox_fleet
 from nixfleet_core.sandbox.hosts import SandboxHost
+from nixfleet_core.sandbox.keeper import leave_to_keeper
+from nixfleet_core.sandbox.machine import Machine
 from nixfleet_core.sandbox.processes import snapshot
+from nixfleet_core.sandbox.units import Unit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -417,6 +420,19 @@ async def test_the_journal_has_the_agents_last_words(csb0: SandboxHost) -> None:
         (f"-q -o cat -n 1 _SYSTEMD_UNIT={AGENT}", stopped),
     ):
         assert await run(csb0, f"journalctl {ask}") == Ran(0, said, "")
+
+
+async def test_a_start_is_answered_once_though_the_unit_ends_before_it_is_read(
+    csb0: SandboxHost,
+) -> None:
+    await run(csb0, f"systemctl stop {AGENT}")
+    unit = Unit(Machine(csb0.root), AGENT)
+    assert unit.take()
+    told = leave_to_keeper(unit, [], is_awaited=False)
+    assert (await run(csb0, f"systemctl stop {AGENT}")).rc == 0
+    assert os.read(told, 64) == b"success"
+    assert os.read(told, 64) == b""
+    os.close(told)
 
 
 @pytest.mark.parametrize("second", ["start", "restart", "stop"])
