@@ -14,6 +14,7 @@ import subprocess
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
+from nixfleet_core.sandbox.machine import write_whole
 from nixfleet_core.sandbox.repositories import GitError, git
 from nixfleet_core.sandbox.store import Agent
 
@@ -121,7 +122,7 @@ def fetch(machine: Machine, url: str, rev: str) -> Source:
         return Source(*json.loads(kept.read_text()))
     source = read_source(url, rev)
     kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps(source))
+    write_whole(kept, json.dumps(source))
     return source
 
 

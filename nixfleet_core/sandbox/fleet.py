@@ -85,7 +85,7 @@ async def _start_warden(folder: Path, path: str) -> asyncio.subprocess.Process:
     """
     with (folder / "warden.log").open("wb") as log:
         return await asyncio.create_subprocess_exec(
-            *python(folder, "entry.py"),
+            *python(folder),
             str(folder),
             "warden",
             stdin=subprocess.PIPE,

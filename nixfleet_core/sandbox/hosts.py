@@ -21,7 +21,6 @@ from nixfleet_core.sandbox.machine import MARK, QUIET, Machine
 if TYPE_CHECKING:
     from nixfleet_core.sandbox.flake import Source
 
-_UNITS: Final = "etc/systemd/system"
 _TEMPLATES: Final = ("nixcfg-behind", "nixcfg-pulled")
 _FLEET: Final = Path(__file__).with_name("fleet.toml")
 
@@ -80,13 +79,13 @@ def make_hosts(folder: Path, path: str) -> tuple[SandboxHost, ...]:
             making += [pool.submit(_make_host, folder, name, sources) for name in names]
         for host in making:
             host.result()
-    return tuple(_describe(folder, name, path) for name in _ROLES)
+    return tuple(_describe(folder, name) for name in _ROLES)
 
 
 def install_agent(host: SandboxHost) -> None:
     """Put the agent's unit of the current system in place, as a switch does."""
     system = host.root / "run/current-system"
-    shutil.copyfile(system / _UNITS / store.AGENT_UNIT, host.root / _UNITS / store.AGENT_UNIT)
+    shutil.copyfile(system / store.AGENT_FILE, host.root / store.AGENT_FILE)
 
 
 def fleet_environment(folder: Path, path: str) -> dict[str, str]:
@@ -106,7 +105,7 @@ def _make_nixfleet(folder: Path, environment: dict[str, str]) -> dict[str, Sourc
     }
 
 
-def _describe(folder: Path, name: str, path: str) -> SandboxHost:
+def _describe(folder: Path, name: str) -> SandboxHost:
     role, machine = _ROLES[name], Machine(folder / "hosts" / name)
     return SandboxHost(
         host=Host(
@@ -117,7 +116,7 @@ def _describe(folder: Path, name: str, path: str) -> SandboxHost:
             tags=tuple(role.tags),
         ),
         root=machine.root,
-        environment=machine.environment(path),
+        environment=machine.environment(),
         reachable=role.reachable,
     )
 
@@ -134,9 +133,7 @@ def _make_host(folder: Path, name: str, sources: dict[str, Source]) -> None:
     store.set_generation(machine, role.generation - 1, before)
     store.set_generation(machine, role.generation, out)
     (machine.root / "run/current-system").symlink_to(out)
-    store.add_agent(machine, sources[role.running].agent)
-    unit = machine.root / _UNITS / store.AGENT_UNIT
-    unit.write_text(store.unit_text(sources[role.running].agent))
+    (machine.root / store.AGENT_FILE).write_text(store.unit_text(sources[role.running].agent))
 
 
 def _make_checkout(machine: Machine, role: _Role, sources: dict[str, Source]) -> None:

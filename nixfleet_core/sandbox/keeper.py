@@ -116,7 +116,9 @@ class _Keeper:
 
     def _run_once(self) -> int:
         """Run the program, end its leftovers, and return its exit code, negative for a signal."""
-        argv = [word.replace("$$", "$") for word in self._given or self._unit.command]
+        # read again: a switch may have changed it
+        words = self._given or shlex.split(self._unit.settings()["ExecStart"][-1])
+        argv = [word.replace("$$", "$") for word in words]
         inside = self._machine.real(argv[0])  # the store is the host's, /bin/sh is this machine's
         program = str(inside) if inside.exists() else argv[0]
         ready, let_go = os.pipe()
@@ -151,7 +153,7 @@ class _Keeper:
     def _execute(self, program: str, argv: list[str], tell: int) -> None:
         """Become the program, in a session of its own; a successful execution closes the pipe."""
         try:
-            environment = self._machine.environment((self._machine.fleet / "path").read_text())
+            environment = self._machine.environment()
             for line in self._settings["Environment"]:
                 for word in shlex.split(line):
                     name, _, environment[name] = word.partition("=")

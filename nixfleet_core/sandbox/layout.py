@@ -39,9 +39,9 @@ def write_tools(fleet: Path, speed: float, path: str) -> None:
     _write_shims(fleet, path)
 
 
-def python(fleet: Path, script: str) -> list[str]:
-    """Python for one of our scripts, without site-packages, which would slow down the shims."""
-    return [sys.executable, "-S", "-E", str(fleet / "lib" / _PACKAGE.name / "sandbox" / script)]
+def python(fleet: Path) -> list[str]:
+    """Python for our tools, without site-packages, which would slow down the shims."""
+    return [sys.executable, "-S", "-E", str(fleet / "lib" / _PACKAGE.name / "sandbox/entry.py")]
 
 
 def write_base(machine: Machine) -> None:
@@ -60,9 +60,7 @@ def _write_shims(fleet: Path, path: str) -> None:
     No Python is started where sh is enough. `path` is where the hosts' other tools are. It has git
     and sh; of the other tools that scripts use, only ps can be missing there.
     """
-    python_tool = (
-        f'exec {" ".join(map(quote, python(fleet, "entry.py")))} "$root" "${{0##*/}}" "$@"'
-    )
+    python_tool = f'exec {" ".join(map(quote, python(fleet)))} "$root" "${{0##*/}}" "$@"'
     texts = {
         **{file.stem: file.read_text() for file in TOOLS.glob("*.sh")},
         "nix": f"if [ \"$*\" = --version ]; then echo 'nix (Nix) {NIX_VERSION}'; exit; fi\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,13 @@ QUIET: Final = {
     "GIT_TERMINAL_PROMPT": "0",
 }
 """It makes git speak English, ask nobody, and ignore the developer's own settings."""
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file whole, or not at all: its writer can be killed."""
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    new.write_text(text)
+    new.replace(path)
 
 
 class Machine:
@@ -49,13 +57,10 @@ class Machine:
         inside = Path(path).is_relative_to(self.root)
         return Path(path) if inside else Path(f"{self.root}{path}")
 
-    def environment(self, path: str) -> dict[str, str]:
-        """The whole environment of a process on this host; `path` is the PATH behind the shims.
-
-        Nothing of the developer's own git, locale or temporary directory gets in.
-        """
+    def environment(self) -> dict[str, str]:
+        """The whole environment of a process here; nothing of the developer's own gets in."""
         return {
-            "PATH": f"{self.root}/shims:{path}",
+            "PATH": f"{self.root}/shims:{(self.fleet / 'path').read_text()}",
             "HOME": str(self.home),
             "USER": "ops",
             "LOGNAME": "ops",

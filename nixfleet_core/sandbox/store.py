@@ -13,11 +13,14 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from nixfleet_core.sandbox.machine import write_whole
+
 if TYPE_CHECKING:
     from nixfleet_core.sandbox.machine import Machine
 
 NIXOS_VERSION: Final = "26.05.20260718.61b7c44"
 AGENT_UNIT: Final = "nixfleet-agent.service"
+AGENT_FILE: Final = f"etc/systemd/system/{AGENT_UNIT}"
 _UNIT: Final = Path(__file__).with_name(AGENT_UNIT)
 _ALPHABET: Final = "0123456789abcdfghijklmnpqrsvwxyz"
 _ACTIVATION_SECONDS: Final = 0.8
@@ -108,7 +111,7 @@ def add_agent(machine: Machine, agent: Agent) -> Path:
 def add_derivation(machine: Machine, agent: Agent) -> Path:
     """Put the agent's derivation into the store."""
     path = machine.root / "nix/store" / f"{agent.name}.drv"
-    path.write_text(json.dumps(agent))
+    write_whole(path, json.dumps(agent))
     return path
 
 
@@ -123,7 +126,7 @@ def add_system(machine: Machine, system: System) -> Path:
     files = {
         "nixos-version": NIXOS_VERSION,
         "bin/switch-to-configuration": switch,
-        f"etc/systemd/system/{AGENT_UNIT}": unit_text(system.agent),
+        AGENT_FILE: unit_text(system.agent),
     }
     return _add(machine, system.name, files)
 

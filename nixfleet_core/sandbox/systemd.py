@@ -26,7 +26,7 @@ def systemd(machine: Machine, verb: str, name: str, *rest: str) -> int:
             _stop(unit)
         case "restart":
             _stop(unit)
-            return start(Unit(machine, name))
+            return start(unit)
         case "kill":
             members = processes.marked(unit.mark, unit.read().pid or -1)
             processes.send(members, signal.Signals[f"SIG{rest[0]}"])
@@ -51,10 +51,10 @@ def _stop(unit: Unit) -> None:
     """End a unit with all its processes; forget an earlier failure."""
     if unit.take():
         unit.write(State())
-        unit.let_go()
-    while not unit.take():
-        unit.tell_keeper(signal.SIGTERM)
-        time.sleep(PAUSE)
+    else:
+        while not unit.take():
+            unit.tell_keeper(signal.SIGTERM)
+            time.sleep(PAUSE)
     unit.let_go()
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shlex
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+from nixfleet_core.sandbox.machine import write_whole
 
 if TYPE_CHECKING:
     import signal
@@ -65,11 +66,6 @@ class Unit:
             found[key].append(value)
         return found
 
-    @property
-    def command(self) -> list[str]:
-        """The command that its file starts."""
-        return shlex.split(self.settings()["ExecStart"][-1])
-
     def take(self) -> bool:
         """Get the lock, unless another process holds it."""
         try:
@@ -105,6 +101,4 @@ class Unit:
         if state.active == "inactive":
             self._state.unlink(missing_ok=True)
             return
-        new = self._state.with_name(f".{self.name}")
-        new.write_text(" ".join(map(str, state)) + "\n")
-        new.replace(self._state)
+        write_whole(self._state, " ".join(map(str, state)) + "\n")

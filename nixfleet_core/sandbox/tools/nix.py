@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from nixfleet_core.sandbox import flake, store
 from nixfleet_core.sandbox.flake import FlakeError
 from nixfleet_core.sandbox.repositories import GitError
-from nixfleet_core.sandbox.store import AGENT_UNIT, Agent, System
+from nixfleet_core.sandbox.store import AGENT_FILE, Agent, System
 from nixfleet_core.sandbox.tools.nix_log import BUILD, Log
 
 if TYPE_CHECKING:
@@ -233,7 +233,7 @@ def _diff_closures(before: str, after: str) -> None:
 
 def _agent_version(system: str) -> str:
     """The version of the agent that a system's unit names. Raises FlakeError."""
-    unit = Path(system) / "etc/systemd/system" / AGENT_UNIT
+    unit = Path(system) / AGENT_FILE
     text = unit.read_text() if unit.exists() else ""
     match = re.search(r"/nix/store/[^/]*-nixfleet-agent-([^/]+)/", text)
     if match is None:
