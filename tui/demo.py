@@ -6,7 +6,9 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING
 
-from nixfleet_core.sandbox.fleet import sandbox_fleet
+import click
+
+from nixfleet_core.sandbox.fleet import SandboxError, sandbox_fleet
 from nixfleet_core.sandbox.sessions import sandbox_sessions
 from nixfleet_core.session.latest import GitLatest
 from tui.app import NixFleetApp, run_in_order
@@ -21,7 +23,10 @@ def run_demo(speed: float) -> int:
     """Run the app on the fleet until the operator leaves it. Return the exit code."""
     for number in ENDING:
         signal.signal(number, _leave)
-    return asyncio.run(_run(speed))
+    try:
+        return asyncio.run(_run(speed))
+    except SandboxError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _leave(number: int, _: FrameType | None) -> None:

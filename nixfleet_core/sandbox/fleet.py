@@ -55,11 +55,11 @@ async def sandbox_fleet(
     `speed`: how many times faster than life the hosts are. `base`: where the temporary folder is
     made. Raises SandboxError. If this process dies, the fleet ends by itself.
     """
-    folder = await asyncio.to_thread(_make_folder, base)
+    folder = _make_folder(base)
     path = os.environ.get("PATH", os.defpath)
     warden = None
     try:
-        await asyncio.to_thread(write_tools, folder, speed, path)
+        write_tools(folder, speed, path)  # not in a thread, which a cancellation would leave behind
         warden = await _start_warden(folder, path)
         yield await _set_up(folder, path, warden)
     finally:
