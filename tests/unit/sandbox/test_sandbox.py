@@ -20,10 +20,7 @@ import pytest_asyncio
 import nixfleet_core
 from nixfleet_core.sandbox.fleet import SandboxError, SandboxFleet, sandbox_fleet
 from nixfleet_core.sandbox.hosts import SandboxHost
-from nixfleet_core.sandbox.keeper import leave_to_keeper
-from nixfleet_core.sandbox.machine import Machine
 from nixfleet_core.sandbox.processes import snapshot
-from nixfleet_core.sandbox.units import Unit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,6 +29,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FAST = 500.0
 AGENT = "nixfleet-agent.service"
+PROJECT = Path(__file__).parents[3]
 HAS_PIDFD = hasattr(os, "pidfd_open")
 
 
@@ -422,17 +420,29 @@ async def test_the_journal_has_the_agents_last_words(csb0: SandboxHost) -> None:
         assert await run(csb0, f"journalctl {ask}") == Ran(0, said, "")
 
 
+SLOW_STARTER = """
+import os, subprocess, sys
+from pathlib import Path
+from nixfleet_core.sandbox.keeper import leave_to_keeper
+from nixfleet_core.sandbox.machine import Machine
+from nixfleet_core.sandbox.units import Unit
+
+unit = Unit(Machine(Path(sys.argv[1])), sys.argv[2])
+assert unit.take()
+told = leave_to_keeper(unit, [], is_awaited=False)
+subprocess.run(["systemctl", "stop", sys.argv[2]], check=True)
+print(os.read(told, 64), os.read(told, 64))
+"""
+"""Starts a unit, and reads the answer only after somebody has stopped it."""
+
+
 async def test_a_start_is_answered_once_though_the_unit_ends_before_it_is_read(
     csb0: SandboxHost,
 ) -> None:
     await run(csb0, f"systemctl stop {AGENT}")
-    unit = Unit(Machine(csb0.root), AGENT)
-    assert unit.take()
-    told = leave_to_keeper(unit, [], is_awaited=False)
-    assert (await run(csb0, f"systemctl stop {AGENT}")).rc == 0
-    assert os.read(told, 64) == b"success"
-    assert os.read(told, 64) == b""
-    os.close(told)
+    python = f"PYTHONPATH={quote(str(PROJECT))} {quote(sys.executable)}"
+    answer = await run(csb0, f"{python} -c {quote(SLOW_STARTER)} {quote(str(csb0.root))} {AGENT}")
+    assert answer.out == "b'success' b''\n", answer.err
 
 
 @pytest.mark.parametrize("second", ["start", "restart", "stop"])
