@@ -1,7 +1,8 @@
-"""`nix build` of a system: it plays an invented build, then puts the system into the store.
+"""`nix build` of a system: it plays a recorded build, then puts the system into the store.
 
-`rebuild.jsonl` has a line for each thing that happens: a name, what it did, and more. In it
-VERSION is the agent's, nixos-system-HOST is the system, HASH before a name makes a store path.
+`rebuild.jsonl` is what Nix 2.26 said in the lab of git, tmux, jq, the agent and a system's files,
+with a line for each thing that happened: a name, what it did, and more. In it VERSION is the
+agent's, nixos-system-HOST is the system, HASH before a name makes a store path.
 """
 
 from __future__ import annotations
@@ -112,7 +113,6 @@ class _Run:
                 self._begin(name, self._copies, nix_log.COPY_PATH, text, path, _CACHE, "local")
             case "phase":
                 self._log.result(self._activities[name], nix_log.SET_PHASE, more)
-                self.tell((name, "log", f"Running phase: {more}"))
             case "log":
                 plain = f"{re.sub(r'-[0-9].*', '', name)}> {more}"
                 self._log.result(self._activities[name], nix_log.LOG_LINE, more, plain=plain)

@@ -844,7 +844,7 @@ async def test_without_internal_json_the_log_is_plain(csb0: SandboxHost) -> None
     assert re.search(
         r"^building '/nix/store/\w{32}-nixfleet-agent-2\.2\.0\.drv'\.\.\.$", answer.err, re.M
     )
-    assert re.search(r"^nixfleet-agent> runtime/debug$", answer.err, re.M)
+    assert re.search(r"^nixfleet-agent> github\.com/gorilla/websocket$", answer.err, re.M)
 
 
 @pytest.mark.parametrize(
