@@ -75,6 +75,7 @@ FoundCause = Literal[
     "agent-crash-looping",
     "start-limit-hit",
     "agent-down",
+    "agent-starting",
     "not-restarted",
     "reboot-pending",
     "switch-incomplete",
@@ -211,6 +212,11 @@ CAUSES: Final[dict[Cause, Words]] = {
         "force update resets the start limit and starts the agent",
     ),
     "agent-down": Words("the unit is not active for another reason", "force update starts it"),
+    "agent-starting": Words(
+        "the process is not yet the agent: what starts it waits, as for the network, at most a "
+        "minute",
+        "wait for it, then look again",
+    ),
     "not-restarted": Words(
         "the running agent is neither the installed one nor a program that it starts: NixOS does "
         "not restart this unit at a switch",
@@ -543,6 +549,7 @@ as the reason."""
 WAITS: Final[dict[str, str]] = {
     "switch": "another rebuild on this host",
     "activation": "the activation to end",
+    "agent": "what starts the agent, which waits as for the network",
     "confirmation": "a client to reach the host again",
 }
 """What scripts/job waits for."""

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from nixfleet_core.session.protocol import HostSession, LatestSource
     from tui.jobs import JobWatcher
 
-STATE_ORDER: Final = ("current", "stale", "down", "offline", "error", "unknown", "updating")
+STATE_ORDER: Final = (
+    *("current", "stale", "down", "starting", "offline", "error", "unknown", "updating"),
+)
 
 FRESH: Final = 10.0
 """Seconds for which a look at a host is fresh enough for a plan."""

@@ -29,6 +29,7 @@ _STATE_TONES: Final[dict[State, Tone]] = {
     "current": "good",
     "stale": "warning",
     "down": "bad",
+    "starting": "busy",
     "offline": "bad",
     "error": "bad",
     "unknown": "faint",

@@ -77,6 +77,10 @@ class Unit:
     restarts: int = 0
     service: Service = field(default_factory=Service)
     """Who runs it, and where."""
+    waits: bool = False
+    """Its process is not yet the agent: it waits, as for the network, before it becomes that."""
+    has_session: bool = True
+    """False if launchd has no domain that takes its plist: nobody is logged in at the screen."""
 
     @property
     def exists(self) -> bool:

@@ -172,6 +172,8 @@ def _unit(records: dict[str, str]) -> Unit | None:
             domain=records.get("unit.domain", ""),
             file=records.get("unit.file", ""),
         ),
+        waits=records.get("running.waits") == "1",
+        has_session=records.get("unit.session") != "missing",
     )
 
 

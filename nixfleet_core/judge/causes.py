@@ -24,6 +24,7 @@ from nixfleet_core.facts.checkouts import (
 )
 from nixfleet_core.facts.service import Service
 from nixfleet_core.nix.git_url import NotAsked, commit_of
+from nixfleet_core.plan.refusals import REASONS
 from nixfleet_core.vocabulary import CAUSES, FoundCause
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ def _service(facts: Facts) -> Finding | None:
             "b",
         )
     if unit.is_up:
-        return None
+        return _starting(unit)
     if unit.result == "start-limit-hit":
         return _found(
             "start-limit-hit",
@@ -181,6 +182,9 @@ def _service(facts: Facts) -> Finding | None:
             "u",
             more=f"; by hand: {unit.service.forgive_words}",
         )
+    if not unit.has_session:
+        words = REASONS["unit", "no-session"]
+        return Finding("agent-down", f"the agent is not running: {words.meaning}", words.cure)
     return _found(
         "agent-down",
         f"the agent is not running: its unit is {_words(unit)}",
@@ -188,6 +192,13 @@ def _service(facts: Facts) -> Finding | None:
         "u",
         more=f"; its log: {unit.service.log_words}",
     )
+
+
+def _starting(unit: Unit) -> Finding | None:
+    if not unit.waits:
+        return None
+    why = "the agent is starting: its process waits, as for the network, and is not yet the agent"
+    return _found("agent-starting", why, more=f"; its log: {unit.service.log_words}")
 
 
 def _no_unit(unit: Unit) -> Finding:

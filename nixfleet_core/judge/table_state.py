@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nixfleet_core.host import Host
     from nixfleet_core.nix.git_url import Latest
 
-State = Literal["current", "stale", "offline", "error", "down", "unknown", "updating"]
+State = Literal["current", "stale", "offline", "error", "down", "starting", "unknown", "updating"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,8 @@ def _state(found: Finding) -> State:
         return "current"
     if found.down:
         return "down"
+    if found.cause == "agent-starting":
+        return "starting"
     return "unknown" if found.cause in UNSEEN else "stale"
 
 

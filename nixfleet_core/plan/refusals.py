@@ -25,6 +25,12 @@ REASONS: Final[dict[tuple[str, str], Words]] = {
     ("tools", "missing"): CAUSES["preflight-tools"],
     ("unit", "missing"): CAUSES["unit-missing"],
     ("unit", "masked"): CAUSES["unit-masked"],
+    ("unit", "no-session"): Words(
+        "launchd can load the agent only while its user is logged in at the Mac's screen, and "
+        "nobody is",
+        "log in at the screen; or give the agent Home Manager's "
+        'launchd.agents.NAME.domain = "user", which needs no login there',
+    ),
     ("idle", "busy"): CAUSES["preflight-idle"],
     ("disk", "full"): CAUSES["disk-full"],
     ("memory", "low"): CAUSES["preflight-memory"],

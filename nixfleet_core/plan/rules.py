@@ -182,6 +182,9 @@ def _check_host(facts: Facts) -> tuple[Platform, Service]:
             "unit",
             f"the host has no {(facts.unit.service if facts.unit else Service()).name} ({state})",
         )
+    if not facts.unit.has_session:
+        words = REASONS["unit", "no-session"]
+        raise _Refused("unit", words.meaning, words.cure)
     return platform, facts.unit.service
 
 

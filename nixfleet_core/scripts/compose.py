@@ -17,12 +17,11 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 _FOLDERS: Final = ("lib", "ask", "job")
-_ALWAYS: Final = ("trust", "common", "platform", "carrier", "rights")
+_ALWAYS: Final = ("trust", "common", "platform", "launchctl", "carrier", "rights")
 _NEEDS: Final = {
     "service": ("process",),
     "probe": ("service", "launchd", "agent", "records", "explain"),
     "past_jobs": ("records",),
-    "launch": ("launchd",),
     "runner": ("place", "pipe", "command", "watch", "carry"),
     "chain": ("lock", "proof"),
 }

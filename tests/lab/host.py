@@ -121,9 +121,14 @@ class LabHost:
         return self.platform.agent_pid(self)
 
     def agent_exe(self) -> str | None:
-        """The program that the agent's process runs; None when it does not run."""
+        """The program that the agent's process runs; None when it does not run. On a Mac it is a
+        shell at first."""
         pid = self.agent_pid()
-        return self.enter(f"readlink /proc/{pid}/exe") if pid else None
+        link = f"readlink /proc/{pid}/exe"
+        awaited = (
+            f"for i in $(seq 50); do {link} | grep /nix/store && exit; sleep 0.1; done; {link}"
+        )
+        return self.enter(awaited) if pid else None
 
     def agent_version(self) -> str | None:
         """What the running agent's program says it is: `2.1.0`."""

@@ -33,6 +33,11 @@ class Platform(ABC):
     user: ClassVar[str] = "ops"
     home: ClassVar[str] = "/home/ops"
 
+    @property
+    def jobs(self) -> str:
+        """The folder of the jobs, from the root of the host's file system."""
+        return f"{self.home[1:]}/.local/state/nixfleet/jobs"
+
     def attribute(self, name: str) -> str:
         """The configuration of the host of that name in nixcfg."""
         return f"{self.user}@{name}"
@@ -65,6 +70,10 @@ class Nixos(Platform):
     """The agent is a unit of the system; nixos-rebuild runs as root."""
 
     name = "nixos"
+
+    @property
+    def jobs(self) -> str:
+        return "var/lib/nixfleet/jobs"
 
     def attribute(self, name: str) -> str:
         return name

@@ -106,6 +106,7 @@ class Repos:
         slow: float = 0,
         lines: int = 3,
         restart: bool = True,
+        session: Literal["gui", "user"] = "gui",
         files: Mapping[str, str | bytes] | None = None,
     ) -> str:
         """Commit to nixcfg how the next rebuild behaves, and other files; return the commit.
@@ -117,6 +118,7 @@ class Repos:
         slow         seconds that the build takes, in even pauses between its lines
         lines        lines of log a step
         restart      Home Manager restarts a changed agent (NixOS never does)
+        session      the domain of launchd that the agent of a Mac is for
         """
         knobs = {
             "fail_build": fail_build,
@@ -125,6 +127,7 @@ class Repos:
             "slow": slow,
             "lines": lines,
             "restart": restart,
+            "session": session,
         }
         return self.commit(
             "nixcfg", message, {"lab.json": json.dumps(knobs) + "\n", **(files or {})}

@@ -131,9 +131,9 @@ def test_the_agent_is_launchds(mac: LabHost) -> None:
     assert shown.startswith(f"gui/501/{AGENT} = {{\n\tactive count = 1\n\tpath = /Users/markus/")
     assert "\n\tstate = running\n" in shown
     assert f"\n\tpid = {mac.agent_pid()}\n" in shown
-    assert re.search(
-        r"\n\tprogram = /bin/sh\n\targuments = \{\n\t\t/bin/sh\n\t\t-c\n\t\texec /", shown
-    )
+    assert "\n\tprogram = /bin/sh\n\targuments = {\n\t\t/bin/sh\n\t\t-c\n\t\t/bin/wait4" in shown
+    assert " && exec /bin/bash -c '# Wait for network to be ready" in shown
+    assert "\nHEALTH_URL=" in shown
     assert launchctl(mac, "list") == f"PID\tStatus\tLabel\n{mac.agent_pid()}\t0\t{AGENT}\n"
     assert mac.agent_state() == "running"
     assert mac.enter(f"ps -o ppid= -p {mac.agent_pid()}").strip() == mac.enter(
@@ -142,8 +142,8 @@ def test_the_agent_is_launchds(mac: LabHost) -> None:
 
 
 def test_verbs_fail_as_launchctls_do(mac: LabHost) -> None:
-    nobody = 'Bad request.\nCould not find service "nobody" in domain for user gui: 501\n'
-    assert launchctl(mac, "print gui/501/nobody", 113) == nobody
+    nobody = 'Could not find service "nobody" in domain for user gui: 501\n'
+    assert launchctl(mac, "print gui/501/nobody", 113) == f"Bad request.\n{nobody}"
     assert launchctl(mac, "kickstart gui/501/nobody", 113) == nobody
     assert launchctl(mac, "list nobody", 113).startswith('Could not find service "nobody"')
     said = launchctl(mac, "bootout gui/501/nobody", 3)
@@ -151,7 +151,14 @@ def test_verbs_fail_as_launchctls_do(mac: LabHost) -> None:
     for plist in (f"/Users/markus/Library/LaunchAgents/{AGENT}.plist", "/none", "/etc/hosts"):
         said = launchctl(mac, f"bootstrap gui/501 {plist}", 5)
         assert said.startswith("Bootstrap failed: 5: Input/output error\n")
-    assert launchctl(mac, "print gui/502", 1) == "Operation not permitted\n"
+    said = launchctl(mac, "print gui/502", 1)
+    assert said == "Could not print domain: 1: Operation not permitted\n"
+
+
+IO_ERROR = (
+    "Bootstrap failed: 5: Input/output error\n"
+    "Try re-running the command as root for richer errors.\n"
+)
 
 
 def test_gui_domain_is_missing_without_a_login_at_the_screen(fresh_mac: LabHost) -> None:
@@ -161,10 +168,87 @@ def test_gui_domain_is_missing_without_a_login_at_the_screen(fresh_mac: LabHost)
     plist = f"/Users/markus/Library/LaunchAgents/{AGENT}.plist"
     said = launchctl(fresh_mac, f"bootstrap gui/501 {plist}", 125)
     assert said == "Bootstrap failed: 125: Domain does not support specified action\n"
-    launchctl(fresh_mac, f"bootstrap user/501 {plist}")
-    launchctl(fresh_mac, f"kickstart user/501/{AGENT}")
-    assert fresh_mac.agent_state() == "running"
-    assert f"user/501/{AGENT} = {{" in launchctl(fresh_mac, f"print user/501/{AGENT}")
+    said = launchctl(fresh_mac, "print gui/501", 125)
+    assert said == "Could not print domain: 125: Domain does not support specified action\n"
+    assert launchctl(fresh_mac, f"bootstrap user/501 {plist}", 5) == IO_ERROR
+    said = launchctl(fresh_mac, f"kickstart gui/501/{AGENT}", 125)
+    assert said.startswith(f'Could not kickstart service "{AGENT}": 125: Domain')
+
+
+@pytest.mark.parametrize(
+    ("types", "fits"),
+    [
+        (None, ["gui"]),
+        ("Aqua", ["gui"]),
+        ("Background", ["user"]),
+        (["Background", "Aqua"], ["gui", "user"]),
+    ],
+    ids=["none", "aqua", "background", "both"],
+)
+def test_a_domain_takes_the_plists_of_its_session_type(
+    types: str | list[str] | None, fits: list[str]
+) -> None:
+    plist = {"Label": "job"} | ({} if types is None else {"LimitLoadToSessionType": types})
+    assert [kind for kind in ("gui", "user") if Definition(JOB, plist).fits(kind)] == fits
+
+
+def test_a_label_stays_taken_after_its_bootout(fresh_mac: LabHost) -> None:
+    """bootout returns before the process has ended, and the label is taken for seconds after it."""
+    fresh_mac.enter("mkfifo -m 666 /tmp/said; echo 1 > /etc/lab-late-label")
+    put_job(fresh_mac, "trap '' TERM; echo up > /tmp/said; sleep 60; sleep 60", ExitTimeOut=1)
+    launchctl(fresh_mac, f"bootstrap user/501 {JOB}", 5)
+    launchctl(fresh_mac, f"bootstrap gui/501 {JOB}")
+    launchctl(fresh_mac, "kickstart gui/501/job")
+    assert await_line(fresh_mac, "/tmp/said") == "up"
+    launchctl(fresh_mac, "bootout gui/501/job")
+    assert "\tstate = running\n" in launchctl(fresh_mac, "print gui/501/job")
+    said = launchctl(fresh_mac, "bootout gui/501/job", 36)
+    assert said == "Boot-out failed: 36: Operation now in progress\n"
+    assert launchctl(fresh_mac, f"bootstrap gui/501 {JOB}", 5) == IO_ERROR
+    done = fresh_mac.run(
+        "while launchctl print gui/501/job >/dev/null 2>&1; do sleep 0.1; done; "
+        f"launchctl bootstrap gui/501 {JOB}; echo $?; "
+        f"until launchctl bootstrap gui/501 {JOB} 2>/dev/null; do sleep 0.1; done",
+        "markus",
+    )
+    assert (done.stdout, done.stderr) == ("5\n", IO_ERROR)
+
+
+def test_only_macos_26_can_wait_for_the_end_of_a_bootout(fresh_mac: LabHost) -> None:
+    put_job(fresh_mac, "exec sleep 60", RunAtLoad=True)
+    launchctl(fresh_mac, f"bootstrap gui/501 {JOB}")
+    launchctl(fresh_mac, "bootout --wait gui/501/job")
+    launchctl(fresh_mac, f"bootstrap gui/501 {JOB}")
+    fresh_mac.enter("echo 15.6.1 > /etc/lab-macos")
+    assert fresh_mac.run("sw_vers -productVersion", "markus").stdout == "15.6.1\n"
+    assert launchctl(fresh_mac, "bootout --wait gui/501/job", 64).startswith("Usage: launchctl")
+
+
+def test_a_start_can_pend_until_a_kickstart(fresh_mac: LabHost) -> None:
+    fresh_mac.enter("touch /etc/lab-pends /etc/lab-low-power")
+    put_job(fresh_mac, "exec sleep 60", RunAtLoad=True, KeepAlive=True)
+    launchctl(fresh_mac, f"bootstrap gui/501 {JOB}")
+    shown = launchctl(fresh_mac, "print gui/501/job")
+    for line in (
+        *("state = not running", "runs = 0", "last exit code = (never exited)"),
+        "pended nondemand spawn = speculative",
+    ):
+        assert f"\n\t{line}\n" in shown
+    launchctl(fresh_mac, "kickstart gui/501/job")
+    shown = launchctl(fresh_mac, "print gui/501/job")
+    assert "\n\truns = 1\n" in shown
+    assert "pended" not in shown
+    launchctl(fresh_mac, "kill KILL gui/501/job")
+    done = fresh_mac.run(
+        "until launchctl print gui/501/job | grep 'pended nondemand spawn'; do sleep 0.1; done",
+        "markus",
+    )
+    assert done.stdout == "\tpended nondemand spawn = inefficient\n"
+
+
+def test_ps_shows_an_argument_of_several_lines_on_one(mac: LabHost) -> None:
+    said = mac.run("sh -c 'ps -ww -o args= -p $$\n:'", "markus").stdout
+    assert said == "sh -c ps -ww -o args= -p $$\\012:\n"
 
 
 def test_an_agent_that_dies_is_started_again(fresh_mac: LabHost) -> None:

@@ -1,45 +1,199 @@
-"""The agent under launchd: it is gone when unloaded, and loaded again into its old domain."""
+"""launchd: what its description of a job says, and how the agent is loaded and unloaded.
+
+tests/samples/launchctl has launchctl's output by version, as public reports show it.
+"""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import threading
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from nixfleet_core.scripts.compose import compose
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
-LABEL = "com.nixfleet.agent"
-STAND_INS = {
-    # the file `domain` names the domain that has the agent; it is empty after a bootout
-    "launchctl": """#!/bin/sh
-echo "$*" >>"$LAUNCHD/asked"
+    Mac = Callable[..., subprocess.CompletedProcess[str]]
+
+LABEL: Final = "com.nixfleet.agent"
+SAMPLES: Final = Path(__file__).parents[1] / "samples" / "launchctl"
+AGENT: Final = "/nix/store/4k9x2c7v1hq0pz8m3n6w5d2j7r1s0b4g-nixfleet-agent-3.1.5/bin/nixfleet-agent"
+
+LAUNCHCTL: Final = """#!/bin/sh
+# In $LAUNCHD: `domains` are there, `domain` has the agent and `pid` is its process. `taken` counts
+# the bootstraps that still find the label taken. With `pends`, a bootstrap starts nothing.
+cd "$LAUNCHD" || exit
+echo "$*" >>asked
 case $1 in
   print)
-    case $2 in gui/501 | user/501) exit 0 ;; esac
-    [ "$2" = "$(cat "$LAUNCHD/domain")/com.nixfleet.agent" ] || exit 113
-    printf '\\tpid = %s\\n\\tprogram = /old\\n' "$(cat "$LAUNCHD/pid")"
+    if grep -qx "$2" domains; then exit 0; fi
+    [ "$2" = "$(cat domain)/com.nixfleet.agent" ] || exit 113
+    if [ -s pid ]; then printf '\\tpid = %s\\n' "$(cat pid)"; fi
+    printf '\\tprogram = /old\\n'
     ;;
-  bootout) : >"$LAUNCHD/domain" ;;
-  bootstrap) echo "$2" >"$LAUNCHD/domain" ;;
+  bootout) : >domain ;;
+  bootstrap)
+    if ! grep -qx "$2" domains; then echo 'Bootstrap failed: 125' >&2; exit 125; fi
+    left=$(cat taken 2>/dev/null || echo 0)
+    if [ "$left" -gt 0 ] || [ -s domain ]; then
+      echo "$((left - 1))" >taken
+      echo 'Bootstrap failed: 5: Input/output error' >&2
+      exit 5
+    fi
+    echo "$2" >domain
+    if [ -e pends ]; then : >pid; else echo 99999 >pid; fi
+    ;;
+  kickstart) echo 99999 >pid ;;
 esac
-""",
-    # the agent ends during the second wait
-    "sleep": """#!/bin/sh
+"""
+SLEEP: Final = """#!/bin/sh
+# The file `end-after` says after how many waits the agent's process ends.
 echo . >>"$LAUNCHD/slept"
-if [ "$(wc -l <"$LAUNCHD/slept")" -eq 2 ]; then kill -KILL "$(cat "$LAUNCHD/pid")"; fi
-""",
-}
+if [ "$(wc -l <"$LAUNCHD/slept")" -eq "$(cat "$LAUNCHD/end-after" 2>/dev/null || echo 0)" ]; then
+  kill -KILL "$(cat "$LAUNCHD/pid")"
+fi
+"""
+RUNNER: Final = f"""NF_UID=501 NF_UNIT={LABEL} NF_MANAGER=launchd
+NF_RUN=$LAUNCHD/run NF_LOG=$LAUNCHD/log HOME=$LAUNCHD
+nf_run() {{ true & nf_quietly_pid=$!; wait; "$@"; }}
+nf_say() {{ echo "$*" >>"$NF_LOG"; }}
+"""
 
 
 @pytest.fixture
-def agent() -> Iterator[subprocess.Popen[str]]:
+def mac(tmp_path: Path, shell: tuple[str, ...]) -> Mac:
+    """Run a call on a Mac whose launchd is the stand-in above. The state is in `tmp_path`."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tmp_path / "run").mkdir()
+    for name, text in (
+        ("launchctl", LAUNCHCTL),
+        ("sleep", SLEEP),
+        ("plutil", "#!/bin/sh\nexit 1\n"),
+    ):
+        (tools / name).write_text(text)
+        (tools / name).chmod(0o755)
+    (tmp_path / "domains").write_text("gui/501\nuser/501\n")
+    (tmp_path / "domain").touch()
+    (tmp_path / "pid").touch()
+
+    def run(call: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        platform = {"NF_PLATFORM_GIVEN": "home-manager"}
+        script = compose("service", "launchd", root="", call=RUNNER + call, values=platform)
+        return subprocess.run(
+            [*shell, "-c", script],
+            input=stdin,
+            env={
+                "PATH": f"{tools}:{os.environ['PATH']}",
+                "LAUNCHD": str(tmp_path),
+                "HOME": str(tmp_path),
+            },
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    return run
+
+
+def put_plist(home: Path, text: str) -> None:
+    plist = home / "Library/LaunchAgents" / f"{LABEL}.plist"
+    plist.parent.mkdir(parents=True, exist_ok=True)
+    plist.write_text(text)
+
+
+def session(types: str) -> str:
+    """A plist for these types of sessions."""
+    key = f"<key>LimitLoadToSessionType</key>{types}" if types else ""
+    return f"<plist><dict><key>Label</key><string>{LABEL}</string>{key}</dict></plist>\n"
+
+
+BACKGROUND: Final = session("<string>Background</string>")
+
+
+def changes(home: Path) -> list[str]:
+    """What launchctl was asked to change, without the plist's path."""
+    asked = [line.split() for line in (home / "asked").read_text().splitlines()]
+    return [" ".join(words[:2]) for words in asked if words[0] != "print"]
+
+
+# Its description of a job.
+
+
+@pytest.mark.parametrize(
+    ("sample", "pid", "state", "pended"),
+    [
+        ("running", "4711", "running", ""),
+        ("running-new", "4711", "running", ""),
+        ("user-domain", "812", "running", ""),
+        ("xpcproxy", "4712", "xpcproxy", ""),
+        ("crash-loop", "", "spawn scheduled", ""),
+        ("ex-config", "", "spawn scheduled", ""),
+        ("pended", "", "not running", "speculative"),
+        ("pended-low-power", "", "not running", "inefficient"),
+    ],
+)
+def test_each_version_of_the_description_is_read(
+    mac: Mac, sample: str, pid: str, state: str, pended: str
+) -> None:
+    """A coalition has a state of its own, and an argument of several lines looks like anything."""
+    call = """printed=$(cat); say() { printf '%s\\n' "$printed" | "$@"; }
+pended=$(say nf_value 'pended nondemand spawn')
+printf '%s,' "$(say nf_pid_value)" "$(say nf_value state)" "$pended"
+say nf_agent_paths"""
+    text = (SAMPLES / f"print-{sample}.txt").read_text()
+    hostile = text.replace("\t\t-c\n", "\t\t-c\n\tpid = 1\n\tstate = odd\n", 1)
+    for printed in (text, hostile):
+        done = mac(f"{call}\n", printed)
+        assert done.stdout == f"{pid},{state},{pended},{AGENT}\n", done.stderr
+
+
+# The session types of a plist.
+
+
+@pytest.mark.parametrize(
+    ("types", "domains"),
+    [
+        ("", ["gui/501"]),
+        ("<string>Aqua</string>", ["gui/501"]),
+        ("<string>Background</string>", ["user/501"]),
+        (
+            "<array>\n<string>Background</string>\n<string>Aqua</string>\n</array>",
+            ["gui/501", "user/501"],
+        ),
+        ("<array><string>LoginWindow</string></array><string>Aqua</string>", []),
+    ],
+    ids=["none", "aqua", "background", "both", "login window"],
+)
+def test_the_plist_says_which_domain_takes_it(
+    mac: Mac, tmp_path: Path, types: str, domains: list[str]
+) -> None:
+    put_plist(tmp_path, session(types))
+    for there in (["gui/501", "user/501"], ["gui/501"], ["user/501"], []):
+        (tmp_path / "domains").write_text("".join(f"{domain}\n" for domain in there))
+        fitting = [domain for domain in domains if domain in there]
+        assert mac("nf_agent_target\n").stdout.split() == fitting[:1]
+        for was in fitting:
+            assert mac(f"nf_agent_target {was}\n").stdout.split() == [was]
+
+
+def test_the_agent_in_a_plist_of_several_lines_is_found(mac: Mac, tmp_path: Path) -> None:
+    put_plist(tmp_path, (SAMPLES / "plutil-xml1.txt").read_text())
+    assert mac("nf_plist_agent\n").stdout == f"{AGENT}\n"
+    put_plist(tmp_path, f"<string>exec /bin/bash -c 'exec {AGENT}'</string>\n")
+    assert mac("nf_plist_agent\n").stdout == f"{AGENT}\n"
+
+
+# Loading and unloading.
+
+
+@pytest.fixture
+def agent(tmp_path: Path, mac: Mac) -> Iterator[subprocess.Popen[str]]:
     """A process that takes its time to end."""
     words = ("sh", "-c", "trap '' TERM; echo up; read -r never")
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
@@ -47,35 +201,70 @@ def agent() -> Iterator[subprocess.Popen[str]]:
         assert started.stdout.readline() == "up\n"
         reaper = threading.Thread(target=started.wait)
         reaper.start()
+        (tmp_path / "pid").write_text(str(started.pid))
         yield started
         started.kill()
         reaper.join()
 
 
-@pytest.mark.parametrize("domain", ["gui/501", "user/501"])
+@pytest.mark.parametrize(("domain", "plist"), [("gui/501", session("")), ("user/501", BACKGROUND)])
 def test_the_old_agent_is_gone_before_the_new_one_is_loaded(
-    tmp_path: Path, shell: tuple[str, ...], agent: subprocess.Popen[str], domain: str
+    tmp_path: Path, mac: Mac, agent: subprocess.Popen[str], domain: str, plist: str
 ) -> None:
     """Even though each command has a process, too, and launchd is asked in between."""
-    for name, text in STAND_INS.items():
-        (tmp_path / name).write_text(text)
-        (tmp_path / name).chmod(0o755)
+    put_plist(tmp_path, plist)
     (tmp_path / "domain").write_text(domain)
-    (tmp_path / "pid").write_text(str(agent.pid))
-    call = f"""NF_UID=501 NF_UNIT={LABEL} NF_MANAGER=launchd
-nf_run() {{ true & nf_quietly_pid=$!; wait; "$@"; }}
-nf_launchd_start
-if kill -0 {agent.pid} 2>/dev/null; then echo 'it lives still'; else echo gone; fi
-"""
-    platform = {"NF_PLATFORM_GIVEN": "home-manager"}
-    script = compose("service", "launchd", root="", call=call, values=platform)
-    path = f"{tmp_path}:{os.environ['PATH']}"
-    env = {"PATH": path, "LAUNCHD": str(tmp_path), "HOME": str(tmp_path)}
-    done = subprocess.run(
-        [*shell, "-s"], input=script, env=env, capture_output=True, text=True, timeout=60
+    (tmp_path / "end-after").write_text("2")
+    done = mac(
+        "nf_launchd_start\n"
+        f"if kill -0 {agent.pid} 2>/dev/null; then echo 'it lives still'; else echo gone; fi\n"
     )
     assert done.stdout == "gone\n", done.stderr
-    asked = (tmp_path / "asked").read_text().splitlines()
-    changed = [line.rpartition(" ")[0] for line in asked if line.startswith("boot")]
-    assert changed == ["bootout", f"bootstrap {domain}"]
-    assert f"bootout {domain}/{LABEL}" in asked
+    assert changes(tmp_path) == [f"bootout {domain}/{LABEL}", f"bootstrap {domain}"]
+
+
+@pytest.mark.parametrize(
+    ("plist", "domain"),
+    [(session("<array><string>Aqua</string><string>Background</string></array>"), "user/501"),
+     (session(""), "gui/501")],
+    ids=["where it was", "its plist has changed"],
+)  # fmt: skip
+def test_it_goes_back_where_it_was_if_its_plist_allows_it(
+    tmp_path: Path, mac: Mac, plist: str, domain: str
+) -> None:
+    """The start is another step than the stop, and may be another process."""
+    put_plist(tmp_path, plist)
+    (tmp_path / "domain").write_text("user/501")
+    assert mac("nf_launchd_unload\n").returncode == 0
+    assert mac("nf_launchd_start\n").returncode == 0
+    assert changes(tmp_path) == [f"bootout user/501/{LABEL}", f"bootstrap {domain}"]
+
+
+def test_a_label_that_is_still_taken_is_tried_again(tmp_path: Path, mac: Mac) -> None:
+    put_plist(tmp_path, session(""))
+    (tmp_path / "taken").write_text("4")
+    assert mac("nf_launchd_start\n").returncode == 0
+    assert changes(tmp_path) == ["bootstrap gui/501"] * 5
+
+
+def test_a_label_that_stays_taken_fails_in_the_end(tmp_path: Path, mac: Mac) -> None:
+    put_plist(tmp_path, session(""))
+    (tmp_path / "taken").write_text("100")
+    assert mac("nf_launchd_start\n").returncode == 5
+    assert changes(tmp_path) == ["bootstrap gui/501"] * 15
+    assert "Bootstrap failed: 5: Input/output error" in (tmp_path / "log").read_text()
+
+
+def test_an_agent_that_was_loaded_but_not_started_is_started(tmp_path: Path, mac: Mac) -> None:
+    put_plist(tmp_path, BACKGROUND)
+    (tmp_path / "pends").touch()
+    assert mac("nf_launchd_start\n").returncode == 0
+    assert changes(tmp_path) == ["bootstrap user/501", f"kickstart user/501/{LABEL}"]
+
+
+def test_without_a_domain_that_takes_it_nothing_is_loaded(tmp_path: Path, mac: Mac) -> None:
+    put_plist(tmp_path, session(""))
+    (tmp_path / "domains").write_text("user/501\n")
+    assert mac("nf_launchd_start\n").returncode == 1
+    assert changes(tmp_path) == []
+    assert "has no domain that takes" in (tmp_path / "log").read_text()

@@ -93,7 +93,9 @@ follow_heart() {
   # a client that asks again finds the job's new place
   is_here || exit 0
   frame beat "$(nf_now)" "$follow_log_size"
-  if [ -z "$follow_over" ] && ! nf_job_lives; then follow_dead=$((follow_dead + 1)); else follow_dead=0; fi
+  if [ -n "$follow_over" ]; then follow_dead=0
+  elif nf_job_lives; then follow_dead=0; nf_kick_job
+  else follow_dead=$((follow_dead + 1)); fi
   if [ "$follow_dead" -lt 2 ]; then return; fi
   # the result may be in memory, where only root can read it
   if [ -d "$NF_STATE/$NF_ID" ] && ! [ -x "$NF_STATE/$NF_ID" ]; then gone denied; fi

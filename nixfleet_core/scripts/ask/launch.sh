@@ -173,24 +173,48 @@ start_unit() {
 start_launchd() {
   nf_lock_take "$NF_STATE/launching" || return 1
   trap 'rm -f "$NF_STATE/launching"' EXIT
-  if start_launchd_left=$(nf_job_domain); then
-    start_launchd_last=$(nf_current_job) && [ -e "$NF_JOBS/$start_launchd_last/result" ] || return 1
-    launchctl bootout "$start_launchd_left/$NF_JOB_LABEL"
+  clear_leftover || return 1
+  for start_launchd_domain in "gui/$NF_UID" "user/$NF_UID"; do
+    if ! nf_has_domain "$start_launchd_domain"; then continue; fi
+    write_plist "$start_launchd_domain" >"$NF_JOB/job.plist" || return 1
+    nf_bootstrap "$start_launchd_domain" "$NF_JOB_LABEL" "$NF_JOB/job.plist" && nf_begun && return
+    remove_job "$start_launchd_domain"
+    if [ -e "$NF_JOB/events" ]; then return 1; fi
+  done
+  echo "launchd starts nothing for this user now: it has neither gui/$NF_UID nor user/$NF_UID, or refuses"
+  return 1
+}
+
+# True once no job of ours is loaded. One that has ended, or whose files are gone, is removed. One that has
+# work to do gets a process, if it has none.
+clear_leftover() {
+  clear_leftover_domain=$(nf_job_domain) || return 0
+  clear_leftover_file=$(launchctl print "$clear_leftover_domain/$NF_JOB_LABEL" 2>/dev/null | nf_value path)
+  clear_leftover_job=${clear_leftover_file%/job.plist}
+  if [ -e "$clear_leftover_job/run.sh" ] && [ ! -e "$clear_leftover_job/result" ]; then
+    nf_kick_job
+    return 1
   fi
-  write_plist >"$NF_JOB/job.plist" || return 1
-  start_launchd_domain=$(nf_agent_domain || nf_any_domain)
-  launchctl bootstrap "$start_launchd_domain" "$NF_JOB/job.plist" || return 1
-  nf_begun
+  remove_job "$clear_leftover_domain"
+}
+
+# remove_job DOMAIN: launchd forgets the job: its files may go only then, or it starts them again for ever.
+remove_job() {
+  remove_job_pid=$(launchctl print "$1/$NF_JOB_LABEL" 2>/dev/null | nf_pid_value)
+  nf_bounded 30 launchctl bootout "$1/$NF_JOB_LABEL"
+  nf_await_gone "$NF_JOB_LABEL" "$remove_job_pid"
 }
 
 xml() { printf '%s' "$1" | sed -e 's/&/\&amp;/g' -e 's/</\&lt;/g' -e 's/>/\&gt;/g'; }
 
+# write_plist DOMAIN: launchd lets only a plist that names the session type Background into user/UID.
 write_plist() {
   echo '<?xml version="1.0" encoding="UTF-8"?>'
   echo '<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN"'
   echo '  "http://www.apple.com/DTDs/PropertyList-1.0.dtd">'
   echo '<plist version="1.0"><dict>'
   echo "<key>Label</key><string>$NF_JOB_LABEL</string>"
+  case $1 in user/*) echo '<key>LimitLoadToSessionType</key><string>Background</string>' ;; esac
   echo '<key>ProgramArguments</key><array><string>/bin/sh</string>'
   echo "<string>$(xml "$NF_JOB/run.sh")</string><string>guard</string></array>"
   echo '<key>EnvironmentVariables</key><dict>'
@@ -219,6 +243,7 @@ start_guard() {
 nf_begun() {
   nf_begun_tries=0
   until [ -e "$NF_JOB/events" ]; do
+    nf_kick_job
     nf_begun_tries=$((nf_begun_tries + 1))
     [ "$nf_begun_tries" -lt 10 ] || return 1
     sleep 1

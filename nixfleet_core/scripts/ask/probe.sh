@@ -114,6 +114,7 @@ probe_agent() {
   put unit.load "$agent_load"
   put_some unit.domain "$agent_domain"
   put_some unit.file "$agent_file"
+  put_some unit.session "$agent_session"
   put_some unit.active "$agent_active"
   put_some unit.sub "$agent_sub"
   put_some unit.result "$agent_result"
@@ -122,6 +123,7 @@ probe_agent() {
   put_some loaded.path "$agent_loaded"
   probe_binary installed "$agent_installed" "$NF_ROOT$agent_installed"
   if [ -n "$nf_look_path" ]; then probe_process; fi
+  put_some running.waits "$nf_look_waits"
   probe_busy
 }
 

@@ -89,17 +89,35 @@ nf_do_start() {
   nf_wait_switch 900
   nf_service_forgive >>"$NF_LOG" 2>&1
   nf_see_units 2>/dev/null
-  if nf_agent_is_up && [ -n "$nf_look_path" ]; then
+  if nf_agent_is_up && [ -n "$nf_look_path$nf_look_waits" ]; then
     # the switch may have started the new agent already; restartIfChanged=false leaves an old one running
     if nf_runs_installed; then nf_say "the agent runs already, from $agent_installed"; return 0; fi
-    nf_service_restart
+    nf_is_starting || nf_service_restart || return
   else
-    nf_service_start
+    nf_service_start || return
   fi
+  nf_await_agent
 }
 
-# The agent must be up, as the same process, for NF_STABLE seconds; then the proof is written down. A
-# process that is not yet the agent (a shell that waits for the network) gets time; the verdict names it.
+# nf_is_starting: true if launchd's process still waits, and will become the agent that its plist names.
+nf_is_starting() {
+  [ "$NF_MANAGER" = launchd ] && [ -n "$nf_look_waits" ] && [ "$agent_loaded" = "$agent_installed" ]
+}
+
+# A Mac's agent is started by a shell that first waits up to 60 s for the network. Wait until it is the agent.
+nf_await_agent() {
+  nf_await_agent_left=90
+  while nf_see_units 2>/dev/null; [ -n "$nf_look_waits" ] && [ "$nf_await_agent_left" -gt 0 ]; do
+    if [ "$nf_await_agent_left" = 90 ]; then
+      nf_event waiting ",\"reason\":\"agent\",\"limit\":90"
+      nf_say "the agent is about to start: what starts it waits, as for the network"
+    fi
+    nf_await_agent_left=$((nf_await_agent_left - 1))
+    sleep 1
+  done
+}
+
+# The agent must be up, as the same process, for NF_STABLE seconds; then the proof is written down.
 # sets: NF_BACK, NF_STEP_REASON
 nf_do_verify() {
   nf_do_verify_restarts_were=$(nf_restarts)

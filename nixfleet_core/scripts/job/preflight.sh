@@ -53,8 +53,16 @@ nf_check_tools() {
 # sets: nf_check_why
 nf_check_unit() {
   nf_check_unit_state=$(nf_service_state)
-  case $nf_check_unit_state in loaded) return 0 ;; esac
+  case $nf_check_unit_state in loaded) nf_can_load; return ;; esac
   nf_refuse "$nf_check_unit_state" "the agent's service $NF_UNIT is $nf_check_unit_state"
+}
+
+# On a Mac, an agent for gui/UID can be loaded only while the user is logged in at the screen.
+# sets: nf_check_why
+nf_can_load() {
+  if [ "$NF_MANAGER" != launchd ] || nf_agent_target "$(nf_agent_domain)" >/dev/null; then return 0; fi
+  nf_refuse no-session "launchd has no domain here that takes $(nf_plist); it is for $(nf_session_types |
+    grep . || echo Aqua) sessions"
 }
 
 # sets: nf_check_why

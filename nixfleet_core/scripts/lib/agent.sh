@@ -5,11 +5,12 @@
 # nf_see_units: look at the agent's unit, its program and the proof for it (nf_look_at), our job, activations.
 # sets: agent_load, agent_active, agent_sub, agent_result, agent_restarts, agent_group, agent_domain,
 #   agent_file, agent_loaded, agent_installed (the program that the unit names), agent_pid, job_lives,
-#   switch_lives, nf_look_path, nf_look_proof, nf_look_starts
+#   switch_lives, nf_look_path, nf_look_proof, nf_look_starts, nf_look_waits,
+#   agent_session (launchd: missing, if no domain takes the agent)
 nf_see_units() {
   agent_load='' agent_active='' agent_sub='' agent_result='' agent_restarts='' agent_group='' agent_domain=''
   agent_file='' agent_loaded='' agent_installed='' agent_pid='' job_lives='' switch_lives=''
-  nf_look_path='' nf_look_proof='' nf_look_starts=''
+  nf_look_path='' nf_look_proof='' nf_look_starts='' nf_look_waits='' agent_session=''
   case $NF_MANAGER in
     launchd) nf_has launchctl && nf_see_launchd ;;
     *) nf_has systemctl && nf_see_systemd ;;
@@ -85,11 +86,13 @@ nf_started_program() {
 
 # The agent as launchd has it: the program in its plist on disk, and the loaded one, which may be older.
 # sets: agent_load, agent_active, agent_sub, agent_restarts, agent_domain, agent_file, agent_loaded,
-#   agent_installed, agent_pid
+#   agent_installed, agent_pid, agent_session
 nf_see_launchd() {
   agent_load=not-found agent_domain=$(nf_agent_domain)
   if [ -z "$agent_domain" ] && ! [ -e "$(nf_plist)" ]; then return; fi
-  agent_load=loaded agent_file=$(nf_plist) agent_domain=${agent_domain:-$(nf_any_domain)}
+  agent_load=loaded agent_file=$(nf_plist)
+  nf_see_launchd_target=$(nf_agent_target "$agent_domain") || agent_session=missing
+  agent_domain=${agent_domain:-$nf_see_launchd_target}
   nf_see_launchd_printed=$(nf_printed)
   agent_pid=$(printf '%s\n' "$nf_see_launchd_printed" | nf_pid_value)
   if [ -n "$agent_pid" ]; then agent_active=active; else agent_active=inactive; fi
@@ -97,6 +100,9 @@ nf_see_launchd() {
   case $agent_sub in
     '') agent_sub='not loaded' ;;
     'spawn scheduled') agent_sub="auto-restart, $agent_sub" ;;
+  esac
+  case $(printf '%s\n' "$nf_see_launchd_printed" | nf_value 'pended nondemand spawn') in
+    ?*) agent_sub="$agent_sub, its start pends" ;;
   esac
   # all runs since it was loaded; the first is no restart
   nf_see_launchd_runs=$(printf '%s\n' "$nf_see_launchd_printed" | nf_value runs)

@@ -37,12 +37,12 @@ nf_job_lives() {
 # nf_job_domain: the launchd domain that has our job; the job removes itself at its end.
 nf_job_domain() { nf_domain_of "$NF_JOB_LABEL"; }
 
-# nf_domain_of LABEL: the launchd domain that has it loaded.
-nf_domain_of() {
-  for nf_domain_of_try in "gui/$NF_UID" "user/$NF_UID"; do
-    if launchctl print "$nf_domain_of_try/$1" >/dev/null 2>&1; then echo "$nf_domain_of_try"; return; fi
-  done
-  return 1
+# nf_kick_job: start a job that launchd has loaded without starting it (macOS 26), or that was killed and not
+# started again (Low Power Mode).
+nf_kick_job() {
+  case $NF_CARRIER in launchd) ;; *) return 0 ;; esac
+  nf_kick_job_domain=$(nf_job_domain) || return 0
+  nf_kick "$nf_kick_job_domain" "$NF_JOB_LABEL" >/dev/null 2>&1
 }
 
 # A lock without systemd: a link, which appears whole or not at all. Its target is no path but names the

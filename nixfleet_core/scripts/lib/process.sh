@@ -15,14 +15,16 @@ nf_exe() {
 }
 
 # nf_words PID: its command line, a word a line; a newline within a word becomes \001. It has a time
-# limit, as a process can make this read wait.
+# limit, as a process can make this read wait. A Mac's ps prints a newline as \012.
 nf_words() {
   if [ -r "$NF_ROOT/proc/$1/cmdline" ]; then
     nf_bounded 5 head -c 65536 "$NF_ROOT/proc/$1/cmdline" 2>/dev/null | tr '\000\n' '\n\001'
   else
-    nf_bounded 5 ps -ww -o args= -p "$1" 2>/dev/null | tr ' ' '\n'
+    nf_bounded 5 ps -ww -o args= -p "$1" 2>/dev/null | sed "s/\\\\012/$nf_newline/g" | tr ' ' '\n'
   fi
 }
+
+nf_newline=$(printf '\001')
 
 # nf_runs PID EXE FILE: true if its program is that very file. The same path proves nothing: in its own
 # mount namespace a process can have another file there, and a file can be replaced.
@@ -166,8 +168,8 @@ nf_store_files() {
 # --- what the agent's service runs
 
 # nf_look_at PID PATH: find out what a service's process runs; the service names the program PATH.
-# sets: nf_look_path ("" where it cannot be seen, or is not yet the agent), nf_look_exe, nf_look_files,
-#   nf_look_proof and nf_look_starts:
+# sets: nf_look_path ("" where it cannot be seen), nf_look_waits (1 if it is not yet the agent), nf_look_exe,
+#   nf_look_files, nf_look_proof and nf_look_starts:
 #   exe      the kernel runs this file: of the program's package, of one that it names, or an agent's
 #   script   the kernel runs the interpreter of this script, which is such a file. Weaker: what script it
 #            is, only the command line says, and a process can rewrite that
@@ -175,24 +177,21 @@ nf_store_files() {
 #   claimed  without the right to look: what the command line says
 #   starts   the store paths that PATH's file names, where what runs lies in another than PATH
 nf_look_at() {
-  nf_look_path='' nf_look_proof=claimed nf_look_starts=''
+  nf_look_proof=claimed nf_look_starts='' nf_look_files='' nf_look_waits=''
   nf_look_exe=$(nf_exe "$1")
-  case $nf_look_exe in
-    /usr/lib/systemd/systemd* | /lib/systemd/systemd* | /nix/store/*/lib/systemd/systemd*)
-      return 0 # not yet the agent: systemd's own executor, which becomes it
-      ;;
-  esac
-  nf_look_files=''
+  nf_look_path=$(nf_in_host "${nf_look_exe% (deleted)}")
+  if [ -n "$nf_look_path" ] && [ "$nf_look_path" = "$2" ] &&
+    nf_runs "$1" "$nf_look_exe" "$NF_ROOT$nf_look_path"; then
+    nf_look_proof=exe
+    return 0
+  fi
+  if nf_becomes "$1" "$nf_look_exe"; then nf_look_waits=1 nf_look_path=''; return 0; fi
   if [ -z "$nf_look_exe" ]; then
     nf_look_path=$(nf_claimed "$1")
     if [ -n "$nf_look_path" ] && ! nf_is_one "$nf_look_path" "$2" ''; then nf_look_into "$2"; fi
     return 0
   fi
-  nf_look_proof=other nf_look_path=$(nf_in_host "${nf_look_exe% (deleted)}")
-  if [ "$nf_look_path" = "$2" ] && nf_runs "$1" "$nf_look_exe" "$NF_ROOT$nf_look_path"; then
-    nf_look_proof=exe
-    return 0
-  fi
+  nf_look_proof=other
   if ! nf_is_one "$nf_look_path" "$2" ''; then nf_look_into "$2"; fi
   if nf_look_at_script=$(nf_script "$1" "$nf_look_exe") &&
     nf_look_at_script=$(nf_stored "$nf_look_at_script") &&
@@ -202,6 +201,18 @@ nf_look_at() {
     ! nf_interprets "$1" "$nf_look_exe" "$2"; then
     nf_look_proof=exe
   fi
+}
+
+# nf_becomes PID EXE: true if the process is not yet the agent, but becomes it: it is what systemd or launchd
+# starts every program with, or an interpreter with a text (-c) that will "exec" the agent, once the network
+# is there.
+nf_becomes() {
+  case $2 in
+    /usr/lib/systemd/systemd* | /lib/systemd/systemd* | /nix/store/*/lib/systemd/systemd*) return 0 ;;
+    /usr/libexec/xpcproxy) return 0 ;;
+  esac
+  nf_words "$1" | awk 'NR == 2 { is = /^-[a-z]*c$/ } NR > 2 { text = text " " $0 }
+    END { exit !(is && text ~ /(^|[^a-z])exec[^a-z]/ && text ~ /nixfleet-agent/) }'
 }
 
 # sets: nf_look_files, nf_look_starts

@@ -46,7 +46,7 @@ nf_service_kill() {
 # Clear an earlier crash loop, which would forbid the start.
 nf_service_forgive() {
   case $NF_MANAGER in
-    launchd) launchctl enable "$(nf_agent_domain || nf_any_domain)/$NF_UNIT" ;;
+    launchd) launchctl enable "$(nf_agent_domain || nf_agent_target)/$NF_UNIT" ;;
     *) nf_systemctl reset-failed "$NF_UNIT" ;;
   esac
 }
@@ -113,7 +113,7 @@ nf_descendants() {
 }
 
 # Agents' paths named in a text: a unit, launchd's arguments, a plist.
-nf_agent_paths() { grep -Eo '/nix/store/[^ ;"<>]*nixfleet-agent[^ ;"<>]*'; }
+nf_agent_paths() { grep -Eo '/nix/store/[0-9A-Za-z+._?=/-]*nixfleet-agent[0-9A-Za-z+._?=/-]*'; }
 
 # nf_configuration: the flake's attribute for this host, or this home.
 nf_configuration() {

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from .scene import NEW
 
 if TYPE_CHECKING:
     from ..client import Answer
     from .scene import Scene
+
+MAC: Final = "imac0"
 
 Play = Callable[["Scene"], "Answer"]
 """Causes the fault, proves it in `scene.proof`, and returns the operator's final answer."""
@@ -28,8 +30,11 @@ class Case:
     agent: str | None = NEW
     lock: Literal["old", "new"] = "new"
     host: str | None = None
-    """The host that the case needs; None for any."""
+    """The host that the case needs; None for any with NixOS."""
     seconds: int = 60
+
+    def fits(self, host: str) -> bool:
+        return self.host == host or (self.host is None and host != MAC)
 
 
 @dataclass(frozen=True)

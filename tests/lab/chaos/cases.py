@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import agents, caches, checkouts, fetches, forges, hosts, links, outputs, switches
+from . import agents, caches, checkouts, fetches, forges, hosts, links, macs, outputs, switches
 from .case import Case
 
 CASES: Final[tuple[Case, ...]] = (
@@ -17,4 +17,5 @@ CASES: Final[tuple[Case, ...]] = (
     *checkouts.CASES,
     *switches.CASES,
     *outputs.CASES,
+    *macs.CASES,
 )

@@ -28,20 +28,20 @@ def _refused(scene: Scene, *, spoil: Callable[[Scene], None]) -> Answer:
 
 
 def _diverge(scene: Scene) -> None:
-    scene.as_ops("git commit -q --allow-empty -m mine; git fetch -q")
+    scene.as_owner("git commit -q --allow-empty -m mine; git fetch -q")
     scene.prove(
-        "{} commits here and there", scene.as_ops("git rev-list --count --left-right HEAD...@{u}")
+        "{} commits here and there", scene.as_owner("git rev-list --count --left-right HEAD...@{u}")
     )
 
 
 def _detach(scene: Scene) -> None:
-    scene.as_ops("git checkout -q --detach")
-    scene.prove("git: {}", scene.as_ops("git status | head -n 1"))
+    scene.as_owner("git checkout -q --detach")
+    scene.prove("git: {}", scene.as_owner("git status | head -n 1"))
 
 
 def _follow(scene: Scene) -> None:
     """The inventory names an input that only follows nixfleet."""
-    flake = scene.as_ops("cat flake.nix").replace(
+    flake = scene.as_owner("cat flake.nix").replace(
         "  outputs =", '  inputs.alias.follows = "nixfleet";\n\n  outputs =', 1
     )
     flake = flake.replace("{ self, nixfleet, other }", "{ self, nixfleet, other, alias }")
@@ -49,7 +49,7 @@ def _follow(scene: Scene) -> None:
     lock["nodes"]["root"]["inputs"]["alias"] = ["nixfleet"]
     text = json.dumps(lock, indent=2, sort_keys=True) + "\n"
     scene.repos.commit("nixcfg", "Name it twice", {"flake.nix": flake + "\n", "flake.lock": text})
-    scene.as_ops("git pull -q --ff-only")
+    scene.as_owner("git pull -q --ff-only")
     scene.client.write_inventory({scene.host: "ops"}, input="alias")
     scene.prove("flake.lock: alias is {}", lock["nodes"]["root"]["inputs"]["alias"])
 
@@ -61,7 +61,7 @@ def _second_update(scene: Scene) -> Answer:
     lock = scene.read_lock()
     scene.repos.commit("nixcfg", "Update all", {"flake.lock": lock + b"\n"})
     scene.repos.release("2.3.0")
-    scene.prove("git: {}", scene.as_ops("git status --short flake.lock"))
+    scene.prove("git: {}", scene.as_owner("git status --short flake.lock"))
     with scene.update() as running:
         return scene.answer(running)
 

@@ -36,7 +36,7 @@ def check(scene: Scene, case: Case, answer: Answer, seconds: float) -> None:
 def _check_agent(host: LabHost, case: Case) -> None:
     if case.agent is None:
         return
-    assert host.agent_state() == "active success"
+    assert host.agent_state() in ("active success", "running")
     match = _AGENT.fullmatch(host.agent_exe() or "")
     assert match is not None, host.agent_exe()
     assert match[1] == case.agent, f"the agent is {match[1]}"
@@ -47,7 +47,7 @@ def _check_log(scene: Scene, answer: Answer) -> None:
     if answer["log"] is None:
         return
     job = answer["job"]
-    log = (scene.host.root / f"var/lib/nixfleet/jobs/{job}/log").read_bytes()
+    log = (scene.jobs / f"{job}/log").read_bytes()
     assert Path(answer["log"]).read_bytes() == log, "the client's log is not the host's"
     for client in scene.clients:
         copy = client.folder / f"state/nixfleet/hosts/{scene.host.name}/jobs/{job}/log"
@@ -61,6 +61,9 @@ def _check_leftovers(scene: Scene) -> None:
         left.wait(_LEAVE_SECONDS)
     named = [f"{_name(pid)} in {_unit(pid)}" for pid in _strays(scene)]
     assert not named, f"left behind: {named}"
+    if scene.is_mac:
+        assert host.enter(f"find {host.platform.home}/.local/state/nixfleet -name '.*'") == ""
+        return
     units = host.enter("systemctl list-units --plain --no-legend 'nixfleet-*' 'nixos-rebuild-*'")
     assert {line.split()[0] for line in units.splitlines()} <= {"nixfleet-agent.service"}, units
     lock = "/run/nixos/switch-to-configuration.lock"
@@ -84,6 +87,8 @@ def _belongs(pid: int) -> bool:
         return _name(pid).startswith("sshd")
     if unit == "nix-daemon.service":
         return _name(pid) == "nix-daemon" and _parent(pid) != _name(pid)
+    if unit == "launchd@501.service":
+        return _name(pid) in ("python3", "nixfleet-agent")
     return unit.startswith(("init.scope", "systemd-", "dbus", "user@", "nixfleet-agent", "lab-"))
 
 
@@ -114,11 +119,11 @@ def _parent(pid: int) -> str:
 
 
 def _check_checkout(scene: Scene, case: Case) -> None:
-    assert scene.as_ops("cat notes.md; tail -n 1 home-path.sh") == "draft\n# mine"
-    head = (scene.as_ops("git show HEAD:flake.lock") + "\n").encode()
+    assert scene.as_owner("cat notes.md; tail -n 1 home-path.sh") == "draft\n# mine"
+    head = (scene.as_owner("git show HEAD:flake.lock") + "\n").encode()
     wanted = scene.lock if case.lock == "old" else lock_after(head, scene.repos)
     assert scene.read_lock() == wanted, "flake.lock is not as it should be"
     changed = {" M home-path.sh", "?? notes.md"} | ({" M flake.lock"} if wanted != head else set())
-    status = scene.as_ops("git status --porcelain | sed 's/^/=/'")
+    status = scene.as_owner("git status --porcelain | sed 's/^/=/'")
     assert {line[1:] for line in status.splitlines()} == changed
-    assert scene.as_ops("find .git -name '*.lock'; find . ! -user ops") == ""
+    assert scene.as_owner(f"find .git -name '*.lock'; find . ! -user {scene.host.user}") == ""

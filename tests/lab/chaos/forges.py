@@ -63,7 +63,7 @@ def _name_input(scene: Scene, url: str) -> None:
     lock = (scene.host.root / "home/ops/lock/flake.lock").read_bytes()
     scene.host.enter("rm -rf lock", user="ops")
     repos.commit("nixcfg", "Lock it so", {"flake.lock": lock})
-    scene.as_ops("git pull -q --ff-only")
+    scene.as_owner("git pull -q --ff-only")
     assert lock_after(lock, repos) == lock
     repos.move("nixfleet", newest)
 

@@ -113,7 +113,7 @@ def _pad_lock(scene: Scene) -> None:
     ):
         flake = flake.replace(old, new, 1)
     scene.repos.commit("nixcfg", "Pad the lock", {"flake.nix": flake, "flake.lock": lock})
-    scene.as_ops("git pull -q --ff-only")
+    scene.as_owner("git pull -q --ff-only")
 
 
 def _lose_power(scene: Scene, running: Running) -> None:

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from ..fleet import SUITES
-from .case import Row
+from .case import MAC, Row
 from .checks import check
 from .scene import Bench
 
@@ -34,7 +34,7 @@ class Pool:
         self._threads = [
             threading.Thread(target=self._work, args=(name, step))
             for step in (1, -1)
-            for name in SUITES
+            for name in (*SUITES, MAC)
         ]
         for thread in self._threads:
             thread.start()
@@ -64,7 +64,7 @@ class Pool:
         while True:
             with self._lock:
                 left = self._pending[::step]
-                found = next((case for case in left if case.host in (None, name)), None)
+                found = next((case for case in left if case.fits(name)), None)
                 if found is None:
                     return
                 self._pending.remove(found)

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from ..client import Answer, Client, Running, Terminal
 from ..fleet import Fleet
-from ..host import CHECKOUT, LabHost
+from ..host import LabHost
+from ..platforms import Mac
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _R = TypeVar("_R", bound=Running)
 
 JOB: Final = "nixfleet-job.service"
+JOB_LABEL: Final = "com.nixfleet.job"
 NEW: Final = "2.2.0"
 """The release that every case brings, unless it says otherwise."""
 
@@ -53,15 +55,16 @@ class Bench:
         self.fleet.reset()
         repos = self.fleet.repos
         scene = Scene(self.fleet[self.name], repos, self.new_client(), self)
-        scene.as_ops("echo draft > notes.md; echo '# mine' >> home-path.sh")
+        scene.as_owner("echo draft > notes.md; echo '# mine' >> home-path.sh")
         repos.release(NEW)
         repos.commit_nixcfg("Something else")
         return scene
 
-    def new_client(self, user: str = "ops", **keys: str) -> Client:
-        """An operator. The path is short: sockets lie in it."""
+    def new_client(self, user: str = "", **keys: str) -> Client:
+        """An operator, by default the checkout's owner. The path is short: sockets lie in it."""
         client = self.fleet.client(Path(tempfile.mkdtemp(prefix="nf-")))
-        client.write_inventory({self.fleet[self.name]: user}, **keys)
+        host = self.fleet[self.name]
+        client.write_inventory({host: user or host.user}, **keys)
         return client
 
 
@@ -114,7 +117,7 @@ class Scene:
             attached.wait(_LONGEST)
         return read_answer(attached.output)
 
-    def other_operator(self, user: str = "ops", **keys: str) -> Client:
+    def other_operator(self, user: str = "", **keys: str) -> Client:
         self.clients.append(self.bench.new_client(user, **keys))
         return self.clients[-1]
 
@@ -147,30 +150,50 @@ class Scene:
 
     # --- the host
 
-    def as_ops(self, command: str) -> str:
+    def as_owner(self, command: str) -> str:
         """Run a command in the checkout, as its owner."""
-        return self.host.enter(f"cd {CHECKOUT}; {command}", user="ops")
+        return self.host.enter(f"cd {self.host.checkout}; {command}", user=self.host.user)
 
     def read_lock(self) -> bytes:
-        return (self.host.root / CHECKOUT[1:] / "flake.lock").read_bytes()
+        return (self.host.root / self.host.checkout[1:] / "flake.lock").read_bytes()
+
+    @property
+    def jobs(self) -> Path:
+        return self.host.root / self.host.platform.jobs
 
     def job_processes(self, *, main: bool = False) -> list[int]:
-        """The job's processes, or the first of them, as this machine numbers them."""
-        pids = self.host.processes(f"system.slice/{JOB}")
+        """The job's processes, or the first of them, as this machine numbers them. On a Mac only
+        those that run the job's script: the guard is the first."""
+        if self.is_mac:
+            pids = [pid for pid in self.host.processes() if b"/run.sh\0" in command(pid)]
+        else:
+            pids = self.host.processes(f"system.slice/{JOB}")
         assert pids, "no job is running"
         return pids[:1] if main else pids
 
+    @property
+    def is_mac(self) -> bool:
+        return isinstance(self.host.platform, Mac)
+
+    def launchctl(self, words: str) -> str:
+        """What launchctl says to the Mac's user, whatever its exit code is."""
+        return self.host.enter(f"/opt/mac/bin/launchctl {words} 2>&1 || true", self.host.user)
+
     def await_job(self) -> None:
         """Wait until no job runs on the host, and none is brought to its end."""
+        if self.is_mac:
+            for domain in ("gui", "user"):
+                print_ = f"/opt/mac/bin/launchctl print {domain}/501/{JOB_LABEL}"
+                self.host.enter(f"while {print_} >/dev/null 2>&1; do sleep 0.1; done")
+            return
         units = "nixfleet-job nixfleet-finish"
         self.host.enter(f"while systemctl -q is-active {units}; do sleep 0.1; done")
 
     def describe(self) -> str:
         """For a case that failed: what everyone said."""
         said = {f"a client ({i})": run.output for i, run in enumerate(self.runs)}
-        jobs = self.host.root / "var/lib/nixfleet/jobs"
         for name in ("events", "log", "result"):
-            for path in jobs.glob(f"*/{name}"):
+            for path in self.jobs.glob(f"*/{name}"):
                 said[f"{path.parent.name}/{name} on the host"] = path.read_text("utf-8", "replace")
         return "\n".join(f"--- {who}\n{text[-6000:]}" for who, text in said.items())
 

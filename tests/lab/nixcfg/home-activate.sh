@@ -39,24 +39,45 @@ reload_systemd() {
   fi
 }
 
-# Copies plists, and boots agents that changed out and in again.
+# bootout_agent DOMAIN LABEL: home-manager waits for the end of it on macOS 26, and a second before.
+bootout_agent() {
+  if [ "$(/usr/bin/sw_vers --productVersion | cut -d. -f 1)" -ge 26 ]; then
+    said=$(launchctl bootout --wait "$1/$2" 2>&1) && return
+  else
+    said=$(launchctl bootout "$1/$2" 2>&1) && { sleep 1; return; }
+  fi
+  case $said in *'No such process'* | *'Domain does not support specified action'*) return 0 ;; esac
+  echo "Failed to stop agent '$1/$2': $said" >&2
+  return 1
+}
+
+# domain_in DIR LABEL
+domain_in() { echo "$(cat "$1/LaunchAgentDomains/$2.domain" 2>/dev/null || echo gui)/$(id -u)"; }
+
+# Copies plists, and boots agents that changed out and in again; those that cannot be loaded make it fail.
 setup_launch_agents() {
-  label=com.nixfleet.agent domain=gui/$(id -u)
+  label=com.nixfleet.agent
   new=@out@/LaunchAgents/$label.plist old=$HOME/Library/LaunchAgents/$label.plist
+  domain=$(domain_in @out@ $label) old_domain=$(domain_in "${old_generation:-/none}" $label)
   mkdir -p "${old%/*}"
-  if cmp -s "$new" "$old"; then
-    launchctl print "$domain/$label" >/dev/null 2>&1 || launchctl bootstrap "$domain" "$old"
+  if cmp -s "$new" "$old" && [ "$domain" = "$old_domain" ] &&
+    launchctl print "$domain/$label" >/dev/null 2>&1; then
     return 0
   fi
-  launchctl bootout "$domain/$label" 2>/dev/null || :
+  if [ -f "$old" ]; then bootout_agent "$old_domain" $label; fi
+  if [ "$domain" != "$old_domain" ]; then bootout_agent "$domain" $label; fi
   rm -f "$old"
   cp "$new" "$old"
-  chmod 644 "$old"
-  launchctl bootstrap "$domain" "$old"
+  chmod 444 "$old"
+  if said=$(launchctl bootstrap "$domain" "$old" 2>&1); then return 0; fi
+  echo "Failed to start agent '$domain/$label' with error: $said" >&2
+  echo "Failed to activate one or more LaunchAgents" >&2
+  return 1
 }
 
 echo "Starting Home Manager activation"
 /usr/local/libexec/lab/gate switch
+old_generation=$(readlink "$profiles/$(readlink "$profiles/home-manager" || :)" || :)
 echo "Activating linkGeneration"
 set_profile home-manager @out@
 [ "$fail" = 0 ] || exit "$fail"

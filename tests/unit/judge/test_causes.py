@@ -109,6 +109,7 @@ RULES: Final[tuple[tuple[FoundCause, dict[str, Any]], ...]] = (
     ("agent-crash-looping", down("loaded", "activating", "auto-restart", "exit-code")),
     ("start-limit-hit", down("loaded", "failed", "failed", "start-limit-hit")),
     ("agent-down", down("loaded", "inactive", "dead")),
+    ("agent-starting", {"unit": replace(UP, waits=True), "running": None}),
     ("proof-missing", {**SEEN, "unit": UP, "running": Running(OLD_AGENT, "other", 7)}),
     ("not-restarted", {**SEEN, "unit": UP, "running": Running(OLD_AGENT, "exe", 7, MADE + 1000)}),
     ("reboot-pending", {**NOT_BUILT, **TO_REBOOT}),

@@ -67,6 +67,16 @@ CASES: dict[str, tuple[Facts, FoundCause, str]] = {
         "agent-down",
         "its unit is inactive (dead)",
     ),
+    "nobody at the screen": (
+        changed(unit=Unit("loaded", "inactive", "not loaded", has_session=False), running=None),
+        "agent-down",
+        "nobody is",
+    ),
+    "waits for the network": (
+        changed(unit=replace(UP, waits=True), running=None),
+        "agent-starting",
+        "waits, as for the network",
+    ),
     "unit not seen": (changed(unit=None), "proof-missing", "unit could not be seen"),
     "not restarted": (
         changed(running=Running(OLD_AGENT, "exe", 7)),
@@ -266,7 +276,8 @@ def test_verdict_and_table_agree(facts: Facts, cause: FoundCause, says: str) -> 
     if unproven or found.holds:
         assert state == "current"
     else:
-        assert state == ("down" if cause in DOWN else "unknown" if cause in UNSEEN else "stale")
+        states = dict.fromkeys(UNSEEN, "unknown") | {"agent-starting": "starting"}
+        assert state == ("down" if cause in DOWN else states.get(cause, "stale"))
 
 
 def test_an_input_that_follows_another_is_not_updated_by_its_name() -> None:

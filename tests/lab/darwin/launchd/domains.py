@@ -17,6 +17,15 @@ from .job import Definition, Job
 NO_GUI: Final = Path("/etc/lab-no-gui")
 """While this file exists, nobody has logged in at the screen."""
 
+NO_USER: Final = Path("/etc/lab-no-user")
+"""While this file exists, there is no domain user/UID."""
+
+LATE: Final = Path("/etc/lab-late-label")
+"""The seconds for which a label stays taken after its process has ended; 1 without this file."""
+
+VERSION: Final = Path("/etc/lab-macos")
+"""The version of macOS that this host plays; 26.1 without this file."""
+
 _NO_DOMAIN: Final = (125, "Domain does not support specified action")
 _IO_ERROR: Final = (5, "Input/output error")
 _BAD_OWNER: Final = (122, "Path had bad ownership/permissions")
@@ -39,15 +48,17 @@ class Domains:
     def __init__(self, uid: int) -> None:
         self._user = pwd.getpwuid(uid)
         self._jobs: dict[tuple[str, str], Job] = {}
-        self._removals: set[asyncio.Task[Answer]] = set()
+        self._taken: set[tuple[str, str]] = set()
+        self._removals: set[asyncio.Task[None]] = set()
         self._overrides = Path(f"/var/db/launchd-disabled-{uid}.json")
 
     async def log_in(self) -> None:
-        """Load and start the user's agents, as a login at the screen does."""
+        """Load and start the user's agents, each into the domain that takes it."""
         for path in self._agents():
-            self._bootstrap(f"gui/{self._user.pw_uid}", path)
+            for kind in ("gui", "user"):
+                self._bootstrap(f"{kind}/{self._user.pw_uid}", path)
         for job in self._jobs.values():
-            if job.definition.at_load:
+            if job.definition.at_load and not job.pended:
                 await job.spawned()
 
     async def ask(self, words: list[str]) -> Answer:
@@ -55,10 +66,14 @@ class Domains:
         match words:
             case ["bootstrap", domain, path]:
                 return self._bootstrap(domain, path)
-            case ["bootout", domain, path]:
-                return await self._bootout(f"{domain}/{_label_in(path)}")
+            case ["bootout", "--wait", target] if _macos() >= 26:
+                said = self._bootout(target)
+                await asyncio.gather(*self._removals)
+                return said
+            case ["bootout", domain, path] if not domain.startswith("-"):
+                return self._bootout(f"{domain}/{_label_in(path)}")
             case ["bootout", target]:
-                return await self._bootout(target)
+                return self._bootout(target)
             case ["kickstart", *options, target]:
                 return await self._kickstart("".join(options), target)
             case ["kill", name, target]:
@@ -96,13 +111,17 @@ class Domains:
         if foreign or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             return _failed("Bootstrap", _BAD_OWNER)
         label = definition.label
-        if (domain, label) in self._jobs or label in self._disabled():
+        is_taken = (domain, label) in self._jobs or (domain, label) in self._taken
+        if is_taken or label in self._disabled():
+            return _failed("Bootstrap", _IO_ERROR)
+        if not definition.fits(domain.partition("/")[0]):
             return _failed("Bootstrap", _IO_ERROR)
         job = self._jobs[domain, label] = Job(self._user, domain, definition)
         job.load()
         return Answer()
 
-    async def _bootout(self, target: str) -> Answer:
+    def _bootout(self, target: str) -> Answer:
+        """It returns before the process has ended; then the label stays taken for some time."""
         domain, label = _split(target)
         if not self._knows(domain):
             return _failed("Boot-out", _NO_DOMAIN)
@@ -111,14 +130,28 @@ class Domains:
             return _failed("Boot-out", _NO_PROCESS)
         if job.leaving:
             return _failed("Boot-out", _IN_PROGRESS)
-        await job.unload()
-        del self._jobs[domain, label]
+        job.leaving = True
+        removal = asyncio.create_task(self._unload(job))
+        self._removals.add(removal)
+        removal.add_done_callback(self._removals.discard)
         return Answer()
 
+    async def _unload(self, job: Job) -> None:
+        await job.unload()
+        name = job.domain, job.label
+        self._taken.add(name)
+        del self._jobs[name]
+        await asyncio.sleep(float(LATE.read_text()) if LATE.exists() else 1)
+        self._taken.remove(name)
+
     async def _kickstart(self, options: str, target: str) -> Answer:
-        job = self._jobs.get(_split(target))
+        domain, label = _split(target)
+        if not self._knows(domain):
+            return _failed(f'Could not kickstart service "{label}"', _NO_DOMAIN)
+        job = self._jobs.get((domain, label))
         if job is None:
-            return self._not_found(target)
+            said = self._not_found(target).err.removeprefix("Bad request.\n")
+            return Answer(113, err=said)
         if "k" in options:
             await job.stop()
         await job.start()
@@ -157,10 +190,7 @@ class Domains:
         job = self._named(label)
         if job is None:
             return Answer(3, err="No such process\n")
-        removal = asyncio.create_task(self._bootout(f"{job.domain}/{label}"))
-        self._removals.add(removal)
-        removal.add_done_callback(self._removals.discard)
-        return Answer()
+        return self._bootout(f"{job.domain}/{job.label}")
 
     def _override(self, target: str, disable: bool) -> Answer:
         _, label = _split(target)
@@ -172,13 +202,11 @@ class Domains:
     # --- inside
 
     def _agents(self) -> list[str]:
-        """The plists that a login at the screen loads."""
-        folder = Path(self._user.pw_dir, "Library/LaunchAgents")
-        return [] if NO_GUI.exists() else sorted(map(str, folder.glob("*.plist")))
+        return sorted(map(str, Path(self._user.pw_dir, "Library/LaunchAgents").glob("*.plist")))
 
     def _knows(self, domain: str) -> bool:
-        uid = self._user.pw_uid
-        return domain == f"user/{uid}" or (domain == f"gui/{uid}" and not NO_GUI.exists())
+        missing = {f"gui/{self._user.pw_uid}": NO_GUI, f"user/{self._user.pw_uid}": NO_USER}
+        return domain in missing and not missing[domain].exists()
 
     def _named(self, label: str) -> Job | None:
         return next((job for job in self._jobs.values() if job.label == label), None)
@@ -193,6 +221,11 @@ class Domains:
         where = f"user gui: {uid}" if kind == "gui" else f"uid: {uid}"
         said = f'Bad request.\nCould not find service "{label}" in domain for {where}\n'
         return Answer(113, err=said)
+
+
+def _macos() -> int:
+    """The major version of macOS that this host plays."""
+    return int(VERSION.read_text().partition(".")[0]) if VERSION.exists() else 26
 
 
 def _failed(what: str, error: tuple[int, str]) -> Answer:

@@ -19,6 +19,12 @@ PATH: Final = "/usr/bin:/bin:/usr/sbin:/sbin"
 BAD_CONFIG: Final = 78
 """The exit code of a program that could not be started."""
 
+PENDS: Final = Path("/etc/lab-pends")
+"""While this file exists, a bootstrap starts no job: macOS 26 can leave that to a kickstart."""
+
+LOW_POWER: Final = Path("/etc/lab-low-power")
+"""While this file exists, a job that has ended stays down until somebody kickstarts it."""
+
 _GATE: Final = "/usr/local/libexec/lab/gate"
 _GATED: Final = "com.nixfleet.agent"
 
@@ -69,6 +75,12 @@ class Definition:
     def at_load(self) -> bool:
         return bool(self.plist.get("RunAtLoad") or self.plist.get("KeepAlive"))
 
+    def fits(self, kind: str) -> bool:
+        """Whether a domain of that kind, `gui` or `user`, takes it."""
+        types = self.plist.get("LimitLoadToSessionType", "Aqua")
+        named = [types] if isinstance(types, str) else types
+        return {"gui": "Aqua", "user": "Background"}[kind] in named
+
     def again(self, code: int) -> bool:
         """Whether a process that ended like this is started again."""
         keep = self.plist.get("KeepAlive", False)
@@ -91,6 +103,8 @@ class Job:
     last: int | None = None
     """The last exit code, or minus the signal; None before the first end."""
     leaving: bool = False
+    pended: str = ""
+    """Why a start waits for a kickstart, in launchd's word; "" if none does."""
     _throttled_until: float = 0.0
     _wanted: asyncio.Event = field(default_factory=asyncio.Event)
     _at_once: asyncio.Event = field(default_factory=asyncio.Event)
@@ -110,7 +124,7 @@ class Job:
 
     def load(self) -> None:
         if self.definition.at_load:
-            self._wanted.set()
+            self._want(PENDS, "speculative")
         self._life = asyncio.create_task(self._live())
 
     async def spawned(self) -> None:
@@ -120,6 +134,7 @@ class Job:
     async def start(self) -> None:
         """Start now, in spite of the throttle."""
         if not self.pid:
+            self.pended = ""
             self._spawned.clear()
             self._at_once.set()
             self._wanted.set()
@@ -138,8 +153,14 @@ class Job:
                 self.signal(signal.SIGKILL)
                 await self._ended.wait()
 
+    def _want(self, pends: Path, why: str) -> None:
+        """A start that nobody demanded may pend."""
+        if pends.exists():
+            self.pended = why
+        else:
+            self._wanted.set()
+
     async def unload(self) -> None:
-        self.leaving = True
         await self.stop()
         if self._life:
             self._life.cancel()
@@ -162,7 +183,7 @@ class Job:
             self.last = await self._run()
             self._wanted.clear()
             if not self.leaving and self.definition.again(self.last):
-                self._wanted.set()
+                self._want(LOW_POWER, "inefficient")
             self._ended.set()
 
     async def _run(self) -> int:

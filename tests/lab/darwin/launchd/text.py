@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from .job import BAD_CONFIG, PATH
 
@@ -44,25 +44,35 @@ def service(job: Job) -> str:
         f"\tXPC_SERVICE_NAME => {job.label}",
         "}",
         "",
-        f"domain = {job.domain} [100005]",
+        f"domain = {job.domain}{' [100005]' if job.domain.startswith('gui') else ''}",
         "asid = 100005",
         f"minimum runtime = {definition.throttle:g}",
         f"exit timeout = {definition.exit_timeout or 0:g}",
         f"runs = {job.runs}",
         *([f"pid = {job.pid}"] if job.pid else []),
-        "immediate reason = speculative",
-        "forks = 0",
-        "execs = 1",
-        "initialized = 1",
+        *(["immediate reason = speculative", *_COUNTERS] if job.pid else []),
         _last(job.last),
+        *([f"pended nondemand spawn = {job.pended}"] if job.pended else []),
+        "",
+        "resource coalition = {",
+        "\tID = 2711",
+        "\ttype = resource",
+        "\tstate = active",
+        "\tactive count = 1",
+        f"\tname = {job.label}",
+        "}",
         "",
         "spawn type = daemon (3)",
         "jetsam priority = 40",
+        *([f"job state = {'running' if job.pid else 'exited'}"] if job.runs else []),
         "",
         f"properties = {' | '.join([*properties, 'inferred program'])}",
     ]
     body = "".join(f"\t{line}\n" if line else "\n" for line in lines)
     return f"{job.domain}/{job.label} = {{\n{body}}}\n"
+
+
+_COUNTERS: Final = ("forks = 0", "execs = 1", "initialized = 1")
 
 
 def _last(code: int | None) -> str:

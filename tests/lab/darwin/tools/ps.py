@@ -54,7 +54,9 @@ def look(pid: str) -> dict[str, str] | None:
         args = (PROC / pid / "cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ")
     except OSError:
         return None
-    command = args.decode(errors="replace") or f"({name})"
+    # control characters as vis(3) writes them: a newline is \012
+    shown = "".join(c if c >= " " else f"\\{ord(c):03o}" for c in args.decode(errors="replace"))
+    command = shown or f"({name})"
     try:
         comm = os.readlink(PROC / pid / "exe")
     except OSError:

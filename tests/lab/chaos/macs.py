@@ -1,0 +1,292 @@
+"""A Mac: launchd's sessions, labels and pending starts, and an agent that waits for the network.
+
+/etc/lab-... are the Mac-like host's switches (darwin/launchd): what launchd of that host does.
+"""
+
+from __future__ import annotations
+
+import plistlib
+import shlex
+import signal
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from ..places import held
+from ..repos import BASE_VERSION
+from .case import MAC, Case
+from .faults import kill_client, strike_at
+from .scene import JOB_LABEL, Pidfds, command
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from ..client import Answer, Running
+    from .case import Play
+    from .scene import Scene
+
+AGENT: Final = "com.nixfleet.agent"
+_NEWER: Final = "2.3.0"
+
+
+def _set(scene: Scene, *files: str, reboot: bool = False) -> None:
+    """Turn on switches of the Mac-like host: a name, or a name and its content."""
+    for file in files:
+        name, _, content = file.partition("=")
+        scene.host.enter(f"echo '{content}' > /etc/lab-{name}")
+    if reboot:
+        scene.host.reboot()
+
+
+def _while(file: str) -> Play:
+    """An update while launchd behaves like that."""
+
+    def play(scene: Scene) -> Answer:
+        _set(scene, file)
+        with scene.update() as running:
+            answer = scene.answer(running)
+        scene.prove(f"/etc/lab-{file} was set")
+        return answer
+
+    return play
+
+
+def _late_label(scene: Scene) -> Answer:
+    """The job loads the agent again a moment after it has unloaded it."""
+    _set(scene, "late-label=6")
+    answer = strike_at("pull", _cancel)(scene)
+    tries = scene.runs[-1].output.count("Bootstrap failed: 5: Input/output error")
+    scene.prove("{} times the label was still taken", tries)
+    return answer
+
+
+def _low_power(scene: Scene) -> Answer:
+    """The job is killed, and launchd does not start it again: whoever follows it does."""
+    _set(scene, "low-power")
+    with scene.update() as running:
+        with held(scene.host, scene.repos, running, "update"):
+            _kill_job(scene)
+            shown = scene.launchctl(f"print gui/501/{JOB_LABEL}")
+            scene.prove("its start pends", "pended nondemand spawn = inefficient" in shown)
+        return scene.answer(running)
+
+
+def _kill_job(scene: Scene, running: Running | None = None) -> None:
+    """The guard and the runner, at once."""
+    with Pidfds(scene.job_processes()) as job:
+        job.kill()
+        scene.prove("{} processes killed", job.wait(10))
+
+
+def _kill_guard(scene: Scene, running: Running) -> None:
+    """The guard alone: launchd ends its process group and starts it again."""
+    with Pidfds(scene.job_processes(main=True)) as guard:
+        guard.kill()
+        scene.prove("{} guard killed", guard.wait(10))
+
+
+def _cancel(scene: Scene, running: Running) -> None:
+    scene.client.run("cancel", scene.host.name)
+    scene.prove("a cancellation was asked for", any(scene.jobs.glob("*/ctl/cancel")))
+
+
+def _session(scene: Scene, session: Literal["gui", "user"], *missing: str) -> Answer:
+    """An agent for that domain, loaded there; then domains go missing."""
+    scene.repos.commit_nixcfg("Another domain", session=session)
+    with scene.update() as first:
+        assert scene.answer(first)["verdict"] == "updated"
+    scene.repos.release(_NEWER)
+    _set(scene, *missing, reboot=True)
+    with scene.update() as running:
+        answer = scene.answer(running)
+    for domain in ("gui", "user"):
+        shown = scene.launchctl(f"print {domain}/501/{AGENT}")
+        if shown.startswith(f"{domain}/501/"):
+            scene.prove(f"the agent is in {domain}/501")
+    if missing:
+        scene.prove(f"without {' and '.join(missing)}")
+    return answer
+
+
+def _another_session(scene: Scene) -> Answer:
+    """The new plist is for the other domain."""
+    scene.repos.commit_nixcfg("Another domain", session="user")
+    with scene.update() as running:
+        answer = scene.answer(running)
+    shown = scene.launchctl(f"print user/501/{AGENT}")
+    scene.prove("the agent is in user/501 now", f"user/501/{AGENT} = {{" in shown)
+    return answer
+
+
+def _waits(scene: Scene) -> Answer:
+    """The network that the new agent waits for comes late."""
+    _set(scene, "no-network")
+    with scene.update() as running:
+        running.wait_for("the agent is about to start", 40)
+        answer_of = scene.client.run("hosts", scene.host.name, "--json").stdout
+        scene.prove("meanwhile the list says starting", '"state":"starting"' in answer_of)
+        scene.host.enter("rm /etc/lab-no-network")
+        return scene.answer(running)
+
+
+def _old_one_waits(scene: Scene) -> Answer:
+    """The old agent waits for the network when it is stopped."""
+    _set(scene, "no-network", reboot=True)
+    waiting = [pid for pid in scene.host.processes() if b"HEALTH_URL" in command(pid)]
+    scene.prove("{} waiting shell", len(waiting))
+    with scene.update() as running:
+        with held(scene.host, scene.repos, running, "rebuild"):
+            scene.host.enter("rm /etc/lab-no-network")
+        return scene.answer(running)
+
+
+def _stubborn(scene: Scene) -> Answer:
+    """The agent to be stopped ignores SIGTERM: launchd kills it, in its own time."""
+    scene.repos.release("2.1.5", "stubborn")
+    with scene.update() as first:
+        assert scene.answer(first)["after"]["version"] == "2.1.5"
+    scene.repos.release(_NEWER)
+    stubborn = [pid for pid in scene.host.processes() if b"nixfleet-agent-2.1.5" in command(pid)]
+    with Pidfds(stubborn) as old:
+        with scene.update() as running:
+            answer = scene.answer(running)
+        scene.prove("{} agent that ignored SIGTERM ended", old.wait(1))
+    return answer
+
+
+def _crashes(scene: Scene) -> Answer:
+    scene.repos.release(_NEWER, "crash")
+    with scene.update() as running:
+        answer = scene.answer(running)
+    shown = scene.launchctl(f"print gui/501/{AGENT}")
+    scene.prove("launchd's last exit code is 2", "last exit code = 2" in shown)
+    return answer
+
+
+def _others_log(scene: Scene) -> Answer:
+    """Another user of the same Mac owns the files in /tmp that the agent's plist names."""
+    scene.host.enter(
+        "useradd --uid 502 --gid staff --base-dir /Users --create-home other; cd /tmp; "
+        "rm -f nixfleet-agent.*; touch nixfleet-agent.err nixfleet-agent.log; "
+        "chown other nixfleet-agent.*; chmod 666 nixfleet-agent.*"
+    )
+    with scene.update() as running:
+        answer = scene.answer(running)
+    scene.prove("the log belongs to {}", scene.host.enter("stat -c %U /tmp/nixfleet-agent.err"))
+    return answer
+
+
+def _left_job(scene: Scene) -> Answer:
+    """A job that was loaded, never started, and whose files are gone."""
+    _set(scene, "pends")
+    job = "/Users/markus/.local/state/nixfleet/jobs/20260101-000000-0000"
+    words = ["/bin/sh", f"{job}/run.sh", "guard"]
+    plist = {"Label": JOB_LABEL, "ProgramArguments": words, "RunAtLoad": True}
+    text = shlex.quote(plistlib.dumps(plist).decode())
+    scene.host.enter(
+        f"mkdir -p {job}; printf %s {text} > {job}/job.plist; "
+        f"/opt/mac/bin/launchctl bootstrap gui/501 {job}/job.plist; rm -r {job}",
+        scene.host.user,
+    )
+    shown = scene.launchctl(f"print gui/501/{JOB_LABEL}")
+    scene.prove("a job without files was loaded", f"path = {job}/job.plist" in shown)
+    with scene.update() as running:
+        return scene.answer(running)
+
+
+_mac: Final = partial(Case, host=MAC)
+
+CASES: Final = (
+    _mac(name="Mac: starts pend after a bootstrap", play=_while("pends")),
+    _mac(
+        name="Mac: the agent's label frees late",
+        play=_late_label,
+        verdict="cancelled",
+        cause="cancelled",
+        agent=BASE_VERSION,
+        lock="old",
+    ),
+    _mac(name="Mac: a loaded job without files", play=_left_job),
+    _mac(
+        name="Mac: job killed in Low Power Mode",
+        play=_low_power,
+        verdict="interrupted",
+        cause="killed",
+        agent=BASE_VERSION,
+        lock="old",
+    ),
+    _mac(
+        name="Mac: job SIGKILL in rebuild",
+        play=strike_at("rebuild", _kill_job),
+        verdict="interrupted",
+        cause="killed",
+        agent=BASE_VERSION,
+    ),
+    _mac(
+        name="Mac: guard SIGKILL in update",
+        play=strike_at("update", _kill_guard),
+        verdict="interrupted",
+        cause="killed",
+        agent=BASE_VERSION,
+        lock="old",
+    ),
+    _mac(
+        name="Mac: client SIGKILL in rebuild",
+        play=strike_at("rebuild", kill_client(signal.SIGKILL)),
+    ),
+    _mac(
+        name="Mac: cancelled in rebuild",
+        play=strike_at("rebuild", _cancel),
+        verdict="cancelled",
+        cause="cancelled",
+        agent=BASE_VERSION,
+    ),
+    _mac(
+        name="Mac: an agent for user/501, nobody at the screen",
+        play=lambda scene: _session(scene, "user", "no-gui"),
+        agent=_NEWER,
+        seconds=90,
+    ),
+    _mac(
+        name="Mac: an agent for user/501, somebody at the screen",
+        play=lambda scene: _session(scene, "user"),
+        agent=_NEWER,
+        seconds=90,
+    ),
+    _mac(
+        name="Mac: an agent for gui/501, without user/501",
+        play=lambda scene: _session(scene, "gui", "no-user"),
+        agent=_NEWER,
+        seconds=90,
+    ),
+    _mac(
+        name="Mac: an agent for gui/501, nobody at the screen",
+        play=lambda scene: _session(scene, "gui", "no-gui"),
+        verdict="failed",
+        cause="preflight-unit",
+        agent=None,
+        lock="old",
+        seconds=90,
+    ),
+    _mac(
+        name="Mac: no domain at all",
+        play=lambda scene: _session(scene, "user", "no-gui", "no-user"),
+        verdict="failed",
+        cause="preflight-unit",
+        agent=None,
+        lock="old",
+        seconds=90,
+    ),
+    _mac(name="Mac: the new plist is for another domain", play=_another_session),
+    _mac(name="Mac: the new agent waits for the network", play=_waits, seconds=90),
+    _mac(name="Mac: the old agent waits for the network", play=_old_one_waits),
+    _mac(name="Mac: agent ignores SIGTERM", play=_stubborn, agent=_NEWER),
+    _mac(
+        name="Mac: new agent crash-loops",
+        play=_crashes,
+        verdict="agent-down",
+        cause="agent-unstable",
+        agent=None,
+        seconds=90,
+    ),
+    _mac(name="Mac: the agent's log is another user's", play=_others_log),
+)
