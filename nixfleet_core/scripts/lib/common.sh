@@ -262,7 +262,7 @@ NF_ASK_URL='
 url=$(part=command
   for word in "$@"; do
     shift
-    case $part$word in commandAND) part=words ;; command*) set -- "$@" "$word" ;; esac
+    case $part$word in (commandAND) part=words ;; (command*) set -- "$@" "$word" ;; esac
   done
   exec "$@") || exit
 login="" place=$url
