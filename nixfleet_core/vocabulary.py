@@ -349,7 +349,7 @@ CAUSES: Final[dict[Cause, Words]] = {
     ),
     "preflight-unknown": Words("the preflight failed", "the log says why"),
     "launch-failed": Words(
-        "the host could not start the job", "nothing was touched; look at the host's journal"
+        "the host could not start the job", "nothing was touched; mend what the host names"
     ),
     "busy": Words("another job is running on the host", "nixfleet attach HOST follows it"),
     "detached": Words("the job goes on alone", "nixfleet attach HOST follows it"),
@@ -364,7 +364,7 @@ CAUSES: Final[dict[Cause, Words]] = {
     ),
     "units-failed": Words(
         "the new agent runs, but the switch left failed units",
-        "look at them with systemctl status; the agent itself is proven",
+        "the log names them; the agent itself is proven",
     ),
     "switch-failed": Words(
         "the new agent runs, but the switch did not end with code 0",
@@ -442,9 +442,7 @@ CAUSES: Final[dict[Cause, Words]] = {
     "ownership": Words(
         "files of the checkout belong to another user", "give all of them to one user, with chown"
     ),
-    "daemon": Words(
-        "the nix daemon went away", "look at systemctl status nix-daemon, and try again"
-    ),
+    "daemon": Words("the nix daemon went away", "see whether it runs on the host, and try again"),
     "attribute-missing": _NO_ATTRIBUTE,
     "eval-failed": Words(
         "the configuration does not evaluate", "correct nixcfg, or pull a commit that does"

@@ -214,7 +214,9 @@ def test_an_update_leaves_the_macs_timer_as_it_is(seen: object) -> None:
     assert job == at(then, "launchd", "agents", "nixfleet-update")
     assert "/nix/store" not in json.dumps(job)
     assert at(now, "packages", 2) != at(then, "packages", 2)
-    assert names(at(now, "packages"))[2] == names(at(then, "packages"))[2] == "nixfleet-update-later"
+    assert (
+        names(at(now, "packages"))[2] == names(at(then, "packages"))[2] == "nixfleet-update-later"
+    )
 
 
 # --- what is built

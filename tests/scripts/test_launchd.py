@@ -79,3 +79,66 @@ if kill -0 {agent.pid} 2>/dev/null; then echo 'it lives still'; else echo gone; 
     changed = [line.rpartition(" ")[0] for line in asked if line.startswith("boot")]
     assert changed == ["bootout", f"bootstrap {domain}"]
     assert f"bootout {domain}/{LABEL}" in asked
+
+
+PRINTED = """gui/501/com.nixfleet.agent = {
+	state = running
+	arguments = {
+		/bin/sh
+		stdout path = /tmp/an argument
+	}
+
+	stdout path = /Users/ops/agent's log
+	stderr path = {errors}
+	environment = {
+		stderr path => /tmp/nested
+	}
+}
+"""
+PLIST = """<dict>
+	<key>ProgramArguments</key>
+	<array>
+		<string>&lt;key&gt;StandardErrorPath&lt;/key&gt;
+	<string>/tmp/no</string>
+	</array>
+	<key>StandardErrorPath</key>
+	<string>/Users/ops/a &amp; b.err</string>
+	<key>StandardOutPath</key>
+	<string>/Users/ops/a &amp; b.log</string>
+</dict>
+"""
+
+
+def logs(folder: Path, shell: tuple[str, ...], *, loaded: str = "", plist: str = "") -> list[str]:
+    """The files that the agent logs to, by launchd and by its plist."""
+    (folder / "loaded").write_text(loaded)
+    (folder / "plist").write_text(plist)
+    printed = 'case $2 in *agent) [ -s "$LAUNCHD/loaded" ] && cat "$LAUNCHD/loaded" ;; esac'
+    for name, text in {"launchctl": printed, "plutil": 'cat "$LAUNCHD/plist"'}.items():
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(0o755)
+    call = f"NF_UID=501 NF_UNIT={LABEL} NF_MANAGER=launchd\nnf_launchd_logs"
+    platform = {"NF_PLATFORM_GIVEN": "home-manager"}
+    script = compose("service", "launchd", root="", call=call, values=platform)
+    env = {"PATH": f"{folder}:{os.environ['PATH']}", "LAUNCHD": str(folder), "HOME": str(folder)}
+    done = subprocess.run(
+        [*shell, "-s"], input=script, env=env, capture_output=True, text=True, timeout=60
+    )
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
+def test_the_agents_log_is_where_launchd_writes_it(tmp_path: Path, shell: tuple[str, ...]) -> None:
+    loaded = PRINTED.replace("{errors}", "/tmp/agent.err")
+    both = ["/tmp/agent.err", "/Users/ops/agent's log"]
+    assert logs(tmp_path, shell, loaded=loaded, plist=PLIST) == both
+    one = PRINTED.replace("{errors}", "/Users/ops/agent's log")
+    assert logs(tmp_path, shell, loaded=one) == ["/Users/ops/agent's log"]
+
+
+def test_an_unloaded_agents_log_is_where_its_plist_says(
+    tmp_path: Path, shell: tuple[str, ...]
+) -> None:
+    named = ["/Users/ops/a & b.err", "/Users/ops/a & b.log"]
+    assert logs(tmp_path, shell, plist=PLIST) == named
+    assert logs(tmp_path, shell, plist="<dict>\n</dict>\n") == []
