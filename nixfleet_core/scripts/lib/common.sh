@@ -122,18 +122,25 @@ exit($late ? 124 : WIFSIGNALED($end) ? 128 + WTERMSIG($end) : WEXITSTATUS($end))
 # The same for a Mac without perl: `set -m` of bash makes a process group of a command, with no terminal.
 # shellcheck disable=SC2016 # the inner shell expands
 NF_TIMEOUT_BASH='set -m
-left=$1 group="" sent="" late=""
+left=$1 group="" sent="" late="" end=127
 shift
 pass() { sent=$1; if [ -n "$group" ]; then kill -s "$1" -- "-$group"; fi; }
 for name in TERM INT HUP; do trap "pass $name" "$name"; done
 trap "late=1; pass TERM" ALRM
-"$@" &
+exec 3>&2 2>/dev/null # bash tells of the end of each group
+"$@" 2>&3 3>&- &
 group=$!
-if [ -n "$sent" ]; then pass "$sent"; fi
+exec 3>&-
 { sleep "$left"; kill -s ALRM $$; sleep 5; kill -s KILL -- "-$group"; } &
 clock=$!
-while wait "$group"; end=$?; [ "$end" -gt 128 ] && kill -0 "$group"; do :; done 2>/dev/null
-exec 2>/dev/null
+if [ -n "$sent" ]; then pass "$sent"; fi
+while :; do # a signal ends this wait, even if the command has ended, too
+  sent=""
+  wait "$group"
+  code=$?
+  if [ "$code" != 127 ]; then end=$code; fi
+  if [ -z "$sent" ]; then break; fi
+done
 kill -s KILL -- "-$clock"
 if [ -n "$late" ] && [ "$end" != 137 ]; then end=124; fi
 exit "$end"'
