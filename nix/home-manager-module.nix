@@ -74,6 +74,7 @@ in
       cfg.package
       (lib.hiPrio command)
     ]
+    ++ lib.optional (cfg.timer.enable && isDarwin) later
     ++ lib.optional (cfg.selfUpdateWrapper.enable && cfg.selfUpdateWrapper.agent != null) (lib.hiPrio (common.wrapper cfg command { }));
 
     systemd.user.services.nixfleet-update = mkIf (cfg.timer.enable && !isDarwin) {
@@ -103,7 +104,8 @@ in
     launchd.agents.nixfleet-update = mkIf (cfg.timer.enable && isDarwin) {
       enable = true;
       config = {
-        ProgramArguments = [ "${later}/bin/nixfleet-update-later" ];
+        # Not in the store: a switch boots out an agent whose plist has changed, and this one runs the switch.
+        ProgramArguments = [ "${config.home.profileDirectory}/bin/nixfleet-update-later" ];
         StartCalendarInterval = cfg.timer.launchdCalendar;
         ProcessType = "Background";
         StandardOutPath = logFile;

@@ -148,6 +148,7 @@ Cause = Literal[
     # What a failed step printed.
     "disk-full",
     "oom",
+    "open-files",
     "hash-mismatch",
     "fetch-failed",
     "rate-limit",
@@ -184,6 +185,10 @@ _DISK_FULL: Final = Words(
 _NO_ATTRIBUTE: Final = Words(
     "the flake has no configuration of this name",
     "set `attribute` in the inventory to a name that the flake has",
+)
+APPLE_GIT: Final = Words(
+    "git needs Apple's command line tools",
+    "run xcode-select --install at the Mac, or put pkgs.git into home.packages",
 )
 _HIDDEN_INPUT: Final = Words(
     "the input's URL in flake.lock holds a user name, a password or a query: to lock the input to "
@@ -350,7 +355,7 @@ CAUSES: Final[dict[Cause, Words]] = {
     ),
     "preflight-unknown": Words("the preflight failed", "the log says why"),
     "launch-failed": Words(
-        "the host could not start the job", "nothing was touched; look at the host's journal"
+        "the host could not start the job", "nothing was touched; mend what the host names"
     ),
     "busy": Words("another job is running on the host", "nixfleet attach HOST follows it"),
     "detached": Words("the job goes on alone", "nixfleet attach HOST follows it"),
@@ -365,7 +370,7 @@ CAUSES: Final[dict[Cause, Words]] = {
     ),
     "units-failed": Words(
         "the new agent runs, but the switch left failed units",
-        "look at them with systemctl status; the agent itself is proven",
+        "the log names them; the agent itself is proven",
     ),
     "switch-failed": Words(
         "the new agent runs, but the switch did not end with code 0",
@@ -402,6 +407,10 @@ CAUSES: Final[dict[Cause, Words]] = {
     ),
     "disk-full": _DISK_FULL,
     "oom": Words("the host ran out of memory", "build with fewer jobs and cores, or add swap"),
+    "open-files": Words(
+        "the host lets a process open too few files",
+        "raise the limit of the nix daemon: LimitNOFILE for systemd, NumberOfFiles for launchd",
+    ),
     "hash-mismatch": Words(
         "a download does not have the pinned hash", "correct the hash in the flake"
     ),
@@ -439,9 +448,7 @@ CAUSES: Final[dict[Cause, Words]] = {
     "ownership": Words(
         "files of the checkout belong to another user", "give all of them to one user, with chown"
     ),
-    "daemon": Words(
-        "the nix daemon went away", "look at systemctl status nix-daemon, and try again"
-    ),
+    "daemon": Words("the nix daemon went away", "see whether it runs on the host, and try again"),
     "attribute-missing": _NO_ATTRIBUTE,
     "eval-failed": Words(
         "the configuration does not evaluate", "correct nixcfg, or pull a commit that does"

@@ -171,6 +171,7 @@ def _unit(records: dict[str, str]) -> Unit | None:
             manager=_manager(records.get("manager", "")),
             domain=records.get("unit.domain", ""),
             file=records.get("unit.file", ""),
+            log=records.get("unit.log", ""),
         ),
         waits=records.get("running.waits") == "1",
         has_session=records.get("unit.session") != "missing",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Final, Literal
 
 import msgspec
@@ -14,11 +15,13 @@ AGENT_LABEL: Final = "com.nixfleet.agent"
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the agent's service is. `domain` and `file` are launchd's: `gui/501`, the plist."""
+    """Where the agent's service is. The rest is launchd's: `gui/501`, the plist, the log that the
+    plist names."""
 
     manager: Manager = "systemd"
     domain: str = ""
     file: str = ""
+    log: str = ""
 
     @property
     def name(self) -> str:
@@ -40,7 +43,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     def restart_words(self) -> str:
         """The command with which an operator restarts it."""
         if self.manager == "launchd":
-            return f"launchctl kickstart -k {self.domain or 'gui/$UID'}/{AGENT_LABEL}"
+            return f"launchctl kickstart -k {self._target}"
         return f"{' '.join(self._systemctl())} restart nixfleet-agent"
 
     @property
@@ -53,19 +56,31 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     def log_words(self) -> str:
         """The command with which an operator reads its log."""
         if self.manager == "launchd":
-            return "tail -n 50 /tmp/nixfleet-agent.err"
+            return (
+                f"tail -n 50 {shlex.quote(self.log)}"
+                if self.log
+                else f"launchctl print {self._target} names its files"
+            )
         user = "--user " if self.manager == "user" else ""
         return f"journalctl {user}-u nixfleet-agent -n 50"
 
     @property
     def forgive_words(self) -> str:
         """The commands with which an operator starts it after it has crashed too often."""
+        if self.manager == "launchd":
+            return self.restart_words
         systemctl = " ".join(self._systemctl())
         return f"{systemctl} reset-failed nixfleet-agent, then {systemctl} start nixfleet-agent"
 
     @property
     def unmask_words(self) -> str:
+        if self.manager == "launchd":
+            return f"launchctl enable {self._target}"
         return f"{' '.join(self._systemctl())} unmask nixfleet-agent"
+
+    @property
+    def _target(self) -> str:
+        return f"{self.domain or 'gui/$UID'}/{AGENT_LABEL}"
 
     def _systemctl(self) -> tuple[str, ...]:
         return ("systemctl", "--user") if self.manager == "user" else ("systemctl",)

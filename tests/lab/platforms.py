@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
+from left_out import OLD_BASH_ARGV
+
 from .rootfs import mac_filesystem, root_filesystem
 
 if TYPE_CHECKING:
@@ -156,6 +158,9 @@ class Mac(Platform):
             shutil.copy(path, tools / path.stem)
         for name in _BSD:
             (tools / name).symlink_to("bsd")
+        if OLD_BASH_ARGV[0]:
+            for name in ("bash", "sh"):
+                shutil.copy(OLD_BASH_ARGV[0], tools / name)
         (upper / "usr/libexec").mkdir()
         (upper / "usr/libexec/PlistBuddy").symlink_to("/usr/bin/plutil")
         shutil.copy(DARWIN / "view.sh", upper / "opt/mac")

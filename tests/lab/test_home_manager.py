@@ -88,6 +88,9 @@ def test_an_update_brings_the_new_agent_and_proves_it(
     assert "-home-manager-generation" in (after["system"] or "")
     check_log(operator, home, answer)
     check_nothing_left(home)
+    if home.name == "imac0":  # with the settings that only ps shows there
+        log = operator.log_of(home, answer["job"] or "").read_text()
+        assert "own --check ended with 0; it said:\nuid 501, NIXFLEET_URL=wss://" in log
 
     again = operator.update(home.name)
     assert (again["verdict"], again["steps"]) == ("current", [])
@@ -322,6 +325,23 @@ def test_a_mac_without_a_login_at_its_screen_is_updated(
     assert (answer["verdict"], answer["after"]["version"]) == ("partial", "2.2.0")
     assert home.run("launchctl print user/501/com.nixfleet.agent", home.user).returncode == 0
     check_nothing_left(home)
+
+
+def test_a_mac_without_apples_tools_shows_no_dialog_and_is_updated_with_nixs_git(
+    fresh_homes: Fleet, operator: Client
+) -> None:
+    home = fresh_homes["imac0"]
+    fresh_homes.repos.release("2.2.0")
+    home.enter("touch /opt/mac/no-tools")
+    refused = operator.update("imac0", "--force", code=1)
+    assert (refused["verdict"], refused["cause"]) == ("failed", "preflight-tools")
+    assert "xcode-select --install" in refused["advice"]
+    for words in (("hosts",), ("why", "imac0"), ("verify", "imac0"), ("jobs", "imac0")):
+        operator.run(*words)
+    profile = f"{home.platform.home}/.local/state/nix/profile/bin"
+    home.run(f"mkdir -p {profile} && ln -s /usr/lib/git-core/git {profile}/git", home.user)
+    assert operator.update("imac0", "--force")["verdict"] == "updated"
+    assert not (home.root / "tmp/dialog-on-screen").exists()
 
 
 LOAD_AGAIN = """NF_MANAGER=launchd NF_UNIT=com.nixfleet.agent

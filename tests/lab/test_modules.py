@@ -184,6 +184,8 @@ def test_home_on_linux(seen: object) -> None:
     ]
     assert at(config, "launchd", "agents") == {}
     user = at(config, "systemd", "user")
+    # the unit changes with each update, and runs the switch
+    assert at(user, "services", "nixfleet-update", "Unit", "X-SwitchMethod") == "keep-old"
     assert at(user, "services", "nixfleet-update", "Service") == {
         "Type": "oneshot",
         "ExecStart": f"{at(config, 'packages', 1)}/bin/nixfleet-update",
@@ -199,11 +201,22 @@ def test_home_on_a_mac(seen: object) -> None:
     assert at(config, "systemd") == {"user": {"services": {}, "timers": {}}}
     job = at(config, "launchd", "agents", "nixfleet-update")
     assert at(job, "enable") is True
-    words = at(job, "config", "ProgramArguments")
-    assert isinstance(words, list)
-    assert re.fullmatch(r"/nix/store/\S+-nixfleet-update-later/bin/nixfleet-update-later", *words)
+    words = ["/home/ops/.nix-profile/bin/nixfleet-update-later"]
+    assert at(job, "config", "ProgramArguments") == words
     assert at(job, "config", "StartCalendarInterval") == [{"Hour": 4, "Minute": 0}]
     assert at(job, "config", "StandardErrorPath") == "/home/ops/Library/Logs/nixfleet-update.log"
+
+
+def test_an_update_leaves_the_macs_timer_as_it_is(seen: object) -> None:
+    """Home Manager boots an agent out if its plist has changed; this one runs the switch."""
+    now, then = (at(seen, "home", name) for name in ("mac", "nextMac"))
+    job = at(now, "launchd", "agents", "nixfleet-update")
+    assert job == at(then, "launchd", "agents", "nixfleet-update")
+    assert "/nix/store" not in json.dumps(job)
+    assert at(now, "packages", 2) != at(then, "packages", 2)
+    assert (
+        names(at(now, "packages"))[2] == names(at(then, "packages"))[2] == "nixfleet-update-later"
+    )
 
 
 # --- what is built

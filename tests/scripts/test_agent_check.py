@@ -11,6 +11,7 @@ import pytest
 from fake_host import AGENTS, CHAIN, FakeHost
 
 from nixfleet_core.job.events import AGENT_CHECK, Check
+from nixfleet_core.scripts.compose import compose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,3 +144,63 @@ def spoil_process(host: FakeHost, script: str) -> None:
     loop = 'for process in "$root"/proc/*; do\n'
     assert loop in text
     tool.write_text(text.replace(loop, f"{loop}  {script}\n"))
+
+
+# On a Mac, where only ps shows the settings.
+
+SHOWN = "/nix/store/x-nixfleet-agent/bin/agent -v PATH=/usr/bin:/bin NIXFLEET_URL=wss://h/ws?a=b "
+TOKEN = "NIXFLEET_TOKEN=s3cret-marked"
+
+
+def ask_on_mac(host: FakeHost, shown: str, uid: int | None = None) -> str:
+    """What the job writes down when ps shows that of the agent's process."""
+    agent = host.root / "agent"
+    told = 'echo "$NIXFLEET_URL ${#NIXFLEET_TOKEN} $2"; [ "$NIXFLEET_LOCATION" = "" ]'
+    agent.write_text(f"#!/bin/sh\ncase $1 in\n--help) {HELP} ;;\n--check) {told} ;;\nesac\n")
+    agent.chmod(0o755)
+    host.set("shown", shown)
+    uid = os.getuid() if uid is None else uid
+    host.on("ps", f'case "$*" in *"uid= -p 42") echo "  {uid}" ;; *-E*42) cat "$s/shown" ;; esac')
+    call = """NF_MANAGER=launchd agent_pid=42 NF_RUN=$NF_ROOT/tmp NF_LOG=$NF_ROOT/tmp/log
+nf_may_ask() { nf_may_ask_program=/agent; }
+nf_keep_place() { :; }
+nf_say() { printf '%s\\n' "$*"; }
+nf_event() { printf '%s\\n' "$2"; }
+nf_ask_agent"""
+    script = compose("service", "runner", "chain", root=str(host.root), call=call)
+    done = host.send(script)
+    assert done.stderr == b""
+    assert "marked" not in "".join(host.calls())
+    return done.stdout.decode()
+
+
+def test_on_a_mac_the_check_gets_the_settings_that_ps_shows(host: FakeHost) -> None:
+    said = ask_on_mac(host, f"{SHOWN}{TOKEN} NIXFLEET_LOCATION= A=b c d X=\\012 SHELL=/bin/zsh")
+    assert said.splitlines() == [
+        "the agent's own --check ended with 0; it said:",
+        "wss://h/ws?a=b 13 ",
+        ',"check":"agent","ok":true',
+    ]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        f"{TOKEN} NIXFLEET_LOCATION=the attic HOME=/",
+        f"{TOKEN} NIXFLEET_LOCATION=attic  HOME=/",
+        f"{TOKEN} NIXFLEET_LOCATION=the\\012attic",
+        f"{TOKEN} with blanks",
+    ],
+)
+@one_shell
+def test_settings_that_cannot_be_told_apart_are_not_guessed(host: FakeHost, more: str) -> None:
+    said = ask_on_mac(host, SHOWN + more)
+    assert said.startswith("the agent's own --check is left out, if it has one: its settings")
+    assert len(said.splitlines()) == 1
+
+
+@one_shell
+def test_an_agent_whose_settings_are_hidden_is_not_asked(host: FakeHost) -> None:
+    for shown, uid in (("/nix/store/x/agent -v", None), ("", None), (SHOWN + TOKEN, 1)):
+        said = ask_on_mac(host, shown, uid)
+        assert said.startswith("the agent's own --check is left out, if it has one: its settings")

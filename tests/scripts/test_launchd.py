@@ -268,3 +268,66 @@ def test_without_a_domain_that_takes_it_nothing_is_loaded(tmp_path: Path, mac: M
     assert mac("nf_launchd_start\n").returncode == 1
     assert changes(tmp_path) == []
     assert "has no domain that takes" in (tmp_path / "log").read_text()
+
+
+PRINTED = """gui/501/com.nixfleet.agent = {
+	state = running
+	arguments = {
+		/bin/sh
+		stdout path = /tmp/an argument
+	}
+
+	stdout path = /Users/ops/agent's log
+	stderr path = {errors}
+	environment = {
+		stderr path => /tmp/nested
+	}
+}
+"""
+PLIST = """<dict>
+	<key>ProgramArguments</key>
+	<array>
+		<string>&lt;key&gt;StandardErrorPath&lt;/key&gt;
+	<string>/tmp/no</string>
+	</array>
+	<key>StandardErrorPath</key>
+	<string>/Users/ops/a &amp; b.err</string>
+	<key>StandardOutPath</key>
+	<string>/Users/ops/a &amp; b.log</string>
+</dict>
+"""
+
+
+def logs(folder: Path, shell: tuple[str, ...], *, loaded: str = "", plist: str = "") -> list[str]:
+    """The files that the agent logs to, by launchd and by its plist."""
+    (folder / "loaded").write_text(loaded)
+    (folder / "plist").write_text(plist)
+    printed = 'case $2 in *agent) [ -s "$LAUNCHD/loaded" ] && cat "$LAUNCHD/loaded" ;; esac'
+    for name, text in {"launchctl": printed, "plutil": 'cat "$LAUNCHD/plist"'}.items():
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(0o755)
+    call = f"NF_UID=501 NF_UNIT={LABEL} NF_MANAGER=launchd\nnf_launchd_logs"
+    platform = {"NF_PLATFORM_GIVEN": "home-manager"}
+    script = compose("service", "launchd", root="", call=call, values=platform)
+    env = {"PATH": f"{folder}:{os.environ['PATH']}", "LAUNCHD": str(folder), "HOME": str(folder)}
+    done = subprocess.run(
+        [*shell, "-s"], input=script, env=env, capture_output=True, text=True, timeout=60
+    )
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
+def test_the_agents_log_is_where_launchd_writes_it(tmp_path: Path, shell: tuple[str, ...]) -> None:
+    loaded = PRINTED.replace("{errors}", "/tmp/agent.err")
+    both = ["/tmp/agent.err", "/Users/ops/agent's log"]
+    assert logs(tmp_path, shell, loaded=loaded, plist=PLIST) == both
+    one = PRINTED.replace("{errors}", "/Users/ops/agent's log")
+    assert logs(tmp_path, shell, loaded=one) == ["/Users/ops/agent's log"]
+
+
+def test_an_unloaded_agents_log_is_where_its_plist_says(
+    tmp_path: Path, shell: tuple[str, ...]
+) -> None:
+    named = ["/Users/ops/a & b.err", "/Users/ops/a & b.log"]
+    assert logs(tmp_path, shell, plist=PLIST) == named
+    assert logs(tmp_path, shell, plist="<dict>\n</dict>\n") == []

@@ -494,7 +494,7 @@ def last_words(host: FakeHost, log: Path | None = None) -> str:
 
 def test_only_a_regular_file_of_the_user_is_read_as_the_agents_log(plain_host: FakeHost) -> None:
     log = plain_host.root / "tmp/agent.err"
-    refused = f"{log} is not read: it is no regular file of this user\n"
+    refused = f"{log} is not read: it is no regular file\n"
     assert last_words(plain_host) == ""
     log.write_text("one\ntwo\nthree\n")
     assert last_words(plain_host) == "two\nthree\n"
@@ -514,5 +514,6 @@ def test_a_file_of_another_user_is_not_the_agents_log(plain_host: FakeHost) -> N
         log = plain_host.root / "tmp/agent.err"
         log.write_text("believe me\n")
         os.chown(log, 54321, 54321)
-    said = f"{log} is not read: it is no regular file of this user\n"
+    owner = "uid 54321" if os.geteuid() == 0 else "root"
+    said = f"{log} is not read: it belongs to {owner}, so this agent cannot log there\n"
     assert last_words(plain_host, log) == said

@@ -115,6 +115,7 @@ probe_agent() {
   put_some unit.domain "$agent_domain"
   put_some unit.file "$agent_file"
   put_some unit.session "$agent_session"
+  case $NF_MANAGER in launchd) put_path unit.log "$(nf_launchd_logs | head -n 1)" ;; esac
   put_some unit.active "$agent_active"
   put_some unit.sub "$agent_sub"
   put_some unit.result "$agent_result"

@@ -26,6 +26,10 @@ nf_keep_proof() {
 nf_ask_agent() {
   nf_may_ask || return 0
   nf_agent_says --help
+  if [ "$?,$NF_MANAGER" = 126,launchd ]; then
+    nf_say "the agent's own --check is left out, if it has one: its settings cannot be seen or told apart"
+    return 0
+  fi
   grep -Eq -e '(^|[^[:alnum:]-])--?check([^[:alnum:]-]|$)' "$NF_RUN/said" || return 0
   nf_agent_says --check
   nf_ask_agent_says=$?
@@ -51,41 +55,58 @@ nf_may_ask() {
 }
 
 # nf_agent_says FLAG: run nf_may_ask_program for a few seconds, with the user and the settings of the agent's
-# process. The beginning of its output goes to NF_RUN/said.
+# process; 126 if these cannot be had. The beginning of its output goes to NF_RUN/said.
 # sets: NF_OWNER, NF_OWNER_UID
 nf_agent_says() {
   : >"$NF_RUN/said"
   nf_agent_says_owner_was=${NF_OWNER:-} nf_agent_says_uid_was=${NF_OWNER_UID:-}
-  NF_OWNER_UID=$(nf_status Uid)
+  NF_OWNER_UID=$(nf_agents_uid)
   nf_agent_says_rc=126
   if [ -n "$NF_OWNER_UID" ]; then
     NF_OWNER=$(id -un "$NF_OWNER_UID" 2>/dev/null) || NF_OWNER=$NF_OWNER_UID
     cd /
     nf_into "$NF_RUN/said" nf_step_down 5 sh -c "$NF_WITH_SETTINGS" \
-      sh "$NF_ROOT/proc/$agent_pid/environ" "$NF_ROOT$nf_may_ask_program" "$1" 2>/dev/null
+      sh "$NF_ROOT/proc/$agent_pid/environ" "$agent_pid" "$NF_ROOT$nf_may_ask_program" "$1" 2>/dev/null
     nf_agent_says_rc=$?
   fi
   NF_OWNER=$nf_agent_says_owner_was NF_OWNER_UID=$nf_agent_says_uid_was
   return "$nf_agent_says_rc"
 }
 
-# nf_status NAME: the number that the kernel gives under that name for the agent's process.
-nf_status() { awk -v name="$1:" '$1 == name {print $2}' "$NF_ROOT/proc/$agent_pid/status" 2>/dev/null; }
+# nf_agents_uid: the user of the agent's process, as the kernel knows it. On a Mac it must be us.
+nf_agents_uid() {
+  case $NF_MANAGER in
+    launchd) ps -o uid= -p "$agent_pid" 2>/dev/null | awk -v uid="$NF_UID" '$1 == uid {print $1}' ;;
+    *) awk '$1 == "Uid:" {print $2}' "$NF_ROOT/proc/$agent_pid/status" 2>/dev/null ;;
+  esac
+}
 
-# sh ENVIRON PROGRAM FLAG: the settings may be secret: they never stand in an argv, and only the agent's
-# own user reads them. Settings that sh cannot export are left out.
+# sh ENVIRON PID PROGRAM FLAG: the settings may be secret: they never stand in an argv, and only the agent's
+# own user reads them. Settings that sh cannot export are left out. Without ENVIRON, on a Mac, ps shows the
+# settings behind the arguments, with blanks between them and nothing quoted. We take NixFleet's own, and none
+# if one of them holds a blank, or a backslash, as ps writes a newline. The rest is as in the job.
 # shellcheck disable=SC2016 # the inner shell expands
 NF_WITH_SETTINGS='
-[ -r "$1" ] || exit 126
+settings() {
+  if [ -r "$1" ]; then tr "\000" "\n" <"$1"; return; fi
+  ps -E -ww -o command= -p "$2" 2>/dev/null | awk -F "[ ]" "{
+    for (i = 1; i <= NF; i++)
+      if (\$i ~ /^NIXFLEET_[A-Z0-9_]*=/) {
+        ours = 1; said = said \$i \"\n\"; if (index(\$i, \"\\\\\")) bad = 1
+      } else if (\$i ~ /^[A-Za-z_][A-Za-z0-9_]*=/) ours = 0
+      else if (ours) bad = 1
+  } END { if (bad || said == \"\") exit 1; printf \"%s\", said }"
+}
+[ -r "$1" ] || settings "$1" "$2" >/dev/null || exit 126
 exec 3>&1
-rc=$({ tr "\000" "\n" <"$1" | {
+rc=$({ settings "$1" "$2" | {
   while IFS= read -r setting; do
     case $setting in
-      NOTIFY_SOCKET=* | [!A-Za-z_]*) ;;
-      *=*) if (export "$setting") 2>/dev/null; then export "$setting"; fi ;;
+      (NOTIFY_SOCKET=* | [!A-Za-z_]*) ;;
+      (*=*) if (export "$setting") 2>/dev/null; then export "$setting"; fi ;;
     esac
   done
-  "$2" "$3" </dev/null 2>&1 3>&- 4>&-
+  "$3" "$4" </dev/null 2>&1 3>&- 4>&-
   echo "$?" >&4
 } | head -c 4000 >&3; } 4>&1)
 exit "${rc:-126}"'

@@ -46,6 +46,21 @@ nf_agent_target() {
   return 1
 }
 
+# nf_launchd_logs: the files that the agent's stderr and stdout go to: as it is loaded, else by its plist.
+nf_launchd_logs() {
+  if nf_agent_domain >/dev/null; then
+    nf_launchd_logs_printed=$(nf_printed)
+    for nf_launchd_logs_of in stderr stdout; do
+      printf '%s\n' "$nf_launchd_logs_printed" | nf_value "$nf_launchd_logs_of path"
+    done
+  else
+    # a key, and its value in the next line
+    plutil -convert xml1 -o - "$(nf_plist)" 2>/dev/null |
+      sed -n -e '/<key>Standard[EO][a-z]*Path<\/key>/{n' -e 's/^.*<string>\(.*\)<\/string>.*$/\1/p' -e '}' |
+      sed -e 's/&lt;/</g' -e 's/&gt;/>/g' -e 's/&amp;/\&/g'
+  fi | awk '!seen[$0]++'
+}
+
 # Load the agent as its plist is now: kickstart alone would start the loaded one, however old.
 nf_launchd_start() {
   nf_launchd_start_was=$(nf_agent_domain || cat "$NF_RUN/domain" 2>/dev/null)

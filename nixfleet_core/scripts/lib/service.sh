@@ -64,7 +64,10 @@ nf_service_to() {
 # nf_service_log LINES: the agent's last words.
 nf_service_log() {
   case $NF_MANAGER in
-    launchd) nf_own_log /tmp/nixfleet-agent.err "$1"; nf_own_log /tmp/nixfleet-agent.log "$1" ;;
+    launchd)
+      nf_launchd_logs |
+        while IFS= read -r nf_service_log_file; do nf_own_log "$nf_service_log_file" "$1"; done
+      ;;
     user) nf_bounded 10 journalctl --user --quiet --no-pager --lines="$1" --user-unit="$NF_UNIT" ;;
     *) nf_bounded 10 journalctl --quiet --no-pager --lines="$1" --unit="$NF_UNIT" ;;
   esac
@@ -77,8 +80,14 @@ nf_own_log() {
   # shellcheck disable=SC3067 # -O: POSIX of 2024, and every shell before
   if [ -f "$1" ] && [ ! -L "$1" ] && [ -O "$1" ]; then
     nf_bounded 10 tail -n "$2" "$1" | head -c 65536
+    return
+  fi
+  nf_own_log_uid=$(nf_uid_of "$1")
+  if [ "$nf_own_log_uid" = "$NF_UID" ]; then
+    printf '%s is not read: it is no regular file\n' "$1"
   else
-    printf '%s is not read: it is no regular file of this user\n' "$1"
+    printf '%s is not read: it belongs to %s, so this agent cannot log there\n' "$1" \
+      "$(id -un "$nf_own_log_uid" 2>/dev/null || echo "uid $nf_own_log_uid")"
   fi
 }
 

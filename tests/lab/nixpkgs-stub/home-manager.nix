@@ -11,6 +11,7 @@ in
   options = {
     assertions = set (types.listOf types.anything);
     home.homeDirectory = set types.str;
+    home.profileDirectory = set types.str;
     home.packages = set (types.listOf types.package);
     launchd.agents = set (types.attrsOf types.anything);
     services.nixfleet-agent.enable = mkOption { type = types.bool; default = false; };

@@ -39,6 +39,7 @@ from nixfleet_core.facts.checkouts import (
     input_state,
 )
 from nixfleet_core.facts.model import Binary, LastJob, Running, Snapshot, System, Unit
+from nixfleet_core.facts.service import Service
 from nixfleet_core.job.outcome import Outcome
 from nixfleet_core.judge.causes import SKEW, expectation
 from nixfleet_core.judge.diagnosis import diagnose
@@ -337,6 +338,38 @@ def test_the_program_says_every_cause_and_no_other() -> None:
 
 def test_no_verdict_names_an_unknown_step() -> None:
     assert not [told.sentence for told in verdicts() if "None" in told.sentence]
+
+
+SYSTEMD_ONLY: Final = re.compile("systemctl|journal")
+LOG: Final = "/Users/ops/Library/Logs/the agent"
+
+
+@pytest.mark.parametrize("where", [{}, {"domain": "gui/501", "log": LOG}])
+def test_no_advice_for_a_mac_names_tools_of_systemd(where: dict[str, str]) -> None:
+    service = Service(manager="launchd", file="/Users/ops/agent.plist", **where)
+    mac = replace(HEALTHY, platform="home-manager")
+    said = []
+    for _, rule in EVERY:
+        facts = {"latest": NEW, "input": HOST.input, "unit": UP, **rule}
+        host, latest = replace(HOST, input=facts.pop("input")), facts.pop("latest")
+        facts["unit"] = facts["unit"] and replace(facts["unit"], service=service)
+        seen = changed(mac, **facts)
+        told = diagnose(seen, expectation(host, seen, latest))
+        said += [told.sentence, told.advice]
+    assert any(f"tail -n 50 '{LOG}'" in text for text in said) == bool(where)
+    said += [service.forgive_words, service.unmask_words, service.reload_words]
+    assert [text for text in said if SYSTEMD_ONLY.search(text)] == []
+
+
+def test_no_general_advice_names_tools_of_systemd() -> None:
+    """It is said of all hosts."""
+    tables = (CAUSES, STEP_REASONS, refusals.REASONS)
+    words = [words for table in tables for words in table.values()]
+    said = [text for one in words for text in (one.meaning, one.cure)]
+    said += [row.advice for row in FAILURES]
+    said += [text for told in verdicts() for text in (told.sentence, told.advice)]
+    by_hand = "systemctl restart nixfleet-agent"  # the looked-at host has systemd
+    assert {text for text in said if SYSTEMD_ONLY.search(text.replace(by_hand, ""))} == set()
 
 
 # The docs.

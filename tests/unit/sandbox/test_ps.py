@@ -87,6 +87,8 @@ def test_it_knows_each_field_that_a_script_asks_for() -> None:
     asked = set()
     for script in SCRIPTS.glob("*/*.sh"):
         for call in re.findall(r'\bps((?: -\w+(?: [a-z]+=)?(?: "[^"]*")?)+)', script.read_text()):
+            if " -E" in call:  # of a Mac's ps alone
+                continue
             asked |= set(re.findall(r"-o ([a-z]+)=", call))
             assert ps(*re.sub(r'"[^"]*"', str(os.getpid()), call).split()).returncode == 0
     assert asked

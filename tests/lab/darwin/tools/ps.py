@@ -45,8 +45,17 @@ def clock(seconds: float) -> str:
     return f"{days:02}-{text}" if days else text
 
 
-def look(pid: str) -> dict[str, str] | None:
-    """The facts about a process; None when it is gone."""
+def environment(pid: str) -> str:
+    """What -E shows behind the arguments: nothing is quoted; empty if it is another user's."""
+    try:
+        shown = (PROC / pid / "environ").read_bytes().rstrip(b"\0")
+    except OSError:
+        return ""
+    return " " + shown.replace(b"\n", b"\\012").replace(b"\0", b" ").decode(errors="replace")
+
+
+def look(pid: str, more: bool) -> dict[str, str] | None:
+    """The facts about a process, with more also its environment; None when it is gone."""
     try:
         name, _, rest = (PROC / pid / "stat").read_text().partition("(")[2].rpartition(")")
         words = rest.split()
@@ -61,6 +70,8 @@ def look(pid: str) -> dict[str, str] | None:
         comm = os.readlink(PROC / pid / "exe")
     except OSError:
         comm = command.split(" ")[0]
+    if more:
+        command += environment(pid)
     started = boot_time() + int(words[19]) / TICKS
     state = words[0] + ("s" if words[3] == pid else "")
     return {
@@ -96,6 +107,7 @@ def columns(formats: list[str]) -> list[tuple[str, str]]:
 
 def main() -> int:
     words, formats, users, everyone = sys.argv[1:], list[str](), list[str](), False
+    more = False
     pids: list[str] | None = None
     while words:
         letters = words.pop(0).lstrip("-")
@@ -109,17 +121,20 @@ def main() -> int:
                 else:
                     users += value.split(",")
                 break
-            if letter not in "AacefjlwxX":
+            if letter not in "AacEefjlwxX":
                 sys.exit(f"ps: illegal option -- {letter}\nusage: ps [-AaCcEefhjlMmrSTvwXx]")
             everyone = everyone or letter in "Aex"
+            more = more or letter == "E"
     shown = columns(formats or ["pid,tty,time,command"])
     if pids is None:
-        rows = [row for path in PROC.iterdir() if path.name.isdigit() and (row := look(path.name))]
+        rows = [
+            row for path in PROC.iterdir() if path.name.isdigit() and (row := look(path.name, more))
+        ]
         rows.sort(key=lambda row: int(row["pid"]))
         mine = users or ([] if everyone else [str(os.getuid())])
         rows = [row for row in rows if not mine or row["user"] in mine or row["uid"] in mine]
     else:
-        rows = [row for pid in pids if (row := look(pid))]
+        rows = [row for pid in pids if (row := look(pid, more))]
     table = [[row[key] for key, _ in shown] for row in rows]
     if any(heading for _, heading in shown):
         table.insert(0, [heading for _, heading in shown])

@@ -17,7 +17,7 @@
       };
       home = system: modules: lib.homeManagerConfiguration {
         inherit system;
-        modules = [ project.homeModules.default { home.homeDirectory = "/home/ops"; } ] ++ modules;
+        modules = [ project.homeModules.default { home.homeDirectory = "/home/ops"; home.profileDirectory = "/home/ops/.nix-profile"; } ] ++ modules;
       };
 
       checkout = "/home/ops/Code/nixcfg";
@@ -68,6 +68,10 @@
         plain = home "@system@" [ (update { }) ];
         everything = home "@system@" [ agent (update everything) ];
         mac = home "aarch64-darwin" [ agent (update (everything // { attribute = "markus@imac0"; })) ];
+        nextMac = home "aarch64-darwin" [
+          agent
+          (update (everything // { package = nixpkgs.legacyPackages.aarch64-darwin.git; checkout = "~/nixcfg"; }))
+        ];
       };
 
       wrong = builtins.mapAttrs (_: module: systemOf (nixos [ module ])) {
