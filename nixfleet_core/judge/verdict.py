@@ -141,6 +141,11 @@ def _notes(
         notes.append(_SCRIPT_NOTE)
     if outcome is not None and outcome.went_over:
         notes.append(_WENT_OVER_NOTE)
+    if outcome is not None and outcome.slept:
+        minutes = -(-outcome.slept // 60)
+        notes.append(
+            f"The host slept for {minutes} min during the job. Time limits do not count that"
+        )
     return tuple(notes)
 
 

@@ -415,6 +415,13 @@ def _busy_warning(facts: Facts, options: Options) -> str | None:
     return f"{what}: the update waits for it, at most {BUSY_WAIT // 60} minutes, {then}"
 
 
+def _battery_warning(facts: Facts) -> str:
+    """The job keeps a Mac from falling asleep by itself, but a closed lid lets it sleep."""
+    charge = "" if facts.charge is None else f" ({facts.charge} %)"
+    lid = ", lid closed: the Mac may sleep" if facts.lid_closed else ": the Mac may run out of it"
+    return f"on battery{charge}{lid} in the middle of the update; connect it to power"
+
+
 def _warnings(
     host: Host, facts: Facts, checkout: Checkout, flake_input: Input, options: Options
 ) -> tuple[str, ...]:
@@ -426,6 +433,8 @@ def _warnings(
             f"lingering is off for {facts.user}: the agent ends with the last login "
             "(loginctl enable-linger)"
         )
+    if facts.on_battery:
+        found.append(_battery_warning(facts))
     if checkout.lock is not None and checkout.head_lock is not None:
         names = ", ".join(checkout.lock.differing_inputs(checkout.head_lock))
         found.append(f"flake.lock has uncommitted changes ({names or 'formatting only'})")

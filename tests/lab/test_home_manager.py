@@ -345,6 +345,27 @@ def test_a_mac_loads_an_agent_where_it_was_once_the_old_one_is_gone(fresh_homes:
     assert home.run("launchctl print user/501/com.nixfleet.agent", home.user).returncode != 0
 
 
+def test_a_mac_is_kept_awake_for_its_job_and_its_follower_and_no_longer(
+    fresh_homes: Fleet, operator: Client
+) -> None:
+    mac = fresh_homes["imac0"]
+    mac.enter("echo 34 > /etc/lab-battery; touch /etc/lab-lid-closed")
+    fresh_homes.repos.release("2.2.0")
+    planned = operator.run("update", "imac0", "--force", "--dry-run")
+    assert "on battery (34 %), lid closed: the Mac may sleep" in planned.stdout
+    with operator.start(*force(mac)) as running:
+        with held(mac, fresh_homes.repos, running, "rebuild"):
+            watched = mac.enter("pgrep -af '[c]affeinate' | sed -n 's/.* -i -w //p'").split()
+            commands = [mac.enter(f"ps -o args= -p {pid}") for pid in watched]
+            holding = Pidfds(pid for pid in mac.processes() if b"caffeinate" in command(pid))
+        assert running.wait() == 0, running.output
+    assert len(commands) == 2
+    assert sum("run.sh guard" in words for words in commands) == 1, commands
+    with holding:
+        assert holding.wait(10) == 2, "the Mac is kept awake after the job"
+    check_nothing_left(mac)
+
+
 def test_why_and_the_list_know_homes(fresh_homes: Fleet, home: LabHost, operator: Client) -> None:
     told = json.loads(operator.run("why", home.name, "--json").stdout)
     assert told["cause"] == "current", told

@@ -109,10 +109,11 @@ nf_check_checkout() {
 # process calls itself a rebuild, but never while an activation runs.
 # sets: nf_check_why
 nf_check_idle() {
-  nf_check_idle_told='' nf_check_idle_until=$(($(nf_now) + NF_WAIT))
+  nf_check_idle_told=''
+  nf_clock_start
   while nf_is_busy; do
     nf_check_why=busy
-    if [ "$(nf_now)" -ge "$nf_check_idle_until" ]; then nf_idle_is_over; return; fi
+    if ! nf_is_within "$NF_WAIT"; then nf_idle_is_over; return; fi
     if [ -z "$nf_check_idle_told" ]; then
       nf_event waiting ",\"reason\":\"switch\",\"limit\":$NF_WAIT$nf_is_busy_event"
       nf_say "preflight: waiting for $nf_is_busy_with"

@@ -558,6 +558,11 @@ def test_a_note_names_a_rebuild_that_a_forced_update_ignored() -> None:
         assert note.startswith("Another rebuild still ran after the longest wait for it, and ")
 
 
+def test_a_note_says_that_the_host_slept() -> None:
+    (note,) = judge(BEFORE, AFTER, EXPECT, replace(DONE, slept=1234)).notes
+    assert note.startswith("The host slept for 21 min during the job. ")
+
+
 OFF_SWITCH = replace(AFTER, system=System("/nix/store/old", "/nix/store/new", 2))
 
 

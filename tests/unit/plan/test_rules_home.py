@@ -160,6 +160,19 @@ def test_plan_warns_of_an_agent_that_ends_with_the_login() -> None:
     assert plan(LINUX).warnings == ()
 
 
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        ({"charge": 34, "lid_closed": True}, "on battery (34 %), lid closed: the Mac may sleep in"),
+        ({"charge": 34}, "on battery (34 %): the Mac may run out of it in"),
+        ({}, "on battery: the Mac may run out of it in"),
+    ],
+)
+def test_plan_warns_of_a_mac_on_battery(seen: dict[str, object], said: str) -> None:
+    (warning,) = plan(replace(MAC, on_battery=True, **seen)).warnings  # type: ignore[arg-type]
+    assert warning == f"{said} the middle of the update; connect it to power"
+
+
 def test_a_rollback_uses_the_same_service() -> None:
     made = make_rollback_plan(
         Host(name="h"), MAC, "/nix/store/x-home-manager-generation", None, Options()
