@@ -23,6 +23,7 @@ from nixfleet_core.vocabulary import CAUSES, CHECK_CAUSES, STEP_CAUSES, STEP_REA
 if TYPE_CHECKING:
     from nixfleet_core.facts.model import Facts
     from nixfleet_core.judge.causes import Expectation, Finding
+    from nixfleet_core.log.failures import Failure
     from nixfleet_core.vocabulary import CheckId, NoAnswer
 
 EXIT_CODES: Final[dict[Kind, int]] = {
@@ -268,7 +269,7 @@ def _decide_failed(
     if step == "rebuild" and before is not None and after is not None:
         switched = _decide_switch(before, after, gap, outcome)
         if switched is not None:
-            return switched
+            return _explained(switched, failure)
     if failure is not None:
         return "failed", failure.cause, sentence, failure.advice
     cause = STEP_CAUSES[step] if step else "job-failed"
@@ -290,6 +291,15 @@ def _agent_words(after: Facts | None) -> str:
     if after is not None and after.unit is not None and after.unit.is_up:
         return "the agent runs"
     return "we could not see whether the agent runs"
+
+
+def _explained(switched: _Decision, failure: Failure | None) -> _Decision:
+    """A switch that failed half-way, with the cause that it named itself."""
+    if failure is None or failure.cause != "apps-denied":
+        return switched
+    kind, _, sentence, _ = switched
+    why = CAUSES[failure.cause].meaning
+    return kind, failure.cause, f"{sentence}; {why}", failure.advice
 
 
 def _decide_switch(

@@ -6,6 +6,7 @@ can find out, before anything is touched.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -415,6 +416,12 @@ def _busy_warning(facts: Facts, options: Options) -> str | None:
     return f"{what}: the update waits for it, at most {BUSY_WAIT // 60} minutes, {then}"
 
 
+_KEPT_FOLDERS: Final = re.compile(
+    r"/Users/[^/]+/(Documents|Desktop|Downloads|Library/Mobile Documents)(/|$)", re.IGNORECASE
+)
+"""macOS asks at the screen before a program may read these, and a job has nobody to ask."""
+
+
 def _battery_warning(facts: Facts) -> str:
     """The job keeps a Mac from falling asleep by itself, but a closed lid lets it sleep."""
     charge = "" if facts.charge is None else f" ({facts.charge} %)"
@@ -433,6 +440,13 @@ def _warnings(
             f"lingering is off for {facts.user}: the agent ends with the last login "
             "(loginctl enable-linger)"
         )
+    if (
+        facts.unit
+        and facts.unit.service.manager == "launchd"
+        and _KEPT_FOLDERS.match(checkout.path)
+    ):
+        denied = CAUSES["folder-denied"]
+        found.append(f"{denied.meaning}, and {checkout.path} is there: {denied.cure}")
     if facts.on_battery:
         found.append(_battery_warning(facts))
     if checkout.lock is not None and checkout.head_lock is not None:

@@ -345,6 +345,23 @@ def test_a_mac_loads_an_agent_where_it_was_once_the_old_one_is_gone(fresh_homes:
     assert home.run("launchctl print user/501/com.nixfleet.agent", home.user).returncode != 0
 
 
+def test_a_checkout_that_macos_keeps_from_the_job_is_named(
+    fresh_homes: Fleet, operator: Client
+) -> None:
+    """ssh may read it; the job may not."""
+    mac = fresh_homes["imac0"]
+    mac.enter("mkdir -p Documents; mv Code/nixcfg Documents/", mac.user)
+    mac.enter("systemctl restart launchd@501")
+    agent = mac.agent_pid()
+    operator.write_inventory({mac: mac.user}, checkout="~/Documents/nixcfg")
+    planned = operator.run("update", "imac0", "--force", "--dry-run")
+    assert "/Users/markus/Documents/nixcfg is there: move the checkout" in planned.stdout
+    answer = operator.update("imac0", "--force", code=1)
+    assert (answer["verdict"], answer["cause"]) == ("failed", "preflight-checkout")
+    assert "Full Disk Access" in answer["advice"]
+    assert mac.agent_pid() == agent
+
+
 def test_a_mac_is_kept_awake_for_its_job_and_its_follower_and_no_longer(
     fresh_homes: Fleet, operator: Client
 ) -> None:

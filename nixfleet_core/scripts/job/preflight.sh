@@ -89,6 +89,12 @@ nf_check_memory() {
 
 # sets: nf_check_why
 nf_check_checkout() {
+  # macOS may keep a job from the user's own folders
+  if [ "$NF_KERNEL" = Darwin ] && [ -d "$NF_ROOT$NF_CHECKOUT" ] &&
+    ! ls "$NF_ROOT$NF_CHECKOUT/" >/dev/null 2>&1; then
+    nf_refuse denied "macOS does not let this job read $NF_CHECKOUT, though ssh may"
+    return
+  fi
   if ! cd "$NF_ROOT$NF_CHECKOUT" 2>/dev/null; then
     nf_refuse missing "there is no directory $NF_CHECKOUT"
     return
@@ -167,7 +173,9 @@ nf_check_remote() {
     nf_refuse no-upstream "the branch $(nf_git symbolic-ref --short HEAD) has no upstream branch"
     return
   fi
-  nf_within 120 nf_run git fetch --quiet || { nf_check_why=fetch; return 1; }
+  if nf_within 120 nf_run git fetch --quiet; then return 0; fi
+  if nf_lan_is_denied; then nf_check_why=lan; else nf_check_why=fetch; fi
+  return 1
 }
 
 nf_git() { nf_logged nf_step_down 30 git "$@"; }

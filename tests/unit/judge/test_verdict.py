@@ -581,6 +581,15 @@ def test_a_moved_profile_without_activation_is_no_success(
     assert words in verdict.sentence
 
 
+def test_home_managers_copies_of_applications_are_named_as_the_cause() -> None:
+    failure = find_failure(["error: permission denied when trying to update apps, aborting"])
+    outcome = replace(failed("rebuild", 1), failure=failure)
+    for after, kind in ((OFF_SWITCH, "failed"), (AFTER, "partial")):
+        verdict = judge(BEFORE, after, EXPECT, outcome)
+        assert (verdict.kind, verdict.cause) == (kind, "apps-denied")
+        assert "targets.darwin.copyApps.enable = false" in verdict.advice
+
+
 def test_an_unseen_profile_counts_as_not_moved() -> None:
     verdict = judge(BEFORE, replace(AFTER, system=System()), EXPECT, failed("rebuild"))
     assert (verdict.kind, verdict.cause) == ("failed", "rebuild-failed")

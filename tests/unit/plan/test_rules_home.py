@@ -161,6 +161,27 @@ def test_plan_warns_of_an_agent_that_ends_with_the_login() -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "is_kept"),
+    [
+        ("/Users/markus/Documents/nixcfg", True),
+        ("/Users/markus/desktop", True),
+        ("/Users/markus/Downloads/a/b", True),
+        ("/Users/markus/Library/Mobile Documents/com~apple~CloudDocs/nixcfg", True),
+        ("/Users/markus/Code/nixcfg", False),
+        ("/Users/markus/Code/Documents/nixcfg", False),
+        ("/Users/markus/Documents2/nixcfg", False),
+    ],
+)
+def test_plan_warns_of_a_checkout_that_macos_keeps_from_the_job(path: str, is_kept: bool) -> None:
+    assert MAC.checkout is not None
+    assert LINUX.checkout is not None
+    warnings = plan(replace(MAC, checkout=replace(MAC.checkout, path=path))).warnings
+    assert [f"{path} is there" in warning for warning in warnings] == [True] * is_kept
+    assert all("Full Disk Access" in warning for warning in warnings)
+    assert plan(replace(LINUX, checkout=replace(LINUX.checkout, path=path))).warnings == ()
+
+
+@pytest.mark.parametrize(
     ("seen", "said"),
     [
         ({"charge": 34, "lid_closed": True}, "on battery (34 %), lid closed: the Mac may sleep in"),
