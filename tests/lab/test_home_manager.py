@@ -362,6 +362,18 @@ def test_a_checkout_that_macos_keeps_from_the_job_is_named(
     assert mac.agent_pid() == agent
 
 
+def test_an_optimised_store_hides_no_agent(fresh_homes: Fleet, operator: Client) -> None:
+    """lsof tells another name of the program than launchd."""
+    mac = fresh_homes["imac0"]
+    mac.enter("nix-store --optimise")
+    lsof = mac.run(f"lsof -a -p {mac.agent_pid()} -d txt -Fn", mac.user).stdout
+    assert "\nn/nix/store/.links/" in lsof
+    told = json.loads(operator.run("why", "imac0", "--json").stdout)
+    assert told["cause"] == "current", told
+    fresh_homes.repos.release("2.2.0")
+    assert operator.update("imac0", "--force")["verdict"] == "updated"
+
+
 def test_a_mac_is_kept_awake_for_its_job_and_its_follower_and_no_longer(
     fresh_homes: Fleet, operator: Client
 ) -> None:

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from fake_host import CHAIN, JOB, FakeHost
+from fake_host import CHAIN, DARWIN, JOB, FakeHost
 from test_busy import SWITCH, agent_runs
 
 from nixfleet_core.facts.parse import parse_probe
@@ -42,7 +42,7 @@ def until(true: Callable[[], bool]) -> None:
 
 
 def put_on_a_mac(host: FakeHost) -> None:
-    host.on("uname", "echo Darwin")
+    host.on("uname", DARWIN)
     host.on("caffeinate", CAFFEINATE)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from fake_host import CHECKOUT, FakeHost
+from fake_host import CHECKOUT, DARWIN, FakeHost
 
 from nixfleet_core.job.events import Check, Retry
 from nixfleet_core.log.failures import LAN_DENIED, find_failure
@@ -14,7 +14,7 @@ NO_ROUTE = "ssh: connect to host %s port 22: No route to host"
 
 
 def put_on_a_mac(host: FakeHost, macos: str = "15.6.1") -> None:
-    host.on("uname", "echo Darwin")
+    host.on("uname", DARWIN)
     host.on("sw_vers", f"echo {macos}")
 
 
