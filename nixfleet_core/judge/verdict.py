@@ -188,7 +188,7 @@ def _decide(
             "interrupted",
             "killed",
             f"{CAUSES['killed'].meaning} in the step {step}; {_agent_words(after)}",
-            CAUSES["killed"].cure,
+            CAUSES["killed"].cure + (_after_reboot(before) if after is None else ""),
         )
     return _decide_failed(before, after, gap, outcome)
 
@@ -284,6 +284,14 @@ REASONS: Final[dict[str, Cause]] = {
     "credentials": "credentials",
 }
 """The runner's reasons that are causes themselves, whatever the failed step printed."""
+
+
+def _after_reboot(before: Facts | None) -> str:
+    """What a reboot, which leaves no look after the job, means for an agent that needs a login."""
+    service = before.unit.service if before and before.unit else None
+    if service is None or not service.domain.startswith("gui/"):
+        return ""
+    return "; if the Mac has rebooted, the agent starts when its user logs in at the screen"
 
 
 def _agent_words(after: Facts | None) -> str:

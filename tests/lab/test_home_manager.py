@@ -309,6 +309,30 @@ def test_power_lost_in_the_rebuild(fresh_homes: Fleet, home: LabHost, operator: 
     check_nothing_left(home)
 
 
+def test_a_mac_that_reboots_gets_its_agent_back_with_the_login(
+    fresh_homes: Fleet, operator: Client
+) -> None:
+    """The job, too, ends with the boot: launchd has nothing that begins it again."""
+    mac = fresh_homes["imac0"]
+    fresh_homes.repos.release("2.2.0")
+    with operator.start(*force(mac), "--json") as running:
+        with held(mac, fresh_homes.repos, running, "rebuild"):
+            mac.enter("touch /etc/lab-no-gui")
+            mac.power_off()
+        mac.boot()
+        assert running.wait() == 1, running.output
+    answer: Answer = json.loads(running.output.splitlines()[-1])
+    assert (answer["verdict"], answer["cause"]) == ("interrupted", "killed")
+    assert "when its user logs in at the screen" in answer["advice"]
+    check_nothing_left(mac)
+    verified: Answer = json.loads(operator.run("verify", "imac0", "--json").stdout)
+    assert (verified["verdict"], verified["cause"]) == ("agent-down", "agent-down")
+    assert "in at the screen" in verified["advice"]
+    mac.enter("rm /etc/lab-no-gui")
+    mac.reboot()
+    assert mac.agent_version() == "2.1.0"
+
+
 def test_a_mac_without_a_login_at_its_screen_is_updated(
     fresh_homes: Fleet, operator: Client
 ) -> None:

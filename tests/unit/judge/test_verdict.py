@@ -11,6 +11,7 @@ import pytest
 
 from nixfleet_core.facts.model import Binary, Checkout, Facts, Running, Snapshot, System, Unit
 from nixfleet_core.facts.package_changes import Change
+from nixfleet_core.facts.service import Service
 from nixfleet_core.job.outcome import Kind, Outcome
 from nixfleet_core.judge.causes import Expectation, Finding, find_cause
 from nixfleet_core.judge.verdict import (
@@ -593,6 +594,43 @@ def test_home_managers_copies_of_applications_are_named_as_the_cause() -> None:
 def test_an_unseen_profile_counts_as_not_moved() -> None:
     verdict = judge(BEFORE, replace(AFTER, system=System()), EXPECT, failed("rebuild"))
     assert (verdict.kind, verdict.cause) == ("failed", "rebuild-failed")
+
+
+@pytest.mark.parametrize(
+    ("service", "needs_login"),
+    [
+        (Service(manager="launchd", domain="gui/501"), True),
+        (Service(manager="launchd", domain="user/501"), False),
+        (Service(), False),
+    ],
+)
+def test_after_a_reboot_a_gui_agent_starts_with_the_login(
+    service: Service, needs_login: bool
+) -> None:
+    assert BEFORE.unit is not None
+    before = replace(BEFORE, unit=replace(BEFORE.unit, service=service))
+    rebooted = Outcome(kind="interrupted", failed_step="rebuild")
+    verdict = judge(before, None, EXPECT, rebooted)
+    assert (verdict.kind, verdict.cause) == ("interrupted", "killed")
+    assert ("when its user logs in at the screen" in verdict.advice) == needs_login
+    assert "logs in" not in judge(before, before, EXPECT, rebooted).advice
+
+
+@pytest.mark.parametrize(
+    ("service", "sub", "needs_login"),
+    [
+        (Service(manager="launchd"), "not loaded", True),
+        (Service(manager="launchd"), "not running", False),
+        (Service(), "dead", False),
+    ],
+)
+def test_an_agent_that_launchd_has_not_loaded_comes_with_a_login(
+    service: Service, sub: str, needs_login: bool
+) -> None:
+    unit = Unit("loaded", "inactive", sub, service=service)
+    verdict = judge(None, replace(AFTER, unit=unit, running=None), EXPECT, None)
+    assert (verdict.kind, verdict.cause) == ("agent-down", "agent-down")
+    assert ("when its user logs in at the screen" in verdict.advice) == needs_login
 
 
 def test_up_to_five_failed_units_are_named_with_any_exit_code() -> None:
