@@ -6,7 +6,6 @@ can find out, before anything is touched.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -25,6 +24,7 @@ from nixfleet_core.facts.service import Service
 from nixfleet_core.ids import is_commit
 from nixfleet_core.nix.lock import locked_rev
 from nixfleet_core.plan.levels import PIN_LEVEL, REPAIR_LEVEL
+from nixfleet_core.plan.mac import is_kept_by_macos, mac_warnings
 from nixfleet_core.plan.model import BUSY_WAIT, Options, Plan, Refusal
 from nixfleet_core.plan.refusals import REASONS
 from nixfleet_core.plan.steps import (
@@ -228,6 +228,12 @@ def _check_checkout(facts: Facts, platform: Platform, options: Options) -> Check
             f"there is no {where} on the host",
             f"{REASONS['checkout', 'missing'].cure}{there}",
         )
+    if checkout.state != "ok" and is_kept_by_macos(facts, checkout):
+        raise _Refused(
+            "checkout",
+            f"{checkout.path} cannot be read: macOS keeps that folder from ssh, too",
+            CAUSES["folder-denied"].cure,
+        )
     if checkout.state == "unreadable":
         raise _Refused(
             "checkout",
@@ -416,19 +422,6 @@ def _busy_warning(facts: Facts, options: Options) -> str | None:
     return f"{what}: the update waits for it, at most {BUSY_WAIT // 60} minutes, {then}"
 
 
-_KEPT_FOLDERS: Final = re.compile(
-    r"/Users/[^/]+/(Documents|Desktop|Downloads|Library/Mobile Documents)(/|$)", re.IGNORECASE
-)
-"""macOS asks at the screen before a program may read these, and a job has nobody to ask."""
-
-
-def _battery_warning(facts: Facts) -> str:
-    """The job keeps a Mac from falling asleep by itself, but a closed lid lets it sleep."""
-    charge = "" if facts.charge is None else f" ({facts.charge} %)"
-    lid = ", lid closed: the Mac may sleep" if facts.lid_closed else ": the Mac may run out of it"
-    return f"on battery{charge}{lid} in the middle of the update; connect it to power"
-
-
 def _warnings(
     host: Host, facts: Facts, checkout: Checkout, flake_input: Input, options: Options
 ) -> tuple[str, ...]:
@@ -440,15 +433,7 @@ def _warnings(
             f"lingering is off for {facts.user}: the agent ends with the last login "
             "(loginctl enable-linger)"
         )
-    if (
-        facts.unit
-        and facts.unit.service.manager == "launchd"
-        and _KEPT_FOLDERS.match(checkout.path)
-    ):
-        denied = CAUSES["folder-denied"]
-        found.append(f"{denied.meaning}, and {checkout.path} is there: {denied.cure}")
-    if facts.on_battery:
-        found.append(_battery_warning(facts))
+    found += mac_warnings(facts, checkout)
     if checkout.lock is not None and checkout.head_lock is not None:
         names = ", ".join(checkout.lock.differing_inputs(checkout.head_lock))
         found.append(f"flake.lock has uncommitted changes ({names or 'formatting only'})")

@@ -80,8 +80,8 @@ nf_path
 nf_has() { command -v "$1" >/dev/null 2>&1; }
 
 # nf_bounded SECONDS COMMAND...: run an external command; end it and its children when the time is up.
-# With NF_EXEC=exec it replaces the (sub)shell, whose pid is then the one to signal. Others may read the
-# files that it makes, even if they may not read ours.
+# Its clock stands still while the host sleeps. With NF_EXEC=exec it replaces the (sub)shell, whose pid is
+# then the one to signal. Others may read the files that it makes, even if they may not read ours.
 nf_bounded() {
   nf_bounded_seconds=$1
   shift

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
@@ -179,6 +180,19 @@ def test_plan_warns_of_a_checkout_that_macos_keeps_from_the_job(path: str, is_ke
     assert [f"{path} is there" in warning for warning in warnings] == [True] * is_kept
     assert all("Full Disk Access" in warning for warning in warnings)
     assert plan(replace(LINUX, checkout=replace(LINUX.checkout, path=path))).warnings == ()
+
+
+@pytest.mark.parametrize("state", ["unreadable", "not-git"])
+def test_a_checkout_that_macos_keeps_from_ssh_too_is_refused(
+    state: Literal["unreadable", "not-git"],
+) -> None:
+    assert MAC.checkout is not None
+    path = "/Users/markus/Documents/nixcfg"
+    checkout = replace(MAC.checkout, path=path, state=state)
+    made = make_plan(Host(name="h"), replace(MAC, checkout=checkout), Options())
+    assert isinstance(made, Refusal)
+    assert made.why == f"{path} cannot be read: macOS keeps that folder from ssh, too"
+    assert "Full Disk Access" in made.advice
 
 
 @pytest.mark.parametrize(
