@@ -390,6 +390,7 @@ def test_an_optimised_store_hides_no_agent(fresh_homes: Fleet, operator: Client)
     """lsof tells another name of the program than launchd."""
     mac = fresh_homes["imac0"]
     mac.enter("nix-store --optimise")
+    assert mac.agent_version() == "2.1.0", "it waits until what starts it has become the agent"
     lsof = mac.run(f"lsof -a -p {mac.agent_pid()} -d txt -Fn", mac.user).stdout
     assert "\nn/nix/store/.links/" in lsof
     told = json.loads(operator.run("why", "imac0", "--json").stdout)
