@@ -166,6 +166,10 @@ Cause = Literal[
     "signature",
     "build-failed",
     "switch-busy",
+    # What macOS keeps from a job of launchd, though not from ssh.
+    "folder-denied",
+    "apps-denied",
+    "lan-denied",
 ]
 """Every cause that a verdict, a finding, a refusal or a known text can have. The words are public:
 scripts read them. docs/why.md has them all."""
@@ -458,6 +462,23 @@ CAUSES: Final[dict[Cause, Words]] = {
     ),
     "build-failed": Words("a package could not be built", "the first error in the log says why"),
     "switch-busy": Words("another switch is under way", "let it end, and try again"),
+    "folder-denied": Words(
+        "macOS keeps Documents, Desktop, Downloads and iCloud Drive from a job, though not from "
+        "ssh",
+        "move the checkout, as to ~/Code/nixcfg; or add /bin/sh in System Settings > Privacy & "
+        "Security > Full Disk Access",
+    ),
+    "apps-denied": Words(
+        "home-manager may not change the applications that it copies: it asks macOS and sudo for "
+        "that, and a job cannot answer",
+        "in nixcfg, set targets.darwin.copyApps.enable = false and linkApps.enable = true; or run "
+        "home-manager switch at the Mac's screen",
+    ),
+    "lan-denied": Words(
+        "macOS 15 and later may keep a job from hosts of the local network, though not ssh",
+        "see that the remote is up; allow the job in System Settings > Privacy & Security > Local "
+        "Network, or use a remote outside the local network",
+    ),
 }
 
 CHECK_CAUSES: Final[dict[CheckId, Cause]] = {

@@ -26,6 +26,7 @@ from nixfleet_core.job.events import (
     Link,
     LogGrew,
     Retry,
+    Slept,
     StepEnd,
     StepStart,
     Waiting,
@@ -228,6 +229,8 @@ class Printer(Watcher):
             case Waiting():
                 limit = humanize.naturaldelta(event.limit)
                 self.say(name, f"  waiting for {event.words}, at most {limit}")
+            case Slept():
+                self.say(name, f"  the host slept for {humanize.naturaldelta(event.seconds)}")
             case CancelSeen():
                 late = "; it takes effect after the activation" if event.deferred else ""
                 self.say(name, f"  cancelling{late}")

@@ -209,6 +209,12 @@ class Facts:
     """The last line that the agent wrote."""
     lingers: bool = True
     """False if this user's services, such as the agent, end with the last login."""
+    on_battery: bool = False
+    """macOS: it draws its power from its battery."""
+    charge: int | None = None
+    """How full that battery is, in percent."""
+    lid_closed: bool = False
+    """Only seen on battery."""
 
     def lock_rev(self, flake_input: str) -> str | None:
         """The commit that flake.lock names for the input; None where unknown."""

@@ -120,6 +120,9 @@ def parse_probe(data: bytes) -> Facts:
         journal=_line(records.get("journal")),
         lingers="no-linger" not in records,
         loaded=records.get("loaded.path") or None,
+        on_battery=records.get("power") == "battery",
+        charge=_percent(records.get("power.charge")),
+        lid_closed=records.get("power.lid") == "closed",
     )
 
 
@@ -155,6 +158,11 @@ def _job(text: str | None) -> str | None:
 def _time(text: str | None) -> int | None:
     found = _maybe_number(text)
     return found if found is not None and 0 <= found <= LAST_SECOND else None
+
+
+def _percent(text: str | None) -> int | None:
+    found = _maybe_number(text)
+    return found if found is not None and 0 <= found <= 100 else None
 
 
 def _unit(records: dict[str, str]) -> Unit | None:

@@ -9,7 +9,13 @@ import shlex
 from typing import TYPE_CHECKING
 
 from nixfleet_core.ids import check_job_id
-from nixfleet_core.log.failures import permanent_pattern, stale_pattern, transient_pattern
+from nixfleet_core.log.failures import (
+    LAN_DENIED,
+    LAN_UNREACHABLE,
+    permanent_pattern,
+    stale_pattern,
+    transient_pattern,
+)
 from nixfleet_core.plan.model import BUSY_WAIT
 from nixfleet_core.plan.rules import DISK_NEEDED_KIB, MEMORY_NEEDED_KIB
 from nixfleet_core.scripts.compose import compose
@@ -54,6 +60,8 @@ def compile_plan(plan: Plan, job: str, root: str = "") -> str:
             "NF_TRANSIENT": transient_pattern(),
             "NF_PERMANENT": permanent_pattern(),
             "NF_KEPT_OLD": stale_pattern(),
+            "NF_LAN_UNREACHABLE": LAN_UNREACHABLE,
+            "NF_LAN_DENIED": LAN_DENIED,
         },
         call=f'nf_set_up "${{2:-}}" "${{3:-}}"\nnf_plan() {{\n{steps}}}\n"nf_enter_$1"',
     )

@@ -99,6 +99,13 @@ class Tick(msgspec.Struct, frozen=True, tag="tick", tag_field="event"):
     log: Size
 
 
+class Slept(msgspec.Struct, frozen=True, tag="slept", tag_field="event"):
+    """The host slept for about that long, or its clock was set forward; no limit counts it."""
+
+    at: Second
+    seconds: Seconds
+
+
 class CancelSeen(msgspec.Struct, frozen=True, tag="cancel", tag_field="event"):
     """The runner has seen the cancellation; `deferred` if an activation has to end first."""
 
@@ -113,7 +120,9 @@ class JobEnd(msgspec.Struct, frozen=True, tag="job-end", tag_field="event"):
     outcome: _Token
 
 
-HostEvent = JobStart | StepStart | Retry | StepEnd | Check | Waiting | Tick | CancelSeen | JobEnd
+HostEvent = (
+    JobStart | StepStart | Retry | StepEnd | Check | Waiting | Tick | Slept | CancelSeen | JobEnd
+)
 
 
 class LogGrew(msgspec.Struct, frozen=True):

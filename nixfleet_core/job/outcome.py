@@ -45,5 +45,7 @@ class Outcome:
     """The step that goes back to the previous generation ran, and said that it worked."""
     went_over: bool = False
     """Somebody else's rebuild still ran after the longest wait, and the job went on."""
+    slept: int = 0
+    """Seconds for which the host slept during the job."""
     agent_says: str | None = None
     """The answer of the agent's own check: `ok`, or a token; None if it was not asked."""

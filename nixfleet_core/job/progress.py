@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from nixfleet_core.job.events import (
     CancelSeen,
     Check,
@@ -14,6 +16,7 @@ from nixfleet_core.job.events import (
     JobStart,
     Link,
     Retry,
+    Slept,
     StepEnd,
     StepStart,
     StepStatus,
@@ -137,6 +140,8 @@ class JobState:
                 return replace(self, now=at, failed_checks=failed, waiting=None)
             case Waiting(at=at):
                 return replace(self, now=at, waiting=event)
+            case Slept(at=at, seconds=seconds):
+                return replace(self, now=at, waiting=_longer(self.waiting, seconds))
             case CancelSeen(at=at):
                 return replace(self, now=at, cancelling=event)
             case JobEnd(at=at, outcome=outcome):
@@ -159,3 +164,10 @@ class JobState:
                 for step in self.steps
             ),
         )
+
+
+def _longer(waiting: Waiting | None, seconds: int) -> Waiting | None:
+    """A wait does not count the time for which the host slept."""
+    if waiting is None:
+        return None
+    return msgspec.structs.replace(waiting, limit=waiting.limit + seconds)

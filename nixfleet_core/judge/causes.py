@@ -190,7 +190,7 @@ def _service(facts: Facts) -> Finding | None:
         f"the agent is not running: its unit is {_words(unit)}",
         _UPDATE,
         "u",
-        more=f"; its log: {unit.service.log_words}",
+        more=f"; its log: {unit.service.log_words}{_at_login(unit)}",
     )
 
 
@@ -199,6 +199,13 @@ def _starting(unit: Unit) -> Finding | None:
         return None
     why = "the agent is starting: its process waits, as for the network, and is not yet the agent"
     return _found("agent-starting", why, more=f"; its log: {unit.service.log_words}")
+
+
+def _at_login(unit: Unit) -> str:
+    """What brings a Mac's agent back without us, as after a reboot: no boot starts it."""
+    if unit.service.manager != "launchd" or unit.sub != "not loaded":
+        return ""
+    return "; launchd starts it when its user logs in at the screen, at the latest"
 
 
 def _no_unit(unit: Unit) -> Finding:

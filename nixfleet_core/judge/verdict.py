@@ -23,6 +23,7 @@ from nixfleet_core.vocabulary import CAUSES, CHECK_CAUSES, STEP_CAUSES, STEP_REA
 if TYPE_CHECKING:
     from nixfleet_core.facts.model import Facts
     from nixfleet_core.judge.causes import Expectation, Finding
+    from nixfleet_core.log.failures import Failure
     from nixfleet_core.vocabulary import CheckId, NoAnswer
 
 EXIT_CODES: Final[dict[Kind, int]] = {
@@ -141,6 +142,11 @@ def _notes(
         notes.append(_SCRIPT_NOTE)
     if outcome is not None and outcome.went_over:
         notes.append(_WENT_OVER_NOTE)
+    if outcome is not None and outcome.slept:
+        minutes = -(-outcome.slept // 60)
+        notes.append(
+            f"The host slept for {minutes} min during the job. Time limits do not count that"
+        )
     return tuple(notes)
 
 
@@ -182,7 +188,7 @@ def _decide(
             "interrupted",
             "killed",
             f"{CAUSES['killed'].meaning} in the step {step}; {_agent_words(after)}",
-            CAUSES["killed"].cure,
+            CAUSES["killed"].cure + (_after_reboot(before) if after is None else ""),
         )
     return _decide_failed(before, after, gap, outcome)
 
@@ -263,7 +269,7 @@ def _decide_failed(
     if step == "rebuild" and before is not None and after is not None:
         switched = _decide_switch(before, after, gap, outcome)
         if switched is not None:
-            return switched
+            return _explained(switched, failure)
     if failure is not None:
         return "failed", failure.cause, sentence, failure.advice
     cause = STEP_CAUSES[step] if step else "job-failed"
@@ -280,11 +286,28 @@ REASONS: Final[dict[str, Cause]] = {
 """The runner's reasons that are causes themselves, whatever the failed step printed."""
 
 
+def _after_reboot(before: Facts | None) -> str:
+    """What a reboot, which leaves no look after the job, means for an agent that needs a login."""
+    service = before.unit.service if before and before.unit else None
+    if service is None or not service.domain.startswith("gui/"):
+        return ""
+    return "; if the Mac has rebooted, the agent starts when its user logs in at the screen"
+
+
 def _agent_words(after: Facts | None) -> str:
     """What we say of the agent after a job that did not work: only what was seen."""
     if after is not None and after.unit is not None and after.unit.is_up:
         return "the agent runs"
     return "we could not see whether the agent runs"
+
+
+def _explained(switched: _Decision, failure: Failure | None) -> _Decision:
+    """A switch that failed half-way, with the cause that it named itself."""
+    if failure is None or failure.cause != "apps-denied":
+        return switched
+    kind, _, sentence, _ = switched
+    why = CAUSES[failure.cause].meaning
+    return kind, failure.cause, f"{sentence}; {why}", failure.advice
 
 
 def _decide_switch(

@@ -36,6 +36,7 @@ REASONS: Final[dict[tuple[str, str], Words]] = {
     ("disk", "full"): CAUSES["disk-full"],
     ("memory", "low"): CAUSES["preflight-memory"],
     ("checkout", "missing"): Words("the checkout is missing", "set `checkout` in the inventory"),
+    ("checkout", "denied"): CAUSES["folder-denied"],
     ("checkout", "not-git"): Words(
         "the checkout is no git repository",
         "set `checkout` in the inventory to the nixcfg working tree",
@@ -45,6 +46,7 @@ REASONS: Final[dict[tuple[str, str], Words]] = {
     ),
     ("remote", "detached"): CAUSES["no-upstream"],
     ("remote", "no-upstream"): CAUSES["no-upstream"],
+    ("remote", "lan"): CAUSES["lan-denied"],
     ("remote", "fetch"): CAUSES["preflight-remote"],
     ("pull", "diverged"): CAUSES["diverged"],
     ("pull", "lock"): Words(

@@ -24,6 +24,7 @@ from nixfleet_core.facts.service import Service
 from nixfleet_core.ids import is_commit
 from nixfleet_core.nix.lock import locked_rev
 from nixfleet_core.plan.levels import PIN_LEVEL, REPAIR_LEVEL
+from nixfleet_core.plan.mac import is_kept_by_macos, mac_warnings
 from nixfleet_core.plan.model import BUSY_WAIT, Options, Plan, Refusal
 from nixfleet_core.plan.refusals import REASONS
 from nixfleet_core.plan.steps import (
@@ -234,6 +235,12 @@ def _check_checkout(facts: Facts, platform: Platform, options: Options) -> Check
             f"there is no {where} on the host",
             f"{REASONS['checkout', 'missing'].cure}{there}",
         )
+    if checkout.state != "ok" and is_kept_by_macos(facts, checkout):
+        raise _Refused(
+            "checkout",
+            f"{checkout.path} cannot be read: macOS keeps that folder from ssh, too",
+            CAUSES["folder-denied"].cure,
+        )
     if checkout.state == "unreadable":
         raise _Refused(
             "checkout",
@@ -434,6 +441,7 @@ def _warnings(
             f"lingering is off for {facts.user}: the agent ends with the last login "
             "(loginctl enable-linger)"
         )
+    found += mac_warnings(facts, checkout)
     if checkout.lock is not None and checkout.head_lock is not None:
         names = ", ".join(checkout.lock.differing_inputs(checkout.head_lock))
         found.append(f"flake.lock has uncommitted changes ({names or 'formatting only'})")

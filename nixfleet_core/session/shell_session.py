@@ -24,7 +24,7 @@ from nixfleet_core.facts.parse import PROBE_LIMIT, ProbeError, parse_probe
 from nixfleet_core.ids import is_commit, is_job_id
 from nixfleet_core.job.compile import compile_plan
 from nixfleet_core.job.durations import RECENT, expected_seconds
-from nixfleet_core.job.events import AGENT_CHECK, IDLE_CHECK, Check, StepEnd, StepStart
+from nixfleet_core.job.events import AGENT_CHECK, IDLE_CHECK, Check, Slept, StepEnd, StepStart
 from nixfleet_core.job.history import job_line, read_history
 from nixfleet_core.job.outcome import Outcome
 from nixfleet_core.judge.causes import expectation
@@ -412,6 +412,7 @@ def _outcome(copy: JobCopy) -> Outcome:
         pushed=ended.get("push") == "ok",
         rolled_back=ended.get("rollback") == "ok",
         went_over=any(e.ok and e.check == IDLE_CHECK and e.reason for e in checks),
+        slept=sum(e.seconds for e in events if isinstance(e, Slept)),
         agent_says=None if asked is None else asked.reason or "ok",
     )
     if bad is None:

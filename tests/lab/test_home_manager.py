@@ -312,6 +312,30 @@ def test_power_lost_in_the_rebuild(fresh_homes: Fleet, home: LabHost, operator: 
     check_nothing_left(home)
 
 
+def test_a_mac_that_reboots_gets_its_agent_back_with_the_login(
+    fresh_homes: Fleet, operator: Client
+) -> None:
+    """The job, too, ends with the boot: launchd has nothing that begins it again."""
+    mac = fresh_homes["imac0"]
+    fresh_homes.repos.release("2.2.0")
+    with operator.start(*force(mac), "--json") as running:
+        with held(mac, fresh_homes.repos, running, "rebuild"):
+            mac.enter("touch /etc/lab-no-gui")
+            mac.power_off()
+        mac.boot()
+        assert running.wait() == 1, running.output
+    answer: Answer = json.loads(running.output.splitlines()[-1])
+    assert (answer["verdict"], answer["cause"]) == ("interrupted", "killed")
+    assert "when its user logs in at the screen" in answer["advice"]
+    check_nothing_left(mac)
+    verified: Answer = json.loads(operator.run("verify", "imac0", "--json").stdout)
+    assert (verified["verdict"], verified["cause"]) == ("agent-down", "agent-down")
+    assert "in at the screen" in verified["advice"]
+    mac.enter("rm /etc/lab-no-gui")
+    mac.reboot()
+    assert mac.agent_version() == "2.1.0"
+
+
 def test_a_mac_without_a_login_at_its_screen_is_updated(
     fresh_homes: Fleet, operator: Client
 ) -> None:
@@ -363,6 +387,57 @@ def test_a_mac_loads_an_agent_where_it_was_once_the_old_one_is_gone(fresh_homes:
     done = home.run("exec /bin/sh -s", home.user, stdin=script)
     assert done.stdout == "gone\ngui/501\n", done.stderr
     assert home.run("launchctl print user/501/com.nixfleet.agent", home.user).returncode != 0
+
+
+def test_a_checkout_that_macos_keeps_from_the_job_is_named(
+    fresh_homes: Fleet, operator: Client
+) -> None:
+    """ssh may read it; the job may not."""
+    mac = fresh_homes["imac0"]
+    mac.enter("mkdir -p Documents; mv Code/nixcfg Documents/", mac.user)
+    mac.enter("systemctl restart launchd@501")
+    agent = mac.agent_pid()
+    operator.write_inventory({mac: mac.user}, checkout="~/Documents/nixcfg")
+    planned = operator.run("update", "imac0", "--force", "--dry-run")
+    assert "/Users/markus/Documents/nixcfg is there: move the checkout" in planned.stdout
+    answer = operator.update("imac0", "--force", code=1)
+    assert (answer["verdict"], answer["cause"]) == ("failed", "preflight-checkout")
+    assert "Full Disk Access" in answer["advice"]
+    assert mac.agent_pid() == agent
+
+
+def test_an_optimised_store_hides_no_agent(fresh_homes: Fleet, operator: Client) -> None:
+    """lsof tells another name of the program than launchd."""
+    mac = fresh_homes["imac0"]
+    mac.enter("nix-store --optimise")
+    assert mac.agent_version() == "2.1.0", "it waits until what starts it has become the agent"
+    lsof = mac.run(f"lsof -a -p {mac.agent_pid()} -d txt -Fn", mac.user).stdout
+    assert "\nn/nix/store/.links/" in lsof
+    told = json.loads(operator.run("why", "imac0", "--json").stdout)
+    assert told["cause"] == "current", told
+    fresh_homes.repos.release("2.2.0")
+    assert operator.update("imac0", "--force")["verdict"] == "updated"
+
+
+def test_a_mac_is_kept_awake_for_its_job_and_its_follower_and_no_longer(
+    fresh_homes: Fleet, operator: Client
+) -> None:
+    mac = fresh_homes["imac0"]
+    mac.enter("echo 34 > /etc/lab-battery; touch /etc/lab-lid-closed")
+    fresh_homes.repos.release("2.2.0")
+    planned = operator.run("update", "imac0", "--force", "--dry-run")
+    assert "on battery (34 %), lid closed: the Mac may sleep" in planned.stdout
+    with operator.start(*force(mac)) as running:
+        with held(mac, fresh_homes.repos, running, "rebuild"):
+            watched = mac.enter("pgrep -af '[c]affeinate' | sed -n 's/.* -i -w //p'").split()
+            commands = [mac.enter(f"ps -o args= -p {pid}") for pid in watched]
+            holding = Pidfds(pid for pid in mac.processes() if b"caffeinate" in command(pid))
+        assert running.wait() == 0, running.output
+    assert len(commands) == 2
+    assert sum("run.sh guard" in words for words in commands) == 1, commands
+    with holding:
+        assert holding.wait(10) == 2, "the Mac is kept awake after the job"
+    check_nothing_left(mac)
 
 
 def test_why_and_the_list_know_homes(fresh_homes: Fleet, home: LabHost, operator: Client) -> None:

@@ -46,6 +46,9 @@ CHAIN: Final[tuple[StepId, ...]] = (
 
 DERIVATION: Final = f"{STORE}/{'2' * 32}-nixfleet-agent-2.0.drv"
 
+DARWIN: Final = 'case "$*" in -s) echo Darwin ;; *) echo Darwin the-host arm64 ;; esac'
+"""`uname` of a Mac."""
+
 _STUBS: Final = {
     "sleep": f"exec {shutil.which('sleep')} 0.05",
     "df": "echo header; echo fs 9 9 99999999 1% /",

@@ -11,6 +11,7 @@ from left_out import commands
 
 from nixfleet_core.log.failures import (
     FAILURES,
+    LAN_UNREACHABLE,
     Failure,
     permanent_pattern,
     strip_colours,
@@ -57,3 +58,30 @@ def test_the_alternations_work_in_grep(argv: tuple[str, ...]) -> None:
         known = [text for row in rows for text in texts(row, "yes")]
         assert grep(argv, pattern, known) == known
         assert grep(argv, pattern, ["Done.", "", "fatal: Could not read from remote."]) == []
+
+
+LAN = [
+    "ssh: connect to host 192.168.1.5 port 22: No route to host",
+    "ssh: connect to host 10.0.0.7 port 2222: No route to host",
+    "ssh: connect to host 172.20.1.1 port 22: No route to host",
+    "ssh: connect to host fd12:3456:789a::1 port 22: No route to host",
+    "ssh: connect to host fe80::1%en0 port 22: No route to host",
+    "ssh: connect to host git.local port 22: No route to host",
+    "ssh: connect to host nas port 22: No route to host",
+    "'http://git.lan/x/': Failed to connect to git.lan port 80 after 2 ms: No route to host",
+    "git.home.arpa[0: 192.168.1.5]: errno=No route to host",
+]
+ELSEWHERE = [
+    "ssh: connect to host github.com port 22: No route to host",
+    "ssh: connect to host 203.0.113.10 port 22: No route to host",
+    "ssh: connect to host 110.0.0.7 port 22: No route to host",
+    "ssh: connect to host 172.40.1.1 port 22: No route to host",
+    "ssh: connect to host 2001:db8::1 port 22: No route to host",
+    "ssh: connect to host git.localhost.example port 22: No route to host",
+    "ssh: connect to host 192.168.1.5 port 22: Connection refused",
+]
+
+
+@pytest.mark.parametrize("argv", GREPS)
+def test_only_a_host_of_the_local_network_is_one(argv: tuple[str, ...]) -> None:
+    assert grep(argv, LAN_UNREACHABLE, LAN + ELSEWHERE) == LAN

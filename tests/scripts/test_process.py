@@ -4,6 +4,7 @@ its command line. A look runs nothing that a process names."""
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from fake_host import AGENTS, CHECKOUT, UNIT, FakeHost
+from fake_host import AGENTS, CHECKOUT, DARWIN, UNIT, FakeHost
 
 from nixfleet_core.facts.model import Binary, Facts, Running
 from nixfleet_core.facts.parse import parse_probe
@@ -246,6 +247,77 @@ def test_a_wrapped_program_must_have_the_wrappers_name(host: FakeHost) -> None:
     put(host, BASH)
     runs(host, BASH, AGENT)
     assert seen(look(host)) == ("other", BASH, False)
+
+
+# A store with hard links, on a Mac.
+
+LINK: Final = f"/nix/store/.links/{'9' * 52}"
+
+
+def runs_as(host: FakeHost, name: str) -> None:
+    """lsof, without /proc, gives the agent's program that name."""
+    shutil.rmtree(host.root / "proc/4001")
+    host.on("uname", DARWIN)
+    host.on("lsof", f"""printf 'p4001\\nftxt\\nn%s\\n' "$root"{quote(name)}""")
+
+
+def link(host: FakeHost, path: str, name: str) -> None:
+    """One more name for that file."""
+    other = Path(f"{host.root}{name}")
+    other.parent.mkdir(parents=True, exist_ok=True)
+    other.unlink(missing_ok=True)
+    other.hardlink_to(f"{host.root}{path}")
+
+
+def test_a_file_of_an_optimised_store_has_the_units_name(host: FakeHost) -> None:
+    """Whichever name lsof gives: the store's own, or that of an older package's equal file."""
+    for name in (LINK, OLD):
+        link(host, AGENT, name)
+    for name in (LINK, OLD, AGENT):
+        (host.root / "proc/4001").mkdir(exist_ok=True)
+        runs_as(host, name)
+        assert seen(look(host)) == ("exe", AGENT, True)
+
+
+@one_shell
+def test_a_wrapped_file_of_an_optimised_store_has_the_name_that_its_wrapper_starts(
+    host: FakeHost,
+) -> None:
+    put(host, INNER, b"\x7fELF inner")
+    put(host, AGENT, wrapper(PROGRAM_WRAPPER, INNER))
+    link(host, INNER, LINK)
+    runs_as(host, LINK)
+    assert seen(look(host)) == ("exe", INNER, True)
+
+
+@one_shell
+def test_another_file_of_an_optimised_store_is_not_the_agent(host: FakeHost) -> None:
+    put(host, OLD, b"\x7fELF old")
+    link(host, OLD, LINK)
+    runs_as(host, LINK)
+    assert seen(look(host)) == ("other", LINK, False)
+    (host.root / "proc/4001").mkdir()
+    runs_as(host, OLD)
+    assert seen(look(host)) == ("exe", OLD, False)
+
+
+@one_shell
+def test_the_program_that_launchd_has_loaded_is_known_by_that_name(host: FakeHost) -> None:
+    """An older agent than the installed one."""
+    put(host, OLD, b"\x7fELF old")
+    link(host, OLD, LINK)
+    runs_as(host, LINK)
+    call = f"agent_loaded={OLD}; nf_look_at 4001 {AGENT}; echo $nf_look_proof $nf_look_path"
+    said = host.send(compose("service", root=str(host.root), call=call)).stdout
+    assert said.decode() == f"exe {OLD}\n"
+
+
+@one_shell
+def test_linux_tells_the_name_that_was_started(host: FakeHost) -> None:
+    """The wrapper around it may have changed, so the same content must be started anew."""
+    link(host, AGENT, OLD)
+    runs(host, OLD)
+    assert seen(look(host)) == ("exe", OLD, False)
 
 
 # Scripts.

@@ -55,6 +55,7 @@ follow() {
   if ! [ -d "$NF_JOB" ]; then gone missing; fi
   if ! [ -r "$NF_JOB/plan.json" ]; then gone denied; fi
   whole plan.json
+  nf_stay_awake $$
   if sleep 0.1 2>/dev/null; then follow_pause=0.25 follow_beat=20; else follow_pause=1 follow_beat=5; fi
   follow_idle=$follow_beat follow_dead=0 follow_events_at=$NF_EVENTS_AT follow_log_at=$NF_LOG_AT
   while :; do

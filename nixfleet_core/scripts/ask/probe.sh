@@ -46,6 +46,20 @@ probe_system() {
   put_some memory.free "$(awk '/^MemAvailable:/ {print $2}' "$NF_ROOT/proc/meminfo" 2>/dev/null)"
   put_some boot "$(nf_boot)"
   if [ "$NF_MANAGER" = user ] && ! nf_lingers; then put no-linger 1; fi
+  probe_power
+}
+
+# A Mac that runs on its battery: how full it is in percent, and whether the lid is closed.
+probe_power() {
+  nf_has pmset || return 0
+  probe_power_said=$(nf_bounded 10 pmset -g batt 2>/dev/null)
+  case $probe_power_said in *"'Battery Power'"*) ;; *) return 0 ;; esac
+  put power battery
+  put_some power.charge "$(printf '%s\n' "$probe_power_said" |
+    sed -n 's/.*[^0-9]\([0-9]\{1,3\}\)%.*/\1/p' | head -n 1)"
+  case $(nf_bounded 10 ioreg -r -k AppleClamshellState -d 4 2>/dev/null) in
+    *'"AppleClamshellState" = Yes'*) put power.lid closed ;;
+  esac
 }
 
 # probe_active: the link to the active system. Home Manager moves its link at each activation.

@@ -25,6 +25,7 @@ nf_quote() {
 # process is killed. If this guard is killed, launchd starts it again.
 nf_enter_guard() {
   cd / || exit 1
+  nf_stay_awake $$
   trap 'nf_kill TERM "$nf_enter_guard_main"' TERM INT HUP
   nf_enter_guard_main=''
   case $NF_CARRIER in

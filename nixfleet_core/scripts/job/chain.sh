@@ -75,8 +75,9 @@ nf_do_rebuild() {
 
 # nf_wait_switch LIMIT: wait for a running activation, a unit of its own; the agent comes after it.
 nf_wait_switch() {
-  nf_wait_switch_told='' nf_wait_switch_until=$(($(nf_now) + $1))
-  while nf_switch_lives && [ "$(nf_now)" -lt "$nf_wait_switch_until" ]; do
+  nf_wait_switch_told=''
+  nf_clock_start
+  while nf_switch_lives && nf_is_within "$1"; do
     if [ -z "$nf_wait_switch_told" ]; then
       nf_event waiting ",\"reason\":\"activation\",\"limit\":$1"
       nf_wait_switch_told=1
@@ -158,9 +159,9 @@ nf_has_moved() { [ "$(nf_profile)" != "$(cat "$NF_RUN/profile" 2>/dev/null)" ]; 
 # sets: NF_BACK, NF_STEP_REASON
 nf_do_confirm() {
   nf_event waiting ",\"reason\":\"confirmation\",\"limit\":$2"
-  nf_do_confirm_until=$(($(nf_now) + $2))
+  nf_clock_start
   while [ ! -e "$NF_JOB/ctl/confirmed" ]; do
-    if [ "$(nf_now)" -ge "$nf_do_confirm_until" ]; then
+    if ! nf_is_within "$2"; then
       NF_STEP_REASON=unconfirmed
       nf_say "nobody reached this host within $2 s after the switch: it goes back"
       if nf_has_moved; then NF_BACK=1; fi

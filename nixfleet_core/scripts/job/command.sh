@@ -2,7 +2,7 @@
 # shellcheck disable=SC2034,SC2153,SC2154 # its variables come from and go to the runner
 # Runs a step's command: within a limit, as root or the checkout's owner, with its output in the log. Retries
 # it if its failure looks transient. From the compiled plan: NF_CHECKOUT NF_TRANSIENT NF_PERMANENT
-# NF_RETRY_AFTER.
+# NF_LAN_UNREACHABLE NF_LAN_DENIED NF_RETRY_AFTER.
 
 # nf_try COMMAND...: run the step's command; retry it with back-off while its failure looks transient.
 # sets: nf_try_count, nf_try_from, nf_try_rc
@@ -12,6 +12,7 @@ nf_try() {
     nf_try_from=$(nf_size "$NF_LOG")
     "nf_do_$NF_STEP" "$@"
     nf_try_rc=$?
+    if [ "$nf_try_rc" != 0 ]; then nf_lan_is_denied; fi
     if [ "$nf_try_rc" = 0 ] || [ "$nf_try_count" -ge "$NF_TRIES" ] || nf_cancelled; then return; fi
     nf_is_transient || return
     nf_try_count=$((nf_try_count + 1))
@@ -36,6 +37,17 @@ nf_is_transient() {
   nf_is_transient_words=$(nf_said)
   printf '%s\n' "$nf_is_transient_words" | grep -Eq "$NF_TRANSIENT" || return
   ! printf '%s\n' "$nf_is_transient_words" | grep -Eq "$NF_PERMANENT"
+}
+
+# nf_lan_is_denied: true if this try may have failed because macOS, from 15 on, keeps a job from the local
+# network. It says so, once: then the failure is no transient one.
+nf_lan_is_denied() {
+  case $NF_KERNEL in Darwin) ;; *) return 1 ;; esac
+  nf_lan_is_denied_macos=$(sw_vers -productVersion 2>/dev/null)
+  [ "${nf_lan_is_denied_macos%%.*}" -ge 15 ] 2>/dev/null || return 1
+  nf_lan_is_denied_words=$(nf_said)
+  printf '%s\n' "$nf_lan_is_denied_words" | grep -Eq "$NF_LAN_UNREACHABLE" || return 1
+  printf '%s\n' "$nf_lan_is_denied_words" | grep -Fq "$NF_LAN_DENIED" || nf_say "$NF_LAN_DENIED"
 }
 
 nf_run() {

@@ -90,6 +90,12 @@ nf_check_memory() {
 
 # sets: nf_check_why
 nf_check_checkout() {
+  # macOS may keep a job from the user's own folders
+  if [ "$NF_KERNEL" = Darwin ] && [ -d "$NF_ROOT$NF_CHECKOUT" ] &&
+    ! ls "$NF_ROOT$NF_CHECKOUT/" >/dev/null 2>&1; then
+    nf_refuse denied "macOS does not let this job read $NF_CHECKOUT, though ssh may"
+    return
+  fi
   if ! cd "$NF_ROOT$NF_CHECKOUT" 2>/dev/null; then
     nf_refuse missing "there is no directory $NF_CHECKOUT"
     return
@@ -110,10 +116,11 @@ nf_check_checkout() {
 # process calls itself a rebuild, but never while an activation runs.
 # sets: nf_check_why
 nf_check_idle() {
-  nf_check_idle_told='' nf_check_idle_until=$(($(nf_now) + NF_WAIT))
+  nf_check_idle_told=''
+  nf_clock_start
   while nf_is_busy; do
     nf_check_why=busy
-    if [ "$(nf_now)" -ge "$nf_check_idle_until" ]; then nf_idle_is_over; return; fi
+    if ! nf_is_within "$NF_WAIT"; then nf_idle_is_over; return; fi
     if [ -z "$nf_check_idle_told" ]; then
       nf_event waiting ",\"reason\":\"switch\",\"limit\":$NF_WAIT$nf_is_busy_event"
       nf_say "preflight: waiting for $nf_is_busy_with"
@@ -167,7 +174,9 @@ nf_check_remote() {
     nf_refuse no-upstream "the branch $(nf_git symbolic-ref --short HEAD) has no upstream branch"
     return
   fi
-  nf_within 120 nf_run git fetch --quiet || { nf_check_why=fetch; return 1; }
+  if nf_within 120 nf_run git fetch --quiet; then return 0; fi
+  if nf_lan_is_denied; then nf_check_why=lan; else nf_check_why=fetch; fi
+  return 1
 }
 
 nf_git() { nf_logged nf_step_down 30 git "$@"; }

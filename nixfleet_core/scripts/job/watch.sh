@@ -24,11 +24,15 @@ nf_pause() {
   done
 }
 
-# Runs beside the steps: writes a tick while the log grows, and looks for a cancellation in ctl.
+# Runs beside the steps: writes a tick while the log grows, says that this host slept, and looks for a
+# cancellation in ctl.
 nf_watch() {
   trap - TERM INT HUP
   nf_watch_seen=-1 nf_watch_told=''
+  nf_clock_start
   while kill -0 $$ 2>/dev/null; do
+    nf_clock
+    if [ "$NF_CLOCK_SLEPT" -gt "$NF_NAP" ]; then nf_watch_wakes; fi
     nf_watch_size=$(nf_size "$NF_LOG")
     if [ "$nf_watch_size" != "$nf_watch_seen" ]; then nf_event tick ",\"log\":$nf_watch_size"; fi
     nf_watch_seen=$nf_watch_size
@@ -36,6 +40,12 @@ nf_watch() {
     sleep 1
   done
 }
+
+nf_watch_wakes() {
+  nf_event slept ",\"seconds\":$NF_CLOCK_SLEPT"
+  nf_say "this host slept for $NF_CLOCK_SLEPT s: time limits do not count them"
+}
+NF_NAP=20 # a shorter gap may be a busy host's
 
 # An activation that is cut off leaves half a system, so a cancellation waits for its end.
 # sets: nf_watch_told

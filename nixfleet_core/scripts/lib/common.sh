@@ -92,8 +92,8 @@ nf_is_stub() {
 NF_STUB="git is Apple's stub, which only asks at the screen for the command line tools"
 
 # nf_bounded SECONDS COMMAND...: run an external command; end it and its children when the time is up.
-# With NF_EXEC=exec it replaces the (sub)shell, whose pid is then the one to signal. Others may read the
-# files that it makes, even if they may not read ours.
+# Its clock stands still while the host sleeps. With NF_EXEC=exec it replaces the (sub)shell, whose pid is
+# then the one to signal. Others may read the files that it makes, even if they may not read ours.
 nf_bounded() {
   nf_bounded_seconds=$1
   shift
@@ -147,6 +147,37 @@ exit "$end"'
 NF_EXEC=
 
 nf_now() { date +%s; }
+
+# A wait counts the time that this host is awake. It looks at the clock about once a second; of a longer
+# gap between two looks, what is above NF_LOOK counts as sleep.
+NF_LOOK=10 # a slow look at a process or a service takes as long
+
+# nf_clock_start: begin a wait.
+# sets: NF_CLOCK_AT, NF_CLOCK_AWAKE
+nf_clock_start() { NF_CLOCK_AT=$(nf_now) NF_CLOCK_AWAKE=0; }
+
+# nf_clock: look at the clock.
+# sets: NF_CLOCK_AT, NF_CLOCK_AWAKE (seconds since the start), NF_CLOCK_SLEPT (since the last look)
+nf_clock() {
+  nf_clock_gap=$(($(nf_now) - NF_CLOCK_AT)) NF_CLOCK_SLEPT=0
+  NF_CLOCK_AT=$((NF_CLOCK_AT + nf_clock_gap))
+  if [ "$nf_clock_gap" -lt 0 ]; then nf_clock_gap=0; fi # the clock was set back
+  if [ "$nf_clock_gap" -gt "$NF_LOOK" ]; then
+    NF_CLOCK_SLEPT=$((nf_clock_gap - NF_LOOK)) nf_clock_gap=$NF_LOOK
+  fi
+  NF_CLOCK_AWAKE=$((NF_CLOCK_AWAKE + nf_clock_gap))
+}
+
+# nf_is_within LIMIT: true until the wait has lasted that many seconds.
+nf_is_within() { nf_clock; [ "$NF_CLOCK_AWAKE" -lt "$1" ]; }
+
+# nf_stay_awake PID: while that process lives, a Mac does not fall asleep by itself. Neither ssh nor a job of
+# launchd keeps it awake. This runs beside the process, and holds none of its files.
+nf_stay_awake() {
+  if [ "$NF_KERNEL" = Darwin ] && nf_has caffeinate; then
+    caffeinate -i -w "$1" </dev/null >/dev/null 2>&1 &
+  fi
+}
 
 # nf_size FILE: its size in bytes, 0 if it is missing (BSD's wc pads with blanks).
 nf_size() { if [ -e "$1" ]; then echo $(($(wc -c <"$1"))); else echo 0; fi; }

@@ -47,9 +47,9 @@ nf_kick() {
 
 # nf_await_gone LABEL PID: wait until launchd has forgotten the job, and its process has ended.
 nf_await_gone() {
-  nf_await_gone_until=$(($(nf_now) + 30))
+  nf_clock_start
   while nf_domain_of "$1" >/dev/null || nf_is_process "$2"; do
-    [ "$(nf_now)" -lt "$nf_await_gone_until" ] || return 1
+    nf_is_within 30 || return 1
     sleep 1
   done
 }

@@ -215,13 +215,28 @@ nf_becomes() {
     END { exit !(is && text ~ /(^|[^a-z])exec[^a-z]/ && text ~ /nixfleet-agent/) }'
 }
 
-# sets: nf_look_files, nf_look_starts
+# sets: nf_look_files, nf_look_starts, nf_look_path
 nf_look_into() {
   [ -n "$1" ] || return 0
   nf_look_files=$(nf_starts "$1")
   nf_look_starts=$(for nf_look_into_file in $nf_look_files; do nf_package "$nf_look_into_file"; done |
     sort -u | tr '\n' ' ')
   nf_look_starts=${nf_look_starts% }
+  nf_look_name "$1"
+}
+
+# A file of an optimised store has several names, hard links of equal content, and a Mac's lsof tells any of
+# them, such as /nix/store/.links/HASH. Prefer the name that the service has for that very file. Linux tells
+# the name that was started.
+# sets: nf_look_path
+nf_look_name() {
+  case $NF_KERNEL,$nf_look_exe in Darwin,/*) ;; *) return 0 ;; esac
+  for nf_look_name_file in "$1" $nf_look_files "${agent_loaded:-}"; do
+    if [ -n "$nf_look_name_file" ] && [ "$nf_look_exe" -ef "$NF_ROOT$nf_look_name_file" ]; then
+      nf_look_path=$nf_look_name_file
+      return
+    fi
+  done
 }
 
 # nf_is_agents PATH PROGRAM: true for a file of this agent or an older one.

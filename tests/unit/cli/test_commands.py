@@ -34,6 +34,7 @@ from nixfleet_core.job.events import (
     Link,
     LogGrew,
     Retry,
+    Slept,
     StepEnd,
     StepStart,
     Waiting,
@@ -769,6 +770,7 @@ def test_progress_in_words(fleet: Fleet, tmp_path: Path) -> None:
         yield Waiting(reason="switch", at=1, limit=60, pid=4711, program="rebuild")
         yield Check(check="idle", at=1, ok=True, reason="busy")
         yield Check(check="disk", at=1, ok=True)
+        yield Slept(at=1, seconds=1200)
         yield CancelSeen(at=1, deferred=True)
 
     fleet.sessions["csb0"].says["follow"] = follow
@@ -781,6 +783,7 @@ def test_progress_in_words(fleet: Fleet, tmp_path: Path) -> None:
         "  waiting for another rebuild on this host, at most 30 minutes",
         "  waiting for another rebuild on this host (rebuild, process 4711), at most a minute",
         "  check idle: busy; going on",
+        "  the host slept for 20 minutes",
         "  cancelling; it takes effect after the activation",
         "updated: new",
     ]

@@ -16,6 +16,7 @@ from nixfleet_core.job.events import (
     Link,
     LogGrew,
     Retry,
+    Slept,
     StepEnd,
     StepStart,
     Tick,
@@ -93,6 +94,11 @@ def test_waiting_ends_with_the_next_step_or_end(over: JobEvent) -> None:
     assert after(waiting).waiting == waiting
     assert after(waiting, Tick(6, 0)).waiting == waiting
     assert after(waiting, over).waiting is None
+
+
+def test_a_wait_is_longer_by_the_time_that_the_host_slept() -> None:
+    assert after(Slept(5, 90)).waiting is None
+    assert after(Waiting("switch", 5, 600), Slept(100, 90)).waiting == Waiting("switch", 5, 690)
 
 
 def test_cancelling_and_the_end() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from nixfleet_core.facts.model import Binary, Checkout, Facts, Running, Snapshot, System, Unit
 from nixfleet_core.facts.package_changes import Change
+from nixfleet_core.facts.service import Service
 from nixfleet_core.job.outcome import Kind, Outcome
 from nixfleet_core.judge.causes import Expectation, Finding, find_cause
 from nixfleet_core.judge.verdict import (
@@ -558,6 +559,11 @@ def test_a_note_names_a_rebuild_that_a_forced_update_ignored() -> None:
         assert note.startswith("Another rebuild still ran after the longest wait for it, and ")
 
 
+def test_a_note_says_that_the_host_slept() -> None:
+    (note,) = judge(BEFORE, AFTER, EXPECT, replace(DONE, slept=1234)).notes
+    assert note.startswith("The host slept for 21 min during the job. ")
+
+
 OFF_SWITCH = replace(AFTER, system=System("/nix/store/old", "/nix/store/new", 2))
 
 
@@ -576,9 +582,55 @@ def test_a_moved_profile_without_activation_is_no_success(
     assert words in verdict.sentence
 
 
+def test_home_managers_copies_of_applications_are_named_as_the_cause() -> None:
+    failure = find_failure(["error: permission denied when trying to update apps, aborting"])
+    outcome = replace(failed("rebuild", 1), failure=failure)
+    for after, kind in ((OFF_SWITCH, "failed"), (AFTER, "partial")):
+        verdict = judge(BEFORE, after, EXPECT, outcome)
+        assert (verdict.kind, verdict.cause) == (kind, "apps-denied")
+        assert "targets.darwin.copyApps.enable = false" in verdict.advice
+
+
 def test_an_unseen_profile_counts_as_not_moved() -> None:
     verdict = judge(BEFORE, replace(AFTER, system=System()), EXPECT, failed("rebuild"))
     assert (verdict.kind, verdict.cause) == ("failed", "rebuild-failed")
+
+
+@pytest.mark.parametrize(
+    ("service", "needs_login"),
+    [
+        (Service(manager="launchd", domain="gui/501"), True),
+        (Service(manager="launchd", domain="user/501"), False),
+        (Service(), False),
+    ],
+)
+def test_after_a_reboot_a_gui_agent_starts_with_the_login(
+    service: Service, needs_login: bool
+) -> None:
+    assert BEFORE.unit is not None
+    before = replace(BEFORE, unit=replace(BEFORE.unit, service=service))
+    rebooted = Outcome(kind="interrupted", failed_step="rebuild")
+    verdict = judge(before, None, EXPECT, rebooted)
+    assert (verdict.kind, verdict.cause) == ("interrupted", "killed")
+    assert ("when its user logs in at the screen" in verdict.advice) == needs_login
+    assert "logs in" not in judge(before, before, EXPECT, rebooted).advice
+
+
+@pytest.mark.parametrize(
+    ("service", "sub", "needs_login"),
+    [
+        (Service(manager="launchd"), "not loaded", True),
+        (Service(manager="launchd"), "not running", False),
+        (Service(), "dead", False),
+    ],
+)
+def test_an_agent_that_launchd_has_not_loaded_comes_with_a_login(
+    service: Service, sub: str, needs_login: bool
+) -> None:
+    unit = Unit("loaded", "inactive", sub, service=service)
+    verdict = judge(None, replace(AFTER, unit=unit, running=None), EXPECT, None)
+    assert (verdict.kind, verdict.cause) == ("agent-down", "agent-down")
+    assert ("when its user logs in at the screen" in verdict.advice) == needs_login
 
 
 def test_up_to_five_failed_units_are_named_with_any_exit_code() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
@@ -172,6 +173,53 @@ def test_plan_warns_of_an_agent_that_ends_with_the_login() -> None:
     (warning,) = plan(replace(LINUX, lingers=False)).warnings
     assert "lingering is off for ops" in warning
     assert plan(LINUX).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "is_kept"),
+    [
+        ("/Users/markus/Documents/nixcfg", True),
+        ("/Users/markus/desktop", True),
+        ("/Users/markus/Downloads/a/b", True),
+        ("/Users/markus/Library/Mobile Documents/com~apple~CloudDocs/nixcfg", True),
+        ("/Users/markus/Code/nixcfg", False),
+        ("/Users/markus/Code/Documents/nixcfg", False),
+        ("/Users/markus/Documents2/nixcfg", False),
+    ],
+)
+def test_plan_warns_of_a_checkout_that_macos_keeps_from_the_job(path: str, is_kept: bool) -> None:
+    assert MAC.checkout is not None
+    assert LINUX.checkout is not None
+    warnings = plan(replace(MAC, checkout=replace(MAC.checkout, path=path))).warnings
+    assert [f"{path} is there" in warning for warning in warnings] == [True] * is_kept
+    assert all("Full Disk Access" in warning for warning in warnings)
+    assert plan(replace(LINUX, checkout=replace(LINUX.checkout, path=path))).warnings == ()
+
+
+@pytest.mark.parametrize("state", ["unreadable", "not-git"])
+def test_a_checkout_that_macos_keeps_from_ssh_too_is_refused(
+    state: Literal["unreadable", "not-git"],
+) -> None:
+    assert MAC.checkout is not None
+    path = "/Users/markus/Documents/nixcfg"
+    checkout = replace(MAC.checkout, path=path, state=state)
+    made = make_plan(Host(name="h"), replace(MAC, checkout=checkout), Options())
+    assert isinstance(made, Refusal)
+    assert made.why == f"{path} cannot be read: macOS keeps that folder from ssh, too"
+    assert "Full Disk Access" in made.advice
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        ({"charge": 34, "lid_closed": True}, "on battery (34 %), lid closed: the Mac may sleep in"),
+        ({"charge": 34}, "on battery (34 %): the Mac may run out of it in"),
+        ({}, "on battery: the Mac may run out of it in"),
+    ],
+)
+def test_plan_warns_of_a_mac_on_battery(seen: dict[str, object], said: str) -> None:
+    (warning,) = plan(replace(MAC, on_battery=True, **seen)).warnings  # type: ignore[arg-type]
+    assert warning == f"{said} the middle of the update; connect it to power"
 
 
 def test_a_rollback_uses_the_same_service() -> None:
