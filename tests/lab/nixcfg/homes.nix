@@ -19,7 +19,7 @@ let
     };
   };
   # What NixFleet's module lets bash run on a Mac: some lines that wait for the network, then the agent.
-  start = builtins.replaceStrings [ "@agent@" ] [ "${agent}" ] (builtins.readFile ./agent-start.sh);
+  start = builtins.replaceStrings [ "@agent@" ] [ "${agent}" ] (builtins.readFile ./agent-start.bash);
 in
 {
   linux = home { unit = ./nixfleet-agent.user.service; } {
