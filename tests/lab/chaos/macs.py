@@ -162,16 +162,25 @@ def _crashes(scene: Scene) -> Answer:
     return answer
 
 
-def _others_log(scene: Scene) -> Answer:
-    """Another user of the same Mac owns the files in /tmp that the agent's plist names."""
+def _another_user(scene: Scene) -> Answer:
+    """Another user of the same Mac has an agent of that label, and owns the log files in /tmp."""
+    agents = "Library/LaunchAgents"
     scene.host.enter(
-        "useradd --uid 502 --gid staff --base-dir /Users --create-home other; cd /tmp; "
-        "rm -f nixfleet-agent.*; touch nixfleet-agent.err nixfleet-agent.log; "
-        "chown other nixfleet-agent.*; chmod 666 nixfleet-agent.*"
+        "useradd --uid 502 --gid staff --groups nix-users --base-dir /Users --create-home other; "
+        f"mkdir -p ~other/{agents}; cp ~markus/{agents}/{AGENT}.plist ~other/{agents}; "
+        "chown -R other /Users/other; cd /tmp; rm -f nixfleet-agent.*; "
+        "touch nixfleet-agent.err nixfleet-agent.log; chown other nixfleet-agent.*; "
+        "chmod 666 nixfleet-agent.*; systemctl start launchd@502"
     )
+    pid = "ps -u other -o pid= -o args= | awk '/nixfleet-agent/ {print $1}'"
+    before = scene.host.enter(pid)
     with scene.update() as running:
         answer = scene.answer(running)
     scene.prove("the log belongs to {}", scene.host.enter("stat -c %U /tmp/nixfleet-agent.err"))
+    scene.prove(
+        "the other user's agent is process {} still", before == scene.host.enter(pid) and before
+    )
+    scene.host.enter("systemctl stop launchd@502")
     return answer
 
 
@@ -278,6 +287,7 @@ CASES: Final = (
     ),
     _mac(name="Mac: the new plist is for another domain", play=_another_session),
     _mac(name="Mac: the new agent waits for the network", play=_waits, seconds=90),
+    _mac(name="Mac: the network never comes", play=_while("no-network"), seconds=150),
     _mac(name="Mac: the old agent waits for the network", play=_old_one_waits),
     _mac(name="Mac: agent ignores SIGTERM", play=_stubborn, agent=_NEWER),
     _mac(
@@ -288,5 +298,5 @@ CASES: Final = (
         agent=None,
         seconds=90,
     ),
-    _mac(name="Mac: the agent's log is another user's", play=_others_log),
+    _mac(name="Mac: another user's agent of that label, and its log", play=_another_user),
 )
