@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import plistlib
 import shlex
 import signal
@@ -52,7 +53,7 @@ def _while(file: str) -> Play:
 
 def _late_label(scene: Scene) -> Answer:
     """The job loads the agent again a moment after it has unloaded it."""
-    _set(scene, "late-label=6")
+    _set(scene, "late-label=15")
     answer = strike_at("pull", _cancel)(scene)
     tries = scene.runs[-1].output.count("Bootstrap failed: 5: Input/output error")
     scene.prove("{} times the label was still taken", tries)
@@ -85,7 +86,9 @@ def _kill_guard(scene: Scene, running: Running) -> None:
 
 
 def _cancel(scene: Scene, running: Running) -> None:
+    running.wait_for("▶")  # it follows the job
     scene.client.run("cancel", scene.host.name)
+    running.wait_for("cancelling")
     scene.prove("a cancellation was asked for", any(scene.jobs.glob("*/ctl/cancel")))
 
 
@@ -121,9 +124,8 @@ def _waits(scene: Scene) -> Answer:
     """The network that the new agent waits for comes late."""
     _set(scene, "no-network")
     with scene.update() as running:
-        running.wait_for("the agent is about to start", 40)
-        answer_of = scene.client.run("hosts", scene.host.name, "--json").stdout
-        scene.prove("meanwhile the list says starting", '"state":"starting"' in answer_of)
+        running.wait_for("waiting for what starts the agent", 40)
+        scene.prove("the job waited for it")
         scene.host.enter("rm /etc/lab-no-network")
         return scene.answer(running)
 
@@ -131,8 +133,8 @@ def _waits(scene: Scene) -> Answer:
 def _old_one_waits(scene: Scene) -> Answer:
     """The old agent waits for the network when it is stopped."""
     _set(scene, "no-network", reboot=True)
-    waiting = [pid for pid in scene.host.processes() if b"HEALTH_URL" in command(pid)]
-    scene.prove("{} waiting shell", len(waiting))
+    listed = json.loads(scene.client.run("hosts", scene.host.name, "--json").stdout)
+    scene.prove("the list says {}", listed["state"] == "starting" and listed["state"])
     with scene.update() as running:
         with held(scene.host, scene.repos, running, "rebuild"):
             scene.host.enter("rm /etc/lab-no-network")
@@ -289,7 +291,7 @@ CASES: Final = (
     _mac(name="Mac: the new agent waits for the network", play=_waits, seconds=90),
     _mac(name="Mac: the network never comes", play=_while("no-network"), seconds=150),
     _mac(name="Mac: the old agent waits for the network", play=_old_one_waits),
-    _mac(name="Mac: agent ignores SIGTERM", play=_stubborn, agent=_NEWER),
+    _mac(name="Mac: agent ignores SIGTERM", play=_stubborn, agent=_NEWER, seconds=90),
     _mac(
         name="Mac: new agent crash-loops",
         play=_crashes,
