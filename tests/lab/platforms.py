@@ -194,7 +194,8 @@ class Mac(Platform):
             "done 2> /dev/null",
             self.user,
         )
-        pairs = (line.strip().partition(" = ") for line in said.splitlines())
+        own = (line[1:] for line in said.splitlines() if line[:1] == "\t" != line[1:2])
+        pairs = (line.partition(" = ") for line in own)
         return {key: value for key, _, value in pairs}
 
 

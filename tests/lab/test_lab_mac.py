@@ -271,7 +271,7 @@ def test_kickstart_starts_the_loaded_program(fresh_mac: LabHost) -> None:
     put_job(fresh_mac, "echo second > /tmp/said")
     launchctl(fresh_mac, "kickstart gui/501/job")
     assert await_line(fresh_mac, "/tmp/said") == "first"
-    launchctl(fresh_mac, "bootout gui/501/job")
+    launchctl(fresh_mac, "bootout --wait gui/501/job")
     launchctl(fresh_mac, f"bootstrap gui/501 {JOB}")
     launchctl(fresh_mac, "kickstart gui/501/job")
     assert await_line(fresh_mac, "/tmp/said") == "second"
@@ -312,7 +312,7 @@ def test_bootout_ends_the_whole_process_group(fresh_mac: LabHost) -> None:
     launchctl(fresh_mac, f"bootstrap gui/501 {JOB}")
     child = await_line(fresh_mac, "/tmp/said")
     assert fresh_mac.enter(f"ps -o comm= -p {child}") == "sleep"
-    launchctl(fresh_mac, "bootout gui/501/job")
+    launchctl(fresh_mac, "bootout --wait gui/501/job")
     assert fresh_mac.enter(f"ps -o comm= -p {child} || true") == ""
     launchctl(fresh_mac, "print gui/501/job", 113)
 

@@ -109,7 +109,7 @@ nf_is_starting() {
 nf_await_agent() {
   nf_await_agent_left=90
   while nf_see_units 2>/dev/null; [ -n "$nf_look_waits" ] && [ "$nf_await_agent_left" -gt 0 ]; do
-    if [ "$nf_await_agent_left" = 90 ]; then
+    if [ "$nf_await_agent_left" = 87 ]; then
       nf_event waiting ",\"reason\":\"agent\",\"limit\":90"
       nf_say "the agent is about to start: what starts it waits, as for the network"
     fi
