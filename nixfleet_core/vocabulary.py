@@ -148,6 +148,7 @@ Cause = Literal[
     # What a failed step printed.
     "disk-full",
     "oom",
+    "open-files",
     "hash-mismatch",
     "fetch-failed",
     "rate-limit",
@@ -188,6 +189,10 @@ _DISK_FULL: Final = Words(
 _NO_ATTRIBUTE: Final = Words(
     "the flake has no configuration of this name",
     "set `attribute` in the inventory to a name that the flake has",
+)
+APPLE_GIT: Final = Words(
+    "git needs Apple's command line tools",
+    "run xcode-select --install at the Mac, or put pkgs.git into home.packages",
 )
 _HIDDEN_INPUT: Final = Words(
     "the input's URL in flake.lock holds a user name, a password or a query: to lock the input to "
@@ -406,6 +411,10 @@ CAUSES: Final[dict[Cause, Words]] = {
     ),
     "disk-full": _DISK_FULL,
     "oom": Words("the host ran out of memory", "build with fewer jobs and cores, or add swap"),
+    "open-files": Words(
+        "the host lets a process open too few files",
+        "raise the limit of the nix daemon: LimitNOFILE for systemd, NumberOfFiles for launchd",
+    ),
     "hash-mismatch": Words(
         "a download does not have the pinned hash", "correct the hash in the flake"
     ),

@@ -3,14 +3,17 @@
 A test says what it needs: ``@pytest.mark.needs("busybox")``, or ``need(request, "busybox")`` in a
 fixture; ``"root"`` is a need, too. The last line says how many tests were left out or skipped, and
 how to get what they need. With ``--one-shell`` (``make test``) a test for each shell of a host runs
-with one shell. With ``--all`` (``make test ALL=1``) each skip is a failure.
+with one shell. With ``--all`` (``make test ALL=1``) each skip is a failure, but for one need: a
+bash older than 4, as /bin/sh of a Mac is, which no system packages. ``NF_SHELL`` names it.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -32,6 +35,12 @@ PACKAGES: Final = {
 ROOT: Final = "root"
 """The need of a test that only root can run."""
 
+OLD_BASH: Final = "a bash older than 4"
+"""The need of a test that runs in one. The scripts of hosts run in it, too, if there is one."""
+
+_OLD_BASH_PATH: Final = os.environ.get("NF_SHELL", "")
+OLD_BASH_ARGV: Final = (_OLD_BASH_PATH, "--posix")
+
 _PROPERTY: Final = "left out for want of"
 
 
@@ -41,9 +50,11 @@ def need(request: pytest.FixtureRequest, *needs: str) -> None:
 
 
 def only_first(request: pytest.FixtureRequest, program: str, programs: Iterable[str]) -> None:
-    """With --one-shell: leave the test out unless its program is the first of these here."""
+    """With --one-shell: leave the test out unless its program is the first of these here, or an
+    old bash that somebody gave."""
     first = next(filter(_is_here, programs), program)
-    if request.config.getoption("one_shell") and program != first:
+    chosen = (first, OLD_BASH) if _is_here(OLD_BASH) else (first,)
+    if request.config.getoption("one_shell") and program not in chosen:
         pytest.skip(f"with shells other than {first}; to run them: make test ALL=1")
 
 
@@ -54,12 +65,20 @@ def commands(*argvs: tuple[str, ...]) -> list[ParameterSet]:
     ]
 
 
+def shells() -> list[ParameterSet]:
+    """The shells that read a host's files."""
+    old = pytest.param(OLD_BASH_ARGV, marks=pytest.mark.needs(OLD_BASH), id=OLD_BASH)
+    return [*commands(("dash",), ("bash", "--posix"), ("busybox", "ash")), old]
+
+
 def how_to_get(needs: Iterable[str]) -> str:
     """How to get all of these."""
-    packages = " ".join(sorted({PACKAGES.get(need, need) for need in needs if need != ROOT}))
+    needs = frozenset(needs)
+    ways = {ROOT: "run as root", OLD_BASH: "NF_SHELL=/path/to/bash"}
+    packages = " ".join(sorted({PACKAGES.get(need, need) for need in needs if need not in ways}))
     install = "apt-get install" if shutil.which("apt-get") else "install"
-    ways = [f"{install} {packages}"] * bool(packages) + ["run as root"] * (ROOT in needs)
-    return ", ".join(ways)
+    others = [way for need, way in ways.items() if need in needs]
+    return ", ".join([f"{install} {packages}"] * bool(packages) + others)
 
 
 def last_line(wanted: Sequence[Sequence[str]], others: Sequence[str]) -> str:
@@ -84,7 +103,11 @@ def _need(node: pytest.Item, needs: Iterable[str]) -> None:
 
 
 def _is_here(need: str) -> bool:
-    return os.geteuid() == 0 if need == ROOT else shutil.which(need) is not None
+    if need == ROOT:
+        return os.geteuid() == 0
+    if need == OLD_BASH:
+        return _OLD_BASH_PATH != ""
+    return shutil.which(need) is not None
 
 
 def _tests(count: int) -> str:
@@ -106,6 +129,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(program…): programs that the test runs, or root")
+    if _OLD_BASH_PATH and not _is_old_bash(_OLD_BASH_PATH):
+        raise pytest.UsageError(f"NF_SHELL={_OLD_BASH_PATH} is no path of {OLD_BASH}")
+
+
+def _is_old_bash(path: str) -> bool:
+    """Whether that is the whole path of a bash before 4."""
+    try:
+        done = subprocess.run(
+            [path, "-c", 'echo "${BASH_VERSION-}"'], capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return False
+    return Path(path).is_absolute() and done.stdout[:2] in ("1.", "2.", "3.")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -118,7 +154,9 @@ def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if item.config.getoption("all") and not hasattr(report, "wasxfail"):
+    # none is packaged, so no machine must have one
+    may = dict(report.user_properties).get(_PROPERTY) == OLD_BASH
+    if item.config.getoption("all") and not may and not hasattr(report, "wasxfail"):
         _forbid_skip(report)
     return report
 

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from nixfleet_core.vocabulary import CAUSES
+from nixfleet_core.vocabulary import APPLE_GIT, CAUSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -86,6 +86,24 @@ FAILURES: Final[tuple[Failure, ...]] = (
         cause="oom",
         weight=2,
         from_builders=True,
+    ),
+    Failure(
+        id="open-files",
+        pattern="Too many open files",
+        kind="permanent",
+        source="system",
+        cause="open-files",
+        weight=2,
+        from_builders=True,
+    ),
+    Failure(
+        id="apple-tools",
+        pattern="xcrun: error: |xcode-select: (note|error): ",
+        kind="permanent",
+        source="system",
+        cause="preflight-tools",
+        words=f"{APPLE_GIT.meaning}: {APPLE_GIT.cure}.",
+        weight=2,
     ),
     Failure(
         id="hash-mismatch",

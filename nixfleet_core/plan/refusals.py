@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from nixfleet_core.vocabulary import CAUSES, CHECK_CAUSES, STEP_REASONS, Words, is_check
+from nixfleet_core.vocabulary import APPLE_GIT, CAUSES, CHECK_CAUSES, STEP_REASONS, Words, is_check
 
 if TYPE_CHECKING:
     from nixfleet_core.vocabulary import Cause
@@ -23,6 +23,7 @@ def refusal_words(check: str, reason: str) -> Words:
 
 REASONS: Final[dict[tuple[str, str], Words]] = {
     ("tools", "missing"): CAUSES["preflight-tools"],
+    ("tools", "stub"): APPLE_GIT,
     ("unit", "missing"): CAUSES["unit-missing"],
     ("unit", "masked"): CAUSES["unit-masked"],
     ("unit", "no-session"): Words(

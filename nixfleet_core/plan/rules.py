@@ -36,7 +36,7 @@ from nixfleet_core.plan.steps import (
     rollback_steps,
     update_steps,
 )
-from nixfleet_core.vocabulary import CAUSES, CHECK_CAUSES
+from nixfleet_core.vocabulary import APPLE_GIT, CAUSES, CHECK_CAUSES
 
 if TYPE_CHECKING:
     from nixfleet_core.facts.model import Checkout, Facts
@@ -192,11 +192,18 @@ def _check_host(facts: Facts) -> tuple[Platform, Service]:
 def _check_tools(facts: Facts, tools: tuple[str, ...]) -> None:
     missing = [tool for tool in tools if tool not in facts.tools]
     if missing:
-        raise _no_tool(", ".join(missing))
+        raise _no_tool(
+            ", ".join(missing), APPLE_GIT.cure if _lacks_only_git(facts, missing) else ""
+        )
 
 
-def _no_tool(what: str) -> _Refused:
-    return _Refused("tools", f"not found on the host: {what}")
+def _lacks_only_git(facts: Facts, missing: list[str]) -> bool:
+    """Whether it is a Mac whose own git may be there, but cannot be used."""
+    return missing == ["git"] and "launchctl" in facts.tools
+
+
+def _no_tool(what: str, advice: str = "") -> _Refused:
+    return _Refused("tools", f"not found on the host: {what}", advice)
 
 
 def _check_build(facts: Facts) -> NixVersion:
@@ -241,6 +248,7 @@ def _check_checkout(facts: Facts, platform: Platform, options: Options) -> Check
             "log in as its owner, or as root",
         )
     if checkout.state == "not-git":
+        _check_tools(facts, ("git",))
         raise _Refused(
             "checkout",
             f"{checkout.path} is no git repository with a commit",

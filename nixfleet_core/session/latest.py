@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import platform
 import re
 import shlex
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +43,7 @@ from nixfleet_core.session.git_settings import (
     read_settings,
 )
 from nixfleet_core.transport.process import Completed, run
+from nixfleet_core.vocabulary import APPLE_GIT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -130,6 +133,8 @@ async def _ask(asked: Question) -> Latest:
 
 
 async def _ask_from(neutral: Path, url: GitUrl, name: str, asked: Question) -> Latest:
+    if not await _has_git():
+        return _STUB
     env = listing_environment(os.environ, str(neutral))
     listed = await run(("git", "config", "--list", "-z"), env=env, cwd=neutral, limit=ASK_SECONDS)
     if listed.rc:
@@ -139,6 +144,13 @@ async def _ask_from(neutral: Path, url: GitUrl, name: str, asked: Question) -> L
         return await asker.ask(url, asked.hidden.login() if asked.hidden else None)
     except _SettingsLeak:
         return _LEAKY
+
+
+async def _has_git() -> bool:
+    """False where git is a Mac's stub without Apple's tools: it would open a dialog."""
+    if platform.system() != "Darwin" or shutil.which("git") != "/usr/bin/git":
+        return True
+    return (await run(("xcode-select", "-p"), limit=ASK_SECONDS)).rc == 0
 
 
 _ANSWER: Final = re.compile(rb"([0-9a-f]{40})\t")
@@ -379,6 +391,9 @@ _HAS_QUERY: Final = NotAsked(
 _BROKEN: Final = NotAsked(
     "the client could not read this machine's git configuration",
     "git config --list says what is wrong",
+)
+_STUB: Final = NotAsked(
+    "the client cannot ask: git needs Apple's command line tools on this Mac", APPLE_GIT.cure
 )
 _LEAKY: Final = NotAsked(
     "the client may not ask its repository: this machine's git also reads settings that we must "

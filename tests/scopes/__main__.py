@@ -1,17 +1,15 @@
-"""`python -m scopes`, in `tests`: say what breaks the rules of scope or of form, and fail then."""
+"""`python -m scopes`, in `tests`: say what breaks the rules of scope or of form, or what macOS's sh
+cannot do, and fail then."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import Final
 
+from scopes.dialect import later
 from scopes.form import too_large
 from scopes.reading import read_script
 from scopes.rules import check
-from scopes.scripts import sent_scripts
-
-PARTS: Final = Path(__file__).parents[2] / "nixfleet_core/scripts"
+from scopes.scripts import PROJECT, sent_scripts, written_scripts
 
 
 def main() -> int:
@@ -19,9 +17,12 @@ def main() -> int:
     faults: dict[str, str] = {}
     for name, text in scripts.items():
         lines = text.splitlines()
-        for fault in check(read_script(text)):
+        for fault in later(text) or check(read_script(text)):
             faults.setdefault(f"{fault.text}:\n  {lines[fault.line - 1].strip()}", name)
-    for path in sorted(PARTS.glob("*/*.sh")):
+    for name, text in written_scripts().items():
+        for fault in later(text):
+            faults[f"line {fault.line}: {fault.text}"] = name
+    for path in sorted(PROJECT.glob("nixfleet_core/scripts/*/*.sh")):
         for fault in too_large(path.read_text()):
             faults[f"line {fault.line}: {fault.text}"] = path.name
     for what, name in faults.items():

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from typing import TYPE_CHECKING, Final
-
-import msgspec
+from typing import Final
 
 from scopes import syntax
 from scopes.flow import (
@@ -27,10 +25,7 @@ from scopes.flow import (
     Unknown,
     Write,
 )
-from scopes.syntax import Stmt, Text
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from scopes.syntax import Stmt, Text, plain_text, plain_texts
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SETS: Final = "# sets:"
@@ -40,7 +35,7 @@ _KEEPING: Final = ("export", "readonly", "read", "unset", ":", ".", "set", "exec
 
 
 def read_script(text: str) -> Script:
-    """Raises CalledProcessError and DecodeError if the text is no POSIX sh."""
+    """Raises NotPosixError."""
     stmts = syntax.parse(text)
     return _Reader(text.splitlines(), stmts).script
 
@@ -50,9 +45,9 @@ class _Reader:
         self.script = Script()
         self._lines = lines
         self._names = frozenset(
-            stmt.cmd.name.value for stmt in _within(stmts) if isinstance(stmt.cmd, syntax.FuncDecl)
+            node.name.value for node in syntax.nodes(stmts) if isinstance(node, syntax.FuncDecl)
         )
-        self._texts = _plain_texts(stmts)
+        self._texts = plain_texts(stmts)
         self.script.main = self._all(stmts)
 
     # Commands.
@@ -114,7 +109,7 @@ class _Reader:
     def _case(self, word: Text, cases: list[syntax.CaseItem]) -> Flow:
         patterns = [self._text(pattern) for case in cases for pattern in case.patterns]
         ways = [self._all(case.stmts) for case in cases]
-        if not any(_plain(pattern) == "*" for case in cases for pattern in case.patterns):
+        if not any(plain_text(pattern) == "*" for case in cases for pattern in case.patterns):
             ways.append(NOTHING)
         return Sequence((self._text(word), *patterns, Choice(tuple(ways))))
 
@@ -145,7 +140,7 @@ class _Reader:
             writes.append(Write(assign.name.value, assign.name.pos.line))
         if not call.args:
             return Sequence(tuple(itertools.chain(*zip(values, writes, strict=True))))
-        plain = [_plain(word) for word in call.args]
+        plain = [plain_text(word) for word in call.args]
         does = self._do(call.args, plain, line)
         # an assignment before a program lasts for the program; before a function it may stay
         first = plain[0]
@@ -189,7 +184,7 @@ class _Reader:
                     return Call(names, frozenset(), line)
             case [syntax.ParamExp(syntax.Name(name))] if len(args) > 1:
                 if self._texts.get(name, {name}) <= {"", "exec"}:
-                    return self._do(args[1:], [_plain(word) for word in args[1:]], line)
+                    return self._do(args[1:], [plain_text(word) for word in args[1:]], line)
         return Unknown("what this calls cannot be known here", line)
 
     def _has_kin(self, name: str) -> bool:
@@ -229,7 +224,7 @@ class _Reader:
         match part:
             case syntax.DblQuoted(parts):
                 return self._parts(parts)
-            case syntax.CmdSubst(stmts):
+            case syntax.CmdSubst(_, stmts):
                 return Process(self._all(stmts))
             case syntax.ArithmExp(x):
                 return self._arithmetic(x)
@@ -272,23 +267,6 @@ def _writes(words: list[str], line: int) -> Flow:
     return Sequence(tuple(Write(word, line) for word in words if _NAME.fullmatch(word)))
 
 
-def _plain(text: Text) -> str | None:
-    """The word, if nothing in it is expanded."""
-    found = ""
-    for part in text.parts:
-        match part:
-            case syntax.Lit(value) | syntax.SglQuoted(value):
-                found += value
-            case syntax.DblQuoted(parts):
-                inner = _plain(Text(parts))
-                if inner is None:
-                    return None
-                found += inner
-            case _:
-                return None
-    return found
-
-
 def _passes_on(args: list[Text]) -> bool:
     """Whether the function's own words are among these."""
     return any(
@@ -297,30 +275,3 @@ def _passes_on(args: list[Text]) -> bool:
         for arg in args
         for part in arg.parts
     )
-
-
-def _within(node: object) -> Iterator[Stmt]:
-    """All commands in a tree, with those inside of others."""
-    if isinstance(node, Stmt):
-        yield node
-    if isinstance(node, list):
-        for item in node:
-            yield from _within(item)
-    elif isinstance(node, msgspec.Struct):
-        for name in node.__struct_fields__:
-            yield from _within(getattr(node, name))
-
-
-def _plain_texts(stmts: list[Stmt]) -> dict[str, frozenset[str]]:
-    """The possible values of each variable that only gets plain texts."""
-    found: dict[str, set[str | None]] = {}
-    for stmt in _within(stmts):
-        if isinstance(stmt.cmd, syntax.CallExpr):
-            for assign in stmt.cmd.assigns:
-                text = "" if assign.value is None else _plain(assign.value)
-                found.setdefault(assign.name.value, set()).add(text)
-    return {
-        name: frozenset(text for text in texts if text is not None)
-        for name, texts in found.items()
-        if None not in texts
-    }

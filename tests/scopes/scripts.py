@@ -24,6 +24,7 @@ from nixfleet_core.transport.shell import Shell
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
+PROJECT: Final = Path(__file__).parents[2]
 JOB: Final = "20261123-004101-ab12"
 
 CHECKOUT: Final = Checkout("/c", "ok", upstream="origin/main")
@@ -91,6 +92,15 @@ def sent_scripts() -> dict[str, str]:
         **{_call(script): script for script in shell.sent},
         "job": compile_plan(PLAN, JOB),
         "become_root": Dialogue().opening.decode(),
+    }
+
+
+def written_scripts() -> dict[str, str]:
+    """The scripts that a host has as files: those of nix/, and the tools of the demo's hosts."""
+    return {
+        str(path.relative_to(PROJECT)): path.read_text()
+        for folder in ("nix", "nixfleet_core/sandbox/tools")
+        for path in sorted((PROJECT / folder).glob("*.sh"))
     }
 
 

@@ -1,4 +1,4 @@
-"""shfmt's syntax tree, as far as POSIX sh has it; anything else cannot be decoded."""
+"""shfmt's syntax tree, as far as POSIX sh has it; anything else is a fault."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
+
+from scopes.flow import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Node(msgspec.Struct, tag_field="Type", rename="pascal"):
@@ -16,6 +22,11 @@ class Node(msgspec.Struct, tag_field="Type", rename="pascal"):
 
 class Place(msgspec.Struct, rename="pascal"):
     line: int
+    offset: int = 0
+
+
+class Comment(msgspec.Struct, rename="pascal"):
+    hash: Place
 
 
 class Name(msgspec.Struct, rename="pascal"):
@@ -47,7 +58,9 @@ class ParamExp(Node, tag=True):
 
 
 class CmdSubst(Node, tag=True):
+    pos: Place
     stmts: list[Stmt] = []
+    last: list[Comment] = []
 
 
 class Word(Node, tag=True):
@@ -132,6 +145,7 @@ class ForClause(Node, tag=True):
 
 
 class CaseItem(msgspec.Struct, rename="pascal"):
+    pos: Place
     patterns: list[Text]
     stmts: list[Stmt] = []
 
@@ -174,14 +188,23 @@ class Stmt(msgspec.Struct, rename="pascal"):
     cmd: Command | None = None
     redirs: list[Redirect] = []
     background: bool = False
+    comments: list[Comment] = []
 
 
 class File(Node, tag=True):
     stmts: list[Stmt] = []
 
 
+class NotPosixError(Exception):
+    """The text is no POSIX sh."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.text)
+        self.fault = fault
+
+
 def parse(text: str) -> list[Stmt]:
-    """Raises SystemExit without shfmt; CalledProcessError or DecodeError if it is no sh."""
+    """Raises SystemExit without shfmt, NotPosixError if the text is no POSIX sh."""
     beside = Path(sys.executable).with_name("shfmt")
     program = str(beside) if beside.exists() else shutil.which("shfmt")
     if program is None:
@@ -189,7 +212,55 @@ def parse(text: str) -> list[Stmt]:
     done = subprocess.run(
         [program, "--language-dialect", "posix", "--to-json"],
         input=text.encode(),
-        stdout=subprocess.PIPE,
-        check=True,
+        capture_output=True,
+        check=False,
     )
-    return msgspec.json.decode(done.stdout, type=File).stmts
+    if done.returncode:
+        line, _column, words = done.stderr.decode().strip().split(":", 2)
+        raise NotPosixError(Fault(int(line), words.strip()))
+    try:
+        return msgspec.json.decode(done.stdout, type=File).stmts
+    except msgspec.DecodeError as error:
+        raise NotPosixError(Fault(1, str(error))) from error
+
+
+def nodes(tree: object) -> Iterator[msgspec.Struct]:
+    """All parts of a tree, each before the parts inside of it."""
+    if isinstance(tree, list):
+        for item in tree:
+            yield from nodes(item)
+    elif isinstance(tree, msgspec.Struct):
+        yield tree
+        for name in tree.__struct_fields__:
+            yield from nodes(getattr(tree, name))
+
+
+def plain_text(text: Text) -> str | None:
+    """The word, if nothing in it is expanded."""
+    found = ""
+    for part in text.parts:
+        match part:
+            case Lit(value) | SglQuoted(value):
+                found += value
+            case DblQuoted(parts):
+                inner = plain_text(Text(parts))
+                if inner is None:
+                    return None
+                found += inner
+            case _:
+                return None
+    return found
+
+
+def plain_texts(stmts: list[Stmt]) -> dict[str, frozenset[str]]:
+    """The possible values of each variable that only gets plain texts."""
+    found: dict[str, set[str | None]] = {}
+    for node in nodes(stmts):
+        if isinstance(node, Assign):
+            text = "" if node.value is None else plain_text(node.value)
+            found.setdefault(node.name.value, set()).add(text)
+    return {
+        name: frozenset(text for text in texts if text is not None)
+        for name, texts in found.items()
+        if None not in texts
+    }

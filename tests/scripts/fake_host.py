@@ -16,6 +16,8 @@ from pathlib import Path
 from shlex import quote
 from typing import Final
 
+from left_out import OLD_BASH, OLD_BASH_ARGV
+
 from nixfleet_core.job.compile import compile_plan
 from nixfleet_core.job.events import HostEvent, StepEnd, read_event
 from nixfleet_core.job.frames import Frame, FrameReader
@@ -30,6 +32,7 @@ SHELLS: Final = {
     "busybox": ("busybox", "ash"),
     "mksh": ("mksh",),
     "zsh": ("zsh", "--emulate", "sh"),
+    OLD_BASH: OLD_BASH_ARGV,
 }
 JOB: Final = "20261123-004101-ab12"
 CHECKOUT: Final = "/home/ops/nixcfg"
@@ -307,6 +310,8 @@ class FakeHost:
             self.set(name, text)
         for name, body in _STUBS.items():
             self._write_tool(name, body)
+        if self.shell == OLD_BASH_ARGV:  # a Mac has no other sh
+            (root / "run/wrappers/bin/sh").symlink_to(self.shell[0])
         self.install(AGENTS["1.0"])
         self.tool("systemctl", "start", UNIT)
         (self.state / "calls").unlink()

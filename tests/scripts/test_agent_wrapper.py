@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from left_out import commands
+from left_out import shells
 
 WRAPPER = Path(__file__).parents[2] / "nix" / "agent-wrapper.sh"
 JOB = "20261123-004101-ab12"
-SHELLS = commands(("dash",), ("bash", "--posix"), ("busybox", "ash"))
 FORCE = ["--self-update", "--force-rebuild"]
 
 
@@ -91,7 +90,7 @@ class Wrapped:
         return (self.folder / "stdin").read_text()
 
 
-@pytest.fixture(params=SHELLS)
+@pytest.fixture(params=shells())
 def wrapped(request: pytest.FixtureRequest, tmp_path: Path) -> Wrapped:
     folder = tmp_path / "it's a folder"
     folder.mkdir()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from left_out import OLD_BASH, OLD_BASH_ARGV
 
 from nixfleet_core.scripts.compose import compose
 
@@ -77,12 +79,19 @@ def test_a_lock_without_a_living_process_is_free(
     assert take(shell, lock) == "taken"
 
 
-@pytest.fixture
-def without_timeout(tmp_path: Path) -> dict[str, str]:
-    """A PATH as on macOS, with perl and without timeout."""
+@pytest.fixture(params=["perl", "bash"])
+def without_timeout(
+    tmp_path: Path, request: pytest.FixtureRequest, shell: tuple[str, ...]
+) -> dict[str, str]:
+    """A PATH as on macOS, without timeout; and with perl, or without."""
     tools = tmp_path / "bin"
     tools.mkdir()
-    for tool in ("perl", "sh", "sleep", "cat", "id", "uname", "getent", "env", "ps", "tr"):
+    if shell == OLD_BASH_ARGV:
+        (tools / "bash").symlink_to(shell[0])
+    elif request.param == "bash":
+        (tools / "bash").symlink_to(shutil.which("bash") or "")
+    perl = ("perl",) if request.param == "perl" else ()
+    for tool in (*perl, "sh", "sleep", "cat", "id", "uname", "getent", "env", "ps", "tr"):
         found = shutil.which(tool)
         assert found, tool
         (tools / tool).symlink_to(found)
@@ -108,3 +117,44 @@ def test_a_limit_works_without_the_program_timeout(
     shell: tuple[str, ...], without_timeout: dict[str, str], command: str, said: str
 ) -> None:
     assert bounded(shell, without_timeout, command) == said
+
+
+@pytest.mark.parametrize("shell", ["dash", OLD_BASH], indirect=True)
+def test_a_signal_to_the_limit_reaches_the_command(
+    shell: tuple[str, ...], without_timeout: dict[str, str]
+) -> None:
+    """As at a cancellation: the pid of the subshell is the limit's own."""
+    call = f"""PATH={without_timeout["PATH"]}; hash -r
+(NF_EXEC=exec; nf_bounded 20 sh -c "$COMMAND") & pid=$!
+until [ -e "$UP" ]; do sleep 0.1; done
+kill -s TERM "$pid"; wait "$pid"; echo "rc $?"
+"""
+    up = f"{without_timeout['PATH']}/../up"
+    command = "trap 'exit 5' TERM; : >\"$UP\"; sleep 20 & wait"
+    done = run(shell, call, COMMAND=command, UP=up, PATH=os.environ["PATH"])
+    assert (done.stdout, done.stderr) == ("rc 5\n", "")
+
+
+@pytest.mark.parametrize(
+    ("carrier", "given", "hard", "had"),
+    [
+        ("launchd", 256, 20000, 10240),
+        ("launchd", 256, 4100, 4096),
+        ("launchd", 256, 300, 256),
+        ("launchd", 15000, 20000, 15000),
+        ("user", 256, 20000, 256),
+    ],
+)
+def test_a_job_of_launchd_may_open_more_files(
+    shell: tuple[str, ...], carrier: str, given: int, hard: int, had: int
+) -> None:
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if most != resource.RLIM_INFINITY and most < hard:
+        pytest.skip("this machine lets nobody open so many files")
+    limits = f"ulimit -S -n 200; ulimit -H -n {hard}; ulimit -S -n {given}"
+    call = f"NF_CARRIER={carrier}; nf_open_more; ulimit -S -n; ulimit -H -n"
+    script = f"{limits}\n{compose('runner', root='', call=call)}"
+    done = subprocess.run(
+        [*shell, "-s"], input=script, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.stdout.split(), done.stderr) == ([str(had), str(hard)], "")

@@ -7,15 +7,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from left_out import commands
+from left_out import shells
 
 LATER = Path(__file__).parents[2] / "nix" / "later.sh"
-SHELLS = commands(("dash",), ("bash", "--posix"), ("busybox", "ash"))
 # the output of od for four bytes
 SMALLEST, LARGEST = "          0", " 4294967295"
 
 
-@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("shell", shells())
 @pytest.mark.parametrize(
     ("seconds", "random", "slept"),
     [(0, LARGEST, 0), (3600, SMALLEST, 0), (3600, " 3600", 3600), (3600, " 3601", 0)],

@@ -9,10 +9,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from left_out import commands
+from left_out import shells
 
 LAUNCHER = Path(__file__).parents[2] / "nix" / "launcher.sh"
-SHELLS = commands(("dash",), ("bash", "--posix"), ("busybox", "ash"))
 NOBODY = 65534
 HOSTILE = {
     "PATH": "/nonexistent",
@@ -41,7 +40,7 @@ def as_root() -> list[str]:
     return argv
 
 
-@pytest.fixture(params=SHELLS)
+@pytest.fixture(params=shells())
 def shell(request: pytest.FixtureRequest) -> list[str]:
     argv: tuple[str, ...] = request.param
     return [shutil.which(argv[0]) or "", *argv[1:]]

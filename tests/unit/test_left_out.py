@@ -44,7 +44,7 @@ def machine(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     pytester.makeconftest("pytest_plugins = ['left_out']")
     pytester.makepyfile(test_what=TESTS)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
-    for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER"):
+    for name in ("NF_SHELL", "PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER"):
         monkeypatch.delenv(name, raising=False)
     return pytester
 
@@ -104,6 +104,47 @@ def test_one_shell_option_runs_each_test_with_one_shell(machine: pytest.Pytester
     left = "Left out: 2 tests (with shells other than sh; to run them: make test ALL=1)"
     assert done.outlines[-1] == left
     machine.runpytest_subprocess().assert_outcomes(passed=2, skipped=1)
+
+
+IN_OLD_BASH = """
+    import subprocess
+
+    import pytest
+    from left_out import OLD_BASH, only_first, shells
+
+    @pytest.mark.parametrize("shell", shells())
+    def test_shells(shell):
+        assert subprocess.run([*shell, "-c", "exit 3"]).returncode == 3
+
+    @pytest.mark.needs(OLD_BASH)
+    def test_with_one_shell(request):
+        only_first(request, OLD_BASH, ["sh", OLD_BASH])
+"""
+
+
+def test_all_leaves_only_tests_in_an_old_bash_out(machine: pytest.Pytester) -> None:
+    machine.makepyfile(test_what=IN_OLD_BASH)
+    done = machine.runpytest_subprocess("--all", "-k", "older or one_shell")
+    assert done.ret == 0
+    left = "Left out: 2 tests for want of a bash older than 4 (to get it: NF_SHELL=/path/to/bash)"
+    assert done.outlines[-1] == left
+
+
+@pytest.mark.parametrize(("says", "fits"), [("3.2.57(1)-release", True), ("4.0", False), ("", 0)])
+def test_the_given_bash_runs_what_is_left_out_without_it(
+    machine: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, says: str, fits: bool
+) -> None:
+    bash = machine.path / "bash"
+    bash.write_text('#!/bin/sh\ncase $* in *BASH_VERSION*) echo "$says" ;; *) exit 3 ;; esac\n')
+    bash.write_text(bash.read_text().replace("$says", says))
+    bash.chmod(0o755)
+    monkeypatch.setenv("NF_SHELL", str(bash))
+    machine.makepyfile(test_what=IN_OLD_BASH)
+    done = machine.runpytest_subprocess("--one-shell", "-k", "older or one_shell")
+    if fits:
+        done.assert_outcomes(passed=2)
+    else:
+        assert f"NF_SHELL={bash} is no path of a bash older than 4" in "\n".join(done.errlines)
 
 
 def test_the_last_line_is_pytests_when_nothing_is_left_out(machine: pytest.Pytester) -> None:

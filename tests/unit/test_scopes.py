@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 
 import pytest
+from scopes.dialect import later
 from scopes.form import COLUMNS, LINES, too_large
 from scopes.reading import read_script
 from scopes.rules import check
-from scopes.scripts import sent_scripts
+from scopes.scripts import sent_scripts, written_scripts
+from scopes.syntax import NotPosixError
 
 
 def faults(text: str) -> list[str]:
@@ -174,7 +176,7 @@ def test_assignments_are_made_from_left_to_right() -> None:
 
 
 def test_a_script_that_no_posix_shell_reads_is_refused() -> None:
-    with pytest.raises(Exception, match="exit status 1"):
+    with pytest.raises(NotPosixError, match="`if` must be followed by"):
         faults("f() { [[ a ]]; if; }\n")
 
 
@@ -185,3 +187,73 @@ def test_lines_and_functions_fit_on_a_screen() -> None:
     assert (line.line, line.text) == (1, "111 columns, 110 are allowed")
     (function,) = too_large(fits.replace("  :\n", "  :\n  :\n", 1))
     assert (function.line, function.text) == (2, "f has 41 lines, 40 are allowed")
+
+
+def test_no_script_of_a_host_needs_more_than_bash_32() -> None:
+    scripts = {**sent_scripts(), **written_scripts()}
+    assert {"job", "nix/agent-wrapper.sh", "nixfleet_core/sandbox/tools/ssh.sh"} <= scripts.keys()
+    assert {name: later(text) for name, text in scripts.items() if later(text)} == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("mapfile -t lines", "mapfile is no command of POSIX sh"),
+        ("command readarray lines", "readarray is no command of POSIX sh"),
+        ("declare -A map", "declare is no command of POSIX sh"),
+        ("f() { local -n x; }", "local is no command of POSIX sh"),
+        ("shopt -s globstar", "shopt is no command of POSIX sh"),
+        ("[[ -v x ]]", "[[ is no command of POSIX sh"),
+        ("coproc cat", "coproc is no command of POSIX sh"),
+        ("echo ${x^^}", "this expansion operator is a bash feature; tried parsing as posix"),
+        ("echo ${x,,}", "this expansion operator is a bash feature; tried parsing as posix"),
+        ("echo ${x@Q}", "this expansion operator is a bash/mksh feature; tried parsing as posix"),
+        ("echo ${x: -1}", "slicing is a bash/mksh/zsh feature; tried parsing as posix"),
+        ("a &>> log", "`&>>` redirects are a bash/mksh/zsh feature; tried parsing as posix"),
+        ("a |& b", "`|` must be followed by a statement"),
+        ("case a in a) b ;& esac", "`&` can only immediately follow a statement"),
+        ("case a in a) b ;;& esac", "case patterns must consist of words"),
+        ("exec {fd}>x", "`{varname}` redirects are a bash/zsh feature; tried parsing as posix"),
+        ("[ -v x ]", "[ -v is not in POSIX sh"),
+        ("test -v x", "test -v is not in POSIX sh"),
+        ("printf -v 'x[1]' y", "printf -v is not in POSIX sh"),
+        ("printf '\\u00e9'", "bash 3.2's printf has no \\u0"),
+        ("printf '%(%s)T' -1", "bash 3.2's printf has no %(%s)T"),
+        ("read -rt 0.1 x", "read -rt is not in POSIX sh"),
+        ("wait -n", "wait -n is not in POSIX sh"),
+        ('echo "$EPOCHSECONDS"', "bash 3.2 has no $EPOCHSECONDS"),
+        ("echo $'\\u00e9'", "$'…' is not in every POSIX sh"),
+        ("x=$(case a in a) b ;; esac)", 'a case in $( ) needs "(" before its pattern'),
+        ("x=$(case a in (a) b ;; c) d ;; esac)", 'a case in $( ) needs "(" before its pattern'),
+        ("x=$(cat <<E\nit's\nE\n)", "a here-document in $( )"),
+        ('x="$(a # it\'s\n)"', 'a comment in "$( )"'),
+        ('echo "${x:-it\'s}"', "reached EOF without closing quote `'`"),
+        ("sh -c 'mapfile x'", "in what sh runs, line 1: mapfile is no command of POSIX sh"),
+        (
+            "X='\nmapfile x'; f 5 sh -c \"$X\" sh",
+            "in what f runs, line 2: mapfile is no command of ",
+        ),
+        ("trap 'wait -n' TERM", "in what trap runs, line 1: wait -n is not in POSIX sh"),
+    ],
+)
+def test_what_bash_32_lacks_or_reads_wrongly_is_found(line: str, fault: str) -> None:
+    (found,) = later(f"true\n{line}\n")
+    assert found.text.startswith(fault)
+    assert found.line >= 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "x=$(case a in (a | b) c ;; (*) d ;; esac)",
+        "x=`case a in a) b ;; esac`",
+        "case a in a) b ;; esac",
+        "x=$(a # it's\n)",
+        "cat <<E\nit's $(x)\nE",
+        "echo \"${x%'a'}\" 'it\"s'",
+        'printf "%s\\n" "$x"; read -r x; unset -f g; [ -e x ]; wait "$x"',
+        "sh -c \"$unknown\"; trap - TERM; trap '' HUP",
+    ],
+)
+def test_what_bash_32_reads_rightly_is_let_alone(line: str) -> None:
+    assert later(f"{line}\n") == []

@@ -44,6 +44,7 @@ nf_refuse() {
 nf_check_tools() {
   for nf_check_tools_tool in $NF_TOOLS; do
     if nf_has "$nf_check_tools_tool"; then continue; fi
+    case $nf_check_tools_tool in git) if nf_is_stub; then nf_refuse stub "$NF_STUB"; return; fi ;; esac
     nf_check_tools_left=${NF_PATH_LEFT:+; others than root can write to$NF_PATH_LEFT}
     nf_refuse missing "$nf_check_tools_tool is not in PATH ($PATH)$nf_check_tools_left"
     return

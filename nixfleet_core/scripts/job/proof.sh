@@ -81,8 +81,8 @@ exec 3>&1
 rc=$({ tr "\000" "\n" <"$1" | {
   while IFS= read -r setting; do
     case $setting in
-      NOTIFY_SOCKET=* | [!A-Za-z_]*) ;;
-      *=*) if (export "$setting") 2>/dev/null; then export "$setting"; fi ;;
+      (NOTIFY_SOCKET=* | [!A-Za-z_]*) ;;
+      (*=*) if (export "$setting") 2>/dev/null; then export "$setting"; fi ;;
     esac
   done
   "$2" "$3" </dev/null 2>&1 3>&- 4>&-

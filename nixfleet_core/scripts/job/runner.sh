@@ -121,6 +121,19 @@ nf_set_up() {
   NF_KEPT=$(nf_units)/nixfleet-$NF_ID
   NF_FAILED='' NF_CODE=0 NF_REASON='' NF_STOPPED='' NF_FINISHING=''
   NF_OUT='' NF_BACK='' NF_GONE_BACK='' NF_COMMITTED=''
+  nf_open_more
+}
+
+# launchd lets a job open 256 files at once, and Nix opens more. The hard limit is far higher, but no system
+# says what it accepts, so try. A limit in the plist could not fall back.
+# shellcheck disable=SC3045 # -n: in all shells
+nf_open_more() {
+  case $NF_CARRIER in launchd) ;; *) return 0 ;; esac
+  for nf_open_more_files in 10240 4096 1024; do
+    case $(ulimit -S -n) in unlimited) return 0 ;; esac
+    if [ "$(ulimit -S -n)" -ge "$nf_open_more_files" ] ||
+      ulimit -S -n "$nf_open_more_files" 2>/dev/null; then return 0; fi
+  done
 }
 
 # The first process to begin creates the events; any other one exits.

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# shellcheck disable=SC2034,SC2012 # its variables are used by the scripts that follow it
+# shellcheck disable=SC2034,SC2012,SC3013 # for the scripts that follow it; -ef: POSIX since 2024
 # Every script on a host begins with this part. NF_ROOT comes from the transport's prelude.
 set -u
 umask 022
@@ -77,7 +77,19 @@ nf_path_profile() {
 }
 nf_path
 
-nf_has() { command -v "$1" >/dev/null 2>&1; }
+# nf_has TOOL: true if PATH has it. A Mac's own git counts only if it works.
+nf_has() {
+  command -v "$1" >/dev/null 2>&1 || return
+  case $1 in git) ! nf_is_stub ;; esac
+}
+
+# True if git is /usr/bin/git of a Mac without Apple's command line tools: a stub that opens a dialog on the
+# Mac's screen. Another git in PATH, such as Nix's, counts if it comes first. Only a Mac has xcode-select.
+nf_is_stub() {
+  nf_has xcode-select && [ "$(command -v git)" -ef "$NF_ROOT/usr/bin/git" ] &&
+    ! xcode-select -p >/dev/null 2>&1
+}
+NF_STUB="git is Apple's stub, which only asks at the screen for the command line tools"
 
 # nf_bounded SECONDS COMMAND...: run an external command; end it and its children when the time is up.
 # Its clock stands still while the host sleeps. With NF_EXEC=exec it replaces the (sub)shell, whose pid is
@@ -88,8 +100,10 @@ nf_bounded() {
   umask 022
   if nf_has timeout; then
     $NF_EXEC timeout -k 5 "$nf_bounded_seconds" "$@" </dev/null
-  else
+  elif nf_has perl; then
     $NF_EXEC perl -e "$NF_TIMEOUT" "$nf_bounded_seconds" "$@" </dev/null
+  else
+    $NF_EXEC bash -c "$NF_TIMEOUT_BASH" bash "$nf_bounded_seconds" "$@" </dev/null
   fi
   nf_bounded_code=$?
   umask "$NF_UMASK"
@@ -105,6 +119,24 @@ for my $name (qw(TERM INT HUP)) { $SIG{$name} = sub { relay($name) } }
 $SIG{ALRM} = sub { $late++ ? kill("KILL", -$$) : relay("TERM"); alarm 5 };
 alarm $left; 1 while waitpid($pid, 0) < 0 && $!{EINTR}; my $end = $?;
 exit($late ? 124 : WIFSIGNALED($end) ? 128 + WTERMSIG($end) : WEXITSTATUS($end))'
+# The same for a Mac without perl: `set -m` of bash makes a process group of a command, with no terminal.
+# shellcheck disable=SC2016 # the inner shell expands
+NF_TIMEOUT_BASH='set -m
+left=$1 group="" sent="" late=""
+shift
+pass() { sent=$1; if [ -n "$group" ]; then kill -s "$1" -- "-$group"; fi; }
+for name in TERM INT HUP; do trap "pass $name" "$name"; done
+trap "late=1; pass TERM" ALRM
+"$@" &
+group=$!
+if [ -n "$sent" ]; then pass "$sent"; fi
+{ sleep "$left"; kill -s ALRM $$; sleep 5; kill -s KILL -- "-$group"; } &
+clock=$!
+while wait "$group"; end=$?; [ "$end" -gt 128 ] && kill -0 "$group"; do :; done 2>/dev/null
+exec 2>/dev/null
+kill -s KILL -- "-$clock"
+if [ -n "$late" ] && [ "$end" != 137 ]; then end=124; fi
+exit "$end"'
 NF_EXEC=
 
 nf_now() { date +%s; }
@@ -170,6 +202,8 @@ NF_NIX_CONFIG='' # settings for the next command
 nf_step_down() {
   nf_step_down_seconds=$1
   shift
+  # Nix runs git, too
+  case $1 in git | nix) if nf_is_stub; then printf '%s\n' "$NF_STUB" >&2; return 127; fi ;; esac
   # leave the user's own settings alone: they may hold tokens, which no argv must show
   if [ -n "$NF_NIX_CONFIG" ] && [ -z "${NIX_CONFIG:-}" ]; then set -- "NIX_CONFIG=$NF_NIX_CONFIG" "$@"; fi
   nf_owners_path
@@ -293,7 +327,7 @@ NF_ASK_URL='
 url=$(part=command
   for word in "$@"; do
     shift
-    case $part$word in commandAND) part=words ;; command*) set -- "$@" "$word" ;; esac
+    case $part$word in (commandAND) part=words ;; (command*) set -- "$@" "$word" ;; esac
   done
   exec "$@") || exit
 login="" place=$url

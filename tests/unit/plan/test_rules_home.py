@@ -148,6 +148,20 @@ def test_missing_tools_are_named(missing: str) -> None:
     assert (made.check, missing in made.why) == ("tools", True)
 
 
+def test_a_mac_without_git_is_told_of_apples_tools() -> None:
+    for checkout in (MAC.checkout, Checkout(path="/c", state="not-git")):
+        facts = replace(MAC, tools=MAC.tools - {"git"}, checkout=checkout)
+        made = make_plan(Host(name="h"), facts, Options())
+        rollback = make_rollback_plan(Host(name="h"), facts, "/nix/store/x", None, Options())
+        assert isinstance(made, Refusal)
+        assert (made.check, "xcode-select --install" in made.advice) == ("tools", True)
+        if checkout is not MAC.checkout:
+            assert rollback == made
+    other = make_plan(Host(name="h"), replace(LINUX, tools=LINUX.tools - {"git"}), Options())
+    assert isinstance(other, Refusal)
+    assert "xcode" not in other.advice
+
+
 def test_a_missing_job_of_launchd_is_named_by_its_label() -> None:
     unit = Unit("not-found", "inactive", service=Service(manager="launchd"))
     made = make_plan(Host(name="h"), replace(MAC, unit=unit), Options())

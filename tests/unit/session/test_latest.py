@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -14,9 +14,6 @@ from nixfleet_core.nix.git_url import NotAsked
 from nixfleet_core.nix.lock import Source
 from nixfleet_core.session import latest as module
 from nixfleet_core.session.latest import GitLatest
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 HERE, AWAY = Host("here"), Host("away", SshAddress("away"))
 REV, OTHER = "1" * 40, "2" * 40
@@ -154,6 +151,30 @@ async def test_a_pinned_source_is_its_own_answer_and_a_tarball_has_none(git: Git
 async def test_an_impossible_ref_is_not_asked_for(git: Git, ref: str) -> None:
     assert await GitLatest().latest(Source("https://h/r", ref)) is None
     assert git.read("asked") == []
+
+
+@pytest.mark.parametrize(
+    ("system", "where", "code", "asked"),
+    [
+        ("Darwin", "/usr/bin/git", 2, False),
+        ("Darwin", "/usr/bin/git", 0, True),
+        ("Darwin", "/nix/store/x-git/bin/git", 2, True),
+        ("Linux", "/usr/bin/git", 2, True),
+    ],
+)
+async def test_a_macs_git_is_not_run_while_apples_tools_are_missing(
+    git: Git, monkeypatch: pytest.MonkeyPatch, system: str, where: str, code: int, asked: bool
+) -> None:
+    tool = Path(os.environ["PATH"].partition(os.pathsep)[0]) / "xcode-select"
+    tool.write_text(f"#!/bin/sh\nexit {code}\n")
+    tool.chmod(0o755)
+    monkeypatch.setattr("platform.system", lambda: system)
+    monkeypatch.setattr("shutil.which", lambda _: where)
+    latest = await GitLatest().latest(Source("https://h/r", None), AWAY)
+    assert bool(git.read("asked")) == asked
+    if not asked:
+        assert isinstance(latest, NotAsked)
+        assert "xcode-select --install" in latest.advice
 
 
 async def test_the_answer_without_git_is_unknown(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 from unittest.mock import patch
 
 import pytest
-from left_out import need
+from left_out import OLD_BASH, OLD_BASH_ARGV, need
 
 from nixfleet_core.errors import NeedsPassword, NotAllowed
 from nixfleet_core.transport import shell as module
@@ -34,6 +34,7 @@ SHELLS = {
     "busybox": ("busybox", "ash", "-s"),
     "mksh": ("mksh", "-s"),
     "zsh": ("zsh", "--emulate", "sh", "-s"),
+    OLD_BASH: (*OLD_BASH_ARGV, "-s"),
 }
 TRACING = ("-x", "-v", "-xv")
 
