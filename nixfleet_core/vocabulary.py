@@ -574,6 +574,43 @@ STEP_REASONS: Final[dict[str, Words]] = {
 stands at a step that worked afterwards, `finish` at the whole job. A failed preflight has its check
 as the reason."""
 
+PointName = Literal[
+    "host",
+    "clock",
+    "login-shell",
+    "path",
+    "time-limits",
+    "open-files",
+    "git",
+    "nix",
+    "nix-store",
+    "nix-features",
+    "trusted-user",
+    "disk",
+    "memory",
+    "power",
+    "root",
+    "jobs-place",
+    "service",
+    "agent",
+    "agent-start",
+    "session",
+    "linger",
+    "checkout",
+    "checkout-files",
+    "checkout-folder",
+    "branch",
+    "remote",
+    "local-network",
+    "input",
+    "configuration",
+    "second-checkout",
+    "other-work",
+    "ps-newline",
+    "launchctl-arguments",
+]
+"""What `nixfleet doctor` looks at, in its order. The words are public: scripts read them."""
+
 WAITS: Final[dict[str, str]] = {
     "switch": "another rebuild on this host",
     "activation": "the activation to end",

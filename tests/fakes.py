@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import msgspec
 
 from nixfleet_core.errors import NeedsPassword, Unreachable
+from nixfleet_core.facts.health import Health
 from nixfleet_core.facts.model import Binary, Checkout, Facts, Running, Snapshot, System, Unit
 from nixfleet_core.host import Host, parse_address
 from nixfleet_core.job.copies import JobFiles
@@ -256,6 +257,9 @@ class FakeSession:
 
     async def examine(self, facts: Facts) -> Facts:
         return self._answer("examine", facts)
+
+    async def inspect(self) -> Health:
+        return self._answer("inspect", Health(await self.probe()))
 
     async def incoming(self, facts: Facts) -> tuple[Commit, ...]:
         return self._answer("incoming", ())

@@ -206,6 +206,21 @@ def why(setup: Setup, hosts: tuple[str, ...], as_json: bool) -> None:
 
 
 @nixfleet.command()
+@_hosts_argument
+@_json_option
+@click.pass_obj
+def doctor(setup: Setup, hosts: tuple[str, ...], as_json: bool) -> None:
+    """Look at all that an update rests on; exit 3 if something is wrong. Changes nothing.
+
+    The output can be pasted into a bug report: it has no token, and no address but those that you
+    gave.
+    """
+    from nixfleet_core.cli.doctor import examine_hosts
+
+    raise SystemExit(examine_hosts(setup.sessions(hosts), as_json=as_json))
+
+
+@nixfleet.command()
 @_host_argument
 @_json_option
 @click.pass_obj

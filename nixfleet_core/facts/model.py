@@ -210,7 +210,7 @@ class Facts:
     lingers: bool = True
     """False if this user's services, such as the agent, end with the last login."""
     on_battery: bool = False
-    """macOS: it draws its power from its battery."""
+    """It draws its power from its battery. Seen on a Mac; on Linux only by the doctor."""
     charge: int | None = None
     """How full that battery is, in percent."""
     lid_closed: bool = False

@@ -86,7 +86,11 @@ def _value(key: str, value: bytes) -> str:
 
 def parse_probe(data: bytes) -> Facts:
     """Read a whole probe answer into Facts. Raises ProbeError."""
-    records = read_records(data)
+    return read_facts(read_records(data))
+
+
+def read_facts(records: dict[str, str]) -> Facts:
+    """The facts that the records of a probe tell."""
     return Facts(
         hostname=records.get("hostname", ""),
         os=records.get("os", "").split("\n")[0],
@@ -107,8 +111,8 @@ def parse_probe(data: bytes) -> Facts:
         expected_error=records.get("expected.error"),
         system=_system(records),
         checkout=_checkout(records),
-        disk_free_kib=_maybe_number(records.get("disk.free")),
-        memory_free_kib=_maybe_number(records.get("memory.free")),
+        disk_free_kib=maybe_number(records.get("disk.free")),
+        memory_free_kib=maybe_number(records.get("memory.free")),
         job_running=_job(records.get("job.running")),
         job_last=_job(records.get("job.last")),
         switch_running=records.get("switch.running") == "1",
@@ -135,11 +139,12 @@ def _platform(text: str) -> Literal["nixos", "home-manager", "nix-darwin", "unkn
 
 
 def _number(text: str | None, default: int) -> int:
-    found = _maybe_number(text)
+    found = maybe_number(text)
     return default if found is None else found
 
 
-def _maybe_number(text: str | None) -> int | None:
+def maybe_number(text: str | None) -> int | None:
+    """A number that the host wrote; None if it is none."""
     if text is None or not re.fullmatch(r"-?[0-9]{1,15}", text.strip()):
         return None
     return int(text)
@@ -156,12 +161,12 @@ def _job(text: str | None) -> str | None:
 
 
 def _time(text: str | None) -> int | None:
-    found = _maybe_number(text)
+    found = maybe_number(text)
     return found if found is not None and 0 <= found <= LAST_SECOND else None
 
 
 def _percent(text: str | None) -> int | None:
-    found = _maybe_number(text)
+    found = maybe_number(text)
     return found if found is not None and 0 <= found <= 100 else None
 
 
@@ -211,7 +216,7 @@ _MOST_STARTS: Final = 100
 
 
 def _rebuild(records: dict[str, str]) -> Rebuild | None:
-    pid, program = _maybe_number(records.get("busy.pid")), records.get("busy.program", "")
+    pid, program = maybe_number(records.get("busy.pid")), records.get("busy.program", "")
     if not pid or pid < 0 or not re.fullmatch(r"[a-z-]{1,40}", program):
         return None
     return Rebuild(pid, program)

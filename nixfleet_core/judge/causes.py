@@ -132,10 +132,10 @@ def find_cause(facts: Facts | None, expect: Expectation, *, proof: bool = True) 
     if facts is None:
         return Finding("proof-missing", "the host was not looked at", "press v to verify", key="v")
     if expect.system is not None:
-        broken = _service(facts) or _process(facts) or _unseen_agent(facts, proof=proof)
+        broken = service_fault(facts) or _process(facts) or _unseen_agent(facts, proof=proof)
         return broken or _rolled_back(facts, expect.system) or _sound(facts, expect)
     return (
-        _service(facts)
+        service_fault(facts)
         or _process(facts)
         or _build(facts, expect)
         or _lock(facts, expect)
@@ -156,7 +156,8 @@ def named(binary: Binary) -> str:
 # The service.
 
 
-def _service(facts: Facts) -> Finding | None:
+def service_fault(facts: Facts) -> Finding | None:
+    """Why no agent runs, or none that stays up."""
     unit = facts.unit
     if unit is None:
         return _unseen("the agent's unit could not be seen")

@@ -53,13 +53,14 @@ LAN_DENIED: Final = "macOS may be keeping this job from the local network"
 """The host's runner says so on macOS if a command said `LAN_UNREACHABLE`. On Linux the same words
 mean a network that is down for the moment."""
 
-_LAN_NAME: Final = (
+LAN_NAME: Final = (
     r"10(\.[0-9]+){3}|172\.(1[6-9]|2[0-9]|3[01])(\.[0-9]+){2}|(192\.168|169\.254)(\.[0-9]+){2}"
     r"|f[cd][0-9a-f][0-9a-f]:[0-9a-f:]+|fe80:[0-9a-f:]+|[0-9A-Za-z.-]+\.(local|lan|home\.arpa)"
 )
+"""A pattern for `grep -E`: the address or the name of a host of the local network."""
 
 LAN_UNREACHABLE: Final = (
-    f"[^0-9A-Za-z.-]({_LAN_NAME})[^0-9A-Za-z.-].*No route to host"
+    f"[^0-9A-Za-z.-]({LAN_NAME})[^0-9A-Za-z.-].*No route to host"
     "|onnect to (host )?[0-9A-Za-z_-]+ port .*No route to host"
 )
 """A pattern for `grep -E`: a host of the local network, by its address or name, has no route."""

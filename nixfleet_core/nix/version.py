@@ -11,6 +11,9 @@ from typing import Final, Literal
 
 Flavour = Literal["nix", "lix", "determinate"]
 
+OLDEST: Final = (2, 8)
+"""The oldest Nix that is supported."""
+
 _LINE: Final = re.compile(
     r"nix \((?P<kind>Nix|Lix, like Nix|Determinate Nix [0-9.]+)\) "
     r"(?P<version>(?P<major>[0-9]{1,4})\.(?P<minor>[0-9]{1,4})[0-9A-Za-z.+_~-]{0,60})"

@@ -29,12 +29,12 @@ def mac_warnings(facts: Facts, checkout: Checkout) -> list[str]:
         denied = CAUSES["folder-denied"]
         found.append(f"{denied.meaning}, and {checkout.path} is there: {denied.cure}")
     if facts.on_battery:
-        found.append(_battery_warning(facts))
+        found.append(battery_warning(facts))
     return found
 
 
-def _battery_warning(facts: Facts) -> str:
+def battery_warning(facts: Facts) -> str:
     """The job keeps a Mac from falling asleep by itself, but a closed lid lets it sleep."""
     charge = "" if facts.charge is None else f" ({facts.charge} %)"
-    lid = ", lid closed: the Mac may sleep" if facts.lid_closed else ": the Mac may run out of it"
+    lid = ", lid closed: the host may sleep" if facts.lid_closed else ": the host may run out of it"
     return f"on battery{charge}{lid} in the middle of the update; connect it to power"

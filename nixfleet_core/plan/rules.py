@@ -6,7 +6,8 @@ can find out, before anything is touched.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
@@ -39,12 +40,16 @@ from nixfleet_core.plan.steps import (
 from nixfleet_core.vocabulary import APPLE_GIT, CAUSES, CHECK_CAUSES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nixfleet_core.facts.model import Checkout, Facts
     from nixfleet_core.facts.service import Manager
     from nixfleet_core.host import Host, Platform
     from nixfleet_core.nix.lock import Input
     from nixfleet_core.nix.version import NixVersion
     from nixfleet_core.vocabulary import CheckId
+
+_T = TypeVar("_T")
 
 DISK_NEEDED_KIB: Final = 1024 * 1024
 """KiB that must be free in /nix/store before an update begins."""
@@ -78,11 +83,16 @@ def make_plan(
     the commit that the update leads to, if that is known.
     """
     try:
-        platform, service = _check_host(facts)
-        tools = ("git", "nix", _SWITCH[platform], *_MANAGER_TOOLS[service.manager])
+        platform = _check_platform(facts)
+        service = _check_unit(facts)
+        tools = needed_tools(platform, service.manager)
         _check_tools(facts, tools)
-        nix = _check_build(facts)
-        checkout = _check_checkout(facts, platform, options)
+        nix = _check_nix(facts)
+        _check_disk(facts)
+        _check_memory(facts)
+        checkout = _check_checkout(facts, platform)
+        if options.pull:
+            _check_branch(checkout)
         flake_input = _check_input(host, checkout, options)
         _check_sharing(host, checkout, options)
         attribute = _check_attribute(host, facts)
@@ -115,6 +125,34 @@ def make_plan(
     )
 
 
+def all_refusals(host: Host, facts: Facts) -> tuple[Refusal, ...]:
+    """All that would refuse an update without options, in the order of `make_plan`. What rests on
+    something refused is not checked."""
+    found: list[Refusal] = []
+
+    def passed(check: Callable[[], _T]) -> _T | None:
+        try:
+            return check()
+        except _Refused as refused:
+            found.append(refused.refusal)
+            return None
+
+    options = Options()
+    platform = passed(lambda: _check_platform(facts))
+    passed(lambda: _check_unit(facts))
+    if platform is not None:
+        manager = facts.unit.service.manager if facts.unit else Service().manager
+        passed(lambda: _check_tools(facts, needed_tools(platform, manager)))
+    for check in (_check_nix, _check_disk, _check_memory):
+        passed(partial(check, facts))
+    checkout = passed(lambda: _check_checkout(facts, platform)) if platform else None
+    if checkout is not None:
+        passed(lambda: _check_branch(checkout))
+        passed(lambda: _check_input(host, checkout, options))
+    passed(lambda: _check_attribute(host, facts))
+    return tuple(found)
+
+
 def make_rollback_plan(
     host: Host,
     facts: Facts,
@@ -127,9 +165,10 @@ def make_rollback_plan(
     goes back too, to its content before that job; else the next update undoes the rollback."""
     try:
         # nothing is built, so a full disk does not matter; the rollback may even cure it
-        platform, service = _check_host(facts)
+        platform = _check_platform(facts)
+        service = _check_unit(facts)
         _check_tools(facts, _MANAGER_TOOLS[service.manager])
-        checkout = _check_checkout(facts, platform, without_pull(options))
+        checkout = _check_checkout(facts, platform)
         if target == facts.system.current == facts.system.profile:
             raise _Refused(
                 "target",
@@ -160,10 +199,15 @@ def without_pull(options: Options) -> Options:
     return msgspec.structs.replace(options, pull=False)
 
 
-def _check_host(facts: Facts) -> tuple[Platform, Service]:
+def needed_tools(platform: Platform, manager: Manager) -> tuple[str, ...]:
+    """The programs that an update runs on the host."""
+    return ("git", "nix", _SWITCH[platform], *_MANAGER_TOOLS[manager])
+
+
+def _check_platform(facts: Facts) -> Platform:
     match facts.platform:
         case "nixos" | "home-manager":
-            platform = facts.platform
+            return facts.platform
         case "nix-darwin":
             raise _Refused(
                 "platform",
@@ -177,6 +221,9 @@ def _check_host(facts: Facts) -> tuple[Platform, Service]:
                 "platform",
                 f"{facts.os or 'the host'} is not NixOS, and this user has no Home Manager profile",
             )
+
+
+def _check_unit(facts: Facts) -> Service:
     if facts.unit is None or not facts.unit.exists:
         state = facts.unit.load if facts.unit else "unknown"
         raise _Refused(
@@ -186,7 +233,7 @@ def _check_host(facts: Facts) -> tuple[Platform, Service]:
     if not facts.unit.has_session:
         words = REASONS["unit", "no-session"]
         raise _Refused("unit", words.meaning, words.cure)
-    return platform, facts.unit.service
+    return facts.unit.service
 
 
 def _check_tools(facts: Facts, tools: tuple[str, ...]) -> None:
@@ -206,25 +253,31 @@ def _no_tool(what: str, advice: str = "") -> _Refused:
     return _Refused("tools", f"not found on the host: {what}", advice)
 
 
-def _check_build(facts: Facts) -> NixVersion:
+def _check_nix(facts: Facts) -> NixVersion:
     if facts.nix is None:
         raise _no_tool("a Nix whose version can be read")
+    return facts.nix
+
+
+def _check_disk(facts: Facts) -> None:
     if facts.disk_free_kib is not None and facts.disk_free_kib < DISK_NEEDED_KIB:
         raise _Refused(
             "disk",
             f"{facts.disk_free_kib // 1024} MiB are free in /nix/store, {DISK_NEEDED_KIB // 1024} "
             f"are needed",
         )
+
+
+def _check_memory(facts: Facts) -> None:
     memory = facts.memory_free_kib
     if memory is not None and memory < MEMORY_NEEDED_KIB:
         raise _Refused(
             "memory",
             f"{memory // 1024} MiB of memory are free, {MEMORY_NEEDED_KIB // 1024} are needed",
         )
-    return facts.nix
 
 
-def _check_checkout(facts: Facts, platform: Platform, options: Options) -> Checkout:
+def _check_checkout(facts: Facts, platform: Platform) -> Checkout:
     checkout = facts.checkout
     if checkout is None or checkout.state == "missing":
         where = checkout.path if checkout else "(no path)"
@@ -260,19 +313,23 @@ def _check_checkout(facts: Facts, platform: Platform, options: Options) -> Check
             f"{checkout.path} belongs to {checkout.owner}, and {facts.user} cannot become them",
             f"log in as {checkout.owner}, or set `checkout` in the inventory to one of your own",
         )
-    if options.pull and checkout.branch is None:
+    return checkout
+
+
+def _check_branch(checkout: Checkout) -> None:
+    """A pull needs a branch that has an upstream."""
+    if checkout.branch is None:
         raise _Refused(
             "remote",
             f"{checkout.path} is on no branch (detached HEAD)",
             "check out a branch there, or use --no-pull",
         )
-    if options.pull and checkout.upstream is None:
+    if checkout.upstream is None:
         raise _Refused(
             "remote",
             f"the branch {checkout.branch} in {checkout.path} has no upstream branch",
             "git branch --set-upstream-to=origin/main, or use --no-pull",
         )
-    return checkout
 
 
 def _check_input(host: Host, checkout: Checkout, options: Options) -> Input:
@@ -348,11 +405,13 @@ def choose_attribute(host: Host, facts: Facts) -> str | None:
 
 def _check_attribute(host: Host, facts: Facts) -> str:
     found = choose_attribute(host, facts)
-    if found is None:
+    if found is None or (facts.attributes is not None and found not in facts.attributes):
+        tried = (found,) if found else home_attributes(facts)
+        kind = "home" if facts.platform == "home-manager" else "nixos"
         names = ", ".join((facts.attributes or ())[:20])
         raise _Refused(
             "attribute",
-            f"homeConfigurations has none of {', '.join(home_attributes(facts))}",
+            f"{kind}Configurations has none of {', '.join(tried)}",
             f"set `attribute` in the inventory to one of: {names or '(there is none)'}",
         )
     return found
@@ -396,7 +455,7 @@ def level_warnings(
     # on NixOS root builds, and the nix daemon trusts root
     if facts.platform == "home-manager" and facts.uid != 0:
         if options.level >= 1 and not facts.trusted:
-            found.append(_restricted(facts, options.level))
+            found.append(restricted(facts, options.level))
         if options.level >= REPAIR_LEVEL:
             found.append(
                 "the nix daemon finds damaged files of the agent, but only root can repair them"
@@ -404,7 +463,7 @@ def level_warnings(
     return tuple(found)
 
 
-def _restricted(facts: Facts, level: int) -> str:
+def restricted(facts: Facts, level: int) -> str:
     """The options that the nix daemon ignores from a user whom it does not trust."""
     names = [f"narinfo-cache-{kind}-ttl" for kind in ("negative", "positive")[:level]]
     what = f"{' and '.join(names)} {'are' if len(names) > 1 else 'is'} ignored"

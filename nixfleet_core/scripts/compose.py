@@ -22,6 +22,8 @@ _NEEDS: Final = {
     "service": ("process",),
     "probe": ("service", "launchd", "agent", "records", "explain"),
     "past_jobs": ("records",),
+    "doctor": ("probe", "checkout", "attributes", "become_root"),
+    "preflight": ("checkout",),
     "runner": ("place", "pipe", "command", "watch", "carry"),
     "chain": ("lock", "proof"),
 }

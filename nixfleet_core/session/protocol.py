@@ -9,6 +9,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 
+    from nixfleet_core.facts.health import Health
     from nixfleet_core.facts.model import Facts
     from nixfleet_core.host import Host
     from nixfleet_core.job.copies import JobFiles
@@ -72,6 +73,11 @@ class HostSession(Protocol):
 
     async def examine(self, facts: Facts) -> Facts:
         """The facts that a plan needs: these, or a look as root if we cannot read the checkout."""
+        ...
+
+    async def inspect(self) -> Health:
+        """Look at all that an update rests on, without root: one round trip, never sudo. Takes up
+        to some minutes, since it asks nixcfg's remote and evaluates the flake."""
         ...
 
     async def incoming(self, facts: Facts) -> tuple[Commit, ...]:

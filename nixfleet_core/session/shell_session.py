@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import time
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, Literal, cast, get_args
+from typing import TYPE_CHECKING, Final, Literal, TypeVar, cast, get_args
 
 import msgspec
 
@@ -19,6 +20,7 @@ from nixfleet_core.errors import (
     NotAllowed,
     Unreachable,
 )
+from nixfleet_core.facts.health import parse_health
 from nixfleet_core.facts.package_changes import parse_changes
 from nixfleet_core.facts.parse import PROBE_LIMIT, ProbeError, parse_probe
 from nixfleet_core.ids import is_commit, is_job_id
@@ -31,19 +33,21 @@ from nixfleet_core.judge.causes import expectation
 from nixfleet_core.judge.diagnosis import diagnose
 from nixfleet_core.judge.verdict import judge
 from nixfleet_core.limits import SAID_LIMIT
-from nixfleet_core.log.failures import find_failure, strip_colours
+from nixfleet_core.log.failures import LAN_NAME, find_failure, strip_colours
 from nixfleet_core.plan.model import Refusal
 from nixfleet_core.plan.rules import choose_attribute, make_plan, make_rollback_plan
 from nixfleet_core.scripts.compose import question
 from nixfleet_core.session.boundary import guard_session
 from nixfleet_core.session.follow import Follower, read_events
 from nixfleet_core.session.protocol import AskLatest, Busy, Commit, Launched
+from nixfleet_core.transport.dialogue import ROOTS_OWN
 from nixfleet_core.transport.shell import CARRIER_FAILED
 from nixfleet_core.vocabulary import StepId
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 
+    from nixfleet_core.facts.health import Health
     from nixfleet_core.facts.model import Facts
     from nixfleet_core.host import Host
     from nixfleet_core.job.copies import Copies, JobCopy, JobFiles, Result
@@ -60,10 +64,13 @@ DEEP_PROBE_SECONDS: Final = 420.0
 """Seconds; this script evaluates the flake, which takes minutes on a small machine."""
 
 ATTRIBUTE_SECONDS: Final = 150.0
+INSPECT_SECONDS: Final = 420.0
 LAUNCH_SECONDS: Final = 90.0
 LAUNCH_TRIES: Final = 4
 CONFIRM_SECONDS: Final = 15.0
 SHORT_SECONDS: Final = 90.0
+
+_Look = TypeVar("_Look")
 
 Depth = Literal["", "1", "why"]
 """How closely the probe looks: without root; with the proof; with what explains a failed proof."""
@@ -110,6 +117,13 @@ class ShellSession:
         if facts.checkout.state != "unreadable":
             return facts
         return await self._probe(facts.checkout.path, elevate=True)
+
+    async def inspect(self) -> Health:
+        values = self._probe_values(self.host.checkout) | ROOTS_OWN.values
+        values["NF_LAN_NAME"] = LAN_NAME
+        asked = time.time()
+        answer = await self._run("doctor", values, INSPECT_SECONDS)
+        return _read(answer, lambda said: parse_health(said, asked, time.time()))
 
     async def _with_attributes(self, facts: Facts, checkout: str) -> Facts:
         """The facts, with the flake's names if one of them must be chosen."""
@@ -306,25 +320,23 @@ class ShellSession:
         self, checkout: str | None = None, *, deep: Depth = "", attribute: str = ""
     ) -> str:
         """The script that looks at the host."""
-        values = {
-            "NF_CHECKOUT": checkout or self.host.checkout,
+        values = self._probe_values(checkout or self.host.checkout, deep, attribute)
+        return self._script("probe", values)
+
+    def _probe_values(self, checkout: str, deep: Depth = "", attribute: str = "") -> dict[str, str]:
+        return {
+            "NF_CHECKOUT": checkout,
             "NF_INPUT": self.host.input,
             "NF_ATTRIBUTE": attribute,
             "NF_DEEP": deep,
         }
-        return self._script("probe", values)
 
     async def _probe(
         self, checkout: str, *, deep: Depth = "", elevate: bool = False, attribute: str = ""
     ) -> Facts:
         script = self.probe_script(checkout, deep=deep, attribute=attribute)
         limit = DEEP_PROBE_SECONDS if deep else PROBE_SECONDS
-        answer = await self._run_script(script, limit, elevate=elevate)
-        try:
-            return parse_probe(answer.stdout)
-        except ProbeError as error:
-            why = f"{error}: {answer.stderr.strip()[-200:]}".rstrip(": ")
-            raise BadAnswer(why, "look at the host by hand, then refresh") from error
+        return _read(await self._run_script(script, limit, elevate=elevate), parse_probe)
 
     async def _run_as_reader(self, name: str, job: str) -> Answer:
         """Run a script on a job's directory: as ourselves, or as root if that is refused."""
@@ -350,6 +362,15 @@ class ShellSession:
         """One of the scripts, with the platform if it is known."""
         values = {"NF_PLATFORM_GIVEN": self.host.platform or "", **values}
         return question(name, self.shell.root, values)
+
+
+def _read(answer: Answer, parse: Callable[[bytes], _Look]) -> _Look:
+    """What a look found. Raises BadAnswer."""
+    try:
+        return parse(answer.stdout)
+    except ProbeError as error:
+        why = f"{error}: {answer.stderr.strip()[-200:]}".rstrip(": ")
+        raise BadAnswer(why, "look at the host by hand, then refresh") from error
 
 
 def _unreachable(stderr: str) -> Unreachable:

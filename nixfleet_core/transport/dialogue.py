@@ -28,6 +28,11 @@ class RootPrograms:
     folders: tuple[str, ...] = ("/run/wrappers/bin", "/usr/bin", "/bin", "/usr/local/bin")
     owner: int = 0
 
+    @property
+    def values(self) -> dict[str, str]:
+        """How a script on the host is told."""
+        return {"NF_FOLDERS": " ".join(self.folders), "NF_ROOT_UID": str(self.owner)}
+
 
 ROOTS_OWN: Final = RootPrograms()
 
@@ -59,8 +64,7 @@ class Dialogue(Way):
         values = {
             "NF_MARK": self.halves[0],
             "NF_MORE": self.halves[1],
-            "NF_FOLDERS": " ".join(self.programs.folders),
-            "NF_TRUSTED": str(self.programs.owner),
+            **self.programs.values,
             "NF_SAFE_PATH": ":".join(dict.fromkeys((*self.programs.folders, *_TOOLS))),
         }
         begin = f"set +vx\n: {self.canary}\n{assignments(values)}"

@@ -426,7 +426,7 @@ def test_a_mac_is_kept_awake_for_its_job_and_its_follower_and_no_longer(
     mac.enter("echo 34 > /etc/lab-battery; touch /etc/lab-lid-closed")
     fresh_homes.repos.release("2.2.0")
     planned = operator.run("update", "imac0", "--force", "--dry-run")
-    assert "on battery (34 %), lid closed: the Mac may sleep" in planned.stdout
+    assert "on battery (34 %), lid closed: the host may sleep" in planned.stdout
     with operator.start(*force(mac)) as running:
         with held(mac, fresh_homes.repos, running, "rebuild"):
             watched = mac.enter("pgrep -af '[c]affeinate' | sed -n 's/.* -i -w //p'").split()

@@ -64,6 +64,7 @@ async def _ask_everything(shell: Shell, folder: Path) -> None:
     facts = Facts(hostname="h", os="", platform="nixos", checkout=CHECKOUT)
     questions: tuple[Awaitable[object], ...] = (
         session.probe(),
+        session.inspect(),
         session._with_attributes(facts, "/c"),
         session.incoming(facts),
         session.jobs(),

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from fake_host import CHECKOUT
 
 if TYPE_CHECKING:
-    from fake_host import FakeHost
+    import pytest
+from fake_host import FakeHost
 
 
-def test_names_come_one_a_line(host: FakeHost) -> None:
+@pytest.mark.parametrize(("platform", "kind"), [("nixos", "nixos"), ("home-manager", "home")])
+def test_names_come_one_a_line(host: FakeHost, platform: str, kind: str) -> None:
     host.on("nix", "printf 'h\\nops@h'")
-    said = host.ask("attributes", NF_CHECKOUT=CHECKOUT)
+    said = host.ask("attributes", NF_CHECKOUT=CHECKOUT, NF_PLATFORM_GIVEN=platform)
     assert (said.returncode, said.stdout) == (0, b"h\nops@h\n")
-    assert host.calls()[-1].endswith(f"{CHECKOUT}#homeConfigurations")
+    assert host.calls()[-1].endswith(f"{CHECKOUT}#{kind}Configurations")
 
 
 def test_a_flake_that_cannot_be_evaluated_has_unknown_names(host: FakeHost) -> None:

@@ -30,6 +30,7 @@ from hostile import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nixfleet_core.facts.health import parse_health
 from nixfleet_core.facts.model import Facts
 from nixfleet_core.facts.package_changes import change_text, parse_changes
 from nixfleet_core.facts.parse import ProbeError, parse_probe
@@ -42,6 +43,7 @@ from nixfleet_core.job.frames import GREETING, FrameError, FrameReader
 from nixfleet_core.job.history import job_line, read_history
 from nixfleet_core.job.progress import JobState
 from nixfleet_core.judge.causes import expectation
+from nixfleet_core.judge.checkup import check_up
 from nixfleet_core.judge.diagnosis import diagnose
 from nixfleet_core.judge.table_state import assess
 from nixfleet_core.judge.verdict import judge, snapshot
@@ -67,6 +69,7 @@ def read_probe(data: bytes) -> None:
     """Read the answer, and do all that the program does with facts."""
     with suppress(ProbeError):
         use_facts(parse_probe(data))
+        msgspec.json.encode(check_up(HOST, parse_health(data, 1795866000, 1795866009)))
 
 
 def use_facts(facts: Facts) -> None:

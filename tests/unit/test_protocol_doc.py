@@ -119,18 +119,18 @@ def code(script: str) -> list[str]:
 
 
 def test_the_page_has_each_key_of_a_look() -> None:
-    probe = "\n".join(code(ASK["probe"] + ASK["explain"]))
+    probe = "\n".join(code(ASK["probe"] + ASK["explain"] + ASK["doctor"]))
     keys = found(r'\bput(?:_some|_path)? "?((?:\$1\.)?[a-z][a-z0-9.-]*)', probe)
     of_programs = {key.removeprefix("$1.") for key in keys if key.startswith("$1.")}
     programs = found(r"\bprobe_binary ([a-z]+)", probe)
     keys = {key for key in keys if not key.startswith("$1.")}
     keys |= {f"{program}.{key}" for program in programs for key in of_programs}
     assert sorted(named("key")) == sorted(keys)
-    assert {row[1] for row in rows("key")} == {"always", "deep", "why"}
+    assert {row[1] for row in rows("key")} == {"always", "deep", "why", "doctor"}
 
 
 def test_the_page_has_each_question_and_its_answers() -> None:
-    told = {names(row[0])[0]: set(names(row[1])) for row in rows("question")}
+    told = {name: set(names(row[1])) for row in rows("question") for name in names(row[0])}
     parts = {"explain"}  # of probe
     assert told == {
         name: found("@nf ([a-z]+)", "\n".join(code(script)))

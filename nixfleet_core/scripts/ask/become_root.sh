@@ -14,7 +14,7 @@ become_root_find() {
     become_root_program=$become_root_find_folder/$1
     # shellcheck disable=SC2012,SC2046 # stat differs everywhere; the mode and the owner's id are words
     set -- "$1" $(ls -lLnd "$become_root_program" 2>/dev/null)
-    case "${2-} ${4-}" in -??s?-??-*" $NF_TRUSTED") return 0 ;; esac
+    case "${2-} ${4-}" in -??s?-??-*" $NF_ROOT_UID") return 0 ;; esac
   done
   return 1
 }

@@ -80,13 +80,19 @@ probe_last_words() {
   esac
 }
 
+# probe_upstream: where the checkout's branch is pulled from; false if it has no upstream.
+# sets: probe_upstream_remote (its name here), probe_upstream_ref (the branch there)
+probe_upstream() {
+  probe_upstream_ref=$(nf_step_down 10 git rev-parse --symbolic-full-name '@{upstream}' 2>/dev/null) ||
+    return 1
+  probe_upstream_remote=${probe_upstream_ref#refs/remotes/} probe_upstream_remote=${probe_upstream_remote%%/*}
+  probe_upstream_ref=refs/heads/${probe_upstream_ref#"refs/remotes/$probe_upstream_remote/"}
+}
+
 # The upstream's newest commit, unless HEAD has it.
 probe_incoming() {
-  probe_incoming_ref=$(nf_step_down 10 git rev-parse --symbolic-full-name '@{upstream}' 2>/dev/null) ||
-    return 0
-  probe_incoming_remote=${probe_incoming_ref#refs/remotes/} probe_incoming_remote=${probe_incoming_remote%%/*}
-  probe_incoming_ref=refs/heads/${probe_incoming_ref#"refs/remotes/$probe_incoming_remote/"}
-  probe_incoming_newest=$(nf_as_owner 20 git ls-remote -- "$probe_incoming_remote" "$probe_incoming_ref" \
+  probe_upstream || return 0
+  probe_incoming_newest=$(nf_as_owner 20 git ls-remote -- "$probe_upstream_remote" "$probe_upstream_ref" \
     2>/dev/null | sed -n '1s/^\([0-9a-f]\{40\}\)[[:space:]].*/\1/p')
   [ -n "$probe_incoming_newest" ] || return 0
   nf_step_down 10 git merge-base --is-ancestor "$probe_incoming_newest" HEAD 2>/dev/null ||

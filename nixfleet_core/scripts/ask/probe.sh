@@ -15,6 +15,11 @@ cut_off() { head -c "$1"; }
 
 probe() {
   printf 'nixfleet-probe 1\n'
+  probe_records
+  printf 'end 0\n'
+}
+
+probe_records() {
   # shellcheck disable=SC2046 # three words
   set -- $(uname -snm)
   put hostname "$(probe_name "$2")"
@@ -29,7 +34,6 @@ probe() {
   probe_units
   probe_checkout
   (probe_why) # in a subshell: it changes the owner, and its variables have common names
-  printf 'end 0\n'
 }
 
 # probe_name NAME: a Mac's NAME changes with its network, its LocalHostName does not.

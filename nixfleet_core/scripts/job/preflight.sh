@@ -105,8 +105,7 @@ nf_check_checkout() {
     nf_refuse not-git "$NF_CHECKOUT is no git repository with a commit"
     return
   fi
-  nf_check_checkout_foreign=$(find . -user 0 ! -user "$NF_OWNER_UID" -print 2>/dev/null |
-    head -n 5 | tr '\n' ' ')
+  nf_check_checkout_foreign=$(nf_foreign | tr '\n' ' ')
   if [ -z "$nf_check_checkout_foreign" ]; then return 0; fi
   nf_check_checkout_words="these belong to root, the pull as $NF_OWNER would fail"
   nf_refuse root-owned "$nf_check_checkout_words: $nf_check_checkout_foreign"
@@ -185,11 +184,10 @@ nf_git() { nf_logged nf_step_down 30 git "$@"; }
 # sets: nf_check_why
 nf_check_pull() {
   nf_pulls || return 0
-  for nf_check_pull_state in MERGE_HEAD rebase-merge rebase-apply CHERRY_PICK_HEAD; do
-    if ! [ -e "$(nf_git rev-parse --git-path "$nf_check_pull_state")" ]; then continue; fi
+  if nf_check_pull_state=$(nf_unfinished); then
     nf_refuse unfinished "a merge or rebase is unfinished ($nf_check_pull_state)"
     return
-  done
+  fi
   if nf_git merge-base --is-ancestor '@{upstream}' HEAD; then return 0; fi
   if nf_git merge-base --is-ancestor HEAD '@{upstream}'; then nf_nothing_collides; return; fi
   nf_refuse diverged "the branch and its upstream have diverged: HEAD has commits that were never pushed"

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import pytest
@@ -24,7 +24,8 @@ from nixfleet_core.cli import listing, show_plan
 from nixfleet_core.cli.main import nixfleet
 from nixfleet_core.cli.update_here import nixfleet_update
 from nixfleet_core.errors import NeedsPassword, NoSuchJob, NotAllowed, Unreachable
-from nixfleet_core.facts.model import Binary, Snapshot, Unit
+from nixfleet_core.facts.health import Health
+from nixfleet_core.facts.model import Binary, Checkout, Snapshot, Unit
 from nixfleet_core.facts.package_changes import Change
 from nixfleet_core.job.events import (
     CancelSeen,
@@ -69,6 +70,7 @@ COMMANDS = [
     ("update", "csb0", "--dry-run"),
     ("verify", "csb0"),
     ("why", "csb0"),
+    ("doctor", "csb0"),
     ("attach", "csb0"),
     ("log", "csb0"),
     ("cancel", "csb0"),
@@ -120,6 +122,7 @@ def test_the_hosts_own_command_reads_the_inventory(real: Fleet, tmp_path: Path) 
         (("update",), "Missing argument"),
         (("verify",), "Missing argument"),
         (("why",), "Missing argument"),
+        (("doctor",), "Missing argument"),
         (("attach",), "Missing argument"),
         (("log",), "Missing argument"),
         (("cancel",), "Missing argument"),
@@ -634,6 +637,101 @@ def test_jobs_are_listed_even_when_one_host_refuses(fleet: Fleet) -> None:
     assert "csb1: " in result.stderr
     found = msgspec.json.decode(fleet.run("jobs", "csb0", "--json").stdout, type=listing.JobRow)
     assert (found.host, found.job, found.seconds) == ("csb0", JOB, 7)
+
+
+# Doctor.
+
+
+def well(**changes: Any) -> Health:
+    """A host on which nothing is wrong, except for these changes."""
+    return replace(
+        Health(
+            replace(
+                STALE,
+                hostname="csb0",
+                tools=frozenset({"git", "nix", "nixos-rebuild", "systemctl", "systemd-run"}),
+                checkout=replace(STALE.checkout or Checkout("/c", "ok"), upstream="origin/main"),
+            ),
+            bounds="timeout",
+            git="git version 2.47.3",
+            root="login",
+            home="/home/ops",
+        ),
+        **changes,
+    )
+
+
+def test_doctor_prints_a_line_a_point_and_what_helps(fleet: Fleet) -> None:
+    fleet.sessions["csb0"].says["inspect"] = well(clock=900, greets=True, shell="zsh")
+    result = fleet.run("doctor", "csb0")
+    assert result.exit_code == 3
+    lines = result.stdout.splitlines()
+    points = [line for line in lines if not line.startswith(" " * 9)]
+    assert lines[0] == f"csb0: 1 of {len(points) - 1} points are wrong"
+    assert [line[:50] for line in lines[1:7]] == [
+        "  right    host            NixOS 25.11, x86_64, ni",
+        "  wrong    clock           900 s ahead of this mac",
+        "                           → let the wrong one fol",
+        "  note     login-shell     zsh; its start-up print",
+        "                           → let its start-up file",
+        "  right    path            has git, nix, nixos-reb",
+    ]
+    assert "  right    checkout        ~/Code/nixcfg, this user's" in lines
+    assert fleet.sessions["csb0"].calls[-1] == "inspect"
+
+
+class StrictPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    state: Literal["right", "wrong", "unknown", "note"]
+    seen: str
+    help: str
+
+
+class StrictDoctor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    host: str
+    cause: str
+    sentence: str
+    help: str
+    points: tuple[StrictPoint, ...]
+
+
+def test_doctor_as_json_is_one_object_a_host(fleet: Fleet) -> None:
+    fleet.sessions["csb0"].says["inspect"] = well()
+    fleet.sessions["csb1"].says["inspect"] = Unreachable(
+        "ssh: connect to host 10.1.2.3 port 22: no route; csb1", "ask ops@csb1 at 10.1.2.3"
+    )
+    result = fleet.run("doctor", "csb0", "csb1", "--json")
+    assert result.exit_code == 5
+    here, away = (
+        msgspec.json.decode(line, type=StrictDoctor) for line in result.stdout.splitlines()
+    )
+    assert (here.host, here.cause, here.sentence) == ("csb0", "", "nothing is wrong")
+    assert "wrong" not in {point.state for point in here.points}
+    assert away == StrictDoctor(
+        host="csb1",
+        cause="unreachable",
+        sentence="ssh: connect to host ‹address› port 22: no route; csb1",
+        help="ask ops@csb1 at ‹address›",
+        points=(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("healths", "code"),
+    [
+        (({}, {}), 0),
+        (({"clock": 900}, {}), 3),
+        (({"clock": 900}, None), 3),
+        (({}, None), 5),
+    ],
+)
+def test_doctors_exit_code_says_whether_something_is_wrong(
+    fleet: Fleet, healths: tuple[dict[str, Any] | None, ...], code: int
+) -> None:
+    for session, changes in zip(fleet.sessions.values(), healths, strict=True):
+        away = Unreachable("no route")
+        session.says["inspect"] = away if changes is None else well(**changes)
+    assert fleet.run("doctor", "csb0", "csb1").exit_code == code
 
 
 # Why.

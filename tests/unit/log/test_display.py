@@ -26,6 +26,7 @@ from nixfleet_core.cli import output
 from nixfleet_core.cli.main import nixfleet
 from nixfleet_core.cli.update_here import nixfleet_update
 from nixfleet_core.errors import LaunchFailed, NoSuchJob, NotAllowed, Unreachable
+from nixfleet_core.facts.health import Health, Launchd, Remote
 from nixfleet_core.facts.model import Binary, Checkout, LastJob, Running, Snapshot, System, Unit
 from nixfleet_core.facts.package_changes import Change
 from nixfleet_core.host import Host, SshAddress
@@ -128,6 +129,13 @@ def marked_host(mark: str) -> dict[str, Any]:
         for event in events:
             yield marked(event, mark)
 
+    health = Health(
+        facts,
+        foreign=("f",),
+        remote=Remote(answers=False, said=("fatal: x",)),
+        launchd=Launchd(domains=("gui",)),
+        eval_said=("error: x",),
+    )
     facts, verdict = marked(facts, mark), marked(verdict, mark)
     plan = msgspec.structs.replace(marked(plan, mark), steps=plan.steps)
     return {
@@ -140,6 +148,7 @@ def marked_host(mark: str) -> dict[str, Any]:
         "follow": follow,
         "verdict": verdict,
         "verify": verdict,
+        "inspect": marked(health, mark),
         "explain": marked(replace(WHY, evidence=(("last job", mark),)), mark),
     }
 
@@ -160,7 +169,7 @@ FAULTS: dict[str, Any] = {
 
 NAME = f"ghp_{SECRET}"
 """A host may be called so."""
-LISTS = [("hosts",), ("jobs",), ("why",), ("verify",), ("attach",)]
+LISTS = [("hosts",), ("jobs",), ("why",), ("doctor",), ("verify",), ("attach",)]
 COMMANDS = [
     *(words for command in LISTS for words in (command, (*command, "--json"))),
     *(("update", "--yes", *more) for more in ((), ("--json",), ("--detach",), ("--force",))),

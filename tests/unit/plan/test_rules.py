@@ -18,6 +18,7 @@ from nixfleet_core.plan.levels import LEVEL_NOTES, LEVELS, level_options
 from nixfleet_core.plan.model import Options, Plan, Refusal
 from nixfleet_core.plan.rules import (
     DISK_NEEDED_KIB,
+    all_refusals,
     level_warnings,
     make_plan,
     make_rollback_plan,
@@ -117,6 +118,25 @@ def test_a_host_is_refused(facts: Facts, check: str, why: str, advice: str) -> N
     assert refusal.check == check
     assert re.search(why, refusal.why), refusal.why
     assert advice in refusal.advice
+
+    assert all_refusals(HOST, facts)[0] == refusal
+
+
+def test_no_refusal_hides_another() -> None:
+    facts = replace(
+        checkout(branch=None, lock=None),
+        tools=frozenset(),
+        nix=None,
+        unit=None,
+        disk_free_kib=1,
+        memory_free_kib=1,
+        attributes=("csb1",),
+    )
+    checks = [refusal.check for refusal in all_refusals(HOST, facts)]
+    assert checks == [
+        *("unit", "tools", "tools", "disk", "memory", "remote", "input", "attribute"),
+    ]
+    assert all_refusals(HOST, FACTS) == ()
 
 
 def test_an_unknown_input_is_refused_and_the_known_ones_are_named() -> None:

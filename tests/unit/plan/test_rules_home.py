@@ -118,8 +118,15 @@ def test_the_attribute_is_the_first_that_the_flake_has(
 
 
 def test_the_inventorys_attribute_comes_first() -> None:
-    facts = replace(MAC, attributes=("markus@imac0",))
+    facts = replace(MAC, attributes=("markus@imac0", "eve@imac0"))
     assert plan(facts, Host(name="h", attribute="eve@imac0")).attribute == "eve@imac0"
+
+
+def test_a_name_that_the_flake_lacks_is_refused_though_the_inventory_gives_it() -> None:
+    facts = replace(MAC, attributes=("markus@imac0",))
+    made = make_plan(Host(name="h", attribute="eve@imac0"), facts, Options())
+    assert isinstance(made, Refusal)
+    assert (made.check, "eve@imac0" in made.why) == ("attribute", True)
 
 
 def test_another_users_checkout_is_refused() -> None:
@@ -212,9 +219,12 @@ def test_a_checkout_that_macos_keeps_from_ssh_too_is_refused(
 @pytest.mark.parametrize(
     ("seen", "said"),
     [
-        ({"charge": 34, "lid_closed": True}, "on battery (34 %), lid closed: the Mac may sleep in"),
-        ({"charge": 34}, "on battery (34 %): the Mac may run out of it in"),
-        ({}, "on battery: the Mac may run out of it in"),
+        (
+            {"charge": 34, "lid_closed": True},
+            "on battery (34 %), lid closed: the host may sleep in",
+        ),
+        ({"charge": 34}, "on battery (34 %): the host may run out of it in"),
+        ({}, "on battery: the host may run out of it in"),
     ],
 )
 def test_plan_warns_of_a_mac_on_battery(seen: dict[str, object], said: str) -> None:

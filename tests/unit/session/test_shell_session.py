@@ -22,10 +22,11 @@ from nixfleet_core.plan.model import Options, Plan, Refusal, Step
 from nixfleet_core.scripts.compose import part
 from nixfleet_core.session.protocol import AskLatest, Busy, Commit, Launched
 from nixfleet_core.session.shell_session import LAUNCH_TRIES, ShellSession
+from nixfleet_core.transport.dialogue import ROOTS_OWN
 from nixfleet_core.transport.shell import CARRIER_FAILED, Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from nixfleet_core.job.copies import JobCopy
@@ -183,6 +184,17 @@ async def test_a_look_is_one_script_without_root(bench: Callable[..., Bench]) ->
     }
 
 
+async def test_an_inspection_is_one_script_without_root(bench: Callable[..., Bench]) -> None:
+    made = bench(says(BEFORE.replace(b"end 0", b"login.shell 3\nzsh\nend 0")))
+    health = await made.session.inspect()
+    assert (health.facts.hostname, health.shell) == ("csb0", "zsh")
+    (ran,) = made.shell.ran
+    assert (ran.call, ran.elevated) == ("doctor", False)
+    assert ran.values["NF_FOLDERS"].split() == [*ROOTS_OWN.folders]
+    assert (ran.values["NF_ROOT_UID"], ran.values["NF_DEEP"]) == ("0", "")
+
+
+@pytest.mark.parametrize("ask", [ShellSession.probe, ShellSession.inspect])
 @pytest.mark.parametrize(
     ("answer", "why", "advice"),
     [
@@ -195,10 +207,14 @@ async def test_a_look_is_one_script_without_root(bench: Callable[..., Bench]) ->
     ],
 )
 async def test_a_host_that_gives_no_facts_is_unreachable(
-    bench: Callable[..., Bench], answer: Answer, why: str, advice: str
+    bench: Callable[..., Bench],
+    ask: Callable[[ShellSession], Awaitable[object]],
+    answer: Answer,
+    why: str,
+    advice: str,
 ) -> None:
     with pytest.raises(Unreachable, match=why) as caught:
-        await bench(answer).session.probe()
+        await ask(bench(answer).session)
     assert advice in caught.value.advice
 
 

@@ -29,7 +29,7 @@ def test_each_dialogue_has_its_own_mark() -> None:
 
 def test_the_opening_names_the_trusted_programs() -> None:
     opening = Dialogue(RootPrograms(("/a", "/usr/bin"), 7)).opening
-    assert b"\nNF_FOLDERS='/a /usr/bin'\nNF_TRUSTED=7\n" in opening
+    assert b"\nNF_FOLDERS='/a /usr/bin'\nNF_ROOT_UID=7\n" in opening
     assert b"\nNF_SAFE_PATH=/a:/usr/bin:/run/current-system/sw/bin:/bin\n" in opening
 
 

@@ -92,6 +92,8 @@ class Domains:
                 return self._override(target, verb == "disable")
             case ["managername"]:
                 return Answer(out="Background\n" if NO_GUI.exists() else "Aqua\n")
+            case ["limit", "maxfiles"]:
+                return Answer(out=f"\t{'maxfiles':<11} {256:<14} {'unlimited':<14} \n")
             case ["manageruid"]:
                 return Answer(out=f"{self._user.pw_uid}\n")
             case _:
