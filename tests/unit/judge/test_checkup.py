@@ -120,7 +120,7 @@ WRONG: list[tuple[Health, dict[str, Any], PointName, str, str]] = [
     (WELL, {"git": "", "facts_tools": frozenset()}, "git", "not found", "PATH"),
     (WELL, {"facts_nix": None}, "nix", "not found", "PATH"),
     (WELL, {"facts_nix": NixVersion("nix", (2, 7), "2.7.0")}, "nix", "2.7.0", "2.8 or later"),
-    (WELL, {"store_answers": False}, "nix-store", "daemon went away", "nix-daemon"),
+    (WELL, {"store_answers": False}, "nix-store", "daemon went away", "see whether it runs"),
     (WELL, {"facts_disk_free_kib": 1000}, "disk", "0 MiB are free", "free some space"),
     (WELL, {"facts_memory_free_kib": 1000}, "memory", "0 MiB of memory", "wait until"),
     (MAC, {"facts_on_battery": True, "facts_charge": 7}, "power", "battery (7 %)", "connect it"),
