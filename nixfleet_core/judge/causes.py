@@ -3,6 +3,8 @@
 The verdict, the fleet table and `why` all ask `find_cause`; nothing else decides what facts mean.
 Pure: facts go in, the first cause that explains them comes out. A value that could not be seen
 never counts as equal.
+
+It is longer than 400 lines because all rules stand here, in the order in which they are tried.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Pure: the same facts give the same plan. The host's preflight checks the rest, which only the host
 can find out, before anything is touched.
+
+It is longer than 400 lines because all rules for an update stand here, in their order.
 """
 
 from __future__ import annotations
