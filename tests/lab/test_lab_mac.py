@@ -341,3 +341,37 @@ def test_a_switch_boots_the_agent_out_and_in(fresh_homes: Fleet) -> None:
     assert mac.agent_version() == "2.2.0"
     assert "-nixfleet-agent-2.2.0/" in launchctl(mac, f"print gui/501/{AGENT}")
     assert "2.2.0 started" in mac.enter("tail -n 1 /tmp/nixfleet-agent.log")
+
+
+# --- what a Mac does beside launchd
+
+
+def test_a_job_may_not_read_the_folders_that_ssh_may(fresh_mac: LabHost) -> None:
+    """They are kept from launchd's jobs from its start on."""
+    fresh_mac.enter("mkdir -p Documents Code; echo x | tee Documents/file > Code/file", "markus")
+    fresh_mac.reboot()
+    fresh_mac.enter("mkfifo -m 666 /tmp/said")
+    script = "{ cat ~/Documents/file || echo denied; cat ~/Code/file; } 2>/dev/null | xargs"
+    put_job(fresh_mac, f"{script} > /tmp/said", RunAtLoad=True)
+    launchctl(fresh_mac, f"bootstrap gui/501 {JOB}")
+    assert await_line(fresh_mac, "/tmp/said") == "denied x"
+    assert fresh_mac.run("cat ~/Documents/file", "markus").stdout == "x\n"
+
+
+def test_apples_git_opens_a_dialog_where_its_tools_are_missing(fresh_mac: LabHost) -> None:
+    said = fresh_mac.run("/usr/bin/git --version; xcode-select -p", "markus").stdout
+    assert re.fullmatch(r"git version \S+\n/Library/Developer/CommandLineTools\n", said)
+    fresh_mac.enter("touch /opt/mac/no-tools")
+    assert fresh_mac.run("xcode-select -p", "markus").returncode == 2
+    fresh_mac.enter("[ ! -e /tmp/dialog-on-screen ]")
+    assert fresh_mac.run("/usr/bin/git --version", "markus").returncode == 1
+    fresh_mac.enter("[ -e /tmp/dialog-on-screen ]")
+
+
+def test_lsof_names_a_hard_link_of_an_optimised_store(fresh_mac: LabHost) -> None:
+    ask = f"lsof -a -p {fresh_mac.agent_pid()} -d txt -Fn"
+    exe = fresh_mac.agent_exe()
+    assert fresh_mac.run(ask, "markus").stdout.splitlines()[-1] == f"n{exe}"
+    fresh_mac.enter(f"mkdir -p /nix/store/.links; ln {exe} /nix/store/.links/0abc")
+    said = fresh_mac.run(ask, "markus").stdout
+    assert said.splitlines()[-1] == "n/nix/store/.links/0abc"

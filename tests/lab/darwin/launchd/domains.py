@@ -23,6 +23,9 @@ NO_USER: Final = Path("/etc/lab-no-user")
 LATE: Final = Path("/etc/lab-late-label")
 """The seconds for which a label stays taken after its process has ended; 1 without this file."""
 
+TAKEN: Final = Path("/etc/lab-taken-label")
+"""The number of bootstraps that still find their label taken."""
+
 VERSION: Final = Path("/etc/lab-macos")
 """The version of macOS that this host plays; 26.1 without this file."""
 
@@ -114,7 +117,7 @@ class Domains:
             return _failed("Bootstrap", _BAD_OWNER)
         label = definition.label
         is_taken = (domain, label) in self._jobs or (domain, label) in self._taken
-        if is_taken or label in self._disabled():
+        if is_taken or _is_still_taken() or label in self._disabled():
             return _failed("Bootstrap", _IO_ERROR)
         if not definition.fits(domain.partition("/")[0]):
             return _failed("Bootstrap", _IO_ERROR)
@@ -223,6 +226,13 @@ class Domains:
         where = f"user gui: {uid}" if kind == "gui" else f"uid: {uid}"
         said = f'Bad request.\nCould not find service "{label}" in domain for {where}\n'
         return Answer(113, err=said)
+
+
+def _is_still_taken() -> bool:
+    left = int(TAKEN.read_text()) if TAKEN.exists() else 0
+    if left:
+        TAKEN.write_text(str(left - 1))
+    return left > 0
 
 
 def _macos() -> int:
