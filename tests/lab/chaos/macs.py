@@ -109,7 +109,8 @@ def _session(scene: Scene, session: Literal["gui", "user"], *missing: str) -> An
         if shown.startswith(f"{domain}/501/"):
             scene.prove(f"the agent is in {domain}/501")
     if missing:
-        scene.prove(f"without {' and '.join(missing)}")
+        domains = [f"{name.removeprefix('no-')}/501" for name in missing]
+        scene.prove(f"without {' and '.join(domains)}")
     return answer
 
 
