@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class Pool:
     """Plays the cases; `outcomes` has each one's row, or its failure.
 
-    Each kind of host has two benches, which begin at both ends: the longest cases only wait.
+    Each kind of host has two benches, which begin at both ends: the longest cases only wait. The
+    Mac has one.
     """
 
     def __init__(self, cases: Iterable[Case]) -> None:
@@ -31,10 +32,9 @@ class Pool:
         self.outcomes: Final[dict[str, Future[Row]]] = {
             case.name: Future() for case in self._pending
         }
+        benches = [(name, step) for step in (1, -1) for name in SUITES]
         self._threads = [
-            threading.Thread(target=self._work, args=(name, step))
-            for step in (1, -1)
-            for name in (*SUITES, MAC)
+            threading.Thread(target=self._work, args=bench) for bench in (*benches, (MAC, 1))
         ]
         for thread in self._threads:
             thread.start()
