@@ -80,6 +80,13 @@ class Stage:
 # The service.
 
 
+def wait(stage: Stage) -> None:
+    """A shell that is still to become the agent, as on a Mac without a network."""
+    start = f"sleep 600; exec {stage.host.agent_exe()}"
+    stage.drop_in(f'ExecStart=\nExecStart=/bin/sh -c "{start}"')
+    stage.as_root(f"systemctl restart {UNIT}")
+
+
 def crash(stage: Stage) -> None:
     """It fails at once, and systemd waits to start it again."""
     stage.drop_in("ExecStartPre=/bin/false\nRestartSec=1h")
@@ -243,6 +250,7 @@ STORIES: Final[dict[str, tuple[str, tuple[Scene, ...]]]] = {
         "gpc0",
         (
             Scene("current", "proven: 2.1.0", nothing, {"unit": "loaded, active (running)"}),
+            Scene("agent-starting", "not yet the agent", wait, {"running_path": None}),
             Scene(
                 "agent-down",
                 "inactive (dead)",
