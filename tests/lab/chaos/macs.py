@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ..client import Answer, Running
     from .case import Play
+    from .faults import Strike
     from .scene import Scene
 
 AGENT: Final = "com.nixfleet.agent"
@@ -95,23 +96,54 @@ def _cancel(scene: Scene, running: Running) -> None:
     scene.prove("a cancellation was asked for", any(scene.jobs.glob("*/ctl/cancel")))
 
 
-def _session(scene: Scene, session: Literal["gui", "user"], *missing: str) -> Answer:
+def _settle(scene: Scene, session: Literal["gui", "user"], *missing: str) -> None:
     """An agent for that domain, loaded there; then domains go missing."""
     scene.repos.commit_nixcfg("Another domain", session=session)
     with scene.update() as first:
         assert scene.answer(first)["verdict"] == "updated"
     scene.repos.release(_NEWER)
     _set(scene, *missing, reboot=True)
+    if missing:
+        domains = [f"{name.removeprefix('no-')}/501" for name in missing]
+        scene.prove(f"without {' and '.join(domains)}")
+
+
+def _session(scene: Scene, session: Literal["gui", "user"], *missing: str) -> Answer:
+    """An update of an agent for that domain, where some domain may be missing."""
+    _settle(scene, session, *missing)
     with scene.update() as running:
         answer = scene.answer(running)
     for domain in ("gui", "user"):
         shown = scene.launchctl(f"print {domain}/501/{AGENT}")
         if shown.startswith(f"{domain}/501/"):
             scene.prove(f"the agent is in {domain}/501")
-    if missing:
-        domains = [f"{name.removeprefix('no-')}/501" for name in missing]
-        scene.prove(f"without {' and '.join(domains)}")
     return answer
+
+
+def _struck_without_gui(strike: Strike) -> Play:
+    """The fault strikes the rebuild, and nobody is logged in at the screen."""
+
+    def play(scene: Scene) -> Answer:
+        _settle(scene, "user", "no-gui")
+        return strike_at("rebuild", strike)(scene)
+
+    return play
+
+
+def _killed_and_pends(scene: Scene) -> Answer:
+    """No start of launchd's own happens without a kickstart."""
+    _set(scene, "pends", "low-power")
+    return strike_at("rebuild", _kill_job)(scene)
+
+
+def _cancelled_waiting(scene: Scene) -> Answer:
+    """A cancellation comes while the new agent waits for the network."""
+    _set(scene, "no-network")
+    with scene.update() as running:
+        running.wait_for("waiting for what starts the agent", 150)
+        _cancel(scene, running)
+        scene.host.enter("rm /etc/lab-no-network")
+        return scene.answer(running)
 
 
 def _another_session(scene: Scene) -> Answer:
@@ -255,6 +287,31 @@ CASES: Final = (
         name="Mac: an agent for user/501, nobody at the screen",
         play=lambda scene: _session(scene, "user", "no-gui"),
         agent=_NEWER,
+    ),
+    _mac(
+        name="Mac: job SIGKILL in rebuild, nobody at the screen",
+        play=_struck_without_gui(_kill_job),
+        verdict="interrupted",
+        cause="killed",
+    ),
+    _mac(
+        name="Mac: cancelled in rebuild, nobody at the screen",
+        play=_struck_without_gui(_cancel),
+        verdict="cancelled",
+        cause="cancelled",
+    ),
+    _mac(
+        name="Mac: job SIGKILL in rebuild, and starts pend",
+        play=_killed_and_pends,
+        verdict="interrupted",
+        cause="killed",
+        agent=BASE_VERSION,
+    ),
+    _mac(
+        name="Mac: cancelled while the new agent waits",
+        play=_cancelled_waiting,
+        verdict="cancelled",
+        cause="cancelled",
     ),
     _mac(
         name="Mac: an agent for user/501, somebody at the screen",
