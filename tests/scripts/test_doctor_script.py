@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from shlex import quote
 
 import pytest
 from fake_host import CHECKOUT, FakeHost, git, tree
@@ -93,13 +94,20 @@ def test_it_sees_all_and_changes_nothing(host: FakeHost) -> None:
 
 @one_shell
 def test_nix_without_its_features_or_daemon(host: FakeHost) -> None:
+    evaluated = host.state / "evaluated"
     host.on(
-        "nix", "case $* in *--version*) ;; *) echo 'error: x' >&2; exit 1 ;; esac; default \"$@\""
+        "nix",
+        f"""case $* in
+  *--version*) ;;
+  *attrNames*) echo . >>{quote(str(evaluated))}; echo 'error: x' >&2; exit 1 ;;
+  *) echo 'error: x' >&2; exit 1 ;;
+esac; default "$@" """,
     )
     health = examine(host)
     assert (health.features, health.store_answers) == (frozenset(), False)
     assert health.facts.attributes is None
     assert health.eval_said == ("error: x",)
+    assert evaluated.read_text() == ".\n", "an evaluation can take minutes"
 
 
 @one_shell

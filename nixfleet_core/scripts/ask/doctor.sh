@@ -86,14 +86,16 @@ doctor_rights() {
 
 # What only a Mac can answer.
 doctor_launchd() {
+  doctor_launchd_printed=$(nf_printed)
   put_some launchd.session "$(nf_bounded 10 launchctl managername 2>/dev/null | cut_off 100)"
   put launchd.domains "$(for doctor_launchd_domain in gui user; do
     if nf_has_domain "$doctor_launchd_domain/$NF_UID"; then echo "$doctor_launchd_domain"; fi
   done)"
   put_some launchd.types "$(nf_session_types)"
-  put_some launchd.pended "$(nf_printed | nf_value 'pended nondemand spawn' | cut_off 100)"
+  put_some launchd.pended "$(printf '%s\n' "$doctor_launchd_printed" |
+    nf_value 'pended nondemand spawn' | cut_off 100)"
   put_some launchd.files "$(nf_bounded 10 launchctl limit maxfiles 2>/dev/null | awk '{ print $3 }')"
-  put_some launchd.arguments "$(nf_printed | doctor_printed_lines)"
+  put_some launchd.arguments "$(printf '%s\n' "$doctor_launchd_printed" | doctor_printed_lines)"
   put_some ps.newline "$(doctor_ps_newline)"
 }
 
@@ -126,11 +128,20 @@ doctor_checkout() {
   put_some checkout.unfinished "$(nf_unfinished)"
   put_some checkout.foreign "$(nf_foreign | cut_off 1000)"
   if probe_upstream; then doctor_remote; fi
-  if doctor_checkout_names=$(attributes_in "$PWD" 2>/dev/null); then
-    put attributes "$doctor_checkout_names"
-  else
-    put attributes.said "$(attributes_in "$PWD" 2>&1 >/dev/null | tail -c 4096)"
-  fi
+  doctor_attributes
+}
+
+# The flake's names, or what Nix said instead, from one evaluation, which can take minutes. The names go past
+# the words, on a descriptor of their own.
+doctor_attributes() {
+  doctor_attributes_names=$( {
+    doctor_attributes_said=$(attributes_in "$PWD" 2>&1 >&3) ||
+      printf '%s%s' "$nf_newline" "$(printf '%s\n' "$doctor_attributes_said" | tail -c 4096)"
+  } 3>&1)
+  case $doctor_attributes_names in
+    "$nf_newline"*) put attributes.said "${doctor_attributes_names#"$nf_newline"}" ;;
+    *) put attributes "$doctor_attributes_names" ;;
+  esac
 }
 
 # Its URL stays here: only its kind is told, and whether it is in the local network.
