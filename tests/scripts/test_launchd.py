@@ -26,7 +26,8 @@ AGENT: Final = "/nix/store/4k9x2c7v1hq0pz8m3n6w5d2j7r1s0b4g-nixfleet-agent-3.1.5
 
 LAUNCHCTL: Final = """#!/bin/sh
 # In $LAUNCHD: `domains` are there, `domain` has the agent and `pid` is its process. `taken` counts
-# the bootstraps that still find the label taken. With `pends`, a bootstrap starts nothing.
+# the bootstraps that still find the label taken. With `pends`, a bootstrap starts nothing. The
+# description of the agent is `described`, or one of an old agent.
 cd "$LAUNCHD" || exit
 echo "$*" >>asked
 case $1 in
@@ -34,7 +35,7 @@ case $1 in
     if grep -qx "$2" domains; then exit 0; fi
     [ "$2" = "$(cat domain)/com.nixfleet.agent" ] || exit 113
     if [ -s pid ]; then printf '\\tpid = %s\\n' "$(cat pid)"; fi
-    printf '\\tprogram = /old\\n'
+    if [ -e described ]; then cat described; else printf '\\tprogram = /old\\n'; fi
     ;;
   bootout) : >domain ;;
   bootstrap)
@@ -298,36 +299,24 @@ PLIST = """<dict>
 """
 
 
-def logs(folder: Path, shell: tuple[str, ...], *, loaded: str = "", plist: str = "") -> list[str]:
+def logs(mac: Mac) -> list[str]:
     """The files that the agent logs to, by launchd and by its plist."""
-    (folder / "loaded").write_text(loaded)
-    (folder / "plist").write_text(plist)
-    printed = 'case $2 in *agent) [ -s "$LAUNCHD/loaded" ] && cat "$LAUNCHD/loaded" ;; esac'
-    for name, text in {"launchctl": printed, "plutil": 'cat "$LAUNCHD/plist"'}.items():
-        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
-        (folder / name).chmod(0o755)
-    call = f"NF_UID=501 NF_UNIT={LABEL} NF_MANAGER=launchd\nnf_launchd_logs"
-    platform = {"NF_PLATFORM_GIVEN": "home-manager"}
-    script = compose("service", "launchd", root="", call=call, values=platform)
-    env = {"PATH": f"{folder}:{os.environ['PATH']}", "LAUNCHD": str(folder), "HOME": str(folder)}
-    done = subprocess.run(
-        [*shell, "-s"], input=script, env=env, capture_output=True, text=True, timeout=60
-    )
+    done = mac("nf_launchd_logs\n")
     assert done.stderr == ""
     return done.stdout.splitlines()
 
 
-def test_the_agents_log_is_where_launchd_writes_it(tmp_path: Path, shell: tuple[str, ...]) -> None:
-    loaded = PRINTED.replace("{errors}", "/tmp/agent.err")
-    both = ["/tmp/agent.err", "/Users/ops/agent's log"]
-    assert logs(tmp_path, shell, loaded=loaded, plist=PLIST) == both
-    one = PRINTED.replace("{errors}", "/Users/ops/agent's log")
-    assert logs(tmp_path, shell, loaded=one) == ["/Users/ops/agent's log"]
+def test_the_agents_log_is_where_launchd_writes_it(tmp_path: Path, mac: Mac) -> None:
+    put_plist(tmp_path, PLIST)
+    (tmp_path / "domain").write_text("gui/501")
+    (tmp_path / "described").write_text(PRINTED.replace("{errors}", "/tmp/agent.err"))
+    assert logs(mac) == ["/tmp/agent.err", "/Users/ops/agent's log"]
+    (tmp_path / "described").write_text(PRINTED.replace("{errors}", "/Users/ops/agent's log"))
+    assert logs(mac) == ["/Users/ops/agent's log"]
 
 
-def test_an_unloaded_agents_log_is_where_its_plist_says(
-    tmp_path: Path, shell: tuple[str, ...]
-) -> None:
-    named = ["/Users/ops/a & b.err", "/Users/ops/a & b.log"]
-    assert logs(tmp_path, shell, plist=PLIST) == named
-    assert logs(tmp_path, shell, plist="<dict>\n</dict>\n") == []
+def test_an_unloaded_agents_log_is_where_its_plist_says(tmp_path: Path, mac: Mac) -> None:
+    put_plist(tmp_path, PLIST)
+    assert logs(mac) == ["/Users/ops/a & b.err", "/Users/ops/a & b.log"]
+    put_plist(tmp_path, "<dict>\n</dict>\n")
+    assert logs(mac) == []

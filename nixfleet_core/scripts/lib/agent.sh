@@ -93,7 +93,7 @@ nf_see_launchd() {
   agent_load=loaded agent_file=$(nf_plist)
   nf_see_launchd_target=$(nf_agent_target "$agent_domain") || agent_session=missing
   agent_domain=${agent_domain:-$nf_see_launchd_target}
-  nf_see_launchd_printed=$(nf_printed)
+  nf_see_launchd_printed=$(launchctl print "$agent_domain/$NF_UNIT" 2>/dev/null)
   agent_pid=$(printf '%s\n' "$nf_see_launchd_printed" | nf_pid_value)
   if [ -n "$agent_pid" ]; then agent_active=active; else agent_active=inactive; fi
   agent_sub=$(printf '%s\n' "$nf_see_launchd_printed" | nf_value state)

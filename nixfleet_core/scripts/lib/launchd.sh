@@ -16,9 +16,9 @@ nf_plist_text() { { plutil -convert xml1 -o - "$(nf_plist)" || cat "$(nf_plist)"
 
 nf_plist_agent() { nf_plist_text | nf_agent_paths | head -n 1; }
 
-# nf_session_types: the types of sessions that the plist names, a word a line.
-nf_session_types() {
-  nf_plist_text | awk -v key='<key>LimitLoadToSessionType</key>' '
+# nf_plist_strings KEY: what the plist has at that key, a string a line: one, or an array of them.
+nf_plist_strings() {
+  nf_plist_text | awk -v key="<key>$1</key>" '
     { text = text $0 " " }
     END {
       at = index(text, key); if (!at) exit
@@ -28,8 +28,11 @@ nf_session_types() {
         print substr(text, RSTART + 8, RLENGTH - 17)
         text = substr(text, RSTART + RLENGTH)
       }
-    }'
+    }' | sed -e 's/&lt;/</g' -e 's/&gt;/>/g' -e 's/&amp;/\&/g'
 }
+
+# nf_session_types: the types of sessions that the plist names.
+nf_session_types() { nf_plist_strings LimitLoadToSessionType; }
 
 # nf_agent_target [DOMAIN]: the domain to load the agent into: DOMAIN, or any other one that is there and
 # takes its plist. launchd lets a plist into user/UID only if it names the session type Background, and into
@@ -54,10 +57,8 @@ nf_launchd_logs() {
       printf '%s\n' "$nf_launchd_logs_printed" | nf_value "$nf_launchd_logs_of path"
     done
   else
-    # a key, and its value in the next line
-    plutil -convert xml1 -o - "$(nf_plist)" 2>/dev/null |
-      sed -n -e '/<key>Standard[EO][a-z]*Path<\/key>/{n' -e 's/^.*<string>\(.*\)<\/string>.*$/\1/p' -e '}' |
-      sed -e 's/&lt;/</g' -e 's/&gt;/>/g' -e 's/&amp;/\&/g'
+    nf_plist_strings StandardErrorPath
+    nf_plist_strings StandardOutPath
   fi | awk '!seen[$0]++'
 }
 
