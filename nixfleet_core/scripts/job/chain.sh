@@ -107,13 +107,15 @@ nf_is_starting() {
 
 # A Mac's agent is started by a shell that first waits up to 60 s for the network. Wait until it is the agent.
 nf_await_agent() {
-  nf_await_agent_left=90
-  while nf_see_units 2>/dev/null; [ -n "$nf_look_waits" ] && [ "$nf_await_agent_left" -gt 0 ]; do
-    if [ "$nf_await_agent_left" = 87 ]; then
+  nf_await_agent_told=''
+  nf_clock_start
+  while nf_see_units 2>/dev/null; [ -n "$nf_look_waits" ] && nf_is_within 90; do
+    # an ordinary start takes a moment, too
+    if [ -z "$nf_await_agent_told" ] && [ "$NF_CLOCK_AWAKE" -ge 3 ]; then
       nf_event waiting ",\"reason\":\"agent\",\"limit\":90"
       nf_say "the agent is about to start: what starts it waits, as for the network"
+      nf_await_agent_told=1
     fi
-    nf_await_agent_left=$((nf_await_agent_left - 1))
     sleep 1
   done
 }
