@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from shlex import quote
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from left_out import OLD_BASH, OLD_BASH_ARGV
 
+from nixfleet_core.facts.parse import parse_probe
 from nixfleet_core.job.compile import compile_plan
 from nixfleet_core.job.events import HostEvent, StepEnd, read_event
 from nixfleet_core.job.frames import Frame, FrameReader
@@ -25,6 +26,9 @@ from nixfleet_core.plan.model import Options, Plan, Step
 from nixfleet_core.sandbox.layout import TOOLS
 from nixfleet_core.scripts.compose import question
 from nixfleet_core.vocabulary import StepId
+
+if TYPE_CHECKING:
+    from nixfleet_core.facts.model import Facts
 
 SHELLS: Final = {
     "dash": ("dash",),
@@ -484,3 +488,27 @@ def tree(folder: Path) -> dict[str, object]:
         else:
             found[name] = status.st_mode
     return found
+
+
+def look(host: FakeHost, installed: str = AGENTS["1.0"], **values: str) -> Facts:
+    """Look at a host whose unit names that program."""
+    host.install(installed)
+    known = {
+        "NF_PLATFORM_GIVEN": "nixos",
+        "NF_CHECKOUT": CHECKOUT,
+        "NF_INPUT": "nixfleet",
+        "NF_ATTRIBUTE": "",
+        "NF_DEEP": "",
+    }
+    done = host.ask("probe", **{**known, **values})
+    assert done.returncode == 0, done.stderr
+    return parse_probe(done.stdout)
+
+
+def runs(host: FakeHost, exe: str | None, *words: str) -> None:
+    """Let the agent's process run that file of the host, with this command line."""
+    folder = host.root / "proc/4001"
+    (folder / "exe").unlink(missing_ok=True)
+    if exe is not None:
+        (folder / "exe").symlink_to(f"{host.root}{exe}")
+    (folder / "cmdline").write_bytes(b"".join(os.fsencode(word) + b"\0" for word in words))

@@ -12,10 +12,9 @@ from shlex import quote
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from fake_host import AGENTS, CHECKOUT, DARWIN, UNIT, FakeHost
+from fake_host import AGENTS, DARWIN, UNIT, FakeHost, look, runs
 
 from nixfleet_core.facts.model import Binary, Facts, Running
-from nixfleet_core.facts.parse import parse_probe
 from nixfleet_core.scripts.compose import compose
 
 if TYPE_CHECKING:
@@ -39,30 +38,6 @@ def put(host: FakeHost, path: str, text: str | bytes = b"\x7fELF\0\0") -> str:
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
     file.chmod(0o755)
     return str(file)
-
-
-def look(host: FakeHost, installed: str = AGENT, **values: str) -> Facts:
-    """Look at a host whose unit names that program."""
-    host.install(installed)
-    known = {
-        "NF_PLATFORM_GIVEN": "nixos",
-        "NF_CHECKOUT": CHECKOUT,
-        "NF_INPUT": "nixfleet",
-        "NF_ATTRIBUTE": "",
-        "NF_DEEP": "",
-    }
-    done = host.ask("probe", **{**known, **values})
-    assert done.returncode == 0, done.stderr
-    return parse_probe(done.stdout)
-
-
-def runs(host: FakeHost, exe: str | None, *words: str) -> None:
-    """Let the agent's process run that file of the host, with this command line."""
-    folder = host.root / "proc/4001"
-    (folder / "exe").unlink(missing_ok=True)
-    if exe is not None:
-        (folder / "exe").symlink_to(f"{host.root}{exe}")
-    (folder / "cmdline").write_bytes(b"".join(os.fsencode(word) + b"\0" for word in words))
 
 
 def seen(facts: Facts) -> tuple[str, str, bool]:
@@ -120,13 +95,6 @@ def test_without_the_right_to_look_the_words_are_a_claim(host: FakeHost, word: s
         assert running == Running(Binary(AGENT, "1.0"), "claimed", 4001), "not even its hash"
     else:
         assert running is None
-
-
-@one_shell
-def test_a_program_that_systemd_has_not_started_yet_is_not_running(host: FakeHost) -> None:
-    (host.root / "proc/4001/exe").unlink()
-    (host.root / "proc/4001/exe").symlink_to("/usr/lib/systemd/systemd-executor")
-    assert look(host).running is None
 
 
 def test_a_look_runs_no_path_that_a_process_or_unit_names(host: FakeHost) -> None:

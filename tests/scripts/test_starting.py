@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from fake_host import AGENTS, CHECKOUT, FakeHost
+from fake_host import AGENTS, FakeHost, look, runs
 
-from nixfleet_core.facts.model import Facts
-from nixfleet_core.facts.parse import parse_probe
 from nixfleet_core.scripts.compose import compose
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from nixfleet_core.facts.model import Facts
 
 AGENT: Final = AGENTS["1.0"]
 BASH: Final = "/bin/bash"
@@ -24,21 +22,6 @@ SCRIPT: Final = f"""# Wait for the network
 while ! curl -sf "$HEALTH"; do sleep 2; done
 exec {AGENT}
 """
-
-
-def look(host: FakeHost, exe: str | None, words: Sequence[str]) -> Facts:
-    """Look at a host whose agent's process is that."""
-    host.install(AGENT)
-    folder = host.root / "proc/4001"
-    (folder / "exe").unlink(missing_ok=True)
-    if exe is not None:
-        (folder / "exe").symlink_to(f"{host.root}{exe}")
-    (folder / "cmdline").write_bytes(b"".join(os.fsencode(word) + b"\0" for word in words))
-    names = ("NF_INPUT", "NF_ATTRIBUTE", "NF_DEEP")
-    values = dict.fromkeys(names, "") | {"NF_CHECKOUT": CHECKOUT, "NF_PLATFORM_GIVEN": "nixos"}
-    done = host.ask("probe", **values)
-    assert done.returncode == 0, done.stderr
-    return parse_probe(done.stdout)
 
 
 def is_starting(facts: Facts) -> bool:
@@ -67,38 +50,36 @@ def test_a_shell_that_will_exec_the_agent_is_starting(
     host: FakeHost, exe: str | None, words: list[str]
 ) -> None:
     """Also where we may not look at its program: it is no agent in either case."""
-    assert is_starting(look(host, exe, words))
+    runs(host, exe, *words)
+    assert is_starting(look(host))
 
 
 @pytest.mark.parametrize("words", OTHERS.values(), ids=OTHERS)
 def test_any_other_shell_may_be_anything(host: FakeHost, words: list[str]) -> None:
-    facts = look(host, BASH, words)
+    runs(host, BASH, *words)
+    facts = look(host)
     assert not is_starting(facts)
     assert facts.running is not None
     assert facts.running.proof == "other"
 
 
 def test_the_agent_itself_is_not_starting_whatever_its_words_say(host: FakeHost) -> None:
-    facts = look(host, AGENT, [BASH, "-c", SCRIPT])
+    runs(host, AGENT, BASH, "-c", SCRIPT)
+    facts = look(host)
     assert not is_starting(facts)
     assert facts.running is not None
     assert facts.running.proof == "exe"
 
 
-def test_launchds_xpcproxy_is_starting(host: FakeHost) -> None:
-    folder = host.root / "proc/4001"
-    host.install(AGENT)
-    (folder / "exe").unlink(missing_ok=True)
-    (folder / "exe").symlink_to("/usr/libexec/xpcproxy")
-    done = host.ask(
-        "probe",
-        NF_PLATFORM_GIVEN="nixos",
-        NF_CHECKOUT=CHECKOUT,
-        NF_INPUT="",
-        NF_ATTRIBUTE="",
-        NF_DEEP="",
-    )
-    assert is_starting(parse_probe(done.stdout))
+@pytest.mark.parametrize("exe", ["/usr/lib/systemd/systemd-executor", "/usr/libexec/xpcproxy"])
+def test_what_systemd_and_launchd_start_a_program_with_is_starting(
+    host: FakeHost, exe: str
+) -> None:
+    (host.root / "proc/4001/exe").unlink()
+    (host.root / "proc/4001/exe").symlink_to(exe)
+    facts = look(host)
+    assert facts.running is None
+    assert is_starting(facts)
 
 
 def test_a_macs_ps_prints_a_newline_as_its_number(tmp_path: Path, shell: tuple[str, ...]) -> None:
