@@ -9,11 +9,11 @@ import msgspec
 from nixfleet_core.cli.output import print_json, say
 from nixfleet_core.cli.run import for_each
 from nixfleet_core.errors import Unreachable
-from nixfleet_core.judge.checkup import Point, PointState, check_up
+from nixfleet_core.judge.checkup import Point, check_up, given_names
 from nixfleet_core.judge.verdict import EXIT_CODES, worst_exit
 from nixfleet_core.log.addresses import hide_addresses
 from nixfleet_core.session.boundary import one_host
-from nixfleet_core.vocabulary import NoAnswer, PointName
+from nixfleet_core.vocabulary import NoAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,22 +25,13 @@ EXIT_WRONG: Final = 3
 """Something is wrong with a host."""
 
 
-class PointLine(msgspec.Struct, frozen=True):
-    """One point in the JSON answer."""
-
-    name: PointName
-    state: PointState
-    seen: str
-    help: str
-
-
 class DoctorLine(msgspec.Struct, frozen=True):
     """One host in the JSON answer; `cause` is "" if it answered."""
 
     host: str
     cause: NoAnswer | Literal[""]
     sentence: str
-    points: tuple[PointLine, ...]
+    points: tuple[Point, ...]
     help: str = ""
 
 
@@ -61,16 +52,12 @@ async def _examine(_: Conductor, session: HostSession) -> DoctorLine:
         with one_host(host.name):
             points = check_up(host, await session.inspect())
     except Unreachable as error:
-        given = {host.name, *((host.address.host, str(host.address)) if host.address else ())}
+        given = given_names(host)
         sentence, advice = (hide_addresses(text, given) for text in (str(error), error.advice))
         return DoctorLine(host.name, error.cause, sentence, (), advice)
     wrong = sum(point.state == "wrong" for point in points)
     sentence = f"{wrong} of {len(points)} points are wrong" if wrong else "nothing is wrong"
-    return DoctorLine(host.name, "", sentence, tuple(map(_line, points)))
-
-
-def _line(point: Point) -> PointLine:
-    return PointLine(point.name, point.state, point.seen, point.help)
+    return DoctorLine(host.name, "", sentence, points)
 
 
 def _exit_code(line: DoctorLine) -> int:

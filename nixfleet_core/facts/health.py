@@ -6,7 +6,7 @@ Parsing only; nothing here talks to a host.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 from nixfleet_core.facts.parse import maybe_number, read_facts, read_records
 from nixfleet_core.limits import MOST, TEXT_LIMIT
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 RemoteKind = Literal["https", "http", "ssh", "git", "file", "other"]
 WayToRoot = Literal["login", "sudo", "doas"]
 Bounds = Literal["timeout", "perl", "bash"]
+_Token = TypeVar("_Token", bound=str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +105,13 @@ def parse_health(data: bytes, asked: float, answered: float) -> Health:
         home=records.get("home", ""),
         has_nix_at_login=records.get("login.nix") == "1",
         files=_count(records, "limit.files"),
-        bounds=_bounds(records.get("bounds")),
+        bounds=_one_of(records.get("bounds"), get_args(Bounds)),
         git=_word(records, "git"),
         git_is_stub=records.get("git.stub") == "1",
         features=frozenset(records["nix.features"].split()) if "nix.features" in records else None,
         store_answers={"1": True, "0": False}.get(records.get("nix.store", "")),
         carrier=_word(records, "carrier"),
-        root=_root(records.get("root")),
+        root=_one_of(records.get("root"), get_args(WayToRoot)),
         no_place=_word(records, "place.none"),
         closed_place=records.get("place.closed", ""),
         launchd=_launchd(records) if "launchd.domains" in records else None,
@@ -139,28 +140,9 @@ def _count(records: dict[str, str], key: str) -> int | None:
     return found if found is not None and 0 <= found <= MOST else None
 
 
-def _bounds(text: str | None) -> Bounds | None:
-    match text:
-        case "timeout" | "perl" | "bash":
-            return text
-        case _:
-            return None
-
-
-def _root(text: str | None) -> WayToRoot | None:
-    match text:
-        case "login" | "sudo" | "doas":
-            return text
-        case _:
-            return None
-
-
-def _kind(text: str | None) -> RemoteKind:
-    match text:
-        case "https" | "http" | "ssh" | "git" | "file":
-            return text
-        case _:
-            return "other"
+def _one_of(text: str | None, words: tuple[_Token, ...]) -> _Token | None:
+    """The text, if it is one of these words."""
+    return next((word for word in words if word == text), None)
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:
@@ -175,7 +157,7 @@ def _remote(records: dict[str, str]) -> Remote | None:
         return None
     return Remote(
         answers=records["remote.answers"] == "1",
-        kind=_kind(records.get("remote.kind")),
+        kind=_one_of(records.get("remote.kind"), get_args(RemoteKind)) or "other",
         is_near=records.get("remote.near") == "1",
         said=tuple(records.get("remote.said", "").splitlines()),
     )

@@ -65,13 +65,19 @@ class Point:
 
 def check_up(host: Host, health: Health) -> tuple[Point, ...]:
     """Every point that such a host has. No text has an address that the user did not give."""
-    given = {host.name, *((host.address.host, str(host.address)) if host.address else ())}
+    given = given_names(host)
     return tuple(
         _for_report(point, health.home, given) for point in _Checkup(host, health).points()
     )
 
 
-def _for_report(point: Point, home: str, given: set[str]) -> Point:
+def given_names(host: Host) -> frozenset[str]:
+    """What the user called the host, and its address: a report may name these."""
+    address = (host.address.host, str(host.address)) if host.address else ()
+    return frozenset((host.name, *address))
+
+
+def _for_report(point: Point, home: str, given: frozenset[str]) -> Point:
     def words(text: str) -> str:
         if len(home) > 1:
             text = re.sub(rf"{re.escape(home)}(?=[/\s:,;)]|$)", "~", text)
