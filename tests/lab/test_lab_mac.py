@@ -194,7 +194,7 @@ def test_a_domain_takes_the_plists_of_its_session_type(
 
 def test_a_label_stays_taken_after_its_bootout(fresh_mac: LabHost) -> None:
     """bootout returns before the process has ended, and the label is taken for seconds after it."""
-    fresh_mac.enter("mkfifo -m 666 /tmp/said; echo 1 > /etc/lab-late-label")
+    fresh_mac.enter("mkfifo -m 666 /tmp/said")
     put_job(fresh_mac, "trap '' TERM; echo up > /tmp/said; sleep 60; sleep 60", ExitTimeOut=1)
     launchctl(fresh_mac, f"bootstrap user/501 {JOB}", 5)
     launchctl(fresh_mac, f"bootstrap gui/501 {JOB}")

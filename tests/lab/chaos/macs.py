@@ -241,46 +241,39 @@ def _left_job(scene: Scene) -> Answer:
 
 
 _mac: Final = partial(Case, host=MAC, seconds=240)  # its stand-ins are slow on a busy machine
+_killed: Final = partial(_mac, verdict="interrupted", cause="killed")
+_cancelled: Final = partial(_mac, verdict="cancelled", cause="cancelled")
+_refused: Final = partial(_mac, verdict="failed", cause="preflight-unit", agent=None, lock="old")
 
 CASES: Final = (
     _mac(name="Mac: starts pend after a bootstrap", play=_while("pends")),
-    _mac(
+    _cancelled(
         name="Mac: the agent's label frees late",
         play=_late_label,
-        verdict="cancelled",
-        cause="cancelled",
         agent=BASE_VERSION,
         lock="old",
     ),
     _mac(name="Mac: a loaded job without files", play=_left_job),
-    _mac(
+    _killed(
         name="Mac: job killed in Low Power Mode",
         play=_low_power,
-        verdict="interrupted",
-        cause="killed",
         agent=BASE_VERSION,
         lock="old",
     ),
-    _mac(
+    _killed(
         name="Mac: job SIGKILL in rebuild",
         play=strike_at("rebuild", _kill_job),
-        verdict="interrupted",
-        cause="killed",
         agent=BASE_VERSION,
     ),
-    _mac(
+    _killed(
         name="Mac: guard SIGKILL in update",
         play=strike_at("update", _kill_guard),
-        verdict="interrupted",
-        cause="killed",
         agent=BASE_VERSION,
         lock="old",
     ),
-    _mac(
+    _cancelled(
         name="Mac: cancelled in rebuild",
         play=strike_at("rebuild", _cancel),
-        verdict="cancelled",
-        cause="cancelled",
         agent=BASE_VERSION,
     ),
     _mac(
@@ -288,30 +281,22 @@ CASES: Final = (
         play=lambda scene: _session(scene, "user", "no-gui"),
         agent=_NEWER,
     ),
-    _mac(
+    _killed(
         name="Mac: job SIGKILL in rebuild, nobody at the screen",
         play=_struck_without_gui(_kill_job),
-        verdict="interrupted",
-        cause="killed",
     ),
-    _mac(
+    _cancelled(
         name="Mac: cancelled in rebuild, nobody at the screen",
         play=_struck_without_gui(_cancel),
-        verdict="cancelled",
-        cause="cancelled",
     ),
-    _mac(
+    _killed(
         name="Mac: job SIGKILL in rebuild, and starts pend",
         play=_killed_and_pends,
-        verdict="interrupted",
-        cause="killed",
         agent=BASE_VERSION,
     ),
-    _mac(
+    _cancelled(
         name="Mac: cancelled while the new agent waits",
         play=_cancelled_waiting,
-        verdict="cancelled",
-        cause="cancelled",
     ),
     _mac(
         name="Mac: an agent for user/501, somebody at the screen",
@@ -323,21 +308,13 @@ CASES: Final = (
         play=lambda scene: _session(scene, "gui", "no-user"),
         agent=_NEWER,
     ),
-    _mac(
+    _refused(
         name="Mac: an agent for gui/501, nobody at the screen",
         play=lambda scene: _session(scene, "gui", "no-gui"),
-        verdict="failed",
-        cause="preflight-unit",
-        agent=None,
-        lock="old",
     ),
-    _mac(
+    _refused(
         name="Mac: no domain at all",
         play=lambda scene: _session(scene, "user", "no-gui", "no-user"),
-        verdict="failed",
-        cause="preflight-unit",
-        agent=None,
-        lock="old",
     ),
     _mac(name="Mac: the new plist is for another domain", play=_another_session),
     _mac(name="Mac: the new agent waits for the network", play=_waits),

@@ -20,14 +20,14 @@ NO_GUI: Final = Path("/etc/lab-no-gui")
 NO_USER: Final = Path("/etc/lab-no-user")
 """While this file exists, there is no domain user/UID."""
 
-LATE: Final = Path("/etc/lab-late-label")
-"""The seconds for which a label stays taken after its process has ended; 1 without this file."""
-
 TAKEN: Final = Path("/etc/lab-taken-label")
 """The number of bootstraps that still find their label taken."""
 
 VERSION: Final = Path("/etc/lab-macos")
 """The version of macOS that this host plays; 26.1 without this file."""
+
+_LATE: Final = 1
+"""The seconds for which a label stays taken after its process has ended."""
 
 _NO_DOMAIN: Final = (125, "Domain does not support specified action")
 _IO_ERROR: Final = (5, "Input/output error")
@@ -146,7 +146,7 @@ class Domains:
         name = job.domain, job.label
         self._taken.add(name)
         del self._jobs[name]
-        await asyncio.sleep(float(LATE.read_text()) if LATE.exists() else 1)
+        await asyncio.sleep(_LATE)
         self._taken.remove(name)
 
     async def _kickstart(self, options: str, target: str) -> Answer:
