@@ -85,7 +85,8 @@ def mac(tmp_path: Path, shell: tuple[str, ...]) -> Mac:
 
     def run(call: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         platform = {"NF_PLATFORM_GIVEN": "home-manager"}
-        script = compose("service", "launchd", root="", call=RUNNER + call, values=platform)
+        parts = ("service", "launchd", "preflight")
+        script = compose(*parts, root="", call=RUNNER + call, values=platform)
         return subprocess.run(
             [*shell, "-c", script],
             input=stdin,
@@ -269,6 +270,28 @@ def test_without_a_domain_that_takes_it_nothing_is_loaded(tmp_path: Path, mac: M
     assert mac("nf_launchd_start\n").returncode == 1
     assert changes(tmp_path) == []
     assert "has no domain that takes" in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("types", "there", "refused"),
+    [
+        ("", "gui/501\nuser/501\n", ""),
+        ("", "user/501\n", "no-session"),
+        ("<string>Background</string>", "user/501\n", ""),
+        ("<string>Background</string>", "gui/501\n", "no-session"),
+        ("", "", "no-session"),
+    ],
+    ids=["gui", "gui is missing", "user", "user is missing", "none"],
+)
+def test_a_job_that_could_not_load_the_agent_again_stops_before_it_unloads_it(
+    tmp_path: Path, mac: Mac, types: str, there: str, refused: str
+) -> None:
+    """The plan has seen it, too, but somebody may have logged out since."""
+    put_plist(tmp_path, session(types))
+    (tmp_path / "domains").write_text(there)
+    done = mac("nf_check_why=''; nf_check_unit; echo \"$? $nf_check_why\"\n")
+    assert done.stdout == f"{1 if refused else 0} {refused}\n", done.stderr
+    assert changes(tmp_path) == []
 
 
 PRINTED = """gui/501/com.nixfleet.agent = {
