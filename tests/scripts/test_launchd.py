@@ -25,15 +25,15 @@ SAMPLES: Final = Path(__file__).parents[1] / "samples" / "launchctl"
 AGENT: Final = "/nix/store/4k9x2c7v1hq0pz8m3n6w5d2j7r1s0b4g-nixfleet-agent-3.1.5/bin/nixfleet-agent"
 
 LAUNCHCTL: Final = """#!/bin/sh
-# In $LAUNCHD: `domains` are there, `domain` has the agent and `pid` is its process. `taken` counts
-# the bootstraps that still find the label taken. With `pends`, a bootstrap starts nothing. The
-# description of the agent is `described`, or one of an old agent.
+# In $LAUNCHD: `domains` are there, `domain` has the job `label`, and `pid` is its process. `taken`
+# counts the bootstraps that still find the label taken. With `pends`, a bootstrap starts nothing;
+# with `begins`, the job `new` begins. `described` is the description, or else an old agent's.
 cd "$LAUNCHD" || exit
 echo "$*" >>asked
 case $1 in
   print)
     if grep -qx "$2" domains; then exit 0; fi
-    [ "$2" = "$(cat domain)/com.nixfleet.agent" ] || exit 113
+    [ "$2" = "$(cat domain)/$(cat label)" ] || exit 113
     if [ -s pid ]; then printf '\\tpid = %s\\n' "$(cat pid)"; fi
     if [ -e described ]; then cat described; else printf '\\tprogram = /old\\n'; fi
     ;;
@@ -47,9 +47,10 @@ case $1 in
       exit 5
     fi
     echo "$2" >domain
-    if [ -e pends ]; then : >pid; else echo 99999 >pid; fi
+    if [ -e pends ]; then : >pid; else echo 4194305 >pid; fi
+    if [ -e begins ]; then : >new/events; fi
     ;;
-  kickstart) echo 99999 >pid ;;
+  kickstart) echo 4194305 >pid ;;
 esac
 """
 SLEEP: Final = """#!/bin/sh
@@ -82,10 +83,11 @@ def mac(tmp_path: Path, shell: tuple[str, ...]) -> Mac:
     (tmp_path / "domains").write_text("gui/501\nuser/501\n")
     (tmp_path / "domain").touch()
     (tmp_path / "pid").touch()
+    (tmp_path / "label").write_text(LABEL)
 
     def run(call: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         platform = {"NF_PLATFORM_GIVEN": "home-manager"}
-        parts = ("service", "launchd", "preflight")
+        parts = ("service", "launchd", "preflight", "launch")
         script = compose(*parts, root="", call=RUNNER + call, values=platform)
         return subprocess.run(
             [*shell, "-c", script],
@@ -292,6 +294,57 @@ def test_a_job_that_could_not_load_the_agent_again_stops_before_it_unloads_it(
     done = mac("nf_check_why=''; nf_check_unit; echo \"$? $nf_check_why\"\n")
     assert done.stdout == f"{1 if refused else 0} {refused}\n", done.stderr
     assert changes(tmp_path) == []
+
+
+# The job of an update.
+
+JOB: Final = "com.nixfleet.job"
+LAUNCH: Final = """NF_CARRIER=launchd NF_STATE=$NF_RUN NF_JOB=$LAUNCHD/new
+NF_USER=ops NF_STATE_HOME=$LAUNCHD NF_NICE=5
+(start_launchd); echo "$?"
+"""
+
+
+@pytest.fixture
+def launching(tmp_path: Path, mac: Mac) -> Path:
+    """What the Mac has of a job that is about to be launched, `new`, and of an older one, `old`."""
+    (tmp_path / "label").write_text(JOB)
+    for job in ("new", "old"):
+        (tmp_path / job).mkdir()
+        (tmp_path / job / "run.sh").touch()
+    (tmp_path / "described").write_text(f"\tpath = {tmp_path}/old/job.plist\n")
+    return tmp_path
+
+
+def test_a_job_that_does_not_begin_is_unloaded(launching: Path, mac: Mac) -> None:
+    """Its folder is removed next: launchd must not start it after that."""
+    assert mac(LAUNCH).stdout.splitlines()[-1] == "1"
+    assert [words for words in changes(launching) if not words.startswith("kickstart")] == [
+        *("bootstrap gui/501", f"bootout gui/501/{JOB}"),
+        *("bootstrap user/501", f"bootout user/501/{JOB}"),
+    ]
+    assert "<string>Background</string>" in (launching / "new/job.plist").read_text()
+
+
+@pytest.mark.parametrize("left", ["result", "nothing"])
+def test_a_job_that_has_ended_or_lost_its_files_makes_room(
+    launching: Path, mac: Mac, left: str
+) -> None:
+    (launching / "begins").touch()
+    (launching / "domain").write_text("user/501")
+    if left == "result":
+        (launching / "old/result").touch()
+    else:
+        (launching / "old/run.sh").unlink()
+    assert mac(LAUNCH).stdout == "0\n"
+    assert changes(launching)[:2] == [f"bootout user/501/{JOB}", "bootstrap gui/501"]
+    assert "Background" not in (launching / "new/job.plist").read_text()
+
+
+def test_a_job_with_work_to_do_stays_and_gets_a_process(launching: Path, mac: Mac) -> None:
+    (launching / "domain").write_text("gui/501")
+    assert mac(LAUNCH).stdout == "1\n"
+    assert changes(launching) == [f"kickstart gui/501/{JOB}"]
 
 
 PRINTED = """gui/501/com.nixfleet.agent = {
