@@ -6,11 +6,12 @@ set -eu
 suite=$1 dir=$2 mirror=$3
 
 packages=systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,openssh-server,sudo,git,ca-certificates
-packages=$packages,nix-bin,nix-setup-systemd,iproute2,procps,less,locales
-# Real hosts have no Python. One has it here, to run the client on the host itself.
+packages=$packages,nix-bin,nix-setup-systemd,iproute2,procps,less,locales,zsh,fish,tcsh
+# Real hosts have no Python. One has it here, to run the client on the host itself. systemd's run0, in the
+# releases that have it, asks polkit.
 case $suite in
   bookworm) packages=$packages,python3 ;;
-  *) packages=$packages,opendoas,sudo-rs ;;
+  *) packages=$packages,opendoas,sudo-rs,polkitd ;;
 esac
 # NixOS has setfacl. One has it here; the others show what happens without.
 case $suite in trixie) packages=$packages,acl ;; esac
