@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NewType
 
 import msgspec
 
@@ -30,6 +30,28 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 _STORE: Final = re.compile(r"/nix/store/[0-9a-z]{32}-(?P<name>[^/\s]+)")
 
 _LABEL: Final = re.compile(r"nixfleet-agent-(?:v)?(?P<version>[0-9][0-9A-Za-z.+_~-]{0,63})$")
+
+RepositoryPath = NewType("RepositoryPath", str)
+"""A path from the top of the git repository, as git names it."""
+
+FlakePath = NewType("FlakePath", str)
+"""A path from the flake's folder, which is the checkout. The repository may begin above it."""
+
+LOCK_FILE: Final = FlakePath("flake.lock")
+
+CheckoutState = Literal[
+    "ok",
+    "missing",
+    "unreadable",
+    "ownerless",
+    "closed",
+    "not-git",
+    "no-commit",
+    "broken",
+    "untracked",
+]
+"""unreadable: the user who looks may not see it. The states after it are refusals of the preflight,
+with the same names (plan/refusals.py)."""
 
 Proof = Literal["exe", "script", "other", "claimed"]
 """How the running path is known. exe: the kernel runs this file. script: the kernel runs the
@@ -128,12 +150,16 @@ class Checkout:
     """The nixcfg working tree on the host."""
 
     path: str
-    state: Literal["ok", "missing", "unreadable", "not-git"]
+    state: CheckoutState
     owner: str | None = None
     branch: str | None = None
     upstream: str | None = None
     head: str | None = None
-    dirty: tuple[str, ...] = ()
+    said: str | None = None
+    """How git failed there."""
+    prefix: str = ""
+    """Where the flake lies in the repository: empty at its top, else a path that ends with `/`."""
+    dirty: tuple[RepositoryPath, ...] = ()
     """Paths with uncommitted changes, and untracked ones."""
     lock: FlakeLock | None = None
     lock_error: str | None = None
@@ -149,6 +175,9 @@ class Checkout:
     """The branch that the remote's own HEAD names."""
     incoming: str | None = None
     """The upstream's newest commit, as it is now; only present if HEAD lacks it."""
+
+    def in_repository(self, path: FlakePath) -> RepositoryPath:
+        return RepositoryPath(f"{self.prefix}{path}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 
 from nixfleet_core.facts.model import (
     Binary,
     Checkout,
+    CheckoutState,
     Facts,
     LastJob,
     Rebuild,
+    RepositoryPath,
     Running,
     System,
     Unit,
@@ -276,17 +278,19 @@ def _checkout(records: dict[str, str], which: str = "checkout") -> Checkout | No
     state = records.get("state", "")
     status = _status(records.get("status", ""))
     if state == "ok" and status.head is None:
-        state = "not-git"  # a repository without a commit
+        state = "no-commit"
     lock, lock_error = _lock(records.get("lock"))
     head_lock, _ = _lock(records.get("head-lock"))
     incoming = records.get("incoming", "")
     return Checkout(
         path=path,
-        state=state if state in ("ok", "missing", "not-git") else "unreadable",  # type: ignore[arg-type]
+        state=state if state in get_args(CheckoutState) else "unreadable",  # type: ignore[arg-type]
         owner=records.get("owner"),
         branch=status.branch,
         upstream=status.upstream,
         head=status.head,
+        said=_line(records.get("said")),
+        prefix=records.get("prefix", ""),
         dirty=status.dirty,
         lock=lock,
         lock_error=lock_error,
@@ -310,7 +314,7 @@ class _Status:
     head: str | None = None
     branch: str | None = None
     upstream: str | None = None
-    dirty: tuple[str, ...] = ()
+    dirty: tuple[RepositoryPath, ...] = ()
     ahead: int = 0
     behind: int = 0
 
@@ -318,13 +322,14 @@ class _Status:
 def _status(text: str) -> _Status:
     """Read `git status --porcelain=v2 --branch`; paths stay quoted as git quotes them."""
     headers: dict[str, str] = {}
-    dirty: list[str] = []
+    dirty: list[RepositoryPath] = []
     for line in text.split("\n"):
         if line.startswith("# "):
             name, _, value = line[2:].partition(" ")
             headers[name] = value
         elif line[:2] in _STATUS_FIELDS:
-            dirty.append(line.split(" ", _STATUS_FIELDS[line[:2]])[-1].partition("\t")[0])
+            path = line.split(" ", _STATUS_FIELDS[line[:2]])[-1].partition("\t")[0]
+            dirty.append(RepositoryPath(path))
     head, branch = headers.get("branch.oid"), headers.get("branch.head")
     ahead, _, behind = headers.get("branch.ab", "").partition(" ")
     return _Status(

@@ -18,7 +18,7 @@ from nixfleet_core.log.failures import (
 )
 from nixfleet_core.plan.model import BUSY_WAIT
 from nixfleet_core.plan.rules import DISK_NEEDED_KIB, MEMORY_NEEDED_KIB
-from nixfleet_core.scripts.compose import compose
+from nixfleet_core.scripts.compose import compose, part
 from nixfleet_core.vocabulary import UNCUT_STEPS
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def compile_plan(plan: Plan, job: str, root: str = "") -> str:
             "NF_ATTRIBUTE": plan.attribute,
             "NF_TOOLS": " ".join(plan.tools),
             "NF_PULL": "1" if plan.options.pull else "",
+            "NF_TREE": part("tree"),
             "NF_RESTORE_LOCK": plan.restore_lock or "",
             "NF_WANT_REV": plan.options.input_rev or "",
             "NF_DISK_NEEDED": str(DISK_NEEDED_KIB),

@@ -347,11 +347,7 @@ class _Checkup:
         owner = checkout.owner if checkout else None
         whose = f", {owner}'s" if owner and owner != self._facts.user else ", this user's"
         path = checkout.path if checkout else ""
-        if (
-            checkout is not None
-            and checkout.state == "not-git"
-            and "checkout" not in self._refusals
-        ):
+        if checkout is not None and checkout.state != "ok" and "checkout" not in self._refusals:
             yield Point("checkout", "unknown", f"{path}: git could not be asked")
             return
         yield self._unless_refused("checkout", "checkout", f"{path}{whose}")

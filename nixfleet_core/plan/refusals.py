@@ -37,12 +37,31 @@ REASONS: Final[dict[tuple[str, str], Words]] = {
     ("memory", "low"): CAUSES["preflight-memory"],
     ("checkout", "missing"): Words("the checkout is missing", "set `checkout` in the inventory"),
     ("checkout", "denied"): CAUSES["folder-denied"],
+    ("checkout", "ownerless"): Words(
+        "the checkout belongs to a user whom the host does not know",
+        "give it to a user, with chown -R; or set `checkout` in the inventory to another one",
+    ),
+    ("checkout", "closed"): Words(
+        "the checkout's owner cannot enter it, as with a service's DynamicUser=",
+        "give the service a User= of its own; or set `checkout` in the inventory to another one",
+    ),
     ("checkout", "not-git"): Words(
         "the checkout is no git repository",
         "set `checkout` in the inventory to the nixcfg working tree",
     ),
+    ("checkout", "no-commit"): Words(
+        "the checkout's repository has no commit", "commit nixcfg there, or clone it again"
+    ),
+    ("checkout", "broken"): Words(
+        "git cannot read the checkout", "look at it on the host, as its owner: git status"
+    ),
+    ("checkout", "untracked"): Words(
+        "git does not track the flake's flake.nix, so Nix does not see it",
+        "git add it on the host",
+    ),
     ("checkout", "root-owned"): Words(
-        "files in the checkout belong to root", "sudo chown -R OWNER: CHECKOUT; the log names them"
+        "files in the checkout's repository belong to root",
+        "sudo chown -R OWNER: CHECKOUT; the log names them",
     ),
     ("remote", "detached"): CAUSES["no-upstream"],
     ("remote", "no-upstream"): CAUSES["no-upstream"],
@@ -56,6 +75,27 @@ REASONS: Final[dict[tuple[str, str], Words]] = {
     ("pull", "collision"): CAUSES["dirty-tree"],
     ("pull", "unfinished"): Words(
         "a merge or rebase is unfinished in the checkout", "finish or abort it on the host"
+    ),
+    ("pull", "half-way"): Words(
+        "an earlier pull broke off half-way and could not be put back",
+        "look at git status on the host; the log names the folder with what was there before",
+    ),
+    ("pull", "broken"): Words(
+        "git cannot compare the checkout with its upstream", "look at it on the host: git fsck"
+    ),
+    ("pull", "unsigned"): Words(
+        "upstream's newest commit has no good signature, and the owner's git wants one",
+        "sign it; or see merge.verifySignatures and the owner's keyring on the host",
+    ),
+    ("pull", "git-busy"): CAUSES["git-busy"],
+    ("pull", "not-writable"): Words(
+        "the checkout's owner cannot write in folders that the pull changes",
+        "sudo chown -R OWNER: CHECKOUT; the log names them",
+    ),
+    ("pull", "files"): Words(
+        "git cannot write the files that the pull would bring, as when a filter (git-crypt, LFS) "
+        "is missing",
+        "see that `git pull` works on the host, as the checkout's owner; the log has git's words",
     ),
     ("input", "missing"): CAUSES["input-missing"],
     ("input", "unreachable"): STEP_REASONS["latest-unknown"],

@@ -23,6 +23,7 @@ from nixfleet_core.facts.checkouts import (
     disagreement,
     input_state,
 )
+from nixfleet_core.facts.model import LOCK_FILE
 from nixfleet_core.facts.service import Service
 from nixfleet_core.ids import is_commit
 from nixfleet_core.nix.lock import locked_rev
@@ -302,13 +303,11 @@ def _check_checkout(facts: Facts, platform: Platform) -> Checkout:
             f"{checkout.path} belongs to {checkout.owner or 'somebody else'} and cannot be read",
             "log in as its owner, or as root",
         )
-    if checkout.state == "not-git":
+    if checkout.state != "ok":
         _check_tools(facts, ("git",))
-        raise _Refused(
-            "checkout",
-            f"{checkout.path} is no git repository with a commit",
-            REASONS["checkout", "not-git"].cure,
-        )
+        words = REASONS["checkout", checkout.state]
+        said = f": {checkout.said}" if checkout.said else ""
+        raise _Refused("checkout", f"{checkout.path}: {words.meaning}{said}", words.cure)
     if platform == "home-manager" and checkout.owner not in (None, facts.user):
         raise _Refused(
             "checkout",
@@ -506,7 +505,7 @@ def _warnings(
     if checkout.lock is not None and checkout.head_lock is not None:
         names = ", ".join(checkout.lock.differing_inputs(checkout.head_lock))
         found.append(f"flake.lock has uncommitted changes ({names or 'formatting only'})")
-    others = [path for path in checkout.dirty if path != "flake.lock"]
+    others = [path for path in checkout.dirty if path != checkout.in_repository(LOCK_FILE)]
     if others:
         shown = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
         found.append(f"the rebuild includes uncommitted changes: {shown}")

@@ -38,16 +38,16 @@ _PREFLIGHT: Final = Step(
     argv=("check",),
     run_as="root",
     limit=300,
-    tries=3,
+    tries=5,  # it fetches nixcfg
     weight=2,
 )
 _PULL: Final = Step(
     id="pull",
     title=TITLES["pull"],
-    argv=("git", "pull", "--ff-only"),
+    argv=("git", "merge", "--ff-only", "--no-overwrite-ignore", "FETCH_HEAD"),
     run_as="owner",
     limit=300,
-    tries=5,
+    tries=3,  # another git may be at work
     weight=2,
 )
 _REPAIR: Final = Step(

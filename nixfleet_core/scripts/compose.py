@@ -20,10 +20,10 @@ _FOLDERS: Final = ("lib", "ask", "job")
 _ALWAYS: Final = ("trust", "common", "platform", "launchctl", "carrier", "rights")
 _NEEDS: Final = {
     "service": ("process",),
-    "probe": ("service", "launchd", "agent", "records", "explain"),
+    "probe": ("service", "launchd", "agent", "records", "checkout", "explain"),
     "past_jobs": ("records",),
-    "doctor": ("probe", "checkout", "attributes", "become_root"),
-    "preflight": ("checkout",),
+    "doctor": ("probe", "attributes", "become_root"),
+    "preflight": ("checkout", "pull"),
     "runner": ("place", "pipe", "command", "watch", "carry"),
     "chain": ("lock", "proof"),
 }

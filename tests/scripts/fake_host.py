@@ -372,7 +372,7 @@ class FakeHost:
         argv: dict[StepId, tuple[str, ...]] = {
             "preflight": ("check",),
             "stop": ("systemctl", "stop", UNIT),
-            "pull": ("git", "pull", "--quiet", "--ff-only"),
+            "pull": ("git", "merge", "--quiet", "--ff-only", "FETCH_HEAD"),
             "update": ("nix", "flake", "update", "nixfleet"),
             "repair": ("repair-agent",),
             "build": ("build-agent",),
@@ -391,6 +391,7 @@ class FakeHost:
                 tries=tries if step in ("pull", "update") else 1,
             )
             for step in (*CHAIN[:4], *more, *CHAIN[4:])
+            if step != "pull" or changes.get("pull", True)
         )
         options = Options(stable=1, **changes)  # type: ignore[arg-type]
         return Plan(

@@ -125,13 +125,14 @@ probe_other_at() {
     return 0
   fi
   put other.owner "$NF_OWNER"
-  if ! probe_other_at_status=$(probe_git_status --untracked-files=no); then
-    put other.state not-git
+  if ! probe_git_status "$1" --untracked-files=no; then
+    put other.state "$nf_folder_state"
+    put_some other.said "$(probe_said)"
     cd /
     return 0
   fi
   put other.state ok
-  put other.status "$(printf '%s\n' "$probe_other_at_status" | cut_off 20000)"
+  put other.status "$(printf '%s\n' "$probe_status" | cut_off 20000)"
   if [ -r flake.lock ]; then put other.lock "$(nf_owner_cat flake.lock | probe_lock_text)"; fi
   if [ "$NF_DEEP" = why ] && [ -n "$NF_ATTRIBUTE" ]; then probe_other_expected "$1"; fi
   cd /

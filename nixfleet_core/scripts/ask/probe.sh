@@ -201,7 +201,7 @@ physical() { if cd "$1" 2>/dev/null; then pwd -P; else printf '%s\n' "$1"; fi; }
 
 # The checkout: NF_CHECKOUT may begin with "~/", the home of the user who looks.
 # shellcheck disable=SC2088 # that tilde is text
-# sets: probe_dir, probe_status
+# sets: probe_dir
 probe_checkout() {
   case $NF_CHECKOUT in
     '') return 0 ;;
@@ -224,13 +224,14 @@ probe_checkout() {
     put checkout.state unreadable
     return 0
   fi
-  # one call: commit, branch, upstream, and uncommitted changes
-  # shellcheck disable=SC2119 # the caller's own words are not meant
-  if ! probe_status=$(probe_git_status); then
-    put checkout.state not-git
+  if ! probe_git_status "$probe_dir" --untracked-files=normal; then
+    put checkout.state "$nf_folder_state"
+    put_some checkout.said "$(probe_said)"
     return 0
   fi
+  if [ -e flake.nix ] && ! nf_is_tracked flake.nix; then put checkout.state untracked; return 0; fi
   put checkout.state ok
+  put_some checkout.prefix "$(nf_step_down 10 git rev-parse --show-prefix 2>/dev/null)"
   put checkout.status "$(printf '%s\n' "$probe_status" | cut_off 20000)"
   probe_lock
   if [ -n "$NF_DEEP" ] && [ -n "$NF_ATTRIBUTE" ]; then probe_expected "$probe_dir"; fi
@@ -240,11 +241,24 @@ probe_checkout() {
 # git runs as the owner: that is us, or root who steps down.
 probe_may_ask() { [ "$NF_UID" = 0 ] || [ "$NF_UID" = "$NF_OWNER_UID" ]; }
 
-# probe_git_status [OPTION...]
-# shellcheck disable=SC2120 # explain.sh gives one
+# probe_git_status DIR OPTION...: one call: commit, branch, upstream, and uncommitted changes; without what the
+# owner's settings add. Nix does not look into submodules either. False if git cannot be asked.
+# sets: nf_folder_state, nf_folder_said (why not), probe_status
 probe_git_status() {
-  nf_step_down 20 git --no-optional-locks status --porcelain=v2 --branch "$@" 2>/dev/null
+  nf_folder_state=ok nf_folder_said='' probe_status=''
+  probe_git_status_dir=$1
+  shift
+  # root, who steps down to the owner, may enter more folders than the owner
+  if [ "$NF_UID" != "$NF_OWNER_UID" ]; then nf_folder "$probe_git_status_dir"; fi
+  if [ "$nf_folder_state" != ok ]; then return 1; fi
+  probe_status=$(nf_step_down 20 git --no-optional-locks -c core.fsmonitor=false -c core.quotePath=false \
+    status --porcelain=v2 --branch --ignore-submodules=dirty "$@" 2>/dev/null) && return
+  nf_folder "$probe_git_status_dir"
+  if [ "$nf_folder_state" = ok ]; then nf_folder_state=broken; fi # it has a commit, but no status
+  return 1
 }
+
+probe_said() { printf '%s\n' "$nf_folder_said" | head -n 1 | cut_off 500; }
 
 probe_hidden() {
   probe_hidden_parent=$(dirname "$1")
@@ -269,11 +283,9 @@ probe_lock() {
   if ! [ -r flake.lock ]; then return 0; fi
   put checkout.lock "$(nf_owner_cat flake.lock | probe_lock_text)"
   put checkout.lock-cksum "$(nf_owner_cat flake.lock | cksum)"
-  case "$probe_status " in
-    *" flake.lock"[!a-zA-Z0-9._/-]*)
-      put_some checkout.head-lock "$(nf_step_down 10 git show HEAD:flake.lock 2>/dev/null | probe_lock_text)"
-      ;;
-  esac
+  case $probe_status in *flake.lock*) ;; *) return 0 ;; esac
+  nf_step_down 10 git diff --quiet HEAD -- flake.lock 2>/dev/null && return
+  put_some checkout.head-lock "$(nf_step_down 10 git show HEAD:./flake.lock 2>/dev/null | probe_lock_text)"
 }
 
 # The agent that the flake would install as it is locked now: its path, without a build.

@@ -17,20 +17,6 @@ nf_stop() { case $NF_MANAGER in launchd) nf_launchd_unload ;; *) nf_run "$@" ;; 
 
 nf_profile() { nf_real "$NF_PROFILE"; }
 
-# sets: NF_STEP_REASON
-nf_do_pull() {
-  nf_save_lock flake.lock.before || return
-  if [ -e "$NF_RUN/restore-lock" ] && [ ! -e "$NF_RUN/lock-restored" ]; then
-    if [ "$(cksum <"$NF_JOB/flake.lock.before")" != "$NF_RESTORE_LOCK" ]; then
-      nf_fail lock-changed "flake.lock was changed by somebody since the plan was made"
-      return
-    fi
-    : >"$NF_RUN/lock-restored"
-    nf_run git checkout --quiet HEAD -- flake.lock || return
-  fi
-  nf_run "$@"
-}
-
 # sets: NF_LOCK_VALUES, NF_STEP_REASON
 nf_do_update() {
   nf_save_lock flake.lock.before || return

@@ -55,6 +55,15 @@ nf_run() {
   nf_quietly "$@"
 }
 
+# nf_in_checkout FUNCTION WORD...: call it in the checkout; the job itself stays in /.
+nf_in_checkout() {
+  cd "$NF_ROOT$NF_CHECKOUT" || return
+  "$@"
+  nf_in_checkout_code=$?
+  cd / || return
+  return "$nf_in_checkout_code"
+}
+
 # nf_within SECONDS FUNCTION WORD...: call a function whose commands get this limit.
 # sets: NF_LIMIT
 nf_within() {

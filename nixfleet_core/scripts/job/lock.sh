@@ -92,6 +92,9 @@ nf_lock_fits() {
   return 1
 }
 
+# nf_lock_in_git: the path of flake.lock in the repository, which may begin above the flake.
+nf_lock_in_git() { printf '%sflake.lock\n' "$(nf_git rev-parse --show-prefix)"; }
+
 # nf_save_lock NAME: keep one copy of flake.lock with the job; half a copy is deleted.
 # sets: NF_STEP_REASON
 nf_save_lock() {

@@ -101,8 +101,15 @@ nf_check_checkout() {
     return
   fi
   nf_owner . || { nf_check_why=missing; return 1; }
-  if ! nf_git rev-parse --verify -q 'HEAD^{commit}' >/dev/null; then
-    nf_refuse not-git "$NF_CHECKOUT is no git repository with a commit"
+  nf_folder "$NF_ROOT$NF_CHECKOUT"
+  case $nf_folder_state in
+    ok) ;;
+    ownerless) nf_refuse ownerless "$NF_CHECKOUT belongs to $NF_OWNER, who is no user of this host"; return ;;
+    closed) nf_refuse closed "$NF_CHECKOUT belongs to $NF_OWNER, who cannot enter it"; return ;;
+    *) nf_refuse "$nf_folder_state" "$NF_CHECKOUT: ${nf_folder_said:-git finds no commit there}"; return ;;
+  esac
+  if [ -e flake.nix ] && ! nf_is_tracked flake.nix; then
+    nf_refuse untracked "git does not track $NF_CHECKOUT/flake.nix, so Nix does not see it"
     return
   fi
   nf_check_checkout_foreign=$(nf_foreign | tr '\n' ' ')
@@ -159,28 +166,26 @@ nf_agent_rebuilds() {
   esac
 }
 
-nf_pulls() { case $NF_PULL in '') return 1 ;; esac; }
-
 # The detached job cannot use the operator's ssh agent, and neither does this check.
 # sets: nf_check_why
 nf_check_remote() {
   nf_pulls || return 0
-  if ! nf_git symbolic-ref -q HEAD >/dev/null; then
+  if ! nf_check_remote_branch=$(nf_git symbolic-ref -q --short HEAD); then
     nf_refuse detached "$NF_CHECKOUT is on no branch (detached HEAD)"
     return
   fi
-  if ! nf_git rev-parse --verify -q '@{upstream}' >/dev/null 2>&1; then
-    nf_refuse no-upstream "the branch $(nf_git symbolic-ref --short HEAD) has no upstream branch"
+  nf_fetch "$nf_check_remote_branch" && return
+  if [ -z "$nf_fetch_ref" ]; then
+    nf_refuse no-upstream "the branch $nf_check_remote_branch has no upstream branch"
     return
   fi
-  if nf_within 120 nf_run git fetch --quiet; then return 0; fi
   if nf_lan_is_denied; then nf_check_why=lan; else nf_check_why=fetch; fi
   return 1
 }
 
 nf_git() { nf_logged nf_step_down 30 git "$@"; }
 
-# Will the pull succeed? The check names all that the pull would overwrite, and changes nothing.
+# Will the pull succeed? The check changes nothing of the user's.
 # sets: nf_check_why
 nf_check_pull() {
   nf_pulls || return 0
@@ -188,36 +193,16 @@ nf_check_pull() {
     nf_refuse unfinished "a merge or rebase is unfinished ($nf_check_pull_state)"
     return
   fi
-  if nf_git merge-base --is-ancestor '@{upstream}' HEAD; then return 0; fi
-  if nf_git merge-base --is-ancestor HEAD '@{upstream}'; then nf_nothing_collides; return; fi
-  nf_refuse diverged "the branch and its upstream have diverged: HEAD has commits that were never pushed"
-}
-
-# sets: nf_check_why
-nf_nothing_collides() {
-  nf_nothing_collides_found=$( (nf_git diff --name-only HEAD; nf_git ls-files --others --exclude-standard) |
-    sort -u | grep -Fxf - "$(nf_incoming_files)")
-  rm -f "$NF_RUN/incoming"
-  case $nf_nothing_collides_found in
-    '') return 0 ;;
-    flake.lock)
-      if [ -n "$NF_RESTORE_LOCK" ] && [ "$(nf_owner_cat flake.lock | cksum)" = "$NF_RESTORE_LOCK" ]; then
-        : >"$NF_RUN/restore-lock"
-        return 0
-      fi
-      nf_refuse lock "flake.lock has changes of its own and upstream changed it too"
-      ;;
-    *)
-      nf_refuse collision "uncommitted changes that the pull would overwrite:"
-      nf_say "$nf_nothing_collides_found"
-      return 1
-      ;;
+  nf_pull_places || { nf_check_why=broken; return 1; }
+  # the host went down in the pull of another job
+  if [ -e "$nf_pull_places_scratch/begun" ] && ! nf_undo_tree 137; then nf_check_why=half-way; return 1; fi
+  nf_git merge-base --is-ancestor "$(nf_upstream)" HEAD && return
+  nf_git merge-base --is-ancestor HEAD "$(nf_upstream)"
+  case $? in
+    0) nf_fits ;;
+    1) nf_refuse diverged "the branch and its upstream have diverged: HEAD has commits that upstream lacks" ;;
+    *) nf_refuse broken "git cannot compare HEAD with its upstream" ;;
   esac
-}
-
-nf_incoming_files() {
-  nf_into "$NF_RUN/incoming" nf_git diff --name-only HEAD '@{upstream}'
-  echo "$NF_RUN/incoming"
 }
 
 # sets: NF_LOCK_VALUES, nf_check_why

@@ -50,10 +50,13 @@ nf_step() {
       nf_has_failed "$NF_STEP" "$nf_try_rc" "$NF_STEP_REASON"
     fi
     nf_step_end failed "$nf_try_rc" "$nf_try_count"
-    nf_undo_lock
+    nf_undo
   fi
-  if nf_cancelled; then NF_STOPPED=1; nf_undo_lock; fi
+  if nf_cancelled; then NF_STOPPED=1; nf_undo; fi
 }
+
+# After a failure or a cancellation: the checkout is as it was.
+nf_undo() { nf_in_checkout nf_undo_pull; nf_undo_lock; }
 
 # nf_is_due: whether the step runs, by the results of the steps before it.
 nf_is_due() {
@@ -88,7 +91,7 @@ nf_enter_finish() {
   NF_STEP_REASON=interrupted
   nf_has_failed "$NF_STEP" 137 ''
   nf_step_end failed 137 1
-  nf_undo_lock
+  nf_undo
   NF_FINISHING=1
   # nobody has confirmed that the host can be reached, and no process waits for it any more
   if [ "$NF_STEP" = confirm ] && [ ! -e "$NF_JOB/ctl/confirmed" ] && nf_has_moved; then NF_BACK=1; fi

@@ -21,15 +21,6 @@ nf_proof() {
   done
 }
 
-# nf_in_checkout FUNCTION WORD...: call it in the checkout; the job itself stays in /.
-nf_in_checkout() {
-  cd "$NF_ROOT$NF_CHECKOUT" || return
-  "$@"
-  nf_in_checkout_code=$?
-  cd / || return
-  return "$nf_in_checkout_code"
-}
-
 nf_do_commit() { nf_in_checkout nf_commit_lock "$@"; }
 
 nf_do_push() { nf_in_checkout nf_push_lock "$@"; }
@@ -78,7 +69,7 @@ nf_head_rev() {
   # shellcheck disable=SC2016 # the inner shell expands
   nf_head_rev_file=$(nf_logged nf_step_down 30 sh -c 'umask 077
     file=$(mktemp "${TMPDIR:-/tmp}/nixfleet.XXXXXX") &&
-    git show HEAD:flake.lock >"$file" && echo "$file"') || return
+    git show HEAD:./flake.lock >"$file" && echo "$file"') || return
   nf_locked_rev "$nf_head_rev_file"
   nf_head_rev_code=$?
   nf_step_down 10 rm -f "$nf_head_rev_file"
@@ -125,8 +116,10 @@ nf_push_lock() {
 nf_other_commits() {
   nf_git log --format='%h %s' '@{upstream}..HEAD' |
     grep -Ev "^[0-9a-f]+ flake\\.lock: $NF_INPUT ([0-9a-f]{7} -> [0-9a-f]{7}|updated)\$" && return
-  nf_other_commits_files=$(nf_git log -m --format= --name-only '@{upstream}..HEAD' | grep . | sort -u)
-  if [ "$nf_other_commits_files" != flake.lock ]; then nf_git log --format='%h %s' '@{upstream}..HEAD'; fi
+  nf_other_commits_files=$(nf_git log -m --format= --name-only --no-relative '@{upstream}..HEAD' |
+    grep . | sort -u)
+  if [ "$nf_other_commits_files" = "$(nf_lock_in_git)" ]; then return 0; fi
+  nf_git log --format='%h %s' '@{upstream}..HEAD'
 }
 
 # Take back the commit after a failed push: with a commit that is only here, the next pull would find two

@@ -300,11 +300,11 @@ def test_a_checkout_on_no_branch_without_upstream() -> None:
     assert checkout.dirty == ()
 
 
-def test_a_repository_without_a_commit_is_no_checkout() -> None:
+def test_a_repository_without_a_commit_is_said_to_be_that() -> None:
     status = "# branch.oid (initial)\n# branch.head main\n"
     checkout = probe(checkout_path="/x", checkout_state="ok", checkout_status=status).checkout
     assert checkout is not None
-    assert (checkout.state, checkout.head) == ("not-git", None)
+    assert (checkout.state, checkout.head) == ("no-commit", None)
 
 
 def test_a_checkout_of_unknown_state_is_unreadable() -> None:

@@ -34,7 +34,7 @@ def plan(*steps: Step, **changes: Any) -> Plan:
 
 def assigned(made: Plan, root: str = "") -> dict[str, str]:
     script = compile_plan(made, ID, root)
-    prelude = script[: script.index("\nset -u")]
+    prelude = script[: script.index("\nset -u\numask")]
     return dict(word.split("=", 1) for word in shlex.split(prelude, comments=True) if "=" in word)
 
 

@@ -74,13 +74,14 @@ from nixfleet_core.vocabulary import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 ROOT = Path(__file__).parents[3]
 JOB_SCRIPTS = {
     path.stem: path.read_text() for path in (ROOT / "nixfleet_core/scripts/job").glob("*.sh")
 }
 SERVICE = (ROOT / "nixfleet_core/scripts/lib/service.sh").read_text()
+CHECKOUT = (ROOT / "nixfleet_core/scripts/lib/checkout.sh").read_text()
 
 # The rules, in their order. Each is a cause and its facts, as changes of a healthy host; a fact
 # that equals the healthy host's is named if the rule needs it.
@@ -253,6 +254,17 @@ def arguments(function: str, script: str) -> set[str]:
     )
 
 
+def called(name: str, functions: Mapping[str, str]) -> set[str]:
+    """That function, and all those among `functions` that it leads to."""
+    found, left = {name}, [name]
+    while left:
+        calls = re.findall(r"\bnf_(\w+)\b", functions[left.pop()])
+        new = {call for call in calls if call in functions} - found
+        found |= new
+        left.extend(new)
+    return found
+
+
 def said_by_steps() -> set[str]:
     """The reasons of steps, without the check that a failed preflight has for its reason."""
     script = "".join(JOB_SCRIPTS.values())
@@ -267,13 +279,14 @@ def test_the_vocabulary_lists_the_checks_in_the_order_of_the_preflight() -> None
 
 def test_the_words_for_checks_cover_exactly_the_reasons_of_the_scripts() -> None:
     script = JOB_SCRIPTS["preflight"]
-    helpers = {f"nf_{name}": body for name, body in in_functions(script, "nf_").items()}
+    helpers = in_functions(script + JOB_SCRIPTS["pull"], "nf_")
     said = {}
-    for check, body in in_functions(script, "nf_check_").items():
-        whole = body + "".join(
-            helper for name, helper in helpers.items() if re.search(rf"\b{name}\b", body)
-        )
+    for check in in_functions(script, "nf_check_"):
+        whole = "".join(helpers[name] for name in called(f"check_{check}", helpers))
         said[check] = tokens("why", whole) | arguments("nf_refuse", whole)
+    assert 'nf_refuse "$nf_folder_state"' in script
+    folder = in_functions(CHECKOUT, "nf_")["folder"]
+    said["checkout"] |= tokens("nf_folder_state", folder) - {"ok"}
     assert re.search(r"why=\$nf_lock_fits_why\b", script)
     said["input"] |= tokens("lock_fits_why", JOB_SCRIPTS["lock"])
     assert "nf_check_unit_state=$(nf_service_state)" in script

@@ -172,7 +172,7 @@ def test_all_steps_of_an_update_in_order() -> None:
         "update",
         "rebuild",
     }
-    assert [step.tries for step in steps if step.id in ("pull", "update")] == [5, 5]
+    assert [step.tries for step in steps if step.id in ("preflight", "pull", "update")] == [5, 3, 5]
     assert all(0 < step.limit <= 4 * 3600 and step.weight >= 1 for step in steps)
     assert [step.title for step in steps][3] == "Update nixfleet"
 
@@ -180,7 +180,9 @@ def test_all_steps_of_an_update_in_order() -> None:
 def test_the_commands_of_the_chain() -> None:
     made = plan()
     assert argv(made, "stop") == ("systemctl", "stop", "nixfleet-agent.service")
-    assert argv(made, "pull") == ("git", "pull", "--ff-only")
+    assert argv(made, "pull") == (
+        *("git", "merge", "--ff-only", "--no-overwrite-ignore", "FETCH_HEAD"),
+    )
     assert argv(made, "start") == ("systemctl", "start", "nixfleet-agent.service")
 
 
