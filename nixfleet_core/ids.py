@@ -45,9 +45,10 @@ def job_time(job: str) -> int:
     return int(datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp())
 
 
-_REV: Final = re.compile(r"[0-9a-f]{40}")
+_REV: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 def is_commit(text: str) -> bool:
-    """Whether `text` is a whole commit hash; shorter names and branches are ambiguous."""
+    """Whether `text` is a whole commit hash, SHA-1 or SHA-256; shorter names and branches are
+    ambiguous."""
     return _REV.fullmatch(text) is not None

@@ -97,12 +97,15 @@ def sent_scripts() -> dict[str, str]:
 
 
 def written_scripts() -> dict[str, str]:
-    """The scripts that a host has as files: those of nix/, and the tools of the demo's hosts."""
-    return {
-        str(path.relative_to(PROJECT)): path.read_text()
+    """The scripts that run as they are written: those of nix/, the tools of the demo's hosts, and
+    the one that a job gives to the checkout's owner."""
+    files = [
+        path
         for folder in ("nix", "nixfleet_core/sandbox/tools")
         for path in sorted((PROJECT / folder).glob("*.sh"))
-    }
+    ]
+    files.append(PROJECT / "nixfleet_core/scripts/job/tree.sh")
+    return {str(path.relative_to(PROJECT)): path.read_text() for path in files}
 
 
 def _call(script: str) -> str:

@@ -382,6 +382,46 @@ def test_no_incoming_commits_print_nothing(host: FakeHost) -> None:
 
 
 @one_shell
+@pytest.mark.parametrize("kind", ["shallow", "partial", "sha256"])
+def test_incoming_commits_of_each_kind_of_repository(host: FakeHost, kind: str) -> None:
+    source, place = host.root / "source", host.checkout
+    shutil.rmtree(place)
+    git(
+        host.root,
+        "init",
+        "-q",
+        "-b",
+        "main",
+        *(("--object-format=sha256",) * (kind == "sha256")),
+        str(source),
+    )
+    git(source, "config", "uploadpack.allowFilter", "true")
+    git(source, "commit", "-q", "--allow-empty", "-m", "First")
+    options = {"shallow": ("--depth=1",), "partial": ("--filter=blob:none",)}.get(kind, ())
+    git(host.root, "clone", "-q", *options, f"file://{source}", str(place))
+    (source / "file").write_text("x")
+    git(source, "add", ".")
+    git(source, "commit", "-q", "-m", "Second")
+    host.env["GIT_DEFAULT_HASH"] = "sha1"
+    before = tree(place)
+    done = incoming(host)
+    head = git(source, "rev-parse", "HEAD")
+    assert (done.stdout.decode(), done.stderr) == (f"{head} Second\n", b"")
+    assert tree(place) == before
+
+
+@one_shell
+def test_what_git_gives_to_its_hooks_does_not_reach_our_git(host: FakeHost) -> None:
+    names = git(host.root, "rev-parse", "--local-env-vars").split()
+    assert len(names) > 10
+    said = host.send(
+        compose("rights", root=str(host.root), call="env"), **dict.fromkeys(names, "1")
+    )
+    left = [line for line in said.stdout.decode().splitlines() if line.partition("=")[0] in names]
+    assert left == []
+
+
+@one_shell
 def test_incoming_says_why_no_commits_can_come(host: FakeHost) -> None:
     git(host.checkout, "checkout", "-q", "--detach")
     assert b"detached HEAD" in incoming(host).stderr

@@ -4,6 +4,7 @@ there does not undo the update."""
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import msgspec
@@ -177,11 +178,42 @@ def test_a_flake_lock_that_changed_meanwhile_is_not_committed(owned: FakeHost) -
 
 
 @one_shell
-def test_a_failed_signature_is_the_reason(owned: FakeHost) -> None:
-    git(owned.checkout, "config", "commit.gpgSign", "true")
-    git(owned.checkout, "config", "gpg.program", "false")
+@pytest.mark.parametrize("settings", [{"gpg.program": "false"}, {"gpg.format": "ssh"}])
+def test_a_failed_signature_is_the_reason(owned: FakeHost, settings: dict[str, str]) -> None:
+    for name, value in {"commit.gpgSign": "true", **settings}.items():
+        git(owned.checkout, "config", name, value)
     owned.run_job(plan(owned))
     assert (owned.steps["commit"], owned.step("commit").reason) == ("failed", "signing")
+    assert status(owned) == [" M flake.lock"]
+
+
+@one_shell
+@pytest.mark.needs("ssh-keygen")
+def test_a_commit_is_signed_if_the_owner_signs(owned: FakeHost) -> None:
+    key = owned.root / "key"
+    words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)]
+    subprocess.run(words, check=True)
+    values = {"commit.gpgSign": "true", "gpg.format": "ssh", "user.signingKey": str(key)}
+    for name, value in values.items():
+        git(owned.checkout, "config", name, value)
+    owned.run_job(plan(owned))
+    assert owned.steps["commit"] == "ok", owned.log
+    assert "BEGIN SSH SIGNATURE" in git(owned.checkout, "cat-file", "commit", "HEAD")
+
+
+@one_shell
+def test_a_lock_in_a_folder_of_the_repository_is_committed_and_pushed(owned: FakeHost) -> None:
+    git(owned.checkout, "pull", "-q")
+    (owned.checkout / "nix").mkdir()
+    for name in ("flake.nix", "flake.lock"):
+        git(owned.checkout, "mv", name, f"nix/{name}")
+    git(owned.checkout, "commit", "-q", "-m", "Move")
+    git(owned.checkout, "push", "-q")
+    owned.run_job(msgspec.structs.replace(plan(owned, push=True), checkout=f"{CHECKOUT}/nix"))
+    assert (owned.steps["commit"], owned.steps["push"]) == ("ok", "ok"), owned.log
+    here, there = heads(owned)
+    assert here == there
+    assert git(owned.checkout, "show", "--format=", "--name-only", "HEAD") == "nix/flake.lock"
 
 
 def move_upstream(host: FakeHost) -> str:

@@ -93,7 +93,7 @@ probe_upstream() {
 probe_incoming() {
   probe_upstream || return 0
   probe_incoming_newest=$(nf_as_owner 20 git ls-remote -- "$probe_upstream_remote" "$probe_upstream_ref" \
-    2>/dev/null | sed -n '1s/^\([0-9a-f]\{40\}\)[[:space:]].*/\1/p')
+    2>/dev/null | sed -n '1s/^\([0-9a-f]\{40,64\}\)[[:space:]].*/\1/p')
   [ -n "$probe_incoming_newest" ] || return 0
   nf_step_down 10 git merge-base --is-ancestor "$probe_incoming_newest" HEAD 2>/dev/null ||
     put checkout.incoming "$probe_incoming_newest"

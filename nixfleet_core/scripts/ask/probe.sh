@@ -241,8 +241,8 @@ probe_checkout() {
 # git runs as the owner: that is us, or root who steps down.
 probe_may_ask() { [ "$NF_UID" = 0 ] || [ "$NF_UID" = "$NF_OWNER_UID" ]; }
 
-# probe_git_status DIR OPTION...: one call: commit, branch, upstream, and uncommitted changes; without what the
-# owner's settings add. Nix does not look into submodules either. False if git cannot be asked.
+# probe_git_status DIR OPTION...: in one call: commit, branch, upstream and uncommitted changes, without what
+# the owner's settings add. Nix does not look into submodules either. False if git cannot be asked.
 # sets: nf_folder_state, nf_folder_said (why not), probe_status
 probe_git_status() {
   nf_folder_state=ok nf_folder_said='' probe_status=''

@@ -1,8 +1,8 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2153,SC2154 # its variables come from and go to the runner
 # The pull: one fast-forward to the commit that the preflight has fetched. The preflight asks git whether it
-# would work, and rehearses it in a folder of its own. There the pull then keeps what it needs to put everything
-# back if it ends half-way. The folder lies in .git: it belongs to the owner, and Nix does not see it.
+# would work, and rehearses it in a folder of its own. There the pull then keeps what it needs to put all of
+# it back if it ends half-way. The folder lies in .git: it belongs to the owner, and Nix does not see it.
 #   from, to, paths   the two commits, and the paths that differ
 #   index, new-index  the index, and a copy to try
 #   old/, new/        what lies at the paths, before and after

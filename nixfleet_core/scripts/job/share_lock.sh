@@ -49,12 +49,16 @@ nf_commit_lock() {
     set -- "$@" "$nf_commit_lock_word"
   done
   if ! nf_run "$@"; then
-    if nf_said | grep -Eq 'failed to sign|gpg failed|signing failed|No secret key'; then
-      NF_STEP_REASON=signing
-    fi
+    if ! nf_can_sign; then NF_STEP_REASON=signing; fi
     return 1
   fi
   nf_into "$NF_RUN/committed" nf_git rev-parse HEAD
+}
+
+# nf_can_sign: false if commits are to be signed, and a commit that nobody refers to cannot be.
+nf_can_sign() {
+  case $(nf_git config --type=bool commit.gpgSign) in true) ;; *) return 0 ;; esac
+  nf_git commit-tree -S -m "a test of the signature" 'HEAD^{tree}' >/dev/null
 }
 
 # nf_locked_rev FILE: the commit of the input in that lock file, or ""

@@ -5,7 +5,11 @@ set -u
 umask 022
 LC_ALL=C LANGUAGE='' # git and sudo translate their messages
 export LC_ALL LANGUAGE
-unset CDPATH ENV BASH_ENV GIT_DIR GIT_WORK_TREE SSH_AUTH_SOCK SSH_ASKPASS GIT_ASKPASS
+unset CDPATH ENV BASH_ENV SSH_AUTH_SOCK SSH_ASKPASS GIT_ASKPASS
+# as `git rev-parse --local-env-vars` has them: a hook or an alias of git may have started us
+unset GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_CONFIG GIT_CONFIG_PARAMETERS GIT_CONFIG_COUNT \
+  GIT_OBJECT_DIRECTORY GIT_DIR GIT_WORK_TREE GIT_IMPLICIT_WORK_TREE GIT_GRAFT_FILE GIT_INDEX_FILE GIT_NO_REPLACE_OBJECTS \
+  GIT_REPLACE_REF_BASE GIT_PREFIX GIT_INTERNAL_SUPER_PREFIX GIT_SHALLOW_FILE GIT_COMMON_DIR
 
 # A non-interactive ssh command has no nix in PATH. Wrappers come first, or NixOS finds a sudo without setuid.
 # sets: NF_UID, PATH, nf_path_was, and NF_PATH_LEFT (folders of root's PATH that others can write to)
