@@ -53,7 +53,7 @@ STEP_IDS: tuple[StepId, ...] = (
 _ARGV: dict[StepId, tuple[str, ...]] = {
     "preflight": ("git", "ls-remote", "origin"),
     "stop": ("systemctl", "stop", "nixfleet-agent.service"),
-    "pull": ("git", "pull", "--ff-only"),
+    "pull": ("git", "merge", "--ff-only", "FETCH_HEAD"),
     "update": ("nix", "flake", "update", "nixfleet"),
     "rebuild": (
         *("nixos-rebuild", "switch", "--flake", ".#csb0"),

@@ -38,7 +38,7 @@ _PREFLIGHT: Final = Step(
     argv=("check",),
     run_as="root",
     limit=300,
-    tries=5,  # it fetches nixcfg
+    tries=3,  # it fetches nixcfg
     weight=2,
 )
 _PULL: Final = Step(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .platforms import Platform, Suite
     from .run import Run
 
-Point = Literal["stop", "build", "switch", "start"]
+Point = Literal["stop", "pull", "build", "switch", "start"]
 
 CHECKOUT: Final = "/home/ops/Code/nixcfg"
 PASSWORD: Final = "lab-secret"
@@ -296,7 +296,8 @@ class LabHost:
 
 
 class Gate:
-    """Holds a host at a point: the agent's stop or start, the middle of a build, an activation.
+    """Holds a host at a point: the agent's stop or start, the middle of a pull (see places.py) or of
+    a build, an activation.
 
         with host.gate("build") as gate:
             ...                 # start an update

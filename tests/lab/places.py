@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -25,9 +26,22 @@ _GATES: Final[dict[Place, Point]] = {
 }
 _FETCHES: Final[dict[Place, Repo]] = {
     "preflight": "nixcfg",
-    "pull": "nixcfg",
     "update": "nixfleet",
 }
+
+
+def spoil_pull(host: LabHost, filters: str) -> None:
+    """Hold the running update at the agent's stop, and let git, from then on, write lab.json through
+    this filter. Upstream must have changed that file. The preflight's rehearsal is over by then."""
+    with host.gate("stop") as gate:
+        gate.wait_reached()
+        host.enter(
+            "echo 'lab.json filter=lab' > /etc/lab-attributes\n"
+            "git config --system core.attributesFile /etc/lab-attributes\n"
+            "git config --system filter.lab.required true\n"
+            "git config --system filter.lab.clean cat\n"
+            f"git config --system filter.lab.smudge {shlex.quote(filters)}"
+        )
 
 
 @contextmanager
@@ -38,6 +52,11 @@ def held(host: LabHost, repos: Repos, running: Running, place: Place) -> Iterato
     """
     if place in _GATES:
         with host.gate(_GATES[place]) as gate:
+            gate.wait_reached()
+            yield
+    elif place == "pull":
+        with host.gate("pull") as gate:
+            spoil_pull(host, "cat; /usr/local/libexec/lab/gate pull > /dev/null")
             gate.wait_reached()
             yield
     elif place == "verify":

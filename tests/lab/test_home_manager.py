@@ -155,6 +155,7 @@ def test_a_job_that_is_killed_brings_the_agent_back(
     fresh_homes: Fleet, home: LabHost, operator: Client, place: Place, whole: bool
 ) -> None:
     fresh_homes.repos.release("2.2.0")
+    fresh_homes.repos.commit_nixcfg()
     with operator.start(*force(home), "--json") as running:
         with held(home, fresh_homes.repos, running, place):
             switches = [pid for pid in home.processes() if b"home-manager" in command(pid)]

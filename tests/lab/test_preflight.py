@@ -9,6 +9,7 @@ import pytest
 
 from .client import QUICK
 from .host import CHECKOUT
+from .places import spoil_pull
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,10 +141,12 @@ def test_a_saved_flake_lock_comes_back_when_the_update_fails(
     fresh.repos.commit_nixcfg(fail_build=fails == "build", files={"flake.lock": dirty + "\n"})
     fresh.repos.release("2.3.0")
     with client.start("update", "csb0", "--force", *QUICK) as running:
-        with host.gate("stop") as gate:
-            gate.wait_reached()
-            if fails != "build":
-                fresh.repos.set_fault("nixcfg" if fails == "pull" else "nixfleet", 404)
+        if fails == "pull":
+            spoil_pull(host, "head -c 1; exit 1")
+        elif fails == "update":
+            with host.gate("stop") as gate:
+                gate.wait_reached()
+                fresh.repos.set_fault("nixfleet", 404)
         assert running.wait() in (1, 3), running.output
     assert host.enter(f"cat {CHECKOUT}/flake.lock", user="ops") == dirty
     assert host.agent_state() == "active success"

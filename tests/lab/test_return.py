@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from .client import QUICK
-from .places import held
+from .places import held, spoil_pull
 
 if TYPE_CHECKING:
     from .client import Client
@@ -48,11 +48,11 @@ def test_agent_is_back_after_a_failed_step(
         fresh.repos.commit_nixcfg(fail_build=True)
     elif fault == "switch":
         fresh.repos.commit_nixcfg(fail_switch=4)
+    else:
+        fresh.repos.commit_nixcfg()
     with client.start(*UPDATE, "--json") as running:
         if fault == "pull":
-            with host.gate("stop") as gate:
-                gate.wait_reached()
-                fresh.repos.set_fault("nixcfg", 404)
+            spoil_pull(host, "head -c 1; exit 1")
         assert running.wait() == code, running.output
     answer = json.loads(running.output.splitlines()[-1])
     assert answer["verdict"] == verdict
@@ -89,6 +89,7 @@ def test_a_second_ctrl_c_detaches(fresh: Fleet, client: Client) -> None:
 def test_cancel_from_elsewhere(fresh: Fleet, client: Client, place: Place) -> None:
     host = fresh["csb0"]
     fresh.repos.release("2.2.0")
+    fresh.repos.commit_nixcfg()
     with client.start(*UPDATE) as running:
         with held(host, fresh.repos, running, place):
             assert client.run("cancel", "csb0").returncode == 0

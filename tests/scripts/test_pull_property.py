@@ -133,9 +133,9 @@ def change_here(checkout: Path, story: Story) -> None:
                 path.touch()
             case "delete" if path.is_file():
                 path.unlink()
-            case "folder" if not path.exists():
-                path.mkdir(parents=True, exist_ok=True)
-                (path / "x.ignored").write_text("mine\n")
+            # the next check refuses a flake.lock that is no file
+            case "folder" if not path.exists() and name != "flake.lock":
+                write(checkout, f"{name}/x.ignored", "mine\n")
             case "ignored":
                 with (checkout / ".git/info/exclude").open("a") as file:
                     file.write(f"/{name}\n")

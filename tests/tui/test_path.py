@@ -72,7 +72,7 @@ async def test_enter_enter_leads_to_the_verdict(
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
         preview = await press(pilot, "enter")
         assert isinstance(app.screen, PlanDialog)
-        for shown in ("Force update csb0, level 1?", "git pull --ff-only", "Raise the limit"):
+        for shown in ("Force update csb0, level 1?", "git merge --ff-only", "Raise the limit"):
             assert shown in preview
         assert session.launched == []
 

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# The commits of nixcfg that a pull would bring. Changes nothing: it fetches into a temporary folder. git takes
-# that for one more working tree of the same repository, so that all settings of the checkout hold there.
+# The commits of nixcfg that a pull would bring. Changes nothing: it fetches into a temporary folder. git
+# takes that for one more working tree of the same repository, so all settings of the checkout hold there.
 # From the prelude: NF_CHECKOUT (absolute). Prints "REV TITLE" a line, at most 100.
 
 incoming() {

@@ -17,17 +17,21 @@ if TYPE_CHECKING:
     from ..repos import Repo
     from .scene import Scene
 
-_STEPS: Final[dict[Repo, str]] = {"nixcfg": "pull", "nixfleet": "update"}
+_STEPS: Final[dict[Repo, str]] = {"nixcfg": "preflight", "nixfleet": "update"}
+"""nixcfg is fetched before the agent stops, the input afterwards."""
 
 
 def _failing(
     scene: Scene, *, repo: Repo, faults: tuple[Fault, ...], tries: int, target: Target = "all"
 ) -> Answer:
-    """The server fails once the preflight is over."""
+    """The server of nixcfg fails from the start, that of the input once the preflight is over."""
+    if repo == "nixcfg":
+        scene.repos.set_fault(repo, *faults, target=target)
     with scene.update() as running:
-        with scene.host.gate("stop") as gate:
-            gate.wait_reached()
-            scene.repos.set_fault(repo, *faults, target=target)
+        if repo != "nixcfg":
+            with scene.host.gate("stop") as gate:
+                gate.wait_reached()
+                scene.repos.set_fault(repo, *faults, target=target)
         answer = scene.answer(running)
     for fault in dict.fromkeys(fault for fault in faults if fault != "ok"):
         _prove(scene, repo, fault)
@@ -78,7 +82,7 @@ def _stale() -> Iterator[Case]:
 
 CASES: Final = (
     Case(
-        name="server answers 500, then 429, then the pull",
+        name="server answers 500, then 429, then the fetch",
         play=partial(_failing, repo="nixcfg", faults=(500, 429, "ok"), tries=3),
         seconds=90,
     ),
@@ -88,7 +92,7 @@ CASES: Final = (
         seconds=90,
     ),
     Case(
-        name="server hangs once in the pull",
+        name="server hangs once in the fetch",
         play=partial(_failing, repo="nixcfg", faults=("hang", "ok"), tries=2),
         seconds=90,
     ),

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 EVIL = "\x1b]0;owned\x07\x9b2J\nupdated: proven\r"
 
-PULL = "nf_step pull owner 60 5 git pull --ff-only"
+PULL = "nf_step pull owner 60 5 git merge --ff-only FETCH_HEAD"
 """The one step of PLAN."""
 RUNNING = replace(STALE, job_running=JOB)
 REFUSAL = Refusal("disk", "full", "free some")

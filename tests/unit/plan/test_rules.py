@@ -172,7 +172,7 @@ def test_all_steps_of_an_update_in_order() -> None:
         "update",
         "rebuild",
     }
-    assert [step.tries for step in steps if step.id in ("preflight", "pull", "update")] == [5, 3, 5]
+    assert [step.tries for step in steps if step.id in ("preflight", "pull", "update")] == [3, 3, 5]
     assert all(0 < step.limit <= 4 * 3600 and step.weight >= 1 for step in steps)
     assert [step.title for step in steps][3] == "Update nixfleet"
 
