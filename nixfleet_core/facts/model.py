@@ -31,11 +31,9 @@ _STORE: Final = re.compile(r"/nix/store/[0-9a-z]{32}-(?P<name>[^/\s]+)")
 
 _LABEL: Final = re.compile(r"nixfleet-agent-(?:v)?(?P<version>[0-9][0-9A-Za-z.+_~-]{0,63})$")
 
-RepositoryPath = NewType("RepositoryPath", str)
-"""A path from the top of the git repository, as git names it."""
-
 FlakePath = NewType("FlakePath", str)
-"""A path from the flake's folder, which is the checkout. The repository may begin above it."""
+"""A path from the flake's folder, which is the checkout. The repository may begin above it: paths
+from its top stay on the host."""
 
 LOCK_FILE: Final = FlakePath("flake.lock")
 
@@ -157,9 +155,7 @@ class Checkout:
     head: str | None = None
     said: str | None = None
     """How git failed there."""
-    prefix: str = ""
-    """Where the flake lies in the repository: empty at its top, else a path that ends with `/`."""
-    dirty: tuple[RepositoryPath, ...] = ()
+    dirty: tuple[FlakePath, ...] = ()
     """Paths with uncommitted changes, and untracked ones."""
     lock: FlakeLock | None = None
     lock_error: str | None = None
@@ -175,9 +171,6 @@ class Checkout:
     """The branch that the remote's own HEAD names."""
     incoming: str | None = None
     """The upstream's newest commit, as it is now; only present if HEAD lacks it."""
-
-    def in_repository(self, path: FlakePath) -> RepositoryPath:
-        return RepositoryPath(f"{self.prefix}{path}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,9 @@ from nixfleet_core.facts.model import (
     Checkout,
     CheckoutState,
     Facts,
+    FlakePath,
     LastJob,
     Rebuild,
-    RepositoryPath,
     Running,
     System,
     Unit,
@@ -290,7 +290,6 @@ def _checkout(records: dict[str, str], which: str = "checkout") -> Checkout | No
         upstream=status.upstream,
         head=status.head,
         said=_line(records.get("said")),
-        prefix=records.get("prefix", ""),
         dirty=status.dirty,
         lock=lock,
         lock_error=lock_error,
@@ -314,7 +313,7 @@ class _Status:
     head: str | None = None
     branch: str | None = None
     upstream: str | None = None
-    dirty: tuple[RepositoryPath, ...] = ()
+    dirty: tuple[FlakePath, ...] = ()
     ahead: int = 0
     behind: int = 0
 
@@ -322,14 +321,14 @@ class _Status:
 def _status(text: str) -> _Status:
     """Read `git status --porcelain=v2 --branch`; paths stay quoted as git quotes them."""
     headers: dict[str, str] = {}
-    dirty: list[RepositoryPath] = []
+    dirty: list[FlakePath] = []
     for line in text.split("\n"):
         if line.startswith("# "):
             name, _, value = line[2:].partition(" ")
             headers[name] = value
         elif line[:2] in _STATUS_FIELDS:
             path = line.split(" ", _STATUS_FIELDS[line[:2]])[-1].partition("\t")[0]
-            dirty.append(RepositoryPath(path))
+            dirty.append(FlakePath(path))
     head, branch = headers.get("branch.oid"), headers.get("branch.head")
     ahead, _, behind = headers.get("branch.ab", "").partition(" ")
     return _Status(

@@ -505,7 +505,7 @@ def _warnings(
     if checkout.lock is not None and checkout.head_lock is not None:
         names = ", ".join(checkout.lock.differing_inputs(checkout.head_lock))
         found.append(f"flake.lock has uncommitted changes ({names or 'formatting only'})")
-    others = [path for path in checkout.dirty if path != checkout.in_repository(LOCK_FILE)]
+    others = [path for path in checkout.dirty if path != LOCK_FILE]
     if others:
         shown = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
         found.append(f"the rebuild includes uncommitted changes: {shown}")

@@ -296,8 +296,8 @@ class LabHost:
 
 
 class Gate:
-    """Holds a host at a point: the agent's stop or start, the middle of a pull (see places.py) or of
-    a build, an activation.
+    """Holds a host at a point: the agent's stop or start, the middle of a pull (places.py) or of a
+    build, an activation.
 
         with host.gate("build") as gate:
             ...                 # start an update

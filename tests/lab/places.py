@@ -31,8 +31,8 @@ _FETCHES: Final[dict[Place, Repo]] = {
 
 
 def spoil_pull(host: LabHost, filters: str) -> None:
-    """Hold the running update at the agent's stop, and let git, from then on, write lab.json through
-    this filter. Upstream must have changed that file. The preflight's rehearsal is over by then."""
+    """Hold the running update at the agent's stop, and let git, from then on, write lab.json
+    through this filter. Upstream must have changed that file; the preflight's rehearsal is over."""
     with host.gate("stop") as gate:
         gate.wait_reached()
         host.enter(

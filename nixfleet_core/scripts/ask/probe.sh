@@ -231,7 +231,6 @@ probe_checkout() {
   fi
   if [ -e flake.nix ] && ! nf_is_tracked flake.nix; then put checkout.state untracked; return 0; fi
   put checkout.state ok
-  put_some checkout.prefix "$(nf_step_down 10 git rev-parse --show-prefix 2>/dev/null)"
   put checkout.status "$(printf '%s\n' "$probe_status" | cut_off 20000)"
   probe_lock
   if [ -n "$NF_DEEP" ] && [ -n "$NF_ATTRIBUTE" ]; then probe_expected "$probe_dir"; fi
@@ -252,7 +251,7 @@ probe_git_status() {
   if [ "$NF_UID" != "$NF_OWNER_UID" ]; then nf_folder "$probe_git_status_dir"; fi
   if [ "$nf_folder_state" != ok ]; then return 1; fi
   probe_status=$(nf_step_down 20 git --no-optional-locks -c core.fsmonitor=false -c core.quotePath=false \
-    status --porcelain=v2 --branch --ignore-submodules=dirty "$@" 2>/dev/null) && return
+    -c status.relativePaths=true status --porcelain=v2 --branch --ignore-submodules=dirty "$@" 2>/dev/null) && return
   nf_folder "$probe_git_status_dir"
   if [ "$nf_folder_state" = ok ]; then nf_folder_state=broken; fi # it has a commit, but no status
   return 1
@@ -260,12 +259,21 @@ probe_git_status() {
 
 probe_said() { printf '%s\n' "$nf_folder_said" | head -n 1 | cut_off 500; }
 
+# probe_hidden PATH: true if it may be there, below a folder that we may not enter, also behind links.
 probe_hidden() {
-  probe_hidden_parent=$(dirname "$1")
-  while [ "$probe_hidden_parent" != / ] && ! [ -d "$probe_hidden_parent" ]; do
-    probe_hidden_parent=$(dirname "$probe_hidden_parent")
+  probe_hidden_at=$1 probe_hidden_left=40
+  while [ "$probe_hidden_at" != / ] && ! [ -d "$probe_hidden_at" ] && [ "$probe_hidden_left" -gt 0 ]; do
+    probe_hidden_left=$((probe_hidden_left - 1))
+    if [ -L "$probe_hidden_at" ]; then
+      case $(readlink "$probe_hidden_at") in
+        /*) probe_hidden_at=$(readlink "$probe_hidden_at") ;;
+        *) probe_hidden_at=$(dirname "$probe_hidden_at")/$(readlink "$probe_hidden_at") ;;
+      esac
+    else
+      probe_hidden_at=$(dirname "$probe_hidden_at")
+    fi
   done
-  ! [ -x "$probe_hidden_parent" ]
+  ! [ -x "$probe_hidden_at" ]
 }
 
 # probe_lock_text: a lock file as it may be kept. A job's files leave out user information and queries of
