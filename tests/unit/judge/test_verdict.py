@@ -39,8 +39,9 @@ UP = Unit(load="loaded", active="active", result="success", pid=7)
 EXPECT = Expectation(input="nixfleet", latest=NEW)
 
 
-def lock(rev: str) -> FlakeLock:
-    nodes = {"root": {"inputs": {"nixfleet": "n"}}, "n": {"locked": {"rev": rev}}}
+def lock(rev: str, *more: str) -> FlakeLock:
+    inputs = dict.fromkeys(("nixfleet", *more), "n")
+    nodes = {"root": {"inputs": inputs}, "n": {"locked": {"rev": rev}}}
     return parse_lock(json.dumps({"nodes": nodes, "root": "root", "version": 7}))
 
 
@@ -428,6 +429,15 @@ def test_a_preflight_refusal_says_what_is_in_the_way(check: str, detail: str) ->
     assert verdict.sentence.startswith("refused before anything was touched: ")
     assert verdict.advice
     assert verdict.after == verdict.before == snapshot(BEFORE, "nixfleet")
+
+
+def test_a_changed_flake_lock_that_is_in_the_way_of_the_pull_is_refused_by_its_inputs() -> None:
+    checkout = Checkout("/c", "ok", lock=lock(OLD), head_lock=lock(NEW, "nixpkgs", "zeta"))
+    before = replace(BEFORE, checkout=checkout)
+    verdict = judge(before, None, EXPECT, failed("preflight", 1, "pull", "lock"))
+    assert verdict.sentence.endswith("it too (changed inputs: nixfleet, nixpkgs, zeta)")
+    other = judge(before, None, EXPECT, failed("preflight", 1, "pull", "diverged"))
+    assert "nixpkgs" not in other.sentence
 
 
 def test_each_preflight_reason_has_words_of_its_own() -> None:
