@@ -105,7 +105,7 @@ def judge(
         sentence = f"{sentence}; but {why}"
     if kind in _PROVEN:
         if not expect.latest_known:
-            sentence += f"; the latest commit of {expect.input} is not known"
+            sentence += f"; the latest commit of {expect.input} {_unknown_latest(outcome)}"
         sentence += _AGENT_WORDS.get(outcome.agent_says, "") if outcome else ""
     old = snapshot(before, expect.input)
     new = snapshot(before if after is None else after, expect.input)
@@ -119,6 +119,12 @@ def judge(
         notes=_notes(kind, after, expect, outcome),
         changes=with_agent(changes, old, new),
     )
+
+
+def _unknown_latest(outcome: Outcome | None) -> str:
+    if outcome is not None and outcome.git_refused:
+        return "could not be asked: its repository refuses git, and only Nix may fetch it"
+    return "is not known"
 
 
 _PROVEN: Final[frozenset[Kind]] = frozenset({"updated", "current", "partial", "rolled-back"})

@@ -6,14 +6,17 @@ The format is Nix's lock file version 5 to 7: `nodes[root].inputs.NAME` is a nod
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote
 
 import msgspec
 
 from nixfleet_core.limits import LAST_SECOND, TEXT_LIMIT
 from nixfleet_core.nix.git_url import Hidden, split_url
+
+if TYPE_CHECKING:
+    from nixfleet_core.nix.version import NixVersion
 
 LOCK_LIMIT: Final = 1024 * 1024
 """Bytes; a large fleet has a lock file of some 100 KiB."""
@@ -63,6 +66,21 @@ class Source:
     """The rest of the input's URL, such as `dir=sub` or `submodules=1`."""
     hidden: Hidden | None = field(default=None, repr=False)
     """User information or a query of the URL in flake.lock."""
+    any_kind: bool = False
+    """Whether `ref` need not be a branch: a forge also takes tags and commits."""
+    locked: str | None = field(default=None, compare=False)
+    """What flake.lock has now."""
+
+    def read_by(self, nix: NixVersion | None) -> Source:
+        """The same, as that Nix reads it: a Nix before 2.9 takes `master` where no ref is named
+        (unless the repository is a folder), and Lix takes a tag as well as a branch."""
+        if self.any_kind or nix is None:
+            return self
+        if nix.flavour == "lix":
+            return replace(self, any_kind=True)
+        if nix.number < (2, 9) and self.ref is None and not _is_folder(self.url):
+            return replace(self, ref="master")
+        return self
 
     @property
     def has_latest(self) -> bool:
@@ -115,7 +133,7 @@ class FlakeLock:
         return Input(
             rev=_text(locked, "rev"),
             last_modified=_time(locked, "lastModified"),
-            source=_source(original),
+            source=replace(_source(original), locked=_text(locked, "rev")),
             kind=_text(original, "type") or _text(locked, "type") or "unknown",
             follows=() if isinstance(target, str) else tuple(target),
         )
@@ -276,8 +294,13 @@ def _source(original: dict[str, msgspec.Raw]) -> Source:
     if kind in FORGES and owner and repo:
         host = _text(original, "host") or FORGES[kind]
         # Nix writes the groups of a GitLab project as one part: group%2Fsubgroup
-        return _git_source(f"https://{host}/{unquote(owner)}/{repo}", ref, rev, query)
+        source = _git_source(f"https://{host}/{unquote(owner)}/{repo}", ref, rev, query)
+        return replace(source, any_kind=True)
     return Source(url=None, ref=ref, pinned=rev)
+
+
+def _is_folder(url: str | None) -> bool:
+    return url is not None and url.startswith(("/", "file:"))
 
 
 def _git_source(

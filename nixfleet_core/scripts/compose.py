@@ -25,6 +25,7 @@ _NEEDS: Final = {
     "doctor": ("probe", "checkout", "attributes", "become_root"),
     "preflight": ("checkout",),
     "runner": ("place", "pipe", "command", "watch", "carry"),
+    "lock": ("latest",),
     "chain": ("lock", "proof"),
 }
 """The further parts that a part uses; they are added."""

@@ -280,8 +280,9 @@ nf_eval() {
 }
 
 # Nix itself reads flake.lock. `fields` gives, separated by tabs: kind, url, ref, rev, pinned, the input's
-# URL up to the commit, which belongs at its end, and the secret in the URL: "login" for user information,
-# "query" for a query, which no field contains; or just "missing". `given` gives the URL as it is.
+# URL up to the commit, which belongs at its end, the secret in the URL: "login" for user information, "query"
+# for a query, which no field contains; and "any" if the ref need not be a branch; or just "missing". `given`
+# gives the URL as it is. nix/refs.py says what a ref is, and for which Nix.
 # shellcheck disable=SC2016 # Nix's own $ and quotes
 NF_LOCK_NIX='{ lock, input }: let
   file = builtins.fromJSON (builtins.readFile lock);
@@ -315,7 +316,11 @@ NF_LOCK_NIX='{ lock, input }: let
   base = if kind == "git" then (if builtins.match "git\\+.*" url == null then "git+" else "") + url
     else "${kind}:${original.owner or ""}/${original.repo or ""}";
   pin = if hides == "" then "${base}?${query}rev=" else "";
-  fields = [ kind url (original.ref or "") (node.locked.rev or "") (original.rev or "") pin hides ];
+  folder = builtins.match "/.*|file:.*" url != null;
+  old = builtins.compareVersions builtins.nixVersion "2.9" < 0 && kind == "git" && !folder;
+  ref = original.ref or (if old then "master" else "");
+  any = if kind != "git" || builtins.match ".*lix.*" builtins.nixVersion != null then "any" else "";
+  fields = [ kind url ref (node.locked.rev or "") (original.rev or "") pin hides any ];
 in {
   inherit given;
   fields = if inputs ? ${input} then builtins.concatStringsSep "\t" fields else "missing";

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nixfleet_core.nix.lock import LOCK_LIMIT, FlakeLock, LockError, Source, parse_lock
+from nixfleet_core.nix.version import parse_version
 
 OLD, NEW = "1" * 40, "2" * 40
 
@@ -103,12 +104,18 @@ def test_a_deep_chain_of_nodes_can_be_compared() -> None:
             Source(url="ssh://git@h/x", ref="main"),
         ),
         ({"type": "git", "url": "https://h/x", "rev": NEW}, Source(url="https://h/x", pinned=NEW)),
-        ({"type": "github", "owner": "a", "repo": "b"}, Source(url="https://github.com/a/b")),
+        (
+            {"type": "github", "owner": "a", "repo": "b"},
+            Source(url="https://github.com/a/b", any_kind=True),
+        ),
         (
             {"type": "gitlab", "owner": "a", "repo": "b", "host": "git.example.org", "ref": "r"},
-            Source(url="https://git.example.org/a/b", ref="r"),
+            Source(url="https://git.example.org/a/b", ref="r", any_kind=True),
         ),
-        ({"type": "sourcehut", "owner": "~a", "repo": "b"}, Source(url="https://git.sr.ht/~a/b")),
+        (
+            {"type": "sourcehut", "owner": "~a", "repo": "b"},
+            Source(url="https://git.sr.ht/~a/b", any_kind=True),
+        ),
         ({"type": "github", "owner": "a"}, Source(url=None)),
         ({"type": "path", "path": "/x"}, Source(url=None)),
         ({"type": "tarball", "url": "https://h/x.tar.gz"}, Source(url=None)),
@@ -120,6 +127,29 @@ def test_finds_the_source_that_git_can_ask(original: dict[str, str], source: Sou
     found = parse(lock).find("nixfleet")
     assert found is not None
     assert (found.source, found.kind) == (source, original["type"])
+    assert found.source.locked == OLD
+
+
+@pytest.mark.parametrize(
+    ("nix", "url", "ref", "read"),
+    [
+        ("nix (Nix) 2.8.1", "https://h/x", None, ("master", False)),
+        ("nix (Nix) 2.8.1", "https://h/x", "main", ("main", False)),
+        ("nix (Nix) 2.8.1", "file:///x", None, (None, False)),
+        ("nix (Nix) 2.8.1", "/x", None, (None, False)),
+        ("nix (Nix) 2.9.0", "https://h/x", None, (None, False)),
+        ("nix (Lix, like Nix) 2.93.0", "https://h/x", "v1", ("v1", True)),
+        ("nix (Determinate Nix 3.1.0) 2.29.0", "https://h/x", "v1", ("v1", False)),
+    ],
+)
+def test_each_nix_reads_the_ref_of_a_git_input_in_its_own_way(
+    nix: str, url: str, ref: str | None, read: tuple[str | None, bool]
+) -> None:
+    source = Source(url, ref).read_by(parse_version(nix))
+    assert (source.ref, source.any_kind) == read
+    forge = Source(url, ref, any_kind=True)
+    assert forge.read_by(parse_version(nix)) == forge
+    assert Source(url, ref).read_by(None) == Source(url, ref)
 
 
 def test_fields_of_a_wrong_type_are_missing() -> None:
