@@ -7,6 +7,18 @@ LC_ALL=C LANGUAGE='' # git and sudo translate their messages
 export LC_ALL LANGUAGE
 unset CDPATH ENV BASH_ENV GIT_DIR GIT_WORK_TREE SSH_AUTH_SOCK SSH_ASKPASS GIT_ASKPASS
 
+# nix.conf may leave the features out that flakes need. Each Nix that we start gets them, also one that
+# nixos-rebuild or home-manager starts in turn: by the environment, which comes after nix.conf (Nix 2.8 to
+# 2.34 and Lix), and behind the user's own settings there: the last line counts. Those may hold tokens, so
+# they stay in the environment: an argv would show them.
+NF_FEATURES='extra-experimental-features = nix-command flakes'
+NF_OWN_NIX_CONFIG=${NIX_CONFIG:-}
+case $NF_OWN_NIX_CONFIG in
+  *"$NF_FEATURES") NIX_CONFIG=$NF_OWN_NIX_CONFIG ;;
+  *) NIX_CONFIG=$(printf '%s\n' "$NF_OWN_NIX_CONFIG" "$NF_FEATURES") ;;
+esac
+export NIX_CONFIG
+
 # A non-interactive ssh command has no nix in PATH. Wrappers come first, or NixOS finds a sudo without setuid.
 # sets: NF_UID, PATH, nf_path_was, and NF_PATH_LEFT (folders of root's PATH that others can write to)
 nf_path() {
@@ -206,14 +218,20 @@ nf_as_owner() {
 NF_GIT_SSH=ssh
 NF_NIX_CONFIG='' # settings for the next command
 
+# nf_step_down SECONDS COMMAND...: the same, with the ssh of NF_GIT_SSH.
+# sets: NIX_CONFIG (for the command alone)
 nf_step_down() {
-  nf_step_down_seconds=$1
+  nf_step_down_seconds=$1 nf_step_down_config=$NIX_CONFIG
   shift
   # Nix runs git, too
   case $1 in git | nix) if nf_is_stub; then printf '%s\n' "$NF_STUB" >&2; return 127; fi ;; esac
-  # leave the user's own settings alone: they may hold tokens, which no argv must show
-  if [ -n "$NF_NIX_CONFIG" ] && [ -z "${NIX_CONFIG:-}" ]; then set -- "NIX_CONFIG=$NF_NIX_CONFIG" "$@"; fi
   nf_owners_path
+  if [ "$NF_UID" = "$NF_OWNER_UID" ]; then
+    # the user's own settings come later, and count more
+    if [ -n "$NF_NIX_CONFIG" ]; then NIX_CONFIG=$(printf '%s\n' "$NF_NIX_CONFIG" "$NIX_CONFIG"); fi
+  else
+    set -- NIX_CONFIG="$(printf '%s\n' "$NF_NIX_CONFIG" "$NF_FEATURES")" "$@" # nothing of root's own
+  fi
   set -- env LC_ALL=C LANGUAGE= PATH="$nf_owners_path" GIT_TERMINAL_PROMPT=0 GIT_SSH_COMMAND="$NF_GIT_SSH" \
     GIT_HTTP_LOW_SPEED_LIMIT=1000 GIT_HTTP_LOW_SPEED_TIME=30 "$@"
   if [ "$NF_UID" = "$NF_OWNER_UID" ]; then
@@ -225,6 +243,9 @@ nf_step_down() {
     set -- runuser -u "$NF_OWNER" -- env HOME="$(nf_home)" USER="$NF_OWNER" LOGNAME="$NF_OWNER" "$@"
   fi
   nf_bounded "$nf_step_down_seconds" "$@"
+  nf_step_down_code=$?
+  NIX_CONFIG=$nf_step_down_config
+  return "$nf_step_down_code"
 }
 
 # nf_owner_cat FILE: its content, read as the owner; root does not follow the owner's links. A file that
