@@ -289,8 +289,9 @@ CAUSES: Final[dict[Cause, Words]] = {
         "verify again, with root",
     ),
     "latest-unknown": Words(
-        "the input's repository did not say what its latest commit is; or the client may not ask "
-        'it, as the sentence says (README, "Asking for the latest commit")',
+        "the input's repository did not say what its latest commit is; or it has nothing of the "
+        "name that flake.lock gives; or the client may not ask it, as the sentence says (README, "
+        '"Asking for the latest commit")',
         "check the network to the input's repository, then verify",
     ),
     "same-derivation": Words(

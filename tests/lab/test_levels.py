@@ -19,6 +19,7 @@ from nixfleet_core.scripts.compose import compose, question
 
 from .binary_cache import BinaryCache
 from .host import CHECKOUT
+from .inputs import take_from
 from .internet import GITHUB
 from .repos import agent_program
 
@@ -219,17 +220,6 @@ def test_host_and_client_know_what_a_ref_can_be_for_that_nix(fleet: Fleet, host:
         for line in (source.url, " ".join(ref_names(source.ref, any_kind=source.any_kind)))
     ]
     assert done.stdout.splitlines() == wanted, done.stderr
-
-
-def take_from(fleet: Fleet, host: LabHost, url: str) -> None:
-    """Let nixcfg take the agent from another address, with a lock that says so."""
-    path = fleet.repos.path("nixcfg") / "flake.nix"
-    text = path.read_text().replace(f"git+{fleet.repos.url('nixfleet')}?ref=main", url)
-    fleet.repos.commit_nixcfg("Take the agent from elsewhere", files={"flake.nix": text})
-    host.enter(f"cd {CHECKOUT}; git pull -q; nix flake lock", user="ops")
-    lock = (host.root / CHECKOUT[1:] / "flake.lock").read_text()
-    fleet.repos.commit_nixcfg("Lock", files={"flake.lock": lock})
-    host.enter(f"cd {CHECKOUT}; git checkout -q flake.lock; git pull -q", user="ops")
 
 
 @on_sid
