@@ -289,8 +289,9 @@ CAUSES: Final[dict[Cause, Words]] = {
         "verify again, with root",
     ),
     "latest-unknown": Words(
-        "the input's repository did not say what its latest commit is; or the client may not ask "
-        'it, as the sentence says (README, "Asking for the latest commit")',
+        "the input's repository did not say what its latest commit is; or it has nothing of the "
+        "name that flake.lock gives; or the client may not ask it, as the sentence says (README, "
+        '"Asking for the latest commit")',
         "check the network to the input's repository, then verify",
     ),
     "same-derivation": Words(
@@ -538,7 +539,11 @@ STEP_REASONS: Final[dict[str, Words]] = {
     "credentials": CAUSES["credentials"],
     "latest-unknown": Words(
         "the input's repository did not answer with a commit",
-        "check the network and the branch's name; the log shows git's words",
+        "check the network and the repository's URL; the log shows git's words",
+    ),
+    "no-ref": Words(
+        "the input's repository has no branch, tag or commit of the name that the input follows",
+        "correct that name in flake.nix, or create it in the repository",
     ),
     "stale": Words(
         "nix exited with 0, but flake.lock is not at the latest commit",

@@ -107,6 +107,13 @@ def input_state(checkout: Checkout, name: str) -> InputState:
     return Tracked(found) if found.source.pinned is None else Pinned(found, found.source.pinned)
 
 
+def uncommitted_inputs(checkout: Checkout) -> tuple[str, ...]:
+    """The inputs that flake.lock pins to other trees than HEAD's flake.lock does."""
+    if checkout.lock is None or checkout.head_lock is None:
+        return ()
+    return checkout.lock.differing_inputs(checkout.head_lock)
+
+
 def disagreement(facts: Facts, flake_input: str) -> str | None:
     """How the host's two checkouts differ; None if they do not, or were not both seen."""
     here, other = facts.checkout, facts.other

@@ -16,6 +16,7 @@ from nixfleet_core.log.failures import (
     stale_pattern,
     transient_pattern,
 )
+from nixfleet_core.nix.refs import REFUSED
 from nixfleet_core.plan.model import BUSY_WAIT
 from nixfleet_core.plan.rules import DISK_NEEDED_KIB, MEMORY_NEEDED_KIB
 from nixfleet_core.scripts.compose import compose, part
@@ -61,6 +62,7 @@ def compile_plan(plan: Plan, job: str, root: str = "") -> str:
             "NF_TRANSIENT": transient_pattern(),
             "NF_PERMANENT": permanent_pattern(),
             "NF_KEPT_OLD": stale_pattern(),
+            "NF_GIT_REFUSED": REFUSED,
             "NF_LAN_UNREACHABLE": LAN_UNREACHABLE,
             "NF_LAN_DENIED": LAN_DENIED,
         },

@@ -59,6 +59,7 @@ class StepEnd(msgspec.Struct, frozen=True, tag="step-end", tag_field="event"):
 
 
 IDLE_CHECK: Final = "idle"
+INPUT_CHECK: Final = "input"
 """Whether no other rebuild runs; ok with a reason where --force ignored one that still ran."""
 
 AGENT_CHECK: Final = "agent"

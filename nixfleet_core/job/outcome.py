@@ -43,6 +43,8 @@ class Outcome:
     pushed: bool = False
     rolled_back: bool = False
     """The step that goes back to the previous generation ran, and said that it worked."""
+    git_refused: bool = False
+    """The input's repository refused git, and the job went on with Nix's own credentials."""
     went_over: bool = False
     """Somebody else's rebuild still ran after the longest wait, and the job went on."""
     slept: int = 0

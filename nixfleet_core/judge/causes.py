@@ -25,7 +25,7 @@ from nixfleet_core.facts.checkouts import (
     input_state,
 )
 from nixfleet_core.facts.service import Service
-from nixfleet_core.nix.git_url import NotAsked, commit_of
+from nixfleet_core.nix.git_url import NotKnown, commit_of
 from nixfleet_core.plan.refusals import REASONS
 from nixfleet_core.vocabulary import CAUSES, FoundCause
 
@@ -58,7 +58,7 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
     input: str
     latest: str | None = None
     """The commit that the input's repository names (or that was asked for)."""
-    not_asked: NotAsked | None = None
+    not_known: NotKnown | None = None
     """Why the client did not ask for it."""
     latest_known: bool = True
     """False for inputs without a repository that we can ask (tarballs, URLs with a query)."""
@@ -108,7 +108,7 @@ def expectation(host: Host, facts: Facts | None, latest: Latest) -> Expectation:
     return Expectation(
         input=host.input,
         latest=commit_of(latest) or (source.pinned if source else None),
-        not_asked=latest if isinstance(latest, NotAsked) else None,
+        not_known=latest if isinstance(latest, NotKnown) else None,
         latest_known=source is None or source.has_latest,
     )
 
@@ -469,9 +469,9 @@ def _unseen_flake(facts: Facts, expect: Expectation, *, proof: bool) -> Finding 
     rev = facts.lock_rev(expect.input)
     if rev is None:
         return _unseen_lock(facts.checkout, expect.input)
-    if expect.latest is None and expect.not_asked is not None:
-        why = f"flake.lock is at {rev[:7]}; {expect.not_asked.why}"
-        return Finding("latest-unknown", why, expect.not_asked.advice)
+    if expect.latest is None and expect.not_known is not None:
+        why = f"flake.lock is at {rev[:7]}; {expect.not_known.why}"
+        return Finding("latest-unknown", why, expect.not_known.advice)
     if expect.latest is None:
         return _found(
             "latest-unknown",

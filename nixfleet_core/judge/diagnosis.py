@@ -75,8 +75,8 @@ def _evidence(facts: Facts, expect: Expectation) -> Iterator[tuple[str, str | No
     yield "lock", facts.lock_rev(expect.input)
     if expect.latest_known:
         yield "latest", expect.latest
-    if expect.latest is None and expect.not_asked is not None:
-        yield "latest not asked", expect.not_asked.why
+    if expect.latest is None and expect.not_known is not None:
+        yield "latest not asked", expect.not_known.why
     yield from _checkout("checkout", facts.checkout)
     if facts.other is not None:
         yield from _checkout("other checkout", facts.other)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from nixfleet_core.facts.checkouts import disagreement
+from nixfleet_core.facts.checkouts import disagreement, uncommitted_inputs
 from nixfleet_core.facts.model import Snapshot
 from nixfleet_core.facts.package_changes import Change, with_agent
 from nixfleet_core.job.outcome import Kind, Outcome
@@ -105,7 +105,7 @@ def judge(
         sentence = f"{sentence}; but {why}"
     if kind in _PROVEN:
         if not expect.latest_known:
-            sentence += f"; the latest commit of {expect.input} is not known"
+            sentence += f"; the latest commit of {expect.input} {_unknown_latest(outcome)}"
         sentence += _AGENT_WORDS.get(outcome.agent_says, "") if outcome else ""
     old = snapshot(before, expect.input)
     new = snapshot(before if after is None else after, expect.input)
@@ -119,6 +119,12 @@ def judge(
         notes=_notes(kind, after, expect, outcome),
         changes=with_agent(changes, old, new),
     )
+
+
+def _unknown_latest(outcome: Outcome | None) -> str:
+    if outcome is not None and outcome.git_refused:
+        return "could not be asked: its repository refuses git, and only Nix may fetch it"
+    return "is not known"
 
 
 _PROVEN: Final[frozenset[Kind]] = frozenset({"updated", "current", "partial", "rolled-back"})
@@ -252,7 +258,8 @@ def _decide_failed(
     if step == "preflight":
         words = refusal_words(outcome.reason, outcome.detail)
         advice = failure.advice if failure else words.cure
-        return "failed", refusal_cause(outcome.reason), _left_alone(words.meaning), advice
+        why = f"{words.meaning}{_whose_changes(before, outcome)}"
+        return "failed", refusal_cause(outcome.reason), _left_alone(why), advice
     said = STEP_REASONS.get(outcome.reason)
     if said is not None and outcome.reason == "stale":
         return (
@@ -274,6 +281,14 @@ def _decide_failed(
         return "failed", failure.cause, sentence, failure.advice
     cause = STEP_CAUSES[step] if step else "job-failed"
     return "failed", cause, sentence, (said or CAUSES[cause]).cure
+
+
+def _whose_changes(before: Facts | None, outcome: Outcome) -> str:
+    """The inputs whose changes in flake.lock are in the way of the pull."""
+    if (outcome.reason, outcome.detail) != ("pull", "lock") or not before or not before.checkout:
+        return ""
+    names = uncommitted_inputs(before.checkout)
+    return f" (changed inputs: {', '.join(names)})" if names else ""
 
 
 REASONS: Final[dict[str, Cause]] = {

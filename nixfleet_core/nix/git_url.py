@@ -16,15 +16,16 @@ Scheme = Literal["https", "ssh", "http", "git", "file"]
 
 
 @dataclass(frozen=True, slots=True)
-class NotAsked:
-    """Why the client may not ask a repository what its latest commit is, and how to allow it."""
+class NotKnown:
+    """Why the latest commit is not known, and what helps: the client may not ask the repository, or
+    the repository has no such ref."""
 
     why: str
     advice: str
 
 
-Latest = str | NotAsked | None
-"""The latest commit of an input; or why we did not ask; or None if the repository did not say."""
+Latest = str | NotKnown | None
+"""The latest commit of an input; or why it is not known; or None if no repository answered."""
 
 
 def commit_of(latest: Latest) -> str | None:
@@ -122,18 +123,18 @@ class GitUrl:
         return f"{self.scheme}://{self.server}"
 
 
-_KINDS: Final = NotAsked(
+_KINDS: Final = NotKnown(
     "the client does not ask its repository: its URL in flake.lock is neither https nor ssh nor "
     "git over ssh (user@host:path)",
     "use such a URL in flake.nix; or look on the host: nix flake metadata --refresh",
 )
-_PATHS: Final = NotAsked(
+_PATHS: Final = NotKnown(
     "the client does not ask its repository: flake.lock names a path on the host",
     "give the host `local = true` in the inventory if it is this machine; or look on the host",
 )
 
 
-def read_url(url: str, *, local: bool) -> GitUrl | NotAsked:
+def read_url(url: str, *, local: bool) -> GitUrl | NotKnown:
     """Check a URL of a host's flake.lock. `local`: the host is this machine, so paths are ours."""
     if "://" not in url and not url.startswith("/"):
         scp = _LIKE_SCP.fullmatch(url)
@@ -159,11 +160,3 @@ def read_url(url: str, *, local: bool) -> GitUrl | NotAsked:
 
 
 _PORTS: Final[dict[Scheme, str]] = {"https": "443", "http": "80", "ssh": "22", "git": "9418"}
-
-
-_REF: Final = re.compile(r"(?:(?![\x00-\x20\x7f~^:?*\[\\\ud800-\udfff]).)+")
-
-
-def is_ref(text: str) -> bool:
-    """Whether git allows a ref of that name (git-check-ref-format)."""
-    return _REF.fullmatch(text) is not None

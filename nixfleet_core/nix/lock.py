@@ -6,7 +6,7 @@ The format is Nix's lock file version 5 to 7: `nodes[root].inputs.NAME` is a nod
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote
 
@@ -16,7 +16,7 @@ from nixfleet_core.limits import LAST_SECOND, TEXT_LIMIT
 from nixfleet_core.nix.git_url import Hidden, split_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from nixfleet_core.nix.version import NixVersion
 
 LOCK_LIMIT: Final = 1024 * 1024
 """Bytes; a large fleet has a lock file of some 100 KiB."""
@@ -33,8 +33,12 @@ class LockError(ValueError):
     """flake.lock cannot be read. The message says why."""
 
 
+_Target = str | list[str]
+"""What an input leads to: a node's key, or a `follows` path."""
+
+
 class _Node(msgspec.Struct, frozen=True):
-    inputs: dict[str, str | list[str]] = {}
+    inputs: dict[str, _Target] = {}
     locked: dict[str, msgspec.Raw] | None = None
     original: dict[str, msgspec.Raw] | None = None
 
@@ -43,6 +47,10 @@ class _LockFile(msgspec.Struct, frozen=True):
     nodes: dict[str, _Node]
     root: str
     version: int
+
+
+class _WholeNodes(msgspec.Struct, frozen=True):
+    nodes: dict[str, dict[str, msgspec.Raw]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +66,21 @@ class Source:
     """The rest of the input's URL, such as `dir=sub` or `submodules=1`."""
     hidden: Hidden | None = field(default=None, repr=False)
     """User information or a query of the URL in flake.lock."""
+    any_kind: bool = False
+    """Whether `ref` need not be a branch: a forge also takes tags and commits."""
+    locked: str | None = field(default=None, compare=False)
+    """What flake.lock has now."""
+
+    def read_by(self, nix: NixVersion | None) -> Source:
+        """The same, as that Nix reads it: a Nix before 2.9 takes `master` where no ref is named
+        (unless the repository is a folder), and Lix takes a tag as well as a branch."""
+        if self.any_kind or nix is None:
+            return self
+        if nix.flavour == "lix":
+            return replace(self, any_kind=True)
+        if nix.number < (2, 9) and self.ref is None and not _is_folder(self.url):
+            return replace(self, ref="master")
+        return self
 
     @property
     def has_latest(self) -> bool:
@@ -85,6 +108,8 @@ class FlakeLock:
     _nodes: dict[str, _Node] = field(repr=False)
     """The nodes as the file has them, including secrets in their URLs."""
     _root: str
+    _content: dict[str, bytes] = field(repr=False)
+    """All that the file says of each node, except its inputs; equal content has equal bytes."""
     _found: dict[str, Input | None] = field(default_factory=dict, compare=False, repr=False)
     """Inputs that were looked up: a view asks for the same one at each repaint."""
 
@@ -108,20 +133,22 @@ class FlakeLock:
         return Input(
             rev=_text(locked, "rev"),
             last_modified=_time(locked, "lastModified"),
-            source=_source(original),
+            source=replace(_source(original), locked=_text(locked, "rev")),
             kind=_text(original, "type") or _text(locked, "type") or "unknown",
             follows=() if isinstance(target, str) else tuple(target),
         )
 
     def differing_inputs(self, other: FlakeLock) -> tuple[str, ...]:
-        """Names of the flake's inputs whose pinned trees differ between the two files."""
-        ours, theirs = self._nodes[self._root].inputs, other._nodes[other._root].inputs
-        keys = {*self._nodes, *other._nodes}
-        changed = self._reaching(key for key in keys if self._pin(key) != other._pin(key))
+        """Names of the flake's inputs that reach different trees in the two files.
+
+        The names of nodes mean nothing: an update of one input renames the nodes of others (Nix
+        calls a node by its input, and adds a number if that name is taken). A `follows` counts as
+        it is written: what it leads to belongs to another input.
+        """
+        known: dict[object, int] = {}
+        ours, theirs = self._trees(known), other._trees(known)
         return tuple(
-            name
-            for name in sorted({*ours, *theirs})
-            if ours.get(name) != theirs.get(name) or _is_node(ours.get(name), changed)
+            name for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)
         )
 
     def differs_only_in(self, name: str, other: FlakeLock) -> bool:
@@ -154,35 +181,50 @@ class FlakeLock:
         known[path] = key
         return key
 
-    def _pin(self, key: str) -> object:
-        """What one node pins, as a comparable value; None for a missing node."""
-        node = self._nodes.get(key)
-        if node is None:
-            return None
-        return (
-            {k: bytes(v) for k, v in (node.locked or {}).items()},
-            {k: bytes(v) for k, v in (node.original or {}).items()},
-            node.inputs,
-        )
+    def _trees(self, known: dict[object, int]) -> dict[str, object]:
+        """What each of the flake's own inputs reaches: equal trees have equal values.
 
-    def _reaching(self, keys: Iterable[str]) -> set[str]:
-        """These nodes, and all nodes that lead to one of them; each is visited once."""
+        `known` numbers the trees; files that share it can be compared. A node gets its number once
+        all that it leads to has one, so each node and each of its inputs is visited once, however
+        many ways lead there.
+        """
         users: dict[str, list[str]] = {}
+        waits_for = dict.fromkeys(self._nodes, 0)
         for user, node in self._nodes.items():
             for target in node.inputs.values():
-                if isinstance(target, str):
+                if isinstance(target, str) and target in self._nodes:
                     users.setdefault(target, []).append(user)
-        left = list(keys)
-        found = set(left)
-        while left:
-            new = [user for user in users.get(left.pop(), ()) if user not in found]
-            found.update(new)
-            left.extend(new)
-        return found
+                    waits_for[user] += 1
+        trees: dict[str, object] = {}
+        ready = [key for key, count in waits_for.items() if not count]
+        while ready:
+            key = ready.pop()
+            trees[key] = _number(known, (self._content[key], self._reached(key, trees)))
+            for user in users.get(key, ()):
+                waits_for[user] -= 1
+                if not waits_for[user]:
+                    ready.append(user)
+        self._number_circles(trees, known)
+        return dict(self._reached(self._root, trees))
+
+    def _number_circles(self, trees: dict[str, object], known: dict[object, int]) -> None:
+        """Number what leads into a circle, which Nix never writes: it is the same only in two files
+        that have all of it alike, with the same names of nodes."""
+        left = sorted(self._nodes.keys() - trees.keys())
+        parts = ((key, self._content[key], self._reached(key, trees)) for key in left)
+        all_of_it = _number(known, tuple(parts))
+        trees.update((key, (all_of_it, key)) for key in left)
+
+    def _reached(self, key: str, trees: dict[str, object]) -> tuple[tuple[str, object], ...]:
+        """Each input of a node, with the number of its tree, or the `follows` path."""
+        return tuple(
+            (name, trees.get(target, target) if isinstance(target, str) else tuple(target))
+            for name, target in sorted(self._nodes[key].inputs.items())
+        )
 
 
-def _is_node(target: str | list[str] | None, keys: set[str]) -> bool:
-    return isinstance(target, str) and target in keys
+def _number(known: dict[object, int], tree: object) -> int:
+    return known.setdefault(tree, len(known))
 
 
 def locked_rev(lock: FlakeLock | None, name: str) -> str | None:
@@ -197,11 +239,29 @@ def parse_lock(text: str | bytes) -> FlakeLock:
         raise LockError(f"flake.lock is larger than {LOCK_LIMIT // 1024} KiB")
     try:
         file = msgspec.json.decode(text, type=_LockFile)
+        whole = msgspec.json.decode(text, type=_WholeNodes)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise LockError(f"flake.lock cannot be read: {error}") from error
     if file.root not in file.nodes:
         raise LockError(f"flake.lock has no root node {file.root[:40]!r}")
-    return FlakeLock(_nodes=file.nodes, _root=file.root)
+    content = {key: _content_of(node) for key, node in whole.nodes.items()}
+    return FlakeLock(_nodes=file.nodes, _root=file.root, _content=content)
+
+
+def _content_of(node: dict[str, msgspec.Raw]) -> bytes:
+    """Each field of a node but its inputs, also those that a later Nix may add."""
+    return msgspec.json.encode(
+        {name: msgspec.Raw(_plain(value)) for name, value in node.items() if name != "inputs"},
+        order="deterministic",
+    )
+
+
+def _plain(value: msgspec.Raw) -> bytes:
+    """Without what JSON leaves open: blanks, escapes and the order of keys."""
+    try:
+        return msgspec.json.encode(msgspec.json.decode(value), order="deterministic")
+    except (ValueError, RecursionError):
+        return bytes(value)
 
 
 def _text(values: dict[str, msgspec.Raw], key: str) -> str | None:
@@ -234,8 +294,13 @@ def _source(original: dict[str, msgspec.Raw]) -> Source:
     if kind in FORGES and owner and repo:
         host = _text(original, "host") or FORGES[kind]
         # Nix writes the groups of a GitLab project as one part: group%2Fsubgroup
-        return _git_source(f"https://{host}/{unquote(owner)}/{repo}", ref, rev, query)
+        source = _git_source(f"https://{host}/{unquote(owner)}/{repo}", ref, rev, query)
+        return replace(source, any_kind=True)
     return Source(url=None, ref=ref, pinned=rev)
+
+
+def _is_folder(url: str | None) -> bool:
+    return url is not None and url.startswith(("/", "file:"))
 
 
 def _git_source(

@@ -99,6 +99,12 @@ REASONS: Final[dict[tuple[str, str], Words]] = {
     ),
     ("input", "missing"): CAUSES["input-missing"],
     ("input", "unreachable"): STEP_REASONS["latest-unknown"],
+    ("input", "no-ref"): STEP_REASONS["no-ref"],
+    ("input", "refused"): Words(
+        "the input's repository refuses git, with which Nix fetches it",
+        "give the checkout's owner a deploy key or a token for it; or use a github: or gitlab: "
+        "input, which Nix fetches with its access-tokens",
+    ),
     ("input", "lock-link"): STEP_REASONS["lock-link"],
     ("input", "lock-large"): STEP_REASONS["lock-large"],
     ("input", "lock-broken"): STEP_REASONS["lock-broken"],

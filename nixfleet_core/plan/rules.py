@@ -22,6 +22,7 @@ from nixfleet_core.facts.checkouts import (
     Tracked,
     disagreement,
     input_state,
+    uncommitted_inputs,
 )
 from nixfleet_core.facts.model import LOCK_FILE
 from nixfleet_core.facts.service import Service
@@ -371,14 +372,13 @@ def _check_sharing(host: Host, checkout: Checkout, options: Options) -> None:
     """The commit may hold only what this update changes, and is pushed only to its upstream."""
     if not options.commit_lock and not options.push:
         return
-    if checkout.lock is not None and checkout.head_lock is not None:
-        others = set(checkout.lock.differing_inputs(checkout.head_lock)) - {host.input}
-        if others:
-            raise _Refused(
-                "commit",
-                f"flake.lock has uncommitted changes of {', '.join(sorted(others))}, too: the "
-                f"commit would include them",
-            )
+    others = [name for name in uncommitted_inputs(checkout) if name != host.input]
+    if others:
+        raise _Refused(
+            "commit",
+            f"flake.lock has uncommitted changes of {', '.join(others)}, too: the commit would "
+            f"include them",
+        )
     if options.push and (checkout.branch is None or "/" not in (checkout.upstream or "")):
         raise _Refused(
             "push",
@@ -503,7 +503,7 @@ def _warnings(
         )
     found += mac_warnings(facts, checkout)
     if checkout.lock is not None and checkout.head_lock is not None:
-        names = ", ".join(checkout.lock.differing_inputs(checkout.head_lock))
+        names = ", ".join(uncommitted_inputs(checkout))
         found.append(f"flake.lock has uncommitted changes ({names or 'formatting only'})")
     others = [path for path in checkout.dirty if path != LOCK_FILE]
     if others:

@@ -189,11 +189,13 @@ def _update(nix: NixVersion, flake_input: Input, name: str, options: Options) ->
 def _update_argv(
     nix: NixVersion, flake_input: Input, name: str, options: Options
 ) -> tuple[str, ...]:
-    if options.input_rev is None and pins(flake_input, options):
-        return ("pin-latest", name)  # the host asks which commit that is when it gets there
     pinned = pin_url(flake_input, options.input_rev) if options.input_rev else None
     argv = pin_input_argv(name, pinned) if pinned else update_input_argv(nix, name)
-    return (*argv[:1], *FEATURES, *argv[1:])
+    argv = (*argv[:1], *FEATURES, *argv[1:])
+    if options.input_rev is None and pins(flake_input, options):
+        # the host asks which commit that is when it gets there; the command is for one who may not
+        return ("pin-latest", *argv)
+    return argv
 
 
 def _rebuild(place: Place, options: Options) -> Step:

@@ -25,6 +25,7 @@ _NEEDS: Final = {
     "doctor": ("probe", "attributes", "become_root"),
     "preflight": ("checkout", "pull"),
     "runner": ("place", "pipe", "command", "watch", "carry"),
+    "lock": ("latest",),
     "chain": ("lock", "proof"),
 }
 """The further parts that a part uses; they are added."""

@@ -264,7 +264,9 @@ def asker(source: LatestSource, host: Host) -> AskLatest:
 
     async def ask(facts: Facts) -> Latest:
         found = facts.find_input(host.input)
-        return await source.latest(found.source, host, since=since) if found else None
+        if found is None:
+            return None
+        return await source.latest(found.source.read_by(facts.nix), host, since=since)
 
     return ask
 

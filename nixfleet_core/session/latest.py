@@ -25,10 +25,19 @@ from nixfleet_core.nix.git_url import (
     GitUrl,
     Hidden,
     Latest,
-    NotAsked,
-    is_ref,
+    NotKnown,
     read_url,
     split_url,
+)
+from nixfleet_core.nix.refs import (
+    REFUSED,
+    Found,
+    asked_names,
+    find_ref,
+    is_commit_of,
+    is_ref,
+    read_refs,
+    ref_names,
 )
 from nixfleet_core.session.git_settings import (
     Credentials,
@@ -65,16 +74,21 @@ _HOPS: Final = 3
 class Question:
     """One question; equal questions are asked once."""
 
-    url: GitUrl | NotAsked
+    url: GitUrl | NotKnown
     ref: str | None
+    any_kind: bool
     hidden: Hidden | None
     forges: tuple[str, ...]
 
 
-class GitLatest:
-    """Asks with `git ls-remote`; only 40 hex digits count as an answer.
+_Answer = Found | NotKnown | None
+"""None: the repository did not answer."""
 
-    git exits with 0 and without output if the branch is missing, or behind a captive portal.
+
+class GitLatest:
+    """Asks with `git ls-remote`; only refs with 40 hex digits count as an answer.
+
+    git exits with 0 and without output behind a captive portal.
     `here`: all hosts are folders on this machine, as in the demo.
     """
 
@@ -85,7 +99,7 @@ class GitLatest:
     async def latest(
         self, source: Source, host: Host | None = None, *, since: float = 0.0
     ) -> Latest:
-        """The commit; or why we did not ask; or None if the repository did not say. A pinned source
+        """The commit; or why it is not known; or None if no repository answered. A pinned source
         is its own answer. `host` is the one whose flake.lock names the source. A remembered answer
         counts only if it has a commit and was asked for after `since`."""
         if source.pinned is not None or source.url is None:
@@ -93,11 +107,20 @@ class GitLatest:
         local = self._here or (host is not None and host.address is None)
         forges = host.forges if host is not None else DEFAULT_FORGES
         url = read_url(source.url, local=local)  # the host's paths may be this machine's
-        asked = Question(url, source.ref, source.hidden, forges)
+        asked = Question(url, source.ref, source.any_kind, source.hidden, forges)
         known = self._asked.get(asked)
         if known is None or known.at < since or known.has_failed:
             known = self._asked[asked] = _Asked(time.monotonic(), asyncio.create_task(_ask(asked)))
-        return await asyncio.shield(known.answer)
+        return _as_locked(await asyncio.shield(known.answer), source)
+
+
+def _as_locked(answer: _Answer, source: Source) -> Latest:
+    """The answer, in the words of this flake.lock."""
+    if isinstance(answer, Found):
+        return source.locked if source.locked in answer.objects else answer.commit
+    if isinstance(answer, NotKnown) and is_commit_of(source.ref, source.locked):
+        return source.locked
+    return answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,41 +128,38 @@ class _Asked:
     """A question that is under way or answered, and when it was asked (time.monotonic())."""
 
     at: float
-    answer: asyncio.Task[Latest]
+    answer: asyncio.Task[_Answer]
 
     @property
     def has_failed(self) -> bool:
         return self.answer.done() and (self.answer.cancelled() or self.answer.result() is None)
 
 
-async def _ask(asked: Question) -> Latest:
-    name = asked.ref or "HEAD"
-    if name != "HEAD" and not name.startswith("refs/"):
-        name = f"refs/heads/{name}"
-    if not is_ref(name):
-        return None
+async def _ask(asked: Question) -> _Answer:
+    if asked.ref and not is_ref(asked.ref):
+        return _no_ref(asked)
     if asked.hidden is not None and asked.hidden.query:
         return _HAS_QUERY
     url = asked.url
-    if isinstance(url, NotAsked):
+    if isinstance(url, NotKnown):
         return url
     try:
         # a repository in the current directory must have no influence
         with TemporaryDirectory(prefix="nixfleet-git-") as neutral:
             async with asyncio.timeout(ASK_SECONDS):
-                return await _ask_from(Path(neutral), url, name, asked)
+                return await _ask_from(Path(neutral), url, asked)
     except (OSError, TimeoutError):
         return None
 
 
-async def _ask_from(neutral: Path, url: GitUrl, name: str, asked: Question) -> Latest:
+async def _ask_from(neutral: Path, url: GitUrl, asked: Question) -> _Answer:
     if not await _has_git():
         return _STUB
     env = listing_environment(os.environ, str(neutral))
     listed = await run(("git", "config", "--list", "-z"), env=env, cwd=neutral, limit=ASK_SECONDS)
     if listed.rc:
         return _BROKEN
-    asker = _Asker(neutral, read_settings(listed.stdout), name, asked.forges)
+    asker = _Asker(neutral, read_settings(listed.stdout), asked)
     try:
         return await asker.ask(url, asked.hidden.login() if asked.hidden else None)
     except _SettingsLeak:
@@ -151,14 +171,6 @@ async def _has_git() -> bool:
     if platform.system() != "Darwin" or shutil.which("git") != "/usr/bin/git":
         return True
     return (await run(("xcode-select", "-p"), limit=ASK_SECONDS)).rc == 0
-
-
-_ANSWER: Final = re.compile(rb"([0-9a-f]{40})\t")
-
-
-def _commit(done: Completed) -> str | None:
-    match = _ANSWER.match(done.stdout)
-    return match[1].decode() if match and done.rc == 0 else None
 
 
 class _SettingsLeak(Exception):  # noqa: N818 - a state of this machine's git
@@ -186,10 +198,9 @@ class _Asker:
 
     neutral: Path
     settings: tuple[Setting, ...]
-    name: str
-    forges: tuple[str, ...]
+    asked: Question
 
-    async def ask(self, url: GitUrl, login: _Login | None, hops: int = _HOPS) -> Latest:
+    async def ask(self, url: GitUrl, login: _Login | None, hops: int = _HOPS) -> _Answer:
         """Ask at a checked URL; `login` is the user information that flake.lock had in it."""
         words = ("ls-remote", "--get-url", "--", url.text)
         leads = await self._git(*words, chosen=choose(self.settings, "all"))
@@ -199,31 +210,32 @@ class _Asker:
         if place == url.text:
             return await self._ask_by_scheme(_Route(url.text, url), login, hops)
         there = read_url(split_url(place)[0], local=True)
-        if isinstance(there, NotAsked):
+        if isinstance(there, NotKnown):
             if re.match("https?:", place, re.IGNORECASE):
                 return there
             # a transport that the operator chose
-            return _commit(await self._ls_remote(_Route(url.text, GitUrl(place, "file")), "all"))
+            return self._read(await self._ls_remote(_Route(url.text, GitUrl(place, "file")), "all"))
         return await self._ask_by_scheme(_Route(url.text, there), None, hops)
 
-    async def _ask_by_scheme(self, route: _Route, login: _Login | None, hops: int) -> Latest:
+    async def _ask_by_scheme(self, route: _Route, login: _Login | None, hops: int) -> _Answer:
         match route.url.scheme:
             case "https":
                 return await self._ask_https(route, login, hops)
+            case "http" if _applies(_netrc(), route.url):
+                return _in_clear(route.url)
             case "http":
-                if _applies(_netrc(), route.url):
-                    return _in_clear(route.url)
-                return _commit(await self._ls_remote(route, "named" if route.rewritten else "none"))
+                done = await self._ls_remote(route, "named" if route.rewritten else "none")
             case _:
-                return _commit(await self._ls_remote(route, "all"))
+                done = await self._ls_remote(route, "all")
+        return self._read(done) or self._unless_open(done, route.url)
 
-    async def _ask_https(self, route: _Route, login: _Login | None, hops: int) -> Latest:
+    async def _ask_https(self, route: _Route, login: _Login | None, hops: int) -> _Answer:
         """Ask without credentials first, then with those that this server may get."""
         url, netrc = route.url, _netrc()
-        listed = url.server in self.forges
+        listed = url.server in self.asked.forges
         if netrc.default and not listed and _host(url) not in netrc.names:
             return _not_default(url)
-        refused = b""
+        done = None
         if not _applies(netrc, url):
             try:
                 done = await self._ls_remote(route, "none")
@@ -231,22 +243,45 @@ class _Asker:
                 if not listed:
                     raise
             else:
-                if commit := _commit(done):
-                    return commit
-                refused = done.stderr
+                if answer := self._read(done):
+                    return answer
         own = login is not None and login[1] is not None
         if own or listed or has_named(self.settings) or _applies(netrc, url):
             which: Credentials = "none" if own else "all" if listed else "named"
             done = await self._ls_remote(route, which, follow=False, login=login)
-            if commit := _commit(done):
-                return commit
+            if answer := self._read(done):
+                return answer
             there = _redirect(done, url)
             if there is not None and hops:
                 again = login if there.server == url.server else None
                 return await self.ask(there, again, hops - 1)
-        if listed or not _REFUSED.search(refused) or not has_unnamed(self.settings, os.environ):
+        return self._unless_open(done, url) if done is not None else None
+
+    def _read(self, done: Completed) -> _Answer:
+        """What the repository said, if it listed refs."""
+        refs = read_refs(done.stdout) if done.rc == 0 else None
+        if refs is None:
             return None
-        return _may_not(url)
+        match find_ref(refs, self._names):
+            case "no-ref":
+                return _no_ref(self.asked)
+            case "ambiguous":
+                return _ambiguous(self.asked)
+            case found:
+                return found
+
+    def _unless_open(self, done: Completed, url: GitUrl) -> NotKnown | None:
+        """Why a repository that listed nothing is closed to us; None if it did not answer."""
+        if not _REFUSED.search(done.stderr):
+            return None
+        listed = url.server in self.asked.forges
+        if url.scheme == "https" and not listed and has_unnamed(self.settings, os.environ):
+            return _may_not(url)
+        return _closed(url)
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return ref_names(self.asked.ref, any_kind=self.asked.any_kind)
 
     async def _ls_remote(
         self,
@@ -275,7 +310,7 @@ class _Asker:
             more[_LOGIN_VARIABLE] = f"username={login[0]}\npassword={login[1]}"
         if credentials != "all":
             await self._check(chosen, credentials)
-        words = ("ls-remote", "--", route.given, self.name)
+        words = ("ls-remote", "--", route.given, *asked_names(self._names))
         return await self._git(*words, chosen=chosen, credentials=credentials, more=more)
 
     async def _check(self, chosen: Sequence[Setting], credentials: Credentials) -> None:
@@ -359,9 +394,8 @@ def _redirect(done: Completed, url: GitUrl) -> GitUrl | None:
 
 
 _REFUSED: Final = re.compile(
-    rb"could not read (?:Username|Password)|Authentication failed|terminal prompts disabled"
-    rb"|unable to get password from user"  # git 2.47, told not to ask
-    rb"|returned error: 4[0-9][0-9]|repository '.*' not found|alert|certificate required"
+    rf"{REFUSED}|returned error: 4(?!08|29)[0-9][0-9]|repository '.*' not found"
+    "|alert|certificate required".encode()
 )
 """The server answers and wants credentials, or hides the repository from strangers."""
 
@@ -383,23 +417,47 @@ def _applies(netrc: Netrc, url: GitUrl) -> bool:
     return netrc.default or _host(url) in netrc.names
 
 
-_HAS_QUERY: Final = NotAsked(
+_HAS_QUERY: Final = NotKnown(
     "the client does not ask its repository: the URL in flake.lock has a query, which may be a "
     "secret, and everybody could read it in git's arguments",
     "use a URL without a query in flake.nix; or look on the host: nix flake metadata --refresh",
 )
-_BROKEN: Final = NotAsked(
+_BROKEN: Final = NotKnown(
     "the client could not read this machine's git configuration",
     "git config --list says what is wrong",
 )
-_STUB: Final = NotAsked(
+_STUB: Final = NotKnown(
     "the client cannot ask: git needs Apple's command line tools on this Mac", APPLE_GIT.cure
 )
-_LEAKY: Final = NotAsked(
+_LEAKY: Final = NotKnown(
     "the client may not ask its repository: this machine's git also reads settings that we must "
     "keep from it",
     "use git 2.32 or later; or list the server as one of `forges` under [defaults] in hosts.toml",
 )
+
+
+def _no_ref(asked: Question) -> NotKnown:
+    kinds = "branch, tag or commit" if asked.any_kind else "branch"
+    return NotKnown(
+        f"its repository has no {kinds} {asked.ref or 'HEAD'!r}",
+        "correct the name in flake.nix",
+    )
+
+
+def _ambiguous(asked: Question) -> NotKnown:
+    return NotKnown(
+        f"its repository has a branch and a tag {asked.ref!r} at different commits, and only the "
+        f"forge knows which one it takes",
+        f"write refs/heads/{asked.ref} or refs/tags/{asked.ref} in flake.nix",
+    )
+
+
+def _closed(url: GitUrl) -> NotKnown:
+    return NotKnown(
+        f"the client may not ask {url.server or 'its repository'}: it wants credentials, or hides "
+        f"the repository, and git has none that it accepts",
+        f"give git what opens it: git ls-remote {url.text} must work",
+    )
 
 
 def _allow(url: GitUrl) -> str:
@@ -409,23 +467,23 @@ def _allow(url: GitUrl) -> str:
     )
 
 
-def _may_not(url: GitUrl) -> NotAsked:
-    return NotAsked(
+def _may_not(url: GitUrl) -> NotKnown:
+    return NotKnown(
         f"the client may not ask {url.server}: it wants credentials, and you have none for it by "
         f"name",
         f"{_allow(url)}; or give git a credential.{url.base}.helper",
     )
 
 
-def _not_default(url: GitUrl) -> NotAsked:
-    return NotAsked(
+def _not_default(url: GitUrl) -> NotKnown:
+    return NotKnown(
         f"the client may not ask {url.server}: it would get the `default` entry of ~/.netrc",
         f"{_allow(url)}; or give each server an entry of its own in ~/.netrc",
     )
 
 
-def _in_clear(url: GitUrl) -> NotAsked:
-    return NotAsked(
+def _in_clear(url: GitUrl) -> NotKnown:
+    return NotKnown(
         f"the client may not ask {url.server} by http: ~/.netrc has a password for it",
         "name the repository by https in flake.nix",
     )

@@ -26,7 +26,15 @@ from nixfleet_core.facts.parse import PROBE_LIMIT, ProbeError, parse_probe
 from nixfleet_core.ids import is_commit, is_job_id
 from nixfleet_core.job.compile import compile_plan
 from nixfleet_core.job.durations import RECENT, expected_seconds
-from nixfleet_core.job.events import AGENT_CHECK, IDLE_CHECK, Check, Slept, StepEnd, StepStart
+from nixfleet_core.job.events import (
+    AGENT_CHECK,
+    IDLE_CHECK,
+    INPUT_CHECK,
+    Check,
+    Slept,
+    StepEnd,
+    StepStart,
+)
 from nixfleet_core.job.history import job_line, read_history
 from nixfleet_core.job.outcome import Outcome
 from nixfleet_core.judge.causes import expectation
@@ -274,6 +282,9 @@ class ShellSession:
         if not known and after is not None and not is_rollback:
             known = await latest(after)
         expect = expectation(self.host, after, known or None)
+        if outcome.git_refused and expect.latest is None:
+            # neither the host's git nor the client may ask: as for an input that git does not know
+            expect = msgspec.structs.replace(expect, latest_known=False)
         if asked is not None and is_rollback:
             expect = msgspec.structs.replace(expect, system=asked.plan.target)
         elif outcome.rolled_back and before is not None:
@@ -432,6 +443,7 @@ def _outcome(copy: JobCopy) -> Outcome:
         and (ended.get("push") not in ("failed", "cancelled") or _was_not_tried(bad)),
         pushed=ended.get("push") == "ok",
         rolled_back=ended.get("rollback") == "ok",
+        git_refused=any(e.ok and e.check == INPUT_CHECK and e.reason == "refused" for e in checks),
         went_over=any(e.ok and e.check == IDLE_CHECK and e.reason for e in checks),
         slept=sum(e.seconds for e in events if isinstance(e, Slept)),
         agent_says=None if asked is None else asked.reason or "ok",

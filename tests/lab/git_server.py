@@ -44,6 +44,11 @@ class Failing(ABC):
         self._target: Target = "all"
         self._changed = threading.Condition()
 
+    def admits(self, credential: str) -> bool:
+        """Whether a request with that header `Authorization` may see anything."""
+        wanted = base64.b64encode(self.login.encode()).decode()
+        return not self.login or credential == f"Basic {wanted}"
+
     @abstractmethod
     def answer(self, request: GitHandler, body: bytes) -> None:
         """Answer as all is well."""
@@ -168,8 +173,7 @@ class GitHandler(BaseHTTPRequestHandler):
         # Read first: a client that is still writing would see a reset instead of the answer.
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         failing = cast("Server", self.server).failing
-        wanted = base64.b64encode(failing.login.encode()).decode()
-        if failing.login and self.headers.get("Authorization") != f"Basic {wanted}":
+        if not failing.admits(self.headers.get("Authorization", "")):
             self.send(401, [("WWW-Authenticate", 'Basic realm="lab"')], b"")
             return
         packed = self.headers.get("Content-Encoding") == "gzip"

@@ -41,6 +41,9 @@ class Internet(Failing):
         self._keys = folder / "internet.key"
         self.certificate: Final = folder / "internet.crt"
         """The certificate that hosts must trust."""
+        self.token = ""
+        """The token of GitHub's API that a request needs, as Nix's access-tokens give it; empty: it
+        needs none. git has no use for it."""
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
              "-nodes", "-subj", "/CN=lab", "-addext",
@@ -52,6 +55,13 @@ class Internet(Failing):
 
     def __str__(self) -> str:
         return "the internet"
+
+    def admits(self, credential: str) -> bool:
+        return not self.token or credential in (f"token {self.token}", f"Bearer {self.token}")
+
+    def reset(self) -> None:
+        self.token = ""
+        super().reset()
 
     def open(self) -> None:
         """Listen. Raises OSError when the port is taken."""

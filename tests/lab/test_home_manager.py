@@ -71,6 +71,19 @@ def check_nothing_left(home: LabHost) -> None:
             assert print_.returncode != 0
 
 
+def test_flakes_need_not_be_on_in_nix_conf(
+    fresh_homes: Fleet, home: LabHost, operator: Client
+) -> None:
+    """home-manager starts Nix without an option for it."""
+    fresh_homes.repos.release("2.2.0")
+    home.enter("sed -i /experimental-features/d /etc/nix/nix.conf")
+    said = home.enter("nix eval --expr 1 2>&1 || true", user=home.user)
+    assert "experimental Nix feature 'nix-command' is disabled" in said
+    answer = operator.update(home.name, "--force")
+    assert (answer["verdict"], answer["after"]["version"]) == ("updated", "2.2.0")
+    assert operator.update(home.name)["verdict"] == "current"
+
+
 def test_an_update_brings_the_new_agent_and_proves_it(
     fresh_homes: Fleet, home: LabHost, operator: Client
 ) -> None:

@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from nixfleet_core.facts.parse import parse_probe
+from nixfleet_core.nix.lock import parse_lock
+from nixfleet_core.nix.refs import ref_names
+from nixfleet_core.nix.version import parse_version
 from nixfleet_core.plan.levels import level_options
 from nixfleet_core.scripts.compose import compose, question
 
 from .binary_cache import BinaryCache
 from .host import CHECKOUT
+from .inputs import take_from
 from .internet import GITHUB
 from .repos import agent_program
 
@@ -180,15 +184,42 @@ def test_a_host_knows_how_a_commit_of_an_input_is_named(fleet: Fleet, host: LabH
     assert done.stdout.splitlines() == list(PINS), done.stderr
 
 
-def take_from(fleet: Fleet, host: LabHost, url: str) -> None:
-    """Let nixcfg take the agent from another address, with a lock that says so."""
-    path = fleet.repos.path("nixcfg") / "flake.nix"
-    text = path.read_text().replace(f"git+{fleet.repos.url('nixfleet')}?ref=main", url)
-    fleet.repos.commit_nixcfg("Take the agent from elsewhere", files={"flake.nix": text})
-    host.enter(f"cd {CHECKOUT}; git pull -q; nix flake lock", user="ops")
-    lock = (host.root / CHECKOUT[1:] / "flake.lock").read_text()
-    fleet.repos.commit_nixcfg("Lock", files={"flake.lock": lock})
-    host.enter(f"cd {CHECKOUT}; git checkout -q flake.lock; git pull -q", user="ops")
+REFS: Final = (
+    {"type": "git", "url": "https://h/r"},
+    {"type": "git", "url": "https://h/r", "ref": "v1"},
+    {"type": "git", "url": "https://h/r", "ref": "refs/tags/v1"},
+    {"type": "git", "url": "file:///r"},
+    {"type": "git", "url": "/r"},
+    {"type": "git", "url": "git@h:r"},
+    {"type": "github", "owner": "o", "repo": "r"},
+    {"type": "github", "owner": "o", "repo": "r", "ref": "v1"},
+    {"type": "gitlab", "owner": "g%2Fsub", "repo": "r", "ref": "HEAD"},
+    {"type": "sourcehut", "owner": "~o", "repo": "r", "ref": "v1"},
+)
+
+
+def test_host_and_client_know_what_a_ref_can_be_for_that_nix(fleet: Fleet, host: LabHost) -> None:
+    nodes = {f"n{number}": {"original": original} for number, original in enumerate(REFS)}
+    root = {"inputs": {name: name for name in nodes}}
+    text = json.dumps({"nodes": {"root": root, **nodes}, "root": "root", "version": 7})
+    asked = "".join(
+        f'NF_LOCK_VALUES=$(nf_lock "$file" {name}); nf_field 2\n'
+        'nf_ref_names "$(nf_field 3)" "$(nf_field 1)" "$(nf_field 8)"\n'
+        for name in nodes
+    )
+    call = f"nf_owner .; file=$(mktemp); echo {shlex.quote(text)} >$file\n{asked}rm $file"
+    script = compose("lock", root="", call=call)
+    done = host.run("exec /bin/sh -s", "ops", stdin=script)
+    nix, lock = parse_version(host.enter("nix --version", user="ops")), parse_lock(text)
+    assert nix is not None
+    found = [lock.find(name) for name in nodes]
+    sources = [one.source.read_by(nix) for one in found if one is not None]
+    wanted = [
+        line
+        for source in sources
+        for line in (source.url, " ".join(ref_names(source.ref, any_kind=source.any_kind)))
+    ]
+    assert done.stdout.splitlines() == wanted, done.stderr
 
 
 @on_sid

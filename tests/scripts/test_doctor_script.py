@@ -93,6 +93,24 @@ def test_it_sees_all_and_changes_nothing(host: FakeHost) -> None:
 
 
 @one_shell
+@pytest.mark.parametrize(
+    ("own", "features"),
+    [
+        ("", frozenset()),
+        ("extra-experimental-features = flakes", frozenset({"flakes"})),
+    ],
+)
+def test_the_features_are_those_without_ours(
+    host: FakeHost, own: str, features: frozenset[str]
+) -> None:
+    shown = 'echo "experimental-features = ${NIX_CONFIG##*= }"'
+    host.on("nix", f'case $* in *show*) {shown} ;; *) default "$@" ;; esac')
+    if own:
+        host.env["NIX_CONFIG"] = own
+    assert examine(host).features == features
+
+
+@one_shell
 def test_nix_without_its_features_or_daemon(host: FakeHost) -> None:
     evaluated = host.state / "evaluated"
     host.on(

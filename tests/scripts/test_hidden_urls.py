@@ -134,7 +134,9 @@ def test_a_url_with_only_a_user_gets_the_owners_password(hiding: Hiding) -> None
     host = hiding.host
     hiding.lock(user="o%20p@")
     helper = '!f() { grep -q "username=o p" && echo password=tok@3n-marked; }; f'
-    git(host.checkout, "config", "credential.helper", helper)
+    settings = host.root / "home/ops/.gitconfig"
+    git(host.checkout, "config", "--file", str(settings), "credential.helper", helper)
+    host.env["GIT_CONFIG_GLOBAL"] = str(settings)
     hiding.run()
     assert host.steps["update"] == "ok", host.log
     assert LOGIN in hiding.server.secrets
@@ -148,7 +150,7 @@ def test_a_wrong_password_refuses_the_job_and_is_not_shown(hiding: Hiding) -> No
     host = hiding.host
     hiding.run()
     assert host.steps["preflight"] == "failed"
-    assert f"preflight: {hiding.server.url}/closed-to-all/r does not name a commit" in host.log
+    assert f"preflight: {hiding.server.url}/closed-to-all/r refuses git, with which" in host.log
     assert "marked" not in hiding.said()
 
 

@@ -114,7 +114,8 @@ def test_the_input_is_locked_to_the_commit_that_git_names(host: FakeHost) -> Non
 @one_shell
 def test_no_input_is_locked_when_git_names_no_commit(host: FakeHost) -> None:
     host.on(
-        "git", f'if [ "$1" = ls-remote ] && [ -e "$s/quiet" ]; then exit 0; fi; exec {GIT} "$@"'
+        "git",
+        f'case "$*" in *ls-remote*) if [ -e "$s/quiet" ]; then exit 0; fi ;; esac; exec {GIT} "$@"',
     )
     host.on("systemctl", 'if [ "$1" = stop ]; then : >"$s/quiet"; fi; default "$@"')
     lock = host.lock.read_bytes()

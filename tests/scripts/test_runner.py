@@ -345,10 +345,43 @@ def test_fetches_are_bounded_and_the_rebuild_is_not(host: FakeHost) -> None:
     assert gives_up_soon(host, *bounded) == bounded
 
 
+def test_each_nix_gets_the_features_of_flakes_and_keeps_the_users_own_settings(
+    host: FakeHost,
+) -> None:
+    """nix.conf has them off. home-manager and nixos-rebuild start Nix without an option for it."""
+    own = "access-tokens = github.com=secret\nexperimental-features = ca-derivations"
+    host.env["NIX_CONFIG"] = own
+    told = r'''printf '%s\n' "$NIX_CONFIG" >"$s/config.$$"; default "$@"'''
+    for tool in ("nix", "nix-env", "nix-store", "nixos-rebuild"):
+        host.on(tool, told)
+    host.on("home-manager", "exec nix build x")
+    host.on("git", f'cat "/proc/$$/cmdline" >>"$s/argv"; exec {shutil.which("git")} "$@"')
+    rebuild = ("sh", "-c", f"home-manager switch && nixos-rebuild switch --flake {CHECKOUT}#h")
+    host.run_job(host.plan(lines={"rebuild": rebuild}))
+    assert host.steps == OK, host.log
+    files = [*host.state.glob("config.*")]
+    assert len(files) >= 5
+    for file in files:
+        lines = file.read_text().split("\n")
+        assert "extra-experimental-features = nix-command flakes" in lines
+        for line in own.split("\n"):
+            assert line in lines[: lines.index("extra-experimental-features = nix-command flakes")]
+    assert "secret" not in "".join(host.calls()) + host.log
+
+
 @one_shell
-def test_settings_of_ones_own_are_left_alone(host: FakeHost) -> None:
-    host.env["NIX_CONFIG"] = "access-tokens = github.com=secret"
-    assert gives_up_soon(host, " update ") == {" update ": False}
+def test_settings_of_ones_own_count_more_than_those_for_fetches(host: FakeHost) -> None:
+    host.env["NIX_CONFIG"] = "download-attempts = 7"
+    host.on(
+        "nix",
+        r'''case "$*" in *" update "*) echo "$NIX_CONFIG" >"$s/config" ;; esac; default "$@"''',
+    )
+    host.run_job()
+    told = (host.state / "config").read_text().split("\n")
+    assert [line for line in told if "attempts" in line] == [
+        "download-attempts = 1",
+        "download-attempts = 7",
+    ]
 
 
 def gives_up_soon(host: FakeHost, *calls: str) -> dict[str, bool]:

@@ -9,7 +9,7 @@ import pytest
 from fakes import CURRENT, JOB, NOT_RESTARTED, NOW, OLD, STALE, FakeSession, make_host
 
 from nixfleet_core.facts.model import Checkout, Facts, LastJob, System, Unit
-from nixfleet_core.nix.git_url import NotAsked
+from nixfleet_core.nix.git_url import NotKnown
 from tui.details import host_details
 from tui.fleet import HostEntry
 from tui.glyphs import ASCII, UNICODE
@@ -30,7 +30,7 @@ def panel(facts: Facts, folder: Path, glyphs: Glyphs = UNICODE) -> list[str]:
 
 def test_panel_says_why_the_client_may_not_ask_and_what_allows_it(tmp_path: Path) -> None:
     entry = HostEntry(FakeSession(make_host("csb0"), tmp_path, probe=CURRENT), CURRENT, NOW)
-    entry.answer = NotAsked("the client may not ask h", "list it")
+    entry.answer = NotKnown("the client may not ask h", "list it")
     lines = host_details(entry, UNICODE, NOW).plain.split("\n")
     assert any(line.endswith("the client may not ask h") for line in lines), lines
     assert any("list it" in line for line in lines), lines

@@ -213,14 +213,14 @@ def _expect(machine: Machine, path: str) -> None:
 
 def _eval_input(machine: Machine, arguments: dict[str, str]) -> None:
     """A flake input's source, on one line: kind, URL, ref, rev, pinned rev, the URL that pins it,
-    and what its URL hides; or `missing`."""
+    what its URL hides, and what its ref can be; or `missing`."""
     machine.pause(_READ_SECONDS)
     node = flake.find_node(flake.read_lock(Path(arguments["lock"])), arguments["input"])
     if node is None:
         sys.stdout.write("missing")
         return
     url, ref = node["original"]["url"], node["original"]["ref"]
-    fields = ("git", url, ref, node["locked"]["rev"], "", f"git+{url}?ref={ref}&rev=", "")
+    fields = ("git", url, ref, node["locked"]["rev"], "", f"git+{url}?ref={ref}&rev=", "", "")
     sys.stdout.write("\t".join(map(str, fields)))
 
 

@@ -46,12 +46,13 @@ doctor_nix() {
   if probe_nix store ping >/dev/null; then put nix.store 1; else put nix.store 0; fi
 }
 
-# The features that Nix's own configuration turns on; an old Nix has another name for the question, and none
-# answers it without nix-command.
-doctor_features() {
+# The features that Nix's own configuration turns on, without those that we add. An old Nix has another name
+# for the question, and none answers it without nix-command.
+doctor_features() (
+  export NIX_CONFIG="$NF_OWN_NIX_CONFIG"
   { nf_bounded 10 nix config show || nf_bounded 10 nix show-config; } 2>/dev/null |
     sed -n 's/^experimental-features = //p' | cut_off 1000
-}
+)
 
 # Linux: the first battery that is not of a mouse or the like, if the host draws on it.
 doctor_power() {

@@ -17,6 +17,7 @@ nf_stop() { case $NF_MANAGER in launchd) nf_launchd_unload ;; *) nf_run "$@" ;; 
 
 nf_profile() { nf_real "$NF_PROFILE"; }
 
+# nf_do_update [pin-latest] COMMAND...: update the input; `pin-latest` locks it to the commit that git names.
 # sets: NF_LOCK_VALUES, NF_STEP_REASON
 nf_do_update() {
   nf_save_lock flake.lock.before || return
@@ -26,20 +27,11 @@ nf_do_update() {
   NF_LOCK_VALUES=$(nf_logged nf_lock "$nf_do_update_lock_file" "$NF_INPUT") || return
   nf_want
   nf_do_update_code=0
-  if [ "$1" != pin-latest ]; then
-    nf_run "$@" || nf_do_update_code=$?
-    # the forge's API refuses more requests, but git has named the commit: lock to it
-    if nf_has_commit && nf_said | grep -Eq 'rate limit|HTTP error (403|429)'; then
-      nf_do_update_code=0
-      nf_pin || nf_do_update_code=$?
-    fi
-  elif nf_has_commit || [ -n "$(nf_field 7)" ]; then
-    nf_pin || nf_do_update_code=$?
-  fi
+  nf_move_input "$@" || nf_do_update_code=$?
   if [ "$nf_do_update_code" != 0 ]; then cd /; return "$nf_do_update_code"; fi
   NF_LOCK_VALUES=$(nf_logged nf_lock "$nf_do_update_lock_file" "$NF_INPUT") || return
   # the branch may have moved while nix fetched it: then the newer answer counts
-  if [ "$(nf_field 4)" != "$nf_want_commit" ]; then nf_want; fi
+  case $nf_want_commit in unknown) ;; *) nf_lock_names "$(nf_field 4)" || nf_want ;; esac
   nf_owner_cat "$nf_do_update_lock_file" | cksum >"$NF_RUN/lock-updated"
   cd /
   nf_say "flake.lock has $NF_INPUT at $(nf_field 4); its repository says $nf_want_commit"
@@ -47,6 +39,20 @@ nf_do_update() {
   # exit 0 with the old commit: a failed fetch falls back to the cache without a word
   nf_say "the lock did not reach the latest, whatever nix's exit code says"
   return 65
+}
+
+# nf_move_input [pin-latest] COMMAND...
+nf_move_input() {
+  if [ "$1" = pin-latest ]; then
+    if nf_has_commit || [ -n "$(nf_field 7)" ]; then nf_pin; return; fi
+    case $nf_want_commit in none) return 0 ;; esac
+    shift # git may not ask, but Nix may be able to
+  fi
+  nf_run "$@"
+  nf_move_input_code=$?
+  # the forge's API refuses more requests, but git has named the commit: lock to it
+  if nf_has_commit && nf_said | grep -Eq 'rate limit|HTTP error (403|429)'; then nf_pin; return; fi
+  return "$nf_move_input_code"
 }
 
 # git refuses the owner's repository to root, unless root looks like the owner's sudo

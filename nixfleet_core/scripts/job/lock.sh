@@ -1,38 +1,10 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2153,SC2154 # its variables come from and go to the runner
-# flake.lock: what it names, what it should name, and copies of it.
-# From the compiled plan: NF_CHECKOUT NF_INPUT NF_WANT_REV NF_KEPT_OLD.
+# flake.lock: what it names, and copies of it. What it should name: latest.sh.
+# From the compiled plan: NF_CHECKOUT NF_INPUT.
 
-# nf_field N: of NF_LOCK_VALUES: kind, url, ref, rev, pinned, pin, what the URL hides
+# nf_field N: of NF_LOCK_VALUES: kind, url, ref, rev, pinned, pin, what the URL hides, what the ref can be
 nf_field() { printf '%s\n' "$NF_LOCK_VALUES" | cut -f "$1"; }
-
-# nf_want: puts the commit that the lock should name into nf_want_commit: 40 hex digits; "none" if the
-# remote names none (a missing branch and a captive portal both exit 0); or "unknown".
-# sets: NF_OUT, nf_want_commit
-nf_want() {
-  nf_want_commit=$NF_WANT_REV
-  if [ -z "$nf_want_commit" ]; then nf_want_commit=$(nf_field 5); fi
-  if [ -n "$nf_want_commit" ]; then return; fi
-  nf_want_commit=unknown nf_want_url=$(nf_field 2) nf_want_hides=$(nf_field 7)
-  # git would get the query as an argument, and everybody can read arguments
-  if [ -z "$nf_want_url" ] || [ "$nf_want_hides" = query ]; then return; fi
-  nf_want_ref=$(nf_field 3)
-  case $nf_want_ref in '') nf_want_ref=HEAD ;; refs/*) ;; *) nf_want_ref=refs/heads/$nf_want_ref ;; esac
-  NF_OUT=$NF_RUN/ls-remote
-  : >"$NF_OUT"
-  case $nf_want_hides in
-    '') nf_within 60 nf_quietly git ls-remote -- "$nf_want_url" "$nf_want_ref" ;;
-    *)
-      nf_within 60 nf_quietly sh -c "$NF_ASK_URL" sh nix --extra-experimental-features 'nix-command flakes' \
-        eval --impure --raw --argstr lock "$NF_ROOT$NF_CHECKOUT/flake.lock" \
-        --argstr input "$NF_INPUT" --expr "$NF_LOCK_NIX" given AND ls-remote -- URL "$nf_want_ref"
-      ;;
-  esac
-  nf_want_commit=$(sed -n '1s/^\([0-9a-f]\{40\}\)[[:space:]].*/\1/p' "$NF_OUT")
-  nf_want_commit=${nf_want_commit:-none} NF_OUT=''
-}
-
-nf_has_commit() { case $nf_want_commit in none | unknown) return 1 ;; esac; }
 
 # nf_pin: lock the input to the wanted commit. It keeps the input's source, so a later plain update
 # follows the branch again. It refuses a URL with a login or a query: they would stand in the arguments.
@@ -46,22 +18,6 @@ nf_pin() {
   nf_say "flake.lock gets $NF_INPUT at $nf_want_commit, which its repository names"
   nf_quietly nix --extra-experimental-features 'nix-command flakes' flake lock \
     --override-input "$NF_INPUT" "$(nf_field 6)$nf_want_commit"
-}
-
-# nf_lock_reached: true if the lock names the commit that its repository names.
-# sets: NF_STEP_REASON
-nf_lock_reached() {
-  NF_STEP_REASON=stale
-  case $nf_want_commit in
-    # there is no repository to compare with: only Nix can say that its fetch failed
-    unknown) if nf_said | grep -Eq "$NF_KEPT_OLD"; then return 1; fi ;;
-    none) NF_STEP_REASON=latest-unknown; return 1 ;;
-    *)
-      echo "$nf_want_commit" >"$NF_JOB/latest" && nf_share "$NF_JOB/latest" && nf_keep latest
-      if [ "$(nf_field 4)" != "$nf_want_commit" ]; then return 1; fi
-      ;;
-  esac
-  NF_STEP_REASON=''
 }
 
 # nf_lock_kind FILE: what its owner sees: missing, link, large, other (not a regular file) or file.

@@ -214,8 +214,17 @@ nf_check_input() {
   fi
   if [ "$NF_LOCK_VALUES" = missing ]; then nf_refuse missing "the flake has no input '$NF_INPUT'"; return; fi
   nf_want
-  case $nf_want_commit in
-    none) nf_refuse unreachable "$(nf_field 2) does not name a commit for ${NF_INPUT}" ;;
+  nf_check_input_url=$(nf_field 2)
+  case $nf_want_commit,$nf_want_why in
+    none,no-ref)
+      nf_refuse no-ref "$nf_check_input_url has no '$(nf_field 3)', which $NF_INPUT is to follow"
+      ;;
+    none,refused) nf_refuse refused "$nf_check_input_url refuses git, with which Nix fetches $NF_INPUT" ;;
+    none,*) nf_refuse unreachable "$nf_check_input_url does not name a commit for ${NF_INPUT}" ;;
+    unknown,refused)
+      nf_check_why=refused
+      nf_say "preflight: $nf_check_input_url refuses git. Nix may have other credentials, as access-tokens"
+      ;;
   esac
 }
 

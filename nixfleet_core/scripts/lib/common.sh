@@ -11,6 +11,18 @@ unset GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_CONFIG GIT_CONFIG_PARAMETERS GIT_CONF
   GIT_OBJECT_DIRECTORY GIT_DIR GIT_WORK_TREE GIT_IMPLICIT_WORK_TREE GIT_GRAFT_FILE GIT_INDEX_FILE \
   GIT_NO_REPLACE_OBJECTS GIT_REPLACE_REF_BASE GIT_PREFIX GIT_INTERNAL_SUPER_PREFIX GIT_SHALLOW_FILE GIT_COMMON_DIR
 
+# nix.conf may leave the features out that flakes need. Each Nix that we start gets them, also one that
+# nixos-rebuild or home-manager starts in turn: by the environment, which comes after nix.conf (Nix 2.8 to
+# 2.34 and Lix), and behind the user's own settings there: the last line counts. Those may hold tokens, so
+# they stay in the environment: an argv would show them.
+NF_FEATURES='extra-experimental-features = nix-command flakes'
+NF_OWN_NIX_CONFIG=${NIX_CONFIG:-}
+case $NF_OWN_NIX_CONFIG in
+  *"$NF_FEATURES") NIX_CONFIG=$NF_OWN_NIX_CONFIG ;;
+  *) NIX_CONFIG=$(printf '%s\n' "$NF_OWN_NIX_CONFIG" "$NF_FEATURES") ;;
+esac
+export NIX_CONFIG
+
 # A non-interactive ssh command has no nix in PATH. Wrappers come first, or NixOS finds a sudo without setuid.
 # sets: NF_UID, PATH, nf_path_was, and NF_PATH_LEFT (folders of root's PATH that others can write to)
 nf_path() {
@@ -210,14 +222,20 @@ nf_as_owner() {
 NF_GIT_SSH=ssh
 NF_NIX_CONFIG='' # settings for the next command
 
+# nf_step_down SECONDS COMMAND...: the same, with the ssh of NF_GIT_SSH.
+# sets: NIX_CONFIG (for the command alone)
 nf_step_down() {
-  nf_step_down_seconds=$1
+  nf_step_down_seconds=$1 nf_step_down_config=$NIX_CONFIG
   shift
   # Nix runs git, too
   case $1 in git | nix) if nf_is_stub; then printf '%s\n' "$NF_STUB" >&2; return 127; fi ;; esac
-  # leave the user's own settings alone: they may hold tokens, which no argv must show
-  if [ -n "$NF_NIX_CONFIG" ] && [ -z "${NIX_CONFIG:-}" ]; then set -- "NIX_CONFIG=$NF_NIX_CONFIG" "$@"; fi
   nf_owners_path
+  if [ "$NF_UID" = "$NF_OWNER_UID" ]; then
+    # the user's own settings come later, and count more
+    if [ -n "$NF_NIX_CONFIG" ]; then NIX_CONFIG=$(printf '%s\n' "$NF_NIX_CONFIG" "$NIX_CONFIG"); fi
+  else
+    set -- NIX_CONFIG="$(printf '%s\n' "$NF_NIX_CONFIG" "$NF_FEATURES")" "$@" # nothing of root's own
+  fi
   set -- env LC_ALL=C LANGUAGE= PATH="$nf_owners_path" GIT_TERMINAL_PROMPT=0 GIT_SSH_COMMAND="$NF_GIT_SSH" \
     GIT_HTTP_LOW_SPEED_LIMIT=1000 GIT_HTTP_LOW_SPEED_TIME=30 "$@"
   if [ "$NF_UID" = "$NF_OWNER_UID" ]; then
@@ -229,6 +247,9 @@ nf_step_down() {
     set -- runuser -u "$NF_OWNER" -- env HOME="$(nf_home)" USER="$NF_OWNER" LOGNAME="$NF_OWNER" "$@"
   fi
   nf_bounded "$nf_step_down_seconds" "$@"
+  nf_step_down_code=$?
+  NIX_CONFIG=$nf_step_down_config
+  return "$nf_step_down_code"
 }
 
 # nf_owner_cat FILE: its content, read as the owner; root does not follow the owner's links. A file that
@@ -284,8 +305,9 @@ nf_eval() {
 }
 
 # Nix itself reads flake.lock. `fields` gives, separated by tabs: kind, url, ref, rev, pinned, the input's
-# URL up to the commit, which belongs at its end, and the secret in the URL: "login" for user information,
-# "query" for a query, which no field contains; or just "missing". `given` gives the URL as it is.
+# URL up to the commit, which belongs at its end, the secret in the URL: "login" for user information, "query"
+# for a query, which no field contains; and "any" if the ref need not be a branch; or just "missing". `given`
+# gives the URL as it is. nix/refs.py says what a ref is, and for which Nix.
 # shellcheck disable=SC2016 # Nix's own $ and quotes
 NF_LOCK_NIX='{ lock, input }: let
   file = builtins.fromJSON (builtins.readFile lock);
@@ -319,7 +341,11 @@ NF_LOCK_NIX='{ lock, input }: let
   base = if kind == "git" then (if builtins.match "git\\+.*" url == null then "git+" else "") + url
     else "${kind}:${original.owner or ""}/${original.repo or ""}";
   pin = if hides == "" then "${base}?${query}rev=" else "";
-  fields = [ kind url (original.ref or "") (node.locked.rev or "") (original.rev or "") pin hides ];
+  folder = builtins.match "/.*|file:.*" url != null;
+  old = builtins.compareVersions builtins.nixVersion "2.9" < 0 && kind == "git" && !folder;
+  ref = original.ref or (if old then "master" else "");
+  any = if kind != "git" || builtins.match ".*lix.*" builtins.nixVersion != null then "any" else "";
+  fields = [ kind url ref (node.locked.rev or "") (original.rev or "") pin hides any ];
 in {
   inherit given;
   fields = if inputs ? ${input} then builtins.concatStringsSep "\t" fields else "missing";

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import agents, caches, checkouts, fetches, forges, hosts, links, macs, outputs, switches
+from . import (
+    agents,
+    caches,
+    checkouts,
+    fetches,
+    forges,
+    hosts,
+    inputs,
+    links,
+    macs,
+    outputs,
+    switches,
+)
 from .case import Case
 
 CASES: Final[tuple[Case, ...]] = (
@@ -12,6 +24,7 @@ CASES: Final[tuple[Case, ...]] = (
     *hosts.CASES,
     *fetches.CASES,
     *forges.CASES,
+    *inputs.CASES,
     *caches.CASES,
     *agents.CASES,
     *checkouts.CASES,

@@ -31,7 +31,7 @@ def _failing(scene: Scene, *, kind: str, faults: tuple[Fault, ...], tries: int) 
     """The server fails once the preflight is over."""
     url, target = _INPUTS[kind]
     internet = scene.bench.fleet.internet
-    _name_input(scene, url)
+    name_input(scene, url)
     with scene.update() as running:
         with scene.host.gate("stop") as gate:
             gate.wait_reached()
@@ -46,7 +46,7 @@ def _failing(scene: Scene, *, kind: str, faults: tuple[Fault, ...], tries: int) 
     return answer
 
 
-def _name_input(scene: Scene, url: str) -> None:
+def name_input(scene: Scene, url: str) -> None:
     """nixcfg names nixfleet by that URL; the host has fetched and locked it so before."""
     repos, newest = scene.repos, scene.repos.head("nixfleet")
     scene.bench.fleet.internet.open()

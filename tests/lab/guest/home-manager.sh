@@ -1,14 +1,13 @@
 #!/bin/sh
 # Stand-in for home-manager: home-manager {switch|build} [--flake URI[#NAME]] [nix options], and generations
 # As the real one: activates through its own link in a temporary folder; rejects --fallback, --quiet and --offline; the profile moves before the activation,
-# whose exit code is ours; the news are built last, and without them it fails after all is done.
+# whose exit code is ours; the news are built last, and without them it fails after all is done. It turns no
+# feature of Nix on.
 set -eu
 : "${USER:?}"
 [ ! -d /opt/mac/gnu ] || PATH=/opt/mac/gnu:$PATH # the real one brings GNU's tools along
 
 profile=${XDG_STATE_HOME:-$HOME/.local/state}/nix/profiles/home-manager
-
-nix_() { nix --extra-experimental-features 'nix-command flakes' "$@"; }
 
 # nix reads the attribute as part of a URL
 encoded() { printf %s "$1" | sed -e 's/%/%25/g' -e 's/@/%40/g' -e 's/ /%20/g'; }
@@ -17,7 +16,7 @@ encoded() { printf %s "$1" | sed -e 's/%/%25/g' -e 's/@/%40/g' -e 's/ /%20/g'; }
 found_name() {
   name=$USER
   for candidate in "$USER@$(hostname -f)" "$USER@$(hostname)" "$USER@$(hostname -s)"; do
-    [ "$(nix_ eval "$flake#homeConfigurations" --apply "x: x ? \"$candidate\"" 2>/dev/null)" != true ] ||
+    [ "$(nix eval "$flake#homeConfigurations" --apply "x: x ? \"$candidate\"" 2>/dev/null)" != true ] ||
       name=$candidate
   done
   echo "$name"
@@ -26,7 +25,7 @@ found_name() {
 # build ATTRIBUTE LINK: the store path is left in $out
 build() {
   # shellcheck disable=SC2086 # the options are words without blanks
-  nix_ build $options --out-link "$tmp/$2" "$flake#homeConfigurations.\"$(encoded "$name")\".$1" >&2
+  nix build $options --out-link "$tmp/$2" "$flake#homeConfigurations.\"$(encoded "$name")\".$1" >&2
   out=$(readlink "$tmp/$2")
 }
 

@@ -44,7 +44,7 @@ from nixfleet_core.job.history import JobLine
 from nixfleet_core.judge.diagnosis import Diagnosis
 from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.log.display import safe
-from nixfleet_core.nix.git_url import NotAsked
+from nixfleet_core.nix.git_url import NotKnown
 from nixfleet_core.plan.model import Options, Refusal, Step
 from nixfleet_core.session.protocol import Busy, Commit
 
@@ -524,8 +524,8 @@ def test_the_list_of_hosts_for_people(fleet: Fleet) -> None:
 def test_the_list_of_hosts_says_what_the_client_may_not_ask(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def refuse(*_: object) -> NotAsked:
-        return NotAsked("the client may not ask h", "list it")
+    async def refuse(*_: object) -> NotKnown:
+        return NotKnown("the client may not ask h", "list it")
 
     monkeypatch.setattr("nixfleet_core.session.latest._ask", refuse)
     row = msgspec.json.decode(fleet.run("hosts", "csb0", "--json").stdout, type=StrictRow)

@@ -30,7 +30,7 @@ from nixfleet_core.judge.causes import DOWN, SKEW, UNSEEN, expectation, find_cau
 from nixfleet_core.judge.diagnosis import PROOFS, diagnose
 from nixfleet_core.judge.table_state import assess
 from nixfleet_core.judge.verdict import judge
-from nixfleet_core.nix.git_url import NotAsked
+from nixfleet_core.nix.git_url import NotKnown
 from nixfleet_core.vocabulary import FoundCause
 
 
@@ -296,7 +296,7 @@ def test_a_running_job_is_the_cause_and_is_judged_as_usual() -> None:
 
 
 def test_the_evidence_says_why_latest_was_not_asked() -> None:
-    found = diagnose(HEALTHY, expectation(HOST, HEALTHY, NotAsked("the client may not ask h", "x")))
+    found = diagnose(HEALTHY, expectation(HOST, HEALTHY, NotKnown("the client may not ask h", "x")))
     assert (found.cause, found.cure("csb0")) == ("latest-unknown", "x")
     assert dict(found.evidence)["latest not asked"] == "the client may not ask h"
     asked = diagnose(HEALTHY, expectation(HOST, HEALTHY, NEW))

@@ -8,7 +8,7 @@ import pytest
 from nixfleet_core.facts.model import Binary, Checkout, Facts, Running, Unit
 from nixfleet_core.host import Host
 from nixfleet_core.judge.table_state import assess, latest_version
-from nixfleet_core.nix.git_url import NotAsked
+from nixfleet_core.nix.git_url import NotKnown
 from nixfleet_core.nix.lock import FlakeLock, parse_lock
 
 OLD, NEW = "1a2b3c4" + "0" * 33, "9f2c1ab" + "0" * 33
@@ -102,7 +102,7 @@ def test_an_unanswered_latest_does_not_count_as_equal() -> None:
 
 
 def test_the_state_says_why_latest_was_not_asked_and_what_allows_it() -> None:
-    found = assess(HEALTHY, NotAsked("the client may not ask h", "list it"), HOST)
+    found = assess(HEALTHY, NotKnown("the client may not ask h", "list it"), HOST)
     assert (found.state, found.why) == (
         "unknown",
         "flake.lock is at 9f2c1ab; the client may not ask h",

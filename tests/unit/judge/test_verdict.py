@@ -39,8 +39,9 @@ UP = Unit(load="loaded", active="active", result="success", pid=7)
 EXPECT = Expectation(input="nixfleet", latest=NEW)
 
 
-def lock(rev: str) -> FlakeLock:
-    nodes = {"root": {"inputs": {"nixfleet": "n"}}, "n": {"locked": {"rev": rev}}}
+def lock(rev: str, *more: str) -> FlakeLock:
+    inputs = dict.fromkeys(("nixfleet", *more), "n")
+    nodes = {"root": {"inputs": inputs}, "n": {"locked": {"rev": rev}}}
     return parse_lock(json.dumps({"nodes": nodes, "root": "root", "version": 7}))
 
 
@@ -412,7 +413,8 @@ PREFLIGHT = [
     *(("tools", ""), ("unit", "missing"), ("disk", "full"), ("idle", "busy"), ("remote", "fetch")),
     *(("pull", detail) for detail in ("diverged", "lock", "collision", "unfinished")),
     *(("checkout", detail) for detail in ("missing", "not-git", "root-owned")),
-    *(("input", detail) for detail in ("missing", "unreachable", "lock-broken")),
+    *(("input", detail) for detail in ("missing", "unreachable", "no-ref", "refused")),
+    ("input", "lock-broken"),
     ("attribute", "missing"),
     ("checkout", "something new"),
     ("something-new", ""),
@@ -430,8 +432,17 @@ def test_a_preflight_refusal_says_what_is_in_the_way(check: str, detail: str) ->
     assert verdict.after == verdict.before == snapshot(BEFORE, "nixfleet")
 
 
+def test_a_changed_flake_lock_that_is_in_the_way_of_the_pull_is_refused_by_its_inputs() -> None:
+    checkout = Checkout("/c", "ok", lock=lock(OLD), head_lock=lock(NEW, "nixpkgs", "zeta"))
+    before = replace(BEFORE, checkout=checkout)
+    verdict = judge(before, None, EXPECT, failed("preflight", 1, "pull", "lock"))
+    assert verdict.sentence.endswith("it too (changed inputs: nixfleet, nixpkgs, zeta)")
+    other = judge(before, None, EXPECT, failed("preflight", 1, "pull", "diverged"))
+    assert "nixpkgs" not in other.sentence
+
+
 def test_each_preflight_reason_has_words_of_its_own() -> None:
-    known = PREFLIGHT[:16]
+    known = PREFLIGHT[:18]
     sentences = {
         judge(BEFORE, None, EXPECT, failed("preflight", 1, *why)).sentence for why in known
     }
@@ -497,6 +508,12 @@ def test_a_tarball_is_proven_with_a_note_that_latest_is_unknown() -> None:
     verdict = judge(BEFORE, after, expect, DONE)
     assert verdict.kind == "updated"
     assert verdict.sentence.endswith("; the latest commit of nixfleet is not known")
+    refused = judge(BEFORE, after, expect, replace(DONE, git_refused=True))
+    assert refused.kind == "updated"
+    assert refused.sentence.endswith(
+        "; the latest commit of nixfleet could not be asked: its repository refuses git, and only "
+        "Nix may fetch it"
+    )
 
 
 def test_a_snapshot_has_the_seen_facts_and_null_for_the_rest() -> None:

@@ -248,7 +248,7 @@ def test_a_level_adds_its_steps(level: int) -> None:
 @levels
 def test_from_level_3_on_the_input_is_locked_to_the_commit_from_git(level: int) -> None:
     follows_branch = ("nix", *FEATURES, "flake", "update", "nixfleet")
-    pinned = ("pin-latest", "nixfleet")
+    pinned = ("pin-latest", *follows_branch)
     assert argv(plan(level=level), "update") == (pinned if level >= 3 else follows_branch)
     asked_for = argv(plan(level=level, input_rev=REV), "update")
     assert asked_for[-1] == f"git+https://h/nixfleet?rev={REV}"

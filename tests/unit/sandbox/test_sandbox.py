@@ -722,7 +722,7 @@ async def test_the_locks_fields_are_read(csb0: SandboxHost) -> None:
     node = lock_of(csb0)["nixfleet"]
     answer = await run(csb0, GO + LOCK_FIELDS.format(name="nixfleet"))
     url = node["original"]["url"]
-    fields = ["git", url, "main", node["locked"]["rev"], "", f"git+{url}?ref=main&rev=", ""]
+    fields = ["git", url, "main", node["locked"]["rev"], "", f"git+{url}?ref=main&rev=", "", ""]
     assert answer == Ran(0, "\t".join(map(str, fields)), "")
     missing = await run(csb0, GO + LOCK_FIELDS.format(name="nosuch"))
     assert missing == Ran(0, "missing", "")

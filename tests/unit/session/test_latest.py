@@ -1,19 +1,25 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from nixfleet_core.host import Host, SshAddress
-from nixfleet_core.nix.git_url import NotAsked
-from nixfleet_core.nix.lock import Source
+from nixfleet_core.nix.git_url import NotKnown
+from nixfleet_core.nix.lock import Source, parse_lock
 from nixfleet_core.session import latest as module
 from nixfleet_core.session.latest import GitLatest
+
+if TYPE_CHECKING:
+    from nixfleet_core.nix.git_url import Latest
 
 HERE, AWAY = Host("here"), Host("away", SshAddress("away"))
 REV, OTHER = "1" * 40, "2" * 40
@@ -69,8 +75,10 @@ def git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Git:
 async def test_asks_for_the_ref_that_the_input_follows(
     git: Git, ref: str | None, asked: str
 ) -> None:
+    git.says(f"{REV}\t{asked}\n")
     assert await GitLatest().latest(Source("https://h/r", ref)) == REV
-    assert git.read("asked") == [f"ls-remote -- https://h/r {asked}"]
+    peeled = f"{asked}^{{}}" + (" HEAD" if asked != "HEAD" else "")
+    assert git.read("asked") == [f"ls-remote -- https://h/r {asked} {peeled}"]
 
 
 async def test_never_prompts_and_never_translates(git: Git) -> None:
@@ -149,7 +157,9 @@ async def test_a_pinned_source_is_its_own_answer_and_a_tarball_has_none(git: Git
 
 @pytest.mark.parametrize("ref", ["a b", "a\0b", "a\nb", "refs/heads/*", "a..\x7f"])
 async def test_an_impossible_ref_is_not_asked_for(git: Git, ref: str) -> None:
-    assert await GitLatest().latest(Source("https://h/r", ref)) is None
+    answer = await GitLatest().latest(Source("https://h/r", ref))
+    assert isinstance(answer, NotKnown)
+    assert answer.why == f"its repository has no branch {ref!r}"
     assert git.read("asked") == []
 
 
@@ -173,7 +183,7 @@ async def test_a_macs_git_is_not_run_while_apples_tools_are_missing(
     latest = await GitLatest().latest(Source("https://h/r", None), AWAY)
     assert bool(git.read("asked")) == asked
     if not asked:
-        assert isinstance(latest, NotAsked)
+        assert isinstance(latest, NotKnown)
         assert "xcode-select --install" in latest.advice
 
 
@@ -192,38 +202,161 @@ async def test_a_silent_repository_is_given_up(
     assert await GitLatest().latest(Source("https://h/r")) is None
 
 
-@pytest.fixture
-def repository(tmp_path: Path) -> tuple[str, str]:
-    """The URL of a real repository with one branch, `main`, and that branch's commit."""
-    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1"}
+@dataclass
+class Repository:
+    """A real repository with two commits on `main`, `first` and `head`."""
 
-    def git(*words: str) -> str:
+    folder: Path
+
+    def git(self, *words: str) -> str:
+        env = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "GIT_CONFIG_NOSYSTEM": "1"}
         argv = ["git", "-c", "user.name=t", "-c", "user.email=t@x", *words]
-        return subprocess.run(argv, cwd=tmp_path, env=env, check=True, stdout=-1, text=True).stdout
+        done = subprocess.run(argv, cwd=self.folder, env=env, check=True, stdout=-1, text=True)
+        return done.stdout.strip()
 
-    git("init", "-q", "-b", "main", "r")
-    git("-C", "r", "commit", "-q", "--allow-empty", "-m", "x")
-    return f"file://{tmp_path}/r", git("-C", "r", "rev-parse", "HEAD").strip()
+    def make(self) -> None:
+        self.folder.mkdir()
+        self.git("init", "-q", "-b", "main")
+        for name in ("first", "second"):
+            self.git("commit", "-q", "--allow-empty", "-m", name)
+
+    @property
+    def url(self) -> str:
+        return f"file://{self.folder}"
+
+    def rev(self, name: str) -> str:
+        return self.git("rev-parse", name)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    made = Repository(tmp_path / "r")
+    made.make()
+    return made
 
 
 async def test_real_git_answers_for_a_branch_and_not_for_a_missing_one(
-    repository: tuple[str, str],
+    repository: Repository,
 ) -> None:
-    latest, (url, rev) = GitLatest(), repository
-    for ref in (None, "main", "refs/heads/main"):
-        assert await latest.latest(Source(url, ref), HERE) == rev
-    assert await latest.latest(Source(url, "dev"), HERE) is None
+    latest, url = GitLatest(), repository.url
+    for ref in (None, "", "HEAD", "main", "refs/heads/main"):
+        assert await latest.latest(Source(url, ref), HERE) == repository.rev("main")
+    assert isinstance(await latest.latest(Source(url, "dev"), HERE), NotKnown)
     assert await latest.latest(Source(f"{url}-not-there"), HERE) is None
 
 
-async def test_a_path_is_asked_only_for_this_machine(
-    repository: tuple[str, str],
+async def test_what_a_forge_calls_a_ref_is_a_branch_a_tag_or_a_ref_of_any_name(
+    repository: Repository,
 ) -> None:
-    url, rev = repository
+    first, head, url = repository.rev("main~1"), repository.rev("main"), repository.url
+    repository.git("tag", "light", first)
+    repository.git("tag", "-m", "two", "-a", "v2.0", first)
+    repository.git("tag", "-m", "of a tag", "-a", "twice", "v2.0")
+    repository.git("update-ref", "refs/pull/7/head", first)
+    repository.git("branch", "both", head)
+    repository.git("tag", "both", first)
+    repository.git("branch", "same", first)
+    repository.git("tag", "-m", "same", "-a", "same", first)
+
+    async def ask(ref: str, *, any_kind: bool = True) -> Latest:
+        return await GitLatest().latest(Source(url, ref, any_kind=any_kind), HERE)
+
+    assert await ask("main") == head
+    for ref in ("light", "v2.0", "twice", "pull/7/head", "refs/pull/7/head", "same"):
+        assert await ask(ref) == first, ref
+    for ref in ("tags/v2.0", "refs/tags/v2.0", "refs/tags/both"):
+        assert await ask(ref) == first, ref
+    assert await ask("heads/both") == await ask("refs/heads/both") == head
+    both, none = await ask("both"), await ask("no-such")
+    assert isinstance(both, NotKnown)
+    assert "a branch and a tag 'both' at different commits" in both.why
+    assert isinstance(none, NotKnown)
+    assert none.why == "its repository has no branch, tag or commit 'no-such'"
+    # an input of git is a branch
+    assert await ask("both", any_kind=False) == head
+    assert isinstance(await ask("v2.0", any_kind=False), NotKnown)
+    assert await ask("refs/tags/v2.0", any_kind=False) == first
+
+
+async def test_a_tags_object_in_flake_lock_is_the_tags_commit(repository: Repository) -> None:
+    """Nix before 2.34 locks an annotated tag of a git input to the tag itself."""
+    repository.git("tag", "-m", "two", "-a", "v2.0")
+    commit, tag = repository.rev("v2.0^{commit}"), repository.rev("v2.0")
+    latest = GitLatest()
+    for locked, answer in ((tag, tag), (commit, commit), (OTHER, commit), (None, commit)):
+        source = Source(repository.url, "refs/tags/v2.0", locked=locked)
+        assert await latest.latest(source, HERE) == answer
+
+
+@pytest.mark.parametrize("size", [4, 7, 39, 40])
+async def test_a_commit_that_flake_lock_has_is_its_own_latest(
+    repository: Repository, size: int
+) -> None:
+    first, url = repository.rev("main~1"), repository.url
+    latest = GitLatest()
+    source = Source(url, first[:size], any_kind=True, locked=first)
+    assert await latest.latest(source, HERE) == first
+    moved = Source(url, first[:size], any_kind=True, locked=repository.rev("main"))
+    assert isinstance(await latest.latest(moved, HERE), NotKnown)
+
+
+async def test_a_branch_that_looks_like_a_commit_is_a_branch(repository: Repository) -> None:
+    first, head = repository.rev("main~1"), repository.rev("main")
+    repository.git("branch", first[:7], head)
+    source = Source(repository.url, first[:7], any_kind=True, locked=first)
+    assert await GitLatest().latest(source, HERE) == head
+
+
+@pytest.mark.parametrize("annotated", [False, True])
+async def test_a_github_input_at_a_tag_has_a_latest_commit(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, annotated: bool
+) -> None:
+    repository.git("tag", *(("-m", "two", "-a") if annotated else ()), "v2.0")
+    config = f'[url "{repository.url}"]\n\tinsteadOf = https://github.com/acme/nixfleet\n'
+    (tmp_path / "config").write_text(config)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
+    original = {"type": "github", "owner": "acme", "repo": "nixfleet", "ref": "v2.0"}
+    nodes = {
+        "root": {"inputs": {"nixfleet": "n"}},
+        "n": {"locked": {"rev": OTHER}, "original": original},
+    }
+    lock = parse_lock(json.dumps({"nodes": nodes, "root": "root", "version": 7}))
+    found = lock.find("nixfleet")
+    assert found is not None
+    assert await GitLatest().latest(found.source, AWAY) == repository.rev("main")
+
+
+async def test_a_path_is_asked_only_for_this_machine(repository: Repository) -> None:
+    url, rev = repository.url, repository.rev("main")
     path = url.removeprefix("file://")
     for place in (url, path):
         assert await GitLatest().latest(Source(place), HERE) == rev
         assert await GitLatest(here=True).latest(Source(place), AWAY) == rev
         answer = await GitLatest().latest(Source(place), AWAY)
-        assert isinstance(answer, NotAsked)
+        assert isinstance(answer, NotKnown)
         assert "flake.lock names a path" in answer.why
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "file:///r",
+            "file://localhost/r",
+            "file://h/r",
+            "file:/r",
+            "file:r",
+            "/r",
+            "./r",
+            "../r",
+        ),
+        *("~/r", "r", "path:/r", "path:r", "git+file:///r", "FILE:///r"),
+    ],
+)
+async def test_what_lies_on_another_hosts_disk_is_never_asked_of_the_client(
+    git: Git, url: str
+) -> None:
+    for any_kind in (False, True):
+        answer = await GitLatest().latest(Source(url, "main", any_kind=any_kind), AWAY)
+        assert isinstance(answer, NotKnown)
+    assert git.read("asked") == []

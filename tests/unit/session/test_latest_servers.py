@@ -13,7 +13,7 @@ import pytest
 from git_server import REV, TLS, GitServer, basic
 
 from nixfleet_core.host import Host, SshAddress
-from nixfleet_core.nix.git_url import Latest, NotAsked
+from nixfleet_core.nix.git_url import Latest, NotKnown
 from nixfleet_core.nix.lock import parse_lock
 from nixfleet_core.session.latest import GitLatest
 
@@ -97,7 +97,21 @@ def server(serve: Callable[..., GitServer]) -> GitServer:
 
 
 def may_not_ask(answer: Latest, server: GitServer) -> bool:
-    return isinstance(answer, NotAsked) and f"may not ask {server.place}" in answer.why
+    return isinstance(answer, NotKnown) and f"may not ask {server.place}" in answer.why
+
+
+async def test_three_reasons_for_no_commit_are_three_answers(
+    client: Client, serve: Callable[..., GitServer]
+) -> None:
+    """The client may not ask; there is no such ref; nobody answers."""
+    server, gone = serve(), serve()
+    assert may_not_ask(await client.ask(f"{server.url}/closed/r", ref="main"), server)
+    answer = await client.ask(f"{server.url}/open/r", ref="v2.0")
+    assert isinstance(answer, NotKnown)
+    assert answer.why == "its repository has no branch 'v2.0'"
+    url = gone.url
+    gone.stop()
+    assert await client.ask(f"{url}/open/r", ref="main") is None
 
 
 async def test_an_open_repository_gets_no_credential(client: Client, server: GitServer) -> None:
@@ -122,7 +136,8 @@ async def test_nobody_is_asked_for_a_password(
     for name in ("GIT_ASKPASS", "SSH_ASKPASS"):
         monkeypatch.setenv(name, str(asked))
     for forges in ((), (server.place,)):
-        assert await client.ask(f"{server.url}/closed/r", *forges) is None
+        answer = await client.ask(f"{server.url}/closed/r", *forges)
+        assert may_not_ask(answer, server)
     assert (server.secrets, (client.home / "was-asked").exists()) == ([], False)
 
 
@@ -138,7 +153,7 @@ async def test_a_helper_for_all_servers_answers_only_a_listed_forge(
     assert forge.secrets == [OPERATOR]
     answer = await client.ask(f"{other.url}/closed/r", forge.place)
     assert may_not_ask(answer, other)
-    assert isinstance(answer, NotAsked)
+    assert isinstance(answer, NotKnown)
     assert f'forges = ["{other.place}", …]' in answer.advice
     assert other.secrets == []
     assert len(other.seen) == 1
@@ -182,7 +197,7 @@ async def test_git_settings_for_all_servers_reach_only_named_servers(
     assert await client.ask(f"{forge.url}/closed/r", *listed) == REV
     assert secret in forge.secrets
     answer = await client.ask(f"{other.url}/closed/r", *listed)
-    assert answer is None if scoped else may_not_ask(answer, other)
+    assert may_not_ask(answer, other)
     assert other.secrets == []
 
 
@@ -226,7 +241,7 @@ async def test_a_helper_scoped_to_the_server_needs_no_list(
     client.helper(f' "{named.url}"')
     assert await client.ask(f"{named.url}/closed/r") == REV
     assert named.secrets == [OPERATOR]
-    assert await client.ask(f"{other.url}/closed/r") is None
+    assert may_not_ask(await client.ask(f"{other.url}/closed/r"), other)
     assert other.secrets == []
 
 
@@ -236,7 +251,7 @@ async def test_git_settings_for_one_path_do_not_reach_another(
     client.settings(f'[http "{server.url}/closed/mine"]\n\textraHeader = "X-Token: t"\n')
     assert await client.ask(f"{server.url}/closed/mine/r") == REV
     server.seen.clear()
-    assert await client.ask(f"{server.url}/closed/other") is None
+    assert may_not_ask(await client.ask(f"{server.url}/closed/other"), server)
     assert server.secrets == []
 
 
@@ -247,7 +262,7 @@ async def test_netrc_answers_only_the_servers_that_it_names(
     (client.home / ".netrc").write_text("machine 127.0.0.1 login op password secret\n")
     assert await client.ask(f"{named.url}/closed/r") == REV
     assert named.secrets == [OPERATOR]
-    assert await client.ask(f"{other.url}/closed/r") is None
+    assert may_not_ask(await client.ask(f"{other.url}/closed/r"), other)
     assert other.secrets == []
 
 
@@ -334,8 +349,9 @@ async def test_http_carries_no_credential(client: Client, serve: Callable[..., G
         f'[http "{server.url}"]\n\textraHeader = "X-Token: t"\n'
     )
     assert await client.ask(f"{server.url}/open/r", server.place) == REV
-    assert await client.ask(f"{server.url}/closed/r", server.place) is None
-    assert await client.ask(f"http://u:p@{server.place}/closed/r", server.place) is None
+    for user in ("", "u:p@"):
+        url = f"http://{user}{server.place}/closed/r"
+        assert may_not_ask(await client.ask(url, server.place), server)
     (client.home / ".netrc").write_text("machine 127.0.0.1 login op password secret\n")
     assert may_not_ask(await client.ask(f"{server.url}/open/r"), server)
     assert server.secrets == []
@@ -372,7 +388,8 @@ async def test_the_password_of_a_flake_lock_does_not_follow_a_redirect(
 ) -> None:
     one, two = serve(), serve(name="localhost")
     one.moved_to = two.url
-    assert await client.ask(f"https://u:tok3n@{one.place}/moved-closed/closed/r") is None
+    answer = await client.ask(f"https://u:tok3n@{one.place}/moved-closed/closed/r")
+    assert may_not_ask(answer, two)
     assert one.secrets == [{"authorization": basic("u", "tok3n")}]
     assert (two.secrets, len(two.seen)) == ([], 1)
     one.moved_to = one.url
@@ -421,7 +438,7 @@ async def test_the_repository_of_the_current_directory_is_ignored(
         else:
             monkeypatch.delenv("GIT_DIR")
             monkeypatch.chdir(folder)
-        assert await client.ask(f"{server.url}/closed/r", server.place) is None
+        assert may_not_ask(await client.ask(f"{server.url}/closed/r", server.place), server)
     assert (ran.exists(), server.secrets) == (False, [])
 
 
@@ -431,7 +448,7 @@ async def test_git_before_2_32_asks_only_listed_servers(client: Client, server: 
     (client.home / "bin/git").write_text(old)
     client.helper()
     answer = await client.ask(f"{server.url}/closed/r")
-    assert isinstance(answer, NotAsked)
+    assert isinstance(answer, NotKnown)
     assert "use git 2.32 or later" in answer.advice
     assert server.seen == []
     assert await client.ask(f"{server.url}/closed/r", server.place) == REV
@@ -442,7 +459,7 @@ async def test_the_answer_says_that_git_cannot_read_its_settings(
 ) -> None:
     (client.home / ".gitconfig").write_text("[http\n")
     answer = await client.ask(f"{server.url}/open/r")
-    assert isinstance(answer, NotAsked)
+    assert isinstance(answer, NotKnown)
     assert "git configuration" in answer.why
 
 
@@ -609,7 +626,7 @@ async def test_a_forbidden_url_reaches_no_process(
     client: Client, ssh: Callable[[], list[str]], url: str
 ) -> None:
     answer = await client.ask(url)
-    assert isinstance(answer, NotAsked)
+    assert isinstance(answer, NotKnown)
     assert (ssh(), (client.home / "argv").exists()) == ([], False)
 
 
@@ -617,6 +634,6 @@ async def test_a_url_with_a_query_is_not_asked_since_git_would_show_it(
     client: Client, server: GitServer
 ) -> None:
     answer = await client.ask(f"{server.url}/open/r?private_token=tok3n")
-    assert isinstance(answer, NotAsked)
+    assert isinstance(answer, NotKnown)
     assert "query" in answer.why
     assert not (client.home / "argv").exists()

@@ -17,7 +17,7 @@ from nixfleet_core.facts.model import Checkout, Facts
 from nixfleet_core.host import Host
 from nixfleet_core.job.copies import Asked, Copies
 from nixfleet_core.job.durations import RECENT
-from nixfleet_core.nix.git_url import Latest
+from nixfleet_core.nix.git_url import Latest, NotKnown
 from nixfleet_core.plan.model import Options, Plan, Refusal, Step
 from nixfleet_core.scripts.compose import part
 from nixfleet_core.session.protocol import AskLatest, Busy, Commit, Launched
@@ -36,7 +36,7 @@ JOB, OTHER = "20261123-004101-ab12", "20261123-004102-cd34"
 OLD, NEW = "1" * 40, "2" * 40
 
 
-def latest_is(commit: str | None) -> AskLatest:
+def latest_is(commit: Latest) -> AskLatest:
     """Every repository has that latest commit."""
 
     async def ask(_: Facts) -> Latest:
@@ -599,6 +599,24 @@ async def test_verdict_without_a_latest_commit_proves_nothing(bench: Callable[..
     leave(made, latest=None)
     assert (await made.session.verdict(JOB, latest_is(None))).cause == "latest-unknown"
     assert (await made.session.verdict(JOB, latest_is(NEW))).kind == "updated"
+
+
+async def test_an_input_that_only_nix_may_fetch_is_proven_without_its_latest_commit(
+    bench: Callable[..., Bench],
+) -> None:
+    made = bench()
+    leave(
+        made,
+        '{"event":"check","at":1,"check":"input","ok":true,"reason":"refused"}',
+        latest=None,
+    )
+    for answer in (None, NotKnown("the client may not ask", "give it a token")):
+        verdict = await made.session.verdict(JOB, latest_is(answer))
+        assert verdict.kind == "updated"
+        assert "nixfleet could not be asked: its repository refuses git" in verdict.sentence
+    # the operator's own credentials may open it
+    assert (await made.session.verdict(JOB, latest_is(NEW))).kind == "updated"
+    assert (await made.session.verdict(JOB, latest_is(OLD))).cause == "lock-behind"
 
 
 async def test_the_failed_steps_own_words_name_the_cause(bench: Callable[..., Bench]) -> None:
