@@ -22,8 +22,8 @@ from nixfleet_core.plan.model import Options, Plan, Refusal, Step
 from nixfleet_core.scripts.compose import part
 from nixfleet_core.session.protocol import AskLatest, Busy, Commit, Launched
 from nixfleet_core.session.shell_session import LAUNCH_TRIES, ShellSession
+from nixfleet_core.transport.answer import CARRIER_FAILED, Answer
 from nixfleet_core.transport.dialogue import ROOTS_OWN
-from nixfleet_core.transport.shell import CARRIER_FAILED, Answer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -124,8 +124,8 @@ class FakeShell:
         return answer
 
 
-LOST = Answer(CARRIER_FAILED, b"", "ssh: connect to host h port 22: Connection refused\n")
-SLOW = Answer(-15, b"", "", timed_out=True)
+LOST = Answer(CARRIER_FAILED, b"", "ssh: connect to host h port 22: Connection refused\n", "away")
+SLOW = Answer(-15, b"", "", "late")
 
 
 def says(stdout: bytes, stderr: str = "", rc: int = 0) -> Answer:
@@ -199,7 +199,14 @@ async def test_an_inspection_is_one_script_without_root(bench: Callable[..., Ben
     ("answer", "why", "advice"),
     [
         (LOST, "Connection refused", ""),
-        (Answer(CARRIER_FAILED, b"", ""), "ssh could not connect", "ssh HOST true"),
+        (Answer(CARRIER_FAILED, b"", "", "away"), "ssh could not connect", "ssh HOST true"),
+        (Answer(CARRIER_FAILED, b"", "", "lost"), "the connection broke", "ssh HOST true"),
+        (Answer(137, b"", "Killed\n", "cut"), "its answer broke off: Killed", "by hand"),
+        (
+            Answer(0, b"", "", "mute", "Menu:\n1) no\n"),
+            "runs nothing: Menu: 1\\) no$",
+            "hosts.toml",
+        ),
         (SLOW, "no answer within", "load"),
         (says(b""), "the probe did not answer", ""),
         (says(b"hi", "zsh: no such option\n", 1), "did not answer.*: zsh: no such option$", ""),
