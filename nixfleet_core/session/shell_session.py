@@ -354,7 +354,10 @@ class ShellSession:
     async def _run_script(self, script: str, limit: float, *, elevate: bool) -> Answer:
         answer = await self.shell.run(script, limit=limit, elevate=elevate)
         if answer.end != "whole":
-            raise no_answer(answer, limit)
+            error = no_answer(answer, limit)
+            if answer.end == "away":
+                error.advice = await self.shell.door.hindrance() or error.advice
+            raise error
         return answer
 
     def _script(self, name: str, values: dict[str, str]) -> str:

@@ -37,6 +37,10 @@ class Door(Protocol):
         """Seconds until we try again after ssh has failed with these words, or None."""
         ...
 
+    async def hindrance(self) -> str:
+        """What this machine has set up that may be why there is no connection, as advice; or ""."""
+        ...
+
 
 class NoDoor:
     """The way to this machine: nobody waits."""
@@ -47,6 +51,9 @@ class NoDoor:
     def pause(self, stderr: str, tries: int) -> float | None:
         del stderr, tries
         return None
+
+    async def hindrance(self) -> str:
+        return ""
 
 
 class Gate:

@@ -84,9 +84,39 @@ async def ask_settings(options: Sequence[str], destination: str) -> Mapping[str,
     return found
 
 
+def first_jump(settings: Mapping[str, str]) -> str:
+    """The first ProxyJump, as [user@]host[:port]; "" if there is none."""
+    return settings.get("proxyjump", "").partition(",")[0]
+
+
 def jump_of(settings: Mapping[str, str]) -> str:
     """What the connection goes through: the first jump's address, or the ProxyCommand; "" if it
     goes through nothing. Two users share a jump, and its limit."""
-    first = settings.get("proxyjump", "").partition(",")[0].rpartition("@")[2]
+    first = first_jump(settings).rpartition("@")[2]
     command = settings.get("proxycommand", "")
     return first or ("" if command.lower() == "none" else command)
+
+
+def not_held(settings: Mapping[str, str]) -> tuple[str, ...]:
+    """The options of SESSION that do not hold although our command line has them."""
+    found = []
+    for option in SESSION:
+        name, _, value = option.partition("=")
+        now = settings.get(name.lower(), value)
+        if now != value and (name, now) != ("RequestTTY", "false"):
+            found.append(name)
+    return tuple(found)
+
+
+def in_the_way(jump: Mapping[str, str]) -> tuple[str, ...]:
+    """The options of a jump that break the connection through it: `ssh -W`, which ProxyJump runs,
+    gets nothing of our command line but `-F`. It opens no session, so others do no harm."""
+    found = []
+    if jump.get("permitlocalcommand") == "yes" and "localcommand" in jump:
+        found.append("LocalCommand")
+    if jump.get("clearallforwardings") == "no" and jump.get("exitonforwardfailure") == "yes":
+        found += [name for name in _FORWARDS if name.lower() in jump]
+    return tuple(found)
+
+
+_FORWARDS: Final = ("LocalForward", "RemoteForward", "DynamicForward")

@@ -18,7 +18,15 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from nixfleet_core.transport.openssh import SESSION, as_words, ask_settings, jump_of
+from nixfleet_core.transport.openssh import (
+    SESSION,
+    as_words,
+    ask_settings,
+    first_jump,
+    in_the_way,
+    jump_of,
+    not_held,
+)
 from nixfleet_core.transport.process import run
 from nixfleet_core.transport.shell import Shell
 
@@ -161,6 +169,18 @@ class Road:
             self._settings = await ask_settings(options, self.ssh.address.host)
         return self._settings
 
+    async def hindrance(self) -> str:
+        """Options in the operator's configuration that break the connection, and that we cannot
+        replace; "" if there are none. As advice."""
+        settings, config = await self.settings(), self.ssh.config
+        names, where = not_held(settings), self.ssh.address.host
+        if not names and (jump := first_jump(settings)):
+            # as ProxyJump calls it; -W changes the defaults
+            options = (*(("-F", config) if config else ()), "-W", "localhost:22")
+            where = f"the jump {jump}"
+            names = in_the_way(await ask_settings(options, f"ssh://{jump}"))
+        return f"ssh's configuration sets {', '.join(names)} for {where}: take it out" * bool(names)
+
 
 @dataclass(frozen=True, slots=True)
 class SshDoor:
@@ -184,6 +204,9 @@ class SshDoor:
     def pause(self, stderr: str, tries: int) -> float | None:
         refused = tries <= len(PAUSES) and REFUSED.search(stderr)
         return PAUSES[tries - 1] if refused else None
+
+    async def hindrance(self) -> str:
+        return await self.road.hindrance()
 
 
 def _is_socket(path: str) -> bool:

@@ -7,38 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from .login_shells import LINES, NOLOGIN, OSC7, START_UP, TITLE, TO_STDERR, use_shell
 from .operator import assert_all_works, assert_works, operator, states
 
 if TYPE_CHECKING:
     from .fleet import Fleet
-    from .host import LabHost
-
-START_UP = {
-    "bash": ".bashrc",
-    "zsh": ".zshenv",
-    "fish": ".config/fish/config.fish",
-    "tcsh": ".tcshrc",
-}
-"""The file that a shell reads for a command over ssh."""
-
-LINES = "echo Welcome; echo '@nf failed'; echo nixfleet-probe 1; echo nixfleet-follow 1\n"
-TITLE = r"printf '\033]0;ops@csb0\007\007'" + "\n"
-OSC7 = r"printf '\033]7;file://csb0/home/ops\033\\'" + "\n"
-TO_STDERR = "sh -c 'printf \"@nf denied: No space left on device\" >&2'\n"
 
 NOISE = {
     "lines": LINES,
     "a window title without a newline": TITLE,
     "OSC 7 and stderr without a newline": OSC7 + TO_STDERR,
 }
-
-
-def use_shell(host: LabHost, shell: str, start_up: str) -> None:
-    """Give ops this login shell and its start-up file."""
-    path = host.root / "home/ops" / START_UP[shell]
-    host.enter(f"mkdir -p {path.parent.relative_to(host.root / 'home/ops')}", user="ops")
-    path.write_text(start_up)
-    host.enter(f"usermod --shell $(command -v {shell}) ops")
 
 
 @pytest.mark.parametrize("noise", NOISE)
@@ -68,7 +47,7 @@ def test_what_a_start_up_file_leaves_behind_holds_nothing_up(fresh: Fleet) -> No
 
 MUTE = {
     "false": ("/bin/false", ""),
-    "nologin": ("/usr/sbin/nologin", "This account is currently not available."),
+    "nologin": (NOLOGIN, "This account is currently not available."),
     "menu": ("/usr/local/bin/menu", "1) backup 2) logs"),
     "endless menu": ("/usr/local/bin/endless", "1) backup 2) logs"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
@@ -131,6 +132,17 @@ def test_a_jump_with_a_user_and_options_of_its_own(fresh: Fleet) -> None:
         assert_all_works(client, host)
     said = jump.enter("journalctl -q --no-pager -o cat -t sshd -t sshd-session")
     assert "Accepted publickey for pw" in said
+
+
+def test_a_jumps_option_that_we_cannot_replace_is_named(fresh: Fleet) -> None:
+    """ProxyJump's own ssh gets nothing of our command line."""
+    host, jump = fresh["csb0"], fresh["csb1"]
+    forward = f"ClearAllForwardings no\nLocalForward {free_port()} 127.0.0.1:80"
+    config = f"Host {host.ip}\nProxyJump {jump.ip}\nHost {jump.ip}\n{forward}\nHost *"
+    with operator(fresh, config, host) as client, logged_in(client, jump):
+        (row,) = (json.loads(line) for line in client.run("hosts", "--json").stdout.splitlines())
+        assert row["state"] == "offline"
+        assert f"sets LocalForward for the jump {jump.ip}: take it out" in row["why"]
 
 
 def test_a_host_with_several_names(fresh: Fleet) -> None:

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import agents, caches, checkouts, fetches, forges, hosts, links, macs, outputs, switches
+from . import (
+    agents,
+    caches,
+    checkouts,
+    fetches,
+    forges,
+    hosts,
+    links,
+    macs,
+    outputs,
+    setups,
+    switches,
+)
 from .case import Case
 
 CASES: Final[tuple[Case, ...]] = (
@@ -17,5 +29,6 @@ CASES: Final[tuple[Case, ...]] = (
     *checkouts.CASES,
     *switches.CASES,
     *outputs.CASES,
+    *setups.CASES,
     *macs.CASES,
 )

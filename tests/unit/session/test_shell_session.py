@@ -24,12 +24,14 @@ from nixfleet_core.session.protocol import AskLatest, Busy, Commit, Launched
 from nixfleet_core.session.shell_session import LAUNCH_TRIES, ShellSession
 from nixfleet_core.transport.answer import CARRIER_FAILED, Answer
 from nixfleet_core.transport.dialogue import ROOTS_OWN
+from nixfleet_core.transport.gate import NoDoor
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from nixfleet_core.job.copies import JobCopy
+    from nixfleet_core.transport.gate import Door
     from nixfleet_core.transport.shell import Shell
 
 JOB, OTHER = "20261123-004101-ab12", "20261123-004102-cd34"
@@ -110,6 +112,7 @@ class FakeShell:
     root: str = ""
     password: str | None = None
     ran: list[Ran] = field(default_factory=list)
+    door: Door = field(default_factory=NoDoor)
 
     async def run(self, script: str, *, limit: float, elevate: bool = False) -> Answer:
         prelude = script[: script.rindex(part("trust"))]
@@ -223,6 +226,21 @@ async def test_a_host_that_gives_no_facts_is_unreachable(
     with pytest.raises(Unreachable, match=why) as caught:
         await ask(bench(answer).session)
     assert advice in caught.value.advice
+
+
+async def test_an_option_that_may_be_why_there_is_no_connection_is_named(
+    bench: Callable[..., Bench],
+) -> None:
+    class Barred(NoDoor):
+        async def hindrance(self) -> str:
+            return "ssh's configuration sets LocalCommand"
+
+    for answer, advice in ((LOST, "sets LocalCommand$"), (SLOW, "load$")):
+        made = bench(answer)
+        made.shell.door = Barred()
+        with pytest.raises(Unreachable) as caught:
+            await made.session.probe()
+        assert re.search(advice, caught.value.advice)
 
 
 async def test_a_plan_looks_as_root_only_at_an_unreadable_checkout(

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nixfleet_core.transport.openssh import SESSION, as_words, ask_settings, session_options
+from nixfleet_core.transport.openssh import (
+    SESSION,
+    as_words,
+    ask_settings,
+    in_the_way,
+    not_held,
+    session_options,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,6 +147,40 @@ async def test_our_options_hold_whatever_the_operators_say(tmp_path: Path) -> No
     ours = await ask_settings(("-F", str(config), *as_words(SESSION)), "h")
     assert {name: ours.get(name) for name in HELD} == HELD
     assert [name for name in HELD if theirs.get(name) == HELD[name]] == []
+
+
+@pytest.mark.needs("ssh")
+async def test_an_option_that_does_not_hold_is_named(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text(INTERACTIVE)
+    file = ("-F", str(config))
+    assert not_held(await ask_settings((*file, *as_words(SESSION)), "h")) == ()
+    less = [one for one in SESSION if not one.startswith(("StdinNull", "RemoteCommand"))]
+    named = not_held(await ask_settings((*file, *as_words(less)), "h"))
+    assert named == ("RemoteCommand", "StdinNull")
+
+
+@pytest.mark.needs("ssh")
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("LocalCommand echo hi", ()),
+        ("PermitLocalCommand yes", ()),
+        ("PermitLocalCommand yes\nLocalCommand echo hi", ("LocalCommand",)),
+        ("LocalForward 8080 127.0.0.1:80\nExitOnForwardFailure yes", ()),
+        (
+            "ClearAllForwardings no\nLocalForward 8080 127.0.0.1:80\nDynamicForward 1080",
+            ("LocalForward", "DynamicForward"),
+        ),
+        ("RequestTTY force\nRemoteCommand tmux\nStdinNull yes", ()),
+    ],
+)
+async def test_a_jumps_option_that_breaks_the_way_is_named(
+    tmp_path: Path, text: str, names: tuple[str, ...]
+) -> None:
+    (tmp_path / "config").write_text(text)
+    options = ("-F", str(tmp_path / "config"), "-W", "localhost:22")
+    assert in_the_way(await ask_settings(options, "ssh://ops@h:2222")) == names
 
 
 @pytest.mark.needs("ssh")
