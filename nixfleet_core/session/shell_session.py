@@ -355,6 +355,8 @@ class ShellSession:
         answer = await self.shell.run(script, limit=limit, elevate=elevate)
         if answer.end != "whole":
             error = no_answer(answer, limit)
+            if answer.end == "mute":
+                await self.let_go()  # sshd remembers the login shell as long as a connection lasts
             if answer.end == "away":
                 error.advice = await self.shell.door.hindrance() or error.advice
             raise error

@@ -147,7 +147,8 @@ class Ssh:
         """The command that opens the shared connection at the terminal, for a one-time password, a
         passphrase or a new host key. The connection lasts eight hours, or until it breaks."""
         options = self.options(at_terminal=True, persist="8h")
-        return ("ssh", "-T", *options, "--", self.address.host, "exit")
+        # ssh asks at the terminal itself; a login shell that is a menu must not wait there (-n)
+        return ("ssh", "-n", "-T", *options, "--", self.address.host, "exit")
 
     async def drop_master(self) -> None:
         """End the shared connection. If its link is dead, it blocks every new session."""

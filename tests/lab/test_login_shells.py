@@ -73,7 +73,9 @@ def test_a_login_shell_that_runs_nothing_is_not_offline(fresh: Fleet, name: str)
         assert printed in row["why"]
         answer = client.update(host.name, "--force", code=5)
         assert (answer["verdict"], answer["cause"]) == ("unreachable", "no-shell")
-        with client.at_terminal("connect", host.name) as running:
-            assert running.wait() == 0, running.output
+        if name != "endless menu":  # the operator sees that one, and ends it
+            with client.at_terminal("connect", host.name) as running:
+                assert running.wait() == 0, running.output
+        assert states(client) == {host.name: "no-shell"}
         host.enter("usermod --shell /bin/bash ops")
         assert states(client) == {host.name: "current"}

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 import pytest
 
-from nixfleet_core.errors import BadAnswer, LaunchFailed, NoSuchJob, NotAllowed, Unreachable
+from nixfleet_core.errors import (
+    BadAnswer,
+    LaunchFailed,
+    NoShell,
+    NoSuchJob,
+    NotAllowed,
+    Unreachable,
+)
 from nixfleet_core.facts.model import Checkout, Facts
 from nixfleet_core.host import Host
 from nixfleet_core.job.copies import Asked, Copies
@@ -226,6 +233,16 @@ async def test_a_host_that_gives_no_facts_is_unreachable(
     with pytest.raises(Unreachable, match=why) as caught:
         await ask(bench(answer).session)
     assert advice in caught.value.advice
+
+
+async def test_a_connection_to_a_mute_login_shell_is_let_go(bench: Callable[..., Bench]) -> None:
+    """Or it would keep that login shell after the account has got another."""
+    made = bench(Answer(1, b"", "", "mute"), says(BEFORE))
+    with pytest.raises(NoShell, match=r"its login shell runs nothing$"):
+        await made.session.probe()
+    assert len(made.let_go) == 1
+    await made.session.probe()
+    assert len(made.let_go) == 1
 
 
 async def test_an_option_that_may_be_why_there_is_no_connection_is_named(
