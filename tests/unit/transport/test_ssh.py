@@ -66,6 +66,15 @@ def test_the_whole_command_line(
     assert (shell.argv, shell.root, shell.env, shell.way) == (argv, "", None, Dialogue)
 
 
+def test_at_the_terminal_ssh_may_ask_and_speak() -> None:
+    argv = Ssh(parse_address("ops@cs0"), SOCKETS).connect_argv()
+    assert argv[:3] == ("ssh", "-n", "-T")
+    assert argv[-5:] == ("-l", "ops", "--", "cs0", "exit")
+    assert "ControlPersist=8h" in argv
+    assert not {"BatchMode=yes", "LogLevel=ERROR", "AddKeysToAgent=no"} & {*argv}
+    assert {*SESSION} < {*argv}
+
+
 def test_a_destination_is_never_an_option() -> None:
     argv = Ssh(SshAddress("-oProxyCommand=touch x"), SOCKETS).shell_argv()
     assert argv[argv.index("--") + 1] == "-oProxyCommand=touch x"
