@@ -140,9 +140,19 @@ def test_a_jumps_option_that_we_cannot_replace_is_named(fresh: Fleet) -> None:
     forward = f"ClearAllForwardings no\nLocalForward {free_port()} 127.0.0.1:80"
     config = f"Host {host.ip}\nProxyJump {jump.ip}\nHost {jump.ip}\n{forward}\nHost *"
     with operator(fresh, config, host) as client, logged_in(client, jump):
-        (row,) = (json.loads(line) for line in client.run("hosts", "--json").stdout.splitlines())
+        row = json.loads(client.run("hosts", "--json").stdout)
         assert row["state"] == "offline"
-        assert f"sets LocalForward for the jump {jump.ip}: take it out" in row["why"]
+        assert f"sets LocalForward for the jump [{jump.ip}]: take it out" in row["why"]
+
+
+@pytest.mark.parametrize("option", ["ForkAfterAuthentication yes", "LocalCommand echo connected"])
+def test_other_options_of_a_jump_break_nothing(fresh: Fleet, option: str) -> None:
+    host, jump = fresh["csb0"], fresh["csb1"]
+    fresh.repos.release("2.2.0")
+    options = f"PermitLocalCommand yes\n{option}"
+    config = f"Host {host.ip}\nProxyJump {jump.ip}\nHost {jump.ip}\n{options}\nHost *"
+    with operator(fresh, config, host) as client:
+        assert_all_works(client, host)
 
 
 def test_a_host_with_several_names(fresh: Fleet) -> None:

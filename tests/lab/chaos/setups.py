@@ -51,7 +51,8 @@ def _forward(scene: Scene) -> Answer:
     _configure(scene, f"Host *\n{forward}\nExitOnForwardFailure yes")
     with logged_in(scene.client, scene.host):
         _prove_own_ssh(scene, "Could not request local forwarding", "true")
-        return strike_at("rebuild", _reset)(scene)
+        with scene.update() as running:
+            return scene.answer(running)
 
 
 def _start_up(scene: Scene, *, shell: str, noise: str) -> Answer:
