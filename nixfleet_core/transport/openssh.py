@@ -109,14 +109,12 @@ def not_held(settings: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def in_the_way(jump: Mapping[str, str]) -> tuple[str, ...]:
-    """The options of a jump that break the connection through it: `ssh -W`, which ProxyJump runs,
-    gets nothing of our command line but `-F`. It opens no session, so others do no harm."""
-    found = []
-    if jump.get("permitlocalcommand") == "yes" and "localcommand" in jump:
-        found.append("LocalCommand")
-    if jump.get("clearallforwardings") == "no" and jump.get("exitonforwardfailure") == "yes":
-        found += [name for name in _FORWARDS if name.lower() in jump]
-    return tuple(found)
+    """The options of a jump that can break the connection through it. `ssh -W`, which ProxyJump
+    runs, gets nothing of our command line but `-F`. It opens no session and, unless it is told
+    otherwise, no other forwarding."""
+    if jump.get("clearallforwardings") != "no" or jump.get("exitonforwardfailure") != "yes":
+        return ()
+    return tuple(name for name in _FORWARDS if name.lower() in jump)
 
 
 _FORWARDS: Final = ("LocalForward", "RemoteForward", "DynamicForward")

@@ -164,9 +164,7 @@ async def test_an_option_that_does_not_hold_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "names"),
     [
-        ("LocalCommand echo hi", ()),
-        ("PermitLocalCommand yes", ()),
-        ("PermitLocalCommand yes\nLocalCommand echo hi", ("LocalCommand",)),
+        ("PermitLocalCommand yes\nLocalCommand echo hi", ()),
         ("LocalForward 8080 127.0.0.1:80\nExitOnForwardFailure yes", ()),
         (
             "ClearAllForwardings no\nLocalForward 8080 127.0.0.1:80\nDynamicForward 1080",
