@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -107,7 +108,8 @@ async def test_start_up_files_may_print_anything(shell: str, noise: str) -> None
 
 async def test_what_start_up_files_leave_behind_may_print_and_live_on(shell: str) -> None:
     left = "{ while sleep 0.01; do printf x; printf y >&2; done; } &"
-    answer = await login(left, shell).run("printf out\nexit 255\n", limit=20)
+    async with asyncio.timeout(20):
+        answer = await login(left, shell).run("printf out\nexit 255\n", limit=20)
     assert (answer.end, answer.rc) == ("whole", 255)
     assert answer.stdout.replace(b"x", b"") == b"out"
 

@@ -101,7 +101,8 @@ async def test_a_host_that_does_not_answer_gives_its_place_to_the_next(
 ) -> None:
     monkeypatch.setattr(module, "HELD", 0.01)
     crowd.come(*"aaaaaa")
-    await asyncio.gather(*crowd.tasks)
+    async with asyncio.timeout(10):
+        await asyncio.gather(*crowd.tasks)
     assert len(crowd.inside) == 6
 
 
