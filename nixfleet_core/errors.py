@@ -23,6 +23,12 @@ class Unreachable(HostError):  # noqa: N818 - a state of the host, not a fault o
         self.advice = advice
 
 
+class NoShell(Unreachable):
+    """The host let us in, but its login shell runs nothing. `str()` has what it printed."""
+
+    cause: ClassVar[NoAnswer] = "no-shell"
+
+
 class BadAnswer(Unreachable):
     """The host's answer cannot be used. `str()` says what is wrong with it."""
 
@@ -35,7 +41,7 @@ class ClientFailed(Unreachable):
     cause: ClassVar[NoAnswer] = "client-failed"
 
 
-NO_ANSWER: Final = frozenset(kind.cause for kind in (Unreachable, BadAnswer, ClientFailed))
+NO_ANSWER: Final = frozenset(kind.cause for kind in (Unreachable, NoShell, BadAnswer, ClientFailed))
 """The causes of a verdict `unreachable`."""
 
 

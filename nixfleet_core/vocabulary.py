@@ -60,7 +60,7 @@ HostCheckId = Literal[
 ]
 """The checks of scripts/job/preflight.sh, in its order."""
 
-NoAnswer = Literal["unreachable", "bad-answer", "client-failed"]
+NoAnswer = Literal["unreachable", "no-shell", "bad-answer", "client-failed"]
 """Why we know nothing about a host: the causes of the verdict `unreachable`."""
 
 CheckId = Literal[
@@ -309,6 +309,10 @@ CAUSES: Final[dict[Cause, Words]] = {
     ),
     "current": Words("all is as it should be", "nothing to do"),
     "unreachable": Words("the host did not answer, or refused us", "try: ssh HOST true"),
+    "no-shell": Words(
+        "the host can be reached, but its login shell runs nothing",
+        "give the account a shell that runs commands, or name another user in hosts.toml",
+    ),
     "bad-answer": Words(
         "the host's answer cannot be used", "the sentence says what is wrong with it"
     ),
@@ -484,6 +488,7 @@ CAUSES: Final[dict[Cause, Words]] = {
 
 CHECK_CAUSES: Final[dict[CheckId, Cause]] = {
     "unreachable": "unreachable",
+    "no-shell": "no-shell",
     "bad-answer": "bad-answer",
     "client-failed": "client-failed",
     "tools": "preflight-tools",

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from tui.jobs import JobWatcher
 
 STATE_ORDER: Final = (
-    *("current", "stale", "down", "starting", "offline", "error", "unknown", "updating"),
+    *("current", "stale", "down", "starting", "offline", "no-shell", "error", "unknown"),
+    "updating",
 )
 
 FRESH: Final = 10.0

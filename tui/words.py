@@ -31,6 +31,7 @@ _STATE_TONES: Final[dict[State, Tone]] = {
     "down": "bad",
     "starting": "busy",
     "offline": "bad",
+    "no-shell": "bad",
     "error": "bad",
     "unknown": "faint",
     "updating": "busy",

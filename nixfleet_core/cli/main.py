@@ -26,6 +26,7 @@ from nixfleet_core.judge.verdict import EXIT_CODES, EXIT_USAGE
 from nixfleet_core.plan.model import Options
 from nixfleet_core.session.discovery import hosts_without_inventory
 from nixfleet_core.session.open import open_sessions
+from nixfleet_core.transport.answer import CARRIER_FAILED
 from nixfleet_core.transport.ssh import SocketDirectoryError
 
 if TYPE_CHECKING:
@@ -306,7 +307,9 @@ def connect(setup: Setup, host: str) -> None:
     session = setup.session(host)
     if not session.connect_argv:
         raise UsageFault(f"{host} is this machine: there is nothing to connect to")
-    raise SystemExit(EXIT_CODES["unreachable"] if subprocess.call(session.connect_argv) else 0)
+    code = subprocess.call(session.connect_argv)
+    # any other code is the login shell's, so the connection is open
+    raise SystemExit(0 if 0 <= code < CARRIER_FAILED else EXIT_CODES["unreachable"])
 
 
 @nixfleet.command()

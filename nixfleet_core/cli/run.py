@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PARALLEL: Final = 8
-"""So many hosts at once: a bastion in front of many hosts meets sshd's limits."""
+"""So many hosts are worked on at once: their jobs load the same servers and caches. How many
+connections are set up at once is the business of `transport.gate`."""
 
 
 class Act(Protocol):
@@ -59,13 +60,7 @@ def for_each(
 
     async def ask() -> list[T]:
         conductor = Conductor(GitLatest(), Passwords(ask_for_password))
-        limit = asyncio.Semaphore(PARALLEL)
-
-        async def one(session: HostSession) -> T:
-            async with limit:
-                return await act(conductor, session)
-
-        return await asyncio.gather(*(one(session) for session in sessions))
+        return await asyncio.gather(*(act(conductor, session) for session in sessions))
 
     return asyncio.run(ask())
 

@@ -15,7 +15,6 @@ SMALL_LIMIT: Final = 8 * 1024 * 1024
 """Bytes; the largest frame that is kept in memory (every kind but log and events)."""
 
 _HEADER_LIMIT: Final = 256
-_PREFACE_LIMIT: Final = 64 * 1024
 _HEADER: Final = re.compile(rb"@([a-z][a-z.-]*) ([0-9]{1,15}) ([0-9]{1,15})")
 _STREAMED: Final = frozenset({"log", "events"})
 
@@ -34,13 +33,11 @@ class Frame:
 
 
 class FrameReader:
-    """Takes bytes in any portions, gives frames. A login shell's greeting is skipped."""
+    """Takes bytes in any portions, gives frames."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._greeted = False
-        self._searched = 0
-        """The greeting does not begin in the first so many bytes."""
         self._kind = ""
         self._offset = 0
         self._left: int | None = None
@@ -49,7 +46,7 @@ class FrameReader:
         """Take the next bytes. Raises FrameError."""
         self._buffer += data
         found: list[Frame] = []
-        if not self._greeted and not self._skip_greeting():
+        if not self._greeted and not self._read_greeting():
             return found
         while self._buffer:
             if self._left is None:
@@ -68,18 +65,13 @@ class FrameReader:
                 return found
         return found
 
-    def _skip_greeting(self) -> bool:
-        at = self._buffer.find(GREETING, self._searched)
-        if at < 0:
-            self._searched = max(0, len(self._buffer) - len(GREETING))
-            if len(self._buffer) > _PREFACE_LIMIT:
-                raise FrameError(
-                    "the host's shell writes other things, and the follower does not begin"
-                )
-            return False
-        del self._buffer[: at + len(GREETING)]
-        self._greeted = True
-        return True
+    def _read_greeting(self) -> bool:
+        if not GREETING.startswith(self._buffer[: len(GREETING)]):
+            raise FrameError(f"a follower of another version: {bytes(self._buffer[:80])!r}")
+        self._greeted = len(self._buffer) >= len(GREETING)
+        if self._greeted:
+            del self._buffer[: len(GREETING)]
+        return self._greeted
 
     def _read_header(self) -> bool:
         end = self._buffer.find(b"\n", 0, _HEADER_LIMIT)

@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from nixfleet_core.host import Host
     from nixfleet_core.nix.git_url import Latest
 
-State = Literal["current", "stale", "offline", "error", "down", "starting", "unknown", "updating"]
+State = Literal[
+    "current",
+    "stale",
+    "offline",
+    "no-shell",
+    "error",
+    "down",
+    "starting",
+    "unknown",
+    "updating",
+]
 
 
 @dataclass(frozen=True, slots=True)

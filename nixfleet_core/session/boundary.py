@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
     from pathlib import Path
 
+    from nixfleet_core.judge.table_state import State
+    from nixfleet_core.vocabulary import NoAnswer
+
 _T = TypeVar("_T")
 _Session = TypeVar("_Session")
 
@@ -78,7 +81,8 @@ def drawn(name: str, draw: Callable[[], _T], instead: Callable[[str], _T]) -> _T
 
 def not_seen(error: Unreachable) -> Assessment:
     """What the fleet table says of a host that gave no facts."""
-    return Assessment("offline" if type(error) is Unreachable else "error", str(error))
+    states: dict[NoAnswer, State] = {"unreachable": "offline", "no-shell": "no-shell"}
+    return Assessment(states.get(error.cause, "error"), str(error))
 
 
 def guard_session(cls: type[_Session]) -> type[_Session]:

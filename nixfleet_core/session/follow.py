@@ -30,9 +30,10 @@ from nixfleet_core.job.events import (
     read_event,
 )
 from nixfleet_core.job.frames import Frame, FrameError, FrameReader
-from nixfleet_core.limits import EVENTS_LIMIT, LAST_SECOND, SAID_LIMIT
+from nixfleet_core.limits import EVENTS_LIMIT, LAST_SECOND
 from nixfleet_core.log.text import LogText
 from nixfleet_core.scripts.compose import compose
+from nixfleet_core.session.no_answer import no_answer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
 
     from nixfleet_core.job.copies import JobCopy
     from nixfleet_core.nix.activity import Progress
-    from nixfleet_core.transport.process import Process
-    from nixfleet_core.transport.shell import Shell
+    from nixfleet_core.transport.answer import Answer
+    from nixfleet_core.transport.shell import Conversation, Shell
 
 _T = TypeVar("_T")
 
@@ -166,12 +167,12 @@ class Follower:
             },
             call="follow",
         )
-        process = await self._shell.open(script, elevate=self._elevate)
+        talk = await self._shell.open(script, elevate=self._elevate)
         reader, heard = FrameReader(), time.monotonic()
         self._sent: set[str] = set()
         try:
             while not self._ended:
-                chunk = await _read(process, 1.0)
+                chunk = await _read(talk, 1.0)
                 if chunk is None:
                     silent = time.monotonic() - heard
                     if silent >= SILENT:
@@ -180,7 +181,7 @@ class Follower:
                         yield Link(up=False, seconds=int(silent), why="no answer")
                     continue
                 if not chunk:
-                    raise Unreachable(_why_closed(process))
+                    raise Unreachable(_why_ended(await talk.close()))
                 heard = time.monotonic()
                 for frame in _one_beat(reader.feed(chunk)):
                     for event in await self._take(frame):
@@ -188,7 +189,7 @@ class Follower:
                 # a host that floods always has data to read: give the other hosts their turn
                 await asyncio.sleep(0)
         finally:
-            await process.close()
+            await talk.close()
 
     async def _take(self, frame: Frame) -> list[JobEvent]:
         match frame.kind:
@@ -332,11 +333,11 @@ def read_events(path: Path) -> list[JobEvent]:
     return [event for event in events if event is not None]
 
 
-async def _read(process: Process, seconds: float) -> bytes | None:
-    """The output of the process within that time; b"" at its end, None if there was none."""
+async def _read(talk: Conversation, seconds: float) -> bytes | None:
+    """The answer's next part within that time; b"" at its end, None if there was none."""
     try:
         async with asyncio.timeout(seconds):
-            return await process.read()
+            return await talk.read()
     except TimeoutError:
         return None
 
@@ -390,7 +391,6 @@ def _cannot_write(path: Path, error: OSError) -> ClientFailed:
     return ClientFailed(why, f"make room in {path.parent}, then attach again")
 
 
-def _why_closed(process: Process) -> str:
-    lines = process.stderr.decode("utf-8", "replace").split("\n")
-    said = next((line.strip() for line in reversed(lines) if line.strip()), "connection closed")
-    return said[:SAID_LIMIT]
+def _why_ended(answer: Answer) -> str:
+    """Why a stream has ended before its last frame."""
+    return "the follower ended" if answer.end == "whole" else str(no_answer(answer, SILENT))

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.session.shell_session import ShellSession
+from nixfleet_core.transport.gate import Gate
 from nixfleet_core.transport.local import local_shell
-from nixfleet_core.transport.ssh import CONFIG_VARIABLE, Ssh, socket_directory, ssh_shell
+from nixfleet_core.transport.openssh import session_options
+from nixfleet_core.transport.ssh import CONFIG_VARIABLE, Road, Ssh, socket_directory, ssh_shell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from nixfleet_core.host import Host
     from nixfleet_core.job.copies import Copies
+
+
+_GATE: Final = Gate()
+"""All connections of this process pass it, whatever asks for them."""
 
 
 def open_session(host: Host, copies: Copies) -> ShellSession:
@@ -24,13 +30,15 @@ def open_session(host: Host, copies: Copies) -> ShellSession:
         address=host.address,
         sockets=socket_directory(),
         config=os.environ.get(CONFIG_VARIABLE) or None,
+        session=session_options(),
     )
+    road = Road(ssh)
     return ShellSession(
         host=host,
-        shell=ssh_shell(host.name, ssh),
+        shell=ssh_shell(host.name, road, _GATE),
         copies=copies,
         let_go=ssh.drop_master,
-        own_shell=ssh_shell(host.name, ssh, shared=False),
+        own_shell=ssh_shell(host.name, road, _GATE, shared=False),
         connect_argv=ssh.connect_argv(),
     )
 

@@ -47,9 +47,9 @@ from nixfleet_core.plan.rules import choose_attribute, make_plan, make_rollback_
 from nixfleet_core.scripts.compose import question
 from nixfleet_core.session.boundary import guard_session
 from nixfleet_core.session.follow import Follower, read_events
+from nixfleet_core.session.no_answer import no_answer
 from nixfleet_core.session.protocol import AskLatest, Busy, Commit, Launched
 from nixfleet_core.transport.dialogue import ROOTS_OWN
-from nixfleet_core.transport.shell import CARRIER_FAILED
 from nixfleet_core.vocabulary import StepId
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ if TYPE_CHECKING:
     from nixfleet_core.judge.verdict import Verdict
     from nixfleet_core.nix.git_url import Latest
     from nixfleet_core.plan.model import Options, Plan
-    from nixfleet_core.transport.shell import Answer, Shell
+    from nixfleet_core.transport.answer import Answer
+    from nixfleet_core.transport.shell import Shell
 
 PROBE_SECONDS: Final = 40.0
 DEEP_PROBE_SECONDS: Final = 420.0
@@ -363,10 +364,13 @@ class ShellSession:
 
     async def _run_script(self, script: str, limit: float, *, elevate: bool) -> Answer:
         answer = await self.shell.run(script, limit=limit, elevate=elevate)
-        if answer.timed_out:
-            raise Unreachable(f"no answer within {limit:.0f} s", "look at the host's load")
-        if answer.rc == CARRIER_FAILED:
-            raise _unreachable(answer.stderr)
+        if answer.end != "whole":
+            error = no_answer(answer, limit)
+            if answer.end == "mute":
+                await self.let_go()  # sshd remembers the login shell as long as a connection lasts
+            if answer.end == "away":
+                error.advice = await self.shell.door.hindrance() or error.advice
+            raise error
         return answer
 
     def _script(self, name: str, values: dict[str, str]) -> str:
@@ -382,13 +386,6 @@ def _read(answer: Answer, parse: Callable[[bytes], _Look]) -> _Look:
     except ProbeError as error:
         why = f"{error}: {answer.stderr.strip()[-200:]}".rstrip(": ")
         raise BadAnswer(why, "look at the host by hand, then refresh") from error
-
-
-def _unreachable(stderr: str) -> Unreachable:
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    failure = find_failure(lines)
-    why = lines[-1][:SAID_LIMIT] if lines else "ssh could not connect"
-    return Unreachable(why, failure.advice if failure else "try: ssh HOST true")
 
 
 def _read_launch(answer: Answer) -> Launched | Busy:

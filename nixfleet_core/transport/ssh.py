@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -17,13 +18,23 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from nixfleet_core.transport.openssh import (
+    SESSION,
+    as_words,
+    ask_settings,
+    first_jump,
+    in_the_way,
+    jump_of,
+    not_held,
+)
 from nixfleet_core.transport.process import run
 from nixfleet_core.transport.shell import Shell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from nixfleet_core.host import SshAddress
+    from nixfleet_core.transport.gate import Gate, Leave
 
 CONFIG_VARIABLE: Final = "NIXFLEET_SSH_CONFIG"
 """Names a file that ssh reads instead of ~/.ssh/config (`ssh -F`)."""
@@ -102,21 +113,27 @@ class Ssh:
     address: SshAddress
     sockets: Path
     config: str | None = None
+    session: tuple[str, ...] = SESSION
+    """What replaces the operator's options for sessions, as far as the client knows it."""
 
     def options(
-        self, *, shared: bool = True, batch: bool = True, persist: str = "60"
+        self, *, shared: bool = True, at_terminal: bool = False, persist: str = "60"
     ) -> tuple[str, ...]:
-        """Options of every call: never prompt; notice a dead link within 15 s."""
+        """Options of every call: notice a dead link within 15 s. Never prompt, and say nothing but
+        errors, unless the operator is at the terminal."""
+        ours = (
+            *(() if at_terminal else ("BatchMode=yes", "LogLevel=ERROR", "AddKeysToAgent=no")),
+            "ConnectTimeout=10",
+            "ServerAliveInterval=5",
+            "ServerAliveCountMax=3",
+            *self.session,
+            f"ControlMaster={'auto' if shared else 'no'}",
+            f"ControlPersist={persist}",
+            f"ControlPath={self.sockets}/%C" if shared else "ControlPath=none",
+        )
         return (
             *(("-F", self.config) if self.config else ()),
-            *(("-o", "BatchMode=yes") if batch else ()),
-            *("-o", "ConnectTimeout=10"),
-            *("-o", "ServerAliveInterval=5"),
-            *("-o", "ServerAliveCountMax=3"),
-            *("-o", "ForwardAgent=no"),
-            *("-o", f"ControlMaster={'auto' if shared else 'no'}"),
-            *("-o", f"ControlPersist={persist}"),
-            *("-o", f"ControlPath={self.sockets}/%C" if shared else "ControlPath=none"),
+            *as_words(ours),
             *(("-l", self.address.user) if self.address.user else ()),
             *(("-p", str(self.address.port)) if self.address.port else ()),
         )
@@ -129,13 +146,85 @@ class Ssh:
     def connect_argv(self) -> tuple[str, ...]:
         """The command that opens the shared connection at the terminal, for a one-time password, a
         passphrase or a new host key. The connection lasts eight hours, or until it breaks."""
-        return ("ssh", *self.options(batch=False, persist="8h"), "--", self.address.host, "exit")
+        options = self.options(at_terminal=True, persist="8h")
+        # ssh asks at the terminal itself; a login shell that is a menu must not wait there (-n)
+        return ("ssh", "-n", "-T", *options, "--", self.address.host, "exit")
 
     async def drop_master(self) -> None:
         """End the shared connection. If its link is dead, it blocks every new session."""
         await run(("ssh", *self.options(), "-O", "exit", "--", self.address.host), limit=5)
 
 
-def ssh_shell(host: str, ssh: Ssh, *, shared: bool = True) -> Shell:
+@dataclass(slots=True)
+class Road:
+    """What ssh says of the way to one host. It is asked once: `Match exec` runs a command each
+    time."""
+
+    ssh: Ssh
+    _settings: Mapping[str, str] | None = None
+
+    async def settings(self) -> Mapping[str, str]:
+        """What holds for the host in the operator's configuration, with our options."""
+        if self._settings is None:
+            options = ("-T", *self.ssh.options())
+            self._settings = await ask_settings(options, self.ssh.address.host)
+        return self._settings
+
+    async def hindrance(self) -> str:
+        """Options in the operator's configuration that break the connection, and that we cannot
+        replace; "" if there are none. As advice."""
+        settings, config = await self.settings(), self.ssh.config
+        names, where = not_held(settings), self.ssh.address.host
+        if not names and (jump := first_jump(settings)):
+            # as ProxyJump calls it; -W changes the defaults
+            options = (*(("-F", config) if config else ()), "-W", "localhost:22")
+            where = f"the jump {jump}"
+            names = in_the_way(await ask_settings(options, f"ssh://{jump}"))
+        return f"ssh's configuration sets {', '.join(names)} for {where}: take it out" * bool(names)
+
+
+@dataclass(frozen=True, slots=True)
+class SshDoor:
+    """The way to one host over ssh, through the gate. A connection that is `shared` needs no place
+    if it is there already."""
+
+    road: Road
+    gate: Gate
+    shared: bool = True
+
+    async def enter(self) -> Leave:
+        leave = await self.gate.enter()
+        try:
+            settings = await self.road.settings()
+        finally:
+            leave()
+        if self.shared and _is_socket(settings.get("controlpath", "")):
+            return lambda: None
+        return await self.gate.enter(jump_of(settings))
+
+    def pause(self, stderr: str, tries: int) -> float | None:
+        refused = tries <= len(PAUSES) and REFUSED.search(stderr)
+        return PAUSES[tries - 1] if refused else None
+
+    async def hindrance(self) -> str:
+        return await self.road.hindrance()
+
+
+def _is_socket(path: str) -> bool:
+    return bool(path) and Path(path).is_socket()
+
+
+REFUSED: Final = re.compile(
+    "(kex|ssh)_exchange_identification: |Connection (closed|reset) by .* port "
+)
+"""ssh's words if the connection was closed before the server's banner, or soon after it. sshd does
+that if too many come at once (MaxStartups)."""
+
+PAUSES: Final = (1.0, 2.0, 4.0)
+"""Seconds before we try again after such words."""
+
+
+def ssh_shell(host: str, road: Road, gate: Gate, *, shared: bool = True) -> Shell:
     """A shell on a host over ssh. Without `shared` it gets a new connection of its own."""
-    return Shell(host=host, argv=ssh.shell_argv(shared=shared))
+    argv = road.ssh.shell_argv(shared=shared)
+    return Shell(host=host, argv=argv, door=SshDoor(road, gate, shared))

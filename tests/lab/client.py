@@ -79,6 +79,8 @@ class Client:
     ssh_config: Path
     cgroup: Path
     path: str = os.environ["PATH"]
+    hosts_file: Path | None = None
+    """What its commands see as /etc/hosts."""
 
     @property
     def env(self) -> dict[str, str]:
@@ -114,7 +116,11 @@ class Client:
         """`nixfleet WORDS`, which joins the cgroup first."""
         join = 'echo $$ > "$0"; exec "$@"'
         procs = str(self.cgroup / "cgroup.procs")
-        return ["/bin/sh", "-c", join, procs, str(_BIN / "nixfleet"), *words]
+        joined = ["/bin/sh", "-c", join, procs, str(_BIN / "nixfleet"), *words]
+        if self.hosts_file is None:
+            return joined
+        bind = 'mount --bind "$0" /etc/hosts; exec "$@"'
+        return ["unshare", "--mount", "/bin/sh", "-ec", bind, str(self.hosts_file), *joined]
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run `nixfleet WORDS` to its end."""

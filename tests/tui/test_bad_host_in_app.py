@@ -23,7 +23,7 @@ from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.nix.lock import parse_lock
 from nixfleet_core.session.boundary import guard_session
 from nixfleet_core.session.shell_session import ShellSession
-from nixfleet_core.transport.shell import Answer
+from nixfleet_core.transport.answer import Answer
 from tui.screens.fleet import FleetScreen
 from tui.widgets.row_table import RowTable
 

@@ -43,6 +43,8 @@ from nixfleet_core.nix.lock import LOCK_LIMIT
 from nixfleet_core.plan.model import Options, Plan, Step
 from nixfleet_core.plan.refusals import REASONS
 from nixfleet_core.session import follow, shell_session
+from nixfleet_core.transport.answer import NOISE_LIMIT, Mark
+from nixfleet_core.transport.shell import ANSWER_LIMIT
 from nixfleet_core.vocabulary import STEP_REASONS, WAITS, JobOutcome, StepId
 
 SCRIPTS: Final = Path(parse.__file__).parents[1] / "scripts"
@@ -159,7 +161,7 @@ def test_the_page_has_the_limits() -> None:
     assert int(past_plan) == shell_session._ATTRIBUTES_LIMIT
     assert [int(row[0]) for row in rows("bytes")] == [
         *(EVENT_LINE_LIMIT, EVENTS_LIMIT),
-        *(frames.SMALL_LIMIT, frames._HEADER_LIMIT, frames._PREFACE_LIMIT, int(chunk)),
+        *(frames.SMALL_LIMIT, frames._HEADER_LIMIT, NOISE_LIMIT, ANSWER_LIMIT, int(chunk)),
         *(parse.PROBE_LIMIT, TEXT_LIMIT, parse._LIMITS["status"], LOCK_LIMIT),
         *(CHANGES_LIMIT, PLAN_LIMIT, int(past_plan), int(plan), int(past_result)),
     ]
@@ -175,6 +177,12 @@ def test_the_page_has_the_limits() -> None:
 
 
 # The examples.
+
+
+def test_the_page_has_what_is_sent_around_a_script() -> None:
+    mark = Mark(("@nf-3f1d90b2aa514c07", "95ce2d6e8b70f413"))
+    assert f"```\n{mark.around('THE SCRIPT').decode()}```\n" in PAGE
+    assert [len(half) for half in Mark().halves] == [len(half) for half in mark.halves]
 
 
 def test_the_example_of_events_is_read() -> None:
@@ -273,9 +281,13 @@ def test_a_look_may_have_more_keys_in_the_same_version() -> None:
 
 def test_frames_may_have_more_kinds_in_the_same_version() -> None:
     more = FRAMES.replace(b"@beat", b"@new-kind 0 1\n!\n@beat")
-    told = FrameReader().feed(b"Welcome!\n" + more)
+    told = FrameReader().feed(more)
     assert [one for one in told if one.kind != "new-kind"] == FrameReader().feed(FRAMES)
-    assert FrameReader().feed(FRAMES.replace(b"follow 1", b"follow 2")) == []
-    for bad in (b"@beat x 2", b"@beat 1795899781 1"):
-        with pytest.raises(FrameError):
-            FrameReader().feed(FRAMES.replace(b"@beat 1795899781 2", bad))
+    bad = {
+        b"follow 1": (b"follow 2",),
+        b"@beat 1795899781 2": (b"@beat x 2", b"@beat 1795899781 1"),
+    }
+    for good, others in bad.items():
+        for other in others:
+            with pytest.raises(FrameError):
+                FrameReader().feed(FRAMES.replace(good, other))

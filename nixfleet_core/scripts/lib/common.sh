@@ -81,14 +81,14 @@ nf_path_of_root() {
   PATH=$nf_path_of_root_new
 }
 
-# Run the script with which Nix's installer puts Nix in PATH.
+# Run the script with which Nix's installer puts Nix in PATH. Its words are no answer of ours.
 nf_path_profile() {
   nf_path_profile_script=$NF_ROOT/nix/var/nix/profiles/default/etc/profile.d/nix-daemon.sh
   if ! [ -r "$nf_path_profile_script" ]; then return; fi
   if [ "$NF_UID" = 0 ] && ! nf_is_trusted "$nf_path_profile_script"; then return; fi
   set +u
   # shellcheck source=/dev/null
-  . "$nf_path_profile_script"
+  . "$nf_path_profile_script" >/dev/null 2>&1
   set -u
 }
 nf_path

@@ -15,6 +15,7 @@ from . import (
     links,
     macs,
     outputs,
+    setups,
     switches,
 )
 from .case import Case
@@ -30,5 +31,6 @@ CASES: Final[tuple[Case, ...]] = (
     *checkouts.CASES,
     *switches.CASES,
     *outputs.CASES,
+    *setups.CASES,
     *macs.CASES,
 )

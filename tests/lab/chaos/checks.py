@@ -73,12 +73,16 @@ def _check_leftovers(scene: Scene) -> None:
 
 def _strays(scene: Scene) -> list[int]:
     """Processes that an idle host does not have, and processes of the operators' commands, except
-    shared connections, which ssh keeps for a minute."""
+    shared connections and their way through a jump, which ssh keeps for a minute."""
     ours = [pid for client in scene.clients for pid in client_processes(client)]
     return [
         *(pid for pid in scene.host.processes() if not _belongs(pid)),
-        *(pid for pid in ours if (line := command(pid)) and b"[mux]" not in line),
+        *(pid for pid in ours if (line := command(pid)) and not _is_shared(line)),
     ]
+
+
+def _is_shared(line: bytes) -> bool:
+    return b"[mux]" in line or (line.startswith(b"ssh\0") and b"\0-W\0" in line)
 
 
 def _belongs(pid: int) -> bool:

@@ -18,7 +18,7 @@ from nixfleet_core.errors import BadAnswer, ClientFailed
 from nixfleet_core.host import Host
 from nixfleet_core.job.copies import Copies
 from nixfleet_core.session.shell_session import ShellSession
-from nixfleet_core.transport.shell import Answer
+from nixfleet_core.transport.answer import Answer
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -86,11 +86,6 @@ def test_a_small_frame_comes_whole_or_not_at_all() -> None:
     assert read([raw[:whole]]) == read([raw]) == [Frame("result", 0, b'{"outcome":"done"}')]
 
 
-@given(st.binary(max_size=200).filter(lambda noise: GREETING[:5] not in noise))
-def test_output_of_the_login_shell_is_skipped(noise: bytes) -> None:
-    assert read([noise + GREETING + Sent("beat", 9, b"1").bytes]) == [Frame("beat", 9, b"1")]
-
-
 @pytest.mark.parametrize(
     ("stream", "says"),
     [
@@ -122,11 +117,10 @@ def test_a_log_frame_may_be_larger_than_the_buffer() -> None:
     assert read([GREETING + b"@log 0 %d\n" % (2 * SMALL_LIMIT) + b"xy"]) == [Frame("log", 0, b"xy")]
 
 
-def test_reader_gives_up_on_a_shell_that_sends_no_frames() -> None:
-    reader = FrameReader()
-    assert reader.feed(b"x" * 1024) == []
-    with pytest.raises(FrameError, match="does not begin"):
-        reader.feed(b"x" * 64 * 1024)
+@pytest.mark.parametrize("first", [b"nixfleet-follow 2\n", b"nixfleet-follow", b"motd\n", b"\n"])
+def test_a_stream_that_does_not_begin_with_the_greeting_is_an_error(first: bytes) -> None:
+    with pytest.raises(FrameError, match="another version"):
+        read([first + GREETING])
 
 
 @given(st.binary(max_size=400))

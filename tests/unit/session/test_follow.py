@@ -35,6 +35,7 @@ from nixfleet_core.job.frames import GREETING
 from nixfleet_core.limits import SAID_LIMIT
 from nixfleet_core.session import follow
 from nixfleet_core.session.follow import FRAME_ERRORS, Follower, TornLine, read_events
+from nixfleet_core.transport.answer import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,7 +67,7 @@ class Process:
     """One connection: the host's output, portion by portion, and its end."""
 
     says: list[bytes]
-    stderr: bytes = b""
+    stderr: str = ""
     hangs: bool = False
     closed: bool = False
 
@@ -77,9 +78,9 @@ class Process:
             await asyncio.Event().wait()
         return b""
 
-    async def close(self) -> int:
+    async def close(self) -> Answer:
         self.closed = True
-        return 0
+        return Answer(255, b"", self.stderr, "lost")
 
 
 @dataclass(frozen=True)
@@ -358,7 +359,7 @@ async def test_the_job_of_another_user_is_read_as_root_at_once(copy: JobCopy) ->
     host = says(frame("gone", 0, b"denied"), frame("log", 0, b"x"), RESULT)
     events = await collect(host, copy)
     assert [asked.elevated for asked in host.asked] == [False, True, True]
-    assert links(events) == ["connection closed"]
+    assert links(events) == ["the connection broke"]
 
 
 async def test_a_job_that_root_may_not_read_counts_as_missing(copy: JobCopy) -> None:
@@ -539,7 +540,7 @@ async def test_a_readable_log_that_cannot_be_written_is_mended_later(
 async def test_the_follower_closes_a_lost_link_and_says_why(copy: JobCopy) -> None:
     dropped: list[bool] = []
     host = says(
-        Process([], stderr=b"Warning: x\nssh: connect to host h: No route to host\n\n"),
+        Process([], stderr="Warning: x\nssh: connect to host h: No route to host\n\n"),
         OSError("no such file: ssh"),
         RESULT,
     )
@@ -549,7 +550,7 @@ async def test_the_follower_closes_a_lost_link_and_says_why(copy: JobCopy) -> No
 
 
 async def test_the_words_of_ssh_on_a_lost_link_are_cut_off(copy: JobCopy) -> None:
-    host = says(Process([], stderr=b"x" * (SAID_LIMIT + 1)), RESULT)
+    host = says(Process([], stderr="x" * (SAID_LIMIT + 1)), RESULT)
     assert links(await collect(host, copy)) == ["x" * SAID_LIMIT]
 
 

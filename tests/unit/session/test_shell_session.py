@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 import pytest
 
-from nixfleet_core.errors import BadAnswer, LaunchFailed, NoSuchJob, NotAllowed, Unreachable
+from nixfleet_core.errors import (
+    BadAnswer,
+    LaunchFailed,
+    NoShell,
+    NoSuchJob,
+    NotAllowed,
+    Unreachable,
+)
 from nixfleet_core.facts.model import Checkout, Facts
 from nixfleet_core.host import Host
 from nixfleet_core.job.copies import Asked, Copies
@@ -22,14 +29,16 @@ from nixfleet_core.plan.model import Options, Plan, Refusal, Step
 from nixfleet_core.scripts.compose import part
 from nixfleet_core.session.protocol import AskLatest, Busy, Commit, Launched
 from nixfleet_core.session.shell_session import LAUNCH_TRIES, ShellSession
+from nixfleet_core.transport.answer import CARRIER_FAILED, Answer
 from nixfleet_core.transport.dialogue import ROOTS_OWN
-from nixfleet_core.transport.shell import CARRIER_FAILED, Answer
+from nixfleet_core.transport.gate import NoDoor
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from nixfleet_core.job.copies import JobCopy
+    from nixfleet_core.transport.gate import Door
     from nixfleet_core.transport.shell import Shell
 
 JOB, OTHER = "20261123-004101-ab12", "20261123-004102-cd34"
@@ -110,6 +119,7 @@ class FakeShell:
     root: str = ""
     password: str | None = None
     ran: list[Ran] = field(default_factory=list)
+    door: Door = field(default_factory=NoDoor)
 
     async def run(self, script: str, *, limit: float, elevate: bool = False) -> Answer:
         prelude = script[: script.rindex(part("trust"))]
@@ -124,8 +134,8 @@ class FakeShell:
         return answer
 
 
-LOST = Answer(CARRIER_FAILED, b"", "ssh: connect to host h port 22: Connection refused\n")
-SLOW = Answer(-15, b"", "", timed_out=True)
+LOST = Answer(CARRIER_FAILED, b"", "ssh: connect to host h port 22: Connection refused\n", "away")
+SLOW = Answer(-15, b"", "", "late")
 
 
 def says(stdout: bytes, stderr: str = "", rc: int = 0) -> Answer:
@@ -199,7 +209,14 @@ async def test_an_inspection_is_one_script_without_root(bench: Callable[..., Ben
     ("answer", "why", "advice"),
     [
         (LOST, "Connection refused", ""),
-        (Answer(CARRIER_FAILED, b"", ""), "ssh could not connect", "ssh HOST true"),
+        (Answer(CARRIER_FAILED, b"", "", "away"), "ssh could not connect", "ssh HOST true"),
+        (Answer(CARRIER_FAILED, b"", "", "lost"), "the connection broke", "ssh HOST true"),
+        (Answer(137, b"", "Killed\n", "cut"), "its answer broke off: Killed", "by hand"),
+        (
+            Answer(0, b"", "", "mute", "Menu:\n1) no\n"),
+            "runs nothing: Menu: 1\\) no$",
+            "hosts.toml",
+        ),
         (SLOW, "no answer within", "load"),
         (says(b""), "the probe did not answer", ""),
         (says(b"hi", "zsh: no such option\n", 1), "did not answer.*: zsh: no such option$", ""),
@@ -216,6 +233,31 @@ async def test_a_host_that_gives_no_facts_is_unreachable(
     with pytest.raises(Unreachable, match=why) as caught:
         await ask(bench(answer).session)
     assert advice in caught.value.advice
+
+
+async def test_a_connection_to_a_mute_login_shell_is_let_go(bench: Callable[..., Bench]) -> None:
+    """Or it would keep that login shell after the account has got another."""
+    made = bench(Answer(1, b"", "", "mute"), says(BEFORE))
+    with pytest.raises(NoShell, match=r"its login shell runs nothing$"):
+        await made.session.probe()
+    assert len(made.let_go) == 1
+    await made.session.probe()
+    assert len(made.let_go) == 1
+
+
+async def test_an_option_that_may_be_why_there_is_no_connection_is_named(
+    bench: Callable[..., Bench],
+) -> None:
+    class Barred(NoDoor):
+        async def hindrance(self) -> str:
+            return "ssh's configuration sets LocalCommand"
+
+    for answer, advice in ((LOST, "sets LocalCommand$"), (SLOW, "load$")):
+        made = bench(answer)
+        made.shell.door = Barred()
+        with pytest.raises(Unreachable) as caught:
+            await made.session.probe()
+        assert re.search(advice, caught.value.advice)
 
 
 async def test_a_plan_looks_as_root_only_at_an_unreadable_checkout(

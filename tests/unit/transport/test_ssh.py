@@ -15,9 +15,12 @@ from nixfleet_core.job.copies import Copies
 from nixfleet_core.session.open import open_session, open_sessions
 from nixfleet_core.transport import ssh as module
 from nixfleet_core.transport.dialogue import Dialogue
+from nixfleet_core.transport.gate import Gate
+from nixfleet_core.transport.openssh import SESSION
 from nixfleet_core.transport.ssh import (
     CONFIG_VARIABLE,
     LONGEST,
+    Road,
     SocketDirectoryError,
     Ssh,
     socket_directory,
@@ -29,16 +32,19 @@ if TYPE_CHECKING:
 
 SOCKETS = Path("/run/user/1000/nixfleet")
 
-OPTIONS = (
-    *("-o", "BatchMode=yes"),
-    *("-o", "ConnectTimeout=10"),
-    *("-o", "ServerAliveInterval=5"),
-    *("-o", "ServerAliveCountMax=3"),
-    *("-o", "ForwardAgent=no"),
-    *("-o", "ControlMaster=auto"),
-    *("-o", "ControlPersist=60"),
-    *("-o", "ControlPath=/run/user/1000/nixfleet/%C"),
+SAID = (
+    "BatchMode=yes",
+    "LogLevel=ERROR",
+    "AddKeysToAgent=no",
+    "ConnectTimeout=10",
+    "ServerAliveInterval=5",
+    "ServerAliveCountMax=3",
+    *SESSION,
+    "ControlMaster=auto",
+    "ControlPersist=60",
+    "ControlPath=/run/user/1000/nixfleet/%C",
 )
+OPTIONS = tuple(word for option in SAID for word in ("-o", option))
 
 
 @pytest.mark.parametrize(
@@ -56,8 +62,17 @@ def test_the_whole_command_line(
     ssh = Ssh(parse_address(address), SOCKETS, config)
     argv = ("ssh", "-T", *before, *OPTIONS, *after, "--", host, "exec /bin/sh -s")
     assert ssh.shell_argv() == argv
-    shell = ssh_shell("csb0", ssh)
+    shell = ssh_shell("csb0", Road(ssh), Gate())
     assert (shell.argv, shell.root, shell.env, shell.way) == (argv, "", None, Dialogue)
+
+
+def test_at_the_terminal_ssh_may_ask_and_speak() -> None:
+    argv = Ssh(parse_address("ops@cs0"), SOCKETS).connect_argv()
+    assert argv[:3] == ("ssh", "-n", "-T")
+    assert argv[-5:] == ("-l", "ops", "--", "cs0", "exit")
+    assert "ControlPersist=8h" in argv
+    assert not {"BatchMode=yes", "LogLevel=ERROR", "AddKeysToAgent=no"} & {*argv}
+    assert {*SESSION} < {*argv}
 
 
 def test_a_destination_is_never_an_option() -> None:
