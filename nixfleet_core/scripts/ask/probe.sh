@@ -251,7 +251,8 @@ probe_git_status() {
   if [ "$NF_UID" != "$NF_OWNER_UID" ]; then nf_folder "$probe_git_status_dir"; fi
   if [ "$nf_folder_state" != ok ]; then return 1; fi
   probe_status=$(nf_step_down 20 git --no-optional-locks -c core.fsmonitor=false -c core.quotePath=false \
-    -c status.relativePaths=true status --porcelain=v2 --branch --ignore-submodules=dirty "$@" 2>/dev/null) && return
+    -c status.relativePaths=true status --porcelain=v2 --branch --ignore-submodules=dirty "$@" \
+    2>/dev/null) && return
   nf_folder "$probe_git_status_dir"
   if [ "$nf_folder_state" = ok ]; then nf_folder_state=broken; fi # it has a commit, but no status
   return 1

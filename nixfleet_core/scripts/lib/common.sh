@@ -9,7 +9,8 @@ unset CDPATH ENV BASH_ENV SSH_AUTH_SOCK SSH_ASKPASS GIT_ASKPASS
 # as `git rev-parse --local-env-vars` has them: a hook or an alias of git may have started us
 unset GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_CONFIG GIT_CONFIG_PARAMETERS GIT_CONFIG_COUNT \
   GIT_OBJECT_DIRECTORY GIT_DIR GIT_WORK_TREE GIT_IMPLICIT_WORK_TREE GIT_GRAFT_FILE GIT_INDEX_FILE \
-  GIT_NO_REPLACE_OBJECTS GIT_REPLACE_REF_BASE GIT_PREFIX GIT_INTERNAL_SUPER_PREFIX GIT_SHALLOW_FILE GIT_COMMON_DIR
+  GIT_NO_REPLACE_OBJECTS GIT_REPLACE_REF_BASE GIT_PREFIX GIT_INTERNAL_SUPER_PREFIX GIT_SHALLOW_FILE \
+  GIT_COMMON_DIR
 
 # nix.conf may leave the features out that flakes need. Each Nix that we start gets them, also one that
 # nixos-rebuild or home-manager starts in turn: by the environment, which comes after nix.conf (Nix 2.8 to

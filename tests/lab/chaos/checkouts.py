@@ -117,7 +117,8 @@ def _fail_half_way(scene: Scene) -> Answer:
     with scene.update() as running:
         spoil_pull(scene.host, "head -c 1; exit 1")
         answer = scene.answer(running)
-    scene.prove("git: {}", "filter lab failed" in answer["said"] if "said" in answer else True)
+    log = (scene.jobs / f"{answer['job']}/log").read_text()
+    scene.prove("git's filter failed", "filter lab failed" in log)
     assert scene.as_owner("git rev-parse HEAD") == head
     return answer
 
