@@ -96,8 +96,7 @@ nf_takes_tree() {
   fi
   nf_refuse collision "git refuses to overwrite uncommitted changes:"
   nf_say "$(cat "$NF_RUN/asked")"
-  nf_say "$(cd "$nf_pull_places_top" && xargs -0 git --literal-pathspecs diff --name-only HEAD -- \
-    <"$nf_pull_places_scratch/paths" 2>/dev/null | head -n 20)"
+  nf_say "$(nf_tree 30 changed | head -n 20)"
   return 1
 }
 

@@ -3,6 +3,7 @@
 # the repository: `sh -c TEXT sh TEXT VERB FOLDER [FROM TO]`. FOLDER is the pull's own; pull.sh says what lies
 # there. The text calls itself through xargs, because sh cannot read the NULs that end git's paths.
 #   prepare   make the folder anew, with the paths that differ between the two commits
+#   changed   print the paths that have uncommitted changes
 #   covered   print the untracked and ignored files that upstream's new files would overwrite
 #   closed    print the folders in which the owner cannot write the paths
 #   keep_index, save   keep the index, and what lies at the paths
@@ -73,6 +74,8 @@ tree_copy_index() {
 }
 
 # --- questions
+
+tree_changed() { xargs -0 git --literal-pathspecs diff --name-only HEAD -- <"$tree_folder/paths"; }
 
 # A file in the place of a folder is covered, and so is all that lies in a folder in the place of a file.
 tree_covered() {
