@@ -6,11 +6,13 @@ A carrier of the shell (a local process, ssh) gives only its argv; the rest is t
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from nixfleet_core.errors import NeedsPassword
+from nixfleet_core.errors import HostError, NeedsPassword
 from nixfleet_core.transport.dialogue import Dialogue
+from nixfleet_core.transport.password import Password
 from nixfleet_core.transport.process import Process, open_process
 from nixfleet_core.transport.roots import Heard, Next
 
@@ -27,6 +29,11 @@ CARRIER_FAILED: Final = 255
 
 ELEVATE_LIMIT: Final = 45.0
 """Seconds within which root's shell must answer; sudo may have to ask a slow directory service."""
+
+QUIET: Final = 5.0
+"""Seconds without a word after which a line that is not complete counts as a question."""
+
+_KILL_LIMIT: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,7 @@ class Shell:
     argv: tuple[str, ...]
     root: str = ""
     env: Mapping[str, str] | None = None
-    password: str | None = field(default=None, repr=False)
+    password: Password = field(default_factory=Password, repr=False)
     way: Callable[[], Way] = Dialogue
 
     async def run(self, script: str, *, limit: float, elevate: bool = False) -> Answer:
@@ -91,20 +98,50 @@ class Shell:
         return process
 
     async def _become_root(self, process: Process) -> None:
-        way, heard = self.way(), Heard()
-        process.write(way.opening)
-        async with asyncio.timeout(ELEVATE_LIMIT):
-            while (then := way.hear(heard)) is not Next.GO_ON:
-                if then is not Next.LISTEN:
-                    self._give_password(process, wrong=then is Next.GIVE_ANOTHER)
-                elif process.rc == CARRIER_FAILED:
-                    return  # the link broke, which is no answer; the next read will show it
-                await process.wait_output()
-                over = process.rc not in (None, CARRIER_FAILED)
-                heard = Heard(process.stderr, process.unread, over)
+        way = self.way()
+        try:
+            await self._talk(way, process)
+        except HostError:
+            if way.process is not None and process.rc is None:
+                # Before its input ends: sudo would count that as more wrong passwords. It is still
+                # the user's own process while it asks.
+                await self.run(f"kill -s KILL {way.process}\n", limit=_KILL_LIMIT)
+            raise
 
-    def _give_password(self, process: Process, *, wrong: bool) -> None:
-        if wrong or self.password is None:
-            process.close_stdin()
-            raise NeedsPassword(self.host, wrong=wrong)
-        process.write(self.password.encode() + b"\n")
+    async def _talk(self, way: Way, process: Process) -> None:
+        heard, given = Heard(), None
+        process.write(way.opening)
+        async with AsyncExitStack() as trial:
+            try:
+                async with asyncio.timeout(ELEVATE_LIMIT):
+                    while (then := way.hear(heard)) is not Next.GO_ON:
+                        if then is Next.GIVE_ANOTHER:
+                            raise NeedsPassword(self.host, wrong=True, said=way.said)
+                        if then is Next.GIVE_PASSWORD:
+                            given = await trial.enter_async_context(self.password.tried())
+                            self._give_password(process, given)
+                        elif process.rc == CARRIER_FAILED:
+                            return  # the link broke, which is no answer; the next read will show it
+                        heard = await _listen(process)
+            except TimeoutError:
+                way.hear(heard._replace(late=True))
+                raise  # no program keeps us waiting, but the host's shell
+            if given is not None:
+                self.password.keep(given)
+
+    def _give_password(self, process: Process, password: str | None) -> None:
+        if password is None:
+            raise NeedsPassword(self.host)
+        process.write(password.encode() + b"\n")
+
+
+async def _listen(process: Process) -> Heard:
+    """Wait for more, but not for ever."""
+    quiet = False
+    try:
+        async with asyncio.timeout(QUIET):
+            await process.wait_output()
+    except TimeoutError:
+        quiet = True
+    over = process.rc not in (None, CARRIER_FAILED)
+    return Heard(process.stderr, process.unread, over, quiet)

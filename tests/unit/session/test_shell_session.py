@@ -23,6 +23,7 @@ from nixfleet_core.scripts.compose import part
 from nixfleet_core.session.protocol import AskLatest, Busy, Commit, Launched
 from nixfleet_core.session.shell_session import LAUNCH_TRIES, ShellSession
 from nixfleet_core.transport.dialogue import ROOTS_OWN
+from nixfleet_core.transport.password import Password
 from nixfleet_core.transport.shell import CARRIER_FAILED, Answer
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class FakeShell:
 
     answers: list[Answer | Exception]
     root: str = ""
-    password: str | None = None
+    password: Password = field(default_factory=Password)
     ran: list[Ran] = field(default_factory=list)
 
     async def run(self, script: str, *, limit: float, elevate: bool = False) -> Answer:
@@ -730,7 +731,8 @@ def test_expected_times_of_steps_come_from_followed_jobs(
     assert made.shell.ran == []
 
 
-def test_only_the_shell_gets_the_password(bench: Callable[..., Bench]) -> None:
+async def test_only_the_shell_gets_the_password(bench: Callable[..., Bench]) -> None:
     made = bench()
     made.session.give_password("secret")
-    assert made.shell.password == "secret"
+    async with made.shell.password.tried() as password:
+        assert password == "secret"
