@@ -2,8 +2,8 @@
 
 The host names its way in the same exchange (become_root.sh); the classes are in roots.py. We send
 sudo's password only if the last output is sudo's own prompt, a random mark. The host joins the mark
-from two halves, so an echo of our words cannot show it. A shell that traces would print sudo's
-arguments with the whole mark. So we turn tracing off first, and then send a word that does nothing:
+from two halves, so an echo of our words cannot show it. A shell that traces would print the whole
+mark where it is joined. So we turn tracing off first, and then send a word that does nothing:
 if it comes back, we stop.
 
 Whoever controls the start-up of the account's shell can replace all of this.

@@ -152,8 +152,9 @@ class Run0(OnHost):
 class Sudo(OnHost):
     """sudo, whose prompt is the mark. If it asks the same again, our answer was wrong.
 
-    sudo shows our prompt where PAM asks for `Password:`; any other question has PAM's words.
-    sudo-rs puts our prompt before every question.
+    sudo shows our prompt where PAM asks for `Password:`; any other question has PAM's words,
+    unless its configuration says passprompt_override. sudo-rs puts our prompt before every
+    question; before 0.2.5 it has its own, which gets no password.
     """
 
     word, name = b"SUDO", "sudo"

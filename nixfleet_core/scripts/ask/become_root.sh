@@ -38,15 +38,13 @@ become_root_find_run0() {
 }
 
 # The way to take, and its program. What calls itself sudo is asked whether it takes our options; `--help`
-# keeps it from doing anything. doas refuses them, and so does sudo-rs before 0.2.5, which knows no `-p`:
-# without a prompt of ours it gets no password.
+# keeps it from doing anything. doas does not take them.
 # sets: become_root_way become_root_program
 become_root_choose() {
   if become_root_find sudo; then
     become_root_way=SUDO
-    case $(command "$become_root_program" -k -S -p x --help 2>&1 </dev/null) in
+    case $(command "$become_root_program" -k -S --help 2>&1 </dev/null) in
       *'usage: doas '*) become_root_way=DOAS ;;
-      *'nvalid option'* | *'nrecognized option'*) become_root_way=SUDO_N ;;
     esac
   elif become_root_find doas; then become_root_way=DOAS
   elif become_root_find_run0; then become_root_way=RUN0
@@ -65,7 +63,8 @@ become_root() {
   PATH=$NF_SAFE_PATH LC_ALL=C
   export PATH LC_ALL
   # shellcheck disable=SC2016 # root's shell expands it
-  become_root_shell='printf "READY%s%s\n" "$1" "$2" >&2; NF_FROM=$3; export NF_FROM; exec /bin/sh -s'
+  become_root_shell='printf "READY%s%s\n" "$1" "$2" >&2
+    unset SUDO_PROMPT; NF_FROM=$3; export NF_FROM; exec /bin/sh -s'
   set -- /bin/sh -c "$become_root_shell" sh "$NF_MARK" "$NF_MORE" "${SSH_CONNECTION-}"
   case $(id -u </dev/null) in
     0)
@@ -75,9 +74,13 @@ become_root() {
   esac
   become_root_choose || become_root_refuse "$become_root_path"
   case $become_root_way in
-    # -k: a cached credential must not make the password the script's first line
-    SUDO) become_root_by SUDO "$become_root_program" -k -S -p "$NF_MARK$NF_MORE" -- "$@" ;;
-    SUDO_N) become_root_by SUDO "$become_root_program" -n -- "$@" ;;
+    SUDO)
+      # `-p` would replace what PAM's modules ask as well, and we could not tell a code from the password
+      SUDO_PROMPT=$NF_MARK$NF_MORE
+      export SUDO_PROMPT
+      # -k: a cached credential must not make the password the script's first line
+      become_root_by SUDO "$become_root_program" -k -S -- "$@"
+      ;;
     DOAS) become_root_by DOAS "$become_root_program" -n "$@" ;;
     RUN0) become_root_by RUN0 "$become_root_program" --no-ask-password "$@" ;;
   esac

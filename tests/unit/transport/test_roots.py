@@ -127,8 +127,8 @@ EXPIRED = "sudo: Account or password is expired, reset your password and try aga
         (MARK, b"Verification code: ", "“Verification code”%"),
         (
             MARK,
-            EXPIRED + b"Current password: ",
-            f"“Current password”% ({EXPIRED.decode().strip()})",
+            f"{EXPIRED}\nCurrent password: ".encode(),
+            f"“Current password”% ({EXPIRED})",
         ),
         (RS, b"\n[sudo: " + MARK + b"] Current password: ", "“Current password”%"),
     ],

@@ -41,11 +41,11 @@ TRACING = ("-x", "-v", "-xv")
 
 SUDO = """#!/bin/sh
 here=${0%/*}
-[ "$1 $2 $3 $5" = '-k -S -p --help' ] && exit 0
+[ "$1 $2 $3" = '-k -S --help' ] && exit 0
 echo called >>"$here/calls"
-[ "$1 $2 $3 $5" = '-k -S -p --' ] || exit 90
-prompt=$4
-shift 5
+[ "$1 $2 $3" = '-k -S --' ] || exit 90
+prompt=$SUDO_PROMPT
+shift 3
 for try in 1 2 3; do
   case $(cat "$here/asks") in no) break ;; esac
   printf '%s' "$prompt" >&2
@@ -380,19 +380,12 @@ here=${0%/*}
 shift
 exec "$@"
 """
-OLD_SUDO_RS = """#!/bin/sh
-[ "$1" = -n ] || { echo 'invalid option provided' >&2; echo 'usage: sudo -h | -K' >&2; exit 1; }
-shift 2
-exec "$@"
-"""
-"""Version 0.2.2, which has no -p."""
 
 
-@pytest.mark.parametrize("text", [DOAS, OLD_SUDO_RS], ids=["doas", "sudo-rs"])
-async def test_what_calls_itself_sudo_and_refuses_our_options_is_used_as_what_it_is(
-    argv: tuple[str, ...], machine: Machine, text: str
+async def test_a_doas_that_calls_itself_sudo_is_used_as_doas(
+    argv: tuple[str, ...], machine: Machine
 ) -> None:
-    machine.add("sudo", text, 0o4755)
+    machine.add("sudo", DOAS, 0o4755)
     shell = machine.shell(argv)
     shell.password.give(SECRET)
     answer = await shell.run("cat; echo ran\n", limit=10, elevate=True)
@@ -649,7 +642,7 @@ async def test_a_script_that_takes_too_long_is_ended() -> None:
 
 
 async def test_a_sudo_that_never_answers_is_ended(machine: Machine) -> None:
-    machine.add("sudo", SUDO.replace("prompt=$4", "exec sleep 60"), 0o4755)
+    machine.add("sudo", SUDO.replace("shift 3", "exec sleep 60"), 0o4755)
     with (
         patch.object(module, "ELEVATE_LIMIT", 0.2),
         pytest.raises(NotAllowed, match=r"^sudo gave no answer in time$"),
