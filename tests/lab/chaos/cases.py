@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import agents, caches, checkouts, fetches, forges, hosts, links, macs, outputs, switches
+from . import (
+    agents,
+    caches,
+    checkouts,
+    fetches,
+    forges,
+    hosts,
+    links,
+    macs,
+    outputs,
+    roots,
+    switches,
+)
 from .case import Case
 
 CASES: Final[tuple[Case, ...]] = (
     *links.CASES,
+    *roots.CASES,
     *hosts.CASES,
     *fetches.CASES,
     *forges.CASES,
