@@ -6,7 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from nixfleet_core.errors import HostError
+from nixfleet_core.errors import HostError, NeedsPassword
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,10 +20,15 @@ class Password:
         self._value: str | None = None
         self._proven = False
         self._trial = asyncio.Lock()
+        self._wrong: NeedsPassword | None = None
 
     def give(self, value: str) -> None:
         """The operator's answer."""
-        self._value, self._proven = value, False
+        self._value, self._proven, self._wrong = value, False, None
+
+    def need(self, host: str) -> NeedsPassword:
+        """The error if there is none; it says so if the last one was wrong."""
+        return self._wrong or NeedsPassword(host)
 
     @asynccontextmanager
     async def tried(self) -> AsyncIterator[str | None]:
@@ -38,8 +43,10 @@ class Password:
                 self._value = None
             try:
                 yield value
-            except HostError:
+            except HostError as error:
                 self._value, self._proven = None, False
+                if isinstance(error, NeedsPassword) and error.wrong:
+                    self._wrong = error
                 raise
 
     def keep(self, value: str) -> None:

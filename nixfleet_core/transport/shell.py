@@ -131,7 +131,7 @@ class Shell:
 
     def _give_password(self, process: Process, password: str | None) -> None:
         if password is None:
-            raise NeedsPassword(self.host)
+            raise self.password.need(self.host)
         process.write(password.encode() + b"\n")
 
 
