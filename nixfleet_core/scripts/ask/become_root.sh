@@ -51,9 +51,14 @@ become_root_choose() {
   else return 1; fi
 }
 
+# become_root_announce WAY: say which way is taken, and by which process
+become_root_announce() {
+  printf '%s%s%s %s\n' "$1" "$NF_MARK" "$NF_MORE" "$$" >&2
+}
+
 # become_root_by WAY ARGV...: announce the way, and take it
 become_root_by() {
-  printf '%s%s%s %s\n' "$1" "$NF_MARK" "$NF_MORE" "$$" >&2
+  become_root_announce "$1"
   shift
   exec "$@"
 }
@@ -82,17 +87,27 @@ become_root() {
       become_root_by SUDO "$become_root_program" -k -S -- "$@"
       ;;
     DOAS) become_root_by DOAS "$become_root_program" -n "$@" ;;
-    RUN0) become_root_by RUN0 "$become_root_program" --no-ask-password "$@" ;;
+    RUN0)
+      become_root_announce RUN0
+      become_root_tell_unused "$become_root_path" || :
+      exec "$become_root_program" --no-ask-password "$@"
+      ;;
   esac
+}
+
+# become_root_tell_unused PATH: say what PATH has instead of a sudo or doas that we trust, if anything
+become_root_tell_unused() {
+  become_root_tell_unused_found=$(PATH=$1; command -v sudo || command -v doas) || return 1
+  printf '%s is not used: sudo and doas must be setuid programs of root in one of %s.\n' \
+    "$become_root_tell_unused_found" "$NF_FOLDERS" >&2
 }
 
 # become_root_refuse PATH: say what PATH has instead
 become_root_refuse() {
-  PATH=$1
-  if become_root_refuse_found=$(command -v sudo || command -v doas || command -v run0); then
-    printf '%s is not used: sudo and doas must be setuid programs of root in one of %s; ' \
-      "$become_root_refuse_found" "$NF_FOLDERS" >&2
-    printf 'run0 and its folder must be root'\''s, in one of %s\n' "$NF_RUN0_FOLDERS" >&2
+  if become_root_tell_unused "$1"; then exit 1; fi
+  if become_root_refuse_found=$(PATH=$1; command -v run0); then
+    printf '%s is not used: run0 and its folder must be root'\''s, in one of %s\n' \
+      "$become_root_refuse_found" "$NF_RUN0_FOLDERS" >&2
   else
     printf 'no sudo, no doas and no run0 on this host\n' >&2
   fi

@@ -329,8 +329,7 @@ async def assert_refused(machine: Machine, shell: Shell, accepted: Path | None =
         await shell.run(f"echo ran >{machine.bin}/ran\n", limit=10, elevate=True)
     assert str(caught.value) == (
         f"{machine.bin}/sudo is not used: "
-        f"sudo and doas must be setuid programs of root in one of {accepted or machine.bin}; "
-        f"run0 and its folder must be root's, in one of {accepted or machine.bin}"
+        f"sudo and doas must be setuid programs of root in one of {accepted or machine.bin}."
     )
     assert machine.lines("calls") == []
     assert machine.lines("ran") == []
@@ -424,6 +423,14 @@ async def test_a_run0_that_others_can_replace_is_not_used(
     with pytest.raises(NotAllowed, match=r"run0 is not used|no sudo, no doas and no run0"):
         await machine.shell(argv).run("echo ran\n", limit=10, elevate=True)
     machine.bin.chmod(0o755)
+
+
+async def test_a_run0_that_refuses_tells_which_sudo_was_not_used(machine: Machine) -> None:
+    (machine.bin / "sudo").chmod(0o755)
+    machine.add("run0", "#!/bin/sh\necho 'Access denied' >&2\nexit 1\n")
+    machine.bin.chmod(0o755)
+    with pytest.raises(NotAllowed, match=r"/sudo is not used: .*\. Access denied$"):
+        await machine.shell().run("echo ran\n", limit=10, elevate=True)
 
 
 async def test_a_run0_of_another_user_is_not_used(argv: tuple[str, ...], machine: Machine) -> None:
