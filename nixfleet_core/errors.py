@@ -46,11 +46,13 @@ NO_ANSWER: Final = frozenset(kind.cause for kind in (Unreachable, NoShell, BadAn
 
 
 class NeedsPassword(HostError):  # noqa: N818
-    """sudo on the host wants a password, and we gave none, or a wrong one (`wrong`)."""
+    """sudo on the host wants a password, and we gave none, or a wrong one (`wrong`). `said` is
+    what sudo said about the wrong one."""
 
-    def __init__(self, host: str, *, wrong: bool = False) -> None:
-        super().__init__(f"sudo on {host} wants a password")
-        self.host, self.wrong = host, wrong
+    def __init__(self, host: str, *, wrong: bool = False, said: str = "") -> None:
+        what = f"refused the password ({said})" if said else "wants a password"
+        super().__init__(f"sudo on {host} {what}")
+        self.host, self.wrong, self.said = host, wrong, said
 
 
 class PasswordRefused(NeedsPassword):
@@ -58,7 +60,12 @@ class PasswordRefused(NeedsPassword):
 
 
 class NotAllowed(HostError):  # noqa: N818
-    """We cannot become root on the host. The message says what was tried."""
+    """We cannot become root on the host. The message says what was tried; `setting` is what the
+    host lacks, with USER for the user who logs in there."""
+
+    def __init__(self, why: str, setting: str = "") -> None:
+        super().__init__(why)
+        self.setting = setting
 
 
 class NoSuchJob(HostError, LookupError):  # noqa: N818

@@ -367,7 +367,9 @@ class NixFleetApp(Stage, inherit_bindings=False):
         from tui.screens.password import PasswordDialog
 
         forbid_core_dumps()
-        return await self.push_screen_wait(PasswordDialog(need.host, wrong=need.wrong))
+        return await self.push_screen_wait(
+            PasswordDialog(need.host, wrong=need.wrong, said=need.said)
+        )
 
     # The terminal
 

@@ -157,7 +157,8 @@ async def ask_for_password(need: NeedsPassword) -> str | None:
     """Ask at the terminal; None if there is no terminal."""
     if not sys.stdin.isatty():
         return None
-    wrong = "wrong password; " if need.wrong else ""
+    said = f" ({need.said})" if need.said else ""
+    wrong = f"wrong password{said}; " if need.wrong else ""
     prompt = f"{wrong}sudo password on {need.host}: "
     forbid_core_dumps()
     try:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nixfleet_core.facts.model import Facts
 
 RemoteKind = Literal["https", "http", "ssh", "git", "file", "other"]
-WayToRoot = Literal["login", "sudo", "doas"]
+WayToRoot = Literal["login", "sudo", "doas", "run0"]
 Bounds = Literal["timeout", "perl", "bash"]
 _Token = TypeVar("_Token", bound=str)
 

@@ -269,11 +269,14 @@ class _Checkup:
         match self._health.root:
             case "login":
                 return Point("root", "right", "this login is root's")
-            case "sudo" | "doas" as way:
+            case "sudo" | "doas" | "run0" as way:
                 return Point("root", "right", f"by {way}; nobody tried it")
             case None:
                 cause = CAUSES["preflight-elevation"]
-                seen = f"{cause.meaning}: no sudo or doas is a setuid program of root's"
+                seen = (
+                    f"{cause.meaning}: no sudo or doas is a setuid program of root's, "
+                    "and no run0 is root's"
+                )
                 return Point("root", "wrong", seen, cause.cure)
 
     def _jobs_place(self) -> Point:

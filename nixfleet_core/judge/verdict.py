@@ -7,6 +7,7 @@ the one that the input's repository names.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
@@ -403,15 +404,21 @@ def refused(check: CheckId, why: str, advice: str, before: Snapshot) -> Verdict:
     )
 
 
-def no_elevation(why: str, user: str) -> Verdict:
-    """The verdict on a host where we cannot become root; we log in there as `user`."""
+_SUDO_SETTING: Final = (
+    'security.sudo.extraRules = [ { users = [ "USER" ]; commands = [ { command = "ALL"; '
+    'options = [ "NOPASSWD" ]; } ]; } ];'
+)
+
+
+def no_elevation(why: str, user: str, setting: str = "") -> Verdict:
+    """The verdict on a host where we cannot become root; we log in there as `user`. `setting` is
+    what the host lacks, with USER for that user."""
+    cure = setting or f"{CAUSES['preflight-elevation'].cure}: {_SUDO_SETTING}"
     return Verdict(
         kind="failed",
         cause="preflight-elevation",
         sentence=_left_alone(why),
-        advice=f"{CAUSES['preflight-elevation'].cure}: "
-        f'security.sudo.extraRules = [ {{ users = [ "{user}" ]; commands = [ {{ command = "ALL"; '
-        'options = [ "NOPASSWD" ]; } ]; } ];',
+        advice=re.sub(r"\bUSER\b", lambda _: user, cure),
     )
 
 

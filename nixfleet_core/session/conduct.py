@@ -303,4 +303,5 @@ def failed_verdict(host: Host, error: HostError) -> Verdict:
             return not_launched(str(error))
         case _:
             user = host.address.user if host.address else None
-            return no_elevation(str(error), user or "USER")
+            setting = error.setting if isinstance(error, NotAllowed) else ""
+            return no_elevation(str(error), user or "USER", setting)

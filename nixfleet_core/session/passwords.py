@@ -41,6 +41,6 @@ class Passwords:
                         continue  # another operation on this host asked meanwhile
                     password = await self._ask(need)
                     if password is None:
-                        raise PasswordRefused(name, wrong=need.wrong) from None
+                        raise PasswordRefused(name, wrong=need.wrong, said=need.said) from None
                     session.give_password(password)
                     self._given[name] = given + 1

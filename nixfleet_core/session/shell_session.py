@@ -113,7 +113,7 @@ class ShellSession:
     """The command that opens the connection at the terminal; empty if there is none to open."""
 
     def give_password(self, password: str) -> None:
-        self.shell.password = password
+        self.shell.password.give(password)
 
     async def probe(self) -> Facts:
         return await self._probe(self.host.checkout)

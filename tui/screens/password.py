@@ -12,9 +12,11 @@ from tui.text import plain
 class PasswordDialog(FieldDialog):
     """Asks for sudo's password on one host; it is kept in memory only."""
 
-    def __init__(self, host: str, *, wrong: bool) -> None:
+    def __init__(self, host: str, *, wrong: bool, said: str = "") -> None:
+        """`said` is what sudo said about the wrong password."""
+        told = f" ({plain(said)})" if said else ""
         body = Content.assemble(
-            ("wrong password\n" if wrong else "", "bold $text-error"),
+            (f"wrong password{told}\n" if wrong else "", "bold $text-error"),
             f"sudo on {plain(host)} wants your password. It is kept in memory until NixFleet ends.",
         )
         field = Input(password=True, id="password")

@@ -1,8 +1,9 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2153,SC2154 # its variables come from the other parts
 # A look at all that an update will rest on: the records of a probe, and more that only `nixfleet doctor` asks
-# for. It never writes and never calls sudo.
-# From the prelude: what a probe gets, NF_LAN_NAME, and for become_root_find NF_FOLDERS and NF_ROOT_UID.
+# for. It never writes and never becomes root.
+# From the prelude: what a probe gets, NF_LAN_NAME, and for become_root_choose NF_FOLDERS, NF_RUN0_FOLDERS and
+# NF_ROOT_UID.
 
 doctor() {
   printf 'nixfleet-probe 1\n'
@@ -81,8 +82,13 @@ doctor_rights() {
   fi
   put_some place.none "$NF_NO_PLACE"
   if [ "$NF_UID" = 0 ]; then put root login
-  elif become_root_find sudo; then put root sudo
-  elif become_root_find doas; then put root doas; fi
+  elif become_root_choose; then
+    case $become_root_way in
+      DOAS) put root doas ;;
+      RUN0) put root run0 ;;
+      *) put root sudo ;;
+    esac
+  fi
 }
 
 # What only a Mac can answer.

@@ -15,6 +15,7 @@ from . import (
     links,
     macs,
     outputs,
+    roots,
     setups,
     switches,
 )
@@ -22,6 +23,7 @@ from .case import Case
 
 CASES: Final[tuple[Case, ...]] = (
     *links.CASES,
+    *roots.CASES,
     *hosts.CASES,
     *fetches.CASES,
     *forges.CASES,

@@ -93,7 +93,9 @@ def _belongs(pid: int) -> bool:
         return _name(pid) == "nix-daemon" and _parent(pid) != _name(pid)
     if unit == "launchd@501.service":
         return _name(pid) in ("python3", "nixfleet-agent")
-    return unit.startswith(("init.scope", "systemd-", "dbus", "user@", "nixfleet-agent", "lab-"))
+    return unit.startswith(
+        ("init.scope", "systemd-", "dbus", "polkit", "user@", "nixfleet-agent", "lab-")
+    )
 
 
 def _unit(pid: int) -> str:

@@ -8,7 +8,6 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final
 
 from ..places import PLACES
-from ..repos import BASE_VERSION
 from .case import Case
 from .faults import kill_client, quickly, silence, strike_at
 from .scene import read_answer
@@ -96,20 +95,6 @@ def _two_operators(scene: Scene) -> Answer:
     return answer
 
 
-def _wrong_password(scene: Scene) -> Answer:
-    """A wrong password, then none: nothing was touched, and one attempt was logged."""
-    pid = scene.host.agent_pid()
-    with scene.update_at_terminal(client=scene.other_operator("pw")) as running:
-        running.wait_for("sudo password")
-        running.type("wrong\n")
-        running.wait_for("wrong password")
-        running.type("\n")
-        assert running.wait() == 1, running.output
-    scene.prove_journal_of("sudo", "1 incorrect password attempt")
-    assert scene.host.agent_pid() == pid
-    return read_answer(running.output)
-
-
 CASES: Final = (
     *_each_step(),
     Case(name="link silent for 30 s in rebuild", play=strike_at("rebuild", _silence_30)),
@@ -125,12 +110,4 @@ CASES: Final = (
     ),
     Case(name="connections reset in rebuild", play=strike_at("rebuild", _reset)),
     Case(name="two operators", play=_two_operators),
-    Case(
-        name="wrong sudo password",
-        play=_wrong_password,
-        verdict="failed",
-        cause="preflight-elevation",
-        agent=BASE_VERSION,
-        lock="old",
-    ),
 )

@@ -32,6 +32,7 @@ from nixfleet_core.session.shell_session import LAUNCH_TRIES, ShellSession
 from nixfleet_core.transport.answer import CARRIER_FAILED, Answer
 from nixfleet_core.transport.dialogue import ROOTS_OWN
 from nixfleet_core.transport.gate import NoDoor
+from nixfleet_core.transport.password import Password
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -117,7 +118,7 @@ class FakeShell:
 
     answers: list[Answer | Exception]
     root: str = ""
-    password: str | None = None
+    password: Password = field(default_factory=Password)
     ran: list[Ran] = field(default_factory=list)
     door: Door = field(default_factory=NoDoor)
 
@@ -790,7 +791,8 @@ def test_expected_times_of_steps_come_from_followed_jobs(
     assert made.shell.ran == []
 
 
-def test_only_the_shell_gets_the_password(bench: Callable[..., Bench]) -> None:
+async def test_only_the_shell_gets_the_password(bench: Callable[..., Bench]) -> None:
     made = bench()
     made.session.give_password("secret")
-    assert made.shell.password == "secret"
+    async with made.shell.password.tried() as password:
+        assert password == "secret"

@@ -21,6 +21,7 @@ from nixfleet_core.transport import shell as module
 from nixfleet_core.transport.answer import CARRIER_FAILED, Answer
 from nixfleet_core.transport.dialogue import ROOTS_OWN, Dialogue, RootPrograms
 from nixfleet_core.transport.local import local_shell, sandbox_shell
+from nixfleet_core.transport.password import Password
 from nixfleet_core.transport.roots import NoNeed
 from nixfleet_core.transport.shell import Shell
 
@@ -34,14 +35,15 @@ TRACING = ("-x", "-v", "-xv")
 
 SUDO = """#!/bin/sh
 here=${0%/*}
+[ "$1 $2 $3" = '-k -S --help' ] && exit 0
 echo called >>"$here/calls"
-[ "$1 $2 $3 $5" = '-k -S -p --' ] || exit 90
-prompt=$4
-shift 5
+[ "$1 $2 $3" = '-k -S --' ] || exit 90
+prompt=$SUDO_PROMPT
+shift 3
 for try in 1 2 3; do
   case $(cat "$here/asks") in no) break ;; esac
   printf '%s' "$prompt" >&2
-  IFS= read -r got || { echo 'sudo: no password was provided' >&2; exit 1; }
+  IFS= read -r got || { echo 'the end of input' >>"$here/attempts"; exit 1; }
   printf '%s\\n' "$got" >>"$here/attempts"
   [ "$got" = "$(cat "$here/password")" ] && break
   echo 'Sorry, try again.' >&2
@@ -72,7 +74,7 @@ class Machine:
 
 
 def trusting(folder: Path, owner: int) -> Callable[[], Dialogue]:
-    return partial(Dialogue, RootPrograms((str(folder),), owner))
+    return partial(Dialogue, RootPrograms((str(folder),), (str(folder),), owner))
 
 
 @pytest.fixture
@@ -101,7 +103,7 @@ async def test_the_password_is_sent_once_and_the_script_after_it(
     argv: tuple[str, ...], machine: Machine
 ) -> None:
     shell = machine.shell(argv, SSH_CONNECTION="192.0.2.1 5 192.0.2.2 22")
-    shell.password = SECRET
+    shell.password.give(SECRET)
     answer = await shell.run('echo "from $NF_FROM"; cat\n', limit=10, elevate=True)
     assert (answer.rc, answer.stdout) == (0, b"from 192.0.2.1 5 192.0.2.2 22\n")
     assert machine.lines("attempts") == [SECRET]
@@ -110,12 +112,76 @@ async def test_the_password_is_sent_once_and_the_script_after_it(
 
 async def test_a_wrong_password_costs_one_attempt(argv: tuple[str, ...], machine: Machine) -> None:
     shell = machine.shell(argv)
-    shell.password = "wrong"
+    shell.password.give("wrong")
     with pytest.raises(NeedsPassword) as caught:
         await shell.run(f"echo ran >{machine.bin}/ran\n", limit=10, elevate=True)
     assert (caught.value.host, caught.value.wrong) == ("csb0", True)
     assert machine.lines("attempts") == ["wrong"]
     assert machine.lines("ran") == []
+
+
+async def test_a_password_that_failed_is_never_sent_again(
+    argv: tuple[str, ...], machine: Machine
+) -> None:
+    """Not by this operation's repeat, and not by another that waited for the first."""
+    shell = machine.shell(argv)
+    shell.password.give("wrong")
+    other = machine.shell(argv)
+    other.password = shell.password
+    tries = (each.run("echo ran\n", limit=10, elevate=True) for each in (shell, shell, other))
+    errors = await asyncio.gather(*tries, return_exceptions=True)
+    with pytest.raises(NeedsPassword) as caught:
+        await shell.run("echo ran\n", limit=10, elevate=True)
+    assert [type(error) for error in errors] == [NeedsPassword] * 3
+    told = [error.said for error in (*errors, caught.value) if isinstance(error, NeedsPassword)]
+    assert told == ["Sorry, try again."] * 4
+    assert machine.lines("attempts") == ["wrong"]
+
+
+async def test_a_password_that_is_right_serves_all(machine: Machine) -> None:
+    shell = machine.shell()
+    shell.password.give(SECRET)
+    for _ in range(2):
+        tries = (shell.run("echo ran\n", limit=10, elevate=True) for _ in range(3))
+        assert [answer.stdout for answer in await asyncio.gather(*tries)] == [b"ran\n"] * 3
+    assert machine.lines("attempts") == [SECRET] * 6
+
+
+async def test_a_password_that_was_right_once_is_forgotten_when_it_fails(machine: Machine) -> None:
+    shell = machine.shell()
+    shell.password.give(SECRET)
+    await shell.run("echo ran\n", limit=10, elevate=True)
+    (machine.bin / "password").write_text("changed")
+    for _ in range(2):
+        with pytest.raises(NeedsPassword) as caught:
+            await shell.run("echo ran\n", limit=10, elevate=True)
+        assert caught.value.wrong
+    assert machine.lines("attempts") == [SECRET, SECRET]
+
+
+@pytest.mark.parametrize("tries", ["exit 1", "echo 'account expired' >&2; exit 1"])
+async def test_a_password_with_which_sudo_ends_is_forgotten(machine: Machine, tries: str) -> None:
+    machine.add("sudo", SUDO.replace("echo 'Sorry, try again.' >&2", tries), 0o4755)
+    shell = machine.shell()
+    shell.password.give("wrong")
+    with pytest.raises(NotAllowed, match=r"account expired|becoming root was refused"):
+        await shell.run("echo ran\n", limit=10, elevate=True)
+    with pytest.raises(NeedsPassword):
+        await shell.run("echo ran\n", limit=10, elevate=True)
+    assert machine.lines("attempts") == ["wrong"]
+
+
+@pytest.mark.parametrize("question", ["Verification code: ", "Place your finger: "])
+async def test_a_question_that_is_not_for_the_password_gets_no_answer(
+    argv: tuple[str, ...], machine: Machine, question: str
+) -> None:
+    asks = f'printf \'{question}\' >&2; read -r got; echo "$got" >>"$here/answers"\n'
+    machine.add("sudo", SUDO.replace("for try", f"{asks}for try"), 0o4755)
+    shell = machine.shell(argv)
+    shell.password.give(SECRET)
+    with patch.object(module, "QUIET", 0.2), pytest.raises(NotAllowed, match=question.strip(": ")):
+        await shell.run("echo ran\n", limit=10, elevate=True)
+    assert machine.lines("answers") == []
 
 
 async def test_sudo_is_not_tried_without_a_password(
@@ -132,7 +198,7 @@ async def test_no_password_is_sent_when_none_is_asked_for(
 ) -> None:
     (machine.bin / "asks").write_text("no")
     shell = machine.shell(argv)
-    shell.password = SECRET
+    shell.password.give(SECRET)
     answer = await shell.run("cat; echo ran\n", limit=10, elevate=True)
     assert answer.stdout == b"ran\n"
     assert answer.stderr.count(SECRET) == 0
@@ -162,7 +228,7 @@ async def test_tracing_is_turned_off_in_a_shell(
     argv: tuple[str, ...], how: str, machine: Machine
 ) -> None:
     shell = machine.shell(traced(argv, how))
-    shell.password = SECRET
+    shell.password.give(SECRET)
     answer = await shell.run("echo ran >&2\necho ran\n", limit=10, elevate=True)
     assert answer.stdout == b"ran\n"
     assert machine.lines("attempts") == [SECRET]
@@ -173,7 +239,7 @@ async def test_tracing_is_turned_off_in_a_shell(
 async def test_tracing_from_the_environment_is_turned_off(machine: Machine) -> None:
     """sshd's SetEnv can do that: bash takes SHELLOPTS from the environment."""
     shell = machine.shell(SHELLS["bash"], SHELLOPTS="xtrace:verbose")
-    shell.password = SECRET
+    shell.password.give(SECRET)
     answer = await shell.run("echo ran\n", limit=10, elevate=True)
     assert answer.stdout == b"ran\n"
     assert machine.lines("attempts") == [SECRET]
@@ -188,7 +254,7 @@ async def test_no_password_goes_to_a_shell_that_echoes_its_input(
     machine: Machine, carrier: str
 ) -> None:
     shell = machine.shell(("/bin/sh", "-c", carrier))
-    shell.password = SECRET
+    shell.password.give(SECRET)
     with pytest.raises(NotAllowed, match="repeats its input"):
         await shell.run(f"echo ran >{machine.bin}/ran\n", limit=10, elevate=True)
     assert machine.lines("attempts") == []
@@ -201,7 +267,7 @@ async def test_functions_of_the_environment_are_ignored(machine: Machine) -> Non
     functions = {f"BASH_FUNC_{name}%%": "() { builtin echo function >&2; }" for name in names}
     (machine.bin / "sh").symlink_to(str(shutil.which("bash")))
     shell = machine.shell((str(machine.bin / "sh"), "-s"), **functions)
-    shell.password = SECRET
+    shell.password.give(SECRET)
     answer = await shell.run("/bin/echo ran\n", limit=10, elevate=True)
     assert answer.stdout == b"ran\n"
     assert machine.lines("attempts") == [SECRET]
@@ -229,8 +295,8 @@ async def test_a_folder_named_sudo_is_not_used(argv: tuple[str, ...], machine: M
     (machine.bin / "sudo").unlink()
     (machine.bin / "sudo").mkdir(mode=0o4755)
     shell = machine.shell(argv)
-    shell.password = SECRET
-    with pytest.raises(NotAllowed, match="no sudo and no doas"):
+    shell.password.give(SECRET)
+    with pytest.raises(NotAllowed, match="no sudo, no doas"):
         await shell.run("echo ran\n", limit=10, elevate=True)
 
 
@@ -247,12 +313,12 @@ async def test_a_sudo_elsewhere_in_path_is_not_used(
 
 
 async def assert_refused(machine: Machine, shell: Shell, accepted: Path | None = None) -> None:
-    shell.password = SECRET
+    shell.password.give(SECRET)
     with pytest.raises(NotAllowed) as caught:
         await shell.run(f"echo ran >{machine.bin}/ran\n", limit=10, elevate=True)
     assert str(caught.value) == (
         f"{machine.bin}/sudo is not used: "
-        f"sudo and doas must be setuid programs of root in one of {accepted or machine.bin}"
+        f"sudo and doas must be setuid programs of root in one of {accepted or machine.bin}."
     )
     assert machine.lines("calls") == []
     assert machine.lines("ran") == []
@@ -263,7 +329,7 @@ async def test_the_first_sudo_in_path_does_not_matter(machine: Machine, tmp_path
     first = Machine(tmp_path / "first")
     first.add("sudo", SUDO)
     shell = machine.shell(PATH=f"{first.bin}:{machine.bin}:{os.environ['PATH']}")
-    shell.password = SECRET
+    shell.password.give(SECRET)
     assert (await shell.run("echo ran\n", limit=10, elevate=True)).stdout == b"ran\n"
     assert first.lines("calls") == []
     assert machine.lines("attempts") == [SECRET]
@@ -274,7 +340,7 @@ async def test_a_link_to_sudo_is_sudo(argv: tuple[str, ...], machine: Machine) -
     (machine.bin / "sudo").rename(machine.bin / "sudo-rs")
     (machine.bin / "sudo").symlink_to("sudo-rs")
     shell = machine.shell(argv)
-    shell.password = SECRET
+    shell.password.give(SECRET)
     await shell.run("echo ran\n", limit=10, elevate=True)
     assert machine.lines("attempts") == [SECRET]
 
@@ -284,11 +350,84 @@ async def test_doas_is_used_when_there_is_no_sudo(argv: tuple[str, ...], machine
     doas = '#!/bin/sh\n[ "$1" = -n ] || exit 90\nshift\nexec "$@"\n'
     machine.add("doas", doas, 0o4755)
     shell = machine.shell(argv, SSH_CONNECTION="192.0.2.1 5 192.0.2.2 22")
-    shell.password = SECRET
+    shell.password.give(SECRET)
     answer = await shell.run('echo "from $NF_FROM"; cat\n', limit=10, elevate=True)
     assert answer.stdout == b"from 192.0.2.1 5 192.0.2.2 22\n"
     (machine.bin / "doas").chmod(0o755)
     with pytest.raises(NotAllowed, match="doas is not used"):
+        await shell.run("echo ran\n", limit=10, elevate=True)
+
+
+DOAS = """#!/bin/sh
+here=${0%/*}
+[ "$1" = -n ] || {
+  echo "doas: invalid option -- 'k'" >&2
+  echo 'usage: doas [-Lns] [-C config] [-u user] command [args]' >&2
+  exit 1
+}
+shift
+exec "$@"
+"""
+
+
+async def test_a_doas_that_calls_itself_sudo_is_used_as_doas(
+    argv: tuple[str, ...], machine: Machine
+) -> None:
+    machine.add("sudo", DOAS, 0o4755)
+    shell = machine.shell(argv)
+    shell.password.give(SECRET)
+    answer = await shell.run("cat; echo ran\n", limit=10, elevate=True)
+    assert (answer.stdout, answer.stderr.count(SECRET)) == (b"ran\n", 0)
+
+
+RUN0 = """#!/bin/sh
+[ "$1" = --no-ask-password ] || exit 90
+shift
+exec "$@"
+"""
+
+
+async def test_run0_is_used_when_there_is_no_sudo_and_no_doas(
+    argv: tuple[str, ...], machine: Machine
+) -> None:
+    machine.add("sudo", '#!/bin/sh\nexec run0 "$@"\n')  # a shim, which is not setuid
+    machine.add("run0", RUN0)
+    machine.bin.chmod(0o755)
+    shell = machine.shell(argv)
+    shell.password.give(SECRET)
+    assert (await shell.run("cat; echo ran\n", limit=10, elevate=True)).stdout == b"ran\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "mode"),
+    [("run0", 0o775), ("run0", 0o757), ("run0", 0o644), (".", 0o775), (".", 0o757)],
+)
+async def test_a_run0_that_others_can_replace_is_not_used(
+    argv: tuple[str, ...], machine: Machine, path: str, mode: int
+) -> None:
+    (machine.bin / "sudo").unlink()
+    machine.add("run0", RUN0)
+    machine.bin.chmod(0o755)
+    (machine.bin / path).chmod(mode)
+    with pytest.raises(NotAllowed, match=r"run0 is not used|no sudo, no doas and no run0"):
+        await machine.shell(argv).run("echo ran\n", limit=10, elevate=True)
+    machine.bin.chmod(0o755)
+
+
+async def test_a_run0_that_refuses_tells_which_sudo_was_not_used(machine: Machine) -> None:
+    (machine.bin / "sudo").chmod(0o755)
+    machine.add("run0", "#!/bin/sh\necho 'Access denied' >&2\nexit 1\n")
+    machine.bin.chmod(0o755)
+    with pytest.raises(NotAllowed, match=r"/sudo is not used: .*\. Access denied$"):
+        await machine.shell().run("echo ran\n", limit=10, elevate=True)
+
+
+async def test_a_run0_of_another_user_is_not_used(argv: tuple[str, ...], machine: Machine) -> None:
+    (machine.bin / "sudo").unlink()
+    machine.add("run0", RUN0)
+    shell = machine.shell(argv)
+    shell.way = trusting(machine.bin, os.getuid() + 1)
+    with pytest.raises(NotAllowed, match="run0 is not used"):
         await shell.run("echo ran\n", limit=10, elevate=True)
 
 
@@ -309,7 +448,7 @@ async def test_in_a_sandbox_nobody_becomes_root(machine: Machine) -> None:
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
 async def test_the_password_is_in_no_argv_and_no_environment(machine: Machine) -> None:
     shell = machine.shell()
-    shell.password = SECRET
+    shell.password.give(SECRET)
     process = await shell.open("echo ready\nsleep 60\n", elevate=True)
     try:
         assert await process.read() == b"ready\n"
@@ -343,6 +482,7 @@ class FakeProcess:
     sent: list[bytes] = field(default_factory=list)
     rc: int | None = None
     stdin_closed: bool = False
+    killed: bool = False
     closed: bool = False
     stderr: bytes = b""
 
@@ -385,16 +525,25 @@ class FakeProcess:
 
 
 async def talk(process: FakeProcess, password: str | None = None) -> int:
-    async def start(*_: object, **__: object) -> Process:
-        return cast("Process", process)
+    others = FakeProcess([], final=0)
 
-    shell = Shell(host="csb0", argv=("ssh",), password=password)
+    async def start(*_: object, **__: object) -> Process:
+        return cast("Process", others if process.sent else process)
+
+    shell = Shell(host="csb0", argv=("ssh",))
+    if password is not None:
+        shell.password.give(password)
     with patch.object(module, "open_process", start):
-        return (await shell.run("SCRIPT", limit=10, elevate=True)).rc
+        try:
+            return (await shell.run("SCRIPT", limit=10, elevate=True)).rc
+        finally:
+            process.killed = any(b"\nkill -s KILL 77\n" in sent for sent in others.sent)
 
 
 async def test_the_script_waits_for_ready_and_the_password_for_the_prompt() -> None:
-    process = FakeProcess([b"motd\n", b"SUDOMARK\n", b"MARK", b"\nlecture\nREADYMARK\n"], final=0)
+    process = FakeProcess(
+        [b"motd\n", b"SUDOMARK 77\n", b"MARK", b"\nlecture\nREADYMARK\n"], final=0
+    )
     seen: list[int] = []
     wait = process.wait_output
 
@@ -413,7 +562,7 @@ async def test_the_script_waits_for_ready_and_the_password_for_the_prompt() -> N
 
 
 async def test_no_password_is_sent_to_a_shell_that_is_ready_at_once() -> None:
-    process = FakeProcess([b"LOGINMARK\nREADYMARK\n"], final=0)
+    process = FakeProcess([b"LOGINMARK 77\nREADYMARK\n"], final=0)
     await talk(process, SECRET)
     (script,) = process.sent[1:]
     assert b"\nSCRIPT\n" in script
@@ -430,26 +579,57 @@ async def test_a_password_is_sent_only_at_our_own_prompt(noise: bytes) -> None:
 
 
 async def test_a_mark_among_other_words_is_no_prompt() -> None:
-    process = FakeProcess([b"SUDOMARK\n+ exec sudo -k -S -p MARK -- /bin/sh"])
+    process = FakeProcess([b"SUDOMARK 77\n+ exec sudo -k -S -p MARK -- /bin/sh"])
     with pytest.raises(NotAllowed, match="among other words"):
         await talk(process, SECRET)
     assert len(process.sent) == 1
     assert process.closed
 
 
-async def test_at_a_second_prompt_the_input_ends() -> None:
-    process = FakeProcess([b"SUDOMARK\nMARK", b"Sorry, try again.\nMARK"])
-    with pytest.raises(NeedsPassword) as caught:
-        await talk(process, SECRET)
-    assert caught.value.wrong
-    assert process.stdin_closed
+@pytest.mark.parametrize(
+    ("says", "password"),
+    [
+        (b"Sorry, try again.\nMARK", SECRET),
+        (b"MARK", SECRET),
+        (b"", None),
+    ],
+    ids=["the same again", "another at once", "the first, and we have none"],
+)
+async def test_sudo_that_asks_what_nobody_answers_is_killed_before_its_input_ends(
+    says: bytes, password: str | None
+) -> None:
+    """It would count the end of its input as more wrong passwords."""
+    process = FakeProcess([b"SUDOMARK 77\nMARK", *([says] if says else [])])
+    with pytest.raises((NeedsPassword, NotAllowed)):
+        await talk(process, password)
+    assert process.killed
+    assert not process.stdin_closed
     assert process.closed
-    assert len(process.sent) == 2
+    assert len(process.sent) == (1 if password is None else 2)
+
+
+async def test_a_sudo_that_has_ended_is_not_killed() -> None:
+    process = FakeProcess([b"SUDOMARK 77\nMARK", b"sudo: 1 incorrect password attempt\n"])
+    with pytest.raises(NotAllowed, match="1 incorrect"):
+        await talk(process, SECRET)
+    assert not process.killed
+
+
+@pytest.mark.parametrize("is_proven", [True, False])
+async def test_a_link_that_breaks_leaves_only_a_proven_password(is_proven: bool) -> None:
+    password = Password()
+    password.give(SECRET)
+    if is_proven:
+        password.keep(SECRET)
+    async with password.tried():
+        pass
+    async with password.tried() as left:
+        assert left == (SECRET if is_proven else None)
 
 
 async def test_a_refusal_has_the_last_words_of_the_host() -> None:
-    process = FakeProcess([b"no sudo and no doas on this host\n"])
-    with pytest.raises(NotAllowed, match=r"^no sudo and no doas on this host$"):
+    process = FakeProcess([b"no sudo, no doas and no run0 on this host\n"])
+    with pytest.raises(NotAllowed, match=r"^no sudo, no doas and no run0 on this host$"):
         await talk(process)
     assert process.closed
 
@@ -469,9 +649,18 @@ async def test_a_script_that_takes_too_long_is_ended() -> None:
 
 
 async def test_a_sudo_that_never_answers_is_ended(machine: Machine) -> None:
-    machine.add("sudo", "#!/bin/sh\nexec sleep 60\n", 0o4755)
+    machine.add("sudo", SUDO.replace("shift 3", "exec sleep 60"), 0o4755)
+    with (
+        patch.object(module, "ELEVATE_LIMIT", 0.2),
+        pytest.raises(NotAllowed, match=r"^sudo gave no answer in time$"),
+    ):
+        await machine.shell().run("echo ran\n", limit=10, elevate=True)
+
+
+async def test_a_shell_that_never_answers_is_ended() -> None:
+    shell = Shell(host="csb0", argv=("/bin/sh", "-c", "exec sleep 60"))
     with patch.object(module, "ELEVATE_LIMIT", 0.2):
-        answer = await machine.shell().run("echo ran\n", limit=10, elevate=True)
+        answer = await shell.run("echo ran\n", limit=10, elevate=True)
     assert (answer.end, answer.stdout) == ("late", b"")
 
 
@@ -483,7 +672,7 @@ async def test_a_flood_of_output_ends_the_dialogue() -> None:
 
 
 async def test_an_open_shell_that_fails_to_become_root_is_closed() -> None:
-    process = FakeProcess([b"SUDOMARK\nMARK"])
+    process = FakeProcess([b"SUDOMARK 77\nMARK"])
 
     async def start(*_: object, **__: object) -> Process:
         return cast("Process", process)
