@@ -213,7 +213,7 @@ async def test_a_terminal_that_is_too_small_gets_a_notice(
         await pilot.resize_terminal(*size)
         await settle(pilot)
         assert said in " ".join(screen_text(app).split())
-        assert "git pull" not in screen_text(app)
+        assert "git merge" not in screen_text(app)
 
 
 async def test_a_narrow_table_keeps_host_running_and_state(

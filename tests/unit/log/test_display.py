@@ -27,7 +27,16 @@ from nixfleet_core.cli.main import nixfleet
 from nixfleet_core.cli.update_here import nixfleet_update
 from nixfleet_core.errors import LaunchFailed, NoSuchJob, NotAllowed, Unreachable
 from nixfleet_core.facts.health import Health, Launchd, Remote
-from nixfleet_core.facts.model import Binary, Checkout, LastJob, Running, Snapshot, System, Unit
+from nixfleet_core.facts.model import (
+    LOCK_FILE,
+    Binary,
+    Checkout,
+    LastJob,
+    Running,
+    Snapshot,
+    System,
+    Unit,
+)
 from nixfleet_core.facts.package_changes import Change
 from nixfleet_core.host import Host, SshAddress
 from nixfleet_core.job.copies import JobFiles
@@ -81,7 +90,7 @@ def lock_of(mark: str) -> str:
 
 def marked_host(mark: str) -> dict[str, Any]:
     """A host that tells a secret in each of its texts."""
-    checkout = Checkout("/c", "ok", lock=parse_lock(lock_of(mark)), dirty=("flake.lock",))
+    checkout = Checkout("/c", "ok", lock=parse_lock(lock_of(mark)), dirty=(LOCK_FILE,))
     facts = replace(
         STALE,
         running=Running(Binary("/nix/store/a", "2.1.0"), "exe", 1),
