@@ -10,7 +10,8 @@ import pytest
 from fake_host import CHECKOUT, FakeHost, git, tree
 
 from nixfleet_core.facts.health import Health, Launchd, Remote, parse_health
-from nixfleet_core.log.failures import LAN_NAME, find_failure
+from nixfleet_core.log.failure_table import LAN_NAME
+from nixfleet_core.log.failures import find_failure
 from nixfleet_core.transport.dialogue import ROOTS_OWN
 
 one_shell = pytest.mark.parametrize("shell", ["dash"], indirect=True)
