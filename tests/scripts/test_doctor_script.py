@@ -131,7 +131,9 @@ def test_of_the_remote_only_its_kind_is_told(
     host.on(
         "git",
         f"""case $* in
-  *'ls-remote --exit-code'*) echo 'fatal: Could not resolve host: git.example.org' >&2; exit 128 ;;
+  *'ls-remote --exit-code'*)
+    echo "fatal: unable to access 'https://h/': Could not resolve host: git.example.org" >&2
+    exit 128 ;;
 esac
 exec {real} "$@" """,
     )
