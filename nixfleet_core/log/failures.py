@@ -28,7 +28,7 @@ that cache."""
 
 WARNINGS: Final = '(^|"msg":") *((trace: )?evaluation |trace: )?[Ww]arning: '
 """A pattern for `grep -E`: a message about something that a tool does without. `TOLD` has those
-that count."""
+that count; if Nix kept what it had, all do."""
 
 TOLD: Final = "|".join(row.pattern for row in FAILURES if row.from_warnings)
 
@@ -62,12 +62,16 @@ def _rank(row: Failure) -> tuple[int, int]:
 
 def _messages(lines: Iterable[str]) -> Iterator[tuple[str, bool]]:
     """The lines of each message that tells of a failure, and whether a builder printed them."""
+    said: list[str] = []
     for line in map(strip_colours, lines):
         if re.search(BUILDERS, line):
             yield line[:_LINE_LIMIT], True
-        elif not re.search(PROGRESS, line) and (
-            not re.search(WARNINGS, line) or re.search(TOLD, line)
-        ):
+        elif not re.search(PROGRESS, line):
+            said.append(line)
+    # Nix prints the server's answer between its warning and the words that it kept what it had
+    kept_old = any(re.search(stale_pattern(), line) for line in said)
+    for line in said:
+        if kept_old or not re.search(WARNINGS, line) or re.search(TOLD, line):
             for part in line.split("\\n"):  # as JSON has them
                 yield part[:_LINE_LIMIT], re.search(BUILDERS, part) is not None
 

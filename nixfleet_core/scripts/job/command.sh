@@ -2,8 +2,8 @@
 # shellcheck disable=SC2034,SC2153,SC2154 # its variables come from and go to the runner
 # Runs a step's command: within a limit, as root or the checkout's owner, with its output in the log. Retries
 # it if its failure looks transient. From the compiled plan: NF_CHECKOUT NF_RETRY_AFTER NF_FAILURES
-# NF_SWITCH_FAILURES NF_BUILDERS NF_PROGRESS NF_WARNINGS NF_TOLD NF_LAN_UNREACHABLE NF_LAN_DENIED
-# NF_OOM_KILLED.
+# NF_SWITCH_FAILURES NF_BUILDERS NF_PROGRESS NF_WARNINGS NF_TOLD NF_KEPT_OLD NF_LAN_UNREACHABLE
+# NF_LAN_DENIED NF_OOM_KILLED.
 
 # nf_try COMMAND...: run the step's command; retry it with back-off while its failure looks transient.
 # sets: nf_try_count, nf_try_from, nf_try_rc
@@ -36,12 +36,17 @@ nf_output() {
 # nf_said: the same without the builders' output, and without what a tool then tries itself.
 nf_said() { nf_output | grep -Ev -e "$NF_BUILDERS" -e "$NF_PROGRESS"; }
 
-# nf_messages: the lines of each message that tells of a failure. Most warnings do not.
+# nf_messages: the lines of each message that tells of a failure. Most warnings do not, unless Nix kept what
+# it had: it prints the server's answer between the warning and those words.
 nf_messages() {
   nf_messages_said=$(nf_said)
   {
-    printf '%s\n' "$nf_messages_said" | grep -Ev "$NF_WARNINGS"
-    printf '%s\n' "$nf_messages_said" | grep -E "$NF_TOLD"
+    if printf '%s\n' "$nf_messages_said" | grep -Eq "$NF_KEPT_OLD"; then
+      printf '%s\n' "$nf_messages_said"
+    else
+      printf '%s\n' "$nf_messages_said" | grep -Ev "$NF_WARNINGS"
+      printf '%s\n' "$nf_messages_said" | grep -E "$NF_TOLD"
+    fi
   } | sed 's/\\n/\
 /g'
 }
