@@ -64,11 +64,18 @@ class Host:
     forges: tuple[str, ...] = DEFAULT_FORGES
     """Servers (`host` or `host:port`, by https) that may get the operator's git credentials if this
     host's flake.lock names them."""
+    remembered: bool = False
+    """The flake could not be asked for its hosts: this one is from the last time that it could."""
 
     @property
     def where(self) -> str:
         """The address for people: `ops@cs0:2222`, or `local`."""
         return str(self.address) if self.address else "local"
+
+    @property
+    def listed_where(self) -> str:
+        """The same in a list of hosts: it marks those that are only remembered."""
+        return f"{self.where} (remembered)" if self.remembered else self.where
 
 
 def check_host_name(name: str) -> str:

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from tui.fleet import HostEntry
 
 BEAT = 0.25
+_NOTICE_SECONDS = 30.0
 """Seconds between repaints of what changes by itself; each repaint may go over a slow link."""
 
 _CLOSE_LIMIT = 1.0
@@ -121,6 +122,8 @@ class NixFleetApp(Stage, inherit_bindings=False):
     def on_mount(self) -> None:
         self.app_resume_signal.subscribe(self, self._repaint)
         self.set_interval(BEAT, self.beat)
+        for notice in self.settings.notices:
+            self.notify(notice, severity="warning", timeout=_NOTICE_SECONDS)
         self.look_at_all()
 
     async def on_unmount(self) -> None:

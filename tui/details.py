@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _LABEL = 11
 _COLUMN = 16
+_REMEMBERED = "remembered: the flake named this host before, and cannot be asked now"
 
 
 def host_details(entry: HostEntry, glyphs: Glyphs, now: float) -> Content:
@@ -41,6 +42,8 @@ def _details(entry: HostEntry, glyphs: Glyphs, now: float) -> Content:
         lines += _why(found, glyphs)
     else:
         lines.append(Content.styled("asking this host ...", STYLES["faint"]))
+    if entry.host.remembered:
+        lines.append(Content.styled(_REMEMBERED, STYLES["warning"]))
     if entry.advice:
         lines.append(Content.assemble(("try: ", STYLES["faint"]), plain(entry.advice)))
     if entry.note:

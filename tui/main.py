@@ -18,12 +18,20 @@ if TYPE_CHECKING:
 class TerminalScreen:
     """The app at this terminal."""
 
-    def open(self, sessions: Sequence[HostSession], *, ascii_only: bool, mouse: bool) -> int:
+    def open(
+        self,
+        sessions: Sequence[HostSession],
+        *,
+        ascii_only: bool,
+        mouse: bool,
+        notices: Sequence[str] = (),
+    ) -> int:
         from nixfleet_core.session.latest import GitLatest
         from tui.app import run
         from tui.settings import AppSettings
 
-        return run(sessions, GitLatest(), AppSettings(ascii=ascii_only, mouse=mouse))
+        settings = AppSettings(ascii=ascii_only, mouse=mouse, notices=tuple(notices))
+        return run(sessions, GitLatest(), settings)
 
     def open_demo(self, speed: float) -> int:
         from tui.demo import run_demo

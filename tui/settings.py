@@ -13,3 +13,5 @@ class AppSettings:
     mouse: bool = True
     bell: bool = True
     title: bool = True
+    notices: tuple[str, ...] = ()
+    """What the operator has to know before anything else, such as hosts whose names are unknown."""

@@ -60,6 +60,8 @@ class SeenHostLine(msgspec.Struct, frozen=True):
     commit: str | None
     latest: str | None
     job: str | None
+    remembered: bool
+    """The flake could not be asked now: it named this host the last time that it could."""
 
 
 def list_hosts(sessions: Sequence[HostSession], *, as_json: bool) -> None:
@@ -110,7 +112,7 @@ def _cells(row: SeenHost, seen: list[tuple[Facts, Host]]) -> tuple[str, ...]:
     latest = row.latest and (latest_version(row.latest, seen) or safe(row.latest)[:7])
     cells = (
         row.host.name,
-        row.host.where,
+        row.host.listed_where,
         _version(facts.running.binary if facts and facts.running else None),
         _version(facts.installed if facts else None),
         latest or "–",
@@ -122,7 +124,7 @@ def _cells(row: SeenHost, seen: list[tuple[Facts, Host]]) -> tuple[str, ...]:
 
 def _no_cells(row: SeenHost, why: str) -> tuple[str, ...]:
     """The cells of a host that cannot be shown."""
-    return row.host.name, row.host.where, "–", "–", "–", "error", safe(why)
+    return row.host.name, row.host.listed_where, "–", "–", "–", "error", safe(why)
 
 
 def _no_line(row: SeenHost, why: str) -> SeenHostLine:
@@ -140,6 +142,7 @@ def _line(row: SeenHost) -> SeenHostLine:
     return SeenHostLine(
         host=row.host.name,
         where=row.host.where,
+        remembered=row.host.remembered,
         state=row.assessment.state,
         why=row.assessment.why,
         os=facts.os if facts else None,

@@ -30,7 +30,7 @@ from nixfleet_core.transport.answer import CARRIER_FAILED
 from nixfleet_core.transport.ssh import SocketDirectoryError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from nixfleet_core.cli.screen import Screen
     from nixfleet_core.session.conduct import Conductor, Report
@@ -64,11 +64,20 @@ class Setup:
             raise UsageFault(str(error)) from error
 
     def sessions(
-        self, names: Sequence[str] = (), checkout: str | None = None
+        self,
+        names: Sequence[str] = (),
+        checkout: str | None = None,
+        warn: Callable[[str], None] | None = None,
     ) -> tuple[ShellSession, ...]:
-        """Sessions with these hosts, or with all; with that checkout, if one is given."""
+        """Sessions with these hosts, or with all; with that checkout, if one is given. `warn` gets
+        what is not known of the hosts; by default it is printed."""
         inventory = self.inventory()
-        hosts = inventory.hosts if inventory.path else hosts_without_inventory(_say_aside)
+        hosts = inventory.hosts
+        if not inventory.path:
+            found = hosts_without_inventory(_say_aside)
+            hosts = found.hosts
+            for problem in found.problems:
+                (warn or _say_aside)(problem)
         try:
             chosen = select(hosts, names)
             if checkout is not None:
@@ -121,7 +130,11 @@ def nixfleet(context: click.Context, path: Path | None, ascii_only: bool, no_mou
     if context.invoked_subcommand is None:
         setup.inventory()  # report a wrong inventory first
         screen = setup.require_screen()
-        context.exit(screen.open(setup.sessions(), ascii_only=ascii_only, mouse=not no_mouse))
+        notices: list[str] = []
+        sessions = setup.sessions(warn=notices.append)
+        context.exit(
+            screen.open(sessions, ascii_only=ascii_only, mouse=not no_mouse, notices=notices)
+        )
 
 
 @nixfleet.command()

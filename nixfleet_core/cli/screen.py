@@ -13,8 +13,15 @@ if TYPE_CHECKING:
 class Screen(Protocol):
     """Opens the app. Both methods return the exit code when the operator has left the app."""
 
-    def open(self, sessions: Sequence[HostSession], *, ascii_only: bool, mouse: bool) -> int:
-        """Open the app on these hosts."""
+    def open(
+        self,
+        sessions: Sequence[HostSession],
+        *,
+        ascii_only: bool,
+        mouse: bool,
+        notices: Sequence[str] = (),
+    ) -> int:
+        """Open the app on these hosts; it begins with the notices."""
         ...
 
     def open_demo(self, speed: float) -> int:

@@ -6,15 +6,17 @@ The compiled script is a fixed part and one readable line a step; `--dry-run` pr
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.ids import check_job_id
+from nixfleet_core.log.failure_table import LAN_DENIED, LAN_UNREACHABLE, OOM_KILLED
 from nixfleet_core.log.failures import (
-    LAN_DENIED,
-    LAN_UNREACHABLE,
-    permanent_pattern,
+    BUILDERS,
+    PROGRESS,
+    TOLD,
+    WARNINGS,
+    ranked_patterns,
     stale_pattern,
-    transient_pattern,
 )
 from nixfleet_core.nix.refs import REFUSED
 from nixfleet_core.plan.model import BUSY_WAIT
@@ -24,6 +26,20 @@ from nixfleet_core.vocabulary import UNCUT_STEPS
 
 if TYPE_CHECKING:
     from nixfleet_core.plan.model import Plan, Step
+
+TEXTS: Final = {
+    "NF_FAILURES": ranked_patterns(),
+    "NF_SWITCH_FAILURES": ranked_patterns(switch=True),
+    "NF_BUILDERS": BUILDERS,
+    "NF_PROGRESS": PROGRESS,
+    "NF_WARNINGS": WARNINGS,
+    "NF_TOLD": TOLD,
+    "NF_KEPT_OLD": stale_pattern(),
+    "NF_LAN_UNREACHABLE": LAN_UNREACHABLE,
+    "NF_LAN_DENIED": LAN_DENIED,
+    "NF_OOM_KILLED": OOM_KILLED,
+}
+"""What the runner knows of its commands' output."""
 
 
 def step_lines(plan: Plan, root: str = "") -> tuple[str, ...]:
@@ -59,12 +75,8 @@ def compile_plan(plan: Plan, job: str, root: str = "") -> str:
             "NF_UNCUT": " ".join(sorted(UNCUT_STEPS)),
             "NF_ROLLBACK": "1" if plan.options.rollback_on_failure else "",
             "NF_LOCK_FROM": plan.lock_from or "",
-            "NF_TRANSIENT": transient_pattern(),
-            "NF_PERMANENT": permanent_pattern(),
-            "NF_KEPT_OLD": stale_pattern(),
             "NF_GIT_REFUSED": REFUSED,
-            "NF_LAN_UNREACHABLE": LAN_UNREACHABLE,
-            "NF_LAN_DENIED": LAN_DENIED,
+            **TEXTS,
         },
         call=f'nf_set_up "${{2:-}}" "${{3:-}}"\nnf_plan() {{\n{steps}}}\n"nf_enter_$1"',
     )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
-    from nixfleet_core.log.failures import Failure
+    from nixfleet_core.log.failure_table import Failure
     from nixfleet_core.vocabulary import JobOutcome, StepId
 
 Kind = Literal[
@@ -21,6 +21,13 @@ Kind = Literal[
     "cancelled",
     "unreachable",
 ]
+
+TOO_LONG: Final = 124
+"""The code of a step that the runner ended at its limit, however `timeout` ended it."""
+
+KILLED_BY: Final[dict[int, str]] = {137: "SIGKILL", 143: "SIGTERM", 247: "SIGKILL", 241: "SIGTERM"}
+"""A step's command that a signal ended before its limit: the shell adds 128 to the signal's number;
+nixos-rebuild-ng takes that of its own command from 256."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

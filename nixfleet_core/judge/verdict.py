@@ -15,7 +15,7 @@ import msgspec
 from nixfleet_core.facts.checkouts import disagreement, uncommitted_inputs
 from nixfleet_core.facts.model import Snapshot
 from nixfleet_core.facts.package_changes import Change, with_agent
-from nixfleet_core.job.outcome import Kind, Outcome
+from nixfleet_core.job.outcome import KILLED_BY, TOO_LONG, Kind, Outcome
 from nixfleet_core.judge.causes import NEEDS_REBOOT, find_cause, named
 from nixfleet_core.judge.lock_sharing import lock_notes, share_failure
 from nixfleet_core.plan.refusals import refusal_cause, refusal_words
@@ -24,7 +24,7 @@ from nixfleet_core.vocabulary import CAUSES, CHECK_CAUSES, STEP_CAUSES, STEP_REA
 if TYPE_CHECKING:
     from nixfleet_core.facts.model import Facts
     from nixfleet_core.judge.causes import Expectation, Finding
-    from nixfleet_core.log.failures import Failure
+    from nixfleet_core.log.failure_table import Failure
     from nixfleet_core.vocabulary import CheckId, NoAnswer
 
 EXIT_CODES: Final[dict[Kind, int]] = {
@@ -281,6 +281,8 @@ def _decide_failed(
     if failure is not None:
         return "failed", failure.cause, sentence, failure.advice
     cause = STEP_CAUSES[step] if step else "job-failed"
+    if said is None and KILLED_BY.get(outcome.rc) == _SIGKILL:
+        return "failed", cause, sentence, _KILLED_ADVICE
     return "failed", cause, sentence, (said or CAUSES[cause]).cure
 
 
@@ -290,6 +292,12 @@ def _whose_changes(before: Facts | None, outcome: Outcome) -> str:
         return ""
     names = uncommitted_inputs(before.checkout)
     return f" (changed inputs: {', '.join(names)})" if names else ""
+
+
+_SIGKILL: Final = "SIGKILL"
+_KILLED_ADVICE: Final = (
+    "somebody or the kernel killed it, as for its memory: journalctl -k on the host may say so"
+)
 
 
 REASONS: Final[dict[str, Cause]] = {
@@ -318,12 +326,17 @@ def _agent_words(after: Facts | None) -> str:
 
 
 def _explained(switched: _Decision, failure: Failure | None) -> _Decision:
-    """A switch that failed half-way, with the cause that it named itself."""
-    if failure is None or failure.cause != "apps-denied":
+    """A switch that failed half-way, with the cause that it named itself: somebody has to act on
+    that, as on a full disk, before another switch can work."""
+    if failure is None or failure.kind != "permanent" or failure.weight < _HEAVY:
         return switched
     kind, _, sentence, _ = switched
     why = CAUSES[failure.cause].meaning
     return kind, failure.cause, f"{sentence}; {why}", failure.advice
+
+
+_HEAVY: Final = 2
+"""The weight of a text that is the cause of the failures after it."""
 
 
 def _decide_switch(
@@ -378,8 +391,10 @@ def _step_words(outcome: Outcome) -> str:
     if outcome.kind == "cancelled":
         return "the job was cancelled"
     what = f"the step {outcome.failed_step}" if outcome.failed_step else "the job"
-    if outcome.rc in (124, 137) and outcome.kind == "failed":
+    if outcome.kind == "failed" and outcome.rc == TOO_LONG:
         return f"{what} took too long and was ended"
+    if outcome.kind == "failed" and outcome.rc in KILLED_BY:
+        return f"{what} was killed by {KILLED_BY[outcome.rc]} (code {outcome.rc})"
     return f"{what} failed with code {outcome.rc}"
 
 

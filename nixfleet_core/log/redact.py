@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import functools
 import re
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nixfleet_core.log.characters import (
@@ -136,15 +137,26 @@ _NAMES: Final = {
     "pass": r"(?:passw(?:or)?d|passphrase|passcode|(?<=_)pass)",
     "secret": "secret",
     "token": "(?<!unexpected )token",
-    "key": r"(?:secret|private|signing|access|api|auth|encryption|master|session)[_-]?"
-    r"(?:access[_-]?)?key",
+    "key": r"(?:secret|private|signing|access|api|auth|encryption|master|session|account|storage"
+    r"|application|app|shared|service|client)[_-]?(?:access[_-]?)?key",
+    "psk": r"(?<![a-z0-9])psk",
+    "credential": r"(?<=_)credentials?",
 }
-"""How the names of credentials end: MQTT_PASSWORD, clientSecret, x-api-key; not PASSWORD_FILE."""
+"""What the names of credentials have: MQTT_PASSWORD, clientSecret, x-api-key, AccountKey."""
+_NO_CREDENTIAL: Final = (
+    "files?|paths?|dir|directory|folder|names?|ids?|ur[li]|host|types?|size|len|length|count|min|max"
+    "|limit|lifetime|ttl|expir(?:y|es|ation)|age|hash|policy|rotation|based|protected|store|manager"
+    "|provider|endpoint|version|format|env|var|command|cmd|program|hook|prompt|required|enabled"
+)
+_REST: Final = (
+    rf"(?:(?:[_-](?!(?:{_NO_CREDENTIAL})(?![a-z0-9]))[a-z0-9]{{1,20}}+){{1,4}}+|[0-9]{{1,3}}+)?"
+)
+"""How a name may go on: GITHUB_TOKEN_PROD, DB_PASSWORD_1, secretAccessKey2; not PASSWORD_FILE."""
 _QUOTE: Final = r"\\{0,3}['\"]?"
 """Also escaped, as in JSON within JSON."""
 _SIGN: Final = r"[ \t]{0,9}(?::=|=>|:(?!:)|=(?!=))[ \t]{0,9}"
-_BUILDER: Final = r"(?:[^\s>]{1,255}+(?: \(post\))?> )?"
-"""The lines of a build begin with its name."""
+_BUILDER: Final = r"(?:[ \t]{0,99}+(?:[^\s>]{1,255}+(?: \(post\))?)?> )?"
+"""The lines of a build begin with its name; those that Nix repeats, with the sign alone."""
 _NO_SECRET: Final = (
     rf"(?!{_QUOTE}(?:"
     r"\$[a-z_({]|%[({]|<[\w -]{0,40}>|\{(?:[\s{}'\"]|$)|\[(?:[\s\]'\"]|$)"  # variables, structures
@@ -199,13 +211,13 @@ _RULES: Final = (
     _context(("cookie",), rf"(?<![\w-])(?:set-)?cookie2?{_QUOTE}{_SIGN}(?:{_QUOTED}|([^'\"\n]++))"),
     # NAME=value, "name": "value", name: value; an unquoted YAML value reaches to the line's end.
     *(
-        _context((hint,), rf"{name}{_QUOTE}{_SIGN}{_NO_SECRET}{_VALUE}")
+        _context((hint,), rf"{name}{_REST}{_QUOTE}{_SIGN}{_NO_SECRET}{_VALUE}")
         for hint, name in _NAMES.items()
     ),
     *(
         _context(
             (hint,),
-            rf"^{_BUILDER}[ \t]{{0,99}}(?:-[ \t])?[\w.-]{{0,64}}{name}:[ \t]{{1,9}}(?!['\"])"
+            rf"^{_BUILDER}[ \t]{{0,99}}(?:-[ \t])?[\w.-]{{0,64}}{name}{_REST}:[ \t]{{1,9}}(?!['\"])"
             rf"{_NO_SECRET}(\S.*)",
         )
         for hint, name in _NAMES.items()
@@ -226,7 +238,12 @@ _RULES: Final = (
         r"|[^\s:'\"]{0,255}+:([^\s'\"]++))",
     ),
     _context(("curl",), rf"(?<![\w-])(?:-b|--cookie)['\"]?,?[ \t=]{{1,9}}{_VALUE}"),
-    # netrc: machine HOST login USER password SECRET, in one line or in several.
+    # netrc: machine HOST login USER password SECRET, in one line or in several, and in any order.
+    _context(
+        ("machine",),
+        r"machine[ \t]{1,9}\S{1,255}+(?:[ \t]{1,9}(?:login|account)[ \t]{1,9}\S{1,255}+){0,2}"
+        r"[ \t]{1,9}password[ \t]{1,9}([^\s'\",;]++)",
+    ),
     _context(("passw",), r"login[ \t]{1,9}\S{1,255}+[ \t]{1,9}password[ \t]{1,9}([^\s'\",;]++)"),
     _context(
         ("passw",),
@@ -235,7 +252,10 @@ _RULES: Final = (
     # AWS: a table or a space may stand between name and key.
     _context(("access",), r"secret[_-]?access[_-]?key[^\w\n]{1,9}([a-z0-9/+]{40})(?![a-z0-9/+])"),
     # Signed URLs, sessions in cookies, webhooks.
-    _context(("sig", "key="), r"[?&](?:sig|(?:x-(?:amz|goog)-)?signature|key)=([^\s&'\"#]++)"),
+    _context(
+        ("sig", "key=", "jwt=", "auth=", "hmac="),
+        r"[?&](?:sig|(?:x-(?:amz|goog)-)?signature|key|jwt|auth|hmac)=([^\s&'\"#]++)",
+    ),
     _context(("_session=",), r"_session=([\w%.-]{16,}+)"),
     _context(
         ("hook",),
@@ -248,6 +268,20 @@ _RULES: Final = (
         r"[a-z0-9][\w./-]*+=[^\s'\"]++(?:[ \t]{1,9}[a-z0-9][\w./-]*+=[^\s'\"]++)*+",
         inner=r"(?<=[\w/-])=([^\s'\"]++)",
     ),
+    # The same in JSON: {"github.com":"…"}.
+    _context(
+        ("access-tokens",),
+        r'"[a-z0-9-]{1,63}+(?:\.[a-z0-9-]{1,63}+){1,5}+(?:/[\w./-]{0,99}+)?":[ ]?"([^"\n]++)"',
+    ),
+    # Nix's signing keys, NAME-1:BASE64 of 64 bytes. A public key has 32, a hash's name is that of
+    # its algorithm; a signature looks the same, but stands behind `Sig: `.
+    _context(
+        ("==",),
+        r"(?<![\w.+-])(?<!sig: )(?!(?:md5|sha1|sha256|sha512):)[\w.+-]{1,100}+:"
+        r"([A-Za-z0-9+/]{86}==)(?![A-Za-z0-9+/=])",
+    ),
+    _context(("authtoken",), r"authtoken[ \t]{1,9}([^\s'\"-][^\s'\"]*+)"),
+    _context(("age-secret-key-",), rf"{_START}(age-secret-key-[0-9a-z-]{{6,}}+)"),
     # Tokens with a recognisable beginning, wherever they stand.
     _token("gh", rf"gh[pousr]_{_BODY}"),
     _token("github_pat_", rf"github_pat_{_BODY}"),
@@ -281,7 +315,6 @@ _RULES: Final = (
     _token("_v1_", r"do[opr]_v1_[a-f0-9]{40,}+"),
     _token("sg.", r"SG\.[\w-]{16,}+\.[\w-]{16,}+"),
     _token("tskey-", rf"tskey-{_BODY}"),
-    _token("age-secret-key-", r"AGE-SECRET-KEY-[0-9A-Z-]{6,}+"),
     _token("eyj", r"eyJ[\w-]{8,}+\.[\w-]{8,}+\.[\w.-]*+", r"(?<![\w-])"),
 )
 
@@ -292,8 +325,26 @@ _BY_HINT: Final = tuple(
 )
 
 
+_STORE_PATH: Final = re.compile(r"/nix/store/[0-9a-df-np-sv-z]{32}-[A-Za-z0-9._+-]{1,211}+")
+"""Everybody on the host can read it. A name may have `?` and `=`, but so has a URL's query."""
+
+
 def _find(text: str) -> list[_Span]:
-    """All credentials in one line, except private keys."""
+    """All credentials in one line, except private keys. A store path's name holds none."""
+    spans = _find_anywhere(text)
+    if not spans or "/nix/store/" not in text:
+        return spans
+    paths = [match.span() for match in _STORE_PATH.finditer(text)]
+    starts = [start for start, _ in paths]
+
+    def is_in_a_path(span: _Span) -> bool:
+        at = bisect_right(starts, span[0]) - 1
+        return at >= 0 and span[1] <= paths[at][1]
+
+    return [span for span in spans if not is_in_a_path(span)]
+
+
+def _find_anywhere(text: str) -> list[_Span]:
     lowered = text.lower()
     spans: list[_Span] = []
     for rules in [rules for hint, rules in _BY_HINT if hint in lowered]:
@@ -315,7 +366,8 @@ def _groups(match: re.Match[str], offset: int) -> Iterator[_Span]:
 
 
 class _PrivateKey:
-    """Private keys in PEM, and PGP's: the lines between their first and their last line."""
+    """Private keys in PEM, PGP's, SSH2's and PuTTY's: the lines between their first and their last
+    line."""
 
     def __init__(self) -> None:
         self._lines_left = 0
@@ -323,7 +375,7 @@ class _PrivateKey:
 
     def find(self, text: str) -> list[_Span]:
         """The parts of the next line that belong to a key."""
-        if not self._lines_left and "PRIVATE KEY" not in text:
+        if not self._lines_left and "PRIVATE KEY" not in text and "Private-Lines: " not in text:
             return []
         spans: list[_Span] = []
         at = 0
@@ -356,8 +408,12 @@ class _PrivateKey:
         return [body.span("body")] if body is not None and self._in_body else []
 
 
-_KEY_BEGIN: Final = re.compile(r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----")
-_KEY_END: Final = re.compile(r"-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----")
+_KEY_BEGIN: Final = re.compile(
+    r"-----?[ ]?BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?[ ]?-----?|Private-Lines: [0-9]{1,3}"
+)
+_KEY_END: Final = re.compile(
+    r"-----?[ ]?END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?[ ]?-----?|Private-MAC: "
+)
 _KEY_BODY: Final = re.compile(rf"{_BUILDER}[ \t]*+(?P<body>[A-Za-z0-9+/]++={{0,2}})[ \t\r]*+")
 _KEY_LINE: Final = re.compile(r"[A-Za-z0-9+/]{20,}={0,2}|[A-Za-z0-9+/]+={1,2}")
 """A part this long is no word. A shorter part belongs to a key only behind another one."""

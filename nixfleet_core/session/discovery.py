@@ -2,6 +2,7 @@
 
 To read their names we must evaluate that flake, so we say so. Evaluation does nothing else: it
 builds nothing (import from derivation), it fetches nothing, and it takes no setting from the flake.
+If it fails, the hosts are those of the last time that it worked, and marked so.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -26,10 +28,11 @@ from nixfleet_core.host import (
 from nixfleet_core.inventory import this_machine
 from nixfleet_core.log.failures import strip_colours
 from nixfleet_core.plan.steps import FEATURES
+from nixfleet_core.session import flake_names
 from nixfleet_core.transport.process import run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 EVAL_SECONDS: Final = 30.0
 """The names alone need no host's configuration, so Nix answers in a second or two."""
@@ -54,47 +57,84 @@ _NO_NETWORK: Final = {
 
 
 class Names(NamedTuple):
-    """The names under an attribute of a flake; `problem` says why they could not be read."""
+    """The names under an attribute of a flake; `problem` says why they could not be read now, and
+    `at` when they were: then they are from that time (0: never)."""
 
     names: tuple[str, ...] = ()
     problem: str = ""
+    at: int = 0
 
 
-def hosts_without_inventory(say: Callable[[str], None]) -> tuple[Host, ...]:
+class FoundHosts(NamedTuple):
+    """`problems` has a line for each reason why names are unknown. Nix's words in it are untrusted
+    text."""
+
+    hosts: tuple[Host, ...]
+    problems: tuple[str, ...] = ()
+
+
+def hosts_without_inventory(say: Callable[[str], None]) -> FoundHosts:
     """This machine first, then the others; ssh reaches those by their names.
 
-    `say` gets a line before the flake is evaluated, and one if that fails. Nix's words in it are
-    untrusted text.
+    `say` gets a line before the flake is evaluated.
     """
     here = this_machine()
-    systems, homes = _flake_names(Path(DEFAULT_CHECKOUT).expanduser(), say)
-    if here.name in systems:
+    checkout = Path(DEFAULT_CHECKOUT).expanduser()
+    sources = _flake_names(checkout, say)
+    systems, homes = (sources.get(source, Names()) for source in _SOURCES)
+    hosts = _hosts(here, systems, homes)
+    return FoundHosts(hosts, tuple(_problems(checkout, sources)))
+
+
+def _hosts(here: Host, systems: Names, homes: Names) -> tuple[Host, ...]:
+    of_nixos = tuple(name for name in systems.names if _is_host_name(name))
+    if here.name in of_nixos:
         here = replace(here, attribute=here.name)
     found = {here.name: here}
-    for name in systems:
-        found.setdefault(name, Host(name=name, address=SshAddress(name), attribute=name))
-    for home in map(_home, homes):
+    old = bool(systems.problem)
+    for name in of_nixos:
+        host = Host(name=name, address=SshAddress(name), attribute=name, remembered=old)
+        found.setdefault(name, host)
+    for home in map(_home, homes.names):
         # a NixOS host switches its homes itself; a Mac's second user gets a host name of their own
-        if home is not None and home.name not in (here.name, *systems):
+        if home is not None and home.name not in (here.name, *of_nixos):
             user = home.address.user if home.address else None
             name = home.name if home.name not in found else f"{home.name}-{user}"
-            found.setdefault(name, replace(home, name=name))
+            found.setdefault(name, replace(home, name=name, remembered=bool(homes.problem)))
     return tuple(found.values())
 
 
-def _flake_names(
-    checkout: Path, say: Callable[[str], None]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names under nixosConfigurations that can be hosts, and those under homeConfigurations;
-    empty if there is no flake or no Nix."""
+_SOURCES: Final = ("nixosConfigurations", "homeConfigurations")
+
+
+def _flake_names(checkout: Path, say: Callable[[str], None]) -> dict[str, Names]:
+    """The names of each source, remembered ones where the flake cannot be asked; empty if there is
+    no flake or no Nix."""
     nix = shutil.which("nix")
     if nix is None or not (checkout / "flake.nix").is_file():
-        return (), ()
+        return {}
     say(f"Reading the names of hosts from the flake {checkout} ...")
-    systems, homes = asyncio.run(_evaluate(nix, checkout))
-    for problem in dict.fromkeys(found.problem for found in (systems, homes) if found.problem):
-        say(f"Some names could not be read; nothing is built or fetched for them: {problem}")
-    return tuple(name for name in systems.names if _is_host_name(name)), homes.names
+    sources = dict(zip(_SOURCES, asyncio.run(_evaluate(nix, checkout)), strict=True))
+    read = {source: found.names for source, found in sources.items() if not found.problem}
+    before = flake_names.remember(str(checkout), read)
+    for source, found in sources.items():
+        if found.problem and (known := before.get(source)) is not None:
+            sources[source] = Names(known.names, found.problem, known.at)
+    return sources
+
+
+def _problems(checkout: Path, sources: Mapping[str, Names]) -> Iterator[str]:
+    """Which names are unknown, and why; and what is shown instead."""
+    for problem in dict.fromkeys(found.problem for found in sources.values() if found.problem):
+        failed = {source: found for source, found in sources.items() if found.problem == problem}
+        shown = "none is known from before"
+        if at := max(found.at if found.names else 0 for found in failed.values()):
+            day = time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
+            shown = f"those that are marked as remembered are of {day}"
+        yield (
+            f"The names of hosts under {' and '.join(failed)} in {checkout} could not be read; "
+            f"{shown}. Nothing is built or fetched for them: {problem}"
+        )
 
 
 async def _evaluate(nix: str, checkout: Path) -> tuple[Names, Names]:

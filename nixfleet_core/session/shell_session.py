@@ -41,7 +41,8 @@ from nixfleet_core.judge.causes import expectation
 from nixfleet_core.judge.diagnosis import diagnose
 from nixfleet_core.judge.verdict import judge
 from nixfleet_core.limits import SAID_LIMIT
-from nixfleet_core.log.failures import LAN_NAME, find_failure, strip_colours
+from nixfleet_core.log.failure_table import LAN_NAME
+from nixfleet_core.log.failures import find_failure, strip_colours
 from nixfleet_core.plan.model import Refusal
 from nixfleet_core.plan.rules import choose_attribute, make_plan, make_rollback_plan
 from nixfleet_core.scripts.compose import question

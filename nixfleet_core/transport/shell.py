@@ -56,6 +56,12 @@ class Conversation:
         self.process, self.mark, self._leave = process, mark, leave
         self._reader = AnswerReader(mark)
         self._over = False
+        self._sent = 0
+
+    def write(self, data: bytes) -> None:
+        """Send input to the shell there."""
+        self._sent += len(data)
+        self.process.write(data)
 
     async def read(self) -> bytes:
         """Wait for a part of the answer and return it; b"" at its end."""
@@ -87,7 +93,8 @@ class Conversation:
 
     @property
     def _is_flooded(self) -> bool:
-        return len(self._reader.noise) > NOISE_LIMIT
+        # a shell may repeat its input
+        return len(self._reader.noise) > NOISE_LIMIT + self._sent
 
     def _find_end(self, rc: int, *, late: bool) -> End:
         if self._reader.rc is not None:
@@ -175,7 +182,7 @@ class Shell:
                 if talk.process.rc is None or talk.mark.greeting in talk.process.unread:
                     raise
                 return  # the login shell has run nothing; the end of the answer says so
-        talk.process.write(talk.mark.around(script))
+        talk.write(talk.mark.around(script))
         talk.process.close_stdin()
 
     async def _become_root(self, talk: Conversation) -> None:
@@ -191,7 +198,7 @@ class Shell:
 
     async def _talk(self, way: Way, talk: Conversation) -> None:
         heard, given, process = Heard(), None, talk.process
-        process.write(talk.mark.hello + way.opening)
+        talk.write(talk.mark.hello + way.opening)
         async with AsyncExitStack() as trial:
             try:
                 async with asyncio.timeout(ELEVATE_LIMIT):

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     import ssl
     from pathlib import Path
 
-Fault = Literal["ok", "refuse", "empty", "hang", "html"] | int
-"""What a repository answers: ok; refuse (nothing listens); empty (closed without a byte); hang (no
-answer until the fault changes, then as the new one says); html (200, but a login page); a number is
-that HTTP status."""
+Fault = Literal["ok", "refuse", "empty", "cut", "hang", "html"] | int
+"""What a repository answers: ok; refuse (nothing listens); empty (closed without a byte); cut (half
+of the answer, then the end); hang (no answer until the fault changes, then as the new one says);
+html (200, but a login page); a number is that HTTP status."""
 
 Target = Literal["all", "fetches", "api"]
 """Which requests meet a fault: all; those for a commit's content (it is still named); those to a
@@ -160,6 +160,9 @@ class Server(ThreadingHTTPServer):
 class GitHandler(BaseHTTPRequestHandler):
     """Answers as git-http-backend does, and with faults."""
 
+    cut = False
+    """Whether the answer ends in the middle."""
+
     def do_GET(self) -> None:
         self._answer()
 
@@ -179,6 +182,9 @@ class GitHandler(BaseHTTPRequestHandler):
         packed = self.headers.get("Content-Encoding") == "gzip"
         match failing.next_fault(self, gzip.decompress(body) if packed else body):
             case "ok":
+                failing.answer(self, body)
+            case "cut":
+                self.close_connection = self.cut = True
                 failing.answer(self, body)
             case "html":
                 self.send(200, [("Content-Type", "text/html")], _HTML)
@@ -217,4 +223,4 @@ class GitHandler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         with suppress(ConnectionError):  # the client may have been killed
             self.end_headers()
-            self.wfile.write(content)
+            self.wfile.write(content[: len(content) // 2] if self.cut else content)

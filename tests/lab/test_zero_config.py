@@ -51,3 +51,26 @@ def test_reading_host_names_builds_nothing(fresh: Fleet) -> None:
     assert '"host":"web0"' in done.stdout
     assert "mac0" not in done.stdout
     assert host.run("ls /tmp/built-second", user="ops").returncode != 0
+
+
+def test_hosts_of_a_broken_flake_stay_and_are_marked(fresh: Fleet) -> None:
+    host = fresh["csb1"]
+    install_client(host)
+    host.run(f"mkdir -p {CHECKOUT} && git init -q -b main {CHECKOUT}", user="ops")
+
+    def listed(flake: str) -> tuple[str, str]:
+        done = host.run(f"cd {CHECKOUT} && echo '{flake}' > flake.nix && git add .", user="ops")
+        assert done.returncode == 0, done.stderr
+        done = host.run(f"HOME={HOME} nixfleet hosts --json", user="ops")
+        assert done.returncode == 0, done.stderr
+        return done.stdout, done.stderr
+
+    shown, said = listed("{ outputs = _: { nixosConfigurations.web0 = 1; }; }")
+    assert '"host":"web0"' in shown
+    assert '"remembered":true' not in shown
+    assert "could not be read" not in said
+    shown, said = listed("{ outputs = _: { nixosConfigurations.web0 = 1; }")
+    assert '"host":"web0"' in shown
+    assert '"remembered":true' in shown
+    assert f"under nixosConfigurations and homeConfigurations in {CHECKOUT} could not be" in said
+    assert "syntax error" in said

@@ -10,7 +10,8 @@ import pytest
 from fake_host import CHECKOUT, FakeHost, git, tree
 
 from nixfleet_core.facts.health import Health, Launchd, Remote, parse_health
-from nixfleet_core.log.failures import LAN_NAME, find_failure
+from nixfleet_core.log.failure_table import LAN_NAME
+from nixfleet_core.log.failures import find_failure
 from nixfleet_core.transport.dialogue import ROOTS_OWN
 
 one_shell = pytest.mark.parametrize("shell", ["dash"], indirect=True)
@@ -148,7 +149,9 @@ def test_of_the_remote_only_its_kind_is_told(
     host.on(
         "git",
         f"""case $* in
-  *'ls-remote --exit-code'*) echo 'fatal: Could not resolve host: git.example.org' >&2; exit 128 ;;
+  *'ls-remote --exit-code'*)
+    echo "fatal: unable to access 'https://h/': Could not resolve host: git.example.org" >&2
+    exit 128 ;;
 esac
 exec {real} "$@" """,
     )

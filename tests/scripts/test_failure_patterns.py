@@ -1,25 +1,32 @@
-"""The failure patterns mean the same to every grep that a host may have."""
+"""The known texts mean the same to every host, whatever its grep and shell, and to the client."""
 
 from __future__ import annotations
 
+import random
 import subprocess
 import tomllib
 from pathlib import Path
+from typing import Final
 
 import pytest
 from left_out import commands
 
+from nixfleet_core.job.compile import TEXTS as PRELUDE
+from nixfleet_core.log.failure_table import FAILURES, LAN_UNREACHABLE, Failure
 from nixfleet_core.log.failures import (
-    FAILURES,
-    LAN_UNREACHABLE,
-    Failure,
-    permanent_pattern,
+    BUILDERS,
+    PROGRESS,
+    TOLD,
+    WARNINGS,
+    find_failure,
+    ranked_patterns,
     strip_colours,
-    transient_pattern,
 )
+from nixfleet_core.scripts.compose import compose
 
-SAMPLES = Path(__file__).parents[1] / "samples" / "failures.toml"
-TEXTS: dict[str, dict[str, list[str]]] = tomllib.loads(SAMPLES.read_text())
+SAMPLES = Path(__file__).parents[1] / "samples"
+TEXTS: dict[str, dict[str, list[str]]] = tomllib.loads((SAMPLES / "failures.toml").read_text())
+SAID: dict[str, dict[str, str | bool]] = tomllib.loads((SAMPLES / "said.toml").read_text())
 
 GREPS = commands(("grep", "-E"), ("busybox", "grep", "-E"))
 
@@ -52,12 +59,53 @@ def test_a_row_means_the_same_to_grep(argv: tuple[str, ...], row: Failure) -> No
 
 
 @pytest.mark.parametrize("argv", GREPS)
-def test_the_alternations_work_in_grep(argv: tuple[str, ...]) -> None:
-    for kind, pattern in (("transient", transient_pattern()), ("permanent", permanent_pattern())):
-        rows = [row for row in FAILURES if row.kind == kind and (row.weight or kind == "transient")]
-        known = [text for row in rows for text in texts(row, "yes")]
-        assert grep(argv, pattern, known) == known
+def test_every_grep_reads_the_patterns_of_a_job(argv: tuple[str, ...]) -> None:
+    ranked = [line.split(" ", 2)[2] for line in ranked_patterns().splitlines()]
+    for pattern in (*ranked, BUILDERS, PROGRESS, WARNINGS, TOLD):
         assert grep(argv, pattern, ["Done.", "", "fatal: Could not read from remote."]) == []
+
+
+ALL_SAID: Final = [str(text["said"]) for text in SAID.values()]
+
+
+def tried_again(shell: tuple[str, ...], folder: Path, texts: list[str]) -> list[bool]:
+    """What a host's runner decides about each text, printed by a step that failed."""
+    logs = folder / "logs"
+    logs.mkdir()
+    for number, text in enumerate(texts):
+        (logs / str(number)).write_text(f"{text}\n")
+    call = """
+for NF_LOG in $(ls "$LOGS" | sort -n); do
+  NF_LOG=$LOGS/$NF_LOG
+  if nf_is_transient; then echo yes; else echo no; fi
+done"""
+    values = {**PRELUDE, "NF_ID": "x", "NF_STEP": "pull", "nf_try_from": "0", "LOGS": str(logs)}
+    script = compose("runner", root=str(folder), call=call, values=values)
+    done = subprocess.run([*shell, "-s"], input=script.encode(), capture_output=True, check=True)
+    assert not done.stderr
+    return [answer == "yes" for answer in done.stdout.decode().split()]
+
+
+def test_a_host_tries_again_what_passes_and_nothing_else(
+    shell: tuple[str, ...], tmp_path: Path
+) -> None:
+    decided = tried_again(shell, tmp_path, ALL_SAID)
+    assert dict(zip(SAID, decided, strict=True)) == {
+        name: text["again"] for name, text in SAID.items()
+    }
+
+
+def test_a_host_and_the_client_agree_about_texts_that_come_together(
+    shell: tuple[str, ...], tmp_path: Path
+) -> None:
+    known = [*ALL_SAID, *(text for row in TEXTS.values() for text in row["yes"])]
+    chosen = random.Random(12)
+    texts = ["\n".join(chosen.sample(known, 2)) for _ in range(60)]
+    rows = [find_failure(text.split("\n")) for text in texts]
+    ours = [row is not None and row.kind == "transient" for row in rows]
+    assert dict(zip(texts, tried_again(shell, tmp_path, texts), strict=True)) == dict(
+        zip(texts, ours, strict=True)
+    )
 
 
 LAN = [

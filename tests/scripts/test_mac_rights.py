@@ -6,7 +6,8 @@ import pytest
 from fake_host import CHECKOUT, DARWIN, FakeHost
 
 from nixfleet_core.job.events import Check, Retry
-from nixfleet_core.log.failures import LAN_DENIED, find_failure
+from nixfleet_core.log.failure_table import LAN_DENIED
+from nixfleet_core.log.failures import find_failure
 
 one_shell = pytest.mark.parametrize("shell", ["dash"], indirect=True)
 

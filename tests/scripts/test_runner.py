@@ -7,6 +7,7 @@ import shutil
 import signal
 import stat
 import subprocess
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,13 +16,11 @@ from fake_host import AGENTS, CHAIN, CHECKOUT, JOB, SYSTEMS, FakeHost, git, lock
 
 from nixfleet_core.facts.parse import parse_probe
 from nixfleet_core.job.events import CancelSeen, Check, JobEnd, JobStart, Retry, StepStart
-from nixfleet_core.log.failures import permanent_pattern, transient_pattern
+from nixfleet_core.log.failure_table import OOM_KILLED
+from nixfleet_core.log.failures import find_failure
 from nixfleet_core.plan.model import Step
-from nixfleet_core.scripts.compose import compose
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from nixfleet_core.plan.model import Plan
     from nixfleet_core.vocabulary import StepId
 
@@ -185,41 +184,109 @@ def test_after_so_many_tries_it_is_given_up(host: FakeHost) -> None:
     assert (host.step("pull").attempts, host.step("pull").rc) == (2, 128)
 
 
-WORDS = {
-    "transient": (TRANSIENT, True),
-    "transient, coloured": ("fatal: \x1b[1mCould not resolve host\x1b[0m: h", True),
-    "transient, in JSON": (
-        r'@nix {"action":"msg","msg":"error: \u001b[31;1mCould not resolve host: h"}',
-        True,
-    ),
-    "permanent": (PERMANENT, False),
-    "both": (f"{TRANSIENT}\n{PERMANENT}", False),
-    "unknown": ("never seen before", False),
-    "nothing": ("", False),
-    "what a builder says": (f'@nix {{"action":"result","fields":["{TRANSIENT}"]}}', False),
-    "what Nix tries itself": (f"warning: {TRANSIENT}; retrying in 250 ms", False),
-    "only of an earlier try": (f"{TRANSIENT}\n@@\nnever seen before", False),
+@in_dash
+def test_only_what_the_last_try_printed_decides(host: FakeHost) -> None:
+    (host.state / "said").write_text(f"{TRANSIENT}\n")
+    script = 'cat "$1"; echo never seen before >"$1"; exit 128'
+    host.run_job(host.plan(lines={"pull": ("sh", "-c", script, "sh", "/state/said")}, tries=4))
+    assert host.step("pull").attempts == 2
+
+
+OFFLINE = {
+    "cache": "warning: unable to download 'http://nas.lan:5000/nix-cache-info': "
+    "Couldn't connect to server (7)",
+    "builder": "cannot build on 'ssh-ng://builder': error: failed to start SSH connection to "
+    "'builder': ssh: connect to host builder port 22: Connection refused",
+    "cache, as Nix 2.34 says it": "error: unable to download 'http://nas.lan:5000/x.narinfo': "
+    "Couldn't connect to server (7)",
 }
 
 
-@pytest.mark.parametrize(("says", "transient"), WORDS.values(), ids=WORDS)
-def test_only_what_looks_transient_is_tried_again(
-    shell: tuple[str, ...], tmp_path: Path, says: str, transient: bool
+def rebuilding(host: FakeHost, **changes: object) -> Plan:
+    """A plan whose rebuild differs from the usual one in these."""
+    plan = host.plan(retry_after=1)
+    steps = (
+        msgspec.structs.replace(step, **changes) if step.id == "rebuild" else step
+        for step in plan.steps
+    )
+    return msgspec.structs.replace(plan, steps=tuple(steps))
+
+
+FAILED_UNITS = "warning: the following units failed: backup.service"
+UNFREE = "error: Package ‘x-1.0’ has an unfree license (‘unfree’), refusing to evaluate."
+
+
+@pytest.mark.parametrize("offline", OFFLINE.values(), ids=OFFLINE)
+@pytest.mark.parametrize(
+    ("says", "rc"), [(FAILED_UNITS, 4), (FAILED_UNITS, 1), ("never seen before", 1)]
+)
+def test_a_switch_is_not_repeated_because_something_was_offline(
+    host: FakeHost, offline: str, says: str, rc: int
 ) -> None:
-    before, _, this = says.rpartition("@@\n")
-    log = tmp_path / "log"
-    log.write_text(f"{before}{this}\n")
-    values = {
-        "NF_ID": JOB,
-        "NF_TRANSIENT": transient_pattern(),
-        "NF_PERMANENT": permanent_pattern(),
-        "LOG": str(log),
-        "nf_try_from": str(len(before.encode())),
-    }
-    call = "NF_LOG=$LOG; if nf_is_transient; then echo yes; else echo no; fi"
-    script = compose("runner", root=str(tmp_path), call=call, values=values)
-    done = subprocess.run([*shell, "-s"], input=script.encode(), capture_output=True, check=True)
-    assert done.stdout == (b"yes\n" if transient else b"no\n"), done.stderr
+    (host.state / "says").write_text(f"{offline}\n{says}\n")
+    host.on("nixos-rebuild", f'default "$@"\ncat "$s/says" >&2\nexit {rc}')
+    host.run_job(rebuilding(host, tries=3))
+    assert len(host.calls("nixos-rebuild")) == 1
+    assert host.step("rebuild").rc == rc
+
+
+@in_dash
+def test_a_failed_unit_is_no_reason_for_another_switch_of_the_same_system(host: FakeHost) -> None:
+    """The profile does not move: only the code says that the switch is over."""
+    (host.state / "says").write_text(f"{OFFLINE['cache, as Nix 2.34 says it']}\n")
+    host.on("nixos-rebuild", 'cat "$s/says" >&2\nexit 4')
+    host.run_job(rebuilding(host, tries=3))
+    assert len(host.calls("nixos-rebuild")) == 1
+
+
+@in_dash
+def test_an_unfree_package_is_the_failure_and_not_the_offline_builder(host: FakeHost) -> None:
+    (host.state / "says").write_text(f"{OFFLINE['builder']}\n{UNFREE}\n")
+    host.on("nixos-rebuild", 'cat "$s/says" >&2\nexit 1')
+    host.run_job(rebuilding(host, tries=3))
+    assert len(host.calls("nixos-rebuild")) == 1
+
+
+def test_a_switch_that_another_one_holds_up_is_tried_again(host: FakeHost) -> None:
+    """The profile has moved, as always when the switch begins."""
+    host.on(
+        "nixos-rebuild",
+        'default "$@"\nif [ ! -e "$s/tried" ]; then : >"$s/tried"; '
+        "echo 'Could not acquire lock' >&2; exit 1; fi",
+    )
+    host.run_job(rebuilding(host, tries=3))
+    assert host.steps == OK
+    assert host.step("rebuild").attempts == 2
+
+
+def test_a_command_that_somebody_kills_has_not_reached_its_limit(host: FakeHost) -> None:
+    host.on("nixos-rebuild", "kill -KILL $$")
+    host.run_job()
+    assert host.step("rebuild").rc == 137
+    assert OOM_KILLED not in host.log
+
+
+def test_a_command_that_must_be_killed_at_its_limit_has_reached_it(host: FakeHost) -> None:
+    """`timeout` then says 137, as for a command that somebody else killed."""
+    host.on("nixos-rebuild", "trap '' TERM; while :; do /bin/sleep 0.1; done")
+    host.run_job(rebuilding(host, limit=1))
+    assert host.step("rebuild").rc == 124
+
+
+def test_the_runner_says_that_the_kernel_killed_for_memory(host: FakeHost) -> None:
+    """The killed process cannot; the job's control group counts it."""
+    group = "/system.slice/nixfleet-job.service"
+    events = host.root / f"sys/fs/cgroup{group}/memory.events"
+    for path, text in (
+        (host.root / "proc/self/cgroup", f"0::{group}\n"),
+        (events, "max 3\noom_kill 0\n"),
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    host.on("nixos-rebuild", f"echo oom_kill 1 >{quote(str(events))}; kill -9 $$")
+    host.run_job()
+    failure = find_failure(host.log.splitlines())
+    assert (host.step("rebuild").rc, failure and failure.cause) == (137, "oom")
 
 
 # flake.lock.

@@ -6,7 +6,17 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fakes import CURRENT, JOB, NOT_RESTARTED, NOW, OFFLINE, STALE, UPDATED, make_facts
+from fakes import (
+    CURRENT,
+    JOB,
+    NOT_RESTARTED,
+    NOW,
+    OFFLINE,
+    STALE,
+    UPDATED,
+    FakeLatest,
+    make_facts,
+)
 from screen_text import press_key, screen_text, settle
 
 from nixfleet_core.errors import NeedsPassword, Unreachable
@@ -24,11 +34,14 @@ from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.nix.activity import Progress
 from nixfleet_core.plan.model import Refusal
 from nixfleet_core.session.protocol import Busy, Commit
+from tui.app import NixFleetApp
+from tui.details import host_details
 from tui.screens.base import Confirm, Notice
 from tui.screens.fleet import FleetScreen
 from tui.screens.password import PasswordDialog
 from tui.screens.plan import PlanDialog
 from tui.screens.update import UpdateScreen
+from tui.settings import AppSettings
 
 if TYPE_CHECKING:
     import pytest
@@ -45,6 +58,25 @@ async def press(pilot: Pilot[None], *keys: str) -> str:
         press_key(pilot, key)
         await settle(pilot)
     return screen_text(pilot.app)
+
+
+async def test_hosts_of_an_earlier_look_are_marked_and_the_app_says_why(
+    fleet: list[FakeSession],
+) -> None:
+    fleet[1].host = replace(fleet[1].host, remembered=True)
+    notice = "The names of hosts could not be read: [@click=app.quit]no network[/]"
+    settings = AppSettings(notices=(notice,))
+    app = NixFleetApp(fleet, FakeLatest(), settings=settings, clock=lambda: NOW)
+    async with app.run_test(size=(160, 40)) as pilot:
+        await settle(pilot)
+        text = screen_text(app)
+        assert [(note.message, note.severity) for note in app._notifications] == [
+            (notice, "warning")
+        ]
+    assert "ops@cs1:2222 (remembered)" in text
+    assert "ops@cs0:2222 (remembered)" not in text
+    details = [host_details(entry, app.glyphs, NOW).plain for entry in app.fleet.entries.values()]
+    assert ["remembered: the flake" in text for text in details] == [False, True, False, False]
 
 
 async def test_every_host_is_asked_and_shown(make_app: MakeApp, fleet: list[FakeSession]) -> None:

@@ -80,7 +80,7 @@ def _cells(entry: HostEntry, latest: str | None, glyphs: Glyphs, beat: int) -> d
     behind: Tone = "warning" if state.tone == "warning" else "normal"
     return {
         "host": Cell(entry.name),
-        "where": Cell(entry.host.where, "faint"),
+        "where": Cell(entry.host.listed_where, "faint"),
         "running": Cell(running or glyphs.missing, behind),
         "installed": Cell(installed or glyphs.missing),
         "latest": Cell(latest or glyphs.missing),

@@ -1,19 +1,22 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2153,SC2154 # its variables come from and go to the runner
 # Runs a step's command: within a limit, as root or the checkout's owner, with its output in the log. Retries
-# it if its failure looks transient. From the compiled plan: NF_CHECKOUT NF_TRANSIENT NF_PERMANENT
-# NF_LAN_UNREACHABLE NF_LAN_DENIED NF_RETRY_AFTER.
+# it if its failure looks transient. From the compiled plan: NF_CHECKOUT NF_RETRY_AFTER NF_FAILURES
+# NF_SWITCH_FAILURES NF_BUILDERS NF_PROGRESS NF_WARNINGS NF_TOLD NF_KEPT_OLD NF_LAN_UNREACHABLE
+# NF_LAN_DENIED NF_OOM_KILLED.
 
 # nf_try COMMAND...: run the step's command; retry it with back-off while its failure looks transient.
 # sets: nf_try_count, nf_try_from, nf_try_rc
 nf_try() {
   nf_try_count=1
   while :; do
-    nf_try_from=$(nf_size "$NF_LOG")
+    nf_try_from=$(nf_size "$NF_LOG") nf_try_kills=$(nf_oom_kills)
     "nf_do_$NF_STEP" "$@"
     nf_try_rc=$?
-    if [ "$nf_try_rc" != 0 ]; then nf_lan_is_denied; fi
+    if [ "$nf_try_rc" != 0 ]; then nf_lan_is_denied; nf_tell_of_oom "$nf_try_kills"; fi
     if [ "$nf_try_rc" = 0 ] || [ "$nf_try_count" -ge "$NF_TRIES" ] || nf_cancelled; then return; fi
+    # only a switch ends with these: 4 left failed units, 100 waits for a reboot
+    case $NF_STEP:$nf_try_rc in rebuild:4 | rebuild:100) return ;; esac
     nf_is_transient || return
     nf_try_count=$((nf_try_count + 1))
     nf_try_wait=$((NF_RETRY_AFTER << (nf_try_count - 2)))
@@ -23,21 +26,61 @@ nf_try() {
   done
 }
 
-# The output of this try, without colours (raw or escaped in JSON), without the builders' output, and
-# without the failures that Nix itself retried.
-nf_said() {
-  nf_said_escape=$(printf '\033')
-  tail -c "+$((nf_try_from + 1))" "$NF_LOG" | tail -c 65536 |
-    grep -v -e '^@nix {"action":"result"' -e 'retrying in' |
-    sed -e "s/$nf_said_escape\\[[0-9;]*m//g" -e 's/\\u001[bB]\[[0-9;]*m//g'
+# nf_output: the end of this try's output, without colours (raw or escaped in JSON).
+nf_output() {
+  nf_output_escape=$(printf '\033')
+  tail -c "+$((nf_try_from + 1))" "$NF_LOG" | tail -c 65536 | tr -d '\000' |
+    sed -e "s/$nf_output_escape\\[[0-9;:]*m//g" -e 's/\\u001[bB]\[[0-9;:]*m//g'
 }
 
-# A failure is worth another try if a known text says so, and no text says that somebody must act first.
-nf_is_transient() {
-  nf_is_transient_words=$(nf_said)
-  printf '%s\n' "$nf_is_transient_words" | grep -Eq "$NF_TRANSIENT" || return
-  ! printf '%s\n' "$nf_is_transient_words" | grep -Eq "$NF_PERMANENT"
+# nf_said: the same without the builders' output, and without what a tool then tries itself.
+nf_said() { nf_output | grep -Ev -e "$NF_BUILDERS" -e "$NF_PROGRESS"; }
+
+# nf_messages: the lines of each message that tells of a failure. Most warnings do not, unless Nix kept what
+# it had: it prints the server's answer between the warning and those words.
+nf_messages() {
+  nf_messages_said=$(nf_said)
+  {
+    if printf '%s\n' "$nf_messages_said" | grep -Eq "$NF_KEPT_OLD"; then
+      printf '%s\n' "$nf_messages_said"
+    else
+      printf '%s\n' "$nf_messages_said" | grep -Ev "$NF_WARNINGS"
+      printf '%s\n' "$nf_messages_said" | grep -E "$NF_TOLD"
+    fi
+  } | sed 's/\\n/\
+/g'
 }
+
+# nf_is_transient: true if the weightiest known text is about a fault that passes: the first pattern that is
+# found. Once the profile has moved, the build is over: then only the switch's own texts count.
+nf_is_transient() {
+  nf_is_transient_known=$NF_FAILURES
+  if [ "$NF_STEP" = rebuild ] && nf_has_moved; then nf_is_transient_known=$NF_SWITCH_FAILURES; fi
+  nf_is_transient_said=$(nf_messages | grep -Ev "$NF_BUILDERS")
+  nf_is_transient_built=$({ nf_output; nf_messages; } | grep -E "$NF_BUILDERS")
+  while read -r nf_is_transient_kind nf_is_transient_where nf_is_transient_pattern; do
+    case $nf_is_transient_where in
+      built) nf_is_transient_words=$nf_is_transient_built ;;
+      *) nf_is_transient_words=$nf_is_transient_said ;;
+    esac
+    if printf '%s\n' "$nf_is_transient_words" | grep -Eq "$nf_is_transient_pattern"; then
+      [ "$nf_is_transient_kind" = transient ]
+      return
+    fi
+  done <<EOT
+$nf_is_transient_known
+EOT
+  return 1
+}
+
+# nf_oom_kills: how many of this job's processes the kernel has killed because memory ran out (cgroup v2).
+nf_oom_kills() {
+  nf_oom_kills_group=$(sed -n 's/^0:://p' "$NF_ROOT/proc/self/cgroup" 2>/dev/null)
+  sed -n 's/^oom_kill //p' "$NF_ROOT/sys/fs/cgroup$nf_oom_kills_group/memory.events" 2>/dev/null
+}
+
+# nf_tell_of_oom BEFORE: say so if there are more than before. The killed process has said nothing.
+nf_tell_of_oom() { if [ "$(nf_oom_kills)" != "$1" ]; then nf_say "$NF_OOM_KILLED"; fi; }
 
 # nf_lan_is_denied: true if this try may have failed because macOS, from 15 on, keeps a job from the local
 # network. It says so, once: then the failure is no transient one.
@@ -103,9 +146,14 @@ nf_quietly() {
   nf_quietly_pid=$!
   exec 8>&- 6>&-
   echo "$nf_quietly_pid" >"$NF_RUN/pid"
+  nf_quietly_began=$(nf_now)
   if nf_cancelled; then nf_cancel; fi # a cancellation a moment ago found no process to end
-  nf_await "$nf_quietly_pid"
+  nf_await "$nf_quietly_pid" 2>/dev/null # the shell tells of a killed command
   nf_quietly_code=$?
+  # at the limit `timeout` says 124, but 137 if it had to kill, and busybox's 143; before it somebody else did
+  case $nf_quietly_code in
+    137 | 143) if [ $(($(nf_now) - nf_quietly_began)) -ge "$NF_LIMIT" ]; then nf_quietly_code=124; fi ;;
+  esac
   rm -f "$NF_RUN/pid"
   nf_await_reader "$nf_quietly_log_reader"
   nf_await_reader "$nf_quietly_out_reader"

@@ -91,6 +91,15 @@ CASES: Final = (
         play=partial(_failing, repo="nixfleet", faults=(500, 429, "ok"), tries=3, target="fetches"),
         seconds=90,
     ),
+    # the preflight has fetched what is pulled: there only the names are left to cut off
+    Case(
+        name="server cuts a transfer off in the pull",
+        play=partial(_failing, repo="nixcfg", faults=("cut", "ok"), tries=2),
+    ),
+    Case(
+        name="server cuts a transfer off in the update",
+        play=partial(_failing, repo="nixfleet", faults=("cut", "ok"), tries=2, target="fetches"),
+    ),
     Case(
         name="server hangs once in the fetch",
         play=partial(_failing, repo="nixcfg", faults=("hang", "ok"), tries=2),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .scene import Scene
 
 _PAGE: Final = 4096
+_TOPLEVEL: Final = "toplevel = host: "
 
 _SWITCHED: Final[frozenset[Place]] = frozenset({"activation", "start", "verify"})
 """The places after the profile has moved: there the new agent comes up."""
@@ -171,6 +173,36 @@ def _out_of_memory(scene: Scene) -> Answer:
     return answer
 
 
+_HUNGRY: Final = "builtins.seq (builtins.length (builtins.genList (x: x) 100000000)) "
+"""An evaluation that takes 3 GiB."""
+_REBUILD: Final = re.compile(rb"/bin/sh\0[^\0]*/bin/nixos-rebuild\0switch\0")
+
+
+def _rebuild_out_of_memory(scene: Scene) -> Answer:
+    """The kernel kills Nix itself while it evaluates the system."""
+    flake = (scene.repos.path("nixcfg") / "flake.nix").read_text()
+    assert flake.count(_TOPLEVEL) == 1
+    hungry = flake.replace(_TOPLEVEL, f"{_TOPLEVEL}{_HUNGRY}(")
+    hungry = hungry.replace(
+        "./switch-to-configuration.sh;\n      };", "./switch-to-configuration.sh;\n      });"
+    )
+    scene.repos.commit_nixcfg("Evaluate a lot", files={"flake.nix": hungry})
+    tool = "/usr/local/libexec/lab/nixos-rebuild"
+    scene.host.enter(
+        f"sed -i 's|^echo .building the system|/usr/local/libexec/lab/gate build; &|' {tool}"
+    )
+    with scene.update() as running, ExitStack() as memory:
+        with scene.host.gate("build") as gate:
+            gate.wait_reached()
+            pids = scene.job_processes()
+            rebuild = next(pid for pid in pids if _REBUILD.match(command(pid)))
+            kills = memory.enter_context(little_memory(scene.host.lab, rebuild, 256))
+        answer = scene.answer(running)
+        scene.prove("{} killed by the kernel", kills())
+    assert "for its memory" in answer["advice"], answer["advice"]
+    return answer
+
+
 def _with_daemon(scene: Scene, strike: Strike) -> Answer:
     """Root builds through the nix daemon, as everyone else must."""
     folder = f"/run/systemd/system/{JOB}.d"
@@ -252,6 +284,13 @@ CASES: Final = (
         play=_out_of_memory,
         verdict="failed",
         cause="oom",
+        agent=BASE_VERSION,
+    ),
+    Case(
+        name="rebuild killed for its memory",
+        play=_rebuild_out_of_memory,
+        verdict="failed",
+        cause="rebuild-failed",
         agent=BASE_VERSION,
     ),
     Case(name="nix daemon killed in rebuild", play=partial(_with_daemon, strike=_kill_daemon)),

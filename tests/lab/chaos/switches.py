@@ -75,6 +75,34 @@ def _unwatched(scene: Scene) -> Answer:
         return scene.answer(running)
 
 
+_BOOT_LOADER: Final = """
+mkdir -p /boot/kernels
+if ! head -c 1048576 /dev/zero > /boot/kernels/new.tmp; then
+  echo "cannot copy @out@/kernel to /boot/kernels/new.tmp: No space left on device" >&2
+  echo "Failed to install bootloader" >&2
+  exit 1
+fi
+"""
+_ACTIVATION: Final = 'echo "activating the configuration..." >&2\n'
+
+
+def _boot_full(scene: Scene) -> Answer:
+    """/boot is a file system of its own, too small for another kernel; GRUB's installer says so."""
+    scene.host.enter("mkdir -p /boot; mount -t tmpfs -o size=64k lab /boot")
+    switch = (scene.repos.path("nixcfg") / "switch-to-configuration.sh").read_text()
+    assert switch.count(_ACTIVATION) == 1
+    switch = switch.replace(_ACTIVATION, _BOOT_LOADER + _ACTIVATION)
+    scene.repos.commit_nixcfg("A boot loader", files={"switch-to-configuration.sh": switch})
+    with scene.update() as running:
+        answer = scene.answer(running)
+    free = scene.host.enter("df --output=avail /boot | tail -n 1").strip()
+    scene.prove(f"{free} bytes free in /boot", free == "0")
+    assert "The boot partition is full" in answer["advice"]
+    tries = {step["id"]: step["attempts"] for step in answer["steps"]}
+    assert tries["rebuild"] == 1
+    return answer
+
+
 CASES: Final = (
     Case(name="switch re-executes systemd", play=strike_at("activation", _reexec)),
     Case(
@@ -85,6 +113,13 @@ CASES: Final = (
         agent=BASE_VERSION,
     ),
     Case(name="another switch holds the lock", play=_locked),
+    Case(
+        name="/boot full at the switch",
+        play=_boot_full,
+        verdict="failed",
+        cause="disk-full",
+        agent=BASE_VERSION,
+    ),
     Case(name="switch cuts the network", play=_network_gone),
     Case(
         name="switch cuts the network, with --confirm-within",

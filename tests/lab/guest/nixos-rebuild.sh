@@ -11,11 +11,18 @@ usage() {
   exit 2
 }
 
-# Run a command; say what failed as the real one does, and leave with its exit code.
+# Run a command; say what failed as the real one does, and leave with its exit code. Of one that a
+# signal killed Python takes the signal's number from 256.
 run() {
   rc=0
   "$@" || rc=$?
-  [ "$rc" = 0 ] || { echo "Command '$*' returned non-zero exit status $rc." >&2; exit "$rc"; }
+  [ "$rc" != 0 ] || return 0
+  if [ "$rc" -gt 128 ] && [ "$rc" -le 192 ]; then
+    echo "Command '$*' died with signal $((rc - 128))." >&2
+    exit "$((256 + 128 - rc))"
+  fi
+  echo "Command '$*' returned non-zero exit status $rc." >&2
+  exit "$rc"
 }
 
 # build ATTRIBUTE: the store path is left in $out

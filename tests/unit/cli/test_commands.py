@@ -20,13 +20,14 @@ from fake_fleet import Fleet
 from fakes import JOB, OLD, OLD_PATH, PLAN, STALE, WHY, FakeSession
 from test_inventory import MISTAKES
 
-from nixfleet_core.cli import listing, show_plan
+from nixfleet_core.cli import listing, main, show_plan
 from nixfleet_core.cli.main import nixfleet
 from nixfleet_core.cli.update_here import nixfleet_update
 from nixfleet_core.errors import NeedsPassword, NoSuchJob, NotAllowed, Unreachable
 from nixfleet_core.facts.health import Health
 from nixfleet_core.facts.model import Binary, Checkout, Snapshot, Unit
 from nixfleet_core.facts.package_changes import Change
+from nixfleet_core.inventory import Inventory
 from nixfleet_core.job.events import (
     CancelSeen,
     Check,
@@ -46,6 +47,7 @@ from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.log.display import safe
 from nixfleet_core.nix.git_url import NotKnown
 from nixfleet_core.plan.model import Options, Refusal, Step
+from nixfleet_core.session.discovery import FoundHosts
 from nixfleet_core.session.protocol import Busy, Commit
 
 if TYPE_CHECKING:
@@ -496,6 +498,7 @@ class StrictRow(msgspec.Struct, forbid_unknown_fields=True):
     commit: str | None
     latest: str | None
     job: str | None
+    remembered: bool
 
 
 def test_the_list_of_hosts_as_json(fleet: Fleet) -> None:
@@ -897,9 +900,18 @@ class Screen:
 
     def __init__(self) -> None:
         self.asked: list[object] = []
+        self.notices: list[str] = []
 
-    def open(self, sessions: Sequence[HostSession], *, ascii_only: bool, mouse: bool) -> int:
+    def open(
+        self,
+        sessions: Sequence[HostSession],
+        *,
+        ascii_only: bool,
+        mouse: bool,
+        notices: Sequence[str] = (),
+    ) -> int:
         self.asked.append(([session.host.name for session in sessions], ascii_only, mouse))
+        self.notices = list(notices)
         return 7
 
     def open_demo(self, speed: float) -> int:
@@ -984,3 +996,46 @@ def test_the_app_says_that_it_needs_a_terminal(
 def test_the_commands_do_not_load_the_screen() -> None:
     words = "import sys, nixfleet_core.cli.main; sys.exit('textual' in sys.modules)"
     subprocess.run([sys.executable, "-c", words], check=True)
+
+
+# Without an inventory.
+
+
+@pytest.fixture
+def remembering(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> Fleet:
+    """A fleet without an inventory, whose flake cannot be evaluated now."""
+    hosts = tuple(
+        replace(session.host, remembered=name == "csb1") for name, session in fleet.sessions.items()
+    )
+    monkeypatch.setattr(main, "load_inventory", lambda _: Inventory(hosts=(), path=None))
+    monkeypatch.setattr(
+        main,
+        "hosts_without_inventory",
+        lambda _: FoundHosts(hosts, ("homes are unknown: \x1b]0;x\x07no network",)),
+    )
+    return fleet
+
+
+def test_hosts_says_which_names_are_only_remembered_and_why(remembering: Fleet) -> None:
+    done = remembering.run("hosts")
+    assert "homes are unknown: " in done.stderr
+    assert "no network" in done.stderr
+    assert "\x1b]" not in done.stderr
+    lines = {line.split()[0]: line for line in done.stdout.splitlines()}
+    assert "ops@csb1 (remembered)" in lines["csb1"]
+    assert "remembered" not in lines["csb0"]
+    rows = [json.loads(line) for line in remembering.run("hosts", "--json").stdout.splitlines()]
+    assert [(row["host"], row["where"], row["remembered"]) for row in rows] == [
+        ("csb0", "ops@csb0", False),
+        ("csb1", "ops@csb1", True),
+    ]
+
+
+def test_the_app_is_told_why_names_are_unknown(
+    remembering: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nixfleet_core.cli.main.require_terminal", lambda: None)
+    remembering.screen = screen = Screen()
+    done = remembering.run()
+    assert (done.exit_code, "unknown" in done.stderr) == (7, False)
+    assert screen.notices == ["homes are unknown: \x1b]0;x\x07no network"]

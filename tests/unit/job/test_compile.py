@@ -9,6 +9,7 @@ import pytest
 
 from nixfleet_core.ids import check_job_id, is_job_id, new_job_id
 from nixfleet_core.job.compile import compile_plan, step_lines
+from nixfleet_core.log.failures import ranked_patterns
 from nixfleet_core.plan.model import BUSY_WAIT, Options, Plan, Step
 
 ID = "20261123-004101-ab12"
@@ -99,7 +100,7 @@ def test_the_script_has_the_values_of_the_plan() -> None:
         "NF_STABLE": "9",
         "NF_RETRY_AFTER": "8",
     }
-    assert found["NF_TRANSIENT"]
+    assert found["NF_FAILURES"] == ranked_patterns()
 
 
 def test_the_script_knows_the_options() -> None:

@@ -52,7 +52,7 @@ from nixfleet_core.judge.verdict import (
     not_launched,
     refused,
 )
-from nixfleet_core.log.failures import FAILURES
+from nixfleet_core.log.failure_table import FAILURES
 from nixfleet_core.nix.lock import parse_lock
 from nixfleet_core.nix.version import parse_version
 from nixfleet_core.plan import refusals

@@ -657,11 +657,49 @@ def test_up_to_five_failed_units_are_named_with_any_exit_code() -> None:
     assert verdict.sentence.endswith("left failed units: a, b, c, d, e")
 
 
-@pytest.mark.parametrize("rc", [124, 137])
-def test_an_ended_step_took_too_long_unless_the_job_was_killed(rc: int) -> None:
-    assert "pull took too long" in judge(BEFORE, BEFORE, EXPECT, failed("pull", rc)).sentence
-    killed = judge(BEFORE, DOWN, EXPECT, replace(KILLED, rc=rc))
-    assert killed.sentence.endswith(f" after the step rebuild failed with code {rc}")
+def test_a_step_took_too_long_only_if_the_runner_ended_it_at_its_limit() -> None:
+    verdict = judge(BEFORE, BEFORE, EXPECT, failed("pull", 124))
+    assert verdict.sentence.startswith("the step pull took too long and was ended")
+    for rc in (124, 137):
+        killed = judge(BEFORE, DOWN, EXPECT, replace(KILLED, rc=rc))
+        assert killed.sentence.endswith(f" after the step rebuild failed with code {rc}")
+
+
+@pytest.mark.parametrize(
+    ("rc", "by"), [(137, "SIGKILL"), (143, "SIGTERM"), (247, "SIGKILL"), (241, "SIGTERM")]
+)
+def test_a_step_that_somebody_killed_did_not_take_too_long(rc: int, by: str) -> None:
+    verdict = judge(BEFORE, BEFORE, EXPECT, failed("rebuild", rc))
+    assert verdict.sentence.startswith(f"the step rebuild was killed by {by} (code {rc}); ")
+    assert (verdict.kind, verdict.cause) == ("failed", "rebuild-failed")
+    assert ("for its memory" in verdict.advice) == (by == "SIGKILL")
+
+
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        (FULL, "disk-full"),
+        ("cannot copy /nix/store/x to /boot/kernels/x.tmp: No space left on device", "disk-full"),
+        ("error: out of memory", "oom"),
+    ],
+)
+@pytest.mark.parametrize("rc", [1, 2, 4])
+def test_a_switch_that_fails_for_a_known_reason_gives_its_advice(
+    said: str, cause: str, rc: int
+) -> None:
+    failure = find_failure([said])
+    assert failure is not None
+    outcome = failed("rebuild", rc, said=said)
+    for after, kind in ((OFF_SWITCH, "failed"), (AFTER, "partial")):
+        verdict = judge(BEFORE, after, EXPECT, outcome)
+        assert (verdict.kind, verdict.cause, verdict.advice) == (kind, cause, failure.advice)
+        assert "again" not in verdict.advice or "switch again" in verdict.advice
+
+
+def test_a_passing_fault_explains_no_failed_switch() -> None:
+    said = "error: unable to download 'http://nas.lan/x': Couldn't connect to server (7)"
+    verdict = judge(BEFORE, OFF_SWITCH, EXPECT, failed("rebuild", 1, said=said))
+    assert verdict.cause == "switch-incomplete"
 
 
 def test_the_verdict_without_a_job_is_current_and_not_updated() -> None:

@@ -56,7 +56,7 @@ from nixfleet_core.job.history import JobLine
 from nixfleet_core.judge.verdict import Verdict, unreachable
 from nixfleet_core.log.characters import FORBIDDEN
 from nixfleet_core.log.display import safe, safe_json
-from nixfleet_core.log.failures import FAILURES
+from nixfleet_core.log.failure_table import FAILURES
 from nixfleet_core.log.redact import redact
 from nixfleet_core.nix.activity import Progress
 from nixfleet_core.nix.lock import parse_lock

@@ -11,6 +11,8 @@ from nixfleet_core.log.redact import _RULES, REDACTED, Redactor, redact, redact_
 R = REDACTED
 
 AWS = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY00"
+SIGNING = "q" * 43 + "Ab0" + "z" * 40 + "=="
+"""As Nix writes the 64 bytes of a signing key."""
 LONG = "Ab1" * 16
 HEX = "0a1b2c3d" * 8
 
@@ -85,6 +87,9 @@ SECRETS = {
         f"nix build --option access-tokens 'github.com={R} h.org/x={R}' .#a"
     ),
     "extra-access-tokens = github.com=abc": f"extra-access-tokens = github.com={R}",
+    '"access-tokens":{"value":{"github.com":"abc","gitlab.com/a":"PAT:x"}}': (
+        f'"access-tokens":{{"value":{{"github.com":"{R}","gitlab.com/a":"{R}"}}}}'
+    ),
     "NIX_CONFIG=access-tokens = github.com=abc": f"NIX_CONFIG=access-tokens = github.com={R}",
     "using ghp_0123456789abcdefABCDEF0123456789abcd": f"using {R}",
     "gho_abc123abc, ghs_abc123abc": f"{R}, {R}",
@@ -92,9 +97,15 @@ SECRETS = {
     "glpat-abc_DEF-123": R,
     "tskey-auth-abc123": R,
     "AGE-SECRET-KEY-1QQQQQQ": R,
+    "age-secret-key-1qqqqqq": R,
     "eyJhbGciOiJI.eyJzdWIiOiIx.c2lnbmF0dXJl": R,
     "machine github.com login joe password hunter2": (f"machine github.com login joe password {R}"),
+    "machine github.com password hunter2 login joe": (f"machine github.com password {R} login joe"),
+    "machine h login joe account a password hunter2": (
+        f"machine h login joe account a password {R}"
+    ),
     "  password hunter2": f"  password {R}",
+    "       > password hunter2": f"       > password {R}",
     "agent> password hunter2": f"agent> password {R}",
     "MQTT_PASSWORD=hunter22 HOME=/root": f"MQTT_PASSWORD={R} HOME=/root",
     "https://h/x?access_token=abcdefgh&b=1": f"https://h/x?access_token={R}&b=1",
@@ -107,8 +118,30 @@ SECRETS = {
     ),
     f"|  SecretAccessKey  |  {AWS}  |": f"|  SecretAccessKey  |  {R}  |",
     f"aws_session_token = {AWS}{AWS}": f"aws_session_token = {R}",
-    # Names and values.
+    # Other clouds, and names that go on after the hint.
+    f"AZURE_STORAGE_KEY={AWS}": f"AZURE_STORAGE_KEY={R}",
+    f"AccountName=x;AccountKey={AWS}==;EndpointSuffix=core": f"AccountName=x;AccountKey={R}",
+    f"SharedAccessKey={AWS}": f"SharedAccessKey={R}",
+    f"B2_APPLICATION_KEY={AWS}": f"B2_APPLICATION_KEY={R}",
+    f"AWS_SECRET_ACCESS_KEY_BACKUP={AWS}": f"AWS_SECRET_ACCESS_KEY_BACKUP={R}",
+    f"awsSecretAccessKey2 = {AWS}": f"awsSecretAccessKey2 = {R}",
+    f"aws-secret-access-key-old: {AWS}": f"aws-secret-access-key-old: {R}",
+    "GITHUB_TOKEN_PROD=x DB_PASSWORD_1=y": f"GITHUB_TOKEN_PROD={R} DB_PASSWORD_1={R}",
+    "export MY_SECRET_2='a b'": f"export MY_SECRET_2='{R}'",
+    '{"private_key_data": "x"}': f'{{"private_key_data": "{R}"}}',
+    f"GOOGLE_CREDENTIALS={AWS}": f"GOOGLE_CREDENTIALS={R}",
+    f"PresharedKey = {AWS}=": f"PresharedKey = {R}",
+    'psk="correct horse"': f'psk="{R}"',
+    # Nix's signing keys, and Cachix's.
     f"CACHIX_SIGNING_KEY={AWS}{AWS}==": f"CACHIX_SIGNING_KEY={R}",
+    f"CACHIX_SIGNING_KEY=acme.cachix.org-1:{SIGNING}": f"CACHIX_SIGNING_KEY={R}",
+    f"cache.example.org-1:{SIGNING}": f"cache.example.org-1:{R}",
+    f"'acme_2:{SIGNING}' and more": f"'acme_2:{R}' and more",
+    f"\x1b[35;1mcache.example.org-1:{SIGNING}\x1b[0m": (
+        f"\x1b[35;1mcache.example.org-1:{R}\x1b[0m"
+    ),
+    f"cachix authtoken {AWS}": f"cachix authtoken {R}",
+    # Names and values.
     '{"password": "x", "user": "joe"}': f'{{"password": "{R}", "user": "joe"}}',
     '{"token":123,"n":1}': f'{{"token":{R},"n":1}}',
     "{'client_secret': 'a b', 'n': 1}": f"{{'client_secret': '{R}', 'n': 1}}",
@@ -145,6 +178,10 @@ SECRETS = {
     f"sent _gitlab_session={LONG}": f"sent _gitlab_session={R}",
     # Signed URLs and webhooks.
     "https://h/x?X-Amz-Signature=abc&b=1": f"https://h/x?X-Amz-Signature={R}&b=1",
+    f"https://h/x?X-Amz-Security-Token={AWS}&X-Amz-Signature=abc": (
+        f"https://h/x?X-Amz-Security-Token={R}&X-Amz-Signature={R}"
+    ),
+    "https://h/x?sp=r&sig=a%3D&jwt=b": f"https://h/x?sp=r&sig={R}&jwt={R}",
     "https://hooks.slack.com/services/T0/B0/abcdef": f"https://hooks.slack.com/services/{R}",
     # Colours and marks that split them; the text after a hidden one keeps its colours.
     "\x1b[31mghp_\x1b[1m0123456\x1b[0mabcdef\x1b[0m end": (f"\x1b[31m{R}\x1b[1m\x1b[0m\x1b[0m end"),
@@ -200,6 +237,12 @@ HARMLESS = (
     "npm_config_registry=https://registry.example.org npm_lifecycle_event=install",
     "s.abcdefghijklmnopqrstuvwx and libs.Ab1Ab1Ab1Ab1Ab1Ab1Ab1Ab1",
     "xoxo and ya29 and hvs. and sk-SK",
+    f"Sig: cache.nixos.org-1:{SIGNING}",
+    f"sha512:{SIGNING} sha512-{SIGNING}",
+    "token_count=5 password_min=8 token-type: x secret_name = y private_key_path=z",
+    "/nix/store/zcb27f43s6b90makww9628wil2g9dpir-ghp_0123456789abcdef",
+    "cachix authtoken --stdin",
+    "the machine waits for a password prompt",
     "",
 )
 
@@ -282,6 +325,59 @@ def test_redactor_reads_the_words_of_a_command_together() -> None:
     ]
 
 
+def test_hides_keys_in_the_forms_of_ssh2_and_putty() -> None:
+    body = KEY.split("\n")[1]
+    for first, last in (
+        ("---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----", "---- END SSH2 ENCRYPTED PRIVATE KEY ----"),
+        ("Private-Lines: 2", "Private-MAC: 0a1b"),
+    ):
+        assert redact("\n".join([first, body, last])) == "\n".join([first, R, last])
+
+
+def test_hides_a_key_in_the_end_of_a_log_that_nix_repeats() -> None:
+    lines = redact("\n".join(f"       > {line}" for line in KEY.split("\n")[:3])).split("\n")
+    assert lines[1:] == [f"       > {R}", f"       > {R}"]
+
+
+NIX32 = "0123456789abcdfghijklmnpqrsvwxyz"
+BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+PUBLIC = {
+    "store path": st.builds(
+        "/nix/store/{}-{}".format,
+        st.text(NIX32, min_size=32, max_size=32),
+        st.lists(
+            st.sampled_from(
+                ("token", "password", "secret", "key", "ghp_0123456789", "1.2", "x", "s.", "sk")
+            ),
+            min_size=1,
+            max_size=5,
+        ).map("-".join),
+    ),
+    "commit": st.text("0123456789abcdef", min_size=40, max_size=40),
+    "hash": st.one_of(
+        st.text(BASE64, min_size=43, max_size=43).map("sha256-{}=".format),
+        st.text(BASE64, min_size=86, max_size=86).map("sha512-{}==".format),
+        st.text(BASE64, min_size=86, max_size=86).map("sha512:{}==".format),
+        st.text(NIX32, min_size=52, max_size=52).map("sha256:{}".format),
+    ),
+    "public key": st.text(BASE64, min_size=43, max_size=43).map("cache.example.org-1:{}=".format),
+}
+AROUND = (
+    *("{}", "building '{}'...", "error: path '{}' is not valid", "copying {} from 'https://c'"),
+    *("rev={}", '"rev":"{}"', "narHash: {}", "\x1b[35;1m{}\x1b[0m", "got:    {}", "https://h/x/{}"),
+    *("PASSWORD=x {}", "token: y\n{}", "-----BEGIN RSA PRIVATE KEY-----\n{} and more"),
+)
+
+
+@pytest.mark.parametrize("kind", PUBLIC)
+@given(st.data(), st.sampled_from(AROUND))
+def test_redactor_never_touches_what_everybody_may_read(
+    kind: str, data: st.DataObject, around: str
+) -> None:
+    public = data.draw(PUBLIC[kind])
+    assert public in redact(around.format(public))
+
+
 @given(st.text())
 def test_redactor_takes_any_text_and_keeps_its_lines(text: str) -> None:
     assert redact(text).count("\n") == text.count("\n")
@@ -352,6 +448,18 @@ def test_a_long_run_after_a_beginning_takes_linear_time(
 ) -> None:
     beginning = example[: 1 + round(part * (len(example) - 1))]
     assert_cheap(f"{beginning}{character * (SIZE - len(HINTS))} {HINTS}", usual)
+
+
+@pytest.mark.parametrize("example", [*SECRETS, *KEY.split("\n")[:1]], ids=str)
+def test_four_times_the_text_takes_about_four_times_as_long(example: str) -> None:
+    """Repeated in one line, and its beginning alone; quadratic time would be sixteen times."""
+    for unit in (example.replace("\n", " "), example[: len(example) // 2].replace("\n", " ")):
+        short, long = (f"{unit * (size // len(unit))} {HINTS}" for size in (SIZE // 16, SIZE // 4))
+        for tries in (1, 3, 9):  # one pause of a busy machine must not fail a test
+            if cost(long, tries) < 8 * cost(short, tries) + 0.002:
+                break
+        else:
+            raise AssertionError(unit)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from nixfleet_core.inventory import this_machine
 from nixfleet_core.session.discovery import hosts_without_inventory
 
 FLAKE = "Code/nixcfg"
+BOTH = "nixosConfigurations and homeConfigurations"
 
 
 @pytest.fixture
@@ -29,14 +33,19 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     nix.chmod(0o755)
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("PATH", str(nix.parent), prepend=":")
     return tmp_path
+
+
+def found_hosts() -> tuple[Host, ...]:
+    return hosts_without_inventory(list[str]().append).hosts
 
 
 def test_the_flakes_hosts_are_reached_by_name(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = this_machine().name
     monkeypatch.setenv("ANSWER", f'["csb0", "{here}", "-oProxyCommand=x", "../x"]')
-    assert hosts_without_inventory(list[str]().append) == (
+    assert found_hosts() == (
         Host(name=here, attribute=here),
         Host(name="csb0", address=SshAddress("csb0"), attribute="csb0"),
     )
@@ -48,7 +57,7 @@ def test_homes_are_reached_as_their_users(home: Path, monkeypatch: pytest.Monkey
     homes = ("markus@imac0", "imac0", "eve@imac0", "ops@csb0", f"ops@{here}", "-x@mac", "a b@c")
     monkeypatch.setenv("ANSWER", '["csb0"]')
     monkeypatch.setenv("HOMES", json.dumps(homes))
-    assert hosts_without_inventory(list[str]().append)[2:] == (
+    assert found_hosts()[2:] == (
         Host(
             name="imac0",
             address=SshAddress("imac0", "markus"),
@@ -69,12 +78,12 @@ def test_a_malformed_answer_leaves_only_this_machine(
     home: Path, monkeypatch: pytest.MonkeyPatch, answer: str
 ) -> None:
     monkeypatch.setenv("ANSWER", answer)
-    assert hosts_without_inventory(list[str]().append) == (this_machine(),)
+    assert found_hosts() == (this_machine(),)
 
 
 def test_without_a_flake_nix_is_not_asked(home: Path) -> None:
     (home / FLAKE / "flake.nix").unlink()
-    assert hosts_without_inventory(list[str]().append) == (this_machine(),)
+    assert found_hosts() == (this_machine(),)
     assert not (home / "asked").exists()
 
 
@@ -83,7 +92,7 @@ def test_a_failing_nix_leaves_only_this_machine(
 ) -> None:
     monkeypatch.setenv("ANSWER", '["csb0"]')
     monkeypatch.setenv("CODE", "1")
-    assert hosts_without_inventory(list[str]().append) == (this_machine(),)
+    assert found_hosts() == (this_machine(),)
 
 
 def said(
@@ -93,8 +102,8 @@ def said(
     for name, value in {"ANSWER": answer, "SAID": complaint, "CODE": str(code)}.items():
         monkeypatch.setenv(name, value)
     lines: list[str] = []
-    hosts_without_inventory(lines.append)
-    return lines
+    problems = hosts_without_inventory(lines.append).problems
+    return [*lines, *problems]
 
 
 def test_discovery_says_which_flake_it_evaluates(
@@ -106,7 +115,13 @@ def test_discovery_says_which_flake_it_evaluates(
     assert said(monkeypatch, '["csb0"]') == []
 
 
-UNKNOWN = "Some names could not be read; nothing is built or fetched for them: "
+def unknown(home: Path, why: str, of: str = BOTH) -> str:
+    return (
+        f"The names of hosts under {of} in {home}/{FLAKE} could not be read; none is known from "
+        f"before. Nothing is built or fetched for them: {why}"
+    )
+
+
 DISABLED = "cannot build '/nix/store/x.drv^out' during evaluation because the option is disabled"
 
 
@@ -121,7 +136,7 @@ DISABLED = "cannot build '/nix/store/x.drv^out' during evaluation because the op
 def test_discovery_says_once_why_names_are_unknown(
     home: Path, monkeypatch: pytest.MonkeyPatch, complaint: str, shown: str
 ) -> None:
-    assert said(monkeypatch, "[]", complaint, 1)[1:] == [UNKNOWN + shown]
+    assert said(monkeypatch, "[]", complaint, 1)[1:] == [unknown(home, shown)]
 
 
 def test_a_flake_without_homes_causes_no_complaint(
@@ -129,7 +144,9 @@ def test_a_flake_without_homes_causes_no_complaint(
 ) -> None:
     missing = "error: flake 'path:/x' does not provide attribute 'homeConfigurations'\\n"
     assert len(said(monkeypatch, "[]", missing, 1)) == 1
-    assert said(monkeypatch, "null")[1:] == [f"{UNKNOWN}Nix gave no list of names"]
+    assert said(monkeypatch, "null")[1:] == [
+        unknown(home, "Nix gave no list of names", "nixosConfigurations")
+    ]
 
 
 def test_names_are_read_without_building_and_without_the_network(
@@ -152,3 +169,113 @@ def test_names_are_read_without_building_and_without_the_network(
     assert "GIT_ALLOW_PROTOCOL=file" in environment
     assert "https_proxy=http://127.0.0.1:9" in environment
     assert not [line for line in environment if line.lower().startswith("no_proxy=")]
+
+
+# The last time that it worked.
+
+
+def remembered(home: Path) -> Path:
+    return home / "state/nixfleet/flake-names.json"
+
+
+def look(home: Path, monkeypatch: pytest.MonkeyPatch, systems: str, homes: str) -> None:
+    """One that works."""
+    monkeypatch.setenv("ANSWER", systems)
+    monkeypatch.setenv("HOMES", homes)
+    assert not hosts_without_inventory(list[str]().append).problems
+
+
+def break_flake(monkeypatch: pytest.MonkeyPatch, said: str = "error: no network\n") -> None:
+    for name, value in {"ANSWER": "", "HOMES": "", "SAID": said, "CODE": "1"}.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_hosts_stay_when_the_flake_cannot_be_evaluated_and_are_marked(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look(home, monkeypatch, '["csb0"]', '["markus@imac0"]')
+    before = found_hosts()
+    break_flake(monkeypatch)
+    hosts, problems = hosts_without_inventory(list[str]().append)
+    assert [host.name for host in hosts] == [host.name for host in before]
+    assert [host.remembered for host in hosts] == [False, True, True]
+    assert [replace(host, remembered=False) for host in hosts] == list(before)
+    assert [host.listed_where for host in hosts[1:]] == [
+        *("csb0 (remembered)", "markus@imac0 (remembered)"),
+    ]
+    (problem,) = problems
+    assert problem.endswith(". Nothing is built or fetched for them: no network")
+    assert f"under {BOTH} in {home}/{FLAKE} could not be read; those that are marked" in problem
+
+
+def test_only_the_source_that_fails_is_remembered(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look(home, monkeypatch, '["csb0", "csb1"]', '["markus@imac0"]')
+    monkeypatch.setenv("ANSWER", '["csb0"]')
+    monkeypatch.setenv("HOMES", "not JSON")
+    hosts, problems = hosts_without_inventory(list[str]().append)
+    assert [(host.name, host.remembered) for host in hosts[1:]] == [
+        *(("csb0", False), ("imac0", True)),
+    ]
+    assert "under homeConfigurations in" in problems[0]
+    # what was read now is remembered: csb1 is gone
+    break_flake(monkeypatch)
+    assert [host.name for host in found_hosts()[1:]] == ["csb0", "imac0"]
+
+
+def test_another_flake_of_that_path_is_another_look(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look(home, monkeypatch, '["csb0"]', "[]")
+    assert stat.S_IMODE(remembered(home).stat().st_mode) == 0o600
+    assert stat.S_IMODE(remembered(home).parent.stat().st_mode) == 0o700
+    text = remembered(home).read_text().replace(f"{home}/{FLAKE}", "/elsewhere")
+    remembered(home).write_text(text)
+    break_flake(monkeypatch)
+    assert found_hosts() == (this_machine(),)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "null", "[]", "{", '{"flakes":[]}', "\udcff", "{" * 10_000),
+        '{"flakes":{"FLAKE":{"nixosConfigurations":{"at":0,"names":["csb0"]}}}}',
+        '{"flakes":{"FLAKE":{"nixosConfigurations":{"at":99999999999999,"names":["csb0"]}}}}',
+        '{"flakes":{"FLAKE":{"nixosConfigurations":{"at":1,"names":"csb0"}}}}',
+        '{"flakes":{"FLAKE":{"nixosConfigurations":{"at":1,"names":[""]}}}}',
+        '{"flakes":{"FLAKE":{"nixosConfigurations":{"at":1,"names":["-oProxyCommand=x","../x"]}}}}',
+        '{"flakes":{"FLAKE":{"nixosConfigurations":{"at":1,"names":["csb0"]}}}}' + " " * 300_000,
+    ],
+    ids=range(13),
+)
+def test_a_remembered_file_that_somebody_else_wrote_names_no_host(
+    home: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    remembered(home).parent.mkdir(parents=True)
+    text = text.replace("FLAKE", f"{home}/{FLAKE}")
+    remembered(home).write_bytes(text.encode("utf-8", "surrogateescape"))
+    break_flake(monkeypatch)
+    assert found_hosts() == (this_machine(),)
+
+
+def test_a_link_or_a_pipe_in_place_of_the_file_is_not_read(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look(home, monkeypatch, '["csb0"]', "[]")
+    break_flake(monkeypatch)
+    remembered(home).rename(home / "other")
+    remembered(home).symlink_to(home / "other")
+    assert found_hosts() == (this_machine(),)
+    remembered(home).unlink()
+    os.mkfifo(remembered(home))
+    assert found_hosts() == (this_machine(),)
+
+
+def test_a_state_directory_that_cannot_be_made_is_no_error(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "state").touch()
+    look(home, monkeypatch, '["csb0"]', "[]")
+    break_flake(monkeypatch)
+    assert found_hosts() == (this_machine(),)
