@@ -16,9 +16,9 @@ from nixfleet_core.log.failures import (
     TOLD,
     WARNINGS,
     ranked_patterns,
+    refused_pattern,
     stale_pattern,
 )
-from nixfleet_core.nix.refs import REFUSED
 from nixfleet_core.plan.model import BUSY_WAIT
 from nixfleet_core.plan.rules import DISK_NEEDED_KIB, MEMORY_NEEDED_KIB
 from nixfleet_core.scripts.compose import compose, part
@@ -75,7 +75,7 @@ def compile_plan(plan: Plan, job: str, root: str = "") -> str:
             "NF_UNCUT": " ".join(sorted(UNCUT_STEPS)),
             "NF_ROLLBACK": "1" if plan.options.rollback_on_failure else "",
             "NF_LOCK_FROM": plan.lock_from or "",
-            "NF_GIT_REFUSED": REFUSED,
+            "NF_GIT_REFUSED": refused_pattern(),
             **TEXTS,
         },
         call=f'nf_set_up "${{2:-}}" "${{3:-}}"\nnf_plan() {{\n{steps}}}\n"nf_enter_$1"',

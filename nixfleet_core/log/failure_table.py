@@ -352,7 +352,7 @@ FAILURES: Final[tuple[Failure, ...]] = (
     Failure(
         id="git-credentials",
         pattern="Authentication failed for |could not read (Username|Password) for"
-        "|HTTP Basic: Access denied",
+        "|unable to get password from user|HTTP Basic: Access denied",
         kind="permanent",
         source="git",
         cause="auth",

@@ -103,6 +103,13 @@ def ranked_patterns(*, switch: bool = False) -> str:
     return "\n".join(lines)
 
 
+def refused_pattern() -> str:
+    """One pattern for `grep -E` and Python: a git server refuses us, or hides the repository from
+    us (GitHub says "Repository not found" of a private one). Nix may still have what opens it."""
+    rows = (row for row in FAILURES if row.cause == "auth" and row.source in ("git", "ssh"))
+    return "|".join((*(row.pattern for row in rows), "Repository not found"))
+
+
 def stale_pattern() -> str:
     """One pattern for `grep -E`: Nix says that it kept what it had, whatever its exit code."""
     return "|".join(row.pattern for row in FAILURES if row.kind == "stale")

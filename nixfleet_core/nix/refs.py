@@ -94,12 +94,3 @@ def is_commit_of(ref: str | None, rev: str | None) -> bool:
         and _SHORT_COMMIT.fullmatch(ref) is not None
         and rev.startswith(ref)
     )
-
-
-REFUSED: Final = (
-    r"could not read (Username|Password)|terminal prompts disabled|Authentication failed"
-    r"|unable to get password from user|returned error: 40[13]|Access denied"
-    r"|Permission denied \(|Too many authentication failures|Repository not found"
-)
-"""A pattern for `grep -E` and Python: a git server refuses us, or hides the repository from us
-(GitHub says "Repository not found" of a private one). Then Nix may still have what opens it."""

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin
 
 from nixfleet_core.host import DEFAULT_FORGES
+from nixfleet_core.log.failures import refused_pattern
 from nixfleet_core.nix.git_url import (
     GitUrl,
     Hidden,
@@ -30,7 +31,6 @@ from nixfleet_core.nix.git_url import (
     split_url,
 )
 from nixfleet_core.nix.refs import (
-    REFUSED,
     Found,
     asked_names,
     find_ref,
@@ -394,7 +394,7 @@ def _redirect(done: Completed, url: GitUrl) -> GitUrl | None:
 
 
 _REFUSED: Final = re.compile(
-    rf"{REFUSED}|returned error: 4(?!08|29)[0-9][0-9]|repository '.*' not found"
+    rf"{refused_pattern()}|returned error: 4(?!08|29)[0-9][0-9]|repository '.*' not found"
     "|alert|certificate required".encode()
 )
 """The server answers and wants credentials, or hides the repository from strangers."""

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nixfleet_core.log.failure_table import FAILURES, Failure
-from nixfleet_core.log.failures import find_failure, strip_colours
+from nixfleet_core.log.failures import find_failure, refused_pattern, strip_colours
 from nixfleet_core.log.text import TextDecoder
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -75,3 +75,26 @@ def test_a_long_line_takes_time_in_proportion_to_its_length() -> None:
 @given(st.lists(st.text(), max_size=5))
 def test_find_failure_survives_any_lines(lines: list[str]) -> None:
     find_failure(lines)
+
+
+@pytest.mark.parametrize(
+    ("said", "refused"),
+    [
+        (
+            "fatal: could not read Username for 'https://github.com': terminal prompts disabled",
+            True,
+        ),
+        ("fatal: Authentication failed for 'https://h/r/'", True),
+        ("fatal: unable to access 'https://h/r/': The requested URL returned error: 403", True),
+        ("git@github.com: Permission denied (publickey).", True),
+        ("ERROR: Repository not found.", True),
+        ("remote: Repository not found.", True),
+        ("remote: HTTP Basic: Access denied", True),
+        ("fatal: unable to access 'https://h/r/': The requested URL returned error: 500", False),
+        ("fatal: repository 'https://h/r/' not found", False),
+        ("fatal: unable to access 'https://h/r/': Could not resolve host: h", False),
+        ("Host key verification failed.", False),
+    ],
+)
+def test_a_refusal_is_known_by_gits_words(said: str, refused: bool) -> None:
+    assert bool(re.search(refused_pattern(), said)) is refused

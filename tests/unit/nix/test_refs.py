@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from nixfleet_core.nix.refs import (
-    REFUSED,
     Found,
     asked_names,
     find_ref,
@@ -101,26 +99,3 @@ def test_a_shortened_commit_is_known_by_its_beginning(
     ref: str | None, rev: str | None, is_it: bool
 ) -> None:
     assert is_commit_of(ref, rev) is is_it
-
-
-@pytest.mark.parametrize(
-    ("said", "refused"),
-    [
-        (
-            "fatal: could not read Username for 'https://github.com': terminal prompts disabled",
-            True,
-        ),
-        ("fatal: Authentication failed for 'https://h/r/'", True),
-        ("fatal: unable to access 'https://h/r/': The requested URL returned error: 403", True),
-        ("git@github.com: Permission denied (publickey).", True),
-        ("ERROR: Repository not found.", True),
-        ("remote: Repository not found.", True),
-        ("remote: HTTP Basic: Access denied", True),
-        ("fatal: unable to access 'https://h/r/': The requested URL returned error: 500", False),
-        ("fatal: repository 'https://h/r/' not found", False),
-        ("fatal: unable to access 'https://h/r/': Could not resolve host: h", False),
-        ("Host key verification failed.", False),
-    ],
-)
-def test_a_refusal_is_known_by_gits_words(said: str, refused: bool) -> None:
-    assert bool(re.search(REFUSED, said)) is refused
