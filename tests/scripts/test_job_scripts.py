@@ -375,6 +375,13 @@ def test_incoming_commits_are_printed_and_nothing_changes(host: FakeHost) -> Non
 
 
 @one_shell
+def test_incoming_commits_of_a_flake_in_a_folder(host: FakeHost) -> None:
+    (host.checkout / "nix").mkdir()
+    done = host.ask("incoming", NF_CHECKOUT=f"{CHECKOUT}/nix")
+    assert done.stdout.decode().endswith(" Fix the disk\n")
+
+
+@one_shell
 def test_no_incoming_commits_print_nothing(host: FakeHost) -> None:
     git(host.checkout, "pull", "-q")
     done = incoming(host)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -31,6 +32,11 @@ def host(tmp_path: Path, shell: tuple[str, ...]) -> FakeHost:
     made.root.mkdir()
     made.make()
     git(made.checkout, "pull", "-q", "--ff-only")
+    # the host's sh, which runs tree.sh
+    sh = made.root / "run/wrappers/bin/sh"
+    sh.unlink(missing_ok=True)
+    sh.write_text(f'#!/bin/sh\nexec {shlex.join(shell)} "$@"\n')
+    sh.chmod(0o755)
     return made
 
 
