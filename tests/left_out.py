@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from _pytest.mark import ParameterSet
 
 PACKAGES: Final = {
+    "pkill": "procps",
     "ps": "procps",
     "setfacl": "acl",
     "setsid": "util-linux",
     "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
     "unshare": "util-linux",
 }
 """Debian's package of a program, if it has another name."""
