@@ -471,7 +471,8 @@ def test_work_that_the_pull_would_overwrite_is_a_refusal(host: FakeHost, name: s
     (host.checkout / name).write_text("mine")
     host.run_job()
     assert host.steps["preflight"] == "failed"
-    assert "uncommitted changes that the pull would overwrite:\nREADME\n" in host.log
+    assert "git refuses to overwrite uncommitted changes:\n" in host.log
+    assert "\nREADME\n" in host.log
     assert (host.checkout / "README").read_text() == "mine"
 
 

@@ -126,12 +126,12 @@ nf_check_idle() {
   nf_clock_start
   while nf_is_busy; do
     nf_check_why=busy
-    if ! nf_is_within "$NF_WAIT"; then nf_idle_is_over; return; fi
-    if [ -z "$nf_check_idle_told" ]; then
+    if [ -z "$nf_check_idle_told" ] && [ "$NF_WAIT" -gt 0 ]; then
       nf_event waiting ",\"reason\":\"switch\",\"limit\":$NF_WAIT$nf_is_busy_event"
       nf_say "preflight: waiting for $nf_is_busy_with"
       nf_check_idle_told=1
     fi
+    if ! nf_is_within "$NF_WAIT"; then nf_idle_is_over; return; fi
     nf_pause 1 || return 1
   done
   nf_check_why=''
