@@ -90,6 +90,7 @@ SETTINGS = {
     "no commit": '[branch "main"]\nmergeOptions = --no-ff --no-commit\n',
     "untracked files hidden": "[status]\nshowUntrackedFiles = no\n[diff]\nrelative = true\n",
     "line ends": "[core]\nautocrlf = input\nsafecrlf = warn\n",
+    "line ends of Windows": "[core]\nautocrlf = true\n",
     "signing with gpg": "[commit]\ngpgSign = true\n",
     "signing with ssh": "[commit]\ngpgSign = true\n[gpg]\nformat = ssh\n",
     "submodules": "[submodule]\nrecurse = true\n[fetch]\nrecurseSubmodules = true\n",
@@ -102,6 +103,9 @@ SETTINGS = {
 @pytest.mark.parametrize("text", SETTINGS.values(), ids=SETTINGS)
 def test_owners_settings_do_not_change_the_pull(host: FakeHost, text: str) -> None:
     owners_config(host, f"[user]\nname = t\nemail = t@example.org\n{text}")
+    git(
+        host.checkout, "config", "include.path", host.env["GIT_CONFIG_GLOBAL"]
+    )  # for this test's git
     commit = above(host, README="three\n")
     mine = lock_text(host.upstream.old, "5" * 40) + "\n"
     host.lock.write_text(mine)
@@ -110,7 +114,8 @@ def test_owners_settings_do_not_change_the_pull(host: FakeHost, text: str) -> No
     assert pulled(host, commit)
     assert (host.job / "flake.lock.before").read_text() == mine
     assert git(host.checkout, "stash", "list") == ""
-    assert git(host.checkout, "status", "--porcelain") == "M flake.lock\n?? notes"
+    status = git(host.checkout, "status", "--porcelain", "--untracked-files=normal")
+    assert status == "M flake.lock\n?? notes"
 
 
 @one_shell
@@ -139,6 +144,22 @@ def test_a_remote_that_only_insteadof_names_is_fetched(host: FakeHost) -> None:
     commit = above(host, README="three\n")
     host.run_job()
     assert pulled(host, commit)
+
+
+@one_shell
+def test_the_owners_own_ssh_command_is_used_and_never_asks(host: FakeHost) -> None:
+    ssh = host.root / "ssh"
+    told = quote(str(host.root / "told"))
+    ssh.write_text(f'#!/bin/sh\necho "$*" >>{told}\nfor last; do :; done\neval "$last"\n')
+    ssh.chmod(0o755)
+    git(host.checkout, "remote", "set-url", "origin", f"ssh://git@h{host.upstream.nixcfg}")
+    git(host.checkout, "config", "core.sshCommand", f"{quote(str(ssh))} -i deploy")
+    git(host.checkout, "config", "ssh.variant", "ssh")
+    commit = above(host, README="three\n")
+    host.run_job()
+    assert pulled(host, commit)
+    said = (host.root / "told").read_text()
+    assert "-i deploy -o BatchMode=yes" in said
 
 
 @one_shell
