@@ -103,9 +103,8 @@ SETTINGS = {
 @pytest.mark.parametrize("text", SETTINGS.values(), ids=SETTINGS)
 def test_owners_settings_do_not_change_the_pull(host: FakeHost, text: str) -> None:
     owners_config(host, f"[user]\nname = t\nemail = t@example.org\n{text}")
-    git(
-        host.checkout, "config", "include.path", host.env["GIT_CONFIG_GLOBAL"]
-    )  # for this test's git
+    # for the git of this test, too
+    git(host.checkout, "config", "include.path", host.env["GIT_CONFIG_GLOBAL"])
     commit = above(host, README="three\n")
     mine = lock_text(host.upstream.old, "5" * 40) + "\n"
     host.lock.write_text(mine)
