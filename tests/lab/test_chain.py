@@ -179,7 +179,9 @@ def test_listing_starts_one_ssh_a_host(fleet: Fleet, client: Client, tmp_path: P
     ssh.chmod(0o755)
     client.path = f"{tmp_path}:{client.env['PATH']}"
     assert client.run("hosts").returncode == 0
-    assert len(count.read_text().splitlines()) == len(fleet.hosts)
+    # `ssh -G` connects to nothing: it says what the configuration has for a host
+    calls = [line for line in count.read_text().splitlines() if " -G " not in f" {line}"]
+    assert len(calls) == len(fleet.hosts)
 
 
 def test_listing_shows_versions_and_what_is_stale(fresh: Fleet, client: Client) -> None:

@@ -117,6 +117,7 @@ def test_it_finds_all_faults_of_a_nixos(fresh: Fleet, host: LabHost, client: Cli
     host.enter(
         "systemctl disable -q --now nixfleet-agent; rm /etc/systemd/system/nixfleet-agent.service; "
         "systemctl daemon-reload; find /usr/bin -perm -4000 -exec chmod u-s {} +; "
+        "rm -f /usr/bin/run0; "
         "install -d -o ops /var/lib/nixfleet /var/lib/nixfleet-update"
     )
     assert wrong(client, host) == EVERYWHERE | {"memory", "root"}

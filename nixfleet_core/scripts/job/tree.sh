@@ -142,13 +142,15 @@ tree_undo() {
   esac
   tree_each tree_take_away && tree_each tree_put_back || return
   tree_undo_index=$(git rev-parse --git-path index) || return
-  if [ -e "$tree_folder/index" ]; then
-    cp -p "$tree_folder/index" "$tree_undo_index.nixfleet" &&
-      mv -f "$tree_undo_index.nixfleet" "$tree_undo_index"
-  else
-    rm -f "$tree_undo_index"
-  fi
+  if ! [ -e "$tree_folder/index" ]; then rm -f "$tree_undo_index"; return; fi
+  cmp -s "$tree_folder/index" "$tree_undo_index" && return
+  rm -f "$tree_undo_index.nixfleet"
+  tree_place "$tree_folder/index" "$tree_undo_index.nixfleet" &&
+    mv -f "$tree_undo_index.nixfleet" "$tree_undo_index"
 }
+
+# tree_place FROM TO: a second name for the same file, which finds room on a full disk, too; else a copy.
+tree_place() { { ! [ -L "$1" ] && ln "$1" "$2" 2>/dev/null; } || cp -pP "$1" "$2"; }
 
 tree_take_away() {
   if ! tree_is_same "$1" "$tree_folder/old" && tree_is_file . "$1"; then
@@ -168,7 +170,7 @@ tree_put_back() {
   if ! tree_is_file "$tree_folder/old" "$1" || tree_is_file . "$1"; then return 0; fi
   if tree_is_dir "$1"; then rmdir "./$1" 2>/dev/null || return 0; fi
   case $1 in */*) mkdir -p "./${1%/*}" || return ;; esac
-  cp -pP "$tree_folder/old/$1" "./$1"
+  tree_place "$tree_folder/old/$1" "./$1"
 }
 
 case $tree_verb in
