@@ -1,12 +1,15 @@
 #!/bin/sh
-# all.sh PYTEST - runs the whole lab, two parts at a time: they wait more than they work. The output of the
-# chaos suite and the homes comes after the rest. A test can time out on a busy machine, so failed tests run
-# once more, alone, and both outputs are printed. A test that fails again fails the lab.
+# all.sh PYTEST - runs the whole lab in two halves at a time, about as long as each other. The output of the
+# chaos suite, the homes and the ways in comes after the rest. A test can time out on a busy machine, so failed
+# tests run once more, alone, and both outputs are printed. A test that fails again fails the lab.
 set -u
 cd "$(dirname "$0")/../.." || exit
 pytest=$1
 kept=$(mktemp -d) || exit
 trap 'rm -rf "$kept"' EXIT
+
+homes='test_home_manager test_lab_homes test_lab_mac'
+ways_in='test_roots test_ssh_options test_login_shells test_many_hosts'
 
 # part NAME [OPTION...]
 part() {
@@ -14,10 +17,11 @@ part() {
   shift
   case $name in
     chaos) set -- "$@" tests/lab/chaos ;;
-    homes) set -- "$@" tests/lab/test_home_manager.py tests/lab/test_lab_homes.py tests/lab/test_lab_mac.py ;;
+    homes) for file in $homes; do set -- "$@" "tests/lab/$file.py"; done ;;
+    ways-in) for file in $ways_in; do set -- "$@" "tests/lab/$file.py"; done ;;
     *)
-      set -- "$@" tests/lab --ignore=tests/lab/chaos --ignore=tests/lab/test_home_manager.py \
-        --ignore=tests/lab/test_lab_homes.py --ignore=tests/lab/test_lab_mac.py
+      set -- "$@" tests/lab --ignore=tests/lab/chaos
+      for file in $homes $ways_in; do set -- "$@" "--ignore=tests/lab/$file.py"; done
       ;;
   esac
   "$pytest" -o cache_dir="$kept/$name.cache" "$@" &
@@ -31,6 +35,7 @@ part() {
   trap 'kill "$running"; exit 143' TERM
   part chaos
   part homes
+  part ways-in
 } > "$kept/printed" 2>&1 &
 beside=$!
 trap 'kill "$running" "$beside"; exit 130' INT TERM HUP
@@ -39,7 +44,7 @@ wait "$beside"
 cat "$kept/printed"
 
 ended=0
-for name in chaos homes rest; do
+for name in chaos homes ways-in rest; do
   if [ "$(cat "$kept/$name.code")" = 1 ]; then
     echo "Once more, alone, what failed of the part $name:"
     part "$name" --last-failed --last-failed-no-failures=none
