@@ -25,6 +25,12 @@ mmdebstrap --quiet --variant=minbase --include="$packages" \
   --dpkgopt='path-include=/usr/share/locale/de/LC_MESSAGES/*' \
   "$suite" "$dir" "$mirror"
 
+# fish brings one along, and does without.
+case $suite in
+  bookworm) ;;
+  *) chmod a-x "$dir"/usr/bin/python3.* ;;
+esac
+
 mkdir -p "$dir/etc/nix"
 cat > "$dir/etc/nix/nix.conf" <<'CONF'
 experimental-features = nix-command flakes
