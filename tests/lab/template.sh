@@ -28,7 +28,10 @@ mmdebstrap --quiet --variant=minbase --include="$packages" \
 # fish brings one along, and does without.
 case $suite in
   bookworm) ;;
-  *) chmod a-x "$dir"/usr/bin/python3.* ;;
+  *)
+    mkdir "$dir/usr/lib/fish-python"
+    mv "$dir"/usr/bin/python3* "$dir/usr/lib/fish-python"
+    ;;
 esac
 
 mkdir -p "$dir/etc/nix"

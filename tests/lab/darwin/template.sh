@@ -11,7 +11,7 @@ chroot "$dir" sh -eu <<'GUEST'
 export DEBIAN_FRONTEND=noninteractive
 apt-get -qq -o Acquire::Check-Valid-Until=false update
 apt-get -qq --no-install-recommends install zsh perl python3-minimal libpython3-stdlib original-awk > /dev/null 2>&1
-chmod a+x /usr/bin/python3.*
+mv /usr/lib/fish-python/python3* /usr/bin
 apt-get clean
 rm -rf /var/lib/apt/lists/*
 
