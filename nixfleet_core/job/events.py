@@ -59,8 +59,10 @@ class StepEnd(msgspec.Struct, frozen=True, tag="step-end", tag_field="event"):
 
 
 IDLE_CHECK: Final = "idle"
-INPUT_CHECK: Final = "input"
 """Whether no other rebuild runs; ok with a reason where --force ignored one that still ran."""
+
+INPUT_CHECK: Final = "input"
+"""Whether the input can be updated; ok with the reason `refused` where git may not ask for it."""
 
 AGENT_CHECK: Final = "agent"
 """The agent's own `--check`, after the proof; it decides nothing."""

@@ -65,13 +65,13 @@ nf_tree() {
 # nf_fits: true if HEAD can go to the commit that was fetched, and nothing of the user's is lost.
 # sets: nf_check_why
 nf_fits() {
-  nf_fits_to=$(nf_upstream)
-  if ! nf_tree 60 prepare "$(nf_git rev-parse HEAD)" "$nf_fits_to"; then
+  nf_fits_from=$(nf_git rev-parse HEAD) nf_fits_to=$(nf_upstream)
+  if ! nf_tree 60 prepare "$nf_fits_from" "$nf_fits_to"; then
     nf_refuse broken "git cannot compare HEAD with its upstream"
     return
   fi
-  nf_takes_signature "$nf_fits_to" && nf_takes_tree "$nf_fits_to" && nf_covers_nothing "$nf_fits_to" &&
-    nf_may_write && nf_rehearse "$nf_fits_to"
+  nf_takes_signature "$nf_fits_to" && nf_takes_tree "$nf_fits_to" &&
+    nf_covers_nothing "$nf_fits_from" "$nf_fits_to" && nf_may_write && nf_rehearse "$nf_fits_to"
 }
 
 # sets: nf_check_why
@@ -132,10 +132,10 @@ nf_may_restore_lock() {
   nf_refuse lock "flake.lock has changes of its own and upstream changed it too"
 }
 
-# git overwrites an ignored file that upstream starts to track without a word.
+# nf_covers_nothing FROM TO: git overwrites an ignored file that upstream starts to track without a word.
 # sets: nf_check_why
 nf_covers_nothing() {
-  nf_covers_nothing_found=$(nf_tree 60 covered "$(nf_git rev-parse HEAD)" "$1") || nf_covers_nothing_found='?'
+  nf_covers_nothing_found=$(nf_tree 60 covered "$1" "$2") || nf_covers_nothing_found='?'
   if [ -z "$nf_covers_nothing_found" ]; then return 0; fi
   nf_refuse collision "upstream has files in the place of these, which are not in git here:"
   nf_say "$nf_covers_nothing_found"
