@@ -384,6 +384,25 @@ def test_work_in_the_way_is_named_and_stays(
 
 
 @one_shell
+def test_work_of_the_second_in_which_the_index_was_written_is_seen(host: FakeHost) -> None:
+    """Its size and times are those in the index: git knows by the index's own time that it must
+    read the file."""
+    above(host, README="three\n")
+    readme = host.checkout / "README"
+    at = 1_700_000_000
+    git(host.checkout, "config", "core.trustctime", "false")
+    git(host.checkout, "config", "core.checkStat", "minimal")
+    os.utime(readme, (at, at))
+    git(host.checkout, "update-index", "--refresh")
+    readme.write_text("own\n")
+    for path in (readme, host.checkout / ".git/index"):
+        os.utime(path, (at, at))
+    host.run_job()
+    assert refusal(host) == ("pull", "collision")
+    assert readme.read_text() == "own\n"
+
+
+@one_shell
 def test_a_name_that_another_git_holds_is_waited_for(host: FakeHost) -> None:
     above(host, README="three\n")
     (host.checkout / ".git/index.lock").touch()
