@@ -12,7 +12,8 @@ protect it.
 
 Lines are hostile, so each costs time in proportion to its length at most: every pattern begins with
 something of bounded length, takes what follows possessively (`++`) and never gives it back, and a
-search that found nothing is either bounded or not repeated.
+search that found nothing is either bounded or not repeated. A group is repeated in an atomic group,
+never possessively: `re` before Python 3.11.5 then takes too much (python/cpython#106052).
 """
 
 from __future__ import annotations
@@ -149,7 +150,7 @@ _NO_CREDENTIAL: Final = (
     "|provider|endpoint|version|format|env|var|command|cmd|program|hook|prompt|required|enabled"
 )
 _REST: Final = (
-    rf"(?:(?:[_-](?!(?:{_NO_CREDENTIAL})(?![a-z0-9]))[a-z0-9]{{1,20}}+){{1,4}}+|[0-9]{{1,3}}+)?"
+    rf"(?:(?>(?:[_-](?!(?:{_NO_CREDENTIAL})(?![a-z0-9]))[a-z0-9]{{1,20}}+){{1,4}})|[0-9]{{1,3}}+)?"
 )
 """How a name may go on: GITHUB_TOKEN_PROD, DB_PASSWORD_1, secretAccessKey2; not PASSWORD_FILE."""
 _QUOTE: Final = r"\\{0,3}['\"]?"
@@ -165,12 +166,15 @@ _NO_SECRET: Final = (
     r"|(?:true|false|null|none|nil|yes|no)(?=[\s,;)}\]'\"\\]|$)))"
 )
 """The value must not be a mere reference to a secret, or say that there is none."""
-_QUOTED: Final = r"\\{1,3}['\"]((?:(?!\\{1,3}['\"])[^'\"\n])++)|\"((?:[^\"\\\n]|\\.)++)|'([^'\n]++)"
+_QUOTED: Final = (
+    r"\\{1,3}['\"]((?>(?:(?!\\{1,3}['\"])[^'\"\n])+))"
+    r"|\"((?>(?:[^\"\\\n]|\\.)+))|'([^'\n]++)"
+)
 """A quoted value, even if its end is missing."""
-_VALUE: Final = rf"(?:{_QUOTED}|((?:[^\s'\"\\,;&]|[,;](?![\s'\"]|$)|\\(?!['\"]))++))"
+_VALUE: Final = rf"(?:{_QUOTED}|((?>(?:[^\s'\"\\,;&]|[,;](?![\s'\"]|$)|\\(?!['\"]))+)))"
 """A quoted value or a word."""
 _START: Final = r"(?<![A-Za-z0-9])"
-_BODY: Final = r"[\w-]{6,}+(?:\.[\w-]++)*+"
+_BODY: Final = r"[\w-]{6,}+(?>(?:\.[\w-]++)*)"
 
 
 class _Rule(NamedTuple):
@@ -265,13 +269,13 @@ _RULES: Final = (
     _context(
         ("access-tokens",),
         rf"(?<=access-tokens){_QUOTE}(?:[ \t]{{0,9}}[=:,][ \t]{{0,9}}|[ \t]{{1,9}}){_QUOTE}"
-        r"[a-z0-9][\w./-]*+=[^\s'\"]++(?:[ \t]{1,9}[a-z0-9][\w./-]*+=[^\s'\"]++)*+",
+        r"[a-z0-9][\w./-]*+=[^\s'\"]++(?>(?:[ \t]{1,9}[a-z0-9][\w./-]*+=[^\s'\"]++)*)",
         inner=r"(?<=[\w/-])=([^\s'\"]++)",
     ),
     # The same in JSON: {"github.com":"…"}.
     _context(
         ("access-tokens",),
-        r'"[a-z0-9-]{1,63}+(?:\.[a-z0-9-]{1,63}+){1,5}+(?:/[\w./-]{0,99}+)?":[ ]?"([^"\n]++)"',
+        r'"[a-z0-9-]{1,63}+(?>(?:\.[a-z0-9-]{1,63}+){1,5})(?:/[\w./-]{0,99}+)?":[ ]?"([^"\n]++)"',
     ),
     # Nix's signing keys, NAME-1:BASE64 of 64 bytes. A public key has 32, a hash's name is that of
     # its algorithm; a signature looks the same, but stands behind `Sig: `.

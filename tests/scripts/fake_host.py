@@ -228,8 +228,10 @@ class FakeHost:
         }
 
     def set(self, name: str, text: str) -> None:
-        """Write a file that the stubs act by."""
-        (self.state / name).write_text(f"{text}\n" if text else "")
+        """Write a file that the stubs act by; they see the old text or the new, whole."""
+        new = self.state / f"{name}.new"
+        new.write_text(f"{text}\n" if text else "")
+        new.replace(self.state / name)
 
     @property
     def _unit_file(self) -> Path:

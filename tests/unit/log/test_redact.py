@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -426,6 +427,14 @@ EXAMPLES = (
 @pytest.fixture(scope="module")
 def usual() -> float:
     return cost(fill(USUAL), tries=5)
+
+
+def test_no_rule_repeats_a_group_possessively() -> None:
+    """Python before 3.11.5 then takes too much (python/cpython#106052); newer ones show nothing."""
+    group = re.compile(r"\)(?:[*+?]|\{[0-9,]+\})\+")
+    assert not [rule.pattern for rule in _RULES if group.search(rule.pattern)]
+    assert group.search("(?:a|b)++")
+    assert group.search("(?:a|b){1,2}+")
 
 
 @given(
