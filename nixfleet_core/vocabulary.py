@@ -89,6 +89,7 @@ FoundCause = Literal[
     "wrong-branch",
     "nixcfg-behind",
     "lock-behind",
+    "lock-not-built",
     "proof-missing",
     "latest-unknown",
     "same-derivation",
@@ -282,6 +283,11 @@ CAUSES: Final[dict[Cause, Words]] = {
     ),
     "lock-behind": Words(
         "flake.lock is behind, and nothing above explains it", "force update moves it"
+    ),
+    "lock-not-built": Words(
+        "flake.lock is at another commit than the one with which the active system was built: an "
+        "update ended before its switch, or somebody moved flake.lock",
+        "force update rebuilds and switches",
     ),
     "proof-missing": Words(
         "the agent's unit could not be seen; or nothing shows that the running program is an "

@@ -118,6 +118,8 @@ def _origin(entry: HostEntry, facts: Facts, glyphs: Glyphs, now: float) -> list[
     if facts.job_last is not None:
         when = ago(now - job_time(facts.job_last))
         lines.append(_pair("last job", f"{plain(facts.job_last)}, {when}"))
+    if (age := entry.assessment.proven_age if entry.assessment else None) is not None:
+        lines.append(_pair("proven", ago(now - entry.seen_at + age)))
     if now - entry.seen_at >= 60:
         lines.append(_pair("seen", ago(now - entry.seen_at)))
     return lines

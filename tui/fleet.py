@@ -27,7 +27,17 @@ if TYPE_CHECKING:
     from tui.jobs import JobWatcher
 
 STATE_ORDER: Final = (
-    *("current", "stale", "down", "starting", "offline", "no-shell", "error", "unknown"),
+    *(
+        "current",
+        "unproven",
+        "stale",
+        "down",
+        "starting",
+        "offline",
+        "no-shell",
+        "error",
+        "unknown",
+    ),
     "updating",
 )
 

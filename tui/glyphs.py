@@ -11,6 +11,7 @@ class Glyphs:
     """Every sign that is not a letter. A sign never stands alone: a word says the same."""
 
     good: str = "✔"
+    unproven: str = "◇"
     warning: str = "▲"
     bad: str = "✖"
     unknown: str = "?"
@@ -38,6 +39,7 @@ class Glyphs:
 UNICODE: Final = Glyphs()
 ASCII: Final = Glyphs(
     good="+",
+    unproven="~",
     warning="!",
     bad="x",
     running=">",

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from nixfleet_core.judge.table_state import State
     from tui.glyphs import Glyphs
 
-Tone = Literal["normal", "good", "warning", "bad", "busy", "faint"]
+Tone = Literal["normal", "good", "unproven", "warning", "bad", "busy", "faint"]
 
 STYLES: Final[dict[Tone, str]] = {
     "normal": "",
     "good": "$text-success",
+    "unproven": "$text-accent",
     "warning": "$text-warning",
     "bad": "bold $text-error",
     "busy": "$text-primary",
@@ -27,6 +28,7 @@ STYLES: Final[dict[Tone, str]] = {
 
 _STATE_TONES: Final[dict[State, Tone]] = {
     "current": "good",
+    "unproven": "unproven",
     "stale": "warning",
     "down": "bad",
     "starting": "busy",
@@ -84,6 +86,7 @@ def tone_sign(tone: Tone, glyphs: Glyphs) -> str:
     """The sign that goes with a tone, for states and verdicts."""
     signs: dict[Tone, str] = {
         "good": glyphs.good,
+        "unproven": glyphs.unproven,
         "warning": glyphs.warning,
         "bad": glyphs.bad,
         "busy": glyphs.running,

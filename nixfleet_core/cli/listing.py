@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from humanize import naturaldelta
 
 from nixfleet_core.cli.output import print_json, say
 from nixfleet_core.cli.run import for_each
@@ -53,6 +54,8 @@ class SeenHostLine(msgspec.Struct, frozen=True):
     where: str
     state: str
     why: str
+    proven_age: int | None
+    """Of an unproven host: seconds since its last proof; null if there is none."""
     os: str | None
     nix: str | None
     running: AgentLine
@@ -117,9 +120,15 @@ def _cells(row: SeenHost, seen: list[tuple[Facts, Host]]) -> tuple[str, ...]:
         _version(facts.installed if facts else None),
         latest or "–",
         row.assessment.state,
-        row.assessment.why,
+        _why(row.assessment),
     )
     return tuple(safe(cell) for cell in cells)
+
+
+def _why(found: Assessment) -> str:
+    if found.proven_age is None:
+        return found.why
+    return f"{found.why}; proven {naturaldelta(found.proven_age)} ago"
 
 
 def _no_cells(row: SeenHost, why: str) -> tuple[str, ...]:
@@ -145,6 +154,7 @@ def _line(row: SeenHost) -> SeenHostLine:
         remembered=row.host.remembered,
         state=row.assessment.state,
         why=row.assessment.why,
+        proven_age=row.assessment.proven_age,
         os=facts.os if facts else None,
         nix=str(facts.nix) if facts and facts.nix else None,
         running=_agent(facts.running.binary if facts and facts.running else None),

@@ -12,6 +12,7 @@ from nixfleet_core.facts.service import Service
 from nixfleet_core.limits import ExitCode  # noqa: TC001 - msgspec reads it
 
 if TYPE_CHECKING:
+    from nixfleet_core.facts.proofs import Proven
     from nixfleet_core.nix.lock import FlakeLock, Input
     from nixfleet_core.nix.version import NixVersion
 
@@ -50,6 +51,9 @@ CheckoutState = Literal[
 ]
 """unreadable: the user who looks may not see it. The states after it are refusals of the preflight,
 with the same names (plan/refusals.py)."""
+
+Unnamed = Literal["changes", "lock", "hidden", "submodule", "filter", "broken"]
+"""Why the state of a checkout has no name (scripts/lib/source.sh)."""
 
 Proof = Literal["exe", "script", "other", "claimed"]
 """How the running path is known. exe: the kernel runs this file. script: the kernel runs the
@@ -101,6 +105,8 @@ class Unit:
     """Its process is not yet the agent: it waits, as for the network, before it becomes that."""
     has_session: bool = True
     """False if launchd has no domain that takes its plist: nobody is logged in at the screen."""
+    began: str = ""
+    """When its process began, as its kernel counts."""
 
     @property
     def exists(self) -> bool:
@@ -161,6 +167,13 @@ class Checkout:
     lock_error: str | None = None
     head_lock: FlakeLock | None = None
     """HEAD's flake.lock; only present if the one in the working tree differs."""
+    source: str | None = None
+    """The name of its state (HEAD's tree, flake.lock's content); None if it has none, or if we may
+    not look."""
+    unnamed: Unnamed | None = None
+    """Why its state has no name."""
+    folder: str = ""
+    """The flake's folder in its repository."""
     lock_cksum: str | None = None
     """`cksum` of the flake.lock on which a decision was based."""
     ahead: int = 0
@@ -184,6 +197,8 @@ class LastJob:
     latest: str | None = None
     said: str | None = None
     """The last two lines of its log that name errors, as one."""
+    checkout: str | None = None
+    """The checkout that it worked in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +252,11 @@ class Facts:
     """How full that battery is, in percent."""
     lid_closed: bool = False
     """Only seen on battery."""
+
+    proof: Proven | None = None
+    """What this look itself has proven."""
+    proofs: tuple[Proven, ...] = ()
+    """What earlier looks have proven, newest first."""
 
     def lock_rev(self, flake_input: str) -> str | None:
         """The commit that flake.lock names for the input; None where unknown."""

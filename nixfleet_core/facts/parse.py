@@ -23,8 +23,10 @@ from nixfleet_core.facts.model import (
     Running,
     System,
     Unit,
+    Unnamed,
     version_label,
 )
+from nixfleet_core.facts.proofs import Proven, parse_proofs
 from nixfleet_core.facts.service import Manager, Service
 from nixfleet_core.ids import is_commit, is_job_id
 from nixfleet_core.limits import LAST_SECOND, MOST, SAID_LIMIT, TEXT_LIMIT
@@ -37,7 +39,12 @@ PROBE_LIMIT: Final = 4 * 1024 * 1024
 _RECORDS: Final = 500
 """Records of one probe; some 60 kinds exist."""
 
-_LIMITS: Final = {"status": 20_000, "lock": LOCK_LIMIT + 1, "head-lock": LOCK_LIMIT + 1}
+_LIMITS: Final = {
+    "status": 20_000,
+    "proofs": 16_000,
+    "lock": LOCK_LIMIT + 1,
+    "head-lock": LOCK_LIMIT + 1,
+}
 """Bytes of records that may be longer than TEXT_LIMIT, by the end of their key. The probe cuts them
 off at the same length."""
 
@@ -129,7 +136,14 @@ def read_facts(records: dict[str, str]) -> Facts:
         on_battery=records.get("power") == "battery",
         charge=_percent(records.get("power.charge")),
         lid_closed=records.get("power.lid") == "closed",
+        proof=_proof(records.get("proof")),
+        proofs=parse_proofs(records.get("proofs", "")),
     )
+
+
+def _proof(text: str | None) -> Proven | None:
+    found = parse_proofs(text or "")
+    return found[0] if found else None
 
 
 def _platform(text: str) -> Literal["nixos", "home-manager", "nix-darwin", "unknown"]:
@@ -181,6 +195,7 @@ def _unit(records: dict[str, str]) -> Unit | None:
         sub=records.get("unit.sub", ""),
         result=records.get("unit.result", ""),
         pid=_count(records.get("unit.pid")),
+        began=records.get("unit.began", ""),
         restarts=_count(records.get("unit.restarts")),
         service=Service(
             manager=_manager(records.get("manager", "")),
@@ -261,7 +276,12 @@ def _last_job(records: dict[str, str]) -> LastJob | None:
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
     latest, said = records.get("job.latest", "").strip(), _line(records.get("job.said"), " / ")
-    return replace(job, latest=latest if is_commit(latest) else None, said=said)
+    return replace(
+        job,
+        latest=latest if is_commit(latest) else None,
+        checkout=records.get("job.checkout"),
+        said=said,
+    )
 
 
 def _line(text: str | None, joint: str = " ") -> str | None:
@@ -294,12 +314,23 @@ def _checkout(records: dict[str, str], which: str = "checkout") -> Checkout | No
         lock=lock,
         lock_error=lock_error,
         head_lock=head_lock,
+        source=_source(records.get("source")),
+        unnamed=_unnamed(records.get("unnamed")),
+        folder=records.get("folder", ""),
         lock_cksum=records.get("lock-cksum"),
         ahead=status.ahead,
         behind=status.behind,
         default_branch=_default_branch(records.get("default")),
         incoming=incoming if is_commit(incoming) else None,
     )
+
+
+def _source(text: str | None) -> str | None:
+    return text if text and re.fullmatch(r"[0-9a-f]{40,64}-[0-9a-f]{40,64}", text) else None
+
+
+def _unnamed(text: str | None) -> Unnamed | None:
+    return text if text in get_args(Unnamed) else None  # type: ignore[return-value]
 
 
 def _default_branch(text: str | None) -> str | None:

@@ -60,6 +60,7 @@ def compile_plan(plan: Plan, job: str, root: str = "") -> str:
             "NF_CHECKOUT": plan.checkout,
             "NF_INPUT": plan.input,
             "NF_ATTRIBUTE": plan.attribute,
+            "NF_CHOSEN": "1" if plan.attribute_chosen else "",
             "NF_TOOLS": " ".join(plan.tools),
             "NF_PULL": "1" if plan.options.pull else "",
             "NF_TREE": part("tree"),

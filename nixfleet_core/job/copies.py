@@ -8,17 +8,21 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import platformdirs
 
 from nixfleet_core.errors import ClientFailed
+from nixfleet_core.facts.proofs import newest_first, read_kept
 from nixfleet_core.host import check_host_name
 from nixfleet_core.ids import check_job_id, is_job_id
 from nixfleet_core.limits import PLAN_LIMIT, ExitCode, Second, UserId, Word
 from nixfleet_core.plan.model import Plan
 from nixfleet_core.vocabulary import TITLES
+
+if TYPE_CHECKING:
+    from nixfleet_core.facts.proofs import Proven
 
 
 class JobFiles(msgspec.Struct, frozen=True):
@@ -125,10 +129,7 @@ class JobCopy:
 
     def write(self, name: str, data: bytes) -> None:
         """Write one of the job's small files, whole or not at all."""
-        new = self.path / f".{name}.new"
-        new.touch(mode=0o600)
-        new.write_bytes(data)
-        new.replace(self.path / name)
+        write_whole(self.path / name, data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,31 @@ class Copies:
         jobs = self.root / "hosts" / check_host_name(host) / "jobs"
         names = (entry.name for entry in jobs.iterdir()) if jobs.is_dir() else ()
         return tuple(sorted(name for name in names if is_job_id(name)))
+
+    def proofs(self, host: str) -> tuple[Proven, ...]:
+        """The proofs that verifications from here have left, newest first."""
+        try:
+            return read_kept(self._proofs(host).read_bytes())
+        except FileNotFoundError:
+            return ()
+
+    def keep_proof(self, host: str, proof: Proven) -> None:
+        """Keep the proof, and drop the oldest ones."""
+        path = self._proofs(host)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        kept = newest_first((proof, *self.proofs(host)))
+        write_whole(path, msgspec.json.encode(kept))
+
+    def _proofs(self, host: str) -> Path:
+        return self.root / "hosts" / check_host_name(host) / "proofs.json"
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file for us only, whole or not at all."""
+    new = path.with_name(f".{path.name}.new")
+    new.touch(mode=0o600)
+    new.write_bytes(data)
+    new.replace(path)
 
 
 def check_room(path: Path) -> None:

@@ -25,12 +25,14 @@ from nixfleet_core.facts.checkouts import (
     input_state,
 )
 from nixfleet_core.facts.service import Service
+from nixfleet_core.judge.proofs import AT_HAND, Gaps
 from nixfleet_core.nix.git_url import NotKnown, commit_of
 from nixfleet_core.plan.refusals import REASONS
 from nixfleet_core.vocabulary import CAUSES, FoundCause
 
 if TYPE_CHECKING:
     from nixfleet_core.facts.model import Binary, Checkout, Facts, Unit
+    from nixfleet_core.facts.proofs import Proven
     from nixfleet_core.host import Host
     from nixfleet_core.nix.git_url import Latest
 
@@ -124,25 +126,23 @@ def find_job(facts: Facts) -> Finding | None:
     return _found("job-running", why, ("attach",), "enter")
 
 
-def find_cause(facts: Facts | None, expect: Expectation, *, proof: bool = True) -> Finding:
+def find_cause(facts: Facts | None, expect: Expectation, gaps: Gaps = AT_HAND) -> Finding:
     """Walk from the process to flake.lock. The cause is the first link that is broken, or else the
-    first that could not be seen.
-
-    Without `proof` a look without root is enough: we believe what the process claims, and need not
-    know what the flake builds.
+    first that is not proven; `gaps` says why it is not.
     """
     if facts is None:
         return Finding("proof-missing", "the host was not looked at", "press v to verify", key="v")
     if expect.system is not None:
-        broken = service_fault(facts) or _process(facts) or _unseen_agent(facts, proof=proof)
+        broken = service_fault(facts) or _process(facts) or _unseen_agent(facts, gaps)
         return broken or _rolled_back(facts, expect.system) or _sound(facts, expect)
     return (
         service_fault(facts)
         or _process(facts)
         or _build(facts, expect)
         or _lock(facts, expect)
-        or _unseen_agent(facts, proof=proof)
-        or _unseen_flake(facts, expect, proof=proof)
+        or _not_built(facts, expect)
+        or _unseen_agent(facts, gaps)
+        or _unseen_flake(facts, expect, gaps)
         or _remark(facts, expect)
         or _sound(facts, expect)
     )
@@ -446,24 +446,52 @@ def _commits(number: int) -> str:
     return "1 commit" if number == 1 else f"{number} commits"
 
 
+def _not_built(facts: Facts, expect: Expectation) -> Finding | None:
+    """A proof names the commit from which the active system was built, and flake.lock another."""
+    rev = facts.lock_rev(expect.input)
+    if facts.expected is not None or rev is None or facts.checkout is None:
+        return None
+    built = next((p for p in facts.proofs if _has_built(p, facts, expect.input)), None)
+    if built is None or built.commit == rev:
+        return None
+    return _found(
+        "lock-not-built",
+        f"flake.lock has {expect.input} at {rev[:7]}, but the active system was built with "
+        f"{built.commit[:7]}",
+        _UPDATE,
+        "u",
+    )
+
+
+def _has_built(proof: Proven, facts: Facts, flake_input: str) -> bool:
+    """Whether the proof says with which commit the active system was built."""
+    return (
+        bool(proof.commit)
+        and proof.input == flake_input
+        and proof.system == facts.system.current
+        and proof.installs_what_it_builds
+    )
+
+
 # What could not be seen.
 
 
-def _unseen_agent(facts: Facts, *, proof: bool) -> Finding | None:
+def _unseen_agent(facts: Facts, gaps: Gaps) -> Finding | None:
     if facts.running is None:
         return _unseen("the program that the agent's process runs could not be seen")
     if facts.installed is None:
         return _unseen("the installed agent could not be seen")
-    if proof and facts.running.proof == "claimed":
-        return _unseen("only the agent itself says which path it runs")
+    if facts.running.proof == "claimed":
+        found = _unseen(gaps.process)
+        return replace(found, advice=gaps.advice or found.advice)
     return None
 
 
-def _unseen_flake(facts: Facts, expect: Expectation, *, proof: bool) -> Finding | None:
-    if proof and facts.expected is None:
-        advice = "try on the host: nix eval …config.systemd.services.nixfleet-agent.serviceConfig"
-        why = "the agent that the flake builds could not be found out"
-        return Finding("proof-missing", why, advice, ("verify",), "v")
+def _unseen_flake(facts: Facts, expect: Expectation, gaps: Gaps) -> Finding | None:
+    if facts.expected is None:
+        if facts.checkout is None or facts.checkout.state != "ok":
+            return _unseen_lock(facts.checkout, expect.input)
+        return Finding("proof-missing", gaps.flake, gaps.advice or _TRY, ("verify",), "v")
     if not expect.latest_known:
         return None  # such an input may have no commit; the flake does evaluate
     rev = facts.lock_rev(expect.input)
@@ -481,6 +509,9 @@ def _unseen_flake(facts: Facts, expect: Expectation, *, proof: bool) -> Finding 
             "v",
         )
     return None
+
+
+_TRY: Final = "try on the host: nix eval …config.systemd.services.nixfleet-agent.serviceConfig"
 
 
 def _unseen_lock(checkout: Checkout | None, flake_input: str) -> Finding:
@@ -514,12 +545,10 @@ def _remark(facts: Facts, expect: Expectation) -> Finding | None:
 
 
 def _seen(facts: Facts, expect: Expectation) -> str:
-    if facts.running is not None and facts.running.proof != "claimed" and facts.expected:
-        name = named(facts.running.binary)
-        return f"proven: {name} runs, is installed, and is what the flake builds"
-    lock = "flake.lock is at the latest" if expect.latest else "flake.lock was read"
-    builds = ", which builds it" if facts.expected else "; what it builds was not looked at"
-    return f"running = installed, and {lock}{builds}"
+    name = named(facts.running.binary) if facts.running else "the agent"
+    if expect.system is not None:
+        return f"proven: {name} runs and is installed"
+    return f"proven: {name} runs, is installed, and is what the flake builds"
 
 
 def _sound(facts: Facts, expect: Expectation) -> Finding:

@@ -1,7 +1,7 @@
 """What the fleet table says of a host: one state, and one line that says why.
 
-This is no verdict: the look is without root and proves nothing (`judge.verdict` does).
-A layer that could not be seen is called missing and never counts as equal.
+The look is without root and evaluates nothing, so it is completed from proofs (`judge.proofs`), and
+judged by the rules of a look with proof. What is neither proven nor refuted is unproven.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from nixfleet_core.judge.causes import UNSEEN, Finding, expectation, find_cause, find_job
+from nixfleet_core.judge.proofs import recall
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 State = Literal[
     "current",
+    "unproven",
     "stale",
     "offline",
     "no-shell",
@@ -41,6 +43,8 @@ class Assessment:
     state: State
     why: str
     finding: Finding | None = None
+    proven_age: int | None = None
+    """Of an unproven host: the seconds between its last proof and this look, if there is one."""
 
 
 def assess(facts: Facts, latest: Latest, host: Host) -> Assessment:
@@ -48,8 +52,11 @@ def assess(facts: Facts, latest: Latest, host: Host) -> Assessment:
 
     `latest` is the newest commit of the agent's flake input, or why it is not known.
     """
-    found = find_job(facts) or find_cause(facts, expectation(host, facts, latest), proof=False)
-    return Assessment(_state(found), found.sentence, found)
+    recalled = recall(facts, host)
+    expect = expectation(host, facts, latest)
+    found = find_job(facts) or find_cause(recalled.facts, expect, recalled.gaps)
+    state = _state(found) if facts.unit is not None else "unknown"
+    return Assessment(state, found.sentence, found, recalled.age if state == "unproven" else None)
 
 
 def _state(found: Finding) -> State:
@@ -61,20 +68,23 @@ def _state(found: Finding) -> State:
         return "down"
     if found.cause == "agent-starting":
         return "starting"
-    return "unknown" if found.cause in UNSEEN else "stale"
+    return "unproven" if found.cause in UNSEEN else "stale"
 
 
 def latest_version(rev: str, fleet: Iterable[tuple[Facts, Host]]) -> str | None:
     """The version of the commit `rev`, where the fleet knows it.
 
-    The fleet knows it when all hosts that are locked to exactly `rev` have the same version
-    installed. A host that would build another program than the installed one does not count.
+    The fleet knows it when all hosts that provably build from exactly `rev` what they have
+    installed agree on its version.
     """
+    locked = (
+        recall(facts, host).facts for facts, host in fleet if facts.lock_rev(host.input) == rev
+    )
     versions = {
         facts.installed.version
-        for facts, host in fleet
-        if facts.lock_rev(host.input) == rev
-        and facts.installed is not None
-        and (facts.expected is None or facts.expected.identity == facts.installed.identity)
+        for facts in locked
+        if facts.installed is not None
+        and facts.expected is not None
+        and facts.expected.identity == facts.installed.identity
     } - {None}
     return versions.pop() if len(versions) == 1 else None

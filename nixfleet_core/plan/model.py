@@ -90,6 +90,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     platform: Platform = "nixos"
     attribute: str
+    attribute_chosen: bool = False
+    """The inventory names no attribute: it was chosen among the flake's."""
     checkout: str
     owner: str
     input: str

@@ -107,6 +107,7 @@ def make_plan(
         host=host.name,
         platform=platform,
         attribute=attribute,
+        attribute_chosen=host.attribute is None,
         checkout=checkout.path,
         owner=checkout.owner or facts.user,
         input=host.input,

@@ -20,7 +20,7 @@ _FOLDERS: Final = ("lib", "ask", "job")
 _ALWAYS: Final = ("trust", "common", "platform", "launchctl", "carrier", "rights")
 _NEEDS: Final = {
     "service": ("process",),
-    "probe": ("service", "launchd", "agent", "records", "checkout", "explain"),
+    "probe": ("service", "launchd", "agent", "records", "checkout", "source", "proven", "explain"),
     "past_jobs": ("records",),
     "doctor": ("probe", "attributes", "become_root"),
     "preflight": ("checkout", "pull"),

@@ -23,6 +23,7 @@ from nixfleet_core.errors import (
 from nixfleet_core.facts.health import parse_health
 from nixfleet_core.facts.package_changes import parse_changes
 from nixfleet_core.facts.parse import PROBE_LIMIT, ProbeError, parse_probe
+from nixfleet_core.facts.proofs import newest_first
 from nixfleet_core.ids import is_commit, is_job_id
 from nixfleet_core.job.compile import compile_plan
 from nixfleet_core.job.durations import RECENT, expected_seconds
@@ -341,6 +342,7 @@ class ShellSession:
             "NF_CHECKOUT": checkout,
             "NF_INPUT": self.host.input,
             "NF_ATTRIBUTE": attribute,
+            "NF_CHOSEN": "" if self.host.attribute else "1",
             "NF_DEEP": deep,
         }
 
@@ -349,7 +351,14 @@ class ShellSession:
     ) -> Facts:
         script = self.probe_script(checkout, deep=deep, attribute=attribute)
         limit = DEEP_PROBE_SECONDS if deep else PROBE_SECONDS
-        return _read(await self._run_script(script, limit, elevate=elevate), parse_probe)
+        facts = _read(await self._run_script(script, limit, elevate=elevate), parse_probe)
+        if facts.proof is not None:
+            commit = facts.lock_rev(self.host.input) or ""
+            proof = msgspec.structs.replace(facts.proof, commit=commit)
+            self.copies.keep_proof(self.host.name, proof)
+            facts = replace(facts, proof=proof)
+        kept = self.copies.proofs(self.host.name)
+        return replace(facts, proofs=newest_first((*facts.proofs, *kept)))
 
     async def _run_as_reader(self, name: str, job: str) -> Answer:
         """Run a script on a job's directory: as ourselves, or as root if that is refused."""

@@ -502,6 +502,7 @@ def look(host: FakeHost, installed: str = AGENTS["1.0"], **values: str) -> Facts
         "NF_INPUT": "nixfleet",
         "NF_ATTRIBUTE": "",
         "NF_DEEP": "",
+        "NF_CHOSEN": "",
     }
     done = host.ask("probe", **{**known, **values})
     assert done.returncode == 0, done.stderr

@@ -31,6 +31,7 @@ def examine(host: FakeHost, **env: str) -> Health:
         "NF_INPUT": "nixfleet",
         "NF_ATTRIBUTE": "",
         "NF_DEEP": "",
+        "NF_CHOSEN": "",
         "NF_LAN_NAME": LAN_NAME,
         **ROOTS_OWN.values,
     }

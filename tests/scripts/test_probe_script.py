@@ -25,6 +25,7 @@ def ask(host: FakeHost, **values: str) -> subprocess.CompletedProcess[bytes]:
         "NF_ATTRIBUTE": "",
         "NF_UNIT": "nixfleet-agent.service",
         "NF_DEEP": "",
+        "NF_CHOSEN": "",
     }
     return host.ask("probe", **{**known, **values})
 
@@ -81,7 +82,7 @@ def test_with_a_proof_it_also_evaluates_and_hashes(host: FakeHost) -> None:
     assert facts.installed is not None
     assert facts.installed.sha256 == facts.running.binary.sha256
     (call,) = host.calls("nix --extra")
-    assert "--no-write-lock-file" in call
+    assert "--no-update-lock-file" in call
     assert '#nixosConfigurations."h".config.systemd.services.nixfleet-agent' in call
 
 

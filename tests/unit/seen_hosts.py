@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from nixfleet_core.facts.model import Binary, Checkout, Facts, LastJob, Running, System, Unit
+from nixfleet_core.facts.proofs import Proven
 from nixfleet_core.host import Host
 from nixfleet_core.nix.lock import FlakeLock, parse_lock
 
@@ -16,6 +17,8 @@ JOB = "20261123-004101-ab12"
 MADE = 1_795_000_000
 """When the locked commit was made."""
 
+STATE = f"{'4' * 40}-{'5' * 40}"
+"""The name of a checkout's state."""
 OLD_AGENT = Binary(f"/nix/store/{'a' * 32}-nixfleet-agent-2.1.0/bin/nixfleet-agent", "2.1.0")
 NEW_AGENT = Binary(f"/nix/store/{'b' * 32}-nixfleet-agent-2.2.0/bin/nixfleet-agent", "2.2.0")
 UP = Unit("loaded", "active", "running", "success", pid=7)
@@ -40,6 +43,7 @@ CHECKOUT = Checkout(
     default_branch="main",
     head="c" * 40,
     lock=lock(NEW),
+    source=STATE,
 )
 HEALTHY = Facts(
     hostname="csb0",
@@ -60,6 +64,20 @@ PROFILE = System("/nix/store/old", "/nix/store/new", 2)
 OTHER = Checkout("/var/lib/nixfleet-agent/repo", "ok", lock=lock(OLD))
 STALE_JOB = LastJob("failed", "update", "stale", 65)
 MOVED_JOB = LastJob("done", latest="3" * 40)
+
+BUILT = Proven(
+    at=MADE + 3000,
+    job=JOB,
+    system="/nix/store/new",
+    installed=OLD_AGENT.path,
+    builds=OLD_AGENT.path,
+    source=f"{'4' * 40}-{'6' * 40}",
+    checkout=CHECKOUT.path,
+    attribute="csb0",
+    input="nixfleet",
+    commit=OLD,
+)
+"""A job has built the old commit."""
 
 
 def changed(facts: Facts = HEALTHY, /, **changes: Any) -> Facts:

@@ -35,8 +35,8 @@ _BUILT: Final = (".config.system.build.nixos-rebuild", ".config.system.build.top
 _WORDS: Final = {
     2: "--option --override-input --argstr",
     1: "--extra-experimental-features --log-format --apply --expr --max-jobs --cores",
-    0: "--impure --raw --fallback --check --no-write-lock-file --no-trust --no-link "
-    "--print-out-paths",
+    0: "--impure --raw --fallback --check --no-write-lock-file --no-update-lock-file --no-trust "
+    "--no-link --print-out-paths",
 }
 _OPTIONS: Final = {name: count for count, names in _WORDS.items() for name in names.split()}
 """How many words follow each."""

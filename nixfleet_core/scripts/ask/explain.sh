@@ -36,6 +36,7 @@ probe_last_job() {
   [ -r "$probe_last_job_dir/result" ] || return 0
   read -r probe_last_job_text <"$probe_last_job_dir/result"
   put job.result "$probe_last_job_text"
+  put_some job.checkout "$(cut_off 4000 2>/dev/null <"$probe_last_job_dir/checkout")"
   if [ -r "$probe_last_job_dir/latest" ] && read -r probe_last_job_text <"$probe_last_job_dir/latest"; then
     put job.latest "$probe_last_job_text"
   fi

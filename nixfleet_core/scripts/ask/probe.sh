@@ -2,7 +2,8 @@
 # shellcheck disable=SC2154 # its variables come from the parts beside it
 # One look at a host. Prints records (records.sh). Never asks the agent, never runs a program that a
 # process or a unit names, never writes, never calls sudo.
-# From the prelude: NF_CHECKOUT NF_INPUT NF_ATTRIBUTE, each may be empty, and
+# From the prelude: NF_CHECKOUT NF_INPUT NF_ATTRIBUTE, each may be empty; NF_CHOSEN=1 if the attribute is not
+# the operator's word; and
 # NF_DEEP=1 to also build proof: expected path and hashes (slow: evaluates the flake); NF_DEEP=why to
 # also look for the cause of a failed proof (asks nixcfg's remote).
 
@@ -19,7 +20,9 @@ probe() {
   printf 'end 0\n'
 }
 
+# sets: nf_source_name, nf_source_folder, probe_expected_path
 probe_records() {
+  nf_source_name='' nf_source_folder='' probe_expected_path=''
   # shellcheck disable=SC2046 # three words
   set -- $(uname -snm)
   put hostname "$(probe_name "$2")"
@@ -33,6 +36,7 @@ probe_records() {
   probe_trust
   probe_units
   probe_checkout
+  probe_proofs
   (probe_why) # in a subshell: it changes the owner, and its variables have common names
 }
 
@@ -143,6 +147,7 @@ probe_agent() {
   probe_binary installed "$agent_installed" "$NF_ROOT$agent_installed"
   if [ -n "$nf_look_path" ]; then probe_process; fi
   put_some running.waits "$nf_look_waits"
+  put_some unit.began "$(nf_began "$agent_pid")"
   probe_busy
 }
 
@@ -233,7 +238,11 @@ probe_checkout() {
   put checkout.state ok
   put checkout.status "$(printf '%s\n' "$probe_status" | cut_off 20000)"
   probe_lock
-  if [ -n "$NF_DEEP" ] && [ -n "$NF_ATTRIBUTE" ]; then probe_expected "$probe_dir"; fi
+  nf_source "$probe_status"
+  if [ -n "$NF_DEEP" ] && [ -n "$NF_ATTRIBUTE" ]; then probe_built; fi
+  put_some checkout.source "$nf_source_name"
+  put checkout.folder "$nf_source_folder"
+  put_some checkout.unnamed "$nf_source_why"
   cd /
 }
 
@@ -250,8 +259,9 @@ probe_git_status() {
   # root, who steps down to the owner, may enter more folders than the owner
   if [ "$NF_UID" != "$NF_OWNER_UID" ]; then nf_folder "$probe_git_status_dir"; fi
   if [ "$nf_folder_state" != ok ]; then return 1; fi
-  probe_status=$(nf_step_down 20 git --no-optional-locks -c core.fsmonitor=false -c core.quotePath=false \
-    -c status.relativePaths=true status --porcelain=v2 --branch --ignore-submodules=dirty "$@" \
+  probe_status=$(nf_step_down 20 git --no-optional-locks --no-replace-objects -c core.fsmonitor=false \
+    -c core.checkStat=default -c core.trustctime=true -c core.quotePath=false -c status.relativePaths=true \
+    status --porcelain=v2 --branch --ignore-submodules=dirty "$@" \
     2>/dev/null) && return
   nf_folder "$probe_git_status_dir"
   if [ "$nf_folder_state" = ok ]; then nf_folder_state=broken; fi # it has a commit, but no status
@@ -297,12 +307,26 @@ probe_lock() {
   put_some checkout.head-lock "$(nf_step_down 10 git show HEAD:./flake.lock 2>/dev/null | probe_lock_text)"
 }
 
-# The agent that the flake would install as it is locked now: its path, without a build.
-# sets: probe_expected_built
+# What our checkout builds. If its state changed meanwhile, nobody knows which state builds that.
+# sets: nf_source_name, nf_source_why
+probe_built() {
+  probe_built_was=$nf_source_name
+  probe_expected "$probe_dir"
+  probe_git_status "$probe_dir" --untracked-files=no && nf_source "$probe_status"
+  if [ -n "$nf_source_name" ] && [ "$nf_source_name" != "$probe_built_was" ]; then
+    nf_source_name='' nf_source_why=changes
+  fi
+}
+
+# The agent that the flake would install as it is locked now: its path, without a build. flake.lock has to
+# name all inputs: what Nix would look up now is no part of the checkout's state.
+# sets: probe_expected_built, probe_expected_path
 probe_expected() {
-  if probe_expected_built=$(nf_eval 300 --no-write-lock-file --apply "$(nf_agent_words)" \
+  probe_expected_path=''
+  if probe_expected_built=$(nf_eval 300 --no-update-lock-file --apply "$(nf_agent_words)" \
     "$1#$(nf_agent_start)" 2>/dev/null); then
-    put_some expected.path "$(probe_program "$probe_expected_built")"
+    probe_expected_path=$(probe_program "$probe_expected_built")
+    put_some expected.path "$probe_expected_path"
   else
     put expected.error eval
   fi

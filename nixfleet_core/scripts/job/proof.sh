@@ -18,6 +18,7 @@ nf_keep_proof() {
   else
     rm -f "$NF_JOB/.after"
   fi
+  if [ -r "$NF_JOB/after" ]; then nf_keep_proven <"$NF_JOB/after"; fi
   nf_keep_changes
 }
 

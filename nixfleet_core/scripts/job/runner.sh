@@ -145,6 +145,7 @@ nf_begin() {
   nf_readers "$NF_JOB" "$(nf_uid_of "$NF_JOB/ctl")"
   nf_share "$NF_JOB/events"
   mkdir -p "$NF_RUN"
+  printf '%s\n' "$NF_CHECKOUT" >"$NF_JOB/checkout" && nf_share "$NF_JOB/checkout"
   (umask 022; echo "$NF_ID" >"$NF_STATE/current")
   : >>"$NF_LOG"
   nf_share "$NF_LOG"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import pytest
 from seen_hosts import (
+    BUILT,
     HEALTHY,
     HOST,
     JOB,
@@ -131,6 +132,7 @@ RULES: Final[tuple[tuple[FoundCause, dict[str, Any]], ...]] = (
     ("job-failed", {**LOCK_BEHIND, **failed_in("pull")}),
     ("nixcfg-behind", {**LOCK_BEHIND, "checkout_behind": 2}),
     ("lock-behind", LOCK_BEHIND),
+    ("lock-not-built", {**UNKNOWN_BUILD, "proofs": (BUILT,), "checkout_lock": lock(NEW)}),
     ("proof-missing", UNKNOWN_BUILD),
     ("latest-unknown", {"latest": None, "checkout_lock": lock(NEW), "expected": NEW_AGENT}),
 )

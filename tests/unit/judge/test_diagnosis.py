@@ -6,6 +6,7 @@ from typing import Any, get_args
 import pytest
 from seen_hosts import (
     BEHIND,
+    BUILT,
     HEALTHY,
     HOST,
     JOB,
@@ -190,6 +191,11 @@ CASES: dict[str, tuple[Facts, FoundCause, str]] = {
         "nixcfg is behind origin/main",
     ),
     "lock behind": (BEHIND, "lock-behind", "nixfleet at 1111111, latest is 2222222"),
+    "lock not built": (
+        changed(NOT_BUILT, expected=None, proofs=(BUILT,)),
+        "lock-not-built",
+        "the active system was built with 1111111",
+    ),
     "no process": (changed(running=None), "proof-missing", "process runs could not be seen"),
     "nothing installed": (
         changed(installed=None),
@@ -270,13 +276,12 @@ def test_verdict_and_table_agree(facts: Facts, cause: FoundCause, says: str) -> 
     assert says in verdict.sentence
     assert (verdict.kind == "agent-down") == (cause in DOWN)
     state = assess(facts, NEW, HOST).state
-    unproven = {"only claimed", "not evaluated"} & {
-        k for k, case in CASES.items() if case[0] is facts
-    }
-    if unproven or found.holds:
+    if found.holds:
         assert state == "current"
+    elif facts.unit is None:
+        assert state == "unknown"
     else:
-        states = dict.fromkeys(UNSEEN, "unknown") | {"agent-starting": "starting"}
+        states = dict.fromkeys(UNSEEN, "unproven") | {"agent-starting": "starting"}
         assert state == ("down" if cause in DOWN else states.get(cause, "stale"))
 
 

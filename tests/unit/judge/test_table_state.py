@@ -17,6 +17,7 @@ GIT = {"type": "git", "url": "https://h/r"}
 PATH = f"/nix/store/{'a' * 32}-nixfleet-agent-2.2.0"
 OTHER = f"/nix/store/{'b' * 32}-nixfleet-agent-2.2.0"
 BINARY = Binary(PATH, "2.2.0")
+STATE = f"{'4' * 40}-{'5' * 40}"
 
 
 def lock(rev: str, name: str = "nixfleet") -> FlakeLock:
@@ -28,18 +29,24 @@ HEALTHY = Facts(
     hostname="csb0",
     os="NixOS",
     platform="nixos",
-    unit=Unit(load="loaded", active="active", sub="running", pid=1),
-    running=Running(BINARY, "claimed", pid=1),
+    unit=Unit(load="loaded", active="active", sub="running", pid=1, began="9"),
+    running=Running(BINARY, "exe", pid=1),
     installed=BINARY,
-    checkout=Checkout("/c", "ok", lock=lock(NEW)),
+    expected=BINARY,
+    checkout=Checkout("/c", "ok", lock=lock(NEW), source=STATE),
 )
 
 
 @pytest.mark.parametrize(
     ("changes", "state", "why"),
     [
-        ({}, "current", "flake.lock is at the latest; what it builds was not looked at"),
-        ({"expected": BINARY}, "current", "flake.lock is at the latest, which builds it"),
+        (
+            {},
+            "current",
+            "proven: 2.2.0 (aaaaaaaa…) runs, is installed, and is what the flake builds",
+        ),
+        ({"expected": None}, "unproven", "nobody has proven this state of the checkout"),
+        ({"running": Running(BINARY, "claimed", pid=1)}, "unproven", "only the agent itself says"),
         (
             {"expected": Binary(OTHER)},
             "stale",
@@ -53,10 +60,10 @@ HEALTHY = Facts(
         ),
         (
             {"running": None},
-            "unknown",
+            "unproven",
             "the program that the agent's process runs could not be seen",
         ),
-        ({"installed": None}, "unknown", "the installed agent could not be seen"),
+        ({"installed": None}, "unproven", "the installed agent could not be seen"),
         ({"unit": None}, "unknown", "unit could not be seen"),
         ({"unit": Unit("not-found", "inactive")}, "down", "its unit is not-found"),
         (
@@ -69,17 +76,17 @@ HEALTHY = Facts(
             "stale",
             "flake.lock has nixfleet at 1a2b3c4, latest is 9f2c1ab",
         ),
-        ({"checkout": None}, "unknown", "the checkout could not be seen"),
-        ({"checkout": Checkout("/c", "missing")}, "unknown", "the checkout /c is missing"),
-        ({"checkout": Checkout("/c", "ok")}, "unknown", "there is no flake.lock"),
+        ({"checkout": None}, "unproven", "the checkout could not be seen"),
+        ({"checkout": Checkout("/c", "missing")}, "unproven", "the checkout /c is missing"),
+        ({"checkout": Checkout("/c", "ok", unnamed="lock")}, "unproven", "it has no flake.lock"),
         (
             {"checkout": Checkout("/c", "ok", lock_error="flake.lock cannot be read: torn")},
-            "unknown",
+            "unproven",
             "flake.lock cannot be read: torn",
         ),
         (
             {"checkout": Checkout("/c", "ok", lock=lock(NEW, "other"))},
-            "unknown",
+            "unproven",
             "flake.lock has no input nixfleet",
         ),
     ],
@@ -93,7 +100,7 @@ def test_one_layer_decides_the_state(changes: dict[str, object], state: str, why
 def test_an_unanswered_latest_does_not_count_as_equal() -> None:
     found = assess(HEALTHY, None, HOST)
     assert (found.state, found.why) == (
-        "unknown",
+        "unproven",
         (
             "flake.lock is at 9f2c1ab; "
             "its repository did not say what the latest commit of nixfleet is"
@@ -104,7 +111,7 @@ def test_an_unanswered_latest_does_not_count_as_equal() -> None:
 def test_the_state_says_why_latest_was_not_asked_and_what_allows_it() -> None:
     found = assess(HEALTHY, NotKnown("the client may not ask h", "list it"), HOST)
     assert (found.state, found.why) == (
-        "unknown",
+        "unproven",
         "flake.lock is at 9f2c1ab; the client may not ask h",
     )
     assert found.finding is not None
@@ -112,14 +119,15 @@ def test_the_state_says_why_latest_was_not_asked_and_what_allows_it() -> None:
 
 
 def test_flake_lock_is_read_for_the_hosts_own_input() -> None:
-    facts = replace(HEALTHY, checkout=Checkout("/c", "ok", lock=lock(NEW, "agent")))
+    facts = replace(HEALTHY, checkout=Checkout("/c", "ok", lock=lock(NEW, "agent"), source=STATE))
     assert assess(facts, NEW, replace(HOST, input="agent")).state == "current"
 
 
 def test_a_commit_has_a_version_only_if_hosts_agree_on_it() -> None:
     rebuilt = HEALTHY
-    not_rebuilt = replace(HEALTHY, installed=Binary("/x", "2.1.0"))
-    known_not_rebuilt = replace(not_rebuilt, expected=BINARY)
+    unproven = replace(HEALTHY, expected=None, installed=Binary("/x", "2.1.0"))
+    not_rebuilt = replace(unproven, expected=BINARY)
+    another = replace(unproven, expected=Binary("/x"))
     other_commit = replace(HEALTHY, checkout=Checkout("/c", "ok", lock=lock(OLD)))
     unknown = replace(HEALTHY, installed=Binary("/x"))
 
@@ -127,6 +135,7 @@ def test_a_commit_has_a_version_only_if_hosts_agree_on_it() -> None:
         return latest_version(NEW, [(facts, HOST) for facts in fleet])
 
     assert version(rebuilt, other_commit, unknown) == "2.2.0"
-    assert version(rebuilt, not_rebuilt) is None
-    assert version(rebuilt, known_not_rebuilt) == "2.2.0"
+    assert version(rebuilt, not_rebuilt, unproven) == "2.2.0"
+    assert version(rebuilt, another) is None
+    assert version(unproven) is None
     assert version(other_commit, unknown) is None
