@@ -14,6 +14,7 @@ import msgspec
 from nixfleet_core.errors import NeedsPassword, Unreachable
 from nixfleet_core.facts.health import Health
 from nixfleet_core.facts.model import Binary, Checkout, Facts, Running, Snapshot, System, Unit
+from nixfleet_core.facts.proofs import Proven
 from nixfleet_core.host import Host, parse_address
 from nixfleet_core.job.copies import JobFiles
 from nixfleet_core.job.events import JobEnd, JobEvent, JobStart, LogGrew, StepEnd, StepStart
@@ -103,8 +104,9 @@ def make_facts(
         platform="nixos",
         machine="x86_64",
         now=NOW,
+        boot="boot",
         nix=NixVersion("nix", (2, 31), "2.31.2"),
-        unit=Unit(load="loaded", active=active, pid=42 if active == "active" else 0),
+        unit=Unit(load="loaded", active=active, pid=42 if active == "active" else 0, began="1"),
         running=Running(
             Binary(running, version or running[-5:]), "claimed", pid=42, started=NOW - 7200
         ),
@@ -115,7 +117,28 @@ def make_facts(
             state="ok",
             branch="main",
             lock=parse_lock(json.dumps(lock)),
+            source=f"{'5' * 40}-{rev}",
         ),
+        proofs=(make_proof(running, installed, rev, flake_input),),
+    )
+
+
+def make_proof(running: str, installed: str, rev: str, flake_input: str) -> Proven:
+    """The proof that a look with root has left: the new commit builds 2.2.0, the old one 2.1.0."""
+    return Proven(
+        at=NOW - 180,
+        system=NEW_SYSTEM,
+        installed=installed,
+        boot="boot",
+        pid=42,
+        began="1",
+        running=running,
+        builds=NEW_PATH if rev == NEW else OLD_PATH,
+        source=f"{'5' * 40}-{rev}",
+        checkout="/home/ops/Code/nixcfg",
+        attribute="csb0",
+        input=flake_input,
+        commit=rev,
     )
 
 

@@ -61,7 +61,11 @@ def recall(facts: Facts, host: Host) -> Recalled:
     """Fill in what the proofs show of this process and of this state of the checkout."""
     facts, process = _recall_process(facts)
     facts, flake = _recall_build(facts, host)
-    return Recalled(facts, Gaps(process, flake, "v proves it"), _age(facts))
+    return Recalled(
+        facts,
+        Gaps(process, flake, "prove it: a look as root, which evaluates the flake"),
+        _age(facts),
+    )
 
 
 # The process.

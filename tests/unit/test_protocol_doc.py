@@ -25,6 +25,7 @@ from protocol_page import (
 from nixfleet_core.facts import parse
 from nixfleet_core.facts.package_changes import CHANGES_LIMIT
 from nixfleet_core.facts.parse import ProbeError, parse_probe, read_records
+from nixfleet_core.facts.proofs import Proven
 from nixfleet_core.job import frames
 from nixfleet_core.job.copies import Asked, Result, read_asked, read_result
 from nixfleet_core.job.events import (
@@ -291,3 +292,8 @@ def test_frames_may_have_more_kinds_in_the_same_version() -> None:
         for other in others:
             with pytest.raises(FrameError):
                 FrameReader().feed(FRAMES.replace(good, other))
+
+
+def test_the_page_has_each_line_of_a_proof() -> None:
+    written = found(r"\bput_proven ([a-z]+)", "\n".join(code(SCRIPTS / "lib/proven.sh")))
+    assert {*named("line")} == written == {*Proven.__struct_fields__}

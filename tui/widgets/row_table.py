@@ -108,6 +108,7 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
         "row-table--header",
         "row-table--cursor",
         "row-table--good",
+        "row-table--unproven",
         "row-table--warning",
         "row-table--bad",
         "row-table--busy",

@@ -338,6 +338,15 @@ probe_program() {
   printf '%s\n' "${probe_program_named:-$(printf '%s\n' "$1" | sed -n '1s/^[-@:+!|]*\([^ ]*\).*/\1/p')}"
 }
 
+# The proofs that are kept here, and what this look proves itself.
+probe_proofs() {
+  if probe_proofs_dir=$(nf_proofs); then
+    put_some proofs "$(nf_proof_files "$probe_proofs_dir" | tail -n "$NF_KEEP_PROOFS" |
+      while IFS= read -r probe_proofs_file; do cat "$probe_proofs_file" 2>/dev/null; done | cut_off 16000)"
+  fi
+  if [ -n "$NF_DEEP" ]; then put proof "$(probe_proof)"; fi
+}
+
 # isolated_checkout: the agent's own repository
 isolated_checkout() {
   if [ "$NF_PLATFORM" = home-manager ]; then

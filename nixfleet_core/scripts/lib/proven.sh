@@ -52,15 +52,6 @@ nf_began() {
 
 # --- in a look
 
-# The proofs that are kept here, and what this look proves itself.
-probe_proofs() {
-  if probe_proofs_dir=$(nf_proofs); then
-    put_some proofs "$(nf_proof_files "$probe_proofs_dir" | tail -n "$NF_KEEP_PROOFS" |
-      while IFS= read -r probe_proofs_file; do cat "$probe_proofs_file" 2>/dev/null; done | cut_off 16000)"
-  fi
-  if [ -n "$NF_DEEP" ]; then put proof "$(probe_proof)"; fi
-}
-
 # One proof: a line for each value. A value of several lines is left out; without it, the proof proves less.
 probe_proof() {
   echo proof

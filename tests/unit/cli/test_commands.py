@@ -491,6 +491,7 @@ class StrictRow(msgspec.Struct, forbid_unknown_fields=True):
     where: str
     state: str
     why: str
+    proven_age: int | None
     os: str | None
     nix: str | None
     running: StrictAgent
@@ -532,7 +533,7 @@ def test_the_list_of_hosts_says_what_the_client_may_not_ask(
 
     monkeypatch.setattr("nixfleet_core.session.latest._ask", refuse)
     row = msgspec.json.decode(fleet.run("hosts", "csb0", "--json").stdout, type=StrictRow)
-    assert (row.latest, row.state) == (None, "unknown")
+    assert (row.latest, row.state) == (None, "unproven")
     assert row.why.endswith("the client may not ask h")
 
 

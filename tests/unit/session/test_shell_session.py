@@ -191,6 +191,7 @@ async def test_a_look_is_one_script_without_root(bench: Callable[..., Bench]) ->
         "NF_CHECKOUT": "~/it's",
         "NF_INPUT": "fleet",
         "NF_ATTRIBUTE": "",
+        "NF_CHOSEN": "1",
         "NF_DEEP": "",
     }
 
