@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nixfleet_core.facts.proofs import Proven
     from nixfleet_core.host import Host
 
+_CURE: Final = "prove it: a look as root, which evaluates the flake"
 _NEVER: Final = "nobody has proven this state of the checkout"
 
 _UNNAMED: Final[dict[Unnamed, str]] = {
@@ -63,7 +64,7 @@ def recall(facts: Facts, host: Host) -> Recalled:
     facts, flake = _recall_build(facts, host)
     return Recalled(
         facts,
-        Gaps(process, flake, "prove it: a look as root, which evaluates the flake"),
+        Gaps(process, flake, _CURE),
         _age(facts),
     )
 

@@ -70,7 +70,11 @@ CAUSES = {
         "cure: systemctl unmask nixfleet-agent, then force update",
     ),
     "reboot": (
-        replace(STALE, system=System("/nix/store/old", "/nix/store/new", needs_reboot=True)),
+        replace(
+            STALE,
+            system=System("/nix/store/old", "/nix/store/new", needs_reboot=True),
+            proofs=(),
+        ),
         "▲ stale · reboot-pending",
         "why: the new system needs a reboot: it is installed, but the old one still runs",
         "cure: v reboot the host when it suits you, then verify",
@@ -88,7 +92,7 @@ def test_the_cause_comes_first(
 def test_a_healthy_host_needs_no_cure(tmp_path: Path) -> None:
     lines = panel(CURRENT, tmp_path)
     assert lines[1] == "✔ current"
-    assert lines[2].startswith("why: running = installed, and flake.lock is at the latest")
+    assert lines[2].startswith("why: proven: 2.2.0 (k3vdk3vd…) runs, is installed, and is")
     assert not any(line.startswith("cure: ") for line in lines)
 
 

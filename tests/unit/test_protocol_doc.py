@@ -295,5 +295,7 @@ def test_frames_may_have_more_kinds_in_the_same_version() -> None:
 
 
 def test_the_page_has_each_line_of_a_proof() -> None:
-    written = found(r"\bput_proven ([a-z]+)", "\n".join(code(SCRIPTS / "lib/proven.sh")))
+    written = found(
+        r"\bput_proven ([a-z]+)", "\n".join(code((SCRIPTS / "lib/proven.sh").read_text()))
+    )
     assert {*named("line")} == written == {*Proven.__struct_fields__}

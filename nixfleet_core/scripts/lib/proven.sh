@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# shellcheck disable=SC2154 # its variables come from the parts beside it
+# shellcheck disable=SC2153,SC2154 # its variables come from the parts beside it
 # What looks with proof have shown. A proof says which path a state of the checkout builds, and which path a
 # process runs. Everybody on the host may read root's proofs: they hold paths, names and ids, no URLs.
 
