@@ -380,6 +380,8 @@ def _reset(facts: Facts, expect: Expectation) -> Finding | None:
     job, rev = facts.last_job, facts.lock_rev(expect.input)
     if job is None or job.outcome != "done" or job.latest is None or facts.checkout is None:
         return None
+    if _other_checkout(job.checkout, facts):
+        return None  # that job has moved another flake.lock
     if rev is None or rev in (job.latest, expect.latest):
         return None
     return _found(
@@ -397,7 +399,8 @@ def _stale_fetch(facts: Facts, behind: str, latest: str) -> Finding | None:
         return None
     return _found(
         "stale-fetch",
-        f"{behind}: in the last job nix could not fetch the new commit and kept the old one",
+        f"{behind}: in the last job nix could not fetch the new commit and kept the old one"
+        f"{_other_checkout(job.checkout, facts)}",
         ("update", "--input-rev", latest),
         "u",
     )
@@ -409,10 +412,18 @@ def _failed_job(facts: Facts, what: str, steps: tuple[str, ...]) -> Finding | No
         return None
     return _found(
         "job-failed",
-        f"{what}: the last job failed in the step {job.failed} with code {job.rc}",
+        f"{what}: the last job failed in the step {job.failed} with code {job.rc}"
+        f"{_other_checkout(job.checkout, facts)}",
         ("log",),
         "l",
     )
+
+
+def _other_checkout(path: str | None, facts: Facts) -> str:
+    """What rests on another checkout than the configured one says so; empty if it is this one."""
+    if not path or facts.checkout is None or path == facts.checkout.path:
+        return ""
+    return f"; that was in {path}, not in {facts.checkout.path}"
 
 
 def _wrong_branch(checkout: Checkout, behind: str) -> Finding | None:
@@ -457,7 +468,7 @@ def _not_built(facts: Facts, expect: Expectation) -> Finding | None:
     return _found(
         "lock-not-built",
         f"flake.lock has {expect.input} at {rev[:7]}, but the active system was built with "
-        f"{built.commit[:7]}",
+        f"{built.commit[:7]}{_other_checkout(built.checkout, facts)}",
         _UPDATE,
         "u",
     )

@@ -131,7 +131,8 @@ def _checkout(which: str, checkout: Checkout | None) -> Iterator[tuple[str, str 
 
 
 def _job(job: LastJob) -> str:
+    where = f", in {job.checkout}" if job.checkout else ""
     if not job.failed:
-        return job.outcome
+        return f"{job.outcome}{where}"
     reason = f", {job.reason}" if job.reason else ""
-    return f"{job.outcome} in {job.failed} with code {job.rc}{reason}"
+    return f"{job.outcome} in {job.failed} with code {job.rc}{reason}{where}"

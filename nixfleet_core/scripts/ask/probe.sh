@@ -206,7 +206,7 @@ physical() { if cd "$1" 2>/dev/null; then pwd -P; else printf '%s\n' "$1"; fi; }
 
 # The checkout: NF_CHECKOUT may begin with "~/", the home of the user who looks.
 # shellcheck disable=SC2088 # that tilde is text
-# sets: probe_dir
+# sets: nf_source_folder, nf_source_name, probe_dir, probe_expected_path
 probe_checkout() {
   case $NF_CHECKOUT in
     '') return 0 ;;
@@ -308,7 +308,7 @@ probe_lock() {
 }
 
 # What our checkout builds. If its state changed meanwhile, nobody knows which state builds that.
-# sets: nf_source_name, nf_source_why
+# sets: nf_source_folder, nf_source_name, nf_source_why
 probe_built() {
   probe_built_was=$nf_source_name
   probe_expected "$probe_dir"

@@ -32,10 +32,10 @@ EOF
   if [ -z "$nf_source_why" ]; then nf_source_name=$nf_source_tree-$nf_source_lock; fi
 }
 
-# What the owner runs for it. Prints HEAD, its tree, the id of flake.lock's content, the flake's folder, and why
-# the state has no name. `git ls-files -v` marks what git does not look at (assume-unchanged, skip-worktree);
-# gitattributes(5) and git-config(1) have what changes files on their way to the working tree, or into an
-# archive.
+# What the owner runs for it. Prints HEAD, its tree, the id of flake.lock's content, the flake's folder, and
+# why the state has no name. `git ls-files -v` marks what git does not look at (assume-unchanged,
+# skip-worktree); gitattributes(5) and git-config(1) have what changes files on their way to the working tree,
+# or into an archive.
 # shellcheck disable=SC2016 # the inner shells expand
 NF_SOURCE='
 GIT_NO_REPLACE_OBJECTS=1; export GIT_NO_REPLACE_OBJECTS
@@ -43,15 +43,15 @@ git rev-parse HEAD "HEAD^{tree}" || exit
 git hash-object --no-filters flake.lock || exit
 git rev-parse --show-prefix && cd "$(git rev-parse --show-toplevel)" || exit
 git config --get-regexp "^(filter\.(unset|unspecified)\.|core\.(filemode|symlinks|autocrlf|eol)$)" |
-  grep -Evq "^core\.((filemode|symlinks) true|autocrlf (false|input)|eol (lf|native))$" && { echo filter; exit; }
+  grep -Evq "^core\.((filemode|symlinks) true|autocrlf (false|input)|eol (lf|native))$" &&
+  { echo filter; exit; }
 {
   git -c core.fsmonitor=false ls-files -v --stage | awk "
     \$1 != \"H\" || \$4 != 0 { print \"hidden\" | \"cat 1>&2\" }
     \$2 == 160000 { print \"submodule\" | \"cat 1>&2\" }
     { sub(/^[^\t]*\t/, \"\"); print }" |
     git check-attr --stdin filter ident working-tree-encoding export-subst export-ignore eol
-} 2>&1 | grep -Ev ": (filter|ident|working-tree-encoding|export-subst|export-ignore|eol): (unspecified|unset)$|: eol: lf$" |
-  awk "
-    /^(hidden|submodule)$/ && !said { said = \$0 }
-    END { if (said) print said; else if (NR) print \"filter\"; else print \"\" }"
+} 2>&1 | grep -Ev ": (unspecified|unset)$|: eol: lf$" | awk "
+  /^(hidden|submodule)$/ && !said { said = \$0 }
+  END { if (said) print said; else if (NR) print \"filter\"; else print \"\" }"
 '

@@ -8,6 +8,7 @@ from itertools import chain, combinations, groupby, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
+import msgspec
 import pytest
 from seen_hosts import (
     BUILT,
@@ -182,6 +183,44 @@ def test_the_first_rule_that_applies_names_the_cause() -> None:
 
 def test_every_cause_of_a_look_has_its_rule() -> None:
     assert {cause for cause, _ in EVERY} == set(get_args(FoundCause))
+
+
+# The last job may have worked in another checkout.
+
+ELSEWHERE: Final = "; that was in /else, not in /home/ops/Code/nixcfg"
+
+
+@pytest.mark.parametrize(
+    ("facts", "cause"),
+    [
+        ({**LOCK_BEHIND, "last_job": STALE_JOB}, "stale-fetch"),
+        ({**LOCK_BEHIND, **failed_in("pull")}, "job-failed"),
+        ({**NOT_BUILT, **failed_in("rebuild")}, "job-failed"),
+    ],
+)
+def test_a_cause_that_rests_on_another_checkout_says_both(
+    facts: dict[str, Any], cause: FoundCause
+) -> None:
+    for checkout, more in (("/else", ELSEWHERE), ("/home/ops/Code/nixcfg", ""), (None, "")):
+        job = replace(facts["last_job"], checkout=checkout)
+        seen = changed(
+            HEALTHY, **{k: v for k, v in facts.items() if k != "latest"} | {"last_job": job}
+        )
+        told = diagnose(seen, expectation(HOST, seen, NEW))
+        assert (told.cause, told.sentence.endswith(ELSEWHERE)) == (cause, bool(more))
+        assert (f", in {checkout}" in dict(told.evidence)["last job"]) == bool(checkout)
+
+
+def test_only_a_job_in_this_checkout_can_have_moved_its_lock() -> None:
+    seen = {**LOCK_BEHIND, "last_job": replace(MOVED_JOB, checkout="/else")}
+    assert found(seen) == "lock-behind"
+
+
+def test_what_was_built_from_another_checkout_says_both() -> None:
+    other = msgspec.structs.replace(BUILT, checkout="/else")
+    seen = changed(HEALTHY, expected=None, proofs=(other,))
+    told = diagnose(seen, expectation(HOST, seen, NEW))
+    assert (told.cause, told.sentence.endswith(ELSEWHERE)) == ("lock-not-built", True)
 
 
 # flake.lock: one state of the input, for the plan and the cause.
