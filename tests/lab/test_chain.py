@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nixfleet_core.cli.listing import look
+from nixfleet_core.config import load_config
 from nixfleet_core.inventory import default_inventory_path, load_inventory
 from nixfleet_core.job.copies import Copies
 from nixfleet_core.session.open import open_sessions
@@ -151,7 +153,11 @@ def test_listing_asks_all_hosts_at_once(
     the interpreter's start does not count."""
     for key, value in client.env.items():
         monkeypatch.setenv(key, value)
-    sessions = open_sessions(load_inventory(default_inventory_path()).hosts, Copies(tmp_path))
+    sessions = open_sessions(
+        load_inventory(default_inventory_path()).hosts,
+        Copies(tmp_path),
+        load_config(os.environ).config,
+    )
 
     def seconds(act: Callable[[], object]) -> float:
         for session in sessions:

@@ -79,6 +79,20 @@ async def test_hosts_of_an_earlier_look_are_marked_and_the_app_says_why(
     assert ["remembered: the flake" in text for text in details] == [False, True, False, False]
 
 
+async def test_a_notice_stays_until_somebody_is_there_to_see_it(fleet: list[FakeSession]) -> None:
+    settings = AppSettings(notices=("refresh: 3 is out of range",))
+    app = NixFleetApp(fleet, FakeLatest(), settings=settings, clock=lambda: NOW)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        (unseen,) = app._notifications
+        assert unseen.time_left > 24 * 3600
+        await press(pilot, "down")
+        (seen,) = app._notifications
+        assert (seen.message, seen.timeout) == (unseen.message, 30.0)
+        await press(pilot, "down")
+        assert list(app._notifications) == [seen]
+
+
 async def test_every_host_is_asked_and_shown(make_app: MakeApp, fleet: list[FakeSession]) -> None:
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
         await settle(pilot)

@@ -53,12 +53,12 @@ def fleet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fleet:
         hosts = tuple(session.host for session in found.sessions.values())
         return Inventory(hosts=hosts, path=path)
 
-    def opened(hosts: tuple[Host, ...], _: object) -> tuple[FakeSession, ...]:
+    def opened(hosts: tuple[Host, ...], *_: object) -> tuple[FakeSession, ...]:
         for host in hosts:
             found.sessions[host.name].host = host
         return tuple(found.sessions[host.name] for host in hosts)
 
-    def opened_here(host: Host, _: object) -> FakeSession:
+    def opened_here(host: Host, *_: object) -> FakeSession:
         session = found.sessions["csb0"]
         session.host = replace(session.host, checkout=host.checkout)
         return session

@@ -300,7 +300,7 @@ probe_lock() {
 # The agent that the flake would install as it is locked now: its path, without a build.
 # sets: probe_expected_built
 probe_expected() {
-  if probe_expected_built=$(nf_eval 300 --no-write-lock-file --apply "$(nf_agent_words)" \
+  if probe_expected_built=$(nf_eval "$NF_EVALUATION" --no-write-lock-file --apply "$(nf_agent_words)" \
     "$1#$(nf_agent_start)" 2>/dev/null); then
     put_some expected.path "$(probe_program "$probe_expected_built")"
   else
