@@ -18,6 +18,7 @@ from nixfleet_core.inventory import default_inventory_path, load_inventory
 from nixfleet_core.job.copies import Copies
 from nixfleet_core.session.open import open_sessions
 
+from . import log_sessions
 from .client import QUICK, Client
 from .host import CHECKOUT
 
@@ -63,6 +64,9 @@ def test_an_update_brings_the_new_agent_and_proves_it(
     assert after["system"] == host.enter("readlink -f /run/current-system")
     assert after["generation"] == (before["generation"] or 0) + 1
     assert locked(host) == old | {"nixfleet": commit}
+    log = client.log_of(host, answer["job"] or "")
+    assert log_sessions.names(log) == ["nixos-rebuild itself", "system"]
+    assert log_sessions.told(log)[-1].done > 0
 
     again = client.update(host.name)
     assert (again["verdict"], again["steps"]) == ("current", [])

@@ -31,7 +31,7 @@ from nixfleet_core.job.events import (
     Waiting,
 )
 from nixfleet_core.judge.verdict import Verdict
-from nixfleet_core.nix.activity import Progress
+from nixfleet_core.nix.log_state import Progress
 from nixfleet_core.plan.model import Refusal
 from nixfleet_core.session.protocol import Busy, Commit
 from tui.app import NixFleetApp

@@ -191,8 +191,6 @@ WRONG = "refresh = 3\n[limits]\nrebiuld = 60\n"
 def test_config_prints_what_holds_and_where_it_comes_from(
     real: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("NIXFLEET_REFRESH", raising=False)
-    monkeypatch.delenv("NIXFLEET_SSH_CONFIG", raising=False)
     assert real.run("config", "--check").exit_code == 0
     write_config(real, "refresh = 120\nlimits.look = 60\n")
     monkeypatch.setenv("NIXFLEET_SSH_CONFIG", "/my/config")
