@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on
+from textual import events, on
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.signal import Signal
@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 
 BEAT = 0.25
 _NOTICE_SECONDS = 30.0
+_UNTIL_SEEN = 365 * 24 * 3600.0
+"""Seconds; until a key says that somebody sees the notice."""
 """Seconds between repaints of what changes by itself; each repaint may go over a slow link."""
 
 _CLOSE_LIMIT = 1.0
@@ -108,6 +110,7 @@ class NixFleetApp(Stage, inherit_bindings=False):
         self.terminal_lent = False
         self._dirty = False
         self._titled = False
+        self._unseen = bool(settings.notices)
         self.set_class(settings.ascii, "-ascii")
         draw_scrollbars(ascii_only=settings.ascii)
 
@@ -123,8 +126,21 @@ class NixFleetApp(Stage, inherit_bindings=False):
         self.app_resume_signal.subscribe(self, self._repaint)
         self.set_interval(BEAT, self.beat)
         for notice in self.settings.notices:
-            self.notify(notice, severity="warning", timeout=_NOTICE_SECONDS)
+            self.notify(notice, severity="warning", timeout=_UNTIL_SEEN)
         self.look_at_all()
+
+    async def on_event(self, event: events.Event) -> None:
+        if self._unseen and isinstance(event, events.Key | events.MouseDown):
+            self._see_notices()
+        await super().on_event(event)
+
+    def _see_notices(self) -> None:
+        """The operator is here: from now on the first notices stay only as long as it takes to read
+        them."""
+        self._unseen = False
+        self.clear_notifications()
+        for notice in self.settings.notices:
+            self.notify(notice, severity="warning", timeout=_NOTICE_SECONDS)
 
     async def on_unmount(self) -> None:
         self._restore_window_title()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from nixfleet_core.errors import NoSuchJob
 from nixfleet_core.job.events import Heartbeat, JobStart, LineTime, Link, LogGrew, Tick
 from nixfleet_core.job.progress import JobState
-from nixfleet_core.nix.activity import Progress
+from nixfleet_core.nix.log_state import Progress
 from nixfleet_core.session.conduct import Watcher
 from tui.line_times import LineTimes
 from tui.text import plain
@@ -71,6 +71,9 @@ class JobWatcher(Watcher):
         self._heard = clock()
         self._raw_times = LineTimes()
         self._log_seen = False
+        self._shown: dict[StepId, float] = {}
+        """The largest share of each step that was shown."""
+        self._shown_fraction = 0.0
 
     @property
     def host(self) -> str:
@@ -125,14 +128,26 @@ class JobWatcher(Watcher):
             return None
         return min(GUESS_LIMIT, max(0, now - step.started) / usual)
 
+    def share(self, step: StepState) -> float | None:
+        """How much of the running step is done, 0 to 1: by Nix's counts, else a guess; None if
+        nothing is known. It is never less than what was shown before."""
+        counted = step.progress is not None and step.progress.expected > 0
+        found = step.reached if counted else self.guess(step)
+        if found is None:
+            found = self._shown.get(step.id)
+        elif step.status == "running":
+            self._shown[step.id] = found = max(found, self._shown.get(step.id, 0.0))
+        return found
+
     @property
     def fraction(self) -> float:
-        """How far the job is, 0 to 1; a running step that reports no progress is guessed."""
-        steps, current = self.state.steps, self.state.current
-        if current is None or (current.progress is not None and current.progress.expected):
-            return self.state.fraction
-        weights = sum(step.weight for step in steps)
-        return self.state.fraction + (self.guess(current) or 0) * current.weight / weights
+        """How far the job is, 0 to 1, with the share of the running step. It never goes back."""
+        current, found = self.state.current, self.state.fraction
+        if current is not None and (share := self.share(current)) is not None:
+            weights = sum(step.weight for step in self.state.steps)
+            found += max(0.0, share - current.reached) * current.weight / weights
+        self._shown_fraction = min(1.0, max(found, self._shown_fraction))
+        return self._shown_fraction
 
     def follows(self, host: Host, job: str, plan: Plan, files: JobFiles) -> None:  # noqa: ARG002
         """Begin: the job's events follow, from the first one."""

@@ -12,6 +12,7 @@ import click
 
 from nixfleet_core.cli.options import UpdateCommand, checkout_option, plan_options
 from nixfleet_core.cli.output import SafeGroup, say
+from nixfleet_core.config import Loaded, check_refresh, load_config
 from nixfleet_core.errors import NoSuchJob
 from nixfleet_core.inventory import (
     Inventory,
@@ -52,10 +53,12 @@ def require_terminal() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What every command is given: where the hosts are listed, and what opens the app."""
+    """What every command is given: where the hosts are listed, what opens the app, and the
+    settings."""
 
     path: Path
     screen: Screen | None
+    settings: Loaded
 
     def inventory(self) -> Inventory:
         try:
@@ -70,19 +73,22 @@ class Setup:
         warn: Callable[[str], None] | None = None,
     ) -> tuple[ShellSession, ...]:
         """Sessions with these hosts, or with all; with that checkout, if one is given. `warn` gets
-        what is not known of the hosts; by default it is printed."""
+        the mistakes in the settings, and what is not known of the hosts; by default they are
+        printed."""
         inventory = self.inventory()
+        for problem in self.settings.problems:
+            (warn or say_aside)(problem)
         hosts = inventory.hosts
         if not inventory.path:
-            found = hosts_without_inventory(_say_aside)
+            found = hosts_without_inventory(say_aside)
             hosts = found.hosts
             for problem in found.problems:
-                (warn or _say_aside)(problem)
+                (warn or say_aside)(problem)
         try:
             chosen = select(hosts, names)
             if checkout is not None:
                 chosen = tuple(replace(host, checkout=checkout) for host in chosen)
-            return open_sessions(chosen, default_copies())
+            return open_sessions(chosen, default_copies(), self.settings.config)
         except (UnknownHostError, SocketDirectoryError) as error:
             raise UsageFault(str(error)) from error
 
@@ -97,8 +103,18 @@ class Setup:
         return self.sessions((name,), checkout)[0]
 
 
-def _say_aside(line: str) -> None:
+def say_aside(line: str) -> None:
+    """Print what must not get into a command's output."""
     say(line, err=True)
+
+
+def _check_refresh(_: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    try:
+        if value is not None:
+            check_refresh(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param=option) from error
+    return value
 
 
 _hosts_argument = click.argument("hosts", nargs=-1, required=True, metavar="HOST…")
@@ -119,14 +135,27 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="One JSON ob
 )
 @click.option("--ascii", "ascii_only", is_flag=True, help="No glyphs beyond ASCII.")
 @click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal.")
+@click.option(
+    "--refresh",
+    metavar="SECONDS",
+    callback=_check_refresh,
+    help="Seconds between the app's looks at each host, or off.",
+)
 @click.version_option(package_name="nixfleet-tui", message="nixfleet %(version)s")
 @click.pass_context
-def nixfleet(context: click.Context, path: Path | None, ascii_only: bool, no_mouse: bool) -> None:
+def nixfleet(
+    context: click.Context,
+    path: Path | None,
+    ascii_only: bool,
+    no_mouse: bool,
+    refresh: str | None,
+) -> None:
     """Force-update NixFleet agents, and prove that the new one runs.
 
     Without a command it opens the app.
     """
-    context.obj = setup = Setup(path or default_inventory_path(), context.obj)
+    settings = load_config(os.environ, refresh=refresh)
+    context.obj = setup = Setup(path or default_inventory_path(), context.obj, settings)
     if context.invoked_subcommand is None:
         setup.inventory()  # report a wrong inventory first
         screen = setup.require_screen()
@@ -143,6 +172,23 @@ def nixfleet(context: click.Context, path: Path | None, ascii_only: bool, no_mou
 def demo(setup: Setup, speed: float) -> None:
     """Open the app on a sandbox fleet, which touches nothing else on this machine."""
     raise SystemExit(setup.require_screen().open_demo(speed))
+
+
+@nixfleet.command()
+@click.option("--check", is_flag=True, help="Exit 2 if anything is wrong.")
+@click.pass_obj
+def config(setup: Setup, check: bool) -> None:
+    """Print the settings that hold, and where each comes from: a flag, the environment,
+    config.toml, or the default. What is wrong is named on stderr.
+    """
+    held, problems = setup.settings.held, setup.settings.problems
+    rows = [(one.name, one.value or "(not set)", one.source) for one in held]
+    names, values = (max(len(row[column]) for row in rows) for column in (0, 1))
+    for name, value, source in rows:
+        say(f"{name:{names}} = {value:{values}}  {source}")
+    for problem in problems:
+        say_aside(problem)
+    raise SystemExit(EXIT_USAGE if check and problems else 0)
 
 
 @nixfleet.command()

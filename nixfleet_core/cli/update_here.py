@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from nixfleet_core.cli.main import UsageFault
+from nixfleet_core.cli.main import UsageFault, say_aside
 from nixfleet_core.cli.options import UpdateCommand, checkout_option, plan_options
+from nixfleet_core.config import load_config
 from nixfleet_core.inventory import (
     InventoryError,
     default_inventory_path,
@@ -59,7 +61,10 @@ def nixfleet_update(
     host = _this_host(path or default_inventory_path())
     if checkout is not None:
         host = replace(host, checkout=checkout)
-    session = open_session(host, default_copies())
+    settings = load_config(os.environ)
+    for problem in settings.problems:
+        say_aside(problem)
+    session = open_session(host, default_copies(), settings.config)
     if dry_run:
         raise SystemExit(show_plans((session,), options, as_json=as_json))
 

@@ -72,6 +72,7 @@ def compile_plan(plan: Plan, job: str, root: str = "") -> str:
             "NF_GO_ON": "1" if plan.options.goes_on else "",
             "NF_STABLE": str(plan.options.stable),
             "NF_RETRY_AFTER": str(plan.options.retry_after),
+            "NF_EVALUATION": str(plan.options.evaluation),
             "NF_GOAL": plan.goal,
             "NF_UNCUT": " ".join(sorted(UNCUT_STEPS)),
             "NF_ROLLBACK": "1" if plan.options.rollback_on_failure else "",

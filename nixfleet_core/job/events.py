@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from nixfleet_core.limits import Count, ExitCode, Second, Seconds, Size
-from nixfleet_core.nix.activity import Progress
+from nixfleet_core.nix.log_state import Progress
 from nixfleet_core.vocabulary import WAITS, StepId
 
 EVENT_LINE_LIMIT: Final = 4096

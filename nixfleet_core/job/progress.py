@@ -24,9 +24,11 @@ from nixfleet_core.job.events import (
     Waiting,
 )
 from nixfleet_core.limits import PLAN_STEPS
-from nixfleet_core.nix.activity import Progress
+from nixfleet_core.nix.log_state import Progress
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from nixfleet_core.plan.model import Plan
     from nixfleet_core.vocabulary import StepId
 
@@ -47,6 +49,9 @@ class StepState:
     log_end: int | None = None
     retry: Retry | None = None
     progress: Progress | None = None
+    reached: float = 0.0
+    """The largest share of it that was done by Nix's counts, 0 to 1. What Nix expects can grow, and
+    a step that is tried again counts anew."""
 
     @property
     def seconds(self) -> int | None:
@@ -69,6 +74,8 @@ class JobState:
     waiting: Waiting | None = None
     cancelling: CancelSeen | None = None
     link: Link = field(default_factory=lambda: Link(up=True))
+    fraction: float = 0.0
+    """How far the whole job is, 0 to 1, by the steps' weights; it never goes back."""
 
     @classmethod
     def of(cls, plan: Plan) -> JobState:
@@ -86,27 +93,14 @@ class JobState:
     def step(self, step_id: StepId) -> StepState | None:
         return next((step for step in self.steps if step.id == step_id), None)
 
-    @property
-    def fraction(self) -> float:
-        """How far the whole job is, 0 to 1, by the steps' weights.
-
-        A step that was skipped because it had nothing to do counts as done. Steps after a failed
-        one are skipped, and do not count.
-        """
-        total = sum(step.weight for step in self.steps) or 1
-        broken = any(step.status in ("failed", "cancelled") for step in self.steps)
-        done = 0.0
-        for step in self.steps:
-            if step.status == "skipped":
-                done += 0 if broken else step.weight
-            elif step.status in ("ok", "failed", "cancelled"):
-                done += step.weight
-            elif step.progress is not None and step.progress.expected:
-                done += step.weight * min(1.0, step.progress.done / step.progress.expected)
-        return done / total
-
     def after(self, event: JobEvent) -> JobState:
         """The state once `event` has happened."""
+        state = self._changed_by(event)
+        if state.steps is self.steps:
+            return state
+        return replace(state, fraction=max(self.fraction, _done(state.steps)))
+
+    def _changed_by(self, event: JobEvent) -> JobState:
         match event:
             case JobStart(at=at):
                 return replace(self, started=at, now=at)
@@ -152,7 +146,10 @@ class JobState:
                 return replace(self, link=event)
             case Progress():
                 current = self.current
-                return self if current is None else self._with(current.id, progress=event)
+                if current is None:
+                    return self
+                share = min(1.0, event.done / event.expected) if event.expected else 0.0
+                return self._with(current.id, progress=event, reached=max(current.reached, share))
             case _:
                 return self
 
@@ -164,6 +161,26 @@ class JobState:
                 for step in self.steps
             ),
         )
+
+
+def _done(steps: Iterable[StepState]) -> float:
+    """The share that is done.
+
+    A step that was skipped because it had nothing to do counts as done. Steps after a failed one
+    are skipped, and do not count.
+    """
+    total, done, broken = 0, 0.0, False
+    for step in steps:
+        total += step.weight
+        match step.status:
+            case "ok" | "failed" | "cancelled":
+                done += step.weight
+                broken = broken or step.status != "ok"
+            case "skipped":
+                done += 0 if broken else step.weight
+            case _:
+                done += step.weight * step.reached
+    return done / (total or 1)
 
 
 def _longer(waiting: Waiting | None, seconds: int) -> Waiting | None:

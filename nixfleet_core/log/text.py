@@ -19,7 +19,7 @@ from nixfleet_core.nix.log_lines import NixLogDecoder
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nixfleet_core.nix.activity import Progress
+    from nixfleet_core.nix.log_state import Progress
 
 LINE_LIMIT: Final = 64 * 1024
 """Bytes; a longer line is shown in pieces."""

@@ -10,6 +10,7 @@ lines.
 
 from __future__ import annotations
 
+import re
 from typing import Final, Literal, TypeGuard, final
 
 import msgspec
@@ -17,7 +18,7 @@ import msgspec
 from nixfleet_core.limits import MOST
 
 
-class Progress(msgspec.Struct, frozen=True):
+class Tally(msgspec.Struct, frozen=True):
     """How many of the expected builds (or substituted paths) are done. `expected` can grow."""
 
     done: int
@@ -42,6 +43,13 @@ class StartActivity(msgspec.Struct, frozen=True):
     text: str
 
 
+class StartEvaluation(StartActivity, frozen=True):
+    """Nix evaluates `installable`, FLAKE#ATTRIBUTE, in order to build it."""
+
+    id: int
+    installable: str
+
+
 class StartBuild(StartActivity, frozen=True):
     id: int
     drv_path: str
@@ -61,7 +69,7 @@ class StopActivity(msgspec.Struct, frozen=True, tag="stop", tag_field="action"):
     id: int
 
 
-class Counts(Progress, frozen=True):
+class Counts(Tally, frozen=True):
     """How far an activity is, a counter or another."""
 
     id: int
@@ -80,6 +88,7 @@ Activity = PlainText | Message | StartActivity | StopActivity | Counts | BuildLi
 INFO: Final = 3
 """The least important level that Nix shows by default: error, warn, notice, info."""
 
+_UNKNOWN: Final = 0
 _COPY_PATHS: Final = 103
 _BUILDS: Final = 104
 _BUILD: Final = 105
@@ -87,6 +96,9 @@ _BUILD: Final = 105
 _BUILD_LOG_LINE: Final = 101
 _PROGRESS: Final = 105
 _POST_BUILD_LOG_LINE: Final = 107
+
+
+_EVALUATES: Final = re.compile(r"evaluating derivation '(.*)'", re.DOTALL)
 
 
 @final
@@ -146,6 +158,8 @@ def _start(event: _Start) -> StartActivity:
     if event.type in (_BUILDS, _COPY_PATHS):
         kind: CounterKind = "builds" if event.type == _BUILDS else "copies"
         return StartCounter(event.level, event.text, event.id, kind)
+    if event.type == _UNKNOWN and (evaluated := _EVALUATES.fullmatch(event.text)):
+        return StartEvaluation(event.level, event.text, event.id, evaluated[1])
     return StartActivity(event.level, event.text)
 
 

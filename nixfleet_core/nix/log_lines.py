@@ -5,13 +5,22 @@ The rules are in Nix's logging.cc and progress-bar.cc (measured on 2.8.0, 2.26.3
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.nix.activity import INFO, BuildLine, Message, PlainText, StartActivity, decode
 from nixfleet_core.nix.log_state import LogState, package_name
 
 if TYPE_CHECKING:
-    from nixfleet_core.nix.activity import Activity, Progress
+    from nixfleet_core.nix.activity import Activity
+    from nixfleet_core.nix.log_state import Progress
+
+_IGNORES: Final = re.compile(rb"warning: [Ii]gnoring (?:the|untrusted) ")
+"""As in Nix's daemon.cc, remote-store.cc and flake config; Lix begins with a capital."""
+_COLOURS: Final = re.compile(rb"\x1b\[[0-9;]*m")
+_WARNINGS: Final = 64
+_WARNING_LIMIT: Final = 1024
+"""So many warnings of so many bytes are remembered; all others are shown each time."""
 
 _UNNAMED: Final = package_name("")
 
@@ -21,6 +30,7 @@ class NixLogDecoder:
 
     def __init__(self) -> None:
         self._state = LogState()
+        self._warnings: set[bytes] = set()
 
     @property
     def progress(self) -> Progress | None:
@@ -33,7 +43,25 @@ class NixLogDecoder:
         if activity is None:
             return []
         self._state.take(activity)
-        return readable(activity, self._state)
+        shown = readable(activity, self._state)
+        return [] if self._is_repeated(shown) else shown
+
+    def _is_repeated(self, shown: list[bytes]) -> bool:
+        """Whether it is a warning that says who we are, not what happens, and was shown before.
+
+        Each process of Nix says that it ignores a setting or a substituter, since the daemon does
+        not trust the user. All of them say the same.
+        """
+        if not shown or b"gnoring " not in shown[0]:
+            return False
+        text = b"\n".join(_COLOURS.sub(b"", line) for line in shown)
+        if not _IGNORES.match(text) or len(text) > _WARNING_LIMIT:
+            return False
+        if text in self._warnings:
+            return True
+        if len(self._warnings) < _WARNINGS:
+            self._warnings.add(text)
+        return False
 
 
 def readable(activity: Activity, state: LogState) -> list[bytes]:

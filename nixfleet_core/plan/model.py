@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from nixfleet_core.config import DEFAULT_LIMITS
 from nixfleet_core.host import Platform
 from nixfleet_core.limits import PLAN_STEPS, Count, Seconds, Word
 from nixfleet_core.vocabulary import CheckId, StepId
@@ -45,6 +46,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Push that commit, too."""
     limits: dict[StepId, int] = {}
     """Seconds that steps may take, where the usual limit does not fit."""
+    evaluation: Seconds = DEFAULT_LIMITS.evaluation
+    """Seconds that one evaluation of the flake may take."""
     cores: int | None = None
     max_jobs: int | None = None
     """Nix's options of these names; None leaves them to the host's configuration."""

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from msgspec.structs import replace
 
+from nixfleet_core.config import DEFAULT_LIMITS
 from nixfleet_core.nix.lock import FORGES
 from nixfleet_core.nix.version import NixVersion, pin_input_argv, update_input_argv
 from nixfleet_core.plan.levels import BUILD_LEVEL, PIN_LEVEL, REPAIR_LEVEL, level_options
@@ -215,7 +216,7 @@ def _rebuild(place: Place, options: Options) -> Step:
             *level_options(options.level, place.platform),
         ),
         run_as="owner" if is_home else "root",
-        limit=4 * 3600,
+        limit=DEFAULT_LIMITS.rebuild,
         tries=3,
         weight=20,
     )

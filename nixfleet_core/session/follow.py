@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nixfleet_core.job.copies import JobCopy
-    from nixfleet_core.nix.activity import Progress
+    from nixfleet_core.nix.log_state import Progress
     from nixfleet_core.transport.answer import Answer
     from nixfleet_core.transport.shell import Conversation, Shell
 
@@ -101,6 +101,8 @@ class Follower:
             for event in self._replay():
                 yield event
             yield LogGrew(_size(self._files.log), self._text.size)
+            for progress in self._new_progress():
+                yield progress
             if self._copy.read("result") is None:
                 async with aclosing(self._reach()) as live:
                     async for event in live:
@@ -230,11 +232,12 @@ class Follower:
         part = frame.data[begin - frame.offset : end - frame.offset]
         # in a thread: a flood must not stall the view
         text_size = await _finished(asyncio.to_thread(self._append_log, begin, part))
-        found: list[JobEvent] = [LogGrew(end, text_size)]
-        if self._text.progress is not None and self._text.progress != self._progress:
-            self._progress = self._text.progress
-            found.append(self._progress)
-        return found + self._due(end)
+        return [LogGrew(end, text_size), *self._new_progress(), *self._due(end)]
+
+    def _new_progress(self) -> list[JobEvent]:
+        """What the log says of Nix's progress, if it says something else than before."""
+        known, self._progress = self._progress, self._text.progress
+        return [] if self._progress in (None, known) else [self._progress]
 
     def _append_log(self, offset: int, data: bytes) -> int:
         _append(self._files.log, Frame("log", offset, data))

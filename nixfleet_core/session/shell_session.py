@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar, cast, get_args
 
 import msgspec
 
+from nixfleet_core.config import DEFAULT_LIMITS, Limits
 from nixfleet_core.errors import (
     BadAnswer,
     LaunchFailed,
@@ -70,12 +71,9 @@ if TYPE_CHECKING:
     from nixfleet_core.transport.answer import Answer
     from nixfleet_core.transport.shell import Shell
 
-PROBE_SECONDS: Final = 40.0
-DEEP_PROBE_SECONDS: Final = 420.0
-"""Seconds; this script evaluates the flake, which takes minutes on a small machine."""
+BESIDES_EVALUATION: Final = 120
+"""Seconds for the rest of a script that evaluates the flake."""
 
-ATTRIBUTE_SECONDS: Final = 150.0
-INSPECT_SECONDS: Final = 420.0
 LAUNCH_SECONDS: Final = 90.0
 LAUNCH_TRIES: Final = 4
 CONFIRM_SECONDS: Final = 15.0
@@ -113,6 +111,7 @@ class ShellSession:
     """A shell over a new connection: it proves that the host can be reached again."""
     connect_argv: tuple[str, ...] = ()
     """The command that opens the connection at the terminal; empty if there is none to open."""
+    limits: Limits = DEFAULT_LIMITS
 
     def give_password(self, password: str) -> None:
         self.shell.password.give(password)
@@ -133,14 +132,14 @@ class ShellSession:
         values = self._probe_values(self.host.checkout) | ROOTS_OWN.values
         values["NF_LAN_NAME"] = LAN_NAME
         asked = time.time()
-        answer = await self._run("doctor", values, INSPECT_SECONDS)
+        answer = await self._run("doctor", values, self._evaluation_seconds)
         return _read(answer, lambda said: parse_health(said, asked, time.time()))
 
     async def _with_attributes(self, facts: Facts, checkout: str) -> Facts:
         """The facts, with the flake's names if one of them must be chosen."""
         if self.host.attribute is not None:
             return facts
-        answer = await self._run("attributes", {"NF_CHECKOUT": checkout}, ATTRIBUTE_SECONDS)
+        answer = await self._run("attributes", {"NF_CHECKOUT": checkout}, self._evaluation_seconds)
         if answer.rc:
             return facts
         names = answer.stdout[:_ATTRIBUTES_LIMIT].decode("utf-8", "replace").split("\n")
@@ -158,7 +157,7 @@ class ShellSession:
         return tuple(Commit(rev, title[:SAID_LIMIT]) for rev, _, title in pairs if is_commit(rev))
 
     def plan(self, facts: Facts, options: Options, latest: str | None = None) -> Plan | Refusal:
-        return make_plan(self.host, facts, options, latest)
+        return make_plan(self.host, facts, self._limited(options), latest)
 
     async def plan_rollback(
         self, facts: Facts, options: Options, *, keep_lock: bool
@@ -178,7 +177,16 @@ class ShellSession:
             # a flake.lock belongs to the checkout from which it was taken
             lock_from = None
             warnings = (f"the last update was built from {theirs}, so flake.lock stays as it is",)
-        return make_rollback_plan(self.host, facts, target, lock_from, options, warnings)
+        limited = self._limited(options)
+        return make_rollback_plan(self.host, facts, target, lock_from, limited, warnings)
+
+    def _limited(self, options: Options) -> Options:
+        """The options with the limits of config.toml, where the operator has named no others."""
+        return msgspec.structs.replace(
+            options,
+            evaluation=self.limits.evaluation,
+            limits={"rebuild": self.limits.rebuild, **options.limits},
+        )
 
     async def jobs(self) -> tuple[JobLine, ...]:
         try:
@@ -327,6 +335,11 @@ class ShellSession:
     async def close(self) -> None:
         return
 
+    @property
+    def _evaluation_seconds(self) -> int:
+        """For a script that evaluates the flake, too."""
+        return self.limits.evaluation + BESIDES_EVALUATION
+
     def _copy(self, job: str) -> JobCopy:
         return self.copies.job(self.host.name, job)
 
@@ -350,7 +363,7 @@ class ShellSession:
         self, checkout: str, *, deep: Depth = "", elevate: bool = False, attribute: str = ""
     ) -> Facts:
         script = self.probe_script(checkout, deep=deep, attribute=attribute)
-        limit = DEEP_PROBE_SECONDS if deep else PROBE_SECONDS
+        limit = self._evaluation_seconds if deep else self.limits.look
         facts = _read(await self._run_script(script, limit, elevate=elevate), parse_probe)
         if facts.proof is not None:
             commit = facts.lock_rev(self.host.input) or ""
@@ -385,7 +398,11 @@ class ShellSession:
 
     def _script(self, name: str, values: dict[str, str]) -> str:
         """One of the scripts, with the platform if it is known."""
-        values = {"NF_PLATFORM_GIVEN": self.host.platform or "", **values}
+        values = {
+            "NF_PLATFORM_GIVEN": self.host.platform or "",
+            "NF_EVALUATION": str(self.limits.evaluation),
+            **values,
+        }
         return question(name, self.shell.root, values)
 
 

@@ -11,16 +11,14 @@ from collections import Counter, deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
+from nixfleet_core.config import DEFAULT_LIMITS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from nixfleet_core.config import Limits
+
     Leave = Callable[[], None]
-
-ALL: Final = 24
-"""So many connections are set up at once."""
-
-THROUGH_ONE: Final = 4
-"""So many of them through one jump."""
 
 HELD: Final = 20.0
 """Seconds after which a host that has not answered gives its place to the next one. It goes on."""
@@ -59,8 +57,8 @@ class NoDoor:
 class Gate:
     """Lets connections in, first come first served. Only one event loop may use it at a time."""
 
-    def __init__(self, *, total: int = ALL, through_one: int = THROUGH_ONE) -> None:
-        self._total, self._through_one = total, through_one
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        self._limits = limits
         self._inside: Counter[str] = Counter()
         self._waiting: deque[tuple[str, asyncio.Future[None]]] = deque()
 
@@ -85,8 +83,8 @@ class Gate:
         """Let in who may come in. Those who wait for a jump keep nobody else waiting."""
         for entry in tuple(self._waiting):
             jump, turn = entry
-            room = not jump or self._inside[jump] < self._through_one
-            if self._inside.total() < self._total and room:
+            room = not jump or self._inside[jump] < self._limits.through_one_jump
+            if self._inside.total() < self._limits.connections and room:
                 self._waiting.remove(entry)
                 if not turn.done():
                     self._inside[jump] += 1

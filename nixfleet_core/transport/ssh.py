@@ -36,10 +36,6 @@ if TYPE_CHECKING:
     from nixfleet_core.host import SshAddress
     from nixfleet_core.transport.gate import Gate, Leave
 
-CONFIG_VARIABLE: Final = "NIXFLEET_SSH_CONFIG"
-"""Names a file that ssh reads instead of ~/.ssh/config (`ssh -F`)."""
-
-
 LONGEST: Final = 40
 """Bytes of the path to our sockets. ssh adds 40 for %C, and 17 more while it creates a socket."""
 
@@ -113,6 +109,7 @@ class Ssh:
     address: SshAddress
     sockets: Path
     config: str | None = None
+    """A file that ssh reads instead of ~/.ssh/config (`ssh -F`)."""
     session: tuple[str, ...] = SESSION
     """What replaces the operator's options for sessions, as far as the client knows it."""
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING
 
+from nixfleet_core.config import load_config
 from nixfleet_core.inventory import default_inventory_path, load_inventory
 from nixfleet_core.job.copies import Copies
 from nixfleet_core.session.latest import GitLatest
@@ -36,7 +38,9 @@ async def update_by_keys(
     client.write_inventory({host: host.user})
     hosts = load_inventory(default_inventory_path()).hosts
     app = NixFleetApp(
-        open_sessions(hosts, Copies(copies)), GitLatest(), settings=AppSettings(bell=False)
+        open_sessions(hosts, Copies(copies), load_config(os.environ).config),
+        GitLatest(),
+        settings=AppSettings(bell=False),
     )
     async with app.run_test(size=(120, 40)) as pilot, asyncio.timeout(SECONDS):
         await app.workers.wait_for_complete()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,10 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nixfleet_core.cli.listing import look
+from nixfleet_core.config import load_config
 from nixfleet_core.inventory import default_inventory_path, load_inventory
 from nixfleet_core.job.copies import Copies
 from nixfleet_core.session.open import open_sessions
 
+from . import log_sessions
 from .client import QUICK, Client
 from .host import CHECKOUT
 
@@ -61,6 +64,9 @@ def test_an_update_brings_the_new_agent_and_proves_it(
     assert after["system"] == host.enter("readlink -f /run/current-system")
     assert after["generation"] == (before["generation"] or 0) + 1
     assert locked(host) == old | {"nixfleet": commit}
+    log = client.log_of(host, answer["job"] or "")
+    assert log_sessions.names(log) == ["nixos-rebuild itself", "system"]
+    assert log_sessions.told(log)[-1].done > 0
 
     again = client.update(host.name)
     assert (again["verdict"], again["steps"]) == ("current", [])
@@ -151,7 +157,11 @@ def test_listing_asks_all_hosts_at_once(
     the interpreter's start does not count."""
     for key, value in client.env.items():
         monkeypatch.setenv(key, value)
-    sessions = open_sessions(load_inventory(default_inventory_path()).hosts, Copies(tmp_path))
+    sessions = open_sessions(
+        load_inventory(default_inventory_path()).hosts,
+        Copies(tmp_path),
+        load_config(os.environ).config,
+    )
 
     def seconds(act: Callable[[], object]) -> float:
         for session in sessions:

@@ -11,6 +11,7 @@ import pytest
 
 from nixfleet_core.scripts.compose import compose
 
+from . import log_sessions
 from .by_keys import update_by_keys
 from .chaos.scene import Pidfds, command
 from .client import QUICK, Client
@@ -101,6 +102,12 @@ def test_an_update_brings_the_new_agent_and_proves_it(
     assert "-home-manager-generation" in (after["system"] or "")
     check_log(operator, home, answer)
     check_nothing_left(home)
+    log_file = operator.log_of(home, answer["job"] or "")
+    assert log_sessions.names(log_file) == ["home", "news", "home"]
+    warnings = log_sessions.ignored_warnings(log_file)
+    assert len(warnings) == len(set(warnings))
+    if home.name == "hsb1":  # whose daemon does not trust the user
+        assert log_file.read_bytes().count(b"gnoring the client-specified") > len(warnings) > 0
     if home.name == "imac0":  # with the settings that only ps shows there
         log = operator.log_of(home, answer["job"] or "").read_text()
         assert "own --check ended with 0; it said:\nuid 501, NIXFLEET_URL=wss://" in log

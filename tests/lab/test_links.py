@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 from typing import TYPE_CHECKING
 
 import pytest
 
+from nixfleet_core.config import load_config
 from nixfleet_core.ids import new_job_id
 from nixfleet_core.inventory import default_inventory_path, load_inventory
 from nixfleet_core.job.compile import compile_plan
@@ -47,7 +49,11 @@ def session(
     for key, value in client.env.items():
         monkeypatch.setenv(key, value)
     client.write_inventory({fresh["csb0"]: "ops"})
-    return open_sessions(load_inventory(default_inventory_path()).hosts, Copies(tmp_path))[0]
+    return open_sessions(
+        load_inventory(default_inventory_path()).hosts,
+        Copies(tmp_path),
+        load_config(os.environ).config,
+    )[0]
 
 
 def test_three_broken_connections_lose_and_double_no_byte(fresh: Fleet, client: Client) -> None:

@@ -20,6 +20,12 @@ def test_names_come_one_a_line(host: FakeHost, platform: str, kind: str) -> None
     assert host.calls()[-1].endswith(f"{CHECKOUT}#{kind}Configurations")
 
 
+def test_the_evaluation_gets_the_time_of_the_settings(host: FakeHost) -> None:
+    host.on("timeout", 'shift 3; exec "$@"')
+    host.ask("attributes", NF_CHECKOUT=CHECKOUT, NF_EVALUATION="777")
+    assert host.calls("timeout -k 5 777 ")
+
+
 def test_a_flake_that_cannot_be_evaluated_has_unknown_names(host: FakeHost) -> None:
     host.on("nix", "echo 'error: syntax error' >&2; exit 1")
     said = host.ask("attributes", NF_CHECKOUT=CHECKOUT)

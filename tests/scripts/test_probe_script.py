@@ -87,6 +87,13 @@ def test_with_a_proof_it_also_evaluates_and_hashes(host: FakeHost) -> None:
 
 
 @one_shell
+def test_the_evaluation_gets_the_time_of_the_settings(host: FakeHost) -> None:
+    host.on("timeout", 'shift 3; exec "$@"')
+    probe(host, NF_DEEP="1", NF_ATTRIBUTE="h", NF_EVALUATION="777")
+    assert len(host.calls("timeout -k 5 777 ")) == 1
+
+
+@one_shell
 def test_a_flake_that_does_not_evaluate_is_reported(host: FakeHost) -> None:
     host.on("nix", 'case "$*" in *eval*) exit 1 ;; esac; default "$@"')
     facts = probe(host, NF_DEEP="1", NF_ATTRIBUTE="h")

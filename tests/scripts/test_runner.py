@@ -121,6 +121,16 @@ def test_a_refusal_touches_nothing(host: FakeHost) -> None:
 
 
 @one_shell
+def test_each_evaluation_of_a_job_gets_the_time_of_the_settings(host: FakeHost) -> None:
+    host.on("timeout", 'shift 3; exec "$@"')
+    host.run_job(host.plan(evaluation=777))
+    assert host.steps["preflight"] == "ok"
+    flake = [call for call in host.calls("timeout") if " eval " in call and "#nixosC" in call]
+    assert flake
+    assert flake == host.calls("timeout -k 5 777 ")
+
+
+@one_shell
 def test_an_agent_that_does_not_come_back_is_a_failure(host: FakeHost) -> None:
     host.on("nixos-rebuild", 'default "$@"; : >"$s/refuses"')
     host.run_job()

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from fakes import JOB, NOT_RESTARTED, STEP_IDS, FakeLatest, FakeSession, make_fleet
 
 from nixfleet_core.job.events import JobEnd, JobStart, Retry, StepEnd, StepStart, Tick
-from nixfleet_core.nix.activity import Progress
+from nixfleet_core.nix.log_state import Progress
 from nixfleet_core.plan.model import Plan
 from nixfleet_core.session.protocol import Busy, Commit, Launched
 from tui.app import NixFleetApp

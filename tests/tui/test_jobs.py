@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from fakes import CURRENT, JOB, NOW, FakeSession, make_host, make_plan
+from hypothesis import given
+from hypothesis import strategies as st
 from screen_text import screen_text, settle
 from test_path import press
 
@@ -21,13 +24,12 @@ from nixfleet_core.job.events import (
     StepStart,
     Tick,
 )
-from nixfleet_core.nix.activity import Progress
+from nixfleet_core.nix.activity import Tally
+from nixfleet_core.nix.log_state import Progress
 from nixfleet_core.plan.model import Options
 from tui.jobs import GUESS_LIMIT, JobWatcher
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from conftest import MakeApp
     from nixfleet_core.job.progress import StepState
     from nixfleet_core.vocabulary import StepId
@@ -112,13 +114,39 @@ def test_the_guess_for_a_step_stays_below_its_end(
     assert watcher.fraction == pytest.approx((guess or 0) / 16)
 
 
-def test_the_progress_of_nix_counts_before_the_guess(tmp_path: Path) -> None:
+def test_the_progress_of_nix_counts_before_a_guess_that_nobody_saw(tmp_path: Path) -> None:
+    watcher, _ = watch_step(tmp_path, "rebuild", 10, 9)
+    happen(watcher, Progress(done=1, expected=10))
+    assert watcher.fraction == pytest.approx(0.1 * 10 / 16)
+
+
+def test_counts_take_nothing_back_from_a_guess_that_was_shown(tmp_path: Path) -> None:
     watcher, _ = watch_step(tmp_path, "rebuild", 10, 9)
     assert watcher.fraction == pytest.approx(0.9 * 10 / 16)
     happen(watcher, Progress(done=1, expected=10))
-    assert watcher.fraction == pytest.approx(0.1 * 10 / 16)
+    assert watcher.fraction == pytest.approx(0.9 * 10 / 16)  # it was shown
+    happen(watcher, Progress(done=19, expected=20))
+    assert watcher.fraction == pytest.approx(0.95 * 10 / 16)
     happen(watcher, StepEnd(step="rebuild", at=NOW + 9, status="ok", log=0))
     assert watcher.fraction == pytest.approx(10 / 16)
+
+
+counts = st.integers(0, 9)
+
+
+@given(st.lists(st.one_of(st.integers(0, 400), st.builds(Progress, counts, counts))))
+def test_whatever_is_shown_of_a_running_step_the_bar_never_goes_back(
+    happened: list[int | Progress],
+) -> None:
+    watcher, _ = watch_step(Path("/nowhere"), "rebuild", 100, 0)
+    shown = []
+    for what in happened:
+        happen(watcher, Tick(at=NOW + what, log=0) if isinstance(what, int) else what)
+        state = watcher.state.current
+        assert state is not None
+        shown.append((watcher.fraction, watcher.share(state) or 0.0))
+    assert shown == sorted(shown)
+    assert [share for _, share in shown] == sorted(share for _, share in shown)
 
 
 async def test_the_panel_says_how_long_steps_usually_take(
@@ -147,5 +175,9 @@ async def test_the_panel_says_how_long_steps_usually_take(
         assert "retry 2/5 in 8 s" in await line("Pull", retry)
         done = StepEnd(step="pull", at=NOW + 99, status="ok", log=0)
         assert await line("Pull", done) == "✔ Pull nixcfg 1m 39s"
+        first = (began("rebuild"), Progress(0, 0, "", "nixos-rebuild itself", Tally(1, 1)))
+        assert await line("Rebuild", *first) == ("▶ Rebuild ░░░░░ 1/1 nixos-rebuild itself 0 s")
+        built = (began("rebuild"), Progress(0, 0, "system"))
+        assert await line("Rebuild", *built) == "▶ Rebuild ░░░░░░░░░░░░ system 0 s of ~3m 10s"
         built = (began("rebuild"), Progress(done=12, expected=47), Tick(at=NOW + 118, log=0))
         assert await line("Rebuild", *built) == "▶ Rebuild ███░░░░░░░ 12/47 1m 58s of ~3m 10s"

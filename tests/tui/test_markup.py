@@ -16,7 +16,7 @@ from nixfleet_core.host import Host, SshAddress
 from nixfleet_core.job.events import Check, JobEnd, JobStart, Link, StepEnd, StepStart, Waiting
 from nixfleet_core.job.history import JobLine
 from nixfleet_core.judge.verdict import Verdict
-from nixfleet_core.nix.activity import Progress
+from nixfleet_core.nix.log_state import Progress
 from nixfleet_core.plan.model import Refusal
 from nixfleet_core.session.protocol import Commit
 

@@ -31,7 +31,7 @@ from nixfleet_core.job.events import (
     Waiting,
 )
 from nixfleet_core.judge.verdict import Verdict
-from nixfleet_core.nix.activity import Progress
+from nixfleet_core.nix.log_state import Progress
 from nixfleet_core.plan.model import Refusal
 from nixfleet_core.session.protocol import Busy, Commit
 from tui.app import NixFleetApp
@@ -77,6 +77,20 @@ async def test_hosts_of_an_earlier_look_are_marked_and_the_app_says_why(
     assert "ops@cs0:2222 (remembered)" not in text
     details = [host_details(entry, app.glyphs, NOW).plain for entry in app.fleet.entries.values()]
     assert ["remembered: the flake" in text for text in details] == [False, True, False, False]
+
+
+async def test_a_notice_stays_until_somebody_is_there_to_see_it(fleet: list[FakeSession]) -> None:
+    settings = AppSettings(notices=("refresh: 3 is out of range",))
+    app = NixFleetApp(fleet, FakeLatest(), settings=settings, clock=lambda: NOW)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        (unseen,) = app._notifications
+        assert unseen.time_left > 24 * 3600
+        await press(pilot, "down")
+        (seen,) = app._notifications
+        assert (seen.message, seen.timeout) == (unseen.message, 30.0)
+        await press(pilot, "down")
+        assert list(app._notifications) == [seen]
 
 
 async def test_every_host_is_asked_and_shown(make_app: MakeApp, fleet: list[FakeSession]) -> None:

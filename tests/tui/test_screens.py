@@ -15,7 +15,7 @@ from test_update_screen import WITH_CHANGES
 from nixfleet_core.job.events import JobEnd, JobStart, StepEnd, StepStart, Tick
 from nixfleet_core.job.history import JobLine
 from nixfleet_core.judge.verdict import Verdict
-from nixfleet_core.nix.activity import Progress
+from nixfleet_core.nix.log_state import Progress
 from nixfleet_core.session.protocol import Commit
 
 if TYPE_CHECKING:

@@ -53,17 +53,17 @@ def fleet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fleet:
         hosts = tuple(session.host for session in found.sessions.values())
         return Inventory(hosts=hosts, path=path)
 
-    def opened(hosts: tuple[Host, ...], _: object) -> tuple[FakeSession, ...]:
+    def opened(hosts: tuple[Host, ...], *_: object) -> tuple[FakeSession, ...]:
         for host in hosts:
             found.sessions[host.name].host = host
         return tuple(found.sessions[host.name] for host in hosts)
 
-    def opened_here(host: Host, _: object) -> FakeSession:
+    def opened_here(host: Host, *_: object) -> FakeSession:
         session = found.sessions["csb0"]
         session.host = replace(session.host, checkout=host.checkout)
         return session
 
-    monkeypatch.setenv("HOME", str(tmp_path))
+    own_settings(monkeypatch, tmp_path)
     monkeypatch.setattr(main, "load_inventory", inventory)
     monkeypatch.setattr(main, "open_sessions", opened)
     monkeypatch.setattr(main, "default_copies", lambda: None)
@@ -75,6 +75,13 @@ def fleet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fleet:
     return found
 
 
+def own_settings(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    """The commands read the settings of this home alone."""
+    monkeypatch.setenv("HOME", str(home))
+    for name in ("XDG_CONFIG_HOME", "NIXFLEET_REFRESH", "NIXFLEET_SSH_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+
+
 async def nobody_answers(*_: object) -> None:
     return None
 
@@ -82,9 +89,8 @@ async def nobody_answers(*_: object) -> None:
 @pytest.fixture
 def real(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fleet:
     """The real inventory and sessions; they may contact no host."""
-    monkeypatch.setenv("HOME", str(tmp_path))
+    own_settings(monkeypatch, tmp_path)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     monkeypatch.setattr(shell, "open_process", contacted)
     monkeypatch.setattr("nixfleet_core.session.latest.run", contacted)
     return Fleet(inventory=tmp_path / "hosts.toml")

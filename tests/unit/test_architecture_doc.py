@@ -44,4 +44,4 @@ def test_the_readmes_tree_has_every_child_of_the_core() -> None:
 
 def test_few_files_lie_outside_of_folders() -> None:
     """Newcomers see the architecture in the list of folders."""
-    assert len(list(CORE.glob("*.py"))) <= 8
+    assert len(list(CORE.glob("*.py"))) <= 9

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -12,6 +13,8 @@ from tui.widgets.live import LivePanel
 from tui.words import STYLES, step_sign, step_tone
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from textual.geometry import Size
 
     from nixfleet_core.job.progress import StepState
@@ -19,6 +22,21 @@ if TYPE_CHECKING:
     from tui.jobs import JobWatcher
 
 _BAR = 12
+
+
+def _counts(step: StepState) -> Iterator[str]:
+    """Nix's counts, with the name of what is built, and without."""
+    progress = step.progress
+    if progress is None:
+        yield ""
+        return
+    session, tally = (
+        (progress.aside, progress.beside) if progress.aside else (progress.session, progress)
+    )
+    counted = f" {tally.done}/{tally.expected}" if tally is not None and tally.expected else ""
+    if session:
+        yield f"{counted} {session}"
+    yield counted
 
 
 class StepsPanel(LivePanel):
@@ -58,9 +76,11 @@ class StepsPanel(LivePanel):
         sign = step_sign(step.status, self._glyphs)
         style = STYLES[step_tone(step.status)]
         time, usual = self._times(step)
-        for taken in (f"{time} of {usual}" if time and usual else time or usual, time):
+        times = (f"{time} of {usual}" if time and usual else time or usual, time)
+        # what is built goes before the usual time
+        for counts, taken in product(_counts(step), times):
             room = max(0, width - 2 - cell_len(taken))
-            middle = self._middle(step, room - len(step.title) - 4)
+            middle = self._middle(step, room - len(step.title) - 4, counts)
             left = f"{plain(step.title)}  {middle}" if middle else plain(step.title)
             if cell_len(left) < room:
                 break
@@ -69,7 +89,7 @@ class StepsPanel(LivePanel):
         time_style = "" if time else STYLES["faint"]
         return Content.assemble((f"{sign} ", style), (left, style), gap, (taken, time_style))
 
-    def _middle(self, step: StepState, room: int) -> str:
+    def _middle(self, step: StepState, room: int, counts: str) -> str:
         """The part between title and time: bar, counts, retry, or what went wrong."""
         if step.status != "running":
             words = step.status if step.status in ("skipped", "cancelled", "failed") else ""
@@ -84,14 +104,11 @@ class StepsPanel(LivePanel):
         if waiting is not None:
             left = waiting.at + waiting.limit - (watcher.host_now or waiting.at)
             return f"waits, {duration(left)} left"
-        if (progress := step.progress) is not None and progress.expected:
-            counts = f" {progress.done}/{progress.expected}"
-            cells = max(3, min(_BAR, room - len(counts)))
-            return bar(progress.done / progress.expected, cells, self._glyphs) + counts
-        if (guess := watcher.guess(step)) is not None:
-            cells = max(3, min(_BAR, room))
-            return bar(min(guess, 1 - 1 / cells), cells, self._glyphs)
-        return ""
+        share = watcher.share(step)
+        if share is None:
+            return counts.lstrip()
+        cells = max(3, min(_BAR, room - len(counts)))
+        return bar(share if share == 1 else min(share, 1 - 1 / cells), cells, self._glyphs) + counts
 
     def _confirm(self, step: StepState) -> str:
         """How long the host still waits for a client before it goes back by itself."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.sandbox import store
-from nixfleet_core.sandbox.store import store_name
+from nixfleet_core.sandbox.store import NIXOS_VERSION, store_name
 from nixfleet_core.sandbox.tools import nix_log
 
 if TYPE_CHECKING:
@@ -28,8 +28,17 @@ _SECONDS: Final = 8.0
 _SHORTEST_SLEEP: Final = 0.002
 _CACHE: Final = "https://cache.nixos.org"
 
+_TOOL: Final = "nixos-rebuild-ng-26.05"
+
 Event = tuple[str, str, str | int]
 """A package, what it did, and a detail: a phase, a line, a size."""
+
+_TOOL_EVENTS: Final[list[Event]] = [
+    (_TOOL, "start", ""),
+    (_TOOL, "phase", "installPhase"),
+    (_TOOL, "log", "Successfully installed nixos_rebuild-0.0.0-py3-none-any.whl"),
+    (_TOOL, "stop", ""),
+]
 
 
 def build_system(machine: Machine, system: System, log: Log) -> None:
@@ -48,6 +57,19 @@ def build_system(machine: Machine, system: System, log: Log) -> None:
         run.tell(event)
     run.end()
     store.add_system(machine, system)
+
+
+def build_tool(machine: Machine, system: System, log: Log) -> None:
+    """Build nixos-rebuild as this system has it, if the store lacks it: one derivation."""
+    name = store_name(_TOOL, NIXOS_VERSION)
+    if store.has(machine, name):
+        build_nothing(log)
+        return
+    run = _Run(log, system, _TOOL_EVENTS)
+    for event in _TOOL_EVENTS:
+        run.tell(event)
+    run.end()
+    store.add_tool(machine, name)
 
 
 def build_nothing(log: Log) -> None:
@@ -87,11 +109,15 @@ class _Run:
             **{name: _path(name) for name in fetches},
         }
         self._size = sum(fetches.values())
-        log.info(f"these {len(builds)} derivations will be built:")
+        if len(builds) == 1:
+            log.info("this derivation will be built:")
+        else:
+            log.info(f"these {len(builds)} derivations will be built:")
         for name in builds:
             log.info(f"  {self._paths[name]}")
-        size = f"{self._size / 1024 / 1024:.1f} MiB download"
-        log.info(f"these {len(fetches)} paths will be fetched ({size}):")
+        if fetches:
+            size = f"{self._size / 1024 / 1024:.1f} MiB download"
+            log.info(f"these {len(fetches)} paths will be fetched ({size}):")
         for name in fetches:
             log.info(f"  {self._paths[name]}")
         self._realise = log.start(nix_log.REALISE)

@@ -165,7 +165,7 @@ def _build(machine: Machine, target: str, log: Log) -> None:
     agent = flake.agent_of(machine, checkout)
     system = System(host, agent, flake.configuration(checkout, host))
     if rest == _BUILT[0]:
-        build.build_nothing(log)
+        build.build_tool(machine, system, log)
     else:
         build.build_system(machine, system, log)
         sys.stdout.write(f"/nix/store/{system.name}\n")

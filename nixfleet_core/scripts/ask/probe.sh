@@ -312,10 +312,9 @@ probe_lock() {
 probe_built() {
   probe_built_was=$nf_source_name
   probe_expected "$probe_dir"
+  nf_source_name='' nf_source_why=changes
   probe_git_status "$probe_dir" --untracked-files=no && nf_source "$probe_status"
-  if [ -n "$nf_source_name" ] && [ "$nf_source_name" != "$probe_built_was" ]; then
-    nf_source_name='' nf_source_why=changes
-  fi
+  if [ "$nf_source_name" != "$probe_built_was" ]; then nf_source_name='' nf_source_why=changes; fi
 }
 
 # The agent that the flake would install as it is locked now: its path, without a build. flake.lock has to
@@ -323,7 +322,7 @@ probe_built() {
 # sets: probe_expected_built, probe_expected_path
 probe_expected() {
   probe_expected_path=''
-  if probe_expected_built=$(nf_eval 300 --no-update-lock-file --apply "$(nf_agent_words)" \
+  if probe_expected_built=$(nf_eval "$NF_EVALUATION" --no-update-lock-file --apply "$(nf_agent_words)" \
     "$1#$(nf_agent_start)" 2>/dev/null); then
     probe_expected_path=$(probe_program "$probe_expected_built")
     put_some expected.path "$probe_expected_path"

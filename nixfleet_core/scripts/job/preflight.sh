@@ -230,7 +230,7 @@ nf_check_input() {
 
 # sets: nf_check_why
 nf_check_attribute() {
-  nf_within 300 nf_run nix --extra-experimental-features 'nix-command flakes' eval \
+  nf_within "$NF_EVALUATION" nf_run nix --extra-experimental-features 'nix-command flakes' eval \
     --no-write-lock-file --apply 'x: true' "$NF_ROOT$NF_CHECKOUT#$(nf_configuration)"
   nf_check_attribute_code=$?
   cd /

@@ -9,6 +9,7 @@ import signal
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Final
 
+from nixfleet_core.config import load_config
 from nixfleet_core.ids import new_job_id
 from nixfleet_core.inventory import default_inventory_path, load_inventory
 from nixfleet_core.job.copies import Copies
@@ -110,7 +111,10 @@ async def test_two_hundred_breaks_lose_and_double_no_byte(
     for key, value in client.env.items():
         monkeypatch.setenv(key, value)
     hosts = load_inventory(default_inventory_path()).hosts
-    sessions = {session.host.name: session for session in open_sessions(hosts, Copies(tmp_path))}
+    sessions = {
+        session.host.name: session
+        for session in open_sessions(hosts, Copies(tmp_path), load_config(os.environ).config)
+    }
     breakers = [Breaker(fresh, host, sessions[name], client) for name, host in fresh.hosts.items()]
     async with asyncio.TaskGroup() as group:
         for breaker in breakers:

@@ -22,10 +22,10 @@ found_name() {
   echo "$name"
 }
 
-# build ATTRIBUTE LINK: the store path is left in $out
+# build ATTRIBUTE LINK [OPTION]: the store path is left in $out
 build() {
   # shellcheck disable=SC2086 # the options are words without blanks
-  nix build $options --out-link "$tmp/$2" "$flake#homeConfigurations.\"$(encoded "$name")\".$1" >&2
+  nix build $options ${3:-} --out-link "$tmp/$2" "$flake#homeConfigurations.\"$(encoded "$name")\".$1" >&2
   out=$(readlink "$tmp/$2")
 }
 
@@ -71,4 +71,4 @@ mkdir -p "${profile%/*}"
 [ "$(readlink "${profile%/*}/$(readlink "$profile" || :)" || :)" = "$out" ] ||
   nix-env --profile "$profile" --set "$out"
 "$tmp/generation/activate" --driver-version 1
-build config.news.json.output news
+build config.news.json.output news --quiet

@@ -143,6 +143,8 @@ def test_the_hosts_own_command_reads_the_inventory(real: Fleet, tmp_path: Path) 
         (("rollback", "csb0"), "confirm at a terminal, or add --yes"),
         (("log", "csb0", "../../etc/passwd"), "no job id"),
         (("demo", "--speed", "0"), "not in the range"),
+        (("--refresh", "9"), "give 10 to 86400 seconds, or off"),
+        (("--refresh", "never"), "'never' is no time between looks"),
         (("nonsense",), "No such command"),
     ],
 )
@@ -172,6 +174,67 @@ def test_help_and_version_need_no_inventory(real: Fleet) -> None:
     for command in (nixfleet, nixfleet_update):
         for word in ("-h", "--help", "--version"):
             assert CliRunner().invoke(command, [word]).exit_code == 0
+
+
+# config.toml.
+
+
+def write_config(fleet: Fleet, text: str) -> None:
+    path = fleet.inventory.parent / ".config/nixfleet/config.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+WRONG = "refresh = 3\n[limits]\nrebiuld = 60\n"
+
+
+def test_config_prints_what_holds_and_where_it_comes_from(
+    real: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert real.run("config", "--check").exit_code == 0
+    write_config(real, "refresh = 120\nlimits.look = 60\n")
+    monkeypatch.setenv("NIXFLEET_SSH_CONFIG", "/my/config")
+    done = real.run("--refresh", "off", "config", "--check")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert [line.split(maxsplit=3) for line in done.stdout.splitlines()] == [
+        ["refresh", "=", "off", "--refresh"],
+        ["limits.connections", "=", "24", "default"],
+        ["limits.through-one-jump", "=", "4", "default"],
+        ["limits.look", "=", "60", "~/.config/nixfleet/config.toml:2"],
+        ["limits.evaluation", "=", "300", "default"],
+        ["limits.rebuild", "=", "14400", "default"],
+        ["NIXFLEET_SSH_CONFIG", "=", "/my/config", "environment"],
+    ]
+
+
+@pytest.mark.parametrize(("words", "code"), [(("--check",), 2), ((), 0)])
+def test_config_names_what_is_wrong(real: Fleet, words: tuple[str, ...], code: int) -> None:
+    write_config(real, WRONG)
+    done = real.run("config", *words)
+    assert done.exit_code == code
+    assert "refresh                 = 60" in done.stdout
+    assert "config.toml:1: refresh: 3 is out of range" in done.stderr
+    assert "config.toml:3: limits.rebiuld: unknown key; did you mean 'rebuild'?" in done.stderr
+
+
+def test_commands_name_a_mistake_in_the_settings_and_go_on(fleet: Fleet) -> None:
+    write_config(fleet, WRONG)
+    done = fleet.run("hosts", "--json")
+    assert (done.exit_code, "is out of range" in done.stderr) == (0, True)
+    assert {json.loads(line)["host"] for line in done.stdout.splitlines()} == {"csb0", "csb1"}
+    own = fleet.run("--verify", "--json", command=nixfleet_update)
+    assert "is out of range" in own.stderr
+    assert json.loads(own.stdout)["host"] == "csb0"
+
+
+def test_the_app_opens_with_a_notice_of_a_mistake_in_the_settings(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nixfleet_core.cli.main.require_terminal", lambda: None)
+    write_config(fleet, WRONG)
+    fleet.screen = screen = Screen()
+    assert fleet.run().exit_code == 7
+    assert ["refresh: 3" in notice for notice in screen.notices] == [False, True]
 
 
 # Options.

@@ -104,8 +104,10 @@ def test_the_script_has_the_values_of_the_plan() -> None:
 
 
 def test_the_script_knows_the_options() -> None:
-    found = assigned(plan(options=Options(pull=False, now=True, input_rev="a" * 40)))
+    options = Options(pull=False, now=True, input_rev="a" * 40, evaluation=777)
+    found = assigned(plan(options=options))
     assert (found["NF_PULL"], found["NF_WAIT"], found["NF_WANT_REV"]) == ("", "0", "a" * 40)
+    assert found["NF_EVALUATION"] == "777"
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from nixfleet_core.job.events import (
     Waiting,
 )
 from nixfleet_core.job.progress import JobState, StepState
-from nixfleet_core.nix.activity import Progress
+from nixfleet_core.nix.log_state import Progress
 
 START = JobState(
     steps=(
@@ -178,3 +178,18 @@ def test_events_in_any_order_give_a_valid_state(happened: list[JobEvent]) -> Non
     state = after(*happened)
     assert 0 <= state.fraction <= 1
     assert [step.id for step in state.steps] == [step.id for step in START.steps]
+
+
+@given(st.lists(events))
+def test_whatever_happens_the_fraction_never_goes_back(happened: list[JobEvent]) -> None:
+    state, seen = START, [0.0]
+    for event in happened:
+        state = state.after(event)
+        seen.append(state.fraction)
+    assert seen == sorted(seen)
+
+
+def test_a_step_has_reached_what_it_had_reached_before() -> None:
+    state = after(StepStart("rebuild", 1, 0), Progress(3, 4), Progress(1, 4), Progress(0, 0))
+    assert step(state, "rebuild").reached == 0.75
+    assert step(state, "rebuild").progress == Progress(0, 0)

@@ -58,8 +58,8 @@ from nixfleet_core.log.characters import FORBIDDEN
 from nixfleet_core.log.display import safe, safe_json
 from nixfleet_core.log.failure_table import FAILURES
 from nixfleet_core.log.redact import redact
-from nixfleet_core.nix.activity import Progress
 from nixfleet_core.nix.lock import parse_lock
+from nixfleet_core.nix.log_state import Progress
 from nixfleet_core.plan.levels import LEVEL_NOTES
 from nixfleet_core.plan.model import Refusal, Step
 from nixfleet_core.plan.refusals import REASONS
@@ -184,7 +184,7 @@ COMMANDS = [
     *(("update", "--yes", *more) for more in ((), ("--json",), ("--detach",), ("--force",))),
     *(("update", "--dry-run", *more) for more in ((), ("--json",))),
     *(("rollback", "--yes", *more) for more in ((), ("--json",))),
-    *(("log",), ("cancel",)),
+    *(("log",), ("cancel",), ("config",)),
 ]
 HERE = [(), ("--json",), ("--dry-run",), ("--dry-run", "--json"), ("--verify",), ("--detach",)]
 

@@ -33,6 +33,8 @@ SNIPPETS = (
     b"MIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n",
     b"x" * 70,
     b"y " * 40,
+    b"warning: ignoring the setting 'x'\n",
+    b'@nix {"action":"msg","level":0,"msg":"warning: ignoring the setting \'x\'"}\n',
 )
 
 raw_logs = st.lists(st.one_of(st.sampled_from(SNIPPETS), st.binary(max_size=30)), max_size=60).map(

@@ -16,14 +16,13 @@ from nixfleet_core.nix.activity import (
     Counts,
     Message,
     PlainText,
-    Progress,
     StartActivity,
     StartBuild,
     StartCounter,
     StopActivity,
 )
 from nixfleet_core.nix.log_lines import NixLogDecoder, readable
-from nixfleet_core.nix.log_state import LogState
+from nixfleet_core.nix.log_state import LogState, Progress
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 VERSIONS = ("2.8.0", "2.26.3", "2.34.8")
@@ -197,3 +196,76 @@ def test_decoder_survives_any_lines(lines: list[bytes]) -> None:
     for line in lines:
         assert all(b"\n" not in shown for shown in decoder.feed(line.replace(b"\n", b"")))
     assert decoder.progress is None or decoder.progress.done is not None
+
+
+RESTRICTED = (
+    "ignoring the client-specified setting '{}', because it is a restricted setting and you are "
+    "not a trusted user"
+)
+COLOURED = "\x1b[35;1mwarning:\x1b[0m "
+
+
+def warning(text: str, level: int = 0) -> bytes:
+    return event(action="msg", level=level, msg=COLOURED + text)
+
+
+IGNORED = {
+    "nix": RESTRICTED.format("narinfo-cache-negative-ttl"),
+    "lix": RESTRICTED.format("narinfo-cache-negative-ttl").capitalize(),
+    "old": "ignoring the user-specified setting 'x', because it is a restricted setting and you "
+    "are not a trusted user",
+    "substituter": "ignoring untrusted substituter 'https://c', you are not a trusted user.\n"
+    "Run `man nix.conf` for more information on the `substituters` configuration option.",
+    "flake": "ignoring untrusted flake configuration setting 'extra-substituters'.\n"
+    "Pass '--accept-flake-config' to trust it",
+}
+
+
+@pytest.mark.parametrize("text", IGNORED.values(), ids=IGNORED)
+def test_a_warning_of_what_is_ignored_is_shown_once(text: str) -> None:
+    decoder = NixLogDecoder()
+    first = feed(decoder, warning(text))
+    assert len(first) == text.count("\n") + 1
+    assert feed(decoder, warning(text), warning(text, level=1)) == []
+    assert feed(decoder, event(action="msg", level=3, msg="x"), warning(text)) == [b"x"]
+
+
+def test_plain_and_coloured_warnings_are_the_same_warning() -> None:
+    decoder = NixLogDecoder()
+    plain = f"warning: {IGNORED['nix']}".encode()
+    assert feed(decoder, plain, warning(IGNORED["nix"]), plain) == [plain]
+
+
+def test_each_ignored_setting_has_its_warning() -> None:
+    decoder, names = NixLogDecoder(), ("one", "two", "one", "three", "two")
+    shown = feed(decoder, *(warning(RESTRICTED.format(name)) for name in names))
+    assert [re.findall(rb"'(.*?)'", line)[0] for line in shown] == [b"one", b"two", b"three"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "unable to download 'https://c/x': HTTP error 503; retrying in 300 ms",
+        "Git tree '/home/ops/nixcfg' is dirty",
+        "error: ignoring the rest",
+        "ignoring substitute for '/nix/store/x' from 'https://c', as it's not signed by any key",
+    ],
+)
+def test_what_happens_again_is_shown_again(text: str) -> None:
+    assert len(feed(NixLogDecoder(), warning(text), warning(text))) == 2
+
+
+def test_a_builder_may_repeat_a_warning() -> None:
+    decoder = NixLogDecoder()
+    line = result(1, 101, f"warning: {IGNORED['nix']}")
+    assert len(feed(decoder, start(1, 105, DRV), line, line)) == 3 - 1
+
+
+def test_many_warnings_cost_little_memory() -> None:
+    decoder = NixLogDecoder()
+    lines = [warning(RESTRICTED.format(number)) for number in range(1000)]
+    assert len(feed(decoder, *lines)) == 1000
+    assert len(feed(decoder, *lines)) == 1000 - 64
+    assert len(decoder._warnings) == 64
+    long = warning(RESTRICTED.format("x" * 2000))
+    assert len(feed(decoder, long, long)) == 2

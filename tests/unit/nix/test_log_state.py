@@ -10,13 +10,12 @@ from nixfleet_core.nix.activity import (
     Counts,
     Message,
     PlainText,
-    Progress,
     StartActivity,
     StartBuild,
     StartCounter,
     StopActivity,
 )
-from nixfleet_core.nix.log_state import LogState, package_name
+from nixfleet_core.nix.log_state import LogState, Progress, package_name
 
 AGENT = "/nix/store/aja6zd00bn6bryagm78syj2xz14p60p6-nixfleet-agent-2.1.0.drv"
 

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import pytest
+from seen_hosts import CHECKOUT, HEALTHY
 
+from nixfleet_core.config import Limits
 from nixfleet_core.errors import (
     BadAnswer,
     LaunchFailed,
@@ -25,6 +27,7 @@ from nixfleet_core.host import Host
 from nixfleet_core.job.copies import Asked, Copies
 from nixfleet_core.job.durations import RECENT
 from nixfleet_core.nix.git_url import Latest, NotKnown
+from nixfleet_core.nix.version import parse_version
 from nixfleet_core.plan.model import Options, Plan, Refusal, Step
 from nixfleet_core.scripts.compose import part
 from nixfleet_core.session.protocol import AskLatest, Busy, Commit, Launched
@@ -193,7 +196,42 @@ async def test_a_look_is_one_script_without_root(bench: Callable[..., Bench]) ->
         "NF_ATTRIBUTE": "",
         "NF_CHOSEN": "1",
         "NF_DEEP": "",
+        "NF_EVALUATION": "300",
     }
+
+
+async def test_scripts_get_the_limits_of_the_settings(bench: Callable[..., Bench]) -> None:
+    made = bench(says(BEFORE), says(AFTER), says(AFTER), says(b"h\n"))
+    made.session.limits = Limits(look=77, evaluation=777)
+    facts, _ = await made.session.verify(latest_is(NEW))
+    await made.session.inspect()
+    await made.session.examine(replace(facts, platform="home-manager"))
+    assert [(ran.call, ran.limit) for ran in made.shell.ran] == [
+        ("probe", 77),
+        ("probe", 777 + 120),
+        ("doctor", 777 + 120),
+        ("attributes", 777 + 120),
+    ]
+    assert {ran.values["NF_EVALUATION"] for ran in made.shell.ran} == {"777"}
+
+
+@pytest.mark.parametrize(("options", "seconds"), [({}, 7777), ({"limits": {"rebuild": 60}}, 60)])
+def test_the_rebuild_gets_the_time_of_the_settings_unless_the_operator_says_another(
+    bench: Callable[..., Bench], options: dict[str, Any], seconds: int
+) -> None:
+    made = bench()
+    made.session.limits = Limits(evaluation=777, rebuild=7777)
+    facts = replace(
+        HEALTHY,
+        tools=frozenset(("git", "nix", "nixos-rebuild", "systemctl", "systemd-run")),
+        nix=parse_version("nix (Nix) 2.34.8"),
+        checkout=replace(CHECKOUT, owner="ops"),
+    )
+    plan = made.session.plan(facts, Options(**options))
+    assert isinstance(plan, Plan), plan
+    rebuild = plan.step("rebuild")
+    assert rebuild is not None
+    assert (rebuild.limit, plan.options.evaluation) == (seconds, 777)
 
 
 async def test_an_inspection_is_one_script_without_root(bench: Callable[..., Bench]) -> None:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from nixfleet_core.config import Limits
 from nixfleet_core.host import parse_address
 from nixfleet_core.transport import gate as module
 from nixfleet_core.transport import ssh as ssh_module
 from nixfleet_core.transport.answer import CARRIER_FAILED
-from nixfleet_core.transport.gate import ALL, THROUGH_ONE, Gate
+from nixfleet_core.transport.gate import Gate
 from nixfleet_core.transport.shell import Shell
 from nixfleet_core.transport.ssh import PAUSES, Road, Ssh, SshDoor
 
@@ -58,11 +59,14 @@ class Crowd:
 
 @pytest.fixture
 def crowd() -> Crowd:
-    return Crowd(Gate(total=5, through_one=2))
+    return Crowd(Gate(Limits(connections=5, through_one_jump=2)))
 
 
-def test_24_connections_are_set_up_at_once_and_4_through_one_jump() -> None:
-    assert (ALL, THROUGH_ONE) == (24, 4)
+async def test_24_connections_are_set_up_at_once_and_4_through_one_jump() -> None:
+    crowd = Crowd(Gate())
+    crowd.come(*["jump"] * 5, *[""] * 30)
+    await settle()
+    assert (len(crowd.inside), crowd.jumps.count("jump")) == (24, 4)
 
 
 async def test_the_gate_lets_in_so_many_in_their_order(crowd: Crowd) -> None:
@@ -122,7 +126,7 @@ async def test_who_gives_up_keeps_no_place(crowd: Crowd, when: str) -> None:
 
 
 def test_a_gate_outlives_an_event_loop() -> None:
-    gate = Gate(through_one=1)
+    gate = Gate(Limits(through_one_jump=1))
 
     async def use() -> None:
         (await gate.enter("a"))()

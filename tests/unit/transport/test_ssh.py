@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 import subprocess
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from nixfleet_core.config import Config, Limits
 from nixfleet_core.host import Host, SshAddress, parse_address
 from nixfleet_core.job.copies import Copies
 from nixfleet_core.session.open import open_session, open_sessions
@@ -18,11 +20,11 @@ from nixfleet_core.transport.dialogue import Dialogue
 from nixfleet_core.transport.gate import Gate
 from nixfleet_core.transport.openssh import SESSION
 from nixfleet_core.transport.ssh import (
-    CONFIG_VARIABLE,
     LONGEST,
     Road,
     SocketDirectoryError,
     Ssh,
+    SshDoor,
     socket_directory,
     ssh_shell,
 )
@@ -238,13 +240,28 @@ def test_sessions_are_opened_without_contacting_anyone(
     runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setenv(CONFIG_VARIABLE, "/my/config")
     copies = Copies(tmp_path)
     here = Host(name="here")
     there = Host(name="there", address=parse_address("ops@h"))
-    sessions = open_sessions((there, here), copies)
+    sessions = open_sessions((there, here), copies, Config(ssh_config="/my/config"))
     assert [session.host for session in sessions] == [there, here]
     assert sessions[0].shell.argv[:4] == ("ssh", "-T", "-F", "/my/config")
     assert sessions[1].shell.argv == ("/bin/sh", "-s")
-    monkeypatch.delenv(CONFIG_VARIABLE)
-    assert "-F" not in open_session(there, copies).shell.argv
+    assert "-F" not in open_session(there, copies, Config()).shell.argv
+
+
+async def test_all_sessions_pass_one_gate_with_the_limits_of_the_settings(
+    runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    hosts = [Host(name=name, address=parse_address(name)) for name in ("a", "b")]
+    config = Config(limits=Limits(connections=1))
+    one, other = (s.shell.door for s in open_sessions(hosts, Copies(tmp_path), config))
+    assert isinstance(one, SshDoor)
+    assert isinstance(other, SshDoor)
+    leave = await one.gate.enter()
+    waiting = asyncio.ensure_future(other.gate.enter())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    leave()
+    (await waiting)()

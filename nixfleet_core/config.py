@@ -1,0 +1,240 @@
+"""config.toml: how this program behaves, on this machine. It is never written.
+
+One place decides what holds: a flag of the command line, else a variable of the environment, else
+the file, else the default. A mistake stops nothing: it is named with its place, and the next of
+these holds.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
+
+from platformdirs.unix import Unix
+
+from nixfleet_core.toml_file import TomlError, TomlFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from nixfleet_core.toml_file import At
+
+REFRESH_VARIABLE: Final = "NIXFLEET_REFRESH"
+
+SSH_CONFIG_VARIABLE: Final = "NIXFLEET_SSH_CONFIG"
+"""Names a file that ssh reads instead of ~/.ssh/config (`ssh -F`)."""
+
+LEAST_REFRESH: Final = 10
+MOST_REFRESH: Final = 24 * 3600
+"""Seconds. A look is one connection and some processes on each host."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much at once, and how long. Times are in seconds."""
+
+    connections: int = 24
+    """So many connections are set up at once."""
+    through_one_jump: int = 4
+    """So many of them through one jump."""
+    look: int = 40
+    """For a host's answer to a look, from the connection to the last byte."""
+    evaluation: int = 300
+    """For one evaluation of the flake on a host; small machines take minutes."""
+    rebuild: int = 4 * 3600
+    """For the rebuild step of a job, where the command line does not say (`--limit`)."""
+
+
+DEFAULT_LIMITS: Final = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What holds. `refresh` is the time in seconds between the app's looks at each host; None if it
+    looks only when it is told to."""
+
+    refresh: float | None = 60.0
+    limits: Limits = DEFAULT_LIMITS
+    ssh_config: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One setting: its name, its value as one writes it, and where that comes from."""
+
+    name: str
+    value: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """`problems` has a line for each mistake: its place, what is wrong, and what would be right."""
+
+    config: Config
+    held: tuple[Held, ...]
+    problems: tuple[str, ...] = ()
+
+
+def default_config_path() -> Path:
+    """`${XDG_CONFIG_HOME:-~/.config}/nixfleet/config.toml`, on macOS too."""
+    return Unix("nixfleet", appauthor=False).user_config_path / "config.toml"
+
+
+def load_config(environ: Mapping[str, str], *, refresh: str | None = None) -> Loaded:
+    """Read all settings. `refresh` is the flag's text, which `check_refresh` has let pass."""
+    found = _Found()
+    file = found.file(default_config_path())
+    variable = environ.get(REFRESH_VARIABLE) or None
+    time: Refresh = found.hold(
+        *("refresh", Config().refresh or "off"),
+        (file.place("refresh"), found.attempt(file.refresh)),
+        (REFRESH_VARIABLE, found.attempt(partial(_refresh_of, REFRESH_VARIABLE, variable))),
+        ("--refresh", found.attempt(partial(_refresh_of, "--refresh", refresh))),
+    )
+    limits = {
+        field: found.hold(
+            *(f"limits.{key}", getattr(DEFAULT_LIMITS, field)),
+            (file.place("limits", key), found.attempt(partial(file.limit, key))),
+        )
+        for key, field in _LIMITS.items()
+    }
+    ssh_config = found.hold(
+        *(SSH_CONFIG_VARIABLE, ""),
+        ("environment", environ.get(SSH_CONFIG_VARIABLE) or None),
+    )
+    config = Config(
+        refresh=None if isinstance(time, str) else time,
+        limits=Limits(**limits),
+        ssh_config=ssh_config or None,
+    )
+    return Loaded(config, tuple(found.held), tuple(found.problems))
+
+
+Refresh = float | Literal["off"]
+
+
+def check_refresh(text: str) -> Refresh:
+    """The value of a flag or a variable. Raises ValueError with what would be right."""
+    if text == "off":
+        return "off"
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) or not _is_refresh(float(text)):
+        raise ValueError(f"{text!r} is no time between looks; {_REFRESH_HINT} off")
+    return float(text)
+
+
+def _refresh_of(name: str, text: str | None) -> Refresh | None:
+    try:
+        return None if text is None else check_refresh(text)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+_REFRESH_HINT: Final = f"give {LEAST_REFRESH} to {MOST_REFRESH} seconds, or"
+
+
+def _is_refresh(seconds: float) -> bool:
+    return LEAST_REFRESH <= seconds <= MOST_REFRESH
+
+
+_RANGES: Final[Mapping[str, tuple[int, int]]] = {
+    "connections": (1, 500),
+    "through_one_jump": (1, 500),
+    "look": (10, 600),
+    "evaluation": (30, 2 * 3600),
+    "rebuild": (60, 7 * 24 * 3600),
+}
+"""The least and the most that a limit may be."""
+
+_LIMITS: Final = {name.replace("_", "-"): name for name in _RANGES}
+"""The fields of Limits, by their keys in the file."""
+
+_KEYS: Final = ("refresh", "limits")
+
+
+class _ConfigFile(TomlFile):
+    """One config.toml being read."""
+
+    def refresh(self) -> Refresh | None:
+        value, at = self.top.get("refresh"), ("refresh",)
+        example = f'refresh = {Config().refresh:.0f}, or refresh = "off"'
+        if value is None or value == "off":
+            return None if value is None else "off"
+        if isinstance(value, str):
+            self.fail(at, f"{value!r} is no time", f"write {example}")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            self.wrong_type(at, "a number of seconds", value, example)
+        if not _is_refresh(value):
+            self.fail(at, f"{value} is out of range", f'{_REFRESH_HINT} "off"')
+        return float(value)
+
+    def limit(self, key: str) -> int | None:
+        table = self.top.get("limits")
+        if not isinstance(table, dict) or key not in table:
+            return None
+        at, value = ("limits", key), table[key]
+        default: int = getattr(DEFAULT_LIMITS, _LIMITS[key])
+        if not isinstance(value, int) or isinstance(value, bool):
+            self.wrong_type(at, "a whole number", value, f"{key} = {default}")
+        least, most = _RANGES[_LIMITS[key]]
+        if not least <= value <= most:
+            self.fail(at, f"{value} is out of range", f"give {least} to {most}")
+        return value
+
+    def strange_keys(self) -> Iterator[At]:
+        """The keys that mean nothing; a table has one line, whatever it contains."""
+        yield from ((key,) for key in self.top if key not in _KEYS)
+        limits = self.top.get("limits")
+        if isinstance(limits, dict):
+            yield from (("limits", key) for key in limits if key not in _LIMITS)
+
+    def refuse_key(self, at: At) -> None:
+        self.known(at, _KEYS if len(at) == 1 else tuple(_LIMITS))
+
+    def check_limits(self) -> None:
+        self.table(("limits",), self.top.get("limits", {}), None)
+
+
+_T = TypeVar("_T")
+
+
+class _Found:
+    """What holds, and all mistakes on the way."""
+
+    def __init__(self) -> None:
+        self.held: list[Held] = []
+        self.problems: list[str] = []
+
+    def attempt(self, read: Callable[[], _T | None]) -> _T | None:
+        """What `read` finds; a mistake is noted, and gives None."""
+        try:
+            return read()
+        except (TomlError, ValueError) as error:
+            self.problems.append(str(error))
+            return None
+
+    def file(self, path: Path) -> _ConfigFile:
+        """The file; an empty one if there is none, or if it cannot be read at all."""
+        try:
+            file = self.attempt(partial(_ConfigFile.read, path))
+        except FileNotFoundError:
+            file = None
+        if file is None:
+            return _ConfigFile(path, b"")
+        for at in file.strange_keys():
+            self.attempt(partial(file.refuse_key, at))
+        self.attempt(file.check_limits)
+        return file
+
+    def hold(self, name: str, default: _T, *given: tuple[str, _T | None]) -> _T:
+        """The value that holds: the last one given. Each has its source."""
+        value, source = default, "default"
+        for place, one in given:
+            if one is not None:
+                value, source = one, place
+        written = f"{value:.0f}" if isinstance(value, float) and value == int(value) else str(value)
+        self.held.append(Held(name, written, source))
+        return value

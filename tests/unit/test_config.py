@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nixfleet_core.config import (
+    REFRESH_VARIABLE,
+    SSH_CONFIG_VARIABLE,
+    Config,
+    Limits,
+    Loaded,
+    check_refresh,
+    default_config_path,
+    load_config,
+)
+
+WHOLE = """\
+refresh = 120
+[limits]
+connections      = 12
+through-one-jump = 2
+look             = 90
+evaluation       = 900
+rebuild          = 28800
+"""
+VALUES = Config(
+    refresh=120.0,
+    limits=Limits(connections=12, through_one_jump=2, look=90, evaluation=900, rebuild=28800),
+)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    return tmp_path
+
+
+def load(text: str | bytes | None, refresh: str | None = None, **environ: str) -> Loaded:
+    if text is not None:
+        path = default_config_path()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return load_config(environ, refresh=refresh)
+
+
+def sources(loaded: Loaded) -> dict[str, tuple[str, str]]:
+    return {held.name: (held.value, held.source) for held in loaded.held}
+
+
+def test_the_file_lies_beside_the_inventory(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert default_config_path() == home / ".config/nixfleet/config.toml"
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/elsewhere")
+    assert default_config_path() == Path("/elsewhere/nixfleet/config.toml")
+
+
+def test_without_a_file_the_defaults_hold() -> None:
+    loaded = load(None)
+    assert loaded.config == Config()
+    assert loaded.problems == ()
+    assert sources(loaded) == {
+        "refresh": ("60", "default"),
+        "limits.connections": ("24", "default"),
+        "limits.through-one-jump": ("4", "default"),
+        "limits.look": ("40", "default"),
+        "limits.evaluation": ("300", "default"),
+        "limits.rebuild": ("14400", "default"),
+        "NIXFLEET_SSH_CONFIG": ("", "default"),
+    }
+
+
+def test_every_key_is_read_and_its_line_is_told() -> None:
+    loaded = load(WHOLE)
+    assert loaded.config == VALUES
+    assert loaded.problems == ()
+    file = "~/.config/nixfleet/config.toml"
+    assert sources(loaded) == {
+        "refresh": ("120", f"{file}:1"),
+        "limits.connections": ("12", f"{file}:3"),
+        "limits.through-one-jump": ("2", f"{file}:4"),
+        "limits.look": ("90", f"{file}:5"),
+        "limits.evaluation": ("900", f"{file}:6"),
+        "limits.rebuild": ("28800", f"{file}:7"),
+        "NIXFLEET_SSH_CONFIG": ("", "default"),
+    }
+
+
+FILE, VARIABLE, FLAG = "refresh = 20", {REFRESH_VARIABLE: "30"}, "40"
+
+
+@pytest.mark.parametrize(
+    ("file", "environ", "flag", "value", "source"),
+    [
+        (None, {}, None, 60.0, "default"),
+        (FILE, {}, None, 20.0, "~/.config/nixfleet/config.toml:1"),
+        (FILE, VARIABLE, None, 30.0, "NIXFLEET_REFRESH"),
+        (FILE, VARIABLE, FLAG, 40.0, "--refresh"),
+        (FILE, {}, FLAG, 40.0, "--refresh"),
+        (None, VARIABLE, None, 30.0, "NIXFLEET_REFRESH"),
+        (FILE, VARIABLE, "off", None, "--refresh"),
+        (FILE, {REFRESH_VARIABLE: "off"}, None, None, "NIXFLEET_REFRESH"),
+        ('refresh = "off"', {}, None, None, "~/.config/nixfleet/config.toml:1"),
+        ("refresh = 12.5", {}, None, 12.5, "~/.config/nixfleet/config.toml:1"),
+        (FILE, {REFRESH_VARIABLE: ""}, None, 20.0, "~/.config/nixfleet/config.toml:1"),
+    ],
+)
+def test_a_flag_goes_before_the_environment_and_that_before_the_file(
+    file: str | None, environ: dict[str, str], flag: str | None, value: float | None, source: str
+) -> None:
+    loaded = load(file, flag, **environ)
+    assert (loaded.config.refresh, sources(loaded)["refresh"][1]) == (value, source)
+    assert loaded.problems == ()
+
+
+def test_ssh_reads_the_file_that_the_environment_names() -> None:
+    loaded = load(None, **{SSH_CONFIG_VARIABLE: "/my/config"})
+    assert loaded.config.ssh_config == "/my/config"
+    assert sources(loaded)[SSH_CONFIG_VARIABLE] == ("/my/config", "environment")
+    assert load(None, **{SSH_CONFIG_VARIABLE: ""}).config.ssh_config is None
+
+
+# What is wrong with the file: source, line and key, and what the message must say after them.
+MISTAKES = {
+    "refresh is another word": (
+        'refresh = "of"',
+        "1: refresh: 'of' is no time; write refresh = 60, or refresh = \"off\"",
+    ),
+    "refresh is a number as text": ('refresh = "60"', "1: refresh: '60' is no time; write"),
+    "refresh is true": ("refresh = true", "1: refresh: must be a number of seconds, not true or"),
+    "refresh is a list": ("refresh = []", "1: refresh: must be a number of seconds, not a list"),
+    "refresh is too often": (
+        "\nrefresh = 9",
+        '2: refresh: 9 is out of range; give 10 to 86400 seconds, or "off"',
+    ),
+    "refresh is too rare": ("refresh = 86401", "1: refresh: 86401 is out of range"),
+    "refresh is no number": ("refresh = nan", "1: refresh: nan is out of range"),
+    "a limit is text": (
+        '[limits]\nlook = "40"',
+        "2: limits.look: must be a whole number, not text; write look = 40",
+    ),
+    "a limit is a fraction": ("[limits]\nlook = 40.5", "2: limits.look: must be a whole number"),
+    "a limit is true": ("limits.rebuild = true", "1: limits.rebuild: must be a whole number"),
+    **{
+        f"{key} is {value}": (
+            f"[limits]\n{key} = {value}",
+            f"2: limits.{key}: {value} is out of range; give {least} to {most}",
+        )
+        for key, least, most in (
+            ("connections", 1, 500),
+            ("through-one-jump", 1, 500),
+            ("look", 10, 600),
+            ("evaluation", 30, 7200),
+            ("rebuild", 60, 604800),
+        )
+        for value in (least - 1, most + 1)
+    },
+    "an unknown key": ("refrsh = 60", "1: refrsh: unknown key; did you mean 'refresh'?"),
+    "an unheard-of key": ("zzz = 1", "1: zzz: unknown key; known keys: refresh, limits"),
+    "a misspelt limit": (
+        "[limits]\nrebiuld = 60",
+        "2: limits.rebiuld: unknown key; did you mean 'rebuild'?",
+    ),
+    "a limit with the field's name": (
+        "[limits]\nthrough_one_jump = 4",
+        "2: limits.through_one_jump: unknown key; did you mean 'through-one-jump'?",
+    ),
+    "a table with strange keys": ("[a]\nb = 1\nc = 2", "1: a: unknown key; known keys"),
+    "limits is a number": (
+        "limits = 3",
+        "1: limits: must be a table, not a number; write",
+    ),
+    "twice": ("refresh = 60\nrefresh = 60", "2: refresh: is defined twice; remove one of them"),
+    "no TOML": ("refresh", "1: is not TOML: "),
+    "no UTF-8": (b"\xff", "1: is not UTF-8; save the file as UTF-8"),
+}
+
+
+@pytest.mark.parametrize(("text", "says"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_named_and_the_default_holds(text: str | bytes, says: str) -> None:
+    loaded = load(text)
+    assert loaded.config == Config()
+    (problem,) = loaded.problems
+    assert problem.startswith(f"~/.config/nixfleet/config.toml:{says}")
+
+
+@pytest.mark.parametrize("text", ["9", "-1", "0", "86401", "1e3", "inf", "nan", "OFF", "x", "10 "])
+def test_a_mistake_in_the_environment_leaves_the_file_in_force(text: str) -> None:
+    loaded = load("refresh = 20", **{REFRESH_VARIABLE: text})
+    assert loaded.config.refresh == 20.0
+    (problem,) = loaded.problems
+    assert problem.startswith(f"NIXFLEET_REFRESH: {text!r} is no time between looks; give 10 to")
+    with pytest.raises(ValueError):
+        check_refresh(text)
+
+
+def test_all_mistakes_are_named_and_all_else_holds() -> None:
+    loaded = load('prove = 1\nrefresh = 3\n[limits]\nlook = "x"\nconnections = 7\nmore = 1\n')
+    assert loaded.config == Config(limits=Limits(connections=7))
+    assert sorted(problem.split(": ")[1] for problem in loaded.problems) == [
+        "limits.look",
+        "limits.more",
+        "prove",
+        "refresh",
+    ]
+
+
+def test_a_file_that_cannot_be_read_is_named(home: Path) -> None:
+    default_config_path().mkdir(parents=True)
+    loaded = load(None)
+    assert loaded.config == Config()
+    assert loaded.problems == ("~/.config/nixfleet/config.toml: is a directory; name a file",)
+
+
+@given(st.binary(max_size=200) | st.text("[]\"'=.abrefshlimtok-_ \n0123456789#", max_size=80))
+def test_no_file_stops_the_program(data: bytes | str) -> None:
+    loaded = load(data)
+    limits = loaded.config.limits
+    assert loaded.config.refresh is None or 10 <= loaded.config.refresh <= 86400
+    assert 1 <= limits.connections <= 500
+    assert 60 <= limits.rebuild <= 604800
