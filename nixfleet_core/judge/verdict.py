@@ -132,7 +132,7 @@ _PROVEN: Final[frozenset[Kind]] = frozenset({"updated", "current", "partial", "r
 
 _AGENT_WORDS: Final[dict[str | None, str]] = {
     "ok": "; its own --check agrees",
-    "failed": "; but its own --check fails, as the log shows",
+    "failed": "; but its own --check fails",
     "timeout": "; but its own --check did not end in time",
 }
 """What the agent's own check adds to the proof, which does not depend on it."""
@@ -147,6 +147,8 @@ def _notes(
         notes.append(differs)
     if kind in _PROVEN and after and after.running and after.running.proof == "script":
         notes.append(_SCRIPT_NOTE)
+    if outcome is not None and outcome.agent_words:
+        notes.append(f"The agent's own --check said: {outcome.agent_words}")
     if outcome is not None and outcome.went_over:
         notes.append(_WENT_OVER_NOTE)
     if outcome is not None and outcome.slept:

@@ -18,6 +18,7 @@ from nixfleet_core.errors import BadAnswer, ClientFailed, NoSuchJob, Unreachable
 from nixfleet_core.job.copies import check_room
 from nixfleet_core.job.events import (
     EVENT_LINE_LIMIT,
+    Check,
     Heartbeat,
     JobEnd,
     JobEvent,
@@ -320,7 +321,7 @@ def _one_beat(frames: list[Frame]) -> list[Frame]:
 
 def _log_offset(event: JobEvent) -> int:
     """The event's place in the log; 0 if it has none."""
-    return event.log if isinstance(event, StepStart | StepEnd | Tick) else 0
+    return event.log if isinstance(event, StepStart | StepEnd | Tick | Check) else 0
 
 
 def read_events(path: Path) -> list[JobEvent]:

@@ -41,8 +41,10 @@ from nixfleet_core.judge.causes import expectation
 from nixfleet_core.judge.diagnosis import diagnose
 from nixfleet_core.judge.verdict import judge
 from nixfleet_core.limits import SAID_LIMIT
+from nixfleet_core.log.characters import log_line, without_colours
 from nixfleet_core.log.failure_table import LAN_NAME
 from nixfleet_core.log.failures import find_failure, strip_colours
+from nixfleet_core.log.redact import redact
 from nixfleet_core.plan.model import Refusal
 from nixfleet_core.plan.rules import choose_attribute, make_plan, make_rollback_plan
 from nixfleet_core.scripts.compose import question
@@ -88,6 +90,9 @@ _UNITS: Final = re.compile(r"warning: the following units failed: (.*)")
 
 _FAILURE_TAIL: Final = 64 * 1024
 """So many last bytes of a failed step's output are searched for its reason."""
+
+_AGENT_SAYS: Final = 4096
+"""So many bytes of what the agent's own check printed are read; the host keeps no more."""
 
 _ATTRIBUTES_LIMIT: Final = 64 * 1024
 _INCOMING_LIMIT: Final = 100
@@ -445,10 +450,11 @@ def _outcome(copy: JobCopy) -> Outcome:
         went_over=any(e.ok and e.check == IDLE_CHECK and e.reason for e in checks),
         slept=sum(e.seconds for e in events if isinstance(e, Slept)),
         agent_says=None if asked is None else asked.reason or "ok",
+        agent_words="" if asked is None else _agent_words(copy, asked),
     )
     if bad is None:
         return outcome
-    lines = _last_words(copy, events, bad)
+    lines = _last_words(copy, events, bad).splitlines()
     return replace(outcome, failure=find_failure(lines), units=_failed_units(lines))
 
 
@@ -475,14 +481,26 @@ def _failed_units(lines: list[str]) -> tuple[str, ...]:
     return tuple(name for text in names for name in re.split(r"[,\s]+", text) if name)
 
 
-def _last_words(copy: JobCopy, events: list[JobEvent], bad: StepEnd) -> list[str]:
+def _last_words(copy: JobCopy, events: list[JobEvent], bad: StepEnd) -> str:
     """The end of what the failed step printed."""
     starts = [e.log for e in events if isinstance(e, StepStart) and e.step == bad.step]
+    return _part_of_log(copy, max(0, bad.log - _FAILURE_TAIL, *starts[-1:]), bad.log)
+
+
+def _agent_words(copy: JobCopy, asked: Check) -> str:
+    """The beginning of what the agent's own check printed, as it may be shown. Credentials go
+    before it is cut: the rest of one could not be recognised."""
+    printed = _part_of_log(copy, asked.said, min(asked.log, asked.said + _AGENT_SAYS))
+    shown = redact("\n".join(without_colours(log_line(line)) for line in printed.splitlines()))
+    words = " ".join(shown.split())
+    return words if len(words) <= SAID_LIMIT else f"{words[:SAID_LIMIT]} …"
+
+
+def _part_of_log(copy: JobCopy, begin: int, end: int) -> str:
+    """These bytes of the log, or as many of them as are here."""
     with copy.files.log.open("rb") as log:
-        end = min(bad.log, log.seek(0, os.SEEK_END))
-        begin = max(0, end - _FAILURE_TAIL, *starts[-1:])
+        end = min(end, log.seek(0, os.SEEK_END))
         if begin >= end:
-            return []
+            return ""
         log.seek(begin)
-        data = log.read(end - begin)
-    return data.decode("utf-8", "replace").splitlines()
+        return log.read(end - begin).decode("utf-8", "replace")

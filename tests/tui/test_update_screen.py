@@ -168,7 +168,9 @@ async def test_package_names_of_a_host_are_shown_as_text(
         UPDATED, notes=(evil,), changes=(change,) * 4
     )
     async with make_app().run_test(size=(120, 40)) as pilot:
-        assert f"a {evil} → 2" in await update(pilot, fleet[0])
+        text = await update(pilot, fleet[0])
+        assert f"a {evil} → 2" in text
+        assert f"note       {evil}" in text
         text = await press(pilot, "p")
         assert f"a {evil} → 2" in text
         assert "\x1b" not in text

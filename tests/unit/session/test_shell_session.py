@@ -24,6 +24,7 @@ from nixfleet_core.facts.model import Checkout, Facts
 from nixfleet_core.host import Host
 from nixfleet_core.job.copies import Asked, Copies
 from nixfleet_core.job.durations import RECENT
+from nixfleet_core.limits import SAID_LIMIT
 from nixfleet_core.nix.git_url import Latest, NotKnown
 from nixfleet_core.plan.model import Options, Plan, Refusal, Step
 from nixfleet_core.scripts.compose import part
@@ -611,6 +612,44 @@ async def test_the_verdict_tells_the_agents_own_check_beside_the_proof(
     leave(made, start("verify"), asked, end("verify", "ok"))
     verdict = await made.session.verdict(JOB, latest_is(None))
     assert (verdict.kind, note in verdict.sentence) == ("updated", True)
+
+
+@pytest.mark.parametrize(
+    ("printed", "shown"),
+    [
+        (b"no route to fleet.example.org", ["no route to fleet.example.org"]),
+        (b"\x1b[31mno route\x1b[0m\n  to [bold]x[/]\n", ["no route to [bold]x[/]"]),
+        (b"\x1b]0;title\x07\xffno route\xe2\x80\xae", ["\ufffdno route"]),
+        (b"NIXFLEET_TOKEN=s3cret-marked: refused", ["NIXFLEET_TOKEN=‹redacted› refused"]),
+        (b"x" * 9000, ["x" * SAID_LIMIT + " \u2026"]),
+        (b"\n", []),
+    ],
+)
+async def test_the_verdict_notes_what_the_agents_own_check_printed(
+    bench: Callable[..., Bench], printed: bytes, shown: list[str]
+) -> None:
+    made = bench()
+    begin, end_ = len(b"before\n"), len(b"before\n") + len(printed)
+    told = f'"reason":"failed","said":{begin},"log":{end_}'
+    asked = f'{{"event":"check","at":5,"check":"agent","ok":false,{told}}}'
+    log = b"before\n" + printed + b"after\n"
+    leave(made, start("verify"), asked, end("verify", "ok"), log=log)
+    said = [note for note in await notes(made) if "--check" in note]
+    assert said == [f"The agent's own --check said: {words}" for words in shown]
+
+
+@pytest.mark.parametrize("place", ["", ',"said":7,"log":4000', ',"said":4000,"log":7'])
+async def test_words_of_the_agents_check_that_are_not_in_the_log_are_no_note(
+    bench: Callable[..., Bench], place: str
+) -> None:
+    made = bench()
+    asked = f'{{"event":"check","at":5,"check":"agent","ok":true{place}}}'
+    leave(made, start("verify"), asked, end("verify", "ok"), log=b"before\n")
+    assert not [note for note in await notes(made) if "--check" in note]
+
+
+async def notes(made: Bench) -> tuple[str, ...]:
+    return (await made.session.verdict(JOB, latest_is(None))).notes
 
 
 @pytest.mark.parametrize(
