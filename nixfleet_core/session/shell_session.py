@@ -46,6 +46,7 @@ from nixfleet_core.log.failure_table import LAN_NAME
 from nixfleet_core.log.failures import find_failure, strip_colours
 from nixfleet_core.log.redact import redact
 from nixfleet_core.plan.model import Refusal
+from nixfleet_core.plan.platforms import platform_of
 from nixfleet_core.plan.rules import choose_attribute, make_plan, make_rollback_plan
 from nixfleet_core.scripts.compose import question
 from nixfleet_core.session.boundary import guard_session
@@ -125,7 +126,7 @@ class ShellSession:
         return await self._probe(self.host.checkout)
 
     async def examine(self, facts: Facts) -> Facts:
-        if facts.checkout is None:
+        if facts.checkout is None or isinstance(platform_of(facts), Refusal):
             return facts
         if facts.platform == "home-manager":
             return await self._with_attributes(facts, facts.checkout.path)
@@ -167,6 +168,9 @@ class ShellSession:
     async def plan_rollback(
         self, facts: Facts, options: Options, *, keep_lock: bool
     ) -> Plan | Refusal:
+        platform = platform_of(facts)
+        if isinstance(platform, Refusal):
+            return platform
         past = await self._history()
         newest = next(
             (one for one in past.jobs if one.before not in (None, facts.system.profile)), None
@@ -312,7 +316,10 @@ class ShellSession:
         return diagnose(deep, expectation(self.host, deep, latest))
 
     async def _look_deep(self, facts: Facts, deep: Depth) -> Facts:
-        is_home = facts.platform == "home-manager"
+        platform = platform_of(facts)
+        if isinstance(platform, Refusal):
+            return facts  # root would see no more
+        is_home = platform == "home-manager"
         checkout = facts.checkout.path if facts.checkout else self.host.checkout
         if is_home:
             facts = await self._with_attributes(facts, checkout)

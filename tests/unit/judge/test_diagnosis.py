@@ -45,6 +45,16 @@ def recent(seconds: int) -> Running:
 
 
 CASES: dict[str, tuple[Facts, FoundCause, str]] = {
+    "neither NixOS nor a home": (
+        changed(os="Debian GNU/Linux 12", platform="unknown", unit=None, running=None),
+        "preflight-platform",
+        "Debian GNU/Linux 12 is not NixOS, and this user has no Home Manager profile",
+    ),
+    "nix-darwin without a home": (
+        changed(platform="nix-darwin", unit=None, running=None),
+        "preflight-platform",
+        "nix-darwin manages this Mac, and this user has no Home Manager profile",
+    ),
     "unit missing": (changed(**unit("not-found", "inactive")), "unit-missing", "not-found"),
     "unit masked": (changed(**unit("masked", "inactive")), "unit-masked", "masked"),
     "start limit": (

@@ -24,6 +24,7 @@ from nixfleet_core.facts.model import Checkout, Facts
 from nixfleet_core.host import Host
 from nixfleet_core.job.copies import Asked, Copies
 from nixfleet_core.job.durations import RECENT
+from nixfleet_core.judge.table_state import assess
 from nixfleet_core.limits import SAID_LIMIT
 from nixfleet_core.nix.git_url import Latest, NotKnown
 from nixfleet_core.plan.model import Options, Plan, Refusal, Step
@@ -284,6 +285,51 @@ async def test_a_proof_is_looked_for_as_root(bench: Callable[..., Bench]) -> Non
     assert (plain.elevated, deep.elevated, deep.values["NF_DEEP"]) == (False, True, "1")
     assert (deep.values["NF_CHECKOUT"], deep.values["NF_ATTRIBUTE"]) == ("/c", "cs0")
     assert deep.limit > 5 * plain.limit
+
+
+@pytest.mark.parametrize("path_state", ["ok", "unreadable"])
+@pytest.mark.parametrize(
+    ("platform", "why", "advice"),
+    [
+        (
+            "unknown",
+            "Debian 12 is not NixOS, and this user has no Home Manager profile",
+            "log in as the user whose Home Manager it is, or set `platform` in the inventory",
+        ),
+        (
+            "nix-darwin",
+            "nix-darwin manages this Mac, and this user has no Home Manager profile of their own",
+            (
+                "only an agent of a standalone Home Manager can be updated; for this one run "
+                "darwin-rebuild switch, then launchctl kickstart -k"
+            ),
+        ),
+    ],
+)
+async def test_every_door_says_the_same_of_a_host_that_is_none_of_ours(
+    bench: Callable[..., Bench], platform: str, why: str, advice: str, path_state: str
+) -> None:
+    look = seen(
+        OLD_AGENT, OLD, "/old", platform=platform, os="Debian 12", checkout_state=path_state
+    )
+    made = bench(*[says(look)] * 2)
+    facts = await made.session.probe()
+    cause = "preflight-platform"
+    _, verdict = await made.session.verify(latest_is(NEW))
+    assert (verdict.cause, verdict.sentence, verdict.advice) == (cause, why, advice)
+    assert verdict.exit_code == 3
+    told = await made.session.explain(facts, NEW)
+    assert (told.cause, told.sentence, told.cure("csb0")) == (cause, why, advice)
+    row = assess(facts, NEW, made.session.host)
+    assert row.finding is not None
+    assert (row.finding.cause, row.why, row.finding.advice) == (cause, why, advice)
+    assert row.state == "unknown"
+    assert await made.session.examine(facts) == facts
+    back = await made.session.plan_rollback(facts, Options(), keep_lock=False)
+    forth = made.session.plan(facts, Options())
+    assert back == forth == Refusal("platform", why, advice)
+    # it is asked only what needs no root
+    assert [(ran.call, ran.elevated) for ran in made.shell.ran] == [("probe", False)] * 2
 
 
 async def test_why_takes_one_look_as_root(bench: Callable[..., Bench]) -> None:
