@@ -13,14 +13,15 @@ class HostError(Exception):
 
 
 class Unreachable(HostError):  # noqa: N818 - a state of the host, not a fault of the program
-    """The host did not answer, or refused us. `str()` is what ssh said; `advice` is what to try."""
+    """The host did not answer, or refused us. `str()` is what ssh said; `advice` is what to try.
+    `at_terminal`: a person helps whom ssh can ask at the terminal (`nixfleet connect`)."""
 
     cause: ClassVar[NoAnswer] = "unreachable"
     """The verdict's cause."""
 
-    def __init__(self, why: str, advice: str = "") -> None:
+    def __init__(self, why: str, advice: str = "", *, at_terminal: bool = False) -> None:
         super().__init__(why)
-        self.advice = advice
+        self.advice, self.at_terminal = advice, at_terminal
 
 
 class NoShell(Unreachable):

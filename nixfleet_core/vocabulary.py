@@ -436,7 +436,7 @@ CAUSES: Final[dict[Cause, Words]] = {
     "not-found": Words("the server has no such repository or file", "check its URL"),
     "host-key": Words(
         "the server's key is unknown or has changed",
-        "check it, then log in once at the terminal: nixfleet connect HOST",
+        "compare it with the server's own, then as the checkout's owner, on the host: ssh SERVER",
     ),
     "git-busy": Words(
         "another git process works in the checkout",

@@ -289,7 +289,7 @@ async def _say_offline(app: Stage, entry: HostEntry) -> None:
     found = entry.assessment
     why = found.why if found else "it has not answered"
     keys = "R looks at all hosts again."
-    if entry.session.connect_argv:
+    if entry.at_terminal and entry.session.connect_argv:
         keys += "\nC connects at the terminal: for a passphrase, a one-time password, a host key."
     answers = found is not None and found.state == "error"
     title = f"{entry.name}: an error" if answers else f"{entry.name} cannot be reached"

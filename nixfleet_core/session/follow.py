@@ -394,4 +394,4 @@ def _cannot_write(path: Path, error: OSError) -> ClientFailed:
 
 def _why_ended(answer: Answer) -> str:
     """Why a stream has ended before its last frame."""
-    return "the follower ended" if answer.end == "whole" else str(no_answer(answer, SILENT))
+    return "the follower ended" if answer.end == "whole" else str(no_answer(answer, SILENT, ""))

@@ -378,10 +378,10 @@ class ShellSession:
     async def _run_script(self, script: str, limit: float, *, elevate: bool) -> Answer:
         answer = await self.shell.run(script, limit=limit, elevate=elevate)
         if answer.end != "whole":
-            error = no_answer(answer, limit)
+            error = no_answer(answer, limit, self.host.name)
             if answer.end == "mute":
                 await self.let_go()  # sshd remembers the login shell as long as a connection lasts
-            if answer.end == "away":
+            if answer.end == "away" and not error.at_terminal:
                 error.advice = await self.shell.door.hindrance() or error.advice
             raise error
         return answer

@@ -138,6 +138,7 @@ class FakeShell:
 
 
 LOST = Answer(CARRIER_FAILED, b"", "ssh: connect to host h port 22: Connection refused\n", "away")
+UNKNOWN_KEY = Answer(CARRIER_FAILED, b"", "Host key verification failed.\r\n", "away")
 SLOW = Answer(-15, b"", "", "late")
 
 
@@ -211,7 +212,8 @@ async def test_an_inspection_is_one_script_without_root(bench: Callable[..., Ben
 @pytest.mark.parametrize(
     ("answer", "why", "advice"),
     [
-        (LOST, "Connection refused", ""),
+        (LOST, "Connection refused", "nothing listens on that port"),
+        (UNKNOWN_KEY, "^Host key verification failed", "nixfleet connect csb0 shows it"),
         (Answer(CARRIER_FAILED, b"", "", "away"), "ssh could not connect", "ssh HOST true"),
         (Answer(CARRIER_FAILED, b"", "", "lost"), "the connection broke", "ssh HOST true"),
         (Answer(137, b"", "Killed\n", "cut"), "its answer broke off: Killed", "by hand"),
@@ -236,6 +238,7 @@ async def test_a_host_that_gives_no_facts_is_unreachable(
     with pytest.raises(Unreachable, match=why) as caught:
         await ask(bench(answer).session)
     assert advice in caught.value.advice
+    assert caught.value.at_terminal == (answer is UNKNOWN_KEY)
 
 
 async def test_a_connection_to_a_mute_login_shell_is_let_go(bench: Callable[..., Bench]) -> None:
@@ -255,7 +258,8 @@ async def test_an_option_that_may_be_why_there_is_no_connection_is_named(
         async def hindrance(self) -> str:
             return "ssh's configuration sets LocalCommand"
 
-    for answer, advice in ((LOST, "sets LocalCommand$"), (SLOW, "load$")):
+    key = "asks whether it is right$"
+    for answer, advice in ((LOST, "sets LocalCommand$"), (SLOW, "load$"), (UNKNOWN_KEY, key)):
         made = bench(answer)
         made.shell.door = Barred()
         with pytest.raises(Unreachable) as caught:
