@@ -68,7 +68,8 @@ class StepLine(msgspec.Struct, frozen=True):
 
 
 class HostLine(msgspec.Struct, frozen=True):
-    """One host in the JSON answer; `verdict` is null if the host is busy or we detached."""
+    """One host in the JSON answer; `verdict` is null if the host is busy, if we detached, or if the
+    operator ended a command that only looks."""
 
     host: str
     verdict: str | None
@@ -102,6 +103,13 @@ def say(
     for number, row in enumerate(rows):
         shown = f"{go_on}{row}" if number else row
         _print(click.style(shown, bold=True) if bold and stream.isatty() else shown, stream)
+
+
+def say_away(host: str, why: str, advice: str) -> None:
+    """Say on stderr why a host could not be asked, and what helps."""
+    say(f"{host}: {why}", err=True)
+    if advice:
+        say(f"  → {advice}", err=True)
 
 
 def print_log_line(line: str, stream: IO[str], before: str = "") -> None:
@@ -255,7 +263,9 @@ class Printer(Watcher):
         """The end: before, after, and the verdict in a sentence."""
         verdict = report.verdict
         if verdict is None:
-            if report.busy:
+            if report.stopped:
+                words = "stopped: nothing was proven, and nothing was changed"
+            elif report.busy:
                 words = f"another job is running: {report.job}; nixfleet attach {report.host}"
             elif report.job is None:
                 words = f"detached; a job that was started goes on: nixfleet attach {report.host}"
@@ -312,11 +322,12 @@ def host_line(report: Report) -> HostLine:
     """The JSON answer for one host."""
     verdict, state = report.verdict, report.state
     steps = state.steps if state else ()
+    cause, advice = _unjudged(report) if verdict is None else (verdict.cause, verdict.advice)
     return HostLine(
         host=report.host,
         verdict=verdict.kind if verdict else None,
-        cause=verdict.cause if verdict else "busy" if report.busy else "detached",
-        advice=verdict.advice if verdict else f"nixfleet attach {report.host}",
+        cause=cause,
+        advice=advice,
         before=verdict.before if verdict else Snapshot(),
         after=verdict.after if verdict else Snapshot(),
         notes=verdict.notes if verdict else (),
@@ -328,3 +339,10 @@ def host_line(report: Report) -> HostLine:
         job=report.job,
         log=str(report.files.log) if report.files else None,
     )
+
+
+def _unjudged(report: Report) -> tuple[Cause | Literal[""], str]:
+    """The cause and the advice where there is no verdict."""
+    if report.stopped:
+        return "", ""
+    return "busy" if report.busy else "detached", f"nixfleet attach {report.host}"

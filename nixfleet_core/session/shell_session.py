@@ -191,10 +191,13 @@ class ShellSession:
     async def jobs(self) -> tuple[JobLine, ...]:
         try:
             past = await self._history()
-        except Unreachable:
+        except Unreachable as error:
+            known = self.copies.jobs(self.host.name)
+            if not known:
+                raise error.without_jobs() from error
             return tuple(
                 job_line(job, asked=copy.asked(), result=copy.result(), running=False)
-                for job in reversed(self.copies.jobs(self.host.name))
+                for job in reversed(known)
                 for copy in (self._copy(job),)
             )
         return tuple(
@@ -327,11 +330,12 @@ class ShellSession:
         return await self._probe(checkout, deep=deep, elevate=not is_home, attribute=attribute)
 
     async def newest_job(self) -> str | None:
-        """The running job, else the last one; if the host is away, of the jobs that we know."""
         known = next(reversed(self.copies.jobs(self.host.name)), None)
         try:
             facts = await self.probe()
-        except Unreachable:
+        except Unreachable as error:
+            if known is None:
+                raise error.without_jobs() from error
             return known
         return facts.job_running or facts.job_last or known
 

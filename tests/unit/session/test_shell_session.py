@@ -589,7 +589,7 @@ async def test_a_job_that_cannot_be_cancelled(
         (records(), False, None),
         (records(job_running="../../etc/passwd"), False, None),
         (LOST, True, OTHER),
-        (LOST, False, None),
+        (says(records(hostname="csb0")), False, None),
     ],
 )
 async def test_the_newest_job(
@@ -600,6 +600,23 @@ async def test_the_newest_job(
         made.session.copies.job("csb0", "20250101-000000-0000")
         made.session.copies.job("csb0", OTHER)
     assert await made.session.newest_job() == newest
+
+
+@pytest.mark.parametrize("ask", [ShellSession.newest_job, ShellSession.jobs])
+@pytest.mark.parametrize("answer", [LOST, UNKNOWN_KEY, Answer(1, b"", "", "mute")])
+async def test_no_known_job_of_a_host_that_is_away_is_an_error(
+    bench: Callable[..., Bench],
+    ask: Callable[[ShellSession], Awaitable[object]],
+    answer: Answer,
+) -> None:
+    with pytest.raises(Unreachable) as plain:
+        await bench(answer).session.probe()
+    with pytest.raises(Unreachable) as caught:
+        await ask(bench(answer).session)
+    error, known = caught.value, plain.value
+    assert str(error) == f"no job is known here, and the host cannot be asked: {known}"
+    assert (error.advice, error.cause) == (known.advice, known.cause)
+    assert error.at_terminal == known.at_terminal
 
 
 # The files of an ended job.
