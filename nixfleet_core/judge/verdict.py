@@ -16,7 +16,7 @@ from nixfleet_core.facts.checkouts import disagreement, uncommitted_inputs
 from nixfleet_core.facts.model import Snapshot
 from nixfleet_core.facts.package_changes import Change, with_agent
 from nixfleet_core.job.outcome import KILLED_BY, TOO_LONG, Kind, Outcome
-from nixfleet_core.judge.causes import NEEDS_REBOOT, find_cause, named
+from nixfleet_core.judge.causes import NEEDS_REBOOT, find_cause, find_job, named
 from nixfleet_core.judge.lock_sharing import lock_notes, share_failure
 from nixfleet_core.plan.refusals import refusal_cause, refusal_words
 from nixfleet_core.vocabulary import CAUSES, CHECK_CAUSES, STEP_CAUSES, STEP_REASONS, Cause
@@ -96,7 +96,9 @@ def judge(
     """Judge a host from the facts; `outcome` is None when nothing was run. `changes` are the
     packages by which Nix says the systems before and after differ.
     """
-    found = find_cause(after, expect)
+    # while another job changes the host, no cause can be cured
+    busy = find_job(after) if outcome is None and after is not None else None
+    found = busy or find_cause(after, expect)
     kind, cause, sentence, advice = _decide(before, after, found, outcome)
     if kind == "current" and found.cause != "same-derivation":
         sentence += _same_path(before, after, expect.input)
