@@ -31,6 +31,7 @@ from nixfleet_core.job.events import (
     StepStart,
     Waiting,
 )
+from nixfleet_core.judge.left_behind import Left
 from nixfleet_core.log.display import safe, safe_json, safe_log_line
 from nixfleet_core.session.conduct import Report, Watcher
 from nixfleet_core.vocabulary import TITLES, Cause
@@ -77,6 +78,7 @@ class HostLine(msgspec.Struct, frozen=True):
     advice: str
     before: Snapshot
     after: Snapshot
+    left: tuple[Left, ...]
     notes: tuple[str, ...]
     changes: tuple[Change, ...]
     steps: tuple[StepLine, ...]
@@ -279,6 +281,10 @@ class Printer(Watcher):
         self.say(report.host, f"{verdict.kind}{cause}: {safe(verdict.sentence)}", bold=True)
         if verdict.advice:
             self.say(report.host, f"  → {safe(verdict.advice)}")
+        for left in verdict.left:
+            self.say(report.host, f"  left: {safe(left.what)}")
+            if left.help:
+                self.say(report.host, f"    → {safe(left.help)}")
         for note in verdict.notes:
             self.say(report.host, f"  note: {safe(note)}")
 
@@ -330,6 +336,7 @@ def host_line(report: Report) -> HostLine:
         advice=advice,
         before=verdict.before if verdict else Snapshot(),
         after=verdict.after if verdict else Snapshot(),
+        left=verdict.left if verdict else (),
         notes=verdict.notes if verdict else (),
         changes=verdict.changes if verdict else (),
         steps=tuple(

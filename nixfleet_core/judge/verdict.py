@@ -17,6 +17,7 @@ from nixfleet_core.facts.model import Snapshot
 from nixfleet_core.facts.package_changes import Change, with_agent
 from nixfleet_core.job.outcome import KILLED_BY, TOO_LONG, Kind, Outcome
 from nixfleet_core.judge.causes import NEEDS_REBOOT, find_cause, find_job, named
+from nixfleet_core.judge.left_behind import Left
 from nixfleet_core.judge.lock_sharing import lock_notes, share_failure
 from nixfleet_core.plan.refusals import refusal_cause, refusal_words
 from nixfleet_core.vocabulary import CAUSES, CHECK_CAUSES, STEP_CAUSES, STEP_REASONS, Cause
@@ -58,6 +59,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     after: Snapshot = Snapshot()
     notes: tuple[str, ...] = ()
     """What else to know; the first sentence of each is enough by itself."""
+    left: tuple[Left, ...] = ()
+    """What a job left behind that did not come to its end."""
     changes: tuple[Change, ...] = ()
     """The packages that differ between the system before and after, the agent first."""
 

@@ -39,6 +39,7 @@ from nixfleet_core.job.history import job_line, read_history
 from nixfleet_core.job.outcome import Outcome
 from nixfleet_core.judge.causes import expectation
 from nixfleet_core.judge.diagnosis import diagnose
+from nixfleet_core.judge.left_behind import left_behind
 from nixfleet_core.judge.verdict import judge
 from nixfleet_core.limits import SAID_LIMIT
 from nixfleet_core.log.characters import log_line, without_colours
@@ -303,7 +304,10 @@ class ShellSession:
             expect = msgspec.structs.replace(expect, system=asked.plan.target)
         elif outcome.rolled_back and before is not None:
             expect = msgspec.structs.replace(expect, system=before.system.profile)
-        return judge(before, after, expect, outcome, parse_changes(copy.read("changes") or b""))
+        changes = parse_changes(copy.read("changes") or b"")
+        verdict = judge(before, after, expect, outcome, changes)
+        left = () if is_rollback else left_behind(before, after, outcome, self.host)
+        return msgspec.structs.replace(verdict, left=left)
 
     async def cancel(self, job: str) -> None:
         answer = await self._run_as_reader("cancel", job)

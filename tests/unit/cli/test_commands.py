@@ -43,6 +43,7 @@ from nixfleet_core.job.events import (
 )
 from nixfleet_core.job.history import JobLine
 from nixfleet_core.judge.diagnosis import Diagnosis
+from nixfleet_core.judge.left_behind import Left
 from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.log.display import safe
 from nixfleet_core.nix.git_url import NotKnown
@@ -349,6 +350,19 @@ def test_the_first_ctrl_c_cancels_and_waits_for_the_agent(fleet: Fleet) -> None:
     assert session.calls.count("cancel") == 1
 
 
+def test_a_cancelled_update_says_what_it_left_behind(fleet: Fleet) -> None:
+    left = (Left("generation 8 is new", "nixfleet rollback csb0 goes back", "b"), Left(f"x{EVIL}"))
+    fleet.sessions["csb0"].says["verdict"] = msgspec.structs.replace(CANCELLED, left=left)
+    result = fleet.run("update", "--yes", "csb0", "--json")
+    assert (
+        "  left: generation 8 is new\n    → nixfleet rollback csb0 goes back\n  left: x"
+    ) in result.stderr
+    assert "\x1b" not in result.output
+    (told, none) = read_lines(result)["csb0"].left
+    assert (told.what, told.help, told.key) == (left[0].what, left[0].help, "b")
+    assert none.help == ""
+
+
 def test_the_second_ctrl_c_detaches(fleet: Fleet) -> None:
     session = fleet.sessions["csb0"]
     session.says |= {"follow": interrupted(signal.SIGINT, signal.SIGINT)}
@@ -426,6 +440,12 @@ class StrictChange(msgspec.Struct, forbid_unknown_fields=True):
     size: int | None
 
 
+class StrictLeft(msgspec.Struct, forbid_unknown_fields=True):
+    what: str
+    help: str
+    key: str
+
+
 class StrictHost(msgspec.Struct, forbid_unknown_fields=True):
     host: str
     verdict: str | None
@@ -433,6 +453,7 @@ class StrictHost(msgspec.Struct, forbid_unknown_fields=True):
     advice: str
     before: StrictSnapshot
     after: StrictSnapshot
+    left: list[StrictLeft]
     notes: list[str]
     changes: list[StrictChange]
     steps: list[StrictStep]

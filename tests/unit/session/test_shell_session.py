@@ -664,6 +664,24 @@ async def test_a_job_that_worked(bench: Callable[..., Bench]) -> None:
     assert (verdict.before.commit, verdict.after.commit) == (OLD, NEW)
 
 
+async def test_the_verdict_of_a_cancelled_job_says_what_it_left(
+    bench: Callable[..., Bench],
+) -> None:
+    made = bench()
+    after = seen(OLD_AGENT, NEW, "/new", system_profile="/new", system_link="system-8-link")
+    before = seen(OLD_AGENT, OLD, "/old", system_profile="/old", system_link="system-7-link")
+    leave(made, start("rebuild"), end("rebuild", "cancelled"), outcome="cancelled",
+          before=before, after=after)  # fmt: skip
+    left = (await made.session.verdict(JOB, latest_is(None))).left
+    assert [(one.what, one.key) for one in left] == [
+        ("flake.lock has nixfleet at 2222222, it was at 1111111", "b"),
+        ("generation 8 is new, and active already", "b"),
+        ("the agent runs as before: 2.1.0 (aaaaaaaa…)", ""),
+    ]
+    leave(made, start("rebuild"), end("rebuild", "ok"), before=before, after=after)
+    assert (await made.session.verdict(JOB, latest_is(None))).left == ()
+
+
 @pytest.mark.parametrize(
     ("answer", "note"),
     [
