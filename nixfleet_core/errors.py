@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 if TYPE_CHECKING:
     from nixfleet_core.vocabulary import NoAnswer
@@ -13,14 +13,20 @@ class HostError(Exception):
 
 
 class Unreachable(HostError):  # noqa: N818 - a state of the host, not a fault of the program
-    """The host did not answer, or refused us. `str()` is what ssh said; `advice` is what to try."""
+    """The host did not answer, or refused us. `str()` is what ssh said; `advice` is what to try.
+    `at_terminal`: a person helps whom ssh can ask at the terminal (`nixfleet connect`)."""
 
     cause: ClassVar[NoAnswer] = "unreachable"
     """The verdict's cause."""
 
-    def __init__(self, why: str, advice: str = "") -> None:
+    def __init__(self, why: str, advice: str = "", *, at_terminal: bool = False) -> None:
         super().__init__(why)
-        self.advice = advice
+        self.advice, self.at_terminal = advice, at_terminal
+
+    def without_jobs(self) -> Self:
+        """The same error, where we would have shown the jobs that we know, and know none."""
+        why = f"no job is known here, and the host cannot be asked: {self}"
+        return type(self)(why, self.advice, at_terminal=self.at_terminal)
 
 
 class NoShell(Unreachable):

@@ -70,6 +70,7 @@ CheckId = Literal[
 
 FoundCause = Literal[
     "job-running",
+    "preflight-platform",
     "unit-missing",
     "unit-masked",
     "agent-crash-looping",
@@ -113,7 +114,6 @@ Cause = Literal[
     "preflight-pull",
     "preflight-input",
     "preflight-attribute",
-    "preflight-platform",
     "preflight-credentials",
     "preflight-commit",
     "preflight-push",
@@ -207,6 +207,10 @@ _STEP_FAILED: Final = Words("this step failed, and its output shows no known err
 
 CAUSES: Final[dict[Cause, Words]] = {
     "job-running": Words("a job is changing the host", "wait for its verdict"),
+    "preflight-platform": Words(
+        "the host is not NixOS, and this user has no Home Manager profile",
+        "log in as the user whose Home Manager it is, or set `platform` in the inventory",
+    ),
     "unit-missing": Words(
         "the host has no unit nixfleet-agent",
         "enable services.nixfleet-agent in nixcfg and switch once by hand",
@@ -348,10 +352,6 @@ CAUSES: Final[dict[Cause, Words]] = {
     "preflight-pull": Words("the pull would not go through", "the log names what is in the way"),
     "preflight-input": Words("the flake input cannot be updated", "the log says why"),
     "preflight-attribute": _NO_ATTRIBUTE,
-    "preflight-platform": Words(
-        "the host is not NixOS, and this user has no Home Manager profile",
-        "log in as the user whose Home Manager it is, or set `platform` in the inventory",
-    ),
     "preflight-credentials": _HIDDEN_INPUT,
     "preflight-commit": Words(
         "flake.lock has uncommitted changes of other inputs",
@@ -442,7 +442,7 @@ CAUSES: Final[dict[Cause, Words]] = {
     "not-found": Words("the server has no such repository or file", "check its URL"),
     "host-key": Words(
         "the server's key is unknown or has changed",
-        "check it, then log in once at the terminal: nixfleet connect HOST",
+        "compare it with the server's own, then as the checkout's owner, on the host: ssh SERVER",
     ),
     "git-busy": Words(
         "another git process works in the checkout",

@@ -13,7 +13,7 @@ from textual.content import Content
 
 from nixfleet_core.errors import HostError, PasswordRefused, Unreachable
 from nixfleet_core.plan.model import Options, Refusal
-from nixfleet_core.session.boundary import drawn
+from nixfleet_core.session.boundary import drawn, one_host
 from nixfleet_core.session.conduct import Report, refused_report, reported
 from tui.screens.base import Confirm, Notice
 from tui.text import plain
@@ -98,7 +98,21 @@ async def show_log(app: Stage, entry: HostEntry) -> None:
     elif last is not None:
         app.show_past_job(entry, last, zoomed=True)
     else:
-        app.notify(f"{entry.name}: no job is known")
+        await _show_newest(app, entry)
+
+
+async def _show_newest(app: Stage, entry: HostEntry) -> None:
+    """The log of a job that the last look did not name, or why there is none."""
+    try:
+        with entry.busy("asking", app.tick), one_host(entry.name):
+            job = await entry.session.newest_job()
+    except HostError as error:
+        app.notify(f"{entry.name}: {error}")
+        return
+    if job is None:
+        app.notify(f"{entry.name} has had no job")
+    else:
+        app.show_past_job(entry, job, zoomed=True)
 
 
 async def connect(app: Stage, entry: HostEntry) -> None:
@@ -289,7 +303,7 @@ async def _say_offline(app: Stage, entry: HostEntry) -> None:
     found = entry.assessment
     why = found.why if found else "it has not answered"
     keys = "R looks at all hosts again."
-    if entry.session.connect_argv:
+    if entry.at_terminal and entry.session.connect_argv:
         keys += "\nC connects at the terminal: for a passphrase, a one-time password, a host key."
     answers = found is not None and found.state == "error"
     title = f"{entry.name}: an error" if answers else f"{entry.name} cannot be reached"

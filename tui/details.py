@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nixfleet_core.judge.table_state import Assessment
     from tui.fleet import HostEntry
     from tui.glyphs import Glyphs
+    from tui.jobs import JobWatcher
 
 _LABEL = 11
 _COLUMN = 16
@@ -38,21 +39,44 @@ def _details(entry: HostEntry, glyphs: Glyphs, now: float) -> Content:
         dot = f" {glyphs.dot} "
         known = (facts.os, facts.machine, str(facts.nix) if facts.nix else "")
         lines.append(Content(dot.join(plain(part) for part in known if part)))
-    if found is not None:
+    watcher = entry.watcher if entry.watcher is not None and entry.watcher.is_active else None
+    if watcher is not None:
+        lines += _job(watcher, glyphs)
+    elif found is not None:
         lines += _why(found, glyphs)
     else:
         lines.append(Content.styled("asking this host ...", STYLES["faint"]))
     if entry.host.remembered:
         lines.append(Content.styled(_REMEMBERED, STYLES["warning"]))
+    is_busy = watcher is not None or (facts is not None and facts.job_running is not None)
+    if not is_busy:
+        lines += _last_attempt(entry)
+    if facts is not None:
+        lines += [Content(), *_layers(entry, facts, glyphs), *_origin(entry, facts, glyphs, now)]
+    if entry.verdict is not None and not is_busy:
+        lines += [Content(), verdict_text(entry.verdict, glyphs)]
+    return Content("\n").join(lines)
+
+
+def _job(watcher: JobWatcher, glyphs: Glyphs) -> list[Content]:
+    """The job that runs, in the place of what the last look found: no cure can begin before the job
+    has ended."""
+    step = f" {glyphs.dot} {watcher.step_words}" if watcher.step_words else ""
+    tone = state_tone("updating")
+    state = Content.styled(f"{tone_sign(tone, glyphs)} updating", f"bold {STYLES[tone]}")
+    why = Content.assemble(("why: ", STYLES["faint"]), f"job {plain(watcher.job)} is running")
+    cure = Content.assemble(("cure: ", STYLES["faint"]), ("enter ", "bold"), "shows it")
+    return [Content.assemble(state, step), why, cure]
+
+
+def _last_attempt(entry: HostEntry) -> list[Content]:
+    """What helps to reach the host, and why the last attempt started no job."""
+    lines: list[Content] = []
     if entry.advice:
         lines.append(Content.assemble(("try: ", STYLES["faint"]), plain(entry.advice)))
     if entry.note:
         lines.append(Content.assemble(("last: ", STYLES["faint"]), plain(entry.note)))
-    if facts is not None:
-        lines += [Content(), *_layers(entry, facts, glyphs), *_origin(entry, facts, glyphs, now)]
-    if entry.verdict is not None:
-        lines += [Content(), verdict_text(entry.verdict, glyphs)]
-    return Content("\n").join(lines)
+    return lines
 
 
 def _why(found: Assessment, glyphs: Glyphs) -> list[Content]:

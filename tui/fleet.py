@@ -55,6 +55,8 @@ class HostEntry:
     problem: Assessment | None = None
     """Why there are no facts, or why they cannot be read."""
     advice: str = ""
+    at_terminal: bool = False
+    """A person helps whom ssh can ask at the terminal."""
     answer: Latest = None
     """The latest commit, or why we did not ask."""
     doing: str = ""
@@ -122,6 +124,11 @@ class HostEntry:
         found = self.assessment
         return self.facts if found is not None and found.state != "error" else None
 
+    def lost(self, error: Unreachable) -> None:
+        """Keep why the host cannot be seen, and what helps."""
+        self.problem, self.advice = not_seen(error), error.advice
+        self.at_terminal = error.at_terminal
+
     @contextmanager
     def busy(self, doing: str, changed: Callable[[], None]) -> Iterator[None]:
         """Show what is being done with the host while it lasts; `changed` is called on news."""
@@ -162,7 +169,7 @@ class Fleet:
                 if entry.facts is not None:
                     entry.answer = await ask(entry.facts)
         except Unreachable as error:
-            entry.problem, entry.advice = not_seen(error), error.advice
+            entry.lost(error)
         changed()
 
     async def look_if_old(self, entry: HostEntry, changed: Callable[[], None]) -> None:
@@ -181,10 +188,10 @@ class Fleet:
             try:
                 with one_host(entry.name):
                     entry.facts = await entry.session.probe()
-                entry.problem, entry.advice = None, ""
+                entry.problem, entry.advice, entry.at_terminal = None, "", False
             except Unreachable as error:
-                entry.facts, entry.advice = None, error.advice
-                entry.problem = not_seen(error)
+                entry.facts = None
+                entry.lost(error)
             finally:
                 entry.seen_at, entry.probe = self.clock(), None
 

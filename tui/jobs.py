@@ -115,11 +115,10 @@ class JobWatcher(Watcher):
         return max(0, (self.state.ended or self.host_now) - self.state.started)
 
     @property
-    def position(self) -> tuple[int, int]:
-        """The number of the running step (counted from 1), and the number of all steps."""
-        steps = self.state.steps
-        done = sum(step.status not in ("pending", "running") for step in steps)
-        return min(done + 1, len(steps)), len(steps)
+    def step_words(self) -> str:
+        """The number and the title of the running step, for every view; "" between two steps."""
+        current, (number, count) = self.state.current, self.state.position
+        return f"{number}/{count} {plain(current.title)}" if current is not None else ""
 
     def guess(self, step: StepState) -> float | None:
         """A guess how much of the running step is done, by the time that it usually takes."""

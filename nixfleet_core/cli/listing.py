@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from humanize import naturaldelta
 
-from nixfleet_core.cli.output import print_json, say
+from nixfleet_core.cli.output import print_json, say, say_away
 from nixfleet_core.cli.run import for_each
 from nixfleet_core.errors import Unreachable
 from nixfleet_core.judge.table_state import Assessment, assess, latest_version
@@ -193,8 +193,10 @@ def list_jobs(sessions: Sequence[HostSession], *, as_json: bool) -> int:
     for session, jobs in zip(sessions, found, strict=True):
         name = session.host.name
         if isinstance(jobs, Verdict):
-            say(f"{name}: {jobs.sentence}", err=True)
+            say_away(name, jobs.sentence, jobs.advice)
             codes.append(jobs.exit_code)
+        elif not jobs:
+            say(f"{name} has had no job", err=True)
         else:
             rows += [
                 JobRow(name, j.job, j.at, j.asked_by, j.goal, j.outcome, j.failed_step, j.seconds)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nixfleet_core.cli.output import print_bare_log_line, print_bytes, say
+from nixfleet_core.cli.output import print_bare_log_line, print_bytes, say, say_away
 from nixfleet_core.errors import NeedsPassword, NoSuchJob, NotAllowed, Unreachable
 from nixfleet_core.ids import check_job_id
 from nixfleet_core.job.events import Heartbeat, LogGrew
@@ -34,7 +34,7 @@ async def print_log(session: HostSession, job: str | None, *, raw: bool) -> int:
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     except Unreachable as error:
-        say(f"{session.host.name}: {error}", err=True)
+        say_away(session.host.name, str(error), error.advice)
         return EXIT_CODES["unreachable"]
     try:
         with one_host(session.host.name):

@@ -235,7 +235,7 @@ def update(
     async def act(conductor: Conductor, session: HostSession) -> Report:
         return await conductor.update(session, options, detach=detach)
 
-    raise SystemExit(run_hosts(sessions, act, as_json=as_json, cancels=True))
+    raise SystemExit(run_hosts(sessions, act, as_json=as_json, ctrl_c="cancel"))
 
 
 @nixfleet.command()
@@ -251,7 +251,7 @@ def verify(setup: Setup, hosts: tuple[str, ...], checkout: str | None, as_json: 
         return await conductor.verify(session)
 
     sessions = setup.sessions(hosts, checkout)
-    raise SystemExit(run_hosts(sessions, act, as_json=as_json, cancels=False))
+    raise SystemExit(run_hosts(sessions, act, as_json=as_json, ctrl_c="stop"))
 
 
 @nixfleet.command()
@@ -297,7 +297,7 @@ def attach(setup: Setup, host: str, as_json: bool) -> None:
         except NoSuchJob as error:
             raise click.ClickException(str(error)) from error
 
-    raise SystemExit(run_hosts((session,), act, as_json=as_json, cancels=False))
+    raise SystemExit(run_hosts((session,), act, as_json=as_json, ctrl_c="detach"))
 
 
 @nixfleet.command()
@@ -338,7 +338,7 @@ def rollback(
     async def act(conductor: Conductor, session: HostSession) -> Report:
         return await conductor.roll_back(session, Options(), keep_lock=keep_lock)
 
-    code = run_hosts((session,), act, as_json=as_json, cancels=True)
+    code = run_hosts((session,), act, as_json=as_json, ctrl_c="cancel")
     raise SystemExit(0 if code == EXIT_CODES["rolled-back"] else code)
 
 

@@ -31,6 +31,7 @@ from nixfleet_core.job.events import (
     StepStart,
     Waiting,
 )
+from nixfleet_core.judge.left_behind import Left
 from nixfleet_core.log.display import safe, safe_json, safe_log_line
 from nixfleet_core.session.conduct import Report, Watcher
 from nixfleet_core.vocabulary import TITLES, Cause
@@ -68,7 +69,8 @@ class StepLine(msgspec.Struct, frozen=True):
 
 
 class HostLine(msgspec.Struct, frozen=True):
-    """One host in the JSON answer; `verdict` is null if the host is busy or we detached."""
+    """One host in the JSON answer; `verdict` is null if the host is busy, if we detached, or if the
+    operator ended a command that only looks."""
 
     host: str
     verdict: str | None
@@ -76,6 +78,7 @@ class HostLine(msgspec.Struct, frozen=True):
     advice: str
     before: Snapshot
     after: Snapshot
+    left: tuple[Left, ...]
     notes: tuple[str, ...]
     changes: tuple[Change, ...]
     steps: tuple[StepLine, ...]
@@ -102,6 +105,13 @@ def say(
     for number, row in enumerate(rows):
         shown = f"{go_on}{row}" if number else row
         _print(click.style(shown, bold=True) if bold and stream.isatty() else shown, stream)
+
+
+def say_away(host: str, why: str, advice: str) -> None:
+    """Say on stderr why a host could not be asked, and what helps."""
+    say(f"{host}: {why}", err=True)
+    if advice:
+        say(f"  → {advice}", err=True)
 
 
 def print_log_line(line: str, stream: IO[str], before: str = "") -> None:
@@ -255,7 +265,9 @@ class Printer(Watcher):
         """The end: before, after, and the verdict in a sentence."""
         verdict = report.verdict
         if verdict is None:
-            if report.busy:
+            if report.stopped:
+                words = "stopped: nothing was proven, and nothing was changed"
+            elif report.busy:
                 words = f"another job is running: {report.job}; nixfleet attach {report.host}"
             elif report.job is None:
                 words = f"detached; a job that was started goes on: nixfleet attach {report.host}"
@@ -269,6 +281,10 @@ class Printer(Watcher):
         self.say(report.host, f"{verdict.kind}{cause}: {safe(verdict.sentence)}", bold=True)
         if verdict.advice:
             self.say(report.host, f"  → {safe(verdict.advice)}")
+        for left in verdict.left:
+            self.say(report.host, f"  left: {safe(left.what)}")
+            if left.help:
+                self.say(report.host, f"    → {safe(left.help)}")
         for note in verdict.notes:
             self.say(report.host, f"  note: {safe(note)}")
 
@@ -312,13 +328,15 @@ def host_line(report: Report) -> HostLine:
     """The JSON answer for one host."""
     verdict, state = report.verdict, report.state
     steps = state.steps if state else ()
+    cause, advice = _unjudged(report) if verdict is None else (verdict.cause, verdict.advice)
     return HostLine(
         host=report.host,
         verdict=verdict.kind if verdict else None,
-        cause=verdict.cause if verdict else "busy" if report.busy else "detached",
-        advice=verdict.advice if verdict else f"nixfleet attach {report.host}",
+        cause=cause,
+        advice=advice,
         before=verdict.before if verdict else Snapshot(),
         after=verdict.after if verdict else Snapshot(),
+        left=verdict.left if verdict else (),
         notes=verdict.notes if verdict else (),
         changes=verdict.changes if verdict else (),
         steps=tuple(
@@ -328,3 +346,10 @@ def host_line(report: Report) -> HostLine:
         job=report.job,
         log=str(report.files.log) if report.files else None,
     )
+
+
+def _unjudged(report: Report) -> tuple[Cause | Literal[""], str]:
+    """The cause and the advice where there is no verdict."""
+    if report.stopped:
+        return "", ""
+    return "busy" if report.busy else "detached", f"nixfleet attach {report.host}"

@@ -6,11 +6,11 @@ import asyncio
 import getpass
 import signal
 import sys
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeVar
 
 import click
 
-from nixfleet_core.cli.output import Printer, host_line, print_json, say
+from nixfleet_core.cli.output import Printer, host_line, print_json, say, say_away
 from nixfleet_core.errors import HostError, NeedsPassword, NotAllowed, Unreachable
 from nixfleet_core.judge.verdict import EXIT_CODES, worst_exit
 from nixfleet_core.log.display import safe
@@ -65,20 +65,23 @@ def for_each(
     return asyncio.run(ask())
 
 
-def run_hosts(sessions: Sequence[HostSession], act: Act, *, as_json: bool, cancels: bool) -> int:
-    """Do `act` on all hosts at once and print the results. Return the exit code.
+CtrlC = Literal["cancel", "detach", "stop"]
+"""What ctrl-c does. cancel: it cancels the jobs and waits for their agents, and a second one
+detaches. detach: it leaves the job alone. stop: it ends a command that starts and follows no job.
+SIGTERM and SIGHUP never cancel."""
 
-    With `cancels`, ctrl-c cancels the jobs and waits for their agents, and a second one detaches.
-    Without `cancels`, ctrl-c detaches at once. SIGTERM and SIGHUP always detach at once.
-    """
-    return asyncio.run(_Run(sessions, act, as_json=as_json, cancels=cancels).all())
+
+def run_hosts(sessions: Sequence[HostSession], act: Act, *, as_json: bool, ctrl_c: CtrlC) -> int:
+    """Do `act` on all hosts at once and print the results. Return the exit code."""
+    return asyncio.run(_Run(sessions, act, as_json=as_json, ctrl_c=ctrl_c).all())
 
 
 class _Run:
     def __init__(
-        self, sessions: Sequence[HostSession], act: Act, *, as_json: bool, cancels: bool
+        self, sessions: Sequence[HostSession], act: Act, *, as_json: bool, ctrl_c: CtrlC
     ) -> None:
-        self._sessions, self._act, self._json, self._cancels = sessions, act, as_json, cancels
+        self._sessions, self._act, self._json = sessions, act, as_json
+        self._cancels, self._stops = ctrl_c == "cancel", ctrl_c == "stop"
         self._printer = _Jobs(as_json=as_json, several=len(sessions) > 1)
         self._conductor = Conductor(GitLatest(), Passwords(ask_for_password), self._printer)
         self._detached = asyncio.Event()
@@ -106,9 +109,8 @@ class _Run:
                 work.cancel()
                 await asyncio.wait((work,))
                 job = self._printer.followed.get(session.host.name)
-                report = Report(
-                    session.host.name, None, job, files=session.files(job) if job else None
-                )
+                files = session.files(job) if job else None
+                report = Report(host.name, None, job, files=files, stopped=self._stops)
         try:
             with one_host(host.name):
                 self._print(report)
@@ -188,7 +190,7 @@ async def _cancel_job(conductor: Conductor, session: HostSession) -> int:
     except (NeedsPassword, NotAllowed) as error:
         raise click.ClickException(str(error)) from error
     except Unreachable as error:
-        say(f"{name}: {error}", err=True)
+        say_away(name, str(error), error.advice)
         return EXIT_CODES["unreachable"]
     say(f"{name}: job {job} stops, and starts the agent again before it ends")
     return 0

@@ -22,6 +22,7 @@ from nixfleet_core.job.copies import default_copies
 from nixfleet_core.session.open import open_session
 
 if TYPE_CHECKING:
+    from nixfleet_core.cli.run import CtrlC
     from nixfleet_core.host import Host
     from nixfleet_core.plan.model import Options
     from nixfleet_core.session.conduct import Conductor, Report
@@ -68,12 +69,15 @@ def nixfleet_update(
     if dry_run:
         raise SystemExit(show_plans((session,), options, as_json=as_json))
 
+    only_looks = verify and not options.force
+
     async def act(conductor: Conductor, session: HostSession) -> Report:
-        if verify and not options.force:
+        if only_looks:
             return await conductor.verify(session)
         return await conductor.update(session, options, detach=detach)
 
-    raise SystemExit(run_hosts((session,), act, as_json=as_json, cancels=True))
+    ctrl_c: CtrlC = "stop" if only_looks else "cancel"
+    raise SystemExit(run_hosts((session,), act, as_json=as_json, ctrl_c=ctrl_c))
 
 
 def _this_host(path: Path) -> Host:

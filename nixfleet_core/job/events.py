@@ -70,12 +70,15 @@ AGENT_CHECK: Final = "agent"
 
 class Check(msgspec.Struct, frozen=True, tag="check", tag_field="event"):
     """One preflight check on the host, or the agent's own check. `reason` is a fixed token: what is
-    wrong, or what an ok check ignored."""
+    wrong, or what an ok check ignored. What the agent printed stands in the log from `said` to
+    `log`, in bytes."""
 
     check: _Token
     at: Second
     ok: bool
     reason: _Token = ""
+    said: Size = 0
+    log: Size = 0
 
 
 class Waiting(msgspec.Struct, frozen=True, tag="waiting", tag_field="event"):

@@ -58,3 +58,5 @@ class Outcome:
     """Seconds for which the host slept during the job."""
     agent_says: str | None = None
     """The answer of the agent's own check: `ok`, or a token; None if it was not asked."""
+    agent_words: str = ""
+    """The beginning of what the agent printed then, on one line and without credentials."""

@@ -90,6 +90,15 @@ class JobState:
     def current(self) -> StepState | None:
         return next((step for step in self.steps if step.status == "running"), None)
 
+    @property
+    def position(self) -> tuple[int, int]:
+        """The number of the running step (from 1), or else of the one after the last that has
+        ended; and the number of all steps. After a killed runner the chain has gaps."""
+        begun = (number for number, step in enumerate(self.steps, 1) if step.status != "pending")
+        running = (number for number, step in enumerate(self.steps, 1) if step.status == "running")
+        count = len(self.steps)
+        return next(running, min(max(begun, default=0) + 1, count)), count
+
     def step(self, step_id: StepId) -> StepState | None:
         return next((step for step in self.steps if step.id == step_id), None)
 

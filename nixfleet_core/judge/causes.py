@@ -27,6 +27,8 @@ from nixfleet_core.facts.checkouts import (
 from nixfleet_core.facts.service import Service
 from nixfleet_core.judge.proofs import AT_HAND, Gaps
 from nixfleet_core.nix.git_url import NotKnown, commit_of
+from nixfleet_core.plan.model import Refusal
+from nixfleet_core.plan.platforms import platform_of
 from nixfleet_core.plan.refusals import REASONS
 from nixfleet_core.vocabulary import CAUSES, FoundCause
 
@@ -42,7 +44,7 @@ DOWN: Final[frozenset[FoundCause]] = frozenset(
 """No agent runs, or none that stays up."""
 
 UNSEEN: Final[frozenset[FoundCause]] = frozenset(
-    {"lock-broken", "input-missing", "proof-missing", "latest-unknown"}
+    {"preflight-platform", "lock-broken", "input-missing", "proof-missing", "latest-unknown"}
 )
 """Something could not be compared."""
 
@@ -132,6 +134,8 @@ def find_cause(facts: Facts | None, expect: Expectation, gaps: Gaps = AT_HAND) -
     """
     if facts is None:
         return Finding("proof-missing", "the host was not looked at", "press v to verify", key="v")
+    if (stranger := _platform(facts)) is not None:
+        return stranger
     if expect.system is not None:
         broken = service_fault(facts) or _process(facts) or _unseen_agent(facts, gaps)
         return broken or _rolled_back(facts, expect.system) or _sound(facts, expect)
@@ -153,6 +157,17 @@ def named(binary: Binary) -> str:
     name = binary.identity.removeprefix("/nix/store/")
     short = f"{name[:8]}…" if name != binary.identity else name
     return f"{binary.version} ({short})" if binary.version else short
+
+
+# The platform.
+
+
+def _platform(facts: Facts) -> Finding | None:
+    """The host is none that could have the agent as we know it."""
+    platform = platform_of(facts)
+    if not isinstance(platform, Refusal):
+        return None
+    return Finding("preflight-platform", platform.why, platform.advice)
 
 
 # The service.

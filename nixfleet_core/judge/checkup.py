@@ -18,6 +18,8 @@ from nixfleet_core.log.addresses import hide_addresses
 from nixfleet_core.log.failures import find_failure
 from nixfleet_core.nix.version import OLDEST
 from nixfleet_core.plan.mac import battery_warning, is_kept_by_macos
+from nixfleet_core.plan.model import Refusal
+from nixfleet_core.plan.platforms import platform_of
 from nixfleet_core.plan.refusals import refusal_words
 from nixfleet_core.plan.rules import (
     all_refusals,
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from nixfleet_core.facts.health import Health, Launchd
     from nixfleet_core.facts.model import Checkout, Facts
     from nixfleet_core.host import Host
-    from nixfleet_core.plan.model import Refusal
     from nixfleet_core.vocabulary import Cause, CheckId
 
 PointState = Literal["right", "wrong", "unknown", "note"]
@@ -160,10 +161,10 @@ class _Checkup:
         return Point("login-shell", "right", shell)
 
     def _path(self) -> Point:
-        facts = self._facts
+        facts, platform = self._facts, platform_of(self._facts)
         needed: tuple[str, ...] = ("git", "nix")
-        if facts.platform in ("nixos", "home-manager") and facts.unit is not None:
-            needed = needed_tools(facts.platform, facts.unit.service.manager)
+        if not isinstance(platform, Refusal) and facts.unit is not None:
+            needed = needed_tools(platform, facts.unit.service.manager)
         added = "" if self._health.has_nix_at_login else "; nix only in the folders that we add"
         return self._unless_refused("path", "tools", f"has {', '.join(needed)}{added}")
 

@@ -16,7 +16,8 @@ from nixfleet_core.facts.checkouts import disagreement, uncommitted_inputs
 from nixfleet_core.facts.model import Snapshot
 from nixfleet_core.facts.package_changes import Change, with_agent
 from nixfleet_core.job.outcome import KILLED_BY, TOO_LONG, Kind, Outcome
-from nixfleet_core.judge.causes import NEEDS_REBOOT, find_cause, named
+from nixfleet_core.judge.causes import NEEDS_REBOOT, find_cause, find_job, named
+from nixfleet_core.judge.left_behind import Left
 from nixfleet_core.judge.lock_sharing import lock_notes, share_failure
 from nixfleet_core.plan.refusals import refusal_cause, refusal_words
 from nixfleet_core.vocabulary import CAUSES, CHECK_CAUSES, STEP_CAUSES, STEP_REASONS, Cause
@@ -58,6 +59,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     after: Snapshot = Snapshot()
     notes: tuple[str, ...] = ()
     """What else to know; the first sentence of each is enough by itself."""
+    left: tuple[Left, ...] = ()
+    """What a job left behind that did not come to its end."""
     changes: tuple[Change, ...] = ()
     """The packages that differ between the system before and after, the agent first."""
 
@@ -96,7 +99,9 @@ def judge(
     """Judge a host from the facts; `outcome` is None when nothing was run. `changes` are the
     packages by which Nix says the systems before and after differ.
     """
-    found = find_cause(after, expect)
+    # while another job changes the host, no cause can be cured
+    busy = find_job(after) if outcome is None and after is not None else None
+    found = busy or find_cause(after, expect)
     kind, cause, sentence, advice = _decide(before, after, found, outcome)
     if kind == "current" and found.cause != "same-derivation":
         sentence += _same_path(before, after, expect.input)
@@ -132,7 +137,7 @@ _PROVEN: Final[frozenset[Kind]] = frozenset({"updated", "current", "partial", "r
 
 _AGENT_WORDS: Final[dict[str | None, str]] = {
     "ok": "; its own --check agrees",
-    "failed": "; but its own --check fails, as the log shows",
+    "failed": "; but its own --check fails",
     "timeout": "; but its own --check did not end in time",
 }
 """What the agent's own check adds to the proof, which does not depend on it."""
@@ -147,6 +152,8 @@ def _notes(
         notes.append(differs)
     if kind in _PROVEN and after and after.running and after.running.proof == "script":
         notes.append(_SCRIPT_NOTE)
+    if outcome is not None and outcome.agent_words:
+        notes.append(f"The agent's own --check said: {outcome.agent_words}")
     if outcome is not None and outcome.went_over:
         notes.append(_WENT_OVER_NOTE)
     if outcome is not None and outcome.slept:

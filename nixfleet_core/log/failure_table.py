@@ -416,15 +416,25 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="ssh",
         cause="auth",
-        words="ssh was refused: check user and key; nixfleet connect HOST asks for a passphrase "
-        "or a one-time password; a job on a host has only the host's own keys.",
+        words="ssh was refused: a job has only the keys of the checkout's owner on the host, and "
+        "nobody whom ssh could ask; give the server a key of that user without a passphrase.",
     ),
     Failure(
         id="ssh-host-key",
-        pattern="Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED",
+        pattern="Host key verification failed",
         kind="permanent",
         source="ssh",
         cause="host-key",
+    ),
+    Failure(
+        id="ssh-host-key-changed",
+        pattern="REMOTE HOST IDENTIFICATION HAS CHANGED",
+        kind="permanent",
+        source="ssh",
+        cause="host-key",
+        words="The server's key is not the one that the checkout's owner knows: if it has a new "
+        "one, compare it, then as that user, on the host: ssh-keygen -R SERVER.",
+        weight=2,
     ),
     Failure(
         id="ssh-unusable",

@@ -31,6 +31,7 @@ from nixfleet_core.nix.lock import locked_rev
 from nixfleet_core.plan.levels import PIN_LEVEL, REPAIR_LEVEL
 from nixfleet_core.plan.mac import is_kept_by_macos, mac_warnings
 from nixfleet_core.plan.model import BUSY_WAIT, Options, Plan, Refusal
+from nixfleet_core.plan.platforms import platform_of
 from nixfleet_core.plan.refusals import REASONS
 from nixfleet_core.plan.steps import (
     Place,
@@ -210,22 +211,10 @@ def needed_tools(platform: Platform, manager: Manager) -> tuple[str, ...]:
 
 
 def _check_platform(facts: Facts) -> Platform:
-    match facts.platform:
-        case "nixos" | "home-manager":
-            return facts.platform
-        case "nix-darwin":
-            raise _Refused(
-                "platform",
-                "nix-darwin manages this Mac, and this user has no Home Manager profile of their "
-                "own",
-                "only an agent of a standalone Home Manager can be updated; for this one run "
-                "darwin-rebuild switch, then launchctl kickstart -k",
-            )
-        case _:
-            raise _Refused(
-                "platform",
-                f"{facts.os or 'the host'} is not NixOS, and this user has no Home Manager profile",
-            )
+    platform = platform_of(facts)
+    if isinstance(platform, Refusal):
+        raise _Refused(platform.check, platform.why, platform.advice)
+    return platform
 
 
 def _check_unit(facts: Facts) -> Service:

@@ -69,6 +69,8 @@ class Report:
     """The verdict says only why we could do nothing with the host; it does not judge the host."""
     declined: bool = False
     """The operator gave no password where one was needed."""
+    stopped: bool = False
+    """The operator ended a command that starts and follows no job."""
     facts: Facts | None = None
     """The facts that a verification saw."""
 

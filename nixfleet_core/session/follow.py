@@ -18,6 +18,7 @@ from nixfleet_core.errors import BadAnswer, ClientFailed, NoSuchJob, Unreachable
 from nixfleet_core.job.copies import check_room
 from nixfleet_core.job.events import (
     EVENT_LINE_LIMIT,
+    Check,
     Heartbeat,
     JobEnd,
     JobEvent,
@@ -323,7 +324,7 @@ def _one_beat(frames: list[Frame]) -> list[Frame]:
 
 def _log_offset(event: JobEvent) -> int:
     """The event's place in the log; 0 if it has none."""
-    return event.log if isinstance(event, StepStart | StepEnd | Tick) else 0
+    return event.log if isinstance(event, StepStart | StepEnd | Tick | Check) else 0
 
 
 def read_events(path: Path) -> list[JobEvent]:
@@ -396,4 +397,4 @@ def _cannot_write(path: Path, error: OSError) -> ClientFailed:
 
 def _why_ended(answer: Answer) -> str:
     """Why a stream has ended before its last frame."""
-    return "the follower ended" if answer.end == "whole" else str(no_answer(answer, SILENT))
+    return "the follower ended" if answer.end == "whole" else str(no_answer(answer, SILENT, ""))

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from nixfleet_core.errors import BadAnswer, NoShell, Unreachable
 from nixfleet_core.limits import SAID_LIMIT
-from nixfleet_core.log.failures import find_failure
+from nixfleet_core.transport.obstacles import find_obstacle
 from nixfleet_core.vocabulary import CAUSES
 
 if TYPE_CHECKING:
     from nixfleet_core.transport.answer import Answer
 
 
-def no_answer(answer: Answer, seconds: float) -> Unreachable:
-    """The error for an answer that is not whole. `seconds` is the time that it had."""
+def no_answer(answer: Answer, seconds: float, host: str) -> Unreachable:
+    """The error for an answer of this host that is not whole. `seconds` is the time that it had."""
     match answer.end:
         case "mute":
             return _no_shell(answer.noise)
@@ -24,7 +24,7 @@ def no_answer(answer: Answer, seconds: float) -> Unreachable:
             said = f"its answer broke off: {_last_line(answer.stderr)}".rstrip(": ")
             return BadAnswer(said, "look at the host by hand, then refresh")
         case _:
-            return _unreachable(answer)
+            return _unreachable(answer, host)
 
 
 def _no_shell(printed: str) -> NoShell:
@@ -33,11 +33,12 @@ def _no_shell(printed: str) -> NoShell:
     return NoShell(words, CAUSES["no-shell"].cure)
 
 
-def _unreachable(answer: Answer) -> Unreachable:
-    failure = find_failure(answer.stderr.splitlines())
+def _unreachable(answer: Answer, host: str) -> Unreachable:
+    found = find_obstacle(answer.stderr, host)
+    if found is not None:
+        return Unreachable(found.said, found.advice, at_terminal=found.at_terminal)
     lost = "the connection broke" if answer.end == "lost" else "ssh could not connect"
-    why = _last_line(answer.stderr) or lost
-    return Unreachable(why, failure.advice if failure else "try: ssh HOST true")
+    return Unreachable(_last_line(answer.stderr) or lost, CAUSES["unreachable"].cure)
 
 
 def _last_line(text: str) -> str:

@@ -96,7 +96,8 @@ class HostSession(Protocol):
         ...
 
     async def jobs(self) -> tuple[JobLine, ...]:
-        """The host's jobs, newest first; if the host is away, the jobs that we know."""
+        """The host's jobs, newest first; if the host is away, the jobs that we know. Raises
+        Unreachable if we know none."""
         ...
 
     async def launch(self, plan: Plan, job: str) -> Launched | Busy:
@@ -142,7 +143,8 @@ class HostSession(Protocol):
         ...
 
     async def newest_job(self) -> str | None:
-        """The running job, else the last one; if the host is away, of the jobs that we know."""
+        """The running job, else the last one; if the host is away, of the jobs that we know. Raises
+        Unreachable if we know none; None if the host has had none."""
         ...
 
     async def close(self) -> None:

@@ -41,11 +41,15 @@ from nixfleet_core.job.history import job_line, read_history
 from nixfleet_core.job.outcome import Outcome
 from nixfleet_core.judge.causes import expectation
 from nixfleet_core.judge.diagnosis import diagnose
+from nixfleet_core.judge.left_behind import left_behind
 from nixfleet_core.judge.verdict import judge
 from nixfleet_core.limits import SAID_LIMIT
+from nixfleet_core.log.characters import log_line, without_colours
 from nixfleet_core.log.failure_table import LAN_NAME
 from nixfleet_core.log.failures import find_failure, strip_colours
+from nixfleet_core.log.redact import redact
 from nixfleet_core.plan.model import Refusal
+from nixfleet_core.plan.platforms import platform_of
 from nixfleet_core.plan.rules import choose_attribute, make_plan, make_rollback_plan
 from nixfleet_core.scripts.compose import question
 from nixfleet_core.session.boundary import guard_session
@@ -88,6 +92,9 @@ _UNITS: Final = re.compile(r"warning: the following units failed: (.*)")
 _FAILURE_TAIL: Final = 64 * 1024
 """So many last bytes of a failed step's output are searched for its reason."""
 
+_AGENT_SAYS: Final = 4096
+"""So many bytes of what the agent's own check printed are read; the host keeps no more."""
+
 _ATTRIBUTES_LIMIT: Final = 64 * 1024
 _INCOMING_LIMIT: Final = 100
 """Bytes of names, and a number of commits: as many as the scripts print."""
@@ -120,7 +127,7 @@ class ShellSession:
         return await self._probe(self.host.checkout)
 
     async def examine(self, facts: Facts) -> Facts:
-        if facts.checkout is None:
+        if facts.checkout is None or isinstance(platform_of(facts), Refusal):
             return facts
         if facts.platform == "home-manager":
             return await self._with_attributes(facts, facts.checkout.path)
@@ -162,6 +169,9 @@ class ShellSession:
     async def plan_rollback(
         self, facts: Facts, options: Options, *, keep_lock: bool
     ) -> Plan | Refusal:
+        platform = platform_of(facts)
+        if isinstance(platform, Refusal):
+            return platform
         past = await self._history()
         newest = next(
             (one for one in past.jobs if one.before not in (None, facts.system.profile)), None
@@ -191,10 +201,13 @@ class ShellSession:
     async def jobs(self) -> tuple[JobLine, ...]:
         try:
             past = await self._history()
-        except Unreachable:
+        except Unreachable as error:
+            known = self.copies.jobs(self.host.name)
+            if not known:
+                raise error.without_jobs() from error
             return tuple(
                 job_line(job, asked=copy.asked(), result=copy.result(), running=False)
-                for job in reversed(self.copies.jobs(self.host.name))
+                for job in reversed(known)
                 for copy in (self._copy(job),)
             )
         return tuple(
@@ -300,7 +313,10 @@ class ShellSession:
             expect = msgspec.structs.replace(expect, system=asked.plan.target)
         elif outcome.rolled_back and before is not None:
             expect = msgspec.structs.replace(expect, system=before.system.profile)
-        return judge(before, after, expect, outcome, parse_changes(copy.read("changes") or b""))
+        changes = parse_changes(copy.read("changes") or b"")
+        verdict = judge(before, after, expect, outcome, changes)
+        left = () if is_rollback else left_behind(before, after, outcome, self.host)
+        return msgspec.structs.replace(verdict, left=left)
 
     async def cancel(self, job: str) -> None:
         answer = await self._run_as_reader("cancel", job)
@@ -316,7 +332,10 @@ class ShellSession:
         return diagnose(deep, expectation(self.host, deep, latest))
 
     async def _look_deep(self, facts: Facts, deep: Depth) -> Facts:
-        is_home = facts.platform == "home-manager"
+        platform = platform_of(facts)
+        if isinstance(platform, Refusal):
+            return facts  # root would see no more
+        is_home = platform == "home-manager"
         checkout = facts.checkout.path if facts.checkout else self.host.checkout
         if is_home:
             facts = await self._with_attributes(facts, checkout)
@@ -324,11 +343,12 @@ class ShellSession:
         return await self._probe(checkout, deep=deep, elevate=not is_home, attribute=attribute)
 
     async def newest_job(self) -> str | None:
-        """The running job, else the last one; if the host is away, of the jobs that we know."""
         known = next(reversed(self.copies.jobs(self.host.name)), None)
         try:
             facts = await self.probe()
-        except Unreachable:
+        except Unreachable as error:
+            if known is None:
+                raise error.without_jobs() from error
             return known
         return facts.job_running or facts.job_last or known
 
@@ -388,10 +408,10 @@ class ShellSession:
     async def _run_script(self, script: str, limit: float, *, elevate: bool) -> Answer:
         answer = await self.shell.run(script, limit=limit, elevate=elevate)
         if answer.end != "whole":
-            error = no_answer(answer, limit)
+            error = no_answer(answer, limit, self.host.name)
             if answer.end == "mute":
                 await self.let_go()  # sshd remembers the login shell as long as a connection lasts
-            if answer.end == "away":
+            if answer.end == "away" and not error.at_terminal:
                 error.advice = await self.shell.door.hindrance() or error.advice
             raise error
         return answer
@@ -471,10 +491,11 @@ def _outcome(copy: JobCopy) -> Outcome:
         went_over=any(e.ok and e.check == IDLE_CHECK and e.reason for e in checks),
         slept=sum(e.seconds for e in events if isinstance(e, Slept)),
         agent_says=None if asked is None else asked.reason or "ok",
+        agent_words="" if asked is None else _agent_words(copy, asked),
     )
     if bad is None:
         return outcome
-    lines = _last_words(copy, events, bad)
+    lines = _last_words(copy, events, bad).splitlines()
     return replace(outcome, failure=find_failure(lines), units=_failed_units(lines))
 
 
@@ -501,14 +522,26 @@ def _failed_units(lines: list[str]) -> tuple[str, ...]:
     return tuple(name for text in names for name in re.split(r"[,\s]+", text) if name)
 
 
-def _last_words(copy: JobCopy, events: list[JobEvent], bad: StepEnd) -> list[str]:
+def _last_words(copy: JobCopy, events: list[JobEvent], bad: StepEnd) -> str:
     """The end of what the failed step printed."""
     starts = [e.log for e in events if isinstance(e, StepStart) and e.step == bad.step]
+    return _part_of_log(copy, max(0, bad.log - _FAILURE_TAIL, *starts[-1:]), bad.log)
+
+
+def _agent_words(copy: JobCopy, asked: Check) -> str:
+    """The beginning of what the agent's own check printed, as it may be shown. Credentials go
+    before it is cut: the rest of one could not be recognised."""
+    printed = _part_of_log(copy, asked.said, min(asked.log, asked.said + _AGENT_SAYS))
+    shown = redact("\n".join(without_colours(log_line(line)) for line in printed.splitlines()))
+    words = " ".join(shown.split())
+    return words if len(words) <= SAID_LIMIT else f"{words[:SAID_LIMIT]} …"
+
+
+def _part_of_log(copy: JobCopy, begin: int, end: int) -> str:
+    """These bytes of the log, or as many of them as are here."""
     with copy.files.log.open("rb") as log:
-        end = min(bad.log, log.seek(0, os.SEEK_END))
-        begin = max(0, end - _FAILURE_TAIL, *starts[-1:])
+        end = min(end, log.seek(0, os.SEEK_END))
         if begin >= end:
-            return []
+            return ""
         log.seek(begin)
-        data = log.read(end - begin)
-    return data.decode("utf-8", "replace").splitlines()
+        return log.read(end - begin).decode("utf-8", "replace")

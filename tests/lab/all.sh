@@ -9,7 +9,7 @@ kept=$(mktemp -d) || exit
 trap 'rm -rf "$kept"' EXIT
 
 homes='test_home_manager test_lab_homes test_lab_mac'
-ways_in='test_roots test_ssh_options test_login_shells test_many_hosts'
+ways_in='test_roots test_ssh_options test_unreached test_login_shells test_many_hosts'
 
 # part NAME [OPTION...]
 part() {

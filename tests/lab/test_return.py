@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
 from .client import QUICK
+from .host import CHECKOUT
 from .places import held, spoil_pull
 
 if TYPE_CHECKING:
@@ -90,7 +92,7 @@ def test_cancel_from_elsewhere(fresh: Fleet, client: Client, place: Place) -> No
     host = fresh["csb0"]
     fresh.repos.release("2.2.0")
     fresh.repos.commit_nixcfg()
-    with client.start(*UPDATE) as running:
+    with client.start(*UPDATE, "--json") as running:
         with held(host, fresh.repos, running, place):
             assert client.run("cancel", "csb0").returncode == 0
             running.wait_for("cancelling")
@@ -98,6 +100,56 @@ def test_cancel_from_elsewhere(fresh: Fleet, client: Client, place: Place) -> No
     check_agent(host)
     # an activation that has begun is never cut off
     assert host.agent_version() == ("2.2.0" if place == "activation" else "2.1.0")
+    left = json.loads(running.output.splitlines()[-1])["left"]
+    assert [re.split(r" at | has | \d", one["what"])[0] for one in left] == LEFT[place], left
+
+
+LEFT = {
+    "pull": [
+        "nixcfg, flake.lock and the system are as they were before",
+        "the agent runs as before:",
+    ],
+    "rebuild": ["nixcfg is", "flake.lock", "the agent runs as before:"],
+    "activation": [
+        "nixcfg is",
+        "flake.lock",
+        "generation",
+        "the agent runs:",
+    ],
+}
+
+
+@pytest.mark.parametrize("place", ["rebuild", "activation"])
+def test_what_a_cancelled_update_left_is_taken_back_as_it_says(
+    fresh: Fleet, client: Client, place: Place
+) -> None:
+    host, look = fresh["csb0"], f"cd {CHECKOUT}; git rev-parse HEAD; git status --porcelain"
+    was, system = host.enter(look, "ops"), host.enter("readlink -f /run/current-system")
+    fresh.repos.release("2.2.0")
+    fresh.repos.commit_nixcfg()
+    with client.start(*UPDATE, "--json") as running:
+        with held(host, fresh.repos, running, place):
+            assert client.run("cancel", "csb0").returncode == 0
+            running.wait_for("cancelling")
+        assert running.wait() == 7, running.output
+    commits, lock, *_ = json.loads(running.output.splitlines()[-1])["left"]
+    if place == "activation":
+        assert lock["help"] == "nixfleet rollback csb0 takes it back with the generation"
+        done = client.run("rollback", "csb0", "--yes")
+        assert done.returncode == 0, done.stdout
+    else:
+        host.enter(by_hand(lock["help"]), "ops")
+    host.enter(by_hand(commits["help"]), "ops")
+    assert host.enter(look, "ops") == was
+    assert host.enter("readlink -f /run/current-system") == system
+    assert host.agent_version() == "2.1.0"
+
+
+def by_hand(told: str) -> str:
+    """The command for a person on the host."""
+    _, mark, command = told.rpartition("as ops on the host, ")
+    assert mark, told
+    return command
 
 
 def test_agent_is_back_after_a_reboot_in_the_rebuild(fresh: Fleet, client: Client) -> None:

@@ -270,6 +270,7 @@ STORIES: Final[dict[str, tuple[str, tuple[Scene, ...]]]] = {
                 by_root(f"rm {_FILE}; systemctl daemon-reload"),
                 {"unit": "not-found, ", "installed_path": None},
             ),
+            Scene("preflight-platform", "is not NixOS, and this", by_root("rm /etc/NIXOS")),
         ),
     ),
     "the lock stays": (

@@ -77,6 +77,24 @@ def test_a_check_that_hangs_is_ended(host: FakeHost) -> None:
 
 
 @one_shell
+def test_a_check_has_more_time_than_it_takes_at_most(host: FakeHost) -> None:
+    offer(host, asked=HELP, check="exit 0")
+    real = shutil.which("timeout")
+    host.on("timeout", f'case "$*" in *--check) echo "$3" >"$s/limit" ;; esac\nexec {real} "$@"')
+    host.run_job()
+    assert int((host.state / "limit").read_text()) == 15  # its own limit is 10 s
+
+
+@pytest.mark.parametrize("check", ["echo 'no route'; exit 3", "exit 3"])
+def test_the_place_of_the_checks_words_in_the_log_is_told(host: FakeHost, check: str) -> None:
+    offer(host, asked=HELP, check=check)
+    host.run_job()
+    (told,) = (e for e in host.events if isinstance(e, Check) and e.check == AGENT_CHECK)
+    words = "no route\n" if "echo" in check else "\n"
+    assert host.log.encode()[told.said : told.log].decode() == words
+
+
+@one_shell
 @pytest.mark.parametrize("asked", ["echo 'Usage: agent --check-interval N'", "exit 2"])
 def test_an_agent_that_offers_no_check_is_not_asked(host: FakeHost, asked: str) -> None:
     offer(host, asked=asked, check="exit 3")
@@ -164,6 +182,7 @@ def ask_on_mac(host: FakeHost, shown: str, uid: int | None = None) -> str:
     call = """NF_MANAGER=launchd agent_pid=42 NF_RUN=$NF_ROOT/tmp NF_LOG=$NF_ROOT/tmp/log
 nf_may_ask() { nf_may_ask_program=/agent; }
 nf_keep_place() { :; }
+: >"$NF_LOG"
 nf_say() { printf '%s\\n' "$*"; }
 nf_event() { printf '%s\\n' "$2"; }
 nf_ask_agent"""
@@ -179,7 +198,7 @@ def test_on_a_mac_the_check_gets_the_settings_that_ps_shows(host: FakeHost) -> N
     assert said.splitlines() == [
         "the agent's own --check ended with 0; it said:",
         "wss://h/ws?a=b 13 ",
-        ',"check":"agent","ok":true',
+        ',"check":"agent","ok":true,"said":0,"log":0',
     ]
 
 

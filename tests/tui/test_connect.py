@@ -17,6 +17,8 @@ from fakes import STALE
 from screen_text import press_key, screen_text, settle
 from test_path import press
 
+from nixfleet_core.errors import Unreachable
+
 if TYPE_CHECKING:
     from fakes import FakeSession
 
@@ -100,6 +102,7 @@ async def test_app_looks_at_the_host_when_the_connection_is_open(
 ) -> None:
     session, came = fleet[3], tmp_path / "came"
     session.connect_argv = ("touch", str(came))
+    session.says["probe"] = Unreachable("no key", "nixfleet connect imac0", at_terminal=True)
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
         text = await press(pilot, "end", "enter")
         assert "C connects at the terminal" in text
@@ -113,6 +116,16 @@ async def test_app_looks_at_the_host_when_the_connection_is_open(
         assert "3 stale" in screen_text(app)
     assert came.exists()
     assert session.calls.count("probe") == 2
+
+
+async def test_app_offers_no_connection_that_a_person_at_the_terminal_cannot_make(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    fleet[3].connect_argv = ("true",)
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        text = await press(pilot, "end", "enter")
+        assert "is the host up, and the VPN?" in text
+        assert "C connects" not in text
 
 
 async def test_app_writes_nothing_while_another_program_has_the_terminal(

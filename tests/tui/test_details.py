@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pytest
-from fakes import CURRENT, JOB, NOT_RESTARTED, NOW, OLD, STALE, FakeSession, make_host
+from fakes import CURRENT, JOB, NOT_RESTARTED, NOW, OLD, STALE, FakeSession, make_host, make_plan
 
 from nixfleet_core.facts.model import Checkout, Facts, LastJob, System, Unit
+from nixfleet_core.job.events import StepEnd, StepStart
+from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.nix.git_url import NotKnown
+from nixfleet_core.plan.model import Options
 from tui.details import host_details
 from tui.fleet import HostEntry
 from tui.glyphs import ASCII, UNICODE
+from tui.jobs import JobWatcher
+from tui.screens.fleet import state_cell
+from tui.screens.many import many_row
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from nixfleet_core.job.events import JobEvent
     from tui.glyphs import Glyphs
 
 NEW = "9f2c1ab" + "0" * 33
@@ -119,3 +126,62 @@ def test_words_of_the_core_use_only_glyphs_of_the_terminal(tmp_path: Path) -> No
     text = "\n".join(panel(NOT_RESTARTED, tmp_path / "b", ASCII))
     assert "k3vdk3vd.." in text
     assert text.isascii()
+
+
+class Following(NamedTuple):
+    """The panel of a host with a job, and what else names its step."""
+
+    panel: str
+    row: str
+    many: str
+
+
+def following(folder: Path, *events: JobEvent, ended: bool = False) -> Following:
+    session = FakeSession(make_host("csb0"), folder, probe=NOT_RESTARTED)
+    entry = HostEntry(session, NOT_RESTARTED, NOW, answer=NEW)
+    entry.verdict = Verdict(kind="stale", sentence="old", advice="force update restarts it")
+    plan = make_plan("csb0", Options(force=True))
+    watcher = JobWatcher(session, JOB, plan=plan, clock=lambda: NOW, changed=lambda: None)
+    for event in events:
+        watcher.event(session.host, event, watcher.state.after(event))
+    if ended:
+        watcher.ended.set()
+    entry.watcher = watcher
+    return Following(
+        host_details(entry, UNICODE, NOW).plain,
+        state_cell(entry, UNICODE, 0).text,
+        many_row(entry, UNICODE).cells["step"].text,
+    )
+
+
+KILLED: Final = StepEnd(step="pull", at=NOW, status="failed", log=0, reason="interrupted")
+
+
+@pytest.mark.parametrize(
+    ("events", "place"),
+    [
+        ((StepStart(step="pull", at=NOW, log=0),), "3/7 Pull nixcfg"),
+        ((KILLED, StepStart(step="start", at=NOW, log=0)), "6/7 Start agent"),
+    ],
+)
+def test_row_and_panel_name_the_same_step(
+    tmp_path: Path, events: tuple[JobEvent, ...], place: str
+) -> None:
+    seen = following(tmp_path, *events)
+    assert f"▶ updating · {place}\nwhy: job {JOB} is running\ncure: enter shows it\n" in seen.panel
+    assert seen.many == place
+    assert seen.row.endswith(f" {place.partition(' ')[0]}")
+
+
+def test_no_cure_is_offered_while_a_job_runs(tmp_path: Path) -> None:
+    assert "force update" not in following(tmp_path).panel
+    assert "u force update restarts it" in following(tmp_path, ended=True).panel
+
+
+def test_no_verdict_of_before_stands_beside_somebody_elses_job(tmp_path: Path) -> None:
+    facts = replace(NOT_RESTARTED, job_running=JOB)
+    entry = HostEntry(FakeSession(make_host("csb0"), tmp_path, probe=facts), facts, NOW)
+    entry.verdict = Verdict(kind="stale", sentence="old", advice="force update restarts it")
+    panel = host_details(entry, UNICODE, NOW).plain
+    assert "force update" not in panel
+    assert "cure: enter wait for its verdict" in panel

@@ -60,7 +60,7 @@ def test_time_goes_on_between_two_events_of_the_host(tmp_path: Path) -> None:
     happen(watcher, Heartbeat(at=NOW + 10, log=0))
     assert watcher.elapsed == 10
     happen(watcher, StepStart(step="stop", at=NOW + 12, log=0))
-    assert (watcher.elapsed, watcher.position) == (12, (1, 7))
+    assert (watcher.elapsed, watcher.state.position) == (12, (2, 7))
 
 
 def test_lines_get_the_time_at_which_the_host_had_them(tmp_path: Path) -> None:

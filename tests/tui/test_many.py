@@ -42,7 +42,7 @@ async def test_marked_hosts_are_named_then_run_at_once(
         await fleet[1].say(JobEnd(at=NOW, outcome="done"), None)
         await settle(pilot)
         text = screen_text(app)
-        assert "1/7 Stop agent" in text
+        assert "2/7 Stop agent" in text
         assert "✔ current: there was nothing to do" in text
         assert "3 hosts · 1 ended" in text
 

@@ -344,8 +344,23 @@ async def test_log_shows_the_last_job(make_app: MakeApp, fleet: list[FakeSession
         assert isinstance(app.screen, UpdateScreen)
         assert "Steps" not in text
         await press(pilot, "escape", "down")
+        fleet[1].says["newest_job"] = None
         text = await press(pilot, "l")
-        assert "csb1: no job is known" in text
+        assert "csb1 has had no job" in text
+        away = Unreachable("no route").without_jobs()
+        fleet[3].says["newest_job"] = away
+        await press(pilot, "end")
+        text = " ".join((await press(pilot, "l")).split())
+        assert "imac0: no job is known here, and the host" in text
+
+
+async def test_log_shows_a_job_that_is_known_of_a_host_that_is_away(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        await press(pilot, "end", "l")
+        assert isinstance(app.screen, UpdateScreen)
+    assert "newest_job" in fleet[3].calls
 
 
 async def test_filter_marks_and_order(make_app: MakeApp, fleet: list[FakeSession]) -> None:

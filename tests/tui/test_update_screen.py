@@ -10,6 +10,7 @@ from screen_text import screen_text, settle
 from test_path import press
 
 from nixfleet_core.facts.package_changes import Change
+from nixfleet_core.judge.left_behind import Left
 from nixfleet_core.plan.model import Refusal
 from tui.screens.base import Notice
 from tui.screens.path import PathDialog
@@ -149,6 +150,17 @@ async def test_a_long_list_is_read_to_its_end(make_app: MakeApp, fleet: list[Fak
         assert "package-199 1 → 2" in await press(pilot, *["pagedown"] * 20)
 
 
+async def test_what_was_left_behind_stands_with_the_key_that_helps(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    left = Left("generation 8 is [bold]new", "nixfleet rollback csb0 goes back", "b")
+    fleet[0].says["verdict"] = msgspec.structs.replace(UPDATED, kind="cancelled", left=(left,))
+    async with make_app().run_test(size=(120, 50)) as pilot:
+        text = await update(pilot, fleet[0])
+        assert "left       generation 8 is [bold]new" in text
+        assert "           b nixfleet rollback csb0 goes back" in text
+
+
 async def test_no_list_is_offered_without_changed_packages(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
@@ -168,7 +180,9 @@ async def test_package_names_of_a_host_are_shown_as_text(
         UPDATED, notes=(evil,), changes=(change,) * 4
     )
     async with make_app().run_test(size=(120, 40)) as pilot:
-        assert f"a {evil} → 2" in await update(pilot, fleet[0])
+        text = await update(pilot, fleet[0])
+        assert f"a {evil} → 2" in text
+        assert f"note       {evil}" in text
         text = await press(pilot, "p")
         assert f"a {evil} → 2" in text
         assert "\x1b" not in text

@@ -52,7 +52,7 @@ def state_cell(entry: HostEntry, glyphs: Glyphs, beat: int) -> Cell:
     """Sign and word; `beat` turns the spinner."""
     spinner = glyphs.spinner[beat % len(glyphs.spinner)]
     if entry.watcher is not None and entry.watcher.is_active:
-        number, count = entry.watcher.position
+        number, count = entry.watcher.state.position
         return Cell(f"{spinner} {number}/{count}" if count else f"{spinner} asking", "busy")
     if entry.doing:
         return Cell(f"{spinner} {entry.doing}", "busy")

@@ -55,8 +55,7 @@ def _cells(entry: HostEntry, glyphs: Glyphs) -> dict[str, Cell]:
     if watcher is None:
         return {"verdict": Cell(entry.note, "bad") if entry.note else Cell(entry.doing, "busy")}
     state = watcher.state
-    number, count = watcher.position
-    step = f"{number}/{count} {state.current.title}" if state.current else state.outcome or ""
+    step = watcher.step_words or state.outcome or ""
     elapsed = stopwatch(watcher.elapsed) if watcher.elapsed is not None else ""
     verdict = Cell("")
     if watcher.verdict is not None:

@@ -60,7 +60,7 @@ class StepsPanel(LivePanel):
         return Content("\n").join(lines or [Content("asking what this job does ...")])
 
     def _whole(self, width: int) -> Content:
-        number, count = self._watcher.position
+        number, count = self._watcher.state.position
         fraction = self._watcher.fraction
         tail = f" {round(fraction * 100):>3} %  step {number} of {count}"
         return Content(bar(fraction, max(4, width - len(tail)), self._glyphs) + tail)

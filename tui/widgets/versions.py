@@ -50,8 +50,8 @@ def snapshot_rows(side: Snapshot, glyphs: Glyphs) -> dict[str, str]:
 
 
 def verdict_text(verdict: Verdict, glyphs: Glyphs, *, brief: bool = False) -> Content:
-    """The verdict in one sentence, the advice, and the notes. `brief` omits the cause, and shows
-    only the first sentence of a note."""
+    """The verdict in one sentence, the advice, what was left behind, and the notes. `brief` omits
+    the cause and what helps against what was left, and shows only the first sentence of a note."""
     tone = verdict_tone(verdict.kind)
     parts: list[tuple[str, str]] = [
         (f"{tone_sign(tone, glyphs)} {verdict.kind}", f"bold {STYLES[tone]}"),
@@ -61,6 +61,11 @@ def verdict_text(verdict: Verdict, glyphs: Glyphs, *, brief: bool = False) -> Co
         parts.append((f"\ncause      {plain(verdict.cause)}", ""))
     if verdict.advice:
         parts.append((f"\nadvice     {sentence(verdict.advice, glyphs)}", "bold"))
+    for left in verdict.left:
+        parts.append((f"\nleft       {sentence(left.what, glyphs)}", ""))
+        if left.help and not brief:
+            key = f"{left.key} " if left.key else ""
+            parts += [(f"\n{'':<{_LABEL}}{key}", "bold"), (sentence(left.help, glyphs), "")]
     for note in verdict.notes:
         said = note.partition(". ")[0] if brief else note
         parts.append((f"\nnote       {sentence(said, glyphs)}", ""))

@@ -23,23 +23,26 @@ nf_keep_proof() {
 }
 
 # nf_ask_agent: run the agent's own --check, if it has one. The answer is logged, and decides nothing.
-# An agent without that flag could start a second time, so its help must name the flag.
+# An agent without that flag could start a second time, so its help must name the flag. Its check also tries
+# the network, and gives up after 10 s itself.
 nf_ask_agent() {
   nf_may_ask || return 0
-  nf_agent_says --help
+  nf_agent_says 5 --help
   if [ "$?,$NF_MANAGER" = 126,launchd ]; then
     nf_say "the agent's own --check is left out, if it has one: its settings cannot be seen or told apart"
     return 0
   fi
   grep -Eq -e '(^|[^[:alnum:]-])--?check([^[:alnum:]-]|$)' "$NF_RUN/said" || return 0
-  nf_agent_says --check
+  nf_agent_says 15 --check
   nf_ask_agent_says=$?
   nf_say "the agent's own --check ended with $nf_ask_agent_says; it said:"
+  nf_ask_agent_place=",\"said\":$(nf_size "$NF_LOG")"
   nf_say "$(cat "$NF_RUN/said")"
+  nf_ask_agent_place="$nf_ask_agent_place,\"log\":$(nf_size "$NF_LOG")"
   case $nf_ask_agent_says in
-    0) nf_event check ',"check":"agent","ok":true' ;;
-    124 | 137 | 142) nf_event check ',"check":"agent","ok":false,"reason":"timeout"' ;;
-    *) nf_event check ',"check":"agent","ok":false,"reason":"failed"' ;;
+    0) nf_event check ',"check":"agent","ok":true'"$nf_ask_agent_place" ;;
+    124 | 137 | 142) nf_event check ',"check":"agent","ok":false,"reason":"timeout"'"$nf_ask_agent_place" ;;
+    *) nf_event check ',"check":"agent","ok":false,"reason":"failed"'"$nf_ask_agent_place" ;;
   esac
 }
 
@@ -55,8 +58,8 @@ nf_may_ask() {
     NR == 1 { exit !($1 ~ /^-....[^w]..[^w]/ && ($3 == 0 || $3 == owner)) }'
 }
 
-# nf_agent_says FLAG: run nf_may_ask_program for a few seconds, with the user and the settings of the agent's
-# process; 126 if these cannot be had. The beginning of its output goes to NF_RUN/said.
+# nf_agent_says SECONDS FLAG: run nf_may_ask_program for at most so long, with the user and the settings of
+# the agent's process; 126 if these cannot be had. The beginning of its output goes to NF_RUN/said.
 # sets: NF_OWNER, NF_OWNER_UID
 nf_agent_says() {
   : >"$NF_RUN/said"
@@ -66,8 +69,8 @@ nf_agent_says() {
   if [ -n "$NF_OWNER_UID" ]; then
     NF_OWNER=$(id -un "$NF_OWNER_UID" 2>/dev/null) || NF_OWNER=$NF_OWNER_UID
     cd /
-    nf_into "$NF_RUN/said" nf_step_down 5 sh -c "$NF_WITH_SETTINGS" \
-      sh "$NF_ROOT/proc/$agent_pid/environ" "$agent_pid" "$NF_ROOT$nf_may_ask_program" "$1" 2>/dev/null
+    nf_into "$NF_RUN/said" nf_step_down "$1" sh -c "$NF_WITH_SETTINGS" \
+      sh "$NF_ROOT/proc/$agent_pid/environ" "$agent_pid" "$NF_ROOT$nf_may_ask_program" "$2" 2>/dev/null
     nf_agent_says_rc=$?
   fi
   NF_OWNER=$nf_agent_says_owner_was NF_OWNER_UID=$nf_agent_says_uid_was

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 import pytest
@@ -43,6 +43,7 @@ from nixfleet_core.job.events import (
 )
 from nixfleet_core.job.history import JobLine
 from nixfleet_core.judge.diagnosis import Diagnosis
+from nixfleet_core.judge.left_behind import Left
 from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.log.display import safe
 from nixfleet_core.nix.git_url import NotKnown
@@ -53,6 +54,7 @@ from nixfleet_core.session.protocol import Busy, Commit
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
+    from nixfleet_core.facts.model import Facts
     from nixfleet_core.job.events import JobEvent
     from nixfleet_core.session.protocol import HostSession
 
@@ -411,6 +413,19 @@ def test_the_first_ctrl_c_cancels_and_waits_for_the_agent(fleet: Fleet) -> None:
     assert session.calls.count("cancel") == 1
 
 
+def test_a_cancelled_update_says_what_it_left_behind(fleet: Fleet) -> None:
+    left = (Left("generation 8 is new", "nixfleet rollback csb0 goes back", "b"), Left(f"x{EVIL}"))
+    fleet.sessions["csb0"].says["verdict"] = msgspec.structs.replace(CANCELLED, left=left)
+    result = fleet.run("update", "--yes", "csb0", "--json")
+    assert (
+        "  left: generation 8 is new\n    → nixfleet rollback csb0 goes back\n  left: x"
+    ) in result.stderr
+    assert "\x1b" not in result.output
+    (told, none) = read_lines(result)["csb0"].left
+    assert (told.what, told.help, told.key) == (left[0].what, left[0].help, "b")
+    assert none.help == ""
+
+
 def test_the_second_ctrl_c_detaches(fleet: Fleet) -> None:
     session = fleet.sessions["csb0"]
     session.says |= {"follow": interrupted(signal.SIGINT, signal.SIGINT)}
@@ -432,6 +447,23 @@ def test_ctrl_c_in_attach_detaches(fleet: Fleet) -> None:
     session.says |= {"follow": interrupted(signal.SIGINT)}
     assert fleet.run("attach", "csb0").exit_code == 9
     assert "cancel" not in session.calls
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_in_verify_speaks_of_no_job(
+    fleet: Fleet, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def verify(_session: FakeSession, _latest: object) -> tuple[Facts, Verdict]:
+        os.kill(os.getpid(), number)
+        await asyncio.Event().wait()
+        raise AssertionError("it is ended")
+
+    monkeypatch.setattr(FakeSession, "verify", verify)
+    result = fleet.run("verify", "csb0", "--json")
+    assert result.exit_code == 9
+    assert result.stderr == "stopped: nothing was proven, and nothing was changed\n"
+    told = json.loads(result.stdout)
+    assert (told["verdict"], told["cause"], told["advice"], told["job"]) == (None, "", "", None)
 
 
 def test_update_says_that_its_cancellation_was_refused(fleet: Fleet) -> None:
@@ -471,6 +503,12 @@ class StrictChange(msgspec.Struct, forbid_unknown_fields=True):
     size: int | None
 
 
+class StrictLeft(msgspec.Struct, forbid_unknown_fields=True):
+    what: str
+    help: str
+    key: str
+
+
 class StrictHost(msgspec.Struct, forbid_unknown_fields=True):
     host: str
     verdict: str | None
@@ -478,6 +516,7 @@ class StrictHost(msgspec.Struct, forbid_unknown_fields=True):
     advice: str
     before: StrictSnapshot
     after: StrictSnapshot
+    left: list[StrictLeft]
     notes: list[str]
     changes: list[StrictChange]
     steps: list[StrictStep]
@@ -681,6 +720,24 @@ def test_log_of_a_missing_job_is_an_error(fleet: Fleet) -> None:
 
 
 # The history.
+
+
+AWAY: Final = Unreachable("no route", "look at the network").without_jobs()
+
+
+@pytest.mark.parametrize("command", ["log", "attach", "jobs"])
+def test_no_known_job_of_a_host_that_is_away_is_not_no_job(fleet: Fleet, command: str) -> None:
+    session = fleet.sessions["csb0"]
+    session.says |= {"newest_job": AWAY, "jobs": AWAY}
+    result = fleet.run(command, "csb0")
+    assert result.exit_code == 5
+    assert "no job is known here, and the host cannot be asked: no route" in result.output
+    assert "  → look at the network" in result.output
+    assert "has had no job" not in result.output
+    session.says |= {"newest_job": None, "jobs": ()}
+    result = fleet.run(command, "csb0")
+    assert result.exit_code == (0 if command == "jobs" else 1)
+    assert "csb0 has had no job" in result.stderr
 
 
 def test_jobs_are_listed_even_when_one_host_refuses(fleet: Fleet) -> None:

@@ -57,6 +57,18 @@ def test_a_step_that_runs() -> None:
     assert (state.started, state.now) == (100, 101)
 
 
+def test_the_position_is_that_of_the_running_step_also_behind_a_gap() -> None:
+    """If the runner was killed, the steps between it and the agent's start have no end."""
+    ended = StepEnd("pull", 1, "failed", 0, reason="interrupted")
+    assert START.position == (1, 3)
+    assert after(StepStart("pull", 1, 0)).position == (1, 3)
+    assert after(ended).position == (2, 3)
+    state = after(ended, StepStart("start", 2, 0))
+    assert (state.position, state.current) == ((3, 3), step(state, "start"))
+    assert after(ended, StepEnd("start", 3, "ok", 0)).position == (3, 3)
+    assert JobState(steps=()).position == (0, 0)
+
+
 def test_a_step_that_ended() -> None:
     state = after(StepStart("pull", 101, 7), StepEnd("pull", 104, "failed", 90, 1, 3, "x"))
     pull = step(state, "pull")

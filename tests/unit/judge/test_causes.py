@@ -107,6 +107,7 @@ def failed_in(step: str) -> dict[str, Any]:
 
 RULES: Final[tuple[tuple[FoundCause, dict[str, Any]], ...]] = (
     ("job-running", {"job_running": JOB}),
+    ("preflight-platform", {"platform": "unknown"}),
     ("proof-missing", {"unit": None}),
     ("unit-missing", down("not-found", "inactive")),
     ("unit-masked", down("masked", "inactive")),

@@ -27,6 +27,7 @@ from seen_hosts import (
 
 from nixfleet_core.facts.model import Binary, Checkout, Facts, LastJob, Running, Unit
 from nixfleet_core.facts.service import Service
+from nixfleet_core.job.outcome import Outcome
 from nixfleet_core.judge.causes import DOWN, SKEW, UNSEEN, expectation, find_cause
 from nixfleet_core.judge.diagnosis import PROOFS, diagnose
 from nixfleet_core.judge.table_state import assess
@@ -46,6 +47,16 @@ def recent(seconds: int) -> Running:
 
 
 CASES: dict[str, tuple[Facts, FoundCause, str]] = {
+    "neither NixOS nor a home": (
+        changed(os="Debian GNU/Linux 12", platform="unknown", unit=None, running=None),
+        "preflight-platform",
+        "Debian GNU/Linux 12 is not NixOS, and this user has no Home Manager profile",
+    ),
+    "nix-darwin without a home": (
+        changed(platform="nix-darwin", unit=None, running=None),
+        "preflight-platform",
+        "nix-darwin manages this Mac, and this user has no Home Manager profile",
+    ),
     "unit missing": (changed(**unit("not-found", "inactive")), "unit-missing", "not-found"),
     "unit masked": (changed(**unit("masked", "inactive")), "unit-masked", "masked"),
     "start limit": (
@@ -292,12 +303,14 @@ def test_an_input_that_follows_another_is_not_updated_by_its_name() -> None:
     assert diagnose(HEALTHY, expectation(host, HEALTHY, NEW)).cause == "current"
 
 
-def test_a_running_job_is_the_cause_and_is_judged_as_usual() -> None:
+def test_a_running_job_is_the_cause_until_it_is_judged_itself() -> None:
     facts = changed(unit=Unit("loaded", "inactive"), running=None, job_running=JOB)
     found = diagnose(facts, expectation(HOST, facts, NEW))
     assert (found.cause, found.cure("csb0")) == ("job-running", "nixfleet attach csb0")
     assert assess(facts, NEW, HOST).state == "updating"
-    assert judge(facts, facts, expectation(HOST, facts, NEW), None).cause == "agent-down"
+    expect = expectation(HOST, facts, NEW)
+    assert judge(facts, facts, expect, Outcome(kind="done")).cause == "agent-down"
+    assert judge(facts, facts, expect, None).cause == "job-running"
 
 
 def test_the_evidence_says_why_latest_was_not_asked() -> None:

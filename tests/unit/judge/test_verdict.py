@@ -138,6 +138,13 @@ def test_a_script_and_another_file_of_the_package_are_proven() -> None:
     assert find_gap(replace(AFTER, running=running(wrapped)), EXPECT) is None
 
 
+def test_a_verification_offers_no_cure_while_a_job_runs() -> None:
+    busy = replace(AFTER, running=running(OLD_AGENT), job_running="20261123-004101-ab12")
+    found = judge(busy, busy, EXPECT, None)
+    assert (found.cause, found.advice) == ("job-running", "wait for its verdict")
+    assert judge(BEFORE, busy, EXPECT, DONE).cause == "not-restarted"  # that job itself
+
+
 def test_equal_versions_prove_nothing() -> None:
     rebuilt = Binary(OLD_AGENT.path.replace("a" * 32, "c" * 32), "2.1.0")
     gap = find_gap(replace(AFTER, running=running(OLD_AGENT), installed=rebuilt), EXPECT)
@@ -472,7 +479,7 @@ def test_a_rollback_is_proven_by_its_target_system(system: System) -> None:
     ("says", "note"),
     [
         ("ok", "; its own --check agrees"),
-        ("failed", "; but its own --check fails, as the log shows"),
+        ("failed", "; but its own --check fails"),
         ("timeout", "; but its own --check did not end in time"),
         (None, ""),
         ("something-new", ""),

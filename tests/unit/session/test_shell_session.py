@@ -26,6 +26,8 @@ from nixfleet_core.facts.model import Checkout, Facts
 from nixfleet_core.host import Host
 from nixfleet_core.job.copies import Asked, Copies
 from nixfleet_core.job.durations import RECENT
+from nixfleet_core.judge.table_state import assess
+from nixfleet_core.limits import SAID_LIMIT
 from nixfleet_core.nix.git_url import Latest, NotKnown
 from nixfleet_core.nix.version import parse_version
 from nixfleet_core.plan.model import Options, Plan, Refusal, Step
@@ -139,6 +141,7 @@ class FakeShell:
 
 
 LOST = Answer(CARRIER_FAILED, b"", "ssh: connect to host h port 22: Connection refused\n", "away")
+UNKNOWN_KEY = Answer(CARRIER_FAILED, b"", "Host key verification failed.\r\n", "away")
 SLOW = Answer(-15, b"", "", "late")
 
 
@@ -248,7 +251,8 @@ async def test_an_inspection_is_one_script_without_root(bench: Callable[..., Ben
 @pytest.mark.parametrize(
     ("answer", "why", "advice"),
     [
-        (LOST, "Connection refused", ""),
+        (LOST, "Connection refused", "nothing listens on that port"),
+        (UNKNOWN_KEY, "^Host key verification failed", "nixfleet connect csb0 shows it"),
         (Answer(CARRIER_FAILED, b"", "", "away"), "ssh could not connect", "ssh HOST true"),
         (Answer(CARRIER_FAILED, b"", "", "lost"), "the connection broke", "ssh HOST true"),
         (Answer(137, b"", "Killed\n", "cut"), "its answer broke off: Killed", "by hand"),
@@ -273,6 +277,7 @@ async def test_a_host_that_gives_no_facts_is_unreachable(
     with pytest.raises(Unreachable, match=why) as caught:
         await ask(bench(answer).session)
     assert advice in caught.value.advice
+    assert caught.value.at_terminal == (answer is UNKNOWN_KEY)
 
 
 async def test_a_connection_to_a_mute_login_shell_is_let_go(bench: Callable[..., Bench]) -> None:
@@ -292,7 +297,8 @@ async def test_an_option_that_may_be_why_there_is_no_connection_is_named(
         async def hindrance(self) -> str:
             return "ssh's configuration sets LocalCommand"
 
-    for answer, advice in ((LOST, "sets LocalCommand$"), (SLOW, "load$")):
+    key = "asks whether it is right$"
+    for answer, advice in ((LOST, "sets LocalCommand$"), (SLOW, "load$"), (UNKNOWN_KEY, key)):
         made = bench(answer)
         made.shell.door = Barred()
         with pytest.raises(Unreachable) as caught:
@@ -322,6 +328,51 @@ async def test_a_proof_is_looked_for_as_root(bench: Callable[..., Bench]) -> Non
     assert (plain.elevated, deep.elevated, deep.values["NF_DEEP"]) == (False, True, "1")
     assert (deep.values["NF_CHECKOUT"], deep.values["NF_ATTRIBUTE"]) == ("/c", "cs0")
     assert deep.limit > 5 * plain.limit
+
+
+@pytest.mark.parametrize("path_state", ["ok", "unreadable"])
+@pytest.mark.parametrize(
+    ("platform", "why", "advice"),
+    [
+        (
+            "unknown",
+            "Debian 12 is not NixOS, and this user has no Home Manager profile",
+            "log in as the user whose Home Manager it is, or set `platform` in the inventory",
+        ),
+        (
+            "nix-darwin",
+            "nix-darwin manages this Mac, and this user has no Home Manager profile of their own",
+            (
+                "only an agent of a standalone Home Manager can be updated; for this one run "
+                "darwin-rebuild switch, then launchctl kickstart -k"
+            ),
+        ),
+    ],
+)
+async def test_every_door_says_the_same_of_a_host_that_is_none_of_ours(
+    bench: Callable[..., Bench], platform: str, why: str, advice: str, path_state: str
+) -> None:
+    look = seen(
+        OLD_AGENT, OLD, "/old", platform=platform, os="Debian 12", checkout_state=path_state
+    )
+    made = bench(*[says(look)] * 2)
+    facts = await made.session.probe()
+    cause = "preflight-platform"
+    _, verdict = await made.session.verify(latest_is(NEW))
+    assert (verdict.cause, verdict.sentence, verdict.advice) == (cause, why, advice)
+    assert verdict.exit_code == 3
+    told = await made.session.explain(facts, NEW)
+    assert (told.cause, told.sentence, told.cure("csb0")) == (cause, why, advice)
+    row = assess(facts, NEW, made.session.host)
+    assert row.finding is not None
+    assert (row.finding.cause, row.why, row.finding.advice) == (cause, why, advice)
+    assert row.state == "unknown"
+    assert await made.session.examine(facts) == facts
+    back = await made.session.plan_rollback(facts, Options(), keep_lock=False)
+    forth = made.session.plan(facts, Options())
+    assert back == forth == Refusal("platform", why, advice)
+    # it is asked only what needs no root
+    assert [(ran.call, ran.elevated) for ran in made.shell.ran] == [("probe", False)] * 2
 
 
 async def test_why_takes_one_look_as_root(bench: Callable[..., Bench]) -> None:
@@ -577,7 +628,7 @@ async def test_a_job_that_cannot_be_cancelled(
         (records(), False, None),
         (records(job_running="../../etc/passwd"), False, None),
         (LOST, True, OTHER),
-        (LOST, False, None),
+        (says(records(hostname="csb0")), False, None),
     ],
 )
 async def test_the_newest_job(
@@ -588,6 +639,23 @@ async def test_the_newest_job(
         made.session.copies.job("csb0", "20250101-000000-0000")
         made.session.copies.job("csb0", OTHER)
     assert await made.session.newest_job() == newest
+
+
+@pytest.mark.parametrize("ask", [ShellSession.newest_job, ShellSession.jobs])
+@pytest.mark.parametrize("answer", [LOST, UNKNOWN_KEY, Answer(1, b"", "", "mute")])
+async def test_no_known_job_of_a_host_that_is_away_is_an_error(
+    bench: Callable[..., Bench],
+    ask: Callable[[ShellSession], Awaitable[object]],
+    answer: Answer,
+) -> None:
+    with pytest.raises(Unreachable) as plain:
+        await bench(answer).session.probe()
+    with pytest.raises(Unreachable) as caught:
+        await ask(bench(answer).session)
+    error, known = caught.value, plain.value
+    assert str(error) == f"no job is known here, and the host cannot be asked: {known}"
+    assert (error.advice, error.cause) == (known.advice, known.cause)
+    assert error.at_terminal == known.at_terminal
 
 
 # The files of an ended job.
@@ -635,6 +703,24 @@ async def test_a_job_that_worked(bench: Callable[..., Bench]) -> None:
     assert (verdict.before.commit, verdict.after.commit) == (OLD, NEW)
 
 
+async def test_the_verdict_of_a_cancelled_job_says_what_it_left(
+    bench: Callable[..., Bench],
+) -> None:
+    made = bench()
+    after = seen(OLD_AGENT, NEW, "/new", system_profile="/new", system_link="system-8-link")
+    before = seen(OLD_AGENT, OLD, "/old", system_profile="/old", system_link="system-7-link")
+    leave(made, start("rebuild"), end("rebuild", "cancelled"), outcome="cancelled",
+          before=before, after=after)  # fmt: skip
+    left = (await made.session.verdict(JOB, latest_is(None))).left
+    assert [(one.what, one.key) for one in left] == [
+        ("flake.lock has nixfleet at 2222222, it was at 1111111", "b"),
+        ("generation 8 is new, and active already", "b"),
+        ("the agent runs as before: 2.1.0 (aaaaaaaa…)", ""),
+    ]
+    leave(made, start("rebuild"), end("rebuild", "ok"), before=before, after=after)
+    assert (await made.session.verdict(JOB, latest_is(None))).left == ()
+
+
 @pytest.mark.parametrize(
     ("answer", "note"),
     [
@@ -650,6 +736,44 @@ async def test_the_verdict_tells_the_agents_own_check_beside_the_proof(
     leave(made, start("verify"), asked, end("verify", "ok"))
     verdict = await made.session.verdict(JOB, latest_is(None))
     assert (verdict.kind, note in verdict.sentence) == ("updated", True)
+
+
+@pytest.mark.parametrize(
+    ("printed", "shown"),
+    [
+        (b"no route to fleet.example.org", ["no route to fleet.example.org"]),
+        (b"\x1b[31mno route\x1b[0m\n  to [bold]x[/]\n", ["no route to [bold]x[/]"]),
+        (b"\x1b]0;title\x07\xffno route\xe2\x80\xae", ["\ufffdno route"]),
+        (b"NIXFLEET_TOKEN=s3cret-marked: refused", ["NIXFLEET_TOKEN=‹redacted› refused"]),
+        (b"x" * 9000, ["x" * SAID_LIMIT + " \u2026"]),
+        (b"\n", []),
+    ],
+)
+async def test_the_verdict_notes_what_the_agents_own_check_printed(
+    bench: Callable[..., Bench], printed: bytes, shown: list[str]
+) -> None:
+    made = bench()
+    begin, end_ = len(b"before\n"), len(b"before\n") + len(printed)
+    told = f'"reason":"failed","said":{begin},"log":{end_}'
+    asked = f'{{"event":"check","at":5,"check":"agent","ok":false,{told}}}'
+    log = b"before\n" + printed + b"after\n"
+    leave(made, start("verify"), asked, end("verify", "ok"), log=log)
+    said = [note for note in await notes(made) if "--check" in note]
+    assert said == [f"The agent's own --check said: {words}" for words in shown]
+
+
+@pytest.mark.parametrize("place", ["", ',"said":7,"log":4000', ',"said":4000,"log":7'])
+async def test_words_of_the_agents_check_that_are_not_in_the_log_are_no_note(
+    bench: Callable[..., Bench], place: str
+) -> None:
+    made = bench()
+    asked = f'{{"event":"check","at":5,"check":"agent","ok":true{place}}}'
+    leave(made, start("verify"), asked, end("verify", "ok"), log=b"before\n")
+    assert not [note for note in await notes(made) if "--check" in note]
+
+
+async def notes(made: Bench) -> tuple[str, ...]:
+    return (await made.session.verdict(JOB, latest_is(None))).notes
 
 
 @pytest.mark.parametrize(
