@@ -210,8 +210,9 @@ class NixFleetApp(Stage, inherit_bindings=False):
         entry = self.fleet.entries[watcher.host]
         await watcher.run(self.conductor)
         entry.report = watcher.report
+        if watcher.is_over:
+            entry.learn_end(watcher.job, watcher.verdict)
         if watcher.verdict is not None:
-            entry.verdict = watcher.verdict
             self._announce(f"{entry.name}: {watcher.verdict.kind}")
         await self.fleet.look(entry, self.tick)
 
