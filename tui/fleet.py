@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
@@ -33,6 +33,10 @@ STATE_ORDER: Final = (
 
 FRESH: Final = 10.0
 """Seconds for which a look at a host is fresh enough for a plan."""
+
+
+LATEST_AGE: Final = 300.0
+"""Seconds for which the latest commit is not asked for again without need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,9 @@ class HostEntry:
     report: Report | None = None
     """The report on the last attempt to change the host."""
     watcher: JobWatcher | None = None
+    misses: int = 0
+    """So many looks in a row saw nothing; `R` begins to count anew."""
+    _holds: int = 0
     _doings: list[str] = field(default_factory=list)
     _questions: int = 0
     """So many questions were asked so far."""
@@ -99,6 +106,7 @@ class HostEntry:
         if not self.counts(asked):
             return
         self._seen_asked, self._seen = asked, self._without_ended(seen)
+        self.misses = self.misses + 1 if seen.facts is None else 0
         self._verdict = verdict or self._verdict
 
     def learn_latest(self, asked: int, answer: Latest) -> None:
@@ -215,6 +223,27 @@ class HostEntry:
         found = self.assessment
         return self.facts if found is not None and found.state != "error" else None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody looks at the host, changes it, follows its job, or talks about it."""
+        followed = self.watcher is not None and self.watcher.is_active
+        return not (followed or self.doing or self.look or self.is_held)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a conversation with the operator is about this host."""
+        return self._holds > 0
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold a conversation about the host: meanwhile nobody looks at it by himself, so what a
+        dialog shows stays what its plan was made from."""
+        self._holds += 1
+        try:
+            yield
+        finally:
+            self._holds -= 1
+
     @contextmanager
     def busy(self, doing: str, changed: Callable[[], None]) -> Iterator[None]:
         """Show what is being done with the host while it lasts; `changed` is called on news."""
@@ -246,13 +275,24 @@ class Fleet:
         entries = {session.host.name: HostEntry(session) for session in sessions}
         return cls(latest, clock, entries)
 
-    async def look(self, entry: HostEntry, changed: Callable[[], None]) -> None:
-        """Probe one host, then ask for its latest commit; `changed` is called on news."""
-        asked, ask = entry.ask(), asker(self.latest_source, entry.host)
-        looked = await self._probe(entry, changed)
+    async def look(
+        self, entry: HostEntry, changed: Callable[[], None], *, again: bool = False
+    ) -> None:
+        """Probe one host, then ask for its latest commit; `changed` is called on news.
+
+        `again`: nobody has asked for this look, so nothing shows that it goes on, and it costs
+        little: nix and the repository are asked only if something has changed.
+        """
+        asked, before = entry.ask(), entry.facts
+        ask = asker(self.latest_source, entry.host)
+        ask_cheaply = asker(self.latest_source, entry.host, age=LATEST_AGE)
+        looked = await self._probe(entry, changed, again=again)
         try:
             with one_host(entry.name):
                 if entry.facts is not None:
+                    # a lock file that has changed may name a commit newer than the last answer
+                    known = again and before is not None and _lock(entry, before) == _lock(entry)
+                    ask = ask_cheaply if known else ask
                     entry.learn_latest(asked, await ask(entry.facts))
         except Unreachable as error:
             entry.learn(looked, self._unseen(error, entry.facts))
@@ -263,21 +303,25 @@ class Fleet:
         if entry.look is not None or self.clock() - entry.seen_at > FRESH:
             await self._probe(entry, changed)
 
-    async def _probe(self, entry: HostEntry, changed: Callable[[], None]) -> int:
+    async def _probe(
+        self, entry: HostEntry, changed: Callable[[], None], *, again: bool = False
+    ) -> int:
         """Ask the host, or wait for the look that is going on, if its answer will count. Return
         that look's place among the questions."""
         look = entry.look
         if look is None or not entry.counts(look.asked):
             asked = entry.ask()
-            look = entry.look = Look(asked, asyncio.create_task(self._ask(entry, asked)))
-        with entry.busy("asking", changed):
+            look = entry.look = Look(
+                asked, asyncio.create_task(self._ask(entry, asked, again=again))
+            )
+        with nullcontext() if again else entry.busy("asking", changed):
             await asyncio.shield(look.task)
         return look.asked
 
-    async def _ask(self, entry: HostEntry, asked: int) -> None:
+    async def _ask(self, entry: HostEntry, asked: int, *, again: bool) -> None:
         try:
             with one_host(entry.name):
-                facts = await entry.session.probe()
+                facts = await entry.session.probe(again=again)
             entry.learn(asked, Seen(self.clock(), facts))
         except Unreachable as error:
             entry.learn(asked, self._unseen(error))
@@ -324,3 +368,9 @@ class Fleet:
         """How many hosts are in each state, states in a fixed order, empty ones left out."""
         states = [found.state for entry in self.entries.values() if (found := entry.assessment)]
         return [(state, states.count(state)) for state in STATE_ORDER if state in states]
+
+
+def _lock(entry: HostEntry, facts: Facts | None = None) -> str | None:
+    """The commit that flake.lock names for the host's input."""
+    facts = facts or entry.facts
+    return facts.lock_rev(entry.host.input) if facts else None

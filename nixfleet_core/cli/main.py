@@ -25,7 +25,7 @@ from nixfleet_core.job.copies import default_copies
 from nixfleet_core.judge.verdict import EXIT_CODES, EXIT_USAGE
 from nixfleet_core.plan.model import Options
 from nixfleet_core.session.discovery import hosts_without_inventory
-from nixfleet_core.session.open import open_sessions
+from nixfleet_core.session.open import REFRESH, open_sessions
 from nixfleet_core.transport.answer import CARRIER_FAILED
 from nixfleet_core.transport.ssh import SocketDirectoryError
 
@@ -68,9 +68,11 @@ class Setup:
         names: Sequence[str] = (),
         checkout: str | None = None,
         warn: Callable[[str], None] | None = None,
+        refresh: float | None = None,
     ) -> tuple[ShellSession, ...]:
         """Sessions with these hosts, or with all; with that checkout, if one is given. `warn` gets
-        what is not known of the hosts; by default it is printed."""
+        what is not known of the hosts; by default it is printed. `refresh`: seconds between two
+        looks at a host."""
         inventory = self.inventory()
         hosts = inventory.hosts
         if not inventory.path:
@@ -82,7 +84,7 @@ class Setup:
             chosen = select(hosts, names)
             if checkout is not None:
                 chosen = tuple(replace(host, checkout=checkout) for host in chosen)
-            return open_sessions(chosen, default_copies())
+            return open_sessions(chosen, default_copies(), refresh=refresh)
         except (UnknownHostError, SocketDirectoryError) as error:
             raise UsageFault(str(error)) from error
 
@@ -131,7 +133,7 @@ def nixfleet(context: click.Context, path: Path | None, ascii_only: bool, no_mou
         setup.inventory()  # report a wrong inventory first
         screen = setup.require_screen()
         notices: list[str] = []
-        sessions = setup.sessions(warn=notices.append)
+        sessions = setup.sessions(warn=notices.append, refresh=REFRESH)
         context.exit(
             screen.open(sessions, ascii_only=ascii_only, mouse=not no_mouse, notices=notices)
         )

@@ -1,5 +1,7 @@
 """Answers of a host come in any order; none of them overwrites something newer."""
 
+# ruff: noqa: ARG002 - a fake has the signatures of what it stands for
+
 from __future__ import annotations
 
 import asyncio
@@ -54,7 +56,7 @@ class Slow(FakeSession):
         super().__init__(make_host("csb0"))
         self.asked: list[asyncio.Future[Facts]] = []
 
-    async def probe(self) -> Facts:
+    async def probe(self, *, again: bool = False) -> Facts:
         self.asked.append(asyncio.get_running_loop().create_future())
         return await self.asked[-1]
 
