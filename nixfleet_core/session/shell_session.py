@@ -363,6 +363,7 @@ class ShellSession:
             "NF_INPUT": self.host.input,
             "NF_ATTRIBUTE": attribute,
             "NF_DEEP": deep,
+            "NF_NIX_STAMP": "",
         }
 
     async def _probe(

@@ -372,7 +372,7 @@ def test_look_sees_whether_the_daemon_trusts_a_user(fresh: Fleet, host: LabHost)
         "NF_INPUT": "",
         "NF_ATTRIBUTE": "",
     }
-    script = question("probe", "", {**values, "NF_DEEP": ""})
+    script = question("probe", "", {**values, "NF_DEEP": "", "NF_NIX_STAMP": ""})
 
     def trusted(user: str) -> bool | None:
         done = host.run("exec /bin/sh -s", user, stdin=script)

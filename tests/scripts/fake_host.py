@@ -355,7 +355,7 @@ class FakeHost:
         )
 
     def script(self, name: str, **values: str) -> str:
-        return question(name, str(self.root), values)
+        return question(name, str(self.root), {"NF_NIX_STAMP": "", **values})
 
     def ask(self, name: str, **values: str) -> subprocess.CompletedProcess[bytes]:
         """Run one of the scripts with these values."""

@@ -95,7 +95,7 @@ probe_tools() {
   if ! nf_has nix; then return 0; fi
   probe_tools_nix=$(probe_nix_stamp)
   put nix.stamp "$probe_tools_nix"
-  if [ "$probe_tools_nix" = "${NF_NIX_STAMP:-}" ]; then return 0; fi
+  if [ "$probe_tools_nix" = "$NF_NIX_STAMP" ]; then return 0; fi
   put nix "$(nf_bounded 10 nix --version 2>/dev/null | cut_off 200)"
   probe_trust
 }
