@@ -35,7 +35,8 @@ def last_look(entry: HostEntry, now: float) -> str:
     """How old all of this is: `seen 12 seconds ago`, or `asked` if the host did not answer."""
     if not entry.seen_at:
         return ""
-    return f"{'asked' if entry.facts is None else 'seen'} {ago(now - entry.seen_at)}"
+    word = "asked" if entry.facts is None else "seen"
+    return drawn(entry.name, lambda: f"{word} {ago(now - entry.seen_at)}", lambda _: "")
 
 
 def _details(entry: HostEntry, glyphs: Glyphs, now: float) -> Content:
