@@ -275,8 +275,8 @@ class FakeSession:
     def give_password(self, password: str) -> None:
         self.given.append(password)
 
-    async def probe(self) -> Facts:
-        return self._answer("probe", STALE)
+    async def probe(self, *, again: bool = False) -> Facts:
+        return self._answer("probe", STALE, *(("again",) if again else ()))
 
     async def examine(self, facts: Facts) -> Facts:
         return self._answer("examine", facts)

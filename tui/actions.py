@@ -15,6 +15,7 @@ from nixfleet_core.errors import HostError, PasswordRefused, Unreachable
 from nixfleet_core.plan.model import Options, Refusal
 from nixfleet_core.session.boundary import drawn, one_host
 from nixfleet_core.session.conduct import Report, refused_report, reported
+from tui.fleet import Seen
 from tui.screens.base import Confirm, Notice
 from tui.text import plain
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from nixfleet_core.facts.model import Facts
+    from nixfleet_core.judge.verdict import Verdict
     from nixfleet_core.plan.model import Plan
     from tui.fleet import HostEntry
     from tui.jobs import JobWatcher
@@ -124,6 +126,7 @@ async def connect(app: Stage, entry: HostEntry) -> None:
     from tui.terminal import run_at_terminal
 
     await run_at_terminal(app, f"Connecting to {plain(entry.host.where)} ...", argv)
+    entry.overtake()  # a look of before may still wait for the connection
     await app.fleet.look(entry, app.tick)
 
 
@@ -134,12 +137,12 @@ async def verify_hosts(app: Stage, entries: Sequence[HostEntry]) -> None:
 
     said = await asyncio.gather(*(_verify(app, entry) for entry in entries))
     parts: list[Content] = []
-    for entry, problem in zip(entries, said, strict=True):
+    for entry, found in zip(entries, said, strict=True):
         parts.append(Content.styled(f"{entry.label}\n", "bold"))
-        if problem or entry.verdict is None:
-            parts.append(Content(f"{plain(problem)}\n\n"))
+        if isinstance(found, str):
+            parts.append(Content(f"{plain(found)}\n\n"))
         else:
-            draw = partial(verdict_text, entry.verdict, app.glyphs)
+            draw = partial(verdict_text, found, app.glyphs)
             parts += [drawn(entry.name, draw, no_picture), Content("\n\n")]
     names = ", ".join(entry.label for entry in entries)
     title = f"Verify {names}" if len(names) < 50 else f"Verify {len(entries)} hosts"
@@ -170,7 +173,7 @@ async def _is_free(app: Stage, entry: HostEntry) -> bool:
     if entry.watcher is not None and entry.watcher.is_active:
         app.show_job(entry.watcher)
         return False
-    if entry.doing and entry.probe is None:
+    if entry.doing not in ("", "asking"):
         app.notify(f"{entry.name}: still {entry.doing}")
         return False
     await app.fleet.look_if_old(entry, app.tick)
@@ -235,17 +238,17 @@ async def _attempt(
     return found
 
 
-async def _verify(app: Stage, entry: HostEntry) -> str:
-    """Verify one host; return what went wrong, if anything."""
+async def _verify(app: Stage, entry: HostEntry) -> Verdict | str:
+    """Verify one host; return the verdict, or what went wrong."""
+    asked = entry.ask()
     with entry.busy("verifying", app.tick):
         report = await app.conductor.verify(entry.session)
     if report.declined:
         return "not verified: no password was given"
-    if report.facts is None:
+    if report.facts is None or report.verdict is None:
         return f"not verified: {report.verdict.sentence if report.verdict else ''}"
-    entry.facts, entry.verdict = report.facts, report.verdict
-    entry.problem, entry.seen_at = None, app.clock()
-    return ""
+    entry.learn(asked, Seen(app.clock(), report.facts), report.verdict)
+    return report.verdict
 
 
 async def _plan_update(app: Stage, entry: HostEntry, seen: Facts) -> Planned:
@@ -260,12 +263,14 @@ async def _make_plan(app: Stage, entry: HostEntry, planner: Planner) -> Plan | R
     """Look as closely as a plan needs, and make it; or return why there is none."""
     seen = entry.facts
     assert seen is not None
+    asked = entry.ask()
     found = await _attempt(app, entry, "planning", lambda: planner(app, entry, seen))
     if isinstance(found, Report):
         return found
-    entry.facts, made = found
+    facts, made = found
+    entry.learn(asked, Seen(entry.seen_at, facts, entry.problem, entry.advice))
     if isinstance(made, Refusal):
-        entry.report = refused_report(entry.host, entry.facts, made)
+        entry.report = refused_report(entry.host, facts, made)
         return entry.report
     return made
 

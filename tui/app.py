@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -29,6 +29,7 @@ from tui.ending import ended_by_signals
 from tui.fleet import Fleet
 from tui.glyphs import ASCII, UNICODE
 from tui.jobs import JobWatcher
+from tui.refresh import SECOND, Refresh
 from tui.screen_filter import ScreenFilter
 from tui.screens.base import Confirm
 from tui.settings import AppSettings
@@ -102,6 +103,7 @@ class NixFleetApp(Stage, inherit_bindings=False):
         self.glyphs = ASCII if settings.ascii else UNICODE
         self.clock = clock
         self.fleet = Fleet.of(sessions, latest, clock)
+        self._refresh = Refresh(settings.refresh)
         self.conductor = Conductor(latest, Passwords(self._ask_password))
         self.ticked = Signal(self, "ticked")
         self.animation_level = "none"
@@ -125,6 +127,7 @@ class NixFleetApp(Stage, inherit_bindings=False):
     def on_mount(self) -> None:
         self.app_resume_signal.subscribe(self, self._repaint)
         self.set_interval(BEAT, self.beat)
+        self.set_interval(SECOND, self.look_again)
         for notice in self.settings.notices:
             self.notify(notice, severity="warning", timeout=_UNTIL_SEEN)
         self.look_at_all()
@@ -226,8 +229,9 @@ class NixFleetApp(Stage, inherit_bindings=False):
         entry = self.fleet.entries[watcher.host]
         await watcher.run(self.conductor)
         entry.report = watcher.report
+        if watcher.is_over:
+            entry.learn_end(watcher.job, watcher.verdict)
         if watcher.verdict is not None:
-            entry.verdict = watcher.verdict
             self._announce(f"{entry.name}: {watcher.verdict.kind}")
         await self.fleet.look(entry, self.tick)
 
@@ -282,27 +286,27 @@ class NixFleetApp(Stage, inherit_bindings=False):
 
     @on(messages.Choose)
     def _choose(self, message: messages.Choose) -> None:
-        self.start_flow(actions.choose(self, message.entry))
+        self.start_flow(actions.choose(self, message.entry), message.entry)
 
     @on(messages.UpdateHosts)
     def _update(self, message: messages.UpdateHosts) -> None:
-        self.start_flow(actions.update_hosts(self, message.entries))
+        self.start_flow(actions.update_hosts(self, message.entries), *message.entries)
 
     @on(messages.RollBack)
     def _roll_back(self, message: messages.RollBack) -> None:
-        self.start_flow(actions.roll_back(self, message.entry))
+        self.start_flow(actions.roll_back(self, message.entry), message.entry)
 
     @on(messages.ShowLog)
     def _show_log(self, message: messages.ShowLog) -> None:
-        self.start_flow(actions.show_log(self, message.entry))
+        self.start_flow(actions.show_log(self, message.entry), message.entry)
 
     @on(messages.Connect)
     def _connect(self, message: messages.Connect) -> None:
-        self.start_flow(actions.connect(self, message.entry))
+        self.start_flow(actions.connect(self, message.entry), message.entry)
 
     @on(messages.VerifyHosts)
     def _verify(self, message: messages.VerifyHosts) -> None:
-        self.start_flow(actions.verify_hosts(self, message.entries))
+        self.start_flow(actions.verify_hosts(self, message.entries), *message.entries)
 
     @on(messages.CancelJob)
     def _cancel(self, message: messages.CancelJob) -> None:
@@ -312,8 +316,16 @@ class NixFleetApp(Stage, inherit_bindings=False):
     def look_at_all(self) -> None:
         """Probe every host, all at once; each row changes as its answer arrives."""
         for entry in self.fleet.entries.values():
-            if not entry.doing:
+            entry.misses = 0
+            if not entry.doing and not entry.is_held:
                 self.run_worker(self.fleet.look(entry, self.tick), group="look")
+
+    def look_again(self) -> None:
+        """Look at the hosts whose time has come. It is called each second."""
+        if self.terminal_lent:
+            return
+        for entry in self._refresh.due(self.fleet.entries.values(), self.clock()):
+            self.run_worker(self.fleet.look(entry, self.tick, again=True), group="look")
 
     @on(messages.FollowAgain)
     def _follow_again(self, message: messages.FollowAgain) -> None:
@@ -336,18 +348,23 @@ class NixFleetApp(Stage, inherit_bindings=False):
 
         self.push_screen(HistoryScreen(message.entry))
 
-    def start_flow(self, flow: Coroutine[None, None, None]) -> None:
-        """Hold one conversation with the operator. No second one begins before it ends."""
+    def start_flow(self, flow: Coroutine[None, None, None], *hosts: HostEntry) -> None:
+        """Hold one conversation with the operator about some hosts. No second one begins before it
+        ends."""
         if any(worker.group == "flow" and worker.is_running for worker in self.workers):
             flow.close()
             self.notify("still busy with the last key: waiting for a host")
             return
-        self.run_worker(self._converse(flow), group="flow")
+        self.run_worker(self._converse(flow, hosts), group="flow")
 
-    async def _converse(self, flow: Coroutine[None, None, None]) -> None:
+    async def _converse(
+        self, flow: Coroutine[None, None, None], hosts: Sequence[HostEntry]
+    ) -> None:
         """Run a conversation. An unforeseen error ends the conversation, not the app."""
         try:
-            with one_host("the app"):
+            with one_host("the app"), ExitStack() as held:
+                for entry in hosts:
+                    held.enter_context(entry.held())
                 await flow
         except HostError as error:
             self.notify(str(error), severity="error")

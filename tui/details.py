@@ -32,6 +32,14 @@ def host_details(entry: HostEntry, glyphs: Glyphs, now: float) -> Content:
     return drawn(entry.name, lambda: _details(entry, glyphs, now), no_picture)
 
 
+def last_look(entry: HostEntry, now: float) -> str:
+    """How old all of this is: `seen 12 seconds ago`, or `asked` if the host did not answer."""
+    if not entry.seen_at:
+        return ""
+    word = "asked" if entry.facts is None else "seen"
+    return drawn(entry.name, lambda: f"{word} {ago(now - entry.seen_at)}", lambda _: "")
+
+
 def _details(entry: HostEntry, glyphs: Glyphs, now: float) -> Content:
     lines: list[Content] = []
     facts, found = entry.facts, entry.assessment
@@ -138,14 +146,13 @@ def _origin(entry: HostEntry, facts: Facts, glyphs: Glyphs, now: float) -> list[
         lines.append(_pair("beside it", _checkout(facts.other, facts.other.path)))
     lines.append(_pair("system", running["system"]))
     if facts.running is not None and facts.running.started is not None and facts.now:
-        lines.append(_pair("started", ago(facts.now - facts.running.started)))
+        host_now = facts.now + now - entry.seen_at
+        lines.append(_pair("started", ago(host_now - facts.running.started)))
     if facts.job_last is not None:
         when = ago(now - job_time(facts.job_last))
         lines.append(_pair("last job", f"{plain(facts.job_last)}, {when}"))
     if (age := entry.assessment.proven_age if entry.assessment else None) is not None:
         lines.append(_pair("proven", ago(now - entry.seen_at + age)))
-    if now - entry.seen_at >= 60:
-        lines.append(_pair("seen", ago(now - entry.seen_at)))
     return lines
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.errors import Unreachable
@@ -27,48 +27,154 @@ if TYPE_CHECKING:
     from tui.jobs import JobWatcher
 
 STATE_ORDER: Final = (
-    *(
-        "current",
-        "unproven",
-        "stale",
-        "down",
-        "starting",
-        "offline",
-        "no-shell",
-        "error",
-        "unknown",
-    ),
-    "updating",
+    *("current", "unproven", "stale", "down", "starting", "offline", "no-shell", "error"),
+    *("unknown", "updating"),
 )
 
 FRESH: Final = 10.0
 """Seconds for which a look at a host is fresh enough for a plan."""
 
 
-@dataclass(slots=True, eq=False)
-class HostEntry:
-    """One host: the last look at it, and what the app is doing with it."""
+LATEST_AGE: Final = 300.0
+"""Seconds for which the latest commit is not asked for again without need."""
 
-    session: HostSession
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What we know of a host since one look at it."""
+
+    at: float = 0.0
+    """When the answer was there, or its absence was certain."""
     facts: Facts | None = None
-    seen_at: float = 0.0
     problem: Assessment | None = None
     """Why there are no facts, or why they cannot be read."""
     advice: str = ""
     at_terminal: bool = False
     """A person helps whom ssh can ask at the terminal."""
-    answer: Latest = None
-    """The latest commit, or why we did not ask."""
-    doing: str = ""
-    """A word while something is under way: asking, planning, starting, verifying."""
-    probe: asyncio.Task[None] | None = None
-    """The look that is going on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A look that is going on, and its place in the order of questions."""
+
+    asked: int
+    task: asyncio.Task[None]
+
+
+@dataclass(slots=True, eq=False)
+class HostEntry:
+    """One host: what is known of it, and what the app is doing with it.
+
+    What is known changes in `learn`, `learn_latest` and `learn_end` alone. They put answers in the
+    order in which they were asked for: an answer that arrives late overwrites nothing newer.
+    """
+
+    session: HostSession
+    look: Look | None = None
+    """The newest look that is going on."""
     report: Report | None = None
     """The report on the last attempt to change the host."""
-    verdict: Verdict | None = None
     watcher: JobWatcher | None = None
+    misses: int = 0
+    """So many looks in a row saw nothing; `R` begins to count anew."""
+    _holds: int = 0
+    _doings: list[str] = field(default_factory=list)
+    _questions: int = 0
+    """So many questions were asked so far."""
+    _seen: Seen = field(default_factory=Seen)
+    _seen_asked: int = 0
+    """Answers to earlier questions than this one no longer count."""
+    _answer: Latest = None
+    _answer_asked: int = 0
+    _verdict: Verdict | None = None
+    _ended: set[str] = field(default_factory=set)
+    """The jobs whose end is known."""
     _judged: tuple[Facts, Latest, Assessment] | None = None
     """The facts and the latest commit that were judged last, and the finding."""
+
+    # The door for answers
+
+    def ask(self) -> int:
+        """The place of a question that is asked now; each later question has a larger one."""
+        self._questions += 1
+        return self._questions
+
+    def counts(self, asked: int) -> bool:
+        """Whether nothing newer is known than an answer to that question."""
+        return asked >= self._seen_asked
+
+    def learn(self, asked: int, seen: Seen, verdict: Verdict | None = None) -> None:
+        """Take in what a look saw, and the verdict on it, unless something newer is known."""
+        if not self.counts(asked):
+            return
+        self._seen_asked, self._seen = asked, self._without_ended(seen)
+        self.misses = self.misses + 1 if seen.facts is None else 0
+        self._verdict = verdict or self._verdict
+
+    def learn_latest(self, asked: int, answer: Latest) -> None:
+        """Take in the latest commit, or why we did not ask, unless something newer is known."""
+        if asked >= self._answer_asked:
+            self._answer_asked, self._answer = asked, answer
+
+    def overtake(self) -> None:
+        """The host has just changed: only answers to later questions count."""
+        self._seen_asked = self._answer_asked = self.ask()
+
+    def learn_end(self, job: str, verdict: Verdict | None) -> None:
+        """A job has ended: no question of before can have the answer of afterwards."""
+        self._ended.add(job)
+        self.overtake()
+        self._seen = self._without_ended(self._seen)
+        self._verdict = verdict or self._verdict
+
+    def _without_ended(self, seen: Seen) -> Seen:
+        """A job's unit lives on for a moment after the job's result, which is the end of it."""
+        facts = seen.facts
+        if facts is None or facts.job_running not in self._ended:
+            return seen
+        return replace(seen, facts=replace(facts, job_running=None))
+
+    @property
+    def facts(self) -> Facts | None:
+        """The facts of the last look; None if it saw none."""
+        return self._seen.facts
+
+    @property
+    def problem(self) -> Assessment | None:
+        """Why there are no facts, or why they cannot be read."""
+        return self._seen.problem
+
+    @property
+    def advice(self) -> str:
+        """What helps against the problem."""
+        return self._seen.advice
+
+    @property
+    def at_terminal(self) -> bool:
+        """Whether a person helps whom ssh can ask at the terminal."""
+        return self._seen.at_terminal
+
+    @property
+    def seen_at(self) -> float:
+        """When the last look ended; 0 before the first one."""
+        return self._seen.at
+
+    @property
+    def answer(self) -> Latest:
+        """The latest commit, or why we did not ask."""
+        return self._answer
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The last verdict on the host."""
+        return self._verdict
+
+    # The rest
+
+    @property
+    def doing(self) -> str:
+        """A word while something is under way: asking, planning, starting, verifying."""
+        return self._doings[-1] if self._doings else ""
 
     @property
     def host(self) -> Host:
@@ -124,20 +230,36 @@ class HostEntry:
         found = self.assessment
         return self.facts if found is not None and found.state != "error" else None
 
-    def lost(self, error: Unreachable) -> None:
-        """Keep why the host cannot be seen, and what helps."""
-        self.problem, self.advice = not_seen(error), error.advice
-        self.at_terminal = error.at_terminal
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody looks at the host, changes it, follows its job, or talks about it."""
+        followed = self.watcher is not None and self.watcher.is_active
+        return not (followed or self.doing or self.look or self.is_held)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a conversation with the operator is about this host."""
+        return self._holds > 0
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold a conversation about the host: meanwhile nobody looks at it by himself, so what a
+        dialog shows stays what its plan was made from."""
+        self._holds += 1
+        try:
+            yield
+        finally:
+            self._holds -= 1
 
     @contextmanager
     def busy(self, doing: str, changed: Callable[[], None]) -> Iterator[None]:
         """Show what is being done with the host while it lasts; `changed` is called on news."""
-        self.doing = doing
+        self._doings.append(doing)
         changed()
         try:
             yield
         finally:
-            self.doing = ""
+            self._doings.remove(doing)
             changed()
 
     def snapshot(self) -> Snapshot:
@@ -160,40 +282,62 @@ class Fleet:
         entries = {session.host.name: HostEntry(session) for session in sessions}
         return cls(latest, clock, entries)
 
-    async def look(self, entry: HostEntry, changed: Callable[[], None]) -> None:
-        """Probe one host, then ask for its latest commit; `changed` is called on news."""
+    async def look(
+        self, entry: HostEntry, changed: Callable[[], None], *, again: bool = False
+    ) -> None:
+        """Probe one host, then ask for its latest commit; `changed` is called on news.
+
+        `again`: nobody has asked for this look, so nothing shows that it goes on, and it costs
+        little: nix and the repository are asked only if something has changed.
+        """
+        asked, before = entry.ask(), entry.facts
         ask = asker(self.latest_source, entry.host)
-        await self._probe(entry, changed)
+        ask_cheaply = asker(self.latest_source, entry.host, age=LATEST_AGE)
+        looked = await self._probe(entry, changed, again=again)
         try:
             with one_host(entry.name):
                 if entry.facts is not None:
-                    entry.answer = await ask(entry.facts)
+                    # a lock file that has changed may name a commit newer than the last answer
+                    known = again and before is not None and _lock(entry, before) == _lock(entry)
+                    ask = ask_cheaply if known else ask
+                    entry.learn_latest(asked, await ask(entry.facts))
         except Unreachable as error:
-            entry.lost(error)
+            entry.learn(looked, self._unseen(error, entry.facts))
         changed()
 
     async def look_if_old(self, entry: HostEntry, changed: Callable[[], None]) -> None:
         """Probe the host, unless it answered or was offline just now."""
-        if entry.probe is not None or self.clock() - entry.seen_at > FRESH:
+        if entry.look is not None or self.clock() - entry.seen_at > FRESH:
             await self._probe(entry, changed)
 
-    async def _probe(self, entry: HostEntry, changed: Callable[[], None]) -> None:
-        """Ask the host, or wait for the look that is going on."""
-        if entry.probe is None:
-            entry.probe = asyncio.create_task(self._ask(entry, changed))
-        await asyncio.shield(entry.probe)
+    async def _probe(
+        self, entry: HostEntry, changed: Callable[[], None], *, again: bool = False
+    ) -> int:
+        """Ask the host, or wait for the look that is going on, if its answer will count. Return
+        that look's place among the questions."""
+        look = entry.look
+        if look is None or not entry.counts(look.asked):
+            asked = entry.ask()
+            look = entry.look = Look(
+                asked, asyncio.create_task(self._ask(entry, asked, again=again))
+            )
+        with nullcontext() if again else entry.busy("asking", changed):
+            await asyncio.shield(look.task)
+        return look.asked
 
-    async def _ask(self, entry: HostEntry, changed: Callable[[], None]) -> None:
-        with entry.busy("asking", changed):
-            try:
-                with one_host(entry.name):
-                    entry.facts = await entry.session.probe()
-                entry.problem, entry.advice, entry.at_terminal = None, "", False
-            except Unreachable as error:
-                entry.facts = None
-                entry.lost(error)
-            finally:
-                entry.seen_at, entry.probe = self.clock(), None
+    async def _ask(self, entry: HostEntry, asked: int, *, again: bool) -> None:
+        try:
+            with one_host(entry.name):
+                facts = await entry.session.probe(again=again)
+            entry.learn(asked, Seen(self.clock(), facts))
+        except Unreachable as error:
+            entry.learn(asked, self._unseen(error))
+        finally:
+            if entry.look is not None and entry.look.asked == asked:
+                entry.look = None
+
+    def _unseen(self, error: Unreachable, facts: Facts | None = None) -> Seen:
+        return Seen(self.clock(), facts, not_seen(error), error.advice, error.at_terminal)
 
     def latest_labels(self) -> dict[str, str]:
         """The latest for each host: its version if the fleet knows it, else the short commit.
@@ -231,3 +375,9 @@ class Fleet:
         """How many hosts are in each state, states in a fixed order, empty ones left out."""
         states = [found.state for entry in self.entries.values() if (found := entry.assessment)]
         return [(state, states.count(state)) for state in STATE_ORDER if state in states]
+
+
+def _lock(entry: HostEntry, facts: Facts | None = None) -> str | None:
+    """The commit that flake.lock names for the host's input."""
+    facts = facts or entry.facts
+    return facts.lock_rev(entry.host.input) if facts else None

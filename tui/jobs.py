@@ -99,6 +99,11 @@ class JobWatcher(Watcher):
         return not self.ended.is_set()
 
     @property
+    def is_over(self) -> bool:
+        """Whether the job itself has ended, as far as we know: a verdict judges an ended job."""
+        return self.state.outcome is not None or self.verdict is not None
+
+    @property
     def host_now(self) -> int | None:
         """The host's clock: its last known time, plus the time since."""
         if self.state.now is None:

@@ -24,13 +24,16 @@ class TerminalScreen:
         *,
         ascii_only: bool,
         mouse: bool,
+        refresh: float | None,
         notices: Sequence[str] = (),
     ) -> int:
         from nixfleet_core.session.latest import GitLatest
         from tui.app import run
         from tui.settings import AppSettings
 
-        settings = AppSettings(ascii=ascii_only, mouse=mouse, notices=tuple(notices))
+        settings = AppSettings(
+            ascii=ascii_only, mouse=mouse, refresh=refresh, notices=tuple(notices)
+        )
         return run(sessions, GitLatest(), settings)
 
     def open_demo(self, speed: float) -> int:

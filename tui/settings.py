@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nixfleet_core.config import Config
+
 
 @dataclass(frozen=True, slots=True)
 class AppSettings:
-    """At a job's end `bell` rings, and `title` names the verdict in the window title."""
+    """At a job's end `bell` rings, and `title` names the verdict in the window title. `refresh`:
+    seconds after which the app looks at a host again by itself; None: it does not."""
 
     ascii: bool = False
     mouse: bool = True
     bell: bool = True
     title: bool = True
+    refresh: float | None = Config().refresh
     notices: tuple[str, ...] = ()
     """What the operator has to know before anything else, such as hosts whose names are unknown."""

@@ -71,10 +71,11 @@ class Setup:
         names: Sequence[str] = (),
         checkout: str | None = None,
         warn: Callable[[str], None] | None = None,
+        refresh: float | None = None,
     ) -> tuple[ShellSession, ...]:
         """Sessions with these hosts, or with all; with that checkout, if one is given. `warn` gets
         the mistakes in the settings, and what is not known of the hosts; by default they are
-        printed."""
+        printed. `refresh`: seconds between two looks at a host."""
         inventory = self.inventory()
         for problem in self.settings.problems:
             (warn or say_aside)(problem)
@@ -88,7 +89,7 @@ class Setup:
             chosen = select(hosts, names)
             if checkout is not None:
                 chosen = tuple(replace(host, checkout=checkout) for host in chosen)
-            return open_sessions(chosen, default_copies(), self.settings.config)
+            return open_sessions(chosen, default_copies(), self.settings.config, refresh)
         except (UnknownHostError, SocketDirectoryError) as error:
             raise UsageFault(str(error)) from error
 
@@ -160,10 +161,12 @@ def nixfleet(
         setup.inventory()  # report a wrong inventory first
         screen = setup.require_screen()
         notices: list[str] = []
-        sessions = setup.sessions(warn=notices.append)
-        context.exit(
-            screen.open(sessions, ascii_only=ascii_only, mouse=not no_mouse, notices=notices)
+        every = settings.config.refresh
+        sessions = setup.sessions(warn=notices.append, refresh=every)
+        code = screen.open(
+            sessions, ascii_only=ascii_only, mouse=not no_mouse, refresh=every, notices=notices
         )
+        context.exit(code)
 
 
 @nixfleet.command()

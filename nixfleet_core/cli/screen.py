@@ -19,9 +19,11 @@ class Screen(Protocol):
         *,
         ascii_only: bool,
         mouse: bool,
+        refresh: float | None,
         notices: Sequence[str] = (),
     ) -> int:
-        """Open the app on these hosts; it begins with the notices."""
+        """Open the app on these hosts; it begins with the notices. `refresh`: seconds after which
+        it looks at a host again by itself; None: it does not."""
         ...
 
     def open_demo(self, speed: float) -> int:

@@ -98,6 +98,13 @@ def parse_probe(data: bytes) -> Facts:
     return read_facts(read_records(data))
 
 
+def nix_answers(records: dict[str, str]) -> dict[str, str]:
+    """What nix answered, and the stamp that stays while the answers do; {} if it left one open."""
+    is_home = _platform(records.get("platform", "")) == "home-manager"
+    wanted = ("nix.stamp", "nix", *(("nix.trusted",) if is_home else ()))
+    return {key: records[key] for key in wanted} if all(map(records.get, wanted)) else {}
+
+
 def read_facts(records: dict[str, str]) -> Facts:
     """The facts that the records of a probe tell."""
     return Facts(

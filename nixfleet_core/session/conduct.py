@@ -257,12 +257,13 @@ class Conductor:
         return await self.watch(session, job, plan=plan)
 
 
-def asker(source: LatestSource, host: Host) -> AskLatest:
+def asker(source: LatestSource, host: Host, *, age: float = 0.0) -> AskLatest:
     """A function that asks which commit the host's flake input should be at.
 
     Make it before you look at the host: an earlier answer may be older than the host's own commit.
+    If you know that it is not, an answer of the last `age` seconds counts, too.
     """
-    since = time.monotonic()
+    since = time.monotonic() - age
 
     async def ask(facts: Facts) -> Latest:
         found = facts.find_input(host.input)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.session.shell_session import ShellSession
 from nixfleet_core.transport.gate import Gate
 from nixfleet_core.transport.local import local_shell
 from nixfleet_core.transport.openssh import session_options
-from nixfleet_core.transport.ssh import Road, Ssh, socket_directory, ssh_shell
+from nixfleet_core.transport.ssh import KEPT, Road, Ssh, socket_directory, ssh_shell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,13 +19,21 @@ if TYPE_CHECKING:
     from nixfleet_core.job.copies import Copies
 
 
+_SLACK: Final = 40
+"""Seconds by which a look may be late."""
+
+
 def open_sessions(
-    hosts: Iterable[Host], copies: Copies, config: Config
+    hosts: Iterable[Host], copies: Copies, config: Config, refresh: float | None = None
 ) -> tuple[ShellSession, ...]:
     """Sessions with all of these hosts, in their order. They contact nothing yet, and all their
-    connections pass one gate. Raises SocketDirectoryError."""
+    connections pass one gate. Raises SocketDirectoryError.
+
+    `refresh`: seconds between two looks at a host. Its connection outlives two of them.
+    """
     gate = Gate(config.limits)
-    return tuple(_open(host, copies, config, gate) for host in hosts)
+    persist = max(KEPT, math.ceil(2 * (refresh or 0) + _SLACK))
+    return tuple(_open(host, copies, config, gate, persist) for host in hosts)
 
 
 def open_session(host: Host, copies: Copies, config: Config) -> ShellSession:
@@ -32,7 +41,7 @@ def open_session(host: Host, copies: Copies, config: Config) -> ShellSession:
     return open_sessions((host,), copies, config)[0]
 
 
-def _open(host: Host, copies: Copies, config: Config, gate: Gate) -> ShellSession:
+def _open(host: Host, copies: Copies, config: Config, gate: Gate, persist: int) -> ShellSession:
     limits = config.limits
     if host.address is None:
         return ShellSession(host, local_shell(host.name), copies, limits=limits)
@@ -40,6 +49,7 @@ def _open(host: Host, copies: Copies, config: Config, gate: Gate) -> ShellSessio
         address=host.address,
         sockets=socket_directory(),
         config=config.ssh_config,
+        persist=persist,
         session=session_options(),
     )
     road = Road(ssh)

@@ -67,8 +67,9 @@ class HostSession(Protocol):
         """Keep sudo's password in memory, for this host, until the program ends."""
         ...
 
-    async def probe(self) -> Facts:
-        """Look at the host without root: one round trip, never sudo."""
+    async def probe(self, *, again: bool = False) -> Facts:
+        """Look at the host without root: one round trip, never sudo. `again`: what nix said at an
+        earlier look still counts if nix and its settings are the same; nix is then not run."""
         ...
 
     async def examine(self, facts: Facts) -> Facts:

@@ -23,7 +23,14 @@ from nixfleet_core.errors import (
 )
 from nixfleet_core.facts.health import parse_health
 from nixfleet_core.facts.package_changes import parse_changes
-from nixfleet_core.facts.parse import PROBE_LIMIT, ProbeError, parse_probe
+from nixfleet_core.facts.parse import (
+    PROBE_LIMIT,
+    ProbeError,
+    nix_answers,
+    parse_probe,
+    read_facts,
+    read_records,
+)
 from nixfleet_core.facts.proofs import newest_first
 from nixfleet_core.ids import is_commit, is_job_id
 from nixfleet_core.job.compile import compile_plan
@@ -119,12 +126,21 @@ class ShellSession:
     connect_argv: tuple[str, ...] = ()
     """The command that opens the connection at the terminal; empty if there is none to open."""
     limits: Limits = DEFAULT_LIMITS
+    _nix: dict[str, str] = field(default_factory=dict)
+    """What nix answered last, as the probe's records."""
 
     def give_password(self, password: str) -> None:
         self.shell.password.give(password)
 
-    async def probe(self) -> Facts:
-        return await self._probe(self.host.checkout)
+    async def probe(self, *, again: bool = False) -> Facts:
+        known = self._nix if again else {}
+        script = self.probe_script(nix_stamp=known.get("nix.stamp", ""))
+        answer = await self._run_script(script, self.limits.look, elevate=False)
+        records = _read(answer, read_records)
+        if known and records.get("nix.stamp") == known["nix.stamp"]:
+            records = {**records, **known}
+        self._nix = nix_answers(records)
+        return self._with_proofs(read_facts(records))
 
     async def examine(self, facts: Facts) -> Facts:
         if facts.checkout is None or isinstance(platform_of(facts), Refusal):
@@ -364,11 +380,16 @@ class ShellSession:
         return self.copies.job(self.host.name, job)
 
     def probe_script(
-        self, checkout: str | None = None, *, deep: Depth = "", attribute: str = ""
+        self,
+        checkout: str | None = None,
+        *,
+        deep: Depth = "",
+        attribute: str = "",
+        nix_stamp: str = "",
     ) -> str:
-        """The script that looks at the host."""
+        """The script that looks at the host. It does not ask nix if its stamp is `nix_stamp`."""
         values = self._probe_values(checkout or self.host.checkout, deep, attribute)
-        return self._script("probe", values)
+        return self._script("probe", values | {"NF_NIX_STAMP": nix_stamp})
 
     def _probe_values(self, checkout: str, deep: Depth = "", attribute: str = "") -> dict[str, str]:
         return {
@@ -377,6 +398,7 @@ class ShellSession:
             "NF_ATTRIBUTE": attribute,
             "NF_CHOSEN": "" if self.host.attribute else "1",
             "NF_DEEP": deep,
+            "NF_NIX_STAMP": "",
         }
 
     async def _probe(
@@ -389,7 +411,10 @@ class ShellSession:
             commit = facts.lock_rev(self.host.input) or ""
             proof = msgspec.structs.replace(facts.proof, commit=commit)
             self.copies.keep_proof(self.host.name, proof)
-            facts = replace(facts, proof=proof)
+        return self._with_proofs(facts)
+
+    def _with_proofs(self, facts: Facts) -> Facts:
+        """The facts with all proofs: those that the host keeps, and those that we keep."""
         kept = self.copies.proofs(self.host.name)
         return replace(facts, proofs=newest_first((*facts.proofs, *kept)))
 

@@ -1,7 +1,8 @@
 """Hosts over the OpenSSH client: the users' own configuration, keys and jumps just work.
 
-Each host has one shared connection (ControlMaster), which is kept for a minute. Its socket lies in
-a directory of ours with a short path and mode 0700: on macOS a socket's path has 104 bytes at most.
+Each host has one shared connection (ControlMaster), which is kept for a while after its last use.
+Its socket lies in a directory of ours with a short path and mode 0700: on macOS a socket's path has
+104 bytes at most.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
     from nixfleet_core.host import SshAddress
     from nixfleet_core.transport.gate import Gate, Leave
+
+KEPT: Final = 60
+"""Seconds for which the shared connection is kept by default."""
 
 LONGEST: Final = 40
 """Bytes of the path to our sockets. ssh adds 40 for %C, and 17 more while it creates a socket."""
@@ -110,11 +114,13 @@ class Ssh:
     sockets: Path
     config: str | None = None
     """A file that ssh reads instead of ~/.ssh/config (`ssh -F`)."""
+    persist: int = KEPT
+    """Seconds for which the shared connection is kept after its last use."""
     session: tuple[str, ...] = SESSION
     """What replaces the operator's options for sessions, as far as the client knows it."""
 
     def options(
-        self, *, shared: bool = True, at_terminal: bool = False, persist: str = "60"
+        self, *, shared: bool = True, at_terminal: bool = False, persist: str = ""
     ) -> tuple[str, ...]:
         """Options of every call: notice a dead link within 15 s. Never prompt, and say nothing but
         errors, unless the operator is at the terminal."""
@@ -125,7 +131,7 @@ class Ssh:
             "ServerAliveCountMax=3",
             *self.session,
             f"ControlMaster={'auto' if shared else 'no'}",
-            f"ControlPersist={persist}",
+            f"ControlPersist={persist or self.persist}",
             f"ControlPath={self.sockets}/%C" if shared else "ControlPath=none",
         )
         return (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from nixfleet_core.facts.parse import parse_probe
+from nixfleet_core.facts.parse import read_records
 from nixfleet_core.nix.lock import parse_lock
 from nixfleet_core.nix.refs import ref_names
 from nixfleet_core.nix.version import parse_version
@@ -371,14 +371,17 @@ def test_look_sees_whether_the_daemon_trusts_a_user(fresh: Fleet, host: LabHost)
         "NF_CHECKOUT": "",
         "NF_INPUT": "",
         "NF_ATTRIBUTE": "",
+        "NF_DEEP": "",
     }
-    script = question("probe", "", {**values, "NF_DEEP": ""})
 
-    def trusted(user: str) -> bool | None:
-        done = host.run("exec /bin/sh -s", user, stdin=script)
-        return parse_probe(done.stdout.encode()).trusted
+    def look(user: str, stamp: str = "") -> dict[str, str]:
+        script = question("probe", "", {**values, "NF_NIX_STAMP": stamp})
+        return read_records(host.run("exec /bin/sh -s", user, stdin=script).stdout.encode())
 
-    assert (trusted("ops"), trusted("root")) == (False, None)
+    first = look("ops")
+    assert (first["nix.trusted"], look("root").get("nix.trusted")) == ("0", None)
+    assert not {"nix", "nix.trusted"} & look("ops", first["nix.stamp"]).keys(), "nix was run again"
     trust = "trusted-users = root @nix-users"
     host.enter(f"echo {trust} >> /etc/nix/nix.conf; systemctl try-restart nix-daemon")
-    assert trusted("ops") is True
+    again = look("ops", first["nix.stamp"])
+    assert (again["nix"], again["nix.trusted"]) == (first["nix"], "1")

@@ -355,7 +355,8 @@ class FakeHost:
         )
 
     def script(self, name: str, **values: str) -> str:
-        return question(name, str(self.root), {"NF_EVALUATION": "300", **values})
+        given = {"NF_EVALUATION": "300", "NF_NIX_STAMP": "", **values}
+        return question(name, str(self.root), given)
 
     def ask(self, name: str, **values: str) -> subprocess.CompletedProcess[bytes]:
         """Run one of the scripts with these values."""

@@ -461,3 +461,32 @@ def test_sees_whether_the_daemon_trusts_the_user(
     assert probe(host, NF_PLATFORM_GIVEN="nixos", NF_CHECKOUT="").trusted is None
     host.set("uid", "0")
     assert probe(host, NF_PLATFORM_GIVEN="home-manager", NF_CHECKOUT="").trusted is None
+
+
+def test_nix_is_not_run_again_while_nothing_about_it_has_changed(host: FakeHost) -> None:
+    settings = host.root / "etc/nix/nix.conf"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+
+    host.set("uid", "1000")
+    host.on("id", 'case $1 in -u) cat "$s/uid" ;; -un) echo ops ;; *) echo users wheel ;; esac')
+
+    def look(stamp: str) -> tuple[dict[str, str], list[str]]:
+        before = len(host.calls("nix "))
+        values = {"NF_PLATFORM_GIVEN": "home-manager", "NF_CHECKOUT": "", "NF_NIX_STAMP": stamp}
+        records = read_records(ask(host, **values).stdout)
+        return records, host.calls("nix ")[before:]
+
+    first, asked = look("")
+    assert len(asked) == 3, "its version, and twice whether it trusts us"
+    again, asked = look(first["nix.stamp"])
+    assert asked == []
+    assert again["nix.stamp"] == first["nix.stamp"]
+    assert not {"nix", "nix.trusted"} & again.keys()
+    assert again["tools"] == first["tools"]
+    settings.write_text("trusted-users = ops\n")
+    changed, asked = look(first["nix.stamp"])
+    assert "nix --version" in asked
+    host.on("nix", 'echo "nix (Nix) 2.99.0"')
+    replaced, asked = look(changed["nix.stamp"])
+    assert "nix --version" in asked
+    assert replaced["nix"] == "nix (Nix) 2.99.0"

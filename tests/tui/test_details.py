@@ -14,7 +14,7 @@ from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.nix.git_url import NotKnown
 from nixfleet_core.plan.model import Options
 from tui.details import host_details
-from tui.fleet import HostEntry
+from tui.fleet import HostEntry, Seen
 from tui.glyphs import ASCII, UNICODE
 from tui.jobs import JobWatcher
 from tui.screens.fleet import state_cell
@@ -24,20 +24,28 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nixfleet_core.job.events import JobEvent
+    from nixfleet_core.nix.git_url import Latest
     from tui.glyphs import Glyphs
 
 NEW = "9f2c1ab" + "0" * 33
 
 
+def make_entry(facts: Facts, folder: Path, answer: Latest) -> HostEntry:
+    """A host of which these facts were seen just now."""
+    entry = HostEntry(FakeSession(make_host("csb0"), folder, probe=facts))
+    asked = entry.ask()
+    entry.learn(asked, Seen(NOW, facts))
+    entry.learn_latest(asked, answer)
+    return entry
+
+
 def panel(facts: Facts, folder: Path, glyphs: Glyphs = UNICODE) -> list[str]:
     """The panel's lines for a host of which these facts were seen."""
-    entry = HostEntry(FakeSession(make_host("csb0"), folder, probe=facts), facts, NOW, answer=NEW)
-    return host_details(entry, glyphs, NOW).plain.split("\n")
+    return host_details(make_entry(facts, folder, NEW), glyphs, NOW).plain.split("\n")
 
 
 def test_panel_says_why_the_client_may_not_ask_and_what_allows_it(tmp_path: Path) -> None:
-    entry = HostEntry(FakeSession(make_host("csb0"), tmp_path, probe=CURRENT), CURRENT, NOW)
-    entry.answer = NotKnown("the client may not ask h", "list it")
+    entry = make_entry(CURRENT, tmp_path, NotKnown("the client may not ask h", "list it"))
     lines = host_details(entry, UNICODE, NOW).plain.split("\n")
     assert any(line.endswith("the client may not ask h") for line in lines), lines
     assert any("list it" in line for line in lines), lines

@@ -404,7 +404,7 @@ async def test_app_waits_for_a_host_that_is_still_asked(
     answers = asyncio.Event()
     probe = fleet[0].probe
 
-    async def slow() -> Facts:
+    async def slow(**_: bool) -> Facts:
         await answers.wait()
         return await probe()
 

@@ -119,9 +119,9 @@ async def test_rollback_asks_and_names_its_target(
     session = fleet[0]
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        app.fleet.entries["csb0"].verdict = Verdict(
-            kind="updated", sentence="", before=Snapshot(system=OLD_SYSTEM, generation=411)
-        )
+        before = Snapshot(system=OLD_SYSTEM, generation=411)
+        verdict = Verdict(kind="updated", sentence="", before=before)
+        app.fleet.entries["csb0"].learn_end(JOB, verdict)
         text = await press(pilot, "b")
         assert isinstance(app.screen, RollbackDialog)
         for shown in (

@@ -53,7 +53,7 @@ def fleet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fleet:
         hosts = tuple(session.host for session in found.sessions.values())
         return Inventory(hosts=hosts, path=path)
 
-    def opened(hosts: tuple[Host, ...], *_: object) -> tuple[FakeSession, ...]:
+    def opened(hosts: tuple[Host, ...], *_: object, **__: object) -> tuple[FakeSession, ...]:
         for host in hosts:
             found.sessions[host.name].host = host
         return tuple(found.sessions[host.name] for host in hosts)

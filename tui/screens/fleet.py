@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from nixfleet_core.session.boundary import drawn
-from tui.details import host_details
+from tui.details import host_details, last_look
 from tui.fleet import STATE_ORDER
 from tui.messages import (
     Choose,
@@ -24,6 +24,7 @@ from tui.messages import (
     UpdateHosts,
     VerifyHosts,
 )
+from tui.refresh import SECOND
 from tui.screens.base import Page
 from tui.stage import stage
 from tui.text import ago, short_commit
@@ -180,6 +181,7 @@ class FleetScreen(Page):
 
     def on_mount(self) -> None:
         stage(self).ticked.subscribe(self, self.update_hosts)
+        self.set_interval(SECOND, self.update_ages)
         self.update_hosts(None)
 
     def on_screen_resume(self) -> None:
@@ -200,16 +202,23 @@ class FleetScreen(Page):
         self._update_title()
         self._update_details()
 
+    def update_ages(self) -> None:
+        """Show how old things are by now. Rows have no ages, and a part that says the same as
+        before is not painted again."""
+        self._update_title()
+        self._update_details()
+
     @on(RowTable.Moved)
     def _update_details(self) -> None:
         entry = self._selected()
         app, text = stage(self), self.query_one("#details-text", Static)
         box = self.query_one("#details")
         if entry is None:
-            box.border_title = None
+            box.border_title = box.border_subtitle = None
             text.update(Content("No host contains that." if self._fleet.entries else ""))
             return
         box.border_title = Content(entry.label)
+        box.border_subtitle = Content(last_look(entry, app.clock()))
         content = host_details(entry, app.glyphs, app.clock())
         if content != text.content:
             text.update(content)

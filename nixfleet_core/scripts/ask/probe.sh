@@ -2,8 +2,8 @@
 # shellcheck disable=SC2154 # its variables come from the parts beside it
 # One look at a host. Prints records (records.sh). Never asks the agent, never runs a program that a
 # process or a unit names, never writes, never calls sudo.
-# From the prelude: NF_CHECKOUT NF_INPUT NF_ATTRIBUTE, each may be empty; NF_CHOSEN=1 if the attribute is not
-# the operator's word; and
+# From the prelude: NF_CHECKOUT NF_INPUT NF_ATTRIBUTE NF_NIX_STAMP (the stamp of an earlier look: nix is not
+# asked again while it stays), each may be empty; NF_CHOSEN=1 if the attribute is not the operator's word; and
 # NF_DEEP=1 to also build proof: expected path and hashes (slow: evaluates the flake); NF_DEEP=why to
 # also look for the cause of a failed proof (asks nixcfg's remote).
 
@@ -33,7 +33,6 @@ probe_records() {
   if [ "$NF_UID" = 0 ] || [ -n "$NF_ROOT" ]; then put elevated 1; fi
   probe_system
   probe_tools
-  probe_trust
   probe_units
   probe_checkout
   probe_proofs
@@ -96,12 +95,27 @@ probe_tools() {
     if nf_has "$probe_tools_tool"; then probe_tools_found="$probe_tools_found $probe_tools_tool"; fi
   done
   put tools "${probe_tools_found# }"
-  if nf_has nix; then put nix "$(nf_bounded 10 nix --version 2>/dev/null | cut_off 200)"; fi
+  if ! nf_has nix; then return 0; fi
+  probe_tools_nix=$(probe_nix_stamp)
+  put nix.stamp "$probe_tools_nix"
+  if [ "$probe_tools_nix" = "$NF_NIX_STAMP" ]; then return 0; fi
+  put nix "$(nf_bounded 10 nix --version 2>/dev/null | cut_off 200)"
+  probe_trust
+}
+
+# probe_nix_stamp: stays the same while nix, its settings and our groups do, and with them what it answers.
+probe_nix_stamp() {
+  probe_nix_stamp_file=$(nf_real "$(command -v nix)")
+  { printf '%s\n' "$probe_nix_stamp_file"
+    ls -lniL "$probe_nix_stamp_file"
+    cat "$NF_ROOT"/etc/nix/*.conf
+    id -G
+  } 2>/dev/null | cksum
 }
 
 # Whether the nix daemon lets this user set restricted options. Root may, and builds on NixOS.
 probe_trust() {
-  if [ "$NF_UID" = 0 ] || [ "$NF_PLATFORM" != home-manager ] || ! nf_has nix; then return 0; fi
+  if [ "$NF_UID" = 0 ] || [ "$NF_PLATFORM" != home-manager ]; then return 0; fi
   case $(probe_nix store ping --json | tr -d ' ') in
     *'"trusted":'[1t]*) put nix.trusted 1 ;;
     *'"trusted":'[0f]*) put nix.trusted 0 ;;

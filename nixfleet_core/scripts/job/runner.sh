@@ -111,9 +111,9 @@ nf_start_once_more() {
 
 # nf_set_up [JOBS STATE]: the places where this job was launched, even if new jobs go elsewhere by now.
 # sets: NF_BACK, NF_CODE, NF_COMMITTED, NF_DEEP, NF_FAILED, NF_FINISHING, NF_GONE_BACK, NF_JOB, NF_JOBS,
-#   NF_KEPT, NF_LOG, NF_OUT, NF_REASON, NF_RUN, NF_STATE, NF_STEP, NF_STOPPED, NF_UMASK
+#   NF_KEPT, NF_LOG, NF_NIX_STAMP, NF_OUT, NF_REASON, NF_RUN, NF_STATE, NF_STEP, NF_STOPPED, NF_UMASK
 nf_set_up() {
-  NF_DEEP=1
+  NF_DEEP=1 NF_NIX_STAMP=''
   if [ -n "${2:-}" ]; then NF_JOBS=$1 NF_STATE=$2; fi
   umask 077
   NF_UMASK=077

@@ -1022,6 +1022,7 @@ class Screen:
     def __init__(self) -> None:
         self.asked: list[object] = []
         self.notices: list[str] = []
+        self.refreshes: list[float | None] = []
 
     def open(
         self,
@@ -1029,9 +1030,11 @@ class Screen:
         *,
         ascii_only: bool,
         mouse: bool,
+        refresh: float | None,
         notices: Sequence[str] = (),
     ) -> int:
         self.asked.append(([session.host.name for session in sessions], ascii_only, mouse))
+        self.refreshes.append(refresh)
         self.notices = list(notices)
         return 7
 
@@ -1046,7 +1049,8 @@ def test_nixfleet_without_a_command_opens_the_app(
     monkeypatch.setattr("nixfleet_core.cli.main.require_terminal", lambda: None)
     fleet.screen = screen = Screen()
     assert fleet.run().exit_code == 7
-    assert fleet.run("--ascii", "--no-mouse").exit_code == 7
+    assert fleet.run("--ascii", "--no-mouse", "--refresh", "off").exit_code == 7
+    assert screen.refreshes == [60.0, None]
     assert fleet.run("demo", "--speed", "3").exit_code == 8
     assert screen.asked == [(["csb0", "csb1"], False, True), (["csb0", "csb1"], True, False), 3.0]
 

@@ -209,7 +209,7 @@ def test_a_cause_that_rests_on_another_checkout_says_both(
         )
         told = diagnose(seen, expectation(HOST, seen, NEW))
         assert (told.cause, told.sentence.endswith(ELSEWHERE)) == (cause, bool(more))
-        assert (f", in {checkout}" in dict(told.evidence)["last job"]) == bool(checkout)
+        assert (f", in {checkout}" in str(dict(told.evidence)["last job"])) == bool(checkout)
 
 
 def test_only_a_job_in_this_checkout_can_have_moved_its_lock() -> None:

@@ -200,6 +200,7 @@ async def test_a_look_is_one_script_without_root(bench: Callable[..., Bench]) ->
         "NF_CHOSEN": "1",
         "NF_DEEP": "",
         "NF_EVALUATION": "300",
+        "NF_NIX_STAMP": "",
     }
 
 
@@ -235,6 +236,57 @@ def test_the_rebuild_gets_the_time_of_the_settings_unless_the_operator_says_anot
     rebuild = plan.step("rebuild")
     assert rebuild is not None
     assert (rebuild.limit, plan.options.evaluation) == (seconds, 777)
+
+
+def nix_said(stamp: str, **more: str) -> Answer:
+    """A look at a home, with what nix answered."""
+    return says(records(platform="home-manager", nix_stamp=stamp, **more))
+
+
+WITH_NIX = {"nix": "nix (Nix) 2.31.2", "nix_trusted": "1"}
+
+
+async def test_what_nix_answered_counts_again_while_its_stamp_stays(
+    bench: Callable[..., Bench],
+) -> None:
+    made = bench(nix_said("one", **WITH_NIX), nix_said("one"), nix_said("one"))
+    looks = [await made.session.probe(again=again) for again in (True, True, True)]
+    assert [(str(facts.nix), facts.trusted) for facts in looks] == [("Nix 2.31.2", True)] * 3
+    assert [ran.values["NF_NIX_STAMP"] for ran in made.shell.ran] == ["", "one", "one"]
+
+
+async def test_what_another_nix_answers_replaces_it(bench: Callable[..., Bench]) -> None:
+    other = {"nix": "nix (Nix) 2.34.8", "nix_trusted": "0"}
+    made = bench(nix_said("one", **WITH_NIX), nix_said("two", **other), nix_said("two"))
+    looks = [await made.session.probe(again=True) for _ in range(3)]
+    assert [(str(facts.nix), facts.trusted) for facts in looks] == [
+        *(("Nix 2.31.2", True), ("Nix 2.34.8", False), ("Nix 2.34.8", False)),
+    ]
+
+
+async def test_look_that_the_operator_asked_for_asks_nix(bench: Callable[..., Bench]) -> None:
+    made = bench(nix_said("one", **WITH_NIX), nix_said("one", nix="nix (Nix) 2.31.2"))
+    assert (await made.session.probe()).trusted is True
+    assert (await made.session.probe()).trusted is None, "an answer of before was believed"
+    assert [ran.values["NF_NIX_STAMP"] for ran in made.shell.ran] == ["", ""]
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        nix_said("one", nix="nix (Nix) 2.31.2"),
+        nix_said("one", nix="", nix_trusted="1"),
+        nix_said("", nix="nix (Nix) 2.31.2", nix_trusted="1"),
+        says(records(platform="home-manager")),
+    ],
+)
+async def test_nix_that_left_a_question_open_is_asked_again(
+    bench: Callable[..., Bench], first: Answer
+) -> None:
+    made = bench(first, nix_said("one", **WITH_NIX))
+    await made.session.probe(again=True)
+    assert (await made.session.probe(again=True)).trusted is True
+    assert made.shell.ran[1].values["NF_NIX_STAMP"] == ""
 
 
 async def test_an_inspection_is_one_script_without_root(bench: Callable[..., Bench]) -> None:
