@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     Planned = tuple[Facts, Plan | Refusal]
     Planner = Callable[[Stage, HostEntry, Facts], Awaitable[Planned]]
 
+AT_ONCE = 8
+"""So many hosts are verified at once: each evaluates its flake, and may ask the same servers."""
+
 FORCE = Options(force=True)
 """The options of `force update`: every step runs, at level 1."""
 
@@ -135,7 +138,13 @@ async def verify_hosts(app: Stage, entries: Sequence[HostEntry]) -> None:
     from tui.widgets.live import no_picture
     from tui.widgets.versions import verdict_text
 
-    said = await asyncio.gather(*(_verify(app, entry) for entry in entries))
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def one(entry: HostEntry) -> Verdict | str:
+        async with room:
+            return await _verify(app, entry)
+
+    said = await asyncio.gather(*(one(entry) for entry in entries))
     parts: list[Content] = []
     for entry, found in zip(entries, said, strict=True):
         parts.append(Content.styled(f"{entry.label}\n", "bold"))

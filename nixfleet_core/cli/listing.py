@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 from humanize import naturaldelta
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from nixfleet_core.facts.model import Binary, Facts
     from nixfleet_core.host import Host
     from nixfleet_core.session.protocol import HostSession, LatestSource
+
+    S = TypeVar("S", bound=HostSession)
 
 
 _TITLES: Final = ("HOST", "WHERE", "RUNNING", "INSTALLED", "LATEST", "STATE", "WHY")
@@ -75,6 +77,16 @@ def list_hosts(sessions: Sequence[HostSession], *, as_json: bool) -> None:
             print_json(drawn(row.host.name, partial(_line, row), partial(_no_line, row)))
     else:
         _print_table(rows)
+
+
+def unproven_of(sessions: Sequence[S]) -> tuple[S, ...]:
+    """The hosts that are neither proven nor refuted, and those that cannot be asked."""
+    rows = asyncio.run(look(sessions))
+    return tuple(
+        session
+        for session, row in zip(sessions, rows, strict=True)
+        if row.facts is None or row.assessment.state == "unproven"
+    )
 
 
 async def look(sessions: Sequence[HostSession]) -> list[SeenHost]:

@@ -242,18 +242,30 @@ def update(
 
 
 @nixfleet.command()
-@_hosts_argument
+@click.argument("hosts", nargs=-1, metavar="[HOST…]")
+@click.option("--unproven", is_flag=True, help="Of these hosts, or all: those that need a proof.")
 @checkout_option
 @_json_option
 @click.pass_obj
-def verify(setup: Setup, hosts: tuple[str, ...], checkout: str | None, as_json: bool) -> None:
+def verify(
+    setup: Setup, hosts: tuple[str, ...], unproven: bool, checkout: str | None, as_json: bool
+) -> None:
     """Prove which agent runs. Changes nothing; exit 0 if it is the right one, else 3."""
+    from nixfleet_core.cli.listing import unproven_of
     from nixfleet_core.cli.run import run_hosts
+
+    if not hosts and not unproven:
+        raise UsageFault("name the hosts to verify, or add --unproven")
 
     async def act(conductor: Conductor, session: HostSession) -> Report:
         return await conductor.verify(session)
 
     sessions = setup.sessions(hosts, checkout)
+    if unproven:
+        sessions = unproven_of(sessions)
+        if not sessions:
+            say_aside("no host is unproven")
+            raise SystemExit(0)
     raise SystemExit(run_hosts(sessions, act, as_json=as_json, ctrl_c="stop"))
 
 

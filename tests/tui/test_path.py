@@ -337,6 +337,24 @@ async def test_verify_shows_the_verdict_and_updates_the_row(
         assert "2 current" in text
 
 
+async def test_v_in_capitals_verifies_every_unproven_host_and_no_other(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    for session in fleet[1:3]:
+        session.says["probe"] = replace(CURRENT, proofs=())
+    async with (app := make_app()).run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
+        assert "2 unproven" in screen_text(app)
+        text = await press(pilot, "V")
+        assert f"Verify {fleet[1].host.name}, {fleet[2].host.name}" in text
+        verified = [row for row in text.split("\n") if "stale  old" in row]
+        assert len(verified) == 2
+        for session in fleet[1:3]:
+            session.says["probe"] = CURRENT
+        await press(pilot, "escape", "R")
+        assert "No host is unproven." in await press(pilot, "V")
+
+
 async def test_log_shows_the_last_job(make_app: MakeApp, fleet: list[FakeSession]) -> None:
     fleet[0].says["probe"] = replace(NOT_RESTARTED, job_last=JOB)
     async with (app := make_app()).run_test(size=(120, 40), notifications=True) as pilot:

@@ -129,6 +129,14 @@ class FleetScreen(Page):
             "v", "verify", "verify", id="fleet.verify", tooltip="Prove what runs; changes nothing"
         ),
         Binding(
+            "V",
+            "verify_unproven",
+            "Verify all unproven hosts",
+            show=False,
+            id="fleet.verify-unproven",
+            tooltip="Prove what runs on every host that is unproven; changes nothing",
+        ),
+        Binding(
             "b",
             "roll_back",
             "roll back",
@@ -247,6 +255,17 @@ class FleetScreen(Page):
     def action_verify(self) -> None:
         if entries := self._targets():
             self.post_message(VerifyHosts(entries))
+
+    def action_verify_unproven(self) -> None:
+        entries = [
+            entry
+            for entry in self._fleet.entries.values()
+            if (found := entry.assessment) is not None and found.state == "unproven"
+        ]
+        if entries:
+            self.post_message(VerifyHosts(entries))
+        else:
+            self.notify("No host is unproven.")
 
     def action_refresh(self) -> None:
         self.post_message(LookAtAll())

@@ -22,6 +22,28 @@ nf_keep_proof() {
   nf_keep_changes
 }
 
+# nf_keep_proven: keep the proof of a look on stdin under the job's id; everybody on the host may read it.
+# Root does not write there if somebody else can.
+# sets: NF_TRUSTED
+nf_keep_proven() {
+  nf_keep_place
+  NF_TRUSTED=: # look anew
+  nf_keep_proven_dir=${NF_JOBS%/jobs}/proofs
+  case $NF_PLATFORM in home-manager) ;; *) nf_is_trusted "${NF_JOBS%/jobs}" || return ;; esac
+  mkdir -p "$nf_keep_proven_dir" && chmod 755 "$nf_keep_proven_dir" && nf_proofs >/dev/null || return
+  if nf_record proof >"$nf_keep_proven_dir/.$NF_ID" && chmod 644 "$nf_keep_proven_dir/.$NF_ID"; then
+    mv -f "$nf_keep_proven_dir/.$NF_ID" "$nf_keep_proven_dir/$NF_ID"
+  else
+    rm -f "$nf_keep_proven_dir/.$NF_ID"
+  fi
+  nf_keep_proven_left=$(($(nf_proof_files "$nf_keep_proven_dir" | wc -l) - NF_KEEP_PROOFS))
+  nf_proof_files "$nf_keep_proven_dir" | while IFS= read -r nf_keep_proven_old; do
+    if [ "$nf_keep_proven_left" -le 0 ]; then break; fi
+    rm -f "$nf_keep_proven_old"
+    nf_keep_proven_left=$((nf_keep_proven_left - 1))
+  done
+} 2>/dev/null
+
 # nf_ask_agent: run the agent's own --check, if it has one. The answer is logged, and decides nothing.
 # An agent without that flag could start a second time, so its help must name the flag. Its check also tries
 # the network, and gives up after 10 s itself.

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# shellcheck disable=SC2153,SC2154 # its variables come from the parts beside it
+# shellcheck disable=SC2034,SC2153,SC2154 # its variables go to the parts beside it, and come from them
 # What looks with proof have shown. A proof says which path a state of the checkout builds, and which path a
 # process runs. Everybody on the host may read root's proofs: they hold paths, names and ids, no URLs.
 
@@ -19,24 +19,6 @@ nf_proofs() {
 nf_proof_files() {
   for nf_proof_files_file in "$1"/*; do
     if nf_is_job_id "${nf_proof_files_file##*/}"; then printf '%s\n' "$nf_proof_files_file"; fi
-  done
-}
-
-# nf_keep_proven: keep the proof of a look on stdin, under the job's id.
-nf_keep_proven() {
-  nf_keep_proven_dir=${NF_JOBS%/jobs}/proofs
-  mkdir -p "$nf_keep_proven_dir" && chmod 755 "$nf_keep_proven_dir" && nf_proofs >/dev/null || return
-  nf_keep_proven_new=$nf_keep_proven_dir/.$NF_ID
-  if nf_record proof >"$nf_keep_proven_new" && chmod 644 "$nf_keep_proven_new"; then
-    mv -f "$nf_keep_proven_new" "$nf_keep_proven_dir/$NF_ID"
-  else
-    rm -f "$nf_keep_proven_new"
-  fi
-  nf_keep_proven_left=$(($(nf_proof_files "$nf_keep_proven_dir" | wc -l) - NF_KEEP_PROOFS))
-  nf_proof_files "$nf_keep_proven_dir" | while IFS= read -r nf_keep_proven_old; do
-    if [ "$nf_keep_proven_left" -le 0 ]; then break; fi
-    rm -f "$nf_keep_proven_old"
-    nf_keep_proven_left=$((nf_keep_proven_left - 1))
   done
 }
 

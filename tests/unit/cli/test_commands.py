@@ -17,7 +17,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 from fake_fleet import Fleet
-from fakes import JOB, OLD, OLD_PATH, PLAN, STALE, WHY, FakeSession
+from fakes import CURRENT, JOB, OLD, OLD_PATH, PLAN, STALE, WHY, FakeSession
 from test_inventory import MISTAKES
 
 from nixfleet_core.cli import listing, main, show_plan
@@ -327,6 +327,23 @@ def test_verify_changes_nothing(fleet: Fleet) -> None:
     assert "launch" not in fleet.sessions["csb0"].calls
     assert fleet.run("--verify", "--force", command=nixfleet_update).exit_code == 0
     assert "launch" in fleet.sessions["csb0"].calls
+
+
+def test_verify_unproven_leaves_out_what_is_proven_or_refuted(fleet: Fleet) -> None:
+    """A host that cannot be asked is not left out without a word."""
+    refuted = replace(STALE, unit=Unit("masked", "inactive"), running=None)
+    for name, seen in (("csb0", CURRENT), ("csb1", refuted)):
+        fleet.sessions[name].says["probe"] = seen
+    fleet.add("gpc0").says["probe"] = replace(CURRENT, proofs=())
+    fleet.add("hsb1").says["probe"] = Unreachable("no route")
+    done = fleet.run("verify", "--unproven", "--json")
+    told = [msgspec.json.decode(line)["host"] for line in done.stdout.splitlines()]
+    assert (sorted(told), done.exit_code) == (["csb0", "gpc0", "hsb1"], 3), "no latest of csb0"
+    nothing = fleet.run("verify", "--unproven", "csb1")
+    assert (nothing.exit_code, nothing.stdout) == (0, "")
+    assert "no host is unproven" in nothing.stderr
+    none = fleet.run("verify")
+    assert (none.exit_code, "or add --unproven" in none.stderr) == (2, True)
 
 
 def test_update_says_that_a_job_is_detached_or_in_the_way(fleet: Fleet) -> None:
