@@ -68,6 +68,8 @@ def _state(found: Finding) -> State:
         return "down"
     if found.cause == "agent-starting":
         return "starting"
+    if found.cause == "preflight-platform":
+        return "unknown"
     return "unproven" if found.cause in UNSEEN else "stale"
 
 

@@ -30,11 +30,16 @@ if TYPE_CHECKING:
 NEW = "9f2c1ab" + "0" * 33
 
 
-def make_entry(facts: Facts, folder: Path, answer: Latest) -> HostEntry:
+OLD_VERDICT: Final = Verdict(kind="stale", sentence="old", advice="force update restarts it")
+
+
+def make_entry(
+    facts: Facts, folder: Path, answer: Latest, verdict: Verdict | None = None
+) -> HostEntry:
     """A host of which these facts were seen just now."""
     entry = HostEntry(FakeSession(make_host("csb0"), folder, probe=facts))
     asked = entry.ask()
-    entry.learn(asked, Seen(NOW, facts))
+    entry.learn(asked, Seen(NOW, facts), verdict)
     entry.learn_latest(asked, answer)
     return entry
 
@@ -145,9 +150,8 @@ class Following(NamedTuple):
 
 
 def following(folder: Path, *events: JobEvent, ended: bool = False) -> Following:
-    session = FakeSession(make_host("csb0"), folder, probe=NOT_RESTARTED)
-    entry = HostEntry(session, NOT_RESTARTED, NOW, answer=NEW)
-    entry.verdict = Verdict(kind="stale", sentence="old", advice="force update restarts it")
+    entry = make_entry(NOT_RESTARTED, folder, NEW, OLD_VERDICT)
+    session = entry.session
     plan = make_plan("csb0", Options(force=True))
     watcher = JobWatcher(session, JOB, plan=plan, clock=lambda: NOW, changed=lambda: None)
     for event in events:
@@ -188,8 +192,7 @@ def test_no_cure_is_offered_while_a_job_runs(tmp_path: Path) -> None:
 
 def test_no_verdict_of_before_stands_beside_somebody_elses_job(tmp_path: Path) -> None:
     facts = replace(NOT_RESTARTED, job_running=JOB)
-    entry = HostEntry(FakeSession(make_host("csb0"), tmp_path, probe=facts), facts, NOW)
-    entry.verdict = Verdict(kind="stale", sentence="old", advice="force update restarts it")
+    entry = make_entry(facts, tmp_path, NEW, OLD_VERDICT)
     panel = host_details(entry, UNICODE, NOW).plain
     assert "force update" not in panel
     assert "cure: enter wait for its verdict" in panel

@@ -22,6 +22,15 @@ nf_keep_proof() {
   nf_keep_changes
 }
 
+NF_KEEP_PROOFS=5
+
+# nf_proof_files DIR: the files of the proofs, oldest first.
+nf_proof_files() {
+  for nf_proof_files_file in "$1"/*; do
+    if nf_is_job_id "${nf_proof_files_file##*/}"; then printf '%s\n' "$nf_proof_files_file"; fi
+  done
+}
+
 # nf_keep_proven: keep the proof of a look on stdin under the job's id; everybody on the host may read it.
 # Root does not write there if somebody else can.
 # sets: NF_TRUSTED

@@ -56,6 +56,7 @@ nf_platform() {
 nf_places() {
   NF_NO_PLACE='' NF_HIDDEN='' NF_JOBS=/dev/null/nixfleet NF_STATE=/dev/null/nixfleet
   nf_trust_ahead "$NF_ROOT/var/lib/nixfleet/jobs" "$NF_ROOT/var/lib/nixfleet-update/jobs" \
+    "$NF_ROOT/var/lib/nixfleet/proofs" "$NF_ROOT/var/lib/nixfleet-update/proofs" \
     "$NF_ROOT/run/nixfleet" "$NF_ROOT/run/nixfleet-update"
   nf_place "$NF_ROOT/var/lib/nixfleet" /jobs && NF_JOBS=$nf_place_found
   nf_place "$NF_ROOT/run/nixfleet" '' && NF_STATE=$nf_place_found

@@ -1,9 +1,7 @@
 # shellcheck shell=sh
-# shellcheck disable=SC2034,SC2153,SC2154 # its variables go to the parts beside it, and come from them
+# shellcheck disable=SC2153,SC2154 # its variables come from the parts beside it
 # What looks with proof have shown. A proof says which path a state of the checkout builds, and which path a
 # process runs. Everybody on the host may read root's proofs: they hold paths, names and ids, no URLs.
-
-NF_KEEP_PROOFS=5
 
 # nf_proofs: the folder of the proofs; false if somebody could have written there who must not.
 nf_proofs() {
@@ -15,22 +13,28 @@ nf_proofs() {
   printf '%s\n' "$nf_proofs_at"
 }
 
-# nf_proof_files DIR: the files of the proofs, oldest first.
-nf_proof_files() {
-  for nf_proof_files_file in "$1"/*; do
-    if nf_is_job_id "${nf_proof_files_file##*/}"; then printf '%s\n' "$nf_proof_files_file"; fi
+# nf_cat_proofs DIR: all of them; a job keeps only the newest.
+nf_cat_proofs() {
+  nf_cat_proofs_dir=$1
+  set --
+  for nf_cat_proofs_file in "$nf_cat_proofs_dir"/*; do
+    if nf_is_job_id "${nf_cat_proofs_file##*/}"; then set -- "$@" "$nf_cat_proofs_file"; fi
   done
+  if [ "$#" -gt 0 ]; then cat "$@" 2>/dev/null; fi
 }
 
 # nf_began PID: when it began, as its kernel counts: no change of the clock moves that.
 nf_began() {
-  if [ -r "$NF_ROOT/proc/$1/stat" ]; then
-    # the program's name stands in brackets, and may hold anything
-    sed -n 's/.*) //p' "$NF_ROOT/proc/$1/stat" 2>/dev/null | tail -n 1 | cut -d' ' -f20
-  else
-    nf_started "$1"
-  fi
-}
+  if ! [ -r "$NF_ROOT/proc/$1/stat" ]; then nf_started "$1"; return; fi
+  nf_began_fields=''
+  while IFS= read -r nf_began_line || [ -n "$nf_began_line" ]; do nf_began_fields=$nf_began_line; done \
+    <"$NF_ROOT/proc/$1/stat"
+  # the program's name stands in brackets, and may hold anything
+  nf_began_fields=${nf_began_fields##*) }
+  # shellcheck disable=SC2086 # a field a word; the 22nd of proc(5)
+  set -- $nf_began_fields
+  shift 19 2>/dev/null && printf '%s\n' "$1"
+} 2>/dev/null
 
 # --- in a look
 
