@@ -78,4 +78,4 @@ def test_a_login_shell_that_runs_nothing_is_not_offline(fresh: Fleet, name: str)
                 assert running.wait() == 0, running.output
         assert states(client) == {host.name: "no-shell"}
         host.enter("usermod --shell /bin/bash ops")
-        assert states(client) == {host.name: "current"}
+        assert states(client) == {host.name: "unproven"}
