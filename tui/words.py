@@ -18,7 +18,7 @@ Tone = Literal["normal", "good", "unproven", "warning", "bad", "busy", "faint"]
 STYLES: Final[dict[Tone, str]] = {
     "normal": "",
     "good": "$text-success",
-    "unproven": "$text-accent",
+    "unproven": "mediumpurple",
     "warning": "$text-warning",
     "bad": "bold $text-error",
     "busy": "$text-primary",
