@@ -51,10 +51,11 @@ if TYPE_CHECKING:
     from tui.fleet import HostEntry
 
 BEAT = 0.25
+"""Seconds between repaints of what changes by itself; each repaint may go over a slow link."""
+
 _NOTICE_SECONDS = 30.0
 _UNTIL_SEEN = 365 * 24 * 3600.0
 """Seconds; until a key says that somebody sees the notice."""
-"""Seconds between repaints of what changes by itself; each repaint may go over a slow link."""
 
 _CLOSE_LIMIT = 1.0
 """Seconds that sessions may take to end; after that their processes are killed."""

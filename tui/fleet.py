@@ -121,10 +121,13 @@ class HostEntry:
         self._seen_asked = self._answer_asked = self.ask()
 
     def learn_end(self, job: str, verdict: Verdict | None) -> None:
-        """A job has ended: no question of before can have the answer of afterwards."""
+        """A job has ended: no question of before can have the answer of afterwards, and what was
+        proven before need not be so any more."""
         self._ended.add(job)
         self.overtake()
-        self._seen = self._without_ended(self._seen)
+        seen = self._without_ended(self._seen)
+        facts = seen.facts and replace(seen.facts, expected=None, proof=None, proofs=())
+        self._seen = replace(seen, facts=facts)
         self._verdict = verdict or self._verdict
 
     def _without_ended(self, seen: Seen) -> Seen:
