@@ -72,6 +72,11 @@ def states(client: Client, *words: str) -> dict[str, str]:
     return {row["host"]: row["state"] for row in rows}
 
 
+def reached(client: Client) -> set[str]:
+    """The hosts that answered the list, and whose agent is not known to be wrong."""
+    return {name for name, state in states(client).items() if state in ("current", "unproven")}
+
+
 def assert_all_works(client: Client, host: LabHost) -> None:
     """Connecting at the terminal, and all that `assert_works` has."""
     with client.at_terminal("connect", host.name) as running:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from .login_shells import LINES, NOLOGIN, OSC7, START_UP, TITLE, TO_STDERR, use_shell
-from .operator import assert_all_works, assert_works, operator, states
+from .operator import assert_all_works, assert_works, operator, reached, states
 
 if TYPE_CHECKING:
     from .fleet import Fleet
@@ -78,4 +78,4 @@ def test_a_login_shell_that_runs_nothing_is_not_offline(fresh: Fleet, name: str)
                 assert running.wait() == 0, running.output
         assert states(client) == {host.name: "no-shell"}
         host.enter("usermod --shell /bin/bash ops")
-        assert states(client) == {host.name: "unproven"}
+        assert reached(client) == {host.name}

@@ -16,7 +16,7 @@ from .operator import (
     logged_in,
     operator,
     own_ssh,
-    states,
+    reached,
 )
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def test_a_forward_belongs_to_the_operators_own_session(
         with logged_in(client, host) if first == "theirs" else nullcontext():
             assert_all_works(client, host)
         with logged_in(client, host):
-            assert states(client) == {host.name: "unproven"}
+            assert reached(client) == {host.name}
 
 
 def test_the_operators_own_shared_connection_is_left_alone(fresh: Fleet) -> None:
@@ -91,7 +91,7 @@ def test_the_operators_own_shared_connection_is_left_alone(fresh: Fleet) -> None
         assert check.returncode == 0
         # ours goes on without theirs
         subprocess.run(own_ssh(client, host, "-O", "exit"), check=True)
-        assert states(client) == {host.name: "unproven"}
+        assert reached(client) == {host.name}
         assert list(client.folder.glob("theirs-*")) == []
 
 
@@ -115,7 +115,7 @@ def test_match_exec_runs_once_more_for_each_host_than_connections(fresh: Fleet) 
         runs = plain.folder / "runs"
         ask = f'Match exec "echo told; echo told >&2; echo run >>{runs}"\n{TMUX}\nMatch all'
         client = configured(plain, ask)
-        assert states(client) == {host.name: "unproven"}
+        assert reached(client) == {host.name}
         assert runs.read_text().split() == ["run"] * 2
 
 
@@ -164,7 +164,7 @@ def test_a_host_with_several_names(fresh: Fleet) -> None:
         inventory.write_text(
             "".join(f'[hosts.{name}]\nssh = "ops@{name}"\n{keys}' for name in ("one", "two"))
         )
-        assert states(client) == {"one": "unproven", "two": "unproven"}
+        assert reached(client) == {"one", "two"}
         assert client.update("two", "--force")["verdict"] == "current"
         assert client.update("one", "--force")["verdict"] == "current"
 
