@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, TypeVar, get_args
 
 from platformdirs.unix import Unix
 
@@ -30,6 +30,9 @@ SSH_CONFIG_VARIABLE: Final = "NIXFLEET_SSH_CONFIG"
 LEAST_REFRESH: Final = 10
 MOST_REFRESH: Final = 24 * 3600
 """Seconds. A look is one connection and some processes on each host."""
+
+
+Prove = Literal["off", "background"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ class Config:
     looks only when it is told to."""
 
     refresh: float | None = 60.0
+    prove: Prove = "off"
+    """In the background, the app lets idle hosts prove themselves."""
     limits: Limits = DEFAULT_LIMITS
     ssh_config: str | None = None
 
@@ -95,6 +100,9 @@ def load_config(environ: Mapping[str, str], *, refresh: str | None = None) -> Lo
         (REFRESH_VARIABLE, found.attempt(partial(_refresh_of, REFRESH_VARIABLE, variable))),
         ("--refresh", found.attempt(partial(_refresh_of, "--refresh", refresh))),
     )
+    prove: Prove = found.hold(
+        *("prove", Config().prove), (file.place("prove"), found.attempt(file.prove))
+    )
     limits = {
         field: found.hold(
             *(f"limits.{key}", getattr(DEFAULT_LIMITS, field)),
@@ -108,6 +116,7 @@ def load_config(environ: Mapping[str, str], *, refresh: str | None = None) -> Lo
     )
     config = Config(
         refresh=None if isinstance(time, str) else time,
+        prove=prove,
         limits=Limits(**limits),
         ssh_config=ssh_config or None,
     )
@@ -140,6 +149,8 @@ def _is_refresh(seconds: float) -> bool:
     return LEAST_REFRESH <= seconds <= MOST_REFRESH
 
 
+_PROVE: Final = tuple(f'prove = "{value}"' for value in get_args(Prove))
+
 _RANGES: Final[Mapping[str, tuple[int, int]]] = {
     "connections": (1, 500),
     "through_one_jump": (1, 500),
@@ -152,7 +163,7 @@ _RANGES: Final[Mapping[str, tuple[int, int]]] = {
 _LIMITS: Final = {name.replace("_", "-"): name for name in _RANGES}
 """The fields of Limits, by their keys in the file."""
 
-_KEYS: Final = ("refresh", "limits")
+_KEYS: Final = ("refresh", "prove", "limits")
 
 
 class _ConfigFile(TomlFile):
@@ -170,6 +181,12 @@ class _ConfigFile(TomlFile):
         if not _is_refresh(value):
             self.fail(at, f"{value} is out of range", f'{_REFRESH_HINT} "off"')
         return float(value)
+
+    def prove(self) -> Prove | None:
+        value, at = self.top.get("prove"), ("prove",)
+        if value is None or value == "off" or value == "background":
+            return value
+        return self.fail(at, f"{value!r} is no way to prove", f"write {' or '.join(_PROVE)}")
 
     def limit(self, key: str) -> int | None:
         table = self.top.get("limits")

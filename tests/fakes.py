@@ -353,6 +353,9 @@ class FakeSession:
         facts = await self.probe()
         return facts, self._answer("verify", NOT_PROVEN, await latest(facts), root=True)
 
+    async def prove_idly(self, facts: Facts) -> Facts:
+        return self._answer("prove_idly", facts)
+
     async def explain(self, facts: Facts, latest: Latest) -> Diagnosis:
         return self._answer("explain", WHY, latest)
 

@@ -29,6 +29,7 @@ from tui.ending import ended_by_signals
 from tui.fleet import Fleet
 from tui.glyphs import ASCII, UNICODE
 from tui.jobs import JobWatcher
+from tui.proving import Proving
 from tui.refresh import SECOND, Refresh
 from tui.screen_filter import ScreenFilter
 from tui.screens.base import Confirm
@@ -105,6 +106,7 @@ class NixFleetApp(Stage, inherit_bindings=False):
         self.clock = clock
         self.fleet = Fleet.of(sessions, latest, clock)
         self._refresh = Refresh(settings.refresh)
+        self._proving = Proving(settings.prove_in_background)
         self.conductor = Conductor(latest, Passwords(self._ask_password))
         self.ticked = Signal(self, "ticked")
         self.animation_level = "none"
@@ -322,11 +324,21 @@ class NixFleetApp(Stage, inherit_bindings=False):
                 self.run_worker(self.fleet.look(entry, self.tick), group="look")
 
     def look_again(self) -> None:
-        """Look at the hosts whose time has come. It is called each second."""
+        """Look at the hosts whose time has come, and prove them. It is called each second."""
         if self.terminal_lent:
             return
         for entry in self._refresh.due(self.fleet.entries.values(), self.clock()):
             self.run_worker(self.fleet.look(entry, self.tick, again=True), group="look")
+        for entry in self._proving.due(self.fleet.entries.values()):
+            self.run_worker(self._prove(entry), group="look")
+
+    async def _prove(self, entry: HostEntry) -> None:
+        """Prove a host that nobody asked to prove, as far as that goes without root."""
+        try:
+            await self.fleet.prove_idly(entry)
+        finally:
+            self._proving.done(entry)
+            self.tick()
 
     @on(messages.FollowAgain)
     def _follow_again(self, message: messages.FollowAgain) -> None:

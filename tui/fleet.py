@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from nixfleet_core.errors import Unreachable
+from nixfleet_core.errors import HostError, Unreachable
 from nixfleet_core.judge.table_state import Assessment, assess, latest_version
 from nixfleet_core.judge.verdict import snapshot
 from nixfleet_core.nix.git_url import commit_of
@@ -312,6 +312,16 @@ class Fleet:
         """Probe the host, unless it answered or was offline just now."""
         if entry.look is not None or self.clock() - entry.seen_at > FRESH:
             await self._probe(entry, changed)
+
+    async def prove_idly(self, entry: HostEntry) -> None:
+        """Let an idle host evaluate its flake for a proof; a host that does not answer waits for
+        the next look."""
+        facts = entry.facts
+        if facts is None:
+            return
+        asked = entry.ask()
+        with suppress(HostError), one_host(entry.name):
+            entry.learn(asked, Seen(self.clock(), await entry.session.prove_idly(facts)))
 
     async def _probe(
         self, entry: HostEntry, changed: Callable[[], None], *, again: bool = False

@@ -12,6 +12,7 @@ from nixfleet_core.cli.main import nixfleet
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nixfleet_core.config import Config
     from nixfleet_core.session.protocol import HostSession
 
 
@@ -24,7 +25,7 @@ class TerminalScreen:
         *,
         ascii_only: bool,
         mouse: bool,
-        refresh: float | None,
+        config: Config,
         notices: Sequence[str] = (),
     ) -> int:
         from nixfleet_core.session.latest import GitLatest
@@ -32,7 +33,11 @@ class TerminalScreen:
         from tui.settings import AppSettings
 
         settings = AppSettings(
-            ascii=ascii_only, mouse=mouse, refresh=refresh, notices=tuple(notices)
+            ascii=ascii_only,
+            mouse=mouse,
+            refresh=config.refresh,
+            prove_in_background=config.prove == "background",
+            notices=tuple(notices),
         )
         return run(sessions, GitLatest(), settings)
 

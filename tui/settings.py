@@ -17,5 +17,7 @@ class AppSettings:
     bell: bool = True
     title: bool = True
     refresh: float | None = Config().refresh
+    prove_in_background: bool = False
+    """The app lets idle hosts prove themselves."""
     notices: tuple[str, ...] = ()
     """What the operator has to know before anything else, such as hosts whose names are unknown."""

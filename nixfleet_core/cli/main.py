@@ -161,10 +161,13 @@ def nixfleet(
         setup.inventory()  # report a wrong inventory first
         screen = setup.require_screen()
         notices: list[str] = []
-        every = settings.config.refresh
-        sessions = setup.sessions(warn=notices.append, refresh=every)
+        sessions = setup.sessions(warn=notices.append, refresh=settings.config.refresh)
         code = screen.open(
-            sessions, ascii_only=ascii_only, mouse=not no_mouse, refresh=every, notices=notices
+            sessions,
+            ascii_only=ascii_only,
+            mouse=not no_mouse,
+            config=settings.config,
+            notices=notices,
         )
         context.exit(code)
 

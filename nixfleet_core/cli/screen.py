@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nixfleet_core.config import Config
     from nixfleet_core.session.protocol import HostSession
 
 
@@ -19,11 +20,11 @@ class Screen(Protocol):
         *,
         ascii_only: bool,
         mouse: bool,
-        refresh: float | None,
+        config: Config,
         notices: Sequence[str] = (),
     ) -> int:
-        """Open the app on these hosts; it begins with the notices. `refresh`: seconds after which
-        it looks at a host again by itself; None: it does not."""
+        """Open the app on these hosts; it begins with the notices. `config` says how often it
+        looks at them by itself, and whether it proves them."""
         ...
 
     def open_demo(self, speed: float) -> int:

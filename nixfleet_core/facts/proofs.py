@@ -50,6 +50,8 @@ class Proven(msgspec.Struct, frozen=True, kw_only=True):
     """The store paths that the installed program starts, with blanks between them."""
     builds: _Text = ""
     """The agent that this state of the checkout builds."""
+    fails: bool = False
+    """This state could not be evaluated."""
     source: _Text = ""
     """The state's name; empty if it has none, and then nothing of it can be proven again."""
     checkout: _Text = ""
@@ -61,6 +63,11 @@ class Proven(msgspec.Struct, frozen=True, kw_only=True):
     input: _Text = ""
     commit: _Text = ""
     """The commit of the input in flake.lock."""
+
+    @property
+    def is_of_a_state(self) -> bool:
+        """Whether it says of a state what that builds, or that it does not evaluate."""
+        return bool(self.builds) or self.fails
 
     @property
     def installs_what_it_builds(self) -> bool:
@@ -103,7 +110,10 @@ def _parts(text: str) -> Iterator[dict[str, str]]:
 
 
 def _read(part: dict[str, str]) -> Proven | None:
-    values: dict[str, str | bool] = {**part, "chosen": part.get("chosen") == "1"}
+    values: dict[str, str | bool] = {
+        **part,
+        **{flag: part.get(flag) == "1" for flag in ("chosen", "fails")},
+    }
     if not is_commit(part.get("commit", "")):
         values.pop("commit", None)
     if not is_job_id(part.get("job", "")):

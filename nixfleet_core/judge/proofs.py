@@ -124,12 +124,28 @@ def _recall_build(facts: Facts, host: Host) -> tuple[Facts, str]:
     if checkout.source is None:
         return facts, _why_unnamed(checkout)
     state = (checkout.source, checkout.folder)
-    builds = [proof for proof in facts.proofs if proof.builds and _is_ours(proof, facts, host)]
-    found = next((proof for proof in builds if (proof.source, proof.folder) == state), None)
+    ours = [proof for proof in facts.proofs if _is_ours(proof, facts, host)]
+    its = [proof for proof in ours if (proof.source, proof.folder) == state]
+    found = next((proof for proof in its if proof.builds), None)
+    if found is None and any(proof.fails for proof in its):
+        return facts, "the flake could not be evaluated in this state of the checkout"
     if found is None:
-        known = any(proof.checkout == checkout.path for proof in builds)
+        known = any(proof.builds and proof.checkout == checkout.path for proof in ours)
         return facts, "the checkout has changed since the proof" if known else _NEVER
     return replace(facts, expected=Binary(found.builds, version_label(found.builds))), ""
+
+
+def can_be_proven_idly(facts: Facts, host: Host) -> bool:
+    """Whether an evaluation that nobody waits for can prove what this state builds: it has a name
+    and belongs to us, nothing changes the host, and the state was not evaluated before."""
+    checkout = facts.checkout
+    if checkout is None or checkout.source is None or checkout.owner != facts.user:
+        return False
+    if facts.job_running or facts.switch_running or facts.rebuild or facts.expected:
+        return False
+    state = (checkout.source, checkout.folder)
+    known = (proof for proof in facts.proofs if proof.is_of_a_state)
+    return not any((p.source, p.folder) == state and _is_ours(p, facts, host) for p in known)
 
 
 def _why_unnamed(checkout: Checkout) -> str:

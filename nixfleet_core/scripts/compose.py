@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 _FOLDERS: Final = ("lib", "ask", "job")
-_ALWAYS: Final = ("trust", "common", "platform", "launchctl", "carrier", "rights")
+_ALWAYS: Final = ("trust", "common", "platform", "launchctl", "carrier", "rights", "idle")
 _NEEDS: Final = {
     "service": ("process",),
     "probe": ("service", "launchd", "agent", "records", "checkout", "source", "proven", "explain"),
@@ -61,7 +61,7 @@ def compose(*parts: str, root: str, call: str, values: Mapping[str, str] | None 
     +vx` ends tracing (SHELLOPTS), since a trace on stderr would pass for the script's own words.
     """
     prelude = "set +vx\n" + assignments(
-        {"NF_ROOT": root, "NF_PLATFORM_GIVEN": "", **(values or {})}
+        {"NF_ROOT": root, "NF_PLATFORM_GIVEN": "", "NF_IDLE": "", **(values or {})}
     )
     return (
         prelude

@@ -139,6 +139,11 @@ class HostSession(Protocol):
         """Prove what runs now; changes nothing."""
         ...
 
+    async def prove_idly(self, facts: Facts) -> Facts:
+        """Look with proof without root, if the host is idle: nobody waits for it. These are the
+        facts of the last look; without a proof, it returns what it saw."""
+        ...
+
     async def explain(self, facts: Facts, latest: Latest) -> Diagnosis:
         """Why the host, with these fresh facts, does not have the agent that it should."""
         ...

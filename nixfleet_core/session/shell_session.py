@@ -158,11 +158,14 @@ class ShellSession:
         answer = await self._run("doctor", values, self._evaluation_seconds)
         return _read(answer, lambda said: parse_health(said, asked, time.time()))
 
-    async def _with_attributes(self, facts: Facts, checkout: str) -> Facts:
+    async def _with_attributes(
+        self, facts: Facts, checkout: str, more: dict[str, str] | None = None
+    ) -> Facts:
         """The facts, with the flake's names if one of them must be chosen."""
         if self.host.attribute is not None:
             return facts
-        answer = await self._run("attributes", {"NF_CHECKOUT": checkout}, self._evaluation_seconds)
+        values = {"NF_CHECKOUT": checkout} | (more or {})
+        answer = await self._run("attributes", values, self._evaluation_seconds)
         if answer.rc:
             return facts
         names = answer.stdout[:_ATTRIBUTES_LIMIT].decode("utf-8", "replace").split("\n")
@@ -358,6 +361,17 @@ class ShellSession:
         attribute = choose_attribute(self.host, facts) or ""
         return await self._probe(checkout, deep=deep, elevate=not is_home, attribute=attribute)
 
+    async def prove_idly(self, facts: Facts) -> Facts:
+        checkout, idle = facts.checkout, {"NF_IDLE": "1"}
+        if checkout is None:
+            return facts
+        if facts.platform == "home-manager":
+            facts = await self._with_attributes(facts, checkout.path, idle)
+            if self.host.attribute is None and facts.attributes is None:
+                return facts  # the host is busy, or its flake fails
+        attribute = choose_attribute(self.host, facts) or ""
+        return await self._probe(checkout.path, deep="1", attribute=attribute, more=idle)
+
     async def newest_job(self) -> str | None:
         known = next(reversed(self.copies.jobs(self.host.name)), None)
         try:
@@ -402,12 +416,19 @@ class ShellSession:
         }
 
     async def _probe(
-        self, checkout: str, *, deep: Depth = "", elevate: bool = False, attribute: str = ""
+        self,
+        checkout: str,
+        *,
+        deep: Depth = "",
+        elevate: bool = False,
+        attribute: str = "",
+        more: dict[str, str] | None = None,
     ) -> Facts:
-        script = self.probe_script(checkout, deep=deep, attribute=attribute)
+        values = self._probe_values(checkout, deep, attribute) | (more or {})
+        script = self._script("probe", values)
         limit = self._evaluation_seconds if deep else self.limits.look
         facts = _read(await self._run_script(script, limit, elevate=elevate), parse_probe)
-        if facts.proof is not None:
+        if facts.proof is not None and (facts.proof.is_of_a_state or not more):
             commit = facts.lock_rev(self.host.input) or ""
             proof = msgspec.structs.replace(facts.proof, commit=commit)
             self.copies.keep_proof(self.host.name, proof)

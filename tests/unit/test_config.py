@@ -19,6 +19,7 @@ from nixfleet_core.config import (
 
 WHOLE = """\
 refresh = 120
+prove = "background"
 [limits]
 connections      = 12
 through-one-jump = 2
@@ -28,6 +29,7 @@ rebuild          = 28800
 """
 VALUES = Config(
     refresh=120.0,
+    prove="background",
     limits=Limits(connections=12, through_one_jump=2, look=90, evaluation=900, rebuild=28800),
 )
 
@@ -158,7 +160,12 @@ MISTAKES = {
         for value in (least - 1, most + 1)
     },
     "an unknown key": ("refrsh = 60", "1: refrsh: unknown key; did you mean 'refresh'?"),
-    "an unheard-of key": ("zzz = 1", "1: zzz: unknown key; known keys: refresh, limits"),
+    "an unheard-of key": ("zzz = 1", "1: zzz: unknown key; known keys: refresh, prove, limits"),
+    "a strange way to prove": (
+        'prove = "always"',
+        '1: prove: \'always\' is no way to prove; write prove = "off" or prove = "background"',
+    ),
+    "no word": ("prove = true", "1: prove: True is no way to prove"),
     "a misspelt limit": (
         "[limits]\nrebiuld = 60",
         "2: limits.rebiuld: unknown key; did you mean 'rebuild'?",

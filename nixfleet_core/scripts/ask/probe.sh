@@ -20,9 +20,9 @@ probe() {
   printf 'end 0\n'
 }
 
-# sets: nf_source_name, nf_source_folder, probe_expected_path
+# sets: nf_source_name, nf_source_folder, probe_expected_error, probe_expected_path
 probe_records() {
-  nf_source_name='' nf_source_folder='' probe_expected_path=''
+  nf_source_name='' nf_source_folder='' probe_expected_error='' probe_expected_path=''
   # shellcheck disable=SC2046 # three words
   set -- $(uname -snm)
   put hostname "$(probe_name "$2")"
@@ -220,7 +220,7 @@ physical() { if cd "$1" 2>/dev/null; then pwd -P; else printf '%s\n' "$1"; fi; }
 
 # The checkout: NF_CHECKOUT may begin with "~/", the home of the user who looks.
 # shellcheck disable=SC2088 # that tilde is text
-# sets: nf_source_folder, nf_source_name, probe_dir, probe_expected_path
+# sets: nf_source_folder, nf_source_name, probe_dir, probe_expected_error, probe_expected_path
 probe_checkout() {
   case $NF_CHECKOUT in
     '') return 0 ;;
@@ -333,15 +333,16 @@ probe_built() {
 
 # The agent that the flake would install as it is locked now: its path, without a build. flake.lock has to
 # name all inputs: what Nix would look up now is no part of the checkout's state.
-# sets: probe_expected_built, probe_expected_path
+# sets: probe_expected_built, probe_expected_error (why there is none), probe_expected_path
 probe_expected() {
-  probe_expected_path=''
+  probe_expected_path='' probe_expected_error=''
   if probe_expected_built=$(nf_eval "$NF_EVALUATION" --no-update-lock-file --apply "$(nf_agent_words)" \
     "$1#$(nf_agent_start)" 2>/dev/null); then
     probe_expected_path=$(probe_program "$probe_expected_built")
     put_some expected.path "$probe_expected_path"
   else
-    put expected.error eval
+    case $?,$NF_IDLE in 75,1) probe_expected_error=busy ;; *) probe_expected_error='eval' ;; esac
+    put expected.error "$probe_expected_error"
   fi
 }
 

@@ -300,6 +300,7 @@ nf_is_job_id() {
 
 # nf_eval SECONDS WORD...: nix eval as the checkout's owner, with raw output.
 nf_eval() {
+  if [ -n "$NF_IDLE" ]; then nf_eval_idly "$@"; return; fi
   nf_eval_seconds=$1
   shift
   nf_as_owner "$nf_eval_seconds" nix --extra-experimental-features 'nix-command flakes' eval --raw "$@"

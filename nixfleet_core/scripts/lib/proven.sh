@@ -57,8 +57,11 @@ probe_proof() {
       put_proven starts "$nf_look_starts"
       ;;
   esac
-  [ -n "$probe_expected_path" ] || return 0
-  put_proven builds "$probe_expected_path"
+  case $probe_expected_path,$probe_expected_error in
+    ?*,) put_proven builds "$probe_expected_path" ;;
+    *,eval) put_proven fails 1 ;;
+    *) return 0 ;;
+  esac
   put_proven source "$nf_source_name"
   put_proven checkout "${probe_dir#"$NF_ROOT"}"
   put_proven folder "$nf_source_folder"

@@ -23,6 +23,7 @@ from test_inventory import MISTAKES
 from nixfleet_core.cli import listing, main, show_plan
 from nixfleet_core.cli.main import nixfleet
 from nixfleet_core.cli.update_here import nixfleet_update
+from nixfleet_core.config import Config
 from nixfleet_core.errors import NeedsPassword, NoSuchJob, NotAllowed, Unreachable
 from nixfleet_core.facts.health import Health
 from nixfleet_core.facts.model import Binary, Checkout, Snapshot, Unit
@@ -1047,11 +1048,11 @@ class Screen:
         *,
         ascii_only: bool,
         mouse: bool,
-        refresh: float | None,
+        config: Config,
         notices: Sequence[str] = (),
     ) -> int:
         self.asked.append(([session.host.name for session in sessions], ascii_only, mouse))
-        self.refreshes.append(refresh)
+        self.refreshes.append(config.refresh)
         self.notices = list(notices)
         return 7
 
