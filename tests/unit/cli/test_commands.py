@@ -125,7 +125,7 @@ def test_the_hosts_own_command_reads_the_inventory(real: Fleet, tmp_path: Path) 
         (("hosts", "csb2"), "no host 'csb2'; did you mean"),
         (("update", "x"), "hosts: csb0, csb1"),
         (("update",), "Missing argument"),
-        (("verify",), "Missing argument"),
+        (("verify",), "name the hosts to verify, or add --unproven"),
         (("why",), "Missing argument"),
         (("doctor",), "Missing argument"),
         (("attach",), "Missing argument"),
