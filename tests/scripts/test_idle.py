@@ -1,4 +1,4 @@
-"""An evaluation that nobody waits for: only on an idle host, within limits, and without the network."""
+"""An evaluation that nobody waits for: only on an idle host, within limits, and offline."""
 
 from __future__ import annotations
 

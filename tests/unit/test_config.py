@@ -65,6 +65,7 @@ def test_without_a_file_the_defaults_hold() -> None:
     assert loaded.problems == ()
     assert sources(loaded) == {
         "refresh": ("60", "default"),
+        "prove": ("off", "default"),
         "limits.connections": ("24", "default"),
         "limits.through-one-jump": ("4", "default"),
         "limits.look": ("40", "default"),
@@ -81,11 +82,12 @@ def test_every_key_is_read_and_its_line_is_told() -> None:
     file = "~/.config/nixfleet/config.toml"
     assert sources(loaded) == {
         "refresh": ("120", f"{file}:1"),
-        "limits.connections": ("12", f"{file}:3"),
-        "limits.through-one-jump": ("2", f"{file}:4"),
-        "limits.look": ("90", f"{file}:5"),
-        "limits.evaluation": ("900", f"{file}:6"),
-        "limits.rebuild": ("28800", f"{file}:7"),
+        "prove": ("background", f"{file}:2"),
+        "limits.connections": ("12", f"{file}:4"),
+        "limits.through-one-jump": ("2", f"{file}:5"),
+        "limits.look": ("90", f"{file}:6"),
+        "limits.evaluation": ("900", f"{file}:7"),
+        "limits.rebuild": ("28800", f"{file}:8"),
         "NIXFLEET_SSH_CONFIG": ("", "default"),
     }
 

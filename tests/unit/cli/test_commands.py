@@ -201,6 +201,7 @@ def test_config_prints_what_holds_and_where_it_comes_from(
     assert (done.exit_code, done.stderr) == (0, "")
     assert [line.split(maxsplit=3) for line in done.stdout.splitlines()] == [
         ["refresh", "=", "off", "--refresh"],
+        ["prove", "=", "off", "default"],
         ["limits.connections", "=", "24", "default"],
         ["limits.through-one-jump", "=", "4", "default"],
         ["limits.look", "=", "60", "~/.config/nixfleet/config.toml:2"],

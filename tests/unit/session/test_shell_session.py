@@ -201,7 +201,27 @@ async def test_a_look_is_one_script_without_root(bench: Callable[..., Bench]) ->
         "NF_DEEP": "",
         "NF_EVALUATION": "300",
         "NF_NIX_STAMP": "",
+        "NF_IDLE": "",
     }
+
+
+async def test_an_idle_host_proves_itself_without_root(bench: Callable[..., Bench]) -> None:
+    made = bench(says(BEFORE), says(AFTER))
+    seen_before = await made.session.probe()
+    await made.session.prove_idly(seen_before)
+    look, idle = made.shell.ran
+    assert (look.values["NF_IDLE"], idle.values["NF_IDLE"]) == ("", "1")
+    assert (idle.call, idle.elevated, idle.values["NF_DEEP"]) == ("probe", False, "1")
+    assert idle.values["NF_ATTRIBUTE"] == "csb0"
+
+
+async def test_an_idle_home_whose_names_are_not_told_is_left_alone(
+    bench: Callable[..., Bench],
+) -> None:
+    made = bench(Answer(rc=75, stdout=b"", stderr=""))
+    home = replace(HEALTHY, platform="home-manager")
+    assert await made.session.prove_idly(home) == home
+    assert [(ran.call, ran.values["NF_IDLE"]) for ran in made.shell.ran] == [("attributes", "1")]
 
 
 async def test_scripts_get_the_limits_of_the_settings(bench: Callable[..., Bench]) -> None:
