@@ -364,7 +364,8 @@ def test_every_cause_is_named(
 
 def test_the_stories_tell_of_every_cause() -> None:
     told = {scene.cause for _, scenes in STORIES.values() for scene in scenes}
-    assert told | {"not-restarted", "job-running"} == set(get_args(FoundCause))
+    # a look that evaluates the flake knows better than lock-not-built: see test_proofs
+    assert told | {"not-restarted", "job-running", "lock-not-built"} == set(get_args(FoundCause))
 
 
 @pytest.mark.parametrize("name", ["gpc0"])
