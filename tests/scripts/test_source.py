@@ -6,10 +6,11 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from fake_host import FakeHost, git
+from fake_host import AGENTS, FakeHost, git
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_probe_script import probe
@@ -282,3 +283,33 @@ def test_one_name_is_one_source(
         found = seen(host)
         if found.source is not None:
             assert sources.setdefault(found.source, source(host.checkout)) == source(host.checkout)
+
+
+@pytest.mark.parametrize("name", ["flake.lock", "flake.nix"])
+def test_a_state_that_changes_during_the_evaluation_is_not_proven(
+    host: FakeHost, name: str
+) -> None:
+    """Nobody knows which of the two states builds that."""
+    host.set("expected", f"@{AGENTS['1.0']} agent --serve")
+    path = quote(str(host.checkout / name))
+    host.on("nix", f'case "$*" in *eval*) echo >>{path} ;; esac; default "$@"')
+    facts = probe(host, NF_DEEP="1", NF_ATTRIBUTE="h")
+    assert facts.expected is not None
+    assert facts.checkout is not None
+    assert (facts.checkout.source, facts.checkout.unnamed) == (None, "changes")
+    assert facts.proof is not None
+    assert (facts.proof.builds, facts.proof.source) == (AGENTS["1.0"], "")
+
+
+def test_a_proof_says_what_was_seen_and_by_whom(host: FakeHost) -> None:
+    host.set("expected", f"@{AGENTS['1.0']} agent --serve")
+    facts = probe(host, NF_DEEP="1", NF_ATTRIBUTE="h", NF_CHOSEN="1")
+    assert facts.checkout is not None
+    assert facts.proof is not None
+    assert facts.unit is not None
+    assert (facts.proof.source, facts.proof.builds) == (facts.checkout.source, AGENTS["1.0"])
+    assert (facts.proof.running, facts.proof.kind) == (AGENTS["1.0"], "exe")
+    assert (facts.proof.pid, facts.proof.began) == (4001, facts.unit.began)
+    assert (facts.proof.attribute, facts.proof.chosen, facts.proof.fails) == ("h", True, False)
+    assert facts.proof.system == facts.system.current
+    assert facts.proof.by
