@@ -84,6 +84,7 @@ def test_a_proof_of_this_state_and_this_process_makes_the_row_current() -> None:
         (with_proof(boot="another"), "restarted since the proof", 180),
         (replace(LOOK, boot=None), "restarted since the proof", 180),
         (replace(LOOK, unit=UP), "hidden from this user", 180),
+        (replace(with_proof(began=""), unit=UP), "hidden from this user", 180),
         (
             replace(LOOK, running=Running(Binary(f"{NEW_AGENT.identity}-x/bin/a"), "claimed", 7)),
             "",

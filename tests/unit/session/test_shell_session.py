@@ -215,6 +215,33 @@ async def test_an_idle_host_proves_itself_without_root(bench: Callable[..., Benc
     assert idle.values["NF_ATTRIBUTE"] == "csb0"
 
 
+PROCESS = "proof\nat 20\nboot b\npid 7\nbegan 4711\nrunning /nix/store/x"
+STATE = f"source {'4' * 40}-{'5' * 40}"
+
+
+async def test_a_verification_leaves_its_proof_here_with_the_locked_commit(
+    bench: Callable[..., Bench],
+) -> None:
+    proof = f"{PROCESS}\nbuilds {NEW_AGENT}\n{STATE}"
+    made = bench(says(BEFORE), says(seen(NEW_AGENT, NEW, "/new", proof=proof)), says(BEFORE))
+    await made.session.verify(latest_is(NEW))
+    (kept,) = (await made.session.probe()).proofs
+    assert (kept.builds, kept.commit, kept.pid) == (NEW_AGENT, NEW, 7)
+
+
+@pytest.mark.parametrize(
+    ("more", "kept"), [("", 0), (f"\nbuilds {NEW_AGENT}\n{STATE}", 1), (f"\nfails 1\n{STATE}", 1)]
+)
+async def test_an_idle_host_that_had_no_time_leaves_no_proof(
+    bench: Callable[..., Bench], more: str, kept: int
+) -> None:
+    """It is tried after each look: its proofs would drive out all others."""
+    idle = seen(NEW_AGENT, NEW, "/new", proof=PROCESS + more)
+    made = bench(says(BEFORE), says(idle), says(BEFORE))
+    await made.session.prove_idly(await made.session.probe())
+    assert len((await made.session.probe()).proofs) == kept
+
+
 async def test_an_idle_home_whose_names_are_not_told_is_left_alone(
     bench: Callable[..., Bench],
 ) -> None:
