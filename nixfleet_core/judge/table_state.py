@@ -55,8 +55,12 @@ def assess(facts: Facts, latest: Latest, host: Host) -> Assessment:
     recalled = recall(facts, host)
     expect = expectation(host, facts, latest)
     found = find_job(facts) or find_cause(recalled.facts, expect, recalled.gaps)
-    state = _state(found) if facts.unit is not None else "unknown"
-    return Assessment(state, found.sentence, found, recalled.age if state == "unproven" else None)
+    state, why = _state(found), found.sentence
+    if state == "unproven" and facts.unit is None:
+        state = "unknown"  # nothing of the agent was seen
+    if state == "current" and not expect.latest_known:
+        why += f"; the latest commit of {expect.input} is not known"
+    return Assessment(state, why, found, recalled.age if state == "unproven" else None)
 
 
 def _state(found: Finding) -> State:

@@ -128,7 +128,10 @@ def test_a_proven_host_whose_latest_is_unknown_is_unproven(latest: Latest) -> No
 
 def test_an_input_without_commits_needs_no_latest() -> None:
     tarball = lock(NEW, type="tarball", url="https://h/x.tar.gz")
-    assert row(changed(LOOK, checkout_lock=tarball), None).state == "current"
+    found = row(changed(LOOK, checkout_lock=tarball), None)
+    assert (found.state, found.why.endswith("; the latest commit of nixfleet is not known")) == (
+        *("current", True),
+    )
 
 
 def test_a_lock_that_moved_after_the_last_build_is_stale_at_once() -> None:
