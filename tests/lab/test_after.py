@@ -113,7 +113,8 @@ def test_update_of_the_agents_checkout_warns_that_the_two_disagree(
     assert (answer["verdict"], answer["cause"]) == ("updated", "commit-failed")
     assert "user.name" in answer["advice"]
     assert answer["after"]["commit"] == new
-    note, differs = answer["notes"]
+    note, differs, check = answer["notes"]
+    assert check.startswith("The agent's own --check said: ")
     assert "the agent's own pull resets its repository" in note
     assert differs.startswith(f"{CHECKOUT} locks nixfleet to ")
     # the command that the note names
