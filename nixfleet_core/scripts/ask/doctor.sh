@@ -121,11 +121,11 @@ doctor_printed_lines() {
 
 # How ps shows a newline in an argument: a short-lived process of our own has one.
 doctor_ps_newline() {
-  sh -c 'sleep 2; :' sh 'nf-one
+  sh -c 'sleep 5; :' sh 'nf-one
 two-nf' </dev/null >/dev/null 2>&1 &
   nf_bounded 5 ps -ww -o args= -p "$!" 2>/dev/null |
     sed -n -e 's/.*nf-one\(.*\)two-nf.*/\1/p' -e 's/^two-nf.*/raw/p'
-  kill "$!"
+  kill "$!" 2>/dev/null
 }
 
 # The checkout, its remote and its flake, asked as the job will: as the owner, who has no ssh agent.
