@@ -36,6 +36,14 @@ def forget(client: Client) -> None:
         kept.unlink()
 
 
+def update_with_own_user(fresh: Fleet, host: LabHost, client: Client) -> None:
+    """The agent has a user of its own, and only the job knows what it runs."""
+    set_unit(host, "User=nobody")
+    fresh.repos.release("2.2.0")
+    client.update(host.name, "--force")
+    forget(client)
+
+
 def in_checkout(host: LabHost, command: str) -> str:
     return host.enter(f"cd {CHECKOUT}; {command}", user=host.user)
 
@@ -44,10 +52,7 @@ def in_checkout(host: LabHost, command: str) -> str:
 def test_the_list_is_green_only_for_what_was_proven(
     fresh: Fleet, host: LabHost, client: Client
 ) -> None:
-    set_unit(host, "User=nobody")
-    fresh.repos.release("2.2.0")
-    client.update(host.name, "--force")
-    forget(client)
+    update_with_own_user(fresh, host, client)
     state, why, _ = row(client, host)
     assert (state, "proven: 2.2.0" in why) == ("current", True), why
     # every other user of the host may know it, too
@@ -79,10 +84,7 @@ def test_the_list_is_green_only_for_what_was_proven(
 def test_what_others_could_have_written_proves_nothing(
     fresh: Fleet, host: LabHost, client: Client
 ) -> None:
-    set_unit(host, "User=nobody")
-    fresh.repos.release("2.2.0")
-    client.update(host.name, "--force")
-    forget(client)
+    update_with_own_user(fresh, host, client)
     assert row(client, host)[0] == "current"
     host.enter(f"chmod 777 {PROOFS}")
     assert row(client, host)[0] == "unproven"

@@ -106,16 +106,7 @@ write_job() {
     nf_share_job "$write_job_new" || return 1
   if [ "$NF_UID" = 0 ]; then chown "$write_job_uid:0" "$write_job_new/ctl" || return 1; fi
   mv "$write_job_new" "$NF_JOB"
-  prune
-}
-
-prune() {
-  prune_total=$(nf_jobs | wc -l)
-  nf_jobs | while read -r prune_old; do
-    if [ "$prune_total" -le "$NF_KEEP_JOBS" ] || [ "$prune_old" = "$NF_ID" ]; then break; fi
-    rm -rf "${NF_JOBS:?}/$prune_old"
-    prune_total=$((prune_total - 1))
-  done
+  nf_keep_newest "$NF_KEEP_JOBS" "$NF_JOBS"
 }
 
 # The unit that brings the agent back is a file: systemd mangles a unit of systemd-run's when a switch makes

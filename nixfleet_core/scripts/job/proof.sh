@@ -24,13 +24,6 @@ nf_keep_proof() {
 
 NF_KEEP_PROOFS=5
 
-# nf_proof_files DIR: the files of the proofs, oldest first.
-nf_proof_files() {
-  for nf_proof_files_file in "$1"/*; do
-    if nf_is_job_id "${nf_proof_files_file##*/}"; then printf '%s\n' "$nf_proof_files_file"; fi
-  done
-}
-
 # nf_keep_proven: keep the proof of a look on stdin under the job's id; everybody on the host may read it.
 # Root does not write there if somebody else can.
 # sets: NF_TRUSTED
@@ -45,12 +38,7 @@ nf_keep_proven() {
   else
     rm -f "$nf_keep_proven_dir/.$NF_ID"
   fi
-  nf_keep_proven_left=$(($(nf_proof_files "$nf_keep_proven_dir" | wc -l) - NF_KEEP_PROOFS))
-  nf_proof_files "$nf_keep_proven_dir" | while IFS= read -r nf_keep_proven_old; do
-    if [ "$nf_keep_proven_left" -le 0 ]; then break; fi
-    rm -f "$nf_keep_proven_old"
-    nf_keep_proven_left=$((nf_keep_proven_left - 1))
-  done
+  nf_keep_newest "$NF_KEEP_PROOFS" "$nf_keep_proven_dir"
 } 2>/dev/null
 
 # nf_ask_agent: run the agent's own --check, if it has one. The answer is logged, and decides nothing.

@@ -74,9 +74,22 @@ nf_lock_take() {
 }
 
 # nf_jobs: the ids of the jobs kept here, oldest first.
-nf_jobs() {
-  for nf_jobs_dir in "$NF_JOBS"/*; do
-    if nf_is_job_id "${nf_jobs_dir##*/}"; then echo "${nf_jobs_dir##*/}"; fi
+nf_jobs() { nf_ids "$NF_JOBS"; }
+
+# nf_ids DIR: the jobs that have left something in it, oldest first.
+nf_ids() {
+  for nf_ids_of in "$1"/*; do
+    if nf_is_job_id "${nf_ids_of##*/}"; then echo "${nf_ids_of##*/}"; fi
+  done
+}
+
+# nf_keep_newest NUMBER DIR: remove what older jobs have left in it; this job's stays.
+nf_keep_newest() {
+  nf_keep_newest_total=$(nf_ids "$2" | wc -l)
+  nf_ids "$2" | while read -r nf_keep_newest_old; do
+    if [ "$nf_keep_newest_total" -le "$1" ] || [ "$nf_keep_newest_old" = "$NF_ID" ]; then break; fi
+    rm -rf "${2:?}/$nf_keep_newest_old"
+    nf_keep_newest_total=$((nf_keep_newest_total - 1))
   done
 }
 

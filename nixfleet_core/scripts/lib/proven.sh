@@ -13,16 +13,6 @@ nf_proofs() {
   printf '%s\n' "$nf_proofs_at"
 }
 
-# nf_cat_proofs DIR: all of them; a job keeps only the newest.
-nf_cat_proofs() {
-  nf_cat_proofs_dir=$1
-  set --
-  for nf_cat_proofs_file in "$nf_cat_proofs_dir"/*; do
-    if nf_is_job_id "${nf_cat_proofs_file##*/}"; then set -- "$@" "$nf_cat_proofs_file"; fi
-  done
-  if [ "$#" -gt 0 ]; then cat "$@" 2>/dev/null; fi
-}
-
 # nf_began PID: when it began, as its kernel counts: no change of the clock moves that.
 nf_began() {
   if ! [ -r "$NF_ROOT/proc/$1/stat" ]; then nf_started "$1"; return; fi

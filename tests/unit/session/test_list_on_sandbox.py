@@ -139,3 +139,13 @@ async def test_an_update_cancelled_in_its_rebuild_is_never_green(row: Row) -> No
 
 def _proofs(row: Row) -> list[Path]:
     return list((row.host.root / "var/lib/nixfleet/proofs").iterdir())
+
+
+async def test_a_host_keeps_its_newest_proofs(row: Row) -> None:
+    folder = row.host.root / "var/lib/nixfleet/proofs"
+    folder.mkdir(parents=True, mode=0o755)
+    old = [f"20200101-00000{number}-abcd" for number in range(6)]
+    for name in old:
+        (folder / name).write_text("proof\nat 1\n")
+    report = await row.conductor().update(row.session, FORCED)
+    assert {path.name for path in folder.iterdir()} == {*old[2:], report.job}
