@@ -358,15 +358,13 @@ class Fleet:
         For a host that has not said where its input comes from, we assume the commit that all
         others with an input of that name follow, if that is one commit.
         """
-        seen = [
-            (facts, entry.host) for entry in self.entries.values() if (facts := entry.sound_facts)
-        ]
+        judged = [one for entry in self.entries.values() if (one := entry.assessment)]
         by_input: dict[str, set[str]] = {}
         for entry in self.entries.values():
             if entry.latest:
                 by_input.setdefault(entry.host.input, set()).add(entry.latest)
         revs = set().union(*by_input.values())
-        labels = {rev: latest_version(rev, seen) or rev[:7] for rev in revs}
+        labels = {rev: latest_version(rev, judged) or rev[:7] for rev in revs}
         found: dict[str, str] = {}
         for entry in self.entries.values():
             others = by_input.get(entry.host.input, set())

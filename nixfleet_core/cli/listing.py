@@ -110,7 +110,7 @@ async def _look_at(session: HostSession, source: LatestSource) -> SeenHost:
 
 
 def _print_table(rows: list[SeenHost]) -> None:
-    seen = [(row.facts, row.host) for row in rows if row.facts is not None]
+    seen = [row.assessment for row in rows]
     cells: list[tuple[str, ...]] = [_TITLES]
     cells += [
         drawn(row.host.name, partial(_cells, row, seen), partial(_no_cells, row)) for row in rows
@@ -122,7 +122,7 @@ def _print_table(rows: list[SeenHost]) -> None:
         say(text, bold=number == 0)
 
 
-def _cells(row: SeenHost, seen: list[tuple[Facts, Host]]) -> tuple[str, ...]:
+def _cells(row: SeenHost, seen: list[Assessment]) -> tuple[str, ...]:
     facts = row.facts
     latest = row.latest and (latest_version(row.latest, seen) or safe(row.latest)[:7])
     cells = (

@@ -7,11 +7,11 @@ word of its root; all its values are still untrusted text.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 
+from nixfleet_core.facts.model import Binary
 from nixfleet_core.ids import is_commit, is_job_id
 from nixfleet_core.limits import LAST_SECOND, MOST, TEXT_LIMIT
 
@@ -71,16 +71,7 @@ class Proven(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def installs_what_it_builds(self) -> bool:
-        return bool(self.builds) and store_path(self.builds) == store_path(self.installed)
-
-
-_STORE: Final = re.compile(r"/nix/store/[0-9a-z]{32}-[^/\s]+")
-
-
-def store_path(path: str) -> str:
-    """The store path that contains it; any other path stays as it is."""
-    match = _STORE.match(path)
-    return match[0] if match else path
+        return bool(self.builds) and Binary(self.builds).identity == Binary(self.installed).identity
 
 
 def parse_proofs(text: str) -> tuple[Proven, ...]:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.facts.model import Binary, Running, Unnamed, version_label
-from nixfleet_core.facts.proofs import store_path
 from nixfleet_core.plan.rules import home_attributes
 
 if TYPE_CHECKING:
@@ -62,11 +61,7 @@ def recall(facts: Facts, host: Host) -> Recalled:
     """Fill in what the proofs show of this process and of this state of the checkout."""
     facts, process = _recall_process(facts)
     facts, flake = _recall_build(facts, host)
-    return Recalled(
-        facts,
-        Gaps(process, flake, _CURE),
-        _age(facts),
-    )
+    return Recalled(facts, Gaps(process, flake, _CURE), _age(facts))
 
 
 # The process.
@@ -85,18 +80,14 @@ def _recall_process(facts: Facts) -> tuple[Facts, str]:
     found = next((p for p in with_process if (p.boot, p.pid, p.began) == this), None)
     if not all(this) or found is None:
         return facts, _why_no_process(facts, with_process)
-    if running is not None and running.binary.identity != store_path(found.running):
+    proven = Binary(found.running, version_label(found.running))
+    if running is not None and running.binary.identity != proven.identity:
         return facts, "the agent's process says that it runs another program than was proven"
-    proven = Running(
-        Binary(found.running, version_label(found.running)),
-        found.kind,
-        unit.pid,
-        running.started if running else None,
-    )
+    process = Running(proven, found.kind, unit.pid, running.started if running else None)
     installed = facts.installed
     if installed is not None and installed.path == found.installed and not installed.starts:
         installed = replace(installed, starts=tuple(found.starts.split()))
-    return replace(facts, running=proven, installed=installed), ""
+    return replace(facts, running=process, installed=installed), ""
 
 
 def _why_no_process(facts: Facts, proofs: list[Proven]) -> str:

@@ -43,6 +43,9 @@ class Assessment:
     state: State
     why: str
     finding: Finding | None = None
+    built: tuple[str, str] | None = None
+    """The commit in flake.lock, and the version of the installed agent, if that is provably what
+    the commit builds."""
     proven_age: int | None = None
     """Of an unproven host: the seconds between its last proof and this look, if there is one."""
 
@@ -60,7 +63,20 @@ def assess(facts: Facts, latest: Latest, host: Host) -> Assessment:
         state = "unknown"  # nothing of the agent was seen
     if state == "current" and not expect.latest_known:
         why += f"; the latest commit of {expect.input} is not known"
-    return Assessment(state, why, found, recalled.age if state == "unproven" else None)
+    return Assessment(
+        state,
+        why,
+        found,
+        built=_built(recalled.facts, host.input),
+        proven_age=recalled.age if state == "unproven" else None,
+    )
+
+
+def _built(facts: Facts, flake_input: str) -> tuple[str, str] | None:
+    rev, expected, installed = facts.lock_rev(flake_input), facts.expected, facts.installed
+    if rev is None or expected is None or installed is None or installed.version is None:
+        return None
+    return (rev, installed.version) if expected.identity == installed.identity else None
 
 
 def _state(found: Finding) -> State:
@@ -77,20 +93,11 @@ def _state(found: Finding) -> State:
     return "unproven" if found.cause in UNSEEN else "stale"
 
 
-def latest_version(rev: str, fleet: Iterable[tuple[Facts, Host]]) -> str | None:
+def latest_version(rev: str, fleet: Iterable[Assessment]) -> str | None:
     """The version of the commit `rev`, where the fleet knows it.
 
     The fleet knows it when all hosts that provably build from exactly `rev` what they have
     installed agree on its version.
     """
-    locked = (
-        recall(facts, host).facts for facts, host in fleet if facts.lock_rev(host.input) == rev
-    )
-    versions = {
-        facts.installed.version
-        for facts in locked
-        if facts.installed is not None
-        and facts.expected is not None
-        and facts.expected.identity == facts.installed.identity
-    } - {None}
+    versions = {found.built[1] for found in fleet if found.built and found.built[0] == rev}
     return versions.pop() if len(versions) == 1 else None

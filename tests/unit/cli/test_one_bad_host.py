@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
-    from nixfleet_core.facts.model import Facts
+    from nixfleet_core.judge.table_state import Assessment
     from nixfleet_core.transport.shell import Shell
 
 GOOD: Final = {
@@ -259,7 +259,7 @@ def test_a_host_that_cannot_be_printed_still_has_its_line(
 ) -> None:
     from nixfleet_core.cli import listing
 
-    def cells(row: listing.SeenHost, seen: list[tuple[Facts, Host]]) -> tuple[str, ...]:
+    def cells(row: listing.SeenHost, seen: list[Assessment]) -> tuple[str, ...]:
         if row.host.name == "csb0":
             raise OverflowError("date value out of range")
         return real(row, seen)

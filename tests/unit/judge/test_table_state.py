@@ -132,7 +132,7 @@ def test_a_commit_has_a_version_only_if_hosts_agree_on_it() -> None:
     unknown = replace(HEALTHY, installed=Binary("/x"))
 
     def version(*fleet: Facts) -> str | None:
-        return latest_version(NEW, [(facts, HOST) for facts in fleet])
+        return latest_version(NEW, [assess(facts, NEW, HOST) for facts in fleet])
 
     assert version(rebuilt, other_commit, unknown) == "2.2.0"
     assert version(rebuilt, not_rebuilt, unproven) == "2.2.0"
