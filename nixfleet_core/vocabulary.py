@@ -57,6 +57,7 @@ HostCheckId = Literal[
     "pull",
     "input",
     "attribute",
+    "switch",
 ]
 """The checks of scripts/job/preflight.sh, in its order."""
 
@@ -79,6 +80,7 @@ FoundCause = Literal[
     "agent-starting",
     "not-restarted",
     "reboot-pending",
+    "switch-inhibited",
     "switch-incomplete",
     "lock-reset",
     "built-elsewhere",
@@ -96,6 +98,7 @@ FoundCause = Literal[
     "same-derivation",
     "pinned",
     "lock-not-pushed",
+    "other-system",
     "current",
 ]
 """What a look at a host can find (judge/causes.py); docs/why.md has the order of the rules."""
@@ -241,8 +244,14 @@ CAUSES: Final[dict[Cause, Words]] = {
         "with 100)",
         "reboot the host when it suits you, then verify",
     ),
+    "switch-inhibited": Words(
+        "the profile names a new system with other parts that NixOS does not exchange while a "
+        "system runs (system.switch.inhibitors)",
+        "as root on the host: /nix/var/nix/profiles/system/bin/switch-to-configuration boot, then "
+        "reboot it when it suits you, and verify; another update ends in the same way",
+    ),
     "switch-incomplete": Words(
-        "the profile names a new system, but the old one runs; or the flake builds another path "
+        "the profile names a newer system than the one that runs; or the flake builds another path "
         "than the installed one",
         "force update rebuilds and switches",
     ),
@@ -316,6 +325,11 @@ CAUSES: Final[dict[Cause, Words]] = {
         "flake.lock has an uncommitted change of the input, or HEAD is not pushed: the agent's own "
         "pull resets it",
         "commit flake.lock and push it",
+    ),
+    "other-system": Words(
+        "the profile names another system than the one that runs, and not a newer one: another "
+        "tool has a profile of its own, nixos-rebuild test ran, or the profile went back",
+        "nothing to do for the agent; a reboot may start another system",
     ),
     "current": Words("all is as it should be", "nothing to do"),
     "unreachable": Words("the host did not answer, or refused us", "try: ssh HOST true"),
@@ -507,6 +521,7 @@ CHECK_CAUSES: Final[dict[CheckId, Cause]] = {
     "pull": "preflight-pull",
     "input": "preflight-input",
     "attribute": "preflight-attribute",
+    "switch": "switch-inhibited",
     "platform": "preflight-platform",
     "credentials": "preflight-credentials",
     "commit": "preflight-commit",

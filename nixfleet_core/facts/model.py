@@ -137,16 +137,57 @@ class Rebuild:
 
 
 @dataclass(frozen=True, slots=True)
+class Generation:
+    """A generation that holds the active system, also below a wrapper or as a specialisation."""
+
+    number: int
+    profile: str = ""
+    """Of NixOS, the name of another system profile, such as comin's; "" is the host's own."""
+    specialisation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class System:
-    """NixOS: the active system and the system profile. Home Manager: the profile alone."""
+    """The active system and the system profile; of Home Manager, the active generation and the
+    user's profile."""
 
     current: str | None = None
     profile: str | None = None
     generation: int | None = None
     booted: str | None = None
     """The system that the host booted."""
+    active: Generation | None = None
+    """The newest generation that holds the active system, where the profile names another path."""
+    has_hidden: bool = False
+    """There are other system profiles, which this user may not read."""
     needs_reboot: bool = False
     """The host cannot switch to the profile's system, which has another interface to its init."""
+    inhibitors: tuple[str, ...] = ()
+    """What differs between both systems and must not change while a system runs."""
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether the profile names another system than the one that runs. A wrapper around it, as
+        deploy-rs makes it, and a specialisation of the profile's system are none."""
+        if None in (self.current, self.profile) or self.current == self.profile:
+            return False
+        return not (self._is_own and self.active and self.active.number == self.generation)
+
+    @property
+    def is_newer(self) -> bool:
+        """Whether the profile names a newer system than the one that runs."""
+        if not self.is_apart or self.active is None or self.generation is None:
+            return False
+        return self._is_own and self.active.number < self.generation
+
+    @property
+    def _is_own(self) -> bool:
+        return self.active is not None and not self.active.profile
+
+    @property
+    def specialisation(self) -> str:
+        """The name of the specialisation that runs; "" if none does."""
+        return self.active.specialisation if self.active else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,14 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
+from nixfleet_core.facts.inhibitors import changed_inhibitors
 from nixfleet_core.facts.model import (
     Binary,
     Checkout,
     CheckoutState,
     Facts,
     FlakePath,
+    Generation,
     LastJob,
     Rebuild,
     Running,
@@ -270,8 +272,31 @@ def _system(records: dict[str, str]) -> System:
         profile=records.get("system.profile") or None,
         generation=int(link[1]) if link else None,
         booted=records.get("system.booted") or None,
+        active=_active(records.get("system.active", "")),
+        has_hidden="system.hidden" in records,
         needs_reboot=records.get("system.init") == "differs",
+        inhibitors=changed_inhibitors(
+            records.get("system.inhibitors"), records.get("system.inhibitors-new")
+        ),
     )
+
+
+_HOLDING: Final = re.compile(
+    r"(?:system-profiles/(?P<profile>[^/\n]{1,100})|[^/\n]{1,100})-(?P<number>\d{1,9})-link"
+    r"(?:/specialisation/(?P<special>[^/\n]{1,100}))?"
+)
+
+
+def _active(text: str) -> Generation | None:
+    """The newest of the generations that hold the active system. The host's own profile goes before
+    others, and a system before a specialisation that is the same."""
+    held = (_HOLDING.fullmatch(line) for line in text.split("\n"))
+    found = [
+        Generation(int(one["number"]), one["profile"] or "", one["special"] or "")
+        for one in held
+        if one
+    ]
+    return max(found, key=lambda g: (not g.profile, g.number, not g.specialisation), default=None)
 
 
 def _last_job(records: dict[str, str]) -> LastJob | None:

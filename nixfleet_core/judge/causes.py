@@ -10,7 +10,7 @@ It is longer than 400 lines because all rules stand here, in the order in which 
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -25,23 +25,21 @@ from nixfleet_core.facts.checkouts import (
     input_state,
 )
 from nixfleet_core.facts.service import Service
+from nixfleet_core.judge.active_system import other_system, waiting_system
+from nixfleet_core.judge.finding import UPDATE, Finding, finding
 from nixfleet_core.judge.proofs import AT_HAND, Gaps
 from nixfleet_core.nix.git_url import NotKnown, commit_of
 from nixfleet_core.plan.model import Refusal
 from nixfleet_core.plan.platforms import platform_of
 from nixfleet_core.plan.refusals import REASONS
-from nixfleet_core.vocabulary import CAUSES, FoundCause
+from nixfleet_core.vocabulary import CAUSES
 
 if TYPE_CHECKING:
     from nixfleet_core.facts.model import Binary, Checkout, Facts, Unit
     from nixfleet_core.facts.proofs import Proven
     from nixfleet_core.host import Host
     from nixfleet_core.nix.git_url import Latest
-
-DOWN: Final[frozenset[FoundCause]] = frozenset(
-    {"unit-missing", "unit-masked", "start-limit-hit", "agent-crash-looping", "agent-down"}
-)
-"""No agent runs, or none that stays up."""
+    from nixfleet_core.vocabulary import FoundCause
 
 UNSEEN: Final[frozenset[FoundCause]] = frozenset(
     {"preflight-platform", "lock-broken", "input-missing", "proof-missing", "latest-unknown"}
@@ -70,41 +68,6 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
     """The system that a rollback went back to. It should run then, whatever the flake builds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One cause: a token, a sentence for people, and what cures it."""
-
-    cause: FoundCause
-    sentence: str
-    advice: str = ""
-    command: tuple[str, ...] = ()
-    """The `nixfleet` command that cures it, and its options; empty where none does."""
-    key: str = ""
-    """The app's key for that command."""
-    holds: bool = False
-    """Every link that was looked at holds; the cause is only a remark."""
-
-    @property
-    def down(self) -> bool:
-        return self.cause in DOWN
-
-
-def _found(
-    cause: FoundCause,
-    sentence: str,
-    command: tuple[str, ...] = (),
-    key: str = "",
-    *,
-    more: str = "",
-    holds: bool = False,
-) -> Finding:
-    """A finding with its cause's own cure as advice, followed by `more`."""
-    return Finding(cause, sentence, CAUSES[cause].cure + more, command, key, holds)
-
-
-_UPDATE: Final = ("update", "--force")
-
-
 def expectation(host: Host, facts: Facts | None, latest: Latest) -> Expectation:
     """What a host should have; `latest` is None where no repository answered."""
     found = facts.find_input(host.input) if facts else None
@@ -125,7 +88,7 @@ def find_job(facts: Facts) -> Finding | None:
     if facts.job_running is None:
         return None
     why = f"job {facts.job_running} is running"
-    return _found("job-running", why, ("attach",), "enter")
+    return finding("job-running", why, ("attach",), "enter")
 
 
 def find_cause(facts: Facts | None, expect: Expectation, gaps: Gaps = AT_HAND) -> Finding:
@@ -192,21 +155,21 @@ def service_fault(facts: Facts) -> Finding | None:
     if unit.is_up:
         return _starting(unit)
     if unit.result == "start-limit-hit":
-        return _found(
+        return finding(
             "start-limit-hit",
             f"systemd refuses to start the agent because it crashed too often: its unit is "
             f"{_words(unit)}",
-            _UPDATE,
+            UPDATE,
             "u",
             more=f"; by hand: {unit.service.forgive_words}",
         )
     if not unit.has_session:
         words = REASONS["unit", "no-session"]
         return Finding("agent-down", f"the agent is not running: {words.meaning}", words.cure)
-    return _found(
+    return finding(
         "agent-down",
         f"the agent is not running: its unit is {_words(unit)}",
-        _UPDATE,
+        UPDATE,
         "u",
         more=f"; its log: {unit.service.log_words}{_at_login(unit)}",
     )
@@ -216,7 +179,7 @@ def _starting(unit: Unit) -> Finding | None:
     if not unit.waits:
         return None
     why = "the agent is starting: its process waits, as for the network, and is not yet the agent"
-    return _found("agent-starting", why, more=f"; its log: {unit.service.log_words}")
+    return finding("agent-starting", why, more=f"; its log: {unit.service.log_words}")
 
 
 def _at_login(unit: Unit) -> str:
@@ -234,7 +197,7 @@ def _no_unit(unit: Unit) -> Finding:
             f"{unit.service.unmask_words}, then force update",
         )
     why = f"the agent is not running: its unit is {unit.load or 'missing'}"
-    return _found("unit-missing", why)
+    return finding("unit-missing", why)
 
 
 def _loops(facts: Facts, unit: Unit) -> bool:
@@ -265,15 +228,15 @@ def _process(facts: Facts) -> Finding | None:
             f"{running.path} runs as the agent, and nothing shows that it is the agent: it may be "
             f"a shell that is about to start it, or another program",
             f"{CAUSES['not-restarted'].cure}; by hand: {_restart(facts)}",
-            _UPDATE,
+            UPDATE,
             "u",
         )
     if installed.is_run_by(running):
         return None
-    return _found(
+    return finding(
         "not-restarted",
         f"not restarted: {named(installed)} is installed, but {named(running)} still runs",
-        _UPDATE,
+        UPDATE,
         "u",
         more=f"; by hand: {_restart(facts)}",
     )
@@ -293,38 +256,17 @@ def _build(facts: Facts, expect: Expectation) -> Finding | None:
     """The installed agent is not what the flake builds; if that is unknown, the profile tells."""
     installed, expected = facts.installed, facts.expected
     if installed is None or expected is None:
-        return _system(facts)
+        return waiting_system(facts)
     if expected.identity == installed.identity:
         return None
     differs = f"the flake builds {named(expected)}, but {named(installed)} is installed"
     return (
-        _system(facts)
+        waiting_system(facts)
         or _reset(facts, expect)
         or _elsewhere(facts)
         or _failed_job(facts, differs, ("rebuild",))
-        or _found("switch-incomplete", differs, _UPDATE, "u")
+        or finding("switch-incomplete", differs, UPDATE, "u")
     )
-
-
-def _system(facts: Facts) -> Finding | None:
-    """The profile names one system, and another one runs."""
-    system = facts.system
-    if None in (system.current, system.profile) or system.current == system.profile:
-        return None
-    job = facts.last_job
-    switch_said = job is not None and (job.failed, job.rc) == ("rebuild", 100)
-    if system.needs_reboot or switch_said:
-        return _found("reboot-pending", NEEDS_REBOOT, ("verify",), "v")
-    return _found(
-        "switch-incomplete",
-        "the profile names a new system, but the old one still runs: the switch did not get that "
-        "far",
-        _UPDATE,
-        "u",
-    )
-
-
-NEEDS_REBOOT: Final = "the new system needs a reboot: it is installed, but the old one still runs"
 
 
 def _rolled_back(facts: Facts, system: str) -> Finding | None:
@@ -350,7 +292,7 @@ def _elsewhere(facts: Facts) -> Finding | None:
         f"{named(installed)} was built from {other.path}, not from {checkout.path}",
         f"force update builds from {checkout.path}; if {other.path} is the right one, "
         "set `checkout` in the inventory to it",
-        _UPDATE,
+        UPDATE,
         "u",
     )
 
@@ -365,7 +307,7 @@ def _lock(facts: Facts, expect: Expectation) -> Finding | None:
         case Absent():
             return None
         case Broken(why):
-            return _found("lock-broken", why)
+            return finding("lock-broken", why)
         case Missing() as missing:
             why = f"flake.lock has no input {expect.input}"
             return Finding("input-missing", why, missing.cure)
@@ -387,7 +329,7 @@ def _behind(facts: Facts, checkout: Checkout, behind: str, expect: Expectation) 
         or _wrong_branch(checkout, behind)
         or _failed_job(facts, behind, ("preflight", "pull", "update"))
         or _nixcfg_behind(checkout, behind)
-        or _found("lock-behind", behind, _UPDATE, "u")
+        or finding("lock-behind", behind, UPDATE, "u")
     )
 
 
@@ -399,11 +341,11 @@ def _reset(facts: Facts, expect: Expectation) -> Finding | None:
         return None  # that job has moved another flake.lock
     if rev is None or rev in (job.latest, expect.latest):
         return None
-    return _found(
+    return finding(
         "lock-reset",
         f"the last job moved flake.lock to {job.latest[:7]}, but it is at {rev[:7]} again: "
         f"{facts.checkout.path} was reset",
-        _UPDATE,
+        UPDATE,
         "u",
     )
 
@@ -412,7 +354,7 @@ def _stale_fetch(facts: Facts, behind: str, latest: str) -> Finding | None:
     job = facts.last_job
     if job is None or (job.failed, job.reason) != ("update", "stale"):
         return None
-    return _found(
+    return finding(
         "stale-fetch",
         f"{behind}: in the last job nix could not fetch the new commit and kept the old one"
         f"{_other_checkout(job.checkout, facts)}",
@@ -425,7 +367,7 @@ def _failed_job(facts: Facts, what: str, steps: tuple[str, ...]) -> Finding | No
     job = facts.last_job
     if job is None or job.failed not in steps:
         return None
-    return _found(
+    return finding(
         "job-failed",
         f"{what}: the last job failed in the step {job.failed} with code {job.rc}"
         f"{_other_checkout(job.checkout, facts)}",
@@ -465,7 +407,7 @@ def _nixcfg_behind(checkout: Checkout, behind: str) -> Finding | None:
             f"{behind}: {where}, and has commits that upstream lacks",
             f"{CAUSES['diverged'].cure}, then force update",
         )
-    return _found("nixcfg-behind", f"{behind}: {where}", _UPDATE, "u")
+    return finding("nixcfg-behind", f"{behind}: {where}", UPDATE, "u")
 
 
 def _commits(number: int) -> str:
@@ -480,11 +422,11 @@ def _not_built(facts: Facts, expect: Expectation) -> Finding | None:
     built = next((p for p in facts.proofs if _has_built(p, facts, expect.input)), None)
     if built is None or built.commit == rev:
         return None
-    return _found(
+    return finding(
         "lock-not-built",
         f"flake.lock has {expect.input} at {rev[:7]}, but the active system was built with "
         f"{built.commit[:7]}{_other_checkout(built.checkout, facts)}",
-        _UPDATE,
+        UPDATE,
         "u",
     )
 
@@ -527,7 +469,7 @@ def _unseen_flake(facts: Facts, expect: Expectation, gaps: Gaps) -> Finding | No
         why = f"flake.lock is at {rev[:7]}; {expect.not_known.why}"
         return Finding("latest-unknown", why, expect.not_known.advice)
     if expect.latest is None:
-        return _found(
+        return finding(
             "latest-unknown",
             f"flake.lock is at {rev[:7]}; its repository did not say what the latest commit of "
             f"{expect.input} is",
@@ -554,7 +496,7 @@ def _unseen_lock(checkout: Checkout | None, flake_input: str) -> Finding:
 
 
 def _unseen(what: str) -> Finding:
-    return _found("proof-missing", what, ("verify",), "v")
+    return finding("proof-missing", what, ("verify",), "v")
 
 
 # All links hold.
@@ -590,7 +532,7 @@ def _same_derivation(facts: Facts, expect: Expectation) -> Finding | None:
         return None
     if found.last_modified is None or min(times) + SKEW >= found.last_modified:
         return None
-    return _found(
+    return finding(
         "same-derivation",
         f"{_seen(facts, expect)}; the commit {found.rev[:7]} is newer, and builds the same path",
         holds=True,
@@ -621,7 +563,7 @@ def _not_pushed(facts: Facts, expect: Expectation) -> Finding | None:
         why = f"HEAD has {_commits(checkout.ahead)} not pushed"
     else:
         return None
-    return _found(
+    return finding(
         "lock-not-pushed",
         f"{_seen(facts, expect)}; but {why} in {checkout.path}: the agent's next pull undoes it",
         holds=True,
@@ -629,7 +571,7 @@ def _not_pushed(facts: Facts, expect: Expectation) -> Finding | None:
 
 
 def _other_system(facts: Facts, expect: Expectation) -> Finding | None:
-    found = _system(facts)
+    found = waiting_system(facts) or other_system(facts)
     if found is None:
         return None
     return replace(found, sentence=f"{_seen(facts, expect)}; {found.sentence}", holds=True)

@@ -9,6 +9,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from nixfleet_core.judge.active_system import running_generation
 from nixfleet_core.judge.causes import find_cause, find_job
 from nixfleet_core.nix.lock import locked_rev
 
@@ -85,6 +86,8 @@ def _evidence(facts: Facts, expect: Expectation) -> Iterator[tuple[str, str | No
         yield "other expected path", facts.other_expected.path
     yield "system", facts.system.current
     yield "profile", facts.system.profile
+    if facts.system.active is not None:
+        yield "running generation", running_generation(facts.system)
     if facts.system.booted not in (None, facts.system.current):
         yield "booted", facts.system.booted
     if facts.last_job is not None:

@@ -102,7 +102,7 @@ class _Sides:
         back = f"{_command('rollback', self.host)} goes back to what was active"
         on = f"{_command('update', self.host)} goes on from there"
         name = f"generation {now.generation}" if now.generation is not None else "a generation"
-        if _moved(was, now) and now.current == now.profile:
+        if _moved(was, now) and not now.is_apart:
             yield Left(f"{name} is new, and active already", back, "b")
         elif _moved(was, now):
             what = f"{name} is new, and only in the profile: another one is active"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from nixfleet_core.judge.causes import UNSEEN, Finding, expectation, find_cause, find_job
+from nixfleet_core.judge.causes import UNSEEN, expectation, find_cause, find_job
 from nixfleet_core.judge.proofs import recall
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from nixfleet_core.facts.model import Facts
     from nixfleet_core.host import Host
+    from nixfleet_core.judge.finding import Finding
     from nixfleet_core.nix.git_url import Latest
 
 State = Literal[

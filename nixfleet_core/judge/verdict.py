@@ -16,15 +16,19 @@ from nixfleet_core.facts.checkouts import disagreement, uncommitted_inputs
 from nixfleet_core.facts.model import Snapshot
 from nixfleet_core.facts.package_changes import Change, with_agent
 from nixfleet_core.job.outcome import KILLED_BY, TOO_LONG, Kind, Outcome
-from nixfleet_core.judge.causes import NEEDS_REBOOT, find_cause, find_job, named
+from nixfleet_core.judge.active_system import waits_for_boot
+from nixfleet_core.judge.causes import find_cause, find_job, named
 from nixfleet_core.judge.left_behind import Left
 from nixfleet_core.judge.lock_sharing import lock_notes, share_failure
 from nixfleet_core.plan.refusals import refusal_cause, refusal_words
 from nixfleet_core.vocabulary import CAUSES, CHECK_CAUSES, STEP_CAUSES, STEP_REASONS, Cause
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from nixfleet_core.facts.model import Facts
-    from nixfleet_core.judge.causes import Expectation, Finding
+    from nixfleet_core.judge.causes import Expectation
+    from nixfleet_core.judge.finding import Finding
     from nixfleet_core.log.failure_table import Failure
     from nixfleet_core.vocabulary import CheckId, NoAnswer
 
@@ -122,7 +126,10 @@ def judge(
         advice=advice,
         before=old,
         after=new,
-        notes=_notes(kind, after, expect, outcome),
+        notes=(
+            *_notes(kind, after, expect, outcome),
+            *_left_specialisation(before, after),
+        ),
         changes=with_agent(changes, old, new),
     )
 
@@ -162,6 +169,15 @@ def _notes(
             f"The host slept for {minutes} min during the job. Time limits do not count that"
         )
     return tuple(notes)
+
+
+def _left_specialisation(before: Facts | None, after: Facts | None) -> Iterator[str]:
+    """The host ran a specialisation before, and runs none any more."""
+    if before is None or after is None or before.system.current == after.system.current:
+        return
+    name = before.system.specialisation
+    if name and not after.system.specialisation:
+        yield f"The host has left its specialisation {name}"
 
 
 _SCRIPT_NOTE: Final = (
@@ -354,17 +370,12 @@ def _decide_switch(
     The exit codes are those of switch-to-configuration, but the bash nixos-rebuild turns all of
     them into 1. So we judge by the profile and the running system.
     """
-    profile, current = after.system.profile, after.system.current
-    if profile is None or profile == before.system.profile:
+    if after.system.profile in (None, before.system.profile):
         return None
-    if current != profile:
-        if outcome.rc == 100:
-            return (
-                "stale",
-                "reboot-pending",
-                NEEDS_REBOOT,
-                CAUSES["reboot-pending"].cure,
-            )
+    if after.system.is_apart:
+        waits = waits_for_boot(after.system, outcome.rc)
+        if waits is not None:
+            return "stale", waits.cause, waits.sentence, waits.advice
         return (
             "failed",
             "switch-incomplete",

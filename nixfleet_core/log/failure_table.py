@@ -608,6 +608,14 @@ FAILURES: Final[tuple[Failure, ...]] = (
         words="The switch left failed units, which the log names.",
         from_warnings=True,
     ),
+    Failure(
+        id="switch-inhibited",
+        pattern="Pre-switch check 'switchInhibitors' failed",
+        kind="permanent",
+        source="switch",
+        cause="switch-inhibited",
+        weight=2,
+    ),
     # macOS.
     Failure(
         id="mac-folder",

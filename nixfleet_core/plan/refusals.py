@@ -109,5 +109,6 @@ REASONS: Final[dict[tuple[str, str], Words]] = {
     ("input", "lock-large"): STEP_REASONS["lock-large"],
     ("input", "lock-broken"): STEP_REASONS["lock-broken"],
     ("attribute", "missing"): CAUSES["preflight-attribute"],
+    ("switch", "inhibited"): CAUSES["switch-inhibited"],
 }
 """By check and reason, in the order in which scripts/job/preflight.sh checks them."""

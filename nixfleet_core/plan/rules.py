@@ -45,9 +45,9 @@ from nixfleet_core.plan.steps import (
 from nixfleet_core.vocabulary import APPLE_GIT, CAUSES, CHECK_CAUSES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from nixfleet_core.facts.model import Checkout, Facts
+    from nixfleet_core.facts.model import Checkout, Facts, System
     from nixfleet_core.facts.service import Manager
     from nixfleet_core.host import Host, Platform
     from nixfleet_core.nix.lock import Input
@@ -480,6 +480,20 @@ def _busy_warning(facts: Facts, options: Options) -> str | None:
     return f"{what}: the update waits for it, at most {BUSY_WAIT // 60} minutes, {then}"
 
 
+def _system_warnings(system: System) -> Iterator[str]:
+    """What a switch will do to a system that is not the profile's."""
+    if system.specialisation:
+        yield (
+            f"the host runs the specialisation {system.specialisation}: it is kept if the new "
+            "system has it, too; else the host leaves it"
+        )
+    if system.active is not None and system.active.profile:
+        yield (
+            f"the system that runs is that of the profile {system.active.profile}: what manages "
+            "that profile may switch back to it"
+        )
+
+
 def _warnings(
     host: Host, facts: Facts, checkout: Checkout, flake_input: Input, options: Options
 ) -> tuple[str, ...]:
@@ -492,6 +506,7 @@ def _warnings(
             "(loginctl enable-linger)"
         )
     found += mac_warnings(facts, checkout)
+    found += _system_warnings(facts.system)
     if checkout.lock is not None and checkout.head_lock is not None:
         names = ", ".join(uncommitted_inputs(checkout))
         found.append(f"flake.lock has uncommitted changes ({names or 'formatting only'})")

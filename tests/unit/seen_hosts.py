@@ -6,7 +6,16 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from nixfleet_core.facts.model import Binary, Checkout, Facts, LastJob, Running, System, Unit
+from nixfleet_core.facts.model import (
+    Binary,
+    Checkout,
+    Facts,
+    Generation,
+    LastJob,
+    Running,
+    System,
+    Unit,
+)
 from nixfleet_core.facts.proofs import Proven
 from nixfleet_core.host import Host
 from nixfleet_core.nix.lock import FlakeLock, parse_lock
@@ -60,7 +69,7 @@ HEALTHY = Facts(
 )
 BEHIND = replace(HEALTHY, checkout=replace(CHECKOUT, lock=lock(OLD)))
 NOT_BUILT = replace(HEALTHY, running=Running(OLD_AGENT, "exe", 7, MADE + 1000), installed=OLD_AGENT)
-PROFILE = System("/nix/store/old", "/nix/store/new", 2)
+PROFILE = System("/nix/store/old", "/nix/store/new", 2, active=Generation(1))
 OTHER = Checkout("/var/lib/nixfleet-agent/repo", "ok", lock=lock(OLD))
 STALE_JOB = LastJob("failed", "update", "stale", 65)
 MOVED_JOB = LastJob("done", latest="3" * 40)

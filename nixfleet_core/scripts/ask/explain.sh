@@ -7,11 +7,23 @@ probe_why() {
   if [ -e "$NF_ROOT/run/booted-system" ]; then
     put_path system.booted "$(nf_real "$NF_ROOT/run/booted-system")"
   fi
-  if probe_reboots; then put system.init differs; fi
+  if ! [ "$(nf_active)" -ef "$NF_PROFILE" ]; then probe_apart; fi
   probe_last_job
   probe_default_branch
   if [ "$NF_DEEP" = why ]; then probe_more; fi
   probe_other
+}
+
+# What the profile names is not what is active: what holds the active one, and what keeps a switch from
+# reaching the other.
+probe_apart() {
+  probe_apart_active=$(nf_active)
+  put_some system.active "$(nf_holding "$probe_apart_active" | cut_off 4000)"
+  probe_apart_others=${NF_PROFILE%/*}/system-profiles
+  if [ -d "$probe_apart_others" ] && ! [ -r "$probe_apart_others" ]; then put system.hidden 1; fi
+  if probe_reboots; then put system.init differs; fi
+  put_some system.inhibitors "$(nf_inhibitors "$probe_apart_active")"
+  put_some system.inhibitors-new "$(nf_inhibitors "$NF_PROFILE")"
 }
 
 # probe_reboots: true if the profile's system wants another init; a switch leaves it for the next boot.

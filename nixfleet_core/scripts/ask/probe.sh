@@ -46,7 +46,7 @@ probe_system() {
   put platform "$NF_PLATFORM"
   put manager "$NF_MANAGER"
   put os "$(probe_os)"
-  put_path system.current "$(nf_real "$(probe_active)")"
+  put_path system.current "$(nf_real "$(nf_active)")"
   put_path system.profile "$(nf_real "$NF_PROFILE")"
   put_some system.link "$(readlink "$NF_PROFILE" 2>/dev/null)"
   put_some disk.free "$(df -Pk "$NF_ROOT/nix/store" 2>/dev/null | awk 'NR==2 {print $4}')"
@@ -67,16 +67,6 @@ probe_power() {
   case $(nf_bounded 10 ioreg -r -k AppleClamshellState -d 4 2>/dev/null) in
     *'"AppleClamshellState" = Yes'*) put power.lid closed ;;
   esac
-}
-
-# probe_active: the link to the active system. Home Manager moves its link at each activation.
-probe_active() {
-  if [ "$NF_PLATFORM" != home-manager ]; then echo "$NF_ROOT/run/current-system"; return; fi
-  for probe_active_link in "$NF_STATE_HOME/home-manager/gcroots/current-home" \
-    "$NF_ROOT/nix/var/nix/gcroots/per-user/$NF_USER/current-home"; do
-    if [ -L "$probe_active_link" ]; then echo "$probe_active_link"; return; fi
-  done
-  echo "$NF_PROFILE"
 }
 
 probe_os() {

@@ -58,6 +58,7 @@ nf_move_input() {
 # git refuses the owner's repository to root, unless root looks like the owner's sudo
 nf_do_rebuild() {
   nf_wait_switch 900
+  if nf_keep_specialisation; then set -- "$@" --specialisation "$nf_keep_specialisation_name"; fi
   if [ "$NF_UID" = 0 ]; then SUDO_UID=$NF_OWNER_UID; export SUDO_UID; fi
   nf_run "$@"
   nf_do_rebuild_code=$?
@@ -193,11 +194,6 @@ nf_do_rollback() {
 # nf_is_store_path PATH: true for a store path of this machine, false for a path inside one.
 nf_is_store_path() {
   nf_is_store_path_is=$(nf_stored "$1") && [ "$nf_is_store_path_is" = "$(nf_package "$nf_is_store_path_is")" ]
-}
-
-# nf_activation: the path of a generation's activation script inside the generation.
-nf_activation() {
-  case $NF_PLATFORM in home-manager) echo activate ;; *) echo bin/switch-to-configuration ;; esac
 }
 
 nf_activate() {

@@ -10,7 +10,7 @@ nf_do_preflight() {
   nf_check tools && nf_check unit && nf_check idle || return
   if [ "$NF_GOAL" = rollback ]; then return 0; fi
   nf_check disk && nf_check memory && nf_check checkout && nf_check remote && nf_check pull &&
-    nf_check input && nf_check attribute
+    nf_check input && nf_check attribute && nf_check switch
 }
 
 # Save a probe of the host before the job.

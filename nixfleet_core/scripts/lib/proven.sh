@@ -35,7 +35,7 @@ probe_proof() {
   put_proven by "${SUDO_USER:-$NF_USER}"
   put_proven job "${NF_JOB##*/}"
   put_proven boot "$(nf_boot)"
-  probe_proof_system=$(nf_real "$(probe_active)")
+  probe_proof_system=$(nf_real "$(nf_active)")
   put_proven system "${probe_proof_system#"$NF_ROOT"}"
   put_proven installed "$agent_installed"
   case $nf_look_proof in

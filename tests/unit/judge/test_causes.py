@@ -94,6 +94,8 @@ NOT_BUILT: Final = {**SEEN, "expected": NEXT_AGENT}
 UNKNOWN_BUILD: Final = {"expected": None}
 TO_SWITCH: Final = {"system": PROFILE}
 TO_REBOOT: Final = {"system": replace(PROFILE, needs_reboot=True)}
+INHIBITED: Final = {"system": replace(PROFILE, inhibitors=("systemd",))}
+OF_TEST: Final = {"system": replace(PROFILE, active=None)}
 LOCK_BEHIND: Final = {"checkout_lock": lock(OLD), "latest": NEW}
 
 
@@ -119,6 +121,8 @@ RULES: Final[tuple[tuple[FoundCause, dict[str, Any]], ...]] = (
     ("not-restarted", {**SEEN, "unit": UP, "running": Running(OLD_AGENT, "exe", 7, MADE + 1000)}),
     ("reboot-pending", {**NOT_BUILT, **TO_REBOOT}),
     ("reboot-pending", {**UNKNOWN_BUILD, **TO_REBOOT}),
+    ("switch-inhibited", {**NOT_BUILT, **INHIBITED}),
+    ("switch-inhibited", {**UNKNOWN_BUILD, **INHIBITED}),
     ("switch-incomplete", {**NOT_BUILT, **TO_SWITCH}),
     ("switch-incomplete", {**UNKNOWN_BUILD, **TO_SWITCH}),
     ("lock-reset", {**NOT_BUILT, **LOCK_BEHIND, "last_job": MOVED_JOB}),
@@ -134,7 +138,15 @@ RULES: Final[tuple[tuple[FoundCause, dict[str, Any]], ...]] = (
     ("job-failed", {**LOCK_BEHIND, **failed_in("pull")}),
     ("nixcfg-behind", {**LOCK_BEHIND, "checkout_behind": 2}),
     ("lock-behind", LOCK_BEHIND),
-    ("lock-not-built", {**UNKNOWN_BUILD, "proofs": (BUILT,), "checkout_lock": lock(NEW)}),
+    (
+        "lock-not-built",
+        {
+            **UNKNOWN_BUILD,
+            "proofs": (BUILT,),
+            "checkout_lock": lock(NEW),
+            "system": HEALTHY.system,
+        },
+    ),
     ("proof-missing", UNKNOWN_BUILD),
     ("latest-unknown", {"latest": None, "checkout_lock": lock(NEW), "expected": NEW_AGENT}),
 )
@@ -143,7 +155,9 @@ REMARKS: Final[tuple[tuple[FoundCause, dict[str, Any]], ...]] = (
     ("pinned", {"checkout_lock": lock(NEW, rev=NEW)}),
     ("lock-not-pushed", {"checkout_ahead": 1}),
     ("reboot-pending", TO_REBOOT),
+    ("switch-inhibited", INHIBITED),
     ("switch-incomplete", TO_SWITCH),
+    ("other-system", OF_TEST),
     ("current", {}),
 )
 EVERY: Final = (*RULES, *REMARKS)
@@ -320,7 +334,7 @@ def test_the_vocabulary_lists_the_checks_in_the_order_of_the_preflight() -> None
 
 
 def test_the_words_for_checks_cover_exactly_the_reasons_of_the_scripts() -> None:
-    script = JOB_SCRIPTS["preflight"]
+    script = JOB_SCRIPTS["preflight"] + JOB_SCRIPTS["switch"]
     helpers = in_functions(script + JOB_SCRIPTS["pull"], "nf_")
     said = {}
     for check in in_functions(script, "nf_check_"):
@@ -358,6 +372,9 @@ def test_each_check_and_each_step_has_its_cause() -> None:
     assert set(STEP_CAUSES) == set(get_args(StepId))
     assert set(get_args(NoAnswer)) == NO_ANSWER
     for check, cause in CHECK_CAUSES.items():
+        if check == "switch":  # it warns of what the switch will say, and refuses nothing
+            assert cause == "switch-inhibited"
+            continue
         assert cause == (check if check in NO_ANSWER else f"preflight-{check}")
 
 

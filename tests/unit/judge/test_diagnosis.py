@@ -25,11 +25,20 @@ from seen_hosts import (
     lock,
 )
 
-from nixfleet_core.facts.model import Binary, Checkout, Facts, LastJob, Running, Unit
+from nixfleet_core.facts.model import (
+    Binary,
+    Checkout,
+    Facts,
+    Generation,
+    LastJob,
+    Running,
+    Unit,
+)
 from nixfleet_core.facts.service import Service
 from nixfleet_core.job.outcome import Outcome
-from nixfleet_core.judge.causes import DOWN, SKEW, UNSEEN, expectation, find_cause
+from nixfleet_core.judge.causes import SKEW, UNSEEN, expectation, find_cause
 from nixfleet_core.judge.diagnosis import PROOFS, diagnose
+from nixfleet_core.judge.finding import DOWN
 from nixfleet_core.judge.table_state import assess
 from nixfleet_core.judge.verdict import judge
 from nixfleet_core.nix.git_url import NotKnown
@@ -122,6 +131,29 @@ CASES: dict[str, tuple[Facts, FoundCause, str]] = {
         changed(NOT_BUILT, system=replace(PROFILE, needs_reboot=True)),
         "reboot-pending",
         "needs a reboot",
+    ),
+    "parts that NixOS does not exchange": (
+        changed(NOT_BUILT, system=replace(PROFILE, inhibitors=("dbus", "systemd"))),
+        "switch-inhibited",
+        "does not switch to the new system while the old one runs: dbus, systemd changed",
+    ),
+    "a new generation below a specialisation": (
+        changed(NOT_BUILT, system=replace(PROFILE, active=Generation(1, specialisation="work"))),
+        "switch-incomplete",
+        "generation 2, but generation 1 (specialisation work) still runs: nixos-rebuild boot has",
+    ),
+    "a job that failed in its switch": (
+        changed(NOT_BUILT, system=PROFILE, expected=None, last_job=LastJob("failed", "rebuild")),
+        "switch-incomplete",
+        "still runs: its switch did not get that far",
+    ),
+    "comin's system, and the profile wants another init": (
+        changed(
+            NOT_BUILT,
+            system=replace(PROFILE, active=Generation(9, "comin"), needs_reboot=True),
+        ),
+        "switch-incomplete",
+        "the flake builds",
     ),
     "the switch said reboot": (
         changed(NOT_BUILT, system=PROFILE, last_job=LastJob("failed", "rebuild", rc=100)),
@@ -259,6 +291,36 @@ CASES: dict[str, tuple[Facts, FoundCause, str]] = {
         "switch-incomplete",
         "proven: 2.2.0 (bbbbbbbb…) runs",
     ),
+    "comin's system": (
+        changed(system=replace(PROFILE, active=Generation(9, "comin"))),
+        "other-system",
+        "generation 9 of the profile comin runs, but the system profile names generation 2",
+    ),
+    "another tool's, in a profile that this user may not read": (
+        changed(system=replace(PROFILE, active=None, has_hidden=True)),
+        "other-system",
+        "no profile that this user may read holds what is active",
+    ),
+    "a system of nixos-rebuild test": (
+        changed(system=replace(PROFILE, active=None, inhibitors=("systemd",))),
+        "other-system",
+        "no profile holds what is active, as after nixos-rebuild test",
+    ),
+    "a profile that went back": (
+        changed(system=replace(PROFILE, active=Generation(3), needs_reboot=True)),
+        "other-system",
+        "generation 3 runs, but the system profile names generation 2",
+    ),
+    "a specialisation of the profile's system": (
+        changed(system=replace(PROFILE, active=Generation(2, specialisation="work"))),
+        "current",
+        "proven: 2.2.0",
+    ),
+    "another tool's wrapper around the system": (
+        changed(system=replace(PROFILE, active=Generation(2))),
+        "current",
+        "proven: 2.2.0",
+    ),
     "healthy": (HEALTHY, "current", "runs, is installed, and is what the flake builds"),
     "restarted long ago": (
         changed(unit=replace(UP, restarts=9), running=recent(60)),
@@ -374,6 +436,7 @@ def test_the_evidence_has_every_layer_with_null_for_the_unseen() -> None:
         "other expected path": OLD_AGENT.path,
         "system": "/nix/store/old",
         "profile": "/nix/store/new",
+        "running generation": "generation 1",
         "booted": "/nix/store/first",
         "last job": "20261123-004101-ab12: failed in update with code 65, stale",
         "last job said": "fatal: unable to access",

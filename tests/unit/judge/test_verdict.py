@@ -9,11 +9,21 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from nixfleet_core.facts.model import Binary, Checkout, Facts, Running, Snapshot, System, Unit
+from nixfleet_core.facts.model import (
+    Binary,
+    Checkout,
+    Facts,
+    Generation,
+    Running,
+    Snapshot,
+    System,
+    Unit,
+)
 from nixfleet_core.facts.package_changes import Change
 from nixfleet_core.facts.service import Service
 from nixfleet_core.job.outcome import Kind, Outcome
-from nixfleet_core.judge.causes import Expectation, Finding, find_cause
+from nixfleet_core.judge.causes import Expectation, find_cause
+from nixfleet_core.judge.finding import Finding
 from nixfleet_core.judge.verdict import (
     EXIT_BUSY,
     EXIT_CODES,
@@ -604,6 +614,38 @@ def test_a_moved_profile_without_activation_is_no_success(
     verdict = judge(BEFORE, OFF_SWITCH, EXPECT, failed("rebuild", rc))
     assert (verdict.kind, verdict.cause) == (kind, cause)
     assert words in verdict.sentence
+
+
+def test_a_switch_that_waits_for_a_boot_is_no_failure_to_repeat() -> None:
+    waits = System("/nix/store/old", "/nix/store/new", 2, inhibitors=("systemd", "dbus"))
+    verdict = judge(BEFORE, replace(AFTER, system=waits), EXPECT, failed("rebuild", 1))
+    assert (verdict.kind, verdict.cause) == ("stale", "switch-inhibited")
+    assert "while the old one runs: systemd, dbus changed" in verdict.sentence
+    assert "switch-to-configuration boot, then reboot" in verdict.advice
+
+
+def test_the_switchs_own_words_say_that_it_waits_for_a_boot() -> None:
+    outcome = failed("rebuild", 1, said="Pre-switch check 'switchInhibitors' failed")
+    verdict = judge(BEFORE, OFF_SWITCH, EXPECT, outcome)
+    assert (verdict.kind, verdict.cause) == ("failed", "switch-inhibited")
+    assert "reboot" in verdict.advice
+
+
+WORK = Generation(2, specialisation="work")
+
+
+def test_a_specialisation_of_the_new_system_is_a_finished_switch() -> None:
+    inner = System("/nix/store/new-work", "/nix/store/new", 2, active=WORK)
+    verdict = judge(BEFORE, replace(AFTER, system=inner), EXPECT, failed("rebuild", 4))
+    assert (verdict.kind, verdict.cause) == ("partial", "units-failed")
+
+
+def test_a_specialisation_that_was_left_is_noted() -> None:
+    was = replace(BEFORE, system=System("/nix/store/work", "/nix/store/old", 1, active=WORK))
+    noted = judge(was, AFTER, EXPECT, DONE).notes
+    assert "The host has left its specialisation work" in noted
+    kept = replace(AFTER, system=System("/nix/store/new-work", "/nix/store/new", 2, active=WORK))
+    assert judge(was, kept, EXPECT, DONE).notes == judge(BEFORE, AFTER, EXPECT, DONE).notes
 
 
 def test_home_managers_copies_of_applications_are_named_as_the_cause() -> None:

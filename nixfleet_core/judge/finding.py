@@ -1,0 +1,48 @@
+"""What a rule has found: one cause, in words, with what cures it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from nixfleet_core.vocabulary import CAUSES, FoundCause
+
+DOWN: Final[frozenset[FoundCause]] = frozenset(
+    {"unit-missing", "unit-masked", "start-limit-hit", "agent-crash-looping", "agent-down"}
+)
+"""No agent runs, or none that stays up."""
+
+UPDATE: Final = ("update", "--force")
+"""The command of a force update."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One cause: a token, a sentence for people, and what cures it."""
+
+    cause: FoundCause
+    sentence: str
+    advice: str = ""
+    command: tuple[str, ...] = ()
+    """The `nixfleet` command that cures it, and its options; empty where none does."""
+    key: str = ""
+    """The app's key for that command."""
+    holds: bool = False
+    """Every link that was looked at holds; the cause is only a remark."""
+
+    @property
+    def down(self) -> bool:
+        return self.cause in DOWN
+
+
+def finding(
+    cause: FoundCause,
+    sentence: str,
+    command: tuple[str, ...] = (),
+    key: str = "",
+    *,
+    more: str = "",
+    holds: bool = False,
+) -> Finding:
+    """A finding with its cause's own cure as advice, followed by `more`."""
+    return Finding(cause, sentence, CAUSES[cause].cure + more, command, key, holds)
