@@ -18,7 +18,7 @@ from .git_server import RepoServer
 from .rootfs import cache_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from .git_server import Fault, Target
 
@@ -107,6 +107,8 @@ class Repos:
         lines: int = 3,
         restart: bool = True,
         session: Literal["gui", "user"] = "gui",
+        specialisation: str = "",
+        inhibitors: Mapping[str, str] | Sequence[str] = {},
         files: Mapping[str, str | bytes] | None = None,
     ) -> str:
         """Commit to nixcfg how the next rebuild behaves, and other files; return the commit.
@@ -119,6 +121,8 @@ class Repos:
         lines        lines of log a step
         restart      Home Manager restarts a changed agent (NixOS never does)
         session      the domain of launchd that the agent of a Mac is for
+        specialisation  the name of a system's specialisation
+        inhibitors   what NixOS does not exchange while the system runs; paths as it was at first
         """
         knobs = {
             "fail_build": fail_build,
@@ -128,6 +132,8 @@ class Repos:
             "lines": lines,
             "restart": restart,
             "session": session,
+            "specialisation": specialisation,
+            "inhibitors": inhibitors,
         }
         return self.commit(
             "nixcfg", message, {"lab.json": json.dumps(knobs) + "\n", **(files or {})}

@@ -32,8 +32,9 @@ nf_inhibited_words() {
     isIn = all: one: builtins.elem one all;
     lost = builtins.filter (path: !isIn lines path) paths;
     others = lost ++ builtins.filter (line: !isIn paths line) lines;
+    package = path: builtins.substring 33 200 (baseNameOf path);
   in if builtins.isAttrs new then (if isNamed then builtins.concatStringsSep " " named else "")
-    else if isNamed then "" else builtins.concatStringsSep " " (map baseNameOf others)'
+    else if isNamed then "" else builtins.concatStringsSep " " (map package others)'
 }
 
 # nf_keep_specialisation: true if the host runs a specialisation, and the new system will have it, too.

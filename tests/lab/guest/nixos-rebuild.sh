@@ -34,7 +34,7 @@ build() {
 }
 
 original=$(printf '%s\n' "$@")
-action='' flake='' host='' options='' reexec=${_NIXOS_REBUILD_REEXEC:+no}
+action='' flake='' host='' special='' options='' reexec=${_NIXOS_REBUILD_REEXEC:+no}
 while [ $# -gt 0 ]; do
   case $1 in
     switch | boot | test | build | dry-build | dry-activate) action=$1 ;;
@@ -46,6 +46,7 @@ while [ $# -gt 0 ]; do
       --keep-going | -k | --offline | --repair) options="$options $1" ;;
     --no-reexec | --fast) reexec=no ;;
     --sudo | --use-remote-sudo) ;;
+    --specialisation | -c) special=$2; shift ;;
     *) usage "unrecognized arguments: $1" ;;
   esac
   shift
@@ -76,10 +77,13 @@ case $action in
   switch | boot) run nix-env -p /nix/var/nix/profiles/system --set "$out" >&2 ;;
 esac
 if [ "$action" != build ]; then
+  if [ -n "$special" ]; then
+    [ -d "$out/specialisation/$special" ] || { echo "error: specialisation not found: $special" >&2; exit 1; }
+  fi
   run test -d /run/systemd/system
   run systemd-run -E LOCALE_ARCHIVE -E NIXOS_INSTALL_BOOTLOADER --collect --no-ask-password --pipe \
     --quiet --service-type=exec --unit=nixos-rebuild-switch-to-configuration \
-    "$out/bin/switch-to-configuration" "$action"
+    "$out${special:+/specialisation/$special}/bin/switch-to-configuration" "$action"
 fi
 printf 'Done. The new configuration is ' >&2
 echo "$out"

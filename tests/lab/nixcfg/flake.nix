@@ -32,15 +32,23 @@
 
       rebuilder = sh "nixos-rebuild" ./nixos-rebuild.sh { };
 
-      toplevel = host: sh "nixos-system-${host}-26.05.lab" ./toplevel.sh {
-        inherit agent chain rebuilder host;
+      toplevel = host: special: sh "nixos-system-${host}-26.05.lab" ./toplevel.sh {
+        inherit agent chain rebuilder host special;
         inherit (knobs) fail_switch;
+        # as NixOS 26.05 writes them: JSON, or paths, a line each, as at first
+        inhibitors = with builtins; if isAttrs knobs.inhibitors then toJSON knobs.inhibitors
+          else concatStringsSep "\n" knobs.inhibitors;
+        specialisation = if special == "" then knobs.specialisation else "";
+        specialised = if special == "" && knobs.specialisation != ""
+          then toplevel host knobs.specialisation else "";
         unit = ./nixfleet-agent.service;
         switch = ./switch-to-configuration.sh;
       };
 
       nixos = host: {
-        config.system.build = { toplevel = toplevel host; nixos-rebuild = rebuilder; };
+        config.system.build = { toplevel = toplevel host ""; nixos-rebuild = rebuilder; };
+        config.system.switch.inhibitors = knobs.inhibitors;
+        config.specialisation = if knobs.specialisation == "" then { } else { ${knobs.specialisation} = { }; };
         config.systemd.services.nixfleet-agent.serviceConfig.ExecStart =
           "${agent}/bin/nixfleet-agent";
       };

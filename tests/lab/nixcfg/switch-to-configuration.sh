@@ -4,7 +4,8 @@
 fail=@fail@
 unit=nixfleet-agent.service
 case ${1:-} in
-  boot | check) exit 0 ;;
+  check) exit 0 ;;
+  boot) mkdir -p /boot; echo "@out@" > /boot/lab-default; exit 0 ;;
   dry-activate) echo "would activate the configuration..." >&2; exit 0 ;;
   switch | test) ;;
   *) echo "Usage: $0 [check|switch|boot|test|dry-activate]" >&2; exit 1 ;;
@@ -13,8 +14,40 @@ esac
 mkdir -p /run/nixos
 exec 9> /run/nixos/switch-to-configuration.lock
 flock --nonblock 9 || { echo "Could not acquire lock" >&2; exit 1; }
+
+# named FILE: a name and its text a line, of the flat JSON that Nix writes
+named() { sed 's/^{//; s/}$//; s/","/"\n"/g' "$1"; }
+
+# What must not change while the system runs. NixOS asks jq: names that both systems have, with other texts.
+# When the file was new it held paths, and any difference counted.
+inhibited() {
+  old=/run/current-system/switch-inhibitors new=@out@/switch-inhibitors
+  [ "${NIXOS_NO_CHECK:-}" != 1 ] && [ -f "$old" ] || return 1
+  case $(cat "$new") in
+    '{'*)
+      named "$new" | while IFS= read -r line || [ -n "$line" ]; do
+        name=${line%%\":*}
+        ! named "$old" | grep -F -e "$name\":" | grep -qvxF -e "$line" || echo "$name"
+      done | grep -q .
+      ;;
+    *) ! cmp -s "$old" "$new" ;;
+  esac
+}
+if inhibited; then fail=inhibited; fi
+# the boot loader comes after the checks, and before all else
+case $1,$fail in test,* | *,1 | *,inhibited) ;; *) mkdir -p /boot; echo "@out@" > /boot/lab-default ;; esac
 /usr/local/libexec/lab/gate switch
 
+if [ "$fail" = inhibited ]; then
+  echo "Checking switch inhibitors..." >&2
+  echo "There are changes to critical components of the system:" >&2
+  diff "$old" "$new" >&2 || :
+  echo "Switching into this system is not recommended." >&2
+  echo "You probably want to run 'nixos-rebuild boot' and reboot your system instead." >&2
+  echo "Pre-switch check 'switchInhibitors' failed" >&2
+  echo "Pre-switch checks failed" >&2
+  exit 1
+fi
 if [ "$fail" = 1 ]; then
   echo "Pre-switch check 'lab' failed" >&2
   exit 1

@@ -4,7 +4,12 @@ mkdir -p "$out/bin" "$out/sw/bin" "$out/etc/systemd/system"
 fill() { sed -e "s|@out@|$out|g" -e "s|@agent@|$agent|g" -e "s|@fail@|$fail_switch|g" "$1"; }
 
 printf '26.05.lab (Yarara)' > "$out/nixos-version"
-echo "$host $chain" > "$out/lab"
+echo "$host $chain $special" > "$out/lab"
+printf '%s' "$inhibitors" > "$out/switch-inhibitors"
+if [ -n "$specialised" ]; then
+  mkdir "$out/specialisation"
+  ln -s "$specialised" "$out/specialisation/$specialisation"
+fi
 # systemd has it from its own sources; a switch to another one has to wait for the boot
 [ "$fail_switch" = 100 ] && init='systemd 3' || init='systemd 2'
 printf '%s' "$init" > "$out/init-interface-version"
