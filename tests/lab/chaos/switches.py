@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from ..host import CHECKOUT
 from ..repos import BASE_VERSION
 from .case import Case
 from .faults import kill_unit, strike_at
@@ -103,7 +105,66 @@ def _boot_full(scene: Scene) -> Answer:
     return answer
 
 
+def _by_hand(scene: Scene, *words: str) -> None:
+    """Somebody switches, from the checkout as upstream has it."""
+    scene.host.enter(f"cd {CHECKOUT}; git pull -q --ff-only", user="ops")
+    scene.host.enter(
+        "SUDO_UID=1000 /run/current-system/sw/bin/nixos-rebuild switch --no-reexec "
+        f"--flake {CHECKOUT}#{scene.host.name} {' '.join(words)}"
+    )
+
+
+def _inhibited(scene: Scene) -> Answer:
+    """The new system has another systemd: NixOS does not switch to it while the old one runs."""
+    scene.repos.commit_nixcfg(inhibitors={"systemd": "258"})
+    _by_hand(scene)
+    scene.repos.commit_nixcfg(inhibitors={"systemd": "259"})
+    with scene.update() as running:
+        answer = scene.answer(running)
+    said = running.output.count("Pre-switch check 'switchInhibitors' failed")
+    scene.prove("switch refused {} time", said)
+    assert said == 1
+    assert "then reboot" in answer["advice"]
+    return answer
+
+
+def _specialised(kept: bool, scene: Scene) -> Answer:
+    """The host runs a specialisation, and its job is killed as a whole in the activation."""
+    scene.repos.commit_nixcfg(specialisation="work")
+    _by_hand(scene, "--specialisation", "work")
+    was = scene.host.enter("readlink -f /run/current-system")
+    if not kept:
+        scene.repos.commit_nixcfg()
+    answer = strike_at("activation", kill_unit)(scene)
+    now, profile = scene.host.enter(
+        "readlink -f /run/current-system /nix/var/nix/profiles/system"
+    ).split()
+    assert was != now
+    is_special = now != profile
+    scene.prove(f"the new system runs as a specialisation: {is_special}", is_special == kept)
+    return answer
+
+
 CASES: Final = (
+    Case(
+        name="NixOS does not switch to another systemd",
+        play=_inhibited,
+        verdict="stale",
+        cause="switch-inhibited",
+        agent=BASE_VERSION,
+    ),
+    Case(
+        name="unit SIGKILL in the activation of a specialisation",
+        play=partial(_specialised, True),
+        verdict="interrupted",
+        cause="killed",
+    ),
+    Case(
+        name="unit SIGKILL in the activation that leaves a specialisation",
+        play=partial(_specialised, False),
+        verdict="interrupted",
+        cause="killed",
+    ),
     Case(name="switch re-executes systemd", play=strike_at("activation", _reexec)),
     Case(
         name="activation stopped, nixos-rebuild says done",
