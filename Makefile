@@ -9,10 +9,10 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test fresh lab chaos check screenshots lock clean
+.PHONY: help demo test fresh lab chaos bench-lab check screenshots lock clean
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.run ## Open the app on five simulated hosts, in a folder of their own
 	@$(BIN)/nixfleet demo
@@ -31,6 +31,10 @@ lab: ## Run the tests on real hosts with real Nix, in namespaces here (root, Deb
 chaos: $(VENV)/.dev ## Run the part of `make lab` that breaks updates in every way; print how they end
 	@tests/lab/prepare.sh
 	@$(BIN)/pytest tests/lab/chaos
+
+bench-lab: $(VENV)/.dev ## Measure updates on real hosts against the line typed by hand; ROUNDS=N (root, Debian)
+	@tests/lab/prepare.sh
+	@cd tests && ../$(BIN)/python -m lab.bench $(ROUNDS)
 
 check: $(VENV)/.dev ## Check style, types, architecture and shell
 	$(BIN)/ruff check

@@ -119,7 +119,6 @@ nf_do_verify() {
   nf_do_verify_restarts_were=$(nf_restarts)
   nf_do_verify_tries=0 nf_do_verify_pid_was='' nf_do_verify_same=0
   while [ "$nf_do_verify_tries" -lt $((30 + NF_STABLE)) ]; do
-    if [ "$nf_do_verify_same" -ge "$NF_STABLE" ] && nf_runs_installed; then break; fi
     nf_see_units 2>/dev/null
     if [ -n "$nf_look_path" ] && [ "$agent_pid" = "$nf_do_verify_pid_was" ] && nf_agent_is_up; then
       nf_do_verify_same=$((nf_do_verify_same + 1))
@@ -127,6 +126,7 @@ nf_do_verify() {
       nf_do_verify_same=0
     fi
     nf_do_verify_pid_was=$agent_pid nf_do_verify_tries=$((nf_do_verify_tries + 1))
+    if [ "$nf_do_verify_same" -ge "$NF_STABLE" ] && nf_runs_installed; then break; fi
     sleep 1
   done
   nf_keep_proof
