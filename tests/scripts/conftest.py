@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from fake_host import SHELLS, FakeHost, Upstream, make_upstream
@@ -33,7 +33,22 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
     return make_upstream(tmp_path_factory.mktemp("upstream"))
 
 
-@pytest.fixture(params=SHELLS)
+_RARE: Final = frozenset({"mksh", "zsh"})
+"""Shells that few hosts have as /bin/sh. They run the tests of whole jobs and of the language."""
+_WITH_RARE: Final = frozenset({"test_runner", "test_records", "test_quoting", "test_cut_off"})
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test with each shell that a host may have, unless it names its shells."""
+    marks = metafunc.definition.iter_markers("parametrize")
+    if "shell" not in metafunc.fixturenames or any(mark.args[0] == "shell" for mark in marks):
+        return
+    rare = metafunc.module.__name__ in _WITH_RARE
+    shells = [name for name in SHELLS if rare or name not in _RARE]
+    metafunc.parametrize("shell", shells, indirect=True)
+
+
+@pytest.fixture
 def shell(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """Each shell that a host may have."""
     name: str = request.param

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from functools import partial
+from itertools import cycle
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final
 
@@ -26,10 +27,11 @@ _TOLD: Final = 15.0
 
 
 def _each_step() -> Iterator[Case]:
-    """The host needs no operator: the update goes on without one."""
-    for place in PLACES:
+    """The host needs no operator: the update goes on without one. SIGHUP and SIGTERM, which detach,
+    take turns."""
+    for place, detaches in zip(PLACES, cycle((signal.SIGHUP, signal.SIGTERM)), strict=False):
         yield Case(name=f"link silent in {place}", play=quickly(strike_at(place, silence)))
-        for number in (signal.SIGKILL, signal.SIGHUP, signal.SIGTERM):
+        for number in (signal.SIGKILL, detaches):
             yield Case(
                 name=f"client {number.name} in {place}",
                 play=strike_at(place, kill_client(number)),
