@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 from contextlib import contextmanager
+from dataclasses import dataclass
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
@@ -178,21 +180,32 @@ def test_only_roots_activation_is_never_gone_over(host: FakeHost, uid: int | Non
 HELD = f"/nix/store/{'9' * 32}-nixos-system-h-3.0/bin/switch-to-configuration"
 
 
-def hold_activation(host: FakeHost, after: str = "exit 0") -> None:
-    """A rebuild whose activation, in no unit, stands still until `open_activation`."""
+@contextmanager
+def held_activation(host: FakeHost, after: str = "exit 0") -> Iterator[Held]:
+    """A rebuild whose activation, in no unit, stands still until it is opened."""
+    fds = {}
     for fifo in ("reached", "open"):
         os.mkfifo(host.state / fifo)
+        fds[fifo] = os.open(host.state / fifo, os.O_RDWR | os.O_NONBLOCK)  # it never blocks
     state = host.state
-    script = host.put(HELD, f"#!/bin/sh\n: >'{state}/reached'\nread go <'{state}/open'\n{after}\n")
+    text = f"#!/bin/sh\necho >'{state}/reached'\nread go <'{state}/open'\n{after}\n"
+    script = host.put(HELD, text)
     host.on("nixos-rebuild", f"default \"$@\" || exit\n'{script}' switch")
+    yield Held(fds["reached"], fds["open"])
+    for fd in fds.values():
+        os.close(fd)
 
 
-def await_activation(host: FakeHost) -> None:
-    (host.state / "reached").read_bytes()
+@dataclass(frozen=True)
+class Held:
+    reached: int
+    gate: int
 
+    def wait(self) -> None:
+        assert select.select([self.reached], [], [], 30)[0], "the activation has not begun"
 
-def open_activation(host: FakeHost) -> None:
-    (host.state / "open").write_text("go\n")
+    def open(self) -> None:
+        os.write(self.gate, b"go\n")
 
 
 def await_event(host: FakeHost, text: bytes) -> None:
@@ -208,14 +221,13 @@ WAITS_FOR_ACTIVATION = b'"event":"waiting","at":'
 
 def test_a_limit_does_not_cut_off_an_activation(plain_host: FakeHost) -> None:
     host = plain_host
-    hold_activation(host)
     plan = host.plan()
     steps = [msgspec.structs.replace(s, limit=1) if s.id == "rebuild" else s for s in plan.steps]
     host.write_job(msgspec.structs.replace(plan, steps=tuple(steps)))
-    with host.start_job() as job:
-        await_activation(host)
+    with held_activation(host) as held, host.start_job() as job:
+        held.wait()
         await_event(host, WAITS_FOR_ACTIVATION)
-        open_activation(host)
+        held.open()
         assert job.communicate(timeout=60)[0] == b""
     assert host.steps == OK, host.log
     (waiting,) = (event for event in host.events if isinstance(event, Waiting))
@@ -224,13 +236,12 @@ def test_a_limit_does_not_cut_off_an_activation(plain_host: FakeHost) -> None:
 
 def test_a_signal_does_not_cut_off_an_activation(plain_host: FakeHost) -> None:
     host = plain_host
-    hold_activation(host, "echo the activation ended")
     host.write_job()
-    with host.start_job() as job:
-        await_activation(host)
+    with held_activation(host, "echo the activation ended") as held, host.start_job() as job:
+        held.wait()
         job.send_signal(signal.SIGTERM)
         await_event(host, b'"event":"cancel"')
-        open_activation(host)
+        held.open()
         assert job.communicate(timeout=60)[0] == b""
     assert [e.deferred for e in host.events if isinstance(e, CancelSeen)] == [True, False]
     assert (host.result["outcome"], host.steps["start"]) == ("cancelled", "ok")
