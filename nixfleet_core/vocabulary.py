@@ -170,6 +170,7 @@ Cause = Literal[
     "signature",
     "build-failed",
     "switch-busy",
+    "file-in-the-way",
     # What macOS keeps from a job of launchd, though not from ssh.
     "folder-denied",
     "apps-denied",
@@ -487,6 +488,11 @@ CAUSES: Final[dict[Cause, Words]] = {
     ),
     "build-failed": Words("a package could not be built", "the first error in the log says why"),
     "switch-busy": Words("another switch is under way", "let it end, and try again"),
+    "file-in-the-way": Words(
+        "Home Manager would overwrite a file that it has not made",
+        "move that file away; or let Home Manager rename it, once, as its user on the host: "
+        "home-manager switch -b EXT; then force update",
+    ),
     "folder-denied": Words(
         "macOS keeps Documents, Desktop, Downloads and iCloud Drive from a job, though not from "
         "ssh",

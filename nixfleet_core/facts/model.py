@@ -130,10 +130,19 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Rebuild:
-    """A process of the agent's service that rebuilds; `program` is for example `nixos-rebuild`."""
+    """Another rebuild of this host; `program` is for example `nixos-rebuild`, or the name of a unit
+    that has no such process now."""
 
-    pid: int
+    pid: int | None
     program: str
+    is_agents: bool = False
+    """It runs in the agent's service, and ends with it."""
+    is_claimed: bool = False
+    """It is a process of another user's, and anybody can run a program of that name."""
+
+    @property
+    def words(self) -> str:
+        return self.program if self.pid is None else f"{self.program} (process {self.pid})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -242,10 +242,11 @@ _MOST_STARTS: Final = 100
 
 
 def _rebuild(records: dict[str, str]) -> Rebuild | None:
-    pid, program = maybe_number(records.get("busy.pid")), records.get("busy.program", "")
-    if not pid or pid < 0 or not re.fullmatch(r"[a-z-]{1,40}", program):
+    program, of = records.get("busy.program", ""), records.get("busy.of", "agent")
+    pid = _count(records.get("busy.pid")) or None
+    if not re.fullmatch(r"[a-z-]{1,40}", program) or (pid is None and "busy.pid" in records):
         return None
-    return Rebuild(pid, program)
+    return Rebuild(pid, program, is_agents=of == "agent", is_claimed=of == "user")
 
 
 def _sha256(text: str | None) -> str | None:

@@ -70,6 +70,7 @@ def compile_plan(plan: Plan, job: str, root: str = "") -> str:
             "NF_MEMORY_NEEDED": str(MEMORY_NEEDED_KIB),
             "NF_WAIT": "0" if plan.options.now else str(BUSY_WAIT),
             "NF_GO_ON": "1" if plan.options.goes_on else "",
+            "NF_FORCED": "1" if plan.options.force else "",
             "NF_STABLE": str(plan.options.stable),
             "NF_RETRY_AFTER": str(plan.options.retry_after),
             "NF_EVALUATION": str(plan.options.evaluation),

@@ -83,7 +83,7 @@ class Check(msgspec.Struct, frozen=True, tag="check", tag_field="event"):
 
 class Waiting(msgspec.Struct, frozen=True, tag="waiting", tag_field="event"):
     """The job waits for something outside itself, at most `limit` seconds. `pid` and `program` name
-    the process, if it waits for one."""
+    the process, if it waits for one; `program` alone names a unit."""
 
     reason: _Token
     at: Second
@@ -94,7 +94,8 @@ class Waiting(msgspec.Struct, frozen=True, tag="waiting", tag_field="event"):
     @property
     def words(self) -> str:
         """What it waits for; a later version's token stays a token."""
-        what = f" ({self.program}, process {self.pid})" if self.pid else ""
+        process = f", process {self.pid}" if self.pid else ""
+        what = f" ({self.program}{process})" if self.program else ""
         return f"{WAITS.get(self.reason, self.reason)}{what}"
 
 

@@ -45,6 +45,8 @@ class Outcome:
     """The known failure in the failed step's output, if there is one."""
     units: tuple[str, ...] = ()
     """The units that failed, according to the switch."""
+    in_the_way: tuple[str, ...] = ()
+    """The files that Home Manager would overwrite, as it names them."""
     committed: bool = False
     """flake.lock was committed, and the commit is still there."""
     pushed: bool = False

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from nixfleet_core.facts.model import Facts
     from nixfleet_core.judge.causes import Expectation
     from nixfleet_core.judge.finding import Finding
-    from nixfleet_core.log.failure_table import Failure
     from nixfleet_core.vocabulary import CheckId, NoAnswer
 
 EXIT_CODES: Final[dict[Kind, int]] = {
@@ -300,8 +299,10 @@ def _decide_failed(
     if step == "rebuild" and before is not None and after is not None:
         switched = _decide_switch(before, after, gap, outcome)
         if switched is not None:
-            return _explained(switched, failure)
+            return _explained(switched, outcome)
     if failure is not None:
+        if failure.cause == "file-in-the-way":
+            sentence = f"{sentence}; {_in_the_way(outcome)}"
         return "failed", failure.cause, sentence, failure.advice
     cause = STEP_CAUSES[step] if step else "job-failed"
     if said is None and KILLED_BY.get(outcome.rc) == _SIGKILL:
@@ -348,14 +349,23 @@ def _agent_words(after: Facts | None) -> str:
     return "we could not see whether the agent runs"
 
 
-def _explained(switched: _Decision, failure: Failure | None) -> _Decision:
+def _explained(switched: _Decision, outcome: Outcome) -> _Decision:
     """A switch that failed half-way, with the cause that it named itself: somebody has to act on
     that, as on a full disk, before another switch can work."""
+    failure = outcome.failure
     if failure is None or failure.kind != "permanent" or failure.weight < _HEAVY:
         return switched
     kind, _, sentence, _ = switched
-    why = CAUSES[failure.cause].meaning
+    is_file = failure.cause == "file-in-the-way"
+    why = _in_the_way(outcome) if is_file else CAUSES[failure.cause].meaning
     return kind, failure.cause, f"{sentence}; {why}", failure.advice
+
+
+def _in_the_way(outcome: Outcome) -> str:
+    """The first file that Home Manager would overwrite, and how many more there are."""
+    first, more = outcome.in_the_way[:1], len(set(outcome.in_the_way)) - 1
+    named = f": {first[0]}" if first else ""
+    return f"{CAUSES['file-in-the-way'].meaning}{named}{f' and {more} more' if more > 0 else ''}"
 
 
 _HEAVY: Final = 2
@@ -379,7 +389,7 @@ def _decide_switch(
         return (
             "failed",
             "switch-incomplete",
-            f"the switch ended with code {outcome.rc}: the profile is new, but the old system runs",
+            f"the switch ended with code {outcome.rc}: the profile is new, but {_old_one(after)}",
             "read the log's last lines, then force update again",
         )
     if gap is not None:
@@ -403,6 +413,10 @@ def _decide_switch(
         f"the new agent runs, but the switch ended with code {outcome.rc}",
         CAUSES["switch-failed"].cure,
     )
+
+
+def _old_one(after: Facts) -> str:
+    return "the home is the old one" if after.platform == "home-manager" else "the old system runs"
 
 
 def _step_words(outcome: Outcome) -> str:

@@ -616,6 +616,15 @@ FAILURES: Final[tuple[Failure, ...]] = (
         cause="switch-inhibited",
         weight=2,
     ),
+    # home-manager, since 2025 and before. A file that it skips or renames is no failure.
+    Failure(
+        id="home-file-in-the-way",
+        pattern="Existing file '.*' (would be clobbered|is in the way of '[^']*'$)",
+        kind="permanent",
+        source="switch",
+        cause="file-in-the-way",
+        weight=2,
+    ),
     # macOS.
     Failure(
         id="mac-folder",

@@ -467,16 +467,21 @@ def restricted(facts: Facts, level: int) -> str:
 
 def _busy_warning(facts: Facts, options: Options) -> str | None:
     """What the preflight will wait for; it has the same rules (`nf_is_busy`)."""
-    goes_on = options.goes_on
+    goes_on, then = options.goes_on, "then goes on all the same"
     if facts.switch_running:
-        what, goes_on = "another rebuild activates its system on the host", False
-    elif (rebuild := facts.rebuild) is not None:
-        what = f"the agent's service runs {rebuild.program} (process {rebuild.pid})"
+        what, goes_on = "another rebuild is in its activation on the host", False
+    elif (rebuild := facts.rebuild) is not None and rebuild.is_agents:
+        what, then = f"the agent's service runs {rebuild.words}", "then goes on and ends it"
+    elif rebuild is not None:
+        what = f"another rebuild runs on the host: {rebuild.words}"
+        goes_on = goes_on or (options.force and rebuild.is_claimed)
     else:
         return None
-    if options.now:
+    if options.now and not goes_on:
         return f"{what}: the update is refused if it still does at the start"
-    then = "then goes on and ends it" if goes_on else "then is refused"
+    if options.now:
+        return f"{what}: another user runs it, so the forced update goes on"
+    then = then if goes_on else "then is refused"
     return f"{what}: the update waits for it, at most {BUSY_WAIT // 60} minutes, {then}"
 
 

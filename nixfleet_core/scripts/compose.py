@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _FOLDERS: Final = ("lib", "ask", "job")
 _ALWAYS: Final = ("trust", "common", "platform", "launchctl", "carrier", "rights", "idle")
 _NEEDS: Final = {
-    "service": ("process",),
+    "service": ("process", "rebuilds"),
     "probe": (
         *("service", "launchd", "agent", "records", "checkout", "source", "system", "proven"),
         "explain",

@@ -95,6 +95,9 @@ _Look = TypeVar("_Look")
 Depth = Literal["", "1", "why"]
 """How closely the probe looks: without root; with the proof; with what explains a failed proof."""
 _UNITS: Final = re.compile(r"warning: the following units failed: (.*)")
+_IN_THE_WAY: Final = re.compile(
+    r"Existing file '(.{1,1000}?)' (?:would be clobbered|is in the way of '[^']*'$)"
+)
 
 _FAILURE_TAIL: Final = 64 * 1024
 """So many last bytes of a failed step's output are searched for its reason."""
@@ -542,7 +545,12 @@ def _outcome(copy: JobCopy) -> Outcome:
     if bad is None:
         return outcome
     lines = _last_words(copy, events, bad).splitlines()
-    return replace(outcome, failure=find_failure(lines), units=_failed_units(lines))
+    return replace(
+        outcome,
+        failure=find_failure(lines),
+        units=_failed_units(lines),
+        in_the_way=_in_the_way(lines),
+    )
 
 
 def _was_not_tried(push: StepEnd | None) -> bool:
@@ -566,6 +574,12 @@ def _failed_units(lines: list[str]) -> tuple[str, ...]:
     found = (_UNITS.search(strip_colours(line)) for line in lines)
     names = (match[1] for match in found if match)
     return tuple(name for text in names for name in re.split(r"[,\s]+", text) if name)
+
+
+def _in_the_way(lines: list[str]) -> tuple[str, ...]:
+    """Files that Home Manager would overwrite."""
+    found = (_IN_THE_WAY.search(strip_colours(line)) for line in lines)
+    return tuple(match[1] for match in found if match)
 
 
 def _last_words(copy: JobCopy, events: list[JobEvent], bad: StepEnd) -> str:

@@ -222,16 +222,35 @@ def test_cancel_ends_the_build(fresh_homes: Fleet, home: LabHost, operator: Clie
     check_nothing_left(home)
 
 
+@pytest.mark.parametrize("fault", ["cancelled", "stopped", "killed"])
 def test_an_activation_that_has_begun_is_not_cut_off(
-    fresh_homes: Fleet, home: LabHost, operator: Client
+    fresh_homes: Fleet, operator: Client, fault: str
 ) -> None:
+    """A user's systemd runs it in the job's own unit. The link through which home-manager started
+    it is gone, as when a signal has ended home-manager. A Mac's are among the chaos cases."""
+    home = fresh_homes["hsb1"]
     fresh_homes.repos.release("2.2.0")
-    with operator.start(*force(home)) as running:
+    with operator.start(*force(home), "--json") as running:
         with held(home, fresh_homes.repos, running, "activation"):
-            assert operator.run("cancel", home.name).returncode == 0
-            running.wait_for("cancelling")
-        assert running.wait() == 7, running.output
+            home.enter("rm -r /tmp/home-manager-build.*", home.user)
+            if fault == "cancelled":
+                assert operator.run("cancel", home.name).returncode == 0
+                running.wait_for("cancelling")
+            elif fault == "stopped":
+                manager = "XDG_RUNTIME_DIR=/run/user/1000 systemctl --user"
+                home.enter(f"{manager} stop --no-block nixfleet-job.service", "ops")
+                running.wait_for("cancelling")
+            else:
+                kill_job(home, whole=False)
+                running.wait_for("waiting for the activation to end")
+        assert running.wait() == (1 if fault == "killed" else 7), running.output
+    answer: Answer = json.loads(running.output.splitlines()[-1])
+    assert answer["verdict"] == ("interrupted" if fault == "killed" else "cancelled")
     assert home.agent_version() == "2.2.0"
+    active = home.enter("readlink .local/state/home-manager/gcroots/current-home", home.user)
+    assert answer["after"]["system"] == active
+    check_log(operator, home, answer)
+    check_nothing_left(home)
 
 
 def test_a_build_that_fails(fresh_homes: Fleet, home: LabHost, operator: Client) -> None:

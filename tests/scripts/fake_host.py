@@ -250,6 +250,47 @@ class FakeHost:
         """Let systemd say of a unit that it is in that state."""
         (self.root / "run/systemd/units" / unit).write_text(f"{state} {pid} success 0\n")
 
+    def let_have(self, unit: str, *pids: int) -> None:
+        """Let systemd say of a unit that these processes are in its cgroup."""
+        group = self.root / "sys/fs/cgroup" / unit
+        group.mkdir(parents=True, exist_ok=True)
+        (group / "cgroup.procs").write_text("".join(f"{pid}\n" for pid in pids))
+        self.on(
+            "systemctl",
+            """case "$*" in *"-p ControlGroup"*) ;; *) default "$@"; exit ;; esac
+            default "$@" | while IFS= read -r line; do
+              printf '%s\\n' "$line"
+              if [ -d "$root/sys/fs/cgroup/${line#Id=}" ]; then echo "ControlGroup=/${line#Id=}"; fi
+            done""",
+        )
+
+    def let_run(self, pid: int, exe: str | None, *words: str, uid: int | None = None) -> None:
+        """Let a process run that file of the host, with this command line; None if only root may
+        see which file. Without `uid` it belongs to root, who is ourselves."""
+        if exe is not None and not Path(f"{self.root}{exe}").exists():
+            self.put(exe)
+        folder = self.root / f"proc/{pid}"
+        folder.mkdir()
+        if exe is not None:
+            (folder / "exe").symlink_to(f"{self.root}{exe}")
+        (folder / "cmdline").write_bytes(b"".join(os.fsencode(word) + b"\0" for word in words))
+        listed = self.state / "ps"
+        line = f"{pid} {os.getuid() if uid is None else uid} {' '.join(words)} {self.root}\n"
+        listed.write_text((listed.read_text() if listed.exists() else "") + line)
+        real = shutil.which("ps")
+        self.on(
+            "ps",
+            f'case "$*" in *"-o uid= -o args="*) cat "$s/ps" ;; *) exec {real} "$@" ;; esac',
+        )
+
+    def put(self, path: str, text: str | bytes = b"\x7fELF\0\0") -> str:
+        """A file of the host; by default a program. Returns where this machine has it."""
+        file = Path(f"{self.root}{path}")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
+        file.chmod(0o755)
+        return str(file)
+
     def let_end(self, unit: str) -> None:
         """Let systemd say of a unit that it is over."""
         (self.root / "run/systemd/units" / unit).unlink()

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from fake_host import CHAIN, DARWIN, JOB, FakeHost
+from fake_host import CHAIN, DARWIN, JOB, UNIT, FakeHost
 from test_busy import SWITCH, agent_runs
 
 from nixfleet_core.facts.parse import parse_probe
@@ -127,7 +127,8 @@ def test_a_host_that_slept_still_waits_for_the_rebuild(host: FakeHost) -> None:
     until(lambda: any(isinstance(event, Slept) for event in host.events))
     looks = len(host.calls("systemctl"))
     until(lambda: len(host.calls("systemctl")) > looks + 9)
-    (host.root / "sys/fs/cgroup/agent/cgroup.procs").write_text("")
+    host.let_have(UNIT)
+    host.set("ps", "")
     said, _ = runner.communicate(timeout=60)
     assert (said, host.steps) == (b"", dict.fromkeys(CHAIN, "ok"))
     (slept,) = (event for event in host.events if isinstance(event, Slept))

@@ -31,13 +31,7 @@ BASH: Final = f"/nix/store/{'5' * 32}-bash-5.2/bin/bash"
 EVIL: Final = "/home/ops/evil"
 
 
-def put(host: FakeHost, path: str, text: str | bytes = b"\x7fELF\0\0") -> str:
-    """A file of the host; by default a program."""
-    file = Path(f"{host.root}{path}")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(text if isinstance(text, bytes) else text.encode())
-    file.chmod(0o755)
-    return str(file)
+put = FakeHost.put
 
 
 def seen(facts: Facts) -> tuple[str, str, bool]:
@@ -450,73 +444,6 @@ def test_host_and_client_agree_when_two_paths_are_one_program(
     )
     here = Binary(installed, starts=tuple(starts)).is_run_by(Binary(running))
     assert host.send(script).stdout == (b"yes\n" if here else b"no\n")
-
-
-# Rebuilds.
-
-PYTHON: Final = f"/nix/store/{'8' * 32}-python3-3.13/bin/python3.13"
-NG: Final = f"/nix/store/{'9' * 32}-nixos-rebuild-ng-26.05/bin/.nixos-rebuild-wrapped"
-SWITCH: Final = f"/nix/store/{'a' * 32}-switch-to-configuration-ng/bin/switch-to-configuration"
-HOME: Final = "/home/ops/.nix-profile/bin/home-manager"
-
-
-def rebuild(host: FakeHost, exe: str | None, *words: str) -> tuple[int, str] | None:
-    """The rebuild that a look finds if this is one of the agent's processes."""
-    for script in (NG, HOME):
-        put(host, script, f"#!{host.root}{PYTHON}\n")
-    for path in (PYTHON, BASH, SWITCH, EVIL):
-        put(host, path)
-    folder = host.root / "proc/4711"
-    folder.mkdir()
-    if exe is not None:
-        (folder / "exe").symlink_to(f"{host.root}{exe}")
-    argv = (f"{host.root}{word}" if word in (NG, HOME) else word for word in words)
-    (folder / "cmdline").write_bytes(b"".join(os.fsencode(word) + b"\0" for word in argv))
-    group = host.root / "sys/fs/cgroup/agent"
-    group.mkdir(parents=True)
-    (group / "cgroup.procs").write_text("4001\n4711\n")
-    host.on("systemctl", 'default "$@" | sed "s/^MainPID/ControlGroup=\\/agent\\n&/"')
-    found = look(host).rebuild
-    return (found.pid, found.program) if found else None
-
-
-@pytest.mark.parametrize(
-    ("exe", "words", "program"),
-    [
-        (PYTHON, ["python3", NG, "switch", "--flake", "."], "nixos-rebuild"),
-        (SWITCH, ["/any", "switch"], "switch-to-configuration"),
-        (PYTHON, ["python3", HOME, "--flake", ".", "switch"], "home-manager"),
-        (None, ["python3", NG, "switch"], "nixos-rebuild"),
-        (None, [SWITCH, "switch"], "switch-to-configuration"),
-    ],
-)
-def test_a_rebuild_is_known_by_its_program(
-    plain_host: FakeHost, exe: str | None, words: list[str], program: str
-) -> None:
-    assert rebuild(plain_host, exe, *words) == (4711, program)
-
-
-@one_shell
-@pytest.mark.parametrize(
-    ("exe", "words"),
-    [
-        (BASH, ["bash", "-c", "loop", "nixos-rebuild"]),
-        (BASH, ["bash", "-c", NG]),
-        (BASH, ["bash", "-ec", NG]),
-        (BASH, ["bash", NG, "switch"]),
-        (PYTHON, ["nixos-rebuild", "switch"]),
-        (PYTHON, ["python3", "-c", NG, "switch"]),
-        (PYTHON, ["python3", EVIL, NG, "switch"]),
-        (PYTHON, ["python3", HOME, "build", "--flake", "/switch"]),
-        (EVIL, ["nixos-rebuild", "no nixos-rebuild at all", NG]),
-        (None, ["bash", "-c", NG]),
-        (None, ["bash", EVIL, NG]),
-    ],
-)
-def test_a_rebuild_is_not_known_by_a_word(
-    plain_host: FakeHost, exe: str | None, words: list[str]
-) -> None:
-    assert rebuild(plain_host, exe, *words) is None
 
 
 # The agent's log, on a Mac.

@@ -141,8 +141,10 @@ put_file() {
 
 start_job() {
   case $NF_CARRIER in
-    systemd) start_unit -p IOWeight="$NF_IO_WEIGHT" ;;
-    user) start_unit --user --setenv=USER="$NF_USER" --setenv=XDG_STATE_HOME="$NF_STATE_HOME" ;;
+    systemd) start_unit -p KillMode=mixed -p IOWeight="$NF_IO_WEIGHT" ;;
+    user)
+      start_unit --user -p KillMode=process --setenv=USER="$NF_USER" --setenv=XDG_STATE_HOME="$NF_STATE_HOME"
+      ;;
     launchd) start_launchd ;;
     *) start_guard ;;
   esac
@@ -150,11 +152,12 @@ start_job() {
 
 # The fixed name is the lock: systemd refuses it while a unit of that name lives, and frees it when
 # the unit ends. Nobody stops or resets the unit in order to launch. A stop signals the runner alone,
-# so that the runner's small commands (a date, a copy) live on.
+# so that the runner's small commands (a date, a copy) live on. If the runner is killed, root's systemd kills
+# the rest; a user's kills nothing, as a home's activation is among the rest: nf_end_orphan ends what it may.
 start_unit() {
   systemd-run "$@" --collect --quiet --no-ask-password --unit="$NF_JOB_UNIT" --service-type=exec \
     -p OnSuccess="$NF_FINISH_UNIT" -p OnFailure="$NF_FINISH_UNIT" \
-    -p OOMPolicy=continue -p KillMode=mixed -p TimeoutStopSec=900 \
+    -p OOMPolicy=continue -p TimeoutStopSec=900 \
     -p WorkingDirectory=/ -p Nice="$NF_NICE" --setenv=PATH="$PATH" --setenv=HOME="${HOME:-/root}" \
     /bin/sh "$NF_JOB/run.sh" main "$NF_JOBS" "$NF_STATE"
 }

@@ -127,11 +127,12 @@ probe_trusted_users() {
   fi
 }
 
-# The units: the agent's, our job, an activation.
+# The units: the agent's, our job, an activation; and what else rebuilds this host.
 probe_units() {
   nf_see_units
   if [ -n "$agent_load" ]; then probe_agent; fi
-  if [ -n "$switch_lives" ]; then put switch.running 1; fi
+  probe_busy
+  if [ -n "$switch_lives" ] || nf_activation_lives; then put switch.running 1; fi
   if [ -n "$job_lives" ]; then put_some job.running "$(nf_current_job)"; fi
   put_some job.last "$(nf_jobs | tail -n 1)"
 }
@@ -152,7 +153,6 @@ probe_agent() {
   if [ -n "$nf_look_path" ]; then probe_process; fi
   put_some running.waits "$nf_look_waits"
   put_some unit.began "$(nf_began "$agent_pid")"
-  probe_busy
 }
 
 # probe_binary KEY PATH FILE: the path as the host names it, and FILE's hash. It never runs the file:
@@ -185,15 +185,12 @@ probe_exe_file() {
   if [ -e "$NF_ROOT/proc/$1/exe" ]; then printf '%s\n' "$NF_ROOT/proc/$1/exe"; else nf_exe "$1"; fi
 }
 
-# A rebuild among the processes of the agent's service.
+# Another's rebuild.
 probe_busy() {
-  # shellcheck disable=SC2046 # a number is one word
-  case $NF_MANAGER in
-    launchd) nf_find_rebuild $(nf_agents_processes) || return 0 ;;
-    *) nf_find_rebuild $(nf_group_processes "$agent_group") || return 0 ;;
-  esac
-  put busy.pid "$nf_find_rebuild_pid"
-  put busy.program "$nf_program"
+  nf_find_other || return 0
+  put busy.program "$nf_other"
+  put_some busy.pid "$nf_other_pid"
+  put busy.of "$nf_other_of"
 }
 
 # probe_started PID: when it began, in seconds since the epoch. Every ps knows only its age, as

@@ -49,18 +49,40 @@ nf_enter_guard() {
   esac
 }
 
-# Without a unit's cgroup, the processes of a killed runner live on, as a process group of their own (see
-# nf_bounded). End them, but never an activation.
+# What a killed runner has started lives on: the command, a process group of its own (see nf_bounded), and in
+# a unit of the user's all else in its cgroup. End it, but no activation: a home's is one of those processes,
+# and gets the time that it may take. The systemd of root kills the rest of the unit itself.
 nf_end_orphan() {
-  case $NF_CARRIER in guard | launchd) ;; *) return ;; esac
-  nf_end_orphan_group=$(cat "$NF_RUN/pid" 2>/dev/null) || return
-  nf_end_orphan_left=15
-  while [ "$nf_end_orphan_left" -gt 0 ] && ! nf_switch_lives; do
-    nf_end_orphan_members=$(ps -A -o pid= -o pgid= |
-      awk -v group="$nf_end_orphan_group" '$2 == group { print $1 }')
-    if [ -z "$nf_end_orphan_members" ]; then return; fi
-    for nf_end_orphan_member in $nf_end_orphan_members; do nf_kill TERM "$nf_end_orphan_member"; done
-    nf_end_orphan_left=$((nf_end_orphan_left - 1))
+  case $NF_CARRIER in guard | launchd | user) ;; *) return 0 ;; esac
+  nf_wait_switch
+  nf_end_all command
+  nf_end_all unit
+}
+
+# nf_end_all command|unit: end these processes, until none is left.
+nf_end_all() {
+  nf_end_all_left=15
+  while [ "$nf_end_all_left" -gt 0 ] && ! nf_switch_lives; do
+    nf_end_all_members=$("nf_left_in_$1")
+    if [ -z "$nf_end_all_members" ]; then return; fi
+    for nf_end_all_member in $nf_end_all_members; do nf_kill TERM "$nf_end_all_member"; done
+    nf_end_all_left=$((nf_end_all_left - 1))
     sleep 1
   done
+}
+
+# The process group of the command that ran.
+nf_left_in_command() {
+  nf_left_in_command_group=$(cat "$NF_RUN/pid" 2>/dev/null) || return 0
+  ps -A -o pid= -o pgid= | awk -v group="$nf_left_in_command_group" '$2 == group { print $1 }'
+}
+
+# The cgroup of a user's unit: this process is in another one.
+nf_left_in_unit() {
+  case $NF_CARRIER in user) nf_group_processes "$(cat "$NF_RUN/group" 2>/dev/null)" ;; esac
+}
+
+# nf_own_group: the cgroup that this process is in.
+nf_own_group() {
+  sed -n -e 's/^0:://p' -e 's/^[0-9]*:name=systemd://p' "$NF_ROOT/proc/self/cgroup" 2>/dev/null | head -n 1
 }

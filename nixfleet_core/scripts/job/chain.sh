@@ -57,7 +57,7 @@ nf_move_input() {
 
 # git refuses the owner's repository to root, unless root looks like the owner's sudo
 nf_do_rebuild() {
-  nf_wait_switch 900
+  nf_wait_switch
   if nf_keep_specialisation; then set -- "$@" --specialisation "$nf_keep_specialisation_name"; fi
   if [ "$NF_UID" = 0 ]; then SUDO_UID=$NF_OWNER_UID; export SUDO_UID; fi
   nf_run "$@"
@@ -66,21 +66,18 @@ nf_do_rebuild() {
   return "$nf_do_rebuild_code"
 }
 
-# nf_wait_switch LIMIT: wait for a running activation, a unit of its own; the agent comes after it.
+# nf_wait_switch: wait for a running activation, whoever runs it; the agent comes after it.
 nf_wait_switch() {
   nf_wait_switch_told=''
   nf_clock_start
-  while nf_switch_lives && nf_is_within "$1"; do
-    if [ -z "$nf_wait_switch_told" ]; then
-      nf_event waiting ",\"reason\":\"activation\",\"limit\":$1"
-      nf_wait_switch_told=1
-    fi
+  while nf_switch_lives && nf_is_within "$NF_ACTIVATION"; do
+    if [ -z "$nf_wait_switch_told" ]; then nf_tell_activation; nf_wait_switch_told=1; fi
     sleep 1
   done
 }
 
 nf_do_start() {
-  nf_wait_switch 900
+  nf_wait_switch
   nf_service_forgive >>"$NF_LOG" 2>&1
   nf_see_units 2>/dev/null
   if nf_agent_is_up && [ -n "$nf_look_path$nf_look_waits" ]; then
@@ -177,7 +174,7 @@ nf_do_rollback() {
     nf_fail target "there is no generation to go back to at $nf_do_rollback_target"
     return
   fi
-  nf_wait_switch 900
+  nf_wait_switch
   nf_run nix-env -p "$NF_PROFILE" --set "$nf_do_rollback_target" || return
   nf_activate "$nf_do_rollback_target"
   nf_do_rollback_code=$?

@@ -124,9 +124,13 @@ stalled-download-timeout = 30
 download-attempts = 1'
 
 # nf_quietly COMMAND...: run it within the limit, as root or as the checkout's owner, with its output in
-# the log (stdout in NF_OUT if set). A cancellation ends it.
+# the log (stdout in NF_OUT if set). A cancellation ends it. The limit ends no activation (nf_watch_limit).
 # sets: NF_EXEC, NF_NIX_CONFIG
 nf_quietly() {
+  case $NF_STEP in
+    rebuild | rollback) nf_quietly_limit=$((NF_LIMIT + NF_ACTIVATION)) ;;
+    *) nf_quietly_limit=$NF_LIMIT ;;
+  esac
   nf_open_pipe "$NF_LOG"
   nf_quietly_log_reader=$nf_open_pipe_reader nf_quietly_out_reader=''
   exec 6>&8
@@ -138,14 +142,15 @@ nf_quietly() {
     case $NF_WHO in
       owner)
         case $NF_STEP in preflight | update) NF_NIX_CONFIG=$NF_NIX_FETCHES ;; esac
-        nf_as_owner "$NF_LIMIT" "$@"
+        nf_as_owner "$nf_quietly_limit" "$@"
         ;;
-      *) nf_bounded "$NF_LIMIT" "$@" ;;
+      *) nf_bounded "$nf_quietly_limit" "$@" ;;
     esac
   ) >&8 2>&6 </dev/null &
   nf_quietly_pid=$!
   exec 8>&- 6>&-
   echo "$nf_quietly_pid" >"$NF_RUN/pid"
+  if [ "$nf_quietly_limit" != "$NF_LIMIT" ]; then echo "$nf_quietly_pid $NF_LIMIT" >"$NF_RUN/limit"; fi
   nf_quietly_began=$(nf_now)
   if nf_cancelled; then nf_cancel; fi # a cancellation a moment ago found no process to end
   nf_await "$nf_quietly_pid" 2>/dev/null # the shell tells of a killed command
@@ -154,7 +159,8 @@ nf_quietly() {
   case $nf_quietly_code in
     137 | 143) if [ $(($(nf_now) - nf_quietly_began)) -ge "$NF_LIMIT" ]; then nf_quietly_code=124; fi ;;
   esac
-  rm -f "$NF_RUN/pid"
+  if [ "$(cat "$NF_RUN/late" 2>/dev/null)" = "$nf_quietly_pid" ]; then nf_quietly_code=124; fi
+  rm -f "$NF_RUN/pid" "$NF_RUN/limit" "$NF_RUN/late"
   nf_await_reader "$nf_quietly_log_reader"
   nf_await_reader "$nf_quietly_out_reader"
   return "$nf_quietly_code"

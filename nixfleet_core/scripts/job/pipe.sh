@@ -44,10 +44,21 @@ nf_open_pipe() {
   exec 7>&-
   rm -f "$nf_open_pipe_path"
   # a program of its own: a shell keeps copies of redirected descriptors, also of the pipe's other end
-  /bin/sh -c "$NF_POUR" sh "$1" <&9 >/dev/null 2>&1 6>&- 8>&- 9<&- &
+  set -- /bin/sh -c "$NF_POUR" sh "$1"
+  case $NF_CARRIER in
+    launchd)
+      if nf_has perl; then set -- perl -e "$NF_APART" "$@"; else set -- bash -c "$NF_APART_BASH" bash "$@"; fi
+      ;;
+  esac
+  "$@" <&9 >/dev/null 2>&1 6>&- 8>&- 9<&- &
   nf_open_pipe_reader=$!
   exec 9<&-
 }
+
+# Run a command in a process group of its own: launchd kills that of a killed job. An activation that lives
+# on would end at its next word if nobody read it.
+# shellcheck disable=SC2016 # Perl's and the inner shell's own
+NF_APART='setpgrp(0, 0); exec { $ARGV[0] } @ARGV' NF_APART_BASH='set -m; "$@" & wait'
 
 # If no fifo can be made, the output of other users' commands is lost.
 nf_open_no_pipe() {

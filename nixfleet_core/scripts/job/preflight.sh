@@ -118,8 +118,8 @@ nf_check_checkout() {
   nf_refuse root-owned "$nf_check_checkout_words: $nf_check_checkout_foreign"
 }
 
-# Wait for somebody else's rebuild, visibly and not for ever. After the wait, --force goes on although a
-# process calls itself a rebuild, but never while an activation runs.
+# Wait for somebody else's rebuild, visibly and not for ever. After the wait, --force goes on all the same,
+# but never while an activation runs.
 # sets: nf_check_why
 nf_check_idle() {
   nf_check_idle_told=''
@@ -137,33 +137,29 @@ nf_check_idle() {
   nf_check_why=''
 }
 
+# The wait is over. A process of another user's, who may run any program under that name, never refuses a
+# forced update, even one that does not wait.
 nf_idle_is_over() {
-  if [ -z "$nf_find_rebuild_pid" ] || [ -z "$NF_GO_ON" ]; then
-    nf_say "preflight: another rebuild is running on this host: $nf_is_busy_with"
-    return 1
-  fi
+  case $nf_other_of,$NF_GO_ON,$NF_FORCED in
+    user,*,1 | root,1,* | agent,1,*) ;;
+    *)
+      nf_say "preflight: another rebuild is running on this host: $nf_is_busy_with"
+      return 1
+      ;;
+  esac
   nf_say "preflight: still running: $nf_is_busy_with. The update was forced, and goes on all the same"
 }
 
-# nf_is_busy: true if an activation runs, or a rebuild that would collide with ours.
-# sets: nf_is_busy_with (for people), nf_is_busy_event, nf_find_rebuild_pid ("" for an activation)
+# nf_is_busy: true if an activation runs, or a rebuild that would collide with ours. The agent's own would
+# die with the agent.
+# sets: nf_is_busy_with (for people), nf_is_busy_event, nf_other_of ("" for an activation)
 nf_is_busy() {
-  nf_find_rebuild_pid='' nf_is_busy_event=''
+  nf_other_of='' nf_is_busy_event=''
   if nf_switch_lives; then nf_is_busy_with='an activation'; return 0; fi
-  nf_agent_rebuilds || return 1
-  nf_is_busy_with="$nf_program, process $nf_find_rebuild_pid"
-  nf_is_busy_event=",\"pid\":$nf_find_rebuild_pid,\"program\":\"$nf_program\""
-}
-
-# The agent's own rebuild runs in the agent's service and would die with it. Every run of Home Manager
-# moves the same profile, whoever started it.
-# sets: nf_find_rebuild_pid, nf_program
-nf_agent_rebuilds() {
-  # shellcheck disable=SC2046 # a number is one word
-  case $NF_PLATFORM in
-    home-manager) nf_find_rebuild $(nf_our_processes home-manager) $(nf_agents_processes) ;;
-    *) nf_find_rebuild $(nf_agents_processes) ;;
-  esac
+  nf_see_systemd
+  nf_find_other || return 1
+  nf_is_busy_with=$nf_other${nf_other_pid:+, process $nf_other_pid}
+  nf_is_busy_event=",\"program\":\"$nf_other\"${nf_other_pid:+,\"pid\":$nf_other_pid}"
 }
 
 # The detached job cannot use the operator's ssh agent, and neither does this check.

@@ -10,8 +10,9 @@ nf_enter_main() {
   cd / || exit 1
   nf_begin
   # a stop of the unit ends the running step; the agent is brought back all the same
-  trap nf_cancel TERM INT HUP
+  trap nf_signalled TERM INT HUP
   nf_profile >"$NF_RUN/profile"
+  nf_own_group >"$NF_RUN/group"
   nf_event job-start
   nf_start_keeping
   if nf_take_finish; then

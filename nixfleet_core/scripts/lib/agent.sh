@@ -2,31 +2,32 @@
 # shellcheck disable=SC2034,SC2154 # its variables go to the parts that use it, and come from them
 # The program that the agent's service names, and the one that runs in it. Asks, and prints nothing.
 
-# nf_see_units: look at the agent's unit, its program and the proof for it (nf_look_at), our job, activations.
+# nf_see_units: look at the agent's unit, its program and the proof for it (nf_look_at), our job, and the
+# units of activations and of others' rebuilds.
 # sets: agent_load, agent_active, agent_sub, agent_result, agent_restarts, agent_group, agent_domain,
 #   agent_file, agent_loaded, agent_installed (the program that the unit names), agent_pid, job_lives,
-#   switch_lives, nf_look_path, nf_look_proof, nf_look_starts, nf_look_waits,
+#   switch_lives, comin_group, upgrade_lives, nf_look_path, nf_look_proof, nf_look_starts, nf_look_waits,
 #   agent_session (launchd: missing, if no domain takes the agent)
 nf_see_units() {
-  agent_load='' agent_active='' agent_sub='' agent_result='' agent_restarts='' agent_group='' agent_domain=''
-  agent_file='' agent_loaded='' agent_installed='' agent_pid='' job_lives='' switch_lives=''
+  agent_load='' agent_active='' agent_sub='' agent_result='' agent_restarts='' agent_domain=''
+  agent_file='' agent_loaded='' agent_installed='' agent_pid='' job_lives=''
   nf_look_path='' nf_look_proof='' nf_look_starts='' nf_look_waits='' agent_session=''
-  case $NF_MANAGER in
-    launchd) nf_has launchctl && nf_see_launchd ;;
-    *) nf_has systemctl && nf_see_systemd ;;
-  esac
+  nf_see_systemd
+  case $NF_MANAGER in launchd) nf_has launchctl && nf_see_launchd ;; esac
   case $NF_CARRIER in launchd | guard) if nf_job_lives; then job_lives=1; fi ;; esac
   case $agent_pid in '' | 0 | *[!0-9]*) ;; *) nf_look_at "$agent_pid" "$agent_installed" ;; esac
 }
 
-# Ask systemd only once: a look at a host mostly waits for its answer.
+# Ask systemd, if it runs the agent, and only once: a look at a host mostly waits for its answer.
 # sets: unit_id, unit_load, unit_active, unit_sub, unit_result, unit_restarts, unit_pid, unit_exec,
 #   unit_group, agent_load, agent_active, agent_sub, agent_result, agent_restarts, agent_group,
-#   agent_installed, agent_pid, job_lives, switch_lives
+#   agent_installed, agent_pid, job_lives, switch_lives, comin_group, upgrade_lives
 nf_see_systemd() {
+  agent_group='' switch_lives='' comin_group='' upgrade_lives=''
+  if [ "$NF_MANAGER" = launchd ] || ! nf_has systemctl; then return 0; fi
   case $NF_MANAGER in user) set -- systemctl --user ;; *) set -- systemctl ;; esac
   nf_see_systemd_blocks=$(nf_bounded 10 "$@" show \
-    "$NF_UNIT" "$NF_JOB_UNIT" "$NF_FINISH_UNIT" "$NF_SWITCH_UNITS" \
+    "$NF_UNIT" "$NF_JOB_UNIT" "$NF_FINISH_UNIT" "$NF_SWITCH_UNITS" "$NF_UPGRADE_UNIT" "$NF_COMIN_UNIT" \
     -p Id -p LoadState -p ActiveState -p SubState -p Result -p MainPID -p NRestarts -p ExecStart \
     -p ControlGroup 2>/dev/null) || return 0
   nf_forget_unit
@@ -57,7 +58,7 @@ nf_forget_unit() {
 
 # The properties of one unit have been read.
 # sets: agent_load, agent_active, agent_sub, agent_result, agent_restarts, agent_group, agent_installed,
-#   agent_pid, job_lives, switch_lives
+#   agent_pid, job_lives, switch_lives, comin_group, upgrade_lives
 nf_see_unit() {
   case $unit_id in
     '') ;;
@@ -67,6 +68,8 @@ nf_see_unit() {
       agent_installed=$(nf_started_program "$unit_exec")
       ;;
     "$NF_JOB_UNIT" | "$NF_FINISH_UNIT") case $unit_active in active | *ing) job_lives=1 ;; esac ;;
+    "$NF_UPGRADE_UNIT") case $unit_active in active | *ing) upgrade_lives=1 ;; esac ;;
+    "$NF_COMIN_UNIT") comin_group=$unit_group ;;
     *) case $unit_active in active | *ing) switch_lives=1 ;; esac ;;
   esac
 }

@@ -5,6 +5,7 @@
 #   NF_PLATFORM  nixos, home-manager, nix-darwin or unknown
 #   NF_MANAGER   what runs the agent: systemd, user (a user's systemd) or launchd
 #   NF_UNIT      the agent's name there
+#   NF_UPGRADE_UNIT  what upgrades the host, or the home, by a timer
 #   NF_CARRIER   what a job runs under: one of these, or guard if no user manager outlives a login
 #   NF_USER, NF_STATE_HOME  who is logged in, and their XDG_STATE_HOME
 #   NF_PROFILE   the profile that a switch moves
@@ -18,9 +19,10 @@ NF_FINISH_UNIT=nixfleet-finish.service
 NF_JOB_LABEL=com.nixfleet.job
 NF_SWITCH_UNIT=nixos-rebuild-switch-to-configuration
 NF_SWITCH_UNITS='nixos-rebuild-switch-to-configuration*'
+NF_COMIN_UNIT=comin.service
 
 # sets: NF_CARRIER, NF_HIDDEN, NF_JOBS, NF_KERNEL, NF_MANAGER, NF_NO_PLACE, NF_PLATFORM, NF_PROFILE, NF_STATE,
-#   NF_STATE_HOME, NF_UNIT, NF_USER
+#   NF_STATE_HOME, NF_UNIT, NF_UPGRADE_UNIT, NF_USER
 nf_platform() {
   NF_NO_PLACE='' NF_HIDDEN=''
   NF_KERNEL=$(uname -s)
@@ -29,14 +31,14 @@ nf_platform() {
   nf_home_profile
   NF_PLATFORM=$NF_PLATFORM_GIVEN
   if [ -z "$NF_PLATFORM" ]; then nf_find_platform; fi
-  NF_UNIT=nixfleet-agent.service
+  NF_UNIT=nixfleet-agent.service NF_UPGRADE_UNIT=nixos-upgrade.service
   if [ "$NF_PLATFORM" != home-manager ]; then
     NF_MANAGER=systemd NF_CARRIER=systemd
     NF_PROFILE=$NF_ROOT/nix/var/nix/profiles/system
     nf_places
     return
   fi
-  NF_PROFILE=$NF_HOME_PROFILE
+  NF_PROFILE=$NF_HOME_PROFILE NF_UPGRADE_UNIT=home-manager-auto-upgrade.service
   NF_JOBS=$NF_STATE_HOME/nixfleet/jobs NF_STATE=$NF_STATE_HOME/nixfleet/run
   if [ "$NF_KERNEL" = Darwin ]; then
     NF_MANAGER=launchd NF_CARRIER=launchd NF_UNIT=com.nixfleet.agent

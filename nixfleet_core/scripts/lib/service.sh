@@ -91,17 +91,14 @@ nf_own_log() {
   fi
 }
 
-# nf_agents_processes: the ids of the processes in the agent's service.
+# nf_agents_processes: the ids of the processes in the agent's service, as it was seen (nf_see_systemd).
 nf_agents_processes() {
   case $NF_MANAGER in
     launchd)
       nf_agents_processes_pid=$(nf_launchd_pid)
       if [ -n "$nf_agents_processes_pid" ]; then nf_descendants "$nf_agents_processes_pid"; fi
       ;;
-    *)
-      nf_agents_processes_group=$(nf_systemctl show "$NF_UNIT" -p ControlGroup 2>/dev/null)
-      nf_group_processes "${nf_agents_processes_group#ControlGroup=}"
-      ;;
+    *) nf_group_processes "$agent_group" ;;
   esac
 }
 

@@ -10,6 +10,7 @@ from . import (
     checkouts,
     fetches,
     forges,
+    homes,
     hosts,
     inputs,
     links,
@@ -35,4 +36,5 @@ CASES: Final[tuple[Case, ...]] = (
     *outputs.CASES,
     *setups.CASES,
     *macs.CASES,
+    *homes.CASES,
 )

@@ -56,7 +56,7 @@ def _late_label(scene: Scene) -> Answer:
 
     def strike(scene: Scene, running: Running) -> None:
         _set(scene, "taken-label=4")
-        _cancel(scene, running)
+        cancel(scene, running)
 
     answer = strike_at("pull", strike)(scene)
     tries = scene.runs[-1].output.count("Bootstrap failed: 5: Input/output error")
@@ -69,13 +69,13 @@ def _low_power(scene: Scene) -> Answer:
     _set(scene, "low-power")
     with scene.update() as running:
         with held(scene.host, scene.repos, running, "update"):
-            _kill_job(scene)
+            kill_job(scene)
             shown = scene.launchctl(f"print gui/501/{JOB_LABEL}")
             scene.prove("its start pends", "pended nondemand spawn = inefficient" in shown)
         return scene.answer(running)
 
 
-def _kill_job(scene: Scene, running: Running | None = None) -> None:
+def kill_job(scene: Scene, running: Running | None = None) -> None:
     """The guard and the runner, at once."""
     with Pidfds(scene.job_processes()) as job:
         job.kill()
@@ -89,7 +89,7 @@ def _kill_guard(scene: Scene, running: Running) -> None:
         scene.prove("{} guard killed", guard.wait(10))
 
 
-def _cancel(scene: Scene, running: Running) -> None:
+def cancel(scene: Scene, running: Running) -> None:
     running.wait_for("▶")  # it follows the job
     scene.client.run("cancel", scene.host.name)
     running.wait_for("cancelling")
@@ -133,7 +133,7 @@ def _struck_without_gui(strike: Strike) -> Play:
 def _killed_and_pends(scene: Scene) -> Answer:
     """No start of launchd's own happens without a kickstart."""
     _set(scene, "pends", "low-power")
-    return strike_at("rebuild", _kill_job)(scene)
+    return strike_at("rebuild", kill_job)(scene)
 
 
 def _cancelled_waiting(scene: Scene) -> Answer:
@@ -141,7 +141,7 @@ def _cancelled_waiting(scene: Scene) -> Answer:
     _set(scene, "no-network")
     with scene.update() as running:
         running.wait_for("waiting for what starts the agent", 150)
-        _cancel(scene, running)
+        cancel(scene, running)
         scene.host.enter("rm /etc/lab-no-network")
         return scene.answer(running)
 
@@ -262,7 +262,7 @@ CASES: Final = (
     ),
     _killed(
         name="Mac: job SIGKILL in rebuild",
-        play=strike_at("rebuild", _kill_job),
+        play=strike_at("rebuild", kill_job),
         agent=BASE_VERSION,
     ),
     _killed(
@@ -273,7 +273,7 @@ CASES: Final = (
     ),
     _cancelled(
         name="Mac: cancelled in rebuild",
-        play=strike_at("rebuild", _cancel),
+        play=strike_at("rebuild", cancel),
         agent=BASE_VERSION,
     ),
     _mac(
@@ -283,11 +283,11 @@ CASES: Final = (
     ),
     _killed(
         name="Mac: job SIGKILL in rebuild, nobody at the screen",
-        play=_struck_without_gui(_kill_job),
+        play=_struck_without_gui(kill_job),
     ),
     _cancelled(
         name="Mac: cancelled in rebuild, nobody at the screen",
-        play=_struck_without_gui(_cancel),
+        play=_struck_without_gui(cancel),
     ),
     _killed(
         name="Mac: job SIGKILL in rebuild, and starts pend",

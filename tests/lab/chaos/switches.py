@@ -55,6 +55,51 @@ def _locked(scene: Scene) -> Answer:
     return answer
 
 
+_REBUILD: Final = (
+    "systemd-run -q --collect --no-block --unit=nixos-upgrade --service-type=oneshot "
+    "-E SUDO_UID=1000 -E PATH=$PATH "
+    "/run/current-system/sw/bin/nixos-rebuild switch --flake /home/ops/theirs#{host}"
+)
+
+
+def _another_builds(scene: Scene) -> Answer:
+    """system.autoUpgrade builds another system; then it activates that."""
+    host = scene.host
+    host.enter(
+        'git clone -q Code/nixcfg theirs; cd theirs; sed -i \'s/"lines": 3/"lines": 4/\' lab.json',
+        host.user,
+    )
+    with host.gate("build") as gate:
+        host.enter(_REBUILD.format(host=host.name))
+        gate.wait_reached()
+        theirs = "systemctl show -P MainPID nixos-upgrade"
+        pid = host.enter(theirs)
+        running = scene.update()
+        with running:
+            running.wait_for(
+                f"waiting for another rebuild on this host (nixos-rebuild, process {pid})"
+            )
+            scene.prove("the update waited for nixos-rebuild, which built")
+            gate.open()
+            return scene.answer(running)
+
+
+def _another_activates(scene: Scene) -> Answer:
+    """As colmena, comin and nh do it: no unit has the activation's name."""
+    host = scene.host
+    switch = host.enter("readlink -f /run/current-system") + "/bin/switch-to-configuration"
+    with host.gate("switch") as gate:
+        host.enter(f"systemd-run -q --collect --unit=lab-colmena {switch} switch")
+        gate.wait_reached()
+        running = scene.update()
+        with running:
+            running.wait_for("waiting for another rebuild on this host")
+            running.wait_for("preflight: waiting for an activation")
+            scene.prove("the update waited for an activation in lab-colmena.service")
+            gate.open()
+            return scene.answer(running)
+
+
 def _network_gone(scene: Scene, *words: str) -> Answer:
     """The switch takes the network down, which somebody repairs after the job's end."""
     with scene.update(*words) as running:
@@ -174,6 +219,8 @@ CASES: Final = (
         agent=BASE_VERSION,
     ),
     Case(name="another switch holds the lock", play=_locked),
+    Case(name="another's nixos-rebuild still builds", play=_another_builds),
+    Case(name="another activates without nixos-rebuild", play=_another_activates),
     Case(
         name="/boot full at the switch",
         play=_boot_full,

@@ -1,8 +1,9 @@
-#!/bin/sh
-# Stand-in for home-manager: home-manager {switch|build} [--flake URI[#NAME]] [nix options], and generations
-# As the real one: activates through its own link in a temporary folder; rejects --fallback, --quiet and --offline; the profile moves before the activation,
-# whose exit code is ours; the news are built last, and without them it fails after all is done. It turns no
-# feature of Nix on.
+#!/bin/bash
+# Stand-in for home-manager: home-manager {switch|build} [-b EXT] [--flake URI[#NAME]] [nix options], and
+# generations. As the real one: it is a script of bash, so it removes its temporary folder also when a signal
+# ends it; activates through its own link in that folder; rejects --fallback, --quiet and --offline; the profile
+# moves before the activation, whose exit code is ours; the news are built last, and without them it fails after
+# all is done. It turns no feature of Nix on.
 set -eu
 : "${USER:?}"
 [ ! -d /opt/mac/gnu ] || PATH=/opt/mac/gnu:$PATH # the real one brings GNU's tools along
@@ -49,6 +50,7 @@ while [ $# -gt 0 ]; do
     switch | build | generations) action=$1 ;;
     --version) echo 26.11-pre; exit 0 ;;
     --flake) flake=${2%%#*} name=${2#*#}; [ "$name" != "$2" ] || name=''; shift ;;
+    -b) export HOME_MANAGER_BACKUP_EXT="$2"; shift ;;
     --option) options="$options --option $2 $3"; shift 2 ;;
     --log-format | -j | --max-jobs | --cores) options="$options $1 $2"; shift ;;
     --refresh | --keep-going | --substitute | --no-substitute | --impure | -L | --print-build-logs | \
@@ -63,7 +65,7 @@ case $action in
 esac
 
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/home-manager-build.XXXXXXXXXX")
-trap 'rm -rf "$tmp"' EXIT
+trap 'rm -r "$tmp"' EXIT
 name=${name:-$(found_name)}
 build activationPackage generation
 [ "$action" != build ] || { ln -sfn "$out" result; exit 0; }

@@ -15,6 +15,45 @@ set_profile() {
   fi
 }
 
+# files_of_home: the files that this generation links into the home, except the units, a path a line.
+files_of_home() { (cd "$files" && find . -path ./.config/systemd -prune -o \( -type f -o -type l \) -print) | grep '^./[.]' || :; }
+
+# As check-link-targets.sh does it, in its words: a file that is no link of Home Manager's is in the way.
+check_link_targets() {
+  blocked=''
+  for file in $(files_of_home); do
+    file=${file#./} target=$HOME/${file#./}
+    case $(readlink "$target" || :) in */nix/store/*-home-manager-files/*) continue ;; esac
+    [ -e "$target" ] || continue
+    backup=$target.${HOME_MANAGER_BACKUP_EXT:-}
+    if cmp -s "$files/$file" "$target"; then
+      echo "Existing file '$target' is in the way of '$files/$file', will be skipped since they are the same"
+    elif [ "$backup" = "$target." ]; then
+      blocked="$blocked
+Existing file '$target' would be clobbered"
+    elif [ -e "$backup" ]; then
+      blocked="$blocked
+Existing file '$backup' would be clobbered by backing up '$target'"
+    else
+      echo "Existing file '$target' is in the way of '$files/$file', will be moved to '$backup'"
+    fi
+  done
+  [ -n "$blocked" ] || return 0
+  echo "Please do one of the following:
+- In standalone mode, use 'home-manager switch -b backup' to back up files automatically.
+- Set 'force = true' on the related file options to forcefully overwrite the files below.$blocked"
+  exit 1
+}
+
+link_generation() {
+  for file in $(files_of_home); do
+    file=${file#./} target=$HOME/${file#./}
+    mkdir -p "${target%/*}"
+    [ ! -f "$target" ] || [ -L "$target" ] || mv "$target" "$target.${HOME_MANAGER_BACKUP_EXT:-same}"
+    ln -sfn "$files/$file" "$target"
+  done
+}
+
 # Restarts what changed, as sd-switch does unless the unit forbids it.
 reload_systemd() {
   units=$HOME/.config/systemd/user unit=nixfleet-agent.service
@@ -78,9 +117,14 @@ setup_launch_agents() {
 echo "Starting Home Manager activation"
 /usr/local/libexec/lab/gate switch
 old_generation=$(readlink "$profiles/$(readlink "$profiles/home-manager" || :)" || :)
+echo "Activating checkLinkTargets"
+check_link_targets
 echo "Activating linkGeneration"
 set_profile home-manager @out@
 [ "$fail" = 0 ] || exit "$fail"
+link_generation
+mkdir -p "$HOME/.local/state/home-manager/gcroots"
+ln -sfn @out@ "$HOME/.local/state/home-manager/gcroots/current-home"
 echo "Activating installPackages"
 set_profile profile @packages@
 ln -sfn "$profiles/profile" "$HOME/.nix-profile"

@@ -1,5 +1,7 @@
 # shellcheck shell=sh disable=SC2154 # Nix sets what is used here
 # Builds what a generation puts into the home: a unit on Linux, a launchd agent on a Mac.
+mkdir -p "$out/.config/lab"
+echo "Home Manager has written this" > "$out/.config/lab/agent.conf"
 if [ -n "$unit" ]; then
   units=$out/.config/systemd/user
   mkdir -p "$units/default.target.wants"

@@ -215,8 +215,16 @@ def test_a_wrapper_is_run_by_itself_and_by_what_it_starts() -> None:
      ("1", "", False), ("1", "a b", False), ("1", "[@click=app.quit]", False)],
 )  # fmt: skip
 def test_a_rebuild_has_a_process_and_a_plain_name(pid: str, program: str, known: bool) -> None:
-    found = probe(busy_pid=pid, busy_program=program).rebuild
+    found = probe(busy_pid=pid, busy_program=program, busy_of="root").rebuild
     assert found == (Rebuild(4711, "nixos-rebuild") if known else None)
+
+
+def test_a_rebuild_is_the_agents_or_anothers_and_may_be_a_unit() -> None:
+    unit = {"busy_program": "nixos-upgrade"}
+    assert probe(**unit, busy_of="root").rebuild == Rebuild(None, "nixos-upgrade")
+    assert probe(**unit, busy_of="user").rebuild == Rebuild(None, "nixos-upgrade", is_claimed=True)
+    for of in ({}, {"busy_of": "agent"}):  # older looks know no other
+        assert probe(**unit, **of).rebuild == Rebuild(None, "nixos-upgrade", is_agents=True)
 
 
 @pytest.mark.parametrize("sha", ["", "a" * 63, "A" * 64, "a" * 64 + "\n", "x" * 64])

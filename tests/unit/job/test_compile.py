@@ -116,7 +116,8 @@ def test_the_script_knows_the_options() -> None:
 def test_only_a_forced_update_that_waits_goes_on_during_a_rebuild(
     force: bool, now: bool, goes: str
 ) -> None:
-    assert assigned(plan(options=Options(force=force, now=now)))["NF_GO_ON"] == goes
+    found = assigned(plan(options=Options(force=force, now=now)))
+    assert (found["NF_GO_ON"], found["NF_FORCED"]) == (goes, "1" if force else "")
 
 
 def test_the_steps_come_last() -> None:

@@ -657,6 +657,26 @@ def test_home_managers_copies_of_applications_are_named_as_the_cause() -> None:
         assert "targets.darwin.copyApps.enable = false" in verdict.advice
 
 
+@pytest.mark.parametrize(
+    ("files", "named"), [(("/h/a",), "/h/a"), (("/h/a", "/h/b"), "/h/a and 1 more")]
+)
+def test_the_first_file_in_home_managers_way_is_named_and_that_the_profile_has_moved(
+    files: tuple[str, ...], named: str
+) -> None:
+    failure = find_failure([f"Existing file '{file}' would be clobbered" for file in files])
+    outcome = replace(failed("rebuild", 1), failure=failure, in_the_way=files)
+    home = replace(OFF_SWITCH, platform="home-manager")
+    verdict = judge(BEFORE, home, EXPECT, outcome)
+    assert (verdict.kind, verdict.cause) == ("failed", "file-in-the-way")
+    assert "code 1: the profile is new, but the home is the old one; " in verdict.sentence
+    assert verdict.sentence.endswith(f"that it has not made: {named}")
+    assert "home-manager switch -b EXT" in verdict.advice
+    # an older home-manager moves the profile after its check
+    verdict = judge(BEFORE, BEFORE, EXPECT, outcome)
+    assert (verdict.kind, verdict.cause) == ("failed", "file-in-the-way")
+    assert verdict.sentence.endswith(f"that it has not made: {named}")
+
+
 def test_an_unseen_profile_counts_as_not_moved() -> None:
     verdict = judge(BEFORE, replace(AFTER, system=System()), EXPECT, failed("rebuild"))
     assert (verdict.kind, verdict.cause) == ("failed", "rebuild-failed")

@@ -462,9 +462,41 @@ def test_warnings_name_other_changes_that_the_rebuild_includes() -> None:
     ],
 )
 def test_a_rebuild_of_the_agents_is_named_in_the_plan(options: dict[str, Any], then: str) -> None:
-    (said,) = plan(replace(FACTS, rebuild=Rebuild(4711, "nixos-rebuild")), **options).warnings
+    rebuild = Rebuild(4711, "nixos-rebuild", is_agents=True)
+    (said,) = plan(replace(FACTS, rebuild=rebuild), **options).warnings
     assert said.startswith("the agent's service runs nixos-rebuild (process 4711): ")
     assert said.endswith(then)
+
+
+@pytest.mark.parametrize(
+    ("options", "rebuild", "then"),
+    [
+        ({"force": True}, Rebuild(47, "nh"), "at most 30 minutes, then goes on all the same"),
+        ({}, Rebuild(47, "nh", is_claimed=True), "at most 30 minutes, then is refused"),
+        ({"now": True}, Rebuild(47, "nh", is_claimed=True), "if it still does at the start"),
+        (
+            {"force": True, "now": True},
+            Rebuild(47, "nh"),
+            "the update is refused if it still does at the start",
+        ),
+        (
+            {"force": True, "now": True},
+            Rebuild(47, "nh", is_claimed=True),
+            "another user runs it, so the forced update goes on",
+        ),
+    ],
+)
+def test_another_rebuild_is_named_in_the_plan(
+    options: dict[str, Any], rebuild: Rebuild, then: str
+) -> None:
+    (said,) = plan(replace(FACTS, rebuild=rebuild), **options).warnings
+    assert said.startswith("another rebuild runs on the host: nh (process 47): ")
+    assert said.endswith(then)
+
+
+def test_a_unit_that_rebuilds_is_named_without_a_process() -> None:
+    (said,) = plan(replace(FACTS, rebuild=Rebuild(None, "nixos-upgrade"))).warnings
+    assert said.startswith("another rebuild runs on the host: nixos-upgrade: ")
 
 
 @pytest.mark.parametrize(
@@ -478,7 +510,7 @@ def test_a_rebuild_of_the_agents_is_named_in_the_plan(options: dict[str, Any], t
 def test_a_running_activation_is_named_in_the_plan_and_waited_for(
     options: dict[str, Any], then: str
 ) -> None:
-    said = f"another rebuild activates its system on the host: {then}"
+    said = f"another rebuild is in its activation on the host: {then}"
     busy = replace(FACTS, switch_running=True)
     for facts in (busy, replace(busy, rebuild=Rebuild(4711, "nixos-rebuild"))):
         assert plan(facts, **options).warnings == (said,)

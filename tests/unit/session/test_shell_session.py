@@ -821,6 +821,30 @@ async def test_the_verdict_of_a_cancelled_job_says_what_it_left(
 
 
 @pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        (b"\x1b[1;31mExisting file '/h/it's a' would be clobbered\x1b[0m\n", "/h/it's a"),
+        (b"Existing file '/h/a.old' would be clobbered by backing up '/h/a'\n", "/h/a.old"),
+        (b"Existing file '/h/a' is in the way of '/nix/store/x/a'\n", "/h/a"),
+        (
+            b"Existing file '/h/z' is in the way of '/s/z', will be moved to '/h/z.old'\n"
+            + b"".join(b"Existing file '/h/%s' would be clobbered\n" % x for x in (b"a", b"b")),
+            "/h/a and 1 more",
+        ),
+    ],
+)
+async def test_the_verdict_names_the_first_file_in_home_managers_way(
+    bench: Callable[..., Bench], said: bytes, named: str
+) -> None:
+    made = bench()
+    failed = end("rebuild", "failed", len(said), rc=1)
+    leave(made, start("rebuild"), failed, log=said, outcome="failed")
+    verdict = await made.session.verdict(JOB, latest_is(None))
+    assert verdict.cause == "file-in-the-way"
+    assert verdict.sentence.endswith(f"a file that it has not made: {named}"), verdict.sentence
+
+
+@pytest.mark.parametrize(
     ("answer", "note"),
     [
         ('"ok":true', "its own --check agrees"),
