@@ -187,10 +187,6 @@ class Words:
 _DISK_FULL: Final = Words(
     "the disk is full", "free some space, as with nix-collect-garbage --delete-older-than 30d"
 )
-_NO_ATTRIBUTE: Final = Words(
-    "the flake has no configuration of this name",
-    "set `attribute` in the inventory to a name that the flake has",
-)
 APPLE_GIT: Final = Words(
     "git needs Apple's command line tools",
     "run xcode-select --install at the Mac, or put pkgs.git into home.packages",
@@ -351,7 +347,10 @@ CAUSES: Final[dict[Cause, Words]] = {
     ),
     "preflight-pull": Words("the pull would not go through", "the log names what is in the way"),
     "preflight-input": Words("the flake input cannot be updated", "the log says why"),
-    "preflight-attribute": _NO_ATTRIBUTE,
+    "preflight-attribute": Words(
+        "the flake has no configuration of this name, or none that evaluates",
+        "the sentence says which, with the nearest names or Nix's own error",
+    ),
     "preflight-credentials": _HIDDEN_INPUT,
     "preflight-commit": Words(
         "flake.lock has uncommitted changes of other inputs",
@@ -464,7 +463,10 @@ CAUSES: Final[dict[Cause, Words]] = {
         "files of the checkout belong to another user", "give all of them to one user, with chown"
     ),
     "daemon": Words("the nix daemon went away", "see whether it runs on the host, and try again"),
-    "attribute-missing": _NO_ATTRIBUTE,
+    "attribute-missing": Words(
+        "the flake lacks an attribute that was asked for",
+        "the log names it; `attribute` in the inventory must be a name that the flake has",
+    ),
     "eval-failed": Words(
         "the configuration does not evaluate", "correct nixcfg, or pull a commit that does"
     ),

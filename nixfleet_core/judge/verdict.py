@@ -265,8 +265,10 @@ def _decide_failed(
     step, failure = outcome.failed_step, outcome.failure
     if step == "preflight":
         words = refusal_words(outcome.reason, outcome.detail)
-        advice = failure.advice if failure else words.cure
-        why = f"{words.meaning}{_whose_changes(before, outcome)}"
+        lists_names = (outcome.reason, outcome.detail) == ("attribute", "missing")
+        advice = failure.advice if failure and not lists_names else words.cure
+        found = f": {outcome.check_words}" if outcome.check_words else ""
+        why = f"{words.meaning}{found}{_whose_changes(before, outcome)}"
         return "failed", refusal_cause(outcome.reason), _left_alone(why), advice
     said = STEP_REASONS.get(outcome.reason)
     if said is not None and outcome.reason == "stale":

@@ -108,6 +108,10 @@ REASONS: Final[dict[tuple[str, str], Words]] = {
     ("input", "lock-link"): STEP_REASONS["lock-link"],
     ("input", "lock-large"): STEP_REASONS["lock-large"],
     ("input", "lock-broken"): STEP_REASONS["lock-broken"],
-    ("attribute", "missing"): CAUSES["preflight-attribute"],
+    ("attribute", "missing"): Words(
+        "the flake has no configuration of this name",
+        "set `attribute` in the inventory to a name that the flake has",
+    ),
+    ("attribute", "evaluation"): CAUSES["eval-failed"],
 }
 """By check and reason, in the order in which scripts/job/preflight.sh checks them."""

@@ -27,6 +27,7 @@ from nixfleet_core.facts.checkouts import (
 from nixfleet_core.facts.model import LOCK_FILE
 from nixfleet_core.facts.service import Service
 from nixfleet_core.ids import is_commit
+from nixfleet_core.log.evaluation import nearest_names
 from nixfleet_core.nix.lock import locked_rev
 from nixfleet_core.plan.levels import PIN_LEVEL, REPAIR_LEVEL
 from nixfleet_core.plan.mac import is_kept_by_macos, mac_warnings
@@ -399,11 +400,11 @@ def _check_attribute(host: Host, facts: Facts) -> str:
     if found is None or (facts.attributes is not None and found not in facts.attributes):
         tried = (found,) if found else home_attributes(facts)
         kind = "home" if facts.platform == "home-manager" else "nixos"
-        names = ", ".join((facts.attributes or ())[:20])
+        nearest = nearest_names(facts.attributes or (), tried[0])
         raise _Refused(
             "attribute",
             f"{kind}Configurations has none of {', '.join(tried)}",
-            f"set `attribute` in the inventory to one of: {names or '(there is none)'}",
+            f"{REASONS['attribute', 'missing'].cure}: {nearest}",
         )
     return found
 

@@ -23,7 +23,7 @@ _NEEDS: Final = {
     "probe": ("service", "launchd", "agent", "records", "checkout", "source", "proven", "explain"),
     "past_jobs": ("records",),
     "doctor": ("probe", "attributes", "become_root"),
-    "preflight": ("checkout", "pull"),
+    "preflight": ("checkout", "pull", "attributes"),
     "runner": ("place", "pipe", "command", "watch", "carry"),
     "lock": ("latest",),
     "chain": ("lock", "proof"),

@@ -20,14 +20,16 @@ nf_write_before() {
 }
 
 # nf_check NAME: runs nf_check_NAME, which sets nf_check_why to a token: the fault, or the fault it accepted.
-# sets: NF_STEP_REASON, nf_check_why
+# If it sets nf_check_said, the words on it stand in the log from there on.
+# sets: NF_STEP_REASON, nf_check_said, nf_check_why
 nf_check() {
-  nf_check_why=''
+  nf_check_why='' nf_check_said=''
   if "nf_check_$1"; then
     nf_event check ",\"check\":\"$1\",\"ok\":true,\"reason\":\"$nf_check_why\""
   else
     NF_STEP_REASON=$1
-    nf_event check ",\"check\":\"$1\",\"ok\":false,\"reason\":\"$nf_check_why\""
+    nf_check_place=${nf_check_said:+",\"said\":$nf_check_said,\"log\":$(nf_size "$NF_LOG")"}
+    nf_event check ",\"check\":\"$1\",\"ok\":false,\"reason\":\"$nf_check_why\"$nf_check_place"
     return 1
   fi
 }
@@ -228,11 +230,26 @@ nf_check_input() {
   esac
 }
 
-# sets: nf_check_why
+# sets: nf_check_said, nf_check_why
 nf_check_attribute() {
+  nf_check_said=$(nf_size "$NF_LOG")
   nf_within "$NF_EVALUATION" nf_run nix --extra-experimental-features 'nix-command flakes' eval \
     --no-write-lock-file --apply 'x: true' "$NF_ROOT$NF_CHECKOUT#$(nf_configuration)"
   nf_check_attribute_code=$?
   cd /
-  if [ "$nf_check_attribute_code" != 0 ]; then nf_check_why=missing; return 1; fi
+  if [ "$nf_check_attribute_code" = 0 ]; then nf_check_said=''; return 0; fi
+  nf_check_why=evaluation
+  if nf_lacks_name; then nf_check_why=missing; fi
+  return 1
+}
+
+# nf_lacks_name: true if the names of the flake's configurations can be listed, and ours is not among them.
+# They then stand in the log, one a line.
+# sets: nf_check_said
+nf_lacks_name() {
+  nf_lacks_name_all=$(nf_logged attributes_in "$NF_ROOT$NF_CHECKOUT") || return
+  if printf '%s\n' "$nf_lacks_name_all" | grep -Fqx -e "$NF_ATTRIBUTE"; then return 1; fi
+  nf_say "preflight: the flake has no $(nf_configuration), but these:"
+  nf_check_said=$(nf_size "$NF_LOG")
+  nf_say "$nf_lacks_name_all"
 }

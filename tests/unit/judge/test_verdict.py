@@ -28,6 +28,7 @@ from nixfleet_core.judge.verdict import (
     unreachable,
     worst_exit,
 )
+from nixfleet_core.log.failure_table import FAILURES
 from nixfleet_core.log.failures import find_failure
 from nixfleet_core.nix.lock import FlakeLock, parse_lock
 from nixfleet_core.vocabulary import CheckId
@@ -423,6 +424,7 @@ PREFLIGHT = [
     *(("input", detail) for detail in ("missing", "unreachable", "no-ref", "refused")),
     ("input", "lock-broken"),
     ("attribute", "missing"),
+    ("attribute", "evaluation"),
     ("checkout", "something new"),
     ("something-new", ""),
     ("", ""),
@@ -448,8 +450,21 @@ def test_a_changed_flake_lock_that_is_in_the_way_of_the_pull_is_refused_by_its_i
     assert "nixpkgs" not in other.sentence
 
 
+@pytest.mark.parametrize(
+    ("detail", "advice"), [("missing", "set `attribute`"), ("evaluation", "pull a commit")]
+)
+def test_a_refused_configuration_shows_what_was_found(detail: str, advice: str) -> None:
+    """Nix says the same of each name that a flake does not provide; it has no advice on ours."""
+    failure = next(row for row in FAILURES if row.id == "no-such-attribute")
+    shown = failure if detail == "missing" else None
+    outcome = replace(failed("preflight", 1, "attribute", detail), check_words="x", failure=shown)
+    verdict = judge(BEFORE, None, EXPECT, outcome)
+    assert verdict.sentence.endswith(": x")
+    assert advice in verdict.advice
+
+
 def test_each_preflight_reason_has_words_of_its_own() -> None:
-    known = PREFLIGHT[:18]
+    known = PREFLIGHT[:19]
     sentences = {
         judge(BEFORE, None, EXPECT, failed("preflight", 1, *why)).sentence for why in known
     }
