@@ -56,6 +56,7 @@ HostCheckId = Literal[
     "remote",
     "pull",
     "input",
+    "commit",
     "attribute",
 ]
 """The checks of scripts/job/preflight.sh, in its order."""
@@ -63,9 +64,7 @@ HostCheckId = Literal[
 NoAnswer = Literal["unreachable", "no-shell", "bad-answer", "client-failed"]
 """Why we know nothing about a host: the causes of the verdict `unreachable`."""
 
-CheckId = Literal[
-    HostCheckId, NoAnswer, "platform", "credentials", "commit", "push", "target", "elevation"
-]
+CheckId = Literal[HostCheckId, NoAnswer, "platform", "credentials", "push", "target", "elevation"]
 """The checks that can refuse an update, before anything is touched."""
 
 FoundCause = Literal[
@@ -128,6 +127,7 @@ Cause = Literal[
     "killed",
     "unconfirmed",
     "agent-unstable",
+    "dirty-refused",
     "units-failed",
     "switch-failed",
     "not-reproduced",
@@ -353,8 +353,8 @@ CAUSES: Final[dict[Cause, Words]] = {
     ),
     "preflight-credentials": _HIDDEN_INPUT,
     "preflight-commit": Words(
-        "flake.lock has uncommitted changes of other inputs",
-        "commit them on the host first, or leave out --commit-lock",
+        "flake.lock cannot be committed",
+        "mend what the sentence names, or leave out --commit-lock",
     ),
     "preflight-push": Words(
         "the checkout has no branch of a remote to push to",
@@ -381,6 +381,10 @@ CAUSES: Final[dict[Cause, Words]] = {
     ),
     "agent-unstable": Words(
         "the new agent did not stay up", "read its last lines at the end of the log"
+    ),
+    "dirty-refused": Words(
+        "the flake does not evaluate in the dirty tree, and no commit of flake.lock can replace it",
+        "commit or correct the files that the log names, on the host, then update again",
     ),
     "units-failed": Words(
         "the new agent runs, but the switch left failed units",
@@ -562,6 +566,7 @@ STEP_REASONS: Final[dict[str, Words]] = {
         "nix exited with 0, but flake.lock is not at the latest commit",
         "try again, or pin it: --input-rev REV",
     ),
+    "dirty": CAUSES["dirty-refused"],
     "no-derivation": CAUSES["no-derivation"],
     "damaged": CAUSES["damaged"],
     "not-reproduced": CAUSES["not-reproduced"],
@@ -569,10 +574,6 @@ STEP_REASONS: Final[dict[str, Words]] = {
     "down": Words("the agent did not come up", "read its last lines at the end of the log"),
     "unstable": CAUSES["agent-unstable"],
     "target": CAUSES["preflight-target"],
-    "identity": Words(
-        "git has no name and email for the checkout's owner",
-        "as that user, on the host: git config --global user.name NAME, and user.email too",
-    ),
     "signing": Words(
         "git could not sign the commit",
         "commit it by hand, or let git sign there without asking for anything",

@@ -20,13 +20,16 @@ _FOLDERS: Final = ("lib", "ask", "job")
 _ALWAYS: Final = ("trust", "common", "platform", "launchctl", "carrier", "rights", "idle")
 _NEEDS: Final = {
     "service": ("process",),
-    "probe": ("service", "launchd", "agent", "records", "checkout", "source", "proven", "explain"),
+    "probe": (
+        *("service", "launchd", "agent", "records", "checkout", "source", "flake", "proven"),
+        "explain",
+    ),
     "past_jobs": ("records",),
     "doctor": ("probe", "attributes", "become_root"),
     "preflight": ("checkout", "pull", "attributes"),
     "runner": ("place", "pipe", "command", "watch", "carry"),
     "lock": ("latest",),
-    "chain": ("lock", "proof"),
+    "chain": ("lock", "proof", "from_commit"),
 }
 """The further parts that a part uses; they are added."""
 

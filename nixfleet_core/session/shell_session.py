@@ -588,7 +588,12 @@ def _check_words(copy: JobCopy, failed: Check) -> str:
     if (failed.check, failed.reason) == (ATTRIBUTE_CHECK, "missing"):
         asked = copy.asked()
         return _one_line(nearest_names(said.splitlines(), asked.plan.attribute if asked else ""))
-    return _one_line(evaluation_error(said.splitlines()))
+    error = evaluation_error(said.splitlines())
+    if failed.reason == "dirty":
+        # behind the preflight's last sentence stand the files, one a line
+        files = said.rpartition("\npreflight: ")[2].splitlines()[1:]
+        error = "; ".join(filter(None, (error, f"changed: {', '.join(files)}")))
+    return _one_line(error)
 
 
 def _shown(copy: JobCopy, begin: int, end: int) -> str:

@@ -107,6 +107,7 @@ class Repos:
         lines: int = 3,
         restart: bool = True,
         session: Literal["gui", "user"] = "gui",
+        strict: bool = False,
         files: Mapping[str, str | bytes] | None = None,
     ) -> str:
         """Commit to nixcfg how the next rebuild behaves, and other files; return the commit.
@@ -119,6 +120,7 @@ class Repos:
         lines        lines of log a step
         restart      Home Manager restarts a changed agent (NixOS never does)
         session      the domain of launchd that the agent of a Mac is for
+        strict       a system of NixOS has a configurationRevision, and a dirty tree is refused
         """
         knobs = {
             "fail_build": fail_build,
@@ -128,6 +130,7 @@ class Repos:
             "lines": lines,
             "restart": restart,
             "session": session,
+            "strict": strict,
         }
         return self.commit(
             "nixcfg", message, {"lab.json": json.dumps(knobs) + "\n", **(files or {})}

@@ -106,8 +106,10 @@ def test_only_a_name_that_the_flake_lacks_is_called_missing_with_every_nix(
     as_ops(host, "sed -i 's/nixos = host: {/nixos = host: nosuch {/' flake.nix")
     said = refusal(client, host)
     assert "(preflight-attribute)" in said
-    assert "does not evaluate: undefined variable 'nosuch' (at " in said
-    assert "flake.nix:42:" in said
+    assert "does not evaluate in the dirty tree" in said
+    assert ": undefined variable 'nosuch' (at " in said
+    assert "changed: flake.nix" in said
+    assert "flake.nix:44:" in said
     assert host.agent_pid() == pid
 
 

@@ -35,6 +35,8 @@
       toplevel = host: sh "nixos-system-${host}-26.05.lab" ./toplevel.sh {
         inherit agent chain rebuilder host;
         inherit (knobs) fail_switch;
+        revision = if knobs.strict
+          then self.rev or (throw "refusing to build from a dirty tree") else "";
         unit = ./nixfleet-agent.service;
         switch = ./switch-to-configuration.sh;
       };

@@ -376,9 +376,9 @@ def test_judges(
     [
         (
             "commit",
-            "identity",
+            "signing",
             "commit-failed",
-            "but flake.lock was not committed: git has no name",
+            "but flake.lock was not committed: git could not sign",
         ),
         ("push", "refused", "push-refused", "but flake.lock was not pushed: the remote refused"),
         ("push", "", "push-failed", "but flake.lock was not pushed: git ended with code 1"),
@@ -425,6 +425,8 @@ PREFLIGHT = [
     ("input", "lock-broken"),
     ("attribute", "missing"),
     ("attribute", "evaluation"),
+    ("attribute", "dirty"),
+    *(("commit", detail) for detail in ("identity", "signing")),
     ("checkout", "something new"),
     ("something-new", ""),
     ("", ""),
@@ -451,12 +453,17 @@ def test_a_changed_flake_lock_that_is_in_the_way_of_the_pull_is_refused_by_its_i
 
 
 @pytest.mark.parametrize(
-    ("detail", "advice"), [("missing", "set `attribute`"), ("evaluation", "pull a commit")]
+    ("detail", "advice"),
+    [
+        ("missing", "set `attribute`"),
+        ("evaluation", "pull a commit"),
+        ("dirty", "commit or correct the files"),
+    ],
 )
 def test_a_refused_configuration_shows_what_was_found(detail: str, advice: str) -> None:
     """Nix says the same of each name that a flake does not provide; it has no advice on ours."""
     failure = next(row for row in FAILURES if row.id == "no-such-attribute")
-    shown = failure if detail == "missing" else None
+    shown = failure if detail != "evaluation" else None
     outcome = replace(failed("preflight", 1, "attribute", detail), check_words="x", failure=shown)
     verdict = judge(BEFORE, None, EXPECT, outcome)
     assert verdict.sentence.endswith(": x")
@@ -464,7 +471,7 @@ def test_a_refused_configuration_shows_what_was_found(detail: str, advice: str) 
 
 
 def test_each_preflight_reason_has_words_of_its_own() -> None:
-    known = PREFLIGHT[:19]
+    known = PREFLIGHT[:22]
     sentences = {
         judge(BEFORE, None, EXPECT, failed("preflight", 1, *why)).sentence for why in known
     }
@@ -755,7 +762,7 @@ def test_the_verdict_tells_that_a_new_commit_builds_the_running_agent(
 
 
 def test_a_current_verdict_tells_that_flake_lock_was_not_committed() -> None:
-    outcome = Outcome(kind="done", failed_step="commit", reason="identity", rc=1)
+    outcome = Outcome(kind="done", failed_step="commit", reason="signing", rc=1)
     verdict = judge(AFTER, AFTER, EXPECT, outcome)
     assert (verdict.kind, verdict.cause) == ("current", "commit-failed")
 

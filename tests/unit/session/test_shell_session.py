@@ -880,6 +880,11 @@ async def notes(made: Bench) -> tuple[str, ...]:
     [
         ("missing", "csb0\ngpc0\n", ": it has csb0, gpc0"),
         ("evaluation", "error:\n  error: no\n  at /c/f.nix:1:2:\n", ": no (at /c/f.nix:1:2)"),
+        (
+            "dirty",
+            "error: no\n  at /c/f.nix:1:2:\npreflight: these:\na.nix\nb/c.nix\n",
+            ": no (at /c/f.nix:1:2); changed: a.nix, b/c.nix",
+        ),
         ("evaluation", "error: NIXFLEET_TOKEN=s3cret\n", ": NIXFLEET_TOKEN=‹redacted›"),
     ],
 )
@@ -981,7 +986,7 @@ async def test_the_verdict_tells_the_changes_that_the_host_kept(
         ([("commit", "ok", ""), ("push", "ok", "")], "committed and pushed", ""),
         ([("commit", "ok", ""), ("push", "failed", "refused")], "not committed", "push-refused"),
         ([("commit", "ok", ""), ("push", "failed", "others")], "not pushed", "push-failed"),
-        ([("commit", "failed", "identity"), ("push", "skipped", "")], "not committed",
+        ([("commit", "failed", "signing"), ("push", "skipped", "")], "not committed",
          "commit-failed"),
         ([("commit", "skipped", "")], "not committed", ""),
     ],
