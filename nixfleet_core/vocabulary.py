@@ -56,6 +56,7 @@ HostCheckId = Literal[
     "remote",
     "pull",
     "input",
+    "commit",
     "attribute",
     "switch",
 ]
@@ -64,9 +65,7 @@ HostCheckId = Literal[
 NoAnswer = Literal["unreachable", "no-shell", "bad-answer", "client-failed"]
 """Why we know nothing about a host: the causes of the verdict `unreachable`."""
 
-CheckId = Literal[
-    HostCheckId, NoAnswer, "platform", "credentials", "commit", "push", "target", "elevation"
-]
+CheckId = Literal[HostCheckId, NoAnswer, "platform", "credentials", "push", "target", "elevation"]
 """The checks that can refuse an update, before anything is touched."""
 
 FoundCause = Literal[
@@ -131,6 +130,7 @@ Cause = Literal[
     "killed",
     "unconfirmed",
     "agent-unstable",
+    "dirty-refused",
     "units-failed",
     "switch-failed",
     "not-reproduced",
@@ -190,10 +190,6 @@ class Words:
 
 _DISK_FULL: Final = Words(
     "the disk is full", "free some space, as with nix-collect-garbage --delete-older-than 30d"
-)
-_NO_ATTRIBUTE: Final = Words(
-    "the flake has no configuration of this name",
-    "set `attribute` in the inventory to a name that the flake has",
 )
 APPLE_GIT: Final = Words(
     "git needs Apple's command line tools",
@@ -366,11 +362,14 @@ CAUSES: Final[dict[Cause, Words]] = {
     ),
     "preflight-pull": Words("the pull would not go through", "the log names what is in the way"),
     "preflight-input": Words("the flake input cannot be updated", "the log says why"),
-    "preflight-attribute": _NO_ATTRIBUTE,
+    "preflight-attribute": Words(
+        "the flake has no configuration of this name, or none that evaluates",
+        "the sentence says which, with the nearest names or Nix's own error",
+    ),
     "preflight-credentials": _HIDDEN_INPUT,
     "preflight-commit": Words(
-        "flake.lock has uncommitted changes of other inputs",
-        "commit them on the host first, or leave out --commit-lock",
+        "flake.lock cannot be committed",
+        "mend what the sentence names, or leave out --commit-lock",
     ),
     "preflight-push": Words(
         "the checkout has no branch of a remote to push to",
@@ -397,6 +396,10 @@ CAUSES: Final[dict[Cause, Words]] = {
     ),
     "agent-unstable": Words(
         "the new agent did not stay up", "read its last lines at the end of the log"
+    ),
+    "dirty-refused": Words(
+        "the flake does not evaluate in the dirty tree, and no commit of flake.lock can replace it",
+        "commit or correct the files that the log names, on the host, then update again",
     ),
     "units-failed": Words(
         "the new agent runs, but the switch left failed units",
@@ -479,7 +482,10 @@ CAUSES: Final[dict[Cause, Words]] = {
         "files of the checkout belong to another user", "give all of them to one user, with chown"
     ),
     "daemon": Words("the nix daemon went away", "see whether it runs on the host, and try again"),
-    "attribute-missing": _NO_ATTRIBUTE,
+    "attribute-missing": Words(
+        "the flake lacks an attribute that was asked for",
+        "the log names it; `attribute` in the inventory must be a name that the flake has",
+    ),
     "eval-failed": Words(
         "the configuration does not evaluate", "correct nixcfg, or pull a commit that does"
     ),
@@ -581,6 +587,7 @@ STEP_REASONS: Final[dict[str, Words]] = {
         "nix exited with 0, but flake.lock is not at the latest commit",
         "try again, or pin it: --input-rev REV",
     ),
+    "dirty": CAUSES["dirty-refused"],
     "no-derivation": CAUSES["no-derivation"],
     "damaged": CAUSES["damaged"],
     "not-reproduced": CAUSES["not-reproduced"],
@@ -588,10 +595,6 @@ STEP_REASONS: Final[dict[str, Words]] = {
     "down": Words("the agent did not come up", "read its last lines at the end of the log"),
     "unstable": CAUSES["agent-unstable"],
     "target": CAUSES["preflight-target"],
-    "identity": Words(
-        "git has no name and email for the checkout's owner",
-        "as that user, on the host: git config --global user.name NAME, and user.email too",
-    ),
     "signing": Words(
         "git could not sign the commit",
         "commit it by hand, or let git sign there without asking for anything",

@@ -9,10 +9,12 @@ import msgspec
 from nixfleet_core.cli.output import print_json, say
 from nixfleet_core.cli.run import for_each
 from nixfleet_core.errors import NO_ANSWER, NeedsPassword, NotAllowed, Unreachable
+from nixfleet_core.facts.model import DirtyTrees
 from nixfleet_core.job.compile import step_lines
 from nixfleet_core.judge.verdict import EXIT_CODES, worst_exit
 from nixfleet_core.log.display import safe
 from nixfleet_core.plan.model import Plan, Refusal
+from nixfleet_core.plan.steps import NEW_LOCK, wants_commit
 from nixfleet_core.session.boundary import one_host
 from nixfleet_core.session.protocol import Commit
 
@@ -32,6 +34,8 @@ class PlanLine(msgspec.Struct, frozen=True):
     commands: tuple[str, ...]
     incoming: tuple[Commit, ...]
     refusal: Refusal | None
+    dirty_trees: DirtyTrees | None = None
+    """What the flake does with a dirty tree, if that is known."""
 
 
 def show_plans(sessions: Sequence[HostSession], options: Options, *, as_json: bool) -> int:
@@ -57,7 +61,8 @@ async def _make_line(conductor: Conductor, session: HostSession, options: Option
             incoming = await session.incoming(facts) if options.pull else ()
             if isinstance(answer, Refusal):
                 return PlanLine(name, None, (), incoming, answer)
-            return PlanLine(name, answer, step_lines(answer), incoming, None)
+            known = facts.checkout.dirty_trees if facts.checkout else None
+            return PlanLine(name, answer, step_lines(answer), incoming, None, known)
     except Unreachable as error:
         return PlanLine(name, None, (), (), Refusal(error.cause, str(error), error.advice))
     except (NeedsPassword, NotAllowed) as error:
@@ -77,6 +82,12 @@ def _print(line: PlanLine) -> None:
         _comment(f"→ {line.refusal.advice}")
     for warning in line.plan.warnings if line.plan else ():
         _comment(f"warning: {warning}")
+    if line.plan and not wants_commit(line.plan.options) and line.dirty_trees is None:
+        _comment(
+            "if the flake refuses a dirty tree, what is built is a commit of the new flake.lock, "
+            "which only this host has: --flake 'git+file://…?ref=refs/nixfleet/JOB&rev="
+            f"{NEW_LOCK}'; --commit-lock keeps it"
+        )
     for commit in line.incoming:
         _comment(f"incoming: {safe(commit.rev)[:7]} {commit.title}")
     for command in line.commands:

@@ -12,7 +12,7 @@ from nixfleet_core.host import DEFAULT_CHECKOUT
 from nixfleet_core.nix.lock import locked_rev
 
 if TYPE_CHECKING:
-    from nixfleet_core.facts.model import Checkout, Facts
+    from nixfleet_core.facts.model import Checkout, Facts, Unnamed
     from nixfleet_core.nix.lock import Input
 
 ISOLATED: Final = "isolated"
@@ -20,6 +20,16 @@ ISOLATED: Final = "isolated"
 
 ISOLATED_ENDS: Final = "/nixfleet-agent/repo"
 """How the path of the agent's own repository ends, on every platform."""
+
+UNNAMED: Final[dict[Unnamed, str]] = {
+    "changes": "it has uncommitted changes beside flake.lock",
+    "lock": "it has no flake.lock",
+    "hidden": "git was told not to look at some of its files",
+    "submodule": "it has a submodule",
+    "filter": "git changes some of its files by a filter",
+    "broken": "git could not be asked",
+}
+"""Why the state of a checkout has no name: HEAD and flake.lock do not tell all that Nix reads."""
 
 _WORDS: Final = {ISOLATED: ISOLATED, "nixcfg": DEFAULT_CHECKOUT}
 

@@ -55,6 +55,8 @@ with the same names (plan/refusals.py)."""
 Unnamed = Literal["changes", "lock", "hidden", "submodule", "filter", "broken"]
 """Why the state of a checkout has no name (scripts/lib/source.sh)."""
 
+DirtyTrees = Literal["refuses", "takes"]
+
 Proof = Literal["exe", "script", "other", "claimed"]
 """How the running path is known. exe: the kernel runs this file. script: the kernel runs the
 interpreter in this script's first line, and the command line names the script; that is weaker,
@@ -224,6 +226,8 @@ class Checkout:
     """Why its state has no name."""
     folder: str = ""
     """The flake's folder in its repository."""
+    dirty_trees: DirtyTrees | None = None
+    """What the flake does with a dirty tree, if a job has seen it."""
     lock_cksum: str | None = None
     """`cksum` of the flake.lock on which a decision was based."""
     ahead: int = 0

@@ -17,6 +17,7 @@ from nixfleet_core.facts.model import (
     Binary,
     Checkout,
     CheckoutState,
+    DirtyTrees,
     Facts,
     FlakePath,
     Generation,
@@ -350,6 +351,7 @@ def _checkout(records: dict[str, str], which: str = "checkout") -> Checkout | No
         source=_source(records.get("source")),
         unnamed=_unnamed(records.get("unnamed")),
         folder=records.get("folder", ""),
+        dirty_trees=_dirty_trees(records.get("dirty-trees")),
         lock_cksum=records.get("lock-cksum"),
         ahead=status.ahead,
         behind=status.behind,
@@ -364,6 +366,10 @@ def _source(text: str | None) -> str | None:
 
 def _unnamed(text: str | None) -> Unnamed | None:
     return text if text in get_args(Unnamed) else None  # type: ignore[return-value]
+
+
+def _dirty_trees(text: str | None) -> DirtyTrees | None:
+    return text if text in get_args(DirtyTrees) else None  # type: ignore[return-value]
 
 
 def _default_branch(text: str | None) -> str | None:

@@ -64,14 +64,17 @@ IDLE_CHECK: Final = "idle"
 INPUT_CHECK: Final = "input"
 """Whether the input can be updated; ok with the reason `refused` where git may not ask for it."""
 
+ATTRIBUTE_CHECK: Final = "attribute"
+"""Whether the flake has this host's configuration."""
+
 AGENT_CHECK: Final = "agent"
 """The agent's own `--check`, after the proof; it decides nothing."""
 
 
 class Check(msgspec.Struct, frozen=True, tag="check", tag_field="event"):
     """One preflight check on the host, or the agent's own check. `reason` is a fixed token: what is
-    wrong, or what an ok check ignored. What the agent printed stands in the log from `said` to
-    `log`, in bytes."""
+    wrong, or what an ok check ignored. What the agent printed, or the failed check found, stands in
+    the log from `said` to `log`, in bytes."""
 
     check: _Token
     at: Second

@@ -41,6 +41,8 @@ class Outcome:
     """The runner's token for the failed step: a check's name, `stale`, `down`, `unstable`, …"""
     detail: str = ""
     """The failed check's own token."""
+    check_words: str = ""
+    """What the failed check found, for people and without credentials; "" if the token says it."""
     failure: Failure | None = None
     """The known failure in the failed step's output, if there is one."""
     units: tuple[str, ...] = ()

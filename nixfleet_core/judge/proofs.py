@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from nixfleet_core.facts.model import Binary, Running, Unnamed, version_label
+from nixfleet_core.facts.checkouts import UNNAMED
+from nixfleet_core.facts.model import Binary, Running, version_label
 from nixfleet_core.plan.rules import home_attributes
 
 if TYPE_CHECKING:
@@ -21,16 +22,6 @@ if TYPE_CHECKING:
 
 _CURE: Final = "prove it: a look as root, which evaluates the flake"
 _NEVER: Final = "nobody has proven this state of the checkout"
-
-_UNNAMED: Final[dict[Unnamed, str]] = {
-    "changes": "it has uncommitted changes beside flake.lock",
-    "lock": "it has no flake.lock",
-    "hidden": "git was told not to look at some of its files",
-    "submodule": "it has a submodule",
-    "filter": "git changes some of its files by a filter",
-    "broken": "git could not be asked",
-}
-"""Why an earlier proof cannot count for the checkout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +131,7 @@ def can_be_proven_idly(facts: Facts, host: Host) -> bool:
 
 
 def _why_unnamed(checkout: Checkout) -> str:
-    why = _UNNAMED[checkout.unnamed or "broken"]
+    why = UNNAMED[checkout.unnamed or "broken"]
     return f"no proof counts for {checkout.path} as it is: {why}"
 
 

@@ -280,9 +280,12 @@ def _decide_failed(
     step, failure = outcome.failed_step, outcome.failure
     if step == "preflight":
         words = refusal_words(outcome.reason, outcome.detail)
-        advice = failure.advice if failure else words.cure
-        why = f"{words.meaning}{_whose_changes(before, outcome)}"
-        return "failed", refusal_cause(outcome.reason), _left_alone(why), advice
+        refused = (outcome.reason, outcome.detail)
+        says_what = refused in (("attribute", "missing"), ("attribute", "dirty"))
+        advice = failure.advice if failure and not says_what else words.cure
+        found = f": {outcome.check_words}" if outcome.check_words else ""
+        sentence = _left_alone(f"{words.meaning}{found}{_whose_changes(before, outcome)}")
+        return "failed", refusal_cause(outcome.reason), sentence, advice
     said = STEP_REASONS.get(outcome.reason)
     if said is not None and outcome.reason == "stale":
         return (
@@ -330,6 +333,7 @@ REASONS: Final[dict[str, Cause]] = {
     "damaged": "damaged",
     "no-derivation": "no-derivation",
     "credentials": "credentials",
+    "dirty": "dirty-refused",
 }
 """The runner's reasons that are causes themselves, whatever the failed step printed."""
 

@@ -532,9 +532,8 @@ FAILURES: Final[tuple[Failure, ...]] = (
         pattern="attribute '[^']*' missing",
         kind="permanent",
         source="nix",
-        cause="attribute-missing",
-        words="The configuration names something that is not there: "
-        "check the host's attribute, and nixcfg itself.",
+        cause="eval-failed",
+        words="The configuration names something that is not there: correct nixcfg.",
     ),
     Failure(
         id="eval-cache",

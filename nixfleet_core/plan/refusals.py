@@ -108,7 +108,17 @@ REASONS: Final[dict[tuple[str, str], Words]] = {
     ("input", "lock-link"): STEP_REASONS["lock-link"],
     ("input", "lock-large"): STEP_REASONS["lock-large"],
     ("input", "lock-broken"): STEP_REASONS["lock-broken"],
-    ("attribute", "missing"): CAUSES["preflight-attribute"],
+    ("commit", "identity"): Words(
+        "git has no name and email for the checkout's owner",
+        "as that user, on the host: git config --global user.name NAME, and user.email too",
+    ),
+    ("commit", "signing"): STEP_REASONS["signing"],
+    ("attribute", "dirty"): CAUSES["dirty-refused"],
+    ("attribute", "missing"): Words(
+        "the flake has no configuration of this name",
+        "set `attribute` in the inventory to a name that the flake has",
+    ),
+    ("attribute", "evaluation"): CAUSES["eval-failed"],
     ("switch", "inhibited"): CAUSES["switch-inhibited"],
 }
 """By check and reason, in the order in which scripts/job/preflight.sh checks them."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import msgspec
 
 from nixfleet_core.facts.checkouts import (
+    UNNAMED,
     Absent,
     Broken,
     Follows,
@@ -27,6 +28,7 @@ from nixfleet_core.facts.checkouts import (
 from nixfleet_core.facts.model import LOCK_FILE
 from nixfleet_core.facts.service import Service
 from nixfleet_core.ids import is_commit
+from nixfleet_core.log.evaluation import nearest_names
 from nixfleet_core.nix.lock import locked_rev
 from nixfleet_core.plan.levels import PIN_LEVEL, REPAIR_LEVEL
 from nixfleet_core.plan.mac import is_kept_by_macos, mac_warnings
@@ -35,12 +37,14 @@ from nixfleet_core.plan.platforms import platform_of
 from nixfleet_core.plan.refusals import REASONS
 from nixfleet_core.plan.steps import (
     Place,
+    built_flake,
     has_commits,
     lock_message,
     pin_url,
     pins,
     rollback_steps,
     update_steps,
+    wants_commit,
 )
 from nixfleet_core.vocabulary import APPLE_GIT, CAUSES, CHECK_CAUSES
 
@@ -103,7 +107,7 @@ def make_plan(
         attribute = _check_attribute(host, facts)
     except _Refused as refused:
         return refused.refusal
-    place = Place(platform, service, f"{checkout.path}#{attribute}")
+    place = Place(platform, service, f"{built_flake(checkout, options)}#{attribute}")
     return Plan(
         host=host.name,
         platform=platform,
@@ -360,7 +364,7 @@ def _check_pin(host: Host, found: Input, options: Options) -> None:
 
 def _check_sharing(host: Host, checkout: Checkout, options: Options) -> None:
     """The commit may hold only what this update changes, and is pushed only to its upstream."""
-    if not options.commit_lock and not options.push:
+    if not wants_commit(options):
         return
     others = [name for name in uncommitted_inputs(checkout) if name != host.input]
     if others:
@@ -368,6 +372,7 @@ def _check_sharing(host: Host, checkout: Checkout, options: Options) -> None:
             "commit",
             f"flake.lock has uncommitted changes of {', '.join(others)}, too: the commit would "
             f"include them",
+            "commit them on the host first, or leave out --commit-lock",
         )
     if options.push and (checkout.branch is None or "/" not in (checkout.upstream or "")):
         raise _Refused(
@@ -399,11 +404,11 @@ def _check_attribute(host: Host, facts: Facts) -> str:
     if found is None or (facts.attributes is not None and found not in facts.attributes):
         tried = (found,) if found else home_attributes(facts)
         kind = "home" if facts.platform == "home-manager" else "nixos"
-        names = ", ".join((facts.attributes or ())[:20])
+        nearest = nearest_names(facts.attributes or (), tried[0])
         raise _Refused(
             "attribute",
             f"{kind}Configurations has none of {', '.join(tried)}",
-            f"set `attribute` in the inventory to one of: {names or '(there is none)'}",
+            f"{REASONS['attribute', 'missing'].cure}: {nearest}",
         )
     return found
 
@@ -499,6 +504,28 @@ def _system_warnings(system: System) -> Iterator[str]:
         )
 
 
+def _commit_warning(checkout: Checkout, options: Options) -> str | None:
+    """What the system will name, or why that cannot be a commit of flake.lock. Whether a commit can
+    stand for the tree is asked of Nix, on the host (scripts/job/from_commit.sh)."""
+    refuses = checkout.dirty_trees == "refuses"
+    if not refuses and not wants_commit(options):
+        return None
+    if checkout.unnamed not in (None, "lock"):
+        why = UNNAMED[checkout.unnamed]
+        if refuses:
+            return (
+                "the flake refuses a dirty tree, and a commit of flake.lock may not be able to "
+                f"stand for this one: {why}"
+            )
+        return f"the tree is built, unless Nix reads the same files from a commit: {why}"
+    if wants_commit(options):
+        return None
+    return (
+        "the flake refuses a dirty tree: the system will name a commit of the new flake.lock that "
+        "only this host has; --commit-lock (in the plan: c) keeps it"
+    )
+
+
 def _warnings(
     host: Host, facts: Facts, checkout: Checkout, flake_input: Input, options: Options
 ) -> tuple[str, ...]:
@@ -519,6 +546,8 @@ def _warnings(
     if others:
         shown = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
         found.append(f"the rebuild includes uncommitted changes: {shown}")
+    if (words := _commit_warning(checkout, options)) is not None:
+        found.append(words)
     if flake_input.source.pinned:
         found.append(f"flake.nix pins {host.input} to {flake_input.source.pinned[:7]}")
     if (differs := disagreement(facts, host.input)) is not None:

@@ -16,6 +16,7 @@ from nixfleet_core.plan.model import Options, Step
 from nixfleet_core.vocabulary import TITLES
 
 if TYPE_CHECKING:
+    from nixfleet_core.facts.model import Checkout
     from nixfleet_core.facts.service import Service
     from nixfleet_core.host import Platform
     from nixfleet_core.nix.lock import Input
@@ -86,9 +87,31 @@ _ROLLBACK: Final = Step(
 )
 
 
+NEW_LOCK: Final = "<commit of the new lock>"
+"""Stands in a shown command for what only the host can know."""
+
+
+def wants_commit(options: Options) -> bool:
+    """Whether flake.lock is to be committed: then the commit is what is built."""
+    return options.commit_lock or options.push
+
+
+def built_flake(checkout: Checkout, options: Options) -> str:
+    """What the rebuild is told to build, as scripts/job/from_commit.sh has it: the checkout, or a
+    commit of the new flake.lock."""
+    if checkout.dirty_trees != "refuses" and not wants_commit(options):
+        return checkout.path
+    if checkout.unnamed not in (None, "lock"):
+        return checkout.path
+    folder = checkout.folder.rstrip("/")
+    top = checkout.path.removesuffix(f"/{folder}") if folder else checkout.path
+    within = f"&dir={quote(folder)}" if folder else ""
+    return f"git+file://{quote(top)}?ref=refs/nixfleet/JOB&rev={NEW_LOCK}{within}"
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an update happens: the platform, the agent's service, and CHECKOUT#ATTRIBUTE."""
+    """Where an update happens: the platform, the agent's service, and FLAKE#ATTRIBUTE."""
 
     platform: Platform
     service: Service
@@ -126,12 +149,14 @@ def update_steps(
 
 def _share_steps(message: str, upstream: str | None, options: Options) -> tuple[Step, ...]:
     """The steps after the proof. git's hooks do not run: they expect a person at the keyboard."""
-    if not options.commit_lock and not options.push:
+    if not wants_commit(options):
         return ()
     commit = Step(
         id="commit",
         title=TITLES["commit"],
         argv=(
+            # the branch goes to the commit that was built; the command is for a tree that was built
+            "fast-forward",
             *("git", "-c", "core.hooksPath=/dev/null", "commit", "--quiet"),
             *("--message", message, "--", "flake.lock"),
         ),

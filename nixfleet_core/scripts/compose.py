@@ -21,15 +21,16 @@ _ALWAYS: Final = ("trust", "common", "platform", "launchctl", "carrier", "rights
 _NEEDS: Final = {
     "service": ("process", "rebuilds"),
     "probe": (
-        *("service", "launchd", "agent", "records", "checkout", "source", "system", "proven"),
+        *("service", "launchd", "agent", "records", "checkout", "source", "flake", "system"),
+        "proven",
         "explain",
     ),
     "past_jobs": ("records",),
     "doctor": ("probe", "attributes", "become_root"),
-    "preflight": ("checkout", "pull", "switch"),
+    "preflight": ("checkout", "pull", "attributes", "switch"),
     "runner": ("place", "pipe", "command", "watch", "carry"),
     "lock": ("latest",),
-    "chain": ("lock", "proof", "switch"),
+    "chain": ("lock", "proof", "switch", "from_commit"),
     "switch": ("system",),
 }
 """The further parts that a part uses; they are added."""

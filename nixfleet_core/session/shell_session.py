@@ -37,6 +37,7 @@ from nixfleet_core.job.compile import compile_plan
 from nixfleet_core.job.durations import RECENT, expected_seconds
 from nixfleet_core.job.events import (
     AGENT_CHECK,
+    ATTRIBUTE_CHECK,
     IDLE_CHECK,
     INPUT_CHECK,
     Check,
@@ -52,6 +53,7 @@ from nixfleet_core.judge.left_behind import left_behind
 from nixfleet_core.judge.verdict import judge
 from nixfleet_core.limits import SAID_LIMIT
 from nixfleet_core.log.characters import log_line, without_colours
+from nixfleet_core.log.evaluation import evaluation_error, nearest_names
 from nixfleet_core.log.failure_table import LAN_NAME
 from nixfleet_core.log.failures import find_failure, strip_colours
 from nixfleet_core.log.redact import redact
@@ -531,6 +533,7 @@ def _outcome(copy: JobCopy) -> Outcome:
         rc=bad.rc if bad else result.rc if result else 0,
         reason=(bad.reason if bad else "") or (result.reason if result else ""),
         detail=check.reason if check else "",
+        check_words=_check_words(copy, check) if check and check.said else "",
         # a push that failed has taken the commit back
         committed=ended.get("commit") == "ok"
         and (ended.get("push") not in ("failed", "cancelled") or _was_not_tried(bad)),
@@ -589,11 +592,33 @@ def _last_words(copy: JobCopy, events: list[JobEvent], bad: StepEnd) -> str:
 
 
 def _agent_words(copy: JobCopy, asked: Check) -> str:
-    """The beginning of what the agent's own check printed, as it may be shown. Credentials go
-    before it is cut: the rest of one could not be recognised."""
-    printed = _part_of_log(copy, asked.said, min(asked.log, asked.said + _AGENT_SAYS))
-    shown = redact("\n".join(without_colours(log_line(line)) for line in printed.splitlines()))
-    words = " ".join(shown.split())
+    """The beginning of what the agent's own check printed, as it may be shown."""
+    return _one_line(_shown(copy, asked.said, min(asked.log, asked.said + _AGENT_SAYS)))
+
+
+def _check_words(copy: JobCopy, failed: Check) -> str:
+    """What a failed check of the preflight found: the flake's names, or Nix's own error."""
+    said = _shown(copy, max(failed.said, failed.log - _FAILURE_TAIL), failed.log)
+    if (failed.check, failed.reason) == (ATTRIBUTE_CHECK, "missing"):
+        asked = copy.asked()
+        return _one_line(nearest_names(said.splitlines(), asked.plan.attribute if asked else ""))
+    error = evaluation_error(said.splitlines())
+    if failed.reason == "dirty":
+        # behind the preflight's last sentence stand the files, one a line
+        files = said.rpartition("\npreflight: ")[2].splitlines()[1:]
+        error = "; ".join(filter(None, (error, f"changed: {', '.join(files)}")))
+    return _one_line(error)
+
+
+def _shown(copy: JobCopy, begin: int, end: int) -> str:
+    """A part of the log as it may be shown. Credentials go before anything is cut: the rest of one
+    could not be recognised."""
+    printed = _part_of_log(copy, begin, end)
+    return redact("\n".join(without_colours(log_line(line)) for line in printed.splitlines()))
+
+
+def _one_line(text: str) -> str:
+    words = " ".join(text.split())
     return words if len(words) <= SAID_LIMIT else f"{words[:SAID_LIMIT]} …"
 
 

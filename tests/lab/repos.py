@@ -109,6 +109,7 @@ class Repos:
         session: Literal["gui", "user"] = "gui",
         specialisation: str = "",
         inhibitors: Mapping[str, str] | Sequence[str] = {},
+        strict: bool = False,
         files: Mapping[str, str | bytes] | None = None,
     ) -> str:
         """Commit to nixcfg how the next rebuild behaves, and other files; return the commit.
@@ -123,6 +124,7 @@ class Repos:
         session      the domain of launchd that the agent of a Mac is for
         specialisation  the name of a system's specialisation
         inhibitors   what NixOS does not exchange while the system runs; paths as it was at first
+        strict       a system of NixOS has a configurationRevision, and a dirty tree is refused
         """
         knobs = {
             "fail_build": fail_build,
@@ -134,6 +136,7 @@ class Repos:
             "session": session,
             "specialisation": specialisation,
             "inhibitors": inhibitors,
+            "strict": strict,
         }
         return self.commit(
             "nixcfg", message, {"lab.json": json.dumps(knobs) + "\n", **(files or {})}

@@ -109,9 +109,11 @@ def test_update_of_the_agents_checkout_warns_that_the_two_disagree(
     new = fresh.repos.release("2.2.0")
     # git there has no user.name and user.email
     host.enter("git config --system --remove-section user")
-    answer = client.update("csb0", "--force", "--checkout", "isolated", "--commit-lock")
-    assert (answer["verdict"], answer["cause"]) == ("updated", "commit-failed")
-    assert "user.name" in answer["advice"]
+    words = ("--force", "--checkout", "isolated")
+    refused = client.update("csb0", *words, "--commit-lock", code=1)
+    assert (refused["cause"], "user.name" in refused["advice"]) == ("preflight-commit", True)
+    answer = client.update("csb0", *words)
+    assert (answer["verdict"], answer["cause"]) == ("updated", "")
     assert answer["after"]["commit"] == new
     note, differs, check = answer["notes"]
     assert check.startswith("The agent's own --check said: ")

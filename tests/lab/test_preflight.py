@@ -55,7 +55,6 @@ def remove_unit(fleet: Fleet, host: LabHost) -> None:
 
 REFUSED: list[tuple[str, Callable[[Fleet, LabHost], object], dict[str, str]]] = [
     ("preflight-input", lambda fleet, host: None, {"input": "nosuch"}),
-    ("preflight-attribute", lambda fleet, host: None, {"attribute": "nosuch"}),
     ("preflight-remote", lambda fleet, host: fleet.repos.set_fault("nixcfg", "refuse"), {}),
     ("preflight-remote", lambda fleet, host: fleet.repos.set_fault("nixcfg", 404), {}),
     ("preflight-input", lambda fleet, host: fleet.repos.set_fault("nixfleet", 404), {}),
@@ -90,13 +89,27 @@ def test_preflight_refuses_and_leaves_the_agent_alone(
     assert host.agent_pid() == pid
 
 
-def test_preflight_refuses_a_missing_attribute_with_every_nix(
-    fleet: Fleet, host: LabHost, client: Client
+def refusal(client: Client, host: LabHost) -> str:
+    """What the command says of an update that the host refuses, on one line."""
+    done = client.run("update", host.name, "--force", "--yes")
+    assert done.returncode == 1, done.stdout + done.stderr
+    return " ".join(done.stdout.split())
+
+
+def test_only_a_name_that_the_flake_lacks_is_called_missing_with_every_nix(
+    fresh: Fleet, host: LabHost, client: Client
 ) -> None:
-    client.write_inventory({host: "ops"}, attribute="nosuch")
+    client.write_inventory({host: "ops"}, attribute=f"{host.name}x")
     pid = host.agent_pid()
-    answer = client.update(host.name, "--force", code=1)
-    assert answer["cause"] == "preflight-attribute"
+    assert f"no configuration of this name: it has {host.name}, " in refusal(client, host)
+    client.write_inventory({host: "ops"})
+    as_ops(host, "sed -i 's/nixos = host: {/nixos = host: nosuch {/' flake.nix")
+    said = refusal(client, host)
+    assert "(preflight-attribute)" in said
+    assert "does not evaluate in the dirty tree" in said
+    assert ": undefined variable 'nosuch' (at " in said
+    assert "changed: flake.nix" in said
+    assert "flake.nix:44:" in said
     assert host.agent_pid() == pid
 
 

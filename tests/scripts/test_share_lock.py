@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from fake_host import AGENTS, CHAIN, CHECKOUT, JOB, FakeHost, git, lock_text
 
+from nixfleet_core.job.events import Check
 from nixfleet_core.plan.model import Plan, Step
 from nixfleet_core.plan.steps import lock_message
 from nixfleet_core.scripts.compose import compose
@@ -158,14 +159,19 @@ def test_no_commit_is_made_after_a_failure(owned: FakeHost) -> None:
     assert owned.result["failed"] == "rebuild"
 
 
-def test_no_commit_is_made_without_an_email_and_the_update_counts(owned: FakeHost) -> None:
+def refusal(host: FakeHost) -> tuple[str, str]:
+    """Why the preflight refuses: the check, and its reason. Nothing else has run."""
+    ran = {step for step, status in host.steps.items() if status != "skipped"}
+    assert (ran, host.steps["preflight"]) == ({"preflight"}, "failed"), host.log
+    check = next(event for event in host.events if isinstance(event, Check) and not event.ok)
+    return check.check, check.reason
+
+
+def test_an_update_is_refused_if_nobody_could_commit(owned: FakeHost) -> None:
     git(owned.checkout, "config", "--unset", "user.email")
     owned.run_job(plan(owned, push=True))
-    assert (owned.steps["commit"], owned.steps["push"]) == ("failed", "skipped")
-    assert owned.step("commit").reason == "identity"
-    assert (owned.result["outcome"], owned.result["failed"]) == ("done", "")
-    assert owned.upstream.new in owned.lock.read_text()
-    assert status(owned) == [" M flake.lock"]
+    assert refusal(owned) == ("commit", "identity")
+    assert status(owned) == []
     assert "user.email" in owned.log
 
 
@@ -179,12 +185,14 @@ def test_a_flake_lock_that_changed_meanwhile_is_not_committed(owned: FakeHost) -
 
 @one_shell
 @pytest.mark.parametrize("settings", [{"gpg.program": "false"}, {"gpg.format": "ssh"}])
-def test_a_failed_signature_is_the_reason(owned: FakeHost, settings: dict[str, str]) -> None:
+def test_an_update_is_refused_if_its_commit_could_not_be_signed(
+    owned: FakeHost, settings: dict[str, str]
+) -> None:
     for name, value in {"commit.gpgSign": "true", **settings}.items():
         git(owned.checkout, "config", name, value)
     owned.run_job(plan(owned))
-    assert (owned.steps["commit"], owned.step("commit").reason) == ("failed", "signing")
-    assert status(owned) == [" M flake.lock"]
+    assert refusal(owned) == ("commit", "signing")
+    assert status(owned) == []
 
 
 @one_shell

@@ -30,6 +30,7 @@ _READ_SECONDS: Final = 0.05
 _BUILD_SECONDS: Final = 3.0
 
 _EXEC_START: Final = ".config.systemd.services.nixfleet-agent.serviceConfig.ExecStart"
+_DRV_PATH: Final = ".drvPath"
 _BUILT: Final = (".config.system.build.nixos-rebuild", ".config.system.build.toplevel")
 
 _WORDS: Final = {
@@ -87,6 +88,8 @@ def _run(machine: Machine, words: list[str], options: Options, log: Log) -> None
             _eval_input(machine, dict(options["--argstr"]))
         case ["eval", target] if options["--apply"]:
             _eval(machine, options["--apply"][-1][0], target, log)
+        case ["eval", target] if target.endswith(_DRV_PATH):
+            _find(machine, target.removesuffix(_DRV_PATH), _BUILT, log)
         case ["build", target]:
             _build(machine, target, log)
         case ["store", "diff-closures", before, after]:

@@ -1,7 +1,8 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # its variables come from the parts beside it
 # One look at a host. Prints records (records.sh). Never asks the agent, never runs a program that a
-# process or a unit names, never writes, never calls sudo.
+# process or a unit names, never calls sudo, and leaves nothing behind: a look for the proof may write a
+# commit, in a folder of its own (lib/flake.sh).
 # From the prelude: NF_CHECKOUT NF_INPUT NF_ATTRIBUTE NF_NIX_STAMP (the stamp of an earlier look: nix is not
 # asked again while it stays), each may be empty; NF_CHOSEN=1 if the attribute is not the operator's word; and
 # NF_DEEP=1 to also build proof: expected path and hashes (slow: evaluates the flake); NF_DEEP=why to
@@ -241,6 +242,7 @@ probe_checkout() {
   probe_lock
   nf_source "$probe_status"
   if [ -n "$NF_DEEP" ] && [ -n "$NF_ATTRIBUTE" ]; then probe_built; fi
+  put_some checkout.dirty-trees "$(nf_remembered)"
   put_some checkout.source "$nf_source_name"
   put checkout.folder "$nf_source_folder"
   put_some checkout.unnamed "$nf_source_why"
@@ -312,25 +314,53 @@ probe_lock() {
 # sets: nf_source_folder, nf_source_name, nf_source_why
 probe_built() {
   probe_built_was=$nf_source_name
-  probe_expected "$probe_dir"
+  probe_expected "$probe_dir" ours
   nf_source_name='' nf_source_why=changes
   probe_git_status "$probe_dir" --untracked-files=no && nf_source "$probe_status"
   if [ "$nf_source_name" != "$probe_built_was" ]; then nf_source_name='' nf_source_why=changes; fi
 }
 
-# The agent that the flake would install as it is locked now: its path, without a build. flake.lock has to
-# name all inputs: what Nix would look up now is no part of the checkout's state.
+# probe_expected DIR [ours]: the agent that the flake there would install as it is locked now: its path,
+# without a build. Of our checkout, a commit can stand for a tree that the flake refuses.
 # sets: probe_expected_built, probe_expected_error (why there is none), probe_expected_path
 probe_expected() {
-  probe_expected_path='' probe_expected_error=''
-  if probe_expected_built=$(nf_eval "$NF_EVALUATION" --no-update-lock-file --apply "$(nf_agent_words)" \
-    "$1#$(nf_agent_start)" 2>/dev/null); then
+  probe_expected_path='' probe_expected_error='' probe_expected_built='' probe_expected_code=0
+  if [ -n "${2:-}" ] && [ "$(nf_remembered)" = refuses ]; then probe_expected_built=$(probe_from_commit); fi
+  if [ -z "$probe_expected_built" ]; then
+    probe_expected_built=$(probe_agent_of "$1")
+    probe_expected_code=$?
+    case $probe_expected_code,${2:-} in
+      0,* | 75,* | *,) ;;
+      *) probe_expected_built=$(probe_from_commit) && probe_expected_code=0 ;;
+    esac
+  fi
+  if [ "$probe_expected_code" = 0 ]; then
     probe_expected_path=$(probe_program "$probe_expected_built")
     put_some expected.path "$probe_expected_path"
   else
-    case $?,$NF_IDLE in 75,1) probe_expected_error=busy ;; *) probe_expected_error='eval' ;; esac
+    case $probe_expected_code,$NF_IDLE in
+      75,1) probe_expected_error=busy ;;
+      *) probe_expected_error='eval' ;;
+    esac
     put expected.error "$probe_expected_error"
   fi
+}
+
+# probe_agent_of FLAKE: how it starts the agent. flake.lock has to name all inputs: what Nix would look up now
+# is no part of the checkout's state.
+probe_agent_of() {
+  nf_eval "$NF_EVALUATION" --no-update-lock-file --apply "$(nf_agent_words)" "$1#$(nf_agent_start)" \
+    2>/dev/null
+}
+
+# The same of the commit of the new lock, if it can stand for our checkout.
+probe_from_commit() {
+  nf_is_plain "$probe_status" && nf_write_commit '' '' 2>/dev/null || return
+  probe_from_commit_place=$nf_commit_place
+  nf_is_same_source && probe_agent_of "$nf_commit_flake"
+  probe_from_commit_code=$?
+  nf_forget_commit "$probe_from_commit_place"
+  return "$probe_from_commit_code"
 }
 
 # probe_program WORDS: the agent in a command line, which may have systemd's prefixes and arguments

@@ -55,15 +55,32 @@ nf_move_input() {
   return "$nf_move_input_code"
 }
 
-# git refuses the owner's repository to root, unless root looks like the owner's sudo
 nf_do_rebuild() {
   nf_wait_switch
+  nf_from_flake nf_rebuild "$@"
+  nf_do_rebuild_code=$?
+  if [ "$nf_do_rebuild_code" = 0 ] || nf_has_moved; then nf_keep_commit; nf_drop_old_commits; fi
+  return "$nf_do_rebuild_code"
+}
+
+# nf_rebuild COMMAND... --flake CHECKOUT#NAME: with what is to be built in the place of the checkout. git
+# refuses the owner's repository to root, unless root looks like the owner's sudo.
+nf_rebuild() {
+  nf_rebuild_before=''
+  for nf_rebuild_word in "$@"; do
+    shift
+    case $nf_rebuild_before in
+      --flake) set -- "$@" "$(nf_flake)#${nf_rebuild_word##*#}" ;;
+      *) set -- "$@" "$nf_rebuild_word" ;;
+    esac
+    nf_rebuild_before=$nf_rebuild_word
+  done
   if nf_keep_specialisation; then set -- "$@" --specialisation "$nf_keep_specialisation_name"; fi
   if [ "$NF_UID" = 0 ]; then SUDO_UID=$NF_OWNER_UID; export SUDO_UID; fi
   nf_run "$@"
-  nf_do_rebuild_code=$?
+  nf_rebuild_code=$?
   unset SUDO_UID
-  return "$nf_do_rebuild_code"
+  return "$nf_rebuild_code"
 }
 
 # nf_wait_switch: wait for a running activation, whoever runs it; the agent comes after it.

@@ -7,24 +7,30 @@ NF_AGENT_DRVS=''
 
 # nf_find_agent: puts the agent's derivations into NF_AGENT_DRVS, dependencies first: those that its command
 # refers to, and the agent behind a wrapper. Hashes pin the Go modules: no cache can forge them.
-# sets: NF_AGENT_DRVS, NF_OUT, NF_STEP_REASON, NF_WHO
+# sets: NF_AGENT_DRVS, NF_STEP_REASON
 nf_find_agent() {
   if [ -n "$NF_AGENT_DRVS" ]; then return 0; fi
   nf_owner "$NF_ROOT$NF_CHECKOUT" || return
-  nf_find_agent_who_was=$NF_WHO NF_WHO=owner NF_OUT=$NF_RUN/agent-refers
-  : >"$NF_OUT"
-  nf_find_agent_refers="builtins.attrNames (builtins.getContext ($(nf_agent_words) start))"
-  nf_quietly nix --extra-experimental-features 'nix-command flakes' eval --raw --no-write-lock-file \
-    --option eval-cache false --apply "start: builtins.concatStringsSep \" \" ($nf_find_agent_refers)" \
-    "$NF_ROOT$NF_CHECKOUT#$(nf_agent_start)"
-  nf_find_agent_code=$? NF_WHO=$nf_find_agent_who_was NF_OUT=''
-  if [ "$nf_find_agent_code" != 0 ]; then return "$nf_find_agent_code"; fi
+  nf_from_flake nf_agent_refers || return
   # shellcheck disable=SC2046 # a store path is one word
   NF_AGENT_DRVS=$(nf_ask --requisites $(cat "$NF_RUN/agent-refers") |
     grep -E -e '-nixfleet-agent(-[^/]*)?\.drv$' | grep -v -e '-go-modules\.drv$')
   if [ -z "$NF_AGENT_DRVS" ]; then
     nf_fail no-derivation "the configuration does not say which derivation the agent is"
   fi
+}
+
+# nf_agent_refers: the derivations to which the agent's command refers go to NF_RUN/agent-refers.
+# sets: NF_OUT, NF_WHO
+nf_agent_refers() {
+  nf_agent_refers_who_was=$NF_WHO NF_WHO=owner NF_OUT=$NF_RUN/agent-refers
+  : >"$NF_OUT"
+  nf_agent_refers_all="builtins.attrNames (builtins.getContext ($(nf_agent_words) start))"
+  nf_quietly nix --extra-experimental-features 'nix-command flakes' eval --raw --no-write-lock-file \
+    --option eval-cache false --apply "start: builtins.concatStringsSep \" \" ($nf_agent_refers_all)" \
+    "$(nf_flake)#$(nf_agent_start)"
+  nf_agent_refers_code=$? NF_WHO=$nf_agent_refers_who_was NF_OUT=''
+  return "$nf_agent_refers_code"
 }
 
 # nf_ask QUERY PATH...: query the store about these paths.

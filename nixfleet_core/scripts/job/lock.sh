@@ -3,7 +3,8 @@
 # flake.lock: what it names, and copies of it. What it should name: latest.sh.
 # From the compiled plan: NF_CHECKOUT NF_INPUT.
 
-# nf_field N: of NF_LOCK_VALUES: kind, url, ref, rev, pinned, pin, what the URL hides, what the ref can be
+# nf_field N: of NF_LOCK_VALUES: kind, url, ref, rev, pinned, pin, what the URL hides, what the ref can be,
+# the date of rev
 nf_field() { printf '%s\n' "$NF_LOCK_VALUES" | cut -f "$1"; }
 
 # nf_pin: lock the input to the wanted commit. It keeps the input's source, so a later plain update
@@ -87,10 +88,10 @@ nf_put_lock() {
 # After a failure before the profile moved: bring back a dirty lock, and the lock that a failed update
 # left half written.
 nf_undo_lock() {
-  if nf_is_sharing; then
-    if [ "$NF_STEP" = push ]; then nf_in_checkout nf_take_back_commit; fi
-    return
-  fi
+  case $NF_STEP in
+    push) nf_in_checkout nf_take_back_commit; return ;;
+    commit) nf_in_checkout nf_undo_forward; return ;;
+  esac
   if [ "$(nf_profile)" != "$(cat "$NF_RUN/profile" 2>/dev/null)" ]; then return; fi
   case $NF_STEP in
     pull | update | repair | build | rebuild) ;;

@@ -10,7 +10,7 @@ nf_do_preflight() {
   nf_check tools && nf_check unit && nf_check idle || return
   if [ "$NF_GOAL" = rollback ]; then return 0; fi
   nf_check disk && nf_check memory && nf_check checkout && nf_check remote && nf_check pull &&
-    nf_check input && nf_check attribute && nf_check switch
+    nf_check input && nf_check commit && nf_check attribute && nf_check switch
 }
 
 # Save a probe of the host before the job.
@@ -20,14 +20,16 @@ nf_write_before() {
 }
 
 # nf_check NAME: runs nf_check_NAME, which sets nf_check_why to a token: the fault, or the fault it accepted.
-# sets: NF_STEP_REASON, nf_check_why
+# If it sets nf_check_said, the words on it stand in the log from there on.
+# sets: NF_STEP_REASON, nf_check_said, nf_check_why
 nf_check() {
-  nf_check_why=''
+  nf_check_why='' nf_check_said=''
   if "nf_check_$1"; then
     nf_event check ",\"check\":\"$1\",\"ok\":true,\"reason\":\"$nf_check_why\""
   else
     NF_STEP_REASON=$1
-    nf_event check ",\"check\":\"$1\",\"ok\":false,\"reason\":\"$nf_check_why\""
+    nf_check_place=${nf_check_said:+",\"said\":$nf_check_said,\"log\":$(nf_size "$NF_LOG")"}
+    nf_event check ",\"check\":\"$1\",\"ok\":false,\"reason\":\"$nf_check_why\"$nf_check_place"
     return 1
   fi
 }
@@ -224,11 +226,90 @@ nf_check_input() {
   esac
 }
 
+# With --commit-lock the commit is the owner's own, and signed if the owner signs.
 # sets: nf_check_why
+nf_check_commit() {
+  if [ -z "$NF_COMMIT_LOCK" ]; then return 0; fi
+  # git must not make up an author from the host's name
+  if ! nf_git -c user.useConfigOnly=true var GIT_COMMITTER_IDENT >/dev/null; then
+    nf_refuse identity "flake.lock is not committed: git knows no user.name and user.email of $NF_OWNER"
+    return
+  fi
+  if nf_can_sign; then return 0; fi
+  nf_refuse signing "flake.lock is not committed: git is to sign commits of $NF_OWNER, and cannot"
+}
+
+# Is there such a configuration? An earlier update may have left flake.lock dirty: so find out what the flake
+# does with a dirty tree, unless it is known.
+# sets: NF_DIRTY_TREES, nf_check_said, nf_check_why
 nf_check_attribute() {
-  nf_within "$NF_EVALUATION" nf_run nix --extra-experimental-features 'nix-command flakes' eval \
-    --no-write-lock-file --apply 'x: true' "$NF_ROOT$NF_CHECKOUT#$(nf_configuration)"
+  NF_DIRTY_TREES=$(nf_remembered)
+  if [ "$NF_DIRTY_TREES" = refuses ] && nf_may_be_committed nf_has_configuration; then
+    cd /
+    return 0
+  fi
+  nf_check_why=''
+  nf_takes_tree_as_it_is
   nf_check_attribute_code=$?
   cd /
-  if [ "$nf_check_attribute_code" != 0 ]; then nf_check_why=missing; return 1; fi
+  if [ "$nf_check_attribute_code" = 0 ]; then return 0; fi
+  if [ -n "$nf_check_why" ]; then return 1; fi
+  nf_check_why=evaluation
+  if nf_lacks_name; then nf_check_why=missing; fi
+  return 1
+}
+
+# nf_has_configuration FLAKE
+# sets: nf_check_said
+nf_has_configuration() {
+  nf_check_said=$(nf_size "$NF_LOG")
+  nf_within "$NF_EVALUATION" nf_run nix --extra-experimental-features 'nix-command flakes' eval \
+    --no-write-lock-file --apply 'x: true' "$1#$(nf_configuration)"
+}
+
+# The same for the checkout as it lies there. What a flake refuses can stand deep in the configuration.
+# sets: nf_check_said, nf_check_why
+nf_takes_tree_as_it_is() {
+  nf_has_configuration "$NF_ROOT$NF_CHECKOUT"
+  nf_takes_tree_as_it_is_code=$?
+  case $nf_takes_tree_as_it_is_code,$NF_DIRTY_TREES in
+    0,takes) return ;;
+    # the pull may bring what the changes need
+    0,*) if nf_pulls && nf_is_behind; then return; fi ;;
+  esac
+  if nf_cancelled || ! nf_refuses_tree; then return "$nf_takes_tree_as_it_is_code"; fi
+  nf_may_be_committed :
+}
+
+# nf_may_be_committed FUNCTION: true if a commit of flake.lock can stand for this dirty tree, and FUNCTION
+# works for it. Nothing is left of that commit.
+# sets: nf_check_why
+nf_may_be_committed() {
+  if ! nf_tree_status || ! nf_is_dirty "$probe_status"; then return 1; fi
+  if nf_is_plain "$probe_status" && nf_logged nf_write_commit '' ''; then
+    nf_may_be_committed_place=$nf_commit_place nf_may_be_committed_flake=$nf_commit_flake
+    if nf_is_same_source; then
+      set -- "$@" "$nf_may_be_committed_flake"
+      "$@"
+      nf_may_be_committed_code=$?
+      nf_forget_commit "$nf_may_be_committed_place"
+      return "$nf_may_be_committed_code"
+    fi
+    nf_forget_commit "$nf_may_be_committed_place"
+  fi
+  nf_check_why=dirty
+  nf_say "preflight: these changes are to be committed or corrected:"
+  nf_changed_files
+  return 1
+}
+
+# nf_lacks_name: true if the names of the flake's configurations can be listed, and ours is not among them.
+# They then stand in the log, one a line.
+# sets: nf_check_said
+nf_lacks_name() {
+  nf_lacks_name_all=$(nf_logged attributes_in "$NF_ROOT$NF_CHECKOUT") || return
+  if printf '%s\n' "$nf_lacks_name_all" | grep -Fqx -e "$NF_ATTRIBUTE"; then return 1; fi
+  nf_say "preflight: the flake has no $(nf_configuration), but these:"
+  nf_check_said=$(nf_size "$NF_LOG")
+  nf_say "$nf_lacks_name_all"
 }

@@ -41,6 +41,23 @@ nf_keep_proven() {
   nf_keep_newest "$NF_KEEP_PROOFS" "$nf_keep_proven_dir"
 } 2>/dev/null
 
+# nf_prove_commit: HEAD has the commit of flake.lock now, so the state has another name. Nix reads the same
+# files, so what was proven of the state before holds for this one, too.
+nf_prove_commit() {
+  nf_prove_commit_file=$(nf_proofs)/$NF_ID
+  nf_prove_commit_trees=$(nf_step_down 10 git rev-parse 'HEAD^^{tree}' 'HEAD^{tree}' HEAD:./flake.lock)
+  # shellcheck disable=SC2086 # three ids
+  set -- $nf_prove_commit_trees
+  if [ "$#" != 3 ] || ! grep -qx "source $1-$3" "$nf_prove_commit_file"; then return 0; fi
+  nf_prove_commit_new=$(nf_proofs)/.$NF_ID
+  if { cat "$nf_prove_commit_file" && sed "s/^source $1-$3\$/source $2-$3/" "$nf_prove_commit_file"; } \
+    >"$nf_prove_commit_new" && chmod 644 "$nf_prove_commit_new"; then
+    mv -f "$nf_prove_commit_new" "$nf_prove_commit_file"
+  else
+    rm -f "$nf_prove_commit_new"
+  fi
+} 2>/dev/null
+
 # nf_ask_agent: run the agent's own --check, if it has one. The answer is logged, and decides nothing.
 # An agent without that flag could start a second time, so its help must name the flag. Its check also tries
 # the network, and gives up after 10 s itself.

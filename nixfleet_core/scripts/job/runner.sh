@@ -57,7 +57,7 @@ nf_step() {
 }
 
 # After a failure or a cancellation: the checkout is as it was.
-nf_undo() { nf_in_checkout nf_undo_pull; nf_undo_lock; }
+nf_undo() { nf_in_checkout nf_undo_pull; nf_undo_lock; nf_undo_commit; }
 
 # nf_is_due: whether the step runs, by the results of the steps before it.
 nf_is_due() {

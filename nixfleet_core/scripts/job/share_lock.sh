@@ -21,13 +21,19 @@ nf_proof() {
   done
 }
 
-nf_do_commit() { nf_in_checkout nf_commit_lock "$@"; }
+nf_do_commit() {
+  nf_in_checkout nf_commit_lock "$@" || return
+  nf_in_checkout nf_prove_commit
+  return 0
+}
 
 nf_do_push() { nf_in_checkout nf_push_lock "$@"; }
 
-# git commit … MESSAGE -- flake.lock: that file alone, whatever else is staged
-# sets: NF_STEP_REASON, nf_commit_lock_from, nf_commit_lock_to
+# [fast-forward] git commit … MESSAGE -- flake.lock: the branch goes to the commit that was built. If that was
+# the tree: flake.lock alone is committed, whatever else is staged.
+# sets: NF_STEP_REASON
 nf_commit_lock() {
+  case $1 in fast-forward) shift ;; esac
   if [ "$(nf_owner_cat flake.lock | cksum)" != "$(cat "$NF_RUN/lock-updated" 2>/dev/null)" ]; then
     nf_fail lock-changed "flake.lock was changed by somebody since the update: it is not committed"
     return
@@ -36,12 +42,8 @@ nf_commit_lock() {
     nf_say "HEAD has this flake.lock: nothing to commit"
     return 0
   fi
-  # git must not make up an author from the host's name
-  if ! nf_git -c user.useConfigOnly=true var GIT_COMMITTER_IDENT >/dev/null; then
-    nf_fail identity "flake.lock is not committed: git knows no user.name and user.email of $NF_OWNER"
-    return
-  fi
-  nf_commit_lock_from=$(nf_head_rev) && nf_commit_lock_to=$(nf_locked_rev "$PWD/flake.lock") || return
+  if [ -n "$NF_FLAKE" ]; then nf_forward; return; fi
+  nf_logged nf_lock_moves || return
   # the plan did not know the commits that the pull would bring
   for nf_commit_lock_word in "$@"; do
     shift
@@ -55,37 +57,51 @@ nf_commit_lock() {
   nf_into "$NF_RUN/committed" nf_git rev-parse HEAD
 }
 
+# Let the branch go to the commit that was built, and flake.lock in the index with it. The index comes first:
+# another git may hold it.
+# sets: NF_STEP_REASON
+nf_forward() {
+  nf_forward_commit=$(nf_noted "$NF_ID" commit)
+  nf_forward_from=$(nf_git rev-parse "$nf_forward_commit^")
+  if [ "$(nf_git rev-parse HEAD)" != "$nf_forward_from" ]; then
+    nf_fail upstream "HEAD has moved since the build: it does not go to the commit that was built"
+    return
+  fi
+  nf_into "$NF_RUN/lock-entry" nf_git ls-files --stage -- flake.lock || return
+  if nf_set_entry "100644 $(nf_git rev-parse "$nf_forward_commit:./flake.lock")" &&
+    nf_plain nf_run git update-ref -m nixfleet HEAD "$nf_forward_commit" "$nf_forward_from"; then
+    nf_into "$NF_RUN/committed" nf_git rev-parse HEAD
+    return
+  fi
+  nf_set_entry "$(cat "$NF_RUN/lock-entry")"
+  return 1
+}
+
+# nf_set_entry "MODE ID …": what the index says of flake.lock.
+nf_set_entry() {
+  nf_set_entry_id=${1#* }
+  nf_plain nf_logged nf_step_down 30 git update-index \
+    --cacheinfo "${1%% *},${nf_set_entry_id%% *},$(nf_lock_in_git)"
+}
+
+# The runner was killed while the branch moved: it has moved, or all is as it was. Only a git that was killed
+# leaves its locks.
+nf_undo_forward() {
+  if ! [ -s "$NF_RUN/lock-entry" ] || [ -e "$NF_RUN/committed" ]; then return 0; fi
+  for nf_undo_forward_of in index HEAD "$(nf_git symbolic-ref -q HEAD)"; do
+    nf_undo_forward_lock=$(nf_git rev-parse --git-path "$nf_undo_forward_of").lock
+    if [ -n "$(find "$nf_undo_forward_lock" -newer "$NF_RUN/lock-entry" 2>/dev/null)" ]; then
+      nf_step_down 10 rm -f "$nf_undo_forward_lock"
+    fi
+  done
+  if [ "$(nf_git rev-parse HEAD)" = "$(nf_noted "$NF_ID" commit)" ]; then return 0; fi
+  nf_set_entry "$(cat "$NF_RUN/lock-entry")"
+}
+
 # nf_can_sign: false if commits are to be signed, and a commit that nobody refers to cannot be.
 nf_can_sign() {
-  case $(nf_git config --type=bool commit.gpgSign) in true) ;; *) return 0 ;; esac
+  if ! nf_signs; then return 0; fi
   nf_git commit-tree -S -m "a test of the signature" 'HEAD^{tree}' >/dev/null
-}
-
-# nf_locked_rev FILE: the commit of the input in that lock file, or ""
-# sets: NF_LOCK_VALUES
-nf_locked_rev() {
-  NF_LOCK_VALUES=$(nf_logged nf_lock "$1" "$NF_INPUT") || return
-  if [ "$NF_LOCK_VALUES" != missing ]; then nf_field 4; fi
-}
-
-# nf_head_rev: the same for the committed lock file, in a copy that the owner makes and removes
-nf_head_rev() {
-  # shellcheck disable=SC2016 # the inner shell expands
-  nf_head_rev_file=$(nf_logged nf_step_down 30 sh -c 'umask 077
-    file=$(mktemp "${TMPDIR:-/tmp}/nixfleet.XXXXXX") &&
-    git show HEAD:./flake.lock >"$file" && echo "$file"') || return
-  nf_locked_rev "$nf_head_rev_file"
-  nf_head_rev_code=$?
-  nf_step_down 10 rm -f "$nf_head_rev_file"
-  return "$nf_head_rev_code"
-}
-
-nf_lock_message() {
-  if [ -n "$nf_commit_lock_from" ] && [ -n "$nf_commit_lock_to" ]; then
-    printf 'flake.lock: %s %.7s -> %.7s\n' "$NF_INPUT" "$nf_commit_lock_from" "$nf_commit_lock_to"
-  else
-    printf 'flake.lock: %s updated\n' "$NF_INPUT"
-  fi
 }
 
 # git push … REMOTE HEAD:REF: never forced, and only with commits of the step above

@@ -10,12 +10,16 @@ nf_check_switch() {
   if [ "$NF_PLATFORM" = home-manager ]; then return 0; fi
   nf_check_switch_now=$(nf_inhibitors "$(nf_active)")
   case $nf_check_switch_now in '' | '{}') return 0 ;; esac
+  if nf_in_checkout nf_is_refused; then return 0; fi
   nf_ask_flake config.system.switch "$(nf_inhibited_words "$nf_check_switch_now")" || return 0
   if [ -z "$nf_ask_flake_says" ]; then return 0; fi
   nf_check_why=inhibited
   nf_say "preflight: NixOS will not switch to the new system while this one runs, as these parts change:" \
     "$nf_ask_flake_says. The new system will be installed, and needs a boot"
 }
+
+# True if this flake is known to refuse the tree as it lies there: nothing can be asked of it before the pull.
+nf_is_refused() { [ "$NF_DIRTY_TREES" = refuses ] && nf_tree_status && nf_is_dirty "$probe_status"; }
 
 # nf_inhibited_words TEXT: the function that names the parts of an option's value that TEXT, the running
 # system's file, has otherwise. facts/inhibitors.py has the same rule.
@@ -57,7 +61,7 @@ nf_ask_flake() {
   nf_ask_flake_who=$NF_WHO nf_ask_flake_says=''
   NF_WHO=owner NF_OUT=$NF_RUN/asked
   nf_within "$NF_EVALUATION" nf_quietly nix --extra-experimental-features 'nix-command flakes' eval --raw \
-    --no-write-lock-file --apply "$2" "$NF_ROOT$NF_CHECKOUT#$(nf_configuration).$1"
+    --no-write-lock-file --apply "$2" "$(nf_flake)#$(nf_configuration).$1"
   nf_ask_flake_code=$?
   NF_WHO=$nf_ask_flake_who NF_OUT=''
   if [ "$nf_ask_flake_code" = 0 ]; then nf_ask_flake_says=$(head -c 1000 "$NF_RUN/asked"); fi

@@ -63,7 +63,8 @@ tree_prepare() {
     git diff-tree -r -z --name-only --no-renames "$1" "$2" >"$tree_folder/paths" &&
     tree_copy_index "$tree_folder/new-index" || return
   # as git does before it merges: a file that was only touched has not changed
-  GIT_INDEX_FILE=$tree_folder/new-index git -c core.fsmonitor=false update-index -q --refresh >/dev/null || :
+  GIT_INDEX_FILE=$tree_folder/new-index git -c core.hooksPath=/dev/null -c core.fsmonitor=false \
+    update-index -q --refresh >/dev/null || :
 }
 
 # tree_copy_index FILE: a repository may have none. The copy keeps its time, by which git knows the files that

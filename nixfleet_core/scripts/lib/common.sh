@@ -308,8 +308,8 @@ nf_eval() {
 
 # Nix itself reads flake.lock. `fields` gives, separated by tabs: kind, url, ref, rev, pinned, the input's
 # URL up to the commit, which belongs at its end, the secret in the URL: "login" for user information, "query"
-# for a query, which no field contains; and "any" if the ref need not be a branch; or just "missing". `given`
-# gives the URL as it is. nix/refs.py says what a ref is, and for which Nix.
+# for a query, which no field contains; "any" if the ref need not be a branch; and the locked commit's date;
+# or just "missing". `given` gives the URL as it is. nix/refs.py says what a ref is, and for which Nix.
 # shellcheck disable=SC2016 # Nix's own $ and quotes
 NF_LOCK_NIX='{ lock, input }: let
   file = builtins.fromJSON (builtins.readFile lock);
@@ -347,7 +347,8 @@ NF_LOCK_NIX='{ lock, input }: let
   old = builtins.compareVersions builtins.nixVersion "2.9" < 0 && kind == "git" && !folder;
   ref = original.ref or (if old then "master" else "");
   any = if kind != "git" || builtins.match ".*lix.*" builtins.nixVersion != null then "any" else "";
-  fields = [ kind url ref (node.locked.rev or "") (original.rev or "") pin hides any ];
+  date = toString (node.locked.lastModified or 0);
+  fields = [ kind url ref (node.locked.rev or "") (original.rev or "") pin hides any date ];
 in {
   inherit given;
   fields = if inputs ? ${input} then builtins.concatStringsSep "\t" fields else "missing";

@@ -4,13 +4,18 @@
 # process runs. Everybody on the host may read root's proofs: they hold paths, names and ids, no URLs.
 
 # nf_proofs: the folder of the proofs; false if somebody could have written there who must not.
-nf_proofs() {
-  nf_proofs_at=${NF_JOBS%/jobs}/proofs
+nf_proofs() { nf_kept_folder proofs; }
+
+# nf_kept_folder NAME: the folder of that name beside the jobs; false as above.
+nf_kept_folder() {
+  nf_kept_folder_at=${NF_JOBS%/jobs}/$1
   case $NF_PLATFORM in
-    home-manager) nf_trust_look "$nf_proofs_at" && [ "$nf_trust_uid" = "$NF_UID" ] && ! nf_trust_is_open ;;
-    *) nf_is_trusted "$nf_proofs_at" ;;
+    home-manager)
+      nf_trust_look "$nf_kept_folder_at" && [ "$nf_trust_uid" = "$NF_UID" ] && ! nf_trust_is_open
+      ;;
+    *) nf_is_trusted "$nf_kept_folder_at" ;;
   esac || return
-  printf '%s\n' "$nf_proofs_at"
+  printf '%s\n' "$nf_kept_folder_at"
 }
 
 # nf_began PID: when it began, as its kernel counts: no change of the clock moves that.

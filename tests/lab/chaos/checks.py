@@ -132,5 +132,5 @@ def _check_checkout(scene: Scene, case: Case) -> None:
     changed = {" M home-path.sh", "?? notes.md"} | ({" M flake.lock"} if wanted != head else set())
     status = scene.as_owner("git status --porcelain | sed 's/^/=/'")
     assert {line[1:] for line in status.splitlines()} == changed
-    left = f"find .git -name '*.lock' -o -name nixfleet; find . ! -user {scene.host.user}"
+    left = f"find .git -name '*.lock' -o -path .git/nixfleet; find . ! -user {scene.host.user}"
     assert scene.as_owner(left) == ""

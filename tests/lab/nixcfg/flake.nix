@@ -41,6 +41,8 @@
         specialisation = if special == "" then knobs.specialisation else "";
         specialised = if special == "" && knobs.specialisation != ""
           then toplevel host knobs.specialisation else "";
+        revision = if knobs.strict
+          then self.rev or (throw "refusing to build from a dirty tree") else "";
         unit = ./nixfleet-agent.service;
         switch = ./switch-to-configuration.sh;
       };

@@ -18,9 +18,10 @@ fill "$switch" > "$out/bin/switch-to-configuration"
 cat > "$out/sw/bin/nixos-version" <<'SH'
 #!/bin/sh
 case ${1:-} in
-  --json) echo '{"nixosVersion":"26.05.lab"}' ;;
+  --json) echo '{"configurationRevision":"@revision@","nixosVersion":"26.05.lab"}' ;;
   *) echo '26.05.lab (Yarara)' ;;
 esac
 SH
+sed -i "s/@revision@/$revision/" "$out/sw/bin/nixos-version"
 ln -s "$rebuilder/bin/nixos-rebuild" "$out/sw/bin/nixos-rebuild"
 chmod +x "$out/bin/switch-to-configuration" "$out/sw/bin/nixos-version"

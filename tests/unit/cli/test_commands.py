@@ -666,11 +666,10 @@ def test_a_dry_run_prints_the_commands_and_launches_nothing(fleet: Fleet) -> Non
     session.says["incoming"] = (Commit(OLD, "Fix it"),)
     result = fleet.run("update", "--dry-run", "csb0")
     assert result.exit_code == 0
-    assert result.stdout.splitlines() == [
-        "# csb0",
-        "# incoming: 1a2b3c4 Fix it",
-        PULL,
-    ]
+    host, dirty, *lines = result.stdout.splitlines()
+    assert (host, lines) == ("# csb0", ["# incoming: 1a2b3c4 Fix it", PULL])
+    assert dirty.startswith("# if the flake refuses a dirty tree, what is built is a commit of ")
+    assert "?ref=refs/nixfleet/JOB&rev=<commit of the new lock>'" in dirty
     assert "launch" not in session.calls
     assert fleet.run("--dry-run", command=nixfleet_update).stdout == result.stdout
 

@@ -103,7 +103,6 @@ def test_a_committed_flake_lock_shows_as_changed_after_a_rollback() -> None:
 @pytest.mark.parametrize(
     ("step", "reason", "cause", "why", "advice"),
     [
-        ("commit", "identity", "commit-failed", "no name and email", "user.name"),
         ("commit", "signing", "commit-failed", "could not sign", "by hand"),
         ("commit", "lock-changed", "commit-failed", "somebody changed flake.lock", "git diff"),
         ("commit", "", "commit-failed", "code 128", "the log"),

@@ -38,6 +38,7 @@ from nixfleet_core.judge.verdict import (
     unreachable,
     worst_exit,
 )
+from nixfleet_core.log.failure_table import FAILURES
 from nixfleet_core.log.failures import find_failure
 from nixfleet_core.nix.lock import FlakeLock, parse_lock
 from nixfleet_core.vocabulary import CheckId
@@ -385,9 +386,9 @@ def test_judges(
     [
         (
             "commit",
-            "identity",
+            "signing",
             "commit-failed",
-            "but flake.lock was not committed: git has no name",
+            "but flake.lock was not committed: git could not sign",
         ),
         ("push", "refused", "push-refused", "but flake.lock was not pushed: the remote refused"),
         ("push", "", "push-failed", "but flake.lock was not pushed: git ended with code 1"),
@@ -433,6 +434,9 @@ PREFLIGHT = [
     *(("input", detail) for detail in ("missing", "unreachable", "no-ref", "refused")),
     ("input", "lock-broken"),
     ("attribute", "missing"),
+    ("attribute", "evaluation"),
+    ("attribute", "dirty"),
+    *(("commit", detail) for detail in ("identity", "signing")),
     ("checkout", "something new"),
     ("something-new", ""),
     ("", ""),
@@ -458,8 +462,26 @@ def test_a_changed_flake_lock_that_is_in_the_way_of_the_pull_is_refused_by_its_i
     assert "nixpkgs" not in other.sentence
 
 
+@pytest.mark.parametrize(
+    ("detail", "advice"),
+    [
+        ("missing", "set `attribute`"),
+        ("evaluation", "pull a commit"),
+        ("dirty", "commit or correct the files"),
+    ],
+)
+def test_a_refused_configuration_shows_what_was_found(detail: str, advice: str) -> None:
+    """Nix says the same of each name that a flake does not provide; it has no advice on ours."""
+    failure = next(row for row in FAILURES if row.id == "no-such-attribute")
+    shown = failure if detail != "evaluation" else None
+    outcome = replace(failed("preflight", 1, "attribute", detail), check_words="x", failure=shown)
+    verdict = judge(BEFORE, None, EXPECT, outcome)
+    assert verdict.sentence.endswith(": x")
+    assert advice in verdict.advice
+
+
 def test_each_preflight_reason_has_words_of_its_own() -> None:
-    known = PREFLIGHT[:18]
+    known = PREFLIGHT[:22]
     sentences = {
         judge(BEFORE, None, EXPECT, failed("preflight", 1, *why)).sentence for why in known
     }
@@ -802,7 +824,7 @@ def test_the_verdict_tells_that_a_new_commit_builds_the_running_agent(
 
 
 def test_a_current_verdict_tells_that_flake_lock_was_not_committed() -> None:
-    outcome = Outcome(kind="done", failed_step="commit", reason="identity", rc=1)
+    outcome = Outcome(kind="done", failed_step="commit", reason="signing", rc=1)
     verdict = judge(AFTER, AFTER, EXPECT, outcome)
     assert (verdict.kind, verdict.cause) == ("current", "commit-failed")
 

@@ -548,7 +548,15 @@ def test_the_commit_and_the_push_are_shown_as_they_run() -> None:
     made = make_plan(HOST, FACTS, Options(push=True), latest=NEW)
     assert isinstance(made, Plan), made
     assert argv(made, "commit") == (
-        *("git", "-c", "core.hooksPath=/dev/null", "commit", "--quiet", "--message"),
+        *(
+            "fast-forward",
+            "git",
+            "-c",
+            "core.hooksPath=/dev/null",
+            "commit",
+            "--quiet",
+            "--message",
+        ),
         *("flake.lock: nixfleet 1111111 -> 2222222", "--", "flake.lock"),
     )
     assert argv(made, "push") == (
@@ -556,6 +564,52 @@ def test_the_commit_and_the_push_are_shown_as_they_run() -> None:
         *("origin", "HEAD:refs/heads/main"),
     )
     assert not [word for word in argv(made, "push") if word.startswith(("-f", "--force", "+"))]
+
+
+COMMIT = "git+file:///home/ops/nixcfg?ref=refs/nixfleet/JOB&rev=<commit of the new lock>"
+
+
+@pytest.mark.parametrize(
+    ("seen", "options", "flake", "warned"),
+    [
+        ({}, {}, "/home/ops/nixcfg", None),
+        ({"dirty_trees": "takes"}, {}, "/home/ops/nixcfg", None),
+        ({"dirty_trees": "refuses"}, {}, COMMIT, "only this host has; --commit-lock"),
+        ({"dirty_trees": "refuses"}, {"commit_lock": True}, COMMIT, None),
+        ({}, {"commit_lock": True}, COMMIT, None),
+        ({}, {"push": True}, COMMIT, None),
+        (
+            {"dirty_trees": "refuses", "unnamed": "filter"},
+            {},
+            "/home/ops/nixcfg",
+            "may not be able to stand for this one: git changes some of its files by a filter",
+        ),
+        (
+            {"unnamed": "hidden"},
+            {"commit_lock": True},
+            "/home/ops/nixcfg",
+            "the tree is built, unless Nix reads the same files from a commit: git was told",
+        ),
+    ],
+)
+def test_the_plan_says_which_flake_is_built(
+    seen: dict[str, Any], options: dict[str, Any], flake: str, warned: str | None
+) -> None:
+    made = make_plan(HOST, checkout(**seen), Options(**options))
+    assert isinstance(made, Plan), made
+    assert argv(made, "rebuild")[3] == f"{flake}#csb0"
+    about = [text for text in made.warnings if "dirty tree" in text or "tree is built" in text]
+    assert [(warned or "?") in text for text in about] == ([True] if warned else []), about
+
+
+def test_a_flake_in_a_folder_is_built_from_the_whole_repository() -> None:
+    facts = checkout(path="/home/ops/a b/nix/x", folder="nix/x/", dirty_trees="refuses")
+    made = make_plan(HOST, facts, Options())
+    assert isinstance(made, Plan), made
+    where = (
+        "git+file:///home/ops/a%20b?ref=refs/nixfleet/JOB&rev=<commit of the new lock>&dir=nix/x"
+    )
+    assert argv(made, "rebuild")[3] == f"{where}#csb0"
 
 
 @pytest.mark.parametrize(

@@ -900,6 +900,32 @@ async def notes(made: Bench) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize(
+    ("reason", "printed", "shown"),
+    [
+        ("missing", "csb0\ngpc0\n", ": it has csb0, gpc0"),
+        ("evaluation", "error:\n  error: no\n  at /c/f.nix:1:2:\n", ": no (at /c/f.nix:1:2)"),
+        (
+            "dirty",
+            "error: no\n  at /c/f.nix:1:2:\npreflight: these:\na.nix\nb/c.nix\n",
+            ": no (at /c/f.nix:1:2); changed: a.nix, b/c.nix",
+        ),
+        ("evaluation", "error: NIXFLEET_TOKEN=s3cret\n", ": NIXFLEET_TOKEN=‹redacted›"),
+    ],
+)
+async def test_a_refused_configuration_shows_the_names_or_nixs_own_error(
+    bench: Callable[..., Bench], reason: str, printed: str, shown: str
+) -> None:
+    made = bench()
+    place = f'"said":7,"log":{7 + len(printed)}'
+    told = f'"check":"attribute","ok":false,"reason":"{reason}",{place}'
+    refused = end("preflight", "failed", reason="attribute")
+    log = b"before\n" + printed.encode() + b"after: error: x\n"
+    check = f'{{"event":"check","at":5,{told}}}'
+    leave(made, start("preflight"), check, refused, outcome="failed", log=log)
+    assert (await made.session.verdict(JOB, latest_is(None))).sentence.endswith(shown)
+
+
+@pytest.mark.parametrize(
     ("answer", "noted"),
     [('"ok":true,"reason":"busy"', True), ('"ok":true,"reason":""', False), ('"ok":true', False)],
 )
@@ -984,7 +1010,7 @@ async def test_the_verdict_tells_the_changes_that_the_host_kept(
         ([("commit", "ok", ""), ("push", "ok", "")], "committed and pushed", ""),
         ([("commit", "ok", ""), ("push", "failed", "refused")], "not committed", "push-refused"),
         ([("commit", "ok", ""), ("push", "failed", "others")], "not pushed", "push-failed"),
-        ([("commit", "failed", "identity"), ("push", "skipped", "")], "not committed",
+        ([("commit", "failed", "signing"), ("push", "skipped", "")], "not committed",
          "commit-failed"),
         ([("commit", "skipped", "")], "not committed", ""),
     ],
