@@ -11,6 +11,7 @@ from nixfleet_core.sandbox.sessions import sandbox_sessions
 from nixfleet_core.session.latest import GitLatest
 from tui.app import NixFleetApp
 from tui.screens.fleet import FleetScreen
+from tui.screens.generation import GenerationDialog
 from tui.screens.history import HistoryScreen
 from tui.screens.level import LevelDialog
 from tui.screens.plan import RollbackDialog, UpdateDialog
@@ -50,7 +51,9 @@ async def take_all() -> None:
             picture(app, "verdict-80x24")
             await pilot.resize_terminal(*SIZE)
             await open_screen(pilot, app, "escape", FleetScreen)
-            await open_screen(pilot, app, "b", RollbackDialog)
+            await open_screen(pilot, app, "b", GenerationDialog)
+            picture(app, "generations")
+            await open_screen(pilot, app, "enter", RollbackDialog)
             picture(app, "rollback")
             await until_ended(pilot, app, await start_job(pilot, app))
             await open_screen(pilot, app, "escape", FleetScreen)

@@ -21,6 +21,7 @@ from nixfleet_core.job.events import JobEnd, JobEvent, JobStart, LogGrew, StepEn
 from nixfleet_core.job.history import JobLine
 from nixfleet_core.judge.diagnosis import Diagnosis
 from nixfleet_core.judge.verdict import Verdict
+from nixfleet_core.judge.ways_back import WayBack, WaysBack
 from nixfleet_core.nix.git_url import Latest
 from nixfleet_core.nix.lock import Source, parse_lock
 from nixfleet_core.nix.version import NixVersion
@@ -38,6 +39,7 @@ OLD, NEW = "1a2b3c4" + "0" * 33, "9f2c1ab" + "0" * 33
 JOB = "20261123-004101-ab12"
 OLD_PATH = f"/nix/store/{'9x4k' * 8}-nixfleet-agent-2.1.0"
 OLD_SYSTEM = f"/nix/store/{'0ld0' * 8}-nixos-system-csb0-25.05"
+BAD_SYSTEM = f"/nix/store/{'bad0' * 8}-nixos-system-csb0-25.08"
 NEW_SYSTEM = f"/nix/store/{'n3w0' * 8}-nixos-system-csb0-25.11"
 NEW_PATH = f"/nix/store/{'k3vd' * 8}-nixfleet-agent-2.2.0"
 STEP_IDS: tuple[StepId, ...] = (
@@ -212,8 +214,46 @@ def make_rollback(host: str, lock_from: str | None = JOB) -> Plan:
         make_plan(host, Options(), steps=("preflight", "stop", "rollback", "start", "verify")),
         goal="rollback",
         target=OLD_SYSTEM,
+        target_profile=OLD_SYSTEM,
+        target_number=411,
+        target_ran=True,
+        target_words=f"generation 411: active before job {lock_from or JOB}",
         lock_from=lock_from,
     )
+
+
+BEFORE_JOB = WayBack(
+    system=OLD_SYSTEM,
+    profile=OLD_SYSTEM,
+    number=411,
+    agent=f"{OLD_PATH}/bin/nixfleet-agent",
+    known="was-active",
+    ran=True,
+    lock_from=JOB,
+    why=f"active before job {JOB}",
+)
+NOW_ACTIVE = WayBack(
+    system=NEW_SYSTEM,
+    profile=NEW_SYSTEM,
+    number=412,
+    agent=f"{NEW_PATH}/bin/nixfleet-agent",
+    known="active",
+)
+NEVER_RAN = WayBack(
+    system=BAD_SYSTEM,
+    profile=BAD_SYSTEM,
+    number=410,
+    agent=f"{NEW_PATH}/bin/nixfleet-agent",
+    known="failed",
+)
+UNKNOWN = WayBack(system=BAD_SYSTEM, profile=BAD_SYSTEM, number=9)
+WAYS = WaysBack(BEFORE_JOB, (NOW_ACTIVE, BEFORE_JOB, NEVER_RAN, UNKNOWN))
+
+
+def ways_of(text: str) -> WaysBack:
+    """A host that says the same thing everywhere."""
+    way = WayBack(system=text, profile=text, agent=text, lock_from=text, why=text)
+    return WaysBack(way, (way, msgspec.structs.replace(way, profile=OLD_SYSTEM, number=7)))
 
 
 PLAN = make_plan("csb0", Options(input_rev=OLD), steps=("pull",))
@@ -291,11 +331,15 @@ class FakeSession:
         self.options, self.latest = options, latest
         return self._answer("plan", make_plan(self.host.name, options, warnings=self.warnings))
 
+    async def ways_back(self, facts: Facts) -> WaysBack:
+        return self._answer("ways_back", WAYS, root=True)
+
     async def plan_rollback(
-        self, facts: Facts, options: Options, *, keep_lock: bool
+        self, facts: Facts, options: Options, *, keep_lock: bool, to: int | None = None
     ) -> Plan | Refusal:
         plan = make_rollback(self.host.name)
-        return self._answer("plan_rollback", plan, keep_lock, root=True)
+        told = (keep_lock,) if to is None else (keep_lock, to)
+        return self._answer("plan_rollback", plan, *told, root=True)
 
     async def jobs(self) -> tuple[JobLine, ...]:
         return self._answer("jobs", (), root=True)

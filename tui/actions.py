@@ -81,13 +81,34 @@ async def update_hosts(app: Stage, entries: Sequence[HostEntry]) -> None:
 
 
 async def roll_back(app: Stage, entry: HostEntry) -> None:
-    """Ask whether the host should go back to the state before its last update, and do it."""
+    """Ask which generation the host should go back to, and do it."""
     if not await _is_free(app, entry):
         return
+    from tui.screens.generation import GenerationDialog
     from tui.screens.plan import RollbackDialog
 
+    seen = entry.facts
+    assert seen is not None
+    ways = await _attempt(
+        app, entry, "asking", lambda: app.conductor.ways_back(entry.session, seen)
+    )
+    if isinstance(ways, Report):
+        await _say_not_started(app, entry, ways)
+        return
+    to: int | None = None
+    if ways.options:
+        way = await app.push_screen_wait(GenerationDialog(entry.label, ways))
+        if way is None:
+            return
+        to = way.number if way.is_generation else None
+
+    async def plan_rollback(app: Stage, entry: HostEntry, seen: Facts) -> Planned:
+        return await app.conductor.plan_rollback(
+            entry.session, seen, Options(), keep_lock=False, to=to
+        )
+
     await _confirm_and_start(
-        app, entry, _plan_rollback, lambda plan: RollbackDialog(entry, plan, app.glyphs)
+        app, entry, plan_rollback, lambda plan: RollbackDialog(entry, plan, app.glyphs)
     )
 
 
@@ -262,10 +283,6 @@ async def _verify(app: Stage, entry: HostEntry) -> Verdict | str:
 
 async def _plan_update(app: Stage, entry: HostEntry, seen: Facts) -> Planned:
     return await app.conductor.plan_update(entry.session, seen, FORCE)
-
-
-async def _plan_rollback(app: Stage, entry: HostEntry, seen: Facts) -> Planned:
-    return await app.conductor.plan_rollback(entry.session, seen, Options(), keep_lock=False)
 
 
 async def _make_plan(app: Stage, entry: HostEntry, planner: Planner) -> Plan | Report:

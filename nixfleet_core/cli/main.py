@@ -338,23 +338,48 @@ def log(setup: Setup, host: str, job: str | None, raw: bool) -> None:
 
 @nixfleet.command()
 @_host_argument
+@click.option(
+    "--to",
+    type=click.IntRange(1),
+    metavar="GENERATION",
+    help="The generation to go back to; default: what was active before the last job that moved "
+    "something.",
+)
 @click.option("--keep-lock", is_flag=True, help="Leave flake.lock as it is.")
 @checkout_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @_json_option
 @click.pass_obj
 def rollback(
-    setup: Setup, host: str, keep_lock: bool, checkout: str | None, yes: bool, as_json: bool
+    setup: Setup,
+    host: str,
+    to: int | None,
+    keep_lock: bool,
+    checkout: str | None,
+    yes: bool,
+    as_json: bool,
 ) -> None:
-    """Go back to the generation, and the flake.lock, from before the last update."""
-    from nixfleet_core.cli.run import ask_at_terminal, run_hosts
+    """Go back to a generation, and to the flake.lock that belonged to it.
+
+    At a terminal it lists the generations, with what is known of each, and asks.
+    """
+    from nixfleet_core.cli.run import ask_at_terminal, at_terminal, run_hosts
+    from nixfleet_core.cli.way_back import ask_way_back, list_ways_back
 
     session = setup.session(host, checkout)
-    if not yes and not ask_at_terminal(f"Roll {host} back?", click.confirm):
-        raise UsageFault(f"{host}: not rolled back; confirm at a terminal, or add --yes")
+    if not yes and to is None and at_terminal():
+        ways = list_ways_back(session, as_json=as_json)
+        if isinstance(ways, int):
+            raise SystemExit(ways)
+        if ways.options:
+            to = ask_way_back(ways)
+    elif not yes:
+        where = f" to generation {to}" if to is not None else ""
+        if not ask_at_terminal(f"Roll {host} back{where}?", click.confirm):
+            raise UsageFault(f"{host}: not rolled back; confirm at a terminal, or add --yes")
 
     async def act(conductor: Conductor, session: HostSession) -> Report:
-        return await conductor.roll_back(session, Options(), keep_lock=keep_lock)
+        return await conductor.roll_back(session, Options(), keep_lock=keep_lock, to=to)
 
     code = run_hosts((session,), act, as_json=as_json, ctrl_c="cancel")
     raise SystemExit(0 if code == EXIT_CODES["rolled-back"] else code)

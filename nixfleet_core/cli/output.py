@@ -114,6 +114,12 @@ def say_away(host: str, why: str, advice: str) -> None:
         say(f"  → {advice}", err=True)
 
 
+def ask_number(question: str, *, least: int, default: int | None) -> int:
+    """Ask at the terminal for a number, until it is one. Raises click.Abort if nobody answers."""
+    kind = click.IntRange(least)
+    return int(click.prompt(safe(question), default=default, type=kind, err=True))
+
+
 def print_log_line(line: str, stream: IO[str], before: str = "") -> None:
     """Print a line of a log between our own; each of its rows begins with `before` and a mark."""
     mark = LOG_MARK if _can_print(LOG_MARK, stream) else LOG_MARK_ASCII
@@ -212,10 +218,12 @@ class Printer(Watcher):
         """One line about a host."""
         say(f"{self._before(host)}{text}", bold=bold, stream=self._stream)
 
-    def follows(self, host: Host, job: str, plan: Plan, files: JobFiles) -> None:  # noqa: ARG002
+    def follows(self, host: Host, job: str, plan: Plan, files: JobFiles) -> None:
         self._files[host.name] = files
         self._at[host.name] = 0
         self.say(host.name, f"job {job} on {host.name}", bold=True)
+        if plan.target_words:
+            self.say(host.name, f"  goes back to {safe(plan.target_words)}")
 
     def event(self, host: Host, event: JobEvent, state: JobState) -> None:
         name = host.name

@@ -171,7 +171,12 @@ async def ask_for_password(need: NeedsPassword) -> str | None:
 
 def ask_at_terminal(question: str, confirm: Callable[[str], bool]) -> bool:
     """Whether the operator says yes; without a terminal the answer is no."""
-    return sys.stdin.isatty() and confirm(safe(question))
+    return at_terminal() and confirm(safe(question))
+
+
+def at_terminal() -> bool:
+    """Whether somebody can be asked."""
+    return sys.stdin.isatty()
 
 
 def cancel_job(session: HostSession) -> int:

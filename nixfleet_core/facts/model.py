@@ -307,6 +307,8 @@ class Facts:
     lid_closed: bool = False
     """Only seen on battery."""
 
+    back: str | None = None
+    """In a job's own look: the generation that the job puts the profile back to."""
     proof: Proven | None = None
     """What this look itself has proven."""
     proofs: tuple[Proven, ...] = ()

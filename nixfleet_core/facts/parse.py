@@ -146,6 +146,7 @@ def read_facts(records: dict[str, str]) -> Facts:
         on_battery=records.get("power") == "battery",
         charge=_percent(records.get("power.charge")),
         lid_closed=records.get("power.lid") == "closed",
+        back=records.get("back.profile") or None,
         proof=_proof(records.get("proof")),
         proofs=parse_proofs(records.get("proofs", "")),
     )

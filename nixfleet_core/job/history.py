@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,26 +27,22 @@ class JobLine(msgspec.Struct, frozen=True):
 HISTORY_LIMIT: Final = 100
 """We read so many jobs of one host; it keeps 20."""
 
-_SYSTEM: Final = re.compile(r"/nix/store/[^\s/\0]{1,250}")
-
 
 @dataclass(frozen=True, slots=True)
 class PastJob:
-    """One job as the host keeps it; `before` is the system profile at its start."""
+    """One job as the host keeps it."""
 
     job: str
     asked: Asked | None
     result: Result | None
-    before: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Newest first; `previous` is the generation before the active one."""
+    """Newest first."""
 
     jobs: tuple[PastJob, ...]
     running: str | None
-    previous: str | None
 
 
 def read_history(answer: bytes) -> History:
@@ -58,17 +53,16 @@ def read_history(answer: bytes) -> History:
     at = 0
     while at < len(lines) and len(jobs) < HISTORY_LIMIT:
         kind, _, value = lines[at].removeprefix("@nf ").partition(" ")
-        if lines[at].startswith("@nf job ") and at + 3 < len(lines) and is_job_id(value):
-            asked, result, system = lines[at + 1 : at + 4]
+        if lines[at].startswith("@nf job ") and at + 2 < len(lines) and is_job_id(value):
+            asked, result = lines[at + 1 : at + 3]
             jobs.append(
                 PastJob(
                     job=value,
                     asked=read_asked(asked.encode()),
                     result=read_result(result.encode()),
-                    before=_system(system),
                 )
             )
-            at += 4
+            at += 3
             continue
         if lines[at].startswith("@nf "):
             last[kind] = value
@@ -76,7 +70,6 @@ def read_history(answer: bytes) -> History:
     return History(
         jobs=tuple(reversed(jobs)),
         running=last.get("running") or None,
-        previous=_system(last.get("previous", "")),
     )
 
 
@@ -100,7 +93,3 @@ def _asked_by(asked: Asked | None) -> str:
         return ""
     source = asked.from_.split(" ")[0]
     return f"uid {asked.uid} from {source}" if source else f"uid {asked.uid}"
-
-
-def _system(text: str) -> str | None:
-    return text if _SYSTEM.fullmatch(text) else None

@@ -53,7 +53,9 @@ class Outcome:
     """flake.lock was committed, and the commit is still there."""
     pushed: bool = False
     rolled_back: bool = False
-    """The step that goes back to the previous generation ran, and said that it worked."""
+    """The step that goes back to what was before ran, and said that it worked."""
+    back_failed: bool = False
+    """An update wanted to go back, and that step failed."""
     git_refused: bool = False
     """The input's repository refused git, and the job went on with Nix's own credentials."""
     went_over: bool = False

@@ -66,6 +66,10 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
     """False for inputs without a repository that we can ask (tarballs, URLs with a query)."""
     system: str | None = None
     """The system that a rollback went back to. It should run then, whatever the flake builds."""
+    profile: str | None = None
+    """The generation that the profile should name then; None: the same."""
+    ran: bool = False
+    """That system and its agent are known to have run before."""
 
 
 def expectation(host: Host, facts: Facts | None, latest: Latest) -> Expectation:
@@ -101,7 +105,7 @@ def find_cause(facts: Facts | None, expect: Expectation, gaps: Gaps = AT_HAND) -
         return stranger
     if expect.system is not None:
         broken = service_fault(facts) or _process(facts) or _unseen_agent(facts, gaps)
-        return broken or _rolled_back(facts, expect.system) or _sound(facts, expect)
+        return broken or _rolled_back(facts, expect.system, expect.profile) or _sound(facts, expect)
     return (
         service_fault(facts)
         or _process(facts)
@@ -269,12 +273,19 @@ def _build(facts: Facts, expect: Expectation) -> Finding | None:
     )
 
 
-def _rolled_back(facts: Facts, system: str) -> Finding | None:
-    if facts.system.current == facts.system.profile == system:
+def _rolled_back(facts: Facts, system: str, profile: str | None) -> Finding | None:
+    """Active system and profile are not both where the rollback should end."""
+    now, place = facts.system, profile or system
+    if (now.current, now.profile) == (system, place):
         return None
+    runs = f"{now.current or 'an unknown system'} runs" if now.current != system else "that runs"
+    names = now.profile or "something unknown"
     return Finding(
         "switch-incomplete",
-        f"the rollback should end at {system}, but another system runs",
+        f"the rollback should end at {system}, but {runs}"
+        if now.profile == place
+        else f"the rollback should end at {system}, with {place} in the profile: {runs}, and the "
+        f"profile names {names}",
         "read the log's last lines, then roll back again",
         ("rollback",),
         "b",

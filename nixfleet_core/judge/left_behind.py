@@ -1,4 +1,4 @@
-"""What an update left behind that was cancelled, was interrupted, or failed. Pure.
+"""What an update or a rollback left behind that was cancelled, was interrupted, or failed. Pure.
 
 Only the looks before and after count: what a step wanted to do, and what the host has put back, is
 not asked. What could not be seen on both sides is not said.
@@ -33,10 +33,16 @@ class Left(msgspec.Struct, frozen=True):
 
 
 def left_behind(
-    before: Facts | None, after: Facts | None, outcome: Outcome, host: Host
+    before: Facts | None,
+    after: Facts | None,
+    outcome: Outcome,
+    host: Host,
+    *,
+    is_rollback: bool = False,
 ) -> tuple[Left, ...]:
-    """What is left: commits, flake.lock, the generation, the agent, in this order. Nothing of a job
-    that came to its end, or that the preflight refused."""
+    """What is left: commits, flake.lock, the generation, the agent, in this order; of a rollback,
+    which is to change flake.lock, the generation and the agent. Nothing of a job that came to its
+    end, or that the preflight refused."""
     if outcome.kind == "done" or outcome.failed_step == "preflight":
         return ()
     if after is None:
@@ -45,6 +51,8 @@ def left_behind(
     if before is None:
         return tuple(_agent(None, after, host))
     seen = _Sides(before, after, host)
+    if is_rollback:
+        return (*seen.way_back(), *_agent(before, after, host))
     changed = (*seen.commits(), *seen.lock(), *seen.generation())
     same = Left("nixcfg, flake.lock and the system are as they were before")
     return (*(changed or ((same,) if seen.all_known() else ())), *_agent(before, after, host))
@@ -102,13 +110,31 @@ class _Sides:
         back = f"{_command('rollback', self.host)} goes back to what was active"
         on = f"{_command('update', self.host)} goes on from there"
         name = f"generation {now.generation}" if now.generation is not None else "a generation"
-        if _moved(was, now) and not now.is_apart:
+        if _moved(was, now) and now.current == now.profile == was.current:
+            yield Left(
+                f"the profile is at {name}, which is active as before; it was at {was.profile}, "
+                "which was not active"
+            )
+        elif _moved(was, now) and not now.is_apart:
             yield Left(f"{name} is new, and active already", back, "b")
         elif _moved(was, now):
             what = f"{name} is new, and only in the profile: another one is active"
             yield Left(what, f"{back}; {on}", "b")
         elif was.current != now.current:
             yield Left("another system is active than before; the profile is the same", on, "u")
+
+    def way_back(self) -> Iterator[Left]:
+        """How far a rollback got."""
+        was, now = self.before.system, self.after.system
+        if now.current is None or now.profile is None:
+            return
+        again = f"{_command('rollback', self.host)} tries again"
+        if (was.profile, was.current) == (now.profile, now.current):
+            yield Left(f"{now.current} is active, as before, and the profile is the same")
+            return
+        name = f"generation {now.generation}, " if now.generation is not None else ""
+        active = f"{now.current} is active{', as before' if now.current == was.current else ''}"
+        yield Left(f"{active}; the profile names {name}{now.profile}", again, "b")
 
     def all_known(self) -> bool:
         """Whether all was seen on both sides, so that no news is good news."""

@@ -105,7 +105,7 @@ def judge(
     # while another job changes the host, no cause can be cured
     busy = find_job(after) if outcome is None and after is not None else None
     found = busy or find_cause(after, expect)
-    kind, cause, sentence, advice = _decide(before, after, found, outcome)
+    kind, cause, sentence, advice = _decide(before, after, found, outcome, ran=expect.ran)
     if kind == "current" and found.cause != "same-derivation":
         sentence += _same_path(before, after, expect.input)
     unshared = share_failure(outcome) if outcome and kind in ("updated", "current") else None
@@ -194,18 +194,24 @@ _Decision = tuple[Kind, Cause | Literal[""], str, str]
 
 
 def _decide(
-    before: Facts | None, after: Facts | None, found: Finding, outcome: Outcome | None
+    before: Facts | None,
+    after: Facts | None,
+    found: Finding,
+    outcome: Outcome | None,
+    *,
+    ran: bool,
 ) -> _Decision:
     gap = None if found.holds else found
     if outcome is not None and outcome.reason == "unstable" and not outcome.rolled_back:
         words = CAUSES["agent-unstable"]
         advice = f"{words.cure}; nixfleet rollback brings back the old one"
-        return "agent-down", "agent-unstable", words.meaning, advice
+        return "agent-down", "agent-unstable", f"{words.meaning}{_back_words(outcome)}", advice
     if gap is not None and gap.down:
         why = f" after {_step_words(outcome)}" if outcome and outcome.kind != "done" else ""
+        why += _back_words(outcome)
         return "agent-down", gap.cause, f"{gap.sentence}{why}", gap.advice
     if outcome is not None and outcome.rolled_back:
-        return _decide_rolled_back(after, gap, outcome)
+        return _decide_rolled_back(before, after, gap, outcome, ran=ran)
     if outcome is None or outcome.kind == "done":
         return _decide_done(before, after, found, ran=outcome is not None)
     if outcome.kind == "cancelled":
@@ -220,6 +226,10 @@ def _decide(
             CAUSES["killed"].cure + (_after_reboot(before) if after is None else ""),
         )
     return _decide_failed(before, after, gap, outcome)
+
+
+def _back_words(outcome: Outcome | None) -> str:
+    return "; going back failed, too" if outcome and outcome.back_failed else ""
 
 
 def _decide_done(
@@ -247,11 +257,23 @@ def _same_path(before: Facts | None, after: Facts | None, flake_input: str) -> s
     return f"; the new commit {(now or '')[:7]} builds the same path"
 
 
-def _decide_rolled_back(after: Facts | None, gap: Finding | None, outcome: Outcome) -> _Decision:
+def _decide_rolled_back(
+    before: Facts | None,
+    after: Facts | None,
+    gap: Finding | None,
+    outcome: Outcome,
+    *,
+    ran: bool,
+) -> _Decision:
+    """`ran`: the agent is known to have run before; the agent that ran before the job is, too."""
     if gap is not None:
         return "stale", gap.cause, gap.sentence, gap.advice
-    name = named(after.running.binary) if after and after.running else "the agent before"
-    proven = f"rolled back, and proven: {name} runs again"
+    now = after.running.binary if after and after.running else None
+    was = before.running.binary if before and before.running else None
+    seen = before is not None and before.running is not None and before.running.proof != "claimed"
+    ran = ran or (seen and now is not None and was is not None and was.identity == now.identity)
+    runs = "runs again" if ran else "runs; it is not known to have run before"
+    proven = f"rolled back, and proven: {named(now) if now else 'the agent before'} {runs}"
     cause = ROLLBACK_REASONS.get(outcome.reason)
     if cause is None:
         return "rolled-back", "", proven, "the next update brings the newer generation again"
@@ -295,6 +317,8 @@ def _decide_failed(
             failure.advice if failure else said.cure,
         )
     why = f": {said.meaning}" if said else ""
+    if step == "rollback" and gap is not None and after is not None:
+        why += f": {gap.sentence}"
     sentence = f"{_step_words(outcome)}{why}; {_agent_words(after)}"
     cause = REASONS.get(outcome.reason)
     if cause is not None:

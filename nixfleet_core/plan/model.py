@@ -100,7 +100,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     input: str
     goal: Literal["update", "rollback"] = "update"
     target: str | None = None
-    """The system that a rollback goes back to."""
+    """The system that a rollback activates."""
+    target_profile: str | None = None
+    """The generation that the profile then names; None: the same."""
+    target_number: Count | None = None
+    """The number of that generation."""
+    target_ran: bool = False
+    """The target and its agent are known to have run."""
+    target_words: str = ""
+    """Which generation that is, and why it is that one."""
     lock_from: str | None = None
     """A rollback restores the flake.lock from before this job."""
     options: Options

@@ -9,7 +9,7 @@ It is longer than 400 lines because all rules for an update stand here, in their
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import msgspec
 
@@ -163,23 +163,39 @@ def all_refusals(host: Host, facts: Facts) -> tuple[Refusal, ...]:
     return tuple(found)
 
 
+class Target(Protocol):
+    """Where a rollback goes; `judge.ways_back` finds it."""
+
+    @property
+    def system(self) -> str: ...
+    @property
+    def profile(self) -> str: ...
+    @property
+    def number(self) -> int | None: ...
+    @property
+    def ran(self) -> bool: ...
+    @property
+    def sentence(self) -> str: ...
+
+
 def make_rollback_plan(
     host: Host,
     facts: Facts,
-    target: str,
+    target: Target,
     lock_from: str | None,
     options: Options,
     warnings: tuple[str, ...] = (),
 ) -> Plan | Refusal:
-    """Decide how the host goes back to the system `target`. Unless `lock_from` is None, flake.lock
-    goes back too, to its content before that job; else the next update undoes the rollback."""
+    """Decide how the host goes back to `target`. Unless `lock_from` is None, flake.lock goes back
+    too, to its content before that job; else the next update undoes the rollback."""
     try:
         # nothing is built, so a full disk does not matter; the rollback may even cure it
         platform = _check_platform(facts)
         service = _check_unit(facts)
         _check_tools(facts, _MANAGER_TOOLS[service.manager])
         checkout = _check_checkout(facts, platform)
-        if target == facts.system.current == facts.system.profile:
+        now = (facts.system.current, facts.system.profile)
+        if (target.system, target.profile) == now:
             raise _Refused(
                 "target",
                 "the generation to go back to is the one that runs",
@@ -195,11 +211,15 @@ def make_rollback_plan(
         owner=checkout.owner or facts.user,
         input=host.input,
         goal="rollback",
-        target=target,
+        target=target.system,
+        target_profile=target.profile,
+        target_number=target.number,
+        target_ran=target.ran,
+        target_words=target.sentence,
         lock_from=lock_from,
         options=without_pull(options),
         warnings=warnings,
-        steps=rollback_steps(service, target),
+        steps=rollback_steps(service, target.system, target.profile, target.number),
         tools=("nix-env", *_MANAGER_TOOLS[service.manager]),
     )
 

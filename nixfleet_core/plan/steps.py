@@ -180,9 +180,12 @@ def _share_steps(message: str, upstream: str | None, options: Options) -> tuple[
     return commit, push
 
 
-def rollback_steps(service: Service, target: str) -> tuple[Step, ...]:
-    """Back to the generation `target`."""
-    back = replace(_ROLLBACK, argv=("switch-back", target))
+def rollback_steps(
+    service: Service, system: str, profile: str, number: int | None
+) -> tuple[Step, ...]:
+    """Back to `system`, with `profile`, the generation of that number, in the profile."""
+    generation = (str(number),) if number is not None else ()
+    back = replace(_ROLLBACK, argv=("switch-back", system, profile, *generation))
     return (_PREFLIGHT, _stop(service), back, _start(service), _VERIFY)
 
 

@@ -25,12 +25,14 @@ _NEEDS: Final = {
         "proven",
         "explain",
     ),
-    "past_jobs": ("records",),
+    "profile": ("process", "records", "system"),
+    "generations": ("probe", "profile"),
+    "back": ("profile",),
     "doctor": ("probe", "attributes", "become_root"),
     "preflight": ("checkout", "pull", "attributes", "switch"),
     "runner": ("place", "pipe", "command", "watch", "carry"),
     "lock": ("latest",),
-    "chain": ("lock", "proof", "switch", "from_commit"),
+    "chain": ("lock", "proof", "switch", "from_commit", "back"),
     "switch": ("system",),
 }
 """The further parts that a part uses; they are added."""

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from nixfleet_core.job.copies import JobFiles
     from nixfleet_core.job.events import JobEvent
     from nixfleet_core.job.history import JobLine
+    from nixfleet_core.judge.ways_back import WaysBack
     from nixfleet_core.nix.git_url import Latest
     from nixfleet_core.plan.model import Options
     from nixfleet_core.session.passwords import Passwords
@@ -117,12 +118,17 @@ class Conductor:
 
         return await reported(session.host, update)
 
-    async def roll_back(self, session: HostSession, options: Options, *, keep_lock: bool) -> Report:
-        """Bring back the system that was active before the last update."""
+    async def roll_back(
+        self, session: HostSession, options: Options, *, keep_lock: bool, to: int | None = None
+    ) -> Report:
+        """Bring back the generation of that number, by default what was active before the last job
+        that moved something."""
 
         async def roll_back() -> Report:
             seen = await session.probe()
-            facts, plan = await self.plan_rollback(session, seen, options, keep_lock=keep_lock)
+            facts, plan = await self.plan_rollback(
+                session, seen, options, keep_lock=keep_lock, to=to
+            )
             return await self._run(session, facts, plan, detach=False)
 
         return await reported(session.host, roll_back)
@@ -218,13 +224,23 @@ class Conductor:
         latest = await self.asker(session.host)(facts) if options.commit_lock else None
         return facts, session.plan(facts, options, commit_of(latest))
 
+    async def ways_back(self, session: HostSession, seen: Facts) -> WaysBack:
+        """What the host can go back to."""
+        return await self.passwords.run(session, lambda: session.ways_back(seen))
+
     async def plan_rollback(
-        self, session: HostSession, seen: Facts, options: Options, *, keep_lock: bool
+        self,
+        session: HostSession,
+        seen: Facts,
+        options: Options,
+        *,
+        keep_lock: bool,
+        to: int | None = None,
     ) -> tuple[Facts, Plan | Refusal]:
         """The plan of a rollback, and the facts of the closer look that it needed."""
         facts = await self.passwords.run(session, lambda: session.examine(seen))
         plan = await self.passwords.run(
-            session, lambda: session.plan_rollback(facts, options, keep_lock=keep_lock)
+            session, lambda: session.plan_rollback(facts, options, keep_lock=keep_lock, to=to)
         )
         return facts, plan
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nixfleet_core.job.history import JobLine
     from nixfleet_core.judge.diagnosis import Diagnosis
     from nixfleet_core.judge.verdict import Verdict
+    from nixfleet_core.judge.ways_back import WaysBack
     from nixfleet_core.nix.git_url import Latest
     from nixfleet_core.nix.lock import Source
     from nixfleet_core.plan.model import Options, Plan, Refusal
@@ -90,10 +91,15 @@ class HostSession(Protocol):
         update leads to, if it is known."""
         ...
 
+    async def ways_back(self, facts: Facts) -> WaysBack:
+        """What the host can go back to, and what is known of each."""
+        ...
+
     async def plan_rollback(
-        self, facts: Facts, options: Options, *, keep_lock: bool
+        self, facts: Facts, options: Options, *, keep_lock: bool, to: int | None = None
     ) -> Plan | Refusal:
-        """How to go back to what was active before the last update, or why not."""
+        """How to go back to the generation of that number, by default to the one that `ways_back`
+        names; or why not."""
         ...
 
     async def jobs(self) -> tuple[JobLine, ...]:

@@ -21,6 +21,7 @@ from nixfleet_core.errors import (
     NotAllowed,
     Unreachable,
 )
+from nixfleet_core.facts.generations import read_generations
 from nixfleet_core.facts.health import parse_health
 from nixfleet_core.facts.package_changes import parse_changes
 from nixfleet_core.facts.parse import (
@@ -51,6 +52,13 @@ from nixfleet_core.judge.causes import expectation
 from nixfleet_core.judge.diagnosis import diagnose
 from nixfleet_core.judge.left_behind import left_behind
 from nixfleet_core.judge.verdict import judge
+from nixfleet_core.judge.ways_back import (
+    checkout_of,
+    expect_before,
+    expect_target,
+    no_way_back,
+    ways_back,
+)
 from nixfleet_core.limits import SAID_LIMIT
 from nixfleet_core.log.characters import log_line, without_colours
 from nixfleet_core.log.evaluation import evaluation_error, nearest_names
@@ -71,6 +79,7 @@ from nixfleet_core.vocabulary import StepId
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 
+    from nixfleet_core.facts.generations import Generations
     from nixfleet_core.facts.health import Health
     from nixfleet_core.facts.model import Facts
     from nixfleet_core.host import Host
@@ -79,6 +88,7 @@ if TYPE_CHECKING:
     from nixfleet_core.job.history import History, JobLine
     from nixfleet_core.judge.diagnosis import Diagnosis
     from nixfleet_core.judge.verdict import Verdict
+    from nixfleet_core.judge.ways_back import WaysBack
     from nixfleet_core.nix.git_url import Latest
     from nixfleet_core.plan.model import Options, Plan
     from nixfleet_core.transport.answer import Answer
@@ -190,29 +200,33 @@ class ShellSession:
     def plan(self, facts: Facts, options: Options, latest: str | None = None) -> Plan | Refusal:
         return make_plan(self.host, facts, self._limited(options), latest)
 
+    async def ways_back(self, facts: Facts) -> WaysBack:
+        return (await self._generations(facts))[0]
+
     async def plan_rollback(
-        self, facts: Facts, options: Options, *, keep_lock: bool
+        self, facts: Facts, options: Options, *, keep_lock: bool, to: int | None = None
     ) -> Plan | Refusal:
         platform = platform_of(facts)
         if isinstance(platform, Refusal):
             return platform
-        past = await self._history()
-        newest = next(
-            (one for one in past.jobs if one.before not in (None, facts.system.profile)), None
-        )
-        target = (newest.before if newest else None) or past.previous
-        if target is None:
-            why = "the host has no earlier job and no earlier generation"
-            return Refusal("target", why, "choose one by hand: nixos-rebuild list-generations")
-        lock_from = newest.job if newest and not keep_lock else None
+        ways, found = await self._generations(facts)
+        way = ways.chosen if to is None else ways.to(to)
+        if way is None:
+            return no_way_back(ways, to)
+        lock_from = None if keep_lock else way.lock_from
+        theirs = checkout_of(found, lock_from)
         warnings: tuple[str, ...] = ()
-        theirs = newest.asked.plan.checkout if newest and newest.asked else None
-        if lock_from and facts.checkout and theirs not in (None, facts.checkout.path):
+        if theirs and facts.checkout and theirs != facts.checkout.path:
             # a flake.lock belongs to the checkout from which it was taken
             lock_from = None
             warnings = (f"the last update was built from {theirs}, so flake.lock stays as it is",)
         limited = self._limited(options)
-        return make_rollback_plan(self.host, facts, target, lock_from, limited, warnings)
+        return make_rollback_plan(self.host, facts, way, lock_from, limited, warnings)
+
+    async def _generations(self, facts: Facts) -> tuple[WaysBack, Generations]:
+        answer = await self._run_reading("generations", {})
+        found = read_generations(answer.stdout)
+        return ways_back(found, facts.proofs), found
 
     def _limited(self, options: Options) -> Options:
         """The options with the limits of config.toml, where the operator has named no others."""
@@ -240,10 +254,7 @@ class ShellSession:
         )
 
     async def _history(self) -> History:
-        answer = await self._run("past_jobs", {}, SHORT_SECONDS)
-        if b"@nf denied" in answer.stdout:
-            answer = await self._run("past_jobs", {}, SHORT_SECONDS, elevate=True)
-        return read_history(answer.stdout)
+        return read_history((await self._run_reading("past_jobs", {})).stdout)
 
     async def launch(self, plan: Plan, job: str) -> Launched | Busy:
         """As in HostSession; if the link breaks in between, we try again with the same id."""
@@ -334,12 +345,12 @@ class ShellSession:
             # neither the host's git nor the client may ask: as for an input that git does not know
             expect = msgspec.structs.replace(expect, latest_known=False)
         if asked is not None and is_rollback:
-            expect = msgspec.structs.replace(expect, system=asked.plan.target)
+            expect = expect_target(expect, asked.plan)
         elif outcome.rolled_back and before is not None:
-            expect = msgspec.structs.replace(expect, system=before.system.profile)
+            expect = expect_before(expect, before)
         changes = parse_changes(copy.read("changes") or b"")
         verdict = judge(before, after, expect, outcome, changes)
-        left = () if is_rollback else left_behind(before, after, outcome, self.host)
+        left = left_behind(before, after, outcome, self.host, is_rollback=is_rollback)
         return msgspec.structs.replace(verdict, left=left)
 
     async def cancel(self, job: str) -> None:
@@ -446,9 +457,13 @@ class ShellSession:
 
     async def _run_as_reader(self, name: str, job: str) -> Answer:
         """Run a script on a job's directory: as ourselves, or as root if that is refused."""
-        answer = await self._run(name, {"NF_ID": job}, SHORT_SECONDS)
+        return await self._run_reading(name, {"NF_ID": job})
+
+    async def _run_reading(self, name: str, values: dict[str, str]) -> Answer:
+        """The same for all jobs."""
+        answer = await self._run(name, values, SHORT_SECONDS)
         if b"@nf denied" in answer.stdout:
-            return await self._run(name, {"NF_ID": job}, SHORT_SECONDS, elevate=True)
+            return await self._run(name, values, SHORT_SECONDS, elevate=True)
         return answer
 
     async def _run(
@@ -539,6 +554,9 @@ def _outcome(copy: JobCopy) -> Outcome:
         and (ended.get("push") not in ("failed", "cancelled") or _was_not_tried(bad)),
         pushed=ended.get("push") == "ok",
         rolled_back=ended.get("rollback") == "ok",
+        back_failed=ended.get("rollback") == "failed"
+        and bad is not None
+        and bad.step != "rollback",
         git_refused=any(e.ok and e.check == INPUT_CHECK and e.reason == "refused" for e in checks),
         went_over=any(e.ok and e.check == IDLE_CHECK and e.reason for e in checks),
         slept=sum(e.seconds for e in events if isinstance(e, Slept)),

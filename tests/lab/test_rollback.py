@@ -24,6 +24,10 @@ def system_of(host: LabHost) -> tuple[str, str]:
     return current, profile
 
 
+def generation_of(host: LabHost) -> int:
+    return int(host.enter("readlink /nix/var/nix/profiles/system").split("-")[1])
+
+
 def test_rollback_undoes_the_last_update_and_its_flake_lock(
     fresh: Fleet, host: LabHost, client: Client
 ) -> None:
@@ -37,9 +41,50 @@ def test_rollback_undoes_the_last_update_and_its_flake_lock(
     assert (answer["verdict"], answer["after"]["version"]) == ("rolled-back", "2.1.0")
     assert host.agent_version() == "2.1.0"
     assert (system_of(host), lock_of(host)) == (system, lock)
+    assert generation_of(host) == 1, "it went back by number"
     again = client.run("rollback", host.name, "--yes", "--json", "--keep-lock")
     assert json.loads(again.stdout)["after"]["version"] == "2.2.0"
     assert lock_of(host) == lock
+
+
+def test_a_generation_that_never_ran_is_not_gone_back_to(fresh: Fleet, client: Client) -> None:
+    """A half switch leaves it in the profile. What was active stays the aim, by itself and when
+    asked; any generation can be named."""
+    host = fresh["csb0"]
+    system, _ = system_of(host)
+    fresh.repos.release("2.2.0")
+    fresh.repos.commit_nixcfg("The next switch fails", fail_switch=1)
+    assert client.update("csb0", "--force", code=1)["cause"] == "switch-incomplete"
+    assert (system_of(host)[0] == system, generation_of(host)) == (True, 2)
+
+    fresh.repos.commit_nixcfg("Repaired")
+    fresh.repos.release("2.3.0", behaviour="crash")
+    answer = client.update("csb0", "--force", "--rollback-on-failure", code=8)
+    assert answer["verdict"] == "rolled-back"
+    assert (system_of(host), generation_of(host)) == ((system, system), 1)
+    assert host.agent_version() == "2.1.0"
+
+    fresh.repos.release("2.4.0")
+    assert client.update("csb0", "--force")["after"]["generation"] == 4
+    with client.at_terminal("rollback", "csb0") as terminal:
+        terminal.wait_for("Roll back to generation [1]")
+        told = " ".join(terminal.output.split())
+        assert "4 agent 2.4.0; is active now" in told
+        assert "2 agent 2.2.0; never seen active" in told
+        assert "* 1 agent 2.1.0; was active, proven (default: active before job" in told
+        terminal.type("\r")
+        assert terminal.wait() == 0, terminal.output
+        assert "2.1.0" in terminal.output
+        assert "runs again" in terminal.output
+    assert (system_of(host), generation_of(host)) == ((system, system), 1)
+
+    done = client.run("rollback", "csb0", "--to", "2", "--yes", "--keep-lock")
+    assert done.returncode == 1, done.stdout
+    assert "the profile names generation 2" in done.stdout
+    assert (system_of(host)[0], generation_of(host)) == (system, 2)
+    done = client.run("rollback", "csb0", "--to", "4", "--yes", "--keep-lock")
+    assert (done.returncode, "runs again" in done.stdout) == (0, True), done.stdout
+    assert (host.agent_version(), generation_of(host)) == ("2.4.0", 4)
 
 
 def test_an_unstable_new_agent_is_rolled_back(fresh: Fleet, client: Client) -> None:

@@ -7,7 +7,7 @@ import shutil
 
 import msgspec
 import pytest
-from fake_host import CHECKOUT, JOB, SYSTEMS, FakeHost, read_frames
+from fake_host import CHECKOUT, JOB, FakeHost, read_frames
 from protocol_page import ASKED, EVENTS, FRAMES, LOOK, PAST_JOBS, RESULT, named, names, rows
 
 from nixfleet_core.facts.parse import read_records
@@ -64,10 +64,6 @@ def test_the_follower_sends_the_frames_of_the_page(refused: FakeHost) -> None:
 
 
 def test_the_history_is_printed_as_on_the_page(refused: FakeHost) -> None:
-    profiles = refused.root / "nix/var/nix/profiles"
-    (profiles / "system-2-link").symlink_to(f"{refused.root}{SYSTEMS['2.0']}")
-    (profiles / "system").unlink()
-    (profiles / "system").symlink_to("system-2-link")
     launch(refused, OTHER, "{}")
     (refused.run_state / "current").write_text(f"{OTHER}\n")
     refused.let_live("nixfleet-job.service")

@@ -9,8 +9,8 @@ from fake_host import JOB, FakeHost
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nixfleet_core.facts.generations import read_generations
 from nixfleet_core.facts.parse import read_records
-from nixfleet_core.job.history import read_history
 from nixfleet_core.scripts.compose import compose
 
 one_shell = pytest.mark.parametrize("shell", ["dash"], indirect=True)
@@ -97,5 +97,6 @@ def test_text_in_a_look_cannot_choose_the_system_of_a_rollback(
     host.job.mkdir(parents=True)
     (host.job / "plan.json").write_text("{}")
     (host.job / "before").write_bytes(records)
-    (job,) = read_history(host.ask("past_jobs", NF_PLATFORM_GIVEN="nixos").stdout).jobs
+    (job,) = read_generations(host.ask("generations", NF_PLATFORM_GIVEN="nixos").stdout).jobs
     assert (job.job, job.before) == (JOB, None)
+    assert all((look.active, look.profile) != ("/nix/store/x",) * 2 for look in job.looks)

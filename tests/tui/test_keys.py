@@ -13,6 +13,7 @@ from tui.app import NixFleetApp
 from tui.commands import BindingCommands
 from tui.screens.base import Dialog, Page
 from tui.screens.fleet import FleetScreen
+from tui.screens.generation import GenerationDialog
 from tui.screens.help import HelpDialog
 from tui.screens.history import HistoryScreen
 from tui.screens.level import LevelDialog
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 NODES: tuple[type[DOMNode], ...] = (
     *(NixFleetApp, Page, Dialog, FleetScreen, ManyScreen, HistoryScreen, UpdateScreen),
-    *(LogView, RowTable, UpdateDialog, RollbackDialog, LevelDialog),
+    *(LogView, RowTable, UpdateDialog, RollbackDialog, LevelDialog, GenerationDialog),
 )
 
 

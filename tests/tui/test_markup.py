@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from fakes import JOB, NEW_PATH, NOW, OLD_PATH, FakeSession, make_facts, make_rollback
+from fakes import JOB, NEW_PATH, NOW, OLD_PATH, FakeSession, make_facts, make_rollback, ways_of
 from screen_text import screen_text, settle
 from test_path import press
 
@@ -53,6 +53,7 @@ def evil_session(evil: str, folder: Path) -> FakeSession:
         *(host, folder),
         probe=facts,
         incoming=(Commit(evil, evil),),
+        ways_back=ways_of(evil),
         plan_rollback=make_rollback(evil, lock_from=evil),
         jobs=(JobLine(JOB, NOW, evil, evil, evil, evil, 5),),
         verdict=verdict,
@@ -87,7 +88,8 @@ async def test_every_widget_shows_markup_as_text(
         await look(times=5)  # row, address, title of the panel, details
         await look("v", times=3)
         await look("escape", "H", times=5)  # the history
-        await look("escape", "b", times=4)  # the plan of a rollback
+        await look("escape", "b", times=5)  # the generations
+        await look("enter", times=4)  # the plan of a rollback
         await look("escape", "enter", times=3)  # the plan
         await look("L", times=1)
         await press(pilot, "escape")

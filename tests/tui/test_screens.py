@@ -139,7 +139,7 @@ def test_verdict(
     assert snap_compare(make_app(plain=plain), terminal_size=size, run_before=before)
 
 
-@pytest.mark.parametrize("keys", [("b",), ("enter", "L"), ("H",)], ids="-".join)
+@pytest.mark.parametrize("keys", [("b",), ("b", "enter"), ("enter", "L"), ("H",)], ids="-".join)
 def test_further_screens(
     snap_compare: SnapCompare,
     make_app: MakeApp,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from fakes import JOB, NEW_PATH, NOW, OLD_PATH, FakeSession, make_facts, make_rollback
+from fakes import JOB, NEW_PATH, NOW, OLD_PATH, FakeSession, make_facts, make_rollback, ways_of
 from marked import MARKS, SECRET, leaked, marked
 from screen_text import press_key, screen_text, settle
 from test_path import press
@@ -82,6 +82,7 @@ def marked_session(mark: str, folder: Path, running: str | None = None) -> FakeS
         *(host, folder),
         probe=replace(facts, job_last=JOB, job_running=running),
         incoming=(marked(Commit("1" * 40, "Fix it"), mark), Commit(mark, mark)),
+        ways_back=ways_of(mark),
         plan_rollback=make_rollback(NAME, lock_from=mark),
         jobs=(replace_job(line, JOB), replace_job(line, mark)),
         verdict=verdict,
@@ -98,7 +99,8 @@ def replace_job(line: JobLine, job: str) -> JobLine:
 
 WALKED = {
     *("CommandPalette", "Confirm", "FleetScreen", "HelpDialog", "HistoryScreen", "LevelDialog"),
-    *("Notice", "PathDialog", "RollbackDialog", "UpdateDialog", "UpdateScreen"),
+    *("GenerationDialog", "Notice", "PathDialog", "RollbackDialog", "UpdateDialog"),
+    "UpdateScreen",
 }
 """The screens that one host's walk goes through; two more are those of many hosts."""
 
@@ -140,7 +142,9 @@ async def test_no_screen_shows_a_secret(
                 assert_no_secret(app)
                 seen.add(type(app.screen).__name__)
 
-        await look("v", "escape", "H", "down", "up", "enter", "escape", "escape", "b", "f")
+        await look(
+            "v", "escape", "H", "down", "up", "enter", "escape", "escape", "b", "down", "enter", "f"
+        )
         await look("escape", "question_mark", "escape", "colon", "escape")
         await look("enter", "L", "escape", "c", "p", "b", "enter")
         await session.say(

@@ -33,9 +33,11 @@ class Fleet:
         self.sessions[name] = session
         return session
 
-    def run(self, *argv: str, command: click.Command = nixfleet) -> Result:
+    def run(
+        self, *argv: str, command: click.Command = nixfleet, typed: str | None = None
+    ) -> Result:
         words = argv if command is nixfleet_update else ("--hosts", str(self.inventory), *argv)
-        return CliRunner().invoke(command, words, obj=self.screen)
+        return CliRunner().invoke(command, words, obj=self.screen, input=typed)
 
 
 def contacted(*_: object, **__: object) -> None:

@@ -143,10 +143,18 @@ EVENTS: Final = b"".join(
         b'{"event":"job-end","at":1795866006,"outcome":"failed"}\n',
     )
 )
-HISTORY: Final = b"@nf job %s\n%s\n%s\n/nix/store/x\n@nf running \n@nf previous /nix/store/y\n" % (
-    *(JOB.encode(), ASKED),
-    RESULT,
-)
+HISTORY: Final = b"@nf job %s\n%s\n%s\n@nf running \n" % (JOB.encode(), ASKED, RESULT)
+GENERATIONS: Final = b"""\
+@nf now /nix/store/y /nix/store/y 2
+@nf booted /nix/store/y
+@nf generation 2 /nix/store/y /nix/store/b-nixfleet-agent-2.2.0/bin/a
+@nf generation 1 /nix/store/x /nix/store/a-nixfleet-agent-2.1.0/bin/a
+@nf job %(job)s
+%(asked)s
+@nf look %(job)s before /nix/store/x /nix/store/x /nix/store/a-nixfleet-agent-2.1.0/bin/a
+@nf look %(job)s after /nix/store/y /nix/store/y -
+@nf back %(job)s /nix/store/x /nix/store/x 1 /nix/store/a-nixfleet-agent-2.1.0/bin/a lock
+""" % {b"job": JOB.encode(), b"asked": ASKED}
 CHANGES: Final = (SAMPLES / "diff-closures-2.34.8.txt").read_bytes()
 NIX_LOG: Final = (SAMPLES / "nix-2.34.8-fail.internal-json").read_bytes()[:20_000]
 

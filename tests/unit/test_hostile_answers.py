@@ -13,6 +13,7 @@ from hostile import (
     ASKED,
     CHANGES,
     EVENTS,
+    GENERATIONS,
     HISTORY,
     LOCK,
     NIX_LOG,
@@ -30,6 +31,7 @@ from hostile import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nixfleet_core.facts.generations import read_generations
 from nixfleet_core.facts.health import parse_health
 from nixfleet_core.facts.model import Facts
 from nixfleet_core.facts.package_changes import change_text, parse_changes
@@ -47,6 +49,7 @@ from nixfleet_core.judge.checkup import check_up
 from nixfleet_core.judge.diagnosis import diagnose
 from nixfleet_core.judge.table_state import assess
 from nixfleet_core.judge.verdict import judge, snapshot
+from nixfleet_core.judge.ways_back import WayBack, ways_back
 from nixfleet_core.limits import TEXT_LIMIT
 from nixfleet_core.log.failures import find_failure
 from nixfleet_core.log.text import TextDecoder
@@ -72,6 +75,16 @@ def read_probe(data: bytes) -> None:
         msgspec.json.encode(check_up(HOST, parse_health(data, 1795866000, 1795866009)))
 
 
+def read_ways(data: bytes) -> None:
+    ways = ways_back(read_generations(data))
+    for way in ways.options:
+        plan = make_rollback_plan(HOST, parse_probe(answer(PROBE)), way, way.lock_from, Options())
+        msgspec.json.encode((plan, way.words, way.sentence))
+
+
+TO: Final = WayBack(system="/nix/store/z", profile="/nix/store/z")
+
+
 def use_facts(facts: Facts) -> None:
     for latest in (None, NEW):
         expect = expectation(HOST, facts, latest)
@@ -82,7 +95,7 @@ def use_facts(facts: Facts) -> None:
     for options in (Options(), Options(level=6, force=True, commit_lock=True, push=True)):
         for plan in (
             make_plan(HOST, facts, options, NEW),
-            make_rollback_plan(HOST, facts, "/nix/store/z", JOB, options),
+            make_rollback_plan(HOST, facts, TO, JOB, options),
         ):
             if isinstance(plan, Plan):
                 msgspec.json.encode(plan)
@@ -181,6 +194,7 @@ READERS: Final[dict[str, tuple[Callable[[bytes], None], bytes]]] = {
     "result": (read_end, RESULT),
     "frames": (read_frames, STREAM),
     "history": (read_jobs, HISTORY),
+    "generations": (read_ways, GENERATIONS),
     "log": (read_log, NIX_LOG),
     "nix-log": (read_nix_log, NIX_LOG),
     "changes": (read_changes, CHANGES),

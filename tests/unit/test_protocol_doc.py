@@ -231,9 +231,9 @@ def test_the_example_of_a_look_is_read() -> None:
 def test_the_example_of_the_history_is_read() -> None:
     history = read_history(PAST_JOBS)
     newest, first = history.jobs
-    assert (history.running, newest.result, newest.before) == (newest.job, None, None)
+    assert (history.running, newest.result) == (newest.job, None)
     assert first.result is not None
-    assert (first.result.reason, first.before) == ("unit", history.previous)
+    assert first.result.reason == "unit"
 
 
 # How a reader treats the unknown.

@@ -141,7 +141,7 @@ class FleetScreen(Page):
             "roll_back",
             "roll back",
             id="fleet.rollback",
-            tooltip="Take this host back to what was active before its last update",
+            tooltip="Take this host back to a generation that you choose",
         ),
         Binding(
             "H", "history", "history", id="fleet.history", tooltip="List the jobs of this host"

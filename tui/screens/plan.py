@@ -245,7 +245,7 @@ class RollbackDialog(PlanDialog):
         if self._lock_from is None:
             return {}
         text = (
-            "flake.lock goes back too, to what it was before that job; "
+            f"flake.lock goes back too, to what it was before job {plain(self._lock_from)}; "
             "otherwise the next update brings the new agent again"
         )
         goes_back = self._plan.lock_from is not None
@@ -261,9 +261,16 @@ def rollback_text(entry: HostEntry, plan: Plan, glyphs: Glyphs) -> Content:
     """Where the host is now, and where it goes back to."""
     seen = entry.snapshot()
     now = _system_text(seen.system, seen.generation, glyphs)
-    then = _system_text(plan.target, _generation(entry, plan.target), glyphs)
-    if plan.lock_from:
-        then += f", as before job {plain(plan.lock_from)}"
+    profile = plan.target_profile or plan.target
+    number = plan.target_number
+    if profile == plan.target:
+        then = _system_text(plan.target, number, glyphs)
+    else:
+        below = _system_text(profile, number, glyphs)
+        then = f"{short_store_path(plan.target, glyphs)}, with {below} in the profile"
+    why = plain(plan.target_words.partition(": ")[2])
+    if not plan.target_ran:
+        why += f"{'; ' if why else ''}its agent is not known to have run"
     return Content.assemble(
         *(
             "On ",
@@ -271,17 +278,11 @@ def rollback_text(entry: HostEntry, plan: Plan, glyphs: Glyphs) -> Content:
             f" ({plain(entry.host.where)}) these steps run, one after the other.\n\n",
         ),
         *((f"{'now':<{_LABEL}}", "$foreground 60%"), f"{now}\n"),
-        *((f"{'goes back to':<{_LABEL}}", "$foreground 60%"), (then, "bold")),
-        "\n",
+        *((f"{'goes back to':<{_LABEL}}", "$foreground 60%"), (then, "bold"), "\n"),
+        *((f"{'':<{_LABEL}}", ""), f"{why}\n"),
     )
 
 
 def _system_text(path: str | None, generation: int | None, glyphs: Glyphs) -> str:
     store = short_store_path(path, glyphs)
     return f"generation {generation}, {store}" if generation is not None else store
-
-
-def _generation(entry: HostEntry, system: str | None) -> int | None:
-    """The number of a system's generation, if the last verdict names it."""
-    sides = (entry.verdict.before, entry.verdict.after) if entry.verdict else ()
-    return next((side.generation for side in sides if side.system == system), None)

@@ -29,7 +29,7 @@ _AWAITED: Final[dict[StepId, str]] = {
     "confirm": "reaching the host again",
     "start": "waiting for the agent",
     "verify": "waiting for the agent",
-    "rollback": "going back to the previous generation",
+    "rollback": "going back to what was active",
     "commit": "committing flake.lock",
     "push": "pushing flake.lock",
 }

@@ -1,13 +1,20 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # $root is the host's folder, set above
-# `nix-env -p PROFILE --set PATH`: add a generation, unless the last one is the same.
+# `nix-env -p PROFILE --set PATH`: add a generation, unless the newest one is the same;
+# `nix-env -p PROFILE --switch-generation NUMBER`: go to one that is there.
 
+refuse() { echo "error: $1" >&2; exit 1; }
+
+profile=$root${2#"$root"}
 case $1,$3,$# in
-  -p,--set,4) ;;
-  *) echo 'error: no operation specified' >&2; exit 1 ;;
+  -p,--set,4) target=$(cd "$root${4#"$root"}" && pwd -P) || exit ;;
+  -p,--switch-generation,4)
+    [ -L "$profile-$4-link" ] || refuse "profile version $4 does not exist"
+    ln -sfn "${profile##*/}-$4-link" "$profile"
+    exit
+    ;;
+  *) refuse 'no operation specified' ;;
 esac
-profile=$root${2#"$root"} target=$root${4#"$root"}
-target=$(cd "$target" && pwd -P) || exit
 last=0
 for link in "$profile"-*-link; do
   number=${link#"$profile"-} number=${number%-link}

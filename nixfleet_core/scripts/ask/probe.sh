@@ -33,6 +33,7 @@ probe_records() {
   put user "$(id -un)"
   if [ "$NF_UID" = 0 ] || [ -n "$NF_ROOT" ]; then put elevated 1; fi
   probe_system
+  if [ -n "$NF_JOB" ]; then probe_back; fi
   probe_tools
   probe_units
   probe_checkout
@@ -55,6 +56,11 @@ probe_system() {
   put_some boot "$(nf_boot)"
   if [ "$NF_MANAGER" = user ] && ! nf_lingers; then put no-linger 1; fi
   probe_power
+}
+
+# In a job's own look: what it puts the profile back to (job/back.sh).
+probe_back() {
+  put_some back.profile "$(sed -n 2p "$NF_STATE/${NF_JOB##*/}/back" 2>/dev/null)"
 }
 
 # A Mac that runs on its battery: how full it is in percent, and whether the lid is closed.

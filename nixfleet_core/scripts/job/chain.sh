@@ -162,7 +162,11 @@ nf_do_verify() {
 
 # --- going back ---
 
-nf_has_moved() { [ "$(nf_profile)" != "$(cat "$NF_RUN/profile" 2>/dev/null)" ]; }
+# nf_has_moved: true if the job has moved the profile or the active system.
+nf_has_moved() {
+  [ "$(nf_profile)" != "$(cat "$NF_RUN/profile" 2>/dev/null)" ] ||
+    [ "$(nf_active_system)" != "$(sed -n 1p "$NF_RUN/back" 2>/dev/null)" ]
+}
 
 # wait-for-operator SECONDS: somebody must reach the host again; else the switch may have cut it off.
 # sets: NF_BACK, NF_STEP_REASON
@@ -179,43 +183,4 @@ nf_do_confirm() {
     if nf_cancelled; then return 1; fi
     sleep 1
   done
-}
-
-# switch-back [TARGET]: move the profile, then run that generation's own activation, as the switch does.
-# Without a target: go back to the system before this job, then start and verify the agent.
-# sets: NF_BACK, NF_GONE_BACK, NF_STEP_REASON
-nf_do_rollback() {
-  nf_do_rollback_target=${2:-$(cat "$NF_RUN/profile")}
-  # root runs the target: it must be a path in the store, whoever named it
-  if ! nf_is_store_path "$nf_do_rollback_target" || [ ! -x "$nf_do_rollback_target/$(nf_activation)" ]; then
-    nf_fail target "there is no generation to go back to at $nf_do_rollback_target"
-    return
-  fi
-  nf_wait_switch
-  nf_run nix-env -p "$NF_PROFILE" --set "$nf_do_rollback_target" || return
-  nf_activate "$nf_do_rollback_target"
-  nf_do_rollback_code=$?
-  if [ "$NF_GOAL" = rollback ]; then
-    if [ -n "$NF_LOCK_FROM" ]; then nf_put_lock "$NF_JOBS/$NF_LOCK_FROM/flake.lock.before"; fi
-    return "$nf_do_rollback_code"
-  fi
-  nf_put_lock "$NF_JOB/flake.lock.before"
-  NF_GONE_BACK=1 NF_BACK=''
-  # the running agent counts, not the activation's exit code
-  nf_do_start && nf_do_verify
-}
-
-# nf_is_store_path PATH: true for a store path of this machine, false for a path inside one.
-nf_is_store_path() {
-  nf_is_store_path_is=$(nf_stored "$1") && [ "$nf_is_store_path_is" = "$(nf_package "$nf_is_store_path_is")" ]
-}
-
-nf_activate() {
-  case $NF_PLATFORM in
-    home-manager) nf_run "$1/activate" ;;
-    *)
-      nf_run systemd-run --collect --quiet --wait --pipe --no-ask-password --service-type=exec \
-        --unit="$NF_SWITCH_UNIT" "$1/bin/switch-to-configuration" switch
-      ;;
-  esac
 }

@@ -92,12 +92,12 @@ nf_undo_lock() {
     push) nf_in_checkout nf_take_back_commit; return ;;
     commit) nf_in_checkout nf_undo_forward; return ;;
   esac
-  if [ "$(nf_profile)" != "$(cat "$NF_RUN/profile" 2>/dev/null)" ]; then return; fi
   case $NF_STEP in
     pull | update | repair | build | rebuild) ;;
-    rollback) nf_put_lock "$NF_JOB/flake.lock.before"; return ;; # cut short, but the profile is back
+    rollback) if nf_is_back; then nf_put_lock "$NF_JOB/flake.lock.before"; fi; return ;; # cut short
     *) return ;;
   esac
+  if [ "$(nf_profile)" != "$(cat "$NF_RUN/profile" 2>/dev/null)" ]; then return; fi
   if [ -e "$NF_RUN/lock-restored" ]; then
     nf_put_lock "$NF_JOB/flake.lock.before"
   elif [ "$NF_STEP" = update ]; then

@@ -7,8 +7,16 @@
 nf_start_keeping() {
   case $NF_CARRIER in systemd) ;; *) return 0 ;; esac
   rm -rf "$(nf_units)"/nixfleet-[0-9]* # from killed jobs
-  mkdir -p "$NF_KEPT" && cp "$NF_RUN/profile" "$NF_KEPT/.profile" && echo "$NF_READER" >"$NF_KEPT/.reader"
+  mkdir -p "$NF_KEPT" && echo "$NF_READER" >"$NF_KEPT/.reader"
+  nf_keep_back
   nf_keep run.sh plan.json
+}
+
+# What a job goes back to.
+nf_keep_back() {
+  for nf_keep_back_file in profile back; do
+    cp "$NF_RUN/$nf_keep_back_file" "$NF_KEPT/.$nf_keep_back_file"
+  done 2>/dev/null || :
 }
 
 nf_keep() {
@@ -52,6 +60,7 @@ nf_move_out() {
     chmod 755 "$NF_STATE"
     printf '%s\n' "$NF_STEP" >"$NF_RUN/step"
     cp "$NF_KEPT/.profile" "$NF_RUN/profile"
+    cp "$NF_KEPT/.back" "$NF_RUN/back"
     (umask 022; echo "$NF_ID" >"$NF_STATE/current")
   fi
   if ! [ -d "$NF_JOB" ]; then nf_move_job "$1"; fi

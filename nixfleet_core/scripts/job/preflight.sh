@@ -5,12 +5,18 @@
 # sets: NF_STEP_REASON, NF_WHO
 nf_do_preflight() {
   NF_WHO=owner
-  nf_owner "$NF_ROOT$NF_CHECKOUT" && cd "$NF_ROOT$NF_CHECKOUT" && nf_write_before
-  cd /
+  nf_look_before
   nf_check tools && nf_check unit && nf_check idle || return
+  # whom we waited for has moved something: that is what was before this job
+  if nf_has_moved; then nf_note_back; nf_look_before; fi
   if [ "$NF_GOAL" = rollback ]; then return 0; fi
   nf_check disk && nf_check memory && nf_check checkout && nf_check remote && nf_check pull &&
     nf_check input && nf_check commit && nf_check attribute && nf_check switch
+}
+
+nf_look_before() {
+  nf_owner "$NF_ROOT$NF_CHECKOUT" && cd "$NF_ROOT$NF_CHECKOUT" && nf_write_before
+  cd /
 }
 
 # Save a probe of the host before the job.

@@ -11,7 +11,7 @@ nf_enter_main() {
   nf_begin
   # a stop of the unit ends the running step; the agent is brought back all the same
   trap nf_signalled TERM INT HUP
-  nf_profile >"$NF_RUN/profile"
+  nf_note_back
   nf_own_group >"$NF_RUN/group"
   nf_event job-start
   nf_start_keeping

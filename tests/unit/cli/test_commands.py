@@ -17,7 +17,18 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 from fake_fleet import Fleet
-from fakes import CURRENT, JOB, OLD, OLD_PATH, PLAN, STALE, WHY, FakeSession
+from fakes import (
+    BEFORE_JOB,
+    CURRENT,
+    JOB,
+    OLD,
+    OLD_PATH,
+    PLAN,
+    STALE,
+    WHY,
+    FakeSession,
+    make_rollback,
+)
 from test_inventory import MISTAKES
 
 from nixfleet_core.cli import listing, main, show_plan
@@ -46,6 +57,7 @@ from nixfleet_core.job.history import JobLine
 from nixfleet_core.judge.diagnosis import Diagnosis
 from nixfleet_core.judge.left_behind import Left
 from nixfleet_core.judge.verdict import Verdict
+from nixfleet_core.judge.ways_back import WaysBack
 from nixfleet_core.log.display import safe
 from nixfleet_core.nix.git_url import NotKnown
 from nixfleet_core.plan.model import Options, Refusal, Step
@@ -144,6 +156,8 @@ def test_the_hosts_own_command_reads_the_inventory(real: Fleet, tmp_path: Path) 
         (("update", "csb0", "--stable", "0"), "not in the range"),
         (("update", "csb0"), "confirm at a terminal, or add --yes"),
         (("rollback", "csb0"), "confirm at a terminal, or add --yes"),
+        (("rollback", "csb0", "--to", "0"), "not in the range"),
+        (("rollback", "csb0", "--to", "last"), "not a valid integer"),
         (("log", "csb0", "../../etc/passwd"), "no job id"),
         (("demo", "--speed", "0"), "not in the range"),
         (("--refresh", "9"), "give 10 to 86400 seconds, or off"),
@@ -363,6 +377,60 @@ def test_rollback_succeeds_if_the_host_went_back(fleet: Fleet) -> None:
     assert "plan_rollback True" in session.calls
     session.says["verdict"] = Verdict(kind="failed", sentence="x")
     assert fleet.run("rollback", "csb0", "--yes").exit_code == 1
+
+
+def test_rollback_goes_to_the_generation_that_is_named(fleet: Fleet) -> None:
+    session = fleet.sessions["csb0"]
+    session.says["verdict"] = Verdict(kind="rolled-back", sentence="x")
+    session.says["plan_rollback"] = make_rollback("csb0")
+    done = fleet.run("rollback", "csb0", "--yes", "--to", "410")
+    assert (done.exit_code, "plan_rollback False 410" in session.calls) == (0, True)
+    assert "ways_back" not in session.calls
+    assert f"goes back to generation 411: active before job {JOB}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("typed", "planned"),
+    [("\n", "False 411"), ("410\n", "False 410"), ("x\n0\n9\n", "False 9"), ("", None)],
+)
+def test_rollback_at_a_terminal_lists_the_generations_and_asks(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, typed: str, planned: str | None
+) -> None:
+    monkeypatch.setattr("nixfleet_core.cli.run.at_terminal", lambda: True)
+    session = fleet.sessions["csb0"]
+    session.says["verdict"] = Verdict(kind="rolled-back", sentence="x")
+    done = fleet.run("rollback", "csb0", typed=typed)
+    assert "    412  agent 2.2.0; is active now\n" in done.stdout
+    assert f"*   411  agent 2.1.0; was active (default: active before job {JOB})\n" in done.stdout
+    assert "    410  agent 2.2.0; never seen active" in done.stdout
+    assert "Roll back to generation [411]" in done.stderr
+    plans = [call for call in session.calls if call.startswith("plan_rollback")]
+    assert plans == ([f"plan_rollback {planned}"] if planned else [])
+    assert done.exit_code == (0 if planned else 1)
+
+
+@pytest.mark.parametrize(("typed", "planned"), [("\n", "False"), ("411\n", "False 411")])
+def test_a_default_that_is_no_generation_can_be_taken_at_a_terminal(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, typed: str, planned: str
+) -> None:
+    monkeypatch.setattr("nixfleet_core.cli.run.at_terminal", lambda: True)
+    session = fleet.sessions["csb0"]
+    tried = msgspec.structs.replace(BEFORE_JOB, system="/nix/store/tried")
+    session.says["ways_back"] = WaysBack(tried, (BEFORE_JOB,))
+    done = fleet.run("rollback", "csb0", typed=typed)
+    assert "the system /nix/store/tried, with generation 411 in the profile" in done.stdout
+    assert f"plan_rollback {planned}" in session.calls
+
+
+def test_rollback_of_a_host_that_is_away_asks_nothing(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nixfleet_core.cli.run.at_terminal", lambda: True)
+    fleet.sessions["csb0"].says["probe"] = Unreachable("no route")
+    done = fleet.run("rollback", "csb0", "--json")
+    assert (done.exit_code, msgspec.json.decode(done.stdout)["verdict"]) == (5, "unreachable")
+    assert "Roll back" not in done.stderr
+    assert fleet.sessions["csb0"].calls == ["probe"]
 
 
 @pytest.mark.parametrize(

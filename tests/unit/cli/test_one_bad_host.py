@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, cast
 import pytest
 from fake_fleet import Fleet
 from fakes import PROVEN, STALE
-from hostile import HISTORY, JOB, LOCK, PROBE, answer
+from hostile import GENERATIONS, HISTORY, JOB, LOCK, PROBE, answer
 
 from nixfleet_core.errors import BadAnswer, ClientFailed
 from nixfleet_core.host import Host
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 GOOD: Final = {
     "probe": answer({key: value for key, value in PROBE.items() if key != "checkout.head-lock"}),
     "past_jobs": HISTORY,
+    "generations": GENERATIONS,
     "incoming": b"",
     "attributes": b"",
     "launch": b"@nf busy %s\n" % JOB.encode(),
@@ -156,12 +157,15 @@ def test_an_unusable_answer_becomes_the_hosts_verdict(
 
 
 PASTS: Final = {
-    "a job with an impossible date": b"@nf job 99999999-999999-ffff\n\n\n\n@nf running \n",
-    "a job of the year 1": b"@nf job 00010101-000000-ffff\n\n\n\n@nf running \n",
-    "a nested plan": b"@nf job %s\n%s\n\n\n" % (JOB.encode(), b"[" * 9000),
+    "a job with an impossible date": b"@nf job 99999999-999999-ffff\n\n\n@nf running \n",
+    "a job of the year 1": b"@nf job 00010101-000000-ffff\n\n\n@nf running \n",
+    "a nested plan": b"@nf job %s\n%s\n\n" % (JOB.encode(), b"[" * 9000),
     "times without end": HISTORY.replace(b"1795866", b"9" * 200),
-    "jobs without end": b"@nf job 20261123-004101-ab12\n\n\n\n" * 9000,
+    "jobs without end": b"@nf job 20261123-004101-ab12\n\n\n" * 9000,
     "noise": b"\xff\x00@nf job " * 900,
+    "generations without end": GENERATIONS
+    + b"".join(b"@nf generation %d /nix/store/x -\n" % number for number in range(5000)),
+    "odd generations": b"@nf now - - -\n@nf generation x y z\n@nf generation 1\n@nf back a b\n",
 }
 
 
@@ -182,7 +186,7 @@ def test_commands_survive_any_history_of_a_host(
     past: str,
 ) -> None:
     fleet.sessions.clear()
-    fleet.sessions["bad"] = session("bad", tmp_path, past_jobs=PASTS[past])  # type: ignore[assignment]
+    fleet.sessions["bad"] = session("bad", tmp_path, past_jobs=PASTS[past], generations=PASTS[past])  # type: ignore[assignment]
     fleet.sessions["good"] = session("good", tmp_path)  # type: ignore[assignment]
     done = fleet.run(*command)
     assert isinstance(done.exception, SystemExit | None), done.exception

@@ -16,73 +16,52 @@ DEEP = b'{"x":' + b"[" * 100_000
 RESULT = b'{"format":1,"outcome":"failed","failed":"pull","rc":1,"ended":1795394500}'
 
 
-def answer(*jobs: tuple[str, bytes, bytes, bytes], running: str = "", previous: str = "") -> bytes:
-    lines = b"".join(b"@nf job %s\n%s\n%s\n%s\n" % (job.encode(), *values) for job, *values in jobs)
-    return lines + f"@nf running {running}\n@nf previous {previous}\n".encode()
+def answer(*jobs: tuple[str, bytes, bytes], running: str = "") -> bytes:
+    lines = b"".join(b"@nf job %s\n%s\n%s\n" % (job.encode(), *values) for job, *values in jobs)
+    return lines + f"@nf running {running}\n".encode()
 
 
 def test_reads_jobs_newest_first() -> None:
     plan = ASKED % encode(PLAN)
-    found = read_history(
-        answer(
-            (FIRST, plan, RESULT, b"/nix/store/old"),
-            (SECOND, plan, b"", b""),
-            running=SECOND,
-            previous="/nix/store/before",
-        )
-    )
+    found = read_history(answer((FIRST, plan, RESULT), (SECOND, plan, b""), running=SECOND))
     assert [job.job for job in found.jobs] == [SECOND, FIRST]
-    assert (found.running, found.previous) == (SECOND, "/nix/store/before")
+    assert found.running == SECOND
     newest, oldest = found.jobs
-    assert (newest.result, newest.before) == (None, None)
-    assert oldest.before == "/nix/store/old"
+    assert newest.result is None
     assert oldest.asked is not None
     assert oldest.asked.plan == PLAN
     assert oldest.result == Result("failed", "pull", 1, 1795394500)
 
 
 @pytest.mark.parametrize(
-    ("plan", "result", "system"),
-    [
-        (b"{", b"\xff", b"/etc/passwd"),
-        (DEEP, DEEP, b"/nix/store/old /etc"),
-        (b"{}", b"{}", b"/nix/store/" + b"x" * 251),
-        (b"", b'{"outcome":"done","ended":-1}', b"/nix/store/a/b"),
-    ],
+    ("plan", "result"),
+    [(b"{", b"\xff"), (DEEP, DEEP), (b"{}", b"{}"), (b"", b'{"outcome":"done","ended":-1}')],
     ids=range(4),
 )
-def test_unreadable_parts_of_a_job_are_left_out(plan: bytes, result: bytes, system: bytes) -> None:
-    (found,) = read_history(answer((FIRST, plan, result, system))).jobs
-    assert (found.asked, found.result, found.before) == (None, None, None)
-
-
-def test_the_longest_name_in_the_store_is_read() -> None:
-    system = b"/nix/store/" + b"x" * 250
-    (found,) = read_history(answer((FIRST, b"", b"", system))).jobs
-    assert found.before == system.decode()
+def test_unreadable_parts_of_a_job_are_left_out(plan: bytes, result: bytes) -> None:
+    (found,) = read_history(answer((FIRST, plan, result))).jobs
+    assert (found.asked, found.result) == (None, None)
 
 
 def test_a_cut_off_job_is_left_out() -> None:
-    whole = answer((FIRST, b"a", b"b", b"c"))
-    cut = whole[: whole.index(b"\nc\n")]
-    assert cut.endswith(b"\na\nb")
+    whole = answer((FIRST, b"a", b"b"))
+    cut = whole[: whole.index(b"\nb\n")]
+    assert cut.endswith(b"\na")
     for end in range(len(cut) + 1):
-        assert read_history(cut[:end]) == History((), None, None)
+        assert read_history(cut[:end]) == History((), None)
     assert [job.job for job in read_history(cut + b"\n").jobs] == [FIRST]
 
 
 def test_text_in_a_job_cannot_add_another_job() -> None:
     evil = f"@nf job {SECOND}".encode()
-    found = read_history(answer((FIRST, evil, b"", b"@nf running x"), (FIRST, evil, evil, evil)))
+    found = read_history(answer((FIRST, evil, b"@nf running x"), (FIRST, evil, evil)))
     assert [job.job for job in found.jobs] == [FIRST, FIRST]
     assert found.running is None
 
 
 def test_only_as_many_jobs_are_read_as_a_host_keeps() -> None:
-    jobs = [
-        (f"20261123-00{at // 60:02}{at % 60:02}-ab12", b"", b"", b"") for at in range(HISTORY_LIMIT)
-    ]
-    more = answer(*jobs, (SECOND, b"", b"", b""), running=SECOND)
+    jobs = [(f"20261123-00{at // 60:02}{at % 60:02}-ab12", b"", b"") for at in range(HISTORY_LIMIT)]
+    more = answer(*jobs, (SECOND, b"", b""), running=SECOND)
     found = read_history(more)
     assert [job.job for job in found.jobs] == [job for job, *_ in reversed(jobs)]
 
@@ -94,25 +73,24 @@ def test_only_as_many_jobs_are_read_as_a_host_keeps() -> None:
         b"@nf denied\n",
         b"motd\n",
         b"@nf job ../x\na\nb\nc\n",
-        b"running 20261123-004101-ab12\nprevious /nix/store/old\n",
-        b"@nf running \n@nf previous \n",
+        b"running 20261123-004101-ab12\n",
+        b"@nf running \n",
     ],
 )
 def test_an_answer_without_jobs(data: bytes) -> None:
-    assert read_history(data) == History((), None, None)
+    assert read_history(data) == History((), None)
 
 
 def test_a_greeting_is_no_job() -> None:
-    assert len(read_history(b"Welcome\n@nf\n" + answer((FIRST, b"", b"", b""))).jobs) == 1
+    assert len(read_history(b"Welcome\n@nf\n" + answer((FIRST, b"", b""))).jobs) == 1
 
 
 @given(st.binary(max_size=300))
 def test_parser_survives_any_answer(noise: bytes) -> None:
     assert all(is_job_id(job.job) for job in read_history(noise).jobs)
     line = noise.replace(b"\n", b"")
-    (found,) = read_history(answer((FIRST, line, line, line), running=SECOND)).jobs
+    (found,) = read_history(answer((FIRST, line, line), running=SECOND)).jobs
     assert found.job == FIRST
-    assert found.before is None or found.before == line.decode("utf-8", "replace")
 
 
 def test_a_line_for_people() -> None:

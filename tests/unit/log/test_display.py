@@ -19,7 +19,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 from fake_fleet import Fleet
-from fakes import JOB, NEW, PLAN, PROVEN, STALE, WHY, FakeSession
+from fakes import JOB, NEW, PLAN, PROVEN, STALE, WHY, FakeSession, ways_of
 from marked import MARKS, SECRET, leaked, marked
 
 from nixfleet_core.cli import output
@@ -150,6 +150,7 @@ def marked_host(mark: str) -> dict[str, Any]:
     return {
         "probe": facts,
         "plan": plan,
+        "ways_back": ways_of(mark),
         "plan_rollback": plan,
         "fetch_plan": plan,
         "incoming": (marked(Commit(NEW, "Fix it"), mark), Commit(mark, mark)),
@@ -226,6 +227,17 @@ def test_no_command_prints_a_secret(
         add_marked(fleet, mark, fault, tmp_path)
         result = fleet.run(*words, command=nixfleet_update)
         assert leaked(result.output) is None, (words, result.output)
+
+
+@MARK
+def test_the_list_of_generations_prints_no_secret(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: str
+) -> None:
+    monkeypatch.setattr("nixfleet_core.cli.run.at_terminal", lambda: True)
+    add_marked(fleet, mark, "none", tmp_path)
+    result = fleet.run("rollback", NAME, typed="\n")
+    assert "default: " in result.output
+    assert leaked(result.output) is None, result.output
 
 
 def test_raw_prints_the_log_byte_for_byte(fleet: Fleet, tmp_path: Path) -> None:

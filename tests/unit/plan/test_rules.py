@@ -12,6 +12,7 @@ from nixfleet_core.facts.model import Checkout, Facts, Generation, Rebuild, Syst
 from nixfleet_core.host import Host
 from nixfleet_core.ids import new_job_id
 from nixfleet_core.job.compile import compile_plan, step_lines
+from nixfleet_core.judge.ways_back import WayBack
 from nixfleet_core.nix.lock import FlakeLock, parse_lock
 from nixfleet_core.nix.version import parse_version
 from nixfleet_core.plan.levels import LEVEL_NOTES, LEVELS, level_options
@@ -527,7 +528,7 @@ def test_plan_warns_of_two_checkouts_that_disagree() -> None:
 def test_root_steps_down_to_the_checkouts_owner(owner: str | None, planned: str) -> None:
     facts = checkout(owner=owner)
     assert plan(facts).owner == planned
-    back = make_rollback_plan(HOST, facts, OLDER, None, Options())
+    back = make_rollback_plan(HOST, facts, TO_OLDER, None, Options())
     assert isinstance(back, Plan)
     assert back.owner == planned
 
@@ -678,6 +679,7 @@ def test_plan_says_what_becomes_of_a_system_that_is_not_the_profiles() -> None:
 # Going back.
 
 SYSTEM, OLDER = "/nix/store/new-system", "/nix/store/old-system"
+TO_OLDER, TO_SYSTEM = (WayBack(system=path, profile=path, number=7) for path in (OLDER, SYSTEM))
 JOB = "20261123-004101-ab12"
 RUNS = replace(FACTS, system=System(current=SYSTEM, profile=SYSTEM))
 
@@ -691,10 +693,10 @@ def test_rollback_needs_no_space_no_pull_and_no_nix() -> None:
         tools=frozenset({"systemctl", "systemd-run"}),
         checkout=replace(CHECKOUT, branch=None, lock=None),
     )
-    made = make_rollback_plan(HOST, facts, OLDER, JOB, Options())
+    made = make_rollback_plan(HOST, facts, TO_OLDER, JOB, Options())
     assert isinstance(made, Plan), made
     assert [step.id for step in made.steps] == ["preflight", "stop", "rollback", "start", "verify"]
-    assert argv(made, "rollback") == ("switch-back", OLDER)
+    assert argv(made, "rollback") == ("switch-back", OLDER, OLDER, "7")
     assert (made.goal, made.target, made.lock_from, made.options.pull) == (
         *("rollback", OLDER, JOB, False),
     )
@@ -704,22 +706,34 @@ def test_rollback_needs_no_space_no_pull_and_no_nix() -> None:
 @pytest.mark.parametrize(
     ("facts", "target", "check"),
     [
-        (RUNS, SYSTEM, "target"),
-        (replace(RUNS, platform="unknown"), OLDER, "platform"),
-        (replace(RUNS, tools=frozenset()), OLDER, "tools"),
-        (replace(RUNS, unit=None), OLDER, "unit"),
-        (replace(RUNS, checkout=None), OLDER, "checkout"),
+        (RUNS, TO_SYSTEM, "target"),
+        (replace(RUNS, platform="unknown"), TO_OLDER, "platform"),
+        (replace(RUNS, tools=frozenset()), TO_OLDER, "tools"),
+        (replace(RUNS, unit=None), TO_OLDER, "unit"),
+        (replace(RUNS, checkout=None), TO_OLDER, "checkout"),
     ],
 )
-def test_a_rollback_that_cannot_work_is_refused(facts: Facts, target: str, check: str) -> None:
+def test_a_rollback_that_cannot_work_is_refused(facts: Facts, target: WayBack, check: str) -> None:
     refusal = make_rollback_plan(HOST, facts, target, None, Options())
     assert isinstance(refusal, Refusal)
     assert refusal.check == check
 
 
-def test_rollback_can_return_to_a_switch_that_was_never_activated() -> None:
+def test_after_a_half_switch_either_generation_can_be_gone_to() -> None:
     facts = replace(RUNS, system=System(current=OLDER, profile=SYSTEM))
-    assert isinstance(make_rollback_plan(HOST, facts, SYSTEM, None, Options()), Plan)
+    for way in (TO_SYSTEM, TO_OLDER):
+        assert isinstance(make_rollback_plan(HOST, facts, way, None, Options()), Plan)
+    staged = WayBack(system=OLDER, profile=SYSTEM, number=8, why="active before job x", ran=True)
+    assert isinstance(make_rollback_plan(HOST, facts, staged, None, Options()), Refusal)
+    made = make_rollback_plan(HOST, RUNS, staged, None, Options())
+    assert isinstance(made, Plan)
+    assert argv(made, "rollback") == ("switch-back", OLDER, SYSTEM, "8")
+    assert (made.target, made.target_profile, made.target_number, made.target_ran) == (
+        *(OLDER, SYSTEM, 8, True),
+    )
+    assert made.target_words == (
+        f"the system {OLDER}, with generation 8 in the profile: active before job x"
+    )
 
 
 @pytest.mark.parametrize(

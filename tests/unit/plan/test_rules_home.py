@@ -10,6 +10,7 @@ import pytest
 from nixfleet_core.facts.model import Checkout, Facts, Unit
 from nixfleet_core.facts.service import Service
 from nixfleet_core.host import Host
+from nixfleet_core.judge.ways_back import WayBack
 from nixfleet_core.nix.lock import parse_lock
 from nixfleet_core.nix.version import parse_version
 from nixfleet_core.plan.model import Options, Plan, Refusal
@@ -129,13 +130,17 @@ def test_a_name_that_the_flake_lacks_is_refused_though_the_inventory_gives_it() 
     assert (made.check, "eve@imac0" in made.why) == ("attribute", True)
 
 
+def to(path: str) -> WayBack:
+    return WayBack(system=path, profile=path)
+
+
 def test_another_users_checkout_is_refused() -> None:
     assert LINUX.checkout is not None
     facts = replace(LINUX, checkout=replace(LINUX.checkout, owner="eve"))
     host = Host(name="h")
     for made in (
         make_plan(host, facts, Options()),
-        make_rollback_plan(host, facts, "/nix/store/old", None, Options()),
+        make_rollback_plan(host, facts, to("/nix/store/old"), None, Options()),
     ):
         assert isinstance(made, Refusal)
         assert made.check == "checkout"
@@ -159,7 +164,7 @@ def test_a_mac_without_git_is_told_of_apples_tools() -> None:
     for checkout in (MAC.checkout, Checkout(path="/c", state="not-git")):
         facts = replace(MAC, tools=MAC.tools - {"git"}, checkout=checkout)
         made = make_plan(Host(name="h"), facts, Options())
-        rollback = make_rollback_plan(Host(name="h"), facts, "/nix/store/x", None, Options())
+        rollback = make_rollback_plan(Host(name="h"), facts, to("/nix/store/x"), None, Options())
         assert isinstance(made, Refusal)
         assert (made.check, "xcode-select --install" in made.advice) == ("tools", True)
         if checkout is not MAC.checkout:
@@ -234,9 +239,12 @@ def test_plan_warns_of_a_mac_on_battery(seen: dict[str, object], said: str) -> N
 
 def test_a_rollback_uses_the_same_service() -> None:
     made = make_rollback_plan(
-        Host(name="h"), MAC, "/nix/store/x-home-manager-generation", None, Options()
+        Host(name="h"), MAC, to("/nix/store/x-home-manager-generation"), None, Options()
     )
     assert isinstance(made, Plan)
     assert commands(made)["stop"] == ("launchctl", "bootout", "gui/501/com.nixfleet.agent")
-    assert commands(made)["rollback"] == ("switch-back", "/nix/store/x-home-manager-generation")
+    assert commands(made)["rollback"] == (
+        *("switch-back", "/nix/store/x-home-manager-generation"),
+        "/nix/store/x-home-manager-generation",
+    )
     assert made.tools == ("nix-env", "launchctl")

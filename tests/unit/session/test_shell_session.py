@@ -559,34 +559,50 @@ async def test_a_launch_that_failed_says_why(
 # Going back.
 
 
-def past(*jobs: tuple[str, str], previous: str = "") -> Answer:
-    lines = "".join(f"@nf job {job}\n\n\n{system}\n" for job, system in jobs)
-    return says(f"{lines}@nf running \n@nf previous {previous}\n".encode())
+def past(*jobs: str) -> Answer:
+    lines = "".join(f"@nf job {job}\n\n\n" for job in jobs)
+    return says(f"{lines}@nf running \n".encode())
+
+
+def generations(*jobs: tuple[str, str, bytes], lock: str = "lock") -> Answer:
+    """The host is at its second generation; the jobs have found those systems active."""
+    lines = "@nf now /nix/store/now /nix/store/now 2\n@nf generation 2 /nix/store/now -\n"
+    lines += "@nf generation 1 /nix/store/a -\n"
+    for job, system, plan in jobs:
+        lines += f"@nf job {job}\n{plan.decode()}\n@nf back {job} {system} {system} - - {lock}\n"
+    return says(lines.encode())
+
+
+NOW_SEEN = seen(OLD_AGENT, OLD, "/nix/store/now", system_profile="/nix/store/now",
+                tools="systemctl systemd-run")  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("answer", "keep", "target", "lock_from"),
+    ("answer", "keep", "to", "target", "lock_from"),
     [
-        (past((OTHER, "/nix/store/a"), (JOB, "/nix/store/b")), False, "/nix/store/b", JOB),
-        (past((OTHER, "/nix/store/a"), (JOB, "/nix/store/b")), True, "/nix/store/b", None),
-        (past((OTHER, "/nix/store/a"), (JOB, "/nix/store/now")), False, "/nix/store/a", OTHER),
-        (past((JOB, ""), previous="/nix/store/p"), False, "/nix/store/p", None),
-        (past(previous="/nix/store/p"), False, "/nix/store/p", None),
+        (generations((OTHER, "/nix/store/a", b"")), False, None, "/nix/store/a", OTHER),
+        (generations((OTHER, "/nix/store/a", b"")), True, None, "/nix/store/a", None),
+        (generations((OTHER, "/nix/store/a", b""), lock="-"), False, None, "/nix/store/a", None),
+        (generations((OTHER, "/nix/store/b", b"")), False, 1, "/nix/store/a", None),
+        (generations(), False, None, "/nix/store/a", None),
     ],
 )
-async def test_rollback_goes_to_before_the_last_job_that_changed_the_system(
-    bench: Callable[..., Bench], answer: Answer, keep: bool, target: str, lock_from: str | None
+async def test_rollback_goes_to_before_the_last_job_or_to_the_chosen_generation(
+    bench: Callable[..., Bench],
+    answer: Answer,
+    keep: bool,
+    to: int | None,
+    target: str,
+    lock_from: str | None,
 ) -> None:
-    seen_now = seen(OLD_AGENT, OLD, "/nix/store/now", system_profile="/nix/store/now",
-                    tools="systemctl systemd-run")  # fmt: skip
-    made = bench(says(seen_now), DENIED, answer)
+    made = bench(says(NOW_SEEN), DENIED, answer)
     facts = await made.session.probe()
-    plan = await made.session.plan_rollback(facts, Options(), keep_lock=keep)
+    plan = await made.session.plan_rollback(facts, Options(), keep_lock=keep, to=to)
     assert isinstance(plan, Plan), plan
     assert (plan.target, plan.lock_from) == (target, lock_from)
     assert [(ran.call, ran.elevated) for ran in made.shell.ran[1:]] == [
-        ("past_jobs", False),
-        ("past_jobs", True),
+        ("generations", False),
+        ("generations", True),
     ]
 
 
@@ -596,29 +612,31 @@ async def test_rollback_goes_to_before_the_last_job_that_changed_the_system(
 async def test_rollback_restores_flake_lock_only_in_its_own_checkout(
     bench: Callable[..., Bench], path: str, lock_from: str | None, warned: bool
 ) -> None:
-    asked = Asked(plan=msgspec.structs.replace(PLAN, checkout=path))
-    job = f"@nf job {JOB}\n{msgspec.json.encode(asked).decode()}\n\n/nix/store/b\n"
-    seen_now = seen(OLD_AGENT, OLD, "/nix/store/now", tools="systemctl systemd-run")
-    made = bench(says(seen_now), says(job.encode()))
+    asked = msgspec.json.encode(Asked(plan=msgspec.structs.replace(PLAN, checkout=path)))
+    made = bench(says(NOW_SEEN), generations((JOB, "/nix/store/b", asked)))
     plan = await made.session.plan_rollback(await made.session.probe(), Options(), keep_lock=False)
     assert isinstance(plan, Plan), plan
     assert (plan.lock_from, bool(plan.warnings)) == (lock_from, warned)
     assert not warned or path in plan.warnings[0]
 
 
-async def test_rollback_without_an_older_system_is_refused(bench: Callable[..., Bench]) -> None:
-    made = bench(says(BEFORE), past((JOB, "")))
-    refusal = await made.session.plan_rollback(
-        await made.session.probe(), Options(), keep_lock=False
-    )
+@pytest.mark.parametrize(
+    ("answer", "to", "why"), [(b"", None, "no earlier job"), (b"", 7, "no generation 7")]
+)
+async def test_rollback_without_that_generation_is_refused(
+    bench: Callable[..., Bench], answer: bytes, to: int | None, why: str
+) -> None:
+    made = bench(says(BEFORE), says(answer))
+    facts = await made.session.probe()
+    refusal = await made.session.plan_rollback(facts, Options(), keep_lock=False, to=to)
     assert isinstance(refusal, Refusal)
-    assert refusal.check == "target"
+    assert (refusal.check, why in refusal.why) == ("target", True)
 
 
 async def test_the_history_of_an_absent_host_comes_from_the_copies(
     bench: Callable[..., Bench],
 ) -> None:
-    made = bench(says(past((JOB, "")).stdout), LOST)
+    made = bench(says(past(JOB).stdout), LOST)
     assert [(line.job, line.outcome) for line in await made.session.jobs()] == [
         (JOB, "interrupted")
     ]
@@ -642,6 +660,63 @@ async def test_a_rollback_is_judged_by_its_target_system(
     assert (verdict.kind, verdict.cause) == ("rolled-back", "")
     leave(made, start("rollback"), end("rollback", "ok"), before=proof, after=AFTER, latest=None)
     assert (await made.session.verdict(JOB, latest_is(None))).cause == "switch-incomplete"
+
+
+@pytest.mark.parametrize(
+    ("ran", "before", "again"),
+    [
+        (True, AFTER, True),
+        (False, AFTER, False),
+        (False, seen(OLD_AGENT, OLD, "/new"), True),
+        (False, seen(OLD_AGENT, OLD, "/new", running_proof="claimed"), False),
+    ],
+)
+async def test_again_is_said_only_of_what_is_known_to_have_run(
+    bench: Callable[..., Bench], ran: bool, before: bytes, again: bool
+) -> None:
+    made = bench()
+    back = msgspec.structs.replace(PLAN, goal="rollback", target="/old", target_ran=ran)
+    made.copy.write("plan.json", b'{"format":1,"plan":%s}' % msgspec.json.encode(back))
+    after = seen(OLD_AGENT, OLD, "/old", system_profile="/old")
+    leave(made, start("rollback"), end("rollback", "ok"), before=before, after=after, latest=None)
+    sentence = (await made.session.verdict(JOB, latest_is(None))).sentence
+    assert ("runs again" in sentence, "not known to have run" in sentence) == (again, not again)
+
+
+@pytest.mark.parametrize(
+    ("profile", "cause"),
+    [("/old", ""), ("/staged", "switch-incomplete"), ("/new", "switch-incomplete")],
+)
+async def test_an_update_that_went_back_is_judged_by_what_was_before_it(
+    bench: Callable[..., Bench], profile: str, cause: str
+) -> None:
+    """Before it, /half was in the profile, and had not become active."""
+    made = bench()
+    made.copy.write("plan.json", b'{"format":1,"plan":%s}' % msgspec.json.encode(PLAN))
+    before = seen(OLD_AGENT, OLD, "/old", system_profile="/half", back_profile="/old")
+    after = seen(OLD_AGENT, OLD, "/old", system_profile=profile)
+    ended = (start("verify"), end("verify", "failed"), start("rollback"), end("rollback", "ok"))
+    leave(made, *ended, outcome="failed", before=before, after=after, latest=None)
+    verdict = await made.session.verdict(JOB, latest_is(OLD))
+    assert verdict.cause == cause, verdict
+    assert verdict.kind == ("stale" if cause else "rolled-back")
+
+
+async def test_a_rollback_whose_activation_failed_says_what_runs_and_what_the_profile_names(
+    bench: Callable[..., Bench],
+) -> None:
+    made = bench()
+    back = msgspec.structs.replace(PLAN, goal="rollback", target="/old")
+    made.copy.write("plan.json", b'{"format":1,"plan":%s}' % msgspec.json.encode(back))
+    before = seen(NEW_AGENT, NEW, "/new", system_profile="/new")
+    after = seen(NEW_AGENT, NEW, "/new", system_profile="/old", system_link="system-7-link")
+    failed = (start("rollback"), end("rollback", "failed", rc=4))
+    leave(made, *failed, outcome="failed", before=before, after=after, latest=None)
+    verdict = await made.session.verdict(JOB, latest_is(None))
+    assert (verdict.kind, verdict.cause) == ("failed", "rollback-failed")
+    assert "the rollback should end at /old, but /new runs" in verdict.sentence
+    assert verdict.left[0].what == "/new is active, as before; the profile names generation 7, /old"
+    assert verdict.left[0].help == "nixfleet rollback csb0 tries again"
 
 
 # An existing job.
