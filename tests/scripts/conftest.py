@@ -10,7 +10,7 @@ from left_out import need, only_first
 from nixfleet_core.sandbox.layout import TOOLS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 
@@ -38,10 +38,17 @@ _RARE: Final = frozenset({"mksh", "zsh"})
 _WITH_RARE: Final = frozenset({"test_runner", "test_records", "test_quoting", "test_cut_off"})
 
 
+def _names(given: str | Sequence[str]) -> Sequence[str]:
+    """The names that a mark gives its parameters."""
+    return given.split(",") if isinstance(given, str) else given
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test with each shell that a host may have, unless it names its shells."""
-    marks = metafunc.definition.iter_markers("parametrize")
-    if "shell" not in metafunc.fixturenames or any(mark.args[0] == "shell" for mark in marks):
+    marks = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    own = {name.strip() for names in marks for name in _names(names)}
+    own |= set(vars(metafunc.module)) & {"shell"}  # a fixture of the module's own
+    if "shell" not in metafunc.fixturenames or "shell" in own:
         return
     rare = metafunc.module.__name__ in _WITH_RARE
     shells = [name for name in SHELLS if rare or name not in _RARE]
