@@ -120,6 +120,13 @@ def _session(scene: Scene, session: Literal["gui", "user"], *missing: str) -> An
     return answer
 
 
+def _kill_held_job(scene: Scene, running: Running) -> None:
+    """The build is held until the job's end: else it could reach its activation, which is never cut
+    off, before launchd has started the job again."""
+    kill_job(scene, running)
+    scene.await_job()
+
+
 def _struck_without_gui(strike: Strike) -> Play:
     """The fault strikes the rebuild, and nobody is logged in at the screen."""
 
@@ -133,7 +140,7 @@ def _struck_without_gui(strike: Strike) -> Play:
 def _killed_and_pends(scene: Scene) -> Answer:
     """No start of launchd's own happens without a kickstart."""
     _set(scene, "pends", "low-power")
-    return strike_at("rebuild", kill_job)(scene)
+    return strike_at("rebuild", _kill_held_job)(scene)
 
 
 def _cancelled_waiting(scene: Scene) -> Answer:
@@ -262,7 +269,7 @@ CASES: Final = (
     ),
     _killed(
         name="Mac: job SIGKILL in rebuild",
-        play=strike_at("rebuild", kill_job),
+        play=strike_at("rebuild", _kill_held_job),
         agent=BASE_VERSION,
     ),
     _killed(
@@ -283,7 +290,7 @@ CASES: Final = (
     ),
     _killed(
         name="Mac: job SIGKILL in rebuild, nobody at the screen",
-        play=_struck_without_gui(kill_job),
+        play=_struck_without_gui(_kill_held_job),
     ),
     _cancelled(
         name="Mac: cancelled in rebuild, nobody at the screen",
