@@ -109,7 +109,7 @@ def test_a_rebuild_inside_the_agents_unit_makes_the_host_busy(
     fresh.repos.commit_nixcfg("something to build", lines=4)
     host.enter(f"git -C {CHECKOUT} pull -q --ff-only", "ops")
     path = "/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin:/usr/bin:/bin"
-    rebuild = f"nixos-rebuild build --flake {CHECKOUT}#csb0"
+    rebuild = f"nixos-rebuild switch --flake {CHECKOUT}#csb0"
     with host.gate("build") as gate:
         set_unit(host, f'Environment="LAB_BECOMES={rebuild}" PATH={path}')
         gate.wait_reached()
