@@ -311,6 +311,8 @@ def test_without_lingering_a_guard_watches_over_the_job(
     with operator.start(*force(home), "--json") as running:
         with held(home, fresh_homes.repos, running, "rebuild"):
             kill_job(home, whole=False)
+            # or the build could reach its activation, which is never cut off
+            home.enter(f"until ls /{home.platform.jobs}/*/result; do sleep 0.1; done")
         assert running.wait() == 1, running.output
     answer: Answer = json.loads(running.output.splitlines()[-1])
     assert answer["verdict"] == "interrupted"
