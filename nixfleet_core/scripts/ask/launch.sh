@@ -9,7 +9,7 @@
 NF_KEEP_JOBS=20
 NF_FROM=${NF_FROM:-${SSH_CONNECTION:-}} # sudo does not pass SSH_CONNECTION on
 
-# sets: NF_JOB, launch_said
+# sets: NF_JOB
 launch() {
   nf_is_job_id "$NF_ID" || { echo '@nf failed'; echo "bad job id" >&2; return 1; }
   NF_JOB=$NF_JOBS/$NF_ID
@@ -25,11 +25,25 @@ launch() {
   case $NF_CARRIER in
     systemd | user) write_finish || { echo '@nf failed'; return 1; } ;;
   esac
-  if launch_said=$(start_job 2>&1); then
+  if start_free_job; then
     echo "@nf launched $NF_ID"
     return 0
   fi
   who_runs
+}
+
+# Start the job. What an earlier one has left behind keeps the unit loaded until the finish unit has ended it.
+# sets: launch_said
+start_free_job() {
+  start_free_job_tries=5
+  until launch_said=$(start_job 2>&1); do
+    start_free_job_tries=$((start_free_job_tries - 1))
+    case $launch_said in *'already loaded'*) ;; *) return 1 ;; esac
+    if [ "$start_free_job_tries" = 0 ]; then return 1; fi
+    wait_for_finish
+    if nf_running_job >/dev/null; then return 1; fi
+    sleep 1
+  done
 }
 
 # Everybody who logs in may see the ids of root's jobs. Only the user may see a user's jobs.

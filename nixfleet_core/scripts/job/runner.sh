@@ -83,7 +83,11 @@ nf_is_uncut() { case " $NF_UNCUT " in *" $1 "*) ;; *) return 1 ;; esac; }
 nf_enter_finish() {
   cd / || exit 1
   nf_keep_place
-  if [ -e "$NF_JOB/result" ] || [ -e "$NF_RUN/result" ]; then nf_start_once_more; exit 0; fi
+  if [ -e "$NF_JOB/result" ] || [ -e "$NF_RUN/result" ]; then
+    nf_end_all unit # or its unit would not be free for the next job
+    nf_start_once_more
+    exit 0
+  fi
   [ -e "$NF_JOB/events" ] || exit 0
   nf_readers "$NF_JOB" "$(nf_uid_of "$NF_JOB/ctl")"
   nf_end_orphan
