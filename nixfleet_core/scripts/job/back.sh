@@ -23,7 +23,7 @@ nf_is_back() { [ "$(nf_in_host "$(nf_profile)")" = "$(sed -n 2p "$NF_RUN/back" 2
 # sets: NF_BACK, NF_GONE_BACK, NF_STEP_REASON
 nf_do_rollback() {
   if [ $# -gt 1 ]; then
-    nf_do_rollback_system=$2 nf_do_rollback_profile=$3 nf_do_rollback_number=${4:-}
+    nf_do_rollback_system=$2 nf_do_rollback_profile=${3:-$2} nf_do_rollback_number=${4:-}
   else
     nf_do_rollback_system=$NF_ROOT$(sed -n 1p "$NF_RUN/back")
     nf_do_rollback_profile=$NF_ROOT$(sed -n 2p "$NF_RUN/back")
