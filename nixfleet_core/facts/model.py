@@ -148,7 +148,7 @@ class Rebuild:
 
 
 @dataclass(frozen=True, slots=True)
-class Generation:
+class ActiveGeneration:
     """A generation that holds the active system, also below a wrapper or as a specialisation."""
 
     number: int
@@ -167,7 +167,7 @@ class System:
     generation: int | None = None
     booted: str | None = None
     """The system that the host booted."""
-    active: Generation | None = None
+    active: ActiveGeneration | None = None
     """The newest generation that holds the active system, where the profile names another path."""
     has_hidden: bool = False
     """There are other system profiles, which this user may not read."""

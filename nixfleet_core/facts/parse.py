@@ -14,13 +14,13 @@ import msgspec
 
 from nixfleet_core.facts.inhibitors import changed_inhibitors
 from nixfleet_core.facts.model import (
+    ActiveGeneration,
     Binary,
     Checkout,
     CheckoutState,
     DirtyTrees,
     Facts,
     FlakePath,
-    Generation,
     LastJob,
     Rebuild,
     Running,
@@ -290,12 +290,12 @@ _HOLDING: Final = re.compile(
 )
 
 
-def _active(text: str) -> Generation | None:
+def _active(text: str) -> ActiveGeneration | None:
     """The newest of the generations that hold the active system. The host's own profile goes before
     others, and a system before a specialisation that is the same."""
     held = (_HOLDING.fullmatch(line) for line in text.split("\n"))
     found = [
-        Generation(int(one["number"]), one["profile"] or "", one["special"] or "")
+        ActiveGeneration(int(one["number"]), one["profile"] or "", one["special"] or "")
         for one in held
         if one
     ]

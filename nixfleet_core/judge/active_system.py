@@ -16,17 +16,15 @@ if TYPE_CHECKING:
 def waiting_system(facts: Facts) -> Finding | None:
     """The profile names a newer system than the one that runs."""
     system, job = facts.system, facts.last_job
-    failed = job is not None and job.failed == "rebuild"
-    if not system.is_apart:
+    failed = job if job and job.failed == "rebuild" else None
+    rc = failed.rc if failed else 0
+    if not system.is_apart or not (system.is_newer or rc == _NEEDS_INIT):
         return None
-    if system.is_newer or (failed and job is not None and job.rc == _NEEDS_INIT):
-        waits = waits_for_boot(system, job.rc if failed and job is not None else 0)
-        if waits is not None:
-            return waits
-    if not system.is_newer:
-        return None
+    waits = waits_for_boot(system, rc)
+    if waits is not None:
+        return waits
     why, more = "its switch did not get that far", ""
-    if not failed and facts.platform == "nixos":
+    if failed is None and facts.platform == "nixos":
         why = f"nixos-rebuild boot has staged it, or {why}"
         more = "; if it was staged, a reboot is enough"
     return finding(

@@ -125,10 +125,7 @@ def judge(
         advice=advice,
         before=old,
         after=new,
-        notes=(
-            *_notes(kind, after, expect, outcome),
-            *_left_specialisation(before, after),
-        ),
+        notes=_notes(kind, before, after, expect, outcome),
         changes=with_agent(changes, old, new),
     )
 
@@ -150,7 +147,11 @@ _AGENT_WORDS: Final[dict[str | None, str]] = {
 
 
 def _notes(
-    kind: Kind, after: Facts | None, expect: Expectation, outcome: Outcome | None
+    kind: Kind,
+    before: Facts | None,
+    after: Facts | None,
+    expect: Expectation,
+    outcome: Outcome | None,
 ) -> tuple[str, ...]:
     differs = disagreement(after, expect.input) if after else None
     notes = [*lock_notes(kind, after, outcome, expect.input)]
@@ -167,6 +168,7 @@ def _notes(
         notes.append(
             f"The host slept for {minutes} min during the job. Time limits do not count that"
         )
+    notes.extend(_left_specialisation(before, after))
     return tuple(notes)
 
 

@@ -219,52 +219,50 @@ class _Seen:
 
     def way(self, one: Generation) -> WayBack:
         """The way to a generation of the profile."""
-        return WayBack(
-            system=one.system,
-            profile=one.system,
-            number=one.number,
-            agent=one.agent,
-            known=self.known(one.system),
-            ran=self.ran(one.system, one.agent),
-            lock_from=next(
-                (
-                    job.job
-                    for job in self._found.jobs
-                    if job.before and job.before.locked and job.before.active == one.system
-                ),
-                None,
+        lock_from = next(
+            (
+                job.job
+                for job in self._found.jobs
+                if job.before and job.before.locked and job.before.active == one.system
             ),
+            None,
         )
+        return self._way(one.system, one.system, one.number, one.agent, lock_from)
 
     def before(self, job: SeenJob) -> WayBack:
         """The way to what was before a job."""
-        before = job.before
-        assert before is not None
-        return WayBack(
-            system=before.active,
-            profile=before.profile,
-            number=before.number,
-            agent=before.agent,
-            known=self.known(before.active),
-            ran=self.ran(before.active, before.agent),
-            lock_from=job.job if before.locked else None,
-            why=f"active before job {job.job}",
-        )
+        was = job.before
+        assert was is not None
+        lock_from, why = job.job if was.locked else None, f"active before job {job.job}"
+        return self._way(was.active, was.profile, was.number, was.agent, lock_from, why)
 
     def anew(self, job: SeenJob, plan: Plan) -> WayBack:
         """The way that a rollback wanted to go."""
         system, profile = plan.target or "", plan.target_profile or plan.target or ""
         same = (one for one in self._found.generations if one.system == system)
         agent = next((one.agent for one in same), None)
+        why = f"where job {job.job} wanted to go, and did not get"
+        return self._way(system, profile, plan.target_number, agent, plan.lock_from, why)
+
+    def _way(
+        self,
+        system: str,
+        profile: str,
+        number: int | None,
+        agent: str | None,
+        lock_from: str | None,
+        why: str = "",
+    ) -> WayBack:
+        """With what is known of it."""
         return WayBack(
             system=system,
             profile=profile,
-            number=plan.target_number,
+            number=number,
             agent=agent,
             known=self.known(system),
             ran=self.ran(system, agent),
-            lock_from=plan.lock_from,
-            why=f"where job {job.job} wanted to go, and did not get",
+            lock_from=lock_from,
+            why=why,
         )
 
 

@@ -8,7 +8,7 @@ from shlex import quote
 import pytest
 from fake_host import CHECKOUT, SYSTEMS, FakeHost, look
 
-from nixfleet_core.facts.model import Generation, System
+from nixfleet_core.facts.model import ActiveGeneration, System
 from nixfleet_core.job.events import Check
 
 one_shell = pytest.mark.parametrize("shell", ["dash"], indirect=True)
@@ -72,7 +72,7 @@ def test_an_older_generation_runs(host: FakeHost) -> None:
     profile(host, 2, SYSTEMS["2.0"])
     profile(host, 10, SYSTEMS["2.0"])
     found = system(host)
-    assert (found.active, found.generation, found.is_newer) == (Generation(1), 10, True)
+    assert (found.active, found.generation, found.is_newer) == (ActiveGeneration(1), 10, True)
 
 
 @one_shell
@@ -82,7 +82,7 @@ def test_a_newer_generation_runs(host: FakeHost) -> None:
     profile(host, 2, SYSTEMS["1.0"])
     activate(host, SYSTEMS["2.0"])
     found = system(host)
-    assert (found.active, found.is_apart, found.is_newer) == (Generation(10), True, False)
+    assert (found.active, found.is_apart, found.is_newer) == (ActiveGeneration(10), True, False)
 
 
 def test_a_specialisation_of_the_profiles_system_is_that_system(special: FakeHost) -> None:
@@ -94,7 +94,7 @@ def test_a_specialisation_of_the_profiles_system_is_that_system(special: FakeHos
 def test_a_specialisation_of_an_older_system_is_older(special: FakeHost) -> None:
     profile(special, 2, SYSTEMS["2.0"])
     found = system(special)
-    assert found.active == Generation(1, specialisation="work")
+    assert found.active == ActiveGeneration(1, specialisation="work")
     assert (found.is_apart, found.is_newer) == (True, True)
 
 
@@ -113,7 +113,7 @@ def test_another_tools_profile_holds_the_active_system(host: FakeHost) -> None:
     profile(host, 3, SYSTEMS["2.0"], "system-profiles/comin")
     activate(host, SYSTEMS["2.0"])
     found = system(host)
-    assert (found.active, found.is_newer) == (Generation(3, "comin"), False)
+    assert (found.active, found.is_newer) == (ActiveGeneration(3, "comin"), False)
 
 
 @one_shell
@@ -125,7 +125,7 @@ def test_a_wrapper_around_the_active_system_is_that_system(host: FakeHost) -> No
     profile(host, 2, str(wrapper)[len(str(host.root)) :])
     found = system(host)
     assert found.current != found.profile
-    assert (found.active, found.is_apart) == (Generation(2), False)
+    assert (found.active, found.is_apart) == (ActiveGeneration(2), False)
 
 
 @one_shell

@@ -10,6 +10,7 @@ import pytest
 
 from nixfleet_core.facts import parse
 from nixfleet_core.facts.checkouts import ISOLATED, is_isolated
+from nixfleet_core.facts.generations import GENERATIONS_LIMIT
 from nixfleet_core.facts.package_changes import CHANGES_LIMIT
 from nixfleet_core.facts.service import AGENT_LABEL, AGENT_UNIT
 from nixfleet_core.job.copies import JobCopy
@@ -103,3 +104,7 @@ def test_the_heart_beats_before_silence_is_shown(pauses: str) -> None:
     assert pauses in part("follow")
     pause, beat = (float(word.partition("=")[2]) for word in pauses.split())
     assert pause * beat < follow.QUIET < follow.SILENT
+
+
+def test_as_many_generations_are_listed_as_are_read() -> None:
+    assert found(r"^GENERATIONS_MOST=(\d+)$", part("generations")) == {str(GENERATIONS_LIMIT)}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import pytest
 from fakes import CURRENT, JOB, NOT_RESTARTED, NOW, OLD, STALE, FakeSession, make_host, make_plan
 
-from nixfleet_core.facts.model import Checkout, Facts, Generation, LastJob, System, Unit
+from nixfleet_core.facts.model import ActiveGeneration, Checkout, Facts, LastJob, System, Unit
 from nixfleet_core.job.events import StepEnd, StepStart
 from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.nix.git_url import NotKnown
@@ -93,7 +93,7 @@ CAUSES = {
         replace(
             STALE,
             system=System(
-                "/nix/store/old", "/nix/store/new", 2, active=Generation(1), needs_reboot=True
+                "/nix/store/old", "/nix/store/new", 2, active=ActiveGeneration(1), needs_reboot=True
             ),
             proofs=(),
         ),

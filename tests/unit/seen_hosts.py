@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from nixfleet_core.facts.model import (
+    ActiveGeneration,
     Binary,
     Checkout,
     Facts,
-    Generation,
     LastJob,
     Running,
     System,
@@ -69,7 +69,7 @@ HEALTHY = Facts(
 )
 BEHIND = replace(HEALTHY, checkout=replace(CHECKOUT, lock=lock(OLD)))
 NOT_BUILT = replace(HEALTHY, running=Running(OLD_AGENT, "exe", 7, MADE + 1000), installed=OLD_AGENT)
-PROFILE = System("/nix/store/old", "/nix/store/new", 2, active=Generation(1))
+PROFILE = System("/nix/store/old", "/nix/store/new", 2, active=ActiveGeneration(1))
 OTHER = Checkout("/var/lib/nixfleet-agent/repo", "ok", lock=lock(OLD))
 STALE_JOB = LastJob("failed", "update", "stale", 65)
 MOVED_JOB = LastJob("done", latest="3" * 40)

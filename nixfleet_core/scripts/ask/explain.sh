@@ -7,37 +7,23 @@ probe_why() {
   if [ -e "$NF_ROOT/run/booted-system" ]; then
     put_path system.booted "$(nf_real "$NF_ROOT/run/booted-system")"
   fi
-  if ! [ "$(nf_active)" -ef "$NF_PROFILE" ]; then probe_apart; fi
+  probe_why_active=$(nf_active)
+  if ! [ "$probe_why_active" -ef "$NF_PROFILE" ]; then probe_apart "$probe_why_active"; fi
   probe_last_job
   probe_default_branch
   if [ "$NF_DEEP" = why ]; then probe_more; fi
   probe_other
 }
 
-# What the profile names is not what is active: what holds the active one, and what keeps a switch from
-# reaching the other.
+# probe_apart ACTIVE: what the profile names is not what is active: what holds the active one, and what keeps
+# a switch from reaching the other.
 probe_apart() {
-  probe_apart_active=$(nf_active)
-  put_some system.active "$(nf_holding "$probe_apart_active" | cut_off 4000)"
+  put_some system.active "$(nf_holding "$1" | cut_off 4000)"
   probe_apart_others=${NF_PROFILE%/*}/system-profiles
   if [ -d "$probe_apart_others" ] && ! [ -r "$probe_apart_others" ]; then put system.hidden 1; fi
-  if probe_reboots; then put system.init differs; fi
-  put_some system.inhibitors "$(nf_inhibitors "$probe_apart_active")"
+  if nf_needs_boot "$NF_PROFILE" "$1"; then put system.init differs; fi
+  put_some system.inhibitors "$(nf_inhibitors "$1")"
   put_some system.inhibitors-new "$(nf_inhibitors "$NF_PROFILE")"
-}
-
-# probe_reboots: true if the profile's system wants another init; a switch leaves it for the next boot.
-probe_reboots() {
-  probe_init run/current-system && probe_reboots_runs=$probe_init_version || return
-  probe_init nix/var/nix/profiles/system && [ "$probe_reboots_runs" != "$probe_init_version" ]
-}
-
-# probe_init SYSTEM: the interface of its init; false if it names none.
-# sets: probe_init_version
-probe_init() {
-  probe_init_version=''
-  { read -r probe_init_version <"$NF_ROOT/$1/init-interface-version"; } 2>/dev/null ||
-    [ -n "$probe_init_version" ] # without a newline at its end
 }
 
 # Each of the two files is one line that root wrote.

@@ -138,8 +138,8 @@ probe_trusted_users() {
 probe_units() {
   nf_see_units
   if [ -n "$agent_load" ]; then probe_agent; fi
-  probe_busy
-  if [ -n "$switch_lives" ] || nf_activation_lives; then put switch.running 1; fi
+  # shellcheck disable=SC2046 # two numbers are one word
+  probe_busy $(nf_suspects)
   if [ -n "$job_lives" ]; then put_some job.running "$(nf_current_job)"; fi
   put_some job.last "$(nf_jobs | tail -n 1)"
 }
@@ -192,12 +192,14 @@ probe_exe_file() {
   if [ -e "$NF_ROOT/proc/$1/exe" ]; then printf '%s\n' "$NF_ROOT/proc/$1/exe"; else nf_exe "$1"; fi
 }
 
-# Another's rebuild.
+# probe_busy SUSPECT...: another's rebuild, and an activation.
 probe_busy() {
-  nf_find_other || return 0
-  put busy.program "$nf_other"
-  put_some busy.pid "$nf_other_pid"
-  put busy.of "$nf_other_of"
+  if nf_find_other "$@"; then
+    put busy.program "$nf_other"
+    put_some busy.pid "$nf_other_pid"
+    put busy.of "$nf_other_of"
+  fi
+  if [ -n "$switch_lives" ] || nf_activation_lives "$@"; then put switch.running 1; fi
 }
 
 # probe_started PID: when it began, in seconds since the epoch. Every ps knows only its age, as

@@ -165,3 +165,15 @@ nf_quietly() {
   nf_await_reader "$nf_quietly_out_reader"
   return "$nf_quietly_code"
 }
+
+# nf_eval_into FILE WORD...: nix eval as the checkout's owner: its answer goes to FILE, its other words to the
+# log.
+# sets: NF_OUT, NF_WHO
+nf_eval_into() {
+  nf_eval_into_who_was=$NF_WHO NF_WHO=owner NF_OUT=$1
+  shift
+  : >"$NF_OUT"
+  nf_quietly nix --extra-experimental-features 'nix-command flakes' eval --raw --no-write-lock-file "$@"
+  nf_eval_into_code=$? NF_WHO=$nf_eval_into_who_was NF_OUT=''
+  return "$nf_eval_into_code"
+}

@@ -50,14 +50,9 @@ nf_refuses_tree() {
 nf_tree_status() { probe_git_status "$PWD" --untracked-files=no; }
 
 # nf_evaluates FLAKE: whether the whole system can be evaluated.
-# sets: NF_OUT, NF_WHO
 nf_evaluates() {
-  nf_evaluates_who_was=$NF_WHO NF_WHO=owner NF_OUT=$NF_RUN/evaluated
-  : >"$NF_OUT"
-  nf_within "$NF_EVALUATION" nf_quietly nix --extra-experimental-features 'nix-command flakes' eval --raw \
-    --no-write-lock-file --option eval-cache false "$1#$(nf_system).drvPath"
-  nf_evaluates_code=$? NF_WHO=$nf_evaluates_who_was NF_OUT=''
-  return "$nf_evaluates_code"
+  nf_within "$NF_EVALUATION" nf_eval_into "$NF_RUN/evaluated" --option eval-cache false \
+    "$1#$(nf_system).drvPath"
 }
 
 # nf_take_commit: what is built from here on is the commit of the new lock. False if it cannot stand for the
@@ -161,13 +156,13 @@ nf_drop_old_commits() {
 # unknown, if a generation is newer than what the job has noted.
 nf_is_kept() {
   nf_is_kept_system=$(nf_noted "$1" system)
-  for nf_is_kept_link in "$NF_PROFILE"-[0-9]*-link; do
-    if ! [ -L "$nf_is_kept_link" ]; then continue; fi
-    if [ -z "$nf_is_kept_system" ]; then
-      if [ -n "$(find "$nf_is_kept_link" -newer "${NF_JOBS%/jobs}/commits/$1")" ]; then return 0; fi
-    elif [ "$(nf_real "$nf_is_kept_link")" = "$nf_is_kept_system" ]; then
-      return 0
-    fi
+  if [ -n "$nf_is_kept_system" ]; then
+    nf_number_of "$(nf_in_host "$nf_is_kept_system")" >/dev/null
+    return
+  fi
+  for nf_is_kept_number in $(nf_generations); do
+    nf_is_kept_link=$NF_PROFILE-$nf_is_kept_number-link
+    if [ -n "$(find "$nf_is_kept_link" -newer "${NF_JOBS%/jobs}/commits/$1")" ]; then return 0; fi
   done
   return 1
 }

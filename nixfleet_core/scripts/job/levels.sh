@@ -21,16 +21,10 @@ nf_find_agent() {
 }
 
 # nf_agent_refers: the derivations to which the agent's command refers go to NF_RUN/agent-refers.
-# sets: NF_OUT, NF_WHO
 nf_agent_refers() {
-  nf_agent_refers_who_was=$NF_WHO NF_WHO=owner NF_OUT=$NF_RUN/agent-refers
-  : >"$NF_OUT"
   nf_agent_refers_all="builtins.attrNames (builtins.getContext ($(nf_agent_words) start))"
-  nf_quietly nix --extra-experimental-features 'nix-command flakes' eval --raw --no-write-lock-file \
-    --option eval-cache false --apply "start: builtins.concatStringsSep \" \" ($nf_agent_refers_all)" \
-    "$(nf_flake)#$(nf_agent_start)"
-  nf_agent_refers_code=$? NF_WHO=$nf_agent_refers_who_was NF_OUT=''
-  return "$nf_agent_refers_code"
+  nf_eval_into "$NF_RUN/agent-refers" --option eval-cache false \
+    --apply "start: builtins.concatStringsSep \" \" ($nf_agent_refers_all)" "$(nf_flake)#$(nf_agent_start)"
 }
 
 # nf_ask QUERY PATH...: query the store about these paths.

@@ -165,7 +165,8 @@ nf_is_busy() {
   nf_other_of='' nf_is_busy_event=''
   if nf_switch_lives; then nf_is_busy_with='an activation'; return 0; fi
   nf_see_systemd
-  nf_find_other || return 1
+  # shellcheck disable=SC2046 # two numbers are one word
+  nf_find_other $(nf_suspects) || return 1
   nf_is_busy_with=$nf_other${nf_other_pid:+, process $nf_other_pid}
   nf_is_busy_event=",\"program\":\"$nf_other\"${nf_other_pid:+,\"pid\":$nf_other_pid}"
 }

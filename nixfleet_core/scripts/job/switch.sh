@@ -56,14 +56,10 @@ nf_keep_specialisation() {
 }
 
 # nf_ask_flake ATTRIBUTE FUNCTION: what the function makes of that attribute of this host's configuration.
-# sets: NF_OUT, NF_WHO, nf_ask_flake_says
+# sets: nf_ask_flake_says
 nf_ask_flake() {
-  nf_ask_flake_who=$NF_WHO nf_ask_flake_says=''
-  NF_WHO=owner NF_OUT=$NF_RUN/asked
-  nf_within "$NF_EVALUATION" nf_quietly nix --extra-experimental-features 'nix-command flakes' eval --raw \
-    --no-write-lock-file --apply "$2" "$(nf_flake)#$(nf_configuration).$1"
-  nf_ask_flake_code=$?
-  NF_WHO=$nf_ask_flake_who NF_OUT=''
-  if [ "$nf_ask_flake_code" = 0 ]; then nf_ask_flake_says=$(head -c 1000 "$NF_RUN/asked"); fi
-  return "$nf_ask_flake_code"
+  nf_ask_flake_says=''
+  nf_within "$NF_EVALUATION" nf_eval_into "$NF_RUN/asked" --apply "$2" "$(nf_flake)#$(nf_configuration).$1" ||
+    return
+  nf_ask_flake_says=$(head -c 1000 "$NF_RUN/asked")
 }

@@ -97,7 +97,7 @@ nf_find_back() {
 # nf_half_moved PROFILE ACTIVE: true if a job has moved the profile to PROFILE and left another system active,
 # and no job has seen PROFILE active since. One that only waits for a reboot has not failed.
 nf_half_moved() {
-  if nf_waits_for_boot "$1" "$2"; then return 1; fi
+  if nf_needs_boot "$NF_ROOT$1" "$NF_ROOT$2"; then return 1; fi
   nf_half_moved_so=''
   for nf_half_moved_job in $(nf_jobs); do
     nf_half_moved_was=''
@@ -111,11 +111,4 @@ nf_half_moved() {
     done
   done
   [ -n "$nf_half_moved_so" ]
-}
-
-# nf_waits_for_boot PROFILE ACTIVE: true if ACTIVE cannot switch to PROFILE, as its init has another
-# interface: the switch then only tells the boot loader.
-nf_waits_for_boot() {
-  nf_waits_for_boot_init=$(cat "$NF_ROOT$1/init-interface-version" 2>/dev/null) || return 1
-  [ "$nf_waits_for_boot_init" != "$(cat "$NF_ROOT$2/init-interface-version" 2>/dev/null)" ]
 }

@@ -91,7 +91,8 @@ nf_find_rebuild() {
 
 # --- another's rebuild
 
-# nf_find_other: find a rebuild on this host that would collide with ours, before or in its activation. What
+# nf_find_other SUSPECT...: find a rebuild on this host that would collide with ours, before or in its
+# activation: among these processes (nf_suspects), the agent's, comin's and the units. What
 # systemd says (nf_see_systemd) must be known already.
 # sets: nf_other (its name, a word of ours; "" if there is none), nf_other_pid ("" if it is a unit),
 #   nf_other_of: agent (it is in the agent's service and ends with it), root (root's, or ours), user (somebody
@@ -103,7 +104,7 @@ nf_find_other() {
     nf_other=$nf_program nf_other_pid=$nf_find_rebuild_pid
     return 0
   fi
-  for nf_find_other_one in $(nf_suspects); do
+  for nf_find_other_one; do
     nf_other_pid=${nf_find_other_one%:*}
     if nf_collides "$nf_other_pid" "${nf_find_other_one#*:}"; then nf_other=$nf_program; return 0; fi
   done
@@ -162,12 +163,13 @@ nf_switch_lives() {
         grep -Eq '[[:space:]](active|activating|deactivating|reloading)[[:space:]]' && return
       ;;
   esac
-  nf_activation_lives
+  # shellcheck disable=SC2046 # two numbers are one word
+  nf_activation_lives $(nf_suspects)
 }
 
-# nf_activation_lives: true if a process activates a system, or this user's home.
+# nf_activation_lives SUSPECT...: true if one of these activates a system, or this user's home.
 nf_activation_lives() {
-  for nf_activation_lives_one in $(nf_suspects); do
+  for nf_activation_lives_one; do
     if nf_activates "${nf_activation_lives_one%:*}" "${nf_activation_lives_one#*:}"; then return 0; fi
   done
   return 1

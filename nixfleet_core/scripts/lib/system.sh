@@ -44,3 +44,10 @@ nf_specialisation() {
 # nf_inhibitors SYSTEM: what must not change while that system runs, as NixOS 26.05 writes it: JSON, or paths,
 # a line each, as it was at first. NixOS refuses to switch to a system that says something else.
 nf_inhibitors() { head -c 4000 "$1/switch-inhibitors" 2>/dev/null; }
+
+# nf_needs_boot SYSTEM ACTIVE: true if ACTIVE cannot switch to SYSTEM, whose init has another interface: then
+# switch-to-configuration only tells the boot loader, and ends with 100.
+nf_needs_boot() {
+  nf_needs_boot_init=$(cat "$1/init-interface-version" 2>/dev/null) || return 1
+  [ "$nf_needs_boot_init" != "$(cat "$2/init-interface-version" 2>/dev/null)" ]
+}

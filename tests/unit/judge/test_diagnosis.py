@@ -26,10 +26,10 @@ from seen_hosts import (
 )
 
 from nixfleet_core.facts.model import (
+    ActiveGeneration,
     Binary,
     Checkout,
     Facts,
-    Generation,
     LastJob,
     Running,
     Unit,
@@ -138,7 +138,9 @@ CASES: dict[str, tuple[Facts, FoundCause, str]] = {
         "does not switch to the new system while the old one runs: dbus, systemd changed",
     ),
     "a new generation below a specialisation": (
-        changed(NOT_BUILT, system=replace(PROFILE, active=Generation(1, specialisation="work"))),
+        changed(
+            NOT_BUILT, system=replace(PROFILE, active=ActiveGeneration(1, specialisation="work"))
+        ),
         "switch-incomplete",
         "generation 2, but generation 1 (specialisation work) still runs: nixos-rebuild boot has",
     ),
@@ -150,7 +152,7 @@ CASES: dict[str, tuple[Facts, FoundCause, str]] = {
     "comin's system, and the profile wants another init": (
         changed(
             NOT_BUILT,
-            system=replace(PROFILE, active=Generation(9, "comin"), needs_reboot=True),
+            system=replace(PROFILE, active=ActiveGeneration(9, "comin"), needs_reboot=True),
         ),
         "switch-incomplete",
         "the flake builds",
@@ -292,7 +294,7 @@ CASES: dict[str, tuple[Facts, FoundCause, str]] = {
         "proven: 2.2.0 (bbbbbbbb…) runs",
     ),
     "comin's system": (
-        changed(system=replace(PROFILE, active=Generation(9, "comin"))),
+        changed(system=replace(PROFILE, active=ActiveGeneration(9, "comin"))),
         "other-system",
         "generation 9 of the profile comin runs, but the system profile names generation 2",
     ),
@@ -307,17 +309,17 @@ CASES: dict[str, tuple[Facts, FoundCause, str]] = {
         "no profile holds what is active, as after nixos-rebuild test",
     ),
     "a profile that went back": (
-        changed(system=replace(PROFILE, active=Generation(3), needs_reboot=True)),
+        changed(system=replace(PROFILE, active=ActiveGeneration(3), needs_reboot=True)),
         "other-system",
         "generation 3 runs, but the system profile names generation 2",
     ),
     "a specialisation of the profile's system": (
-        changed(system=replace(PROFILE, active=Generation(2, specialisation="work"))),
+        changed(system=replace(PROFILE, active=ActiveGeneration(2, specialisation="work"))),
         "current",
         "proven: 2.2.0",
     ),
     "another tool's wrapper around the system": (
-        changed(system=replace(PROFILE, active=Generation(2))),
+        changed(system=replace(PROFILE, active=ActiveGeneration(2))),
         "current",
         "proven: 2.2.0",
     ),

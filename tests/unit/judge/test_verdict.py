@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from nixfleet_core.facts.model import (
+    ActiveGeneration,
     Binary,
     Checkout,
     Facts,
-    Generation,
     Running,
     Snapshot,
     System,
@@ -653,7 +653,7 @@ def test_the_switchs_own_words_say_that_it_waits_for_a_boot() -> None:
     assert "reboot" in verdict.advice
 
 
-WORK = Generation(2, specialisation="work")
+WORK = ActiveGeneration(2, specialisation="work")
 
 
 def test_a_specialisation_of_the_new_system_is_a_finished_switch() -> None:

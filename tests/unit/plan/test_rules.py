@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from nixfleet_core.facts.model import Checkout, Facts, Generation, Rebuild, System, Unit
+from nixfleet_core.facts.model import ActiveGeneration, Checkout, Facts, Rebuild, System, Unit
 from nixfleet_core.host import Host
 from nixfleet_core.ids import new_job_id
 from nixfleet_core.job.compile import compile_plan, step_lines
@@ -662,13 +662,13 @@ def test_every_level_has_a_note() -> None:
 
 
 def test_plan_says_what_becomes_of_a_system_that_is_not_the_profiles() -> None:
-    special = System("/a", "/b", 4, active=Generation(4, specialisation="work"))
+    special = System("/a", "/b", 4, active=ActiveGeneration(4, specialisation="work"))
     (warning,) = plan(replace(FACTS, system=special)).warnings
     assert warning == (
         "the host runs the specialisation work: it is kept if the new system has it, too; else the "
         "host leaves it"
     )
-    comins = System("/a", "/b", 4, active=Generation(7, "comin"))
+    comins = System("/a", "/b", 4, active=ActiveGeneration(7, "comin"))
     (warning,) = plan(replace(FACTS, system=comins)).warnings
     assert warning == (
         "the system that runs is that of the profile comin: what manages that profile may switch "
