@@ -185,6 +185,18 @@ def test_the_host_remembers_what_the_flake_refuses(strict: FakeHost) -> None:
 
 
 @one_shell
+def test_a_flake_that_no_commit_mends_does_not_refuse_dirty_trees(strict: FakeHost) -> None:
+    strict.on("nixos-rebuild", ': >"$s/broken"; echo "error: broken" >&2; exit 1')
+    strict.run_job()
+    assert (strict.steps["rebuild"], strict.result["reason"]) == ("failed", "")
+    assert len(strict.calls("nixos-rebuild")) == 1
+    (strict.state / "broken").unlink()
+    found = look(strict).checkout
+    assert found is not None
+    assert (found.dirty_trees, commits(strict)) == (None, {})
+
+
+@one_shell
 @pytest.mark.parametrize("word", ["refuses", "takes"])
 def test_a_wrong_memory_changes_no_result(strict: FakeHost, word: str) -> None:
     strict.run_job()
