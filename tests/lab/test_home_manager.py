@@ -321,6 +321,22 @@ def test_without_lingering_a_guard_watches_over_the_job(
     check_nothing_left(home)
 
 
+def test_what_a_job_leaves_behind_does_not_keep_the_next_one_from_starting(
+    fresh_homes: Fleet, operator: Client
+) -> None:
+    """An activation may start something that lives on."""
+    home = fresh_homes["hsb1"]
+    fresh_homes.repos.release("2.2.0")
+    unit = "find /sys/fs/cgroup -path '*nixfleet-job.service/cgroup.procs'"
+    with operator.start(*force(home)) as running:
+        with held(home, fresh_homes.repos, running, "rebuild"):
+            left = "setpriv --reuid=1000 --regid=1000 --clear-groups sleep 600 </dev/null"
+            home.enter(f'procs=$({unit}); {left} >/dev/null 2>&1 & echo $! > "$procs"')
+        assert running.wait() == 0, running.output
+    assert operator.update("hsb1", "--force")["verdict"] == "current"
+    check_nothing_left(home)
+
+
 def test_two_operators_at_once(fresh_homes: Fleet, home: LabHost, operator: Client) -> None:
     fresh_homes.repos.release("2.2.0")
     with operator.start(*force(home)) as running:

@@ -82,7 +82,8 @@ nf_left_in_unit() {
   case $NF_CARRIER in user) nf_group_processes "$(cat "$NF_RUN/group" 2>/dev/null)" ;; esac
 }
 
-# nf_own_group: the cgroup that this process is in.
+# nf_own_group: the cgroup of the job's unit, which this process is in. Beside the hierarchy that systemd
+# uses there can be others, where it is in the root.
 nf_own_group() {
-  sed -n -e 's/^0:://p' -e 's/^[0-9]*:name=systemd://p' "$NF_ROOT/proc/self/cgroup" 2>/dev/null | head -n 1
+  sed -n "s|^[0-9]*:[^:]*:\(/.*/$NF_JOB_UNIT\)\$|\1|p" "$NF_ROOT/proc/self/cgroup" 2>/dev/null | head -n 1
 }
