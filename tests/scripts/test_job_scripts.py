@@ -116,6 +116,21 @@ def test_a_launch_names_another_running_job_and_writes_nothing(host: FakeHost) -
     assert not host.job.exists()
 
 
+def test_a_launch_waits_until_what_an_earlier_job_left_frees_the_unit(host: FakeHost) -> None:
+    taken = (
+        "Failed to start transient service unit: Unit nixfleet-job.service was already loaded or "
+        "has a fragment file."
+    )
+    refuses = f'if [ ! -e "$s/free" ]; then : >"$s/free"; echo "{taken}" >&2; exit 1; fi'
+    host.on("systemd-run", f'{refuses}\ndefault "$@"')
+    assert launch(host).stdout == f"@nf launched {JOB}\n".encode()
+    host.on("systemd-run", f"echo '{taken}' >&2; exit 1")
+    shutil.rmtree(host.job)
+    done = launch(host)
+    assert (done.stdout, taken in done.stderr.decode()) == (b"@nf failed\n", True)
+    assert len(host.calls("systemd-run")) == 2 + 5
+
+
 def test_the_launch_that_loses_the_race_leaves_nothing(host: FakeHost) -> None:
     host.run_state.mkdir()
     (host.run_state / "current").write_text(f"{OTHER}\n")
