@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
+import pytest
+
 from .host import CHECKOUT
 from .test_after import statuses
 from .test_proofs import UPDATE_LOCK
@@ -100,16 +102,20 @@ FILTER: Final = (
 ASSUME: Final = (
     "git update-index --assume-unchanged toplevel.sh; echo '# in the tree' >> toplevel.sh"
 )
-SEEN: Final = "git status --porcelain; tail -q -n 1 step.sh toplevel.sh"
 
 
+@pytest.mark.parametrize(
+    ("makes", "file"), [(FILTER, "step.sh"), (ASSUME, "toplevel.sh")], ids=["filter", "assumed"]
+)
 def test_what_only_the_tree_has_is_built_as_by_hand_with_every_nix(
-    fresh: Fleet, host: LabHost, client: Client
+    fresh: Fleet, host: LabHost, client: Client, makes: str, file: str
 ) -> None:
-    """A filter and a file that git does not look at: no commit can stand for this tree."""
+    """A filter, or a file that git does not look at. No commit can stand for such a tree; but Nix
+    2.8 takes a commit's files as git archive writes them, through the filters."""
+    seen = f"git status --porcelain; tail -n 1 {file}"
     fresh.repos.release("2.2.0")
-    in_checkout(host, f"{FILTER}; {ASSUME}")
-    assert in_checkout(host, SEEN) == "# in the tree\n# in the tree"
+    in_checkout(host, makes)
+    assert in_checkout(host, seen) == "# in the tree"
     in_checkout(host, f"{UPDATE_LOCK}; sudo nixos-rebuild switch --flake .#{host.name}")
     by_hand = (host.enter("readlink -f /run/current-system"), generations(host))
     in_checkout(host, "git checkout -q flake.lock")
@@ -117,6 +123,7 @@ def test_what_only_the_tree_has_is_built_as_by_hand_with_every_nix(
         answer = client.update(host.name, "--force", *options)
         assert answer["verdict"] in ("updated", "current"), answer
         assert (host.enter("readlink -f /run/current-system"), generations(host)) == by_hand
-        assert refs(host) == {}
-    assert in_checkout(host, SEEN) == "# in the tree\n# in the tree"
+        if (host.name, makes) != ("csb1", FILTER):
+            assert refs(host) == {}
+    assert in_checkout(host, seen) == "# in the tree"
     assert in_checkout(host, "git log -1 --format=%s").startswith("flake.lock: nixfleet ")
