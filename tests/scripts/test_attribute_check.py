@@ -12,7 +12,7 @@ one_shell = pytest.mark.parametrize("shell", ["dash"], indirect=True)
 # nix cannot evaluate the configuration; it lists the names in state/names, if there are any
 FAILS = r"""
 case "$*" in
-  *"x: true"*) echo "error: refusing to build from a dirty tree" >&2; exit 1 ;;
+  *"x: true"* | *ExecStart*) echo "error: refusing to build from a dirty tree" >&2; exit 1 ;;
   *"#nixosConfigurations") cat "$s/names" ;;
   *) default "$@" ;;
 esac

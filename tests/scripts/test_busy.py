@@ -73,6 +73,8 @@ def test_a_forced_update_goes_on_once_the_wait_is_over(host: FakeHost) -> None:
     run(host, host.plan(force=True))
     assert (host.steps, idle(host)) == (OK, [(True, "busy")])
     assert "still running: switch-to-configuration, process 4711. The update was forced" in host.log
+    # the checkout may have changed since the look
+    assert any("--apply x: true" in call for call in host.calls("nix"))
 
 
 @one_shell

@@ -3,6 +3,7 @@ deploy-rs, home-manager. Their command lines are as the tools' sources have them
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -258,6 +259,16 @@ def test_a_process_that_we_may_not_look_at_is_believed_only_if_it_is_roots(
 ) -> None:
     host.let_run(PID, None, "/any/nixos-rebuild", "switch", uid=uid)
     assert seen(host) == (found, False)
+
+
+@one_shell
+def test_a_look_is_no_suspect_itself(host: FakeHost) -> None:
+    """Its own words in ps would each cost a look at a process."""
+    host.on("awk", f'printf "%s\\n" "$*" >>"$s/awk"; exec {shutil.which("awk")} "$@"')
+    look(host)
+    said = (host.state / "awk").read_text()
+    assert "nf_suspects" in said
+    assert not re.search("nixos-rebuild|switch-to-configuration|home-manager|activate", said)
 
 
 @one_shell

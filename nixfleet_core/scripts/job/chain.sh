@@ -17,23 +17,21 @@ nf_stop() { case $NF_MANAGER in launchd) nf_launchd_unload ;; *) nf_run "$@" ;; 
 
 nf_profile() { nf_real "$NF_PROFILE"; }
 
-# nf_do_update [pin-latest] COMMAND...: update the input; `pin-latest` locks it to the commit that git names.
-# sets: NF_LOCK_VALUES, NF_STEP_REASON
-nf_do_update() {
-  nf_save_lock flake.lock.before || return
-  nf_do_update_lock_file=$NF_ROOT$NF_CHECKOUT/flake.lock
-  cd "$NF_ROOT$NF_CHECKOUT" || return
-  nf_save_lock flake.lock.pulled || { cd /; return 1; }
-  NF_LOCK_VALUES=$(nf_logged nf_lock "$nf_do_update_lock_file" "$NF_INPUT") || return
-  nf_want
-  nf_do_update_code=0
-  nf_move_input "$@" || nf_do_update_code=$?
-  if [ "$nf_do_update_code" != 0 ]; then cd /; return "$nf_do_update_code"; fi
-  NF_LOCK_VALUES=$(nf_logged nf_lock "$nf_do_update_lock_file" "$NF_INPUT") || return
+nf_do_update() { nf_in_checkout nf_update_here "$@"; }
+
+# nf_update_here [pin-latest] COMMAND...: update the input; `pin-latest` locks it to what git names.
+# sets: NF_STEP_REASON
+nf_update_here() {
+  nf_save_lock flake.lock.before && nf_save_lock flake.lock.pulled || return
+  # what the preflight has asked a moment ago still counts if the pull has brought no other lock
+  if [ "$nf_try_count" != 1 ] || [ "$nf_save_lock_sum" != "$NF_LOCK_SUM" ]; then
+    nf_read_lock || return
+    nf_want
+  fi
+  nf_move_input "$@" || return
   # the branch may have moved while nix fetched it: then the newer answer counts
   case $nf_want_commit in unknown) ;; *) nf_lock_names "$(nf_field 4)" || nf_want ;; esac
-  nf_owner_cat "$nf_do_update_lock_file" | cksum >"$NF_RUN/lock-updated"
-  cd /
+  nf_sum_of_lock >"$NF_RUN/lock-updated"
   nf_say "flake.lock has $NF_INPUT at $(nf_field 4); its repository says $nf_want_commit"
   if nf_lock_reached; then return 0; fi
   # exit 0 with the old commit: a failed fetch falls back to the cache without a word
@@ -41,17 +39,24 @@ nf_do_update() {
   return 65
 }
 
-# nf_move_input [pin-latest] COMMAND...
+# nf_move_input [pin-latest] COMMAND...: move it, and read what the lock then names.
 nf_move_input() {
   if [ "$1" = pin-latest ]; then
-    if nf_has_commit || [ -n "$(nf_field 7)" ]; then nf_pin; return; fi
+    if nf_has_commit || [ -n "$(nf_field 7)" ]; then nf_pin && nf_read_lock; return; fi
     case $nf_want_commit in none) return 0 ;; esac
     shift # git may not ask, but Nix may be able to
   fi
   nf_run "$@"
   nf_move_input_code=$?
+  if [ "$nf_move_input_code" = 0 ]; then
+    nf_read_lock || return
+    if nf_lock_names "$(nf_field 4)"; then return 0; fi
+  fi
   # the forge's API refuses more requests, but git has named the commit: lock to it
-  if nf_has_commit && nf_said | grep -Eq 'rate limit|HTTP error (403|429)'; then nf_pin; return; fi
+  if nf_has_commit && nf_said | grep -Eq 'rate limit|HTTP error (403|429)'; then
+    nf_pin && nf_read_lock
+    return
+  fi
   return "$nf_move_input_code"
 }
 
@@ -94,17 +99,23 @@ nf_wait_switch() {
 }
 
 nf_do_start() {
-  nf_wait_switch
-  nf_service_forgive >>"$NF_LOG" 2>&1
   nf_see_units 2>/dev/null
-  if nf_agent_is_up && [ -n "$nf_look_path$nf_look_waits" ]; then
+  # our own switch has ended, unless it was cut off
+  if ! nf_is_well || [ -n "$switch_lives" ]; then nf_wait_switch; nf_see_units 2>/dev/null; fi
+  if nf_is_seen_up && [ -n "$nf_look_path$nf_look_waits" ]; then
     # the switch may have started the new agent already; restartIfChanged=false leaves an old one running
     if nf_runs_installed; then nf_say "the agent runs already, from $agent_installed"; return 0; fi
-    nf_is_starting || nf_service_restart || return
+    nf_is_starting || nf_forgive_and restart || return
   else
-    nf_service_start || return
+    nf_forgive_and start || return
   fi
   nf_await_agent
+}
+
+# nf_forgive_and start|restart
+nf_forgive_and() {
+  nf_service_forgive >>"$NF_LOG" 2>&1
+  "nf_service_$1"
 }
 
 # nf_is_starting: true if launchd's process still waits, and will become the agent that its plist names.
@@ -134,7 +145,7 @@ nf_do_verify() {
   nf_do_verify_tries=0 nf_do_verify_pid_was='' nf_do_verify_same=0
   while [ "$nf_do_verify_tries" -lt $((30 + NF_STABLE)) ]; do
     nf_see_units 2>/dev/null
-    if [ -n "$nf_look_path" ] && [ "$agent_pid" = "$nf_do_verify_pid_was" ] && nf_agent_is_up; then
+    if [ -n "$nf_look_path" ] && [ "$agent_pid" = "$nf_do_verify_pid_was" ] && nf_is_seen_up; then
       nf_do_verify_same=$((nf_do_verify_same + 1))
     else
       nf_do_verify_same=0

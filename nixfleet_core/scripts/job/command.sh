@@ -8,9 +8,9 @@
 # nf_try COMMAND...: run the step's command; retry it with back-off while its failure looks transient.
 # sets: nf_try_count, nf_try_from, nf_try_rc
 nf_try() {
-  nf_try_count=1
+  nf_try_count=1 nf_try_from=$nf_step_from
   while :; do
-    nf_try_from=$(nf_size "$NF_LOG") nf_try_kills=$(nf_oom_kills)
+    nf_try_kills=$(nf_oom_kills)
     "nf_do_$NF_STEP" "$@"
     nf_try_rc=$?
     if [ "$nf_try_rc" != 0 ]; then nf_lan_is_denied; nf_tell_of_oom "$nf_try_kills"; fi
@@ -23,6 +23,7 @@ nf_try() {
     nf_try_told=",\"step\":\"$NF_STEP\",\"attempt\":$nf_try_count,\"tries\":$NF_TRIES"
     nf_event retry "$nf_try_told,\"wait\":$nf_try_wait"
     nf_pause "$nf_try_wait" || return
+    nf_try_from=$(nf_size "$NF_LOG")
   done
 }
 
@@ -75,9 +76,14 @@ EOT
 
 # nf_oom_kills: how many of this job's processes the kernel has killed because memory ran out (cgroup v2).
 nf_oom_kills() {
-  nf_oom_kills_group=$(sed -n 's/^0:://p' "$NF_ROOT/proc/self/cgroup" 2>/dev/null)
-  sed -n 's/^oom_kill //p' "$NF_ROOT/sys/fs/cgroup$nf_oom_kills_group/memory.events" 2>/dev/null
-}
+  nf_oom_kills_group=''
+  while IFS= read -r nf_oom_kills_line; do
+    case $nf_oom_kills_line in 0::*) nf_oom_kills_group=${nf_oom_kills_line#0::} ;; esac
+  done <"$NF_ROOT/proc/self/cgroup"
+  while read -r nf_oom_kills_key nf_oom_kills_count; do
+    case $nf_oom_kills_key in oom_kill) echo "$nf_oom_kills_count" ;; esac
+  done <"$NF_ROOT/sys/fs/cgroup$nf_oom_kills_group/memory.events"
+} 2>/dev/null
 
 # nf_tell_of_oom BEFORE: say so if there are more than before. The killed process has said nothing.
 nf_tell_of_oom() { if [ "$(nf_oom_kills)" != "$1" ]; then nf_say "$NF_OOM_KILLED"; fi; }
@@ -159,7 +165,7 @@ nf_quietly() {
   case $nf_quietly_code in
     137 | 143) if [ $(($(nf_now) - nf_quietly_began)) -ge "$NF_LIMIT" ]; then nf_quietly_code=124; fi ;;
   esac
-  if [ "$(cat "$NF_RUN/late" 2>/dev/null)" = "$nf_quietly_pid" ]; then nf_quietly_code=124; fi
+  if [ -e "$NF_RUN/late" ] && [ "$(cat "$NF_RUN/late")" = "$nf_quietly_pid" ]; then nf_quietly_code=124; fi
   rm -f "$NF_RUN/pid" "$NF_RUN/limit" "$NF_RUN/late"
   nf_await_reader "$nf_quietly_log_reader"
   nf_await_reader "$nf_quietly_out_reader"

@@ -5,7 +5,21 @@
 
 # nf_field N: of NF_LOCK_VALUES: kind, url, ref, rev, pinned, pin, what the URL hides, what the ref can be,
 # the date of rev
-nf_field() { printf '%s\n' "$NF_LOCK_VALUES" | cut -f "$1"; }
+nf_field() {
+  nf_field_rest="$NF_LOCK_VALUES$nf_tab" nf_field_left=$1
+  while [ "$nf_field_left" -gt 1 ]; do
+    nf_field_rest=${nf_field_rest#*"$nf_tab"} nf_field_left=$((nf_field_left - 1))
+  done
+  printf '%s\n' "${nf_field_rest%%"$nf_tab"*}"
+}
+nf_tab=$(printf '\t')
+
+# nf_read_lock: what flake.lock names.
+# sets: NF_LOCK_VALUES
+nf_read_lock() { NF_LOCK_VALUES=$(nf_logged nf_lock "$NF_ROOT$NF_CHECKOUT/flake.lock" "$NF_INPUT"); }
+
+nf_sum_of_lock() { nf_owner_cat "$NF_ROOT$NF_CHECKOUT/flake.lock" | cksum; }
+NF_LOCK_SUM='' # of the lock that the preflight has looked at; "" if there is none
 
 # nf_pin: lock the input to the wanted commit. It keeps the input's source, so a later plain update
 # follows the branch again. It refuses a URL with a login or a query: they would stand in the arguments.
@@ -52,15 +66,24 @@ nf_lock_fits() {
 # nf_lock_in_git: the path of flake.lock in the repository, which may begin above the flake.
 nf_lock_in_git() { printf '%sflake.lock\n' "$(nf_git rev-parse --show-prefix)"; }
 
-# nf_save_lock NAME: keep one copy of flake.lock with the job; half a copy is deleted.
-# sets: NF_STEP_REASON
+# nf_save_lock NAME: keep one copy of flake.lock with the job; half a copy is deleted. A second copy of the
+# same text is a second name.
+# sets: NF_STEP_REASON, nf_save_lock_sum (the `cksum` of flake.lock)
 nf_save_lock() {
-  nf_save_lock_file=$NF_ROOT$NF_CHECKOUT/flake.lock
   if [ -e "$NF_JOB/$1" ]; then return 0; fi
-  if ! nf_lock_fits; then NF_STEP_REASON=$nf_lock_fits_why; return 1; fi
-  if [ "$nf_lock_fits_kind" = missing ]; then return 0; fi
-  if nf_into "$NF_JOB/.$1" nf_owner_cat "$nf_save_lock_file" &&
-    [ "$(cksum <"$NF_JOB/.$1")" = "$(nf_owner_cat "$nf_save_lock_file" | cksum)" ]; then
+  nf_save_lock_sum=$(nf_sum_of_lock)
+  if [ -e "$NF_JOB/flake.lock.before" ] &&
+    [ "$(cksum <"$NF_JOB/flake.lock.before")" = "$nf_save_lock_sum" ] &&
+    ln "$NF_JOB/flake.lock.before" "$NF_JOB/$1" 2>/dev/null; then
+    nf_keep "$1"
+    return
+  fi
+  if [ "$nf_save_lock_sum" != "$NF_LOCK_SUM" ]; then
+    if ! nf_lock_fits; then NF_STEP_REASON=$nf_lock_fits_why; return 1; fi
+    if [ "$nf_lock_fits_kind" = missing ]; then return 0; fi
+  fi
+  if nf_into "$NF_JOB/.$1" nf_owner_cat "$NF_ROOT$NF_CHECKOUT/flake.lock" &&
+    [ "$(cksum <"$NF_JOB/.$1")" = "$nf_save_lock_sum" ]; then
     nf_share "$NF_JOB/.$1"
     mv -f "$NF_JOB/.$1" "$NF_JOB/$1"
     nf_keep "$1"

@@ -116,6 +116,7 @@ nf_check_checkout() {
     closed) nf_refuse closed "$NF_CHECKOUT belongs to $NF_OWNER, who cannot enter it"; return ;;
     *) nf_refuse "$nf_folder_state" "$NF_CHECKOUT: ${nf_folder_said:-git finds no commit there}"; return ;;
   esac
+  nf_know_ssh
   if [ -e flake.nix ] && ! nf_is_tracked flake.nix; then
     nf_refuse untracked "git does not track $NF_CHECKOUT/flake.nix, so Nix does not see it"
     return
@@ -128,7 +129,7 @@ nf_check_checkout() {
 
 # Wait for somebody else's rebuild, visibly and not for ever. After the wait, --force goes on all the same,
 # but never while an activation runs.
-# sets: nf_check_why
+# sets: nf_check_idle_told (1 if it had to wait), nf_check_why
 nf_check_idle() {
   nf_check_idle_told=''
   nf_clock_start
@@ -210,10 +211,11 @@ nf_check_pull() {
   esac
 }
 
-# sets: NF_LOCK_VALUES, nf_check_why
+# sets: NF_LOCK_SUM, nf_check_why
 nf_check_input() {
   if ! nf_lock_fits; then nf_check_why=$nf_lock_fits_why; return 1; fi
-  if ! NF_LOCK_VALUES=$(nf_logged nf_lock "$PWD/flake.lock" "$NF_INPUT"); then
+  if [ "$nf_lock_fits_kind" = file ]; then NF_LOCK_SUM=$(nf_sum_of_lock); fi
+  if ! nf_read_lock; then
     nf_refuse lock-broken "flake.lock cannot be read"
     return
   fi
@@ -277,7 +279,7 @@ nf_has_configuration() {
 # The same for the checkout as it lies there. What a flake refuses can stand deep in the configuration.
 # sets: nf_check_said, nf_check_why
 nf_takes_tree_as_it_is() {
-  nf_has_configuration "$NF_ROOT$NF_CHECKOUT"
+  nf_was_evaluated || nf_has_configuration "$NF_ROOT$NF_CHECKOUT"
   nf_takes_tree_as_it_is_code=$?
   case $nf_takes_tree_as_it_is_code,$NF_DIRTY_TREES in
     0,takes) return ;;
@@ -286,6 +288,17 @@ nf_takes_tree_as_it_is() {
   esac
   if nf_cancelled || ! nf_refuses_tree; then return "$nf_takes_tree_as_it_is_code"; fi
   nf_may_be_committed :
+}
+
+# nf_was_evaluated: true if this job's look has evaluated the agent in this configuration, and from this very
+# tree: nobody was waited for since, and no commit stood for the tree.
+nf_was_evaluated() {
+  if [ -n "$nf_check_idle_told" ]; then return 1; fi
+  case $NF_DIRTY_TREES in
+    takes) ;;
+    *) if ! nf_tree_status || nf_is_dirty "$probe_status"; then return 1; fi ;;
+  esac
+  [ -n "$(nf_record expected.path <"$NF_JOB/before")" ]
 }
 
 # nf_may_be_committed FUNCTION: true if a commit of flake.lock can stand for this dirty tree, and FUNCTION

@@ -95,23 +95,17 @@ nf_may_ask() {
 }
 
 # nf_agent_says SECONDS FLAG: run nf_may_ask_program for at most so long, with the user and the settings of
-# the agent's process; 126 if these cannot be had. The beginning of its output goes to NF_RUN/said.
-# sets: NF_OWNER, NF_OWNER_UID
-nf_agent_says() {
+# the agent's process; 126 if these cannot be had. The beginning of its output goes to NF_RUN/said. In a
+# subshell, whose owner is the agent's user.
+nf_agent_says() (
   : >"$NF_RUN/said"
-  nf_agent_says_owner_was=${NF_OWNER:-} nf_agent_says_uid_was=${NF_OWNER_UID:-}
-  NF_OWNER_UID=$(nf_agents_uid)
-  nf_agent_says_rc=126
-  if [ -n "$NF_OWNER_UID" ]; then
-    NF_OWNER=$(id -un "$NF_OWNER_UID" 2>/dev/null) || NF_OWNER=$NF_OWNER_UID
-    cd /
-    nf_into "$NF_RUN/said" nf_step_down "$1" sh -c "$NF_WITH_SETTINGS" \
-      sh "$NF_ROOT/proc/$agent_pid/environ" "$agent_pid" "$NF_ROOT$nf_may_ask_program" "$2" 2>/dev/null
-    nf_agent_says_rc=$?
-  fi
-  NF_OWNER=$nf_agent_says_owner_was NF_OWNER_UID=$nf_agent_says_uid_was
-  return "$nf_agent_says_rc"
-}
+  nf_agent_says_uid=$(nf_agents_uid)
+  [ -n "$nf_agent_says_uid" ] || return 126
+  nf_know_owner "$nf_agent_says_uid"
+  cd /
+  nf_into "$NF_RUN/said" nf_step_down "$1" sh -c "$NF_WITH_SETTINGS" \
+    sh "$NF_ROOT/proc/$agent_pid/environ" "$agent_pid" "$NF_ROOT$nf_may_ask_program" "$2" 2>/dev/null
+)
 
 # nf_agents_uid: the user of the agent's process, as the kernel knows it. On a Mac it must be us.
 nf_agents_uid() {

@@ -28,7 +28,8 @@ nf_enter_main() {
 }
 
 # nf_step ID WHO LIMIT TRIES COMMAND...: one step of the plan.
-# sets: NF_COMMITTED, NF_LIMIT, NF_STEP, NF_STEP_REASON, NF_STOPPED, NF_TRIES, NF_WHO
+# sets: NF_COMMITTED, NF_LIMIT, NF_STEP, NF_STEP_REASON, NF_STOPPED, NF_TRIES, NF_WHO, nf_step_from (where the
+#   step's words begin in the log)
 nf_step() {
   NF_STEP=$1 NF_WHO=$2 NF_LIMIT=$3 NF_TRIES=$4 NF_STEP_REASON=''
   shift 4
@@ -37,7 +38,8 @@ nf_step() {
     return
   fi
   echo "$NF_STEP" >"$NF_RUN/step"
-  nf_event step-start ",\"step\":\"$NF_STEP\",\"log\":$(nf_size "$NF_LOG")"
+  nf_step_from=$(nf_size "$NF_LOG")
+  nf_event step-start ",\"step\":\"$NF_STEP\",\"log\":$nf_step_from"
   nf_try "$@"
   if [ "$nf_try_rc" = 0 ]; then
     if [ "$NF_STEP" = commit ]; then NF_COMMITTED=1; fi

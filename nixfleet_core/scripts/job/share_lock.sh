@@ -34,7 +34,7 @@ nf_do_push() { nf_in_checkout nf_push_lock "$@"; }
 # sets: NF_STEP_REASON
 nf_commit_lock() {
   case $1 in fast-forward) shift ;; esac
-  if [ "$(nf_owner_cat flake.lock | cksum)" != "$(cat "$NF_RUN/lock-updated" 2>/dev/null)" ]; then
+  if [ "$(nf_sum_of_lock)" != "$(cat "$NF_RUN/lock-updated" 2>/dev/null)" ]; then
     nf_fail lock-changed "flake.lock was changed by somebody since the update: it is not committed"
     return
   fi

@@ -199,12 +199,22 @@ nf_stay_awake() {
 # nf_size FILE: its size in bytes, 0 if it is missing (BSD's wc pads with blanks).
 nf_size() { if [ -e "$1" ]; then echo $(($(wc -c <"$1"))); else echo 0; fi; }
 
-# nf_owner DIR: find its owner (NF_OWNER, NF_OWNER_UID), behind any link.
-# sets: NF_OWNER, NF_OWNER_UID
+# nf_owner DIR: find its owner, behind any link.
+# sets: NF_OWNER, NF_OWNER_UID, NF_OWNER_GID, NF_OWNER_HOME
 nf_owner() {
-  NF_OWNER_UID=$(nf_uid_of "$1/.")
-  [ -n "$NF_OWNER_UID" ] || return 1
-  NF_OWNER=$(id -un "$NF_OWNER_UID" 2>/dev/null) || NF_OWNER=$NF_OWNER_UID
+  nf_owner_uid=$(nf_uid_of "$1/.")
+  [ -n "$nf_owner_uid" ] && nf_know_owner "$nf_owner_uid"
+}
+
+# nf_know_owner UID: who that is; and the group and home with which root steps down to them.
+# sets: NF_OWNER, NF_OWNER_UID, NF_OWNER_GID, NF_OWNER_HOME
+nf_know_owner() {
+  NF_OWNER_UID=$1 NF_OWNER_GID='' NF_OWNER_HOME=''
+  NF_OWNER=$(id -un "$1" 2>/dev/null) || NF_OWNER=$1
+  if [ "$NF_UID" = "$1" ]; then return 0; fi
+  # the user's own group: a folder can have any group
+  NF_OWNER_GID=$(id -g "$NF_OWNER" 2>/dev/null) || :
+  NF_OWNER_HOME=$(getent passwd "$1" | cut -d: -f6)
 }
 
 # nf_uid_of PATH: the owner of PATH itself, even if it is a link. ls, because stat differs everywhere.
@@ -212,15 +222,21 @@ nf_uid_of() { ls -ldn "$1" 2>/dev/null | awk 'NR == 1 {print $3}'; }
 
 # nf_as_owner SECONDS COMMAND...: run it as the owner found by nf_owner, bounded, never prompting.
 # As root this steps down; root's git would leave files behind that the owner cannot write.
-# sets: NF_GIT_SSH
 nf_as_owner() {
-  # BatchMode is added to the configured command, not put in its place: deploy keys live there
-  nf_as_owner_ssh=$(nf_step_down 10 git config core.sshCommand 2>/dev/null)
-  NF_GIT_SSH="${nf_as_owner_ssh:-ssh} -o BatchMode=yes -o ConnectTimeout=10"
-  NF_GIT_SSH="$NF_GIT_SSH -o ServerAliveInterval=5 -o ServerAliveCountMax=6"
+  if [ "$NF_GIT_SSH_OF" != "$NF_OWNER_UID:$PWD" ]; then nf_know_ssh; fi
   nf_step_down "$@"
 }
-NF_GIT_SSH=ssh
+
+# nf_know_ssh: the ssh with which the owner's git works in the current folder. BatchMode is added to the
+# configured command, not put in its place: deploy keys live there.
+# sets: NF_GIT_SSH, NF_GIT_SSH_OF
+nf_know_ssh() {
+  nf_know_ssh_own=$(nf_step_down 10 git config core.sshCommand 2>/dev/null)
+  NF_GIT_SSH="${nf_know_ssh_own:-ssh} -o BatchMode=yes -o ConnectTimeout=10"
+  NF_GIT_SSH="$NF_GIT_SSH -o ServerAliveInterval=5 -o ServerAliveCountMax=6"
+  NF_GIT_SSH_OF=$NF_OWNER_UID:$PWD
+}
+NF_GIT_SSH=ssh NF_GIT_SSH_OF=''
 NF_NIX_CONFIG='' # settings for the next command
 
 # nf_step_down SECONDS COMMAND...: the same, with the ssh of NF_GIT_SSH.
@@ -242,10 +258,9 @@ nf_step_down() {
   if [ "$NF_UID" = "$NF_OWNER_UID" ]; then
     :
   elif nf_has setpriv; then
-    # the user's own group: a folder can have any group
-    set -- setpriv --reuid "$NF_OWNER_UID" --regid "$(id -g "$NF_OWNER")" --init-groups --reset-env "$@"
+    set -- setpriv --reuid "$NF_OWNER_UID" --regid "$NF_OWNER_GID" --init-groups --reset-env "$@"
   else
-    set -- runuser -u "$NF_OWNER" -- env HOME="$(nf_home)" USER="$NF_OWNER" LOGNAME="$NF_OWNER" "$@"
+    set -- runuser -u "$NF_OWNER" -- env HOME="$NF_OWNER_HOME" USER="$NF_OWNER" LOGNAME="$NF_OWNER" "$@"
   fi
   nf_bounded "$nf_step_down_seconds" "$@"
   nf_step_down_code=$?
@@ -258,17 +273,14 @@ nf_step_down() {
 nf_owner_cat() { nf_step_down 20 head -c "$((NF_LOCK_LIMIT + 1))" "$1" 2>/dev/null; }
 NF_LOCK_LIMIT=1048576 # as nix/lock.py has it
 
-nf_home() { getent passwd "$NF_OWNER_UID" | cut -d: -f6; }
-
 # sets: nf_owners_path: what root steps down with: the owner's own profiles, which are not in root's PATH.
 nf_owners_path() {
   nf_owners_path=$PATH
   if [ "$NF_UID" = "$NF_OWNER_UID" ]; then return; fi
   nf_owners_path=$NF_ROOT/etc/profiles/per-user/$NF_OWNER/bin:$PATH
-  nf_owners_path_home=$(nf_home)
-  if [ -n "$nf_owners_path_home" ]; then
-    nf_owners_path=$nf_owners_path_home/.local/state/nix/profile/bin:$nf_owners_path
-    nf_owners_path=$nf_owners_path_home/.nix-profile/bin:$nf_owners_path
+  if [ -n "$NF_OWNER_HOME" ]; then
+    nf_owners_path=$NF_OWNER_HOME/.local/state/nix/profile/bin:$nf_owners_path
+    nf_owners_path=$NF_OWNER_HOME/.nix-profile/bin:$nf_owners_path
   fi
   nf_owners_path=$NF_ROOT/run/wrappers/bin:$nf_owners_path
 }

@@ -12,11 +12,14 @@ NF_ROOT_UID=$(nf_uid_of "$NF_ROOT/.")
 # nf_suspects: PID:UID of each process whose command line has a word of the tools below: all of them name
 # their own program there. The sandbox's processes name a path in the sandbox.
 nf_suspects() {
-  nf_bounded 10 ps -A -ww -o pid= -o uid= -o args= 2>/dev/null | nf_suspects_root=$NF_ROOT awk '
+  # the words are no argument of awk's, or it would be a suspect itself
+  nf_bounded 10 ps -A -ww -o pid= -o uid= -o args= 2>/dev/null |
+    nf_suspects_root=$NF_ROOT nf_suspects_words=$NF_REBUILD_WORDS awk '
     ENVIRON["nf_suspects_root"] != "" && !index($0, ENVIRON["nf_suspects_root"]) { next }
-    /nixos-rebuild|switch-to-configuration|home-manager|activate|(^|[ \/.])nh(-wrapped_?)? / {
-      print $1 ":" $2 }'
+    $0 ~ ENVIRON["nf_suspects_words"] { print $1 ":" $2 }'
 }
+
+NF_REBUILD_WORDS='nixos-rebuild|switch-to-configuration|home-manager|activate|(^|[ /.])nh(-wrapped_?)? '
 
 # nf_program PID: the name of what it runs: its program, or its script if the program is an interpreter.
 # If we may not look, the name comes from its command line.

@@ -24,6 +24,9 @@ nf_agent_is_up() {
   esac
 }
 
+# nf_is_seen_up: the same, as the last look at the units has it (nf_see_units).
+nf_is_seen_up() { case $agent_active in active | reloading) ;; *) return 1 ;; esac; }
+
 # nf_restarts: a text that changes when the manager restarts the agent.
 nf_restarts() {
   case $NF_MANAGER in
