@@ -40,6 +40,9 @@ _AGENT: Final = "system.slice/nixfleet-agent.service"
 STABLE: Final = Options().stable
 """Seconds that every proof waits."""
 
+BUILDS: Final = (0.0, 8.0)
+"""Seconds that the build takes, beside what the lab itself needs for a rebuild."""
+
 
 @dataclass(frozen=True)
 class Times:
@@ -152,29 +155,36 @@ def _watched(host: LabHost) -> Iterator[list[float]]:
         watcher.join()
 
 
-def _fresh(fleet: Fleet, host: LabHost) -> None:
-    """The host before each update: an old agent, and a new release upstream."""
+def _fresh(fleet: Fleet, host: LabHost, build: float) -> None:
+    """The host before each update: an old agent, and a new release upstream. If the build takes
+    time, a new commit of nixcfg says so, and is to be pulled."""
     fleet.reset(host.name)
     fleet.repos.release("2.2.0")
+    if build:
+        fleet.repos.commit_nixcfg(slow=build)
 
 
-def measure(fleet: Fleet, host: LabHost, client: Client, rounds: int) -> dict[str, float]:
+def measure(
+    fleet: Fleet, host: LabHost, client: Client, rounds: int, build: float
+) -> dict[str, float]:
     """The medians of that many rounds."""
     hand, job, again = [], [], []
     for _ in range(rounds):
-        _fresh(fleet, host)
+        _fresh(fleet, host, build)
         hand.append(typed(host))
-        _fresh(fleet, host)
+        _fresh(fleet, host, build)
         job.append(ours(host, client, "--force"))
         again.append(ours_without_changes(host, client))
+    chain, down = median(t.chain for t in hand), median(t.down for t in hand)
     return {
-        "stop to start, job : typed": median(t.chain for t in job) / median(t.chain for t in hand),
-        "agent down, job : typed": median(t.down for t in job) / median(t.down for t in hand),
+        "stop to start of the typed line, s": chain,
+        "stop to start, job : typed": median(t.chain for t in job) / chain,
+        "stop to start, job - typed, s": median(t.chain for t in job) - chain,
+        "agent down, job : typed": median(t.down for t in job) / down,
         "preflight, s": median(t.preflight for t in job),
         "proof beyond the stable seconds, s": median(t.proof for t in job),
         "whole command, s": median(t.whole for t in job),
         "without changes, s": median(again),
-        "stop to start of the typed line, s": median(t.chain for t in hand),
     }
 
 
@@ -194,12 +204,23 @@ def main() -> None:
     with Fleet() as fleet, tempfile.TemporaryDirectory() as folder:
         client = fleet.client(Path(folder))
         client.write_inventory(dict.fromkeys(fleet.hosts.values(), "ops"), True)
-        table = {host.name: measure(fleet, host, client, rounds) for host in fleet.hosts.values()}
-    names = list(table)
-    width = max(len(row) for row in table[names[0]])
-    print(f"{'':{width}} {' '.join(f'{name:>6}' for name in names)}")  # noqa: T201
-    for row in table[names[0]]:
-        print(f"{row:{width}} {' '.join(f'{table[name][row]:6.2f}' for name in names)}")  # noqa: T201
+        for build in BUILDS:
+            _print(
+                f"a build of {build:g} s",
+                {
+                    host.name: measure(fleet, host, client, rounds, build)
+                    for host in fleet.hosts.values()
+                },
+            )
+
+
+def _print(title: str, table: dict[str, dict[str, float]]) -> None:
+    rows = list(next(iter(table.values())))
+    width = max(map(len, rows))
+    print(f"{title:{width}} {' '.join(f'{name:>6}' for name in table)}")  # noqa: T201
+    for row in rows:
+        print(f"{row:{width}} {' '.join(f'{table[name][row]:6.2f}' for name in table)}")  # noqa: T201
+    print()  # noqa: T201
 
 
 if __name__ == "__main__":

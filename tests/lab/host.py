@@ -143,10 +143,11 @@ class LabHost:
     def processes(self, cgroup: str = "") -> list[int]:
         """The processes in a cgroup of the host and below, as this machine numbers them, oldest
         first. What `enter` runs is not in it."""
-        found = []
-        for path in (self._cgroup / cgroup).rglob("cgroup.procs"):
-            with suppress(OSError):  # the process has just ended
-                found += [int(pid) for pid in path.read_text().split()]
+        found: list[int] = []
+        with suppress(FileNotFoundError):  # the cgroup has just ended
+            for path in (self._cgroup / cgroup).rglob("cgroup.procs"):
+                with suppress(OSError):  # the process has just ended
+                    found += [int(pid) for pid in path.read_text().split()]
         return sorted(found)
 
     # --- doing things to it

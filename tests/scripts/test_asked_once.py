@@ -59,8 +59,8 @@ def test_the_input_is_compared_with_the_lock_that_the_pull_brings(host: FakeHost
     host.set("other", other)
     host.on(
         "git",
-        'case "$*" in *" merge "*) cp "$s/other" "$s/lock-values"; cp "$s/other" "$s/new-values" ;; '
-        f'esac; exec {GIT} "$@"',
+        'case "$*" in *" merge "*) cp "$s/other" "$s/lock-values"; '
+        f'cp "$s/other" "$s/new-values" ;; esac; exec {GIT} "$@"',
     )
     host.run_job()
     assert host.steps == OK, host.log
