@@ -302,16 +302,30 @@ async def _start(
         await asyncio.wait([starting])
     except asyncio.CancelledError:
         starting.add_done_callback(_kill_started)
-        await asyncio.wait([starting])
-        if starting.exception() is None:
+        await _outlast(starting)
+        if not starting.cancelled() and starting.exception() is None:
             await starting.result()[1].end()
         raise
     _, child = starting.result()
     return child
 
 
-def _kill_started(starting: asyncio.Future[tuple[asyncio.SubprocessTransport, _Child]]) -> None:
-    """Also where whoever waits for the start is cancelled once more."""
+_Starting = asyncio.Future[tuple[asyncio.SubprocessTransport, _Child]]
+
+
+async def _outlast(starting: _Starting) -> None:
+    """Wait for the end of a start, whoever else cancels us meanwhile. It is near, unless the loop
+    is ending and has cancelled what asyncio itself waits for (seen with Python 3.11 to 3.13)."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _REAP
+    while not starting.done():
+        if loop.time() >= until:
+            starting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait([starting], timeout=max(0.1, until - loop.time()))
+
+
+def _kill_started(starting: _Starting) -> None:
     if not starting.cancelled() and starting.exception() is None:
         starting.result()[1].kill()
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 import shlex
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -333,3 +334,27 @@ async def test_writing_to_a_process_that_has_ended_is_no_error() -> None:
         process.write(b"late")
     process.close_stdin()
     await process.close()
+
+
+LEAVES = f"""
+import asyncio, sys, time
+from nixfleet_core.transport.process import run
+
+async def leave(turns, times):
+    task = asyncio.create_task(run(("{SH}", "-c", "exec sleep 60"), limit={LONG}))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    time.sleep(0.01)  # the child runs on, we do not
+    for _ in range(times):
+        task.cancel()
+        await asyncio.sleep(0)
+
+for turns in range(8):
+    asyncio.run(leave(turns, int(sys.argv[1])))
+"""
+
+
+@pytest.mark.parametrize("times", [0, 1, 2])
+def test_a_loop_that_ends_while_a_process_starts_does_end(times: int) -> None:
+    """asyncio cancels its own part of the start, too, and would then wait for ever."""
+    subprocess.run([sys.executable, "-c", LEAVES, str(times)], check=True, timeout=LONG)
