@@ -41,19 +41,30 @@ FORCE = Options(force=True)
 """The options of `force update`: every step runs, at level 1."""
 
 
-async def choose(app: Stage, entry: HostEntry) -> None:
+async def choose(app: Stage, entry: HostEntry, hidden: int = 0) -> None:
     """Open a host: its running job, or the plan for an update, or what is wrong with it."""
     if not await _is_free(app, entry):
         return
     from tui.screens.plan import UpdateDialog
 
-    await _confirm_and_start(app, entry, _plan_update, lambda plan: UpdateDialog(entry, plan))
+    await _confirm_and_start(
+        app, entry, _plan_update, lambda plan: UpdateDialog(entry, plan, left_alone(hidden))
+    )
 
 
-async def update_hosts(app: Stage, entries: Sequence[HostEntry]) -> None:
+def left_alone(hidden: int) -> str:
+    """Of marked hosts that are not shown: nothing is done to them."""
+    if not hidden:
+        return ""
+    if hidden == 1:
+        return "1 marked host is hidden and left alone."
+    return f"{hidden} marked hosts are hidden and left alone."
+
+
+async def update_hosts(app: Stage, entries: Sequence[HostEntry], hidden: int = 0) -> None:
     """Force-update one host as `choose` does, or several after one question that names them all."""
     if len(entries) == 1:
-        await choose(app, entries[0])
+        await choose(app, entries[0], hidden)
         return
     await asyncio.gather(*(app.fleet.look_if_old(entry, app.tick) for entry in entries))
     from tui.screens.plan import update_question
@@ -69,11 +80,18 @@ async def update_hosts(app: Stage, entries: Sequence[HostEntry]) -> None:
             plans[entry.name] = planned
             lines.append(f"{len(planned.steps)} steps, {plain(entry.host.where)}\n")
             lines.extend((f"    ! {plain(said)}\n", "$text-warning") for said in planned.warnings)
+    if hidden:
+        lines.append((f"\n{left_alone(hidden)}", "bold"))
     if not plans:
         await app.push_screen_wait(Notice("Nothing to update", Content.assemble(*lines)))
         return
-    title = update_question(FORCE, f"{len(plans)} hosts")
-    if not await app.push_screen_wait(Confirm(title, Content.assemble(*lines), accept="start all")):
+    question = Confirm(
+        update_question(FORCE, f"{len(plans)} hosts"),
+        Content.assemble(*lines),
+        accept="start all",
+        changes=f"changes {len(plans)} hosts",
+    )
+    if not await app.push_screen_wait(question):
         return
     chosen = [entry for entry in entries if entry.name in plans]
     app.show_many(chosen)
@@ -154,7 +172,7 @@ async def connect(app: Stage, entry: HostEntry) -> None:
     await app.fleet.look(entry, app.tick)
 
 
-async def verify_hosts(app: Stage, entries: Sequence[HostEntry]) -> None:
+async def verify_hosts(app: Stage, entries: Sequence[HostEntry], hidden: int = 0) -> None:
     """Prove what runs on the hosts, and show what was found."""
     from tui.widgets.live import no_picture
     from tui.widgets.versions import verdict_text
@@ -174,6 +192,8 @@ async def verify_hosts(app: Stage, entries: Sequence[HostEntry]) -> None:
         else:
             draw = partial(verdict_text, found, app.glyphs)
             parts += [drawn(entry.name, draw, no_picture), Content("\n\n")]
+    if hidden:
+        parts.append(Content.styled(left_alone(hidden), "bold"))
     names = ", ".join(entry.label for entry in entries)
     title = f"Verify {names}" if len(names) < 50 else f"Verify {len(entries)} hosts"
     await app.push_screen_wait(Notice(title, Content("").join(parts)))
@@ -186,7 +206,9 @@ async def cancel_job(app: Stage, watcher: JobWatcher) -> None:
         f"The job {plain(watcher.job)} on {entry.label} is asked to stop. "
         "It starts the agent again before it ends."
     )
-    question = Confirm(f"Cancel the job on {entry.name}?", body, accept="cancel the job")
+    question = Confirm(
+        f"Cancel the job on {entry.name}?", body, accept="cancel the job", changes="ends a job"
+    )
     if not await app.push_screen_wait(question):
         return
     try:

@@ -32,15 +32,17 @@ from tui.jobs import JobWatcher
 from tui.proving import Proving
 from tui.refresh import SECOND, Refresh
 from tui.screen_filter import ScreenFilter
-from tui.screens.base import Confirm
+from tui.screens.base import Confirm, Dialog
 from tui.settings import AppSettings
 from tui.stage import Stage
 from tui.text import plain
 from tui.widgets.scrollbar import draw_scrollbars
+from tui.widgets.too_small import QUIT_KEYS, is_too_small
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
+    from rich.console import RenderableType
     from textual.command import Provider
     from textual.filter import LineFilter
     from textual.notifications import SeverityLevel
@@ -116,6 +118,7 @@ class NixFleetApp(Stage, inherit_bindings=False):
         self._dirty = False
         self._titled = False
         self._unseen = bool(settings.notices)
+        self._entered_at = 0.0
         self.set_class(settings.ascii, "-ascii")
         draw_scrollbars(ascii_only=settings.ascii)
 
@@ -136,9 +139,24 @@ class NixFleetApp(Stage, inherit_bindings=False):
         self.look_at_all()
 
     async def on_event(self, event: events.Event) -> None:
-        if self._unseen and isinstance(event, events.Key | events.MouseDown):
-            self._see_notices()
+        if isinstance(event, events.InputEvent | events.Paste) and not event.is_forwarded:
+            if self._unseen and isinstance(event, events.Key | events.MouseDown):
+                self._see_notices()
+            if not self._counts(event):
+                return
         await super().on_event(event)
+
+    def _counts(self, event: events.Event) -> bool:
+        """Whether somebody who has seen the screen can have meant this key, click or paste."""
+        if is_too_small(self.size):
+            if isinstance(event, events.Key) and event.key in QUIT_KEYS:
+                self.exit()  # a question would not be seen either
+            return False
+        if isinstance(event, events.Key) and event.key == "enter":
+            previous, self._entered_at = self._entered_at, event.time
+            if isinstance(self.screen, Dialog):
+                return self.screen.takes_enter_of(event.time, previous)
+        return True
 
     def _see_notices(self) -> None:
         """The operator is here: from now on the first notices stay only as long as it takes to read
@@ -293,7 +311,8 @@ class NixFleetApp(Stage, inherit_bindings=False):
 
     @on(messages.UpdateHosts)
     def _update(self, message: messages.UpdateHosts) -> None:
-        self.start_flow(actions.update_hosts(self, message.entries), *message.entries)
+        flow = actions.update_hosts(self, message.entries, message.hidden)
+        self.start_flow(flow, *message.entries)
 
     @on(messages.RollBack)
     def _roll_back(self, message: messages.RollBack) -> None:
@@ -309,7 +328,8 @@ class NixFleetApp(Stage, inherit_bindings=False):
 
     @on(messages.VerifyHosts)
     def _verify(self, message: messages.VerifyHosts) -> None:
-        self.start_flow(actions.verify_hosts(self, message.entries), *message.entries)
+        flow = actions.verify_hosts(self, message.entries, message.hidden)
+        self.start_flow(flow, *message.entries)
 
     @on(messages.CancelJob)
     def _cancel(self, message: messages.CancelJob) -> None:
@@ -427,6 +447,11 @@ class NixFleetApp(Stage, inherit_bindings=False):
         if number == signal.SIGHUP and isinstance(self._driver, TerminalDriver):
             self._driver.let_go()
         loop.call_soon_threadsafe(partial(self.exit, return_code=128 + number))
+
+    def panic(self, *renderables: RenderableType) -> None:
+        """End with these words, and never with the code 0, whoever has called this."""
+        self._return_code = self._return_code or 1
+        super().panic(*renderables)
 
     def _fatal_error(self) -> None:
         """Show where an unforeseen error came from, without the values of variables.

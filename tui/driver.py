@@ -1,4 +1,4 @@
-"""Textual's driver, for a terminal that may vanish."""
+"""Textual's driver, for a terminal that may vanish, and whose input is untrusted."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ import signal
 import sys
 import termios
 import time
+from codecs import getincrementaldecoder
 from pathlib import Path
 from threading import Thread
 from typing import Final
 
 from textual.drivers.linux_driver import LinuxDriver
+
+from tui.terminal_input import TerminalInput
+
+_TICK: Final = 0.1
+"""Seconds between looks at what may have ended, such as a lone escape."""
 
 _LOOK: Final = 0.5
 """Seconds between looks, for kernels that do not report a vanished terminal (macOS)."""
@@ -40,9 +46,22 @@ class TerminalDriver(LinuxDriver):
 
     def run_input_thread(self) -> None:
         try:
-            super().run_input_thread()
+            self._read_input()
         except OSError:  # EIO
             self._hang_up()
+
+    def _read_input(self) -> None:
+        decode = getincrementaldecoder("utf-8")("replace").decode
+        terminal = TerminalInput()
+        while not self.exit_event.is_set():
+            if select.select([self.fileno], [], [], _TICK)[0]:
+                data = os.read(self.fileno, 4096)
+                if not data:  # it is closed, which _watch sees, too
+                    self.exit_event.wait(_TICK)
+                for event in terminal.feed(decode(data)):
+                    self.process_message(event)
+            for event in terminal.tick():
+                self.process_message(event)
 
     def write(self, data: str) -> None:
         if not self._gone and self._writer_thread is not None:

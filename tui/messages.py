@@ -22,11 +22,12 @@ class HostMessage(Message):
 
 
 class HostsMessage(Message):
-    """Concerns one or more hosts."""
+    """Concerns one or more hosts. So many other hosts are marked, but not shown."""
 
-    def __init__(self, entries: Sequence[HostEntry]) -> None:
+    def __init__(self, entries: Sequence[HostEntry], hidden: int = 0) -> None:
         super().__init__()
         self.entries = tuple(entries)
+        self.hidden = hidden
 
 
 class JobMessage(Message):

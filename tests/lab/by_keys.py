@@ -45,7 +45,7 @@ async def update_by_keys(
     async with app.run_test(size=(120, 40)) as pilot, asyncio.timeout(SECONDS):
         await app.workers.wait_for_complete()
         await pilot.press("enter")
-        while not isinstance(app.screen, UpdateDialog):
+        while not (isinstance(app.screen, UpdateDialog) and app.screen.takes_enter):
             await pilot.pause(0.05)
         await pilot.press("enter")
         entry = app.fleet.entries[host.name]

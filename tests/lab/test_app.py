@@ -42,7 +42,7 @@ def test_a_terminal_shows_log_bars_panel_and_verdict(
     with Tmux(tmp_path / "tmux", client.command(), client.env, size) as tmux:
         tmux.wait_for("csb0", "csb1", "gpc0", "2.1.0", "stale")
         tmux.press("Enter")
-        tmux.wait_for("git merge --ff-only", "start")
+        tmux.wait_for("git merge --ff-only", "⏎ start")
         with host.gate("build") as gate:
             tmux.press("Enter")
             gate.wait_reached()
@@ -64,7 +64,7 @@ def test_the_job_goes_on_without_the_app_which_can_attach_again(
         with Tmux(tmp_path / "one", argv, client.env, (120, 40)) as tmux:
             tmux.wait_for("csb0", "stale")
             tmux.press("Enter")
-            tmux.wait_for("git merge --ff-only")
+            tmux.wait_for("git merge --ff-only", "⏎ start")
             tmux.press("Enter")
             gate.wait_reached()
         with Tmux(tmp_path / "two", argv, client.env, (120, 40)) as tmux:
@@ -87,7 +87,7 @@ def test_the_app_ends_with_its_tmux_without_a_signal(
         with Tmux(tmp_path / "tmux", argv, client.env, (120, 40)) as tmux:
             tmux.wait_for("csb0", "stale")
             tmux.press("Enter")
-            tmux.wait_for("git merge --ff-only")
+            tmux.wait_for("git merge --ff-only", "⏎ start")
             tmux.press("Enter")
             gate.wait_reached()
             running = processes_of(client)

@@ -33,6 +33,13 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def _quick_enter(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dialogs take enter at once, except in tests of that pause (`enter_pauses`)."""
+    if not request.node.get_closest_marker("enter_pauses"):
+        monkeypatch.setattr("tui.screens.base.ENTER_PAUSE", 0.0)
+
+
+@pytest.fixture(autouse=True)
 def _unseen_frames(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw only the frames that a test reads: nobody sees the others, and they took half of the
     time. Pictures, and tests marked `draws_frames`, get all frames."""

@@ -50,7 +50,10 @@ async def test_the_level_is_picked_and_the_commands_follow(
         assert POSITIVE in text
         assert "level 2: asks caches again about everything" in text
 
-        assert "level 0?" in await press(pilot, "L", "0")
+        # a digit chooses, and does not close
+        assert "▸ 0" in await press(pilot, "L", "0")
+        assert isinstance(app.screen, LevelDialog)
+        assert "level 0?" in await press(pilot, "enter")
         assert "level 0?" in await press(pilot, "L", "down", "escape")
         await press(pilot, "L", "down", "down", "enter", "enter")
         assert isinstance(app.screen, UpdateScreen)
@@ -69,7 +72,7 @@ async def test_all_levels_can_be_reached_and_read(make_app: MakeApp, size: tuple
             await press(pilot, "down")
         assert "level 7?" in await press(pilot, "enter")
         assert "▸ 7" in await press(pilot, "L")
-        assert "level 4?" in await press(pilot, "4")
+        assert "level 4?" in await press(pilot, "4", "enter")
 
 
 async def test_an_update_can_be_told_to_roll_back_by_itself(
@@ -93,7 +96,7 @@ async def test_a_choice_without_a_plan_changes_nothing(
     async with (app := make_app()).run_test(size=(120, 40), notifications=True) as pilot:
         await press(pilot, "enter")
         fleet[0].says["plan"] = Refusal("platform", "this level is not there", "")
-        text = await press(pilot, "L", "2")
+        text = await press(pilot, "L", "2", "enter")
         assert isinstance(app.screen, UpdateDialog)
         assert "this level is not there" in text
         assert "level 1?" in text
@@ -106,6 +109,8 @@ async def test_choices_can_be_clicked(make_app: MakeApp) -> None:
         await settle(pilot)
         assert isinstance(app.screen, LevelDialog)
         await pilot.click("#level-2")
+        await settle(pilot)
+        await pilot.click("#accept")
         await settle(pilot)
         await pilot.click("#choose-rollback")
         await settle(pilot)

@@ -166,7 +166,7 @@ async def visit_all(pilot: Pilot[None], fleet: list[FakeSession]) -> list[str]:
     start = (["question_mark"], ["escape", "slash"], ["c", "s"], ["escape", "s", "enter"])
     seen += [await press(pilot, *keys) for keys in start]
     seen.append(await press(pilot, "L"))
-    seen.append(await press(pilot, "2", "b"))
+    seen.append(await press(pilot, "2", "enter", "b"))
     seen.append(await press(pilot, "enter"))
     seen.append(await press(pilot, *"right", "enter"))
     await play_rebuild(fleet[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from textual.binding import Binding, BindingType
@@ -16,8 +17,13 @@ from tui.widgets.too_small import LEAST_HEIGHT, LEAST_WIDTH, TooSmall
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
+    from textual.timer import Timer
 
 ResultT = TypeVar("ResultT")
+
+ENTER_PAUSE = 0.4
+"""Seconds without an enter, before a dialog takes one: a key that is held down, or was typed ahead,
+confirms nothing."""
 
 WIDTHS: list[tuple[int, str]] = [(0, "-cramped"), (LEAST_WIDTH, "-narrow"), (100, "-wide")]
 HEIGHTS: list[tuple[int, str]] = [
@@ -66,7 +72,10 @@ class Page(Screen[None], inherit_bindings=False):
 
 
 class Dialog(ModalScreen[ResultT | None], inherit_bindings=False):
-    """A question or an answer in a box. Enter accepts, escape leaves."""
+    """A question or an answer in a box. Enter accepts, escape leaves.
+
+    The sign of enter stands on its button as long as the dialog takes it.
+    """
 
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
@@ -81,25 +90,78 @@ class Dialog(ModalScreen[ResultT | None], inherit_bindings=False):
     ]
     BINDING_GROUP_TITLE = "Dialog"
 
-    def __init__(self, title: str, body: Content, *, accept: str = "", leave: str = "back") -> None:
+    def __init__(
+        self,
+        title: str,
+        body: Content,
+        *,
+        accept: str = "",
+        leave: str = "back",
+        changes: str = "",
+    ) -> None:
+        """`changes` says what is changed if the operator accepts, and by whom: such a dialog does
+        not look like one that only tells something."""
         super().__init__()
-        self._title = title
+        self._title = f"! {title}" if changes else title
+        self._changes = changes
+        self.set_class(bool(changes), "-changes")
         self._body = body
         self._accept = accept
         self._leave = leave
+        self._shown_at: float | None = None
+        self._pause: Timer | None = None
+
+    @property
+    def takes_enter(self) -> bool:
+        """Whether an enter of this moment counts."""
+        return self._shown_at is not None and self._pause is None
+
+    def takes_enter_of(self, at: float, previous: float) -> bool:
+        """Whether an enter counts that was read at that moment, and the one before it at the other.
+        If not, the pause begins anew."""
+        if not ENTER_PAUSE:
+            return True
+        if self._shown_at is not None and at - max(previous, self._shown_at) >= ENTER_PAUSE:
+            return True
+        self._begin_pause()
+        return False
+
+    def on_mount(self) -> None:
+        self.call_after_refresh(self._begin_pause)
+
+    def _begin_pause(self) -> None:
+        if self._shown_at is None:
+            self._shown_at = monotonic()
+        if self._pause is not None:
+            self._pause.stop()
+        self._pause = self.set_timer(ENTER_PAUSE, self._end_pause) if ENTER_PAUSE else None
+        self._show_enter()
+
+    def _end_pause(self) -> None:
+        self._pause = None
+        self._show_enter()
+
+    def _show_enter(self) -> None:
+        for button in self.query("#accept").results(Button):
+            button.label = self._accept_label
+
+    @property
+    def _accept_label(self) -> Content:
+        sign = stage(self).glyphs.enter
+        return Content(f"{sign if self.takes_enter else ' ' * len(sign)} {self._accept}")
 
     def compose(self) -> ComposeResult:
         _fit(self)
         with Vertical(id="box") as box:
             box.border_title = Content(plain(self._title))
+            box.border_subtitle = Content(plain(self._changes))
             with VerticalScroll(id="body", can_focus=False):
                 yield Static(self._body, id="text", markup=False)
                 yield from self.compose_fields()
             with Horizontal(id="buttons"):
-                enter = stage(self).glyphs.enter
                 if self._accept:
-                    yield self._button(f"{enter} {self._accept}", "accept")
-                yield self._button(f"esc {self._leave}", "leave")
+                    yield self._button(self._accept_label, "accept")
+                yield self._button(Content(f"esc {self._leave}"), "leave")
         yield TooSmall(stage(self).glyphs)
 
     def compose_fields(self) -> ComposeResult:
@@ -122,8 +184,8 @@ class Dialog(ModalScreen[ResultT | None], inherit_bindings=False):
     def action_scroll_body(self, rows: int) -> None:
         self.query_one("#body").scroll_relative(y=rows, animate=False)
 
-    def _button(self, label: str, name: str) -> Button:
-        button = Button(Content(label), id=name, compact=True)
+    def _button(self, label: Content, name: str) -> Button:
+        button = Button(label, id=name, compact=True)
         button.can_focus = False
         return button
 

@@ -134,7 +134,7 @@ class FleetScreen(Page):
             "Verify all unproven hosts",
             show=False,
             id="fleet.verify-unproven",
-            tooltip="Prove what runs on every host that is unproven; changes nothing",
+            tooltip="Prove what runs on every unproven host that is shown; changes nothing",
         ),
         Binding(
             "b",
@@ -238,7 +238,7 @@ class FleetScreen(Page):
     def action_update(self) -> None:
         """Update the marked hosts, or the one under the cursor."""
         if entries := self._targets():
-            self.post_message(UpdateHosts(entries))
+            self.post_message(UpdateHosts(entries, self._hidden()))
 
     def action_roll_back(self) -> None:
         self._ask(RollBack)
@@ -254,16 +254,18 @@ class FleetScreen(Page):
 
     def action_verify(self) -> None:
         if entries := self._targets():
-            self.post_message(VerifyHosts(entries))
+            self.post_message(VerifyHosts(entries, self._hidden()))
 
     def action_verify_unproven(self) -> None:
         entries = [
             entry
-            for entry in self._fleet.entries.values()
+            for entry in self._shown()
             if (found := entry.assessment) is not None and found.state == "unproven"
         ]
         if entries:
             self.post_message(VerifyHosts(entries))
+        elif self.query_one(FilterField).value.strip():
+            self.notify("No host that is shown is unproven.")
         else:
             self.notify("No host is unproven.")
 
@@ -357,10 +359,14 @@ class FleetScreen(Page):
         return self._fleet.entries[key] if key is not None else None
 
     def _targets(self) -> list[HostEntry]:
-        """The marked hosts, else the one under the cursor."""
-        marked = [self._fleet.entries[name] for name in self._fleet.entries if name in self._marked]
+        """The marked hosts that are shown, else the one under the cursor."""
+        marked = [entry for entry in self._shown() if entry.name in self._marked]
         selected = self._selected()
         return marked or ([selected] if selected else [])
+
+    def _hidden(self) -> int:
+        """So many marked hosts does the filter hide. They stay marked, and no key acts on them."""
+        return len(self._marked - {entry.name for entry in self._shown()})
 
     def _update_title(self) -> None:
         app = stage(self)
@@ -371,6 +377,8 @@ class FleetScreen(Page):
             counts = dot.join(part for part in (counts, f"asking {asking}") if part)
         if self._marked:
             counts += f"{dot}{len(self._marked)} marked"
+            if hidden := self._hidden():
+                counts += f", {hidden} of them hidden"
         left = Content.assemble((" NixFleet", "bold"), f"   {counts}")
         width = self.size.width or app.size.width
         for right in self._latest():

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class LevelDialog(Dialog[int]):
-    """Shows each level with its use and cost; a digit picks one at once."""
+    """Shows each level with its use and cost; a digit goes to one, and enter chooses it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False, id="level.up"),
@@ -43,14 +43,14 @@ class LevelDialog(Dialog[int]):
 
     def action_move(self, count: int) -> None:
         at = LEVELS.index(self._level) + count
-        self._level = LEVELS[max(0, min(at, len(LEVELS) - 1))]
+        self.action_pick(LEVELS[max(0, min(at, len(LEVELS) - 1))])
+
+    def action_pick(self, chosen: int) -> None:
+        self._level = chosen
         for level in LEVELS:
             line = self.query_one(f"#level-{level}", ChoiceLine)
             line.choose(self._note(level), self._cursor(level))
         self._show_cursor()
-
-    def action_pick(self, level: int) -> None:
-        self.dismiss(level)
 
     def action_accept(self) -> None:
         self.dismiss(self._level)

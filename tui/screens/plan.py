@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 
 _LABEL = 14
 
+_NOTHING_NEW = (
+    "This host is current: it runs what its flake.lock names. Unless the pull brings something, an "
+    "update builds the same again, and restarts the agent."
+)
+
 
 def plan_text(plan: Plan) -> str:
     """`force update, level 1`, `update` or `roll back`."""
@@ -90,7 +95,8 @@ class PlanDialog(Dialog["Plan"]):
     """Shows the plan for one host; the answer is the plan that the operator starts."""
 
     def __init__(self, entry: HostEntry, plan: Plan, body: Content) -> None:
-        super().__init__(plan_question(plan), body, accept="start")
+        changes = "changes the system, as root" if plan.needs_root else "changes the home"
+        super().__init__(plan_question(plan), body, accept="start", changes=changes)
         self._entry = entry
         self._plan = plan
 
@@ -113,7 +119,7 @@ class PlanDialog(Dialog["Plan"]):
     def show_plan(self, plan: Plan) -> None:
         """Show another plan for the same host, after a choice."""
         self._plan = plan
-        self.query_one("#box").border_title = Content(plan_question(plan))
+        self.query_one("#box").border_title = Content(f"! {plan_question(plan)}")
         self.query_one(PlanSteps).show(plan)
         for name, (_, text) in self.choices().items():
             self.query_one(f"#{name}", ChoiceLine).choose(text)
@@ -139,9 +145,13 @@ class UpdateDialog(PlanDialog):
         Binding("p", "push", "Push that commit, or do not", show=False, id="plan.push"),
     ]
 
-    def __init__(self, entry: HostEntry, plan: Plan) -> None:
+    def __init__(self, entry: HostEntry, plan: Plan, aside: str = "") -> None:
         where = f" ({plain(entry.host.where)}) these steps run, one after the other."
-        super().__init__(entry, plan, Content.assemble("On ", (plain(plan.host), "bold"), where))
+        said = (f"\n{aside}", "bold") if aside else ""
+        found = entry.assessment
+        nothing = (f"{_NOTHING_NEW}\n\n", "bold") if found and found.state == "current" else ""
+        body = Content.assemble(nothing, "On ", (plain(plan.host), "bold"), where, said)
+        super().__init__(entry, plan, body)
 
     def compose_fields(self) -> ComposeResult:
         yield from super().compose_fields()

@@ -7,10 +7,19 @@ from typing import TYPE_CHECKING
 from textual.widget import Widget
 
 if TYPE_CHECKING:
+    from textual.geometry import Size
+
     from tui.glyphs import Glyphs
 
 LEAST_WIDTH = 60
 LEAST_HEIGHT = 15
+
+QUIT_KEYS = ("q", "ctrl+q", "ctrl+c")
+"""The only keys that act while nobody can see on what."""
+
+
+def is_too_small(size: Size) -> bool:
+    return size.width < LEAST_WIDTH or size.height < LEAST_HEIGHT
 
 
 class TooSmall(Widget):
@@ -25,5 +34,6 @@ class TooSmall(Widget):
         return (
             f"NixFleet needs {LEAST_WIDTH}{times}{LEAST_HEIGHT};\n"
             f"this terminal has {size.width}{times}{size.height}.\n"
-            "Jobs go on meanwhile."
+            "Jobs go on meanwhile.\n"
+            "q quits."
         )
