@@ -414,9 +414,11 @@ class NixFleetApp(Stage, inherit_bindings=False):
             self.exit()
             return
         lines = "\n".join(plain(f"{name}: job {job}") for name, job in going_on)
-        body = Content(
-            f"These jobs go on without the app; choosing the host shows them again:\n\n{lines}"
-        )
+        if self.settings.temporary:
+            said = "The demo's hosts end with the app, and these jobs with them:"
+        else:
+            said = "These jobs go on without the app; choosing the host shows them again:"
+        body = Content(f"{said}\n\n{lines}")
         self.push_screen(Confirm("Quit NixFleet?", body, accept="quit"), self._quit_if)
 
     def _quit_if(self, accepted: bool | None) -> None:

@@ -35,7 +35,9 @@ def _leave(number: int, _: FrameType | None) -> None:
 
 async def _run(speed: float) -> int:
     async with sandbox_fleet(speed=speed) as fleet:
-        app = NixFleetApp(sandbox_sessions(fleet), GitLatest(here=True), settings=AppSettings())
+        app = NixFleetApp(
+            sandbox_sessions(fleet), GitLatest(here=True), settings=AppSettings(temporary=True)
+        )
         # nothing may interrupt the clean-up afterwards, least of all a terminal that closes
         await run_in_order(app, afterwards=signal.SIG_IGN)
         return app.return_code or 0

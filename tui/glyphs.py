@@ -31,8 +31,8 @@ class Glyphs:
     dot: str = "·"
     times: str = "×"
     enter: str = "⏎"
-    up: str = "▲"
-    down: str = "▼"
+    up: str = "↑"
+    down: str = "↓"
     spinner: tuple[str, ...] = ("⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏")
 
 

@@ -19,5 +19,7 @@ class AppSettings:
     refresh: float | None = Config().refresh
     prove_in_background: bool = False
     """The app lets idle hosts prove themselves."""
+    temporary: bool = False
+    """The hosts end with the app: this is the demo."""
     notices: tuple[str, ...] = ()
     """What the operator has to know before anything else, such as hosts whose names are unknown."""

@@ -10,7 +10,8 @@ import os
 import re
 import shutil
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final, Literal
 
 import click
@@ -144,8 +145,30 @@ def print_json(value: msgspec.Struct) -> None:
 
 def print_bytes(source: BinaryIO) -> None:
     """Print bytes as they are; only for `--raw`."""
-    shutil.copyfileobj(source, sys.stdout.buffer)
-    sys.stdout.flush()
+    with _output_faults():
+        shutil.copyfileobj(source, sys.stdout.buffer)
+        sys.stdout.flush()
+
+
+class OutputFailed(click.ClickException):
+    """What is to be printed cannot be written. A reader that went away is no failure (click ends
+    the command then)."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"the output cannot be written: {error.strerror}")
+
+
+@contextmanager
+def _output_faults() -> Iterator[None]:
+    """Raises OutputFailed. Python would try once more at its end, and print a traceback."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        with suppress(OSError), Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        raise OutputFailed(error) from error
 
 
 class SafeCommand(click.Command):
@@ -159,7 +182,7 @@ class SafeCommand(click.Command):
         parent: click.Context | None = None,
         **extra: Any,
     ) -> click.Context:
-        with _safe_faults():
+        with _safe_faults(), _output_faults():  # --help and --version print
             return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -182,7 +205,8 @@ def _safe_faults() -> Iterator[None]:
 
 def _print(text: str, stream: IO[str]) -> None:
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    click.echo(text.encode(encoding, "replace").decode(encoding), file=stream)
+    with _output_faults():
+        click.echo(text.encode(encoding, "replace").decode(encoding), file=stream)
 
 
 def _can_print(text: str, stream: IO[str]) -> bool:

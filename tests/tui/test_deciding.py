@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -105,6 +106,43 @@ async def test_quit_asks_nothing_behind_the_notice(
         assert not isinstance(app.screen, Confirm)
         assert app._exit
         assert app.jobs_going_on() == [("csb0", JOB)]
+
+
+@pytest.mark.parametrize("temporary", [False, True])
+async def test_quit_says_what_becomes_of_the_jobs(
+    make_app: MakeApp, fleet: list[FakeSession], temporary: bool
+) -> None:
+    app = make_app()
+    app.settings = replace(app.settings, temporary=temporary)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "enter", "enter")
+        await fleet[0].say(JobStart(at=NOW))
+        text = await press(pilot, "q")
+        assert isinstance(app.screen, Confirm)
+        assert ("go on without the app" in text) is not temporary
+        assert ("end with the app" in text) is temporary
+
+
+async def test_the_log_of_an_ended_job_is_not_followed(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        await press(pilot, "enter", "enter")
+        await fleet[0].say(JobStart(at=NOW))
+        await settle(pilot)
+        assert "lines · following" in screen_text(app)
+        await fleet[0].run_job()
+        await settle(pilot)
+        text = screen_text(app)
+        assert "lines · the end" in text
+        assert "following" not in text
+
+
+async def test_the_sign_of_the_order_is_no_sign_of_a_state(make_app: MakeApp) -> None:
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        assert "Host ↑" in await press(pilot, "s")
+        assert "Host ↓" in await press(pilot, "S")
+        assert not {app.glyphs.up, app.glyphs.down} & {app.glyphs.warning, app.glyphs.bad}
 
 
 async def test_a_crash_never_ends_with_0(make_app: MakeApp) -> None:

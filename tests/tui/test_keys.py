@@ -72,6 +72,7 @@ async def test_help_and_palette_hold_every_key(
         provider = BindingCommands(app.screen)
         offered = {str(hit.text) async for hit in provider.discover()}
         helped = await press(pilot, "question_mark")
+        assert ": ^p  " in helped, "each key by a name of its own"
         for binding in active:
             text = binding.tooltip or binding.description
             if text:

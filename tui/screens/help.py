@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from textual.content import Content
@@ -24,7 +25,10 @@ def help_text(screen: Screen[object], app: App[None]) -> Content:
         text = binding.tooltip or binding.description
         text = text[0].upper() + text[1:]
         keys, _ = actions.setdefault(binding.id or binding.action, ([], text))
-        keys.append(app.get_key_display(binding))
+        shown = app.get_key_display(binding)
+        if shown in keys:  # one name for several keys
+            shown = app.get_key_display(replace(binding, key_display=None))
+        keys.append(shown)
     parts: list[str | tuple[str, str]] = []
     for title, actions in groups.items():
         parts.append((f"{title}\n", "bold $text-accent"))

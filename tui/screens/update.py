@@ -103,6 +103,7 @@ class UpdateScreen(Page):
             watcher.log_dirty = False
             self.query_one(LogPanel).view.mark_dirty()
         self.query_one(LogPanel).view.flush()
+        self.query_one(LogPanel).show_whole(state.outcome is not None and not watcher.is_active)
 
     def action_cancel(self) -> None:
         self.post_message(CancelJob(self._watcher))

@@ -50,6 +50,7 @@ class LogPanel(Vertical):
         self._view = LogView(path, times, glyphs, id="log-view")
         self._glyphs = glyphs
         self._title = ""
+        self._is_whole = False
 
     @property
     def view(self) -> LogView:
@@ -65,12 +66,18 @@ class LogPanel(Vertical):
     def on_mount(self) -> None:
         self._set_title()
 
+    def show_whole(self, whole: bool) -> None:
+        """Whether the log has its end: then there is nothing to follow."""
+        if whole != self._is_whole:
+            self._is_whole = whole
+            self._set_title()
+
     @on(LogView.Changed)
     def _set_title(self) -> None:
         view, dot = self._view, f" {self._glyphs.dot} "
         parts = ["Log", f"{view.file.lines:,} lines"]
         if view.following:
-            parts.append("following")
+            parts.append("the end" if self._is_whole else "following")
         elif (below := view.rows_below) > 0:
             parts += [f"+{below:,} {'rows' if view.wrapped else 'lines'}", "G to follow"]
         if view.search_status:
