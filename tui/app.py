@@ -70,12 +70,18 @@ def _commands() -> type[Provider]:
     return BindingCommands
 
 
+def _hosts() -> type[Provider]:
+    from tui.commands import HostCommands
+
+    return HostCommands
+
+
 class NixFleetApp(Stage, inherit_bindings=False):
     """Fleet, update screens and dialogs over the sessions of some hosts."""
 
     TITLE = "NixFleet"
     CSS_PATH = Path(__file__).with_name("app.tcss")
-    COMMANDS: ClassVar[set[Callable[[], type[Provider]]]] = {_commands}  # type: ignore[assignment]
+    COMMANDS: ClassVar[set[Callable[[], type[Provider]]]] = {_commands, _hosts}  # type: ignore[assignment]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "colon,ctrl+p",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -92,6 +93,64 @@ async def test_the_palette_runs_the_chosen_command(
         await press(pilot, "enter")
         await settle(pilot)
     assert [session.calls.count("probe") for session in fleet] == [2, 2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("typed", "action"),
+    [
+        ("rollback", "roll_back"),
+        ("roll back", "roll_back"),
+        ("undo", "roll_back"),
+        ("history", "history"),
+        ("verify", "verify"),
+        ("refresh", "refresh"),
+        ("mark", "mark"),
+        ("level", "update"),
+        ("update", "update"),
+        ("force", "update"),
+        ("log", "log"),
+        ("logs", "log"),
+        ("quit", "app.leave"),
+        ("q", "app.leave"),
+        ("Filter", "filter"),
+    ],
+)
+async def test_the_palette_finds_the_best_first(make_app: MakeApp, typed: str, action: str) -> None:
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        hits = [hit async for hit in BindingCommands(app.screen).search(typed)]
+        best = max(hits)
+        (found,) = best.command.args  # type: ignore[union-attr]
+        assert found.binding.action == action
+        assert [hit.score for hit in hits].count(best.score) == 1, "there is one that fits best"
+
+
+async def test_the_palette_goes_to_hosts_and_filters_by_tags(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    fleet[2].host = replace(fleet[2].host, tags=("cloud",))
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        await press(pilot, "colon", *"gpc0")
+        await app.workers.wait_for_complete()
+        await press(pilot, "enter")
+        table = app.screen.query_one(RowTable)
+        assert table.selected == "gpc0"
+        await press(pilot, "colon", *"cloud")
+        await app.workers.wait_for_complete()
+        await press(pilot, "enter")
+        assert table.keys == ["gpc0"]
+        await press(pilot, "colon", *"csb1")  # it is hidden
+        await app.workers.wait_for_complete()
+        await press(pilot, "enter")
+        assert table.selected == "csb1"
+
+
+async def test_colon_q_quits(make_app: MakeApp) -> None:
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        await press(pilot, "colon", "q")
+        await app.workers.wait_for_complete()
+        await press(pilot, "enter")
+        assert app._exit
 
 
 async def test_the_mouse_chooses_sorts_and_opens(

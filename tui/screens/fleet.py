@@ -304,6 +304,27 @@ class FleetScreen(Page):
         event.stop()
         self.query_one(FilterField).action_to_table()
 
+    @property
+    def names(self) -> list[str]:
+        return list(self._fleet.entries)
+
+    @property
+    def tags(self) -> list[str]:
+        return sorted({tag for entry in self._fleet.entries.values() for tag in entry.host.tags})
+
+    def go_to(self, name: str) -> None:
+        """Put the cursor on a host, which the filter may hide."""
+        if name not in self.query_one(RowTable).keys:
+            self.filter_by("")
+        self.query_one(RowTable).go_to(name)
+
+    def filter_by(self, text: str) -> None:
+        """Show the hosts that contain that text only."""
+        field = self.query_one(FilterField)
+        field.value = text
+        self.update_hosts(None)
+        field.action_to_table()
+
     def action_clear(self) -> None:
         """Clear the filter first, the marks next."""
         field = self.query_one(FilterField)

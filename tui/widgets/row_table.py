@@ -147,6 +147,11 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
     def keys(self) -> list[str]:
         return [row.key for row in self._rows]
 
+    def go_to(self, key: str) -> None:
+        """Put the cursor on that row, if it is there."""
+        if key in self.keys:
+            self._move_to(self.keys.index(key))
+
     def set_titles(self, titles: Mapping[str, str]) -> None:
         """Set other titles, for example with a sign for the sort order."""
         self._titles = dict(titles)
