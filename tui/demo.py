@@ -13,18 +13,19 @@ from nixfleet_core.sandbox.sessions import sandbox_sessions
 from nixfleet_core.session.latest import GitLatest
 from tui.app import NixFleetApp, run_in_order
 from tui.ending import ENDING
-from tui.settings import AppSettings
 
 if TYPE_CHECKING:
     from types import FrameType
 
+    from tui.settings import AppSettings
 
-def run_demo(speed: float) -> int:
+
+def run_demo(speed: float, settings: AppSettings) -> int:
     """Run the app on the fleet until the operator leaves it. Return the exit code."""
     for number in ENDING:
         signal.signal(number, _leave)
     try:
-        return asyncio.run(_run(speed))
+        return asyncio.run(_run(speed, settings))
     except SandboxError as error:
         raise click.ClickException(str(error)) from error
 
@@ -33,11 +34,9 @@ def _leave(number: int, _: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-async def _run(speed: float) -> int:
+async def _run(speed: float, settings: AppSettings) -> int:
     async with sandbox_fleet(speed=speed) as fleet:
-        app = NixFleetApp(
-            sandbox_sessions(fleet), GitLatest(here=True), settings=AppSettings(temporary=True)
-        )
+        app = NixFleetApp(sandbox_sessions(fleet), GitLatest(here=True), settings=settings)
         # nothing may interrupt the clean-up afterwards, least of all a terminal that closes
         await run_in_order(app, afterwards=signal.SIG_IGN)
         return app.return_code or 0

@@ -28,6 +28,7 @@ class TerminalScreen:
         config: Config,
         notices: Sequence[str] = (),
     ) -> int:
+        from nixfleet_core.sandbox.here import fleet_here
         from nixfleet_core.session.latest import GitLatest
         from tui.app import run
         from tui.settings import AppSettings
@@ -39,12 +40,20 @@ class TerminalScreen:
             prove_in_background=config.prove == "background",
             notices=tuple(notices),
         )
-        return run(sessions, GitLatest(), settings)
+        return run(sessions, GitLatest(here=fleet_here() is not None), settings)
 
-    def open_demo(self, speed: float) -> int:
+    def open_demo(self, speed: float, *, ascii_only: bool, mouse: bool, config: Config) -> int:
         from tui.demo import run_demo
+        from tui.settings import AppSettings
 
-        return run_demo(speed)
+        settings = AppSettings(
+            ascii=ascii_only,
+            mouse=mouse,
+            refresh=config.refresh,
+            prove_in_background=config.prove == "background",
+            temporary=True,
+        )
+        return run_demo(speed, settings)
 
 
 def main() -> None:

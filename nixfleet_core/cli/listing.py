@@ -17,6 +17,7 @@ from nixfleet_core.judge.table_state import Assessment, assess, latest_version
 from nixfleet_core.judge.verdict import Verdict, worst_exit
 from nixfleet_core.log.display import safe
 from nixfleet_core.nix.git_url import commit_of
+from nixfleet_core.sandbox.here import fleet_here
 from nixfleet_core.session.boundary import drawn, not_seen, one_host
 from nixfleet_core.session.conduct import Conductor, asker
 from nixfleet_core.session.latest import GitLatest
@@ -91,7 +92,7 @@ def unproven_of(sessions: Sequence[S]) -> tuple[S, ...]:
 
 async def look(sessions: Sequence[HostSession]) -> list[SeenHost]:
     """Probe all hosts at once."""
-    latest = GitLatest()
+    latest = GitLatest(here=fleet_here() is not None)
     return list(await asyncio.gather(*(_look_at(session, latest) for session in sessions)))
 
 

@@ -25,6 +25,7 @@ from nixfleet_core.inventory import (
 from nixfleet_core.job.copies import default_copies
 from nixfleet_core.judge.verdict import EXIT_CODES, EXIT_USAGE
 from nixfleet_core.plan.model import Options
+from nixfleet_core.sandbox.here import FleetGoneError, fleet_here, sessions_here
 from nixfleet_core.session.discovery import hosts_without_inventory
 from nixfleet_core.session.open import open_sessions
 from nixfleet_core.transport.answer import CARRIER_FAILED
@@ -32,6 +33,8 @@ from nixfleet_core.transport.ssh import SocketDirectoryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from click.decorators import FC
 
     from nixfleet_core.cli.screen import Screen
     from nixfleet_core.session.conduct import Conductor, Report
@@ -52,13 +55,23 @@ def require_terminal() -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """How the app is to look, as the options before a command have it. `refresh` is as given."""
+
+    ascii_only: bool = False
+    mouse: bool = True
+    refresh: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Setup:
-    """What every command is given: where the hosts are listed, what opens the app, and the
-    settings."""
+    """What every command is given: where the hosts are listed, what opens the app, the settings,
+    and the options of the app."""
 
     path: Path
     screen: Screen | None
     settings: Loaded
+    look: Look = Look()
 
     def inventory(self) -> Inventory:
         try:
@@ -76,9 +89,11 @@ class Setup:
         """Sessions with these hosts, or with all; with that checkout, if one is given. `warn` gets
         the mistakes in the settings, and what is not known of the hosts; by default they are
         printed. `refresh`: seconds between two looks at a host."""
-        inventory = self.inventory()
         for problem in self.settings.problems:
             (warn or say_aside)(problem)
+        if (folder := fleet_here()) is not None:
+            return self._of_demo(folder, names)
+        inventory = self.inventory()
         hosts = inventory.hosts
         if not inventory.path:
             found = hosts_without_inventory(say_aside)
@@ -92,6 +107,14 @@ class Setup:
             return open_sessions(chosen, default_copies(), self.settings.config, refresh)
         except (UnknownHostError, SocketDirectoryError) as error:
             raise UsageFault(str(error)) from error
+
+    def _of_demo(self, folder: Path, names: Sequence[str]) -> tuple[ShellSession, ...]:
+        try:
+            sessions = {one.host.name: one for one in sessions_here(folder)}
+            chosen = select([one.host for one in sessions.values()], names)
+        except (FleetGoneError, UnknownHostError) as error:
+            raise UsageFault(str(error)) from error
+        return tuple(sessions[host.name] for host in chosen)
 
     def require_screen(self) -> Screen:
         """What opens the app. Raises ClickException if there is no app, or no terminal."""
@@ -118,6 +141,22 @@ def _check_refresh(_: click.Context, option: click.Parameter, value: str | None)
     return value
 
 
+def _look_options(command: FC) -> FC:
+    """The options of the app, which also stand behind `demo`."""
+    for option in (
+        click.option(
+            "--refresh",
+            metavar="SECONDS",
+            callback=_check_refresh,
+            help="Seconds between the app's looks at each host, or off.",
+        ),
+        click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal."),
+        click.option("--ascii", "ascii_only", is_flag=True, help="No glyphs beyond ASCII."),
+    ):
+        command = option(command)
+    return command
+
+
 _hosts_argument = click.argument("hosts", nargs=-1, required=True, metavar="HOST…")
 _host_argument = click.argument("host", metavar="HOST")
 _json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a host.")
@@ -134,14 +173,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="One JSON ob
     type=click.Path(path_type=Path),
     help="The inventory; default: hosts.toml in ~/.config/nixfleet.",
 )
-@click.option("--ascii", "ascii_only", is_flag=True, help="No glyphs beyond ASCII.")
-@click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal.")
-@click.option(
-    "--refresh",
-    metavar="SECONDS",
-    callback=_check_refresh,
-    help="Seconds between the app's looks at each host, or off.",
-)
+@_look_options
 @click.version_option(package_name="nixfleet-tui", message="nixfleet %(version)s")
 @click.pass_context
 def nixfleet(
@@ -156,28 +188,58 @@ def nixfleet(
     Without a command it opens the app.
     """
     settings = load_config(os.environ, refresh=refresh)
-    context.obj = setup = Setup(path or default_inventory_path(), context.obj, settings)
+    look = Look(ascii_only, not no_mouse, refresh)
+    context.obj = setup = Setup(path or default_inventory_path(), context.obj, settings, look)
     if context.invoked_subcommand is None:
-        setup.inventory()  # report a wrong inventory first
+        if fleet_here() is None:
+            setup.inventory()  # report a wrong inventory first
         screen = setup.require_screen()
         notices: list[str] = []
         sessions = setup.sessions(warn=notices.append, refresh=settings.config.refresh)
         code = screen.open(
             sessions,
-            ascii_only=ascii_only,
-            mouse=not no_mouse,
+            ascii_only=look.ascii_only,
+            mouse=look.mouse,
             config=settings.config,
             notices=notices,
         )
         context.exit(code)
 
 
-@nixfleet.command()
+@nixfleet.group(cls=SafeGroup, invoke_without_command=True)
 @click.option("--speed", type=click.FloatRange(0.1, 100.0), default=1.0, help="2: twice as fast.")
-@click.pass_obj
-def demo(setup: Setup, speed: float) -> None:
+@_look_options
+@click.pass_context
+def demo(
+    context: click.Context, speed: float, ascii_only: bool, no_mouse: bool, refresh: str | None
+) -> None:
     """Open the app on a sandbox fleet, which touches nothing else on this machine."""
-    raise SystemExit(setup.require_screen().open_demo(speed))
+    setup, context.obj = context.obj, speed
+    if context.invoked_subcommand is None:
+        before = setup.look
+        settings = load_config(os.environ, refresh=refresh or before.refresh)
+        code = setup.require_screen().open_demo(
+            speed,
+            ascii_only=ascii_only or before.ascii_only,
+            mouse=before.mouse and not no_mouse,
+            config=settings.config,
+        )
+        context.exit(code)
+
+
+@demo.command()
+@click.pass_obj
+def shell(speed: float) -> None:
+    """Open a shell in which `nixfleet` means the sandbox fleet. The fleet ends with the shell."""
+    from nixfleet_core.sandbox.fleet import SandboxError
+    from nixfleet_core.sandbox.shell import run_demo_shell
+
+    say_aside("nixfleet means the demo's fleet here, as in: nixfleet hosts. exit ends both.")
+    try:
+        code = run_demo_shell(speed)
+    except SandboxError as error:
+        raise click.ClickException(str(error)) from error
+    raise SystemExit(code)
 
 
 @nixfleet.command()

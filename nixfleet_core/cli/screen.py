@@ -27,6 +27,6 @@ class Screen(Protocol):
         looks at them by itself, and whether it proves them."""
         ...
 
-    def open_demo(self, speed: float) -> int:
+    def open_demo(self, speed: float, *, ascii_only: bool, mouse: bool, config: Config) -> int:
         """Open the app on a sandbox fleet, which is removed afterwards."""
         ...

@@ -79,6 +79,11 @@ def make_hosts(folder: Path, path: str) -> tuple[SandboxHost, ...]:
             making += [pool.submit(_make_host, folder, name, sources) for name in names]
         for host in making:
             host.result()
+    return describe_hosts(folder)
+
+
+def describe_hosts(folder: Path) -> tuple[SandboxHost, ...]:
+    """The hosts of the fleet in that folder."""
     return tuple(_describe(folder, name) for name in _ROLES)
 
 

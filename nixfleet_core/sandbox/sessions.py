@@ -11,6 +11,9 @@ from nixfleet_core.transport.roots import NoNeed
 from nixfleet_core.transport.shell import Shell
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
     from nixfleet_core.sandbox.fleet import SandboxFleet
     from nixfleet_core.sandbox.hosts import SandboxHost
 
@@ -19,8 +22,13 @@ _DEAD_LINK = "echo 'ssh: connect to host {where}: No route to host' >&2; exit 25
 
 def sandbox_sessions(fleet: SandboxFleet) -> tuple[ShellSession, ...]:
     """A session with each host; the copies of their jobs are deleted with the fleet."""
-    copies = Copies(fleet.folder / "state")
-    return tuple(ShellSession(host.host, _shell(host), copies) for host in fleet.hosts)
+    return sessions_with(fleet.folder, fleet.hosts)
+
+
+def sessions_with(folder: Path, hosts: Iterable[SandboxHost]) -> tuple[ShellSession, ...]:
+    """The same with these hosts of the fleet in that folder."""
+    copies = Copies(folder / "state")
+    return tuple(ShellSession(host.host, _shell(host), copies) for host in hosts)
 
 
 def _shell(host: SandboxHost) -> Shell:

@@ -10,6 +10,7 @@ import pytest
 
 from tui.demo import run_demo
 from tui.ending import ENDING
+from tui.settings import AppSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,4 +28,4 @@ def _own_signals() -> Iterator[None]:
 def test_demo_without_git_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(click.ClickException, match=r"the demo could not be set up: .*git"):
-        run_demo(1.0)
+        run_demo(1.0, AppSettings(temporary=True))

@@ -1124,8 +1124,8 @@ class Screen:
         self.notices = list(notices)
         return 7
 
-    def open_demo(self, speed: float) -> int:
-        self.asked.append(speed)
+    def open_demo(self, speed: float, *, ascii_only: bool, mouse: bool, config: Config) -> int:
+        self.asked.append((speed, ascii_only, mouse, config.refresh))
         return 8
 
 
@@ -1137,8 +1137,19 @@ def test_nixfleet_without_a_command_opens_the_app(
     assert fleet.run().exit_code == 7
     assert fleet.run("--ascii", "--no-mouse", "--refresh", "off").exit_code == 7
     assert screen.refreshes == [60.0, None]
-    assert fleet.run("demo", "--speed", "3").exit_code == 8
-    assert screen.asked == [(["csb0", "csb1"], False, True), (["csb0", "csb1"], True, False), 3.0]
+    assert screen.asked == [(["csb0", "csb1"], False, True), (["csb0", "csb1"], True, False)]
+
+
+def test_the_options_of_the_app_stand_before_demo_and_behind_it(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nixfleet_core.cli.main.require_terminal", lambda: None)
+    fleet.screen = screen = Screen()
+    assert fleet.run("demo").exit_code == 8
+    options = ("--ascii", "--no-mouse", "--refresh", "20")
+    assert fleet.run(*options, "demo", "--speed", "3").exit_code == 8
+    assert fleet.run("demo", "--speed", "3", *options).exit_code == 8
+    assert screen.asked == [(1.0, False, True, 60.0), *[(3.0, True, False, 20.0)] * 2]
 
 
 def test_nixfleet_says_that_the_app_is_missing(fleet: Fleet) -> None:
