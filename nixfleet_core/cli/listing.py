@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import msgspec
 from humanize import naturaldelta
 
-from nixfleet_core.cli.output import print_json, say, say_away
+from nixfleet_core.cli.output import print_json, say, say_away, say_waiting
 from nixfleet_core.cli.run import for_each
 from nixfleet_core.errors import Unreachable
 from nixfleet_core.judge.table_state import Assessment, assess, latest_version
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
     S = TypeVar("S", bound=HostSession)
 
+
+PATIENCE = 1.0
+"""Seconds after which an operator at a terminal is told who is waited for."""
 
 _TITLES: Final = ("HOST", "WHERE", "RUNNING", "INSTALLED", "LATEST", "STATE", "WHY")
 
@@ -93,7 +97,17 @@ def unproven_of(sessions: Sequence[S]) -> tuple[S, ...]:
 async def look(sessions: Sequence[HostSession]) -> list[SeenHost]:
     """Probe all hosts at once."""
     latest = GitLatest(here=fleet_here() is not None)
-    return list(await asyncio.gather(*(_look_at(session, latest) for session in sessions)))
+    looks = {one.host.name: asyncio.create_task(_look_at(one, latest)) for one in sessions}
+    began, waiting = time.monotonic(), set(looks.values())
+    try:
+        while waiting:
+            _, waiting = await asyncio.wait(waiting, timeout=PATIENCE)
+            if waiting:
+                names = ", ".join(name for name, look in looks.items() if look in waiting)
+                say_waiting(f"{time.monotonic() - began:.0f} s, waiting for {names}")
+    finally:
+        say_waiting("")
+    return [look.result() for look in looks.values()]
 
 
 async def _look_at(session: HostSession, source: LatestSource) -> SeenHost:

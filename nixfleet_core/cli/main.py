@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -290,15 +291,18 @@ def update(
     as_json: bool,
 ) -> None:
     """Update hosts: stop, pull, update the input, rebuild past the cache, start, prove."""
-    from nixfleet_core.cli.run import ask_at_terminal, run_hosts
-    from nixfleet_core.cli.show_plan import show_plans
+    from nixfleet_core.cli.run import at_terminal, run_hosts
+    from nixfleet_core.cli.show_plan import confirm_plans, show_plans
 
     sessions = setup.sessions(hosts, checkout)
     if dry_run:
         raise SystemExit(show_plans(sessions, options, as_json=as_json))
     names = ", ".join(session.host.name for session in sessions)
-    if not yes and not ask_at_terminal(f"Update {names}?", click.confirm):
-        raise UsageFault(f"{names}: not updated; confirm at a terminal, or add --yes")
+    if not yes:
+        if not at_terminal():
+            raise UsageFault(f"{names}: not updated; confirm at a terminal, or add --yes")
+        if (code := confirm_plans(sessions, options, partial(click.confirm, err=True))) is not None:
+            raise SystemExit(code)
 
     async def act(conductor: Conductor, session: HostSession) -> Report:
         return await conductor.update(session, options, detach=detach)

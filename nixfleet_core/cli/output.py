@@ -108,6 +108,15 @@ def say(
         _print(click.style(shown, bold=True) if bold and stream.isatty() else shown, stream)
 
 
+def say_waiting(text: str) -> None:
+    """Say at a terminal, on stderr, what is waited for; the next text, or "", takes its place."""
+    if not sys.stderr.isatty():
+        return
+    room = (_width(sys.stderr) or 80) - 1
+    with _output_faults():
+        click.echo(f"\r\x1b[K{safe(text)[:room]}", file=sys.stderr, nl=False)
+
+
 def say_away(host: str, why: str, advice: str) -> None:
     """Say on stderr why a host could not be asked, and what helps."""
     say(f"{host}: {why}", err=True)

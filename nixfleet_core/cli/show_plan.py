@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import click
 import msgspec
 
 from nixfleet_core.cli.output import print_json, say
@@ -19,7 +20,7 @@ from nixfleet_core.session.boundary import one_host
 from nixfleet_core.session.protocol import Commit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from nixfleet_core.plan.model import Options
     from nixfleet_core.session.conduct import Conductor
@@ -40,17 +41,36 @@ class PlanLine(msgspec.Struct, frozen=True):
 
 def show_plans(sessions: Sequence[HostSession], options: Options, *, as_json: bool) -> int:
     """Print each host's plan. The exit code says whether all of them could run."""
-
-    async def make(conductor: Conductor, session: HostSession) -> PlanLine:
-        return await _make_line(conductor, session, options)
-
-    lines = for_each(sessions, make)
+    lines = _lines(sessions, options)
     for line in lines:
         if as_json:
             print_json(line)
         else:
-            _print(line)
+            _print(line, err=False)
     return worst_exit([_exit_code(line) for line in lines])
+
+
+def confirm_plans(
+    sessions: Sequence[HostSession], options: Options, confirm: Callable[[str], bool]
+) -> int | None:
+    """Show the plans on stderr, and ask whether they should run. None: yes. The exit code if none
+    of them could run. Raises click.Abort if the answer is no."""
+    lines = _lines(sessions, options)
+    for line in lines:
+        _print(line, err=True)
+    names = ", ".join(line.host for line in lines if line.refusal is None)
+    if not names:
+        return worst_exit([_exit_code(line) for line in lines])
+    if not confirm(safe(f"Update {names}?")):
+        raise click.Abort
+    return None
+
+
+def _lines(sessions: Sequence[HostSession], options: Options) -> list[PlanLine]:
+    async def make(conductor: Conductor, session: HostSession) -> PlanLine:
+        return await _make_line(conductor, session, options)
+
+    return for_each(sessions, make)
 
 
 async def _make_line(conductor: Conductor, session: HostSession, options: Options) -> PlanLine:
@@ -75,24 +95,23 @@ def _exit_code(line: PlanLine) -> int:
     return EXIT_CODES["unreachable" if line.refusal.check in NO_ANSWER else "failed"]
 
 
-def _print(line: PlanLine) -> None:
-    _comment(line.host)
+def _print(line: PlanLine, *, err: bool) -> None:
+    def comment(text: str) -> None:
+        say(f"# {text}", go_on="#       ", err=err)
+
+    comment(line.host)
     if line.refusal is not None:
-        _comment(f"refused ({line.refusal.check}): {line.refusal.why}")
-        _comment(f"→ {line.refusal.advice}")
+        comment(f"refused ({line.refusal.check}): {line.refusal.why}")
+        comment(f"→ {line.refusal.advice}")
     for warning in line.plan.warnings if line.plan else ():
-        _comment(f"warning: {warning}")
+        comment(f"warning: {warning}")
     if line.plan and not wants_commit(line.plan.options) and line.dirty_trees is None:
-        _comment(
+        comment(
             "if the flake refuses a dirty tree, what is built is a commit of the new flake.lock, "
             "which only this host has: --flake 'git+file://…?ref=refs/nixfleet/JOB&rev="
             f"{NEW_LOCK}'; --commit-lock keeps it"
         )
     for commit in line.incoming:
-        _comment(f"incoming: {safe(commit.rev)[:7]} {commit.title}")
+        comment(f"incoming: {safe(commit.rev)[:7]} {commit.title}")
     for command in line.commands:
-        say(command, exact=True)
-
-
-def _comment(text: str) -> None:
-    say(f"# {text}", go_on="#       ")
+        say(command, exact=True, err=err)

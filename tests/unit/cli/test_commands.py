@@ -389,6 +389,34 @@ def test_rollback_goes_to_the_generation_that_is_named(fleet: Fleet) -> None:
     assert f"goes back to generation 411: active before job {JOB}" in done.stdout
 
 
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_an_update_at_a_terminal_shows_its_plan_before_it_asks(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("nixfleet_core.cli.run.at_terminal", lambda: True)
+    csb0, csb1 = fleet.sessions.values()
+    csb1.says["plan"] = REFUSAL
+    done = fleet.run("update", *options, "csb0", "csb1", typed="n\n")
+    assert done.exit_code == 1
+    shown, asked, _ = done.stderr.partition("Update csb0? [y/N]")
+    assert asked
+    assert PULL in shown
+    assert "# refused (disk): full" in shown
+    assert (csb0.launched, csb1.launched, done.stdout) == ([], [], "")
+    assert fleet.run("update", *options, "csb0", typed="y\n").exit_code == 0
+    assert csb0.launched
+
+
+def test_an_update_that_cannot_run_is_not_asked_for(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nixfleet_core.cli.run.at_terminal", lambda: True)
+    fleet.sessions["csb0"].says["plan"] = REFUSAL
+    done = fleet.run("update", "csb0", typed="y\n")
+    assert (done.exit_code, "[y/N]" in done.stderr) == (1, False)
+    assert "# refused (disk): full" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("typed", "planned"),
     [("\n", "False 411"), ("410\n", "False 410"), ("x\n0\n9\n", "False 9"), ("", None)],
@@ -991,6 +1019,26 @@ def test_why_explains_what_it_can_see_without_root(fleet: Fleet, refusal: Except
     fleet.sessions["csb0"].says |= {"probe": facts, "explain": refusal}
     result = fleet.run("why", "csb0")
     assert (result.exit_code, result.stdout.split(":")[0]) == (0, "unit-masked")
+
+
+def test_hosts_says_who_is_waited_for(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    answers = asyncio.Event()
+
+    def tell(text: str) -> None:
+        told.append(text)
+        answers.set()
+
+    async def slow(**_: object) -> Facts:
+        await answers.wait()
+        return STALE
+
+    monkeypatch.setattr("nixfleet_core.cli.listing.PATIENCE", 0.01)
+    monkeypatch.setattr("nixfleet_core.cli.listing.say_waiting", tell)
+    monkeypatch.setattr(fleet.sessions["csb1"], "probe", slow)
+    assert fleet.run("hosts").exit_code == 0
+    assert told[0].endswith("waiting for csb1")
+    assert told[-1] == ""
 
 
 # Words of hosts must not drive the terminal.
