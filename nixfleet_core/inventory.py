@@ -167,7 +167,10 @@ class _HostsFile(TomlFile):
         text = self.text(at, table, "checkout", example)
         if text is None:
             return default
-        if not text.startswith(("/", "~/")) or not text.isprintable():
+        if not text.isprintable():
+            said = f"{text!r} has a character that cannot be printed"
+            self.fail((*at, "checkout"), said, f"write {example}")
+        elif not text.startswith(("/", "~/")):
             self.fail((*at, "checkout"), f"{text!r} is no absolute path", f"write {example}")
         return text
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from click.decorators import FC
 
     from nixfleet_core.cli.screen import Screen
+    from nixfleet_core.job.copies import Copies
     from nixfleet_core.session.conduct import Conductor, Report
     from nixfleet_core.session.protocol import HostSession
     from nixfleet_core.session.shell_session import ShellSession
@@ -105,7 +106,7 @@ class Setup:
             chosen = select(hosts, names)
             if checkout is not None:
                 chosen = tuple(replace(host, checkout=checkout) for host in chosen)
-            return open_sessions(chosen, default_copies(), self.settings.config, refresh)
+            return open_sessions(chosen, copies_here(warn), self.settings.config, refresh)
         except (UnknownHostError, SocketDirectoryError) as error:
             raise UsageFault(str(error)) from error
 
@@ -126,6 +127,14 @@ class Setup:
 
     def session(self, name: str, checkout: str | None = None) -> ShellSession:
         return self.sessions((name,), checkout)[0]
+
+
+def copies_here(warn: Callable[[str], None] | None = None) -> Copies:
+    """The operator's copies of jobs. Raises ClickException if there is no place for any."""
+    try:
+        return default_copies(warn or say_aside)
+    except OSError as error:
+        raise click.ClickException(f"there is no place for copies of jobs: {error}") from error
 
 
 def say_aside(line: str) -> None:

@@ -180,9 +180,20 @@ def _output_faults() -> Iterator[None]:
         raise OutputFailed(error) from error
 
 
+def _fill_streams() -> None:
+    """What our caller has closed is empty instead. No file of ours gets its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - open to the end
+
+
 class SafeCommand(click.Command):
     """A command whose errors are made safe as `say` does. click prints them, and they quote the
     operator, files and hosts."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        _fill_streams()
+        return super().main(*args, **kwargs)
 
     def make_context(
         self,

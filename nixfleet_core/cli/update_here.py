@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nixfleet_core.cli.main import UsageFault, say_aside
+from nixfleet_core.cli.main import UsageFault, copies_here, say_aside
 from nixfleet_core.cli.options import UpdateCommand, checkout_option, plan_options
 from nixfleet_core.config import load_config
 from nixfleet_core.inventory import (
@@ -18,7 +18,6 @@ from nixfleet_core.inventory import (
     load_inventory,
     this_machine,
 )
-from nixfleet_core.job.copies import default_copies
 from nixfleet_core.session.open import open_session
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ def nixfleet_update(
     settings = load_config(os.environ)
     for problem in settings.problems:
         say_aside(problem)
-    session = open_session(host, default_copies(), settings.config)
+    session = open_session(host, copies_here(), settings.config)
     if dry_run:
         raise SystemExit(show_plans((session,), options, as_json=as_json))
 

@@ -38,7 +38,9 @@ def read_checkout(text: str) -> str:
     """Read the value of `--checkout`: one of the two words, or a path. Raises ValueError."""
     if text in _WORDS:
         return _WORDS[text]
-    if not text.startswith(("/", "~/")) or not text.isprintable():
+    if not text.isprintable():
+        raise ValueError(f"{text!r} is no checkout: it has a character that cannot be printed")
+    if not text.startswith(("/", "~/")):
         raise ValueError(f"{text!r} is no checkout: write {', '.join(_WORDS)}, or an absolute path")
     return text
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -22,6 +23,8 @@ from nixfleet_core.plan.model import Plan
 from nixfleet_core.vocabulary import TITLES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nixfleet_core.facts.proofs import Proven
 
 
@@ -189,9 +192,25 @@ def check_room(path: Path) -> None:
         )
 
 
-def default_copies() -> Copies:
-    """Those in the user's state directory, which is closed to others."""
+_spare: list[tempfile.TemporaryDirectory[str]] = []
+"""Folders that are gone at the program's end."""
+
+
+def default_copies(warn: Callable[[str], None]) -> Copies:
+    """Those in the user's state directory, which is closed to others. If that cannot be used, they
+    go to a folder that is gone with this program, and `warn` is told so. Raises OSError if there is
+    no place for that either."""
     root = platformdirs.user_state_path("nixfleet")
-    root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    root.chmod(0o700)
+    try:
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        root.chmod(0o700)
+        with tempfile.TemporaryFile(dir=root):
+            pass
+    except OSError as error:
+        _spare.append(tempfile.TemporaryDirectory(prefix="nixfleet-"))
+        warn(
+            f"{root} cannot be used ({error.strerror}): jobs and their logs are remembered only as "
+            "long as this program runs; XDG_STATE_HOME names another place"
+        )
+        return Copies(Path(_spare[-1].name))
     return Copies(root)

@@ -68,10 +68,9 @@ def fleet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fleet:
     own_settings(monkeypatch, tmp_path)
     monkeypatch.setattr(main, "load_inventory", inventory)
     monkeypatch.setattr(main, "open_sessions", opened)
-    monkeypatch.setattr(main, "default_copies", lambda: None)
+    monkeypatch.setattr(main, "default_copies", lambda _: None)
     monkeypatch.setattr(update_here, "load_inventory", inventory)
     monkeypatch.setattr(update_here, "open_session", opened_here)
-    monkeypatch.setattr(update_here, "default_copies", lambda: None)
     monkeypatch.setattr(shell, "open_process", contacted)
     monkeypatch.setattr("nixfleet_core.session.latest._ask", nobody_answers)
     return found

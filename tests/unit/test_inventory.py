@@ -307,7 +307,7 @@ MISTAKES = {
         '[hosts.a]\nlocal = true\ncheckout = "/a\\nb"',
         3,
         "hosts.a.checkout",
-        "is no absolute path",
+        "has a character that cannot be printed",
     ),
     "a default that is no path": (
         '[defaults]\ncheckout = ""\n[hosts.a]\nlocal = true',

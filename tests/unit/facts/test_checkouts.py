@@ -42,7 +42,12 @@ def test_a_checkout_is_named_by_a_word_or_a_path(text: str, read: str) -> None:
     assert read_checkout(text) == read
 
 
-@pytest.mark.parametrize("text", ["", "x", "./x", "~ops/x", "/a\nb", "Isolated"], ids=repr)
+def test_what_cannot_be_printed_is_refused_for_that() -> None:
+    with pytest.raises(ValueError, match="has a character that cannot be printed"):
+        read_checkout("/a\nb")
+
+
+@pytest.mark.parametrize("text", ["", "x", "./x", "~ops/x", "Isolated"], ids=repr)
 def test_other_words_name_no_checkout(text: str) -> None:
     with pytest.raises(ValueError, match="isolated, nixcfg"):
         read_checkout(text)

@@ -41,11 +41,28 @@ def test_the_users_copies_are_closed_to_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    copies = default_copies()
+    told: list[str] = []
+    copies = default_copies(told.append)
     assert copies.root == tmp_path / "state/nixfleet"
     assert mode(copies.root) == 0o700
     copies.root.chmod(0o755)
-    assert mode(default_copies().root) == 0o700
+    assert mode(default_copies(told.append).root) == 0o700
+    assert told == []
+
+
+@pytest.mark.parametrize("state", ["/proc/nowhere", "file", "loop"])
+def test_a_state_folder_that_cannot_be_used_is_named_and_the_copies_live_as_long_as_we(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / state))
+    told: list[str] = []
+    copies = default_copies(told.append)
+    (said,) = told
+    assert said.startswith(f"{tmp_path / state}/nixfleet cannot be used (")
+    assert copies.job("csb0", JOB).path.is_dir()
+    assert mode(copies.root) == 0o700
 
 
 def test_a_job_has_a_directory_of_its_own(tmp_path: Path) -> None:
