@@ -10,6 +10,7 @@ from fakes import JOB, NOW
 from screen_text import press_key, screen_text, settle
 from test_path import press
 
+from nixfleet_core.errors import NeedsPassword
 from nixfleet_core.job.events import JobStart
 from tui.screens.base import Confirm, Dialog, Notice
 from tui.screens.plan import UpdateDialog
@@ -36,6 +37,18 @@ async def test_a_held_enter_starts_nothing(
         assert "  start" in text
         assert "⏎ start" not in text
     assert fleet[0].launched == []
+
+
+@pytest.mark.enter_pauses
+async def test_a_typed_password_is_taken_at_once(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.screens.base.ENTER_PAUSE", 3600.0)
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        asking = pilot.app.run_worker(pilot.app._ask_password(NeedsPassword("csb0")))  # type: ignore[attr-defined]
+        await settle(pilot)
+        await press(pilot, "enter", *"right", "enter")
+        assert await asking.wait() == "right"
 
 
 @pytest.mark.enter_pauses

@@ -89,6 +89,8 @@ class Dialog(ModalScreen[ResultT | None], inherit_bindings=False):
         Binding("pagedown", "scroll_body(10)", "Page down", show=False, id="dialog.page-down"),
     ]
     BINDING_GROUP_TITLE = "Dialog"
+    PAUSES: ClassVar[bool] = True
+    """Whether enter is taken only after a pause."""
 
     def __init__(
         self,
@@ -119,7 +121,7 @@ class Dialog(ModalScreen[ResultT | None], inherit_bindings=False):
     def takes_enter_of(self, at: float, previous: float) -> bool:
         """Whether an enter counts that was read at that moment, and the one before it at the other.
         If not, the pause begins anew."""
-        if not ENTER_PAUSE:
+        if not ENTER_PAUSE or not self.PAUSES:
             return True
         if self._shown_at is not None and at - max(previous, self._shown_at) >= ENTER_PAUSE:
             return True
@@ -134,7 +136,9 @@ class Dialog(ModalScreen[ResultT | None], inherit_bindings=False):
             self._shown_at = monotonic()
         if self._pause is not None:
             self._pause.stop()
-        self._pause = self.set_timer(ENTER_PAUSE, self._end_pause) if ENTER_PAUSE else None
+        self._pause = (
+            self.set_timer(ENTER_PAUSE, self._end_pause) if ENTER_PAUSE and self.PAUSES else None
+        )
         self._show_enter()
 
     def _end_pause(self) -> None:

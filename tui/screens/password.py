@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from textual.content import Content
 from textual.widgets import Input
 
@@ -11,6 +13,8 @@ from tui.text import plain
 
 class PasswordDialog(FieldDialog):
     """Asks for sudo's password on one host; it is kept in memory only."""
+
+    PAUSES: ClassVar[bool] = False  # an enter alone is not taken, and a password can be pasted
 
     def __init__(self, host: str, *, wrong: bool, said: str = "") -> None:
         """`said` is what sudo said about the wrong password."""
