@@ -121,6 +121,43 @@ def test_an_update_brings_the_new_agent_and_proves_it(
     assert home.agent_pid() != pid
 
 
+def test_a_home_of_a_flake_that_refuses_a_dirty_tree(
+    fresh_homes: Fleet, home: LabHost, operator: Client
+) -> None:
+    """It is built from a commit of the new lock, to which --commit-lock lets the branch go."""
+
+    def git(words: str) -> str:
+        return home.enter(f"cd ~/Code/nixcfg && git {words}", user=home.user)
+
+    repos = fresh_homes.repos
+    flake = (repos.path("nixcfg") / "flake.nix").read_text()
+    homes = "import ./homes.nix { inherit sh agent chain knobs; }"
+    assert homes in flake
+    strict = f'builtins.seq (self.rev or (throw "refusing")) ({homes})'
+    repos.commit_nixcfg("Refuse dirty trees", files={"flake.nix": flake.replace(homes, strict)})
+    repos.release("2.2.0")
+    git("pull -q --ff-only")
+    head = git("rev-parse HEAD")
+    answer = operator.update(home.name, "--force")
+    assert (answer["verdict"], answer["after"]["version"]) == ("updated", "2.2.0"), answer
+    commit = git(f"rev-parse refs/nixfleet/{answer['job']}")
+    assert git(f"rev-parse {commit}^ HEAD") == f"{head}\n{head}"
+    assert git(f"diff --name-only HEAD {commit}") == "flake.lock"
+    assert git("status --porcelain") == "M flake.lock"
+    again = operator.update(home.name, "--force")
+    assert again["verdict"] == "current", again
+    assert again["after"]["generation"] == answer["after"]["generation"]
+    verified = operator.run("verify", home.name)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+
+    repos.release("2.3.0")
+    kept = operator.update(home.name, "--force", "--commit-lock")
+    assert (kept["verdict"], statuses(kept)["commit"]) == ("updated", "ok"), kept
+    assert git("rev-parse HEAD^") == head
+    assert git("status --porcelain") == ""
+    check_nothing_left(home)
+
+
 async def test_keys_alone_update_a_home(
     fresh_homes: Fleet,
     home: LabHost,
