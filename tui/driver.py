@@ -9,6 +9,7 @@ import sys
 import termios
 import time
 from codecs import getincrementaldecoder
+from io import TextIOWrapper
 from pathlib import Path
 from threading import Thread
 from typing import Final
@@ -24,6 +25,12 @@ _LOOK: Final = 0.5
 """Seconds between looks, for kernels that do not report a vanished terminal (macOS)."""
 
 
+def speaks_unicode() -> bool:
+    """Whether the app can write all its signs, by the locale."""
+    encoding = sys.__stderr__.encoding if sys.__stderr__ is not None else ""
+    return encoding.lower().replace("-", "") == "utf8"
+
+
 class TerminalDriver(LinuxDriver):
     """Ends the app as SIGHUP does when its terminal is gone; make, for one, keeps that signal.
 
@@ -35,6 +42,8 @@ class TerminalDriver(LinuxDriver):
     _watching = False
 
     def start_application_mode(self) -> None:
+        if isinstance(sys.__stderr__, TextIOWrapper):  # what it cannot say must not end its writer
+            sys.__stderr__.reconfigure(errors="replace")
         super().start_application_mode()  # type: ignore[no-untyped-call]
         if not self._watching:
             self._watching = True

@@ -31,10 +31,11 @@ class TerminalScreen:
         from nixfleet_core.sandbox.here import fleet_here
         from nixfleet_core.session.latest import GitLatest
         from tui.app import run
+        from tui.driver import speaks_unicode
         from tui.settings import AppSettings
 
         settings = AppSettings(
-            ascii=ascii_only,
+            ascii=ascii_only or not speaks_unicode(),
             mouse=mouse,
             refresh=config.refresh,
             prove_in_background=config.prove == "background",
@@ -44,10 +45,11 @@ class TerminalScreen:
 
     def open_demo(self, speed: float, *, ascii_only: bool, mouse: bool, config: Config) -> int:
         from tui.demo import run_demo
+        from tui.driver import speaks_unicode
         from tui.settings import AppSettings
 
         settings = AppSettings(
-            ascii=ascii_only,
+            ascii=ascii_only or not speaks_unicode(),
             mouse=mouse,
             refresh=config.refresh,
             prove_in_background=config.prove == "background",

@@ -67,6 +67,36 @@ def test_the_demo_ends_and_cleans_up(tmp_path: Path, how: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_without_utf_8_gets_ascii(tmp_path: Path, encoding: str) -> None:
+    ours, theirs = pty.openpty()
+    app = subprocess.Popen(
+        [str(Path(sys.executable).with_name("nixfleet")), "demo", "--speed", "50"],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=dict(
+            os.environ, TERM="xterm-256color", TMPDIR=str(tmp_path), PYTHONIOENCODING=encoding
+        ),
+        start_new_session=True,
+    )
+    os.close(theirs)
+    seen = b""
+    try:
+        while b"stale" not in seen:
+            assert select.select([ours], [], [], SECONDS)[0], seen
+            seen += os.read(ours, 65536)
+        assert seen.isascii()
+        os.write(ours, b"q")
+        with suppress(OSError):  # the app has ended
+            while os.read(ours, 65536):
+                pass
+        assert app.wait(SECONDS) == 0
+    finally:
+        app.kill()
+        os.close(ours)
+
+
 @pytest.mark.parametrize("how", ["told", "gone"])
 def test_the_app_ends_in_order_when_its_terminal_takes_no_output(how: str) -> None:
     """The app's writer is stuck, and its loop waits for the writer."""
