@@ -204,7 +204,8 @@ async def cancel_job(app: Stage, watcher: JobWatcher) -> None:
     entry = app.fleet.entries[watcher.host]
     body = Content(
         f"The job {plain(watcher.job)} on {entry.label} is asked to stop. "
-        "It starts the agent again before it ends."
+        "It starts the agent again before it ends.\n\n"
+        "esc leaves it alone. q then quits NixFleet, and the job goes on."
     )
     question = Confirm(
         f"Cancel the job on {entry.name}?", body, accept="cancel the job", changes="ends a job"

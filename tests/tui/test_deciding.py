@@ -121,6 +121,24 @@ async def test_quit_asks_nothing_behind_the_notice(
         assert app.jobs_going_on() == [("csb0", JOB)]
 
 
+async def test_ctrl_c_offers_to_cancel_the_job_in_view_and_says_what_it_does(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        await press(pilot, "enter", "enter")
+        await fleet[0].say(JobStart(at=NOW))
+        text = await press(pilot, "ctrl+c")
+        assert isinstance(app.screen, Confirm)
+        assert "Cancel the job on csb0?" in text
+        assert "q then quits NixFleet, and the job goes on." in text
+        await press(pilot, "escape")
+        await fleet[0].run_job()
+        await settle(pilot)
+        press_key(pilot, "ctrl+c")
+        await settle(pilot)
+        assert app._exit, "no job is in view any more"
+
+
 @pytest.mark.parametrize("temporary", [False, True])
 async def test_quit_says_what_becomes_of_the_jobs(
     make_app: MakeApp, fleet: list[FakeSession], temporary: bool

@@ -80,7 +80,7 @@ class ManyScreen(Page):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "show", id="many.open", tooltip="Show this host's job"),
         Binding("escape", "leave", "back", id="many.leave", tooltip="The jobs go on"),
-        Binding("c", "cancel", "cancel", id="many.cancel", tooltip="Ask this job to stop"),
+        Binding("c,ctrl+c", "cancel", "cancel", id="many.cancel", tooltip="Ask this job to stop"),
     ]
     BINDING_GROUP_TITLE = "Many hosts"
     AUTO_FOCUS = "RowTable"

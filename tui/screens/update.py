@@ -37,7 +37,7 @@ class UpdateScreen(Page):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "back", id="update.leave", tooltip="The job goes on"),
-        Binding("c", "cancel", "cancel", id="update.cancel", tooltip="Ask the job to stop"),
+        Binding("c,ctrl+c", "cancel", "cancel", id="update.cancel", tooltip="Ask the job to stop"),
         Binding("z", "zoom", "full log", id="update.zoom", tooltip="Only the log, or all panels"),
         Binding("p", "packages", "packages", id="update.packages", tooltip="What changed"),
         Binding("R", "again", "Ask again", show=False, id="update.again"),
