@@ -124,7 +124,9 @@ class NixFleetApp(Stage, inherit_bindings=False):
         self._dirty = False
         self._titled = False
         self._unseen = bool(settings.notices)
-        self._entered_at = 0.0
+        self.entered_at = 0.0
+        self._told: dict[str, float] = {}
+        """Until when each notice is shown."""
         self.set_class(settings.ascii, "-ascii")
         draw_scrollbars(ascii_only=settings.ascii)
 
@@ -159,7 +161,9 @@ class NixFleetApp(Stage, inherit_bindings=False):
                 self.exit()  # a question would not be seen either
             return False
         if isinstance(event, events.Key) and event.key == "enter":
-            previous, self._entered_at = self._entered_at, event.time
+            previous, self.entered_at = self.entered_at, event.time
+            if isinstance(self._driver, TerminalDriver) and event.time == self._driver.held_at:
+                previous = event.time
             if isinstance(self.screen, Dialog):
                 return self.screen.takes_enter_of(event.time, previous)
         return True
@@ -169,6 +173,7 @@ class NixFleetApp(Stage, inherit_bindings=False):
         them."""
         self._unseen = False
         self.clear_notifications()
+        self._told.clear()
         for notice in self.settings.notices:
             self.notify(notice, severity="warning", timeout=_NOTICE_SECONDS)
 
@@ -188,10 +193,13 @@ class NixFleetApp(Stage, inherit_bindings=False):
         timeout: float | None = None,
         markup: bool = False,
     ) -> None:
-        """Say something in passing. Unlike in Textual, the default is plain text, not markup."""
-        super().notify(
-            plain(message), title=plain(title), severity=severity, timeout=timeout, markup=markup
-        )
+        """Say something in passing, once as long as it is shown. Unlike in Textual, the default is
+        plain text, not markup."""
+        said, now = plain(message), time.monotonic()
+        if self._told.get(said, 0) > now:
+            return
+        self._told[said] = now + (self.NOTIFICATION_TIMEOUT if timeout is None else timeout)
+        super().notify(said, title=plain(title), severity=severity, timeout=timeout, markup=markup)
 
     def copy_to_clipboard(self, text: str) -> None:
         """Copy a selection without credentials: nobody knows where it is pasted."""

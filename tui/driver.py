@@ -12,11 +12,16 @@ from codecs import getincrementaldecoder
 from io import TextIOWrapper
 from pathlib import Path
 from threading import Thread
-from typing import Final
+from time import monotonic
+from typing import TYPE_CHECKING, Final
 
 from textual.drivers.linux_driver import LinuxDriver
+from textual.events import Key
 
 from tui.terminal_input import TerminalInput
+
+if TYPE_CHECKING:
+    from textual.message import Message
 
 _TICK: Final = 0.1
 """Seconds between looks at what may have ended, such as a lone escape."""
@@ -38,6 +43,8 @@ class TerminalDriver(LinuxDriver):
     and so does the app, which waits until there is room for its output.
     """
 
+    held_at = 0.0
+    """When a read last brought several enters at once: nobody types so fast."""
     _gone = False
     _watching = False
 
@@ -67,10 +74,18 @@ class TerminalDriver(LinuxDriver):
                 data = os.read(self.fileno, 4096)
                 if not data:  # it is closed, which _watch sees, too
                     self.exit_event.wait(_TICK)
-                for event in terminal.feed(decode(data)):
-                    self.process_message(event)
+                self._pass_on(list(terminal.feed(decode(data))))
             for event in terminal.tick():
                 self.process_message(event)
+
+    def _pass_on(self, read: list[Message]) -> None:
+        """What was read at once has one time, however long we take to understand it."""
+        now = monotonic()
+        if sum(isinstance(one, Key) and one.key == "enter" for one in read) > 1:
+            self.held_at = now
+        for event in read:
+            event.time = now
+            self.process_message(event)
 
     def write(self, data: str) -> None:
         if not self._gone and self._writer_thread is not None:

@@ -32,6 +32,8 @@ class Stage(App[None], inherit_bindings=False):
     conductor: Conductor
     ticked: Signal[None]
     """Published with each beat in which something has changed."""
+    entered_at: float
+    """When the last enter was read, as the monotonic clock counts."""
     terminal_lent: bool
     """True while another program has the terminal: our output would pile up, and then block."""
 

@@ -22,8 +22,12 @@ if TYPE_CHECKING:
 ResultT = TypeVar("ResultT")
 
 ENTER_PAUSE = 0.4
-"""Seconds without an enter, before a dialog takes one: a key that is held down, or was typed ahead,
-confirms nothing."""
+"""Seconds for which a dialog is shown before it takes an enter: what was typed ahead confirms
+nothing."""
+
+REPEAT_DELAY = 0.7
+"""Seconds after an enter, before a dialog takes another one: a key that is held down confirms
+nothing. Most systems repeat a key after 0.25 to 0.66 s."""
 
 WIDTHS: list[tuple[int, str]] = [(0, "-cramped"), (LEAST_WIDTH, "-narrow"), (100, "-wide")]
 HEIGHTS: list[tuple[int, str]] = [
@@ -123,7 +127,11 @@ class Dialog(ModalScreen[ResultT | None], inherit_bindings=False):
         If not, the pause begins anew."""
         if not ENTER_PAUSE or not self.PAUSES:
             return True
-        if self._shown_at is not None and at - max(previous, self._shown_at) >= ENTER_PAUSE:
+        if (
+            self._shown_at is not None
+            and at - self._shown_at >= ENTER_PAUSE
+            and at - previous >= REPEAT_DELAY
+        ):
             return True
         self._begin_pause()
         return False
@@ -132,13 +140,15 @@ class Dialog(ModalScreen[ResultT | None], inherit_bindings=False):
         self.call_after_refresh(self._begin_pause)
 
     def _begin_pause(self) -> None:
+        now = monotonic()
         if self._shown_at is None:
-            self._shown_at = monotonic()
+            self._shown_at = now
         if self._pause is not None:
             self._pause.stop()
-        self._pause = (
-            self.set_timer(ENTER_PAUSE, self._end_pause) if ENTER_PAUSE and self.PAUSES else None
-        )
+            self._pause = None
+        if ENTER_PAUSE and self.PAUSES:
+            until = max(self._shown_at + ENTER_PAUSE, stage(self).entered_at + REPEAT_DELAY)
+            self._pause = self.set_timer(max(0.01, until - now), self._end_pause)
         self._show_enter()
 
     def _end_pause(self) -> None:
