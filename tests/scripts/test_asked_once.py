@@ -16,7 +16,7 @@ LOOK, CHECK = "eval --raw --no-update-lock-file", "--apply x: true"
 one_shell = pytest.mark.parametrize("shell", ["dash"], indirect=True)
 
 
-GIT = shutil.which("git")
+GIT, DF = shutil.which("git"), shutil.which("df")
 
 
 @pytest.fixture
@@ -113,3 +113,27 @@ def test_a_look_that_could_not_evaluate_decides_nothing(level: FakeHost) -> None
     level.run_job()
     assert level.steps == OK, level.log
     assert asked(level, "nix", CHECK) == 1
+
+
+def test_restarts_of_before_do_not_count_against_an_agent_that_runs_already(
+    level: FakeHost,
+) -> None:
+    """As after going back from an agent that crashed: the switch has started the other one."""
+    level.on(
+        "systemd",
+        'default "$@"; for state in "$root"/run/systemd/units/nixfleet-agent.service; do '
+        '[ ! -e "$state" ] || sed "s/success 0/success 5/" "$state" >"$s/other"; '
+        '[ ! -e "$state" ] || cat "$s/other" >"$state"; done',
+    )
+    level.run_job()
+    assert level.steps == OK, level.log
+    assert asked(level, "systemctl", "reset-failed") == 1
+
+
+@one_shell
+def test_a_fetch_that_finds_no_room_fails_for_that(level: FakeHost) -> None:
+    """Nix keeps the old commit then, and exits with 0."""
+    level.on("nix", 'case "$*" in *" update "*) : >"$s/full"; exit 0 ;; esac; default "$@"')
+    level.on("df", f'if [ -e "$s/full" ]; then echo; echo "x 1 1 0 x"; else exec {DF} "$@"; fi')
+    level.run_job()
+    assert (level.result["failed"], level.result["reason"]) == ("update", "disk-full"), level.log

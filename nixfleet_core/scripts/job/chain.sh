@@ -102,20 +102,16 @@ nf_do_start() {
   nf_see_units 2>/dev/null
   # our own switch has ended, unless it was cut off
   if ! nf_is_well || [ -n "$switch_lives" ]; then nf_wait_switch; nf_see_units 2>/dev/null; fi
+  # restarts of before would count against it, and after too many systemd refuses a start
+  if ! nf_is_seen_up || [ "${agent_restarts:-0}" != 0 ]; then nf_service_forgive >>"$NF_LOG" 2>&1; fi
   if nf_is_seen_up && [ -n "$nf_look_path$nf_look_waits" ]; then
     # the switch may have started the new agent already; restartIfChanged=false leaves an old one running
     if nf_runs_installed; then nf_say "the agent runs already, from $agent_installed"; return 0; fi
-    nf_is_starting || nf_forgive_and restart || return
+    nf_is_starting || nf_service_restart || return
   else
-    nf_forgive_and start || return
+    nf_service_start || return
   fi
   nf_await_agent
-}
-
-# nf_forgive_and start|restart
-nf_forgive_and() {
-  nf_service_forgive >>"$NF_LOG" 2>&1
-  "nf_service_$1"
 }
 
 # nf_is_starting: true if launchd's process still waits, and will become the agent that its plist names.

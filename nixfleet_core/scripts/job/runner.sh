@@ -47,7 +47,8 @@ nf_step() {
   elif nf_cancelled && ! nf_is_uncut "$NF_STEP"; then
     nf_step_end cancelled "$nf_try_rc" "$nf_try_count"
   else
-    if [ -z "$NF_STEP_REASON" ] && nf_is_full; then NF_STEP_REASON=disk-full; fi
+    # a fetch that finds no room can keep the old commit, and say that all is well
+    case $NF_STEP_REASON in '' | stale) if nf_is_full; then NF_STEP_REASON=disk-full; fi ;; esac
     # the update worked, even if flake.lock could not be shared
     if [ -z "$NF_FAILED" ] && ! nf_is_sharing; then
       nf_has_failed "$NF_STEP" "$nf_try_rc" "$NF_STEP_REASON"
