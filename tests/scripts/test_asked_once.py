@@ -125,7 +125,12 @@ def test_restarts_of_before_do_not_count_against_an_agent_that_runs_already(
         '[ ! -e "$state" ] || sed "s/success 0/success 5/" "$state" >"$s/other"; '
         '[ ! -e "$state" ] || cat "$s/other" >"$state"; done',
     )
+    level.on(
+        "nixos-rebuild",
+        'default "$@"; rc=$?; systemctl start nixfleet-agent.service; exit "$rc"',
+    )
     level.run_job()
+    assert "the agent runs already" in level.log
     assert level.steps == OK, level.log
     assert asked(level, "systemctl", "reset-failed") == 1
 
