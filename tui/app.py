@@ -152,6 +152,8 @@ class NixFleetApp(Stage, inherit_bindings=False):
                 self._see_notices()
             if not self._counts(event):
                 return
+        elif isinstance(event, events.Key) and not self._still_counts(event):
+            return
         await super().on_event(event)
 
     def _counts(self, event: events.Event) -> bool:
@@ -166,6 +168,13 @@ class NixFleetApp(Stage, inherit_bindings=False):
                 previous = event.time
             if isinstance(self.screen, Dialog):
                 return self.screen.takes_enter_of(event.time, previous)
+        return True
+
+    def _still_counts(self, event: events.Key) -> bool:
+        """Whether a key that no widget has used may act on the screen of this moment: a dialog may
+        have opened since it was read, and what was typed before confirms nothing."""
+        if event.key == "enter" and isinstance(self.screen, Dialog):
+            return self.screen.takes_enter_of(event.time, 0.0)
         return True
 
     def _see_notices(self) -> None:

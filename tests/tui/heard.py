@@ -27,6 +27,9 @@ class HeardApp(NixFleetApp):
     def on_ready(self) -> None:
         os.write(int(sys.argv[1]), READY)
 
+    def jobs_going_on(self) -> list[tuple[str, str]]:
+        return []  # it ends at once, and says what was launched
+
     async def on_event(self, event: events.Event) -> None:
         is_typed = isinstance(event, events.Key) and not event.is_forwarded
         await super().on_event(event)

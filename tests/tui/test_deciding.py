@@ -9,6 +9,7 @@ import pytest
 from fakes import JOB, NOW
 from screen_text import press_key, screen_text, settle
 from test_path import press
+from textual import events
 
 from nixfleet_core.errors import NeedsPassword
 from nixfleet_core.job.events import JobStart
@@ -37,6 +38,24 @@ async def test_a_held_enter_starts_nothing(
         assert "  start" in text
         assert "⏎ start" not in text
     assert fleet[0].launched == []
+
+
+@pytest.mark.enter_pauses
+@pytest.mark.parametrize(("after", "launched"), [(-0.1, []), (0.1, []), (0.5, [JOB])])
+async def test_an_enter_that_was_on_its_way_when_the_dialog_opened_starts_nothing(
+    make_app: MakeApp, fleet: list[FakeSession], after: float, launched: list[str]
+) -> None:
+    """Textual gives a key that no widget has used to the screen that is shown by then."""
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        await press(pilot, "u")
+        assert isinstance(app.screen, UpdateDialog)
+        assert app.screen._shown_at is not None
+        key = events.Key("enter", None)
+        key.time = app.screen._shown_at + after
+        key._set_forwarded()
+        app.post_message(key)
+        await settle(pilot)
+    assert fleet[0].launched == launched
 
 
 async def test_the_same_words_are_shown_once(make_app: MakeApp) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
@@ -108,7 +109,7 @@ class Dialog(ModalScreen[ResultT | None], inherit_bindings=False):
         """`changes` says what is changed if the operator accepts, and by whom: such a dialog does
         not look like one that only tells something."""
         super().__init__()
-        self._title = f"! {title}" if changes else title
+        self._title = title
         self._changes = changes
         self.set_class(bool(changes), "-changes")
         self._body = body
@@ -125,30 +126,35 @@ class Dialog(ModalScreen[ResultT | None], inherit_bindings=False):
     def takes_enter_of(self, at: float, previous: float) -> bool:
         """Whether an enter counts that was read at that moment, and the one before it at the other.
         If not, the pause begins anew."""
-        if not ENTER_PAUSE or not self.PAUSES:
-            return True
-        if (
-            self._shown_at is not None
-            and at - self._shown_at >= ENTER_PAUSE
-            and at - previous >= REPEAT_DELAY
-        ):
+        if at >= self._counts_from(previous):
             return True
         self._begin_pause()
         return False
 
+    def _counts_from(self, previous: float) -> float:
+        """The moment from which an enter counts, if the one before it was read at the other."""
+        if not ENTER_PAUSE or not self.PAUSES:
+            return 0.0
+        if self._shown_at is None:
+            return inf
+        return max(self._shown_at + ENTER_PAUSE, previous + REPEAT_DELAY)
+
     def on_mount(self) -> None:
-        self.call_after_refresh(self._begin_pause)
+        self.call_after_refresh(self._be_shown)
+
+    def _be_shown(self) -> None:
+        self._shown_at = monotonic()
+        self._begin_pause()
 
     def _begin_pause(self) -> None:
-        now = monotonic()
         if self._shown_at is None:
-            self._shown_at = now
+            return
         if self._pause is not None:
             self._pause.stop()
             self._pause = None
-        if ENTER_PAUSE and self.PAUSES:
-            until = max(self._shown_at + ENTER_PAUSE, stage(self).entered_at + REPEAT_DELAY)
-            self._pause = self.set_timer(max(0.01, until - now), self._end_pause)
+        left = self._counts_from(stage(self).entered_at) - monotonic()
+        if left > 0:
+            self._pause = self.set_timer(left, self._end_pause)
         self._show_enter()
 
     def _end_pause(self) -> None:
@@ -167,7 +173,7 @@ class Dialog(ModalScreen[ResultT | None], inherit_bindings=False):
     def compose(self) -> ComposeResult:
         _fit(self)
         with Vertical(id="box") as box:
-            box.border_title = Content(plain(self._title))
+            box.border_title = self._question
             box.border_subtitle = Content(plain(self._changes))
             with VerticalScroll(id="body", can_focus=False):
                 yield Static(self._body, id="text", markup=False)
@@ -177,6 +183,15 @@ class Dialog(ModalScreen[ResultT | None], inherit_bindings=False):
                     yield self._button(self._accept_label, "accept")
                 yield self._button(Content(f"esc {self._leave}"), "leave")
         yield TooSmall(stage(self).glyphs)
+
+    @property
+    def _question(self) -> Content:
+        return Content(plain(f"! {self._title}" if self._changes else self._title))
+
+    def set_title(self, title: str) -> None:
+        """Ask another question of the same kind."""
+        self._title = title
+        self.query_one("#box").border_title = self._question
 
     def compose_fields(self) -> ComposeResult:
         """The fields below the text."""

@@ -119,7 +119,7 @@ class PlanDialog(Dialog["Plan"]):
     def show_plan(self, plan: Plan) -> None:
         """Show another plan for the same host, after a choice."""
         self._plan = plan
-        self.query_one("#box").border_title = Content(f"! {plan_question(plan)}")
+        self.set_title(plan_question(plan))
         self.query_one(PlanSteps).show(plan)
         for name, (_, text) in self.choices().items():
             self.query_one(f"#{name}", ChoiceLine).choose(text)
