@@ -28,8 +28,7 @@ class TerminalScreen:
         config: Config,
         notices: Sequence[str] = (),
     ) -> int:
-        from nixfleet_core.sandbox.here import fleet_here
-        from nixfleet_core.session.latest import GitLatest
+        from nixfleet_core.sandbox.here import latest_here
         from tui.app import run
         from tui.driver import speaks_unicode
         from tui.settings import AppSettings
@@ -41,7 +40,7 @@ class TerminalScreen:
             prove_in_background=config.prove == "background",
             notices=tuple(notices),
         )
-        return run(sessions, GitLatest(here=fleet_here() is not None), settings)
+        return run(sessions, latest_here(), settings)
 
     def open_demo(self, speed: float, *, ascii_only: bool, mouse: bool, config: Config) -> int:
         from tui.demo import run_demo

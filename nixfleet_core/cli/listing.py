@@ -18,10 +18,9 @@ from nixfleet_core.judge.table_state import Assessment, assess, latest_version
 from nixfleet_core.judge.verdict import Verdict, worst_exit
 from nixfleet_core.log.display import safe
 from nixfleet_core.nix.git_url import commit_of
-from nixfleet_core.sandbox.here import fleet_here
+from nixfleet_core.sandbox.here import latest_here
 from nixfleet_core.session.boundary import drawn, not_seen, one_host
 from nixfleet_core.session.conduct import Conductor, asker
-from nixfleet_core.session.latest import GitLatest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,7 +95,7 @@ def unproven_of(sessions: Sequence[S]) -> tuple[S, ...]:
 
 async def look(sessions: Sequence[HostSession]) -> list[SeenHost]:
     """Probe all hosts at once."""
-    latest = GitLatest(here=fleet_here() is not None)
+    latest = latest_here()
     looks = {one.host.name: asyncio.create_task(_look_at(one, latest)) for one in sessions}
     began, waiting = time.monotonic(), set(looks.values())
     try:

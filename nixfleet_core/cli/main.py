@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from nixfleet_core.cli.screen import Screen
     from nixfleet_core.job.copies import Copies
-    from nixfleet_core.session.conduct import Conductor, Report
+    from nixfleet_core.session.conduct import Conductor, Prepared, Report
     from nixfleet_core.session.protocol import HostSession
     from nixfleet_core.session.shell_session import ShellSession
 
@@ -301,20 +301,24 @@ def update(
 ) -> None:
     """Update hosts: stop, pull, update the input, rebuild past the cache, start, prove."""
     from nixfleet_core.cli.run import at_terminal, run_hosts
-    from nixfleet_core.cli.show_plan import confirm_plans, show_plans
+    from nixfleet_core.cli.show_plan import agree_on_plans, show_plans
+    from nixfleet_core.session.conduct import Report
 
     sessions = setup.sessions(hosts, checkout)
     if dry_run:
         raise SystemExit(show_plans(sessions, options, as_json=as_json))
-    names = ", ".join(session.host.name for session in sessions)
+    agreed: dict[str, Prepared | Report] = {}
     if not yes:
         if not at_terminal():
+            names = ", ".join(session.host.name for session in sessions)
             raise UsageFault(f"{names}: not updated; confirm at a terminal, or add --yes")
-        if (code := confirm_plans(sessions, options, partial(click.confirm, err=True))) is not None:
-            raise SystemExit(code)
+        agreed = agree_on_plans(sessions, options, partial(click.confirm, err=True))
 
     async def act(conductor: Conductor, session: HostSession) -> Report:
-        return await conductor.update(session, options, detach=detach)
+        made = agreed.get(session.host.name) or await conductor.prepare(session, options)
+        if isinstance(made, Report):
+            return made
+        return await conductor.carry_out(session, made, detach=detach)
 
     raise SystemExit(run_hosts(sessions, act, as_json=as_json, ctrl_c="cancel"))
 

@@ -14,10 +14,9 @@ from nixfleet_core.cli.output import Printer, host_line, print_json, say, say_aw
 from nixfleet_core.errors import HostError, NeedsPassword, NotAllowed, Unreachable
 from nixfleet_core.judge.verdict import EXIT_CODES, worst_exit
 from nixfleet_core.log.display import safe
-from nixfleet_core.sandbox.here import fleet_here
+from nixfleet_core.sandbox.here import latest_here
 from nixfleet_core.session.boundary import one_host
 from nixfleet_core.session.conduct import Conductor, Report, failed_report
-from nixfleet_core.session.latest import GitLatest
 from nixfleet_core.session.passwords import Passwords
 from nixfleet_core.transport.core_dumps import forbid_core_dumps
 
@@ -60,7 +59,7 @@ def for_each(
     """The results of `act` for the hosts, in their order; several hosts are asked at once."""
 
     async def ask() -> list[T]:
-        conductor = Conductor(GitLatest(here=fleet_here() is not None), Passwords(ask_for_password))
+        conductor = Conductor(latest_here(), Passwords(ask_for_password))
         return await asyncio.gather(*(act(conductor, session) for session in sessions))
 
     return asyncio.run(ask())
@@ -84,8 +83,7 @@ class _Run:
         self._sessions, self._act, self._json = sessions, act, as_json
         self._cancels, self._stops = ctrl_c == "cancel", ctrl_c == "stop"
         self._printer = _Jobs(as_json=as_json, several=len(sessions) > 1)
-        latest = GitLatest(here=fleet_here() is not None)
-        self._conductor = Conductor(latest, Passwords(ask_for_password), self._printer)
+        self._conductor = Conductor(latest_here(), Passwords(ask_for_password), self._printer)
         self._detached = asyncio.Event()
         self._side_tasks: set[asyncio.Task[None]] = set()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -17,6 +18,7 @@ from nixfleet_core.log.display import safe
 from nixfleet_core.plan.model import Plan, Refusal
 from nixfleet_core.plan.steps import NEW_LOCK, wants_commit
 from nixfleet_core.session.boundary import one_host
+from nixfleet_core.session.conduct import Prepared, Report, reported
 from nixfleet_core.session.protocol import Commit
 
 if TYPE_CHECKING:
@@ -50,20 +52,32 @@ def show_plans(sessions: Sequence[HostSession], options: Options, *, as_json: bo
     return worst_exit([_exit_code(line) for line in lines])
 
 
-def confirm_plans(
+def agree_on_plans(
     sessions: Sequence[HostSession], options: Options, confirm: Callable[[str], bool]
-) -> int | None:
-    """Show the plans on stderr, and ask whether they should run. None: yes. The exit code if none
-    of them could run. Raises click.Abort if the answer is no."""
-    lines = _lines(sessions, options)
-    for line in lines:
-        _print(line, err=True)
-    names = ", ".join(line.host for line in lines if line.refusal is None)
-    if not names:
-        return worst_exit([_exit_code(line) for line in lines])
-    if not confirm(safe(f"Update {names}?")):
-        raise click.Abort
-    return None
+) -> dict[str, Prepared | Report]:
+    """Prepare the hosts; if any of them has a plan, show on stderr what was found, and ask whether
+    the plans should run. Returns what is prepared, or already known, by host. Raises click.Abort if
+    the answer is no."""
+    found = for_each(sessions, partial(_prepare, options=options))
+    lines = [line for _, line in found if line is not None]
+    names = ", ".join(line.host for line in lines if line.plan is not None)
+    if names:
+        for line in lines:
+            _print(line, err=True)
+        if not confirm(safe(f"Update {names}?")):
+            raise click.Abort
+    return {one.host.name: made for one, (made, _) in zip(sessions, found, strict=True)}
+
+
+async def _prepare(
+    conductor: Conductor, session: HostSession, options: Options
+) -> tuple[Prepared | Report, PlanLine | None]:
+    """What is prepared, and the line that shows it; a report comes later."""
+    made = await conductor.prepare(session, options)
+    if isinstance(made, Report):
+        return made, None
+    line = await reported(session.host, lambda: _line(session, made, options))
+    return (line, None) if isinstance(line, Report) else (made, line)
 
 
 def _lines(sessions: Sequence[HostSession], options: Options) -> list[PlanLine]:
@@ -77,16 +91,22 @@ async def _make_line(conductor: Conductor, session: HostSession, options: Option
     name = session.host.name
     try:
         with one_host(name):
-            facts, answer = await conductor.plan_update(session, await session.probe(), options)
-            incoming = await session.incoming(facts) if options.pull else ()
-            if isinstance(answer, Refusal):
-                return PlanLine(name, None, (), incoming, answer)
-            known = facts.checkout.dirty_trees if facts.checkout else None
-            return PlanLine(name, answer, step_lines(answer), incoming, None, known)
+            found = await conductor.plan_update(session, await session.probe(), options)
+            return await _line(session, Prepared(*found), options)
     except Unreachable as error:
         return PlanLine(name, None, (), (), Refusal(error.cause, str(error), error.advice))
     except (NeedsPassword, NotAllowed) as error:
         return PlanLine(name, None, (), (), Refusal("elevation", str(error), "log in as root"))
+
+
+async def _line(session: HostSession, made: Prepared, options: Options) -> PlanLine:
+    """Raises HostError."""
+    name, facts, plan = session.host.name, made.facts, made.plan
+    incoming = await session.incoming(facts) if options.pull else ()
+    if isinstance(plan, Refusal):
+        return PlanLine(name, None, (), incoming, plan)
+    known = facts.checkout.dirty_trees if facts.checkout else None
+    return PlanLine(name, plan, step_lines(plan), incoming, None, known)
 
 
 def _exit_code(line: PlanLine) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from nixfleet_core.session.latest import GitLatest
     from nixfleet_core.session.shell_session import ShellSession
 
 FLEET: Final = "NIXFLEET_DEMO"
@@ -31,3 +32,10 @@ def sessions_here(folder: Path) -> tuple[ShellSession, ...]:
     if not (folder / "hosts").is_dir():
         raise FleetGoneError(f"{FLEET} names {folder}, and this demo has ended; leave its shell")
     return sessions_with(folder, describe_hosts(folder))
+
+
+def latest_here() -> GitLatest:
+    """What asks for the latest commits. A sandbox's repositories are folders of this machine."""
+    from nixfleet_core.session.latest import GitLatest
+
+    return GitLatest(here=fleet_here() is not None)

@@ -82,6 +82,14 @@ class Report:
         return EXIT_BUSY if self.busy else EXIT_DETACHED
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A host that has been looked at: the plan of its job, or why there is none."""
+
+    facts: Facts
+    plan: Plan | Refusal
+
+
 class Watcher:
     """Is told what happens to a job. This base class does nothing with it."""
 
@@ -107,16 +115,30 @@ class Conductor:
         self, session: HostSession, options: Options, *, detach: bool = False
     ) -> Report:
         """Update one host. Without `options.force` nothing runs if the proof already holds."""
+        prepared = await self.prepare(session, options)
+        if isinstance(prepared, Report):
+            return prepared
+        return await self.carry_out(session, prepared, detach=detach)
 
-        async def update() -> Report:
+    async def prepare(self, session: HostSession, options: Options) -> Prepared | Report:
+        """The first half of an update, which changes nothing. A report if the host cannot be asked,
+        or if nothing is to be done."""
+
+        async def prepare() -> Prepared | Report:
             facts, plan = await self.plan_update(session, await session.probe(), options)
             if isinstance(plan, Plan) and not options.force:
                 report = await self.verify(session)
                 if report.verdict is not None and report.verdict.kind == "current":
                     return report
-            return await self._run(session, facts, plan, detach=detach)
+            return Prepared(facts, plan)
 
-        return await reported(session.host, update)
+        return await reported(session.host, prepare)
+
+    async def carry_out(
+        self, session: HostSession, prepared: Prepared, *, detach: bool = False
+    ) -> Report:
+        """The second half: the plan runs as it was made."""
+        return await reported(session.host, lambda: self._run(session, prepared, detach=detach))
 
     async def roll_back(
         self, session: HostSession, options: Options, *, keep_lock: bool, to: int | None = None
@@ -129,7 +151,7 @@ class Conductor:
             facts, plan = await self.plan_rollback(
                 session, seen, options, keep_lock=keep_lock, to=to
             )
-            return await self._run(session, facts, plan, detach=False)
+            return await self._run(session, Prepared(facts, plan), detach=False)
 
         return await reported(session.host, roll_back)
 
@@ -259,12 +281,10 @@ class Conductor:
         """A function that asks for the host's latest commit; older answers do not count."""
         return asker(self.latest, host)
 
-    async def _run(
-        self, session: HostSession, facts: Facts, plan: Plan | Refusal, *, detach: bool
-    ) -> Report:
-        host, job = session.host, new_job_id()
+    async def _run(self, session: HostSession, prepared: Prepared, *, detach: bool) -> Report:
+        host, plan, job = session.host, prepared.plan, new_job_id()
         if isinstance(plan, Refusal):
-            return refused_report(host, facts, plan)
+            return refused_report(host, prepared.facts, plan)
         busy = await self.launch(session, plan, job)
         if busy is not None:
             return busy

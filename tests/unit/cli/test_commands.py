@@ -413,8 +413,27 @@ def test_an_update_that_cannot_run_is_not_asked_for(
     monkeypatch.setattr("nixfleet_core.cli.run.at_terminal", lambda: True)
     fleet.sessions["csb0"].says["plan"] = REFUSAL
     done = fleet.run("update", "csb0", typed="y\n")
-    assert (done.exit_code, "[y/N]" in done.stderr) == (1, False)
-    assert "# refused (disk): full" in done.stderr
+    assert (done.exit_code, done.stderr) == (1, "")
+    assert "failed (preflight-disk): refused before anything was touched: full" in done.stdout
+
+
+def test_a_current_host_is_not_asked_for(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nixfleet_core.cli.run.at_terminal", lambda: True)
+    csb0 = fleet.sessions["csb0"]
+    csb0.says["verify"] = Verdict(kind="current", sentence="x")
+    done = fleet.run("update", "csb0", typed="y\n")
+    assert (done.exit_code, done.stderr, csb0.launched) == (0, "", [])
+    assert "current: x" in done.stdout
+
+
+def test_the_plan_that_is_agreed_on_is_the_one_that_runs(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nixfleet_core.cli.run.at_terminal", lambda: True)
+    csb0 = fleet.sessions["csb0"]
+    assert fleet.run("update", "--force", "csb0", typed="y\n").exit_code == 0
+    assert (csb0.calls.count("examine"), csb0.calls.count("plan")) == (1, 1)
+    assert [plan.host for plan in csb0.plans] == ["csb0"]
 
 
 @pytest.mark.parametrize(
