@@ -465,7 +465,12 @@ def gives_up_soon(host: FakeHost, *calls: str) -> dict[str, bool]:
     """Whether nix and nixos-rebuild were told to, in the calls that have these words."""
     soon = 'case "${NIX_CONFIG-}" in *download-attempts*) soon=yes ;; *) soon=no ;; esac'
     for tool in ("nix", "nixos-rebuild"):
-        host.on(tool, f'{soon}; echo "$soon $* " >>"$s/told"; default "$@"')
+        # the look evaluates nothing, so the preflight does
+        host.on(
+            tool,
+            f'{soon}; echo "$soon $* " >>"$s/told"; '
+            'case "$*" in *"eval --raw --no-update-lock-file"*) exit 1 ;; esac; default "$@"',
+        )
     host.run_job()
     assert host.steps == OK
     told = (host.state / "told").read_text().splitlines()
