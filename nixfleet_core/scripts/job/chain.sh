@@ -42,7 +42,7 @@ nf_update_here() {
 # nf_move_input [pin-latest] COMMAND...: move it, and read what the lock then names.
 nf_move_input() {
   if [ "$1" = pin-latest ]; then
-    if nf_has_commit || [ -n "$(nf_field 7)" ]; then nf_pin && nf_read_lock; return; fi
+    if nf_has_commit || [ -n "$(nf_field 7)" ]; then nf_pin; return; fi
     case $nf_want_commit in none) return 0 ;; esac
     shift # git may not ask, but Nix may be able to
   fi
@@ -53,10 +53,7 @@ nf_move_input() {
     if nf_lock_names "$(nf_field 4)"; then return 0; fi
   fi
   # the forge's API refuses more requests, but git has named the commit: lock to it
-  if nf_has_commit && nf_said | grep -Eq 'rate limit|HTTP error (403|429)'; then
-    nf_pin && nf_read_lock
-    return
-  fi
+  if nf_has_commit && nf_said | grep -Eq 'rate limit|HTTP error (403|429)'; then nf_pin; return; fi
   return "$nf_move_input_code"
 }
 

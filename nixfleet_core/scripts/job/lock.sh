@@ -21,8 +21,8 @@ nf_read_lock() { NF_LOCK_VALUES=$(nf_logged nf_lock "$NF_ROOT$NF_CHECKOUT/flake.
 nf_sum_of_lock() { nf_owner_cat "$NF_ROOT$NF_CHECKOUT/flake.lock" | cksum; }
 NF_LOCK_SUM='' # of the lock that the preflight has looked at; "" if there is none
 
-# nf_pin: lock the input to the wanted commit. It keeps the input's source, so a later plain update
-# follows the branch again. It refuses a URL with a login or a query: they would stand in the arguments.
+# nf_pin: lock the input to the wanted commit, and read the lock. The input keeps its source, so a later plain
+# update follows the branch again. A URL with a login or a query is refused: it would stand in the arguments.
 # sets: NF_STEP_REASON
 nf_pin() {
   if [ -n "$(nf_field 7)" ]; then
@@ -32,7 +32,7 @@ nf_pin() {
   fi
   nf_say "flake.lock gets $NF_INPUT at $nf_want_commit, which its repository names"
   nf_quietly nix --extra-experimental-features 'nix-command flakes' flake lock \
-    --override-input "$NF_INPUT" "$(nf_field 6)$nf_want_commit"
+    --override-input "$NF_INPUT" "$(nf_field 6)$nf_want_commit" && nf_read_lock
 }
 
 # nf_lock_kind FILE: what its owner sees: missing, link, large, other (not a regular file) or file.
