@@ -146,6 +146,18 @@ def test_sees_other_jobs_and_rebuilds(
 
 
 @one_shell
+@pytest.mark.parametrize("place", ["jobs", "run_state"], ids=["on disk", "in memory"])
+def test_a_job_with_a_result_runs_no_more_though_its_unit_does(host: FakeHost, place: str) -> None:
+    for folder in (host.jobs, host.run_state):
+        (folder / JOB).mkdir(parents=True)
+    (host.run_state / "current").write_text(f"{JOB}\n")
+    host.let_live("nixfleet-finish.service", "activating any")
+    assert probe(host).job_running == JOB
+    (getattr(host, place) / JOB / "result").touch()
+    assert probe(host).job_running is None
+
+
+@one_shell
 def test_a_host_without_systemd_has_no_agent_facts(host: FakeHost) -> None:
     host.on("systemctl", "exit 1")
     facts = probe(host)

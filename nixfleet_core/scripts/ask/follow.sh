@@ -61,7 +61,7 @@ follow() {
   while :; do
     # ask before the sizes: all that was written before the result is then sent before it
     follow_over=''
-    if [ -e "$NF_JOB/result" ] || [ -e "$NF_STATE/$NF_ID/result" ]; then follow_over=1; fi
+    if nf_is_over "$NF_ID"; then follow_over=1; fi
     follow_news
     follow_idle=$((follow_idle + 1))
     if [ "$follow_idle" -ge "$follow_beat" ]; then follow_heart; fi

@@ -140,7 +140,9 @@ probe_units() {
   if [ -n "$agent_load" ]; then probe_agent; fi
   # shellcheck disable=SC2046 # two numbers are one word
   probe_busy $(nf_suspects)
-  if [ -n "$job_lives" ]; then put_some job.running "$(nf_current_job)"; fi
+  if [ -n "$job_lives" ] && probe_units_job=$(nf_current_job) && ! nf_is_over "$probe_units_job"; then
+    put job.running "$probe_units_job"
+  fi
   put_some job.last "$(nf_jobs | tail -n 1)"
 }
 

@@ -38,7 +38,7 @@ nf_enter_guard() {
   nf_enter_guard_main=$!
   nf_await "$nf_enter_guard_main"
   nf_enter_guard_tries=0
-  while [ ! -e "$NF_JOB/result" ] && [ ! -e "$NF_RUN/result" ] && [ "$nf_enter_guard_tries" -lt 3 ]; do
+  while ! nf_is_over "$NF_ID" && [ "$nf_enter_guard_tries" -lt 3 ]; do
     nf_enter_guard_tries=$((nf_enter_guard_tries + 1))
     /bin/sh "$NF_JOB/run.sh" finish
   done

@@ -86,7 +86,7 @@ nf_is_uncut() { case " $NF_UNCUT " in *" $1 "*) ;; *) return 1 ;; esac; }
 nf_enter_finish() {
   cd / || exit 1
   nf_keep_place
-  if [ -e "$NF_JOB/result" ] || [ -e "$NF_RUN/result" ]; then
+  if nf_is_over "$NF_ID"; then
     nf_end_all unit # or its unit would not be free for the next job
     nf_start_once_more
     exit 0

@@ -96,6 +96,10 @@ nf_keep_newest() {
 # nf_is_hidden JOB: true if we cannot see it, but root might.
 nf_is_hidden() { ! [ -d "$1" ] && [ -n "$NF_HIDDEN" ] && [ "$NF_UID" != 0 ]; }
 
+# nf_is_over JOB: true if it has its result, which is in memory only if the disk is full. Its unit or process
+# may live on for a moment.
+nf_is_over() { [ -e "$NF_JOBS/$1/result" ] || [ -e "$NF_STATE/$1/result" ]; }
+
 # nf_running_job: the id of the running job; nothing if no job runs.
 nf_running_job() { nf_job_lives && nf_current_job; }
 
