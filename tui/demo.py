@@ -8,30 +8,23 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nixfleet_core.sandbox.ending import leave_in_order
 from nixfleet_core.sandbox.fleet import SandboxError, sandbox_fleet
 from nixfleet_core.sandbox.sessions import sandbox_sessions
 from nixfleet_core.session.latest import GitLatest
 from tui.app import NixFleetApp, run_in_order
-from tui.ending import ENDING
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from tui.settings import AppSettings
 
 
 def run_demo(speed: float, settings: AppSettings) -> int:
     """Run the app on the fleet until the operator leaves it. Return the exit code."""
-    for number in ENDING:
-        signal.signal(number, _leave)
+    leave_in_order()
     try:
         return asyncio.run(_run(speed, settings))
     except SandboxError as error:
         raise click.ClickException(str(error)) from error
-
-
-def _leave(number: int, _: FrameType | None) -> None:
-    raise SystemExit(128 + number)
 
 
 async def _run(speed: float, settings: AppSettings) -> int:

@@ -113,7 +113,7 @@ def say_waiting(text: str) -> None:
     if not sys.stderr.isatty():
         return
     room = (_width(sys.stderr) or 80) - 1
-    with _output_faults():
+    with _output_faults(sys.stderr):
         click.echo(f"\r\x1b[K{safe(text)[:room]}", file=sys.stderr, nl=False)
 
 
@@ -154,7 +154,7 @@ def print_json(value: msgspec.Struct) -> None:
 
 def print_bytes(source: BinaryIO) -> None:
     """Print bytes as they are; only for `--raw`."""
-    with _output_faults():
+    with _output_faults(sys.stdout):
         shutil.copyfileobj(source, sys.stdout.buffer)
         sys.stdout.flush()
 
@@ -168,7 +168,7 @@ class OutputFailed(click.ClickException):
 
 
 @contextmanager
-def _output_faults() -> Iterator[None]:
+def _output_faults(stream: IO[str]) -> Iterator[None]:
     """Raises OutputFailed. Python would try once more at its end, and print a traceback."""
     try:
         yield
@@ -176,7 +176,7 @@ def _output_faults() -> Iterator[None]:
         raise
     except OSError as error:
         with suppress(OSError), Path(os.devnull).open("w") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+            os.dup2(nowhere.fileno(), stream.fileno())
         raise OutputFailed(error) from error
 
 
@@ -202,7 +202,7 @@ class SafeCommand(click.Command):
         parent: click.Context | None = None,
         **extra: Any,
     ) -> click.Context:
-        with _safe_faults(), _output_faults():  # --help and --version print
+        with _safe_faults(), _output_faults(sys.stdout):  # --help and --version print
             return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -225,7 +225,7 @@ def _safe_faults() -> Iterator[None]:
 
 def _print(text: str, stream: IO[str]) -> None:
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    with _output_faults():
+    with _output_faults(stream):
         click.echo(text.encode(encoding, "replace").decode(encoding), file=stream)
 
 

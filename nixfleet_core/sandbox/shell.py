@@ -7,15 +7,12 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from nixfleet_core.sandbox.ending import leave_in_order
 from nixfleet_core.sandbox.fleet import sandbox_fleet
 from nixfleet_core.sandbox.here import FLEET
 
-if TYPE_CHECKING:
-    from types import FrameType
-
-_ENDING: Final = (signal.SIGHUP, signal.SIGTERM)
 _LEFT_TO_THE_SHELL: Final = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP)
 
 
@@ -24,15 +21,10 @@ def run_demo_shell(speed: float) -> int:
 
     Raises SandboxError.
     """
-    for number in _ENDING:
-        signal.signal(number, _leave)
+    leave_in_order()
     for number in _LEFT_TO_THE_SHELL:
         signal.signal(number, lambda *_: None)  # a child does not inherit a handler
     return asyncio.run(_run(speed, Path(sys.argv[0]).resolve().parent))
-
-
-def _leave(number: int, _: FrameType | None) -> None:
-    raise SystemExit(128 + number)
 
 
 async def _run(speed: float, programs: Path) -> int:

@@ -27,6 +27,12 @@ async def filtered(pilot: Pilot[None], text: str) -> str:
     return await press(pilot, "slash", *text, "enter")
 
 
+async def start_job(pilot: Pilot[None], fleet: list[FakeSession]) -> None:
+    """On the host under the cursor."""
+    await press(pilot, "enter", "enter")
+    await fleet[0].say(JobStart(at=NOW))
+
+
 @pytest.mark.enter_pauses
 async def test_a_held_enter_starts_nothing(
     make_app: MakeApp, fleet: list[FakeSession], monkeypatch: pytest.MonkeyPatch
@@ -140,8 +146,7 @@ async def test_quit_asks_nothing_behind_the_notice(
 ) -> None:
     """Nobody would see the question."""
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
-        await press(pilot, "enter", "enter")
-        await fleet[0].say(JobStart(at=NOW))
+        await start_job(pilot, fleet)
         await pilot.resize_terminal(50, 12)
         press_key(pilot, "q")
         await settle(pilot)
@@ -154,8 +159,7 @@ async def test_ctrl_c_offers_to_cancel_the_job_in_view_and_says_what_it_does(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
-        await press(pilot, "enter", "enter")
-        await fleet[0].say(JobStart(at=NOW))
+        await start_job(pilot, fleet)
         text = await press(pilot, "ctrl+c")
         assert isinstance(app.screen, Confirm)
         assert "Cancel the job on csb0?" in text
@@ -175,8 +179,7 @@ async def test_quit_says_what_becomes_of_the_jobs(
     app = make_app()
     app.settings = replace(app.settings, temporary=temporary)
     async with app.run_test(size=(120, 40)) as pilot:
-        await press(pilot, "enter", "enter")
-        await fleet[0].say(JobStart(at=NOW))
+        await start_job(pilot, fleet)
         text = await press(pilot, "q")
         assert isinstance(app.screen, Confirm)
         assert ("go on without the app" in text) is not temporary
@@ -187,8 +190,7 @@ async def test_the_log_of_an_ended_job_is_not_followed(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
-        await press(pilot, "enter", "enter")
-        await fleet[0].say(JobStart(at=NOW))
+        await start_job(pilot, fleet)
         await settle(pilot)
         assert "lines · following" in screen_text(app)
         await fleet[0].run_job()

@@ -29,3 +29,20 @@ def test_one_sentence_says_so(tmp_path: Path, words: tuple[str, ...]) -> None:
         )
     assert done.returncode == 1
     assert done.stderr == "Error: the output cannot be written: No space left on device\n"
+
+
+def test_what_stdout_has_is_kept_if_stderr_is_full(tmp_path: Path) -> None:
+    settings = tmp_path / ".config" / "nixfleet" / "config.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("unknown = 1\n")
+    with FULL.open("w") as full:
+        done = subprocess.run(
+            [Path(sys.executable).with_name("nixfleet"), "config"],
+            stdout=subprocess.PIPE,
+            stderr=full,
+            text=True,
+            env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert "refresh" in done.stdout
