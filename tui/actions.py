@@ -20,7 +20,7 @@ from tui.screens.base import Confirm, Notice
 from tui.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from nixfleet_core.facts.model import Facts
     from nixfleet_core.judge.verdict import Verdict
@@ -66,36 +66,28 @@ async def update_hosts(app: Stage, entries: Sequence[HostEntry], hidden: int = 0
     if len(entries) == 1:
         await choose(app, entries[0], hidden)
         return
-    await asyncio.gather(*(app.fleet.look_if_old(entry, app.tick) for entry in entries))
-    from tui.screens.plan import update_question
+    from tui.screens.plan import ManyPlansDialog
 
-    plans: dict[str, Plan] = {}
-    lines: list[str | tuple[str, str]] = []
+    await asyncio.gather(*(app.fleet.look_if_old(entry, app.tick) for entry in entries))
     answers = await asyncio.gather(*(_plan(app, entry) for entry in entries))
-    for entry, planned in zip(entries, answers, strict=True):
-        lines.append((f"{entry.label}  ", "bold"))
-        if isinstance(planned, str):
-            lines.append((f"left out: {plain(planned)}\n", "$text-warning"))
-        else:
-            plans[entry.name] = planned
-            lines.append(f"{len(planned.steps)} steps, {plain(entry.host.where)}\n")
-            lines.extend((f"    ! {plain(said)}\n", "$text-warning") for said in planned.warnings)
-    if hidden:
-        lines.append((f"\n{left_alone(hidden)}", "bold"))
-    if not plans:
-        await app.push_screen_wait(Notice("Nothing to update", Content.assemble(*lines)))
+    planned = dict(zip(entries, answers, strict=True))
+    if all(isinstance(answer, str) for answer in answers):
+        await app.push_screen_wait(Notice("Nothing to update", left_out(planned, hidden)))
         return
-    question = Confirm(
-        update_question(FORCE, f"{len(plans)} hosts"),
-        Content.assemble(*lines),
-        accept="start all",
-        changes=f"changes {len(plans)} hosts",
-    )
-    if not await app.push_screen_wait(question):
+    plans = await app.push_screen_wait(ManyPlansDialog(planned, FORCE, left_alone(hidden)))
+    if plans is None:
         return
     chosen = [entry for entry in entries if entry.name in plans]
     app.show_many(chosen)
     await asyncio.gather(*(_start_quietly(app, entry, plans[entry.name]) for entry in chosen))
+
+
+def left_out(planned: Mapping[HostEntry, Plan | str], hidden: int) -> Content:
+    """The hosts that are not updated, each with the reason."""
+    lines: list[str | tuple[str, str]] = []
+    for entry, why in planned.items():
+        lines += [(f"{entry.label}  ", "bold"), (f"left out: {plain(str(why))}\n", "$text-warning")]
+    return Content.assemble(*lines, (f"\n{left_alone(hidden)}" if hidden else "", "bold"))
 
 
 async def roll_back(app: Stage, entry: HostEntry) -> None:

@@ -20,6 +20,8 @@ class Glyphs:
     skipped: str = "–"
     cancelled: str = "■"
     cursor: str = "▸"
+    closed: str = "+"
+    opened: str = "−"
     marked: str = "●"
     live: str = "●"
     link_down: str = "○"
@@ -47,6 +49,8 @@ ASCII: Final = Glyphs(
     skipped="-",
     cancelled="#",
     cursor=">",
+    closed="+",
+    opened="-",
     marked="*",
     live="*",
     link_down="o",

@@ -14,7 +14,7 @@ from textual import events
 from nixfleet_core.errors import NeedsPassword
 from nixfleet_core.job.events import JobStart
 from tui.screens.base import Confirm, Dialog, Notice
-from tui.screens.plan import UpdateDialog
+from tui.screens.plan import ManyPlansDialog, UpdateDialog
 
 if TYPE_CHECKING:
     from fakes import FakeSession
@@ -221,7 +221,7 @@ async def test_keys_act_on_marked_hosts_that_are_shown(
         text = await filtered(pilot, "csb")
         assert "4 marked, 2 of them hidden" in text
         text = await press(pilot, "u")
-        assert isinstance(app.screen, Confirm)
+        assert isinstance(app.screen, ManyPlansDialog)
         assert "Force update 2 hosts" in text
         assert "2 marked hosts are hidden and left alone." in text
         await press(pilot, "escape", "escape")

@@ -9,8 +9,9 @@ from test_path import press
 from nixfleet_core.job.events import JobEnd, JobStart, StepStart
 from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.session.protocol import Busy
-from tui.screens.base import Confirm, Notice
+from tui.screens.base import Notice
 from tui.screens.many import ManyScreen
+from tui.screens.plan import ManyPlansDialog
 from tui.screens.update import UpdateScreen
 
 if TYPE_CHECKING:
@@ -25,10 +26,10 @@ async def test_marked_hosts_are_named_then_run_at_once(
     fleet[2].password = "right"
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
         text = await press(pilot, "ctrl+a", "u")
-        assert isinstance(app.screen, Confirm)
+        assert isinstance(app.screen, ManyPlansDialog)
         for shown in ("Force update 3 hosts, level 1?", "csb0", "csb1", "gpc0"):
             assert shown in text
-        assert "imac0  left out: No route to host" in text
+        assert "imac0 left out: No route to host" in text
         assert [session.launched for session in fleet] == [[], [], [], []]
 
         text = await press(pilot, "enter")

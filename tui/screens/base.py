@@ -188,10 +188,13 @@ class Dialog(ModalScreen[ResultT | None], inherit_bindings=False):
     def _question(self) -> Content:
         return Content(plain(f"! {self._title}" if self._changes else self._title))
 
-    def set_title(self, title: str) -> None:
+    def set_title(self, title: str, changes: str | None = None) -> None:
         """Ask another question of the same kind."""
         self._title = title
-        self.query_one("#box").border_title = self._question
+        box = self.query_one("#box")
+        box.border_title = self._question
+        if changes is not None:
+            box.border_subtitle = Content(plain(changes))
 
     def compose_fields(self) -> ComposeResult:
         """The fields below the text."""

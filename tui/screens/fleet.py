@@ -115,14 +115,14 @@ class FleetScreen(Page):
             "choose",
             "choose",
             id="fleet.choose",
-            tooltip="Show the running job, or what an update would do, or why it cannot",
+            tooltip="This host's running job, or its plan, or why it is offline",
         ),
         Binding(
             "u",
             "update",
             "update",
             id="fleet.update",
-            tooltip="Force-update the marked hosts, or this one",
+            tooltip="Force-update the marked hosts that are shown, else this one",
         ),
         Binding("l", "log", "log", id="fleet.log", tooltip="Show this host's last log"),
         Binding(
@@ -171,6 +171,8 @@ class FleetScreen(Page):
         self._sort: str | None = None
         self._reverse = False
         self._beat = 0
+        self._labels: dict[str, str] = {}
+        """What some keys do now, by the id of their binding."""
 
     def compose_page(self) -> ComposeResult:
         glyphs = stage(self).glyphs
@@ -185,7 +187,7 @@ class FleetScreen(Page):
         field.cursor_blink = False
         field.display = False
         yield field
-        yield KeyBar()
+        yield KeyBar(self._key_label)
 
     def on_mount(self) -> None:
         stage(self).ticked.subscribe(self, self.update_hosts)
@@ -209,6 +211,7 @@ class FleetScreen(Page):
         self.query_one(RowTable).show(self._sorted(rows))
         self._update_title()
         self._update_details()
+        self._update_keys()
 
     def update_ages(self) -> None:
         """Show how old things are by now. Rows have no ages, and a part that says the same as
@@ -217,6 +220,24 @@ class FleetScreen(Page):
         self._update_details()
 
     @on(RowTable.Moved)
+    def _show_selected(self) -> None:
+        self._update_details()
+        self._update_keys()
+
+    def _key_label(self, binding: Binding) -> str:
+        return self._labels.get(binding.id or "", binding.description)
+
+    def _update_keys(self) -> None:
+        """enter is for the host under the cursor, `u` for the marked ones."""
+        labels = {}
+        if (entry := self._selected()) is not None:
+            labels["fleet.choose"] = _chosen_part(entry)
+        if marked := sum(entry.name in self._marked for entry in self._shown()):
+            labels["fleet.update"] = f"update {marked} marked"
+        if labels != self._labels:
+            self._labels = labels
+            self.query_one(KeyBar).show(layout=False)
+
     def _update_details(self) -> None:
         entry = self._selected()
         app, text = stage(self), self.query_one("#details-text", Static)
@@ -419,6 +440,15 @@ class FleetScreen(Page):
         text = f"nixfleet latest {short_commit(rev, app.glyphs)}"
         made = self._fleet.latest_time(rev)
         return (f"{text}, {ago(app.clock() - made)} ", f"{text} ") if made else (f"{text} ",)
+
+
+def _chosen_part(entry: HostEntry) -> str:
+    """What enter opens of a host."""
+    if entry.watcher is not None and entry.watcher.is_active:
+        return "job"
+    if entry.facts is None:
+        return "why"
+    return "job" if entry.facts.job_running is not None else "plan"
 
 
 def _haystack(entry: HostEntry) -> str:

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
 from nixfleet_core.errors import HostError
-from nixfleet_core.plan.levels import LEVEL_NOTES
 from nixfleet_core.plan.model import Refusal
 from nixfleet_core.session.boundary import one_host
-from tui.screens.base import Dialog
-from tui.screens.level import LevelDialog
+from tui.plan_rows import host_rows, step_rows
+from tui.screens.options import ChoiceDialog, OptionsDialog
 from tui.stage import stage
 from tui.text import plain, short_store_path
-from tui.widgets.choice_line import ChoiceLine, check_box
+from tui.widgets.choice_line import check_box
+from tui.widgets.fold_list import FoldList
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from textual.app import ComposeResult
 
     from nixfleet_core.plan.model import Options, Plan
     from nixfleet_core.session.protocol import Commit
     from tui.fleet import HostEntry
     from tui.glyphs import Glyphs
+    from tui.widgets.fold_list import Fold
 
 _LABEL = 14
 
@@ -56,6 +57,12 @@ def update_question(options: Options, whom: str) -> str:
     return f"Force update {whom}, level {options.level}?" if options.force else f"Update {whom}?"
 
 
+def on_host(entry: HostEntry, plan: Plan) -> tuple[str | tuple[str, str], ...]:
+    """The first sentence of a plan."""
+    where = f" ({plain(entry.host.where)}) these steps run, one after the other; space opens one."
+    return "On ", (plain(plan.host), "bold"), where
+
+
 def commits_text(commits: tuple[Commit, ...]) -> Content:
     """The commits of nixcfg that the pull brings: an update deploys everyone's changes."""
     if not commits:
@@ -69,29 +76,7 @@ def commits_text(commits: tuple[Commit, ...]) -> Content:
     return Content.assemble(*parts)
 
 
-class PlanSteps(Vertical):
-    """The steps of a plan, one below the other."""
-
-    def __init__(self, plan: Plan) -> None:
-        super().__init__(id="plan-steps")
-        self._plan = plan
-
-    def show(self, plan: Plan) -> None:
-        """The steps of another plan."""
-        if plan.steps != self._plan.steps:
-            self._plan = plan
-            self.refresh(recompose=True)
-
-    def compose(self) -> ComposeResult:
-        for step in self._plan.steps:
-            with Horizontal(classes="step"):
-                who = Content.styled(f" {step.run_as}", "$foreground 60%")
-                title = Content.assemble((plain(step.title), "bold"), who)
-                yield Static(title, classes="step-title", markup=False)
-                yield Static(Content(plain(shlex.join(step.argv))), classes="argv", markup=False)
-
-
-class PlanDialog(Dialog["Plan"]):
+class PlanDialog(ChoiceDialog["Plan"]):
     """Shows the plan for one host; the answer is the plan that the operator starts."""
 
     def __init__(self, entry: HostEntry, plan: Plan, body: Content) -> None:
@@ -105,113 +90,53 @@ class PlanDialog(Dialog["Plan"]):
         for warning in self._plan.warnings:
             yield Static(Content(f"! {plain(warning)}"), classes="warning", markup=False)
         yield Static()
-        yield PlanSteps(self._plan)
-
-    def compose_choices(self) -> ComposeResult:
-        """What the operator can still change."""
-        for name, (key, text) in self.choices().items():
-            yield ChoiceLine(key, text, id=name)
-
-    def choices(self) -> dict[str, tuple[str, Content]]:
-        """Key and text of each choice, by the id of its line."""
-        return {}
+        glyphs = stage(self).glyphs
+        yield FoldList(step_rows(self._plan, glyphs), glyphs)
 
     def show_plan(self, plan: Plan) -> None:
         """Show another plan for the same host, after a choice."""
         self._plan = plan
         self.set_title(plan_question(plan))
-        self.query_one(PlanSteps).show(plan)
-        for name, (_, text) in self.choices().items():
-            self.query_one(f"#{name}", ChoiceLine).choose(text)
+        self.query_one(FoldList).show(step_rows(plan, stage(self).glyphs), reveal=True)
+        self.show_choices()
 
     def action_accept(self) -> None:
         self.dismiss(self._plan)
 
 
-class UpdateDialog(PlanDialog):
-    """Before an update: the level, the commits that the pull brings, whether to roll back if the
-    agent stays down, and what becomes of flake.lock."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("L", "level", "Choose the force level", show=False, id="plan.level"),
-        Binding(
-            "b",
-            "go_back",
-            "Roll back, or do not, if the new agent does not stay up",
-            show=False,
-            id="plan.rollback-on-failure",
-        ),
-        Binding("c", "commit", "Commit flake.lock, or do not", show=False, id="plan.commit-lock"),
-        Binding("p", "push", "Push that commit, or do not", show=False, id="plan.push"),
-    ]
+class UpdateDialog(OptionsDialog["Plan"], PlanDialog):
+    """Before an update: its options, the commits that the pull brings, and the steps."""
 
     def __init__(self, entry: HostEntry, plan: Plan, aside: str = "") -> None:
-        where = f" ({plain(entry.host.where)}) these steps run, one after the other."
         said = (f"\n{aside}", "bold") if aside else ""
         found = entry.assessment
         nothing = (f"{_NOTHING_NEW}\n\n", "bold") if found and found.state == "current" else ""
-        body = Content.assemble(nothing, "On ", (plain(plan.host), "bold"), where, said)
-        super().__init__(entry, plan, body)
+        super().__init__(entry, plan, Content.assemble(nothing, *on_host(entry, plan), said))
 
     def compose_fields(self) -> ComposeResult:
         yield from super().compose_fields()
         yield Static()
         yield Static(id="commits", markup=False)
 
-    def choices(self) -> dict[str, tuple[str, Content]]:
-        options, glyphs = self._plan.options, stage(self).glyphs
-        does, _, _ = LEVEL_NOTES[options.level].partition(". ")
-        back = "roll back by itself if the new agent does not stay up"
-        commit = "commit flake.lock once the new agent is proven"
-        push = "push that commit too, never by force"
-        return {
-            "choose-level": ("L", Content(f"level {options.level}: {does}")),
-            "choose-rollback": ("b", check_box(options.rollback_on_failure, back, glyphs)),
-            "choose-commit": ("c", check_box(options.commit_lock, commit, glyphs)),
-            "choose-push": ("p", check_box(options.push, push, glyphs)),
-        }
-
     def on_mount(self) -> None:
         if self._plan.options.pull:
             self._show_commits(Content("Asking which commits the pull brings ..."))
             self.run_worker(self._load_commits(), group="incoming", exclusive=True)
 
-    def action_level(self) -> None:
-        level = self._plan.options.level
-        self.app.push_screen(LevelDialog(plain(self._plan.host), level), self._set_level)
+    @property
+    def options(self) -> Options:
+        return self._plan.options
 
-    def action_go_back(self) -> None:
-        options = self._plan.options
-        self._plan_anew(rollback_on_failure=not options.rollback_on_failure)
+    @property
+    def whom(self) -> str:
+        return plain(self._plan.host)
 
-    def action_commit(self) -> None:
-        commit = not self._plan.options.commit_lock
-        self._plan_anew(commit_lock=commit, push=commit and self._plan.options.push)
-
-    def action_push(self) -> None:
-        push = not self._plan.options.push
-        self._plan_anew(commit_lock=push or self._plan.options.commit_lock, push=push)
-
-    def _set_level(self, level: int | None) -> None:
-        if level is not None:
-            self._plan_anew(level=level)
-
-    def _plan_anew(self, **changes: object) -> None:
-        """Make and show the plan with other options."""
-        facts = self._entry.facts
-        if facts is None:
-            return
-        options = msgspec.structs.replace(self._plan.options, **changes)
-        try:
-            with one_host(self._entry.name):
-                answer = self._entry.session.plan(facts, options, self._entry.latest)
-        except HostError as error:
-            self.app.notify(str(error), severity="error")
-            return
-        if isinstance(answer, Refusal):
-            self.app.notify(answer.why, severity="warning")
+    def plan_with(self, options: Options) -> None:
+        planned = plan_again(self._entry, options)
+        if isinstance(planned, str):
+            self.app.notify(planned, severity="warning")
         else:
-            self.show_plan(answer)
+            self.show_plan(planned)
 
     async def _load_commits(self) -> None:
         facts = self._entry.facts
@@ -231,6 +156,77 @@ class UpdateDialog(PlanDialog):
         # the operator may have left the dialog before the host answered
         for field in self.query("#commits").results(Static):
             field.update(commits)
+
+
+class ManyPlansDialog(OptionsDialog[dict[str, "Plan"]]):
+    """Before an update of several hosts: the options for all of them, and what is planned for each.
+    The answer is their plans by name, without the hosts that are left out."""
+
+    def __init__(
+        self, planned: Mapping[HostEntry, Plan | str], options: Options, aside: str
+    ) -> None:
+        self._planned = dict(planned)
+        self._options = options
+        body = Content.assemble(
+            "Each host runs its steps, one after the other; space opens a row.",
+            (f"\n{aside}" if aside else "", "bold"),
+        )
+        super().__init__(self._title_now, body, accept="start all", changes=self._changes_now)
+
+    def compose_fields(self) -> ComposeResult:
+        yield from self.compose_choices()
+        yield Static()
+        yield FoldList(self._rows_now(), stage(self).glyphs)
+
+    @property
+    def options(self) -> Options:
+        return self._options
+
+    @property
+    def whom(self) -> str:
+        return f"{len(self._plans)} hosts"
+
+    def plan_with(self, options: Options) -> None:
+        self._options = options
+        self._planned = {
+            entry: before if entry.facts is None else plan_again(entry, options)
+            for entry, before in self._planned.items()
+        }
+        self.set_title(self._title_now, self._changes_now)
+        self.query_one(FoldList).show(self._rows_now())
+        self.show_choices()
+
+    def action_accept(self) -> None:
+        if self._plans:
+            self.dismiss(self._plans)
+
+    @property
+    def _plans(self) -> dict[str, Plan]:
+        return {
+            entry.name: plan for entry, plan in self._planned.items() if not isinstance(plan, str)
+        }
+
+    @property
+    def _title_now(self) -> str:
+        return update_question(self._options, self.whom)
+
+    @property
+    def _changes_now(self) -> str:
+        return f"changes {self.whom}"
+
+    def _rows_now(self) -> list[Fold]:
+        return host_rows(self._planned)
+
+
+def plan_again(entry: HostEntry, options: Options) -> Plan | str:
+    """A plan with other options, from what is known of the host; or why there is none."""
+    assert entry.facts is not None
+    try:
+        with one_host(entry.name):
+            answer = entry.session.plan(entry.facts, options, entry.latest)
+    except HostError as error:
+        return str(error)
+    return answer.why if isinstance(answer, Refusal) else answer
 
 
 class RollbackDialog(PlanDialog):
@@ -282,11 +278,8 @@ def rollback_text(entry: HostEntry, plan: Plan, glyphs: Glyphs) -> Content:
     if not plan.target_ran:
         why += f"{'; ' if why else ''}its agent is not known to have run"
     return Content.assemble(
-        *(
-            "On ",
-            (plain(plan.host), "bold"),
-            f" ({plain(entry.host.where)}) these steps run, one after the other.\n\n",
-        ),
+        *on_host(entry, plan),
+        "\n\n",
         *((f"{'now':<{_LABEL}}", "$foreground 60%"), f"{now}\n"),
         *((f"{'goes back to':<{_LABEL}}", "$foreground 60%"), (then, "bold"), "\n"),
         *((f"{'':<{_LABEL}}", ""), f"{why}\n"),

@@ -13,9 +13,10 @@ from textual.screen import Screen
 from tui.widgets.live import LivePanel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from textual import events
+    from textual.binding import Binding
     from textual.dom import DOMNode
 
 _GAP: Final = 2
@@ -45,10 +46,21 @@ def fit_hints(hints: Sequence[KeyHint], room: int) -> list[KeyHint]:
     return kept
 
 
+def _described(binding: Binding) -> str:
+    return binding.description
+
+
 class KeyBar(LivePanel):
-    """The screen's keys first, then those of the part that has the focus, then the app's."""
+    """The screen's keys first, then those of the part that has the focus, then the app's.
+
+    `label` says what a key does now; without it the binding's own words stand there.
+    """
 
     ALLOW_SELECT = False
+
+    def __init__(self, label: Callable[[Binding], str] = _described) -> None:
+        super().__init__()
+        self._label = label
 
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, self._update)
@@ -75,7 +87,7 @@ class KeyBar(LivePanel):
         for node, binding, enabled, _ in self.screen.active_bindings.values():
             if binding.show and enabled and binding.action not in found:
                 shown, rank = self.app.get_key_display(binding), _rank(node)
-                hint = KeyHint(shown, binding.description, binding.key, isinstance(node, App))
+                hint = KeyHint(shown, self._label(binding), binding.key, isinstance(node, App))
                 found[binding.action] = (rank, hint)
         hints = [hint for _, hint in sorted(found.values(), key=lambda pair: pair[0])]
         return fit_hints(hints, self.size.width - _MARGIN)
