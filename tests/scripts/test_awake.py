@@ -94,7 +94,7 @@ def test_the_guard_keeps_a_mac_awake_while_its_job_runs(host: FakeHost) -> None:
     (host.job / "run.sh").write_text(until_awake)
     call = 'export NF_JOB; NF_CARRIER=launchd NF_RUN=/nowhere; nf_enter_guard "$NF_JOB"'
     parts = ("launch", "probe", "preflight", "chain", "levels", "changes", "share_lock", "runner")
-    values = {"NF_JOB": str(host.job)}
+    values = {"NF_JOB": str(host.job), "NF_ID": host.job.name}
     script = compose(*parts, root=str(host.root), values=values, call=call)
     done = host.send(script, AWAKE=str(host.state / "awake"))
     assert done.returncode == 0, done.stderr
