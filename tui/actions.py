@@ -167,7 +167,7 @@ async def connect(app: Stage, entry: HostEntry) -> None:
 async def verify_hosts(app: Stage, entries: Sequence[HostEntry], hidden: int = 0) -> None:
     """Prove what runs on the hosts, and show what was found."""
     from tui.widgets.live import no_picture
-    from tui.widgets.versions import verdict_text
+    from tui.widgets.verdict_panel import verdict_text
 
     room = asyncio.Semaphore(AT_ONCE)
 

@@ -12,7 +12,8 @@ from nixfleet_core.judge.diagnosis import PROOFS
 from nixfleet_core.session.boundary import drawn
 from tui.text import ago, plain, sentence
 from tui.widgets.live import no_picture
-from tui.widgets.versions import snapshot_rows, verdict_text
+from tui.widgets.verdict_panel import verdict_text
+from tui.widgets.versions import snapshot_rows
 from tui.words import STYLES, state_tone, tone_sign
 
 if TYPE_CHECKING:
@@ -145,9 +146,8 @@ def _origin(entry: HostEntry, facts: Facts, glyphs: Glyphs, now: float) -> list[
     if facts.other is not None:
         lines.append(_pair("beside it", _checkout(facts.other, facts.other.path)))
     lines.append(_pair("system", running["system"]))
-    if facts.running is not None and facts.running.started is not None and facts.now:
-        host_now = facts.now + now - entry.seen_at
-        lines.append(_pair("started", ago(host_now - facts.running.started)))
+    if (since := running_since(facts, now - entry.seen_at)) is not None:
+        lines.append(_pair("started", ago(since)))
     if facts.job_last is not None:
         when = ago(now - job_time(facts.job_last))
         lines.append(_pair("last job", f"{plain(facts.job_last)}, {when}"))
@@ -156,17 +156,33 @@ def _origin(entry: HostEntry, facts: Facts, glyphs: Glyphs, now: float) -> list[
     return lines
 
 
+def running_since(facts: Facts, age: float) -> float | None:
+    """For so many seconds the agent has been running, if the look at the host is of that age."""
+    if facts.running is None or facts.running.started is None or not facts.now:
+        return None
+    return facts.now + age - facts.running.started
+
+
+def checkout_state(checkout: Checkout) -> str:
+    """`clean`, `2 changes, 3 behind`, or why it cannot be used."""
+    if checkout.state != "ok":
+        return checkout.state
+    changes = len(checkout.dirty)
+    return (f"{changes} change{'s' * (changes > 1)}" if changes else "clean") + _apart(checkout)
+
+
+def _apart(checkout: Checkout) -> str:
+    sides = ((checkout.ahead, "ahead"), (checkout.behind, "behind"))
+    return "".join(f", {number} {where}" for number, where in sides if number)
+
+
 def _checkout(checkout: Checkout, shown: str) -> str:
     if checkout.state != "ok":
         return f"{plain(shown)}, {checkout.state}"
     changes = len(checkout.dirty)
     state = f"{changes} change{'s' * (changes > 1)}" if changes else "clean"
-    apart = "".join(
-        f", {number} {where}"
-        for number, where in ((checkout.ahead, "ahead"), (checkout.behind, "behind"))
-        if number
-    )
-    return f"{plain(shown)}, {state}, {plain(checkout.branch or 'no branch')}{apart}"
+    branch = plain(checkout.branch or "no branch")
+    return f"{plain(shown)}, {state}, {branch}{_apart(checkout)}"
 
 
 def _pair(label: str, value: str) -> Content:

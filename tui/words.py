@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from nixfleet_core.job.events import StepStatus
     from nixfleet_core.job.outcome import Kind
     from nixfleet_core.judge.table_state import State
+    from nixfleet_core.judge.verdict import Verdict
     from tui.glyphs import Glyphs
 
 Tone = Literal["normal", "good", "unproven", "warning", "bad", "busy", "faint"]
@@ -76,6 +77,16 @@ def state_tone(state: State) -> Tone:
 
 def verdict_tone(kind: Kind) -> Tone:
     return _VERDICT_TONES.get(kind, "bad")
+
+
+def next_key(verdict: Verdict) -> tuple[str, str]:
+    """The key that an operator wants next, and what it does."""
+    for left in verdict.left:
+        if left.key:
+            return left.key, left.help
+    if verdict_tone(verdict.kind) == "bad":
+        return "e", "goes to the error in the log"
+    return "esc", "goes back to the fleet"
 
 
 def step_tone(status: StepStatus) -> Tone:

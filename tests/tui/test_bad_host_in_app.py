@@ -237,7 +237,7 @@ def broken(*_: object, **__: object) -> object:
         ("tui.widgets.versions.snapshot_rows", ("enter", "enter")),
         ("tui.widgets.steps.step_sign", ("enter", "enter")),
         ("tui.screens.update.plan_text", ("enter", "enter")),
-        ("tui.widgets.versions.verdict_tone", ("v",)),
+        ("tui.widgets.verdict_panel.verdict_tone", ("v",)),
     ],
 )
 async def test_app_shows_an_error_in_place_of_what_it_cannot_draw(

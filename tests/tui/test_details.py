@@ -164,7 +164,7 @@ def following(folder: Path, *events: JobEvent, ended: bool = False) -> Following
     return Following(
         host_details(entry, UNICODE, NOW).plain,
         state_cell(entry, UNICODE, 0).text,
-        many_row(entry, UNICODE).cells["step"].text,
+        many_row(entry, UNICODE, 80).cells["step"].text,
     )
 
 

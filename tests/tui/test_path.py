@@ -310,7 +310,7 @@ async def test_a_verdict_that_cannot_be_fetched_can_be_asked_for_again(
         await press(pilot, "enter", "enter")
         await session.run_job()
         await settle(pilot)
-        assert "not known: connection reset" in screen_text(app)
+        assert "no verdict  connection reset" in screen_text(app)
         assert UPDATED.sentence[:30] in await press(pilot, "R")
 
 

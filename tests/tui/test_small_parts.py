@@ -108,3 +108,31 @@ def test_shortening() -> None:
     assert short_store_path("/opt/agent", UNICODE) == "/opt/agent"
     assert bar(0.5, 4, ASCII) == "##.."
     assert bar(7.0, 4, ASCII) == "####"
+
+
+@pytest.mark.parametrize(
+    ("room", "shown"),
+    [
+        (130, ["host", "where", "state", "commit", "job"]),
+        (121, ["host", "where", "state", "commit"]),
+        (100, ["host", "where", "state"]),
+        (99, ["host", "where", "state"]),
+        (30, ["host", "where", "state"]),
+    ],
+)
+def test_for_a_spare_column_nothing_shrinks(room: int, shown: list[str]) -> None:
+    columns = (
+        *COLUMNS,
+        Column("commit", "Commit", worth=0, spare=True),
+        Column("job", "Last job", worth=-1, spare=True),
+    )
+    wanted = {**WANTED, "where": 90, "commit": 7, "job": 4}
+    widths = fit_columns(columns, wanted, room)
+    assert list(widths) == shown
+    assert len(shown) == len(COLUMNS) or widths["where"] == wanted["where"]
+
+
+def test_a_spare_column_is_for_a_large_table_only() -> None:
+    columns = (*COLUMNS, Column("commit", "Commit", worth=0, spare=True))
+    for room, has_it in ((99, False), (100, True)):
+        assert ("commit" in fit_columns(columns, {**WANTED, "commit": 7}, room)) is has_it

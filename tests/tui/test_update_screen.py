@@ -107,7 +107,7 @@ async def test_the_verdict_tells_of_flake_lock_and_of_changed_packages(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     fleet[0].says["verdict"] = WITH_CHANGES
-    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+    async with (app := make_app()).run_test(size=(120, 29)) as pilot:
         text = await update(pilot, fleet[0])
         assert isinstance(app.screen, UpdateScreen)
         assert "note" in text

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from math import inf
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import on
 from textual.binding import Binding, BindingType
@@ -10,8 +11,9 @@ from textual.containers import Container, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Static
 
+from nixfleet_core.ids import job_time
 from nixfleet_core.session.boundary import drawn
-from tui.details import host_details, last_look
+from tui.details import checkout_state, host_details, last_look, running_since
 from tui.fleet import STATE_ORDER
 from tui.messages import (
     Choose,
@@ -33,8 +35,11 @@ from tui.widgets.row_table import Cell, Column, Row, RowTable
 from tui.words import state_tone, tone_sign
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from textual.app import ComposeResult
 
+    from nixfleet_core.facts.model import Facts
     from tui.fleet import Fleet, HostEntry
     from tui.glyphs import Glyphs
     from tui.words import Tone
@@ -46,7 +51,12 @@ COLUMNS = (
     Column("installed", "Installed", worth=5, least=9),
     Column("latest", "Latest", worth=4, least=7),
     Column("state", "State", worth=8, least=11),
+    Column("commit", "Commit", worth=1, spare=True),
+    Column("checkout", "Checkout", worth=0, spare=True),
+    Column("started", "Agent since", worth=-1, spare=True),
+    Column("job", "Last job", worth=-2, spare=True),
 )
+"""The last four are for large terminals."""
 
 
 def state_cell(entry: HostEntry, glyphs: Glyphs, beat: int) -> Cell:
@@ -65,15 +75,17 @@ def state_cell(entry: HostEntry, glyphs: Glyphs, beat: int) -> Cell:
 
 
 def host_row(
-    entry: HostEntry, latest: str | None, glyphs: Glyphs, beat: int, *, marked: bool
+    entry: HostEntry, latest: str | None, glyphs: Glyphs, beat: int, now: float, *, marked: bool
 ) -> Row:
     """The row of one host; if it cannot be shown, its name, and that it cannot."""
     broken = {"host": Cell(entry.name), "state": Cell("error", "bad")}
-    row = drawn(entry.name, lambda: _cells(entry, latest, glyphs, beat), lambda _: broken)
+    row = drawn(entry.name, lambda: _cells(entry, latest, glyphs, beat, now), lambda _: broken)
     return Row(entry.name, row, marked=marked)
 
 
-def _cells(entry: HostEntry, latest: str | None, glyphs: Glyphs, beat: int) -> dict[str, Cell]:
+def _cells(
+    entry: HostEntry, latest: str | None, glyphs: Glyphs, beat: int, now: float
+) -> dict[str, Cell]:
     facts = entry.facts
     running = facts.running.binary.version if facts and facts.running else None
     installed = facts.installed.version if facts and facts.installed else None
@@ -86,7 +98,48 @@ def _cells(entry: HostEntry, latest: str | None, glyphs: Glyphs, beat: int) -> d
         "installed": Cell(installed or glyphs.missing),
         "latest": Cell(latest or glyphs.missing),
         "state": state,
+        **(_more_cells(entry, facts, glyphs, now) if facts is not None else {}),
     }
+
+
+def _more_cells(entry: HostEntry, facts: Facts, glyphs: Glyphs, now: float) -> dict[str, Cell]:
+    """What a large terminal has room for."""
+    checkout, job, since = facts.checkout, facts.job_last, running_since(facts, now - entry.seen_at)
+    dirty = checkout is not None and (checkout.state != "ok" or bool(checkout.dirty))
+    return {
+        "commit": Cell(short_commit(facts.lock_rev(entry.host.input), glyphs)),
+        "checkout": Cell(
+            checkout_state(checkout) if checkout is not None else glyphs.missing,
+            "warning" if dirty else "normal",
+        ),
+        "started": Cell(ago(since) if since is not None else glyphs.missing),
+        "job": Cell(ago(now - job_time(job)) if job is not None else glyphs.missing),
+    }
+
+
+def _state_rank(entry: HostEntry) -> float:
+    found = entry.assessment
+    return STATE_ORDER.index(found.state) if found else len(STATE_ORDER)
+
+
+def _started_rank(entry: HostEntry) -> float:
+    """The agent that was started last comes first."""
+    since = running_since(entry.facts, -entry.seen_at) if entry.facts is not None else None
+    return since if since is not None else inf
+
+
+def _job_rank(entry: HostEntry) -> float:
+    """The host whose last job is the newest comes first."""
+    job = entry.facts.job_last if entry.facts is not None else None
+    return -job_time(job) if job is not None else inf
+
+
+_RANKS: Final[dict[str, Callable[[HostEntry], float]]] = {
+    "state": _state_rank,
+    "started": _started_rank,
+    "job": _job_rank,
+}
+"""What orders the columns whose words do not."""
 
 
 class FilterField(Input):
@@ -204,8 +257,11 @@ class FleetScreen(Page):
         """Show the hosts as they are known now; called a few times a second while they change."""
         self._beat += 1
         glyphs, latest, marked = stage(self).glyphs, self._fleet.latest_labels(), self._marked
+        now, beat = stage(self).clock(), self._beat
         rows = [
-            host_row(entry, latest.get(entry.name), glyphs, self._beat, marked=entry.name in marked)
+            host_row(
+                *(entry, latest.get(entry.name), glyphs, beat, now), marked=entry.name in marked
+            )
             for entry in self._shown()
         ]
         self.query_one(RowTable).show(self._sorted(rows))
@@ -383,13 +439,10 @@ class FleetScreen(Page):
         if self._sort is not None:
             column = self._sort
             rows = sorted(rows, key=lambda row: row.text(column))
-            if column == "state":
-                rows.sort(key=lambda row: self._state_rank(row.key))
+            if column in _RANKS:
+                rank, entries = _RANKS[column], self._fleet.entries
+                rows.sort(key=lambda row: rank(entries[row.key]))
         return rows[::-1] if self._reverse else rows
-
-    def _state_rank(self, name: str) -> int:
-        found = self._fleet.entries[name].assessment
-        return STATE_ORDER.index(found.state) if found else len(STATE_ORDER)
 
     def _shown(self) -> list[HostEntry]:
         """The hosts that the filter lets through."""

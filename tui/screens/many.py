@@ -19,7 +19,7 @@ from tui.text import bar, plain, stopwatch
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.live import no_picture
 from tui.widgets.row_table import Cell, Column, Row, RowTable
-from tui.widgets.versions import verdict_text
+from tui.widgets.verdict_panel import verdict_text
 from tui.words import tone_sign, verdict_tone
 
 if TYPE_CHECKING:
@@ -40,17 +40,17 @@ COLUMNS = (
 _BAR = 14
 
 
-def many_row(entry: HostEntry, glyphs: Glyphs) -> Row:
-    """The row of one host in the list."""
+def many_row(entry: HostEntry, glyphs: Glyphs, room: int) -> Row:
+    """The row of one host in a list of that width."""
 
     def broken(why: str) -> dict[str, Cell]:
         return {"verdict": Cell(why, "bad")}
 
-    cells = drawn(entry.name, lambda: _cells(entry, glyphs), broken)
+    cells = drawn(entry.name, lambda: _cells(entry, glyphs, max(_BAR, room // 6)), broken)
     return Row(entry.name, {"host": Cell(entry.name), **cells})
 
 
-def _cells(entry: HostEntry, glyphs: Glyphs) -> dict[str, Cell]:
+def _cells(entry: HostEntry, glyphs: Glyphs, cells: int) -> dict[str, Cell]:
     watcher = entry.watcher
     if watcher is None:
         return {"verdict": Cell(entry.note, "bad") if entry.note else Cell(entry.doing, "busy")}
@@ -68,7 +68,7 @@ def _cells(entry: HostEntry, glyphs: Glyphs) -> dict[str, Cell]:
         verdict = Cell(f"no answer for {state.link.seconds} s, retrying", "warning")
     return {
         "step": Cell(step),
-        "bar": Cell(bar(watcher.fraction, _BAR, glyphs)),
+        "bar": Cell(bar(watcher.fraction, cells, glyphs)),
         "elapsed": Cell(elapsed),
         "verdict": verdict,
     }
@@ -104,8 +104,8 @@ class ManyScreen(Page):
         self.update_rows(None)
 
     def update_rows(self, _: object) -> None:
-        glyphs = stage(self).glyphs
-        self.query_one(RowTable).show([many_row(entry, glyphs) for entry in self._entries])
+        glyphs, width = stage(self).glyphs, self.size.width
+        self.query_one(RowTable).show([many_row(entry, glyphs, width) for entry in self._entries])
         watchers = [entry.watcher for entry in self._entries if entry.watcher]
         ended = sum(watcher.verdict is not None for watcher in watchers)
         text = f" {len(self._entries)} hosts {glyphs.dot} {ended} ended"

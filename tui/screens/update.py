@@ -23,6 +23,7 @@ from tui.widgets.live import no_picture
 from tui.widgets.log_panel import LogPanel
 from tui.widgets.log_view import LogView
 from tui.widgets.steps import StepsPanel
+from tui.widgets.verdict_panel import VerdictPanel
 from tui.widgets.versions import VersionPanel, changes_text
 
 if TYPE_CHECKING:
@@ -30,6 +31,14 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from tui.jobs import JobWatcher
+
+
+_WIDE = 100
+"""From so many columns on the panels stand side by side."""
+_TALL = 30
+_PANELS_SHARE = 0.4
+"""The panels' share of a large screen after the end."""
+_BORDER = 2
 
 
 class UpdateScreen(Page):
@@ -54,6 +63,7 @@ class UpdateScreen(Page):
     def compose_page(self) -> ComposeResult:
         watcher, glyphs = self._watcher, stage(self).glyphs
         yield Static(id="title", markup=False)
+        yield VerdictPanel(watcher, glyphs)
         with Container(id="panels"):
             steps = StepsPanel(watcher, glyphs, id="steps")
             steps.border_title = Content("Steps")
@@ -76,13 +86,15 @@ class UpdateScreen(Page):
     def on_resize(self, event: events.Resize) -> None:
         """Choose how much each panel shows, by the room that there is."""
         width, height = event.size
-        stacked = width < 100
+        stacked = width < _WIDE
         brief = height < 24 or (stacked and height < 40)
         self.query_one(StepsPanel).brief = height < 20
-        self.query_one(VersionPanel).brief = brief
+        self.query_one(VersionPanel).brief = self.query_one(VerdictPanel).brief = brief
         self.set_class(brief, "-brief")
         self.query_one(StepsPanel).refresh(layout=True)
         self.query_one(VersionPanel).refresh(layout=True)
+        self.query_one(VerdictPanel).refresh(layout=True)
+        self._share_room(width, height)
 
     def update_job(self, _: object) -> None:
         """Show the job as it is now; called a few times a second while it changes."""
@@ -97,6 +109,7 @@ class UpdateScreen(Page):
         self._shape = shape
         if changed:
             self.refresh_bindings()
+            self._show_verdict()
         self.query_one(StepsPanel).show(layout=changed)
         self.query_one(VersionPanel).show(layout=changed)
         if watcher.log_dirty:
@@ -104,6 +117,22 @@ class UpdateScreen(Page):
             self.query_one(LogPanel).view.mark_dirty()
         self.query_one(LogPanel).view.flush()
         self.query_one(LogPanel).show_whole(state.outcome is not None and not watcher.is_active)
+
+    def _show_verdict(self) -> None:
+        """Once there is a verdict, it is the centre, and the log makes room."""
+        panel = self.query_one(VerdictPanel)
+        panel.display = panel.is_due
+        panel.set_classes(f"-{panel.tone}")
+        panel.show(layout=True)
+        self._share_room(*self.size)
+
+    def _share_room(self, width: int, height: int) -> None:
+        """After the end the panels get more of a large screen, for whole paths and packages."""
+        panels, ended = self.query_one("#panels"), self.query_one(VerdictPanel).is_due
+        least = len(self._watcher.state.steps) + _BORDER
+        grows = ended and width >= _WIDE and height >= _TALL
+        panels.styles.height = max(least, round(height * _PANELS_SHARE)) if grows else None
+        self.set_class(grows, "-grown")
 
     def action_cancel(self) -> None:
         self.post_message(CancelJob(self._watcher))

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 
 _GAP = 2
+_LARGE = 100
+"""From so many cells on a table has room for spare columns."""
 _SIGNS = 3
 """Cells before the first column: cursor and mark."""
 
@@ -42,6 +44,8 @@ class Column:
     worth: int
     least: int = 4
     """The width in cells to which it may shrink before a column is dropped."""
+    spare: bool = False
+    """It is there only in a large table, and if no column has to shrink for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +77,13 @@ class Row:
 def fit_columns(columns: Sequence[Column], wanted: Mapping[str, int], room: int) -> dict[str, int]:
     """Widths for the columns that fit, in their order.
 
-    If they do not all fit, columns shrink to their least width one by one, the least worthy first.
-    Then columns are left out, the least worthy first; the worthiest always stays.
+    If they do not all fit, spare columns are left out. Then columns shrink to their least width one
+    by one, and then they are left out, too. The least worthy go first; the worthiest always stays.
     """
-    kept = list(columns)
+    kept = sorted(columns, key=lambda column: column.worth)
+    while kept[0].spare and (room < _LARGE or _width(kept, wanted) > room):
+        del kept[0]
+    kept = [column for column in columns if column in kept]
     while len(kept) > 1 and _width(kept, {c.key: min(c.least, wanted[c.key]) for c in kept}) > room:
         kept.remove(min(kept, key=lambda column: column.worth))
     widths = {column.key: wanted[column.key] for column in kept}

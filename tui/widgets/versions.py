@@ -1,4 +1,4 @@
-"""The agent before and after, and the verdict."""
+"""The agent before and after the job."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from textual.content import Content
 
 from nixfleet_core.facts.model import Snapshot
 from nixfleet_core.facts.package_changes import change_text
-from tui.text import plain, sentence, short_commit, short_hash, short_store_path
+from tui.text import plain, short_commit, short_hash, short_store_path
 from tui.widgets.live import LivePanel
-from tui.words import STYLES, tone_sign, verdict_tone
+from tui.words import STYLES
 
 if TYPE_CHECKING:
     from nixfleet_core.facts.package_changes import Change
-    from nixfleet_core.judge.verdict import Verdict
     from nixfleet_core.vocabulary import StepId
     from tui.glyphs import Glyphs
     from tui.jobs import JobWatcher
 
 _FIRST = 3
-"""So many changed packages are shown until the operator asks for all."""
+"""So many changed packages are shown at least; `p` lists all."""
+SIDE_ROWS = ("version", "commit", "store", "sha256", "system")
 
 _LABEL = 11
 _COLUMN = 20
+_ARROW = 3
 
 _AWAITED: Final[dict[StepId, str]] = {
     "confirm": "reaching the host again",
@@ -49,27 +50,17 @@ def snapshot_rows(side: Snapshot, glyphs: Glyphs) -> dict[str, str]:
     }
 
 
-def verdict_text(verdict: Verdict, glyphs: Glyphs, *, brief: bool = False) -> Content:
-    """The verdict in one sentence, the advice, what was left behind, and the notes. `brief` omits
-    the cause and what helps against what was left, and shows only the first sentence of a note."""
-    tone = verdict_tone(verdict.kind)
-    parts: list[tuple[str, str]] = [
-        (f"{tone_sign(tone, glyphs)} {verdict.kind}", f"bold {STYLES[tone]}"),
-        (f"  {sentence(verdict.sentence, glyphs)}", ""),
-    ]
-    if verdict.cause and not brief:
-        parts.append((f"\ncause      {plain(verdict.cause)}", ""))
-    if verdict.advice:
-        parts.append((f"\nadvice     {sentence(verdict.advice, glyphs)}", "bold"))
-    for left in verdict.left:
-        parts.append((f"\nleft       {sentence(left.what, glyphs)}", ""))
-        if left.help and not brief:
-            key = f"{left.key} " if left.key else ""
-            parts += [(f"\n{'':<{_LABEL}}{key}", "bold"), (sentence(left.help, glyphs), "")]
-    for note in verdict.notes:
-        said = note.partition(". ")[0] if brief else note
-        parts.append((f"\nnote       {sentence(said, glyphs)}", ""))
-    return Content.assemble(*parts)
+def whole_rows(side: Snapshot, glyphs: Glyphs) -> dict[str, str]:
+    """The same, with nothing cut."""
+    generation = f"generation {side.generation}" if side.generation is not None else ""
+    system = ", ".join(part for part in (generation, plain(side.system or "")) if part)
+    return {
+        **snapshot_rows(side, glyphs),
+        "commit": plain(side.commit or glyphs.missing),
+        "store": plain(side.store_path or glyphs.missing),
+        "sha256": plain(side.sha256 or glyphs.missing),
+        "system": system or glyphs.missing,
+    }
 
 
 def changes_text(changes: tuple[Change, ...], glyphs: Glyphs) -> Content:
@@ -91,13 +82,17 @@ class VersionPanel(LivePanel):
         verdict = self._watcher.verdict
         before = verdict.before if verdict else self._watcher.before or Snapshot()
         after = verdict.after if verdict else Snapshot()
-        old, new = snapshot_rows(before, self._glyphs), snapshot_rows(after, self._glyphs)
+        glyphs = self._glyphs
+        old, new = snapshot_rows(before, glyphs), snapshot_rows(after, glyphs)
         lines = self._brief(old, new) if self.brief else self._full(old, new)
+        if verdict is not None and not self.brief:
+            lines = self._whole(whole_rows(before, glyphs), whole_rows(after, glyphs)) or lines
         lines += self._changes(verdict.changes if verdict else ())
-        return Content("\n").join([*lines, self._outcome()])
+        return Content("\n").join([*lines, *self._waiting()])
 
     def _full(self, old: dict[str, str], new: dict[str, str]) -> list[Content]:
-        head = f"{'':<{_LABEL}}{'before':<{_COLUMN}}after"
+        arrow = self._glyphs.arrow
+        head = f"{'':<{_LABEL}}{'before':<{_COLUMN}}{'':{_ARROW}}after"
         rows = [Content.styled(head, STYLES["faint"])]
         for key, value in old.items():
             changed = new[key] not in (value, self._glyphs.missing)
@@ -105,10 +100,23 @@ class VersionPanel(LivePanel):
                 Content.assemble(
                     (f"{key:<{_LABEL}}", STYLES["faint"]),
                     f"{value:<{_COLUMN - 1}} ",
-                    (new[key], "bold" if changed else ""),
+                    (f"{arrow if changed else '':<{_ARROW}}", "bold $text-accent"),
+                    (new[key], "bold $text-accent" if changed else ""),
                 )
             )
         return rows
+
+    def _whole(self, old: dict[str, str], new: dict[str, str]) -> list[Content]:
+        """The sides one below the other, if there is room for whole paths; else nothing."""
+        glyphs, rows = self._glyphs, list[Content]()
+        for key, value in old.items():
+            changed = new[key] not in (value, glyphs.missing)
+            rows.append(Content.assemble((f"{key:<{_LABEL}}", STYLES["faint"]), value))
+            if changed:
+                arrow = f"{glyphs.arrow:<{_ARROW}}".rjust(_LABEL)
+                rows.append(Content.assemble((f"{arrow}{new[key]}", "bold $text-accent")))
+        fits = max(row.cell_length for row in rows) <= self.size.width
+        return rows if fits and len(rows) + _FIRST < self.size.height else []
 
     def _brief(self, old: dict[str, str], new: dict[str, str]) -> list[Content]:
         arrow, dot = self._glyphs.arrow, self._glyphs.dot
@@ -119,7 +127,8 @@ class VersionPanel(LivePanel):
         """The number of changed packages, the first of them, and the key that lists all."""
         if not changes:
             return []
-        shown = () if self.brief else changes[:_FIRST]
+        room = max(_FIRST, self.size.height - len(SIDE_ROWS) - 2)
+        shown = () if self.brief else changes[:room]
         count = f"{len(changes)} package{'s' * (len(changes) > 1)}"
         where = f" {self._glyphs.dot} p lists them" if len(changes) > len(shown) else ""
         head = (f"{'changed':<{_LABEL}}", STYLES["faint"])
@@ -129,15 +138,11 @@ class VersionPanel(LivePanel):
             *(line.pad_left(_LABEL) for line in lines),
         ]
 
-    def _outcome(self) -> Content:
-        watcher = self._watcher
-        if watcher.verdict is not None:
-            return verdict_text(watcher.verdict, self._glyphs, brief=self.brief)
-        label = (f"{'verdict':<{_LABEL}}", STYLES["faint"])
-        if watcher.problem:
-            why = f"not known: {plain(watcher.problem)}"
-            return Content.assemble(label, (why, STYLES["bad"]), "\nadvice     R asks again")
-        return Content.assemble(label, self._awaited())
+    def _waiting(self) -> list[Content]:
+        """What the verdict waits for, until there is one or it cannot be known."""
+        if self._watcher.verdict is not None or self._watcher.problem:
+            return []
+        return [Content.assemble((f"{'verdict':<{_LABEL}}", STYLES["faint"]), self._awaited())]
 
     def _awaited(self) -> str:
         state = self._watcher.state

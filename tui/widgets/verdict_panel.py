@@ -1,0 +1,79 @@
+"""How a job ended: the verdict, its reason, and the next key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.content import Content
+
+from tui.text import plain, sentence
+from tui.widgets.live import LivePanel
+from tui.words import STYLES, next_key, tone_sign, verdict_tone
+
+if TYPE_CHECKING:
+    from nixfleet_core.judge.verdict import Verdict
+    from tui.glyphs import Glyphs
+    from tui.jobs import JobWatcher
+
+_LABEL = 11
+_GAP = 4
+"""Cells between the verdict and the key, if both stand on one line."""
+
+
+def verdict_text(verdict: Verdict, glyphs: Glyphs, *, brief: bool = False) -> Content:
+    """The verdict in one sentence, the advice, what was left behind, and the notes. `brief` omits
+    the cause and what helps against what was left, and shows only the first sentence of a note."""
+    tone = verdict_tone(verdict.kind)
+    parts: list[tuple[str, str]] = [
+        (f"{tone_sign(tone, glyphs)} {verdict.kind}", f"bold {STYLES[tone]}"),
+        (f"  {sentence(verdict.sentence, glyphs)}", ""),
+    ]
+    if verdict.cause and not brief:
+        parts.append((f"\ncause      {plain(verdict.cause)}", ""))
+    if verdict.advice:
+        parts.append((f"\nadvice     {sentence(verdict.advice, glyphs)}", "bold"))
+    for left in verdict.left:
+        parts.append((f"\nleft       {sentence(left.what, glyphs)}", ""))
+        if left.help and not brief:
+            key = f"{left.key} " if left.key else ""
+            parts += [(f"\n{'':<{_LABEL}}{key}", "bold"), (sentence(left.help, glyphs), "")]
+    for note in verdict.notes:
+        said = note.partition(". ")[0] if brief else note
+        parts.append((f"\nnote       {sentence(said, glyphs)}", ""))
+    return Content.assemble(*parts)
+
+
+class VerdictPanel(LivePanel):
+    """All over the width, in the verdict's colour; it is there from the job's end on."""
+
+    def __init__(self, watcher: JobWatcher, glyphs: Glyphs) -> None:
+        super().__init__(id="verdict-panel")
+        self.host = watcher.host
+        self._watcher = watcher
+        self._glyphs = glyphs
+        self.brief = False
+
+    @property
+    def is_due(self) -> bool:
+        """Whether there is something to tell."""
+        return self._watcher.verdict is not None or bool(self._watcher.problem)
+
+    @property
+    def tone(self) -> str:
+        verdict = self._watcher.verdict
+        return verdict_tone(verdict.kind) if verdict is not None else "bad"
+
+    def picture(self) -> Content:
+        verdict, glyphs = self._watcher.verdict, self._glyphs
+        if verdict is None:
+            why = f"{glyphs.bad} no verdict  {plain(self._watcher.problem)}"
+            return Content.assemble((why, STYLES["bad"]), ("\nR", "bold"), " asks again")
+        text = verdict_text(verdict, glyphs, brief=self.brief)
+        if not self.brief and any(left.key for left in verdict.left):
+            return text  # it names the keys
+        key, does = next_key(verdict)
+        hint = Content.assemble((key, "bold $accent"), f" {sentence(does, glyphs)}")
+        gap = self.size.width - text.cell_length - hint.cell_length
+        if "\n" in text.plain or gap < _GAP:
+            return Content("\n").join([text, hint])
+        return Content.assemble(text, " " * gap, hint)
