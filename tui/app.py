@@ -362,9 +362,16 @@ class NixFleetApp(Stage, inherit_bindings=False):
     def look_at_all(self) -> None:
         """Probe every host, all at once; each row changes as its answer arrives."""
         for entry in self.fleet.entries.values():
-            entry.misses = 0
-            if not entry.doing and not entry.is_held:
-                self.run_worker(self.fleet.look(entry, self.tick), group="look")
+            self._look_at(entry)
+
+    @on(messages.LookAtHost)
+    def _look_at_one(self, message: messages.LookAtHost) -> None:
+        self._look_at(message.entry)
+
+    def _look_at(self, entry: HostEntry) -> None:
+        entry.misses = 0
+        if not entry.doing and not entry.is_held:
+            self.run_worker(self.fleet.look(entry, self.tick), group="look")
 
     def look_again(self) -> None:
         """Look at the hosts whose time has come, and prove them. It is called each second."""

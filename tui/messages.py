@@ -54,6 +54,10 @@ class ShowHistory(HostMessage):
     """List the host's jobs."""
 
 
+class LookAtHost(HostMessage):
+    """Look at the host again."""
+
+
 class Connect(HostMessage):
     """Open the host's connection at the terminal."""
 

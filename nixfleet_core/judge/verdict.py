@@ -505,12 +505,13 @@ def unreachable(
 
 def refused(check: CheckId, why: str, advice: str, before: Snapshot) -> Verdict:
     """The verdict on a host whose update the plan already refuses."""
+    words = CAUSES[CHECK_CAUSES[check]]
     return Verdict(
         kind="failed",
         cause=CHECK_CAUSES[check],
         sentence=_left_alone(why),
         advice=advice,
-        remedies=CAUSES[CHECK_CAUSES[check]].remedies,
+        remedies=words.remedies if advice == words.cure else (),
         before=before,
         after=before,
     )

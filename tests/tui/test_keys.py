@@ -20,6 +20,7 @@ from tui.screens.history import HistoryScreen
 from tui.screens.level import LevelDialog
 from tui.screens.many import ManyScreen
 from tui.screens.plan import RollbackDialog, UpdateDialog
+from tui.screens.remedy import RemedyNotice
 from tui.screens.update import UpdateScreen
 from tui.widgets.key_bar import KeyHint, fit_hints
 from tui.widgets.log_view import LogView
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 NODES: tuple[type[DOMNode], ...] = (
     *(NixFleetApp, Page, Dialog, FleetScreen, ManyScreen, HistoryScreen, UpdateScreen),
     *(LogView, RowTable, UpdateDialog, RollbackDialog, LevelDialog, GenerationDialog),
+    RemedyNotice,
 )
 
 

@@ -99,8 +99,8 @@ def replace_job(line: JobLine, job: str) -> JobLine:
 
 WALKED = {
     *("CommandPalette", "Confirm", "FleetScreen", "HelpDialog", "HistoryScreen", "LevelDialog"),
-    *("GenerationDialog", "Notice", "PathDialog", "RollbackDialog", "UpdateDialog"),
-    "UpdateScreen",
+    *("GenerationDialog", "Notice", "PathDialog", "RemedyNotice", "RollbackDialog"),
+    *("UpdateDialog", "UpdateScreen"),
 }
 """The screens that one host's walk goes through; two more are those of many hosts."""
 

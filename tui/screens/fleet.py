@@ -13,19 +13,9 @@ from textual.widgets import Input, Static
 from nixfleet_core.session.boundary import drawn
 from tui.details import host_details, last_look
 from tui.fleet import STATE_ORDER
-from tui.messages import (
-    Choose,
-    Connect,
-    HostMessage,
-    LookAtAll,
-    RollBack,
-    ShowHistory,
-    ShowLog,
-    UpdateHosts,
-    VerifyHosts,
-)
+from tui.messages import LookAtAll, UpdateHosts, VerifyHosts
 from tui.refresh import SECOND
-from tui.screens.base import Page
+from tui.screens.host_page import HostPage
 from tui.stage import stage
 from tui.text import ago, short_commit
 from tui.widgets.key_bar import KeyBar
@@ -106,7 +96,7 @@ class FilterField(Input):
         self.screen.query_one(RowTable).focus()
 
 
-class FleetScreen(Page):
+class FleetScreen(HostPage):
     """Table and details; probes everything once on mount."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -218,7 +208,7 @@ class FleetScreen(Page):
 
     @on(RowTable.Moved)
     def _update_details(self) -> None:
-        entry = self._selected()
+        entry = self.host_entry
         app, text = stage(self), self.query_one("#details-text", Static)
         box = self.query_one("#details")
         if entry is None:
@@ -232,25 +222,13 @@ class FleetScreen(Page):
             text.update(content)
 
     @on(RowTable.Chosen)
-    def action_choose(self) -> None:
-        self._ask(Choose)
+    def _row_chosen(self) -> None:
+        self.action_choose()
 
     def action_update(self) -> None:
         """Update the marked hosts, or the one under the cursor."""
         if entries := self._targets():
             self.post_message(UpdateHosts(entries, self._hidden()))
-
-    def action_roll_back(self) -> None:
-        self._ask(RollBack)
-
-    def action_log(self) -> None:
-        self._ask(ShowLog)
-
-    def action_history(self) -> None:
-        self._ask(ShowHistory)
-
-    def action_connect(self) -> None:
-        self._ask(Connect)
 
     def action_verify(self) -> None:
         if entries := self._targets():
@@ -272,13 +250,8 @@ class FleetScreen(Page):
     def action_refresh(self) -> None:
         self.post_message(LookAtAll())
 
-    def _ask(self, what: type[HostMessage]) -> None:
-        """Ask the app for something about the selected host."""
-        if (entry := self._selected()) is not None:
-            self.post_message(what(entry))
-
     def action_mark(self) -> None:
-        entry = self._selected()
+        entry = self.host_entry
         if entry is not None:
             self._marked ^= {entry.name}
             self.query_one(RowTable).action_move(1)
@@ -375,14 +348,16 @@ class FleetScreen(Page):
         wanted = self.query_one(FilterField).value.strip().casefold()
         return [entry for entry in self._fleet.entries.values() if wanted in _haystack(entry)]
 
-    def _selected(self) -> HostEntry | None:
+    @property
+    def host_entry(self) -> HostEntry | None:
+        """The host under the cursor."""
         key = self.query_one(RowTable).selected
         return self._fleet.entries[key] if key is not None else None
 
     def _targets(self) -> list[HostEntry]:
         """The marked hosts that are shown, else the one under the cursor."""
         marked = [entry for entry in self._shown() if entry.name in self._marked]
-        selected = self._selected()
+        selected = self.host_entry
         return marked or ([selected] if selected else [])
 
     def _hidden(self) -> int:

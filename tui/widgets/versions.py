@@ -8,6 +8,7 @@ from textual.content import Content
 
 from nixfleet_core.facts.model import Snapshot
 from nixfleet_core.facts.package_changes import change_text
+from tui.remedies import advice_text
 from tui.text import plain, sentence, short_commit, short_hash, short_store_path
 from tui.widgets.live import LivePanel
 from tui.words import STYLES, tone_sign, verdict_tone
@@ -49,26 +50,31 @@ def snapshot_rows(side: Snapshot, glyphs: Glyphs) -> dict[str, str]:
     }
 
 
-def verdict_text(verdict: Verdict, glyphs: Glyphs, *, brief: bool = False) -> Content:
+def verdict_text(
+    verdict: Verdict, glyphs: Glyphs, *, brief: bool = False, keys: bool = True
+) -> Content:
     """The verdict in one sentence, the advice, what was left behind, and the notes. `brief` omits
-    the cause and what helps against what was left, and shows only the first sentence of a note."""
+    the cause and what helps against what was left, and shows only the first sentence of a note.
+    `keys`: the advice has the keys that do what it names."""
     tone = verdict_tone(verdict.kind)
-    parts: list[tuple[str, str]] = [
+    parts: list[tuple[str, str] | Content] = [
         (f"{tone_sign(tone, glyphs)} {verdict.kind}", f"bold {STYLES[tone]}"),
         (f"  {sentence(verdict.sentence, glyphs)}", ""),
     ]
     if verdict.cause and not brief:
         parts.append((f"\ncause      {plain(verdict.cause)}", ""))
     if verdict.advice:
-        parts.append((f"\nadvice     {sentence(verdict.advice, glyphs)}", "bold"))
+        said = Content.styled(f"advice     {sentence(verdict.advice, glyphs)}", "bold")
+        remedies = verdict.remedies if keys else ()
+        parts += [("\n", ""), advice_text(said, remedies, glyphs)]
     for left in verdict.left:
         parts.append((f"\nleft       {sentence(left.what, glyphs)}", ""))
         if left.help and not brief:
             key = f"{left.key} " if left.key else ""
             parts += [(f"\n{'':<{_LABEL}}{key}", "bold"), (sentence(left.help, glyphs), "")]
     for note in verdict.notes:
-        said = note.partition(". ")[0] if brief else note
-        parts.append((f"\nnote       {sentence(said, glyphs)}", ""))
+        words = note.partition(". ")[0] if brief else note
+        parts.append((f"\nnote       {sentence(words, glyphs)}", ""))
     return Content.assemble(*parts)
 
 
