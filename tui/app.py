@@ -214,6 +214,11 @@ class NixFleetApp(Stage, inherit_bindings=False):
         """Copy a selection without credentials: nobody knows where it is pasted."""
         super().copy_to_clipboard(safe_lines(text))
 
+    def copy(self, text: str, what: str) -> None:
+        """Copy text, and say what was copied. Not every terminal takes it (OSC 52)."""
+        self.copy_to_clipboard(text)
+        self.notify(f"{what} sent to the clipboard", timeout=3)
+
     def get_key_display(self, binding: Binding) -> str:
         """Textual's name of the key, except for enter's sign, and for arrows in plain ASCII."""
         if binding.key == "enter":
@@ -404,6 +409,12 @@ class NixFleetApp(Stage, inherit_bindings=False):
             self.show_job(self.follow(message.entry, message.job))
         else:
             self.show_past_job(message.entry, message.job)
+
+    @on(messages.ShowHost)
+    def _show_host(self, message: messages.ShowHost) -> None:
+        from tui.screens.host import HostScreen
+
+        self.push_screen(HostScreen(message.entry))
 
     @on(messages.ShowHistory)
     def _show_history(self, message: messages.ShowHistory) -> None:

@@ -54,6 +54,10 @@ class ShowHistory(HostMessage):
     """List the host's jobs."""
 
 
+class ShowHost(HostMessage):
+    """Show everything that is known of the host."""
+
+
 class LookAtHost(HostMessage):
     """Look at the host again."""
 

@@ -17,11 +17,13 @@ from tui.screens.fleet import FleetScreen
 from tui.screens.generation import GenerationDialog
 from tui.screens.help import HelpDialog
 from tui.screens.history import HistoryScreen
+from tui.screens.host import HostScreen
 from tui.screens.level import LevelDialog
 from tui.screens.many import ManyScreen
 from tui.screens.plan import RollbackDialog, UpdateDialog
 from tui.screens.remedy import RemedyNotice
 from tui.screens.update import UpdateScreen
+from tui.widgets.fact_list import FactList
 from tui.widgets.key_bar import KeyHint, fit_hints
 from tui.widgets.log_view import LogView
 from tui.widgets.row_table import RowTable
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 NODES: tuple[type[DOMNode], ...] = (
     *(NixFleetApp, Page, Dialog, FleetScreen, ManyScreen, HistoryScreen, UpdateScreen),
     *(LogView, RowTable, UpdateDialog, RollbackDialog, LevelDialog, GenerationDialog),
-    RemedyNotice,
+    *(RemedyNotice, HostScreen, FactList),
 )
 
 
@@ -115,6 +117,8 @@ async def test_the_palette_runs_the_chosen_command(
         ("quit", "app.leave"),
         ("q", "app.leave"),
         ("Filter", "filter"),
+        ("details", "details"),
+        ("describe", "details"),
     ],
 )
 async def test_the_palette_finds_the_best_first(make_app: MakeApp, typed: str, action: str) -> None:

@@ -98,8 +98,8 @@ def replace_job(line: JobLine, job: str) -> JobLine:
 
 
 WALKED = {
-    *("CommandPalette", "Confirm", "FleetScreen", "HelpDialog", "HistoryScreen", "LevelDialog"),
-    *("GenerationDialog", "Notice", "PathDialog", "RemedyNotice", "RollbackDialog"),
+    *("CommandPalette", "Confirm", "FleetScreen", "HelpDialog", "HistoryScreen", "HostScreen"),
+    *("LevelDialog", "GenerationDialog", "Notice", "PathDialog", "RemedyNotice", "RollbackDialog"),
     *("UpdateDialog", "UpdateScreen"),
 }
 """The screens that one host's walk goes through; two more are those of many hosts."""
@@ -146,6 +146,7 @@ async def test_no_screen_shows_a_secret(
             "v", "escape", "H", "down", "up", "enter", "escape", "escape", "b", "down", "enter", "f"
         )
         await look("escape", "question_mark", "escape", "colon", "escape")
+        await look("y", "d", "y", "Y", "end", "escape")
         await look("enter", "L", "escape", "c", "p", "b", "enter")
         await session.say(
             JobStart(at=NOW),

@@ -13,9 +13,10 @@ from textual.widgets import Input, Static
 from nixfleet_core.session.boundary import drawn
 from tui.details import host_details, last_look
 from tui.fleet import STATE_ORDER
+from tui.host_facts import Jobs, host_sections, sections_text
 from tui.messages import LookAtAll, UpdateHosts, VerifyHosts
 from tui.refresh import SECOND
-from tui.screens.host_page import HostPage
+from tui.screens.host_page import HostPage, details_key
 from tui.stage import stage
 from tui.text import ago, short_commit
 from tui.widgets.key_bar import KeyBar
@@ -114,6 +115,7 @@ class FleetScreen(HostPage):
             id="fleet.update",
             tooltip="Force-update the marked hosts, or this one",
         ),
+        details_key("fleet"),
         Binding("l", "log", "log", id="fleet.log", tooltip="Show this host's last log"),
         Binding(
             "v", "verify", "verify", id="fleet.verify", tooltip="Prove what runs; changes nothing"
@@ -146,6 +148,13 @@ class FleetScreen(HostPage):
             "connect",
             id="fleet.connect",
             tooltip="Open the connection at the terminal, where ssh can ask",
+        ),
+        Binding(
+            "y",
+            "copy",
+            "Copy everything that is known of this host",
+            show=False,
+            id="fleet.copy",
         ),
         Binding("s", "sort(1)", "Sort by the next column", show=False, id="fleet.sort"),
         Binding("S", "reverse", "Reverse the order", show=False, id="fleet.reverse"),
@@ -246,6 +255,15 @@ class FleetScreen(HostPage):
             self.notify("No host that is shown is unproven.")
         else:
             self.notify("No host is unproven.")
+
+    def action_copy(self) -> None:
+        """Copy what the host's own screen shows, as far as it is known here."""
+        if (entry := self.host_entry) is not None:
+            app = stage(self)
+            made = app.fleet.latest_time(entry.latest) if entry.latest else None
+            jobs = Jobs(why="d asks for them")
+            sections = host_sections(entry, jobs, made, app.glyphs, app.clock())
+            app.copy(sections_text(entry.name, sections), f"all that is known of {entry.label}")
 
     def action_refresh(self) -> None:
         self.post_message(LookAtAll())

@@ -14,6 +14,7 @@ from tui.messages import (
     LookAtHost,
     RollBack,
     ShowHistory,
+    ShowHost,
     ShowLog,
     UpdateHosts,
     VerifyHosts,
@@ -90,6 +91,18 @@ def host_keys(where: str, *, show: bool = False) -> list[BindingType]:
     ]
 
 
+def details_key(where: str) -> Binding:
+    """The binding that opens the screen of the host."""
+    return Binding(
+        "d",
+        "details",
+        "details",
+        show=where == "fleet",
+        id=f"{where}.details",
+        tooltip="Everything that is known of this host",
+    )
+
+
 class HostPage(Page):
     """A page that shows one host, or has the cursor on one."""
 
@@ -125,6 +138,9 @@ class HostPage(Page):
 
     def action_connect(self) -> None:
         self.ask_for(Connect)
+
+    def action_details(self) -> None:
+        self.ask_for(ShowHost)
 
     def action_look(self) -> None:
         self.ask_for(LookAtHost)

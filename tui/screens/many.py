@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from nixfleet_core.session.boundary import drawn
 from tui.messages import CancelJob, ShowJob
-from tui.screens.host_page import AFTER_A_JOB, HostPage, host_keys
+from tui.screens.host_page import AFTER_A_JOB, HostPage, details_key, host_keys
 from tui.stage import stage
 from tui.text import bar, plain, stopwatch
 from tui.widgets.key_bar import KeyBar
@@ -81,7 +81,9 @@ class ManyScreen(HostPage):
         Binding("enter", "open", "show", id="many.open", tooltip="Show this host's job"),
         Binding("escape", "leave", "back", id="many.leave", tooltip="The jobs go on"),
         Binding("c,ctrl+c", "cancel", "cancel", id="many.cancel", tooltip="Ask this job to stop"),
+        Binding("y", "copy", "Copy this row", show=False, id="many.copy"),
         *host_keys("many"),
+        details_key("many"),
     ]
     BINDING_GROUP_TITLE = "Many hosts"
     AUTO_FOCUS = "RowTable"
@@ -138,6 +140,10 @@ class ManyScreen(HostPage):
         entry = self.host_entry
         if entry is not None and entry.watcher is not None:
             self.post_message(ShowJob(entry.watcher))
+
+    def action_copy(self) -> None:
+        if text := self.query_one(RowTable).selected_text:
+            stage(self).copy(text, "this host's row")
 
     def action_cancel(self) -> None:
         if (entry := self.host_entry) is not None and entry.watcher is not None:

@@ -14,7 +14,7 @@ from textual.widgets import Static
 from nixfleet_core.session.boundary import drawn
 from tui.messages import CancelJob, FollowAgain
 from tui.screens.base import Notice
-from tui.screens.host_page import AFTER_A_JOB, HostPage, host_keys
+from tui.screens.host_page import AFTER_A_JOB, HostPage, details_key, host_keys
 from tui.screens.path import PathDialog
 from tui.screens.plan import plan_text
 from tui.stage import stage
@@ -43,7 +43,9 @@ class UpdateScreen(HostPage):
         Binding("z", "zoom", "full log", id="update.zoom", tooltip="Only the log, or all panels"),
         Binding("p", "packages", "packages", id="update.packages", tooltip="What changed"),
         Binding("R", "again", "Ask again", show=False, id="update.again"),
+        Binding("Y", "copy_agent", "Copy the agent before and after", show=False, id="update.copy"),
         *host_keys("update"),
+        details_key("update"),
     ]
     BINDING_GROUP_TITLE = "Update"
     AUTO_FOCUS = "LogView"
@@ -132,6 +134,9 @@ class UpdateScreen(HostPage):
 
     def action_log(self) -> None:
         self.add_class("-zoomed")
+
+    def action_copy_agent(self) -> None:
+        stage(self).copy(self.query_one(VersionPanel).full_text(), "the agent before and after")
 
     def action_packages(self) -> None:
         verdict = self._watcher.verdict

@@ -102,6 +102,24 @@ class VersionPanel(LivePanel):
         lines += self._changes(verdict.changes if verdict else ())
         return Content("\n").join([*lines, self._outcome()])
 
+    def full_text(self) -> str:
+        """Both sides and the verdict with whole values, for the clipboard."""
+        verdict = self._watcher.verdict
+        before = verdict.before if verdict else self._watcher.before or Snapshot()
+        sides = {"before": before, "after": verdict.after if verdict else Snapshot()}
+        lines = [
+            f"{side} {name}: {plain(str(value))}"
+            for side, snapshot in sides.items()
+            for name in snapshot.__struct_fields__
+            if (value := getattr(snapshot, name)) is not None
+        ]
+        outcome = (
+            self._outcome().plain
+            if verdict is None
+            else (verdict_text(verdict, self._glyphs, keys=False).plain)
+        )
+        return "\n".join([plain(self._watcher.host), *lines, outcome])
+
     def _full(self, old: dict[str, str], new: dict[str, str]) -> list[Content]:
         head = f"{'':<{_LABEL}}{'before':<{_COLUMN}}after"
         rows = [Content.styled(head, STYLES["faint"])]
