@@ -243,9 +243,11 @@ class _View:
                 yield _fact("follows", "/".join(found.follows))
             if found.source.pinned:
                 yield _fact("pinned to", found.source.pinned)
-        path = known.expected.path if known.expected else None
-        yield _fact("flake builds", path, gap or facts.expected_error or "nothing was evaluated")
-        if path:
+        if known.expected is None:
+            unproven = gap or facts.expected_error or "nothing was evaluated"
+            yield Fact("flake builds", f"not known: {plain(unproven)}", "faint", ("verify",))
+        else:
+            yield _fact("flake builds", known.expected.path)
             how = "this look has evaluated it" if facts.expected else "a proof of this very state"
             yield Fact("known by", how)
 
@@ -356,8 +358,11 @@ def _binary(binary: Binary | None, none: str) -> Iterable[Fact]:
     yield _fact("path", binary.path if binary else None, none)
     if binary is not None and binary.store_path not in (None, binary.path):
         yield _fact("store path", binary.store_path)
-    unread = "nothing has read the file yet" if binary else none
-    yield _fact("sha256", binary.sha256 if binary else None, unread)
+    if binary is None or binary.sha256:
+        yield _fact("sha256", binary.sha256 if binary else None, none)
+    else:
+        unread = "not known: only a look with proof reads the file"
+        yield Fact("sha256", unread, "faint", ("verify",))
     for path in binary.starts if binary else ():
         yield _fact("it starts", path)
 

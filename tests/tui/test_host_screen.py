@@ -139,7 +139,7 @@ def test_what_is_not_known_says_why(tmp_path: Path, answer: Latest, why: str) ->
     found = facts_of(make_entry(CURRENT, tmp_path, answer), Jobs(why="no route"))
     assert found["Agent that should be there", "latest commit"] == f"not known: {why}"
     assert found["Last jobs", "jobs"] == "not known: no route"
-    assert found["Agent that runs", "sha256"] == "not known: nothing has read the file yet"
+    assert found["Agent that runs", "sha256"] == "not known: only a look with proof reads the file"
     assert found["Checkout", "upstream"] == "none: the branch follows no remote one"
     assert all(found.values()), "no row is blank"
 
