@@ -65,7 +65,7 @@ async def in_update(pilot: Pilot[None]) -> None:
     await press(pilot, "enter", "enter")
 
 
-@pytest.mark.parametrize("where", ["fleet", "update"])
+@pytest.mark.parametrize("where", ["fleet", "update", "host"])
 async def test_help_and_palette_hold_every_key(
     make_app: MakeApp, fleet: list[FakeSession], where: str
 ) -> None:
@@ -73,6 +73,8 @@ async def test_help_and_palette_hold_every_key(
         await settle(pilot)
         if where == "update":
             await in_update(pilot)
+        elif where == "host":
+            await press(pilot, "d")
         active = [item.binding for item in app.screen.active_bindings.values() if item.enabled]
         provider = BindingCommands(app.screen)
         offered = {str(hit.text) async for hit in provider.discover()}
