@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from nixfleet_core.errors import HostError, NeedsPassword
+from nixfleet_core.session.boundary import one_host
 from tui.details import last_look
 from tui.host_facts import Jobs, host_sections, sections_text
 from tui.refresh import SECOND
@@ -114,7 +115,8 @@ class HostScreen(HostPage):
         """Nobody has asked for them by a key: no password is asked for."""
         app = stage(self)
         try:
-            self._jobs = Jobs(await self._entry.session.jobs(), app.clock())
+            with one_host(self._entry.name):
+                self._jobs = Jobs(await self._entry.session.jobs(), app.clock())
         except NeedsPassword:
             self._jobs = Jobs(why="only root can list the jobs: H asks for the password")
         except HostError as error:
