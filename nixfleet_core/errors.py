@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 if TYPE_CHECKING:
-    from nixfleet_core.vocabulary import NoAnswer
+    from nixfleet_core.vocabulary import NoAnswer, Remedy
 
 
 class HostError(Exception):
@@ -22,6 +22,11 @@ class Unreachable(HostError):  # noqa: N818 - a state of the host, not a fault o
     def __init__(self, why: str, advice: str = "", *, at_terminal: bool = False) -> None:
         super().__init__(why)
         self.advice, self.at_terminal = advice, at_terminal
+
+    @property
+    def remedies(self) -> tuple[Remedy, ...]:
+        """What of the advice can be done at once."""
+        return ("connect",) if self.at_terminal else ()
 
     def without_jobs(self) -> Self:
         """The same error, where we would have shown the jobs that we know, and know none."""
@@ -45,6 +50,11 @@ class ClientFailed(Unreachable):
     """This machine could not do its part: its disk is full, or a program is missing."""
 
     cause: ClassVar[NoAnswer] = "client-failed"
+
+    @property
+    def remedies(self) -> tuple[Remedy, ...]:
+        """A job goes on, and its copy can: the advice is to attach."""
+        return ("attach",)
 
 
 NO_ANSWER: Final = frozenset(kind.cause for kind in (Unreachable, NoShell, BadAnswer, ClientFailed))

@@ -6,7 +6,7 @@ It is longer than 400 lines because every cause stands here, once, with its word
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal, TypeGuard
+from typing import Final, Literal, NamedTuple, TypeGuard
 
 StepId = Literal[
     "preflight",
@@ -180,12 +180,41 @@ Cause = Literal[
 scripts read them. docs/why.md has them all."""
 
 
+Remedy = Literal["update", "rollback", "verify", "attach", "log", "connect", "refresh"]
+"""What an operator can do about a cause at once: by a command of this name, or by a key of the app
+(a command always looks, so it needs no `refresh`)."""
+
+KEYS: Final[dict[Remedy, str]] = {
+    "update": "u",
+    "rollback": "b",
+    "verify": "v",
+    "attach": "enter",
+    "log": "l",
+    "connect": "C",
+    "refresh": "R",
+}
+"""The app's key for each remedy, on every screen that shows a host. JSON answers name it, too."""
+
+
+class Advice(NamedTuple):
+    """What helps, in words; and of that, what can be done at once."""
+
+    text: str
+    remedies: tuple[Remedy, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Words:
     """What a cause means, and what cures it. A rule that has seen the host says more."""
 
     meaning: str
     cure: str
+    remedies: tuple[Remedy, ...] = ()
+    """What the cure names, if it can be done at once; first what is best."""
+
+    @property
+    def advice(self) -> Advice:
+        return Advice(self.cure, self.remedies)
 
 
 _DISK_FULL: Final = Words(
@@ -203,10 +232,12 @@ _HIDDEN_INPUT: Final = Words(
     "force level below 3, without --input-rev",
 )
 _SAID_IN_LOG: Final = "the log's last lines say more (e: next error)"
-_STEP_FAILED: Final = Words("this step failed, and its output shows no known error", _SAID_IN_LOG)
+_STEP_FAILED: Final = Words(
+    "this step failed, and its output shows no known error", _SAID_IN_LOG, ("log",)
+)
 
 CAUSES: Final[dict[Cause, Words]] = {
-    "job-running": Words("a job is changing the host", "wait for its verdict"),
+    "job-running": Words("a job is changing the host", "wait for its verdict", ("attach",)),
     "preflight-platform": Words(
         "the host is not NixOS, and this user has no Home Manager profile",
         "log in as the user whose Home Manager it is, or set `platform` in the inventory",
@@ -215,42 +246,51 @@ CAUSES: Final[dict[Cause, Words]] = {
         "the host has no unit nixfleet-agent",
         "enable services.nixfleet-agent in nixcfg and switch once by hand",
     ),
-    "unit-masked": Words("the unit is masked", "unmask it, then force update"),
+    "unit-masked": Words("the unit is masked", "unmask it, then force update", ("update",)),
     "agent-crash-looping": Words(
         "the service manager waits to restart the agent, or has restarted it three times, the "
         "last time less than a minute ago",
         "read the end of its log; nixfleet rollback brings back the previous agent",
+        ("rollback",),
     ),
     "start-limit-hit": Words(
         "it crashed so often that systemd refuses to start it",
         "force update resets the start limit and starts the agent",
+        ("update",),
     ),
-    "agent-down": Words("the unit is not active for another reason", "force update starts it"),
+    "agent-down": Words(
+        "the unit is not active for another reason", "force update starts it", ("update",)
+    ),
     "agent-starting": Words(
         "the process is not yet the agent: what starts it waits, as for the network, at most a "
         "minute",
         "wait for it, then look again",
+        ("refresh",),
     ),
     "not-restarted": Words(
         "the running agent is neither the installed one nor a program that it starts: NixOS does "
         "not restart this unit at a switch",
         "force update restarts it",
+        ("update",),
     ),
     "reboot-pending": Words(
         "the profile names a new system that needs another init (switch-to-configuration ended "
         "with 100)",
         "reboot the host when it suits you, then verify",
+        ("verify",),
     ),
     "switch-inhibited": Words(
         "the profile names a new system with other parts that NixOS does not exchange while a "
         "system runs (system.switch.inhibitors)",
         "as root on the host: /nix/var/nix/profiles/system/bin/switch-to-configuration boot, then "
         "reboot it when it suits you, and verify; another update ends in the same way",
+        ("verify",),
     ),
     "switch-incomplete": Words(
         "the profile names a newer system than the one that runs; or the flake builds another path "
         "than the installed one",
         "force update rebuilds and switches",
+        ("update",),
     ),
     "lock-reset": Words(
         "the installed agent is not what the flake builds, and flake.lock is no longer at the "
@@ -258,16 +298,19 @@ CAUSES: Final[dict[Cause, Words]] = {
         "flake.lock is behind, and no longer at the commit that the last job moved it to",
         "force update moves it; then commit and push flake.lock, or the next pull of the agent "
         "resets it again",
+        ("update",),
     ),
     "built-elsewhere": Words(
         "the installed agent is what the other checkout builds, not the configured one",
         "force update builds from the configured one; "
         "or set `checkout` in the inventory to the other",
+        ("update",),
     ),
     "job-failed": Words(
         "the installed agent is not what the flake builds, and the last job failed in the "
         "rebuild; or flake.lock is behind, and the last job failed before it could move it",
         "read its log for the reason, then force update again",
+        ("log", "update"),
     ),
     "lock-broken": Words(
         "the file flake.lock is damaged", "git checkout -- flake.lock restores it"
@@ -282,33 +325,39 @@ CAUSES: Final[dict[Cause, Words]] = {
     "stale-fetch": Words(
         "flake.lock is behind, and in the last job nix exited with 0 and kept the old commit",
         "check the network to the input's repository; if git reaches it, pin the commit",
+        ("update",),
     ),
     "wrong-branch": Words(
         "flake.lock is behind, and the checkout is not on its remote's default branch",
         "switch to that branch on the host, then force update",
+        ("update",),
     ),
     "nixcfg-behind": Words(
         "flake.lock is behind, and the checkout lacks commits of its upstream",
         "force update pulls first",
+        ("update",),
     ),
     "lock-behind": Words(
-        "flake.lock is behind, and nothing above explains it", "force update moves it"
+        "flake.lock is behind, and nothing above explains it", "force update moves it", ("update",)
     ),
     "lock-not-built": Words(
         "flake.lock is at another commit than the one with which the active system was built: an "
         "update ended before its switch, or somebody moved flake.lock",
         "force update rebuilds and switches",
+        ("update",),
     ),
     "proof-missing": Words(
         "the agent's unit could not be seen; or nothing shows that the running program is an "
         "agent; or another layer could not be seen",
         "verify again, with root",
+        ("verify",),
     ),
     "latest-unknown": Words(
         "the input's repository did not say what its latest commit is; or it has nothing of the "
         "name that flake.lock gives; or the client may not ask it, as the sentence says (README, "
         '"Asking for the latest commit")',
         "check the network to the input's repository, then verify",
+        ("verify",),
     ),
     "same-derivation": Words(
         "the program was on the host before the locked commit was made: the new commit builds the "
@@ -338,7 +387,9 @@ CAUSES: Final[dict[Cause, Words]] = {
         "the host's answer cannot be used", "the sentence says what is wrong with it"
     ),
     "client-failed": Words(
-        "this machine could not do its part", "fix what the sentence names, and try again"
+        "this machine could not do its part",
+        "fix what the sentence names, and try again",
+        ("refresh",),
     ),
     "preflight-tools": Words(
         "a tool is missing on the host; the log names it",
@@ -349,19 +400,21 @@ CAUSES: Final[dict[Cause, Words]] = {
         "enable services.nixfleet-agent in nixcfg, or unmask its unit",
     ),
     "preflight-idle": Words(
-        "another rebuild is running on the host", "wait for it, then try again"
+        "another rebuild is running on the host", "wait for it, then try again", ("update",)
     ),
     "preflight-disk": _DISK_FULL,
     "preflight-memory": Words(
         "hardly any memory is free",
         "wait until more is free, or stop what uses the memory",
     ),
-    "preflight-checkout": Words("the checkout is not usable", "the log says why"),
+    "preflight-checkout": Words("the checkout is not usable", "the log says why", ("log",)),
     "preflight-remote": Words(
-        "the checkout's remote cannot be pulled from", "the log shows git's own words"
+        "the checkout's remote cannot be pulled from", "the log shows git's own words", ("log",)
     ),
-    "preflight-pull": Words("the pull would not go through", "the log names what is in the way"),
-    "preflight-input": Words("the flake input cannot be updated", "the log says why"),
+    "preflight-pull": Words(
+        "the pull would not go through", "the log names what is in the way", ("log",)
+    ),
+    "preflight-input": Words("the flake input cannot be updated", "the log says why", ("log",)),
     "preflight-attribute": Words(
         "the flake has no configuration of this name, or none that evaluates",
         "the sentence says which, with the nearest names or Nix's own error",
@@ -382,32 +435,37 @@ CAUSES: Final[dict[Cause, Words]] = {
         "we cannot become root on the host",
         "log in as root, give sudo's password at a terminal, or allow sudo without one",
     ),
-    "preflight-unknown": Words("the preflight failed", "the log says why"),
+    "preflight-unknown": Words("the preflight failed", "the log says why", ("log",)),
     "launch-failed": Words(
         "the host could not start the job", "nothing was touched; mend what the host names"
     ),
-    "busy": Words("another job is running on the host", "nixfleet attach HOST follows it"),
-    "detached": Words("the job goes on alone", "nixfleet attach HOST follows it"),
-    "cancelled": Words("the job was cancelled", "force update starts anew"),
-    "killed": Words("the job was killed", "force update starts anew"),
+    "busy": Words(
+        "another job is running on the host", "nixfleet attach HOST follows it", ("attach",)
+    ),
+    "detached": Words("the job goes on alone", "nixfleet attach HOST follows it", ("attach",)),
+    "cancelled": Words("the job was cancelled", "force update starts anew", ("update",)),
+    "killed": Words("the job was killed", "force update starts anew", ("update",)),
     "unconfirmed": Words(
         "no client reached the host after the switch",
         "look at what the switch did to its network before the next update",
     ),
     "agent-unstable": Words(
-        "the new agent did not stay up", "read its last lines at the end of the log"
+        "the new agent did not stay up", "read its last lines at the end of the log", ("log",)
     ),
     "dirty-refused": Words(
         "the flake does not evaluate in the dirty tree, and no commit of flake.lock can replace it",
         "commit or correct the files that the log names, on the host, then update again",
+        ("log", "update"),
     ),
     "units-failed": Words(
         "the new agent runs, but the switch left failed units",
         "the log names them; the agent itself is proven",
+        ("log",),
     ),
     "switch-failed": Words(
         "the new agent runs, but the switch did not end with code 0",
         "read the log's last lines: a part of the activation failed",
+        ("log",),
     ),
     "not-reproduced": Words(
         "the agent in the store is not what its source builds here",
@@ -417,6 +475,7 @@ CAUSES: Final[dict[Cause, Words]] = {
     "damaged": Words(
         "the agent's files are damaged and could not be repaired",
         "as root on the host: nix-store --repair-path; the log names the path and says why",
+        ("log",),
     ),
     "no-derivation": Words(
         "the configuration does not say which derivation builds the agent",
@@ -432,11 +491,14 @@ CAUSES: Final[dict[Cause, Words]] = {
     "start-failed": _STEP_FAILED,
     "verify-failed": _STEP_FAILED,
     "rollback-failed": _STEP_FAILED,
-    "commit-failed": Words("flake.lock was not committed", "the log shows git's own words"),
-    "push-failed": Words("flake.lock was not pushed", "the log shows git's own words"),
+    "commit-failed": Words(
+        "flake.lock was not committed", "the log shows git's own words", ("log",)
+    ),
+    "push-failed": Words("flake.lock was not pushed", "the log shows git's own words", ("log",)),
     "push-refused": Words(
         "flake.lock was not pushed: the remote refused it",
         "upstream has moved on, or must not be written to: update again, or commit by hand",
+        ("update",),
     ),
     "disk-full": _DISK_FULL,
     "oom": Words("the host ran out of memory", "build with fewer jobs and cores, or add swap"),
@@ -448,7 +510,9 @@ CAUSES: Final[dict[Cause, Words]] = {
         "a download does not have the pinned hash", "correct the hash in the flake"
     ),
     "fetch-failed": Words(
-        "a server could not be reached or failed", "check the host's network, and try again"
+        "a server could not be reached or failed",
+        "check the host's network, and try again",
+        ("update",),
     ),
     "rate-limit": Words(
         "the server limits requests",
@@ -469,6 +533,7 @@ CAUSES: Final[dict[Cause, Words]] = {
     "dirty-tree": Words(
         "uncommitted changes would be overwritten by the pull",
         "commit or stash them on the host; the log names the files",
+        ("log",),
     ),
     "diverged": Words(
         "the branch and its upstream have diverged",
@@ -481,10 +546,13 @@ CAUSES: Final[dict[Cause, Words]] = {
     "ownership": Words(
         "files of the checkout belong to another user", "give all of them to one user, with chown"
     ),
-    "daemon": Words("the nix daemon went away", "see whether it runs on the host, and try again"),
+    "daemon": Words(
+        "the nix daemon went away", "see whether it runs on the host, and try again", ("update",)
+    ),
     "attribute-missing": Words(
         "the flake lacks an attribute that was asked for",
         "the log names it; `attribute` in the inventory must be a name that the flake has",
+        ("log",),
     ),
     "eval-failed": Words(
         "the configuration does not evaluate", "correct nixcfg, or pull a commit that does"
@@ -492,12 +560,15 @@ CAUSES: Final[dict[Cause, Words]] = {
     "signature": Words(
         "a cache's path is not signed by a trusted key", "check trusted-public-keys"
     ),
-    "build-failed": Words("a package could not be built", "the first error in the log says why"),
-    "switch-busy": Words("another switch is under way", "let it end, and try again"),
+    "build-failed": Words(
+        "a package could not be built", "the first error in the log says why", ("log",)
+    ),
+    "switch-busy": Words("another switch is under way", "let it end, and try again", ("update",)),
     "file-in-the-way": Words(
         "Home Manager would overwrite a file that it has not made",
         "move that file away; or let Home Manager rename it, once, as its user on the host: "
         "home-manager switch -b EXT; then force update",
+        ("update",),
     ),
     "folder-denied": Words(
         "macOS keeps Documents, Desktop, Downloads and iCloud Drive from a job, though not from "
@@ -563,8 +634,9 @@ STEP_REASONS: Final[dict[str, Words]] = {
     "finish": Words(
         "the host cannot write what brings the agent back",
         "make room in the host's /run, and try again",
+        ("update",),
     ),
-    "killed": Words("the agent did not stop in time, and was killed", _SAID_IN_LOG),
+    "killed": Words("the agent did not stop in time, and was killed", _SAID_IN_LOG, ("log",)),
     "lock-changed": Words(
         "somebody changed flake.lock meanwhile", "look at it on the host: git diff flake.lock"
     ),
@@ -578,6 +650,7 @@ STEP_REASONS: Final[dict[str, Words]] = {
     "latest-unknown": Words(
         "the input's repository did not answer with a commit",
         "check the network and the repository's URL; the log shows git's words",
+        ("log",),
     ),
     "no-ref": Words(
         "the input's repository has no branch, tag or commit of the name that the input follows",
@@ -586,13 +659,16 @@ STEP_REASONS: Final[dict[str, Words]] = {
     "stale": Words(
         "nix exited with 0, but flake.lock is not at the latest commit",
         "try again, or pin it: --input-rev REV",
+        ("update",),
     ),
     "dirty": CAUSES["dirty-refused"],
     "no-derivation": CAUSES["no-derivation"],
     "damaged": CAUSES["damaged"],
     "not-reproduced": CAUSES["not-reproduced"],
     "unconfirmed": CAUSES["unconfirmed"],
-    "down": Words("the agent did not come up", "read its last lines at the end of the log"),
+    "down": Words(
+        "the agent did not come up", "read its last lines at the end of the log", ("log",)
+    ),
     "unstable": CAUSES["agent-unstable"],
     "target": CAUSES["preflight-target"],
     "signing": Words(
@@ -606,7 +682,7 @@ STEP_REASONS: Final[dict[str, Words]] = {
         "the push would include commits that were never pushed before",
         "look at them on the host, and push them by hand: git push",
     ),
-    "refused": Words("the remote refused it", CAUSES["push-refused"].cure),
+    "refused": Words("the remote refused it", *CAUSES["push-refused"].advice),
     "disk-full": _DISK_FULL,
     "interrupted": CAUSES["killed"],
 }

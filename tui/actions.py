@@ -15,8 +15,11 @@ from nixfleet_core.errors import HostError, PasswordRefused, Unreachable
 from nixfleet_core.plan.model import Options, Refusal
 from nixfleet_core.session.boundary import drawn, one_host
 from nixfleet_core.session.conduct import Report, refused_report, reported
+from nixfleet_core.vocabulary import Advice
 from tui.fleet import Seen
+from tui.remedies import advice_text
 from tui.screens.base import Confirm, Notice
+from tui.screens.remedy import RemedyNotice
 from tui.text import plain
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from nixfleet_core.facts.model import Facts
     from nixfleet_core.judge.verdict import Verdict
     from nixfleet_core.plan.model import Plan
+    from nixfleet_core.vocabulary import Remedy
     from tui.fleet import HostEntry
     from tui.jobs import JobWatcher
     from tui.screens.plan import PlanDialog
@@ -182,13 +186,17 @@ async def verify_hosts(app: Stage, entries: Sequence[HostEntry], hidden: int = 0
         if isinstance(found, str):
             parts.append(Content(f"{plain(found)}\n\n"))
         else:
-            draw = partial(verdict_text, found, app.glyphs)
+            draw = partial(verdict_text, found, app.glyphs, keys=len(entries) == 1)
             parts += [drawn(entry.name, draw, no_picture), Content("\n\n")]
     if hidden:
         parts.append(Content.styled(left_alone(hidden), "bold"))
     names = ", ".join(entry.label for entry in entries)
     title = f"Verify {names}" if len(names) < 50 else f"Verify {len(entries)} hosts"
-    await app.push_screen_wait(Notice(title, Content("").join(parts)))
+    body = Content("").join(parts)
+    if len(entries) == 1 and not isinstance(said[0], str):
+        await _tell(app, entries[0], title, body, said[0].remedies)
+    else:
+        await app.push_screen_wait(Notice(title, body))
 
 
 async def cancel_job(app: Stage, watcher: JobWatcher) -> None:
@@ -209,8 +217,10 @@ async def cancel_job(app: Stage, watcher: JobWatcher) -> None:
     except PasswordRefused:
         return
     except HostError as error:
-        advice = error.advice if isinstance(error, Unreachable) else ""
-        await app.push_screen_wait(_notice(f"{entry.name}: not cancelled", str(error), advice))
+        helps = Advice("")
+        if isinstance(error, Unreachable):
+            helps = Advice(error.advice, error.remedies)
+        await _explain(app, entry, f"{entry.name}: not cancelled", str(error), helps)
 
 
 async def _is_free(app: Stage, entry: HostEntry) -> bool:
@@ -333,7 +343,8 @@ async def _say_not_started(app: Stage, entry: HostEntry, report: Report) -> None
         app.notify(f"{entry.name}: nothing was started")
     elif verdict is not None:
         title = f"{entry.name}: nothing was started"
-        await app.push_screen_wait(_notice(title, verdict.sentence, verdict.advice))
+        helps = Advice(verdict.advice, verdict.remedies)
+        await _explain(app, entry, title, verdict.sentence, helps)
     elif report.job is not None:
         await _offer_attach(app, entry, report.job)
 
@@ -348,14 +359,35 @@ async def _offer_attach(app: Stage, entry: HostEntry, job: str) -> None:
 async def _say_offline(app: Stage, entry: HostEntry) -> None:
     found = entry.assessment
     why = found.why if found else "it has not answered"
-    keys = "R looks at all hosts again."
-    if entry.at_terminal and entry.session.connect_argv:
-        keys += "\nC connects at the terminal: for a passphrase, a one-time password, a host key."
     answers = found is not None and found.state == "error"
     title = f"{entry.name}: an error" if answers else f"{entry.name} cannot be reached"
-    await app.push_screen_wait(_notice(title, why, entry.advice, f"\n\n{keys}"))
+    await _explain(app, entry, title, why, Advice(entry.advice, entry.remedies))
 
 
-def _notice(title: str, why: str, advice: str, keys: str = "") -> Notice:
-    """A notice that says what is wrong, and below it what to do."""
-    return Notice(title, Content.assemble(plain(why), "\n\n", (plain(advice), "bold"), keys))
+async def _explain(app: Stage, entry: HostEntry, title: str, why: str, helps: Advice) -> None:
+    """Tell what is wrong with a host, and below it what to do."""
+    said = Content.styled(plain(helps.text), "bold")
+    what = advice_text(said, helps.remedies, app.glyphs)
+    await _tell(app, entry, title, Content.assemble(plain(why), "\n\n", what), helps.remedies)
+
+
+async def _tell(
+    app: Stage, entry: HostEntry, title: str, body: Content, remedies: Sequence[Remedy]
+) -> None:
+    """Tell what the operator must read of a host, and do the remedy whose key is pressed there."""
+    chosen = await app.push_screen_wait(RemedyNotice(title, body, remedies))
+    match chosen:
+        case "update" | "attach":
+            await choose(app, entry)
+        case "rollback":
+            await roll_back(app, entry)
+        case "verify":
+            await verify_hosts(app, [entry])
+        case "log":
+            await show_log(app, entry)
+        case "connect":
+            await connect(app, entry)
+        case "refresh":
+            await app.fleet.look(entry, app.tick)
+        case None:
+            pass

@@ -214,6 +214,11 @@ class NixFleetApp(Stage, inherit_bindings=False):
         """Copy a selection without credentials: nobody knows where it is pasted."""
         super().copy_to_clipboard(safe_lines(text))
 
+    def copy(self, text: str, what: str) -> None:
+        """Copy text, and say what was copied. Not every terminal takes it (OSC 52)."""
+        self.copy_to_clipboard(text)
+        self.notify(f"{what} sent to the clipboard", timeout=3)
+
     def get_key_display(self, binding: Binding) -> str:
         """Textual's name of the key, except for enter's sign, and for arrows in plain ASCII."""
         if binding.key == "enter":
@@ -362,9 +367,16 @@ class NixFleetApp(Stage, inherit_bindings=False):
     def look_at_all(self) -> None:
         """Probe every host, all at once; each row changes as its answer arrives."""
         for entry in self.fleet.entries.values():
-            entry.misses = 0
-            if not entry.doing and not entry.is_held:
-                self.run_worker(self.fleet.look(entry, self.tick), group="look")
+            self._look_at(entry)
+
+    @on(messages.LookAtHost)
+    def _look_at_one(self, message: messages.LookAtHost) -> None:
+        self._look_at(message.entry)
+
+    def _look_at(self, entry: HostEntry) -> None:
+        entry.misses = 0
+        if not entry.doing and not entry.is_held:
+            self.run_worker(self.fleet.look(entry, self.tick), group="look")
 
     def look_again(self) -> None:
         """Look at the hosts whose time has come, and prove them. It is called each second."""
@@ -397,6 +409,12 @@ class NixFleetApp(Stage, inherit_bindings=False):
             self.show_job(self.follow(message.entry, message.job))
         else:
             self.show_past_job(message.entry, message.job)
+
+    @on(messages.ShowHost)
+    def _show_host(self, message: messages.ShowHost) -> None:
+        from tui.screens.host import HostScreen
+
+        self.push_screen(HostScreen(message.entry))
 
     @on(messages.ShowHistory)
     def _show_history(self, message: messages.ShowHistory) -> None:

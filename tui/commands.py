@@ -32,6 +32,8 @@ _ALSO: Final = {
     "fleet.mark": "select",
     "fleet.refresh": "reload probe",
     "fleet.connect": "ssh login",
+    "fleet.details": "describe host facts everything",
+    "fleet.copy": "yank clipboard",
     "update.cancel": "stop abort",
     "app.help": "keys",
 }
@@ -86,7 +88,8 @@ class BindingCommands(Provider):
                 seen |= {name, text}
                 if binding.action not in _HIDDEN:
                     last = name.rpartition(".")[2]
-                    names = (binding.description, last, *_ALSO.get(name, "").split())
+                    also = _ALSO.get(name) or _ALSO.get(f"fleet.{last}", "")
+                    names = (binding.description, last, *also.split())
                     key = self.app.get_key_display(binding)
                     yield text[0].upper() + text[1:], names, key, active
 

@@ -10,6 +10,7 @@ from nixfleet_core.facts.model import Snapshot
 from nixfleet_core.ids import job_time
 from nixfleet_core.judge.diagnosis import PROOFS
 from nixfleet_core.session.boundary import drawn
+from tui.remedies import advice_text, remedy_keys
 from tui.text import ago, plain, sentence
 from tui.widgets.live import no_picture
 from tui.widgets.verdict_panel import verdict_text
@@ -59,7 +60,7 @@ def _details(entry: HostEntry, glyphs: Glyphs, now: float) -> Content:
         lines.append(Content.styled(_REMEMBERED, STYLES["warning"]))
     is_busy = watcher is not None or (facts is not None and facts.job_running is not None)
     if not is_busy:
-        lines += _last_attempt(entry)
+        lines += _last_attempt(entry, glyphs)
     if facts is not None:
         lines += [Content(), *_layers(entry, facts, glyphs), *_origin(entry, facts, glyphs, now)]
     if entry.verdict is not None and not is_busy:
@@ -74,22 +75,23 @@ def _job(watcher: JobWatcher, glyphs: Glyphs) -> list[Content]:
     tone = state_tone("updating")
     state = Content.styled(f"{tone_sign(tone, glyphs)} updating", f"bold {STYLES[tone]}")
     why = Content.assemble(("why: ", STYLES["faint"]), f"job {plain(watcher.job)} is running")
-    cure = Content.assemble(("cure: ", STYLES["faint"]), ("enter ", "bold"), "shows it")
+    cure = Content.assemble(("cure: ", STYLES["faint"]), remedy_keys(("attach",), glyphs))
     return [Content.assemble(state, step), why, cure]
 
 
-def _last_attempt(entry: HostEntry) -> list[Content]:
+def _last_attempt(entry: HostEntry, glyphs: Glyphs) -> list[Content]:
     """What helps to reach the host, and why the last attempt started no job."""
     lines: list[Content] = []
-    if entry.advice:
-        lines.append(Content.assemble(("try: ", STYLES["faint"]), plain(entry.advice)))
+    if entry.advice or entry.remedies:
+        what = advice_text(Content(plain(entry.advice)), entry.remedies, glyphs)
+        lines.append(Content.assemble(("try: ", STYLES["faint"]), what))
     if entry.note:
         lines.append(Content.assemble(("last: ", STYLES["faint"]), plain(entry.note)))
     return lines
 
 
 def _why(found: Assessment, glyphs: Glyphs) -> list[Content]:
-    """State, cause and cure in words, with the key of the cure."""
+    """State, cause and cure in words, with the keys of the cure."""
     tone = state_tone(found.state)
     state = Content.styled(f"{tone_sign(tone, glyphs)} {found.state}", f"bold {STYLES[tone]}")
     why = Content.assemble(("why: ", STYLES["faint"]), sentence(found.why, glyphs))
@@ -100,9 +102,9 @@ def _why(found: Assessment, glyphs: Glyphs) -> list[Content]:
         state = Content.assemble(state, f" {glyphs.dot} {finding.cause}")
     if not finding.advice:
         return [state, why]
-    key = (f"{finding.key} ", "bold") if finding.key else ""
-    cure = Content.assemble(("cure: ", STYLES["faint"]), key, sentence(finding.advice, glyphs))
-    return [state, why, cure]
+    said = Content(sentence(finding.advice, glyphs))
+    cure = advice_text(said, finding.remedies, glyphs)
+    return [state, why, Content.assemble(("cure: ", STYLES["faint"]), cure)]
 
 
 def _layers(entry: HostEntry, facts: Facts, glyphs: Glyphs) -> list[Content]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nixfleet_core.nix.git_url import Latest
     from nixfleet_core.session.conduct import Report
     from nixfleet_core.session.protocol import HostSession, LatestSource
+    from nixfleet_core.vocabulary import Remedy
     from tui.jobs import JobWatcher
 
 STATE_ORDER: Final = (
@@ -49,8 +50,8 @@ class Seen:
     problem: Assessment | None = None
     """Why there are no facts, or why they cannot be read."""
     advice: str = ""
-    at_terminal: bool = False
-    """A person helps whom ssh can ask at the terminal."""
+    remedies: tuple[Remedy, ...] = ()
+    """What of the advice can be done at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +154,12 @@ class HostEntry:
         return self._seen.advice
 
     @property
-    def at_terminal(self) -> bool:
-        """Whether a person helps whom ssh can ask at the terminal."""
-        return self._seen.at_terminal
+    def remedies(self) -> tuple[Remedy, ...]:
+        """What can be done at once about the problem: there may be no connection to open."""
+        if self.problem is None:
+            return ()
+        wanted: tuple[Remedy, ...] = (*self._seen.remedies, "refresh")
+        return tuple(one for one in wanted if one != "connect" or self.session.connect_argv)
 
     @property
     def seen_at(self) -> float:
@@ -350,7 +354,7 @@ class Fleet:
                 entry.look = None
 
     def _unseen(self, error: Unreachable, facts: Facts | None = None) -> Seen:
-        return Seen(self.clock(), facts, not_seen(error), error.advice, error.at_terminal)
+        return Seen(self.clock(), facts, not_seen(error), error.advice, error.remedies)
 
     def latest_labels(self) -> dict[str, str]:
         """The latest for each host: its version if the fleet knows it, else the short commit.

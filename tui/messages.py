@@ -54,6 +54,14 @@ class ShowHistory(HostMessage):
     """List the host's jobs."""
 
 
+class ShowHost(HostMessage):
+    """Show everything that is known of the host."""
+
+
+class LookAtHost(HostMessage):
+    """Look at the host again."""
+
+
 class Connect(HostMessage):
     """Open the host's connection at the terminal."""
 

@@ -41,6 +41,10 @@ class Stage(App[None], inherit_bindings=False):
         """Something has changed: show it with the next beat."""
         raise NotImplementedError
 
+    def copy(self, text: str, what: str) -> None:
+        """Copy text, and say what was copied. Not every terminal takes it (OSC 52)."""
+        raise NotImplementedError
+
     def new_job_id(self) -> str:
         """A name for the next job."""
         raise NotImplementedError

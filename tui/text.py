@@ -90,6 +90,14 @@ def local_time(at: int) -> str:
         return ""
 
 
+def clock_time(at: float) -> str:
+    """`12:03:04`, by this machine's clock; empty for a time that no calendar has."""
+    try:
+        return time.strftime("%H:%M:%S", time.localtime(at))
+    except (OverflowError, OSError, ValueError):
+        return ""
+
+
 def bar(fraction: float, width: int, glyphs: Glyphs) -> str:
     """A progress bar of `width` cells."""
     full = round(min(1.0, max(0.0, fraction)) * width)

@@ -32,7 +32,6 @@ def waiting_system(facts: Facts) -> Finding | None:
         f"the profile names a new system, {_profile(system)}, but {running_generation(system)} "
         f"still runs: {why}",
         UPDATE,
-        "u",
         more=more,
     )
 
@@ -45,11 +44,11 @@ def waits_for_boot(system: System, rc: int) -> Finding | None:
     """What makes the profile's new system wait for a boot. `rc` is that of the switch, or 0."""
     if system.needs_reboot or rc == _NEEDS_INIT:
         why = "the new system needs a reboot: it is installed, but the old one still runs"
-        return finding("reboot-pending", why, ("verify",), "v")
+        return finding("reboot-pending", why, ("verify",))
     if system.inhibitors:
         parts = ", ".join(system.inhibitors[:5])
         why = f"NixOS does not switch to the new system while the old one runs: {parts} changed"
-        return finding("switch-inhibited", why, ("verify",), "v")
+        return finding("switch-inhibited", why, ("verify",))
     return None
 
 

@@ -92,7 +92,7 @@ def find_job(facts: Facts) -> Finding | None:
     if facts.job_running is None:
         return None
     why = f"job {facts.job_running} is running"
-    return finding("job-running", why, ("attach",), "enter")
+    return finding("job-running", why, ("attach",))
 
 
 def find_cause(facts: Facts | None, expect: Expectation, gaps: Gaps = AT_HAND) -> Finding:
@@ -100,7 +100,7 @@ def find_cause(facts: Facts | None, expect: Expectation, gaps: Gaps = AT_HAND) -
     first that is not proven; `gaps` says why it is not.
     """
     if facts is None:
-        return Finding("proof-missing", "the host was not looked at", "press v to verify", key="v")
+        return _unseen("the host was not looked at")
     if (stranger := _platform(facts)) is not None:
         return stranger
     if expect.system is not None:
@@ -154,7 +154,7 @@ def service_fault(facts: Facts) -> Finding | None:
             f"read the end of its log: {unit.service.log_words}; nixfleet rollback brings back "
             f"the previous agent",
             ("rollback",),
-            "b",
+            ("rollback",),
         )
     if unit.is_up:
         return _starting(unit)
@@ -164,7 +164,6 @@ def service_fault(facts: Facts) -> Finding | None:
             f"systemd refuses to start the agent because it crashed too often: its unit is "
             f"{_words(unit)}",
             UPDATE,
-            "u",
             more=f"; by hand: {unit.service.forgive_words}",
         )
     if not unit.has_session:
@@ -174,7 +173,6 @@ def service_fault(facts: Facts) -> Finding | None:
         "agent-down",
         f"the agent is not running: its unit is {_words(unit)}",
         UPDATE,
-        "u",
         more=f"; its log: {unit.service.log_words}{_at_login(unit)}",
     )
 
@@ -199,6 +197,7 @@ def _no_unit(unit: Unit) -> Finding:
             "unit-masked",
             "the agent is not running: its unit is masked",
             f"{unit.service.unmask_words}, then force update",
+            remedies=("update",),
         )
     why = f"the agent is not running: its unit is {unit.load or 'missing'}"
     return finding("unit-missing", why)
@@ -233,7 +232,7 @@ def _process(facts: Facts) -> Finding | None:
             f"a shell that is about to start it, or another program",
             f"{CAUSES['not-restarted'].cure}; by hand: {_restart(facts)}",
             UPDATE,
-            "u",
+            ("update",),
         )
     if installed.is_run_by(running):
         return None
@@ -241,7 +240,6 @@ def _process(facts: Facts) -> Finding | None:
         "not-restarted",
         f"not restarted: {named(installed)} is installed, but {named(running)} still runs",
         UPDATE,
-        "u",
         more=f"; by hand: {_restart(facts)}",
     )
 
@@ -269,7 +267,7 @@ def _build(facts: Facts, expect: Expectation) -> Finding | None:
         or _reset(facts, expect)
         or _elsewhere(facts)
         or _failed_job(facts, differs, ("rebuild",))
-        or finding("switch-incomplete", differs, UPDATE, "u")
+        or finding("switch-incomplete", differs, UPDATE)
     )
 
 
@@ -288,7 +286,7 @@ def _rolled_back(facts: Facts, system: str, profile: str | None) -> Finding | No
         f"profile names {names}",
         "read the log's last lines, then roll back again",
         ("rollback",),
-        "b",
+        ("log", "rollback"),
     )
 
 
@@ -304,7 +302,7 @@ def _elsewhere(facts: Facts) -> Finding | None:
         f"force update builds from {checkout.path}; if {other.path} is the right one, "
         "set `checkout` in the inventory to it",
         UPDATE,
-        "u",
+        ("update",),
     )
 
 
@@ -340,7 +338,7 @@ def _behind(facts: Facts, checkout: Checkout, behind: str, expect: Expectation) 
         or _wrong_branch(checkout, behind)
         or _failed_job(facts, behind, ("preflight", "pull", "update"))
         or _nixcfg_behind(checkout, behind)
-        or finding("lock-behind", behind, UPDATE, "u")
+        or finding("lock-behind", behind, UPDATE)
     )
 
 
@@ -357,7 +355,6 @@ def _reset(facts: Facts, expect: Expectation) -> Finding | None:
         f"the last job moved flake.lock to {job.latest[:7]}, but it is at {rev[:7]} again: "
         f"{facts.checkout.path} was reset",
         UPDATE,
-        "u",
     )
 
 
@@ -370,7 +367,6 @@ def _stale_fetch(facts: Facts, behind: str, latest: str) -> Finding | None:
         f"{behind}: in the last job nix could not fetch the new commit and kept the old one"
         f"{_other_checkout(job.checkout, facts)}",
         ("update", "--input-rev", latest),
-        "u",
     )
 
 
@@ -383,7 +379,6 @@ def _failed_job(facts: Facts, what: str, steps: tuple[str, ...]) -> Finding | No
         f"{what}: the last job failed in the step {job.failed} with code {job.rc}"
         f"{_other_checkout(job.checkout, facts)}",
         ("log",),
-        "l",
     )
 
 
@@ -403,6 +398,7 @@ def _wrong_branch(checkout: Checkout, behind: str) -> Finding | None:
             "wrong-branch",
             f"{behind}: {checkout.path} is on {where}, not on {default}",
             f"on the host: {shlex.join(switch)}, then force update",
+            remedies=("update",),
         )
     return None
 
@@ -417,8 +413,9 @@ def _nixcfg_behind(checkout: Checkout, behind: str) -> Finding | None:
             "nixcfg-behind",
             f"{behind}: {where}, and has commits that upstream lacks",
             f"{CAUSES['diverged'].cure}, then force update",
+            remedies=("update",),
         )
-    return finding("nixcfg-behind", f"{behind}: {where}", UPDATE, "u")
+    return finding("nixcfg-behind", f"{behind}: {where}", UPDATE)
 
 
 def _commits(number: int) -> str:
@@ -438,7 +435,6 @@ def _not_built(facts: Facts, expect: Expectation) -> Finding | None:
         f"flake.lock has {expect.input} at {rev[:7]}, but the active system was built with "
         f"{built.commit[:7]}{_other_checkout(built.checkout, facts)}",
         UPDATE,
-        "u",
     )
 
 
@@ -470,7 +466,7 @@ def _unseen_flake(facts: Facts, expect: Expectation, gaps: Gaps) -> Finding | No
     if facts.expected is None:
         if facts.checkout is None or facts.checkout.state != "ok":
             return _unseen_lock(facts.checkout, expect.input)
-        return Finding("proof-missing", gaps.flake, gaps.advice or _TRY, ("verify",), "v")
+        return Finding("proof-missing", gaps.flake, gaps.advice or _TRY, ("verify",), ("verify",))
     if not expect.latest_known:
         return None  # such an input may have no commit; the flake does evaluate
     rev = facts.lock_rev(expect.input)
@@ -485,7 +481,6 @@ def _unseen_flake(facts: Facts, expect: Expectation, gaps: Gaps) -> Finding | No
             f"flake.lock is at {rev[:7]}; its repository did not say what the latest commit of "
             f"{expect.input} is",
             ("verify",),
-            "v",
         )
     return None
 
@@ -507,7 +502,7 @@ def _unseen_lock(checkout: Checkout | None, flake_input: str) -> Finding:
 
 
 def _unseen(what: str) -> Finding:
-    return finding("proof-missing", what, ("verify",), "v")
+    return finding("proof-missing", what, ("verify",))
 
 
 # All links hold.

@@ -64,7 +64,7 @@ def diagnose(facts: Facts, expect: Expectation) -> Diagnosis:
 
 
 def _evidence(facts: Facts, expect: Expectation) -> Iterator[tuple[str, str | None]]:
-    yield "unit", _unit(facts.unit)
+    yield "unit", unit_words(facts.unit)
     yield from _program("running", facts.running.binary if facts.running else None)
     yield "running proof", PROOFS[facts.running.proof] if facts.running else None
     yield from _program("installed", facts.installed)
@@ -98,7 +98,8 @@ def _evidence(facts: Facts, expect: Expectation) -> Iterator[tuple[str, str | No
         yield "agent said", facts.journal
 
 
-def _unit(unit: Unit | None) -> str | None:
+def unit_words(unit: Unit | None) -> str | None:
+    """The state of the agent's unit, as its manager says it; None if it was not seen."""
     if unit is None:
         return None
     sub = f" ({unit.sub})" if unit.sub else ""

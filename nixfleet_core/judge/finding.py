@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from nixfleet_core.vocabulary import CAUSES, FoundCause
+from nixfleet_core.vocabulary import CAUSES, Advice, FoundCause, Remedy
 
 DOWN: Final[frozenset[FoundCause]] = frozenset(
     {"unit-missing", "unit-masked", "start-limit-hit", "agent-crash-looping", "agent-down"}
@@ -25,10 +25,14 @@ class Finding:
     advice: str = ""
     command: tuple[str, ...] = ()
     """The `nixfleet` command that cures it, and its options; empty where none does."""
-    key: str = ""
-    """The app's key for that command."""
+    remedies: tuple[Remedy, ...] = ()
+    """What of the advice can be done at once."""
     holds: bool = False
     """Every link that was looked at holds; the cause is only a remark."""
+
+    @property
+    def advised(self) -> Advice:
+        return Advice(self.advice, self.remedies)
 
     @property
     def down(self) -> bool:
@@ -39,10 +43,10 @@ def finding(
     cause: FoundCause,
     sentence: str,
     command: tuple[str, ...] = (),
-    key: str = "",
     *,
     more: str = "",
     holds: bool = False,
 ) -> Finding:
     """A finding with its cause's own cure as advice, followed by `more`."""
-    return Finding(cause, sentence, CAUSES[cause].cure + more, command, key, holds)
+    cure, remedies = CAUSES[cause].advice
+    return Finding(cause, sentence, cure + more, command, remedies, holds)

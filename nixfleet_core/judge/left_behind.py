@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from nixfleet_core.judge.causes import named
+from nixfleet_core.vocabulary import KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +48,7 @@ def left_behind(
         return ()
     if after is None:
         words = "what the job left could not be seen"
-        return (Left(words, f"{_command('verify', host)} looks again", "v"),)
+        return (Left(words, f"{_command('verify', host)} looks again", KEYS["verify"]),)
     if before is None:
         return tuple(_agent(None, after, host))
     seen = _Sides(before, after, host)
@@ -72,7 +73,7 @@ class _Sides:
         yield Left(
             f"nixcfg is at {(now.head or '')[:7]}, it was at {(was.head or '')[:7]}",
             f"{_command('update', self.host)} goes on from there; to go back: {back}",
-            "u",
+            KEYS["update"],
         )
 
     def lock(self) -> Iterator[Left]:
@@ -99,9 +100,11 @@ class _Sides:
             back = f"to go back: {_by_hand(now, 'checkout', '--', 'flake.lock')}"
         if _moved(self.before.system, self.after.system):
             back = f"{_command('rollback', self.host)} takes it back with the generation"
-            yield Left(what, back, "b")
+            yield Left(what, back, KEYS["rollback"])
             return
-        yield Left(what, f"{_command('update', self.host)} goes on from there; {back}", "u")
+        yield Left(
+            what, f"{_command('update', self.host)} goes on from there; {back}", KEYS["update"]
+        )
 
     def generation(self) -> Iterator[Left]:
         was, now = self.before.system, self.after.system
@@ -116,12 +119,14 @@ class _Sides:
                 "which was not active"
             )
         elif _moved(was, now) and not now.is_apart:
-            yield Left(f"{name} is new, and active already", back, "b")
+            yield Left(f"{name} is new, and active already", back, KEYS["rollback"])
         elif _moved(was, now):
             what = f"{name} is new, and only in the profile: another one is active"
-            yield Left(what, f"{back}; {on}", "b")
+            yield Left(what, f"{back}; {on}", KEYS["rollback"])
         elif was.current != now.current:
-            yield Left("another system is active than before; the profile is the same", on, "u")
+            yield Left(
+                "another system is active than before; the profile is the same", on, KEYS["update"]
+            )
 
     def way_back(self) -> Iterator[Left]:
         """How far a rollback got."""
@@ -134,7 +139,7 @@ class _Sides:
             return
         name = f"generation {now.generation}, " if now.generation is not None else ""
         active = f"{now.current} is active{', as before' if now.current == was.current else ''}"
-        yield Left(f"{active}; the profile names {name}{now.profile}", again, "b")
+        yield Left(f"{active}; the profile names {name}{now.profile}", again, KEYS["rollback"])
 
     def all_known(self) -> bool:
         """Whether all was seen on both sides, so that no news is good news."""
@@ -162,15 +167,19 @@ def _moved(was: System, now: System) -> bool:
 def _agent(before: Facts | None, after: Facts, host: Host) -> Iterator[Left]:
     unit, running, installed = after.unit, after.running, after.installed
     if unit is None:
-        yield Left("whether the agent runs was not seen", f"{_command('verify', host)} looks", "v")
+        yield Left(
+            "whether the agent runs was not seen",
+            f"{_command('verify', host)} looks",
+            KEYS["verify"],
+        )
         return
     if not unit.is_up:
         why = f"the agent is not running: its unit is {unit.active or unit.load}"
-        yield Left(why, f"{_command('update', host)} starts it", "u")
+        yield Left(why, f"{_command('update', host)} starts it", KEYS["update"])
         return
     if running is None:
         words = "the agent's unit is active; the program that it runs was not seen"
-        yield Left(words, f"{_command('verify', host)} looks", "v")
+        yield Left(words, f"{_command('verify', host)} looks", KEYS["verify"])
         return
     was = before.running.binary if before is not None and before.running else None
     same = was is not None and was.identity == running.binary.identity
@@ -181,7 +190,7 @@ def _agent(before: Facts | None, after: Facts, host: Host) -> Iterator[Left]:
         yield Left(what)
         return
     words = f"{what}; {named(installed)} is installed"
-    yield Left(words, f"{_command('update', host)} restarts it", "u")
+    yield Left(words, f"{_command('update', host)} restarts it", KEYS["update"])
 
 
 def _command(name: str, host: Host) -> str:

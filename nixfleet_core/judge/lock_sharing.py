@@ -17,7 +17,7 @@ from nixfleet_core.vocabulary import CAUSES, STEP_CAUSES, STEP_REASONS, Words
 if TYPE_CHECKING:
     from nixfleet_core.facts.model import Checkout, Facts
     from nixfleet_core.job.outcome import Kind, Outcome
-    from nixfleet_core.vocabulary import Cause
+    from nixfleet_core.vocabulary import Advice, Cause
 
 
 def lock_notes(
@@ -72,7 +72,7 @@ def _gone_back(committed: str | None, locked: str | None) -> str:
     )
 
 
-def share_failure(outcome: Outcome) -> tuple[Cause, str, str] | None:
+def share_failure(outcome: Outcome) -> tuple[Cause, str, Advice] | None:
     """The cause, what went wrong and advice, where a proven update's flake.lock was not shared."""
     step = outcome.failed_step
     if step not in ("commit", "push"):
@@ -81,8 +81,8 @@ def share_failure(outcome: Outcome) -> tuple[Cause, str, str] | None:
     general = CAUSES[cause]
     words = STEP_REASONS.get(outcome.reason) or Words(
         f"git ended with code {outcome.rc}",
-        outcome.failure.advice if outcome.failure else general.cure,
+        *(outcome.failure.advised if outcome.failure else general.advice),
     )
     if (step, outcome.reason) == ("push", "refused"):
         cause = "push-refused"
-    return cause, f"{general.meaning}: {words.meaning}", words.cure
+    return cause, f"{general.meaning}: {words.meaning}", words.advice

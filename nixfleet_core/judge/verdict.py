@@ -21,7 +21,15 @@ from nixfleet_core.judge.causes import find_cause, find_job, named
 from nixfleet_core.judge.left_behind import Left
 from nixfleet_core.judge.lock_sharing import lock_notes, share_failure
 from nixfleet_core.plan.refusals import refusal_cause, refusal_words
-from nixfleet_core.vocabulary import CAUSES, CHECK_CAUSES, STEP_CAUSES, STEP_REASONS, Cause
+from nixfleet_core.vocabulary import (
+    CAUSES,
+    CHECK_CAUSES,
+    STEP_CAUSES,
+    STEP_REASONS,
+    Advice,
+    Cause,
+    Remedy,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,6 +66,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     cause: Cause | Literal[""] = ""
     sentence: str
     advice: str = ""
+    remedies: tuple[Remedy, ...] = ()
+    """What of the advice can be done at once."""
     before: Snapshot = Snapshot()
     after: Snapshot = Snapshot()
     notes: tuple[str, ...] = ()
@@ -105,12 +115,14 @@ def judge(
     # while another job changes the host, no cause can be cured
     busy = find_job(after) if outcome is None and after is not None else None
     found = busy or find_cause(after, expect)
-    kind, cause, sentence, advice = _decide(before, after, found, outcome, ran=expect.ran)
+    kind, cause, sentence, (advice, remedies) = _decide(
+        before, after, found, outcome, ran=expect.ran
+    )
     if kind == "current" and found.cause != "same-derivation":
         sentence += _same_path(before, after, expect.input)
     unshared = share_failure(outcome) if outcome and kind in ("updated", "current") else None
     if unshared is not None:
-        cause, why, advice = unshared
+        cause, why, (advice, remedies) = unshared
         sentence = f"{sentence}; but {why}"
     if kind in _PROVEN:
         if not expect.latest_known:
@@ -123,6 +135,7 @@ def judge(
         cause=cause,
         sentence=sentence,
         advice=advice,
+        remedies=remedies,
         before=old,
         after=new,
         notes=_notes(kind, before, after, expect, outcome),
@@ -192,7 +205,9 @@ _WENT_OVER_NOTE: Final = (
 )
 
 
-_Decision = tuple[Kind, Cause | Literal[""], str, str]
+_Decision = tuple[Kind, Cause | Literal[""], str, Advice]
+
+_NOTHING_TO_DO: Final = Advice("")
 
 
 def _decide(
@@ -206,26 +221,30 @@ def _decide(
     gap = None if found.holds else found
     if outcome is not None and outcome.reason == "unstable" and not outcome.rolled_back:
         words = CAUSES["agent-unstable"]
-        advice = f"{words.cure}; nixfleet rollback brings back the old one"
+        advice = Advice(
+            f"{words.cure}; nixfleet rollback brings back the old one",
+            (*words.remedies, "rollback"),
+        )
         return "agent-down", "agent-unstable", f"{words.meaning}{_back_words(outcome)}", advice
     if gap is not None and gap.down:
         why = f" after {_step_words(outcome)}" if outcome and outcome.kind != "done" else ""
         why += _back_words(outcome)
-        return "agent-down", gap.cause, f"{gap.sentence}{why}", gap.advice
+        return "agent-down", gap.cause, f"{gap.sentence}{why}", gap.advised
     if outcome is not None and outcome.rolled_back:
         return _decide_rolled_back(before, after, gap, outcome, ran=ran)
     if outcome is None or outcome.kind == "done":
         return _decide_done(before, after, found, ran=outcome is not None)
     if outcome.kind == "cancelled":
-        cure = CAUSES["cancelled"].cure
-        return "cancelled", "cancelled", f"cancelled; {_agent_words(after)}", cure
+        advice = CAUSES["cancelled"].advice
+        return "cancelled", "cancelled", f"cancelled; {_agent_words(after)}", advice
     if outcome.kind == "interrupted":
         step = outcome.failed_step or "start"
+        cure, remedies = CAUSES["killed"].advice
         return (
             "interrupted",
             "killed",
             f"{CAUSES['killed'].meaning} in the step {step}; {_agent_words(after)}",
-            CAUSES["killed"].cure + (_after_reboot(before) if after is None else ""),
+            Advice(cure + (_after_reboot(before) if after is None else ""), remedies),
         )
     return _decide_failed(before, after, gap, outcome)
 
@@ -238,16 +257,16 @@ def _decide_done(
     before: Facts | None, after: Facts | None, found: Finding, *, ran: bool
 ) -> _Decision:
     if not found.holds:
-        return "stale", found.cause, found.sentence, found.advice
+        return "stale", found.cause, found.sentence, found.advised
     version = after.running.binary if after and after.running else None
     name = named(version) if version else "the agent"
     if ran and _changed(before, after):
         was = before.running.binary if before and before.running else None
         if was is not None and version is not None and was.identity == version.identity:
-            return "updated", "", f"the system is new; the agent was already {name}", ""
+            return "updated", "", f"the system is new; the agent was already {name}", _NOTHING_TO_DO
         old = f", it was {named(was)}" if was else ""
-        return "updated", "", f"proven: the agent that runs is {name}{old}", ""
-    return "current", "", found.sentence, ""
+        return "updated", "", f"proven: the agent that runs is {name}{old}", _NOTHING_TO_DO
+    return "current", "", found.sentence, _NOTHING_TO_DO
 
 
 def _same_path(before: Facts | None, after: Facts | None, flake_input: str) -> str:
@@ -269,7 +288,7 @@ def _decide_rolled_back(
 ) -> _Decision:
     """`ran`: the agent is known to have run before; the agent that ran before the job is, too."""
     if gap is not None:
-        return "stale", gap.cause, gap.sentence, gap.advice
+        return "stale", gap.cause, gap.sentence, gap.advised
     now = after.running.binary if after and after.running else None
     was = before.running.binary if before and before.running else None
     seen = before is not None and before.running is not None and before.running.proof != "claimed"
@@ -278,8 +297,13 @@ def _decide_rolled_back(
     proven = f"rolled back, and proven: {named(now) if now else 'the agent before'} {runs}"
     cause = ROLLBACK_REASONS.get(outcome.reason)
     if cause is None:
-        return "rolled-back", "", proven, "the next update brings the newer generation again"
-    return "rolled-back", cause, f"{CAUSES[cause].meaning}: {proven}", CAUSES[cause].cure
+        return (
+            "rolled-back",
+            "",
+            proven,
+            Advice("the next update brings the newer generation again"),
+        )
+    return "rolled-back", cause, f"{CAUSES[cause].meaning}: {proven}", CAUSES[cause].advice
 
 
 ROLLBACK_REASONS: Final[dict[str, Cause]] = {
@@ -306,7 +330,7 @@ def _decide_failed(
         words = refusal_words(outcome.reason, outcome.detail)
         refused = (outcome.reason, outcome.detail)
         says_what = refused in (("attribute", "missing"), ("attribute", "dirty"))
-        advice = failure.advice if failure and not says_what else words.cure
+        advice = failure.advised if failure and not says_what else words.advice
         found = f": {outcome.check_words}" if outcome.check_words else ""
         sentence = _left_alone(f"{words.meaning}{found}{_whose_changes(before, outcome)}")
         return "failed", refusal_cause(outcome.reason), sentence, advice
@@ -316,7 +340,7 @@ def _decide_failed(
             "stale",
             failure.cause if failure else "lock-behind",
             said.meaning,
-            failure.advice if failure else said.cure,
+            failure.advised if failure else said.advice,
         )
     why = f": {said.meaning}" if said else ""
     if step == "rollback" and gap is not None and after is not None:
@@ -324,7 +348,7 @@ def _decide_failed(
     sentence = f"{_step_words(outcome)}{why}; {_agent_words(after)}"
     cause = REASONS.get(outcome.reason)
     if cause is not None:
-        return "failed", cause, sentence, CAUSES[cause].cure
+        return "failed", cause, sentence, CAUSES[cause].advice
     if step == "rebuild" and before is not None and after is not None:
         switched = _decide_switch(before, after, gap, outcome)
         if switched is not None:
@@ -332,11 +356,11 @@ def _decide_failed(
     if failure is not None:
         if failure.cause == "file-in-the-way":
             sentence = f"{sentence}; {_in_the_way(outcome)}"
-        return "failed", failure.cause, sentence, failure.advice
+        return "failed", failure.cause, sentence, failure.advised
     cause = STEP_CAUSES[step] if step else "job-failed"
     if said is None and KILLED_BY.get(outcome.rc) == _SIGKILL:
         return "failed", cause, sentence, _KILLED_ADVICE
-    return "failed", cause, sentence, (said or CAUSES[cause]).cure
+    return "failed", cause, sentence, (said or CAUSES[cause]).advice
 
 
 def _whose_changes(before: Facts | None, outcome: Outcome) -> str:
@@ -348,7 +372,7 @@ def _whose_changes(before: Facts | None, outcome: Outcome) -> str:
 
 
 _SIGKILL: Final = "SIGKILL"
-_KILLED_ADVICE: Final = (
+_KILLED_ADVICE: Final = Advice(
     "somebody or the kernel killed it, as for its memory: journalctl -k on the host may say so"
 )
 
@@ -388,7 +412,7 @@ def _explained(switched: _Decision, outcome: Outcome) -> _Decision:
     kind, _, sentence, _ = switched
     is_file = failure.cause == "file-in-the-way"
     why = _in_the_way(outcome) if is_file else CAUSES[failure.cause].meaning
-    return kind, failure.cause, f"{sentence}; {why}", failure.advice
+    return kind, failure.cause, f"{sentence}; {why}", failure.advised
 
 
 def _in_the_way(outcome: Outcome) -> str:
@@ -400,6 +424,11 @@ def _in_the_way(outcome: Outcome) -> str:
 
 _HEAVY: Final = 2
 """The weight of a text that is the cause of the failures after it."""
+
+
+_AFTER_THE_LOG: Final = Advice(
+    "read the log's last lines, then force update again", ("log", "update")
+)
 
 
 def _decide_switch(
@@ -415,19 +444,19 @@ def _decide_switch(
     if after.system.is_apart:
         waits = waits_for_boot(after.system, outcome.rc)
         if waits is not None:
-            return "stale", waits.cause, waits.sentence, waits.advice
+            return "stale", waits.cause, waits.sentence, waits.advised
         return (
             "failed",
             "switch-incomplete",
             f"the switch ended with code {outcome.rc}: the profile is new, but {_old_one(after)}",
-            "read the log's last lines, then force update again",
+            _AFTER_THE_LOG,
         )
     if gap is not None:
         return (
             "failed",
             "switch-incomplete",
             f"the switch ended with code {outcome.rc}: the profile is new, but {gap.sentence}",
-            "read the log's last lines, then force update again",
+            _AFTER_THE_LOG,
         )
     if outcome.units or outcome.rc == 4:
         names = ", ".join(outcome.units[:5]) or "see the log"
@@ -435,13 +464,13 @@ def _decide_switch(
             "partial",
             "units-failed",
             f"{CAUSES['units-failed'].meaning}: {names}",
-            CAUSES["units-failed"].cure,
+            CAUSES["units-failed"].advice,
         )
     return (
         "partial",
         "switch-failed",
         f"the new agent runs, but the switch ended with code {outcome.rc}",
-        CAUSES["switch-failed"].cure,
+        CAUSES["switch-failed"].advice,
     )
 
 
@@ -464,18 +493,25 @@ def _left_alone(why: str) -> str:
     return f"refused before anything was touched: {why}"
 
 
-def unreachable(why: str, advice: str, cause: NoAnswer = "unreachable") -> Verdict:
+def unreachable(
+    why: str,
+    advice: str,
+    cause: NoAnswer = "unreachable",
+    remedies: tuple[Remedy, ...] = (),
+) -> Verdict:
     """The verdict on a host that did not answer, or whose answer cannot be used."""
-    return Verdict(kind="unreachable", cause=cause, sentence=why, advice=advice)
+    return Verdict(kind="unreachable", cause=cause, sentence=why, advice=advice, remedies=remedies)
 
 
 def refused(check: CheckId, why: str, advice: str, before: Snapshot) -> Verdict:
     """The verdict on a host whose update the plan already refuses."""
+    words = CAUSES[CHECK_CAUSES[check]]
     return Verdict(
         kind="failed",
         cause=CHECK_CAUSES[check],
         sentence=_left_alone(why),
         advice=advice,
+        remedies=words.remedies if advice == words.cure else (),
         before=before,
         after=before,
     )

@@ -19,10 +19,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from nixfleet_core.vocabulary import APPLE_GIT, CAUSES
+from nixfleet_core.vocabulary import APPLE_GIT, CAUSES, Advice
 
 if TYPE_CHECKING:
-    from nixfleet_core.vocabulary import Cause
+    from nixfleet_core.vocabulary import Cause, Remedy
 
 Kind = Literal["transient", "permanent", "stale"]
 """transient: worth another try. permanent: somebody has to act first. stale: Nix succeeded, but may
@@ -41,6 +41,8 @@ class Failure:
     source: Source
     cause: Cause
     words: str = ""
+    names: tuple[Remedy, ...] = ()
+    """What `words` name that can be done at once, beside the cause's remedies."""
     weight: Literal[0, 1, 2] = 1
     """0: it only says that something else failed. 2: it is the cause of the failures after it."""
     from_builders: bool = False
@@ -54,6 +56,10 @@ class Failure:
         general = CAUSES[self.cause]
         meaning = f"{general.meaning[0].upper()}{general.meaning[1:]}"
         return self.words or f"{meaning}: {general.cure}."
+
+    @property
+    def advised(self) -> Advice:
+        return Advice(self.advice, (*self.names, *CAUSES[self.cause].remedies))
 
 
 LAN_DENIED: Final = "macOS may be keeping this job from the local network"
@@ -240,6 +246,7 @@ FAILURES: Final[tuple[Failure, ...]] = (
         source="nix",
         cause="fetch-failed",
         words="The download fails however often it is tried: check its URL, which the log has.",
+        names=("log",),
     ),
     Failure(
         id="cache-download",
@@ -445,6 +452,7 @@ FAILURES: Final[tuple[Failure, ...]] = (
         cause="fetch-failed",
         words="ssh cannot be used like this: the log names the setting, or what ssh and the server "
         "do not have in common.",
+        names=("log",),
     ),
     Failure(
         id="ssh-network",

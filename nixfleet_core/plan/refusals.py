@@ -62,6 +62,7 @@ REASONS: Final[dict[tuple[str, str], Words]] = {
     ("checkout", "root-owned"): Words(
         "files in the checkout's repository belong to root",
         "sudo chown -R OWNER: CHECKOUT; the log names them",
+        ("log",),
     ),
     ("remote", "detached"): CAUSES["no-upstream"],
     ("remote", "no-upstream"): CAUSES["no-upstream"],
@@ -79,6 +80,7 @@ REASONS: Final[dict[tuple[str, str], Words]] = {
     ("pull", "half-way"): Words(
         "an earlier pull broke off half-way and could not be put back",
         "look at git status on the host; the log names the folder with what was there before",
+        ("log",),
     ),
     ("pull", "broken"): Words(
         "git cannot compare the checkout with its upstream", "look at it on the host: git fsck"
@@ -91,11 +93,13 @@ REASONS: Final[dict[tuple[str, str], Words]] = {
     ("pull", "not-writable"): Words(
         "the checkout's owner cannot write in folders that the pull changes",
         "sudo chown -R OWNER: CHECKOUT; the log names them",
+        ("log",),
     ),
     ("pull", "files"): Words(
         "git cannot write the files that the pull would bring, as when a filter (git-crypt, LFS) "
         "is missing",
         "see that `git pull` works on the host, as the checkout's owner; the log has git's words",
+        ("log",),
     ),
     ("input", "missing"): CAUSES["input-missing"],
     ("input", "unreachable"): STEP_REASONS["latest-unknown"],

@@ -337,7 +337,7 @@ def failed_verdict(host: Host, error: HostError) -> Verdict:
     """The verdict on a host with which we could do nothing."""
     match error:
         case Unreachable():
-            return unreachable(str(error), error.advice, error.cause)
+            return unreachable(str(error), error.advice, error.cause, error.remedies)
         case LaunchFailed():
             return not_launched(str(error))
         case _:

@@ -127,7 +127,8 @@ async def test_app_survives_any_look_of_a_host(make_app: MakeApp, tmp_path: Path
         if bad in ("noise", "a NUL byte"):
             assert "error" in found["bad"]
         await press(
-            pilot, "v", "escape", "enter", "escape", "H", "escape", "down", "up", "slash", "g"
+            *(pilot, "v", "escape", "enter", "escape", "H", "escape", "d", "end", "y", "escape"),
+            *("down", "up", "slash", "g"),
         )
         assert app.is_running
         assert app._exit is False
@@ -153,7 +154,7 @@ KEYS: Final = {
     "follow": ("enter", "enter"),
     "verdict": ("l",),
     "verify": ("v", "escape"),
-    "jobs": ("H", "escape"),
+    "jobs": ("H", "escape", "d", "escape"),
     "expected": ("enter", "enter"),
 }
 
@@ -234,6 +235,7 @@ def broken(*_: object, **__: object) -> object:
         ("tui.details.ago", ()),
         ("tui.fleet.assess", ()),
         ("tui.screens.history._cells", ("H",)),
+        ("tui.host_facts.recall", ("d",)),
         ("tui.widgets.versions.snapshot_rows", ("enter", "enter")),
         ("tui.widgets.steps.step_sign", ("enter", "enter")),
         ("tui.screens.update.plan_text", ("enter", "enter")),

@@ -105,11 +105,10 @@ async def test_app_looks_at_the_host_when_the_connection_is_open(
     session.says["probe"] = Unreachable("no key", "nixfleet connect imac0", at_terminal=True)
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
         text = await press(pilot, "end", "enter")
-        assert "C connects at the terminal" in text
-        await press(pilot, "escape")
+        assert "nixfleet connect imac0 → C connect · R look again" in text
         monkeypatch.setattr(app, "suspend", nullcontext)
         session.says["probe"] = STALE
-        await press(pilot, "C")
+        await press(pilot, "C")  # in the notice
         await app.workers.wait_for_complete()
         await settle(pilot)
         assert "0 offline" not in screen_text(app)
@@ -125,7 +124,7 @@ async def test_app_offers_no_connection_that_a_person_at_the_terminal_cannot_mak
     async with make_app().run_test(size=(120, 40)) as pilot:
         text = await press(pilot, "end", "enter")
         assert "is the host up, and the VPN?" in text
-        assert "C connects" not in text
+        assert "C connect ·" not in text
 
 
 async def test_app_writes_nothing_while_another_program_has_the_terminal(
@@ -160,5 +159,5 @@ async def test_a_host_without_a_connection_says_so(
     async with make_app().run_test(size=(120, 40), notifications=True) as pilot:
         await settle(pilot)
         assert "nothing to connect" in await press(pilot, "C")
-        assert "C connects" not in await press(pilot, "end", "enter")
+        assert "C connect ·" not in await press(pilot, "end", "enter")
     assert [session.calls.count("probe") for session in fleet] == [1, 1, 1, 1]

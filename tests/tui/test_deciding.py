@@ -13,8 +13,9 @@ from textual import events
 
 from nixfleet_core.errors import NeedsPassword
 from nixfleet_core.job.events import JobStart
-from tui.screens.base import Confirm, Dialog, Notice
+from tui.screens.base import Confirm, Dialog
 from tui.screens.plan import ManyPlansDialog, UpdateDialog
+from tui.screens.remedy import RemedyNotice
 
 if TYPE_CHECKING:
     from fakes import FakeSession
@@ -232,7 +233,7 @@ async def test_keys_act_on_marked_hosts_that_are_shown(
         assert "3 marked hosts are hidden and left alone." in text
         await press(pilot, "escape")
         text = await press(pilot, "v")
-        assert isinstance(app.screen, Notice)
+        assert isinstance(app.screen, RemedyNotice)
         assert "3 marked hosts are hidden and left alone." in text
     assert [session.launched for session in fleet] == [[]] * 4
 

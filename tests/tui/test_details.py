@@ -66,13 +66,13 @@ CAUSES = {
         NOT_RESTARTED,
         "▲ stale · not-restarted",
         "why: not restarted: 2.2.0 (k3vdk3vd…) is installed, but 2.1.0 (9x4k9x4k…) still runs",
-        "cure: u force update restarts it; by hand: systemctl restart nixfleet-agent",
+        "cure: force update restarts it; by hand: systemctl restart nixfleet-agent → u update",
     ),
     "lock behind": (
         STALE,
         "▲ stale · lock-behind",
         "why: flake.lock has nixfleet at 1a2b3c4, latest is 9f2c1ab",
-        "cure: u force update moves it",
+        "cure: force update moves it → u update",
     ),
     "behind its upstream": (
         behind(behind=2, upstream="origin/main"),
@@ -81,13 +81,13 @@ CAUSES = {
             "why: flake.lock has nixfleet at 1a2b3c4, latest is 9f2c1ab: /home/ops/Code/nixcfg is "
             "2 commits behind origin/main"
         ),
-        "cure: u force update pulls first",
+        "cure: force update pulls first → u update",
     ),
     "masked": (
         replace(STALE, unit=Unit("masked", "inactive"), running=None),
         "✖ down · unit-masked",
         "why: the agent is not running: its unit is masked",
-        "cure: systemctl unmask nixfleet-agent, then force update",
+        "cure: systemctl unmask nixfleet-agent, then force update → u update",
     ),
     "reboot": (
         replace(
@@ -99,7 +99,7 @@ CAUSES = {
         ),
         "▲ stale · reboot-pending",
         "why: the new system needs a reboot: it is installed, but the old one still runs",
-        "cure: v reboot the host when it suits you, then verify",
+        "cure: reboot the host when it suits you, then verify → v verify",
     ),
 }
 
@@ -123,7 +123,7 @@ def test_panel_explains_only_the_job_while_one_runs(tmp_path: Path) -> None:
     assert lines[1:4] == [
         "▶ updating · job-running",
         f"why: job {JOB} is running",
-        "cure: enter wait for its verdict",
+        "cure: wait for its verdict → ⏎ show the job",
     ]
 
 
@@ -182,14 +182,19 @@ def test_row_and_panel_name_the_same_step(
     tmp_path: Path, events: tuple[JobEvent, ...], place: str
 ) -> None:
     seen = following(tmp_path, *events)
-    assert f"▶ updating · {place}\nwhy: job {JOB} is running\ncure: enter shows it\n" in seen.panel
+    assert (
+        f"▶ updating · {place}\nwhy: job {JOB} is running\ncure: → ⏎ show the job\n" in seen.panel
+    )
     assert seen.many == place
     assert seen.row.endswith(f" {place.partition(' ')[0]}")
 
 
 def test_no_cure_is_offered_while_a_job_runs(tmp_path: Path) -> None:
     assert "force update" not in following(tmp_path).panel
-    assert "u force update restarts it" in following(tmp_path, ended=True).panel
+    assert (
+        "force update restarts it; by hand: systemctl restart nixfleet-agent → u"
+        in following(tmp_path, ended=True).panel
+    )
 
 
 def test_no_verdict_of_before_stands_beside_somebody_elses_job(tmp_path: Path) -> None:
@@ -197,4 +202,4 @@ def test_no_verdict_of_before_stands_beside_somebody_elses_job(tmp_path: Path) -
     entry = make_entry(facts, tmp_path, NEW, OLD_VERDICT)
     panel = host_details(entry, UNICODE, NOW).plain
     assert "force update" not in panel
-    assert "cure: enter wait for its verdict" in panel
+    assert "cure: wait for its verdict → ⏎ show the job" in panel

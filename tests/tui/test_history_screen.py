@@ -106,7 +106,7 @@ async def test_an_old_job_that_cannot_be_read_can_be_asked_for_again(
     }
     async with make_app().run_test(size=(120, 40)) as pilot:
         text = await press(pilot, "H", "down", "enter")
-        assert f"not known: the host has no job {JOB}" in text
+        assert f"no verdict  the host has no job {JOB}" in text
         await session.say(JobEnd(at=NOW, outcome="done"), None)
         assert UPDATED.sentence[:20] in await press(pilot, "R")
 

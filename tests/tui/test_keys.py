@@ -17,10 +17,13 @@ from tui.screens.fleet import FleetScreen
 from tui.screens.generation import GenerationDialog
 from tui.screens.help import HelpDialog
 from tui.screens.history import HistoryScreen
+from tui.screens.host import HostScreen
 from tui.screens.level import LevelDialog
 from tui.screens.many import ManyScreen
 from tui.screens.plan import RollbackDialog, UpdateDialog
+from tui.screens.remedy import RemedyNotice
 from tui.screens.update import UpdateScreen
+from tui.widgets.fact_list import FactList
 from tui.widgets.key_bar import KeyHint, fit_hints
 from tui.widgets.log_view import LogView
 from tui.widgets.row_table import RowTable
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 NODES: tuple[type[DOMNode], ...] = (
     *(NixFleetApp, Page, Dialog, FleetScreen, ManyScreen, HistoryScreen, UpdateScreen),
     *(LogView, RowTable, UpdateDialog, RollbackDialog, LevelDialog, GenerationDialog),
+    *(RemedyNotice, HostScreen, FactList),
 )
 
 
@@ -61,7 +65,7 @@ async def in_update(pilot: Pilot[None]) -> None:
     await press(pilot, "enter", "enter")
 
 
-@pytest.mark.parametrize("where", ["fleet", "update"])
+@pytest.mark.parametrize("where", ["fleet", "update", "host"])
 async def test_help_and_palette_hold_every_key(
     make_app: MakeApp, fleet: list[FakeSession], where: str
 ) -> None:
@@ -69,6 +73,8 @@ async def test_help_and_palette_hold_every_key(
         await settle(pilot)
         if where == "update":
             await in_update(pilot)
+        elif where == "host":
+            await press(pilot, "d")
         active = [item.binding for item in app.screen.active_bindings.values() if item.enabled]
         provider = BindingCommands(app.screen)
         offered = {str(hit.text) async for hit in provider.discover()}
@@ -113,6 +119,8 @@ async def test_the_palette_runs_the_chosen_command(
         ("quit", "app.leave"),
         ("q", "app.leave"),
         ("Filter", "filter"),
+        ("details", "details"),
+        ("describe", "details"),
     ],
 )
 async def test_the_palette_finds_the_best_first(make_app: MakeApp, typed: str, action: str) -> None:

@@ -36,10 +36,11 @@ from nixfleet_core.plan.model import Refusal
 from nixfleet_core.session.protocol import Busy, Commit
 from tui.app import NixFleetApp
 from tui.details import host_details
-from tui.screens.base import Confirm, Notice
+from tui.screens.base import Confirm
 from tui.screens.fleet import FleetScreen
 from tui.screens.password import PasswordDialog
 from tui.screens.plan import PlanDialog
+from tui.screens.remedy import RemedyNotice
 from tui.screens.update import UpdateScreen
 from tui.settings import AppSettings
 
@@ -195,7 +196,7 @@ async def test_an_unreachable_host_says_why_and_what_to_try(
 ) -> None:
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
         text = await press(pilot, "end", "enter")
-        assert isinstance(app.screen, Notice)
+        assert isinstance(app.screen, RemedyNotice)
     assert "No route to host" in text
     assert "is the host up, and the VPN?" in text
 
@@ -204,7 +205,7 @@ async def test_a_refusal_is_explained(make_app: MakeApp, fleet: list[FakeSession
     fleet[0].says["plan"] = Refusal("checkout", "flake.nix was changed", "commit it first")
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
         text = await press(pilot, "enter")
-        assert isinstance(app.screen, Notice)
+        assert isinstance(app.screen, RemedyNotice)
     assert "flake.nix was changed" in text
     assert "commit it first" in text
 

@@ -14,11 +14,11 @@ from nixfleet_core.job.events import JobStart, StepStart, Tick
 from nixfleet_core.judge.ways_back import WaysBack
 from nixfleet_core.plan.levels import LEVEL_NOTES, LEVELS
 from nixfleet_core.plan.model import Options, Refusal
-from tui.screens.base import Notice
 from tui.screens.fleet import FleetScreen
 from tui.screens.generation import GenerationDialog
 from tui.screens.level import LevelDialog
 from tui.screens.plan import RollbackDialog, UpdateDialog
+from tui.screens.remedy import RemedyNotice
 from tui.screens.update import UpdateScreen
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ async def test_app_explains_why_no_rollback_is_possible(
     )
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
         text = await press(pilot, "b", "enter")
-        assert isinstance(app.screen, Notice)
+        assert isinstance(app.screen, RemedyNotice)
         assert "no generation is left" in text
         fleet[0].says["ways_back"] = WaysBack(None)  # then there is nothing to choose
         assert "no generation is left" in await press(pilot, "escape", "b")

@@ -154,6 +154,21 @@ def test_further_screens(
     assert snap_compare(make_app(), terminal_size=(80, 24), run_before=before)
 
 
+@pytest.mark.parametrize("size", [(200, 60), *SIZES])
+def test_host(
+    snap_compare: SnapCompare,
+    make_app: MakeApp,
+    fleet: list[FakeSession],
+    size: tuple[int, int],
+) -> None:
+    fleet[0].says["jobs"] = HISTORY
+
+    async def before(pilot: Pilot[None]) -> None:
+        await press(pilot, "d", "down")
+
+    assert snap_compare(make_app(), terminal_size=size, run_before=before)
+
+
 async def visit_all(pilot: Pilot[None], fleet: list[FakeSession]) -> list[str]:
     """Every screen and dialog once."""
     fleet[0].password = "right"
@@ -165,6 +180,8 @@ async def visit_all(pilot: Pilot[None], fleet: list[FakeSession]) -> list[str]:
     seen = [screen_text(app)]  # type: ignore[arg-type]
     start = (["question_mark"], ["escape", "slash"], ["c", "s"], ["escape", "s", "enter"])
     seen += [await press(pilot, *keys) for keys in start]
+    seen.append(await press(pilot, "d", "end"))
+    await press(pilot, "escape")
     seen.append(await press(pilot, "L"))
     seen.append(await press(pilot, "2", "enter", "b"))
     seen.append(await press(pilot, "enter"))

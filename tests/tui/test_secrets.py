@@ -98,9 +98,9 @@ def replace_job(line: JobLine, job: str) -> JobLine:
 
 
 WALKED = {
-    *("CommandPalette", "Confirm", "FleetScreen", "HelpDialog", "HistoryScreen", "LevelDialog"),
-    *("GenerationDialog", "Notice", "PathDialog", "RollbackDialog", "UpdateDialog"),
-    "UpdateScreen",
+    *("CommandPalette", "Confirm", "FleetScreen", "HelpDialog", "HistoryScreen", "HostScreen"),
+    *("LevelDialog", "GenerationDialog", "Notice", "PathDialog", "RemedyNotice", "RollbackDialog"),
+    *("UpdateDialog", "UpdateScreen"),
 }
 """The screens that one host's walk goes through."""
 WALKED_OF_MANY = {"ManyPlansDialog", "ManyScreen", "PasswordDialog"}
@@ -147,6 +147,7 @@ async def test_no_screen_shows_a_secret(
             "v", "escape", "H", "down", "up", "enter", "escape", "escape", "b", "down", "enter", "f"
         )
         await look("escape", "question_mark", "escape", "colon", "escape")
+        await look("y", "d", "y", "Y", "end", "escape")
         await look("enter", "down", "down", "space", "L", "escape", "c", "p", "b", "enter")
         await session.say(
             JobStart(at=NOW),

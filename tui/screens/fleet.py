@@ -15,19 +15,10 @@ from nixfleet_core.ids import job_time
 from nixfleet_core.session.boundary import drawn
 from tui.details import checkout_state, host_details, last_look, running_since
 from tui.fleet import STATE_ORDER
-from tui.messages import (
-    Choose,
-    Connect,
-    HostMessage,
-    LookAtAll,
-    RollBack,
-    ShowHistory,
-    ShowLog,
-    UpdateHosts,
-    VerifyHosts,
-)
+from tui.host_facts import Jobs, host_sections, sections_text
+from tui.messages import LookAtAll, UpdateHosts, VerifyHosts
 from tui.refresh import SECOND
-from tui.screens.base import Page
+from tui.screens.host_page import HostPage, details_key
 from tui.stage import stage
 from tui.text import ago, short_commit
 from tui.widgets.key_bar import KeyBar
@@ -159,7 +150,7 @@ class FilterField(Input):
         self.screen.query_one(RowTable).focus()
 
 
-class FleetScreen(Page):
+class FleetScreen(HostPage):
     """Table and details; probes everything once on mount."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -177,6 +168,7 @@ class FleetScreen(Page):
             id="fleet.update",
             tooltip="Force-update the marked hosts that are shown, else this one",
         ),
+        details_key("fleet"),
         Binding("l", "log", "log", id="fleet.log", tooltip="Show this host's last log"),
         Binding(
             "v", "verify", "verify", id="fleet.verify", tooltip="Prove what runs; changes nothing"
@@ -209,6 +201,13 @@ class FleetScreen(Page):
             "connect",
             id="fleet.connect",
             tooltip="Open the connection at the terminal, where ssh can ask",
+        ),
+        Binding(
+            "y",
+            "copy",
+            "Copy everything that is known of this host",
+            show=False,
+            id="fleet.copy",
         ),
         Binding("s", "sort(1)", "Sort by the next column", show=False, id="fleet.sort"),
         Binding("S", "reverse", "Reverse the order", show=False, id="fleet.reverse"),
@@ -286,7 +285,7 @@ class FleetScreen(Page):
     def _update_keys(self) -> None:
         """enter is for the host under the cursor, `u` for the marked ones."""
         labels = {}
-        if (entry := self._selected()) is not None:
+        if (entry := self.host_entry) is not None:
             labels["fleet.choose"] = _chosen_part(entry)
         if marked := sum(entry.name in self._marked for entry in self._shown()):
             labels["fleet.update"] = f"update {marked} marked"
@@ -295,7 +294,7 @@ class FleetScreen(Page):
             self.query_one(KeyBar).show(layout=False)
 
     def _update_details(self) -> None:
-        entry = self._selected()
+        entry = self.host_entry
         app, text = stage(self), self.query_one("#details-text", Static)
         box = self.query_one("#details")
         if entry is None:
@@ -309,25 +308,13 @@ class FleetScreen(Page):
             text.update(content)
 
     @on(RowTable.Chosen)
-    def action_choose(self) -> None:
-        self._ask(Choose)
+    def _row_chosen(self) -> None:
+        self.action_choose()
 
     def action_update(self) -> None:
         """Update the marked hosts, or the one under the cursor."""
         if entries := self._targets():
             self.post_message(UpdateHosts(entries, self._hidden()))
-
-    def action_roll_back(self) -> None:
-        self._ask(RollBack)
-
-    def action_log(self) -> None:
-        self._ask(ShowLog)
-
-    def action_history(self) -> None:
-        self._ask(ShowHistory)
-
-    def action_connect(self) -> None:
-        self._ask(Connect)
 
     def action_verify(self) -> None:
         if entries := self._targets():
@@ -346,16 +333,20 @@ class FleetScreen(Page):
         else:
             self.notify("No host is unproven.")
 
+    def action_copy(self) -> None:
+        """Copy what the host's own screen shows, as far as it is known here."""
+        if (entry := self.host_entry) is not None:
+            app = stage(self)
+            made = app.fleet.latest_time(entry.latest) if entry.latest else None
+            jobs = Jobs(why="d asks for them")
+            sections = host_sections(entry, jobs, made, app.glyphs, app.clock())
+            app.copy(sections_text(entry.name, sections), f"all that is known of {entry.label}")
+
     def action_refresh(self) -> None:
         self.post_message(LookAtAll())
 
-    def _ask(self, what: type[HostMessage]) -> None:
-        """Ask the app for something about the selected host."""
-        if (entry := self._selected()) is not None:
-            self.post_message(what(entry))
-
     def action_mark(self) -> None:
-        entry = self._selected()
+        entry = self.host_entry
         if entry is not None:
             self._marked ^= {entry.name}
             self.query_one(RowTable).action_move(1)
@@ -449,14 +440,16 @@ class FleetScreen(Page):
         wanted = self.query_one(FilterField).value.strip().casefold()
         return [entry for entry in self._fleet.entries.values() if wanted in _haystack(entry)]
 
-    def _selected(self) -> HostEntry | None:
+    @property
+    def host_entry(self) -> HostEntry | None:
+        """The host under the cursor."""
         key = self.query_one(RowTable).selected
         return self._fleet.entries[key] if key is not None else None
 
     def _targets(self) -> list[HostEntry]:
         """The marked hosts that are shown, else the one under the cursor."""
         marked = [entry for entry in self._shown() if entry.name in self._marked]
-        selected = self._selected()
+        selected = self.host_entry
         return marked or ([selected] if selected else [])
 
     def _hidden(self) -> int:

@@ -47,6 +47,7 @@ class GenerationDialog(Dialog[WayBack]):
         Binding("down,j", "move(1)", "Down", show=False, id="generation.down"),
         Binding("pageup", "move(-10)", "Page up", show=False, id="generation.page-up"),
         Binding("pagedown", "move(10)", "Page down", show=False, id="generation.page-down"),
+        Binding("y", "copy", "Copy this row", show=False, id="generation.copy"),
     ]
 
     def __init__(self, host: str, ways: WaysBack) -> None:
@@ -69,6 +70,12 @@ class GenerationDialog(Dialog[WayBack]):
 
     def action_move(self, count: int) -> None:
         self._go(max(0, min(self._at + count, len(self._ways) - 1)))
+
+    def action_copy(self) -> None:
+        """Copy the row, with the whole path."""
+        way = self._ways[self._at]
+        text = f"{way_key(way)}  {way.system}  {way.words}"
+        stage(self).copy(text, "this generation's row")
 
     def action_accept(self) -> None:
         self.dismiss(self._ways[self._at])

@@ -63,6 +63,7 @@ class HistoryScreen(Page):
         Binding("enter", "open", "show", id="history.open", tooltip="Show this job and its log"),
         Binding("escape", "leave", "back", id="history.leave", tooltip="To the hosts"),
         Binding("R", "refresh", "refresh", id="history.refresh", tooltip="Ask the host again"),
+        Binding("y", "copy", "copy", id="history.copy", tooltip="Copy this row"),
     ]
     BINDING_GROUP_TITLE = "History"
     AUTO_FOCUS = "RowTable"
@@ -94,6 +95,10 @@ class HistoryScreen(Page):
         if line is not None:
             running = line.outcome == "running"
             self.post_message(OpenJob(self._entry, line.job, running=running))
+
+    def action_copy(self) -> None:
+        if text := self.query_one(RowTable).selected_text:
+            stage(self).copy(text, "this job's row")
 
     async def _load(self) -> None:
         app, session = stage(self), self._entry.session

@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from nixfleet_core.session.boundary import drawn
 from tui.messages import CancelJob, ShowJob
-from tui.screens.base import Page
+from tui.screens.host_page import AFTER_A_JOB, HostPage, details_key, host_keys
 from tui.stage import stage
 from tui.text import bar, plain, stopwatch
 from tui.widgets.key_bar import KeyBar
@@ -74,13 +74,16 @@ def _cells(entry: HostEntry, glyphs: Glyphs, cells: int) -> dict[str, Cell]:
     }
 
 
-class ManyScreen(Page):
+class ManyScreen(HostPage):
     """The hosts that were started together; enter shows one of them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "show", id="many.open", tooltip="Show this host's job"),
         Binding("escape", "leave", "back", id="many.leave", tooltip="The jobs go on"),
         Binding("c,ctrl+c", "cancel", "cancel", id="many.cancel", tooltip="Ask this job to stop"),
+        Binding("y", "copy", "Copy this row", show=False, id="many.copy"),
+        *host_keys("many"),
+        details_key("many"),
     ]
     BINDING_GROUP_TITLE = "Many hosts"
     AUTO_FOCUS = "RowTable"
@@ -115,7 +118,7 @@ class ManyScreen(Page):
     @on(RowTable.Moved)
     def _show_verdict(self) -> None:
         """The selected host's verdict in full, below the list."""
-        entry = self._selected()
+        entry = self.host_entry
         if self._cancellable != self._can_cancel():
             self._cancellable = not self._cancellable
             self.refresh_bindings()
@@ -134,23 +137,32 @@ class ManyScreen(Page):
 
     @on(RowTable.Chosen)
     def action_open(self) -> None:
-        entry = self._selected()
+        entry = self.host_entry
         if entry is not None and entry.watcher is not None:
             self.post_message(ShowJob(entry.watcher))
 
+    def action_copy(self) -> None:
+        if text := self.query_one(RowTable).selected_text:
+            stage(self).copy(text, "this host's row")
+
     def action_cancel(self) -> None:
-        if (entry := self._selected()) is not None and entry.watcher is not None:
+        if (entry := self.host_entry) is not None and entry.watcher is not None:
             self.post_message(CancelJob(entry.watcher))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """The cancel key is there while the selected host has a job to cancel."""
-        return action != "cancel" or self._can_cancel()
+        """The cancel key is there while the selected host has a job to cancel; then what changes
+        the host, or looks at it, is not."""
+        if action == "cancel":
+            return self._can_cancel()
+        return action not in AFTER_A_JOB or not self._can_cancel()
 
     def _can_cancel(self) -> bool:
-        entry = self._selected()
+        entry = self.host_entry
         return entry is not None and entry.watcher is not None and entry.watcher.is_active
 
-    def _selected(self) -> HostEntry | None:
+    @property
+    def host_entry(self) -> HostEntry | None:
+        """The host under the cursor."""
         tables = self.query(RowTable)  # there is none before the screen is composed
         key = tables.first().selected if tables else None
         return next((entry for entry in self._entries if entry.name == key), None)

@@ -13,7 +13,8 @@ from textual.widgets import Static
 
 from nixfleet_core.session.boundary import drawn
 from tui.messages import CancelJob, FollowAgain
-from tui.screens.base import Notice, Page
+from tui.screens.base import Notice
+from tui.screens.host_page import AFTER_A_JOB, HostPage, details_key, host_keys
 from tui.screens.path import PathDialog
 from tui.screens.plan import plan_text
 from tui.stage import stage
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from textual import events
     from textual.app import ComposeResult
 
+    from tui.fleet import HostEntry
     from tui.jobs import JobWatcher
 
 
@@ -41,7 +43,7 @@ _PANELS_SHARE = 0.4
 _BORDER = 2
 
 
-class UpdateScreen(Page):
+class UpdateScreen(HostPage):
     """Shows what a JobWatcher knows; leaving it changes nothing for the job."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -50,6 +52,9 @@ class UpdateScreen(Page):
         Binding("z", "zoom", "full log", id="update.zoom", tooltip="Only the log, or all panels"),
         Binding("p", "packages", "packages", id="update.packages", tooltip="What changed"),
         Binding("R", "again", "Ask again", show=False, id="update.again"),
+        Binding("Y", "copy_agent", "Copy the agent before and after", show=False, id="update.copy"),
+        *host_keys("update"),
+        details_key("update"),
     ]
     BINDING_GROUP_TITLE = "Update"
     AUTO_FOCUS = "LogView"
@@ -59,6 +64,10 @@ class UpdateScreen(Page):
         self._watcher = watcher
         self._shape: object = None
         self.set_class(zoomed, "-zoomed")
+
+    @property
+    def host_entry(self) -> HostEntry:
+        return stage(self).fleet.entries[self._watcher.host]
 
     def compose_page(self) -> ComposeResult:
         watcher, glyphs = self._watcher, stage(self).glyphs
@@ -152,6 +161,14 @@ class UpdateScreen(Page):
     def action_zoom(self) -> None:
         self.toggle_class("-zoomed")
 
+    def action_log(self) -> None:
+        self.add_class("-zoomed")
+
+    def action_copy_agent(self) -> None:
+        agent, verdict = self.query_one(VersionPanel), self.query_one(VerdictPanel)
+        text = f"{agent.full_text()}\n{verdict.full_text()}"
+        stage(self).copy(text, "the agent before and after")
+
     def action_packages(self) -> None:
         verdict = self._watcher.verdict
         if verdict is not None:
@@ -170,14 +187,16 @@ class UpdateScreen(Page):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Which keys are there: cancel while there is something to cancel, ask again after a
-        problem, packages once some have changed."""
+        problem, packages once some have changed, what acts on the host once the job has ended."""
         if action == "cancel":
             return self._watcher.is_active and not self._watcher.past
         if action == "packages":
             return self._watcher.verdict is not None and bool(self._watcher.verdict.changes)
         if action == "again":
             return bool(self._watcher.problem)
-        return True
+        if action == "look" and self._watcher.problem:
+            return False
+        return action not in AFTER_A_JOB or not self._watcher.is_active
 
     def _title(self) -> Content:
         watcher, dot = self._watcher, f" {stage(self).glyphs.dot} "

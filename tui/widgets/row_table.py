@@ -151,6 +151,15 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
         return self._rows[self._cursor].key if self._rows else None
 
     @property
+    def selected_text(self) -> str:
+        """The row under the cursor in full, whatever the table's width."""
+        if not self._rows:
+            return ""
+        row = self._rows[self._cursor]
+        texts = (row.text(column.key) for column in self._columns)
+        return "  ".join(text for text in texts if text)
+
+    @property
     def keys(self) -> list[str]:
         return [row.key for row in self._rows]
 

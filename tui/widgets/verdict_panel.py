@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
+from tui.remedies import advice_text
 from tui.text import plain, sentence
 from tui.widgets.live import LivePanel
 from tui.words import STYLES, next_key, tone_sign, verdict_tone
@@ -20,26 +21,31 @@ _GAP = 4
 """Cells between the verdict and the key, if both stand on one line."""
 
 
-def verdict_text(verdict: Verdict, glyphs: Glyphs, *, brief: bool = False) -> Content:
+def verdict_text(
+    verdict: Verdict, glyphs: Glyphs, *, brief: bool = False, keys: bool = True
+) -> Content:
     """The verdict in one sentence, the advice, what was left behind, and the notes. `brief` omits
-    the cause and what helps against what was left, and shows only the first sentence of a note."""
+    the cause and what helps against what was left, and shows only the first sentence of a note.
+    `keys`: the advice has the keys that do what it names."""
     tone = verdict_tone(verdict.kind)
-    parts: list[tuple[str, str]] = [
+    parts: list[tuple[str, str] | Content] = [
         (f"{tone_sign(tone, glyphs)} {verdict.kind}", f"bold {STYLES[tone]}"),
         (f"  {sentence(verdict.sentence, glyphs)}", ""),
     ]
     if verdict.cause and not brief:
         parts.append((f"\ncause      {plain(verdict.cause)}", ""))
     if verdict.advice:
-        parts.append((f"\nadvice     {sentence(verdict.advice, glyphs)}", "bold"))
+        said = Content.styled(f"advice     {sentence(verdict.advice, glyphs)}", "bold")
+        remedies = verdict.remedies if keys else ()
+        parts += [("\n", ""), advice_text(said, remedies, glyphs)]
     for left in verdict.left:
         parts.append((f"\nleft       {sentence(left.what, glyphs)}", ""))
         if left.help and not brief:
             key = f"{left.key} " if left.key else ""
             parts += [(f"\n{'':<{_LABEL}}{key}", "bold"), (sentence(left.help, glyphs), "")]
     for note in verdict.notes:
-        said = note.partition(". ")[0] if brief else note
-        parts.append((f"\nnote       {sentence(said, glyphs)}", ""))
+        words = note.partition(". ")[0] if brief else note
+        parts.append((f"\nnote       {sentence(words, glyphs)}", ""))
     return Content.assemble(*parts)
 
 
@@ -63,13 +69,20 @@ class VerdictPanel(LivePanel):
         verdict = self._watcher.verdict
         return verdict_tone(verdict.kind) if verdict is not None else "bad"
 
+    def full_text(self) -> str:
+        """The whole verdict, or why there is none, for the clipboard."""
+        verdict = self._watcher.verdict
+        if verdict is None:
+            return plain(self._watcher.problem) or "there is no verdict yet"
+        return verdict_text(verdict, self._glyphs, keys=False).plain
+
     def picture(self) -> Content:
         verdict, glyphs = self._watcher.verdict, self._glyphs
         if verdict is None:
             why = f"{glyphs.bad} no verdict  {plain(self._watcher.problem)}"
             return Content.assemble((why, STYLES["bad"]), ("\nR", "bold"), " asks again")
         text = verdict_text(verdict, glyphs, brief=self.brief)
-        if not self.brief and any(left.key for left in verdict.left):
+        if verdict.remedies or (not self.brief and any(left.key for left in verdict.left)):
             return text  # it names the keys
         key, does = next_key(verdict)
         hint = Content.assemble((key, "bold $accent"), f" {sentence(does, glyphs)}")

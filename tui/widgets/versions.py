@@ -90,6 +90,19 @@ class VersionPanel(LivePanel):
         lines += self._changes(verdict.changes if verdict else ())
         return Content("\n").join([*lines, *self._waiting()])
 
+    def full_text(self) -> str:
+        """Both sides with whole values, for the clipboard."""
+        verdict = self._watcher.verdict
+        before = verdict.before if verdict else self._watcher.before or Snapshot()
+        sides = {"before": before, "after": verdict.after if verdict else Snapshot()}
+        lines = [
+            f"{side} {name}: {plain(str(value))}"
+            for side, snapshot in sides.items()
+            for name in snapshot.__struct_fields__
+            if (value := getattr(snapshot, name)) is not None
+        ]
+        return "\n".join([plain(self._watcher.host), *lines])
+
     def _full(self, old: dict[str, str], new: dict[str, str]) -> list[Content]:
         arrow = self._glyphs.arrow
         head = f"{'':<{_LABEL}}{'before':<{_COLUMN}}{'':{_ARROW}}after"

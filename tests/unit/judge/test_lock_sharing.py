@@ -121,7 +121,7 @@ def test_each_reason_for_an_unshared_flake_lock_has_its_words(
     done = {"commit": "committed", "push": "pushed"}[step]
     assert found[1].startswith(f"flake.lock was not {done}: ")
     assert why in found[1]
-    assert advice in found[2]
+    assert advice in found[2].text
 
 
 def test_a_known_failure_of_git_gives_the_advice() -> None:
@@ -129,7 +129,7 @@ def test_a_known_failure_of_git_gives_the_advice() -> None:
     assert failure is not None
     found = share_failure(replace(DONE, failed_step="push", rc=128, failure=failure))
     assert found is not None
-    assert found[2] == failure.advice
+    assert found[2] == failure.advised
 
 
 @pytest.mark.parametrize("step", [None, "verify", "rebuild"])

@@ -112,7 +112,7 @@ def test_without_a_proof_of_just_this_the_row_is_unproven(
         return
     assert (found.state, why in found.why, found.proven_age) == ("unproven", True, age), found
     assert found.finding is not None
-    assert (found.finding.key, found.finding.command) == ("v", ("verify",))
+    assert (found.finding.remedies, found.finding.command) == (("verify",), ("verify",))
 
 
 def test_a_proof_that_this_state_builds_another_path_makes_the_row_stale() -> None:

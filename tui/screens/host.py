@@ -1,0 +1,124 @@
+"""Everything that is known of one host, and all that can be done to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from nixfleet_core.errors import HostError, NeedsPassword
+from nixfleet_core.session.boundary import one_host
+from tui.details import last_look
+from tui.host_facts import Jobs, host_sections, sections_text
+from tui.refresh import SECOND
+from tui.screens.host_page import HostPage, host_keys
+from tui.stage import stage
+from tui.text import plain
+from tui.widgets.fact_list import FactList
+from tui.widgets.key_bar import KeyBar
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+    from tui.fleet import HostEntry
+    from tui.host_facts import Section
+
+
+class HostScreen(HostPage):
+    """Shows at once what is known; then it asks the host for its jobs."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "enter",
+            "choose",
+            "choose",
+            id="host.choose",
+            tooltip="Show the running job, or what an update would do, or why it cannot",
+        ),
+        Binding("escape", "leave", "back", id="host.leave", tooltip="To the screen before"),
+        Binding("y", "copy", "copy", id="host.copy", tooltip="Copy this value, all of it"),
+        Binding("Y", "copy_all", "Copy everything", show=False, id="host.copy-all"),
+        *host_keys("host", show=True),
+    ]
+    BINDING_GROUP_TITLE = "Host"
+    AUTO_FOCUS = "FactList"
+
+    def __init__(self, entry: HostEntry) -> None:
+        super().__init__()
+        self._entry = entry
+        self._jobs = Jobs()
+        self._newest: tuple[str | None, ...] | None = None
+        """What was known of the newest job when the jobs were asked for."""
+
+    @property
+    def host_entry(self) -> HostEntry:
+        return self._entry
+
+    def compose_page(self) -> ComposeResult:
+        yield Static(id="title", markup=False)
+        with Vertical(id="host") as box:
+            box.border_title = Content(self._entry.label)
+            yield FactList(stage(self).glyphs, id="host-facts")
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        stage(self).ticked.subscribe(self, self.update_host)
+        self.set_interval(SECOND, self.update_ages)
+        self.update_host(None)
+
+    def on_screen_resume(self) -> None:
+        self.update_host(None)
+
+    def update_host(self, _: object) -> None:
+        """Show the host as it is known now, and ask for its jobs if there are others by now."""
+        facts = self._entry.facts
+        newest = (facts.job_running, facts.job_last) if facts else ()
+        if newest != self._newest:
+            self._newest = newest
+            self._ask_for_jobs()
+        self.update_ages()
+
+    def update_ages(self) -> None:
+        """Show how old things are by now."""
+        app, entry = stage(self), self._entry
+        parts = [entry.label, "details", entry.doing or last_look(entry, app.clock())]
+        dot = f" {app.glyphs.dot} "
+        self.set_title(Content.styled(f" {dot.join(part for part in parts if part)}", "bold"))
+        self.query_one(FactList).show(self._sections())
+
+    def action_look(self) -> None:
+        """Look at the host again, and ask for its jobs."""
+        super().action_look()
+        self._ask_for_jobs()
+
+    def action_copy(self) -> None:
+        fact = self.query_one(FactList).selected
+        if fact is not None:
+            stage(self).copy(fact.value, fact.label)
+
+    def action_copy_all(self) -> None:
+        text = sections_text(self._entry.name, self._sections())
+        stage(self).copy(text, f"all that is known of {self._entry.label}")
+
+    def _sections(self) -> tuple[Section, ...]:
+        app, entry = stage(self), self._entry
+        made = app.fleet.latest_time(entry.latest) if entry.latest else None
+        return host_sections(entry, self._jobs, made, app.glyphs, app.clock())
+
+    def _ask_for_jobs(self) -> None:
+        self.run_worker(self._load_jobs(), group="jobs-of-host", exclusive=True)
+
+    async def _load_jobs(self) -> None:
+        """Nobody has asked for them by a key: no password is asked for."""
+        app = stage(self)
+        try:
+            with one_host(self._entry.name):
+                self._jobs = Jobs(await self._entry.session.jobs(), app.clock())
+        except NeedsPassword:
+            self._jobs = Jobs(why="only root can list the jobs: H asks for the password")
+        except HostError as error:
+            self._jobs = Jobs(why=plain(str(error)))
+        self.update_ages()
