@@ -42,11 +42,12 @@ may be endless, and must not take the space that everything else here needs."""
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """plan.json: the plan, when somebody asked for it, by which uid and from where."""
+    """plan.json: the plan, when somebody asked for it, which user of the host, and from where."""
 
     plan: Plan
     at: Second = 0
-    uid: UserId = 0
+    uid: UserId | None = None
+    user: Word = ""
     from_: Word = msgspec.field(default="", name="from")
 
 

@@ -92,4 +92,11 @@ def _asked_by(asked: Asked | None) -> str:
     if asked is None:
         return ""
     source = asked.from_.split(" ")[0]
-    return f"uid {asked.uid} from {source}" if source else f"uid {asked.uid}"
+    return f"{_user(asked)} from {source}" if source else _user(asked)
+
+
+def _user(asked: Asked) -> str:
+    """The user's name, as the host has it; hosts of earlier versions tell only the number."""
+    if asked.uid == 0:
+        return "root"
+    return asked.user or ("user unknown" if asked.uid is None else f"user number {asked.uid}")

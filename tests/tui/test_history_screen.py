@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 OLD_JOB, RUNNING = "20261122-004101-cd34", "20261123-010000-ef56"
 LINES = (
-    JobLine(RUNNING, NOW, "uid 0 from 192.0.2.7", "update", "running"),
-    JobLine(JOB, NOW - 3600, "uid 1000", "rollback", "done", seconds=75),
-    JobLine(OLD_JOB, NOW - 90000, "uid 1000", "update", "failed", "rebuild", 2700),
+    JobLine(RUNNING, NOW, "root from 192.0.2.7", "update", "running"),
+    JobLine(JOB, NOW - 3600, "ops", "rollback", "done", seconds=75),
+    JobLine(OLD_JOB, NOW - 90000, "ops", "update", "failed", "rebuild", 2700),
 )
 
 
@@ -39,9 +39,9 @@ async def test_history_lists_jobs_with_their_outcomes(
         assert "csb0 · history · 3 jobs" in text
         rows = [" ".join(line.strip("│▸ ").split()) for line in text.splitlines()[3:6]]
         assert rows == [
-            f"2026-11-23 02:13 update ▶ running uid 0 from 192.0.2.7 {RUNNING}",
-            f"2026-11-23 01:13 roll back ✔ done 1m 15s uid 1000 {JOB}",
-            f"2026-11-22 01:13 update ✖ failed rebuild 45m 00s uid 1000 {OLD_JOB}",
+            f"2026-11-23 02:13 update ▶ running root from 192.0.2.7 {RUNNING}",
+            f"2026-11-23 01:13 roll back ✔ done 1m 15s ops {JOB}",
+            f"2026-11-22 01:13 update ✖ failed rebuild 45m 00s ops {OLD_JOB}",
         ]
         await press(pilot, "escape")
         assert isinstance(app.screen, FleetScreen)

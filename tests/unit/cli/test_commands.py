@@ -874,7 +874,7 @@ def test_no_known_job_of_a_host_that_is_away_is_not_no_job(fleet: Fleet, command
 
 
 def test_jobs_are_listed_even_when_one_host_refuses(fleet: Fleet) -> None:
-    line = JobLine(job=JOB, at=5, asked_by="uid 0", goal="update", outcome="failed",
+    line = JobLine(job=JOB, at=5, asked_by="root", goal="update", outcome="failed",
                    failed_step="pull", seconds=7)  # fmt: skip
     fleet.sessions["csb0"].says["jobs"] = (line,)
     fleet.sessions["csb1"].says["jobs"] = NeedsPassword("csb1")
@@ -888,8 +888,7 @@ def test_jobs_are_listed_even_when_one_host_refuses(fleet: Fleet) -> None:
         "s",
         "failed",
         "(pull)",
-        "uid",
-        "0",
+        "root",
     ]
     assert "csb1: " in result.stderr
     found = msgspec.json.decode(fleet.run("jobs", "csb0", "--json").stdout, type=listing.JobRow)

@@ -130,7 +130,7 @@ def test_reads_the_files_of_the_host(copy: JobCopy) -> None:
         % msgspec.json.encode(plan),
     )
     copy.write("result", b'{"format":1,"outcome":"failed","failed":"pull","rc":3,"ended":9}\n')
-    assert copy.asked() == Asked(plan, 5, 1000, "192.0.2.1 5 192.0.2.2 22")
+    assert copy.asked() == Asked(plan, 5, 1000, from_="192.0.2.1 5 192.0.2.2 22")
     assert copy.result() == Result("failed", "pull", 3, ended=9)
 
 
