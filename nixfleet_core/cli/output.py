@@ -327,7 +327,10 @@ class Printer(Watcher):
                 words = f"job {report.job} goes on alone; nixfleet attach {report.host}"
             self.say(report.host, words, bold=True)
             return
-        for line in (*_comparison(verdict.before, verdict.after), *_changed(verdict.changes)):
+        before, after = verdict.before, verdict.after
+        is_same_system = before.system == after.system is not None
+        changed = _changed(verdict.changes, is_same_system=is_same_system)
+        for line in (*_comparison(before, after), *changed):
             self.say(report.host, line)
         cause = f" ({verdict.cause})" if verdict.cause else ""
         self.say(report.host, f"{verdict.kind}{cause}: {safe(verdict.sentence)}", bold=True)
@@ -352,17 +355,22 @@ def _comparison(before: Snapshot, after: Snapshot) -> list[str]:
     )
     if before == after == Snapshot():
         return []
-    shown = [(name, _short(old), _short(new)) for name, old, new in rows]
+    shown = [
+        (name, _short(old), "unchanged" if old == new is not None else _short(new))
+        for name, old, new in rows
+    ]
     width = max(len(old) for _, old, _ in shown)
     return [f"  {name:<11}{old:<{width}}  {new}" for name, old, new in shown]
 
 
-def _changed(changes: tuple[Change, ...]) -> list[str]:
-    """The packages that changed, or the first ones of a long list."""
+def _changed(changes: tuple[Change, ...], *, is_same_system: bool) -> list[str]:
+    """The packages that changed, or the first ones of a long list. If the system is the same, only
+    the agent's process is another one."""
     if not changes:
         return []
     left = len(changes) - SHOWN_CHANGES
-    lines = [f"  changed: {len(changes)} package{'s' * (len(changes) > 1)}"]
+    count = f"{len(changes)} package{'s' * (len(changes) > 1)}"
+    lines = [f"  changed: {'only the running agent' if is_same_system else count}"]
     lines += [f"    {safe(change_text(change))}" for change in changes[:SHOWN_CHANGES]]
     return [*lines, f"    and {left} more; --json has all"] if left > 0 else lines
 

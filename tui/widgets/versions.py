@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _FIRST = 3
 """So many changed packages are shown until the operator asks for all."""
 
+UNCHANGED: Final = "unchanged"
+"""Stands for a value that is the same as before."""
+
 _LABEL = 11
 _COLUMN = 20
 
@@ -47,6 +50,26 @@ def snapshot_rows(side: Snapshot, glyphs: Glyphs) -> dict[str, str]:
         if side.generation is not None
         else short_store_path(side.system, glyphs),
     }
+
+
+def both_sides(
+    before: Snapshot, after: Snapshot, glyphs: Glyphs
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The rows of both sides. A value that has not changed stands only on the left."""
+    old, new = snapshot_rows(before, glyphs), snapshot_rows(after, glyphs)
+    same = {
+        "version": before.version == after.version,
+        "commit": before.commit == after.commit,
+        "store": before.store_path == after.store_path,
+        "sha256": before.sha256 == after.sha256,
+        "system": before.system == after.system and before.generation == after.generation,
+    }
+    if before.system != after.system and before.generation == after.generation:
+        # a switch to what the profile named already: only the paths tell them apart
+        for rows, side in ((old, before), (new, after)):
+            rows["system"] = short_store_path(side.system, glyphs)
+    unchanged = (key for key, value in new.items() if same[key] and value != glyphs.missing)
+    return old, new | dict.fromkeys(unchanged, UNCHANGED)
 
 
 def verdict_text(verdict: Verdict, glyphs: Glyphs, *, brief: bool = False) -> Content:
@@ -91,36 +114,46 @@ class VersionPanel(LivePanel):
         verdict = self._watcher.verdict
         before = verdict.before if verdict else self._watcher.before or Snapshot()
         after = verdict.after if verdict else Snapshot()
-        old, new = snapshot_rows(before, self._glyphs), snapshot_rows(after, self._glyphs)
+        old, new = both_sides(before, after, self._glyphs)
         lines = self._brief(old, new) if self.brief else self._full(old, new)
-        lines += self._changes(verdict.changes if verdict else ())
+        lines += self._changes(verdict.changes if verdict else (), new["system"] == UNCHANGED)
         return Content("\n").join([*lines, self._outcome()])
 
     def _full(self, old: dict[str, str], new: dict[str, str]) -> list[Content]:
         head = f"{'':<{_LABEL}}{'before':<{_COLUMN}}after"
         rows = [Content.styled(head, STYLES["faint"])]
         for key, value in old.items():
-            changed = new[key] not in (value, self._glyphs.missing)
+            style = "bold"
+            if new[key] in (UNCHANGED, self._glyphs.missing):
+                style = STYLES["faint"] if new[key] == UNCHANGED else ""
             rows.append(
                 Content.assemble(
                     (f"{key:<{_LABEL}}", STYLES["faint"]),
                     f"{value:<{_COLUMN - 1}} ",
-                    (new[key], "bold" if changed else ""),
+                    (new[key], style),
                 )
             )
         return rows
 
     def _brief(self, old: dict[str, str], new: dict[str, str]) -> list[Content]:
         arrow, dot = self._glyphs.arrow, self._glyphs.dot
-        pairs = (f"{key} {old[key]} {arrow} {new[key]}" for key in ("version", "commit"))
+        pairs = (
+            f"{key} {old[key]}, {UNCHANGED}"
+            if new[key] == UNCHANGED
+            else f"{key} {old[key]} {arrow} {new[key]}"
+            for key in ("version", "commit")
+        )
         return [Content(f" {dot} ".join(pairs))]
 
-    def _changes(self, changes: tuple[Change, ...]) -> list[Content]:
-        """The number of changed packages, the first of them, and the key that lists all."""
+    def _changes(self, changes: tuple[Change, ...], is_same_system: bool) -> list[Content]:
+        """The number of changed packages, the first of them, and the key that lists all. If the
+        system is the same, only the agent's process is another one."""
         if not changes:
             return []
         shown = () if self.brief else changes[:_FIRST]
         count = f"{len(changes)} package{'s' * (len(changes) > 1)}"
+        if is_same_system:
+            count = "only the running agent"
         where = f" {self._glyphs.dot} p lists them" if len(changes) > len(shown) else ""
         head = (f"{'changed':<{_LABEL}}", STYLES["faint"])
         lines = changes_text(shown, self._glyphs).split("\n") if shown else []

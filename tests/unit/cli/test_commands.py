@@ -682,6 +682,22 @@ def test_json_is_one_line_a_host_and_all_else_goes_to_stderr(fleet: Fleet, tmp_p
     assert "updated: new" in result.stderr
 
 
+def test_what_did_not_change_is_not_printed_as_a_change(fleet: Fleet) -> None:
+    fleet.sessions["csb0"].says["verdict"] = Verdict(
+        kind="updated",
+        sentence="new",
+        before=Snapshot(version="2.1.0", system="/nix/store/a", generation=87),
+        after=Snapshot(version="2.2.0", system="/nix/store/a", generation=87),
+        changes=(Change(name="nixfleet-agent", before="2.1.0", after="2.2.0"),),
+    )
+    result = fleet.run("update", "--yes", "csb0", "--json")
+    lines = result.stderr.splitlines()
+    assert "  generation 87     unchanged" in lines
+    assert "  version    2.1.0  2.2.0" in lines
+    assert "  changed: only the running agent" in lines
+    assert read_lines(result)["csb0"].after.generation == 87
+
+
 def test_notes_and_changes_are_printed_and_in_the_json(fleet: Fleet) -> None:
     changes = tuple(Change(name=f"p{number}", before="1", after="2") for number in range(22))
     fleet.sessions["csb0"].says["verdict"] = Verdict(
