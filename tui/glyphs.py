@@ -28,6 +28,7 @@ class Glyphs:
     ellipsis: str = "…"
     missing: str = "–"
     arrow: str = "→"
+    back: str = "←"
     dot: str = "·"
     times: str = "×"
     enter: str = "⏎"
@@ -55,6 +56,7 @@ ASCII: Final = Glyphs(
     ellipsis="..",
     missing="-",
     arrow="->",
+    back="<-",
     dot="-",
     times="x",
     enter="enter",

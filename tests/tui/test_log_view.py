@@ -187,6 +187,35 @@ async def test_wrap_keeps_the_spot(path: Path) -> None:
         assert shown(app.log_view)[0].startswith(" xxx")
 
 
+async def test_the_way_to_the_right_ends_with_the_longest_shown_line(path: Path) -> None:
+    write(path, "x" * 4000 + "\n" + numbered(100) + f"{'y' * WIDTH}{'z' * 20}\n")
+    async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
+        await rest(pilot)
+        assert "columns" not in title(app)
+        await press(pilot, "g", "G", *["right"] * 9)
+        assert shown(app.log_view)[-1] == f" {'y' * (WIDTH - 20)}{'z' * 20}"
+        assert title(app) == "Log · 102 lines · columns 21-76 · ← back · following"
+        await press(pilot, "g", *["right"] * 300)
+        assert shown(app.log_view)[0] == f" {'x' * WIDTH}"
+        assert "columns 3945-4000 · ← back" in title(app)
+
+
+async def test_one_step_left_leads_back_from_where_nothing_is_shown(path: Path) -> None:
+    write(path, "x" * 4000 + "\n" + numbered(100))
+    async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
+        await rest(pilot)
+        await press(pilot, "right")
+        assert "columns" not in title(app), "short lines have no more to show"
+        await press(pilot, "g", *["right"] * 6, "G")
+        assert "".join(shown(app.log_view)).strip() == ""
+        assert "columns 97-152 · ← back" in title(app)
+        await press(pilot, "right")
+        assert "line 99" in shown(app.log_view)[-1]
+        await press(pilot, "g", *["right"] * 6, "G", "left")
+        assert "line 99" in shown(app.log_view)[-1]
+        assert "columns" not in title(app)
+
+
 async def test_search_goes_from_hit_to_hit(path: Path) -> None:
     write(path, numbered(100) + "an error\n" + numbered(100) + "Another Error\n" + numbered(50))
     async with (app := LogApp(path)).run_test(size=SIZE) as pilot:

@@ -76,6 +76,9 @@ class LogPanel(Vertical):
     def _set_title(self) -> None:
         view, dot = self._view, f" {self._glyphs.dot} "
         parts = ["Log", f"{view.file.lines:,} lines"]
+        if view.columns is not None:
+            first, last = view.columns
+            parts += [f"columns {first}-{last}", f"{self._glyphs.back} back"]
         if view.following:
             parts.append("the end" if self._is_whole else "following")
         elif (below := view.rows_below) > 0:
