@@ -24,6 +24,7 @@ from nixfleet_core.facts.package_changes import Change, change_text
 from nixfleet_core.job.events import (
     CancelSeen,
     Check,
+    CopyHalt,
     Link,
     LogGrew,
     Retry,
@@ -34,6 +35,7 @@ from nixfleet_core.job.events import (
 )
 from nixfleet_core.judge.left_behind import Left
 from nixfleet_core.log.display import safe, safe_json, safe_log_line
+from nixfleet_core.log.plain_file import open_plain
 from nixfleet_core.session.conduct import Report, Watcher
 from nixfleet_core.vocabulary import TITLES, Cause
 
@@ -257,6 +259,8 @@ class Printer(Watcher):
         self._stream, self._several = stream, several
         self._files: dict[str, JobFiles] = {}
         self._at: dict[str, int] = {}
+        self._halted: dict[str, str] = {}
+        """What was said of a copy that cannot grow."""
 
     def say(self, host: str, text: str, *, bold: bool = False) -> None:
         """One line about a host."""
@@ -273,7 +277,11 @@ class Printer(Watcher):
         name = host.name
         match event:
             case LogGrew(text_size=size):
+                self._halted.pop(name, None)
                 self._print_log(name, size)
+            case CopyHalt(why=why) if self._halted.get(name) != why:
+                self._halted[name] = why
+                self.say(name, f"  {safe(why)}; waiting until it can be written")
             case StepStart(step=step):
                 found = state.step(step)
                 self.say(name, f"▶ {safe(found.title) if found else TITLES[step]}", bold=True)
@@ -302,7 +310,7 @@ class Printer(Watcher):
                 pass
 
     def _print_log(self, name: str, size: int) -> None:
-        with self._files[name].text.open("rb") as file:
+        with os.fdopen(open_plain(self._files[name].text), "rb") as file:
             file.seek(self._at[name])
             # line by line: the log may be larger than the memory
             while (left := size - self._at[name]) > 0 and (raw := file.readline(left)):

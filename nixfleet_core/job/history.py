@@ -19,9 +19,11 @@ class JobLine(msgspec.Struct, frozen=True):
     asked_by: str
     goal: str
     outcome: str
-    """done, failed, cancelled, interrupted, running, or unknown."""
+    """done, failed, cancelled, interrupted, running, unreadable, or unknown."""
     failed_step: str = ""
     seconds: int | None = None
+    unreadable: str = ""
+    """The path of what cannot be read, and why; the outcome is `unreadable` then."""
 
 
 HISTORY_LIMIT: Final = 100
@@ -86,6 +88,11 @@ def job_line(job: str, *, asked: Asked | None, result: Result | None, running: b
         failed_step=result.failed if result else "",
         seconds=max(0, result.ended - at) if result and result.ended else None,
     )
+
+
+def unreadable_line(job: str, why: str) -> JobLine:
+    """The line of a job of which our copy cannot be read."""
+    return JobLine(job, job_time(job), "", "", "unreadable", unreadable=why)
 
 
 def _asked_by(asked: Asked | None) -> str:

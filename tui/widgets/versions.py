@@ -167,6 +167,9 @@ class VersionPanel(LivePanel):
         if watcher.verdict is not None:
             return verdict_text(watcher.verdict, self._glyphs, brief=self.brief)
         label = (f"{'verdict':<{_LABEL}}", STYLES["faint"])
+        if watcher.is_active and (halt := watcher.state.halt) is not None:
+            tail = "\nadvice     make room there; steps and log then go on from where they are"
+            return Content.assemble(label, (f"waiting: {plain(halt.why)}", STYLES["warning"]), tail)
         if watcher.problem:
             why = f"not known: {plain(watcher.problem)}"
             return Content.assemble(label, (why, STYLES["bad"]), "\nadvice     R asks again")

@@ -20,6 +20,7 @@ from fake_fleet import Fleet
 from fakes import (
     BEFORE_JOB,
     CURRENT,
+    EVENTS,
     JOB,
     OLD,
     OLD_PATH,
@@ -29,6 +30,7 @@ from fakes import (
     FakeSession,
     make_rollback,
 )
+from odd_files import ODD
 from test_inventory import MISTAKES
 
 from nixfleet_core.cli import listing, main, show_plan
@@ -43,6 +45,7 @@ from nixfleet_core.inventory import Inventory
 from nixfleet_core.job.events import (
     CancelSeen,
     Check,
+    CopyHalt,
     Heartbeat,
     JobEnd,
     Link,
@@ -53,7 +56,7 @@ from nixfleet_core.job.events import (
     StepStart,
     Waiting,
 )
-from nixfleet_core.job.history import JobLine
+from nixfleet_core.job.history import JobLine, unreadable_line
 from nixfleet_core.judge.diagnosis import Diagnosis
 from nixfleet_core.judge.left_behind import Left
 from nixfleet_core.judge.verdict import Verdict
@@ -856,6 +859,47 @@ def test_log_prints_all_that_has_been_received(fleet: Fleet, link: bool) -> None
     assert ("does not answer; this is the copy on this machine" in result.stderr) is not link
     raw = fleet.run("log", "csb0", JOB, "--raw")
     assert raw.stdout_bytes == b"\x1b[31mred\x1b[0m caf\xc3\xa9\n\xff\n"
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_log_names_a_copy_that_is_no_file(fleet: Fleet, tmp_path: Path, what: str) -> None:
+    ODD[what](tmp_path / "log.txt")
+    fleet.sessions["csb0"].says["follow"] = (LogGrew(size=0, text_size=0),)
+    result = fleet.run("log", "csb0")
+    assert (result.exit_code, result.stdout) == (5, "")
+    assert f"{tmp_path}/log.txt cannot be read: it is {what}" in result.stderr
+
+
+def test_log_does_not_wait_for_room(fleet: Fleet, tmp_path: Path) -> None:
+    async def halted(_: FakeSession) -> AsyncIterator[JobEvent]:
+        yield CopyHalt("/x/log cannot be written here: full")
+        pytest.fail("it was waited for more")
+
+    (tmp_path / "log.txt").write_text("begun\n")
+    fleet.sessions["csb0"].says["follow"] = halted
+    result = fleet.run("log", "csb0")
+    assert (result.exit_code, result.stdout) == (0, "begun\n")
+    assert "/x/log cannot be written here: full; this is the copy as far" in result.stderr
+
+
+def test_a_copy_that_cannot_grow_is_told_once_until_it_grows(fleet: Fleet, tmp_path: Path) -> None:
+    (tmp_path / "log.txt").touch()
+    halt, grew = CopyHalt("/x/log cannot be written here: full"), LogGrew(size=0, text_size=0)
+    events = (*EVENTS[:2], halt, halt, grew, halt, grew, *EVENTS[2:])
+    fleet.sessions["csb0"].says["follow"] = events
+    result = fleet.run("update", "--yes", "csb0")
+    assert result.exit_code == 0
+    said = "  /x/log cannot be written here: full; waiting until it can be written"
+    assert result.stdout.splitlines().count(said) == 2
+
+
+def test_jobs_name_a_copy_that_cannot_be_read(fleet: Fleet) -> None:
+    line = unreadable_line(JOB, "/x/plan.json: it is a named pipe")
+    fleet.sessions["csb0"].says["jobs"] = (line,)
+    words = fleet.run("jobs", "csb0").stdout
+    assert words.rstrip().endswith("unreadable  /x/plan.json: it is a named pipe")
+    (row,) = fleet.run("jobs", "csb0", "--json").stdout.splitlines()
+    assert msgspec.json.decode(row)["unreadable"] == "/x/plan.json: it is a named pipe"
 
 
 def test_log_of_a_missing_job_is_an_error(fleet: Fleet) -> None:
