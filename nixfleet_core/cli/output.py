@@ -37,6 +37,7 @@ from nixfleet_core.judge.left_behind import Left
 from nixfleet_core.log.display import safe, safe_json, safe_log_line
 from nixfleet_core.log.plain_file import open_plain
 from nixfleet_core.session.conduct import Report, Watcher
+from nixfleet_core.session.follow import HALT_LIMIT
 from nixfleet_core.vocabulary import TITLES, Cause
 
 if TYPE_CHECKING:
@@ -259,8 +260,8 @@ class Printer(Watcher):
         self._stream, self._several = stream, several
         self._files: dict[str, JobFiles] = {}
         self._at: dict[str, int] = {}
-        self._halted: dict[str, str] = {}
-        """What was said of a copy that cannot grow."""
+        self._halted: set[str] = set()
+        """The hosts of which it was said that the copy cannot grow."""
 
     def say(self, host: str, text: str, *, bold: bool = False) -> None:
         """One line about a host."""
@@ -277,11 +278,12 @@ class Printer(Watcher):
         name = host.name
         match event:
             case LogGrew(text_size=size):
-                self._halted.pop(name, None)
+                self._halted.discard(name)
                 self._print_log(name, size)
-            case CopyHalt(why=why) if self._halted.get(name) != why:
-                self._halted[name] = why
-                self.say(name, f"  {safe(why)}; waiting until it can be written")
+            case CopyHalt(why=why) if name not in self._halted:
+                self._halted.add(name)
+                limit = humanize.naturaldelta(HALT_LIMIT)
+                self.say(name, f"  {safe(why)}; the client tries again for {limit}")
             case StepStart(step=step):
                 found = state.step(step)
                 self.say(name, f"▶ {safe(found.title) if found else TITLES[step]}", bold=True)

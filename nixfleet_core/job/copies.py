@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 import platformdirs
+from humanize import naturalsize
 
 from nixfleet_core.errors import ClientFailed
 from nixfleet_core.facts.proofs import newest_first, read_kept
@@ -246,10 +247,14 @@ def check_room(path: Path) -> None:
     if disk.f_bavail * disk.f_frsize < floor:
         size = path.stat().st_size if path.exists() else 0
         raise CopyStopped(
-            f"this machine's disk has less than {floor // 2**20} MiB free: the copy of the job's "
+            f"this machine's disk has less than {_size(floor)} free: the copy of the job's "
             f"{path.name} stops at {size} bytes ({path}); the job goes on",
             f"make room in {path.parent}, then attach again: the copy goes on from there",
         )
+
+
+def _size(count: int) -> str:
+    return naturalsize(count, binary=True, format="%.0f")
 
 
 _spare: list[tempfile.TemporaryDirectory[str]] = []
