@@ -10,7 +10,7 @@ from test_path import press
 
 from nixfleet_core.errors import NoSuchJob
 from nixfleet_core.job.events import JobEnd, JobStart, LineTime, Link, LogGrew, StepEnd, StepStart
-from nixfleet_core.job.history import JobLine
+from nixfleet_core.job.history import JobLine, unreadable_line
 from tui.screens.fleet import FleetScreen
 from tui.screens.history import HistoryScreen
 from tui.screens.update import UpdateScreen
@@ -124,6 +124,20 @@ async def test_history_attaches_to_a_running_job(
         await press(pilot, "H", "enter")
         assert isinstance(app.screen, UpdateScreen)
         assert app.screen._watcher is app.fleet.entries["csb0"].watcher
+
+
+async def test_history_names_copies_that_cannot_be_read(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    bad = unreadable_line(OLD_JOB, "/state/[b]plan.json: it is a named pipe")
+    fleet[0].says["jobs"] = (LINES[1], bad)
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        text = await press(pilot, "H")
+        assert "cannot be read: /state/[b]plan.json: it is a named pipe" in text
+        assert "✖ unreadable" in text
+        assert "✔ done" in text
+        fleet[0].says["jobs"] = (bad, bad, LINES[1])
+        assert "it is a named pipe (and 1 more)" in await press(pilot, "R")
 
 
 async def test_history_says_why_it_has_no_list(make_app: MakeApp, fleet: list[FakeSession]) -> None:

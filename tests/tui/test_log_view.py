@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fakes import NOW
+from odd_files import ODD
 from screen_text import at_rest, press_key
 from textual.app import App, ComposeResult
 
@@ -98,6 +99,10 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
+def remove(path: Path) -> None:
+    path.unlink()
+
+
 def append(app: LogApp, text: str) -> None:
     with app.log_view.file.path.open("a") as file:
         file.write(text)
@@ -166,6 +171,22 @@ async def test_log_view_reads_a_file_that_comes_late_or_is_written_anew(tmp_path
         app.log_view.mark_dirty()
         app.log_view.flush()
         assert shown(app.log_view)[0] == " anew"
+
+
+async def test_a_log_that_was_replaced_is_read_anew(path: Path) -> None:
+    async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
+        await rest(pilot)
+        assert " line 99" in shown(app.log_view)
+        remove(path)
+        append(app, numbered(200, start=1000))
+        await rest(pilot)
+        assert " line 1199" in shown(app.log_view)
+        assert app.log_view.file.lines == 200
+        remove(path)
+        ODD["a named pipe"](path)
+        app.log_view.mark_dirty()
+        app.log_view.flush()
+        assert app.log_view.file.lines == 0
 
 
 async def test_wrap_keeps_the_spot(path: Path) -> None:
