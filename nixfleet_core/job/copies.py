@@ -155,9 +155,13 @@ class JobCopy:
                 self.path.rmdir()
 
     def write(self, name: str, data: bytes) -> None:
-        """Write one of the job's small files, whole or not at all."""
-        self.prepare()
-        write_whole(self.path / name, data)
+        """Write one of the job's small files, whole or not at all. Raises ClientFailed."""
+        path = self.path / name
+        try:
+            self.prepare()
+            write_whole(path, data)
+        except OSError as error:
+            raise cannot_write(path, error) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -281,7 +281,7 @@ class Follower:
                 if kind in self._sent:
                     raise FrameError(f"the frame {kind!r} came twice")
                 self._sent.add(kind)
-                self._write(kind, frame.data)
+                self._copy.write(kind, frame.data)
                 self._ended = self._ended or kind == "result"
                 return self._rest() if self._ended else []
         return []
@@ -308,10 +308,6 @@ class Follower:
         """What the log says of Nix's progress, if it says something else than before."""
         known, self._progress = self._progress, self._text.progress
         return [] if self._progress in (None, known) else [self._progress]
-
-    def _write(self, name: str, data: bytes) -> None:
-        with _writing(self._copy.path / name):
-            self._copy.write(name, data)
 
     def _append_log(self, offset: int, data: bytes) -> int:
         self._log_size = _append(self._files.log, Frame("log", offset, data), self._log_size)
@@ -354,7 +350,7 @@ class Follower:
         if why != "interrupted":
             raise NoSuchJob(f"the host has no job {self._job}")
         # no process will write its result any more: the host rebooted, or the whole job was killed
-        self._write("result", b'{"outcome":"interrupted"}')
+        self._copy.write("result", b'{"outcome":"interrupted"}')
         self._ended = True
         return [*self._rest(), JobEnd(at=self._clock, outcome="interrupted")]
 

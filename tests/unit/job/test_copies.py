@@ -151,17 +151,19 @@ def test_a_write_without_room_leaves_the_old_file_and_nothing_else(copy: JobCopy
     limited = """
 import resource, signal, sys
 from pathlib import Path
+from nixfleet_core.errors import ClientFailed
 from nixfleet_core.job.copies import JobCopy
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try:
     JobCopy(Path(sys.argv[1])).write("result", bytes(10000))
-except OSError as error:
-    print(error.strerror)
+except ClientFailed as error:
+    print(error)
 """
     command = (sys.executable, "-c", limited, str(copy.path))
     said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
-    assert said == f"{os.strerror(errno.EFBIG)}\n"
+    why = os.strerror(errno.EFBIG)
+    assert said == f"{copy.path}/result cannot be written here: {why}; the job goes on\n"
     assert {file.name: file.read_bytes() for file in copy.path.iterdir()} == {"result": b"old"}
 
 

@@ -699,6 +699,20 @@ async def test_the_job_of_an_odd_copy_is_not_shown_and_its_path_is_named(
     assert str(caught.value) == f"{made.copy.path}/plan.json cannot be read: it is {what}"
 
 
+async def test_a_plan_that_finds_no_room_here_names_its_path(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("nixfleet_core.job.copies.write_whole", full)
+    made = bench(says(b"@nf plan\n{}"))
+    with pytest.raises(
+        ClientFailed, match=f"{made.copy.path}/plan.json cannot be written here: No"
+    ):
+        await made.session.fetch_plan(JOB)
+
+
 @pytest.mark.parametrize("what", ODD)
 def test_the_usual_times_are_read_past_odd_copies(bench: Callable[..., Bench], what: str) -> None:
     made = bench()
