@@ -30,6 +30,7 @@ class Glyphs:
     ellipsis: str = "…"
     missing: str = "–"
     arrow: str = "→"
+    back: str = "←"
     dot: str = "·"
     times: str = "×"
     enter: str = "⏎"
@@ -59,6 +60,7 @@ ASCII: Final = Glyphs(
     ellipsis="..",
     missing="-",
     arrow="->",
+    back="<-",
     dot="-",
     times="x",
     enter="enter",

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.errors import NoSuchJob
-from nixfleet_core.job.events import Heartbeat, JobStart, LineTime, Link, LogGrew, Tick
+from nixfleet_core.job.events import CopyHalt, Heartbeat, JobStart, LineTime, Link, LogGrew, Tick
 from nixfleet_core.job.progress import JobState
 from nixfleet_core.nix.log_state import Progress
 from nixfleet_core.session.conduct import Watcher
@@ -175,7 +175,7 @@ class JobWatcher(Watcher):
                 self._raw_times.add_time(at, size)
             case LineTime(at=at, text_offset=size):
                 self.times.add_time(at, size)
-            case Link() | Progress():
+            case Link() | CopyHalt() | Progress():
                 pass
             case _:
                 self._heard = self._clock()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_right
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.log.index import LogIndex
+from nixfleet_core.log.plain_file import open_plain
 from tui.ansi import count_wrapped_rows
 
 if TYPE_CHECKING:
@@ -45,8 +47,8 @@ class _Page:
 class LogFile:
     """Rows of the file at `path`; `width` is the cells of a row if long lines are wrapped.
 
-    A file that is not there yet counts as empty. A file that got shorter was written anew, so we
-    read it again from its start.
+    A file that is not there yet counts as empty. A file that got shorter, or that is another one,
+    was written anew, so we read it again from its start.
     """
 
     def __init__(self, path: Path) -> None:
@@ -81,6 +83,9 @@ class LogFile:
 
     def grow(self, budget: int = GROW_BUDGET) -> bool:
         """Index what was appended, at most `budget` bytes. Return whether there is more."""
+        if self._is_replaced():
+            self.close()
+            self._reset()
         file = self._open()
         if file is None:
             return False
@@ -119,10 +124,19 @@ class LogFile:
         )
         self._pages.clear()
 
+    def _is_replaced(self) -> bool:
+        """Whether another file lies there now than the one that we read."""
+        if self._file is None:
+            return False
+        try:
+            return not os.path.samestat(os.fstat(self._file.fileno()), self._path.lstat())
+        except OSError:
+            return False
+
     def _open(self) -> FileIO | None:
         if self._file is None:
             try:
-                self._file = self._path.open("rb", buffering=0)
+                self._file = os.fdopen(open_plain(self._path), "rb", buffering=0)
             except OSError:
                 return None
         return self._file

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import mmap
+import os
 import re
 from array import array
 from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, Final
+
+from nixfleet_core.log.plain_file import open_plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +70,7 @@ class Search:
     def scan(self, size: int) -> None:
         """Search the part of the file that is left, up to byte `size`."""
         try:
-            with self._path.open("rb") as file:
+            with os.fdopen(open_plain(self._path), "rb") as file:
                 size = min(size, file.seek(0, 2))
                 if size <= self._scanned:
                     return

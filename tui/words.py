@@ -63,6 +63,7 @@ _OUTCOME_TONES: Final[dict[str, Tone]] = {
     "cancelled": "warning",
     "failed": "bad",
     "interrupted": "bad",
+    "unreadable": "bad",
 }
 """The tones of jobs' outcomes, as the runner wrote them; they are no judgement."""
 

@@ -209,6 +209,7 @@ class JobRow(msgspec.Struct, frozen=True):
     outcome: str
     failed_step: str
     seconds: int | None
+    unreadable: str
 
 
 def list_jobs(sessions: Sequence[HostSession], *, as_json: bool) -> int:
@@ -225,7 +226,10 @@ def list_jobs(sessions: Sequence[HostSession], *, as_json: bool) -> int:
             say(f"{name} has had no job", err=True)
         else:
             rows += [
-                JobRow(name, j.job, j.at, j.asked_by, j.goal, j.outcome, j.failed_step, j.seconds)
+                JobRow(
+                    *(name, j.job, j.at, j.asked_by, j.goal, j.outcome, j.failed_step, j.seconds),
+                    unreadable=j.unreadable,
+                )
                 for j in jobs
             ]
     for row in rows:
@@ -235,5 +239,5 @@ def list_jobs(sessions: Sequence[HostSession], *, as_json: bool) -> int:
             step = f" ({row.failed_step})" if row.failed_step else ""
             took = f"{row.seconds} s" if row.seconds is not None else "–"
             line = f"{row.host:<12}  {row.job}  {row.goal:<8}  {took:>6}  {row.outcome}{step}"
-            say(f"{line}  {row.asked_by}".rstrip())
+            say(f"{line}  {row.unreadable or row.asked_by}".rstrip())
     return worst_exit(codes)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from nixfleet_core.cli.output import print_bare_log_line, print_bytes, say, say_away
-from nixfleet_core.errors import NeedsPassword, NoSuchJob, NotAllowed, Unreachable
+from nixfleet_core.errors import ClientFailed, NeedsPassword, NoSuchJob, NotAllowed, Unreachable
 from nixfleet_core.ids import check_job_id
-from nixfleet_core.job.events import Heartbeat, LogGrew
+from nixfleet_core.job.events import CopyHalt, Heartbeat, LogGrew
 from nixfleet_core.judge.verdict import EXIT_CODES
+from nixfleet_core.log.plain_file import open_plain
 from nixfleet_core.session.boundary import one_host
 
 if TYPE_CHECKING:
+    from nixfleet_core.job.copies import JobFiles
     from nixfleet_core.session.protocol import HostSession
 
 
@@ -45,9 +48,16 @@ async def print_log(session: HostSession, job: str | None, *, raw: bool) -> int:
         raise click.ClickException(str(error)) from error
     except (NeedsPassword, NotAllowed) as error:
         raise click.ClickException(f"{error}: log in as the one who started the job") from error
-    files = session.files(job)
-    if not files.text.exists():
+    try:
+        with one_host(session.host.name):
+            _print_copy(session.files(job), raw=raw)
+    except ClientFailed as error:
+        say_away(session.host.name, str(error), error.advice)
         return EXIT_CODES["unreachable"]
+    return 0
+
+
+def _print_copy(files: JobFiles, *, raw: bool) -> None:
     if raw:
         if sys.stdout.isatty():
             say(
@@ -55,14 +65,14 @@ async def print_log(session: HostSession, job: str | None, *, raw: bool) -> int:
                 "not",
                 err=True,
             )
-        with files.log.open("rb") as file:
+        with os.fdopen(open_plain(files.log), "rb") as file:
             print_bytes(file)
     else:
-        with files.text.open(encoding="utf-8", errors="replace", newline="\n") as text:
+        text = os.fdopen(open_plain(files.text), encoding="utf-8", errors="replace", newline="\n")
+        with text:
             for line in text:
                 print_bare_log_line(line.removesuffix("\n"))
     sys.stdout.flush()
-    return 0
 
 
 async def _bring(session: HostSession, job: str) -> None:
@@ -73,6 +83,9 @@ async def _bring(session: HostSession, job: str) -> None:
             match event:
                 case LogGrew():
                     size = event.size
+                case CopyHalt(why=why):
+                    say(f"{session.host.name}: {why}; this is the copy as far as it goes", err=True)
+                    return
                 case Heartbeat() if size >= event.log:
                     return
                 case _ if getattr(event, "up", True) is False:

@@ -24,6 +24,7 @@ from nixfleet_core.facts.package_changes import Change, change_text
 from nixfleet_core.job.events import (
     CancelSeen,
     Check,
+    CopyHalt,
     Link,
     LogGrew,
     Retry,
@@ -34,7 +35,9 @@ from nixfleet_core.job.events import (
 )
 from nixfleet_core.judge.left_behind import Left
 from nixfleet_core.log.display import safe, safe_json, safe_log_line
+from nixfleet_core.log.plain_file import open_plain
 from nixfleet_core.session.conduct import Report, Watcher
+from nixfleet_core.session.follow import HALT_LIMIT
 from nixfleet_core.vocabulary import TITLES, Cause
 
 if TYPE_CHECKING:
@@ -257,6 +260,8 @@ class Printer(Watcher):
         self._stream, self._several = stream, several
         self._files: dict[str, JobFiles] = {}
         self._at: dict[str, int] = {}
+        self._halted: set[str] = set()
+        """The hosts of which it was said that the copy cannot grow."""
 
     def say(self, host: str, text: str, *, bold: bool = False) -> None:
         """One line about a host."""
@@ -273,7 +278,12 @@ class Printer(Watcher):
         name = host.name
         match event:
             case LogGrew(text_size=size):
+                self._halted.discard(name)
                 self._print_log(name, size)
+            case CopyHalt(why=why) if name not in self._halted:
+                self._halted.add(name)
+                limit = humanize.naturaldelta(HALT_LIMIT)
+                self.say(name, f"  {safe(why)}; the client tries again for {limit}")
             case StepStart(step=step):
                 found = state.step(step)
                 self.say(name, f"▶ {safe(found.title) if found else TITLES[step]}", bold=True)
@@ -302,7 +312,7 @@ class Printer(Watcher):
                 pass
 
     def _print_log(self, name: str, size: int) -> None:
-        with self._files[name].text.open("rb") as file:
+        with os.fdopen(open_plain(self._files[name].text), "rb") as file:
             file.seek(self._at[name])
             # line by line: the log may be larger than the memory
             while (left := size - self._at[name]) > 0 and (raw := file.readline(left)):
@@ -327,7 +337,10 @@ class Printer(Watcher):
                 words = f"job {report.job} goes on alone; nixfleet attach {report.host}"
             self.say(report.host, words, bold=True)
             return
-        for line in (*_comparison(verdict.before, verdict.after), *_changed(verdict.changes)):
+        before, after = verdict.before, verdict.after
+        is_same_system = before.system == after.system is not None
+        changed = _changed(verdict.changes, is_same_system=is_same_system)
+        for line in (*_comparison(before, after), *changed):
             self.say(report.host, line)
         cause = f" ({verdict.cause})" if verdict.cause else ""
         self.say(report.host, f"{verdict.kind}{cause}: {safe(verdict.sentence)}", bold=True)
@@ -352,17 +365,22 @@ def _comparison(before: Snapshot, after: Snapshot) -> list[str]:
     )
     if before == after == Snapshot():
         return []
-    shown = [(name, _short(old), _short(new)) for name, old, new in rows]
+    shown = [
+        (name, _short(old), "unchanged" if old == new is not None else _short(new))
+        for name, old, new in rows
+    ]
     width = max(len(old) for _, old, _ in shown)
     return [f"  {name:<11}{old:<{width}}  {new}" for name, old, new in shown]
 
 
-def _changed(changes: tuple[Change, ...]) -> list[str]:
-    """The packages that changed, or the first ones of a long list."""
+def _changed(changes: tuple[Change, ...], *, is_same_system: bool) -> list[str]:
+    """The packages that changed, or the first ones of a long list. If the system is the same, only
+    the agent's process is another one."""
     if not changes:
         return []
     left = len(changes) - SHOWN_CHANGES
-    lines = [f"  changed: {len(changes)} package{'s' * (len(changes) > 1)}"]
+    count = f"{len(changes)} package{'s' * (len(changes) > 1)}"
+    lines = [f"  changed: {'only the running agent' if is_same_system else count}"]
     lines += [f"    {safe(change_text(change))}" for change in changes[:SHOWN_CHANGES]]
     return [*lines, f"    and {left} more; --json has all"] if left > 0 else lines
 

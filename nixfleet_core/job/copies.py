@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 import platformdirs
+from humanize import naturalsize
 
 from nixfleet_core.errors import ClientFailed
 from nixfleet_core.facts.proofs import newest_first, read_kept
 from nixfleet_core.host import check_host_name
 from nixfleet_core.ids import check_job_id, is_job_id
+from nixfleet_core.job.frames import SMALL_LIMIT
 from nixfleet_core.limits import PLAN_LIMIT, ExitCode, Second, UserId, Word
+from nixfleet_core.log.plain_file import OddFileError, open_plain, read_plain
 from nixfleet_core.plan.model import Plan
 from nixfleet_core.vocabulary import TITLES
 
@@ -41,12 +45,17 @@ FLOOR: Final = 256 * 1024 * 1024
 may be endless, and must not take the space that everything else here needs."""
 
 
+_PIECE: Final = 64 * 1024
+"""Bytes that a directory must take before the copy goes on."""
+
+
 class Asked(msgspec.Struct, frozen=True):
-    """plan.json: the plan, when somebody asked for it, by which uid and from where."""
+    """plan.json: the plan, when somebody asked for it, which user of the host, and from where."""
 
     plan: Plan
     at: Second = 0
-    uid: UserId = 0
+    uid: UserId | None = None
+    user: Word = ""
     from_: Word = msgspec.field(default="", name="from")
 
 
@@ -97,9 +106,23 @@ _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 @dataclass(frozen=True, slots=True)
 class JobCopy:
-    """One job's directory on the client."""
+    """One job's directory on the client, which may not be there. What lies in it may be odd: what
+    reads it raises OddFileError then, and OSError."""
 
     path: Path
+
+    def prepare(self) -> None:
+        """Create the directory."""
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def check_grows(self) -> None:
+        """Raise OSError or CopyStopped if the directory does not take another piece of a copy."""
+        self.prepare()
+        check_room(self.files.log)
+        with tempfile.TemporaryFile(dir=self.path, buffering=0) as piece:
+            left = memoryview(bytes(_PIECE))
+            while left:
+                left = left[piece.write(left) :]
 
     @property
     def files(self) -> JobFiles:
@@ -118,21 +141,27 @@ class JobCopy:
     def read(self, name: str) -> bytes | None:
         """One of the job's small files; None when it is not here."""
         try:
-            return (self.path / name).read_bytes()
+            return read_plain(self.path / name, SMALL_LIMIT)
         except FileNotFoundError:
             return None
 
     def discard_empty(self) -> None:
         """Remove the directory of a job of which nothing has ever arrived."""
-        files = list(self.path.iterdir()) if self.path.is_dir() else []
-        if not any(file.stat().st_size for file in files):
-            for file in files:
-                file.unlink()
-            self.path.rmdir()
+        with suppress(OSError):
+            files = list(self.path.iterdir())
+            if not any(file.lstat().st_size for file in files):
+                for file in files:
+                    file.unlink()
+                self.path.rmdir()
 
     def write(self, name: str, data: bytes) -> None:
-        """Write one of the job's small files, whole or not at all."""
-        write_whole(self.path / name, data)
+        """Write one of the job's small files, whole or not at all. Raises ClientFailed."""
+        path = self.path / name
+        try:
+            self.prepare()
+            write_whole(path, data)
+        except OSError as error:
+            raise cannot_write(path, error) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +171,8 @@ class Copies:
     root: Path
 
     def job(self, host: str, job: str) -> JobCopy:
-        """The directory of one job; creates it. Raises ValueError for odd names."""
-        path = self.root / "hosts" / check_host_name(host) / "jobs" / check_job_id(job)
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return JobCopy(path)
+        """The directory of one job. Raises ValueError for odd names."""
+        return JobCopy(self.root / "hosts" / check_host_name(host) / "jobs" / check_job_id(job))
 
     def jobs(self, host: str) -> tuple[str, ...]:
         """The ids of the jobs known here, oldest first. Raises ValueError for an odd name."""
@@ -154,18 +181,20 @@ class Copies:
         return tuple(sorted(name for name in names if is_job_id(name)))
 
     def proofs(self, host: str) -> tuple[Proven, ...]:
-        """The proofs that verifications from here have left, newest first."""
+        """The proofs that verifications from here have left, newest first; none if they cannot be
+        read: a proof can be had again."""
         try:
-            return read_kept(self._proofs(host).read_bytes())
-        except FileNotFoundError:
+            return read_kept(read_plain(self._proofs(host), SMALL_LIMIT))
+        except OSError:
             return ()
 
     def keep_proof(self, host: str, proof: Proven) -> None:
-        """Keep the proof, and drop the oldest ones."""
+        """Keep the proof if there is room for it, and drop the oldest ones."""
         path = self._proofs(host)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         kept = newest_first((proof, *self.proofs(host)))
-        write_whole(path, msgspec.json.encode(kept))
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_whole(path, msgspec.json.encode(kept))
 
     def _proofs(self, host: str) -> Path:
         return self.root / "hosts" / check_host_name(host) / "proofs.json"
@@ -174,22 +203,62 @@ class Copies:
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file for us only, whole or not at all."""
     new = path.with_name(f".{path.name}.new")
-    new.touch(mode=0o600)
-    new.write_bytes(data)
+    with os.fdopen(open_plain(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb", 0) as file:
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[file.write(left) :]
+        except OSError:
+            new.unlink(missing_ok=True)
+            raise
     new.replace(path)
 
 
+class CopyStopped(ClientFailed):
+    """The copy of a job cannot grow at the moment: its disk is full, or its folder is gone."""
+
+
+def cannot_write(path: Path, error: OSError) -> ClientFailed:
+    """The error if a file of the copy cannot be written. A later client goes on from the end of the
+    copy."""
+    if isinstance(error, OddFileError):
+        return odd_file(error)
+    what = _lost_folder(path) or f"{path} cannot be written here: {error.strerror}"
+    return CopyStopped(f"{what}; the job goes on", f"make room in {path.parent}, then attach again")
+
+
+def _lost_folder(path: Path) -> str:
+    """The first folder on the way that is none any more; "" if all are there."""
+    with suppress(OSError):
+        for folder in reversed(path.parents):
+            if not folder.is_dir():
+                return f"{folder} {'is no folder' if os.path.lexists(folder) else 'is gone'}"
+    return ""
+
+
+def odd_file(error: OddFileError) -> ClientFailed:
+    """The error if a file of the copy is none."""
+    return ClientFailed(
+        f"{error.filename} cannot be read: {error.strerror}",
+        "move it away, then ask again: the host has the job, too",
+    )
+
+
 def check_room(path: Path) -> None:
-    """Raise ClientFailed unless the disk of `path` has room for another piece of a copy."""
+    """Raise CopyStopped unless the disk of `path` has room for another piece of a copy."""
     disk = os.statvfs(path.parent)
     floor = min(FLOOR, disk.f_blocks * disk.f_frsize // 50)
     if disk.f_bavail * disk.f_frsize < floor:
         size = path.stat().st_size if path.exists() else 0
-        raise ClientFailed(
-            f"this machine's disk has less than {floor // 2**20} MiB free: the copy of the job's "
-            f"{path.name} stops at {size} bytes; the job goes on",
+        raise CopyStopped(
+            f"this machine's disk has less than {_size(floor)} free: the copy of the job's "
+            f"{path.name} stops at {size} bytes ({path}); the job goes on",
             f"make room in {path.parent}, then attach again: the copy goes on from there",
         )
+
+
+def _size(count: int) -> str:
+    return naturalsize(count, binary=True, format="%.0f")
 
 
 _spare: list[tempfile.TemporaryDirectory[str]] = []

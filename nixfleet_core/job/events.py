@@ -150,6 +150,14 @@ class Link(msgspec.Struct, frozen=True):
     why: str = ""
 
 
+class CopyHalt(msgspec.Struct, frozen=True):
+    """The client's copy cannot grow, for `seconds` so far; `why` names the file and the reason. The
+    job goes on, and so does the copy once it can."""
+
+    why: str
+    seconds: int = 0
+
+
 class Heartbeat(msgspec.Struct, frozen=True):
     """The host answers: its clock says `at`, and its log holds `log` bytes."""
 
@@ -165,7 +173,7 @@ class LineTime(msgspec.Struct, frozen=True):
     text_offset: int
 
 
-ClientEvent = LogGrew | Progress | Link | Heartbeat | LineTime
+ClientEvent = LogGrew | Progress | Link | CopyHalt | Heartbeat | LineTime
 JobEvent = HostEvent | ClientEvent
 
 _decoder: Final[msgspec.json.Decoder[HostEvent]] = msgspec.json.Decoder(HostEvent)

@@ -19,9 +19,11 @@ class JobLine(msgspec.Struct, frozen=True):
     asked_by: str
     goal: str
     outcome: str
-    """done, failed, cancelled, interrupted, running, or unknown."""
+    """done, failed, cancelled, interrupted, running, unreadable, or unknown."""
     failed_step: str = ""
     seconds: int | None = None
+    unreadable: str = ""
+    """The path of what cannot be read, and why; the outcome is `unreadable` then."""
 
 
 HISTORY_LIMIT: Final = 100
@@ -88,8 +90,20 @@ def job_line(job: str, *, asked: Asked | None, result: Result | None, running: b
     )
 
 
+def unreadable_line(job: str, why: str) -> JobLine:
+    """The line of a job of which our copy cannot be read."""
+    return JobLine(job, job_time(job), "", "", "unreadable", unreadable=why)
+
+
 def _asked_by(asked: Asked | None) -> str:
     if asked is None:
         return ""
     source = asked.from_.split(" ")[0]
-    return f"uid {asked.uid} from {source}" if source else f"uid {asked.uid}"
+    return f"{_user(asked)} from {source}" if source else _user(asked)
+
+
+def _user(asked: Asked) -> str:
+    """The user's name, as the host has it; hosts of earlier versions tell only the number."""
+    if asked.uid == 0:
+        return "root"
+    return asked.user or ("user unknown" if asked.uid is None else f"user number {asked.uid}")

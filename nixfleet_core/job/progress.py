@@ -10,11 +10,13 @@ import msgspec
 from nixfleet_core.job.events import (
     CancelSeen,
     Check,
+    CopyHalt,
     Heartbeat,
     JobEnd,
     JobEvent,
     JobStart,
     Link,
+    LogGrew,
     Retry,
     Slept,
     StepEnd,
@@ -74,6 +76,8 @@ class JobState:
     waiting: Waiting | None = None
     cancelling: CancelSeen | None = None
     link: Link = field(default_factory=lambda: Link(up=True))
+    halt: CopyHalt | None = None
+    """Why nothing is seen of the job at the moment, if that lies with the client's own files."""
     fraction: float = 0.0
     """How far the whole job is, 0 to 1, by the steps' weights; it never goes back."""
 
@@ -153,6 +157,10 @@ class JobState:
                 return replace(self, now=max(at, self.now or at), link=Link(up=True))
             case Link():
                 return replace(self, link=event)
+            case CopyHalt():
+                return replace(self, halt=event, link=Link(up=True))
+            case LogGrew():
+                return replace(self, halt=None)
             case Progress():
                 current = self.current
                 if current is None:

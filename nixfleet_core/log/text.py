@@ -10,9 +10,11 @@ from __future__ import annotations
 import os
 from array import array
 from bisect import bisect_right
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.log.characters import log_line
+from nixfleet_core.log.plain_file import open_plain
 from nixfleet_core.log.redact import Redactor
 from nixfleet_core.nix.log_lines import NixLogDecoder
 
@@ -51,15 +53,21 @@ class LogText:
 
         The raw log is decoded again, and log.txt rewritten from where it differs.
         """
-        self._file = os.open(text, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._file = open_plain(text, os.O_RDWR | os.O_CREAT)
         self._decoder = TextDecoder()
         self._size = 0
         self._old = os.fstat(self._file).st_size
         """The size of an earlier log.txt; as far as we have compared it, it is right."""
-        if raw.exists():
-            with raw.open("rb") as file:
-                while block := file.read(_BLOCK):
-                    self.feed(block)
+        try:
+            self._read(raw)
+        except OSError:
+            self.close()
+            raise
+
+    def _read(self, raw: Path) -> None:
+        with suppress(FileNotFoundError), os.fdopen(open_plain(raw), "rb") as file:
+            while block := file.read(_BLOCK):
+                self.feed(block)
         self._forget_old()
 
     @property

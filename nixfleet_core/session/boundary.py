@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import platformdirs
 
 from nixfleet_core.errors import BadAnswer, ClientFailed, HostError, Unreachable
+from nixfleet_core.job.copies import odd_file
 from nixfleet_core.judge.table_state import Assessment
 from nixfleet_core.limits import SAID_LIMIT
+from nixfleet_core.log.plain_file import OddFileError
 from nixfleet_core.log.redact import redact
 from nixfleet_core.session.protocol import HostSession
 
@@ -56,6 +58,8 @@ def one_host(name: str) -> Iterator[None]:
         raise
     except TimeoutError as error:
         raise Unreachable("no answer in time") from error
+    except OddFileError as error:
+        raise odd_file(error) from error
     except OSError as error:
         what = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
         raise ClientFailed(

@@ -11,14 +11,15 @@ import os
 import re
 import time
 from collections import deque
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from nixfleet_core.errors import BadAnswer, ClientFailed, NoSuchJob, Unreachable
-from nixfleet_core.job.copies import check_room
+from nixfleet_core.job.copies import CopyStopped, cannot_write, check_room
 from nixfleet_core.job.events import (
     EVENT_LINE_LIMIT,
     Check,
+    CopyHalt,
     Heartbeat,
     JobEnd,
     JobEvent,
@@ -32,12 +33,13 @@ from nixfleet_core.job.events import (
 )
 from nixfleet_core.job.frames import Frame, FrameError, FrameReader
 from nixfleet_core.limits import EVENTS_LIMIT, LAST_SECOND
+from nixfleet_core.log.plain_file import open_plain
 from nixfleet_core.log.text import LogText
 from nixfleet_core.scripts.compose import compose
 from nixfleet_core.session.no_answer import no_answer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
     from pathlib import Path
 
     from nixfleet_core.job.copies import JobCopy
@@ -60,11 +62,21 @@ FRAME_ERRORS: Final = 8
 """After so many connections in a row that brought no event and ended with an invalid frame, we give
 up the host: that is no broken link."""
 
+HALT_DELAY: Final = 2.0
+"""Seconds between two looks whether a copy that could not grow can grow again."""
+
+HALT_LIMIT: Final = 600.0
+"""Seconds after which we give up a copy that cannot grow."""
+
 _KEPT: Final = frozenset({"plan.json", "before", "after", "latest", "changes", "result"})
 
 
 class _Denied(Exception):  # noqa: N818
     """The job belongs to another operator: only root may read it."""
+
+
+class _Changed(Exception):  # noqa: N818
+    """Somebody else has changed the copy, as another client does that follows the same job."""
 
 
 class Follower:
@@ -87,32 +99,87 @@ class Follower:
         self._waiting: deque[JobEvent] = deque()
         """Events whose place in the log has not arrived yet, and all events after them."""
         self._files = copy.files
+        self._log_size = self._events_size = 0
+        """The bytes of the copy that we have read or written."""
+        self._told = 0
+        """The bytes of the events that were told; none is told twice."""
+        self._halted: float | None = None
+        """Since when the copy cannot grow."""
 
     async def events(self) -> AsyncGenerator[JobEvent, None]:
         """All events from the job's start, then live; ends when the job's last byte is here.
 
+        While the copy cannot grow, it says so and tries again. Whatever was lost of the copy in
+        between comes from the host again, and no event is told twice.
+
         Raises NoSuchJob if the host does not have the job; NeedsPassword or NotAllowed if only root
         can read it because it belongs to somebody else; BadAnswer if the host writes other things
-        than follow.sh; ClientFailed if the copy cannot grow any more.
+        than follow.sh; ClientFailed if the copy cannot grow for long, or if one of its files is no
+        file.
         """
-        self._text = await asyncio.to_thread(LogText, self._files.log, self._files.text)
         try:
-            for path in (self._files.log, self._files.events):
-                path.touch(mode=0o600)
-            for event in self._replay():
-                yield event
-            yield LogGrew(_size(self._files.log), self._text.size)
-            for progress in self._new_progress():
-                yield progress
-            if self._copy.read("result") is None:
-                async with aclosing(self._reach()) as live:
-                    async for event in live:
-                        yield event
-            await _finished(asyncio.to_thread(self._text.finish))
-            yield LogGrew(_size(self._files.log), self._text.size)
+            while True:
+                try:
+                    async with aclosing(self._continue()) as events:
+                        async for event in events:
+                            yield event
+                except _Changed:
+                    await asyncio.sleep(RETRY_DELAYS[0])
+                except CopyStopped as error:
+                    async with aclosing(self._wait_until_it_grows(error)) as halts:
+                        async for halt in halts:
+                            yield halt
+                else:
+                    return
         except NoSuchJob:
             self._copy.discard_empty()
             raise
+
+    async def _wait_until_it_grows(self, error: CopyStopped) -> AsyncGenerator[CopyHalt, None]:
+        """Raises the error when that takes too long."""
+        began = self._halted = self._halted or time.monotonic()
+        while True:
+            waited = time.monotonic() - began
+            if waited >= HALT_LIMIT:
+                raise error
+            yield CopyHalt(str(error), int(waited))
+            await asyncio.sleep(HALT_DELAY)
+            try:
+                with _writing(self._files.log):
+                    await asyncio.to_thread(self._copy.check_grows)
+            except CopyStopped as still:
+                error = still
+            else:
+                return
+
+    async def _continue(self) -> AsyncGenerator[JobEvent, None]:
+        """All that is told from the copy, then live, as long as the copy can grow."""
+        with _writing(self._files.log):
+            self._copy.prepare()
+        with _writing(self._files.text):
+            self._text = await _finished(
+                asyncio.to_thread(LogText, self._files.log, self._files.text)
+            )
+        try:
+            for path in (self._files.log, self._files.events):
+                with _writing(path):
+                    os.close(open_plain(path, os.O_WRONLY | os.O_CREAT))
+            for event in self._replay():
+                yield event
+            yield LogGrew(self._log_size, self._text.size)
+            for progress in self._new_progress():
+                yield progress
+            with _writing(self._files.log):
+                is_over = self._copy.read("result") is not None
+            if not is_over:
+                async with aclosing(self._reach()) as live:
+                    async for event in live:
+                        yield event
+            for event in self._rest():
+                yield event
+            with _writing(self._files.text):
+                await _finished(asyncio.to_thread(self._text.finish))
+            yield LogGrew(self._log_size, self._text.size)
         finally:
             self._text.close()
 
@@ -129,7 +196,7 @@ class Follower:
             except _Denied:
                 self._elevate = True
                 continue
-            except (BadAnswer, ClientFailed):
+            except (BadAnswer, ClientFailed, _Changed):
                 raise
             except FrameError as error:
                 why, wrong = str(error), wrong + 1
@@ -146,17 +213,19 @@ class Follower:
             await self._lost()
 
     def _replay(self) -> list[JobEvent]:
-        """The events in the copy; its ticks also give times to the lines of its log."""
-        with self._files.events.open("rb") as file:
-            told = self._take_events(file.read(EVENTS_LIMIT))
-        size = _size(self._files.log)
+        """The events in the copy that were not told yet; its ticks also give times to the lines of
+        its log."""
+        with _writing(self._files.events), os.fdopen(open_plain(self._files.events), "rb") as file:
+            data = file.read(EVENTS_LIMIT)
+        self._log_size, self._events_size = _size(self._files.log), len(data)
+        told = self._take_events(0, data)
         self._waiting.extend(told)
         times: list[JobEvent] = [
             LineTime(event.at, self._text.text_offset(event.log))
             for event in told
-            if isinstance(event, Tick) and event.log <= size
+            if isinstance(event, Tick) and event.log <= self._log_size
         ]
-        return self._due(size) + times
+        return self._due(self._log_size) + times
 
     async def _attach(self) -> AsyncGenerator[JobEvent, None]:
         """One connection: until the job's end, or until the link breaks."""
@@ -165,8 +234,8 @@ class Follower:
             root=self._shell.root,
             values={
                 "NF_ID": self._job,
-                "NF_LOG_AT": str(_size(self._files.log)),
-                "NF_EVENTS_AT": str(_size(self._files.events)),
+                "NF_LOG_AT": str(self._log_size),
+                "NF_EVENTS_AT": str(self._events_size),
             },
             call="follow",
         )
@@ -200,8 +269,8 @@ class Follower:
                 return await self._take_log(frame)
             case "events":
                 self._append_events(frame)
-                self._waiting.extend(self._take_events(frame.data))
-                return self._due(_size(self._files.log))
+                self._waiting.extend(self._take_events(frame.offset, frame.data))
+                return self._due(self._log_size)
             case "beat":
                 heartbeat = _heartbeat(frame)
                 self._clock = heartbeat.at
@@ -241,11 +310,10 @@ class Follower:
         return [] if self._progress in (None, known) else [self._progress]
 
     def _append_log(self, offset: int, data: bytes) -> int:
-        _append(self._files.log, Frame("log", offset, data))
-        try:
+        self._log_size = _append(self._files.log, Frame("log", offset, data), self._log_size)
+        self._halted = None
+        with _writing(self._files.text):
             return self._text.feed(data)
-        except OSError as error:
-            raise _cannot_write(self._files.text, error) from error
 
     def _append_events(self, frame: Frame) -> None:
         if frame.offset + len(frame.data) > EVENTS_LIMIT:
@@ -253,7 +321,8 @@ class Follower:
                 f"its events of this job are larger than {EVENTS_LIMIT // 2**20} MiB",
                 "look at the job's directory on the host",
             )
-        _append(self._files.events, frame)
+        self._events_size = _append(self._files.events, frame, self._events_size)
+        self._halted = None
 
     def _due(self, log_size: int) -> list[JobEvent]:
         """The events whose place in the log has arrived."""
@@ -268,8 +337,11 @@ class Follower:
         self._waiting.clear()
         return found
 
-    def _take_events(self, data: bytes) -> list[JobEvent]:
-        events = (read_event(line) for line in self._torn.feed(data))
+    def _take_events(self, offset: int, data: bytes) -> list[JobEvent]:
+        """The events in the part of the data that is new."""
+        new = data[max(0, self._told - offset) :]
+        self._told = max(self._told, offset + len(data))
+        events = (read_event(line) for line in self._torn.feed(new))
         return [event for event in events if event is not None]
 
     def _take_gone(self, why: str) -> list[JobEvent]:
@@ -329,10 +401,11 @@ def _log_offset(event: JobEvent) -> int:
 
 def read_events(path: Path) -> list[JobEvent]:
     """All events in a copy, in their order, without a torn last line."""
-    if not path.exists():
+    try:
+        with os.fdopen(open_plain(path), "rb") as file:
+            lines = file.read(EVENTS_LIMIT).split(b"\n")[:-1]
+    except FileNotFoundError:
         return []
-    with path.open("rb") as file:
-        lines = file.read(EVENTS_LIMIT).split(b"\n")[:-1]
     events = (read_event(line) for line in lines)
     return [event for event in events if event is not None]
 
@@ -372,27 +445,33 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _append(path: Path, frame: Frame) -> None:
-    """Append the frame's bytes to the file. Raises FrameError if they do not continue it, and
-    ClientFailed if the disk has no room for them."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+def _append(path: Path, frame: Frame, known: int) -> int:
+    """Append the frame's bytes to the file; return its new size. Raises FrameError if they do not
+    continue it, _Changed if its size is not the known one, and ClientFailed if they cannot be
+    written."""
+    with _writing(path):
+        fd = open_plain(path, os.O_WRONLY | os.O_APPEND)
+        try:
+            if os.fstat(fd).st_size != known:
+                raise _Changed
+            if known != frame.offset:
+                raise FrameError(f"{frame.kind} bytes at {frame.offset} do not continue the copy")
+            check_room(path)
+            rest = memoryview(frame.data)
+            while rest:
+                rest = rest[os.write(fd, rest) :]
+        finally:
+            os.close(fd)
+    return frame.offset + len(frame.data)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turn an error of our own disk into ClientFailed: it must not pass for a lost link."""
     try:
-        if os.fstat(fd).st_size != frame.offset:
-            raise FrameError(f"{frame.kind} bytes at {frame.offset} do not continue the copy")
-        check_room(path)
-        rest = memoryview(frame.data)
-        while rest:
-            rest = rest[os.write(fd, rest) :]
+        yield
     except OSError as error:
-        raise _cannot_write(path, error) from error
-    finally:
-        os.close(fd)
-
-
-def _cannot_write(path: Path, error: OSError) -> ClientFailed:
-    """The error if the copy cannot be written. A later client goes on from the end of the copy."""
-    why = f"{path.name} cannot be written here: {error.strerror}; the job goes on"
-    return ClientFailed(why, f"make room in {path.parent}, then attach again")
+        raise cannot_write(path, error) from error
 
 
 def _why_ended(answer: Answer) -> str:

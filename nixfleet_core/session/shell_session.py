@@ -46,7 +46,7 @@ from nixfleet_core.job.events import (
     StepEnd,
     StepStart,
 )
-from nixfleet_core.job.history import job_line, read_history
+from nixfleet_core.job.history import job_line, read_history, unreadable_line
 from nixfleet_core.job.outcome import Outcome
 from nixfleet_core.judge.causes import expectation
 from nixfleet_core.judge.diagnosis import diagnose
@@ -64,6 +64,7 @@ from nixfleet_core.log.characters import log_line, without_colours
 from nixfleet_core.log.evaluation import evaluation_error, nearest_names
 from nixfleet_core.log.failure_table import LAN_NAME
 from nixfleet_core.log.failures import find_failure, strip_colours
+from nixfleet_core.log.plain_file import open_plain
 from nixfleet_core.log.redact import redact
 from nixfleet_core.plan.model import Refusal
 from nixfleet_core.plan.platforms import platform_of
@@ -78,6 +79,7 @@ from nixfleet_core.vocabulary import StepId
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+    from pathlib import Path
 
     from nixfleet_core.facts.generations import Generations
     from nixfleet_core.facts.health import Health
@@ -243,11 +245,7 @@ class ShellSession:
             known = self.copies.jobs(self.host.name)
             if not known:
                 raise error.without_jobs() from error
-            return tuple(
-                job_line(job, asked=copy.asked(), result=copy.result(), running=False)
-                for job in reversed(known)
-                for copy in (self._copy(job),)
-            )
+            return tuple(_kept_line(job, self._copy(job)) for job in reversed(known))
         return tuple(
             job_line(one.job, asked=one.asked, result=one.result, running=one.job == past.running)
             for one in past.jobs
@@ -313,7 +311,7 @@ class ShellSession:
 
     def expected(self, steps: Iterable[StepId]) -> dict[StepId, int]:
         recent = self.copies.jobs(self.host.name)[-RECENT:]
-        known = expected_seconds(read_events(self.files(job).events) for job in recent)
+        known = expected_seconds(_past_events(self.files(job).events) for job in recent)
         return {step: known[step] for step in steps if step in known}
 
     async def fetch_plan(self, job: str) -> Plan:
@@ -518,6 +516,22 @@ def _said(answer: Answer) -> str:
     return answer.stderr.strip()[-4 * SAID_LIMIT :]
 
 
+def _kept_line(job: str, copy: JobCopy) -> JobLine:
+    """The history's line of a job, from its copy; or what is wrong with that."""
+    try:
+        return job_line(job, asked=copy.asked(), result=copy.result(), running=False)
+    except OSError as error:
+        return unreadable_line(job, f"{error.filename}: {error.strerror}")
+
+
+def _past_events(path: Path) -> list[JobEvent]:
+    """The events of a past job; none if they cannot be read."""
+    try:
+        return read_events(path)
+    except OSError:
+        return []
+
+
 def _facts(data: bytes | None) -> Facts | None:
     if data is None or len(data) > PROBE_LIMIT:
         return None
@@ -642,7 +656,7 @@ def _one_line(text: str) -> str:
 
 def _part_of_log(copy: JobCopy, begin: int, end: int) -> str:
     """These bytes of the log, or as many of them as are here."""
-    with copy.files.log.open("rb") as log:
+    with os.fdopen(open_plain(copy.files.log), "rb") as log:
         end = min(end, log.seek(0, os.SEEK_END))
         if begin >= end:
             return ""

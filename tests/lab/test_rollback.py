@@ -135,7 +135,7 @@ def test_jobs_lists_updates_and_rollbacks_with_who_asked(fresh: Fleet, client: C
         ("update", "done"),
     ]
     assert rows[1]["job"] == update
-    assert rows[1]["asked_by"] == f"uid 1000 from {host.lab.gateway}"
+    assert rows[1]["asked_by"] == f"ops from {host.lab.gateway}"
 
 
 def test_the_job_is_gentle(fresh: Fleet, client: Client) -> None:

@@ -168,6 +168,17 @@ def test_the_operators_origin_is_kept_if_it_is_an_address(host: FakeHost) -> Non
 
 
 @one_shell
+@pytest.mark.parametrize(("name", "kept"), [("ops", "ops"), ('o"ps', "")])
+def test_the_operators_name_is_kept_if_it_is_a_plain_one(
+    host: FakeHost, name: str, kept: str
+) -> None:
+    host.on("id", f"""case "$*" in "-un 4242") echo '{name}' ;; *) /usr/bin/id "$@" ;; esac""")
+    launch(host, SUDO_UID="4242")
+    asked = json.loads((host.job / "plan.json").read_text())
+    assert (asked["uid"], asked["user"]) == (4242, kept)
+
+
+@one_shell
 def test_the_last_twenty_jobs_are_kept(host: FakeHost) -> None:
     old = [f"20251123-0000{number:02}-0000" for number in range(25)]
     for job in old:

@@ -251,7 +251,7 @@ async def test_app_shows_an_error_in_place_of_what_it_cannot_draw(
     keys: tuple[str, ...],
 ) -> None:
     bad = FakeSession(make_host("bad"), tmp_path, probe=replace(NOT_RESTARTED, job_last=JOB))
-    bad.says["jobs"] = (JobLine(JOB, NOW, "uid 0", "update", "done", seconds=5),)
+    bad.says["jobs"] = (JobLine(JOB, NOW, "root", "update", "done", seconds=5),)
     bad.says["verdict"] = Verdict(kind="failed", sentence="x", before=Snapshot(generation=1))
     good = FakeSession(make_host("good"), tmp_path, probe=CURRENT)
     async with (app := make_app([bad, good])).run_test(size=(160, 40)) as pilot:

@@ -10,7 +10,7 @@ from test_path import press
 
 from nixfleet_core.errors import NoSuchJob
 from nixfleet_core.job.events import JobEnd, JobStart, LineTime, Link, LogGrew, StepEnd, StepStart
-from nixfleet_core.job.history import JobLine
+from nixfleet_core.job.history import JobLine, unreadable_line
 from tui.screens.fleet import FleetScreen
 from tui.screens.history import HistoryScreen
 from tui.screens.update import UpdateScreen
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 OLD_JOB, RUNNING = "20261122-004101-cd34", "20261123-010000-ef56"
 LINES = (
-    JobLine(RUNNING, NOW, "uid 0 from 192.0.2.7", "update", "running"),
-    JobLine(JOB, NOW - 3600, "uid 1000", "rollback", "done", seconds=75),
-    JobLine(OLD_JOB, NOW - 90000, "uid 1000", "update", "failed", "rebuild", 2700),
+    JobLine(RUNNING, NOW, "root from 192.0.2.7", "update", "running"),
+    JobLine(JOB, NOW - 3600, "ops", "rollback", "done", seconds=75),
+    JobLine(OLD_JOB, NOW - 90000, "ops", "update", "failed", "rebuild", 2700),
 )
 
 
@@ -39,9 +39,9 @@ async def test_history_lists_jobs_with_their_outcomes(
         assert "csb0 · history · 3 jobs" in text
         rows = [" ".join(line.strip("│▸ ").split()) for line in text.splitlines()[3:6]]
         assert rows == [
-            f"2026-11-23 02:13 update ▶ running uid 0 from 192.0.2.7 {RUNNING}",
-            f"2026-11-23 01:13 roll back ✔ done 1m 15s uid 1000 {JOB}",
-            f"2026-11-22 01:13 update ✖ failed rebuild 45m 00s uid 1000 {OLD_JOB}",
+            f"2026-11-23 02:13 update ▶ running root from 192.0.2.7 {RUNNING}",
+            f"2026-11-23 01:13 roll back ✔ done 1m 15s ops {JOB}",
+            f"2026-11-22 01:13 update ✖ failed rebuild 45m 00s ops {OLD_JOB}",
         ]
         await press(pilot, "escape")
         assert isinstance(app.screen, FleetScreen)
@@ -124,6 +124,20 @@ async def test_history_attaches_to_a_running_job(
         await press(pilot, "H", "enter")
         assert isinstance(app.screen, UpdateScreen)
         assert app.screen._watcher is app.fleet.entries["csb0"].watcher
+
+
+async def test_history_names_copies_that_cannot_be_read(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    bad = unreadable_line(OLD_JOB, "/state/[b]plan.json: it is a named pipe")
+    fleet[0].says["jobs"] = (LINES[1], bad)
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        text = await press(pilot, "H")
+        assert "cannot be read: /state/[b]plan.json: it is a named pipe" in text
+        assert "✖ unreadable" in text
+        assert "✔ done" in text
+        fleet[0].says["jobs"] = (bad, bad, LINES[1])
+        assert "it is a named pipe (and 1 more)" in await press(pilot, "R")
 
 
 async def test_history_says_why_it_has_no_list(make_app: MakeApp, fleet: list[FakeSession]) -> None:

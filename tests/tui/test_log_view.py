@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fakes import NOW
+from odd_files import ODD
 from screen_text import at_rest, press_key
 from textual.app import App, ComposeResult
 
@@ -98,6 +99,10 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
+def remove(path: Path) -> None:
+    path.unlink()
+
+
 def append(app: LogApp, text: str) -> None:
     with app.log_view.file.path.open("a") as file:
         file.write(text)
@@ -168,6 +173,22 @@ async def test_log_view_reads_a_file_that_comes_late_or_is_written_anew(tmp_path
         assert shown(app.log_view)[0] == " anew"
 
 
+async def test_a_log_that_was_replaced_is_read_anew(path: Path) -> None:
+    async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
+        await rest(pilot)
+        assert " line 99" in shown(app.log_view)
+        remove(path)
+        append(app, numbered(200, start=1000))
+        await rest(pilot)
+        assert " line 1199" in shown(app.log_view)
+        assert app.log_view.file.lines == 200
+        remove(path)
+        ODD["a named pipe"](path)
+        app.log_view.mark_dirty()
+        app.log_view.flush()
+        assert app.log_view.file.lines == 0
+
+
 async def test_wrap_keeps_the_spot(path: Path) -> None:
     long = "".join(f"{number} {'x' * 100}\n" for number in range(100))
     write(path, long)
@@ -185,6 +206,35 @@ async def test_wrap_keeps_the_spot(path: Path) -> None:
         assert shown(app.log_view)[0] == top
         await press(pilot, "right")
         assert shown(app.log_view)[0].startswith(" xxx")
+
+
+async def test_the_way_to_the_right_ends_with_the_longest_shown_line(path: Path) -> None:
+    write(path, "x" * 4000 + "\n" + numbered(100) + f"{'y' * WIDTH}{'z' * 20}\n")
+    async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
+        await rest(pilot)
+        assert "columns" not in title(app)
+        await press(pilot, "g", "G", *["right"] * 9)
+        assert shown(app.log_view)[-1] == f" {'y' * (WIDTH - 20)}{'z' * 20}"
+        assert title(app) == "Log · 102 lines · columns 21-76 · ← back · following"
+        await press(pilot, "g", *["right"] * 300)
+        assert shown(app.log_view)[0] == f" {'x' * WIDTH}"
+        assert "columns 3945-4000 · ← back" in title(app)
+
+
+async def test_one_step_left_leads_back_from_where_nothing_is_shown(path: Path) -> None:
+    write(path, "x" * 4000 + "\n" + numbered(100))
+    async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
+        await rest(pilot)
+        await press(pilot, "right")
+        assert "columns" not in title(app), "short lines have no more to show"
+        await press(pilot, "g", *["right"] * 6, "G")
+        assert "".join(shown(app.log_view)).strip() == ""
+        assert "columns 97-152 · ← back" in title(app)
+        await press(pilot, "right")
+        assert "line 99" in shown(app.log_view)[-1]
+        await press(pilot, "g", *["right"] * 6, "G", "left")
+        assert "line 99" in shown(app.log_view)[-1]
+        assert "columns" not in title(app)
 
 
 async def test_search_goes_from_hit_to_hit(path: Path) -> None:

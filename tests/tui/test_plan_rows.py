@@ -13,8 +13,8 @@ from test_path import press
 
 from nixfleet_core.plan.model import Options
 from nixfleet_core.plan.words import step_user
-from tui.screens.base import Notice
 from tui.screens.plan import ManyPlansDialog, UpdateDialog
+from tui.screens.remedy import RemedyNotice
 from tui.widgets.fold_list import FoldRow
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ async def test_the_bar_says_what_enter_and_u_are_for(make_app: MakeApp) -> None:
         assert "⏎ why " in text
         assert " u update 2 marked " in text
         await press(pilot, "enter")
-        assert isinstance(app.screen, Notice)
+        assert isinstance(app.screen, RemedyNotice)
         await press(pilot, "escape", "up", "enter")
         assert isinstance(app.screen, UpdateDialog)
         await press(pilot, "enter", "escape")

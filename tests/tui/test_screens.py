@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     SnapCompare = Callable[..., bool]
 
 HISTORY = (
-    JobLine(JOB, NOW - 3600, "uid 1000 from 192.0.2.7", "update", "done", seconds=200),
-    JobLine("20261122-004101-cd34", NOW - 90000, "uid 0", "update", "failed", "rebuild", 2700),
-    JobLine("20261121-004101-ef56", NOW - 180000, "uid 0", "rollback", "interrupted"),
+    JobLine(JOB, NOW - 3600, "ops from 192.0.2.7", "update", "done", seconds=200),
+    JobLine("20261122-004101-cd34", NOW - 90000, "root", "update", "failed", "rebuild", 2700),
+    JobLine("20261121-004101-ef56", NOW - 180000, "root", "rollback", "interrupted"),
 )
 SIZES = [(120, 40), (80, 24)]
 

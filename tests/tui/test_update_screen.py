@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from fakes import JOB, NEW, UPDATED
+import pytest
+from fakes import JOB, NEW, NEW_PATH, NEW_SYSTEM, OLD_PATH, OLD_SYSTEM, UPDATED
 from screen_text import screen_text, settle
 from test_path import press
 
+from nixfleet_core.facts.model import Snapshot
 from nixfleet_core.facts.package_changes import Change
 from nixfleet_core.judge.left_behind import Left
 from nixfleet_core.plan.model import Refusal
@@ -148,6 +150,53 @@ async def test_a_long_list_is_read_to_its_end(make_app: MakeApp, fleet: list[Fak
         await update(pilot, fleet[0])
         assert "package-199" not in await press(pilot, "p")
         assert "package-199 1 → 2" in await press(pilot, *["pagedown"] * 20)
+
+
+RESTARTED = msgspec.structs.replace(
+    UPDATED,
+    before=Snapshot(
+        version="2.1.0", commit=NEW, store_path=OLD_PATH, system=NEW_SYSTEM, generation=87
+    ),
+    after=Snapshot(
+        version="2.2.0", commit=NEW, store_path=NEW_PATH, system=NEW_SYSTEM, generation=87
+    ),
+    changes=(Change(name="nixfleet-agent", before="2.1.0", after="2.2.0"),),
+)
+"""The agent's process was older than the system, which has not changed."""
+
+
+@pytest.mark.parametrize(
+    ("size", "rows"),
+    [
+        (
+            (120, 40),
+            ("version 2.1.0 → 2.2.0", "commit 9f2c1ab unchanged", "generation 87 unchanged"),
+        ),
+        ((80, 24), ("version 2.1.0 → 2.2.0", "commit 9f2c1ab, unchanged")),
+    ],
+)
+async def test_what_did_not_change_is_not_shown_as_a_change(
+    make_app: MakeApp, fleet: list[FakeSession], size: tuple[int, int], rows: tuple[str, ...]
+) -> None:
+    fleet[0].says["verdict"] = RESTARTED
+    async with make_app().run_test(size=size) as pilot:
+        text = await update(pilot, fleet[0])
+        assert "only the running agent" in text
+        assert "1 package" not in text
+        for row in rows:
+            assert row in flat(text)
+
+
+async def test_a_switch_within_one_generation_is_shown_by_its_paths(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    other = msgspec.structs.replace(RESTARTED.before, system=OLD_SYSTEM)
+    fleet[0].says["verdict"] = msgspec.structs.replace(RESTARTED, before=other)
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        text = await update(pilot, fleet[0])
+        assert "0ld0…-25.05 → n3w0…-25.11" in flat(text)
+        assert "generation 87" not in text
+        assert "1 package" in text
 
 
 async def test_what_was_left_behind_stands_with_the_key_that_helps(

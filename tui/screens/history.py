@@ -56,6 +56,13 @@ def _cells(line: JobLine, glyphs: Glyphs) -> dict[str, Cell]:
     }
 
 
+def _unreadable(lines: tuple[JobLine, ...]) -> str:
+    """What cannot be read of the jobs."""
+    found = [line.unreadable for line in lines if line.unreadable]
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return f"cannot be read: {found[0]}{more}" if found else ""
+
+
 class HistoryScreen(Page):
     """One line a job, newest first."""
 
@@ -109,7 +116,9 @@ class HistoryScreen(Page):
         except HostError as error:
             self._say(str(error))
         else:
-            self._say("" if self._lines else f"{self._entry.label} has had no job")
+            self._say(
+                _unreadable(self._lines) if self._lines else f"{self._entry.label} has had no job"
+            )
         rows = [job_row(self._entry.name, line, app.glyphs) for line in self._lines]
         self.query_one(RowTable).show(rows)
 

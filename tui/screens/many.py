@@ -64,6 +64,8 @@ def _cells(entry: HostEntry, glyphs: Glyphs, cells: int) -> dict[str, Cell]:
         verdict = Cell(f"{said}: {plain(watcher.verdict.sentence)}", tone)
     elif watcher.problem:
         verdict = Cell(watcher.problem, "bad")
+    elif state.halt is not None and watcher.is_active:
+        verdict = Cell(f"waiting: {state.halt.why}", "warning")
     elif not state.link.up:
         verdict = Cell(f"no answer for {state.link.seconds} s, retrying", "warning")
     return {

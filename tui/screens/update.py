@@ -113,6 +113,7 @@ class UpdateScreen(HostPage):
         shape = (
             *(len(state.steps), state.waiting, state.cancelling, state.outcome),
             *(watcher.verdict, watcher.problem, watcher.is_active),
+            state.halt.why if state.halt is not None else "",
         )
         changed = shape != self._shape
         self._shape = shape
@@ -217,6 +218,8 @@ class UpdateScreen(HostPage):
         watcher, glyphs = self._watcher, stage(self).glyphs
         if not watcher.is_active:
             return ("not followed", "$text-error") if watcher.problem else ("ended", "")
+        if watcher.state.halt is not None:
+            return f"{glyphs.link_down} the copy here cannot be written, retrying", "$text-warning"
         link = watcher.state.link
         if link.up:
             return "reading" if watcher.past else f"{glyphs.live} following", "$text-success"

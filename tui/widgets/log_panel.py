@@ -11,6 +11,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input
 
+from nixfleet_core.log.plain_file import open_plain
 from nixfleet_core.log.redact import Redactor
 from tui.ansi import plain_text
 from tui.widgets.log_view import LogView
@@ -76,6 +77,9 @@ class LogPanel(Vertical):
     def _set_title(self) -> None:
         view, dot = self._view, f" {self._glyphs.dot} "
         parts = ["Log", f"{view.file.lines:,} lines"]
+        if view.columns is not None:
+            first, last = view.columns
+            parts += [f"columns {first}-{last}", f"{self._glyphs.back} back"]
         if view.following:
             parts.append("the end" if self._is_whole else "following")
         elif (below := view.rows_below) > 0:
@@ -123,7 +127,7 @@ def save_plain(source: Path, target: Path) -> tuple[str, bool]:
     """
     try:
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with source.open("rb") as log, os.fdopen(descriptor, "wb") as copy:
+        with os.fdopen(open_plain(source), "rb") as log, os.fdopen(descriptor, "wb") as copy:
             redactor = Redactor()
             for line in log:
                 copy.write(redactor.line(plain_text(line.removesuffix(b"\n"))).encode())

@@ -130,6 +130,17 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         more = "+" if search.is_full else ""
         return f"{search.number(self._hit):,}/{search.count:,}{more}"
 
+    @property
+    def columns(self) -> tuple[int, int] | None:
+        """The first and the last column that are shown, from 1; None if the first one is."""
+        left = self.scroll_offset.x
+        return (left + 1, left + self._body_width) if left else None
+
+    @property
+    def max_scroll_x(self) -> int:
+        """As far as the longest shown line reaches: beyond it the log would look empty."""
+        return 0 if self.wrapped else max(0, self._shown_width() - self._body_width)
+
     def mark_dirty(self) -> None:
         """Note that the file has grown; the next flush looks at it."""
         self._dirty = True
@@ -174,6 +185,11 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
             self._restore_at = None
             self.post_message(self.Changed())
 
+    def watch_scroll_x(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_x(old_value, new_value)
+        if round(old_value) != round(new_value):
+            self.post_message(self.Changed())
+
     def selection_updated(self, selection: Selection | None) -> None:  # noqa: ARG002
         self.refresh()
 
@@ -209,8 +225,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
 
     def action_sideways(self, count: int) -> None:
         if not self.wrapped:
-            self._set_extent()  # only lines that were shown have a known width
-            x = self.scroll_offset.x + count * _SIDE_STEP
+            x = self.validate_scroll_x(self.scroll_offset.x + count * _SIDE_STEP)
             self.scroll_to(x=x, animate=False, force=True)
 
     def action_wrap(self) -> None:
@@ -320,6 +335,12 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
     def _set_extent(self) -> None:
         size = Size(self._gutter_width + self._widest, self._file.rows)
         self.set_reactive(ScrollView.virtual_size, size)
+
+    def _shown_width(self) -> int:
+        """Cells of the longest line in the window."""
+        top = self.scroll_offset.y
+        lines = (self._file.line_at_row(row) for row in range(top, top + self._height))
+        return max((self._strip(line).cell_length for line in lines if line), default=0)
 
     def _go_to_row(self, row: int) -> None:
         self._moving = True

@@ -22,9 +22,13 @@ _FIRST = 3
 """So many changed packages are shown at least; `p` lists all."""
 SIDE_ROWS = ("version", "commit", "store", "sha256", "system")
 
+UNCHANGED: Final = "unchanged"
+"""Stands for a value that is the same as before."""
+
 _LABEL = 11
 _COLUMN = 20
 _ARROW = 3
+_CHANGED = "bold $text-accent"
 
 _AWAITED: Final[dict[StepId, str]] = {
     "confirm": "reaching the host again",
@@ -63,6 +67,27 @@ def whole_rows(side: Snapshot, glyphs: Glyphs) -> dict[str, str]:
     }
 
 
+def both_sides(
+    before: Snapshot, after: Snapshot, glyphs: Glyphs, *, whole: bool = False
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The rows of both sides. A value that has not changed stands only on the left."""
+    rows_of = whole_rows if whole else snapshot_rows
+    old, new = rows_of(before, glyphs), rows_of(after, glyphs)
+    same = {
+        "version": before.version == after.version,
+        "commit": before.commit == after.commit,
+        "store": before.store_path == after.store_path,
+        "sha256": before.sha256 == after.sha256,
+        "system": before.system == after.system and before.generation == after.generation,
+    }
+    if not whole and before.system != after.system and before.generation == after.generation:
+        # a switch to what the profile named already: only the paths tell them apart
+        for rows, side in ((old, before), (new, after)):
+            rows["system"] = short_store_path(side.system, glyphs)
+    unchanged = (key for key, value in new.items() if same[key] and value != glyphs.missing)
+    return old, new | dict.fromkeys(unchanged, UNCHANGED)
+
+
 def changes_text(changes: tuple[Change, ...], glyphs: Glyphs) -> Content:
     """Every package that changed, a line each."""
     return Content("\n".join(plain(change_text(change, glyphs.arrow)) for change in changes))
@@ -83,11 +108,11 @@ class VersionPanel(LivePanel):
         before = verdict.before if verdict else self._watcher.before or Snapshot()
         after = verdict.after if verdict else Snapshot()
         glyphs = self._glyphs
-        old, new = snapshot_rows(before, glyphs), snapshot_rows(after, glyphs)
+        old, new = both_sides(before, after, glyphs)
         lines = self._brief(old, new) if self.brief else self._full(old, new)
         if verdict is not None and not self.brief:
-            lines = self._whole(whole_rows(before, glyphs), whole_rows(after, glyphs)) or lines
-        lines += self._changes(verdict.changes if verdict else ())
+            lines = self._whole(*both_sides(before, after, glyphs, whole=True)) or lines
+        lines += self._changes(verdict.changes if verdict else (), new["system"] == UNCHANGED)
         return Content("\n").join([*lines, *self._waiting()])
 
     def full_text(self) -> str:
@@ -108,13 +133,13 @@ class VersionPanel(LivePanel):
         head = f"{'':<{_LABEL}}{'before':<{_COLUMN}}{'':{_ARROW}}after"
         rows = [Content.styled(head, STYLES["faint"])]
         for key, value in old.items():
-            changed = new[key] not in (value, self._glyphs.missing)
+            changed = new[key] not in (UNCHANGED, self._glyphs.missing)
             rows.append(
                 Content.assemble(
                     (f"{key:<{_LABEL}}", STYLES["faint"]),
                     f"{value:<{_COLUMN - 1}} ",
-                    (f"{arrow if changed else '':<{_ARROW}}", "bold $text-accent"),
-                    (new[key], "bold $text-accent" if changed else ""),
+                    (f"{arrow if changed else '':<{_ARROW}}", _CHANGED),
+                    (new[key], _CHANGED if changed else STYLES["faint"]),
                 )
             )
         return rows
@@ -123,26 +148,35 @@ class VersionPanel(LivePanel):
         """The sides one below the other, if there is room for whole paths; else nothing."""
         glyphs, rows = self._glyphs, list[Content]()
         for key, value in old.items():
-            changed = new[key] not in (value, glyphs.missing)
-            rows.append(Content.assemble((f"{key:<{_LABEL}}", STYLES["faint"]), value))
-            if changed:
+            same = f", {UNCHANGED}" if new[key] == UNCHANGED else ""
+            label = (f"{key:<{_LABEL}}", STYLES["faint"])
+            rows.append(Content.assemble(label, value, (same, STYLES["faint"])))
+            if new[key] not in (UNCHANGED, glyphs.missing):
                 arrow = f"{glyphs.arrow:<{_ARROW}}".rjust(_LABEL)
-                rows.append(Content.assemble((f"{arrow}{new[key]}", "bold $text-accent")))
+                rows.append(Content.styled(f"{arrow}{new[key]}", _CHANGED))
         fits = max(row.cell_length for row in rows) <= self.size.width
         return rows if fits and len(rows) + _FIRST < self.size.height else []
 
     def _brief(self, old: dict[str, str], new: dict[str, str]) -> list[Content]:
         arrow, dot = self._glyphs.arrow, self._glyphs.dot
-        pairs = (f"{key} {old[key]} {arrow} {new[key]}" for key in ("version", "commit"))
+        pairs = (
+            f"{key} {old[key]}, {UNCHANGED}"
+            if new[key] == UNCHANGED
+            else f"{key} {old[key]} {arrow} {new[key]}"
+            for key in ("version", "commit")
+        )
         return [Content(f" {dot} ".join(pairs))]
 
-    def _changes(self, changes: tuple[Change, ...]) -> list[Content]:
-        """The number of changed packages, the first of them, and the key that lists all."""
+    def _changes(self, changes: tuple[Change, ...], is_same_system: bool) -> list[Content]:
+        """The number of changed packages, the first of them, and the key that lists all. If the
+        system is the same, only the agent's process is another one."""
         if not changes:
             return []
         room = max(_FIRST, self.size.height - len(SIDE_ROWS) - 2)
         shown = () if self.brief else changes[:room]
         count = f"{len(changes)} package{'s' * (len(changes) > 1)}"
+        if is_same_system:
+            count = "only the running agent"
         where = f" {self._glyphs.dot} p lists them" if len(changes) > len(shown) else ""
         head = (f"{'changed':<{_LABEL}}", STYLES["faint"])
         lines = changes_text(shown, self._glyphs).split("\n") if shown else []
@@ -153,9 +187,15 @@ class VersionPanel(LivePanel):
 
     def _waiting(self) -> list[Content]:
         """What the verdict waits for, until there is one or it cannot be known."""
-        if self._watcher.verdict is not None or self._watcher.problem:
+        watcher = self._watcher
+        if watcher.verdict is not None or watcher.problem:
             return []
-        return [Content.assemble((f"{'verdict':<{_LABEL}}", STYLES["faint"]), self._awaited())]
+        label = (f"{'verdict':<{_LABEL}}", STYLES["faint"])
+        if watcher.is_active and (halt := watcher.state.halt) is not None:
+            tail = "\nadvice     make room there; steps and log then go on from where they are"
+            why = (f"waiting: {plain(halt.why)}", STYLES["warning"])
+            return Content.assemble(label, why, tail).split("\n")
+        return [Content.assemble(label, self._awaited())]
 
     def _awaited(self) -> str:
         state = self._watcher.state

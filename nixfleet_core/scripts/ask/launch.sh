@@ -108,14 +108,16 @@ wait_for_finish() {
 write_job() {
   write_job_uid=${SUDO_UID:-$(id -u "${DOAS_USER:-}" 2>/dev/null)}
   case $write_job_uid in '' | *[!0-9]*) write_job_uid=$NF_UID ;; esac
+  write_job_user=$(id -un "$write_job_uid" 2>/dev/null)
+  case $write_job_user in *[!0-9a-zA-Z._-]*) write_job_user='' ;; esac
   write_job_from=$NF_FROM
   case $write_job_from in *[!0-9a-zA-Z:.%_\ -]*) write_job_from='' ;; esac # a zone may be named: fe80::1%eth0
   write_job_new=$NF_JOBS/.new-$NF_ID
   rm -rf "$write_job_new"
   mkdir -m 700 "$write_job_new" && nf_readers "$write_job_new" "$write_job_uid" &&
     mkdir -m 700 "$write_job_new/ctl" || return 1
-  printf '{"format":1,"at":%s,"uid":%s,"from":"%s","plan":%s}\n' \
-    "$(nf_now)" "$write_job_uid" "$write_job_from" "$NF_PLAN" >"$write_job_new/plan.json" &&
+  printf '{"format":1,"at":%s,"uid":%s,"user":"%s","from":"%s","plan":%s}\n' \
+    "$(nf_now)" "$write_job_uid" "$write_job_user" "$write_job_from" "$NF_PLAN" >"$write_job_new/plan.json" &&
     printf '%s\n' "$NF_RUN_SH" >"$write_job_new/run.sh" && : >"$write_job_new/log" &&
     nf_share_job "$write_job_new" || return 1
   if [ "$NF_UID" = 0 ]; then chown "$write_job_uid:0" "$write_job_new/ctl" || return 1; fi

@@ -20,6 +20,7 @@ from fake_fleet import Fleet
 from fakes import (
     BEFORE_JOB,
     CURRENT,
+    EVENTS,
     JOB,
     OLD,
     OLD_PATH,
@@ -29,6 +30,7 @@ from fakes import (
     FakeSession,
     make_rollback,
 )
+from odd_files import ODD
 from test_inventory import MISTAKES
 
 from nixfleet_core.cli import listing, main, show_plan
@@ -43,6 +45,7 @@ from nixfleet_core.inventory import Inventory
 from nixfleet_core.job.events import (
     CancelSeen,
     Check,
+    CopyHalt,
     Heartbeat,
     JobEnd,
     Link,
@@ -53,7 +56,7 @@ from nixfleet_core.job.events import (
     StepStart,
     Waiting,
 )
-from nixfleet_core.job.history import JobLine
+from nixfleet_core.job.history import JobLine, unreadable_line
 from nixfleet_core.judge.diagnosis import Diagnosis
 from nixfleet_core.judge.left_behind import Left
 from nixfleet_core.judge.verdict import Verdict
@@ -682,6 +685,22 @@ def test_json_is_one_line_a_host_and_all_else_goes_to_stderr(fleet: Fleet, tmp_p
     assert "updated: new" in result.stderr
 
 
+def test_what_did_not_change_is_not_printed_as_a_change(fleet: Fleet) -> None:
+    fleet.sessions["csb0"].says["verdict"] = Verdict(
+        kind="updated",
+        sentence="new",
+        before=Snapshot(version="2.1.0", system="/nix/store/a", generation=87),
+        after=Snapshot(version="2.2.0", system="/nix/store/a", generation=87),
+        changes=(Change(name="nixfleet-agent", before="2.1.0", after="2.2.0"),),
+    )
+    result = fleet.run("update", "--yes", "csb0", "--json")
+    lines = result.stderr.splitlines()
+    assert "  generation 87     unchanged" in lines
+    assert "  version    2.1.0  2.2.0" in lines
+    assert "  changed: only the running agent" in lines
+    assert read_lines(result)["csb0"].after.generation == 87
+
+
 def test_notes_and_changes_are_printed_and_in_the_json(fleet: Fleet) -> None:
     changes = tuple(Change(name=f"p{number}", before="1", after="2") for number in range(22))
     fleet.sessions["csb0"].says["verdict"] = Verdict(
@@ -842,6 +861,50 @@ def test_log_prints_all_that_has_been_received(fleet: Fleet, link: bool) -> None
     assert raw.stdout_bytes == b"\x1b[31mred\x1b[0m caf\xc3\xa9\n\xff\n"
 
 
+@pytest.mark.parametrize("what", ODD)
+def test_log_names_a_copy_that_is_no_file(fleet: Fleet, tmp_path: Path, what: str) -> None:
+    ODD[what](tmp_path / "log.txt")
+    fleet.sessions["csb0"].says["follow"] = (LogGrew(size=0, text_size=0),)
+    result = fleet.run("log", "csb0")
+    assert (result.exit_code, result.stdout) == (5, "")
+    assert f"{tmp_path}/log.txt cannot be read: it is {what}" in result.stderr
+
+
+def test_log_does_not_wait_for_room(fleet: Fleet, tmp_path: Path) -> None:
+    async def halted(_: FakeSession) -> AsyncIterator[JobEvent]:
+        yield CopyHalt("/x/log cannot be written here: full")
+        pytest.fail("it was waited for more")
+
+    (tmp_path / "log.txt").write_text("begun\n")
+    fleet.sessions["csb0"].says["follow"] = halted
+    result = fleet.run("log", "csb0")
+    assert (result.exit_code, result.stdout) == (0, "begun\n")
+    assert "/x/log cannot be written here: full; this is the copy as far" in result.stderr
+
+
+def test_a_copy_that_cannot_grow_is_told_once_until_it_grows(fleet: Fleet, tmp_path: Path) -> None:
+    (tmp_path / "log.txt").touch()
+    halt, grew = CopyHalt("/x/log cannot be written here: full"), LogGrew(size=0, text_size=0)
+    other = CopyHalt("/x/log.txt cannot be written here: full")
+    events = (*EVENTS[:2], halt, halt, other, grew, halt, grew, *EVENTS[2:])
+    fleet.sessions["csb0"].says["follow"] = events
+    result = fleet.run("update", "--yes", "csb0")
+    assert result.exit_code == 0
+    said = "  /x/log cannot be written here: full; the client tries again for 10 minutes"
+    assert [line for line in result.stdout.splitlines() if "cannot be written" in line] == [
+        said
+    ] * 2
+
+
+def test_jobs_name_a_copy_that_cannot_be_read(fleet: Fleet) -> None:
+    line = unreadable_line(JOB, "/x/plan.json: it is a named pipe")
+    fleet.sessions["csb0"].says["jobs"] = (line,)
+    words = fleet.run("jobs", "csb0").stdout
+    assert words.rstrip().endswith("unreadable  /x/plan.json: it is a named pipe")
+    (row,) = fleet.run("jobs", "csb0", "--json").stdout.splitlines()
+    assert msgspec.json.decode(row)["unreadable"] == "/x/plan.json: it is a named pipe"
+
+
 def test_log_of_a_missing_job_is_an_error(fleet: Fleet) -> None:
     async def gone(_: FakeSession) -> AsyncIterator[JobEvent]:
         yield Heartbeat(at=1, log=9)
@@ -874,7 +937,7 @@ def test_no_known_job_of_a_host_that_is_away_is_not_no_job(fleet: Fleet, command
 
 
 def test_jobs_are_listed_even_when_one_host_refuses(fleet: Fleet) -> None:
-    line = JobLine(job=JOB, at=5, asked_by="uid 0", goal="update", outcome="failed",
+    line = JobLine(job=JOB, at=5, asked_by="root", goal="update", outcome="failed",
                    failed_step="pull", seconds=7)  # fmt: skip
     fleet.sessions["csb0"].says["jobs"] = (line,)
     fleet.sessions["csb1"].says["jobs"] = NeedsPassword("csb1")
@@ -888,8 +951,7 @@ def test_jobs_are_listed_even_when_one_host_refuses(fleet: Fleet) -> None:
         "s",
         "failed",
         "(pull)",
-        "uid",
-        "0",
+        "root",
     ]
     assert "csb1: " in result.stderr
     found = msgspec.json.decode(fleet.run("jobs", "csb0", "--json").stdout, type=listing.JobRow)

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from fakes import make_proof
+from odd_files import ODD
 
 from nixfleet_core.job.copies import Asked, Copies, JobCopy, Result, default_copies
 from nixfleet_core.limits import PLAN_LIMIT
@@ -30,7 +35,9 @@ def _open_umask() -> Iterator[None]:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> JobCopy:
-    return Copies(tmp_path).job("csb0", JOB)
+    copy = Copies(tmp_path).job("csb0", JOB)
+    copy.prepare()
+    return copy
 
 
 def mode(path: Path) -> int:
@@ -61,12 +68,14 @@ def test_a_state_folder_that_cannot_be_used_is_named_and_the_copies_live_as_long
     copies = default_copies(told.append)
     (said,) = told
     assert said.startswith(f"{tmp_path / state}/nixfleet cannot be used (")
-    assert copies.job("csb0", JOB).path.is_dir()
+    copies.job("csb0", JOB).check_grows()
     assert mode(copies.root) == 0o700
 
 
 def test_a_job_has_a_directory_of_its_own(tmp_path: Path) -> None:
     copy = Copies(tmp_path).job("csb0", JOB)
+    assert not copy.path.exists()
+    copy.prepare()
     assert copy.path == tmp_path / "hosts/csb0/jobs" / JOB
     assert mode(copy.path) == 0o700
     assert Copies(tmp_path).job("csb0", JOB) == copy
@@ -91,7 +100,7 @@ def test_lists_only_jobs(tmp_path: Path) -> None:
     assert copies.jobs("csb0") == ()
     ids = ("20261123-004101-ab12", "20261123-004101-0f00", "20250101-000000-ffff")
     for job in ids:
-        copies.job("csb0", job)
+        copies.job("csb0", job).prepare()
     (tmp_path / "hosts/csb0/jobs/.DS_Store").touch()
     (tmp_path / "hosts/csb0/jobs/old").mkdir()
     assert copies.jobs("csb0") == tuple(sorted(ids))
@@ -112,6 +121,52 @@ def test_a_small_file_appears_whole_and_closed(copy: JobCopy) -> None:
     assert [path.name for path in copy.path.iterdir()] == ["result"]
 
 
+def test_a_proof_without_room_is_not_kept_and_an_odd_file_has_none(tmp_path: Path) -> None:
+    proof = make_proof("/a", "/a", "0" * 40, "nixfleet")
+    copies = Copies(tmp_path / "state")
+    copies.keep_proof("csb0", proof)
+    assert copies.proofs("csb0") == (proof,)
+    path = tmp_path / "state/hosts/csb0/proofs.json"
+    for what in ODD:
+        path.unlink()
+        ODD[what](path)
+        assert copies.proofs("csb0") == ()
+        if path.is_dir():
+            copies.keep_proof("csb0", proof)
+            path.rmdir()
+            path.touch()
+    (tmp_path / "file").touch()
+    Copies(tmp_path / "file").keep_proof("csb0", proof)
+
+
+def test_a_job_without_its_folder_has_no_files_and_makes_none(tmp_path: Path) -> None:
+    copy = Copies(tmp_path).job("csb0", JOB)
+    assert (copy.asked(), copy.result()) == (None, None)
+    copy.discard_empty()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_write_without_room_leaves_the_old_file_and_nothing_else(copy: JobCopy) -> None:
+    copy.write("result", b"old")
+    limited = """
+import resource, signal, sys
+from pathlib import Path
+from nixfleet_core.errors import ClientFailed
+from nixfleet_core.job.copies import JobCopy
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+    JobCopy(Path(sys.argv[1])).write("result", bytes(10000))
+except ClientFailed as error:
+    print(error)
+"""
+    command = (sys.executable, "-c", limited, str(copy.path))
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    why = os.strerror(errno.EFBIG)
+    assert said == f"{copy.path}/result cannot be written here: {why}; the job goes on\n"
+    assert {file.name: file.read_bytes() for file in copy.path.iterdir()} == {"result": b"old"}
+
+
 def test_reads_the_files_of_the_host(copy: JobCopy) -> None:
     plan = Plan(
         host="csb0",
@@ -130,7 +185,7 @@ def test_reads_the_files_of_the_host(copy: JobCopy) -> None:
         % msgspec.json.encode(plan),
     )
     copy.write("result", b'{"format":1,"outcome":"failed","failed":"pull","rc":3,"ended":9}\n')
-    assert copy.asked() == Asked(plan, 5, 1000, "192.0.2.1 5 192.0.2.2 22")
+    assert copy.asked() == Asked(plan, 5, 1000, from_="192.0.2.1 5 192.0.2.2 22")
     assert copy.result() == Result("failed", "pull", 3, ended=9)
 
 

@@ -94,10 +94,10 @@ def test_parser_survives_any_answer(noise: bytes) -> None:
 
 
 def test_a_line_for_people() -> None:
-    asked = Asked(plan=PLAN, at=1795394461, uid=1000, from_="192.0.2.1 5 192.0.2.2 22")
+    asked = Asked(plan=PLAN, at=1795394461, uid=1000, user="ops", from_="192.0.2.1 5 192.0.2.2 22")
     result = Result("failed", "pull", 1, 1795394500)
     line = job_line(FIRST, asked=asked, result=result, running=False)
-    assert (line.at, line.seconds, line.asked_by) == (1795394461, 39, "uid 1000 from 192.0.2.1")
+    assert (line.at, line.seconds, line.asked_by) == (1795394461, 39, "ops from 192.0.2.1")
     assert (line.goal, line.outcome, line.failed_step) == ("update", "failed", "pull")
     assert job_line(FIRST, asked=asked, result=None, running=True).outcome == "running"
     assert job_line(FIRST, asked=asked, result=None, running=False).outcome == "interrupted"
@@ -107,12 +107,27 @@ def test_a_line_for_people() -> None:
 def test_a_clock_that_was_set_back_makes_no_negative_time(ended: int, seconds: int | None) -> None:
     asked = Asked(plan=PLAN, at=1795394461, uid=0)
     line = job_line(FIRST, asked=asked, result=Result("done", ended=ended), running=False)
-    assert (line.seconds, line.outcome, line.asked_by) == (seconds, "done", "uid 0")
+    assert (line.seconds, line.outcome, line.asked_by) == (seconds, "done", "root")
 
 
 def test_a_plan_without_a_time_has_that_of_the_id() -> None:
     line = job_line(FIRST, asked=Asked(plan=PLAN), result=None, running=False)
     assert line.at == 1795394461
+
+
+@pytest.mark.parametrize(
+    ("uid", "user", "shown"),
+    [
+        (0, "", "root"),
+        (0, "toor", "root"),
+        (1000, "ops", "ops"),
+        (1000, "", "user number 1000"),
+        (None, "", "user unknown"),
+    ],
+)
+def test_who_asked_has_the_name_that_the_host_knows(uid: int | None, user: str, shown: str) -> None:
+    asked = Asked(plan=PLAN, uid=uid, user=user)
+    assert job_line(FIRST, asked=asked, result=None, running=False).asked_by == shown
 
 
 def test_missing_facts_of_a_job_come_from_its_id() -> None:

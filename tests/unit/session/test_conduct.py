@@ -239,7 +239,7 @@ async def test_cancel_asks_for_the_password() -> None:
 
 
 async def test_the_history_comes_from_the_host_or_says_why_not() -> None:
-    line = JobLine(job=JOB, at=1, asked_by="uid 0", goal="update", outcome="done")
+    line = JobLine(job=JOB, at=1, asked_by="root", goal="update", outcome="done")
     made = bench(["secret"], jobs=[NeedsPassword("csb0"), (line,)])
     assert await made.conductor.jobs(made.session) == (line,)
     away = bench(jobs=NotAllowed("no sudo"))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import re
+import shutil
 import stat
 import tempfile
 from contextlib import aclosing
@@ -17,11 +19,13 @@ from unittest.mock import patch
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from odd_files import ODD
 
 from nixfleet_core.errors import BadAnswer, ClientFailed, NeedsPassword, NoSuchJob, NotAllowed
 from nixfleet_core.job.copies import FLOOR, Copies, JobCopy, check_room
 from nixfleet_core.job.events import (
     EVENT_LINE_LIMIT,
+    CopyHalt,
     Heartbeat,
     JobEnd,
     JobEvent,
@@ -126,13 +130,21 @@ def says(*connections: bytes | Process | Exception) -> Host:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> JobCopy:
-    return Copies(tmp_path).job("csb0", JOB)
+    copy = Copies(tmp_path).job("csb0", JOB)
+    copy.prepare()
+    return copy
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _no_pauses() -> Iterator[None]:
-    with patch.object(follow, "RETRY_DELAYS", (0.0,)):
+    with patch.object(follow, "RETRY_DELAYS", (0.0,)), patch.object(follow, "HALT_DELAY", 0.0):
         yield
+
+
+@pytest.fixture
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy that cannot grow is given up at once."""
+    monkeypatch.setattr(follow, "HALT_LIMIT", 0.0)
 
 
 def follower(host: Host, copy: JobCopy, lost: Callable[[], None] = lambda: None) -> Follower:
@@ -470,6 +482,7 @@ async def test_a_flood_of_one_host_does_not_block_the_others(copy: JobCopy) -> N
 # This machine's disk.
 
 
+@pytest.mark.usefixtures("_no_waiting")
 async def test_a_copy_stops_before_the_disk_is_full_and_continues_later(
     copy: JobCopy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -505,6 +518,7 @@ def test_a_small_disk_keeps_a_fiftieth_free(
         check_room(tmp_path / "log")
 
 
+@pytest.mark.usefixtures("_no_waiting")
 @pytest.mark.parametrize("name", ["log", "events"])
 async def test_a_failed_write_of_the_copy_is_this_machines_failure(
     copy: JobCopy, monkeypatch: pytest.MonkeyPatch, name: str
@@ -514,11 +528,154 @@ async def test_a_failed_write_of_the_copy_is_this_machines_failure(
 
     monkeypatch.setattr("nixfleet_core.session.follow.os.write", full)
     host = says(frame(name, 0, b"abc\n") + RESULT)
-    with pytest.raises(ClientFailed, match=f"{name} cannot be written here: No space left"):
+    with pytest.raises(ClientFailed, match=f"/{name} cannot be written here: No space left"):
         await collect(host, copy)
     assert len(host.asked) == 1
 
 
+def full_once(monkeypatch: pytest.MonkeyPatch, module: str, call: str, room: int) -> None:
+    """The disk takes so many more bytes, then fails once, then has room again."""
+    left, real = [room], getattr(os, call)
+
+    def write(fd: int, data: memoryview, *at: int) -> int:
+        if not left:
+            return int(real(fd, data, *at))
+        if not left[0]:
+            left.clear()
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written = int(real(fd, data[: left[0]], *at))
+        left[0] -= written
+        return written
+
+    monkeypatch.setattr(f"nixfleet_core.{module}.os.{call}", write)
+
+
+def from_the_offsets(log: bytes) -> Callable[[Asked], Process]:
+    """A host that sends all that the copy lacks."""
+    return lambda asked: Process([stream(log, asked, 5)])
+
+
+@pytest.mark.parametrize(
+    ("module", "call", "room"),
+    [("session.follow", "write", room) for room in (0, 1, 3, 40, 60)]
+    + [("log.text", "pwrite", room) for room in (0, 2)],
+)
+async def test_a_copy_goes_on_once_there_is_room_and_nothing_is_lost_or_doubled(
+    copy: JobCopy, monkeypatch: pytest.MonkeyPatch, module: str, call: str, room: int
+) -> None:
+    full_once(monkeypatch, module, call, room)
+    log = b"one\ntwo\nthree\n"
+    host = Host(from_the_offsets(log))
+    events = await collect(host, copy)
+    (halt,) = [event for event in events if isinstance(event, CopyHalt)]
+    name = "log.txt" if module == "log.text" else "events|log"
+    assert re.search(rf"{copy.path}/({name}) cannot be written here: No space left", halt.why)
+    assert links(events) == [], "the host was not lost"
+    assert [event for event in events if event in TOLD] == TOLD
+    assert copy.files.log.read_bytes() == copy.files.text.read_bytes() == log
+    assert copy.files.events.read_bytes() == EVENTS
+    assert copy.read("result") == DONE
+
+
+def replace_by_a_file(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.write_text("not a folder")
+
+
+def fill_with_folders(folder: Path) -> None:
+    """No file of the job can be written any more."""
+    shutil.rmtree(folder)
+    folder.symlink_to(folder.name)
+
+
+@pytest.mark.parametrize("spoil", [shutil.rmtree, replace_by_a_file, fill_with_folders])
+@pytest.mark.parametrize("depth", [0, 1, 2])
+async def test_a_folder_that_goes_away_is_named_and_comes_back_whole(
+    copy: JobCopy, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path], None], depth: int
+) -> None:
+    folder = (copy.path, *copy.path.parents)[depth]
+    log, half = b"one\ntwo\nthree\n", EVENTS.index(b"\n", 40) + 5
+
+    def answer(asked: Asked) -> Process:
+        if len(host.asked) > 1:
+            return Process([stream(log, asked, 5)])
+        first = frame("events", 0, EVENTS[:half]) + frame("log", 0, log[:6])
+        return Process([GREETING + first, frame("log", 6, log[6:])])
+
+    host = Host(answer)
+    events: list[JobEvent] = []
+    async with asyncio.timeout(20):
+        async for event in follower(host, copy).events():
+            events.append(event)
+            if isinstance(event, LogGrew) and event.size == 6:
+                spoil(folder)
+            elif isinstance(event, CopyHalt) and not folder.is_dir():
+                folder.unlink(missing_ok=True)
+    halts = {event.why for event in events if isinstance(event, CopyHalt)}
+    assert len(halts) == 1
+    assert str(folder) in halts.pop()
+    assert links(events) == []
+    assert [event for event in events if event in TOLD] == TOLD
+    assert copy.files.log.read_bytes() == copy.files.text.read_bytes() == log
+    assert copy.files.events.read_bytes() == EVENTS
+    assert (copy.read("before"), copy.read("after"), copy.read("result")) == (b"b", b"a", DONE)
+
+
+@pytest.mark.parametrize(
+    "name", ["log", "log.txt", "events", "result", ".result.new", ".before.new"]
+)
+@pytest.mark.parametrize("what", ODD)
+async def test_an_odd_file_in_a_copy_is_named_at_once(copy: JobCopy, name: str, what: str) -> None:
+    ODD[what](copy.path / name)
+    host = Host(from_the_offsets(b"abc\n"))
+    with pytest.raises(ClientFailed) as caught:
+        await collect(host, copy)
+    assert str(caught.value) == f"{copy.path / name} cannot be read: it is {what}"
+
+
+async def test_two_clients_of_one_machine_both_see_everything(copy: JobCopy) -> None:
+    """Each finds that the other has written to their copy."""
+    log = b"one\ntwo\nthree\n"
+    told: list[JobEvent] = []
+    one = follower(Host(from_the_offsets(log)), copy).events()
+    async with asyncio.timeout(20), aclosing(one):
+        async for event in one:
+            told.append(event)
+            if isinstance(event, LogGrew) and event.size == 5:
+                other = await collect(Host(from_the_offsets(log[:10])), copy)
+                assert isinstance(other[-1], LogGrew)
+                assert other[-1].size == 10
+                (copy.path / "result").unlink()
+    assert [event for event in told if event in TOLD] == TOLD
+    assert copy.files.log.read_bytes() == copy.files.text.read_bytes() == log
+
+
+async def test_events_without_their_place_in_the_log_are_told_of_an_ended_job(
+    copy: JobCopy,
+) -> None:
+    """The host's disk was full: the log is shorter than the events say."""
+    copy.write("events", EVENTS)
+    copy.write("log", b"a")
+    copy.write("result", DONE)
+    events = await collect(says(b""), copy)
+    assert [event for event in events if event in TOLD] == TOLD
+
+
+@pytest.mark.usefixtures("_no_waiting")
+async def test_a_small_file_that_cannot_be_written_is_no_lost_link(
+    copy: JobCopy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    monkeypatch.setattr("nixfleet_core.job.copies.write_whole", full)
+    with pytest.raises(
+        ClientFailed, match=f"{copy.path}/result cannot be written here: Disk quota"
+    ):
+        await collect(says(RESULT), copy)
+
+
+@pytest.mark.usefixtures("_no_waiting")
 async def test_a_readable_log_that_cannot_be_written_is_mended_later(
     copy: JobCopy, monkeypatch: pytest.MonkeyPatch
 ) -> None:

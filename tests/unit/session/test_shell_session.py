@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import shlex
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import pytest
+from odd_files import ODD
 from seen_hosts import CHECKOUT, HEALTHY
 
 from nixfleet_core.config import Limits
 from nixfleet_core.errors import (
     BadAnswer,
+    ClientFailed,
     LaunchFailed,
     NoShell,
     NoSuchJob,
@@ -648,6 +652,78 @@ async def test_the_history_of_an_absent_host_comes_from_the_copies(
     ]
 
 
+@pytest.mark.parametrize("name", ["plan.json", "result"])
+@pytest.mark.parametrize("what", ODD)
+async def test_an_odd_copy_is_named_in_the_history_and_spoils_no_other(
+    bench: Callable[..., Bench], what: str, name: str
+) -> None:
+    made = bench(LOST)
+    made.copy.prepare()
+    ODD[what](made.copy.path / name)
+    made.session.copies.job("csb0", OTHER).write("result", b'{"outcome":"done"}')
+    good, odd = await made.session.jobs()
+    assert (good.job, good.outcome, good.unreadable) == (OTHER, "done", "")
+    assert (odd.job, odd.outcome) == (JOB, "unreadable")
+    assert odd.unreadable == f"{made.copy.path / name}: it is {what}"
+
+
+@pytest.mark.parametrize("what", [*ODD, "a file"])
+async def test_a_copy_that_is_no_folder_is_named_in_the_history(
+    bench: Callable[..., Bench], what: str
+) -> None:
+    made = bench(LOST)
+    made.copy.path.parent.mkdir(parents=True)
+    (ODD | {"a file": Path.touch})[what](made.copy.path)
+    (line,) = await made.session.jobs()
+    assert line.outcome == ("interrupted" if what == "a folder" else "unreadable")
+    assert what == "a folder" or str(made.copy.path) in line.unreadable
+
+
+async def test_a_huge_plan_is_not_read_into_memory(bench: Callable[..., Bench]) -> None:
+    made = bench(LOST)
+    made.copy.write("plan.json", b"")
+    os.truncate(made.copy.path / "plan.json", 10**12)  # takes no room
+    (line,) = await made.session.jobs()
+    assert "plan.json: it is larger than" in line.unreadable
+
+
+@pytest.mark.parametrize("what", ODD)
+async def test_the_job_of_an_odd_copy_is_not_shown_and_its_path_is_named(
+    bench: Callable[..., Bench], what: str
+) -> None:
+    made = bench()
+    made.copy.prepare()
+    ODD[what](made.copy.path / "plan.json")
+    with pytest.raises(ClientFailed) as caught:
+        await made.session.fetch_plan(JOB)
+    assert str(caught.value) == f"{made.copy.path}/plan.json cannot be read: it is {what}"
+
+
+async def test_a_plan_that_finds_no_room_here_names_its_path(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("nixfleet_core.job.copies.write_whole", full)
+    made = bench(says(b"@nf plan\n{}"))
+    with pytest.raises(
+        ClientFailed, match=f"{made.copy.path}/plan.json cannot be written here: No"
+    ):
+        await made.session.fetch_plan(JOB)
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_the_usual_times_are_read_past_odd_copies(bench: Callable[..., Bench], what: str) -> None:
+    made = bench()
+    made.copy.prepare()
+    ODD[what](made.copy.files.events)
+    began = b'{"event":"step-start","step":"pull","at":990,"log":0}\n'
+    ended = b'{"event":"step-end","step":"pull","at":1000,"status":"ok","log":0}\n'
+    made.session.copies.job("csb0", OTHER).write("events", began + ended)
+    assert made.session.expected(("pull",)) == {"pull": 10}
+
+
 async def test_a_rollback_is_judged_by_its_target_system(
     bench: Callable[..., Bench],
 ) -> None:
@@ -810,8 +886,8 @@ async def test_the_newest_job(
 ) -> None:
     made = bench(answer if isinstance(answer, Answer) else says(answer))
     if known:
-        made.session.copies.job("csb0", "20250101-000000-0000")
-        made.session.copies.job("csb0", OTHER)
+        made.session.copies.job("csb0", "20250101-000000-0000").prepare()
+        made.session.copies.job("csb0", OTHER).prepare()
     assert await made.session.newest_job() == newest
 
 
@@ -1172,7 +1248,7 @@ def test_expected_times_of_steps_come_from_followed_jobs(
         began = f'{{"event":"step-start","step":"pull","at":{900 if number < 5 else 990},"log":0}}'
         ended = '{"event":"step-end","step":"pull","at":1000,"status":"ok","log":0}'
         copy.write("events", f"{began}\n{ended}\n".encode())
-    made.session.copies.job("csb0", JOB)  # this job has no events yet
+    made.session.copies.job("csb0", JOB).prepare()  # this job has no events yet
     assert made.session.expected(("pull", "rebuild")) == {"pull": 10}
     assert made.session.expected(()) == {}
     assert made.shell.ran == []
