@@ -30,6 +30,7 @@ class Glyphs:
     arrow: str = "→"
     dot: str = "·"
     times: str = "×"
+    again: str = "↻"
     enter: str = "⏎"
     up: str = "↑"
     down: str = "↓"
@@ -57,6 +58,7 @@ ASCII: Final = Glyphs(
     arrow="->",
     dot="-",
     times="x",
+    again="@",
     enter="enter",
     up="^",
     down="v",

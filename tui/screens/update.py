@@ -61,7 +61,7 @@ class UpdateScreen(Page):
             versions = VersionPanel(watcher, glyphs, id="versions")
             versions.border_title = Content("Agent")
             yield versions
-        yield LogPanel(watcher.text_path, watcher.times, glyphs, id="log")
+        yield LogPanel(watcher.text_path, watcher.times, watcher.places, glyphs, id="log")
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -104,6 +104,14 @@ class UpdateScreen(Page):
             self.query_one(LogPanel).view.mark_dirty()
         self.query_one(LogPanel).view.flush()
         self.query_one(LogPanel).show_whole(state.outcome is not None and not watcher.is_active)
+
+    @on(StepsPanel.Chosen)
+    def _show_step(self, message: StepsPanel.Chosen) -> None:
+        place = self._watcher.places.get(message.step)
+        if place is None:
+            self.app.notify("the log has nothing of that step", timeout=3)
+        else:
+            self.query_one(LogPanel).view.go_to_place(place)
 
     def action_cancel(self) -> None:
         self.post_message(CancelJob(self._watcher))
