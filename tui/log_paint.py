@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.segment import Segment
+from rich.style import Style
 from textual.strip import Strip
 
 from nixfleet_core.log.kinds import derivation_of, kind_of
@@ -15,8 +16,6 @@ from tui.log_colours import derivation_style
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from rich.style import Style
 
     from nixfleet_core.log.kinds import Kind
     from tui.log_search import Query
@@ -61,3 +60,20 @@ def restyle(strip: Strip, start: int, end: int, style: Style) -> Strip:
         [Segment(text, (old + style) if old else style) for text, old, _ in strip.crop(start, end)]
     )
     return Strip.join([strip.crop(0, start), middle, strip.crop(end, length)])
+
+
+def characters_in(strip: Strip, cells: int) -> int:
+    """How many characters the first cells have: what the mouse selects is counted in these."""
+    text = strip.text
+    return min(cells, len(text)) if text.isascii() else len(strip.crop(0, cells).text)
+
+
+def at_one_offset(strip: Strip, x: int, y: int) -> Strip:
+    """The strip, for which the mouse selects from one place in the text, at whatever cell it is."""
+    place = Style.from_meta({"offset": (x, y)})
+    letters = [
+        Segment(letter, style + place if style else place)
+        for text, style, _ in strip
+        for letter in text
+    ]
+    return Strip(letters, strip.cell_length)

@@ -503,6 +503,55 @@ async def test_the_mouse_selects_the_text_to_copy(path: Path) -> None:
         assert app.clipboard == "1\nline 2\nline"
 
 
+async def drag(
+    pilot: Pilot[None], view: LogView, start: tuple[int, int], end: tuple[int, int]
+) -> str:
+    """The text that is copied after the mouse was dragged from one cell to the other."""
+    await pilot.mouse_down(view, offset=start)
+    await pilot.hover(view, offset=end)
+    await pilot.mouse_up(view, offset=end)
+    await rest(pilot)
+    await press(pilot, "y")
+    return pilot.app.clipboard
+
+
+async def test_what_is_selected_has_no_signs_no_times_and_no_hidden_lines(path: Path) -> None:
+    write(path, "".join(f"error: {n}\nquiet {n}\n" for n in range(20)))
+    async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
+        view = app.log_view
+        app.times.add_time(NOW, 1000)
+        await rest(pilot)
+        await press(pilot, "ampersand", *"error", "enter", "g", "t")
+        left = len("✖02:13:20 ")
+        assert shown(view)[1] == "✖02:13:20 error: 1"
+        text = await drag(pilot, view, (left + len("error: "), 0), (left + len("erro"), 2))
+        assert text == "0\nerror: 1\nerror"
+
+
+async def test_wrapped_wide_and_shifted_text_is_selected_as_it_is_seen(path: Path) -> None:
+    long = f"first {'x' * 50}日本語 end"
+    write(path, f"{long}\nsecond {'y' * 100}\nthird\n")
+    async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
+        view = app.log_view
+        await rest(pilot)
+        await press(pilot, "g", "w")
+        rows = [row[1:] for row in shown(view)]
+        assert rows[:2] == [f"first {'x' * 50}", "日本語 end"]
+        assert await drag(pilot, view, (1 + 55, 0), (1 + 4, 1)) == "x日本語"
+        await press(pilot, "w", "right")
+        assert shown(view)[1][1:].startswith("y" * 50)
+        text = await drag(pilot, view, (1 + 10, 0), (1 + 3, 1))
+        assert text == f"{long[26:]}\nsecond {'y' * 13}"
+
+
+async def test_a_drag_that_begins_at_the_signs_selects_whole_lines(path: Path) -> None:
+    async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
+        await rest(pilot)
+        await press(pilot, "g", "t")
+        text = await drag(pilot, app.log_view, (0, 1), (10 + len("lin"), 2))
+        assert text == "line 1\nline"
+
+
 async def test_saved_text_has_no_colours_and_overwrites_nothing(tmp_path: Path) -> None:
     source, target = tmp_path / "log.txt", tmp_path / "saved.log"
     source.write_bytes(b"\x1b[31mred\x1b[0m\tand \x1b]2;t\x07more\n" + b"x" * 9000)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
 from textual.cache import LRUCache
@@ -24,7 +25,7 @@ from textual.strip import Strip
 from nixfleet_core.log.kinds import KINDS, derivation_of
 from tui.ansi import plain_line
 from tui.log_file import LogFile, MatchingLines
-from tui.log_paint import paint, restyle
+from tui.log_paint import at_one_offset, characters_in, paint, restyle
 from tui.log_search import FILTER_LIMIT, Hits, Query, Search
 from tui.log_survey import Survey
 
@@ -242,10 +243,12 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         body_width = self._body_width
         left = (row - line.row) * body_width if self.wrapped else scroll_x
         painted = self._paint(line)
-        body = self._selected(painted.strip, row, left)
+        before = characters_in(painted.strip, left)
+        body = self._selected(painted.strip, row, before if self.wrapped else 0)
         body = body.crop_extend(left, left + body_width, base).apply_style(base)
-        body = body.apply_offsets(0 if self.wrapped else left, row)
-        return Strip.join([self._gutter(line, row, painted.kind), body])
+        first = 0 if self.wrapped else before
+        gutter = self._gutter(line, row, painted.kind)
+        return Strip.join([at_one_offset(gutter, first, row), body.apply_offsets(first, row)])
 
     def on_resize(self) -> None:
         if self.wrapped:
@@ -668,16 +671,17 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
             self._widest = max(self._widest, painted.strip.cell_length)
         return painted
 
-    def _selected(self, strip: Strip, row: int, left: int) -> Strip:
+    def _selected(self, strip: Strip, row: int, before: int) -> Strip:
+        """The line with what is selected in that row, which has so many characters before it."""
         selection = self.text_selection
         span = selection.get_span(row) if selection is not None else None
         if span is None:
             return strip
         start, end = span
-        base = left if self.wrapped else 0
-        stop = strip.cell_length if end == -1 else base + end
+        text = strip.text
+        stop = strip.cell_length if end == -1 else cell_len(text[: before + end])
         style = self.screen.get_component_rich_style("screen--selection")
-        return restyle(strip, base + start, stop, style)
+        return restyle(strip, cell_len(text[: before + start]), stop, style)
 
     def _gutter(self, line: Line, row: int, kind: Kind | None) -> Strip:
         style = self.rich_style + self.get_component_rich_style("log-view--gutter")
