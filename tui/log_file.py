@@ -23,8 +23,10 @@ GROW_BUDGET: Final = 8 * 1024 * 1024
 _PAGES: Final = 16
 
 
-_PIECES: Final = 1024 * 1024
+_PIECES: Final = 256 * 1024
 """The same of matching lines, which lie apart."""
+_SPAN: Final = 256 * 1024
+"""Bytes of the file that are read at once for the matching lines in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,16 +220,37 @@ class MatchingLines(LogFile):
         return bisect_right(self._search.sizes, place) - 1
 
     def _read(self, start: int, size: int) -> bytes:
-        hits, sizes, parts = self._search.hits, self._search.sizes, []
+        sizes, parts = self._search.sizes, []
         end = min(start + size, self._end())
         while start < end:
-            first = last = self._number(start)
-            while (
-                sizes[last + 1] < end
-                and sizes[last + 1] - sizes[last] == hits[last + 1] - hits[last]
-            ):
-                last += 1  # lines that follow each other are read at once
-            stop = min(end, sizes[last + 1])
-            parts.append(super()._read(hits[first] + start - sizes[first], stop - start))
+            first, last = self._near_lines(start, end)
+            if first == last:  # no more of it than is asked for: a line may be a giant
+                stop = min(end, sizes[first + 1])
+                offset = self._search.hits[first] + start - sizes[first]
+                parts.append(super()._read(offset, stop - start))
+            else:
+                stop = min(end, sizes[last + 1])
+                lines = self._read_lines(first, last)
+                parts.append(lines[start - sizes[first] : stop - sizes[first]])
             start = stop
         return b"".join(parts)
+
+    def _near_lines(self, start: int, end: int) -> tuple[int, int]:
+        """The numbers of the first line from `start` on, and of the last one before `end` that is
+        so near to it in the file that both are read at once."""
+        hits, sizes = self._search.hits, self._search.sizes
+        first, last = self._number(start), self._number(end - 1)
+        last = min(last, max(first, hits.not_before(hits[first] + _SPAN) - 1))
+        if last > first and hits[last] + sizes[last + 1] - sizes[last] > hits[first] + _SPAN:
+            last -= 1
+        return first, last
+
+    def _read_lines(self, first: int, last: int) -> bytes:
+        hits, sizes = self._search.hits, self._search.sizes
+        begin = hits[first]
+        lengths = [sizes[n + 1] - sizes[n] for n in range(first, last + 1)]
+        block = super()._read(begin, hits[last] + lengths[-1] - begin)
+        offsets = (hits[n] - begin for n in range(first, last + 1))
+        return b"".join(
+            [block[at : at + length] for at, length in zip(offsets, lengths, strict=True)]
+        )
