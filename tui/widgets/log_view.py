@@ -247,7 +247,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         body = self._selected(painted.strip, row, before if self.wrapped else 0)
         body = body.crop_extend(left, left + body_width, base).apply_style(base)
         first = 0 if self.wrapped else before
-        gutter = self._gutter(line, row, painted.kind)
+        gutter = self._gutter(line, row, painted.kind, base)
         return Strip.join([at_one_offset(gutter, first, row), body.apply_offsets(first, row)])
 
     def on_resize(self) -> None:
@@ -683,8 +683,8 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         style = self.screen.get_component_rich_style("screen--selection")
         return restyle(strip, cell_len(text[: before + start]), stop, style)
 
-    def _gutter(self, line: Line, row: int, kind: Kind | None) -> Strip:
-        style = self.rich_style + self.get_component_rich_style("log-view--gutter")
+    def _gutter(self, line: Line, row: int, kind: Kind | None, base: Style) -> Strip:
+        style = base + self.get_component_rich_style("log-view--gutter")
         if row != line.row:
             return Strip.blank(self._gutter_width, style)
         sign = " "
