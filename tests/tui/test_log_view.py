@@ -288,10 +288,16 @@ async def test_the_newest_text_wins(path: Path) -> None:
         view = app.log_view
         view.count_typed("find", "line")
         old = view._typed
-        view.count_typed("find", "line 9")
-        await rest(pilot)
         assert old is not None
-        assert "find: line 9 · 11" in title(app)
+        await rest(pilot)
+        with old[1]._lock:  # as if it still had much to do
+            append(app, numbered(10, 900))
+            view._scan(old[1], lambda: None)
+            view.count_typed("find", "line 9")
+        scanned = old[1].scanned
+        await rest(pilot)
+        assert old[1].scanned == scanned, "nobody searches for the older text any more"
+        assert "find: line 9 · 21" in title(app)
 
 
 async def test_filter_shows_only_matching_lines_and_follows(path: Path) -> None:
@@ -309,6 +315,7 @@ async def test_filter_shows_only_matching_lines_and_follows(path: Path) -> None:
         await rest(pilot)
         assert shown(app.log_view)[-1] == "✖error: more 19"
         assert "22 of 303 lines · following" in title(app)
+        assert not [worker for worker in app.workers if worker.is_running], "it waits for the rest"
         await press(pilot, "up")
         append(app, "or\n")
         await rest(pilot)
@@ -455,9 +462,10 @@ async def test_kinds_stand_out_by_sign_style_and_number(path: Path) -> None:
 
 
 async def test_the_name_of_a_build_has_its_own_colour_by_the_theme(path: Path) -> None:
-    write(path, "nixfleet-agent> go build\n")
+    write(path, "nixfleet-agent> go build\nerror: it broke\n")
     async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
         await rest(pilot)
+        errors = set()
         for theme, dark in (("textual-dark", True), ("textual-light", False)):
             app.theme = theme
             await rest(pilot)
@@ -465,6 +473,8 @@ async def test_the_name_of_a_build_has_its_own_colour_by_the_theme(path: Path) -
             assert name.text == "nixfleet-agent"
             assert name.style is not None
             assert name.style.color == derivation_style("nixfleet-agent", dark=dark).color
+            errors.add(list(app.log_view.render_line(1))[1].style)
+        assert len(errors) == 2
 
 
 async def test_a_log_that_holds_escapes_writes_none(path: Path) -> None:

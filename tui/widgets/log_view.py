@@ -175,6 +175,8 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         self._find: Search | None = None
         self._filter: Search | None = None
         self._sifting = False
+        self._sifted = 0
+        """The size of the file when the filter last looked for more lines."""
         self._typed: tuple[Field, Search] | None = None
         """What is typed now."""
         self.following = True
@@ -424,7 +426,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         """Show only the lines with that text; an empty text shows all."""
         self._keep_spot()
         self._filter = self._take_typed("filter", text)
-        self._sifting = False
+        self._sifting, self._sifted = False, 0
         if self._lines is not self._file:
             self._lines.close()
         path = self._file.path
@@ -515,7 +517,8 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
             self._find = self._new_search("find", self._find.query.text)
             self._scan(self._find, self._show_count)
         if self._filter is not None:
-            self._filter, self._sifting = self._new_search("filter", self._filter.query.text), False
+            self._filter = self._new_search("filter", self._filter.query.text)
+            self._sifting, self._sifted = False, 0
             self._lines.close()
             self._lines = MatchingLines(self._file.path, self._filter)
             self._lines.set_width(self._body_width if self.wrapped else None)
@@ -623,9 +626,9 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _sift(self, search: Search) -> None:
         """Bring the filter up to the end of the file."""
-        if self._sifting or search.scanned >= self._file.size:
+        if self._sifting or self._sifted >= self._file.size:
             return
-        self._sifting = True
+        self._sifting, self._sifted = True, self._file.size
 
         def taken() -> None:
             self._sifting, self._dirty = False, True
