@@ -66,9 +66,12 @@ def count_reads(file: LogFile) -> list[int]:
 
 
 async def rest(pilot: Pilot[None]) -> None:
-    """Let searches end and messages be handled."""
+    """Let searches end, messages be handled and the layout be made."""
     await at_rest()
     await pilot.app.workers.wait_for_complete()
+    for _ in range(3):
+        await at_rest()
+        pilot.app.screen._on_timer_update()
     await at_rest()
 
 
@@ -473,7 +476,8 @@ async def test_the_name_of_a_build_has_its_own_colour_by_the_theme(path: Path) -
             assert name.text == "nixfleet-agent"
             assert name.style is not None
             assert name.style.color == derivation_style("nixfleet-agent", dark=dark).color
-            errors.add(list(app.log_view.render_line(1))[1].style)
+            error = list(app.log_view.render_line(1))[1].style
+            errors.add(error.color if error else None)
         assert len(errors) == 2
 
 
@@ -548,6 +552,11 @@ async def test_wrapped_wide_and_shifted_text_is_selected_as_it_is_seen(path: Pat
         rows = [row[1:] for row in shown(view)]
         assert rows[:2] == [f"first {'x' * 50}", "日本語 end"]
         assert await drag(pilot, view, (1 + 55, 0), (1 + 4, 1)) == "x日本語"
+        assert await drag(pilot, view, (1 + 2, 1), (1 + 4, 1)) == "本語"
+        selected = app.screen.get_component_rich_style("screen--selection").bgcolor
+        strip = view.render_line(1)
+        marked = [part.text for part in strip if part.style and part.style.bgcolor == selected]
+        assert "".join(marked) == "本語"
         await press(pilot, "w", "right")
         assert shown(view)[1][1:].startswith("y" * 50)
         text = await drag(pilot, view, (1 + 10, 0), (1 + 3, 1))
