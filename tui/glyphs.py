@@ -33,6 +33,7 @@ class Glyphs:
     back: str = "←"
     dot: str = "·"
     times: str = "×"
+    again: str = "↻"
     enter: str = "⏎"
     up: str = "↑"
     down: str = "↓"
@@ -63,6 +64,7 @@ ASCII: Final = Glyphs(
     back="<-",
     dot="-",
     times="x",
+    again="@",
     enter="enter",
     up="^",
     down="v",

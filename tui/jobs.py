@@ -6,7 +6,16 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.errors import NoSuchJob
-from nixfleet_core.job.events import CopyHalt, Heartbeat, JobStart, LineTime, Link, LogGrew, Tick
+from nixfleet_core.job.events import (
+    CopyHalt,
+    Heartbeat,
+    JobStart,
+    LineTime,
+    Link,
+    LogGrew,
+    StepPlace,
+    Tick,
+)
 from nixfleet_core.job.progress import JobState
 from nixfleet_core.nix.log_state import Progress
 from nixfleet_core.session.conduct import Watcher
@@ -57,6 +66,8 @@ class JobWatcher(Watcher):
         """The facts before the launch; None for a job that somebody else started."""
         self.state = JobState.of(plan) if plan else JobState(steps=())
         self.times = LineTimes()
+        self.places: dict[StepId, int] = {}
+        """Where in log.txt each step began, in bytes."""
         self.report: Report | None = None
         """The report on the job."""
         self.problem = ""
@@ -175,6 +186,8 @@ class JobWatcher(Watcher):
                 self._raw_times.add_time(at, size)
             case LineTime(at=at, text_offset=size):
                 self.times.add_time(at, size)
+            case StepPlace(step=step, text_offset=offset):
+                self.places[step] = offset
             case Link() | CopyHalt() | Progress():
                 pass
             case _:

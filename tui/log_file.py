@@ -17,15 +17,23 @@ if TYPE_CHECKING:
     from io import FileIO
     from pathlib import Path
 
+    from tui.log_search import Search
+
 GROW_BUDGET: Final = 8 * 1024 * 1024
 """Bytes indexed in one go: bounds how long the loop stands still."""
 
 _PAGES: Final = 16
 
 
+_PIECES: Final = 256 * 1024
+"""The same of matching lines, which lie apart."""
+_SPAN: Final = 256 * 1024
+"""Bytes of the file that are read at once for the matching lines in them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the file; `row` is the first row it takes."""
+    """One line of the file, which begins at byte `start`; `row` is the first row it takes."""
 
     start: int
     data: bytes
@@ -34,14 +42,11 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """The lines of one segment."""
+    """The lines of one segment, and where each begins."""
 
     lines: list[bytes]
     starts: list[int]
     rows: list[int]
-
-    def line(self, number: int) -> Line:
-        return Line(self.starts[number], self.lines[number], self.rows[number])
 
 
 class LogFile:
@@ -57,6 +62,8 @@ class LogFile:
         self._pages: OrderedDict[tuple[int, int], _Page] = OrderedDict()
         self._width: int | None = None
         self._index = LogIndex()
+        self.rewrites = 0
+        """How often it was found to be written anew."""
 
     @property
     def path(self) -> Path:
@@ -86,15 +93,18 @@ class LogFile:
         if self._is_replaced():
             self.close()
             self._reset()
-        file = self._open()
-        if file is None:
-            return False
-        size = file.seek(0, 2)
+            self.rewrites += 1
+        size = self._end()
         if size < self._index.size:
             self._reset()
+            self.rewrites += 1
         data = self._read(self._index.size, min(budget, size - self._index.size))
         self._index.feed(data)
         return bool(data) and self._index.size < size
+
+    def holds(self, offset: int) -> bool:
+        """Whether what belongs to the file's byte can be shown already."""
+        return offset < self.size
 
     def line_at_row(self, row: int) -> Line | None:
         """The line to which the row belongs."""
@@ -102,15 +112,16 @@ class LogFile:
             return None
         segment = self._index.segment_with_row(row)
         page = self._page(segment.start, segment.read_size, segment.row)
-        return page.line(bisect_right(page.rows, row) - 1) if page.lines else None
+        return self._line(page, bisect_right(page.rows, row) - 1) if page.lines else None
 
     def line_at_offset(self, offset: int) -> Line | None:
-        """The line to which the byte belongs."""
-        if not 0 <= offset < self.size:
+        """The line to which the byte of the file belongs."""
+        place = self._place(offset)
+        if not 0 <= place < self.size:
             return None
-        segment = self._index.segment_with_offset(offset)
+        segment = self._index.segment_with_offset(place)
         page = self._page(segment.start, segment.read_size, segment.row)
-        return page.line(bisect_right(page.starts, offset) - 1) if page.lines else None
+        return self._line(page, bisect_right(page.starts, place) - 1) if page.lines else None
 
     def close(self) -> None:
         if self._file is not None:
@@ -132,6 +143,25 @@ class LogFile:
             return not os.path.samestat(os.fstat(self._file.fileno()), self._path.lstat())
         except OSError:
             return False
+
+    def _line(self, page: _Page, number: int) -> Line:
+        start = self._start(page.starts[number])
+        return Line(start, page.lines[number], page.rows[number])
+
+    # What is read; of the whole file, places are the file's own
+
+    def _end(self) -> int:
+        """Bytes there are to read."""
+        file = self._open()
+        return file.seek(0, 2) if file is not None else 0
+
+    def _start(self, place: int) -> int:
+        """Where in the file the line begins that begins at this place."""
+        return place
+
+    def _place(self, offset: int) -> int:
+        """The place of the file's byte."""
+        return offset
 
     def _open(self) -> FileIO | None:
         if self._file is None:
@@ -167,3 +197,75 @@ class LogFile:
         width = self._width
         counts = (1 if width is None else count_wrapped_rows(line, width) or 1 for line in lines)
         return _Page(lines, list(starts) if lines else [], list(accumulate(counts, initial=row)))
+
+
+class MatchingLines(LogFile):
+    """Only the lines that a search has found so far, as if the file had no others.
+
+    A place counts the bytes of these lines alone; `size` does so too.
+    """
+
+    def __init__(self, path: Path, search: Search) -> None:
+        super().__init__(path)
+        self._search = search
+
+    def grow(self, budget: int = _PIECES) -> bool:
+        return super().grow(budget)
+
+    def holds(self, offset: int) -> bool:
+        return offset < self._search.scanned and self._place(offset) < self.size
+
+    def _end(self) -> int:
+        return self._search.sizes[len(self._search.hits)]
+
+    def _start(self, place: int) -> int:
+        return self._search.hits[self._number(place)]
+
+    def _place(self, offset: int) -> int:
+        """The place of the first line that matches and ends after the file's byte, else of the
+        last one."""
+        hits, sizes = self._search.hits, self._search.sizes
+        number = hits.not_before(offset + 1) - 1
+        if number < 0 or hits[number] + sizes[number + 1] - sizes[number] <= offset:
+            number += 1
+        return sizes[min(number, len(hits) - 1)] if len(hits) else 0
+
+    def _number(self, place: int) -> int:
+        """The number of the line with that place, from 0."""
+        return bisect_right(self._search.sizes, place) - 1
+
+    def _read(self, start: int, size: int) -> bytes:
+        sizes, parts = self._search.sizes, []
+        end = min(start + size, self._end())
+        while start < end:
+            first, last = self._near_lines(start, end)
+            if first == last:  # no more of it than is asked for: a line may be a giant
+                stop = min(end, sizes[first + 1])
+                offset = self._search.hits[first] + start - sizes[first]
+                parts.append(super()._read(offset, stop - start))
+            else:
+                stop = min(end, sizes[last + 1])
+                lines = self._read_lines(first, last)
+                parts.append(lines[start - sizes[first] : stop - sizes[first]])
+            start = stop
+        return b"".join(parts)
+
+    def _near_lines(self, start: int, end: int) -> tuple[int, int]:
+        """The numbers of the first line from `start` on, and of the last one before `end` that is
+        so near to it in the file that both are read at once."""
+        hits, sizes = self._search.hits, self._search.sizes
+        first, last = self._number(start), self._number(end - 1)
+        last = min(last, max(first, hits.not_before(hits[first] + _SPAN) - 1))
+        if last > first and hits[last] + sizes[last + 1] - sizes[last] > hits[first] + _SPAN:
+            last -= 1
+        return first, last
+
+    def _read_lines(self, first: int, last: int) -> bytes:
+        hits, sizes = self._search.hits, self._search.sizes
+        begin = hits[first]
+        lengths = [sizes[n + 1] - sizes[n] for n in range(first, last + 1)]
+        block = super()._read(begin, hits[last] + lengths[-1] - begin)
+        offsets = (hits[n] - begin for n in range(first, last + 1))
+        return b"".join(
+            [block[at : at + length] for at, length in zip(offsets, lengths, strict=True)]
+        )

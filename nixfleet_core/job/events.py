@@ -173,7 +173,14 @@ class LineTime(msgspec.Struct, frozen=True):
     text_offset: int
 
 
-ClientEvent = LogGrew | Progress | Link | CopyHalt | Heartbeat | LineTime
+class StepPlace(msgspec.Struct, frozen=True):
+    """The step's output begins at that byte of log.txt (see `LogText.text_offset`)."""
+
+    step: StepId
+    text_offset: int
+
+
+ClientEvent = LogGrew | Progress | Link | CopyHalt | Heartbeat | LineTime | StepPlace
 JobEvent = HostEvent | ClientEvent
 
 _decoder: Final[msgspec.json.Decoder[HostEvent]] = msgspec.json.Decoder(HostEvent)

@@ -27,6 +27,7 @@ from nixfleet_core.job.events import (
     Link,
     LogGrew,
     StepEnd,
+    StepPlace,
     StepStart,
     Tick,
     read_event,
@@ -326,9 +327,12 @@ class Follower:
 
     def _due(self, log_size: int) -> list[JobEvent]:
         """The events whose place in the log has arrived."""
-        found = []
+        found: list[JobEvent] = []
         while self._waiting and _log_offset(self._waiting[0]) <= log_size:
-            found.append(self._waiting.popleft())
+            event = self._waiting.popleft()
+            found.append(event)
+            if isinstance(event, StepStart):
+                found.append(StepPlace(event.step, self._text.text_offset(event.log)))
         return found
 
     def _rest(self) -> list[JobEvent]:

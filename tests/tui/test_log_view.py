@@ -15,12 +15,14 @@ import tui
 from nixfleet_core.log.index import CLIP, SEGMENT
 from tui.glyphs import UNICODE
 from tui.line_times import LineTimes
+from tui.log_colours import derivation_style
 from tui.log_file import GROW_BUDGET
 from tui.widgets.log_panel import LogPanel, save_plain
 
 if TYPE_CHECKING:
     from textual.pilot import Pilot
 
+    from nixfleet_core.vocabulary import StepId
     from tui.log_file import LogFile
     from tui.widgets.log_view import LogView
 
@@ -39,7 +41,8 @@ class LogApp(App[None]):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.times = LineTimes()
-        self.panel = LogPanel(path, self.times, UNICODE, id="log")
+        self.places: dict[StepId, int] = {}
+        self.panel = LogPanel(path, self.times, self.places, UNICODE, id="log")
 
     def compose(self) -> ComposeResult:
         yield self.panel
@@ -64,9 +67,12 @@ def count_reads(file: LogFile) -> list[int]:
 
 
 async def rest(pilot: Pilot[None]) -> None:
-    """Let searches end and messages be handled."""
+    """Let searches end, messages be handled and the layout be made."""
     await at_rest()
     await pilot.app.workers.wait_for_complete()
+    for _ in range(3):
+        await at_rest()
+        pilot.app.screen._on_timer_update()
     await at_rest()
 
 
@@ -79,6 +85,10 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
 def shown(view: LogView) -> list[str]:
     """The rows in the window, without the blanks at the right."""
     return [view.render_line(y).text.rstrip() for y in range(view.size.height)]
+
+
+def said(app: LogApp) -> list[str]:
+    return [note.message for note in app._notifications]
 
 
 def title(app: LogApp) -> str:
@@ -243,7 +253,7 @@ async def test_search_goes_from_hit_to_hit(path: Path) -> None:
         await rest(pilot)
         await press(pilot, "g", "slash", *"error", "enter")
         assert "▸an error" in shown(app.log_view)
-        assert title(app).endswith("hit 1/2")
+        assert "find: error · 1 of 2 · 2 errors" in title(app)
         await press(pilot, "n")
         assert "▸Another Error" in shown(app.log_view)
         await press(pilot, "n")
@@ -254,7 +264,7 @@ async def test_search_goes_from_hit_to_hit(path: Path) -> None:
         await press(pilot, "n")
         assert "▸third error" in shown(app.log_view)
         await press(pilot, "slash", *"xyz", "enter")
-        assert "hit" not in title(app)
+        assert "find: xyz · 0 ·" in title(app)
 
 
 async def test_a_hit_is_shown_when_colours_change_inside_it(path: Path) -> None:
@@ -276,10 +286,258 @@ async def test_next_error(path: Path) -> None:
         await rest(pilot)
         await press(pilot, "g", "e")
         assert "▸error: one" in shown(app.log_view)
+        assert title(app).endswith("error 1 of 2")
         await press(pilot, "e")
         assert "▸build failed" in shown(app.log_view)
         await press(pilot, "E")
         assert "▸error: one" in shown(app.log_view)
+
+
+async def test_half_pages(path: Path) -> None:
+    async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
+        await rest(pilot)
+        await press(pilot, "g", "ctrl+d")
+        assert shown(app.log_view)[0] == " line 4"
+        await press(pilot, "ctrl+d", "ctrl+u", "ctrl+u")
+        assert shown(app.log_view)[0] == " line 0"
+
+
+async def test_find_counts_while_it_is_typed_and_says_when_it_wraps(path: Path) -> None:
+    write(path, "an error\n" + numbered(100) + "Another Error\nerr\n" + numbered(50))
+    async with (app := LogApp(path)).run_test(size=SIZE, notifications=True) as pilot:
+        await rest(pilot)
+        await press(pilot, "g", "down", "slash", *"err")
+        assert "find: err · 3 ·" in title(app)
+        await press(pilot, *"or")
+        assert "find: error · 2 ·" in title(app)
+        assert shown(app.log_view)[0] == " line 0", "nothing moves before enter"
+        await press(pilot, "enter")
+        assert "▸Another Error" in shown(app.log_view)
+        assert "find: error · 2 of 2" in title(app)
+        assert not said(app)
+        await press(pilot, "n")
+        assert "▸an error" in shown(app.log_view)
+        assert said(app) == ["from the top"]
+        await press(pilot, "N")
+        assert said(app)[-1] == "from the end"
+
+
+async def test_escape_forgets_what_was_typed_and_goes_back_to_the_find_before(path: Path) -> None:
+    async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
+        await rest(pilot)
+        await press(pilot, "g", "slash", *"line 7", "enter", "slash", *"xyz")
+        assert "find: xyz · 0" in title(app)
+        await press(pilot, "escape")
+        assert "find: line 7 · 1 of 11" in title(app)
+        await press(pilot, "n")
+        assert "▸line 70" in shown(app.log_view)
+        await press(pilot, "slash", "enter")
+        assert "find" not in title(app)
+
+
+async def test_the_newest_text_wins(path: Path) -> None:
+    async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
+        await rest(pilot)
+        view = app.log_view
+        view.count_typed("find", "line")
+        old = view._typed
+        assert old is not None
+        await rest(pilot)
+        with old[1]._lock:  # as if it still had much to do
+            append(app, numbered(10, 900))
+            view._scan(old[1], lambda: None)
+            view.count_typed("find", "line 9")
+        scanned = old[1].scanned
+        await rest(pilot)
+        assert old[1].scanned == scanned, "nobody searches for the older text any more"
+        assert "find: line 9 · 21" in title(app)
+
+
+async def test_filter_shows_only_matching_lines_and_follows(path: Path) -> None:
+    write(path, numbered(100) + "error: one\n" + numbered(100) + "error: two\n" + numbered(50))
+    async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
+        await rest(pilot)
+        await press(pilot, "ampersand", *"error")
+        assert "filter: error · 2 of 252 lines" in title(app)
+        assert " line 49" in shown(app.log_view), "nothing is hidden before enter"
+        await press(pilot, "enter")
+        assert shown(app.log_view)[:3] == ["✖error: one", "✖error: two", ""]
+        assert title(app) == "Log · filter: error · 2 of 252 lines · following · 2 errors"
+
+        append(app, numbered(30) + "".join(f"error: more {n}\n" for n in range(20)) + "half err")
+        await rest(pilot)
+        assert shown(app.log_view)[-1] == "✖error: more 19"
+        assert "22 of 303 lines · following" in title(app)
+        assert not [worker for worker in app.workers if worker.is_running], "it waits for the rest"
+        await press(pilot, "up")
+        append(app, "or\n")
+        await rest(pilot)
+        assert "23 of 303 lines · +2 lines · G to follow" in title(app)
+
+        await press(pilot, "escape")
+        assert "filter" not in title(app)
+        assert shown(app.log_view)[0].startswith("✖error: more")
+
+
+async def test_the_filter_keeps_the_spot_in_both_directions(path: Path) -> None:
+    async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
+        await rest(pilot)
+        await press(pilot, "g", *["pagedown"] * 5)
+        assert shown(app.log_view)[0] == " line 45"
+        await press(pilot, "ampersand", *"5", "enter")
+        assert shown(app.log_view)[0] == " line 45"
+        await press(pilot, "down", "escape")
+        assert shown(app.log_view)[0] == " line 50"
+        await press(pilot, "ampersand", *"nowhere", "enter")
+        assert set(shown(app.log_view)) == {""}
+        assert "0 of 100 lines" in title(app)
+        await press(pilot, "escape")
+        assert shown(app.log_view)[0] == " line 50"
+
+
+async def test_find_and_errors_stay_within_the_filter(path: Path) -> None:
+    write(path, "".join(f"a> error {n}\nb> error {n}\n" for n in range(50)))
+    async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
+        await rest(pilot)
+        await press(pilot, "ampersand", *"b>", "enter", "g", "slash", *"error 1", "enter")
+        assert "find: error 1 · 1 of 11" in title(app)
+        await press(pilot, "n")
+        assert "▸b> error 10" in shown(app.log_view)
+        await press(pilot, "e")
+        assert "▸b> error 11" in shown(app.log_view)
+        await press(pilot, "escape")
+        assert "find: error 1 · 22" in title(app)
+
+
+async def test_one_key_shows_what_one_build_printed(path: Path) -> None:
+    write(path, "start\n" + "".join(f"git> {n}\ngit-lfs> {n}\njq> {n}\n" for n in range(50)))
+    async with (app := LogApp(path)).run_test(size=SIZE, notifications=True) as pilot:
+        await rest(pilot)
+        await press(pilot, "g", "o")
+        assert shown(app.log_view) == [f" git> {n}" for n in range(ROWS)]
+        assert "filter: git> · 50 of 151 lines" in title(app)
+        await press(pilot, "o")
+        assert shown(app.log_view)[:2] == [" git> 0", " git-lfs> 0"]
+        await press(pilot, "ampersand", *"jq>", "enter")
+        assert shown(app.log_view)[:2] == [" jq> 0", " jq> 1"]
+        await press(pilot, "escape")
+        write(path, "")
+        append(app, numbered(3))
+        await press(pilot, "o")
+        assert said(app)[-1] == "no line here was printed by a build"
+
+
+async def test_times_marks_wrap_and_copies_go_by_the_filter(path: Path) -> None:
+    write(path, "".join(f"{'a' if n % 2 else 'b'} {n} {'x' * 60}\n" for n in range(40)))
+    async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
+        app.times.add_time(NOW, 300)
+        await rest(pilot)
+        await press(pilot, "ampersand", *"a ", "enter", "g", "t")
+        assert shown(app.log_view)[0].startswith(" 02:13:20 a 1 xxx")
+        assert shown(app.log_view)[2].startswith("          a 5 xxx")
+        await press(pilot, "t", "down", "m", "w", "g")
+        rows = shown(app.log_view)
+        assert rows[0].startswith(" a 1 xxx")
+        assert set(rows[1]) == {" ", "x"}
+        assert rows[2].startswith("●a 3 xxx")
+        await press(pilot, "down", "down", "y")
+        assert app.clipboard.splitlines() == [f"a {n} {'x' * 60}" for n in (3, 5, 7, 9, 11)]
+        await press(pilot, "escape")
+        assert shown(app.log_view)[0].startswith("●a 3 xxx")
+
+
+async def test_a_file_written_anew_is_counted_and_filtered_anew(path: Path) -> None:
+    write(path, "error: old\n" * 50)
+    async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
+        await rest(pilot)
+        await press(pilot, "ampersand", *"error", "enter", "slash", *"old", "enter")
+        assert "50 errors" in title(app)
+        write(path, "error: new\nfine\n")
+        app.log_view.mark_dirty()
+        app.log_view.flush()
+        await rest(pilot)
+        assert shown(app.log_view)[:2] == ["✖error: new", ""]
+        assert title(app).startswith("Log · filter: error · 1 of 2 lines")
+        assert "find: old · 0" in title(app)
+        assert "1 error" in title(app)
+
+
+async def test_steps_are_jumped_to(path: Path) -> None:
+    async with (app := LogApp(path)).run_test(size=SIZE, notifications=True) as pilot:
+        app.places.update(preflight=0, stop=70, pull=70, rebuild=334)
+        await rest(pilot)
+        await press(pilot, "g", "right_square_bracket")
+        assert shown(app.log_view)[0] == "▸line 10"
+        await press(pilot, "right_square_bracket")
+        assert shown(app.log_view)[0] == "▸line 43"
+        await press(pilot, "left_square_bracket", "left_square_bracket")
+        assert shown(app.log_view)[0] == "▸line 0"
+        await press(pilot, "left_square_bracket")
+        assert said(app)[-1] == "from the end"
+        await press(pilot, "ampersand", *"9", "enter")
+        app.log_view.go_to_place(70)
+        assert shown(app.log_view)[0] == " line 19"
+        await press(pilot, "left_square_bracket")
+        assert shown(app.log_view)[0] == " line 9"
+
+
+async def test_without_known_steps_the_keys_go_to_commands(path: Path) -> None:
+    write(path, "$ git pull\n" + numbered(50) + "$ nix build\n" + numbered(50))
+    async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
+        await rest(pilot)
+        await press(pilot, "g", "right_square_bracket")
+        assert "▸$ nix build" in shown(app.log_view)
+        await press(pilot, "left_square_bracket")
+        assert shown(app.log_view)[0] == "▸$ git pull"
+
+
+async def test_kinds_stand_out_by_sign_style_and_number(path: Path) -> None:
+    write(
+        path,
+        "$ nix build\n"
+        "\x1b[35;1mwarning:\x1b[0m ignoring\n"
+        "git> Running phase: buildPhase\n"
+        "warning: HTTP 502; retrying in 300 ms\n"
+        "error: it broke\n"
+        "git> quiet\n",
+    )
+    async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
+        await rest(pilot)
+        view = app.log_view
+        assert [row[0] for row in shown(view)[:6]] == [" ", "▲", " ", "↻", "✖", " "]
+        assert title(app).endswith("following · 1 error · 1 warning · 1 retry")
+        styles = [list(view.render_line(y))[-2].style for y in range(6)]
+        quiet = styles.pop()
+        assert quiet is not None
+        for style in styles:
+            assert style is not None
+            assert (style.color, style.bold) != (quiet.color, quiet.bold)
+
+
+async def test_the_name_of_a_build_has_its_own_colour_by_the_theme(path: Path) -> None:
+    write(path, "nixfleet-agent> go build\nerror: it broke\n")
+    async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
+        await rest(pilot)
+        errors = set()
+        for theme, dark in (("textual-dark", True), ("textual-light", False)):
+            app.theme = theme
+            await rest(pilot)
+            name = list(app.log_view.render_line(0))[1]
+            assert name.text == "nixfleet-agent"
+            assert name.style is not None
+            assert name.style.color == derivation_style("nixfleet-agent", dark=dark).color
+            error = list(app.log_view.render_line(1))[1].style
+            errors.add(error.color if error else None)
+        assert len(errors) == 2
+
+
+async def test_a_log_that_holds_escapes_writes_none(path: Path) -> None:
+    write(path, "a> \x1b]2;title\x07error\x1b[2J\x9b1mx\n")
+    async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
+        await rest(pilot)
+        await press(pilot, "ampersand", *"error", "enter", "slash", *"error", "enter", "y")
+        assert shown(app.log_view)[0] == "▸a> errorx"
+        assert app.clipboard.rstrip() == "a> errorx"
 
 
 async def test_marks_times_and_copy(path: Path) -> None:
@@ -307,6 +565,60 @@ async def test_the_mouse_selects_the_text_to_copy(path: Path) -> None:
         await rest(pilot)
         await press(pilot, "y")
         assert app.clipboard == "1\nline 2\nline"
+
+
+async def drag(
+    pilot: Pilot[None], view: LogView, start: tuple[int, int], end: tuple[int, int]
+) -> str:
+    """The text that is copied after the mouse was dragged from one cell to the other."""
+    await pilot.mouse_down(view, offset=start)
+    await pilot.hover(view, offset=end)
+    await pilot.mouse_up(view, offset=end)
+    await rest(pilot)
+    await press(pilot, "y")
+    return pilot.app.clipboard
+
+
+async def test_what_is_selected_has_no_signs_no_times_and_no_hidden_lines(path: Path) -> None:
+    write(path, "".join(f"error: {n}\nquiet {n}\n" for n in range(20)))
+    async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
+        view = app.log_view
+        app.times.add_time(NOW, 1000)
+        await rest(pilot)
+        await press(pilot, "ampersand", *"error", "enter", "g", "t")
+        left = len("✖02:13:20 ")
+        assert shown(view)[1] == "✖02:13:20 error: 1"
+        text = await drag(pilot, view, (left + len("error: "), 0), (left + len("erro"), 2))
+        assert text == "0\nerror: 1\nerror"
+
+
+async def test_wrapped_wide_and_shifted_text_is_selected_as_it_is_seen(path: Path) -> None:
+    long = f"first {'x' * 50}日本語 end"
+    write(path, f"{long}\nsecond {'y' * 100}\nthird\n")
+    async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
+        view = app.log_view
+        await rest(pilot)
+        await press(pilot, "g", "w")
+        rows = [row[1:] for row in shown(view)]
+        assert rows[:2] == [f"first {'x' * 50}", "日本語 end"]
+        assert await drag(pilot, view, (1 + 55, 0), (1 + 4, 1)) == "x日本語"
+        assert await drag(pilot, view, (1 + 2, 1), (1 + 4, 1)) == "本語"
+        selected = app.screen.get_component_rich_style("screen--selection").bgcolor
+        strip = view.render_line(1)
+        marked = [part.text for part in strip if part.style and part.style.bgcolor == selected]
+        assert "".join(marked) == "本語"
+        await press(pilot, "w", "right")
+        assert shown(view)[1][1:].startswith("y" * 50)
+        text = await drag(pilot, view, (1 + 10, 0), (1 + 3, 1))
+        assert text == f"{long[26:]}\nsecond {'y' * 13}"
+
+
+async def test_a_drag_that_begins_at_the_signs_selects_whole_lines(path: Path) -> None:
+    async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
+        await rest(pilot)
+        await press(pilot, "g", "t")
+        text = await drag(pilot, app.log_view, (0, 1), (10 + len("lin"), 2))
+        assert text == "line 1\nline"
 
 
 async def test_saved_text_has_no_colours_and_overwrites_nothing(tmp_path: Path) -> None:

@@ -6,18 +6,20 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from fakes import JOB, NEW, NEW_PATH, NEW_SYSTEM, OLD_PATH, OLD_SYSTEM, UPDATED
+from fakes import JOB, NEW, NEW_PATH, NEW_SYSTEM, NOW, OLD_PATH, OLD_SYSTEM, UPDATED
 from screen_text import screen_text, settle
 from test_path import press
 
 from nixfleet_core.facts.model import Snapshot
 from nixfleet_core.facts.package_changes import Change
+from nixfleet_core.job.events import JobStart, StepPlace, StepStart
 from nixfleet_core.judge.left_behind import Left
 from nixfleet_core.plan.model import Refusal
 from tui.screens.base import Notice
 from tui.screens.path import PathDialog
 from tui.screens.plan import UpdateDialog
 from tui.screens.update import UpdateScreen
+from tui.widgets.steps import StepsPanel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -253,3 +255,60 @@ async def test_the_log_is_saved_where_the_operator_says(
         for saving in [worker for worker in pilot.app.workers if worker.group == "save"]:
             await saving.wait()
     assert target.read_text() == "building the agent\n"
+
+
+async def test_a_click_on_a_step_shows_where_it_began(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    session = fleet[0]
+    async with (app := make_app()).run_test(size=(120, 40), notifications=True) as pilot:
+        await press(pilot, "enter", "enter")
+        await session.say(JobStart(at=NOW))
+        for number, step in enumerate(("preflight", "stop", "pull")):
+            at = session.files(JOB).text.stat().st_size if number else 0
+            await session.say(StepStart(step=step, at=NOW, log=at), StepPlace(step, at))
+            await session.log("".join(f"{step} line {n}\n" for n in range(100)))
+        await settle(pilot)
+        await pilot.click("#steps", offset=(6, 2))
+        await settle(pilot)
+        assert "▸stop line 0" in screen_text(app)
+        assert "▸pull line 0" in await press(pilot, "right_square_bracket")
+        await pilot.click("#steps", offset=(6, 5))
+        await settle(pilot)
+        assert "the log has nothing of that step" in screen_text(app)
+
+
+async def test_a_click_on_the_running_step_shows_its_beginning_on_a_small_screen(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    session = fleet[0]
+    async with (app := make_app()).run_test(size=(80, 18)) as pilot:
+        await press(pilot, "enter", "enter")
+        await session.say(JobStart(at=NOW), StepStart(step="stop", at=NOW, log=0))
+        await session.say(StepPlace("stop", 0))
+        await session.log("".join(f"stop line {n}\n" for n in range(100)))
+        await settle(pilot)
+        panel = app.screen.query_one(StepsPanel)
+        await pilot.click(panel, offset=(panel.gutter.left + 2, panel.gutter.top + 1))
+        await settle(pilot)
+        assert "▸stop line 0" in screen_text(app)
+
+
+async def test_escape_ends_the_filter_before_it_leaves(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        await press(pilot, "enter", "enter")
+        await fleet[0].log("one\ntwo\n")
+        assert "esc back" in screen_text(app)
+        await press(pilot, "ampersand", *"two", "enter")
+        for finding in [worker for worker in app.workers if worker.group == "find"]:
+            await finding.wait()
+        await settle(pilot)
+        assert "filter: two · 1 of 2 lines" in screen_text(app)
+        assert "esc all lines" in screen_text(app)
+        await press(pilot, "escape")
+        assert isinstance(app.screen, UpdateScreen)
+        assert "esc back" in screen_text(app)
+        await press(pilot, "escape")
+        assert not isinstance(app.screen, UpdateScreen)

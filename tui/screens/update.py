@@ -80,7 +80,7 @@ class UpdateScreen(HostPage):
             versions = VersionPanel(watcher, glyphs, id="versions")
             versions.border_title = Content("Agent")
             yield versions
-        yield LogPanel(watcher.text_path, watcher.times, glyphs, id="log")
+        yield LogPanel(watcher.text_path, watcher.times, watcher.places, glyphs, id="log")
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -143,6 +143,14 @@ class UpdateScreen(HostPage):
         grows = ended and width >= _WIDE and height >= _TALL
         panels.styles.height = max(least, round(height * _PANELS_SHARE)) if grows else None
         self.set_class(grows, "-grown")
+
+    @on(StepsPanel.Chosen)
+    def _show_step(self, message: StepsPanel.Chosen) -> None:
+        place = self._watcher.places.get(message.step)
+        if place is None:
+            self.app.notify("the log has nothing of that step", timeout=3)
+        else:
+            self.query_one(LogPanel).view.go_to_place(place)
 
     def action_cancel(self) -> None:
         self.post_message(CancelJob(self._watcher))

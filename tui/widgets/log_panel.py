@@ -3,37 +3,62 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from textual import on
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import Input
 
 from nixfleet_core.log.plain_file import open_plain
 from nixfleet_core.log.redact import Redactor
 from tui.ansi import plain_text
+from tui.text import plain, shorten
 from tui.widgets.log_view import LogView
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from textual.app import ComposeResult
 
+    from nixfleet_core.log.kinds import Kind
+    from nixfleet_core.vocabulary import StepId
     from tui.glyphs import Glyphs
     from tui.line_times import LineTimes
+    from tui.widgets.log_view import Field
+
+_COUNTED: Final[dict[Kind, tuple[str, str]]] = {
+    "error": ("error", "errors"),
+    "warning": ("warning", "warnings"),
+    "retry": ("retry", "retries"),
+}
+"""What the title counts: one of it, and more."""
+
+
+_TYPED_CELLS: Final = 24
+"""So much of a typed text stands in the title."""
+
+_HINTS: Final[dict[Field, str]] = {
+    "find": "find in the log",
+    "filter": "show only lines with; NAME> for what one build printed",
+}
 
 
 class SearchField(Input):
-    """Where the text to find is typed."""
+    """Where a text is typed to find, or to filter by."""
 
     BINDINGS = [Binding("escape", "leave", "Leave", show=False, id="search.leave")]  # noqa: RUF012
 
+    class Left(Message):
+        """The operator does not want what they have typed."""
+
+    field: Field = "find"
+
     def action_leave(self) -> None:
-        self.value = ""
-        self.display = False
-        self.screen.query_one(LogView).focus()
+        self.post_message(self.Left())
 
 
 class LogPanel(Vertical):
@@ -43,12 +68,13 @@ class LogPanel(Vertical):
         self,
         path: Path,
         times: LineTimes,
+        places: Mapping[StepId, int],
         glyphs: Glyphs,
         *,
         id: str,  # noqa: A002
     ) -> None:
         super().__init__(id=id)
-        self._view = LogView(path, times, glyphs, id="log-view")
+        self._view = LogView(path, times, places, glyphs, id="log-view")
         self._glyphs = glyphs
         self._title = ""
         self._is_whole = False
@@ -59,7 +85,7 @@ class LogPanel(Vertical):
 
     def compose(self) -> ComposeResult:
         yield self._view
-        field = SearchField(placeholder="find in the log", id="log-search", compact=True)
+        field = SearchField(id="log-search", compact=True)
         field.cursor_blink = False
         field.display = False
         yield field
@@ -76,7 +102,7 @@ class LogPanel(Vertical):
     @on(LogView.Changed)
     def _set_title(self) -> None:
         view, dot = self._view, f" {self._glyphs.dot} "
-        parts = ["Log", f"{view.file.lines:,} lines"]
+        parts = ["Log", *self._lines_words()]
         if view.columns is not None:
             first, last = view.columns
             parts += [f"columns {first}-{last}", f"{self._glyphs.back} back"]
@@ -84,24 +110,62 @@ class LogPanel(Vertical):
             parts.append("the end" if self._is_whole else "following")
         elif (below := view.rows_below) > 0:
             parts += [f"+{below:,} {'rows' if view.wrapped else 'lines'}", "G to follow"]
-        if view.search_status:
-            parts.append(f"hit {view.search_status}")
+        text, count = view.find_status
+        if text:
+            parts += [f"find: {self._typed(text)}", count]
+        for kind, words in _COUNTED.items():
+            count, at = view.count_of(kind), view.place_in(kind)
+            if at:
+                parts.append(f"{words[0]} {at}")
+            elif count:
+                parts.append(f"{count} {words[count != '1']}")
         if (title := dot.join(parts)) != self._title:
             self._title = title
             self.border_title = Content(title)
 
-    @on(LogView.SearchWanted)
-    def _open_search(self) -> None:
+    def _lines_words(self) -> list[str]:
+        """How many lines there are, and which of them are shown."""
+        lines = f"{self._view.file.lines:,} lines"
+        text, count = self._view.filter_status
+        return [f"filter: {self._typed(text)}", f"{count} of {lines}"] if text else [lines]
+
+    def _typed(self, text: str) -> str:
+        return shorten(plain(text), _TYPED_CELLS, self._glyphs)
+
+    @on(LogView.TextWanted)
+    def _open_field(self, message: LogView.TextWanted) -> None:
         field = self.query_one(SearchField)
+        field.field = message.field
+        field.placeholder = _HINTS[message.field]
+        field.value = ""
         field.display = True
         field.focus()
 
-    @on(Input.Submitted)
-    def _start_search(self, event: Input.Submitted) -> None:
+    @on(Input.Changed)
+    def _count(self, event: Input.Changed) -> None:
         event.stop()
-        event.input.display = False
+        field = self.query_one(SearchField)
+        if field.display:
+            self._view.count_typed(field.field, event.value)
+
+    @on(Input.Submitted)
+    def _accept(self, event: Input.Submitted) -> None:
+        event.stop()
+        field = self.query_one(SearchField)
+        self._close_field()
+        if field.field == "find":
+            self._view.search(event.value)
+        else:
+            self._view.filter(event.value)
+
+    @on(SearchField.Left)
+    def _leave_field(self) -> None:
+        self._close_field()
+        self._view.count_typed(self.query_one(SearchField).field, "")
+
+    def _close_field(self) -> None:
+        self.query_one(SearchField).display = False
         self._view.focus()
-        self._view.search(event.value)
 
     @on(LogView.Said)
     def _tell(self, message: LogView.Said) -> None:

@@ -2,13 +2,16 @@
 
 Only the rows on the screen are read, parsed and drawn. `flush` takes in growth a few times a
 second, at most 8 MiB at once, and costs one repaint: it sets the number of rows without a new
-layout. That is possible because the scrollbar is always there.
+layout. That is possible because the scrollbar is always there. What is counted is looked for a
+millisecond at a time (`tui.log_survey`), what is typed in a thread (`tui.log_search`).
+
+It is longer than 400 lines because a log has many keys, and each is short.
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -19,19 +22,29 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from tui.ansi import parse_line, plain_line
-from tui.log_file import LogFile
-from tui.log_search import Search
+from nixfleet_core.log.kinds import KINDS, derivation_of
+from tui.ansi import plain_line
+from tui.log_file import LogFile, MatchingLines
+from tui.log_paint import at_one_offset, characters_in, paint, restyle
+from tui.log_search import FILTER_LIMIT, Hits, Query, Search
+from tui.log_survey import Survey
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from rich.style import Style
     from textual.selection import Selection
 
+    from nixfleet_core.log.kinds import Kind
+    from nixfleet_core.vocabulary import StepId
     from tui.glyphs import Glyphs
     from tui.line_times import LineTimes
     from tui.log_file import Line
+    from tui.log_paint import Painted
+
+Field = Literal["find", "filter"]
+"""What a text is typed for."""
 
 _SIDE_STEP: Final = 16
 _STRIPS: Final = 1024
@@ -44,11 +57,34 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f", "follow", "follow", id="log.follow", tooltip="Stay at the end as it grows"),
-        Binding("slash", "search", "find", id="log.search", tooltip="Find text in the log"),
+        Binding("slash", "type('find')", "find", id="log.search", tooltip="Find text in the log"),
         Binding("n", "next(1)", "Next hit", show=False, id="log.next"),
         Binding("N", "next(-1)", "Previous hit", show=False, id="log.previous"),
+        Binding(
+            "ampersand",
+            "type('filter')",
+            "filter",
+            id="log.filter",
+            tooltip="Show only lines with a text; NAME> shows what one build printed",
+        ),
+        Binding(
+            "o",
+            "only",
+            "Show only what this line's build printed, or all lines",
+            show=False,
+            id="log.only",
+        ),
+        Binding("escape", "all_lines", "all lines", id="log.all", tooltip="Show all lines"),
         Binding("e", "error(1)", "error", id="log.error", tooltip="Go to the next error"),
         Binding("E", "error(-1)", "Previous error", show=False, id="log.error-back"),
+        Binding(
+            "right_square_bracket",
+            "step(1)",
+            "step",
+            id="log.step",
+            tooltip="Go to where the next step begins",
+        ),
+        Binding("left_square_bracket", "step(-1)", "Previous step", show=False, id="log.step-back"),
         Binding("w", "wrap", "wrap", id="log.wrap", tooltip="Break long lines, or let them run on"),
         Binding("t", "times", "Show when lines were written", show=False, id="log.times"),
         Binding("m", "mark", "Mark this spot", show=False, id="log.mark"),
@@ -67,6 +103,8 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         Binding("down,j", "rows(1)", "Down", show=False, id="log.down"),
         Binding("pageup,ctrl+b", "pages(-1)", "Page up", show=False, id="log.page-up"),
         Binding("pagedown,ctrl+f", "pages(1)", "Page down", show=False, id="log.page-down"),
+        Binding("ctrl+u", "pages(-0.5)", "Half a page up", show=False, id="log.half-up"),
+        Binding("ctrl+d", "pages(0.5)", "Half a page down", show=False, id="log.half-down"),
         Binding("left,h", "sideways(-1)", "Left", show=False, id="log.left"),
         Binding("right", "sideways(1)", "Right", show=False, id="log.right"),
     ]
@@ -75,13 +113,22 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         "log-view--gutter",
         "log-view--hit",
         "log-view--marked",
+        "log-view--error",
+        "log-view--warning",
+        "log-view--retry",
+        "log-view--command",
+        "log-view--phase",
     }
 
     class Changed(Message):
         """The number of lines has changed, or which of them are shown."""
 
-    class SearchWanted(Message):
-        """The operator wants to type a text to find."""
+    class TextWanted(Message):
+        """The operator wants to type a text for `field`."""
+
+        def __init__(self, field: Field) -> None:
+            super().__init__()
+            self.field = field
 
     class SaveWanted(Message):
         """The operator wants to save the log."""
@@ -93,21 +140,45 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
             super().__init__()
             self.text = text
 
-    def __init__(self, path: Path, times: LineTimes, glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
+    def __init__(
+        self,
+        path: Path,
+        times: LineTimes,
+        places: Mapping[StepId, int],
+        glyphs: Glyphs,
+        *,
+        id: str,  # noqa: A002
+    ) -> None:
+        """`times` and `places` (where in log.txt each step began) grow with the file."""
         super().__init__(id=id)
         self._file = LogFile(path)
+        self._lines = self._file
+        """The lines that are shown: all, or those that the filter lets through."""
         self._times = times
+        self._places = places
         self._glyphs = glyphs
-        self._strips: LRUCache[tuple[int, int], Strip] = LRUCache(_STRIPS)
+        self._strips: LRUCache[tuple[int, int], Painted] = LRUCache(_STRIPS)
+        self._kind_styles: dict[Kind, Style] = {}
         self._widest = 0
         self._moving = False
         self._dirty = True
         self._restore_at: int | None = None
         self._marks: list[int] = []
         self._hit: int | None = None
-        self._search: Search | None = None
-        self._errors: Search | None = None
-        self._shown_search: Search | None = None
+        """The line that a key went to."""
+        self._walked: Kind | Literal["find"] | None = None
+        """What the key goes to."""
+        self._survey = Survey(path)
+        self._surveying = False
+        self._after_survey: Callable[[], None] | None = None
+        self._rewrites = 0
+        self._find: Search | None = None
+        self._filter: Search | None = None
+        self._sifting = False
+        self._sifted = 0
+        """The size of the file when the filter last looked for more lines."""
+        self._typed: tuple[Field, Search] | None = None
+        """What is typed now."""
         self.following = True
         self.wrapped = False
         self.timed = False
@@ -119,16 +190,29 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
     @property
     def rows_below(self) -> int:
         """Rows between the bottom of the window and the end."""
-        return max(0, self._file.rows - self.scroll_offset.y - self._height)
+        return max(0, self._lines.rows - self.scroll_offset.y - self._height)
+
+    def count_of(self, kind: Kind) -> str:
+        """How many the log has so far; empty if it has none."""
+        return self._survey.of(kind).count if self._survey.of(kind) else ""
+
+    def place_in(self, kind: Kind) -> str:
+        """`2 of 3` if a key has gone to the second of them, else empty."""
+        return self._place_in(self._survey.of(kind), kind)
 
     @property
-    def search_status(self) -> str:
-        """`3/120`: the number of the hit that is shown, of all hits; empty without a search."""
-        search = self._shown_search
-        if search is None or self._hit is None:
-            return ""
-        more = "+" if search.is_full else ""
-        return f"{search.number(self._hit):,}/{search.count:,}{more}"
+    def find_status(self) -> tuple[str, str]:
+        """What is looked for, and how much of it was found: `41`, or `3 of 41` at the third."""
+        search = self._search_of("find")
+        if search is None:
+            return "", ""
+        return search.query.text, self._place_in(search.hits, "find") or search.hits.count
+
+    @property
+    def filter_status(self) -> tuple[str, str]:
+        """What the lines must have that are shown, and how many have it."""
+        search = self._search_of("filter")
+        return (search.query.text, search.hits.count) if search is not None else ("", "")
 
     @property
     def columns(self) -> tuple[int, int] | None:
@@ -150,6 +234,12 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         if not self._dirty or not self.is_mounted or not self.size:
             return
         self._dirty = self._file.grow()
+        if self._file.rewrites != self._rewrites:
+            self._begin_anew()
+        if self._filter is not None:
+            self._sift(self._filter)
+            self._dirty = self._lines.grow() or self._dirty
+        self._look_on()
         self._show_rows()
         if self._dirty:
             self.call_later(self.flush)
@@ -160,15 +250,18 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         scroll_x, scroll_y = self.scroll_offset
         row = scroll_y + y
         width, base = self._width, self.rich_style
-        line = self._file.line_at_row(row)
+        line = self._lines.line_at_row(row)
         if line is None:
             return Strip.blank(width, base)
         body_width = self._body_width
         left = (row - line.row) * body_width if self.wrapped else scroll_x
-        body = self._selected(self._strip(line), row, left)
+        painted = self._paint(line)
+        before = characters_in(painted.strip, left)
+        body = self._selected(painted.strip, row, before if self.wrapped else 0)
         body = body.crop_extend(left, left + body_width, base).apply_style(base)
-        body = body.apply_offsets(0 if self.wrapped else left, row)
-        return Strip.join([self._gutter(line, row), body])
+        first = 0 if self.wrapped else before
+        gutter = self._gutter(line, row, painted.kind, base)
+        return Strip.join([at_one_offset(gutter, first, row), body.apply_offsets(first, row)])
 
     def on_resize(self) -> None:
         if self.wrapped:
@@ -177,6 +270,12 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
 
     def on_unmount(self) -> None:
         self._file.close()
+        self._lines.close()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._strips.clear()  # a theme has other colours
+        self._kind_styles.clear()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
@@ -195,7 +294,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         first = selection.start.y if selection.start else 0
-        last = selection.end.y if selection.end else self._file.rows - 1
+        last = selection.end.y if selection.end else self._lines.rows - 1
         return self._rows_text(first, last, selection), "\n"
 
     # What the keys do
@@ -220,8 +319,9 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
     def action_rows(self, count: int) -> None:
         self.scroll_to(y=self.scroll_offset.y + count, animate=False)
 
-    def action_pages(self, count: int) -> None:
-        self.scroll_to(y=self.scroll_offset.y + count * max(1, self._height - 1), animate=False)
+    def action_pages(self, count: float) -> None:
+        rows = round(abs(count) * max(1, self._height - 1)) or 1
+        self.action_rows(rows if count > 0 else -rows)
 
     def action_sideways(self, count: int) -> None:
         if not self.wrapped:
@@ -250,7 +350,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         self.refresh()
 
     def action_next_mark(self) -> None:
-        line = self._file.line_at_row(self.scroll_offset.y)
+        line = self._lines.line_at_row(self.scroll_offset.y)
         if not self._marks or line is None:
             self.post_message(self.Said("no spot is marked: m marks one"))
             return
@@ -264,40 +364,96 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
             text = selected[0]
         else:
             top, bottom = self.scroll_offset.y, self.scroll_offset.y + self._height - 1
-            marked = self._file.line_at_offset(self._marks[-1]) if self._marks else None
+            marked = self._lines.line_at_offset(self._marks[-1]) if self._marks else None
             text = self._rows_text(min(marked.row, bottom) if marked else top, bottom)
         self.app.copy_to_clipboard(text)
         count = text.count("\n") + 1 if text else 0
         self.post_message(self.Said(f"{count:,} lines sent to the clipboard; ctrl+s saves a file"))
 
-    def action_search(self) -> None:
-        self.post_message(self.SearchWanted())
+    def action_type(self, field: Field) -> None:
+        self.post_message(self.TextWanted(field))
 
     def action_save(self) -> None:
         self.post_message(self.SaveWanted())
 
     def action_next(self, direction: int) -> None:
-        if self._search is None:
-            self.action_search()
+        if self._find is None:
+            self.action_type("find")
         else:
-            self._find(self._search, direction)
+            self._seek(self._find, direction)
 
     def action_error(self, direction: int) -> None:
-        if self._errors is None:
-            self._errors = Search.of_errors(self._file.path)
-        self._find(self._errors, direction)
+        self._go_to_kind("error", direction)
+
+    def action_step(self, direction: int) -> None:
+        """Go to where a step began; if nobody has told that, to a command."""
+        if not self._places:
+            self._go_to_kind("command", direction)
+            return
+        starts = Hits.of({*self._places.values()})
+        self._go_to_hit(starts, direction, "no step has begun", above=0)
+
+    def action_only(self) -> None:
+        """Show only what one build printed: that of the line looked at, else the first shown."""
+        if self._filter is not None and self._filter.query.derivation:
+            self.action_all_lines()
+            return
+        top, spot = self.scroll_offset.y, self._spot()
+        rows = (self._lines.line_at_row(row) for row in range(top, top + self._height))
+        lines = (line for line in (spot, *rows) if line is not None)
+        names = (derivation_of(plain_line(line.data)) for line in lines)
+        if name := next((name for name in names if name), ""):
+            self.filter(f"{name}>")
+        else:
+            self.post_message(self.Said("no line here was printed by a build"))
+
+    def action_all_lines(self) -> None:
+        self.filter("")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Escape belongs to the filter while there is one."""
+        return action != "all_lines" or self._filter is not None
+
+    def go_to_place(self, offset: int) -> None:
+        """Show the line at that byte of the file."""
+        self._hit = offset
+        self._go_to_offset(offset, above=0)
+
+    def count_typed(self, field: Field, text: str) -> None:
+        """Count the lines that have the text while it is typed; "" counts nothing."""
+        self._typed = (field, self._new_search(field, text)) if text else None
+        self._strips.clear()
+        if self._typed is not None:
+            self._scan(self._typed[1], self._show_count)
+        self._show_count()
 
     def search(self, text: str) -> None:
         """Find `text`, beginning at the top of the window; an empty text ends the search."""
+        self._find = self._take_typed("find", text)
         self._hit = None
-        if not text:
-            self._search = self._shown_search = None
-            self._strips.clear()
-            self.refresh()
-            self.post_message(self.Changed())
-            return
-        self._search = Search.of_text(self._file.path, text)
-        self._find(self._search, 1, inclusive=True)
+        self._strips.clear()
+        if self._find is None:
+            self._show_count()
+        else:
+            self._seek(self._find, 1, inclusive=True)
+
+    def filter(self, text: str) -> None:
+        """Show only the lines with that text; an empty text shows all."""
+        self._keep_spot()
+        self._filter = self._take_typed("filter", text)
+        self._sifting, self._sifted = False, 0
+        if self._lines is not self._file:
+            self._lines.close()
+        path = self._file.path
+        self._lines = MatchingLines(path, self._filter) if self._filter else self._file
+        if self._find is not None:  # it goes by the lines that are shown
+            self._find = self._new_search("find", self._find.query.text)
+            self._scan(self._find, self._show_count)
+        self._strips.clear()
+        self._widest = 0
+        self.scroll_to(x=0, animate=False, force=True)
+        self.refresh_bindings()
+        self._rebuild()
 
     # Inside
 
@@ -322,25 +478,25 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         """Tell scrollbar and window the number of rows; one repaint, no layout."""
         self._set_extent()
         if self.show_vertical_scrollbar:
-            self.vertical_scrollbar.window_virtual_size = self._file.rows
-        if self._restore_at is not None and self._file.size > self._restore_at:
-            line = self._file.line_at_offset(self._restore_at)
+            self.vertical_scrollbar.window_virtual_size = self._lines.rows
+        if self._restore_at is not None and self._lines.holds(self._restore_at):
+            line = self._lines.line_at_offset(self._restore_at)
             self._restore_at = None
             self._go_to_row(line.row if line else 0)
-        elif self.following:
+        elif self.following or self.scroll_offset.y > self.max_scroll_y:
             self._go_to_row(self.max_scroll_y)
         self.refresh()
         self.post_message(self.Changed())
 
     def _set_extent(self) -> None:
-        size = Size(self._gutter_width + self._widest, self._file.rows)
+        size = Size(self._gutter_width + self._widest, self._lines.rows)
         self.set_reactive(ScrollView.virtual_size, size)
 
     def _shown_width(self) -> int:
         """Cells of the longest line in the window."""
         top = self.scroll_offset.y
-        lines = (self._file.line_at_row(row) for row in range(top, top + self._height))
-        return max((self._strip(line).cell_length for line in lines if line), default=0)
+        lines = (self._lines.line_at_row(row) for row in range(top, top + self._height))
+        return max((self._paint(line).strip.cell_length for line in lines if line), default=0)
 
     def _go_to_row(self, row: int) -> None:
         self._moving = True
@@ -349,7 +505,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _go_to_offset(self, offset: int, *, above: int) -> None:
         """Show the line at `offset`, with so many rows above it."""
-        line = self._file.line_at_offset(offset)
+        line = self._lines.line_at_offset(offset) or self._lines.line_at_row(self._lines.rows - 1)
         if line is None:
             return
         self.following = False
@@ -360,76 +516,199 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _keep_spot(self) -> None:
         """Keep the top line in place while the rows are counted anew."""
-        line = self._file.line_at_row(self.scroll_offset.y)
-        self._restore_at = line.start if line and not self.following else None
+        if self.following:
+            self._restore_at = None
+        elif (line := self._lines.line_at_row(self.scroll_offset.y)) is not None:
+            self._restore_at = line.start
 
     def _rebuild(self) -> None:
-        self._file.set_width(self._body_width if self.wrapped else None)
+        for lines in (self._file, self._lines):
+            lines.set_width(self._body_width if self.wrapped else None)
         self._dirty = True
         self.flush()
 
+    def _begin_anew(self) -> None:
+        """The file was written anew: nothing that was found in the old one is true."""
+        self._rewrites = self._file.rewrites
+        self._survey = Survey(self._file.path)
+        self._marks.clear()
+        self._strips.clear()
+        self._hit = self._typed = None
+        if self._find is not None:
+            self._find = self._new_search("find", self._find.query.text)
+            self._scan(self._find, self._show_count)
+        if self._filter is not None:
+            self._filter = self._new_search("filter", self._filter.query.text)
+            self._sifting, self._sifted = False, 0
+            self._lines.close()
+            self._lines = MatchingLines(self._file.path, self._filter)
+            self._lines.set_width(self._body_width if self.wrapped else None)
+
     def _spot(self) -> Line | None:
         """The line that the operator looks at: the hit if it is on the screen, else the top one."""
-        if self._hit is not None and (line := self._file.line_at_offset(self._hit)) is not None:
+        if self._hit is not None and (line := self._lines.line_at_offset(self._hit)) is not None:
             top = self.scroll_offset.y
             if top <= line.row < top + self._height:
                 return line
-        return self._file.line_at_row(self.scroll_offset.y)
+        return self._lines.line_at_row(self.scroll_offset.y)
 
-    def _find(self, search: Search, direction: int, *, inclusive: bool = False) -> None:
+    # What is found
+
+    def _search_of(self, field: Field) -> Search | None:
+        """The search that the title shows and the lines mark: what is typed comes first."""
+        if self._typed is not None and self._typed[0] == field:
+            return self._typed[1]
+        return self._find if field == "find" else self._filter
+
+    def _place_in(self, hits: Hits, what: Kind | Literal["find"]) -> str:
+        at = self._hit
+        if at is None or what != self._walked or at not in hits:
+            return ""
+        return f"{hits.number(at):,} of {hits.count}"
+
+    def _new_search(self, field: Field, text: str) -> Search:
+        path, query = self._file.path, Query.of(text)
+        if field == "filter":
+            return Search(path, query, limit=FILTER_LIMIT)
+        return Search(path, query, within=self._filter.query if self._filter else None)
+
+    def _take_typed(self, field: Field, text: str) -> Search | None:
+        """The search for what was typed, with all that it has found already."""
+        typed, self._typed = self._typed, None
+        if typed is not None and typed[0] == field and typed[1].query.text == text:
+            return typed[1]
+        return self._new_search(field, text) if text else None
+
+    def _scan(self, search: Search, then: Callable[[], None]) -> None:
+        """Search the rest of the file in a thread, and call `then` if it is still wanted."""
         size = self._file.size
 
+        def is_unwanted() -> bool:
+            typed = self._typed[1] if self._typed is not None else None
+            return search not in (typed, self._find, self._filter)
+
+        def finish() -> None:
+            if not is_unwanted():
+                then()
+
         def look() -> None:
-            search.scan(size)
-            self.app.call_from_thread(self._show_hit, search, direction, inclusive)
+            search.scan(size, is_unwanted)
+            self.app.call_from_thread(finish)
 
-        self.run_worker(look, thread=True, group="find", exclusive=True)
+        self.run_worker(look, thread=True, group="find")
 
-    def _show_hit(self, search: Search, direction: int, inclusive: bool) -> None:
+    def _show_count(self) -> None:
+        self.refresh()
+        self.post_message(self.Changed())
+
+    def _seek(self, search: Search, direction: int, *, inclusive: bool = False) -> None:
+        def go() -> None:
+            self._walked = "find"
+            self._strips.clear()
+            self._go_to_hit(search.hits, direction, "not found", inclusive=inclusive)
+
+        self._scan(search, go)
+
+    def _go_to_kind(self, kind: Kind, direction: int) -> None:
+        def go() -> None:
+            self._walked = kind
+            hits = self._survey.of(kind)
+            if self._filter is not None:
+                hits = hits.shared_with(self._filter.hits)
+            self._go_to_hit(hits, direction, "not found")
+
+        self._after_survey = go
+        self._look_on()
+
+    def _go_to_hit(
+        self,
+        hits: Hits,
+        direction: int,
+        none: str,
+        *,
+        inclusive: bool = False,
+        above: int | None = None,
+    ) -> None:
+        """Go to the next hit, or say that there is `none`; `above` is for rows above it."""
         spot = self._spot()
         at = spot.start if spot else 0
-        hit = search.after(at - 1 if inclusive else at) if direction > 0 else search.before(at)
-        self._shown_search = search
-        self._strips.clear()
-        if hit is None:
-            self._hit = None
-            self.refresh()
-            self.post_message(self.Said("not found"))
-            self.post_message(self.Changed())
-            return
-        if not inclusive and (hit <= at if direction > 0 else hit >= at):
-            self.post_message(self.Said("the search wrapped around"))
+        if self._hit is not None and spot == self._lines.line_at_offset(self._hit):
+            at = self._hit  # a filter may hide the very line
+        hit = hits.after(at - 1 if inclusive else at) if direction > 0 else hits.before(at)
         self._hit = hit
-        self._go_to_offset(hit, above=self._height // 3)
+        if hit is None:
+            self._show_count()
+            self.post_message(self.Said(none))
+            return
+        passed = at - 1 if inclusive else at
+        if hit <= passed if direction > 0 else hit >= at:
+            self.post_message(self.Said("from the top" if direction > 0 else "from the end"))
+        self._go_to_offset(hit, above=self._height // 3 if above is None else above)
 
-    def _strip(self, line: Line) -> Strip:
-        """The whole line, parsed and with its hits shown."""
+    def _sift(self, search: Search) -> None:
+        """Bring the filter up to the end of the file."""
+        if self._sifting or self._sifted >= self._file.size:
+            return
+        self._sifting, self._sifted = True, self._file.size
+
+        def taken() -> None:
+            self._sifting, self._dirty = False, True
+            self.flush()
+
+        self._scan(search, taken)
+
+    def _look_on(self) -> None:
+        """Survey the file up to its end, with time for everything else between its parts."""
+        if not self._surveying:
+            self._surveying = True
+            self.call_later(self._survey_part)
+
+    def _survey_part(self) -> None:
+        if self._survey.scan(self._file.size):
+            self.call_later(self._survey_part)
+            return
+        self._surveying = False
+        then, self._after_survey = self._after_survey, None
+        if then is not None:
+            then()
+        self.post_message(self.Changed())
+
+    # Parts of a row
+
+    def _paint(self, line: Line) -> Painted:
         key = (line.start, len(line.data))
-        strip = self._strips.get(key)
-        if strip is None:
-            strip = Strip(parse_line(line.data))
-            if self._shown_search is not None:
-                hit_style = self.get_component_rich_style("log-view--hit")
-                text = strip.text
-                for start, end in self._shown_search.spans(text):
-                    strip = _restyle(strip, cell_len(text[:start]), cell_len(text[:end]), hit_style)
-            self._strips[key] = strip
-            self._widest = max(self._widest, strip.cell_length)
-        return strip
+        painted = self._strips.get(key)
+        if painted is None:
+            if not self._kind_styles:
+                for kind in KINDS:
+                    style = self.get_component_rich_style(f"log-view--{kind}", partial=True)
+                    self._kind_styles[kind] = style
+            search = self._search_of("find")
+            painted = paint(
+                line.data,
+                self._kind_styles,
+                search.query if search is not None else None,
+                self.get_component_rich_style("log-view--hit"),
+                dark=self.app.current_theme.dark,
+            )
+            self._strips[key] = painted
+            self._widest = max(self._widest, painted.strip.cell_length)
+        return painted
 
-    def _selected(self, strip: Strip, row: int, left: int) -> Strip:
+    def _selected(self, strip: Strip, row: int, before: int) -> Strip:
+        """The line with what is selected in that row, which has so many characters before it."""
         selection = self.text_selection
         span = selection.get_span(row) if selection is not None else None
         if span is None:
             return strip
         start, end = span
-        base = left if self.wrapped else 0
-        stop = strip.cell_length if end == -1 else base + end
+        text = strip.text
+        stop = strip.cell_length if end == -1 else cell_len(text[: before + end])
         style = self.screen.get_component_rich_style("screen--selection")
-        return _restyle(strip, base + start, stop, style)
+        return restyle(strip, cell_len(text[: before + start]), stop, style)
 
-    def _gutter(self, line: Line, row: int) -> Strip:
-        style = self.rich_style + self.get_component_rich_style("log-view--gutter")
+    def _gutter(self, line: Line, row: int, kind: Kind | None, base: Style) -> Strip:
+        style = base + self.get_component_rich_style("log-view--gutter")
         if row != line.row:
             return Strip.blank(self._gutter_width, style)
         sign = " "
@@ -438,6 +717,9 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         elif line.start in self._marks:
             sign = self._glyphs.marked
             style += self.get_component_rich_style("log-view--marked")
+        elif kind is not None:
+            sign = self._kind_signs.get(kind, sign)
+            style += self._kind_styles[kind]
         segments = [Segment(sign, style)]
         if self.timed:
             at = self._times.time_of(line.start)
@@ -445,11 +727,17 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
             segments.append(Segment(f"{clock} ", style))
         return Strip(segments, self._gutter_width)
 
+    @property
+    def _kind_signs(self) -> dict[Kind, str]:
+        """The signs of what stands out; commands and phases are bold, and say what they are."""
+        glyphs = self._glyphs
+        return {"error": glyphs.bad, "warning": glyphs.warning, "retry": glyphs.again}
+
     def _rows_text(self, first: int, last: int, selection: Selection | None = None) -> str:
         """Rows as text; the rows of a wrapped line become one line again."""
         parts: list[str] = []
         for row in range(first, min(last, first + COPY_LIMIT - 1) + 1):
-            line = self._file.line_at_row(row)
+            line = self._lines.line_at_row(row)
             if line is None:
                 break
             text = plain_line(line.data)
@@ -463,15 +751,3 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
                 text = text[span[0] : None if span[1] == -1 else span[1]]
             parts.extend((text, "\n"))
         return "".join(parts[:-1])
-
-
-def _restyle(strip: Strip, start: int, end: int, style: Style) -> Strip:
-    """The cells `start` to `end` in another style."""
-    length = strip.cell_length
-    start, end = max(0, min(start, length)), max(0, min(end, length))
-    if start >= end:
-        return strip
-    middle = Strip(
-        [Segment(text, (old + style) if old else style) for text, old, _ in strip.crop(start, end)]
-    )
-    return Strip.join([strip.crop(0, start), middle, strip.crop(end, length)])

@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from textual.content import Content
+from textual.message import Message
 
 from tui.text import bar, duration, plain, shorten
 from tui.widgets.live import LivePanel
 from tui.words import STYLES, step_sign, step_tone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from textual import events
     from textual.geometry import Size
 
     from nixfleet_core.job.progress import StepState
+    from nixfleet_core.vocabulary import StepId
     from tui.glyphs import Glyphs
     from tui.jobs import JobWatcher
 
@@ -42,6 +45,13 @@ def _counts(step: StepState) -> Iterator[str]:
 class StepsPanel(LivePanel):
     """One line a step; if room is short, only the whole job and the running step."""
 
+    class Chosen(Message):
+        """The operator clicked on a step."""
+
+        def __init__(self, step: StepId) -> None:
+            super().__init__()
+            self.step = step
+
     def __init__(self, watcher: JobWatcher, glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
         self.host = watcher.host
@@ -55,9 +65,16 @@ class StepsPanel(LivePanel):
     def picture(self) -> Content:
         width = self.size.width
         if self.brief:
-            return Content("\n").join([self._whole(width), self._now(width)])
-        lines = [self._line(step, width) for step in self._watcher.state.steps]
+            now = [self._line(step, width) for step in self._shown_steps()]
+            return Content("\n").join([self._whole(width), *(now or [Content("")])])
+        lines = [self._line(step, width) for step in self._shown_steps()]
         return Content("\n").join(lines or [Content("asking what this job does ...")])
+
+    def on_click(self, event: events.Click) -> None:
+        at, steps = event.get_content_offset(self), self._shown_steps()
+        row = -1 if at is None else at.y - 1 if self.brief else at.y
+        if 0 <= row < len(steps):
+            self.post_message(self.Chosen(steps[row].id))
 
     def _whole(self, width: int) -> Content:
         number, count = self._watcher.state.position
@@ -65,12 +82,13 @@ class StepsPanel(LivePanel):
         tail = f" {round(fraction * 100):>3} %  step {number} of {count}"
         return Content(bar(fraction, max(4, width - len(tail)), self._glyphs) + tail)
 
-    def _now(self, width: int) -> Content:
-        steps = self._watcher.state.steps
-        shown = self._watcher.state.current or next(
-            (step for step in reversed(steps) if step.status not in ("pending", "skipped")), None
-        )
-        return self._line(shown, width) if shown else Content("")
+    def _shown_steps(self) -> Sequence[StepState]:
+        """All steps; if room is short, the running one or the last that ran."""
+        state = self._watcher.state
+        if not self.brief:
+            return state.steps
+        begun = [step for step in state.steps if step.status not in ("pending", "skipped")]
+        return [state.current] if state.current else begun[-1:]
 
     def _line(self, step: StepState, width: int) -> Content:
         sign = step_sign(step.status, self._glyphs)

@@ -33,6 +33,7 @@ from nixfleet_core.job.events import (
     LineTime,
     Link,
     LogGrew,
+    StepPlace,
     Tick,
 )
 from nixfleet_core.job.frames import GREETING
@@ -244,7 +245,7 @@ async def test_events_and_log_lines_are_told_in_the_hosts_order(
     told = await collect(
         says(b"".join(frames if events_first else reversed(frames)) + RESULT), copy
     )
-    kinds = [type(event).__name__ for event in told]
+    kinds = [type(event).__name__ for event in told if not isinstance(event, StepPlace)]
     if events_first:
         assert kinds[:8] == [
             *("LogGrew", "StepStart", "LogGrew", "StepEnd", "StepStart"),
@@ -284,6 +285,17 @@ async def test_lines_of_an_earlier_copy_are_told_with_their_times(copy: JobCopy)
     assert times == [LineTime(2, 4), LineTime(3, 8), LineTime(4, 14)]
     first = next(event for event in events if isinstance(event, LogGrew))
     assert events.index(times[-1]) < events.index(first)
+
+
+async def test_steps_are_told_with_their_places_in_the_readable_log(copy: JobCopy) -> None:
+    copy.files.log.write_bytes(b"one\x07\ntwo\n")  # ends at 5 and 9; cleaned: 4 and 8
+    step = b'{"event":"step-start","step":"%s","at":1,"log":%d}\n'
+    copy.files.events.write_bytes(step % (b"stop", 5))
+    more = frame("events", len(step % (b"stop", 5)), step % (b"pull", 16))
+    events = await collect(says(more + frame("log", 9, b"\x07three\nfour\n") + RESULT), copy)
+    places = [event for event in events if isinstance(event, StepPlace)]
+    assert places == [StepPlace("stop", 4), StepPlace("pull", 14)]
+    assert events.index(places[0]) < events.index(LogGrew(9, 8))
 
 
 @pytest.mark.parametrize("at", [0, 2, 4, 10**9])

@@ -1,0 +1,94 @@
+"""What a line of log.txt is, and which build printed it. Pure.
+
+What stands out on the screen, what is counted and what the keys go to are all decided here. Lines
+come without colours.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Literal, get_args
+
+from nixfleet_core.log.failures import PROGRESS, TOLD
+
+Kind = Literal["error", "warning", "retry", "command", "phase"]
+"""command: our own heading, with which each command of a step begins. retry: a tool tries again, or
+goes on without that builder or cache. phase: a part of a build."""
+
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+
+ERROR_WORDS: Final = ("error", "fatal", "failed", "failure", "panicked", "traceback")
+_WARNING_WORD: Final = "warning:"
+_RETRY_WORDS: Final = ("retrying ", "cannot build on '", "disabling binary cache '")
+"""The fixed parts of `PROGRESS`."""
+
+_WORDS: Final = (*ERROR_WORDS, _WARNING_WORD, *_RETRY_WORDS)
+_COMMAND: Final = "$ "
+"""How a command's line begins (nf_run in command.sh)."""
+
+_ERROR: Final = re.compile(
+    rf"(?<!\b0 )(?<!\bno )(?<![\w/.-])(?:{'|'.join(ERROR_WORDS)})(?![\w/-]|\.\w)", re.IGNORECASE
+)
+"""A word of its own: -Werror is an option, error.c a file, libgpg-error a package."""
+_WARNING: Final = re.compile(rf"\b{_WARNING_WORD}", re.IGNORECASE)
+_RETRY: Final = re.compile(PROGRESS)
+_TOLD: Final = re.compile(TOLD)
+_DERIVATION: Final = re.compile(r"([A-Za-z0-9_+][A-Za-z0-9+._?=-]*)(?: \(post\))?> ")
+_PHASE: Final = re.compile(
+    r"Running phase: "
+    r"|(?:unpacking sources|patching sources|configuring|building|running tests|installing"
+    r"|post-installation fixup|running install tests)$"
+)
+"""As nixpkgs' stdenv prints them; since 2023 the first one."""
+
+
+def kind_of(line: str) -> Kind | None:
+    """The kind of a line; None for most. Of an error and a warning in one line the first counts,
+    but a warning that tells of a failure is an error."""
+    if line.startswith(_COMMAND):
+        return "command"
+    lowered = line.lower()
+    if any(word in lowered for word in _WORDS):  # the patterns take ten times as long
+        if _RETRY.search(line):
+            return "retry"
+        warning, error = _WARNING.search(line), _ERROR.search(line)
+        if warning and not (error and error.start() < warning.start()):
+            return "error" if _TOLD.search(line) else "warning"
+        if error:
+            return "error"
+    prefix = _DERIVATION.match(line)
+    return "phase" if prefix and _PHASE.match(line, prefix.end()) else None
+
+
+def lines_of_note(block: bytes) -> set[int]:
+    """Where the lines of a raw block begin that may be an error, warning, retry or command.
+
+    It is quick, and names some other lines too: `kind_of` has the last word.
+    """
+    lowered = block.lower()
+    found: set[int] = set()
+    for word, pattern in _QUICK:
+        if word in lowered:  # four times as fast as the pattern
+            matches = pattern.finditer(lowered)
+            found.update(lowered.rfind(b"\n", 0, match.start()) + 1 for match in matches)
+    return found
+
+
+def _quick(word: bytes) -> re.Pattern[bytes]:
+    """A word of its own, as in `_ERROR`; the `m` before it may end a colour."""
+    return re.compile(rb"%b(?<![a-ln-z0-9_/.-]%b)(?![a-z0-9_/-]|\.[a-z0-9_])" % (word, word))
+
+
+_QUICK: Final = (
+    *((word.encode(), _quick(word.encode())) for word in ERROR_WORDS),
+    *((w.encode(), re.compile(re.escape(w.encode()))) for w in (_WARNING_WORD, *_RETRY_WORDS)),
+    (_COMMAND.encode(), re.compile(rb"\$ (?<![^\n]\$ )")),
+)
+"""Words in lower case, and what must be true around them. A pattern begins with its word: then `re`
+finds it fast."""
+
+
+def derivation_of(line: str) -> str:
+    """The name of the build that printed the line, as Nix puts it before it; "" if none did."""
+    prefix = _DERIVATION.match(line)
+    return prefix[1] if prefix else ""
