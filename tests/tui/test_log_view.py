@@ -15,6 +15,7 @@ from nixfleet_core.log.index import CLIP, SEGMENT
 from tui.glyphs import UNICODE
 from tui.line_times import LineTimes
 from tui.log_file import GROW_BUDGET
+from tui.themes import added
 from tui.widgets.log_panel import LogPanel, save_plain
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ class LogApp(App[None]):
         super().__init__()
         self.times = LineTimes()
         self.panel = LogPanel(path, self.times, UNICODE, id="log")
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return added(self.current_theme)
 
     def compose(self) -> ComposeResult:
         yield self.panel

@@ -85,7 +85,7 @@ class PlanSteps(Vertical):
     def compose(self) -> ComposeResult:
         for step in self._plan.steps:
             with Horizontal(classes="step"):
-                who = Content.styled(f" {step.run_as}", "$foreground 60%")
+                who = Content.styled(f" {step.run_as}", "$faint")
                 title = Content.assemble((plain(step.title), "bold"), who)
                 yield Static(title, classes="step-title", markup=False)
                 yield Static(Content(plain(shlex.join(step.argv))), classes="argv", markup=False)
@@ -287,8 +287,8 @@ def rollback_text(entry: HostEntry, plan: Plan, glyphs: Glyphs) -> Content:
             (plain(plan.host), "bold"),
             f" ({plain(entry.host.where)}) these steps run, one after the other.\n\n",
         ),
-        *((f"{'now':<{_LABEL}}", "$foreground 60%"), f"{now}\n"),
-        *((f"{'goes back to':<{_LABEL}}", "$foreground 60%"), (then, "bold"), "\n"),
+        *((f"{'now':<{_LABEL}}", "$faint"), f"{now}\n"),
+        *((f"{'goes back to':<{_LABEL}}", "$faint"), (then, "bold"), "\n"),
         *((f"{'':<{_LABEL}}", ""), f"{why}\n"),
     )
 

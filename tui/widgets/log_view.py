@@ -164,6 +164,10 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
             self._keep_spot()
         self._rebuild()
 
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._strips.clear()  # they hold the hits' colours
+
     def on_unmount(self) -> None:
         self._file.close()
 
