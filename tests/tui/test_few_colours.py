@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from fakes import FakeSession
     from textual.strip import Strip
+    from textual.theme import Theme
 
     from conftest import MakeApp
     from tui.app import NixFleetApp
@@ -144,7 +145,7 @@ async def test_without_colours_cursor_mark_and_state_are_seen(
 
 @pytest.mark.parametrize("theme", [DARK_16, LIGHT_16], ids=lambda theme: theme.name)
 async def test_with_16_colours_states_have_colours_and_the_cursor_is_reversed(
-    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, theme: object
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, theme: Theme
 ) -> None:
     monkeypatch.setenv("TERM", "xterm-16color")
     monkeypatch.setenv("COLORTERM", "")

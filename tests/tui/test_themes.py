@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rich.style import Style
     from textual.pilot import Pilot
     from textual.strip import Strip
+    from textual.theme import Theme
 
     from conftest import MakeApp
     from tui.app import NixFleetApp
@@ -102,7 +103,7 @@ async def visit_in_colours(make_app: MakeApp, fleet: list[FakeSession], theme: s
 
 @pytest.mark.parametrize("theme", [DARK, LIGHT], ids=lambda theme: theme.name)
 async def test_every_text_can_be_read(
-    make_app: MakeApp, fleet: list[FakeSession], seen: list[Strip], theme: object
+    make_app: MakeApp, fleet: list[FakeSession], seen: list[Strip], theme: Theme
 ) -> None:
     await visit_in_colours(make_app, fleet, theme.name)
     for depth in (ColorSystem.TRUECOLOR, ColorSystem.EIGHT_BIT):
