@@ -8,21 +8,24 @@ these holds.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, TypeVar, get_args
 
 from platformdirs.unix import Unix
 
-from nixfleet_core.toml_file import TomlError, TomlFile
+from nixfleet_core.toml_file import TomlError, TomlFile, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from nixfleet_core.toml_file import At
 
 REFRESH_VARIABLE: Final = "NIXFLEET_REFRESH"
+
+THEME_VARIABLE: Final = "NIXFLEET_THEME"
 
 SSH_CONFIG_VARIABLE: Final = "NIXFLEET_SSH_CONFIG"
 """Names a file that ssh reads instead of ~/.ssh/config (`ssh -F`)."""
@@ -31,8 +34,11 @@ LEAST_REFRESH: Final = 10
 MOST_REFRESH: Final = 24 * 3600
 """Seconds. A look is one connection and some processes on each host."""
 
-
 Prove = Literal["off", "background"]
+
+AUTO_THEME: Final = "auto"
+OWN_THEMES: Final = (AUTO_THEME, "dark", "light")
+"""The themes that need no app to be known. The app has more, by their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,7 @@ class Config:
     refresh: float | None = 60.0
     prove: Prove = "off"
     """In the background, the app lets idle hosts prove themselves."""
+    theme: str = AUTO_THEME
     limits: Limits = DEFAULT_LIMITS
     ssh_config: str | None = None
 
@@ -89,8 +96,15 @@ def default_config_path() -> Path:
     return Unix("nixfleet", appauthor=False).user_config_path / "config.toml"
 
 
-def load_config(environ: Mapping[str, str], *, refresh: str | None = None) -> Loaded:
-    """Read all settings. `refresh` is the flag's text, which `check_refresh` has let pass."""
+def load_config(
+    environ: Mapping[str, str],
+    *,
+    refresh: str | None = None,
+    theme: str | None = None,
+    themes: Themes | None = None,
+) -> Loaded:
+    """Read all settings. `refresh` and `theme` are the flags' texts, which `check_refresh` and
+    `check_theme` have let pass. Without `themes` every name of a theme is right."""
     found = _Found()
     file = found.file(default_config_path())
     variable = environ.get(REFRESH_VARIABLE) or None
@@ -102,6 +116,13 @@ def load_config(environ: Mapping[str, str], *, refresh: str | None = None) -> Lo
     )
     prove: Prove = found.hold(
         *("prove", Config().prove), (file.place("prove"), found.attempt(file.prove))
+    )
+    named = environ.get(THEME_VARIABLE) or None
+    theme = found.hold(
+        *("theme", Config().theme),
+        (file.place("theme"), found.attempt(partial(file.theme, themes))),
+        (THEME_VARIABLE, found.attempt(partial(_theme_of, THEME_VARIABLE, named, themes))),
+        ("--theme", found.attempt(partial(_theme_of, "--theme", theme, themes))),
     )
     limits = {
         field: found.hold(
@@ -117,6 +138,7 @@ def load_config(environ: Mapping[str, str], *, refresh: str | None = None) -> Lo
     config = Config(
         refresh=None if isinstance(time, str) else time,
         prove=prove,
+        theme=theme,
         limits=Limits(**limits),
         ssh_config=ssh_config or None,
     )
@@ -142,6 +164,35 @@ def _refresh_of(name: str, text: str | None) -> Refresh | None:
         raise ValueError(f"{name}: {error}") from error
 
 
+Themes = Callable[[], Sequence[str]]
+"""Gives the names of all themes. Only the app knows them, and they are asked for if need be."""
+
+
+def check_theme(name: str, themes: Themes | None) -> None:
+    """Raises ValueError with what would be right, unless there is a theme of that name."""
+    if hint := _wrong_theme(name, themes):
+        raise ValueError(f"{name!r} is no theme; {hint}")
+
+
+def _wrong_theme(name: str, themes: Themes | None) -> str:
+    """What would be right; empty if the name is."""
+    if name in OWN_THEMES or themes is None:
+        return ""
+    known = themes()
+    if name in known:
+        return ""
+    return did_you_mean(name, known) or f"themes: {', '.join(known)}"
+
+
+def _theme_of(source: str, name: str | None, themes: Themes | None) -> str | None:
+    try:
+        if name is not None:
+            check_theme(name, themes)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from error
+    return name
+
+
 _REFRESH_HINT: Final = f"give {LEAST_REFRESH} to {MOST_REFRESH} seconds, or"
 
 
@@ -163,7 +214,7 @@ _RANGES: Final[Mapping[str, tuple[int, int]]] = {
 _LIMITS: Final = {name.replace("_", "-"): name for name in _RANGES}
 """The fields of Limits, by their keys in the file."""
 
-_KEYS: Final = ("refresh", "prove", "limits")
+_KEYS: Final = ("refresh", "prove", "theme", "limits")
 
 
 class _ConfigFile(TomlFile):
@@ -187,6 +238,12 @@ class _ConfigFile(TomlFile):
         if value is None or value == "off" or value == "background":
             return value
         return self.fail(at, f"{value!r} is no way to prove", f"write {' or '.join(_PROVE)}")
+
+    def theme(self, themes: Themes | None) -> str | None:
+        name = self.text((), self.top, "theme", f'theme = "{AUTO_THEME}"')
+        if name is not None and (hint := _wrong_theme(name, themes)):
+            self.fail(("theme",), f"{name!r} is no theme", hint)
+        return name
 
     def limit(self, key: str) -> int | None:
         table = self.top.get("limits")

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on
+from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.signal import Signal
 
 from nixfleet_core.cli.output import say
+from nixfleet_core.config import AUTO_THEME
 from nixfleet_core.errors import HostError, NeedsPassword
 from nixfleet_core.log.display import safe_lines
 from nixfleet_core.session.boundary import one_host
@@ -31,11 +33,21 @@ from tui.glyphs import ASCII, UNICODE
 from tui.jobs import JobWatcher
 from tui.proving import Proving
 from tui.refresh import SECOND, Refresh
-from tui.screen_filter import ScreenFilter
+from tui.screen_filter import NoColours, ScreenFilter
 from tui.screens.base import Confirm, Dialog
 from tui.settings import AppSettings
 from tui.stage import Stage
+from tui.terminal_input import TerminalBackground
 from tui.text import plain
+from tui.themes import (
+    DARK_LOG,
+    LIGHT_LOG,
+    OURS,
+    added,
+    is_colourless,
+    is_dark_by_environment,
+    theme_name,
+)
 from tui.widgets.scrollbar import draw_scrollbars
 from tui.widgets.too_small import QUIT_KEYS, is_too_small
 
@@ -76,12 +88,18 @@ def _hosts() -> type[Provider]:
     return HostCommands
 
 
+def _themes() -> type[Provider]:
+    from tui.commands import ThemeCommands
+
+    return ThemeCommands
+
+
 class NixFleetApp(Stage, inherit_bindings=False):
     """Fleet, update screens and dialogs over the sessions of some hosts."""
 
     TITLE = "NixFleet"
     CSS_PATH = Path(__file__).with_name("app.tcss")
-    COMMANDS: ClassVar[set[Callable[[], type[Provider]]]] = {_commands, _hosts}  # type: ignore[assignment]
+    COMMANDS: ClassVar[set[Callable[[], type[Provider]]]] = {_commands, _hosts, _themes}  # type: ignore[assignment]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "colon,ctrl+p",
@@ -105,11 +123,20 @@ class NixFleetApp(Stage, inherit_bindings=False):
         clock: Callable[[], float] = time.time,
         new_job_id: Callable[[], str] | None = None,
     ) -> None:
-        no_color = os.environ.get("NO_COLOR")
         super().__init__(driver_class=TerminalDriver)
-        if no_color is not None:
-            os.environ["NO_COLOR"] = no_color  # Textual removes it, but children need it too
         self.settings = settings
+        self.no_color = is_colourless(os.environ)
+        self.theme_choice = settings.theme
+        self._is_dark = is_dark_by_environment(os.environ)
+        """Whether the terminal's background is dark, as far as it is known."""
+        for theme in OURS:
+            self.register_theme(theme)
+        self.set_reactive(App.ansi_theme_dark, DARK_LOG)
+        self.set_reactive(App.ansi_theme_light, LIGHT_LOG)
+        self.set_reactive(App.theme, self._theme_name)
+        # so the first paint has them
+        self.stylesheet.set_variables(self.get_css_variables())
+        self._refresh_truecolor_filter(self.ansi_theme)
         self.glyphs = ASCII if settings.ascii else UNICODE
         self.clock = clock
         self.fleet = Fleet.of(sessions, latest, clock)
@@ -136,7 +163,12 @@ class NixFleetApp(Stage, inherit_bindings=False):
         return FleetScreen(self.fleet)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
+        if self.no_color:
+            return (NoColours(), self._screen_filter)
         return (*super().get_line_filters(), self._screen_filter)
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return added(self.current_theme)
 
     def on_mount(self) -> None:
         self.app_resume_signal.subscribe(self, self._repaint)
@@ -241,6 +273,25 @@ class NixFleetApp(Stage, inherit_bindings=False):
         if moving or self._dirty:
             self._dirty = False
             self.ticked.publish(None)
+
+    # Colours
+
+    def choose_theme(self, choice: str) -> None:
+        """Draw in these colours until the app ends. `choice` is one of `tui.themes.NAMES`."""
+        self.theme_choice = choice
+        self.theme = self._theme_name
+
+    @on(TerminalBackground)
+    def _see_background(self, message: TerminalBackground) -> None:
+        """The terminal says what its background is, maybe late, or again after a change."""
+        self._is_dark = message.dark
+        self.theme = self._theme_name
+
+    @property
+    def _theme_name(self) -> str:
+        choice = AUTO_THEME if self.no_color else self.theme_choice
+        sixteen = self.no_color or self.console.color_system == "standard"
+        return theme_name(choice, dark=self._is_dark, sixteen=sixteen)
 
     # Hosts and jobs
 

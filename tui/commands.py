@@ -1,4 +1,5 @@
-"""The command palette: every action that has a key on the screen below it, each host, and each tag.
+"""The command palette: every action that has a key on the screen below it, each host, each tag, and
+the themes.
 
 A command is found by its description, by its key's name, and by the words that people use for it.
 """
@@ -8,8 +9,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from textual.command import DiscoveryHit, Hit, Provider
+from textual.command import CommandPalette, DiscoveryHit, Hit, Provider
 from textual.content import Content
+
+from tui.stage import stage
+from tui.themes import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -115,3 +119,46 @@ class HostCommands(Provider):
             text = f"Show hosts with {tag} only"
             if fits := score(query, (tag,), text, 0):
                 yield Hit(fits, matcher.highlight(text), partial(screen.filter_by, tag), text)
+
+
+class Themes(Provider):
+    """Draws the app in another theme, until it ends. The theme in use says so."""
+
+    async def discover(self) -> Hits:
+        used = stage(self.screen).theme_choice
+        for name in NAMES:
+            text = f"{name} (in use)" if name == used else name
+            yield DiscoveryHit(Content(text), partial(self._choose, name), text)
+
+    async def search(self, query: str) -> Hits:
+        matcher = self.matcher(query)
+        for name in NAMES:
+            text = f"Use the theme {name}"
+            if fits := score(query, (name,), text, 0):
+                yield Hit(fits, matcher.highlight(text), partial(self._choose, name), text)
+
+    def _choose(self, name: str) -> None:
+        stage(self.screen).choose_theme(name)
+
+
+class ThemeCommands(Themes):
+    """The themes among all other commands, and one that shows them all; none without colours."""
+
+    async def discover(self) -> Hits:
+        if not self.app.no_color:
+            yield DiscoveryHit(Content(_CHOOSE_THEME), self._show_all, _CHOOSE_THEME)
+
+    async def search(self, query: str) -> Hits:
+        if self.app.no_color:
+            return
+        if fits := score(query, ("theme", "colours", "colors"), _CHOOSE_THEME, 0):
+            shown = self.matcher(query).highlight(_CHOOSE_THEME)
+            yield Hit(fits, shown, self._show_all, _CHOOSE_THEME)
+        async for hit in super().search(query):
+            yield hit
+
+    def _show_all(self) -> None:
+        self.app.push_screen(CommandPalette([Themes], placeholder="a theme ..."))
+
+
+_CHOOSE_THEME: Final = "Choose a theme"

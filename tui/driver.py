@@ -29,6 +29,11 @@ _TICK: Final = 0.1
 _LOOK: Final = 0.5
 """Seconds between looks, for kernels that do not report a vanished terminal (macOS)."""
 
+_BACKGROUND: Final = "\x1b]11;?\x1b\\"
+_SCHEMES: Final = "\x1b[?2031h"
+_NO_SCHEMES: Final = "\x1b[?2031l"
+"""What asks for the background's colour, and for reports when the colours change."""
+
 
 def speaks_unicode() -> bool:
     """Whether the app can write all its signs, by the locale."""
@@ -52,13 +57,31 @@ class TerminalDriver(LinuxDriver):
         if isinstance(sys.__stderr__, TextIOWrapper):  # what it cannot say must not end its writer
             sys.__stderr__.reconfigure(errors="replace")
         super().start_application_mode()  # type: ignore[no-untyped-call]
+        self._ask_background()
         if not self._watching:
             self._watching = True
             Thread(target=self._watch, name="terminal-watch", daemon=True).start()
 
+    def stop_application_mode(self) -> None:
+        if self._asks_background:
+            self.write(_NO_SCHEMES)
+        super().stop_application_mode()
+
     def resume_application_mode(self) -> None:
         if not self._gone:  # the kernel sends SIGCONT with SIGHUP
             super().resume_application_mode()
+
+    def _ask_background(self) -> None:
+        """Its answer comes as a message, at once or late; not every terminal answers."""
+        if self._asks_background:
+            self.write(_BACKGROUND + _SCHEMES)
+            self.flush()
+
+    @property
+    def _asks_background(self) -> bool:
+        """Whether it matters, and a terminal that does not know the question swallows it: the Linux
+        console showed it in former times."""
+        return not self._app.no_color and os.environ.get("TERM") != "linux"
 
     def run_input_thread(self) -> None:
         try:

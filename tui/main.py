@@ -37,6 +37,7 @@ class TerminalScreen:
             ascii=ascii_only or not speaks_unicode(),
             mouse=mouse,
             refresh=config.refresh,
+            theme=config.theme,
             prove_in_background=config.prove == "background",
             notices=tuple(notices),
         )
@@ -51,10 +52,16 @@ class TerminalScreen:
             ascii=ascii_only or not speaks_unicode(),
             mouse=mouse,
             refresh=config.refresh,
+            theme=config.theme,
             prove_in_background=config.prove == "background",
             temporary=True,
         )
         return run_demo(speed, settings)
+
+    def themes(self) -> Sequence[str]:
+        from tui.themes import NAMES
+
+        return NAMES
 
 
 def main() -> None:

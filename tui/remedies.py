@@ -31,7 +31,7 @@ def remedy_keys(remedies: Sequence[Remedy], glyphs: Glyphs) -> Content:
     parts: list[str | tuple[str, str]] = []
     for remedy in dict.fromkeys(remedies):
         key = glyphs.enter if KEYS[remedy] == "enter" else KEYS[remedy]
-        parts += [f" {glyphs.dot} " if parts else f"{glyphs.arrow} ", (key, "bold $accent")]
+        parts += [f" {glyphs.dot} " if parts else f"{glyphs.arrow} ", (key, "bold $text-accent")]
         parts.append(f" {LABELS[remedy]}")
     return Content.assemble(*parts)
 

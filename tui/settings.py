@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nixfleet_core.config import Config
+from nixfleet_core.config import AUTO_THEME, Config
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,8 @@ class AppSettings:
     bell: bool = True
     title: bool = True
     refresh: float | None = Config().refresh
+    theme: str = AUTO_THEME
+    """What the operator has chosen, as `tui.themes.NAMES` has it."""
     prove_in_background: bool = False
     """The app lets idle hosts prove themselves."""
     temporary: bool = False

@@ -34,6 +34,8 @@ class Stage(App[None], inherit_bindings=False):
     """Published with each beat in which something has changed."""
     entered_at: float
     """When the last enter was read, as the monotonic clock counts."""
+    theme_choice: str
+    """The theme that is chosen, as `tui.themes.NAMES` has it."""
     terminal_lent: bool
     """True while another program has the terminal: our output would pile up, and then block."""
 
@@ -43,6 +45,10 @@ class Stage(App[None], inherit_bindings=False):
 
     def copy(self, text: str, what: str) -> None:
         """Copy text, and say what was copied. Not every terminal takes it (OSC 52)."""
+        raise NotImplementedError
+
+    def choose_theme(self, choice: str) -> None:
+        """Draw in these colours until the app ends. `choice` is one of `tui.themes.NAMES`."""
         raise NotImplementedError
 
     def new_job_id(self) -> str:

@@ -21,11 +21,10 @@ from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual._keyboard_protocol import FUNCTIONAL_KEYS
 from textual._xterm_parser import IS_ITERM, XTermParser
 from textual.keys import Keys
+from textual.message import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
-
-    from textual.message import Message
 
 SEQUENCE_LIMIT: Final = 1.0
 """Seconds that a sequence, or an answer of the terminal, may take to arrive."""
@@ -44,7 +43,8 @@ _STRINGS: Final = "P]X^_"
 """What begins a string after an escape (DCS, OSC, SOS, PM, APC): a terminal's answer."""
 
 _ONE_KEY: Final = re.compile(r"[^\x1b]|\x1b(\[[0-9:;]*[@-~]|O.|[^\[O])?", re.DOTALL)
-_LATE: Final = re.compile(r"\[[0-9:;<?]*[@-~]")
+_LATE: Final = re.compile(r"\[[0-9:;<?]*[@-~]|\]\d+;")
+_REST: Final = re.compile(r"[^\x1b\x07]*(?:\x07|\x1b\\)")
 _REPORT: Final = re.compile(
     r"\x1b\[(?P<code>\d{1,7})?(?::[\d:]{0,16})?"
     r"(?:;(?P<modifiers>\d{1,3})?(?::(?P<kind>\d))?)?(?:;(?P<text>[\d:]{0,32}))?"
@@ -55,6 +55,19 @@ _RELEASED: Final = "3"
 _MOUSE: Final = re.compile(r"\x1b\[<\d{1,3};-?\d{1,5};-?\d{1,5}[Mm]")
 _RESIZED: Final = re.compile(r"\x1b\[48" + r";(\d{1,5})(?::\d{0,5})?" * 4 + "t")
 _MODE: Final = re.compile(r"\x1b\[\?(\d{1,5});(\d)\$y")
+_BACKGROUND: Final = re.compile(
+    r"\]11;rgba?:([0-9a-f]{1,4})/([0-9a-f]{1,4})/([0-9a-f]{1,4})(?:/[0-9a-f]{1,4})?", re.IGNORECASE
+)
+_SCHEMES: Final = {"\x1b[?997;1n": True, "\x1b[?997;2n": False}
+"""Whether the operator prefers dark colours, as the terminal reports it (mode 2031)."""
+
+
+class TerminalBackground(Message):
+    """The terminal says whether its background is dark."""
+
+    def __init__(self, *, dark: bool) -> None:
+        super().__init__()
+        self.dark = dark
 
 
 class TerminalInput:
@@ -64,7 +77,10 @@ class TerminalInput:
         self._clock = clock
         self._tables = XTermParser()
         self._sequence = ""
-        """What has begun, from its escape on."""
+        """What has begun, from its escape on; of a string only how it begins, and an escape that
+        may end it."""
+        self._string = ""
+        """What the string says, as far as it may be an answer."""
         self._began = 0.0
         self._skip = 0
         """Characters that belong to the last sequence."""
@@ -74,6 +90,8 @@ class TerminalInput:
         """A paste had no end: more of it may come."""
         self._is_escaped = False
         """An escape was a key, as no more came; but the rest of its sequence may be late."""
+        self._is_cut = False
+        """A string had no end: the rest of it may be late."""
 
     def feed(self, text: str) -> Iterator[Message]:
         """The events of what was read at once."""
@@ -86,7 +104,9 @@ class TerminalInput:
                 return
         if self._is_escaped and _LATE.match(text):  # nobody types so fast
             self._sequence, self._began = _ESC, now
-        self._is_lost = self._is_escaped = False
+        if self._is_cut:
+            text = text[rest.end() :] if (rest := _REST.match(text)) else text
+        self._is_lost = self._is_escaped = self._is_cut = False
         while text:
             if self._paste is None:
                 yield from self._take(text[0], now)
@@ -109,6 +129,7 @@ class TerminalInput:
                 self._sequence, self._is_escaped = "", True
                 yield events.Key("escape", _ESC)
         elif self._sequence and now - self._began >= SEQUENCE_LIMIT:
+            self._is_cut = self._sequence[1] in _STRINGS
             self._sequence = ""
 
     def _take(self, char: str, now: float) -> Iterator[Message]:
@@ -122,13 +143,14 @@ class TerminalInput:
             else:
                 yield from self._key(char)
         elif sequence[1:2] and sequence[1] in _STRINGS:
-            self._take_of_string(char)
+            yield from self._take_of_string(char)
         elif char == _ESC:
             if sequence == _ESC:
                 yield events.Key("escape", _ESC)
             self._sequence, self._began = _ESC, now
         elif sequence == _ESC and (char in "[O" or char in _STRINGS):
             self._sequence += char
+            self._string = char
         elif sequence == _ESC:
             self._sequence = ""
             yield from self._alt(char)
@@ -142,14 +164,20 @@ class TerminalInput:
             if "@" <= char <= "~" and len(sequence) < _LONGEST:
                 yield from self._meaning(sequence + char)
 
-    def _take_of_string(self, char: str) -> None:
+    def _take_of_string(self, char: str) -> Iterator[Message]:
         """A string ends with BEL, with escape and a backslash, or with what cancels it."""
-        if char in "\x07\x18\x1a" or (self._sequence[-1] == _ESC and char == "\\"):
+        is_escaped = self._sequence[-1] == _ESC
+        if char == "\x07" or (is_escaped and char == "\\"):
+            self._sequence = ""
+            yield from _answer(self._string)
+        elif char in "\x18\x1a":
             self._sequence = ""
         elif char == _ESC:
-            self._sequence += _ESC
-        elif self._sequence[-1] == _ESC:
+            self._sequence = self._sequence[:2] + _ESC
+        else:
             self._sequence = self._sequence[:2]
+            if len(self._string) < _LONGEST:  # a longer one is no answer that we know
+                self._string += _ESC * is_escaped + char
 
     def _take_paste(self, text: str) -> Generator[Message, None, str]:
         """Take what belongs to the paste; return what comes after it."""
@@ -196,6 +224,8 @@ class TerminalInput:
                 yield mouse
         elif (resized := _RESIZED.fullmatch(sequence)) is not None:
             yield from self._resized(*map(int, resized.groups()))
+        elif (prefers_dark := _SCHEMES.get(sequence)) is not None:
+            yield TerminalBackground(dark=prefers_dark)
         elif (mode := _MODE.fullmatch(sequence)) is not None:
             yield from _mode(*mode.groups())
         elif sequence in ANSI_SEQUENCES_KEYS:
@@ -211,6 +241,13 @@ class TerminalInput:
                 self._tables.terminal_pixel_size = event.pixel_size
                 self._tables.mouse_pixels = True
             yield event
+
+
+def _answer(string: str) -> Iterator[Message]:
+    """The event of a whole string; none if it is not understood."""
+    if (background := _BACKGROUND.fullmatch(string)) is not None:
+        red, green, blue = (int(part, 16) / (16 ** len(part) - 1) for part in background.groups())
+        yield TerminalBackground(dark=0.299 * red + 0.587 * green + 0.114 * blue < 0.5)
 
 
 def _pasted(text: str) -> events.Paste:

@@ -19,11 +19,11 @@ Tone = Literal["normal", "good", "unproven", "warning", "bad", "busy", "faint"]
 STYLES: Final[dict[Tone, str]] = {
     "normal": "",
     "good": "$text-success",
-    "unproven": "mediumpurple",
+    "unproven": "$unproven",
     "warning": "$text-warning",
     "bad": "bold $text-error",
     "busy": "$text-primary",
-    "faint": "$foreground 60%",
+    "faint": "$faint",
 }
 """Tones as Textual styles."""
 

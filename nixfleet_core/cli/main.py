@@ -13,7 +13,7 @@ import click
 
 from nixfleet_core.cli.options import UpdateCommand, checkout_option, plan_options
 from nixfleet_core.cli.output import SafeGroup, say
-from nixfleet_core.config import Loaded, check_refresh, load_config
+from nixfleet_core.config import Loaded, check_refresh, check_theme, load_config
 from nixfleet_core.errors import NoSuchJob
 from nixfleet_core.inventory import (
     Inventory,
@@ -58,11 +58,13 @@ def require_terminal() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How the app is to look, as the options before a command have it. `refresh` is as given."""
+    """How the app is to look, as the options before a command have it. `refresh` and `theme` are as
+    given."""
 
     ascii_only: bool = False
     mouse: bool = True
     refresh: str | None = None
+    theme: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,17 @@ def _check_refresh(_: click.Context, option: click.Parameter, value: str | None)
     return value
 
 
+def _check_theme(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    given = context.obj  # a Setup behind `demo`
+    screen: Screen | None = given.screen if isinstance(given, Setup) else given
+    try:
+        if value is not None:
+            check_theme(value, screen.themes if screen is not None else None)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param=option) from error
+    return value
+
+
 def _look_options(command: FC) -> FC:
     """The options of the app, which also stand behind `demo`."""
     for option in (
@@ -159,6 +172,12 @@ def _look_options(command: FC) -> FC:
             metavar="SECONDS",
             callback=_check_refresh,
             help="Seconds between the app's looks at each host, or off.",
+        ),
+        click.option(
+            "--theme",
+            metavar="NAME",
+            callback=_check_theme,
+            help="The app's colours: auto, dark, light, or a theme of Textual.",
         ),
         click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal."),
         click.option("--ascii", "ascii_only", is_flag=True, help="No glyphs beyond ASCII."),
@@ -192,14 +211,17 @@ def nixfleet(
     ascii_only: bool,
     no_mouse: bool,
     refresh: str | None,
+    theme: str | None,
 ) -> None:
     """Force-update NixFleet agents, and prove that the new one runs.
 
     Without a command it opens the app.
     """
-    settings = load_config(os.environ, refresh=refresh)
-    look = Look(ascii_only, not no_mouse, refresh)
-    context.obj = setup = Setup(path or default_inventory_path(), context.obj, settings, look)
+    screen: Screen | None = context.obj
+    themes = screen.themes if screen is not None else None
+    settings = load_config(os.environ, refresh=refresh, theme=theme, themes=themes)
+    look = Look(ascii_only, not no_mouse, refresh, theme)
+    context.obj = setup = Setup(path or default_inventory_path(), screen, settings, look)
     if context.invoked_subcommand is None:
         if fleet_here() is None:
             setup.inventory()  # report a wrong inventory first
@@ -221,14 +243,24 @@ def nixfleet(
 @_look_options
 @click.pass_context
 def demo(
-    context: click.Context, speed: float, ascii_only: bool, no_mouse: bool, refresh: str | None
+    context: click.Context,
+    speed: float,
+    ascii_only: bool,
+    no_mouse: bool,
+    refresh: str | None,
+    theme: str | None,
 ) -> None:
     """Open the app on a sandbox fleet, which touches nothing else on this machine."""
     setup, context.obj = context.obj, speed
     if context.invoked_subcommand is None:
-        before = setup.look
-        settings = load_config(os.environ, refresh=refresh or before.refresh)
-        code = setup.require_screen().open_demo(
+        before, screen = setup.look, setup.require_screen()
+        settings = load_config(
+            os.environ,
+            refresh=refresh or before.refresh,
+            theme=theme or before.theme,
+            themes=screen.themes,
+        )
+        code = screen.open_demo(
             speed,
             ascii_only=ascii_only or before.ascii_only,
             mouse=before.mouse and not no_mouse,

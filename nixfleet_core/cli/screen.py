@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Screen(Protocol):
-    """Opens the app. Both methods return the exit code when the operator has left the app."""
+    """Opens the app. `open` and `open_demo` return the exit code when the operator has left it."""
 
     def open(
         self,
@@ -24,9 +24,13 @@ class Screen(Protocol):
         notices: Sequence[str] = (),
     ) -> int:
         """Open the app on these hosts; it begins with the notices. `config` says how often it
-        looks at them by itself, and whether it proves them."""
+        looks at them by itself, whether it proves them, and in which theme it is drawn."""
         ...
 
     def open_demo(self, speed: float, *, ascii_only: bool, mouse: bool, config: Config) -> int:
         """Open the app on a sandbox fleet, which is removed afterwards."""
+        ...
+
+    def themes(self) -> Sequence[str]:
+        """The names of the themes that may be chosen."""
         ...

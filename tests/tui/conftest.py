@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from fakes import JOB, NOW, FakeLatest, FakeSession, make_fleet
 from textual._compositor import Compositor
+from textual.command import CommandPalette
 
 from tui.app import NixFleetApp
+from tui.screens.base import Dialog
 from tui.settings import AppSettings
 
 if TYPE_CHECKING:
@@ -15,16 +17,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.console import RenderableType
+    from textual.geometry import Region
     from textual.screen import Screen
+    from textual.strip import Strip
 
     MakeApp = Callable[..., NixFleetApp]
 
 
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """UTC, and no variable that changes Textual's drawing."""
+    """UTC, a terminal with all colours, and no variable that changes Textual's drawing."""
     monkeypatch.setenv("TZ", "UTC")
-    for name in ("NO_COLOR", "TEXTUAL", "TEXTUAL_ANIMATIONS", "TEXTUAL_THEME"):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    for name in ("NO_COLOR", "COLORFGBG", "TEXTUAL", "TEXTUAL_ANIMATIONS", "TEXTUAL_THEME"):
         monkeypatch.delenv(name, raising=False)
     time.tzset()
     yield
@@ -71,15 +77,46 @@ def make_app(fleet: list[FakeSession]) -> MakeApp:
     """An app over the fleet, with a clock that stands still."""
 
     def make(
-        sessions: list[FakeSession] | None = None, *, plain: bool = False, latest: str | None = ""
+        sessions: list[FakeSession] | None = None,
+        *,
+        plain: bool = False,
+        latest: str | None = "",
+        theme: str = "auto",
     ) -> NixFleetApp:
         source = FakeLatest() if latest == "" else FakeLatest(latest)
         return NixFleetApp(
             fleet if sessions is None else sessions,
             source,
-            settings=AppSettings(ascii=plain),
+            settings=AppSettings(ascii=plain, theme=theme),
             clock=lambda: NOW,
             new_job_id=lambda: JOB,
         )
 
     return make
+
+
+def _region(app: NixFleetApp) -> Region:
+    """What is to be read: under a dialog lies a screen that is not."""
+    if isinstance(app.screen, Dialog):
+        return app.screen.query_one("#box").region
+    if isinstance(app.screen, CommandPalette):
+        return app.screen.query_one("#--container").region
+    return app.screen.region
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[Strip]:
+    """Every row that a test has read."""
+    rows: list[Strip] = []
+    real = Compositor.render_strips
+
+    def render_strips(self: Compositor, size: object = None) -> list[Strip]:
+        strips = real(self)
+        region = _region(self.root.app)  # type: ignore[union-attr,arg-type]
+        rows.extend(
+            strip.crop(region.x, region.right) for strip in strips[region.y : region.bottom]
+        )
+        return strips
+
+    monkeypatch.setattr(Compositor, "render_strips", render_strips)
+    return rows

@@ -29,9 +29,9 @@ SIGNS = [*"\x1b\x1b\x1b[[]OP<>?;;:~0123456789uRMmtcA$ \r\x07\\vlbHRs/", START, E
 
 
 class Terminal:
-    """A terminal with the app in it."""
+    """A terminal with the app in it. `written` is what the app has sent to it."""
 
-    def __init__(self, rows: int = 40, columns: int = 120) -> None:
+    def __init__(self, rows: int = 40, columns: int = 120, **environ: str) -> None:
         self._ours, theirs = pty.openpty()
         self._told, tells = os.pipe()
         termios.tcsetwinsize(self._ours, (rows, columns))
@@ -43,13 +43,17 @@ class Terminal:
             pass_fds=[tells],
             env={
                 **{key: value for key, value in os.environ.items() if key not in SIZES},
+                "PYTHONPATH": str(Path(__file__).parents[2]),
                 "TERM": "xterm-256color",
+                **environ,
             },
             start_new_session=True,
         )
         for fd in (theirs, tells):
             os.close(fd)
         self._said = b""
+        self.written = b""
+        self._more = threading.Condition()
         self._taker = threading.Thread(target=self._take, daemon=True)
         self._taker.start()
         assert self._hears() == READY
@@ -64,6 +68,11 @@ class Terminal:
     def send(self, data: bytes) -> None:
         with suppress(OSError):  # the app has ended
             os.write(self._ours, data)
+
+    def wait_for(self, written: bytes) -> None:
+        """Wait until the app has sent that."""
+        with self._more:
+            assert self._more.wait_for(lambda: written in self.written, SECONDS), written
 
     def check(self) -> None:
         """It still hears a key, at the latest when what has no end is over."""
@@ -95,8 +104,10 @@ class Terminal:
 
     def _take(self) -> None:
         with suppress(OSError):  # the app has ended
-            while os.read(self._ours, 65536):
-                pass
+            while data := os.read(self._ours, 65536):
+                with self._more:
+                    self.written += data
+                    self._more.notify_all()
 
 
 @pytest.fixture

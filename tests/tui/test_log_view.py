@@ -17,6 +17,7 @@ from tui.glyphs import UNICODE
 from tui.line_times import LineTimes
 from tui.log_colours import derivation_style
 from tui.log_file import GROW_BUDGET
+from tui.themes import added
 from tui.widgets.log_panel import LogPanel, save_plain
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ class LogApp(App[None]):
         self.times = LineTimes()
         self.places: dict[StepId, int] = {}
         self.panel = LogPanel(path, self.times, self.places, UNICODE, id="log")
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return added(self.current_theme)
 
     def compose(self) -> ComposeResult:
         yield self.panel

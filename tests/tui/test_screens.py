@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -243,23 +242,3 @@ async def test_a_narrow_table_keeps_host_running_and_state(
     for shown in ("Host", "Running", "State", "2.1.0", "▲ stale"):
         assert shown in text
     assert "Where" not in text
-
-
-async def test_no_color_means_no_colour(
-    make_app: MakeApp, fleet: list[FakeSession], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("NO_COLOR", "1")
-    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
-        await settle(pilot)
-        strips = app.screen._compositor.render_strips()
-        colours = {
-            color.get_truecolor()
-            for strip in strips
-            for segment in strip
-            if segment.style is not None
-            for color in (segment.style.color, segment.style.bgcolor)
-            if color is not None
-        }
-    assert colours
-    assert all(red == green == blue for red, green, blue in colours)
-    assert os.environ["NO_COLOR"] == "1"

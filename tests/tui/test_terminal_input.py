@@ -12,7 +12,13 @@ from textual import events
 from textual._parser import ParseError
 from textual._xterm_parser import XTermParser
 
-from tui.terminal_input import PASTE_PAUSE, PASTE_SIZE, SEQUENCE_LIMIT, TerminalInput
+from tui.terminal_input import (
+    PASTE_PAUSE,
+    PASTE_SIZE,
+    SEQUENCE_LIMIT,
+    TerminalBackground,
+    TerminalInput,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,12 +48,15 @@ def said(*texts: str) -> list[str]:
 
 
 def names(found: Iterable[Message]) -> list[str]:
-    """Keys by their names, pastes by their text, others by their kind."""
+    """Keys by their names, pastes by their text, backgrounds by what they are, others by their
+    kind."""
     return [
         one.key
         if isinstance(one, events.Key)
         else f"paste {one.text}"
         if isinstance(one, events.Paste)
+        else ("dark" if one.dark else "light")
+        if isinstance(one, TerminalBackground)
         else type(one).__name__
         for one in found
     ]
@@ -73,6 +82,12 @@ def names(found: Iterable[Message]) -> list[str]:
         ("\x1b[48;24;80;480;640t", ["Resize"]),
         ("\x1b[48;24:1;80;480;640t", ["Resize"]),
         ("\x1b[?2026;1$y", ["TerminalSupportsSynchronizedOutput"]),
+        ("\x1b]11;rgb:0000/0000/0000\x1b\\", ["dark"]),
+        ("\x1b]11;rgb:FFFF/ffff/FfFf\x07q", ["light", "q"]),
+        ("\x1b]11;rgb:0/0/0\x07\x1b]11;rgb:f/f/f\x07", ["dark", "light"]),
+        ("\x1b]11;rgb:fd/f6/e3\x07\x1b]11;rgb:000/2b2/363\x07", ["light", "dark"]),
+        ("\x1b]11;rgba:ffff/ffff/ffff/0000\x1b\\", ["light"]),
+        ("\x1b[?997;1n\x1b[?997;2n", ["dark", "light"]),
         (f"{START}two words{END}q", ["paste two words", "q"]),
         (f"{START}a\rb\x1b[31mc{END}", ["paste a\nb[31mc"]),
         (f"{START}{START}a{END}", ["paste [200~a"]),
@@ -100,8 +115,20 @@ def test_what_is_understood(text: str, means: list[str]) -> None:
         "\x1b[?1u",  # kitty's flags
         "\x1b[?2026;0$y",
         "\x1b[12;40R",
-        "\x1b]11;rgb:0000/0000/0000\x1b\\",  # its colours
-        "\x1b]11;rgb:0000/0000/0000\x07",
+        "\x1b]10;rgb:0000/0000/0000\x1b\\",  # its colours, of which we ask for one only
+        "\x1b]11;?\x07",
+        "\x1b]11;rgb:00/00\x07",
+        "\x1b]11;rgb:00/00/00/00/00\x07",
+        "\x1b]11;rgb:00000/00/00\x07",
+        "\x1b]11;rgb:0g/00/00\x07",
+        "\x1b]11;rgb:-1/00/00\x07",
+        "\x1b]11;rgb:00/00/00\x18",  # taken back
+        "\x1b]11;rgb:00/\x1bx00/00\x07",
+        "\x1b]11;rgb:00/00/00" + " " * 5000 + "\x07",
+        "\x1b]11;" + "\x1b" * 5000 + "rgb:00/00/00\x07",
+        "\x1bP11;rgb:00/00/00\x07",
+        "\x1b[?997;3n",
+        "\x1b[?997n",
         "\x1bP1$r0m\x1b\\",
         "\x1b_Gi=31;OK\x1b\\",
         "\x1b[M !!",  # the mouse, as X10 reports it
@@ -175,7 +202,7 @@ def test_keys_in_vain_do_not_make_a_paste_without_an_end_longer() -> None:
     assert names(terminal.feed("q")) == ["q"]
 
 
-@pytest.mark.parametrize("rest", ["[200~u\r", "[A", "[?62c"])
+@pytest.mark.parametrize("rest", ["[200~u\r", "[A", "[?62c", "]11;rgb:0/0/0\x07", "]11;rgb:uu"])
 def test_the_rest_of_a_sequence_may_come_late(rest: str) -> None:
     """Its escape was a key by then. Nobody types the rest at once."""
     clock = Clock()
@@ -186,9 +213,40 @@ def test_the_rest_of_a_sequence_may_come_late(rest: str) -> None:
     assert not {"u", "enter", "A", "c"} & set(names(terminal.feed(rest)))
 
 
+@pytest.mark.parametrize("end", ["\x07", "\x1b\\"])
+def test_the_rest_of_an_answer_may_come_late(end: str) -> None:
+    clock = Clock()
+    terminal = TerminalInput(clock)
+    list(terminal.feed("\x1b]11;rgb:ffff/"))
+    clock.now += SEQUENCE_LIMIT
+    list(terminal.tick())
+    assert list(terminal.feed(f"ffff/bbbb{end}")) == []
+    assert names(terminal.feed("b")) == ["b"]
+
+
 def test_of_a_large_paste_the_beginning_is_kept_and_its_end_is_found() -> None:
     pieces = ["x" * 4096] * (PASTE_SIZE // 4096 + 3)
     assert said(START, *pieces, END[:3], END[3:], "q") == ["paste " + "x" * PASTE_SIZE, "q"]
+
+
+@given(
+    digits=st.integers(1, 4),
+    parts=st.tuples(*[st.floats(0, 1)] * 3),
+    upper=st.booleans(),
+    end=st.sampled_from(["\x07", "\x1b\\"]),
+)
+def test_a_background_is_dark_or_light_however_it_is_written(
+    digits: int, parts: tuple[float, ...], upper: bool, end: str
+) -> None:
+    most = 16**digits - 1
+    written = "/".join(f"{round(part * most):0{digits}x}" for part in parts)
+    answer = f"\x1b]11;rgb:{written.upper() if upper else written}{end}"
+    (found,) = said(answer)
+    if max(parts) < 0.4:
+        assert found == "dark"
+    if min(parts) > 0.6:
+        assert found == "light"
+    assert said(*answer) == [found]
 
 
 _HOSTILE = st.text(

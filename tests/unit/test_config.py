@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from nixfleet_core.config import (
     REFRESH_VARIABLE,
     SSH_CONFIG_VARIABLE,
+    THEME_VARIABLE,
     Config,
     Limits,
     Loaded,
     check_refresh,
+    check_theme,
     default_config_path,
     load_config,
 )
@@ -20,6 +22,7 @@ from nixfleet_core.config import (
 WHOLE = """\
 refresh = 120
 prove = "background"
+theme = "nord"
 [limits]
 connections      = 12
 through-one-jump = 2
@@ -30,6 +33,7 @@ rebuild          = 28800
 VALUES = Config(
     refresh=120.0,
     prove="background",
+    theme="nord",
     limits=Limits(connections=12, through_one_jump=2, look=90, evaluation=900, rebuild=28800),
 )
 
@@ -41,12 +45,18 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def load(text: str | bytes | None, refresh: str | None = None, **environ: str) -> Loaded:
+def themes() -> tuple[str, ...]:
+    return ("auto", "dark", "light", "nord", "gruvbox")
+
+
+def load(
+    text: str | bytes | None, refresh: str | None = None, theme: str | None = None, **environ: str
+) -> Loaded:
     if text is not None:
         path = default_config_path()
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return load_config(environ, refresh=refresh)
+    return load_config(environ, refresh=refresh, theme=theme, themes=themes)
 
 
 def sources(loaded: Loaded) -> dict[str, tuple[str, str]]:
@@ -66,6 +76,7 @@ def test_without_a_file_the_defaults_hold() -> None:
     assert sources(loaded) == {
         "refresh": ("60", "default"),
         "prove": ("off", "default"),
+        "theme": ("auto", "default"),
         "limits.connections": ("24", "default"),
         "limits.through-one-jump": ("4", "default"),
         "limits.look": ("40", "default"),
@@ -83,11 +94,12 @@ def test_every_key_is_read_and_its_line_is_told() -> None:
     assert sources(loaded) == {
         "refresh": ("120", f"{file}:1"),
         "prove": ("background", f"{file}:2"),
-        "limits.connections": ("12", f"{file}:4"),
-        "limits.through-one-jump": ("2", f"{file}:5"),
-        "limits.look": ("90", f"{file}:6"),
-        "limits.evaluation": ("900", f"{file}:7"),
-        "limits.rebuild": ("28800", f"{file}:8"),
+        "theme": ("nord", f"{file}:3"),
+        "limits.connections": ("12", f"{file}:5"),
+        "limits.through-one-jump": ("2", f"{file}:6"),
+        "limits.look": ("90", f"{file}:7"),
+        "limits.evaluation": ("900", f"{file}:8"),
+        "limits.rebuild": ("28800", f"{file}:9"),
         "NIXFLEET_SSH_CONFIG": ("", "default"),
     }
 
@@ -117,6 +129,41 @@ def test_a_flag_goes_before_the_environment_and_that_before_the_file(
     loaded = load(file, flag, **environ)
     assert (loaded.config.refresh, sources(loaded)["refresh"][1]) == (value, source)
     assert loaded.problems == ()
+
+
+IN_FILE, IN_VARIABLE = 'theme = "dark"', {THEME_VARIABLE: "light"}
+
+
+@pytest.mark.parametrize(
+    ("file", "environ", "flag", "value", "source"),
+    [
+        (None, {}, None, "auto", "default"),
+        (IN_FILE, {}, None, "dark", "~/.config/nixfleet/config.toml:1"),
+        (IN_FILE, IN_VARIABLE, None, "light", "NIXFLEET_THEME"),
+        (IN_FILE, IN_VARIABLE, "nord", "nord", "--theme"),
+        (IN_FILE, {}, "auto", "auto", "--theme"),
+        (IN_FILE, {THEME_VARIABLE: ""}, None, "dark", "~/.config/nixfleet/config.toml:1"),
+    ],
+)
+def test_the_theme_is_given_as_the_refresh_is(
+    file: str | None, environ: dict[str, str], flag: str | None, value: str, source: str
+) -> None:
+    loaded = load(file, theme=flag, **environ)
+    assert (loaded.config.theme, *sources(loaded)["theme"]) == (value, value, source)
+    assert loaded.problems == ()
+
+
+def test_a_wrong_theme_in_the_environment_leaves_the_file_in_force() -> None:
+    loaded = load(IN_FILE, **{THEME_VARIABLE: "gruvbux"})
+    assert loaded.config.theme == "dark"
+    assert loaded.problems == ("NIXFLEET_THEME: 'gruvbux' is no theme; did you mean 'gruvbox'?",)
+
+
+def test_without_an_app_nobody_knows_the_names_of_themes() -> None:
+    assert load_config({THEME_VARIABLE: "norrd"}).problems == ()
+    check_theme("norrd", None)
+    with pytest.raises(ValueError):
+        check_theme("norrd", themes)
 
 
 def test_ssh_reads_the_file_that_the_environment_names() -> None:
@@ -162,12 +209,22 @@ MISTAKES = {
         for value in (least - 1, most + 1)
     },
     "an unknown key": ("refrsh = 60", "1: refrsh: unknown key; did you mean 'refresh'?"),
-    "an unheard-of key": ("zzz = 1", "1: zzz: unknown key; known keys: refresh, prove, limits"),
+    "an unheard-of key": (
+        "zzz = 1",
+        "1: zzz: unknown key; known keys: refresh, prove, theme, limits",
+    ),
     "a strange way to prove": (
         'prove = "always"',
         '1: prove: \'always\' is no way to prove; write prove = "off" or prove = "background"',
     ),
     "no word": ("prove = true", "1: prove: True is no way to prove"),
+    "a misspelt theme": ('theme = "norrd"', "1: theme: 'norrd' is no theme; did you mean 'nord'?"),
+    "an unheard-of theme": (
+        'theme = "zzz"',
+        "1: theme: 'zzz' is no theme; themes: auto, dark, light, nord, gruvbox",
+    ),
+    "a theme's name in capitals": ('theme = "DARK"', "1: theme: 'DARK' is no theme; "),
+    "no theme": ("theme = 3", '1: theme: must be text, not a number; write theme = "auto"'),
     "a misspelt limit": (
         "[limits]\nrebiuld = 60",
         "2: limits.rebiuld: unknown key; did you mean 'rebuild'?",

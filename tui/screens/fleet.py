@@ -81,12 +81,12 @@ def _cells(
     running = facts.running.binary.version if facts and facts.running else None
     installed = facts.installed.version if facts and facts.installed else None
     state = state_cell(entry, glyphs, beat)
-    behind: Tone = "warning" if state.tone == "warning" else "normal"
+    tones = _stale_tones(entry) if state.tone == "warning" else ("normal", "normal")
     return {
         "host": Cell(entry.name),
         "where": Cell(entry.host.listed_where, "faint"),
-        "running": Cell(running or glyphs.missing, behind),
-        "installed": Cell(installed or glyphs.missing),
+        "running": Cell(running or glyphs.missing, tones[0]),
+        "installed": Cell(installed or glyphs.missing, tones[1]),
         "latest": Cell(latest or glyphs.missing),
         "state": state,
         **(_more_cells(entry, facts, glyphs, now) if facts is not None else {}),
@@ -131,6 +131,22 @@ _RANKS: Final[dict[str, Callable[[HostEntry], float]]] = {
     "job": _job_rank,
 }
 """What orders the columns whose words do not."""
+
+
+def _stale_tones(entry: HostEntry) -> tuple[Tone, Tone]:
+    """The tones of what runs and of what is installed: of a stale host at least one is old. What
+    runs is, if it is not what is installed; else what is installed is, and with an old flake.lock
+    in any case."""
+    facts = entry.facts
+    if facts is None or facts.running is None or facts.installed is None:
+        return "normal", "normal"
+    lags = not facts.installed.is_run_by(facts.running.binary)
+    locked = facts.lock_rev(entry.host.input)
+    is_locked_old = None not in (locked, entry.latest) and locked != entry.latest
+    return (
+        "warning" if lags else "normal",
+        "warning" if is_locked_old or not lags else "normal",
+    )
 
 
 class FilterField(Input):

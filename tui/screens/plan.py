@@ -280,8 +280,8 @@ def rollback_text(entry: HostEntry, plan: Plan, glyphs: Glyphs) -> Content:
     return Content.assemble(
         *on_host(entry, plan),
         "\n\n",
-        *((f"{'now':<{_LABEL}}", "$foreground 60%"), f"{now}\n"),
-        *((f"{'goes back to':<{_LABEL}}", "$foreground 60%"), (then, "bold"), "\n"),
+        *((f"{'now':<{_LABEL}}", "$faint"), f"{now}\n"),
+        *((f"{'goes back to':<{_LABEL}}", "$faint"), (then, "bold"), "\n"),
         *((f"{'':<{_LABEL}}", ""), f"{why}\n"),
     )
 

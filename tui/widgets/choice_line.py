@@ -36,7 +36,7 @@ class ChoiceLine(Horizontal):
         self.app.simulate_key(self._key)
 
     def _shown_key(self, sign: str) -> Content:
-        return Content.styled(f"{sign}{self._key}  ", "bold $accent")
+        return Content.styled(f"{sign}{self._key}  ", "bold $text-accent")
 
 
 def check_box(on: bool, text: str, glyphs: Glyphs) -> Content:

@@ -68,7 +68,7 @@ class KeyBar(LivePanel):
     def picture(self) -> Content:
         parts: list[str | tuple[str, str]] = [" " * _MARGIN]
         for hint in self._hints():
-            parts += [(hint.shown, "bold $accent"), f" {hint.label}", " " * _GAP]
+            parts += [(hint.shown, "bold $text-accent"), f" {hint.label}", " " * _GAP]
         return Content.assemble(*parts)
 
     def on_click(self, event: events.Click) -> None:

@@ -198,7 +198,7 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
         if y == 0:
             style = base + self.get_component_rich_style("row-table--header", partial=True)
             cells = {key: Cell(title) for key, title in self._titles.items()}
-            return self._strip(cells, style, " " * _SIGNS, toned=False)
+            return self._strip(cells, style, " " * _SIGNS)
         at = y - 1 + self.scroll_offset.y
         if at >= len(self._rows):
             return Strip.blank(self._width, base)
@@ -208,7 +208,7 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
             base += self.get_component_rich_style("row-table--cursor", partial=True)
         cursor = self._glyphs.cursor if here else " "
         marked = self._glyphs.marked if row.marked else " "
-        return self._strip(row.cells, base, f"{cursor}{marked} ", toned=not here)
+        return self._strip(row.cells, base, f"{cursor}{marked} ")
 
     def on_resize(self) -> None:
         self._refit()
@@ -253,13 +253,13 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
         }
         self._fit = fit_columns(self._columns, wanted, self._width - _SIGNS)
 
-    def _strip(self, cells: Mapping[str, Cell], style: Style, signs: str, *, toned: bool) -> Strip:
+    def _strip(self, cells: Mapping[str, Cell], style: Style, signs: str) -> Strip:
         segments = [Segment(signs, style)]
         for key, width in self._fit.items():
             cell = cells.get(key, _EMPTY)
             text = shorten(cell.text, width, self._glyphs)
             tone = style
-            if toned and cell.tone != "normal":
+            if cell.tone != "normal":
                 tone += self.get_component_rich_style(f"row-table--{cell.tone}", partial=True)
             segments.append(Segment(text, tone))
             segments.append(Segment(" " * (width - cell_len(text) + _GAP), style))

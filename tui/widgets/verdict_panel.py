@@ -85,7 +85,7 @@ class VerdictPanel(LivePanel):
         if verdict.remedies or (not self.brief and any(left.key for left in verdict.left)):
             return text  # it names the keys
         key, does = next_key(verdict)
-        hint = Content.assemble((key, "bold $accent"), f" {sentence(does, glyphs)}")
+        hint = Content.assemble((key, "bold $text-accent"), f" {sentence(does, glyphs)}")
         gap = self.size.width - text.cell_length - hint.cell_length
         if "\n" in text.plain or gap < _GAP:
             return Content("\n").join([text, hint])

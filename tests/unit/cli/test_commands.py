@@ -219,6 +219,7 @@ def test_config_prints_what_holds_and_where_it_comes_from(
     assert [line.split(maxsplit=3) for line in done.stdout.splitlines()] == [
         ["refresh", "=", "off", "--refresh"],
         ["prove", "=", "off", "default"],
+        ["theme", "=", "auto", "default"],
         ["limits.connections", "=", "24", "default"],
         ["limits.through-one-jump", "=", "4", "default"],
         ["limits.look", "=", "60", "~/.config/nixfleet/config.toml:2"],
@@ -1238,6 +1239,7 @@ class Screen:
         self.asked: list[object] = []
         self.notices: list[str] = []
         self.refreshes: list[float | None] = []
+        self.drawn_in: list[str] = []
 
     def open(
         self,
@@ -1250,12 +1252,16 @@ class Screen:
     ) -> int:
         self.asked.append(([session.host.name for session in sessions], ascii_only, mouse))
         self.refreshes.append(config.refresh)
+        self.drawn_in.append(config.theme)
         self.notices = list(notices)
         return 7
 
     def open_demo(self, speed: float, *, ascii_only: bool, mouse: bool, config: Config) -> int:
-        self.asked.append((speed, ascii_only, mouse, config.refresh))
+        self.asked.append((speed, ascii_only, mouse, config.refresh, config.theme))
         return 8
+
+    def themes(self) -> tuple[str, ...]:
+        return ("auto", "dark", "light", "nord")
 
 
 def test_nixfleet_without_a_command_opens_the_app(
@@ -1264,8 +1270,10 @@ def test_nixfleet_without_a_command_opens_the_app(
     monkeypatch.setattr("nixfleet_core.cli.main.require_terminal", lambda: None)
     fleet.screen = screen = Screen()
     assert fleet.run().exit_code == 7
-    assert fleet.run("--ascii", "--no-mouse", "--refresh", "off").exit_code == 7
+    options = ("--ascii", "--no-mouse", "--refresh", "off", "--theme", "nord")
+    assert fleet.run(*options).exit_code == 7
     assert screen.refreshes == [60.0, None]
+    assert screen.drawn_in == ["auto", "nord"]
     assert screen.asked == [(["csb0", "csb1"], False, True), (["csb0", "csb1"], True, False)]
 
 
@@ -1275,10 +1283,25 @@ def test_the_options_of_the_app_stand_before_demo_and_behind_it(
     monkeypatch.setattr("nixfleet_core.cli.main.require_terminal", lambda: None)
     fleet.screen = screen = Screen()
     assert fleet.run("demo").exit_code == 8
-    options = ("--ascii", "--no-mouse", "--refresh", "20")
+    options = ("--ascii", "--no-mouse", "--refresh", "20", "--theme", "light")
     assert fleet.run(*options, "demo", "--speed", "3").exit_code == 8
     assert fleet.run("demo", "--speed", "3", *options).exit_code == 8
-    assert screen.asked == [(1.0, False, True, 60.0), *[(3.0, True, False, 20.0)] * 2]
+    assert screen.asked == [
+        (1.0, False, True, 60.0, "auto"),
+        *[(3.0, True, False, 20.0, "light")] * 2,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("norrd", "did you mean 'nord'?"), ("", "themes: auto, dark, light, nord")],
+)
+def test_a_theme_that_the_app_does_not_have_is_refused(fleet: Fleet, name: str, says: str) -> None:
+    fleet.screen = screen = Screen()
+    for words in (("--theme", name), ("demo", "--theme", name), ("--theme", name, "hosts")):
+        done = fleet.run(*words)
+        assert (done.exit_code, f"{name!r} is no theme; {says}" in done.stderr) == (2, True)
+    assert screen.asked == []
 
 
 def test_nixfleet_says_that_the_app_is_missing(fleet: Fleet) -> None:
