@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from fakes import JOB, NOW, STEP_IDS, UPDATED
+from fakes import JOB, NOW, STEP_IDS, UPDATED, FakeSession
 from screen_text import screen_text, settle
 from test_path import press
 from test_update_screen import WITH_CHANGES
@@ -18,9 +18,8 @@ from nixfleet_core.nix.log_state import Progress
 from nixfleet_core.session.protocol import Commit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
-    from fakes import FakeSession
     from textual.pilot import Pilot
 
     from conftest import MakeApp
@@ -32,7 +31,23 @@ HISTORY = (
     JobLine("20261122-004101-cd34", NOW - 90000, "root", "update", "failed", "rebuild", 2700),
     JobLine("20261121-004101-ef56", NOW - 180000, "root", "rollback", "interrupted"),
 )
-SIZES = [(120, 40), (80, 24)]
+FAILED = Verdict(
+    kind="failed",
+    cause="build-failed",
+    sentence="the rebuild failed: the builder of x.drv failed with exit code 1",
+    advice="mend what the log tells of, and update again",
+    remedies=("update", "log"),
+    before=UPDATED.before,
+    after=UPDATED.before,
+)
+SAYS: dict[str, object] = {
+    "jobs": HISTORY,
+    "expected": {"preflight": 4, "stop": 2, "rebuild": 190, "start": 1},
+    "incoming": (
+        Commit("c0ffee" + "0" * 34, "Use the new cache"),
+        Commit("1a2b3c" + "0" * 34, "Bump nixfleet"),
+    ),
+}
 
 
 async def play_rebuild(session: FakeSession) -> None:
@@ -50,122 +65,81 @@ async def play_rebuild(session: FakeSession) -> None:
     await session.say(Tick(at=NOW, log=0))
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_fleet(snap_compare: SnapCompare, make_app: MakeApp, size: tuple[int, int]) -> None:
-    async def before(pilot: Pilot[None]) -> None:
-        await press(pilot, "space")
-
-    assert snap_compare(make_app(), terminal_size=size, run_before=before)
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_plan(
-    snap_compare: SnapCompare,
-    make_app: MakeApp,
-    fleet: list[FakeSession],
-    size: tuple[int, int],
-) -> None:
-    fleet[0].says["incoming"] = (Commit("c" * 40, "Raise the limit of open files"),)
-    fleet[0].warnings = ("flake.lock was changed by hand; it is saved first",)
-
-    async def before(pilot: Pilot[None]) -> None:
-        await press(pilot, "enter")
-
-    assert snap_compare(make_app(), terminal_size=size, run_before=before)
+async def fail(session: FakeSession) -> None:
+    """The end of a job whose rebuild has failed."""
+    await play_rebuild(session)
+    await session.say(
+        StepEnd(step="rebuild", at=NOW, status="failed", log=0, rc=1),
+        StepEnd(step="start", at=NOW, status="ok", log=0),
+        StepEnd(step="verify", at=NOW, status="skipped", log=0),
+        JobEnd(at=NOW, outcome="failed"),
+        None,
+    )
 
 
-@pytest.mark.parametrize("size", [*SIZES, (60, 15)])
-def test_update(
-    snap_compare: SnapCompare,
-    make_app: MakeApp,
-    fleet: list[FakeSession],
-    size: tuple[int, int],
-) -> None:
-    async def before(pilot: Pilot[None]) -> None:
-        await press(pilot, "enter", "enter")
-        await play_rebuild(fleet[0])
-        await settle(pilot)
+SCREENS: dict[str, tuple[Callable[[FakeSession], Awaitable[None]] | str, ...]] = {
+    "fleet": ("space",),
+    "filter": ("slash", "c", "s"),
+    "help": ("question_mark",),
+    "palette": ("colon", *"roll"),
+    "host": ("d", "down"),
+    "offline": ("G", "enter"),
+    "plan": ("enter", "down", "space"),
+    "level": ("enter", "L"),
+    "plans": ("ctrl+a", "u", "space"),
+    "generations": ("b",),
+    "rollback": ("b", "enter"),
+    "history": ("H",),
+    "verified": ("v",),
+    "update": ("enter", "enter", play_rebuild),
+    "cancel": ("enter", "enter", play_rebuild, "c"),
+    "log": ("enter", "enter", play_rebuild, "z", "t", "e"),
+    "updated": ("enter", "enter", FakeSession.run_job),
+    "failed": ("enter", "enter", fail, "e"),
+    "many": ("ctrl+a", "u", "enter", play_rebuild),
+}
+"""How to get to each screen: keys, and what the first host's job does meanwhile."""
 
-    assert snap_compare(make_app(), terminal_size=size, run_before=before)
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_updated(
-    snap_compare: SnapCompare, make_app: MakeApp, fleet: list[FakeSession], size: tuple[int, int]
-) -> None:
-    fleet[0].says["verdict"] = WITH_CHANGES
-
-    async def before(pilot: Pilot[None]) -> None:
-        await press(pilot, "enter", "enter")
-        await fleet[0].run_job()
-        await settle(pilot)
-
-    assert snap_compare(make_app(), terminal_size=size, run_before=before)
+VIEWS = [
+    ((200, 60), "dark"),
+    ((120, 40), "dark"),
+    ((80, 24), "dark"),
+    ((120, 40), "light"),
+    ((120, 40), "mono"),
+    ((80, 24), "ascii"),
+]
 
 
 @pytest.mark.parametrize(
-    ("size", "plain"), [((120, 40), False), ((80, 24), False), ((80, 24), True)]
+    ("size", "look"), VIEWS, ids=[f"{size[0]}x{size[1]}-{look}" for size, look in VIEWS]
 )
-def test_verdict(
+@pytest.mark.parametrize("screen", SCREENS)
+def test_picture(
     snap_compare: SnapCompare,
     make_app: MakeApp,
     fleet: list[FakeSession],
+    monkeypatch: pytest.MonkeyPatch,
+    screen: str,
     size: tuple[int, int],
-    plain: bool,
+    look: str,
 ) -> None:
-    fleet[0].says["verdict"] = Verdict(
-        kind="failed",
-        cause="build-failed",
-        sentence="the rebuild failed: the builder of x.drv failed with exit code 1",
-        advice="press e for the error in the log, mend nixcfg, and update again",
-        before=UPDATED.before,
-        after=UPDATED.before,
-    )
+    if look == "mono":
+        monkeypatch.setenv("NO_COLOR", "1")
+    fleet[0].says.update(SAYS)
+    fleet[0].says["verdict"] = FAILED if screen == "failed" else WITH_CHANGES
 
     async def before(pilot: Pilot[None]) -> None:
-        await press(pilot, "enter", "enter")
-        await play_rebuild(fleet[0])
-        await fleet[0].say(
-            StepEnd(step="rebuild", at=NOW, status="failed", log=0, rc=1),
-            StepEnd(step="start", at=NOW, status="ok", log=0),
-            StepEnd(step="verify", at=NOW, status="skipped", log=0),
-            JobEnd(at=NOW, outcome="failed"),
-            None,
-        )
         await settle(pilot)
-        await press(pilot, "e")
+        for part in SCREENS[screen]:
+            if isinstance(part, str):
+                await press(pilot, part)
+            else:
+                await part(fleet[0])
+                await settle(pilot)
 
-    assert snap_compare(make_app(plain=plain), terminal_size=size, run_before=before)
-
-
-@pytest.mark.parametrize("keys", [("b",), ("b", "enter"), ("enter", "L"), ("H",)], ids="-".join)
-def test_further_screens(
-    snap_compare: SnapCompare,
-    make_app: MakeApp,
-    fleet: list[FakeSession],
-    keys: tuple[str, ...],
-) -> None:
-    fleet[0].says["jobs"] = HISTORY
-
-    async def before(pilot: Pilot[None]) -> None:
-        await press(pilot, *keys)
-
-    assert snap_compare(make_app(), terminal_size=(80, 24), run_before=before)
-
-
-@pytest.mark.parametrize("size", [(200, 60), *SIZES])
-def test_host(
-    snap_compare: SnapCompare,
-    make_app: MakeApp,
-    fleet: list[FakeSession],
-    size: tuple[int, int],
-) -> None:
-    fleet[0].says["jobs"] = HISTORY
-
-    async def before(pilot: Pilot[None]) -> None:
-        await press(pilot, "d", "down")
-
-    assert snap_compare(make_app(), terminal_size=size, run_before=before)
+    theme = look if look in ("dark", "light") else "auto"
+    app = make_app(plain=look == "ascii", theme=theme)
+    assert snap_compare(app, terminal_size=size, run_before=before)
 
 
 async def visit_all(pilot: Pilot[None], fleet: list[FakeSession]) -> list[str]:
