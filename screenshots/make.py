@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,11 @@ from nixfleet_core.session.latest import GitLatest
 from tui.app import NixFleetApp
 from tui.screens.fleet import FleetScreen
 from tui.screens.generation import GenerationDialog
+from tui.screens.help import HelpDialog
 from tui.screens.history import HistoryScreen
+from tui.screens.host import HostScreen
 from tui.screens.level import LevelDialog
-from tui.screens.plan import RollbackDialog, UpdateDialog
+from tui.screens.plan import ManyPlansDialog, RollbackDialog, UpdateDialog
 from tui.settings import AppSettings
 
 if TYPE_CHECKING:
@@ -25,17 +28,36 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent
 SIZE = (120, 40)
 SMALL = (80, 24)
-WAITS = ("look", "jobs", "incoming", "history")
+WAITS = ("look", "jobs", "jobs-of-host", "incoming", "history")
 """The names of the app's workers that ask hosts."""
 
 
 async def take_all() -> None:
     async with sandbox_fleet(speed=1.0) as fleet:
-        app = NixFleetApp(sandbox_sessions(fleet), GitLatest(here=True), settings=AppSettings())
+        app = NixFleetApp(
+            sandbox_sessions(fleet), GitLatest(here=True), settings=AppSettings(theme="dark")
+        )
         async with app.run_test(size=SIZE) as pilot:
             await until_answered(pilot, app)
             picture(app, "fleet")
+            app.choose_theme("light")
+            await show(pilot, app)
+            picture(app, "fleet-light")
+            app.choose_theme("dark")
+            await open_screen(pilot, app, "question_mark", HelpDialog)
+            picture(app, "help")
+            await open_screen(pilot, app, "escape", FleetScreen)
+            await open_screen(pilot, app, "d", HostScreen)
+            picture(app, "host")
+            await open_screen(pilot, app, "escape", FleetScreen)
+            await pilot.press("ctrl+a")
+            await open_screen(pilot, app, "u", ManyPlansDialog)
+            picture(app, "plans")
+            await open_screen(pilot, app, "escape", FleetScreen)
+            await pilot.press("escape")
             await open_screen(pilot, app, "enter", UpdateDialog)
+            await pilot.press("down", "down", "down", "down", "space")
+            await show(pilot, app)
             picture(app, "plan")
             await open_screen(pilot, app, "L", LevelDialog)
             picture(app, "level")
@@ -44,6 +66,10 @@ async def take_all() -> None:
             await until_building(pilot, watcher)
             await show(pilot, app)
             picture(app, "update")
+            await pilot.press("z")
+            await show(pilot, app)
+            picture(app, "log")
+            await pilot.press("z")
             await until_ended(pilot, app, watcher)
             picture(app, "verdict")
             await pilot.resize_terminal(*SMALL)
@@ -117,4 +143,7 @@ def picture(app: NixFleetApp, name: str) -> None:
 
 
 if __name__ == "__main__":
+    # whatever terminal the pictures are taken in
+    os.environ.update(TERM="xterm-256color", COLORTERM="truecolor")
+    os.environ.pop("NO_COLOR", None)
     asyncio.run(take_all())

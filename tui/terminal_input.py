@@ -154,7 +154,7 @@ class TerminalInput:
         elif sequence == _ESC:
             self._sequence = ""
             yield from self._alt(char)
-        elif char.isascii() and (char.isdigit() or char in " !\"#$%&'()*+,-./:;<=>?"):
+        elif " " <= char <= "?":
             if len(sequence) < _LONGEST:  # a longer one is swallowed up to its end
                 self._sequence += char
         elif sequence == "\x1b[" and char == "[":  # the Linux console's function keys
