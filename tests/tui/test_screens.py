@@ -81,7 +81,6 @@ SCREENS: dict[str, tuple[Callable[[FakeSession], Awaitable[None]] | str, ...]] =
     "fleet": ("space",),
     "filter": ("slash", "c", "s"),
     "help": ("question_mark",),
-    "palette": ("colon", *"roll"),
     "host": ("d", "down"),
     "offline": ("G", "enter"),
     "plan": ("enter", "down", "space"),
@@ -136,6 +135,9 @@ def test_picture(
             else:
                 await part(fleet[0])
                 await settle(pilot)
+        # reading the text has drawn a dialog without the screen below it
+        pilot.app.screen.refresh()
+        await settle(pilot)
 
     theme = look if look in ("dark", "light") else "auto"
     app = make_app(plain=look == "ascii", theme=theme)
