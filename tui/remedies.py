@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from textual.content import Content
@@ -25,7 +26,8 @@ LABELS: Final[dict[Remedy, str]] = {
 """What the key of each remedy does, in a word or two."""
 
 
-def remedy_keys(remedies: Sequence[Remedy], glyphs: Glyphs) -> Content:
+@lru_cache(maxsize=64)  # each beat shows them anew
+def remedy_keys(remedies: tuple[Remedy, ...], glyphs: Glyphs) -> Content:
     """`→ u update · b roll back`; empty if nothing can be done at once. The keys work where this is
     shown."""
     parts: list[str | tuple[str, str]] = []
@@ -38,5 +40,5 @@ def remedy_keys(remedies: Sequence[Remedy], glyphs: Glyphs) -> Content:
 
 def advice_text(advice: Content, remedies: Sequence[Remedy], glyphs: Glyphs) -> Content:
     """The advice, and behind it the keys of what it names."""
-    keys = remedy_keys(remedies, glyphs)
+    keys = remedy_keys(tuple(remedies), glyphs)
     return Content(" ").join(part for part in (advice, keys) if part)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fakes import CURRENT, JOB, NOW, STALE
-from screen_text import screen_text
+from screen_text import screen_text, settle
 from test_path import press
 
 from nixfleet_core.ids import job_time
@@ -23,15 +23,17 @@ MORE = ("Commit", "Checkout", "Agent since", "Last job")
 
 async def test_columns_come_with_the_room_and_go_without(make_app: MakeApp) -> None:
     async with (app := make_app()).run_test(size=(200, 60)) as pilot:
-        text = await press(pilot)
+        await settle(pilot)
+        text = screen_text(app)
         for shown in (*MORE, "9f2c1ab", "clean"):
             assert shown in text
         details = app.screen.query_one("#details").size.width
         await pilot.resize_terminal(80, 24)
-        text = await press(pilot)
+        await settle(pilot)
+        text = screen_text(app)
         assert not any(title in text for title in MORE)
         await pilot.resize_terminal(120, 40)
-        await press(pilot)
+        await settle(pilot)
         assert app.screen.query_one("#details").size.width < details
 
 
@@ -42,7 +44,8 @@ async def test_ages_are_sorted_by_time(make_app: MakeApp, fleet: list[FakeSessio
         CURRENT, job_last=JOB, checkout=replace(STALE.checkout, dirty=("a", "b"), behind=3)
     )
     async with (app := make_app()).run_test(size=(200, 60)) as pilot:
-        text = await press(pilot)
+        await settle(pilot)
+        text = screen_text(app)
         assert "2 changes, 3 behind" in text
         for job in (JOB, OLDER):
             assert ago(NOW - job_time(job)) in text

@@ -66,17 +66,28 @@ def state_cell(entry: HostEntry, glyphs: Glyphs, beat: int) -> Cell:
 
 
 def host_row(
-    entry: HostEntry, latest: str | None, glyphs: Glyphs, beat: int, now: float, *, marked: bool
+    entry: HostEntry,
+    latest: str | None,
+    glyphs: Glyphs,
+    beat: int,
+    now: float | None,
+    *,
+    marked: bool,
 ) -> Row:
-    """The row of one host; if it cannot be shown, its name, and that it cannot."""
+    """The row of one host; if it cannot be shown, its name, and that it cannot. With `now` it has
+    the cells of spare columns, too."""
     broken = {"host": Cell(entry.name), "state": Cell("error", "bad")}
-    row = drawn(entry.name, lambda: _cells(entry, latest, glyphs, beat, now), lambda _: broken)
-    return Row(entry.name, row, marked=marked)
+
+    def cells() -> dict[str, Cell]:
+        found = _cells(entry, latest, glyphs, beat)
+        if now is not None and entry.facts is not None:
+            found |= _more_cells(entry, entry.facts, glyphs, now)
+        return found
+
+    return Row(entry.name, drawn(entry.name, cells, lambda _: broken), marked=marked)
 
 
-def _cells(
-    entry: HostEntry, latest: str | None, glyphs: Glyphs, beat: int, now: float
-) -> dict[str, Cell]:
+def _cells(entry: HostEntry, latest: str | None, glyphs: Glyphs, beat: int) -> dict[str, Cell]:
     facts = entry.facts
     running = facts.running.binary.version if facts and facts.running else None
     installed = facts.installed.version if facts and facts.installed else None
@@ -89,7 +100,6 @@ def _cells(
         "installed": Cell(installed or glyphs.missing, tones[1]),
         "latest": Cell(latest or glyphs.missing),
         "state": state,
-        **(_more_cells(entry, facts, glyphs, now) if facts is not None else {}),
     }
 
 
@@ -268,18 +278,21 @@ class FleetScreen(HostPage):
     def on_resize(self) -> None:
         self._update_title()
 
+    @on(RowTable.Resized)
     def update_hosts(self, _: object) -> None:
         """Show the hosts as they are known now; called a few times a second while they change."""
         self._beat += 1
         glyphs, latest, marked = stage(self).glyphs, self._fleet.latest_labels(), self._marked
-        now, beat = stage(self).clock(), self._beat
+        table = self.query_one(RowTable)
+        now = stage(self).clock() if table.is_large else None
         rows = [
             host_row(
-                *(entry, latest.get(entry.name), glyphs, beat, now), marked=entry.name in marked
+                *(entry, latest.get(entry.name), glyphs, self._beat, now),
+                marked=entry.name in marked,
             )
             for entry in self._shown()
         ]
-        self.query_one(RowTable).show(self._sorted(rows))
+        table.show(self._sorted(rows))
         self._update_title()
         self._update_details()
         self._update_keys()
@@ -303,7 +316,7 @@ class FleetScreen(HostPage):
         labels = {}
         if (entry := self.host_entry) is not None:
             labels["fleet.choose"] = _chosen_part(entry)
-        if marked := sum(entry.name in self._marked for entry in self._shown()):
+        if marked := len(self._marked) - self._hidden():
             labels["fleet.update"] = f"update {marked} marked"
         if labels != self._labels:
             self._labels = labels
@@ -454,7 +467,8 @@ class FleetScreen(HostPage):
     def _shown(self) -> list[HostEntry]:
         """The hosts that the filter lets through."""
         wanted = self.query_one(FilterField).value.strip().casefold()
-        return [entry for entry in self._fleet.entries.values() if wanted in _haystack(entry)]
+        entries = self._fleet.entries.values()
+        return [entry for entry in entries if not wanted or wanted in _haystack(entry)]
 
     @property
     def host_entry(self) -> HostEntry | None:
@@ -470,7 +484,7 @@ class FleetScreen(HostPage):
 
     def _hidden(self) -> int:
         """So many marked hosts does the filter hide. They stay marked, and no key acts on them."""
-        return len(self._marked - {entry.name for entry in self._shown()})
+        return len(self._marked - {entry.name for entry in self._shown()}) if self._marked else 0
 
     def _update_title(self) -> None:
         app = stage(self)

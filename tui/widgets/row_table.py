@@ -74,14 +74,19 @@ class Row:
         return self.cells.get(column, _EMPTY).text
 
 
+def offered(columns: Sequence[Column], room: int) -> list[Column]:
+    """The columns that a table of so many cells may have: spare ones only if it is large."""
+    return [column for column in columns if room >= _LARGE or not column.spare]
+
+
 def fit_columns(columns: Sequence[Column], wanted: Mapping[str, int], room: int) -> dict[str, int]:
     """Widths for the columns that fit, in their order.
 
     If they do not all fit, spare columns are left out. Then columns shrink to their least width one
     by one, and then they are left out, too. The least worthy go first; the worthiest always stays.
     """
-    kept = sorted(columns, key=lambda column: column.worth)
-    while kept[0].spare and (room < _LARGE or _width(kept, wanted) > room):
+    kept = sorted(offered(columns, room), key=lambda column: column.worth)
+    while kept[0].spare and _width(kept, wanted) > room:
         del kept[0]
     kept = [column for column in columns if column in kept]
     while len(kept) > 1 and _width(kept, {c.key: min(c.least, wanted[c.key]) for c in kept}) > room:
@@ -128,6 +133,9 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     class Chosen(Message):
         """A row was clicked twice."""
+
+    class Resized(Message):
+        """It has other room: spare columns may have come or gone."""
 
     class HeaderClicked(Message):
         """A column's title was clicked."""
@@ -182,7 +190,8 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
         if selected in keys:
             self._cursor = keys.index(selected)
         self._cursor = max(0, min(self._cursor, len(keys) - 1))
-        self._refit()
+        if self._rows != old:
+            self._refit()
         if self._fit != fit or len(old) != len(rows):
             self.virtual_size = Size(self._width, len(rows) + 1)
             self.refresh()
@@ -215,6 +224,7 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
         self.virtual_size = Size(self._width, len(self._rows) + 1)
         self._keep_in_view()
         self.refresh()
+        self.post_message(self.Resized())
 
     def on_click(self, event: events.Click) -> None:
         if event.y == 0:
@@ -242,16 +252,28 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
         """Cells left of the scrollbar."""
         return self.scrollable_content_region.width
 
+    @property
+    def is_large(self) -> bool:
+        """Whether it may have spare columns."""
+        return self._room >= _LARGE
+
+    @property
+    def _room(self) -> int:
+        """Cells for the columns."""
+        return self._width - _SIGNS
+
     def _refit(self) -> None:
+        room = self._room
+        columns = offered(self._columns, room)
         wanted = {
             column.key: max(
                 cell_len(self._titles[column.key]),
                 *(cell_len(row.text(column.key)) for row in self._rows),
                 1,
             )
-            for column in self._columns
+            for column in columns
         }
-        self._fit = fit_columns(self._columns, wanted, self._width - _SIGNS)
+        self._fit = fit_columns(columns, wanted, room)
 
     def _strip(self, cells: Mapping[str, Cell], style: Style, signs: str) -> Strip:
         segments = [Segment(signs, style)]
