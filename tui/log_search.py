@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from array import array
 from bisect import bisect_left, bisect_right
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.log.index import CLIP
 from nixfleet_core.log.kinds import derivation_of
-from nixfleet_core.log.plain_file import open_plain
+from nixfleet_core.log.plain_file import reading
 from tui.ansi import SGR_BYTES, plain_line
 
 if TYPE_CHECKING:
@@ -161,7 +160,7 @@ class Search:
         """Search the lines that are left, up to byte `size`; stop if nobody wants it any more."""
         with self._lock:
             try:
-                with os.fdopen(open_plain(self._path), "rb") as file:
+                with reading(self._path) as file:
                     while self.scanned < size and not self.hits.is_full and not is_unwanted():
                         block = read_lines(file, self.scanned, size)
                         if not block:

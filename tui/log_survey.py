@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.log.index import CLIP
 from nixfleet_core.log.kinds import kind_of, lines_of_note
-from nixfleet_core.log.plain_file import open_plain
+from nixfleet_core.log.plain_file import reading
 from tui.ansi import plain_line
 from tui.log_search import Hits, read_lines
 
@@ -35,7 +34,7 @@ class Survey:
     def scan(self, size: int) -> bool:
         """Look at the next lines, at most up to byte `size`. Return whether more are left."""
         try:
-            with os.fdopen(open_plain(self._path), "rb") as file:
+            with reading(self._path) as file:
                 block = read_lines(file, self._scanned, size, BUDGET)
         except OSError:
             return False

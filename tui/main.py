@@ -5,6 +5,7 @@ The app's modules are imported only when it opens, so a command starts without t
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nixfleet_core.cli.main import nixfleet
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from nixfleet_core.config import Config
     from nixfleet_core.session.protocol import HostSession
+    from tui.settings import AppSettings
 
 
 class TerminalScreen:
@@ -30,38 +32,33 @@ class TerminalScreen:
     ) -> int:
         from nixfleet_core.sandbox.here import latest_here
         from tui.app import run
-        from tui.driver import speaks_unicode
-        from tui.settings import AppSettings
 
-        settings = AppSettings(
-            ascii=ascii_only or not speaks_unicode(),
-            mouse=mouse,
-            refresh=config.refresh,
-            theme=config.theme,
-            prove_in_background=config.prove == "background",
-            notices=tuple(notices),
-        )
-        return run(sessions, latest_here(), settings)
+        settings = _settings(ascii_only, mouse, config)
+        return run(sessions, latest_here(), replace(settings, notices=tuple(notices)))
 
     def open_demo(self, speed: float, *, ascii_only: bool, mouse: bool, config: Config) -> int:
         from tui.demo import run_demo
-        from tui.driver import speaks_unicode
-        from tui.settings import AppSettings
 
-        settings = AppSettings(
-            ascii=ascii_only or not speaks_unicode(),
-            mouse=mouse,
-            refresh=config.refresh,
-            theme=config.theme,
-            prove_in_background=config.prove == "background",
-            temporary=True,
-        )
-        return run_demo(speed, settings)
+        return run_demo(speed, replace(_settings(ascii_only, mouse, config), temporary=True))
 
     def themes(self) -> Sequence[str]:
         from tui.themes import NAMES
 
         return NAMES
+
+
+def _settings(ascii_only: bool, mouse: bool, config: Config) -> AppSettings:
+    """The app's settings from the command line and the config."""
+    from tui.driver import speaks_unicode
+    from tui.settings import AppSettings
+
+    return AppSettings(
+        ascii=ascii_only or not speaks_unicode(),
+        mouse=mouse,
+        refresh=config.refresh,
+        theme=config.theme,
+        prove_in_background=config.prove == "background",
+    )
 
 
 def main() -> None:

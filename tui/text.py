@@ -84,16 +84,17 @@ def ago(seconds: float) -> str:
 
 def local_time(at: int) -> str:
     """`2026-11-23 00:41`, by this machine's clock; empty for a time that no calendar has."""
-    try:
-        return time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
-    except (OverflowError, OSError, ValueError):
-        return ""
+    return _local("%Y-%m-%d %H:%M", at)
 
 
 def clock_time(at: float) -> str:
     """`12:03:04`, by this machine's clock; empty for a time that no calendar has."""
+    return _local("%H:%M:%S", at)
+
+
+def _local(shape: str, at: float) -> str:
     try:
-        return time.strftime("%H:%M:%S", time.localtime(at))
+        return time.strftime(shape, time.localtime(at))
     except (OverflowError, OSError, ValueError):
         return ""
 

@@ -13,7 +13,7 @@ from nixfleet_core.errors import ClientFailed, NeedsPassword, NoSuchJob, NotAllo
 from nixfleet_core.ids import check_job_id
 from nixfleet_core.job.events import CopyHalt, Heartbeat, LogGrew
 from nixfleet_core.judge.verdict import EXIT_CODES
-from nixfleet_core.log.plain_file import open_plain
+from nixfleet_core.log.plain_file import open_plain, reading
 from nixfleet_core.session.boundary import one_host
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _print_copy(files: JobFiles, *, raw: bool) -> None:
                 "not",
                 err=True,
             )
-        with os.fdopen(open_plain(files.log), "rb") as file:
+        with reading(files.log) as file:
             print_bytes(file)
     else:
         text = os.fdopen(open_plain(files.text), encoding="utf-8", errors="replace", newline="\n")

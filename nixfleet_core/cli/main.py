@@ -334,7 +334,6 @@ def update(
     """Update hosts: stop, pull, update the input, rebuild past the cache, start, prove."""
     from nixfleet_core.cli.run import at_terminal, run_hosts
     from nixfleet_core.cli.show_plan import agree_on_plans, show_plans
-    from nixfleet_core.session.conduct import Report
 
     sessions = setup.sessions(hosts, checkout)
     if dry_run:
@@ -347,10 +346,8 @@ def update(
         agreed = agree_on_plans(sessions, options, partial(click.confirm, err=True))
 
     async def act(conductor: Conductor, session: HostSession) -> Report:
-        made = agreed.get(session.host.name) or await conductor.prepare(session, options)
-        if isinstance(made, Report):
-            return made
-        return await conductor.carry_out(session, made, detach=detach)
+        prepared = agreed.get(session.host.name)
+        return await conductor.update(session, options, prepared=prepared, detach=detach)
 
     raise SystemExit(run_hosts(sessions, act, as_json=as_json, ctrl_c="cancel"))
 

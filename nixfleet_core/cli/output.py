@@ -35,7 +35,7 @@ from nixfleet_core.job.events import (
 )
 from nixfleet_core.judge.left_behind import Left
 from nixfleet_core.log.display import safe, safe_json, safe_log_line
-from nixfleet_core.log.plain_file import open_plain
+from nixfleet_core.log.plain_file import reading
 from nixfleet_core.session.conduct import Report, Watcher
 from nixfleet_core.session.follow import HALT_LIMIT
 from nixfleet_core.vocabulary import TITLES, Cause
@@ -312,7 +312,7 @@ class Printer(Watcher):
                 pass
 
     def _print_log(self, name: str, size: int) -> None:
-        with os.fdopen(open_plain(self._files[name].text), "rb") as file:
+        with reading(self._files[name].text) as file:
             file.seek(self._at[name])
             # line by line: the log may be larger than the memory
             while (left := size - self._at[name]) > 0 and (raw := file.readline(left)):

@@ -28,6 +28,7 @@ from nixfleet_core.vocabulary import TITLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from io import FileIO
 
     from nixfleet_core.facts.proofs import Proven
 
@@ -120,9 +121,7 @@ class JobCopy:
         self.prepare()
         check_room(self.files.log)
         with tempfile.TemporaryFile(dir=self.path, buffering=0) as piece:
-            left = memoryview(bytes(_PIECE))
-            while left:
-                left = left[piece.write(left) :]
+            _write_all(piece, bytes(_PIECE))
 
     @property
     def files(self) -> JobFiles:
@@ -205,13 +204,18 @@ def write_whole(path: Path, data: bytes) -> None:
     new = path.with_name(f".{path.name}.new")
     with os.fdopen(open_plain(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb", 0) as file:
         try:
-            left = memoryview(data)
-            while left:
-                left = left[file.write(left) :]
+            _write_all(file, data)
         except OSError:
             new.unlink(missing_ok=True)
             raise
     new.replace(path)
+
+
+def _write_all(file: FileIO, data: bytes) -> None:
+    """Write all of it: one write may take a part, and says so only without a buffer."""
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
 
 
 class CopyStopped(ClientFailed):

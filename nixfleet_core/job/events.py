@@ -151,11 +151,10 @@ class Link(msgspec.Struct, frozen=True):
 
 
 class CopyHalt(msgspec.Struct, frozen=True):
-    """The client's copy cannot grow, for `seconds` so far; `why` names the file and the reason. The
-    job goes on, and so does the copy once it can."""
+    """The client's copy cannot grow; `why` names the file and the reason. The job goes on, and so
+    does the copy once it can."""
 
     why: str
-    seconds: int = 0
 
 
 class Heartbeat(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,9 +52,14 @@ def open_plain(path: Path, flags: int = os.O_RDONLY) -> int:
     return found
 
 
+def reading(path: Path) -> BinaryIO:
+    """A plain file, open for its bytes. Raises OddFileError for anything else, and OSError."""
+    return os.fdopen(open_plain(path), "rb")
+
+
 def read_plain(path: Path, limit: int) -> bytes:
     """The bytes of a plain file. Raises OddFileError if it has more than `limit`, and OSError."""
-    with os.fdopen(open_plain(path), "rb") as file:
+    with reading(path) as file:
         data = file.read(limit + 1)
     if len(data) > limit:
         raise OddFileError(path, f"larger than {limit} bytes")

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.log.characters import log_line
-from nixfleet_core.log.plain_file import open_plain
+from nixfleet_core.log.plain_file import open_plain, reading
 from nixfleet_core.log.redact import Redactor
 from nixfleet_core.nix.log_lines import NixLogDecoder
 
@@ -65,7 +65,7 @@ class LogText:
             raise
 
     def _read(self, raw: Path) -> None:
-        with suppress(FileNotFoundError), os.fdopen(open_plain(raw), "rb") as file:
+        with suppress(FileNotFoundError), reading(raw) as file:
             while block := file.read(_BLOCK):
                 self.feed(block)
         self._forget_old()

@@ -112,13 +112,20 @@ class Conductor:
     # The whole way. Every failure becomes a verdict.
 
     async def update(
-        self, session: HostSession, options: Options, *, detach: bool = False
+        self,
+        session: HostSession,
+        options: Options,
+        *,
+        prepared: Prepared | Report | None = None,
+        detach: bool = False,
     ) -> Report:
-        """Update one host. Without `options.force` nothing runs if the proof already holds."""
-        prepared = await self.prepare(session, options)
-        if isinstance(prepared, Report):
-            return prepared
-        return await self.carry_out(session, prepared, detach=detach)
+        """Update one host. Without `options.force` nothing runs if the proof already holds.
+        `prepared` is what `prepare` gave, if that was asked before: its plan runs as it was made.
+        """
+        made = prepared or await self.prepare(session, options)
+        if isinstance(made, Report):
+            return made
+        return await reported(session.host, lambda: self._run(session, made, detach=detach))
 
     async def prepare(self, session: HostSession, options: Options) -> Prepared | Report:
         """The first half of an update, which changes nothing. A report if the host cannot be asked,
@@ -133,12 +140,6 @@ class Conductor:
             return Prepared(facts, plan)
 
         return await reported(session.host, prepare)
-
-    async def carry_out(
-        self, session: HostSession, prepared: Prepared, *, detach: bool = False
-    ) -> Report:
-        """The second half: the plan runs as it was made."""
-        return await reported(session.host, lambda: self._run(session, prepared, detach=detach))
 
     async def roll_back(
         self, session: HostSession, options: Options, *, keep_lock: bool, to: int | None = None

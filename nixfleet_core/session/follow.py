@@ -34,7 +34,7 @@ from nixfleet_core.job.events import (
 )
 from nixfleet_core.job.frames import Frame, FrameError, FrameReader
 from nixfleet_core.limits import EVENTS_LIMIT, LAST_SECOND
-from nixfleet_core.log.plain_file import open_plain
+from nixfleet_core.log.plain_file import open_plain, reading
 from nixfleet_core.log.text import LogText
 from nixfleet_core.scripts.compose import compose
 from nixfleet_core.session.no_answer import no_answer
@@ -140,10 +140,9 @@ class Follower:
         """Raises the error when that takes too long."""
         began = self._halted = self._halted or time.monotonic()
         while True:
-            waited = time.monotonic() - began
-            if waited >= HALT_LIMIT:
+            if time.monotonic() - began >= HALT_LIMIT:
                 raise error
-            yield CopyHalt(str(error), int(waited))
+            yield CopyHalt(str(error))
             await asyncio.sleep(HALT_DELAY)
             try:
                 with _writing(self._files.log):
@@ -216,7 +215,7 @@ class Follower:
     def _replay(self) -> list[JobEvent]:
         """The events in the copy that were not told yet; its ticks also give times to the lines of
         its log."""
-        with _writing(self._files.events), os.fdopen(open_plain(self._files.events), "rb") as file:
+        with _writing(self._files.events), reading(self._files.events) as file:
             data = file.read(EVENTS_LIMIT)
         self._log_size, self._events_size = _size(self._files.log), len(data)
         told = self._take_events(0, data)
@@ -406,7 +405,7 @@ def _log_offset(event: JobEvent) -> int:
 def read_events(path: Path) -> list[JobEvent]:
     """All events in a copy, in their order, without a torn last line."""
     try:
-        with os.fdopen(open_plain(path), "rb") as file:
+        with reading(path) as file:
             lines = file.read(EVENTS_LIMIT).split(b"\n")[:-1]
     except FileNotFoundError:
         return []

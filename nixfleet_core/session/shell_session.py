@@ -64,7 +64,7 @@ from nixfleet_core.log.characters import log_line, without_colours
 from nixfleet_core.log.evaluation import evaluation_error, nearest_names
 from nixfleet_core.log.failure_table import LAN_NAME
 from nixfleet_core.log.failures import find_failure, strip_colours
-from nixfleet_core.log.plain_file import open_plain
+from nixfleet_core.log.plain_file import reading
 from nixfleet_core.log.redact import redact
 from nixfleet_core.plan.model import Refusal
 from nixfleet_core.plan.platforms import platform_of
@@ -656,7 +656,7 @@ def _one_line(text: str) -> str:
 
 def _part_of_log(copy: JobCopy, begin: int, end: int) -> str:
     """These bytes of the log, or as many of them as are here."""
-    with os.fdopen(open_plain(copy.files.log), "rb") as log:
+    with reading(copy.files.log) as log:
         end = min(end, log.seek(0, os.SEEK_END))
         if begin >= end:
             return ""

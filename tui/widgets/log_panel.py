@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input
 
-from nixfleet_core.log.plain_file import open_plain
+from nixfleet_core.log.plain_file import reading
 from nixfleet_core.log.redact import Redactor
 from tui.ansi import plain_text
 from tui.text import plain, shorten
@@ -191,7 +191,7 @@ def save_plain(source: Path, target: Path) -> tuple[str, bool]:
     """
     try:
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(open_plain(source), "rb") as log, os.fdopen(descriptor, "wb") as copy:
+        with reading(source) as log, os.fdopen(descriptor, "wb") as copy:
             redactor = Redactor()
             for line in log:
                 copy.write(redactor.line(plain_text(line.removesuffix(b"\n"))).encode())
