@@ -19,13 +19,13 @@ from tui.log_colours import derivation_style
 from tui.log_file import GROW_BUDGET
 from tui.themes import added
 from tui.widgets.log_panel import LogPanel, save_plain
+from tui.widgets.log_view import LogView
 
 if TYPE_CHECKING:
     from textual.pilot import Pilot
 
     from nixfleet_core.vocabulary import StepId
     from tui.log_file import LogFile
-    from tui.widgets.log_view import LogView
 
 SIZE = (60, 12)
 ROWS = 10
@@ -43,7 +43,8 @@ class LogApp(App[None]):
         super().__init__()
         self.times = LineTimes()
         self.places: dict[StepId, int] = {}
-        self.panel = LogPanel(path, self.times, self.places, UNICODE, id="log")
+        view = LogView(path, self.times, self.places, UNICODE, id="log-view")
+        self.panel = LogPanel(view, UNICODE, id="log")
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return added(self.current_theme)

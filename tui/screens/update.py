@@ -80,7 +80,8 @@ class UpdateScreen(HostPage):
             versions = VersionPanel(watcher, glyphs, id="versions")
             versions.border_title = Content("Agent")
             yield versions
-        yield LogPanel(watcher.text_path, watcher.times, watcher.places, glyphs, id="log")
+        view = LogView(watcher.text_path, watcher.times, watcher.places, glyphs, id="log-view")
+        yield LogPanel(view, glyphs, id="log")
         yield KeyBar()
 
     def on_mount(self) -> None:

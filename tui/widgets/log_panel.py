@@ -19,15 +19,12 @@ from tui.text import plain, shorten
 from tui.widgets.log_view import LogView
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from textual.app import ComposeResult
 
     from nixfleet_core.log.kinds import Kind
-    from nixfleet_core.vocabulary import StepId
     from tui.glyphs import Glyphs
-    from tui.line_times import LineTimes
     from tui.widgets.log_view import Field
 
 _COUNTED: Final[dict[Kind, tuple[str, str]]] = {
@@ -64,17 +61,9 @@ class SearchField(Input):
 class LogPanel(Vertical):
     """A titled box around a LogView."""
 
-    def __init__(
-        self,
-        path: Path,
-        times: LineTimes,
-        places: Mapping[StepId, int],
-        glyphs: Glyphs,
-        *,
-        id: str,  # noqa: A002
-    ) -> None:
+    def __init__(self, view: LogView, glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
-        self._view = LogView(path, times, places, glyphs, id="log-view")
+        self._view = view
         self._glyphs = glyphs
         self._title = ""
         self._is_whole = False
