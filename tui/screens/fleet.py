@@ -18,7 +18,7 @@ from tui.fleet import STATE_ORDER
 from tui.host_facts import Jobs, host_sections, sections_text
 from tui.messages import LookAtAll, UpdateHosts, VerifyHosts
 from tui.refresh import SECOND
-from tui.screens.host_page import HostPage, details_key
+from tui.screens.host_page import HostPage, host_key
 from tui.stage import stage
 from tui.text import ago, short_commit
 from tui.widgets.key_bar import KeyBar
@@ -180,13 +180,7 @@ class FleetScreen(HostPage):
     """Table and details; probes everything once on mount."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "enter",
-            "choose",
-            "choose",
-            id="fleet.choose",
-            tooltip="This host's running job, or its plan, or why it is offline",
-        ),
+        host_key("fleet", "choose"),
         Binding(
             "u",
             "update",
@@ -194,11 +188,9 @@ class FleetScreen(HostPage):
             id="fleet.update",
             tooltip="Force-update the marked hosts that are shown, else this one",
         ),
-        details_key("fleet"),
-        Binding("l", "log", "log", id="fleet.log", tooltip="Show this host's last log"),
-        Binding(
-            "v", "verify", "verify", id="fleet.verify", tooltip="Prove what runs; changes nothing"
-        ),
+        host_key("fleet", "details"),
+        host_key("fleet", "log"),
+        host_key("fleet", "verify"),
         Binding(
             "V",
             "verify_unproven",
@@ -207,27 +199,13 @@ class FleetScreen(HostPage):
             id="fleet.verify-unproven",
             tooltip="Prove what runs on every unproven host that is shown; changes nothing",
         ),
-        Binding(
-            "b",
-            "roll_back",
-            "roll back",
-            id="fleet.rollback",
-            tooltip="Take this host back to a generation that you choose",
-        ),
-        Binding(
-            "H", "history", "history", id="fleet.history", tooltip="List the jobs of this host"
-        ),
+        host_key("fleet", "rollback"),
+        host_key("fleet", "history"),
         Binding("slash", "filter", "filter", id="fleet.filter", tooltip="Show some hosts only"),
         Binding("space", "mark", "mark", id="fleet.mark", tooltip="Mark or unmark this host"),
         Binding("ctrl+a", "mark_all", "Mark all shown, or none", show=False, id="fleet.mark-all"),
         Binding("R", "refresh", "refresh", id="fleet.refresh", tooltip="Look at all hosts again"),
-        Binding(
-            "C",
-            "connect",
-            "connect",
-            id="fleet.connect",
-            tooltip="Open the connection at the terminal, where ssh can ask",
-        ),
+        host_key("fleet", "connect"),
         Binding(
             "y",
             "copy",

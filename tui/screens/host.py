@@ -14,7 +14,7 @@ from nixfleet_core.session.boundary import one_host
 from tui.details import last_look
 from tui.host_facts import Jobs, host_sections, sections_text
 from tui.refresh import SECOND
-from tui.screens.host_page import HostPage, host_keys
+from tui.screens.host_page import HostPage, host_key, host_keys
 from tui.stage import stage
 from tui.text import plain
 from tui.widgets.fact_list import FactList
@@ -31,13 +31,7 @@ class HostScreen(HostPage):
     """Shows at once what is known; then it asks the host for its jobs."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "enter",
-            "choose",
-            "choose",
-            id="host.choose",
-            tooltip="Show the running job, or what an update would do, or why it cannot",
-        ),
+        host_key("host", "choose"),
         Binding("escape", "leave", "back", id="host.leave", tooltip="To the screen before"),
         Binding("y", "copy", "copy", id="host.copy", tooltip="Copy this value, all of it"),
         Binding("Y", "copy_all", "Copy everything", show=False, id="host.copy-all"),

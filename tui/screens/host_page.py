@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from textual.binding import Binding, BindingType
@@ -19,6 +20,7 @@ from tui.messages import (
     UpdateHosts,
     VerifyHosts,
 )
+from tui.remedies import LABELS
 from tui.screens.base import Page
 
 if TYPE_CHECKING:
@@ -29,78 +31,62 @@ AFTER_A_JOB: Final = ("update", "verify", "roll_back", "connect", "look")
 """The actions that a screen of a job has only once the job has ended."""
 
 
-def host_keys(where: str, *, show: bool = False) -> list[BindingType]:
-    """Bindings of a screen whose ids begin with `where`; `show`: they are in the footer."""
-    return [
-        Binding(
-            KEYS["update"],
-            "update",
-            "update",
-            show=show,
-            id=f"{where}.update",
-            tooltip="Force-update this host",
-        ),
-        Binding(
-            KEYS["log"],
-            "log",
-            "log",
-            show=show,
-            id=f"{where}.log",
-            tooltip="Show this host's last log",
-        ),
-        Binding(
-            KEYS["verify"],
-            "verify",
-            "verify",
-            show=show,
-            id=f"{where}.verify",
-            tooltip="Prove what runs; changes nothing",
-        ),
-        Binding(
-            KEYS["rollback"],
-            "roll_back",
-            "roll back",
-            show=show,
-            id=f"{where}.rollback",
-            tooltip="Take this host back to a generation that you choose",
-        ),
-        Binding(
-            "H",
-            "history",
-            "history",
-            show=show,
-            id=f"{where}.history",
-            tooltip="List the jobs of this host",
-        ),
-        Binding(
-            KEYS["connect"],
-            "connect",
-            "connect",
-            show=show,
-            id=f"{where}.connect",
-            tooltip="Open the connection at the terminal, where ssh can ask",
-        ),
-        Binding(
-            KEYS["refresh"],
-            "look",
-            "look again",
-            show=show,
-            id=f"{where}.refresh",
-            tooltip="Look at this host again",
-        ),
-    ]
+@dataclass(frozen=True, slots=True)
+class _HostKey:
+    key: str
+    action: str
+    label: str
+    tooltip: str
 
 
-def details_key(where: str) -> Binding:
-    """The binding that opens the screen of the host."""
+_HOST_KEYS: Final = {
+    "choose": _HostKey(
+        "enter",
+        "choose",
+        "choose",
+        "This host's running job, or its plan, or why it is offline",
+    ),
+    "update": _HostKey(KEYS["update"], "update", LABELS["update"], "Force-update this host"),
+    "details": _HostKey("d", "details", "details", "Everything that is known of this host"),
+    "log": _HostKey(KEYS["log"], "log", LABELS["log"], "Show this host's last log"),
+    "verify": _HostKey(
+        KEYS["verify"], "verify", LABELS["verify"], "Prove what runs; changes nothing"
+    ),
+    "rollback": _HostKey(
+        KEYS["rollback"],
+        "roll_back",
+        LABELS["rollback"],
+        "Take this host back to a generation that you choose",
+    ),
+    "history": _HostKey("H", "history", "history", "List the jobs of this host"),
+    "connect": _HostKey(
+        KEYS["connect"],
+        "connect",
+        LABELS["connect"],
+        "Open the connection at the terminal, where ssh can ask",
+    ),
+    "refresh": _HostKey(KEYS["refresh"], "look", LABELS["refresh"], "Look at this host again"),
+}
+"""By the last part of the bindings' ids."""
+
+
+def host_key(where: str, name: str, *, show: bool = True) -> Binding:
+    """One binding of a screen whose ids begin with `where`; `show`: it is in the footer."""
+    known = _HOST_KEYS[name]
     return Binding(
-        "d",
-        "details",
-        "details",
-        show=where == "fleet",
-        id=f"{where}.details",
-        tooltip="Everything that is known of this host",
+        known.key,
+        known.action,
+        known.label,
+        show=show,
+        id=f"{where}.{name}",
+        tooltip=known.tooltip,
     )
+
+
+def host_keys(where: str, *, show: bool = False) -> list[BindingType]:
+    """The keys that act on a host, on a screen that shows it."""
+    names = ("update", "log", "verify", "rollback", "history", "connect", "refresh")
+    return [host_key(where, name, show=show) for name in names]
 
 
 class HostPage(Page):

@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from nixfleet_core.session.boundary import drawn
 from tui.messages import CancelJob, ShowJob
-from tui.screens.host_page import AFTER_A_JOB, HostPage, details_key, host_keys
+from tui.screens.host_page import AFTER_A_JOB, HostPage, host_key, host_keys
 from tui.stage import stage
 from tui.text import bar, plain, stopwatch
 from tui.widgets.key_bar import KeyBar
@@ -85,7 +85,7 @@ class ManyScreen(HostPage):
         Binding("c,ctrl+c", "cancel", "cancel", id="many.cancel", tooltip="Ask this job to stop"),
         Binding("y", "copy", "Copy this row", show=False, id="many.copy"),
         *host_keys("many"),
-        details_key("many"),
+        host_key("many", "details", show=False),
     ]
     BINDING_GROUP_TITLE = "Many hosts"
     AUTO_FOCUS = "RowTable"

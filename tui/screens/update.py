@@ -14,7 +14,7 @@ from textual.widgets import Static
 from nixfleet_core.session.boundary import drawn
 from tui.messages import CancelJob, FollowAgain
 from tui.screens.base import Notice
-from tui.screens.host_page import AFTER_A_JOB, HostPage, details_key, host_keys
+from tui.screens.host_page import AFTER_A_JOB, HostPage, host_key, host_keys
 from tui.screens.path import PathDialog
 from tui.screens.plan import plan_text
 from tui.stage import stage
@@ -54,7 +54,7 @@ class UpdateScreen(HostPage):
         Binding("R", "again", "Ask again", show=False, id="update.again"),
         Binding("Y", "copy_agent", "Copy the agent before and after", show=False, id="update.copy"),
         *host_keys("update"),
-        details_key("update"),
+        host_key("update", "details", show=False),
     ]
     BINDING_GROUP_TITLE = "Update"
     AUTO_FOCUS = "LogView"
