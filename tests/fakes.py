@@ -17,6 +17,7 @@ from nixfleet_core.facts.model import Binary, Checkout, Facts, Running, Snapshot
 from nixfleet_core.facts.proofs import Proven
 from nixfleet_core.host import Host, parse_address
 from nixfleet_core.job.copies import JobFiles
+from nixfleet_core.job.durations import Usual
 from nixfleet_core.job.events import JobEnd, JobEvent, JobStart, LogGrew, StepEnd, StepStart
 from nixfleet_core.job.history import JobLine
 from nixfleet_core.judge.diagnosis import Diagnosis
@@ -30,7 +31,7 @@ from nixfleet_core.session.protocol import AskLatest, Busy, Commit, HostSession,
 from nixfleet_core.vocabulary import TITLES, StepId
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable
+    from collections.abc import AsyncGenerator
 
     from nixfleet_core.session.protocol import LatestSource
 
@@ -347,9 +348,8 @@ class FakeSession:
     async def newest_job(self) -> str | None:
         return self._answer("newest_job", JOB)
 
-    def expected(self, steps: Iterable[StepId]) -> dict[StepId, int]:
-        usual: dict[StepId, int] = self._answer("expected", {})
-        return {step: usual[step] for step in steps if step in usual}
+    def usual(self, plan: Plan) -> Usual:
+        return self._answer("usual", Usual())
 
     async def launch(self, plan: Plan, job: str) -> Launched | Busy:
         answer: Launched | Busy = self._answer("launch", Launched(job), root=True)

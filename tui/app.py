@@ -110,7 +110,7 @@ class NixFleetApp(Stage, inherit_bindings=False):
             tooltip="Every action, by name",
         ),
         Binding("question_mark", "help", "help", id="app.help", tooltip="The keys of this screen"),
-        Binding("ctrl+q,ctrl+c", "leave", "Quit; jobs go on", show=False, id="app.quit"),
+        Binding("ctrl+q,ctrl+c", "leave", "Quit; asks while jobs run", show=False, id="app.quit"),
         Binding("ctrl+z", "suspend_process", "Suspend", show=False, id="app.suspend"),
     ]
 

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.errors import NoSuchJob
+from nixfleet_core.job.durations import Usual
 from nixfleet_core.job.events import (
     CopyHalt,
     Heartbeat,
@@ -17,9 +18,10 @@ from nixfleet_core.job.events import (
     Tick,
 )
 from nixfleet_core.job.progress import JobState
+from nixfleet_core.job.work import BuildTimes, Work
+from nixfleet_core.log.line_times import LineTimes
 from nixfleet_core.nix.log_state import Progress
 from nixfleet_core.session.conduct import Watcher
-from tui.line_times import LineTimes
 from tui.text import plain
 
 if TYPE_CHECKING:
@@ -73,8 +75,8 @@ class JobWatcher(Watcher):
         self.problem = ""
         """Why the app no longer follows the job; empty while it does."""
         self.past = past
-        self.expected: dict[StepId, int] = {}
-        """Seconds that the steps usually take on this host."""
+        self.usual = Usual()
+        """How long such a job's parts usually take on this host."""
         self.log_dirty = True
         self.ended = asyncio.Event()
         self._changed = changed
@@ -136,9 +138,18 @@ class JobWatcher(Watcher):
         current, (number, count) = self.state.current, self.state.position
         return f"{number}/{count} {plain(current.title)}" if current is not None else ""
 
+    @property
+    def left(self) -> int | None:
+        """A guess how many seconds the job still takes, by its last jobs; None if nobody knows."""
+        step, now = self.state.current, self.host_now
+        rest = self.usual.rest.get(step.id) if step is not None else None
+        if rest is None or step is None or step.started is None or now is None:
+            return None
+        return rest - max(0, now - step.started)
+
     def guess(self, step: StepState) -> float | None:
         """A guess how much of the running step is done, by the time that it usually takes."""
-        usual, now = self.expected.get(step.id), self.host_now
+        usual, now = self.usual.steps.get(step.id), self.host_now
         if not usual or step.status != "running" or step.started is None or now is None:
             return None
         return min(GUESS_LIMIT, max(0, now - step.started) / usual)
@@ -168,7 +179,7 @@ class JobWatcher(Watcher):
         """Begin: the job's events follow, from the first one."""
         self.plan = plan
         self.state = JobState.of(plan)
-        self.expected = self.session.expected(step.id for step in plan.steps)
+        self.usual = self.session.usual(plan)
 
     def event(self, host: Host, event: JobEvent, state: JobState) -> None:  # noqa: ARG002
         """Take in one event."""
@@ -188,7 +199,7 @@ class JobWatcher(Watcher):
                 self.times.add_time(at, size)
             case StepPlace(step=step, text_offset=offset):
                 self.places[step] = offset
-            case Link() | CopyHalt() | Progress():
+            case Link() | CopyHalt() | Progress() | Work() | BuildTimes():
                 pass
             case _:
                 self._heard = self._clock()

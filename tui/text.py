@@ -75,6 +75,13 @@ def stopwatch(seconds: int) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes:02d}:{rest:02d}"
 
 
+def byte_size(count: int) -> str:
+    """`512 Bytes`, `3.1 MiB`."""
+    from humanize import naturalsize  # as in `ago`
+
+    return naturalsize(count, binary=True)
+
+
 def ago(seconds: float) -> str:
     """`3 hours ago`."""
     from humanize import naturaltime  # costs 20 ms, and the first paint does not need it

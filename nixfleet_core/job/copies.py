@@ -21,6 +21,7 @@ from nixfleet_core.facts.proofs import newest_first, read_kept
 from nixfleet_core.host import check_host_name
 from nixfleet_core.ids import check_job_id, is_job_id
 from nixfleet_core.job.frames import SMALL_LIMIT
+from nixfleet_core.job.work import BuildTimes
 from nixfleet_core.limits import PLAN_LIMIT, ExitCode, Second, UserId, Word
 from nixfleet_core.log.plain_file import OddFileError, open_plain, read_plain
 from nixfleet_core.plan.model import Plan
@@ -45,6 +46,8 @@ FLOOR: Final = 256 * 1024 * 1024
 """Bytes that must stay free on this machine's disk; on a small disk a fiftieth of it. A host's log
 may be endless, and must not take the space that everything else here needs."""
 
+
+_BUILDS: Final = "builds.json"
 
 _PIECE: Final = 64 * 1024
 """Bytes that a directory must take before the copy goes on."""
@@ -143,6 +146,21 @@ class JobCopy:
             return read_plain(self.path / name, SMALL_LIMIT)
         except FileNotFoundError:
             return None
+
+    def built(self) -> BuildTimes:
+        """What the job has built, if somebody here has followed it to its end. It only makes an
+        estimate, so whatever is odd counts as nothing."""
+        try:
+            return msgspec.json.decode(self.read(_BUILDS) or b"{}", type=BuildTimes)
+        except (*_UNREADABLE, OSError):
+            return BuildTimes()
+
+    def keep_built(self, built: BuildTimes) -> None:
+        """Keep it for the next job's estimates, if there is room for it."""
+        data = msgspec.json.encode(built)
+        with suppress(OSError):
+            if self.read(_BUILDS) != data:
+                write_whole(self.path / _BUILDS, data)
 
     def discard_empty(self) -> None:
         """Remove the directory of a job of which nothing has ever arrived."""

@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from nixfleet_core.job.work import BuildTimes, Work
 from nixfleet_core.limits import Count, ExitCode, Second, Seconds, Size
 from nixfleet_core.nix.log_state import Progress
 from nixfleet_core.vocabulary import WAITS, StepId
@@ -179,7 +180,9 @@ class StepPlace(msgspec.Struct, frozen=True):
     text_offset: int
 
 
-ClientEvent = LogGrew | Progress | Link | CopyHalt | Heartbeat | LineTime | StepPlace
+ClientEvent = (
+    LogGrew | Progress | Work | BuildTimes | Link | CopyHalt | Heartbeat | LineTime | StepPlace
+)
 JobEvent = HostEvent | ClientEvent
 
 _decoder: Final[msgspec.json.Decoder[HostEvent]] = msgspec.json.Decoder(HostEvent)

@@ -25,6 +25,7 @@ from nixfleet_core.job.events import (
     Tick,
     Waiting,
 )
+from nixfleet_core.job.work import BuildTime, BuildTimes, Work
 from nixfleet_core.limits import PLAN_STEPS
 from nixfleet_core.nix.log_state import Progress
 
@@ -78,6 +79,10 @@ class JobState:
     link: Link = field(default_factory=lambda: Link(up=True))
     halt: CopyHalt | None = None
     """Why nothing is seen of the job at the moment, if that lies with the client's own files."""
+    work: Work | None = None
+    """What Nix does now; None before it does anything, and after the job's end."""
+    built: tuple[BuildTime, ...] = ()
+    """What the job has built, the slowest first; it is known at the end."""
     fraction: float = 0.0
     """How far the whole job is, 0 to 1, by the steps' weights; it never goes back."""
 
@@ -152,7 +157,11 @@ class JobState:
             case CancelSeen(at=at):
                 return replace(self, now=at, cancelling=event)
             case JobEnd(at=at, outcome=outcome):
-                return replace(self, now=at, ended=at, outcome=outcome, waiting=None)
+                return replace(self, now=at, ended=at, outcome=outcome, waiting=None, work=None)
+            case Work():
+                return self if self.outcome is not None else replace(self, work=event)
+            case BuildTimes(builds=builds):
+                return replace(self, built=builds)
             case Tick(at=at) | Heartbeat(at=at):
                 return replace(self, now=max(at, self.now or at), link=Link(up=True))
             case Link():

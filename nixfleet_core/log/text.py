@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nixfleet_core.nix.log_state import Progress
+    from nixfleet_core.nix.running import Running
 
 LINE_LIMIT: Final = 64 * 1024
 """Bytes; a longer line is shown in pieces."""
@@ -80,6 +81,11 @@ class LogText:
         """What Nix has built so far; see NixLogDecoder."""
         return self._decoder.progress
 
+    @property
+    def running(self) -> Running:
+        """What Nix does at the raw log's end. It changes with the log."""
+        return self._decoder.running
+
     def text_offset(self, raw: int) -> int:
         """The place in log.txt of the line that begins at `raw` in the raw log.
 
@@ -133,6 +139,10 @@ class TextDecoder:
     def progress(self) -> Progress | None:
         return self._nix.progress
 
+    @property
+    def running(self) -> Running:
+        return self._nix.running
+
     def feed(self, data: bytes) -> bytes:
         """The readable text of all lines that `data` completes."""
         self._rest += data
@@ -161,7 +171,7 @@ class TextDecoder:
 
     def _show(self, line: bytes, newline: int, shown: list[bytes]) -> None:
         self._raw += len(line) + newline
-        lines = self._nix.feed(line)
+        lines = self._nix.feed(line, self._raw)
         for part in lines:
             text = self._redactor.line(log_line(part.decode("utf-8", "replace")))
             encoded = text.encode() + b"\n"

@@ -2,9 +2,9 @@
 
 Such a log is plain text with `@nix {json}` lines in between. Only this module knows what each
 number means and where each field stands (Nix's logging.hh; measured on 2.8.0, 2.26.3 and 2.34.8).
-log_state.py keeps the builds that run, log_lines.py knows which lines to show.
+log_state.py counts, running.py keeps what has not ended, log_lines.py knows which lines to show.
 
-The three modules compare types by `is`, which is faster than `isinstance`: a log has a million
+These modules compare types by `is`, which is faster than `isinstance`: a log has a million
 lines.
 """
 
@@ -15,7 +15,7 @@ from typing import Final, Literal, TypeGuard, final
 
 import msgspec
 
-from nixfleet_core.limits import MOST
+from nixfleet_core.limits import LARGEST
 
 
 class Tally(msgspec.Struct, frozen=True):
@@ -41,18 +41,42 @@ class StartActivity(msgspec.Struct, frozen=True):
 
     level: int
     text: str
+    id: int
 
 
 class StartEvaluation(StartActivity, frozen=True):
     """Nix evaluates `installable`, FLAKE#ATTRIBUTE, in order to build it."""
 
-    id: int
     installable: str
 
 
 class StartBuild(StartActivity, frozen=True):
-    id: int
+    """`machine` is empty if the host builds it itself."""
+
     drv_path: str
+    machine: str = ""
+
+
+class StartCopy(StartActivity, frozen=True):
+    """A store path is copied from `source`, a cache or another store."""
+
+    path: str
+    source: str = ""
+
+
+class StartTransfer(StartActivity, frozen=True):
+    """A file is downloaded, for the activity `parent`."""
+
+    url: str
+    parent: int
+
+
+class StartQuery(StartActivity, frozen=True):
+    """A store is asked whether it has a path."""
+
+
+class StartWait(StartActivity, frozen=True):
+    """A build waits: for another process that builds the same, for a machine, for a build user."""
 
 
 CounterKind = Literal["builds", "copies"]
@@ -61,7 +85,6 @@ CounterKind = Literal["builds", "copies"]
 class StartCounter(StartActivity, frozen=True):
     """A worker has two counters, that of its builds first."""
 
-    id: int
     kind: CounterKind
 
 
@@ -75,6 +98,20 @@ class Counts(Tally, frozen=True):
     id: int
 
 
+class Phase(msgspec.Struct, frozen=True):
+    """A build has come to this phase, in the builder's own words."""
+
+    id: int
+    name: str
+
+
+class DownloadSize(msgspec.Struct, frozen=True):
+    """So many bytes a worker wants to download in all. It can grow and shrink."""
+
+    id: int
+    size: int
+
+
 class BuildLine(msgspec.Struct, frozen=True):
     """A line that a builder printed, or the hook after the build (`post`)."""
 
@@ -83,18 +120,26 @@ class BuildLine(msgspec.Struct, frozen=True):
     post: bool
 
 
-Activity = PlainText | Message | StartActivity | StopActivity | Counts | BuildLine
+Activity = (
+    PlainText | Message | StartActivity | StopActivity | Counts | Phase | DownloadSize | BuildLine
+)
 
 INFO: Final = 3
 """The least important level that Nix shows by default: error, warn, notice, info."""
 
 _UNKNOWN: Final = 0
+_COPY_PATH: Final = 100
+_FILE_TRANSFER: Final = 101
 _COPY_PATHS: Final = 103
 _BUILDS: Final = 104
 _BUILD: Final = 105
+_QUERY_PATH_INFO: Final = 109
+_BUILD_WAITING: Final = 111
 
 _BUILD_LOG_LINE: Final = 101
+_SET_PHASE: Final = 104
 _PROGRESS: Final = 105
+_SET_EXPECTED: Final = 106
 _POST_BUILD_LOG_LINE: Final = 107
 
 
@@ -107,6 +152,7 @@ class _Start(msgspec.Struct, tag="start", tag_field="action"):
     type: int = 0
     level: int = INFO
     text: str = ""
+    parent: int = 0
     fields: list[object] = []
 
 
@@ -141,35 +187,50 @@ def decode(line: bytes) -> Activity | None:
     return event
 
 
-def _result(event: _Result) -> Counts | BuildLine | None:
+def _result(event: _Result) -> Counts | Phase | DownloadSize | BuildLine | None:
     fields = event.fields
     if event.type in (_BUILD_LOG_LINE, _POST_BUILD_LOG_LINE):
         return BuildLine(event.id, _text(fields), event.type == _POST_BUILD_LOG_LINE)
-    if event.type == _PROGRESS and len(fields) > 1:
-        done, expected = fields[0], fields[1]
-        if _is_count(done) and _is_count(expected):
-            return Counts(done, expected, event.id)
+    if event.type == _SET_PHASE:
+        return Phase(event.id, _text(fields))
+    if len(fields) > 1:
+        first, second = fields[0], fields[1]
+        if event.type == _PROGRESS and _is_count(first) and _is_count(second):
+            return Counts(first, second, event.id)
+        if event.type == _SET_EXPECTED and first == _FILE_TRANSFER and _is_count(second):
+            return DownloadSize(event.id, second)
     return None
 
 
 def _start(event: _Start) -> StartActivity:
-    if event.type == _BUILD and (drv_path := _text(event.fields)):
-        return StartBuild(event.level, event.text, event.id, drv_path)
-    if event.type in (_BUILDS, _COPY_PATHS):
-        kind: CounterKind = "builds" if event.type == _BUILDS else "copies"
-        return StartCounter(event.level, event.text, event.id, kind)
-    if event.type == _UNKNOWN and (evaluated := _EVALUATES.fullmatch(event.text)):
-        return StartEvaluation(event.level, event.text, event.id, evaluated[1])
-    return StartActivity(event.level, event.text)
+    level, text, number, kind = event.level, event.text, event.id, event.type
+    first = _text(event.fields)
+    if kind == _BUILD and first:
+        return StartBuild(level, text, number, first, _text(event.fields, 1))
+    if kind == _COPY_PATH and first:
+        return StartCopy(level, text, number, first, _text(event.fields, 1))
+    if kind == _FILE_TRANSFER and first:
+        return StartTransfer(level, text, number, first, event.parent)
+    if kind == _QUERY_PATH_INFO:
+        return StartQuery(level, text, number)
+    if kind == _BUILD_WAITING:
+        return StartWait(level, text, number)
+    if kind in (_BUILDS, _COPY_PATHS):
+        counter: CounterKind = "builds" if kind == _BUILDS else "copies"
+        return StartCounter(level, text, number, counter)
+    if kind == _UNKNOWN and (evaluated := _EVALUATES.fullmatch(text)):
+        return StartEvaluation(level, text, number, evaluated[1])
+    return StartActivity(level, text, number)
 
 
-def _text(fields: list[object]) -> str:
-    """The first field, if it is text as it should be; else empty."""
-    return fields[0] if fields and isinstance(fields[0], str) else ""
+def _text(fields: list[object], index: int = 0) -> str:
+    """That field, if it is text as it should be; else empty."""
+    field = fields[index] if index < len(fields) else ""
+    return field if isinstance(field, str) else ""
 
 
 def _is_count(field: object) -> TypeGuard[int]:
-    return type(field) is int and 0 <= field <= MOST
+    return type(field) is int and 0 <= field <= LARGEST
 
 
 def _is_json(text: bytes) -> bool:

@@ -9,11 +9,13 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.nix.activity import INFO, BuildLine, Message, PlainText, StartActivity, decode
-from nixfleet_core.nix.log_state import LogState, package_name
+from nixfleet_core.nix.log_state import LogState
+from nixfleet_core.nix.running import package_name
 
 if TYPE_CHECKING:
     from nixfleet_core.nix.activity import Activity
     from nixfleet_core.nix.log_state import Progress
+    from nixfleet_core.nix.running import Running
 
 _IGNORES: Final = re.compile(rb"warning: [Ii]gnoring (?:the|untrusted) ")
 """As in Nix's daemon.cc, remote-store.cc and flake config; Lix begins with a capital."""
@@ -37,12 +39,17 @@ class NixLogDecoder:
         """See LogState."""
         return self._state.progress
 
-    def feed(self, line: bytes) -> list[bytes]:
-        """Decode one line (without its newline) into readable lines."""
+    @property
+    def running(self) -> Running:
+        """What Nix does now. It changes with each line."""
+        return self._state.running
+
+    def feed(self, line: bytes, at: int = 0) -> list[bytes]:
+        """Decode one line (without its newline), which ends at `at`, into readable lines."""
         activity = decode(line)
         if activity is None:
             return []
-        self._state.take(activity)
+        self._state.take(activity, at)
         shown = readable(activity, self._state)
         return [] if self._is_repeated(shown) else shown
 
@@ -69,7 +76,8 @@ def readable(activity: Activity, state: LogState) -> list[bytes]:
     if type(activity) is BuildLine:
         # Nix means one line; each newline from a host would repeat the long prefix
         line = _visible(activity.text.replace("\n", " ").encode("utf-8", "replace"))
-        name = state.builds.get(activity.id, _UNNAMED)
+        build = state.running.builds.get(activity.id)
+        name = build.label if build is not None else _UNNAMED
         return [name + (b" (post)> " if activity.post else b"> ") + line] if line else []
     if type(activity) is PlainText:
         return [_visible(activity.line)]

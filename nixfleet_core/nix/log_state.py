@@ -1,33 +1,24 @@
-"""Nix's work at one place of its log: which builds run, and how far it is."""
+"""How far Nix is at one place of its log, by its counts; running.py has what it does there."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from nixfleet_core.nix.activity import (
     BuildLine,
     Counts,
     PlainText,
-    StartBuild,
     StartCounter,
     StartEvaluation,
     StopActivity,
     Tally,
 )
+from nixfleet_core.nix.running import Running
 from nixfleet_core.nix.sessions import ASIDE, Session, session_of_attribute, session_of_line
 
 if TYPE_CHECKING:
     from nixfleet_core.nix.activity import Activity
-
-_BUILDS_LIMIT: Final = 4096
-_NAME_LIMIT: Final = 211
-"""Characters; the longest name that Nix allows in the store."""
-
-_HASH: Final = re.compile(r"^[0-9a-z]{32}-")
-_VERSION: Final = re.compile(r"-[^A-Za-z]")
-"""Where Nix cuts a name (DrvName): a dash that no letter follows."""
 
 
 class Progress(Tally, frozen=True):
@@ -41,12 +32,10 @@ class Progress(Tally, frozen=True):
 
 
 class LogState:
-    """Takes one activity after the other and changes in place: a log has a million activities, and
-    thousands of builds may run."""
+    """Takes one activity after the other and changes in place: a log has a million activities."""
 
     def __init__(self) -> None:
-        self.builds: dict[int, bytes] = {}
-        """The builds that run: their names, by the id of their activity."""
+        self.running = Running()
         self._session: Session = ""
         """What the running or the next process of Nix builds."""
         self._runs = False
@@ -73,19 +62,19 @@ class LogState:
             return Progress(tally.done, tally.expected, self._counting.session, aside, beside)
         return Progress(0, 0, "" if aside else now, aside, beside) if now else None
 
-    def take(self, activity: Activity) -> None:
+    def take(self, activity: Activity, at: int = 0) -> None:
+        """`at` is the place in the log behind the activity's line."""
         if type(activity) is BuildLine:
             return  # most activities
+        self._count(activity)
+        self.running.take(activity, at)
+
+    def _count(self, activity: Activity) -> None:
         if type(activity) is StopActivity:
-            self.builds.pop(activity.id, None)
             self._stop(activity.id)
         elif type(activity) is Counts:
             if self._worker is not None:
                 self._worker.count(activity)
-        elif type(activity) is StartBuild:
-            self.builds[activity.id] = package_name(activity.drv_path)
-            if len(self.builds) > _BUILDS_LIMIT:
-                del self.builds[next(iter(self.builds))]
         elif type(activity) is StartCounter:
             self._start_counter(activity)
         elif type(activity) is StartEvaluation:
@@ -105,6 +94,7 @@ class LogState:
     def _begin(self, session: Session) -> None:
         self._session, self._runs = session, False
         self._evaluation = self._worker = None
+        self.running.forget()
 
     def _stop(self, activity: int) -> None:
         if activity == self._evaluation:
@@ -119,7 +109,6 @@ class LogState:
             if self._worker is not None and self._worker.copied is None:
                 self._worker.copied = Counts(0, 0, counter.id)
             return
-        self.builds.clear()
         session = self._session if self._evaluation is None else "evaluation"
         self._worker, self._runs = _Worker(session, Counts(0, 0, counter.id)), True
         if session not in ASIDE:
@@ -144,11 +133,3 @@ class _Worker:
             self.built = counts
         if self.copied is not None and self.copied.id == counts.id:
             self.copied = counts
-
-
-def package_name(drv_path: str) -> bytes:
-    """Nix's name for a build: the package's name without the version."""
-    base = drv_path.rpartition("/")[2].removesuffix(".drv")
-    name = _HASH.sub("", base)[:_NAME_LIMIT] or "unnamed"
-    version = _VERSION.search(name)
-    return name[: version.start() if version else None].encode("utf-8", "replace")

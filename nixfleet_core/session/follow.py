@@ -33,6 +33,7 @@ from nixfleet_core.job.events import (
     read_event,
 )
 from nixfleet_core.job.frames import Frame, FrameError, FrameReader
+from nixfleet_core.job.work import Work, WorkClock
 from nixfleet_core.limits import EVENTS_LIMIT, LAST_SECOND
 from nixfleet_core.log.plain_file import open_plain, reading
 from nixfleet_core.log.text import LogText
@@ -97,6 +98,8 @@ class Follower:
         self._clock = 0
         self._elevate = False
         self._progress: Progress | None = None
+        self._work: Work | None = None
+        self._times = WorkClock()
         self._waiting: deque[JobEvent] = deque()
         """Events whose place in the log has not arrived yet, and all events after them."""
         self._files = copy.files
@@ -167,8 +170,8 @@ class Follower:
             for event in self._replay():
                 yield event
             yield LogGrew(self._log_size, self._text.size)
-            for progress in self._new_progress():
-                yield progress
+            for news in self._news():
+                yield news
             with _writing(self._files.log):
                 is_over = self._copy.read("result") is not None
             if not is_over:
@@ -180,6 +183,10 @@ class Follower:
             with _writing(self._files.text):
                 await _finished(asyncio.to_thread(self._text.finish))
             yield LogGrew(self._log_size, self._text.size)
+            built = self._times.build_times(self._text.running.built)
+            if built.builds:
+                self._copy.keep_built(built)
+                yield built
         finally:
             self._text.close()
 
@@ -270,10 +277,11 @@ class Follower:
             case "events":
                 self._append_events(frame)
                 self._waiting.extend(self._take_events(frame.offset, frame.data))
-                return self._due(self._log_size)
+                return [*self._due(self._log_size), *self._news()]
             case "beat":
                 heartbeat = _heartbeat(frame)
                 self._clock = heartbeat.at
+                self._times.add_time(heartbeat.at, heartbeat.log)
                 return [heartbeat]
             case "gone":
                 return self._take_gone(frame.data.decode("ascii", "replace"))
@@ -302,12 +310,18 @@ class Follower:
         part = frame.data[begin - frame.offset : end - frame.offset]
         # in a thread: a flood must not stall the view
         text_size = await _finished(asyncio.to_thread(self._append_log, begin, part))
-        return [LogGrew(end, text_size), *self._new_progress(), *self._due(end)]
+        return [LogGrew(end, text_size), *self._news(), *self._due(end)]
 
-    def _new_progress(self) -> list[JobEvent]:
-        """What the log says of Nix's progress, if it says something else than before."""
-        known, self._progress = self._progress, self._text.progress
-        return [] if self._progress in (None, known) else [self._progress]
+    def _news(self) -> list[JobEvent]:
+        """What the log says of Nix's progress and work, if it says something else than before."""
+        progress, work = self._text.progress, self._times.now(self._text.running)
+        news: list[JobEvent] = []
+        if progress not in (None, self._progress):
+            news.append(progress)
+        if work != (self._work or Work()):
+            news.append(work)
+        self._progress, self._work = progress, work
+        return news
 
     def _append_log(self, offset: int, data: bytes) -> int:
         self._log_size = _append(self._files.log, Frame("log", offset, data), self._log_size)
@@ -345,7 +359,11 @@ class Follower:
         new = data[max(0, self._told - offset) :]
         self._told = max(self._told, offset + len(data))
         events = (read_event(line) for line in self._torn.feed(new))
-        return [event for event in events if event is not None]
+        told: list[JobEvent] = [event for event in events if event is not None]
+        for event in told:
+            if isinstance(event, Tick):
+                self._times.add_time(event.at, event.log)
+        return told
 
     def _take_gone(self, why: str) -> list[JobEvent]:
         if why == "denied" and not self._elevate:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from nixfleet_core.facts.health import Health
     from nixfleet_core.facts.model import Facts
     from nixfleet_core.host import Host
     from nixfleet_core.job.copies import JobFiles
+    from nixfleet_core.job.durations import Usual
     from nixfleet_core.job.events import JobEvent
     from nixfleet_core.job.history import JobLine
     from nixfleet_core.judge.diagnosis import Diagnosis
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from nixfleet_core.nix.git_url import Latest
     from nixfleet_core.nix.lock import Source
     from nixfleet_core.plan.model import Options, Plan, Refusal
-    from nixfleet_core.vocabulary import StepId
 
 
 class Launched(msgspec.Struct, frozen=True):
@@ -123,9 +123,9 @@ class HostSession(Protocol):
         """Where the client's copy of a job is."""
         ...
 
-    def expected(self, steps: Iterable[StepId]) -> dict[StepId, int]:
-        """Seconds that these steps usually take, for those that have run before. It asks no host:
-        it knows the jobs that were followed from here."""
+    def usual(self, plan: Plan) -> Usual:
+        """How long such a job's parts usually take. It asks no host: it knows the jobs that were
+        followed from here."""
         ...
 
     async def fetch_plan(self, job: str) -> Plan:

@@ -35,7 +35,7 @@ from nixfleet_core.facts.parse import (
 from nixfleet_core.facts.proofs import newest_first
 from nixfleet_core.ids import is_commit, is_job_id
 from nixfleet_core.job.compile import compile_plan
-from nixfleet_core.job.durations import RECENT, expected_seconds
+from nixfleet_core.job.durations import RECENT, PastJob, Usual, usual_durations
 from nixfleet_core.job.events import (
     AGENT_CHECK,
     ATTRIBUTE_CHECK,
@@ -78,8 +78,7 @@ from nixfleet_core.transport.dialogue import ROOTS_OWN
 from nixfleet_core.vocabulary import StepId
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
-    from pathlib import Path
+    from collections.abc import AsyncGenerator, Callable, Coroutine
 
     from nixfleet_core.facts.generations import Generations
     from nixfleet_core.facts.health import Health
@@ -309,10 +308,10 @@ class ShellSession:
     def files(self, job: str) -> JobFiles:
         return self._copy(job).files
 
-    def expected(self, steps: Iterable[StepId]) -> dict[StepId, int]:
+    def usual(self, plan: Plan) -> Usual:
         recent = self.copies.jobs(self.host.name)[-RECENT:]
-        known = expected_seconds(_past_events(self.files(job).events) for job in recent)
-        return {step: known[step] for step in steps if step in known}
+        jobs = [_past_job(self._copy(job)) for job in recent]
+        return usual_durations(jobs, _step_ids(plan))
 
     async def fetch_plan(self, job: str) -> Plan:
         copy = self._copy(job)
@@ -524,12 +523,17 @@ def _kept_line(job: str, copy: JobCopy) -> JobLine:
         return unreadable_line(job, f"{error.filename}: {error.strerror}")
 
 
-def _past_events(path: Path) -> list[JobEvent]:
-    """The events of a past job; none if they cannot be read."""
+def _past_job(copy: JobCopy) -> PastJob:
+    """What is known of a past job; nothing of what cannot be read."""
     try:
-        return read_events(path)
+        asked, events = copy.asked(), read_events(copy.files.events)
     except OSError:
-        return []
+        return PastJob((), ())
+    return PastJob(_step_ids(asked.plan) if asked is not None else (), events, copy.built())
+
+
+def _step_ids(plan: Plan) -> tuple[StepId, ...]:
+    return tuple(step.id for step in plan.steps)
 
 
 def _facts(data: bytes | None) -> Facts | None:

@@ -155,7 +155,7 @@ KEYS: Final = {
     "verdict": ("l",),
     "verify": ("v", "escape"),
     "jobs": ("H", "escape", "d", "escape"),
-    "expected": ("enter", "enter"),
+    "usual": ("enter", "enter"),
 }
 
 
@@ -186,7 +186,7 @@ async def test_app_survives_any_error_of_a_session(
     class Bad(FakeSession):
         pass
 
-    setattr(Bad, method, fail if method in ("plan", "follow", "expected") else fail_later)
+    setattr(Bad, method, fail if method in ("plan", "follow", "usual") else fail_later)
     facts = replace(NOT_RESTARTED, job_last=JOB)
     bad = (guard_session(Bad) if guarded else Bad)(make_host("bad"), tmp_path, probe=facts)
     good = FakeSession(make_host("good"), tmp_path, probe=CURRENT)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from screen_text import screen_text, settle
 from test_path import press
 
+from nixfleet_core.job.durations import Usual
 from nixfleet_core.job.events import (
     Heartbeat,
     JobEnd,
@@ -93,7 +94,7 @@ def watch_step(
 ) -> tuple[JobWatcher, StepState]:
     """A step that usually takes `usual` seconds has run for `seconds`."""
     watcher = make_watcher(folder, [0.0])
-    watcher.expected = {step: usual} if usual else {}
+    watcher.usual = Usual(steps={step: usual} if usual else {})
     happen(watcher, JobStart(at=NOW))
     happen(watcher, StepStart(step=step, at=NOW, log=0))
     happen(watcher, Tick(at=NOW + seconds, log=0))
@@ -131,6 +132,19 @@ def test_counts_take_nothing_back_from_a_guess_that_was_shown(tmp_path: Path) ->
     assert watcher.fraction == pytest.approx(10 / 16)
 
 
+@pytest.mark.parametrize(
+    ("rest", "seconds", "left"), [({}, 5, None), ({"pull": 90}, 5, 85), ({"pull": 90}, 100, -10)]
+)
+def test_the_time_that_is_left_counts_down_from_the_steps_start(
+    tmp_path: Path, rest: dict[StepId, int], seconds: int, left: int | None
+) -> None:
+    watcher, _ = watch_step(tmp_path, "pull", 10, seconds)
+    watcher.usual = Usual(rest=rest)
+    assert watcher.left == left
+    happen(watcher, StepEnd(step="pull", at=NOW + seconds, status="ok", log=0))
+    assert watcher.left is None  # between two steps nobody knows
+
+
 counts = st.integers(0, 9)
 
 
@@ -152,7 +166,8 @@ def test_whatever_is_shown_of_a_running_step_the_bar_never_goes_back(
 async def test_the_panel_says_how_long_steps_usually_take(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
-    fleet[0].says["expected"] = {"stop": 2, "pull": 60, "rebuild": 190, "verify": 7}
+    usual: dict[StepId, int] = {"stop": 2, "pull": 60, "rebuild": 190, "verify": 7}
+    fleet[0].says["usual"] = Usual(steps=usual)
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
 
         async def line(title: str, *events: object) -> str:

@@ -13,8 +13,8 @@ from textual.app import App, ComposeResult
 
 import tui
 from nixfleet_core.log.index import CLIP, SEGMENT
+from nixfleet_core.log.line_times import LineTimes
 from tui.glyphs import UNICODE
-from tui.line_times import LineTimes
 from tui.log_colours import derivation_style
 from tui.log_file import GROW_BUDGET
 from tui.themes import added

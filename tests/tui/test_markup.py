@@ -15,6 +15,15 @@ from nixfleet_core.facts.model import Snapshot
 from nixfleet_core.host import Host, SshAddress
 from nixfleet_core.job.events import Check, JobEnd, JobStart, Link, StepEnd, StepStart, Waiting
 from nixfleet_core.job.history import JobLine
+from nixfleet_core.job.work import (
+    BuildNow,
+    BuildTime,
+    BuildTimes,
+    DownloadNow,
+    RetryNow,
+    WordsNow,
+    Work,
+)
 from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.nix.log_state import Progress
 from nixfleet_core.plan.model import Refusal
@@ -27,6 +36,19 @@ if TYPE_CHECKING:
 
 EVILS = ("[@click=app.quit]x[/]", "[/]")
 EVIL = "[/][@click=app.quit]x[/]"
+
+
+def evil_work(evil: str) -> Work:
+    words = (WordsNow(evil, NOW),)
+    return Work(
+        builds=(BuildNow(evil, evil, NOW, evil, evil),),
+        downloads=(DownloadNow(evil, evil, 1, 2, NOW),),
+        waiting=1,
+        names=(evil,),
+        waits=words,
+        retries=(RetryNow(evil, 9, NOW),),
+        others=words,
+    )
 
 
 def evil_session(evil: str, folder: Path) -> FakeSession:
@@ -107,15 +129,18 @@ async def test_every_widget_shows_markup_as_text(
             Link(up=False, seconds=12, why=evil),
         )
         await look(times=3)
+        await session.say(evil_work(evil))
+        await look(times=9)
         await look("slash", *"x", "enter", times=2)
         await look("c", times=2)
         await look("escape", "question_mark", times=0)
         await session.say(
             StepEnd(step="preflight", at=NOW, status="failed", log=0, reason=evil),
             JobEnd(at=NOW, outcome=evil),
+            BuildTimes((BuildTime(evil, evil, 7),)),
             None,
         )
-        await look("escape", times=8)
+        await look("escape", times=9)
         await look("escape", times=6)
 
 

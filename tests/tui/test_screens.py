@@ -11,9 +11,12 @@ from screen_text import screen_text, settle
 from test_path import press
 from test_update_screen import WITH_CHANGES
 
+from nixfleet_core.job.durations import Usual
 from nixfleet_core.job.events import JobEnd, JobStart, StepEnd, StepStart, Tick
 from nixfleet_core.job.history import JobLine
+from nixfleet_core.job.work import BuildNow, BuildTime, BuildTimes, DownloadNow, RetryNow, Work
 from nixfleet_core.judge.verdict import Verdict
+from nixfleet_core.nix.activity import Tally
 from nixfleet_core.nix.log_state import Progress
 from nixfleet_core.session.protocol import Commit
 
@@ -42,12 +45,51 @@ FAILED = Verdict(
 )
 SAYS: dict[str, object] = {
     "jobs": HISTORY,
-    "expected": {"preflight": 4, "stop": 2, "rebuild": 190, "start": 1},
+    "usual": Usual(
+        steps={"preflight": 4, "stop": 2, "rebuild": 190, "start": 1},
+        rest={"rebuild": 200},
+        builds={"linux": 240, "git": 40},
+    ),
     "incoming": (
         Commit("c0ffee" + "0" * 34, "Use the new cache"),
         Commit("1a2b3c" + "0" * 34, "Bump nixfleet"),
     ),
 }
+
+
+WORK = Work(
+    builds=(
+        BuildNow("linux-6.12.3", "linux", NOW - 103, "buildPhase"),
+        BuildNow("git-2.47.0", "git", NOW - 12, "checkPhase", "ssh://builder"),
+        BuildNow("etc", "etc", NOW - 1),
+    ),
+    building=3,
+    downloads=(
+        DownloadNow("glibc-2.40-66", "https://cache.nixos.org", 7_000_000, 12_000_000, NOW - 4),
+        DownloadNow("https://api.github.com/repos/x/tarball", "", 51_000, 0, NOW - 2),
+    ),
+    downloading=2,
+    fetched=Tally(41_000_000, 90_000_000),
+    rate=3_300_000,
+    waiting=31,
+    names=("system-path", "unit-nixfleet-agent.service", "nixos-system-csb0-25.11"),
+    retries=(
+        RetryNow("error: unable to download 'https://a.example/x.nar': HTTP error 503", 9, NOW - 6),
+    ),
+)
+BUILT = BuildTimes(
+    tuple(
+        BuildTime(name, name, seconds)
+        for name, seconds in {
+            "linux-6.12.3": 244,
+            "git-2.47.0": 31,
+            "nixfleet-agent-2.2.0": 17,
+            "system-path": 4,
+            "etc": 2,
+            "hwdb.bin": 1,
+        }.items()
+    )
+)
 
 
 async def play_rebuild(session: FakeSession) -> None:
@@ -58,7 +100,7 @@ async def play_rebuild(session: FakeSession) -> None:
         await session.say(
             StepStart(step=step, at=at, log=0), StepEnd(step=step, at=at + 3, status="ok", log=0)
         )
-    await session.say(StepStart(step="rebuild", at=NOW - 118, log=0), Progress(12, 47))
+    await session.say(StepStart(step="rebuild", at=NOW - 118, log=0), Progress(12, 47), WORK)
     building = "building '/nix/store/{}-\x1b[1mpackage-{}\x1b[0m.drv'...\n"
     await session.log("".join(building.format("abcd" * 8, number) for number in range(1, 400)))
     await session.log("\x1b[31;1merror:\x1b[0m builder for '/nix/store/x.drv' failed\n")
@@ -73,6 +115,7 @@ async def fail(session: FakeSession) -> None:
         StepEnd(step="start", at=NOW, status="ok", log=0),
         StepEnd(step="verify", at=NOW, status="skipped", log=0),
         JobEnd(at=NOW, outcome="failed"),
+        BUILT,
         None,
     )
 
@@ -149,7 +192,7 @@ async def visit_all(pilot: Pilot[None], fleet: list[FakeSession]) -> list[str]:
     fleet[0].password = "right"
     fleet[0].says["incoming"] = (Commit("c" * 40, "title"),)
     fleet[0].says["jobs"] = HISTORY
-    fleet[0].says["expected"] = {"stop": 2, "rebuild": 190}
+    fleet[0].says["usual"] = SAYS["usual"]
     app = pilot.app
     await settle(pilot)
     seen = [screen_text(app)]  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ import pytest
 from fakes import JOB, NEW_PATH, NOW, OLD_PATH, FakeSession, make_facts, make_rollback, ways_of
 from marked import MARKS, SECRET, leaked, marked
 from screen_text import press_key, screen_text, settle
+from test_markup import evil_work
 from test_path import press
 from textual.content import Content
 from textual.widgets import Static
@@ -22,6 +23,7 @@ from nixfleet_core.facts.package_changes import Change
 from nixfleet_core.host import Host, SshAddress
 from nixfleet_core.job.events import Check, JobEnd, JobStart, Link, StepEnd, StepStart, Waiting
 from nixfleet_core.job.history import JobLine
+from nixfleet_core.job.work import BuildTime, BuildTimes
 from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.log.characters import FORBIDDEN
 from nixfleet_core.log.text import TextDecoder
@@ -160,11 +162,12 @@ async def test_no_screen_shows_a_secret(
         assert "fetching " in screen_text(app)
         await look("ctrl+s", "escape")
         await look("c", "escape")
-        await session.say(Link(up=False, seconds=12, why=mark))
+        await session.say(Link(up=False, seconds=12, why=mark), evil_work(mark))
         await look()
         await session.say(
             StepEnd(step="preflight", at=NOW, status="failed", log=0, reason=mark),
             JobEnd(at=NOW, outcome=mark),
+            BuildTimes((BuildTime(mark, mark, 7),)),
             None,
         )
         await look("p", "escape", "R", "escape", "l", "escape", "q", "escape", "R")

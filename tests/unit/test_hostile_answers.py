@@ -39,11 +39,12 @@ from nixfleet_core.facts.parse import ProbeError, parse_probe
 from nixfleet_core.host import Host
 from nixfleet_core.job.compile import compile_plan
 from nixfleet_core.job.copies import read_asked, read_result
-from nixfleet_core.job.durations import expected_seconds
+from nixfleet_core.job.durations import PastJob, usual_durations
 from nixfleet_core.job.events import EVENT_LINE_LIMIT, read_event
 from nixfleet_core.job.frames import GREETING, FrameError, FrameReader
 from nixfleet_core.job.history import job_line, read_history
 from nixfleet_core.job.progress import JobState
+from nixfleet_core.job.work import WorkClock
 from nixfleet_core.judge.causes import expectation
 from nixfleet_core.judge.checkup import check_up
 from nixfleet_core.judge.diagnosis import diagnose
@@ -120,7 +121,7 @@ def read_events(data: bytes) -> None:
     state = JobState(steps=())
     for event in events:
         state = state.after(event)
-    expected_seconds([events])
+    usual_durations([PastJob((), events)] * 2, ())
     assert 0 <= state.fraction <= 1
 
 
@@ -162,9 +163,10 @@ def read_log(data: bytes) -> None:
 
 
 def read_nix_log(data: bytes) -> None:
-    decoder = NixLogDecoder()
+    decoder, clock = NixLogDecoder(), WorkClock()
     for line in data.split(b"\n"):
         decoder.feed(line)
+        msgspec.json.encode(clock.now(decoder.running))
         if (progress := decoder.progress) is not None and progress.expected:
             min(1.0, progress.done / progress.expected)
 
@@ -333,6 +335,20 @@ def find_input(data: bytes) -> None:
     parse_lock(data).find("a")
 
 
+def read_one_message(data: bytes) -> None:
+    NixLogDecoder().feed(data)
+
+
+def message(piece: str, start: str = "") -> Callable[[int], bytes]:
+    """One message of Nix that repeats these words."""
+
+    def make(size: int) -> bytes:
+        text = start + piece * (size // len(piece))
+        return b"@nix " + json.dumps({"action": "msg", "level": 3, "msg": text}).encode()
+
+    return make
+
+
 def one_event_line(data: bytes) -> None:
     torn = TornLine()
     for at in range(0, len(data), 8):
@@ -368,6 +384,8 @@ FLOODS: Final[dict[str, tuple[Callable[[bytes], None], Callable[[int], bytes]]]]
     "changes, escapes": (read_changes, repeat(b"\x1b[0")),
     "nix's json, nested": (read_nix_log, repeat(b"[", b"@nix ")),
     "nix's json, cut": (read_nix_log, repeat(b'{"action":"msg",', b"@nix ")),
+    "nix's builds": (read_one_message, message(f"/{'a' * 32}-", "  /")),
+    "nix's retries": (read_one_message, message("; retrying in 1 ms (")),
     "failure": (read_failure, repeat(b"unable to access 'x': ")),
 }
 

@@ -53,7 +53,7 @@ class Page(Screen[None], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "app.focus_next", "Next part", show=False, id="page.next"),
         Binding("shift+tab", "app.focus_previous", "Previous part", show=False, id="page.previous"),
-        Binding("q", "app.leave", "Quit; jobs go on", show=False, id="page.quit"),
+        Binding("q", "app.leave", "Quit; asks while jobs run", show=False, id="page.quit"),
     ]
 
     def compose(self) -> ComposeResult:

@@ -26,6 +26,7 @@ from tui.widgets.log_view import LogView
 from tui.widgets.steps import StepsPanel
 from tui.widgets.verdict_panel import VerdictPanel
 from tui.widgets.versions import VersionPanel, changes_text
+from tui.widgets.work import WorkPanel
 
 if TYPE_CHECKING:
     from textual import events
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 _WIDE = 100
 """From so many columns on the panels stand side by side."""
 _TALL = 30
+_WORK_SHARE = 0.2
+"""The share of a tall screen that shows what Nix does now."""
 _PANELS_SHARE = 0.4
 """The panels' share of a large screen after the end."""
 _BORDER = 2
@@ -80,6 +83,7 @@ class UpdateScreen(HostPage):
             versions = VersionPanel(watcher, glyphs, id="versions")
             versions.border_title = Content("Agent")
             yield versions
+            yield WorkPanel(watcher, glyphs)
         view = LogView(watcher.text_path, watcher.times, watcher.places, glyphs, id="log-view")
         yield LogPanel(view, glyphs, id="log")
         yield KeyBar()
@@ -99,6 +103,10 @@ class UpdateScreen(HostPage):
         stacked = width < _WIDE
         brief = height < 24 or (stacked and height < 40)
         self.query_one(StepsPanel).brief = height < 20
+        folded = brief or height < _TALL
+        self.query_one(WorkPanel).lines = 1 if folded else round(height * _WORK_SHARE) - _BORDER
+        self.query_one(WorkPanel).set_class(folded, "-folded")
+        self.query_one(WorkPanel).refresh(layout=True)
         self.query_one(VersionPanel).brief = self.query_one(VerdictPanel).brief = brief
         self.set_class(brief, "-brief")
         self.query_one(StepsPanel).refresh(layout=True)
@@ -122,12 +130,23 @@ class UpdateScreen(HostPage):
             self.refresh_bindings()
             self._show_verdict()
         self.query_one(StepsPanel).show(layout=changed)
+        self._show_work(layout=changed)
         self.query_one(VersionPanel).show(layout=changed)
         if watcher.log_dirty:
             watcher.log_dirty = False
             self.query_one(LogPanel).view.mark_dirty()
         self.query_one(LogPanel).view.flush()
         self.query_one(LogPanel).show_whole(state.outcome is not None and not watcher.is_active)
+
+    def _show_work(self, *, layout: bool) -> None:
+        work = self.query_one(WorkPanel)
+        layout = layout or work.display != work.is_due
+        work.display = work.is_due
+        self.set_class(work.is_due, "-working")
+        title = Content(work.title)
+        if work.border_title != title:
+            work.border_title = title
+        work.show(layout=layout)
 
     def _show_verdict(self) -> None:
         """Once there is a verdict, it is the centre, and the log makes room."""
@@ -212,15 +231,22 @@ class UpdateScreen(HostPage):
         watcher, dot = self._watcher, f" {stage(self).glyphs.dot} "
         what = plan_text(watcher.plan) if watcher.plan else "job"
         left = dot.join((watcher.label, what, plain(watcher.job)))
-        elapsed = stopwatch(watcher.elapsed) if watcher.elapsed is not None else ""
         status, style = self._status()
         width = self.size.width or self.app.size.width
-        right = f"{elapsed}  {status} "
+        right = "  ".join(part for part in (self._elapsed(), f"{status} ") if part)
         room = max(10, width - len(right) - 2)
         left = shorten(left, room, stage(self).glyphs)
         return Content.assemble(
             (f" {left}", "bold"), " " * max(1, width - len(left) - len(right) - 1), (right, style)
         )
+
+    def _elapsed(self) -> str:
+        """How long the job has taken, and how long it still takes, once that can be told."""
+        elapsed, left = self._watcher.elapsed, self._watcher.left
+        taken = stopwatch(elapsed) if elapsed is not None else ""
+        if left is None:
+            return taken
+        return f"{taken}, {f'~{duration(left)} left' if left > 0 else 'longer than usual'}"
 
     def _status(self) -> tuple[str, str]:
         """The state of the link, as long as it matters."""

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from textual.selection import Selection
 
     from nixfleet_core.log.kinds import Kind
+    from nixfleet_core.log.line_times import LineTimes
     from nixfleet_core.vocabulary import StepId
     from tui.glyphs import Glyphs
-    from tui.line_times import LineTimes
     from tui.log_file import Line
     from tui.log_paint import Painted
 

@@ -141,7 +141,7 @@ class StepsPanel(LivePanel):
         if step.status not in ("pending", "running"):
             known = step.seconds is not None and step.status != "skipped"
             return duration(step.seconds or 0) if known else "", ""
-        expected, now = self._watcher.expected.get(step.id), self._watcher.host_now
+        expected, now = self._watcher.usual.steps.get(step.id), self._watcher.host_now
         usual = f"~{duration(expected)}" if expected is not None else ""
         if step.status == "pending" or step.started is None or now is None:
             return "", usual

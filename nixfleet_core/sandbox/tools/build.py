@@ -19,6 +19,8 @@ from nixfleet_core.sandbox.store import NIXOS_VERSION, store_name
 from nixfleet_core.sandbox.tools import nix_log
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from nixfleet_core.sandbox.machine import Machine
     from nixfleet_core.sandbox.store import System
     from nixfleet_core.sandbox.tools.nix_log import Log
@@ -27,6 +29,8 @@ RECORD: Final = Path(__file__).with_name("rebuild.jsonl")
 _SECONDS: Final = 8.0
 _SHORTEST_SLEEP: Final = 0.002
 _CACHE: Final = "https://cache.nixos.org"
+_PIECE: Final = 64 * 1024
+"""Bytes of a download after which Nix says how far it is."""
 
 _TOOL: Final = "nixos-rebuild-ng-26.05"
 
@@ -84,7 +88,21 @@ def read_events(system: System, *, with_agent: bool) -> list[Event]:
     text = text.replace("nixos-system-HOST", system.name[33:])
     text = re.sub(r"HASH-([\w.+-]*\w)", lambda match: _store_name(match[1], system), text)
     events = [(*json.loads(line), "")[:3] for line in text.splitlines()]
-    return [e for e in events if with_agent or not e[0].startswith(system.agent.name[33:])]
+    agent = system.agent.name[33:]
+    return [
+        event
+        for told in events
+        if with_agent or not told[0].startswith(agent)
+        for event in (*_pieces(told), told)
+    ]
+
+
+def _pieces(event: Event) -> Iterator[Event]:
+    """What Nix says of a download before its end."""
+    name, what, more = event
+    if what == "fetched":
+        for size in range(0, int(more), _PIECE):
+            yield name, "received", size
 
 
 def _path(*names: str) -> str:
@@ -102,12 +120,14 @@ class _Run:
     def __init__(self, log: Log, system: System, events: list[Event]) -> None:
         self._log = log
         self._activities: dict[str, int] = {}
+        self._transfers: dict[str, int] = {}
         builds = [name for name, what, _ in events if what == "start"]
         fetches = {name: int(more) for name, what, more in events if what == "fetch"}
         self._paths = {
             **{name: _path(f"{name}.drv", _store_name(name, system)) for name in builds},
             **{name: _path(name) for name in fetches},
         }
+        self._sizes = fetches
         self._size = sum(fetches.values())
         if len(builds) == 1:
             log.info("this derivation will be built:")
@@ -137,14 +157,24 @@ class _Run:
                 path = self._paths[name]
                 text = f"copying path '{path}' from '{_CACHE}'"
                 self._begin(name, self._copies, nix_log.COPY_PATH, text, path, _CACHE, "local")
+                url = f"{_CACHE}/nar/{path[11:43]}.nar.xz"
+                self._transfers[name] = self._log.start(
+                    *(nix_log.FILE_TRANSFER, f"downloading '{url}'", url),
+                    level=4,
+                    parent=self._activities[name],
+                )
             case "phase":
                 self._log.result(self._activities[name], nix_log.SET_PHASE, more)
             case "log":
                 plain = f"{re.sub(r'-[0-9].*', '', name)}> {more}"
                 self._log.result(self._activities[name], nix_log.LOG_LINE, more, plain=plain)
-            case "fetched":
-                self._log.result(self._activities[name], nix_log.PROGRESS, more, more, 0, 0)
-                self._end(name, self._copies)
+            case "received" | "fetched":
+                sizes = (more, self._sizes[name], 0, 0)
+                for activity in (self._transfers[name], self._activities[name]):
+                    self._log.result(activity, nix_log.PROGRESS, *sizes)
+                if what == "fetched":
+                    self._log.stop(self._transfers.pop(name))
+                    self._end(name, self._copies)
             case _:
                 self._end(name, self._builds)
 

@@ -37,11 +37,13 @@ class Log:
         """A part of a message."""
         return f"\x1b[1m{text}\x1b[0m" if self._as_json else text
 
-    def start(self, kind: int, text: str = "", *fields: Field, level: int = 0) -> int:
+    def start(
+        self, kind: int, text: str = "", *fields: Field, level: int = 0, parent: int = 0
+    ) -> int:
         """Begin an activity and return its id. Plain text shows it unless it is a detail."""
         number, self._next = self._next, self._next + 1
         extra: dict[str, object] = {"fields": fields} if fields else {}
-        extra.update(id=number, level=level, parent=0, text=text, type=kind)
+        extra.update(id=number, level=level, parent=parent, text=text, type=kind)
         self._write(f"{text}..." if level == 3 else "", action="start", **extra)
         return number
 

@@ -1,5 +1,7 @@
 # shellcheck shell=sh disable=SC2154 # Nix sets what is used here
 # Builds one step of the chain: $lines lines with a $pause after each; the third waits at the gate.
+# as nixpkgs' setup.sh says it
+echo '@nix {"action":"setPhase","phase":"buildPhase"}' >&"$NIX_LOG_FD"
 i=1
 while [ "$i" -le "$lines" ]; do
   echo "step $n line $i (agent $version)"

@@ -15,6 +15,7 @@ from fakes import make_proof
 from odd_files import ODD
 
 from nixfleet_core.job.copies import Asked, Copies, JobCopy, Result, default_copies
+from nixfleet_core.job.work import BuildTime, BuildTimes
 from nixfleet_core.limits import PLAN_LIMIT
 from nixfleet_core.plan.model import Options, Plan
 
@@ -139,9 +140,71 @@ def test_a_proof_without_room_is_not_kept_and_an_odd_file_has_none(tmp_path: Pat
     Copies(tmp_path / "file").keep_proof("csb0", proof)
 
 
+BUILT = BuildTimes((BuildTime("git-2.47", "git", 90), BuildTime("größe-1", "größe", 2)))
+
+
+def test_what_a_job_has_built_is_kept(copy: JobCopy) -> None:
+    assert copy.built() == BuildTimes()
+    copy.keep_built(BUILT)
+    assert copy.built() == BUILT
+    assert mode(copy.path / "builds.json") == 0o600
+    copy.keep_built(BuildTimes(BUILT.builds[:1]))
+    assert copy.built() == BuildTimes(BUILT.builds[:1])
+    assert [path.name for path in copy.path.iterdir()] == ["builds.json"]
+
+
+def test_what_is_kept_already_is_not_written_again(copy: JobCopy) -> None:
+    copy.keep_built(BUILT)
+    before = (copy.path / "builds.json").stat().st_ino
+    copy.keep_built(BUILT)
+    assert (copy.path / "builds.json").stat().st_ino == before
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(b"", b"{", b"[]", b"null", b"\xff", b"[" * 9999),
+        *(b'{"builds":7}', b'{"builds":[{}]}', b'{"builds":[["git-2.47","git",90]]}'),
+        b'{"builds":[{"name":"git-2.47","package":"git","seconds":-1}]}',
+        b'{"builds":[{"name":"git-2.47","package":"git","seconds":1e99}]}',
+        b'{"builds":[{"name":7,"package":"git","seconds":1}]}',
+    ],
+)
+def test_damaged_times_of_builds_count_as_none(copy: JobCopy, data: bytes) -> None:
+    copy.write("builds.json", data)
+    assert copy.built() == BuildTimes()
+    copy.keep_built(BUILT)
+    assert copy.built() == BUILT
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_an_odd_file_has_no_times_of_builds_and_stays(copy: JobCopy, what: str) -> None:
+    ODD[what](copy.path / "builds.json")
+    before = os.lstat(copy.path / "builds.json").st_ino
+    assert copy.built() == BuildTimes()
+    copy.keep_built(BUILT)
+    assert os.lstat(copy.path / "builds.json").st_ino == before
+    assert copy.built() == BuildTimes()
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT])
+def test_times_of_builds_without_room_are_not_kept(
+    copy: JobCopy, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    def fail(*_: object) -> int:
+        raise OSError(error, os.strerror(error))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("nixfleet_core.job.copies.open_plain", fail)
+        copy.keep_built(BUILT)
+    assert copy.built() == BuildTimes()
+    assert list(copy.path.iterdir()) == []
+
+
 def test_a_job_without_its_folder_has_no_files_and_makes_none(tmp_path: Path) -> None:
     copy = Copies(tmp_path).job("csb0", JOB)
-    assert (copy.asked(), copy.result()) == (None, None)
+    copy.keep_built(BUILT)
+    assert (copy.asked(), copy.result(), copy.built()) == (None, None, BuildTimes())
     copy.discard_empty()
     assert list(tmp_path.iterdir()) == []
 

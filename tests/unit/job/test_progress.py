@@ -23,6 +23,7 @@ from nixfleet_core.job.events import (
     Waiting,
 )
 from nixfleet_core.job.progress import JobState, StepState
+from nixfleet_core.job.work import BuildNow, BuildTime, BuildTimes, Work
 from nixfleet_core.nix.log_state import Progress
 
 START = JobState(
@@ -168,6 +169,25 @@ def test_events_of_unknown_steps_change_no_step() -> None:
     assert after(StepStart("verify", 1, 0)).steps == START.steps
 
 
+WORK = Work(builds=(BuildNow("git-2.47", "git"),), building=1)
+
+
+def test_the_work_is_what_was_told_last_and_none_after_the_jobs_end() -> None:
+    assert START.work is None
+    assert after(WORK).work == WORK
+    assert after(WORK, Work()).work == Work()
+    assert after(WORK, StepEnd("pull", 9, "ok", 0), Tick(9, 0)).work == WORK
+    assert after(WORK, JobEnd(9, "done")).work is None
+    assert after(JobEnd(9, "failed"), WORK).work is None
+
+
+def test_what_was_built_is_known_after_the_jobs_end() -> None:
+    builds = (BuildTime("git-2.47", "git", 9), BuildTime("hello-1", "hello", 2))
+    assert START.built == ()
+    assert after(JobEnd(9, "done"), BuildTimes(builds)).built == builds
+    assert after(JobEnd(9, "done"), BuildTimes(builds), WORK).built == builds
+
+
 times = st.integers(0, 100)
 names = st.sampled_from(("pull", "rebuild", "start", "verify"))
 events = st.one_of(
@@ -181,6 +201,8 @@ events = st.one_of(
     st.builds(Tick, times, times),
     st.builds(JobEnd, times, st.just("done")),
     st.builds(Progress, times, times),
+    st.just(WORK),
+    st.just(BuildTimes((BuildTime("git-2.47", "git", 9),))),
     st.builds(Link, st.booleans()),
 )
 
@@ -190,6 +212,7 @@ def test_events_in_any_order_give_a_valid_state(happened: list[JobEvent]) -> Non
     state = after(*happened)
     assert 0 <= state.fraction <= 1
     assert [step.id for step in state.steps] == [step.id for step in START.steps]
+    assert state.work is None or state.outcome is None
 
 
 @given(st.lists(events))

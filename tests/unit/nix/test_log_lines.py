@@ -14,11 +14,14 @@ from nixfleet_core.nix.activity import (
     Activity,
     BuildLine,
     Counts,
+    DownloadSize,
     Message,
+    Phase,
     PlainText,
     StartActivity,
     StartBuild,
     StartCounter,
+    StartWait,
     StopActivity,
 )
 from nixfleet_core.nix.log_lines import NixLogDecoder, readable
@@ -98,13 +101,16 @@ def test_counts_a_recorded_chain_of_builds(version: str, last: tuple[int, int]) 
         (Message(level=3, text="a\nb\rc"), [b"a", b"c"]),
         (Message(level=4, text="a"), []),
         (Message(), [b""]),
-        (StartActivity(3, "building"), [b"building..."]),
-        (StartActivity(4, "building"), []),
-        (StartActivity(0, ""), []),
+        (StartActivity(3, "building", 2), [b"building..."]),
+        (StartActivity(4, "building", 2), []),
+        (StartActivity(0, "", 2), []),
         (StartBuild(3, "building", 2, "x.drv"), [b"building..."]),
         (StartCounter(3, "counting", 2, "builds"), [b"counting..."]),
+        (StartWait(1, "waiting for lock on 'x'", 2), [b"waiting for lock on 'x'..."]),
         (StopActivity(1), []),
         (Counts(1, 2, 1), []),
+        (Phase(1, "buildPhase"), []),
+        (DownloadSize(1, 2), []),
     ],
 )
 def test_each_activity_has_its_line(activity: Activity, shown: list[bytes]) -> None:
@@ -181,7 +187,7 @@ events = st.fixed_dictionaries(
     {"action": st.sampled_from(("start", "stop", "result", "msg", "other"))},
     optional={
         "id": st.one_of(st.integers(0, 3), st.none()),
-        "type": st.sampled_from((100, 103, 104, 105, 101, 107, 999)),
+        "type": st.sampled_from((0, 100, 101, 103, 104, 105, 106, 107, 109, 111, 999)),
         "level": st.integers(-1, 7),
         "text": st.text(),
         "msg": st.text(),

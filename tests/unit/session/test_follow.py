@@ -11,11 +11,13 @@ import stat
 import tempfile
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 from unittest.mock import patch
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -37,6 +39,7 @@ from nixfleet_core.job.events import (
     Tick,
 )
 from nixfleet_core.job.frames import GREETING
+from nixfleet_core.job.work import BuildNow, BuildTime, BuildTimes, Work
 from nixfleet_core.limits import SAID_LIMIT
 from nixfleet_core.session import follow
 from nixfleet_core.session.follow import FRAME_ERRORS, Follower, TornLine, read_events
@@ -296,6 +299,104 @@ async def test_steps_are_told_with_their_places_in_the_readable_log(copy: JobCop
     places = [event for event in events if isinstance(event, StepPlace)]
     assert places == [StepPlace("stop", 4), StepPlace("pull", 14)]
     assert events.index(places[0]) < events.index(LogGrew(9, 8))
+
+
+BUILD = b"".join(
+    (
+        b'@nix {"action":"start","id":1,"type":105,"fields":["/nix/store/git-2.47.drv",""]}\n',
+        b'@nix {"action":"result","id":1,"type":104,"fields":["buildPhase"]}\n',
+        b'@nix {"action":"result","id":1,"type":101,"fields":["make"]}\n',
+        b'@nix {"action":"stop","id":1}\n',
+    )
+)
+"""The log of one build."""
+PLACES = [at + 1 for at, byte in enumerate(BUILD) if byte == ord("\n")]
+"""Where its lines end."""
+
+
+def ticks(*times: int) -> bytes:
+    """The events of a job whose log had its next line at each of these times."""
+    lines = (
+        b'{"event":"tick","at":%d,"log":%d}\n' % pair for pair in zip(times, PLACES, strict=False)
+    )
+    return b"".join((*lines, b'{"event":"job-end","at":999,"outcome":"done"}\n'))
+
+
+def works(events: list[JobEvent]) -> list[Work]:
+    return [event for event in events if isinstance(event, Work)]
+
+
+def told_builds(events: list[JobEvent]) -> list[BuildTimes]:
+    return [event for event in events if isinstance(event, BuildTimes)]
+
+
+GIT_TIMES = BuildTimes((BuildTime("git-2.47", "git", 40),))
+
+
+async def test_what_nix_does_is_told_when_it_changes_and_what_it_built_at_the_end(
+    copy: JobCopy,
+) -> None:
+    parts = [frame("log", at, BUILD[at:end]) for at, end in pairwise((0, *PLACES))]
+    host = says(frame("events", 0, ticks(100, 110, 120, 140)) + b"".join(parts) + RESULT)
+    events = await collect(host, copy)
+    now = BuildNow("git-2.47", "git", 100)
+    later = msgspec.structs.replace(now, phase="buildPhase")
+    assert works(events) == [Work((now,), 1), Work((later,), 1), Work()]
+    assert told_builds(events) == [GIT_TIMES]
+    assert events[-1] == GIT_TIMES
+    assert copy.built() == GIT_TIMES
+
+
+async def test_a_later_client_is_told_the_same_times_of_builds(copy: JobCopy) -> None:
+    said = frame("log", 0, BUILD) + frame("events", 0, ticks(100, 110, 120, 140)) + RESULT
+    await collect(says(said), copy)
+    for _ in range(2):
+        again = await collect(says(NoSuchJob("gone")), copy)
+        assert (works(again), told_builds(again)) == ([], [GIT_TIMES])
+        assert copy.built() == GIT_TIMES
+        (copy.path / "builds.json").unlink()
+
+
+async def test_a_client_that_comes_meanwhile_is_told_what_runs(copy: JobCopy) -> None:
+    copy.files.log.write_bytes(BUILD[: PLACES[1]])
+    copy.files.events.write_bytes(ticks(100, 110))
+    events = await collect(says(RESULT), copy)
+    assert works(events) == [Work((BuildNow("git-2.47", "git", 100, "buildPhase"),), 1)]
+    assert told_builds(events) == []
+
+
+async def test_heartbeats_give_times_to_builds(copy: JobCopy) -> None:
+    beats = [frame("beat", at, b"%d" % log) for at, log in ((100, PLACES[0]), (140, len(BUILD)))]
+    process = Process([GREETING, frame("log", 0, BUILD), *beats, RESULT])
+    events = await collect(says(process), copy)
+    assert told_builds(events) == [GIT_TIMES]
+
+
+@pytest.mark.parametrize(
+    ("log", "events"),
+    [
+        (BUILD, ticks(100, 100, 100, 100)),
+        (BUILD, b""),
+        (BUILD[: PLACES[2]], ticks(100, 110, 120)),
+        (b"plain\n" * 40, ticks(100, 110, 120, 140)),
+    ],
+)
+async def test_a_job_that_built_nothing_for_a_second_is_told_and_kept_no_times(
+    copy: JobCopy, log: bytes, events: bytes
+) -> None:
+    told = await collect(says(frame("log", 0, log) + frame("events", 0, events) + RESULT), copy)
+    assert told_builds(told) == []
+    assert not (copy.path / "builds.json").exists()
+
+
+@pytest.mark.parametrize("what", ODD)
+async def test_times_of_builds_that_cannot_be_kept_are_told_all_the_same(
+    copy: JobCopy, what: str
+) -> None:
+    ODD[what](copy.path / "builds.json")
+    said = frame("log", 0, BUILD) + frame("events", 0, ticks(100, 110, 120, 140)) + RESULT
+    assert told_builds(await collect(says(said), copy)) == [GIT_TIMES]
+    assert copy.built() == BuildTimes()
 
 
 @pytest.mark.parametrize("at", [0, 2, 4, 10**9])

@@ -29,7 +29,8 @@ from nixfleet_core.errors import (
 from nixfleet_core.facts.model import Checkout, Facts
 from nixfleet_core.host import Host
 from nixfleet_core.job.copies import Asked, Copies
-from nixfleet_core.job.durations import RECENT
+from nixfleet_core.job.durations import RECENT, Usual
+from nixfleet_core.job.work import BuildTime, BuildTimes
 from nixfleet_core.judge.table_state import assess
 from nixfleet_core.limits import SAID_LIMIT
 from nixfleet_core.nix.git_url import Latest, NotKnown
@@ -713,15 +714,35 @@ async def test_a_plan_that_finds_no_room_here_names_its_path(
         await made.session.fetch_plan(JOB)
 
 
+PULLED = b"".join(
+    (
+        b'{"event":"step-start","step":"pull","at":990,"log":0}\n',
+        b'{"event":"step-end","step":"pull","at":1000,"status":"ok","log":0}\n',
+        b'{"event":"job-end","at":1030,"outcome":"done"}\n',
+    )
+)
+
+
+def keep(copy: JobCopy, *built: BuildTime, plan: Plan = PLAN) -> None:
+    """A job that pulled in 10 seconds, and was done 30 seconds later."""
+    copy.write("plan.json", b'{"format":1,"plan":%s}' % msgspec.json.encode(plan))
+    copy.write("events", PULLED)
+    copy.keep_built(BuildTimes(built))
+
+
+@pytest.mark.parametrize("name", ["events", "plan.json", "builds.json"])
 @pytest.mark.parametrize("what", ODD)
-def test_the_usual_times_are_read_past_odd_copies(bench: Callable[..., Bench], what: str) -> None:
+def test_the_usual_times_are_read_past_odd_copies(
+    bench: Callable[..., Bench], what: str, name: str
+) -> None:
     made = bench()
-    made.copy.prepare()
-    ODD[what](made.copy.files.events)
-    began = b'{"event":"step-start","step":"pull","at":990,"log":0}\n'
-    ended = b'{"event":"step-end","step":"pull","at":1000,"status":"ok","log":0}\n'
-    made.session.copies.job("csb0", OTHER).write("events", began + ended)
-    assert made.session.expected(("pull",)) == {"pull": 10}
+    keep(made.copy, BuildTime("git-2", "git", 5))
+    (made.copy.path / name).unlink()
+    ODD[what](made.copy.path / name)
+    keep(made.session.copies.job("csb0", OTHER), BuildTime("gcc-13", "gcc", 9))
+    usual = made.session.usual(PLAN)
+    assert (usual.steps, usual.builds) == ({"pull": 10}, {"gcc": 9})
+    assert usual.rest == ({"pull": 40} if name == "builds.json" else {})
 
 
 async def test_a_rollback_is_judged_by_its_target_system(
@@ -1238,19 +1259,36 @@ async def test_a_damaged_result_is_no_success(bench: Callable[..., Bench]) -> No
     assert (await made.session.verdict(JOB, latest_is(NEW))).kind == "interrupted"
 
 
-def test_expected_times_of_steps_come_from_followed_jobs(
+def test_the_usual_times_of_steps_come_from_followed_jobs(
     bench: Callable[..., Bench],
 ) -> None:
     made = bench()
-    assert made.session.expected(("pull",)) == {}
+    assert made.session.usual(PLAN) == Usual()
     for number in range(RECENT + 5):
         copy = made.session.copies.job("csb0", f"20261123-0041{number:02}-ab12")
         began = f'{{"event":"step-start","step":"pull","at":{900 if number < 5 else 990},"log":0}}'
         ended = '{"event":"step-end","step":"pull","at":1000,"status":"ok","log":0}'
         copy.write("events", f"{began}\n{ended}\n".encode())
     made.session.copies.job("csb0", JOB).prepare()  # this job has no events yet
-    assert made.session.expected(("pull", "rebuild")) == {"pull": 10}
-    assert made.session.expected(()) == {}
+    assert made.session.usual(PLAN) == Usual({"pull": 10})
+    assert made.shell.ran == []
+
+
+def test_the_usual_rest_and_builds_come_from_jobs_with_the_same_steps_that_were_done(
+    bench: Callable[..., Bench],
+) -> None:
+    made = bench()
+    first, second, third = (
+        made.session.copies.job("csb0", f"20261123-00410{number}-ab12") for number in range(3)
+    )
+    keep(first, BuildTime("gcc-13", "gcc", 900), BuildTime("git-2.46", "git", 8))
+    assert made.session.usual(PLAN) == Usual({"pull": 10}, {}, {"gcc": 900, "git": 8})
+    keep(second, BuildTime("git-2.47", "git", 9))
+    usual = Usual({"pull": 10}, {"pull": 40}, {"gcc": 900, "git": 9})
+    assert made.session.usual(PLAN) == usual
+    keep(third, plan=msgspec.structs.replace(PLAN, steps=(*PLAN.steps, *PLAN.steps)))
+    assert made.session.usual(PLAN) == usual
+    assert made.session.usual(msgspec.structs.replace(PLAN, steps=())).rest == {}
     assert made.shell.ran == []
 
 
