@@ -282,7 +282,7 @@ class Follower:
                 heartbeat = _heartbeat(frame)
                 self._clock = heartbeat.at
                 self._times.add_time(heartbeat.at, heartbeat.log)
-                return [heartbeat]
+                return [heartbeat, *self._news()]
             case "gone":
                 return self._take_gone(frame.data.decode("ascii", "replace"))
             case kind if kind in _KEPT:

@@ -18,6 +18,8 @@ import pytest
 import pytest_asyncio
 
 import nixfleet_core
+from nixfleet_core.log.text import TextDecoder
+from nixfleet_core.nix.running import derivation_name
 from nixfleet_core.sandbox.fleet import SandboxError, SandboxFleet, sandbox_fleet
 from nixfleet_core.sandbox.hosts import SandboxHost
 from nixfleet_core.sandbox.processes import snapshot
@@ -834,6 +836,26 @@ async def test_a_second_rebuild_builds_nothing_and_makes_no_generation(csb0: San
     assert '"type":105,"action":"start"' not in second.err
     assert "building '" not in second.err
     assert generation(csb0) == "system-413-link"
+
+
+async def test_a_rebuild_tells_what_runs_as_a_real_one_does(csb0: SandboxHost) -> None:
+    answer = await run(csb0, f"{GO}nix flake update nixfleet && {REBUILD}")
+    decoder, downloads, phases = TextDecoder(), dict[str, set[int]](), set[tuple[bytes, str]]()
+    for line in answer.err.encode().splitlines(keepends=True):
+        decoder.feed(line)
+        for download in decoder.running.downloads.values():
+            downloads.setdefault(derivation_name(download.what), set()).add(download.bytes.done)
+        phases |= {(build.label, build.phase) for build in decoder.running.builds.values()}
+    assert {name: max(done) for name, done in downloads.items()} == {
+        "jq-1.7.1.tar.gz": 1323456,
+        "git-2.47.3.tar.xz": 7657528,
+        "tmux-3.5a.tar.gz": 715736,
+    }
+    assert len(downloads["git-2.47.3.tar.xz"]) > 100  # it is on its way for a while
+    assert {(b"nixfleet-agent", "buildPhase"), (b"git", "fixupPhase")} <= phases
+    running = decoder.running
+    assert not any((running.builds, running.downloads, running.others, running.announced))
+    assert [built.name for built in running.built].count("nixfleet-agent-2.2.0") == 1
 
 
 async def test_without_internal_json_the_log_is_plain(csb0: SandboxHost) -> None:
