@@ -12,6 +12,9 @@ from typing import Final, Literal
 
 Platform = Literal["nixos", "home-manager"]
 
+HELD: Final = "hold = true in hosts.toml: nothing that is done to several hosts includes it"
+"""What `hold` means, for people."""
+
 DEFAULT_CHECKOUT: Final = "~/Code/nixcfg"
 DEFAULT_INPUT: Final = "nixfleet"
 DEFAULT_FORGES: Final = ("github.com", "gitlab.com", "git.sr.ht", "codeberg.org")
@@ -64,6 +67,8 @@ class Host:
     forges: tuple[str, ...] = DEFAULT_FORGES
     """Servers (`host` or `host:port`, by https) that may get the operator's git credentials if this
     host's flake.lock names them."""
+    hold: bool = False
+    """No batch includes the host: what is done to several hosts leaves it alone."""
     remembered: bool = False
     """The flake could not be asked for its hosts: this one is from the last time that it could."""
 
@@ -74,8 +79,9 @@ class Host:
 
     @property
     def listed_where(self) -> str:
-        """The same in a list of hosts: it marks those that are only remembered."""
-        return f"{self.where} (remembered)" if self.remembered else self.where
+        """The same in a list of hosts: it marks those that are held or only remembered."""
+        marks = {"held": self.hold, "remembered": self.remembered}
+        return " ".join([self.where, *(f"({mark})" for mark, is_so in marks.items() if is_so)])
 
 
 def check_host_name(name: str) -> str:

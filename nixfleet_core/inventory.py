@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _TABLES: Final = ("defaults", "hosts")
 _DEFAULT_KEYS: Final = ("checkout", "input", "forges")
-_HOST_KEYS: Final = ("ssh", "local", "platform", "attribute", "checkout", "input", "tags")
+_HOST_KEYS: Final = ("ssh", "local", "platform", "attribute", "checkout", "input", "tags", "hold")
 _PLATFORMS: Final[tuple[Platform, ...]] = ("nixos", "home-manager")
 
 
@@ -129,12 +129,11 @@ class _HostsFile(TomlFile):
             checkout=self._checkout(at, table, checkout),
             input=self._input(at, table, flake_input),
             tags=self._tags(at, table),
+            hold=self._flag(at, table, "hold"),
         )
 
     def _address(self, at: At, table: Table) -> SshAddress | None:
-        local = table.get("local", False)
-        if not isinstance(local, bool):
-            self.wrong_type((*at, "local"), "true or false", local, "local = true")
+        local = self._flag(at, table, "local")
         text = self.text(at, table, "ssh", 'ssh = "user@host"')
         if text is None:
             if not local:
@@ -146,6 +145,12 @@ class _HostsFile(TomlFile):
             return parse_address(text)
         except BadNameError as error:
             self.fail((*at, "ssh"), str(error))
+
+    def _flag(self, at: At, table: Table, key: str) -> bool:
+        value = table.get(key, False)
+        if not isinstance(value, bool):
+            self.wrong_type((*at, key), "true or false", value, f"{key} = true")
+        return value
 
     def _platform(self, at: At, table: Table) -> Platform | None:
         text = self.text(at, table, "platform", 'platform = "nixos"')

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from textual.content import Content
 
 from nixfleet_core.errors import HostError, PasswordRefused, Unreachable
+from nixfleet_core.host import HELD
 from nixfleet_core.plan.model import Options, Refusal
 from nixfleet_core.session.boundary import drawn, one_host
 from nixfleet_core.session.conduct import Report, refused_report, reported
@@ -69,29 +70,80 @@ async def update_hosts(app: Stage, entries: Sequence[HostEntry], hidden: int = 0
     """Force-update one host as `choose` does, or several after one question that names them all."""
     if len(entries) == 1:
         await choose(app, entries[0], hidden)
-        return
-    from tui.screens.plan import ManyPlansDialog
+    else:
+        await _update_several(app, entries, left_alone(hidden))
+
+
+async def update_stale(app: Stage, entries: Sequence[HostEntry], hidden: int = 0) -> None:
+    """Force-update all of these hosts that are stale, after one question that names them. Those
+    that are unproven are left out; they can be proven first, and may be stale then. `hidden`: so
+    many stale hosts are not shown."""
+    while True:
+        stale = [entry for entry in entries if entry.state == "stale" and not entry.host.hold]
+        aside = _aside(entries, hidden)
+        unproven = [entry for entry in entries if _is_to_prove(entry)]
+        if stale:
+            prove = await _update_several(app, stale, aside, unproven=len(unproven))
+        elif unproven:
+            question = Confirm("No host is stale", Content(aside), accept="prove them first")
+            wanted = await app.push_screen_wait(question)
+            prove = bool(wanted)
+        else:
+            said = "\n".join(part for part in ("No host that is shown is stale.", aside) if part)
+            await app.push_screen_wait(Notice("Nothing to update", Content(said)))
+            return
+        if not prove:
+            return
+        await _verify_all(app, unproven)
+
+
+def _is_to_prove(entry: HostEntry) -> bool:
+    return entry.state == "unproven" and not entry.host.hold
+
+
+def _aside(entries: Sequence[HostEntry], hidden: int) -> str:
+    """What an update of all stale hosts leaves alone, a line each."""
+    held = [entry.label for entry in entries if entry.state == "stale" and entry.host.hold]
+    unproven = [entry.label for entry in entries if _is_to_prove(entry)]
+    return "\n".join(
+        line
+        for line in (
+            f"held, and left out: {', '.join(held)}" if held else "",
+            f"unproven, and left out: {', '.join(unproven)}" if unproven else "",
+            f"hidden by the filter, and left alone: {hidden} stale" if hidden else "",
+        )
+        if line
+    )
+
+
+async def _update_several(
+    app: Stage, entries: Sequence[HostEntry], aside: str, *, unproven: int = 0
+) -> bool:
+    """Ask once for all hosts, and start what is agreed on. True if the operator wants to have the
+    `unproven` hosts proven first."""
+    from tui.screens.plan import ManyPlansDialog, ProveFirst
 
     await asyncio.gather(*(app.fleet.look_if_old(entry, app.tick) for entry in entries))
     answers = await asyncio.gather(*(_plan(app, entry) for entry in entries))
     planned = dict(zip(entries, answers, strict=True))
     if all(isinstance(answer, str) for answer in answers):
-        await app.push_screen_wait(Notice("Nothing to update", left_out(planned, hidden)))
-        return
-    plans = await app.push_screen_wait(ManyPlansDialog(planned, FORCE, left_alone(hidden)))
-    if plans is None:
-        return
+        await app.push_screen_wait(Notice("Nothing to update", left_out(planned, aside)))
+        return False
+    plans = await app.push_screen_wait(ManyPlansDialog(planned, FORCE, aside, unproven))
+    if plans is None or isinstance(plans, ProveFirst):
+        return plans is not None
     chosen = [entry for entry in entries if entry.name in plans]
     app.show_many(chosen)
     await asyncio.gather(*(_start_quietly(app, entry, plans[entry.name]) for entry in chosen))
+    return False
 
 
-def left_out(planned: Mapping[HostEntry, Plan | str], hidden: int) -> Content:
+def left_out(planned: Mapping[HostEntry, Plan | str], aside: str) -> Content:
     """The hosts that are not updated, each with the reason."""
     lines: list[str | tuple[str, str]] = []
     for entry, why in planned.items():
         lines += [(f"{entry.label}  ", "bold"), (f"left out: {plain(str(why))}\n", "$text-warning")]
-    return Content.assemble(*lines, (f"\n{left_alone(hidden)}" if hidden else "", "bold"))
+    return Content.assemble(*lines, (f"\n{aside}" if aside else "", "bold"))
 
 
 async def roll_back(app: Stage, entry: HostEntry) -> None:
@@ -173,13 +225,7 @@ async def verify_hosts(app: Stage, entries: Sequence[HostEntry], hidden: int = 0
     from tui.widgets.live import no_picture
     from tui.widgets.verdict_panel import verdict_text
 
-    room = asyncio.Semaphore(AT_ONCE)
-
-    async def one(entry: HostEntry) -> Verdict | str:
-        async with room:
-            return await _verify(app, entry)
-
-    said = await asyncio.gather(*(one(entry) for entry in entries))
+    said = await _verify_all(app, entries)
     parts: list[Content] = []
     for entry, found in zip(entries, said, strict=True):
         parts.append(Content.styled(f"{entry.label}\n", "bold"))
@@ -293,6 +339,19 @@ async def _attempt(
     return found
 
 
+async def _verify_all(app: Stage, entries: Sequence[HostEntry]) -> list[Verdict | str]:
+    """The verdict on each, or what went wrong. A held host is verified only alone."""
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def one(entry: HostEntry) -> Verdict | str:
+        if entry.host.hold and len(entries) > 1:
+            return f"left out: {HELD}"
+        async with room:
+            return await _verify(app, entry)
+
+    return await asyncio.gather(*(one(entry) for entry in entries))
+
+
 async def _verify(app: Stage, entry: HostEntry) -> Verdict | str:
     """Verify one host; return the verdict, or what went wrong."""
     asked = entry.ask()
@@ -327,11 +386,9 @@ async def _make_plan(app: Stage, entry: HostEntry, planner: Planner) -> Plan | R
 
 
 async def _plan(app: Stage, entry: HostEntry) -> Plan | str:
-    """The plan, or why there is none."""
-    if entry.facts is None:
-        return entry.assessment.why if entry.assessment else "it has not answered"
-    if entry.facts.job_running is not None:
-        return f"the job {entry.facts.job_running} is running"
+    """The plan of a host of several, or why there is none."""
+    if entry.left_out:
+        return entry.left_out
     plan = await _make_plan(app, entry, _plan_update)
     return entry.hindrance if isinstance(plan, Report) else plan
 

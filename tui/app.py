@@ -393,6 +393,11 @@ class NixFleetApp(Stage, inherit_bindings=False):
         flow = actions.update_hosts(self, message.entries, message.hidden)
         self.start_flow(flow, *message.entries)
 
+    @on(messages.UpdateStale)
+    def _update_stale(self, message: messages.UpdateStale) -> None:
+        flow = actions.update_stale(self, message.entries, message.hidden)
+        self.start_flow(flow, *message.entries)
+
     @on(messages.RollBack)
     def _roll_back(self, message: messages.RollBack) -> None:
         self.start_flow(actions.roll_back(self, message.entry), message.entry)

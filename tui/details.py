@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 
 from nixfleet_core.facts.model import Snapshot
+from nixfleet_core.host import HELD
 from nixfleet_core.ids import job_time
 from nixfleet_core.judge.diagnosis import PROOFS
 from nixfleet_core.session.boundary import drawn
@@ -56,6 +57,8 @@ def _details(entry: HostEntry, glyphs: Glyphs, now: float) -> Content:
         lines += _why(found, glyphs)
     else:
         lines.append(Content.styled("asking this host ...", STYLES["faint"]))
+    if entry.host.hold:
+        lines.append(Content.styled(HELD, STYLES["warning"]))
     if entry.host.remembered:
         lines.append(Content.styled(_REMEMBERED, STYLES["warning"]))
     is_busy = watcher is not None or (facts is not None and facts.job_running is not None)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.errors import HostError, Unreachable
+from nixfleet_core.host import HELD
 from nixfleet_core.judge.table_state import Assessment, assess, latest_version
 from nixfleet_core.judge.verdict import snapshot
 from nixfleet_core.nix.git_url import commit_of
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from nixfleet_core.facts.model import Facts, Snapshot
     from nixfleet_core.host import Host
+    from nixfleet_core.judge.table_state import State
     from nixfleet_core.judge.verdict import Verdict
     from nixfleet_core.nix.git_url import Latest
     from nixfleet_core.session.conduct import Report
@@ -195,6 +197,22 @@ class HostEntry:
     def label(self) -> str:
         """Its name as a screen shows it."""
         return plain(self.name)
+
+    @property
+    def state(self) -> State | None:
+        """The state that its row shows; None before the first look."""
+        return self.assessment.state if self.assessment is not None else None
+
+    @property
+    def left_out(self) -> str:
+        """Why a batch leaves the host out, whatever the options; empty if it does not."""
+        if self.host.hold:
+            return HELD
+        if self.facts is None:
+            return self.assessment.why if self.assessment else "it has not answered"
+        if self.facts.job_running is not None:
+            return f"the job {self.facts.job_running} is running"
+        return ""
 
     @property
     def hindrance(self) -> str:

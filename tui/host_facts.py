@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from nixfleet_core.host import HELD
 from nixfleet_core.judge.active_system import running_generation
 from nixfleet_core.judge.causes import expectation
 from nixfleet_core.judge.diagnosis import PROOFS, unit_words
@@ -179,6 +180,8 @@ class _View:
         yield Fact("where", plain(host.listed_where))
         if host.tags:
             yield Fact("tags", plain(", ".join(host.tags)))
+        if host.hold:
+            yield Fact("held", HELD, "warning")
         if facts is None:
             found = self.entry.assessment
             why = found.why if found else "the host has not answered yet"

@@ -70,6 +70,10 @@ class UpdateHosts(HostsMessage):
     """Force-update the hosts."""
 
 
+class UpdateStale(HostsMessage):
+    """Force-update those of the hosts that are stale."""
+
+
 class VerifyHosts(HostsMessage):
     """Prove what runs on the hosts."""
 

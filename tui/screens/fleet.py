@@ -16,7 +16,7 @@ from nixfleet_core.session.boundary import drawn
 from tui.details import checkout_state, host_details, last_look, running_since
 from tui.fleet import STATE_ORDER
 from tui.host_facts import Jobs, host_sections, sections_text
-from tui.messages import LookAtAll, UpdateHosts, VerifyHosts
+from tui.messages import LookAtAll, UpdateHosts, UpdateStale, VerifyHosts
 from tui.refresh import SECOND
 from tui.screens.host_page import HostPage, host_key
 from tui.stage import stage
@@ -188,6 +188,14 @@ class FleetScreen(HostPage):
             id="fleet.update",
             tooltip="Force-update the marked hosts that are shown, else this one",
         ),
+        Binding(
+            "U",
+            "update_stale",
+            "Update all stale",
+            show=False,
+            id="fleet.update-stale",
+            tooltip="Force-update every stale host that is shown; asks first",
+        ),
         host_key("fleet", "details"),
         host_key("fleet", "log"),
         host_key("fleet", "verify"),
@@ -323,15 +331,20 @@ class FleetScreen(HostPage):
         if entries := self._targets():
             self.post_message(UpdateHosts(entries, self._hidden()))
 
+    def action_update_stale(self) -> None:
+        """Update what is stale among the hosts that are shown."""
+        shown = self._shown()
+        stale = sum(entry.state == "stale" for entry in self._fleet.entries.values())
+        hidden = stale - sum(entry.state == "stale" for entry in shown)
+        self.post_message(UpdateStale(shown, hidden))
+
     def action_verify(self) -> None:
         if entries := self._targets():
             self.post_message(VerifyHosts(entries, self._hidden()))
 
     def action_verify_unproven(self) -> None:
         entries = [
-            entry
-            for entry in self._shown()
-            if (found := entry.assessment) is not None and found.state == "unproven"
+            entry for entry in self._shown() if entry.state == "unproven" and not entry.host.hold
         ]
         if entries:
             self.post_message(VerifyHosts(entries))

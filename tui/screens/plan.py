@@ -158,15 +158,34 @@ class UpdateDialog(OptionsDialog["Plan"], PlanDialog):
             field.update(commits)
 
 
-class ManyPlansDialog(OptionsDialog[dict[str, "Plan"]]):
+def hosts_text(count: int, kind: str = "") -> str:
+    """`1 host`, `3 unproven hosts`."""
+    return f"{count} {kind}host{'s' * (count != 1)}"
+
+
+class ProveFirst:
+    """An answer: the unproven hosts are to be proven before anything is updated."""
+
+
+class ManyPlansDialog(OptionsDialog["dict[str, Plan] | ProveFirst"]):
     """Before an update of several hosts: the options for all of them, and what is planned for each.
     The answer is their plans by name, without the hosts that are left out."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("V", "prove", "Prove the unproven hosts first", show=False, id="plan.prove"),
+    ]
+
     def __init__(
-        self, planned: Mapping[HostEntry, Plan | str], options: Options, aside: str
+        self,
+        planned: Mapping[HostEntry, Plan | str],
+        options: Options,
+        aside: str,
+        unproven: int = 0,
     ) -> None:
+        """`aside` says what is left alone. `unproven`: so many hosts can be proven first."""
         self._planned = dict(planned)
         self._options = options
+        self._unproven = unproven
         body = Content.assemble(
             "Each host runs its steps, one after the other; space opens a row.",
             (f"\n{aside}" if aside else "", "bold"),
@@ -184,17 +203,30 @@ class ManyPlansDialog(OptionsDialog[dict[str, "Plan"]]):
 
     @property
     def whom(self) -> str:
-        return f"{len(self._plans)} hosts"
+        return hosts_text(len(self._plans))
 
     def plan_with(self, options: Options) -> None:
         self._options = options
         self._planned = {
-            entry: before if entry.facts is None else plan_again(entry, options)
+            entry: before if entry.left_out else plan_again(entry, options)
             for entry, before in self._planned.items()
         }
         self.set_title(self._title_now, self._changes_now)
         self.query_one(FoldList).show(self._rows_now())
         self.show_choices()
+
+    def choices(self) -> dict[str, tuple[str, Content]]:
+        if not self._unproven:
+            return super().choices()
+        hosts = hosts_text(self._unproven, "unproven ")
+        return {
+            **super().choices(),
+            "choose-prove": ("V", Content(f"prove the {hosts} first; this changes nothing there")),
+        }
+
+    def action_prove(self) -> None:
+        if self._unproven:
+            self.dismiss(ProveFirst())
 
     def action_accept(self) -> None:
         if self._plans:

@@ -1,0 +1,150 @@
+"""What is done to several hosts: all stale ones, those that are held, those that are unproven."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from fakes import CURRENT, NOT_RESTARTED, FakeSession
+from screen_text import screen_text, settle
+from test_path import press
+
+from nixfleet_core.host import HELD
+from tui.screens.fleet import FleetScreen
+from tui.screens.many import ManyScreen
+from tui.screens.plan import ManyPlansDialog
+from tui.widgets.row_table import RowTable
+
+if TYPE_CHECKING:
+    from conftest import MakeApp
+
+UNPROVEN = replace(CURRENT, proofs=())
+
+
+def hold(session: FakeSession) -> None:
+    session.host = replace(session.host, hold=True)
+
+
+def launched(fleet: list[FakeSession]) -> list[str]:
+    return [session.host.name for session in fleet if session.launched]
+
+
+async def test_one_key_updates_all_that_is_stale_and_asks_first(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert "2 stale" in screen_text(app)
+        text = await press(pilot, "U")
+        assert isinstance(app.screen, ManyPlansDialog)
+        assert "Force update 2 hosts" in text
+        assert "csb1" not in text
+        assert "unproven" not in text
+        assert not launched(fleet)
+        await press(pilot, "enter")
+        assert isinstance(app.screen, ManyScreen)
+        assert launched(fleet) == ["csb0", "gpc0"]
+
+
+async def test_a_stale_host_that_the_filter_hides_is_left_alone(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        await press(pilot, "slash", *"csb", "enter")
+        text = await press(pilot, "U")
+        assert "Force update 1 host, level 1?" in text
+        assert "hidden by the filter, and left alone: 1 stale" in text
+        await press(pilot, "enter")
+        assert launched(fleet) == ["csb0"]
+
+
+async def test_a_held_host_is_in_no_batch_and_says_so(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    hold(fleet[0])
+    async with (app := make_app()).run_test(size=(170, 50)) as pilot:
+        await settle(pilot)
+        text = screen_text(app)
+        assert "ops@cs0:2222 (held)" in text
+        assert "hold = true in hosts.toml" in text
+        assert "held, and left out: csb0" in await press(pilot, "U")
+        await press(pilot, "escape", "ctrl+a")
+        text = await press(pilot, "u")
+        assert f"left out: {HELD}" in text
+        # other options plan again, and it stays left out
+        assert f"left out: {HELD}" in await press(pilot, "L", "2", "enter")
+        await press(pilot, "enter")
+        assert launched(fleet) == ["csb1", "gpc0"]
+
+
+async def test_a_held_host_alone_is_updated_and_verified(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    hold(fleet[0])
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert "Verify csb0" in await press(pilot, "v")
+        assert "verify 9f2c1ab000000000000000000000000000000000" in fleet[0].calls
+        await press(pilot, "escape", "u", "enter")
+        assert launched(fleet) == ["csb0"]
+
+
+async def test_a_verification_of_several_leaves_a_held_host_out(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    hold(fleet[1])
+    for session in fleet[1:3]:
+        session.says["probe"] = UNPROVEN
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        text = await press(pilot, "V")
+        assert "Verify gpc0" in text
+        await press(pilot, "escape", "ctrl+a")
+        text = await press(pilot, "v")
+        assert f"left out: {HELD}" in " ".join(text.split())
+        assert not any(call.startswith("verify") for call in fleet[1].calls)
+
+
+@pytest.mark.parametrize("stale", [True, False])
+async def test_unproven_hosts_can_be_proven_before_the_stale_ones_are_updated(
+    make_app: MakeApp, fleet: list[FakeSession], stale: bool
+) -> None:
+    for session in fleet[1:3]:
+        session.says["probe"] = UNPROVEN
+    if not stale:
+        fleet[0].says["probe"] = CURRENT
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        text = await press(pilot, "U")
+        assert "unproven, and left out: csb1, gpc0" in text
+        assert ("prove the 2 unproven hosts first" in text) is stale
+        assert not any(call.startswith("verify") for session in fleet for call in session.calls)
+        for session, found in zip(fleet[1:3], (NOT_RESTARTED, CURRENT), strict=True):
+            session.says["probe"] = found
+        text = await press(pilot, "V" if stale else "enter")
+        verified = [any(c.startswith("verify") for c in session.calls) for session in fleet]
+        assert verified == [False, True, True, False]
+        # csb1 has turned out to be stale, and the question comes again
+        assert isinstance(app.screen, ManyPlansDialog)
+        assert "unproven" not in text
+        await press(pilot, "enter")
+        assert launched(fleet) == (["csb0", "csb1"] if stale else ["csb1"])
+
+
+async def test_nothing_stale_is_said_and_nothing_runs(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    for session in fleet:
+        session.says["probe"] = CURRENT
+    hold(fleet[0])
+    fleet[0].says["probe"] = NOT_RESTARTED
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        text = await press(pilot, "U")
+        assert "No host that is shown is stale." in text
+        assert "held, and left out: csb0" in text
+        await press(pilot, "escape")
+        assert isinstance(app.screen, FleetScreen)
+        assert app.screen.query_one(RowTable).keys
+        assert not launched(fleet)
