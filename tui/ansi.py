@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.cells import cell_len
 from rich.color import Color
@@ -19,8 +19,12 @@ from rich.style import Style
 from nixfleet_core.log.characters import SGR, log_line, without_colours
 from nixfleet_core.log.index import CLIP
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 SGR_BYTES: Final = re.compile(SGR.pattern.encode())
-_PLAIN_BLOCK: Final = re.compile(rb"[^\x00-\x09\x0b-\x1f\x7f-\xff]*")
+_ODD: Final = re.compile(rb"[^ -~\n]")
+"""A byte that is not one cell."""
 TAB: Final = 8
 
 
@@ -84,13 +88,27 @@ def count_wrapped_rows(lines: bytes, width: int) -> int:
     pieces = lines.split(b"\n")
     if not pieces[-1]:
         pieces.pop()
-    if all(len(piece) <= CLIP for piece in pieces):
-        bare = SGR_BYTES.sub(b"", lines)
-        if _PLAIN_BLOCK.fullmatch(bare):  # a cell is a byte: ten times as fast as counting cells
-            return sum((len(piece) + width - 1) // width or 1 for piece in bare.split(b"\n")) - (
-                bare.endswith(b"\n")
-            )
-    return sum((cell_len(plain_line(piece)) + width - 1) // width or 1 for piece in pieces)
+    if max(map(len, pieces)) > CLIP:
+        return sum(_cell_rows(piece, width) for piece in pieces)
+    # in most lines a cell is a byte, which is twenty times as fast to count
+    bare = SGR_BYTES.sub(b"", lines)
+    rows = sum((len(piece) + width - 1) // width or 1 for piece in bare.split(b"\n"))
+    for line in _odd_lines(bare):
+        rows += _cell_rows(line, width) - ((len(line) + width - 1) // width or 1)
+    return rows - bare.endswith(b"\n")
+
+
+def _cell_rows(line: bytes, width: int) -> int:
+    return (cell_len(plain_line(line)) + width - 1) // width or 1
+
+
+def _odd_lines(lines: bytes) -> Iterator[bytes]:
+    """The lines with a byte that is not one cell."""
+    at = 0
+    while (odd := _ODD.search(lines, at)) is not None:
+        end = lines.find(b"\n", odd.end())
+        at = len(lines) if end < 0 else end
+        yield lines[lines.rfind(b"\n", 0, odd.start()) + 1 : at]
 
 
 def _expand(text: str) -> str:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from tui.log_search import Search
 
-GROW_BUDGET: Final = 8 * 1024 * 1024
-"""Bytes indexed in one go: bounds how long the loop stands still."""
+GROW_BUDGET: Final = 1024 * 1024
+"""Bytes indexed in one go: bounds how long the loop stands still, some 10 ms."""
 
 _PAGES: Final = 16
 

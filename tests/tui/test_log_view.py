@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -674,6 +675,44 @@ async def test_a_tick_reads_a_bounded_part_of_a_million_lines(tmp_path: Path) ->
         app.log_view.scroll_to(y=500_000, animate=False)
         shown(app.log_view)
         assert sum(reads) - before <= 4 * (SEGMENT + CLIP)
+
+
+@pytest.mark.parametrize("key", ["", "w"])
+async def test_all_else_has_its_turn_between_the_parts_of_a_large_file(
+    tmp_path: Path, key: str
+) -> None:
+    path = tmp_path / "log.txt"
+    path.write_bytes(
+        b"building '/nix/store/abcdabcdabcdabcdabcdabcdabcdabcd-package-0.drv'\n" * 99_999
+    )
+    app = LogApp(path)
+    file, loop, turn = app.log_view.file, asyncio.get_running_loop(), 0
+    grow, grown = file.grow, list[int]()
+
+    def count_turn() -> None:
+        nonlocal turn
+        turn += 1
+        if len(grown) < 7:
+            loop.call_soon(count_turn)
+
+    def counted(budget: int = GROW_BUDGET) -> bool:
+        grown.append(turn)
+        return grow(budget)
+
+    async with app.run_test(size=SIZE) as pilot:
+        await rest(pilot)
+        file.grow = counted  # type: ignore[method-assign]
+        app.log_view.mark_dirty()
+        file.set_width(7)  # it is counted anew
+        count_turn()
+        if key:
+            await press(pilot, key)
+        else:
+            app.log_view.flush()
+        await rest(pilot)
+        assert file.size == path.stat().st_size
+        assert len(grown) > 6
+        assert len(set(grown)) == len(grown)
 
 
 async def test_a_giant_line_costs_as_much_as_any_other(tmp_path: Path) -> None:

@@ -1,15 +1,17 @@
 """The log: a window onto log.txt that costs the same whatever the size of the file.
 
 Only the rows on the screen are read, parsed and drawn. `flush` takes in growth a few times a
-second, at most 8 MiB at once, and costs one repaint: it sets the number of rows without a new
+second, at most 1 MiB at once, and costs one repaint: it sets the number of rows without a new
 layout. That is possible because the scrollbar is always there. What is counted is looked for a
-millisecond at a time (`tui.log_survey`), what is typed in a thread (`tui.log_search`).
+millisecond at a time (`tui.log_survey`), what is typed in a thread (`tui.log_search`). All else in
+the app has its turn between two parts of such work.
 
 It is longer than 400 lines because a log has many keys, and each is short.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
@@ -48,6 +50,8 @@ Field = Literal["find", "filter"]
 
 _SIDE_STEP: Final = 16
 _STRIPS: Final = 1024
+_SHOW_EVERY: Final = 0.05
+"""Seconds between two repaints while a large file is taken in."""
 COPY_LIMIT: Final = 10_000
 """So many rows one copy can hold: terminals drop a clipboard that is too large."""
 
@@ -162,6 +166,8 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         self._widest = 0
         self._moving = False
         self._dirty = True
+        self._rows_shown = 0.0
+        """When rows were last shown; by a clock that never goes back."""
         self._restore_at: int | None = None
         self._marks: list[int] = []
         self._hit: int | None = None
@@ -240,9 +246,12 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
             self._sift(self._filter)
             self._dirty = self._lines.grow() or self._dirty
         self._look_on()
-        self._show_rows()
+        now = time.monotonic()
+        if not self._dirty or now - self._rows_shown >= _SHOW_EVERY:
+            self._rows_shown = now
+            self._show_rows()
         if self._dirty:
-            self.call_later(self.flush)
+            self._after_others(self.flush)
 
     # What is drawn
 
@@ -657,6 +666,11 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
 
         self._scan(search, taken)
 
+    def _after_others(self, part: Callable[[], object]) -> None:
+        """Do the next part of a long work once everything that waits in the loop had its turn:
+        call_later alone does it first, for a queue that has something is not waited for."""
+        asyncio.get_running_loop().call_soon(self.call_later, part)
+
     def _look_on(self) -> None:
         """Survey the file up to its end, with time for everything else between its parts."""
         if not self._surveying:
@@ -665,7 +679,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _survey_part(self) -> None:
         if self._survey.scan(self._file.size):
-            self.call_later(self._survey_part)
+            self._after_others(self._survey_part)
             return
         self._surveying = False
         then, self._after_survey = self._after_survey, None
