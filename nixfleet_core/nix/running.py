@@ -184,7 +184,7 @@ class Running:
             self.announced.pop(path, None)
             build = Build(path, _short(activity.machine), at, package_name(activity.drv_path))
             _keep(self.builds, activity.id, build)
-        elif type(activity) is StartCopy:
+        elif type(activity) is StartCopy and "://" in activity.source:  # else it is sent from here
             copied = Transfer(_short(activity.path), _short(activity.source), at)
             _keep(self.downloads, activity.id, copied)
         elif type(activity) is StartTransfer:

@@ -160,6 +160,7 @@ def rates(*seen: tuple[int, int]) -> list[int | None]:
         ([(100, 0)], [None]),
         ([(100, 0), (100, 500), (100, 900)], [None, None, None]),
         ([(100, 0), (101, 500), (102, 1000)], [None, 500, 500]),
+        ([(100, 0), (100, 500), (102, 1000)], [None, None, 500]),
         ([(100, 0), (102, 1000), (102, 2000)], [None, 500, 1000]),
         ([(100, 700), (102, 700)], [None, 0]),
         ([(100, 0), (101, 500), (99, 600)], [None, 500, 600]),
@@ -208,6 +209,14 @@ def test_a_worker_that_counts_anew_has_a_rate_of_its_own() -> None:
     times.add_time(103, 3)
     running.take(Counts(500, 900, 2), 40)
     assert times.now(running).rate == 100
+
+
+def test_many_looks_at_one_time_cost_little_memory() -> None:
+    times, running = clock((100, 1)), log(copying(1))
+    for done in range(500):
+        running.take(Counts(done, 9000, 1), 20)
+        times.now(running)
+    assert len(times._fetched) == 2
 
 
 @pytest.mark.parametrize(

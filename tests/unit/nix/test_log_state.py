@@ -15,6 +15,7 @@ from nixfleet_core.nix.activity import (
     StartActivity,
     StartBuild,
     StartCounter,
+    StartEvaluation,
     StopActivity,
 )
 from nixfleet_core.nix.log_state import LogState, Progress
@@ -73,3 +74,20 @@ def test_the_next_worker_counts_from_zero() -> None:
 def test_one_activity_may_be_both_counters() -> None:
     both = StartCounter(0, "", 1, "copies")
     assert after(BUILDS, both, Counts(1, 2, 1)).progress == Progress(2, 4)
+
+
+@pytest.mark.parametrize(
+    ("activity", "others"),
+    [
+        (StartEvaluation(4, "evaluating", 5, "path:/c#csb0"), [5]),
+        (PlainText(b"$ nixos-rebuild switch --flake /c#csb0"), []),
+        (PlainText(b"building the system configuration..."), []),
+        (PlainText(b"said by a builder"), [4]),
+    ],
+)
+def test_what_ran_is_forgotten_when_another_process_begins(
+    activity: Activity, others: list[int]
+) -> None:
+    state = after(BUILDS, BUILD, StartActivity(4, "copying", 4), activity)
+    assert list(state.running.others) == others
+    assert list(state.running.builds) == ([3] if others == [4] else [])

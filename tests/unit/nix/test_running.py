@@ -342,16 +342,29 @@ def test_a_file_that_belongs_to_no_path_is_a_download() -> None:
     (download,) = running.downloads.values()
     assert (download.what, download.source, download.bytes) == (url, "", Tally(10, 0))
     assert running.fetched == Tally(10, 10)
-    assert after(transfer(1), Counts(10, 0, 1), StopActivity(1)).fetched == Tally(10, 10)
-    assert after(transfer(1, parent=7)).downloads[1].since == 10
+    ended = after(transfer(1), Counts(10, 0, 1), StopActivity(1))
+    assert (ended.fetched, ended.downloads, ended._files) == (Tally(10, 10), {}, {})
+
+
+def test_a_file_with_an_unknown_parent_goes_to_no_path() -> None:
+    running = after(copying(1), transfer(2, parent=7))
+    assert [one.file for one in running.downloads.values()] == [None, None]
+    assert running.downloads[2].since == 20
 
 
 def test_files_without_parents_go_to_the_paths_without_files_in_order() -> None:
-    """So it is with Nix 2.8. A path from a store of another kind has a file only by its parent."""
-    paths = (copying(1), copying(2, source=""), copying(3))
-    running = after(*paths, transfer(4), transfer(5), transfer(6))
+    """So it is with Nix 2.8."""
+    running = after(copying(1), copying(3), transfer(4), transfer(5), transfer(6))
     files = {number: one.file is not None for number, one in running.downloads.items()}
-    assert files == {1: True, 2: False, 3: True, 6: False}
+    assert files == {1: True, 3: True, 6: False}
+
+
+@pytest.mark.parametrize("source", ["local", "daemon", ""])
+def test_a_path_that_is_sent_to_another_machine_is_no_download(source: str) -> None:
+    running = after(copying(1, source=source), Counts(10, 40, 1))
+    assert (running.downloads, running.fetched) == ({}, Tally(0, 0))
+    assert [one.text for one in running.others.values()] == ["copying"]
+    assert is_idle(after(copying(1, source=source), StopActivity(1)))
 
 
 def test_the_size_that_nix_expects_counts_if_it_is_larger() -> None:
@@ -377,6 +390,8 @@ def test_announced_derivations_are_known_until_they_begin() -> None:
     assert list(after(*names, BUILDS).announced) == [AGENT, f"{GIT}.drv"]
     assert list(after(*names, BUILDS, build(1)).announced) == [f"{GIT}.drv"]
     assert after(*names, BUILDS, Counts(0, 5, 90), build(1)).waiting == 1
+    next_one = (StopActivity(90), StartCounter(0, "", 95, "builds"), Counts(0, 5, 95))
+    assert after(*names, BUILDS, *next_one).waiting == 5
     assert after(BUILDS, Counts(1, 5, 90), build(1)).waiting == 3
     assert after(BUILDS, Counts(5, 5, 90), build(1)).waiting == 0
 
@@ -528,7 +543,7 @@ def test_the_last_of_many_builds_and_retries_are_kept() -> None:
     "activity",
     [
         build(1, "d" * 9999, "m" * 9999),
-        copying(1, "p" * 9999, "s" * 9999),
+        copying(1, "p" * 9999, "http://" + "s" * 9999),
         transfer(1, url="u" * 9999),
         StartWait(1, "w" * 9999, 1),
         other(1, "o" * 9999),
