@@ -177,7 +177,7 @@ class NixFleetApp(Stage, inherit_bindings=False):
         self.set_interval(SECOND, self.look_again)
         for notice in self.settings.notices:
             self.notify(notice, severity="warning", timeout=_UNTIL_SEEN)
-        self.look_at_all()
+        self.call_after_refresh(self.look_at_all)  # a fleet's looks keep the loop busy for long
 
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.InputEvent | events.Paste) and not event.is_forwarded:

@@ -32,6 +32,8 @@ async def settle(pilot: Pilot[None]) -> None:
         for screen in app.screen_stack:  # a dialog shows the screen below it
             screen._on_timer_update()
         await at_rest()
+        app.beat()
+        await at_rest()
 
 
 async def at_rest() -> None:

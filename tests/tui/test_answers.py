@@ -230,6 +230,7 @@ async def test_look_after_connecting_waits_for_no_look_of_before(
     session = Slow()
     session.connect_argv = ("ssh",)
     async with (app := make_app([session])).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
         await press(pilot, "C")
         before, after = session.asked
         after.set_result(CURRENT)
@@ -264,8 +265,9 @@ async def test_ten_quick_failing_jobs_leave_no_host_updating() -> None:
     async with sandbox_fleet(speed=20.0) as fleet:
         sessions = [one for one in sandbox_sessions(fleet) if one.host.name == "hsb1"]
         app = NixFleetApp(sessions, GitLatest(here=True), settings=AppSettings(bell=False))
-        async with app.run_test(size=(120, 40)):
+        async with app.run_test(size=(120, 40)) as pilot:
             (entry,) = app.fleet.entries.values()
+            await settle(pilot)
             await app.workers.wait_for_complete()
             for _ in range(10):
                 plan = await actions._plan(app, entry)

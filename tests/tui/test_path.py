@@ -17,7 +17,7 @@ from fakes import (
     FakeLatest,
     make_facts,
 )
-from screen_text import press_key, screen_text, settle
+from screen_text import at_rest, press_key, screen_text, settle
 
 from nixfleet_core.errors import NeedsPassword, Unreachable
 from nixfleet_core.job.events import (
@@ -354,6 +354,17 @@ async def test_v_in_capitals_verifies_every_unproven_host_and_no_other(
             session.says["probe"] = CURRENT
         await press(pilot, "escape", "R")
         assert "No host is unproven." in await press(pilot, "V")
+
+
+async def test_the_fleet_is_shown_before_any_host_is_asked(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        await at_rest()
+        assert not any(session.calls for session in fleet)
+        assert "csb0" in screen_text(app)
+        await settle(pilot)
+        assert all("probe" in session.calls for session in fleet)
 
 
 async def test_log_shows_the_last_job(make_app: MakeApp, fleet: list[FakeSession]) -> None:

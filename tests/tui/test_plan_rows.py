@@ -117,6 +117,7 @@ async def test_a_row_of_several_opens_to_the_commands(make_app: MakeApp) -> None
 async def test_the_bar_says_what_enter_and_u_are_for(make_app: MakeApp) -> None:
     """enter is for the host under the cursor, u for the marked ones."""
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
         text = await press(pilot)
         assert "⏎ plan " in text
         assert " u update  " in text

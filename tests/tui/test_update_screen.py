@@ -75,6 +75,7 @@ async def test_choices_can_be_clicked_and_the_message_names_the_latest(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     async with make_app().run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
         await press(pilot, "enter")
         await pilot.click("#choose-push")
         await settle(pilot)
