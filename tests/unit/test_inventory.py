@@ -33,6 +33,7 @@ checkout  = "/var/lib/nixfleet-agent/repo"
 input     = "nixfleet"
 [hosts.here]
 local = true
+hold  = true
 """
 
 FORGES = ("git.example.org", "github.com", "[2001:db8::1]:8443")
@@ -73,7 +74,7 @@ def test_reads_every_key(tmp_path: Path) -> None:
             input="nixfleet",
             forges=FORGES,
         ),
-        Host(name="here", checkout="~/nixcfg", input="fleet", forges=FORGES),
+        Host(name="here", checkout="~/nixcfg", input="fleet", forges=FORGES, hold=True),
     )
 
 
@@ -162,6 +163,12 @@ MISTAKES = {
         3,
         "hosts.a.attribute",
         "must be text, not a table",
+    ),
+    "hold is text": (
+        '[hosts.a]\nlocal = true\nhold = "yes"',
+        3,
+        "hosts.a.hold",
+        "must be true or false, not text; write hold = true",
     ),
     "tags is text": (
         '[hosts.a]\nlocal = true\ntags = "x"',
