@@ -370,14 +370,14 @@ def shell(speed: float) -> None:
 @click.option("--check", is_flag=True, help="Exit 2 if anything is wrong.")
 @click.pass_obj
 def config(setup: Setup, check: bool) -> None:
-    """Print the settings that hold, and where each comes from: a flag, the environment,
-    config.toml, or the default. What is wrong is named on stderr.
+    """Print the settings that hold, as a config.toml: what each is for, and where it comes from,
+    which is a flag, the environment, config.toml, or the default. What is wrong is named on stderr.
     """
+    from nixfleet_core.cli.settings import config_lines
+
     held, problems = setup.settings.held, setup.settings.problems
-    rows = [(one.name, one.value or "(not set)", one.source) for one in held]
-    names, values = (max(len(row[column]) for row in rows) for column in (0, 1))
-    for name, value, source in rows:
-        say(f"{name:{names}} = {value:{values}}  {source}")
+    for line in config_lines(held):
+        say(line, exact=True)
     for problem in problems:
         say_aside(problem)
     raise SystemExit(EXIT_USAGE if check and problems else 0)
