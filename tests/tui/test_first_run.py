@@ -12,6 +12,7 @@ from without_hosts import SEARCHED
 
 from nixfleet_core.cli.screen import Opened
 from nixfleet_core.session.no_hosts import example_inventory, no_hosts_words
+from tui.commands import BindingCommands
 from tui.screens.first_run import FirstRunScreen
 from tui.screens.fleet import FleetScreen
 from tui.screens.help import HelpDialog
@@ -137,3 +138,14 @@ async def test_the_app_can_be_left_while_it_looks(
         press_key(pilot, "q")
         await settle(pilot)
         assert not app.is_running or app._exit
+
+
+async def test_help_and_palette_hold_the_keys(make_first_run: MakeFirstRun) -> None:
+    async with (app := make_first_run()).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        offered = {str(hit.text) async for hit in BindingCommands(app.screen).discover()}
+        helped = await press(pilot, "question_mark")
+    for text in ("Copy the example of hosts.toml", "Look for hosts again, such as in a hosts.toml"):
+        assert text in helped
+        assert any(command.startswith(text) for command in offered)
+    assert "Quit; asks while jobs run" in helped
