@@ -75,11 +75,18 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One setting: its name, its value as one writes it, and where that comes from."""
+    """One setting: its name, its value as one writes it, and where that comes from; and the value
+    itself."""
 
     name: str
     value: str
     source: str
+    setting: object
+
+    @property
+    def is_default(self) -> bool:
+        """Whether nobody has set it."""
+        return self.source == _DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +279,32 @@ class _ConfigFile(TomlFile):
         self.table(("limits",), self.top.get("limits", {}), None)
 
 
+def _limit(field: str, meaning: str, more: str = "") -> str:
+    least, most = _RANGES[field]
+    return f"{meaning}, {least} to {most}{more}"
+
+
+MEANINGS: Final[Mapping[str, str]] = {
+    "refresh": f"seconds between the app's looks at each host, {LEAST_REFRESH} to {MOST_REFRESH}; "
+    'or "off"',
+    "prove": '"background": idle hosts prove themselves, see docs/proofs.md',
+    "theme": 'the app\'s colours: "dark", "light", or a theme of Textual, such as "nord"',
+    "limits.connections": _limit("connections", "connections that are set up at once"),
+    "limits.through-one-jump": _limit(
+        "through_one_jump",
+        "so many of them through one jump",
+        ": sshd there refuses too many (MaxStartups)",
+    ),
+    "limits.look": _limit("look", "seconds for a host's answer to a look"),
+    "limits.evaluation": _limit("evaluation", "seconds for one evaluation of the flake on a host"),
+    "limits.rebuild": _limit("rebuild", 'seconds for the step "rebuild" of an update'),
+    SSH_CONFIG_VARIABLE: "the file that ssh reads instead of ~/.ssh/config; only this variable "
+    "names it",
+}
+"""What each setting is for; the README says the same of those in the file."""
+
+_DEFAULT: Final = "default"
+
 _T = TypeVar("_T")
 
 
@@ -305,10 +338,10 @@ class _Found:
 
     def hold(self, name: str, default: _T, *given: tuple[str, _T | None]) -> _T:
         """The value that holds: the last one given. Each has its source."""
-        value, source = default, "default"
+        value, source = default, _DEFAULT
         for place, one in given:
             if one is not None:
                 value, source = one, place
         written = f"{value:.0f}" if isinstance(value, float) and value == int(value) else str(value)
-        self.held.append(Held(name, written, source))
+        self.held.append(Held(name, written, source, value))
         return value

@@ -50,6 +50,10 @@ class InventoryError(TomlError):
     """hosts.toml cannot be used."""
 
 
+class NoHostError(InventoryError):
+    """The file has no mistake, and no host."""
+
+
 class UnknownHostError(Exception):
     """The inventory does not have that host. The message lists the hosts that it has."""
 
@@ -108,7 +112,9 @@ class _HostsFile(TomlFile):
         forges = self._forges(("defaults",), defaults)
         tables = self.table(("hosts",), self.top.get("hosts", {}), None)
         if not tables:
-            self.fail(("hosts",), "there is no host", 'write [hosts.NAME] and ssh = "user@host"')
+            hint = 'write [hosts.NAME] and ssh = "user@host"'
+            line = self._line_of(("hosts",))
+            raise NoHostError(self._path, "there is no host", line=line, key="hosts", hint=hint)
         return tuple(
             replace(self._host(name, tables[name], checkout, flake_input), forges=forges)
             for name in tables

@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -36,7 +37,6 @@ from tui.proving import Proving
 from tui.refresh import SECOND, Refresh
 from tui.screen_filter import NoColours, ScreenFilter
 from tui.screens.base import Confirm, Dialog
-from tui.settings import AppSettings
 from tui.stage import Stage
 from tui.terminal_input import TerminalBackground
 from tui.text import plain
@@ -61,10 +61,13 @@ if TYPE_CHECKING:
     from textual.notifications import SeverityLevel
     from textual.screen import Screen
 
+    from nixfleet_core.cli.screen import LookAgain
     from nixfleet_core.facts.model import Snapshot
     from nixfleet_core.plan.model import Plan
+    from nixfleet_core.session.no_hosts import Searched
     from nixfleet_core.session.protocol import HostSession, LatestSource
     from tui.fleet import HostEntry
+    from tui.settings import AppSettings
 
 BEAT = 0.25
 """Seconds between repaints of what changes by itself; each repaint may go over a slow link."""
@@ -75,6 +78,14 @@ _UNTIL_SEEN = 365 * 24 * 3600.0
 
 _CLOSE_LIMIT = 1.0
 """Seconds that sessions may take to end; after that their processes are killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstRun:
+    """There are no hosts yet: where they were looked for, and how to look again."""
+
+    searched: Searched
+    look_again: LookAgain
 
 
 def _commands() -> type[Provider]:
@@ -121,6 +132,7 @@ class NixFleetApp(Stage, inherit_bindings=False):
         latest: LatestSource,
         *,
         settings: AppSettings,
+        first_run: FirstRun | None = None,
         clock: Callable[[], float] = time.time,
         new_job_id: Callable[[], str] | None = None,
     ) -> None:
@@ -141,6 +153,7 @@ class NixFleetApp(Stage, inherit_bindings=False):
         self.glyphs = ASCII if settings.ascii else UNICODE
         self.clock = clock
         self.fleet = Fleet.of(sessions, latest, clock)
+        self._first_run = first_run
         self._refresh = Refresh(settings.refresh)
         self._proving = Proving(settings.prove_in_background)
         self.conductor = Conductor(latest, Passwords(self._ask_password))
@@ -159,9 +172,26 @@ class NixFleetApp(Stage, inherit_bindings=False):
         draw_scrollbars(ascii_only=settings.ascii)
 
     def get_default_screen(self) -> Screen[None]:
+        if self._first_run is not None:
+            from tui.screens.first_run import FirstRunScreen
+
+            return FirstRunScreen(self._first_run.searched, self._first_run.look_again)
         from tui.screens.fleet import FleetScreen
 
         return FleetScreen(self.fleet)
+
+    @on(messages.HostsFound)
+    def _go_on_with_hosts(self, message: messages.HostsFound) -> None:
+        from tui.screens.first_run import FirstRunScreen
+        from tui.screens.fleet import FleetScreen
+
+        if not isinstance(self.screen, FirstRunScreen):
+            return  # something has opened over it meanwhile; it will ask again
+        self.fleet = Fleet.of(message.opened.sessions, self.fleet.latest_source, self.clock)
+        self.push_screen(FleetScreen(self.fleet))  # Textual cannot replace the first screen
+        for notice in message.opened.notices:
+            self.notify(notice, severity="warning", timeout=_NOTICE_SECONDS)
+        self.look_at_all()
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         if self.no_color:
@@ -578,10 +608,13 @@ class NixFleetApp(Stage, inherit_bindings=False):
 
 
 def run(
-    sessions: Sequence[HostSession], latest: LatestSource, settings: AppSettings | None = None
+    sessions: Sequence[HostSession],
+    latest: LatestSource,
+    settings: AppSettings,
+    first_run: FirstRun | None = None,
 ) -> int:
     """Run the app until the operator leaves it. Return the exit code."""
-    app = NixFleetApp(sessions, latest, settings=settings or AppSettings())
+    app = NixFleetApp(sessions, latest, settings=settings, first_run=first_run)
     asyncio.run(run_in_order(app))
     for name, job in app.jobs_going_on():
         say(f"{name}: job {job} goes on; nixfleet attach {name} shows it")

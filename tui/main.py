@@ -13,8 +13,8 @@ from nixfleet_core.cli.main import nixfleet
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nixfleet_core.cli.screen import LookAgain, Opened
     from nixfleet_core.config import Config
-    from nixfleet_core.session.protocol import HostSession
     from tui.settings import AppSettings
 
 
@@ -23,18 +23,20 @@ class TerminalScreen:
 
     def open(
         self,
-        sessions: Sequence[HostSession],
+        opened: Opened,
         *,
         ascii_only: bool,
         mouse: bool,
         config: Config,
-        notices: Sequence[str] = (),
+        look_again: LookAgain,
     ) -> int:
         from nixfleet_core.sandbox.here import latest_here
-        from tui.app import run
+        from tui.app import FirstRun, run
 
         settings = _settings(ascii_only, mouse, config)
-        return run(sessions, latest_here(), replace(settings, notices=tuple(notices)))
+        settings = replace(settings, notices=tuple(opened.notices))
+        first_run = FirstRun(opened.searched, look_again) if opened.searched else None
+        return run(opened.sessions, latest_here(), settings, first_run)
 
     def open_demo(self, speed: float, *, ascii_only: bool, mouse: bool, config: Config) -> int:
         from tui.demo import run_demo

@@ -9,6 +9,7 @@ from textual.message import Message
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nixfleet_core.cli.screen import Opened
     from tui.fleet import HostEntry
     from tui.jobs import JobWatcher
 
@@ -76,6 +77,14 @@ class UpdateStale(HostsMessage):
 
 class VerifyHosts(HostsMessage):
     """Prove what runs on the hosts."""
+
+
+class HostsFound(Message):
+    """Go on with these hosts: there were none before."""
+
+    def __init__(self, opened: Opened) -> None:
+        super().__init__()
+        self.opened = opened
 
 
 class LookAtAll(Message):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,11 +14,13 @@ import click
 
 from nixfleet_core.cli.options import UpdateCommand, checkout_option, plan_options
 from nixfleet_core.cli.output import SafeGroup, say
+from nixfleet_core.cli.screen import Opened
 from nixfleet_core.config import Loaded, check_refresh, check_theme, load_config
 from nixfleet_core.errors import NoSuchJob
 from nixfleet_core.inventory import (
     Inventory,
     InventoryError,
+    NoHostError,
     UnknownHostError,
     default_inventory_path,
     load_inventory,
@@ -27,17 +30,25 @@ from nixfleet_core.job.copies import default_copies
 from nixfleet_core.judge.verdict import EXIT_CODES, EXIT_USAGE
 from nixfleet_core.plan.model import Options
 from nixfleet_core.sandbox.here import FleetGoneError, fleet_here, sessions_here
-from nixfleet_core.session.discovery import hosts_without_inventory
-from nixfleet_core.session.open import open_sessions
+from nixfleet_core.session.discovery import (
+    hosts_without_inventory,
+    known_checkout,
+    login_name,
+)
+from nixfleet_core.session.no_hosts import Searched, no_hosts_words
+from nixfleet_core.session.open import open_session, open_sessions
 from nixfleet_core.transport.answer import CARRIER_FAILED
 from nixfleet_core.transport.ssh import SocketDirectoryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import IO, Any
 
     from click.decorators import FC
 
     from nixfleet_core.cli.screen import Screen
+    from nixfleet_core.facts.model import Facts
+    from nixfleet_core.host import Host
     from nixfleet_core.job.copies import Copies
     from nixfleet_core.session.conduct import Conductor, Prepared, Report
     from nixfleet_core.session.protocol import HostSession
@@ -48,6 +59,25 @@ class UsageFault(click.ClickException):
     """A wrong command line or inventory."""
 
     exit_code = EXIT_USAGE
+
+
+class NoHosts(UsageFault):
+    """There are no hosts. It is shown with the places where they were looked for, and with what to
+    write."""
+
+    def __init__(self, message: str, searched: Searched) -> None:
+        super().__init__(message)
+        self.searched = searched
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        super().show(file)
+        words = no_hosts_words(self.searched)
+        for line in (*words.before_example(), ""):
+            say_aside(line)
+        for line in words.example.splitlines():
+            say(line, err=True, exact=True)  # it will be copied
+        for line in ("", *words.after_example()):
+            say_aside(line)
 
 
 def require_terminal() -> None:
@@ -78,8 +108,13 @@ class Setup:
     look: Look = Look()
 
     def inventory(self) -> Inventory:
+        """Raises NoHosts if the file has none, and UsageFault if it has a mistake."""
         try:
             return load_inventory(self.path)
+        except NoHostError as error:
+            path = error.path.absolute()
+            searched = Searched(path, has_file=True, user=login_name(), checkout=known_checkout())
+            raise NoHosts(str(error), searched) from error
         except InventoryError as error:
             raise UsageFault(str(error)) from error
 
@@ -100,10 +135,57 @@ class Setup:
         inventory = self.inventory()
         hosts = inventory.hosts
         if not inventory.path:
-            found = hosts_without_inventory(say_aside)
-            hosts = found.hosts
-            for problem in found.problems:
-                (warn or say_aside)(problem)
+            hosts = asyncio.run(self._find(say_aside, names, warn))
+        return self._open(hosts, names, checkout, warn, refresh)
+
+    def open(self, refresh: float | None) -> Opened:
+        """What the app begins with."""
+        notices: list[str] = []
+        try:
+            return Opened(self.sessions(warn=notices.append, refresh=refresh), notices)
+        except NoHosts as none:
+            return Opened((), notices, none.searched)
+
+    async def open_again(self, refresh: float | None) -> Opened:
+        """The same after the app has opened without hosts; nothing is printed meanwhile."""
+        notices: list[str] = []
+        try:
+            inventory = self.inventory()
+            hosts = inventory.hosts
+            if not inventory.path:
+                hosts = await self._find(lambda _: None, (), notices.append)
+        except NoHosts as none:
+            return Opened((), notices, none.searched)
+        return Opened(self._open(hosts, (), None, notices.append, refresh), notices)
+
+    async def _find(
+        self, say: Callable[[str], None], names: Sequence[str], warn: Callable[[str], None] | None
+    ) -> tuple[Host, ...]:
+        """The hosts without an inventory. Raises NoHosts."""
+
+        async def look(host: Host) -> Facts:
+            session = open_session(host, copies_here(warn), self.settings.config)
+            try:
+                return await session.probe()
+            finally:
+                await session.close()
+
+        found = await hosts_without_inventory(say, look, names)
+        if found.searched is not None:
+            missing = f"no host {names[0]!r}: " if names else ""
+            raise NoHosts(f"{missing}there are no hosts", found.searched)
+        for problem in found.problems:
+            (warn or say_aside)(problem)
+        return found.hosts
+
+    def _open(
+        self,
+        hosts: Sequence[Host],
+        names: Sequence[str],
+        checkout: str | None,
+        warn: Callable[[str], None] | None,
+        refresh: float | None,
+    ) -> tuple[ShellSession, ...]:
         try:
             chosen = select(hosts, names)
             if checkout is not None:
@@ -224,16 +306,16 @@ def nixfleet(
     context.obj = setup = Setup(path or default_inventory_path(), screen, settings, look)
     if context.invoked_subcommand is None:
         if fleet_here() is None:
-            setup.inventory()  # report a wrong inventory first
+            with suppress(NoHosts):  # the app says it
+                setup.inventory()  # report a wrong inventory first
         screen = setup.require_screen()
-        notices: list[str] = []
-        sessions = setup.sessions(warn=notices.append, refresh=settings.config.refresh)
+        refresh_after = settings.config.refresh
         code = screen.open(
-            sessions,
+            setup.open(refresh_after),
             ascii_only=look.ascii_only,
             mouse=look.mouse,
             config=settings.config,
-            notices=notices,
+            look_again=partial(setup.open_again, refresh_after),
         )
         context.exit(code)
 
@@ -288,14 +370,14 @@ def shell(speed: float) -> None:
 @click.option("--check", is_flag=True, help="Exit 2 if anything is wrong.")
 @click.pass_obj
 def config(setup: Setup, check: bool) -> None:
-    """Print the settings that hold, and where each comes from: a flag, the environment,
-    config.toml, or the default. What is wrong is named on stderr.
+    """Print the settings that hold, as a config.toml: what each is for, and where it comes from,
+    which is a flag, the environment, config.toml, or the default. What is wrong is named on stderr.
     """
+    from nixfleet_core.cli.settings import config_lines
+
     held, problems = setup.settings.held, setup.settings.problems
-    rows = [(one.name, one.value or "(not set)", one.source) for one in held]
-    names, values = (max(len(row[column]) for row in rows) for column in (0, 1))
-    for name, value, source in rows:
-        say(f"{name:{names}} = {value:{values}}  {source}")
+    for line in config_lines(held):
+        say(line, exact=True)
     for problem in problems:
         say_aside(problem)
     raise SystemExit(EXIT_USAGE if check and problems else 0)

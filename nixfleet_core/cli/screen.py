@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nixfleet_core.config import Config
+    from nixfleet_core.session.no_hosts import Searched
     from nixfleet_core.session.protocol import HostSession
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The hosts that the app begins with, and what it says first. Without hosts, `searched` says
+    where they were looked for."""
+
+    sessions: Sequence[HostSession]
+    notices: Sequence[str] = ()
+    searched: Searched | None = None
+
+
+LookAgain = Callable[[], Coroutine[None, None, Opened]]
+"""Looks for hosts again. Raises ClickException if what is there cannot be used."""
 
 
 class Screen(Protocol):
@@ -16,15 +33,16 @@ class Screen(Protocol):
 
     def open(
         self,
-        sessions: Sequence[HostSession],
+        opened: Opened,
         *,
         ascii_only: bool,
         mouse: bool,
         config: Config,
-        notices: Sequence[str] = (),
+        look_again: LookAgain,
     ) -> int:
-        """Open the app on these hosts; it begins with the notices. `config` says how often it
-        looks at them by itself, whether it proves them, and in which theme it is drawn."""
+        """Open the app on these hosts; it begins with the notices. If there are no hosts, it says
+        so, and can look again. `config` says how often it looks at hosts by itself, whether it
+        proves them, and in which theme it is drawn."""
         ...
 
     def open_demo(self, speed: float, *, ascii_only: bool, mouse: bool, config: Config) -> int:

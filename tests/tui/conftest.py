@@ -7,8 +7,9 @@ import pytest
 from fakes import JOB, NOW, FakeLatest, FakeSession, make_fleet
 from textual._compositor import Compositor
 from textual.command import CommandPalette
+from without_hosts import SEARCHED, Looks
 
-from tui.app import NixFleetApp
+from tui.app import FirstRun, NixFleetApp
 from tui.screens.base import Dialog
 from tui.settings import AppSettings
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from textual.screen import Screen
     from textual.strip import Strip
 
+    from nixfleet_core.session.no_hosts import Searched
+
     MakeApp = Callable[..., NixFleetApp]
+    MakeFirstRun = Callable[..., NixFleetApp]
 
 
 @pytest.fixture(autouse=True)
@@ -120,3 +124,26 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Strip]:
 
     monkeypatch.setattr(Compositor, "render_strips", render_strips)
     return rows
+
+
+@pytest.fixture
+def looks() -> Looks:
+    return Looks()
+
+
+@pytest.fixture
+def make_first_run(looks: Looks) -> MakeFirstRun:
+    """An app without hosts."""
+
+    def make(
+        searched: Searched = SEARCHED, *, plain: bool = False, theme: str = "auto"
+    ) -> NixFleetApp:
+        return NixFleetApp(
+            *((), FakeLatest()),
+            settings=AppSettings(ascii=plain, theme=theme),
+            first_run=FirstRun(searched, looks),
+            clock=lambda: NOW,
+            new_job_id=lambda: JOB,
+        )
+
+    return make

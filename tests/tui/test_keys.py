@@ -13,6 +13,7 @@ from textual.binding import Binding
 from tui.app import NixFleetApp
 from tui.commands import BindingCommands
 from tui.screens.base import Dialog, Page
+from tui.screens.first_run import FirstRunScreen
 from tui.screens.fleet import FleetScreen
 from tui.screens.generation import GenerationDialog
 from tui.screens.help import HelpDialog
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 NODES: tuple[type[DOMNode], ...] = (
     *(NixFleetApp, Page, Dialog, FleetScreen, ManyScreen, HistoryScreen, UpdateScreen),
     *(LogView, RowTable, UpdateDialog, RollbackDialog, LevelDialog, GenerationDialog),
-    *(RemedyNotice, HostScreen, FactList),
+    *(RemedyNotice, HostScreen, FactList, FirstRunScreen),
 )
 
 

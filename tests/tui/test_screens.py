@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from textual.pilot import Pilot
 
-    from conftest import MakeApp
+    from conftest import MakeApp, MakeFirstRun
 
     SnapCompare = Callable[..., bool]
 
@@ -152,9 +152,12 @@ VIEWS = [
 ]
 
 
-@pytest.mark.parametrize(
+LOOKS = pytest.mark.parametrize(
     ("size", "look"), VIEWS, ids=[f"{size[0]}x{size[1]}-{look}" for size, look in VIEWS]
 )
+
+
+@LOOKS
 @pytest.mark.parametrize("screen", SCREENS)
 def test_picture(
     snap_compare: SnapCompare,
@@ -185,6 +188,20 @@ def test_picture(
     theme = look if look in ("dark", "light") else "auto"
     app = make_app(plain=look == "ascii", theme=theme)
     assert snap_compare(app, terminal_size=size, run_before=before)
+
+
+@LOOKS
+def test_picture_without_hosts(
+    snap_compare: SnapCompare,
+    make_first_run: MakeFirstRun,
+    monkeypatch: pytest.MonkeyPatch,
+    size: tuple[int, int],
+    look: str,
+) -> None:
+    if look == "mono":
+        monkeypatch.setenv("NO_COLOR", "1")
+    app = make_first_run(plain=look == "ascii", theme=look if look in ("dark", "light") else "auto")
+    assert snap_compare(app, terminal_size=size, run_before=settle)
 
 
 async def visit_all(pilot: Pilot[None], fleet: list[FakeSession]) -> list[str]:
@@ -220,7 +237,17 @@ async def visit_all(pilot: Pilot[None], fleet: list[FakeSession]) -> list[str]:
 async def test_ascii_option_shows_only_ascii(make_app: MakeApp, fleet: list[FakeSession]) -> None:
     async with make_app(plain=True).run_test(size=(120, 40)) as pilot:
         for text in await visit_all(pilot, fleet):
-            assert sorted(set(text) - set(map(chr, range(32, 127))) - {"\n"}) == []
+            assert_ascii(text)
+
+
+async def test_ascii_option_without_hosts_shows_only_ascii(make_first_run: MakeFirstRun) -> None:
+    async with (app := make_first_run(plain=True)).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert_ascii(screen_text(app))
+
+
+def assert_ascii(text: str) -> None:
+    assert sorted(set(text) - set(map(chr, range(32, 127))) - {"\n"}) == []
 
 
 @pytest.mark.parametrize("size", [(60, 15), (99, 50), (200, 60)])

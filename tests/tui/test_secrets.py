@@ -15,6 +15,7 @@ from test_markup import evil_work
 from test_path import press
 from textual.content import Content
 from textual.widgets import Static
+from without_hosts import SEARCHED
 
 import tui.screens
 from nixfleet_core.errors import LaunchFailed, NotAllowed, Unreachable
@@ -41,7 +42,9 @@ from tui.widgets.row_table import Cell
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import MakeApp
+    from without_hosts import Looks
+
+    from conftest import MakeApp, MakeFirstRun
 
 MARK = pytest.mark.parametrize("mark", MARKS.values(), ids=MARKS)
 NAME = f"ghp_{SECRET}"
@@ -106,6 +109,7 @@ WALKED = {
 }
 """The screens that one host's walk goes through."""
 WALKED_OF_MANY = {"ManyPlansDialog", "ManyScreen", "PasswordDialog"}
+WALKED_OF_NONE = {"FirstRunScreen"}
 
 
 def test_the_tests_walk_every_screen() -> None:
@@ -117,7 +121,7 @@ def test_the_tests_walk_every_screen() -> None:
         return set().union(*map(leaves, below)) if below else {kind.__name__}
 
     app_screens = leaves(Page) | leaves(Dialog)
-    assert app_screens == WALKED - {"CommandPalette"} | WALKED_OF_MANY
+    assert app_screens == WALKED - {"CommandPalette"} | WALKED_OF_MANY | WALKED_OF_NONE
 
 
 def assert_no_secret(app: NixFleetApp) -> None:
@@ -217,6 +221,22 @@ async def test_password_dialog_and_list_of_many_show_no_secret(
         for key in ("down", "up", "escape", "v", "escape", "q"):
             await press(pilot, key)
             assert_no_secret(app)
+
+
+@MARK
+async def test_the_screen_without_hosts_shows_no_secret(
+    make_first_run: MakeFirstRun, looks: Looks, mark: str, unfiltered: None
+) -> None:
+    searched = replace(
+        SEARCHED, flake="not-read", problems=(mark,), here=mark, user=mark, checkout=f"~/{mark}"
+    )
+    looks.finds = [mark]
+    async with (app := make_first_run(searched)).run_test(size=(160, 60)) as pilot:
+        for key in ("y", "R", "question_mark", "escape"):
+            await press(pilot, key)
+            assert_no_secret(app)
+        assert {type(app.screen).__name__} == WALKED_OF_NONE
+        assert leaked(app.clipboard) is None
 
 
 async def test_the_row_hides_a_secret_that_its_widget_shows(make_app: MakeApp) -> None:

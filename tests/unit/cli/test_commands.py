@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+import click
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
@@ -34,14 +35,15 @@ from odd_files import ODD
 from test_inventory import MISTAKES
 
 from nixfleet_core.cli import listing, main, show_plan
-from nixfleet_core.cli.main import nixfleet
+from nixfleet_core.cli.main import Setup, nixfleet
+from nixfleet_core.cli.screen import Opened
 from nixfleet_core.cli.update_here import nixfleet_update
-from nixfleet_core.config import Config
+from nixfleet_core.config import Config, load_config
 from nixfleet_core.errors import NeedsPassword, NoSuchJob, NotAllowed, Unreachable
 from nixfleet_core.facts.health import Health
 from nixfleet_core.facts.model import Binary, Checkout, Snapshot, Unit
 from nixfleet_core.facts.package_changes import Change
-from nixfleet_core.inventory import Inventory
+from nixfleet_core.inventory import Inventory, this_machine
 from nixfleet_core.job.events import (
     CancelSeen,
     Check,
@@ -64,15 +66,16 @@ from nixfleet_core.judge.ways_back import WaysBack
 from nixfleet_core.log.display import safe
 from nixfleet_core.nix.git_url import NotKnown
 from nixfleet_core.plan.model import Options, Refusal, Step
-from nixfleet_core.session.discovery import FoundHosts
+from nixfleet_core.session.discovery import FoundHosts, login_name
+from nixfleet_core.session.no_hosts import Searched, no_hosts_words
 from nixfleet_core.session.protocol import Busy, Commit
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable
 
+    from nixfleet_core.cli.screen import LookAgain
     from nixfleet_core.facts.model import Facts
     from nixfleet_core.job.events import JobEvent
-    from nixfleet_core.session.protocol import HostSession
 
 EVIL = "\x1b]0;owned\x07\x9b2J\nupdated: proven\r"
 
@@ -216,17 +219,12 @@ def test_config_prints_what_holds_and_where_it_comes_from(
     monkeypatch.setenv("NIXFLEET_SSH_CONFIG", "/my/config")
     done = real.run("--refresh", "off", "config", "--check")
     assert (done.exit_code, done.stderr) == (0, "")
-    assert [line.split(maxsplit=3) for line in done.stdout.splitlines()] == [
-        ["refresh", "=", "off", "--refresh"],
-        ["prove", "=", "off", "default"],
-        ["theme", "=", "auto", "default"],
-        ["limits.connections", "=", "24", "default"],
-        ["limits.through-one-jump", "=", "4", "default"],
-        ["limits.look", "=", "60", "~/.config/nixfleet/config.toml:2"],
-        ["limits.evaluation", "=", "300", "default"],
-        ["limits.rebuild", "=", "14400", "default"],
-        ["NIXFLEET_SSH_CONFIG", "=", "/my/config", "environment"],
+    assert [line for line in done.stdout.splitlines() if line and not line.startswith("# ")] == [
+        'refresh = "off"  # --refresh',
+        "[limits]",
+        "look = 60  # ~/.config/nixfleet/config.toml:2",
     ]
+    assert "# NIXFLEET_SSH_CONFIG=/my/config  # environment" in done.stdout
 
 
 @pytest.mark.parametrize(("words", "code"), [(("--check",), 2), ((), 0)])
@@ -234,7 +232,7 @@ def test_config_names_what_is_wrong(real: Fleet, words: tuple[str, ...], code: i
     write_config(real, WRONG)
     done = real.run("config", *words)
     assert done.exit_code == code
-    assert "refresh                 = 60" in done.stdout
+    assert "# refresh = 60  # default" in done.stdout
     assert "config.toml:1: refresh: 3 is out of range" in done.stderr
     assert "config.toml:3: limits.rebiuld: unknown key; did you mean 'rebuild'?" in done.stderr
 
@@ -1240,20 +1238,23 @@ class Screen:
         self.notices: list[str] = []
         self.refreshes: list[float | None] = []
         self.drawn_in: list[str] = []
+        self.opened = Opened(())
+        self.look_again: LookAgain | None = None
 
     def open(
         self,
-        sessions: Sequence[HostSession],
+        opened: Opened,
         *,
         ascii_only: bool,
         mouse: bool,
         config: Config,
-        notices: Sequence[str] = (),
+        look_again: LookAgain,
     ) -> int:
-        self.asked.append(([session.host.name for session in sessions], ascii_only, mouse))
+        self.asked.append(([one.host.name for one in opened.sessions], ascii_only, mouse))
         self.refreshes.append(config.refresh)
         self.drawn_in.append(config.theme)
-        self.notices = list(notices)
+        self.notices = list(opened.notices)
+        self.opened, self.look_again = opened, look_again
         return 7
 
     def open_demo(self, speed: float, *, ascii_only: bool, mouse: bool, config: Config) -> int:
@@ -1382,11 +1383,11 @@ def remembering(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> Fleet:
         replace(session.host, remembered=name == "csb1") for name, session in fleet.sessions.items()
     )
     monkeypatch.setattr(main, "load_inventory", lambda _: Inventory(hosts=(), path=None))
-    monkeypatch.setattr(
-        main,
-        "hosts_without_inventory",
-        lambda _: FoundHosts(hosts, ("homes are unknown: \x1b]0;x\x07no network",)),
-    )
+
+    async def found(*_: object) -> FoundHosts:
+        return FoundHosts(hosts, ("homes are unknown: \x1b]0;x\x07no network",))
+
+    monkeypatch.setattr(main, "hosts_without_inventory", found)
     return fleet
 
 
@@ -1413,3 +1414,109 @@ def test_the_app_is_told_why_names_are_unknown(
     done = remembering.run()
     assert (done.exit_code, "unknown" in done.stderr) == (7, False)
     assert screen.notices == ["homes are unknown: \x1b]0;x\x07no network"]
+
+
+# No hosts at all.
+
+
+@pytest.fixture
+def bare(real: Fleet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A machine without an agent, a flake and a hosts.toml; that is where the last one would be."""
+    facts = replace(CURRENT, unit=None, running=None, installed=None, job_last=None)
+    session = FakeSession(this_machine(), tmp_path, probe=facts)
+    monkeypatch.setattr(main, "open_session", lambda *_: session)
+    monkeypatch.setattr("nixfleet_core.cli.main.require_terminal", lambda: None)
+    monkeypatch.setenv("PATH", "/nowhere")
+    return tmp_path / ".config/nixfleet/hosts.toml"
+
+
+def run_bare(*argv: str, screen: object = None) -> Result:
+    return CliRunner().invoke(nixfleet, argv, obj=screen)
+
+
+WITHOUT_HOSTS = [
+    *(argv for argv in COMMANDS if argv),
+    ("hosts", "--json"),
+    ("jobs", "--json"),
+    ("verify", "--unproven"),
+]
+
+
+@pytest.mark.parametrize("argv", WITHOUT_HOSTS, ids=" ".join)
+def test_every_command_says_where_it_looked_for_hosts(bare: Path, argv: tuple[str, ...]) -> None:
+    done = run_bare(*argv)
+    assert (done.exit_code, done.stdout) == (2, "")
+    searched = Searched(
+        bare, has_folder=False, here=this_machine().name, user=login_name(), checkout=""
+    )
+    words = no_hosts_words(searched)
+    why = "no host 'csb0': there are no hosts" if "csb0" in argv else "there are no hosts"
+    assert done.stderr.splitlines() == [
+        f"Error: {why}",
+        *(*words.before_example(), "", *words.example.splitlines(), "", *words.after_example()),
+    ]
+
+
+def test_a_file_without_hosts_says_so_and_what_to_write(bare: Path) -> None:
+    bare.parent.mkdir(parents=True)
+    bare.write_text("[defaults]\n")
+    done = run_bare("hosts")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: ~/.config/nixfleet/hosts.toml: hosts: there is no host;")
+    assert f"  {bare}\n    it has no host in it;" in done.stderr
+    assert "this machine" not in done.stderr.replace("# this machine", "")
+    assert "[hosts.csb0]\n" in done.stderr
+
+
+def test_a_machine_without_an_agent_can_be_named(bare: Path) -> None:
+    name = this_machine().name
+    chosen = Setup(bare, None, load_config({})).sessions((name,))
+    assert [session.host.name for session in chosen] == [name]
+
+
+def test_the_app_opens_without_hosts_and_looks_again(bare: Path) -> None:
+    screen = Screen()
+    assert run_bare(screen=screen).exit_code == 7
+    assert (screen.opened.sessions, screen.opened.searched) == (
+        (),
+        Searched(bare, has_folder=False, here=this_machine().name, user=login_name()),
+    )
+    bare.parent.mkdir(parents=True)
+    bare.touch()
+    assert run_bare(screen=screen).exit_code == 7, "a file without a host is no mistake"
+    assert screen.opened.searched is not None
+    assert screen.opened.searched.has_file
+    look_again = screen.look_again
+    assert look_again is not None
+    assert asyncio.run(look_again()).searched == screen.opened.searched
+    bare.write_text("[hosts.csb0]\nssh = 1\n")
+    with pytest.raises(click.ClickException, match=r"hosts.toml:2: hosts.csb0.ssh: must be text"):
+        asyncio.run(look_again())
+    bare.write_text("[hosts.csb0]\nssh = 'ops@csb0'\n")
+    opened = asyncio.run(look_again())
+    assert [session.host.where for session in opened.sessions] == ["ops@csb0"]
+    assert opened.searched is None
+    bare.unlink()
+    again = asyncio.run(look_again())
+    assert again.searched == replace(
+        screen.opened.searched, has_file=False, here=this_machine().name
+    )
+
+
+def test_nothing_is_printed_while_the_app_looks_again(
+    bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    screen = Screen()
+    run_bare(screen=screen)
+    flake, nix = tmp_path / "Code/nixcfg/flake.nix", tmp_path / "bin/nix"
+    for path in (flake, nix):
+        path.parent.mkdir(parents=True)
+    flake.touch()
+    nix.write_text("#!/bin/sh\necho '[\"csb7\"]'\n")
+    nix.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{nix.parent}:/usr/bin:/bin")
+    assert screen.look_again is not None
+    opened = asyncio.run(screen.look_again())
+    assert [session.host.name for session in opened.sessions] == [this_machine().name, "csb7"]
+    assert capfd.readouterr() == ("", "")
+    assert "Reading the names" in run_bare(screen=screen).stderr

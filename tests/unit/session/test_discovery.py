@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import stat
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from fakes import CURRENT, JOB
 
+from nixfleet_core.errors import Unreachable
+from nixfleet_core.facts.model import Unit
 from nixfleet_core.host import Host, SshAddress
 from nixfleet_core.inventory import this_machine
-from nixfleet_core.session.discovery import hosts_without_inventory
+from nixfleet_core.session.discovery import (
+    FoundHosts,
+    hosts_without_inventory,
+    known_checkout,
+    login_name,
+)
+from nixfleet_core.session.no_hosts import Searched
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from nixfleet_core.facts.model import Facts
 
 FLAKE = "Code/nixcfg"
 BOTH = "nixosConfigurations and homeConfigurations"
@@ -38,8 +54,30 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+async def kept(_: Host) -> Facts:
+    """This machine has an agent."""
+    return CURRENT
+
+
+async def bare(_: Host) -> Facts:
+    """This machine has none."""
+    return replace(CURRENT, unit=None, running=None, installed=None, job_last=None)
+
+
+async def not_asked(_: Host) -> Facts:
+    raise AssertionError("this machine was asked")
+
+
+def find(
+    look: Callable[[Host], Awaitable[Facts]] = kept,
+    *named: str,
+    say: Callable[[str], None] | None = None,
+) -> FoundHosts:
+    return asyncio.run(hosts_without_inventory(say or list[str]().append, look, named))
+
+
 def found_hosts() -> tuple[Host, ...]:
-    return hosts_without_inventory(list[str]().append).hosts
+    return find().hosts
 
 
 def test_the_flakes_hosts_are_reached_by_name(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +140,7 @@ def said(
     for name, value in {"ANSWER": answer, "SAID": complaint, "CODE": str(code)}.items():
         monkeypatch.setenv(name, value)
     lines: list[str] = []
-    problems = hosts_without_inventory(lines.append).problems
+    problems = find(say=lines.append).problems
     return [*lines, *problems]
 
 
@@ -182,7 +220,7 @@ def look(home: Path, monkeypatch: pytest.MonkeyPatch, systems: str, homes: str) 
     """One that works."""
     monkeypatch.setenv("ANSWER", systems)
     monkeypatch.setenv("HOMES", homes)
-    assert not hosts_without_inventory(list[str]().append).problems
+    assert not find().problems
 
 
 def break_flake(monkeypatch: pytest.MonkeyPatch, said: str = "error: no network\n") -> None:
@@ -196,7 +234,7 @@ def test_hosts_stay_when_the_flake_cannot_be_evaluated_and_are_marked(
     look(home, monkeypatch, '["csb0"]', '["markus@imac0"]')
     before = found_hosts()
     break_flake(monkeypatch)
-    hosts, problems = hosts_without_inventory(list[str]().append)
+    hosts, problems, _ = find()
     assert [host.name for host in hosts] == [host.name for host in before]
     assert [host.remembered for host in hosts] == [False, True, True]
     assert [replace(host, remembered=False) for host in hosts] == list(before)
@@ -214,7 +252,7 @@ def test_only_the_source_that_fails_is_remembered(
     look(home, monkeypatch, '["csb0", "csb1"]', '["markus@imac0"]')
     monkeypatch.setenv("ANSWER", '["csb0"]')
     monkeypatch.setenv("HOMES", "not JSON")
-    hosts, problems = hosts_without_inventory(list[str]().append)
+    hosts, problems, _ = find()
     assert [(host.name, host.remembered) for host in hosts[1:]] == [
         *(("csb0", False), ("imac0", True)),
     ]
@@ -279,3 +317,141 @@ def test_a_state_directory_that_cannot_be_made_is_no_error(
     look(home, monkeypatch, '["csb0"]', "[]")
     break_flake(monkeypatch)
     assert found_hosts() == (this_machine(),)
+
+
+# No hosts at all.
+
+HERE = this_machine()
+
+
+def searched_in_vain(look: Callable[[Host], Awaitable[Facts]] = bare) -> Searched:
+    found = find(look)
+    assert (found.hosts, found.searched is None) == ((), False)
+    assert found.searched is not None
+    return found.searched
+
+
+@pytest.fixture
+def config(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of hosts.toml; it is not there."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    monkeypatch.chdir(home)
+    return home / "config/nixfleet"
+
+
+def test_without_hosts_it_is_known_where_they_were_looked_for(
+    config: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANSWER", "[]")
+    assert searched_in_vain() == Searched(
+        config / "hosts.toml",
+        has_folder=False,
+        flake="no-names",
+        here=HERE.name,
+        user=login_name(),
+        checkout=f"~/{FLAKE}",
+    )
+    config.mkdir(parents=True)
+    (home / FLAKE / "flake.nix").unlink()
+    seen = searched_in_vain()
+    assert (seen.has_folder, seen.flake, seen.checkout) == (True, "no-flake", "")
+    (home / FLAKE).rmdir()
+    assert searched_in_vain().flake == "no-folder"
+
+
+def test_without_nix_the_flake_is_not_asked(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert searched_in_vain().flake == "no-nix"
+
+
+def test_a_flake_that_cannot_be_read_says_why_there_are_no_hosts(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_flake(monkeypatch)
+    seen = searched_in_vain()
+    assert seen.flake == "not-read"
+    assert [problem.endswith(": no network") for problem in seen.problems] == [True]
+
+
+@pytest.mark.parametrize(
+    "trace",
+    [
+        {"unit": Unit(load="loaded", active="inactive")},
+        {"unit": Unit(load="masked", active="inactive")},
+        {"running": CURRENT.running},
+        {"installed": CURRENT.installed},
+        {"job_running": JOB},
+        {"job_last": JOB},
+    ],
+    ids=str,
+)
+def test_this_machine_is_a_host_if_it_has_an_agent_or_a_job(
+    config: Path, monkeypatch: pytest.MonkeyPatch, trace: dict[str, Any]
+) -> None:
+    async def look(host: Host) -> Facts:
+        return replace(await bare(host), **trace)
+
+    monkeypatch.setenv("ANSWER", "[]")
+    assert find(look).hosts == (HERE,)
+
+
+async def without_unit(host: Host) -> Facts:
+    return replace(await bare(host), unit=Unit(load="not-found", active="inactive"))
+
+
+async def silent(_: Host) -> Facts:
+    raise Unreachable("no answer in time")
+
+
+def test_this_machine_is_a_host_if_it_cannot_say(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANSWER", "[]")
+    assert find(silent).hosts == (HERE,)
+    searched_in_vain(without_unit)
+
+
+@pytest.mark.parametrize(
+    ("systems", "homes", "named"),
+    [
+        (f'["{HERE.name}"]', "[]", ()),
+        ("[]", f'["markus@{HERE.name}"]', ()),
+        ('["csb0"]', "[]", ()),
+        ("[]", "[]", (HERE.name,)),
+    ],
+)
+def test_this_machine_is_not_asked_if_it_is_a_host_anyway(
+    config: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    systems: str,
+    homes: str,
+    named: tuple[str, ...],
+) -> None:
+    monkeypatch.setenv("ANSWER", systems)
+    monkeypatch.setenv("HOMES", homes)
+    found = find(not_asked, *named)
+    assert (found.hosts[0].name, found.searched) == (HERE.name, None)
+
+
+LOCK = """{"version":7,"root":"r","nodes":{"r":{"inputs":{"%s":"n"}},"n":{"locked":{}}}}"""
+
+
+def test_the_operators_own_flake_is_offered_as_the_checkout(
+    config: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    below = home / "src/mine/hosts"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+    assert known_checkout() == f"~/{FLAKE}"
+    (home / FLAKE / "flake.nix").unlink()
+    assert known_checkout() == ""
+    (below.parent / "flake.nix").touch()
+    assert known_checkout() == "", "it has no lock"
+    (below.parent / "flake.lock").write_text(LOCK % "nixpkgs")
+    assert known_checkout() == ""
+    (below.parent / "flake.lock").write_text(LOCK % "nixfleet")
+    assert known_checkout() == "~/src/mine"
+    monkeypatch.setenv("HOME", "/elsewhere")
+    assert known_checkout() == str(below.parent)
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    assert known_checkout() == "", "it is somebody else's, and root would build it"
