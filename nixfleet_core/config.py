@@ -36,6 +36,10 @@ MOST_REFRESH: Final = 24 * 3600
 
 Prove = Literal["off", "background"]
 
+Notify = Literal["auto", "off", "osc9", "osc777", "osc99"]
+"""The notice on the desktop at a job's end: what the terminal is known to show, none, or one kind
+in any terminal."""
+
 AUTO_THEME: Final = "auto"
 OWN_THEMES: Final = (AUTO_THEME, "dark", "light")
 """The themes that need no app to be known. The app has more, by their names."""
@@ -69,6 +73,7 @@ class Config:
     prove: Prove = "off"
     """In the background, the app lets idle hosts prove themselves."""
     theme: str = AUTO_THEME
+    notify: Notify = "auto"
     limits: Limits = DEFAULT_LIMITS
     ssh_config: str | None = None
 
@@ -124,6 +129,9 @@ def load_config(
         (THEME_VARIABLE, found.attempt(partial(_theme_of, THEME_VARIABLE, named, themes))),
         ("--theme", found.attempt(partial(_theme_of, "--theme", theme, themes))),
     )
+    notify: Notify = found.hold(
+        *("notify", Config().notify), (file.place("notify"), found.attempt(file.notify))
+    )
     limits = {
         field: found.hold(
             *(f"limits.{key}", getattr(DEFAULT_LIMITS, field)),
@@ -139,6 +147,7 @@ def load_config(
         refresh=None if isinstance(time, str) else time,
         prove=prove,
         theme=theme,
+        notify=notify,
         limits=Limits(**limits),
         ssh_config=ssh_config or None,
     )
@@ -201,6 +210,7 @@ def _is_refresh(seconds: float) -> bool:
 
 
 _PROVE: Final = tuple(f'prove = "{value}"' for value in get_args(Prove))
+_NOTIFY: Final[tuple[Notify, ...]] = get_args(Notify)
 
 _RANGES: Final[Mapping[str, tuple[int, int]]] = {
     "connections": (1, 500),
@@ -214,7 +224,7 @@ _RANGES: Final[Mapping[str, tuple[int, int]]] = {
 _LIMITS: Final = {name.replace("_", "-"): name for name in _RANGES}
 """The fields of Limits, by their keys in the file."""
 
-_KEYS: Final = ("refresh", "prove", "theme", "limits")
+_KEYS: Final = ("refresh", "prove", "theme", "notify", "limits")
 
 
 class _ConfigFile(TomlFile):
@@ -244,6 +254,15 @@ class _ConfigFile(TomlFile):
         if name is not None and (hint := _wrong_theme(name, themes)):
             self.fail(("theme",), f"{name!r} is no theme", hint)
         return name
+
+    def notify(self) -> Notify | None:
+        value, at = self.top.get("notify"), ("notify",)
+        for kind in _NOTIFY:
+            if value == kind:
+                return kind
+        if value is None:
+            return None
+        return self.fail(at, f"{value!r} is no kind of notice", f"kinds: {', '.join(_NOTIFY)}")
 
     def limit(self, key: str) -> int | None:
         table = self.top.get("limits")

@@ -26,6 +26,7 @@ from nixfleet_core.session.boundary import one_host
 from nixfleet_core.session.conduct import Conductor
 from nixfleet_core.session.passwords import Passwords
 from tui import actions, messages
+from tui.desktop_notice import desktop_notice
 from tui.driver import TerminalDriver
 from tui.ending import ended_by_signals
 from tui.fleet import Fleet
@@ -38,7 +39,7 @@ from tui.screens.base import Confirm, Dialog
 from tui.settings import AppSettings
 from tui.stage import Stage
 from tui.terminal_input import TerminalBackground
-from tui.text import plain
+from tui.text import plain, sentence
 from tui.themes import (
     DARK_LOG,
     LIGHT_LOG,
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
     from nixfleet_core.facts.model import Snapshot
+    from nixfleet_core.judge.verdict import Verdict
     from nixfleet_core.plan.model import Plan
     from nixfleet_core.session.protocol import HostSession, LatestSource
     from tui.fleet import HostEntry
@@ -332,17 +334,27 @@ class NixFleetApp(Stage, inherit_bindings=False):
         if watcher.is_over:
             entry.learn_end(watcher.job, watcher.verdict)
         if watcher.verdict is not None:
-            self._announce(f"{entry.name}: {watcher.verdict.kind}")
+            self._announce(watcher, watcher.verdict)
         await self.fleet.look(entry, self.tick)
 
-    def _announce(self, text: str) -> None:
-        """Ring, and say it in the window title, for an operator who looks elsewhere."""
-        if self.terminal_lent:
+    def _announce(self, watcher: JobWatcher, verdict: Verdict) -> None:
+        """Ring, and say it in the window title and on the desktop, for an operator who looks
+        elsewhere."""
+        if self.terminal_lent or self._driver is None:
             return
+        text = f"{watcher.host}: {verdict.kind}"
         if self.settings.bell:
             self.bell()
         if self.settings.title:
             self._set_window_title(f"{text} - NixFleet")
+        notice = desktop_notice(
+            *(text, sentence(verdict.sentence, self.glyphs)),
+            job=watcher.job,
+            choice=self.settings.notify,
+            environ=os.environ,
+        )
+        if notice:
+            self._driver.write(notice)
 
     def _set_window_title(self, text: str) -> None:
         """Set the window's title. The terminal keeps the old one for the end (xterm's stack)."""

@@ -57,6 +57,7 @@ def _settings(ascii_only: bool, mouse: bool, config: Config) -> AppSettings:
         mouse=mouse,
         refresh=config.refresh,
         theme=config.theme,
+        notify=config.notify,
         prove_in_background=config.prove == "background",
     )
 

@@ -23,6 +23,7 @@ WHOLE = """\
 refresh = 120
 prove = "background"
 theme = "nord"
+notify = "osc777"
 [limits]
 connections      = 12
 through-one-jump = 2
@@ -34,6 +35,7 @@ VALUES = Config(
     refresh=120.0,
     prove="background",
     theme="nord",
+    notify="osc777",
     limits=Limits(connections=12, through_one_jump=2, look=90, evaluation=900, rebuild=28800),
 )
 
@@ -77,6 +79,7 @@ def test_without_a_file_the_defaults_hold() -> None:
         "refresh": ("60", "default"),
         "prove": ("off", "default"),
         "theme": ("auto", "default"),
+        "notify": ("auto", "default"),
         "limits.connections": ("24", "default"),
         "limits.through-one-jump": ("4", "default"),
         "limits.look": ("40", "default"),
@@ -95,11 +98,12 @@ def test_every_key_is_read_and_its_line_is_told() -> None:
         "refresh": ("120", f"{file}:1"),
         "prove": ("background", f"{file}:2"),
         "theme": ("nord", f"{file}:3"),
-        "limits.connections": ("12", f"{file}:5"),
-        "limits.through-one-jump": ("2", f"{file}:6"),
-        "limits.look": ("90", f"{file}:7"),
-        "limits.evaluation": ("900", f"{file}:8"),
-        "limits.rebuild": ("28800", f"{file}:9"),
+        "notify": ("osc777", f"{file}:4"),
+        "limits.connections": ("12", f"{file}:6"),
+        "limits.through-one-jump": ("2", f"{file}:7"),
+        "limits.look": ("90", f"{file}:8"),
+        "limits.evaluation": ("900", f"{file}:9"),
+        "limits.rebuild": ("28800", f"{file}:10"),
         "NIXFLEET_SSH_CONFIG": ("", "default"),
     }
 
@@ -211,7 +215,7 @@ MISTAKES = {
     "an unknown key": ("refrsh = 60", "1: refrsh: unknown key; did you mean 'refresh'?"),
     "an unheard-of key": (
         "zzz = 1",
-        "1: zzz: unknown key; known keys: refresh, prove, theme, limits",
+        "1: zzz: unknown key; known keys: refresh, prove, theme, notify, limits",
     ),
     "a strange way to prove": (
         'prove = "always"',
@@ -225,6 +229,11 @@ MISTAKES = {
     ),
     "a theme's name in capitals": ('theme = "DARK"', "1: theme: 'DARK' is no theme; "),
     "no theme": ("theme = 3", '1: theme: must be text, not a number; write theme = "auto"'),
+    "a strange notice": (
+        'notify = "osc8"',
+        "1: notify: 'osc8' is no kind of notice; kinds: auto, off, osc9, osc777, osc99",
+    ),
+    "no notice": ("notify = false", "1: notify: False is no kind of notice"),
     "a misspelt limit": (
         "[limits]\nrebiuld = 60",
         "2: limits.rebiuld: unknown key; did you mean 'rebuild'?",

@@ -220,6 +220,7 @@ def test_config_prints_what_holds_and_where_it_comes_from(
         ["refresh", "=", "off", "--refresh"],
         ["prove", "=", "off", "default"],
         ["theme", "=", "auto", "default"],
+        ["notify", "=", "auto", "default"],
         ["limits.connections", "=", "24", "default"],
         ["limits.through-one-jump", "=", "4", "default"],
         ["limits.look", "=", "60", "~/.config/nixfleet/config.toml:2"],
