@@ -18,6 +18,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.signal import Signal
 
+from nixfleet_core.cli.finish import Finishing
 from nixfleet_core.cli.output import say
 from nixfleet_core.config import AUTO_THEME
 from nixfleet_core.errors import HostError, NeedsPassword
@@ -145,6 +146,7 @@ class NixFleetApp(Stage, inherit_bindings=False):
         self._refresh = Refresh(settings.refresh)
         self._proving = Proving(settings.prove_in_background)
         self.conductor = Conductor(latest, Passwords(self._ask_password))
+        self.finishing = Finishing(settings.on_finish, self._finish_failed)
         self.ticked = Signal(self, "ticked")
         self.animation_level = "none"
         self._new_job_id = new_job_id
@@ -335,6 +337,8 @@ class NixFleetApp(Stage, inherit_bindings=False):
             entry.learn_end(watcher.job, watcher.verdict)
         if watcher.verdict is not None:
             self._announce(watcher, watcher.verdict)
+        if watcher.report is not None:
+            self.finishing.tell(watcher.report)
         await self.fleet.look(entry, self.tick)
 
     def _announce(self, watcher: JobWatcher, verdict: Verdict) -> None:
@@ -355,6 +359,13 @@ class NixFleetApp(Stage, inherit_bindings=False):
         )
         if notice:
             self._driver.write(notice)
+
+    def _finish_failed(self, text: str) -> None:
+        """Say that the operator's command went wrong, also after the app's end."""
+        if self.is_running:
+            self.notify(text, severity="warning", timeout=_NOTICE_SECONDS)
+        else:
+            say(text, err=True)
 
     def _set_window_title(self, text: str) -> None:
         """Set the window's title. The terminal keeps the old one for the end (xterm's stack)."""
@@ -599,5 +610,7 @@ async def run_in_order(app: NixFleetApp, *, afterwards: signal.Handlers = signal
     end = partial(app.end, asyncio.get_running_loop())
     with ended_by_signals(end, afterwards=afterwards):
         await app.run_async(mouse=app.settings.mouse)
+    if (app.return_code or 0) < 128:  # after a signal nobody waits
+        await app.finishing.rest()
     if isinstance(app._driver, TerminalDriver):
         app._driver.leave_streams()

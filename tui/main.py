@@ -58,6 +58,7 @@ def _settings(ascii_only: bool, mouse: bool, config: Config) -> AppSettings:
         refresh=config.refresh,
         theme=config.theme,
         notify=config.notify,
+        on_finish=config.on_finish,
         prove_in_background=config.prove == "background",
     )
 

@@ -18,6 +18,8 @@ class AppSettings:
     title: bool = True
     notify: Notify = "auto"
     """The notice on the desktop, at a job's end too."""
+    on_finish: tuple[str, ...] = ()
+    """The operator's command for each verdict on a job; empty: none."""
     refresh: float | None = Config().refresh
     theme: str = AUTO_THEME
     """What the operator has chosen, as `tui.themes.NAMES` has it."""

@@ -24,7 +24,8 @@ class Screen(Protocol):
         notices: Sequence[str] = (),
     ) -> int:
         """Open the app on these hosts; it begins with the notices. `config` says how often it
-        looks at them by itself, whether it proves them, and in which theme it is drawn."""
+        looks at them by itself, whether it proves them, in which theme it is drawn, and what it
+        does at the end of a job."""
         ...
 
     def open_demo(self, speed: float, *, ascii_only: bool, mouse: bool, config: Config) -> int:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nixfleet_core.config import (
+    ON_FINISH_VARIABLE,
     REFRESH_VARIABLE,
     SSH_CONFIG_VARIABLE,
     THEME_VARIABLE,
@@ -17,6 +18,7 @@ from nixfleet_core.config import (
     check_theme,
     default_config_path,
     load_config,
+    read_words,
 )
 
 WHOLE = """\
@@ -24,6 +26,7 @@ refresh = 120
 prove = "background"
 theme = "nord"
 notify = "osc777"
+on-finish = ["tell", "-x", "-x", "two words"]
 [limits]
 connections      = 12
 through-one-jump = 2
@@ -36,6 +39,7 @@ VALUES = Config(
     prove="background",
     theme="nord",
     notify="osc777",
+    on_finish=("tell", "-x", "-x", "two words"),
     limits=Limits(connections=12, through_one_jump=2, look=90, evaluation=900, rebuild=28800),
 )
 
@@ -52,13 +56,17 @@ def themes() -> tuple[str, ...]:
 
 
 def load(
-    text: str | bytes | None, refresh: str | None = None, theme: str | None = None, **environ: str
+    text: str | bytes | None,
+    refresh: str | None = None,
+    theme: str | None = None,
+    on_finish: str | None = None,
+    **environ: str,
 ) -> Loaded:
     if text is not None:
         path = default_config_path()
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return load_config(environ, refresh=refresh, theme=theme, themes=themes)
+    return load_config(environ, refresh=refresh, theme=theme, themes=themes, on_finish=on_finish)
 
 
 def sources(loaded: Loaded) -> dict[str, tuple[str, str]]:
@@ -80,6 +88,7 @@ def test_without_a_file_the_defaults_hold() -> None:
         "prove": ("off", "default"),
         "theme": ("auto", "default"),
         "notify": ("auto", "default"),
+        "on-finish": ("", "default"),
         "limits.connections": ("24", "default"),
         "limits.through-one-jump": ("4", "default"),
         "limits.look": ("40", "default"),
@@ -99,11 +108,12 @@ def test_every_key_is_read_and_its_line_is_told() -> None:
         "prove": ("background", f"{file}:2"),
         "theme": ("nord", f"{file}:3"),
         "notify": ("osc777", f"{file}:4"),
-        "limits.connections": ("12", f"{file}:6"),
-        "limits.through-one-jump": ("2", f"{file}:7"),
-        "limits.look": ("90", f"{file}:8"),
-        "limits.evaluation": ("900", f"{file}:9"),
-        "limits.rebuild": ("28800", f"{file}:10"),
+        "on-finish": ("tell -x -x 'two words'", f"{file}:5"),
+        "limits.connections": ("12", f"{file}:7"),
+        "limits.through-one-jump": ("2", f"{file}:8"),
+        "limits.look": ("90", f"{file}:9"),
+        "limits.evaluation": ("900", f"{file}:10"),
+        "limits.rebuild": ("28800", f"{file}:11"),
         "NIXFLEET_SSH_CONFIG": ("", "default"),
     }
 
@@ -163,6 +173,41 @@ def test_a_wrong_theme_in_the_environment_leaves_the_file_in_force() -> None:
     assert loaded.problems == ("NIXFLEET_THEME: 'gruvbux' is no theme; did you mean 'gruvbox'?",)
 
 
+COMMAND, COMMAND_VARIABLE = 'on-finish = ["a", "b c"]', {ON_FINISH_VARIABLE: "d 'e f' $HOME;g"}
+
+
+@pytest.mark.parametrize(
+    ("file", "environ", "flag", "words", "source"),
+    [
+        (None, {}, None, (), "default"),
+        (COMMAND, {}, None, ("a", "b c"), "~/.config/nixfleet/config.toml:1"),
+        (COMMAND, COMMAND_VARIABLE, None, ("d", "e f", "$HOME;g"), "NIXFLEET_ON_FINISH"),
+        (COMMAND, COMMAND_VARIABLE, "h", ("h",), "--on-finish"),
+        (COMMAND, {ON_FINISH_VARIABLE: ""}, None, ("a", "b c"), "~/.config/nixfleet/config.toml:1"),
+        (COMMAND, COMMAND_VARIABLE, "", (), "--on-finish"),
+        ("on-finish = []", {}, None, (), "~/.config/nixfleet/config.toml:1"),
+    ],
+)
+def test_the_command_for_verdicts_is_words_and_no_shell_reads_them(
+    file: str | None, environ: dict[str, str], flag: str | None, words: tuple[str, ...], source: str
+) -> None:
+    loaded = load(file, on_finish=flag, **environ)
+    assert (loaded.config.on_finish, sources(loaded)["on-finish"][1]) == (words, source)
+    assert loaded.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("tell 'me", "no closing quotation"), ("'' me", "its first word is empty")],
+)
+def test_a_wrong_command_in_the_environment_leaves_the_file_in_force(text: str, says: str) -> None:
+    loaded = load(COMMAND, **{ON_FINISH_VARIABLE: text})
+    assert loaded.config.on_finish == ("a", "b c")
+    assert loaded.problems == (f"NIXFLEET_ON_FINISH: {text!r} is no command: {says}",)
+    with pytest.raises(ValueError):
+        read_words(text)
+
+
 def test_without_an_app_nobody_knows_the_names_of_themes() -> None:
     assert load_config({THEME_VARIABLE: "norrd"}).problems == ()
     check_theme("norrd", None)
@@ -215,7 +260,7 @@ MISTAKES = {
     "an unknown key": ("refrsh = 60", "1: refrsh: unknown key; did you mean 'refresh'?"),
     "an unheard-of key": (
         "zzz = 1",
-        "1: zzz: unknown key; known keys: refresh, prove, theme, notify, limits",
+        "1: zzz: unknown key; known keys: refresh, prove, theme, notify, on-finish, limits",
     ),
     "a strange way to prove": (
         'prove = "always"',
@@ -234,6 +279,19 @@ MISTAKES = {
         "1: notify: 'osc8' is no kind of notice; kinds: auto, off, osc9, osc777, osc99",
     ),
     "no notice": ("notify = false", "1: notify: False is no kind of notice"),
+    "a command as text": (
+        'on-finish = "tell me"',
+        "1: on-finish: must be a list of words, not text; write on-finish = [",
+    ),
+    "a command with a number": (
+        'on-finish = ["tell", 3]',
+        "1: on-finish: must be a list of words, not a number",
+    ),
+    "a command without a name": ('on-finish = [""]', "1: on-finish: its first word is empty"),
+    "a command with a NUL": (
+        'on-finish = ["a", "\\u0000"]',
+        "1: on-finish: a word has a NUL byte; write",
+    ),
     "a misspelt limit": (
         "[limits]\nrebiuld = 60",
         "2: limits.rebiuld: unknown key; did you mean 'rebuild'?",
