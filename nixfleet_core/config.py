@@ -76,6 +76,9 @@ class Config:
     prove: Prove = "off"
     """In the background, the app lets idle hosts prove themselves."""
     theme: str = AUTO_THEME
+    bell: bool = True
+    title: bool = True
+    """At a job's end the bell rings, and the window's title says the verdict."""
     notify: Notify = "auto"
     on_finish: tuple[str, ...] = ()
     """The command that runs at each verdict on a job, word by word; empty: none."""
@@ -136,6 +139,12 @@ def load_config(
         (THEME_VARIABLE, found.attempt(partial(_theme_of, THEME_VARIABLE, named, themes))),
         ("--theme", found.attempt(partial(_theme_of, "--theme", theme, themes))),
     )
+    bell, title = (
+        found.hold(
+            *(key, default), (file.place(key), found.attempt(partial(file.switch, key, default)))
+        )
+        for key, default in (("bell", Config().bell), ("title", Config().title))
+    )
     notify: Notify = found.hold(
         *("notify", Config().notify), (file.place("notify"), found.attempt(file.notify))
     )
@@ -161,6 +170,8 @@ def load_config(
         refresh=None if isinstance(time, str) else time,
         prove=prove,
         theme=theme,
+        bell=bell,
+        title=title,
         notify=notify,
         on_finish=words,
         limits=Limits(**limits),
@@ -265,7 +276,7 @@ _RANGES: Final[Mapping[str, tuple[int, int]]] = {
 _LIMITS: Final = {name.replace("_", "-"): name for name in _RANGES}
 """The fields of Limits, by their keys in the file."""
 
-_KEYS: Final = ("refresh", "prove", "theme", "notify", "on-finish", "limits")
+_KEYS: Final = ("refresh", "prove", "theme", "bell", "title", "notify", "on-finish", "limits")
 
 
 class _ConfigFile(TomlFile):
@@ -295,6 +306,12 @@ class _ConfigFile(TomlFile):
         if name is not None and (hint := _wrong_theme(name, themes)):
             self.fail(("theme",), f"{name!r} is no theme", hint)
         return name
+
+    def switch(self, key: str, default: bool) -> bool | None:
+        value = self.top.get(key)
+        if value is not None and not isinstance(value, bool):
+            self.wrong_type((key,), "true or false", value, f"{key} = {_written(not default)}")
+        return value
 
     def notify(self) -> Notify | None:
         value, at = self.top.get("notify"), ("notify",)
@@ -389,6 +406,8 @@ class _Found:
 
 def _written(value: object) -> str:
     match value:
+        case bool():
+            return "true" if value else "false"
         case float() if value == int(value):
             return f"{value:.0f}"
         case tuple():

@@ -13,10 +13,12 @@ from screen_text import screen_text, settle
 from test_path import press
 
 from nixfleet_core.cli.output import host_line
+from nixfleet_core.config import Config
 from nixfleet_core.job.history import JobLine
 from nixfleet_core.log.display import safe_json
 from nixfleet_core.session.conduct import Report
 from tui.app import NixFleetApp, run_in_order
+from tui.main import _settings
 from tui.screens.fleet import FleetScreen
 from tui.screens.update import UpdateScreen
 from tui.settings import AppSettings
@@ -57,6 +59,13 @@ async def read_a_past_job(pilot: Pilot[None], session: FakeSession) -> None:
     await watcher.ended.wait()
     await settle(pilot)
     assert watcher.verdict is not None
+
+
+def test_the_settings_reach_the_app() -> None:
+    config = Config(bell=False, title=False, notify="osc9", on_finish=("tell", "me"))
+    found = _settings(False, True, config)
+    assert (found.bell, found.title, found.notify) == (False, False, "osc9")
+    assert found.on_finish == ("tell", "me")
 
 
 async def at_rest(app: NixFleetApp) -> None:
@@ -163,8 +172,11 @@ async def test_the_end_is_told_on_the_desktop_once(
         assert app._driver is not None
         written: list[str] = []
         monkeypatch.setattr(app._driver, "write", written.append)
+        monkeypatch.setattr(app, "bell", lambda: written.append("\x07"))
         await to_the_verdict(pilot, fleet[0])
         await read_a_past_job(pilot, fleet[0])
         told = [text for text in written if "]777;" in text]
+    loud = [text for text in written if text == "\x07" or "\x1b]2;" in text]
+    assert loud == [], "the bell, or the title"
     expected = f"\x1b]777;notify;NixFleet: csb0: updated;{UPDATED.sentence}\x1b\\"
     assert told == ([expected] if notify == "auto" else [])

@@ -25,6 +25,8 @@ WHOLE = """\
 refresh = 120
 prove = "background"
 theme = "nord"
+bell = false
+title = false
 notify = "osc777"
 on-finish = ["tell", "-x", "-x", "two words"]
 [limits]
@@ -38,6 +40,8 @@ VALUES = Config(
     refresh=120.0,
     prove="background",
     theme="nord",
+    bell=False,
+    title=False,
     notify="osc777",
     on_finish=("tell", "-x", "-x", "two words"),
     limits=Limits(connections=12, through_one_jump=2, look=90, evaluation=900, rebuild=28800),
@@ -87,6 +91,8 @@ def test_without_a_file_the_defaults_hold() -> None:
         "refresh": ("60", "default"),
         "prove": ("off", "default"),
         "theme": ("auto", "default"),
+        "bell": ("true", "default"),
+        "title": ("true", "default"),
         "notify": ("auto", "default"),
         "on-finish": ("", "default"),
         "limits.connections": ("24", "default"),
@@ -107,13 +113,15 @@ def test_every_key_is_read_and_its_line_is_told() -> None:
         "refresh": ("120", f"{file}:1"),
         "prove": ("background", f"{file}:2"),
         "theme": ("nord", f"{file}:3"),
-        "notify": ("osc777", f"{file}:4"),
-        "on-finish": ("tell -x -x 'two words'", f"{file}:5"),
-        "limits.connections": ("12", f"{file}:7"),
-        "limits.through-one-jump": ("2", f"{file}:8"),
-        "limits.look": ("90", f"{file}:9"),
-        "limits.evaluation": ("900", f"{file}:10"),
-        "limits.rebuild": ("28800", f"{file}:11"),
+        "bell": ("false", f"{file}:4"),
+        "title": ("false", f"{file}:5"),
+        "notify": ("osc777", f"{file}:6"),
+        "on-finish": ("tell -x -x 'two words'", f"{file}:7"),
+        "limits.connections": ("12", f"{file}:9"),
+        "limits.through-one-jump": ("2", f"{file}:10"),
+        "limits.look": ("90", f"{file}:11"),
+        "limits.evaluation": ("900", f"{file}:12"),
+        "limits.rebuild": ("28800", f"{file}:13"),
         "NIXFLEET_SSH_CONFIG": ("", "default"),
     }
 
@@ -260,7 +268,7 @@ MISTAKES = {
     "an unknown key": ("refrsh = 60", "1: refrsh: unknown key; did you mean 'refresh'?"),
     "an unheard-of key": (
         "zzz = 1",
-        "1: zzz: unknown key; known keys: refresh, prove, theme, notify, on-finish, limits",
+        "1: zzz: unknown key; known keys: refresh, prove, theme, bell, title, notify, on-finish, l",
     ),
     "a strange way to prove": (
         'prove = "always"',
@@ -279,6 +287,11 @@ MISTAKES = {
         "1: notify: 'osc8' is no kind of notice; kinds: auto, off, osc9, osc777, osc99",
     ),
     "no notice": ("notify = false", "1: notify: False is no kind of notice"),
+    "a bell that is a word": (
+        'bell = "off"',
+        "1: bell: must be true or false, not text; write bell = false",
+    ),
+    "a title that is a number": ("title = 0", "1: title: must be true or false, not a number"),
     "a command as text": (
         'on-finish = "tell me"',
         "1: on-finish: must be a list of words, not text; write on-finish = [",

@@ -222,6 +222,8 @@ def test_config_prints_what_holds_and_where_it_comes_from(
         ["refresh", "=", "off", "--refresh"],
         ["prove", "=", "off", "default"],
         ["theme", "=", "auto", "default"],
+        ["bell", "=", "true", "default"],
+        ["title", "=", "true", "default"],
         ["notify", "=", "auto", "default"],
         ["on-finish", "=", "(not", "set)   default"],
         ["limits.connections", "=", "24", "default"],
