@@ -8,6 +8,7 @@ these holds.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +28,8 @@ REFRESH_VARIABLE: Final = "NIXFLEET_REFRESH"
 
 THEME_VARIABLE: Final = "NIXFLEET_THEME"
 
+ON_FINISH_VARIABLE: Final = "NIXFLEET_ON_FINISH"
+
 SSH_CONFIG_VARIABLE: Final = "NIXFLEET_SSH_CONFIG"
 """Names a file that ssh reads instead of ~/.ssh/config (`ssh -F`)."""
 
@@ -35,6 +38,10 @@ MOST_REFRESH: Final = 24 * 3600
 """Seconds. A look is one connection and some processes on each host."""
 
 Prove = Literal["off", "background"]
+
+Notify = Literal["auto", "off", "osc9", "osc777", "osc99"]
+"""The notice on the desktop at a job's end: what the terminal is known to show, none, or one kind
+in any terminal."""
 
 AUTO_THEME: Final = "auto"
 OWN_THEMES: Final = (AUTO_THEME, "dark", "light")
@@ -69,6 +76,12 @@ class Config:
     prove: Prove = "off"
     """In the background, the app lets idle hosts prove themselves."""
     theme: str = AUTO_THEME
+    bell: bool = True
+    title: bool = True
+    """At a job's end the bell rings, and the window's title says the verdict."""
+    notify: Notify = "auto"
+    on_finish: tuple[str, ...] = ()
+    """The command that runs at each verdict on a job, word by word; empty: none."""
     limits: Limits = DEFAULT_LIMITS
     ssh_config: str | None = None
 
@@ -109,9 +122,11 @@ def load_config(
     refresh: str | None = None,
     theme: str | None = None,
     themes: Themes | None = None,
+    on_finish: str | None = None,
 ) -> Loaded:
-    """Read all settings. `refresh` and `theme` are the flags' texts, which `check_refresh` and
-    `check_theme` have let pass. Without `themes` every name of a theme is right."""
+    """Read all settings. `refresh`, `theme` and `on_finish` are the flags' texts, which
+    `check_refresh`, `check_theme` and `read_words` have let pass. Without `themes` every name of a
+    theme is right."""
     found = _Found()
     file = found.file(default_config_path())
     variable = environ.get(REFRESH_VARIABLE) or None
@@ -131,6 +146,22 @@ def load_config(
         (THEME_VARIABLE, found.attempt(partial(_theme_of, THEME_VARIABLE, named, themes))),
         ("--theme", found.attempt(partial(_theme_of, "--theme", theme, themes))),
     )
+    bell, title = (
+        found.hold(
+            *(key, default), (file.place(key), found.attempt(partial(file.switch, key, default)))
+        )
+        for key, default in (("bell", Config().bell), ("title", Config().title))
+    )
+    notify: Notify = found.hold(
+        *("notify", Config().notify), (file.place("notify"), found.attempt(file.notify))
+    )
+    command = environ.get(ON_FINISH_VARIABLE) or None
+    words: tuple[str, ...] = found.hold(
+        *("on-finish", Config().on_finish),
+        (file.place("on-finish"), found.attempt(file.on_finish)),
+        (ON_FINISH_VARIABLE, found.attempt(partial(_words_of, ON_FINISH_VARIABLE, command))),
+        ("--on-finish", found.attempt(partial(_words_of, "--on-finish", on_finish))),
+    )
     limits = {
         field: found.hold(
             *(f"limits.{key}", getattr(DEFAULT_LIMITS, field)),
@@ -146,6 +177,10 @@ def load_config(
         refresh=None if isinstance(time, str) else time,
         prove=prove,
         theme=theme,
+        bell=bell,
+        title=title,
+        notify=notify,
+        on_finish=words,
         limits=Limits(**limits),
         ssh_config=ssh_config or None,
     )
@@ -200,6 +235,32 @@ def _theme_of(source: str, name: str | None, themes: Themes | None) -> str | Non
     return name
 
 
+def read_words(text: str) -> tuple[str, ...]:
+    """The words of a command as one types it; no shell reads them. Raises ValueError with what is
+    wrong."""
+    try:
+        words = tuple(shlex.split(text))
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no command: {str(error).lower()}") from error
+    if hint := _wrong_words(words):
+        raise ValueError(f"{text!r} is no command: {hint}")
+    return words
+
+
+def _wrong_words(words: Sequence[str]) -> str:
+    """Why no program can be started with them; empty if one may."""
+    if words and not words[0]:
+        return "its first word is empty"
+    return "a word has a NUL byte" if any("\0" in word for word in words) else ""
+
+
+def _words_of(source: str, text: str | None) -> tuple[str, ...] | None:
+    try:
+        return None if text is None else read_words(text)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from error
+
+
 _REFRESH_HINT: Final = f"give {LEAST_REFRESH} to {MOST_REFRESH} seconds, or"
 
 
@@ -208,6 +269,7 @@ def _is_refresh(seconds: float) -> bool:
 
 
 _PROVE: Final = tuple(f'prove = "{value}"' for value in get_args(Prove))
+_NOTIFY: Final[tuple[Notify, ...]] = get_args(Notify)
 
 _RANGES: Final[Mapping[str, tuple[int, int]]] = {
     "connections": (1, 500),
@@ -221,7 +283,7 @@ _RANGES: Final[Mapping[str, tuple[int, int]]] = {
 _LIMITS: Final = {name.replace("_", "-"): name for name in _RANGES}
 """The fields of Limits, by their keys in the file."""
 
-_KEYS: Final = ("refresh", "prove", "theme", "limits")
+_KEYS: Final = ("refresh", "prove", "theme", "bell", "title", "notify", "on-finish", "limits")
 
 
 class _ConfigFile(TomlFile):
@@ -251,6 +313,35 @@ class _ConfigFile(TomlFile):
         if name is not None and (hint := _wrong_theme(name, themes)):
             self.fail(("theme",), f"{name!r} is no theme", hint)
         return name
+
+    def switch(self, key: str, default: bool) -> bool | None:
+        value = self.top.get(key)
+        if value is not None and not isinstance(value, bool):
+            self.wrong_type((key,), "true or false", value, f"{key} = {_written(not default)}")
+        return value
+
+    def notify(self) -> Notify | None:
+        value, at = self.top.get("notify"), ("notify",)
+        for kind in _NOTIFY:
+            if value == kind:
+                return kind
+        if value is None:
+            return None
+        return self.fail(at, f"{value!r} is no kind of notice", f"kinds: {', '.join(_NOTIFY)}")
+
+    def on_finish(self) -> tuple[str, ...] | None:
+        value, at = self.top.get("on-finish"), ("on-finish",)
+        if value is None:
+            return None
+        example = 'on-finish = ["notify-send", "NixFleet"]'
+        if not isinstance(value, list):
+            self.wrong_type(at, "a list of words", value, example)
+        for word in value:
+            if not isinstance(word, str):
+                self.wrong_type(at, "a list of words", word, example)
+        if hint := _wrong_words(value):
+            self.fail(at, hint, f"write {example}")
+        return tuple(value)
 
     def limit(self, key: str) -> int | None:
         table = self.top.get("limits")
@@ -289,6 +380,10 @@ MEANINGS: Final[Mapping[str, str]] = {
     'or "off"',
     "prove": '"background": idle hosts prove themselves, see docs/proofs.md',
     "theme": 'the app\'s colours: "dark", "light", or a theme of Textual, such as "nord"',
+    "bell": "rings at a job's end",
+    "title": "the window's title says the verdict then",
+    "notify": 'a notice on the desktop at a job\'s end: "off", "osc9", "osc777", "osc99"',
+    "on-finish": 'a command for each verdict on a job, such as ["notify-send", "NixFleet"]',
     "limits.connections": _limit("connections", "connections that are set up at once"),
     "limits.through-one-jump": _limit(
         "through_one_jump",
@@ -342,6 +437,17 @@ class _Found:
         for place, one in given:
             if one is not None:
                 value, source = one, place
-        written = f"{value:.0f}" if isinstance(value, float) and value == int(value) else str(value)
-        self.held.append(Held(name, written, source, value))
+        self.held.append(Held(name, _written(value), source, value))
         return value
+
+
+def _written(value: object) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case float() if value == int(value):
+            return f"{value:.0f}"
+        case tuple():
+            return shlex.join(value)
+        case _:
+            return str(value)

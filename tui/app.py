@@ -20,6 +20,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.signal import Signal
 
+from nixfleet_core.cli.finish import Finishing
 from nixfleet_core.cli.output import say
 from nixfleet_core.config import AUTO_THEME
 from nixfleet_core.errors import HostError, NeedsPassword
@@ -28,6 +29,7 @@ from nixfleet_core.session.boundary import one_host
 from nixfleet_core.session.conduct import Conductor
 from nixfleet_core.session.passwords import Passwords
 from tui import actions, messages
+from tui.desktop_notice import desktop_notice
 from tui.driver import TerminalDriver
 from tui.ending import ended_by_signals
 from tui.fleet import Fleet
@@ -39,7 +41,7 @@ from tui.screen_filter import NoColours, ScreenFilter
 from tui.screens.base import Confirm, Dialog
 from tui.stage import Stage
 from tui.terminal_input import TerminalBackground
-from tui.text import plain
+from tui.text import plain, sentence
 from tui.themes import (
     DARK_LOG,
     LIGHT_LOG,
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
 
     from nixfleet_core.cli.screen import LookAgain
     from nixfleet_core.facts.model import Snapshot
+    from nixfleet_core.judge.verdict import Verdict
     from nixfleet_core.plan.model import Plan
     from nixfleet_core.session.no_hosts import Searched
     from nixfleet_core.session.protocol import HostSession, LatestSource
@@ -157,6 +160,7 @@ class NixFleetApp(Stage, inherit_bindings=False):
         self._refresh = Refresh(settings.refresh)
         self._proving = Proving(settings.prove_in_background)
         self.conductor = Conductor(latest, Passwords(self._ask_password))
+        self.finishing = Finishing(settings.on_finish, self._finish_failed)
         self.ticked = Signal(self, "ticked")
         self.animation_level = "none"
         self._new_job_id = new_job_id
@@ -363,17 +367,36 @@ class NixFleetApp(Stage, inherit_bindings=False):
         if watcher.is_over:
             entry.learn_end(watcher.job, watcher.verdict)
         if watcher.verdict is not None:
-            self._announce(f"{entry.name}: {watcher.verdict.kind}")
+            self._announce(watcher, watcher.verdict)
+        if watcher.report is not None:
+            self.finishing.tell(watcher.report)
         await self.fleet.look(entry, self.tick)
 
-    def _announce(self, text: str) -> None:
-        """Ring, and say it in the window title, for an operator who looks elsewhere."""
-        if self.terminal_lent:
+    def _announce(self, watcher: JobWatcher, verdict: Verdict) -> None:
+        """Ring, and say it in the window title and on the desktop, for an operator who looks
+        elsewhere."""
+        if self.terminal_lent or self._driver is None:
             return
+        text = f"{watcher.host}: {verdict.kind}"
         if self.settings.bell:
             self.bell()
         if self.settings.title:
             self._set_window_title(f"{text} - NixFleet")
+        notice = desktop_notice(
+            *(text, sentence(verdict.sentence, self.glyphs)),
+            job=watcher.job,
+            choice=self.settings.notify,
+            environ=os.environ,
+        )
+        if notice:
+            self._driver.write(notice)
+
+    def _finish_failed(self, text: str) -> None:
+        """Say that the operator's command went wrong, also after the app's end."""
+        if self.is_running:
+            self.notify(text, severity="warning", timeout=_NOTICE_SECONDS)
+        else:
+            say(text, err=True)
 
     def _set_window_title(self, text: str) -> None:
         """Set the window's title. The terminal keeps the old one for the end (xterm's stack)."""
@@ -628,5 +651,7 @@ async def run_in_order(app: NixFleetApp, *, afterwards: signal.Handlers = signal
     gc.freeze()
     with ended_by_signals(end, afterwards=afterwards):
         await app.run_async(mouse=app.settings.mouse)
+    if (app.return_code or 0) < 128:  # after a signal nobody waits
+        await app.finishing.rest()
     if isinstance(app._driver, TerminalDriver):
         app._driver.leave_streams()

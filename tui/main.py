@@ -59,6 +59,10 @@ def _settings(ascii_only: bool, mouse: bool, config: Config) -> AppSettings:
         mouse=mouse,
         refresh=config.refresh,
         theme=config.theme,
+        bell=config.bell,
+        title=config.title,
+        notify=config.notify,
+        on_finish=config.on_finish,
         prove_in_background=config.prove == "background",
     )
 

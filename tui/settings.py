@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nixfleet_core.config import AUTO_THEME, Config
+from nixfleet_core.config import AUTO_THEME, Config, Notify
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,10 @@ class AppSettings:
     mouse: bool = True
     bell: bool = True
     title: bool = True
+    notify: Notify = "auto"
+    """The notice on the desktop, at a job's end too."""
+    on_finish: tuple[str, ...] = ()
+    """The operator's command for each verdict on a job; empty: none."""
     refresh: float | None = Config().refresh
     theme: str = AUTO_THEME
     """What the operator has chosen, as `tui.themes.NAMES` has it."""

@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nixfleet_core.cli.options import UpdateCommand, checkout_option, plan_options
+from nixfleet_core.cli.options import (
+    UpdateCommand,
+    checkout_option,
+    on_finish_option,
+    plan_options,
+)
 from nixfleet_core.cli.output import SafeGroup, say
 from nixfleet_core.cli.screen import Opened
-from nixfleet_core.config import Loaded, check_refresh, check_theme, load_config
+from nixfleet_core.config import Loaded, check_refresh, check_theme, load_config, read_words
 from nixfleet_core.errors import NoSuchJob
 from nixfleet_core.inventory import (
     Inventory,
@@ -88,13 +93,14 @@ def require_terminal() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How the app is to look, as the options before a command have it. `refresh` and `theme` are as
-    given."""
+    """How the app is to look and what it runs, as the options before a command have it. `refresh`,
+    `theme` and `on_finish` are as given."""
 
     ascii_only: bool = False
     mouse: bool = True
     refresh: str | None = None
     theme: str | None = None
+    on_finish: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +208,14 @@ class Setup:
             raise UsageFault(str(error)) from error
         return tuple(sessions[host.name] for host in chosen)
 
+    def on_finish(self, given: str | None = None) -> tuple[str, ...]:
+        """The operator's command for verdicts. `given`: the subcommand's own option. Verdicts in a
+        demo get no command of the settings."""
+        text = self.look.on_finish if given is None else given
+        if text is not None:
+            return read_words(text)
+        return () if fleet_here() is not None else self.settings.config.on_finish
+
     def require_screen(self) -> Screen:
         """What opens the app. Raises ClickException if there is no app, or no terminal."""
         if self.screen is None:
@@ -249,6 +263,7 @@ def _check_theme(context: click.Context, option: click.Parameter, value: str | N
 def _look_options(command: FC) -> FC:
     """The options of the app, which also stand behind `demo`."""
     for option in (
+        on_finish_option,
         click.option(
             "--refresh",
             metavar="SECONDS",
@@ -294,6 +309,7 @@ def nixfleet(
     no_mouse: bool,
     refresh: str | None,
     theme: str | None,
+    on_finish: str | None,
 ) -> None:
     """Force-update NixFleet agents, and prove that the new one runs.
 
@@ -301,8 +317,10 @@ def nixfleet(
     """
     screen: Screen | None = context.obj
     themes = screen.themes if screen is not None else None
-    settings = load_config(os.environ, refresh=refresh, theme=theme, themes=themes)
-    look = Look(ascii_only, not no_mouse, refresh, theme)
+    settings = load_config(
+        os.environ, refresh=refresh, theme=theme, themes=themes, on_finish=on_finish
+    )
+    look = Look(ascii_only, not no_mouse, refresh, theme, on_finish)
     context.obj = setup = Setup(path or default_inventory_path(), screen, settings, look)
     if context.invoked_subcommand is None:
         if fleet_here() is None:
@@ -314,7 +332,7 @@ def nixfleet(
             setup.open(refresh_after),
             ascii_only=look.ascii_only,
             mouse=look.mouse,
-            config=settings.config,
+            config=replace(settings.config, on_finish=setup.on_finish()),
             look_again=partial(setup.open_again, refresh_after),
         )
         context.exit(code)
@@ -331,6 +349,7 @@ def demo(
     no_mouse: bool,
     refresh: str | None,
     theme: str | None,
+    on_finish: str | None,
 ) -> None:
     """Open the app on a sandbox fleet, which touches nothing else on this machine."""
     setup, context.obj = context.obj, speed
@@ -342,11 +361,13 @@ def demo(
             theme=theme or before.theme,
             themes=screen.themes,
         )
+        told = before.on_finish if on_finish is None else on_finish
         code = screen.open_demo(
             speed,
             ascii_only=ascii_only or before.ascii_only,
             mouse=before.mouse and not no_mouse,
-            config=settings.config,
+            # a command of the settings is not for the demo's hosts
+            config=replace(settings.config, on_finish=read_words(told or "")),
         )
         context.exit(code)
 
@@ -401,6 +422,7 @@ def hosts(setup: Setup, hosts: tuple[str, ...], as_json: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Print the exact commands; change nothing.")
 @click.option("--detach", is_flag=True, help="Start the job and leave it alone (exit 9).")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@on_finish_option
 @_json_option
 @click.pass_obj
 def update(
@@ -411,6 +433,7 @@ def update(
     dry_run: bool,
     detach: bool,
     yes: bool,
+    on_finish: str | None,
     as_json: bool,
 ) -> None:
     """Update hosts: stop, pull, update the input, rebuild past the cache, start, prove."""
@@ -431,7 +454,8 @@ def update(
         prepared = agreed.get(session.host.name)
         return await conductor.update(session, options, prepared=prepared, detach=detach)
 
-    raise SystemExit(run_hosts(sessions, act, as_json=as_json, ctrl_c="cancel"))
+    told = setup.on_finish(on_finish)
+    raise SystemExit(run_hosts(sessions, act, as_json=as_json, ctrl_c="cancel", on_finish=told))
 
 
 @nixfleet.command()
@@ -490,9 +514,10 @@ def doctor(setup: Setup, hosts: tuple[str, ...], as_json: bool) -> None:
 
 @nixfleet.command()
 @_host_argument
+@on_finish_option
 @_json_option
 @click.pass_obj
-def attach(setup: Setup, host: str, as_json: bool) -> None:
+def attach(setup: Setup, host: str, on_finish: str | None, as_json: bool) -> None:
     """Watch the host's running job, or its last one, to the verdict. ctrl-c only detaches."""
     from nixfleet_core.cli.log import newest_job
     from nixfleet_core.cli.run import run_hosts
@@ -505,7 +530,8 @@ def attach(setup: Setup, host: str, as_json: bool) -> None:
         except NoSuchJob as error:
             raise click.ClickException(str(error)) from error
 
-    raise SystemExit(run_hosts((session,), act, as_json=as_json, ctrl_c="detach"))
+    told = setup.on_finish(on_finish)
+    raise SystemExit(run_hosts((session,), act, as_json=as_json, ctrl_c="detach", on_finish=told))
 
 
 @nixfleet.command()
@@ -538,6 +564,7 @@ def log(setup: Setup, host: str, job: str | None, raw: bool) -> None:
 @click.option("--keep-lock", is_flag=True, help="Leave flake.lock as it is.")
 @checkout_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@on_finish_option
 @_json_option
 @click.pass_obj
 def rollback(
@@ -547,6 +574,7 @@ def rollback(
     keep_lock: bool,
     checkout: str | None,
     yes: bool,
+    on_finish: str | None,
     as_json: bool,
 ) -> None:
     """Go back to a generation, and to the flake.lock that belonged to it.
@@ -571,7 +599,8 @@ def rollback(
     async def act(conductor: Conductor, session: HostSession) -> Report:
         return await conductor.roll_back(session, Options(), keep_lock=keep_lock, to=to)
 
-    code = run_hosts((session,), act, as_json=as_json, ctrl_c="cancel")
+    told = setup.on_finish(on_finish)
+    code = run_hosts((session,), act, as_json=as_json, ctrl_c="cancel", on_finish=told)
     raise SystemExit(0 if code == EXIT_CODES["rolled-back"] else code)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, cast, get_args
 import click
 
 from nixfleet_core.cli.output import SafeCommand
+from nixfleet_core.config import read_words
 from nixfleet_core.facts.checkouts import read_checkout
 from nixfleet_core.ids import is_commit
 from nixfleet_core.plan.levels import LEVEL_NOTES, LEVELS
@@ -42,6 +43,23 @@ checkout_option = click.option(
     metavar="PATH",
     callback=_check_checkout,
     help="nixcfg on the host: a path, isolated (the agent's own), or nixcfg (~/Code/nixcfg).",
+)
+
+
+def _check_words(_: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    try:
+        if value is not None:
+            read_words(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param=option) from error
+    return value
+
+
+on_finish_option = click.option(
+    "--on-finish",
+    metavar="CMD",
+    callback=_check_words,
+    help="Run CMD here at each verdict on a job, with the verdict's JSON on its stdin; no shell.",
 )
 
 

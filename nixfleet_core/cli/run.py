@@ -6,10 +6,12 @@ import asyncio
 import getpass
 import signal
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeVar
 
 import click
 
+from nixfleet_core.cli.finish import Finishing
 from nixfleet_core.cli.output import Printer, host_line, print_json, say, say_away
 from nixfleet_core.errors import HostError, NeedsPassword, NotAllowed, Unreachable
 from nixfleet_core.judge.verdict import EXIT_CODES, worst_exit
@@ -71,19 +73,35 @@ detaches. detach: it leaves the job alone. stop: it ends a command that starts a
 SIGTERM and SIGHUP never cancel."""
 
 
-def run_hosts(sessions: Sequence[HostSession], act: Act, *, as_json: bool, ctrl_c: CtrlC) -> int:
-    """Do `act` on all hosts at once and print the results. Return the exit code."""
-    return asyncio.run(_Run(sessions, act, as_json=as_json, ctrl_c=ctrl_c).all())
+def run_hosts(
+    sessions: Sequence[HostSession],
+    act: Act,
+    *,
+    as_json: bool,
+    ctrl_c: CtrlC,
+    on_finish: Sequence[str] = (),
+) -> int:
+    """Do `act` on all hosts at once and print the results. Return the exit code. `on_finish`: the
+    operator's command, which runs at each verdict on a job."""
+    run = _Run(sessions, act, as_json=as_json, ctrl_c=ctrl_c, on_finish=on_finish)
+    return asyncio.run(run.all())
 
 
 class _Run:
     def __init__(
-        self, sessions: Sequence[HostSession], act: Act, *, as_json: bool, ctrl_c: CtrlC
+        self,
+        sessions: Sequence[HostSession],
+        act: Act,
+        *,
+        as_json: bool,
+        ctrl_c: CtrlC,
+        on_finish: Sequence[str],
     ) -> None:
         self._sessions, self._act, self._json = sessions, act, as_json
         self._cancels, self._stops = ctrl_c == "cancel", ctrl_c == "stop"
         self._printer = _Jobs(as_json=as_json, several=len(sessions) > 1)
         self._conductor = Conductor(latest_here(), Passwords(ask_for_password), self._printer)
+        self._finishing = Finishing(on_finish, partial(say, err=True))
         self._detached = asyncio.Event()
         self._side_tasks: set[asyncio.Task[None]] = set()
 
@@ -94,6 +112,7 @@ class _Run:
             loop.add_signal_handler(number, self._detached.set)
         limit = asyncio.Semaphore(PARALLEL)
         reports = await asyncio.gather(*(self._one(session, limit) for session in self._sessions))
+        await self._finishing.rest()
         return worst_exit([report.exit_code for report in reports])
 
     async def _one(self, session: HostSession, limit: asyncio.Semaphore) -> Report:
@@ -117,6 +136,7 @@ class _Run:
         except HostError as error:
             report = failed_report(host, error)
             self._print(report)
+        self._finishing.tell(report)
         return report
 
     def _print(self, report: Report) -> None:

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from nixfleet_core.cli.main import UsageFault, copies_here, say_aside
-from nixfleet_core.cli.options import UpdateCommand, checkout_option, plan_options
+from nixfleet_core.cli.options import (
+    UpdateCommand,
+    checkout_option,
+    on_finish_option,
+    plan_options,
+)
 from nixfleet_core.config import load_config
 from nixfleet_core.inventory import (
     InventoryError,
@@ -40,6 +45,7 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Print the exact commands; change nothing.")
 @click.option("--verify", is_flag=True, help="Prove which agent runs; alone it changes nothing.")
 @click.option("--detach", is_flag=True, help="Start the job and leave it alone (exit 9).")
+@on_finish_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.version_option(package_name="nixfleet-tui", message="nixfleet-update %(version)s")
 def nixfleet_update(
@@ -49,6 +55,7 @@ def nixfleet_update(
     dry_run: bool,
     verify: bool,
     detach: bool,
+    on_finish: str | None,
     as_json: bool,
 ) -> None:
     """Update this host: stop, pull, update the input, rebuild past the cache, start, prove.
@@ -61,7 +68,7 @@ def nixfleet_update(
     host = _this_host(path or default_inventory_path())
     if checkout is not None:
         host = replace(host, checkout=checkout)
-    settings = load_config(os.environ)
+    settings = load_config(os.environ, on_finish=on_finish)
     for problem in settings.problems:
         say_aside(problem)
     session = open_session(host, copies_here(), settings.config)
@@ -76,7 +83,8 @@ def nixfleet_update(
         return await conductor.update(session, options, detach=detach)
 
     ctrl_c: CtrlC = "stop" if only_looks else "cancel"
-    raise SystemExit(run_hosts((session,), act, as_json=as_json, ctrl_c=ctrl_c))
+    told = settings.config.on_finish
+    raise SystemExit(run_hosts((session,), act, as_json=as_json, ctrl_c=ctrl_c, on_finish=told))
 
 
 def _this_host(path: Path) -> Host:

@@ -48,6 +48,7 @@ may be endless, and must not take the space that everything else here needs."""
 
 
 _BUILDS: Final = "builds.json"
+_TOLD: Final = "told"
 
 _PIECE: Final = 64 * 1024
 """Bytes that a directory must take before the copy goes on."""
@@ -234,6 +235,18 @@ def _write_all(file: FileIO, data: bytes) -> None:
     left = memoryview(data)
     while left:
         left = left[file.write(left) :]
+
+
+def claim_end(files: JobFiles) -> bool:
+    """Whether the job's end is news on this machine. It is not from now on, for any program here.
+    If the copy cannot keep that, the end is news."""
+    try:
+        os.close(open_plain(files.log.with_name(_TOLD), os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 class CopyStopped(ClientFailed):

@@ -30,11 +30,16 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """UTC, a terminal with all colours, and no variable that changes Textual's drawing."""
+    """UTC, a terminal with all colours that shows no notices, and no variable that changes
+    Textual's drawing."""
     monkeypatch.setenv("TZ", "UTC")
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLORTERM", "truecolor")
-    for name in ("NO_COLOR", "COLORFGBG", "TEXTUAL", "TEXTUAL_ANIMATIONS", "TEXTUAL_THEME"):
+    for name in (
+        *("NO_COLOR", "COLORFGBG", "TEXTUAL", "TEXTUAL_ANIMATIONS", "TEXTUAL_THEME"),
+        *("TMUX", "STY", "TERM_PROGRAM", "LC_TERMINAL", "INSIDE_EMACS", "KITTY_WINDOW_ID"),
+        *("WEZTERM_PANE", "GHOSTTY_RESOURCES_DIR", "ITERM_SESSION_ID"),
+    ):
         monkeypatch.delenv(name, raising=False)
     time.tzset()
     yield

@@ -65,6 +65,7 @@ async def test_hosts_that_are_found_later_are_shown(
 ) -> None:
     looks.finds = [Opened(fleet, ("homes are unknown",))]
     async with (app := make_first_run()).run_test(size=(120, 40), notifications=True) as pilot:
+        await settle(pilot)
         text = await press(pilot, "R")
         assert isinstance(app.screen, FleetScreen)
         assert "homes are unknown" in text

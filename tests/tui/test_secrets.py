@@ -33,6 +33,7 @@ from nixfleet_core.plan.model import Refusal
 from nixfleet_core.session.protocol import Busy, Commit
 from tui.app import NixFleetApp
 from tui.glyphs import UNICODE
+from tui.jobs import JobWatcher
 from tui.screen_filter import ScreenFilter
 from tui.screens.base import Dialog, Page
 from tui.text import plain, short_commit, short_hash, short_store_path
@@ -253,7 +254,11 @@ async def test_the_row_hides_a_secret_that_its_widget_shows(make_app: MakeApp) -
 
 @MARK
 async def test_clipboard_messages_and_window_title_show_no_secret(
-    make_app: MakeApp, mark: str, monkeypatch: pytest.MonkeyPatch, unfiltered: None
+    make_app: MakeApp,
+    mark: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    unfiltered: None,
 ) -> None:
     async with (app := make_app()).run_test(size=(120, 40), notifications=True) as pilot:
         await settle(pilot)
@@ -268,6 +273,10 @@ async def test_clipboard_messages_and_window_title_show_no_secret(
         written: list[str] = []
         monkeypatch.setattr(app._driver, "write", written.append)
         app._set_window_title(mark)
+        monkeypatch.setenv("TERM", "foot")
+        watcher = JobWatcher(marked_session(mark, tmp_path), JOB, clock=lambda: NOW, changed=int)
+        app._announce(watcher, Verdict(kind="failed", sentence=mark))
+        assert "777;notify;" in "".join(written)
         assert leaked("".join(written)) is None
         try:
             raise RuntimeError(mark)

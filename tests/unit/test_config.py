@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nixfleet_core.config import (
+    ON_FINISH_VARIABLE,
     REFRESH_VARIABLE,
     SSH_CONFIG_VARIABLE,
     THEME_VARIABLE,
@@ -17,12 +18,17 @@ from nixfleet_core.config import (
     check_theme,
     default_config_path,
     load_config,
+    read_words,
 )
 
 WHOLE = """\
 refresh = 120
 prove = "background"
 theme = "nord"
+bell = false
+title = false
+notify = "osc777"
+on-finish = ["tell", "-x", "-x", "two words"]
 [limits]
 connections      = 12
 through-one-jump = 2
@@ -34,6 +40,10 @@ VALUES = Config(
     refresh=120.0,
     prove="background",
     theme="nord",
+    bell=False,
+    title=False,
+    notify="osc777",
+    on_finish=("tell", "-x", "-x", "two words"),
     limits=Limits(connections=12, through_one_jump=2, look=90, evaluation=900, rebuild=28800),
 )
 
@@ -50,13 +60,17 @@ def themes() -> tuple[str, ...]:
 
 
 def load(
-    text: str | bytes | None, refresh: str | None = None, theme: str | None = None, **environ: str
+    text: str | bytes | None,
+    refresh: str | None = None,
+    theme: str | None = None,
+    on_finish: str | None = None,
+    **environ: str,
 ) -> Loaded:
     if text is not None:
         path = default_config_path()
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return load_config(environ, refresh=refresh, theme=theme, themes=themes)
+    return load_config(environ, refresh=refresh, theme=theme, themes=themes, on_finish=on_finish)
 
 
 def sources(loaded: Loaded) -> dict[str, tuple[str, str]]:
@@ -77,6 +91,10 @@ def test_without_a_file_the_defaults_hold() -> None:
         "refresh": ("60", "default"),
         "prove": ("off", "default"),
         "theme": ("auto", "default"),
+        "bell": ("true", "default"),
+        "title": ("true", "default"),
+        "notify": ("auto", "default"),
+        "on-finish": ("", "default"),
         "limits.connections": ("24", "default"),
         "limits.through-one-jump": ("4", "default"),
         "limits.look": ("40", "default"),
@@ -95,11 +113,15 @@ def test_every_key_is_read_and_its_line_is_told() -> None:
         "refresh": ("120", f"{file}:1"),
         "prove": ("background", f"{file}:2"),
         "theme": ("nord", f"{file}:3"),
-        "limits.connections": ("12", f"{file}:5"),
-        "limits.through-one-jump": ("2", f"{file}:6"),
-        "limits.look": ("90", f"{file}:7"),
-        "limits.evaluation": ("900", f"{file}:8"),
-        "limits.rebuild": ("28800", f"{file}:9"),
+        "bell": ("false", f"{file}:4"),
+        "title": ("false", f"{file}:5"),
+        "notify": ("osc777", f"{file}:6"),
+        "on-finish": ("tell -x -x 'two words'", f"{file}:7"),
+        "limits.connections": ("12", f"{file}:9"),
+        "limits.through-one-jump": ("2", f"{file}:10"),
+        "limits.look": ("90", f"{file}:11"),
+        "limits.evaluation": ("900", f"{file}:12"),
+        "limits.rebuild": ("28800", f"{file}:13"),
         "NIXFLEET_SSH_CONFIG": ("", "default"),
     }
 
@@ -159,6 +181,41 @@ def test_a_wrong_theme_in_the_environment_leaves_the_file_in_force() -> None:
     assert loaded.problems == ("NIXFLEET_THEME: 'gruvbux' is no theme; did you mean 'gruvbox'?",)
 
 
+COMMAND, COMMAND_VARIABLE = 'on-finish = ["a", "b c"]', {ON_FINISH_VARIABLE: "d 'e f' $HOME;g"}
+
+
+@pytest.mark.parametrize(
+    ("file", "environ", "flag", "words", "source"),
+    [
+        (None, {}, None, (), "default"),
+        (COMMAND, {}, None, ("a", "b c"), "~/.config/nixfleet/config.toml:1"),
+        (COMMAND, COMMAND_VARIABLE, None, ("d", "e f", "$HOME;g"), "NIXFLEET_ON_FINISH"),
+        (COMMAND, COMMAND_VARIABLE, "h", ("h",), "--on-finish"),
+        (COMMAND, {ON_FINISH_VARIABLE: ""}, None, ("a", "b c"), "~/.config/nixfleet/config.toml:1"),
+        (COMMAND, COMMAND_VARIABLE, "", (), "--on-finish"),
+        ("on-finish = []", {}, None, (), "~/.config/nixfleet/config.toml:1"),
+    ],
+)
+def test_the_command_for_verdicts_is_words_and_no_shell_reads_them(
+    file: str | None, environ: dict[str, str], flag: str | None, words: tuple[str, ...], source: str
+) -> None:
+    loaded = load(file, on_finish=flag, **environ)
+    assert (loaded.config.on_finish, sources(loaded)["on-finish"][1]) == (words, source)
+    assert loaded.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("tell 'me", "no closing quotation"), ("'' me", "its first word is empty")],
+)
+def test_a_wrong_command_in_the_environment_leaves_the_file_in_force(text: str, says: str) -> None:
+    loaded = load(COMMAND, **{ON_FINISH_VARIABLE: text})
+    assert loaded.config.on_finish == ("a", "b c")
+    assert loaded.problems == (f"NIXFLEET_ON_FINISH: {text!r} is no command: {says}",)
+    with pytest.raises(ValueError):
+        read_words(text)
+
+
 def test_without_an_app_nobody_knows_the_names_of_themes() -> None:
     assert load_config({THEME_VARIABLE: "norrd"}).problems == ()
     check_theme("norrd", None)
@@ -211,7 +268,7 @@ MISTAKES = {
     "an unknown key": ("refrsh = 60", "1: refrsh: unknown key; did you mean 'refresh'?"),
     "an unheard-of key": (
         "zzz = 1",
-        "1: zzz: unknown key; known keys: refresh, prove, theme, limits",
+        "1: zzz: unknown key; known keys: refresh, prove, theme, bell, title, notify, on-finish, l",
     ),
     "a strange way to prove": (
         'prove = "always"',
@@ -225,6 +282,29 @@ MISTAKES = {
     ),
     "a theme's name in capitals": ('theme = "DARK"', "1: theme: 'DARK' is no theme; "),
     "no theme": ("theme = 3", '1: theme: must be text, not a number; write theme = "auto"'),
+    "a strange notice": (
+        'notify = "osc8"',
+        "1: notify: 'osc8' is no kind of notice; kinds: auto, off, osc9, osc777, osc99",
+    ),
+    "no notice": ("notify = false", "1: notify: False is no kind of notice"),
+    "a bell that is a word": (
+        'bell = "off"',
+        "1: bell: must be true or false, not text; write bell = false",
+    ),
+    "a title that is a number": ("title = 0", "1: title: must be true or false, not a number"),
+    "a command as text": (
+        'on-finish = "tell me"',
+        "1: on-finish: must be a list of words, not text; write on-finish = [",
+    ),
+    "a command with a number": (
+        'on-finish = ["tell", 3]',
+        "1: on-finish: must be a list of words, not a number",
+    ),
+    "a command without a name": ('on-finish = [""]', "1: on-finish: its first word is empty"),
+    "a command with a NUL": (
+        'on-finish = ["a", "\\u0000"]',
+        "1: on-finish: a word has a NUL byte; write",
+    ),
     "a misspelt limit": (
         "[limits]\nrebiuld = 60",
         "2: limits.rebiuld: unknown key; did you mean 'rebuild'?",

@@ -168,6 +168,8 @@ def test_the_hosts_own_command_reads_the_inventory(real: Fleet, tmp_path: Path) 
         (("demo", "--speed", "0"), "not in the range"),
         (("--refresh", "9"), "give 10 to 86400 seconds, or off"),
         (("--refresh", "never"), "'never' is no time between looks"),
+        (("--on-finish", "tell 'me"), "is no command: no closing quotation"),
+        (("update", "csb0", "--yes", "--on-finish", "tell 'me"), "no closing quotation"),
         (("nonsense",), "No such command"),
     ],
 )
@@ -1240,6 +1242,7 @@ class Screen:
         self.drawn_in: list[str] = []
         self.opened = Opened(())
         self.look_again: LookAgain | None = None
+        self.commands: list[tuple[str, ...]] = []
 
     def open(
         self,
@@ -1253,12 +1256,14 @@ class Screen:
         self.asked.append(([one.host.name for one in opened.sessions], ascii_only, mouse))
         self.refreshes.append(config.refresh)
         self.drawn_in.append(config.theme)
+        self.commands.append(config.on_finish)
         self.notices = list(opened.notices)
         self.opened, self.look_again = opened, look_again
         return 7
 
     def open_demo(self, speed: float, *, ascii_only: bool, mouse: bool, config: Config) -> int:
         self.asked.append((speed, ascii_only, mouse, config.refresh, config.theme))
+        self.commands.append(config.on_finish)
         return 8
 
     def themes(self) -> tuple[str, ...]:
@@ -1271,10 +1276,14 @@ def test_nixfleet_without_a_command_opens_the_app(
     monkeypatch.setattr("nixfleet_core.cli.main.require_terminal", lambda: None)
     fleet.screen = screen = Screen()
     assert fleet.run().exit_code == 7
+    write_config(fleet, 'on-finish = ["mine"]')
     options = ("--ascii", "--no-mouse", "--refresh", "off", "--theme", "nord")
     assert fleet.run(*options).exit_code == 7
-    assert screen.refreshes == [60.0, None]
-    assert screen.drawn_in == ["auto", "nord"]
+    assert fleet.run("--on-finish", "tell me").exit_code == 7
+    assert screen.commands == [(), ("mine",), ("tell", "me")]
+    screen.asked.pop()
+    assert screen.refreshes == [60.0, None, 60.0]
+    assert screen.drawn_in == ["auto", "nord", "auto"]
     assert screen.asked == [(["csb0", "csb1"], False, True), (["csb0", "csb1"], True, False)]
 
 
@@ -1283,14 +1292,16 @@ def test_the_options_of_the_app_stand_before_demo_and_behind_it(
 ) -> None:
     monkeypatch.setattr("nixfleet_core.cli.main.require_terminal", lambda: None)
     fleet.screen = screen = Screen()
+    write_config(fleet, 'on-finish = ["mine"]')
     assert fleet.run("demo").exit_code == 8
-    options = ("--ascii", "--no-mouse", "--refresh", "20", "--theme", "light")
+    options = ("--ascii", "--no-mouse", "--refresh", "20", "--theme", "light", "--on-finish", "a b")
     assert fleet.run(*options, "demo", "--speed", "3").exit_code == 8
     assert fleet.run("demo", "--speed", "3", *options).exit_code == 8
     assert screen.asked == [
         (1.0, False, True, 60.0, "auto"),
         *[(3.0, True, False, 20.0, "light")] * 2,
     ]
+    assert screen.commands == [(), ("a", "b"), ("a", "b")], "the settings' command is not for them"
 
 
 @pytest.mark.parametrize(
