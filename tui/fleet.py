@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.errors import HostError, Unreachable
+from nixfleet_core.judge.host_filter import Listed
 from nixfleet_core.judge.table_state import Assessment, assess, latest_version
 from nixfleet_core.judge.verdict import snapshot
 from nixfleet_core.nix.git_url import commit_of
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from nixfleet_core.facts.model import Facts, Snapshot
     from nixfleet_core.host import Host
+    from nixfleet_core.judge.table_state import State
     from nixfleet_core.judge.verdict import Verdict
     from nixfleet_core.nix.git_url import Latest
     from nixfleet_core.session.conduct import Report
@@ -232,6 +234,20 @@ class HostEntry:
         return judged[2]
 
     @property
+    def state(self) -> State:
+        """The state that its row shows."""
+        if self.watcher is not None and self.watcher.is_active:
+            return "updating"
+        found = self.assessment
+        return found.state if found is not None else "unknown"
+
+    @property
+    def listed(self) -> Listed:
+        """The host as a filter sees it."""
+        running = self.facts.running if self.facts is not None else None
+        return Listed(self.host, self.state, running.binary.version if running else None)
+
+    @property
     def sound_facts(self) -> Facts | None:
         """The facts, unless they cannot be used."""
         found = self.assessment
@@ -388,7 +404,7 @@ class Fleet:
 
     def counts(self) -> list[tuple[str, int]]:
         """How many hosts are in each state, states in a fixed order, empty ones left out."""
-        states = [found.state for entry in self.entries.values() if (found := entry.assessment)]
+        states = [entry.state for entry in self.entries.values() if entry.assessment]
         return [(state, states.count(state)) for state in STATE_ORDER if state in states]
 
 
