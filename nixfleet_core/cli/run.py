@@ -71,18 +71,33 @@ detaches. detach: it leaves the job alone. stop: it ends a command that starts a
 SIGTERM and SIGHUP never cancel."""
 
 
-def run_hosts(sessions: Sequence[HostSession], act: Act, *, as_json: bool, ctrl_c: CtrlC) -> int:
-    """Do `act` on all hosts at once and print the results. Return the exit code."""
-    return asyncio.run(_Run(sessions, act, as_json=as_json, ctrl_c=ctrl_c).all())
+def run_hosts(
+    sessions: Sequence[HostSession],
+    act: Act,
+    *,
+    as_json: bool,
+    ctrl_c: CtrlC,
+    several: bool = False,
+) -> int:
+    """Do `act` on all hosts at once and print the results; with `several` each line names its host.
+    Return the exit code."""
+    run = _Run(sessions, act, as_json=as_json, ctrl_c=ctrl_c, several=several)
+    return asyncio.run(run.all())
 
 
 class _Run:
     def __init__(
-        self, sessions: Sequence[HostSession], act: Act, *, as_json: bool, ctrl_c: CtrlC
+        self,
+        sessions: Sequence[HostSession],
+        act: Act,
+        *,
+        as_json: bool,
+        ctrl_c: CtrlC,
+        several: bool,
     ) -> None:
         self._sessions, self._act, self._json = sessions, act, as_json
         self._cancels, self._stops = ctrl_c == "cancel", ctrl_c == "stop"
-        self._printer = _Jobs(as_json=as_json, several=len(sessions) > 1)
+        self._printer = _Jobs(as_json=as_json, several=several)
         self._conductor = Conductor(latest_here(), Passwords(ask_for_password), self._printer)
         self._detached = asyncio.Event()
         self._side_tasks: set[asyncio.Task[None]] = set()

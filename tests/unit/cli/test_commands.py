@@ -139,9 +139,9 @@ def test_the_hosts_own_command_reads_the_inventory(real: Fleet, tmp_path: Path) 
     [
         (("hosts", "csb2"), "no host 'csb2'; did you mean"),
         (("update", "x"), "hosts: csb0, csb1"),
-        (("update",), "Missing argument"),
-        (("verify",), "name the hosts to verify, or add --unproven"),
-        (("why",), "Missing argument"),
+        (("update",), "name the hosts to update, or choose them with --tag or --state"),
+        (("verify",), "name the hosts to verify, or choose them with --tag, --state or --unproven"),
+        (("why",), "name the hosts to explain, or choose them with --tag or --state"),
         (("doctor",), "Missing argument"),
         (("attach",), "Missing argument"),
         (("log",), "Missing argument"),
@@ -363,7 +363,7 @@ def test_verify_unproven_leaves_out_what_is_proven_or_refuted(fleet: Fleet) -> N
     assert (nothing.exit_code, nothing.stdout) == (0, "")
     assert "no host is unproven" in nothing.stderr
     none = fleet.run("verify")
-    assert (none.exit_code, "or add --unproven" in none.stderr) == (2, True)
+    assert (none.exit_code, "or --unproven" in none.stderr) == (2, True)
 
 
 def test_update_says_that_a_job_is_detached_or_in_the_way(fleet: Fleet) -> None:
