@@ -143,7 +143,7 @@ async def test_ctrl_a_marks_exactly_what_the_filter_shows(
     tag(fleet)
     async with (app := make_app()).run_test(size=(120, 40)) as pilot:
         text = await press(pilot, "slash", *"tag:cloud !csb0", "enter", "ctrl+a")
-        assert " 2 marked" in text
+        assert "· 2 marked " in text.splitlines()[0]
         text = await press(pilot, "u")
         assert isinstance(app.screen, ManyPlansDialog)
         assert [name for name in ("csb0", "csb1", "gpc0", "imac0") if name in text] == [
