@@ -32,7 +32,7 @@ _ALSO: Final = {
     "fleet.verify": "prove check",
     "fleet.rollback": "undo generation revert",
     "fleet.history": "jobs past",
-    "fleet.filter": "search find",
+    "fleet.filter": "search find tag state version",
     "fleet.mark": "select",
     "fleet.refresh": "reload probe",
     "fleet.connect": "ssh login",
@@ -118,7 +118,8 @@ class HostCommands(Provider):
         for tag in screen.tags:
             text = f"Show hosts with {tag} only"
             if fits := score(query, (tag,), text, 0):
-                yield Hit(fits, matcher.highlight(text), partial(screen.filter_by, tag), text)
+                show = partial(screen.filter_by, f"tag:{tag}")
+                yield Hit(fits, matcher.highlight(text), show, text)
 
 
 class Themes(Provider):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.errors import HostError, Unreachable
 from nixfleet_core.host import HELD
+from nixfleet_core.judge.host_filter import Listed
 from nixfleet_core.judge.table_state import Assessment, assess, latest_version
 from nixfleet_core.judge.verdict import snapshot
 from nixfleet_core.nix.git_url import commit_of
@@ -199,11 +200,6 @@ class HostEntry:
         return plain(self.name)
 
     @property
-    def state(self) -> State | None:
-        """The state that its row shows; None before the first look."""
-        return self.assessment.state if self.assessment is not None else None
-
-    @property
     def left_out(self) -> str:
         """Why a batch leaves the host out, whatever the options; empty if it does not."""
         if self.host.hold:
@@ -248,6 +244,20 @@ class HostEntry:
             )
             self._judged = judged = (facts, answer, found)
         return judged[2]
+
+    @property
+    def state(self) -> State:
+        """The state that its row shows."""
+        if self.watcher is not None and self.watcher.is_active:
+            return "updating"
+        found = self.assessment
+        return found.state if found is not None else "unknown"
+
+    @property
+    def listed(self) -> Listed:
+        """The host as a filter sees it."""
+        running = self.facts.running if self.facts is not None else None
+        return Listed(self.host, self.state, running.binary.version if running else None)
 
     @property
     def sound_facts(self) -> Facts | None:
@@ -406,7 +416,7 @@ class Fleet:
 
     def counts(self) -> list[tuple[str, int]]:
         """How many hosts are in each state, states in a fixed order, empty ones left out."""
-        states = [found.state for entry in self.entries.values() if (found := entry.assessment)]
+        states = [entry.state for entry in self.entries.values() if entry.assessment]
         return [(state, states.count(state)) for state in STATE_ORDER if state in states]
 
 

@@ -14,6 +14,7 @@ from humanize import naturaldelta
 from nixfleet_core.cli.output import print_json, say, say_away, say_waiting
 from nixfleet_core.cli.run import for_each
 from nixfleet_core.errors import Unreachable
+from nixfleet_core.judge.host_filter import Filter, Listed
 from nixfleet_core.judge.table_state import Assessment, assess, latest_version
 from nixfleet_core.judge.verdict import Verdict, worst_exit
 from nixfleet_core.log.display import safe
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from nixfleet_core.facts.model import Binary, Facts
     from nixfleet_core.host import Host
+    from nixfleet_core.judge.table_state import State
     from nixfleet_core.session.protocol import HostSession, LatestSource
 
     S = TypeVar("S", bound=HostSession)
@@ -46,6 +48,11 @@ class SeenHost:
     facts: Facts | None
     latest: str | None
     assessment: Assessment
+
+    @property
+    def needs_proof(self) -> bool:
+        """Neither proven nor refuted; or nobody knows, as it did not answer."""
+        return self.facts is None or self.assessment.state == "unproven"
 
 
 class AgentLine(msgspec.Struct, frozen=True):
@@ -69,28 +76,52 @@ class SeenHostLine(msgspec.Struct, frozen=True):
     commit: str | None
     latest: str | None
     job: str | None
+    held: bool
+    """The inventory holds it: nothing that is done to several hosts includes it."""
     remembered: bool
     """The flake could not be asked now: it named this host the last time that it could."""
 
 
-def list_hosts(sessions: Sequence[HostSession], *, as_json: bool) -> None:
-    """Probe all hosts at once and print a line for each, in the inventory's order."""
-    rows = asyncio.run(look(sessions))
+def list_hosts(
+    sessions: Sequence[HostSession], states: tuple[State, ...] = (), *, as_json: bool
+) -> None:
+    """Probe all hosts at once and print a line for each that is in one of the states, or for each,
+    in the inventory's order."""
+    seen = asyncio.run(look(sessions))
+    rows = _in_states(seen, states)
     if as_json:
         for row in rows:
             print_json(drawn(row.host.name, partial(_line, row), partial(_no_line, row)))
-    else:
-        _print_table(rows)
+    elif rows:
+        _print_table(rows, [row.assessment for row in seen])
 
 
-def unproven_of(sessions: Sequence[S]) -> tuple[S, ...]:
-    """The hosts that are neither proven nor refuted, and those that cannot be asked."""
-    rows = asyncio.run(look(sessions))
-    return tuple(
-        session
-        for session, row in zip(sessions, rows, strict=True)
-        if row.facts is None or row.assessment.state == "unproven"
-    )
+def chosen_by_look(
+    sessions: Sequence[S], states: tuple[State, ...], *, unproven: bool = False
+) -> tuple[S, ...]:
+    """Look at the hosts, and choose those in one of the states; with `unproven` those of them that
+    need a proof. Without either it chooses all hosts, and looks at none."""
+    if not states and not unproven:
+        return tuple(sessions)
+    rows = _in_states(asyncio.run(look(sessions)), states)
+    chosen = {row.host.name for row in rows if row.needs_proof or not unproven}
+    if rows and not chosen:
+        say("no host is unproven", err=True)
+    return tuple(session for session in sessions if session.host.name in chosen)
+
+
+def _in_states(rows: Sequence[SeenHost], states: tuple[State, ...]) -> list[SeenHost]:
+    """The hosts in one of the states, or all. Says on stderr which others gave no answer, as they
+    may be in that state, and if there is none."""
+    wanted = Filter.choosing(states=states)
+    chosen = [row for row in rows if wanted.shows(Listed(row.host, row.assessment.state))]
+    away = [row for row in rows if row.facts is None and row not in chosen]
+    if away:
+        names = ", ".join(f"{row.host.name} ({row.assessment.state})" for row in away)
+        say(f"left out, as there is no answer: {names}", err=True)
+    if rows and not chosen:
+        say(f"no host has the state {' or '.join(states)}", err=True)
+    return chosen
 
 
 async def look(sessions: Sequence[HostSession]) -> list[SeenHost]:
@@ -123,8 +154,8 @@ async def _look_at(session: HostSession, source: LatestSource) -> SeenHost:
         return SeenHost(host, None, None, replace(seen, why=why))
 
 
-def _print_table(rows: list[SeenHost]) -> None:
-    seen = [row.assessment for row in rows]
+def _print_table(rows: list[SeenHost], seen: list[Assessment]) -> None:
+    """`seen`: what is known of all hosts, also of those without a row."""
     cells: list[tuple[str, ...]] = [_TITLES]
     cells += [
         drawn(row.host.name, partial(_cells, row, seen), partial(_no_cells, row)) for row in rows
@@ -177,6 +208,7 @@ def _line(row: SeenHost) -> SeenHostLine:
     return SeenHostLine(
         host=row.host.name,
         where=row.host.where,
+        held=row.host.hold,
         remembered=row.host.remembered,
         state=row.assessment.state,
         why=row.assessment.why,

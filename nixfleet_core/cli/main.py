@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nixfleet_core.cli.choice import ALL, Choice, choosing_hosts
 from nixfleet_core.cli.options import (
     UpdateCommand,
     checkout_option,
@@ -22,6 +23,7 @@ from nixfleet_core.cli.output import SafeGroup, say
 from nixfleet_core.cli.screen import Opened
 from nixfleet_core.config import Loaded, check_refresh, check_theme, load_config, read_words
 from nixfleet_core.errors import NoSuchJob
+from nixfleet_core.host import HELD
 from nixfleet_core.inventory import (
     Inventory,
     InventoryError,
@@ -29,7 +31,6 @@ from nixfleet_core.inventory import (
     UnknownHostError,
     default_inventory_path,
     load_inventory,
-    select,
 )
 from nixfleet_core.job.copies import default_copies
 from nixfleet_core.judge.verdict import EXIT_CODES, EXIT_USAGE
@@ -126,23 +127,24 @@ class Setup:
 
     def sessions(
         self,
-        names: Sequence[str] = (),
+        choice: Choice = ALL,
         checkout: str | None = None,
         warn: Callable[[str], None] | None = None,
         refresh: float | None = None,
     ) -> tuple[ShellSession, ...]:
-        """Sessions with these hosts, or with all; with that checkout, if one is given. `warn` gets
-        the mistakes in the settings, and what is not known of the hosts; by default they are
-        printed. `refresh`: seconds between two looks at a host."""
+        """Sessions with the hosts of these names and tags; which states they are in is not known
+        yet. They have that checkout, if one is given. `warn` gets the mistakes in the settings, and
+        what is not known of the hosts; by default they are printed. `refresh`: seconds between two
+        looks at a host."""
         for problem in self.settings.problems:
             (warn or say_aside)(problem)
         if (folder := fleet_here()) is not None:
-            return self._of_demo(folder, names)
+            return self._of_demo(folder, choice)
         inventory = self.inventory()
         hosts = inventory.hosts
         if not inventory.path:
-            hosts = asyncio.run(self._find(say_aside, names, warn))
-        return self._open(hosts, names, checkout, warn, refresh)
+            hosts = asyncio.run(self._find(say_aside, choice.names, warn))
+        return self._open(hosts, choice, checkout, warn, refresh)
 
     def open(self, refresh: float | None) -> Opened:
         """What the app begins with."""
@@ -162,7 +164,7 @@ class Setup:
                 hosts = await self._find(lambda _: None, (), notices.append)
         except NoHosts as none:
             return Opened((), notices, none.searched)
-        return Opened(self._open(hosts, (), None, notices.append, refresh), notices)
+        return Opened(self._open(hosts, ALL, None, notices.append, refresh), notices)
 
     async def _find(
         self, say: Callable[[str], None], names: Sequence[str], warn: Callable[[str], None] | None
@@ -187,26 +189,39 @@ class Setup:
     def _open(
         self,
         hosts: Sequence[Host],
-        names: Sequence[str],
+        choice: Choice,
         checkout: str | None,
         warn: Callable[[str], None] | None,
         refresh: float | None,
     ) -> tuple[ShellSession, ...]:
         try:
-            chosen = select(hosts, names)
+            chosen = choice.of(hosts)
             if checkout is not None:
                 chosen = tuple(replace(host, checkout=checkout) for host in chosen)
             return open_sessions(chosen, copies_here(warn), self.settings.config, refresh)
         except (UnknownHostError, SocketDirectoryError) as error:
             raise UsageFault(str(error)) from error
 
-    def _of_demo(self, folder: Path, names: Sequence[str]) -> tuple[ShellSession, ...]:
+    def _of_demo(self, folder: Path, choice: Choice) -> tuple[ShellSession, ...]:
         try:
             sessions = {one.host.name: one for one in sessions_here(folder)}
-            chosen = select([one.host for one in sessions.values()], names)
+            chosen = choice.of([one.host for one in sessions.values()])
         except (FleetGoneError, UnknownHostError) as error:
             raise UsageFault(str(error)) from error
         return tuple(sessions[host.name] for host in chosen)
+
+    def batch(self, choice: Choice, checkout: str | None = None) -> tuple[ShellSession, ...]:
+        """The same sessions without the hosts that are held, unless they are named. Raises
+        UsageFault if no host is left."""
+        sessions = self.sessions(choice, checkout)
+        held = [one for one in sessions if one.host.hold and one.host.name not in choice.names]
+        if held:
+            names = ", ".join(one.host.name for one in held)
+            say_aside(f"{names}: left out; {HELD}, unless it is named")
+            sessions = tuple(one for one in sessions if one not in held)
+            if not sessions:
+                raise UsageFault("no host is left")
+        return sessions
 
     def on_finish(self, given: str | None = None) -> tuple[str, ...]:
         """The operator's command for verdicts. `given`: the subcommand's own option. Verdicts in a
@@ -224,7 +239,7 @@ class Setup:
         return self.screen
 
     def session(self, name: str, checkout: str | None = None) -> ShellSession:
-        return self.sessions((name,), checkout)[0]
+        return self.sessions(Choice((name,)), checkout)[0]
 
 
 def copies_here(warn: Callable[[str], None] | None = None) -> Copies:
@@ -283,7 +298,25 @@ def _look_options(command: FC) -> FC:
     return command
 
 
-_hosts_argument = click.argument("hosts", nargs=-1, required=True, metavar="HOST…")
+def _require(choice: Choice, verb: str, ways: str = "--tag or --state") -> None:
+    """Raises UsageFault if the command line says nothing of its hosts."""
+    if not choice:
+        raise UsageFault(f"name the hosts to {verb}, or choose them with {ways}")
+
+
+def _seen(
+    sessions: tuple[ShellSession, ...], choice: Choice, *, unproven: bool = False
+) -> tuple[ShellSession, ...]:
+    """Of these hosts those in the states of the choice; if it names any, we look at the hosts. Ends
+    the command well if there is none."""
+    from nixfleet_core.cli.listing import chosen_by_look
+
+    chosen = chosen_by_look(sessions, choice.states, unproven=unproven)
+    if sessions and not chosen:
+        raise SystemExit(0)
+    return chosen
+
+
 _host_argument = click.argument("host", metavar="HOST")
 _json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a host.")
 
@@ -405,18 +438,18 @@ def config(setup: Setup, check: bool) -> None:
 
 
 @nixfleet.command()
-@click.argument("hosts", nargs=-1, metavar="[HOST]…")
+@choosing_hosts
 @_json_option
 @click.pass_obj
-def hosts(setup: Setup, hosts: tuple[str, ...], as_json: bool) -> None:
+def hosts(setup: Setup, choice: Choice, as_json: bool) -> None:
     """List the hosts and the agent that each runs; one round trip a host, all at once."""
     from nixfleet_core.cli.listing import list_hosts
 
-    list_hosts(setup.sessions(hosts), as_json=as_json)
+    list_hosts(setup.sessions(choice), choice.states, as_json=as_json)
 
 
 @nixfleet.command(cls=UpdateCommand)
-@_hosts_argument
+@choosing_hosts
 @plan_options
 @checkout_option
 @click.option("--dry-run", is_flag=True, help="Print the exact commands; change nothing.")
@@ -427,7 +460,7 @@ def hosts(setup: Setup, hosts: tuple[str, ...], as_json: bool) -> None:
 @click.pass_obj
 def update(
     setup: Setup,
-    hosts: tuple[str, ...],
+    choice: Choice,
     options: Options,
     checkout: str | None,
     dry_run: bool,
@@ -440,65 +473,71 @@ def update(
     from nixfleet_core.cli.run import at_terminal, run_hosts
     from nixfleet_core.cli.show_plan import agree_on_plans, show_plans
 
-    sessions = setup.sessions(hosts, checkout)
+    _require(choice, "update")
+    sessions = setup.batch(choice, checkout)
+    if not (yes or dry_run or at_terminal()):
+        names = ", ".join(session.host.name for session in sessions)
+        raise UsageFault(f"{names}: not updated; confirm at a terminal, or add --yes")
+    sessions = _seen(sessions, choice)
     if dry_run:
         raise SystemExit(show_plans(sessions, options, as_json=as_json))
     agreed: dict[str, Prepared | Report] = {}
     if not yes:
-        if not at_terminal():
-            names = ", ".join(session.host.name for session in sessions)
-            raise UsageFault(f"{names}: not updated; confirm at a terminal, or add --yes")
         agreed = agree_on_plans(sessions, options, partial(click.confirm, err=True))
 
     async def act(conductor: Conductor, session: HostSession) -> Report:
         prepared = agreed.get(session.host.name)
         return await conductor.update(session, options, prepared=prepared, detach=detach)
 
-    told = setup.on_finish(on_finish)
-    raise SystemExit(run_hosts(sessions, act, as_json=as_json, ctrl_c="cancel", on_finish=told))
+    code = run_hosts(
+        sessions,
+        act,
+        as_json=as_json,
+        ctrl_c="cancel",
+        several=choice.several,
+        on_finish=setup.on_finish(on_finish),
+    )
+    raise SystemExit(code)
 
 
 @nixfleet.command()
-@click.argument("hosts", nargs=-1, metavar="[HOST…]")
+@choosing_hosts
 @click.option("--unproven", is_flag=True, help="Of these hosts, or all: those that need a proof.")
 @checkout_option
 @_json_option
 @click.pass_obj
 def verify(
-    setup: Setup, hosts: tuple[str, ...], unproven: bool, checkout: str | None, as_json: bool
+    setup: Setup, choice: Choice, unproven: bool, checkout: str | None, as_json: bool
 ) -> None:
     """Prove which agent runs. Changes nothing; exit 0 if it is the right one, else 3."""
-    from nixfleet_core.cli.listing import unproven_of
     from nixfleet_core.cli.run import run_hosts
 
-    if not hosts and not unproven:
-        raise UsageFault("name the hosts to verify, or add --unproven")
+    if not unproven:
+        _require(choice, "verify", "--tag, --state or --unproven")
 
     async def act(conductor: Conductor, session: HostSession) -> Report:
         return await conductor.verify(session)
 
-    sessions = setup.sessions(hosts, checkout)
-    if unproven:
-        sessions = unproven_of(sessions)
-        if not sessions:
-            say_aside("no host is unproven")
-            raise SystemExit(0)
-    raise SystemExit(run_hosts(sessions, act, as_json=as_json, ctrl_c="stop"))
+    sessions = _seen(setup.batch(choice, checkout), choice, unproven=unproven)
+    code = run_hosts(sessions, act, as_json=as_json, ctrl_c="stop", several=choice.several)
+    raise SystemExit(code)
 
 
 @nixfleet.command()
-@_hosts_argument
+@choosing_hosts
 @_json_option
 @click.pass_obj
-def why(setup: Setup, hosts: tuple[str, ...], as_json: bool) -> None:
+def why(setup: Setup, choice: Choice, as_json: bool) -> None:
     """Say why hosts have an old agent: one cause, the evidence, and the cure. Changes nothing."""
     from nixfleet_core.cli.why import explain_hosts
 
-    raise SystemExit(explain_hosts(setup.sessions(hosts), as_json=as_json))
+    _require(choice, "explain")
+    sessions = _seen(setup.sessions(choice), choice)
+    raise SystemExit(explain_hosts(sessions, as_json=as_json, several=choice.several))
 
 
 @nixfleet.command()
-@_hosts_argument
+@click.argument("hosts", nargs=-1, required=True, metavar="HOST…")
 @_json_option
 @click.pass_obj
 def doctor(setup: Setup, hosts: tuple[str, ...], as_json: bool) -> None:
@@ -509,7 +548,7 @@ def doctor(setup: Setup, hosts: tuple[str, ...], as_json: bool) -> None:
     """
     from nixfleet_core.cli.doctor import examine_hosts
 
-    raise SystemExit(examine_hosts(setup.sessions(hosts), as_json=as_json))
+    raise SystemExit(examine_hosts(setup.sessions(Choice(hosts)), as_json=as_json))
 
 
 @nixfleet.command()
@@ -605,14 +644,14 @@ def rollback(
 
 
 @nixfleet.command()
-@click.argument("hosts", nargs=-1, metavar="[HOST]…")
+@choosing_hosts
 @_json_option
 @click.pass_obj
-def jobs(setup: Setup, hosts: tuple[str, ...], as_json: bool) -> None:
+def jobs(setup: Setup, choice: Choice, as_json: bool) -> None:
     """List the jobs of hosts, newest first; a host keeps its last 20."""
     from nixfleet_core.cli.listing import list_jobs
 
-    raise SystemExit(list_jobs(setup.sessions(hosts), as_json=as_json))
+    raise SystemExit(list_jobs(_seen(setup.sessions(choice), choice), as_json=as_json))
 
 
 @nixfleet.command()

@@ -79,11 +79,13 @@ def run_hosts(
     *,
     as_json: bool,
     ctrl_c: CtrlC,
+    several: bool = False,
     on_finish: Sequence[str] = (),
 ) -> int:
-    """Do `act` on all hosts at once and print the results. Return the exit code. `on_finish`: the
-    operator's command, which runs at each verdict on a job."""
-    run = _Run(sessions, act, as_json=as_json, ctrl_c=ctrl_c, on_finish=on_finish)
+    """Do `act` on all hosts at once and print the results; with `several` each line names its host.
+    Return the exit code. `on_finish`: the operator's command, which runs at each verdict on a
+    job."""
+    run = _Run(sessions, act, as_json=as_json, ctrl_c=ctrl_c, several=several, on_finish=on_finish)
     return asyncio.run(run.all())
 
 
@@ -96,10 +98,11 @@ class _Run:
         as_json: bool,
         ctrl_c: CtrlC,
         on_finish: Sequence[str],
+        several: bool,
     ) -> None:
         self._sessions, self._act, self._json = sessions, act, as_json
         self._cancels, self._stops = ctrl_c == "cancel", ctrl_c == "stop"
-        self._printer = _Jobs(as_json=as_json, several=len(sessions) > 1)
+        self._printer = _Jobs(as_json=as_json, several=several)
         self._conductor = Conductor(latest_here(), Passwords(ask_for_password), self._printer)
         self._finishing = Finishing(on_finish, partial(say, err=True))
         self._detached = asyncio.Event()

@@ -32,8 +32,9 @@ class WhyLine(msgspec.Struct, frozen=True):
     cure: str
 
 
-def explain_hosts(sessions: Sequence[HostSession], *, as_json: bool) -> int:
-    """Look at all hosts at once and print the finding for each. Return the exit code."""
+def explain_hosts(sessions: Sequence[HostSession], *, as_json: bool, several: bool) -> int:
+    """Look at all hosts at once and print the finding for each; with `several` it names its host.
+    Return the exit code."""
     codes = []
     explained = for_each(sessions, Conductor.explain)
     for session, found in zip(sessions, explained, strict=True):
@@ -43,7 +44,7 @@ def explain_hosts(sessions: Sequence[HostSession], *, as_json: bool) -> int:
         if as_json:
             print_json(line)
         else:
-            _print(line, found, several=len(sessions) > 1)
+            _print(line, found, several=several)
     return worst_exit(codes)
 
 

@@ -7,7 +7,7 @@ judged by the rules of a look with proof. What is neither proven nor refuted is 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from nixfleet_core.judge.causes import UNSEEN, expectation, find_cause, find_job
 from nixfleet_core.judge.proofs import recall
@@ -32,6 +32,7 @@ State = Literal[
     "unknown",
     "updating",
 ]
+STATES: Final[tuple[State, ...]] = get_args(State)
 
 
 @dataclass(frozen=True, slots=True)

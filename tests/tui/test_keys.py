@@ -25,6 +25,7 @@ from tui.screens.plan import RollbackDialog, UpdateDialog
 from tui.screens.remedy import RemedyNotice
 from tui.screens.update import UpdateScreen
 from tui.widgets.fact_list import FactList
+from tui.widgets.filter_bar import FilterBar
 from tui.widgets.key_bar import KeyHint, fit_hints
 from tui.widgets.log_view import LogView
 from tui.widgets.row_table import RowTable
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 NODES: tuple[type[DOMNode], ...] = (
     *(NixFleetApp, Page, Dialog, FleetScreen, ManyScreen, HistoryScreen, UpdateScreen),
     *(LogView, RowTable, UpdateDialog, RollbackDialog, LevelDialog, GenerationDialog),
-    *(RemedyNotice, HostScreen, FactList, FirstRunScreen),
+    *(RemedyNotice, HostScreen, FactList, FirstRunScreen, FilterBar),
 )
 
 

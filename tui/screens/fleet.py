@@ -9,7 +9,7 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from nixfleet_core.ids import job_time
 from nixfleet_core.session.boundary import drawn
@@ -21,6 +21,7 @@ from tui.refresh import SECOND
 from tui.screens.host_page import HostPage, host_key
 from tui.stage import stage
 from tui.text import ago, short_commit
+from tui.widgets.filter_bar import FilterBar
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.row_table import Cell, Column, Row, RowTable
 from tui.words import state_tone, tone_sign
@@ -159,23 +160,6 @@ def _stale_tones(entry: HostEntry) -> tuple[Tone, Tone]:
     )
 
 
-class FilterField(Input):
-    """Where the filter is typed."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "clear_filter", "Clear", show=False, id="filter.clear"),
-        Binding("down", "to_table", "To the hosts", show=False, id="filter.down"),
-    ]
-
-    def action_clear_filter(self) -> None:
-        self.value = ""
-        self.action_to_table()
-
-    def action_to_table(self) -> None:
-        self.display = bool(self.value)
-        self.screen.query_one(RowTable).focus()
-
-
 class FleetScreen(HostPage):
     """Table and details; probes everything once on mount."""
 
@@ -209,7 +193,13 @@ class FleetScreen(HostPage):
         ),
         host_key("fleet", "rollback"),
         host_key("fleet", "history"),
-        Binding("slash", "filter", "filter", id="fleet.filter", tooltip="Show some hosts only"),
+        Binding(
+            "slash",
+            "filter",
+            "filter",
+            id="fleet.filter",
+            tooltip="Show some hosts only: words, !word, tag:, state:, version:",
+        ),
         Binding("space", "mark", "mark", id="fleet.mark", tooltip="Mark or unmark this host"),
         Binding("ctrl+a", "mark_all", "Mark all shown, or none", show=False, id="fleet.mark-all"),
         Binding("R", "refresh", "refresh", id="fleet.refresh", tooltip="Look at all hosts again"),
@@ -247,10 +237,7 @@ class FleetScreen(HostPage):
                 yield RowTable(COLUMNS, glyphs, id="host-table")
             with VerticalScroll(id="details", can_focus=False):
                 yield Static(id="details-text", markup=False)
-        field = FilterField(placeholder="show hosts that contain ...", id="filter", compact=True)
-        field.cursor_blink = False
-        field.display = False
-        yield field
+        yield FilterBar()
         yield KeyBar(self._key_label)
 
     def on_mount(self) -> None:
@@ -271,13 +258,15 @@ class FleetScreen(HostPage):
         glyphs, latest, marked = stage(self).glyphs, self._fleet.latest_labels(), self._marked
         table = self.query_one(RowTable)
         now = stage(self).clock() if table.is_large else None
+        shown = self._shown()
         rows = [
             host_row(
                 *(entry, latest.get(entry.name), glyphs, self._beat, now),
                 marked=entry.name in marked,
             )
-            for entry in self._shown()
+            for entry in shown
         ]
+        self._filter_bar.tell(len(shown), len(self._fleet.entries), self.tags)
         table.show(self._sorted(rows))
         self._update_title()
         self._update_details()
@@ -314,7 +303,7 @@ class FleetScreen(HostPage):
         box = self.query_one("#details")
         if entry is None:
             box.border_title = box.border_subtitle = None
-            text.update(Content("No host contains that." if self._fleet.entries else ""))
+            text.update(Content("The filter shows no host." if self._fleet.entries else ""))
             return
         box.border_title = Content(entry.label)
         box.border_subtitle = Content(last_look(entry, app.clock()))
@@ -348,7 +337,7 @@ class FleetScreen(HostPage):
         ]
         if entries:
             self.post_message(VerifyHosts(entries))
-        elif self.query_one(FilterField).value.strip():
+        elif self._filter_bar.is_on:
             self.notify("No host that is shown is unproven.")
         else:
             self.notify("No host is unproven.")
@@ -378,19 +367,15 @@ class FleetScreen(HostPage):
         self.update_hosts(None)
 
     def action_filter(self) -> None:
-        field = self.query_one(FilterField)
-        field.display = True
-        field.focus()
+        self._filter_bar.edit()
 
-    @on(Input.Changed, "#filter")
-    def _filter_changed(self, event: Input.Changed) -> None:
-        event.stop()
+    @on(FilterBar.Changed)
+    def _filter_changed(self) -> None:
         self.update_hosts(None)
 
-    @on(Input.Submitted, "#filter")
-    def _filter_done(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.query_one(FilterField).action_to_table()
+    @on(FilterBar.Left)
+    def _leave_filter(self) -> None:
+        self.query_one(RowTable).focus()
 
     @property
     def names(self) -> list[str]:
@@ -407,17 +392,14 @@ class FleetScreen(HostPage):
         self.query_one(RowTable).go_to(name)
 
     def filter_by(self, text: str) -> None:
-        """Show the hosts that contain that text only."""
-        field = self.query_one(FilterField)
-        field.value = text
+        """Show the hosts that match that text only."""
+        self._filter_bar.set(text)
         self.update_hosts(None)
-        field.action_to_table()
 
     def action_clear(self) -> None:
         """Clear the filter first, the marks next."""
-        field = self.query_one(FilterField)
-        if field.value:
-            field.action_clear_filter()
+        if self._filter_bar.display:
+            self._filter_bar.action_clear()
         else:
             self._marked.clear()
             self.update_hosts(None)
@@ -457,9 +439,12 @@ class FleetScreen(HostPage):
 
     def _shown(self) -> list[HostEntry]:
         """The hosts that the filter lets through."""
-        wanted = self.query_one(FilterField).value.strip().casefold()
-        entries = self._fleet.entries.values()
-        return [entry for entry in entries if not wanted or wanted in _haystack(entry)]
+        wanted, entries = self._filter_bar.filter, self._fleet.entries.values()
+        return [entry for entry in entries if wanted.shows(entry.listed)]
+
+    @property
+    def _filter_bar(self) -> FilterBar:
+        return self.query_one(FilterBar)
 
     @property
     def host_entry(self) -> HostEntry | None:
@@ -516,9 +501,3 @@ def _chosen_part(entry: HostEntry) -> str:
     if entry.facts is None:
         return "why"
     return "job" if entry.facts.job_running is not None else "plan"
-
-
-def _haystack(entry: HostEntry) -> str:
-    found = entry.assessment
-    state = found.state if found else ""
-    return " ".join((entry.name, entry.host.where, state, *entry.host.tags)).casefold()

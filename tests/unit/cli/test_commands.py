@@ -35,6 +35,7 @@ from odd_files import ODD
 from test_inventory import MISTAKES
 
 from nixfleet_core.cli import listing, main, show_plan
+from nixfleet_core.cli.choice import Choice
 from nixfleet_core.cli.main import Setup, nixfleet
 from nixfleet_core.cli.screen import Opened
 from nixfleet_core.cli.update_here import nixfleet_update
@@ -142,9 +143,9 @@ def test_the_hosts_own_command_reads_the_inventory(real: Fleet, tmp_path: Path) 
     [
         (("hosts", "csb2"), "no host 'csb2'; did you mean"),
         (("update", "x"), "hosts: csb0, csb1"),
-        (("update",), "Missing argument"),
-        (("verify",), "name the hosts to verify, or add --unproven"),
-        (("why",), "Missing argument"),
+        (("update",), "name the hosts to update, or choose them with --tag or --state"),
+        (("verify",), "name the hosts to verify, or choose them with --tag, --state or --unproven"),
+        (("why",), "name the hosts to explain, or choose them with --tag or --state"),
         (("doctor",), "Missing argument"),
         (("attach",), "Missing argument"),
         (("log",), "Missing argument"),
@@ -363,7 +364,7 @@ def test_verify_unproven_leaves_out_what_is_proven_or_refuted(fleet: Fleet) -> N
     assert (nothing.exit_code, nothing.stdout) == (0, "")
     assert "no host is unproven" in nothing.stderr
     none = fleet.run("verify")
-    assert (none.exit_code, "or add --unproven" in none.stderr) == (2, True)
+    assert (none.exit_code, "or --unproven" in none.stderr) == (2, True)
 
 
 def test_update_says_that_a_job_is_detached_or_in_the_way(fleet: Fleet) -> None:
@@ -755,6 +756,7 @@ class StrictRow(msgspec.Struct, forbid_unknown_fields=True):
     commit: str | None
     latest: str | None
     job: str | None
+    held: bool
     remembered: bool
 
 
@@ -1481,7 +1483,7 @@ def test_a_file_without_hosts_says_so_and_what_to_write(bare: Path) -> None:
 
 def test_a_machine_without_an_agent_can_be_named(bare: Path) -> None:
     name = this_machine().name
-    chosen = Setup(bare, None, load_config({})).sessions((name,))
+    chosen = Setup(bare, None, load_config({})).sessions(Choice((name,)))
     assert [session.host.name for session in chosen] == [name]
 
 

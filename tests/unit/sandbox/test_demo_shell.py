@@ -27,12 +27,14 @@ def start(tmp_path: Path) -> subprocess.Popen[str]:
 
 def test_commands_mean_the_fleet_which_is_gone_with_the_shell(tmp_path: Path) -> None:
     said, aside = start(tmp_path).communicate(
-        "nixfleet hosts csb0 csb1; nixfleet update csb0 --yes; nixfleet hosts csb0; "
+        "nixfleet hosts --tag cloud; nixfleet update --tag cloud --state stale --yes; "
+        "nixfleet hosts csb0; "
         'nixfleet hosts nobody; echo "code $?"; echo "$NIXFLEET_DEMO"; exit 7\n',
         timeout=SECONDS,
     )
     before, _, after = said.partition("the agent that runs is 2.2.0")
     assert "csb1" in before
+    assert "gpc0" not in said, "it is stale, but at home"
     assert "stale" in before
     assert "current" in after
     assert "no host 'nobody'" in aside
