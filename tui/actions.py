@@ -16,6 +16,7 @@ from nixfleet_core.host import HELD
 from nixfleet_core.plan.model import Options, Refusal
 from nixfleet_core.session.boundary import drawn, one_host
 from nixfleet_core.session.conduct import Report, refused_report, reported
+from nixfleet_core.session.queue import NotBegun, Queue
 from nixfleet_core.vocabulary import Advice
 from tui.fleet import Seen
 from tui.remedies import advice_text
@@ -38,9 +39,6 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     Planned = tuple[Facts, Plan | Refusal]
     Planner = Callable[[Stage, HostEntry, Facts], Awaitable[Planned]]
-
-AT_ONCE = 8
-"""So many hosts are verified at once: each evaluates its flake, and may ask the same servers."""
 
 FORCE = Options(force=True)
 """The options of `force update`: every step runs, at level 1."""
@@ -341,15 +339,14 @@ async def _attempt(
 
 async def _verify_all(app: Stage, entries: Sequence[HostEntry]) -> list[Verdict | str]:
     """The verdict on each, or what went wrong. A held host is verified only alone."""
-    room = asyncio.Semaphore(AT_ONCE)
 
     async def one(entry: HostEntry) -> Verdict | str:
         if entry.host.hold and len(entries) > 1:
             return f"left out: {HELD}"
-        async with room:
-            return await _verify(app, entry)
+        return await _verify(app, entry)
 
-    return await asyncio.gather(*(one(entry) for entry in entries))
+    found = await Queue().run(entries, one, lambda _: False)
+    return [answer for answer in found if not isinstance(answer, NotBegun)]
 
 
 async def _verify(app: Stage, entry: HostEntry) -> Verdict | str:

@@ -43,6 +43,7 @@ from nixfleet_core.session.discovery import (
 )
 from nixfleet_core.session.no_hosts import Searched, no_hosts_words
 from nixfleet_core.session.open import open_session, open_sessions
+from nixfleet_core.session.queue import AT_ONCE, Queue
 from nixfleet_core.transport.answer import CARRIER_FAILED
 from nixfleet_core.transport.ssh import SocketDirectoryError
 
@@ -455,6 +456,19 @@ def hosts(setup: Setup, choice: Choice, as_json: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Print the exact commands; change nothing.")
 @click.option("--detach", is_flag=True, help="Start the job and leave it alone (exit 9).")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--at-once",
+    type=click.IntRange(1, 64),
+    default=AT_ONCE,
+    show_default=True,
+    metavar="N",
+    help="Update at most so many hosts at a time.",
+)
+@click.option(
+    "--stop-on-failure",
+    is_flag=True,
+    help="Begin with no other host once one has failed; those that have begun go on.",
+)
 @on_finish_option
 @_json_option
 @click.pass_obj
@@ -466,6 +480,8 @@ def update(
     dry_run: bool,
     detach: bool,
     yes: bool,
+    at_once: int,
+    stop_on_failure: bool,
     on_finish: str | None,
     as_json: bool,
 ) -> None:
@@ -474,6 +490,8 @@ def update(
     from nixfleet_core.cli.show_plan import agree_on_plans, show_plans
 
     _require(choice, "update")
+    if detach and stop_on_failure:
+        raise UsageFault("--detach does not wait, so it cannot see a failure: --stop-on-failure")
     sessions = setup.batch(choice, checkout)
     if not (yes or dry_run or at_terminal()):
         names = ", ".join(session.host.name for session in sessions)
@@ -496,6 +514,7 @@ def update(
         ctrl_c="cancel",
         several=choice.several,
         on_finish=setup.on_finish(on_finish),
+        queue=Queue(at_once, stop_on_failure),
     )
     raise SystemExit(code)
 

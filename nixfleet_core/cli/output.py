@@ -327,7 +327,9 @@ class Printer(Watcher):
         """The end: before, after, and the verdict in a sentence."""
         verdict = report.verdict
         if verdict is None:
-            if report.stopped:
+            if report.not_begun:
+                words = f"not begun: {report.not_begun}"
+            elif report.stopped:
                 words = "stopped: nothing was proven, and nothing was changed"
             elif report.busy:
                 words = f"another job is running: {report.job}; nixfleet attach {report.host}"
@@ -420,6 +422,6 @@ def host_line(report: Report) -> HostLine:
 
 def _unjudged(report: Report) -> tuple[Cause | Literal[""], str]:
     """The cause and the advice where there is no verdict."""
-    if report.stopped:
+    if report.stopped or report.not_begun:
         return "", ""
     return "busy" if report.busy else "detached", f"nixfleet attach {report.host}"

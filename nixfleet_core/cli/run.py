@@ -7,7 +7,7 @@ import getpass
 import signal
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 import click
 
@@ -20,6 +20,7 @@ from nixfleet_core.sandbox.here import latest_here
 from nixfleet_core.session.boundary import one_host
 from nixfleet_core.session.conduct import Conductor, Report, failed_report
 from nixfleet_core.session.passwords import Passwords
+from nixfleet_core.session.queue import NotBegun, Queue
 from nixfleet_core.transport.core_dumps import forbid_core_dumps
 
 if TYPE_CHECKING:
@@ -31,10 +32,6 @@ if TYPE_CHECKING:
     from nixfleet_core.session.protocol import HostSession
 
 T = TypeVar("T")
-
-PARALLEL: Final = 8
-"""So many hosts are worked on at once: their jobs load the same servers and caches. How many
-connections are set up at once is the business of `transport.gate`."""
 
 
 class Act(Protocol):
@@ -81,12 +78,13 @@ def run_hosts(
     ctrl_c: CtrlC,
     several: bool = False,
     on_finish: Sequence[str] = (),
+    queue: Queue | None = None,
 ) -> int:
-    """Do `act` on all hosts at once and print the results; with `several` each line names its host.
+    """Do `act` on the hosts in turn and print the results; with `several` each line names its host.
     Return the exit code. `on_finish`: the operator's command, which runs at each verdict on a
     job."""
     run = _Run(sessions, act, as_json=as_json, ctrl_c=ctrl_c, several=several, on_finish=on_finish)
-    return asyncio.run(run.all())
+    return asyncio.run(run.all(queue or Queue()))
 
 
 class _Run:
@@ -106,33 +104,43 @@ class _Run:
         self._conductor = Conductor(latest_here(), Passwords(ask_for_password), self._printer)
         self._finishing = Finishing(on_finish, partial(say, err=True))
         self._detached = asyncio.Event()
+        self._interrupted = False
         self._side_tasks: set[asyncio.Task[None]] = set()
 
-    async def all(self) -> int:
+    async def all(self, queue: Queue) -> int:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, self._interrupt)
         for number in (signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, self._detached.set)
-        limit = asyncio.Semaphore(PARALLEL)
-        reports = await asyncio.gather(*(self._one(session, limit) for session in self._sessions))
-        await self._finishing.rest()
-        return worst_exit([report.exit_code for report in reports])
+            loop.add_signal_handler(number, self._detach)
 
-    async def _one(self, session: HostSession, limit: asyncio.Semaphore) -> Report:
+        def ends_all(report: Report) -> bool:
+            """Whether no other host may begin."""
+            return self._interrupted or (queue.stop and report.has_failed)
+
+        found = await Queue(queue.at_once, stop=True).run(self._sessions, self._one, ends_all)
+        for session, answer in zip(self._sessions, found, strict=True):
+            if isinstance(answer, NotBegun):
+                why = "the command was ended before its turn"
+                if not self._interrupted:
+                    why = f"{answer.failed.host.name} had failed before"
+                self._print(Report(session.host.name, None, not_begun=why))
+        await self._finishing.rest()
+        return worst_exit([answer.exit_code for answer in found if isinstance(answer, Report)])
+
+    async def _one(self, session: HostSession) -> Report:
         host = session.host
-        async with limit:
-            work = asyncio.ensure_future(self._act(self._conductor, session))
-            stop = asyncio.ensure_future(self._detached.wait())
-            await asyncio.wait((work, stop), return_when=asyncio.FIRST_COMPLETED)
-            stop.cancel()
-            if work.done():
-                report = _result(host, work)
-            else:
-                work.cancel()
-                await asyncio.wait((work,))
-                job = self._printer.followed.get(session.host.name)
-                files = session.files(job) if job else None
-                report = Report(host.name, None, job, files=files, stopped=self._stops)
+        work = asyncio.ensure_future(self._act(self._conductor, session))
+        stop = asyncio.ensure_future(self._detached.wait())
+        await asyncio.wait((work, stop), return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if work.done():
+            report = _result(host, work)
+        else:
+            work.cancel()
+            await asyncio.wait((work,))
+            job = self._printer.followed.get(session.host.name)
+            files = session.files(job) if job else None
+            report = Report(host.name, None, job, files=files, stopped=self._stops)
         try:
             with one_host(host.name):
                 self._print(report)
@@ -148,10 +156,12 @@ class _Run:
             print_json(host_line(report))
 
     def _interrupt(self) -> None:
-        """The first ctrl-c cancels, if there is something to cancel; the next one detaches."""
+        """The first ctrl-c cancels, if there is something to cancel; the next one detaches. No host
+        begins after it."""
         if not self._cancels or not self._printer.followed:
-            self._detached.set()
+            self._detach()
             return
+        self._interrupted = True
         self._cancels = False
         by_name = {session.host.name: session for session in self._sessions}
         for name, job in self._printer.followed.items():
@@ -159,6 +169,10 @@ class _Run:
             task = asyncio.ensure_future(self._cancel(by_name[name], job))
             self._side_tasks.add(task)
             task.add_done_callback(self._side_tasks.discard)
+
+    def _detach(self) -> None:
+        self._interrupted = True
+        self._detached.set()
 
     async def _cancel(self, session: HostSession, job: str) -> None:
         try:

@@ -72,11 +72,20 @@ class Report:
     """The operator gave no password where one was needed."""
     stopped: bool = False
     """The operator ended a command that starts and follows no job."""
+    not_begun: str = ""
+    """Why the host's turn did not come, of several hosts; empty if it did."""
     facts: Facts | None = None
     """The facts that a verification saw."""
 
     @property
+    def has_failed(self) -> bool:
+        """Whether it is known that this host has not got what was asked for."""
+        return self.busy or (self.verdict is not None and self.verdict.exit_code != 0)
+
+    @property
     def exit_code(self) -> int:
+        if self.not_begun:
+            return 0  # the host that had failed has a code of its own
         if self.verdict is not None:
             return self.verdict.exit_code
         return EXIT_BUSY if self.busy else EXIT_DETACHED
