@@ -6,6 +6,7 @@ Each function is one conversation with the operator. It runs in a worker, so it 
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from nixfleet_core.vocabulary import Remedy
     from tui.fleet import HostEntry
     from tui.jobs import JobWatcher
-    from tui.screens.plan import PlanDialog
+    from tui.screens.plan import Batch, PlanDialog
     from tui.stage import Stage
 
     T = TypeVar("T")
@@ -127,13 +128,40 @@ async def _update_several(
     if all(isinstance(answer, str) for answer in answers):
         await app.push_screen_wait(Notice("Nothing to update", left_out(planned, aside)))
         return False
-    plans = await app.push_screen_wait(ManyPlansDialog(planned, FORCE, aside, unproven))
-    if plans is None or isinstance(plans, ProveFirst):
-        return plans is not None
-    chosen = [entry for entry in entries if entry.name in plans]
+    batch = await app.push_screen_wait(ManyPlansDialog(planned, FORCE, aside, unproven))
+    if batch is None or isinstance(batch, ProveFirst):
+        return batch is not None
+    chosen = [entry for entry in entries if entry.name in batch.plans]
+    for entry in chosen:
+        entry.watcher = entry.report = None
     app.show_many(chosen)
-    await asyncio.gather(*(_start_quietly(app, entry, plans[entry.name]) for entry in chosen))
+    app.start_batch(_run_batch(app, chosen, batch))
     return False
+
+
+async def _run_batch(app: Stage, entries: Sequence[HostEntry], batch: Batch) -> None:
+    """Update the hosts in turn; their rows say what becomes of each."""
+    with ExitStack() as all_wait:
+        waiting = {entry.name: all_wait.enter_context(_turn(app, entry)) for entry in entries}
+
+        async def one(entry: HostEntry) -> bool:
+            """Whether the host has failed."""
+            waiting[entry.name].close()
+            return await _update_to_the_end(app, entry, batch.plans[entry.name])
+
+        found = await batch.queue.run(entries, one, lambda has_failed: has_failed)
+    for entry, answer in zip(entries, found, strict=True):
+        if isinstance(answer, NotBegun):
+            why = f"{answer.failed.name} had failed before"
+            entry.report = Report(entry.name, None, not_begun=why)
+    app.tick()
+
+
+def _turn(app: Stage, entry: HostEntry) -> ExitStack:
+    """What ends when the host's turn comes."""
+    turn = ExitStack()
+    turn.enter_context(entry.waiting(app.tick))
+    return turn
 
 
 def left_out(planned: Mapping[HostEntry, Plan | str], aside: str) -> Content:
@@ -315,14 +343,26 @@ async def _start(app: Stage, entry: HostEntry, plan: Plan) -> JobWatcher | Repor
     return report or app.follow(entry, job, plan=plan, before=entry.snapshot())
 
 
-async def _start_quietly(app: Stage, entry: HostEntry, plan: Plan) -> None:
+async def _start_quietly(app: Stage, entry: HostEntry, plan: Plan) -> JobWatcher | None:
     """Start one host of many; its row says what goes wrong."""
     entry.watcher = None
     started = await _start(app, entry, plan)
-    if isinstance(started, Report) and started.busy and started.job is not None:
-        app.follow(entry, started.job)
-        app.notify(f"{entry.name}: another job is running; following that one")
-    app.tick()
+    if isinstance(started, Report):
+        if started.busy and started.job is not None:
+            app.follow(entry, started.job)
+            app.notify(f"{entry.name}: another job is running; following that one")
+        app.tick()
+        return None
+    return started
+
+
+async def _update_to_the_end(app: Stage, entry: HostEntry, plan: Plan) -> bool:
+    """Update one host of many. Return whether it has failed, as far as that is known."""
+    watcher = await _start_quietly(app, entry, plan)
+    if watcher is None:
+        return True
+    await watcher.ended.wait()
+    return watcher.report is None or watcher.report.has_failed
 
 
 async def _attempt(

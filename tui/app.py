@@ -541,6 +541,9 @@ class NixFleetApp(Stage, inherit_bindings=False):
             return
         self.run_worker(self._converse(flow, hosts), group="flow")
 
+    def start_batch(self, batch: Coroutine[None, None, None]) -> None:
+        self.run_worker(self._converse(batch, ()), group="jobs")
+
     async def _converse(
         self, flow: Coroutine[None, None, None], hosts: Sequence[HostEntry]
     ) -> None:
@@ -560,11 +563,13 @@ class NixFleetApp(Stage, inherit_bindings=False):
 
     def action_leave(self) -> None:
         """Quit; if jobs are running, say first that they go on."""
-        going_on = self.jobs_going_on()
-        if not going_on:
+        going_on, waiting = self.jobs_going_on(), self._waiting_hosts()
+        if not going_on and not waiting:
             self.exit()
             return
         lines = "\n".join(plain(f"{name}: job {job}") for name, job in going_on)
+        if waiting:
+            lines += f"\n\nThese hosts wait for their turn, which then never comes:\n\n{waiting}"
         if self.settings.temporary:
             said = "The demo's hosts end with the app, and these jobs with them:"
         else:
@@ -575,6 +580,10 @@ class NixFleetApp(Stage, inherit_bindings=False):
     def _quit_if(self, accepted: bool | None) -> None:
         if accepted:
             self.exit()
+
+    def _waiting_hosts(self) -> str:
+        entries = self.fleet.entries.values()
+        return ", ".join(entry.label for entry in entries if entry.waits)
 
     def jobs_going_on(self) -> list[tuple[str, str]]:
         """Host and job of every job that the app follows."""

@@ -42,6 +42,8 @@ FRESH: Final = 10.0
 LATEST_AGE: Final = 300.0
 """Seconds for which the latest commit is not asked for again without need."""
 
+_WAITS: Final = "waits for its turn"
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -200,10 +202,25 @@ class HostEntry:
         return plain(self.name)
 
     @property
+    def waits(self) -> bool:
+        """Whether it waits for its turn in a batch."""
+        return _WAITS in self._doings
+
+    @contextmanager
+    def waiting(self, changed: Callable[[], None]) -> Iterator[None]:
+        """It waits for its turn while this lasts."""
+        with self.busy(_WAITS, changed):
+            yield
+
+    @property
     def left_out(self) -> str:
         """Why a batch leaves the host out, whatever the options; empty if it does not."""
         if self.host.hold:
             return HELD
+        if self.waits:
+            return f"it {_WAITS}"
+        if self.watcher is not None and self.watcher.is_active:
+            return f"the job {self.watcher.job} is running"
         if self.facts is None:
             return self.assessment.why if self.assessment else "it has not answered"
         if self.facts.job_running is not None:
@@ -214,6 +231,8 @@ class HostEntry:
     def hindrance(self) -> str:
         """Why the last attempt started no job."""
         report = self.report
+        if report is not None and report.not_begun:
+            return report.not_begun
         if report is None or report.verdict is None or report.job is not None:
             return ""
         return "no password was given" if report.declined else report.verdict.sentence

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from textual.app import App
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from textual.dom import DOMNode
     from textual.signal import Signal
@@ -53,6 +53,10 @@ class Stage(App[None], inherit_bindings=False):
 
     def new_job_id(self) -> str:
         """A name for the next job."""
+        raise NotImplementedError
+
+    def start_batch(self, batch: Coroutine[None, None, None]) -> None:
+        """Do what goes on by itself for long; no key waits for it."""
         raise NotImplementedError
 
     def follow(

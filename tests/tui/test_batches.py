@@ -6,10 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from fakes import CURRENT, NOT_RESTARTED, FakeSession
+from fakes import CURRENT, JOB, NOT_RESTARTED, FakeSession
 from screen_text import screen_text, settle
 from test_path import press
+from test_screens import FAILED
 
+from nixfleet_core.errors import LaunchFailed
 from nixfleet_core.host import HELD
 from tui.screens.fleet import FleetScreen
 from tui.screens.many import ManyScreen
@@ -17,6 +19,8 @@ from tui.screens.plan import ManyPlansDialog
 from tui.widgets.row_table import RowTable
 
 if TYPE_CHECKING:
+    from textual.pilot import Pilot
+
     from conftest import MakeApp
 
 UNPROVEN = replace(CURRENT, proofs=())
@@ -24,6 +28,12 @@ UNPROVEN = replace(CURRENT, proofs=())
 
 def hold(session: FakeSession) -> None:
     session.host = replace(session.host, hold=True)
+
+
+def row(text: str, name: str) -> str:
+    """The cells of the host's row in the list of many hosts."""
+    found = next(line for line in text.splitlines() if f" {name} " in line)
+    return " ".join(found.strip("│ ").split())
 
 
 def launched(fleet: list[FakeSession]) -> list[str]:
@@ -130,6 +140,74 @@ async def test_unproven_hosts_can_be_proven_before_the_stale_ones_are_updated(
         assert "unproven" not in text
         await press(pilot, "enter")
         assert launched(fleet) == (["csb0", "csb1"] if stale else ["csb1"])
+
+
+async def begin_all(pilot: Pilot[None], *keys: str) -> str:
+    """Mark all hosts, and start what is planned for them."""
+    await settle(pilot)
+    await press(pilot, "ctrl+a", "u", *keys)
+    return await press(pilot, "enter")
+
+
+async def test_hosts_take_turns_and_their_rows_say_who_waits(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    async with make_app().run_test(size=(120, 40), notifications=True) as pilot:
+        text = await begin_all(pilot, *"nnnn")  # 16, all, 1, 2
+        assert launched(fleet) == ["csb0", "csb1"]
+        assert row(text, "gpc0").endswith("waits for its turn")
+        await press(pilot, "escape")
+        assert "gpc0: still waits for its turn" in await press(pilot, "end", "up", "enter")
+        text = await press(pilot, "u")
+        assert "left out: it waits for its turn" in text
+        assert f"left out: the job {JOB} is running" in text
+        await press(pilot, "escape")
+        await fleet[1].run_job()
+        await settle(pilot)
+        assert launched(fleet) == ["csb0", "csb1", "gpc0"]
+
+
+async def test_after_a_failure_no_other_host_begins_if_that_is_wanted(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        text = await press(pilot, "ctrl+a", "u", *"nnnx")
+        assert "at most 1 host at a time" in text
+        assert "[✔] begin with no other host once one has failed" in text
+        await press(pilot, "enter")
+        assert launched(fleet) == ["csb0"]
+        fleet[0].says["verdict"] = FAILED
+        await fleet[0].run_job()
+        await settle(pilot)
+        assert launched(fleet) == ["csb0"]
+        text = screen_text(pilot.app)  # type: ignore[arg-type]
+        assert row(text, "csb1").endswith("not started: csb0 had failed before")
+
+
+@pytest.mark.parametrize("stop", [True, False])
+async def test_a_host_that_cannot_be_started_has_failed(
+    make_app: MakeApp, fleet: list[FakeSession], stop: bool
+) -> None:
+    fleet[0].says["launch"] = LaunchFailed("the disk is full")
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        text = await begin_all(pilot, *"nnn", *("x" * stop))
+        assert "the disk is full" in row(text, "csb0")
+        assert launched(fleet) == ([] if stop else ["csb1"])
+
+
+async def test_quitting_says_which_hosts_then_never_get_their_turn(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        await begin_all(pilot, *"nnn")
+        await press(pilot, "escape")
+        text = " ".join((await press(pilot, "q")).split())
+        assert "wait for their turn, which then never comes" in text
+        assert "csb1, gpc0" in text
+        await press(pilot, "enter")
+        assert not app.is_running
+    assert launched(fleet) == ["csb0"]
 
 
 async def test_nothing_stale_is_said_and_nothing_runs(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
 from textual.binding import Binding, BindingType
@@ -12,6 +13,7 @@ from textual.widgets import Static
 from nixfleet_core.errors import HostError
 from nixfleet_core.plan.model import Refusal
 from nixfleet_core.session.boundary import one_host
+from nixfleet_core.session.queue import AT_ONCE, Queue
 from tui.plan_rows import host_rows, step_rows
 from tui.screens.options import ChoiceDialog, OptionsDialog
 from tui.stage import stage
@@ -167,11 +169,30 @@ class ProveFirst:
     """An answer: the unproven hosts are to be proven before anything is updated."""
 
 
-class ManyPlansDialog(OptionsDialog["dict[str, Plan] | ProveFirst"]):
-    """Before an update of several hosts: the options for all of them, and what is planned for each.
-    The answer is their plans by name, without the hosts that are left out."""
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """An answer: the plans of the hosts that are not left out, and how these take turns."""
+
+    plans: dict[str, Plan]
+    queue: Queue
+
+
+_AT_ONCE: Final = (1, 2, 4, AT_ONCE, 16, 0)
+
+
+class ManyPlansDialog(OptionsDialog[Batch | ProveFirst]):
+    """Before an update of several hosts: the options for all of them, how many begin at once, and
+    what is planned for each."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n", "at_once", "How many hosts at a time", show=False, id="plan.at-once"),
+        Binding(
+            "x",
+            "stop",
+            "Begin with no other host once one has failed, or go on",
+            show=False,
+            id="plan.stop",
+        ),
         Binding("V", "prove", "Prove the unproven hosts first", show=False, id="plan.prove"),
     ]
 
@@ -186,6 +207,7 @@ class ManyPlansDialog(OptionsDialog["dict[str, Plan] | ProveFirst"]):
         self._planned = dict(planned)
         self._options = options
         self._unproven = unproven
+        self._queue = Queue()
         body = Content.assemble(
             "Each host runs its steps, one after the other; space opens a row.",
             (f"\n{aside}" if aside else "", "bold"),
@@ -216,13 +238,27 @@ class ManyPlansDialog(OptionsDialog["dict[str, Plan] | ProveFirst"]):
         self.show_choices()
 
     def choices(self) -> dict[str, tuple[str, Content]]:
-        if not self._unproven:
-            return super().choices()
-        hosts = hosts_text(self._unproven, "unproven ")
-        return {
+        most = f"at most {hosts_text(self._queue.at_once)}" if self._queue.at_once else "all hosts"
+        stop = "begin with no other host once one has failed"
+        choices = {
             **super().choices(),
-            "choose-prove": ("V", Content(f"prove the {hosts} first; this changes nothing there")),
+            "choose-at-once": ("n", Content(f"{most} at a time")),
+            "choose-stop": ("x", check_box(self._queue.stop, stop, stage(self).glyphs)),
         }
+        if self._unproven:
+            hosts = hosts_text(self._unproven, "unproven ")
+            prove = Content(f"prove the {hosts} first; this changes nothing there")
+            choices["choose-prove"] = ("V", prove)
+        return choices
+
+    def action_at_once(self) -> None:
+        at = _AT_ONCE.index(self._queue.at_once) + 1
+        self._queue = replace(self._queue, at_once=_AT_ONCE[at % len(_AT_ONCE)])
+        self.show_choices()
+
+    def action_stop(self) -> None:
+        self._queue = replace(self._queue, stop=not self._queue.stop)
+        self.show_choices()
 
     def action_prove(self) -> None:
         if self._unproven:
@@ -230,7 +266,7 @@ class ManyPlansDialog(OptionsDialog["dict[str, Plan] | ProveFirst"]):
 
     def action_accept(self) -> None:
         if self._plans:
-            self.dismiss(self._plans)
+            self.dismiss(Batch(self._plans, self._queue))
 
     @property
     def _plans(self) -> dict[str, Plan]:
