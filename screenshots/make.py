@@ -11,13 +11,14 @@ from nixfleet_core.sandbox.fleet import sandbox_fleet
 from nixfleet_core.sandbox.sessions import sandbox_sessions
 from nixfleet_core.session.latest import GitLatest
 from tui.app import NixFleetApp
+from tui.screens.batch import ManyPlansDialog
 from tui.screens.fleet import FleetScreen
 from tui.screens.generation import GenerationDialog
 from tui.screens.help import HelpDialog
 from tui.screens.history import HistoryScreen
 from tui.screens.host import HostScreen
 from tui.screens.level import LevelDialog
-from tui.screens.plan import ManyPlansDialog, RollbackDialog, UpdateDialog
+from tui.screens.plan import RollbackDialog, UpdateDialog
 from tui.settings import AppSettings
 
 if TYPE_CHECKING:

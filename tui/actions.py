@@ -29,12 +29,14 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from nixfleet_core.facts.model import Facts
+    from nixfleet_core.job.outcome import Kind
     from nixfleet_core.judge.verdict import Verdict
     from nixfleet_core.plan.model import Plan
     from nixfleet_core.vocabulary import Remedy
     from tui.fleet import HostEntry
     from tui.jobs import JobWatcher
-    from tui.screens.plan import Batch, PlanDialog
+    from tui.screens.batch import Batch
+    from tui.screens.plan import PlanDialog
     from tui.stage import Stage
 
     T = TypeVar("T")
@@ -120,34 +122,68 @@ async def _update_several(
 ) -> bool:
     """Ask once for all hosts, and start what is agreed on. True if the operator wants to have the
     `unproven` hosts proven first."""
-    from tui.screens.plan import ManyPlansDialog, ProveFirst
+    from tui.screens.batch import ManyPlansDialog, ProveFirst
 
-    await asyncio.gather(*(app.fleet.look_if_old(entry, app.tick) for entry in entries))
-    answers = await asyncio.gather(*(_plan(app, entry) for entry in entries))
-    planned = dict(zip(entries, answers, strict=True))
-    if all(isinstance(answer, str) for answer in answers):
+    planned = await _plan_several(app, entries, _plan_update)
+    if all(isinstance(answer, str) for answer in planned.values()):
         await app.push_screen_wait(Notice("Nothing to update", left_out(planned, aside)))
         return False
     batch = await app.push_screen_wait(ManyPlansDialog(planned, FORCE, aside, unproven))
-    if batch is None or isinstance(batch, ProveFirst):
-        return batch is not None
+    if isinstance(batch, ProveFirst):
+        return True
+    if batch is not None:
+        _start_batch(app, entries, batch, "updated")
+    return False
+
+
+async def roll_back_hosts(app: Stage, entries: Sequence[HostEntry], hidden: int = 0) -> None:
+    """Take one host back as `roll_back` does, or several, each to what was active before its last
+    change, after one question that names them all."""
+    if len(entries) == 1:
+        await roll_back(app, entries[0])
+        return
+    from tui.screens.batch import ManyRollbacksDialog
+
+    async def plan_rollback(app: Stage, entry: HostEntry, seen: Facts) -> Planned:
+        return await app.conductor.plan_rollback(entry.session, seen, Options(), keep_lock=False)
+
+    planned = await _plan_several(app, entries, plan_rollback)
+    if all(isinstance(answer, str) for answer in planned.values()):
+        said = left_out(planned, left_alone(hidden))
+        await app.push_screen_wait(Notice("Nothing to roll back", said))
+        return
+    batch = await app.push_screen_wait(ManyRollbacksDialog(planned, left_alone(hidden)))
+    if batch is not None:
+        _start_batch(app, entries, batch, "rolled-back")
+
+
+async def _plan_several(
+    app: Stage, entries: Sequence[HostEntry], planner: Planner
+) -> dict[HostEntry, Plan | str]:
+    """Each host's plan, or why it is left out."""
+    await asyncio.gather(*(app.fleet.look_if_old(entry, app.tick) for entry in entries))
+    made = await asyncio.gather(*(_plan(app, entry, planner) for entry in entries))
+    return dict(zip(entries, made, strict=True))
+
+
+def _start_batch(app: Stage, entries: Sequence[HostEntry], batch: Batch, wanted: Kind) -> None:
+    """Begin what is agreed on; it goes on by itself."""
     chosen = [entry for entry in entries if entry.name in batch.plans]
     for entry in chosen:
         entry.watcher = entry.report = None
     app.show_many(chosen)
-    app.start_batch(_run_batch(app, chosen, batch))
-    return False
+    app.start_batch(_run_batch(app, chosen, batch, wanted))
 
 
-async def _run_batch(app: Stage, entries: Sequence[HostEntry], batch: Batch) -> None:
-    """Update the hosts in turn; their rows say what becomes of each."""
+async def _run_batch(app: Stage, entries: Sequence[HostEntry], batch: Batch, wanted: Kind) -> None:
+    """Carry out the plans in turn; the hosts' rows say what becomes of each."""
     with ExitStack() as all_wait:
         waiting = {entry.name: all_wait.enter_context(_turn(app, entry)) for entry in entries}
 
         async def one(entry: HostEntry) -> bool:
             """Whether the host has failed."""
             waiting[entry.name].close()
-            return await _update_to_the_end(app, entry, batch.plans[entry.name])
+            return not await _ends_as(app, entry, batch.plans[entry.name], wanted)
 
         found = await batch.queue.run(entries, one, lambda has_failed: has_failed)
     for entry, answer in zip(entries, found, strict=True):
@@ -356,13 +392,13 @@ async def _start_quietly(app: Stage, entry: HostEntry, plan: Plan) -> JobWatcher
     return started
 
 
-async def _update_to_the_end(app: Stage, entry: HostEntry, plan: Plan) -> bool:
-    """Update one host of many. Return whether it has failed, as far as that is known."""
+async def _ends_as(app: Stage, entry: HostEntry, plan: Plan, wanted: Kind) -> bool:
+    """Carry out the plan of one host of many. Return whether it ends as wanted."""
     watcher = await _start_quietly(app, entry, plan)
     if watcher is None:
-        return True
+        return False
     await watcher.ended.wait()
-    return watcher.report is None or watcher.report.has_failed
+    return watcher.report is not None and not watcher.report.has_failed(wanted)
 
 
 async def _attempt(
@@ -422,11 +458,11 @@ async def _make_plan(app: Stage, entry: HostEntry, planner: Planner) -> Plan | R
     return made
 
 
-async def _plan(app: Stage, entry: HostEntry) -> Plan | str:
+async def _plan(app: Stage, entry: HostEntry, planner: Planner) -> Plan | str:
     """The plan of a host of several, or why there is none."""
     if entry.left_out:
         return entry.left_out
-    plan = await _make_plan(app, entry, _plan_update)
+    plan = await _make_plan(app, entry, planner)
     return entry.hindrance if isinstance(plan, Report) else plan
 
 

@@ -456,6 +456,11 @@ class NixFleetApp(Stage, inherit_bindings=False):
     def _roll_back(self, message: messages.RollBack) -> None:
         self.start_flow(actions.roll_back(self, message.entry), message.entry)
 
+    @on(messages.RollBackHosts)
+    def _roll_back_hosts(self, message: messages.RollBackHosts) -> None:
+        flow = actions.roll_back_hosts(self, message.entries, message.hidden)
+        self.start_flow(flow, *message.entries)
+
     @on(messages.ShowLog)
     def _show_log(self, message: messages.ShowLog) -> None:
         self.start_flow(actions.show_log(self, message.entry), message.entry)

@@ -71,6 +71,10 @@ class UpdateHosts(HostsMessage):
     """Force-update the hosts."""
 
 
+class RollBackHosts(HostsMessage):
+    """Take the hosts back, each to the state before its last change."""
+
+
 class UpdateStale(HostsMessage):
     """Force-update those of the hosts that are stale."""
 

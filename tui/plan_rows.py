@@ -51,7 +51,11 @@ def _host_row(entry: HostEntry, planned: Plan | str, width: int) -> Fold:
         return Fold(title, why, why)
     found, count = entry.assessment, len(planned.warnings)
     current = "current already; " if found and found.state == "current" else ""
-    where = f"{current}{len(planned.steps)} steps, {plain(entry.host.where)}"
+    if planned.goal == "rollback":
+        does = f"goes back to {plain(planned.target_words)}"
+    else:
+        does = f"{current}{len(planned.steps)} steps"
+    where = f"{does}, {plain(entry.host.where)}"
     steps = (f"{plain(step.title)}: {plain(command_text(step))}" for step in planned.steps)
     warnings = (f"! {plain(said)}" for said in planned.warnings)
     warned = f"  ! {count} warning{'s' * (count > 1)}" if count else ""

@@ -18,6 +18,7 @@ from nixfleet_core.cli.options import (
     checkout_option,
     on_finish_option,
     plan_options,
+    queue_options,
 )
 from nixfleet_core.cli.output import SafeGroup, say
 from nixfleet_core.cli.screen import Opened
@@ -43,7 +44,6 @@ from nixfleet_core.session.discovery import (
 )
 from nixfleet_core.session.no_hosts import Searched, no_hosts_words
 from nixfleet_core.session.open import open_session, open_sessions
-from nixfleet_core.session.queue import AT_ONCE, Queue
 from nixfleet_core.transport.answer import CARRIER_FAILED
 from nixfleet_core.transport.ssh import SocketDirectoryError
 
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from nixfleet_core.job.copies import Copies
     from nixfleet_core.session.conduct import Conductor, Prepared, Report
     from nixfleet_core.session.protocol import HostSession
+    from nixfleet_core.session.queue import Queue
     from nixfleet_core.session.shell_session import ShellSession
 
 
@@ -456,19 +457,7 @@ def hosts(setup: Setup, choice: Choice, as_json: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Print the exact commands; change nothing.")
 @click.option("--detach", is_flag=True, help="Start the job and leave it alone (exit 9).")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option(
-    "--at-once",
-    type=click.IntRange(1, 64),
-    default=AT_ONCE,
-    show_default=True,
-    metavar="N",
-    help="Update at most so many hosts at a time.",
-)
-@click.option(
-    "--stop-on-failure",
-    is_flag=True,
-    help="Begin with no other host once one has failed; those that have begun go on.",
-)
+@queue_options
 @on_finish_option
 @_json_option
 @click.pass_obj
@@ -480,8 +469,7 @@ def update(
     dry_run: bool,
     detach: bool,
     yes: bool,
-    at_once: int,
-    stop_on_failure: bool,
+    queue: Queue,
     on_finish: str | None,
     as_json: bool,
 ) -> None:
@@ -490,7 +478,7 @@ def update(
     from nixfleet_core.cli.show_plan import agree_on_plans, show_plans
 
     _require(choice, "update")
-    if detach and stop_on_failure:
+    if detach and queue.stop:
         raise UsageFault("--detach does not wait, so it cannot see a failure: --stop-on-failure")
     sessions = setup.batch(choice, checkout)
     if not (yes or dry_run or at_terminal()):
@@ -514,7 +502,7 @@ def update(
         ctrl_c="cancel",
         several=choice.several,
         on_finish=setup.on_finish(on_finish),
-        queue=Queue(at_once, stop_on_failure),
+        queue=queue,
     )
     raise SystemExit(code)
 
@@ -611,55 +599,68 @@ def log(setup: Setup, host: str, job: str | None, raw: bool) -> None:
 
 
 @nixfleet.command()
-@_host_argument
+@click.argument("hosts", nargs=-1, required=True, metavar="HOST…")
 @click.option(
     "--to",
     type=click.IntRange(1),
     metavar="GENERATION",
-    help="The generation to go back to; default: what was active before the last job that moved "
-    "something.",
+    help="The generation to go back to, of one host; default: what was active before the last job "
+    "that moved something.",
 )
 @click.option("--keep-lock", is_flag=True, help="Leave flake.lock as it is.")
 @checkout_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@queue_options
 @on_finish_option
 @_json_option
 @click.pass_obj
 def rollback(
     setup: Setup,
-    host: str,
+    hosts: tuple[str, ...],
     to: int | None,
     keep_lock: bool,
     checkout: str | None,
     yes: bool,
+    queue: Queue,
     on_finish: str | None,
     as_json: bool,
 ) -> None:
     """Go back to a generation, and to the flake.lock that belonged to it.
 
-    At a terminal it lists the generations, with what is known of each, and asks.
+    At a terminal it lists the generations of one host, with what is known of each, and asks.
     """
     from nixfleet_core.cli.run import ask_at_terminal, at_terminal, run_hosts
     from nixfleet_core.cli.way_back import ask_way_back, list_ways_back
 
-    session = setup.session(host, checkout)
-    if not yes and to is None and at_terminal():
-        ways = list_ways_back(session, as_json=as_json)
+    sessions = setup.sessions(Choice(hosts), checkout)
+    if to is not None and len(sessions) > 1:
+        raise UsageFault("--to names a generation of one host; of several, each goes back its own")
+    if not yes and to is None and at_terminal() and len(sessions) == 1:
+        ways = list_ways_back(sessions[0], as_json=as_json)
         if isinstance(ways, int):
             raise SystemExit(ways)
         if ways.options:
             to = ask_way_back(ways)
     elif not yes:
+        names = ", ".join(session.host.name for session in sessions)
         where = f" to generation {to}" if to is not None else ""
-        if not ask_at_terminal(f"Roll {host} back{where}?", click.confirm):
-            raise UsageFault(f"{host}: not rolled back; confirm at a terminal, or add --yes")
+        if not ask_at_terminal(f"Roll {names} back{where}?", click.confirm):
+            raise UsageFault(f"{names}: not rolled back; confirm at a terminal, or add --yes")
 
     async def act(conductor: Conductor, session: HostSession) -> Report:
         return await conductor.roll_back(session, Options(), keep_lock=keep_lock, to=to)
 
-    told = setup.on_finish(on_finish)
-    code = run_hosts((session,), act, as_json=as_json, ctrl_c="cancel", on_finish=told)
-    raise SystemExit(0 if code == EXIT_CODES["rolled-back"] else code)
+    code = run_hosts(
+        sessions,
+        act,
+        as_json=as_json,
+        ctrl_c="cancel",
+        wanted="rolled-back",
+        several=len(hosts) > 1,
+        on_finish=setup.on_finish(on_finish),
+        queue=queue,
+    )
+    raise SystemExit(code)
 
 
 @nixfleet.command()

@@ -14,6 +14,7 @@ from nixfleet_core.facts.checkouts import read_checkout
 from nixfleet_core.ids import is_commit
 from nixfleet_core.plan.levels import LEVEL_NOTES, LEVELS
 from nixfleet_core.plan.model import Options
+from nixfleet_core.session.queue import AT_ONCE, Queue
 from nixfleet_core.vocabulary import StepId
 
 if TYPE_CHECKING:
@@ -61,6 +62,29 @@ on_finish_option = click.option(
     callback=_check_words,
     help="Run CMD here at each verdict on a job, with the verdict's JSON on its stdin; no shell.",
 )
+
+
+def queue_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options by which several hosts take turns, as its one argument `queue`."""
+
+    @click.option(
+        "--at-once",
+        type=click.IntRange(1, 64),
+        default=AT_ONCE,
+        show_default=True,
+        metavar="N",
+        help="Of several hosts: at most so many at a time.",
+    )
+    @click.option(
+        "--stop-on-failure",
+        is_flag=True,
+        help="Begin with no other host once one has failed; those that have begun go on.",
+    )
+    @functools.wraps(command)
+    def wrapped(*args: object, at_once: int, stop_on_failure: bool, **rest: object) -> None:
+        command(*args, queue=Queue(at_once, stop_on_failure), **rest)
+
+    return wrapped
 
 
 class UpdateCommand(SafeCommand):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from nixfleet_core.host import Host
     from nixfleet_core.job.copies import JobFiles
+    from nixfleet_core.job.outcome import Kind
     from nixfleet_core.plan.model import Plan
     from nixfleet_core.session.protocol import HostSession
 
@@ -76,15 +77,16 @@ def run_hosts(
     *,
     as_json: bool,
     ctrl_c: CtrlC,
+    wanted: Kind = "updated",
     several: bool = False,
     on_finish: Sequence[str] = (),
     queue: Queue | None = None,
 ) -> int:
     """Do `act` on the hosts in turn and print the results; with `several` each line names its host.
-    Return the exit code. `on_finish`: the operator's command, which runs at each verdict on a
-    job."""
+    Return the exit code; it is 0 for a host that ends as `wanted`. `on_finish`: the operator's
+    command, which runs at each verdict on a job."""
     run = _Run(sessions, act, as_json=as_json, ctrl_c=ctrl_c, several=several, on_finish=on_finish)
-    return asyncio.run(run.all(queue or Queue()))
+    return asyncio.run(run.all(queue or Queue(), wanted))
 
 
 class _Run:
@@ -107,7 +109,7 @@ class _Run:
         self._interrupted = False
         self._side_tasks: set[asyncio.Task[None]] = set()
 
-    async def all(self, queue: Queue) -> int:
+    async def all(self, queue: Queue, wanted: Kind) -> int:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, self._interrupt)
         for number in (signal.SIGTERM, signal.SIGHUP):
@@ -115,7 +117,7 @@ class _Run:
 
         def ends_all(report: Report) -> bool:
             """Whether no other host may begin."""
-            return self._interrupted or (queue.stop and report.has_failed)
+            return self._interrupted or (queue.stop and report.has_failed(wanted))
 
         found = await Queue(queue.at_once, stop=True).run(self._sessions, self._one, ends_all)
         for session, answer in zip(self._sessions, found, strict=True):
@@ -125,7 +127,8 @@ class _Run:
                     why = f"{answer.failed.host.name} had failed before"
                 self._print(Report(session.host.name, None, not_begun=why))
         await self._finishing.rest()
-        return worst_exit([answer.exit_code for answer in found if isinstance(answer, Report)])
+        reports = [answer for answer in found if isinstance(answer, Report)]
+        return worst_exit([0 if report.is_as(wanted) else report.exit_code for report in reports])
 
     async def _one(self, session: HostSession) -> Report:
         host = session.host

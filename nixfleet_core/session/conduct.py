@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from nixfleet_core.job.copies import JobFiles
     from nixfleet_core.job.events import JobEvent
     from nixfleet_core.job.history import JobLine
+    from nixfleet_core.job.outcome import Kind
     from nixfleet_core.judge.ways_back import WaysBack
     from nixfleet_core.nix.git_url import Latest
     from nixfleet_core.plan.model import Options
@@ -77,10 +78,13 @@ class Report:
     facts: Facts | None = None
     """The facts that a verification saw."""
 
-    @property
-    def has_failed(self) -> bool:
-        """Whether it is known that this host has not got what was asked for."""
-        return self.busy or (self.verdict is not None and self.verdict.exit_code != 0)
+    def is_as(self, wanted: Kind) -> bool:
+        """Whether the host has ended as `wanted`, or needed nothing."""
+        return self.verdict is not None and self.verdict.kind in (wanted, "current")
+
+    def has_failed(self, wanted: Kind) -> bool:
+        """Whether it is known that the host has not ended as `wanted`."""
+        return self.busy or (self.verdict is not None and not self.is_as(wanted))
 
     @property
     def exit_code(self) -> int:

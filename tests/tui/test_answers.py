@@ -270,7 +270,7 @@ async def test_ten_quick_failing_jobs_leave_no_host_updating() -> None:
             await settle(pilot)
             await app.workers.wait_for_complete()
             for _ in range(10):
-                plan = await actions._plan(app, entry)
+                plan = await actions._plan(app, entry, actions._plan_update)
                 assert not isinstance(plan, str), plan
                 await actions._start_quietly(app, entry, plan)
                 await app.workers.wait_for_complete()

@@ -13,9 +13,12 @@ from test_screens import FAILED
 
 from nixfleet_core.errors import LaunchFailed
 from nixfleet_core.host import HELD
+from nixfleet_core.judge.verdict import Verdict
+from nixfleet_core.plan.model import Refusal
+from tui.screens.base import Notice
+from tui.screens.batch import ManyPlansDialog, ManyRollbacksDialog
 from tui.screens.fleet import FleetScreen
 from tui.screens.many import ManyScreen
-from tui.screens.plan import ManyPlansDialog
 from tui.widgets.row_table import RowTable
 
 if TYPE_CHECKING:
@@ -128,7 +131,7 @@ async def test_unproven_hosts_can_be_proven_before_the_stale_ones_are_updated(
         await settle(pilot)
         text = await press(pilot, "U")
         assert "unproven, and left out: csb1, gpc0" in text
-        assert ("prove the 2 unproven hosts first" in text) is stale
+        assert ("prove 2 unproven hosts first" in text) is stale
         assert not any(call.startswith("verify") for session in fleet for call in session.calls)
         for session, found in zip(fleet[1:3], (NOT_RESTARTED, CURRENT), strict=True):
             session.says["probe"] = found
@@ -194,6 +197,42 @@ async def test_a_host_that_cannot_be_started_has_failed(
         text = await begin_all(pilot, *"nnn", *("x" * stop))
         assert "the disk is full" in row(text, "csb0")
         assert launched(fleet) == ([] if stop else ["csb1"])
+
+
+async def test_several_hosts_go_back_after_one_question(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    hold(fleet[1])
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        text = await press(pilot, "ctrl+a", "b")
+        assert isinstance(app.screen, ManyRollbacksDialog)
+        assert "Roll 2 hosts back?" in text
+        assert "goes back to generation 411" in text
+        assert f"left out: {HELD}" in text
+        assert not launched(fleet)
+        text = await press(pilot, "n", "n", "n", "x", "enter")
+        assert launched(fleet) == ["csb0"]
+        assert "plan_rollback False" in fleet[0].calls
+        assert row(text, "gpc0").endswith("waits for its turn")
+        fleet[0].says["verdict"] = Verdict(kind="rolled-back", sentence="it is back")
+        await fleet[0].run_job()
+        await settle(pilot)
+        assert launched(fleet) == ["csb0", "gpc0"]  # to go back is what was wanted
+
+
+async def test_hosts_that_cannot_go_back_are_told_with_the_reason(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    for session in fleet:
+        session.says["plan_rollback"] = Refusal("target", "there is no generation before", "")
+    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        text = await press(pilot, "ctrl+a", "b")
+        assert isinstance(app.screen, Notice)
+        assert text.count("left out: there is no generation before") == 3
+        await press(pilot, "escape")
+        assert not launched(fleet)
 
 
 async def test_quitting_says_which_hosts_then_never_get_their_turn(

@@ -14,7 +14,8 @@ from textual import events
 from nixfleet_core.errors import NeedsPassword
 from nixfleet_core.job.events import JobStart
 from tui.screens.base import Confirm, Dialog
-from tui.screens.plan import ManyPlansDialog, UpdateDialog
+from tui.screens.batch import ManyPlansDialog
+from tui.screens.plan import UpdateDialog
 from tui.screens.remedy import RemedyNotice
 
 if TYPE_CHECKING:

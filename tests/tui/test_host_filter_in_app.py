@@ -13,9 +13,9 @@ from test_path import press
 from nixfleet_core.job.events import JobStart, StepStart
 from nixfleet_core.judge.table_state import STATES
 from tui.commands import HostCommands
+from tui.screens.batch import ManyPlansDialog
 from tui.screens.fleet import FleetScreen
 from tui.screens.host import HostScreen
-from tui.screens.plan import ManyPlansDialog
 from tui.widgets.row_table import RowTable
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from textual.binding import Binding
 from tui.app import NixFleetApp
 from tui.commands import BindingCommands
 from tui.screens.base import Dialog, Page
+from tui.screens.batch import ManyPlansDialog, TurnsDialog
 from tui.screens.first_run import FirstRunScreen
 from tui.screens.fleet import FleetScreen
 from tui.screens.generation import GenerationDialog
@@ -21,6 +22,7 @@ from tui.screens.history import HistoryScreen
 from tui.screens.host import HostScreen
 from tui.screens.level import LevelDialog
 from tui.screens.many import ManyScreen
+from tui.screens.options import ChoiceDialog
 from tui.screens.plan import RollbackDialog, UpdateDialog
 from tui.screens.remedy import RemedyNotice
 from tui.screens.update import UpdateScreen
@@ -41,6 +43,7 @@ NODES: tuple[type[DOMNode], ...] = (
     *(NixFleetApp, Page, Dialog, FleetScreen, ManyScreen, HistoryScreen, UpdateScreen),
     *(LogView, RowTable, UpdateDialog, RollbackDialog, LevelDialog, GenerationDialog),
     *(RemedyNotice, HostScreen, FactList, FirstRunScreen, FilterBar),
+    *(ChoiceDialog, TurnsDialog, ManyPlansDialog),
 )
 
 

@@ -10,8 +10,8 @@ from nixfleet_core.job.events import JobEnd, JobStart, StepStart
 from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.session.protocol import Busy
 from tui.screens.base import Notice
+from tui.screens.batch import ManyPlansDialog
 from tui.screens.many import ManyScreen
-from tui.screens.plan import ManyPlansDialog
 from tui.screens.update import UpdateScreen
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from test_path import press
 
 from nixfleet_core.plan.model import Options
 from nixfleet_core.plan.words import step_user
-from tui.screens.plan import ManyPlansDialog, UpdateDialog
+from tui.screens.batch import ManyPlansDialog
+from tui.screens.plan import UpdateDialog
 from tui.screens.remedy import RemedyNotice
 from tui.widgets.fold_list import FoldRow
 

@@ -109,7 +109,7 @@ WALKED = {
     *("UpdateDialog", "UpdateScreen"),
 }
 """The screens that one host's walk goes through."""
-WALKED_OF_MANY = {"ManyPlansDialog", "ManyScreen", "PasswordDialog"}
+WALKED_OF_MANY = {"ManyPlansDialog", "ManyRollbacksDialog", "ManyScreen", "PasswordDialog"}
 WALKED_OF_NONE = {"FirstRunScreen"}
 
 
@@ -217,11 +217,12 @@ async def test_password_dialog_and_list_of_many_show_no_secret(
             await press(pilot, key)
             assert_no_secret(app)
             seen.add(type(app.screen).__name__)
-        assert seen >= WALKED_OF_MANY
         await sessions[0].say(JobEnd(at=NOW, outcome="failed"), None)
-        for key in ("down", "up", "escape", "v", "escape", "q"):
+        for key in ("down", "up", "escape", "v", "escape", "b", "space", "escape", "q"):
             await press(pilot, key)
             assert_no_secret(app)
+            seen.add(type(app.screen).__name__)
+        assert seen >= WALKED_OF_MANY
 
 
 @MARK

@@ -16,7 +16,7 @@ from nixfleet_core.session.boundary import drawn
 from tui.details import checkout_state, host_details, last_look, running_since
 from tui.fleet import STATE_ORDER
 from tui.host_facts import Jobs, host_sections, sections_text
-from tui.messages import LookAtAll, UpdateHosts, UpdateStale, VerifyHosts
+from tui.messages import LookAtAll, RollBackHosts, UpdateHosts, UpdateStale, VerifyHosts
 from tui.refresh import SECOND
 from tui.screens.host_page import HostPage, host_key
 from tui.stage import stage
@@ -326,6 +326,10 @@ class FleetScreen(HostPage):
         stale = sum(entry.state == "stale" for entry in self._fleet.entries.values())
         hidden = stale - sum(entry.state == "stale" for entry in shown)
         self.post_message(UpdateStale(shown, hidden))
+
+    def action_roll_back(self) -> None:
+        if entries := self._targets():
+            self.post_message(RollBackHosts(entries, self._hidden()))
 
     def action_verify(self) -> None:
         if entries := self._targets():

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 from textual.binding import Binding, BindingType
@@ -13,8 +12,7 @@ from textual.widgets import Static
 from nixfleet_core.errors import HostError
 from nixfleet_core.plan.model import Refusal
 from nixfleet_core.session.boundary import one_host
-from nixfleet_core.session.queue import AT_ONCE, Queue
-from tui.plan_rows import host_rows, step_rows
+from tui.plan_rows import step_rows
 from tui.screens.options import ChoiceDialog, OptionsDialog
 from tui.stage import stage
 from tui.text import plain, short_store_path
@@ -22,15 +20,12 @@ from tui.widgets.choice_line import check_box
 from tui.widgets.fold_list import FoldList
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from textual.app import ComposeResult
 
     from nixfleet_core.plan.model import Options, Plan
     from nixfleet_core.session.protocol import Commit
     from tui.fleet import HostEntry
     from tui.glyphs import Glyphs
-    from tui.widgets.fold_list import Fold
 
 _LABEL = 14
 
@@ -158,132 +153,6 @@ class UpdateDialog(OptionsDialog["Plan"], PlanDialog):
         # the operator may have left the dialog before the host answered
         for field in self.query("#commits").results(Static):
             field.update(commits)
-
-
-def hosts_text(count: int, kind: str = "") -> str:
-    """`1 host`, `3 unproven hosts`."""
-    return f"{count} {kind}host{'s' * (count != 1)}"
-
-
-class ProveFirst:
-    """An answer: the unproven hosts are to be proven before anything is updated."""
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """An answer: the plans of the hosts that are not left out, and how these take turns."""
-
-    plans: dict[str, Plan]
-    queue: Queue
-
-
-_AT_ONCE: Final = (1, 2, 4, AT_ONCE, 16, 0)
-
-
-class ManyPlansDialog(OptionsDialog[Batch | ProveFirst]):
-    """Before an update of several hosts: the options for all of them, how many begin at once, and
-    what is planned for each."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n", "at_once", "How many hosts at a time", show=False, id="plan.at-once"),
-        Binding(
-            "x",
-            "stop",
-            "Begin with no other host once one has failed, or go on",
-            show=False,
-            id="plan.stop",
-        ),
-        Binding("V", "prove", "Prove the unproven hosts first", show=False, id="plan.prove"),
-    ]
-
-    def __init__(
-        self,
-        planned: Mapping[HostEntry, Plan | str],
-        options: Options,
-        aside: str,
-        unproven: int = 0,
-    ) -> None:
-        """`aside` says what is left alone. `unproven`: so many hosts can be proven first."""
-        self._planned = dict(planned)
-        self._options = options
-        self._unproven = unproven
-        self._queue = Queue()
-        body = Content.assemble(
-            "Each host runs its steps, one after the other; space opens a row.",
-            (f"\n{aside}" if aside else "", "bold"),
-        )
-        super().__init__(self._title_now, body, accept="start all", changes=self._changes_now)
-
-    def compose_fields(self) -> ComposeResult:
-        yield from self.compose_choices()
-        yield Static()
-        yield FoldList(self._rows_now(), stage(self).glyphs)
-
-    @property
-    def options(self) -> Options:
-        return self._options
-
-    @property
-    def whom(self) -> str:
-        return hosts_text(len(self._plans))
-
-    def plan_with(self, options: Options) -> None:
-        self._options = options
-        self._planned = {
-            entry: before if entry.left_out else plan_again(entry, options)
-            for entry, before in self._planned.items()
-        }
-        self.set_title(self._title_now, self._changes_now)
-        self.query_one(FoldList).show(self._rows_now())
-        self.show_choices()
-
-    def choices(self) -> dict[str, tuple[str, Content]]:
-        most = f"at most {hosts_text(self._queue.at_once)}" if self._queue.at_once else "all hosts"
-        stop = "begin with no other host once one has failed"
-        choices = {
-            **super().choices(),
-            "choose-at-once": ("n", Content(f"{most} at a time")),
-            "choose-stop": ("x", check_box(self._queue.stop, stop, stage(self).glyphs)),
-        }
-        if self._unproven:
-            hosts = hosts_text(self._unproven, "unproven ")
-            prove = Content(f"prove the {hosts} first; this changes nothing there")
-            choices["choose-prove"] = ("V", prove)
-        return choices
-
-    def action_at_once(self) -> None:
-        at = _AT_ONCE.index(self._queue.at_once) + 1
-        self._queue = replace(self._queue, at_once=_AT_ONCE[at % len(_AT_ONCE)])
-        self.show_choices()
-
-    def action_stop(self) -> None:
-        self._queue = replace(self._queue, stop=not self._queue.stop)
-        self.show_choices()
-
-    def action_prove(self) -> None:
-        if self._unproven:
-            self.dismiss(ProveFirst())
-
-    def action_accept(self) -> None:
-        if self._plans:
-            self.dismiss(Batch(self._plans, self._queue))
-
-    @property
-    def _plans(self) -> dict[str, Plan]:
-        return {
-            entry.name: plan for entry, plan in self._planned.items() if not isinstance(plan, str)
-        }
-
-    @property
-    def _title_now(self) -> str:
-        return update_question(self._options, self.whom)
-
-    @property
-    def _changes_now(self) -> str:
-        return f"changes {self.whom}"
-
-    def _rows_now(self) -> list[Fold]:
-        return host_rows(self._planned)
 
 
 def plan_again(entry: HostEntry, options: Options) -> Plan | str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from test_commands import CANCELLED, interrupted
 
+from nixfleet_core.errors import Unreachable
 from nixfleet_core.judge.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -79,6 +80,36 @@ def test_no_host_begins_after_the_command_was_detached(three: Fleet) -> None:
     three.sessions["csb0"].says |= {"follow": interrupted(signal.SIGTERM)}
     done = three.run(*UPDATE, "--at-once", "1")
     assert (done.exit_code, launched(three)) == (9, ["csb0"])
+
+
+BACK = Verdict(kind="rolled-back", sentence="generation 411 is back")
+ROLLBACK = ("rollback", "--yes", "--at-once", "1", "csb0", "csb1", "gpc0")
+
+
+@pytest.mark.parametrize("stop", [True, False])
+def test_several_hosts_go_back_each_to_its_own_generation(three: Fleet, stop: bool) -> None:
+    for name in ("csb0", "gpc0"):
+        three.sessions[name].says["verdict"] = BACK
+    done = three.run(*ROLLBACK, *(["--stop-on-failure"] * stop))
+    assert (done.exit_code, launched(three)) == (1, ["csb0", "csb1", *([] if stop else ["gpc0"])])
+    assert "plan_rollback False" in three.sessions["csb0"].calls
+    three.sessions["csb1"].says["verdict"] = BACK
+    assert three.run(*ROLLBACK, "--stop-on-failure").exit_code == 0
+
+
+def test_a_host_that_cannot_go_back_counts_beside_one_that_did(three: Fleet) -> None:
+    for session in three.sessions.values():
+        session.says["verdict"] = BACK
+    three.sessions["gpc0"].says["probe"] = Unreachable("no route")
+    assert three.run(*ROLLBACK).exit_code == 5
+
+
+def test_a_rollback_of_several_hosts_is_confirmed_and_names_no_generation(three: Fleet) -> None:
+    done = three.run("rollback", "csb0", "csb1")
+    assert (done.exit_code, "csb0, csb1: not rolled back" in done.stderr) == (2, True)
+    done = three.run("rollback", "csb0", "csb1", "--yes", "--to", "411")
+    assert (done.exit_code, "--to names a generation of one host" in done.stderr) == (2, True)
+    assert not any(session.calls for session in three.sessions.values())
 
 
 @pytest.mark.parametrize(
