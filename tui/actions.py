@@ -124,9 +124,8 @@ async def _update_several(
     `unproven` hosts proven first."""
     from tui.screens.batch import ManyPlansDialog, ProveFirst
 
-    planned = await _plan_several(app, entries, _plan_update)
-    if all(isinstance(answer, str) for answer in planned.values()):
-        await app.push_screen_wait(Notice("Nothing to update", left_out(planned, aside)))
+    planned = await _plan_several(app, entries, _plan_update, "Nothing to update", aside)
+    if not planned:
         return False
     batch = await app.push_screen_wait(ManyPlansDialog(planned, FORCE, aside, unproven))
     if isinstance(batch, ProveFirst):
@@ -147,23 +146,27 @@ async def roll_back_hosts(app: Stage, entries: Sequence[HostEntry], hidden: int 
     async def plan_rollback(app: Stage, entry: HostEntry, seen: Facts) -> Planned:
         return await app.conductor.plan_rollback(entry.session, seen, Options(), keep_lock=False)
 
-    planned = await _plan_several(app, entries, plan_rollback)
-    if all(isinstance(answer, str) for answer in planned.values()):
-        said = left_out(planned, left_alone(hidden))
-        await app.push_screen_wait(Notice("Nothing to roll back", said))
+    aside = left_alone(hidden)
+    planned = await _plan_several(app, entries, plan_rollback, "Nothing to roll back", aside)
+    if not planned:
         return
-    batch = await app.push_screen_wait(ManyRollbacksDialog(planned, left_alone(hidden)))
+    batch = await app.push_screen_wait(ManyRollbacksDialog(planned, aside))
     if batch is not None:
         _start_batch(app, entries, batch, "rolled-back")
 
 
 async def _plan_several(
-    app: Stage, entries: Sequence[HostEntry], planner: Planner
+    app: Stage, entries: Sequence[HostEntry], planner: Planner, nothing: str, aside: str
 ) -> dict[HostEntry, Plan | str]:
-    """Each host's plan, or why it is left out."""
+    """Each host's plan, or why it is left out. Empty if all are: that is then said, under the title
+    `nothing`."""
     await asyncio.gather(*(app.fleet.look_if_old(entry, app.tick) for entry in entries))
     made = await asyncio.gather(*(_plan(app, entry, planner) for entry in entries))
-    return dict(zip(entries, made, strict=True))
+    planned = dict(zip(entries, made, strict=True))
+    if all(isinstance(answer, str) for answer in made):
+        await app.push_screen_wait(Notice(nothing, left_out(planned, aside)))
+        return {}
+    return planned
 
 
 def _start_batch(app: Stage, entries: Sequence[HostEntry], batch: Batch, wanted: Kind) -> None:
@@ -177,12 +180,14 @@ def _start_batch(app: Stage, entries: Sequence[HostEntry], batch: Batch, wanted:
 
 async def _run_batch(app: Stage, entries: Sequence[HostEntry], batch: Batch, wanted: Kind) -> None:
     """Carry out the plans in turn; the hosts' rows say what becomes of each."""
-    with ExitStack() as all_wait:
-        waiting = {entry.name: all_wait.enter_context(_turn(app, entry)) for entry in entries}
+    with ExitStack() as all_turns:
+        turns = {entry.name: all_turns.enter_context(ExitStack()) for entry in entries}
+        for entry in entries:
+            turns[entry.name].enter_context(entry.waiting(app.tick))
 
         async def one(entry: HostEntry) -> bool:
             """Whether the host has failed."""
-            waiting[entry.name].close()
+            turns[entry.name].close()
             return not await _ends_as(app, entry, batch.plans[entry.name], wanted)
 
         found = await batch.queue.run(entries, one, lambda has_failed: has_failed)
@@ -191,13 +196,6 @@ async def _run_batch(app: Stage, entries: Sequence[HostEntry], batch: Batch, wan
             why = f"{answer.failed.name} had failed before"
             entry.report = Report(entry.name, None, not_begun=why)
     app.tick()
-
-
-def _turn(app: Stage, entry: HostEntry) -> ExitStack:
-    """What ends when the host's turn comes."""
-    turn = ExitStack()
-    turn.enter_context(entry.waiting(app.tick))
-    return turn
 
 
 def left_out(planned: Mapping[HostEntry, Plan | str], aside: str) -> Content:

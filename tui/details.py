@@ -12,7 +12,7 @@ from nixfleet_core.ids import job_time
 from nixfleet_core.judge.diagnosis import PROOFS
 from nixfleet_core.session.boundary import drawn
 from tui.remedies import advice_text, remedy_keys
-from tui.text import ago, plain, sentence
+from tui.text import ago, counted, plain, sentence
 from tui.widgets.live import no_picture
 from tui.widgets.verdict_panel import verdict_text
 from tui.widgets.versions import snapshot_rows
@@ -173,7 +173,7 @@ def checkout_state(checkout: Checkout) -> str:
     if checkout.state != "ok":
         return checkout.state
     changes = len(checkout.dirty)
-    return (f"{changes} change{'s' * (changes > 1)}" if changes else "clean") + _apart(checkout)
+    return (counted(changes, "change") if changes else "clean") + _apart(checkout)
 
 
 def _apart(checkout: Checkout) -> str:
@@ -185,7 +185,7 @@ def _checkout(checkout: Checkout, shown: str) -> str:
     if checkout.state != "ok":
         return f"{plain(shown)}, {checkout.state}"
     changes = len(checkout.dirty)
-    state = f"{changes} change{'s' * (changes > 1)}" if changes else "clean"
+    state = counted(changes, "change") if changes else "clean"
     branch = plain(checkout.branch or "no branch")
     return f"{plain(shown)}, {state}, {branch}{_apart(checkout)}"
 

@@ -142,10 +142,10 @@ class JobWatcher(Watcher):
     def left(self) -> int | None:
         """A guess how many seconds the job still takes, by its last jobs; None if nobody knows."""
         step, now = self.state.current, self.host_now
-        rest = self.usual.rest.get(step.id) if step is not None else None
-        if rest is None or step is None or step.started is None or now is None:
+        if step is None or step.started is None or now is None:
             return None
-        return rest - max(0, now - step.started)
+        rest = self.usual.rest.get(step.id)
+        return None if rest is None else rest - max(0, now - step.started)
 
     def guess(self, step: StepState) -> float | None:
         """A guess how much of the running step is done, by the time that it usually takes."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 
 from nixfleet_core.plan.words import command_text, own_work, step_user
-from tui.text import duration, plain, shorten
+from tui.text import counted, duration, plain, shorten
 from tui.widgets.fold_list import Fold
 from tui.words import STYLES
 
@@ -58,7 +58,7 @@ def _host_row(entry: HostEntry, planned: Plan | str, width: int) -> Fold:
     where = f"{does}, {plain(entry.host.where)}"
     steps = (f"{plain(step.title)}: {plain(command_text(step))}" for step in planned.steps)
     warnings = (f"! {plain(said)}" for said in planned.warnings)
-    warned = f"  ! {count} warning{'s' * (count > 1)}" if count else ""
+    warned = f"  ! {counted(count, 'warning')}" if count else ""
     return Fold(
         title,
         Content.assemble(where, (warned, STYLES["warning"])),

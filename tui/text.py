@@ -75,6 +75,11 @@ def stopwatch(seconds: int) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes:02d}:{rest:02d}"
 
 
+def counted(number: int, what: str) -> str:
+    """`1 build`, `0 builds`, `2 builds`."""
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
 def byte_size(count: int) -> str:
     """`512 Bytes`, `3.1 MiB`."""
     from humanize import naturalsize  # as in `ago`

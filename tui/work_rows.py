@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from rich.cells import cell_len
 from textual.content import Content
 
-from tui.text import byte_size, duration, plain, shorten
+from tui.text import byte_size, counted, duration, plain, shorten
 from tui.words import STYLES
 
 if TYPE_CHECKING:
@@ -46,8 +46,7 @@ def work_lines(
 ) -> list[Content]:
     """At most `count` lines of `width` cells. What holds the work up comes first, then what has
     taken longest. `now` is the host's clock."""
-    rows = list(_rows(work, usual, now, glyphs)) or [_Row(glyphs.pending, "faint", _NOTHING)]
-    lines = _lines(rows, glyphs, width)
+    lines = _lines(_rows(work, usual, now, glyphs), glyphs, width)
     if len(lines) <= count:
         return lines
     more = len(lines) - count + 1
@@ -58,9 +57,7 @@ def work_in_one_line(
     work: Work, usual: Usual, now: int | None, glyphs: Glyphs, width: int
 ) -> Content:
     """The first of these lines, and how much there is in all."""
-    row = next(_rows(work, usual, now, glyphs), None)
-    if row is None:
-        row = _Row(glyphs.pending, "faint", _NOTHING)
+    row = _rows(work, usual, now, glyphs)[0]
     head = " ".join(part for part in (row.name, row.what, row.time) if part)
     parts = [head, *work_parts(work, alone=True)]
     while len(parts) > 1 and cell_len(f" {glyphs.dot} ".join(parts)) > width - 2:
@@ -72,12 +69,12 @@ def work_in_one_line(
 def work_parts(work: Work, *, alone: bool = False) -> list[str]:
     """How many builds and downloads there are. `alone`: what one line tells anyhow is left out."""
     parts = []
-    builds = [_count(work.building, "build")] if work.building > alone else []
+    builds = [counted(work.building, "build")] if work.building > alone else []
     if builds or work.waiting:
         parts.append(", ".join((*builds, *([f"{work.waiting} wait"] if work.waiting else []))))
     if work.downloading and not (alone and work.downloading == 1 and not work.building):
         rate = f" at {byte_size(work.rate)}/s" if work.rate is not None else ""
-        parts.append(f"{_count(work.downloading, 'download')} {_bytes(work.fetched)}{rate}")
+        parts.append(f"{counted(work.downloading, 'download')} {_bytes(work.fetched)}{rate}")
     return parts
 
 
@@ -95,7 +92,12 @@ def slowest_in_one_line(built: Sequence[BuildTime], glyphs: Glyphs, width: int) 
     return Content(shorten(f"slowest: {', '.join(builds)}", width, glyphs))
 
 
-def _rows(work: Work, usual: Usual, now: int | None, glyphs: Glyphs) -> Iterator[_Row]:
+def _rows(work: Work, usual: Usual, now: int | None, glyphs: Glyphs) -> list[_Row]:
+    nothing = _Row(glyphs.pending, "faint", _NOTHING)
+    return list(_work_rows(work, usual, now, glyphs)) or [nothing]
+
+
+def _work_rows(work: Work, usual: Usual, now: int | None, glyphs: Glyphs) -> Iterator[_Row]:
     for retry in work.retries:
         if (left := _left(retry, now)) is not None:
             when = f"again in {left} s"
@@ -109,7 +111,7 @@ def _rows(work: Work, usual: Usual, now: int | None, glyphs: Glyphs) -> Iterator
     for doing in work.others:
         yield _Row(glyphs.running, "busy", _words(doing.text), time=_since(doing, now))
     if work.queries:
-        paths = _count(work.queries, "path")
+        paths = counted(work.queries, "path")
         yield _Row(glyphs.running, "busy", f"asks the caches about {paths}")
     if work.names and work.waiting:
         names = ", ".join(map(plain, work.names[: work.waiting]))
@@ -154,10 +156,6 @@ def _bytes(size: Tally | DownloadNow) -> str:
     """`3.1 MiB of 12.4 MiB`; without what is not known."""
     done = byte_size(size.done)
     return f"{done} of {byte_size(size.expected)}" if size.expected else done
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _lines(rows: list[_Row], glyphs: Glyphs, width: int) -> list[Content]:

@@ -127,8 +127,7 @@ class _Run:
                     why = f"{answer.failed.host.name} had failed before"
                 self._print(Report(session.host.name, None, not_begun=why))
         await self._finishing.rest()
-        reports = [answer for answer in found if isinstance(answer, Report)]
-        return worst_exit([0 if report.is_as(wanted) else report.exit_code for report in reports])
+        return worst_exit([one.code(wanted) for one in found if isinstance(one, Report)])
 
     async def _one(self, session: HostSession) -> Report:
         host = session.host

@@ -92,12 +92,6 @@ class Work(msgspec.Struct, frozen=True):
     others: tuple[WordsNow, ...] = ()
     """What else Nix does, such as an evaluation; the first one contains the last one."""
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing runs."""
-        runs = self.building or self.downloading or self.queries
-        return not (runs or self.waits or self.others)
-
 
 class BuildTime(msgspec.Struct, frozen=True):
     """How long a build took, until its builder ended, well or not. `package` is its name without

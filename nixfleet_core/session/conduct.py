@@ -78,13 +78,13 @@ class Report:
     facts: Facts | None = None
     """The facts that a verification saw."""
 
-    def is_as(self, wanted: Kind) -> bool:
-        """Whether the host has ended as `wanted`, or needed nothing."""
-        return self.verdict is not None and self.verdict.kind in (wanted, "current")
+    def code(self, wanted: Kind) -> int:
+        """The exit code where a host is to end as `wanted`, such as rolled-back."""
+        return 0 if self.verdict is not None and self.verdict.kind == wanted else self.exit_code
 
     def has_failed(self, wanted: Kind) -> bool:
         """Whether it is known that the host has not ended as `wanted`."""
-        return self.busy or (self.verdict is not None and not self.is_as(wanted))
+        return self.busy or (self.verdict is not None and self.code(wanted) != 0)
 
     @property
     def exit_code(self) -> int:

@@ -98,7 +98,7 @@ class Follower:
         self._clock = 0
         self._elevate = False
         self._progress: Progress | None = None
-        self._work: Work | None = None
+        self._work = Work()
         self._times = WorkClock()
         self._waiting: deque[JobEvent] = deque()
         """Events whose place in the log has not arrived yet, and all events after them."""
@@ -318,7 +318,7 @@ class Follower:
         news: list[JobEvent] = []
         if progress not in (None, self._progress):
             news.append(progress)
-        if work != (self._work or Work()):
+        if work != self._work:
             news.append(work)
         self._progress, self._work = progress, work
         return news

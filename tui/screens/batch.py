@@ -14,6 +14,7 @@ from tui.plan_rows import host_rows
 from tui.screens.options import ChoiceDialog, OptionsDialog
 from tui.screens.plan import plan_again, update_question
 from tui.stage import stage
+from tui.text import counted
 from tui.widgets.choice_line import check_box
 from tui.widgets.fold_list import FoldList
 
@@ -29,11 +30,6 @@ if TYPE_CHECKING:
 ResultT = TypeVar("ResultT")
 
 _AT_ONCE: Final = (1, 2, 4, AT_ONCE, 16, 0)
-
-
-def hosts_text(count: int, kind: str = "") -> str:
-    """`1 host`, `3 unproven hosts`."""
-    return f"{count} {kind}host{'s' * (count != 1)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +79,12 @@ class TurnsDialog(ChoiceDialog[ResultT]):
 
     @property
     def whom(self) -> str:
-        return hosts_text(len(self.plans))
+        return counted(len(self.plans), "host")
 
     def choices(self) -> dict[str, tuple[str, Content]]:
-        most = f"at most {hosts_text(self.queue.at_once)}" if self.queue.at_once else "all hosts"
+        most = (
+            f"at most {counted(self.queue.at_once, 'host')}" if self.queue.at_once else "all hosts"
+        )
         stop = "begin with no other host once one has failed"
         return {
             **super().choices(),
@@ -147,7 +145,7 @@ class ManyPlansDialog(TurnsDialog[Batch | ProveFirst], OptionsDialog[Batch | Pro
     def choices(self) -> dict[str, tuple[str, Content]]:
         if not self._unproven:
             return super().choices()
-        hosts = hosts_text(self._unproven, "unproven ")
+        hosts = counted(self._unproven, "unproven host")
         prove = Content(f"prove {hosts} first; this changes nothing there")
         return {**super().choices(), "choose-prove": ("V", prove)}
 

@@ -15,7 +15,7 @@ from nixfleet_core.session.boundary import drawn
 from tui.messages import OpenJob
 from tui.screens.base import Page
 from tui.stage import stage
-from tui.text import duration, local_time, plain
+from tui.text import counted, duration, local_time, plain
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.row_table import Cell, Column, Row, RowTable
 from tui.words import outcome_tone, tone_sign
@@ -125,7 +125,7 @@ class HistoryScreen(Page):
     def _say(self, text: str) -> None:
         """Say below the title why the list is not there."""
         app = stage(self)
-        count = f"{len(self._lines)} job{'s' * (len(self._lines) != 1)}"
+        count = counted(len(self._lines), "job")
         parts = (self._entry.label, "history", *((count,) if self._lines else ()))
         self.set_title(Content.styled(f" {f' {app.glyphs.dot} '.join(parts)}", "bold"))
         said = self.query_one("#said", Static)

@@ -15,7 +15,7 @@ from nixfleet_core.session.boundary import one_host
 from tui.plan_rows import step_rows
 from tui.screens.options import ChoiceDialog, OptionsDialog
 from tui.stage import stage
-from tui.text import plain, short_store_path
+from tui.text import counted, plain, short_store_path
 from tui.widgets.choice_line import check_box
 from tui.widgets.fold_list import FoldList
 
@@ -65,7 +65,7 @@ def commits_text(commits: tuple[Commit, ...]) -> Content:
     if not commits:
         return Content("The checkout has all of upstream's commits.")
     parts: list[str | tuple[str, str]] = [
-        (f"The pull brings {len(commits)} commit{'s' * (len(commits) > 1)} of nixcfg:\n", "bold")
+        (f"The pull brings {counted(len(commits), 'commit')} of nixcfg:\n", "bold")
     ]
     for commit in commits:
         parts.append((f"{plain(commit.rev)[:7]} ", "$text-accent"))

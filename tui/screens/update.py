@@ -104,9 +104,10 @@ class UpdateScreen(HostPage):
         brief = height < 24 or (stacked and height < 40)
         self.query_one(StepsPanel).brief = height < 20
         folded = brief or height < _TALL
-        self.query_one(WorkPanel).lines = 1 if folded else round(height * _WORK_SHARE) - _BORDER
-        self.query_one(WorkPanel).set_class(folded, "-folded")
-        self.query_one(WorkPanel).refresh(layout=True)
+        work = self.query_one(WorkPanel)
+        work.lines = 1 if folded else round(height * _WORK_SHARE) - _BORDER
+        work.set_class(folded, "-folded")
+        work.refresh(layout=True)
         self.query_one(VersionPanel).brief = self.query_one(VerdictPanel).brief = brief
         self.set_class(brief, "-brief")
         self.query_one(StepsPanel).refresh(layout=True)

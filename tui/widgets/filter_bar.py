@@ -13,7 +13,7 @@ from textual.widgets import Input, Static
 
 from nixfleet_core.judge.host_filter import Filter
 from nixfleet_core.judge.table_state import STATES
-from tui.text import plain
+from tui.text import counted, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +84,7 @@ class FilterBar(Vertical):
             for field, values in known.items()
             for text in self._filter.unknown(field, values)
         ]
-        self._show("#filter-count", f"{shown} of {count} host{'s' * (count != 1)}")
+        self._show("#filter-count", f"{shown} of {counted(count, 'host')}")
         self._show("#filter-hint", "\n".join(hints))
         self.query_one("#filter-hint").display = bool(hints)
 

@@ -8,7 +8,7 @@ from textual.content import Content
 
 from nixfleet_core.facts.model import Snapshot
 from nixfleet_core.facts.package_changes import change_text
-from tui.text import plain, short_commit, short_hash, short_store_path
+from tui.text import counted, plain, short_commit, short_hash, short_store_path
 from tui.widgets.live import LivePanel
 from tui.words import STYLES
 
@@ -174,7 +174,7 @@ class VersionPanel(LivePanel):
             return []
         room = max(_FIRST, self.size.height - len(SIDE_ROWS) - 2)
         shown = () if self.brief else changes[:room]
-        count = f"{len(changes)} package{'s' * (len(changes) > 1)}"
+        count = counted(len(changes), "package")
         if is_same_system:
             count = "only the running agent"
         where = f" {self._glyphs.dot} p lists them" if len(changes) > len(shown) else ""
