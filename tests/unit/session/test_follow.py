@@ -372,6 +372,21 @@ async def test_heartbeats_give_times_to_builds(copy: JobCopy) -> None:
     assert told_builds(events) == [GIT_TIMES]
 
 
+async def test_the_rate_of_a_download_falls_when_only_the_host_is_heard(copy: JobCopy) -> None:
+    begun = (
+        b'@nix {"action":"start","id":1,"level":4,"parent":0,"text":"","type":101,'
+        b'"fields":["https://c.example/x.tar.gz"]}\n'
+    )
+    done = b'@nix {"action":"result","fields":[2000,9000,0,0],"id":1,"type":105}\n'
+    parts = (
+        frame("beat", 100, b"0") + frame("log", 0, begun),
+        frame("beat", 102, b"%d" % len(begun)) + frame("log", len(begun), done),
+        frame("beat", 113, b"%d" % len(begun + done)),
+    )
+    events = await collect(says(Process([GREETING, *parts, RESULT])), copy)
+    assert [work.rate for work in works(events)] == [None, 0, 1000, 0]
+
+
 @pytest.mark.parametrize(
     ("log", "events"),
     [
