@@ -5,7 +5,6 @@ The app's modules are imported only when it opens, so a command starts without t
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nixfleet_core.cli.main import nixfleet
@@ -33,15 +32,14 @@ class TerminalScreen:
         from nixfleet_core.sandbox.here import latest_here
         from tui.app import FirstRun, run
 
-        settings = _settings(ascii_only, mouse, config)
-        settings = replace(settings, notices=tuple(opened.notices))
+        settings = _settings(ascii_only, mouse, config, notices=opened.notices)
         first_run = FirstRun(opened.searched, look_again) if opened.searched else None
         return run(opened.sessions, latest_here(), settings, first_run)
 
     def open_demo(self, speed: float, *, ascii_only: bool, mouse: bool, config: Config) -> int:
         from tui.demo import run_demo
 
-        return run_demo(speed, replace(_settings(ascii_only, mouse, config), temporary=True))
+        return run_demo(speed, _settings(ascii_only, mouse, config, temporary=True))
 
     def themes(self) -> Sequence[str]:
         from tui.themes import NAMES
@@ -49,7 +47,14 @@ class TerminalScreen:
         return NAMES
 
 
-def _settings(ascii_only: bool, mouse: bool, config: Config) -> AppSettings:
+def _settings(
+    ascii_only: bool,
+    mouse: bool,
+    config: Config,
+    *,
+    notices: Sequence[str] = (),
+    temporary: bool = False,
+) -> AppSettings:
     """The app's settings from the command line and the config."""
     from tui.driver import speaks_unicode
     from tui.settings import AppSettings
@@ -64,6 +69,8 @@ def _settings(ascii_only: bool, mouse: bool, config: Config) -> AppSettings:
         notify=config.notify,
         on_finish=config.on_finish,
         prove_in_background=config.prove == "background",
+        notices=tuple(notices),
+        temporary=temporary,
     )
 
 

@@ -10,15 +10,14 @@ import os
 import re
 import shutil
 import sys
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, Final, Literal
+from typing import IO, TYPE_CHECKING, BinaryIO, Final, Literal
 
 import click
 import humanize
 import msgspec
 
 from nixfleet_core.cli.rows import split_rows
+from nixfleet_core.cli.streams import output_faults
 from nixfleet_core.facts.model import Snapshot
 from nixfleet_core.facts.package_changes import Change, change_text
 from nixfleet_core.job.events import (
@@ -41,8 +40,6 @@ from nixfleet_core.session.follow import HALT_LIMIT
 from nixfleet_core.vocabulary import TITLES, Cause
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from nixfleet_core.host import Host
     from nixfleet_core.job.copies import JobFiles
     from nixfleet_core.job.events import JobEvent
@@ -111,12 +108,17 @@ def say(
         _print(click.style(shown, bold=True) if bold and stream.isatty() else shown, stream)
 
 
+def say_aside(line: str) -> None:
+    """Print what must not get into a command's output."""
+    say(line, err=True)
+
+
 def say_waiting(text: str) -> None:
     """Say at a terminal, on stderr, what is waited for; the next text, or "", takes its place."""
     if not sys.stderr.isatty():
         return
     room = (_width(sys.stderr) or 80) - 1
-    with _output_faults(sys.stderr):
+    with output_faults(sys.stderr):
         click.echo(f"\r\x1b[K{safe(text)[:room]}", file=sys.stderr, nl=False)
 
 
@@ -157,78 +159,14 @@ def print_json(value: msgspec.Struct) -> None:
 
 def print_bytes(source: BinaryIO) -> None:
     """Print bytes as they are; only for `--raw`."""
-    with _output_faults(sys.stdout):
+    with output_faults(sys.stdout):
         shutil.copyfileobj(source, sys.stdout.buffer)
         sys.stdout.flush()
 
 
-class OutputFailed(click.ClickException):
-    """What is to be printed cannot be written. A reader that went away is no failure (click ends
-    the command then)."""
-
-    def __init__(self, error: OSError) -> None:
-        super().__init__(f"the output cannot be written: {error.strerror}")
-
-
-@contextmanager
-def _output_faults(stream: IO[str]) -> Iterator[None]:
-    """Raises OutputFailed. Python would try once more at its end, and print a traceback."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        with suppress(OSError), Path(os.devnull).open("w") as nowhere:
-            os.dup2(nowhere.fileno(), stream.fileno())
-        raise OutputFailed(error) from error
-
-
-def _fill_streams() -> None:
-    """What our caller has closed is empty instead. No file of ours gets its number."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - open to the end
-
-
-class SafeCommand(click.Command):
-    """A command whose errors are made safe as `say` does. click prints them, and they quote the
-    operator, files and hosts."""
-
-    def main(self, *args: Any, **kwargs: Any) -> Any:
-        _fill_streams()
-        return super().main(*args, **kwargs)
-
-    def make_context(
-        self,
-        info_name: str | None,
-        args: list[str],
-        parent: click.Context | None = None,
-        **extra: Any,
-    ) -> click.Context:
-        with _safe_faults(), _output_faults(sys.stdout):  # --help and --version print
-            return super().make_context(info_name, args, parent, **extra)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        with _safe_faults():
-            return super().invoke(ctx)
-
-
-class SafeGroup(SafeCommand, click.Group):
-    """The same for a group, and for all of its commands."""
-
-
-@contextmanager
-def _safe_faults() -> Iterator[None]:
-    try:
-        yield
-    except click.ClickException as error:
-        vars(error)["message"] = safe(error.message)
-        raise
-
-
 def _print(text: str, stream: IO[str]) -> None:
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    with _output_faults(stream):
+    with output_faults(stream):
         click.echo(text.encode(encoding, "replace").decode(encoding), file=stream)
 
 

@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from nixfleet_core.cli.main import UsageFault, copies_here, say_aside
-from nixfleet_core.cli.options import (
-    UpdateCommand,
-    checkout_option,
-    on_finish_option,
-    plan_options,
-)
-from nixfleet_core.config import load_config
-from nixfleet_core.inventory import (
-    InventoryError,
-    default_inventory_path,
-    load_inventory,
-    this_machine,
-)
-from nixfleet_core.session.open import open_session
+from nixfleet_core import __version__
+from nixfleet_core.cli.options import checkout_option, on_finish_option
+from nixfleet_core.cli.plan_options import UpdateCommand, plan_options
 
 if TYPE_CHECKING:
     from nixfleet_core.cli.run import CtrlC
-    from nixfleet_core.host import Host
     from nixfleet_core.plan.model import Options
     from nixfleet_core.session.conduct import Conductor, Report
     from nixfleet_core.session.protocol import HostSession
@@ -47,7 +33,7 @@ if TYPE_CHECKING:
 @click.option("--detach", is_flag=True, help="Start the job and leave it alone (exit 9).")
 @on_finish_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.version_option(package_name="nixfleet-tui", message="nixfleet-update %(version)s")
+@click.version_option(__version__, message="nixfleet-update %(version)s")
 def nixfleet_update(
     options: Options,
     checkout: str | None,
@@ -63,15 +49,12 @@ def nixfleet_update(
     Without --force nothing runs if the agent is proven to be the latest.
     """
     from nixfleet_core.cli.run import run_hosts
+    from nixfleet_core.cli.sessions import session_here
     from nixfleet_core.cli.show_plan import show_plans
+    from nixfleet_core.config import load_config
 
-    host = _this_host(path or default_inventory_path())
-    if checkout is not None:
-        host = replace(host, checkout=checkout)
     settings = load_config(os.environ, on_finish=on_finish)
-    for problem in settings.problems:
-        say_aside(problem)
-    session = open_session(host, copies_here(), settings.config)
+    session = session_here(path, settings, checkout)
     if dry_run:
         raise SystemExit(show_plans((session,), options, as_json=as_json))
 
@@ -85,15 +68,6 @@ def nixfleet_update(
     ctrl_c: CtrlC = "stop" if only_looks else "cancel"
     told = settings.config.on_finish
     raise SystemExit(run_hosts((session,), act, as_json=as_json, ctrl_c=ctrl_c, on_finish=told))
-
-
-def _this_host(path: Path) -> Host:
-    """This machine as the inventory describes it, else with the defaults."""
-    try:
-        hosts = load_inventory(path).hosts
-    except InventoryError as error:
-        raise UsageFault(str(error)) from error
-    return next((host for host in hosts if host.address is None), this_machine())
 
 
 def main() -> None:

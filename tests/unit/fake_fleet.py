@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from fakes import FakeSession, finished, make_host
 
-from nixfleet_core.cli import main, update_here
+from nixfleet_core.cli import sessions
 from nixfleet_core.cli.main import nixfleet
 from nixfleet_core.cli.update_here import nixfleet_update
 from nixfleet_core.host import Host
@@ -66,11 +66,10 @@ def fleet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fleet:
         return session
 
     own_settings(monkeypatch, tmp_path)
-    monkeypatch.setattr(main, "load_inventory", inventory)
-    monkeypatch.setattr(main, "open_sessions", opened)
-    monkeypatch.setattr(main, "default_copies", lambda _: None)
-    monkeypatch.setattr(update_here, "load_inventory", inventory)
-    monkeypatch.setattr(update_here, "open_session", opened_here)
+    monkeypatch.setattr(sessions, "load_inventory", inventory)
+    monkeypatch.setattr(sessions, "open_sessions", opened)
+    monkeypatch.setattr(sessions, "default_copies", lambda _: None)
+    monkeypatch.setattr(sessions, "open_session", opened_here)
     monkeypatch.setattr(shell, "open_process", contacted)
     monkeypatch.setattr("nixfleet_core.session.latest._ask", nobody_answers)
     return found

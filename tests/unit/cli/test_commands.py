@@ -34,10 +34,11 @@ from fakes import (
 from odd_files import ODD
 from test_inventory import MISTAKES
 
-from nixfleet_core.cli import listing, main, show_plan
+from nixfleet_core.cli import listing, sessions, show_plan
 from nixfleet_core.cli.choice import Choice
-from nixfleet_core.cli.main import Setup, nixfleet
+from nixfleet_core.cli.main import nixfleet
 from nixfleet_core.cli.screen import Opened
+from nixfleet_core.cli.setup import Setup
 from nixfleet_core.cli.update_here import nixfleet_update
 from nixfleet_core.config import Config, load_config
 from nixfleet_core.errors import NeedsPassword, NoSuchJob, NotAllowed, Unreachable
@@ -253,7 +254,7 @@ def test_commands_name_a_mistake_in_the_settings_and_go_on(fleet: Fleet) -> None
 def test_the_app_opens_with_a_notice_of_a_mistake_in_the_settings(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nixfleet_core.cli.main.require_terminal", lambda: None)
+    monkeypatch.setattr("nixfleet_core.cli.setup.require_terminal", lambda: None)
     write_config(fleet, WRONG)
     fleet.screen = screen = Screen()
     assert fleet.run().exit_code == 7
@@ -1275,7 +1276,7 @@ class Screen:
 def test_nixfleet_without_a_command_opens_the_app(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nixfleet_core.cli.main.require_terminal", lambda: None)
+    monkeypatch.setattr("nixfleet_core.cli.setup.require_terminal", lambda: None)
     fleet.screen = screen = Screen()
     assert fleet.run().exit_code == 7
     write_config(fleet, 'on-finish = ["mine"]')
@@ -1292,7 +1293,7 @@ def test_nixfleet_without_a_command_opens_the_app(
 def test_the_options_of_the_app_stand_before_demo_and_behind_it(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nixfleet_core.cli.main.require_terminal", lambda: None)
+    monkeypatch.setattr("nixfleet_core.cli.setup.require_terminal", lambda: None)
     fleet.screen = screen = Screen()
     write_config(fleet, 'on-finish = ["mine"]')
     assert fleet.run("demo").exit_code == 8
@@ -1395,12 +1396,12 @@ def remembering(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> Fleet:
     hosts = tuple(
         replace(session.host, remembered=name == "csb1") for name, session in fleet.sessions.items()
     )
-    monkeypatch.setattr(main, "load_inventory", lambda _: Inventory(hosts=(), path=None))
+    monkeypatch.setattr(sessions, "load_inventory", lambda _: Inventory(hosts=(), path=None))
 
     async def found(*_: object) -> FoundHosts:
         return FoundHosts(hosts, ("homes are unknown: \x1b]0;x\x07no network",))
 
-    monkeypatch.setattr(main, "hosts_without_inventory", found)
+    monkeypatch.setattr(sessions, "hosts_without_inventory", found)
     return fleet
 
 
@@ -1422,7 +1423,7 @@ def test_hosts_says_which_names_are_only_remembered_and_why(remembering: Fleet) 
 def test_the_app_is_told_why_names_are_unknown(
     remembering: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nixfleet_core.cli.main.require_terminal", lambda: None)
+    monkeypatch.setattr("nixfleet_core.cli.setup.require_terminal", lambda: None)
     remembering.screen = screen = Screen()
     done = remembering.run()
     assert (done.exit_code, "unknown" in done.stderr) == (7, False)
@@ -1437,8 +1438,8 @@ def bare(real: Fleet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A machine without an agent, a flake and a hosts.toml; that is where the last one would be."""
     facts = replace(CURRENT, unit=None, running=None, installed=None, job_last=None)
     session = FakeSession(this_machine(), tmp_path, probe=facts)
-    monkeypatch.setattr(main, "open_session", lambda *_: session)
-    monkeypatch.setattr("nixfleet_core.cli.main.require_terminal", lambda: None)
+    monkeypatch.setattr(sessions, "open_session", lambda *_: session)
+    monkeypatch.setattr("nixfleet_core.cli.setup.require_terminal", lambda: None)
     monkeypatch.setenv("PATH", "/nowhere")
     return tmp_path / ".config/nixfleet/hosts.toml"
 
@@ -1483,7 +1484,7 @@ def test_a_file_without_hosts_says_so_and_what_to_write(bare: Path) -> None:
 
 def test_a_machine_without_an_agent_can_be_named(bare: Path) -> None:
     name = this_machine().name
-    chosen = Setup(bare, None, load_config({})).sessions(Choice((name,)))
+    chosen = sessions.sessions_of(Setup(bare, None, load_config({})), Choice((name,)))
     assert [session.host.name for session in chosen] == [name]
 
 

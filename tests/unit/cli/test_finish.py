@@ -15,7 +15,7 @@ from fakes import CURRENT
 from marked import SECRET
 
 from nixfleet_core.cli import finish
-from nixfleet_core.cli.main import Setup
+from nixfleet_core.cli.setup import Setup
 from nixfleet_core.cli.update_here import nixfleet_update
 from nixfleet_core.config import load_config
 from nixfleet_core.errors import Unreachable

@@ -1,0 +1,94 @@
+"""What the commands load before they answer: starting must stay fast. No clock is asked."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Final
+
+import pytest
+from click.testing import CliRunner
+
+import nixfleet_core.cli.commands
+from nixfleet_core import __version__
+from nixfleet_core.cli.command_folder import CommandFolder
+from nixfleet_core.cli.main import nixfleet
+
+OWN: Final = "tui.main"
+UPDATE: Final = "nixfleet_core.cli.update_here"
+
+WORLD: Final = ("asyncio", "nixfleet_core.session", "nixfleet_core.transport", "textual")
+"""What talks to hosts, or draws."""
+
+SLOW: Final = (
+    *WORLD,
+    "humanize",
+    "importlib.metadata",
+    "msgspec",
+    "nixfleet_core.config",
+    "nixfleet_core.facts",
+    "nixfleet_core.judge",
+    "nixfleet_core.plan",
+    "platformdirs",
+)
+"""What takes longer to load than all that `nixfleet --version` needs."""
+
+
+def loaded(program: str, *words: str) -> set[str]:
+    """The modules that a fresh Python has after the program has ended well."""
+    lines = (
+        "import atexit, sys",
+        f"from {program} import main",
+        "atexit.register(lambda: print(*sys.modules, file=sys.stderr))",
+        f"sys.argv[1:] = {words!r}",
+        "main()",
+    )
+    code = "\n".join(lines)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("program", "words", "slow"),
+    [
+        (OWN, ("--version",), (*SLOW, "nixfleet_core.cli.commands")),
+        (UPDATE, ("--version",), WORLD),
+        (UPDATE, ("--help",), WORLD),
+    ],
+)
+def test_a_program_says_its_version_or_options_without_its_engine(
+    program: str, words: tuple[str, ...], slow: tuple[str, ...]
+) -> None:
+    found = loaded(program, *words)
+    assert program in found
+    assert sorted(found.intersection(slow)) == []
+
+
+def test_a_command_loads_no_other_command() -> None:
+    package = nixfleet_core.cli.commands.__name__
+    found = loaded(OWN, "why", "--help")
+    assert {name for name in found if name.startswith(f"{package}.")} == {f"{package}.why"}
+
+
+def test_help_lists_the_command_of_every_file_with_what_it_does() -> None:
+    commands = CommandFolder(nixfleet_core.cli.commands.__name__)
+    assert {"demo", "hosts", "update", "why"} <= set(commands)
+    lines = CliRunner().invoke(nixfleet, ["--help"]).stdout.partition("Commands:\n")[2].splitlines()
+    said = {line.split()[0]: line.split()[1:] for line in lines if line.startswith("  ")}
+    for name, command in commands.items():
+        assert command.name == name
+        assert said[name][0] == command.get_short_help_str().split()[0]
+
+
+@pytest.mark.parametrize("word", ["__init__", "hosts.hosts", "../hosts", "", "click"])
+def test_only_files_of_the_folder_are_commands(word: str) -> None:
+    assert word not in CommandFolder(nixfleet_core.cli.commands.__name__)
+    assert CliRunner().invoke(nixfleet, [word]).exit_code == 2
+
+
+def test_a_wrong_command_gets_the_names_that_are_near() -> None:
+    assert "'hosts'" in CliRunner().invoke(nixfleet, ["hots"]).stderr
+
+
+def test_the_version_is_the_programs_own() -> None:
+    assert CliRunner().invoke(nixfleet, ["--version"]).stdout == f"nixfleet {__version__}\n"
