@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, TypeVar, get_args
 
-from platformdirs.unix import Unix
-
 from nixfleet_core.toml_file import TomlError, TomlFile, did_you_mean
 
 if TYPE_CHECKING:
@@ -113,6 +111,8 @@ class Loaded:
 
 def default_config_path() -> Path:
     """`${XDG_CONFIG_HOME:-~/.config}/nixfleet/config.toml`, on macOS too."""
+    from platformdirs.unix import Unix  # the start stays fast where no settings are read
+
     return Unix("nixfleet", appauthor=False).user_config_path / "config.toml"
 
 

@@ -6,7 +6,7 @@ It is longer than 400 lines because every cause stands here, once, with its word
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple, TypeGuard
+from typing import Final, Literal, NamedTuple, TypeGuard, get_args
 
 StepId = Literal[
     "preflight",
@@ -739,3 +739,20 @@ WAITS: Final[dict[str, str]] = {
 def is_check(token: str) -> TypeGuard[CheckId]:
     """Whether we know this check; the host's runner may be newer."""
     return token in CHECK_CAUSES
+
+
+State = Literal[
+    "current",
+    "unproven",
+    "stale",
+    "offline",
+    "no-shell",
+    "error",
+    "down",
+    "starting",
+    "unknown",
+    "updating",
+]
+"""What the fleet table says of a host, in one word."""
+
+STATES: Final[tuple[State, ...]] = get_args(State)

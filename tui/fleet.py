@@ -22,12 +22,11 @@ if TYPE_CHECKING:
 
     from nixfleet_core.facts.model import Facts, Snapshot
     from nixfleet_core.host import Host
-    from nixfleet_core.judge.table_state import State
     from nixfleet_core.judge.verdict import Verdict
     from nixfleet_core.nix.git_url import Latest
     from nixfleet_core.session.conduct import Report
     from nixfleet_core.session.protocol import HostSession, LatestSource
-    from nixfleet_core.vocabulary import Remedy
+    from nixfleet_core.vocabulary import Remedy, State
     from tui.jobs import JobWatcher
 
 STATE_ORDER: Final = (

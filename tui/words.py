@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     from nixfleet_core.job.events import StepStatus
     from nixfleet_core.job.outcome import Kind
-    from nixfleet_core.judge.table_state import State
     from nixfleet_core.judge.verdict import Verdict
+    from nixfleet_core.vocabulary import State
     from tui.glyphs import Glyphs
 
 Tone = Literal["normal", "good", "unproven", "warning", "bad", "busy", "faint"]

@@ -10,14 +10,14 @@ import click
 
 from nixfleet_core.inventory import select
 from nixfleet_core.judge.host_filter import Filter, Listed
-from nixfleet_core.judge.table_state import STATES
 from nixfleet_core.toml_file import did_you_mean
+from nixfleet_core.vocabulary import STATES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from nixfleet_core.host import Host
-    from nixfleet_core.judge.table_state import State
+    from nixfleet_core.vocabulary import State
 
 _TAG_OPTION: Final = "'--tag'"
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from nixfleet_core.facts.model import Binary, Facts
     from nixfleet_core.host import Host
-    from nixfleet_core.judge.table_state import State
     from nixfleet_core.session.protocol import HostSession, LatestSource
+    from nixfleet_core.vocabulary import State
 
     S = TypeVar("S", bound=HostSession)
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from nixfleet_core.host import Host
-    from nixfleet_core.judge.table_state import State
+    from nixfleet_core.vocabulary import State
 
 Field = Literal["tag", "state", "version"]
 """What a word can be about, as in `tag:cloud`. Any other word is about all that a row says."""

@@ -7,7 +7,7 @@ judged by the rules of a look with proof. What is neither proven nor refuted is 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import TYPE_CHECKING
 
 from nixfleet_core.judge.causes import UNSEEN, expectation, find_cause, find_job
 from nixfleet_core.judge.proofs import recall
@@ -19,20 +19,7 @@ if TYPE_CHECKING:
     from nixfleet_core.host import Host
     from nixfleet_core.judge.finding import Finding
     from nixfleet_core.nix.git_url import Latest
-
-State = Literal[
-    "current",
-    "unproven",
-    "stale",
-    "offline",
-    "no-shell",
-    "error",
-    "down",
-    "starting",
-    "unknown",
-    "updating",
-]
-STATES: Final[tuple[State, ...]] = get_args(State)
+    from nixfleet_core.vocabulary import State
 
 
 @dataclass(frozen=True, slots=True)

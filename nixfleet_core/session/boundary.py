@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
     from pathlib import Path
 
-    from nixfleet_core.judge.table_state import State
-    from nixfleet_core.vocabulary import NoAnswer
+    from nixfleet_core.vocabulary import NoAnswer, State
 
 _T = TypeVar("_T")
 _Session = TypeVar("_Session")

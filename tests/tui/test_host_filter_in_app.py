@@ -11,7 +11,7 @@ from screen_text import screen_text, settle
 from test_path import press
 
 from nixfleet_core.job.events import JobStart, StepStart
-from nixfleet_core.judge.table_state import STATES
+from nixfleet_core.vocabulary import STATES
 from tui.commands import HostCommands
 from tui.screens.batch import ManyPlansDialog
 from tui.screens.fleet import FleetScreen

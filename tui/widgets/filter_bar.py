@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.widgets import Input, Static
 
 from nixfleet_core.judge.host_filter import Filter
-from nixfleet_core.judge.table_state import STATES
+from nixfleet_core.vocabulary import STATES
 from tui.text import counted, plain
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from fakes import CURRENT, JOB, NEW, NOT_RESTARTED, STALE
 from nixfleet_core.errors import NoShell, Unreachable
 from nixfleet_core.host import HELD
 from nixfleet_core.job.history import JobLine
-from nixfleet_core.judge.table_state import STATES
+from nixfleet_core.vocabulary import STATES
 
 if TYPE_CHECKING:
     from fake_fleet import Fleet

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from nixfleet_core.host import Host, parse_address
 from nixfleet_core.judge.host_filter import Condition, Filter, Listed
-from nixfleet_core.judge.table_state import STATES
+from nixfleet_core.vocabulary import STATES
 
 CSB0 = Listed(Host("csb0", parse_address("ops@cs0:2222"), tags=("cloud", "Prod")), "stale", "2.1.0")
 CSB1 = Listed(Host("csb1", parse_address("ops@cs1"), tags=("cloudy",)), "current", "2.10.0")
