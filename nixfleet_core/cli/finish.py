@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 import humanize
 
-from nixfleet_core.cli.output import host_line, say_waiting
+from nixfleet_core.cli.host_line import host_line
+from nixfleet_core.cli.output import say_waiting
 from nixfleet_core.errors import HostError
 from nixfleet_core.job.copies import claim_end
 from nixfleet_core.log.display import safe, safe_json

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 import click
 
 from nixfleet_core.cli.finish import Finishing
-from nixfleet_core.cli.output import Printer, host_line, print_json, say, say_away
+from nixfleet_core.cli.host_line import host_line
+from nixfleet_core.cli.output import print_json, say, say_away
+from nixfleet_core.cli.printer import Printer
 from nixfleet_core.errors import HostError, NeedsPassword, NotAllowed, Unreachable
 from nixfleet_core.judge.verdict import EXIT_CODES, worst_exit
 from nixfleet_core.log.display import safe

@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from nixfleet_core.cli.output import Printer, ask_number, host_line, print_json, say
+from nixfleet_core.cli.host_line import host_line
+from nixfleet_core.cli.output import ask_number, print_json, say
+from nixfleet_core.cli.printer import Printer
 from nixfleet_core.cli.run import for_each
 from nixfleet_core.session.conduct import Report, reported
 

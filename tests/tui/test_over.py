@@ -12,7 +12,7 @@ from fakes import JOB, NOW, UPDATED, FakeLatest
 from screen_text import screen_text, settle
 from test_path import press
 
-from nixfleet_core.cli.output import host_line
+from nixfleet_core.cli.host_line import host_line
 from nixfleet_core.config import Config
 from nixfleet_core.job.history import JobLine
 from nixfleet_core.log.display import safe_json

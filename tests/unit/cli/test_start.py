@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -92,3 +93,8 @@ def test_a_wrong_command_gets_the_names_that_are_near() -> None:
 
 def test_the_version_is_the_programs_own() -> None:
     assert CliRunner().invoke(nixfleet, ["--version"]).stdout == f"nixfleet {__version__}\n"
+
+
+def test_the_package_for_nix_has_the_same_version() -> None:
+    package = (Path(__file__).parents[3] / "nix/package.nix").read_text()
+    assert f'version = "{__version__}";' in package

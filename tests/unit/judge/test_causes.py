@@ -29,7 +29,7 @@ from seen_hosts import (
     lock,
 )
 
-from nixfleet_core.cli.output import host_line
+from nixfleet_core.cli.host_line import host_line
 from nixfleet_core.errors import NO_ANSWER
 from nixfleet_core.facts.checkouts import (
     Absent,

@@ -22,8 +22,8 @@ from fake_fleet import Fleet
 from fakes import JOB, NEW, PLAN, PROVEN, STALE, WHY, FakeSession, ways_of
 from marked import MARKS, SECRET, leaked, marked
 
-from nixfleet_core.cli import output
 from nixfleet_core.cli.main import nixfleet
+from nixfleet_core.cli.printer import Printer
 from nixfleet_core.cli.update_here import nixfleet_update
 from nixfleet_core.errors import LaunchFailed, NoSuchJob, NotAllowed, Unreachable
 from nixfleet_core.facts.health import Health, Launchd, Remote
@@ -374,7 +374,7 @@ def play(
 ) -> tuple[list[str], list[str]]:
     """The lines that a job with this log prints: the log's, and ours."""
     stream = stream or Terminal()
-    printer = output.Printer(stream, several=several)
+    printer = Printer(stream, several=several)
     (folder / "log.txt").write_bytes(log)
     printer.follows(Host("h"), JOB, PLAN, JobFiles(folder / "log", folder / "log.txt", folder))
     printer._print_log("h", len(log))
@@ -449,7 +449,7 @@ def test_a_long_log_line_is_never_continued_at_the_left_edge(tmp_path: Path, sev
     log = ("x" * 38 + "updated: new " * 9 + "é漢\t" * 9 + "\x1b[31m" + "y" * 99 + "\n").encode()
     (tmp_path / "log.txt").write_bytes(log)
     with os.fdopen(worker, "w", encoding="utf-8") as stream:
-        printer = output.Printer(stream, several=several)
+        printer = Printer(stream, several=several)
         printer.follows(Host("h"), JOB, PLAN, JobFiles(tmp_path, tmp_path / "log.txt", tmp_path))
         printer._print_log("h", len(log))
         sentence = "because " + "updated: new " * 9
