@@ -10,7 +10,7 @@ from nixfleet_core.cli.output import print_json, say
 from nixfleet_core.cli.run import for_each
 from nixfleet_core.errors import Unreachable
 from nixfleet_core.judge.checkup import Point, check_up, given_names
-from nixfleet_core.judge.verdict import EXIT_CODES, worst_exit
+from nixfleet_core.judge.exit_codes import EXIT_CODES, worst_exit
 from nixfleet_core.log.addresses import hide_addresses
 from nixfleet_core.session.boundary import one_host
 from nixfleet_core.vocabulary import NoAnswer

@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from nixfleet_core.cli.output import say, say_aside
-from nixfleet_core.judge.verdict import EXIT_USAGE
+from nixfleet_core.judge.exit_codes import EXIT_USAGE
 from nixfleet_core.session.no_hosts import no_hosts_words
 
 if TYPE_CHECKING:

@@ -14,9 +14,10 @@ from humanize import naturaldelta
 from nixfleet_core.cli.output import print_json, say, say_away, say_waiting
 from nixfleet_core.cli.run import for_each
 from nixfleet_core.errors import Unreachable
+from nixfleet_core.judge.exit_codes import worst_exit
 from nixfleet_core.judge.host_filter import Filter, Listed
 from nixfleet_core.judge.table_state import Assessment, assess, latest_version
-from nixfleet_core.judge.verdict import Verdict, worst_exit
+from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.log.display import safe
 from nixfleet_core.nix.git_url import commit_of
 from nixfleet_core.sandbox.here import latest_here

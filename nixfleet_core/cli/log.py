@@ -12,7 +12,7 @@ from nixfleet_core.cli.output import print_bare_log_line, print_bytes, say, say_
 from nixfleet_core.errors import ClientFailed, NeedsPassword, NoSuchJob, NotAllowed, Unreachable
 from nixfleet_core.ids import check_job_id
 from nixfleet_core.job.events import CopyHalt, Heartbeat, LogGrew
-from nixfleet_core.judge.verdict import EXIT_CODES
+from nixfleet_core.judge.exit_codes import EXIT_CODES
 from nixfleet_core.log.plain_file import open_plain, reading
 from nixfleet_core.session.boundary import one_host
 

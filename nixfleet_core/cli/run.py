@@ -16,7 +16,7 @@ from nixfleet_core.cli.host_line import host_line
 from nixfleet_core.cli.output import print_json, say, say_away
 from nixfleet_core.cli.printer import Printer
 from nixfleet_core.errors import HostError, NeedsPassword, NotAllowed, Unreachable
-from nixfleet_core.judge.verdict import EXIT_CODES, worst_exit
+from nixfleet_core.judge.exit_codes import EXIT_CODES, worst_exit
 from nixfleet_core.log.display import safe
 from nixfleet_core.sandbox.here import latest_here
 from nixfleet_core.session.boundary import one_host

@@ -13,7 +13,7 @@ from nixfleet_core.cli.run import for_each
 from nixfleet_core.errors import NO_ANSWER, NeedsPassword, NotAllowed, Unreachable
 from nixfleet_core.facts.model import DirtyTrees
 from nixfleet_core.job.compile import step_lines
-from nixfleet_core.judge.verdict import EXIT_CODES, worst_exit
+from nixfleet_core.judge.exit_codes import EXIT_CODES, worst_exit
 from nixfleet_core.log.display import safe
 from nixfleet_core.plan.model import Plan, Refusal
 from nixfleet_core.plan.steps import NEW_LOCK, wants_commit

@@ -10,7 +10,8 @@ import msgspec
 from nixfleet_core.cli.output import print_json, say
 from nixfleet_core.cli.run import for_each
 from nixfleet_core.errors import BadAnswer
-from nixfleet_core.judge.verdict import Verdict, worst_exit
+from nixfleet_core.judge.exit_codes import worst_exit
+from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.session.boundary import drawn
 from nixfleet_core.session.conduct import Conductor
 from nixfleet_core.vocabulary import Cause

@@ -18,6 +18,7 @@ from nixfleet_core.facts.package_changes import Change, with_agent
 from nixfleet_core.job.outcome import KILLED_BY, TOO_LONG, Kind, Outcome
 from nixfleet_core.judge.active_system import waits_for_boot
 from nixfleet_core.judge.causes import find_cause, find_job, named
+from nixfleet_core.judge.exit_codes import EXIT_CODES
 from nixfleet_core.judge.left_behind import Left
 from nixfleet_core.judge.lock_sharing import lock_notes, share_failure
 from nixfleet_core.plan.refusals import refusal_cause, refusal_words
@@ -38,25 +39,6 @@ if TYPE_CHECKING:
     from nixfleet_core.judge.causes import Expectation
     from nixfleet_core.judge.finding import Finding
     from nixfleet_core.vocabulary import CheckId, NoAnswer
-
-EXIT_CODES: Final[dict[Kind, int]] = {
-    "updated": 0,
-    "current": 0,
-    "failed": 1,
-    "interrupted": 1,
-    "agent-down": 1,
-    "stale": 3,
-    "partial": 4,
-    "unreachable": 5,
-    "cancelled": 7,
-    "rolled-back": 8,
-}
-EXIT_USAGE: Final = 2
-EXIT_BUSY: Final = 6
-EXIT_DETACHED: Final = 9
-
-EXIT_ORDER: Final = (2, 1, 3, 8, 4, 5, 6, 7, 9)
-"""For several hosts: the first of these that occurred."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,11 +62,6 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def exit_code(self) -> int:
         return EXIT_CODES[self.kind]
-
-
-def worst_exit(codes: list[int]) -> int:
-    """The exit code for several hosts."""
-    return next((code for code in EXIT_ORDER if code in codes), 0)
 
 
 def snapshot(facts: Facts | None, flake_input: str) -> Snapshot:

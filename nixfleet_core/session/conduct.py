@@ -24,9 +24,8 @@ from nixfleet_core.ids import new_job_id
 from nixfleet_core.job.progress import JobState
 from nixfleet_core.judge.causes import expectation
 from nixfleet_core.judge.diagnosis import Diagnosis, diagnose
+from nixfleet_core.judge.exit_codes import EXIT_BUSY, EXIT_DETACHED
 from nixfleet_core.judge.verdict import (
-    EXIT_BUSY,
-    EXIT_DETACHED,
     Verdict,
     no_elevation,
     not_launched,

@@ -19,7 +19,7 @@ def config(setup: Setup, check: bool) -> None:
     """
     from nixfleet_core.cli.output import say, say_aside
     from nixfleet_core.cli.settings import config_lines
-    from nixfleet_core.judge.verdict import EXIT_USAGE
+    from nixfleet_core.judge.exit_codes import EXIT_USAGE
 
     held, problems = setup.settings.held, setup.settings.problems
     for line in config_lines(held):

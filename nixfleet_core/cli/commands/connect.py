@@ -24,7 +24,7 @@ def connect(setup: Setup, host: str) -> None:
 
     from nixfleet_core.cli.faults import UsageFault
     from nixfleet_core.cli.sessions import session_of
-    from nixfleet_core.judge.verdict import EXIT_CODES
+    from nixfleet_core.judge.exit_codes import EXIT_CODES
     from nixfleet_core.transport.answer import CARRIER_FAILED
 
     session = session_of(setup, host)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from itertools import permutations
 from typing import Any, get_args
 
 import msgspec
@@ -21,22 +20,16 @@ from nixfleet_core.facts.model import (
 )
 from nixfleet_core.facts.package_changes import Change
 from nixfleet_core.facts.service import Service
-from nixfleet_core.job.outcome import Kind, Outcome
+from nixfleet_core.job.outcome import Outcome
 from nixfleet_core.judge.causes import Expectation, find_cause
 from nixfleet_core.judge.finding import Finding
 from nixfleet_core.judge.verdict import (
-    EXIT_BUSY,
-    EXIT_CODES,
-    EXIT_DETACHED,
-    EXIT_ORDER,
-    EXIT_USAGE,
     judge,
     no_elevation,
     not_launched,
     refused,
     snapshot,
     unreachable,
-    worst_exit,
 )
 from nixfleet_core.log.failure_table import FAILURES
 from nixfleet_core.log.failures import find_failure
@@ -581,23 +574,6 @@ def test_verdicts_without_a_job() -> None:
         assert (verdict.kind, verdict.cause, verdict.exit_code) == expected
         assert verdict.advice
     assert refused("disk", "full", "x", side).after == side
-
-
-def test_every_kind_has_its_exit_code() -> None:
-    assert set(EXIT_CODES) == set(get_args(Kind))
-    assert {code for code in EXIT_CODES.values() if code} | {
-        EXIT_USAGE,
-        EXIT_BUSY,
-        EXIT_DETACHED,
-    } == set(EXIT_ORDER)
-    assert {kind for kind, code in EXIT_CODES.items() if code == 0} == {"updated", "current"}
-
-
-def test_the_worst_exit_of_several_hosts_counts() -> None:
-    assert EXIT_ORDER == (2, 1, 3, 8, 4, 5, 6, 7, 9)
-    for better, worse in zip(EXIT_ORDER[1:], EXIT_ORDER, strict=False):
-        assert {worst_exit(list(codes)) for codes in permutations((0, better, worse))} == {worse}
-    assert worst_exit([]) == worst_exit([0, 0]) == 0
 
 
 def test_a_note_says_that_the_proof_of_a_script_is_weaker() -> None:
