@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 from click.testing import CliRunner
+from fake_fleet import own_settings
 
 import nixfleet_core.cli.commands
 from nixfleet_core import __version__
@@ -33,6 +34,15 @@ SLOW: Final = (
     "platformdirs",
 )
 """What takes longer to load than all that `nixfleet --version` needs."""
+
+
+ENGINE: Final = (
+    "asyncio",
+    "nixfleet_core.judge.verdict",
+    "nixfleet_core.session.conduct",
+    "textual",
+)
+"""What a command that asks no host does not need."""
 
 
 def loaded(program: str, *words: str) -> set[str]:
@@ -63,6 +73,13 @@ def test_a_program_says_its_version_or_options_without_its_engine(
     found = loaded(program, *words)
     assert program in found
     assert sorted(found.intersection(slow)) == []
+
+
+def test_config_loads_nothing_that_asks_hosts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    own_settings(monkeypatch, tmp_path)
+    assert sorted(loaded(OWN, "config").intersection(ENGINE)) == []
 
 
 def test_a_command_loads_no_other_command() -> None:
