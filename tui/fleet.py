@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
@@ -82,6 +83,9 @@ class HostEntry:
     watcher: JobWatcher | None = None
     misses: int = 0
     """So many looks in a row saw nothing; `R` begins to count anew."""
+    changes: int = 0
+    """So many times has what is known of the host changed, or what is being done with it. What a
+    watcher sees is not counted."""
     _holds: int = 0
     _doings: list[str] = field(default_factory=list)
     _questions: int = 0
@@ -94,8 +98,8 @@ class HostEntry:
     _verdict: Verdict | None = None
     _ended: set[str] = field(default_factory=set)
     """The jobs whose end is known."""
-    _judged: tuple[Facts, Latest, Assessment] | None = None
-    """The facts and the latest commit that were judged last, and the finding."""
+    _judged: Assessment | None = None
+    """The finding on what is known now; None until somebody asks for it."""
 
     # The door for answers
 
@@ -115,11 +119,13 @@ class HostEntry:
         self._seen_asked, self._seen = asked, self._without_ended(seen)
         self.misses = self.misses + 1 if seen.facts is None else 0
         self._verdict = verdict or self._verdict
+        self._has_changed()
 
     def learn_latest(self, asked: int, answer: Latest) -> None:
         """Take in the latest commit, or why we did not ask, unless something newer is known."""
         if asked >= self._answer_asked:
             self._answer_asked, self._answer = asked, answer
+            self._has_changed()
 
     def overtake(self) -> None:
         """The host has just changed: only answers to later questions count."""
@@ -134,6 +140,11 @@ class HostEntry:
         facts = seen.facts and replace(seen.facts, expected=None, proof=None, proofs=())
         self._seen = replace(seen, facts=facts)
         self._verdict = verdict or self._verdict
+        self._has_changed()
+
+    def _has_changed(self) -> None:
+        self.changes += 1
+        self._judged = None
 
     def _without_ended(self, seen: Seen) -> Seen:
         """A job's unit lives on for a moment after the job's result, which is the end of it."""
@@ -253,15 +264,14 @@ class HostEntry:
             return self.problem
         if self.facts is None:
             return None
-        facts, answer, judged = self.facts, self.answer, self._judged
-        if judged is None or judged[0] is not facts or judged[1] != answer:
-            found = drawn(
+        if self._judged is None:
+            facts, answer = self.facts, self.answer
+            self._judged = drawn(
                 self.name,
                 lambda: assess(facts, answer, self.host),
                 lambda why: Assessment("error", why),
             )
-            self._judged = judged = (facts, answer, found)
-        return judged[2]
+        return self._judged
 
     @property
     def state(self) -> State:
@@ -308,11 +318,13 @@ class HostEntry:
     def busy(self, doing: str, changed: Callable[[], None]) -> Iterator[None]:
         """Show what is being done with the host while it lasts; `changed` is called on news."""
         self._doings.append(doing)
+        self.changes += 1
         changed()
         try:
             yield
         finally:
             self._doings.remove(doing)
+            self.changes += 1
             changed()
 
     def snapshot(self) -> Snapshot:
@@ -327,6 +339,8 @@ class Fleet:
     latest_source: LatestSource
     clock: Callable[[], float]
     entries: dict[str, HostEntry] = field(default_factory=dict)
+    _labels: tuple[int, dict[str, str]] = field(default_factory=lambda: (-1, {}))
+    """The latest for each host, and how much had changed when that was found."""
 
     @classmethod
     def of(
@@ -408,6 +422,12 @@ class Fleet:
         For a host that has not said where its input comes from, we assume the commit that all
         others with an input of that name follow, if that is one commit.
         """
+        changes = sum(entry.changes for entry in self.entries.values())
+        if changes != self._labels[0]:
+            self._labels = (changes, self._find_labels())
+        return self._labels[1]
+
+    def _find_labels(self) -> dict[str, str]:
         judged = [one for entry in self.entries.values() if (one := entry.assessment)]
         by_input: dict[str, set[str]] = {}
         for entry in self.entries.values():
@@ -434,8 +454,8 @@ class Fleet:
 
     def counts(self) -> list[tuple[str, int]]:
         """How many hosts are in each state, states in a fixed order, empty ones left out."""
-        states = [entry.state for entry in self.entries.values() if entry.assessment]
-        return [(state, states.count(state)) for state in STATE_ORDER if state in states]
+        states = Counter(entry.state for entry in self.entries.values() if entry.assessment)
+        return [(state, states[state]) for state in STATE_ORDER if state in states]
 
 
 def _lock(entry: HostEntry, facts: Facts | None = None) -> str | None:

@@ -27,7 +27,7 @@ from tui.widgets.row_table import Cell, Column, Row, RowTable
 from tui.words import state_tone, tone_sign
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from textual.app import ComposeResult
 
@@ -50,6 +50,9 @@ COLUMNS = (
 )
 """The last four are for large terminals."""
 
+_AGES_EVERY: Final = 10
+"""Seconds."""
+
 
 def state_cell(entry: HostEntry, glyphs: Glyphs, beat: int) -> Cell:
     """Sign and word; `beat` turns the spinner."""
@@ -67,13 +70,7 @@ def state_cell(entry: HostEntry, glyphs: Glyphs, beat: int) -> Cell:
 
 
 def host_row(
-    entry: HostEntry,
-    latest: str | None,
-    glyphs: Glyphs,
-    beat: int,
-    now: float | None,
-    *,
-    marked: bool,
+    entry: HostEntry, latest: str | None, glyphs: Glyphs, beat: int, now: float | None
 ) -> Row:
     """The row of one host; if it cannot be shown, its name, and that it cannot. With `now` it has
     the cells of spare columns, too."""
@@ -85,7 +82,56 @@ def host_row(
             found |= _more_cells(entry, entry.facts, glyphs, now)
         return found
 
-    return Row(entry.name, drawn(entry.name, cells, lambda _: broken), marked=marked)
+    return Row(entry.name, drawn(entry.name, cells, lambda _: broken))
+
+
+class HostRows:
+    """The rows of all hosts. A row is made again only if something that it shows has changed: a
+    fleet of a thousand costs no more than the hosts of it that something is done with."""
+
+    def __init__(self, glyphs: Glyphs) -> None:
+        self._glyphs = glyphs
+        self._made: dict[str, tuple[tuple[object, ...], Row]] = {}
+        """Each row, and what it was made from."""
+
+    def rows(
+        self,
+        entries: Sequence[HostEntry],
+        latest: Mapping[str, str],
+        marked: Collection[str],
+        beat: int,
+        now: float | None,
+    ) -> list[Row]:
+        """`now` if there is room for the spare columns; the ages in them are up to `_AGES_EVERY`
+        seconds old, and rows take turns at being made again for them."""
+        return [
+            self._row(
+                *(entry, latest.get(entry.name), beat, now),
+                turn=0 if now is None else int(now + place) // _AGES_EVERY,
+                marked=entry.name in marked,
+            )
+            for place, entry in enumerate(entries)
+        ]
+
+    def _row(
+        self,
+        entry: HostEntry,
+        latest: str | None,
+        beat: int,
+        now: float | None,
+        *,
+        turn: int,
+        marked: bool,
+    ) -> Row:
+        moves = bool(entry.doing) or (entry.watcher is not None and entry.watcher.is_active)
+        shown = (entry.changes, latest, turn, now is None, beat if moves else -1)
+        before, row = self._made.get(entry.name, (None, None))
+        if row is None or before != shown:
+            row = host_row(entry, latest, self._glyphs, beat, now)
+        if row.marked != marked:
+            row = Row(row.key, row.cells, marked)
+        self._made[entry.name] = (shown, row)
+        return row
 
 
 def _cells(entry: HostEntry, latest: str | None, glyphs: Glyphs, beat: int) -> dict[str, Cell]:
@@ -221,10 +267,12 @@ class FleetScreen(HostPage):
     def __init__(self, fleet: Fleet) -> None:
         super().__init__()
         self._fleet = fleet
+        self._rows = HostRows(stage(self).glyphs)
         self._marked: set[str] = set()
         self._sort: str | None = None
         self._reverse = False
         self._beat = 0
+        self._box_titles = "", ""
         self._labels: dict[str, str] = {}
         """What some keys do now, by the id of their binding."""
 
@@ -255,18 +303,12 @@ class FleetScreen(HostPage):
     def update_hosts(self, _: object) -> None:
         """Show the hosts as they are known now; called a few times a second while they change."""
         self._beat += 1
-        glyphs, latest, marked = stage(self).glyphs, self._fleet.latest_labels(), self._marked
         table = self.query_one(RowTable)
         now = stage(self).clock() if table.is_large else None
-        shown = self._shown()
-        rows = [
-            host_row(
-                *(entry, latest.get(entry.name), glyphs, self._beat, now),
-                marked=entry.name in marked,
-            )
-            for entry in shown
-        ]
-        self._filter_bar.tell(len(shown), len(self._fleet.entries), self.tags)
+        shown, latest = self._shown(), self._fleet.latest_labels()
+        rows = self._rows.rows(shown, latest, self._marked, self._beat, now)
+        if self._filter_bar.display:
+            self._filter_bar.tell(len(shown), len(self._fleet.entries), self.tags)
         table.show(self._sorted(rows))
         self._update_title()
         self._update_details()
@@ -301,13 +343,15 @@ class FleetScreen(HostPage):
         entry = self.host_entry
         app, text = stage(self), self.query_one("#details-text", Static)
         box = self.query_one("#details")
-        if entry is None:
-            box.border_title = box.border_subtitle = None
-            text.update(Content("The filter shows no host." if self._fleet.entries else ""))
-            return
-        box.border_title = Content(entry.label)
-        box.border_subtitle = Content(last_look(entry, app.clock()))
-        content = host_details(entry, app.glyphs, app.clock())
+        title, age, content = "", "", Content("The filter shows no host.")
+        if entry is not None:
+            title, age = entry.label, last_look(entry, app.clock())
+            content = host_details(entry, app.glyphs, app.clock())
+        elif not self._fleet.entries:
+            content = Content()
+        if (title, age) != self._box_titles:  # Textual paints all of the box for them
+            self._box_titles = title, age
+            box.border_title, box.border_subtitle = Content(title), Content(age)
         if content != text.content:
             text.update(content)
 
@@ -443,8 +487,8 @@ class FleetScreen(HostPage):
 
     def _shown(self) -> list[HostEntry]:
         """The hosts that the filter lets through."""
-        wanted, entries = self._filter_bar.filter, self._fleet.entries.values()
-        return [entry for entry in entries if wanted.shows(entry.listed)]
+        bar, entries = self._filter_bar, self._fleet.entries.values()
+        return [entry for entry in entries if not bar.is_on or bar.filter.shows(entry.listed)]
 
     @property
     def _filter_bar(self) -> FilterBar:

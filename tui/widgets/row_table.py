@@ -149,6 +149,8 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._columns = tuple(columns)
         self._glyphs = glyphs
         self._rows: list[Row] = []
+        self._lengths: dict[str, tuple[Mapping[str, Cell], tuple[int, ...]]] = {}
+        """How long the cells of each row are, by the row's key."""
         self._fit: dict[str, int] = {}
         self._titles = {column.key: column.title for column in columns}
         self._cursor = 0
@@ -191,6 +193,7 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
             self._cursor = keys.index(selected)
         self._cursor = max(0, min(self._cursor, len(keys) - 1))
         if self._rows != old:
+            self._lengths = {key: self._lengths[key] for key in keys if key in self._lengths}
             self._refit()
         if self._fit != fit or len(old) != len(rows):
             self.virtual_size = Size(self._width, len(rows) + 1)
@@ -264,16 +267,18 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _refit(self) -> None:
         room = self._room
-        columns = offered(self._columns, room)
-        wanted = {
-            column.key: max(
-                cell_len(self._titles[column.key]),
-                *(cell_len(row.text(column.key)) for row in self._rows),
-                1,
-            )
-            for column in columns
-        }
-        self._fit = fit_columns(columns, wanted, room)
+        titles = tuple(max(1, cell_len(self._titles[column.key])) for column in self._columns)
+        longest = map(max, zip(titles, *map(self._lengths_of, self._rows), strict=True))
+        wanted = dict(zip((column.key for column in self._columns), longest, strict=True))
+        self._fit = fit_columns(offered(self._columns, room), wanted, room)
+
+    def _lengths_of(self, row: Row) -> tuple[int, ...]:
+        """Of a thousand rows only those are measured that have changed."""
+        cells, lengths = self._lengths.get(row.key, (None, ()))
+        if cells is not row.cells:
+            lengths = tuple(cell_len(row.text(column.key)) for column in self._columns)
+            self._lengths[row.key] = (row.cells, lengths)
+        return lengths
 
     def _strip(self, cells: Mapping[str, Cell], style: Style, signs: str) -> Strip:
         segments = [Segment(signs, style)]
