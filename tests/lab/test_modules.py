@@ -266,6 +266,7 @@ def test_settings_are_what_the_program_reads(
     assert isinstance(files, dict)
     assert list(files) == [name]
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "etc/xdg"))
     default_config_path().parent.mkdir()
     default_config_path().write_text(nix.enter(f"cat {files[name]}"))
     loaded = load_config({})
