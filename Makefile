@@ -9,7 +9,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test fresh lab chaos bench-lab check screenshots lock clean
+.PHONY: help demo test fresh lab chaos bench-lab check screenshots keys lock clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,7 +40,7 @@ check: $(VENV)/.dev ## Check style, types, architecture and shell
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	MYPYPATH=tests $(BIN)/mypy --package lab --package fresh --package scopes --module left_out
+	MYPYPATH=tests $(BIN)/mypy --package lab --package fresh --package scopes --module left_out --module keys_table
 	$(BIN)/mypy requirements/lock.py
 	MYPYPATH=tests:tests/unit $(BIN)/mypy tests/fakes.py tests/unit
 	MYPYPATH=tests:tests/scripts $(BIN)/mypy tests/scripts
@@ -50,6 +50,9 @@ check: $(VENV)/.dev ## Check style, types, architecture and shell
 
 screenshots: $(VENV)/.dev ## Take the pictures in screenshots/ again, from the real app
 	@$(BIN)/python screenshots/make.py
+
+keys: $(VENV)/.dev ## Write the README's table of keys again, from the app's bindings
+	@cd tests && PYTHONPATH=.. ../$(BIN)/python -m keys_table
 
 lock: $(VENV)/.made ## Pin all packages again; UPGRADE=1: at their newest versions
 	@$(PIP) --require-hashes --requirement requirements/lock.txt

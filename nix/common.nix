@@ -2,6 +2,7 @@
 { lib, pkgs }:
 let
   inherit (lib) mkOption types;
+  toml = pkgs.formats.toml { };
   script = import ./script.nix {
     inherit lib;
     inherit (pkgs) writeScriptBin;
@@ -39,6 +40,17 @@ rec {
         The servers that git's credentials of who runs `nixfleet-update` may go to when flake.lock names
         them, `host` or `host:port`; null: github.com, gitlab.com, git.sr.ht and codeberg.org.
       '';
+    };
+
+    settings = mkOption {
+      inherit (toml) type;
+      default = { };
+      example = {
+        refresh = 120;
+        theme = "light";
+        limits.rebuild = 7200;
+      };
+      description = "The keys of config.toml, as `nixfleet config` lists them.";
     };
 
     selfUpdateWrapper = {
@@ -82,6 +94,13 @@ rec {
       [hosts.${builtins.toJSON cfg.name}]
       local = true
       ${lib.concatMapStrings line given}'';
+
+  # config.toml, by the name that it shall have among the user's or the system's files.
+  configFile =
+    cfg: name:
+    lib.mkIf (cfg.settings != { }) {
+      ${name}.source = toml.generate "nixfleet-config.toml" cfg.settings;
+    };
 
   # nixfleet-update as it is in PATH: it knows where this host's checkout is.
   command =

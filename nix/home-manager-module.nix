@@ -77,6 +77,8 @@ in
     ++ lib.optional (cfg.timer.enable && isDarwin) later
     ++ lib.optional (cfg.selfUpdateWrapper.enable && cfg.selfUpdateWrapper.agent != null) (lib.hiPrio (common.wrapper cfg command { }));
 
+    xdg.configFile = common.configFile cfg "nixfleet/config.toml";
+
     systemd.user.services.nixfleet-update = mkIf (cfg.timer.enable && !isDarwin) {
       Unit = {
         Description = "Update the NixFleet agent";

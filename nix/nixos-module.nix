@@ -96,6 +96,9 @@ in
       )
     );
 
+    # below each user's own: the program looks for it in XDG_CONFIG_DIRS
+    environment.etc = common.configFile cfg "xdg/nixfleet/config.toml";
+
     security.sudo.extraRules = sudoRules;
     security.sudo-rs.extraRules = sudoRules;
 

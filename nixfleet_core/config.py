@@ -1,24 +1,25 @@
 """config.toml: how this program behaves, on this machine. It is never written.
 
 One place decides what holds: a flag of the command line, else a variable of the environment, else
-the file, else the default. A mistake stops nothing: it is named with its place, and the next of
-these holds.
+the user's file, else the system's, else the default. A mistake stops nothing: it is named with its
+place, and the next of these holds.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final, Literal, TypeVar, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, TypeVar, cast, get_args
 
 from nixfleet_core.toml_file import TomlError, TomlFile, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from nixfleet_core.toml_file import At
 
@@ -116,6 +117,14 @@ def default_config_path() -> Path:
     return Unix("nixfleet", appauthor=False).user_config_path / "config.toml"
 
 
+def system_config_path() -> Path | None:
+    """The first nixfleet/config.toml in the folders of `${XDG_CONFIG_DIRS:-/etc/xdg}`, if any. Who
+    sets up a machine for others writes it; NixOS's module does."""
+    folders = Unix("nixfleet", appauthor=False, multipath=True).site_config_dir.split(os.pathsep)
+    paths = (Path(folder, "config.toml") for folder in folders if Path(folder).is_absolute())
+    return next((path for path in paths if os.path.lexists(path)), None)
+
+
 def load_config(
     environ: Mapping[str, str],
     *,
@@ -127,8 +136,27 @@ def load_config(
     """Read all settings. `refresh`, `theme` and `on_finish` are the flags' texts, which
     `check_refresh`, `check_theme` and `read_words` have let pass. Without `themes` every name of a
     theme is right."""
-    found = _Found()
-    file = found.file(default_config_path())
+    path = system_config_path()
+    system = _load(path, None, {}, themes=themes) if path else None
+    own = default_config_path()
+    return _load(
+        own, system, environ, refresh=refresh, theme=theme, themes=themes, on_finish=on_finish
+    )
+
+
+def _load(
+    path: Path,
+    below: Loaded | None,
+    environ: Mapping[str, str],
+    *,
+    refresh: str | None = None,
+    theme: str | None = None,
+    themes: Themes | None = None,
+    on_finish: str | None = None,
+) -> Loaded:
+    """One file's settings, and what stands above it; what it does not set is as in `below`."""
+    found = _Found(below)
+    file = found.file(path)
     variable = environ.get(REFRESH_VARIABLE) or None
     time: Refresh = found.hold(
         *("refresh", Config().refresh or "off"),
@@ -406,9 +434,10 @@ _T = TypeVar("_T")
 class _Found:
     """What holds, and all mistakes on the way."""
 
-    def __init__(self) -> None:
+    def __init__(self, below: Loaded | None) -> None:
         self.held: list[Held] = []
-        self.problems: list[str] = []
+        self.problems: list[str] = list(below.problems) if below else []
+        self._below = {one.name: one for one in below.held if not one.is_default} if below else {}
 
     def attempt(self, read: Callable[[], _T | None]) -> _T | None:
         """What `read` finds; a mistake is noted, and gives None."""
@@ -434,6 +463,8 @@ class _Found:
     def hold(self, name: str, default: _T, *given: tuple[str, _T | None]) -> _T:
         """The value that holds: the last one given. Each has its source."""
         value, source = default, _DEFAULT
+        if below := self._below.get(name):
+            value, source = cast("_T", below.setting), below.source
         for place, one in given:
             if one is not None:
                 value, source = one, place

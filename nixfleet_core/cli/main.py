@@ -34,7 +34,10 @@ from nixfleet_core.cli.safe_command import SafeGroup
 def nixfleet(context: click.Context, path: Path | None, look: Look) -> None:
     """Force-update NixFleet agents, and prove that the new one runs.
 
-    Without a command it opens the app.
+    NixFleet is a fleet manager for Nix; its agent runs on each host. Without a command this opens
+    the app, where ? lists the keys and says what the states mean. "demo" opens it on a sandbox.
+
+    COMMAND --help says more of each command. The README has the exit codes.
     """
     from nixfleet_core.cli.setup import Setup
 

@@ -90,6 +90,7 @@ class Client:
             "PATH": self.path,
             "HOME": str(self.folder),
             "XDG_CONFIG_HOME": str(self.folder / "config"),
+            "XDG_CONFIG_DIRS": str(self.folder / "etc/xdg"),
             "XDG_STATE_HOME": str(self.folder / "state"),
             "XDG_RUNTIME_DIR": str(self.folder),
             "NIXFLEET_SSH_CONFIG": str(self.ssh_config),

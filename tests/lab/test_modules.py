@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from nixfleet_core.config import Config, Limits, default_config_path, load_config
 from nixfleet_core.host import Host
 from nixfleet_core.inventory import load_inventory
 
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
     from .fleet import Fleet
     from .host import LabHost
 
-DOCS: Final = Path(__file__).parents[2] / "docs" / "nix.md"
+PROJECT_ROOT: Final = Path(__file__).parents[2]
+DOCS: Final = PROJECT_ROOT / "docs" / "nix.md"
 LAUNCHER: Final = f"{SW_BIN}/nixfleet-launch"
 CHECKOUT: Final = "/home/ops/Code/nixcfg"
 STUBBED: Final = f"--no-write-lock-file --override-input nixpkgs path:{STUB}"
@@ -83,12 +86,37 @@ def test_the_flakes_outputs(nix: LabHost, attribute: str, apply: str, expected: 
     assert json.loads(said) == expected
 
 
+TEXTUAL: Final = {
+    "pname": "textual",
+    "version": "8.2.8",
+    "hash": "sha256-PxBqn7xz453SZslxJDIIfeeKbWRAhMfCQdaiXDFpEVs=",
+}
+
+
+@pytest.mark.parametrize("version", ["8.0.0", "8.9"])
+def test_the_package_takes_the_textual_of_nixpkgs(seen: object, version: str) -> None:
+    assert at(seen, "textual", version) == [{"version": version, "src": "nixpkgs"}]
+
+
+@pytest.mark.parametrize("version", ["6.2.1", "9.0.0"])
+def test_the_package_brings_the_textual_that_it_needs(seen: object, version: str) -> None:
+    assert at(seen, "textual", version) == [{"version": "8.2.8", "src": TEXTUAL}]
+
+
+def test_the_package_names_its_page_and_its_licence(seen: object) -> None:
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["project"]
+    assert at(seen, "meta", "homepage") == project["urls"]["NixFleet"]
+    assert at(seen, "meta", "license", "spdxId") == project["license"]
+    assert at(seen, "meta", "description") == project["description"]
+
+
 # --- the NixOS module
 
 
 def test_module_changes_nothing_when_disabled(seen: object) -> None:
     assert at(seen, "nixos", "off") == {
         "assertions": [],
+        "files": {},
         "packages": [],
         "sudo": {"extraRules": [], "text": ""},
         "sudo-rs": {"extraRules": []},
@@ -96,6 +124,7 @@ def test_module_changes_nothing_when_disabled(seen: object) -> None:
     }
     assert at(seen, "home", "off") == {
         "assertions": [],
+        "files": {},
         "packages": [],
         "launchd": {"agents": {}},
         "systemd": {"user": {"services": {}, "timers": {}}},
@@ -217,6 +246,41 @@ def test_an_update_leaves_the_macs_timer_as_it_is(seen: object) -> None:
     assert (
         names(at(now, "packages"))[2] == names(at(then, "packages"))[2] == "nixfleet-update-later"
     )
+
+
+# --- the settings
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("nixos", "xdg/nixfleet/config.toml"), ("home", "nixfleet/config.toml")]
+)
+def test_settings_are_what_the_program_reads(
+    nix: LabHost,
+    seen: object,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    kind: str,
+    name: str,
+) -> None:
+    files = at(seen, kind, "everything", "files")
+    assert isinstance(files, dict)
+    assert list(files) == [name]
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "etc/xdg"))
+    default_config_path().parent.mkdir()
+    default_config_path().write_text(nix.enter(f"cat {files[name]}"))
+    loaded = load_config({})
+    assert loaded.problems == ()
+    assert loaded.config == Config(
+        refresh=120.0,
+        theme="light",
+        on_finish=("notify-send", 'a "b"'),
+        limits=Limits(rebuild=7200),
+    )
+
+
+def test_no_settings_write_no_file(seen: object) -> None:
+    assert at(seen, "nixos", "plain", "files") == at(seen, "home", "plain", "files") == {}
 
 
 # --- what is built

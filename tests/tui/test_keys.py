@@ -6,10 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from keys_table import GROUPS, README, keys_table, nodes, table_in
 from screen_text import screen_text, settle
 from test_path import press
 from textual.binding import Binding
 
+from nixfleet_core.judge.table_state import STATE_MEANINGS, STATES
 from tui.app import NixFleetApp
 from tui.commands import BindingCommands
 from tui.screens.base import Dialog, Page
@@ -64,6 +66,20 @@ def test_every_key_has_an_action_that_exists(node: type[DOMNode]) -> None:
         name = binding.action.split("(")[0]
         owner = NixFleetApp if name.startswith("app.") else node
         assert hasattr(owner, f"action_{name.removeprefix('app.')}"), binding
+
+
+def test_the_readme_has_every_key() -> None:
+    assert table_in(README.read_text()) == keys_table(), "make keys writes it again"
+
+
+def test_the_table_of_keys_knows_each_part_of_the_app() -> None:
+    assert {node.__name__ for node in nodes()} == set(GROUPS)
+
+
+def test_a_key_that_is_new_is_missed_in_the_readme(monkeypatch: pytest.MonkeyPatch) -> None:
+    new = Binding("j", "history", "New", id="fleet.new")
+    monkeypatch.setattr(FleetScreen, "BINDINGS", [*FleetScreen.BINDINGS, new])
+    assert table_in(README.read_text()) != keys_table()
 
 
 async def in_update(pilot: Pilot[None]) -> None:
@@ -213,6 +229,15 @@ async def test_the_key_bar_can_be_clicked(make_app: MakeApp) -> None:
         await pilot.click(offset=(bar.index("help"), 23))
         await settle(pilot)
         assert isinstance(app.screen, HelpDialog)
+
+
+async def test_help_says_what_each_state_means(make_app: MakeApp) -> None:
+    async with make_app().run_test(size=(120, 100)) as pilot:
+        await settle(pilot)
+        helped = await press(pilot, "question_mark")
+        assert "States of a host" in helped
+        for state in STATES:
+            assert f"{state:<20} {STATE_MEANINGS[state]}" in helped
 
 
 async def test_an_unforeseen_error_does_not_show_the_values_of_variables(make_app: MakeApp) -> None:

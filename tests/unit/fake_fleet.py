@@ -78,6 +78,7 @@ def fleet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fleet:
 def own_settings(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     """The commands read the settings of this home alone."""
     monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(home / "etc/xdg"))
     for name in (
         *("XDG_CONFIG_HOME", "NIXFLEET_REFRESH", "NIXFLEET_SSH_CONFIG"),
         *("NIXFLEET_THEME", "NIXFLEET_ON_FINISH"),

@@ -19,6 +19,7 @@ from nixfleet_core.config import (
     default_config_path,
     load_config,
     read_words,
+    system_config_path,
 )
 
 WHOLE = """\
@@ -52,6 +53,7 @@ VALUES = Config(
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "etc/xdg"))
     return tmp_path
 
 
@@ -367,3 +369,52 @@ def test_no_file_stops_the_program(data: bytes | str) -> None:
     assert loaded.config.refresh is None or 10 <= loaded.config.refresh <= 86400
     assert 1 <= limits.connections <= 500
     assert 60 <= limits.rebuild <= 604800
+
+
+# --- the system's file
+
+
+def write_system(home: Path, text: str, folder: str = "etc/xdg") -> None:
+    path = home / folder / "nixfleet/config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+
+
+def test_the_systems_file_holds_where_the_users_is_silent(home: Path) -> None:
+    write_system(home, "refresh = 120\nbell = false\nlimits = { look = 90, rebuild = 7200 }\n")
+    loaded = load("bell = true\n[limits]\nlook = 50\n", refresh="30")
+    assert loaded.config == Config(refresh=30.0, limits=Limits(look=50, rebuild=7200))
+    assert loaded.problems == ()
+    told = sources(loaded)
+    assert told["refresh"] == ("30", "--refresh")
+    assert told["bell"] == ("true", "~/.config/nixfleet/config.toml:1")
+    assert told["limits.look"] == ("50", "~/.config/nixfleet/config.toml:3")
+    assert told["limits.rebuild"] == ("7200", "~/etc/xdg/nixfleet/config.toml:3")
+    assert told["theme"] == ("auto", "default")
+
+
+def test_mistakes_name_the_file_that_they_are_in(home: Path) -> None:
+    write_system(home, "refresh = 120\nbell = 1\n")
+    loaded = load("refresh = 1\n")
+    assert loaded.config == Config(refresh=120.0)
+    assert [problem.partition(": ")[0] for problem in loaded.problems] == [
+        "~/etc/xdg/nixfleet/config.toml:2",
+        "~/.config/nixfleet/config.toml:1",
+    ]
+
+
+def test_the_first_folder_that_has_a_file_counts(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_system(home, "refresh = 120\n", "one")
+    write_system(home, "refresh = 240\nbell = false\n", "two")
+    monkeypatch.setenv("XDG_CONFIG_DIRS", f"relative:{home}/none:{home}/one:{home}/two")
+    assert load(None).config == Config(refresh=120.0)
+
+
+def test_without_the_variable_it_is_in_etc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CONFIG_DIRS")
+    looked: list[str] = []
+    monkeypatch.setattr("os.path.lexists", lambda path: looked.append(str(path)))
+    assert system_config_path() is None
+    assert looked == ["/etc/xdg/nixfleet/config.toml"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import subprocess
 import sys
@@ -52,6 +53,16 @@ def test_pinned_versions_match_the_projects_requirements(name: str, wanted: list
         assert requirement.specifier.contains(versions[canonicalize_name(requirement.name)])
         if requirement.name == "setuptools":
             assert "<" in str(requirement.specifier), "what builds the program has a bound"
+
+
+def test_nix_brings_the_textual_that_pip_installs() -> None:
+    package = (PROJECT / "nix/package.nix").read_text()
+    version = re.search(r'version = "(8[0-9.]+)"', package)
+    sri = re.search(r'hash = "sha256-(\S+)"', package)
+    assert version
+    assert sri
+    assert version[1] == pinned("run")["textual"]
+    assert f"--hash=sha256:{base64.b64decode(sri[1]).hex()}" in text("run")
 
 
 def test_the_program_is_tested_with_its_own_packages() -> None:

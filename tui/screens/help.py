@@ -1,4 +1,4 @@
-"""Help, made from the bindings that are active where it was asked for."""
+"""Help, made from the bindings that are active where it was asked for, and the states' meanings."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
+from nixfleet_core.judge.table_state import STATE_MEANINGS
 from tui.screens.base import Dialog
 
 if TYPE_CHECKING:
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
 
 def help_text(screen: Screen[object], app: App[None]) -> Content:
-    """Every active key, grouped by the part of the screen that it belongs to."""
+    """Every active key, grouped by the part of the screen that it belongs to; and what the
+    states of hosts mean."""
     groups: dict[str, dict[str, tuple[list[str], str]]] = {}
     for node, binding, enabled, _ in screen.active_bindings.values():
         if not enabled or not binding.description:
@@ -36,11 +38,15 @@ def help_text(screen: Screen[object], app: App[None]) -> Content:
             parts.append((f"  {' '.join(keys):<20} ", "bold"))
             parts.append(f"{text}\n")
         parts.append("\n")
+    parts.append(("States of a host\n", "bold $text-accent"))
+    for state, meaning in STATE_MEANINGS.items():
+        parts.append((f"  {state:<20} ", "bold"))
+        parts.append(f"{meaning}\n")
     return Content.assemble(*parts)
 
 
 class HelpDialog(Dialog[None]):
-    """The keys of the screen below."""
+    """The keys of the screen below, and the words of the list."""
 
     def __init__(self, text: Content) -> None:
         super().__init__("Keys", text)

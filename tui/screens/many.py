@@ -81,7 +81,7 @@ class ManyScreen(HostPage):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "show", id="many.open", tooltip="Show this host's job"),
-        Binding("escape", "leave", "back", id="many.leave", tooltip="The jobs go on"),
+        Binding("escape", "leave", "back", id="many.leave", tooltip="Back; the jobs go on"),
         Binding("c,ctrl+c", "cancel", "cancel", id="many.cancel", tooltip="Ask this job to stop"),
         Binding("y", "copy", "Copy this row", show=False, id="many.copy"),
         *host_keys("many"),

@@ -50,11 +50,11 @@ class UpdateScreen(HostPage):
     """Shows what a JobWatcher knows; leaving it changes nothing for the job."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "back", id="update.leave", tooltip="The job goes on"),
+        Binding("escape", "leave", "back", id="update.leave", tooltip="Back; the job goes on"),
         Binding("c,ctrl+c", "cancel", "cancel", id="update.cancel", tooltip="Ask the job to stop"),
         Binding("z", "zoom", "full log", id="update.zoom", tooltip="Only the log, or all panels"),
-        Binding("p", "packages", "packages", id="update.packages", tooltip="What changed"),
-        Binding("R", "again", "Ask again", show=False, id="update.again"),
+        Binding("p", "packages", "packages", id="update.packages", tooltip="Packages that changed"),
+        Binding("R", "again", "Ask the host again", show=False, id="update.again"),
         Binding("Y", "copy_agent", "Copy the agent before and after", show=False, id="update.copy"),
         *host_keys("update"),
         host_key("update", "details", show=False),

@@ -18,6 +18,7 @@ in
     services.nixfleet-agent.program = set types.str;
     systemd.user.services = set (types.attrsOf types.anything);
     systemd.user.timers = set (types.attrsOf types.anything);
+    xdg.configFile = set (types.attrsOf types.anything);
   };
 
   config = {

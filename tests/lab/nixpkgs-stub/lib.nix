@@ -20,6 +20,9 @@ let
     # like nixpkgs', and unlike builtins.split, it keeps what the text refers to
     splitString = separator: text:
       map (part: substring 0 0 text + part) (filter isString (split separator text));
+    hasPrefix = prefix: text: substring 0 (stringLength prefix) text == prefix;
+    versionOlder = one: other: builtins.compareVersions other one == 1;
+    versionAtLeast = one: other: !(lib.versionOlder one other);
     hasSuffix = suffix: text:
       let n = stringLength suffix; m = stringLength text; in m >= n && substring (m - n) n text == suffix;
     escapeShellArg = text:
@@ -37,6 +40,7 @@ let
     homeManagerConfiguration = { system, modules }:
       lib.evalModules { modules = [ ./home-manager.nix ] ++ modules; pkgs = lib.pkgsFor system; };
     pkgsFor = system: import ./pkgs.nix { inherit system lib; };
+    pkgsWithTextual = textual: system: import ./pkgs.nix { inherit system lib textual; };
   };
 in
 lib

@@ -13,6 +13,7 @@ in
 {
   options = {
     assertions = set (types.listOf types.anything);
+    environment.etc = set (types.attrsOf types.anything);
     environment.systemPackages = set (types.listOf types.package);
     networking.hostName = set types.str;
     security.wrapperDir = mkOption { type = types.str; default = "/run/wrappers/bin"; };

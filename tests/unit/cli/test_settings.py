@@ -34,6 +34,7 @@ README: Final = (Path(__file__).parents[3] / "README.md").read_text()
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "etc/xdg"))
     default_config_path().parent.mkdir(parents=True)
     return tmp_path
 
@@ -155,6 +156,16 @@ def test_the_command_into_a_file_gives_the_same_settings(
     again = real.run("config", "--check")
     assert again.exit_code == 0
     assert read_back(again.stdout).config == back.config
+
+
+def test_the_command_names_the_systems_file(home: Path, real: Fleet) -> None:
+    path = home / "etc/xdg/nixfleet/config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text("refresh = 120\nbel = true\n")
+    result = real.run("config", "--check")
+    assert result.exit_code == 2
+    assert "~/etc/xdg/nixfleet/config.toml:2: bel: unknown key" in result.stderr
+    assert "\nrefresh = 120  # ~/etc/xdg/nixfleet/config.toml:1\n" in result.stdout
 
 
 def test_the_readme_says_the_same_of_each_setting() -> None:

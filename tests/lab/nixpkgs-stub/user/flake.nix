@@ -21,7 +21,8 @@
       };
 
       checkout = "/home/ops/Code/nixcfg";
-      everything = { selfUpdateWrapper.enable = true; timer.enable = true; };
+      settings = { refresh = 120; theme = "light"; on-finish = [ "notify-send" "a \"b\"" ]; limits.rebuild = 7200; };
+      everything = { inherit settings; selfUpdateWrapper.enable = true; timer.enable = true; };
       onNixos = [ agent { services.nixfleet-agent.user = "watcher"; } ];
 
       # what became of a configuration, by name; packages as their store paths
@@ -29,10 +30,12 @@
         inherit (config) assertions systemd;
         inherit (config.security) sudo sudo-rs;
         packages = config.environment.systemPackages;
+        files = builtins.mapAttrs (_: file: "${file.source}") config.environment.etc;
       };
       homeOf = { config, ... }: {
         inherit (config) assertions systemd launchd;
         inherit (config.home) packages;
+        files = builtins.mapAttrs (_: file: "${file.source}") config.xdg.configFile;
       };
       # what would be in PATH: the later wins here, lib.hiPrio there
       pathOf = packages: nixpkgs.legacyPackages.@system@.runCommand "path" { inherit packages; } ''
@@ -93,6 +96,11 @@
       seen = {
         nixos = builtins.mapAttrs (_: systemOf) self.nixosConfigurations;
         home = builtins.mapAttrs (_: homeOf) self.homeConfigurations;
+        # Textual as the package has it, by the version that nixpkgs has
+        textual = lib.genAttrs [ "6.2.1" "8.0.0" "8.9" "9.0.0" ] (version:
+          let package = (lib.pkgsWithTextual version "@system@").callPackage "${project}/nix/package.nix" { };
+          in map (one: { inherit (one) version src; }) (builtins.filter (one: one ? version) package.dependencies));
+        meta = project.packages.@system@.default.meta;
         options = {
           nixos = namesOf "" self.nixosConfigurations.plain.options.programs.nixfleet-update;
           home = namesOf "" self.homeConfigurations.plain.options.programs.nixfleet-update;
