@@ -47,7 +47,8 @@ let
 in
 python3Packages.buildPythonApplication {
   pname = project.name;
-  inherit (project) version;
+  # nixfleet_core/__init__.py says the same; a test compares them.
+  version = "0.1.0";
   pyproject = true;
 
   src = lib.fileset.toSource {

@@ -1,4 +1,4 @@
-"""Keys, their ids, help, and the palette."""
+"""Help, the palette, the key bar, and the mouse."""
 
 from __future__ import annotations
 
@@ -6,74 +6,28 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from keys_table import GROUPS, README, keys_table, nodes, table_in
+from keys_table import README, keys_table, table_in
 from screen_text import screen_text, settle
 from test_path import press
 from textual.binding import Binding
 
-from nixfleet_core.judge.table_state import STATE_MEANINGS, STATES
-from tui.app import NixFleetApp
+from nixfleet_core.judge.table_state import STATE_MEANINGS
+from nixfleet_core.vocabulary import STATES
 from tui.commands import BindingCommands
-from tui.screens.base import Dialog, Page
-from tui.screens.batch import ManyPlansDialog, TurnsDialog
-from tui.screens.first_run import FirstRunScreen
 from tui.screens.fleet import FleetScreen
-from tui.screens.generation import GenerationDialog
 from tui.screens.help import HelpDialog
-from tui.screens.history import HistoryScreen
-from tui.screens.host import HostScreen
-from tui.screens.level import LevelDialog
-from tui.screens.many import ManyScreen
-from tui.screens.options import ChoiceDialog
-from tui.screens.plan import RollbackDialog, UpdateDialog
-from tui.screens.remedy import RemedyNotice
-from tui.screens.update import UpdateScreen
-from tui.widgets.fact_list import FactList
-from tui.widgets.filter_bar import FilterBar
 from tui.widgets.key_bar import KeyHint, fit_hints
-from tui.widgets.log_view import LogView
 from tui.widgets.row_table import RowTable
 
 if TYPE_CHECKING:
     from fakes import FakeSession
-    from textual.dom import DOMNode
     from textual.pilot import Pilot
 
     from conftest import MakeApp
 
-NODES: tuple[type[DOMNode], ...] = (
-    *(NixFleetApp, Page, Dialog, FleetScreen, ManyScreen, HistoryScreen, UpdateScreen),
-    *(LogView, RowTable, UpdateDialog, RollbackDialog, LevelDialog, GenerationDialog),
-    *(RemedyNotice, HostScreen, FactList, FirstRunScreen, FilterBar),
-    *(ChoiceDialog, TurnsDialog, ManyPlansDialog),
-)
-
-
-def bindings(node: type[DOMNode]) -> list[Binding]:
-    return [binding for binding in node.BINDINGS if isinstance(binding, Binding)]
-
-
-def test_every_binding_has_an_id_of_its_own() -> None:
-    ids = [binding.id for node in NODES for binding in bindings(node)]
-    assert None not in ids
-    assert len(ids) == len(set(ids))
-    assert all(len(bindings(node)) == len(node.BINDINGS) for node in NODES)
-
-
-@pytest.mark.parametrize("node", NODES)
-def test_every_key_has_an_action_that_exists(node: type[DOMNode]) -> None:
-    for binding in bindings(node):
-        name = binding.action.split("(")[0]
-        owner = NixFleetApp if name.startswith("app.") else node
-        assert hasattr(owner, f"action_{name.removeprefix('app.')}"), binding
-
 
 def test_the_readme_has_every_key() -> None:
     assert table_in(README.read_text()) == keys_table(), "make keys writes it again"
-
-
-def test_the_table_of_keys_knows_each_part_of_the_app() -> None:
-    assert {node.__name__ for node in nodes()} == set(GROUPS)
 
 
 def test_a_key_that_is_new_is_missed_in_the_readme(monkeypatch: pytest.MonkeyPatch) -> None:
