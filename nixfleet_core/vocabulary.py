@@ -180,13 +180,14 @@ Cause = Literal[
 scripts read them. docs/why.md has them all."""
 
 
-Remedy = Literal["update", "rollback", "verify", "attach", "log", "connect", "refresh"]
+Remedy = Literal["update", "rollback", "commit", "verify", "attach", "log", "connect", "refresh"]
 """What an operator can do about a cause at once: by a command of this name, or by a key of the app
 (a command always looks, so it needs no `refresh`)."""
 
 KEYS: Final[dict[Remedy, str]] = {
     "update": "u",
     "rollback": "b",
+    "commit": "K",
     "verify": "v",
     "attach": "enter",
     "log": "l",

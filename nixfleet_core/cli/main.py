@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nixfleet_core.cli.choice import ALL, Choice, choosing_hosts
+from nixfleet_core.cli.commit import commit
 from nixfleet_core.cli.options import (
     UpdateCommand,
     checkout_option,
@@ -661,6 +662,9 @@ def rollback(
         queue=queue,
     )
     raise SystemExit(code)
+
+
+nixfleet.add_command(commit)
 
 
 @nixfleet.command()
