@@ -120,6 +120,8 @@ def default_config_path() -> Path:
 def system_config_path() -> Path | None:
     """The first nixfleet/config.toml in the folders of `${XDG_CONFIG_DIRS:-/etc/xdg}`, if any. Who
     sets up a machine for others writes it; NixOS's module does."""
+    from platformdirs.unix import Unix
+
     folders = Unix("nixfleet", appauthor=False, multipath=True).site_config_dir.split(os.pathsep)
     paths = (Path(folder, "config.toml") for folder in folders if Path(folder).is_absolute())
     return next((path for path in paths if os.path.lexists(path)), None)

@@ -180,13 +180,14 @@ Cause = Literal[
 scripts read them. docs/why.md has them all."""
 
 
-Remedy = Literal["update", "rollback", "verify", "attach", "log", "connect", "refresh"]
+Remedy = Literal["update", "rollback", "commit", "verify", "attach", "log", "connect", "refresh"]
 """What an operator can do about a cause at once: by a command of this name, or by a key of the app
 (a command always looks, so it needs no `refresh`)."""
 
 KEYS: Final[dict[Remedy, str]] = {
     "update": "u",
     "rollback": "b",
+    "commit": "K",
     "verify": "v",
     "attach": "enter",
     "log": "l",
@@ -756,3 +757,17 @@ State = Literal[
 """What the fleet table says of a host, in one word."""
 
 STATES: Final[tuple[State, ...]] = get_args(State)
+
+STATE_MEANINGS: Final[dict[State, str]] = {
+    "current": "proven: the agent that the flake builds runs, at the latest commit",
+    "unproven": "neither proven nor refuted: v proves it",
+    "stale": "an old agent runs, is installed, or is locked: u updates it",
+    "offline": "no answer to ssh",
+    "no-shell": "the login works, and the login shell runs nothing",
+    "error": "an answer that cannot be used",
+    "down": "no agent runs, or none that stays up",
+    "starting": "the agent's process is not yet the agent",
+    "unknown": "nothing of an agent was seen",
+    "updating": "a job changes the host: enter shows it",
+}
+"""What each state means, in a line; docs/proofs.md says more."""

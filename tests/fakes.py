@@ -223,6 +223,14 @@ def make_rollback(host: str, lock_from: str | None = JOB) -> Plan:
     )
 
 
+def make_commit(host: str) -> Plan:
+    return msgspec.structs.replace(
+        make_plan(host, Options(commit_lock=True), steps=("preflight", "verify", "commit")),
+        goal="commit",
+        lock_seen="1 2",
+    )
+
+
 BEFORE_JOB = WayBack(
     system=OLD_SYSTEM,
     profile=OLD_SYSTEM,
@@ -331,6 +339,9 @@ class FakeSession:
     def plan(self, facts: Facts, options: Options, latest: str | None = None) -> Plan | Refusal:
         self.options, self.latest = options, latest
         return self._answer("plan", make_plan(self.host.name, options, warnings=self.warnings))
+
+    def plan_commit(self, facts: Facts, options: Options) -> Plan | Refusal:
+        return self._answer("plan_commit", make_commit(self.host.name))
 
     async def ways_back(self, facts: Facts) -> WaysBack:
         return self._answer("ways_back", WAYS, root=True)

@@ -238,6 +238,18 @@ async def roll_back(app: Stage, entry: HostEntry) -> None:
     )
 
 
+async def commit_lock(app: Stage, entry: HostEntry) -> None:
+    """Ask whether the flake.lock that an update has left should be committed, and do it."""
+    if not await _is_free(app, entry):
+        return
+    from tui.screens.plan import CommitDialog
+
+    async def plan_commit(app: Stage, entry: HostEntry, seen: Facts) -> Planned:
+        return await app.conductor.plan_commit(entry.session, seen, Options())
+
+    await _confirm_and_start(app, entry, plan_commit, lambda plan: CommitDialog(entry, plan))
+
+
 async def show_log(app: Stage, entry: HostEntry) -> None:
     """The log of the running job, or of the last one."""
     if entry.watcher is not None:
@@ -509,6 +521,8 @@ async def _tell(
             await choose(app, entry)
         case "rollback":
             await roll_back(app, entry)
+        case "commit":
+            await commit_lock(app, entry)
         case "verify":
             await verify_hosts(app, [entry])
         case "log":

@@ -456,6 +456,10 @@ class NixFleetApp(Stage, inherit_bindings=False):
     def _roll_back(self, message: messages.RollBack) -> None:
         self.start_flow(actions.roll_back(self, message.entry), message.entry)
 
+    @on(messages.CommitLock)
+    def _commit_lock(self, message: messages.CommitLock) -> None:
+        self.start_flow(actions.commit_lock(self, message.entry), message.entry)
+
     @on(messages.RollBackHosts)
     def _roll_back_hosts(self, message: messages.RollBackHosts) -> None:
         flow = actions.roll_back_hosts(self, message.entries, message.hidden)

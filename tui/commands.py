@@ -31,6 +31,7 @@ _ALSO: Final = {
     "fleet.log": "logs output",
     "fleet.verify": "prove check",
     "fleet.rollback": "undo generation revert",
+    "fleet.commit": "keep save git flake.lock",
     "fleet.history": "jobs past",
     "fleet.filter": "search find tag state version",
     "fleet.mark": "select",

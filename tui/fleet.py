@@ -282,6 +282,16 @@ class HostEntry:
         return found.state if found is not None else "unknown"
 
     @property
+    def may_commit(self) -> bool:
+        """Whether flake.lock is not committed, and may build what runs: the job that commits it
+        proves that."""
+        facts = self.facts
+        if facts is None or facts.checkout is None or facts.job_running is not None:
+            return False
+        is_sound = self.state in ("current", "unproven")
+        return is_sound and facts.checkout.head_lock is not None
+
+    @property
     def listed(self) -> Listed:
         """The host as a filter sees it."""
         running = self.facts.running if self.facts is not None else None

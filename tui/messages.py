@@ -47,6 +47,10 @@ class RollBack(HostMessage):
     """Take the host back to the state before its last update."""
 
 
+class CommitLock(HostMessage):
+    """Commit the flake.lock that an update has left on the host."""
+
+
 class ShowLog(HostMessage):
     """Show the host's running or last log."""
 

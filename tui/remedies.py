@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 LABELS: Final[dict[Remedy, str]] = {
     "update": "update",
     "rollback": "roll back",
+    "commit": "commit",
     "verify": "verify",
     "attach": "show the job",
     "log": "log",

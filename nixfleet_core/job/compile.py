@@ -78,6 +78,7 @@ def compile_plan(plan: Plan, job: str, root: str = "") -> str:
             "NF_UNCUT": " ".join(sorted(UNCUT_STEPS)),
             "NF_ROLLBACK": "1" if plan.options.rollback_on_failure else "",
             "NF_LOCK_FROM": plan.lock_from or "",
+            "NF_LOCK_SEEN": plan.lock_seen or "",
             "NF_COMMIT_LOCK": "1" if plan.step("commit") else "",
             "NF_GIT_REFUSED": refused_pattern(),
             **TEXTS,

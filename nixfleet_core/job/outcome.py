@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from nixfleet_core.log.failure_table import Failure
+    from nixfleet_core.plan.model import Goal
     from nixfleet_core.vocabulary import JobOutcome, StepId
 
 Kind = Literal[
@@ -35,6 +36,7 @@ class Outcome:
     """How a job ended, as the runner wrote it. It is no judgement."""
 
     kind: JobOutcome
+    goal: Goal = "update"
     failed_step: StepId | None = None
     rc: int = 0
     reason: str = ""

@@ -38,12 +38,10 @@ def left_behind(
     after: Facts | None,
     outcome: Outcome,
     host: Host,
-    *,
-    is_rollback: bool = False,
 ) -> tuple[Left, ...]:
     """What is left: commits, flake.lock, the generation, the agent, in this order; of a rollback,
-    which is to change flake.lock, the generation and the agent. Nothing of a job that came to its
-    end, or that the preflight refused."""
+    which is to change flake.lock, the generation and the agent; of a commit, the commit and the
+    agent. Nothing of a job that came to its end, or that the preflight refused."""
     if outcome.kind == "done" or outcome.failed_step == "preflight":
         return ()
     if after is None:
@@ -52,7 +50,9 @@ def left_behind(
     if before is None:
         return tuple(_agent(None, after, host))
     seen = _Sides(before, after, host)
-    if is_rollback:
+    if outcome.goal == "commit":
+        return (*seen.commit(committed=outcome.committed), *_agent(before, after, host))
+    if outcome.goal == "rollback":
         return (*seen.way_back(), *_agent(before, after, host))
     changed = (*seen.commits(), *seen.lock(), *seen.generation())
     same = Left("nixcfg, flake.lock and the system are as they were before")
@@ -127,6 +127,17 @@ class _Sides:
             yield Left(
                 "another system is active than before; the profile is the same", on, KEYS["update"]
             )
+
+    def commit(self, *, committed: bool) -> Iterator[Left]:
+        """What became of flake.lock in a job that was to commit it."""
+        _, now = self._checkouts()
+        if now is None:
+            return
+        if committed or now.head_lock is None:
+            yield Left("flake.lock is committed", f"to push it: {_by_hand(now, 'push')}")
+        else:
+            again = f"{_command('commit', self.host)} tries again"
+            yield Left("flake.lock is changed, and not committed, as before", again, KEYS["commit"])
 
     def way_back(self) -> Iterator[Left]:
         """How far a rollback got."""

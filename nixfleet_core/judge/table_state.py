@@ -13,27 +13,13 @@ from nixfleet_core.judge.causes import UNSEEN, expectation, find_cause, find_job
 from nixfleet_core.judge.proofs import recall
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from nixfleet_core.facts.model import Facts
     from nixfleet_core.host import Host
     from nixfleet_core.judge.finding import Finding
     from nixfleet_core.nix.git_url import Latest
     from nixfleet_core.vocabulary import State
-
-STATE_MEANINGS: Final[Mapping[State, str]] = {
-    "current": "proven: the agent that the flake builds runs, at the latest commit",
-    "unproven": "neither proven nor refuted: v proves it",
-    "stale": "an old agent runs, is installed, or is locked: u updates it",
-    "offline": "no answer to ssh",
-    "no-shell": "the login works, and the login shell runs nothing",
-    "error": "an answer that cannot be used",
-    "down": "no agent runs, or none that stays up",
-    "starting": "the agent's process is not yet the agent",
-    "unknown": "nothing of an agent was seen",
-    "updating": "a job changes the host: enter shows it",
-}
-"""What each state means, in a line; docs/proofs.md says more."""
 
 
 @dataclass(frozen=True, slots=True)

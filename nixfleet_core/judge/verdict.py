@@ -8,6 +8,7 @@ the one that the input's repository names.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
@@ -91,12 +92,16 @@ def judge(
     """
     # while another job changes the host, no cause can be cured
     busy = find_job(after) if outcome is None and after is not None else None
-    found = busy or find_cause(after, expect)
+    found = busy or find_cause(_with_commit(after, outcome), expect)
     kind, cause, sentence, (advice, remedies) = _decide(
         before, after, found, outcome, ran=expect.ran
     )
     if kind == "current" and found.cause != "same-derivation":
         sentence += _same_path(before, after, expect.input)
+    if outcome is not None and outcome.goal == "commit" and outcome.kind == "done":
+        kind, cause, sentence, (advice, remedies) = _decide_commit(
+            outcome, (kind, cause, sentence, Advice(advice, remedies))
+        )
     unshared = share_failure(outcome) if outcome and kind in ("updated", "current") else None
     if unshared is not None:
         cause, why, (advice, remedies) = unshared
@@ -246,6 +251,25 @@ def _decide_done(
     return "current", "", found.sentence, _NOTHING_TO_DO
 
 
+def _with_commit(after: Facts | None, outcome: Outcome | None) -> Facts | None:
+    """The look of the proof, with the commit that the job has made after it. A note says whether it
+    is pushed."""
+    if after is None or after.checkout is None or outcome is None or not outcome.committed:
+        return after
+    return replace(after, checkout=replace(after.checkout, head_lock=None))
+
+
+def _decide_commit(outcome: Outcome, proof: _Decision) -> _Decision:
+    """A job that was to commit flake.lock, by the verdict on its proof."""
+    kind, cause, sentence, advice = proof
+    if outcome.committed:
+        return kind, cause, f"flake.lock is committed; {sentence}", advice
+    sentence = f"flake.lock is not committed: {sentence}"
+    if kind != "current":
+        return kind, cause, sentence, advice
+    return "failed", "commit-failed", sentence, CAUSES["commit-failed"].advice
+
+
 def _same_path(before: Facts | None, after: Facts | None, flake_input: str) -> str:
     """The one thing that is new: a commit that builds what runs already."""
     was = before.lock_rev(flake_input) if before else None
@@ -319,6 +343,9 @@ def _decide_failed(
             said.meaning,
             failure.advised if failure else said.advice,
         )
+    if (unshared := share_failure(outcome)) is not None:
+        shared_cause, what, advice = unshared
+        return "failed", shared_cause, f"{what}; {_agent_words(after)}", advice
     why = f": {said.meaning}" if said else ""
     if step == "rollback" and gap is not None and after is not None:
         why += f": {gap.sentence}"

@@ -17,6 +17,9 @@ from nixfleet_core.vocabulary import CheckId, StepId
 
 PLAN_FORMAT: Final = 1
 
+Goal = Literal["update", "rollback", "commit"]
+"""What a job is for: the kinds of jobs. `commit` commits the flake.lock that an update has left."""
+
 BUSY_WAIT: Final = 1800
 """Seconds to wait for somebody else's rebuild."""
 
@@ -98,7 +101,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     checkout: str
     owner: str
     input: str
-    goal: Literal["update", "rollback"] = "update"
+    goal: Goal = "update"
     target: str | None = None
     """The system that a rollback activates."""
     target_profile: str | None = None
@@ -111,6 +114,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Which generation that is, and why it is that one."""
     lock_from: str | None = None
     """A rollback restores the flake.lock from before this job."""
+    lock_seen: str | None = None
+    """The `cksum` of the flake.lock that is to be committed: no other one is."""
     options: Options
     steps: Annotated[tuple[Step, ...], msgspec.Meta(max_length=PLAN_STEPS)]
     tools: tuple[str, ...]

@@ -117,6 +117,13 @@ REASONS: Final[dict[tuple[str, str], Words]] = {
         "as that user, on the host: git config --global user.name NAME, and user.email too",
     ),
     ("commit", "signing"): STEP_REASONS["signing"],
+    ("commit", "unfinished"): Words(
+        "a merge or rebase is unfinished in the checkout", "finish or abort it on the host"
+    ),
+    ("commit", "detached"): Words(
+        "HEAD is on no branch (detached HEAD)", "check out a branch on the host"
+    ),
+    ("commit", "lock-changed"): STEP_REASONS["lock-changed"],
     ("attribute", "dirty"): CAUSES["dirty-refused"],
     ("attribute", "missing"): Words(
         "the flake has no configuration of this name",

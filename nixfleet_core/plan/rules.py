@@ -38,6 +38,7 @@ from nixfleet_core.plan.refusals import REASONS
 from nixfleet_core.plan.steps import (
     Place,
     built_flake,
+    commit_steps,
     has_commits,
     lock_message,
     pin_url,
@@ -222,6 +223,49 @@ def make_rollback_plan(
         steps=rollback_steps(service, target.system, target.profile, target.number),
         tools=("nix-env", *_MANAGER_TOOLS[service.manager]),
     )
+
+
+def make_commit_plan(host: Host, facts: Facts, options: Options) -> Plan | Refusal:
+    """Decide how the flake.lock that an update has left is committed. With `options.push` the
+    commit is pushed, too."""
+    options = msgspec.structs.replace(without_pull(options), commit_lock=True)
+    try:
+        platform = _check_platform(facts)
+        service = _check_unit(facts)
+        tools = ("git", "nix", *_MANAGER_TOOLS[service.manager])
+        _check_tools(facts, tools)
+        checkout = _check_checkout(facts, platform)
+        flake_input = _check_input(host, checkout, options)
+        _check_uncommitted(checkout)
+        _check_sharing(host, checkout, options)
+        attribute = _check_attribute(host, facts)
+    except _Refused as refused:
+        return refused.refusal
+    return Plan(
+        host=host.name,
+        platform=platform,
+        attribute=attribute,
+        attribute_chosen=host.attribute is None,
+        checkout=checkout.path,
+        owner=checkout.owner or facts.user,
+        input=host.input,
+        goal="commit",
+        lock_seen=checkout.lock_cksum,
+        options=options,
+        steps=commit_steps(_message(host, checkout, flake_input.rev), checkout.upstream, options),
+        tools=tools,
+    )
+
+
+def _check_uncommitted(checkout: Checkout) -> None:
+    """There is something to commit, and a branch that the commit can go to."""
+    if checkout.head_lock is None or checkout.lock_cksum is None:
+        raise _Refused(
+            "commit", f"{checkout.path} has no uncommitted flake.lock", "there is nothing to do"
+        )
+    if checkout.branch is None:
+        words = REASONS["commit", "detached"]
+        raise _Refused("commit", f"{checkout.path}: {words.meaning}", words.cure)
 
 
 def without_pull(options: Options) -> Options:

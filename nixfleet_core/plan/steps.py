@@ -189,6 +189,11 @@ def rollback_steps(
     return (_PREFLIGHT, _stop(service), back, _start(service), _VERIFY)
 
 
+def commit_steps(message: str, upstream: str | None, options: Options) -> tuple[Step, ...]:
+    """A new proof, and then the commit of flake.lock. The agent is left alone."""
+    return (_PREFLIGHT, _VERIFY, *_share_steps(message, upstream, options))
+
+
 def _stop(service: Service) -> Step:
     return Step(id="stop", title=TITLES["stop"], argv=service.stop(), run_as="root", limit=GRACE)
 

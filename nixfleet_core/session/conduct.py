@@ -168,6 +168,16 @@ class Conductor:
 
         return await reported(session.host, roll_back)
 
+    async def commit(self, session: HostSession, options: Options) -> Report:
+        """Prove anew, and then commit the flake.lock that an update has left; with `options.push`
+        push the commit, too."""
+
+        async def commit() -> Report:
+            facts, plan = await self.plan_commit(session, await session.probe(), options)
+            return await self._run(session, Prepared(facts, plan), detach=False)
+
+        return await reported(session.host, commit)
+
     async def verify(self, session: HostSession) -> Report:
         """Prove what runs now; changes nothing."""
 
@@ -258,6 +268,13 @@ class Conductor:
         facts = await self.passwords.run(session, lambda: session.examine(seen))
         latest = await self.asker(session.host)(facts) if options.commit_lock else None
         return facts, session.plan(facts, options, commit_of(latest))
+
+    async def plan_commit(
+        self, session: HostSession, seen: Facts, options: Options
+    ) -> tuple[Facts, Plan | Refusal]:
+        """The plan of a commit, and the facts of the closer look that it needed."""
+        facts = await self.passwords.run(session, lambda: session.examine(seen))
+        return facts, session.plan_commit(facts, options)
 
     async def ways_back(self, session: HostSession, seen: Facts) -> WaysBack:
         """What the host can go back to."""

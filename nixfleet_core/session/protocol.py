@@ -91,6 +91,10 @@ class HostSession(Protocol):
         update leads to, if it is known."""
         ...
 
+    def plan_commit(self, facts: Facts, options: Options) -> Plan | Refusal:
+        """How the flake.lock that an update has left is committed, or why it is not. Pure."""
+        ...
+
     async def ways_back(self, facts: Facts) -> WaysBack:
         """What the host can go back to, and what is known of each."""
         ...

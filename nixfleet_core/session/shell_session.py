@@ -68,7 +68,12 @@ from nixfleet_core.log.plain_file import reading
 from nixfleet_core.log.redact import redact
 from nixfleet_core.plan.model import Refusal
 from nixfleet_core.plan.platforms import platform_of
-from nixfleet_core.plan.rules import choose_attribute, make_plan, make_rollback_plan
+from nixfleet_core.plan.rules import (
+    choose_attribute,
+    make_commit_plan,
+    make_plan,
+    make_rollback_plan,
+)
 from nixfleet_core.scripts.compose import question
 from nixfleet_core.session.boundary import guard_session
 from nixfleet_core.session.follow import Follower, read_events
@@ -201,6 +206,9 @@ class ShellSession:
     def plan(self, facts: Facts, options: Options, latest: str | None = None) -> Plan | Refusal:
         return make_plan(self.host, facts, self._limited(options), latest)
 
+    def plan_commit(self, facts: Facts, options: Options) -> Plan | Refusal:
+        return make_commit_plan(self.host, facts, self._limited(options))
+
     async def ways_back(self, facts: Facts) -> WaysBack:
         return (await self._generations(facts))[0]
 
@@ -332,22 +340,25 @@ class ShellSession:
         before, after = _facts(copy.read("before")), _facts(copy.read("after"))
         outcome = await asyncio.to_thread(_outcome, copy)
         asked = copy.asked()
-        is_rollback = asked is not None and asked.plan.goal == "rollback"
+        goal = outcome.goal
         known: Latest = (copy.read("latest") or b"").decode("ascii", "replace").strip()
         known = known or (asked.plan.options.input_rev if asked else None)
-        if not known and after is not None and not is_rollback:
+        if goal == "commit" and after is not None:
+            # it commits the flake.lock that is proven, and moves no input
+            known = after.lock_rev(self.host.input)
+        elif not known and after is not None and goal == "update":
             known = await latest(after)
         expect = expectation(self.host, after, known or None)
         if outcome.git_refused and expect.latest is None:
             # neither the host's git nor the client may ask: as for an input that git does not know
             expect = msgspec.structs.replace(expect, latest_known=False)
-        if asked is not None and is_rollback:
+        if asked is not None and goal == "rollback":
             expect = expect_target(expect, asked.plan)
         elif outcome.rolled_back and before is not None:
             expect = expect_before(expect, before)
         changes = parse_changes(copy.read("changes") or b"")
         verdict = judge(before, after, expect, outcome, changes)
-        left = left_behind(before, after, outcome, self.host, is_rollback=is_rollback)
+        left = left_behind(before, after, outcome, self.host)
         return msgspec.structs.replace(verdict, left=left)
 
     async def cancel(self, job: str) -> None:
@@ -560,8 +571,10 @@ def _outcome(copy: JobCopy) -> Outcome:
     checks = [e for e in events if isinstance(e, Check)]
     check = next((e for e in checks if not e.ok and e.check != AGENT_CHECK), None)
     asked = next((e for e in reversed(checks) if e.check == AGENT_CHECK), None)
+    request = copy.asked()
     outcome = Outcome(
         kind=kind,  # type: ignore[arg-type]
+        goal=request.plan.goal if request is not None else "update",
         failed_step=bad.step if bad else _failed_step(result) or _under_way(events),
         rc=bad.rc if bad else result.rc if result else 0,
         reason=(bad.reason if bad else "") or (result.reason if result else ""),

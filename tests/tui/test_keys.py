@@ -11,8 +11,7 @@ from screen_text import screen_text, settle
 from test_path import press
 from textual.binding import Binding
 
-from nixfleet_core.judge.table_state import STATE_MEANINGS
-from nixfleet_core.vocabulary import STATES
+from nixfleet_core.vocabulary import STATE_MEANINGS, STATES
 from tui.commands import BindingCommands
 from tui.screens.fleet import FleetScreen
 from tui.screens.help import HelpDialog

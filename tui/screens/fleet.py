@@ -238,6 +238,7 @@ class FleetScreen(HostPage):
             tooltip="Prove what runs on every unproven host that is shown; changes nothing",
         ),
         host_key("fleet", "rollback"),
+        host_key("fleet", "commit"),
         host_key("fleet", "history"),
         Binding(
             "slash",
@@ -330,6 +331,7 @@ class FleetScreen(HostPage):
 
     def _update_keys(self) -> None:
         """enter is for the host under the cursor, `u` for the marked ones."""
+        self.update_commit_key()
         labels = {}
         if (entry := self.host_entry) is not None:
             labels["fleet.choose"] = _chosen_part(entry)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from nixfleet_core.judge.table_state import STATE_MEANINGS
+from nixfleet_core.vocabulary import STATE_MEANINGS
 from tui.screens.base import Dialog
 
 if TYPE_CHECKING:

@@ -73,6 +73,7 @@ class HostScreen(HostPage):
         if newest != self._newest:
             self._newest = newest
             self._ask_for_jobs()
+        self.update_commit_key()
         self.update_ages()
 
     def update_ages(self) -> None:

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from nixfleet_core.vocabulary import KEYS
 from tui.messages import (
     Choose,
+    CommitLock,
     Connect,
     HostMessage,
     LookAtHost,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from tui.fleet import HostEntry
 
 
-AFTER_A_JOB: Final = ("update", "verify", "roll_back", "connect", "look")
+AFTER_A_JOB: Final = ("update", "verify", "roll_back", "commit", "connect", "look")
 """The actions that a screen of a job has only once the job has ended."""
 
 
@@ -58,6 +59,12 @@ _HOST_KEYS: Final = {
         LABELS["rollback"],
         "Take this host back to a generation that you choose",
     ),
+    "commit": _HostKey(
+        KEYS["commit"],
+        "commit",
+        LABELS["commit"],
+        "Commit the flake.lock that an update has left, after a new proof",
+    ),
     "history": _HostKey("H", "history", "history", "List the jobs of this host"),
     "connect": _HostKey(
         KEYS["connect"],
@@ -86,16 +93,36 @@ def host_key(where: str, name: str, *, show: bool = True) -> Binding:
 def host_keys(where: str, *, show: bool = False) -> list[BindingType]:
     """The keys that act on a host, on a screen that shows it."""
     names = ("update", "log", "verify", "rollback", "history", "connect", "refresh")
-    return [host_key(where, name, show=show) for name in names]
+    keys: list[BindingType] = [host_key(where, name, show=show) for name in names]
+    # it is there only while there is something to commit
+    return [host_key(where, "commit"), *keys]
 
 
 class HostPage(Page):
     """A page that shows one host, or has the cursor on one."""
 
+    _has_commit_key = False
+
     @property
     def host_entry(self) -> HostEntry | None:
         """The host that the keys act on."""
         raise NotImplementedError
+
+    def update_commit_key(self) -> None:
+        """Show or hide the key that commits flake.lock; called when hosts have changed."""
+        if self._has_commit_key != self._may_commit:
+            self._has_commit_key = not self._has_commit_key
+            self.refresh_bindings()
+
+    @property
+    def _may_commit(self) -> bool:
+        return (entry := self.host_entry) is not None and entry.may_commit
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """The key that commits flake.lock is there only if there is something to commit."""
+        if action == "commit":
+            return self._may_commit
+        return True
 
     def ask_for(self, what: type[HostMessage]) -> None:
         """Ask the app for something about that host."""
@@ -115,6 +142,9 @@ class HostPage(Page):
 
     def action_roll_back(self) -> None:
         self.ask_for(RollBack)
+
+    def action_commit(self) -> None:
+        self.ask_for(CommitLock)
 
     def action_log(self) -> None:
         self.ask_for(ShowLog)

@@ -124,6 +124,7 @@ class ManyScreen(HostPage):
         if self._cancellable != self._can_cancel():
             self._cancellable = not self._cancellable
             self.refresh_bindings()
+        self.update_commit_key()
         if entry is None:
             return
         self.query_one("#many-verdict").border_title = Content(entry.label)
@@ -151,12 +152,14 @@ class ManyScreen(HostPage):
         if (entry := self.host_entry) is not None and entry.watcher is not None:
             self.post_message(CancelJob(entry.watcher))
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The cancel key is there while the selected host has a job to cancel; then what changes
         the host, or looks at it, is not."""
         if action == "cancel":
             return self._can_cancel()
-        return action not in AFTER_A_JOB or not self._can_cancel()
+        if action in AFTER_A_JOB and self._can_cancel():
+            return False
+        return super().check_action(action, parameters)
 
     def _can_cancel(self) -> bool:
         entry = self.host_entry

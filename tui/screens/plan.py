@@ -36,16 +36,20 @@ _NOTHING_NEW = (
 
 
 def plan_text(plan: Plan) -> str:
-    """`force update, level 1`, `update` or `roll back`."""
+    """`force update, level 1`, `update`, `roll back` or `commit flake.lock`."""
     if plan.goal == "rollback":
         return "roll back"
+    if plan.goal == "commit":
+        return "commit flake.lock"
     return f"force update, level {plan.options.level}" if plan.options.force else "update"
 
 
 def plan_question(plan: Plan) -> str:
-    """`Roll back csb0?`, or the question of update_question."""
+    """`Roll back csb0?`, `Commit flake.lock on csb0?`, or the question of update_question."""
     if plan.goal == "rollback":
         return f"Roll back {plain(plan.host)}?"
+    if plan.goal == "commit":
+        return f"Commit flake.lock on {plain(plan.host)}?"
     return update_question(plan.options, plain(plan.host))
 
 
@@ -78,6 +82,8 @@ class PlanDialog(ChoiceDialog["Plan"]):
 
     def __init__(self, entry: HostEntry, plan: Plan, body: Content) -> None:
         changes = "changes the system, as root" if plan.needs_root else "changes the home"
+        if plan.goal == "commit":
+            changes = f"commits in nixcfg, as {plain(plan.owner)}"
         super().__init__(plan_question(plan), body, accept="start", changes=changes)
         self._entry = entry
         self._plan = plan
@@ -198,6 +204,19 @@ class RollbackDialog(PlanDialog):
         if self._lock_from is not None:
             lock_from = None if self._plan.lock_from else self._lock_from
             self.show_plan(msgspec.structs.replace(self._plan, lock_from=lock_from))
+
+
+class CommitDialog(PlanDialog):
+    """Before flake.lock is committed: which file, and that it is proven anew."""
+
+    def __init__(self, entry: HostEntry, plan: Plan) -> None:
+        body = Content.assemble(
+            (f"{plain(plan.checkout)}/flake.lock", "bold"),
+            " is committed if the agent that runs is proven to be what it builds. "
+            "The agent is neither stopped nor restarted.\n\n",
+            *on_host(entry, plan),
+        )
+        super().__init__(entry, plan, body)
 
 
 def rollback_text(entry: HostEntry, plan: Plan, glyphs: Glyphs) -> Content:

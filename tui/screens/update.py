@@ -130,6 +130,7 @@ class UpdateScreen(HostPage):
         if changed:
             self.refresh_bindings()
             self._show_verdict()
+        self.update_commit_key()
         self.query_one(StepsPanel).show(layout=changed)
         self._show_work(layout=changed)
         self.query_one(VersionPanel).show(layout=changed)
@@ -215,7 +216,7 @@ class UpdateScreen(HostPage):
         """Read a past job; the worker ends with the screen."""
         self.run_worker(self._watcher.run(stage(self).conductor), group="past", exclusive=True)
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Which keys are there: cancel while there is something to cancel, ask again after a
         problem, packages once some have changed, what acts on the host once the job has ended."""
         if action == "cancel":
@@ -226,7 +227,9 @@ class UpdateScreen(HostPage):
             return bool(self._watcher.problem)
         if action == "look" and self._watcher.problem:
             return False
-        return action not in AFTER_A_JOB or not self._watcher.is_active
+        if action in AFTER_A_JOB and self._watcher.is_active:
+            return False
+        return super().check_action(action, parameters)
 
     def _title(self) -> Content:
         watcher, dot = self._watcher, f" {stage(self).glyphs.dot} "

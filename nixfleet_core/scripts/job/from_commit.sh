@@ -72,7 +72,10 @@ nf_take_commit() {
     nf_note_commit commit "$nf_commit_id"
     if nf_is_same_source; then
       NF_FLAKE=$nf_commit_flake
-      nf_say "built is the commit $nf_commit_id, which holds the new flake.lock: $NF_FLAKE"
+      case $NF_GOAL in
+        commit) nf_say "the branch goes to the commit $nf_commit_id" ;;
+        *) nf_say "built is the commit $nf_commit_id, which holds the new flake.lock: $NF_FLAKE" ;;
+      esac
       return 0
     fi
     nf_say "not built from a commit of flake.lock: Nix does not read the same files from it and from the tree"

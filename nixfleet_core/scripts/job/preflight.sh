@@ -9,10 +9,13 @@ nf_do_preflight() {
   nf_check tools && nf_check unit && nf_check idle || return
   # whom we waited for has moved something: that is what was before this job
   if nf_has_moved; then nf_note_back; nf_look_before; fi
-  if [ "$NF_GOAL" = rollback ]; then return 0; fi
+  case $NF_GOAL in rollback) return 0 ;; commit) nf_before_commit; return ;; esac
   nf_check disk && nf_check memory && nf_check checkout && nf_check remote && nf_check pull &&
     nf_check input && nf_check commit && nf_check attribute && nf_check switch
 }
+
+# A job that only commits pulls and builds nothing.
+nf_before_commit() { nf_check checkout && nf_check commit && cd /; }
 
 nf_look_before() {
   nf_owner "$NF_ROOT$NF_CHECKOUT" && cd "$NF_ROOT$NF_CHECKOUT" && nf_write_before
@@ -239,6 +242,7 @@ nf_check_input() {
 # sets: nf_check_why
 nf_check_commit() {
   if [ -z "$NF_COMMIT_LOCK" ]; then return 0; fi
+  if [ "$NF_GOAL" = commit ] && ! nf_may_commit; then return 1; fi
   # git must not make up an author from the host's name
   if ! nf_git -c user.useConfigOnly=true var GIT_COMMITTER_IDENT >/dev/null; then
     nf_refuse identity "flake.lock is not committed: git knows no user.name and user.email of $NF_OWNER"
@@ -246,6 +250,20 @@ nf_check_commit() {
   fi
   if nf_can_sign; then return 0; fi
   nf_refuse signing "flake.lock is not committed: git is to sign commits of $NF_OWNER, and cannot"
+}
+
+# A job that only commits: is it on a branch, and is the flake.lock the one that was agreed on?
+# sets: nf_check_why
+nf_may_commit() {
+  if nf_may_commit_state=$(nf_unfinished); then
+    nf_refuse unfinished "a merge or rebase is unfinished ($nf_may_commit_state)"
+  elif ! nf_git symbolic-ref -q HEAD >/dev/null; then
+    nf_refuse detached "$NF_CHECKOUT is on no branch (detached HEAD)"
+  elif [ "$(nf_sum_of_lock)" != "$NF_LOCK_SEEN" ]; then
+    nf_refuse lock-changed "flake.lock is no longer the one that was to be committed"
+  else
+    printf '%s\n' "$NF_LOCK_SEEN" >"$NF_RUN/lock-updated"
+  fi
 }
 
 # Is there such a configuration? An earlier update may have left flake.lock dirty: so find out what the flake

@@ -50,7 +50,7 @@ nf_step() {
     # a fetch that finds no room can keep the old commit, and say that all is well
     case $NF_STEP_REASON in '' | stale) if nf_is_full; then NF_STEP_REASON=disk-full; fi ;; esac
     # the update worked, even if flake.lock could not be shared
-    if [ -z "$NF_FAILED" ] && ! nf_is_sharing; then
+    if [ -z "$NF_FAILED" ] && { [ "$NF_GOAL" = commit ] || ! nf_is_sharing; }; then
       nf_has_failed "$NF_STEP" "$nf_try_rc" "$NF_STEP_REASON"
     fi
     nf_step_end failed "$nf_try_rc" "$nf_try_count"
@@ -107,9 +107,11 @@ nf_enter_finish() {
   nf_end interrupted
 }
 
-# The job has its result: start the agent if it is down. The job's own log is closed by now.
+# The job has its result: start the agent if it is down. The job's own log is closed by now. A job that only
+# commits has stopped none.
 # sets: NF_LIMIT, NF_LOG, NF_WHO
 nf_start_once_more() {
+  if [ "$NF_GOAL" = commit ]; then return; fi
   NF_LOG=/dev/null NF_WHO=root NF_LIMIT=120
   nf_agent_is_up || { nf_service_forgive; nf_service_start; } >/dev/null 2>&1
 }

@@ -1,7 +1,8 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2153,SC2154 # its variables come from and go to the runner
-# After a proven update, if asked for: commit flake.lock in the checkout, and push it. If one of these
-# fails, the update stays.
+# After a proof, if asked for: commit flake.lock in the checkout, and push it. If one of these fails, the update
+# stays. A job can be for these steps alone: then the update was an earlier one, and the proof is new.
+# From the compiled plan: NF_LOCK_SEEN (the `cksum` of the flake.lock that such a job commits).
 
 nf_is_sharing() { case $NF_STEP in commit | push) ;; *) return 1 ;; esac; }
 
@@ -22,10 +23,15 @@ nf_proof() {
 }
 
 nf_do_commit() {
+  if [ "$NF_GOAL" = commit ]; then nf_in_checkout nf_take_plain_commit; fi
   nf_in_checkout nf_commit_lock "$@" || return
+  if [ "$NF_GOAL" = commit ]; then nf_undo_commit; fi # the branch has it
   nf_in_checkout nf_prove_commit
   return 0
 }
+
+# The commit that the update has built, or would have built with --commit-lock, if there can be one.
+nf_take_plain_commit() { nf_tree_status && nf_is_plain "$probe_status" && nf_take_commit; }
 
 nf_do_push() { nf_in_checkout nf_push_lock "$@"; }
 
