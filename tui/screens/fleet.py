@@ -355,7 +355,10 @@ class FleetScreen(HostPage):
             self._box_titles = title, age
             box.border_title, box.border_subtitle = Content(title), Content(age)
         if content != text.content:
-            text.update(content)
+            # a new layout paints all of the screen once more
+            room, least = text.content_size, box.scrollable_content_region.height
+            height = content.get_height({}, room.width) if room else 0
+            text.update(content, layout=max(height, least) != room.height)
 
     @on(RowTable.Chosen)
     def _row_chosen(self) -> None:

@@ -199,8 +199,9 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
             self.virtual_size = Size(self._width, len(rows) + 1)
             self.refresh()
         else:
-            for at, (before, after) in enumerate(zip(old, rows, strict=True)):
-                if before != after:
+            top, height = self.scroll_offset.y, max(1, self.size.height - 1)
+            for at in range(top, min(top + height, len(rows))):
+                if old[at] != rows[at]:
                     self._refresh_row(at)
         if self.selected != selected:
             self.post_message(self.Moved())
