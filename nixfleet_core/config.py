@@ -27,6 +27,8 @@ REFRESH_VARIABLE: Final = "NIXFLEET_REFRESH"
 
 THEME_VARIABLE: Final = "NIXFLEET_THEME"
 
+FPS_VARIABLE: Final = "NIXFLEET_FPS"
+
 ON_FINISH_VARIABLE: Final = "NIXFLEET_ON_FINISH"
 
 SSH_CONFIG_VARIABLE: Final = "NIXFLEET_SSH_CONFIG"
@@ -35,6 +37,11 @@ SSH_CONFIG_VARIABLE: Final = "NIXFLEET_SSH_CONFIG"
 LEAST_REFRESH: Final = 10
 MOST_REFRESH: Final = 24 * 3600
 """Seconds. A look is one connection and some processes on each host."""
+
+LEAST_FPS: Final = 1
+MOST_FPS: Final = 60
+"""With less than one paint a second keys seem dead; Textual does not paint more often than 60
+times, and no terminal shows more."""
 
 Prove = Literal["off", "background"]
 
@@ -75,6 +82,8 @@ class Config:
     prove: Prove = "off"
     """In the background, the app lets idle hosts prove themselves."""
     theme: str = AUTO_THEME
+    fps: int = MOST_FPS
+    """The app paints at most so many times a second."""
     bell: bool = True
     title: bool = True
     """At a job's end the bell rings, and the window's title says the verdict."""
@@ -133,16 +142,22 @@ def load_config(
     refresh: str | None = None,
     theme: str | None = None,
     themes: Themes | None = None,
+    fps: str | None = None,
     on_finish: str | None = None,
 ) -> Loaded:
-    """Read all settings. `refresh`, `theme` and `on_finish` are the flags' texts, which
-    `check_refresh`, `check_theme` and `read_words` have let pass. Without `themes` every name of a
-    theme is right."""
+    """Read all settings. `refresh`, `theme`, `fps` and `on_finish` are the flags' texts, which
+    `check_refresh`, `check_theme`, `check_fps` and `read_words` have let pass. Without `themes`
+    every name of a theme is right."""
     path = system_config_path()
     system = _load(path, None, {}, themes=themes) if path else None
     own = default_config_path()
     return _load(
-        own, system, environ, refresh=refresh, theme=theme, themes=themes, on_finish=on_finish
+        *(own, system, environ),
+        refresh=refresh,
+        theme=theme,
+        themes=themes,
+        fps=fps,
+        on_finish=on_finish,
     )
 
 
@@ -154,6 +169,7 @@ def _load(
     refresh: str | None = None,
     theme: str | None = None,
     themes: Themes | None = None,
+    fps: str | None = None,
     on_finish: str | None = None,
 ) -> Loaded:
     """One file's settings, and what stands above it; what it does not set is as in `below`."""
@@ -175,6 +191,13 @@ def _load(
         (file.place("theme"), found.attempt(partial(file.theme, themes))),
         (THEME_VARIABLE, found.attempt(partial(_theme_of, THEME_VARIABLE, named, themes))),
         ("--theme", found.attempt(partial(_theme_of, "--theme", theme, themes))),
+    )
+    paints = environ.get(FPS_VARIABLE) or None
+    rate = found.hold(
+        *("fps", Config().fps),
+        (file.place("fps"), found.attempt(file.fps)),
+        (FPS_VARIABLE, found.attempt(partial(_fps_of, FPS_VARIABLE, paints))),
+        ("--fps", found.attempt(partial(_fps_of, "--fps", fps))),
     )
     bell, title = (
         found.hold(
@@ -207,6 +230,7 @@ def _load(
         refresh=None if isinstance(time, str) else time,
         prove=prove,
         theme=theme,
+        fps=rate,
         bell=bell,
         title=title,
         notify=notify,
@@ -265,6 +289,20 @@ def _theme_of(source: str, name: str | None, themes: Themes | None) -> str | Non
     return name
 
 
+def check_fps(text: str) -> int:
+    """The value of a flag or a variable. Raises ValueError with what would be right."""
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not LEAST_FPS <= int(text) <= MOST_FPS:
+        raise ValueError(f"{text!r} is no number of paints a second; {_FPS_HINT}")
+    return int(text)
+
+
+def _fps_of(name: str, text: str | None) -> int | None:
+    try:
+        return None if text is None else check_fps(text)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
 def read_words(text: str) -> tuple[str, ...]:
     """The words of a command as one types it; no shell reads them. Raises ValueError with what is
     wrong."""
@@ -292,6 +330,7 @@ def _words_of(source: str, text: str | None) -> tuple[str, ...] | None:
 
 
 _REFRESH_HINT: Final = f"give {LEAST_REFRESH} to {MOST_REFRESH} seconds, or"
+_FPS_HINT: Final = f"give {LEAST_FPS} to {MOST_FPS}"
 
 
 def _is_refresh(seconds: float) -> bool:
@@ -313,7 +352,8 @@ _RANGES: Final[Mapping[str, tuple[int, int]]] = {
 _LIMITS: Final = {name.replace("_", "-"): name for name in _RANGES}
 """The fields of Limits, by their keys in the file."""
 
-_KEYS: Final = ("refresh", "prove", "theme", "bell", "title", "notify", "on-finish", "limits")
+_SETTINGS: Final = ("refresh", "prove", "theme", "fps", "bell", "title", "notify", "on-finish")
+_KEYS: Final = (*_SETTINGS, "limits")
 
 
 class _ConfigFile(TomlFile):
@@ -343,6 +383,10 @@ class _ConfigFile(TomlFile):
         if name is not None and (hint := _wrong_theme(name, themes)):
             self.fail(("theme",), f"{name!r} is no theme", hint)
         return name
+
+    def fps(self) -> int | None:
+        value = self.top.get("fps")
+        return self._number(("fps",), value, Config().fps, (LEAST_FPS, MOST_FPS))
 
     def switch(self, key: str, default: bool) -> bool | None:
         value = self.top.get(key)
@@ -377,11 +421,18 @@ class _ConfigFile(TomlFile):
         table = self.top.get("limits")
         if not isinstance(table, dict) or key not in table:
             return None
-        at, value = ("limits", key), table[key]
         default: int = getattr(DEFAULT_LIMITS, _LIMITS[key])
+        return self._number(("limits", key), table[key], default, _RANGES[_LIMITS[key]])
+
+    def _number(
+        self, at: At, value: object, default: int, least_and_most: tuple[int, int]
+    ) -> int | None:
+        """A whole number of that range, if there is a value."""
+        if value is None:
+            return None
         if not isinstance(value, int) or isinstance(value, bool):
-            self.wrong_type(at, "a whole number", value, f"{key} = {default}")
-        least, most = _RANGES[_LIMITS[key]]
+            self.wrong_type(at, "a whole number", value, f"{at[-1]} = {default}")
+        least, most = least_and_most
         if not least <= value <= most:
             self.fail(at, f"{value} is out of range", f"give {least} to {most}")
         return value
@@ -410,6 +461,8 @@ MEANINGS: Final[Mapping[str, str]] = {
     'or "off"',
     "prove": '"background": idle hosts prove themselves, see docs/proofs.md',
     "theme": 'the app\'s colours: "dark", "light", or a theme of Textual, such as "nord"',
+    "fps": f"the app paints at most so many times a second, {LEAST_FPS} to {MOST_FPS}; "
+    "a slow link wants fewer",
     "bell": "rings at a job's end",
     "title": "the window's title says the verdict then",
     "notify": 'a notice on the desktop at a job\'s end: "off", "osc9", "osc777", "osc99"',

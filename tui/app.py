@@ -35,6 +35,7 @@ from tui.ending import ended_by_signals
 from tui.fleet import Fleet
 from tui.glyphs import ASCII, UNICODE
 from tui.jobs import JobWatcher
+from tui.paint_rate import limit_paints, seconds_between_beats
 from tui.proving import Proving
 from tui.refresh import SECOND, Refresh
 from tui.screen_filter import NoColours, ScreenFilter
@@ -71,9 +72,6 @@ if TYPE_CHECKING:
     from nixfleet_core.session.protocol import HostSession, LatestSource
     from tui.fleet import HostEntry
     from tui.settings import AppSettings
-
-BEAT = 0.25
-"""Seconds between repaints of what changes by itself; each repaint may go over a slow link."""
 
 _NOTICE_SECONDS = 30.0
 _UNTIL_SEEN = 365 * 24 * 3600.0
@@ -172,6 +170,7 @@ class NixFleetApp(Stage, inherit_bindings=False):
         self.entered_at = 0.0
         self._told: dict[str, float] = {}
         """Until when each notice is shown."""
+        limit_paints(settings.fps)
         self.set_class(settings.ascii, "-ascii")
         draw_scrollbars(ascii_only=settings.ascii)
 
@@ -207,7 +206,7 @@ class NixFleetApp(Stage, inherit_bindings=False):
 
     def on_mount(self) -> None:
         self.app_resume_signal.subscribe(self, self._repaint)
-        self.set_interval(BEAT, self.beat)
+        self.set_interval(seconds_between_beats(self.settings.fps), self.beat, name="beat")
         self.set_interval(SECOND, self.look_again)
         for notice in self.settings.notices:
             self.notify(notice, severity="warning", timeout=_UNTIL_SEEN)

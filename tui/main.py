@@ -64,6 +64,7 @@ def _settings(
         mouse=mouse,
         refresh=config.refresh,
         theme=config.theme,
+        fps=config.fps,
         bell=config.bell,
         title=config.title,
         notify=config.notify,

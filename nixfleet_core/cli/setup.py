@@ -38,6 +38,7 @@ class Setup:
             refresh=look.refresh,
             theme=look.theme,
             themes=screen.themes if screen is not None else None,
+            fps=look.fps,
             on_finish=look.on_finish,
         )
         return cls(path or default_inventory_path(), screen, settings, look)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nixfleet_core.config import (
+    FPS_VARIABLE,
     ON_FINISH_VARIABLE,
     REFRESH_VARIABLE,
     SSH_CONFIG_VARIABLE,
@@ -14,6 +15,7 @@ from nixfleet_core.config import (
     Config,
     Limits,
     Loaded,
+    check_fps,
     check_refresh,
     check_theme,
     default_config_path,
@@ -26,6 +28,7 @@ WHOLE = """\
 refresh = 120
 prove = "background"
 theme = "nord"
+fps = 8
 bell = false
 title = false
 notify = "osc777"
@@ -41,6 +44,7 @@ VALUES = Config(
     refresh=120.0,
     prove="background",
     theme="nord",
+    fps=8,
     bell=False,
     title=False,
     notify="osc777",
@@ -65,6 +69,7 @@ def load(
     text: str | bytes | None,
     refresh: str | None = None,
     theme: str | None = None,
+    fps: str | None = None,
     on_finish: str | None = None,
     **environ: str,
 ) -> Loaded:
@@ -72,7 +77,9 @@ def load(
         path = default_config_path()
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return load_config(environ, refresh=refresh, theme=theme, themes=themes, on_finish=on_finish)
+    return load_config(
+        environ, refresh=refresh, theme=theme, themes=themes, fps=fps, on_finish=on_finish
+    )
 
 
 def sources(loaded: Loaded) -> dict[str, tuple[str, str]]:
@@ -93,6 +100,7 @@ def test_without_a_file_the_defaults_hold() -> None:
         "refresh": ("60", "default"),
         "prove": ("off", "default"),
         "theme": ("auto", "default"),
+        "fps": ("60", "default"),
         "bell": ("true", "default"),
         "title": ("true", "default"),
         "notify": ("auto", "default"),
@@ -115,15 +123,16 @@ def test_every_key_is_read_and_its_line_is_told() -> None:
         "refresh": ("120", f"{file}:1"),
         "prove": ("background", f"{file}:2"),
         "theme": ("nord", f"{file}:3"),
-        "bell": ("false", f"{file}:4"),
-        "title": ("false", f"{file}:5"),
-        "notify": ("osc777", f"{file}:6"),
-        "on-finish": ("tell -x -x 'two words'", f"{file}:7"),
-        "limits.connections": ("12", f"{file}:9"),
-        "limits.through-one-jump": ("2", f"{file}:10"),
-        "limits.look": ("90", f"{file}:11"),
-        "limits.evaluation": ("900", f"{file}:12"),
-        "limits.rebuild": ("28800", f"{file}:13"),
+        "fps": ("8", f"{file}:4"),
+        "bell": ("false", f"{file}:5"),
+        "title": ("false", f"{file}:6"),
+        "notify": ("osc777", f"{file}:7"),
+        "on-finish": ("tell -x -x 'two words'", f"{file}:8"),
+        "limits.connections": ("12", f"{file}:10"),
+        "limits.through-one-jump": ("2", f"{file}:11"),
+        "limits.look": ("90", f"{file}:12"),
+        "limits.evaluation": ("900", f"{file}:13"),
+        "limits.rebuild": ("28800", f"{file}:14"),
         "NIXFLEET_SSH_CONFIG": ("", "default"),
     }
 
@@ -181,6 +190,35 @@ def test_a_wrong_theme_in_the_environment_leaves_the_file_in_force() -> None:
     loaded = load(IN_FILE, **{THEME_VARIABLE: "gruvbux"})
     assert loaded.config.theme == "dark"
     assert loaded.problems == ("NIXFLEET_THEME: 'gruvbux' is no theme; did you mean 'gruvbox'?",)
+
+
+@pytest.mark.parametrize(
+    ("file", "environ", "flag", "value", "source"),
+    [
+        (None, {}, None, 60, "default"),
+        ("fps = 20", {}, None, 20, "~/.config/nixfleet/config.toml:1"),
+        ("fps = 20", {FPS_VARIABLE: "1"}, None, 1, "NIXFLEET_FPS"),
+        ("fps = 20", {FPS_VARIABLE: "1"}, "60", 60, "--fps"),
+        ("fps = 20", {FPS_VARIABLE: ""}, None, 20, "~/.config/nixfleet/config.toml:1"),
+    ],
+)
+def test_the_paints_a_second_are_given_as_the_refresh_is(
+    file: str | None, environ: dict[str, str], flag: str | None, value: int, source: str
+) -> None:
+    loaded = load(file, fps=flag, **environ)
+    assert (loaded.config.fps, *sources(loaded)["fps"]) == (value, str(value), source)
+    assert loaded.problems == ()
+
+
+@pytest.mark.parametrize("text", ["0", "61", "-1", "1.5", "1e1", "off", "x", "9 ", "9" * 5000, "٣"])
+def test_wrong_paints_a_second_in_the_environment_leave_the_file_in_force(text: str) -> None:
+    loaded = load("fps = 20", **{FPS_VARIABLE: text})
+    assert loaded.config.fps == 20
+    assert loaded.problems == (
+        f"NIXFLEET_FPS: {text!r} is no number of paints a second; give 1 to 60",
+    )
+    with pytest.raises(ValueError):
+        check_fps(text)
 
 
 COMMAND, COMMAND_VARIABLE = 'on-finish = ["a", "b c"]', {ON_FINISH_VARIABLE: "d 'e f' $HOME;g"}
@@ -270,7 +308,7 @@ MISTAKES = {
     "an unknown key": ("refrsh = 60", "1: refrsh: unknown key; did you mean 'refresh'?"),
     "an unheard-of key": (
         "zzz = 1",
-        "1: zzz: unknown key; known keys: refresh, prove, theme, bell, title, notify, on-finish, l",
+        "1: zzz: unknown key; known keys: refresh, prove, theme, fps, bell, title, notify, on-fin",
     ),
     "a strange way to prove": (
         'prove = "always"',
@@ -284,6 +322,16 @@ MISTAKES = {
     ),
     "a theme's name in capitals": ('theme = "DARK"', "1: theme: 'DARK' is no theme; "),
     "no theme": ("theme = 3", '1: theme: must be text, not a number; write theme = "auto"'),
+    **{
+        f"{fps} paints a second": (f"fps = {fps}", f"1: fps: {fps} is out of range; give 1 to 60")
+        for fps in (0, 61)
+    },
+    "paints as text": (
+        'fps = "60"',
+        "1: fps: must be a whole number, not text; write fps = 60",
+    ),
+    "half a paint": ("fps = 0.5", "1: fps: must be a whole number, not a number"),
+    "paints are true": ("fps = true", "1: fps: must be a whole number, not true or false"),
     "a strange notice": (
         'notify = "osc8"',
         "1: notify: 'osc8' is no kind of notice; kinds: auto, off, osc9, osc777, osc99",
