@@ -84,6 +84,9 @@ class Config:
     theme: str = AUTO_THEME
     fps: int = MOST_FPS
     """The app paints at most so many times a second."""
+    columns: tuple[str, ...] = ()
+    """Those of the fleet's table, in their order; empty: all. The app adds what no table can be
+    without."""
     bell: bool = True
     title: bool = True
     """At a job's end the bell rings, and the window's title says the verdict."""
@@ -141,15 +144,16 @@ def load_config(
     *,
     refresh: str | None = None,
     theme: str | None = None,
-    themes: Themes | None = None,
+    themes: Names | None = None,
     fps: str | None = None,
+    columns: Names | None = None,
     on_finish: str | None = None,
 ) -> Loaded:
     """Read all settings. `refresh`, `theme`, `fps` and `on_finish` are the flags' texts, which
     `check_refresh`, `check_theme`, `check_fps` and `read_words` have let pass. Without `themes`
-    every name of a theme is right."""
+    every name of a theme is right, and without `columns` every name of a column."""
     path = system_config_path()
-    system = _load(path, None, {}, themes=themes) if path else None
+    system = _load(path, None, {}, themes=themes, columns=columns) if path else None
     own = default_config_path()
     return _load(
         *(own, system, environ),
@@ -157,6 +161,7 @@ def load_config(
         theme=theme,
         themes=themes,
         fps=fps,
+        columns=columns,
         on_finish=on_finish,
     )
 
@@ -168,8 +173,9 @@ def _load(
     *,
     refresh: str | None = None,
     theme: str | None = None,
-    themes: Themes | None = None,
+    themes: Names | None = None,
     fps: str | None = None,
+    columns: Names | None = None,
     on_finish: str | None = None,
 ) -> Loaded:
     """One file's settings, and what stands above it; what it does not set is as in `below`."""
@@ -198,6 +204,10 @@ def _load(
         (file.place("fps"), found.attempt(file.fps)),
         (FPS_VARIABLE, found.attempt(partial(_fps_of, FPS_VARIABLE, paints))),
         ("--fps", found.attempt(partial(_fps_of, "--fps", fps))),
+    )
+    shown = found.hold(
+        *("columns", Config().columns),
+        (file.place("columns"), found.attempt(partial(file.columns, columns))),
     )
     bell, title = (
         found.hold(
@@ -231,6 +241,7 @@ def _load(
         prove=prove,
         theme=theme,
         fps=rate,
+        columns=shown,
         bell=bell,
         title=title,
         notify=notify,
@@ -260,17 +271,18 @@ def _refresh_of(name: str, text: str | None) -> Refresh | None:
         raise ValueError(f"{name}: {error}") from error
 
 
-Themes = Callable[[], Sequence[str]]
-"""Gives the names of all themes. Only the app knows them, and they are asked for if need be."""
+Names = Callable[[], Sequence[str]]
+"""Gives all names of a kind, such as those of themes. Only the app knows them, and they are asked
+for if need be."""
 
 
-def check_theme(name: str, themes: Themes | None) -> None:
+def check_theme(name: str, themes: Names | None) -> None:
     """Raises ValueError with what would be right, unless there is a theme of that name."""
     if hint := _wrong_theme(name, themes):
         raise ValueError(f"{name!r} is no theme; {hint}")
 
 
-def _wrong_theme(name: str, themes: Themes | None) -> str:
+def _wrong_theme(name: str, themes: Names | None) -> str:
     """What would be right; empty if the name is."""
     if name in OWN_THEMES or themes is None:
         return ""
@@ -280,7 +292,7 @@ def _wrong_theme(name: str, themes: Themes | None) -> str:
     return did_you_mean(name, known) or f"themes: {', '.join(known)}"
 
 
-def _theme_of(source: str, name: str | None, themes: Themes | None) -> str | None:
+def _theme_of(source: str, name: str | None, themes: Names | None) -> str | None:
     try:
         if name is not None:
             check_theme(name, themes)
@@ -352,8 +364,10 @@ _RANGES: Final[Mapping[str, tuple[int, int]]] = {
 _LIMITS: Final = {name.replace("_", "-"): name for name in _RANGES}
 """The fields of Limits, by their keys in the file."""
 
-_SETTINGS: Final = ("refresh", "prove", "theme", "fps", "bell", "title", "notify", "on-finish")
-_KEYS: Final = (*_SETTINGS, "limits")
+_KEYS: Final = (
+    *("refresh", "prove", "theme", "fps", "columns"),
+    *("bell", "title", "notify", "on-finish", "limits"),
+)
 
 
 class _ConfigFile(TomlFile):
@@ -378,7 +392,7 @@ class _ConfigFile(TomlFile):
             return value
         return self.fail(at, f"{value!r} is no way to prove", f"write {' or '.join(_PROVE)}")
 
-    def theme(self, themes: Themes | None) -> str | None:
+    def theme(self, themes: Names | None) -> str | None:
         name = self.text((), self.top, "theme", f'theme = "{AUTO_THEME}"')
         if name is not None and (hint := _wrong_theme(name, themes)):
             self.fail(("theme",), f"{name!r} is no theme", hint)
@@ -387,6 +401,18 @@ class _ConfigFile(TomlFile):
     def fps(self) -> int | None:
         value = self.top.get("fps")
         return self._number(("fps",), value, Config().fps, (LEAST_FPS, MOST_FPS))
+
+    def columns(self, known: Names | None) -> tuple[str, ...] | None:
+        value, at = self.top.get("columns"), ("columns",)
+        if value is None:
+            return None
+        names = self.texts(at, value, 'columns = ["host", "state"]')
+        columns = names if known is None else known()
+        for name in names:
+            if name not in columns:
+                hint = did_you_mean(name, columns) or f"columns: {', '.join(columns)}"
+                self.fail(at, f"{name!r} is no column", hint)
+        return names
 
     def switch(self, key: str, default: bool) -> bool | None:
         value = self.top.get(key)
@@ -463,6 +489,8 @@ MEANINGS: Final[Mapping[str, str]] = {
     "theme": 'the app\'s colours: "dark", "light", or a theme of Textual, such as "nord"',
     "fps": f"the app paints at most so many times a second, {LEAST_FPS} to {MOST_FPS}; "
     "a slow link wants fewer",
+    "columns": 'the fleet\'s columns in order, such as ["host", "state", "job"]; [] for all; '
+    "see docs/app.md",
     "bell": "rings at a job's end",
     "title": "the window's title says the verdict then",
     "notify": 'a notice on the desktop at a job\'s end: "off", "osc9", "osc777", "osc99"',

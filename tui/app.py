@@ -181,7 +181,7 @@ class NixFleetApp(Stage, inherit_bindings=False):
             return FirstRunScreen(self._first_run.searched, self._first_run.look_again)
         from tui.screens.fleet import FleetScreen
 
-        return FleetScreen(self.fleet)
+        return FleetScreen(self.fleet, self.settings.columns)
 
     @on(messages.HostsFound)
     def _go_on_with_hosts(self, message: messages.HostsFound) -> None:
@@ -191,7 +191,8 @@ class NixFleetApp(Stage, inherit_bindings=False):
         if not isinstance(self.screen, FirstRunScreen):
             return  # something has opened over it meanwhile; it will ask again
         self.fleet = Fleet.of(message.opened.sessions, self.fleet.latest_source, self.clock)
-        self.push_screen(FleetScreen(self.fleet))  # Textual cannot replace the first screen
+        fleet = FleetScreen(self.fleet, self.settings.columns)
+        self.push_screen(fleet)  # Textual cannot replace the first screen
         for notice in message.opened.notices:
             self.notify(notice, severity="warning", timeout=_NOTICE_SECONDS)
         self.look_at_all()

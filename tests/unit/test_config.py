@@ -29,6 +29,7 @@ refresh = 120
 prove = "background"
 theme = "nord"
 fps = 8
+columns = ["state", "host", "state"]
 bell = false
 title = false
 notify = "osc777"
@@ -45,6 +46,7 @@ VALUES = Config(
     prove="background",
     theme="nord",
     fps=8,
+    columns=("state", "host"),
     bell=False,
     title=False,
     notify="osc777",
@@ -65,6 +67,10 @@ def themes() -> tuple[str, ...]:
     return ("auto", "dark", "light", "nord", "gruvbox")
 
 
+def columns() -> tuple[str, ...]:
+    return ("host", "running", "state", "job")
+
+
 def load(
     text: str | bytes | None,
     refresh: str | None = None,
@@ -78,7 +84,13 @@ def load(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode() if isinstance(text, str) else text)
     return load_config(
-        environ, refresh=refresh, theme=theme, themes=themes, fps=fps, on_finish=on_finish
+        environ,
+        refresh=refresh,
+        theme=theme,
+        themes=themes,
+        fps=fps,
+        columns=columns,
+        on_finish=on_finish,
     )
 
 
@@ -101,6 +113,7 @@ def test_without_a_file_the_defaults_hold() -> None:
         "prove": ("off", "default"),
         "theme": ("auto", "default"),
         "fps": ("60", "default"),
+        "columns": ("", "default"),
         "bell": ("true", "default"),
         "title": ("true", "default"),
         "notify": ("auto", "default"),
@@ -124,15 +137,16 @@ def test_every_key_is_read_and_its_line_is_told() -> None:
         "prove": ("background", f"{file}:2"),
         "theme": ("nord", f"{file}:3"),
         "fps": ("8", f"{file}:4"),
-        "bell": ("false", f"{file}:5"),
-        "title": ("false", f"{file}:6"),
-        "notify": ("osc777", f"{file}:7"),
-        "on-finish": ("tell -x -x 'two words'", f"{file}:8"),
-        "limits.connections": ("12", f"{file}:10"),
-        "limits.through-one-jump": ("2", f"{file}:11"),
-        "limits.look": ("90", f"{file}:12"),
-        "limits.evaluation": ("900", f"{file}:13"),
-        "limits.rebuild": ("28800", f"{file}:14"),
+        "columns": ("state host", f"{file}:5"),
+        "bell": ("false", f"{file}:6"),
+        "title": ("false", f"{file}:7"),
+        "notify": ("osc777", f"{file}:8"),
+        "on-finish": ("tell -x -x 'two words'", f"{file}:9"),
+        "limits.connections": ("12", f"{file}:11"),
+        "limits.through-one-jump": ("2", f"{file}:12"),
+        "limits.look": ("90", f"{file}:13"),
+        "limits.evaluation": ("900", f"{file}:14"),
+        "limits.rebuild": ("28800", f"{file}:15"),
         "NIXFLEET_SSH_CONFIG": ("", "default"),
     }
 
@@ -263,6 +277,19 @@ def test_without_an_app_nobody_knows_the_names_of_themes() -> None:
         check_theme("norrd", themes)
 
 
+def test_without_an_app_nobody_knows_the_names_of_columns() -> None:
+    assert load('columns = ["runing"]').problems != ()
+    assert load_config({}).config.columns == ("runing",)
+    assert load_config({}).problems == ()
+
+
+def test_the_users_columns_go_before_the_systems_and_none_are_all(home: Path) -> None:
+    write_system(home, 'columns = ["state"]\n')
+    assert load(None).config.columns == ("state",)
+    assert load('columns = ["job", "host"]').config.columns == ("job", "host")
+    assert load("columns = []").config.columns == ()
+
+
 def test_ssh_reads_the_file_that_the_environment_names() -> None:
     loaded = load(None, **{SSH_CONFIG_VARIABLE: "/my/config"})
     assert loaded.config.ssh_config == "/my/config"
@@ -308,7 +335,7 @@ MISTAKES = {
     "an unknown key": ("refrsh = 60", "1: refrsh: unknown key; did you mean 'refresh'?"),
     "an unheard-of key": (
         "zzz = 1",
-        "1: zzz: unknown key; known keys: refresh, prove, theme, fps, bell, title, notify, on-fin",
+        "1: zzz: unknown key; known keys: refresh, prove, theme, fps, columns, bell, title, notify",
     ),
     "a strange way to prove": (
         'prove = "always"',
@@ -332,6 +359,19 @@ MISTAKES = {
     ),
     "half a paint": ("fps = 0.5", "1: fps: must be a whole number, not a number"),
     "paints are true": ("fps = true", "1: fps: must be a whole number, not true or false"),
+    "a misspelt column": (
+        'columns = ["host", "runing"]',
+        "1: columns: 'runing' is no column; did you mean 'running'?",
+    ),
+    "an unheard-of column": (
+        'columns = ["zzz"]',
+        "1: columns: 'zzz' is no column; columns: host, running, state, job",
+    ),
+    "a column as text": (
+        'columns = "host"',
+        '1: columns: must be a list, not text; write columns = ["host", "state"]',
+    ),
+    "a column that is a number": ("columns = [3]", "1: columns: must be a list of texts, not a n"),
     "a strange notice": (
         'notify = "osc8"',
         "1: notify: 'osc8' is no kind of notice; kinds: auto, off, osc9, osc777, osc99",

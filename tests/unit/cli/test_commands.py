@@ -1244,6 +1244,7 @@ class Screen:
         self.refreshes: list[float | None] = []
         self.drawn_in: list[str] = []
         self.paints: list[int] = []
+        self.columns_shown: list[tuple[str, ...]] = []
         self.opened = Opened(())
         self.look_again: LookAgain | None = None
         self.commands: list[tuple[str, ...]] = []
@@ -1261,6 +1262,7 @@ class Screen:
         self.refreshes.append(config.refresh)
         self.drawn_in.append(config.theme)
         self.paints.append(config.fps)
+        self.columns_shown.append(config.columns)
         self.commands.append(config.on_finish)
         self.notices = list(opened.notices)
         self.opened, self.look_again = opened, look_again
@@ -1269,10 +1271,14 @@ class Screen:
     def open_demo(self, speed: float, *, ascii_only: bool, mouse: bool, config: Config) -> int:
         self.asked.append((speed, ascii_only, mouse, config.refresh, config.theme, config.fps))
         self.commands.append(config.on_finish)
+        self.columns_shown.append(config.columns)
         return 8
 
     def themes(self) -> tuple[str, ...]:
         return ("auto", "dark", "light", "nord")
+
+    def columns(self) -> tuple[str, ...]:
+        return ("host", "state", "job")
 
 
 def test_nixfleet_without_a_command_opens_the_app(
@@ -1323,6 +1329,20 @@ def test_a_theme_that_the_app_does_not_have_is_refused(fleet: Fleet, name: str, 
         done = fleet.run(*words)
         assert (done.exit_code, f"{name!r} is no theme; {says}" in done.stderr) == (2, True)
     assert screen.asked == []
+
+
+def test_the_columns_of_the_settings_reach_the_app_and_the_demo(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nixfleet_core.cli.setup.require_terminal", lambda: None)
+    fleet.screen = screen = Screen()
+    write_config(fleet, 'columns = ["state", "job"]')
+    assert (fleet.run().exit_code, fleet.run("demo").exit_code) == (7, 8)
+    write_config(fleet, 'columns = ["state", "jop"]')
+    done = fleet.run("hosts")
+    assert "columns: 'jop' is no column; did you mean 'job'?" in done.stderr
+    assert (fleet.run().exit_code, fleet.run("demo").exit_code) == (7, 8)
+    assert screen.columns_shown == [("state", "job")] * 2 + [()] * 2, "no wrong name gets there"
 
 
 def test_paints_that_are_out_of_range_are_refused(fleet: Fleet) -> None:
