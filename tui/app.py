@@ -11,6 +11,7 @@ import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -168,6 +169,7 @@ class NixFleetApp(Stage, inherit_bindings=False):
         self._titled = False
         self._unseen = bool(settings.notices)
         self.entered_at = 0.0
+        self._sized_at = -inf
         self._told: dict[str, float] = {}
         """Until when each notice is shown."""
         limit_paints(settings.fps)
@@ -308,6 +310,17 @@ class NixFleetApp(Stage, inherit_bindings=False):
         if moving or self._dirty:
             self._dirty = False
             self.ticked.publish(None)
+
+    def _check_resize(self) -> None:
+        """Tell the screens the window's new size, as seldom as they paint: a window that is dragged
+        has a new size many times a second, and each one paints everything at once."""
+        left = self._sized_at + 1 / self.settings.fps - time.monotonic()
+        if left > 0 and self._resize_event is not None:
+            self._resize_timer = self.set_timer(left, self._check_resize)
+            return
+        super()._check_resize()
+        if self._resize_event is None:  # there was a screen to tell
+            self._sized_at = time.monotonic()
 
     # Colours
 

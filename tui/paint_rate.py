@@ -12,7 +12,7 @@ _BEAT: Final = 0.25
 
 def limit_paints(fps: int) -> None:
     """Let every screen that opens from now on paint at most so many times a second. TEXTUAL_FPS may
-    still say fewer; a new size, a new screen and new colours are drawn at once.
+    still say fewer; a new screen and new colours are drawn at once.
 
     Textual has one number for all screens of a process, its own ones too, and reads it when it is
     imported: that is before anybody knows the settings.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import pytest
@@ -53,6 +54,27 @@ async def test_no_screen_paints_more_often(
         assert len(app.screen_stack) == 4
         assert seconds_between_paints(app) == [paints] * 4
         assert seconds_between_beats(app) == beats
+
+
+async def test_the_sizes_of_a_window_that_is_dragged_are_taken_no_more_often(
+    fleet: list[FakeSession],
+) -> None:
+    async with (app := make_app(fleet, AppSettings(fps=1))).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        app._sized_at = shown_at = monotonic() + 1000
+        for width in (110, 100, 90):
+            await pilot.resize_terminal(width, 30)
+            app._check_resize()
+            await settle(pilot)
+            assert app._resize_event is not None
+            assert app._resize_timer is not None
+            assert shown_at + 1 - monotonic() < app._resize_timer._interval <= 1001
+        app._sized_at = monotonic() - 2
+        app._check_resize()
+        await settle(pilot)
+        assert app._resize_event is None
+        assert app.screen.size == (90, 30)
+        assert shown_at - 1000 < app._sized_at <= monotonic()
 
 
 async def test_each_app_has_its_own_setting(fleet: list[FakeSession]) -> None:
