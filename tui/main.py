@@ -46,6 +46,11 @@ class TerminalScreen:
 
         return NAMES
 
+    def columns(self) -> Sequence[str]:
+        from tui.fleet_columns import NAMES
+
+        return NAMES
+
 
 def _settings(
     ascii_only: bool,
@@ -64,6 +69,8 @@ def _settings(
         mouse=mouse,
         refresh=config.refresh,
         theme=config.theme,
+        fps=config.fps,
+        columns=config.columns,
         bell=config.bell,
         title=config.title,
         notify=config.notify,

@@ -38,6 +38,8 @@ class Setup:
             refresh=look.refresh,
             theme=look.theme,
             themes=screen.themes if screen is not None else None,
+            fps=look.fps,
+            columns=screen.columns if screen is not None else None,
             on_finish=look.on_finish,
         )
         return cls(path or default_inventory_path(), screen, settings, look)
