@@ -11,16 +11,19 @@ import os
 import re
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeVar, cast, get_args
 
+from nixfleet_core.key_settings import TABLE as KEYS_TABLE
+from nixfleet_core.key_settings import chosen_keys
 from nixfleet_core.toml_file import TomlError, TomlFile, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from nixfleet_core.key_settings import AskRules, KeyRules, Keys
     from nixfleet_core.toml_file import At
 
 REFRESH_VARIABLE: Final = "NIXFLEET_REFRESH"
@@ -83,17 +86,20 @@ class Config:
     """The command that runs at each verdict on a job, word by word; empty: none."""
     limits: Limits = DEFAULT_LIMITS
     ssh_config: str | None = None
+    keys: Mapping[str, Keys] = field(default_factory=dict)
+    """The keys of the app's actions that do not have their default ones, by the actions' ids."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
     """One setting: its name, its value as one writes it, and where that comes from; and the value
-    itself."""
+    itself. `meaning` says what it is for, if `MEANINGS` does not."""
 
     name: str
     value: str
     source: str
     setting: object
+    meaning: str = ""
 
     @property
     def is_default(self) -> bool:
@@ -134,15 +140,21 @@ def load_config(
     theme: str | None = None,
     themes: Themes | None = None,
     on_finish: str | None = None,
+    keys: AskRules | None = None,
 ) -> Loaded:
     """Read all settings. `refresh`, `theme` and `on_finish` are the flags' texts, which
     `check_refresh`, `check_theme` and `read_words` have let pass. Without `themes` every name of a
-    theme is right."""
+    theme is right. Without `keys` the keys of the app are not read: only the app needs them."""
     path = system_config_path()
-    system = _load(path, None, {}, themes=themes) if path else None
+    system = _load(path, None, {}, themes=themes, keys=keys) if path else None
     own = default_config_path()
     return _load(
-        own, system, environ, refresh=refresh, theme=theme, themes=themes, on_finish=on_finish
+        *(own, system, environ),
+        refresh=refresh,
+        theme=theme,
+        themes=themes,
+        on_finish=on_finish,
+        keys=keys,
     )
 
 
@@ -155,6 +167,7 @@ def _load(
     theme: str | None = None,
     themes: Themes | None = None,
     on_finish: str | None = None,
+    keys: AskRules | None = None,
 ) -> Loaded:
     """One file's settings, and what stands above it; what it does not set is as in `below`."""
     found = _Found(below)
@@ -203,6 +216,7 @@ def _load(
         *(SSH_CONFIG_VARIABLE, ""),
         ("environment", environ.get(SSH_CONFIG_VARIABLE) or None),
     )
+    chosen = found.keys(file, keys)
     config = Config(
         refresh=None if isinstance(time, str) else time,
         prove=prove,
@@ -213,6 +227,7 @@ def _load(
         on_finish=words,
         limits=Limits(**limits),
         ssh_config=ssh_config or None,
+        keys=chosen,
     )
     return Loaded(config, tuple(found.held), tuple(found.problems))
 
@@ -313,7 +328,8 @@ _RANGES: Final[Mapping[str, tuple[int, int]]] = {
 _LIMITS: Final = {name.replace("_", "-"): name for name in _RANGES}
 """The fields of Limits, by their keys in the file."""
 
-_KEYS: Final = ("refresh", "prove", "theme", "bell", "title", "notify", "on-finish", "limits")
+_TABLES: Final = ("limits", KEYS_TABLE)
+_KEYS: Final = ("refresh", "prove", "theme", "bell", "title", "notify", "on-finish", *_TABLES)
 
 
 class _ConfigFile(TomlFile):
@@ -396,8 +412,8 @@ class _ConfigFile(TomlFile):
     def refuse_key(self, at: At) -> None:
         self.known(at, _KEYS if len(at) == 1 else tuple(_LIMITS))
 
-    def check_limits(self) -> None:
-        self.table(("limits",), self.top.get("limits", {}), None)
+    def check_table(self, key: str) -> None:
+        self.table((key,), self.top.get(key, {}), None)
 
 
 def _limit(field: str, meaning: str, more: str = "") -> str:
@@ -459,7 +475,8 @@ class _Found:
             return _ConfigFile(path, b"")
         for at in file.strange_keys():
             self.attempt(partial(file.refuse_key, at))
-        self.attempt(file.check_limits)
+        for key in _TABLES:
+            self.attempt(partial(file.check_table, key))
         return file
 
     def hold(self, name: str, default: _T, *given: tuple[str, _T | None]) -> _T:
@@ -472,6 +489,46 @@ class _Found:
                 value, source = one, place
         self.held.append(Held(name, _written(value), source, value))
         return value
+
+    def keys(self, file: _ConfigFile, ask: AskRules | None) -> dict[str, Keys]:
+        """The keys of the app's actions that somebody has chosen. The app is asked for its rules
+        only if somebody has."""
+        below = {
+            name.removeprefix(_KEY): one
+            for name, one in self._below.items()
+            if name.startswith(_KEY)
+        }
+        if ask is None or not (below or file.top.get(KEYS_TABLE)):
+            return {}
+        rules = ask()
+        before = {action: cast("Keys", one.setting) for action, one in below.items()}
+        own = chosen_keys(file, rules, before, self.problems.append)
+        chosen = {**before, **{action: keys for action, (_, keys) in own.items()}}
+        for action, keys in chosen.items():
+            source = file.place(*own[action][0]) if action in own else below[action].source
+            self.held.append(_held_keys(rules, action, keys, source))
+        return chosen
+
+
+_KEY: Final = f"{KEYS_TABLE}."
+
+
+def _held_keys(rules: KeyRules, action: str, keys: Keys, source: str) -> Held:
+    known = rules.actions[action]
+    meaning = known.description
+    if keys != known.keys:
+        meaning += f"; default: {_written(known.keys)}"
+    return Held(f"{_KEY}{action}", _written(keys), source, keys, meaning)
+
+
+def with_all_keys(held: Sequence[Held], rules: KeyRules) -> tuple[Held, ...]:
+    """The settings with the keys of every action, also those that nobody has chosen."""
+    chosen = {one.name: one for one in held if one.name.startswith(_KEY)}
+    others = [one for one in held if one.name not in chosen]
+    for action in rules.actions.values():
+        default = _held_keys(rules, action.id, action.keys, _DEFAULT)
+        others.append(chosen.get(default.name, default))
+    return tuple(others)
 
 
 def _written(value: object) -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from nixfleet_core.cli.screen import LookAgain, Opened
     from nixfleet_core.config import Config
+    from nixfleet_core.key_settings import KeyRules
     from tui.settings import AppSettings
 
 
@@ -46,6 +47,11 @@ class TerminalScreen:
 
         return NAMES
 
+    def keys(self) -> KeyRules:
+        from tui.key_rules import AppKeyRules
+
+        return AppKeyRules()
+
 
 def _settings(
     ascii_only: bool,
@@ -59,10 +65,16 @@ def _settings(
     from tui.driver import speaks_unicode
     from tui.settings import AppSettings
 
+    keys = config.keys
+    if keys:
+        from tui.key_rules import with_partners
+
+        keys = with_partners(keys)
     return AppSettings(
         ascii=ascii_only or not speaks_unicode(),
         mouse=mouse,
         refresh=config.refresh,
+        keys=keys,
         theme=config.theme,
         bell=config.bell,
         title=config.title,

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nixfleet_core.config import Config
+    from nixfleet_core.key_settings import KeyRules
     from nixfleet_core.session.no_hosts import Searched
     from nixfleet_core.session.protocol import HostSession
 
@@ -42,7 +43,7 @@ class Screen(Protocol):
     ) -> int:
         """Open the app on these hosts; it begins with the notices. If there are no hosts, it says
         so, and can look again. `config` says how often it looks at hosts by itself, whether it
-        proves them, in which theme it is drawn, and what it does at the end of a job."""
+        proves them, in which theme it is drawn, its keys, and what it does at the end of a job."""
         ...
 
     def open_demo(self, speed: float, *, ascii_only: bool, mouse: bool, config: Config) -> int:
@@ -51,4 +52,8 @@ class Screen(Protocol):
 
     def themes(self) -> Sequence[str]:
         """The names of the themes that may be chosen."""
+        ...
+
+    def keys(self) -> KeyRules:
+        """The actions that have keys, and what keys they may have."""
         ...

@@ -31,14 +31,18 @@ class Setup:
     look: Look = NOTHING_GIVEN
 
     @classmethod
-    def read(cls, path: Path | None, screen: Screen | None, look: Look) -> Setup:
-        """The setup of a command line, with the settings that hold here."""
+    def read(
+        cls, path: Path | None, screen: Screen | None, look: Look, *, keys: bool = False
+    ) -> Setup:
+        """The setup of a command line, with the settings that hold here. `keys`: those of the app,
+        too, which loads it if somebody has chosen any."""
         settings = load_config(
             os.environ,
             refresh=look.refresh,
             theme=look.theme,
             themes=screen.themes if screen is not None else None,
             on_finish=look.on_finish,
+            keys=screen.keys if screen is not None and keys else None,
         )
         return cls(path or default_inventory_path(), screen, settings, look)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 
 from nixfleet_core.vocabulary import STATE_MEANINGS
+from tui.keys import in_order, is_key
 from tui.screens.base import Dialog
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ def help_text(screen: Screen[object], app: App[None]) -> Content:
     """Every active key, grouped by the part of the screen that it belongs to; and what the
     states of hosts mean."""
     groups: dict[str, dict[str, tuple[list[str], str]]] = {}
-    for node, binding, enabled, _ in screen.active_bindings.values():
-        if not enabled or not binding.description:
+    for node, binding, enabled, _ in in_order(screen.active_bindings):
+        if not enabled or not binding.description or not is_key(binding.key):
             continue
         title = node.BINDING_GROUP_TITLE or "Everywhere"
         actions = groups.setdefault(title, {})

@@ -19,9 +19,12 @@ def config(setup: Setup, check: bool) -> None:
     """
     from nixfleet_core.cli.output import say, say_aside
     from nixfleet_core.cli.settings import config_lines
+    from nixfleet_core.config import with_all_keys
     from nixfleet_core.judge.exit_codes import EXIT_USAGE
 
     held, problems = setup.settings.held, setup.settings.problems
+    if setup.screen is not None:
+        held = with_all_keys(held, setup.screen.keys())
     for line in config_lines(held):
         say(line, exact=True)
     for problem in problems:

@@ -37,6 +37,7 @@ def _open_demo(setup: Setup, speed: float, look: Look) -> int:
         refresh=look.refresh or before.refresh,
         theme=look.theme or before.theme,
         themes=screen.themes,
+        keys=screen.keys,
     )
     told = before.on_finish if look.on_finish is None else look.on_finish
     return screen.open_demo(
