@@ -64,7 +64,7 @@ class KeyRules(Protocol):
         them."""
         ...
 
-    def clashes(self, chosen: Mapping[str, Keys]) -> Iterator[Clash]:
+    def clashes(self, chosen: Mapping[str, Keys], /) -> Iterator[Clash]:
         """What clashes if some actions have other keys than by default."""
         ...
 

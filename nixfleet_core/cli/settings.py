@@ -24,7 +24,7 @@ def config_lines(held: Sequence[Held]) -> Iterator[str]:
         if _table(one.name) != table:
             table = _table(one.name)
             yield from ("", f"[{table}]")
-        yield from ("", f"# {_escaped(one.meaning or MEANINGS[one.name])}", _setting(one))
+        yield from ("", f"# {one.meaning or MEANINGS[one.name]}", _setting(one))
 
 
 def _table(name: str) -> str:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
@@ -65,6 +66,7 @@ from nixfleet_core.judge.diagnosis import Diagnosis
 from nixfleet_core.judge.left_behind import Left
 from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.judge.ways_back import WaysBack
+from nixfleet_core.key_settings import Action, WrongKeysError
 from nixfleet_core.log.display import safe
 from nixfleet_core.nix.git_url import NotKnown
 from nixfleet_core.plan.model import Options, Refusal, Step
@@ -73,11 +75,12 @@ from nixfleet_core.session.no_hosts import Searched, no_hosts_words
 from nixfleet_core.session.protocol import Busy, Commit
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from nixfleet_core.cli.screen import LookAgain
     from nixfleet_core.facts.model import Facts
     from nixfleet_core.job.events import JobEvent
+    from nixfleet_core.key_settings import Clash, KeyRules, Keys
 
 EVIL = "\x1b]0;owned\x07\x9b2J\nupdated: proven\r"
 
@@ -1246,6 +1249,7 @@ class Screen:
         self.opened = Opened(())
         self.look_again: LookAgain | None = None
         self.commands: list[tuple[str, ...]] = []
+        self.bound: list[Mapping[str, Keys]] = []
 
     def open(
         self,
@@ -1260,6 +1264,7 @@ class Screen:
         self.refreshes.append(config.refresh)
         self.drawn_in.append(config.theme)
         self.commands.append(config.on_finish)
+        self.bound.append(config.keys)
         self.notices = list(opened.notices)
         self.opened, self.look_again = opened, look_again
         return 7
@@ -1267,10 +1272,47 @@ class Screen:
     def open_demo(self, speed: float, *, ascii_only: bool, mouse: bool, config: Config) -> int:
         self.asked.append((speed, ascii_only, mouse, config.refresh, config.theme))
         self.commands.append(config.on_finish)
+        self.bound.append(config.keys)
         return 8
 
     def themes(self) -> tuple[str, ...]:
         return ("auto", "dark", "light", "nord")
+
+    def keys(self) -> KeyRules:
+        return OneKey()
+
+
+class OneKey:
+    """An app with one key."""
+
+    actions: Mapping[str, Action] = MappingProxyType({"app.go": Action("app.go", "Goes", ("g",))})
+
+    def spelled(self, action: str, keys: Keys) -> Keys:
+        if "wrong" in keys:
+            raise WrongKeysError(f"{action} cannot have it", "choose another")
+        return keys
+
+    def clashes(self, _: Mapping[str, Keys]) -> Iterator[Clash]:
+        yield from ()
+
+
+def test_keys_are_for_the_app_and_config_prints_them(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nixfleet_core.cli.setup.require_terminal", lambda: None)
+    fleet.screen = screen = Screen()
+    path = "~/.config/nixfleet/config.toml"
+    write_config(fleet, '[keys]\napp.go = ["f2", "f3"]\n')
+    fleet.run()
+    fleet.run("demo")
+    assert screen.bound == [{"app.go": ("f2", "f3")}] * 2
+    printed = fleet.run("config").stdout
+    assert f'# Goes; default: g\napp.go = ["f2", "f3"]  # {path}:2\n' in printed
+    write_config(fleet, '[keys]\napp.go = "wrong"\n')
+    done = fleet.run("config", "--check")
+    assert (done.exit_code, '# Goes\n# app.go = "g"  # default\n' in done.stdout) == (2, True)
+    assert done.stderr == f"{path}:2: keys.app.go: app.go cannot have it; choose another\n"
+    assert "keys" not in fleet.run("hosts").stderr
 
 
 def test_nixfleet_without_a_command_opens_the_app(
