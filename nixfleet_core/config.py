@@ -14,16 +14,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeVar, cast, get_args
 
-from nixfleet_core.key_settings import TABLE as KEYS_TABLE
-from nixfleet_core.key_settings import chosen_keys
 from nixfleet_core.toml_file import TomlError, TomlFile, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from nixfleet_core.key_settings import AskRules, KeyRules, Keys
     from nixfleet_core.toml_file import At
 
 REFRESH_VARIABLE: Final = "NIXFLEET_REFRESH"
@@ -93,7 +90,7 @@ class Config:
 @dataclass(frozen=True, slots=True)
 class Held:
     """One setting: its name, its value as one writes it, and where that comes from; and the value
-    itself. `meaning` says what it is for, if `MEANINGS` does not."""
+    itself. `meaning` says what it is for; if it is empty, `MEANINGS` does."""
 
     name: str
     value: str
@@ -104,7 +101,7 @@ class Held:
     @property
     def is_default(self) -> bool:
         """Whether nobody has set it."""
-        return self.source == _DEFAULT
+        return self.source == DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +137,7 @@ def load_config(
     theme: str | None = None,
     themes: Themes | None = None,
     on_finish: str | None = None,
-    keys: AskRules | None = None,
+    keys: KeyReader | None = None,
 ) -> Loaded:
     """Read all settings. `refresh`, `theme` and `on_finish` are the flags' texts, which
     `check_refresh`, `check_theme` and `read_words` have let pass. Without `themes` every name of a
@@ -167,7 +164,7 @@ def _load(
     theme: str | None = None,
     themes: Themes | None = None,
     on_finish: str | None = None,
-    keys: AskRules | None = None,
+    keys: KeyReader | None = None,
 ) -> Loaded:
     """One file's settings, and what stands above it; what it does not set is as in `below`."""
     found = _Found(below)
@@ -249,6 +246,24 @@ def _refresh_of(name: str, text: str | None) -> Refresh | None:
         return None if text is None else check_refresh(text)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
+
+
+KEYS_TABLE: Final = "keys"
+
+Keys = tuple[str, ...]
+"""The keys of one action of the app, in Textual's spelling. The first one is shown; without one,
+the action is only in the command palette."""
+
+
+class KeyReader(Protocol):
+    """Reads the table of keys. Only the app knows which actions and keys there are."""
+
+    def __call__(
+        self, file: TomlFile, below: Mapping[str, Keys], note: Callable[[str], None]
+    ) -> Mapping[str, tuple[At, Keys]]:
+        """The keys that hold of those in the file, by action, each with its place. `below`: what a
+        file of lower rank has chosen. `note` is told each mistake."""
+        ...
 
 
 Themes = Callable[[], Sequence[str]]
@@ -444,7 +459,7 @@ MEANINGS: Final[Mapping[str, str]] = {
 }
 """What each setting is for; the README says the same of those in the file."""
 
-_DEFAULT: Final = "default"
+DEFAULT: Final = "default"
 
 _T = TypeVar("_T")
 
@@ -481,7 +496,7 @@ class _Found:
 
     def hold(self, name: str, default: _T, *given: tuple[str, _T | None]) -> _T:
         """The value that holds: the last one given. Each has its source."""
-        value, source = default, _DEFAULT
+        value, source = default, DEFAULT
         if below := self._below.get(name):
             value, source = cast("_T", below.setting), below.source
         for place, one in given:
@@ -490,45 +505,24 @@ class _Found:
         self.held.append(Held(name, _written(value), source, value))
         return value
 
-    def keys(self, file: _ConfigFile, ask: AskRules | None) -> dict[str, Keys]:
-        """The keys of the app's actions that somebody has chosen. The app is asked for its rules
-        only if somebody has."""
+    def keys(self, file: _ConfigFile, read: KeyReader | None) -> dict[str, Keys]:
+        """The keys of the app's actions that somebody has chosen. They are read only if somebody
+        has."""
+        start = f"{KEYS_TABLE}."
         below = {
-            name.removeprefix(_KEY): one
+            name.removeprefix(start): one
             for name, one in self._below.items()
-            if name.startswith(_KEY)
+            if name.startswith(start)
         }
-        if ask is None or not (below or file.top.get(KEYS_TABLE)):
-            return {}
-        rules = ask()
-        before = {action: cast("Keys", one.setting) for action, one in below.items()}
-        own = chosen_keys(file, rules, before, self.problems.append)
-        chosen = {**before, **{action: keys for action, (_, keys) in own.items()}}
+        chosen = {action: cast("Keys", one.setting) for action, one in below.items()}
+        sources = {action: one.source for action, one in below.items()}
+        if read is not None and file.top.get(KEYS_TABLE):
+            for action, (at, keys) in read(file, chosen, self.problems.append).items():
+                chosen[action], sources[action] = keys, file.place(*at)
         for action, keys in chosen.items():
-            source = file.place(*own[action][0]) if action in own else below[action].source
-            self.held.append(_held_keys(rules, action, keys, source))
+            name = f"{start}{action}"
+            self.held.append(Held(name, _written(keys), sources[action], keys))
         return chosen
-
-
-_KEY: Final = f"{KEYS_TABLE}."
-
-
-def _held_keys(rules: KeyRules, action: str, keys: Keys, source: str) -> Held:
-    known = rules.actions[action]
-    meaning = known.description
-    if keys != known.keys:
-        meaning += f"; default: {_written(known.keys)}"
-    return Held(f"{_KEY}{action}", _written(keys), source, keys, meaning)
-
-
-def with_all_keys(held: Sequence[Held], rules: KeyRules) -> tuple[Held, ...]:
-    """The settings with the keys of every action, also those that nobody has chosen."""
-    chosen = {one.name: one for one in held if one.name.startswith(_KEY)}
-    others = [one for one in held if one.name not in chosen]
-    for action in rules.actions.values():
-        default = _held_keys(rules, action.id, action.keys, _DEFAULT)
-        others.append(chosen.get(default.name, default))
-    return tuple(others)
 
 
 def _written(value: object) -> str:

@@ -15,7 +15,7 @@ from textual.keys import REPLACED_KEYS, _character_to_key, key_to_character
 from textual.keys import Keys as TextualKeys
 from textual.widgets import Input
 
-from nixfleet_core.key_settings import Action, Clash, WrongKeysError
+from nixfleet_core.cli.key_settings import Action, Clash, WrongKeysError
 from nixfleet_core.toml_file import did_you_mean
 from tui.app import NixFleetApp
 from tui.bindings import PLACES, app_keys
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from textual.dom import DOMNode
 
-    from nixfleet_core.key_settings import Keys
+    from nixfleet_core.config import Keys
 
 VIEWS: Final[Mapping[str, tuple[type[DOMNode], ...]]] = {
     "among the hosts": (RowTable, FleetScreen, NixFleetApp),
@@ -97,7 +97,7 @@ _EXAMPLES: Final = "keys are such as f2, u, ?, ctrl+g, alt+x, enter, escape, spa
 
 
 class AppKeyRules:
-    """The rules, as the core knows them (`nixfleet_core.key_settings.KeyRules`)."""
+    """The rules, as the core knows them (`nixfleet_core.cli.key_settings.KeyRules`)."""
 
     def __init__(self) -> None:
         self.actions: Mapping[str, Action] = {

@@ -12,9 +12,9 @@ from nixfleet_core.cli.main import nixfleet
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nixfleet_core.cli.key_settings import KeyRules
     from nixfleet_core.cli.screen import LookAgain, Opened
     from nixfleet_core.config import Config
-    from nixfleet_core.key_settings import KeyRules
     from tui.settings import AppSettings
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nixfleet_core.cli.key_settings import KeyRules
     from nixfleet_core.config import Config
-    from nixfleet_core.key_settings import KeyRules
     from nixfleet_core.session.no_hosts import Searched
     from nixfleet_core.session.protocol import HostSession
 

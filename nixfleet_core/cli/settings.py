@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from nixfleet_core.config import MEANINGS, SSH_CONFIG_VARIABLE
-from nixfleet_core.key_settings import TABLE as KEYS_TABLE
+from nixfleet_core.config import KEYS_TABLE, MEANINGS, SSH_CONFIG_VARIABLE
 from nixfleet_core.log.characters import FORBIDDEN, JOINER
 
 if TYPE_CHECKING:

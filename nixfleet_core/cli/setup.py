@@ -11,6 +11,7 @@ import click
 
 from nixfleet_core.cli.app_options import NOTHING_GIVEN, Look
 from nixfleet_core.cli.faults import UsageFault
+from nixfleet_core.cli.key_settings import key_reader
 from nixfleet_core.config import Loaded, load_config, read_words
 from nixfleet_core.inventory import default_inventory_path
 from nixfleet_core.sandbox.here import fleet_here
@@ -42,7 +43,7 @@ class Setup:
             theme=look.theme,
             themes=screen.themes if screen is not None else None,
             on_finish=look.on_finish,
-            keys=screen.keys if screen is not None and keys else None,
+            keys=key_reader(screen.keys) if screen is not None and keys else None,
         )
         return cls(path or default_inventory_path(), screen, settings, look)
 

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import re
 import tomllib
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 import pytest
 
+from nixfleet_core.cli.key_settings import WrongKeysError, key_reader, with_all_keys
 from nixfleet_core.cli.settings import config_lines
 from nixfleet_core.config import (
     Loaded,
     default_config_path,
     load_config,
     system_config_path,
-    with_all_keys,
 )
-from nixfleet_core.key_settings import WrongKeysError
 from tui.bindings import PLACES, app_keys
 from tui.key_rules import VIEWS, AppKeyRules, spelled
 from tui.main import TerminalScreen
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FILE: Final = "~/.config/nixfleet/config.toml"
 
@@ -45,7 +42,7 @@ def load(text: str, system: str = "") -> Loaded:
         below.parent.mkdir(parents=True)
         below.write_text(f"[keys]\n{system}\n")
         assert system_config_path() == below
-    return load_config({}, keys=TerminalScreen().keys)
+    return load_config({}, keys=key_reader(TerminalScreen().keys))
 
 
 @pytest.mark.parametrize(
@@ -57,6 +54,7 @@ def load(text: str, system: str = "") -> Loaded:
         ('fleet.update = ["ctrl+shift+f2", "f2", "f2"]', ("ctrl+shift+f2", "f2")),
         ('fleet.update = ["-", ",", "+", "ö"]', ("minus", "comma", "plus", "ö")),
         ('fleet.update = "shift+ctrl+f2"', ("ctrl+shift+f2",)),
+        ('[keys.fleet]\nupdate = "f2"', ("f2",)),
         ("fleet.update = []", ()),
         ('fleet.update = ""', ()),
     ],
@@ -115,10 +113,19 @@ def test_a_second_key_of_leaving_a_dialog_may_be_a_letter() -> None:
     assert (loaded.problems, loaded.config.keys) == ((), {"dialog.leave": ("escape", "q")})
 
 
+@pytest.mark.parametrize("name", ["README.md", "docs/app.md"])
+def test_the_examples_of_the_documents_are_right(name: str) -> None:
+    text = (Path(__file__).parents[2] / name).read_text()
+    (example,) = re.findall(r"```toml\n\[keys\]\n(.*?)```", text, re.DOTALL)
+    loaded = load(example)
+    assert loaded.problems == ()
+    assert len(loaded.config.keys) == example.count(" = ")
+
+
 def test_keys_must_be_a_table() -> None:
     default_config_path().parent.mkdir(parents=True)
     default_config_path().write_text("keys = 3\n")
-    (problem,) = load_config({}, keys=TerminalScreen().keys).problems
+    (problem,) = load_config({}, keys=key_reader(TerminalScreen().keys)).problems
     assert problem == f"{FILE}:1: keys: must be a table, not a number; write [keys]"
 
 
@@ -168,7 +175,7 @@ def test_the_app_is_not_asked_if_nobody_chooses_keys() -> None:
 
     default_config_path().parent.mkdir(parents=True)
     default_config_path().write_text("refresh = 60\n")
-    assert load_config({}, keys=ask).config.keys == {}
+    assert load_config({}, keys=key_reader(ask)).config.keys == {}
 
 
 def test_config_prints_every_action_and_can_be_read_back() -> None:
@@ -183,14 +190,14 @@ def test_config_prints_every_action_and_can_be_read_back() -> None:
     for key in app_keys():
         assert len(re.findall(rf"^(?:# )?{re.escape(key.id)} = ", text, re.MULTILINE)) == 1
     default_config_path().write_text(text)
-    back = load_config({}, keys=TerminalScreen().keys)
+    back = load_config({}, keys=key_reader(TerminalScreen().keys))
     assert (back.config, back.problems) == (loaded.config, ())
     whole = re.sub(r"^# (?=[a-z0-9.-]+ = )", "", text, flags=re.MULTILINE)
     assert len(tomllib.loads(whole)["keys"]["log"]) == sum(
         key.id.startswith("log.") for key in app_keys()
     )
     default_config_path().write_text(whole)
-    back = load_config({}, keys=TerminalScreen().keys)
+    back = load_config({}, keys=key_reader(TerminalScreen().keys))
     assert back.problems == ()
     rules = AppKeyRules()
     changed = {

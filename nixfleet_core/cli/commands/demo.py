@@ -29,6 +29,7 @@ def _open_demo(setup: Setup, speed: float, look: Look) -> int:
     import os
     from dataclasses import replace
 
+    from nixfleet_core.cli.key_settings import key_reader
     from nixfleet_core.config import load_config, read_words
 
     before, screen = setup.look, setup.require_screen()
@@ -37,7 +38,7 @@ def _open_demo(setup: Setup, speed: float, look: Look) -> int:
         refresh=look.refresh or before.refresh,
         theme=look.theme or before.theme,
         themes=screen.themes,
-        keys=screen.keys,
+        keys=key_reader(screen.keys),
     )
     told = before.on_finish if look.on_finish is None else look.on_finish
     return screen.open_demo(

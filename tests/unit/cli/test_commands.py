@@ -37,6 +37,7 @@ from test_inventory import MISTAKES
 
 from nixfleet_core.cli import listing, sessions, show_plan
 from nixfleet_core.cli.choice import Choice
+from nixfleet_core.cli.key_settings import Action, WrongKeysError
 from nixfleet_core.cli.main import nixfleet
 from nixfleet_core.cli.screen import Opened
 from nixfleet_core.cli.setup import Setup
@@ -66,7 +67,6 @@ from nixfleet_core.judge.diagnosis import Diagnosis
 from nixfleet_core.judge.left_behind import Left
 from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.judge.ways_back import WaysBack
-from nixfleet_core.key_settings import Action, WrongKeysError
 from nixfleet_core.log.display import safe
 from nixfleet_core.nix.git_url import NotKnown
 from nixfleet_core.plan.model import Options, Refusal, Step
@@ -77,10 +77,11 @@ from nixfleet_core.session.protocol import Busy, Commit
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
+    from nixfleet_core.cli.key_settings import Clash, KeyRules
     from nixfleet_core.cli.screen import LookAgain
+    from nixfleet_core.config import Keys
     from nixfleet_core.facts.model import Facts
     from nixfleet_core.job.events import JobEvent
-    from nixfleet_core.key_settings import Clash, KeyRules, Keys
 
 EVIL = "\x1b]0;owned\x07\x9b2J\nupdated: proven\r"
 

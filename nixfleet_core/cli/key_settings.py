@@ -7,21 +7,17 @@ hands in its rules.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
 
+from nixfleet_core.config import DEFAULT, KEYS_TABLE, Held
 from nixfleet_core.toml_file import TomlError, did_you_mean, dotted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from nixfleet_core.config import KeyReader, Keys
     from nixfleet_core.toml_file import At, TomlFile
-
-Keys = tuple[str, ...]
-"""The keys of one action, in Textual's spelling. The first one is shown; without one, the action is
-only in the command palette."""
-
-TABLE: Final = "keys"
 
 
 class WrongKeysError(ValueError):
@@ -73,13 +69,23 @@ AskRules = Callable[[], KeyRules]
 """Asks the app for its rules, which loads the app."""
 
 
+def key_reader(ask: AskRules) -> KeyReader:
+    """What reads the table by the app's rules."""
+
+    def read(
+        file: TomlFile, below: Mapping[str, Keys], note: Callable[[str], None]
+    ) -> Mapping[str, tuple[At, Keys]]:
+        return chosen_keys(file, ask(), below, note)
+
+    return read
+
+
 def chosen_keys(
     file: TomlFile, rules: KeyRules, below: Mapping[str, Keys], note: Callable[[str], None]
 ) -> dict[str, tuple[At, Keys]]:
-    """The keys that hold of those in the file, by action, each with its place. `below`: what a file
-    of lower rank has chosen. `note` is told each mistake."""
+    """The keys that hold of those in the file (`nixfleet_core.config.KeyReader`)."""
     chosen: dict[str, tuple[At, Keys]] = {}
-    for at, value in _entries((TABLE,), file.top.get(TABLE)):
+    for at, value in _entries((KEYS_TABLE,), file.top.get(KEYS_TABLE)):
         try:
             action, keys = _read(file, rules, at, value)
             if action in chosen:
@@ -145,3 +151,24 @@ def _refused(file: TomlFile, at: At, action: str, clash: Clash) -> TomlError:
         file.fail(at, problem, "give one of them another key")
     except TomlError as error:
         return error
+
+
+def with_all_keys(held: Sequence[Held], rules: KeyRules) -> tuple[Held, ...]:
+    """The settings with the keys of every action, also those that nobody has chosen."""
+    chosen = {one.name: one for one in held}
+    keys = [
+        _held(action, chosen.get(f"{KEYS_TABLE}.{action.id}")) for action in rules.actions.values()
+    ]
+    names = {one.name for one in keys}
+    return (*(one for one in held if one.name not in names), *keys)
+
+
+def _held(action: Action, chosen: Held | None) -> Held:
+    """The keys of one action as a setting, with what they are for."""
+    if chosen is None:
+        return Held(
+            *(f"{KEYS_TABLE}.{action.id}", " ".join(action.keys), DEFAULT, action.keys),
+            meaning=action.description,
+        )
+    meaning = f"{action.description}; default: {' '.join(action.keys)}"
+    return replace(chosen, meaning=meaning)
