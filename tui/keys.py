@@ -7,13 +7,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from textual.binding import Binding
-from textual.keys import format_key
+from textual.keys import format_key, key_to_character
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from textual.binding import ActiveBinding
     from textual.dom import DOMNode
+    from textual.screen import Screen
 
     from tui.glyphs import Glyphs
 
@@ -79,8 +80,15 @@ def shown_key(key: str, glyphs: Glyphs) -> str:
     return "+".join((*modifiers, shown))
 
 
-def in_order(active: Mapping[str, ActiveBinding]) -> list[ActiveBinding]:
-    """The bindings of each node as its class has them: Textual puts those of a keymap last."""
+def active_bindings(screen: Screen[object]) -> list[ActiveBinding]:
+    """What keys do now, node by node, as their classes have it: Textual puts the bindings of a
+    keymap last. It also leaves out what a field takes as text, but not if a keymap says so."""
+    field = screen.focused
+    active = {
+        key: one
+        for key, one in screen.active_bindings.items()
+        if field is None or not field.check_consume_key(key, key_to_character(key))
+    }
     nodes = list(dict.fromkeys(one.node for one in active.values()))
 
     def place(one: ActiveBinding) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from fakes import JOB, NOW, STALE, UPDATED, FakeLatest
 from msgspec.structs import replace as changed
 from screen_text import press_key, screen_text, settle
 from textual.command import CommandPalette
+from textual.widgets import Input
 from without_hosts import SEARCHED, Looks
 
 from nixfleet_core.errors import NeedsPassword, Unreachable
@@ -418,6 +419,19 @@ async def test_the_order_of_the_key_bar_does_not_depend_on_the_keys(
             return [hint.label for hint in bar._hints()]
 
     assert await labels({"fleet.choose": ("f2",), "fleet.log": ("x",)}) == await labels({})
+
+
+async def test_a_letter_is_no_key_while_one_types(fleet: list[FakeSession]) -> None:
+    chosen: Mapping[str, Keys] = {"fleet.choose": ("o",)}
+    async with (app := app_with(chosen, fleet)).run_test(size=(200, 50)) as pilot:
+        await settle(pilot)
+        assert "o plan" in screen_text(app)
+        await do(pilot, "fleet.filter")
+        assert "o plan" not in screen_text(app)
+        press_key(pilot, "o")
+        await settle(pilot)
+        assert isinstance(app.screen, FleetScreen)
+        assert app.screen.query_one(Input).value == "o"
 
 
 @pytest.mark.enter_pauses

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from textual.content import Content
 
 from nixfleet_core.vocabulary import STATE_MEANINGS
-from tui.keys import in_order, is_key
+from tui.keys import active_bindings, is_key
 from tui.remedies import remedy_key
 from tui.screens.base import Dialog
 from tui.stage import stage
@@ -32,7 +32,7 @@ def help_text(screen: Screen[object], app: App[None]) -> Content:
     """Every active key, grouped by the part of the screen that it belongs to; and what the
     states of hosts mean."""
     groups: dict[str, dict[str, tuple[list[str], str]]] = {}
-    for node, binding, enabled, _ in in_order(screen.active_bindings):
+    for node, binding, enabled, _ in active_bindings(screen):
         if not enabled or not binding.description or not is_key(binding.key):
             continue
         title = node.BINDING_GROUP_TITLE or "Everywhere"

@@ -10,7 +10,7 @@ from textual.app import App
 from textual.content import Content
 from textual.screen import Screen
 
-from tui.keys import in_order
+from tui.keys import active_bindings
 from tui.widgets.live import LivePanel
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class KeyBar(LivePanel):
 
     def _hints(self) -> list[KeyHint]:
         found: dict[str, tuple[int, KeyHint]] = {}
-        for node, binding, enabled, _ in in_order(self.screen.active_bindings):
+        for node, binding, enabled, _ in active_bindings(self.screen):
             shown, rank = self.app.get_key_display(binding), _rank(node)
             if shown and binding.show and enabled and binding.action not in found:
                 hint = KeyHint(shown, self._label(binding), binding.key, isinstance(node, App))
