@@ -258,7 +258,7 @@ async def test_app_shows_an_error_in_place_of_what_it_cannot_draw(
         await settle(pilot)
         await press(pilot, *keys)
         monkeypatch.setattr(drawn, broken)
-        app.fleet.entries["bad"]._judged = None
+        app.fleet.entries["bad"]._has_changed()
         app.tick()
         app.beat()
         text = await press(pilot, "v") if drawn.endswith("verdict_tone") else ""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fakes import CURRENT, OLD, OLD_PATH, make_facts
-from screen_text import screen_text
+from screen_text import screen_text, settle
 from test_path import press
 
 from nixfleet_core.plan.model import Refusal
@@ -35,7 +35,7 @@ def uncommitted() -> Facts:
 async def test_the_key_asks_and_commits(make_app: MakeApp, fleet: list[FakeSession]) -> None:
     fleet[0].says["probe"] = uncommitted()
     async with (app := make_app()).run_test(size=(160, 40)) as pilot:
-        await press(pilot)
+        await settle(pilot)
         text = await press(pilot, KEY)
         assert isinstance(app.screen, CommitDialog)
         assert "Commit flake.lock on csb0?" in text
@@ -54,6 +54,7 @@ async def test_without_something_to_commit_there_is_no_key(
 ) -> None:
     fleet[0].says["probe"] = CURRENT
     async with (app := make_app()).run_test(size=(160, 40)) as pilot:
+        await settle(pilot)
         assert f"{KEY} commit" not in await press(pilot, KEY)
         assert not isinstance(app.screen, CommitDialog)
         fleet[0].says["probe"] = uncommitted()
@@ -65,6 +66,7 @@ async def test_the_hosts_own_screen_has_the_key(
 ) -> None:
     fleet[0].says["probe"] = uncommitted()
     async with (app := make_app()).run_test(size=(160, 40)) as pilot:
+        await settle(pilot)
         assert f"{KEY} commit" in await press(pilot, "d")
         await press(pilot, KEY)
         assert isinstance(app.screen, CommitDialog)
@@ -74,7 +76,7 @@ async def test_a_refusal_is_told(make_app: MakeApp, fleet: list[FakeSession]) ->
     fleet[0].says["probe"] = uncommitted()
     fleet[0].says["plan_commit"] = Refusal("commit", "HEAD is on no branch", "check one out")
     async with (app := make_app()).run_test(size=(160, 40)) as pilot:
-        await press(pilot)
+        await settle(pilot)
         text = await press(pilot, KEY)
         assert isinstance(app.screen, RemedyNotice)
         assert "HEAD is on no branch" in text

@@ -7,10 +7,23 @@ import pkgutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
-from fakes import JOB, NEW_PATH, NOW, OLD_PATH, FakeSession, make_facts, make_rollback, ways_of
+from fakes import (
+    JOB,
+    NEW_PATH,
+    NOW,
+    OLD_PATH,
+    FakeSession,
+    make_commit,
+    make_facts,
+    make_host,
+    make_rollback,
+    ways_of,
+)
 from marked import MARKS, SECRET, leaked, marked
 from screen_text import press_key, screen_text, settle
+from test_commit_key import uncommitted
 from test_markup import evil_work
 from test_path import press
 from textual.content import Content
@@ -31,6 +44,7 @@ from nixfleet_core.log.text import TextDecoder
 from nixfleet_core.nix.lock import parse_lock
 from nixfleet_core.plan.model import Refusal
 from nixfleet_core.session.protocol import Busy, Commit
+from nixfleet_core.vocabulary import KEYS
 from tui.app import NixFleetApp
 from tui.glyphs import UNICODE
 from tui.jobs import JobWatcher
@@ -110,6 +124,7 @@ WALKED = {
 }
 """The screens that one host's walk goes through."""
 WALKED_OF_MANY = {"ManyPlansDialog", "ManyRollbacksDialog", "ManyScreen", "PasswordDialog"}
+WALKED_TO_COMMIT = {"CommitDialog"}
 WALKED_OF_NONE = {"FirstRunScreen"}
 
 
@@ -122,7 +137,8 @@ def test_the_tests_walk_every_screen() -> None:
         return set().union(*map(leaves, below)) if below else {kind.__name__}
 
     app_screens = leaves(Page) | leaves(Dialog)
-    assert app_screens == WALKED - {"CommandPalette"} | WALKED_OF_MANY | WALKED_OF_NONE
+    others = WALKED_OF_MANY | WALKED_TO_COMMIT | WALKED_OF_NONE
+    assert app_screens == WALKED - {"CommandPalette"} | others
 
 
 def assert_no_secret(app: NixFleetApp) -> None:
@@ -223,6 +239,22 @@ async def test_password_dialog_and_list_of_many_show_no_secret(
             assert_no_secret(app)
             seen.add(type(app.screen).__name__)
         assert seen >= WALKED_OF_MANY
+
+
+@MARK
+async def test_the_commit_of_flake_lock_shows_no_secret(
+    make_app: MakeApp, tmp_path: Path, mark: str, unfiltered: None
+) -> None:
+    facts, plan = uncommitted(), make_commit(NAME)
+    assert facts.checkout is not None
+    checkout = replace(facts.checkout, path=mark)
+    session = FakeSession(make_host(NAME), tmp_path, probe=replace(facts, checkout=checkout))
+    session.says["plan_commit"] = msgspec.structs.replace(marked(plan, mark), steps=plan.steps)
+    async with (app := make_app([session])).run_test(size=(160, 60)) as pilot:
+        await settle(pilot)
+        await press(pilot, KEYS["commit"])
+        assert_no_secret(app)
+        assert {type(app.screen).__name__} == WALKED_TO_COMMIT
 
 
 @MARK

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2034,SC2153,SC2154 # its variables come from and go to the runner
-# After a proof, if asked for: commit flake.lock in the checkout, and push it. If one of these fails, the update
-# stays. A job can be for these steps alone: then the update was an earlier one, and the proof is new.
+# After a proof, if asked for: commit flake.lock in the checkout, and push it. If one of these fails, the
+# update stays. A job can be for these steps alone: then the update was an earlier one, and the proof is new.
 # From the compiled plan: NF_LOCK_SEEN (the `cksum` of the flake.lock that such a job commits).
 
 nf_is_sharing() { case $NF_STEP in commit | push) ;; *) return 1 ;; esac; }

@@ -152,6 +152,7 @@ def marked_host(mark: str) -> dict[str, Any]:
         "plan": plan,
         "ways_back": ways_of(mark),
         "plan_rollback": plan,
+        "plan_commit": plan,
         "fetch_plan": plan,
         "incoming": (marked(Commit(NEW, "Fix it"), mark), Commit(mark, mark)),
         "jobs": (marked(JobLine(job=JOB, at=1, asked_by="a", goal="g", outcome="o"), mark),),
@@ -167,7 +168,7 @@ FAULTS: dict[str, Any] = {
     "none": lambda mark: {},
     "unreachable": lambda mark: {"probe": Unreachable(mark, mark)},
     "refused": lambda mark: {
-        name: Refusal("input", mark, mark) for name in ("plan", "plan_rollback")
+        name: Refusal("input", mark, mark) for name in ("plan", "plan_rollback", "plan_commit")
     },
     "not allowed": lambda mark: {
         name: NotAllowed(mark) for name in ("examine", "verify", "jobs", "cancel")
@@ -184,7 +185,7 @@ COMMANDS = [
     *(words for command in LISTS for words in (command, (*command, "--json"))),
     *(("update", "--yes", *more) for more in ((), ("--json",), ("--detach",), ("--force",))),
     *(("update", "--dry-run", *more) for more in ((), ("--json",))),
-    *(("rollback", "--yes", *more) for more in ((), ("--json",))),
+    *((job, "--yes", *more) for job in ("rollback", "commit") for more in ((), ("--json",))),
     *(("log",), ("cancel",), ("config",)),
 ]
 HERE = [(), ("--json",), ("--dry-run",), ("--dry-run", "--json"), ("--verify",), ("--detach",)]
