@@ -11,10 +11,10 @@ import os
 import re
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeVar, cast, get_args
 
 from nixfleet_core.toml_file import TomlError, TomlFile, did_you_mean
 
@@ -95,22 +95,25 @@ class Config:
     """The command that runs at each verdict on a job, word by word; empty: none."""
     limits: Limits = DEFAULT_LIMITS
     ssh_config: str | None = None
+    keys: Mapping[str, Keys] = field(default_factory=dict)
+    """The keys of the app's actions that do not have their default ones, by the actions' ids."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
     """One setting: its name, its value as one writes it, and where that comes from; and the value
-    itself."""
+    itself. `meaning` says what it is for; if it is empty, `MEANINGS` does."""
 
     name: str
     value: str
     source: str
     setting: object
+    meaning: str = ""
 
     @property
     def is_default(self) -> bool:
         """Whether nobody has set it."""
-        return self.source == _DEFAULT
+        return self.source == DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +151,14 @@ def load_config(
     fps: str | None = None,
     columns: Names | None = None,
     on_finish: str | None = None,
+    keys: KeyReader | None = None,
 ) -> Loaded:
     """Read all settings. `refresh`, `theme`, `fps` and `on_finish` are the flags' texts, which
     `check_refresh`, `check_theme`, `check_fps` and `read_words` have let pass. Without `themes`
-    every name of a theme is right, and without `columns` every name of a column."""
+    every name of a theme is right, and without `columns` every name of a column. Without `keys` the
+    keys of the app are not read: only the app needs them."""
     path = system_config_path()
-    system = _load(path, None, {}, themes=themes, columns=columns) if path else None
+    system = _load(path, None, {}, themes=themes, columns=columns, keys=keys) if path else None
     own = default_config_path()
     return _load(
         *(own, system, environ),
@@ -163,6 +168,7 @@ def load_config(
         fps=fps,
         columns=columns,
         on_finish=on_finish,
+        keys=keys,
     )
 
 
@@ -177,6 +183,7 @@ def _load(
     fps: str | None = None,
     columns: Names | None = None,
     on_finish: str | None = None,
+    keys: KeyReader | None = None,
 ) -> Loaded:
     """One file's settings, and what stands above it; what it does not set is as in `below`."""
     found = _Found(below)
@@ -236,6 +243,7 @@ def _load(
         *(SSH_CONFIG_VARIABLE, ""),
         ("environment", environ.get(SSH_CONFIG_VARIABLE) or None),
     )
+    chosen = found.keys(file, keys)
     config = Config(
         refresh=None if isinstance(time, str) else time,
         prove=prove,
@@ -248,6 +256,7 @@ def _load(
         on_finish=words,
         limits=Limits(**limits),
         ssh_config=ssh_config or None,
+        keys=chosen,
     )
     return Loaded(config, tuple(found.held), tuple(found.problems))
 
@@ -269,6 +278,24 @@ def _refresh_of(name: str, text: str | None) -> Refresh | None:
         return None if text is None else check_refresh(text)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
+
+
+KEYS_TABLE: Final = "keys"
+
+Keys = tuple[str, ...]
+"""The keys of one action of the app, in Textual's spelling. The first one is shown; without one,
+the action is only in the command palette."""
+
+
+class KeyReader(Protocol):
+    """Reads the table of keys. Only the app knows which actions and keys there are."""
+
+    def __call__(
+        self, file: TomlFile, below: Mapping[str, Keys], note: Callable[[str], None]
+    ) -> Mapping[str, tuple[At, Keys]]:
+        """The keys that hold of those in the file, by action, each with its place. `below`: what a
+        file of lower rank has chosen. `note` is told each mistake."""
+        ...
 
 
 Names = Callable[[], Sequence[str]]
@@ -364,9 +391,10 @@ _RANGES: Final[Mapping[str, tuple[int, int]]] = {
 _LIMITS: Final = {name.replace("_", "-"): name for name in _RANGES}
 """The fields of Limits, by their keys in the file."""
 
+_TABLES: Final = ("limits", KEYS_TABLE)
 _KEYS: Final = (
     *("refresh", "prove", "theme", "fps", "columns"),
-    *("bell", "title", "notify", "on-finish", "limits"),
+    *("bell", "title", "notify", "on-finish", *_TABLES),
 )
 
 
@@ -473,8 +501,8 @@ class _ConfigFile(TomlFile):
     def refuse_key(self, at: At) -> None:
         self.known(at, _KEYS if len(at) == 1 else tuple(_LIMITS))
 
-    def check_limits(self) -> None:
-        self.table(("limits",), self.top.get("limits", {}), None)
+    def check_table(self, key: str) -> None:
+        self.table((key,), self.top.get(key, {}), None)
 
 
 def _limit(field: str, meaning: str, more: str = "") -> str:
@@ -509,7 +537,7 @@ MEANINGS: Final[Mapping[str, str]] = {
 }
 """What each setting is for; the README says the same of those in the file."""
 
-_DEFAULT: Final = "default"
+DEFAULT: Final = "default"
 
 _T = TypeVar("_T")
 
@@ -540,12 +568,13 @@ class _Found:
             return _ConfigFile(path, b"")
         for at in file.strange_keys():
             self.attempt(partial(file.refuse_key, at))
-        self.attempt(file.check_limits)
+        for key in _TABLES:
+            self.attempt(partial(file.check_table, key))
         return file
 
     def hold(self, name: str, default: _T, *given: tuple[str, _T | None]) -> _T:
         """The value that holds: the last one given. Each has its source."""
-        value, source = default, _DEFAULT
+        value, source = default, DEFAULT
         if below := self._below.get(name):
             value, source = cast("_T", below.setting), below.source
         for place, one in given:
@@ -553,6 +582,25 @@ class _Found:
                 value, source = one, place
         self.held.append(Held(name, _written(value), source, value))
         return value
+
+    def keys(self, file: _ConfigFile, read: KeyReader | None) -> dict[str, Keys]:
+        """The keys of the app's actions that somebody has chosen. They are read only if somebody
+        has."""
+        start = f"{KEYS_TABLE}."
+        below = {
+            name.removeprefix(start): one
+            for name, one in self._below.items()
+            if name.startswith(start)
+        }
+        chosen = {action: cast("Keys", one.setting) for action, one in below.items()}
+        sources = {action: one.source for action, one in below.items()}
+        if read is not None and file.top.get(KEYS_TABLE):
+            for action, (at, keys) in read(file, chosen, self.problems.append).items():
+                chosen[action], sources[action] = keys, file.place(*at)
+        for action, keys in chosen.items():
+            name = f"{start}{action}"
+            self.held.append(Held(name, _written(keys), sources[action], keys))
+        return chosen
 
 
 def _written(value: object) -> str:

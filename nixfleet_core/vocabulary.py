@@ -760,14 +760,14 @@ STATES: Final[tuple[State, ...]] = get_args(State)
 
 STATE_MEANINGS: Final[dict[State, str]] = {
     "current": "proven: the agent that the flake builds runs, at the latest commit",
-    "unproven": "neither proven nor refuted: v proves it",
-    "stale": "an old agent runs, is installed, or is locked: u updates it",
+    "unproven": "neither proven nor refuted",
+    "stale": "an old agent runs, is installed, or is locked",
     "offline": "no answer to ssh",
     "no-shell": "the login works, and the login shell runs nothing",
     "error": "an answer that cannot be used",
     "down": "no agent runs, or none that stays up",
     "starting": "the agent's process is not yet the agent",
     "unknown": "nothing of an agent was seen",
-    "updating": "a job changes the host: enter shows it",
+    "updating": "a job changes the host",
 }
 """What each state means, in a line; docs/proofs.md says more."""

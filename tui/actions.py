@@ -20,6 +20,7 @@ from nixfleet_core.session.conduct import Report, refused_report, reported
 from nixfleet_core.session.queue import NotBegun, Queue
 from nixfleet_core.vocabulary import Advice
 from tui.fleet import Seen
+from tui.keys import shown_key
 from tui.remedies import advice_text
 from tui.screens.base import Confirm, Notice
 from tui.screens.remedy import RemedyNotice
@@ -304,7 +305,9 @@ async def verify_hosts(app: Stage, entries: Sequence[HostEntry], hidden: int = 0
         if isinstance(found, str):
             parts.append(Content(f"{plain(found)}\n\n"))
         else:
-            draw = partial(verdict_text, found, app.glyphs, keys=len(entries) == 1)
+            keys = len(entries) == 1
+            text = partial(verdict_text, keys=keys, where="notice", bound=app.keys)
+            draw = partial(text, found, app.glyphs)
             parts += [drawn(entry.name, draw, no_picture), Content("\n\n")]
     if hidden:
         parts.append(Content.styled(left_alone(hidden), "bold"))
@@ -320,10 +323,12 @@ async def verify_hosts(app: Stage, entries: Sequence[HostEntry], hidden: int = 0
 async def cancel_job(app: Stage, watcher: JobWatcher) -> None:
     """Ask, then ask the host to stop the job."""
     entry = app.fleet.entries[watcher.host]
+    leave = app.keys.shown(Confirm, "dialog.leave", app.glyphs)
     body = Content(
         f"The job {plain(watcher.job)} on {entry.label} is asked to stop. "
         "It starts the agent again before it ends.\n\n"
-        "esc leaves it alone. q then quits NixFleet, and the job goes on."
+        f"{leave} leaves it alone. {shown_key(app.quit_keys[0], app.glyphs)} then quits NixFleet, "
+        "and the job goes on."
     )
     question = Confirm(
         f"Cancel the job on {entry.name}?", body, accept="cancel the job", changes="ends a job"
@@ -507,7 +512,7 @@ async def _say_offline(app: Stage, entry: HostEntry) -> None:
 async def _explain(app: Stage, entry: HostEntry, title: str, why: str, helps: Advice) -> None:
     """Tell what is wrong with a host, and below it what to do."""
     said = Content.styled(plain(helps.text), "bold")
-    what = advice_text(said, helps.remedies, app.glyphs)
+    what = advice_text(said, helps.remedies, app.glyphs, "notice", app.keys)
     await _tell(app, entry, title, Content.assemble(plain(why), "\n\n", what), helps.remedies)
 
 

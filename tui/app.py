@@ -36,11 +36,12 @@ from tui.ending import ended_by_signals
 from tui.fleet import Fleet
 from tui.glyphs import ASCII, UNICODE
 from tui.jobs import JobWatcher
+from tui.keys import Keys, is_key
 from tui.paint_rate import limit_paints, seconds_between_beats
 from tui.proving import Proving
 from tui.refresh import SECOND, Refresh
 from tui.screen_filter import NoColours, ScreenFilter
-from tui.screens.base import Confirm, Dialog
+from tui.screens.base import Confirm, Dialog, Page
 from tui.stage import Stage
 from tui.terminal_input import TerminalBackground
 from tui.text import plain, sentence
@@ -54,7 +55,7 @@ from tui.themes import (
     theme_name,
 )
 from tui.widgets.scrollbar import draw_scrollbars
-from tui.widgets.too_small import QUIT_KEYS, is_too_small
+from tui.widgets.too_small import is_too_small
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -153,6 +154,12 @@ class NixFleetApp(Stage, inherit_bindings=False):
         self.stylesheet.set_variables(self.get_css_variables())
         self._refresh_truecolor_filter(self.ansi_theme)
         self.glyphs = ASCII if settings.ascii else UNICODE
+        self.keys = Keys(settings.keys)
+        self.accept_keys = frozenset({"enter", *self.keys.of(Dialog, "dialog.accept")})
+        self.quit_keys = (
+            *self.keys.of(Page, "page.quit"),
+            *self.keys.of(NixFleetApp, "app.quit"),
+        )
         self.clock = clock
         self.fleet = Fleet.of(sessions, latest, clock)
         self._first_run = first_run
@@ -207,6 +214,9 @@ class NixFleetApp(Stage, inherit_bindings=False):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return added(self.current_theme)
 
+    def on_load(self) -> None:
+        self.set_keymap(self.keys.keymap)
+
     def on_mount(self) -> None:
         self.app_resume_signal.subscribe(self, self._repaint)
         self.set_interval(seconds_between_beats(self.settings.fps), self.beat, name="beat")
@@ -228,10 +238,10 @@ class NixFleetApp(Stage, inherit_bindings=False):
     def _counts(self, event: events.Event) -> bool:
         """Whether somebody who has seen the screen can have meant this key, click or paste."""
         if is_too_small(self.size):
-            if isinstance(event, events.Key) and event.key in QUIT_KEYS:
+            if isinstance(event, events.Key) and event.key in self.quit_keys:
                 self.exit()  # a question would not be seen either
             return False
-        if isinstance(event, events.Key) and event.key == "enter":
+        if isinstance(event, events.Key) and event.key in self.accept_keys:
             previous, self.entered_at = self.entered_at, event.time
             if isinstance(self._driver, TerminalDriver) and event.time == self._driver.held_at:
                 previous = event.time
@@ -242,7 +252,7 @@ class NixFleetApp(Stage, inherit_bindings=False):
     def _still_counts(self, event: events.Key) -> bool:
         """Whether a key that no widget has used may act on the screen of this moment: a dialog may
         have opened since it was read, and what was typed before confirms nothing."""
-        if event.key == "enter" and isinstance(self.screen, Dialog):
+        if event.key in self.accept_keys and isinstance(self.screen, Dialog):
             return self.screen.takes_enter_of(event.time, 0.0)
         return True
 
@@ -289,7 +299,10 @@ class NixFleetApp(Stage, inherit_bindings=False):
         self.notify(f"{what} sent to the clipboard", timeout=3)
 
     def get_key_display(self, binding: Binding) -> str:
-        """Textual's name of the key, except for enter's sign, and for arrows in plain ASCII."""
+        """Textual's name of the key, except for enter's sign, and for arrows in plain ASCII; empty
+        if nobody can press it."""
+        if not is_key(binding.key):
+            return ""
         if binding.key == "enter":
             return self.glyphs.enter
         shown = super().get_key_display(binding)

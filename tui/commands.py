@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from textual.command import CommandPalette, DiscoveryHit, Hit, Provider
 from textual.content import Content
 
+from tui.keys import active_bindings
 from tui.stage import stage
 from tui.themes import NAMES
 
@@ -84,7 +85,7 @@ class BindingCommands(Provider):
         """Text, names and key of the actions, each once: first those in the footer, last those that
         only move about."""
         seen: set[str] = set()
-        bindings = self.screen.active_bindings.values()
+        bindings = active_bindings(self.screen)
         for active in sorted(bindings, key=lambda active: not active.binding.show):
             binding = active.binding
             name = binding.id or binding.action

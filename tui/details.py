@@ -11,6 +11,7 @@ from nixfleet_core.host import HELD
 from nixfleet_core.ids import job_time
 from nixfleet_core.judge.diagnosis import PROOFS
 from nixfleet_core.session.boundary import drawn
+from tui.keys import AS_BUILT
 from tui.remedies import advice_text, remedy_keys
 from tui.text import ago, counted, plain, sentence
 from tui.widgets.live import no_picture
@@ -24,15 +25,16 @@ if TYPE_CHECKING:
     from tui.fleet import HostEntry
     from tui.glyphs import Glyphs
     from tui.jobs import JobWatcher
+    from tui.keys import Keys
 
 _LABEL = 11
 _COLUMN = 16
 _REMEMBERED = "remembered: the flake named this host before, and cannot be asked now"
 
 
-def host_details(entry: HostEntry, glyphs: Glyphs, now: float) -> Content:
+def host_details(entry: HostEntry, glyphs: Glyphs, now: float, bound: Keys = AS_BUILT) -> Content:
     """First the state and why, then each layer side by side, then where it comes from."""
-    return drawn(entry.name, lambda: _details(entry, glyphs, now), no_picture)
+    return drawn(entry.name, lambda: _details(entry, glyphs, now, bound), no_picture)
 
 
 def last_look(entry: HostEntry, now: float) -> str:
@@ -43,7 +45,7 @@ def last_look(entry: HostEntry, now: float) -> str:
     return drawn(entry.name, lambda: f"{word} {ago(now - entry.seen_at)}", lambda _: "")
 
 
-def _details(entry: HostEntry, glyphs: Glyphs, now: float) -> Content:
+def _details(entry: HostEntry, glyphs: Glyphs, now: float, bound: Keys) -> Content:
     lines: list[Content] = []
     facts, found = entry.facts, entry.assessment
     if facts is not None:
@@ -52,9 +54,9 @@ def _details(entry: HostEntry, glyphs: Glyphs, now: float) -> Content:
         lines.append(Content(dot.join(plain(part) for part in known if part)))
     watcher = entry.watcher if entry.watcher is not None and entry.watcher.is_active else None
     if watcher is not None:
-        lines += _job(watcher, glyphs)
+        lines += _job(watcher, glyphs, bound)
     elif found is not None:
-        lines += _why(found, glyphs)
+        lines += _why(found, glyphs, bound)
     else:
         lines.append(Content.styled("asking this host ...", STYLES["faint"]))
     if entry.host.hold:
@@ -63,37 +65,39 @@ def _details(entry: HostEntry, glyphs: Glyphs, now: float) -> Content:
         lines.append(Content.styled(_REMEMBERED, STYLES["warning"]))
     is_busy = watcher is not None or (facts is not None and facts.job_running is not None)
     if not is_busy:
-        lines += _last_attempt(entry, glyphs)
+        lines += _last_attempt(entry, glyphs, bound)
     if facts is not None:
         lines += [Content(), *_layers(entry, facts, glyphs), *_origin(entry, facts, glyphs, now)]
     if entry.verdict is not None and not is_busy:
-        lines += [Content(), verdict_text(entry.verdict, glyphs)]
+        lines += [Content(), verdict_text(entry.verdict, glyphs, bound=bound)]
     return Content("\n").join(lines)
 
 
-def _job(watcher: JobWatcher, glyphs: Glyphs) -> list[Content]:
+def _job(watcher: JobWatcher, glyphs: Glyphs, bound: Keys) -> list[Content]:
     """The job that runs, in the place of what the last look found: no cure can begin before the job
     has ended."""
     step = f" {glyphs.dot} {watcher.step_words}" if watcher.step_words else ""
     tone = state_tone("updating")
     state = Content.styled(f"{tone_sign(tone, glyphs)} updating", f"bold {STYLES[tone]}")
     why = Content.assemble(("why: ", STYLES["faint"]), f"job {plain(watcher.job)} is running")
-    cure = Content.assemble(("cure: ", STYLES["faint"]), remedy_keys(("attach",), glyphs))
-    return [Content.assemble(state, step), why, cure]
+    said = [Content.assemble(state, step), why]
+    if keys := remedy_keys(("attach",), glyphs, bound=bound):
+        said.append(Content.assemble(("cure: ", STYLES["faint"]), keys))
+    return said
 
 
-def _last_attempt(entry: HostEntry, glyphs: Glyphs) -> list[Content]:
+def _last_attempt(entry: HostEntry, glyphs: Glyphs, bound: Keys) -> list[Content]:
     """What helps to reach the host, and why the last attempt started no job."""
     lines: list[Content] = []
     if entry.advice or entry.remedies:
-        what = advice_text(Content(plain(entry.advice)), entry.remedies, glyphs)
+        what = advice_text(Content(plain(entry.advice)), entry.remedies, glyphs, bound=bound)
         lines.append(Content.assemble(("try: ", STYLES["faint"]), what))
     if entry.note:
         lines.append(Content.assemble(("last: ", STYLES["faint"]), plain(entry.note)))
     return lines
 
 
-def _why(found: Assessment, glyphs: Glyphs) -> list[Content]:
+def _why(found: Assessment, glyphs: Glyphs, bound: Keys) -> list[Content]:
     """State, cause and cure in words, with the keys of the cure."""
     tone = state_tone(found.state)
     state = Content.styled(f"{tone_sign(tone, glyphs)} {found.state}", f"bold {STYLES[tone]}")
@@ -106,7 +110,7 @@ def _why(found: Assessment, glyphs: Glyphs) -> list[Content]:
     if not finding.advice:
         return [state, why]
     said = Content(sentence(finding.advice, glyphs))
-    cure = advice_text(said, finding.remedies, glyphs)
+    cure = advice_text(said, finding.remedies, glyphs, bound=bound)
     return [state, why, Content.assemble(("cure: ", STYLES["faint"]), cure)]
 
 

@@ -13,7 +13,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from threading import Thread
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from textual.drivers.linux_driver import LinuxDriver
 from textual.events import Key
@@ -22,6 +22,8 @@ from tui.terminal_input import TerminalInput
 
 if TYPE_CHECKING:
     from textual.message import Message
+
+    from tui.stage import Stage
 
 _TICK: Final = 0.1
 """Seconds between looks at what may have ended, such as a lone escape."""
@@ -49,7 +51,7 @@ class TerminalDriver(LinuxDriver):
     """
 
     held_at = 0.0
-    """When a read last brought several enters at once: nobody types so fast."""
+    """When a read last brought several keys at once that say yes: nobody types so fast."""
     _gone = False
     _watching = False
 
@@ -104,7 +106,8 @@ class TerminalDriver(LinuxDriver):
     def _pass_on(self, read: list[Message]) -> None:
         """What was read at once has one time, however long we take to understand it."""
         now = monotonic()
-        if sum(isinstance(one, Key) and one.key == "enter" for one in read) > 1:
+        accepting = cast("Stage", self._app).accept_keys
+        if sum(isinstance(one, Key) and one.key in accepting for one in read) > 1:
             self.held_at = now
         for event in read:
             event.time = now

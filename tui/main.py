@@ -12,6 +12,7 @@ from nixfleet_core.cli.main import nixfleet
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nixfleet_core.cli.key_settings import KeyRules
     from nixfleet_core.cli.screen import LookAgain, Opened
     from nixfleet_core.config import Config
     from tui.settings import AppSettings
@@ -51,6 +52,11 @@ class TerminalScreen:
 
         return NAMES
 
+    def keys(self) -> KeyRules:
+        from tui.key_rules import AppKeyRules
+
+        return AppKeyRules()
+
 
 def _settings(
     ascii_only: bool,
@@ -64,10 +70,16 @@ def _settings(
     from tui.driver import speaks_unicode
     from tui.settings import AppSettings
 
+    keys = config.keys
+    if keys:
+        from tui.key_rules import with_partners
+
+        keys = with_partners(keys)
     return AppSettings(
         ascii=ascii_only or not speaks_unicode(),
         mouse=mouse,
         refresh=config.refresh,
+        keys=keys,
         theme=config.theme,
         fps=config.fps,
         columns=config.columns,

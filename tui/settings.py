@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from nixfleet_core.config import AUTO_THEME, Config, Notify
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,8 @@ class AppSettings:
     on_finish: tuple[str, ...] = ()
     """The operator's command for each verdict on a job; empty: none."""
     refresh: float | None = Config().refresh
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The keys of what has others than by default, by the ids of the bindings."""
     theme: str = AUTO_THEME
     """What the operator has chosen, as `tui.themes.NAMES` has it."""
     columns: tuple[str, ...] = ()

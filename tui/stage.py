@@ -21,12 +21,19 @@ if TYPE_CHECKING:
     from tui.fleet import Fleet, HostEntry
     from tui.glyphs import Glyphs
     from tui.jobs import JobWatcher
+    from tui.keys import Keys
 
 
 class Stage(App[None], inherit_bindings=False):
     """All that outlives a screen: the hosts, the clock, the signs, the conductor."""
 
     glyphs: Glyphs
+    keys: Keys
+    """Which keys the operator wants for what."""
+    accept_keys: frozenset[str]
+    """The keys that say yes to a dialog: of a key that is held down, only the first counts."""
+    quit_keys: tuple[str, ...]
+    """The only keys that act while the terminal is too small to see on what."""
     clock: Callable[[], float]
     fleet: Fleet
     conductor: Conductor

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal
 
+from tui.remedies import remedy_binding, remedy_of
+
 if TYPE_CHECKING:
     from nixfleet_core.job.events import StepStatus
     from nixfleet_core.job.outcome import Kind
@@ -80,14 +82,15 @@ def verdict_tone(kind: Kind) -> Tone:
     return _VERDICT_TONES.get(kind, "bad")
 
 
-def next_key(verdict: Verdict) -> tuple[str, str]:
-    """The key that an operator wants next, and what it does."""
+def next_action(verdict: Verdict) -> tuple[str, str]:
+    """What an operator wants next on the screen of an update: the id of its binding, and what it
+    does."""
     for left in verdict.left:
-        if left.key:
-            return left.key, left.help
+        if (remedy := remedy_of(left.key)) is not None:
+            return remedy_binding(remedy, "update"), left.help
     if verdict_tone(verdict.kind) == "bad":
-        return "e", "goes to the error in the log"
-    return "esc", "goes back to the fleet"
+        return "log.error", "goes to the error in the log"
+    return "update.leave", "goes back to the fleet"
 
 
 def step_tone(status: StepStatus) -> Tone:

@@ -41,7 +41,8 @@ def nixfleet(context: click.Context, path: Path | None, look: Look) -> None:
     """
     from nixfleet_core.cli.setup import Setup
 
-    context.obj = setup = Setup.read(path, context.obj, look)
+    with_keys = context.invoked_subcommand in (None, "config")
+    context.obj = setup = Setup.read(path, context.obj, look, keys=with_keys)
     if context.invoked_subcommand is None:
         from nixfleet_core.cli.open_app import open_app
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nixfleet_core.cli.key_settings import KeyRules
     from nixfleet_core.config import Config
     from nixfleet_core.session.no_hosts import Searched
     from nixfleet_core.session.protocol import HostSession
@@ -42,8 +43,8 @@ class Screen(Protocol):
     ) -> int:
         """Open the app on these hosts; it begins with the notices. If there are no hosts, it says
         so, and can look again. `config` says how often it looks at hosts by itself, whether it
-        proves them, in which theme and how often it is drawn, which columns the fleet has, and what
-        it does at the end of a job."""
+        proves them, in which theme and how often it is drawn, which columns the fleet has, its
+        keys, and what it does at the end of a job."""
         ...
 
     def open_demo(self, speed: float, *, ascii_only: bool, mouse: bool, config: Config) -> int:
@@ -56,4 +57,8 @@ class Screen(Protocol):
 
     def columns(self) -> Sequence[str]:
         """The names of the columns that the fleet's table may have."""
+        ...
+
+    def keys(self) -> KeyRules:
+        """The actions that have keys, and what keys they may have."""
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from nixfleet_core.config import MEANINGS, SSH_CONFIG_VARIABLE
+from nixfleet_core.config import KEYS_TABLE, MEANINGS, SSH_CONFIG_VARIABLE
 from nixfleet_core.log.characters import FORBIDDEN, JOINER
 
 if TYPE_CHECKING:
@@ -23,11 +23,12 @@ def config_lines(held: Sequence[Held]) -> Iterator[str]:
         if _table(one.name) != table:
             table = _table(one.name)
             yield from ("", f"[{table}]")
-        yield from ("", f"# {MEANINGS[one.name]}", _setting(one))
+        yield from ("", f"# {one.meaning or MEANINGS[one.name]}", _setting(one))
 
 
 def _table(name: str) -> str:
-    return name.rpartition(".")[0]
+    """The first part of a dotted name: what follows may have dots, too."""
+    return name.partition(".")[0] if "." in name else ""
 
 
 def _setting(one: Held) -> str:
@@ -35,8 +36,18 @@ def _setting(one: Held) -> str:
     source = f"# {_escaped(one.source)}"
     if one.name == SSH_CONFIG_VARIABLE:
         return f"# {one.name}={_escaped(one.value)}  {source}"
-    line = f"{one.name.rpartition('.')[2]} = {toml_value(one.setting)}  {source}"
+    name = one.name.removeprefix(f"{_table(one.name)}.")
+    line = f"{name} = {toml_value(_shortest(one))}  {source}"
     return f"# {line}" if one.is_default else line
+
+
+def _shortest(one: Held) -> object:
+    """A single key is written without a list."""
+    match one.setting:
+        case (key,) if _table(one.name) == KEYS_TABLE:
+            return key
+        case setting:
+            return setting
 
 
 def toml_value(value: object) -> str:

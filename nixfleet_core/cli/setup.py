@@ -11,6 +11,7 @@ import click
 
 from nixfleet_core.cli.app_options import NOTHING_GIVEN, Look
 from nixfleet_core.cli.faults import UsageFault
+from nixfleet_core.cli.key_settings import key_reader
 from nixfleet_core.config import Loaded, load_config, read_words
 from nixfleet_core.inventory import default_inventory_path
 from nixfleet_core.sandbox.here import fleet_here
@@ -31,8 +32,11 @@ class Setup:
     look: Look = NOTHING_GIVEN
 
     @classmethod
-    def read(cls, path: Path | None, screen: Screen | None, look: Look) -> Setup:
-        """The setup of a command line, with the settings that hold here."""
+    def read(
+        cls, path: Path | None, screen: Screen | None, look: Look, *, keys: bool = False
+    ) -> Setup:
+        """The setup of a command line, with the settings that hold here. `keys`: those of the app,
+        too, which loads it if somebody has chosen any."""
         settings = load_config(
             os.environ,
             refresh=look.refresh,
@@ -41,6 +45,7 @@ class Setup:
             fps=look.fps,
             columns=screen.columns if screen is not None else None,
             on_finish=look.on_finish,
+            keys=key_reader(screen.keys) if screen is not None and keys else None,
         )
         return cls(path or default_inventory_path(), screen, settings, look)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from nixfleet_core.facts.checkouts import is_isolated
 from nixfleet_core.nix.lock import locked_rev
 from nixfleet_core.plan.steps import lock_message
-from nixfleet_core.vocabulary import CAUSES, KEYS, STEP_CAUSES, STEP_REASONS, Words
+from nixfleet_core.vocabulary import CAUSES, STEP_CAUSES, STEP_REASONS, Words
 
 if TYPE_CHECKING:
     from nixfleet_core.facts.model import Checkout, Facts
@@ -49,7 +49,7 @@ def _not_committed(checkout: Checkout, message: str) -> str:
     else:
         undone = "the next pull or reset there can undo this update"
     command = shlex.join(("git", "-C", checkout.path, "commit", "-m", message, "--", "flake.lock"))
-    kept = f"nixfleet commit HOST (in the app: {KEYS['commit']}) commits it, or: {command}"
+    kept = f"nixfleet commit HOST commits it, or: {command}"
     return f"flake.lock is changed, but not committed: {undone}. {kept}"
 
 

@@ -167,7 +167,7 @@ class Dialog(ModalScreen[ResultT | None], inherit_bindings=False):
 
     @property
     def _accept_label(self) -> Content:
-        sign = stage(self).glyphs.enter
+        sign = self._key("dialog.accept")
         return Content(f"{sign if self.takes_enter else ' ' * len(sign)} {self._accept}")
 
     def compose(self) -> ComposeResult:
@@ -181,8 +181,12 @@ class Dialog(ModalScreen[ResultT | None], inherit_bindings=False):
             with Horizontal(id="buttons"):
                 if self._accept:
                     yield self._button(self._accept_label, "accept")
-                yield self._button(Content(f"esc {self._leave}"), "leave")
+                yield self._button(Content(f"{self._key('dialog.leave')} {self._leave}"), "leave")
         yield TooSmall(stage(self).glyphs)
+
+    def _key(self, name: str) -> str:
+        app = stage(self)
+        return app.keys.shown(Dialog, name, app.glyphs)
 
     @property
     def _question(self) -> Content:

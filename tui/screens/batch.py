@@ -88,8 +88,8 @@ class TurnsDialog(ChoiceDialog[ResultT]):
         stop = "begin with no other host once one has failed"
         return {
             **super().choices(),
-            "choose-at-once": ("n", Content(f"{most} at a time")),
-            "choose-stop": ("x", check_box(self.queue.stop, stop, stage(self).glyphs)),
+            "choose-at-once": ("plan.at-once", Content(f"{most} at a time")),
+            "choose-stop": ("plan.stop", check_box(self.queue.stop, stop, stage(self).glyphs)),
         }
 
     def action_at_once(self) -> None:
@@ -102,9 +102,10 @@ class TurnsDialog(ChoiceDialog[ResultT]):
         self.show_choices()
 
 
-def _body(says: str, aside: str) -> Content:
-    """What the rows are, and what is left alone."""
-    return Content.assemble(f"{says}; space opens a row.", (f"\n{aside}" if aside else "", "bold"))
+def _body(says: str, aside: str, key: str) -> Content:
+    """What the rows are, and what is left alone. `key` opens a row."""
+    opens = f"; {key} opens a row" if key else ""
+    return Content.assemble(f"{says}{opens}.", (f"\n{aside}" if aside else "", "bold"))
 
 
 class ManyPlansDialog(TurnsDialog[Batch | ProveFirst], OptionsDialog[Batch | ProveFirst]):
@@ -125,7 +126,7 @@ class ManyPlansDialog(TurnsDialog[Batch | ProveFirst], OptionsDialog[Batch | Pro
         self.planned = dict(planned)
         self._options = options
         self._unproven = unproven
-        body = _body("Each host runs its steps, one after the other", aside)
+        body = _body("Each host runs its steps, one after the other", aside, self.open_key)
         super().__init__(self._title_now, body, accept="start all", changes=self._changes_now)
 
     @property
@@ -147,7 +148,7 @@ class ManyPlansDialog(TurnsDialog[Batch | ProveFirst], OptionsDialog[Batch | Pro
             return super().choices()
         hosts = counted(self._unproven, "unproven host")
         prove = Content(f"prove {hosts} first; this changes nothing there")
-        return {**super().choices(), "choose-prove": ("V", prove)}
+        return {**super().choices(), "choose-prove": ("plan.prove", prove)}
 
     def action_prove(self) -> None:
         if self._unproven:
@@ -173,7 +174,8 @@ class ManyRollbacksDialog(TurnsDialog[Batch]):
     def __init__(self, planned: Mapping[HostEntry, Plan | str], aside: str) -> None:
         """`aside` says what is left alone."""
         self.planned = dict(planned)
-        body = _body("Each host goes back to what was active before its last change", aside)
+        says = "Each host goes back to what was active before its last change"
+        body = _body(says, aside, self.open_key)
         title = f"Roll {self.whom} back?"
         super().__init__(title, body, accept="start all", changes=f"changes {self.whom}")
 

@@ -100,6 +100,10 @@ class FirstRunScreen(Page):
     def action_scroll(self, rows: int) -> None:
         self.query_one("#first-run").scroll_relative(y=rows, animate=False)
 
+    def _key(self, name: str) -> str:
+        app = stage(self)
+        return app.keys.shown(FirstRunScreen, name, app.glyphs)
+
     def _say(self, what: str) -> None:
         self.set_title(Content.styled(f" NixFleet {stage(self).glyphs.dot} {what}", "bold"))
 
@@ -113,8 +117,11 @@ class FirstRunScreen(Page):
             for place, said in words.looked:
                 parts += [(f"{plain(place)}\n", "$text-accent"), f"  {plain(said)}\n"]
         parts += [f"\n{plain(words.write)}\n\n", (_example(words.example), "$text-success")]
-        parts += ["\nThen press ", ("R", "bold $text-accent"), ". "]
-        parts += [("y", "bold $text-accent"), " copies the example.\n\n"]
+        look, copy = self._key("first-run.look"), self._key("first-run.copy")
+        parts.append("\nThen ")
+        parts += ["press ", (look, "bold $text-accent"), "."] if look else ["look again."]
+        parts += [" ", (copy, "bold $text-accent"), " copies the example."] if copy else []
+        parts.append("\n\n")
         wide = max(len(command) for command, _ in words.other_ways)
         for command, does in words.other_ways:
             parts += [(f"{command:{wide}}", "$text-accent"), f"  {does}\n"]

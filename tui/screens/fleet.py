@@ -337,7 +337,7 @@ class FleetScreen(HostPage):
         title, age, content = "", "", Content("The filter shows no host.")
         if entry is not None:
             title, age = entry.label, last_look(entry, app.clock())
-            content = host_details(entry, app.glyphs, app.clock())
+            content = host_details(entry, app.glyphs, app.clock(), app.keys)
         elif not self._fleet.entries:
             content = Content()
         if (title, age) != self._box_titles:  # Textual paints all of the box for them
@@ -389,7 +389,8 @@ class FleetScreen(HostPage):
         if (entry := self.host_entry) is not None:
             app = stage(self)
             made = app.fleet.latest_time(entry.latest) if entry.latest else None
-            jobs = Jobs(why="d asks for them")
+            key = app.keys.shown(FleetScreen, "fleet.details", app.glyphs) or "the host's screen"
+            jobs = Jobs(why=f"{key} asks for them")
             sections = host_sections(entry, jobs, made, app.glyphs, app.clock())
             app.copy(sections_text(entry.name, sections), f"all that is known of {entry.label}")
 

@@ -35,7 +35,7 @@ class WayLine(ChoiceLine):
         super().__init__(key, text, id=f"way-{index}", sign=sign)
         self._index = index
 
-    def on_click(self) -> None:
+    async def on_click(self) -> None:
         self.post_message(self.Picked(self._index))
 
 

@@ -55,7 +55,7 @@ class HostScreen(HostPage):
         yield Static(id="title", markup=False)
         with Vertical(id="host") as box:
             box.border_title = Content(self._entry.label)
-            yield FactList(stage(self).glyphs, id="host-facts")
+            yield FactList(stage(self).glyphs, stage(self).keys, id="host-facts")
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -113,7 +113,8 @@ class HostScreen(HostPage):
             with one_host(self._entry.name):
                 self._jobs = Jobs(await self._entry.session.jobs(), app.clock())
         except NeedsPassword:
-            self._jobs = Jobs(why="only root can list the jobs: H asks for the password")
+            key = app.keys.shown(HostScreen, "host.history", app.glyphs) or "the history"
+            self._jobs = Jobs(why=f"only root can list the jobs: {key} asks for the password")
         except HostError as error:
             self._jobs = Jobs(why=plain(str(error)))
         self.update_ages()

@@ -36,7 +36,9 @@ class LevelDialog(Dialog[int]):
     def compose_fields(self) -> ComposeResult:
         for level in LEVELS:
             text, sign = self._note(level), self._cursor(level)
-            yield ChoiceLine(str(level), text, id=f"level-{level}", sign=sign)
+            yield ChoiceLine(
+                self._heading(level), text, id=f"level-{level}", sign=sign, action=f"pick({level})"
+            )
 
     def on_mount(self) -> None:
         self.call_after_refresh(self._show_cursor)  # before that, nothing has a place
@@ -57,6 +59,12 @@ class LevelDialog(Dialog[int]):
 
     def _show_cursor(self) -> None:
         self.query_one(f"#level-{self._level}").scroll_visible(animate=False, immediate=True)
+
+    def _heading(self, level: int) -> str:
+        """The level, and its key if that is another one."""
+        app, name = stage(self), str(level)
+        key = app.keys.shown(LevelDialog, f"level.{level}", app.glyphs)
+        return name if key in (name, "") else f"{name} {key}"
 
     def _note(self, level: int) -> Content:
         return Content.styled(f"{LEVEL_NOTES[level]}\n", "bold" if level == self._level else "")

@@ -131,7 +131,8 @@ class ManyScreen(HostPage):
         self.query_one("#many-verdict").border_title = Content(entry.label)
         text, watcher = Content(plain(entry.note)), entry.watcher
         if watcher is not None and watcher.verdict is not None:
-            draw = partial(verdict_text, watcher.verdict, stage(self).glyphs)
+            app = stage(self)
+            draw = partial(verdict_text, watcher.verdict, app.glyphs, where="many", bound=app.keys)
             text = drawn(entry.name, draw, no_picture)
         elif watcher is not None:
             text = Content(plain(watcher.problem) or f"job {plain(watcher.job)}")

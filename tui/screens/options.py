@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from nixfleet_core.plan.levels import LEVEL_NOTES
+from tui.keys import binding_of
 from tui.screens.base import Dialog
 from tui.screens.level import LevelDialog
 from tui.stage import stage
@@ -32,13 +33,21 @@ class ChoiceDialog(Dialog[ResultT]):
         Binding("space,o", "open_row", "Open or close the row", show=False, id="plan.open"),
     ]
 
+    @property
+    def open_key(self) -> str:
+        """The key that opens a row, as texts name it; empty if there is none."""
+        app = stage(self)
+        return app.keys.shown(ChoiceDialog, "plan.open", app.glyphs)
+
     def compose_choices(self) -> ComposeResult:
         """What the operator can still change."""
-        for name, (key, text) in self.choices().items():
-            yield ChoiceLine(key, text, id=name)
+        app = stage(self)
+        for line, (name, text) in self.choices().items():
+            key, action = app.keys.shown(type(self), name, app.glyphs), binding_of(type(self), name)
+            yield ChoiceLine(key, text, id=line, action=action.action)
 
     def choices(self) -> dict[str, tuple[str, Content]]:
-        """Key and text of each choice, by the id of its line."""
+        """The id of the binding and the text of each choice, by the id of its line."""
         return {}
 
     def show_choices(self) -> None:
@@ -92,10 +101,13 @@ class OptionsDialog(ChoiceDialog[ResultT]):
         commit = "commit flake.lock once the new agent is proven"
         push = "push that commit too, never by force"
         return {
-            "choose-level": ("L", Content(f"level {options.level}: {does}")),
-            "choose-rollback": ("b", check_box(options.rollback_on_failure, back, glyphs)),
-            "choose-commit": ("c", check_box(options.commit_lock, commit, glyphs)),
-            "choose-push": ("p", check_box(options.push, push, glyphs)),
+            "choose-level": ("plan.level", Content(f"level {options.level}: {does}")),
+            "choose-rollback": (
+                "plan.rollback-on-failure",
+                check_box(options.rollback_on_failure, back, glyphs),
+            ),
+            "choose-commit": ("plan.commit-lock", check_box(options.commit_lock, commit, glyphs)),
+            "choose-push": ("plan.push", check_box(options.push, push, glyphs)),
         }
 
     def action_level(self) -> None:

@@ -58,9 +58,10 @@ def update_question(options: Options, whom: str) -> str:
     return f"Force update {whom}, level {options.level}?" if options.force else f"Update {whom}?"
 
 
-def on_host(entry: HostEntry, plan: Plan) -> tuple[str | tuple[str, str], ...]:
-    """The first sentence of a plan."""
-    where = f" ({plain(entry.host.where)}) these steps run, one after the other; space opens one."
+def on_host(entry: HostEntry, plan: Plan, key: str) -> tuple[str | tuple[str, str], ...]:
+    """The first sentence of a plan. `key` opens a step."""
+    opens = f"; {key} opens one" if key else ""
+    where = f" ({plain(entry.host.where)}) these steps run, one after the other{opens}."
     return "On ", (plain(plan.host), "bold"), where
 
 
@@ -114,7 +115,8 @@ class UpdateDialog(OptionsDialog["Plan"], PlanDialog):
         said = (f"\n{aside}", "bold") if aside else ""
         found = entry.assessment
         nothing = (f"{_NOTHING_NEW}\n\n", "bold") if found and found.state == "current" else ""
-        super().__init__(entry, plan, Content.assemble(nothing, *on_host(entry, plan), said))
+        on = on_host(entry, plan, self.open_key)
+        super().__init__(entry, plan, Content.assemble(nothing, *on, said))
 
     def compose_fields(self) -> ComposeResult:
         yield from super().compose_fields()
@@ -180,7 +182,7 @@ class RollbackDialog(PlanDialog):
     ]
 
     def __init__(self, entry: HostEntry, plan: Plan, glyphs: Glyphs) -> None:
-        super().__init__(entry, plan, rollback_text(entry, plan, glyphs))
+        super().__init__(entry, plan, rollback_text(entry, plan, glyphs, self.open_key))
         self._lock_from = plan.lock_from
 
     def compose_choices(self) -> ComposeResult:
@@ -198,7 +200,7 @@ class RollbackDialog(PlanDialog):
             "otherwise the next update brings the new agent again"
         )
         goes_back = self._plan.lock_from is not None
-        return {"choose-lock": ("f", check_box(goes_back, text, stage(self).glyphs))}
+        return {"choose-lock": ("rollback.lock", check_box(goes_back, text, stage(self).glyphs))}
 
     def action_lock(self) -> None:
         if self._lock_from is not None:
@@ -214,12 +216,12 @@ class CommitDialog(PlanDialog):
             (f"{plain(plan.checkout)}/flake.lock", "bold"),
             " is committed if the agent that runs is proven to be what it builds. "
             "The agent is neither stopped nor restarted.\n\n",
-            *on_host(entry, plan),
+            *on_host(entry, plan, self.open_key),
         )
         super().__init__(entry, plan, body)
 
 
-def rollback_text(entry: HostEntry, plan: Plan, glyphs: Glyphs) -> Content:
+def rollback_text(entry: HostEntry, plan: Plan, glyphs: Glyphs, key: str) -> Content:
     """Where the host is now, and where it goes back to."""
     seen = entry.snapshot()
     now = _system_text(seen.system, seen.generation, glyphs)
@@ -234,7 +236,7 @@ def rollback_text(entry: HostEntry, plan: Plan, glyphs: Glyphs) -> Content:
     if not plan.target_ran:
         why += f"{'; ' if why else ''}its agent is not known to have run"
     return Content.assemble(
-        *on_host(entry, plan),
+        *on_host(entry, plan, key),
         "\n\n",
         *((f"{'now':<{_LABEL}}", "$faint"), f"{now}\n"),
         *((f"{'goes back to':<{_LABEL}}", "$faint"), (then, "bold"), "\n"),

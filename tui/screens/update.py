@@ -84,8 +84,11 @@ class UpdateScreen(HostPage):
             versions.border_title = Content("Agent")
             yield versions
             yield WorkPanel(watcher, glyphs)
-        view = LogView(watcher.text_path, watcher.times, watcher.places, glyphs, id="log-view")
-        yield LogPanel(view, glyphs, id="log")
+        bound = stage(self).keys
+        view = LogView(
+            watcher.text_path, watcher.times, watcher.places, glyphs, bound, id="log-view"
+        )
+        yield LogPanel(view, glyphs, bound, id="log")
         yield KeyBar()
 
     def on_mount(self) -> None:

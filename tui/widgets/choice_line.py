@@ -15,11 +15,20 @@ if TYPE_CHECKING:
 
 
 class ChoiceLine(Horizontal):
-    """`b  [x] …`; a click presses the key. `sign` comes before the key."""
+    """`b  [x] …`; a click does what the key does: `action`. `sign` comes before the key."""
 
-    def __init__(self, key: str, text: Content, *, id: str, sign: str = "") -> None:  # noqa: A002
+    def __init__(
+        self,
+        key: str,
+        text: Content,
+        *,
+        id: str,  # noqa: A002
+        sign: str = "",
+        action: str = "",
+    ) -> None:
         super().__init__(id=id)
         self._key = key
+        self._action = action
         self._text = text
         self._sign = sign
 
@@ -32,8 +41,9 @@ class ChoiceLine(Horizontal):
         self.query_one(".choice-key", Static).update(self._shown_key(sign))
         self.query_one(".choice-text", Static).update(text)
 
-    def on_click(self) -> None:
-        self.app.simulate_key(self._key)
+    async def on_click(self) -> None:
+        if self._action:
+            await self.app.run_action(self._action, self.screen)
 
     def _shown_key(self, sign: str) -> Content:
         return Content.styled(f"{sign}{self._key}  ", "bold $text-accent")

@@ -17,6 +17,7 @@ from textual.strip import Strip
 
 from nixfleet_core.cli.rows import split_rows
 from tui.host_facts import LABEL
+from tui.keys import AS_BUILT
 from tui.remedies import remedy_keys
 from tui.words import Tone
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from tui.glyphs import Glyphs
     from tui.host_facts import Fact, Section
+    from tui.keys import Keys
 
 _SIGN: Final = 2
 """Cells before the labels: the cursor."""
@@ -71,9 +73,10 @@ class FactList(ScrollView, can_focus=True, inherit_bindings=False):
     class Chosen(Message):
         """A fact was clicked twice."""
 
-    def __init__(self, glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
+    def __init__(self, glyphs: Glyphs, bound: Keys = AS_BUILT, *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
         self._glyphs = glyphs
+        self._bound = bound
         self._sections: Sequence[Section] = ()
         self._rows: list[_Row] = []
         self._cursor = 0
@@ -128,7 +131,7 @@ class FactList(ScrollView, can_focus=True, inherit_bindings=False):
             rests = f"  {section.rests}" if section.rests else ""
             yield _Row(((section.title, "heading"), (rests, "faint")))
             for fact in section.facts:
-                keys = remedy_keys(fact.remedies, self._glyphs).plain
+                keys = remedy_keys(fact.remedies, self._glyphs, "host", self._bound).plain
                 value = " ".join(part for part in (fact.value, keys) if part)
                 for number, part in enumerate(split_rows(value, self._width - _SIGN - LABEL)):
                     label = "" if number else fact.label

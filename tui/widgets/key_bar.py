@@ -10,6 +10,7 @@ from textual.app import App
 from textual.content import Content
 from textual.screen import Screen
 
+from tui.keys import active_bindings
 from tui.widgets.live import LivePanel
 
 if TYPE_CHECKING:
@@ -84,9 +85,9 @@ class KeyBar(LivePanel):
 
     def _hints(self) -> list[KeyHint]:
         found: dict[str, tuple[int, KeyHint]] = {}
-        for node, binding, enabled, _ in self.screen.active_bindings.values():
-            if binding.show and enabled and binding.action not in found:
-                shown, rank = self.app.get_key_display(binding), _rank(node)
+        for node, binding, enabled, _ in active_bindings(self.screen):
+            shown, rank = self.app.get_key_display(binding), _rank(node)
+            if shown and binding.show and enabled and binding.action not in found:
                 hint = KeyHint(shown, self._label(binding), binding.key, isinstance(node, App))
                 found[binding.action] = (rank, hint)
         hints = [hint for _, hint in sorted(found.values(), key=lambda pair: pair[0])]

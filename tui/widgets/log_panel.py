@@ -15,6 +15,7 @@ from textual.widgets import Input
 from nixfleet_core.log.plain_file import reading
 from nixfleet_core.log.redact import Redactor
 from tui.ansi import plain_text
+from tui.keys import AS_BUILT
 from tui.text import plain, shorten
 from tui.widgets.log_view import LogView
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from nixfleet_core.log.kinds import Kind
     from tui.glyphs import Glyphs
+    from tui.keys import Keys
     from tui.widgets.log_view import Field
 
 _COUNTED: Final[dict[Kind, tuple[str, str]]] = {
@@ -61,10 +63,18 @@ class SearchField(Input):
 class LogPanel(Vertical):
     """A titled box around a LogView."""
 
-    def __init__(self, view: LogView, glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
+    def __init__(
+        self,
+        view: LogView,
+        glyphs: Glyphs,
+        bound: Keys = AS_BUILT,
+        *,
+        id: str,  # noqa: A002
+    ) -> None:
         super().__init__(id=id)
         self._view = view
         self._glyphs = glyphs
+        self._bound = bound
         self._title = ""
         self._is_whole = False
 
@@ -94,11 +104,12 @@ class LogPanel(Vertical):
         parts = ["Log", *self._lines_words()]
         if view.columns is not None:
             first, last = view.columns
-            parts += [f"columns {first}-{last}", f"{self._glyphs.back} back"]
+            parts += [f"columns {first}-{last}", *self._hint("log.left", "back")]
         if view.following:
             parts.append("the end" if self._is_whole else "following")
         elif (below := view.rows_below) > 0:
-            parts += [f"+{below:,} {'rows' if view.wrapped else 'lines'}", "G to follow"]
+            parts.append(f"+{below:,} {'rows' if view.wrapped else 'lines'}")
+            parts += self._hint("log.bottom", "to follow")
         text, count = view.find_status
         if text:
             parts += [f"find: {self._typed(text)}", count]
@@ -111,6 +122,11 @@ class LogPanel(Vertical):
         if (title := dot.join(parts)) != self._title:
             self._title = title
             self.border_title = Content(title)
+
+    def _hint(self, name: str, does: str) -> list[str]:
+        """A key of the log, and what it does; nothing if it has no key."""
+        key = self._bound.shown(LogView, name, self._glyphs)
+        return [f"{key} {does}"] if key else []
 
     def _lines_words(self) -> list[str]:
         """How many lines there are, and which of them are shown."""

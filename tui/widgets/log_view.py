@@ -26,6 +26,7 @@ from textual.strip import Strip
 
 from nixfleet_core.log.kinds import KINDS, derivation_of
 from tui.ansi import plain_line
+from tui.keys import AS_BUILT
 from tui.log_file import LogFile, MatchingLines
 from tui.log_paint import at_one_offset, characters_in, paint, restyle
 from tui.log_search import FILTER_LIMIT, Hits, Query, Search
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from nixfleet_core.log.line_times import LineTimes
     from nixfleet_core.vocabulary import StepId
     from tui.glyphs import Glyphs
+    from tui.keys import Keys
     from tui.log_file import Line
     from tui.log_paint import Painted
 
@@ -150,6 +152,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         times: LineTimes,
         places: Mapping[StepId, int],
         glyphs: Glyphs,
+        bound: Keys = AS_BUILT,
         *,
         id: str,  # noqa: A002
     ) -> None:
@@ -161,6 +164,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         self._times = times
         self._places = places
         self._glyphs = glyphs
+        self._bound = bound
         self._strips: LRUCache[tuple[int, int], Painted] = LRUCache(_STRIPS)
         self._kind_styles: dict[Kind, Style] = {}
         self._widest = 0
@@ -361,7 +365,9 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
     def action_next_mark(self) -> None:
         line = self._lines.line_at_row(self.scroll_offset.y)
         if not self._marks or line is None:
-            self.post_message(self.Said("no spot is marked: m marks one"))
+            key = self._bound.shown(LogView, "log.mark", self._glyphs)
+            hint = f": {key} marks one" if key else ""
+            self.post_message(self.Said(f"no spot is marked{hint}"))
             return
         later = [mark for mark in self._marks if mark > line.start]
         self._go_to_offset(min(later or self._marks), above=0)
@@ -377,7 +383,9 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
             text = self._rows_text(min(marked.row, bottom) if marked else top, bottom)
         self.app.copy_to_clipboard(text)
         count = text.count("\n") + 1 if text else 0
-        self.post_message(self.Said(f"{count:,} lines sent to the clipboard; ctrl+s saves a file"))
+        key = self._bound.shown(LogView, "log.save", self._glyphs)
+        hint = f"; {key} saves a file" if key else ""
+        self.post_message(self.Said(f"{count:,} lines sent to the clipboard{hint}"))
 
     def action_type(self, field: Field) -> None:
         self.post_message(self.TextWanted(field))

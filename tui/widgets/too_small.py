@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 from textual.widget import Widget
 
+from tui.keys import shown_key
+from tui.stage import stage
+
 if TYPE_CHECKING:
     from textual.geometry import Size
 
@@ -13,9 +16,6 @@ if TYPE_CHECKING:
 
 LEAST_WIDTH = 60
 LEAST_HEIGHT = 15
-
-QUIT_KEYS = ("q", "ctrl+q", "ctrl+c")
-"""The only keys that act while nobody can see on what."""
 
 
 def is_too_small(size: Size) -> bool:
@@ -31,9 +31,10 @@ class TooSmall(Widget):
 
     def render(self) -> str:
         size, times = self.app.size, self._glyphs.times
+        key = shown_key(stage(self).quit_keys[0], self._glyphs)
         return (
             f"NixFleet needs {LEAST_WIDTH}{times}{LEAST_HEIGHT};\n"
             f"this terminal has {size.width}{times}{size.height}.\n"
             "Jobs go on meanwhile.\n"
-            "q quits."
+            f"{key} quits."
         )

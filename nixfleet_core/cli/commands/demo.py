@@ -29,6 +29,7 @@ def _open_demo(setup: Setup, speed: float, look: Look) -> int:
     import os
     from dataclasses import replace
 
+    from nixfleet_core.cli.key_settings import key_reader
     from nixfleet_core.config import load_config, read_words
 
     before, screen = setup.look, setup.require_screen()
@@ -39,6 +40,7 @@ def _open_demo(setup: Setup, speed: float, look: Look) -> int:
         themes=screen.themes,
         fps=look.fps or before.fps,
         columns=screen.columns,
+        keys=key_reader(screen.keys),
     )
     told = before.on_finish if look.on_finish is None else look.on_finish
     return screen.open_demo(

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
@@ -36,6 +37,7 @@ from test_inventory import MISTAKES
 
 from nixfleet_core.cli import listing, sessions, show_plan
 from nixfleet_core.cli.choice import Choice
+from nixfleet_core.cli.key_settings import Action, WrongKeysError
 from nixfleet_core.cli.main import nixfleet
 from nixfleet_core.cli.screen import Opened
 from nixfleet_core.cli.setup import Setup
@@ -73,9 +75,11 @@ from nixfleet_core.session.no_hosts import Searched, no_hosts_words
 from nixfleet_core.session.protocol import Busy, Commit
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
+    from nixfleet_core.cli.key_settings import Clash, KeyRules
     from nixfleet_core.cli.screen import LookAgain
+    from nixfleet_core.config import Keys
     from nixfleet_core.facts.model import Facts
     from nixfleet_core.job.events import JobEvent
 
@@ -1248,6 +1252,7 @@ class Screen:
         self.opened = Opened(())
         self.look_again: LookAgain | None = None
         self.commands: list[tuple[str, ...]] = []
+        self.bound: list[Mapping[str, Keys]] = []
 
     def open(
         self,
@@ -1264,6 +1269,7 @@ class Screen:
         self.paints.append(config.fps)
         self.columns_shown.append(config.columns)
         self.commands.append(config.on_finish)
+        self.bound.append(config.keys)
         self.notices = list(opened.notices)
         self.opened, self.look_again = opened, look_again
         return 7
@@ -1272,6 +1278,7 @@ class Screen:
         self.asked.append((speed, ascii_only, mouse, config.refresh, config.theme, config.fps))
         self.commands.append(config.on_finish)
         self.columns_shown.append(config.columns)
+        self.bound.append(config.keys)
         return 8
 
     def themes(self) -> tuple[str, ...]:
@@ -1279,6 +1286,42 @@ class Screen:
 
     def columns(self) -> tuple[str, ...]:
         return ("host", "state", "job")
+
+    def keys(self) -> KeyRules:
+        return OneKey()
+
+
+class OneKey:
+    """An app with one key."""
+
+    actions: Mapping[str, Action] = MappingProxyType({"app.go": Action("app.go", "Goes", ("g",))})
+
+    def spelled(self, action: str, keys: Keys) -> Keys:
+        if "wrong" in keys:
+            raise WrongKeysError(f"{action} cannot have it", "choose another")
+        return keys
+
+    def clashes(self, _: Mapping[str, Keys]) -> Iterator[Clash]:
+        yield from ()
+
+
+def test_keys_are_for_the_app_and_config_prints_them(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nixfleet_core.cli.setup.require_terminal", lambda: None)
+    fleet.screen = screen = Screen()
+    path = "~/.config/nixfleet/config.toml"
+    write_config(fleet, '[keys]\napp.go = ["f2", "f3"]\n')
+    fleet.run()
+    fleet.run("demo")
+    assert screen.bound == [{"app.go": ("f2", "f3")}] * 2
+    printed = fleet.run("config").stdout
+    assert f'# Goes; default: g\napp.go = ["f2", "f3"]  # {path}:2\n' in printed
+    write_config(fleet, '[keys]\napp.go = "wrong"\n')
+    done = fleet.run("config", "--check")
+    assert (done.exit_code, '# Goes\n# app.go = "g"  # default\n' in done.stdout) == (2, True)
+    assert done.stderr == f"{path}:2: keys.app.go: app.go cannot have it; choose another\n"
+    assert "keys" not in fleet.run("hosts").stderr
 
 
 def test_nixfleet_without_a_command_opens_the_app(

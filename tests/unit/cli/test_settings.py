@@ -170,7 +170,7 @@ def test_the_command_names_the_systems_file(home: Path, real: Fleet) -> None:
 
 def test_the_readme_says_the_same_of_each_setting() -> None:
     section = README[README.index("\n## The settings\n") :]
-    (block,) = re.findall(r"```toml\n(.*?)```", section[: section.index("\n## ", 4)], re.DOTALL)
+    block, _ = re.findall(r"```toml\n(.*?)```", section[: section.index("\n## ", 4)], re.DOTALL)
     said: dict[str, tuple[str, str]] = {}
     table = ""
     for line in filter(None, block.splitlines()):

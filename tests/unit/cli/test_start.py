@@ -15,6 +15,7 @@ import nixfleet_core.cli.commands
 from nixfleet_core import __version__
 from nixfleet_core.cli.command_folder import CommandFolder
 from nixfleet_core.cli.main import nixfleet
+from nixfleet_core.config import default_config_path
 
 OWN: Final = "tui.main"
 UPDATE: Final = "nixfleet_core.cli.update_here"
@@ -75,11 +76,17 @@ def test_a_program_says_its_version_or_options_without_its_engine(
     assert sorted(found.intersection(slow)) == []
 
 
-def test_config_loads_nothing_that_asks_hosts(
+def test_only_config_loads_the_app_for_the_list_of_its_keys(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     own_settings(monkeypatch, tmp_path)
-    assert sorted(loaded(OWN, "config").intersection(ENGINE)) == []
+    path = default_config_path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text('[keys]\nfleet.update = "f2"\n')
+    assert "tui.key_rules" in loaded(OWN, "config")
+    found = loaded(OWN, "why", "--help")
+    assert "nixfleet_core.config" in found
+    assert sorted(found.intersection(ENGINE)) == []
 
 
 def test_a_command_loads_no_other_command() -> None:

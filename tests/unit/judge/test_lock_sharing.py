@@ -49,7 +49,7 @@ def test_the_message_names_both_commits_or_none() -> None:
 def test_an_uncommitted_flake_lock_is_told_with_the_exact_command(kind: Kind) -> None:
     said = notes(seen(), kind)
     assert said.startswith("flake.lock is changed, but not committed: the next pull")
-    assert "nixfleet commit HOST (in the app: K) commits it" in said
+    assert "nixfleet commit HOST commits it" in said
     command = shlex.split(said.partition(", or: ")[2])
     assert command == [
         *("git", "-C", "/home/it's me/nixcfg", "commit", "-m", MESSAGE, "--", "flake.lock"),
