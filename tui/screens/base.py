@@ -12,11 +12,14 @@ from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Button, Input, Static
 
+from tui.refresh import SECOND
 from tui.stage import stage
 from tui.text import plain
 from tui.widgets.too_small import LEAST_HEIGHT, LEAST_WIDTH, TooSmall
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from textual.app import ComposeResult
     from textual.timer import Timer
 
@@ -68,6 +71,37 @@ class Page(Screen[None], inherit_bindings=False):
     def action_leave(self) -> None:
         """Back to the screen below."""
         self.app.pop_screen()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether Textual should paint it. For Textual a page below another one is current, too: it
+        paints all of the upper one again for each message to the lower one."""
+        return super().is_current and self.is_seen
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether no other page covers it; a dialog shows what is below."""
+        stack = self.app.screen_stack
+        above = stack[stack.index(self) + 1 :] if self in stack else []
+        return all(screen.is_modal for screen in above)
+
+    def show_on_ticks(self, show: Callable[[object], None]) -> None:
+        """Call it a few times a second while something changes, as long as the page is seen."""
+
+        def tick(news: object) -> None:
+            if self.is_seen:
+                show(news)
+
+        stage(self).ticked.subscribe(self, tick)
+
+    def show_each_second(self, show: Callable[[], None]) -> None:
+        """Call it each second, as long as the page is seen."""
+
+        def second() -> None:
+            if self.is_seen:
+                show()
+
+        self.set_interval(SECOND, second)
 
     def set_title(self, text: Content) -> None:
         """Set the first line, and repaint it only if it has changed."""

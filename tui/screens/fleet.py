@@ -18,7 +18,6 @@ from tui.fleet import STATE_ORDER
 from tui.fleet_columns import SPARE, chosen_columns
 from tui.host_facts import Jobs, host_sections, sections_text
 from tui.messages import LookAtAll, RollBackHosts, UpdateHosts, UpdateStale, VerifyHosts
-from tui.refresh import SECOND
 from tui.screens.host_page import HostPage, host_key
 from tui.stage import stage
 from tui.text import ago, short_commit
@@ -279,8 +278,8 @@ class FleetScreen(HostPage):
         yield KeyBar(self._key_label)
 
     def on_mount(self) -> None:
-        stage(self).ticked.subscribe(self, self.update_hosts)
-        self.set_interval(SECOND, self.update_ages)
+        self.show_on_ticks(self.update_hosts)
+        self.show_each_second(self.update_ages)
         self.update_hosts(None)
 
     def on_screen_resume(self) -> None:

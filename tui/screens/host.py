@@ -13,7 +13,6 @@ from nixfleet_core.errors import HostError, NeedsPassword
 from nixfleet_core.session.boundary import one_host
 from tui.details import last_look
 from tui.host_facts import Jobs, host_sections, sections_text
-from tui.refresh import SECOND
 from tui.screens.host_page import HostPage, host_key, host_keys
 from tui.stage import stage
 from tui.text import plain
@@ -59,8 +58,8 @@ class HostScreen(HostPage):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        stage(self).ticked.subscribe(self, self.update_host)
-        self.set_interval(SECOND, self.update_ages)
+        self.show_on_ticks(self.update_host)
+        self.show_each_second(self.update_ages)
         self.update_host(None)
 
     def on_screen_resume(self) -> None:

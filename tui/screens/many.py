@@ -106,7 +106,10 @@ class ManyScreen(HostPage):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        stage(self).ticked.subscribe(self, self.update_rows)
+        self.show_on_ticks(self.update_rows)
+        self.update_rows(None)
+
+    def on_screen_resume(self) -> None:
         self.update_rows(None)
 
     def update_rows(self, _: object) -> None:

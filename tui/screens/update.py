@@ -92,7 +92,7 @@ class UpdateScreen(HostPage):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        stage(self).ticked.subscribe(self, self.update_job)
+        self.show_on_ticks(self.update_job)
         self.update_job(None)
         if self._watcher.past:
             self._read()
