@@ -27,6 +27,8 @@ REFRESH_VARIABLE: Final = "NIXFLEET_REFRESH"
 
 THEME_VARIABLE: Final = "NIXFLEET_THEME"
 
+FPS_VARIABLE: Final = "NIXFLEET_FPS"
+
 ON_FINISH_VARIABLE: Final = "NIXFLEET_ON_FINISH"
 
 SSH_CONFIG_VARIABLE: Final = "NIXFLEET_SSH_CONFIG"
@@ -35,6 +37,11 @@ SSH_CONFIG_VARIABLE: Final = "NIXFLEET_SSH_CONFIG"
 LEAST_REFRESH: Final = 10
 MOST_REFRESH: Final = 24 * 3600
 """Seconds. A look is one connection and some processes on each host."""
+
+LEAST_FPS: Final = 1
+MOST_FPS: Final = 60
+"""With less than one paint a second keys seem dead; Textual does not paint more often than 60
+times, and no terminal shows more."""
 
 Prove = Literal["off", "background"]
 
@@ -75,6 +82,11 @@ class Config:
     prove: Prove = "off"
     """In the background, the app lets idle hosts prove themselves."""
     theme: str = AUTO_THEME
+    fps: int = MOST_FPS
+    """The app paints at most so many times a second."""
+    columns: tuple[str, ...] = ()
+    """Those of the fleet's table, in their order; empty: all. The app adds what no table can be
+    without."""
     bell: bool = True
     title: bool = True
     """At a job's end the bell rings, and the window's title says the verdict."""
@@ -135,21 +147,26 @@ def load_config(
     *,
     refresh: str | None = None,
     theme: str | None = None,
-    themes: Themes | None = None,
+    themes: Names | None = None,
+    fps: str | None = None,
+    columns: Names | None = None,
     on_finish: str | None = None,
     keys: KeyReader | None = None,
 ) -> Loaded:
-    """Read all settings. `refresh`, `theme` and `on_finish` are the flags' texts, which
-    `check_refresh`, `check_theme` and `read_words` have let pass. Without `themes` every name of a
-    theme is right. Without `keys` the keys of the app are not read: only the app needs them."""
+    """Read all settings. `refresh`, `theme`, `fps` and `on_finish` are the flags' texts, which
+    `check_refresh`, `check_theme`, `check_fps` and `read_words` have let pass. Without `themes`
+    every name of a theme is right, and without `columns` every name of a column. Without `keys` the
+    keys of the app are not read: only the app needs them."""
     path = system_config_path()
-    system = _load(path, None, {}, themes=themes, keys=keys) if path else None
+    system = _load(path, None, {}, themes=themes, columns=columns, keys=keys) if path else None
     own = default_config_path()
     return _load(
         *(own, system, environ),
         refresh=refresh,
         theme=theme,
         themes=themes,
+        fps=fps,
+        columns=columns,
         on_finish=on_finish,
         keys=keys,
     )
@@ -162,7 +179,9 @@ def _load(
     *,
     refresh: str | None = None,
     theme: str | None = None,
-    themes: Themes | None = None,
+    themes: Names | None = None,
+    fps: str | None = None,
+    columns: Names | None = None,
     on_finish: str | None = None,
     keys: KeyReader | None = None,
 ) -> Loaded:
@@ -185,6 +204,17 @@ def _load(
         (file.place("theme"), found.attempt(partial(file.theme, themes))),
         (THEME_VARIABLE, found.attempt(partial(_theme_of, THEME_VARIABLE, named, themes))),
         ("--theme", found.attempt(partial(_theme_of, "--theme", theme, themes))),
+    )
+    paints = environ.get(FPS_VARIABLE) or None
+    rate = found.hold(
+        *("fps", Config().fps),
+        (file.place("fps"), found.attempt(file.fps)),
+        (FPS_VARIABLE, found.attempt(partial(_fps_of, FPS_VARIABLE, paints))),
+        ("--fps", found.attempt(partial(_fps_of, "--fps", fps))),
+    )
+    shown = found.hold(
+        *("columns", Config().columns),
+        (file.place("columns"), found.attempt(partial(file.columns, columns))),
     )
     bell, title = (
         found.hold(
@@ -218,6 +248,8 @@ def _load(
         refresh=None if isinstance(time, str) else time,
         prove=prove,
         theme=theme,
+        fps=rate,
+        columns=shown,
         bell=bell,
         title=title,
         notify=notify,
@@ -266,17 +298,18 @@ class KeyReader(Protocol):
         ...
 
 
-Themes = Callable[[], Sequence[str]]
-"""Gives the names of all themes. Only the app knows them, and they are asked for if need be."""
+Names = Callable[[], Sequence[str]]
+"""Gives all names of a kind, such as those of themes. Only the app knows them, and they are asked
+for if need be."""
 
 
-def check_theme(name: str, themes: Themes | None) -> None:
+def check_theme(name: str, themes: Names | None) -> None:
     """Raises ValueError with what would be right, unless there is a theme of that name."""
     if hint := _wrong_theme(name, themes):
         raise ValueError(f"{name!r} is no theme; {hint}")
 
 
-def _wrong_theme(name: str, themes: Themes | None) -> str:
+def _wrong_theme(name: str, themes: Names | None) -> str:
     """What would be right; empty if the name is."""
     if name in OWN_THEMES or themes is None:
         return ""
@@ -286,13 +319,27 @@ def _wrong_theme(name: str, themes: Themes | None) -> str:
     return did_you_mean(name, known) or f"themes: {', '.join(known)}"
 
 
-def _theme_of(source: str, name: str | None, themes: Themes | None) -> str | None:
+def _theme_of(source: str, name: str | None, themes: Names | None) -> str | None:
     try:
         if name is not None:
             check_theme(name, themes)
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from error
     return name
+
+
+def check_fps(text: str) -> int:
+    """The value of a flag or a variable. Raises ValueError with what would be right."""
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not LEAST_FPS <= int(text) <= MOST_FPS:
+        raise ValueError(f"{text!r} is no number of paints a second; {_FPS_HINT}")
+    return int(text)
+
+
+def _fps_of(name: str, text: str | None) -> int | None:
+    try:
+        return None if text is None else check_fps(text)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
 
 
 def read_words(text: str) -> tuple[str, ...]:
@@ -322,6 +369,7 @@ def _words_of(source: str, text: str | None) -> tuple[str, ...] | None:
 
 
 _REFRESH_HINT: Final = f"give {LEAST_REFRESH} to {MOST_REFRESH} seconds, or"
+_FPS_HINT: Final = f"give {LEAST_FPS} to {MOST_FPS}"
 
 
 def _is_refresh(seconds: float) -> bool:
@@ -344,7 +392,10 @@ _LIMITS: Final = {name.replace("_", "-"): name for name in _RANGES}
 """The fields of Limits, by their keys in the file."""
 
 _TABLES: Final = ("limits", KEYS_TABLE)
-_KEYS: Final = ("refresh", "prove", "theme", "bell", "title", "notify", "on-finish", *_TABLES)
+_KEYS: Final = (
+    *("refresh", "prove", "theme", "fps", "columns"),
+    *("bell", "title", "notify", "on-finish", *_TABLES),
+)
 
 
 class _ConfigFile(TomlFile):
@@ -369,11 +420,27 @@ class _ConfigFile(TomlFile):
             return value
         return self.fail(at, f"{value!r} is no way to prove", f"write {' or '.join(_PROVE)}")
 
-    def theme(self, themes: Themes | None) -> str | None:
+    def theme(self, themes: Names | None) -> str | None:
         name = self.text((), self.top, "theme", f'theme = "{AUTO_THEME}"')
         if name is not None and (hint := _wrong_theme(name, themes)):
             self.fail(("theme",), f"{name!r} is no theme", hint)
         return name
+
+    def fps(self) -> int | None:
+        value = self.top.get("fps")
+        return self._number(("fps",), value, Config().fps, (LEAST_FPS, MOST_FPS))
+
+    def columns(self, known: Names | None) -> tuple[str, ...] | None:
+        value, at = self.top.get("columns"), ("columns",)
+        if value is None:
+            return None
+        names = self.texts(at, value, 'columns = ["host", "state"]')
+        columns = names if known is None else known()
+        for name in names:
+            if name not in columns:
+                hint = did_you_mean(name, columns) or f"columns: {', '.join(columns)}"
+                self.fail(at, f"{name!r} is no column", hint)
+        return names
 
     def switch(self, key: str, default: bool) -> bool | None:
         value = self.top.get(key)
@@ -408,11 +475,18 @@ class _ConfigFile(TomlFile):
         table = self.top.get("limits")
         if not isinstance(table, dict) or key not in table:
             return None
-        at, value = ("limits", key), table[key]
         default: int = getattr(DEFAULT_LIMITS, _LIMITS[key])
+        return self._number(("limits", key), table[key], default, _RANGES[_LIMITS[key]])
+
+    def _number(
+        self, at: At, value: object, default: int, least_and_most: tuple[int, int]
+    ) -> int | None:
+        """A whole number of that range, if there is a value."""
+        if value is None:
+            return None
         if not isinstance(value, int) or isinstance(value, bool):
-            self.wrong_type(at, "a whole number", value, f"{key} = {default}")
-        least, most = _RANGES[_LIMITS[key]]
+            self.wrong_type(at, "a whole number", value, f"{at[-1]} = {default}")
+        least, most = least_and_most
         if not least <= value <= most:
             self.fail(at, f"{value} is out of range", f"give {least} to {most}")
         return value
@@ -441,6 +515,10 @@ MEANINGS: Final[Mapping[str, str]] = {
     'or "off"',
     "prove": '"background": idle hosts prove themselves, see docs/proofs.md',
     "theme": 'the app\'s colours: "dark", "light", or a theme of Textual, such as "nord"',
+    "fps": f"the app paints at most so many times a second, {LEAST_FPS} to {MOST_FPS}; "
+    "a slow link wants fewer",
+    "columns": 'the fleet\'s columns in order, such as ["host", "state", "job"]; [] for all; '
+    "see docs/app.md",
     "bell": "rings at a job's end",
     "title": "the window's title says the verdict then",
     "notify": 'a notice on the desktop at a job\'s end: "off", "osc9", "osc777", "osc99"',

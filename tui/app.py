@@ -11,6 +11,7 @@ import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -36,6 +37,7 @@ from tui.fleet import Fleet
 from tui.glyphs import ASCII, UNICODE
 from tui.jobs import JobWatcher
 from tui.keys import Keys, is_key
+from tui.paint_rate import limit_paints, seconds_between_beats
 from tui.proving import Proving
 from tui.refresh import SECOND, Refresh
 from tui.screen_filter import NoColours, ScreenFilter
@@ -72,9 +74,6 @@ if TYPE_CHECKING:
     from nixfleet_core.session.protocol import HostSession, LatestSource
     from tui.fleet import HostEntry
     from tui.settings import AppSettings
-
-BEAT = 0.25
-"""Seconds between repaints of what changes by itself; each repaint may go over a slow link."""
 
 _NOTICE_SECONDS = 30.0
 _UNTIL_SEEN = 365 * 24 * 3600.0
@@ -177,8 +176,10 @@ class NixFleetApp(Stage, inherit_bindings=False):
         self._titled = False
         self._unseen = bool(settings.notices)
         self.entered_at = 0.0
+        self._sized_at = -inf
         self._told: dict[str, float] = {}
         """Until when each notice is shown."""
+        limit_paints(settings.fps)
         self.set_class(settings.ascii, "-ascii")
         draw_scrollbars(ascii_only=settings.ascii)
 
@@ -189,7 +190,7 @@ class NixFleetApp(Stage, inherit_bindings=False):
             return FirstRunScreen(self._first_run.searched, self._first_run.look_again)
         from tui.screens.fleet import FleetScreen
 
-        return FleetScreen(self.fleet)
+        return FleetScreen(self.fleet, self.settings.columns)
 
     @on(messages.HostsFound)
     def _go_on_with_hosts(self, message: messages.HostsFound) -> None:
@@ -199,7 +200,8 @@ class NixFleetApp(Stage, inherit_bindings=False):
         if not isinstance(self.screen, FirstRunScreen):
             return  # something has opened over it meanwhile; it will ask again
         self.fleet = Fleet.of(message.opened.sessions, self.fleet.latest_source, self.clock)
-        self.push_screen(FleetScreen(self.fleet))  # Textual cannot replace the first screen
+        fleet = FleetScreen(self.fleet, self.settings.columns)
+        self.push_screen(fleet)  # Textual cannot replace the first screen
         for notice in message.opened.notices:
             self.notify(notice, severity="warning", timeout=_NOTICE_SECONDS)
         self.look_at_all()
@@ -217,7 +219,7 @@ class NixFleetApp(Stage, inherit_bindings=False):
 
     def on_mount(self) -> None:
         self.app_resume_signal.subscribe(self, self._repaint)
-        self.set_interval(BEAT, self.beat)
+        self.set_interval(seconds_between_beats(self.settings.fps), self.beat, name="beat")
         self.set_interval(SECOND, self.look_again)
         for notice in self.settings.notices:
             self.notify(notice, severity="warning", timeout=_UNTIL_SEEN)
@@ -321,6 +323,17 @@ class NixFleetApp(Stage, inherit_bindings=False):
         if moving or self._dirty:
             self._dirty = False
             self.ticked.publish(None)
+
+    def _check_resize(self) -> None:
+        """Tell the screens the window's new size, as seldom as they paint: a window that is dragged
+        has a new size many times a second, and each one paints everything at once."""
+        left = self._sized_at + 1 / self.settings.fps - time.monotonic()
+        if left > 0 and self._resize_event is not None:
+            self._resize_timer = self.set_timer(left, self._check_resize)
+            return
+        super()._check_resize()
+        if self._resize_event is None:  # there was a screen to tell
+            self._sized_at = time.monotonic()
 
     # Colours
 

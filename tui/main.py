@@ -47,6 +47,11 @@ class TerminalScreen:
 
         return NAMES
 
+    def columns(self) -> Sequence[str]:
+        from tui.fleet_columns import NAMES
+
+        return NAMES
+
     def keys(self) -> KeyRules:
         from tui.key_rules import AppKeyRules
 
@@ -76,6 +81,8 @@ def _settings(
         refresh=config.refresh,
         keys=keys,
         theme=config.theme,
+        fps=config.fps,
+        columns=config.columns,
         bell=config.bell,
         title=config.title,
         notify=config.notify,

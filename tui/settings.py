@@ -29,6 +29,10 @@ class AppSettings:
     """The keys of what has others than by default, by the ids of the bindings."""
     theme: str = AUTO_THEME
     """What the operator has chosen, as `tui.themes.NAMES` has it."""
+    columns: tuple[str, ...] = ()
+    """Those of the fleet's table, as the operator has named them; empty: all."""
+    fps: int = Config().fps
+    """The most paints a second."""
     prove_in_background: bool = False
     """The app lets idle hosts prove themselves."""
     temporary: bool = False

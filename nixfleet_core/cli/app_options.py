@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How the app is to look and what it runs, as the command line has it. `refresh`, `theme` and
-    `on_finish` are as given."""
+    """How the app is to look and what it runs, as the command line has it. `refresh`, `theme`,
+    `fps` and `on_finish` are as given."""
 
     ascii_only: bool = False
     mouse: bool = True
     refresh: str | None = None
     theme: str | None = None
+    fps: str | None = None
     on_finish: str | None = None
 
 
@@ -37,11 +38,15 @@ def _check_refresh(_: click.Context, option: click.Parameter, value: str | None)
         return None
     from nixfleet_core.config import check_refresh
 
-    try:
-        check_refresh(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param=option) from error
-    return value
+    return _checked(value, check_refresh, option)
+
+
+def _check_fps(_: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    if value is None:
+        return None
+    from nixfleet_core.config import check_fps
+
+    return _checked(value, check_fps, option)
 
 
 def _check_theme(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
@@ -52,8 +57,14 @@ def _check_theme(context: click.Context, option: click.Parameter, value: str | N
 
     given = context.obj  # a Setup behind `demo`
     screen: Screen | None = given.screen if isinstance(given, Setup) else given
+    themes = screen.themes if screen is not None else None
+    return _checked(value, functools.partial(check_theme, themes=themes), option)
+
+
+def _checked(value: str, check: Callable[[str], object], option: click.Parameter) -> str:
+    """The value, unless the check raises ValueError: then the option is refused in its words."""
     try:
-        check_theme(value, screen.themes if screen is not None else None)
+        check(value)
     except ValueError as error:
         raise click.BadParameter(str(error), param=option) from error
     return value
@@ -71,6 +82,12 @@ def app_options(command: Callable[..., None]) -> Callable[..., None]:
         help="The app's colours: auto, dark, light, or a theme of Textual.",
     )
     @click.option(
+        "--fps",
+        metavar="N",
+        callback=_check_fps,
+        help="The most paints a second; a slow link wants fewer.",
+    )
+    @click.option(
         "--refresh",
         metavar="SECONDS",
         callback=_check_refresh,
@@ -84,9 +101,11 @@ def app_options(command: Callable[..., None]) -> Callable[..., None]:
         no_mouse: bool,
         refresh: str | None,
         theme: str | None,
+        fps: str | None,
         on_finish: str | None,
         **rest: object,
     ) -> None:
-        command(*args, look=Look(ascii_only, not no_mouse, refresh, theme, on_finish), **rest)
+        look = Look(ascii_only, not no_mouse, refresh, theme, fps, on_finish)
+        command(*args, look=look, **rest)
 
     return wrapped

@@ -43,7 +43,8 @@ class Screen(Protocol):
     ) -> int:
         """Open the app on these hosts; it begins with the notices. If there are no hosts, it says
         so, and can look again. `config` says how often it looks at hosts by itself, whether it
-        proves them, in which theme it is drawn, its keys, and what it does at the end of a job."""
+        proves them, in which theme and how often it is drawn, which columns the fleet has, its
+        keys, and what it does at the end of a job."""
         ...
 
     def open_demo(self, speed: float, *, ascii_only: bool, mouse: bool, config: Config) -> int:
@@ -52,6 +53,10 @@ class Screen(Protocol):
 
     def themes(self) -> Sequence[str]:
         """The names of the themes that may be chosen."""
+        ...
+
+    def columns(self) -> Sequence[str]:
+        """The names of the columns that the fleet's table may have."""
         ...
 
     def keys(self) -> KeyRules:

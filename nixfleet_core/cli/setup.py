@@ -42,6 +42,8 @@ class Setup:
             refresh=look.refresh,
             theme=look.theme,
             themes=screen.themes if screen is not None else None,
+            fps=look.fps,
+            columns=screen.columns if screen is not None else None,
             on_finish=look.on_finish,
             keys=key_reader(screen.keys) if screen is not None and keys else None,
         )

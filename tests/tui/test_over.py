@@ -62,10 +62,18 @@ async def read_a_past_job(pilot: Pilot[None], session: FakeSession) -> None:
 
 
 def test_the_settings_reach_the_app() -> None:
-    config = Config(bell=False, title=False, notify="osc9", on_finish=("tell", "me"))
+    config = Config(
+        fps=4,
+        columns=("state", "host"),
+        bell=False,
+        title=False,
+        notify="osc9",
+        on_finish=("tell", "me"),
+    )
     found = _settings(False, True, config)
     assert (found.bell, found.title, found.notify) == (False, False, "osc9")
     assert found.on_finish == ("tell", "me")
+    assert (found.fps, found.columns) == (4, ("state", "host"))
 
 
 async def at_rest(app: NixFleetApp) -> None:

@@ -17,7 +17,7 @@ from fakes import (
     FakeLatest,
     make_facts,
 )
-from screen_text import at_rest, press_key, screen_text, settle
+from screen_text import press_key, screen_text, settle
 
 from nixfleet_core.errors import NeedsPassword, Unreachable
 from nixfleet_core.job.events import (
@@ -357,13 +357,20 @@ async def test_v_in_capitals_verifies_every_unproven_host_and_no_other(
 
 
 async def test_the_fleet_is_shown_before_any_host_is_asked(
-    make_app: MakeApp, fleet: list[FakeSession]
+    make_app: MakeApp, fleet: list[FakeSession], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with (app := make_app()).run_test(size=(120, 40)) as pilot:
-        await at_rest()
+    app = make_app()
+    look_at_all, seen = app.look_at_all, list[str]()
+
+    def look() -> None:
+        seen.append(screen_text(app))
         assert not any(session.calls for session in fleet)
-        assert "csb0" in screen_text(app)
+        look_at_all()
+
+    monkeypatch.setattr(app, "look_at_all", look)
+    async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
+        assert "csb0" in seen[0]
         assert all("probe" in session.calls for session in fleet)
 
 

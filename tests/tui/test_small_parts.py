@@ -13,7 +13,7 @@ from tui.text import (
     shorten,
     stopwatch,
 )
-from tui.widgets.row_table import Column, fit_columns
+from tui.widgets.columns import Column, fit_columns
 
 COLUMNS = (
     Column("host", "Host", worth=9, least=4),

@@ -81,7 +81,7 @@ def own_settings(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     monkeypatch.setenv("XDG_CONFIG_DIRS", str(home / "etc/xdg"))
     for name in (
         *("XDG_CONFIG_HOME", "NIXFLEET_REFRESH", "NIXFLEET_SSH_CONFIG"),
-        *("NIXFLEET_THEME", "NIXFLEET_ON_FINISH"),
+        *("NIXFLEET_THEME", "NIXFLEET_FPS", "NIXFLEET_ON_FINISH"),
     ):
         monkeypatch.delenv(name, raising=False)
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nixfleet_core.config import (
+    FPS_VARIABLE,
     ON_FINISH_VARIABLE,
     REFRESH_VARIABLE,
     SSH_CONFIG_VARIABLE,
@@ -14,6 +15,7 @@ from nixfleet_core.config import (
     Config,
     Limits,
     Loaded,
+    check_fps,
     check_refresh,
     check_theme,
     default_config_path,
@@ -26,6 +28,8 @@ WHOLE = """\
 refresh = 120
 prove = "background"
 theme = "nord"
+fps = 8
+columns = ["state", "host", "state"]
 bell = false
 title = false
 notify = "osc777"
@@ -41,6 +45,8 @@ VALUES = Config(
     refresh=120.0,
     prove="background",
     theme="nord",
+    fps=8,
+    columns=("state", "host"),
     bell=False,
     title=False,
     notify="osc777",
@@ -61,10 +67,15 @@ def themes() -> tuple[str, ...]:
     return ("auto", "dark", "light", "nord", "gruvbox")
 
 
+def columns() -> tuple[str, ...]:
+    return ("host", "running", "state", "job")
+
+
 def load(
     text: str | bytes | None,
     refresh: str | None = None,
     theme: str | None = None,
+    fps: str | None = None,
     on_finish: str | None = None,
     **environ: str,
 ) -> Loaded:
@@ -72,7 +83,15 @@ def load(
         path = default_config_path()
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return load_config(environ, refresh=refresh, theme=theme, themes=themes, on_finish=on_finish)
+    return load_config(
+        environ,
+        refresh=refresh,
+        theme=theme,
+        themes=themes,
+        fps=fps,
+        columns=columns,
+        on_finish=on_finish,
+    )
 
 
 def sources(loaded: Loaded) -> dict[str, tuple[str, str]]:
@@ -93,6 +112,8 @@ def test_without_a_file_the_defaults_hold() -> None:
         "refresh": ("60", "default"),
         "prove": ("off", "default"),
         "theme": ("auto", "default"),
+        "fps": ("60", "default"),
+        "columns": ("", "default"),
         "bell": ("true", "default"),
         "title": ("true", "default"),
         "notify": ("auto", "default"),
@@ -115,15 +136,17 @@ def test_every_key_is_read_and_its_line_is_told() -> None:
         "refresh": ("120", f"{file}:1"),
         "prove": ("background", f"{file}:2"),
         "theme": ("nord", f"{file}:3"),
-        "bell": ("false", f"{file}:4"),
-        "title": ("false", f"{file}:5"),
-        "notify": ("osc777", f"{file}:6"),
-        "on-finish": ("tell -x -x 'two words'", f"{file}:7"),
-        "limits.connections": ("12", f"{file}:9"),
-        "limits.through-one-jump": ("2", f"{file}:10"),
-        "limits.look": ("90", f"{file}:11"),
-        "limits.evaluation": ("900", f"{file}:12"),
-        "limits.rebuild": ("28800", f"{file}:13"),
+        "fps": ("8", f"{file}:4"),
+        "columns": ("state host", f"{file}:5"),
+        "bell": ("false", f"{file}:6"),
+        "title": ("false", f"{file}:7"),
+        "notify": ("osc777", f"{file}:8"),
+        "on-finish": ("tell -x -x 'two words'", f"{file}:9"),
+        "limits.connections": ("12", f"{file}:11"),
+        "limits.through-one-jump": ("2", f"{file}:12"),
+        "limits.look": ("90", f"{file}:13"),
+        "limits.evaluation": ("900", f"{file}:14"),
+        "limits.rebuild": ("28800", f"{file}:15"),
         "NIXFLEET_SSH_CONFIG": ("", "default"),
     }
 
@@ -183,6 +206,35 @@ def test_a_wrong_theme_in_the_environment_leaves_the_file_in_force() -> None:
     assert loaded.problems == ("NIXFLEET_THEME: 'gruvbux' is no theme; did you mean 'gruvbox'?",)
 
 
+@pytest.mark.parametrize(
+    ("file", "environ", "flag", "value", "source"),
+    [
+        (None, {}, None, 60, "default"),
+        ("fps = 20", {}, None, 20, "~/.config/nixfleet/config.toml:1"),
+        ("fps = 20", {FPS_VARIABLE: "1"}, None, 1, "NIXFLEET_FPS"),
+        ("fps = 20", {FPS_VARIABLE: "1"}, "60", 60, "--fps"),
+        ("fps = 20", {FPS_VARIABLE: ""}, None, 20, "~/.config/nixfleet/config.toml:1"),
+    ],
+)
+def test_the_paints_a_second_are_given_as_the_refresh_is(
+    file: str | None, environ: dict[str, str], flag: str | None, value: int, source: str
+) -> None:
+    loaded = load(file, fps=flag, **environ)
+    assert (loaded.config.fps, *sources(loaded)["fps"]) == (value, str(value), source)
+    assert loaded.problems == ()
+
+
+@pytest.mark.parametrize("text", ["0", "61", "-1", "1.5", "1e1", "off", "x", "9 ", "9" * 5000, "٣"])
+def test_wrong_paints_a_second_in_the_environment_leave_the_file_in_force(text: str) -> None:
+    loaded = load("fps = 20", **{FPS_VARIABLE: text})
+    assert loaded.config.fps == 20
+    assert loaded.problems == (
+        f"NIXFLEET_FPS: {text!r} is no number of paints a second; give 1 to 60",
+    )
+    with pytest.raises(ValueError):
+        check_fps(text)
+
+
 COMMAND, COMMAND_VARIABLE = 'on-finish = ["a", "b c"]', {ON_FINISH_VARIABLE: "d 'e f' $HOME;g"}
 
 
@@ -223,6 +275,19 @@ def test_without_an_app_nobody_knows_the_names_of_themes() -> None:
     check_theme("norrd", None)
     with pytest.raises(ValueError):
         check_theme("norrd", themes)
+
+
+def test_without_an_app_nobody_knows_the_names_of_columns() -> None:
+    assert load('columns = ["runing"]').problems != ()
+    assert load_config({}).config.columns == ("runing",)
+    assert load_config({}).problems == ()
+
+
+def test_the_users_columns_go_before_the_systems_and_none_are_all(home: Path) -> None:
+    write_system(home, 'columns = ["state"]\n')
+    assert load(None).config.columns == ("state",)
+    assert load('columns = ["job", "host"]').config.columns == ("job", "host")
+    assert load("columns = []").config.columns == ()
 
 
 def test_ssh_reads_the_file_that_the_environment_names() -> None:
@@ -270,7 +335,7 @@ MISTAKES = {
     "an unknown key": ("refrsh = 60", "1: refrsh: unknown key; did you mean 'refresh'?"),
     "an unheard-of key": (
         "zzz = 1",
-        "1: zzz: unknown key; known keys: refresh, prove, theme, bell, title, notify, on-finish, l",
+        "1: zzz: unknown key; known keys: refresh, prove, theme, fps, columns, bell, title, notify",
     ),
     "a strange way to prove": (
         'prove = "always"',
@@ -284,6 +349,29 @@ MISTAKES = {
     ),
     "a theme's name in capitals": ('theme = "DARK"', "1: theme: 'DARK' is no theme; "),
     "no theme": ("theme = 3", '1: theme: must be text, not a number; write theme = "auto"'),
+    **{
+        f"{fps} paints a second": (f"fps = {fps}", f"1: fps: {fps} is out of range; give 1 to 60")
+        for fps in (0, 61)
+    },
+    "paints as text": (
+        'fps = "60"',
+        "1: fps: must be a whole number, not text; write fps = 60",
+    ),
+    "half a paint": ("fps = 0.5", "1: fps: must be a whole number, not a number"),
+    "paints are true": ("fps = true", "1: fps: must be a whole number, not true or false"),
+    "a misspelt column": (
+        'columns = ["host", "runing"]',
+        "1: columns: 'runing' is no column; did you mean 'running'?",
+    ),
+    "an unheard-of column": (
+        'columns = ["zzz"]',
+        "1: columns: 'zzz' is no column; columns: host, running, state, job",
+    ),
+    "a column as text": (
+        'columns = "host"',
+        '1: columns: must be a list, not text; write columns = ["host", "state"]',
+    ),
+    "a column that is a number": ("columns = [3]", "1: columns: must be a list of texts, not a n"),
     "a strange notice": (
         'notify = "osc8"',
         "1: notify: 'osc8' is no kind of notice; kinds: auto, off, osc9, osc777, osc99",

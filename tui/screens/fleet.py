@@ -15,6 +15,7 @@ from nixfleet_core.ids import job_time
 from nixfleet_core.session.boundary import drawn
 from tui.details import checkout_state, host_details, last_look, running_since
 from tui.fleet import STATE_ORDER
+from tui.fleet_columns import SPARE, chosen_columns
 from tui.host_facts import Jobs, host_sections, sections_text
 from tui.messages import LookAtAll, RollBackHosts, UpdateHosts, UpdateStale, VerifyHosts
 from tui.refresh import SECOND
@@ -23,7 +24,7 @@ from tui.stage import stage
 from tui.text import ago, short_commit
 from tui.widgets.filter_bar import FilterBar
 from tui.widgets.key_bar import KeyBar
-from tui.widgets.row_table import Cell, Column, Row, RowTable
+from tui.widgets.row_table import Cell, Row, RowTable
 from tui.words import state_tone, tone_sign
 
 if TYPE_CHECKING:
@@ -35,20 +36,6 @@ if TYPE_CHECKING:
     from tui.fleet import Fleet, HostEntry
     from tui.glyphs import Glyphs
     from tui.words import Tone
-
-COLUMNS = (
-    Column("host", "Host", worth=9, least=8),
-    Column("where", "Where", worth=2, least=10),
-    Column("running", "Running", worth=7, least=7),
-    Column("installed", "Installed", worth=5, least=9),
-    Column("latest", "Latest", worth=4, least=7),
-    Column("state", "State", worth=8, least=11),
-    Column("commit", "Commit", worth=1, spare=True),
-    Column("checkout", "Checkout", worth=0, spare=True),
-    Column("started", "Agent since", worth=-1, spare=True),
-    Column("job", "Last job", worth=-2, spare=True),
-)
-"""The last four are for large terminals."""
 
 _AGES_EVERY: Final = 10
 """Seconds."""
@@ -73,7 +60,7 @@ def host_row(
     entry: HostEntry, latest: str | None, glyphs: Glyphs, beat: int, now: float | None
 ) -> Row:
     """The row of one host; if it cannot be shown, its name, and that it cannot. With `now` it has
-    the cells of spare columns, too."""
+    the cells of the columns in `SPARE`, too."""
     broken = {"host": Cell(entry.name), "state": Cell("error", "bad")}
 
     def cells() -> dict[str, Cell]:
@@ -102,8 +89,8 @@ class HostRows:
         beat: int,
         now: float | None,
     ) -> list[Row]:
-        """`now` if there is room for the spare columns; the ages in them are up to `_AGES_EVERY`
-        seconds old, and rows take turns at being made again for them."""
+        """`now` if the table may have columns of `SPARE`; the ages in them are up to
+        `_AGES_EVERY` seconds old, and rows take turns at being made again for them."""
         return [
             self._row(
                 *(entry, latest.get(entry.name), beat, now),
@@ -151,7 +138,7 @@ def _cells(entry: HostEntry, latest: str | None, glyphs: Glyphs, beat: int) -> d
 
 
 def _more_cells(entry: HostEntry, facts: Facts, glyphs: Glyphs, now: float) -> dict[str, Cell]:
-    """What a large terminal has room for."""
+    """The cells of the columns in `SPARE`."""
     checkout, job, since = facts.checkout, facts.job_last, running_since(facts, now - entry.seen_at)
     dirty = checkout is not None and (checkout.state != "ok" or bool(checkout.dirty))
     return {
@@ -265,9 +252,11 @@ class FleetScreen(HostPage):
     BINDING_GROUP_TITLE = "Fleet"
     AUTO_FOCUS = "RowTable"
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, columns: Sequence[str] = ()) -> None:
+        """`columns`: those that the operator has named; empty: all."""
         super().__init__()
         self._fleet = fleet
+        self._columns = chosen_columns(columns)
         self._rows = HostRows(stage(self).glyphs)
         self._marked: set[str] = set()
         self._sort: str | None = None
@@ -283,7 +272,7 @@ class FleetScreen(HostPage):
         with Container(id="fleet"):
             with Vertical(id="hosts") as box:
                 box.border_title = Content("Hosts")
-                yield RowTable(COLUMNS, glyphs, id="host-table")
+                yield RowTable(self._columns, glyphs, id="host-table")
             with VerticalScroll(id="details", can_focus=False):
                 yield Static(id="details-text", markup=False)
         yield FilterBar()
@@ -305,7 +294,7 @@ class FleetScreen(HostPage):
         """Show the hosts as they are known now; called a few times a second while they change."""
         self._beat += 1
         table = self.query_one(RowTable)
-        now = stage(self).clock() if table.is_large else None
+        now = stage(self).clock() if table.may_have(SPARE) else None
         shown, latest = self._shown(), self._fleet.latest_labels()
         rows = self._rows.rows(shown, latest, self._marked, self._beat, now)
         if self._filter_bar.display:
@@ -355,7 +344,10 @@ class FleetScreen(HostPage):
             self._box_titles = title, age
             box.border_title, box.border_subtitle = Content(title), Content(age)
         if content != text.content:
-            text.update(content)
+            # a new layout paints all of the screen once more
+            room, least = text.content_size, box.scrollable_content_region.height
+            height = content.get_height({}, room.width) if room else 0
+            text.update(content, layout=max(height, least) != room.height)
 
     @on(RowTable.Chosen)
     def _row_chosen(self) -> None:
@@ -463,7 +455,7 @@ class FleetScreen(HostPage):
 
     def action_sort(self, step: int) -> None:
         """Sort by the next column; after the last, the inventory's order."""
-        order = [None, *(column.key for column in COLUMNS)]
+        order = [None, *(column.key for column in self._columns)]
         self._sort_by(order[(order.index(self._sort) + step) % len(order)])
 
     def action_reverse(self) -> None:
@@ -475,7 +467,7 @@ class FleetScreen(HostPage):
         glyphs = stage(self).glyphs
         sign = glyphs.down if self._reverse else glyphs.up
         self.query_one(RowTable).set_titles(
-            {c.key: f"{c.title} {sign}" if c.key == column else c.title for c in COLUMNS}
+            {c.key: f"{c.title} {sign}" if c.key == column else c.title for c in self._columns}
         )
         self.update_hosts(None)
 

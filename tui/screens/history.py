@@ -16,8 +16,9 @@ from tui.messages import OpenJob
 from tui.screens.base import Page
 from tui.stage import stage
 from tui.text import counted, duration, local_time, plain
+from tui.widgets.columns import Column
 from tui.widgets.key_bar import KeyBar
-from tui.widgets.row_table import Cell, Column, Row, RowTable
+from tui.widgets.row_table import Cell, Row, RowTable
 from tui.words import outcome_tone, tone_sign
 
 if TYPE_CHECKING:

@@ -16,9 +16,10 @@ from tui.messages import CancelJob, ShowJob
 from tui.screens.host_page import AFTER_A_JOB, HostPage, host_key, host_keys
 from tui.stage import stage
 from tui.text import bar, plain, stopwatch
+from tui.widgets.columns import Column
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.live import no_picture
-from tui.widgets.row_table import Cell, Column, Row, RowTable
+from tui.widgets.row_table import Cell, Row, RowTable
 from tui.widgets.verdict_panel import verdict_text
 from tui.words import tone_sign, verdict_tone
 

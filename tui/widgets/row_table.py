@@ -1,4 +1,4 @@
-"""A table that fits: the least worthy columns give way, and rows are drawn only if they change.
+"""A table that fits (`tui.widgets.columns`), and draws its rows only if they change.
 
 Cells are plain text with the name of a tone; nothing in them is ever parsed.
 """
@@ -17,35 +17,21 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tui.text import plain, shorten
+from tui.widgets.columns import GAP, fit_columns, offered
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from rich.style import Style
     from textual import events
 
     from tui.glyphs import Glyphs
+    from tui.widgets.columns import Column
     from tui.words import Tone
 
 
-_GAP = 2
-_LARGE = 100
-"""From so many cells on a table has room for spare columns."""
 _SIGNS = 3
 """Cells before the first column: cursor and mark."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """`worth`: if room is short, the column with the least worth goes first."""
-
-    key: str
-    title: str
-    worth: int
-    least: int = 4
-    """The width in cells to which it may shrink before a column is dropped."""
-    spare: bool = False
-    """It is there only in a large table, and if no column has to shrink for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,36 +58,6 @@ class Row:
 
     def text(self, column: str) -> str:
         return self.cells.get(column, _EMPTY).text
-
-
-def offered(columns: Sequence[Column], room: int) -> list[Column]:
-    """The columns that a table of so many cells may have: spare ones only if it is large."""
-    return [column for column in columns if room >= _LARGE or not column.spare]
-
-
-def fit_columns(columns: Sequence[Column], wanted: Mapping[str, int], room: int) -> dict[str, int]:
-    """Widths for the columns that fit, in their order.
-
-    If they do not all fit, spare columns are left out. Then columns shrink to their least width one
-    by one, and then they are left out, too. The least worthy go first; the worthiest always stays.
-    """
-    kept = sorted(offered(columns, room), key=lambda column: column.worth)
-    while kept[0].spare and _width(kept, wanted) > room:
-        del kept[0]
-    kept = [column for column in columns if column in kept]
-    while len(kept) > 1 and _width(kept, {c.key: min(c.least, wanted[c.key]) for c in kept}) > room:
-        kept.remove(min(kept, key=lambda column: column.worth))
-    widths = {column.key: wanted[column.key] for column in kept}
-    for column in sorted(kept, key=lambda column: column.worth):
-        over = _width(kept, widths) - room
-        if over > 0:
-            least = min(column.least, widths[column.key])
-            widths[column.key] = max(least, widths[column.key] - over)
-    return widths
-
-
-def _width(columns: Sequence[Column], widths: Mapping[str, int]) -> int:
-    return sum(widths[column.key] for column in columns) + _GAP * (len(columns) - 1)
 
 
 class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
@@ -199,8 +155,9 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
             self.virtual_size = Size(self._width, len(rows) + 1)
             self.refresh()
         else:
-            for at, (before, after) in enumerate(zip(old, rows, strict=True)):
-                if before != after:
+            top, height = self.scroll_offset.y, max(1, self.size.height - 1)
+            for at in range(top, min(top + height, len(rows))):
+                if old[at] != rows[at]:
                     self._refresh_row(at)
         if self.selected != selected:
             self.post_message(self.Moved())
@@ -255,10 +212,9 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
         """Cells left of the scrollbar."""
         return self.scrollable_content_region.width
 
-    @property
-    def is_large(self) -> bool:
-        """Whether it may have spare columns."""
-        return self._room >= _LARGE
+    def may_have(self, columns: Collection[str]) -> bool:
+        """Whether it may have one of these columns; spare ones are for large tables."""
+        return any(column.key in columns for column in offered(self._columns, self._room))
 
     @property
     def _room(self) -> int:
@@ -289,13 +245,13 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
             if cell.tone != "normal":
                 tone += self.get_component_rich_style(f"row-table--{cell.tone}", partial=True)
             segments.append(Segment(text, tone))
-            segments.append(Segment(" " * (width - cell_len(text) + _GAP), style))
+            segments.append(Segment(" " * (width - cell_len(text) + GAP), style))
         return Strip(segments).crop_extend(0, self._width, style)
 
     def _column_at(self, x: int) -> str | None:
         at = _SIGNS
         for key, width in self._fit.items():
-            at += width + _GAP
+            at += width + GAP
             if x < at:
                 return key
         return None

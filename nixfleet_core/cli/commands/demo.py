@@ -38,6 +38,8 @@ def _open_demo(setup: Setup, speed: float, look: Look) -> int:
         refresh=look.refresh or before.refresh,
         theme=look.theme or before.theme,
         themes=screen.themes,
+        fps=look.fps or before.fps,
+        columns=screen.columns,
         keys=key_reader(screen.keys),
     )
     told = before.on_finish if look.on_finish is None else look.on_finish

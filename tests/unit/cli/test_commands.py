@@ -1247,6 +1247,8 @@ class Screen:
         self.notices: list[str] = []
         self.refreshes: list[float | None] = []
         self.drawn_in: list[str] = []
+        self.paints: list[int] = []
+        self.columns_shown: list[tuple[str, ...]] = []
         self.opened = Opened(())
         self.look_again: LookAgain | None = None
         self.commands: list[tuple[str, ...]] = []
@@ -1264,6 +1266,8 @@ class Screen:
         self.asked.append(([one.host.name for one in opened.sessions], ascii_only, mouse))
         self.refreshes.append(config.refresh)
         self.drawn_in.append(config.theme)
+        self.paints.append(config.fps)
+        self.columns_shown.append(config.columns)
         self.commands.append(config.on_finish)
         self.bound.append(config.keys)
         self.notices = list(opened.notices)
@@ -1271,13 +1275,17 @@ class Screen:
         return 7
 
     def open_demo(self, speed: float, *, ascii_only: bool, mouse: bool, config: Config) -> int:
-        self.asked.append((speed, ascii_only, mouse, config.refresh, config.theme))
+        self.asked.append((speed, ascii_only, mouse, config.refresh, config.theme, config.fps))
         self.commands.append(config.on_finish)
+        self.columns_shown.append(config.columns)
         self.bound.append(config.keys)
         return 8
 
     def themes(self) -> tuple[str, ...]:
         return ("auto", "dark", "light", "nord")
+
+    def columns(self) -> tuple[str, ...]:
+        return ("host", "state", "job")
 
     def keys(self) -> KeyRules:
         return OneKey()
@@ -1323,13 +1331,14 @@ def test_nixfleet_without_a_command_opens_the_app(
     fleet.screen = screen = Screen()
     assert fleet.run().exit_code == 7
     write_config(fleet, 'on-finish = ["mine"]')
-    options = ("--ascii", "--no-mouse", "--refresh", "off", "--theme", "nord")
+    options = ("--ascii", "--no-mouse", "--refresh", "off", "--theme", "nord", "--fps", "4")
     assert fleet.run(*options).exit_code == 7
     assert fleet.run("--on-finish", "tell me").exit_code == 7
     assert screen.commands == [(), ("mine",), ("tell", "me")]
     screen.asked.pop()
     assert screen.refreshes == [60.0, None, 60.0]
     assert screen.drawn_in == ["auto", "nord", "auto"]
+    assert screen.paints == [60, 4, 60]
     assert screen.asked == [(["csb0", "csb1"], False, True), (["csb0", "csb1"], True, False)]
 
 
@@ -1340,12 +1349,15 @@ def test_the_options_of_the_app_stand_before_demo_and_behind_it(
     fleet.screen = screen = Screen()
     write_config(fleet, 'on-finish = ["mine"]')
     assert fleet.run("demo").exit_code == 8
-    options = ("--ascii", "--no-mouse", "--refresh", "20", "--theme", "light", "--on-finish", "a b")
+    options = (
+        *("--ascii", "--no-mouse", "--refresh", "20", "--theme", "light"),
+        *("--fps", "9", "--on-finish", "a b"),
+    )
     assert fleet.run(*options, "demo", "--speed", "3").exit_code == 8
     assert fleet.run("demo", "--speed", "3", *options).exit_code == 8
     assert screen.asked == [
-        (1.0, False, True, 60.0, "auto"),
-        *[(3.0, True, False, 20.0, "light")] * 2,
+        (1.0, False, True, 60.0, "auto", 60),
+        *[(3.0, True, False, 20.0, "light", 9)] * 2,
     ]
     assert screen.commands == [(), ("a", "b"), ("a", "b")], "the settings' command is not for them"
 
@@ -1359,6 +1371,29 @@ def test_a_theme_that_the_app_does_not_have_is_refused(fleet: Fleet, name: str, 
     for words in (("--theme", name), ("demo", "--theme", name), ("--theme", name, "hosts")):
         done = fleet.run(*words)
         assert (done.exit_code, f"{name!r} is no theme; {says}" in done.stderr) == (2, True)
+    assert screen.asked == []
+
+
+def test_the_columns_of_the_settings_reach_the_app_and_the_demo(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nixfleet_core.cli.setup.require_terminal", lambda: None)
+    fleet.screen = screen = Screen()
+    write_config(fleet, 'columns = ["state", "job"]')
+    assert (fleet.run().exit_code, fleet.run("demo").exit_code) == (7, 8)
+    write_config(fleet, 'columns = ["state", "jop"]')
+    done = fleet.run("hosts")
+    assert "columns: 'jop' is no column; did you mean 'job'?" in done.stderr
+    assert (fleet.run().exit_code, fleet.run("demo").exit_code) == (7, 8)
+    assert screen.columns_shown == [("state", "job")] * 2 + [()] * 2, "no wrong name gets there"
+
+
+def test_paints_that_are_out_of_range_are_refused(fleet: Fleet) -> None:
+    fleet.screen = screen = Screen()
+    for words in (("--fps", "61"), ("demo", "--fps", "61"), ("--fps", "61", "hosts")):
+        done = fleet.run(*words)
+        says = "'61' is no number of paints a second; give 1 to 60"
+        assert (done.exit_code, says in done.stderr) == (2, True)
     assert screen.asked == []
 
 
