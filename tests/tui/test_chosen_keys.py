@@ -137,6 +137,15 @@ def check(text: str, chosen: Mapping[str, Keys]) -> None:
         assert re.search(r"[\^+ ]f\d+ ", text), text
 
 
+def names(text: str, chosen: Mapping[str, Keys], **hints: str) -> None:
+    """A text says of each binding's own key what it does. The names have `_` for the dot."""
+    squeezed = " ".join(re.sub(r"[│┃]", " ", text).split())
+    for name, does in hints.items():
+        action = name.replace("__", "-").replace("_", ".", 1).replace("_", "-")
+        key = shown_key(chosen.get(action, DEFAULTS[action])[0], UNICODE)
+        assert f"{key} {does}" in squeezed, (action, squeezed)
+
+
 @BOTH
 async def test_the_fleet_its_help_and_its_palette(
     fleet: list[FakeSession], chosen: Mapping[str, Keys]
@@ -144,15 +153,22 @@ async def test_the_fleet_its_help_and_its_palette(
     async with (app := app_with(chosen, fleet)).run_test(size=(200, 50)) as pilot:
         await settle(pilot)
         check(screen_text(app), chosen)
+        names(screen_text(app), chosen, fleet_update="update", fleet_choose="plan")
+        (cure,) = [line for line in screen_text(app).splitlines() if "→" in line]
+        names(cure, chosen, fleet_update="update")
         check(await do(pilot, "fleet.mark"), chosen)
         await do(pilot, "app.help")
         assert isinstance(app.screen, HelpDialog)
-        check(str(app.screen._body), chosen)
+        said = str(app.screen._body)
+        check(said, chosen)
+        names(said, chosen, fleet_verify="proves it", fleet_update="updates it")
+        names(said, chosen, fleet_choose="shows it")
         await do(pilot, "dialog.leave")
         assert isinstance(app.screen, FleetScreen)
         await do(pilot, "fleet.copy")
         (line,) = [line for line in app.clipboard.splitlines() if "asks for them" in line]
         check(line, chosen)
+        names(line, chosen, fleet_details="asks for them")
         text = await do(pilot, "app.commands")
         assert isinstance(app.screen, CommandPalette)
         assert bool(re.search(r" (?:[A-Za-z?]|⏎|space) +(?:│|▍|$)", text, re.M)) != bool(chosen)
@@ -167,7 +183,9 @@ async def test_a_plan_its_level_and_the_update(
         text = await do(pilot, "fleet.update")
         assert isinstance(app.screen, UpdateDialog)
         check(text, chosen)
-        check("".join(line for line in text.splitlines(True) if "level 1:" in line), chosen)
+        names(text, chosen, plan_open="opens one", plan_level="level 1", plan_push="[ ] push")
+        names(text, chosen, plan_rollback_on_failure="[ ] roll", plan_commit_lock="[ ] commit")
+        names(text, chosen, dialog_accept="start", dialog_leave="back")
         await do(pilot, "plan.level")
         assert isinstance(app.screen, LevelDialog)
         await do(pilot, "level.3", "level.up", "dialog.accept")
@@ -179,17 +197,18 @@ async def test_a_plan_its_level_and_the_update(
         text = await do(pilot, "update.cancel")
         assert isinstance(app.screen, Confirm)
         check(text, chosen)
+        names(text, chosen, dialog_leave="leaves it alone", page_quit="then quits")
         await do(pilot, "dialog.leave")
         await fleet[0].run_job()
         await settle(pilot)
         text = screen_text(app)
-        assert "roll back" in text
         check(text, chosen)
+        names(text, chosen, update_rollback="roll back")
         await do(pilot, "log.next-mark", "log.copy")
         said = [note.message for note in app._notifications]
         assert len(said) == 2
-        for one in said:
-            check(one.replace(": ", " ") + " ", chosen)
+        names(said[0], chosen, log_mark="marks one")
+        names(said[1], chosen, log_save="saves a file")
         await do(pilot, "log.save")
         assert isinstance(app.screen, PathDialog)
         check(screen_text(app), chosen)
@@ -199,6 +218,7 @@ async def test_a_plan_its_level_and_the_update(
         await do(pilot, "dialog.accept")
         assert isinstance(app.screen, RollbackDialog)
         check(screen_text(app), chosen)
+        names(screen_text(app), chosen, plan_open="opens one")
         await do(pilot, "dialog.leave", "update.leave")
         assert isinstance(app.screen, FleetScreen)
         check(screen_text(app), chosen)
@@ -206,15 +226,19 @@ async def test_a_plan_its_level_and_the_update(
 
 @BOTH
 @pytest.mark.parametrize(
-    ("verdict", "does"),
+    ("verdict", "action", "does"),
     [
-        (LEFT, "goes on from there"),
-        (changed(FAILED, remedies=()), "goes to the error"),
-        (UPDATED, "goes back"),
+        (LEFT, "update_update", "goes on from there"),
+        (changed(FAILED, remedies=()), "log_error", "goes to the error"),
+        (UPDATED, "update_leave", "goes back"),
     ],
 )
 async def test_the_next_key_after_a_verdict(
-    fleet: list[FakeSession], chosen: Mapping[str, Keys], verdict: Verdict, does: str
+    fleet: list[FakeSession],
+    chosen: Mapping[str, Keys],
+    verdict: Verdict,
+    action: str,
+    does: str,
 ) -> None:
     fleet[0].says["verdict"] = verdict
     async with app_with(chosen, fleet).run_test(size=(140, 50)) as pilot:
@@ -222,8 +246,8 @@ async def test_the_next_key_after_a_verdict(
         await fleet[0].run_job()
         await settle(pilot)
         text = screen_text(pilot.app)  # type: ignore[arg-type]
-        (line,) = [line for line in text.splitlines() if does in line]
-        check(line, chosen)
+        check(text, chosen)
+        names(text, chosen, **{action: does})
 
 
 @BOTH
@@ -237,8 +261,8 @@ async def test_a_job_that_cannot_be_followed(
     fleet[0].says["follow"] = broken
     async with app_with(chosen, fleet).run_test(size=(140, 50)) as pilot:
         text = await do(pilot, "fleet.update", "dialog.accept")
-        (line,) = [line for line in text.splitlines() if "asks again" in line]
-        check(line, chosen)
+        check(text, chosen)
+        names(text, chosen, update_again="asks again")
         follows = fleet[0].calls.count("follow")
         await do(pilot, "update.again")
         assert fleet[0].calls.count("follow") == follows + 1
@@ -251,12 +275,14 @@ async def test_several_hosts(fleet: list[FakeSession], chosen: Mapping[str, Keys
         text = await do(pilot, "fleet.mark-all", "fleet.update")
         assert isinstance(app.screen, ManyPlansDialog)
         check(text, chosen)
+        names(text, chosen, plan_open="opens a row", plan_at_once="at most", plan_stop="[ ] begin")
         await do(pilot, "dialog.accept")
         assert isinstance(app.screen, ManyScreen)
         check(screen_text(app), chosen)
         await fleet[0].run_job()
         await settle(pilot)
         check(screen_text(app), chosen)
+        names(screen_text(app), chosen, many_rollback="roll back")
         await do(pilot, "many.leave")
         assert isinstance(app.screen, FleetScreen)
 
@@ -270,10 +296,9 @@ async def test_what_is_known_of_a_host_and_its_history(
         text = await do(pilot, "fleet.details")
         assert isinstance(app.screen, HostScreen)
         check(text, chosen)
-        (line,) = [line for line in text.splitlines() if "only root can list" in line]
-        check(line, chosen)
+        names(text, chosen, host_history="asks for the password", host_update="update")
         cures = [line for line in text.splitlines() if "→" in line and "update" in line]
-        check("\n".join(cures), chosen)
+        names("\n".join(cures), chosen, host_update="update")
         text = await do(pilot, "host.history")
         assert isinstance(app.screen, PasswordDialog)
         check(text, chosen)
@@ -290,10 +315,11 @@ async def test_a_host_that_cannot_be_reached(
     async with (app := app_with(chosen, [session])).run_test(size=(140, 50)) as pilot:
         await settle(pilot)
         (line,) = [line for line in screen_text(app).splitlines() if "→" in line]
-        check(line, chosen)
+        names(line, chosen, fleet_connect="connect · ")
         text = await do(pilot, "fleet.choose")
         assert isinstance(app.screen, RemedyNotice)
         check(text, chosen)
+        names(text, chosen, notice_connect="connect · ", notice_refresh="look again")
         session.says["probe"] = STALE
         await do(pilot, "notice.refresh")
         assert "stale" in screen_text(app)
@@ -305,6 +331,7 @@ async def test_an_app_without_hosts(chosen: Mapping[str, Keys]) -> None:
         await settle(pilot)
         check(screen_text(app), chosen)
         assert ("Then press R. y copies" in screen_text(app)) != bool(chosen)
+        names(screen_text(app), chosen, first__run_copy="copies the example")
         await do(pilot, "first-run.copy")
         assert "[hosts" in app.clipboard
 
@@ -315,7 +342,7 @@ async def test_a_terminal_that_is_too_small(
 ) -> None:
     async with (app := app_with(chosen, fleet)).run_test(size=(40, 10)) as pilot:
         await settle(pilot)
-        check(screen_text(app), chosen)
+        names(screen_text(app), chosen, page_quit="quits.")
         if chosen:
             press_key(pilot, "q")
             await settle(pilot)
@@ -340,7 +367,7 @@ async def test_a_log_that_is_not_followed(
         text = await do(pilot, "log.up", "log.right")
         (line,) = [line for line in text.splitlines() if "to follow" in line]
         assert ("← back" in line) != bool(chosen)
-        check(line, chosen)
+        names(line, chosen, log_left="back", log_bottom="to follow")
         text = await do(pilot, "log.bottom", "log.left")
         assert "to follow" not in text
 
