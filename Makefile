@@ -9,7 +9,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test fresh lab chaos bench-lab check screenshots keys lock clean
+.PHONY: help demo test fresh lab chaos bench bench-lab check screenshots keys lock clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ chaos: $(VENV)/.dev ## Run the part of `make lab` that breaks updates in every w
 	@tests/lab/prepare.sh
 	@$(BIN)/pytest tests/lab/chaos
 
+bench: $(VENV)/.dev ## Measure the app against peers, in ratios; SHORT=1: quickly, fails if one is far off
+	@cd tests && PYTHONPATH=..:. ../$(BIN)/python -m bench $(if $(SHORT),--short)
+
 bench-lab: $(VENV)/.dev ## Measure updates on real hosts against the line typed by hand; ROUNDS=N (root, Debian)
 	@tests/lab/prepare.sh
 	@cd tests && ../$(BIN)/python -m lab.bench $(ROUNDS)
@@ -40,7 +43,7 @@ check: $(VENV)/.dev ## Check style, types, architecture and shell
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	MYPYPATH=tests $(BIN)/mypy --package lab --package fresh --package scopes --module left_out --module keys_table
+	MYPYPATH=tests $(BIN)/mypy --package lab --package fresh --package scopes --package bench --module left_out --module keys_table
 	$(BIN)/mypy requirements/lock.py
 	MYPYPATH=tests:tests/unit $(BIN)/mypy tests/fakes.py tests/unit
 	MYPYPATH=tests:tests/scripts $(BIN)/mypy tests/scripts

@@ -1,0 +1,1 @@
+"""How fast the app is, each figure beside that of a peer in the same run: `make bench`."""
