@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import on
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Vertical, VerticalScroll
+from textual.containers import Container, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
@@ -24,6 +24,7 @@ from tui.text import ago, short_commit
 from tui.widgets.filter_bar import FilterBar
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.row_table import Cell, Row, RowTable
+from tui.widgets.titled import TitledScroll
 from tui.words import state_tone, tone_sign
 
 if TYPE_CHECKING:
@@ -261,7 +262,6 @@ class FleetScreen(HostPage):
         self._sort: str | None = None
         self._reverse = False
         self._beat = 0
-        self._box_titles = "", ""
         self._labels: dict[str, str] = {}
         """What some keys do now, by the id of their binding."""
 
@@ -272,7 +272,7 @@ class FleetScreen(HostPage):
             with Vertical(id="hosts") as box:
                 box.border_title = Content("Hosts")
                 yield RowTable(self._columns, glyphs, id="host-table")
-            with VerticalScroll(id="details", can_focus=False):
+            with TitledScroll(id="details", can_focus=False):
                 yield Static(id="details-text", markup=False)
         yield FilterBar()
         yield KeyBar(self._key_label)
@@ -332,16 +332,14 @@ class FleetScreen(HostPage):
     def _update_details(self) -> None:
         entry = self.host_entry
         app, text = stage(self), self.query_one("#details-text", Static)
-        box = self.query_one("#details")
+        box = self.query_one("#details", TitledScroll)
         title, age, content = "", "", Content("The filter shows no host.")
         if entry is not None:
             title, age = entry.label, last_look(entry, app.clock())
             content = host_details(entry, app.glyphs, app.clock(), app.keys)
         elif not self._fleet.entries:
             content = Content()
-        if (title, age) != self._box_titles:  # Textual paints all of the box for them
-            self._box_titles = title, age
-            box.border_title, box.border_subtitle = Content(title), Content(age)
+        box.show_titles(Content(title), Content(age))
         if content != text.content:
             # a new layout paints all of the screen once more
             room, least = text.content_size, box.scrollable_content_region.height

@@ -148,9 +148,7 @@ class UpdateScreen(HostPage):
         layout = layout or work.display != work.is_due
         work.display = work.is_due
         self.set_class(work.is_due, "-working")
-        title = Content(work.title)
-        if work.border_title != title:
-            work.border_title = title
+        work.show_titles(Content(work.title))
         work.show(layout=layout)
 
     def _show_verdict(self) -> None:

@@ -18,6 +18,7 @@ from tui.ansi import plain_text
 from tui.keys import AS_BUILT
 from tui.text import plain, shorten
 from tui.widgets.log_view import LogView
+from tui.widgets.titled import Titled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,7 +61,7 @@ class SearchField(Input):
         self.post_message(self.Left())
 
 
-class LogPanel(Vertical):
+class LogPanel(Vertical, Titled):
     """A titled box around a LogView."""
 
     def __init__(
@@ -75,7 +76,6 @@ class LogPanel(Vertical):
         self._view = view
         self._glyphs = glyphs
         self._bound = bound
-        self._title = ""
         self._is_whole = False
 
     @property
@@ -119,9 +119,7 @@ class LogPanel(Vertical):
                 parts.append(f"{words[0]} {at}")
             elif count:
                 parts.append(f"{count} {words[count != '1']}")
-        if (title := dot.join(parts)) != self._title:
-            self._title = title
-            self.border_title = Content(title)
+        self.show_titles(Content(dot.join(parts)))
 
     def _hint(self, name: str, does: str) -> list[str]:
         """A key of the log, and what it does; nothing if it has no key."""

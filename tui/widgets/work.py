@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 
 from tui.widgets.live import LivePanel
+from tui.widgets.titled import Titled
 from tui.work_rows import (
     SLOWEST,
     slowest_in_one_line,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tui.jobs import JobWatcher
 
 
-class WorkPanel(LivePanel):
+class WorkPanel(LivePanel, Titled):
     """It is there from the moment that Nix does something. Its height does not change while the
     job runs: nothing below it jumps."""
 

@@ -1,0 +1,61 @@
+"""A title that changes costs its row, not its box."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from screen_text import at_rest
+from textual.app import App
+from textual.content import Content
+from textual.widgets import Static
+
+from tui.widgets.titled import TitledScroll
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+    from textual.geometry import Region
+
+pytestmark = pytest.mark.draws_frames
+
+
+class BoxApp(App[None]):
+    CSS = "TitledScroll { height: 8; width: 40; border: round white; padding: 0 2; }"
+
+    def compose(self) -> ComposeResult:
+        with TitledScroll(can_focus=False) as box:
+            box.show_titles(Content("first"), Content("below"))
+            yield Static("text")
+
+    def painted(self) -> set[Region]:
+        """What the next paint draws; afterwards nothing is left to draw."""
+        self.screen._compositor.update_widgets(set(self.screen._dirty_widgets))
+        found = set(self.screen._compositor._dirty_regions)
+        self.screen._on_timer_update()
+        return found
+
+    def lines(self) -> list[str]:
+        return [line.text for line in self.screen._compositor.render_strips()[:8]]
+
+
+async def test_only_the_rows_of_titles_that_change_are_painted() -> None:
+    async with (app := BoxApp()).run_test(size=(60, 20)):
+        await at_rest()
+        app.painted()
+        box = app.query_one(TitledScroll)
+        for title, subtitle, rows in (
+            ("first", "below", set()),
+            ("second", "below", {0}),
+            ("second", "other", {7}),
+            ("a", "b", {0, 7}),
+        ):
+            box.show_titles(Content(title), Content(subtitle))
+            await at_rest()
+            found = app.painted()
+            assert {region.y for region in found} == rows
+            assert all((region.x, region.width, region.height) == (0, 40, 1) for region in found)
+            assert f" {title} " in app.lines()[0]
+            assert f" {subtitle} " in app.lines()[7]
+        box.refresh()
+        await at_rest()
+        assert {region.height for region in app.painted()} >= {8}
