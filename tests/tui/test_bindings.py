@@ -51,3 +51,21 @@ def test_every_key_has_an_action_that_exists(node: type[DOMNode]) -> None:
         name = binding.action.split("(")[0]
         owner = NixFleetApp if name.startswith("app.") else node
         assert hasattr(owner, f"action_{name.removeprefix('app.')}"), binding
+
+
+def test_every_action_of_our_own_has_a_key() -> None:
+    called = {
+        binding.action.split("(")[0].removeprefix("app.")
+        for _, node in PLACES
+        for binding in node.BINDINGS
+        if isinstance(binding, Binding)
+    }
+    own = {
+        name.removeprefix("action_")
+        for _, node in PLACES
+        for base in node.__mro__
+        if base.__module__.startswith("tui.")
+        for name in vars(base)
+        if name.startswith("action_")
+    }
+    assert own - called == set()
