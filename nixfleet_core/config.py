@@ -157,64 +157,63 @@ def load_config(
     `check_refresh`, `check_theme`, `check_fps` and `read_words` have let pass. Without `themes`
     every name of a theme is right, and without `columns` every name of a column. Without `keys` the
     keys of the app are not read: only the app needs them."""
+    known = _Known(themes, columns, keys)
     path = system_config_path()
-    system = _load(path, None, {}, themes=themes, columns=columns, keys=keys) if path else None
-    own = default_config_path()
-    return _load(
-        *(own, system, environ),
-        refresh=refresh,
-        theme=theme,
-        themes=themes,
-        fps=fps,
-        columns=columns,
-        on_finish=on_finish,
-        keys=keys,
-    )
+    system = _load(path, None, {}, _Flags(), known) if path else None
+    flags = _Flags(refresh, theme, fps, on_finish)
+    return _load(default_config_path(), system, environ, flags, known)
+
+
+@dataclass(frozen=True, slots=True)
+class _Flags:
+    """What the command line says; None: nothing."""
+
+    refresh: str | None = None
+    theme: str | None = None
+    fps: str | None = None
+    on_finish: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What only the app knows; None: it is not asked."""
+
+    themes: Names | None
+    columns: Names | None
+    keys: KeyReader | None
 
 
 def _load(
-    path: Path,
-    below: Loaded | None,
-    environ: Mapping[str, str],
-    *,
-    refresh: str | None = None,
-    theme: str | None = None,
-    themes: Names | None = None,
-    fps: str | None = None,
-    columns: Names | None = None,
-    on_finish: str | None = None,
-    keys: KeyReader | None = None,
+    path: Path, below: Loaded | None, environ: Mapping[str, str], flags: _Flags, known: _Known
 ) -> Loaded:
     """One file's settings, and what stands above it; what it does not set is as in `below`."""
     found = _Found(below)
     file = found.file(path)
-    variable = environ.get(REFRESH_VARIABLE) or None
     time: Refresh = found.hold(
         *("refresh", Config().refresh or "off"),
         (file.place("refresh"), found.attempt(file.refresh)),
-        (REFRESH_VARIABLE, found.attempt(partial(_refresh_of, REFRESH_VARIABLE, variable))),
-        ("--refresh", found.attempt(partial(_refresh_of, "--refresh", refresh))),
+        found.given(REFRESH_VARIABLE, environ.get(REFRESH_VARIABLE) or None, check_refresh),
+        found.given("--refresh", flags.refresh, check_refresh),
     )
     prove: Prove = found.hold(
         *("prove", Config().prove), (file.place("prove"), found.attempt(file.prove))
     )
-    named = environ.get(THEME_VARIABLE) or None
+    is_theme = partial(check_theme, themes=known.themes)
     theme = found.hold(
         *("theme", Config().theme),
-        (file.place("theme"), found.attempt(partial(file.theme, themes))),
-        (THEME_VARIABLE, found.attempt(partial(_theme_of, THEME_VARIABLE, named, themes))),
-        ("--theme", found.attempt(partial(_theme_of, "--theme", theme, themes))),
+        (file.place("theme"), found.attempt(partial(file.theme, known.themes))),
+        found.given(THEME_VARIABLE, environ.get(THEME_VARIABLE) or None, is_theme),
+        found.given("--theme", flags.theme, is_theme),
     )
-    paints = environ.get(FPS_VARIABLE) or None
     rate = found.hold(
         *("fps", Config().fps),
         (file.place("fps"), found.attempt(file.fps)),
-        (FPS_VARIABLE, found.attempt(partial(_fps_of, FPS_VARIABLE, paints))),
-        ("--fps", found.attempt(partial(_fps_of, "--fps", fps))),
+        found.given(FPS_VARIABLE, environ.get(FPS_VARIABLE) or None, check_fps),
+        found.given("--fps", flags.fps, check_fps),
     )
     shown = found.hold(
         *("columns", Config().columns),
-        (file.place("columns"), found.attempt(partial(file.columns, columns))),
+        (file.place("columns"), found.attempt(partial(file.columns, known.columns))),
     )
     bell, title = (
         found.hold(
@@ -225,12 +224,11 @@ def _load(
     notify: Notify = found.hold(
         *("notify", Config().notify), (file.place("notify"), found.attempt(file.notify))
     )
-    command = environ.get(ON_FINISH_VARIABLE) or None
     words: tuple[str, ...] = found.hold(
         *("on-finish", Config().on_finish),
         (file.place("on-finish"), found.attempt(file.on_finish)),
-        (ON_FINISH_VARIABLE, found.attempt(partial(_words_of, ON_FINISH_VARIABLE, command))),
-        ("--on-finish", found.attempt(partial(_words_of, "--on-finish", on_finish))),
+        found.given(ON_FINISH_VARIABLE, environ.get(ON_FINISH_VARIABLE) or None, read_words),
+        found.given("--on-finish", flags.on_finish, read_words),
     )
     limits = {
         field: found.hold(
@@ -243,7 +241,7 @@ def _load(
         *(SSH_CONFIG_VARIABLE, ""),
         ("environment", environ.get(SSH_CONFIG_VARIABLE) or None),
     )
-    chosen = found.keys(file, keys)
+    chosen = found.keys(file, known.keys)
     config = Config(
         refresh=None if isinstance(time, str) else time,
         prove=prove,
@@ -273,13 +271,6 @@ def check_refresh(text: str) -> Refresh:
     return float(text)
 
 
-def _refresh_of(name: str, text: str | None) -> Refresh | None:
-    try:
-        return None if text is None else check_refresh(text)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
-
-
 KEYS_TABLE: Final = "keys"
 
 Keys = tuple[str, ...]
@@ -303,10 +294,11 @@ Names = Callable[[], Sequence[str]]
 for if need be."""
 
 
-def check_theme(name: str, themes: Names | None) -> None:
-    """Raises ValueError with what would be right, unless there is a theme of that name."""
+def check_theme(name: str, themes: Names | None) -> str:
+    """The same name. Raises ValueError with what would be right, unless a theme has it."""
     if hint := _wrong_theme(name, themes):
         raise ValueError(f"{name!r} is no theme; {hint}")
+    return name
 
 
 def _wrong_theme(name: str, themes: Names | None) -> str:
@@ -319,27 +311,11 @@ def _wrong_theme(name: str, themes: Names | None) -> str:
     return did_you_mean(name, known) or f"themes: {', '.join(known)}"
 
 
-def _theme_of(source: str, name: str | None, themes: Names | None) -> str | None:
-    try:
-        if name is not None:
-            check_theme(name, themes)
-    except ValueError as error:
-        raise ValueError(f"{source}: {error}") from error
-    return name
-
-
 def check_fps(text: str) -> int:
     """The value of a flag or a variable. Raises ValueError with what would be right."""
     if not re.fullmatch(r"[0-9]{1,9}", text) or not LEAST_FPS <= int(text) <= MOST_FPS:
         raise ValueError(f"{text!r} is no number of paints a second; {_FPS_HINT}")
     return int(text)
-
-
-def _fps_of(name: str, text: str | None) -> int | None:
-    try:
-        return None if text is None else check_fps(text)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
 
 
 def read_words(text: str) -> tuple[str, ...]:
@@ -359,13 +335,6 @@ def _wrong_words(words: Sequence[str]) -> str:
     if words and not words[0]:
         return "its first word is empty"
     return "a word has a NUL byte" if any("\0" in word for word in words) else ""
-
-
-def _words_of(source: str, text: str | None) -> tuple[str, ...] | None:
-    try:
-        return None if text is None else read_words(text)
-    except ValueError as error:
-        raise ValueError(f"{source}: {error}") from error
 
 
 _REFRESH_HINT: Final = f"give {LEAST_REFRESH} to {MOST_REFRESH} seconds, or"
@@ -557,6 +526,18 @@ class _Found:
         except (TomlError, ValueError) as error:
             self.problems.append(str(error))
             return None
+
+    def given(
+        self, source: str, text: str | None, check: Callable[[str], _T]
+    ) -> tuple[str, _T | None]:
+        """What a variable or a flag says, and its name; a mistake is noted with it."""
+        if text is None:
+            return source, None
+        try:
+            return source, check(text)
+        except ValueError as error:
+            self.problems.append(f"{source}: {error}")
+            return source, None
 
     def file(self, path: Path) -> _ConfigFile:
         """The file; an empty one if there is none, or if it cannot be read at all."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 import click
 
+from nixfleet_core.cli.faults import UsageFault
 from nixfleet_core.cli.finish import Finishing
 from nixfleet_core.cli.host_line import host_line
 from nixfleet_core.cli.output import print_json, say, say_away
@@ -210,9 +211,11 @@ async def ask_for_password(need: NeedsPassword) -> str | None:
         return None
 
 
-def ask_at_terminal(question: str, confirm: Callable[[str], bool]) -> bool:
-    """Whether the operator says yes; without a terminal the answer is no."""
-    return at_terminal() and confirm(safe(question))
+def ask_first(question: str, hosts: str, refused: str) -> None:
+    """Ask the operator. Raises UsageFault if the answer is not yes, as it is without a terminal:
+    `hosts` are then `refused`, such as `not rolled back`."""
+    if not (at_terminal() and click.confirm(safe(question))):
+        raise UsageFault(f"{hosts}: {refused}; confirm at a terminal, or add --yes")
 
 
 def at_terminal() -> bool:

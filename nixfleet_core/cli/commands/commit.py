@@ -41,16 +41,15 @@ def commit(
     neither stopped nor restarted.
     """
     from nixfleet_core.cli.choice import Choice
-    from nixfleet_core.cli.faults import UsageFault
-    from nixfleet_core.cli.run import ask_at_terminal, run_hosts
+    from nixfleet_core.cli.run import ask_first, run_hosts
     from nixfleet_core.cli.sessions import sessions_of
     from nixfleet_core.plan.model import Options
 
     sessions = sessions_of(setup, Choice(hosts), checkout)
     names = ", ".join(session.host.name for session in sessions)
-    what = "Commit and push" if push else "Commit"
-    if not yes and not ask_at_terminal(f"{what} flake.lock on {names}?", click.confirm):
-        raise UsageFault(f"{names}: not committed; confirm at a terminal, or add --yes")
+    if not yes:
+        what = "Commit and push" if push else "Commit"
+        ask_first(f"{what} flake.lock on {names}?", names, "not committed")
 
     async def act(conductor: Conductor, session: HostSession) -> Report:
         return await conductor.commit(session, Options(push=push))

@@ -49,7 +49,7 @@ def rollback(
     """
     from nixfleet_core.cli.choice import Choice
     from nixfleet_core.cli.faults import UsageFault
-    from nixfleet_core.cli.run import ask_at_terminal, at_terminal, run_hosts
+    from nixfleet_core.cli.run import ask_first, at_terminal, run_hosts
     from nixfleet_core.cli.sessions import sessions_of
     from nixfleet_core.cli.way_back import ask_way_back, list_ways_back
     from nixfleet_core.plan.model import Options
@@ -66,8 +66,7 @@ def rollback(
     elif not yes:
         names = ", ".join(session.host.name for session in sessions)
         where = f" to generation {to}" if to is not None else ""
-        if not ask_at_terminal(f"Roll {names} back{where}?", click.confirm):
-            raise UsageFault(f"{names}: not rolled back; confirm at a terminal, or add --yes")
+        ask_first(f"Roll {names} back{where}?", names, "not rolled back")
 
     async def act(conductor: Conductor, session: HostSession) -> Report:
         return await conductor.roll_back(session, Options(), keep_lock=keep_lock, to=to)
