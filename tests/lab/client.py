@@ -54,6 +54,14 @@ class Change(TypedDict):
     size: int | None
 
 
+class Left(TypedDict):
+    """What a job has left behind."""
+
+    what: str
+    help: str
+    key: str
+
+
 class Answer(TypedDict):
     """The JSON of `nixfleet update` for one host."""
 
@@ -64,6 +72,7 @@ class Answer(TypedDict):
     before: Side
     after: Side
     notes: list[str]
+    left: list[Left]
     changes: list[Change]
     steps: list[Step]
     job: str | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from .chaos.scene import JOB
 from .client import QUICK
 from .host import CHECKOUT
 from .test_after import git, name_owner, statuses
@@ -77,3 +78,24 @@ def test_a_commit_is_refused_while_another_job_runs(fresh: Fleet, client: Client
             code, answer = commit(client, host)
             assert (code, answer["verdict"]) == (6, None), answer
         assert running.wait() == 0, running.output
+
+
+def test_a_killed_job_commits_nothing_and_leaves_the_agent_alone(
+    fresh: Fleet, client: Client
+) -> None:
+    host = fresh["csb0"]
+    name_owner(host)
+    fresh.repos.release("2.2.0")
+    assert client.update("csb0", "--force")["verdict"] == "updated"
+    before, was = git(host, "rev-parse HEAD"), agent(host)
+    with client.start("commit", "csb0", "--yes", "--json") as running:
+        running.wait_for("▶ Verify")
+        host.enter(f"systemctl kill --signal=KILL {JOB}")
+        assert running.wait() == 1, running.output
+    answer: Answer = json.loads(running.output.splitlines()[-1])
+    assert (answer["verdict"], answer["cause"]) == ("interrupted", "killed"), answer
+    assert (git(host, "rev-parse HEAD"), agent(host)) == (before, was)
+    assert git(host, "status --porcelain") == "M flake.lock"
+    assert any("not committed, as before" in left["what"] for left in answer["left"]), answer
+    assert "the agent runs as process" in client.run("log", "csb0").stdout
+    assert commit(client, host)[0] == 0
