@@ -21,11 +21,10 @@ from fakes import (
     FakeSession,
     make_host,
 )
+from keyboard import press_in
 from rich.text import Text
-from textual import events
 from textual._context import active_app
 from textual.app import App
-from textual.keys import _character_to_key
 from textual.widgets import DataTable, RichLog
 
 import tui.screens.base
@@ -121,9 +120,9 @@ async def opened_fleet(hosts: int) -> AsyncIterator[NixFleetApp]:
 async def opened_update() -> AsyncIterator[tuple[NixFleetApp, FakeSession]]:
     """The screen of an update that has just begun, with an empty log."""
     async with opened_fleet(4) as app:
-        press(app, "enter")
+        press_in(app, "enter")
         await asyncio.sleep(PAUSE)
-        press(app, "enter")
+        press_in(app, "enter")
         await asyncio.sleep(PAUSE)
         session = next(iter(app.fleet.entries.values())).session
         assert isinstance(session, FakeSession)
@@ -132,13 +131,6 @@ async def opened_update() -> AsyncIterator[tuple[NixFleetApp, FakeSession]]:
         await session.say(LogGrew(size=0, text_size=0))
         await asyncio.sleep(PAUSE)
         yield app, session
-
-
-def press(app: App[T], key: str) -> None:
-    character = key if len(key) == 1 else None
-    event = events.Key(_character_to_key(key) if character else key, character)
-    event.set_sender(app)
-    app.post_message(event)
 
 
 async def processor_time(act: Callable[[], object], seconds: float = PAUSE) -> float:

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from fakes import JOB
+from keyboard import press_in
 
 from nixfleet_core.job.events import LogGrew
 from nixfleet_core.log.text import TextDecoder
@@ -20,7 +21,7 @@ from .logs import build_lines, raw_lines
 from .terminal import asked, child
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from fakes import FakeSession
 
@@ -86,27 +87,30 @@ def _after_stuck(seconds: int) -> float:
 # In a process and a terminal of their own
 
 
-async def _flow(
-    session: FakeSession, lines: Iterator[str], seconds: float, sizes: list[tuple[float, int]]
-) -> None:
-    """Let a log grow by so many lines a second as they are; `sizes` notes when it had which."""
+async def _parts(seconds: float, pause: float = _PART) -> AsyncIterator[int]:
+    """The numbers of the parts that arrive in that time, each when it arrives."""
+    begin = time.perf_counter()
+    for part in range(round(seconds / pause)):
+        yield part
+        await asyncio.sleep(max(0.0, begin + (part + 1) * pause - time.perf_counter()))
+
+
+async def _flow(session: FakeSession, lines: Iterator[str], seconds: float) -> None:
+    """Let a log grow as a usual build's does."""
     with session.files(JOB).text.open("ab", buffering=0) as file:
-        size, begin, part = 0, time.perf_counter(), 0
-        while part * _PART < seconds:
+        size = 0
+        async for _ in _parts(seconds):
             size += file.write("".join(islice(lines, round(SLOW * _PART))).encode())
             await session.say(LogGrew(size=size, text_size=size))
-            sizes.append((time.perf_counter(), size))
-            part += 1
-            await asyncio.sleep(max(0.0, begin + part * _PART - time.perf_counter()))
 
 
 async def _pour(
     session: FakeSession, parts: list[bytes], seconds: float, sizes: list[tuple[float, int]]
 ) -> None:
-    """Let Nix's own log arrive, part by part, and be decoded."""
+    """Let Nix's own log arrive, part by part, and be decoded; `sizes` notes when it had which."""
     with session.files(JOB).text.open("ab", buffering=0) as file:
-        decoder, raw, size, begin, part = TextDecoder(), 0, 0, time.perf_counter(), 0
-        while part * _PART < seconds:
+        decoder, raw, size = TextDecoder(), 0, 0
+        async for part in _parts(seconds):
             data = parts[part % len(parts)]
             for at in range(0, len(data), 1 << 16):  # as ssh's pipe gives it
                 raw += len(data[at : at + (1 << 16)])
@@ -114,8 +118,6 @@ async def _pour(
                 await session.say(LogGrew(size=raw, text_size=size))
                 await asyncio.sleep(0)
             sizes.append((time.perf_counter(), size))
-            part += 1
-            await asyncio.sleep(max(0.0, begin + part * _PART - time.perf_counter()))
 
 
 def flood(seconds: str) -> dict[str, object]:
@@ -165,7 +167,7 @@ async def _key(app: NixFleetApp, view: LogView) -> float:
 
     driver.write = note  # type: ignore[method-assign]
     begin = time.perf_counter()
-    apps.press(app, "t")
+    press_in(app, "t")
     await written.wait()
     driver.write = write  # type: ignore[method-assign]
     return time.perf_counter() - begin
@@ -193,16 +195,15 @@ def trickle(how: str, seconds: str) -> None:
     async def own() -> None:
         async with apps.opened_update() as (_, session):
             say("begins")
-            await _flow(session, lines, float(seconds), [])
+            await _flow(session, lines, float(seconds))
             say("ended")
 
     async def rich() -> None:
         app, pause = apps.LinesApp(), _PART if how == "as it comes" else 0.25
         async with apps.opened(app):
             say("begins")
-            for _ in range(round(float(seconds) / pause)):
+            async for _ in _parts(float(seconds), pause):
                 app.show("".join(islice(lines, round(SLOW * pause))))
-                await asyncio.sleep(pause)
             say("ended")
 
     apps.run(own if how == "own" else rich)
@@ -220,7 +221,7 @@ def numbered(seconds: str) -> None:
     async def main() -> None:
         async with apps.opened_update() as (_, session):
             say("begins")
-            await _flow(session, lines, float(seconds), [])
+            await _flow(session, lines, float(seconds))
             await asyncio.sleep(30.0)  # it is ended long before
 
     apps.run(main)

@@ -8,6 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from fakes import JOB, NOW, FakeSession, make_plan
+from keyboard import press_in
 from textual.widgets import DataTable
 
 from nixfleet_core.job.events import JobStart, StepStart, Tick
@@ -130,4 +131,4 @@ def table_key(hosts: str) -> float:
 
 
 async def _cost(app: App[T], key: str) -> float:
-    return 1000 * await apps.processor_time(lambda: apps.press(app, key))
+    return 1000 * await apps.processor_time(lambda: press_in(app, key))

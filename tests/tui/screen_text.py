@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, cast
 
-from textual import events
-from textual.keys import _character_to_key
+from keyboard import press_in
 
 if TYPE_CHECKING:
     from textual.pilot import Pilot
@@ -46,7 +45,4 @@ async def at_rest() -> None:
 
 def press_key(pilot: Pilot[None], key: str) -> None:
     """Press a key; unlike the pilot's own `press`, this does not wait for the clock."""
-    is_character = len(key) == 1
-    event = events.Key(_character_to_key(key) if is_character else key, key * is_character or None)
-    event.set_sender(pilot.app)
-    pilot.app.post_message(event)
+    press_in(pilot.app, key)
