@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -15,10 +16,23 @@ from tui.ansi import parse_line
 from tui.log_colours import derivation_style
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from nixfleet_core.log.kinds import Kind
     from tui.log_search import Query
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The styles of all rows. They change with the theme, not from row to row."""
+
+    base: Style
+    """Of text that has no style of its own, and of what is empty."""
+    gutter: Style
+    marked: Style
+    hit: Style
+    kinds: Mapping[Kind, Style]
+    dark: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,25 +43,80 @@ class Painted:
     kind: Kind | None
 
 
-def paint(
-    line: bytes, styles: Mapping[Kind, Style], found: Query | None, hit: Style, *, dark: bool
-) -> Painted:
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the window: the signs at its left, and its part of the line."""
+
+    gutter: list[Segment]
+    body: list[Segment]
+    first: int = 0
+    """The character of the line with which the body begins; of a wrapped line, of the row."""
+
+    def painted(self) -> list[Segment]:
+        """What is sent to the terminal, in as few pieces as its styles allow."""
+        return joined([*self.gutter, *self.body])
+
+    def for_mouse(self, row: int) -> Strip:
+        """The same, for which the mouse selects from a place in the text."""
+        signs = at_one_offset(Strip(self.gutter), self.first, row)
+        return Strip.join([signs, Strip(self.body).apply_offsets(self.first, row)])
+
+
+def paint(line: bytes, look: Look, found: Query | None) -> Painted:
     """Draw a raw line. Where the log itself asks for a colour, it has that one."""
     segments = parse_line(line)
-    text = "".join([segment.text for segment in segments])
-    kind = kind_of(text)
-    name = derivation_of(text)
+    text = segments[0].text if len(segments) == 1 else "".join([part.text for part in segments])
+    kind, name = kind_of(text), derivation_of(text)
     if name and segments[0].text.startswith(name):
         first, style, _ = segments[0]
-        named = Segment(name, derivation_style(name, dark=dark))
+        named = Segment(name, derivation_style(name, dark=look.dark))
         segments[:1] = [named, Segment(first[len(name) :], style)]
-    strip = Strip(segments)
-    if kind is not None:
-        strip = strip.apply_style(styles[kind])
+    base = look.base if kind is None else look.base + look.kinds[kind]
+    strip = Strip([Segment(part, base + style if style else base) for part, style, _ in segments])
     if found is not None:
         for start, end in found.spans(text):
-            strip = restyle(strip, cell_len(text[:start]), cell_len(text[:end]), hit)
+            strip = restyle(strip, cell_len(text[:start]), cell_len(text[:end]), look.hit)
     return Painted(strip, kind)
+
+
+def window_of(strip: Strip, left: int, width: int, base: Style) -> list[Segment]:
+    """The cells of a line that a window of so many shows, the empty ones behind its end too."""
+    if left or strip.cell_length > width:
+        strip = strip.crop(left, left + width)
+    empty = width - strip.cell_length
+    return [*strip, Segment(" " * empty, base)] if empty > 0 else [*strip]
+
+
+def joined(segments: Iterable[Segment]) -> list[Segment]:
+    """The same text, with neighbours as one piece where that looks the same: each piece that is
+    sent to a terminal names its whole style. Of blanks only the background is seen."""
+    pieces: list[Segment] = []
+    for piece in segments:
+        if pieces:
+            before, style = pieces[-1], piece.style
+            if style is before.style or style == before.style or _is_seen_as(piece, before.style):
+                pieces[-1] = Segment(before.text + piece.text, before.style)
+                continue
+            if _is_seen_as(before, style):
+                pieces[-1] = Segment(before.text + piece.text, style)
+                continue
+        pieces.append(piece)
+    return pieces
+
+
+def _is_seen_as(piece: Segment, style: Style | None) -> bool:
+    """Whether it looks the same in that other style, because it is blank."""
+    if not piece.text.isspace() or piece.style is None or style is None:
+        return False
+    return piece.style.bgcolor == style.bgcolor and not (_draws(piece.style) or _draws(style))
+
+
+@lru_cache(maxsize=1024)
+def _draws(style: Style) -> bool:
+    """Whether blanks show more of the style than its background."""
+    return bool(
+        style.reverse or style.underline or style.underline2 or style.strike or style.overline
+    )
 
 
 def restyle(strip: Strip, start: int, end: int, style: Style) -> Strip:

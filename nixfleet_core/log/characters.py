@@ -71,7 +71,9 @@ _BREAK: Final = re.compile("[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 
 def is_plain(text: str) -> bool:
     """Whether all of its characters may be shown as they are; tabs count as such."""
-    return not (_ASCII_CONTROL if text.isascii() else _ANY).search(text)
+    if not text.isascii():
+        return not _ANY.search(text)
+    return text.isprintable() or not _ASCII_CONTROL.search(text)
 
 
 def one_line(text: str) -> str:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import functools
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nixfleet_core.log.characters import (
@@ -28,6 +28,7 @@ from nixfleet_core.log.characters import (
     FORBIDDEN,
     JOINER,
     SEQUENCE,
+    SGR,
     is_line_break,
     is_plain,
 )
@@ -64,6 +65,27 @@ class Redactor:
 
     def __init__(self) -> None:
         self._key = _PrivateKey()
+
+    def lines(self, texts: Sequence[str]) -> list[str]:
+        """Redact lines that follow one another, as `line` does.
+
+        Most hold no hint of a credential, and that is found out for all at once: ten times as fast.
+        """
+        # A colour can stand inside of a credential, so it must not hide a hint.
+        text = SGR.sub("", "\n".join(texts))
+        lowered = text.lower()
+        is_simple = (
+            len(lowered) == len(text)  # else places are not the same in both
+            and text.count("\n") + 1 == len(texts)
+            and is_plain(text.replace("\n", ""))
+            and not self._key.may_go_on(text)
+        )
+        if not is_simple:
+            return [self.line(text) for text in texts]
+        redacted = list(texts)
+        for number in _lines_with_hints(lowered):
+            redacted[number] = self.line(redacted[number])
+        return redacted
 
     def line(self, text: str) -> str:
         """Redact one line (without its newline)."""
@@ -362,6 +384,43 @@ def _find_anywhere(text: str) -> list[_Span]:
     return spans
 
 
+def _lines_with_hints(lowered: str) -> set[int]:
+    """The numbers of the lines, in lower case, on which a rule has to be tried."""
+    ends: list[int] = []
+    found: set[int] = set()
+    for pattern in _hint_patterns():
+        match = pattern.search(lowered)
+        while match is not None:
+            if not ends:
+                ends = [match.start() for match in re.finditer(r"\n|\Z", lowered)]
+            number = bisect_left(ends, match.start())
+            found.add(number)
+            match = pattern.search(lowered, ends[number])
+    return found
+
+
+_BY_RARITY: Final = "_=zjqxv/9:ykwubhmgpfdlcsnortaie-."
+"""Characters, about as rare in a log as they come first here."""
+
+
+@functools.cache
+def _hint_patterns() -> list[re.Pattern[str]]:
+    """Find all hints, those with the same rare character in one go.
+
+    A pattern begins with that character: then `re` passes over text without it as fast as memory
+    allows. What comes before it in a hint is looked for behind.
+    """
+    hints = [hint for hint, _ in _BY_HINT]
+    hints = [hint for hint in hints if not any(one in hint for one in hints if one != hint)]
+    by_rarest: dict[str, list[str]] = {}
+    for hint in hints:
+        rarest = min(hint, key=lambda character: _BY_RARITY.find(character) % len(_BY_RARITY))
+        place = hint.index(rarest) + 1
+        before, after = re.escape(hint[:place]), re.escape(hint[place:])
+        by_rarest.setdefault(re.escape(rarest), []).append(f"(?<={before}){after}")
+    return [re.compile(f"{rarest}(?:{'|'.join(ways)})") for rarest, ways in by_rarest.items()]
+
+
 def _groups(match: re.Match[str], offset: int) -> Iterator[_Span]:
     for number in range(1, match.re.groups + 1):
         start, end = match.span(number)
@@ -377,9 +436,13 @@ class _PrivateKey:
         self._lines_left = 0
         self._in_body = False
 
+    def may_go_on(self, text: str) -> bool:
+        """Whether a key goes on in the text, or may begin there."""
+        return bool(self._lines_left) or "PRIVATE KEY" in text or "Private-Lines: " in text
+
     def find(self, text: str) -> list[_Span]:
         """The parts of the next line that belong to a key."""
-        if not self._lines_left and "PRIVATE KEY" not in text and "Private-Lines: " not in text:
+        if not self.may_go_on(text):
             return []
         spans: list[_Span] = []
         at = 0

@@ -11,6 +11,7 @@ import os
 from array import array
 from bisect import bisect_right
 from contextlib import suppress
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.log.characters import log_line
@@ -149,36 +150,45 @@ class TextDecoder:
         if b"\n" not in data and len(self._rest) <= _limit(self._rest):
             return b""
         *lines, rest = bytes(self._rest).split(b"\n")
-        shown: list[bytes] = []
+        parts: list[tuple[bytes, int]] = []
         for line in lines:
-            pieces, end = _pieces(line)
-            for piece in pieces:
-                self._show(piece, 0, shown)
-            self._show(end, 1, shown)
+            if len(line) > LINE_LIMIT:
+                pieces, line = _pieces(line)
+                parts += [(piece, 0) for piece in pieces]
+            parts.append((line, 1))
         pieces, end = _pieces(rest)
         self._rest = bytearray(end)
-        for piece in pieces:
-            self._show(piece, 0, shown)
-        return b"".join(shown)
+        parts += [(piece, 0) for piece in pieces]
+        return self._read(parts)
 
     def finish(self) -> bytes:
         """The readable text of a last line that has no newline."""
-        shown: list[bytes] = []
-        if self._rest:
-            self._show(bytes(self._rest), 0, shown)
-            self._rest.clear()
-        return b"".join(shown)
+        last = bytes(self._rest)
+        self._rest.clear()
+        return self._read([(last, 0)]) if last else b""
 
-    def _show(self, line: bytes, newline: int, shown: list[bytes]) -> None:
-        self._raw += len(line) + newline
-        lines = self._nix.feed(line, self._raw)
-        for part in lines:
-            text = self._redactor.line(log_line(part.decode("utf-8", "replace")))
-            encoded = text.encode() + b"\n"
-            shown.append(encoded)
-            self._text += len(encoded)
-        if lines:
-            self.marks.add(self._raw, self._text)
+    def _read(self, parts: list[tuple[bytes, int]]) -> bytes:
+        """The readable text of lines, or of pieces of them; to each the bytes of its newline."""
+        feed, raw = self._nix.feed, self._raw
+        shown: list[bytes] = []
+        ends: list[tuple[int, int]] = []
+        """Where in the raw log a part ends that is shown, and how many lines are by then."""
+        for line, newline in parts:
+            raw += len(line) + newline
+            if lines := feed(line, raw):
+                shown += lines
+                ends.append((raw, len(shown)))
+        if not shown:
+            self._raw = raw
+            return b""
+        texts = b"\n".join(shown).decode("utf-8", "replace").split("\n")
+        texts = self._redactor.lines(list(map(log_line, texts)))
+        encoded = [text.encode() + b"\n" for text in texts]
+        places = list(accumulate(map(len, encoded), initial=self._text))
+        for end, count in ends:
+            self.marks.add(end, places[count])
+        self._raw, self._text = raw, places[-1]
+        return b"".join(encoded)
 
 
 def _limit(line: bytes | bytearray, start: int = 0) -> int:

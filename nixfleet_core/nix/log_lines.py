@@ -89,7 +89,10 @@ def readable(activity: Activity, state: LogState) -> list[bytes]:
 
 
 def _lines(text: str) -> list[bytes]:
-    return [_visible(line) for line in text.encode("utf-8", "replace").split(b"\n")]
+    encoded = text.encode("utf-8", "replace")
+    if b"\n" not in encoded:
+        return [_visible(encoded)]
+    return [_visible(line) for line in encoded.split(b"\n")]
 
 
 def _visible(line: bytes) -> bytes:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from nixfleet_core.nix.activity import (
     BuildLine,
     Counts,
+    Message,
     PlainText,
     StartCounter,
     StartEvaluation,
@@ -66,7 +67,8 @@ class LogState:
         """`at` is the place in the log behind the activity's line."""
         if type(activity) is BuildLine:
             return  # most activities
-        self._count(activity)
+        if type(activity) is not Message:
+            self._count(activity)
         self.running.take(activity, at)
 
     def _count(self, activity: Activity) -> None:

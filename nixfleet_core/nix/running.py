@@ -249,11 +249,11 @@ class Running:
             transfer.done, transfer.expected = counts.done, counts.expected
 
     def _hear(self, message: Message, at: int) -> None:
-        if (named := _NAMED.fullmatch(message.text)) is not None:
+        if message.text.startswith("  /") and (named := _NAMED.fullmatch(message.text)):
             self._named = len(self.announced) < _LIMIT
             if self._named:
                 self.announced[_short(named[1])] = None
-        elif (retry := _RETRY.search(message.text)) is not None:
+        elif "; retrying " in message.text and (retry := _RETRY.search(message.text)):
             why = _short(message.text[: retry.start()].partition("\n")[0])
             self.retries.append(Retry(why, int(retry[1]), at))
 

@@ -11,6 +11,7 @@ from fakes import NOW
 from odd_files import ODD
 from screen_text import at_rest, press_key
 from textual.app import App, ComposeResult
+from textual.geometry import Region
 
 import tui
 from nixfleet_core.log.index import CLIP, SEGMENT
@@ -23,7 +24,10 @@ from tui.widgets.log_panel import LogPanel, save_plain
 from tui.widgets.log_view import LogView
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from textual.pilot import Pilot
+    from textual.strip import Strip
 
     from nixfleet_core.vocabulary import StepId
     from tui.log_file import LogFile
@@ -751,3 +755,100 @@ async def test_a_growing_log_causes_no_layout(path: Path) -> None:
             await rest(pilot)
         assert layouts == 0
         assert shown(app.log_view)[-1] == " line 999"
+
+
+def cells(strip: Strip) -> list[tuple[str, object]]:
+    """Each character with what is seen of its style: of a blank the background, and lines."""
+    found: list[tuple[str, object]] = []
+    for text, style, _ in strip:
+        assert style is not None
+        lines = (style.bgcolor, style.underline, style.reverse)
+        look = (*lines, style.color, style.bold)
+        found += [(letter, lines if letter == " " else look) for letter in text]
+    return found
+
+
+async def test_what_is_painted_is_what_the_mouse_finds(path: Path) -> None:
+    write(
+        path,
+        f"first {'x' * 50}日本語 end\n"
+        "git> cc \x1b[4m \x1b[0m \x1b[31mred \x1b[1mbold\x1b[0m after\n"
+        "error: \x1b[44mblue  \x1b[0m  \n"
+        "\n"
+        "$ nix build\n",
+    )
+    async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
+        view = app.log_view
+        await rest(pilot)
+        plain = [line_filter for line_filter in view.get_line_filters() if line_filter.enabled]
+        for keys in ((), ("g", "m"), ("slash", *"error", "enter"), ("t",), ("right",), ("h", "w")):
+            await press(pilot, *keys)
+            await drag(pilot, view, (8, 0), (5, 1))
+            region = Region(0, 0, view.size.width, view.size.height)
+            painted = view.render_lines(region)
+            assert [strip.cell_length for strip in painted] == [WIDTH + 1] * ROWS
+            for y, strip in enumerate(painted):
+                for_mouse = view.render_line(y)
+                for line_filter in plain:
+                    for_mouse = for_mouse.apply_filter(line_filter, view.background_colors[1])
+                assert cells(strip) == cells(for_mouse)
+            part = view.render_lines(Region(3, 1, 9, 2))
+            assert [one.text for one in part] == [one.crop(3, 12).text for one in painted[1:3]]
+
+
+async def test_a_row_is_sent_in_as_few_pieces_as_its_styles_need(path: Path) -> None:
+    write(path, "quiet\ngit> cc\n\n\x1b[1m\x1b[31m\x1b[0mplain\x1b[0m again\n\x1b[7m \x1b[0m x\n")
+    async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
+        await rest(pilot)
+        painted = app.log_view.render_lines(Region(0, 0, WIDTH + 1, 6))
+        assert [len(list(strip)) for strip in painted] == [1, 2, 1, 1, 3, 1]
+
+
+class Painted:
+    """Counts what is painted again of the scrollbar, and which columns of the log are."""
+
+    def __init__(self, view: LogView) -> None:
+        self.bars = 0
+        self.columns = set[tuple[int, int]]()
+        bar = view.vertical_scrollbar
+        set_dirty, exchange = bar._set_dirty, view._exchange_repaint_regions
+
+        def dirtied(*regions: Region) -> None:
+            self.bars += 1
+            set_dirty(*regions)
+
+        def exchanged() -> Collection[Region]:
+            regions = exchange()
+            self.columns |= {region.column_span for region in regions}
+            return regions
+
+        bar._set_dirty = dirtied  # type: ignore[method-assign]
+        view._exchange_repaint_regions = exchanged  # type: ignore[method-assign]
+
+
+async def test_the_scrollbar_is_painted_only_when_it_looks_different(path: Path) -> None:
+    write(path, numbered(5000))
+    async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
+        view = app.log_view
+        await rest(pilot)
+        painted = Painted(view)
+        with path.open("a") as file:
+            file.write(numbered(50, 5000))
+        view.mark_dirty()
+        view.flush()
+        await rest(pilot)
+        assert shown(view)[-1].strip() == "line 5049"
+        assert (painted.bars, painted.columns) == (0, {(0, WIDTH + 1)})
+        await press(pilot, "g")
+        assert painted.bars > 0
+        assert thumb(view) == [0]
+        await press(pilot, "G")
+        assert thumb(view) == [ROWS - 1]
+
+
+def thumb(view: LogView) -> list[int]:
+    """The rows in which the scrollbar's thumb is seen on the screen."""
+    bar = view.vertical_scrollbar
+    rows = view.screen._compositor.render_strips()[bar.region.y : bar.region.bottom]
+    cells = [next(iter(row.crop(bar.region.x, bar.region.right))).style for row in rows]
+    return [y for y, style in enumerate(cells) if style is not None and style.reverse]

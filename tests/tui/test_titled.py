@@ -15,6 +15,7 @@ from tui.widgets.titled import TitledScroll
 if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.geometry import Region
+    from textual.screen import Screen
 
 pytestmark = pytest.mark.draws_frames
 
@@ -22,16 +23,29 @@ pytestmark = pytest.mark.draws_frames
 class BoxApp(App[None]):
     CSS = "TitledScroll { height: 8; width: 40; border: round white; padding: 0 2; }"
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.regions: set[Region] = set()
+
     def compose(self) -> ComposeResult:
         with TitledScroll(can_focus=False) as box:
             box.show_titles(Content("first"), Content("below"))
             yield Static("text")
 
+    def on_mount(self) -> None:
+        compositor = self.screen._compositor
+        paint = compositor.render_update
+
+        def noted(screen_stack: list[Screen[object]]) -> object:
+            self.regions |= compositor._dirty_regions
+            return paint(screen_stack=screen_stack)
+
+        compositor.render_update = noted  # type: ignore[method-assign]
+
     def painted(self) -> set[Region]:
-        """What the next paint draws; afterwards nothing is left to draw."""
-        self.screen._compositor.update_widgets(set(self.screen._dirty_widgets))
-        found = set(self.screen._compositor._dirty_regions)
+        """What was drawn since this was asked last; the app may have drawn some of it by itself."""
         self.screen._on_timer_update()
+        found, self.regions = self.regions, set()
         return found
 
     def lines(self) -> list[str]:

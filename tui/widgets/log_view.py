@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, NamedTuple
 
 from rich.cells import cell_len
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
 from textual.cache import LRUCache
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -28,15 +28,17 @@ from nixfleet_core.log.kinds import KINDS, derivation_of
 from tui.ansi import plain_line
 from tui.keys import AS_BUILT
 from tui.log_file import LogFile, MatchingLines
-from tui.log_paint import at_one_offset, characters_in, paint, restyle
+from tui.log_paint import Look, Row, characters_in, paint, restyle, window_of
 from tui.log_search import FILTER_LIMIT, Hits, Query, Search
 from tui.log_survey import Survey
+from tui.widgets.scrollbar import CalmScrollBar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
+    from typing import Self
 
-    from rich.style import Style
+    from textual.scrollbar import ScrollBar
     from textual.selection import Selection
 
     from nixfleet_core.log.kinds import Kind
@@ -56,6 +58,17 @@ _SHOW_EVERY: Final = 0.05
 """Seconds between two repaints while a large file is taken in."""
 COPY_LIMIT: Final = 10_000
 """So many rows one copy can hold: terminals drop a clipboard that is too large."""
+
+
+class _Window(NamedTuple):
+    """What is the same for all rows of one paint."""
+
+    look: Look
+    left: int
+    top: int
+    width: int
+    """Cells of a row, without its gutter."""
+    selection: Selection | None
 
 
 class LogView(ScrollView, can_focus=True, inherit_bindings=False):
@@ -166,7 +179,8 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         self._glyphs = glyphs
         self._bound = bound
         self._strips: LRUCache[tuple[int, int], Painted] = LRUCache(_STRIPS)
-        self._kind_styles: dict[Kind, Style] = {}
+        self._painted_in: Look | None = None
+        """What the strips are painted in."""
         self._widest = 0
         self._moving = False
         self._dirty = True
@@ -192,6 +206,14 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         self.following = True
         self.wrapped = False
         self.timed = False
+
+    @property
+    def vertical_scrollbar(self) -> ScrollBar:
+        if self._vertical_scrollbar is None:
+            self._vertical_scrollbar = scrollbar = CalmScrollBar(name="vertical")
+            scrollbar.display = False  # as Textual makes it: a layout shows it
+            self.app._start_widget(self, scrollbar)
+        return self._vertical_scrollbar
 
     @property
     def file(self) -> LogFile:
@@ -259,22 +281,39 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
 
     # What is drawn
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """What is painted. There is nothing around the rows, and most of them are painted once, so
+        the work is left out that Textual does to keep and to frame each line of a widget."""
+        window, width = self._window(), self._width
+        filters, (_, background) = self.get_line_filters(), self.background_colors
+        strips = []
+        for y in crop.line_range:
+            segments = self._row(y, window).painted()
+            for line_filter in filters:
+                segments = line_filter.apply(segments, background)
+            strips.append(Strip(segments, width))
+        first, last = crop.column_span
+        if first > 0 or last < width:
+            return [strip.crop(first, last) for strip in strips]
+        return strips
+
     def render_line(self, y: int) -> Strip:
-        scroll_x, scroll_y = self.scroll_offset
-        row = scroll_y + y
-        width, base = self._width, self.rich_style
-        line = self._lines.line_at_row(row)
-        if line is None:
-            return Strip.blank(width, base)
-        body_width = self._body_width
-        left = (row - line.row) * body_width if self.wrapped else scroll_x
-        painted = self._paint(line)
-        before = characters_in(painted.strip, left)
-        body = self._selected(painted.strip, row, before if self.wrapped else 0)
-        body = body.crop_extend(left, left + body_width, base).apply_style(base)
-        first = 0 if self.wrapped else before
-        gutter = self._gutter(line, row, painted.kind, base)
-        return Strip.join([at_one_offset(gutter, first, row), body.apply_offsets(first, row)])
+        """A row for the mouse: where in the text each cell is, nobody else asks."""
+        window = self._window()
+        return self._row(y, window).for_mouse(window.top + y)
+
+    def refresh(
+        self,
+        *regions: Region,
+        repaint: bool = True,
+        layout: bool = False,
+        recompose: bool = False,
+    ) -> Self:
+        """Paint the rows alone: the scrollbar beside them does so by itself."""
+        if repaint and self.is_mounted and not (layout or recompose):
+            rows = Region(0, 0, self._width, self._height)
+            regions = tuple(map(rows.intersection, regions)) or (rows,)
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def on_resize(self) -> None:
         if self.wrapped:
@@ -284,11 +323,6 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
     def on_unmount(self) -> None:
         self._file.close()
         self._lines.close()
-
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
-        self._strips.clear()  # a theme has other colours
-        self._kind_styles.clear()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
@@ -513,7 +547,8 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         """Cells of the longest line in the window."""
         top = self.scroll_offset.y
         lines = (self._lines.line_at_row(row) for row in range(top, top + self._height))
-        return max((self._paint(line).strip.cell_length for line in lines if line), default=0)
+        look = self._look()
+        return max((self._paint(line, look).strip.cell_length for line in lines if line), default=0)
 
     def _go_to_row(self, row: int) -> None:
         self._moving = True
@@ -697,57 +732,80 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
 
     # Parts of a row
 
-    def _paint(self, line: Line) -> Painted:
+    def _look(self) -> Look:
+        """The styles of now; of others nothing is kept."""
+        base, style_of = self.rich_style, self.get_component_rich_style
+        look = Look(
+            base=base,
+            gutter=base + style_of("log-view--gutter"),
+            marked=style_of("log-view--marked"),
+            hit=style_of("log-view--hit"),
+            kinds={kind: style_of(f"log-view--{kind}", partial=True) for kind in KINDS},
+            dark=self.app.current_theme.dark,
+        )
+        if look != self._painted_in:
+            self._strips.clear()
+            self._painted_in = look
+        return look
+
+    def _window(self) -> _Window:
+        """What all rows of one paint share."""
+        left, top = self.scroll_offset
+        return _Window(self._look(), left, top, self._body_width, self.text_selection)
+
+    def _row(self, y: int, window: _Window) -> Row:
+        """A row of the window."""
+        look, width, row = window.look, window.width, window.top + y
+        line = self._lines.line_at_row(row)
+        if line is None:
+            return Row([], [Segment(" " * (self._gutter_width + width), look.base)])
+        left = (row - line.row) * width if self.wrapped else window.left
+        painted = self._paint(line, look)
+        before = characters_in(painted.strip, left) if left else 0
+        first = 0 if self.wrapped else before
+        span = window.selection.get_span(row) if window.selection is not None else None
+        strip = (
+            painted.strip if span is None else self._selected(painted.strip, span, before - first)
+        )
+        gutter = self._gutter(line, row, painted.kind, look)
+        return Row(gutter, window_of(strip, left, width, look.base), first)
+
+    def _paint(self, line: Line, look: Look) -> Painted:
         key = (line.start, len(line.data))
         painted = self._strips.get(key)
         if painted is None:
-            if not self._kind_styles:
-                for kind in KINDS:
-                    style = self.get_component_rich_style(f"log-view--{kind}", partial=True)
-                    self._kind_styles[kind] = style
             search = self._search_of("find")
-            painted = paint(
-                line.data,
-                self._kind_styles,
-                search.query if search is not None else None,
-                self.get_component_rich_style("log-view--hit"),
-                dark=self.app.current_theme.dark,
-            )
+            painted = paint(line.data, look, search.query if search is not None else None)
             self._strips[key] = painted
             self._widest = max(self._widest, painted.strip.cell_length)
         return painted
 
-    def _selected(self, strip: Strip, row: int, before: int) -> Strip:
-        """The line with what is selected in that row, which has so many characters before it."""
-        selection = self.text_selection
-        span = selection.get_span(row) if selection is not None else None
-        if span is None:
-            return strip
+    def _selected(self, strip: Strip, span: tuple[int, int], before: int) -> Strip:
+        """The line with what is selected in its row, which has so many characters before it."""
         start, end = span
         text = strip.text
         stop = strip.cell_length if end == -1 else cell_len(text[: before + end])
         style = self.screen.get_component_rich_style("screen--selection")
         return restyle(strip, cell_len(text[: before + start]), stop, style)
 
-    def _gutter(self, line: Line, row: int, kind: Kind | None, base: Style) -> Strip:
-        style = base + self.get_component_rich_style("log-view--gutter")
+    def _gutter(self, line: Line, row: int, kind: Kind | None, look: Look) -> list[Segment]:
+        style = look.gutter
         if row != line.row:
-            return Strip.blank(self._gutter_width, style)
+            return [Segment(" " * self._gutter_width, style)]
         sign = " "
         if line.start == self._hit:
             sign = self._glyphs.cursor
         elif line.start in self._marks:
             sign = self._glyphs.marked
-            style += self.get_component_rich_style("log-view--marked")
+            style += look.marked
         elif kind is not None:
             sign = self._kind_signs.get(kind, sign)
-            style += self._kind_styles[kind]
-        segments = [Segment(sign, style)]
-        if self.timed:
-            at = self._times.time_of(line.start)
-            clock = time.strftime("%H:%M:%S", time.localtime(at)) if at is not None else " " * 8
-            segments.append(Segment(f"{clock} ", style))
-        return Strip(segments, self._gutter_width)
+            style += look.kinds[kind]
+        if not self.timed:
+            return [Segment(sign, style)]
+        at = self._times.time_of(line.start)
+        clock = time.strftime("%H:%M:%S", time.localtime(at)) if at is not None else " " * 8
+        return [Segment(sign, style), Segment(f"{clock} ", style)]
 
     @property
     def _kind_signs(self) -> dict[Kind, str]:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nixfleet_core.log import redact as redaction
 from nixfleet_core.log.redact import _RULES, REDACTED, Redactor, redact, redact_words
 
 R = REDACTED
@@ -266,6 +267,42 @@ def test_hides_the_secret_and_nothing_else(text: str, shown: str) -> None:
 @pytest.mark.parametrize("text", HARMLESS)
 def test_redactor_leaves_other_text_alone(text: str) -> None:
     assert redact(text) == text
+
+
+LINES = (
+    "git> cc -O2 -c src/file1.c",
+    "building '/nix/store/abc-glibc-2.drv'...",
+    "password=hunter22",
+    "pass\x1b[1mword=hunter22\x1b[0m",
+    "\x1b[31mhttps://user:hunter22@host/\x1b[0m",
+    "TOKEN: İ",
+    "\x9b1mtoken=hunter22",
+    "two\npassword=hunter22",
+    "tab\tsecret=hunter22",
+    "-----BEGIN RSA PRIVATE KEY-----",
+    "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC",
+    "-----END RSA PRIVATE KEY-----",
+    "",
+)
+
+
+@given(st.lists(st.lists(st.sampled_from(LINES) | st.text(max_size=9), max_size=9), max_size=4))
+def test_many_lines_at_once_are_redacted_as_one_by_one(batches: list[list[str]]) -> None:
+    at_once, one_by_one = Redactor(), Redactor()
+    for batch in batches:
+        assert at_once.lines(batch) == [one_by_one.line(line) for line in batch]
+
+
+@pytest.mark.parametrize("text", SECRETS, ids=range(len(SECRETS)))
+def test_a_secret_is_found_among_many_lines(text: str) -> None:
+    lines = [*LINES[:2], *text.split("\n"), *LINES[:2]] * 2
+    redactor = Redactor()
+    assert Redactor().lines(lines) == [redactor.line(line) for line in lines] != lines
+
+
+@pytest.mark.parametrize("hint", [hint for hint, _ in redaction._BY_HINT])
+def test_a_line_with_any_hint_is_looked_at(hint: str) -> None:
+    assert redaction._lines_with_hints(f"a\n{hint}\nb\n0{hint}0\n") == {1, 3}
 
 
 def test_hides_a_private_key_line_by_line() -> None:
