@@ -74,7 +74,10 @@ def build_lines() -> Iterator[str]:
     while True:
         name, number, kind = chance.choice(_NAMES), chance.randrange(10**6), chance.random()
         if kind < 0.7:
-            yield f"{name}> cc -O2 -Wall -Wextra -c src/file{number}.c -o build/file{number}.o\n"
+            yield (
+                f"{name}> cc -O2 -Wall -Wextra -DHAVE_CONFIG_H -I. -Iinclude -I../include "
+                f"-c src/file{number}.c -o build/file{number}.o\n"
+            )
         elif kind < 0.9:
             yield f"building '/nix/store/{'abcd' * 8}-package-{number}.drv'...\n"
         elif kind < 0.99:

@@ -184,6 +184,8 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         self._widest = 0
         self._moving = False
         self._dirty = True
+        self._goes_on = False
+        """Whether the next part of what was appended is taken in without being asked for."""
         self._rows_shown = 0.0
         """When rows were last shown; by a clock that never goes back."""
         self._restore_at: int | None = None
@@ -262,7 +264,12 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         self._dirty = True
 
     def flush(self) -> None:
-        """Take in the appended bytes, and repaint once if there are any."""
+        """Take in the appended bytes, and repaint once if there are any. If there are many, that
+        goes on by itself."""
+        if not self._goes_on:
+            self._take_in()
+
+    def _take_in(self) -> None:
         if not self._dirty or not self.is_mounted or not self.size:
             return
         self._dirty = self._file.grow()
@@ -276,8 +283,13 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         if not self._dirty or now - self._rows_shown >= _SHOW_EVERY:
             self._rows_shown = now
             self._show_rows()
-        if self._dirty:
-            self._after_others(self.flush)
+        if self._dirty and not self._goes_on:
+            self._goes_on = True
+            self._after_others(self._take_in_more)
+
+    def _take_in_more(self) -> None:
+        self._goes_on = False
+        self._take_in()
 
     # What is drawn
 
@@ -577,7 +589,7 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         for lines in (self._file, self._lines):
             lines.set_width(self._body_width if self.wrapped else None)
         self._dirty = True
-        self.flush()
+        self._take_in()
 
     def _begin_anew(self) -> None:
         """The file was written anew: nothing that was found in the old one is true."""
