@@ -10,7 +10,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.filter import LineFilter
 
-from nixfleet_core.log.display import safe
+from nixfleet_core.log.display import safe, safe_lines
 
 if TYPE_CHECKING:
     from textual.color import Color
@@ -25,12 +25,23 @@ class ScreenFilter(LineFilter):
     """
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:  # noqa: ARG002
-        text = "".join(segment.text for segment in segments)
+        text = _text(segments)
         shown = safe(text)
         if shown == text:
             return segments
         style = next((segment.style for segment in segments if segment.text.strip()), None)
         return [Segment(set_cell_size(shown, cell_len(text)), style)]
+
+    def apply_to_rows(self, rows: list[list[Segment]], background: Color) -> list[list[Segment]]:
+        """The same for many rows, which together cost little more than one."""
+        text = "\n".join(map(_text, rows))
+        if safe_lines(text) == text:
+            return rows
+        return [self.apply(row, background) for row in rows]
+
+
+def _text(segments: list[Segment]) -> str:
+    return "".join([segment.text for segment in segments])
 
 
 class NoColours(LineFilter):

@@ -93,6 +93,14 @@ def log_line(line: str) -> str:
     return SEQUENCE.sub(lambda match: _colours(match["sgr"]), line)
 
 
+def log_lines(lines: list[str]) -> list[str]:
+    """Many log lines, each as `log_line` gives it. Most have no colour and nothing forbidden, and
+    that is found out for all at once."""
+    if is_plain(SGR.sub("", "".join(lines))):
+        return [log_line(line) if "\x1b" in line else line for line in lines]
+    return list(map(log_line, lines))
+
+
 def without_colours(line: str) -> str:
     """A line from `log_line`, without its colours."""
     return SGR.sub("", line) if "\x1b" in line else line

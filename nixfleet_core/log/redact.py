@@ -34,7 +34,7 @@ from nixfleet_core.log.characters import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 REDACTED: Final = "‹redacted›"
 
@@ -43,8 +43,7 @@ _Span = tuple[int, int]
 
 def redact(text: str) -> str:
     """Replace every credential in `text` by ‹redacted›, and keep all else."""
-    redactor = Redactor()
-    return "\n".join(redactor.line(line) for line in text.split("\n"))
+    return "\n".join(Redactor().lines(text.split("\n")))
 
 
 def redact_words(words: Sequence[str]) -> list[str]:
@@ -221,6 +220,10 @@ def _token(hint: str, pattern: str, start: str = _START) -> _Rule:
     return _Rule((hint,), f"{start}({pattern})")
 
 
+_GITLAB: Final = tuple("agent cbt dt ffct ft imt oas pat ptt rt rtr soat wt".split())
+"""The kinds of its tokens."""
+
+
 # What tokens look like: from the services' own documentation and the rules of gitleaks.
 _RULES: Final = (
     # https://user:token@host, https://token@host; for other schemes only with a password.
@@ -311,9 +314,9 @@ _RULES: Final = (
     # Tokens with a recognisable beginning, wherever they stand.
     _token("gh", rf"gh[pousr]_{_BODY}"),
     _token("github_pat_", rf"github_pat_{_BODY}"),
-    _token("gl", rf"gl(?:agent|cbt|dt|ffct|ft|imt|oas|pat|ptt|rtr?|soat|wt)-{_BODY}"),
+    _Rule(tuple(f"gl{kind}-" for kind in _GITLAB), rf"{_START}(gl(?:{'|'.join(_GITLAB)})-{_BODY})"),
     _token("gr1348941", r"GR1348941[\w-]{15,}+"),
-    _token("gl", r"gl(?:sa|c)_\w{20,}+"),
+    _Rule(("glsa_", "glc_"), rf"{_START}(gl(?:sa|c)_\w{{20,}}+)"),
     _token("xox", r"xox[abeoprs][.-][A-Za-z0-9][\w.-]{9,}+"),
     _token("xapp-", r"xapp-[0-9]-[\w-]{9,}+"),
     _token(
@@ -388,37 +391,53 @@ def _lines_with_hints(lowered: str) -> set[int]:
     """The numbers of the lines, in lower case, on which a rule has to be tried."""
     ends: list[int] = []
     found: set[int] = set()
-    for pattern in _hint_patterns():
-        match = pattern.search(lowered)
-        while match is not None:
+    for search in _hint_searches():
+        at = search(lowered, 0)
+        while at >= 0:
             if not ends:
                 ends = [match.start() for match in re.finditer(r"\n|\Z", lowered)]
-            number = bisect_left(ends, match.start())
+            number = bisect_left(ends, at)
             found.add(number)
-            match = pattern.search(lowered, ends[number])
+            at = search(lowered, ends[number])
     return found
 
 
-_BY_RARITY: Final = "_=zjqxv/9:ykwubhmgpfdlcsnortaie-."
-"""Characters, about as rare in a log as they come first here."""
+_RARE: Final = "_=zjqxv9:ykwu.hg"
+"""Characters that are rare in a log, about in this order."""
 
 
 @functools.cache
-def _hint_patterns() -> list[re.Pattern[str]]:
-    """Find all hints, those with the same rare character in one go.
+def _hint_searches() -> list[Callable[[str, int], int]]:
+    """Each finds the next of some hints from a place on, or says -1.
 
-    A pattern begins with that character: then `re` passes over text without it as fast as memory
-    allows. What comes before it in a hint is looked for behind.
+    Hints with the same rare character are found in one go: a pattern begins with it, so `re` passes
+    over text without it as fast as memory allows, and looks behind for what comes before it.
     """
     hints = [hint for hint, _ in _BY_HINT]
     hints = [hint for hint in hints if not any(one in hint for one in hints if one != hint)]
     by_rarest: dict[str, list[str]] = {}
+    searches: list[Callable[[str, int], int]] = []
     for hint in hints:
-        rarest = min(hint, key=lambda character: _BY_RARITY.find(character) % len(_BY_RARITY))
-        place = hint.index(rarest) + 1
-        before, after = re.escape(hint[:place]), re.escape(hint[place:])
-        by_rarest.setdefault(re.escape(rarest), []).append(f"(?<={before}){after}")
-    return [re.compile(f"{rarest}(?:{'|'.join(ways)})") for rarest, ways in by_rarest.items()]
+        rarest = next((character for character in _RARE if character in hint), None)
+        if rarest is None:
+            searches.append(functools.partial(_find_text, hint))
+            continue
+        before, _, after = hint.partition(rarest)
+        behind = f"(?<={re.escape(before + rarest)})" if before else ""
+        by_rarest.setdefault(re.escape(rarest), []).append(behind + re.escape(after))
+    for rarest, ways in by_rarest.items():
+        pattern = re.compile(f"{rarest}(?:{'|'.join(ways)})")
+        searches.append(functools.partial(_find_pattern, pattern))
+    return searches
+
+
+def _find_text(hint: str, text: str, start: int) -> int:
+    return text.find(hint, start)
+
+
+def _find_pattern(pattern: re.Pattern[str], text: str, start: int) -> int:
+    match = pattern.search(text, start)
+    return match.start() if match is not None else -1
 
 
 def _groups(match: re.Match[str], offset: int) -> Iterator[_Span]:

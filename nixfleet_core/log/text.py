@@ -14,7 +14,7 @@ from contextlib import suppress
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
-from nixfleet_core.log.characters import log_line
+from nixfleet_core.log.characters import log_lines
 from nixfleet_core.log.plain_file import open_plain, reading
 from nixfleet_core.log.redact import Redactor
 from nixfleet_core.nix.log_lines import NixLogDecoder
@@ -182,7 +182,7 @@ class TextDecoder:
             self._raw = raw
             return b""
         texts = b"\n".join(shown).decode("utf-8", "replace").split("\n")
-        texts = self._redactor.lines(list(map(log_line, texts)))
+        texts = self._redactor.lines(log_lines(texts))
         encoded = [text.encode() + b"\n" for text in texts]
         places = list(accumulate(map(len, encoded), initial=self._text))
         for end, count in ends:

@@ -31,6 +31,7 @@ from tui.log_file import LogFile, MatchingLines
 from tui.log_paint import Look, Row, characters_in, paint, restyle, window_of
 from tui.log_search import FILTER_LIMIT, Hits, Query, Search
 from tui.log_survey import Survey
+from tui.screen_filter import ScreenFilter
 from tui.widgets.scrollbar import CalmScrollBar
 
 if TYPE_CHECKING:
@@ -298,12 +299,13 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         the work is left out that Textual does to keep and to frame each line of a widget."""
         window, width = self._window(), self._width
         filters, (_, background) = self.get_line_filters(), self.background_colors
-        strips = []
-        for y in crop.line_range:
-            segments = self._row(y, window).painted()
-            for line_filter in filters:
-                segments = line_filter.apply(segments, background)
-            strips.append(Strip(segments, width))
+        rows = [self._row(y, window).painted() for y in crop.line_range]
+        for line_filter in filters:
+            if isinstance(line_filter, ScreenFilter):
+                rows = line_filter.apply_to_rows(rows, background)
+            else:
+                rows = [line_filter.apply(row, background) for row in rows]
+        strips = [Strip(row, width) for row in rows]
         first, last = crop.column_span
         if first > 0 or last < width:
             return [strip.crop(first, last) for strip in strips]
@@ -335,6 +337,10 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
     def on_unmount(self) -> None:
         self._file.close()
         self._lines.close()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._painted_in = None  # a theme has other colours
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
@@ -746,19 +752,19 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _look(self) -> Look:
         """The styles of now; of others nothing is kept."""
-        base, style_of = self.rich_style, self.get_component_rich_style
-        look = Look(
-            base=base,
-            gutter=base + style_of("log-view--gutter"),
-            marked=style_of("log-view--marked"),
-            hit=style_of("log-view--hit"),
-            kinds={kind: style_of(f"log-view--{kind}", partial=True) for kind in KINDS},
-            dark=self.app.current_theme.dark,
-        )
-        if look != self._painted_in:
+        base = self.rich_style
+        if self._painted_in is None or self._painted_in.base != base:
+            style_of = self.get_component_rich_style
             self._strips.clear()
-            self._painted_in = look
-        return look
+            self._painted_in = Look(
+                base=base,
+                gutter=base + style_of("log-view--gutter"),
+                marked=style_of("log-view--marked"),
+                hit=style_of("log-view--hit"),
+                kinds={kind: style_of(f"log-view--{kind}", partial=True) for kind in KINDS},
+                dark=self.app.current_theme.dark,
+            )
+        return self._painted_in
 
     def _window(self) -> _Window:
         """What all rows of one paint share."""

@@ -14,6 +14,7 @@ from nixfleet_core.log.characters import (
     end_colours,
     json_escapes,
     log_line,
+    log_lines,
     one_line,
     without_colours,
 )
@@ -122,3 +123,10 @@ def test_a_log_line_keeps_no_control_but_colours(line: str) -> None:
     shown = log_line(line)
     assert not re.search(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]", re.sub(r"\x1b\[[0-9;:]*m", "", shown))
     assert log_line(shown) == shown
+
+
+@given(
+    st.lists(st.text(st.sampled_from("ab\t\x1b[]31mé\x07\u200b\u202e\x85"), max_size=9), max_size=6)
+)
+def test_many_log_lines_are_shown_as_one_by_one(lines: list[str]) -> None:
+    assert log_lines(lines) == [log_line(line) for line in lines]
