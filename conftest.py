@@ -23,7 +23,7 @@ settings.register_profile(
 )
 settings.load_profile("steady")
 
-pytest_plugins = ["left_out", "pytester"]
+pytest_plugins = ["left_out", "passed_before", "pytester"]
 
 
 @pytest.fixture
