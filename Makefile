@@ -18,10 +18,11 @@ demo: $(VENV)/.run ## Open the app on five simulated hosts, in a folder of their
 	@$(BIN)/nixfleet demo
 
 test: $(VENV)/.dev ## Run all tests that need no root; ALL=1: with each shell, and leave none out
-	@$(BIN)/pytest --numprocesses auto --dist worksteal $(if $(ALL),--all,--one-shell)
+	@$(BIN)/pytest --numprocesses auto --dist worksteal $(if $(ALL),--all,--one-shell) \
+	  $(if $(PASSED),--passed-in $(PASSED))
 
 fresh: ## Try `make demo` and `make test` of HEAD with only Python, git and make (root, Debian)
-	@cd tests && python3 -m fresh
+	@cd tests && python3 -m fresh $(if $(PASSED),--passed-to $(abspath $(PASSED)))
 
 lab: ## Run the tests on real hosts with real Nix, in namespaces here (root, Debian)
 	@tests/lab/prepare.sh
@@ -43,7 +44,7 @@ check: $(VENV)/.dev ## Check style, types, architecture and shell
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	MYPYPATH=tests $(BIN)/mypy --package lab --package fresh --package scopes --package bench --module left_out --module keys_table
+	MYPYPATH=tests $(BIN)/mypy --package lab --package fresh --package scopes --package bench --module left_out --module passed_before --module keys_table
 	$(BIN)/mypy requirements/lock.py
 	MYPYPATH=tests:tests/unit $(BIN)/mypy tests/fakes.py tests/unit
 	MYPYPATH=tests:tests/scripts $(BIN)/mypy tests/scripts

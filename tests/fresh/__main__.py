@@ -2,12 +2,15 @@
 
 ``cd tests && python3 -m fresh``, as root on Debian: a bare root file system, namespaces of its own,
 a newcomer who is not root, HEAD as `git archive` has it. readme.py says what happens there. With
-words, these are run there instead (``python3 -m fresh bash``).
+words, these are run there instead (``python3 -m fresh bash``). ``--passed-to FILE`` in front of
+them keeps the list of the tests that passed there (passed_before.py).
 """
 
 from __future__ import annotations
 
+import argparse
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,7 +29,7 @@ NEWCOMER: Final = 1000
 DIE_WITH_US: Final = ("setpriv", "--pdeathsig", "KILL", "--")
 
 
-def main(words: list[str]) -> int:
+def main(words: list[str], passed: Path | None) -> int:
     """Run the words there and return their exit code."""
     if os.geteuid() != 0:
         sys.stderr.write("fresh: it needs root, for namespaces and mounts\n")
@@ -44,9 +47,15 @@ def main(words: list[str]) -> int:
         binds = {path: path for path in settings.paths}
         binds |= {file: f"{HOME}/{name}" for name, file in settings.of_user.items()}
         binds[str(_packages())] = f"{HOME}/.cache/pip"
+        environment = {"HOME": HOME, **settings.environment}
+        if passed:
+            (folder / "out").mkdir()
+            os.chown(folder / "out", NEWCOMER, NEWCOMER)
+            binds[str(folder / "out")] = f"{HOME}/out"
+            environment["PYTEST_ADDOPTS"] = f"--passed-to={HOME}/out/passed"
         lines = (f"{outside}\t{inside}\n" for outside, inside in binds.items())
         (folder / "binds").write_text("".join(lines))
-        return subprocess.run(
+        code = subprocess.run(
             [
                 *DIE_WITH_US,
                 HERE / "enter.sh",
@@ -55,9 +64,13 @@ def main(words: list[str]) -> int:
                 *(words or ["python3", "tests/fresh/readme.py"]),
             ],
             # no USER, no LANG, no TERM
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": HOME, **settings.environment},
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **environment},
             check=False,
         ).returncode
+        if passed and not code:
+            passed.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / "out/passed", passed)
+        return code
 
 
 def _packages() -> Path:
@@ -69,4 +82,8 @@ def _packages() -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    parser = argparse.ArgumentParser(prog="fresh")
+    parser.add_argument("--passed-to", type=Path)
+    parser.add_argument("words", nargs=argparse.REMAINDER)
+    arguments = parser.parse_args()
+    sys.exit(main(arguments.words, arguments.passed_to))

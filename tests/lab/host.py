@@ -46,8 +46,12 @@ class LabHost:
     lab: Run
     root_filesystem: Path
     ssh_config: Path
+    boots: int = field(default=0, init=False)
+    """How often it has booted."""
     _unshare: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _init: int = field(default=0, init=False)
+    _touched: bool = field(default=True, init=False)
+    """Whether a test got at its files or processes since it booted from its base."""
 
     # --- what it is
 
@@ -80,6 +84,7 @@ class LabHost:
     @property
     def root(self) -> Path:
         """Its running file system, as this machine's root sees it."""
+        self._touched = True
         return Path(f"/proc/{self._init}/root")
 
     def ssh_address(self, user: str = "") -> str:
@@ -105,6 +110,7 @@ class LabHost:
 
         Raises RuntimeError with what it printed if it fails.
         """
+        self._touched = True
         done = subprocess.run(
             ["nsenter", f"--target={self._init}", "--all", "env", "-i", f"PATH={_PATH}",
              "runuser", "-u", user, "--", "sh", "-euc", f"cd; {command}"],
@@ -143,6 +149,7 @@ class LabHost:
     def processes(self, cgroup: str = "") -> list[int]:
         """The processes in a cgroup of the host and below, as this machine numbers them, oldest
         first. What `enter` runs is not in it."""
+        self._touched = True
         found: list[int] = []
         with suppress(FileNotFoundError):  # the cgroup has just ended
             for path in (self._cgroup / cgroup).rglob("cgroup.procs"):
@@ -154,6 +161,7 @@ class LabHost:
 
     def cut_link(self) -> None:
         """Drop every packet silently."""
+        self._touched = True
         ip("link", "set", self._veth, "nomaster")
 
     def restore_link(self) -> None:
@@ -213,6 +221,7 @@ class LabHost:
                 start_new_session=True,
             )  # fmt: skip
             self._await_ready(ready, self._unshare)
+        self.boots += 1
         self._init = int((cgroup / "init.scope" / "cgroup.procs").read_text().split()[0])
         self.platform.settle(self)
 
@@ -224,14 +233,19 @@ class LabHost:
         self.boot()
 
     def reset(self) -> None:
-        """Go back to the base: power off, drop the disk's changes, boot."""
+        """Go back to the base: power off, drop the disk's changes, boot. A host that no test has
+        touched and nobody has connected to is there already."""
+        if not self._touched and self._connections() == 0:
+            return
         self.power_off()
         for name in ("upper", "work"):
             shutil.rmtree(self.dir / name)
         self.boot()
+        self._touched = False
 
     def power_off(self) -> None:
         """Power off at once, as if somebody pulled the plug."""
+        self._touched = True
         kill_cgroup(self._cgroup)
         self._await_end()
 
@@ -253,6 +267,12 @@ class LabHost:
     @property
     def _veth(self) -> str:
         return f"{self.lab.bridge}.{self.name}"
+
+    def _connections(self) -> int:
+        """How many it has accepted since it booted."""
+        snmp = Path(f"/proc/{self._init}/net/snmp").read_text().splitlines()
+        names, values = (line.split() for line in snmp if line.startswith("Tcp: "))
+        return int(values[names.index("PassiveOpens")])
 
     def _make_network(self) -> None:
         """A fresh network namespace, linked to the bridge."""

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TYPE_CHECKING
 
 import pytest
@@ -215,16 +215,17 @@ def test_two_operators_at_once_run_one_job(
     other = fresh.client(tmp_path_factory.mktemp("two"))
     other.write_inventory({fresh["csb0"]: "ops"})
     fresh.repos.release("2.2.0")
-    with ThreadPoolExecutor() as pool:
-        done = list(
-            pool.map(
-                lambda one: one.run("update", "csb0", "--force", *QUICK, "--json"),
-                (client, other),
-            )
-        )
-    assert sorted(one.returncode for one in done) == [0, 6]
-    busy = next(one for one in done if one.returncode == 6)
-    winner = next(one for one in done if one.returncode == 0)
+    # whoever comes first is held at the agent's stop until the other has come
+    with fresh["csb0"].gate("stop") as gate, ThreadPoolExecutor() as pool:
+        both = [
+            pool.submit(one.run, "update", "csb0", "--force", *QUICK, "--json")
+            for one in (client, other)
+        ]
+        first = next(as_completed(both))
+        gate.open()
+    busy = first.result()
+    (winner,) = (one.result() for one in both if one is not first)
+    assert (busy.returncode, winner.returncode) == (6, 0)
     assert json.loads(busy.stdout)["job"] == json.loads(winner.stdout)["job"]
     attached = other.run("attach", "csb0", "--json")
     assert json.loads(attached.stdout)["verdict"] == "updated"

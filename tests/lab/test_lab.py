@@ -232,6 +232,16 @@ def test_a_reboot_keeps_the_disk_and_brings_the_agent(fresh: Fleet, host: LabHos
     assert host.agent_version() == "2.1.0"
 
 
+def test_a_reset_boots_only_hosts_that_were_touched(fleet: Fleet) -> None:
+    fleet.reset()
+    before = {host: host.boots for host in fleet.hosts.values()}
+    assert fleet["csb0"].run("true").returncode == 0
+    assert fleet["csb1"].enter("true") == ""
+    fleet.reset()
+    again = [host.name for host, boots in before.items() if host.boots != boots]
+    assert again == ["csb0", "csb1"]
+
+
 def test_a_reset_undoes_everything(fleet: Fleet) -> None:
     head = fleet.repos.head("nixcfg")
     fleet.repos.commit_nixcfg(fail_build=True)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from ..run import why_not
+from .case import Row
 from .cases import CASES
 from .pool import Pool
 from .table import LAST_RUN, markdown, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from .case import Row
-
-_ROWS: Final = pytest.StashKey[list["Row"]]()
+_ROW: Final = "row"
+"""The property that takes a case's row to the table, from whichever worker played it."""
 
 
 @pytest.fixture(scope="session")
@@ -31,15 +32,15 @@ def pool(request: pytest.FixtureRequest) -> Iterator[Pool]:
 
 
 @pytest.fixture
-def rows(request: pytest.FixtureRequest) -> list[Row]:
-    """Of the cases that ended as they must."""
-    return request.config.stash.setdefault(_ROWS, [])
+def tell(record_property: Callable[[str, object], None]) -> Callable[[Row], None]:
+    """Put the row of a case that ended as it must into the table."""
+    return lambda row: record_property(_ROW, asdict(row))
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    if found := config.stash.get(_ROWS, []):
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    passed = terminalreporter.stats.get("passed", [])
+    told = (dict(getattr(report, "user_properties", ())).get(_ROW) for report in passed)
+    if found := [Row(**row) for row in told if row]:
         terminalreporter.section("chaos")
         terminalreporter.write_line(plain(found))
         if len(found) == len(CASES):

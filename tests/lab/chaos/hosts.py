@@ -196,7 +196,7 @@ def _rebuild_out_of_memory(scene: Scene) -> Answer:
             gate.wait_reached()
             pids = scene.job_processes()
             rebuild = next(pid for pid in pids if _REBUILD.match(command(pid)))
-            kills = memory.enter_context(little_memory(scene.host.lab, rebuild, 256))
+            kills = memory.enter_context(little_memory(scene.host.lab, rebuild, 128))
         answer = scene.answer(running)
         scene.prove("{} killed by the kernel", kills())
     assert "for its memory" in answer["advice"], answer["advice"]
@@ -292,6 +292,7 @@ CASES: Final = (
         verdict="failed",
         cause="rebuild-failed",
         agent=BASE_VERSION,
+        seconds=240,
     ),
     Case(name="nix daemon killed in rebuild", play=partial(_with_daemon, strike=_kill_daemon)),
     Case(

@@ -9,10 +9,12 @@ import pytest
 from .cases import CASES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .case import Case, Row
     from .pool import Pool
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_case(case: Case, pool: Pool, rows: list[Row]) -> None:
-    rows.append(pool.outcomes[case.name].result())
+def test_case(case: Case, pool: Pool, tell: Callable[[Row], None]) -> None:
+    tell(pool.outcomes[case.name].result())

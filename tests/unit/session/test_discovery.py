@@ -419,6 +419,7 @@ def test_this_machine_is_a_host_if_it_cannot_say(
         ('["csb0"]', "[]", ()),
         ("[]", "[]", (HERE.name,)),
     ],
+    ids=["system", "home", "other", "named"],
 )
 def test_this_machine_is_not_asked_if_it_is_a_host_anyway(
     config: Path,

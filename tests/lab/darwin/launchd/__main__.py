@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import socket
 import sys
@@ -18,8 +17,9 @@ async def main(uid: int) -> None:
     await domains.log_in()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        said = await domains.ask(json.loads(await reader.readline()))
-        writer.write(json.dumps([said.code, said.out, said.err]).encode() + b"\n")
+        """The words of a call, and code, stdout and stderr; between them are NULs."""
+        said = await domains.ask((await reader.read()).decode().split("\0"))
+        writer.write(f"{said.code}\0{said.out}\0{said.err}".encode())
         with suppress(ConnectionError):  # the caller has gone; the request is done anyway
             await writer.drain()
         writer.close()

@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/dash
 # One program by many names: Debian's tool of that name, without the options that a Mac's lacks.
 name=${0##*/}
 refuse() { echo "$name: illegal option -- $1" >&2; exit 1; }

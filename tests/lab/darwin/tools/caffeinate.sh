@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/dash
 # caffeinate [-disu] [-t SECONDS] [-w PID] [COMMAND...]: holds an assertion until PID or COMMAND ends
 pid='' seconds=''
 while getopts disut:w: option; do

@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/dash
 # date [-ju] [-r SECONDS] [+FORMAT]: no -d, -I or %N
 refuse() {
   echo "date: illegal option -- $1" >&2
@@ -11,7 +11,8 @@ while [ $# -gt 0 ]; do
     -u | -ju | -uj) utc=-u ;;
     -j) ;;
     -r) at=$2; shift ;;
-    +*) format=$(printf %s "$1" | sed 's/%N/N/g; s/%[0-9]N/N/g') ;;
+    +*%*N*) format=$(printf %s "$1" | sed 's/%N/N/g; s/%[0-9]N/N/g') ;;
+    +*) format=$1 ;;
     --*) refuse - ;;
     -*) letter=${1#-}; refuse "$(printf %.1s "$letter")" ;;
     *) echo "date: illegal time format" >&2; exit 1 ;;

@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/dash
 # dscl . -read /Users/NAME KEY..., dscl . -list /Users
 case "${2:-} ${3:-}" in
   '-list /Users' | 'list /Users') cut -d: -f1 /etc/passwd ;;

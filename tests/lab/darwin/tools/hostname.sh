@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/dash
 # hostname [-s]: -f is taken, too
 case ${1:-} in
   '' | -f) exec /opt/mac/gnu/hostname ;;

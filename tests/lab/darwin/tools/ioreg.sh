@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/dash
 # ioreg -r -k AppleClamshellState -d DEPTH: a laptop's lid, closed while /etc/lab-lid-closed exists
 [ "$1 $2 $3" = '-r -k AppleClamshellState' ] || exit 1
 [ -e /etc/lab-battery ] || exit 0 # a desktop has no lid

@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/dash
 # pmset -g batt: a desktop's answer, or that of a laptop whose charge /etc/lab-battery has, such as 34
 [ "$*" = '-g batt' ] || { echo 'Usage: pmset <options>' >&2; exit 64; }
 charge=$(cat /etc/lab-battery 2>/dev/null) || { echo "Now drawing from 'AC Power'"; exit 0; }

@@ -5,9 +5,8 @@ import os
 import pwd
 import sys
 import time
-from pathlib import Path
 
-PROC = Path("/opt/mac/proc")
+PROC = "/opt/mac/proc"
 HEADINGS = {
     "args": "ARGS",
     "comm": "COMM",
@@ -29,8 +28,13 @@ HEADINGS = {
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
+def read(name: str) -> bytes:
+    with open(f"{PROC}/{name}", "rb") as file:
+        return file.read()
+
+
 def boot_time() -> int:
-    lines = (PROC / "stat").read_text().splitlines()
+    lines = read("stat").decode().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("btime "))
 
 
@@ -48,7 +52,7 @@ def clock(seconds: float) -> str:
 def environment(pid: str) -> str:
     """What -E shows behind the arguments: nothing is quoted; empty if it is another user's."""
     try:
-        shown = (PROC / pid / "environ").read_bytes().rstrip(b"\0")
+        shown = read(f"{pid}/environ").rstrip(b"\0")
     except OSError:
         return ""
     return " " + shown.replace(b"\n", b"\\012").replace(b"\0", b" ").decode(errors="replace")
@@ -57,17 +61,19 @@ def environment(pid: str) -> str:
 def look(pid: str, more: bool) -> dict[str, str] | None:
     """The facts about a process, with more also its environment; None when it is gone."""
     try:
-        name, _, rest = (PROC / pid / "stat").read_text().partition("(")[2].rpartition(")")
+        name, _, rest = (
+            read(f"{pid}/stat").decode(errors="replace").partition("(")[2].rpartition(")")
+        )
         words = rest.split()
-        uid = (PROC / pid).stat().st_uid
-        args = (PROC / pid / "cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ")
+        uid = os.stat(f"{PROC}/{pid}").st_uid
+        args = read(f"{pid}/cmdline").rstrip(b"\0").replace(b"\0", b" ")
     except OSError:
         return None
     # control characters as vis(3) writes them: a newline is \012
     shown = "".join(c if c >= " " else f"\\{ord(c):03o}" for c in args.decode(errors="replace"))
     command = shown or f"({name})"
     try:
-        comm = os.readlink(PROC / pid / "exe")
+        comm = os.readlink(f"{PROC}/{pid}/exe")
     except OSError:
         comm = command.split(" ")[0]
     if more:
@@ -127,9 +133,7 @@ def main() -> int:
             more = more or letter == "E"
     shown = columns(formats or ["pid,tty,time,command"])
     if pids is None:
-        rows = [
-            row for path in PROC.iterdir() if path.name.isdigit() and (row := look(path.name, more))
-        ]
+        rows = [row for name in os.listdir(PROC) if name.isdigit() and (row := look(name, more))]
         rows.sort(key=lambda row: int(row["pid"]))
         mine = users or ([] if everyone else [str(os.getuid())])
         rows = [row for row in rows if not mine or row["user"] in mine or row["uid"] in mine]

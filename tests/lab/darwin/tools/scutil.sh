@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/dash
 # scutil --get {LocalHostName|ComputerName|HostName}: the names that do not change with the network
 case "${1:-} ${2:-}" in
   '--get LocalHostName') cat /opt/mac/local-host-name ;;

@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/dash
 # sed: -i wants a suffix, which may be empty: sed -i '' ...
 export POSIXLY_CORRECT=1
 case ${1:-} in

@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/dash
 # sw_vers of macOS 26, or of the version in /etc/lab-macos
 version=$(cat /etc/lab-macos 2> /dev/null || echo 26.1)
 case ${1:-} in

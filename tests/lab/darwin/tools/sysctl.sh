@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/dash
 # sysctl [-n] NAME...: what tells one boot from the next, and the machine
 quiet=''
 [ "${1:-}" != -n ] || { quiet=yes; shift; }

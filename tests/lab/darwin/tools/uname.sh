@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/dash
 # uname as on a Mac with Apple's silicon
 kernel=Darwin release=24.6.0 machine=arm64 node=$(hostname)
 version="Darwin Kernel Version $release: Mon Jul 14 11:30:55 PDT 2025; root:xnu-11417/RELEASE_ARM64_T6031"

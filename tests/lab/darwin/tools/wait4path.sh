@@ -1,3 +1,3 @@
-#!/bin/sh
+#!/bin/dash
 # wait4path PATH: the store is always there
 [ -e "$1" ]

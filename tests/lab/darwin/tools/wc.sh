@@ -1,6 +1,7 @@
-#!/bin/sh
+#!/bin/dash
 # wc: its numbers are padded with blanks
 case ${1:-} in
   --*) echo 'wc: illegal option -- -' >&2; exit 1 ;;
 esac
-/opt/mac/gnu/wc "$@" | sed 's/^/       /'
+counted=$(/opt/mac/gnu/wc "$@") || exit
+printf '       %s\n' "$counted"

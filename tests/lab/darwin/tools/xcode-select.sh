@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/dash
 # xcode-select -p: where Apple's command line tools are; they are missing if /opt/mac/no-tools is there
 if [ "${1:-}" != -p ] && [ "${1:-}" != --print-path ]; then
   echo 'Usage: xcode-select [options]' >&2
