@@ -30,6 +30,7 @@ from tui.app import NixFleetApp
 from tui.fleet import Fleet, Seen
 from tui.screens.fleet import FleetScreen, HostRows
 from tui.settings import AppSettings
+from tui.widgets.line_text import LineText
 from tui.widgets.row_table import RowTable
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ async def test_a_turn_costs_the_hosts_that_move(
 ) -> None:
     async with bench.app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        await bench.follow(*range(1, 2 * _MOVING, 2))
+        await bench.follow(*range(0, 2 * _MOVING, 2))
         await settle(pilot)
         bench.paint()
         rows, keys = count(tui.screens.fleet, "host_row"), count(HostRows, "_row")
@@ -155,7 +156,7 @@ async def test_a_turn_costs_the_hosts_that_move(
         assert len(rows) == len(keys) == _MOVING
         assert judged == latest == details == shown == []
         table = bench.page.query_one(RowTable).region
-        assert {region.y for region in bench.paint()} == {table.y + 1 + at for at in (1, 3, 5)}
+        assert {region.y for region in bench.paint()} == {table.y + 1 + at for at in (0, 2, 4)}
 
 
 async def test_news_that_change_no_row_paint_nothing(
@@ -253,6 +254,38 @@ async def test_ages_of_rows_take_turns(
 
 
 # Nothing that is shown is old.
+
+
+async def test_other_colours_draw_all_rows_and_details_anew(bench: Bench) -> None:
+    def colours() -> list[str]:
+        table, details = bench.page.query_one(RowTable), bench.page.query_one(LineText)
+        lines = (*map(table.render_line, (0, 1, 2)), details.render_line(1))
+        return [str([segment.style for segment in line]) for line in lines]
+
+    found = {}
+    async with bench.app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        for theme in ("light", "dark", "light"):
+            bench.app.choose_theme(theme)
+            await settle(pilot)
+            assert found.setdefault(theme, colours()) == colours()
+    assert all(one != other for one, other in zip(found["light"], found["dark"], strict=True))
+
+
+async def test_a_look_is_found_out_once(
+    bench: Bench, count: Callable[[object, str], list[object]]
+) -> None:
+    async with bench.app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        table = bench.page.query_one(RowTable)
+        bench.paint()
+        table.action_move(1)
+        bench.paint()
+        looks = count(table, "get_component_rich_style")
+        table.action_move(1)
+        await at_rest()
+        assert bench.paint()
+        assert looks == []
 
 
 async def test_a_change_of_state_moves_a_host_in_and_out_of_the_filter(bench: Bench) -> None:

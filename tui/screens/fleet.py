@@ -327,24 +327,22 @@ class FleetScreen(HostPage):
     def update_changed(self, _: object) -> None:
         """Show what has changed since the last time; called a few times a second while something
         does. Hosts that have not changed cost nothing."""
-        changed = self._fleet.news()
-        if self._turn != stage(self).turn:
-            self._turn = stage(self).turn
-            changed |= self._fleet.moving
-        if not changed:
-            return
+        turned, self._turn = self._turn != stage(self).turn, stage(self).turn
+        news = self._fleet.news()
+        changed = news | self._fleet.moving if turned else news
         rows = self._rows_of(entry for entry in changed if entry.name in self._shown)
         is_other_list = (
             self._latest is not self._fleet.overview.latest
-            or any(self._passes(entry) != (entry.name in self._shown) for entry in changed)
+            or any(self._passes(entry) != (entry.name in self._shown) for entry in news)
             or any(self._orders.get(row.key) != self._order(row) for row in rows)
         )
         if is_other_list:
             self.update_hosts(None)
             return
         self.query_one(RowTable).change(rows)
-        self._update_title()
-        if self.host_entry in changed:
+        if news:
+            self._update_title()
+        if self.host_entry in news:
             self._show_selected()
 
     def update_ages(self) -> None:
@@ -550,7 +548,7 @@ class FleetScreen(HostPage):
 
     def _hidden(self) -> int:
         """So many marked hosts does the filter hide. They stay marked, and no key acts on them."""
-        return len(self._marked - self._shown.keys())
+        return sum(name not in self._shown for name in self._marked)
 
     def _update_title(self) -> None:
         app = stage(self)

@@ -112,6 +112,7 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._lengths: dict[str, tuple[Mapping[str, Cell], tuple[int, ...]]] = {}
         """How long the cells of each row are, by the row's key."""
         self._fit: dict[str, int] = {}
+        self._looks: dict[str, Style] = {}
         self._titles = {column.key: column.title for column in columns}
         self._cursor = 0
 
@@ -179,7 +180,7 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
     def render_line(self, y: int) -> Strip:
         base = self.visual_style.rich_style
         if y == 0:
-            style = base + self.get_component_rich_style("row-table--header", partial=True)
+            style = base + self._look("header")
             cells = {key: Cell(title) for key, title in self._titles.items()}
             return self._strip(cells, style, " " * _SIGNS)
         at = y - 1 + self.scroll_offset.y
@@ -188,10 +189,21 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
         row = self._rows[at]
         here = at == self._cursor
         if here:
-            base += self.get_component_rich_style("row-table--cursor", partial=True)
+            base += self._look("cursor")
         cursor = self._glyphs.cursor if here else " "
         marked = self._glyphs.marked if row.marked else " "
         return self._strip(row.cells, base, f"{cursor}{marked} ")
+
+    def notify_style_update(self) -> None:
+        self._looks.clear()
+        super().notify_style_update()
+
+    def _look(self, name: str) -> Style:
+        """Textual finds it out anew after each refresh, which takes as long as the row itself."""
+        if name not in self._looks:
+            style = self.get_component_rich_style(f"row-table--{name}", partial=True)
+            self._looks[name] = style
+        return self._looks[name]
 
     def on_resize(self) -> None:
         self._refit()
@@ -257,7 +269,7 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
             text = shorten(cell.text, width, self._glyphs)
             tone = style
             if cell.tone != "normal":
-                tone += self.get_component_rich_style(f"row-table--{cell.tone}", partial=True)
+                tone += self._look(cell.tone)
             segments.append(Segment(text, tone))
             segments.append(Segment(" " * (width - cell_len(text) + GAP), style))
         return Strip(segments).crop_extend(0, self._width, style)
