@@ -118,6 +118,7 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setattr(screen, "UPDATE_PERIOD", 3600.0)
+    monkeypatch.setattr("tui.app.limit_paints", lambda _: None)
     monkeypatch.setattr(NixFleetApp, "set_interval", lambda *_, **__: None)
     return Bench(tmp_path)
 
@@ -164,13 +165,15 @@ async def test_news_that_change_no_row_paint_nothing(
 ) -> None:
     async with bench.app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        await bench.follow(1)
+        await bench.follow(1, 3)
         await settle(pilot)
         await bench.turn()
         bench.paint()
-        rows = count(tui.screens.fleet, "host_row")
+        rows, keys = count(tui.screens.fleet, "host_row"), count(HostRows, "_row")
         await bench.sessions[1].say(Tick(at=NOW + 1, log=1))
+        await at_rest()
         await bench.beat()
+        assert len(keys) == 1
         assert rows == []
         assert bench.paint() == set()
         turn = bench.app.turn
@@ -181,6 +184,26 @@ async def test_news_that_change_no_row_paint_nothing(
         assert bench.app.turn == turn + 1
         assert len(rows) == 1, "news are shown with the next beat, not only with the next turn"
         assert bench.paint()
+
+
+async def test_without_news_only_turns_and_ages_are_told(bench: Bench) -> None:
+    async with bench.app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await bench.follow(1)
+        await settle(pilot)
+        await bench.turn()
+        told: list[str] = []
+        bench.app.ticked.subscribe(bench.page, lambda _: told.append("turn"), immediate=True)
+        bench.app.aged.subscribe(bench.page, lambda _: told.append("age"), immediate=True)
+        for _ in range(8):  # two seconds
+            told.append("beat")
+            bench.app.beat()
+    second = ["beat", "beat", "turn", "beat", "beat", "turn"]
+    both = [*second, *second]
+    ages = [at for at, what in enumerate(told) if what == "age"]
+    assert [what for what in told if what != "age"] == both
+    assert len(ages) == 2
+    assert {told[at - 1] for at in ages} == {"turn"}, "ages grow together with what turns"
 
 
 async def test_nothing_turns_where_nothing_moves(
@@ -260,7 +283,8 @@ async def test_other_colours_draw_all_rows_and_details_anew(bench: Bench) -> Non
     def colours() -> list[str]:
         table, details = bench.page.query_one(RowTable), bench.page.query_one(LineText)
         lines = (*map(table.render_line, (0, 1, 2)), details.render_line(1))
-        return [str([segment.style for segment in line]) for line in lines]
+        styles = [[one.style for one in line if one.style and one.text.strip()] for line in lines]
+        return [str([style.color for style in found]) for found in styles]
 
     found = {}
     async with bench.app.run_test(size=(120, 40)) as pilot:
