@@ -204,6 +204,12 @@ def _stale_tones(entry: HostEntry) -> tuple[Tone, Tone]:
     )
 
 
+class _Parts(Container):
+    """Holds table and details, which cover all of it: no paint looks for rows of its own."""
+
+    BLANK = True
+
+
 class FleetScreen(HostPage):
     """Table and details; probes everything once on mount."""
 
@@ -286,7 +292,7 @@ class FleetScreen(HostPage):
     def compose_page(self) -> ComposeResult:
         glyphs = stage(self).glyphs
         yield Static(id="title", markup=False)
-        with Container(id="fleet"):
+        with _Parts(id="fleet"):
             with Vertical(id="hosts") as box:
                 box.border_title = Content("Hosts")
                 yield RowTable(self._columns, glyphs, id="host-table")
