@@ -37,7 +37,7 @@ from tui.fleet import Fleet
 from tui.glyphs import ASCII, UNICODE
 from tui.jobs import JobWatcher
 from tui.keys import Keys, is_key
-from tui.paint_rate import limit_paints, seconds_between_beats
+from tui.paint_rate import limit_paints, pace
 from tui.proving import Proving
 from tui.refresh import SECOND, Refresh
 from tui.screen_filter import NoColours, ScreenFilter
@@ -168,6 +168,9 @@ class NixFleetApp(Stage, inherit_bindings=False):
         self.conductor = Conductor(latest, Passwords(self._ask_password))
         self.finishing = Finishing(settings.on_finish, self._finish_failed)
         self.ticked = Signal(self, "ticked")
+        self.aged = Signal(self, "aged")
+        self._pace = pace(settings.fps)
+        self._beats = 0
         self.animation_level = "none"
         self._new_job_id = new_job_id
         self._screen_filter = ScreenFilter()
@@ -219,7 +222,7 @@ class NixFleetApp(Stage, inherit_bindings=False):
 
     def on_mount(self) -> None:
         self.app_resume_signal.subscribe(self, self._repaint)
-        self.set_interval(seconds_between_beats(self.settings.fps), self.beat, name="beat")
+        self.set_interval(self._pace.beat, self.beat, name="beat")
         self.set_interval(SECOND, self.look_again)
         for notice in self.settings.notices:
             self.notify(notice, severity="warning", timeout=_UNTIL_SEEN)
@@ -315,14 +318,19 @@ class NixFleetApp(Stage, inherit_bindings=False):
         self._dirty = True
 
     def beat(self) -> None:
-        """Repaint what has changed, if anything has."""
-        moving = any(
-            entry.doing or (entry.watcher is not None and entry.watcher.is_active)
-            for entry in self.fleet.entries.values()
-        )
-        if moving or self._dirty:
+        """Repaint what has changed, if anything has. What moves by itself does so with some beats
+        only, all of it together."""
+        self._beats += 1
+        turns = self._beats % self._pace.turn == 0
+        if self._dirty or (turns and self.fleet.moving):
             self._dirty = False
             self.ticked.publish(None)
+        if self._beats % self._pace.ageing == 0:
+            self.aged.publish(None)
+
+    @property
+    def turn(self) -> int:
+        return self._beats // self._pace.turn
 
     def _check_resize(self) -> None:
         """Tell the screens the window's new size, as seldom as they paint: a window that is dragged
@@ -370,12 +378,13 @@ class NixFleetApp(Stage, inherit_bindings=False):
             if known.problem:
                 self.follow_again(known)
             return known
+
+        def changed() -> None:
+            entry.tell(entry)
+            self.tick()
+
         watcher = JobWatcher(
-            *(entry.session, job),
-            plan=plan,
-            before=before,
-            clock=self.clock,
-            changed=self.tick,
+            *(entry.session, job), plan=plan, before=before, clock=self.clock, changed=changed
         )
         entry.watcher = watcher
         self.run_worker(self._watch(watcher), group="jobs")

@@ -19,7 +19,7 @@ from nixfleet_core.session.conduct import asker
 from tui.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from nixfleet_core.facts.model import Facts, Snapshot
     from nixfleet_core.host import Host
@@ -43,6 +43,7 @@ LATEST_AGE: Final = 300.0
 """Seconds for which the latest commit is not asked for again without need."""
 
 _WAITS: Final = "waits for its turn"
+_ASKING: Final = "asking"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,10 @@ class Look:
     task: asyncio.Task[None]
 
 
+def _nobody(_: HostEntry) -> None:
+    """An entry without a fleet tells nobody."""
+
+
 @dataclass(slots=True, eq=False)
 class HostEntry:
     """One host: what is known of it, and what the app is doing with it.
@@ -78,14 +83,15 @@ class HostEntry:
     session: HostSession
     look: Look | None = None
     """The newest look that is going on."""
-    report: Report | None = None
-    """The report on the last attempt to change the host."""
-    watcher: JobWatcher | None = None
     misses: int = 0
     """So many looks in a row saw nothing; `R` begins to count anew."""
     changes: int = 0
     """So many times has what is known of the host changed, or what is being done with it. What a
     watcher sees is not counted."""
+    tell: Callable[[HostEntry], None] = _nobody
+    """Told of each change, and of all that a watcher sees."""
+    _report: Report | None = None
+    _watcher: JobWatcher | None = None
     _holds: int = 0
     _doings: list[str] = field(default_factory=list)
     _questions: int = 0
@@ -143,8 +149,12 @@ class HostEntry:
         self._has_changed()
 
     def _has_changed(self) -> None:
-        self.changes += 1
         self._judged = None
+        self._count_change()
+
+    def _count_change(self) -> None:
+        self.changes += 1
+        self.tell(self)
 
     def _without_ended(self, seen: Seen) -> Seen:
         """A job's unit lives on for a moment after the job's result, which is the end of it."""
@@ -194,6 +204,36 @@ class HostEntry:
     # The rest
 
     @property
+    def report(self) -> Report | None:
+        """The report on the last attempt to change the host."""
+        return self._report
+
+    @report.setter
+    def report(self, report: Report | None) -> None:
+        self._report = report
+        self._count_change()
+
+    @property
+    def watcher(self) -> JobWatcher | None:
+        """Who follows the host's job, or has followed its last one."""
+        return self._watcher
+
+    @watcher.setter
+    def watcher(self, watcher: JobWatcher | None) -> None:
+        self._watcher = watcher
+        self._count_change()
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether a job of the host is being followed."""
+        return self._watcher is not None and self._watcher.is_active
+
+    @property
+    def moves(self) -> bool:
+        """Whether something is being done with the host, so that its row moves."""
+        return self.is_followed or bool(self._doings)
+
+    @property
     def doing(self) -> str:
         """A word while something is under way: asking, planning, starting, verifying."""
         return self._doings[-1] if self._doings else ""
@@ -229,7 +269,7 @@ class HostEntry:
             return HELD
         if self.waits:
             return f"it {_WAITS}"
-        if self.watcher is not None and self.watcher.is_active:
+        if self.watcher is not None and self.is_followed:
             return f"the job {self.watcher.job} is running"
         if self.facts is None:
             return self.assessment.why if self.assessment else "it has not answered"
@@ -276,7 +316,7 @@ class HostEntry:
     @property
     def state(self) -> State:
         """The state that its row shows."""
-        if self.watcher is not None and self.watcher.is_active:
+        if self.is_followed:
             return "updating"
         found = self.assessment
         return found.state if found is not None else "unknown"
@@ -306,8 +346,7 @@ class HostEntry:
     @property
     def is_idle(self) -> bool:
         """Whether nobody looks at the host, changes it, follows its job, or talks about it."""
-        followed = self.watcher is not None and self.watcher.is_active
-        return not (followed or self.doing or self.look or self.is_held)
+        return not (self.moves or self.look or self.is_held)
 
     @property
     def is_held(self) -> bool:
@@ -328,13 +367,13 @@ class HostEntry:
     def busy(self, doing: str, changed: Callable[[], None]) -> Iterator[None]:
         """Show what is being done with the host while it lasts; `changed` is called on news."""
         self._doings.append(doing)
-        self.changes += 1
+        self._count_change()
         changed()
         try:
             yield
         finally:
             self._doings.remove(doing)
-            self.changes += 1
+            self._count_change()
             changed()
 
     def snapshot(self) -> Snapshot:
@@ -342,15 +381,47 @@ class HostEntry:
         return snapshot(self.facts, self.host.input)
 
 
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What the hosts have in common, or are together."""
+
+    latest: Mapping[str, str]
+    """The latest for each host: its version if the fleet knows it, else the short commit.
+
+    For a host that has not said where its input comes from, we assume the commit that all others
+    with an input of that name follow, if that is one commit.
+    """
+    counts: Sequence[tuple[State, int]]
+    """How many hosts are in each state, states in a fixed order, empty ones left out."""
+    asking: int
+    """So many hosts are being asked."""
+    common: str | None
+    """The latest commit, if all hosts whose latest is known follow the same one."""
+
+
 @dataclass(slots=True)
 class Fleet:
-    """All hosts, in the order of the inventory."""
+    """All hosts, in the order of the inventory. It knows which of them have changed, so nobody has
+    to look at all of them to find out."""
 
     latest_source: LatestSource
     clock: Callable[[], float]
     entries: dict[str, HostEntry] = field(default_factory=dict)
-    _labels: tuple[int, dict[str, str]] = field(default_factory=lambda: (-1, {}))
-    """The latest for each host, and how much had changed when that was found."""
+    moving: set[HostEntry] = field(default_factory=set)
+    """The hosts with which something is being done."""
+    _news: set[HostEntry] = field(default_factory=set)
+    _known: dict[HostEntry, tuple[int, bool]] = field(default_factory=dict)
+    """Of each host: how much had changed, and whether its job was followed, when it was heard."""
+    _overview: Overview | None = None
+    """None until somebody asks for it."""
+    _latest: Mapping[str, str] = field(default_factory=dict)
+    _times: dict[str, int | None] = field(default_factory=dict)
+    """When a commit was made, as far as it was asked for."""
+
+    def __post_init__(self) -> None:
+        for entry in self.entries.values():
+            entry.tell = self._hear
+            self._hear(entry)
 
     @classmethod
     def of(
@@ -408,7 +479,7 @@ class Fleet:
             look = entry.look = Look(
                 asked, asyncio.create_task(self._ask(entry, asked, again=again))
             )
-        with nullcontext() if again else entry.busy("asking", changed):
+        with nullcontext() if again else entry.busy(_ASKING, changed):
             await asyncio.shield(look.task)
         return look.asked
 
@@ -426,18 +497,42 @@ class Fleet:
     def _unseen(self, error: Unreachable, facts: Facts | None = None) -> Seen:
         return Seen(self.clock(), facts, not_seen(error), error.advice, error.remedies)
 
-    def latest_labels(self) -> dict[str, str]:
-        """The latest for each host: its version if the fleet knows it, else the short commit.
+    def news(self) -> set[HostEntry]:
+        """The hosts that have changed since this was asked for the last time: what is known of
+        them, what is being done with them, or what the watchers of their jobs see."""
+        news, self._news = self._news, set()
+        return news
 
-        For a host that has not said where its input comes from, we assume the commit that all
-        others with an input of that name follow, if that is one commit.
-        """
-        changes = sum(entry.changes for entry in self.entries.values())
-        if changes != self._labels[0]:
-            self._labels = (changes, self._find_labels())
-        return self._labels[1]
+    def _hear(self, entry: HostEntry) -> None:
+        self._news.add(entry)
+        if entry.moves:
+            self.moving.add(entry)
+        else:
+            self.moving.discard(entry)
+        known = (entry.changes, entry.is_followed)
+        if self._known.get(entry) != known:
+            self._known[entry] = known
+            self._overview = None
+            self._times.clear()
 
-    def _find_labels(self) -> dict[str, str]:
+    @property
+    def overview(self) -> Overview:
+        """It is made anew only after a change of what is known, or of what is being done."""
+        if self._overview is None:
+            entries = self.entries.values()
+            states = Counter(entry.state for entry in entries if entry.assessment)
+            revs = {entry.latest for entry in entries if entry.latest}
+            self._latest = self._find_latest()
+            self._overview = Overview(
+                latest=self._latest,
+                counts=[(state, states[state]) for state in STATE_ORDER if state in states],
+                asking=sum(entry.doing == _ASKING for entry in self.moving),
+                common=next(iter(revs)) if len(revs) == 1 else None,
+            )
+        return self._overview
+
+    def _find_latest(self) -> Mapping[str, str]:
+        """The same object as before, if nothing has changed in it."""
         judged = [one for entry in self.entries.values() if (one := entry.assessment)]
         by_input: dict[str, set[str]] = {}
         for entry in self.entries.values():
@@ -451,21 +546,21 @@ class Fleet:
             rev = entry.latest or (next(iter(others)) if len(others) == 1 else None)
             if rev is not None:
                 found[entry.name] = labels[rev]
-        return found
+        return self._latest if found == self._latest else found
 
     def latest_time(self, rev: str) -> int | None:
         """When the commit was made, if some host's lock names it."""
+        if rev not in self._times:
+            self._times[rev] = self._find_time(rev)
+        return self._times[rev]
+
+    def _find_time(self, rev: str) -> int | None:
         for entry in self.entries.values():
             facts = entry.sound_facts
             found = facts.find_input(entry.host.input) if facts else None
             if found is not None and found.rev == rev:
                 return found.last_modified
         return None
-
-    def counts(self) -> list[tuple[str, int]]:
-        """How many hosts are in each state, states in a fixed order, empty ones left out."""
-        states = Counter(entry.state for entry in self.entries.values() if entry.assessment)
-        return [(state, states[state]) for state in STATE_ORDER if state in states]
 
 
 def _lock(entry: HostEntry, facts: Facts | None = None) -> str | None:

@@ -220,6 +220,7 @@ class JobWatcher(Watcher):
         """Follow the job to its end and get the verdict. An error goes into `problem`."""
         self.problem = ""
         self.ended.clear()
+        self._changed()
         plan = self.plan if self._launched else None
         try:
             self.report = await conductor.watch(self.session, self.job, plan=plan, watcher=self)

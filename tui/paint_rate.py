@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import ceil
 from typing import Final
 
 from textual import constants, screen
 
 _BEAT: Final = 0.25
-"""Seconds; more often nobody needs to see what changes by itself."""
+"""Seconds; nobody needs to see news sooner."""
+_TURN: Final = 0.5
+"""Seconds; what only shows that something goes on need not turn more often."""
+_AGEING: Final = 1.0
+"""Seconds; no age is shown more exactly."""
 
 
 def limit_paints(fps: int) -> None:
@@ -20,6 +26,20 @@ def limit_paints(fps: int) -> None:
     screen.UPDATE_PERIOD = 1 / min(fps, constants.MAX_FPS)  # type: ignore[misc]
 
 
-def seconds_between_beats(fps: int) -> float:
-    """The time between repaints of what changes by itself."""
-    return max(_BEAT, 1 / fps)
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often the app repaints what has changed since, and what changes by itself."""
+
+    beat: float
+    """Seconds between two looks whether something has changed."""
+    turn: int
+    """With each so many beats all that turns moves on."""
+    ageing: int
+    """With each so many beats all ages grow, together with what turns."""
+
+
+def pace(fps: int) -> Pace:
+    """The pace of an app that may paint so often in a second."""
+    beat = max(_BEAT, 1 / fps)
+    turn = ceil(_TURN / beat)
+    return Pace(beat, turn, turn * max(1, int(_AGEING / (turn * beat))))

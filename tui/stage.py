@@ -38,13 +38,20 @@ class Stage(App[None], inherit_bindings=False):
     fleet: Fleet
     conductor: Conductor
     ticked: Signal[None]
-    """Published with each beat in which something has changed."""
+    """Published with each beat in which something has changed, or in which something moves."""
+    aged: Signal[None]
+    """Published about once a second: all ages have grown."""
     entered_at: float
     """When the last enter was read, as the monotonic clock counts."""
     theme_choice: str
     """The theme that is chosen, as `tui.themes.NAMES` has it."""
     terminal_lent: bool
     """True while another program has the terminal: our output would pile up, and then block."""
+
+    @property
+    def turn(self) -> int:
+        """How far all that turns by itself has turned."""
+        raise NotImplementedError
 
     def tick(self) -> None:
         """Something has changed: show it with the next beat."""

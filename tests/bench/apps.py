@@ -25,7 +25,8 @@ from keyboard import press_in
 from rich.text import Text
 from textual._context import active_app
 from textual.app import App
-from textual.widgets import DataTable, RichLog
+from textual.containers import Horizontal, VerticalScroll
+from textual.widgets import DataTable, RichLog, Static
 
 import tui.screens.base
 from nixfleet_core.job.events import JobStart, LogGrew, StepStart
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 COLUMNS: Final = ("Host", "Where", "Running", "Installed", "Latest", "State")
+PANEL_LINES: Final = 16
 PAUSE: Final = 0.3
 """Seconds in which all that a key causes has happened."""
 
@@ -62,6 +64,24 @@ class TableApp(App[object]):
             table.add_row(name, f"ops@{name}", "2.1.0", "2.2.0", "2.2.0", "▲ stale")
         if self._beats:
             self.set_interval(1 / self._beats, table.refresh)
+
+
+class PanelApp(TableApp):
+    """The table, and beside it a panel with as many words on the row under the cursor as ours."""
+
+    CSS = "DataTable { width: 1fr; } VerticalScroll { width: 44; border: round white; }"
+
+    def compose(self) -> ComposeResult:
+        with Horizontal():
+            yield from super().compose()
+            with VerticalScroll(can_focus=False):
+                yield Static(markup=False)
+
+    def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
+        row = event.cursor_row
+        self.query_one(VerticalScroll).border_title = f"host-{row:04}"
+        lines = (f"{f'label {at}':<12}what is known of host {row}" for at in range(PANEL_LINES))
+        self.query_one(Static).update("\n".join(lines))
 
 
 class LinesApp(App[object]):

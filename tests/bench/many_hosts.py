@@ -45,11 +45,14 @@ def rows(rounds: int, seconds: int = 10, hosts: int = 1000) -> Iterator[Row]:
         )
     found = [asked("many_hosts:keys", hosts) for _ in range(rounds)]
     tables = Sample([asked("many_hosts:table_key", hosts) for _ in range(rounds)])
+    panels = Sample([asked("many_hosts:panel_key", hosts) for _ in range(rounds)])
     for what in _KEYS:
         own = Sample([one[what] for one in found])
         name = f"{hosts:,} hosts: {what}"
         if what == "cursor down":
             yield Row(name, own, "ms", 2.0, tables, "DataTable's own")
+            with_panel = "DataTable's own, with a Static beside it that says as much of the row"
+            yield Row(name, own, "ms", 1.0, panels, with_panel)
         else:
             yield Row(name, own, "ms", 25.0)
 
@@ -120,9 +123,16 @@ def keys(hosts: str) -> dict[str, float]:
 
 def table_key(hosts: str) -> float:
     """The same for Textual's own table and its cursor."""
+    return _table_key(apps.TableApp(int(hosts)))
 
+
+def panel_key(hosts: str) -> float:
+    """The same for that table with a panel beside it, in Textual's own way."""
+    return _table_key(apps.PanelApp(int(hosts)))
+
+
+def _table_key(app: apps.TableApp) -> float:
     async def main() -> float:
-        app = apps.TableApp(int(hosts))
         async with apps.opened(app):
             app.query_one(DataTable).focus()
             return median([await _cost(app, "down") for _ in range(_TIMES)])

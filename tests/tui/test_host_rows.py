@@ -17,7 +17,10 @@ from tui.widgets.columns import Column
 from tui.widgets.row_table import Cell, Row, RowTable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from textual.app import ComposeResult
+    from textual.geometry import Region
 
     from tui.fleet import HostEntry
 
@@ -37,55 +40,55 @@ def row(
     entry: HostEntry,
     *,
     latest: str = "2.2.0",
-    beat: int = 0,
+    turn: int = 0,
     now: float | None = None,
     marked: bool = False,
 ) -> Row:
-    (found,) = made.rows([entry], {"csb0": latest}, {"csb0"} if marked else set(), beat, now)
+    (found,) = made.rows([entry], {"csb0": latest}, {"csb0"} if marked else set(), turn, now)
     return found
 
 
 def test_a_row_stays_as_it_is_while_nothing_changes(entry: HostEntry) -> None:
-    made = HostRows(UNICODE)
-    assert row(made, entry, beat=1) is row(made, entry, beat=2)
+    made = HostRows([entry], UNICODE)
+    assert row(made, entry, turn=1) is row(made, entry, turn=2)
 
 
 def test_a_mark_changes_no_cell(entry: HostEntry) -> None:
-    made = HostRows(UNICODE)
+    made = HostRows([entry], UNICODE)
     before, after = row(made, entry), row(made, entry, marked=True)
     assert (before.marked, after.marked) == (False, True)
     assert before.cells is after.cells
 
 
 def test_a_row_shows_a_latest_that_another_host_has_told(entry: HostEntry) -> None:
-    made = HostRows(UNICODE)
+    made = HostRows([entry], UNICODE)
     assert row(made, entry, latest="2.2.0").text("latest") == "2.2.0"
     assert row(made, entry, latest="2.3.0").text("latest") == "2.3.0"
 
 
 def test_ages_grow(entry: HostEntry) -> None:
-    made = HostRows(UNICODE)
+    made = HostRows([entry], UNICODE)
     before = row(made, entry, now=NOW).text("started")
     assert row(made, entry, now=NOW + 3600).text("started") != before
 
 
 def test_spare_columns_come_and_go(entry: HostEntry) -> None:
-    made = HostRows(UNICODE)
+    made = HostRows([entry], UNICODE)
     assert not row(made, entry).text("started")
     assert row(made, entry, now=NOW).text("started")
     assert not row(made, entry).text("started")
 
 
 def test_what_is_done_with_a_host_turns(entry: HostEntry) -> None:
-    made = HostRows(UNICODE)
+    made = HostRows([entry], UNICODE)
     with entry.busy("asking", lambda: None):
-        turns = {row(made, entry, beat=beat).text("state") for beat in range(4)}
+        turns = {row(made, entry, turn=turn).text("state") for turn in range(4)}
     assert len(turns) == 4
     assert row(made, entry).text("state") == "▲ stale"
 
 
 async def test_a_new_look_makes_a_new_row(entry: HostEntry) -> None:
-    made = HostRows(UNICODE)
+    made = HostRows([entry], UNICODE)
     assert row(made, entry).text("running") == "2.1.0"
     entry.learn(entry.ask(), replace(entry._seen, facts=CURRENT))
     assert row(made, entry).text("running") == "2.2.0"
@@ -100,11 +103,15 @@ class TableApp(App[None]):
         yield RowTable((Column("host", "Host", worth=1),), UNICODE, id="table")
 
 
-async def test_a_row_in_view_is_drawn_again_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("show", [RowTable.show, RowTable.change])
+async def test_a_row_in_view_is_drawn_again_and_no_other(
+    monkeypatch: pytest.MonkeyPatch, show: Callable[[RowTable, Sequence[Row]], None]
+) -> None:
+    drawn: list[Region] = []
+
     def rows(text: str, *changed: int) -> list[Row]:
         return [Row(str(at), {"host": Cell(text if at in changed else "host")}) for at in range(50)]
 
-    drawn: list[int] = []
     async with (app := TableApp()).run_test(size=(40, 20)):
         table = app.query_one(RowTable)
         table.show(rows("host"))
@@ -113,6 +120,7 @@ async def test_a_row_in_view_is_drawn_again_and_no_other(monkeypatch: pytest.Mon
         await at_rest()
         table.scroll_to(y=21, animate=False, immediate=True)
         assert table.scroll_offset.y == 21
-        monkeypatch.setattr(table, "_refresh_row", drawn.append)
-        table.show(rows("more", 3, 20, 21, 30, 31, 49))
-        assert drawn == [21, 30]
+        monkeypatch.setattr(table, "refresh", lambda *regions: drawn.extend(regions))
+        show(table, rows("more", 3, 20, 21, 30, 31, 49))
+        assert [region.y for region in drawn] == [1, 10]
+        assert {region.height for region in drawn} == {1}

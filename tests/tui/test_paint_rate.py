@@ -12,6 +12,7 @@ from test_path import press
 from textual import constants, screen
 
 from tui.app import NixFleetApp
+from tui.paint_rate import pace
 from tui.settings import AppSettings
 
 if TYPE_CHECKING:
@@ -54,6 +55,26 @@ async def test_no_screen_paints_more_often(
         assert len(app.screen_stack) == 4
         assert seconds_between_paints(app) == [paints] * 4
         assert seconds_between_beats(app) == beats
+
+
+@pytest.mark.parametrize(
+    ("fps", "turn", "ageing"),
+    [
+        (1, 1.0, 1.0),
+        (2, 0.5, 1.0),
+        (3, 2 / 3, 2 / 3),
+        (4, 0.5, 1.0),
+        (10, 0.5, 1.0),
+        (60, 0.5, 1.0),
+    ],
+)
+def test_what_moves_by_itself_does_so_with_every_few_beats(
+    fps: int, turn: float, ageing: float
+) -> None:
+    found = pace(fps)
+    assert found.turn * found.beat == pytest.approx(turn)
+    assert found.ageing * found.beat == pytest.approx(ageing)
+    assert found.ageing % found.turn == 0, "ages grow together with what turns"
 
 
 async def test_the_sizes_of_a_window_that_is_dragged_are_taken_no_more_often(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from screen_text import at_rest
+from textual import screen
 from textual.app import App
 from textual.content import Content
 from textual.widgets import Static
@@ -52,7 +53,10 @@ class BoxApp(App[None]):
         return [line.text for line in self.screen._compositor.render_strips()[:8]]
 
 
-async def test_only_the_rows_of_titles_that_change_are_painted() -> None:
+async def test_only_the_rows_of_titles_that_change_are_painted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(screen, "UPDATE_PERIOD", 3600.0)  # it paints only when it is told to
     async with (app := BoxApp()).run_test(size=(60, 20)):
         await at_rest()
         app.painted()

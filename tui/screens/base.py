@@ -12,7 +12,6 @@ from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Button, Input, Static
 
-from tui.refresh import SECOND
 from tui.stage import stage
 from tui.text import plain
 from tui.widgets.too_small import LEAST_HEIGHT, LEAST_WIDTH, TooSmall
@@ -95,13 +94,13 @@ class Page(Screen[None], inherit_bindings=False):
         stage(self).ticked.subscribe(self, tick)
 
     def show_each_second(self, show: Callable[[], None]) -> None:
-        """Call it each second, as long as the page is seen."""
+        """Call it about once a second, as long as the page is seen."""
 
-        def second() -> None:
+        def second(_: None) -> None:
             if self.is_seen:
                 show()
 
-        self.set_interval(SECOND, second)
+        stage(self).aged.subscribe(self, second)
 
     def set_title(self, text: Content) -> None:
         """Set the first line, and repaint it only if it has changed."""

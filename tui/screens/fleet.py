@@ -23,12 +23,13 @@ from tui.stage import stage
 from tui.text import ago, short_commit
 from tui.widgets.filter_bar import FilterBar
 from tui.widgets.key_bar import KeyBar
+from tui.widgets.line_text import LineText
 from tui.widgets.row_table import Cell, Row, RowTable
 from tui.widgets.titled import TitledScroll
 from tui.words import state_tone, tone_sign
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from textual.app import ComposeResult
 
@@ -41,10 +42,10 @@ _AGES_EVERY: Final = 10
 """Seconds."""
 
 
-def state_cell(entry: HostEntry, glyphs: Glyphs, beat: int) -> Cell:
-    """Sign and word; `beat` turns the spinner."""
-    spinner = glyphs.spinner[beat % len(glyphs.spinner)]
-    if entry.watcher is not None and entry.watcher.is_active:
+def state_cell(entry: HostEntry, glyphs: Glyphs, turn: int) -> Cell:
+    """Sign and word; `turn` turns the spinner."""
+    spinner = glyphs.spinner[turn % len(glyphs.spinner)]
+    if entry.watcher is not None and entry.is_followed:
         number, count = entry.watcher.state.position
         return Cell(f"{spinner} {number}/{count}" if count else f"{spinner} asking", "busy")
     if entry.doing:
@@ -57,14 +58,14 @@ def state_cell(entry: HostEntry, glyphs: Glyphs, beat: int) -> Cell:
 
 
 def host_row(
-    entry: HostEntry, latest: str | None, glyphs: Glyphs, beat: int, now: float | None
+    entry: HostEntry, latest: str | None, glyphs: Glyphs, turn: int, now: float | None
 ) -> Row:
     """The row of one host; if it cannot be shown, its name, and that it cannot. With `now` it has
     the cells of the columns in `SPARE`, too."""
     broken = {"host": Cell(entry.name), "state": Cell("error", "bad")}
 
     def cells() -> dict[str, Cell]:
-        found = _cells(entry, latest, glyphs, beat)
+        found = _cells(entry, latest, glyphs, turn)
         if now is not None and entry.facts is not None:
             found |= _more_cells(entry, entry.facts, glyphs, now)
         return found
@@ -76,56 +77,66 @@ class HostRows:
     """The rows of all hosts. A row is made again only if something that it shows has changed: a
     fleet of a thousand costs no more than the hosts of it that something is done with."""
 
-    def __init__(self, glyphs: Glyphs) -> None:
+    def __init__(self, entries: Collection[HostEntry], glyphs: Glyphs) -> None:
+        self._entries = tuple(entries)
+        self._places = {entry: place for place, entry in enumerate(self._entries)}
         self._glyphs = glyphs
+        self._aged = -inf
         self._made: dict[str, tuple[tuple[object, ...], Row]] = {}
         """Each row, and what it was made from."""
 
     def rows(
         self,
-        entries: Sequence[HostEntry],
+        entries: Iterable[HostEntry],
         latest: Mapping[str, str],
         marked: Collection[str],
-        beat: int,
+        turn: int,
         now: float | None,
     ) -> list[Row]:
         """`now` if the table may have columns of `SPARE`; the ages in them are up to
         `_AGES_EVERY` seconds old, and rows take turns at being made again for them."""
         return [
-            self._row(
-                *(entry, latest.get(entry.name), beat, now),
-                turn=0 if now is None else int(now + place) // _AGES_EVERY,
-                marked=entry.name in marked,
-            )
-            for place, entry in enumerate(entries)
+            self._row(entry, latest.get(entry.name), turn, now, marked=entry.name in marked)
+            for entry in entries
+        ]
+
+    def aged(self, now: float) -> list[HostEntry]:
+        """The hosts whose turn for new ages has come since the last call."""
+        last, self._aged = self._aged, int(now)
+        seconds = range(int(max(last, self._aged - _AGES_EVERY)) + 1, self._aged + 1)
+        return [
+            entry
+            for second in seconds
+            for entry in self._entries[-second % _AGES_EVERY :: _AGES_EVERY]
         ]
 
     def _row(
-        self,
-        entry: HostEntry,
-        latest: str | None,
-        beat: int,
-        now: float | None,
-        *,
-        turn: int,
-        marked: bool,
+        self, entry: HostEntry, latest: str | None, turn: int, now: float | None, *, marked: bool
     ) -> Row:
-        moves = bool(entry.doing) or (entry.watcher is not None and entry.watcher.is_active)
-        shown = (entry.changes, latest, turn, now is None, beat if moves else -1)
+        age = None if now is None else (int(now) + self._places[entry]) // _AGES_EVERY
+        shown = (entry.changes, latest, age, _motion(entry, turn))
         before, row = self._made.get(entry.name, (None, None))
         if row is None or before != shown:
-            row = host_row(entry, latest, self._glyphs, beat, now)
+            row = host_row(entry, latest, self._glyphs, turn, now)
         if row.marked != marked:
             row = Row(row.key, row.cells, marked)
         self._made[entry.name] = (shown, row)
         return row
 
 
-def _cells(entry: HostEntry, latest: str | None, glyphs: Glyphs, beat: int) -> dict[str, Cell]:
+def _motion(entry: HostEntry, turn: int) -> tuple[object, ...]:
+    """What a row shows of what is being done with the host."""
+    if not entry.moves:
+        return ()
+    place = entry.watcher.state.position if entry.watcher is not None else None
+    return turn, place
+
+
+def _cells(entry: HostEntry, latest: str | None, glyphs: Glyphs, turn: int) -> dict[str, Cell]:
     facts = entry.facts
     running = facts.running.binary.version if facts and facts.running else None
     installed = facts.installed.version if facts and facts.installed else None
-    state = state_cell(entry, glyphs, beat)
+    state = state_cell(entry, glyphs, turn)
     tones = _stale_tones(entry) if state.tone == "warning" else ("normal", "normal")
     return {
         "host": Cell(entry.name),
@@ -193,6 +204,12 @@ def _stale_tones(entry: HostEntry) -> tuple[Tone, Tone]:
     )
 
 
+class _Parts(Container):
+    """Holds table and details, which cover all of it: no paint looks for rows of its own."""
+
+    BLANK = True
+
+
 class FleetScreen(HostPage):
     """Table and details; probes everything once on mount."""
 
@@ -257,29 +274,37 @@ class FleetScreen(HostPage):
         super().__init__()
         self._fleet = fleet
         self._columns = chosen_columns(columns)
-        self._rows = HostRows(stage(self).glyphs)
+        self._rows = HostRows(fleet.entries.values(), stage(self).glyphs)
         self._marked: set[str] = set()
         self._sort: str | None = None
         self._reverse = False
-        self._beat = 0
+        self._turn = 0
+        """How far spinners had turned when they were shown for the last time."""
+        self._shown: dict[str, HostEntry] = {}
+        """The hosts that the filter lets through, by name."""
+        self._orders: dict[str, float | str] = {}
+        """What each host is sorted by."""
+        self._latest: Mapping[str, str] = {}
+        """The latest for each host, as the rows say it."""
         self._labels: dict[str, str] = {}
         """What some keys do now, by the id of their binding."""
 
     def compose_page(self) -> ComposeResult:
         glyphs = stage(self).glyphs
         yield Static(id="title", markup=False)
-        with Container(id="fleet"):
+        with _Parts(id="fleet"):
             with Vertical(id="hosts") as box:
                 box.border_title = Content("Hosts")
                 yield RowTable(self._columns, glyphs, id="host-table")
             with TitledScroll(id="details", can_focus=False):
-                yield Static(id="details-text", markup=False)
+                yield LineText(id="details-text")
         yield FilterBar()
         yield KeyBar(self._key_label)
 
     def on_mount(self) -> None:
-        self.show_on_ticks(self.update_hosts)
+        self.show_on_ticks(self.update_changed)
         self.show_each_second(self.update_ages)
+        self.watch(self.query_one(RowTable), "selected", self._show_selected, init=False)
         self.update_hosts(None)
 
     def on_screen_resume(self) -> None:
@@ -290,26 +315,61 @@ class FleetScreen(HostPage):
 
     @on(RowTable.Resized)
     def update_hosts(self, _: object) -> None:
-        """Show the hosts as they are known now; called a few times a second while they change."""
-        self._beat += 1
+        """Show all hosts as they are known now: their order, or which of them are shown, may be
+        another one."""
+        self._fleet.news()
+        self._turn, self._latest = stage(self).turn, self._fleet.overview.latest
+        bar, entries = self._filter_bar, self._fleet.entries
+        self._shown = {name: entry for name, entry in entries.items() if self._passes(entry)}
+        if bar.display:
+            bar.tell(len(self._shown), len(entries), self.tags)
         table = self.query_one(RowTable)
-        now = stage(self).clock() if table.may_have(SPARE) else None
-        shown, latest = self._shown(), self._fleet.latest_labels()
-        rows = self._rows.rows(shown, latest, self._marked, self._beat, now)
-        if self._filter_bar.display:
-            self._filter_bar.tell(len(shown), len(self._fleet.entries), self.tags)
-        table.show(self._sorted(rows))
+        before = table.selected
+        table.show(self._sorted(self._rows_of(self._shown.values())))
         self._update_title()
-        self._update_details()
-        self._update_keys()
+        if table.selected == before:
+            self._show_selected()
+
+    def update_changed(self, _: object) -> None:
+        """Show what has changed since the last time; called a few times a second while something
+        does. Hosts that have not changed cost nothing."""
+        turned, self._turn = self._turn != stage(self).turn, stage(self).turn
+        news = self._fleet.news()
+        changed = news | self._fleet.moving if turned else news
+        rows = self._rows_of(entry for entry in changed if entry.name in self._shown)
+        is_other_list = (
+            self._latest is not self._fleet.overview.latest
+            or any(self._passes(entry) != (entry.name in self._shown) for entry in news)
+            or any(self._orders.get(row.key) != self._order(row) for row in rows)
+        )
+        if is_other_list:
+            self.update_hosts(None)
+            return
+        self.query_one(RowTable).change(rows)
+        if news:
+            self._update_title()
+        if self.host_entry in news:
+            self._show_selected()
 
     def update_ages(self) -> None:
-        """Show how old things are by now. Rows have no ages, and a part that says the same as
-        before is not painted again."""
+        """Show how old things are by now. A part that says the same as before is not painted
+        again."""
+        table = self.query_one(RowTable)
+        if table.may_have(SPARE):
+            aged = self._rows.aged(stage(self).clock())
+            table.change(self._rows_of(entry for entry in aged if entry.name in self._shown))
         self._update_title()
         self._update_details()
 
-    @on(RowTable.Moved)
+    def _rows_of(self, entries: Iterable[HostEntry]) -> list[Row]:
+        now = stage(self).clock() if self.query_one(RowTable).may_have(SPARE) else None
+        return self._rows.rows(entries, self._latest, self._marked, self._turn, now)
+
+    def _passes(self, entry: HostEntry) -> bool:
+        """Whether the filter lets the host through."""
+        bar = self._filter_bar
+        return not bar.is_on or bar.filter.shows(entry.listed)
+
     def _show_selected(self) -> None:
         self._update_details()
         self._update_keys()
@@ -331,8 +391,7 @@ class FleetScreen(HostPage):
 
     def _update_details(self) -> None:
         entry = self.host_entry
-        app, text = stage(self), self.query_one("#details-text", Static)
-        box = self.query_one("#details", TitledScroll)
+        app, box = stage(self), self.query_one("#details", TitledScroll)
         title, age, content = "", "", Content("The filter shows no host.")
         if entry is not None:
             title, age = entry.label, last_look(entry, app.clock())
@@ -340,11 +399,8 @@ class FleetScreen(HostPage):
         elif not self._fleet.entries:
             content = Content()
         box.show_titles(Content(title), Content(age))
-        if content != text.content:
-            # a new layout paints all of the screen once more
-            room, least = text.content_size, box.scrollable_content_region.height
-            height = content.get_height({}, room.width) if room else 0
-            text.update(content, layout=max(height, least) != room.height)
+        text = self.query_one(LineText)
+        text.show(content, least=box.scrollable_content_region.height)
 
     @on(RowTable.Chosen)
     def _row_chosen(self) -> None:
@@ -357,7 +413,7 @@ class FleetScreen(HostPage):
 
     def action_update_stale(self) -> None:
         """Update what is stale among the hosts that are shown."""
-        shown = self._shown()
+        shown = list(self._shown.values())
         stale = sum(entry.state == "stale" for entry in self._fleet.entries.values())
         hidden = stale - sum(entry.state == "stale" for entry in shown)
         self.post_message(UpdateStale(shown, hidden))
@@ -371,9 +427,8 @@ class FleetScreen(HostPage):
             self.post_message(VerifyHosts(entries, self._hidden()))
 
     def action_verify_unproven(self) -> None:
-        entries = [
-            entry for entry in self._shown() if entry.state == "unproven" and not entry.host.hold
-        ]
+        shown = self._shown.values()
+        entries = [entry for entry in shown if entry.state == "unproven" and not entry.host.hold]
         if entries:
             self.post_message(VerifyHosts(entries))
         elif self._filter_bar.is_on:
@@ -402,7 +457,7 @@ class FleetScreen(HostPage):
             self.update_hosts(None)
 
     def action_mark_all(self) -> None:
-        shown = {entry.name for entry in self._shown()}
+        shown = self._shown.keys()
         self._marked = self._marked - shown if shown <= self._marked else self._marked | shown
         self.update_hosts(None)
 
@@ -469,18 +524,17 @@ class FleetScreen(HostPage):
         self.update_hosts(None)
 
     def _sorted(self, rows: list[Row]) -> list[Row]:
+        self._orders = {row.key: order for row in rows if (order := self._order(row)) is not None}
         if self._sort is not None:
-            column = self._sort
-            rows = sorted(rows, key=lambda row: row.text(column))
-            if column in _RANKS:
-                rank, entries = _RANKS[column], self._fleet.entries
-                rows.sort(key=lambda row: rank(entries[row.key]))
+            rows = sorted(rows, key=lambda row: self._orders[row.key])
         return rows[::-1] if self._reverse else rows
 
-    def _shown(self) -> list[HostEntry]:
-        """The hosts that the filter lets through."""
-        bar, entries = self._filter_bar, self._fleet.entries.values()
-        return [entry for entry in entries if not bar.is_on or bar.filter.shows(entry.listed)]
+    def _order(self, row: Row) -> float | str | None:
+        """What a host is sorted by; None if they stand in the inventory's order."""
+        if self._sort is None:
+            return None
+        rank = _RANKS.get(self._sort)
+        return rank(self._shown[row.key]) if rank is not None else row.text(self._sort)
 
     @property
     def _filter_bar(self) -> FilterBar:
@@ -494,40 +548,39 @@ class FleetScreen(HostPage):
 
     def _targets(self) -> list[HostEntry]:
         """The marked hosts that are shown, else the one under the cursor."""
-        marked = [entry for entry in self._shown() if entry.name in self._marked]
+        marked = [entry for name, entry in self._shown.items() if name in self._marked]
         selected = self.host_entry
         return marked or ([selected] if selected else [])
 
     def _hidden(self) -> int:
         """So many marked hosts does the filter hide. They stay marked, and no key acts on them."""
-        return len(self._marked - {entry.name for entry in self._shown()}) if self._marked else 0
+        return sum(name not in self._shown for name in self._marked)
 
     def _update_title(self) -> None:
         app = stage(self)
         dot = f" {app.glyphs.dot} "
-        counts = dot.join(f"{count} {state}" for state, count in self._fleet.counts())
-        asking = sum(entry.doing == "asking" for entry in self._fleet.entries.values())
-        if asking:
-            counts = dot.join(part for part in (counts, f"asking {asking}") if part)
+        overview = self._fleet.overview
+        counts = dot.join(f"{count} {state}" for state, count in overview.counts)
+        if overview.asking:
+            counts = dot.join(part for part in (counts, f"asking {overview.asking}") if part)
         if self._marked:
             counts += f"{dot}{len(self._marked)} marked"
             if hidden := self._hidden():
                 counts += f", {hidden} of them hidden"
         left = Content.assemble((" NixFleet", "bold"), f"   {counts}")
         width = self.size.width or app.size.width
-        for right in self._latest():
+        for right in self._latest_words():
             gap = width - left.cell_length - len(right)
             if gap > 0:
                 left = Content.assemble(left, " " * gap, right)
                 break
         self.set_title(left)
 
-    def _latest(self) -> tuple[str, ...]:
+    def _latest_words(self) -> tuple[str, ...]:
         """The latest commit, with and without its age, if all hosts follow the same one."""
-        latest = {entry.latest for entry in self._fleet.entries.values() if entry.latest}
-        if len(latest) != 1:
+        rev = self._fleet.overview.common
+        if rev is None:
             return ()
-        (rev,) = latest
         app = stage(self)
         text = f"nixfleet latest {short_commit(rev, app.glyphs)}"
         made = self._fleet.latest_time(rev)
@@ -536,7 +589,7 @@ class FleetScreen(HostPage):
 
 def _chosen_part(entry: HostEntry) -> str:
     """What enter opens of a host."""
-    if entry.watcher is not None and entry.watcher.is_active:
+    if entry.is_followed:
         return "job"
     if entry.facts is None:
         return "why"

@@ -107,6 +107,7 @@ class ManyScreen(HostPage):
 
     def on_mount(self) -> None:
         self.show_on_ticks(self.update_rows)
+        self.watch(self.query_one(RowTable), "selected", self._show_verdict, init=False)
         self.update_rows(None)
 
     def on_screen_resume(self) -> None:
@@ -121,7 +122,6 @@ class ManyScreen(HostPage):
         self.set_title(Content(text))
         self._show_verdict()
 
-    @on(RowTable.Moved)
     def _show_verdict(self) -> None:
         """The selected host's verdict in full, below the list."""
         entry = self.host_entry

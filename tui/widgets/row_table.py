@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.cells import cell_len
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
+from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -20,7 +21,7 @@ from tui.text import plain, shorten
 from tui.widgets.columns import GAP, fit_columns, offered
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from rich.style import Style
     from textual import events
@@ -84,9 +85,6 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
     }
     ALLOW_SELECT = False
 
-    class Moved(Message):
-        """The cursor is on another row."""
-
     class Chosen(Message):
         """A row was clicked twice."""
 
@@ -100,21 +98,23 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
             super().__init__()
             self.column = column
 
+    selected: reactive[str | None] = reactive(None, repaint=False)
+    """The key of the row under the cursor. Watch it: a message about it would arrive after the
+    table's next paint, and what follows from it would cost a second one."""
+
     def __init__(self, columns: Sequence[Column], glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
         self._columns = tuple(columns)
         self._glyphs = glyphs
         self._rows: list[Row] = []
+        self._places: dict[str, int] = {}
+        """Where each row is, by its key."""
         self._lengths: dict[str, tuple[Mapping[str, Cell], tuple[int, ...]]] = {}
         """How long the cells of each row are, by the row's key."""
         self._fit: dict[str, int] = {}
+        self._looks: dict[str, Style] = {}
         self._titles = {column.key: column.title for column in columns}
         self._cursor = 0
-
-    @property
-    def selected(self) -> str | None:
-        """The key of the row under the cursor."""
-        return self._rows[self._cursor].key if self._rows else None
 
     @property
     def selected_text(self) -> str:
@@ -127,12 +127,12 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     @property
     def keys(self) -> list[str]:
-        return [row.key for row in self._rows]
+        return list(self._places)
 
     def go_to(self, key: str) -> None:
         """Put the cursor on that row, if it is there."""
-        if key in self.keys:
-            self._move_to(self.keys.index(key))
+        if key in self._places:
+            self._move_to(self._places[key])
 
     def set_titles(self, titles: Mapping[str, str]) -> None:
         """Set other titles, for example with a sign for the sort order."""
@@ -142,30 +142,45 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def show(self, rows: Sequence[Row]) -> None:
         """Draw these rows. The cursor stays with its row's key; unchanged rows cost nothing."""
-        old, selected, fit = self._rows, self.selected, self._fit
+        old, fit = self._rows, self._fit
         self._rows = list(rows)
-        keys = self.keys
-        if selected in keys:
-            self._cursor = keys.index(selected)
-        self._cursor = max(0, min(self._cursor, len(keys) - 1))
+        self._places = {row.key: at for at, row in enumerate(self._rows)}
+        if self.selected in self._places:
+            self._cursor = self._places[self.selected]
+        self._cursor = max(0, min(self._cursor, len(rows) - 1))
         if self._rows != old:
-            self._lengths = {key: self._lengths[key] for key in keys if key in self._lengths}
+            lengths, places = self._lengths, self._places
+            self._lengths = {key: lengths[key] for key in places if key in lengths}
             self._refit()
         if self._fit != fit or len(old) != len(rows):
             self.virtual_size = Size(self._width, len(rows) + 1)
             self.refresh()
         else:
-            top, height = self.scroll_offset.y, max(1, self.size.height - 1)
-            for at in range(top, min(top + height, len(rows))):
-                if old[at] != rows[at]:
-                    self._refresh_row(at)
-        if self.selected != selected:
-            self.post_message(self.Moved())
+            self._refresh_rows([at for at in self._in_view if old[at] != rows[at]])
+        self._select()
+
+    def change(self, rows: Iterable[Row]) -> None:
+        """Draw these in the places of those with the same keys; one that has no place is left out.
+        It costs nothing for all the other rows, however many there are."""
+        fits, changed = True, []
+        for row in rows:
+            at = self._places.get(row.key)
+            if at is not None and self._rows[at] != row:
+                fits &= self._lengths_of(self._rows[at]) == self._lengths_of(row)
+                self._rows[at] = row
+                changed.append(at)
+        fit = self._fit
+        if not fits:
+            self._refit()
+        if self._fit != fit:
+            self.refresh()
+        else:
+            self._refresh_rows([at for at in changed if at in self._in_view])
 
     def render_line(self, y: int) -> Strip:
-        base = self.rich_style
+        base = self.visual_style.rich_style
         if y == 0:
-            style = base + self.get_component_rich_style("row-table--header", partial=True)
+            style = base + self._look("header")
             cells = {key: Cell(title) for key, title in self._titles.items()}
             return self._strip(cells, style, " " * _SIGNS)
         at = y - 1 + self.scroll_offset.y
@@ -174,10 +189,21 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
         row = self._rows[at]
         here = at == self._cursor
         if here:
-            base += self.get_component_rich_style("row-table--cursor", partial=True)
+            base += self._look("cursor")
         cursor = self._glyphs.cursor if here else " "
         marked = self._glyphs.marked if row.marked else " "
         return self._strip(row.cells, base, f"{cursor}{marked} ")
+
+    def notify_style_update(self) -> None:
+        self._looks.clear()
+        super().notify_style_update()
+
+    def _look(self, name: str) -> Style:
+        """Textual finds it out anew after each refresh, which takes as long as the row itself."""
+        if name not in self._looks:
+            style = self.get_component_rich_style(f"row-table--{name}", partial=True)
+            self._looks[name] = style
+        return self._looks[name]
 
     def on_resize(self) -> None:
         self._refit()
@@ -243,7 +269,7 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
             text = shorten(cell.text, width, self._glyphs)
             tone = style
             if cell.tone != "normal":
-                tone += self.get_component_rich_style(f"row-table--{cell.tone}", partial=True)
+                tone += self._look(cell.tone)
             segments.append(Segment(text, tone))
             segments.append(Segment(" " * (width - cell_len(text) + GAP), style))
         return Strip(segments).crop_extend(0, self._width, style)
@@ -261,13 +287,24 @@ class RowTable(ScrollView, can_focus=True, inherit_bindings=False):
         if at == self._cursor or not self._rows:
             return
         before, self._cursor = self._cursor, at
-        self._refresh_row(before)
-        self._refresh_row(at)
+        self._refresh_rows([before, at])
         self._keep_in_view()
-        self.post_message(self.Moved())
+        self._select()
 
-    def _refresh_row(self, at: int) -> None:
-        self.refresh_lines(at + 1, 1)
+    def _select(self) -> None:
+        self.selected = self._rows[self._cursor].key if self._rows else None
+
+    @property
+    def _in_view(self) -> range:
+        """The numbers of the rows that are seen."""
+        top, height = self.scroll_offset.y, max(1, self.size.height - 1)
+        return range(top, min(top + height, len(self._rows)))
+
+    def _refresh_rows(self, places: Sequence[int]) -> None:
+        """Draw these rows again."""
+        if places:
+            top, width = self.scroll_offset.y - 1, self.size.width
+            self.refresh(*(Region(0, at - top, width, 1) for at in places))
 
     def _keep_in_view(self) -> None:
         top, height = self.scroll_offset.y, max(1, self.size.height - 1)
