@@ -220,7 +220,7 @@ def _token(hint: str, pattern: str, start: str = _START) -> _Rule:
     return _Rule((hint,), f"{start}({pattern})")
 
 
-_GITLAB: Final = tuple("agent cbt dt ffct ft imt oas pat ptt rt rtr soat wt".split())
+_GITLAB: Final = "agent|cbt|dt|ffct|ft|imt|oas|pat|ptt|rt|rtr|soat|wt"
 """The kinds of its tokens."""
 
 
@@ -314,7 +314,9 @@ _RULES: Final = (
     # Tokens with a recognisable beginning, wherever they stand.
     _token("gh", rf"gh[pousr]_{_BODY}"),
     _token("github_pat_", rf"github_pat_{_BODY}"),
-    _Rule(tuple(f"gl{kind}-" for kind in _GITLAB), rf"{_START}(gl(?:{'|'.join(_GITLAB)})-{_BODY})"),
+    _Rule(
+        tuple(f"gl{kind}-" for kind in _GITLAB.split("|")), rf"{_START}(gl(?:{_GITLAB})-{_BODY})"
+    ),
     _token("gr1348941", r"GR1348941[\w-]{15,}+"),
     _Rule(("glsa_", "glc_"), rf"{_START}(gl(?:sa|c)_\w{{20,}}+)"),
     _token("xox", r"xox[abeoprs][.-][A-Za-z0-9][\w.-]{9,}+"),
