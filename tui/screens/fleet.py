@@ -20,7 +20,7 @@ from tui.host_facts import Jobs, host_sections, sections_text
 from tui.messages import LookAtAll, RollBackHosts, UpdateHosts, UpdateStale, VerifyHosts
 from tui.screens.host_page import HostPage, host_key
 from tui.stage import stage
-from tui.text import ago, short_commit
+from tui.text import ago, built_from, short_commit
 from tui.widgets.filter_bar import FilterBar
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.row_table import Cell, Row, RowTable
@@ -141,7 +141,9 @@ def _more_cells(entry: HostEntry, facts: Facts, glyphs: Glyphs, now: float) -> d
     """The cells of the columns in `SPARE`."""
     checkout, job, since = facts.checkout, facts.job_last, running_since(facts, now - entry.seen_at)
     dirty = checkout is not None and (checkout.state != "ok" or bool(checkout.dirty))
+    found = entry.assessment
     return {
+        "built": Cell(built_from(found.running_commit if found else None, glyphs, now)),
         "commit": Cell(short_commit(facts.lock_rev(entry.host.input), glyphs)),
         "checkout": Cell(
             checkout_state(checkout) if checkout is not None else glyphs.missing,
