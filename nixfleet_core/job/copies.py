@@ -20,7 +20,7 @@ from humanize import naturalsize
 from nixfleet_core.errors import ClientFailed
 from nixfleet_core.facts.origins import merge, read_origins
 from nixfleet_core.facts.proofs import newest_first, read_kept
-from nixfleet_core.host import check_host_name
+from nixfleet_core.host import check_host_name, is_host_name
 from nixfleet_core.ids import check_job_id, is_job_id
 from nixfleet_core.job.frames import SMALL_LIMIT
 from nixfleet_core.job.work import BuildTimes
@@ -230,6 +230,12 @@ class Copies:
             return read_origins(read_plain(self._origins(host), ORIGINS_LIMIT))
         except OSError:
             return ()
+
+    def all_origins(self) -> dict[str, tuple[Origin, ...]]:
+        """The same of every host that is remembered here."""
+        hosts = self.root / "hosts"
+        names = [entry.name for entry in hosts.iterdir()] if hosts.is_dir() else []
+        return {name: self.origins(name) for name in sorted(names) if is_host_name(name)}
 
     def learn_origins(self, host: str, found: tuple[Origin, ...]) -> None:
         """Remember these, too. If there is no room for them, or if another program is writing, the

@@ -17,7 +17,7 @@ from tui.details import checkout_state, host_details, last_look, running_since
 from tui.fleet import STATE_ORDER
 from tui.fleet_columns import SPARE, chosen_columns
 from tui.host_facts import Jobs, host_sections, sections_text
-from tui.messages import LookAtAll, RollBackHosts, UpdateHosts, UpdateStale, VerifyHosts
+from tui.messages import AskForFix, LookAtAll, RollBackHosts, UpdateHosts, UpdateStale, VerifyHosts
 from tui.screens.host_page import HostPage, host_key
 from tui.stage import stage
 from tui.text import ago, built_from, short_commit
@@ -226,6 +226,14 @@ class FleetScreen(HostPage):
             id="fleet.verify-unproven",
             tooltip="Prove what runs on every unproven host that is shown; changes nothing",
         ),
+        Binding(
+            "i",
+            "ask_for_fix",
+            "Is my fix in?",
+            show=False,
+            id="fleet.fix",
+            tooltip="Say which of the marked hosts, else of those that are shown, run a fix",
+        ),
         host_key("fleet", "rollback"),
         host_key("fleet", "commit"),
         host_key("fleet", "history"),
@@ -371,6 +379,11 @@ class FleetScreen(HostPage):
     def action_verify(self) -> None:
         if entries := self._targets():
             self.post_message(VerifyHosts(entries, self._hidden()))
+
+    def action_ask_for_fix(self) -> None:
+        shown = self._shown()
+        marked = [entry for entry in shown if entry.name in self._marked]
+        self.post_message(AskForFix(marked or shown, self._hidden()))
 
     def action_verify_unproven(self) -> None:
         entries = [
