@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from nixfleet_core.cli.faults import UsageFault
-from nixfleet_core.cli.output import print_json, say
+from nixfleet_core.cli.output import print_json, say, say_waiting
 from nixfleet_core.cli.run import for_each
 from nixfleet_core.errors import HostError
 from nixfleet_core.judge.exit_codes import EXIT_CODES, worst_exit
@@ -51,10 +51,13 @@ def ask_hosts(sessions: Sequence[ShellSession], word: str, *, as_json: bool) -> 
     """Look at all hosts at once and print the answer for each. Return the exit code."""
     seen = for_each(sessions, _look)
     known = sessions[0].copies.all_origins() if sessions else {}
+    say_waiting("asking the input's repository, which can take minutes the first time")
     try:
         found = asyncio.run(which_have(seen, word, known, here=fleet_here() is not None))
     except OSError as error:
         raise click.ClickException(f"there is no place for the repository: {error}") from error
+    finally:
+        say_waiting("")
     if isinstance(found, Unclear):
         for change in found.found:
             say(f"{change.rev[:12]}  {change.title}", err=True)
@@ -81,7 +84,7 @@ async def _look(_: Conductor, session: HostSession) -> SeenHost:
 
 
 def _words(fix: Change) -> str:
-    return f"{fix.rev[:12]} {fix.title}".rstrip()
+    return f"{fix.rev[:12]} {fix.title}".strip()
 
 
 def _line(host: str, fix: Change, one: HasIt) -> HasLine:

@@ -177,6 +177,8 @@ def _choose(word: str, places: list[_Place]) -> Change | Unclear:
         return Unclear(f"{word!r} names {len(found)} commits; name one", tuple(found.values()))
     if is_commit(word):
         return Change(word, "")  # a host that is built from it has it, whatever else is known
+    if all(place.problem for place in places):
+        return Change("", word)  # nobody could be asked which commit that is
     return Unclear(f"no commit is named {word!r}, nor has it in its title")
 
 

@@ -42,7 +42,7 @@ class FixDialog(FieldDialog):
 
 def answers_text(found: Answers, glyphs: Glyphs) -> Content:
     """The answer for each host, and what it rests on."""
-    title = f"{found.fix.rev[:12]} {plain(found.fix.title)}".rstrip()
+    title = f"{found.fix.rev[:12]} {plain(found.fix.title)}".strip()
     lines = [Content.styled(title, "bold"), *(Content(plain(note)) for note in found.notes)]
     for host, one in found.hosts.items():
         lines += [Content(), *_answer_lines(host, one, glyphs)]

@@ -140,3 +140,14 @@ async def test_a_commit_that_was_pushed_away_is_still_asked_for(history: History
     history.git("config", "uploadpack.allowAnySHA1InWant", "true")
     why = (await ask(fix, seen(lost, history))).hosts["csb0"]
     assert (why.answer, "force-pushed" in why.why) == ("yes", True)
+
+
+async def test_where_no_repository_can_be_asked_no_word_is_wrong(history: History) -> None:
+    one = seen(history.commit("Fix"), history)
+    shutil.rmtree(history.folder)
+    found = await ask("fix", one, SeenHost(Host("away"), None, "no route"))
+    assert {name: answer.answer for name, answer in found.hosts.items()} == {
+        "csb0": "not proven",
+        "away": "unreachable",
+    }
+    assert "did not answer" in found.hosts["csb0"].why
