@@ -94,6 +94,11 @@ def check_host_name(name: str) -> str:
     return name
 
 
+def is_host_name(name: str) -> bool:
+    """Whether it can be a host's name."""
+    return _HOST_NAME.fullmatch(name) is not None
+
+
 def check_input_name(name: str) -> str:
     """Return `name`, or raise BadNameError: it becomes an argument of nix."""
     if not _INPUT_NAME.fullmatch(name):

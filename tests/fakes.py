@@ -16,7 +16,7 @@ from nixfleet_core.facts.health import Health
 from nixfleet_core.facts.model import Binary, Checkout, Facts, Running, Snapshot, System, Unit
 from nixfleet_core.facts.proofs import Proven
 from nixfleet_core.host import Host, parse_address
-from nixfleet_core.job.copies import JobFiles
+from nixfleet_core.job.copies import Copies, JobFiles
 from nixfleet_core.job.durations import Usual
 from nixfleet_core.job.events import JobEnd, JobEvent, JobStart, LogGrew, StepEnd, StepStart
 from nixfleet_core.job.history import JobLine
@@ -309,6 +309,10 @@ class FakeSession:
         self.events: list[JobEvent | None] = []
         self._news = asyncio.Condition()
 
+    @property
+    def copies(self) -> Copies:
+        return Copies(self.folder)
+
     def _answer(self, call: str, default: T, *told: object, root: bool = False) -> T:
         assert self.says.keys() <= vars(HostSession).keys(), "a call of another name"
         self.calls.append(" ".join((call, *map(str, told))))
@@ -449,6 +453,8 @@ def finished(host: Host, **says: Any) -> FakeSession:
 
 class FakeLatest:
     """Every input's repository is at NEW, unless told otherwise."""
+
+    here = True
 
     def __init__(self, rev: Latest = NEW) -> None:
         self.rev = rev

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from nixfleet_core.job.outcome import Kind
     from nixfleet_core.judge.verdict import Verdict
     from nixfleet_core.plan.model import Plan
+    from nixfleet_core.session.has import SeenHost
     from nixfleet_core.vocabulary import Remedy
     from tui.fleet import HostEntry
     from tui.jobs import JobWatcher
@@ -318,6 +319,46 @@ async def verify_hosts(app: Stage, entries: Sequence[HostEntry], hidden: int = 0
         await _tell(app, entries[0], title, body, said[0].remedies)
     else:
         await app.push_screen_wait(Notice(title, body))
+
+
+async def ask_for_fix(app: Stage, entries: Sequence[HostEntry], hidden: int = 0) -> None:
+    """Ask for a fix until one commit is meant, and show which of the hosts run it."""
+    from nixfleet_core.facts.origins import origins_of
+    from nixfleet_core.session.has import Unclear, which_have
+    from tui.screens.fix import FixDialog, answers_text
+
+    dialog = FixDialog()
+    while word := await app.push_screen_wait(dialog):
+        app.notify("asking the input's repository ...")
+        seen = [_seen_host(entry) for entry in entries]
+        known = {
+            entry.name: origins_of(entry.facts, entry.host.input)
+            for entry in app.fleet.entries.values()
+            if entry.facts is not None
+        }
+        try:
+            found = await which_have(seen, word, known, here=app.fleet.latest_source.here)
+        except OSError as error:
+            why = f"there is no place for the repository: {error}"
+            await app.push_screen_wait(Notice("Is my fix in?", Content(plain(why))))
+            return
+        if isinstance(found, Unclear):
+            dialog = FixDialog(word, found)
+            continue
+        parts = [answers_text(found, app.glyphs)]
+        if hidden:
+            parts.append(Content.styled(left_alone(hidden), "bold"))
+        await app.push_screen_wait(Notice("Is my fix in?", Content("\n\n").join(parts)))
+        return
+
+
+def _seen_host(entry: HostEntry) -> SeenHost:
+    from nixfleet_core.session.has import SeenHost
+
+    if entry.facts is not None:
+        return SeenHost(entry.host, entry.facts)
+    why = entry.assessment.why if entry.assessment else "it has not answered yet"
+    return SeenHost(entry.host, None, why, entry.advice)
 
 
 async def cancel_job(app: Stage, watcher: JobWatcher) -> None:

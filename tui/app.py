@@ -513,6 +513,10 @@ class NixFleetApp(Stage, inherit_bindings=False):
         flow = actions.verify_hosts(self, message.entries, message.hidden)
         self.start_flow(flow, *message.entries)
 
+    @on(messages.AskForFix)
+    def _ask_for_fix(self, message: messages.AskForFix) -> None:
+        self.start_flow(actions.ask_for_fix(self, message.entries, message.hidden))
+
     @on(messages.CancelJob)
     def _cancel(self, message: messages.CancelJob) -> None:
         self.start_flow(actions.cancel_job(self, message.watcher))

@@ -31,6 +31,7 @@ _ALSO: Final = {
     "fleet.update": "force upgrade rebuild deploy level",
     "fleet.log": "logs output",
     "fleet.verify": "prove check",
+    "fleet.fix": "has commit contains in",
     "fleet.rollback": "undo generation revert",
     "fleet.commit": "keep save git flake.lock",
     "fleet.history": "jobs past",

@@ -13,7 +13,7 @@ from nixfleet_core.judge.diagnosis import PROOFS
 from nixfleet_core.session.boundary import drawn
 from tui.keys import AS_BUILT
 from tui.remedies import advice_text, remedy_keys
-from tui.text import ago, counted, plain, sentence
+from tui.text import ago, built_from, counted, plain, sentence
 from tui.widgets.live import no_picture
 from tui.widgets.verdict_panel import verdict_text
 from tui.widgets.versions import snapshot_rows
@@ -149,6 +149,9 @@ def _origin(entry: HostEntry, facts: Facts, glyphs: Glyphs, now: float) -> list[
     lines: list[Content] = []
     if facts.running is not None:
         lines.append(_pair("proof", PROOFS[facts.running.proof]))
+    found = entry.assessment
+    if found is not None and found.running_commit is not None:
+        lines.append(_pair("built from", built_from(found.running_commit, glyphs, now)))
     lines.append(_pair("lock", running["commit"]))
     if facts.checkout is not None:
         lines.append(_pair("checkout", _checkout(facts.checkout, entry.host.checkout)))

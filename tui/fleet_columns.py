@@ -17,10 +17,11 @@ COLUMNS: Final = (
     Column("installed", "Installed", worth=5, least=9),
     Column("latest", "Latest", worth=4, least=7),
     Column("state", "State", worth=8, least=11),
-    Column("commit", "Commit", worth=1, least=7, spare=True),
-    Column("checkout", "Checkout", worth=0, least=8, spare=True),
-    Column("started", "Agent since", worth=-1, least=10, spare=True),
-    Column("job", "Last job", worth=-2, least=10, spare=True),
+    Column("built", "Built from", worth=1, least=10, spare=True),
+    Column("commit", "Commit", worth=0, least=7, spare=True),
+    Column("checkout", "Checkout", worth=-1, least=8, spare=True),
+    Column("started", "Agent since", worth=-2, least=10, spare=True),
+    Column("job", "Last job", worth=-3, least=10, spare=True),
 )
 
 NAMES: Final = tuple(column.key for column in COLUMNS)

@@ -13,6 +13,7 @@ from nixfleet_core.judge.active_system import running_generation
 from nixfleet_core.judge.causes import expectation
 from nixfleet_core.judge.diagnosis import PROOFS, unit_words
 from nixfleet_core.judge.proofs import recall
+from nixfleet_core.judge.running_commit import running_commit
 from nixfleet_core.nix.git_url import NotKnown
 from nixfleet_core.session.boundary import drawn
 from tui.text import ago, clock_time, duration, local_time, plain, sentence
@@ -201,6 +202,7 @@ class _View:
         running, unit = facts.running, facts.unit
         none = "no process of the agent was seen"
         yield from _binary(running.binary if running else None, none)
+        yield from self._built_from(facts, known)
         started = running.started if running else None
         yield _fact("known by", PROOFS[running.proof] if running else None, none)
         if running and known.running and known.running.proof != running.proof:
@@ -213,6 +215,18 @@ class _View:
         yield _fact("unit's state", unit_words(unit), unseen)
         if facts.journal is not None:
             yield _fact("it said last", facts.journal)
+
+    def _built_from(self, facts: Facts, known: Facts) -> Iterable[Fact]:
+        """The commit that the running program was built from, by proof."""
+        found = running_commit(known, self.entry.host.input)
+        if found is None:
+            yield Fact("built from", "not known: nobody has proven it", "faint", ("verify",))
+            return
+        yield _fact("built from", found.commit)
+        if found.made is not None:
+            yield Fact("commit made", self._host_time(found.made, facts))
+        for commit in found.same:
+            yield _fact("the same as", commit)
 
     def _installed(self, facts: Facts) -> Iterable[Fact]:
         none = "the agent's unit names no program that we could see"

@@ -87,6 +87,10 @@ class VerifyHosts(HostsMessage):
     """Prove what runs on the hosts."""
 
 
+class AskForFix(HostsMessage):
+    """Ask the operator for a fix, and say which of the hosts run it."""
+
+
 class HostsFound(Message):
     """Go on with these hosts: there were none before."""
 

@@ -11,6 +11,7 @@ from nixfleet_core.limits import LAST_SECOND
 from nixfleet_core.log.display import safe
 
 if TYPE_CHECKING:
+    from nixfleet_core.judge.running_commit import RunningCommit
     from tui.glyphs import Glyphs
 
 _STORE: Final = re.compile(r"/nix/store/(?P<hash>[0-9a-z]{32})-(?P<name>[^/]+)")
@@ -37,6 +38,22 @@ def sentence(text: str, glyphs: Glyphs) -> str:
 
 def short_commit(rev: str | None, glyphs: Glyphs) -> str:
     return plain(rev)[:7] if rev else glyphs.missing
+
+
+def built_from(found: RunningCommit | None, glyphs: Glyphs, now: float) -> str:
+    """`9f2c1ab, 3 h`: what the running agent was built from, and the commit's age."""
+    if found is None:
+        return glyphs.missing
+    made = f", {short_age(now - found.made)}" if found.made is not None else ""
+    return f"{short_commit(found.commit, glyphs)}{made}"
+
+
+def short_age(seconds: float) -> str:
+    """`12 min`, `3 h`, `40 d`."""
+    minutes = int(max(0.0, seconds)) // 60
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} d"
 
 
 def short_hash(sha256: str | None, glyphs: Glyphs) -> str:

@@ -9,6 +9,7 @@ import msgspec
 from nixfleet_core.facts.model import Snapshot
 from nixfleet_core.facts.package_changes import Change
 from nixfleet_core.judge.left_behind import Left
+from nixfleet_core.judge.running_commit import RunningCommit
 from nixfleet_core.vocabulary import Cause
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class HostLine(msgspec.Struct, frozen=True):
     notes: tuple[str, ...]
     changes: tuple[Change, ...]
     steps: tuple[StepLine, ...]
+    running_commit: RunningCommit | None
+    """What the running agent was built from, if that is proven."""
     job: str | None
     log: str | None
 
@@ -62,6 +65,7 @@ def host_line(report: Report) -> HostLine:
             StepLine(step.id, step.title, step.status, step.seconds, step.attempts)
             for step in steps
         ),
+        running_commit=verdict.running_commit if verdict else None,
         job=report.job,
         log=str(report.files.log) if report.files else None,
     )

@@ -16,6 +16,7 @@ from nixfleet_core.cli.run import for_each
 from nixfleet_core.errors import Unreachable
 from nixfleet_core.judge.exit_codes import worst_exit
 from nixfleet_core.judge.host_filter import Filter, Listed
+from nixfleet_core.judge.running_commit import RunningCommit
 from nixfleet_core.judge.table_state import Assessment, assess, latest_version
 from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.log.display import safe
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 PATIENCE = 1.0
 """Seconds after which an operator at a terminal is told who is waited for."""
 
-_TITLES: Final = ("HOST", "WHERE", "RUNNING", "INSTALLED", "LATEST", "STATE", "WHY")
+_TITLES: Final = ("HOST", "WHERE", "RUNNING", "INSTALLED", "LATEST", "STATE", "BUILT FROM", "WHY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,8 @@ class SeenHostLine(msgspec.Struct, frozen=True):
     nix: str | None
     running: AgentLine
     installed: AgentLine
+    running_commit: RunningCommit | None
+    """What the running agent was built from, if that is proven."""
     commit: str | None
     latest: str | None
     job: str | None
@@ -161,10 +164,11 @@ def _print_table(rows: list[SeenHost], seen: list[Assessment]) -> None:
     cells += [
         drawn(row.host.name, partial(_cells, row, seen), partial(_no_cells, row)) for row in rows
     ]
-    widths = [max(len(line[column]) for line in cells) for column in range(6)]
+    last = len(_TITLES) - 1
+    widths = [max(len(line[column]) for line in cells) for column in range(last)]
     for number, line in enumerate(cells):
         text = "  ".join([cell.ljust(width) for cell, width in zip(line, widths, strict=False)])
-        text = f"{text}  {line[6]}".rstrip()
+        text = f"{text}  {line[last]}".rstrip()
         say(text, bold=number == 0)
 
 
@@ -178,9 +182,18 @@ def _cells(row: SeenHost, seen: list[Assessment]) -> tuple[str, ...]:
         _version(facts.installed if facts else None),
         latest or "–",
         row.assessment.state,
+        _built_from(row.assessment.running_commit),
         _why(row.assessment),
     )
     return tuple(safe(cell) for cell in cells)
+
+
+def _built_from(found: RunningCommit | None) -> str:
+    """The commit, and its age."""
+    if found is None:
+        return "–"
+    age = f", {naturaldelta(found.age)} old" if found.age is not None else ""
+    return f"{found.commit[:7]}{age}"
 
 
 def _why(found: Assessment) -> str:
@@ -191,7 +204,7 @@ def _why(found: Assessment) -> str:
 
 def _no_cells(row: SeenHost, why: str) -> tuple[str, ...]:
     """The cells of a host that cannot be shown."""
-    return row.host.name, row.host.listed_where, "–", "–", "–", "error", safe(why)
+    return row.host.name, row.host.listed_where, "–", "–", "–", "error", "–", safe(why)
 
 
 def _no_line(row: SeenHost, why: str) -> SeenHostLine:
@@ -218,6 +231,7 @@ def _line(row: SeenHost) -> SeenHostLine:
         nix=str(facts.nix) if facts and facts.nix else None,
         running=_agent(facts.running.binary if facts and facts.running else None),
         installed=_agent(facts.installed if facts else None),
+        running_commit=row.assessment.running_commit,
         commit=facts.lock_rev(row.host.input) if facts else None,
         latest=row.latest,
         job=facts.job_running if facts else None,

@@ -135,6 +135,8 @@ class Printer(Watcher):
         changed = _changed(verdict.changes, is_same_system=is_same_system)
         for line in (*_comparison(before, after), *changed):
             self.say(report.host, line)
+        if verdict.running_commit is not None:
+            self.say(report.host, f"  {'built from':<11}{verdict.running_commit.commit[:12]}")
         cause = f" ({verdict.cause})" if verdict.cause else ""
         self.say(report.host, f"{verdict.kind}{cause}: {safe(verdict.sentence)}", bold=True)
         if verdict.advice:

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,8 +18,9 @@ import platformdirs
 from humanize import naturalsize
 
 from nixfleet_core.errors import ClientFailed
+from nixfleet_core.facts.origins import merge, read_origins
 from nixfleet_core.facts.proofs import newest_first, read_kept
-from nixfleet_core.host import check_host_name
+from nixfleet_core.host import check_host_name, is_host_name
 from nixfleet_core.ids import check_job_id, is_job_id
 from nixfleet_core.job.frames import SMALL_LIMIT
 from nixfleet_core.job.work import BuildTimes
@@ -28,9 +30,10 @@ from nixfleet_core.plan.model import Plan
 from nixfleet_core.vocabulary import TITLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from io import FileIO
 
+    from nixfleet_core.facts.origins import Origin
     from nixfleet_core.facts.proofs import Proven
 
 
@@ -46,6 +49,9 @@ FLOOR: Final = 256 * 1024 * 1024
 """Bytes that must stay free on this machine's disk; on a small disk a fiftieth of it. A host's log
 may be endless, and must not take the space that everything else here needs."""
 
+
+ORIGINS_LIMIT: Final = 4 * 1024 * 1024
+"""Bytes of what is remembered of one host's origins."""
 
 _BUILDS: Final = "builds.json"
 _TOLD: Final = "told"
@@ -216,6 +222,40 @@ class Copies:
 
     def _proofs(self, host: str) -> Path:
         return self.root / "hosts" / check_host_name(host) / "proofs.json"
+
+    def origins(self, host: str) -> tuple[Origin, ...]:
+        """What is remembered of which commits built which programs, newest first; none if it cannot
+        be read: a proof can be had again."""
+        try:
+            return read_origins(read_plain(self._origins(host), ORIGINS_LIMIT))
+        except OSError:
+            return ()
+
+    def all_origins(self) -> dict[str, tuple[Origin, ...]]:
+        """The same of every host that is remembered here."""
+        hosts = self.root / "hosts"
+        names = [entry.name for entry in hosts.iterdir()] if hosts.is_dir() else []
+        return {name: self.origins(name) for name in sorted(names) if is_host_name(name)}
+
+    def learn_origins(self, host: str, found: tuple[Origin, ...]) -> None:
+        """Remember these, too. If there is no room for them, or if another program is writing, the
+        next look brings them again."""
+        path = self._origins(host)
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with _alone(path.with_suffix(".lock")):
+                write_whole(path, msgspec.json.encode(merge((*found, *self.origins(host)))))
+
+    def _origins(self, host: str) -> Path:
+        return self.root / "hosts" / check_host_name(host) / "origins.json"
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Only one program at a time. Raises OSError at once if another one is there."""
+    with os.fdopen(open_plain(lock, os.O_WRONLY | os.O_CREAT), "wb", 0) as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # it ends with the file
+        yield
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.judge.active_system import running_generation
 from nixfleet_core.judge.causes import find_cause, find_job
+from nixfleet_core.judge.running_commit import running_commit
 from nixfleet_core.nix.lock import locked_rev
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def _evidence(facts: Facts, expect: Expectation) -> Iterator[tuple[str, str | No
     yield "unit", unit_words(facts.unit)
     yield from _program("running", facts.running.binary if facts.running else None)
     yield "running proof", PROOFS[facts.running.proof] if facts.running else None
+    built = running_commit(facts, expect.input)
+    yield "running commit", built.commit if built else None
     yield from _program("installed", facts.installed)
     if facts.installed is not None and facts.installed.starts:
         yield "installed starts", " ".join(facts.installed.starts)

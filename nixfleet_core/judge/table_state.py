@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from nixfleet_core.judge.causes import UNSEEN, expectation, find_cause, find_job
 from nixfleet_core.judge.proofs import recall
+from nixfleet_core.judge.running_commit import running_commit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from nixfleet_core.facts.model import Facts
     from nixfleet_core.host import Host
     from nixfleet_core.judge.finding import Finding
+    from nixfleet_core.judge.running_commit import RunningCommit
     from nixfleet_core.nix.git_url import Latest
     from nixfleet_core.vocabulary import State
 
@@ -37,6 +39,8 @@ class Assessment:
     the commit builds."""
     proven_age: int | None = None
     """Of an unproven host: the seconds between its last proof and this look, if there is one."""
+    running_commit: RunningCommit | None = None
+    """What the running agent was built from, if that is proven."""
 
 
 def assess(facts: Facts, latest: Latest, host: Host) -> Assessment:
@@ -58,6 +62,7 @@ def assess(facts: Facts, latest: Latest, host: Host) -> Assessment:
         found,
         built=_built(recalled.facts, host.input),
         proven_age=recalled.age if state == "unproven" else None,
+        running_commit=running_commit(recalled.facts, host.input),
     )
 
 

@@ -22,6 +22,7 @@ from nixfleet_core.judge.causes import find_cause, find_job, named
 from nixfleet_core.judge.exit_codes import EXIT_CODES
 from nixfleet_core.judge.left_behind import Left
 from nixfleet_core.judge.lock_sharing import lock_notes, share_failure
+from nixfleet_core.judge.running_commit import RunningCommit, running_commit
 from nixfleet_core.plan.refusals import refusal_cause, refusal_words
 from nixfleet_core.vocabulary import (
     CAUSES,
@@ -59,6 +60,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What a job left behind that did not come to its end."""
     changes: tuple[Change, ...] = ()
     """The packages that differ between the system before and after, the agent first."""
+    running_commit: RunningCommit | None = None
+    """What the agent that runs in the end was built from, if that is proven."""
 
     @property
     def exit_code(self) -> int:
@@ -122,6 +125,7 @@ def judge(
         after=new,
         notes=_notes(kind, before, after, expect, outcome),
         changes=with_agent(changes, old, new),
+        running_commit=running_commit(after, expect.input) if after is not None else None,
     )
 
 

@@ -1,4 +1,5 @@
 """The latest commit of a flake input, from its repository; the client asks once for each source.
+What else is done at such a server (session/repository.py) goes the same way.
 
 The URL comes from a host's flake.lock, so the server can be anybody's. We ask without credentials
 first. The operator's credentials go only to servers that git's configuration names by URL, or that
@@ -17,7 +18,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 from urllib.parse import urljoin
 
 from nixfleet_core.host import DEFAULT_FORGES
@@ -84,6 +85,54 @@ class Question:
 _Answer = Found | NotKnown | None
 """None: the repository did not answer."""
 
+_T = TypeVar("_T")
+_Told = TypeVar("_Told", covariant=True)
+
+
+class Errand(Protocol[_Told]):
+    """What git is to do at a server, and how its answer is read."""
+
+    @property
+    def seconds(self) -> float:
+        """For all tries together."""
+        ...
+
+    def argv(self, url: str) -> tuple[str, ...]:
+        """The command for the URL that git gets, which has no credential."""
+        ...
+
+    def read(self, done: Completed) -> _Told | NotKnown | None:
+        """What came of it; None if the repository was not reached, or is closed to us."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _ListRefs:
+    """Asks which commits the refs of the question lead to."""
+
+    asked: Question
+    seconds: float = ASK_SECONDS
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return ref_names(self.asked.ref, any_kind=self.asked.any_kind)
+
+    def argv(self, url: str) -> tuple[str, ...]:
+        return ("git", "ls-remote", "--", url, *asked_names(self._names))
+
+    def read(self, done: Completed) -> _Answer:
+        """What the repository said, if it listed refs."""
+        refs = read_refs(done.stdout) if done.rc == 0 else None
+        if refs is None:
+            return None
+        match find_ref(refs, self._names):
+            case "no-ref":
+                return _no_ref(self.asked)
+            case "ambiguous":
+                return _ambiguous(self.asked)
+            case found:
+                return found
+
 
 class GitLatest:
     """Asks with `git ls-remote`; only refs with 40 hex digits count as an answer.
@@ -93,7 +142,7 @@ class GitLatest:
     """
 
     def __init__(self, *, here: bool = False) -> None:
-        self._here = here
+        self.here = here
         self._asked: dict[Question, _Asked] = {}
 
     async def latest(
@@ -104,14 +153,19 @@ class GitLatest:
         counts only if it has a commit and was asked for after `since`."""
         if source.pinned is not None or source.url is None:
             return source.pinned
-        local = self._here or (host is not None and host.address is None)
-        forges = host.forges if host is not None else DEFAULT_FORGES
-        url = read_url(source.url, local=local)  # the host's paths may be this machine's
-        asked = Question(url, source.ref, source.any_kind, source.hidden, forges)
+        asked = question_of(source, host, here=self.here)
         known = self._asked.get(asked)
         if known is None or known.at < since or known.has_failed:
             known = self._asked[asked] = _Asked(time.monotonic(), asyncio.create_task(_ask(asked)))
         return _as_locked(await asyncio.shield(known.answer), source)
+
+
+def question_of(source: Source, host: Host | None, *, here: bool = False) -> Question:
+    """The question for a source that `host` names in its flake.lock."""
+    local = here or (host is not None and host.address is None)
+    forges = host.forges if host is not None else DEFAULT_FORGES
+    url = read_url(source.url or "", local=local)  # the host's paths may be this machine's
+    return Question(url, source.ref, source.any_kind, source.hidden, forges)
 
 
 def _as_locked(answer: _Answer, source: Source) -> Latest:
@@ -138,6 +192,12 @@ class _Asked:
 async def _ask(asked: Question) -> _Answer:
     if asked.ref and not is_ref(asked.ref):
         return _no_ref(asked)
+    return await go_to_server(asked, _ListRefs(asked))
+
+
+async def go_to_server(asked: Question, errand: Errand[_T]) -> _T | NotKnown | None:
+    """Do the errand at the question's server, with the credentials that it may get; or say why not.
+    None if it did not answer in time."""
     if asked.hidden is not None and asked.hidden.query:
         return _HAS_QUERY
     url = asked.url
@@ -146,20 +206,22 @@ async def _ask(asked: Question) -> _Answer:
     try:
         # a repository in the current directory must have no influence
         with TemporaryDirectory(prefix="nixfleet-git-") as neutral:
-            async with asyncio.timeout(ASK_SECONDS):
-                return await _ask_from(Path(neutral), url, asked)
+            async with asyncio.timeout(errand.seconds):
+                return await _ask_from(Path(neutral), url, asked, errand)
     except (OSError, TimeoutError):
         return None
 
 
-async def _ask_from(neutral: Path, url: GitUrl, asked: Question) -> _Answer:
+async def _ask_from(
+    neutral: Path, url: GitUrl, asked: Question, errand: Errand[_T]
+) -> _T | NotKnown | None:
     if not await _has_git():
         return _STUB
     env = listing_environment(os.environ, str(neutral))
     listed = await run(("git", "config", "--list", "-z"), env=env, cwd=neutral, limit=ASK_SECONDS)
     if listed.rc:
         return _BROKEN
-    asker = _Asker(neutral, read_settings(listed.stdout), asked)
+    asker = _Asker(neutral, read_settings(listed.stdout), asked, errand)
     try:
         return await asker.ask(url, asked.hidden.login() if asked.hidden else None)
     except _SettingsLeak:
@@ -193,17 +255,20 @@ class _Route:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asker:
-    """Asks one question, with the operator's settings as git has listed them."""
+class _Asker(Generic[_T]):
+    """Does one errand, with the operator's settings as git has listed them."""
 
     neutral: Path
     settings: tuple[Setting, ...]
     asked: Question
+    errand: Errand[_T]
 
-    async def ask(self, url: GitUrl, login: _Login | None, hops: int = _HOPS) -> _Answer:
+    async def ask(
+        self, url: GitUrl, login: _Login | None, hops: int = _HOPS
+    ) -> _T | NotKnown | None:
         """Ask at a checked URL; `login` is the user information that flake.lock had in it."""
-        words = ("ls-remote", "--get-url", "--", url.text)
-        leads = await self._git(*words, chosen=choose(self.settings, "all"))
+        words = ("git", "ls-remote", "--get-url", "--", url.text)
+        leads = await self._run(words, chosen=choose(self.settings, "all"))
         place = os.fsdecode(leads.stdout).removesuffix("\n")
         if leads.rc or not place:
             return None
@@ -214,22 +279,26 @@ class _Asker:
             if re.match("https?:", place, re.IGNORECASE):
                 return there
             # a transport that the operator chose
-            return self._read(await self._ls_remote(_Route(url.text, GitUrl(place, "file")), "all"))
+            return self.errand.read(await self._try(_Route(url.text, GitUrl(place, "file")), "all"))
         return await self._ask_by_scheme(_Route(url.text, there), None, hops)
 
-    async def _ask_by_scheme(self, route: _Route, login: _Login | None, hops: int) -> _Answer:
+    async def _ask_by_scheme(
+        self, route: _Route, login: _Login | None, hops: int
+    ) -> _T | NotKnown | None:
         match route.url.scheme:
             case "https":
                 return await self._ask_https(route, login, hops)
             case "http" if _applies(_netrc(), route.url):
                 return _in_clear(route.url)
             case "http":
-                done = await self._ls_remote(route, "named" if route.rewritten else "none")
+                done = await self._try(route, "named" if route.rewritten else "none")
             case _:
-                done = await self._ls_remote(route, "all")
-        return self._read(done) or self._unless_open(done, route.url)
+                done = await self._try(route, "all")
+        return self.errand.read(done) or self._unless_open(done, route.url)
 
-    async def _ask_https(self, route: _Route, login: _Login | None, hops: int) -> _Answer:
+    async def _ask_https(
+        self, route: _Route, login: _Login | None, hops: int
+    ) -> _T | NotKnown | None:
         """Ask without credentials first, then with those that this server may get."""
         url, netrc = route.url, _netrc()
         listed = url.server in self.asked.forges
@@ -238,37 +307,24 @@ class _Asker:
         done = None
         if not _applies(netrc, url):
             try:
-                done = await self._ls_remote(route, "none")
+                done = await self._try(route, "none")
             except _SettingsLeak:
                 if not listed:
                     raise
             else:
-                if answer := self._read(done):
+                if answer := self.errand.read(done):
                     return answer
         own = login is not None and login[1] is not None
         if own or listed or has_named(self.settings) or _applies(netrc, url):
             which: Credentials = "none" if own else "all" if listed else "named"
-            done = await self._ls_remote(route, which, follow=False, login=login)
-            if answer := self._read(done):
+            done = await self._try(route, which, follow=False, login=login)
+            if answer := self.errand.read(done):
                 return answer
             there = _redirect(done, url)
             if there is not None and hops:
                 again = login if there.server == url.server else None
                 return await self.ask(there, again, hops - 1)
         return self._unless_open(done, url) if done is not None else None
-
-    def _read(self, done: Completed) -> _Answer:
-        """What the repository said, if it listed refs."""
-        refs = read_refs(done.stdout) if done.rc == 0 else None
-        if refs is None:
-            return None
-        match find_ref(refs, self._names):
-            case "no-ref":
-                return _no_ref(self.asked)
-            case "ambiguous":
-                return _ambiguous(self.asked)
-            case found:
-                return found
 
     def _unless_open(self, done: Completed, url: GitUrl) -> NotKnown | None:
         """Why a repository that listed nothing is closed to us; None if it did not answer."""
@@ -279,11 +335,7 @@ class _Asker:
             return _may_not(url)
         return _closed(url)
 
-    @property
-    def _names(self) -> tuple[str, ...]:
-        return ref_names(self.asked.ref, any_kind=self.asked.any_kind)
-
-    async def _ls_remote(
+    async def _try(
         self,
         route: _Route,
         credentials: Credentials,
@@ -291,7 +343,7 @@ class _Asker:
         follow: bool = True,
         login: _Login | None = None,
     ) -> Completed:
-        """Ask with those credentials. Without `follow`, git does not follow redirects, but names
+        """Try with those credentials. Without `follow`, git does not follow redirects, but names
         them in stderr. Raises _SettingsLeak."""
         chosen = [
             line for line in choose(self.settings, credentials) if follow or not _follows(line)
@@ -310,28 +362,29 @@ class _Asker:
             more[_LOGIN_VARIABLE] = f"username={login[0]}\npassword={login[1]}"
         if credentials != "all":
             await self._check(chosen, credentials)
-        words = ("ls-remote", "--", route.given, *asked_names(self._names))
-        return await self._git(*words, chosen=chosen, credentials=credentials, more=more)
+        argv = self.errand.argv(route.given)
+        return await self._run(argv, chosen=chosen, credentials=credentials, more=more)
 
     async def _check(self, chosen: Sequence[Setting], credentials: Credentials) -> None:
         """Check that git reads no other settings. A git older than 2.32 always reads its files, and
         a distribution may add files. Raises _SettingsLeak."""
-        words = ("config", "--list", "--name-only", "-z")
-        listed = await self._git(*words, chosen=chosen, credentials=credentials)
+        argv = ("git", "config", "--list", "--name-only", "-z")
+        listed = await self._run(argv, chosen=chosen, credentials=credentials)
         names = [os.fsdecode(name) for name in listed.stdout.split(b"\0") if name]
         if listed.rc or names != [line.key for line in chosen]:
             raise _SettingsLeak
 
-    async def _git(
+    async def _run(
         self,
-        *words: str,
+        argv: tuple[str, ...],
+        *,
         chosen: Sequence[Setting],
         credentials: Credentials = "all",
         more: Mapping[str, str] | None = None,
     ) -> Completed:
         env = asking_environment(os.environ, str(self.neutral), chosen, self._ssh(), credentials)
         env |= more or {}
-        return await run(("git", *words), env=env, cwd=self.neutral, limit=ASK_SECONDS)
+        return await run(argv, env=env, cwd=self.neutral, limit=self.errand.seconds)
 
     def _ssh(self) -> str:
         """The operator's ssh command, chosen as git does."""

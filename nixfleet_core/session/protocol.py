@@ -171,6 +171,9 @@ class HostSession(Protocol):
 class LatestSource(Protocol):
     """Answers which commit a flake input's repository names."""
 
+    here: bool
+    """Whether all hosts are folders on this machine, as in the demo."""
+
     async def latest(self, source: Source, host: Host, *, since: float = 0.0) -> Latest:
         """Ask for the source that `host` names in its flake.lock. Answers are remembered, but one
         that was asked for before `since` (time.monotonic()) does not count."""

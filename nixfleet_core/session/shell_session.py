@@ -23,6 +23,7 @@ from nixfleet_core.errors import (
 )
 from nixfleet_core.facts.generations import read_generations
 from nixfleet_core.facts.health import parse_health
+from nixfleet_core.facts.origins import origins_of
 from nixfleet_core.facts.package_changes import parse_changes
 from nixfleet_core.facts.parse import (
     PROBE_LIMIT,
@@ -459,9 +460,18 @@ class ShellSession:
         return self._with_proofs(facts)
 
     def _with_proofs(self, facts: Facts) -> Facts:
-        """The facts with all proofs: those that the host keeps, and those that we keep."""
-        kept = self.copies.proofs(self.host.name)
-        return replace(facts, proofs=newest_first((*facts.proofs, *kept)))
+        """The facts with all proofs: those that the host keeps, and those that we keep; and with
+        what we remember of them for longer."""
+        name, kept = self.host.name, self.copies.proofs(self.host.name)
+        facts = replace(
+            facts,
+            proofs=newest_first((*facts.proofs, *kept)),
+            origins=self.copies.origins(name),
+        )
+        origins = origins_of(facts, self.host.input)
+        if origins != facts.origins:
+            self.copies.learn_origins(name, origins)
+        return replace(facts, origins=origins)
 
     async def _run_as_reader(self, name: str, job: str) -> Answer:
         """Run a script on a job's directory: as ourselves, or as root if that is refused."""

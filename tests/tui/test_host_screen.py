@@ -90,6 +90,7 @@ def test_every_value_is_whole(tmp_path: Path) -> None:
     found = facts_of(make_entry(whole(), tmp_path, NEW))
     assert found["Agent that runs", "path"] == OLD_PATH
     assert found["Agent that runs", "sha256"] == SHA
+    assert found["Agent that runs", "built from"] == "not known: nobody has proven it"
     assert found["Agent that runs", "process"] == "42"
     assert found["Agent that runs", "runs since"] == "2026-11-23 00:13, 2 hours ago"
     assert found["Agent that runs", "it said last"] == "connection refused"
@@ -106,6 +107,12 @@ def test_every_value_is_whole(tmp_path: Path) -> None:
     assert found["System", "profile"] == NEW_SYSTEM
     assert found["Last jobs", "the last one said"] == "error: no room"
     assert found["Host", "disk free"] == "2,048 MiB"
+
+
+def test_the_commit_that_the_running_agent_was_built_from_is_there(tmp_path: Path) -> None:
+    found = facts_of(make_entry(CURRENT, tmp_path, NEW))
+    assert found["Agent that runs", "built from"] == NEW
+    assert found["Agent that runs", "commit made"].endswith(", 3 hours ago")
 
 
 def test_what_a_fact_rests_on_has_its_age(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from conftest import MakeApp
 
 OLDER = "20251123-004101-ab12"
-MORE = ("Commit", "Checkout", "Agent since", "Last job")
+MORE = ("Built from", "Commit", "Checkout", "Agent since", "Last job")
 
 
 async def test_columns_come_with_the_room_and_go_without(make_app: MakeApp) -> None:
@@ -43,13 +43,13 @@ async def test_ages_are_sorted_by_time(make_app: MakeApp, fleet: list[FakeSessio
     fleet[1].says["probe"] = replace(
         CURRENT, job_last=JOB, checkout=replace(STALE.checkout, dirty=("a", "b"), behind=3)
     )
-    async with (app := make_app()).run_test(size=(200, 60)) as pilot:
+    async with (app := make_app()).run_test(size=(220, 60)) as pilot:
         await settle(pilot)
         text = screen_text(app)
         assert "2 changes, 3 behind" in text
         for job in (JOB, OLDER):
             assert ago(NOW - job_time(job)) in text
-        for _ in range(10):
+        for _ in range(11):
             text = await press(pilot, "s")
         assert "Last job ↑" in text
         names = [line.split()[1].strip("▸") for line in screen_text(app).splitlines()[3:7]]

@@ -120,7 +120,7 @@ def replace_job(line: JobLine, job: str) -> JobLine:
 WALKED = {
     *("CommandPalette", "Confirm", "FleetScreen", "HelpDialog", "HistoryScreen", "HostScreen"),
     *("LevelDialog", "GenerationDialog", "Notice", "PathDialog", "RemedyNotice", "RollbackDialog"),
-    *("UpdateDialog", "UpdateScreen"),
+    *("FixDialog", "UpdateDialog", "UpdateScreen"),
 }
 """The screens that one host's walk goes through."""
 WALKED_OF_MANY = {"ManyPlansDialog", "ManyRollbacksDialog", "ManyScreen", "PasswordDialog"}
@@ -169,7 +169,7 @@ async def test_no_screen_shows_a_secret(
         await look(
             "v", "escape", "H", "down", "up", "enter", "escape", "escape", "b", "down", "enter", "f"
         )
-        await look("escape", "question_mark", "escape", "colon", "escape")
+        await look("escape", "question_mark", "escape", "colon", "escape", "i", "escape")
         await look("y", "d", "y", "Y", "end", "escape")
         await look("enter", "down", "down", "space", "L", "escape", "c", "p", "b", "enter")
         await session.say(

@@ -72,6 +72,7 @@ def fleet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fleet:
     monkeypatch.setattr(sessions, "open_session", opened_here)
     monkeypatch.setattr(shell, "open_process", contacted)
     monkeypatch.setattr("nixfleet_core.session.latest._ask", nobody_answers)
+    monkeypatch.setattr("nixfleet_core.session.repository.go_to_server", nobody_answers)
     return found
 
 
@@ -80,7 +81,7 @@ def own_settings(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CONFIG_DIRS", str(home / "etc/xdg"))
     for name in (
-        *("XDG_CONFIG_HOME", "NIXFLEET_REFRESH", "NIXFLEET_SSH_CONFIG"),
+        *("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "NIXFLEET_REFRESH", "NIXFLEET_SSH_CONFIG"),
         *("NIXFLEET_THEME", "NIXFLEET_FPS", "NIXFLEET_ON_FINISH"),
     ):
         monkeypatch.delenv(name, raising=False)

@@ -17,10 +17,10 @@ from tui.details import checkout_state, host_details, last_look, running_since
 from tui.fleet import STATE_ORDER
 from tui.fleet_columns import SPARE, chosen_columns
 from tui.host_facts import Jobs, host_sections, sections_text
-from tui.messages import LookAtAll, RollBackHosts, UpdateHosts, UpdateStale, VerifyHosts
+from tui.messages import AskForFix, LookAtAll, RollBackHosts, UpdateHosts, UpdateStale, VerifyHosts
 from tui.screens.host_page import HostPage, host_key
 from tui.stage import stage
-from tui.text import ago, short_commit
+from tui.text import ago, built_from, short_commit
 from tui.widgets.filter_bar import FilterBar
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.line_text import LineText
@@ -152,7 +152,9 @@ def _more_cells(entry: HostEntry, facts: Facts, glyphs: Glyphs, now: float) -> d
     """The cells of the columns in `SPARE`."""
     checkout, job, since = facts.checkout, facts.job_last, running_since(facts, now - entry.seen_at)
     dirty = checkout is not None and (checkout.state != "ok" or bool(checkout.dirty))
+    found = entry.assessment
     return {
+        "built": Cell(built_from(found.running_commit if found else None, glyphs, now)),
         "commit": Cell(short_commit(facts.lock_rev(entry.host.input), glyphs)),
         "checkout": Cell(
             checkout_state(checkout) if checkout is not None else glyphs.missing,
@@ -240,6 +242,14 @@ class FleetScreen(HostPage):
             show=False,
             id="fleet.verify-unproven",
             tooltip="Prove what runs on every unproven host that is shown; changes nothing",
+        ),
+        Binding(
+            "i",
+            "ask_for_fix",
+            "Is my fix in?",
+            show=False,
+            id="fleet.fix",
+            tooltip="Say which of the marked hosts, else of those that are shown, run a fix",
         ),
         host_key("fleet", "rollback"),
         host_key("fleet", "commit"),
@@ -425,6 +435,11 @@ class FleetScreen(HostPage):
     def action_verify(self) -> None:
         if entries := self._targets():
             self.post_message(VerifyHosts(entries, self._hidden()))
+
+    def action_ask_for_fix(self) -> None:
+        shown = self._shown()
+        marked = [entry for entry in shown if entry.name in self._marked]
+        self.post_message(AskForFix(marked or shown, self._hidden()))
 
     def action_verify_unproven(self) -> None:
         shown = self._shown.values()

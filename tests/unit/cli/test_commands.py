@@ -65,6 +65,7 @@ from nixfleet_core.job.events import (
 from nixfleet_core.job.history import JobLine, unreadable_line
 from nixfleet_core.judge.diagnosis import Diagnosis
 from nixfleet_core.judge.left_behind import Left
+from nixfleet_core.judge.running_commit import RunningCommit
 from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.judge.ways_back import WaysBack
 from nixfleet_core.log.display import safe
@@ -664,6 +665,7 @@ class StrictHost(msgspec.Struct, forbid_unknown_fields=True):
     notes: list[str]
     changes: list[StrictChange]
     steps: list[StrictStep]
+    running_commit: RunningCommit | None
     job: str | None
     log: str | None
 
@@ -758,6 +760,7 @@ class StrictRow(msgspec.Struct, forbid_unknown_fields=True):
     nix: str | None
     running: StrictAgent
     installed: StrictAgent
+    running_commit: RunningCommit | None
     commit: str | None
     latest: str | None
     job: str | None

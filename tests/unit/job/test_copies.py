@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 import stat
@@ -14,6 +15,7 @@ import pytest
 from fakes import make_proof
 from odd_files import ODD
 
+from nixfleet_core.facts.origins import Origin
 from nixfleet_core.job.copies import Asked, Copies, JobCopy, Result, default_copies
 from nixfleet_core.job.work import BuildTime, BuildTimes
 from nixfleet_core.limits import PLAN_LIMIT
@@ -300,3 +302,43 @@ def test_a_damaged_file_counts_as_missing(copy: JobCopy, data: bytes) -> None:
     for name in ("plan.json", "result"):
         copy.write(name, data)
     assert (copy.asked(), copy.result()) == (None, None)
+
+
+def make_origin(commit: str, at: int = 5) -> Origin:
+    return Origin(commit=commit * 40, programs=("/nix/store/x",), at=at)
+
+
+def test_origins_are_remembered_and_grow(tmp_path: Path) -> None:
+    copies = Copies(tmp_path)
+    copies.learn_origins("csb0", (make_origin("1"),))
+    copies.learn_origins("csb0", (make_origin("2", 6),))
+    assert copies.origins("csb0") == (make_origin("2", 6), make_origin("1"))
+    assert copies.origins("csb1") == ()
+    assert mode(tmp_path / "hosts/csb0/origins.json") == 0o600
+
+
+def test_another_program_that_writes_origins_is_not_disturbed(tmp_path: Path) -> None:
+    copies = Copies(tmp_path)
+    copies.learn_origins("csb0", (make_origin("1"),))
+    with (tmp_path / "hosts/csb0/origins.lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        copies.learn_origins("csb0", (make_origin("2"),))
+        assert copies.origins("csb0") == (make_origin("1"),)
+    copies.learn_origins("csb0", (make_origin("2"),))
+    assert len(copies.origins("csb0")) == 2
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_an_odd_file_in_the_place_of_origins_is_no_error(tmp_path: Path, kind: str) -> None:
+    place = tmp_path / "hosts/csb0/origins.json"
+    place.parent.mkdir(parents=True)
+    ODD[kind](place)
+    copies = Copies(tmp_path)
+    copies.learn_origins("csb0", (make_origin("1"),))
+    assert copies.origins("csb0") in ((), (make_origin("1"),))
+
+
+def test_a_host_speaks_only_of_its_own_programs(tmp_path: Path) -> None:
+    copies = Copies(tmp_path)
+    copies.learn_origins("liar", (make_origin("2"),))
+    assert copies.origins("csb0") == ()

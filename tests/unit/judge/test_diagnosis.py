@@ -426,6 +426,7 @@ def test_the_evidence_has_every_layer_with_null_for_the_unseen() -> None:
         "running version": "2.1.0",
         "running path": OLD_AGENT.path,
         "running proof": PROOFS["script"],
+        "running commit": None,
         "installed version": "2.1.0",
         "installed path": OLD_AGENT.path,
         "expected path": NEW_AGENT.path,

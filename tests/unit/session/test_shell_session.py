@@ -234,6 +234,20 @@ async def test_a_verification_leaves_its_proof_here_with_the_locked_commit(
     assert (kept.builds, kept.commit, kept.pid) == (NEW_AGENT, NEW, 7)
 
 
+async def test_what_a_commit_built_is_remembered_when_the_proof_is_gone(
+    bench: Callable[..., Bench],
+) -> None:
+    proof = f"{PROCESS}\nbuilds {NEW_AGENT}\ninput nixfleet\n{STATE}"
+    made = bench(says(BEFORE), says(seen(NEW_AGENT, NEW, "/new", proof=proof)), says(BEFORE))
+    await made.session.verify(latest_is(NEW))
+    made.session.copies.root.joinpath("hosts/csb0/proofs.json").unlink()
+    facts = await made.session.probe()
+    assert facts.proofs == ()
+    assert [(one.commit, one.programs) for one in facts.origins] == [
+        (NEW, (NEW_AGENT.removesuffix("/bin/agent"),))
+    ]
+
+
 @pytest.mark.parametrize(
     ("more", "kept"), [("", 0), (f"\nbuilds {NEW_AGENT}\n{STATE}", 1), (f"\nfails 1\n{STATE}", 1)]
 )

@@ -1,0 +1,372 @@
+"""A bare clone of an input's repository, in the client's cache: it knows what lies between commits.
+
+It is fetched when somebody asks, at most once a minute, with the credentials that its server may
+get (session/latest.py). Only commits are fetched where the server can leave out the rest. What a
+repository holds is untrusted: no hook, no setting and no command of it is run, and nothing is
+checked out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import time
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import platformdirs
+
+from nixfleet_core.ids import is_commit
+from nixfleet_core.job.copies import write_whole
+from nixfleet_core.judge.fix import Change, Past, could_be_copies
+from nixfleet_core.limits import TEXT_LIMIT
+from nixfleet_core.log.plain_file import open_plain, read_plain
+from nixfleet_core.nix.git_url import GitUrl, NotKnown
+from nixfleet_core.session.git_settings import listing_environment
+from nixfleet_core.session.latest import go_to_server
+from nixfleet_core.transport.process import KEEP, run
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from nixfleet_core.session.latest import Question
+    from nixfleet_core.transport.process import Completed
+
+SIZE_LIMIT: Final = 2 * 1024**3
+"""Bytes of one clone."""
+
+FETCH_SECONDS: Final = 600.0
+"""For one fetch, all tries together."""
+
+FRESH: Final = 60.0
+"""Seconds for which a fetch counts."""
+
+MOST_LATER: Final = 5000
+"""So many commits beside the fix are read."""
+
+MOST_FOUND: Final = 50
+"""So many commits are listed that a word finds."""
+
+MOST_COMPARED: Final = 20
+"""So many patches are compared with the fix."""
+
+_URL: Final = "nixfleet-url"
+_FETCHED: Final = "nixfleet-fetched"
+_LOCAL_SECONDS: Final = 60.0
+_BLOCK: Final = 512
+_FORMAT: Final = "--format=%H%x00%P%x00%ae %at%x00%ct%x00%s%x00%b%x00%x01"
+
+
+def repositories_path() -> Path:
+    """Where the clones are."""
+    return platformdirs.user_cache_path("nixfleet") / "repositories"
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetch:
+    """Brings commits into the clone."""
+
+    folder: Path
+    refs: tuple[str, ...]
+    room: int
+    seconds: float = FETCH_SECONDS
+
+    def argv(self, url: str) -> tuple[str, ...]:
+        # no file that git writes grows beyond the room that is left
+        filtered = ("--filter=tree:0",) if can_filter(url) else ()
+        limited = 'ulimit -f "$1" && shift && exec git "$@"'
+        return (
+            *("sh", "-c", limited, "sh", str(max(1, self.room // _BLOCK))),
+            f"--git-dir={self.folder}",
+            *("-c", "fetch.fsckObjects=true"),
+            *(word for name in _OLD_FAULTS for word in ("-c", f"fetch.fsck.{name}=ignore")),
+            *("fetch", "--quiet", "--prune", "--no-tags", "--no-recurse-submodules"),
+            *("--no-write-fetch-head", "--no-auto-maintenance", "--update-shallow"),
+            *(*filtered, "--", url, *self.refs),
+        )
+
+    def read(self, done: Completed) -> bool | NotKnown | None:
+        if b"signal 25" in done.stderr or b"File too large" in done.stderr:
+            return NotKnown(
+                f"its repository is larger than {SIZE_LIMIT // 1024**3} GiB",
+                "ask on a machine that has a clone: git merge-base --is-ancestor",
+            )
+        return True if done.rc == 0 else None
+
+
+_OLD_FAULTS: Final = (
+    *("zeroPaddedFilemode", "badTimezone", "missingSpaceBeforeDate", "missingSpaceBeforeEmail"),
+    *("badDate", "badDateOverflow", "missingEmail", "badEmail", "extraHeaderEntry"),
+)
+"""What old programs wrote into commits of well-known repositories."""
+
+
+def can_filter(url: str) -> bool:
+    """Whether files can be left out, to be fetched when they are needed. A folder costs nothing to
+    copy whole, and git waits for itself without end if it is a shallow clone."""
+    return not url.startswith(("/", "file:"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    same: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Compare:
+    """Tells which of the commits change the same as the first; it may fetch their files."""
+
+    folder: Path
+    revs: tuple[str, ...]
+    seconds: float = _LOCAL_SECONDS
+
+    def argv(self, url: str) -> tuple[str, ...]:
+        del url  # the clone knows where its other objects are
+        script = (
+            'dir=$1; shift; for rev; do git --git-dir="$dir" diff-tree --root --patch '
+            '--no-ext-diff --no-textconv --no-color "$rev" || exit; done'
+        )
+        piped = f"{{ {script}; echo done >&2; }} | git patch-id --stable"
+        return ("sh", "-c", piped, "sh", str(self.folder), *self.revs)
+
+    def read(self, done: Completed) -> _Compared | None:
+        if done.rc or not done.stderr.endswith(b"done\n"):
+            return None
+        lines = (line.split() for line in done.stdout.decode("ascii", "replace").splitlines())
+        patches = {words[1]: words[0] for words in lines if len(words) == 2}
+        mine = patches.get(self.revs[0])
+        return _Compared(
+            frozenset(rev for rev in self.revs[1:] if mine and patches.get(rev) == mine)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """One clone."""
+
+    folder: Path
+    asked: Question
+
+    @classmethod
+    def of(cls, asked: Question) -> Repository:
+        url = asked.url.text if isinstance(asked.url, GitUrl) else ""
+        name = hashlib.sha256(url.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        return cls(repositories_path() / f"{name}.git", asked)
+
+    @property
+    def exists(self) -> bool:
+        return self._fetched.exists()
+
+    @property
+    def fetched(self) -> float:
+        """When it was fetched last, in seconds since the epoch; 0 if it never was."""
+        with suppress(OSError):
+            return self._fetched.stat().st_mtime
+        return 0.0
+
+    @property
+    def _fetched(self) -> Path:
+        return self.folder / _FETCHED
+
+    async def fetch(self) -> NotKnown | None:
+        """Bring it up to date, unless it is. Returns why that failed; then it is as it was before,
+        and may not exist. Raises OSError if there is no place for it."""
+        if isinstance(self.asked.url, NotKnown):
+            return self.asked.url
+        async with _alone(self.folder):
+            if time.time() - self.fetched < FRESH:
+                return None
+            await self._init()
+            refs = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+            failed = await self._bring(refs)
+            if failed is None:
+                self._fetched.touch()
+            elif not self.exists:
+                shutil.rmtree(self.folder, ignore_errors=True)
+            return failed
+
+    async def bring(self, revs: Iterable[str]) -> None:
+        """Fetch commits that no branch leads to, if the server gives them."""
+        if not isinstance(self.asked.url, NotKnown):
+            async with _alone(self.folder):
+                for rev in revs:
+                    await self._bring((rev,))
+
+    async def _bring(self, refs: tuple[str, ...]) -> NotKnown | None:
+        room = SIZE_LIMIT - folder_size(self.folder)
+        done = await go_to_server(self.asked, _Fetch(self.folder, refs, room))
+        if done is True:
+            return None
+        return done if isinstance(done, NotKnown) else _NO_ANSWER
+
+    async def _init(self) -> None:
+        if (self.folder / "HEAD").exists():
+            return
+        await self._git("init", "--quiet", "--bare", "--template=", str(self.folder))
+        for key, value in (("core.hooksPath", os.devnull), ("gc.auto", "0")):
+            await self._git("config", key, value)
+        if isinstance(self.asked.url, GitUrl):
+            write_whole(self.folder / _URL, os.fsencode(self.asked.url.text))
+
+    async def find(self, word: str) -> tuple[Change, ...]:
+        """The commits that a hash, its beginning, a tag or words of a title name, newest first."""
+        if re.fullmatch(r"[0-9a-fA-F]{4,64}", word):
+            done = await self._git("rev-parse", f"--disambiguate={word.lower()}")
+            revs = done.stdout.decode("ascii", "replace").split()
+            if revs and (found := await self._changes("--no-walk=unsorted", *revs)):
+                return found
+        if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+/-]*", word) and ".." not in word:
+            tag = await self._git(
+                "rev-parse", "--verify", "--quiet", f"refs/tags/{word}^{{commit}}"
+            )
+            if is_commit(rev := tag.stdout.decode("ascii", "replace").strip()):
+                return await self._changes("--no-walk=unsorted", rev)
+        grep = ("--fixed-strings", "--regexp-ignore-case", f"--grep={word}")
+        found = await self._changes("--all", f"-n{MOST_FOUND * 4}", *grep)
+        # git looks at whole messages
+        titled = [one for one in found if word.lower() in one.title.lower()]
+        return tuple(titled[:MOST_FOUND])
+
+    async def past(self, fix: Change, commit: str) -> Past:
+        """What is known of a commit beside the fix."""
+        if not await self.has(commit):
+            return Past(commit, known=False)
+        later = await self._changes(
+            "--topo-order", f"-n{MOST_LATER + 1}", commit, f"^{fix.rev}", cut=True
+        )
+        ahead = await self._git("rev-list", "--count", fix.rev, f"^{commit}")
+        leads = await self._git("for-each-ref", "--count=1", f"--contains={commit}")
+        whole = len(later) <= MOST_LATER and not await self._is_shallow(commit, fix.rev)
+        past = Past(
+            commit,
+            later=later[:MOST_LATER],
+            whole=whole,
+            ahead=int(ahead.stdout) if ahead.stdout.strip().isdigit() else 0,
+            reachable=bool(leads.stdout),
+        )
+        return await self._compared(fix, past)
+
+    async def has(self, commit: str) -> bool:
+        """Whether the commit is there."""
+        found = await self._git("cat-file", "-t", commit)
+        return found.stdout.strip() == b"commit"
+
+    async def _compared(self, fix: Change, past: Past) -> Past:
+        candidates = could_be_copies(fix, past.later)
+        if not candidates or len(fix.parents) > 1:
+            return past
+        revs = (fix.rev, *(one.rev for one in candidates[:MOST_COMPARED]))
+        done = await go_to_server(self.asked, _Compare(self.folder, revs))
+        if isinstance(done, _Compared):
+            return replace(past, same_patch=done.same, compared=len(candidates) <= MOST_COMPARED)
+        return replace(past, compared=False)
+
+    async def _is_shallow(self, *revs: str) -> bool:
+        """Whether the history of these commits is cut off somewhere."""
+        try:
+            cut = (self.folder / "shallow").read_bytes().decode("ascii", "replace").split()
+        except OSError:
+            return False
+        for edge in cut:
+            for rev in revs:
+                if (await self._git("merge-base", "--is-ancestor", edge, rev)).rc == 0:
+                    return True
+        return False
+
+    async def _changes(self, *words: str, cut: bool = False) -> tuple[Change, ...]:
+        """The commits that `git log` lists. With `cut`, what was too much to be read is made up for
+        by empty ones, so that somebody notices."""
+        done = await self._git(
+            "log", "--no-show-signature", "--encoding=UTF-8", _FORMAT, *words, "--"
+        )
+        text = done.stdout.decode("utf-8", "replace")
+        found = [_change(part) for part in text.split("\x01") if part.count("\x00") >= 6]
+        if cut and (done.rc or len(done.stdout) >= KEEP):
+            return (*found, *[Change("", "")] * (MOST_LATER + 1 - len(found)))
+        return tuple(found)
+
+    async def _git(self, *words: str) -> Completed:
+        """git in the clone alone: it asks no server, whatever the clone lacks."""
+        env = {
+            **listing_environment(os.environ, str(self.folder)),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_ALLOW_PROTOCOL": "none",
+            "GIT_NO_LAZY_FETCH": "1",
+            "GIT_NO_REPLACE_OBJECTS": "1",
+        }
+        argv = ("git", f"--git-dir={self.folder}", *words)
+        return await run(argv, env=env, cwd=self.folder.parent, limit=_LOCAL_SECONDS)
+
+
+_NO_ANSWER: Final = NotKnown("its repository did not answer", "ask again later")
+
+
+def _change(part: str) -> Change:
+    rev, parents, author, made, title, body = part.lstrip("\n").split("\x00")[:6]
+    return Change(
+        rev, title, body, tuple(parents.split()), author, int(made) if made.isdigit() else None
+    )
+
+
+@asynccontextmanager
+async def _alone(folder: Path) -> AsyncIterator[None]:
+    """Wait until no other program works on the clone."""
+    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = open_plain(folder.with_suffix(".lock"), os.O_WRONLY | os.O_CREAT)
+    try:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                await asyncio.sleep(0.2)
+        yield
+    finally:
+        os.close(lock)
+
+
+def folder_size(folder: Path) -> int:
+    """Bytes of all files below it."""
+    size = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):  # another program may work there
+                size += (Path(place) / name).lstat().st_size
+    return size
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A clone in the cache."""
+
+    url: str
+    size: int
+    """Bytes."""
+    fetched: float
+    """When, in seconds since the epoch; 0 if it never was, as a fetch was broken off."""
+
+
+def kept_repositories() -> tuple[Kept, ...]:
+    """The clones in the cache, by their URLs."""
+    found = []
+    for folder in repositories_path().glob("*.git"):
+        url, fetched = "", 0.0
+        with suppress(OSError):
+            url = read_plain(folder / _URL, TEXT_LIMIT).decode("utf-8", "replace")
+            fetched = (folder / _FETCHED).stat().st_mtime
+        found.append(Kept(url, folder_size(folder), fetched))
+    return tuple(sorted(found, key=lambda kept: kept.url))
+
+
+def clear_repositories() -> None:
+    """Remove all clones. Raises OSError."""
+    place = repositories_path()
+    if place.is_dir():
+        shutil.rmtree(place)
