@@ -19,10 +19,10 @@ demo: $(VENV)/.run ## Open the app on five simulated hosts, in a folder of their
 
 test: $(VENV)/.dev ## Run all tests that need no root; ALL=1: with each shell, and leave none out
 	@$(BIN)/pytest --numprocesses auto --dist worksteal $(if $(ALL),--all,--one-shell) \
-	  $(if $(PASSED),--passed-in $(PASSED))
+	  $(if $(PASSED),--passed-in=$(PASSED))
 
 fresh: ## Try `make demo` and `make test` of HEAD with only Python, git and make (root, Debian)
-	@cd tests && python3 -m fresh $(if $(PASSED),--passed-to $(abspath $(PASSED)))
+	@cd tests && python3 -m fresh $(if $(PASSED),--passed-to=$(abspath $(PASSED)))
 
 lab: ## Run the tests on real hosts with real Nix, in namespaces here (root, Debian)
 	@tests/lab/prepare.sh
