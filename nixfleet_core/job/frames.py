@@ -19,8 +19,12 @@ _HEADER: Final = re.compile(rb"@([a-z][a-z.-]*) ([0-9]{1,15}) ([0-9]{1,15})")
 _STREAMED: Final = frozenset({"log", "events"})
 
 
-class FrameError(ValueError):
-    """The stream is not what follow.sh writes."""
+class StreamError(ValueError):
+    """What a host sends is not what our script writes."""
+
+
+class FrameError(StreamError):
+    """The same of a framed stream."""
 
 
 @dataclass(frozen=True, slots=True)
