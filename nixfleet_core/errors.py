@@ -90,3 +90,7 @@ class NoSuchJob(HostError, LookupError):  # noqa: N818
 
 class LaunchFailed(HostError, RuntimeError):  # noqa: N818
     """The host could not start the job. The message is what it said."""
+
+
+class NoLog(HostError, LookupError):  # noqa: N818
+    """The host has no log of the agent that we could read. The message says why."""

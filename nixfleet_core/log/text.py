@@ -151,11 +151,11 @@ class TextDecoder:
         *lines, rest = bytes(self._rest).split(b"\n")
         shown: list[bytes] = []
         for line in lines:
-            pieces, end = _pieces(line)
+            pieces, end = pieces_of(line)
             for piece in pieces:
                 self._show(piece, 0, shown)
             self._show(end, 1, shown)
-        pieces, end = _pieces(rest)
+        pieces, end = pieces_of(rest)
         self._rest = bytearray(end)
         for piece in pieces:
             self._show(piece, 0, shown)
@@ -185,7 +185,7 @@ def _limit(line: bytes | bytearray, start: int = 0) -> int:
     return JSON_LIMIT if line.startswith(b"@nix {", start) else LINE_LIMIT
 
 
-def _pieces(line: bytes) -> tuple[list[bytes], bytes]:
+def pieces_of(line: bytes) -> tuple[list[bytes], bytes]:
     """Cut pieces off the front of a line that is too long; its end may not have arrived yet.
 
     The place of a cut depends only on the line's bytes before it and on the one byte after it.
