@@ -44,8 +44,7 @@ class JournalCopy:
         self._sizes: dict[str, int] = {}
         self._marks: list[dict[str, int]] = []
         """Sizes of the files at ends of entries."""
-        self.dropped = 0
-        """Bytes of text that have gone so far."""
+        self._dropped: dict[str, int] = {}
 
     @property
     def text(self) -> Path:
@@ -55,6 +54,21 @@ class JournalCopy:
     @property
     def text_size(self) -> int:
         return self._sizes.get("log.txt", 0)
+
+    @property
+    def dropped(self) -> int:
+        """Bytes of text that have gone so far."""
+        return self._dropped.get("log.txt", 0)
+
+    @property
+    def raw_files(self) -> tuple[Path, ...]:
+        return tuple(self._folder / name for name in self._files if name != "log.txt")
+
+    def read(self, path: Path, at: int) -> bytes:
+        """What came after the first `at` bytes of one of the files, as far as it is there."""
+        with path.open("rb") as file:
+            file.seek(max(0, at - self._dropped.get(path.name, 0)))
+            return file.read()
 
     def raw(self, name: str) -> Path:
         """The host's own bytes of the journal, or of one of launchd's files."""
@@ -105,9 +119,9 @@ class JournalCopy:
             {name: size - mark.get(name, 0) for name, size in one.items()}
             for one in self._marks[self._marks.index(mark) + 1 :]
         ]
-        # who sees the new text knows at once how much of it has gone
-        self.dropped += mark.get("log.txt", 0)
         for name, gone in mark.items():
+            # first: who sees the new file knows at once how much of it has gone
+            self._dropped[name] = self._dropped.get(name, 0) + gone
             self._cut(name, gone)
 
     def _cut(self, name: str, gone: int) -> None:

@@ -12,7 +12,7 @@ import re
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
-from nixfleet_core.errors import NoLog, Unreachable
+from nixfleet_core.errors import NoLog, NoTimes, Unreachable
 from nixfleet_core.job.events import Link
 from nixfleet_core.job.frames import Frame, FrameError, FrameReader, StreamError
 from nixfleet_core.journal.export import FIELDS, ExportReader
@@ -152,6 +152,8 @@ class JournalFollower:
                 raise AtOnce
             case "none":
                 raise NoLog("nothing there keeps a log of the agent")
+            case "launchd" if self._wanted.since:
+                raise NoTimes
             case "systemd" | "user" | "launchd" as manager:
                 return manager
         raise AssertionError(match[1])

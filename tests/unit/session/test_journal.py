@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import pytest
 
-from nixfleet_core.errors import BadAnswer, NoLog, Unreachable
+from nixfleet_core.errors import BadAnswer, NoLog, NoTimes, Unreachable
 from nixfleet_core.job.events import Link
 from nixfleet_core.journal.copy import JournalCopy
 from nixfleet_core.journal.wanted import Grew, JournalEvent, Opened, Wanted
@@ -245,6 +245,11 @@ async def test_a_journal_that_root_cannot_read_either_is_an_error(copy: JournalC
 async def test_a_host_without_a_log_is_an_error(copy: JournalCopy) -> None:
     with pytest.raises(NoLog, match="nothing there keeps a log"):
         await until(says(Talk([greet("none")], "whole")), copy, lambda: False)
+
+
+async def test_lines_without_times_are_not_asked_for_by_time(copy: JournalCopy) -> None:
+    with pytest.raises(NoTimes, match="lines have no times"):
+        await collect(says(whole(what="launchd")), copy, Wanted(since="-60s", follow=False))
 
 
 async def test_what_journalctl_says_ends_a_log_that_is_not_followed(copy: JournalCopy) -> None:
