@@ -154,7 +154,7 @@ def test_the_page_has_each_word() -> None:
 
 
 def test_the_page_has_the_limits() -> None:
-    (chunk,) = found(r"^\w*CHUNK=(\d+)$", ASK["follow"])
+    (chunk,) = found(r"^\w*CHUNK=(\d+)$", (SCRIPTS / "lib/frames.sh").read_text())
     (plan,) = found(r'head -c (\d+) "\S+/plan\.json"', ASK["plan"])
     (past_plan,) = found(r'head -c (\d+) "\S+/plan\.json"', ASK["past_jobs"])
     (past_result,) = found(r'head -c (\d+) "\S+/result"', ASK["past_jobs"])
