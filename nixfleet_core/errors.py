@@ -90,3 +90,17 @@ class NoSuchJob(HostError, LookupError):  # noqa: N818
 
 class LaunchFailed(HostError, RuntimeError):  # noqa: N818
     """The host could not start the job. The message is what it said."""
+
+
+class NoLog(HostError, LookupError):  # noqa: N818
+    """The host has no log of the agent that we could read. The message says why."""
+
+
+class NoTimes(NoLog):
+    """A log is wanted from some time on, but its lines have no times."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "launchd keeps the agent's output in files whose lines have no times: --since cannot "
+            "be used there; -n N prints the last N lines of each"
+        )

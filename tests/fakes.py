@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tempfile
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -20,6 +22,9 @@ from nixfleet_core.job.copies import Copies, JobFiles
 from nixfleet_core.job.durations import Usual
 from nixfleet_core.job.events import JobEnd, JobEvent, JobStart, LogGrew, StepEnd, StepStart
 from nixfleet_core.job.history import JobLine
+from nixfleet_core.journal.copy import JournalCopy
+from nixfleet_core.journal.export import Entry
+from nixfleet_core.journal.wanted import Grew, JournalEvent, Opened, Wanted
 from nixfleet_core.judge.diagnosis import Diagnosis
 from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.judge.ways_back import WayBack, WaysBack
@@ -307,6 +312,10 @@ class FakeSession:
         self.cancelling = asyncio.Event()
         """Set once somebody asks a job to stop."""
         self.events: list[JobEvent | None] = []
+        self.told: list[JournalEvent | str | Exception] = []
+        """What its agent's log has told."""
+        self.copies: list[JournalCopy] = []
+        """The copies of its agent's log."""
         self._news = asyncio.Condition()
 
     @property
@@ -392,6 +401,42 @@ class FakeSession:
             if event is None:
                 return
             yield event
+
+    def journal_copy(self) -> JournalCopy:
+        self.copies.append(
+            JournalCopy(Path(tempfile.mkdtemp(dir=self.folder if self.folder.is_dir() else None)))
+        )
+        return self.copies[-1]
+
+    async def journal(
+        self, copy: JournalCopy, wanted: Wanted
+    ) -> AsyncGenerator[JournalEvent, None]:
+        """It tells what stands under the name, and then what `tell` gives, if it is followed: a
+        text is a message of the agent."""
+        said = list(self._answer("journal", ("Started",), wanted, root=True))
+        yield Opened("systemd")
+        for number in count():
+            async with self._news:
+                await self._news.wait_for(
+                    lambda: number < len(said) + len(self.told) or not wanted.follow  # noqa: B023
+                )
+                if number >= len(said) + len(self.told):
+                    return
+                one = (*said, *self.told)[number]
+            if isinstance(one, Exception):
+                raise one
+            if isinstance(one, str):
+                entry = Entry(one.encode(), "c", NOW * 10**6, one.encode(), 6, "agent", "7")
+                copy.append("journal", entry.raw, copy.reached.entries.feed(entry))
+                yield Grew()
+            else:
+                yield one
+
+    async def tell(self, *events: JournalEvent | str | Exception) -> None:
+        """Let the agent say something, or something happen to its log."""
+        async with self._news:
+            self.told.extend(events)
+            self._news.notify_all()
 
     def files(self, job: str) -> JobFiles:
         folder = self.folder

@@ -574,6 +574,17 @@ class NixFleetApp(Stage, inherit_bindings=False):
 
         self.push_screen(HostScreen(message.entry))
 
+    @on(messages.ShowJournal)
+    def _show_journal(self, message: messages.ShowJournal) -> None:
+        from tui.screens.journal import JournalScreen
+
+        try:
+            copy = message.entry.session.journal_copy()
+        except HostError as error:
+            self.notify(f"{message.entry.name}: {error}", severity="error")
+        else:
+            self.push_screen(JournalScreen(message.entry, copy))
+
     @on(messages.ShowHistory)
     def _show_history(self, message: messages.ShowHistory) -> None:
         from tui.screens.history import HistoryScreen

@@ -15,6 +15,7 @@ from tui.screens.fleet import FleetScreen
 from tui.screens.generation import GenerationDialog
 from tui.screens.history import HistoryScreen
 from tui.screens.host import HostScreen
+from tui.screens.journal import JournalScreen
 from tui.screens.level import LevelDialog
 from tui.screens.many import ManyScreen
 from tui.screens.options import ChoiceDialog, OptionsDialog
@@ -41,6 +42,7 @@ PLACES: Final[tuple[tuple[str, type[DOMNode]], ...]] = (
     ("no hosts", FirstRunScreen),
     ("all about a host (`d`)", HostScreen),
     ("all about a host (`d`)", FactList),
+    ("the agent's log (`a`)", JournalScreen),
     ("the history (`H`)", HistoryScreen),
     ("a dialog", Dialog),
     ("a plan", ChoiceDialog),

@@ -30,6 +30,7 @@ _ALSO: Final = {
     "fleet.choose": "open plan",
     "fleet.update": "force upgrade rebuild deploy level",
     "fleet.log": "logs output",
+    "fleet.journal": "journalctl systemd launchd messages",
     "fleet.verify": "prove check",
     "fleet.fix": "has commit contains in",
     "fleet.rollback": "undo generation revert",

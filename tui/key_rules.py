@@ -26,6 +26,7 @@ from tui.screens.fleet import FleetScreen
 from tui.screens.generation import GenerationDialog
 from tui.screens.history import HistoryScreen
 from tui.screens.host import HostScreen
+from tui.screens.journal import JournalScreen
 from tui.screens.level import LevelDialog
 from tui.screens.many import ManyScreen
 from tui.screens.plan import PlanDialog, RollbackDialog, UpdateDialog
@@ -49,6 +50,8 @@ VIEWS: Final[Mapping[str, tuple[type[DOMNode], ...]]] = {
     "in the filter of the hosts": (FilterBar, FleetScreen, NixFleetApp),
     "where there are no hosts": (FirstRunScreen, NixFleetApp),
     "in what is known of a host": (FactList, HostScreen, NixFleetApp),
+    "in the agent's log": (LogView, JournalScreen, NixFleetApp),
+    "where a text of the agent's log is typed": (SearchField, JournalScreen, NixFleetApp),
     "in the history": (RowTable, HistoryScreen, NixFleetApp),
     "in an update": (LogView, UpdateScreen, NixFleetApp),
     "where a log's text is typed": (SearchField, UpdateScreen, NixFleetApp),

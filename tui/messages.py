@@ -55,6 +55,10 @@ class ShowLog(HostMessage):
     """Show the host's running or last log."""
 
 
+class ShowJournal(HostMessage):
+    """Show what the host's agent itself says."""
+
+
 class ShowHistory(HostMessage):
     """List the host's jobs."""
 

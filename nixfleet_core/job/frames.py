@@ -19,8 +19,12 @@ _HEADER: Final = re.compile(rb"@([a-z][a-z.-]*) ([0-9]{1,15}) ([0-9]{1,15})")
 _STREAMED: Final = frozenset({"log", "events"})
 
 
-class FrameError(ValueError):
-    """The stream is not what follow.sh writes."""
+class StreamError(ValueError):
+    """What a host sends is not what our script writes."""
+
+
+class FrameError(StreamError):
+    """The same of a framed stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +39,11 @@ class Frame:
 class FrameReader:
     """Takes bytes in any portions, gives frames."""
 
-    def __init__(self) -> None:
+    def __init__(self, greeting: bytes = GREETING, streamed: frozenset[str] = _STREAMED) -> None:
+        """`streamed`: kinds whose bytes are handed on before their frame is whole."""
         self._buffer = bytearray()
-        self._greeted = False
+        self._greeting, self._streamed = greeting, streamed
+        self._greeted = not greeting
         self._kind = ""
         self._offset = 0
         self._left: int | None = None
@@ -52,25 +58,25 @@ class FrameReader:
             if self._left is None:
                 if not self._read_header():
                     return found
-                if not self._left and self._kind not in _STREAMED:
+                if not self._left and self._kind not in self._streamed:
                     found.append(self._take(0))
             elif self._left == 0:
                 if self._buffer[:1] != b"\n":
                     raise FrameError(f"the frame {self._kind!r} has the wrong length")
                 del self._buffer[:1]
                 self._left = None
-            elif self._kind in _STREAMED or len(self._buffer) >= self._left:
+            elif self._kind in self._streamed or len(self._buffer) >= self._left:
                 found.append(self._take(min(self._left, len(self._buffer))))
             else:
                 return found
         return found
 
     def _read_greeting(self) -> bool:
-        if not GREETING.startswith(self._buffer[: len(GREETING)]):
+        if not self._greeting.startswith(self._buffer[: len(self._greeting)]):
             raise FrameError(f"a follower of another version: {bytes(self._buffer[:80])!r}")
-        self._greeted = len(self._buffer) >= len(GREETING)
+        self._greeted = len(self._buffer) >= len(self._greeting)
         if self._greeted:
-            del self._buffer[: len(GREETING)]
+            del self._buffer[: len(self._greeting)]
         return self._greeted
 
     def _read_header(self) -> bool:
@@ -83,7 +89,7 @@ class FrameReader:
         if match is None:
             raise FrameError(f"a frame with a bad header: {bytes(self._buffer[:end])[:80]!r}")
         self._kind, self._offset, self._left = match[1].decode(), int(match[2]), int(match[3])
-        if self._kind not in _STREAMED and self._left > SMALL_LIMIT:
+        if self._kind not in self._streamed and self._left > SMALL_LIMIT:
             raise FrameError(f"the frame {self._kind!r} is too large: {self._left} bytes")
         del self._buffer[: end + 1]
         return True

@@ -153,10 +153,10 @@ class TextDecoder:
         parts: list[tuple[bytes, int]] = []
         for line in lines:
             if len(line) > LINE_LIMIT:
-                pieces, line = _pieces(line)
+                pieces, line = pieces_of(line)
                 parts += [(piece, 0) for piece in pieces]
             parts.append((line, 1))
-        pieces, end = _pieces(rest)
+        pieces, end = pieces_of(rest)
         self._rest = bytearray(end)
         parts += [(piece, 0) for piece in pieces]
         return self._read(parts)
@@ -195,7 +195,7 @@ def _limit(line: bytes | bytearray, start: int = 0) -> int:
     return JSON_LIMIT if line.startswith(b"@nix {", start) else LINE_LIMIT
 
 
-def _pieces(line: bytes) -> tuple[list[bytes], bytes]:
+def pieces_of(line: bytes) -> tuple[list[bytes], bytes]:
     """Cut pieces off the front of a line that is too long; its end may not have arrived yet.
 
     The place of a cut depends only on the line's bytes before it and on the one byte after it.

@@ -20,6 +20,8 @@ _FOLDERS: Final = ("lib", "ask", "job")
 _ALWAYS: Final = ("trust", "common", "platform", "launchctl", "carrier", "rights", "idle")
 _NEEDS: Final = {
     "service": ("process", "rebuilds"),
+    "follow": ("frames",),
+    "journal": ("frames", "launchd"),
     "probe": (
         *("service", "launchd", "agent", "records", "checkout", "source", "flake", "system"),
         "proven",

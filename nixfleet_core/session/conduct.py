@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from nixfleet_core.job.events import JobEvent
     from nixfleet_core.job.history import JobLine
     from nixfleet_core.job.outcome import Kind
+    from nixfleet_core.journal.copy import JournalCopy
+    from nixfleet_core.journal.wanted import JournalEvent, Wanted
     from nixfleet_core.judge.ways_back import WaysBack
     from nixfleet_core.nix.git_url import Latest
     from nixfleet_core.plan.model import Options
@@ -258,6 +260,23 @@ class Conductor:
             return await self.passwords.run(session, session.jobs)
         except HostError as error:
             return failed_verdict(session.host, error)
+
+    async def journal(
+        self,
+        session: HostSession,
+        copy: JournalCopy,
+        wanted: Wanted,
+        tell: Callable[[JournalEvent], None],
+    ) -> None:
+        """Follow the agent's own log into the copy; `tell` gets what happens. Raises HostError;
+        PasswordRefused is the operator's choice."""
+
+        async def follow() -> None:
+            async with aclosing(session.journal(copy, wanted)) as events:
+                async for event in events:
+                    tell(event)
+
+        await self.passwords.run(session, follow)
 
     # One step of it. Raises HostError; PasswordRefused is the operator's choice.
 

@@ -12,9 +12,9 @@ import re
 import time
 from collections import deque
 from contextlib import aclosing, contextmanager
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
-from nixfleet_core.errors import BadAnswer, ClientFailed, NoSuchJob, Unreachable
+from nixfleet_core.errors import BadAnswer, NoSuchJob, Unreachable
 from nixfleet_core.job.copies import CopyStopped, cannot_write, check_room
 from nixfleet_core.job.events import (
     EVENT_LINE_LIMIT,
@@ -38,31 +38,18 @@ from nixfleet_core.limits import EVENTS_LIMIT, LAST_SECOND
 from nixfleet_core.log.plain_file import open_plain, reading
 from nixfleet_core.log.text import LogText
 from nixfleet_core.scripts.compose import compose
-from nixfleet_core.session.no_answer import no_answer
+from nixfleet_core.session.link import AtOnce, finished, kept_up, portions, why_ended
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
     from pathlib import Path
 
     from nixfleet_core.job.copies import JobCopy
     from nixfleet_core.nix.log_state import Progress
-    from nixfleet_core.transport.answer import Answer
-    from nixfleet_core.transport.shell import Conversation, Shell
+    from nixfleet_core.transport.shell import Shell
 
-_T = TypeVar("_T")
-
-QUIET: Final = 8.0
-"""Seconds without a byte after which the silence is shown; the host sends a heartbeat every 5."""
-
-SILENT: Final = 20.0
-"""Seconds without a byte after which we give up the link and connect anew."""
-
-RETRY_DELAYS: Final = (0.5, 1.0, 2.0, 4.0, 5.0)
-"""Seconds before each next try to connect; the last value repeats."""
-
-FRAME_ERRORS: Final = 8
-"""After so many connections in a row that brought no event and ended with an invalid frame, we give
-up the host: that is no broken link."""
+CHANGED_DELAY: Final = 0.5
+"""Seconds before we go on with a copy that somebody else has changed."""
 
 HALT_DELAY: Final = 2.0
 """Seconds between two looks whether a copy that could not grow can grow again."""
@@ -71,10 +58,6 @@ HALT_LIMIT: Final = 600.0
 """Seconds after which we give up a copy that cannot grow."""
 
 _KEPT: Final = frozenset({"plan.json", "before", "after", "latest", "changes", "result"})
-
-
-class _Denied(Exception):  # noqa: N818
-    """The job belongs to another operator: only root may read it."""
 
 
 class _Changed(Exception):  # noqa: N818
@@ -128,7 +111,7 @@ class Follower:
                         async for event in events:
                             yield event
                 except _Changed:
-                    await asyncio.sleep(RETRY_DELAYS[0])
+                    await asyncio.sleep(CHANGED_DELAY)
                 except CopyStopped as error:
                     async with aclosing(self._wait_until_it_grows(error)) as halts:
                         async for halt in halts:
@@ -160,7 +143,7 @@ class Follower:
         with _writing(self._files.log):
             self._copy.prepare()
         with _writing(self._files.text):
-            self._text = await _finished(
+            self._text = await finished(
                 asyncio.to_thread(LogText, self._files.log, self._files.text)
             )
         try:
@@ -181,7 +164,7 @@ class Follower:
             for event in self._rest():
                 yield event
             with _writing(self._files.text):
-                await _finished(asyncio.to_thread(self._text.finish))
+                await finished(asyncio.to_thread(self._text.finish))
             yield LogGrew(self._log_size, self._text.size)
             built = self._times.build_times(self._text.running.built)
             if built.builds:
@@ -190,34 +173,9 @@ class Follower:
         finally:
             self._text.close()
 
-    async def _reach(self) -> AsyncGenerator[JobEvent, None]:
+    def _reach(self) -> AsyncGenerator[JobEvent, None]:
         """One connection after the other, until the job's last byte is here."""
-        tries, since, wrong = 0, time.monotonic(), 0
-        while True:
-            why = "the connection was closed"
-            try:
-                async with aclosing(self._attach()) as live:
-                    async for event in live:
-                        tries, since, wrong = 0, time.monotonic(), 0
-                        yield event
-            except _Denied:
-                self._elevate = True
-                continue
-            except (BadAnswer, ClientFailed, _Changed):
-                raise
-            except FrameError as error:
-                why, wrong = str(error), wrong + 1
-                if wrong == FRAME_ERRORS:
-                    raise BadAnswer(f"its answer about the job cannot be read: {why}") from error
-            except (Unreachable, TimeoutError, OSError) as error:
-                why = str(error) or "no answer"
-            if self._ended:
-                return
-            delay = RETRY_DELAYS[min(tries, len(RETRY_DELAYS) - 1)]
-            tries += 1
-            yield Link(up=False, seconds=int(time.monotonic() - since), why=why)
-            await asyncio.sleep(delay)
-            await self._lost()
+        return kept_up(self._attach, self._lost, lambda: self._ended, "the job")
 
     def _replay(self) -> list[JobEvent]:
         """The events in the copy that were not told yet; its ticks also give times to the lines of
@@ -247,26 +205,20 @@ class Follower:
             call="follow",
         )
         talk = await self._shell.open(script, elevate=self._elevate)
-        reader, heard = FrameReader(), time.monotonic()
+        reader = FrameReader()
         self._sent: set[str] = set()
         try:
-            while not self._ended:
-                chunk = await _read(talk, 1.0)
-                if chunk is None:
-                    silent = time.monotonic() - heard
-                    if silent >= SILENT:
-                        raise TimeoutError(f"no answer for {int(silent)} s")
-                    if silent >= QUIET:
-                        yield Link(up=False, seconds=int(silent), why="no answer")
-                    continue
-                if not chunk:
-                    raise Unreachable(_why_ended(await talk.close()))
-                heard = time.monotonic()
-                for frame in _one_beat(reader.feed(chunk)):
-                    for event in await self._take(frame):
-                        yield event
-                # a host that floods always has data to read: give the other hosts their turn
-                await asyncio.sleep(0)
+            async with aclosing(portions(talk)) as stream:
+                async for portion in stream:
+                    if isinstance(portion, Link):
+                        yield portion
+                        continue
+                    for frame in _one_beat(reader.feed(portion)):
+                        for event in await self._take(frame):
+                            yield event
+                    if self._ended:
+                        return
+            raise Unreachable(why_ended(await talk.close()))
         finally:
             await talk.close()
 
@@ -309,7 +261,7 @@ class Follower:
     async def _take_part(self, frame: Frame, begin: int, end: int) -> list[JobEvent]:
         part = frame.data[begin - frame.offset : end - frame.offset]
         # in a thread: a flood must not stall the view
-        text_size = await _finished(asyncio.to_thread(self._append_log, begin, part))
+        text_size = await finished(asyncio.to_thread(self._append_log, begin, part))
         return [LogGrew(end, text_size), *self._news(), *self._due(end)]
 
     def _news(self) -> list[JobEvent]:
@@ -367,7 +319,8 @@ class Follower:
 
     def _take_gone(self, why: str) -> list[JobEvent]:
         if why == "denied" and not self._elevate:
-            raise _Denied
+            self._elevate = True
+            raise AtOnce
         if why != "interrupted":
             raise NoSuchJob(f"the host has no job {self._job}")
         # no process will write its result any more: the host rebooted, or the whole job was killed
@@ -431,28 +384,6 @@ def read_events(path: Path) -> list[JobEvent]:
     return [event for event in events if event is not None]
 
 
-async def _read(talk: Conversation, seconds: float) -> bytes | None:
-    """The answer's next part within that time; b"" at its end, None if there was none."""
-    try:
-        async with asyncio.timeout(seconds):
-            return await talk.read()
-    except TimeoutError:
-        return None
-
-
-async def _finished(work: Coroutine[None, None, _T]) -> _T:
-    """The result of work in a thread. A cancellation waits for the thread: we cannot stop it, and
-    it must not write to files that a new follower has opened.
-    """
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        task.exception()  # marks it as seen, else asyncio complains
-        raise
-
-
 def _heartbeat(frame: Frame) -> Heartbeat:
     if frame.offset > LAST_SECOND or not re.fullmatch(rb"[0-9]{1,15}", frame.data):
         raise FrameError(f"an invalid heartbeat: {frame.offset} {frame.data[:40]!r}")
@@ -493,8 +424,3 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise cannot_write(path, error) from error
-
-
-def _why_ended(answer: Answer) -> str:
-    """Why a stream has ended before its last frame."""
-    return "the follower ended" if answer.end == "whole" else str(no_answer(answer, SILENT, ""))

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from nixfleet_core.job.durations import Usual
     from nixfleet_core.job.events import JobEvent
     from nixfleet_core.job.history import JobLine
+    from nixfleet_core.journal.copy import JournalCopy
+    from nixfleet_core.journal.wanted import JournalEvent, Wanted
     from nixfleet_core.judge.diagnosis import Diagnosis
     from nixfleet_core.judge.verdict import Verdict
     from nixfleet_core.judge.ways_back import WaysBack
@@ -125,6 +127,15 @@ class HostSession(Protocol):
 
     def files(self, job: str) -> JobFiles:
         """Where the client's copy of a job is."""
+        ...
+
+    def journal_copy(self) -> JournalCopy:
+        """An empty copy for the agent's own log; close it. Raises ClientFailed."""
+        ...
+
+    def journal(self, copy: JournalCopy, wanted: Wanted) -> AsyncGenerator[JournalEvent, None]:
+        """Follow the agent's own log into the copy, through any number of reconnects; go on where
+        the copy ends. Raises NoLog, too."""
         ...
 
     def usual(self, plan: Plan) -> Usual:

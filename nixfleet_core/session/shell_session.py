@@ -49,6 +49,7 @@ from nixfleet_core.job.events import (
 )
 from nixfleet_core.job.history import job_line, read_history, unreadable_line
 from nixfleet_core.job.outcome import Outcome
+from nixfleet_core.journal.copy import new_copy
 from nixfleet_core.judge.causes import expectation
 from nixfleet_core.judge.diagnosis import diagnose
 from nixfleet_core.judge.left_behind import left_behind
@@ -78,6 +79,7 @@ from nixfleet_core.plan.rules import (
 from nixfleet_core.scripts.compose import question
 from nixfleet_core.session.boundary import guard_session
 from nixfleet_core.session.follow import Follower, read_events
+from nixfleet_core.session.journal import JournalFollower
 from nixfleet_core.session.no_answer import no_answer
 from nixfleet_core.session.protocol import AskLatest, Busy, Commit, Launched
 from nixfleet_core.transport.dialogue import ROOTS_OWN
@@ -93,6 +95,8 @@ if TYPE_CHECKING:
     from nixfleet_core.job.copies import Copies, JobCopy, JobFiles, Result
     from nixfleet_core.job.events import JobEvent
     from nixfleet_core.job.history import History, JobLine
+    from nixfleet_core.journal.copy import JournalCopy
+    from nixfleet_core.journal.wanted import JournalEvent, Wanted
     from nixfleet_core.judge.diagnosis import Diagnosis
     from nixfleet_core.judge.verdict import Verdict
     from nixfleet_core.judge.ways_back import WaysBack
@@ -316,6 +320,20 @@ class ShellSession:
 
     def files(self, job: str) -> JobFiles:
         return self._copy(job).files
+
+    def journal_copy(self) -> JournalCopy:
+        return new_copy(self.copies, self.host.name)
+
+    async def journal(
+        self, copy: JournalCopy, wanted: Wanted
+    ) -> AsyncGenerator[JournalEvent, None]:
+        def script(values: dict[str, str]) -> str:
+            return self._script("journal", values)
+
+        follower = JournalFollower(self.shell, copy, wanted, script, self.let_go)
+        async with aclosing(follower.events()) as events:
+            async for event in events:
+                yield event
 
     def usual(self, plan: Plan) -> Usual:
         recent = self.copies.jobs(self.host.name)[-RECENT:]

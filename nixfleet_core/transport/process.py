@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import time
 from asyncio.subprocess import DEVNULL, PIPE
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
@@ -80,10 +81,10 @@ async def open_process(argv: Sequence[str], *, env: Mapping[str, str] | None = N
     """Start a process that is talked to while it runs. Raises OSError when it cannot start."""
     loop = asyncio.get_running_loop()
     reader = _Reader(limit=CHUNK, loop=loop)
-    tail, heard = _Tail(STDERR_KEEP), asyncio.Event()
+    tail, heard = _Tail(STDERR_KEEP), _Heard()
     child = await _start(
         argv,
-        {1: _each(reader.take, lambda _: heard.set()), 2: _each(tail.add, lambda _: heard.set())},
+        {1: _each(reader.take, heard.note), 2: _each(tail.add, heard.note)},
         env=env,
         reader=reader,
     )
@@ -98,7 +99,7 @@ class Process:
     and its last 64 KiB are kept.
     """
 
-    def __init__(self, child: _Child, reader: _Reader, tail: _Tail, heard: asyncio.Event) -> None:
+    def __init__(self, child: _Child, reader: _Reader, tail: _Tail, heard: _Heard) -> None:
         self._child, self._reader, self._tail, self._heard = child, reader, tail, heard
 
     @property
@@ -119,6 +120,11 @@ class Process:
     def unread(self) -> bytes:
         """What has come on stdout, and `read` has not returned yet."""
         return bytes(self._reader.waiting)
+
+    @property
+    def heard_at(self) -> float:
+        """When it has last written anything, as the monotonic clock counts."""
+        return self._heard.at
 
     async def wait_output(self) -> None:
         """Wait until it has written more to stdout or stderr, or is over."""
@@ -147,6 +153,18 @@ class Process:
         """End it and its group, TERM then KILL, within a few seconds; its exit code."""
         await self._child.end()
         return self._child.final_rc
+
+
+class _Heard(asyncio.Event):
+    """Set by output, and knows when that was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at = time.monotonic()
+
+    def note(self, _: bytes) -> None:
+        self.at = time.monotonic()
+        self.set()
 
 
 class _Reader(asyncio.StreamReader):

@@ -58,6 +58,11 @@ class Conversation:
         self._over = False
         self._sent = 0
 
+    @property
+    def heard_at(self) -> float:
+        """When anything has last come, on stdout or on stderr; by the monotonic clock."""
+        return self.process.heard_at
+
     def write(self, data: bytes) -> None:
         """Send input to the shell there."""
         self._sent += len(data)

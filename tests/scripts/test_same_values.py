@@ -19,7 +19,7 @@ from nixfleet_core.nix.lock import FORGES
 from nixfleet_core.plan import rules
 from nixfleet_core.plan.refusals import refusal_words
 from nixfleet_core.scripts.compose import part
-from nixfleet_core.session import follow, shell_session
+from nixfleet_core.session import follow, link, shell_session
 from nixfleet_core.vocabulary import StepId
 
 JOB = Path(shell_session.__file__).parents[1] / "scripts/job"
@@ -103,7 +103,7 @@ def test_what_is_sent_of_a_job_is_kept() -> None:
 def test_the_heart_beats_before_silence_is_shown(pauses: str) -> None:
     assert pauses in part("follow")
     pause, beat = (float(word.partition("=")[2]) for word in pauses.split())
-    assert pause * beat < follow.QUIET < follow.SILENT
+    assert pause * beat < link.QUIET < link.SILENT
 
 
 def test_as_many_generations_are_listed_as_are_read() -> None:

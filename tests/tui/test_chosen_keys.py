@@ -83,7 +83,7 @@ def default_hints() -> re.Pattern[str]:
         for key in keys
         for name in (shown_key(key, UNICODE), shown_key(key, UNICODE).replace("ctrl+", "^"))
         if not name.isalnum() or (len(name) == 1 and name.isalpha()) or name in ("esc", "space")
-    }
+    } - {"a"}  # an article; its key stands before these words alone
     words = {key.description.split()[0].casefold() for key in app_keys()} | {
         *("asks", "back", "cancel", "cancels", "choose", "copies", "details", "goes", "history"),
         *("job", "leaves", "log", "look", "marks", "opens", "plan", "proves", "quit", "quits"),
@@ -91,7 +91,8 @@ def default_hints() -> re.Pattern[str]:
         *("begin", "level", "at most", "prove", "☐", "flake.lock goes", "commits"),
     }
     return re.compile(
-        rf"(?<![\w^+'’-])(?:{'|'.join(map(re.escape, sorted(names)))})\s+(?:{'|'.join(words)})\b",
+        rf"(?<![\w^+'’-])(?:(?:{'|'.join(map(re.escape, sorted(names)))})\s+(?:{'|'.join(words)})"
+        rf"|a\s+(?:agent's log|what the agent))\b",
         re.IGNORECASE,
     )
 

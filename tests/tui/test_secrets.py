@@ -120,7 +120,7 @@ def replace_job(line: JobLine, job: str) -> JobLine:
 WALKED = {
     *("CommandPalette", "Confirm", "FleetScreen", "HelpDialog", "HistoryScreen", "HostScreen"),
     *("LevelDialog", "GenerationDialog", "Notice", "PathDialog", "RemedyNotice", "RollbackDialog"),
-    *("FixDialog", "UpdateDialog", "UpdateScreen"),
+    *("FixDialog", "UpdateDialog", "UpdateScreen", "JournalScreen"),
 }
 """The screens that one host's walk goes through."""
 WALKED_OF_MANY = {"ManyPlansDialog", "ManyRollbacksDialog", "ManyScreen", "PasswordDialog"}
@@ -171,6 +171,13 @@ async def test_no_screen_shows_a_secret(
         )
         await look("escape", "question_mark", "escape", "colon", "escape", "i", "escape")
         await look("y", "d", "y", "Y", "end", "escape")
+        session.says["journal"] = ("Started", f"fetching {mark}")
+        await look("a")
+        assert "fetching " in screen_text(app)
+        await session.tell(Link(up=False, seconds=12, why=mark))
+        await look("y", "ctrl+s", "escape")
+        await session.tell(NotAllowed(mark))
+        await look("escape")
         await look("enter", "down", "down", "space", "L", "escape", "c", "p", "b", "enter")
         await session.say(
             JobStart(at=NOW),

@@ -43,7 +43,7 @@ from nixfleet_core.limits import EVENTS_LIMIT, PLAN_LIMIT, PLAN_STEPS, TEXT_LIMI
 from nixfleet_core.nix.lock import LOCK_LIMIT
 from nixfleet_core.plan.model import Options, Plan, Step
 from nixfleet_core.plan.refusals import REASONS
-from nixfleet_core.session import follow, shell_session
+from nixfleet_core.session import follow, link, shell_session
 from nixfleet_core.transport.answer import NOISE_LIMIT, Mark
 from nixfleet_core.transport.shell import ANSWER_LIMIT
 from nixfleet_core.vocabulary import STEP_REASONS, WAITS, JobOutcome, StepId
@@ -154,7 +154,7 @@ def test_the_page_has_each_word() -> None:
 
 
 def test_the_page_has_the_limits() -> None:
-    (chunk,) = found(r"^\w*CHUNK=(\d+)$", ASK["follow"])
+    (chunk,) = found(r"^\w*CHUNK=(\d+)$", (SCRIPTS / "lib/frames.sh").read_text())
     (plan,) = found(r'head -c (\d+) "\S+/plan\.json"', ASK["plan"])
     (past_plan,) = found(r'head -c (\d+) "\S+/plan\.json"', ASK["past_jobs"])
     (past_result,) = found(r'head -c (\d+) "\S+/result"', ASK["past_jobs"])
@@ -173,8 +173,8 @@ def test_the_page_has_the_limits() -> None:
         f"{incoming} commits. Of a host's history the client reads {HISTORY_LIMIT} jobs; "
         f"the host keeps {kept}." in text
     )
-    assert f"After {follow.FRAME_ERRORS} such connections".lower() in text
-    assert f"after {follow.SILENT:.0f} seconds without a byte" in text
+    assert f"After {link.STREAM_ERRORS} such connections".lower() in text
+    assert f"after {link.SILENT:.0f} seconds without a byte" in text
 
 
 # The examples.

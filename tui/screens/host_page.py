@@ -17,6 +17,7 @@ from tui.messages import (
     RollBack,
     ShowHistory,
     ShowHost,
+    ShowJournal,
     ShowLog,
     UpdateHosts,
     VerifyHosts,
@@ -25,6 +26,8 @@ from tui.remedies import LABELS
 from tui.screens.base import Page
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tui.fleet import HostEntry
 
 
@@ -50,6 +53,7 @@ _HOST_KEYS: Final = {
     "update": _HostKey(KEYS["update"], "update", LABELS["update"], "Force-update this host"),
     "details": _HostKey("d", "details", "details", "Everything that is known of this host"),
     "log": _HostKey(KEYS["log"], "log", LABELS["log"], "Show this host's last log"),
+    "journal": _HostKey("a", "journal", "agent's log", "What the agent itself says, live"),
     "verify": _HostKey(
         KEYS["verify"], "verify", LABELS["verify"], "Prove what runs; changes nothing"
     ),
@@ -90,9 +94,14 @@ def host_key(where: str, name: str, *, show: bool = True) -> Binding:
     )
 
 
-def host_keys(where: str, *, show: bool = False) -> list[BindingType]:
-    """The keys that act on a host, on a screen that shows it."""
-    names = ("update", "log", "verify", "rollback", "history", "connect", "refresh")
+_EVERYWHERE: Final = (
+    *("update", "log", "journal", "verify", "rollback", "history", "connect", "refresh"),
+)
+
+
+def host_keys(where: str, *, show: bool = False, without: Sequence[str] = ()) -> list[BindingType]:
+    """The keys that act on a host, on a screen that shows it; `without` those that it is itself."""
+    names = [name for name in _EVERYWHERE if name not in without]
     keys: list[BindingType] = [host_key(where, name, show=show) for name in names]
     # it is there only while there is something to commit
     return [host_key(where, "commit"), *keys]
@@ -148,6 +157,9 @@ class HostPage(Page):
 
     def action_log(self) -> None:
         self.ask_for(ShowLog)
+
+    def action_journal(self) -> None:
+        self.ask_for(ShowJournal)
 
     def action_history(self) -> None:
         self.ask_for(ShowHistory)

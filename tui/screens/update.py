@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -12,13 +11,14 @@ from textual.content import Content
 from textual.widgets import Static
 
 from nixfleet_core.session.boundary import drawn
+from tui.link_words import link_words, title_line
 from tui.messages import CancelJob, FollowAgain
 from tui.screens.base import Notice
-from tui.screens.host_page import AFTER_A_JOB, HostPage, host_key, host_keys
-from tui.screens.path import PathDialog
+from tui.screens.host_page import AFTER_A_JOB, host_key, host_keys
+from tui.screens.log_page import LogPage
 from tui.screens.plan import plan_text
 from tui.stage import stage
-from tui.text import duration, plain, shorten, stopwatch
+from tui.text import duration, plain, stopwatch
 from tui.widgets.key_bar import KeyBar
 from tui.widgets.live import no_picture
 from tui.widgets.log_panel import LogPanel
@@ -46,7 +46,7 @@ _PANELS_SHARE = 0.4
 _BORDER = 2
 
 
-class UpdateScreen(HostPage):
+class UpdateScreen(LogPage):
     """Shows what a JobWatcher knows; leaving it changes nothing for the job."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -60,7 +60,6 @@ class UpdateScreen(HostPage):
         host_key("update", "details", show=False),
     ]
     BINDING_GROUP_TITLE = "Update"
-    AUTO_FOCUS = "LogView"
 
     def __init__(self, watcher: JobWatcher, *, zoomed: bool = False) -> None:
         super().__init__()
@@ -178,16 +177,8 @@ class UpdateScreen(HostPage):
     def action_cancel(self) -> None:
         self.post_message(CancelJob(self._watcher))
 
-    @on(LogView.SaveWanted)
-    def _ask_path(self) -> None:
-        self.app.push_screen(PathDialog(self._save_as), self._save_log)
-
-    def _save_log(self, chosen: str | None) -> None:
-        if chosen is not None and (path := chosen.strip()):
-            self.query_one(LogPanel).save(Path(path).expanduser())
-
     @property
-    def _save_as(self) -> str:
+    def save_as(self) -> str:
         return plain(f"~/nixfleet-{self._watcher.host}-{self._watcher.job}.log")
 
     def action_zoom(self) -> None:
@@ -239,11 +230,7 @@ class UpdateScreen(HostPage):
         status, style = self._status()
         width = self.size.width or self.app.size.width
         right = "  ".join(part for part in (self._elapsed(), f"{status} ") if part)
-        room = max(10, width - len(right) - 2)
-        left = shorten(left, room, stage(self).glyphs)
-        return Content.assemble(
-            (f" {left}", "bold"), " " * max(1, width - len(left) - len(right) - 1), (right, style)
-        )
+        return title_line(left, right, style, width, stage(self).glyphs)
 
     def _elapsed(self) -> str:
         """How long the job has taken, and how long it still takes, once that can be told."""
@@ -260,9 +247,6 @@ class UpdateScreen(HostPage):
             return ("not followed", "$text-error") if watcher.problem else ("ended", "")
         if watcher.state.halt is not None:
             return f"{glyphs.link_down} the copy here cannot be written, retrying", "$text-warning"
-        link = watcher.state.link
-        if link.up:
-            return "reading" if watcher.past else f"{glyphs.live} following", "$text-success"
-        why = f" ({shorten(plain(link.why), 40, glyphs)})" if link.why else ""
-        waited = duration(link.seconds)
-        return f"{glyphs.link_down} no answer for {waited}, retrying{why}", "$text-warning"
+        if watcher.state.link.up and watcher.past:
+            return "reading", "$text-success"
+        return link_words(watcher.state.link, glyphs)

@@ -5,17 +5,6 @@
 # Frames: "@KIND OFFSET LENGTH", LENGTH bytes, a newline. Kinds: plan.json log events beat before after
 # latest changes result gone. A beat's offset is the host's clock and its bytes are the log's size.
 
-NF_CHUNK=1048576
-
-frame() { printf '@%s %s %s\n%s\n' "$1" "$2" "${#3}" "$3"; }
-
-# frame_file KIND FILE OFFSET LENGTH: a frame with that part of the file; tail seeks, head cuts
-frame_file() {
-  printf '@%s %s %s\n' "$1" "$3" "$4"
-  tail -c "+$(($3 + 1))" "$2" | head -c "$4"
-  echo
-}
-
 # whole FILE: a frame with the job's file, or with its copy in memory if the disk was full
 whole() {
   for whole_place in "$NF_JOB" "$NF_STATE/$NF_ID"; do
@@ -23,17 +12,6 @@ whole() {
     frame_file "$1" "$whole_place/$1" 0 "$(nf_size "$whole_place/$1")"
     return
   done
-}
-
-# send KIND FILE AT SIZE: send at most one chunk; send_at is then the client's offset
-# sets: send_at
-send() {
-  send_at=$3
-  send_part=$(($4 - $3))
-  if [ "$send_part" -le 0 ]; then return 1; fi
-  if [ "$send_part" -gt "$NF_CHUNK" ]; then send_part=$NF_CHUNK; fi
-  frame_file "$1" "$2" "$3" "$send_part"
-  send_at=$(($3 + send_part))
 }
 
 # is_here: true if the place is still ours. A place that somebody else got (see nf_keep_place) has no job.

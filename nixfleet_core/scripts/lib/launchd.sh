@@ -49,18 +49,23 @@ nf_agent_target() {
   return 1
 }
 
-# nf_launchd_logs: the files that the agent's stderr and stdout go to: as it is loaded, else by its plist.
-nf_launchd_logs() {
+# nf_launchd_files: where the agent's stderr and stdout go, a word and a path a line: as it is loaded, else by
+# its plist.
+nf_launchd_files() {
   if nf_agent_domain >/dev/null; then
-    nf_launchd_logs_printed=$(nf_printed)
-    for nf_launchd_logs_of in stderr stdout; do
-      printf '%s\n' "$nf_launchd_logs_printed" | nf_value "$nf_launchd_logs_of path"
+    nf_launchd_files_printed=$(nf_printed)
+    for nf_launchd_files_of in stderr stdout; do
+      printf '%s\n' "$nf_launchd_files_printed" | nf_value "$nf_launchd_files_of path" |
+        sed "s/^/$nf_launchd_files_of /"
     done
   else
-    nf_plist_strings StandardErrorPath
-    nf_plist_strings StandardOutPath
-  fi | awk '!seen[$0]++'
+    nf_plist_strings StandardErrorPath | sed 's/^/stderr /'
+    nf_plist_strings StandardOutPath | sed 's/^/stdout /'
+  fi
 }
+
+# nf_launchd_logs: the same files, each once.
+nf_launchd_logs() { nf_launchd_files | cut -d ' ' -f 2- | awk '!seen[$0]++'; }
 
 # Load the agent as its plist is now: kickstart alone would start the loaded one, however old.
 nf_launchd_start() {

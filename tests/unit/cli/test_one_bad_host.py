@@ -217,6 +217,7 @@ METHODS: Final = {
     "fetch_plan": (("attach", "bad", "--json"),),
     "newest_job": (("attach", "bad", "--json"), ("log", "bad")),
     "jobs": (("jobs", "--json"), ("jobs",)),
+    "journal": (("journal", "bad"), ("journal", "bad", "-f")),
     "verify": (("verify", "bad", "good", "--json"),),
     "explain": (("why", "bad", "good", "--json"), ("why", "bad", "good")),
     "verdict": (("update", "bad", "good", "--yes", "--force", "--json"),),

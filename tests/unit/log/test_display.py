@@ -186,7 +186,7 @@ COMMANDS = [
     *(("update", "--yes", *more) for more in ((), ("--json",), ("--detach",), ("--force",))),
     *(("update", "--dry-run", *more) for more in ((), ("--json",))),
     *((job, "--yes", *more) for job in ("rollback", "commit") for more in ((), ("--json",))),
-    *(("log",), ("cancel",), ("config",), ("cache",)),
+    *(("log",), ("journal",), ("cancel",), ("config",), ("cache",)),
     *(("has", "1" * 40, *more) for more in ((), ("--json",))),
 ]
 HERE = [(), ("--json",), ("--dry-run",), ("--dry-run", "--json"), ("--verify",), ("--detach",)]

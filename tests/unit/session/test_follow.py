@@ -41,8 +41,9 @@ from nixfleet_core.job.events import (
 from nixfleet_core.job.frames import GREETING
 from nixfleet_core.job.work import BuildNow, BuildTime, BuildTimes, Work
 from nixfleet_core.limits import SAID_LIMIT
-from nixfleet_core.session import follow
-from nixfleet_core.session.follow import FRAME_ERRORS, Follower, TornLine, read_events
+from nixfleet_core.session import follow, link
+from nixfleet_core.session.follow import Follower, TornLine, read_events
+from nixfleet_core.session.link import STREAM_ERRORS
 from nixfleet_core.transport.answer import Answer
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class Process:
     stderr: str = ""
     hangs: bool = False
     closed: bool = False
+    heard_at: float = 0.0
 
     async def read(self) -> bytes:
         if self.says:
@@ -141,7 +143,11 @@ def copy(tmp_path: Path) -> JobCopy:
 
 @pytest.fixture(autouse=True, scope="module")
 def _no_pauses() -> Iterator[None]:
-    with patch.object(follow, "RETRY_DELAYS", (0.0,)), patch.object(follow, "HALT_DELAY", 0.0):
+    with (
+        patch.object(link, "RETRY_DELAYS", (0.0,)),
+        patch.object(follow, "CHANGED_DELAY", 0.0),
+        patch.object(follow, "HALT_DELAY", 0.0),
+    ):
         yield
 
 
@@ -570,12 +576,12 @@ async def test_the_follower_gives_up_on_a_host_that_sends_only_bad_frames(copy: 
     host = says(b"@log x\n")
     with pytest.raises(BadAnswer, match="cannot be read: a frame with a bad header"):
         await collect(host, copy)
-    assert len(host.asked) == FRAME_ERRORS
+    assert len(host.asked) == STREAM_ERRORS
 
 
 async def test_the_follower_goes_on_with_a_host_that_errs_now_and_then(copy: JobCopy) -> None:
     beat = GREETING + frame("beat", 5, b"0")
-    noise = [Process([beat, b"@log x\n"]) for _ in range(2 * FRAME_ERRORS)]
+    noise = [Process([beat, b"@log x\n"]) for _ in range(2 * STREAM_ERRORS)]
     await collect(says(*noise, frame("log", 0, b"x") + RESULT), copy)
     assert copy.files.log.read_bytes() == b"x"
 
@@ -850,8 +856,8 @@ async def test_the_pauses_between_two_tries_grow_until_something_is_heard(
             pauses.append(seconds)
         await sleep(0)
 
-    monkeypatch.setattr(follow, "RETRY_DELAYS", (1.0, 2.0, 4.0))
-    monkeypatch.setattr("nixfleet_core.session.follow.asyncio.sleep", pause)
+    monkeypatch.setattr(link, "RETRY_DELAYS", (1.0, 2.0, 4.0))
+    monkeypatch.setattr("nixfleet_core.session.link.asyncio.sleep", pause)
     silent = [Process([]) for _ in range(4)]
     await collect(says(*silent, frame("beat", 5, b"0"), RESULT), copy)
     assert pauses == [1.0, 2.0, 4.0, 4.0, 1.0]
@@ -869,14 +875,14 @@ async def test_the_follower_shows_silence_and_later_reconnects(copy: JobCopy) ->
 
     host = says(Process([GREETING + frame("beat", 5, b"0")], hangs=True), RESULT)
     clock = SimpleNamespace(monotonic=lambda: now)
-    with patch.object(follow, "_read", read), patch.object(follow, "time", clock):
+    with patch.object(link, "_read", read), patch.object(link, "time", clock):
         events = await collect(host, copy)
     assert Heartbeat(at=5, log=0) in events
     quiet = [
         event.seconds for event in events if isinstance(event, Link) and event.why == "no answer"
     ]
-    assert quiet == list(range(int(follow.QUIET), int(follow.SILENT)))
-    assert links(events)[-1] == f"no answer for {follow.SILENT:.0f} s"
+    assert quiet == list(range(int(link.QUIET), int(link.SILENT)))
+    assert links(events)[-1] == f"no answer for {link.SILENT:.0f} s"
     assert len(host.asked) == 2
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import stat
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from msgspec.structs import replace
 
 from nixfleet_core.errors import NoSuchJob
 from nixfleet_core.job.events import LogGrew, StepEnd
+from nixfleet_core.journal.wanted import Grew, Wanted
 from nixfleet_core.judge.diagnosis import Diagnosis
 from nixfleet_core.plan.model import Options
 from nixfleet_core.sandbox.fleet import SandboxFleet, sandbox_fleet
@@ -275,3 +277,25 @@ async def test_a_job_that_never_ran_is_unknown(bench: Bench) -> None:
     conductor, _ = bench.conductor()
     with pytest.raises(NoSuchJob):
         await conductor.watch(bench.sessions["csb1"], "20200101-000000-0000")
+
+
+async def test_the_agents_log_is_followed(bench: Bench) -> None:
+    session = bench.sessions["csb1"]
+    copy = session.journal_copy()
+    log = bench.root("csb1") / "var/log/journal/nixfleet-agent.service.log"
+    try:
+        async with aclosing(session.journal(copy, Wanted())) as events:
+            async for event in events:
+                if event == Grew() and b"connected" in copy.text.read_bytes():
+                    break
+            with log.open("a") as file:
+                file.write("token: ghp_0123456789abcdefghijABCDEFGHIJ012345\n")
+            async for event in events:
+                if event == Grew() and b"token" in copy.text.read_bytes():
+                    break
+        lines = copy.text.read_text().splitlines()
+        assert lines[0][16:].startswith("nixfleet-agent: nixfleet-agent ")
+        assert lines[-1][16:] == "nixfleet-agent: token: ‹redacted›"
+        assert len(lines) == len(log.read_text().splitlines())
+    finally:
+        copy.close()
