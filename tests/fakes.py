@@ -197,6 +197,8 @@ def make_plan(
         "push": options.push,
     }
     last = tuple(step for step, wanted in asked.items() if wanted)
+    if options.as_locked:
+        steps = tuple(step for step in steps if step != "update")
     return Plan(
         host=host,
         attribute=host,
@@ -404,9 +406,10 @@ class FakeSession:
         self._answer("cancel", None, root=True)
         self.cancelled.append(job)
 
-    async def verify(self, latest: AskLatest) -> tuple[Facts, Verdict]:
+    async def verify(self, latest: AskLatest, *, as_locked: bool = False) -> tuple[Facts, Verdict]:
         facts = await self.probe()
-        return facts, self._answer("verify", NOT_PROVEN, await latest(facts), root=True)
+        told = (await latest(facts), *(("as-locked",) if as_locked else ()))
+        return facts, self._answer("verify", NOT_PROVEN, *told, root=True)
 
     async def prove_idly(self, facts: Facts) -> Facts:
         return self._answer("prove_idly", facts)

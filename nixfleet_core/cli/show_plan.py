@@ -115,6 +115,11 @@ def _exit_code(line: PlanLine) -> int:
     return EXIT_CODES["unreachable" if line.refusal.check in NO_ANSWER else "failed"]
 
 
+def _may_write_a_commit(options: Options) -> bool:
+    """Whether a flake that refuses a dirty tree gets a commit of the new flake.lock unasked."""
+    return not (options.as_locked or wants_commit(options))
+
+
 def _print(line: PlanLine, *, err: bool) -> None:
     def comment(text: str) -> None:
         say(f"# {text}", go_on="#       ", err=err)
@@ -125,7 +130,7 @@ def _print(line: PlanLine, *, err: bool) -> None:
         comment(f"→ {line.refusal.advice}")
     for warning in line.plan.warnings if line.plan else ():
         comment(f"warning: {warning}")
-    if line.plan and not wants_commit(line.plan.options) and line.dirty_trees is None:
+    if line.plan and _may_write_a_commit(line.plan.options) and line.dirty_trees is None:
         comment(
             "if the flake refuses a dirty tree, what is built is a commit of the new flake.lock, "
             "which only this host has: --flake 'git+file://…?ref=refs/nixfleet/JOB&rev="

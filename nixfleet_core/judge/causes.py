@@ -64,6 +64,10 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
     """Why the client did not ask for it."""
     latest_known: bool = True
     """False for inputs without a repository that we can ask (tarballs, URLs with a query)."""
+    as_locked: bool = False
+    """`latest` is the commit that flake.lock names: it was to stay as it is."""
+    newest: str | None = None
+    """Then the commit that the input's repository names, if it said so."""
     system: str | None = None
     """The system that a rollback went back to. It should run then, whatever the flake builds."""
     profile: str | None = None
@@ -81,6 +85,19 @@ def expectation(host: Host, facts: Facts | None, latest: Latest) -> Expectation:
         latest=commit_of(latest) or (source.pinned if source else None),
         not_known=latest if isinstance(latest, NotKnown) else None,
         latest_known=source is None or source.has_latest,
+    )
+
+
+def expect_locked(expect: Expectation, facts: Facts | None) -> Expectation:
+    """The same for a host whose flake.lock was to stay as it is: its commit is what counts."""
+    rev = facts.lock_rev(expect.input) if facts else None
+    return msgspec.structs.replace(
+        expect,
+        as_locked=True,
+        latest=rev,
+        newest=expect.latest,
+        not_known=None,
+        latest_known=rev is not None or expect.latest_known,
     )
 
 

@@ -149,7 +149,7 @@ def _notes(
     outcome: Outcome | None,
 ) -> tuple[str, ...]:
     differs = disagreement(after, expect.input) if after else None
-    notes = [*lock_notes(kind, after, outcome, expect.input)]
+    notes = [*_as_locked_notes(kind, expect), *lock_notes(kind, after, outcome, expect.input)]
     if differs is not None:
         notes.append(differs)
     if kind in _PROVEN and after and after.running and after.running.proof == "script":
@@ -165,6 +165,22 @@ def _notes(
         )
     notes.extend(_left_specialisation(before, after))
     return tuple(notes)
+
+
+def _as_locked_notes(kind: Kind, expect: Expectation) -> Iterator[str]:
+    """That flake.lock was to stay as it is, where its repository has another commit."""
+    if not expect.as_locked or kind not in ("updated", "current", "partial"):
+        return
+    if expect.latest is None or expect.newest == expect.latest:
+        return
+    stays = f"flake.lock stays at {expect.latest[:7]}, as asked"
+    if expect.newest is None:
+        yield f"{stays}: whether {expect.input} has a newer commit is not known"
+        return
+    yield (
+        f"{stays}: the latest commit of {expect.input} is {expect.newest[:7]}. "
+        "nixfleet update HOST --force moves it"
+    )
 
 
 def _left_specialisation(before: Facts | None, after: Facts | None) -> Iterator[str]:

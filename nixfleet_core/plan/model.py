@@ -31,6 +31,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     level: int = 1
     pull: bool = True
     input_rev: str | None = None
+    as_locked: bool = False
+    """Leave flake.lock as the pull leaves it, and do all the rest."""
     discard_lock: bool = False
     now: bool = False
     """Do not wait for somebody else's rebuild; refuse instead."""

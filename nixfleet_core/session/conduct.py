@@ -146,8 +146,9 @@ class Conductor:
         async def prepare() -> Prepared | Report:
             facts, plan = await self.plan_update(session, await session.probe(), options)
             if isinstance(plan, Plan) and not options.force:
-                report = await self.verify(session)
-                if report.verdict is not None and report.verdict.kind == "current":
+                report = await self.verify(session, as_locked=options.as_locked)
+                current = report.verdict is not None and report.verdict.kind == "current"
+                if current and not await _brings(session, facts, options):
                     return report
             return Prepared(facts, plan)
 
@@ -178,12 +179,15 @@ class Conductor:
 
         return await reported(session.host, commit)
 
-    async def verify(self, session: HostSession) -> Report:
-        """Prove what runs now; changes nothing."""
+    async def verify(self, session: HostSession, *, as_locked: bool = False) -> Report:
+        """Prove what runs now; changes nothing. `as_locked`: the commit that flake.lock names is
+        the one that counts, not the latest."""
 
         async def verify() -> Report:
             ask = self.asker(session.host)
-            facts, verdict = await self.passwords.run(session, lambda: session.verify(ask))
+            facts, verdict = await self.passwords.run(
+                session, lambda: session.verify(ask, as_locked=as_locked)
+            )
             return Report(session.host.name, verdict, facts=facts)
 
         return await reported(session.host, verify)
@@ -321,6 +325,11 @@ class Conductor:
         if detach:
             return Report(host.name, None, job, files=session.files(job))
         return await self.watch(session, job, plan=plan)
+
+
+async def _brings(session: HostSession, facts: Facts, options: Options) -> bool:
+    """Whether a pull may bring another flake.lock, and nothing would move that one on."""
+    return options.as_locked and options.pull and bool(await session.incoming(facts))
 
 
 def asker(source: LatestSource, host: Host, *, age: float = 0.0) -> AskLatest:

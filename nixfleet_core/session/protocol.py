@@ -145,8 +145,9 @@ class HostSession(Protocol):
         """Ask the job to stop; it starts the agent again before it ends."""
         ...
 
-    async def verify(self, latest: AskLatest) -> tuple[Facts, Verdict]:
-        """Prove what runs now; changes nothing."""
+    async def verify(self, latest: AskLatest, *, as_locked: bool = False) -> tuple[Facts, Verdict]:
+        """Prove what runs now; changes nothing. `as_locked`: the commit that flake.lock names is
+        the one that counts, not the latest."""
         ...
 
     async def prove_idly(self, facts: Facts) -> Facts:

@@ -48,7 +48,7 @@ from nixfleet_core.job.events import (
 )
 from nixfleet_core.job.history import job_line, read_history, unreadable_line
 from nixfleet_core.job.outcome import Outcome
-from nixfleet_core.judge.causes import expectation
+from nixfleet_core.judge.causes import expect_locked, expectation
 from nixfleet_core.judge.diagnosis import diagnose
 from nixfleet_core.judge.left_behind import left_behind
 from nixfleet_core.judge.verdict import judge
@@ -352,6 +352,8 @@ class ShellSession:
         if outcome.git_refused and expect.latest is None:
             # neither the host's git nor the client may ask: as for an input that git does not know
             expect = msgspec.structs.replace(expect, latest_known=False)
+        if asked is not None and asked.plan.options.as_locked:
+            expect = expect_locked(expect, after)
         if asked is not None and goal == "rollback":
             expect = expect_target(expect, asked.plan)
         elif outcome.rolled_back and before is not None:
@@ -366,9 +368,12 @@ class ShellSession:
         if b"@nf ok" not in answer.stdout and b"@nf over" not in answer.stdout:
             raise NotAllowed(_said(answer) or f"job {job} cannot be cancelled")
 
-    async def verify(self, latest: AskLatest) -> tuple[Facts, Verdict]:
+    async def verify(self, latest: AskLatest, *, as_locked: bool = False) -> tuple[Facts, Verdict]:
         deep = await self._look_deep(await self.probe(), "1")
-        return deep, judge(deep, deep, expectation(self.host, deep, await latest(deep)), None)
+        expect = expectation(self.host, deep, await latest(deep))
+        if as_locked:
+            expect = expect_locked(expect, deep)
+        return deep, judge(deep, deep, expect, None)
 
     async def explain(self, facts: Facts, latest: Latest) -> Diagnosis:
         deep = await self._look_deep(facts, "why")

@@ -36,12 +36,13 @@ _NOTHING_NEW = (
 
 
 def plan_text(plan: Plan) -> str:
-    """`force update, level 1`, `update`, `roll back` or `commit flake.lock`."""
+    """`force update, level 1`, `update, as locked`, `roll back` or `commit flake.lock`."""
     if plan.goal == "rollback":
         return "roll back"
     if plan.goal == "commit":
         return "commit flake.lock"
-    return f"force update, level {plan.options.level}" if plan.options.force else "update"
+    name = f"force update, level {plan.options.level}" if plan.options.force else "update"
+    return f"{name}, as locked" if plan.options.as_locked else name
 
 
 def plan_question(plan: Plan) -> str:
@@ -55,7 +56,10 @@ def plan_question(plan: Plan) -> str:
 
 def update_question(options: Options, whom: str) -> str:
     """`Force update csb0, level 1?`"""
-    return f"Force update {whom}, level {options.level}?" if options.force else f"Update {whom}?"
+    locked = ", as locked" if options.as_locked else ""
+    if options.force:
+        return f"Force update {whom}, level {options.level}{locked}?"
+    return f"Update {whom}{locked}?"
 
 
 def on_host(entry: HostEntry, plan: Plan, key: str) -> tuple[str | tuple[str, str], ...]:

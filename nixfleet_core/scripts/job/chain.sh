@@ -59,10 +59,17 @@ nf_move_input() {
 
 nf_do_rebuild() {
   nf_wait_switch
+  if [ -n "$NF_AS_LOCKED" ]; then nf_in_checkout nf_say_locked; fi
   nf_from_flake nf_rebuild "$@"
   nf_do_rebuild_code=$?
   if [ "$nf_do_rebuild_code" = 0 ] || nf_has_moved; then nf_keep_commit; nf_drop_old_commits; fi
   return "$nf_do_rebuild_code"
+}
+
+# nf_say_locked: what is built, where no step has moved the input.
+nf_say_locked() {
+  if [ "$(nf_sum_of_lock)" != "$NF_LOCK_SUM" ] && ! nf_read_lock; then return; fi
+  nf_say "flake.lock has $NF_INPUT at $(nf_field 4), and stays as it is"
 }
 
 # nf_rebuild COMMAND... --flake CHECKOUT#NAME: with what is to be built in the place of the checkout. git

@@ -223,6 +223,8 @@ nf_check_input() {
     return
   fi
   if [ "$NF_LOCK_VALUES" = missing ]; then nf_refuse missing "the flake has no input '$NF_INPUT'"; return; fi
+  # nothing is moved: what the input's repository has does not matter
+  if [ -n "$NF_AS_LOCKED" ]; then return 0; fi
   nf_want
   nf_check_input_url=$(nf_field 2)
   case $nf_want_commit,$nf_want_why in
