@@ -65,6 +65,7 @@ _ARGV: dict[StepId, tuple[str, ...]] = {
     ),
     "confirm": ("wait-for-operator", "60"),
     "start": ("systemctl", "start", "nixfleet-agent.service"),
+    "restart": ("systemctl", "restart", "nixfleet-agent.service"),
     "rollback": ("switch-back",),
     "commit": ("git", "commit", "--message", "flake.lock: nixfleet 1a2b3c4 -> 9f2c1ab"),
     "push": ("git", "push", "origin", "HEAD:refs/heads/main"),
@@ -233,6 +234,12 @@ def make_commit(host: str) -> Plan:
     )
 
 
+def make_restart(host: str, *warnings: str) -> Plan:
+    steps: tuple[StepId, ...] = ("preflight", "restart", "verify")
+    made = make_plan(host, Options(pull=False), steps=steps, warnings=warnings)
+    return msgspec.structs.replace(made, goal="restart")
+
+
 BEFORE_JOB = WayBack(
     system=OLD_SYSTEM,
     profile=OLD_SYSTEM,
@@ -344,6 +351,9 @@ class FakeSession:
 
     def plan_commit(self, facts: Facts, options: Options) -> Plan | Refusal:
         return self._answer("plan_commit", make_commit(self.host.name))
+
+    def plan_restart(self, facts: Facts, options: Options) -> Plan | Refusal:
+        return self._answer("plan_restart", make_restart(self.host.name))
 
     async def ways_back(self, facts: Facts) -> WaysBack:
         return self._answer("ways_back", WAYS, root=True)

@@ -17,8 +17,9 @@ from nixfleet_core.vocabulary import CheckId, StepId
 
 PLAN_FORMAT: Final = 1
 
-Goal = Literal["update", "rollback", "commit"]
-"""What a job is for: the kinds of jobs. `commit` commits the flake.lock that an update has left."""
+Goal = Literal["update", "rollback", "commit", "restart"]
+"""What a job is for: the kinds of jobs. `commit` commits the flake.lock that an update has left,
+`restart` only restarts the agent."""
 
 BUSY_WAIT: Final = 1800
 """Seconds to wait for somebody else's rebuild."""

@@ -43,6 +43,7 @@ from nixfleet_core.plan.steps import (
     lock_message,
     pin_url,
     pins,
+    restart_steps,
     rollback_steps,
     update_steps,
     wants_commit,
@@ -255,6 +256,56 @@ def make_commit_plan(host: Host, facts: Facts, options: Options) -> Plan | Refus
         options=options,
         steps=commit_steps(_message(host, checkout, flake_input.rev), checkout.upstream, options),
         tools=tools,
+    )
+
+
+def make_restart_plan(host: Host, facts: Facts, options: Options) -> Plan | Refusal:
+    """Decide how the agent is restarted, and nothing else. It needs no checkout: without one, the
+    proof says less."""
+    try:
+        platform = _check_platform(facts)
+        service = _check_restartable(facts)
+        tools = _MANAGER_TOOLS[service.manager]
+        _check_tools(facts, tools)
+    except _Refused as refused:
+        return refused.refusal
+    checkout = facts.checkout
+    return Plan(
+        host=host.name,
+        platform=platform,
+        attribute=choose_attribute(host, facts) or facts.hostname,
+        attribute_chosen=host.attribute is None,
+        checkout=checkout.path if checkout else host.checkout,
+        owner=(checkout.owner if checkout else None) or facts.user,
+        input=host.input,
+        goal="restart",
+        options=without_pull(options),
+        steps=restart_steps(service),
+        tools=tools,
+        warnings=tuple(_restart_warnings(facts)),
+    )
+
+
+def _check_restartable(facts: Facts) -> Service:
+    unit = facts.unit
+    if unit is not None and unit.load == "masked":
+        raise _Refused(
+            "unit",
+            f"{unit.service.name} is masked, so nothing can start it",
+            f"{unit.service.unmask_words}, then restart it",
+        )
+    return _check_unit(facts)
+
+
+def _restart_warnings(facts: Facts) -> Iterator[str]:
+    """That a restart alone cannot bring another agent."""
+    running, installed = facts.running, facts.installed
+    if running is None or installed is None or not installed.is_run_by(running.binary):
+        return
+    name = installed.version or installed.identity
+    yield (
+        f"a restart starts the same agent again: {name} is installed, and runs already. Only an "
+        "update brings another one"
     )
 
 

@@ -196,6 +196,18 @@ def commit_steps(message: str, upstream: str | None, options: Options) -> tuple[
     return (_PREFLIGHT, _VERIFY, *_share_steps(message, upstream, options))
 
 
+def restart_steps(service: Service) -> tuple[Step, ...]:
+    """The agent is restarted, in one go, and proven."""
+    restart = Step(
+        id="restart",
+        title=TITLES["restart"],
+        argv=service.restart(),
+        run_as="root",
+        limit=120,
+    )
+    return (_PREFLIGHT, restart, _VERIFY)
+
+
 def _stop(service: Service) -> Step:
     return Step(id="stop", title=TITLES["stop"], argv=service.stop(), run_as="root", limit=GRACE)
 

@@ -179,6 +179,28 @@ class Conductor:
 
         return await reported(session.host, commit)
 
+    async def restart(
+        self,
+        session: HostSession,
+        options: Options,
+        *,
+        prepared: Prepared | Report | None = None,
+    ) -> Report:
+        """Restart the agent, and prove it. `prepared` is what `prepare_restart` gave, if that was
+        asked before."""
+        made = prepared or await self.prepare_restart(session, options)
+        if isinstance(made, Report):
+            return made
+        return await reported(session.host, lambda: self._run(session, made, detach=False))
+
+    async def prepare_restart(self, session: HostSession, options: Options) -> Prepared | Report:
+        """The first half of a restart, which changes nothing."""
+
+        async def prepare() -> Prepared:
+            return Prepared(*await self.plan_restart(session, await session.probe(), options))
+
+        return await reported(session.host, prepare)
+
     async def verify(self, session: HostSession, *, as_locked: bool = False) -> Report:
         """Prove what runs now; changes nothing. `as_locked`: the commit that flake.lock names is
         the one that counts, not the latest."""
@@ -279,6 +301,13 @@ class Conductor:
         """The plan of a commit, and the facts of the closer look that it needed."""
         facts = await self.passwords.run(session, lambda: session.examine(seen))
         return facts, session.plan_commit(facts, options)
+
+    async def plan_restart(
+        self, session: HostSession, seen: Facts, options: Options
+    ) -> tuple[Facts, Plan | Refusal]:
+        """The plan of a restart, and the facts of the closer look that it needed."""
+        facts = await self.passwords.run(session, lambda: session.examine(seen))
+        return facts, session.plan_restart(facts, options)
 
     async def ways_back(self, session: HostSession, seen: Facts) -> WaysBack:
         """What the host can go back to."""

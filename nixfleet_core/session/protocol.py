@@ -95,6 +95,10 @@ class HostSession(Protocol):
         """How the flake.lock that an update has left is committed, or why it is not. Pure."""
         ...
 
+    def plan_restart(self, facts: Facts, options: Options) -> Plan | Refusal:
+        """How the agent is restarted, or why it is not. Pure."""
+        ...
+
     async def ways_back(self, facts: Facts) -> WaysBack:
         """What the host can go back to, and what is known of each."""
         ...

@@ -72,6 +72,7 @@ from nixfleet_core.plan.rules import (
     choose_attribute,
     make_commit_plan,
     make_plan,
+    make_restart_plan,
     make_rollback_plan,
 )
 from nixfleet_core.scripts.compose import question
@@ -208,6 +209,9 @@ class ShellSession:
 
     def plan_commit(self, facts: Facts, options: Options) -> Plan | Refusal:
         return make_commit_plan(self.host, facts, self._limited(options))
+
+    def plan_restart(self, facts: Facts, options: Options) -> Plan | Refusal:
+        return make_restart_plan(self.host, facts, self._limited(options))
 
     async def ways_back(self, facts: Facts) -> WaysBack:
         return (await self._generations(facts))[0]
@@ -346,7 +350,7 @@ class ShellSession:
         if goal == "commit" and after is not None:
             # it commits the flake.lock that is proven, and moves no input
             known = after.lock_rev(self.host.input)
-        elif not known and after is not None and goal == "update":
+        elif not known and after is not None and goal in ("update", "restart"):
             known = await latest(after)
         expect = expectation(self.host, after, known or None)
         if outcome.git_refused and expect.latest is None:

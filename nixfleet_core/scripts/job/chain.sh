@@ -118,6 +118,26 @@ nf_do_start() {
   nf_await_agent
 }
 
+# A restart in one go, so that the agent is down only once. In a job that was killed, the agent is only
+# brought back.
+# sets: NF_STEP_REASON
+nf_do_restart() {
+  if [ -n "$NF_FINISHING" ]; then nf_do_start; return; fi
+  nf_see_units 2>/dev/null
+  if ! nf_is_seen_up || [ "${agent_restarts:-0}" != 0 ]; then nf_service_forgive >>"$NF_LOG" 2>&1; fi
+  if nf_is_starting; then nf_await_agent; return; fi
+  nf_service_restart
+  case $? in
+    0) nf_await_agent; return ;;
+    124)
+      nf_say "the agent did not stop in time: it is killed"
+      NF_STEP_REASON=killed
+      nf_service_kill >>"$NF_LOG" 2>&1
+      ;;
+  esac
+  nf_do_start
+}
+
 # nf_is_starting: true if launchd's process still waits, and will become the agent that its plist names.
 nf_is_starting() {
   [ "$NF_MANAGER" = launchd ] && [ -n "$nf_look_waits" ] && [ "$agent_loaded" = "$agent_installed" ]

@@ -31,6 +31,7 @@ from fakes import (
     WHY,
     FakeSession,
     make_plan,
+    make_restart,
     make_rollback,
 )
 from odd_files import ODD
@@ -175,6 +176,7 @@ def test_the_hosts_own_command_reads_the_inventory(real: Fleet, tmp_path: Path) 
         (("update", "csb0", "--stable", "0"), "not in the range"),
         (("update", "csb0"), "confirm at a terminal, or add --yes"),
         (("rollback", "csb0"), "confirm at a terminal, or add --yes"),
+        (("restart", "csb0"), "not restarted; confirm at a terminal, or add --yes"),
         (("rollback", "csb0", "--to", "0"), "not in the range"),
         (("rollback", "csb0", "--to", "last"), "not a valid integer"),
         (("log", "csb0", "../../etc/passwd"), "no job id"),
@@ -854,6 +856,34 @@ def test_a_dry_run_as_locked_says_what_stays(fleet: Fleet) -> None:
     line = json.loads(fleet.run("update", "--dry-run", "--as-locked", "--json", "csb0").stdout)
     assert (line["plan"]["options"]["as_locked"], line["plan"]["warnings"]) == (True, [warning])
     assert "update" not in [step["id"] for step in line["plan"]["steps"]]
+
+
+def test_a_restart_is_a_job_and_0_means_that_it_is_proven(fleet: Fleet) -> None:
+    session = fleet.sessions["csb0"]
+    proven = Verdict(kind="restarted", cause="lock-behind", sentence="restarted; but behind")
+    session.says |= {"plan_restart": make_restart("csb0"), "verdict": proven}
+    result = fleet.run("restart", "csb0", "--yes", "--json")
+    answer = json.loads(result.stdout)
+    assert (result.exit_code, answer["verdict"], answer["cause"]) == (0, "restarted", "lock-behind")
+    assert [plan.goal for plan in session.plans] == ["restart"]
+    session.says["verdict"] = Verdict(kind="failed", cause="restart-failed", sentence="the same")
+    assert fleet.run("restart", "csb0", "--yes").exit_code == 1
+    session.says["plan_restart"] = Refusal("unit", "it is masked", "unmask it")
+    assert fleet.run("restart", "csb0", "--yes").exit_code == 1
+    assert len(session.plans) == 2
+
+
+def test_a_restart_says_before_that_it_changes_nothing(fleet: Fleet) -> None:
+    session = fleet.sessions["csb0"]
+    session.says["plan_restart"] = make_restart("csb0", "a restart starts the same agent again")
+    result = fleet.run("restart", "csb0", "--dry-run")
+    assert "# warning: a restart starts the same agent again" in result.stdout
+    assert "systemctl restart nixfleet-agent.service" in result.stdout
+    assert "a commit of" not in result.stdout
+    assert "incoming" not in session.calls
+    line = json.loads(fleet.run("restart", "csb0", "--dry-run", "--json").stdout)
+    assert (line["plan"]["goal"], line["refusal"]) == ("restart", None)
+    assert "launch" not in session.calls
 
 
 def test_the_hosts_own_command_proves_the_locked_commit(fleet: Fleet) -> None:
