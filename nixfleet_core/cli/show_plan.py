@@ -140,9 +140,7 @@ def _exit_code(line: PlanLine) -> int:
 
 def _may_write_a_commit(plan: Plan) -> bool:
     """Whether a flake that refuses a dirty tree gets a commit of the new flake.lock unasked."""
-    return plan.step("rebuild") is not None and not (
-        plan.options.as_locked or wants_commit(plan.options)
-    )
+    return plan.goal == "update" and not (plan.options.as_locked or wants_commit(plan.options))
 
 
 def _print(line: PlanLine, *, err: bool) -> None:
