@@ -18,6 +18,7 @@ StepId = Literal[
     "rebuild",
     "confirm",
     "start",
+    "restart",
     "verify",
     "rollback",
     "commit",
@@ -34,13 +35,16 @@ TITLES: Final[dict[StepId, str]] = {
     "rebuild": "Rebuild",
     "confirm": "Confirm",
     "start": "Start agent",
+    "restart": "Restart agent",
     "verify": "Verify",
     "rollback": "Roll back",
     "commit": "Commit flake.lock",
     "push": "Push nixcfg",
 }
 
-UNCUT_STEPS: Final[frozenset[StepId]] = frozenset({"stop", "start", "verify", "rollback", "commit"})
+UNCUT_STEPS: Final[frozenset[StepId]] = frozenset(
+    {"stop", "start", "restart", "verify", "rollback", "commit"}
+)
 """The steps that a cancellation does not end: they are short, or bring the host back."""
 
 JobOutcome = Literal["done", "failed", "cancelled", "interrupted"]
@@ -144,6 +148,7 @@ Cause = Literal[
     "rebuild-failed",
     "confirm-failed",
     "start-failed",
+    "restart-failed",
     "verify-failed",
     "rollback-failed",
     "commit-failed",
@@ -180,11 +185,14 @@ Cause = Literal[
 scripts read them. docs/why.md has them all."""
 
 
-Remedy = Literal["update", "rollback", "commit", "verify", "attach", "log", "connect", "refresh"]
+Remedy = Literal[
+    "restart", "update", "rollback", "commit", "verify", "attach", "log", "connect", "refresh"
+]
 """What an operator can do about a cause at once: by a command of this name, or by a key of the app
 (a command always looks, so it needs no `refresh`)."""
 
 KEYS: Final[dict[Remedy, str]] = {
+    "restart": "r",
     "update": "u",
     "rollback": "b",
     "commit": "K",
@@ -271,8 +279,8 @@ CAUSES: Final[dict[Cause, Words]] = {
     "not-restarted": Words(
         "the running agent is neither the installed one nor a program that it starts: NixOS does "
         "not restart this unit at a switch",
-        "force update restarts it",
-        ("update",),
+        "a restart is enough",
+        ("restart", "update"),
     ),
     "reboot-pending": Words(
         "the profile names a new system that needs another init (switch-to-configuration ended "
@@ -490,6 +498,7 @@ CAUSES: Final[dict[Cause, Words]] = {
     "rebuild-failed": _STEP_FAILED,
     "confirm-failed": _STEP_FAILED,
     "start-failed": _STEP_FAILED,
+    "restart-failed": _STEP_FAILED,
     "verify-failed": _STEP_FAILED,
     "rollback-failed": _STEP_FAILED,
     "commit-failed": Words(
@@ -624,6 +633,7 @@ STEP_CAUSES: Final[dict[StepId, Cause]] = {
     "rebuild": "rebuild-failed",
     "confirm": "confirm-failed",
     "start": "start-failed",
+    "restart": "restart-failed",
     "verify": "verify-failed",
     "rollback": "rollback-failed",
     "commit": "commit-failed",

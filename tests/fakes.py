@@ -70,6 +70,7 @@ _ARGV: dict[StepId, tuple[str, ...]] = {
     ),
     "confirm": ("wait-for-operator", "60"),
     "start": ("systemctl", "start", "nixfleet-agent.service"),
+    "restart": ("systemctl", "restart", "nixfleet-agent.service"),
     "rollback": ("switch-back",),
     "commit": ("git", "commit", "--message", "flake.lock: nixfleet 1a2b3c4 -> 9f2c1ab"),
     "push": ("git", "push", "origin", "HEAD:refs/heads/main"),
@@ -202,6 +203,8 @@ def make_plan(
         "push": options.push,
     }
     last = tuple(step for step, wanted in asked.items() if wanted)
+    if options.as_locked:
+        steps = tuple(step for step in steps if step != "update")
     return Plan(
         host=host,
         attribute=host,
@@ -234,6 +237,12 @@ def make_commit(host: str) -> Plan:
         goal="commit",
         lock_seen="1 2",
     )
+
+
+def make_restart(host: str, *warnings: str) -> Plan:
+    steps: tuple[StepId, ...] = ("preflight", "restart", "verify")
+    made = make_plan(host, Options(pull=False), steps=steps, warnings=warnings)
+    return msgspec.structs.replace(made, goal="restart")
 
 
 BEFORE_JOB = WayBack(
@@ -356,6 +365,9 @@ class FakeSession:
     def plan_commit(self, facts: Facts, options: Options) -> Plan | Refusal:
         return self._answer("plan_commit", make_commit(self.host.name))
 
+    def plan_restart(self, facts: Facts, options: Options) -> Plan | Refusal:
+        return self._answer("plan_restart", make_restart(self.host.name))
+
     async def ways_back(self, facts: Facts) -> WaysBack:
         return self._answer("ways_back", WAYS, root=True)
 
@@ -453,9 +465,10 @@ class FakeSession:
         self._answer("cancel", None, root=True)
         self.cancelled.append(job)
 
-    async def verify(self, latest: AskLatest) -> tuple[Facts, Verdict]:
+    async def verify(self, latest: AskLatest, *, as_locked: bool = False) -> tuple[Facts, Verdict]:
         facts = await self.probe()
-        return facts, self._answer("verify", NOT_PROVEN, await latest(facts), root=True)
+        told = (await latest(facts), *(("as-locked",) if as_locked else ()))
+        return facts, self._answer("verify", NOT_PROVEN, *told, root=True)
 
     async def prove_idly(self, facts: Facts) -> Facts:
         return self._answer("prove_idly", facts)

@@ -252,6 +252,18 @@ async def commit_lock(app: Stage, entry: HostEntry) -> None:
     await _confirm_and_start(app, entry, plan_commit, lambda plan: CommitDialog(entry, plan))
 
 
+async def restart_agent(app: Stage, entry: HostEntry) -> None:
+    """Ask whether the agent should be restarted, and do it."""
+    if not await _is_free(app, entry):
+        return
+    from tui.screens.plan import RestartDialog
+
+    async def plan_restart(app: Stage, entry: HostEntry, seen: Facts) -> Planned:
+        return await app.conductor.plan_restart(entry.session, seen, Options(pull=False))
+
+    await _confirm_and_start(app, entry, plan_restart, lambda plan: RestartDialog(entry, plan))
+
+
 async def show_log(app: Stage, entry: HostEntry) -> None:
     """The log of the running job, or of the last one."""
     if entry.watcher is not None:
@@ -565,6 +577,8 @@ async def _tell(
     match chosen:
         case "update" | "attach":
             await choose(app, entry)
+        case "restart":
+            await restart_agent(app, entry)
         case "rollback":
             await roll_back(app, entry)
         case "commit":

@@ -491,6 +491,10 @@ class NixFleetApp(Stage, inherit_bindings=False):
     def _roll_back(self, message: messages.RollBack) -> None:
         self.start_flow(actions.roll_back(self, message.entry), message.entry)
 
+    @on(messages.RestartAgent)
+    def _restart_agent(self, message: messages.RestartAgent) -> None:
+        self.start_flow(actions.restart_agent(self, message.entry), message.entry)
+
     @on(messages.CommitLock)
     def _commit_lock(self, message: messages.CommitLock) -> None:
         self.start_flow(actions.commit_lock(self, message.entry), message.entry)

@@ -51,6 +51,10 @@ class CommitLock(HostMessage):
     """Commit the flake.lock that an update has left on the host."""
 
 
+class RestartAgent(HostMessage):
+    """Restart the agent on the host."""
+
+
 class ShowLog(HostMessage):
     """Show the host's running or last log."""
 

@@ -20,6 +20,7 @@ Where = Literal["fleet", "host", "update", "many", "notice"]
 """The part of the app that shows a remedy: the ids of its bindings begin so."""
 
 LABELS: Final[dict[Remedy, str]] = {
+    "restart": "restart",
     "update": "update",
     "rollback": "roll back",
     "commit": "commit",

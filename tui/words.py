@@ -44,6 +44,7 @@ _STATE_TONES: Final[dict[State, Tone]] = {
 _VERDICT_TONES: Final[dict[Kind, Tone]] = {
     "updated": "good",
     "current": "good",
+    "restarted": "good",
     "partial": "warning",
     "stale": "warning",
     "rolled-back": "warning",

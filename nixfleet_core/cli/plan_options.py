@@ -61,6 +61,21 @@ def _read_limits(
     return limits
 
 
+def _check_as_locked(
+    as_locked: bool, input_rev: str | None, *, commit_lock: bool, push: bool
+) -> None:
+    if not as_locked:
+        return
+    if input_rev is not None:
+        raise click.UsageError("--as-locked leaves flake.lock as it is, and --input-rev moves it")
+    if commit_lock or push:
+        flag = "--commit-lock" if commit_lock else "--push"
+        raise click.UsageError(
+            f"--as-locked leaves nothing to commit: leave out {flag}; "
+            "`nixfleet commit` commits what an earlier update has left"
+        )
+
+
 def plan_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of an update, as its one argument `options`."""
 
@@ -69,6 +84,11 @@ def plan_options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--no-pull", is_flag=True, help="Leave nixcfg at its commit.")
     @click.option(
         "--input-rev", metavar="REV", callback=_check_rev, help="Lock the input to this commit."
+    )
+    @click.option(
+        "--as-locked",
+        is_flag=True,
+        help="Leave flake.lock at the commit that it names after the pull; do all the rest.",
     )
     @click.option("--discard-lock", is_flag=True, help="Throw uncommitted flake.lock changes away.")
     @click.option("--commit-lock", is_flag=True, help="Commit flake.lock once the agent is proven.")
@@ -132,6 +152,7 @@ def plan_options(command: Callable[..., None]) -> Callable[..., None]:
         level: int | None,
         no_pull: bool,
         input_rev: str | None,
+        as_locked: bool,
         discard_lock: bool,
         commit_lock: bool,
         push: bool,
@@ -147,11 +168,13 @@ def plan_options(command: Callable[..., None]) -> Callable[..., None]:
         io_weight: int,
         **rest: object,
     ) -> None:
+        _check_as_locked(as_locked, input_rev, commit_lock=commit_lock, push=push)
         options = Options(
             force=force or level is not None or input_rev is not None,
             level=1 if level is None else level,
             pull=not no_pull,
             input_rev=input_rev,
+            as_locked=as_locked,
             discard_lock=discard_lock,
             commit_lock=commit_lock or push,
             push=push,

@@ -62,7 +62,7 @@ def nixfleet_update(
 
     async def act(conductor: Conductor, session: HostSession) -> Report:
         if only_looks:
-            return await conductor.verify(session)
+            return await conductor.verify(session, as_locked=options.as_locked)
         return await conductor.update(session, options, detach=detach)
 
     ctrl_c: CtrlC = "stop" if only_looks else "cancel"

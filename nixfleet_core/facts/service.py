@@ -39,6 +39,13 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
             return ("launchctl", "bootstrap", self.domain, self.file)
         return (*self._systemctl(), "start", AGENT_UNIT)
 
+    def restart(self) -> tuple[str, ...]:
+        """The command that restarts it. If the plist has changed since launchd loaded the job, the
+        host unloads and loads the job instead: kickstart would start the old one again."""
+        if self.manager == "launchd":
+            return ("launchctl", "kickstart", "-k", f"{self.domain}/{AGENT_LABEL}")
+        return (*self._systemctl(), "restart", AGENT_UNIT)
+
     @property
     def restart_words(self) -> str:
         """The command with which an operator restarts it."""

@@ -65,6 +65,7 @@ def compile_plan(plan: Plan, job: str, root: str = "") -> str:
             "NF_PULL": "1" if plan.options.pull else "",
             "NF_TREE": part("tree"),
             "NF_RESTORE_LOCK": plan.restore_lock or "",
+            "NF_AS_LOCKED": "1" if plan.options.as_locked else "",
             "NF_WANT_REV": plan.options.input_rev or "",
             "NF_DISK_NEEDED": str(DISK_NEEDED_KIB),
             "NF_MEMORY_NEEDED": str(MEMORY_NEEDED_KIB),

@@ -16,6 +16,7 @@ Kind = Literal[
     "partial",
     "stale",
     "rolled-back",
+    "restarted",
     "agent-down",
     "failed",
     "interrupted",

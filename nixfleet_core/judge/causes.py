@@ -26,7 +26,7 @@ from nixfleet_core.facts.checkouts import (
 )
 from nixfleet_core.facts.service import Service
 from nixfleet_core.judge.active_system import other_system, waiting_system
-from nixfleet_core.judge.finding import UPDATE, Finding, finding
+from nixfleet_core.judge.finding import RESTART, UPDATE, Finding, finding
 from nixfleet_core.judge.proofs import AT_HAND, Gaps
 from nixfleet_core.nix.git_url import NotKnown, commit_of
 from nixfleet_core.plan.model import Refusal
@@ -64,6 +64,10 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
     """Why the client did not ask for it."""
     latest_known: bool = True
     """False for inputs without a repository that we can ask (tarballs, URLs with a query)."""
+    as_locked: bool = False
+    """`latest` is the commit that flake.lock names: it was to stay as it is."""
+    newest: str | None = None
+    """Then the commit that the input's repository names, if it said so."""
     system: str | None = None
     """The system that a rollback went back to. It should run then, whatever the flake builds."""
     profile: str | None = None
@@ -81,6 +85,19 @@ def expectation(host: Host, facts: Facts | None, latest: Latest) -> Expectation:
         latest=commit_of(latest) or (source.pinned if source else None),
         not_known=latest if isinstance(latest, NotKnown) else None,
         latest_known=source is None or source.has_latest,
+    )
+
+
+def expect_locked(expect: Expectation, facts: Facts | None) -> Expectation:
+    """The same for a host whose flake.lock was to stay as it is: its commit is what counts."""
+    rev = facts.lock_rev(expect.input) if facts else None
+    return msgspec.structs.replace(
+        expect,
+        as_locked=True,
+        latest=rev,
+        newest=expect.latest,
+        not_known=None,
+        latest_known=rev is not None or expect.latest_known,
     )
 
 
@@ -116,6 +133,15 @@ def find_cause(facts: Facts | None, expect: Expectation, gaps: Gaps = AT_HAND) -
         or _unseen_flake(facts, expect, gaps)
         or _remark(facts, expect)
         or _sound(facts, expect)
+    )
+
+
+def process_fault(facts: Facts | None) -> Finding | None:
+    """Why it is not proven that the installed agent runs; what the flake builds does not matter."""
+    if facts is None:
+        return _unseen("the host was not looked at")
+    return (
+        _platform(facts) or service_fault(facts) or _process(facts) or _unseen_agent(facts, AT_HAND)
     )
 
 
@@ -231,15 +257,15 @@ def _process(facts: Facts) -> Finding | None:
             f"{running.path} runs as the agent, and nothing shows that it is the agent: it may be "
             f"a shell that is about to start it, or another program",
             f"{CAUSES['not-restarted'].cure}; by hand: {_restart(facts)}",
-            UPDATE,
-            ("update",),
+            RESTART,
+            CAUSES["not-restarted"].remedies,
         )
     if installed.is_run_by(running):
         return None
     return finding(
         "not-restarted",
         f"not restarted: {named(installed)} is installed, but {named(running)} still runs",
-        UPDATE,
+        RESTART,
         more=f"; by hand: {_restart(facts)}",
     )
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 EXIT_CODES: Final[dict[Kind, int]] = {
     "updated": 0,
     "current": 0,
+    "restarted": 0,
     "failed": 1,
     "interrupted": 1,
     "agent-down": 1,

@@ -12,6 +12,9 @@ DOWN: Final[frozenset[FoundCause]] = frozenset(
 )
 """No agent runs, or none that stays up."""
 
+RESTART: Final = ("restart",)
+"""The command that restarts the agent, and nothing else."""
+
 UPDATE: Final = ("update", "--force")
 """The command of a force update."""
 

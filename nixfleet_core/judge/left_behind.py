@@ -52,6 +52,8 @@ def left_behind(
     seen = _Sides(before, after, host)
     if outcome.goal == "commit":
         return (*seen.commit(committed=outcome.committed), *_agent(before, after, host))
+    if outcome.goal == "restart":
+        return tuple(_agent(before, after, host))
     if outcome.goal == "rollback":
         return (*seen.way_back(), *_agent(before, after, host))
     changed = (*seen.commits(), *seen.lock(), *seen.generation())
@@ -201,7 +203,7 @@ def _agent(before: Facts | None, after: Facts, host: Host) -> Iterator[Left]:
         yield Left(what)
         return
     words = f"{what}; {named(installed)} is installed"
-    yield Left(words, f"{_command('update', host)} restarts it", KEYS["update"])
+    yield Left(words, f"{_command('restart', host)} restarts it", KEYS["restart"])
 
 
 def _command(name: str, host: Host) -> str:

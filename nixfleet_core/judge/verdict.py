@@ -18,7 +18,7 @@ from nixfleet_core.facts.model import Snapshot
 from nixfleet_core.facts.package_changes import Change, with_agent
 from nixfleet_core.job.outcome import KILLED_BY, TOO_LONG, Kind, Outcome
 from nixfleet_core.judge.active_system import waits_for_boot
-from nixfleet_core.judge.causes import find_cause, find_job, named
+from nixfleet_core.judge.causes import UNSEEN, find_cause, find_job, named, process_fault
 from nixfleet_core.judge.exit_codes import EXIT_CODES
 from nixfleet_core.judge.left_behind import Left
 from nixfleet_core.judge.lock_sharing import lock_notes, share_failure
@@ -105,12 +105,14 @@ def judge(
         kind, cause, sentence, (advice, remedies) = _decide_commit(
             outcome, (kind, cause, sentence, Advice(advice, remedies))
         )
+    if outcome is not None and outcome.goal == "restart" and outcome.kind == "done":
+        kind, cause, sentence, (advice, remedies) = _decide_restart(before, after, found)
     unshared = share_failure(outcome) if outcome and kind in ("updated", "current") else None
     if unshared is not None:
         cause, why, (advice, remedies) = unshared
         sentence = f"{sentence}; but {why}"
     if kind in _PROVEN:
-        if not expect.latest_known:
+        if not expect.latest_known and kind != "restarted":
             sentence += f"; the latest commit of {expect.input} {_unknown_latest(outcome)}"
         sentence += _AGENT_WORDS.get(outcome.agent_says, "") if outcome else ""
     old = snapshot(before, expect.input)
@@ -135,7 +137,9 @@ def _unknown_latest(outcome: Outcome | None) -> str:
     return "is not known"
 
 
-_PROVEN: Final[frozenset[Kind]] = frozenset({"updated", "current", "partial", "rolled-back"})
+_PROVEN: Final[frozenset[Kind]] = frozenset(
+    {"updated", "current", "partial", "rolled-back", "restarted"}
+)
 
 _AGENT_WORDS: Final[dict[str | None, str]] = {
     "ok": "; its own --check agrees",
@@ -153,7 +157,7 @@ def _notes(
     outcome: Outcome | None,
 ) -> tuple[str, ...]:
     differs = disagreement(after, expect.input) if after else None
-    notes = [*lock_notes(kind, after, outcome, expect.input)]
+    notes = [*_as_locked_notes(kind, expect), *lock_notes(kind, after, outcome, expect.input)]
     if differs is not None:
         notes.append(differs)
     if kind in _PROVEN and after and after.running and after.running.proof == "script":
@@ -169,6 +173,22 @@ def _notes(
         )
     notes.extend(_left_specialisation(before, after))
     return tuple(notes)
+
+
+def _as_locked_notes(kind: Kind, expect: Expectation) -> Iterator[str]:
+    """That flake.lock was to stay as it is, where its repository has another commit."""
+    if not expect.as_locked or kind not in ("updated", "current", "partial"):
+        return
+    if expect.latest is None or expect.newest == expect.latest:
+        return
+    stays = f"flake.lock stays at {expect.latest[:7]}, as asked"
+    if expect.newest is None:
+        yield f"{stays}: whether {expect.input} has a newer commit is not known"
+        return
+    yield (
+        f"{stays}: the latest commit of {expect.input} is {expect.newest[:7]}. "
+        "nixfleet update HOST --force moves it"
+    )
 
 
 def _left_specialisation(before: Facts | None, after: Facts | None) -> Iterator[str]:
@@ -272,6 +292,37 @@ def _decide_commit(outcome: Outcome, proof: _Decision) -> _Decision:
     if kind != "current":
         return kind, cause, sentence, advice
     return "failed", "commit-failed", sentence, CAUSES["commit-failed"].advice
+
+
+def _decide_restart(before: Facts | None, after: Facts | None, found: Finding) -> _Decision:
+    """A job that was to restart the agent: the installed one runs now, in another process. `found`
+    is what else a restart does not cure."""
+    fault = process_fault(after)
+    if fault is not None or after is None or after.running is None:
+        fault = fault or found
+        kind: Kind = "agent-down" if fault.down else "stale"
+        return kind, fault.cause, fault.sentence, fault.advised
+    if _is_same_process(before, after):
+        why = "not restarted: the same process still runs"
+        return "failed", "restart-failed", why, CAUSES["restart-failed"].advice
+    now = after.running.binary
+    was = before.running.binary if before and before.running else None
+    old = f", it was {named(was)}" if was and was.identity != now.identity else ""
+    sentence = f"restarted, and proven: the agent that runs is {named(now)}{old}"
+    if found.holds:
+        return "restarted", "", sentence, _NOTHING_TO_DO
+    if found.cause in UNSEEN:
+        sentence += "; whether it is the latest is not proven"
+        return "restarted", "", sentence, found.advised
+    return "restarted", found.cause, f"{sentence}; but {found.sentence}", found.advised
+
+
+def _is_same_process(before: Facts | None, after: Facts) -> bool:
+    if before is None or before.unit is None or before.running is None or after.unit is None:
+        return False
+    if before.unit.waits:
+        return False  # what waits, as for the network, becomes the agent
+    return (before.unit.pid, before.unit.began) == (after.unit.pid, after.unit.began)
 
 
 def _same_path(before: Facts | None, after: Facts | None, flake_input: str) -> str:

@@ -17,8 +17,9 @@ from nixfleet_core.vocabulary import CheckId, StepId
 
 PLAN_FORMAT: Final = 1
 
-Goal = Literal["update", "rollback", "commit"]
-"""What a job is for: the kinds of jobs. `commit` commits the flake.lock that an update has left."""
+Goal = Literal["update", "rollback", "commit", "restart"]
+"""What a job is for: the kinds of jobs. `commit` commits the flake.lock that an update has left,
+`restart` only restarts the agent."""
 
 BUSY_WAIT: Final = 1800
 """Seconds to wait for somebody else's rebuild."""
@@ -31,6 +32,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     level: int = 1
     pull: bool = True
     input_rev: str | None = None
+    as_locked: bool = False
+    """Leave flake.lock as the pull leaves it, and do all the rest."""
     discard_lock: bool = False
     now: bool = False
     """Do not wait for somebody else's rebuild; refuse instead."""

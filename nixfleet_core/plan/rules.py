@@ -43,6 +43,7 @@ from nixfleet_core.plan.steps import (
     lock_message,
     pin_url,
     pins,
+    restart_steps,
     rollback_steps,
     update_steps,
     wants_commit,
@@ -103,6 +104,7 @@ def make_plan(
         checkout = _check_checkout(facts, platform)
         if options.pull:
             _check_branch(checkout)
+        _check_as_locked(options)
         flake_input = _check_input(host, checkout, options)
         _check_sharing(host, checkout, options)
         attribute = _check_attribute(host, facts)
@@ -257,6 +259,56 @@ def make_commit_plan(host: Host, facts: Facts, options: Options) -> Plan | Refus
     )
 
 
+def make_restart_plan(host: Host, facts: Facts, options: Options) -> Plan | Refusal:
+    """Decide how the agent is restarted, and nothing else. It needs no checkout: without one, the
+    proof says less."""
+    try:
+        platform = _check_platform(facts)
+        service = _check_restartable(facts)
+        tools = _MANAGER_TOOLS[service.manager]
+        _check_tools(facts, tools)
+    except _Refused as refused:
+        return refused.refusal
+    checkout = facts.checkout
+    return Plan(
+        host=host.name,
+        platform=platform,
+        attribute=choose_attribute(host, facts) or facts.hostname,
+        attribute_chosen=host.attribute is None,
+        checkout=checkout.path if checkout else host.checkout,
+        owner=(checkout.owner if checkout else None) or facts.user,
+        input=host.input,
+        goal="restart",
+        options=without_pull(options),
+        steps=restart_steps(service),
+        tools=tools,
+        warnings=tuple(_restart_warnings(facts)),
+    )
+
+
+def _check_restartable(facts: Facts) -> Service:
+    unit = facts.unit
+    if unit is not None and unit.load == "masked":
+        raise _Refused(
+            "unit",
+            f"{unit.service.name} is masked, so nothing can start it",
+            f"{unit.service.unmask_words}, then restart it",
+        )
+    return _check_unit(facts)
+
+
+def _restart_warnings(facts: Facts) -> Iterator[str]:
+    """That a restart alone cannot bring another agent."""
+    running, installed = facts.running, facts.installed
+    if running is None or installed is None or not installed.is_run_by(running.binary):
+        return
+    name = installed.version or installed.identity
+    yield (
+        f"a restart starts the same agent again: {name} is installed, and runs already. Only an "
+        "update brings another one"
+    )
+
+
 def _check_uncommitted(checkout: Checkout) -> None:
     """There is something to commit, and a branch that the commit can go to."""
     if checkout.head_lock is None or checkout.lock_cksum is None:
@@ -401,9 +453,9 @@ def _check_input(host: Host, checkout: Checkout, options: Options) -> Input:
             raise _Refused("input", why, CAUSES["lock-broken"].cure)
         case Missing() as missing:
             raise _Refused("input", f"the flake has no input {host.input!r}", missing.cure)
-        case Follows() as follows:
+        case Follows() as follows if not options.as_locked:
             raise _Refused("input", follows.why, follows.cure)
-        case Pinned(found) | Tracked(found):
+        case Follows(found) | Pinned(found) | Tracked(found):
             _check_pin(host, found, options)
             return found
 
@@ -424,6 +476,25 @@ def _check_pin(host: Host, found: Input, options: Options) -> None:
                 f"the input {host.input!r} is of the kind {found.kind!r}, which has no commits",
                 "leave out --input-rev",
             )
+
+
+def _check_as_locked(options: Options) -> None:
+    """What would move or commit flake.lock does not go together with leaving it alone."""
+    if not options.as_locked:
+        return
+    if options.input_rev is not None:
+        raise _Refused(
+            "input",
+            "flake.lock is to stay as it is, and to name another commit",
+            "leave out --as-locked or --input-rev",
+        )
+    if wants_commit(options):
+        raise _Refused(
+            "commit",
+            "flake.lock stays as it is, so this update leaves nothing to commit",
+            "leave out --commit-lock and --push; nixfleet commit HOST commits what an earlier "
+            "update has left",
+        )
 
 
 def _check_sharing(host: Host, checkout: Checkout, options: Options) -> None:
@@ -493,9 +564,12 @@ def home_attributes(facts: Facts) -> tuple[str, ...]:
 def _restorable_lock(host: Host, checkout: Checkout, options: Options) -> str | None:
     """The cksum of a dirty flake.lock that may go back to HEAD before the pull.
 
-    It may only if nothing is lost: the next step rewrites everything under the input anyway.
+    It may only if nothing is lost: the next step rewrites everything under the input anyway, unless
+    flake.lock is to stay as it is.
     """
     if checkout.lock is None or checkout.head_lock is None:
+        return None
+    if options.as_locked and not options.discard_lock:
         return None
     if options.discard_lock or checkout.lock.differs_only_in(host.input, checkout.head_lock):
         return checkout.lock_cksum
@@ -507,7 +581,10 @@ def level_warnings(
 ) -> tuple[str, ...]:
     """The parts of the force level that will have no effect on this host."""
     found = []
-    if options.level >= PIN_LEVEL and options.input_rev is None and not has_commits(flake_input):
+    if options.as_locked:
+        if options.level >= PIN_LEVEL:
+            found.append(f"flake.lock stays as it is: level {PIN_LEVEL} has no effect on it")
+    elif options.level >= PIN_LEVEL and options.input_rev is None and not has_commits(flake_input):
         found.append(
             f"{name} is of the kind {flake_input.kind!r}, which has no commits: "
             f"level {PIN_LEVEL} has no effect"
@@ -568,6 +645,24 @@ def _system_warnings(system: System) -> Iterator[str]:
         )
 
 
+def _as_locked_words(host: Host, facts: Facts, flake_input: Input, options: Options) -> str:
+    """That no step updates the input; and what that means, if it is known."""
+    now = flake_input.rev[:7] if flake_input.rev else "what it names"
+    stays = f"flake.lock keeps {host.input} at {now}"
+    if options.pull:
+        stays += ", unless the pull brings another flake.lock"
+    said = f"{stays}: the step update is left out"
+    if _runs_what_it_builds(facts):
+        said += ". The agent that runs is what this flake.lock builds already"
+    return said
+
+
+def _runs_what_it_builds(facts: Facts) -> bool:
+    """Whether the look has seen that the flake, as it lies there, builds the agent that runs."""
+    expected, running = facts.expected, facts.running
+    return expected is not None and running is not None and expected.is_run_by(running.binary)
+
+
 def _commit_warning(checkout: Checkout, options: Options) -> str | None:
     """What the system will name, or why that cannot be a commit of flake.lock. Whether a commit can
     stand for the tree is asked of Nix, on the host (scripts/job/from_commit.sh)."""
@@ -584,6 +679,13 @@ def _commit_warning(checkout: Checkout, options: Options) -> str | None:
         return f"the tree is built, unless Nix reads the same files from a commit: {why}"
     if wants_commit(options):
         return None
+    if options.as_locked:
+        if checkout.head_lock is None:
+            return None
+        return (
+            "the flake refuses a dirty tree: the system will name a commit of flake.lock that only "
+            "this host has; nixfleet commit keeps it"
+        )
     return (
         "the flake refuses a dirty tree: the system will name a commit of the new flake.lock that "
         "only this host has; --commit-lock (in the plan: c) keeps it"
@@ -594,6 +696,8 @@ def _warnings(
     host: Host, facts: Facts, checkout: Checkout, flake_input: Input, options: Options
 ) -> tuple[str, ...]:
     found = []
+    if options.as_locked:
+        found.append(_as_locked_words(host, facts, flake_input, options))
     if (busy := _busy_warning(facts, options)) is not None:
         found.append(busy)
     if not facts.lingers:

@@ -101,6 +101,8 @@ def built_flake(checkout: Checkout, options: Options) -> str:
     commit of the new flake.lock."""
     if checkout.dirty_trees != "refuses" and not wants_commit(options):
         return checkout.path
+    if options.as_locked and checkout.head_lock is None:
+        return checkout.path  # HEAD has this flake.lock: the tree is not dirty
     if checkout.unnamed not in (None, "lock"):
         return checkout.path
     folder = checkout.folder.rstrip("/")
@@ -134,7 +136,7 @@ def update_steps(
         _PREFLIGHT,
         _stop(place.service),
         *((_PULL,) if options.pull else ()),
-        _update(nix, flake_input, name, options),
+        *(() if options.as_locked else (_update(nix, flake_input, name, options),)),
         *((_REPAIR,) if options.level >= REPAIR_LEVEL else ()),
         *((_BUILD,) if options.level >= BUILD_LEVEL else ()),
         _rebuild(place, options),
@@ -192,6 +194,18 @@ def rollback_steps(
 def commit_steps(message: str, upstream: str | None, options: Options) -> tuple[Step, ...]:
     """A new proof, and then the commit of flake.lock. The agent is left alone."""
     return (_PREFLIGHT, _VERIFY, *_share_steps(message, upstream, options))
+
+
+def restart_steps(service: Service) -> tuple[Step, ...]:
+    """The agent is restarted, in one go, and proven."""
+    restart = Step(
+        id="restart",
+        title=TITLES["restart"],
+        argv=service.restart(),
+        run_as="root",
+        limit=120,
+    )
+    return (_PREFLIGHT, restart, _VERIFY)
 
 
 def _stop(service: Service) -> Step:
@@ -272,6 +286,8 @@ def has_commits(flake_input: Input) -> bool:
 
 def pins(flake_input: Input, options: Options) -> bool:
     """Whether the step that updates the input locks it to one commit by its URL."""
+    if options.as_locked:
+        return False
     return options.input_rev is not None or (
         options.level >= PIN_LEVEL and has_commits(flake_input)
     )

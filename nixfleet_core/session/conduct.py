@@ -148,8 +148,9 @@ class Conductor:
         async def prepare() -> Prepared | Report:
             facts, plan = await self.plan_update(session, await session.probe(), options)
             if isinstance(plan, Plan) and not options.force:
-                report = await self.verify(session)
-                if report.verdict is not None and report.verdict.kind == "current":
+                report = await self.verify(session, as_locked=options.as_locked)
+                current = report.verdict is not None and report.verdict.kind == "current"
+                if current and not await _brings(session, facts, options):
                     return report
             return Prepared(facts, plan)
 
@@ -180,12 +181,37 @@ class Conductor:
 
         return await reported(session.host, commit)
 
-    async def verify(self, session: HostSession) -> Report:
-        """Prove what runs now; changes nothing."""
+    async def restart(
+        self,
+        session: HostSession,
+        options: Options,
+        *,
+        prepared: Prepared | Report | None = None,
+    ) -> Report:
+        """Restart the agent, and prove it. `prepared` is what `prepare_restart` gave, if that was
+        asked before."""
+        made = prepared or await self.prepare_restart(session, options)
+        if isinstance(made, Report):
+            return made
+        return await reported(session.host, lambda: self._run(session, made, detach=False))
+
+    async def prepare_restart(self, session: HostSession, options: Options) -> Prepared | Report:
+        """The first half of a restart, which changes nothing."""
+
+        async def prepare() -> Prepared:
+            return Prepared(*await self.plan_restart(session, await session.probe(), options))
+
+        return await reported(session.host, prepare)
+
+    async def verify(self, session: HostSession, *, as_locked: bool = False) -> Report:
+        """Prove what runs now; changes nothing. `as_locked`: the commit that flake.lock names is
+        the one that counts, not the latest."""
 
         async def verify() -> Report:
             ask = self.asker(session.host)
-            facts, verdict = await self.passwords.run(session, lambda: session.verify(ask))
+            facts, verdict = await self.passwords.run(
+                session, lambda: session.verify(ask, as_locked=as_locked)
+            )
             return Report(session.host.name, verdict, facts=facts)
 
         return await reported(session.host, verify)
@@ -295,6 +321,13 @@ class Conductor:
         facts = await self.passwords.run(session, lambda: session.examine(seen))
         return facts, session.plan_commit(facts, options)
 
+    async def plan_restart(
+        self, session: HostSession, seen: Facts, options: Options
+    ) -> tuple[Facts, Plan | Refusal]:
+        """The plan of a restart, and the facts of the closer look that it needed."""
+        facts = await self.passwords.run(session, lambda: session.examine(seen))
+        return facts, session.plan_restart(facts, options)
+
     async def ways_back(self, session: HostSession, seen: Facts) -> WaysBack:
         """What the host can go back to."""
         return await self.passwords.run(session, lambda: session.ways_back(seen))
@@ -340,6 +373,11 @@ class Conductor:
         if detach:
             return Report(host.name, None, job, files=session.files(job))
         return await self.watch(session, job, plan=plan)
+
+
+async def _brings(session: HostSession, facts: Facts, options: Options) -> bool:
+    """Whether a pull may bring another flake.lock, and nothing would move that one on."""
+    return options.as_locked and options.pull and bool(await session.incoming(facts))
 
 
 def asker(source: LatestSource, host: Host, *, age: float = 0.0) -> AskLatest:

@@ -97,6 +97,10 @@ class HostSession(Protocol):
         """How the flake.lock that an update has left is committed, or why it is not. Pure."""
         ...
 
+    def plan_restart(self, facts: Facts, options: Options) -> Plan | Refusal:
+        """How the agent is restarted, or why it is not. Pure."""
+        ...
+
     async def ways_back(self, facts: Facts) -> WaysBack:
         """What the host can go back to, and what is known of each."""
         ...
@@ -156,8 +160,9 @@ class HostSession(Protocol):
         """Ask the job to stop; it starts the agent again before it ends."""
         ...
 
-    async def verify(self, latest: AskLatest) -> tuple[Facts, Verdict]:
-        """Prove what runs now; changes nothing."""
+    async def verify(self, latest: AskLatest, *, as_locked: bool = False) -> tuple[Facts, Verdict]:
+        """Prove what runs now; changes nothing. `as_locked`: the commit that flake.lock names is
+        the one that counts, not the latest."""
         ...
 
     async def prove_idly(self, facts: Facts) -> Facts:

@@ -50,7 +50,7 @@ from nixfleet_core.job.events import (
 from nixfleet_core.job.history import job_line, read_history, unreadable_line
 from nixfleet_core.job.outcome import Outcome
 from nixfleet_core.journal.copy import new_copy
-from nixfleet_core.judge.causes import expectation
+from nixfleet_core.judge.causes import expect_locked, expectation
 from nixfleet_core.judge.diagnosis import diagnose
 from nixfleet_core.judge.left_behind import left_behind
 from nixfleet_core.judge.verdict import judge
@@ -74,6 +74,7 @@ from nixfleet_core.plan.rules import (
     choose_attribute,
     make_commit_plan,
     make_plan,
+    make_restart_plan,
     make_rollback_plan,
 )
 from nixfleet_core.scripts.compose import question
@@ -213,6 +214,9 @@ class ShellSession:
 
     def plan_commit(self, facts: Facts, options: Options) -> Plan | Refusal:
         return make_commit_plan(self.host, facts, self._limited(options))
+
+    def plan_restart(self, facts: Facts, options: Options) -> Plan | Refusal:
+        return make_restart_plan(self.host, facts, self._limited(options))
 
     async def ways_back(self, facts: Facts) -> WaysBack:
         return (await self._generations(facts))[0]
@@ -365,12 +369,14 @@ class ShellSession:
         if goal == "commit" and after is not None:
             # it commits the flake.lock that is proven, and moves no input
             known = after.lock_rev(self.host.input)
-        elif not known and after is not None and goal == "update":
+        elif not known and after is not None and goal in ("update", "restart"):
             known = await latest(after)
         expect = expectation(self.host, after, known or None)
         if outcome.git_refused and expect.latest is None:
             # neither the host's git nor the client may ask: as for an input that git does not know
             expect = msgspec.structs.replace(expect, latest_known=False)
+        if asked is not None and asked.plan.options.as_locked:
+            expect = expect_locked(expect, after)
         if asked is not None and goal == "rollback":
             expect = expect_target(expect, asked.plan)
         elif outcome.rolled_back and before is not None:
@@ -385,9 +391,12 @@ class ShellSession:
         if b"@nf ok" not in answer.stdout and b"@nf over" not in answer.stdout:
             raise NotAllowed(_said(answer) or f"job {job} cannot be cancelled")
 
-    async def verify(self, latest: AskLatest) -> tuple[Facts, Verdict]:
+    async def verify(self, latest: AskLatest, *, as_locked: bool = False) -> tuple[Facts, Verdict]:
         deep = await self._look_deep(await self.probe(), "1")
-        return deep, judge(deep, deep, expectation(self.host, deep, await latest(deep)), None)
+        expect = expectation(self.host, deep, await latest(deep))
+        if as_locked:
+            expect = expect_locked(expect, deep)
+        return deep, judge(deep, deep, expect, None)
 
     async def explain(self, facts: Facts, latest: Latest) -> Diagnosis:
         deep = await self._look_deep(facts, "why")

@@ -66,7 +66,10 @@ CAUSES = {
         NOT_RESTARTED,
         "▲ stale · not-restarted",
         "why: not restarted: 2.2.0 (k3vdk3vd…) is installed, but 2.1.0 (9x4k9x4k…) still runs",
-        "cure: force update restarts it; by hand: systemctl restart nixfleet-agent → u update",
+        (
+            "cure: a restart is enough; by hand: systemctl restart nixfleet-agent → r restart · "
+            "u update"
+        ),
     ),
     "lock behind": (
         STALE,
@@ -192,7 +195,7 @@ def test_row_and_panel_name_the_same_step(
 def test_no_cure_is_offered_while_a_job_runs(tmp_path: Path) -> None:
     assert "force update" not in following(tmp_path).panel
     assert (
-        "force update restarts it; by hand: systemctl restart nixfleet-agent → u"
+        "a restart is enough; by hand: systemctl restart nixfleet-agent → r restart"
         in following(tmp_path, ended=True).panel
     )
 

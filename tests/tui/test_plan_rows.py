@@ -93,6 +93,45 @@ async def test_several_hosts_share_level_and_options(
     assert fleet[3].launched == []
 
 
+async def test_flake_lock_stays_as_it_is_if_that_is_chosen(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        text = await press(pilot, "u")
+        assert "[ ] leave flake.lock at its commit" in text
+        assert "Update nixfleet" in text
+        text = await press(pilot, "f")
+        assert "Force update csb0, level 1, as locked?" in text
+        assert "[✔] leave flake.lock at its commit" in text
+        assert "Update nixfleet" not in text
+        # it is committed, or it stays: the last choice counts
+        for key, committed in {"c": "commit flake.lock", "p": "push that commit"}.items():
+            text = await press(pilot, key)
+            assert "[ ] leave flake.lock" in text
+            assert f"[✔] {committed}" in text
+            text = await press(pilot, "f")
+            assert "[✔] leave flake.lock" in text
+            assert f"[ ] {committed}" in text
+        assert "[ ] leave flake.lock" in await press(pilot, "f")
+        await press(pilot, "f", "enter")
+    assert [plan.options for plan in fleet[0].plans] == [Options(force=True, as_locked=True)]
+
+
+async def test_several_hosts_can_be_updated_as_they_are_locked(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    """It is the operator's choice: an update of all that is stale moves flake.lock."""
+    async with make_app().run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        assert "[ ] leave flake.lock at its commit" in await press(pilot, "U")
+        text = await press(pilot, "f")
+        assert "Force update 2 hosts, level 1, as locked?" in text
+        assert "6 steps" in text
+        await press(pilot, "enter")
+    made = {plan.options.as_locked for session in fleet for plan in session.plans}
+    assert made == {True}
+
+
 async def test_a_host_whose_options_do_not_fit_is_left_out(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:

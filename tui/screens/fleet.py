@@ -254,6 +254,7 @@ class FleetScreen(HostPage):
         ),
         host_key("fleet", "rollback"),
         host_key("fleet", "commit"),
+        host_key("fleet", "restart", show=False),
         host_key("fleet", "history"),
         Binding(
             "slash",
@@ -438,7 +439,7 @@ class FleetScreen(HostPage):
             self.post_message(VerifyHosts(entries, self._hidden()))
 
     def action_ask_for_fix(self) -> None:
-        shown = self._shown()
+        shown = list(self._shown.values())
         marked = [entry for entry in shown if entry.name in self._marked]
         self.post_message(AskForFix(marked or shown, self._hidden()))
 

@@ -14,6 +14,7 @@ from tui.messages import (
     Connect,
     HostMessage,
     LookAtHost,
+    RestartAgent,
     RollBack,
     ShowHistory,
     ShowHost,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from tui.fleet import HostEntry
 
 
-AFTER_A_JOB: Final = ("update", "verify", "roll_back", "commit", "connect", "look")
+AFTER_A_JOB: Final = (*("restart", "update", "verify", "roll_back", "commit", "connect", "look"),)
 """The actions that a screen of a job has only once the job has ended."""
 
 
@@ -51,6 +52,12 @@ _HOST_KEYS: Final = {
         "This host's running job, or its plan, or why it is offline",
     ),
     "update": _HostKey(KEYS["update"], "update", LABELS["update"], "Force-update this host"),
+    "restart": _HostKey(
+        KEYS["restart"],
+        "restart",
+        LABELS["restart"],
+        "Restart the agent on this host, and prove it",
+    ),
     "details": _HostKey("d", "details", "details", "Everything that is known of this host"),
     "log": _HostKey(KEYS["log"], "log", LABELS["log"], "Show this host's last log"),
     "journal": _HostKey("a", "journal", "agent's log", "What the agent itself says, live"),
@@ -104,7 +111,7 @@ def host_keys(where: str, *, show: bool = False, without: Sequence[str] = ()) ->
     names = [name for name in _EVERYWHERE if name not in without]
     keys: list[BindingType] = [host_key(where, name, show=show) for name in names]
     # it is there only while there is something to commit
-    return [host_key(where, "commit"), *keys]
+    return [host_key(where, "commit"), *keys, host_key(where, "restart", show=False)]
 
 
 class HostPage(Page):
@@ -151,6 +158,9 @@ class HostPage(Page):
 
     def action_roll_back(self) -> None:
         self.ask_for(RollBack)
+
+    def action_restart(self) -> None:
+        self.ask_for(RestartAgent)
 
     def action_commit(self) -> None:
         self.ask_for(CommitLock)

@@ -65,7 +65,8 @@ class ChoiceDialog(Dialog[ResultT]):
 
 
 class OptionsDialog(ChoiceDialog[ResultT]):
-    """The level, whether to roll back by itself, and what becomes of flake.lock."""
+    """The level, whether to roll back by itself, and what becomes of flake.lock. It cannot both
+    stay as it is and be committed: of these the last choice counts."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("L", "level", "Choose the force level", show=False, id="plan.level"),
@@ -75,6 +76,9 @@ class OptionsDialog(ChoiceDialog[ResultT]):
             "Roll back, or do not, if the new agent does not stay up",
             show=False,
             id="plan.rollback-on-failure",
+        ),
+        Binding(
+            "f", "as_locked", "Leave flake.lock as it is, or not", show=False, id="plan.as-locked"
         ),
         Binding("c", "commit", "Commit flake.lock, or do not", show=False, id="plan.commit-lock"),
         Binding("p", "push", "Push that commit, or do not", show=False, id="plan.push"),
@@ -98,6 +102,7 @@ class OptionsDialog(ChoiceDialog[ResultT]):
         options, glyphs = self.options, stage(self).glyphs
         does, _, _ = LEVEL_NOTES[options.level].partition(". ")
         back = "roll back by itself if the new agent does not stay up"
+        as_locked = "leave flake.lock at its commit, and build that"
         commit = "commit flake.lock once the new agent is proven"
         push = "push that commit too, never by force"
         return {
@@ -105,6 +110,10 @@ class OptionsDialog(ChoiceDialog[ResultT]):
             "choose-rollback": (
                 "plan.rollback-on-failure",
                 check_box(options.rollback_on_failure, back, glyphs),
+            ),
+            "choose-as-locked": (
+                "plan.as-locked",
+                check_box(options.as_locked, as_locked, glyphs),
             ),
             "choose-commit": ("plan.commit-lock", check_box(options.commit_lock, commit, glyphs)),
             "choose-push": ("plan.push", check_box(options.push, push, glyphs)),
@@ -116,13 +125,25 @@ class OptionsDialog(ChoiceDialog[ResultT]):
     def action_go_back(self) -> None:
         self._change(rollback_on_failure=not self.options.rollback_on_failure)
 
+    def action_as_locked(self) -> None:
+        if self.options.as_locked:
+            self._change(as_locked=False)
+        else:
+            self._change(as_locked=True, commit_lock=False, push=False)
+
     def action_commit(self) -> None:
         commit = not self.options.commit_lock
-        self._change(commit_lock=commit, push=commit and self.options.push)
+        push = commit and self.options.push
+        self._change(commit_lock=commit, push=push, as_locked=self._stays(commit))
 
     def action_push(self) -> None:
         push = not self.options.push
-        self._change(commit_lock=push or self.options.commit_lock, push=push)
+        commit = push or self.options.commit_lock
+        self._change(commit_lock=commit, push=push, as_locked=self._stays(commit))
+
+    def _stays(self, commit: bool) -> bool:
+        """Whether flake.lock stays as it is, after a choice to commit it or not."""
+        return self.options.as_locked and not commit
 
     def _set_level(self, level: int | None) -> None:
         if level is not None:

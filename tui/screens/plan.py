@@ -36,12 +36,15 @@ _NOTHING_NEW = (
 
 
 def plan_text(plan: Plan) -> str:
-    """`force update, level 1`, `update`, `roll back` or `commit flake.lock`."""
+    """`force update, level 1`, `update, as locked`, `roll back`, `restart`, or another goal."""
     if plan.goal == "rollback":
         return "roll back"
     if plan.goal == "commit":
         return "commit flake.lock"
-    return f"force update, level {plan.options.level}" if plan.options.force else "update"
+    if plan.goal == "restart":
+        return "restart"
+    name = f"force update, level {plan.options.level}" if plan.options.force else "update"
+    return f"{name}, as locked" if plan.options.as_locked else name
 
 
 def plan_question(plan: Plan) -> str:
@@ -50,12 +53,17 @@ def plan_question(plan: Plan) -> str:
         return f"Roll back {plain(plan.host)}?"
     if plan.goal == "commit":
         return f"Commit flake.lock on {plain(plan.host)}?"
+    if plan.goal == "restart":
+        return f"Restart the agent on {plain(plan.host)}?"
     return update_question(plan.options, plain(plan.host))
 
 
 def update_question(options: Options, whom: str) -> str:
     """`Force update csb0, level 1?`"""
-    return f"Force update {whom}, level {options.level}?" if options.force else f"Update {whom}?"
+    locked = ", as locked" if options.as_locked else ""
+    if options.force:
+        return f"Force update {whom}, level {options.level}{locked}?"
+    return f"Update {whom}{locked}?"
 
 
 def on_host(entry: HostEntry, plan: Plan, key: str) -> tuple[str | tuple[str, str], ...]:
@@ -85,6 +93,8 @@ class PlanDialog(ChoiceDialog["Plan"]):
         changes = "changes the system, as root" if plan.needs_root else "changes the home"
         if plan.goal == "commit":
             changes = f"commits in nixcfg, as {plain(plan.owner)}"
+        elif plan.goal == "restart":
+            changes = "restarts the agent"
         super().__init__(plan_question(plan), body, accept="start", changes=changes)
         self._entry = entry
         self._plan = plan
@@ -216,6 +226,17 @@ class CommitDialog(PlanDialog):
             (f"{plain(plan.checkout)}/flake.lock", "bold"),
             " is committed if the agent that runs is proven to be what it builds. "
             "The agent is neither stopped nor restarted.\n\n",
+            *on_host(entry, plan, self.open_key),
+        )
+        super().__init__(entry, plan, body)
+
+
+class RestartDialog(PlanDialog):
+    """Before the agent is restarted: that nothing else is done."""
+
+    def __init__(self, entry: HostEntry, plan: Plan) -> None:
+        body = Content.assemble(
+            "The agent is restarted, and proven. Nothing is pulled, built or switched.\n\n",
             *on_host(entry, plan, self.open_key),
         )
         super().__init__(entry, plan, body)

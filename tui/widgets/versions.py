@@ -33,6 +33,7 @@ _CHANGED = "bold $text-accent"
 _AWAITED: Final[dict[StepId, str]] = {
     "confirm": "reaching the host again",
     "start": "waiting for the agent",
+    "restart": "waiting for the agent",
     "verify": "waiting for the agent",
     "rollback": "going back to what was active",
     "commit": "committing flake.lock",

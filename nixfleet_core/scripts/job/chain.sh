@@ -59,10 +59,17 @@ nf_move_input() {
 
 nf_do_rebuild() {
   nf_wait_switch
+  if [ -n "$NF_AS_LOCKED" ]; then nf_in_checkout nf_say_locked; fi
   nf_from_flake nf_rebuild "$@"
   nf_do_rebuild_code=$?
   if [ "$nf_do_rebuild_code" = 0 ] || nf_has_moved; then nf_keep_commit; nf_drop_old_commits; fi
   return "$nf_do_rebuild_code"
+}
+
+# nf_say_locked: what is built, where no step has moved the input.
+nf_say_locked() {
+  if [ "$(nf_sum_of_lock)" != "$NF_LOCK_SUM" ] && ! nf_read_lock; then return; fi
+  nf_say "flake.lock has $NF_INPUT at $(nf_field 4), and stays as it is"
 }
 
 # nf_rebuild COMMAND... --flake CHECKOUT#NAME: with what is to be built in the place of the checkout. git
@@ -109,6 +116,26 @@ nf_do_start() {
     nf_service_start || return
   fi
   nf_await_agent
+}
+
+# A restart in one go, so that the agent is down only once. In a job that was killed, the agent is only
+# brought back.
+# sets: NF_STEP_REASON
+nf_do_restart() {
+  if [ -n "$NF_FINISHING" ]; then nf_do_start; return; fi
+  nf_see_units 2>/dev/null
+  if ! nf_is_seen_up || [ "${agent_restarts:-0}" != 0 ]; then nf_service_forgive >>"$NF_LOG" 2>&1; fi
+  if nf_is_starting; then nf_await_agent; return; fi
+  nf_service_restart
+  case $? in
+    0) nf_await_agent; return ;;
+    124)
+      nf_say "the agent did not stop in time: it is killed"
+      NF_STEP_REASON=killed
+      nf_service_kill >>"$NF_LOG" 2>&1
+      ;;
+  esac
+  nf_do_start
 }
 
 # nf_is_starting: true if launchd's process still waits, and will become the agent that its plist names.

@@ -143,7 +143,8 @@ nf_quietly() {
   if [ -n "$NF_OUT" ]; then nf_open_pipe "$NF_OUT"; nf_quietly_out_reader=$nf_open_pipe_reader; fi
   (
     exec 8>&- 6>&-
-    cd "$NF_ROOT$NF_CHECKOUT" || exit 1
+    # the agent needs no checkout, which may be gone
+    case $NF_STEP in stop | start | restart | verify) cd / ;; *) cd "$NF_ROOT$NF_CHECKOUT" || exit 1 ;; esac
     NF_EXEC='exec'
     case $NF_WHO in
       owner)

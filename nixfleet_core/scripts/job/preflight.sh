@@ -9,7 +9,7 @@ nf_do_preflight() {
   nf_check tools && nf_check unit && nf_check idle || return
   # whom we waited for has moved something: that is what was before this job
   if nf_has_moved; then nf_note_back; nf_look_before; fi
-  case $NF_GOAL in rollback) return 0 ;; commit) nf_before_commit; return ;; esac
+  case $NF_GOAL in rollback | restart) return 0 ;; commit) nf_before_commit; return ;; esac
   nf_check disk && nf_check memory && nf_check checkout && nf_check remote && nf_check pull &&
     nf_check input && nf_check commit && nf_check attribute && nf_check switch
 }
@@ -18,7 +18,8 @@ nf_do_preflight() {
 nf_before_commit() { nf_check checkout && nf_check commit && cd /; }
 
 nf_look_before() {
-  nf_owner "$NF_ROOT$NF_CHECKOUT" && cd "$NF_ROOT$NF_CHECKOUT" && nf_write_before
+  if nf_owner "$NF_ROOT$NF_CHECKOUT" && cd "$NF_ROOT$NF_CHECKOUT" 2>/dev/null; then nf_write_before
+  elif [ "$NF_GOAL" = restart ]; then nf_write_before; fi # it needs no checkout
   cd /
 }
 
@@ -223,6 +224,8 @@ nf_check_input() {
     return
   fi
   if [ "$NF_LOCK_VALUES" = missing ]; then nf_refuse missing "the flake has no input '$NF_INPUT'"; return; fi
+  # nothing is moved: what the input's repository has does not matter
+  if [ -n "$NF_AS_LOCKED" ]; then return 0; fi
   nf_want
   nf_check_input_url=$(nf_field 2)
   case $nf_want_commit,$nf_want_why in

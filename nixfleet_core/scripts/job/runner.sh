@@ -60,7 +60,12 @@ nf_step() {
 }
 
 # After a failure or a cancellation: the checkout is as it was.
-nf_undo() { nf_in_checkout nf_undo_pull; nf_undo_lock; nf_undo_commit; }
+nf_undo() {
+  case $NF_GOAL in restart) return ;; esac
+  nf_in_checkout nf_undo_pull
+  nf_undo_lock
+  nf_undo_commit
+}
 
 # nf_is_due: whether the step runs, by the results of the steps before it.
 nf_is_due() {
@@ -68,6 +73,8 @@ nf_is_due() {
     preflight | stop | pull | update | repair | build | rebuild | confirm) nf_is_well ;;
     # whatever the results; but a refused job has touched nothing, so nothing needs to be brought back
     start | verify) [ -n "$NF_FINISHING" ] || [ "$NF_FAILED" != preflight ] ;;
+    # a killed job's agent is brought back by it
+    restart) [ -n "$NF_FINISHING" ] || nf_is_well ;;
     # asked for, or because the new agent did not stay up
     rollback) if [ "$NF_GOAL" = rollback ]; then nf_is_well; else [ -n "$NF_BACK" ]; fi ;;
     commit) nf_is_well && nf_is_proven ;;
@@ -109,10 +116,10 @@ nf_enter_finish() {
 
 # The job has its result: start the agent if it is down. The job's own log is closed by now. A job that only
 # commits has stopped none.
-# sets: NF_LIMIT, NF_LOG, NF_WHO
+# sets: NF_LIMIT, NF_LOG, NF_STEP, NF_WHO
 nf_start_once_more() {
   if [ "$NF_GOAL" = commit ]; then return; fi
-  NF_LOG=/dev/null NF_WHO=root NF_LIMIT=120
+  NF_LOG=/dev/null NF_WHO=root NF_LIMIT=120 NF_STEP=start
   nf_agent_is_up || { nf_service_forgive; nf_service_start; } >/dev/null 2>&1
 }
 

@@ -30,6 +30,8 @@ from fakes import (
     STALE,
     WHY,
     FakeSession,
+    make_plan,
+    make_restart,
     make_rollback,
 )
 from odd_files import ODD
@@ -168,9 +170,16 @@ def test_the_hosts_own_command_reads_the_inventory(real: Fleet, tmp_path: Path) 
         (("update", "--force", "2", "--yes"), "no host '2'"),
         (("update", "csb0", "--input-rev", "main"), "40 hexadecimal digits"),
         (("update", "csb0", "--input-rev", "A" * 40), "40 hexadecimal digits"),
+        (
+            ("update", "csb0", "--as-locked", "--commit-lock"),
+            "nothing to commit: leave out --commit",
+        ),
+        (("update", "csb0", "--as-locked", "--push"), "nothing to commit: leave out --push"),
+        (("update", "csb0", "--as-locked", "--input-rev", OLD), "and --input-rev moves it"),
         (("update", "csb0", "--stable", "0"), "not in the range"),
         (("update", "csb0"), "confirm at a terminal, or add --yes"),
         (("rollback", "csb0"), "confirm at a terminal, or add --yes"),
+        (("restart", "csb0"), "not restarted; confirm at a terminal, or add --yes"),
         (("rollback", "csb0", "--to", "0"), "not in the range"),
         (("rollback", "csb0", "--to", "last"), "not a valid integer"),
         (("log", "csb0", "../../etc/passwd"), "no job id"),
@@ -285,6 +294,8 @@ def test_the_app_opens_with_a_notice_of_a_mistake_in_the_settings(
         (("--input-rev", OLD), Options(force=True, input_rev=OLD)),
         (("--discard-lock", "--now"), Options(discard_lock=True, now=True)),
         (("--stable", "9"), Options(stable=9)),
+        (("--as-locked",), Options(as_locked=True)),
+        (("--as-locked", "--force=2"), Options(force=True, level=2, as_locked=True)),
         (("--commit-lock",), Options(commit_lock=True)),
         (("--push",), Options(commit_lock=True, push=True)),
         (("--retry-after", "30"), Options(retry_after=30)),
@@ -600,7 +611,7 @@ def test_ctrl_c_in_attach_detaches(fleet: Fleet) -> None:
 def test_ctrl_c_in_verify_speaks_of_no_job(
     fleet: Fleet, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def verify(_session: FakeSession, _latest: object) -> tuple[Facts, Verdict]:
+    async def verify(_session: FakeSession, _latest: object, **_: bool) -> tuple[Facts, Verdict]:
         os.kill(os.getpid(), number)
         await asyncio.Event().wait()
         raise AssertionError("it is ended")
@@ -837,6 +848,55 @@ def test_a_dry_run_says_what_refuses_the_update(
     assert (result.exit_code, f"# refused ({check}):" in result.stdout) == (code, True)
     line = json.loads(fleet.run("update", "--dry-run", "--json", "csb0").stdout)
     assert (line["plan"], line["refusal"]["check"]) == (None, check)
+
+
+def test_a_dry_run_as_locked_says_what_stays(fleet: Fleet) -> None:
+    warning = "flake.lock keeps nixfleet at 1a2b3c4: the step update is left out"
+    plan = make_plan("csb0", Options(as_locked=True), warnings=(warning,))
+    fleet.sessions["csb0"].says["plan"] = plan
+    result = fleet.run("update", "--dry-run", "--as-locked", "csb0")
+    assert f"# warning: {warning}" in result.stdout
+    # no commit of a new flake.lock can come
+    assert "a commit of" not in result.stdout
+    line = json.loads(fleet.run("update", "--dry-run", "--as-locked", "--json", "csb0").stdout)
+    assert (line["plan"]["options"]["as_locked"], line["plan"]["warnings"]) == (True, [warning])
+    assert "update" not in [step["id"] for step in line["plan"]["steps"]]
+
+
+def test_a_restart_is_a_job_and_0_means_that_it_is_proven(fleet: Fleet) -> None:
+    session = fleet.sessions["csb0"]
+    proven = Verdict(kind="restarted", cause="lock-behind", sentence="restarted; but behind")
+    session.says |= {"plan_restart": make_restart("csb0"), "verdict": proven}
+    result = fleet.run("restart", "csb0", "--yes", "--json")
+    answer = json.loads(result.stdout)
+    assert (result.exit_code, answer["verdict"], answer["cause"]) == (0, "restarted", "lock-behind")
+    assert [plan.goal for plan in session.plans] == ["restart"]
+    session.says["verdict"] = Verdict(kind="failed", cause="restart-failed", sentence="the same")
+    assert fleet.run("restart", "csb0", "--yes").exit_code == 1
+    session.says["plan_restart"] = Refusal("unit", "it is masked", "unmask it")
+    assert fleet.run("restart", "csb0", "--yes").exit_code == 1
+    assert len(session.plans) == 2
+
+
+def test_a_restart_says_before_that_it_changes_nothing(fleet: Fleet) -> None:
+    session = fleet.sessions["csb0"]
+    session.says["plan_restart"] = make_restart("csb0", "a restart starts the same agent again")
+    result = fleet.run("restart", "csb0", "--dry-run")
+    assert "# warning: a restart starts the same agent again" in result.stdout
+    assert "systemctl restart nixfleet-agent.service" in result.stdout
+    assert "a commit of" not in result.stdout
+    assert "incoming" not in session.calls
+    line = json.loads(fleet.run("restart", "csb0", "--dry-run", "--json").stdout)
+    assert (line["plan"]["goal"], line["refusal"]) == ("restart", None)
+    assert "launch" not in session.calls
+
+
+def test_the_hosts_own_command_proves_the_locked_commit(fleet: Fleet) -> None:
+    session = fleet.sessions["csb0"]
+    fleet.run("--verify", "--as-locked", command=nixfleet_update)
+    assert [call for call in session.calls if "verify" in call][-1].endswith(" as-locked")
+    fleet.run("--verify", command=nixfleet_update)
+    assert not [call for call in session.calls if "verify" in call][-1].endswith(" as-locked")
 
 
 def test_a_dry_run_as_json(fleet: Fleet) -> None:

@@ -97,7 +97,11 @@ CASES: Final[dict[str, tuple[Facts, tuple[Left, ...]]]] = {
         replace(NEW_SYSTEM, running=running(OLD_AGENT)),
         (
             ACTIVE,
-            Left(f"{OLD_RUNS.what}; 2.2.0 (bbbbbbbb…) is installed", f"{UPDATE} restarts it", "u"),
+            Left(
+                f"{OLD_RUNS.what}; 2.2.0 (bbbbbbbb…) is installed",
+                "nixfleet restart csb0 restarts it",
+                "r",
+            ),
         ),
     ),
     "an agent that is down": (

@@ -153,6 +153,7 @@ def marked_host(mark: str) -> dict[str, Any]:
         "ways_back": ways_of(mark),
         "plan_rollback": plan,
         "plan_commit": plan,
+        "plan_restart": plan,
         "fetch_plan": plan,
         "incoming": (marked(Commit(NEW, "Fix it"), mark), Commit(mark, mark)),
         "jobs": (marked(JobLine(job=JOB, at=1, asked_by="a", goal="g", outcome="o"), mark),),
@@ -168,7 +169,8 @@ FAULTS: dict[str, Any] = {
     "none": lambda mark: {},
     "unreachable": lambda mark: {"probe": Unreachable(mark, mark)},
     "refused": lambda mark: {
-        name: Refusal("input", mark, mark) for name in ("plan", "plan_rollback", "plan_commit")
+        name: Refusal("input", mark, mark)
+        for name in ("plan", "plan_rollback", "plan_commit", "plan_restart")
     },
     "not allowed": lambda mark: {
         name: NotAllowed(mark) for name in ("examine", "verify", "jobs", "cancel")
@@ -185,7 +187,11 @@ COMMANDS = [
     *(words for command in LISTS for words in (command, (*command, "--json"))),
     *(("update", "--yes", *more) for more in ((), ("--json",), ("--detach",), ("--force",))),
     *(("update", "--dry-run", *more) for more in ((), ("--json",))),
-    *((job, "--yes", *more) for job in ("rollback", "commit") for more in ((), ("--json",))),
+    *(
+        (job, "--yes", *more)
+        for job in ("rollback", "commit", "restart")
+        for more in ((), ("--json",))
+    ),
     *(("log",), ("journal",), ("cancel",), ("config",), ("cache",)),
     *(("has", "1" * 40, *more) for more in ((), ("--json",))),
 ]

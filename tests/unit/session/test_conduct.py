@@ -33,7 +33,7 @@ from nixfleet_core.nix.lock import Source
 from nixfleet_core.plan.model import Options, Plan, Refusal
 from nixfleet_core.session.conduct import Conductor, Report, Watcher, asker
 from nixfleet_core.session.passwords import Passwords
-from nixfleet_core.session.protocol import Busy, Launched
+from nixfleet_core.session.protocol import Busy, Commit, Launched
 
 if TYPE_CHECKING:
     from nixfleet_core.job.events import JobEvent
@@ -108,6 +108,23 @@ async def test_update_leaves_a_proven_current_host_alone() -> None:
     report = await made.update()
     assert (report.verdict, report.job, report.exit_code) == (CURRENT, None, 0)
     assert "launch" not in made.session.calls
+
+
+@pytest.mark.parametrize(
+    ("incoming", "pull", "runs"),
+    [((), True, False), ((Commit(NEW, "fix"),), True, True), ((Commit(NEW, "fix"),), False, False)],
+)
+async def test_a_host_that_runs_what_is_locked_is_left_alone_unless_a_pull_may_bring_another_lock(
+    incoming: tuple[Commit, ...], pull: bool, runs: bool
+) -> None:
+    made = bench(verify=CURRENT, incoming=incoming)
+    report = await made.update(as_locked=True, pull=pull)
+    assert f"verify {NEW} as-locked" in made.session.calls
+    assert (report.job is not None) == runs
+    # the usual update knows without asking: it moves the lock to the latest anyway
+    usual = bench(verify=CURRENT, incoming=incoming)
+    assert (await usual.update(pull=pull)).job is None
+    assert "incoming" not in usual.session.calls
 
 
 async def test_a_forced_update_asks_for_no_proof_first() -> None:

@@ -1142,6 +1142,29 @@ async def test_verdict_without_a_latest_commit_proves_nothing(bench: Callable[..
     assert (await made.session.verdict(JOB, latest_is(NEW))).kind == "updated"
 
 
+async def test_a_job_that_left_flake_lock_alone_is_measured_against_its_commit(
+    bench: Callable[..., Bench],
+) -> None:
+    made = bench()
+    newest = "3" * 40
+    made.copy.write("plan.json", msgspec.json.encode({"plan": PLAN}))
+    leave(made, latest=None)
+    assert (await made.session.verdict(JOB, latest_is(newest))).cause == "lock-behind"
+    locked = msgspec.structs.replace(PLAN, options=Options(as_locked=True))
+    made.copy.write("plan.json", msgspec.json.encode({"plan": locked}))
+    verdict = await made.session.verdict(JOB, latest_is(newest))
+    assert verdict.kind == "updated"
+    assert f"the latest commit of nixfleet is {newest[:7]}" in verdict.notes[0]
+
+
+async def test_a_proof_can_be_measured_against_the_locked_commit(
+    bench: Callable[..., Bench],
+) -> None:
+    made = bench(says(AFTER), says(AFTER))
+    _, verdict = await made.session.verify(latest_is("3" * 40), as_locked=True)
+    assert (verdict.kind, verdict.cause) == ("current", "")
+
+
 async def test_an_input_that_only_nix_may_fetch_is_proven_without_its_latest_commit(
     bench: Callable[..., Bench],
 ) -> None:
