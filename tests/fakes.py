@@ -323,7 +323,7 @@ class FakeSession:
         self.events: list[JobEvent | None] = []
         self.told: list[JournalEvent | str | Exception] = []
         """What its agent's log has told."""
-        self.copies: list[JournalCopy] = []
+        self.journal_copies: list[JournalCopy] = []
         """The copies of its agent's log."""
         self._news = asyncio.Condition()
 
@@ -415,10 +415,10 @@ class FakeSession:
             yield event
 
     def journal_copy(self) -> JournalCopy:
-        self.copies.append(
+        self.journal_copies.append(
             JournalCopy(Path(tempfile.mkdtemp(dir=self.folder if self.folder.is_dir() else None)))
         )
-        return self.copies[-1]
+        return self.journal_copies[-1]
 
     async def journal(
         self, copy: JournalCopy, wanted: Wanted

@@ -52,7 +52,7 @@ async def test_the_log_is_shown_live_from_the_list_and_escape_goes_back(
         assert "agent[7]: hello" in text
         assert "fetching ‹redacted›" in text
         assert "Log · 3 lines · following" in text
-        copy = fleet[0].copies[0]
+        copy = fleet[0].journal_copies[0]
         await press(pilot, "escape")
         assert isinstance(app.screen, FleetScreen)
         assert not copy.text.parent.exists()

@@ -34,7 +34,7 @@ def test_the_last_lines_are_printed_without_credentials(fleet: Fleet) -> None:
     assert lines[:2] == ["agent[7]: Started", "agent[7]: fetching ‹redacted›"]
     assert result.stdout.endswith("\n    again\n")
     assert asked(session) == str(Wanted(200, follow=False, patient=False))
-    assert not session.copies[0].text.exists()
+    assert not session.journal_copies[0].text.exists()
 
 
 def test_raw_prints_the_hosts_own_bytes(fleet: Fleet) -> None:
@@ -86,7 +86,7 @@ def test_a_log_that_cannot_be_read_has_a_code(
     result = fleet.run("journal", "csb0")
     assert (result.exit_code, result.stdout) == (code, "")
     assert says in result.stderr
-    assert not session.copies[0].text.parent.exists()
+    assert not session.journal_copies[0].text.parent.exists()
 
 
 def test_a_password_that_nobody_gives_is_an_error(fleet: Fleet) -> None:
@@ -130,4 +130,4 @@ def test_ctrl_c_ends_a_log_that_is_followed_and_the_link_is_told(
         "csb0: no answer; waiting for the host",
         "csb0: it answers again",
     ]
-    assert not session.copies[0].text.parent.exists()
+    assert not session.journal_copies[0].text.parent.exists()
