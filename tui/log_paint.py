@@ -53,8 +53,9 @@ class Row:
     """The character of the line with which the body begins; of a wrapped line, of the row."""
 
     def painted(self) -> list[Segment]:
-        """What is sent to the terminal, in as few pieces as its styles allow."""
-        return joined([*self.gutter, *self.body])
+        """What is sent to the terminal, in few pieces. Some programs that show a screenshot leave
+        out blanks at the beginning of a piece, so the gutter is one of its own."""
+        return [*self.gutter, *joined(self.body)]
 
     def for_mouse(self, row: int) -> Strip:
         """The same, for which the mouse selects from a place in the text."""
@@ -92,20 +93,17 @@ def joined(segments: Iterable[Segment]) -> list[Segment]:
     sent to a terminal names its whole style. Of blanks only the background is seen."""
     pieces: list[Segment] = []
     for piece in segments:
-        if pieces:
-            before, style = pieces[-1], piece.style
-            if style is before.style or style == before.style or _is_seen_as(piece, before.style):
-                pieces[-1] = Segment(before.text + piece.text, before.style)
-                continue
-            if _is_seen_as(before, style):
-                pieces[-1] = Segment(before.text + piece.text, style)
-                continue
-        pieces.append(piece)
+        if pieces and _looks_the_same(piece, before := pieces[-1].style):
+            pieces[-1] = Segment(pieces[-1].text + piece.text, before)
+        else:
+            pieces.append(piece)
     return pieces
 
 
-def _is_seen_as(piece: Segment, style: Style | None) -> bool:
-    """Whether it looks the same in that other style, because it is blank."""
+def _looks_the_same(piece: Segment, style: Style | None) -> bool:
+    """Whether it does in that other style."""
+    if piece.style == style:
+        return True
     if not piece.text.isspace() or piece.style is None or style is None:
         return False
     return piece.style.bgcolor == style.bgcolor and not (_draws(piece.style) or _draws(style))

@@ -55,7 +55,9 @@ OTHERS: Final[Mapping[str, Keys]] = {
     name: ("+".join((*modifiers, f"f{number}")),)
     for name, (modifiers, number) in zip(
         DEFAULTS,
-        product(((), ("ctrl",), ("alt",), ("shift",), ("alt", "ctrl")), range(1, 36)),
+        product(
+            ((), ("ctrl",), ("alt",), ("shift",), ("alt", "ctrl"), ("alt", "shift")), range(1, 36)
+        ),
         strict=False,
     )
 }

@@ -803,7 +803,7 @@ async def test_a_row_is_sent_in_as_few_pieces_as_its_styles_need(path: Path) -> 
     async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
         await rest(pilot)
         painted = app.log_view.render_lines(Region(0, 0, WIDTH + 1, 6))
-        assert [len(list(strip)) for strip in painted] == [1, 2, 1, 1, 3, 1]
+        assert [len(list(strip)) for strip in painted] == [2, 3, 2, 2, 3, 1]
 
 
 class Painted:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 from fakes import (
+    CURRENT,
     JOB,
     NEW_PATH,
     NOW,
@@ -18,6 +19,7 @@ from fakes import (
     make_commit,
     make_facts,
     make_host,
+    make_restart,
     make_rollback,
     ways_of,
 )
@@ -125,6 +127,7 @@ WALKED = {
 """The screens that one host's walk goes through."""
 WALKED_OF_MANY = {"ManyPlansDialog", "ManyRollbacksDialog", "ManyScreen", "PasswordDialog"}
 WALKED_TO_COMMIT = {"CommitDialog"}
+WALKED_TO_RESTART = {"RestartDialog"}
 WALKED_OF_NONE = {"FirstRunScreen"}
 
 
@@ -137,7 +140,7 @@ def test_the_tests_walk_every_screen() -> None:
         return set().union(*map(leaves, below)) if below else {kind.__name__}
 
     app_screens = leaves(Page) | leaves(Dialog)
-    others = WALKED_OF_MANY | WALKED_TO_COMMIT | WALKED_OF_NONE
+    others = WALKED_OF_MANY | WALKED_TO_COMMIT | WALKED_TO_RESTART | WALKED_OF_NONE
     assert app_screens == WALKED - {"CommandPalette"} | others
 
 
@@ -262,6 +265,19 @@ async def test_the_commit_of_flake_lock_shows_no_secret(
         await press(pilot, KEYS["commit"])
         assert_no_secret(app)
         assert {type(app.screen).__name__} == WALKED_TO_COMMIT
+
+
+@MARK
+async def test_the_restart_of_an_agent_shows_no_secret(
+    make_app: MakeApp, tmp_path: Path, mark: str, unfiltered: None
+) -> None:
+    session, plan = FakeSession(make_host(NAME), tmp_path, probe=CURRENT), make_restart(NAME)
+    session.says["plan_restart"] = msgspec.structs.replace(marked(plan, mark), steps=plan.steps)
+    async with (app := make_app([session])).run_test(size=(160, 60)) as pilot:
+        await settle(pilot)
+        await press(pilot, KEYS["restart"])
+        assert_no_secret(app)
+        assert {type(app.screen).__name__} == WALKED_TO_RESTART
 
 
 @MARK
