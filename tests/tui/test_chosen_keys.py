@@ -156,9 +156,9 @@ async def test_the_fleet_its_help_and_its_palette(
     async with (app := app_with(chosen, fleet)).run_test(size=(200, 50)) as pilot:
         await settle(pilot)
         check(screen_text(app), chosen)
-        names(screen_text(app), chosen, fleet_update="update", fleet_choose="plan")
-        (cure,) = [line for line in screen_text(app).splitlines() if "→" in line]
-        names(cure, chosen, fleet_update="update")
+        names(screen_text(app), chosen, fleet_restart="restart", fleet_choose="plan")
+        _, _, cure = screen_text(app).partition("→")
+        names(cure, chosen, fleet_restart="restart", fleet_update="update")
         check(await do(pilot, "fleet.mark"), chosen)
         await do(pilot, "app.help")
         assert isinstance(app.screen, HelpDialog)
