@@ -74,7 +74,7 @@ def test_a_fix_is_followed_through_all_states_of_a_host(
     found = answer(client, fix, host)
     assert (found["answer"], found["running_commit"]) == ("yes", later), found
     message = f'Revert "Release 2.2.0"\n\nThis reverts commit {fix}.'
-    agent = {"VERSION": "2.1.9\n", "agent": agent_program("2.1.9")}
+    agent: dict[str, str | bytes] = {"VERSION": "2.1.9\n", "agent": agent_program("2.1.9")}
     reverted = repos.commit("nixfleet", message, agent)
     client.update(host.name, "--force")
     found = answer(client, fix, host)
