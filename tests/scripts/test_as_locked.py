@@ -19,8 +19,8 @@ STEPS = tuple(step for step in CHAIN if step != "update")
 one_shell = pytest.mark.parametrize("shell", ["dash"], indirect=True)
 
 
-def locked(host: FakeHost, **options: object) -> Plan:
-    made = host.plan(as_locked=True, **options)
+def locked(host: FakeHost, *, pull: bool = True) -> Plan:
+    made = host.plan(as_locked=True, pull=pull)
     return msgspec.structs.replace(
         made, steps=tuple(step for step in made.steps if step.id != "update")
     )
