@@ -14,6 +14,7 @@ from nixfleet_core.cli.run import for_each
 from nixfleet_core.errors import NO_ANSWER, NeedsPassword, NotAllowed, Unreachable
 from nixfleet_core.facts.model import DirtyTrees
 from nixfleet_core.job.compile import step_lines
+from nixfleet_core.judge.coming import Coming, commit_lines
 from nixfleet_core.judge.exit_codes import EXIT_CODES, worst_exit
 from nixfleet_core.log.display import safe
 from nixfleet_core.plan.model import Plan, Refusal
@@ -55,6 +56,9 @@ class PlanLine(msgspec.Struct, frozen=True):
     refusal: Refusal | None
     dirty_trees: DirtyTrees | None = None
     """What the flake does with a dirty tree, if that is known."""
+    coming: Coming | None = None
+    """The commits of the input between what runs and what will run."""
+    input: str = ""
 
 
 def show_plans(
@@ -97,7 +101,7 @@ async def _prepare(
     made = await asking.prepare(conductor, session, options)
     if isinstance(made, Report):
         return made, None
-    line = await reported(session.host, lambda: _line(session, made, options))
+    line = await reported(session.host, lambda: _line(conductor, session, made, options))
     return (line, None) if isinstance(line, Report) else (made, line)
 
 
@@ -115,21 +119,25 @@ async def _make_line(
     try:
         with one_host(name):
             found = await asking.plan(conductor, session, await session.probe(), options)
-            return await _line(session, Prepared(*found), options)
+            return await _line(conductor, session, Prepared(*found), options)
     except Unreachable as error:
         return PlanLine(name, None, (), (), Refusal(error.cause, str(error), error.advice))
     except (NeedsPassword, NotAllowed) as error:
         return PlanLine(name, None, (), (), Refusal("elevation", str(error), "log in as root"))
 
 
-async def _line(session: HostSession, made: Prepared, options: Options) -> PlanLine:
+async def _line(
+    conductor: Conductor, session: HostSession, made: Prepared, options: Options
+) -> PlanLine:
     """Raises HostError."""
     name, facts, plan = session.host.name, made.facts, made.plan
     incoming = await session.incoming(facts) if options.pull else ()
     if isinstance(plan, Refusal):
         return PlanLine(name, None, (), incoming, plan)
     known = facts.checkout.dirty_trees if facts.checkout else None
-    return PlanLine(name, plan, step_lines(plan), incoming, None, known)
+    coming = await conductor.coming(session, facts, options) if plan.goal == "update" else None
+    lines = step_lines(plan)
+    return PlanLine(name, plan, lines, incoming, None, known, coming, session.host.input)
 
 
 def _exit_code(line: PlanLine) -> int:
@@ -161,5 +169,9 @@ def _print(line: PlanLine, *, err: bool) -> None:
         )
     for commit in line.incoming:
         comment(f"incoming: {safe(commit.rev)[:7]} {commit.title}")
+    if line.coming is not None:
+        comment(f"input: {line.coming.sentence(line.input)}")
+        for parts in commit_lines(line.coming):
+            comment(f"input: {' '.join(filter(None, parts))}")
     for command in line.commands:
         say(command, exact=True, err=err)

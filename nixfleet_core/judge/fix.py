@@ -107,6 +107,15 @@ def _standing(fix: Change, past: Past) -> Standing:
     return Standing(has, f"{lacks}{_counted(len(past.later))} of its own){uncompared}")
 
 
+def is_revert(change: Change) -> bool:
+    """Whether the commit says that it takes another one back."""
+    return bool(
+        change.title.startswith('Revert "')
+        or _REVERTS.search(change.body)
+        or _REVERTS_PULL.search(change.body)
+    )
+
+
 def could_be_copies(fix: Change, later: Iterable[Change]) -> tuple[Change, ...]:
     """Those that may be the fix once more: with its author and time, or with its title."""
     return tuple(

@@ -36,6 +36,7 @@ from nixfleet_core.judge.verdict import (
 from nixfleet_core.nix.git_url import commit_of
 from nixfleet_core.plan.model import Plan, Refusal
 from nixfleet_core.session.boundary import one_host
+from nixfleet_core.session.coming import what_comes
 from nixfleet_core.session.protocol import Busy
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from nixfleet_core.job.outcome import Kind
     from nixfleet_core.journal.copy import JournalCopy
     from nixfleet_core.journal.wanted import JournalEvent, Wanted
+    from nixfleet_core.judge.coming import Coming
     from nixfleet_core.judge.ways_back import WaysBack
     from nixfleet_core.nix.git_url import Latest
     from nixfleet_core.plan.model import Options
@@ -313,6 +315,11 @@ class Conductor:
         facts = await self.passwords.run(session, lambda: session.examine(seen))
         latest = await self.asker(session.host)(facts) if options.commit_lock else None
         return facts, session.plan(facts, options, commit_of(latest))
+
+    async def coming(self, session: HostSession, facts: Facts, options: Options) -> Coming:
+        """What of the input an update with these options brings along."""
+        latest = await self.asker(session.host)(facts)
+        return await what_comes(session.host, facts, options, latest, here=self.latest.here)
 
     async def plan_commit(
         self, session: HostSession, seen: Facts, options: Options

@@ -55,7 +55,7 @@ class Unclear:
     found: tuple[Change, ...] = ()
 
 
-_NO_GIT: Final = "the input is no repository that git can be asked about"
+NO_GIT: Final = "the input is no repository that git can be asked about"
 _NO_LOCK: Final = "flake.lock could not be read, so its repository is not known"
 
 
@@ -87,7 +87,7 @@ async def which_have(
         if one.facts is None:
             continue
         recalled[one.host.name] = recall(one.facts, one.host)
-        source = _source(one.host, recalled[one.host.name].facts)
+        source = source_of(one.host, recalled[one.host.name].facts)
         if source is not None and source.url is not None:
             question = replace(question_of(source, one.host, here=here), ref=None, any_kind=False)
             asked[one.host.name] = question
@@ -128,7 +128,7 @@ async def _answer(
     )
 
 
-def _source(host: Host, facts: Facts) -> Source | None:
+def source_of(host: Host, facts: Facts) -> Source | None:
     """Where the input comes from: by flake.lock, else as it was when somebody last proved it."""
     found = facts.find_input(host.input)
     if found is not None:
@@ -141,7 +141,7 @@ def _source(host: Host, facts: Facts) -> Source | None:
 def _unread(host: Host, facts: Facts, fix: Change, place: _Place | None) -> str:
     """Why the host's repository cannot be read; empty if it can."""
     if place is None:
-        return _NO_GIT if facts.find_input(host.input) is not None else _NO_LOCK
+        return NO_GIT if facts.find_input(host.input) is not None else _NO_LOCK
     if place.problem:
         return place.problem
     return "" if fix in place.found else f"its repository has no commit {fix.rev[:7]}"

@@ -252,6 +252,18 @@ class Repository:
         )
         return await self._compared(fix, past)
 
+    async def only(
+        self, commit: str, other: str, most: int
+    ) -> tuple[int, tuple[Change, ...]] | None:
+        """How many commits the first one has, with itself, that the other lacks, and the newest of
+        them. None if the history is cut off."""
+        if await self._is_shallow(commit, other):
+            return None
+        counted = await self._git("rev-list", "--count", commit, f"^{other}")
+        newest = await self._changes("--topo-order", f"-n{most}", commit, f"^{other}")
+        number = counted.stdout.strip()
+        return (int(number), newest) if number.isdigit() else None
+
     async def has(self, commit: str) -> bool:
         """Whether the commit is there."""
         found = await self._git("cat-file", "-t", commit)

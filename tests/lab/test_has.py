@@ -25,6 +25,13 @@ def answer(client: Client, fix: str, host: LabHost) -> dict[str, Any]:
     return told
 
 
+def planned(client: Client, host: LabHost, *options: str) -> dict[str, Any]:
+    """What a plan says of the input's commits."""
+    done = client.run("update", host.name, "--dry-run", "--json", *options)
+    coming: dict[str, Any] = json.loads(done.stdout)["coming"]
+    return coming
+
+
 def verify(client: Client, host: LabHost) -> None:
     assert client.run("verify", host.name).returncode in (0, 3)
 
@@ -45,6 +52,12 @@ def test_a_fix_is_followed_through_all_states_of_a_host(
     found = answer(client, fix[:9], host)
     assert (found["answer"], found["running_commit"]) == ("not proven", base), found
     assert "1 commit before the fix" in found["why"]
+
+    # the plan names the fix; a plan that leaves flake.lock as it is brings nothing
+    coming = planned(client, host)
+    assert (coming["running"], coming["target"], coming["count"]) == (base, fix, 1), coming
+    assert [one["title"] for one in coming["commits"]] == ["Release 2.2.0"]
+    assert planned(client, host, "--as-locked")["target"] == base
 
     # the new lock, not built: now it is proven that the fix builds another path
     in_checkout(host, UPDATE_LOCK)
@@ -80,6 +93,10 @@ def test_a_fix_is_followed_through_all_states_of_a_host(
     found = answer(client, fix, host)
     assert (found["answer"], found["running_commit"]) == ("no", reverted), found
     assert f"its revert {reverted[:7]}" in found["why"]
+
+    # back to the fix is a downgrade, and says so
+    back = client.run("update", host.name, "--dry-run", "--input-rev", fix)
+    assert "input: a downgrade: 2 commits of nixfleet run now, and will not" in back.stdout
 
 
 @pytest.mark.parametrize("name", ["csb0"])

@@ -10,8 +10,10 @@ from textual.content import Content
 from textual.widgets import Static
 
 from nixfleet_core.errors import HostError
+from nixfleet_core.judge.coming import commit_lines
 from nixfleet_core.plan.model import Refusal
 from nixfleet_core.session.boundary import one_host
+from nixfleet_core.session.coming import what_comes
 from tui.plan_rows import step_rows
 from tui.screens.options import ChoiceDialog, OptionsDialog
 from tui.stage import stage
@@ -22,6 +24,7 @@ from tui.widgets.fold_list import FoldList
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
+    from nixfleet_core.judge.coming import Coming
     from nixfleet_core.plan.model import Options, Plan
     from nixfleet_core.session.protocol import Commit
     from tui.fleet import HostEntry
@@ -86,6 +89,16 @@ def commits_text(commits: tuple[Commit, ...]) -> Content:
     return Content.assemble(*parts)
 
 
+def input_text(found: Coming, flake_input: str) -> Content:
+    """The commits of the input between what runs and what will run."""
+    sentence = plain(found.sentence(flake_input))
+    sentence = f"{sentence[:1].upper()}{sentence[1:]}."
+    parts: list[str | tuple[str, str]] = [(sentence, "bold" if not found.unknown else "")]
+    for sign, rev, rest in commit_lines(found):
+        parts += [f"\n{sign} ", (f"{rev} " if rev else "", "$text-accent"), plain(rest)]
+    return Content.assemble(*parts)
+
+
 class PlanDialog(ChoiceDialog["Plan"]):
     """Shows the plan for one host; the answer is the plan that the operator starts."""
 
@@ -131,9 +144,12 @@ class UpdateDialog(OptionsDialog["Plan"], PlanDialog):
     def compose_fields(self) -> ComposeResult:
         yield from super().compose_fields()
         yield Static()
+        yield Static(id="input-commits", markup=False)
+        yield Static()
         yield Static(id="commits", markup=False)
 
     def on_mount(self) -> None:
+        self._ask_for_input()
         if self._plan.options.pull:
             self._show_commits(Content("Asking which commits the pull brings ..."))
             self.run_worker(self._load_commits(), group="incoming", exclusive=True)
@@ -152,6 +168,20 @@ class UpdateDialog(OptionsDialog["Plan"], PlanDialog):
             self.app.notify(planned, severity="warning")
         else:
             self.show_plan(planned)
+            self._ask_for_input()
+
+    def _ask_for_input(self) -> None:
+        """Show what comes of the input, for the options of now."""
+        self._show("input-commits", Content("Asking which commits of the input come along ..."))
+        self.run_worker(self._load_input(), group="input", exclusive=True)
+
+    async def _load_input(self) -> None:
+        host, facts = self._entry.host, self._entry.facts
+        if facts is None:
+            return
+        here = stage(self).fleet.latest_source.here
+        found = await what_comes(host, facts, self.options, self._entry.latest, here=here)
+        self._show("input-commits", input_text(found, host.input))
 
     async def _load_commits(self) -> None:
         facts = self._entry.facts
@@ -168,8 +198,11 @@ class UpdateDialog(OptionsDialog["Plan"], PlanDialog):
             self._show_commits(commits_text(commits))
 
     def _show_commits(self, commits: Content) -> None:
+        self._show("commits", commits)
+
+    def _show(self, place: str, commits: Content) -> None:
         # the operator may have left the dialog before the host answered
-        for field in self.query("#commits").results(Static):
+        for field in self.query(f"#{place}").results(Static):
             field.update(commits)
 
 

@@ -65,6 +65,7 @@ from nixfleet_core.job.events import (
     Waiting,
 )
 from nixfleet_core.job.history import JobLine, unreadable_line
+from nixfleet_core.judge.coming import Coming, InputCommit
 from nixfleet_core.judge.diagnosis import Diagnosis
 from nixfleet_core.judge.left_behind import Left
 from nixfleet_core.judge.running_commit import RunningCommit
@@ -825,11 +826,37 @@ def test_a_dry_run_prints_the_commands_and_launches_nothing(fleet: Fleet) -> Non
     result = fleet.run("update", "--dry-run", "csb0")
     assert result.exit_code == 0
     host, dirty, *lines = result.stdout.splitlines()
-    assert (host, lines) == ("# csb0", ["# incoming: 1a2b3c4 Fix it", PULL])
+    unknown = "which commits of nixfleet come along is not known"
+    why = "nobody could say which commit is the latest"
+    shown = ["# incoming: 1a2b3c4 Fix it", f"# input: {unknown}: {why}", PULL]
+    assert (host, lines) == ("# csb0", shown)
     assert dirty.startswith("# if the flake refuses a dirty tree, what is built is a commit of ")
     assert "?ref=refs/nixfleet/JOB&rev=<commit of the new lock>'" in dirty
     assert "launch" not in session.calls
     assert fleet.run("--dry-run", command=nixfleet_update).stdout == result.stdout
+
+
+def test_a_dry_run_names_the_commits_of_the_input(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rev = "b" * 40
+    commit = InputCommit(rev, "Reconnect\x1b[2J", 1_795_000_000)
+    found = Coming(running=OLD, target=rev, count=2, commits=(commit,))
+
+    async def what_comes(*_: object, **__: object) -> Coming:
+        return found
+
+    monkeypatch.setattr("nixfleet_core.session.conduct.what_comes", what_comes)
+    result = fleet.run("update", "--dry-run", "csb0")
+    lines = [line for line in result.stdout.splitlines() if line.startswith("# input: ")]
+    assert lines == [
+        "# input: 2 commits of nixfleet come along",
+        f"# input: + {rev[:7]} 2026-11-18 Reconnect\ufffd[2J",
+        "# input: + and 1 more",
+    ]
+    line = json.loads(fleet.run("update", "--dry-run", "--json", "csb0").stdout)
+    assert line["coming"]["commits"][0]["rev"] == rev
+    assert (line["coming"]["count"], line["input"]) == (2, "nixfleet")
 
 
 @pytest.mark.parametrize(

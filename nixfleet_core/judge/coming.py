@@ -1,0 +1,117 @@
+"""What of the input an update brings along: the commits between what runs and what will run. Pure.
+
+What runs is known by proof only (judge/running_commit.py); what lies between, the input's own
+repository says.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from nixfleet_core.judge.fix import is_revert
+from nixfleet_core.nix.git_url import NotKnown, commit_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from nixfleet_core.facts.model import Facts
+    from nixfleet_core.host import Host
+    from nixfleet_core.judge.fix import Change
+    from nixfleet_core.nix.git_url import Latest
+    from nixfleet_core.plan.model import Options
+
+MOST_NAMED: Final = 10
+"""So many commits are named; the rest is counted."""
+
+
+class InputCommit(msgspec.Struct, frozen=True):
+    """A commit of the input."""
+
+    rev: str
+    title: str
+    made: int | None
+    """The author's date, in seconds since the epoch."""
+    reverts: bool = False
+
+
+class Coming(msgspec.Struct, frozen=True, kw_only=True):
+    """What changes in the input. `unknown` says why that is not known; then all else is empty."""
+
+    running: str | None = None
+    target: str | None = None
+    count: int = 0
+    """So many commits come along."""
+    commits: tuple[InputCommit, ...] = ()
+    """The newest ten of them, newest first."""
+    lost: int = 0
+    """So many commits run now, and will not."""
+    losses: tuple[InputCommit, ...] = ()
+    unknown: str = ""
+
+    def sentence(self, flake_input: str) -> str:
+        """`3 commits of nixfleet come along; 1 revert among them`."""
+        if self.unknown:
+            return f"which commits of {flake_input} come along is not known: {self.unknown}"
+        if self.running == self.target:
+            return f"no commit of {flake_input} comes along"
+        lost = f"{_counted(self.lost, flake_input)} run{'s' * (self.lost == 1)} now, and will not"
+        if self.lost and not self.count:
+            return f"a downgrade: {lost}"
+        comes = f"{_counted(self.count, flake_input)} come{'s' * (self.count == 1)} along"
+        reverts = sum(one.reverts for one in self.commits)
+        told = f"{reverts} revert{'s' * (reverts != 1)} among them" if reverts else ""
+        return "; ".join(filter(None, (comes, told, lost if self.lost else "")))
+
+
+def commit_lines(found: Coming) -> Iterator[tuple[str, str, str]]:
+    """A line for each commit that is named, in three parts: `+` or, for those that will be gone,
+    `-`; the short hash; date and title. The last of a kind has no hash: `and 7 more`."""
+    for sign, count, commits in (
+        ("+", found.count, found.commits),
+        ("-", found.lost, found.losses),
+    ):
+        for one in commits:
+            made = time.strftime("%Y-%m-%d", time.gmtime(one.made)) if one.made else "no date"
+            revert = " (a revert)" if one.reverts else ""
+            yield sign, one.rev[:7], f"{made:<10} {one.title}{revert}"
+        if count > len(commits):
+            yield sign, "", f"and {count - len(commits)} more"
+
+
+def coming(old: str, new: str, sides: tuple[tuple[int, Sequence[Change]], ...]) -> Coming:
+    """`sides`: how many commits only the new one has, with the newest of them; and only the old."""
+    (count, newer), (lost, older) = sides
+    return Coming(
+        running=old,
+        target=new,
+        count=count,
+        commits=tuple(map(_named, newer[:MOST_NAMED])),
+        lost=lost,
+        losses=tuple(map(_named, older[:MOST_NAMED])),
+    )
+
+
+def target_of(facts: Facts, host: Host, options: Options, latest: Latest) -> str | NotKnown:
+    """The commit that the host will run after an update with these options."""
+    if options.input_rev:
+        return options.input_rev
+    if options.as_locked:
+        rev = facts.lock_rev(host.input)
+        return rev or NotKnown("flake.lock does not name a commit", "")
+    if isinstance(latest, NotKnown):
+        return latest
+    return commit_of(latest) or NotKnown("nobody could say which commit is the latest", "")
+
+
+def _named(change: Change) -> InputCommit:
+    made = change.author.rpartition(" ")[2]
+    at = int(made) if re.fullmatch("[0-9]{1,11}", made) else None  # a commit may say anything
+    return InputCommit(change.rev, change.title, at, is_revert(change))
+
+
+def _counted(count: int, flake_input: str) -> str:
+    return f"{count} commit{'s' * (count != 1)} of {flake_input}"

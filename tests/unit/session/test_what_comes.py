@@ -1,0 +1,107 @@
+"""What comes along of the input, by a real repository."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+from a_history import History, lock_of
+from seen_hosts import BUILT, CHECKOUT, NOT_BUILT
+
+from nixfleet_core.host import Host
+from nixfleet_core.plan.model import Options
+from nixfleet_core.session.coming import what_comes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nixfleet_core.facts.model import Facts
+
+HOST = Host("csb0")
+
+
+@pytest.fixture
+def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> History:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return History(tmp_path / "origin")
+
+
+def built(commit: str, history: History) -> Facts:
+    """A host that is proven to run what this commit builds."""
+    return replace(
+        NOT_BUILT,
+        proofs=(msgspec.structs.replace(BUILT, commit=commit),),
+        checkout=replace(CHECKOUT, lock=lock_of(commit, type="git", url=history.url)),
+    )
+
+
+async def test_the_commits_between_are_named_newest_first(history: History) -> None:
+    old = history.commit("Begin")
+    fix = history.commit("Fix")
+    new = history.revert(fix)
+    found = await what_comes(HOST, built(old, history), Options(), new)
+    assert (found.running, found.target, found.count, found.lost) == (old, new, 2, 0)
+    assert [(one.rev, one.reverts) for one in found.commits] == [(new, True), (fix, False)]
+    assert all(one.made for one in found.commits)
+
+
+async def test_a_downgrade_names_what_goes(history: History) -> None:
+    old = history.commit("Begin")
+    new = history.commit("Fix")
+    found = await what_comes(HOST, built(new, history), Options(input_rev=old), new)
+    assert (found.count, found.lost) == (0, 1)
+    assert [one.title for one in found.losses] == ["Fix"]
+
+
+async def test_branches_that_parted_have_both(history: History) -> None:
+    history.commit("Begin")
+    history.git("branch", "other")
+    old = history.commit("Here")
+    history.git("checkout", "--quiet", "other")
+    new = history.commit("There")
+    found = await what_comes(HOST, built(old, history), Options(), new)
+    assert [one.title for one in found.commits] == ["There"]
+    assert [one.title for one in found.losses] == ["Here"]
+
+
+async def test_nothing_is_asked_where_the_commit_stays(history: History) -> None:
+    commit = history.commit("Begin")
+    shutil.rmtree(history.folder)
+    found = await what_comes(HOST, built(commit, history), Options(as_locked=True), None)
+    assert (found.running, found.target, found.unknown) == (commit, commit, "")
+
+
+async def test_what_is_not_known_is_said(history: History) -> None:
+    commit = history.commit("Begin")
+    facts = built(commit, history)
+    unproven = await what_comes(HOST, replace(facts, proofs=()), Options(), "1" * 40)
+    assert unproven.unknown.startswith("nobody has proven which commit")
+    unreachable = await what_comes(HOST, facts, Options(), "1" * 40)
+    assert unreachable.unknown == "its repository has no commit 1111111"
+    assert "latest" in (await what_comes(HOST, facts, Options(), None)).unknown
+    path = replace(facts, checkout=replace(CHECKOUT, lock=lock_of(commit, type="path", path="/x")))
+    assert "no repository" in (await what_comes(HOST, path, Options(), "1" * 40)).unknown
+
+
+async def test_a_repository_that_is_gone_is_said(history: History) -> None:
+    facts = built(history.commit("Begin"), history)
+    shutil.rmtree(history.folder)
+    assert (await what_comes(HOST, facts, Options(), "1" * 40)).unknown
+
+
+async def test_a_history_that_is_cut_off_counts_nothing(history: History, tmp_path: Path) -> None:
+    history.commit("Begin")
+    old, new = history.commit("Middle"), history.commit("End")
+    shallow = tmp_path / "shallow"
+    history.git("clone", "--quiet", "--bare", "--depth=1", history.url, str(shallow))
+    history.git("--git-dir", str(shallow), "branch", "--force", "main", new)
+    history.git("--git-dir", str(shallow), "fetch", "--quiet", "--depth=1", history.url, old)
+    history.git("--git-dir", str(shallow), "branch", "old", old)
+    lock = lock_of(old, type="git", url=f"file://{shallow}")
+    facts = replace(built(old, history), checkout=replace(CHECKOUT, lock=lock))
+    found = await what_comes(HOST, facts, Options(), new)
+    assert found.unknown == "its repository has too little history"
