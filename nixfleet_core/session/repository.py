@@ -199,6 +199,9 @@ class Repository:
                     await self._bring((rev,))
 
     async def _bring(self, refs: tuple[str, ...]) -> NotKnown | None:
+        # a git that was ended leaves its half; nobody else is at work
+        for left in (self.folder / "objects" / "pack").glob("tmp_*"):
+            left.unlink(missing_ok=True)
         room = SIZE_LIMIT - folder_size(self.folder)
         done = await go_to_server(self.asked, _Fetch(self.folder, refs, room))
         if done is True:

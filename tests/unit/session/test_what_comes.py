@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,6 +16,7 @@ from seen_hosts import BUILT, CHECKOUT, NOT_BUILT
 from nixfleet_core.host import Host
 from nixfleet_core.plan.model import Options
 from nixfleet_core.session.coming import what_comes
+from nixfleet_core.session.repository import Repository
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,6 +94,29 @@ async def test_a_repository_that_is_gone_is_said(history: History) -> None:
     facts = built(history.commit("Begin"), history)
     shutil.rmtree(history.folder)
     assert (await what_comes(HOST, facts, Options(), "1" * 40)).unknown
+
+
+async def test_a_plan_does_not_wait_long(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fetch(_: Repository) -> None:
+        await asyncio.Event().wait()
+
+    facts = built(history.commit("Begin"), history)
+    monkeypatch.setattr(Repository, "fetch", fetch)
+    monkeypatch.setattr("nixfleet_core.session.coming.PATIENCE", 0.0)
+    found = await what_comes(HOST, facts, Options(), "1" * 40)
+    assert found.unknown == "its repository did not answer within 0 s"
+
+
+async def test_what_a_broken_off_fetch_has_left_is_removed(history: History) -> None:
+    old = history.commit("Begin")
+    facts = built(old, history)
+    repository = Repository.of(replace(history.question, ref=None, any_kind=False))
+    await repository.fetch()
+    left = repository.folder / "objects" / "pack" / "tmp_pack_1"
+    left.write_bytes(b"half")
+    os.utime(repository.folder / "nixfleet-fetched", (1.0, 1.0))
+    found = await what_comes(HOST, facts, Options(), history.commit("Fix"))
+    assert (found.count, left.exists()) == (1, False)
 
 
 async def test_a_history_that_is_cut_off_counts_nothing(history: History, tmp_path: Path) -> None:
