@@ -66,6 +66,7 @@ class FoldRow(Vertical):
         super().__init__()
         self.fold = fold
         self._glyphs = glyphs
+        self._toggled = False
 
     def compose(self) -> ComposeResult:
         yield FoldHead(self, self._glyphs)
@@ -82,8 +83,15 @@ class FoldRow(Vertical):
         self._show_head()
 
     def toggle(self) -> None:
+        self._toggled = True
         self.toggle_class("-open")
         self._show_head()
+
+    def on_resize(self) -> None:
+        """Scroll to it once it has its new height; before that nobody knows how far."""
+        if self._toggled:
+            self._toggled = False
+            self.scroll_visible(animate=False)
 
     def set_cursor(self, here: bool) -> None:
         if here != self.has_class("-cursor"):
@@ -134,9 +142,7 @@ class FoldList(Vertical):
 
     def toggle(self) -> None:
         """Open or close the row under the cursor."""
-        row = self._rows[self._at]
-        row.toggle()
-        self.call_after_refresh(row.scroll_visible, animate=False)
+        self._rows[self._at].toggle()
 
     def on_fold_row_pressed(self, message: FoldRow.Pressed) -> None:
         message.stop()
