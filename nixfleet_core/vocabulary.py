@@ -186,13 +186,23 @@ scripts read them. docs/why.md has them all."""
 
 
 Remedy = Literal[
-    "restart", "update", "rollback", "commit", "verify", "attach", "log", "connect", "refresh"
+    "restart",
+    "as-locked",
+    "update",
+    "rollback",
+    "commit",
+    "verify",
+    "attach",
+    "log",
+    "connect",
+    "refresh",
 ]
 """What an operator can do about a cause at once: by a command of this name, or by a key of the app
-(a command always looks, so it needs no `refresh`)."""
+(a command always looks, so it needs no `refresh`; `as-locked` is an option of `update`)."""
 
 KEYS: Final[dict[Remedy, str]] = {
     "restart": "r",
+    "as-locked": "F",
     "update": "u",
     "rollback": "b",
     "commit": "K",
@@ -219,7 +229,8 @@ class Words:
     meaning: str
     cure: str
     remedies: tuple[Remedy, ...] = ()
-    """What the cure names, if it can be done at once; first what is best."""
+    """What the cure names, if it can be done at once; first what is best. Where less than an update
+    is enough for a host, `judge.cures` says so."""
 
     @property
     def advice(self) -> Advice:

@@ -26,7 +26,8 @@ from nixfleet_core.facts.checkouts import (
 )
 from nixfleet_core.facts.service import Service
 from nixfleet_core.judge.active_system import other_system, waiting_system
-from nixfleet_core.judge.finding import RESTART, UPDATE, Finding, finding
+from nixfleet_core.judge.cures import cheapest
+from nixfleet_core.judge.finding import AS_LOCKED, RESTART, UPDATE, Finding, finding
 from nixfleet_core.judge.proofs import AT_HAND, Gaps
 from nixfleet_core.nix.git_url import NotKnown, commit_of
 from nixfleet_core.plan.model import Refusal
@@ -118,6 +119,22 @@ def find_cause(facts: Facts | None, expect: Expectation, gaps: Gaps = AT_HAND) -
     """
     if facts is None:
         return _unseen("the host was not looked at")
+    return _cheapest(_find(facts, expect, gaps), facts, expect)
+
+
+def _cheapest(found: Finding, facts: Facts, expect: Expectation) -> Finding:
+    """The same, with the cheapest cure that is enough before an update."""
+    advice, remedies = cheapest(found.cause, found.advised, facts, expect)
+    command = found.command
+    if command == UPDATE and "restart" in remedies:
+        command = RESTART
+    elif command == UPDATE and "as-locked" in remedies:
+        # without --force nothing is done where every link of the proof holds
+        command = (*AS_LOCKED, "--force") if found.holds else AS_LOCKED
+    return replace(found, advice=advice, remedies=remedies, command=command)
+
+
+def _find(facts: Facts, expect: Expectation, gaps: Gaps) -> Finding:
     if (stranger := _platform(facts)) is not None:
         return stranger
     if expect.system is not None:

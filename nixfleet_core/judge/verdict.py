@@ -19,6 +19,7 @@ from nixfleet_core.facts.package_changes import Change, with_agent
 from nixfleet_core.job.outcome import KILLED_BY, TOO_LONG, Kind, Outcome
 from nixfleet_core.judge.active_system import waits_for_boot
 from nixfleet_core.judge.causes import UNSEEN, find_cause, find_job, named, process_fault
+from nixfleet_core.judge.cures import cheapest
 from nixfleet_core.judge.exit_codes import EXIT_CODES
 from nixfleet_core.judge.left_behind import Left
 from nixfleet_core.judge.lock_sharing import lock_notes, share_failure
@@ -111,6 +112,9 @@ def judge(
     if unshared is not None:
         cause, why, (advice, remedies) = unshared
         sentence = f"{sentence}; but {why}"
+    seen = _seen_last(before, after, outcome)
+    if cause and seen is not None:
+        advice, remedies = cheapest(cause, Advice(advice, remedies), seen, expect)
     if kind in _PROVEN:
         if not expect.latest_known and kind != "restarted":
             sentence += f"; the latest commit of {expect.input} {_unknown_latest(outcome)}"
@@ -129,6 +133,14 @@ def judge(
         changes=with_agent(changes, old, new),
         running_commit=running_commit(after, expect.input) if after is not None else None,
     )
+
+
+def _seen_last(before: Facts | None, after: Facts | None, outcome: Outcome | None) -> Facts | None:
+    """What a cure of the host's agent can rest on; None after a job that was for something else."""
+    if outcome is not None and outcome.goal not in ("update", "restart"):
+        return None
+    is_refused = outcome is not None and outcome.failed_step == "preflight"
+    return before if is_refused else after
 
 
 def _unknown_latest(outcome: Outcome | None) -> str:
