@@ -344,7 +344,8 @@ CAUSES: Final[dict[Cause, Words]] = {
     ),
     "stale-fetch": Words(
         "flake.lock is behind, and in the last job nix exited with 0 and kept the old commit",
-        "check the network to the input's repository; if git reaches it, pin the commit",
+        "check the network to the input's repository; if git reaches it, pin the commit, as force "
+        "level 3 does (in the plan: L)",
         ("update",),
     ),
     "wrong-branch": Words(

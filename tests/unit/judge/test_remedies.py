@@ -28,6 +28,7 @@ SAYS: Final[dict[str, tuple[Remedy, ...]]] = {
     r"force update|nixfleet update|\bupdate again": ("update",),
     r"nixfleet restart|\ba restart is enough": ("restart",),
     r"flake\.lock has it": ("as-locked",),
+    r"force level [1-7]": ("update",),
     r"try again": ("update", "refresh"),
     r"nixfleet rollback|roll back": ("rollback",),
     r"\bverify\b|prove it": ("verify",),
