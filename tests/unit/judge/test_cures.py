@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -17,9 +18,10 @@ from nixfleet_core.job.outcome import Outcome
 from nixfleet_core.judge.causes import Expectation, expectation, find_cause
 from nixfleet_core.judge.cures import cheapest, cures, lock_has_it
 from nixfleet_core.judge.diagnosis import diagnose
+from nixfleet_core.judge.finding import AS_LOCKED, RESTART, UPDATE
 from nixfleet_core.judge.verdict import judge
 from nixfleet_core.nix.git_url import NotKnown
-from nixfleet_core.vocabulary import CAUSES, Advice
+from nixfleet_core.vocabulary import CAUSES, KEYS, Advice
 
 if TYPE_CHECKING:
     from nixfleet_core.facts.model import Facts
@@ -216,3 +218,15 @@ def test_what_names_no_update_stays() -> None:
     for remedies in ((), ("verify",), ("restart", "update"), ("as-locked", "update")):
         advice = Advice("do it", remedies)  # type: ignore[arg-type]
         assert cheapest("not-restarted", advice, facts, EXPECT) == advice
+
+
+def test_the_docs_name_the_cures_in_this_order_with_their_keys() -> None:
+    text = (Path(__file__).parents[3] / "docs/why.md").read_text()
+    _, _, table = text.partition("| what was seen | first cure |\n|---|---|\n")
+    rows = table.partition("\n\n")[0].splitlines()
+    for row, command, key in zip(
+        rows, (RESTART, AS_LOCKED, UPDATE), ("restart", "as-locked", "update"), strict=True
+    ):
+        name, *options = command
+        said = shlex.join(("nixfleet", name, "HOST", *options))
+        assert row.endswith(f"| `{said}`, `{KEYS[key]}` |")  # type: ignore[index]
