@@ -24,11 +24,11 @@ _NOT_SHARED: Final[frozenset[Cause]] = frozenset({"commit-failed", "push-failed"
 
 _ENOUGH: Final[dict[Remedy, str]] = {
     "restart": "a restart is enough",
-    "as-locked": "a rebuild as locked is enough: flake.lock has it",
+    "as-locked": "a rebuild as locked is enough: flake.lock has the commit already",
 }
 _ENOUGH_THEN: Final[dict[Remedy, str]] = {
     "restart": _ENOUGH["restart"],
-    "as-locked": "flake.lock has it, so it can stay as it is",
+    "as-locked": "flake.lock has the commit already, so it can stay as it is",
 }
 """The same behind a cure that names something else first."""
 

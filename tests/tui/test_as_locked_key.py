@@ -35,7 +35,7 @@ HALF_WAY = Verdict(
     kind="failed",
     cause="switch-incomplete",
     sentence="the switch ended with code 1",
-    advice="a rebuild as locked is enough: flake.lock has it",
+    advice="a rebuild as locked is enough: flake.lock has the commit already",
     remedies=("as-locked", "update"),
     before=UPDATED.before,
     after=UPDATED.before,
@@ -68,7 +68,7 @@ async def test_it_is_offered_first_where_flake_lock_has_the_latest_commit(
         assert CURES in " ".join(screen_text(app).replace("│", " ").split())
         text = " ".join((await press(pilot, "d")).replace("│", " ").split())
         assert isinstance(app.screen, HostScreen)
-        assert "a rebuild as locked is enough: flake.lock has it" in text
+        assert "a rebuild as locked is enough: flake.lock has the commit already" in text
         assert CURES in text
         assert QUESTION in await press(pilot, KEY)
         await press(pilot, "escape", "escape")

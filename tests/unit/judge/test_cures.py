@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 NEWER: Final = "3" * 40
 EXPECT: Final = Expectation(input="nixfleet", latest=NEW)
-HAS_IT: Final = "flake.lock has it"
+HAS_IT: Final = "flake.lock has the commit already"
 LOCKED: Final = f"a rebuild as locked is enough: {HAS_IT}"
 THEN_LOCKED: Final = f"; {HAS_IT}, so it can stay as it is"
 BY_LOCKED: Final[tuple[Remedy, ...]] = ("as-locked", "update")
