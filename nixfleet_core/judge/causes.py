@@ -114,16 +114,10 @@ def find_job(facts: Facts) -> Finding | None:
 
 
 def find_cause(facts: Facts | None, expect: Expectation, gaps: Gaps = AT_HAND) -> Finding:
-    """Walk from the process to flake.lock. The cause is the first link that is broken, or else the
-    first that is not proven; `gaps` says why it is not.
-    """
+    """The first cause, with the cheapest cure that is enough."""
+    found = first_cause(facts, expect, gaps)
     if facts is None:
-        return _unseen("the host was not looked at")
-    return _cheapest(_find(facts, expect, gaps), facts, expect)
-
-
-def _cheapest(found: Finding, facts: Facts, expect: Expectation) -> Finding:
-    """The same, with the cheapest cure that is enough before an update."""
+        return found
     advice, remedies = cheapest(found.cause, found.advised, facts, expect)
     command = found.command
     if command == UPDATE and "restart" in remedies:
@@ -134,7 +128,12 @@ def _cheapest(found: Finding, facts: Facts, expect: Expectation) -> Finding:
     return replace(found, advice=advice, remedies=remedies, command=command)
 
 
-def _find(facts: Facts, expect: Expectation, gaps: Gaps) -> Finding:
+def first_cause(facts: Facts | None, expect: Expectation, gaps: Gaps = AT_HAND) -> Finding:
+    """Walk from the process to flake.lock. The cause is the first link that is broken, or else the
+    first that is not proven; `gaps` says why it is not. The cure is the cause's own.
+    """
+    if facts is None:
+        return _unseen("the host was not looked at")
     if (stranger := _platform(facts)) is not None:
         return stranger
     if expect.system is not None:

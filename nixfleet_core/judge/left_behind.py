@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from nixfleet_core.judge.causes import named
-from nixfleet_core.judge.cures import cures, lock_has_it
+from nixfleet_core.judge.cures import lock_has_it
 from nixfleet_core.judge.finding import AS_LOCKED, UPDATE
 from nixfleet_core.vocabulary import KEYS
 
@@ -53,19 +53,19 @@ def left_behind(
         words = "what the job left could not be seen"
         return (Left(words, f"{_command('verify', host)} looks again", KEYS["verify"]),)
     if before is None:
-        return tuple(_agent(None, after, host, expect))
+        return tuple(_agent(None, after, host))
     seen = _Sides(before, after, host, expect)
     if outcome.goal == "commit":
-        return (*seen.commit(committed=outcome.committed), *_agent(before, after, host, expect))
+        return (*seen.commit(committed=outcome.committed), *_agent(before, after, host))
     if outcome.goal == "restart":
-        return tuple(_agent(before, after, host, expect))
+        return tuple(_agent(before, after, host))
     if outcome.goal == "rollback":
-        return (*seen.way_back(), *_agent(before, after, host, expect))
+        return (*seen.way_back(), *_agent(before, after, host))
     changed = (*seen.commits(), *seen.lock(), *seen.generation())
     same = Left("nixcfg, flake.lock and the system are as they were before")
     return (
         *(changed or ((same,) if seen.all_known() else ())),
-        *_agent(before, after, host, expect),
+        *_agent(before, after, host),
     )
 
 
@@ -191,7 +191,7 @@ def _moved(was: System, now: System) -> bool:
     return None not in (was.profile, now.profile) and was.profile != now.profile
 
 
-def _agent(before: Facts | None, after: Facts, host: Host, expect: Expectation) -> Iterator[Left]:
+def _agent(before: Facts | None, after: Facts, host: Host) -> Iterator[Left]:
     unit, running, installed = after.unit, after.running, after.installed
     if unit is None:
         yield Left(
@@ -202,8 +202,7 @@ def _agent(before: Facts | None, after: Facts, host: Host, expect: Expectation) 
         return
     if not unit.is_up:
         why = f"the agent is not running: its unit is {unit.active or unit.load}"
-        first, *_ = cures("agent-down", ("update",), after, expect)
-        yield Left(why, f"{_command(first, host)} starts it", KEYS[first])
+        yield Left(why, f"{_command('update', host)} starts it", KEYS["update"])
         return
     if running is None:
         words = "the agent's unit is active; the program that it runs was not seen"

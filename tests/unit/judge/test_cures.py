@@ -209,8 +209,22 @@ def test_jobs_for_something_else_are_not_cured_so() -> None:
     refused = failed("push", reason="refused")
     found = judge(BEFORE, AFTER, EXPECT, refused)
     assert (found.cause, found.remedies) == ("push-refused", ("update",))
-    stopped = judge(BEFORE, DOWN, EXPECT, Outcome(kind="failed", goal="restart"))
-    assert stopped.remedies == BY_RESTART
+
+
+@pytest.mark.parametrize("goal", ["update", "restart"])
+def test_a_start_that_a_job_has_tried_is_no_cure(goal: Any) -> None:
+    assert judge(DOWN, DOWN, EXPECT, None).remedies == BY_RESTART
+    for outcome in (failed("start"), failed("rebuild"), CANCELLED, KILLED):
+        found = judge(BEFORE, DOWN, EXPECT, replace(outcome, goal=goal))
+        assert (found.cause, found.remedies) == ("agent-down", ("update",))
+        assert "is enough" not in found.advice
+
+
+def test_a_restart_that_was_broken_off_is_taken_up_again() -> None:
+    for outcome in (CANCELLED, KILLED):
+        found = judge(AFTER, AFTER, EXPECT, replace(outcome, goal="restart"))
+        assert found.remedies == ("restart",)
+        assert found.advice.startswith("nixfleet restart starts anew")
 
 
 def test_what_names_no_update_stays() -> None:

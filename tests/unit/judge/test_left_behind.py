@@ -162,21 +162,6 @@ def test_what_flake_lock_has_already_goes_on_without_moving_it() -> None:
     assert [left.key for left in behind] == ["u", "u", ""]
 
 
-def test_an_agent_that_is_down_has_the_cheapest_start() -> None:
-    stopped = replace(NEW_SYSTEM, unit=Unit("loaded", "failed"), running=None)
-    for facts, first, command in (
-        (replace(stopped, checkout=now(**MOVED).checkout), "restart", "nixfleet restart csb0"),
-        (
-            replace(stopped, checkout=now(**MOVED).checkout, expected=None),
-            "as-locked",
-            AS_LOCKED,
-        ),
-        (stopped, "update", UPDATE),
-    ):
-        *_, agent = left_behind(BEGUN, facts, CANCELLED, HOST, LATEST)
-        assert (agent.help, agent.key) == (f"{command} starts it", KEYS[first])  # type: ignore[index]
-
-
 def test_changes_of_the_operator_in_flake_lock_are_not_thrown_away() -> None:
     """`git checkout` would also take what was there before the job."""
     dirty = now(head_lock=lock("3" * 40))
