@@ -186,13 +186,23 @@ scripts read them. docs/why.md has them all."""
 
 
 Remedy = Literal[
-    "restart", "update", "rollback", "commit", "verify", "attach", "log", "connect", "refresh"
+    "restart",
+    "as-locked",
+    "update",
+    "rollback",
+    "commit",
+    "verify",
+    "attach",
+    "log",
+    "connect",
+    "refresh",
 ]
 """What an operator can do about a cause at once: by a command of this name, or by a key of the app
-(a command always looks, so it needs no `refresh`)."""
+(a command always looks, so it needs no `refresh`; `as-locked` is an option of `update`)."""
 
 KEYS: Final[dict[Remedy, str]] = {
     "restart": "r",
+    "as-locked": "F",
     "update": "u",
     "rollback": "b",
     "commit": "K",
@@ -219,7 +229,8 @@ class Words:
     meaning: str
     cure: str
     remedies: tuple[Remedy, ...] = ()
-    """What the cure names, if it can be done at once; first what is best."""
+    """What the cure names, if it can be done at once; first what is best. Where less than an update
+    is enough for a host, `judge.cures` says so."""
 
     @property
     def advice(self) -> Advice:
@@ -333,7 +344,8 @@ CAUSES: Final[dict[Cause, Words]] = {
     ),
     "stale-fetch": Words(
         "flake.lock is behind, and in the last job nix exited with 0 and kept the old commit",
-        "check the network to the input's repository; if git reaches it, pin the commit",
+        "check the network to the input's repository; if git reaches it, pin the commit, as force "
+        "level 3 does (in the plan: L)",
         ("update",),
     ),
     "wrong-branch": Words(

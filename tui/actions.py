@@ -48,16 +48,29 @@ if TYPE_CHECKING:
 FORCE = Options(force=True)
 """The options of `force update`: every step runs, at level 1."""
 
+AS_LOCKED = Options(force=True, as_locked=True)
+"""The same, without the step that moves flake.lock."""
 
-async def choose(app: Stage, entry: HostEntry, hidden: int = 0) -> None:
+
+async def choose(
+    app: Stage, entry: HostEntry, hidden: int = 0, *, options: Options = FORCE
+) -> None:
     """Open a host: its running job, or the plan for an update, or what is wrong with it."""
     if not await _is_free(app, entry):
         return
     from tui.screens.plan import UpdateDialog
 
+    async def plan_update(app: Stage, entry: HostEntry, seen: Facts) -> Planned:
+        return await app.conductor.plan_update(entry.session, seen, options)
+
     await _confirm_and_start(
-        app, entry, _plan_update, lambda plan: UpdateDialog(entry, plan, left_alone(hidden))
+        app, entry, plan_update, lambda plan: UpdateDialog(entry, plan, left_alone(hidden))
     )
+
+
+async def update_as_locked(app: Stage, entry: HostEntry) -> None:
+    """Force-update one host as `choose` does, and leave its flake.lock as it is."""
+    await choose(app, entry, options=AS_LOCKED)
 
 
 def left_alone(hidden: int) -> str:
@@ -579,6 +592,8 @@ async def _tell(
             await choose(app, entry)
         case "restart":
             await restart_agent(app, entry)
+        case "as-locked":
+            await update_as_locked(app, entry)
         case "rollback":
             await roll_back(app, entry)
         case "commit":

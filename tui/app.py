@@ -487,6 +487,10 @@ class NixFleetApp(Stage, inherit_bindings=False):
         flow = actions.update_stale(self, message.entries, message.hidden)
         self.start_flow(flow, *message.entries)
 
+    @on(messages.UpdateAsLocked)
+    def _update_as_locked(self, message: messages.UpdateAsLocked) -> None:
+        self.start_flow(actions.update_as_locked(self, message.entry), message.entry)
+
     @on(messages.RollBack)
     def _roll_back(self, message: messages.RollBack) -> None:
         self.start_flow(actions.roll_back(self, message.entry), message.entry)

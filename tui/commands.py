@@ -29,6 +29,7 @@ _ALSO: Final = {
     "app.quit": "q exit leave",
     "fleet.choose": "open plan",
     "fleet.update": "force upgrade rebuild deploy level",
+    "fleet.as-locked": "rebuild flake.lock switch",
     "fleet.log": "logs output",
     "fleet.journal": "journalctl systemd launchd messages",
     "fleet.verify": "prove check",

@@ -55,6 +55,10 @@ class RestartAgent(HostMessage):
     """Restart the agent on the host."""
 
 
+class UpdateAsLocked(HostMessage):
+    """Force-update the host, and leave its flake.lock as it is."""
+
+
 class ShowLog(HostMessage):
     """Show the host's running or last log."""
 

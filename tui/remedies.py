@@ -21,6 +21,7 @@ Where = Literal["fleet", "host", "update", "many", "notice"]
 
 LABELS: Final[dict[Remedy, str]] = {
     "restart": "restart",
+    "as-locked": "update as locked",
     "update": "update",
     "rollback": "roll back",
     "commit": "commit",

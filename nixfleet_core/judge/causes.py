@@ -26,7 +26,8 @@ from nixfleet_core.facts.checkouts import (
 )
 from nixfleet_core.facts.service import Service
 from nixfleet_core.judge.active_system import other_system, waiting_system
-from nixfleet_core.judge.finding import RESTART, UPDATE, Finding, finding
+from nixfleet_core.judge.cures import cheapest
+from nixfleet_core.judge.finding import AS_LOCKED, RESTART, UPDATE, Finding, finding
 from nixfleet_core.judge.proofs import AT_HAND, Gaps
 from nixfleet_core.nix.git_url import NotKnown, commit_of
 from nixfleet_core.plan.model import Refusal
@@ -113,8 +114,23 @@ def find_job(facts: Facts) -> Finding | None:
 
 
 def find_cause(facts: Facts | None, expect: Expectation, gaps: Gaps = AT_HAND) -> Finding:
+    """The first cause, with the cheapest cure that is enough."""
+    found = first_cause(facts, expect, gaps)
+    if facts is None:
+        return found
+    advice, remedies = cheapest(found.cause, found.advised, facts, expect)
+    command = found.command
+    if command == UPDATE and "restart" in remedies:
+        command = RESTART
+    elif command == UPDATE and "as-locked" in remedies:
+        # without --force nothing is done where every link of the proof holds
+        command = (*AS_LOCKED, "--force") if found.holds else AS_LOCKED
+    return replace(found, advice=advice, remedies=remedies, command=command)
+
+
+def first_cause(facts: Facts | None, expect: Expectation, gaps: Gaps = AT_HAND) -> Finding:
     """Walk from the process to flake.lock. The cause is the first link that is broken, or else the
-    first that is not proven; `gaps` says why it is not.
+    first that is not proven; `gaps` says why it is not. The cure is the cause's own.
     """
     if facts is None:
         return _unseen("the host was not looked at")

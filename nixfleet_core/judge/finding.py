@@ -15,6 +15,9 @@ DOWN: Final[frozenset[FoundCause]] = frozenset(
 RESTART: Final = ("restart",)
 """The command that restarts the agent, and nothing else."""
 
+AS_LOCKED: Final = ("update", "--as-locked")
+"""The command that builds what flake.lock names."""
+
 UPDATE: Final = ("update", "--force")
 """The command of a force update."""
 

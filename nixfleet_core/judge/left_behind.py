@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from nixfleet_core.judge.causes import named
+from nixfleet_core.judge.cures import lock_has_it
+from nixfleet_core.judge.finding import AS_LOCKED, UPDATE
 from nixfleet_core.vocabulary import KEYS
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from nixfleet_core.facts.model import Checkout, Facts, System
     from nixfleet_core.host import Host
     from nixfleet_core.job.outcome import Outcome
+    from nixfleet_core.judge.causes import Expectation
+    from nixfleet_core.vocabulary import Remedy
 
 
 class Left(msgspec.Struct, frozen=True):
@@ -38,6 +42,7 @@ def left_behind(
     after: Facts | None,
     outcome: Outcome,
     host: Host,
+    expect: Expectation,
 ) -> tuple[Left, ...]:
     """What is left: commits, flake.lock, the generation, the agent, in this order; of a rollback,
     which is to change flake.lock, the generation and the agent; of a commit, the commit and the
@@ -49,7 +54,7 @@ def left_behind(
         return (Left(words, f"{_command('verify', host)} looks again", KEYS["verify"]),)
     if before is None:
         return tuple(_agent(None, after, host))
-    seen = _Sides(before, after, host)
+    seen = _Sides(before, after, host, expect)
     if outcome.goal == "commit":
         return (*seen.commit(committed=outcome.committed), *_agent(before, after, host))
     if outcome.goal == "restart":
@@ -58,7 +63,10 @@ def left_behind(
         return (*seen.way_back(), *_agent(before, after, host))
     changed = (*seen.commits(), *seen.lock(), *seen.generation())
     same = Left("nixcfg, flake.lock and the system are as they were before")
-    return (*(changed or ((same,) if seen.all_known() else ())), *_agent(before, after, host))
+    return (
+        *(changed or ((same,) if seen.all_known() else ())),
+        *_agent(before, after, host),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,12 @@ class _Sides:
     before: Facts
     after: Facts
     host: Host
+    expect: Expectation
+
+    @property
+    def on(self) -> Remedy:
+        """What goes on from there."""
+        return "as-locked" if lock_has_it(self.after, self.expect) else "update"
 
     def commits(self) -> Iterator[Left]:
         was, now = self._checkouts()
@@ -74,8 +88,8 @@ class _Sides:
         back = _by_hand(now, "reset", "--keep", was.head or "")
         yield Left(
             f"nixcfg is at {(now.head or '')[:7]}, it was at {(was.head or '')[:7]}",
-            f"{_command('update', self.host)} goes on from there; to go back: {back}",
-            KEYS["update"],
+            f"{_command(self.on, self.host)} goes on from there; to go back: {back}",
+            KEYS[self.on],
         )
 
     def lock(self) -> Iterator[Left]:
@@ -105,7 +119,7 @@ class _Sides:
             yield Left(what, back, KEYS["rollback"])
             return
         yield Left(
-            what, f"{_command('update', self.host)} goes on from there; {back}", KEYS["update"]
+            what, f"{_command(self.on, self.host)} goes on from there; {back}", KEYS[self.on]
         )
 
     def generation(self) -> Iterator[Left]:
@@ -113,7 +127,7 @@ class _Sides:
         if None in (was.profile, now.profile, was.current, now.current):
             return
         back = f"{_command('rollback', self.host)} goes back to what was active"
-        on = f"{_command('update', self.host)} goes on from there"
+        on = f"{_command(self.on, self.host)} goes on from there"
         name = f"generation {now.generation}" if now.generation is not None else "a generation"
         if _moved(was, now) and now.current == now.profile == was.current:
             yield Left(
@@ -127,7 +141,7 @@ class _Sides:
             yield Left(what, f"{back}; {on}", KEYS["rollback"])
         elif was.current != now.current:
             yield Left(
-                "another system is active than before; the profile is the same", on, KEYS["update"]
+                "another system is active than before; the profile is the same", on, KEYS[self.on]
             )
 
     def commit(self, *, committed: bool) -> Iterator[Left]:
@@ -206,9 +220,9 @@ def _agent(before: Facts | None, after: Facts, host: Host) -> Iterator[Left]:
     yield Left(words, f"{_command('restart', host)} restarts it", KEYS["restart"])
 
 
-def _command(name: str, host: Host) -> str:
-    force = ("--force",) if name == "update" else ()
-    return shlex.join(("nixfleet", name, host.name, *force))
+def _command(remedy: Remedy, host: Host) -> str:
+    name, *options = {"update": UPDATE, "as-locked": AS_LOCKED}.get(remedy, (remedy,))
+    return shlex.join(("nixfleet", name, host.name, *options))
 
 
 def _by_hand(checkout: Checkout, *words: str) -> str:

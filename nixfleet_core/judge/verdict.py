@@ -18,7 +18,8 @@ from nixfleet_core.facts.model import Snapshot
 from nixfleet_core.facts.package_changes import Change, with_agent
 from nixfleet_core.job.outcome import KILLED_BY, TOO_LONG, Kind, Outcome
 from nixfleet_core.judge.active_system import waits_for_boot
-from nixfleet_core.judge.causes import UNSEEN, find_cause, find_job, named, process_fault
+from nixfleet_core.judge.causes import UNSEEN, find_job, first_cause, named, process_fault
+from nixfleet_core.judge.cures import cheapest
 from nixfleet_core.judge.exit_codes import EXIT_CODES
 from nixfleet_core.judge.left_behind import Left
 from nixfleet_core.judge.lock_sharing import lock_notes, share_failure
@@ -95,7 +96,7 @@ def judge(
     """
     # while another job changes the host, no cause can be cured
     busy = find_job(after) if outcome is None and after is not None else None
-    found = busy or find_cause(_with_commit(after, outcome), expect)
+    found = busy or first_cause(_with_commit(after, outcome), expect)
     kind, cause, sentence, (advice, remedies) = _decide(
         before, after, found, outcome, ran=expect.ran
     )
@@ -111,6 +112,9 @@ def judge(
     if unshared is not None:
         cause, why, (advice, remedies) = unshared
         sentence = f"{sentence}; but {why}"
+    seen = _seen_last(kind, before, after, outcome)
+    if cause and seen is not None:
+        advice, remedies = cheapest(cause, Advice(advice, remedies), seen, expect)
     if kind in _PROVEN:
         if not expect.latest_known and kind != "restarted":
             sentence += f"; the latest commit of {expect.input} {_unknown_latest(outcome)}"
@@ -129,6 +133,17 @@ def judge(
         changes=with_agent(changes, old, new),
         running_commit=running_commit(after, expect.input) if after is not None else None,
     )
+
+
+def _seen_last(
+    kind: Kind, before: Facts | None, after: Facts | None, outcome: Outcome | None
+) -> Facts | None:
+    """What a cheaper cure can rest on; None if nothing says that one is enough."""
+    if outcome is None:
+        return after
+    if outcome.goal not in ("update", "restart") or kind == "agent-down":
+        return None  # each job starts the agent: another start is no cure
+    return before if outcome.failed_step == "preflight" else after
 
 
 def _unknown_latest(outcome: Outcome | None) -> str:
@@ -241,11 +256,11 @@ def _decide(
     if outcome is None or outcome.kind == "done":
         return _decide_done(before, after, found, ran=outcome is not None)
     if outcome.kind == "cancelled":
-        advice = CAUSES["cancelled"].advice
+        advice = _anew("cancelled", outcome)
         return "cancelled", "cancelled", f"cancelled; {_agent_words(after)}", advice
     if outcome.kind == "interrupted":
         step = outcome.failed_step or "start"
-        cure, remedies = CAUSES["killed"].advice
+        cure, remedies = _anew("killed", outcome)
         return (
             "interrupted",
             "killed",
@@ -253,6 +268,13 @@ def _decide(
             Advice(cure + (_after_reboot(before) if after is None else ""), remedies),
         )
     return _decide_failed(before, after, gap, outcome)
+
+
+def _anew(cause: Cause, outcome: Outcome) -> Advice:
+    """What takes up a job again that was broken off."""
+    if outcome.goal == "restart":
+        return Advice("nixfleet restart starts anew", ("restart",))
+    return CAUSES[cause].advice
 
 
 def _back_words(outcome: Outcome | None) -> str:

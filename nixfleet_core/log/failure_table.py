@@ -62,6 +62,9 @@ class Failure:
         return Advice(self.advice, (*self.names, *CAUSES[self.cause].remedies))
 
 
+_BY_KEY: Final = "(in the plan: L)"
+"""The key of the app that chooses a force level."""
+
 LAN_DENIED: Final = "macOS may be keeping this job from the local network"
 """The host's runner says so on macOS if a command said `LAN_UNREACHABLE`. On Linux the same words
 mean a network that is down for the moment."""
@@ -191,7 +194,8 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="nix",
         cause="hash-mismatch",
-        words="A binary cache serves a damaged file: force level 5 builds instead.",
+        words=f"A binary cache serves a damaged file: force level 5 builds instead {_BY_KEY}.",
+        names=("update",),
         weight=2,
     ),
     Failure(
@@ -256,7 +260,7 @@ FAILURES: Final[tuple[Failure, ...]] = (
         source="nix",
         cause="fetch-failed",
         words="A binary cache does not deliver what it has: try again; "
-        "force level 5 builds instead.",
+        f"force level 5 builds instead {_BY_KEY}.",
     ),
     Failure(
         id="nix-download",
@@ -509,7 +513,7 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="transient",
         source="nix",
         cause="fetch-failed",
-        words="A binary cache failed: try again; force level 5 builds instead.",
+        words=f"A binary cache failed: try again; force level 5 builds instead {_BY_KEY}.",
         weight=0,
     ),
     Failure(
@@ -549,8 +553,9 @@ FAILURES: Final[tuple[Failure, ...]] = (
         kind="permanent",
         source="nix",
         cause="eval-failed",
-        words="Nix's evaluation cache is out of date: use force level 4, "
+        words=f"Nix's evaluation cache is out of date: use force level 4 {_BY_KEY}, "
         "or remove ~/.cache/nix/eval-cache*.",
+        names=("update",),
     ),
     Failure(
         id="eval-failed",

@@ -383,7 +383,7 @@ class ShellSession:
             expect = expect_before(expect, before)
         changes = parse_changes(copy.read("changes") or b"")
         verdict = judge(before, after, expect, outcome, changes)
-        left = left_behind(before, after, outcome, self.host)
+        left = left_behind(before, after, outcome, self.host, expect)
         return msgspec.structs.replace(verdict, left=left)
 
     async def cancel(self, job: str) -> None:

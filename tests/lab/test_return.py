@@ -133,6 +133,7 @@ def test_what_a_cancelled_update_left_is_taken_back_as_it_says(
             running.wait_for("cancelling")
         assert running.wait() == 7, running.output
     commits, lock, *_ = json.loads(running.output.splitlines()[-1])["left"]
+    assert commits["help"].startswith("nixfleet update csb0 --as-locked goes on from there; ")
     if place == "activation":
         assert lock["help"] == "nixfleet rollback csb0 takes it back with the generation"
         done = client.run("rollback", "csb0", "--yes")

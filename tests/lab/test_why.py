@@ -229,12 +229,14 @@ def nothing(stage: Stage) -> None:
 
 @dataclass(frozen=True)
 class Scene:
-    """An action on the host, and the expected words; the evidence must have `seen`."""
+    """An action on the host, and the expected words; the evidence must have `seen`. `cure` is the
+    command, where the scene is about that."""
 
     cause: FoundCause
     says: str
     play: Callable[[Stage], object]
     seen: Mapping[str, str | None] = field(default_factory=dict)
+    cure: str = ""
 
 
 def by_root(command: str) -> Callable[[Stage], object]:
@@ -319,7 +321,12 @@ STORIES: Final[dict[str, tuple[str, tuple[Scene, ...]]]] = {
         (
             Scene("job-failed", "failed in the step update with code 1", update_ends_with(1)),
             Scene("reboot-pending", "needs a reboot", switch_ends_with(100)),
-            Scene("switch-incomplete", "the profile names a new system", switch_ends_with(1)),
+            Scene(
+                "switch-incomplete",
+                "the profile names a new system",
+                switch_ends_with(1),
+                cure="nixfleet update csb1 --as-locked",
+            ),
         ),
     ),
     "the other checkout": (
@@ -357,6 +364,7 @@ def test_every_cause_is_named(
         found = stage.why()
         assert (found["cause"], scene.says in found["sentence"]) == (scene.cause, True), found
         assert (found["host"], bool(found["cure"])) == (host.name, scene.cause != "current")
+        assert found["cure"] == (scene.cure or found["cure"])
         for label, text in scene.seen.items():
             seen = found["evidence"][label]
             assert seen == text or (seen and text and text in seen), f"{label}: {seen}"
@@ -400,11 +408,11 @@ def test_the_incident(fresh: Fleet, host: LabHost, client: Client) -> None:
     assert evidence["expected_path"] == new
     assert evidence["running_proof"] == "the kernel's exe link"
     assert evidence["lock"] == evidence["latest"] == fresh.repos.head("nixfleet")
-    assert found["cure"] == "nixfleet update csb0 --force"
+    assert found["cure"] == "nixfleet restart csb0"
     said = client.run("why", "csb0")
     assert (said.returncode, "not restarted" in said.stdout) == (0, True)
     assert client.run("verify", "csb0").returncode == 3
-    assert client.run(*found["cure"].split()[1:], *QUICK).returncode == 0
+    assert client.run(*found["cure"].split()[1:], "--yes").returncode == 0
     assert host.agent_exe() == new
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,13 +16,16 @@ from textual.widgets import Static
 from nixfleet_core.errors import ClientFailed, Unreachable
 from nixfleet_core.job.events import JobEnd, JobStart
 from nixfleet_core.judge.verdict import Verdict
+from nixfleet_core.log.failure_table import FAILURES
 from nixfleet_core.plan.model import Refusal
 from nixfleet_core.vocabulary import CAUSES, KEYS, Remedy
 from tui.glyphs import ASCII, UNICODE
+from tui.keys import AS_BUILT
 from tui.remedies import LABELS, remedy_keys
 from tui.screens.fleet import FleetScreen
 from tui.screens.generation import GenerationDialog
 from tui.screens.many import ManyScreen
+from tui.screens.options import OptionsDialog
 from tui.screens.plan import PlanDialog
 from tui.screens.remedy import RemedyNotice
 from tui.screens.update import UpdateScreen
@@ -60,6 +64,14 @@ def test_remedies_are_said_once_each_and_in_ascii_where_asked() -> None:
     assert remedy_keys(twice, UNICODE).plain == "→ l log · u update · ⏎ show the job"
     assert remedy_keys(twice, ASCII).plain == "-> l log - u update - enter show the job"
     assert remedy_keys((), UNICODE).plain == ""
+
+
+def test_an_advice_that_names_a_force_level_names_the_key_that_chooses_it() -> None:
+    advice = [row.advice for row in FAILURES] + [words.cure for words in CAUSES.values()]
+    found = [words for words in advice if re.search(r"force level [1-7]", words)]
+    assert len(found) > 4
+    key = AS_BUILT.shown(OptionsDialog, "plan.level", UNICODE)
+    assert [words for words in found if f"(in the plan: {key})" not in words] == []
 
 
 def panel_text(app: NixFleetApp) -> str:

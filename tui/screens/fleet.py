@@ -255,6 +255,7 @@ class FleetScreen(HostPage):
         host_key("fleet", "rollback"),
         host_key("fleet", "commit"),
         host_key("fleet", "restart", show=False),
+        host_key("fleet", "as-locked", show=False),
         host_key("fleet", "history"),
         Binding(
             "slash",

@@ -20,6 +20,7 @@ from tui.messages import (
     ShowHost,
     ShowJournal,
     ShowLog,
+    UpdateAsLocked,
     UpdateHosts,
     VerifyHosts,
 )
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from tui.fleet import HostEntry
 
 
-AFTER_A_JOB: Final = (*("restart", "update", "verify", "roll_back", "commit", "connect", "look"),)
+AFTER_A_JOB: Final = (
+    *("restart", "as_locked", "update", "verify", "roll_back", "commit", "connect", "look"),
+)
 """The actions that a screen of a job has only once the job has ended."""
 
 
@@ -57,6 +60,12 @@ _HOST_KEYS: Final = {
         "restart",
         LABELS["restart"],
         "Restart the agent on this host, and prove it",
+    ),
+    "as-locked": _HostKey(
+        KEYS["as-locked"],
+        "as_locked",
+        LABELS["as-locked"],
+        "Force-update this host, and leave its flake.lock as it is",
     ),
     "details": _HostKey("d", "details", "details", "Everything that is known of this host"),
     "log": _HostKey(KEYS["log"], "log", LABELS["log"], "Show this host's last log"),
@@ -111,7 +120,8 @@ def host_keys(where: str, *, show: bool = False, without: Sequence[str] = ()) ->
     names = [name for name in _EVERYWHERE if name not in without]
     keys: list[BindingType] = [host_key(where, name, show=show) for name in names]
     # it is there only while there is something to commit
-    return [host_key(where, "commit"), *keys, host_key(where, "restart", show=False)]
+    hidden = [host_key(where, name, show=False) for name in ("restart", "as-locked")]
+    return [host_key(where, "commit"), *keys, *hidden]
 
 
 class HostPage(Page):
@@ -151,6 +161,9 @@ class HostPage(Page):
     def action_update(self) -> None:
         if (entry := self.host_entry) is not None:
             self.post_message(UpdateHosts([entry]))
+
+    def action_as_locked(self) -> None:
+        self.ask_for(UpdateAsLocked)
 
     def action_verify(self) -> None:
         if (entry := self.host_entry) is not None:

@@ -17,6 +17,9 @@ from nixfleet_core.vocabulary import KEYS
 COMMITTED = Outcome(kind="done", goal="commit", committed=True)
 
 
+EXPECT = Expectation(input="nixfleet", latest=NEW)
+
+
 def proven() -> Facts:
     """What the proof saw, before the commit."""
     assert CURRENT.checkout is not None
@@ -32,7 +35,7 @@ def proven() -> Facts:
 
 
 def verdict(after: Facts, outcome: Outcome) -> Verdict:
-    return judge(after, after, Expectation(input="nixfleet", latest=NEW), outcome)
+    return judge(after, after, EXPECT, outcome)
 
 
 def test_a_commit_after_a_proof_is_current() -> None:
@@ -69,6 +72,6 @@ def test_a_failed_commit_or_push_fails_the_job(step: str, reason: str, cause: st
     found = verdict(proven(), failed)
     assert (found.kind, found.cause, found.exit_code) == ("failed", cause, 1)
     assert found.advice
-    left = left_behind(proven(), proven(), failed, HOST)
+    left = left_behind(proven(), proven(), failed, HOST, EXPECT)
     assert left[0].what == "flake.lock is changed, and not committed, as before"
     assert left[0].key == KEYS["commit"]

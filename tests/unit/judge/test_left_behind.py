@@ -11,11 +11,17 @@ from test_verdict import AFTER, BEFORE, NEW_AGENT, OLD_AGENT, UP, failed, lock, 
 from nixfleet_core.facts.model import Checkout, Facts, System, Unit
 from nixfleet_core.host import Host
 from nixfleet_core.job.outcome import Outcome
+from nixfleet_core.judge.causes import Expectation
 from nixfleet_core.judge.left_behind import Left, left_behind
+from nixfleet_core.vocabulary import KEYS
 
 OLD, NEW = "1" * 40, "2" * 40
 HOST: Final = Host(name="csb0")
+EXPECT: Final = Expectation(input="nixfleet")
+"""What the latest commit is, is not known."""
+LATEST: Final = Expectation(input="nixfleet", latest=NEW)
 UPDATE: Final = "nixfleet update csb0 --force"
+AS_LOCKED: Final = "nixfleet update csb0 --as-locked"
 WAS: Final = Checkout(
     "/c d", "ok", owner="ops", head="a" * 40, lock=lock(OLD), lock_cksum="1 2", branch="main"
 )
@@ -141,17 +147,29 @@ def test_what_is_left_has_what_goes_on_or_takes_it_back(
     after: Facts, left: tuple[Left, ...]
 ) -> None:
     for outcome in (CANCELLED, failed("rebuild", 4), Outcome(kind="interrupted")):
-        assert left_behind(BEGUN, after, outcome, HOST) == left
+        assert left_behind(BEGUN, after, outcome, HOST, EXPECT) == left
+
+
+def test_what_flake_lock_has_already_goes_on_without_moving_it() -> None:
+    """The lock is at the latest commit, and the job was broken off before its switch."""
+    for after in (now(**PULLED, **MOVED), system("old", "new", now(**MOVED)), now(**MOVED)):
+        for left in left_behind(BEGUN, after, CANCELLED, HOST, LATEST):
+            assert UPDATE not in left.help
+            assert (f"{AS_LOCKED} goes on from there" in left.help) or left.key in ("", "b")
+    (commits, moved, _) = left_behind(BEGUN, now(**PULLED, **MOVED), CANCELLED, HOST, LATEST)
+    assert (commits.key, moved.key) == (KEYS["as-locked"], KEYS["as-locked"])
+    behind = left_behind(BEGUN, now(**PULLED, **MOVED, behind=1), CANCELLED, HOST, LATEST)
+    assert [left.key for left in behind] == ["u", "u", ""]
 
 
 def test_changes_of_the_operator_in_flake_lock_are_not_thrown_away() -> None:
     """`git checkout` would also take what was there before the job."""
     dirty = now(head_lock=lock("3" * 40))
-    (left, _) = left_behind(dirty, now(**MOVED), CANCELLED, HOST)
+    (left, _) = left_behind(dirty, now(**MOVED), CANCELLED, HOST, EXPECT)
     assert "git" not in left.help
     assert left.help.endswith("flake.lock.before in the job's directory on the host is what it was")
     thrown_away = replace(MOVED_FACTS, checkout=replace(WAS, lock=lock(NEW), lock_cksum="3 4"))
-    (left, _) = left_behind(dirty, thrown_away, CANCELLED, HOST)
+    (left, _) = left_behind(dirty, thrown_away, CANCELLED, HOST, EXPECT)
     assert left.help.endswith("flake.lock.before in the job's directory on the host is what it was")
 
 
@@ -164,12 +182,12 @@ def test_a_job_that_ended_or_was_refused_leaves_nothing() -> None:
         failed("preflight", reason="unit"),
         Outcome(kind="interrupted", failed_step="preflight"),
     ):
-        assert left_behind(BEGUN, MOVED_FACTS, outcome, HOST) == ()
+        assert left_behind(BEGUN, MOVED_FACTS, outcome, HOST, EXPECT) == ()
 
 
 def test_what_was_not_looked_at_is_not_said() -> None:
-    (unseen,) = left_behind(BEGUN, None, Outcome(kind="interrupted"), HOST)
+    (unseen,) = left_behind(BEGUN, None, Outcome(kind="interrupted"), HOST, EXPECT)
     assert (unseen.key, "could not be seen" in unseen.what) == ("v", True)
-    (agent,) = left_behind(None, NEW_SYSTEM, CANCELLED, HOST)
+    (agent,) = left_behind(None, NEW_SYSTEM, CANCELLED, HOST, EXPECT)
     assert agent == Left(f"the agent runs: {NEW_RUNS.what.split(': ')[1].split(',')[0]}")
     assert NEW_AGENT.version in agent.what  # type: ignore[operator]

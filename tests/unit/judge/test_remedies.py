@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 SAYS: Final[dict[str, tuple[Remedy, ...]]] = {
     r"force update|nixfleet update|\bupdate again": ("update",),
     r"nixfleet restart|\ba restart is enough": ("restart",),
+    r"flake\.lock has the commit": ("as-locked",),
+    r"force level [1-7]": ("update",),
     r"try again": ("update", "refresh"),
     r"nixfleet rollback|roll back": ("rollback",),
     r"\bverify\b|prove it": ("verify",),
