@@ -593,6 +593,12 @@ class NixFleetApp(Stage, inherit_bindings=False):
         else:
             self.push_screen(JournalScreen(message.entry, copy))
 
+    @on(messages.SaveReport)
+    def _save_report(self, message: messages.SaveReport) -> None:
+        from tui.report import save_report
+
+        self.start_flow(save_report(self, message.jobs), *(entry for entry, _ in message.jobs))
+
     @on(messages.ShowHistory)
     def _show_history(self, message: messages.ShowHistory) -> None:
         from tui.screens.history import HistoryScreen

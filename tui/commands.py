@@ -44,6 +44,9 @@ _ALSO: Final = {
     "fleet.details": "describe host facts everything",
     "fleet.copy": "yank clipboard",
     "update.cancel": "stop abort",
+    "update.report": "incident post-mortem markdown html",
+    "history.report": "incident post-mortem markdown html",
+    "many.report": "incident post-mortem markdown html",
     "app.help": "keys",
 }
 """What else people call an action, by its id."""

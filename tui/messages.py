@@ -127,6 +127,14 @@ class FollowAgain(JobMessage):
     """Take up a job that could not be followed to its end."""
 
 
+class SaveReport(Message):
+    """Save one report on these jobs, each of its host."""
+
+    def __init__(self, jobs: Sequence[tuple[HostEntry, str]]) -> None:
+        super().__init__()
+        self.jobs = tuple(jobs)
+
+
 class OpenJob(HostMessage):
     """Open a job of the host's history; a `running` one is followed."""
 

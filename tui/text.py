@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.limits import LAST_SECOND
 from nixfleet_core.log.display import safe
+from nixfleet_core.report.words import duration as duration
 
 if TYPE_CHECKING:
     from nixfleet_core.judge.running_commit import RunningCommit
@@ -74,15 +75,6 @@ def short_store_path(path: str | None, glyphs: Glyphs) -> str:
     version = _VERSION_TAIL.search(match["name"])
     label = version["version"] if version else match["name"]
     return f"{match['hash'][:4]}{glyphs.ellipsis}-{label}"
-
-
-def duration(seconds: int) -> str:
-    """`4 s`, `1m 58s`, `2h 05m`."""
-    minutes, rest = divmod(max(0, seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}h {minutes:02d}m"
-    return f"{minutes}m {rest:02d}s" if minutes else f"{rest} s"
 
 
 def stopwatch(seconds: int) -> str:

@@ -170,9 +170,22 @@ async def test_no_screen_shows_a_secret(
                 seen.add(type(app.screen).__name__)
 
         await look(
-            "v", "escape", "H", "down", "up", "enter", "escape", "escape", "b", "down", "enter", "f"
+            "v",
+            "escape",
+            "H",
+            "down",
+            "up",
+            "W",
+            "escape",
+            "enter",
+            "escape",
+            "escape",
+            "b",
+            "down",
         )
-        await look("escape", "question_mark", "escape", "colon", "escape", "i", "escape")
+        await look(
+            "enter", "f", "escape", "question_mark", "escape", "colon", "escape", "i", "escape"
+        )
         await look("y", "d", "y", "Y", "end", "escape")
         session.says["journal"] = ("Started", f"fetching {mark}")
         await look("a")
@@ -191,7 +204,7 @@ async def test_no_screen_shows_a_secret(
         await session.log(TextDecoder().feed(f"fetching {mark}\n".encode()).decode())
         await settle(pilot)
         assert "fetching " in screen_text(app)
-        await look("ctrl+s", "escape")
+        await look("ctrl+s", "escape", "W", "escape")
         await look("c", "escape")
         await session.say(Link(up=False, seconds=12, why=mark), evil_work(mark))
         await look()

@@ -12,8 +12,9 @@ from textual.widgets import Static
 
 from nixfleet_core.errors import HostError, PasswordRefused
 from nixfleet_core.session.boundary import drawn
-from tui.messages import OpenJob
+from tui.messages import OpenJob, SaveReport
 from tui.screens.base import Page
+from tui.screens.path import REPORT
 from tui.stage import stage
 from tui.text import counted, duration, local_time, plain
 from tui.widgets.columns import Column
@@ -72,6 +73,7 @@ class HistoryScreen(Page):
         Binding("escape", "leave", "back", id="history.leave", tooltip="To the hosts"),
         Binding("R", "refresh", "refresh", id="history.refresh", tooltip="Ask the host again"),
         Binding("y", "copy", "copy", id="history.copy", tooltip="Copy this row"),
+        Binding("W", "report", "report", id="history.report", tooltip=REPORT),
     ]
     BINDING_GROUP_TITLE = "History"
     AUTO_FOCUS = "RowTable"
@@ -107,6 +109,10 @@ class HistoryScreen(Page):
     def action_copy(self) -> None:
         if text := self.query_one(RowTable).selected_text:
             stage(self).copy(text, "this job's row")
+
+    def action_report(self) -> None:
+        if job := self.query_one(RowTable).selected:
+            self.post_message(SaveReport([(self._entry, job)]))
 
     async def _load(self) -> None:
         app, session = stage(self), self._entry.session

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from nixfleet_core.session.boundary import drawn
-from tui.messages import CancelJob, ShowJob
+from tui.messages import CancelJob, SaveReport, ShowJob
 from tui.screens.host_page import AFTER_A_JOB, HostPage, host_key, host_keys
 from tui.stage import stage
 from tui.text import bar, plain, stopwatch
@@ -85,6 +85,7 @@ class ManyScreen(HostPage):
         Binding("escape", "leave", "back", id="many.leave", tooltip="Back; the jobs go on"),
         Binding("c,ctrl+c", "cancel", "cancel", id="many.cancel", tooltip="Ask this job to stop"),
         Binding("y", "copy", "Copy this row", show=False, id="many.copy"),
+        Binding("W", "report", "Save a report on all of these", show=False, id="many.report"),
         *host_keys("many"),
         host_key("many", "details", show=False),
     ]
@@ -152,6 +153,11 @@ class ManyScreen(HostPage):
     def action_copy(self) -> None:
         if text := self.query_one(RowTable).selected_text:
             stage(self).copy(text, "this host's row")
+
+    def action_report(self) -> None:
+        jobs = [(entry, entry.watcher.job) for entry in self._entries if entry.watcher]
+        if jobs:
+            self.post_message(SaveReport(jobs))
 
     def action_cancel(self) -> None:
         if (entry := self.host_entry) is not None and entry.watcher is not None:

@@ -12,10 +12,11 @@ from textual.widgets import Static
 
 from nixfleet_core.session.boundary import drawn
 from tui.link_words import link_words, title_line
-from tui.messages import CancelJob, FollowAgain
+from tui.messages import CancelJob, FollowAgain, SaveReport
 from tui.screens.base import Notice
 from tui.screens.host_page import AFTER_A_JOB, host_key, host_keys
 from tui.screens.log_page import LogPage
+from tui.screens.path import REPORT
 from tui.screens.plan import plan_text
 from tui.stage import stage
 from tui.text import duration, plain, stopwatch
@@ -56,6 +57,7 @@ class UpdateScreen(LogPage):
         Binding("p", "packages", "packages", id="update.packages", tooltip="Packages that changed"),
         Binding("R", "again", "Ask the host again", show=False, id="update.again"),
         Binding("Y", "copy_agent", "Copy the agent before and after", show=False, id="update.copy"),
+        Binding("W", "report", "report", show=False, id="update.report", tooltip=REPORT),
         *host_keys("update"),
         host_key("update", "details", show=False),
     ]
@@ -197,6 +199,9 @@ class UpdateScreen(LogPage):
         if verdict is not None:
             title = f"What changed on {self._watcher.label}"
             self.app.push_screen(Notice(title, changes_text(verdict.changes, stage(self).glyphs)))
+
+    def action_report(self) -> None:
+        self.post_message(SaveReport([(self.host_entry, self._watcher.job)]))
 
     def action_again(self) -> None:
         if self._watcher.past:

@@ -192,7 +192,7 @@ COMMANDS = [
         for job in ("rollback", "commit", "restart")
         for more in ((), ("--json",))
     ),
-    *(("log",), ("journal",), ("cancel",), ("config",), ("cache",)),
+    *(("log",), ("journal",), ("report",), ("cancel",), ("config",), ("cache",)),
     *(("has", "1" * 40, *more) for more in ((), ("--json",))),
 ]
 HERE = [(), ("--json",), ("--dry-run",), ("--dry-run", "--json"), ("--verify",), ("--detach",)]

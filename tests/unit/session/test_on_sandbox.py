@@ -20,6 +20,7 @@ from nixfleet_core.job.events import LogGrew, StepEnd
 from nixfleet_core.journal.wanted import Grew, Wanted
 from nixfleet_core.judge.diagnosis import Diagnosis
 from nixfleet_core.plan.model import Options
+from nixfleet_core.report.gather import gather
 from nixfleet_core.sandbox.fleet import SandboxFleet, sandbox_fleet
 from nixfleet_core.sandbox.sessions import sandbox_sessions
 from nixfleet_core.session.conduct import Conductor, Report, Watcher
@@ -250,6 +251,29 @@ async def test_hsb1_is_refused_before_anything_is_touched(bench: Bench) -> None:
     after = await session.probe()
     # the same process, not started again
     assert (after.unit, after.checkout) == (before.unit, before.checkout)
+
+
+async def test_a_report_tells_what_a_job_has_done(bench: Bench, updates: Updates) -> None:
+    found = await gather(Passwords(nobody), bench.sessions["csb0"], updates.stale.job)
+    verdict = judged(updates.stale)
+    assert (found.progress, found.remarks, found.verdict) == ("over", (), verdict)
+    assert {row.what: (row.before, row.after) for row in found.compared}["version"] == (
+        *("2.1.0", "2.2.0"),
+    )
+    commits = {row.what: (row.before, row.after) for row in found.commits}
+    moved = (verdict.before.commit, verdict.after.commit)
+    assert commits["nixfleet in flake.lock"] == commits["the running agent"] == moved
+    assert commits["nixcfg"][1] == updates.incoming[0].rev
+    evidence = dict(found.evidence)
+    assert evidence["running path"] == evidence["expected path"] is not None
+    assert evidence["latest"] == verdict.after.commit
+    titles = [moment.what for moment in found.moments]
+    assert titles[:2] == ["The job began", "Preflight"]
+    assert (titles[-1], found.moments[-1].how) == ("The job ended", "done")
+    assert found.asked_by
+    assert updates.stale.files is not None
+    assert found.log.lines == updates.stale.files.text.read_bytes().count(b"\n")
+    assert found.log.excerpts[-1].step == "Rebuild"
 
 
 async def test_imac0_is_unreachable(bench: Bench) -> None:
