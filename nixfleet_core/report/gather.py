@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Final, get_args
 
 from nixfleet_core.errors import HostError, NoSuchJob, Unreachable
-from nixfleet_core.facts.model import Snapshot
 from nixfleet_core.facts.parse import ProbeError, parse_probe
 from nixfleet_core.ids import is_job_id
 from nixfleet_core.job.copies import JobCopy
@@ -28,6 +27,7 @@ from nixfleet_core.job.work import BuildTimes
 from nixfleet_core.judge.causes import expectation
 from nixfleet_core.judge.diagnosis import diagnose
 from nixfleet_core.judge.running_commit import running_commit
+from nixfleet_core.judge.verdict import snapshot
 from nixfleet_core.report.excerpts import read_excerpts
 from nixfleet_core.report.model import Compared, Incident
 from nixfleet_core.report.time_line import step_title, time_line
@@ -171,15 +171,18 @@ class _Known:
             ended=next((one.at for one in reversed(events) if isinstance(one, JobEnd)), None),
             verdict=self.verdict,
             remarks=remarks,
-            compared=tuple(_compared(self.verdict, before, after)),
-            commits=tuple(_commits(plan, self.verdict, before, after)),
+            compared=tuple(_compared(plan.input, before, after)),
+            commits=tuple(_commits(plan.input, before, after)),
             evidence=diagnose(seen, expect).evidence if seen is not None else (),
-            evidence_from="after the job" if after is not None else "before the job",
+            evidence_from="after the job" if after is not None else _BEFORE,
             moments=moments,
             left_out=left_out,
             slowest=self.heard.built,
             log=read_excerpts(files.text, places),
         )
+
+
+_BEFORE: Final = "before the job; no look after it is here"
 
 
 def _facts(data: bytes | None) -> Facts | None:
@@ -203,11 +206,9 @@ def _goal(plan: Plan) -> str:
     return ", ".join((plan.goal, *(words for words, is_said in said.items() if is_said and words)))
 
 
-def _compared(
-    verdict: Verdict | None, before: Facts | None, after: Facts | None
-) -> Iterator[Compared]:
+def _compared(flake_input: str, before: Facts | None, after: Facts | None) -> Iterator[Compared]:
     """The agent and the system before and after; nothing of what was not seen at all."""
-    old, new = (verdict.before, verdict.after) if verdict else (Snapshot(), Snapshot())
+    old, new = snapshot(before, flake_input), snapshot(after, flake_input)
     rows = (
         Compared("version", old.version, new.version),
         Compared("agent", old.store_path, new.store_path),
@@ -229,22 +230,19 @@ def _process(facts: Facts | None) -> str | None:
     return f"pid {facts.running.pid}"
 
 
-def _commits(
-    plan: Plan, verdict: Verdict | None, before: Facts | None, after: Facts | None
-) -> Iterator[Compared]:
+def _commits(flake_input: str, before: Facts | None, after: Facts | None) -> Iterator[Compared]:
     """What flake.lock names, what the running agent was built from, and nixcfg's HEAD."""
-    old = verdict.before.commit if verdict else None
-    new = verdict.after.commit if verdict else None
+    old, new = snapshot(before, flake_input).commit, snapshot(after, flake_input).commit
     rows = (
-        Compared(f"{plan.input} in flake.lock", old, new),
-        Compared("the running agent", _built(before, plan), _built(after, plan)),
+        Compared(f"{flake_input} in flake.lock", old, new),
+        Compared("the running agent", _built(before, flake_input), _built(after, flake_input)),
         Compared("nixcfg", _head(before), _head(after)),
     )
     return (row for row in rows if row.before or row.after)
 
 
-def _built(facts: Facts | None, plan: Plan) -> str | None:
-    found = running_commit(facts, plan.input) if facts is not None else None
+def _built(facts: Facts | None, flake_input: str) -> str | None:
+    found = running_commit(facts, flake_input) if facts is not None else None
     return found.commit if found is not None else None
 
 

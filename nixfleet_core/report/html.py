@@ -53,8 +53,8 @@ code,td,th,li,p{{unicode-bidi:isolate}}
 pre{{background:var(--box);border:1px solid var(--line);padding:.6rem;white-space:pre-wrap;
 overflow-wrap:anywhere}}
 .number{{color:var(--faint);user-select:none}}
-.error{{display:block;border-left:.25rem solid var(--bad);padding-left:.35rem}}
-.line{{display:block;padding-left:.6rem;unicode-bidi:isolate}}
+.line,.error{{display:inline-block;box-sizing:border-box;width:100%;padding-left:.6rem}}
+.error{{border-left:.25rem solid var(--bad);padding-left:.35rem}}
 .good{{color:var(--good)}}.bad{{color:var(--bad)}}.bold{{font-weight:bold}}
 {_colours(_LIGHT)}
 @media (prefers-color-scheme:dark){{
@@ -115,7 +115,7 @@ def _block(block: Block) -> Iterator[str]:
                 yield f"<tr>{''.join(f'<{k}>{_inline(c)}</{k}>' for k, c in cells)}</tr>"
             yield "</table>"
         case LogText(lines=lines):
-            yield f"<pre>{''.join(map(_log_line, lines))}</pre>"
+            yield "<pre>{}</pre>".format("\n".join(map(_log_line, lines)))
 
 
 def _line(words: Line) -> str:

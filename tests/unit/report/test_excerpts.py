@@ -105,7 +105,7 @@ def test_no_half_of_a_credential_is_shown(tmp_path: Path) -> None:
     """What is read begins within a line only where that line is left out."""
     token = f"ghp_{'a1B2' * 9}"
     for size in range(5 * 16384 - 60, 5 * 16384 + 10):
-        text = f"{token}{'y' * size}\nerror: it broke\n"
+        text = f"{token}{'y' * size}\nerror: it broke\n" + "x\n" * 40
         for one in read_excerpts(log_of(tmp_path, text)).excerpts:
             assert not any("a1B2a1B2" in line.text for line in one.lines)
 

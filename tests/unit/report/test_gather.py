@@ -79,12 +79,13 @@ async def test_a_job_that_has_ended_is_told_whole(tmp_path: Path) -> None:
 
 
 async def test_the_running_job_is_told_as_far_as_it_is(tmp_path: Path) -> None:
-    events = (JobStart(at=1), LogGrew(4, 4), Heartbeat(9, 9), LogGrew(9, 9), Heartbeat(9, 9))
-    session = host(tmp_path, follow=(*events, StepStart(step="pull", at=2, log=0)))
+    stop, pull = StepStart(step="stop", at=2, log=0), StepStart(step="pull", at=2, log=0)
+    events = (JobStart(at=1), LogGrew(4, 4), Heartbeat(9, 9), LogGrew(9, 9), stop, Heartbeat(9, 9))
+    session = host(tmp_path, follow=(*events, pull))
     one = await gathered(session)
     assert (one.progress, one.verdict, one.ended) == ("running", None, None)
     assert one.remarks == ("The job is running: this is what is known of it so far.",)
-    assert len(one.moments) == 1, "it does not wait for what comes"
+    assert [moment.what for moment in one.moments] == ["The job began", "Stop agent"]
 
 
 async def test_of_a_host_that_is_away_the_copy_is_told(tmp_path: Path) -> None:

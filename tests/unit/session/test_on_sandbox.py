@@ -248,6 +248,12 @@ async def test_hsb1_is_refused_before_anything_is_touched(bench: Bench) -> None:
     assert verdict.sentence.startswith("refused before anything was touched")
     assert verdict.advice
     assert recorder.steps == dict.fromkeys(CHAIN, "skipped") | {"preflight": "failed"}
+    told = await gather(Passwords(nobody), session, report.job)
+    assert {row.after for row in (*told.compared, *told.commits)} == {None}, "nobody has looked"
+    assert told.evidence_from == "before the job; no look after it is here"
+    check = next(moment for moment in told.moments if moment.what == "Check remote")
+    assert check.how == "failed: fetch"
+    assert [line.is_error for one in told.log.excerpts for line in one.lines].count(True) == 1
     after = await session.probe()
     # the same process, not started again
     assert (after.unit, after.checkout) == (before.unit, before.checkout)
