@@ -343,6 +343,9 @@ class FakeSession:
             raise answer
         return cast("T", answer)
 
+    def terminal_argv(self, facts: Facts | None = None) -> tuple[str, ...]:
+        return self._answer("terminal_argv", ())
+
     def give_password(self, password: str) -> None:
         self.given.append(password)
 

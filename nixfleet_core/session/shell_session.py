@@ -152,9 +152,17 @@ class ShellSession:
     """A shell over a new connection: it proves that the host can be reached again."""
     connect_argv: tuple[str, ...] = ()
     """The command that opens the connection at the terminal; empty if there is none to open."""
+    shell_argv: Callable[[str], tuple[str, ...]] | None = None
+    """The command that opens the operator's own shell at the terminal, in a folder."""
     limits: Limits = DEFAULT_LIMITS
     _nix: dict[str, str] = field(default_factory=dict)
     """What nix answered last, as the probe's records."""
+
+    def terminal_argv(self, facts: Facts | None = None) -> tuple[str, ...]:
+        if self.shell_argv is None:
+            return ()
+        known = facts.checkout if facts is not None else None
+        return self.shell_argv(known.path if known is not None else self.host.checkout)
 
     def give_password(self, password: str) -> None:
         self.shell.password.give(password)
