@@ -344,7 +344,8 @@ class FakeSession:
         return cast("T", answer)
 
     def terminal_argv(self, facts: Facts | None = None) -> tuple[str, ...]:
-        return self._answer("terminal_argv", ())
+        known = facts.checkout if facts is not None else None
+        return self._answer("terminal_argv", (), *((known.path,) if known is not None else ()))
 
     def give_password(self, password: str) -> None:
         self.given.append(password)

@@ -76,6 +76,7 @@ from nixfleet_core.plan.rules import (
     make_plan,
     make_restart_plan,
     make_rollback_plan,
+    needs_closer_look,
 )
 from nixfleet_core.scripts.compose import question
 from nixfleet_core.session.boundary import guard_session
@@ -178,12 +179,10 @@ class ShellSession:
         return self._with_proofs(read_facts(records))
 
     async def examine(self, facts: Facts) -> Facts:
-        if facts.checkout is None or isinstance(platform_of(facts), Refusal):
+        if facts.checkout is None or not needs_closer_look(self.host, facts):
             return facts
         if facts.platform == "home-manager":
             return await self._with_attributes(facts, facts.checkout.path)
-        if facts.checkout.state != "unreadable":
-            return facts
         return await self._probe(facts.checkout.path, elevate=True)
 
     async def inspect(self) -> Health:

@@ -32,7 +32,7 @@ def shell(setup: Setup, host: str) -> None:
     session = session_of(setup, host)
     argv = session.terminal_argv()
     if not argv:
-        raise UsageFault(f"{host} is a folder of the demo: there is no shell to open")
+        raise UsageFault(f"{host} is a host of the demo: it has no shell to open")
     # ctrl-c is for the shell there; a child does not inherit a handler
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:

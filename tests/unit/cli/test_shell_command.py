@@ -46,4 +46,4 @@ def test_ctrl_c_is_for_the_shell(fleet: Fleet, tmp_path: Path) -> None:
 def test_a_host_without_a_shell_is_said_to_have_none(fleet: Fleet) -> None:
     result = fleet.run("shell", "csb0")
     assert result.exit_code == 2
-    assert "csb0 is a folder of the demo" in result.stderr
+    assert "csb0 is a host of the demo" in result.stderr
