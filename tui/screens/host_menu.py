@@ -54,10 +54,10 @@ class HostMenu(Dialog[str]):
     PAUSES: ClassVar[bool] = False  # what changes something asks first, and that dialog pauses
 
     def __init__(self, host: str, rows: Callable[[], Sequence[MenuRow]]) -> None:
-        """`rows` gives them as they are now."""
+        """`rows` gives those of all actions, as they are now."""
         super().__init__(f"What to do with {host}", Content(), accept="do it")
         self._ask_rows = rows
-        self._rows = tuple(rows())
+        self._rows = tuple(listed_rows(rows()))
         self._at = 0
 
     def compose_fields(self) -> ComposeResult:
@@ -68,7 +68,7 @@ class HostMenu(Dialog[str]):
             if row.group != group:
                 group = row.group
                 heading = Content.styled(group, "bold $text-accent")
-                yield Static(heading, classes="menu-group", markup=False)
+                yield Static(heading, markup=False)
             yield ChoiceLine(
                 *(key.ljust(width), self._text(index)),
                 id=f"menu-{index}",
@@ -108,9 +108,9 @@ class HostMenu(Dialog[str]):
             self.dismiss(row.id)
 
     def _update(self, _: object) -> None:
-        """Show what can be done by now; which actions there are stays as it was."""
+        """Show what can be done by now; the list stays the same."""
         now = {row.id: row for row in self._ask_rows()}
-        before, self._rows = self._rows, tuple(now.get(row.id, row) for row in self._rows)
+        before, self._rows = self._rows, tuple(now[row.id] for row in self._rows)
         for index, row in enumerate(self._rows):
             if row != before[index]:
                 self._show(index)
@@ -126,6 +126,8 @@ class HostMenu(Dialog[str]):
         line.choose(self._text(index), self._cursor(index))
 
     def _show_cursor(self) -> None:
+        if self._at == 0:  # with the heading above it
+            self.query_one("#body").scroll_home(animate=False, immediate=True)
         self.query_one(f"#menu-{self._at}").scroll_visible(animate=False, immediate=True)
 
     def _shown_key(self, row: MenuRow) -> str:

@@ -27,7 +27,7 @@ from tui.messages import (
 )
 from tui.remedies import LABELS
 from tui.screens.base import Page
-from tui.screens.host_menu import HostMenu, MenuRow, listed_rows
+from tui.screens.host_menu import HostMenu, MenuRow
 from tui.stage import stage
 from tui.text import plain
 from tui.why_not import why_not
@@ -218,7 +218,7 @@ class HostPage(Page):
             )
             rows.append(row)
         order = [group.description for group in GROUPS]
-        return listed_rows(sorted(rows, key=lambda row: order.index(row.group)))
+        return sorted(rows, key=lambda row: order.index(row.group))
 
     def action_menu(self) -> None:
         """Show all that can be done to the host, and do what is chosen."""
