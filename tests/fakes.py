@@ -343,6 +343,10 @@ class FakeSession:
             raise answer
         return cast("T", answer)
 
+    def terminal_argv(self, facts: Facts | None = None) -> tuple[str, ...]:
+        known = facts.checkout if facts is not None else None
+        return self._answer("terminal_argv", (), *((known.path,) if known is not None else ()))
+
     def give_password(self, password: str) -> None:
         self.given.append(password)
 

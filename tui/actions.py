@@ -18,6 +18,7 @@ from nixfleet_core.plan.model import Options, Refusal
 from nixfleet_core.session.boundary import drawn, one_host
 from nixfleet_core.session.conduct import Report, refused_report, reported
 from nixfleet_core.session.queue import NotBegun, Queue
+from nixfleet_core.transport.answer import CARRIER_FAILED
 from nixfleet_core.vocabulary import Advice
 from tui.fleet import Seen
 from tui.keys import shown_key
@@ -25,6 +26,7 @@ from tui.remedies import advice_text
 from tui.screens.base import Confirm, Notice
 from tui.screens.remedy import RemedyNotice
 from tui.text import plain
+from tui.why_not import AS_LOCKED, FORCE, RESTART, why_not
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -44,12 +46,6 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     Planned = tuple[Facts, Plan | Refusal]
     Planner = Callable[[Stage, HostEntry, Facts], Awaitable[Planned]]
-
-FORCE = Options(force=True)
-"""The options of `force update`: every step runs, at level 1."""
-
-AS_LOCKED = Options(force=True, as_locked=True)
-"""The same, without the step that moves flake.lock."""
 
 
 async def choose(
@@ -272,7 +268,7 @@ async def restart_agent(app: Stage, entry: HostEntry) -> None:
     from tui.screens.plan import RestartDialog
 
     async def plan_restart(app: Stage, entry: HostEntry, seen: Facts) -> Planned:
-        return await app.conductor.plan_restart(entry.session, seen, Options(pull=False))
+        return await app.conductor.plan_restart(entry.session, seen, RESTART)
 
     await _confirm_and_start(app, entry, plan_restart, lambda plan: RestartDialog(entry, plan))
 
@@ -308,13 +304,30 @@ async def _show_newest(app: Stage, entry: HostEntry) -> None:
 
 async def connect(app: Stage, entry: HostEntry) -> None:
     """Open the host's connection at the terminal, where ssh can ask; then look at the host."""
-    argv = entry.session.connect_argv
-    if not argv:
-        app.notify(f"{entry.name} is reached without ssh: nothing to connect")
+    if why := why_not("connect", entry):
+        app.notify(f"{entry.name}: {why}")
         return
+    title = f"Connecting to {plain(entry.host.where)} ..."
+    await _lend_terminal(app, entry, title, entry.session.connect_argv)
+
+
+async def open_shell(app: Stage, entry: HostEntry) -> None:
+    """Open the operator's own shell on the host; then look at the host."""
+    if why := why_not("shell", entry):
+        app.notify(f"{entry.name}: {why}")
+        return
+    title = f"A shell on {plain(entry.host.where)}. Its end goes back to NixFleet."
+    argv = entry.session.terminal_argv(entry.facts)
+    # a shell ends with the code of its last command; only ssh's own is a failure
+    await _lend_terminal(app, entry, title, argv, least_failure=CARRIER_FAILED)
+
+
+async def _lend_terminal(
+    app: Stage, entry: HostEntry, title: str, argv: Sequence[str], *, least_failure: int = 1
+) -> None:
     from tui.terminal import run_at_terminal
 
-    await run_at_terminal(app, f"Connecting to {plain(entry.host.where)} ...", argv)
+    await run_at_terminal(app, title, argv, least_failure)
     entry.overtake()  # a look of before may still wait for the connection
     await app.fleet.look(entry, app.tick)
 
@@ -414,20 +427,19 @@ async def cancel_job(app: Stage, watcher: JobWatcher) -> None:
 
 async def _is_free(app: Stage, entry: HostEntry) -> bool:
     """Whether a job can be planned for the host; if not, show its job, or say what is wrong."""
-    if entry.watcher is not None and entry.watcher.is_active:
+    if not (entry.is_followed or entry.is_at_work):
+        await app.fleet.look_if_old(entry, app.tick)
+    if not (why := entry.not_free):
+        return True
+    if entry.watcher is not None and entry.is_followed:
         app.show_job(entry.watcher)
-        return False
-    if entry.doing not in ("", "asking"):
-        app.notify(f"{entry.name}: still {entry.doing}")
-        return False
-    await app.fleet.look_if_old(entry, app.tick)
-    if entry.facts is None:
+    elif entry.is_at_work:
+        app.notify(f"{entry.name}: {why}")
+    elif entry.facts is None:
         await _say_offline(app, entry)
-        return False
-    if entry.facts.job_running is not None:
+    elif entry.facts.job_running is not None:
         app.show_job(app.follow(entry, entry.facts.job_running))
-        return False
-    return True
+    return False
 
 
 async def _confirm_and_start(

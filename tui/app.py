@@ -516,6 +516,10 @@ class NixFleetApp(Stage, inherit_bindings=False):
     def _connect(self, message: messages.Connect) -> None:
         self.start_flow(actions.connect(self, message.entry), message.entry)
 
+    @on(messages.OpenShell)
+    def _open_shell(self, message: messages.OpenShell) -> None:
+        self.start_flow(actions.open_shell(self, message.entry), message.entry)
+
     @on(messages.VerifyHosts)
     def _verify(self, message: messages.VerifyHosts) -> None:
         flow = actions.verify_hosts(self, message.entries, message.hidden)

@@ -15,6 +15,7 @@ from tui.screens.fleet import FleetScreen
 from tui.screens.generation import GenerationDialog
 from tui.screens.history import HistoryScreen
 from tui.screens.host import HostScreen
+from tui.screens.host_menu import HostMenu
 from tui.screens.journal import JournalScreen
 from tui.screens.level import LevelDialog
 from tui.screens.many import ManyScreen
@@ -50,6 +51,7 @@ PLACES: Final[tuple[tuple[str, type[DOMNode]], ...]] = (
     ("plans of several hosts", TurnsDialog),
     ("plans of several hosts", ManyPlansDialog),
     ("the force level (`L`)", LevelDialog),
+    ("the host's menu (`.`)", HostMenu),
     ("the generations (`b`)", GenerationDialog),
     ("the plan of a rollback", RollbackDialog),
     ("an update", UpdateScreen),

@@ -41,6 +41,8 @@ _ALSO: Final = {
     "fleet.mark": "select",
     "fleet.refresh": "reload probe",
     "fleet.connect": "ssh login",
+    "fleet.shell": "ssh terminal console prompt bash",
+    "fleet.menu": "actions what can",
     "fleet.details": "describe host facts everything",
     "fleet.copy": "yank clipboard",
     "update.cancel": "stop abort",

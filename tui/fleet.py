@@ -265,12 +265,22 @@ class HostEntry:
     @property
     def left_out(self) -> str:
         """Why a batch leaves the host out, whatever the options; empty if it does not."""
-        if self.host.hold:
-            return HELD
+        return HELD if self.host.hold else self.not_free
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether the app plans or starts something there, or proves what runs."""
+        return self.doing not in ("", _ASKING)
+
+    @property
+    def not_free(self) -> str:
+        """Why no job can be planned for the host now; empty if one can, as far as is known."""
         if self.waits:
             return f"it {_WAITS}"
         if self.watcher is not None and self.is_followed:
             return f"the job {self.watcher.job} is running"
+        if self.is_at_work:
+            return f"still {self.doing}"
         if self.facts is None:
             return self.assessment.why if self.assessment else "it has not answered"
         if self.facts.job_running is not None:
@@ -326,10 +336,19 @@ class HostEntry:
         """Whether flake.lock is not committed, and may build what runs: the job that commits it
         proves that."""
         facts = self.facts
-        if facts is None or facts.checkout is None or facts.job_running is not None:
-            return False
-        is_sound = self.state in ("current", "unproven")
-        return is_sound and facts.checkout.head_lock is not None
+        return facts is not None and facts.job_running is None and not self.nothing_to_commit
+
+    @property
+    def nothing_to_commit(self) -> str:
+        """Why no job needs to commit flake.lock; empty if one may."""
+        checkout = self.facts.checkout if self.facts is not None else None
+        if checkout is None:
+            return "no checkout is known"
+        if checkout.head_lock is None:
+            return "flake.lock does not differ from the one of HEAD"
+        if self.state not in ("current", "unproven"):
+            return f"the host is {self.state}: its flake.lock is not proven to build what runs"
+        return ""
 
     @property
     def listed(self) -> Listed:

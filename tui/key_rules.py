@@ -26,6 +26,7 @@ from tui.screens.fleet import FleetScreen
 from tui.screens.generation import GenerationDialog
 from tui.screens.history import HistoryScreen
 from tui.screens.host import HostScreen
+from tui.screens.host_menu import HostMenu
 from tui.screens.journal import JournalScreen
 from tui.screens.level import LevelDialog
 from tui.screens.many import ManyScreen
@@ -64,6 +65,7 @@ VIEWS: Final[Mapping[str, tuple[type[DOMNode], ...]]] = {
     "in the plan of a rollback": (RollbackDialog,),
     "among the force levels": (LevelDialog,),
     "among the generations": (GenerationDialog,),
+    "in the host's menu": (HostMenu,),
     "in a notice": (RemedyNotice,),
 }
 """The classes whose keys work at the same time. A dialog hides the keys of all else."""

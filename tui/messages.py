@@ -83,6 +83,10 @@ class Connect(HostMessage):
     """Open the host's connection at the terminal."""
 
 
+class OpenShell(HostMessage):
+    """Open the operator's own shell on the host, at the terminal."""
+
+
 class UpdateHosts(HostsMessage):
     """Force-update the hosts."""
 

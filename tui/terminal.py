@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
 _RUN: Final = """\
 printf '%s\\n' "$1"
-shift
-"$@" && exit
+least=$2
+shift 2
+"$@"
 code=$?
+[ "$code" -ge "$least" ] || exit "$code"
 printf '\\n%s ended with %s. Enter goes back to NixFleet. ' "$1" "$code"
 read -r _
 exit "$code"
@@ -24,13 +26,18 @@ exit "$code"
 """Shows a line and runs the rest. After a failure the output stays until enter is pressed."""
 
 
-async def run_at_terminal(app: Stage, title: str, argv: Sequence[str]) -> int:
-    """Give the terminal to a program and run it; the app goes on behind it.
+async def run_at_terminal(
+    app: Stage, title: str, argv: Sequence[str], least_failure: int = 1
+) -> int:
+    """Give the terminal to a program and run it; the app goes on behind it. An exit code from
+    `least_failure` on is a failure, of which the operator reads before the app comes back.
 
     Return the program's exit code. Raises SuspendNotSupported if there is no terminal.
     """
     with app.suspend(), app.batch_update(), _lend(app):
-        process = await asyncio.create_subprocess_exec("/bin/sh", "-c", _RUN, "sh", title, *argv)
+        process = await asyncio.create_subprocess_exec(
+            *("/bin/sh", "-c", _RUN, "sh", title, str(least_failure), *argv)
+        )
         try:
             return await process.wait()
         finally:

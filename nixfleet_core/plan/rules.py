@@ -87,6 +87,16 @@ class _Refused(Exception):  # noqa: N818 - carries a Refusal through the rules
         self.refusal = Refusal(check, why, advice or CAUSES[CHECK_CAUSES[check]].cure)
 
 
+def needs_closer_look(host: Host, facts: Facts) -> bool:
+    """Whether a plan needs more than the facts of a look without root: the names of a home's flake,
+    or a checkout that the user may not read."""
+    if facts.checkout is None or isinstance(platform_of(facts), Refusal):
+        return False
+    if facts.platform == "home-manager":
+        return host.attribute is None
+    return facts.checkout.state == "unreadable"
+
+
 def make_plan(
     host: Host, facts: Facts, options: Options, latest: str | None = None
 ) -> Plan | Refusal:

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.session.shell_session import ShellSession
+from nixfleet_core.transport.at_terminal import local_shell_argv
 from nixfleet_core.transport.gate import Gate
 from nixfleet_core.transport.local import local_shell
 from nixfleet_core.transport.openssh import session_options
@@ -44,7 +45,8 @@ def open_session(host: Host, copies: Copies, config: Config) -> ShellSession:
 def _open(host: Host, copies: Copies, config: Config, gate: Gate, persist: int) -> ShellSession:
     limits = config.limits
     if host.address is None:
-        return ShellSession(host, local_shell(host.name), copies, limits=limits)
+        shell = local_shell(host.name)
+        return ShellSession(host, shell, copies, shell_argv=local_shell_argv, limits=limits)
     ssh = Ssh(
         address=host.address,
         sockets=socket_directory(),
@@ -60,5 +62,6 @@ def _open(host: Host, copies: Copies, config: Config, gate: Gate, persist: int) 
         let_go=ssh.drop_master,
         own_shell=ssh_shell(host.name, road, gate, shared=False),
         connect_argv=ssh.connect_argv(),
+        shell_argv=ssh.terminal_argv,
         limits=limits,
     )

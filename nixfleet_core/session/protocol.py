@@ -66,6 +66,11 @@ class HostSession(Protocol):
         """The command that opens the connection at the terminal; empty if there is none to open."""
         ...
 
+    def terminal_argv(self, facts: Facts | None = None) -> tuple[str, ...]:
+        """The command that opens the operator's own shell on the host, at the terminal, in the
+        checkout that the facts know, else in the inventory's; empty if there is none to open."""
+        ...
+
     def give_password(self, password: str) -> None:
         """Keep sudo's password in memory, for this host, until the program ends."""
         ...

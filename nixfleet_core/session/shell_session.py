@@ -76,6 +76,7 @@ from nixfleet_core.plan.rules import (
     make_plan,
     make_restart_plan,
     make_rollback_plan,
+    needs_closer_look,
 )
 from nixfleet_core.scripts.compose import question
 from nixfleet_core.session.boundary import guard_session
@@ -152,9 +153,17 @@ class ShellSession:
     """A shell over a new connection: it proves that the host can be reached again."""
     connect_argv: tuple[str, ...] = ()
     """The command that opens the connection at the terminal; empty if there is none to open."""
+    shell_argv: Callable[[str], tuple[str, ...]] | None = None
+    """The command that opens the operator's own shell at the terminal, in a folder."""
     limits: Limits = DEFAULT_LIMITS
     _nix: dict[str, str] = field(default_factory=dict)
     """What nix answered last, as the probe's records."""
+
+    def terminal_argv(self, facts: Facts | None = None) -> tuple[str, ...]:
+        if self.shell_argv is None:
+            return ()
+        known = facts.checkout if facts is not None else None
+        return self.shell_argv(known.path if known is not None else self.host.checkout)
 
     def give_password(self, password: str) -> None:
         self.shell.password.give(password)
@@ -170,12 +179,10 @@ class ShellSession:
         return self._with_proofs(read_facts(records))
 
     async def examine(self, facts: Facts) -> Facts:
-        if facts.checkout is None or isinstance(platform_of(facts), Refusal):
+        if facts.checkout is None or not needs_closer_look(self.host, facts):
             return facts
         if facts.platform == "home-manager":
             return await self._with_attributes(facts, facts.checkout.path)
-        if facts.checkout.state != "unreadable":
-            return facts
         return await self._probe(facts.checkout.path, elevate=True)
 
     async def inspect(self) -> Health:

@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from nixfleet_core.transport.at_terminal import remote_shell
 from nixfleet_core.transport.openssh import (
     SESSION,
     as_words,
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 
 KEPT: Final = 60
 """Seconds for which the shared connection is kept by default."""
+
+_AT_TERMINAL: Final = "8h"
+"""How long a connection is kept that somebody opened at the terminal."""
 
 LONGEST: Final = 40
 """Bytes of the path to our sockets. ssh adds 40 for %C, and 17 more while it creates a socket."""
@@ -149,9 +153,16 @@ class Ssh:
     def connect_argv(self) -> tuple[str, ...]:
         """The command that opens the shared connection at the terminal, for a one-time password, a
         passphrase or a new host key. The connection lasts eight hours, or until it breaks."""
-        options = self.options(at_terminal=True, persist="8h")
+        options = self.options(at_terminal=True, persist=_AT_TERMINAL)
         # ssh asks at the terminal itself; a login shell that is a menu must not wait there (-n)
         return ("ssh", "-n", "-T", *options, "--", self.address.host, "exit")
+
+    def terminal_argv(self, folder: str) -> tuple[str, ...]:
+        """The command that opens the operator's own shell there, in that folder if it can. It opens
+        the shared connection as `connect_argv` does, if there is none."""
+        options = self.options(at_terminal=True, persist=_AT_TERMINAL)
+        # -t counts before our RequestTTY=no: ssh takes the first
+        return ("ssh", "-t", *options, "--", self.address.host, remote_shell(folder))
 
     async def drop_master(self) -> None:
         """End the shared connection. If its link is dead, it blocks every new session."""

@@ -29,11 +29,12 @@ from tui.screens.fleet import FleetScreen
 from tui.screens.generation import GenerationDialog
 from tui.screens.help import HelpDialog
 from tui.screens.host import HostScreen
+from tui.screens.host_menu import HostMenu
 from tui.screens.level import LevelDialog
 from tui.screens.many import ManyScreen
 from tui.screens.password import PasswordDialog
 from tui.screens.path import PathDialog
-from tui.screens.plan import RollbackDialog, UpdateDialog
+from tui.screens.plan import RestartDialog, RollbackDialog, UpdateDialog
 from tui.screens.remedy import RemedyNotice
 from tui.screens.update import UpdateScreen
 from tui.settings import AppSettings
@@ -175,6 +176,27 @@ async def test_the_fleet_its_help_and_its_palette(
         text = await do(pilot, "app.commands")
         assert isinstance(app.screen, CommandPalette)
         assert bool(re.search(r" (?:[A-Za-z?]|⏎|space) +(?:│|▍|$)", text, re.M)) != bool(chosen)
+
+
+@BOTH
+async def test_the_menu_of_a_host(fleet: list[FakeSession], chosen: Mapping[str, Keys]) -> None:
+    async with (app := app_with(chosen, fleet)).run_test(size=(140, 50)) as pilot:
+        text = await do(pilot, "fleet.menu")
+        assert isinstance(app.screen, HostMenu)
+        check(text, chosen)
+        names(text, chosen, fleet_update="Force-update this host", fleet_details="Everything")
+        names(text, chosen, dialog_accept="do it", dialog_leave="back")
+        await do(pilot, "menu.down", "menu.up", "fleet.restart")
+        assert isinstance(app.screen, RestartDialog)
+        await do(pilot, "dialog.leave", "fleet.menu", "menu.down", "dialog.accept")
+        assert isinstance(app.screen, HostScreen)
+
+
+async def test_a_key_of_an_action_comes_before_a_key_of_the_menu(fleet: list[FakeSession]) -> None:
+    chosen: Mapping[str, Keys] = {"fleet.restart": ("k",), "table.up": ("up",)}
+    async with (app := app_with(chosen, fleet)).run_test(size=(140, 50)) as pilot:
+        await do(pilot, "fleet.menu", "fleet.restart")
+        assert isinstance(app.screen, RestartDialog)
 
 
 @BOTH

@@ -45,6 +45,7 @@ FAILED = Verdict(
 )
 SAYS: dict[str, object] = {
     "jobs": HISTORY,
+    "terminal_argv": ("ssh", "cs0"),
     "usual": Usual(
         steps={"preflight": 4, "stop": 2, "rebuild": 190, "start": 1},
         rest={"rebuild": 200},
@@ -125,6 +126,7 @@ SCREENS: dict[str, tuple[Callable[[FakeSession], Awaitable[None]] | str, ...]] =
     "filter": ("slash", "c", "s"),
     "help": ("question_mark",),
     "host": ("d", "down"),
+    "menu": ("full_stop", "down"),
     "offline": ("G", "enter"),
     "plan": ("enter", "down", "space"),
     "level": ("enter", "L"),
@@ -215,6 +217,8 @@ async def visit_all(pilot: Pilot[None], fleet: list[FakeSession]) -> list[str]:
     seen = [screen_text(app)]  # type: ignore[arg-type]
     start = (["question_mark"], ["escape", "slash"], ["c", "s"], ["escape", "s", "enter"])
     seen += [await press(pilot, *keys) for keys in start]
+    seen.append(await press(pilot, "full_stop", "end"))
+    await press(pilot, "escape")
     seen.append(await press(pilot, "d", "end"))
     await press(pilot, "escape")
     seen.append(await press(pilot, "L"))

@@ -122,7 +122,7 @@ def replace_job(line: JobLine, job: str) -> JobLine:
 WALKED = {
     *("CommandPalette", "Confirm", "FleetScreen", "HelpDialog", "HistoryScreen", "HostScreen"),
     *("LevelDialog", "GenerationDialog", "Notice", "PathDialog", "RemedyNotice", "RollbackDialog"),
-    *("FixDialog", "UpdateDialog", "UpdateScreen", "JournalScreen"),
+    *("FixDialog", "UpdateDialog", "UpdateScreen", "JournalScreen", "HostMenu"),
 }
 """The screens that one host's walk goes through."""
 WALKED_OF_MANY = {"ManyPlansDialog", "ManyRollbacksDialog", "ManyScreen", "PasswordDialog"}
@@ -186,6 +186,7 @@ async def test_no_screen_shows_a_secret(
         await look(
             "enter", "f", "escape", "question_mark", "escape", "colon", "escape", "i", "escape"
         )
+        await look("full_stop", "end", "escape", "x")
         await look("y", "d", "y", "Y", "end", "escape")
         session.says["journal"] = ("Started", f"fetching {mark}")
         await look("a")

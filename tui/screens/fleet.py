@@ -18,7 +18,7 @@ from tui.fleet import STATE_ORDER
 from tui.fleet_columns import SPARE, chosen_columns
 from tui.host_facts import Jobs, host_sections, sections_text
 from tui.messages import AskForFix, LookAtAll, RollBackHosts, UpdateHosts, UpdateStale, VerifyHosts
-from tui.screens.host_page import HostPage, host_key
+from tui.screens.host_page import CURE, LOOK, HostPage, host_key, menu_key
 from tui.stage import stage
 from tui.text import ago, built_from, short_commit
 from tui.widgets.filter_bar import FilterBar
@@ -223,7 +223,9 @@ class FleetScreen(HostPage):
             "update",
             id="fleet.update",
             tooltip="Force-update the marked hosts that are shown, else this one",
+            group=CURE,
         ),
+        menu_key("fleet"),
         Binding(
             "U",
             "update_stale",
@@ -266,8 +268,14 @@ class FleetScreen(HostPage):
         ),
         Binding("space", "mark", "mark", id="fleet.mark", tooltip="Mark or unmark this host"),
         Binding("ctrl+a", "mark_all", "Mark all shown, or none", show=False, id="fleet.mark-all"),
-        Binding("R", "refresh", "refresh", id="fleet.refresh", tooltip="Look at all hosts again"),
+        Binding(
+            *("R", "refresh", "refresh"),
+            id="fleet.refresh",
+            tooltip="Look at all hosts again",
+            group=LOOK,
+        ),
         host_key("fleet", "connect"),
+        host_key("fleet", "shell", show=False),
         Binding(
             "y",
             "copy",
@@ -414,6 +422,10 @@ class FleetScreen(HostPage):
         box.show_titles(Content(title), Content(age))
         text = self.query_one(LineText)
         text.show(content, least=box.scrollable_content_region.height)
+
+    async def do(self, name: str, entry: HostEntry) -> None:
+        """Do it to that host alone: others are marked, and the list may have changed meanwhile."""
+        self.ask_for_one(name, entry)
 
     @on(RowTable.Chosen)
     def _row_chosen(self) -> None:

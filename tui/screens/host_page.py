@@ -1,8 +1,10 @@
-"""The keys that act on one host: the same on every screen that shows one."""
+"""The keys that act on one host: the same on every screen that shows one. A binding with a group is
+about the host, and stands in the host's menu."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from textual.binding import Binding, BindingType
@@ -12,8 +14,8 @@ from tui.messages import (
     Choose,
     CommitLock,
     Connect,
-    HostMessage,
     LookAtHost,
+    OpenShell,
     RestartAgent,
     RollBack,
     ShowHistory,
@@ -26,11 +28,24 @@ from tui.messages import (
 )
 from tui.remedies import LABELS
 from tui.screens.base import Page
+from tui.screens.host_menu import HostMenu, MenuRow
+from tui.stage import stage
+from tui.text import plain
+from tui.why_not import why_not
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from textual.message import Message
 
     from tui.fleet import HostEntry
+
+LOOK: Final = Binding.Group("Look")
+CURE: Final = Binding.Group("Cure")
+LOG: Final = Binding.Group("Log")
+TERMINAL: Final = Binding.Group("Terminal")
+GROUPS: Final = (LOOK, CURE, LOG, TERMINAL)
+"""The groups of the host's menu, in its order."""
 
 
 AFTER_A_JOB: Final = (
@@ -45,56 +60,81 @@ class _HostKey:
     action: str
     label: str
     tooltip: str
+    group: Binding.Group
+    """Its place in the host's menu."""
+    asks: Callable[[HostEntry], Message]
+    """What it asks the app to do to a host."""
 
 
 _HOST_KEYS: Final = {
     "choose": _HostKey(
-        "enter",
-        "choose",
-        "choose",
+        *("enter", "choose", "choose"),
         "This host's running job, or its plan, or why it is offline",
+        *(LOOK, Choose),
     ),
-    "update": _HostKey(KEYS["update"], "update", LABELS["update"], "Force-update this host"),
+    "update": _HostKey(
+        *(KEYS["update"], "update", LABELS["update"]),
+        "Force-update this host",
+        *(CURE, lambda entry: UpdateHosts([entry])),
+    ),
     "restart": _HostKey(
-        KEYS["restart"],
-        "restart",
-        LABELS["restart"],
+        *(KEYS["restart"], "restart", LABELS["restart"]),
         "Restart the agent on this host, and prove it",
+        *(CURE, RestartAgent),
+    ),
+    "details": _HostKey(
+        *("d", "details", "details"), "Everything that is known of this host", *(LOOK, ShowHost)
+    ),
+    "log": _HostKey(
+        *(KEYS["log"], "log", LABELS["log"]), "Show this host's last log", *(LOG, ShowLog)
+    ),
+    "journal": _HostKey(
+        *("a", "journal", "agent's log"), "What the agent itself says, live", *(LOG, ShowJournal)
     ),
     "as-locked": _HostKey(
-        KEYS["as-locked"],
-        "as_locked",
-        LABELS["as-locked"],
+        *(KEYS["as-locked"], "as_locked", LABELS["as-locked"]),
         "Force-update this host, and leave its flake.lock as it is",
+        *(CURE, UpdateAsLocked),
     ),
-    "details": _HostKey("d", "details", "details", "Everything that is known of this host"),
-    "log": _HostKey(KEYS["log"], "log", LABELS["log"], "Show this host's last log"),
-    "journal": _HostKey("a", "journal", "agent's log", "What the agent itself says, live"),
     "verify": _HostKey(
-        KEYS["verify"], "verify", LABELS["verify"], "Prove what runs; changes nothing"
+        *(KEYS["verify"], "verify", LABELS["verify"]),
+        "Prove what runs; changes nothing",
+        *(LOOK, lambda entry: VerifyHosts([entry])),
     ),
     "rollback": _HostKey(
-        KEYS["rollback"],
-        "roll_back",
-        LABELS["rollback"],
+        *(KEYS["rollback"], "roll_back", LABELS["rollback"]),
         "Take this host back to a generation that you choose",
+        *(CURE, RollBack),
     ),
     "commit": _HostKey(
-        KEYS["commit"],
-        "commit",
-        LABELS["commit"],
+        *(KEYS["commit"], "commit", LABELS["commit"]),
         "Commit the flake.lock that an update has left, after a new proof",
+        *(CURE, CommitLock),
     ),
-    "history": _HostKey("H", "history", "history", "List the jobs of this host"),
+    "history": _HostKey(
+        *("H", "history", "history"), "List the jobs of this host", *(LOG, ShowHistory)
+    ),
     "connect": _HostKey(
-        KEYS["connect"],
-        "connect",
-        LABELS["connect"],
+        *(KEYS["connect"], "connect", LABELS["connect"]),
         "Open the connection at the terminal, where ssh can ask",
+        *(TERMINAL, Connect),
     ),
-    "refresh": _HostKey(KEYS["refresh"], "look", LABELS["refresh"], "Look at this host again"),
+    "shell": _HostKey(
+        *("x", "shell", "shell"),
+        "Open your own shell there, in the checkout if it is there",
+        *(TERMINAL, OpenShell),
+    ),
+    "refresh": _HostKey(
+        *(KEYS["refresh"], "look", LABELS["refresh"]),
+        "Look at this host again",
+        *(LOOK, LookAtHost),
+    ),
 }
 """By the last part of the bindings' ids."""
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
 
 
 def host_key(where: str, name: str, *, show: bool = True) -> Binding:
@@ -107,12 +147,25 @@ def host_key(where: str, name: str, *, show: bool = True) -> Binding:
         show=show,
         id=f"{where}.{name}",
         tooltip=known.tooltip,
+        group=known.group,
     )
 
 
 _EVERYWHERE: Final = (
     *("update", "log", "journal", "verify", "rollback", "history", "connect", "refresh"),
+    "shell",
 )
+
+
+def menu_key(where: str) -> Binding:
+    """The key of the host's menu."""
+    return Binding(
+        "full_stop",
+        "menu",
+        "menu",
+        id=f"{where}.menu",
+        tooltip="All that can be done to this host now, or why not",
+    )
 
 
 def host_keys(where: str, *, show: bool = False, without: Sequence[str] = ()) -> list[BindingType]:
@@ -121,7 +174,7 @@ def host_keys(where: str, *, show: bool = False, without: Sequence[str] = ()) ->
     keys: list[BindingType] = [host_key(where, name, show=show) for name in names]
     # it is there only while there is something to commit
     hidden = [host_key(where, name, show=False) for name in ("restart", "as-locked")]
-    return [host_key(where, "commit"), *keys, *hidden]
+    return [menu_key(where), host_key(where, "commit"), *keys, *hidden]
 
 
 class HostPage(Page):
@@ -144,54 +197,101 @@ class HostPage(Page):
     def _may_commit(self) -> bool:
         return (entry := self.host_entry) is not None and entry.may_commit
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """The key that commits flake.lock is there only if there is something to commit."""
-        if action == "commit":
-            return self._may_commit
-        return True
+    def why_absent(self, action: str, entry: HostEntry | None) -> str:
+        """Why the key of that action is not there now; empty if it is. The key that commits
+        flake.lock is there only if there is something to commit."""
+        if action != "commit" or (entry is not None and entry.may_commit):
+            return ""
+        return why_not(action, entry) if entry is not None else "there is no host"
 
-    def ask_for(self, what: type[HostMessage]) -> None:
-        """Ask the app for something about that host."""
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        return not self.why_absent(action, self.host_entry)
+
+    def menu_rows(self, entry: HostEntry) -> list[MenuRow]:
+        """All that the keys of this page can do to the host, with the keys that do it here."""
+        app, page, rows = stage(self), type(self), []
+        for binding in page.BINDINGS:
+            if not isinstance(binding, Binding) or binding.group is None or binding.id is None:
+                continue
+            known = _HOST_KEYS.get(_last(binding.id))
+            action = known.action if known is not None else binding.action
+            absent = self.why_absent(action, entry)
+            row = MenuRow(
+                id=binding.id,
+                group=binding.group.description,
+                keys=app.keys.of(page, binding.id),
+                text=known.tooltip if known is not None else binding.tooltip,
+                why_not=plain(absent or why_not(action, entry)),
+                absent=bool(absent),
+            )
+            rows.append(row)
+        order = [group.description for group in GROUPS]
+        return sorted(rows, key=lambda row: order.index(row.group))
+
+    def action_menu(self) -> None:
+        """Show all that can be done to the host, and do what is chosen."""
+        entry = self.host_entry
+        if entry is None:
+            return
+
+        async def do(name: str | None, to: HostEntry = entry) -> None:
+            if name is not None:
+                await self.do(name, to)
+
+        self.app.push_screen(HostMenu(entry.name, partial(self.menu_rows, entry)), do)
+
+    async def do(self, name: str, entry: HostEntry) -> None:  # noqa: ARG002
+        """Do what the binding of that id does to the host, which is still the one of the keys."""
+        (binding,) = [one for one in self.BINDINGS if isinstance(one, Binding) and one.id == name]
+        await self.app.run_action(binding.action, self)
+
+    def ask_for(self, name: str) -> None:
+        """Ask the app for what that key does, for the host."""
         if (entry := self.host_entry) is not None:
-            self.post_message(what(entry))
+            self.post_message(_HOST_KEYS[name].asks(entry))
+
+    def ask_for_one(self, name: str, entry: HostEntry) -> None:
+        """Ask for what the binding of that id does, for that host alone."""
+        self.post_message(_HOST_KEYS[_last(name)].asks(entry))
 
     def action_choose(self) -> None:
-        self.ask_for(Choose)
+        self.ask_for("choose")
 
     def action_update(self) -> None:
-        if (entry := self.host_entry) is not None:
-            self.post_message(UpdateHosts([entry]))
+        self.ask_for("update")
 
     def action_as_locked(self) -> None:
-        self.ask_for(UpdateAsLocked)
+        self.ask_for("as-locked")
 
     def action_verify(self) -> None:
-        if (entry := self.host_entry) is not None:
-            self.post_message(VerifyHosts([entry]))
+        self.ask_for("verify")
 
     def action_roll_back(self) -> None:
-        self.ask_for(RollBack)
+        self.ask_for("rollback")
 
     def action_restart(self) -> None:
-        self.ask_for(RestartAgent)
+        self.ask_for("restart")
 
     def action_commit(self) -> None:
-        self.ask_for(CommitLock)
+        self.ask_for("commit")
 
     def action_log(self) -> None:
-        self.ask_for(ShowLog)
+        self.ask_for("log")
 
     def action_journal(self) -> None:
-        self.ask_for(ShowJournal)
+        self.ask_for("journal")
 
     def action_history(self) -> None:
-        self.ask_for(ShowHistory)
+        self.ask_for("history")
 
     def action_connect(self) -> None:
-        self.ask_for(Connect)
+        self.ask_for("connect")
+
+    def action_shell(self) -> None:
+        self.ask_for("shell")
 
     def action_details(self) -> None:
-        self.ask_for(ShowHost)
+        self.ask_for("details")
 
     def action_look(self) -> None:
-        self.ask_for(LookAtHost)
+        self.ask_for("refresh")

@@ -16,7 +16,7 @@ from nixfleet_core.job.events import Link
 from nixfleet_core.journal.wanted import Grew, Opened, Wanted
 from nixfleet_core.session.boundary import one_host
 from tui.link_words import link_words, title_line
-from tui.screens.host_page import host_key, host_keys
+from tui.screens.host_page import LOOK, host_key, host_keys
 from tui.screens.log_page import LogPage
 from tui.stage import stage
 from tui.text import plain
@@ -38,7 +38,7 @@ class JournalScreen(LogPage):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "back", id="journal.leave", tooltip="To the screen before"),
-        Binding("R", "again", "Ask the host again", show=False, id="journal.again"),
+        Binding("R", "again", "Ask the host again", show=False, id="journal.again", group=LOOK),
         *host_keys("journal", without=("journal",)),
         host_key("journal", "details", show=False),
     ]
@@ -101,11 +101,13 @@ class JournalScreen(LogPage):
     def action_again(self) -> None:
         self._follow()
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+    def why_absent(self, action: str, entry: HostEntry | None) -> str:
         """Ask again only after a problem; else the same key looks at the host."""
-        if action in ("again", "look"):
-            return bool(self._problem) == (action == "again")
-        return super().check_action(action, parameters)
+        if action == "again" and not self._problem:
+            return "the log is followed"
+        if action == "look" and self._problem:
+            return "the log is not followed: ask for it again"
+        return super().why_absent(action, entry)
 
     def _follow(self) -> None:
         self._problem = ""

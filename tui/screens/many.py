@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from nixfleet_core.session.boundary import drawn
 from tui.messages import CancelJob, SaveReport, ShowJob
-from tui.screens.host_page import AFTER_A_JOB, HostPage, host_key, host_keys
+from tui.screens.host_page import AFTER_A_JOB, CURE, LOOK, HostPage, host_key, host_keys
 from tui.stage import stage
 from tui.text import bar, plain, stopwatch
 from tui.widgets.columns import Column
@@ -81,9 +81,16 @@ class ManyScreen(HostPage):
     """The hosts that were started together; enter shows one of them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "show", id="many.open", tooltip="Show this host's job"),
+        Binding(
+            *("enter", "open", "show"), id="many.open", tooltip="Show this host's job", group=LOOK
+        ),
         Binding("escape", "leave", "back", id="many.leave", tooltip="Back; the jobs go on"),
-        Binding("c,ctrl+c", "cancel", "cancel", id="many.cancel", tooltip="Ask this job to stop"),
+        Binding(
+            *("c,ctrl+c", "cancel", "cancel"),
+            id="many.cancel",
+            tooltip="Ask this job to stop",
+            group=CURE,
+        ),
         Binding("y", "copy", "Copy this row", show=False, id="many.copy"),
         Binding("W", "report", "Save a report on all of these", show=False, id="many.report"),
         *host_keys("many"),
@@ -95,7 +102,8 @@ class ManyScreen(HostPage):
     def __init__(self, entries: Sequence[HostEntry]) -> None:
         super().__init__()
         self._entries = tuple(entries)
-        self._cancellable = False
+        self._shape: object = None
+        """What decides which keys there are."""
 
     def compose_page(self) -> ComposeResult:
         yield Static(id="title", markup=False)
@@ -126,8 +134,9 @@ class ManyScreen(HostPage):
     def _show_verdict(self) -> None:
         """The selected host's verdict in full, below the list."""
         entry = self.host_entry
-        if self._cancellable != self._can_cancel():
-            self._cancellable = not self._cancellable
+        shape = (_can_cancel(entry), entry is not None and entry.watcher is not None)
+        if shape != self._shape:
+            self._shape = shape
             self.refresh_bindings()
         self.update_commit_key()
         if entry is None:
@@ -163,18 +172,17 @@ class ManyScreen(HostPage):
         if (entry := self.host_entry) is not None and entry.watcher is not None:
             self.post_message(CancelJob(entry.watcher))
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """The cancel key is there while the selected host has a job to cancel; then what changes
-        the host, or looks at it, is not."""
-        if action == "cancel":
-            return self._can_cancel()
-        if action in AFTER_A_JOB and self._can_cancel():
-            return False
-        return super().check_action(action, parameters)
-
-    def _can_cancel(self) -> bool:
-        entry = self.host_entry
-        return entry is not None and entry.watcher is not None and entry.watcher.is_active
+    def why_absent(self, action: str, entry: HostEntry | None) -> str:
+        """The cancel key is there while the host has a job to cancel; then what changes the host,
+        or looks at it, is not."""
+        job = entry.watcher.job if entry is not None and entry.watcher is not None else ""
+        if action == "cancel" and not _can_cancel(entry):
+            return f"the job {job} has ended" if job else "it has no job here"
+        if action == "open" and not job:
+            return "it has no job here"
+        if action in AFTER_A_JOB and _can_cancel(entry):
+            return f"the job {job} is running"
+        return super().why_absent(action, entry)
 
     @property
     def host_entry(self) -> HostEntry | None:
@@ -182,3 +190,7 @@ class ManyScreen(HostPage):
         tables = self.query(RowTable)  # there is none before the screen is composed
         key = tables.first().selected if tables else None
         return next((entry for entry in self._entries if entry.name == key), None)
+
+
+def _can_cancel(entry: HostEntry | None) -> bool:
+    return entry is not None and entry.is_followed

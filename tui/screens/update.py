@@ -14,7 +14,7 @@ from nixfleet_core.session.boundary import drawn
 from tui.link_words import link_words, title_line
 from tui.messages import CancelJob, FollowAgain, SaveReport
 from tui.screens.base import Notice
-from tui.screens.host_page import AFTER_A_JOB, host_key, host_keys
+from tui.screens.host_page import AFTER_A_JOB, CURE, LOOK, host_key, host_keys
 from tui.screens.log_page import LogPage
 from tui.screens.path import REPORT
 from tui.screens.plan import plan_text
@@ -52,10 +52,20 @@ class UpdateScreen(LogPage):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "back", id="update.leave", tooltip="Back; the job goes on"),
-        Binding("c,ctrl+c", "cancel", "cancel", id="update.cancel", tooltip="Ask the job to stop"),
+        Binding(
+            *("c,ctrl+c", "cancel", "cancel"),
+            id="update.cancel",
+            tooltip="Ask the job to stop",
+            group=CURE,
+        ),
         Binding("z", "zoom", "full log", id="update.zoom", tooltip="Only the log, or all panels"),
-        Binding("p", "packages", "packages", id="update.packages", tooltip="Packages that changed"),
-        Binding("R", "again", "Ask the host again", show=False, id="update.again"),
+        Binding(
+            *("p", "packages", "packages"),
+            id="update.packages",
+            tooltip="Packages that changed",
+            group=LOOK,
+        ),
+        Binding("R", "again", "Ask the host again", show=False, id="update.again", group=LOOK),
         Binding("Y", "copy_agent", "Copy the agent before and after", show=False, id="update.copy"),
         Binding("W", "report", "report", show=False, id="update.report", tooltip=REPORT),
         *host_keys("update"),
@@ -213,20 +223,21 @@ class UpdateScreen(LogPage):
         """Read a past job; the worker ends with the screen."""
         self.run_worker(self._watcher.run(stage(self).conductor), group="past", exclusive=True)
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Which keys are there: cancel while there is something to cancel, ask again after a
+    def why_absent(self, action: str, entry: HostEntry | None) -> str:
+        """Why a key is not there: cancel is while there is something to cancel, ask again after a
         problem, packages once some have changed, what acts on the host once the job has ended."""
-        if action == "cancel":
-            return self._watcher.is_active and not self._watcher.past
-        if action == "packages":
-            return self._watcher.verdict is not None and bool(self._watcher.verdict.changes)
-        if action == "again":
-            return bool(self._watcher.problem)
-        if action == "look" and self._watcher.problem:
-            return False
-        if action in AFTER_A_JOB and self._watcher.is_active:
-            return False
-        return super().check_action(action, parameters)
+        watcher = self._watcher
+        if action == "cancel" and (watcher.past or not watcher.is_active):
+            return "the job has ended" if watcher.is_over else "the job is not followed"
+        if action == "packages" and (watcher.verdict is None or not watcher.verdict.changes):
+            return "no package is known to have changed"
+        if action == "again" and not watcher.problem:
+            return "the job is followed"
+        if action == "look" and watcher.problem:
+            return "the job is not followed: ask for it again"
+        if action in AFTER_A_JOB and watcher.is_active:
+            return f"the job {watcher.job} is {'being read' if watcher.past else 'running'}"
+        return super().why_absent(action, entry)
 
     def _title(self) -> Content:
         watcher, dot = self._watcher, f" {stage(self).glyphs.dot} "

@@ -111,6 +111,7 @@ COMMANDS = [
     ("rollback", "csb0", "--yes"),
     ("jobs",),
     ("connect", "csb0"),
+    ("shell", "csb0"),
     (),
 ]
 

@@ -16,6 +16,7 @@ from nixfleet_core.host import Host, SshAddress, parse_address
 from nixfleet_core.job.copies import Copies
 from nixfleet_core.session.open import open_session, open_sessions
 from nixfleet_core.transport import ssh as module
+from nixfleet_core.transport.at_terminal import remote_shell
 from nixfleet_core.transport.dialogue import Dialogue
 from nixfleet_core.transport.gate import Gate
 from nixfleet_core.transport.openssh import SESSION
@@ -75,6 +76,14 @@ def test_at_the_terminal_ssh_may_ask_and_speak() -> None:
     assert "ControlPersist=8h" in argv
     assert not {"BatchMode=yes", "LogLevel=ERROR", "AddKeysToAgent=no"} & {*argv}
     assert {*SESSION} < {*argv}
+
+
+def test_a_shell_at_the_terminal_shares_the_connection() -> None:
+    ssh = Ssh(parse_address("ops@cs0"), SOCKETS, "/etc/my config")
+    argv = ssh.terminal_argv("/srv/nixcfg")
+    assert argv[:2] == ("ssh", "-t")
+    assert argv[2:-3] == ssh.connect_argv()[3:-3]
+    assert argv[-3:] == ("--", "cs0", remote_shell("/srv/nixcfg"))
 
 
 def test_a_destination_is_never_an_option() -> None:
