@@ -160,7 +160,7 @@ async def test_hosts_take_turns_and_their_rows_say_who_waits(
         assert launched(fleet) == ["csb0", "csb1"]
         assert row(text, "gpc0").endswith("waits for its turn")
         await press(pilot, "escape")
-        assert "gpc0: still waits for its turn" in await press(pilot, "end", "up", "enter")
+        assert "gpc0: it waits for its turn" in await press(pilot, "end", "up", "enter")
         text = await press(pilot, "u")
         assert "left out: it waits for its turn" in text
         assert f"left out: the job {JOB} is running" in text

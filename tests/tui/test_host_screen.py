@@ -316,7 +316,7 @@ async def test_c_connects_from_here(
 ) -> None:
     ran: list[object] = []
 
-    async def connected(app: object, title: str, argv: object) -> int:
+    async def connected(app: object, title: str, argv: object, least_failure: int) -> int:
         ran.append(argv)
         return 0
 

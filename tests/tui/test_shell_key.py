@@ -119,6 +119,7 @@ async def test_it_begins_in_the_checkout_that_the_host_has(
         ("A shell on ops@cs0:2222. Its end goes back to NixFleet.", "ssh", "cs0", "255")
     ]
     assert f"terminal_argv {path}" in session.calls
+    assert "terminal_argv" not in session.calls
 
 
 async def test_this_machine_has_a_shell_without_ssh(
