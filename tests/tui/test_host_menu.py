@@ -41,7 +41,7 @@ OF_THE_PAGE = {
     *("fleet.mark", "fleet.mark-all", "fleet.copy", "fleet.sort", "fleet.reverse", "fleet.clear"),
     *("host.menu", "host.leave", "host.copy", "host.copy-all"),
     *("update.menu", "update.leave", "update.zoom", "update.copy"),
-    *("many.menu", "many.leave", "many.copy", "journal.menu", "journal.leave"),
+    *("many.menu", "many.leave", "many.copy", "many.report", "journal.menu", "journal.leave"),
 }
 """What these keys do concerns no host, or not this one alone, or only what the page shows."""
 

@@ -14,7 +14,7 @@ from nixfleet_core.session.boundary import drawn
 from tui.link_words import link_words, title_line
 from tui.messages import CancelJob, FollowAgain, SaveReport
 from tui.screens.base import Notice
-from tui.screens.host_page import AFTER_A_JOB, CURE, LOOK, host_key, host_keys
+from tui.screens.host_page import AFTER_A_JOB, CURE, LOG, LOOK, host_key, host_keys
 from tui.screens.log_page import LogPage
 from tui.screens.path import REPORT
 from tui.screens.plan import plan_text
@@ -67,7 +67,9 @@ class UpdateScreen(LogPage):
         ),
         Binding("R", "again", "Ask the host again", show=False, id="update.again", group=LOOK),
         Binding("Y", "copy_agent", "Copy the agent before and after", show=False, id="update.copy"),
-        Binding("W", "report", "report", show=False, id="update.report", tooltip=REPORT),
+        Binding(
+            *("W", "report", "report"), show=False, id="update.report", tooltip=REPORT, group=LOG
+        ),
         *host_keys("update"),
         host_key("update", "details", show=False),
     ]
