@@ -204,7 +204,7 @@ def test_a_job_that_was_refused_rests_on_the_look_before_it() -> None:
 
 def test_jobs_for_something_else_are_not_cured_so() -> None:
     for goal in ("commit", "rollback"):
-        outcome = Outcome(kind="cancelled", goal=goal)  # type: ignore[arg-type]
+        outcome = Outcome(kind="cancelled", goal=goal)
         assert judge(BEFORE, HALF_WAY, EXPECT, outcome).remedies == ("update",)
     refused = failed("push", reason="refused")
     found = judge(BEFORE, AFTER, EXPECT, refused)
@@ -230,7 +230,7 @@ def test_a_restart_that_was_broken_off_is_taken_up_again() -> None:
 def test_what_names_no_update_stays() -> None:
     facts: Facts = changed(HEALTHY, installed=OLD_AGENT)
     for remedies in ((), ("verify",), ("restart", "update"), ("as-locked", "update")):
-        advice = Advice("do it", remedies)  # type: ignore[arg-type]
+        advice = Advice("do it", remedies)
         assert cheapest("not-restarted", advice, facts, EXPECT) == advice
 
 
