@@ -487,7 +487,10 @@ async def test_a_letter_is_no_key_while_one_types(fleet: list[FakeSession]) -> N
 
 
 @pytest.mark.enter_pauses
-async def test_a_key_that_says_yes_waits_as_enter_does(fleet: list[FakeSession]) -> None:
+async def test_a_key_that_says_yes_waits_as_enter_does(
+    fleet: list[FakeSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.screens.base.ENTER_PAUSE", 3600.0)  # on the slowest machine
     chosen: Mapping[str, Keys] = {"dialog.accept": ("f2",)}
     async with (app := app_with(chosen, fleet)).run_test(size=(140, 50)) as pilot:
         await do(pilot, "fleet.update")
