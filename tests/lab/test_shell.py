@@ -24,22 +24,22 @@ def test_a_shell_begins_in_the_checkout_and_its_end_goes_back(
     with Tmux(tmp_path / "tmux", client.command(), client.env, (120, 40)) as tmux:
         tmux.wait_for("2 stale", "▸  csb0", ". menu")
         tmux.press("x")
-        tmux.wait_for("A shell on", "goes back to NixFleet.", "nixcfg>")
+        tmux.wait_for("A shell on", "goes back to NixFleet.", "nixcfg (main)>")
         tmux.press("pwd", "Enter")
         tmux.wait_for(csb0.checkout)
         tmux.press("exit 7", "Enter")
         tmux.wait_for("2 stale", "─ Hosts ─")
-
-        # by the menu, and without a checkout
         tmux.press(".")
         tmux.wait_for("What to do with csb0", "x  Open your own shell", "not now: flake.lock")
-        csb0.enter("mv Code/nixcfg Code/away", csb0.user)
-        tmux.press("x")
-        tmux.wait_for("There is no checkout to go to.", "~>")
-        tmux.press("exit", "Enter")
+        tmux.press("Escape")
         tmux.wait_for("─ Hosts ─", "csb0")
         tmux.press("q")
 
+    csb0.enter("mv Code/nixcfg Code/away", csb0.user)
+    with client.at_terminal("shell", csb0.name) as running:
+        running.type("pwd; exit 8\n")
+        running.wait_for("There is no checkout to go to.")
+        assert running.wait() == 8, running.output
     with client.at_terminal("shell", csb1.name) as running:
         running.type("pwd\n")
         running.wait_for(csb1.checkout)
