@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from contextlib import ExitStack
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,9 @@ def test_a_link_that_dies_three_times_loses_doubles_and_changes_no_byte(
         subprocess.Popen(
             command, env=client.env, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.PIPE
         ) as copied,
+        ExitStack() as ends,
     ):
+        ends.callback(copied.kill)  # a test that fails waits for nobody
         shown.wait_for("nixfleet-agent 2.1.0 started")
         await_true(lambda: b"nixfleet-agent 2.1.0 started" in raw.read_bytes())
         for round_ in range(3):
