@@ -58,7 +58,6 @@ class PlanLine(msgspec.Struct, frozen=True):
     """What the flake does with a dirty tree, if that is known."""
     coming: Coming | None = None
     """The commits of the input between what runs and what will run."""
-    input: str = ""
 
 
 def show_plans(
@@ -136,8 +135,7 @@ async def _line(
         return PlanLine(name, None, (), incoming, plan)
     known = facts.checkout.dirty_trees if facts.checkout else None
     coming = await conductor.coming(session, facts, options) if plan.goal == "update" else None
-    lines = step_lines(plan)
-    return PlanLine(name, plan, lines, incoming, None, known, coming, session.host.input)
+    return PlanLine(name, plan, step_lines(plan), incoming, None, known, coming)
 
 
 def _exit_code(line: PlanLine) -> int:
@@ -169,8 +167,8 @@ def _print(line: PlanLine, *, err: bool) -> None:
         )
     for commit in line.incoming:
         comment(f"incoming: {safe(commit.rev)[:7]} {commit.title}")
-    if line.coming is not None:
-        comment(f"input: {line.coming.sentence(line.input)}")
+    if line.plan is not None and line.coming is not None:
+        comment(f"input: {line.coming.sentence(line.plan.input)}")
         for parts in commit_lines(line.coming):
             comment(f"input: {' '.join(filter(None, parts))}")
     for command in line.commands:

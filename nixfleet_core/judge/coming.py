@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -82,16 +83,23 @@ def commit_lines(found: Coming) -> Iterator[tuple[str, str, str]]:
             yield sign, "", f"and {count - len(commits)} more"
 
 
-def coming(old: str, new: str, sides: tuple[tuple[int, Sequence[Change]], ...]) -> Coming:
-    """`sides`: how many commits only the new one has, with the newest of them; and only the old."""
-    (count, newer), (lost, older) = sides
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What one of two commits has that the other lacks: so many commits, and the newest of them."""
+
+    count: int
+    newest: Sequence[Change] = ()
+
+
+def coming(old: str, new: str, comes: Side, goes: Side) -> Coming:
+    """What comes with the new commit, and what goes with the old one."""
     return Coming(
         running=old,
         target=new,
-        count=count,
-        commits=tuple(map(_named, newer[:MOST_NAMED])),
-        lost=lost,
-        losses=tuple(map(_named, older[:MOST_NAMED])),
+        count=comes.count,
+        commits=tuple(map(_named, comes.newest[:MOST_NAMED])),
+        lost=goes.count,
+        losses=tuple(map(_named, goes.newest[:MOST_NAMED])),
     )
 
 

@@ -38,8 +38,7 @@ async def what_comes(
         return Coming(unknown=target.why)
     if running is None:
         return Coming(unknown="nobody has proven which commit the running agent was built from")
-    old, same = running.commit, (running.commit, *running.same)
-    if target in same:
+    if target in (running.commit, *running.same):
         return Coming(running=target, target=target)
     source = source_of(host, known)
     if source is None or source.url is None:
@@ -47,7 +46,7 @@ async def what_comes(
     question = replace(question_of(source, host, here=here), ref=None, any_kind=False)
     try:
         async with asyncio.timeout(PATIENCE):
-            return await _between(Repository.of(question), old, target)
+            return await _between(Repository.of(question), running.commit, target)
     except TimeoutError:
         return Coming(unknown=f"its repository did not answer within {PATIENCE:.0f} s")
     except OSError as error:
@@ -64,11 +63,7 @@ async def _between(repository: Repository, old: str, new: str) -> Coming:
     for rev in missing:
         if not await repository.has(rev):
             return Coming(unknown=f"its repository has no commit {rev[:7]}")
-    sides = (
-        await repository.only(new, old, MOST_NAMED),
-        await repository.only(old, new, MOST_NAMED),
-    )
-    if any(side is None for side in sides):
+    sides = await repository.apart(new, old, MOST_NAMED)
+    if sides is None:
         return Coming(unknown="its repository has too little history")
-    found = tuple(side for side in sides if side is not None)
-    return coming(old, new, found)
+    return coming(old, new, *sides)

@@ -24,6 +24,7 @@ import platformdirs
 
 from nixfleet_core.ids import is_commit
 from nixfleet_core.job.copies import write_whole
+from nixfleet_core.judge.coming import Side
 from nixfleet_core.judge.fix import Change, Past, could_be_copies
 from nixfleet_core.limits import TEXT_LIMIT
 from nixfleet_core.log.plain_file import open_plain, read_plain
@@ -255,17 +256,19 @@ class Repository:
         )
         return await self._compared(fix, past)
 
-    async def only(
-        self, commit: str, other: str, most: int
-    ) -> tuple[int, tuple[Change, ...]] | None:
-        """How many commits the first one has, with itself, that the other lacks, and the newest of
-        them. None if the history is cut off."""
+    async def apart(self, commit: str, other: str, most: int) -> tuple[Side, Side] | None:
+        """What the first commit has that the other lacks, and the reverse, the newest `most` by
+        name. None if that cannot be said, as where the history is cut off."""
         if await self._is_shallow(commit, other):
             return None
+        comes, goes = await self._side(commit, other, most), await self._side(other, commit, most)
+        return (comes, goes) if comes is not None and goes is not None else None
+
+    async def _side(self, commit: str, other: str, most: int) -> Side | None:
         counted = await self._git("rev-list", "--count", commit, f"^{other}")
         newest = await self._changes("--topo-order", f"-n{most}", commit, f"^{other}")
         number = counted.stdout.strip()
-        return (int(number), newest) if number.isdigit() else None
+        return Side(int(number), newest) if number.isdigit() else None
 
     async def has(self, commit: str) -> bool:
         """Whether the commit is there."""

@@ -167,11 +167,13 @@ class UpdateDialog(OptionsDialog["Plan"], PlanDialog):
         if isinstance(planned, str):
             self.app.notify(planned, severity="warning")
         else:
+            asks_again = options.as_locked != self.options.as_locked
             self.show_plan(planned)
-            self._ask_for_input()
+            if asks_again:
+                self._ask_for_input()
 
     def _ask_for_input(self) -> None:
-        """Show what comes of the input, for the options of now."""
+        """Show what comes of the input. It depends on no other option of the dialog."""
         self._show("input-commits", Content("Asking which commits of the input come along ..."))
         self.run_worker(self._load_input(), group="input", exclusive=True)
 

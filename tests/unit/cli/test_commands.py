@@ -857,7 +857,7 @@ def test_a_dry_run_names_the_commits_of_the_input(
     ]
     line = json.loads(fleet.run("update", "--dry-run", "--json", "csb0").stdout)
     assert line["coming"]["commits"][0]["rev"] == rev
-    assert (line["coming"]["count"], line["input"]) == (2, "nixfleet")
+    assert (line["coming"]["count"], line["plan"]["input"]) == (2, "nixfleet")
 
 
 @pytest.mark.parametrize(

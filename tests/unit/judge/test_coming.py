@@ -2,42 +2,45 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 from seen_hosts import NOT_BUILT
 
 from nixfleet_core.host import Host
-from nixfleet_core.judge.coming import Coming, InputCommit, coming, commit_lines, target_of
+from nixfleet_core.judge.coming import (
+    Coming,
+    InputCommit,
+    Side,
+    coming,
+    commit_lines,
+    target_of,
+)
 from nixfleet_core.judge.fix import Change
 from nixfleet_core.nix.git_url import NotKnown
 from nixfleet_core.plan.model import Options
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 OLD, NEW = "a" * 40, "b" * 40
 TITLE = Change("1" * 40, "Reconnect", author="x@y 1795000000")
 BACK = Change("2" * 40, 'Revert "Reconnect"', author="x y@z 1795086400")
-NOTHING: tuple[int, Sequence[Change]] = (0, ())
+NOTHING = Side(0)
 
 
 @pytest.mark.parametrize(
     ("sides", "words"),
     [
-        (((1, [TITLE]), NOTHING), "1 commit of nixfleet comes along"),
-        (((2, [BACK, TITLE]), NOTHING), "2 commits of nixfleet come along; 1 revert among them"),
-        ((NOTHING, (3, [TITLE])), "a downgrade: 3 commits of nixfleet run now, and will not"),
+        ((Side(1, [TITLE]), NOTHING), "1 commit of nixfleet comes along"),
         (
-            ((1, [TITLE]), (1, [BACK])),
+            (Side(2, [BACK, TITLE]), NOTHING),
+            "2 commits of nixfleet come along; 1 revert among them",
+        ),
+        ((NOTHING, Side(3, [TITLE])), "a downgrade: 3 commits of nixfleet run now, and will not"),
+        (
+            (Side(1, [TITLE]), Side(1, [BACK])),
             "1 commit of nixfleet comes along; 1 commit of nixfleet runs now, and will not",
         ),
     ],
 )
-def test_a_sentence_says_what_changes(
-    sides: tuple[tuple[int, Sequence[Change]], ...], words: str
-) -> None:
-    assert coming(OLD, NEW, sides).sentence("nixfleet") == words
+def test_a_sentence_says_what_changes(sides: tuple[Side, Side], words: str) -> None:
+    assert coming(OLD, NEW, *sides).sentence("nixfleet") == words
 
 
 def test_the_same_commit_and_what_is_not_known_are_said() -> None:
@@ -50,7 +53,7 @@ def test_the_same_commit_and_what_is_not_known_are_said() -> None:
 
 def test_ten_commits_are_named_and_the_rest_counted() -> None:
     many = [Change(f"{n:040}", f"Change {n}", author="x@y 1795000000") for n in range(12)]
-    found = coming(OLD, NEW, ((12, many), (1, [BACK])))
+    found = coming(OLD, NEW, Side(12, many), Side(1, [BACK]))
     lines = [" ".join(parts) for parts in commit_lines(found)]
     assert lines[0] == "+ 0000000 2026-11-18 Change 0"
     assert lines[9:] == [
@@ -62,7 +65,7 @@ def test_ten_commits_are_named_and_the_rest_counted() -> None:
 
 @pytest.mark.parametrize("author", ["", "x@y", "x@y -5", "x@y 99999999999999999999", "x@y 1e9"])
 def test_a_date_that_is_none_costs_nothing_else(author: str) -> None:
-    found = coming(OLD, NEW, ((1, [Change("1" * 40, "Title", author=author)]), NOTHING))
+    found = coming(OLD, NEW, Side(1, [Change("1" * 40, "Title", author=author)]), NOTHING)
     assert found.commits == (InputCommit("1" * 40, "Title", None),)
     assert next(commit_lines(found)) == ("+", "1111111", "no date    Title")
 
