@@ -8,8 +8,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.limits import LAST_SECOND
-from nixfleet_core.log.display import safe
-from nixfleet_core.report.words import duration as duration
+from nixfleet_core.log.amounts import counted as counted
+from nixfleet_core.log.amounts import duration as duration
+from nixfleet_core.log.display import TEXT_LIMIT, safe_beginning
 
 if TYPE_CHECKING:
     from nixfleet_core.judge.running_commit import RunningCommit
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
 
 _STORE: Final = re.compile(r"/nix/store/(?P<hash>[0-9a-z]{32})-(?P<name>[^/]+)")
 _VERSION_TAIL: Final = re.compile(r"-(?P<version>[0-9][^/]*)$")
-TEXT_LIMIT: Final = 1000
-"""So many characters of one foreign text are shown outside the log at most."""
-_READ_LIMIT: Final = 4 * TEXT_LIMIT
-"""We read more than we show: a credential that is cut in half would not be recognised."""
 
 
 @lru_cache(maxsize=4096)  # each beat makes every row anew
@@ -29,7 +26,7 @@ def plain(text: str) -> str:
 
     Clean foreign text before you shorten it: half a credential may not look like one.
     """
-    return safe(text[:_READ_LIMIT])[:TEXT_LIMIT].replace("\t", " ")
+    return safe_beginning(text)[:TEXT_LIMIT]
 
 
 def sentence(text: str, glyphs: Glyphs) -> str:
@@ -82,11 +79,6 @@ def stopwatch(seconds: int) -> str:
     minutes, rest = divmod(max(0, seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes:02d}:{rest:02d}"
-
-
-def counted(number: int, what: str) -> str:
-    """`1 build`, `0 builds`, `2 builds`."""
-    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def byte_size(count: int) -> str:

@@ -22,6 +22,7 @@ from nixfleet_core.job.events import (
     StepStart,
     Waiting,
 )
+from nixfleet_core.log.amounts import counted
 from nixfleet_core.log.display import safe
 from nixfleet_core.log.plain_file import reading
 from nixfleet_core.session.conduct import Report, Watcher
@@ -174,7 +175,7 @@ def _changed(changes: tuple[Change, ...], *, is_same_system: bool) -> list[str]:
     if not changes:
         return []
     left = len(changes) - SHOWN_CHANGES
-    count = f"{len(changes)} package{'s' * (len(changes) > 1)}"
+    count = counted(len(changes), "package")
     lines = [f"  changed: {'only the running agent' if is_same_system else count}"]
     lines += [f"    {safe(change_text(change))}" for change in changes[:SHOWN_CHANGES]]
     return [*lines, f"    and {left} more; --json has all"] if left > 0 else lines

@@ -15,6 +15,7 @@ from nixfleet_core.facts.checkouts import disagreement
 from nixfleet_core.judge.causes import find_job, service_fault
 from nixfleet_core.limits import MOST, SAID_LIMIT
 from nixfleet_core.log.addresses import hide_addresses
+from nixfleet_core.log.amounts import counted
 from nixfleet_core.log.failures import find_failure
 from nixfleet_core.nix.version import OLDEST
 from nixfleet_core.plan.mac import battery_warning, is_kept_by_macos
@@ -391,7 +392,7 @@ class _Checkup:
             words = refusal_words("pull", "diverged")
             return Point("branch", "wrong", words.meaning, words.cure)
         count = len(checkout.dirty)
-        dirty = f", {count} uncommitted change{'s' * (count > 1)}" if count else ""
+        dirty = f", {counted(count, 'uncommitted change')}" if count else ""
         return Point("branch", "right", f"{checkout.branch}, from {checkout.upstream}{dirty}")
 
     def _remote(self) -> Iterator[Point]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from nixfleet_core.judge.fix import is_revert
+from nixfleet_core.log.amounts import counted
 from nixfleet_core.nix.git_url import NotKnown, commit_of
 
 if TYPE_CHECKING:
@@ -59,12 +60,14 @@ class Coming(msgspec.Struct, frozen=True, kw_only=True):
             return f"which commits of {flake_input} come along is not known: {self.unknown}"
         if self.running == self.target:
             return f"no commit of {flake_input} comes along"
-        lost = f"{_counted(self.lost, flake_input)} run{'s' * (self.lost == 1)} now, and will not"
+        run = "runs" if self.lost == 1 else "run"
+        lost = f"{counted(self.lost, 'commit')} of {flake_input} {run} now, and will not"
         if self.lost and not self.count:
             return f"a downgrade: {lost}"
-        comes = f"{_counted(self.count, flake_input)} come{'s' * (self.count == 1)} along"
+        come = "comes" if self.count == 1 else "come"
+        comes = f"{counted(self.count, 'commit')} of {flake_input} {come} along"
         reverts = sum(one.reverts for one in self.commits)
-        told = f"{reverts} revert{'s' * (reverts != 1)} among them" if reverts else ""
+        told = f"{counted(reverts, 'revert')} among them" if reverts else ""
         return "; ".join(filter(None, (comes, told, lost if self.lost else "")))
 
 
@@ -119,7 +122,3 @@ def _named(change: Change) -> InputCommit:
     made = change.author.rpartition(" ")[2]
     at = int(made) if re.fullmatch("[0-9]{1,11}", made) else None  # a commit may say anything
     return InputCommit(change.rev, change.title, at, is_revert(change))
-
-
-def _counted(count: int, flake_input: str) -> str:
-    return f"{count} commit{'s' * (count != 1)} of {flake_input}"

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from nixfleet_core.log.amounts import counted
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -100,11 +102,11 @@ def _standing(fix: Change, past: Past) -> Standing:
         return Standing(True, "which contains it")
     uncompared = "" if past.compared else "; similar commits were not compared (patch ids)"
     if not past.later:
-        return Standing(False, f"{_counted(past.ahead)} before the fix")
-    lacks = f"which lacks it ({_counted(past.ahead)} of the fix's history, and has "
+        return Standing(False, f"{counted(past.ahead, 'commit')} before the fix")
+    lacks = f"which lacks it ({counted(past.ahead, 'commit')} of the fix's history, and has "
     # one of them may be the fix once more
     has = False if past.compared else None
-    return Standing(has, f"{lacks}{_counted(len(past.later))} of its own){uncompared}")
+    return Standing(has, f"{lacks}{counted(len(past.later), 'commit')} of its own){uncompared}")
 
 
 def is_revert(change: Change) -> bool:
@@ -193,7 +195,3 @@ def _copy_words(copy: Change, past: Past) -> str:
 
 def _name(change: Change | None) -> str:
     return change.rev[:7] if change else ""
-
-
-def _counted(number: int) -> str:
-    return f"{number} commit{'s' * (number != 1)}"

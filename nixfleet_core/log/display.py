@@ -24,6 +24,11 @@ from nixfleet_core.log.redact import redact, redact_words
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+TEXT_LIMIT: Final = 1000
+"""So many characters of one foreign text are shown outside the log at most."""
+_READ_LIMIT: Final = 4 * TEXT_LIMIT
+"""More is read than shown: a credential that is cut in half would not be recognised."""
+
 _COMMAND_LINES: Final = ("argv",)
 """Fields that hold a command's words: `--token` and the word after it belong together."""
 
@@ -32,6 +37,12 @@ def safe(text: str) -> str:
     """Text from outside, on one line and without credentials: a host must not drive the terminal,
     and must not write lines that look like ours."""
     return one_line(redact(text))
+
+
+def safe_beginning(text: str) -> str:
+    """The beginning of a text as `safe` gives it, with blanks for tabs; it is longer than
+    TEXT_LIMIT if there is more than may be shown."""
+    return safe(text[:_READ_LIMIT]).replace("\t", " ")
 
 
 def safe_lines(text: str) -> str:

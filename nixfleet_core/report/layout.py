@@ -9,6 +9,7 @@ from humanize import naturaltime
 from nixfleet_core import __version__
 from nixfleet_core.facts.package_changes import change_text
 from nixfleet_core.limits import LAST_SECOND
+from nixfleet_core.log.amounts import duration, plural
 from nixfleet_core.report.blocks import (
     Block,
     Bullets,
@@ -22,7 +23,7 @@ from nixfleet_core.report.blocks import (
 )
 from nixfleet_core.report.excerpts import AFTER, BEFORE, FIRST_ERRORS, LAST_ERRORS, LAST_LINES
 from nixfleet_core.report.model import Incident, NoIncident
-from nixfleet_core.report.words import duration, moment
+from nixfleet_core.report.words import moment
 from nixfleet_core.vocabulary import CAUSES
 
 if TYPE_CHECKING:
@@ -243,4 +244,4 @@ def _offset(at: int, began: int | None) -> str:
 
 
 def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'s' * (number != 1)}"
+    return f"{number:,} {plural(number, what)}"

@@ -16,8 +16,8 @@ from nixfleet_core.job.events import (
     StepStart,
     Waiting,
 )
+from nixfleet_core.log.amounts import duration
 from nixfleet_core.report.model import Moment
-from nixfleet_core.report.words import duration
 from nixfleet_core.vocabulary import STEP_REASONS, TITLES
 
 if TYPE_CHECKING:
