@@ -32,7 +32,7 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(100_000, 20, 50)
 
 
-pytest_plugins = ["left_out", "passed_before", "pytester"]
+pytest_plugins = ["a_history", "left_out", "passed_before", "pytester"]
 
 
 @pytest.fixture

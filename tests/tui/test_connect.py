@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pty
-import select
-import subprocess
-import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from app_terminal import BACK, app_at_terminal, on_linux
 from fakes import STALE
 from screen_text import press_key, screen_text, settle
 from test_path import press
@@ -24,77 +21,34 @@ if TYPE_CHECKING:
 
     from conftest import MakeApp
 
-APP = """
-import sys
-sys.path.insert(0, {tests!r})
-from pathlib import Path
-from fakes import FakeLatest, make_fleet
-from tui.app import NixFleetApp
-from tui.settings import AppSettings
-fleet = make_fleet(Path({folder!r}))
-fleet[0].connect_argv = ("sh", "-c", {ssh!r})
-NixFleetApp(fleet, FakeLatest(), settings=AppSettings()).run()
-"""
 SSH = "printf 'code: ' >/dev/tty; read -r code </dev/tty; echo got $code; [ $code = right ]"
-SECONDS = 60
-BACK = b"\x1b[?1049h"
-"""The app has the terminal again."""
 
 
-class Terminal:
-    """The output of the app, read in order."""
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-        self._seen = b""
-
-    def read_until(self, text: bytes) -> None:
-        while text not in self._seen:
-            assert select.select([self._fd], [], [], SECONDS)[0], self._seen
-            self._seen += os.read(self._fd, 65536)
-        self._seen = self._seen.partition(text)[2]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="setsid --ctty is Linux's")
+@on_linux
 def test_ssh_has_the_terminal_and_the_app_gets_it_back(tmp_path: Path) -> None:
-    ours, theirs = pty.openpty()
-    terminal = Terminal(ours)
-    script = APP.format(tests=str(Path(__file__).parents[1]), folder=str(tmp_path), ssh=SSH)
-    app = subprocess.Popen(
-        ["setsid", "--ctty", sys.executable, "-c", script],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env=dict(os.environ, TERM="xterm-256color"),
-    )
-    os.close(theirs)
-    try:
+    setup = f"fleet[0].connect_argv = ('sh', '-c', {SSH!r})"
+    with app_at_terminal(tmp_path, setup) as terminal:
         terminal.read_until(b"not restarted")
-        os.write(ours, b"C")
+        terminal.write(b"C")
         terminal.read_until(b"Connecting to ops@cs0:2222 ...\r\ncode: ")
-        os.write(ours, b"right\n")
+        terminal.write(b"right\n")
         terminal.read_until(b"got right")
         terminal.read_until(BACK)
         terminal.read_until(b"csb0")
 
-        os.write(ours, b"C")
+        terminal.write(b"C")
         terminal.read_until(b"code: ")
-        os.write(ours, b"wrong\n")
+        terminal.write(b"wrong\n")
         terminal.read_until(b"sh ended with 1. Enter goes back to NixFleet. ")
-        os.write(ours, b"\n")
+        terminal.write(b"\n")
         terminal.read_until(BACK)
 
-        os.write(ours, b"C")
+        terminal.write(b"C")
         terminal.read_until(b"code: ")
-        os.write(ours, b"\x03")  # ctrl-c gives up the connection, not the app
+        terminal.write(b"\x03")  # ctrl-c gives up the connection, not the app
         terminal.read_until(BACK)
         terminal.read_until(b"csb0")
-        os.write(ours, b"q")
-        terminal.read_until(b"\x1b[?1049l")
-        assert app.wait(SECONDS) == 0
-    finally:
-        app.kill()
-        os.close(ours)
+        terminal.quit()
 
 
 async def test_app_looks_at_the_host_when_the_connection_is_open(

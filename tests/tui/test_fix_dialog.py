@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import pytest
 from a_history import History, lock_of
 from fakes import CURRENT, NEW_PATH, OFFLINE, OLD_PATH
 from screen_text import screen_text, settle
@@ -17,24 +16,11 @@ from tui.screens.base import Notice
 from tui.screens.fix import FixDialog
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from fakes import FakeSession
     from textual.pilot import Pilot
 
     from conftest import MakeApp
     from nixfleet_core.facts.model import Facts
-
-
-@pytest.fixture(autouse=True)
-def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-
-
-@pytest.fixture
-def history(tmp_path: Path) -> History:
-    return History(tmp_path / "origin")
 
 
 def built_from(commit: str, history: History, path: str = OLD_PATH) -> Facts:

@@ -46,7 +46,7 @@ from nixfleet_core.log.text import TextDecoder
 from nixfleet_core.nix.lock import parse_lock
 from nixfleet_core.plan.model import Refusal
 from nixfleet_core.session.protocol import Busy, Commit
-from nixfleet_core.vocabulary import KEYS
+from nixfleet_core.vocabulary import KEYS, Remedy
 from tui.app import NixFleetApp
 from tui.glyphs import UNICODE
 from tui.jobs import JobWatcher
@@ -274,11 +274,7 @@ async def test_the_commit_of_flake_lock_shows_no_secret(
     checkout = replace(facts.checkout, path=mark)
     session = FakeSession(make_host(NAME), tmp_path, probe=replace(facts, checkout=checkout))
     session.says["plan_commit"] = msgspec.structs.replace(marked(plan, mark), steps=plan.steps)
-    async with (app := make_app([session])).run_test(size=(160, 60)) as pilot:
-        await settle(pilot)
-        await press(pilot, KEYS["commit"])
-        assert_no_secret(app)
-        assert {type(app.screen).__name__} == WALKED_TO_COMMIT
+    assert await dialog_of(make_app([session]), "commit") == WALKED_TO_COMMIT
 
 
 @MARK
@@ -287,11 +283,16 @@ async def test_the_restart_of_an_agent_shows_no_secret(
 ) -> None:
     session, plan = FakeSession(make_host(NAME), tmp_path, probe=CURRENT), make_restart(NAME)
     session.says["plan_restart"] = msgspec.structs.replace(marked(plan, mark), steps=plan.steps)
-    async with (app := make_app([session])).run_test(size=(160, 60)) as pilot:
+    assert await dialog_of(make_app([session]), "restart") == WALKED_TO_RESTART
+
+
+async def dialog_of(app: NixFleetApp, remedy: Remedy) -> set[str]:
+    """The screen that the remedy's key opens, which shows no secret."""
+    async with app.run_test(size=(160, 60)) as pilot:
         await settle(pilot)
-        await press(pilot, KEYS["restart"])
+        await press(pilot, KEYS[remedy])
         assert_no_secret(app)
-        assert {type(app.screen).__name__} == WALKED_TO_RESTART
+        return {type(app.screen).__name__}
 
 
 @MARK

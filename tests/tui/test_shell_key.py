@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pty
-import subprocess
-import sys
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from app_terminal import BACK, app_at_terminal, on_linux
 from fakes import STALE
 from screen_text import press_key, screen_text, settle
-from test_connect import BACK, SECONDS, Terminal
 from test_path import press
 
 from nixfleet_core.errors import NoShell
@@ -27,65 +24,40 @@ if TYPE_CHECKING:
 
     from conftest import MakeApp
 
-APP = """
-import sys
-sys.path.insert(0, {tests!r})
-from pathlib import Path
-from fakes import FakeLatest, make_fleet
-from nixfleet_core.transport.at_terminal import local_shell_argv
-from tui.app import NixFleetApp
-from tui.settings import AppSettings
-fleet = make_fleet(Path({folder!r}))
+SETUP = """
 fleet[0].says["terminal_argv"] = local_shell_argv({checkout!r})
 fleet[1].says["terminal_argv"] = ("sh", "-c", "echo lost; exit 255")
-NixFleetApp(fleet, FakeLatest(), settings=AppSettings()).run()
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="setsid --ctty is Linux's")
+@on_linux
 def test_a_shell_has_the_terminal_and_the_app_gets_it_back(tmp_path: Path) -> None:
     checkout = tmp_path / "it's my $(config)"
     checkout.mkdir()
-    ours, theirs = pty.openpty()
-    terminal = Terminal(ours)
-    script = APP.format(
-        tests=str(Path(__file__).parents[1]), folder=str(tmp_path), checkout=str(checkout)
-    )
-    app = subprocess.Popen(
-        ["setsid", "--ctty", sys.executable, "-c", script],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env=dict(os.environ, TERM="xterm-256color", SHELL="/bin/bash", HOME=str(tmp_path)),
-    )
-    os.close(theirs)
-    try:
+    setup = SETUP.format(checkout=str(checkout))
+    own = {"SHELL": "/bin/bash", "HOME": str(tmp_path)}
+    with app_at_terminal(tmp_path, setup, **own) as terminal:
         terminal.read_until(b"not restarted")
-        os.write(ours, b"x")
+        terminal.write(b"x")
         terminal.read_until(b"A shell on ops@cs0:2222. Its end goes back to NixFleet.\r\n")
-        os.write(ours, b"echo 'in' $PWD ${-//[!i]/}\n")
+        terminal.write(b"echo 'in' $PWD ${-//[!i]/}\n")
         terminal.read_until(f"in {checkout} i\r\n".encode())
-        os.write(ours, b"sh -c 'echo sle\"\"eps; exec sleep 600'\n")
+        terminal.write(b"sh -c 'echo sle\"\"eps; exec sleep 600'\n")
         terminal.read_until(b"sleeps\r\n")
-        os.write(ours, b"\x03")  # ctrl-c ends what runs there, not the app
+        terminal.write(b"\x03")  # ctrl-c ends what runs there, not the app
         terminal.read_until(b"^C")
-        os.write(ours, b"echo 'after' it; exit 7\n")
+        terminal.write(b"echo 'after' it; exit 7\n")
         terminal.read_until(b"after it")
         terminal.read_until(BACK)  # at once: 7 is the shell's own
         terminal.read_until(b"csb0")
 
-        os.write(ours, b"jx")
+        terminal.write(b"jx")
         terminal.read_until(b"lost\r\n")
         terminal.read_until(b"sh ended with 255. Enter goes back to NixFleet. ")
-        os.write(ours, b"\n")
+        terminal.write(b"\n")
         terminal.read_until(BACK)
         terminal.read_until(b"csb1")
-        os.write(ours, b"q")
-        terminal.read_until(b"\x1b[?1049l")
-        assert app.wait(SECONDS) == 0
-    finally:
-        app.kill()
-        os.close(ours)
+        terminal.quit()
 
 
 @pytest.fixture

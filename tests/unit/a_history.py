@@ -8,6 +8,8 @@ import subprocess
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+import pytest
+
 from nixfleet_core.host import DEFAULT_FORGES
 from nixfleet_core.nix.git_url import GitUrl
 from nixfleet_core.nix.lock import parse_lock
@@ -74,6 +76,19 @@ class History:
     def pick(self, rev: str, *more: str) -> str:
         self.git("cherry-pick", *more, rev)
         return self.head
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client's clones lie in a folder of the test."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+@pytest.fixture
+def history(own_cache: None, tmp_path: Path) -> History:
+    """An empty repository."""
+    return History(tmp_path / "origin")
 
 
 def lock_of(rev: str, **original: Any) -> FlakeLock:

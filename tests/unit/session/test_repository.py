@@ -24,17 +24,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture(autouse=True)
-def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-
-
 @pytest.fixture
-def history(tmp_path: Path) -> History:
-    made = History(tmp_path / "origin")
-    made.git("config", "uploadpack.allowFilter", "true")
-    return made
+def history(history: History) -> History:
+    history.git("config", "uploadpack.allowFilter", "true")
+    return history
 
 
 @pytest.fixture

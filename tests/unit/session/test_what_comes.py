@@ -26,13 +26,6 @@ if TYPE_CHECKING:
 HOST = Host("csb0")
 
 
-@pytest.fixture
-def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> History:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    return History(tmp_path / "origin")
-
-
 def built(commit: str, history: History) -> Facts:
     """A host that is proven to run what this commit builds."""
     return replace(

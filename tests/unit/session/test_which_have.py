@@ -19,18 +19,7 @@ from nixfleet_core.session.has import Answers, SeenHost, Unclear, which_have
 from nixfleet_core.session.repository import repositories_path
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-
-@pytest.fixture(autouse=True)
-def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-
-
-@pytest.fixture
-def history(tmp_path: Path) -> History:
-    return History(tmp_path / "origin")
+    pass
 
 
 def seen(commit: str, history: History, name: str = "csb0", **original: Any) -> SeenHost:
