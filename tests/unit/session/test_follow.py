@@ -19,6 +19,7 @@ from unittest.mock import patch
 
 import msgspec
 import pytest
+from fake_talk import Talk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from odd_files import ODD
@@ -44,7 +45,6 @@ from nixfleet_core.limits import SAID_LIMIT
 from nixfleet_core.session import follow, link
 from nixfleet_core.session.follow import Follower, TornLine, read_events
 from nixfleet_core.session.link import STREAM_ERRORS
-from nixfleet_core.transport.answer import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,28 +71,6 @@ def frame(kind: str, at: int, data: bytes) -> bytes:
 RESULT = frame("result", 0, DONE)
 
 
-@dataclass
-class Process:
-    """One connection: the host's output, portion by portion, and its end."""
-
-    says: list[bytes]
-    stderr: str = ""
-    hangs: bool = False
-    closed: bool = False
-    heard_at: float = 0.0
-
-    async def read(self) -> bytes:
-        if self.says:
-            return self.says.pop(0)
-        if self.hangs:
-            await asyncio.Event().wait()
-        return b""
-
-    async def close(self) -> Answer:
-        self.closed = True
-        return Answer(255, b"", self.stderr, "lost")
-
-
 @dataclass(frozen=True)
 class Asked:
     """The follower's request."""
@@ -107,12 +85,12 @@ class Asked:
 class Host:
     """A shell whose connections are made by `answer`."""
 
-    answer: Callable[[Asked], Process]
+    answer: Callable[[Asked], Talk]
     root: str = "/r"
     asked: list[Asked] = field(default_factory=list)
-    processes: list[Process] = field(default_factory=list)
+    processes: list[Talk] = field(default_factory=list)
 
-    async def open(self, script: str, *, elevate: bool = False) -> Process:
+    async def open(self, script: str, *, elevate: bool = False) -> Talk:
         found = dict(re.findall(r"^(NF_\w+)=(\S*)$", script, re.MULTILINE))
         assert script.startswith("set +vx\nNF_ROOT=/r\n")
         asked = Asked(found["NF_ID"], int(found["NF_LOG_AT"]), int(found["NF_EVENTS_AT"]), elevate)
@@ -121,15 +99,15 @@ class Host:
         return self.processes[-1]
 
 
-def says(*connections: bytes | Process | Exception) -> Host:
+def says(*connections: bytes | Talk | Exception) -> Host:
     """A host whose connections give these in turn; the last one is repeated."""
     left = list(connections)
 
-    def answer(_: Asked) -> Process:
+    def answer(_: Asked) -> Talk:
         what = left.pop(0) if len(left) > 1 else left[0]
         if isinstance(what, Exception):
             raise what
-        return what if isinstance(what, Process) else Process([GREETING + what])
+        return what if isinstance(what, Talk) else Talk([GREETING + what])
 
     return Host(answer)
 
@@ -198,11 +176,11 @@ def test_broken_links_lose_and_double_no_byte(
 ) -> None:
     left = list(cuts)
 
-    def answer(asked: Asked) -> Process:
+    def answer(asked: Asked) -> Talk:
         raw = stream(log, asked, chunk)
         if left:
             raw = raw[: int((len(raw) - 1) * left.pop(0))]  # a part of the result
-        return Process([raw[i : i + portion] for i in range(0, len(raw), portion)])
+        return Talk([raw[i : i + portion] for i in range(0, len(raw), portion)])
 
     with tempfile.TemporaryDirectory() as folder:
         copy = Copies(Path(folder)).job("csb0", JOB)
@@ -272,7 +250,7 @@ async def test_an_event_that_waits_for_missing_bytes_is_told_at_the_end(copy: Jo
 
 async def test_a_later_client_continues_its_copy_and_is_told_everything(copy: JobCopy) -> None:
     said = GREETING + frame("log", 0, b"one\n") + frame("events", 0, EVENTS)
-    first = follower(says(Process([said], hangs=True)), copy)
+    first = follower(says(Talk([said], hangs=True)), copy)
     async with aclosing(first.events()) as live:
         async for event in live:
             if isinstance(event, JobEnd):
@@ -373,7 +351,7 @@ async def test_a_client_that_comes_meanwhile_is_told_what_runs(copy: JobCopy) ->
 
 async def test_heartbeats_give_times_to_builds(copy: JobCopy) -> None:
     beats = [frame("beat", at, b"%d" % log) for at, log in ((100, PLACES[0]), (140, len(BUILD)))]
-    process = Process([GREETING, frame("log", 0, BUILD), *beats, RESULT])
+    process = Talk([GREETING, frame("log", 0, BUILD), *beats, RESULT])
     events = await collect(says(process), copy)
     assert told_builds(events) == [GIT_TIMES]
 
@@ -389,7 +367,7 @@ async def test_the_rate_of_a_download_falls_when_only_the_host_is_heard(copy: Jo
         frame("beat", 102, b"%d" % len(begun)) + frame("log", len(begun), done),
         frame("beat", 113, b"%d" % len(begun + done)),
     )
-    events = await collect(says(Process([GREETING, *parts, RESULT])), copy)
+    events = await collect(says(Talk([GREETING, *parts, RESULT])), copy)
     assert [work.rate for work in works(events)] == [None, 0, 1000, 0]
 
 
@@ -445,7 +423,7 @@ async def test_refused_events_are_not_told(copy: JobCopy) -> None:
     ],
 )
 async def test_a_malformed_frame_ends_one_connection(copy: JobCopy, noise: bytes) -> None:
-    first = Process([GREETING + frame("log", 0, b"a"), noise])
+    first = Talk([GREETING + frame("log", 0, b"a"), noise])
     host = says(first, frame("log", 1, b"b") + RESULT)
     (why,) = links(await collect(host, copy))
     assert re.search("bad header|too large|an invalid heartbeat", why)
@@ -466,7 +444,7 @@ async def test_frames_of_an_unknown_kind_are_skipped(copy: JobCopy) -> None:
 
 
 async def test_the_result_ends_following_and_the_host_is_not_asked_again(copy: JobCopy) -> None:
-    host = says(Process([GREETING + frame("log", 0, b"x\nno newline") + RESULT], hangs=True))
+    host = says(Talk([GREETING + frame("log", 0, b"x\nno newline") + RESULT], hangs=True))
     events = await collect(host, copy)
     assert events[-1] == LogGrew(size=12, text_size=13)
     assert host.processes[0].closed
@@ -549,7 +527,7 @@ async def test_events_are_read_up_to_the_limit(
 async def test_an_endless_event_line_is_dropped_and_the_next_is_told(copy: JobCopy) -> None:
     endless = b'{"event":"job-start","at":' + b"1" * 300_000
     begin = GREETING + frame("log", 0, b"abc") + b"@events 0 400000\n"
-    process = Process([begin, endless, b"\n" + EVENTS], hangs=True)
+    process = Talk([begin, endless, b"\n" + EVENTS], hangs=True)
     made = follower(says(process), copy)
     told: list[JobEvent] = []
     async with aclosing(made.events()) as live:
@@ -581,7 +559,7 @@ async def test_the_follower_gives_up_on_a_host_that_sends_only_bad_frames(copy: 
 
 async def test_the_follower_goes_on_with_a_host_that_errs_now_and_then(copy: JobCopy) -> None:
     beat = GREETING + frame("beat", 5, b"0")
-    noise = [Process([beat, b"@log x\n"]) for _ in range(2 * STREAM_ERRORS)]
+    noise = [Talk([beat, b"@log x\n"]) for _ in range(2 * STREAM_ERRORS)]
     await collect(says(*noise, frame("log", 0, b"x") + RESULT), copy)
     assert copy.files.log.read_bytes() == b"x"
 
@@ -608,7 +586,7 @@ async def test_a_flood_of_one_host_does_not_block_the_others(copy: JobCopy) -> N
 
     task = asyncio.create_task(other())
     beats = [frame("beat", 5, b"0")] * 200
-    await collect(says(Process([GREETING, *beats, RESULT])), copy)
+    await collect(says(Talk([GREETING, *beats, RESULT])), copy)
     task.cancel()
     assert turns > 200
 
@@ -684,9 +662,9 @@ def full_once(monkeypatch: pytest.MonkeyPatch, module: str, call: str, room: int
     monkeypatch.setattr(f"nixfleet_core.{module}.os.{call}", write)
 
 
-def from_the_offsets(log: bytes) -> Callable[[Asked], Process]:
+def from_the_offsets(log: bytes) -> Callable[[Asked], Talk]:
     """A host that sends all that the copy lacks."""
-    return lambda asked: Process([stream(log, asked, 5)])
+    return lambda asked: Talk([stream(log, asked, 5)])
 
 
 @pytest.mark.parametrize(
@@ -730,11 +708,11 @@ async def test_a_folder_that_goes_away_is_named_and_comes_back_whole(
     folder = (copy.path, *copy.path.parents)[depth]
     log, half = b"one\ntwo\nthree\n", EVENTS.index(b"\n", 40) + 5
 
-    def answer(asked: Asked) -> Process:
+    def answer(asked: Asked) -> Talk:
         if len(host.asked) > 1:
-            return Process([stream(log, asked, 5)])
+            return Talk([stream(log, asked, 5)])
         first = frame("events", 0, EVENTS[:half]) + frame("log", 0, log[:6])
-        return Process([GREETING + first, frame("log", 6, log[6:])])
+        return Talk([GREETING + first, frame("log", 6, log[6:])])
 
     host = Host(answer)
     events: list[JobEvent] = []
@@ -831,7 +809,7 @@ async def test_a_readable_log_that_cannot_be_written_is_mended_later(
 async def test_the_follower_closes_a_lost_link_and_says_why(copy: JobCopy) -> None:
     dropped: list[bool] = []
     host = says(
-        Process([], stderr="Warning: x\nssh: connect to host h: No route to host\n\n"),
+        Talk([], stderr="Warning: x\nssh: connect to host h: No route to host\n\n"),
         OSError("no such file: ssh"),
         RESULT,
     )
@@ -841,7 +819,7 @@ async def test_the_follower_closes_a_lost_link_and_says_why(copy: JobCopy) -> No
 
 
 async def test_the_words_of_ssh_on_a_lost_link_are_cut_off(copy: JobCopy) -> None:
-    host = says(Process([], stderr="x" * (SAID_LIMIT + 1)), RESULT)
+    host = says(Talk([], stderr="x" * (SAID_LIMIT + 1)), RESULT)
     assert links(await collect(host, copy)) == ["x" * SAID_LIMIT]
 
 
@@ -858,7 +836,7 @@ async def test_the_pauses_between_two_tries_grow_until_something_is_heard(
 
     monkeypatch.setattr(link, "RETRY_DELAYS", (1.0, 2.0, 4.0))
     monkeypatch.setattr("nixfleet_core.session.link.asyncio.sleep", pause)
-    silent = [Process([]) for _ in range(4)]
+    silent = [Talk([]) for _ in range(4)]
     await collect(says(*silent, frame("beat", 5, b"0"), RESULT), copy)
     assert pauses == [1.0, 2.0, 4.0, 4.0, 1.0]
 
@@ -866,14 +844,14 @@ async def test_the_pauses_between_two_tries_grow_until_something_is_heard(
 async def test_the_follower_shows_silence_and_later_reconnects(copy: JobCopy) -> None:
     now = 0.0
 
-    async def read(process: Process, seconds: float) -> bytes | None:
+    async def read(process: Talk, seconds: float) -> bytes | None:
         nonlocal now
         if not process.says:
             now += seconds
             return None
         return await process.read()
 
-    host = says(Process([GREETING + frame("beat", 5, b"0")], hangs=True), RESULT)
+    host = says(Talk([GREETING + frame("beat", 5, b"0")], hangs=True), RESULT)
     clock = SimpleNamespace(monotonic=lambda: now)
     with patch.object(link, "_read", read), patch.object(link, "time", clock):
         events = await collect(host, copy)
@@ -894,7 +872,7 @@ async def test_only_the_owner_can_read_the_copy(copy: JobCopy) -> None:
 
 
 async def test_a_listener_that_stops_closes_the_connection(copy: JobCopy) -> None:
-    host = says(Process([GREETING + frame("log", 0, b"x")], hangs=True))
+    host = says(Talk([GREETING + frame("log", 0, b"x")], hangs=True))
     async with aclosing(follower(host, copy).events()) as live:
         async for event in live:
             if event == LogGrew(size=1, text_size=0):
@@ -904,7 +882,7 @@ async def test_a_listener_that_stops_closes_the_connection(copy: JobCopy) -> Non
 
 async def test_a_cancelled_listener_closes_the_connection(copy: JobCopy) -> None:
     heard = asyncio.Event()
-    host = says(Process([GREETING + frame("log", 0, b"x")], hangs=True))
+    host = says(Talk([GREETING + frame("log", 0, b"x")], hangs=True))
 
     async def listen() -> None:
         async for event in follower(host, copy).events():

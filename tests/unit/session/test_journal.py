@@ -3,7 +3,6 @@ clock."""
 
 from __future__ import annotations
 
-import asyncio
 import re
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 from unittest.mock import patch
 
 import pytest
+from fake_talk import Talk
 
 from nixfleet_core.errors import BadAnswer, NoLog, NoTimes, Unreachable
 from nixfleet_core.job.events import Link
@@ -19,7 +19,6 @@ from nixfleet_core.journal.wanted import Grew, JournalEvent, Opened, Wanted
 from nixfleet_core.scripts.compose import question
 from nixfleet_core.session import link
 from nixfleet_core.session.journal import JOURNAL, JournalFollower
-from nixfleet_core.transport.answer import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,29 +36,6 @@ def entry(number: int, at: int | None = None) -> bytes:
 
 ENTRIES = [entry(number) for number in range(6)]
 LOG = b"".join(ENTRIES)
-
-
-@dataclass
-class Talk:
-    """One connection: the host's output, portion by portion, and its end."""
-
-    says: list[bytes]
-    end: str = "lost"
-    stderr: str = ""
-    hangs: bool = False
-    heard_at: float = 0.0
-    closed: bool = False
-
-    async def read(self) -> bytes:
-        if self.says:
-            return self.says.pop(0)
-        if self.hangs:
-            await asyncio.Event().wait()
-        return b""
-
-    async def close(self) -> Answer:
-        self.closed = True
-        return Answer(0 if self.end == "whole" else 255, b"", self.stderr, self.end)  # type: ignore[arg-type]
 
 
 @dataclass
