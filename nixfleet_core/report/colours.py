@@ -17,7 +17,6 @@ LINE_LIMIT: Final = 500
 COLOURS: Final = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
 """The eight colours; the other eight are `bright-` of each."""
 
-BOLD: Final = "bold"
 _EXTENDED: Final = {5: 2, 2: 4}
 """How many parameters stand after 38, 48 or 58, by the first of them."""
 

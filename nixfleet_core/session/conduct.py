@@ -36,7 +36,6 @@ from nixfleet_core.judge.verdict import (
 from nixfleet_core.nix.git_url import commit_of
 from nixfleet_core.plan.model import Plan, Refusal
 from nixfleet_core.session.boundary import one_host
-from nixfleet_core.session.coming import PATIENCE, what_comes
 from nixfleet_core.session.protocol import Busy
 
 if TYPE_CHECKING:
@@ -318,6 +317,9 @@ class Conductor:
 
     async def coming(self, session: HostSession, facts: Facts, options: Options) -> Coming:
         """What of the input an update with these options brings along."""
+        # clones of repositories cost the start, and few commands need them
+        from nixfleet_core.session.coming import PATIENCE, what_comes
+
         # a plan with a commit has just asked, too
         latest = await asker(self.latest, session.host, age=PATIENCE)(facts)
         return await what_comes(session.host, facts, options, latest, here=self.latest.here)

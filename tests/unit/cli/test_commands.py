@@ -847,7 +847,7 @@ def test_a_dry_run_names_the_commits_of_the_input(
     async def what_comes(*_: object, **__: object) -> Coming:
         return found
 
-    monkeypatch.setattr("nixfleet_core.session.conduct.what_comes", what_comes)
+    monkeypatch.setattr("nixfleet_core.session.coming.what_comes", what_comes)
     result = fleet.run("update", "--dry-run", "csb0")
     lines = [line for line in result.stdout.splitlines() if line.startswith("# input: ")]
     assert lines == [

@@ -76,6 +76,13 @@ def test_a_program_says_its_version_or_options_without_its_engine(
     assert sorted(found.intersection(slow)) == []
 
 
+def test_the_app_loads_no_repositories_and_no_reports_before_somebody_asks() -> None:
+    code = "import sys, tui.app; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    late = {"nixfleet_core.report.gather", "nixfleet_core.session.repository"}
+    assert sorted(late.intersection(done.stdout.split())) == []
+
+
 def test_only_config_loads_the_app_for_the_list_of_its_keys(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
