@@ -10,7 +10,7 @@ id=''
 [ "$(id -u)" = 0 ] || stop "it needs root, for namespaces, mounts and a bridge: sudo make lab"
 
 missing=''
-for package in busybox dash debian-archive-keyring gcc git iproute2 libc6-dev mmdebstrap \
+for package in busybox chromium dash debian-archive-keyring gcc git iproute2 libc6-dev mmdebstrap \
   openssh-client openssl procps python3-venv tmux util-linux; do
   dpkg-query --show --showformat='${Status}' "$package" 2> /dev/null | grep -q 'ok installed' ||
     missing="$missing $package"
