@@ -290,6 +290,13 @@ async def test_a_hit_is_shown_when_colours_change_inside_it(path: Path) -> None:
         assert hit == "error: b"
 
 
+async def test_one_line_is_said_as_one(path: Path) -> None:
+    write(path, "alone\n")
+    async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
+        await rest(pilot)
+        assert title(app) == "Log · 1 line · following"
+
+
 async def test_next_error(path: Path) -> None:
     write(path, numbered(50) + "error: one\n" + numbered(50) + "build failed\n" + numbered(50))
     async with (app := LogApp(path)).run_test(size=SIZE) as pilot:

@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input
 
+from nixfleet_core.log.amounts import plural
 from nixfleet_core.log.plain_file import reading
 from nixfleet_core.log.redact import Redactor
 from tui.ansi import plain_text
@@ -128,7 +129,8 @@ class LogPanel(Vertical, Titled):
 
     def _lines_words(self) -> list[str]:
         """How many lines there are, and which of them are shown."""
-        lines = f"{self._view.file.lines:,} lines"
+        number = self._view.file.lines
+        lines = f"{number:,} {plural(number, 'line')}"
         text, count = self._view.filter_status
         return [f"filter: {self._typed(text)}", f"{count} of {lines}"] if text else [lines]
 
