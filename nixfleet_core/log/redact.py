@@ -72,17 +72,15 @@ class Redactor:
         """
         # A colour can stand inside of a credential, so it must not hide a hint.
         text = SGR.sub("", "\n".join(texts))
-        lowered = text.lower()
         is_simple = (
-            len(lowered) == len(text)  # else places are not the same in both
-            and text.count("\n") + 1 == len(texts)
+            text.count("\n") + 1 == len(texts)
             and is_plain(text.replace("\n", ""))
             and not self._key.may_go_on(text)
         )
         if not is_simple:
             return [self.line(text) for text in texts]
         redacted = list(texts)
-        for number in _lines_with_hints(lowered):
+        for number in _lines_with_hints(text.lower()):
             redacted[number] = self.line(redacted[number])
         return redacted
 

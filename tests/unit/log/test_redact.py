@@ -277,6 +277,8 @@ LINES = (
     "\x1b[31mhttps://user:hunter22@host/\x1b[0m",
     "TOKEN: İ",
     "\x9b1mtoken=hunter22",
+    "pass\x9b1mword=hunter22",
+    "to\u200bken=hunter22",
     "two\npassword=hunter22",
     "tab\tsecret=hunter22",
     "-----BEGIN RSA PRIVATE KEY-----",
