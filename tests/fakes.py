@@ -25,6 +25,7 @@ from nixfleet_core.job.history import JobLine
 from nixfleet_core.journal.copy import JournalCopy
 from nixfleet_core.journal.export import Entry
 from nixfleet_core.journal.wanted import Grew, JournalEvent, Opened, Wanted
+from nixfleet_core.judge.debt import Debt
 from nixfleet_core.judge.diagnosis import Diagnosis
 from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.judge.ways_back import WayBack, WaysBack
@@ -358,6 +359,10 @@ class FakeSession:
 
     async def inspect(self) -> Health:
         return self._answer("inspect", Health(await self.probe()))
+
+    async def debt(self, *, as_root: bool = True) -> Debt:
+        told = () if as_root else ("without root",)
+        return self._answer("debt", Debt(looked=12), *told, root=as_root)
 
     async def incoming(self, facts: Facts) -> tuple[Commit, ...]:
         return self._answer("incoming", ())

@@ -12,6 +12,7 @@ from nixfleet_core.facts.service import Service
 from nixfleet_core.limits import ExitCode  # noqa: TC001 - msgspec reads it
 
 if TYPE_CHECKING:
+    from nixfleet_core.facts.old_units import OldUnits
     from nixfleet_core.facts.origins import Origin
     from nixfleet_core.facts.proofs import Proven
     from nixfleet_core.nix.lock import FlakeLock, Input
@@ -316,6 +317,8 @@ class Facts:
     """What earlier looks have proven, newest first."""
     origins: tuple[Origin, ...] = ()
     """What this client remembers of which commits built which programs of this host."""
+    old_units: OldUnits | None = None
+    """What runs although it is not of the active system; None if the look did not ask."""
 
     def lock_rev(self, flake_input: str) -> str | None:
         """The commit that flake.lock names for the input; None where unknown."""

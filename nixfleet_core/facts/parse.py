@@ -29,6 +29,7 @@ from nixfleet_core.facts.model import (
     Unnamed,
     version_label,
 )
+from nixfleet_core.facts.old_units import OLD_UNITS_LIMIT, read_old_units
 from nixfleet_core.facts.proofs import Proven, parse_proofs
 from nixfleet_core.facts.service import Manager, Service
 from nixfleet_core.ids import is_commit, is_job_id
@@ -47,6 +48,7 @@ _LIMITS: Final = {
     "proofs": 16_000,
     "lock": LOCK_LIMIT + 1,
     "head-lock": LOCK_LIMIT + 1,
+    "debt": OLD_UNITS_LIMIT,
 }
 """Bytes of records that may be longer than TEXT_LIMIT, by the end of their key. The probe cuts them
 off at the same length."""
@@ -149,6 +151,7 @@ def read_facts(records: dict[str, str]) -> Facts:
         back=records.get("back.profile") or None,
         proof=_proof(records.get("proof")),
         proofs=parse_proofs(records.get("proofs", "")),
+        old_units=read_old_units(records["debt"]) if "debt" in records else None,
     )
 
 

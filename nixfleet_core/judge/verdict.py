@@ -20,6 +20,7 @@ from nixfleet_core.job.outcome import KILLED_BY, TOO_LONG, Kind, Outcome
 from nixfleet_core.judge.active_system import waits_for_boot
 from nixfleet_core.judge.causes import UNSEEN, find_job, first_cause, named, process_fault
 from nixfleet_core.judge.cures import cheapest
+from nixfleet_core.judge.debt import debt_notes, restart_debt
 from nixfleet_core.judge.exit_codes import EXIT_CODES
 from nixfleet_core.judge.left_behind import Left
 from nixfleet_core.judge.lock_sharing import lock_notes, share_failure
@@ -187,6 +188,8 @@ def _notes(
             f"The host slept for {minutes} min during the job. Time limits do not count that"
         )
     notes.extend(_left_specialisation(before, after))
+    if after is not None and after.old_units is not None:
+        notes.extend(debt_notes(restart_debt(after.old_units)))
     return tuple(notes)
 
 

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from nixfleet_core.journal.copy import JournalCopy
     from nixfleet_core.journal.wanted import JournalEvent, Wanted
     from nixfleet_core.judge.coming import Coming
+    from nixfleet_core.judge.debt import Debt
     from nixfleet_core.judge.ways_back import WaysBack
     from nixfleet_core.nix.git_url import Latest
     from nixfleet_core.plan.model import Options
@@ -216,6 +217,14 @@ class Conductor:
             return Report(session.host.name, verdict, facts=facts)
 
         return await reported(session.host, verify)
+
+    async def debt(self, session: HostSession) -> Debt:
+        """What is older than the active system; changes nothing. Where we cannot become root, it
+        says how much we could not see. Raises HostErrors."""
+        try:
+            return await self.passwords.run(session, session.debt)
+        except (NeedsPassword, NotAllowed):
+            return await session.debt(as_root=False)
 
     async def watch(
         self,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nixfleet_core.job.history import JobLine
     from nixfleet_core.journal.copy import JournalCopy
     from nixfleet_core.journal.wanted import JournalEvent, Wanted
+    from nixfleet_core.judge.debt import Debt
     from nixfleet_core.judge.diagnosis import Diagnosis
     from nixfleet_core.judge.verdict import Verdict
     from nixfleet_core.judge.ways_back import WaysBack
@@ -87,6 +88,11 @@ class HostSession(Protocol):
     async def inspect(self) -> Health:
         """Look at all that an update rests on, without root: one round trip, never sudo. Takes up
         to some minutes, since it asks nixcfg's remote and evaluates the flake."""
+        ...
+
+    async def debt(self, *, as_root: bool = True) -> Debt:
+        """Look for units that run programs of an older system. Without root, only those of this
+        user can be seen. While a job runs there, it does not look."""
         ...
 
     async def incoming(self, facts: Facts) -> tuple[Commit, ...]:

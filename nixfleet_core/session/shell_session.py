@@ -23,6 +23,7 @@ from nixfleet_core.errors import (
 )
 from nixfleet_core.facts.generations import read_generations
 from nixfleet_core.facts.health import parse_health
+from nixfleet_core.facts.old_units import read_old_units
 from nixfleet_core.facts.origins import origins_of
 from nixfleet_core.facts.package_changes import parse_changes
 from nixfleet_core.facts.parse import (
@@ -51,6 +52,7 @@ from nixfleet_core.job.history import job_line, read_history, unreadable_line
 from nixfleet_core.job.outcome import Outcome
 from nixfleet_core.journal.copy import new_copy
 from nixfleet_core.judge.causes import expect_locked, expectation
+from nixfleet_core.judge.debt import Debt, restart_debt
 from nixfleet_core.judge.diagnosis import diagnose
 from nixfleet_core.judge.left_behind import left_behind
 from nixfleet_core.judge.verdict import judge
@@ -185,6 +187,17 @@ class ShellSession:
             return await self._with_attributes(facts, facts.checkout.path)
         return await self._probe(facts.checkout.path, elevate=True)
 
+    async def debt(self, *, as_root: bool = True) -> Debt:
+        facts = await self.probe(again=True)
+        if facts.platform not in ("nixos", "home-manager"):
+            return Debt(not_seen=("platform",))
+        elevate = as_root and facts.platform == "nixos"
+        answer = await self._run("debt", {}, SHORT_SECONDS, elevate=elevate)
+        records = _read(answer, read_records)
+        if "debt" not in records:
+            return Debt(not_seen=("job",))
+        return restart_debt(read_old_units(records["debt"]))
+
     async def inspect(self) -> Health:
         values = self._probe_values(self.host.checkout) | ROOTS_OWN.values
         values["NF_LAN_NAME"] = LAN_NAME
@@ -192,13 +205,11 @@ class ShellSession:
         answer = await self._run("doctor", values, self._evaluation_seconds)
         return _read(answer, lambda said: parse_health(said, asked, time.time()))
 
-    async def _with_attributes(
-        self, facts: Facts, checkout: str, more: dict[str, str] | None = None
-    ) -> Facts:
+    async def _with_attributes(self, facts: Facts, checkout: str, *, idle: bool = False) -> Facts:
         """The facts, with the flake's names if one of them must be chosen."""
         if self.host.attribute is not None:
             return facts
-        values = {"NF_CHECKOUT": checkout} | (more or {})
+        values = {"NF_CHECKOUT": checkout, "NF_IDLE": _flag(idle)}
         answer = await self._run("attributes", values, self._evaluation_seconds)
         if answer.rc:
             return facts
@@ -399,7 +410,7 @@ class ShellSession:
             raise NotAllowed(_said(answer) or f"job {job} cannot be cancelled")
 
     async def verify(self, latest: AskLatest, *, as_locked: bool = False) -> tuple[Facts, Verdict]:
-        deep = await self._look_deep(await self.probe(), "1")
+        deep = await self._look_deep(await self.probe(), "1", debt=True)
         expect = expectation(self.host, deep, await latest(deep))
         if as_locked:
             expect = expect_locked(expect, deep)
@@ -409,7 +420,7 @@ class ShellSession:
         deep = await self._look_deep(facts, "why")
         return diagnose(deep, expectation(self.host, deep, latest))
 
-    async def _look_deep(self, facts: Facts, deep: Depth) -> Facts:
+    async def _look_deep(self, facts: Facts, deep: Depth, *, debt: bool = False) -> Facts:
         platform = platform_of(facts)
         if isinstance(platform, Refusal):
             return facts  # root would see no more
@@ -418,18 +429,20 @@ class ShellSession:
         if is_home:
             facts = await self._with_attributes(facts, checkout)
         attribute = choose_attribute(self.host, facts) or ""
-        return await self._probe(checkout, deep=deep, elevate=not is_home, attribute=attribute)
+        return await self._probe(
+            checkout, deep=deep, elevate=not is_home, attribute=attribute, debt=debt
+        )
 
     async def prove_idly(self, facts: Facts) -> Facts:
-        checkout, idle = facts.checkout, {"NF_IDLE": "1"}
+        checkout = facts.checkout
         if checkout is None:
             return facts
         if facts.platform == "home-manager":
-            facts = await self._with_attributes(facts, checkout.path, idle)
+            facts = await self._with_attributes(facts, checkout.path, idle=True)
             if self.host.attribute is None and facts.attributes is None:
                 return facts  # the host is busy, or its flake fails
         attribute = choose_attribute(self.host, facts) or ""
-        return await self._probe(checkout.path, deep="1", attribute=attribute, more=idle)
+        return await self._probe(checkout.path, deep="1", attribute=attribute, idle=True)
 
     async def newest_job(self) -> str | None:
         known = next(reversed(self.copies.jobs(self.host.name)), None)
@@ -481,13 +494,15 @@ class ShellSession:
         deep: Depth = "",
         elevate: bool = False,
         attribute: str = "",
-        more: dict[str, str] | None = None,
+        idle: bool = False,
+        debt: bool = False,
     ) -> Facts:
-        values = self._probe_values(checkout, deep, attribute) | (more or {})
-        script = self._script("probe", values)
+        values = self._probe_values(checkout, deep, attribute)
+        values |= {"NF_IDLE": _flag(idle), "NF_DEBT": _flag(debt)}
+        script = self._script("probe", values, *(("old_units",) if debt else ()))
         limit = self._evaluation_seconds if deep else self.limits.look
         facts = _read(await self._run_script(script, limit, elevate=elevate), parse_probe)
-        if facts.proof is not None and (facts.proof.is_of_a_state or not more):
+        if facts.proof is not None and (facts.proof.is_of_a_state or not idle):
             commit = facts.lock_rev(self.host.input) or ""
             proof = msgspec.structs.replace(facts.proof, commit=commit)
             self.copies.keep_proof(self.host.name, proof)
@@ -534,14 +549,19 @@ class ShellSession:
             raise error
         return answer
 
-    def _script(self, name: str, values: dict[str, str]) -> str:
-        """One of the scripts, with the platform if it is known."""
+    def _script(self, name: str, values: dict[str, str], *more: str) -> str:
+        """One of the scripts, with the platform if it is known, and with more parts."""
         values = {
             "NF_PLATFORM_GIVEN": self.host.platform or "",
             "NF_EVALUATION": str(self.limits.evaluation),
             **values,
         }
-        return question(name, self.shell.root, values)
+        return question(name, self.shell.root, values, *more)
+
+
+def _flag(is_set: bool) -> str:
+    """As the scripts have it."""
+    return "1" if is_set else ""
 
 
 def _read(answer: Answer, parse: Callable[[bytes], _Look]) -> _Look:

@@ -23,6 +23,7 @@ from protocol_page import (
 )
 
 from nixfleet_core.facts import parse
+from nixfleet_core.facts.old_units import OLD_UNITS_LIMIT
 from nixfleet_core.facts.package_changes import CHANGES_LIMIT
 from nixfleet_core.facts.parse import ProbeError, parse_probe, read_records
 from nixfleet_core.facts.proofs import Proven
@@ -129,7 +130,7 @@ def test_the_page_has_each_key_of_a_look() -> None:
     keys = {key for key in keys if not key.startswith("$1.")}
     keys |= {f"{program}.{key}" for program in programs for key in of_programs}
     assert sorted(named("key")) == sorted(keys)
-    assert {row[1] for row in rows("key")} == {"always", "deep", "why", "doctor"}
+    assert {row[1] for row in rows("key")} == {"always", "deep", "why", "doctor", "debt"}
 
 
 def test_the_page_has_each_question_and_its_answers() -> None:
@@ -163,7 +164,7 @@ def test_the_page_has_the_limits() -> None:
     assert [int(row[0]) for row in rows("bytes")] == [
         *(EVENT_LINE_LIMIT, EVENTS_LIMIT),
         *(frames.SMALL_LIMIT, frames._HEADER_LIMIT, NOISE_LIMIT, ANSWER_LIMIT, int(chunk)),
-        *(parse.PROBE_LIMIT, TEXT_LIMIT, parse._LIMITS["status"], LOCK_LIMIT),
+        *(parse.PROBE_LIMIT, TEXT_LIMIT, parse._LIMITS["status"], OLD_UNITS_LIMIT, LOCK_LIMIT),
         *(CHANGES_LIMIT, PLAN_LIMIT, int(past_plan), int(plan), int(past_result)),
     ]
     text = " ".join(PAGE.split())

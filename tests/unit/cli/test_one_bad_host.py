@@ -209,6 +209,7 @@ ERRORS: Final = (
 )
 METHODS: Final = {
     "probe": COMMANDS,
+    "debt": (("debt", "bad", "good", "--json"), ("debt", "bad", "good")),
     "inspect": (("doctor", "bad", "good", "--json"), ("doctor", "bad", "good")),
     "examine": (("update", "bad", "good", "--yes", "--force", "--json"), COMMANDS[7]),
     "plan": (("update", "bad", "good", "--yes", "--force", "--json"), COMMANDS[7]),

@@ -182,7 +182,7 @@ FAULTS: dict[str, Any] = {
 
 NAME = f"ghp_{SECRET}"
 """A host may be called so."""
-LISTS = [("hosts",), ("jobs",), ("why",), ("doctor",), ("verify",), ("attach",)]
+LISTS = [("hosts",), ("jobs",), ("why",), ("doctor",), ("debt",), ("verify",), ("attach",)]
 COMMANDS = [
     *(words for command in LISTS for words in (command, (*command, "--json"))),
     *(("update", "--yes", *more) for more in ((), ("--json",), ("--detach",), ("--force",))),

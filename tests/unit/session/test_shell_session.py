@@ -207,6 +207,7 @@ async def test_a_look_is_one_script_without_root(bench: Callable[..., Bench]) ->
         "NF_EVALUATION": "300",
         "NF_NIX_STAMP": "",
         "NF_IDLE": "",
+        "NF_DEBT": "",
     }
 
 

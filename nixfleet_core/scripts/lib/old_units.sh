@@ -1,0 +1,439 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2154,SC3013 # its variables come from the parts beside it; -ef as in process.sh
+# Restart debt on Linux: units of which a process runs or maps a store path outside the closure of the active
+# system, or of the home if it is a user's unit. Asks Nix and systemd, and passes over /proc once, with the
+# lowest priority. It only tells what it sees: what of it is debt, the client judges (judge/debt.py).
+#
+# nf_debt prints lines of fields with tabs between them, "-" for what is not known:
+#   failed WHAT              closure, units or processes: nothing could be seen; homes: no user's units
+#   looked PROCESSES UNSEEN  of units: those that were looked at, and those that only root may look at
+#   loose PROCESSES          of sessions and scopes: those that run something outside the closure
+#   unit KEY MAIN FLAGS PROGRAM
+#                            KEY: its name, UID/NAME for a user's, or systemd itself; MAIN: the main process's
+#                            program; PROGRAM: what a start of it runs; FLAGS: words (nf_debt_flags)
+#   process PID KEY SINCE STATE EXE SCRIPT MAPPED
+#                            SINCE: seconds since the epoch; STATE: here, gone (a file of it is deleted) or
+#                            apart (in a container, or with a store of its own); MAPPED: how many store paths
+#                            it maps that are not in the closure
+#   maps PID PATH            one of these, beside its program's; the first three
+#   old PATH                 a store path in these lines that is not in the closure
+#   newer PATH NEW           the one path of the closure that has PATH's name
+#   older PATH               an older generation's closure has it
+#   boot PART OLD NEW        what was booted, against what a boot takes now: kernel, initrd, kernel-modules
+
+# sets: nf_debt_of_users, nf_debt_old
+nf_debt() {
+  if [ "$NF_MANAGER" = launchd ]; then nf_debt_launchd; return; fi
+  nf_debt_old='' nf_debt_of_users=''
+  nf_debt_seen=$(nf_debt_look "$(nf_stored "$NF_ROOT/run/current-system")" "$(nf_debt_homes)")
+  nf_debt_tell <<EOT
+$nf_debt_seen
+EOT
+  if [ -n "$nf_debt_old" ]; then nf_debt_older; fi
+  case $NF_PLATFORM in home-manager) ;; *) nf_debt_boot ;; esac
+} 2>/dev/null
+
+# nf_gently SECONDS COMMAND...: the same as nf_bounded, and everything else on the host comes first.
+nf_gently() {
+  nf_gently_seconds=$1
+  shift
+  if nf_has ionice; then set -- ionice -c 3 "$@"; fi
+  nf_bounded "$nf_gently_seconds" nice -n 19 "$@"
+}
+
+# nf_debt_look SYSTEM HOMES: what needs no look at single files, outside these store paths.
+nf_debt_look() {
+  {
+    if [ -z "$1$2" ] || ! nf_debt_closure "$1"; then echo '@failed closure'; fi
+    echo '@homes'
+    nf_debt_closure "$2" || echo '@failed homes'
+    echo '@units'
+    nf_debt_units || echo '@failed units'
+    echo '@words'
+    nf_gently 10 ps -A -ww -o pid= -o uid= -o args=
+    echo '@processes'
+    # in this order, which awk relies on; its answer is 2 if a process has ended meanwhile
+    cd "$NF_ROOT/proc" &&
+      nf_gently 10 grep -HaE "$NF_DEBT_LINES" stat [0-9]*/cgroup [0-9]*/stat [0-9]*/maps
+  } 2>/dev/null | nice -n 19 awk -v store="$NF_REAL_STORE" -v manager="$NF_MANAGER" -v uid="$NF_UID" \
+    "$NF_DEBT_NEWER$NF_DEBT_LOOK"
+}
+
+# nf_debt_closure PATHS: all that these store paths need, themselves included.
+nf_debt_closure() {
+  # shellcheck disable=SC2086 # a store path a word
+  set -- $1
+  if [ "$#" -gt 0 ]; then nf_gently 20 nix-store --query --requisites "$@"; fi
+}
+
+# the boot's time; of a process: its cgroup, its times and its store files
+NF_DEBT_LINES='^btime |^(0:|[0-9]+:name=systemd):|^[0-9]+ \(|/nix/store/'
+
+# nf_debt_units: those that can have processes, but for sessions and scopes.
+nf_debt_units() {
+  case $NF_MANAGER in user) set -- systemctl --user show ;; *) set -- systemctl show ;; esac
+  nf_gently 10 "$@" '*.service' '*.mount' '*.socket' '*.swap' -p Id -p LoadState -p MainPID -p ExecStart \
+    -p ControlGroup -p ActiveState -p Type -p FragmentPath -p DropInPaths -p Transient -p NeedDaemonReload \
+    -p RefuseManualStop
+}
+
+# awk: the one path of the closure (`names` by hash) with the name of `path`, but for hash and version; ""
+# if it has several. As Nix reads names, a version begins with the first digit behind a dash; the word behind
+# the version's last dash, such as "lib", is an output's.
+NF_DEBT_NEWER='
+function title(name,   at, end) {
+  at = match(name, /-[0-9]/)
+  if (!at) return name
+  end = match(name, /-[a-z]+$/) > at ? substr(name, RSTART) : ""
+  return substr(name, 1, at - 1) " " end
+}
+function find_newer(names,   hash, name) {
+  for (hash in names) {
+    name = title(names[hash])
+    if (!(name in wanted)) continue
+    if (name in found) found[name] = ""
+    else found[name] = "/nix/store/" hash "-" names[hash]
+  }
+}
+function want(path) { wanted[title(substr(path, 45))] = 1 }
+function newer(path) { return found[title(substr(path, 45))] }
+'
+
+# shellcheck disable=SC2016 # awk's own $
+NF_DEBT_LOOK='
+function plain(text) { gsub(/[[:cntrl:]]/, "?", text); return text == "" ? "-" : text }
+function package(path) { path = substr(path, 12); sub(/\/.*/, "", path); return "/nix/store/" path }
+function is_old(path, key,   hash) {
+  hash = substr(path, 12, 32)
+  return !(hash in closure || key ~ /\// && hash in homes)
+}
+
+# the path as the host names it; "" if it is not in the store
+function stored(path) {
+  if (index(path, store "/") == 1) path = "/nix/store" substr(path, length(store) + 1)
+  if (package(path) !~ /^\/nix\/store\/[0-9a-z]+-[0-9A-Za-z+._?=-]+$/) return ""
+  return index(path, "/nix/store/") == 1 && substr(path, 44, 1) == "-" ? path : ""
+}
+
+# the unit of a cgroup: its name, UID/NAME below the manager of a user, "" for sessions and scopes
+function unit_of(group,   at, key, parts, i) {
+  at = group
+  while (at != "" && !(at in units)) sub(/\/[^\/]*$/, "", at)
+  if (at == "") return ""
+  key = units[at]
+  if (key !~ /^user@[0-9]+\.service$/) return key
+  split(substr(group, length(at) + 2), parts, "/")
+  for (i = 1; parts[i] ~ /\.slice$/; i++) ;
+  if (parts[i] == "" || parts[i] == "init.scope") return key
+  if (parts[i] ~ /\.scope$/) return ""
+  sub(/^_/, "", parts[i]) # how systemd escapes what the kernel would take for its own
+  gsub(/[^0-9]/, "", key)
+  return key "/" parts[i]
+}
+
+function take_unit(   key) {
+  if (value["ControlGroup"] != "") {
+    key = (manager == "user" ? uid "/" : "") value["Id"]
+    units[value["ControlGroup"]] = key
+    main[key] = value["MainPID"]
+    flags[key] = value["LoadState"] \
+      (value["Type"] value["ActiveState"] == "oneshotactivating" ? " task" : "") \
+      (value["Transient"] == "yes" ? " transient" : "") \
+      (value["NeedDaemonReload"] == "yes" ? " needs-reload" : "") \
+      (value["RefuseManualStop"] == "yes" ? " refuses-stop" : "")
+    files[key] = value["FragmentPath"] " " value["DropInPaths"]
+    starts[key] = value["ExecStart"]
+    sub(/^[^=]*path=/, "", starts[key])
+    sub(/ ;.*/, "", starts[key])
+  }
+  for (key in value) delete value[key]
+}
+
+# the first word behind the program and its options, if it is a file in the store
+function take_words(   words, n, i, path) {
+  n = split($0, words, " ")
+  for (i = 4; i <= n && i < 12 && words[i] ~ /^-/; i++) ;
+  path = i <= n ? stored(words[i]) : ""
+  # what lies in etc is read, not run
+  if (path != "" && path !~ /^[^-]*-[^\/]*\/etc\//) script[words[1]] = path
+}
+
+# a number of stat, as maps writes addresses: in hexadecimal, with eight digits or more
+function address(number,   text, digit) {
+  for (text = ""; number >= 1; number = int(number / 16)) {
+    digit = number % 16
+    text = substr("0123456789abcdef", digit + 1, 1) text
+  }
+  while (length(text) < 8) text = "0" text
+  return text
+}
+function is_below(a, b) { return length(a) < length(b) || length(a) == length(b) && (a "") < (b "") }
+
+function take_stat(pid, line,   fields) {
+  sub(/.*\) /, "", line) # the name in brackets may hold anything
+  split(line, fields, " ")
+  since[pid] = sprintf("%.0f", btime + fields[20] / 100)
+  code[pid] = fields[24] == 1 ? "" : address(fields[24])
+  if (key_of[pid] == "") return
+  if (fields[24] == 1) unseen++
+  else if (fields[24] > 1) looked++
+}
+
+# a mapped file: ADDRESS-ADDRESS MODE OFFSET DEVICE INODE PATH
+function take_map(pid, line,   at, path, is_gone, fields, ends) {
+  at = index(line, " " store "/")
+  if (!at || split(substr(line, 1, at), fields, " ") != 5) return
+  path = substr(line, at + 1)
+  is_gone = sub(/ \(deleted\)$/, "", path)
+  path = stored(path)
+  if (path == "") return
+  if (pid != last) { for (at in done) delete done[at]; last = pid }
+  if (exe[pid] == "") {
+    split(fields[1], ends, "-")
+    if (!is_below(code[pid], ends[1]) && is_below(code[pid], ends[2])) exe[pid] = path
+  }
+  if (is_gone) gone[pid] = 1
+  path = package(path)
+  if (path in done) return
+  done[path] = 1
+  if (!is_old(path, key_of[pid])) return
+  if (++count[pid] <= 4) maps[pid] = maps[pid] "\t" path
+}
+
+BEGIN { OFS = "\t" }
+$1 == "@failed" { failed[$2] = 1; next }
+/^@/ { part = $0; next }
+part == "" { closure[substr($0, 12, 32)] = substr($0, 45); next }
+part == "@homes" { homes[substr($0, 12, 32)] = substr($0, 45); next }
+part == "@units" {
+  at = index($0, "=")
+  if (at) value[substr($0, 1, at - 1)] = substr($0, at + 1)
+  else take_unit()
+  next
+}
+part == "@words" { if (!n_words++) take_unit(); take_words(); next }
+/^stat:btime / { btime = $2; next }
+{
+  at = index($0, ":")
+  file = substr($0, 1, at - 1)
+  line = substr($0, at + 1)
+  slash = index(file, "/")
+  pid = substr(file, 1, slash - 1)
+  file = substr(file, slash + 1)
+  if (file == "cgroup") {
+    group = line
+    sub(/^[^:]*:[^:]*:/, "", group)
+    if (!(pid in key_of) || group != "/" && key_of[pid] == "") {
+      key_of[pid] = pid == 1 ? "systemd" : unit_of(group)
+      if (pid == 1) main["systemd"] = 1
+    }
+  }
+  else if (file == "stat") take_stat(pid, line)
+  else take_map(pid, line)
+}
+
+# a process that runs or maps something old
+function tell(pid,   key, state, paths, n, i, left) {
+  key = key_of[pid]
+  if (!(key in told)) {
+    told[key] = 1
+    print "unit", key, plain(exe[main[key]]), plain(flags[key]), plain(starts[key]), plain(files[key])
+  }
+  state = pid in gone ? "gone" : "here"
+  print "process", pid, key, since[pid], state, plain(exe[pid]), plain(script[pid]), count[pid] + 0
+  add(exe[pid], key)
+  add(script[pid], key)
+  n = split(substr(maps[pid], 2), paths, "\t")
+  for (i = 1; i <= n && left < 3; i++) {
+    if (paths[i] == package(exe[pid])) continue
+    left++
+    add(paths[i], key)
+    print "maps", pid, paths[i]
+  }
+}
+function add(path, key) {
+  if (path == "") return
+  path = package(path)
+  if (is_old(path, key) && !(path in old)) { old[path] = 1; want(path) }
+}
+
+END {
+  if (n_words == 0 || btime == "") failed["processes"] = 1
+  if (manager == "user" && "homes" in failed) failed["closure"] = 1
+  for (what in failed) print "failed", what
+  if ("closure" in failed || "units" in failed || "processes" in failed) exit
+  for (pid in script) if (is_old(script[pid], key_of[pid])) count[pid] += 0; else script[pid] = ""
+  for (pid in count) {
+    if (key_of[pid] == "") loose++
+    else if (!("homes" in failed && key_of[pid] ~ /\//)) tell(pid)
+  }
+  find_newer(closure)
+  find_newer(homes)
+  for (path in old) { print "old", path; if (newer(path) != "") print "newer", path, newer(path) }
+  print "looked", looked + 0, unseen + 0
+  if (loose) print "loose", loose
+}
+'
+
+# nf_debt_tell: the lines of nf_debt_look on stdin, with what single files say.
+# sets: nf_debt_of_users, nf_debt_old
+nf_debt_tell() {
+  while IFS=$NF_TAB read -r nf_debt_tell_what nf_debt_tell_1 nf_debt_tell_2 nf_debt_tell_3 nf_debt_tell_4 \
+    nf_debt_tell_5 nf_debt_tell_6 nf_debt_tell_7; do
+    case $nf_debt_tell_what in
+      old) nf_debt_old="$nf_debt_old $nf_debt_tell_1" ;;
+      unit)
+        case $nf_debt_tell_1 in */*) nf_debt_of_users=1 ;; esac
+        nf_debt_flags "$nf_debt_tell_1" "$nf_debt_tell_3" "$nf_debt_tell_5" "$nf_debt_tell_4"
+        nf_debt_tell_3=$nf_debt_words nf_debt_tell_4=$nf_debt_program nf_debt_tell_5=''
+        ;;
+      process)
+        if [ "$nf_debt_tell_4" = here ] && nf_debt_is_apart "$nf_debt_tell_1" "$nf_debt_tell_5"; then
+          nf_debt_tell_4=apart
+        fi
+        if ! nf_debt_is_script "$nf_debt_tell_6"; then nf_debt_tell_6=-; fi
+        ;;
+    esac
+    nf_debt_line "$nf_debt_tell_what" "$nf_debt_tell_1" "$nf_debt_tell_2" "$nf_debt_tell_3" \
+      "$nf_debt_tell_4" "$nf_debt_tell_5" "$nf_debt_tell_6" "$nf_debt_tell_7"
+  done
+}
+
+# nf_debt_line FIELD...: print them, up to the first that is missing.
+nf_debt_line() {
+  printf '%s' "$1"
+  shift
+  for nf_debt_line_field in "$@"; do
+    if [ -n "$nf_debt_line_field" ]; then printf '\t%s' "$nf_debt_line_field"; fi
+  done
+  echo
+}
+
+# nf_debt_is_apart PID EXE: true if it is in a container, or sees another store. A container that shares our
+# store has its own process ids. A confined service has its own folder for the store, and our files in it.
+nf_debt_is_apart() {
+  nf_debt_is_apart_at=$NF_ROOT/proc/$1
+  if [ -e "$nf_debt_is_apart_at/ns/pid" ] &&
+    ! [ "$nf_debt_is_apart_at/ns/pid" -ef "$NF_ROOT/proc/self/ns/pid" ]; then return 0; fi
+  [ -e "$nf_debt_is_apart_at/root/." ] || return 1
+  ! [ "$nf_debt_is_apart_at/root/nix/store" -ef "$NF_ROOT/nix/store" ] &&
+    ! [ "$nf_debt_is_apart_at/root$2" -ef "$NF_ROOT$2" ]
+}
+
+# nf_debt_is_script PATH: true for a file in a package: what a program reads lies elsewhere. A file that is a
+# whole store path has to begin like a script.
+nf_debt_is_script() {
+  case $1 in
+    /nix/store/*/*) return 0 ;;
+    /nix/store/*) [ -f "$NF_ROOT$1" ] && IFS= read -r nf_debt_is_script_first <"$NF_ROOT$1" || return 1 ;;
+    *) return 1 ;;
+  esac
+  case $nf_debt_is_script_first in '#!'*) ;; *) return 1 ;; esac
+} 2>/dev/null
+
+# nf_debt_flags KEY WORDS FILES PROGRAM: what systemd says of a unit (its load state, task, transient,
+# needs-reload and refuses-stop), and what its files say to a switch: no-restart, reload-only. Of a user's
+# unit, of which the system's systemd knows nothing, the file also says what a start runs.
+# sets: nf_debt_words, nf_debt_program
+nf_debt_flags() {
+  nf_debt_words=$2 nf_debt_program=$4 nf_debt_flags_files=$3
+  case $1,$3 in */*,-) nf_debt_words='' nf_debt_flags_files=$(nf_debt_file_of "${1%%/*}" "${1#*/}") ;; esac
+  for nf_debt_flags_file in $nf_debt_flags_files; do
+    [ -f "$NF_ROOT$nf_debt_flags_file" ] || continue
+    while IFS= read -r nf_debt_flags_line; do
+      case $nf_debt_flags_line in
+        X-RestartIfChanged=false | X-SwitchMethod=keep-old) nf_debt_words="$nf_debt_words no-restart" ;;
+        X-ReloadIfChanged=true) nf_debt_words="$nf_debt_words reload-only" ;;
+        ExecStart=*/nix/store/*)
+          case $4 in -) ;; *) continue ;; esac
+          nf_debt_program=/nix/store/${nf_debt_flags_line#*/nix/store/}
+          nf_debt_program=${nf_debt_program%%[ \"]*}
+          ;;
+      esac
+    done <"$NF_ROOT$nf_debt_flags_file"
+  done
+  nf_debt_words=${nf_debt_words# }
+  nf_debt_words=${nf_debt_words:--}
+}
+
+# nf_debt_file_of UID UNIT: the unit's file, of the user or of the system. Root reads a file of the user only
+# in the store, where modules put it.
+nf_debt_file_of() {
+  nf_debt_user "$1"
+  for nf_debt_file_of_name in "$2" "${2%%@*}@.${2##*.}"; do
+    nf_stored "${nf_debt_user_state%/.local/state}/.config/systemd/user/$nf_debt_file_of_name" ||
+      nf_stored "$NF_ROOT/etc/systemd/user/$nf_debt_file_of_name" || continue
+    return
+  done
+}
+
+# nf_debt_users: the users who have a manager; on a home's own look the one who looks.
+nf_debt_users() {
+  if [ "$NF_MANAGER" = user ]; then echo "$NF_UID"; return; fi
+  for nf_debt_users_run in "$NF_ROOT"/run/user/[0-9]*; do
+    if [ -d "$nf_debt_users_run" ]; then printf '%s\n' "${nf_debt_users_run##*/}"; fi
+  done
+}
+
+# nf_debt_homes: the store paths of their active homes and profiles.
+nf_debt_homes() {
+  for nf_debt_homes_uid in $(nf_debt_users); do
+    nf_debt_user "$nf_debt_homes_uid"
+    for nf_debt_homes_link in "$nf_debt_user_state/home-manager/gcroots/current-home" \
+      "$NF_ROOT/nix/var/nix/gcroots/per-user/$NF_OWNER/current-home" \
+      "$nf_debt_user_state/nix/profiles/home-manager" "$nf_debt_user_profiles/home-manager"; do
+      if nf_stored "$nf_debt_homes_link"; then break; fi
+    done
+    nf_stored "$nf_debt_user_state/nix/profiles/profile"
+    nf_stored "$nf_debt_user_profiles/profile"
+  done
+}
+
+# nf_debt_user UID
+# sets: nf_debt_user_state, nf_debt_user_profiles
+nf_debt_user() {
+  nf_know_owner "$1"
+  nf_debt_user_state=${NF_OWNER_HOME:-${HOME:-}}/.local/state
+  if [ "$NF_MANAGER" = user ]; then nf_debt_user_state=$NF_STATE_HOME; fi
+  nf_debt_user_profiles=$NF_ROOT/nix/var/nix/profiles/per-user/$NF_OWNER
+}
+
+# nf_debt_older: a line for each old path that an older generation of the system has, or of a home.
+nf_debt_older() {
+  {
+    printf '%s\n' "$nf_debt_old"
+    nf_debt_closure "$(nf_debt_generations)"
+  } | awk '
+    NR == 1 { n = split($0, paths, " "); for (i = 1; i <= n; i++) old[paths[i]] = 1; next }
+    $0 in old { print "older\t" $0 }'
+}
+
+# nf_debt_generations: the store paths of older generations, or links to them. Nix follows the links of the
+# system's profiles, which are root's; a dangling one would be an error.
+nf_debt_generations() {
+  for nf_debt_generations_link in "$NF_ROOT/run/booted-system" "$NF_PROFILE"-*-link \
+    "${NF_PROFILE%/*}"/system-profiles/*-link; do
+    if [ -e "$nf_debt_generations_link" ]; then printf '%s\n' "$nf_debt_generations_link"; fi
+  done
+  if [ -z "$nf_debt_of_users" ]; then return; fi
+  for nf_debt_generations_uid in $(nf_debt_users); do
+    nf_debt_user "$nf_debt_generations_uid"
+    for nf_debt_generations_link in "$nf_debt_user_state"/nix/profiles/home-manager-*-link \
+      "$nf_debt_user_profiles"/home-manager-*-link; do
+      nf_stored "$nf_debt_generations_link"
+    done
+  done
+}
+
+# nf_debt_boot: what only a boot changes, and is not what was booted.
+nf_debt_boot() {
+  for nf_debt_boot_part in kernel initrd kernel-modules; do
+    set -- "$NF_ROOT/run/booted-system/$nf_debt_boot_part" "$NF_ROOT/run/current-system/$nf_debt_boot_part"
+    if ! [ -e "$1" ] || ! [ -e "$2" ] || [ "$1" -ef "$2" ]; then continue; fi
+    nf_debt_line boot "$nf_debt_boot_part" "$(nf_stored "$1")" "$(nf_stored "$2")"
+  done
+}
+
+# nf_debt_cut: so much of it is worth reading.
+nf_debt_cut() { head -c "$NF_DEBT_LIMIT"; }
+NF_DEBT_LIMIT=1000000
