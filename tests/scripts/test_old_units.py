@@ -116,6 +116,7 @@ def test_a_unit_with_an_old_program(machine: Machine) -> None:
     assert machine.look() == [
         ["looked", "2", "0"],
         ["newer", OLD, NEW],
+        ["old", OLD],
         ["process", "100", "web.service", "1700000005", "here", f"{OLD}/bin/web", "-", "1"],
         ["unit", "web.service", f"{OLD}/bin/web", "loaded", f"{NEW}/bin/web"],
     ]
