@@ -6,10 +6,11 @@
 # From the prelude: NF_CHECKOUT NF_INPUT NF_ATTRIBUTE NF_NIX_STAMP (the stamp of an earlier look: nix is not
 # asked again while it stays), each may be empty; NF_CHOSEN=1 if the attribute is not the operator's word; and
 # NF_DEEP=1 to also build proof: expected path and hashes (slow: evaluates the flake); NF_DEEP=why to
-# also look for the cause of a failed proof (asks nixcfg's remote); and NF_DEBT=1 to also look for units that run
-# old programs (old_units.sh, which only such a look contains).
+# also look for the cause of a failed proof (asks nixcfg's remote); and NF_DEBT=1 to also look for units that
+# run old programs (old_units.sh, which only such a look contains).
 
 NF_JOB='' # in a job's own look: the job's directory
+NF_WITH_DEBT=$NF_DEBT
 
 # put_path KEY PATH: a record with the path as the host names it
 put_path() { put_some "$1" "${2#"$NF_ROOT"}"; }
@@ -39,7 +40,7 @@ probe_records() {
   probe_units
   probe_checkout
   probe_proofs
-  if [ -n "$NF_DEBT" ]; then put debt "$(nf_debt | nf_debt_cut)"; fi
+  if [ -n "$NF_WITH_DEBT" ]; then put debt "$(nf_debt | nf_debt_cut)"; fi
   (probe_why) # in a subshell: it changes the owner, and its variables have common names
 }
 

@@ -291,7 +291,7 @@ nf_debt_tell() {
         if [ "$nf_debt_tell_4" = here ] && nf_debt_is_apart "$nf_debt_tell_1" "$nf_debt_tell_5"; then
           nf_debt_tell_4=apart
         fi
-        if ! nf_debt_is_script "$nf_debt_tell_6"; then nf_debt_tell_6=-; fi
+        if ! nf_debt_is_script "$nf_debt_tell_1" "$nf_debt_tell_6"; then nf_debt_tell_6=-; fi
         ;;
     esac
     nf_debt_line "$nf_debt_tell_what" "$nf_debt_tell_1" "$nf_debt_tell_2" "$nf_debt_tell_3" \
@@ -320,16 +320,41 @@ nf_debt_is_apart() {
     ! [ "$nf_debt_is_apart_at/root$2" -ef "$NF_ROOT$2" ]
 }
 
-# nf_debt_is_script PATH: true for a file in a package: what a program reads lies elsewhere. A file that is a
-# whole store path has to begin like a script.
+# nf_debt_is_script PID PATH: true if the process interprets that file: it is the interpreter that the file's
+# first line names; or the file is no program, and lies in a package. A launcher, such as unshare, names a
+# program.
 nf_debt_is_script() {
-  case $1 in
-    /nix/store/*/*) return 0 ;;
-    /nix/store/*) [ -f "$NF_ROOT$1" ] && IFS= read -r nf_debt_is_script_first <"$NF_ROOT$1" || return 1 ;;
+  case $2 in -) return 1 ;; esac
+  if ! [ -e "$NF_ROOT$2" ]; then
+    case $2 in /nix/store/*/bin/* | /nix/store/*/libexec/*) return 0 ;; *) return 1 ;; esac
+  fi
+  [ -f "$NF_ROOT$2" ] && IFS= read -r nf_debt_is_script_first <"$NF_ROOT$2" || return 1
+  case $nf_debt_is_script_first in
+    '#!'*) nf_debt_interprets "$1" "${nf_debt_is_script_first#??}" ;;
+    "$NF_ELF"*) return 1 ;;
+    *) case $2 in /nix/store/*/*) ;; *) return 1 ;; esac ;;
+  esac
+} 2>/dev/null
+NF_ELF=$(printf '\177ELF')
+
+# nf_debt_interprets PID WORDS: true if the process runs the program of a first line, or the one that env
+# finds, whatever its version.
+nf_debt_interprets() {
+  IFS=" $NF_TAB" read -r nf_debt_interprets_file nf_debt_interprets_name nf_debt_interprets_more <<EOT
+$2
+EOT
+  case $nf_debt_interprets_file in
+    */env) ;;
+    *) nf_runs "$1" '' "$nf_debt_interprets_file"; return ;;
+  esac
+  case $nf_debt_interprets_name in -S) nf_debt_interprets_name=${nf_debt_interprets_more%% *} ;; esac
+  nf_debt_interprets_exe=$(readlink "$NF_ROOT/proc/$1/exe")
+  nf_debt_interprets_exe=$(nf_unwrapped "${nf_debt_interprets_exe##*/}")
+  case $nf_debt_interprets_exe in
+    "$nf_debt_interprets_name" | "$nf_debt_interprets_name"[0-9]*) ;;
     *) return 1 ;;
   esac
-  case $nf_debt_is_script_first in '#!'*) ;; *) return 1 ;; esac
-} 2>/dev/null
+}
 
 # nf_debt_flags KEY WORDS FILES PROGRAM: what systemd says of a unit (its load state, task, transient,
 # needs-reload and refuses-stop), and what its files say to a switch: no-restart, reload-only. Of a user's
