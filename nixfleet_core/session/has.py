@@ -14,7 +14,7 @@ from nixfleet_core.judge.running_commit import running_origins
 from nixfleet_core.nix.lock import Source
 from nixfleet_core.session.boundary import drawn
 from nixfleet_core.session.latest import question_of
-from nixfleet_core.session.repository import Repository
+from nixfleet_core.session.repository import MOST_FOUND, Repository
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -174,7 +174,8 @@ def _choose(word: str, places: list[_Place]) -> Change | Unclear:
     if len(found) == 1:
         return next(iter(found.values()))
     if found:
-        return Unclear(f"{word!r} names {len(found)} commits; name one", tuple(found.values()))
+        more = " or more" if any(len(place.found) >= MOST_FOUND for place in places) else ""
+        return Unclear(f"{word!r} names {len(found)} commits{more}", tuple(found.values()))
     if is_commit(word):
         return Change(word, "")  # a host that is built from it has it, whatever else is known
     if all(place.problem for place in places):

@@ -118,7 +118,7 @@ def test_a_word_of_several_commits_lists_them_and_ends_with_2(
     assert (result.exit_code, result.stdout) == (2, "")
     assert f"{one[:12]}  Fix a" in result.stderr
     assert f"{other[:12]}  Fix b" in result.stderr
-    assert "names 2 commits" in result.stderr
+    assert "names 2 commits; name one" in result.stderr
 
 
 def test_a_title_obeys_no_terminal(fleet: Fleet, history: History) -> None:
