@@ -144,7 +144,9 @@ def _unread(host: Host, facts: Facts, fix: Change, place: _Place | None) -> str:
         return NO_GIT if facts.find_input(host.input) is not None else _NO_LOCK
     if place.problem:
         return place.problem
-    return "" if fix in place.found else f"its repository has no commit {fix.rev[:7]}"
+    if fix in place.found:
+        return ""
+    return f"its repository has no commit {fix.rev[:7]}{_shallow([place])}"
 
 
 async def _read(places: list[_Place], word: str) -> tuple[str, ...]:
@@ -180,7 +182,14 @@ def _choose(word: str, places: list[_Place]) -> Change | Unclear:
         return Change(word, "")  # a host that is built from it has it, whatever else is known
     if all(place.problem for place in places):
         return Change("", word)  # nobody could be asked which commit that is
-    return Unclear(f"no commit is named {word!r}, nor has it in its title")
+    return Unclear(f"no commit is named {word!r}, nor has it in its title{_shallow(places)}")
+
+
+def _shallow(places: Sequence[_Place]) -> str:
+    """Why a commit may be missing there; empty if it may not."""
+    if not any(place.repository.is_shallow for place in places):
+        return ""
+    return "; the repository is shallow, and older commits are not there"
 
 
 async def _learn(place: _Place, fix: Change, commits: Sequence[str]) -> None:

@@ -25,7 +25,7 @@ import platformdirs
 from nixfleet_core.ids import is_commit
 from nixfleet_core.job.copies import write_whole
 from nixfleet_core.judge.coming import Side
-from nixfleet_core.judge.fix import Change, Past, could_be_copies
+from nixfleet_core.judge.fix import Change, Past, could_be_copies, holds_all
 from nixfleet_core.limits import TEXT_LIMIT
 from nixfleet_core.log.plain_file import open_plain, read_plain
 from nixfleet_core.nix.git_url import GitUrl, NotKnown
@@ -54,6 +54,9 @@ MOST_LATER: Final = 5000
 MOST_FOUND: Final = 50
 """So many commits are listed that a word finds."""
 
+MOST_LACKED: Final = 5
+"""So many tags of something else than a commit are followed."""
+
 MOST_COMPARED: Final = 20
 """So many patches are compared with the fix."""
 
@@ -70,18 +73,32 @@ def repositories_path() -> Path:
 
 
 @dataclass(frozen=True, slots=True)
+class _Lacks:
+    """What is to be fetched first: a tag leads to this object, and files are left out."""
+
+    object: str
+
+
+_LACKS: Final = re.compile(rb"could not fetch ([0-9a-f]{40,64}) from promisor remote")
+
+
+@dataclass(frozen=True, slots=True)
 class _Fetch:
     """Brings commits into the clone."""
 
     folder: Path
     refs: tuple[str, ...]
     room: int
+    filters: bool
+    """Whether files may be left out, to be fetched when they are needed."""
     seconds: float = FETCH_SECONDS
 
     def argv(self, url: str) -> tuple[str, ...]:
-        # no file that git writes grows beyond the room that is left
-        filtered = ("--filter=tree:0",) if can_filter(url) else ()
-        limited = 'ulimit -f "$1" && shift && exec git "$@"'
+        # No file that git writes grows beyond the room that is left. A server can say that its
+        # history ends at commits that we lack. If files may be left out, git would fetch such a
+        # commit, hear the same again, and so on without end.
+        filtered = ("--filter=tree:0",) if self.filters and can_filter(url) else ()
+        limited = 'ulimit -f "$1" && shift && export GIT_NO_LAZY_FETCH=1 && exec git "$@"'
         return (
             *("sh", "-c", limited, "sh", str(max(1, self.room // _BLOCK))),
             f"--git-dir={self.folder}",
@@ -92,7 +109,9 @@ class _Fetch:
             *(*filtered, "--", url, *self.refs),
         )
 
-    def read(self, done: Completed) -> bool | NotKnown | None:
+    def read(self, done: Completed) -> bool | _Lacks | NotKnown | None:
+        if lacks := _LACKS.search(done.stderr):
+            return _Lacks(lacks[1].decode("ascii"))
         if b"signal 25" in done.stderr or b"File too large" in done.stderr:
             return NotKnown(
                 f"its repository is larger than {SIZE_LIMIT // 1024**3} GiB",
@@ -109,8 +128,7 @@ _OLD_FAULTS: Final = (
 
 
 def can_filter(url: str) -> bool:
-    """Whether files can be left out, to be fetched when they are needed. A folder costs nothing to
-    copy whole, and git waits for itself without end if it is a shallow clone."""
+    """Whether it is worth to leave out files: a folder costs nothing to copy whole."""
     return not url.startswith(("/", "file:"))
 
 
@@ -204,10 +222,22 @@ class Repository:
         for left in (self.folder / "objects" / "pack").glob("tmp_*"):
             left.unlink(missing_ok=True)
         room = SIZE_LIMIT - folder_size(self.folder)
-        done = await go_to_server(self.asked, _Fetch(self.folder, refs, room))
+        fetch = _Fetch(self.folder, refs, room, filters=await self._can_forgo())
+        done = await go_to_server(self.asked, fetch)
+        for _ in range(MOST_LACKED):
+            if not isinstance(done, _Lacks):
+                break
+            await go_to_server(self.asked, replace(fetch, refs=(done.object,)))
+            done = await go_to_server(self.asked, fetch)
         if done is True:
             return None
         return done if isinstance(done, NotKnown) else _NO_ANSWER
+
+    async def _can_forgo(self) -> bool:
+        """Whether this git can be kept from fetching what it lacks, as all since May 2024 can."""
+        remote = ("-c", "remote.none.promisor=true", "-c", f"remote.none.url={os.devnull}")
+        done = await self._git(*remote, "cat-file", "-e", "1" * 40)
+        return b"lazy fetching disabled" in done.stderr
 
     async def _init(self) -> None:
         if (self.folder / "HEAD").exists():
@@ -246,12 +276,17 @@ class Repository:
         )
         ahead = await self._git("rev-list", "--count", fix.rev, f"^{commit}")
         leads = await self._git("for-each-ref", "--count=1", f"--contains={commit}")
-        whole = len(later) <= MOST_LATER and not await self._is_shallow(commit, fix.rev)
+        cut = await self._is_cut(commit, f"^{fix.rev}") or (
+            # what is cut off there may lead to some of them
+            not holds_all(fix, later) and await self._is_cut(fix.rev)
+        )
+        counts = ahead.stdout.strip().isdigit() and not await self._is_cut(fix.rev, f"^{commit}")
         past = Past(
             commit,
             later=later[:MOST_LATER],
-            whole=whole,
-            ahead=int(ahead.stdout) if ahead.stdout.strip().isdigit() else 0,
+            whole=len(later) <= MOST_LATER and not cut,
+            cut=cut,
+            ahead=int(ahead.stdout) if counts else 0,
             reachable=bool(leads.stdout),
         )
         return await self._compared(fix, past)
@@ -259,7 +294,7 @@ class Repository:
     async def apart(self, commit: str, other: str, most: int) -> tuple[Side, Side] | None:
         """What the first commit has that the other lacks, and the reverse, the newest `most` by
         name. None if that cannot be said, as where the history is cut off."""
-        if await self._is_shallow(commit, other):
+        if await self._is_cut(commit, other):
             return None
         comes, goes = await self._side(commit, other, most), await self._side(other, commit, most)
         return (comes, goes) if comes is not None and goes is not None else None
@@ -285,17 +320,27 @@ class Repository:
             return replace(past, same_patch=done.same, compared=len(candidates) <= MOST_COMPARED)
         return replace(past, compared=False)
 
-    async def _is_shallow(self, *revs: str) -> bool:
-        """Whether the history of these commits is cut off somewhere."""
-        try:
-            cut = (self.folder / "shallow").read_bytes().decode("ascii", "replace").split()
-        except OSError:
+    @property
+    def is_shallow(self) -> bool:
+        """Whether some history is cut off."""
+        return bool(self._edges)
+
+    @property
+    def _edges(self) -> frozenset[str]:
+        """The commits whose parents are cut off."""
+        with suppress(OSError):
+            text = (self.folder / "shallow").read_bytes().decode("ascii", "replace")
+            return frozenset(text.split())
+        return frozenset()
+
+    async def _is_cut(self, *revs: str) -> bool:
+        """Whether the history of these commits, without that of those with `^`, is cut off."""
+        edges = self._edges
+        if not edges:
             return False
-        for edge in cut:
-            for rev in revs:
-                if (await self._git("merge-base", "--is-ancestor", edge, rev)).rc == 0:
-                    return True
-        return False
+        ends = await self._git("rev-list", "--max-parents=0", *revs)
+        found = ends.stdout.decode("ascii", "replace").split()
+        return bool(ends.rc) or len(ends.stdout) >= KEEP or not edges.isdisjoint(found)
 
     async def _changes(self, *words: str, cut: bool = False) -> tuple[Change, ...]:
         """The commits that `git log` lists. With `cut`, what was too much to be read is made up for

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import time
@@ -214,17 +215,130 @@ async def test_a_commit_that_nothing_leads_to_is_asked_for(history: History) -> 
     assert (await words(repository, fix, lost))[0] is True
 
 
-async def test_a_shallow_repository_proves_no_absence(history: History, tmp_path: Path) -> None:
+def shallow_copy(history: History, depth: int) -> History:
+    """A repository that has only the newest commits of this one, and can leave out files."""
+    copy = History(history.folder.with_name("empty"))
+    copy.folder = history.folder.with_name("shallow")
+    history.git("clone", "--quiet", f"--depth={depth}", history.url, str(copy.folder))
+    copy.git("config", "uploadpack.allowFilter", "true")
+    return copy
+
+
+@pytest.fixture(params=[False, True], ids=["whole", "filtered"])
+def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that sends everything, or leaves out files."""
+    monkeypatch.setattr(module, "can_filter", lambda _: request.param)
+
+
+async def test_a_shallow_repository_proves_no_absence(history: History, server: None) -> None:
     fix = history.commit("Fix")
     history.commit("Later", "a")
     new = history.commit("Last", "b")
-    shallow = History(tmp_path / "empty")
-    shallow.folder = tmp_path / "shallow"
-    history.git("clone", "--quiet", "--depth=2", f"file://{history.folder}", str(shallow.folder))
-    repository = await fetched(shallow)
+    async with asyncio.timeout(30):  # git would fetch the edge of the history without end
+        repository = await fetched(shallow_copy(history, depth=2))
+    assert repository.is_shallow
     assert await repository.find(fix) == ()
     stands = standing(Change(fix, "Fix"), await repository.past(Change(fix, "Fix"), new))
-    assert stands.has is None
+    assert (stands.has, "its repository is shallow" in stands.words) == (None, True)
+
+
+async def test_what_a_shallow_repository_has_whole_is_decided(
+    history: History, server: None
+) -> None:
+    lost = history.commit("Lost")
+    old = history.commit("Edge", "a")
+    fix = history.commit("Fix", "b")
+    new = history.commit("Last", "c")
+    undone = history.revert(fix)
+    repository = await fetched(shallow_copy(history, depth=4))
+    assert await words(repository, fix, new) == (True, "which contains it")
+    assert await words(repository, fix, undone) == (
+        *(False, f"which contains it, and its revert {undone[:7]}"),
+    )
+    assert await words(repository, fix, old) == (False, "1 commit before the fix")
+    assert (await words(repository, fix, lost))[0] is None
+    assert await words(repository, old, undone) == (True, "which contains it"), "the edge itself"
+
+
+async def test_what_is_cut_off_beside_the_fix_decides_nothing(
+    history: History, server: None
+) -> None:
+    begin = history.commit("Begin")
+    fix = history.commit("Fix", "a")
+    history.git("checkout", "--quiet", "-b", "side", begin)
+    history.revert(history.pick(fix))
+    history.commit("Side", "b")
+    side = history.commit("Beside", "c")
+    history.git("checkout", "--quiet", "main")
+    history.git("merge", "--quiet", "--no-ff", "--no-edit", "side")
+    merge = history.head
+    repository = await fetched(shallow_copy(history, depth=3))
+    for commit, how in ((merge, "contains it"), (side, "is known only in part")):
+        has, why = await words(repository, fix, commit)
+        assert (has, how in why, "shallow" in why) == (None, True, True)
+
+
+async def test_a_shallow_repository_grows(history: History, server: None) -> None:
+    history.commit("Begin")
+    fix = history.commit("Fix", "a")
+    shallow = shallow_copy(history, depth=1)
+    repository = await fetched(shallow)
+    new = history.commit("New", "b")
+    shallow.git("pull", "--quiet", "--depth=2")
+    age(repository)
+    assert await repository.fetch() is None
+    assert await words(repository, fix, new) == (True, "which contains it")
+    shallow.git("fetch", "--quiet", "--unshallow")
+    age(repository)
+    assert await repository.fetch() is None
+    assert (await words(repository, fix, new))[0] is True
+
+
+async def test_a_cherry_pick_in_a_shallow_repository_is_compared(
+    history: History, server: None
+) -> None:
+    begin = history.commit("Begin")
+    fix = history.commit("Fix", "a")
+    history.git("checkout", "--quiet", "-b", "stable", begin)
+    history.commit("Stable", "c")
+    copy = history.pick(fix)
+    shallow = History(history.folder.with_name("empty"))
+    shallow.folder = history.folder.with_name("shallow")
+    options = ("--no-single-branch", "--depth=3")
+    history.git("clone", "--quiet", "--bare", *options, history.url, str(shallow.folder))
+    shallow.git("config", "uploadpack.allowFilter", "true")
+    assert await words(await fetched(shallow), fix, copy) == (
+        *(True, f"which has it as {copy[:7]}, which has the same patch"),
+    )
+
+
+async def test_a_git_that_cannot_be_kept_from_fetching_gets_everything(
+    history: History, partial: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history.commit("Begin")
+    fix = history.commit("Fix", "a")
+    git = shutil.which("git")
+    old = tmp_path / "bin" / "git"
+    old.parent.mkdir()
+    old.write_text(f'#!/bin/sh\nunset GIT_NO_LAZY_FETCH\nexec {git} "$@"\n')
+    old.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{old.parent}:{os.environ['PATH']}")
+    repository = await fetched(shallow_copy(history, depth=1))
+    assert [one.rev for one in await repository.find(fix)] == [fix]
+    assert await repository.has(fix)
+    objects = await repository._git("cat-file", "--batch-check", "--batch-all-objects")
+    assert history.git("rev-parse", "HEAD:a").encode() in objects.stdout
+
+
+async def test_tags_of_other_things_than_commits_do_no_harm(
+    history: History, partial: None
+) -> None:
+    fix = history.commit("Fix")
+    history.git("tag", "key", "HEAD:file")
+    history.git("tag", "--annotate", "--message=x", "tree", "HEAD^{tree}")
+    history.git("tag", "--annotate", "--message=x", "blob", "HEAD:file")
+    repository = await fetched(history)
+    assert [one.rev for one in await repository.find(fix)] == [fix]
 
 
 async def test_a_minute_is_not_over_and_nobody_is_asked(

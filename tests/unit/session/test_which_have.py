@@ -19,7 +19,7 @@ from nixfleet_core.session.has import Answers, SeenHost, Unclear, which_have
 from nixfleet_core.session.repository import repositories_path
 
 if TYPE_CHECKING:
-    pass
+    from pathlib import Path
 
 
 def seen(commit: str, history: History, name: str = "csb0", **original: Any) -> SeenHost:
@@ -140,3 +140,22 @@ async def test_where_no_repository_can_be_asked_no_word_is_wrong(history: Histor
         "away": "unreachable",
     }
     assert "did not answer" in found.hosts["csb0"].why
+
+
+async def test_a_shallow_repository_is_named_as_the_reason(
+    history: History, tmp_path: Path
+) -> None:
+    fix = history.commit("Fix")
+    new = history.commit("New")
+    one = seen(new, history)
+    shallow = tmp_path / "shallow"
+    history.git("clone", "--quiet", "--depth=1", history.url, str(shallow))
+    shutil.rmtree(history.folder)
+    shallow.rename(history.folder)
+    found = await ask(fix, one)
+    assert found.hosts["csb0"].answer == "not proven"
+    assert "no commit" in found.hosts["csb0"].why
+    assert "the repository is shallow" in found.hosts["csb0"].why
+    unclear = await which_have([one], "fix", {})
+    assert isinstance(unclear, Unclear)
+    assert "the repository is shallow" in unclear.why
