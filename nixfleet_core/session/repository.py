@@ -29,6 +29,7 @@ from nixfleet_core.judge.fix import Change, Past, could_be_copies, holds_all
 from nixfleet_core.limits import TEXT_LIMIT
 from nixfleet_core.log.plain_file import open_plain, read_plain
 from nixfleet_core.nix.git_url import GitUrl, NotKnown
+from nixfleet_core.nix.version_label import MOST_BYTES, version_of_file, version_of_tag
 from nixfleet_core.session.git_settings import listing_environment
 from nixfleet_core.session.latest import go_to_server
 from nixfleet_core.transport.process import KEEP, run
@@ -63,7 +64,11 @@ MOST_COMPARED: Final = 20
 _URL: Final = "nixfleet-url"
 _FETCHED: Final = "nixfleet-fetched"
 _LOCAL_SECONDS: Final = 60.0
+_LABEL_SECONDS: Final = 5.0
 _BLOCK: Final = 512
+_PLAIN_FILE: Final = re.compile(
+    rb"100(?:644|755) blob (?P<blob>[0-9a-f]{40,64}) +(?P<size>[0-9]{1,9})\tVERSION\n"
+)
 _FORMAT: Final = "--format=%H%x00%P%x00%ae %at%x00%ct%x00%s%x00%b%x00%x01"
 
 
@@ -267,6 +272,26 @@ class Repository:
         titled = [one for one in found if word.lower() in one.title.lower()]
         return tuple(titled[:MOST_FOUND])
 
+    async def version(self, commit: str) -> str | None:
+        """What version the commit is said to be: by a tag that points at it, else by its file
+        VERSION if that is here. None if the commit is not here, or nothing says it."""
+        if not is_commit(commit):
+            return None
+        tags = await self._git(
+            *("for-each-ref", "--sort=-version:refname", "--format=%(refname:strip=2)"),
+            *(f"--points-at={commit}", "refs/tags"),
+            limit=_LABEL_SECONDS,
+        )
+        names = tags.stdout.decode("utf-8", "replace").splitlines()
+        if named := next(filter(None, map(version_of_tag, names)), None):
+            return named
+        listed = await self._git("ls-tree", "-l", commit, "VERSION", limit=_LABEL_SECONDS)
+        file = _PLAIN_FILE.fullmatch(listed.stdout)
+        if file is None or int(file["size"]) > MOST_BYTES:
+            return None
+        blob = await self._git("cat-file", "blob", file["blob"].decode(), limit=_LABEL_SECONDS)
+        return version_of_file(blob.stdout)
+
     async def past(self, fix: Change, commit: str) -> Past:
         """What is known of a commit beside the fix."""
         if not await self.has(commit):
@@ -354,7 +379,7 @@ class Repository:
             return (*found, *[Change("", "")] * (MOST_LATER + 1 - len(found)))
         return tuple(found)
 
-    async def _git(self, *words: str) -> Completed:
+    async def _git(self, *words: str, limit: float = _LOCAL_SECONDS) -> Completed:
         """git in the clone alone: it asks no server, whatever the clone lacks."""
         env = {
             **listing_environment(os.environ, str(self.folder)),
@@ -365,7 +390,7 @@ class Repository:
             "GIT_NO_REPLACE_OBJECTS": "1",
         }
         argv = ("git", f"--git-dir={self.folder}", *words)
-        return await run(argv, env=env, cwd=self.folder.parent, limit=_LOCAL_SECONDS)
+        return await run(argv, env=env, cwd=self.folder.parent, limit=limit)
 
 
 _NO_ANSWER: Final = NotKnown("its repository did not answer", "ask again later")
