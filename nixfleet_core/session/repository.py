@@ -35,7 +35,7 @@ from nixfleet_core.session.latest import go_to_server
 from nixfleet_core.transport.process import KEEP, run
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
     from nixfleet_core.session.latest import Question
     from nixfleet_core.transport.process import Completed
@@ -61,6 +61,9 @@ MOST_LACKED: Final = 5
 MOST_COMPARED: Final = 20
 """So many patches are compared with the fix."""
 
+MOST_OBJECTS: Final = 1000
+"""So many files, or folders with all that is in them, are fetched for that."""
+
 _URL: Final = "nixfleet-url"
 _FETCHED: Final = "nixfleet-fetched"
 _LOCAL_SECONDS: Final = 60.0
@@ -69,6 +72,11 @@ _BLOCK: Final = 512
 _PLAIN_FILE: Final = re.compile(
     rb"100(?:644|755) blob (?P<blob>[0-9a-f]{40,64}) +(?P<size>[0-9]{1,9})\tVERSION\n"
 )
+_RAW: Final = re.compile(
+    rb"^:(?!160000 |[0-7]{6} 160000 )[0-7]{6} [0-7]{6} ([0-9a-f]{40,64}) ([0-9a-f]{40,64}) ",
+    re.MULTILINE,
+)
+"""The files of a change, before and after, without submodules."""
 _FORMAT: Final = "--format=%H%x00%P%x00%ae %at%x00%ct%x00%s%x00%b%x00%x01"
 
 
@@ -89,20 +97,20 @@ _LACKS: Final = re.compile(rb"could not fetch ([0-9a-f]{40,64}) from promisor re
 
 @dataclass(frozen=True, slots=True)
 class _Fetch:
-    """Brings commits into the clone."""
+    """Brings commits, or other objects, into the clone."""
 
     folder: Path
     refs: tuple[str, ...]
     room: int
-    filters: bool
-    """Whether files may be left out, to be fetched when they are needed."""
+    filter: str
+    """What the server may leave out, to be fetched when it is needed; empty: nothing."""
     seconds: float = FETCH_SECONDS
 
     def argv(self, url: str) -> tuple[str, ...]:
         # No file that git writes grows beyond the room that is left. A server can say that its
         # history ends at commits that we lack. If files may be left out, git would fetch such a
         # commit, hear the same again, and so on without end.
-        filtered = ("--filter=tree:0",) if self.filters and can_filter(url) else ()
+        filtered = (f"--filter={self.filter}",) if self.filter and can_filter(url) else ()
         limited = 'ulimit -f "$1" && shift && export GIT_NO_LAZY_FETCH=1 && exec git "$@"'
         return (
             *("sh", "-c", limited, "sh", str(max(1, self.room // _BLOCK))),
@@ -135,39 +143,6 @@ _OLD_FAULTS: Final = (
 def can_filter(url: str) -> bool:
     """Whether it is worth to leave out files: a folder costs nothing to copy whole."""
     return not url.startswith(("/", "file:"))
-
-
-@dataclass(frozen=True, slots=True)
-class _Compared:
-    same: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Compare:
-    """Tells which of the commits change the same as the first; it may fetch their files."""
-
-    folder: Path
-    revs: tuple[str, ...]
-    seconds: float = _LOCAL_SECONDS
-
-    def argv(self, url: str) -> tuple[str, ...]:
-        del url  # the clone knows where its other objects are
-        script = (
-            'dir=$1; shift; for rev; do git --git-dir="$dir" diff-tree --root --patch '
-            '--no-ext-diff --no-textconv --no-color "$rev" || exit; done'
-        )
-        piped = f"{{ {script}; echo done >&2; }} | git patch-id --stable"
-        return ("sh", "-c", piped, "sh", str(self.folder), *self.revs)
-
-    def read(self, done: Completed) -> _Compared | None:
-        if done.rc or not done.stderr.endswith(b"done\n"):
-            return None
-        lines = (line.split() for line in done.stdout.decode("ascii", "replace").splitlines())
-        patches = {words[1]: words[0] for words in lines if len(words) == 2}
-        mine = patches.get(self.revs[0])
-        return _Compared(
-            frozenset(rev for rev in self.revs[1:] if mine and patches.get(rev) == mine)
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,12 +197,15 @@ class Repository:
                 for rev in revs:
                     await self._bring((rev,))
 
-    async def _bring(self, refs: tuple[str, ...]) -> NotKnown | None:
+    async def _bring(
+        self, refs: tuple[str, ...], leave_out: str = "tree:0", seconds: float = FETCH_SECONDS
+    ) -> NotKnown | None:
         # a git that was ended leaves its half; nobody else is at work
         for left in (self.folder / "objects" / "pack").glob("tmp_*"):
             left.unlink(missing_ok=True)
         room = SIZE_LIMIT - folder_size(self.folder)
-        fetch = _Fetch(self.folder, refs, room, filters=await self._can_forgo())
+        leave_out = leave_out if await self._can_forgo() else ""
+        fetch = _Fetch(self.folder, refs, room, leave_out, seconds)
         done = await go_to_server(self.asked, fetch)
         for _ in range(MOST_LACKED):
             if not isinstance(done, _Lacks):
@@ -339,11 +317,62 @@ class Repository:
         candidates = could_be_copies(fix, past.later)
         if not candidates or len(fix.parents) > 1:
             return past
-        revs = (fix.rev, *(one.rev for one in candidates[:MOST_COMPARED]))
-        done = await go_to_server(self.asked, _Compare(self.folder, revs))
-        if isinstance(done, _Compared):
-            return replace(past, same_patch=done.same, compared=len(candidates) <= MOST_COMPARED)
-        return replace(past, compared=False)
+        same = await self._same_patch(fix, candidates[:MOST_COMPARED])
+        if same is None:
+            return replace(past, compared=False)
+        return replace(past, same_patch=same, compared=len(candidates) <= MOST_COMPARED)
+
+    async def _same_patch(self, fix: Change, candidates: Sequence[Change]) -> frozenset[str] | None:
+        """Those that change the same as the fix. Their files are fetched if they were left out, the
+        folders first. None if that failed."""
+        changes = (fix, *candidates)
+        revs = [one.rev for one in changes]
+        changed = await self._changed_files(revs)
+        if changed is None:
+            roots = await self._git(
+                *("log", "--no-walk=unsorted", "--format=%T", *revs),
+                *(parent for one in changes for parent in one.parents),
+            )
+            await self._bring_all(roots.stdout.decode("ascii", "replace").split(), "blob:none")
+            changed = await self._changed_files(revs)
+        if changed is None:
+            return None
+        patches = await self._patch_ids(revs)
+        if patches is None:
+            await self._bring_all(changed, "tree:0")
+            patches = await self._patch_ids(revs)
+        if patches is None:
+            return None
+        mine = patches.get(fix.rev)
+        return frozenset(rev for rev in revs[1:] if mine and patches.get(rev) == mine)
+
+    async def _bring_all(self, objects: Sequence[str], leave_out: str) -> None:
+        """Fetch these objects, unless they are too many."""
+        if len(objects) <= MOST_OBJECTS and not isinstance(self.asked.url, NotKnown):
+            async with _alone(self.folder):
+                await self._bring(tuple(dict.fromkeys(objects)), leave_out, _LOCAL_SECONDS)
+
+    async def _changed_files(self, revs: Sequence[str]) -> list[str] | None:
+        """All that these commits change, before and after; None if it is not here."""
+        shown = ("--no-walk=unsorted", "--format=", "--raw", "-r", "--no-abbrev", "--no-renames")
+        done = await self._git("log", *shown, *revs, "--")
+        if done.rc or len(done.stdout) >= KEEP:
+            return None
+        pairs = _RAW.findall(done.stdout)
+        return [found.decode() for pair in pairs for found in pair if found.strip(b"0")]
+
+    async def _patch_ids(self, revs: Sequence[str]) -> dict[str, str] | None:
+        """The id of each commit's patch, if all of their files are here."""
+        script = (
+            'dir=$1; shift; for rev; do git --git-dir="$dir" diff-tree --root --patch '
+            '--no-ext-diff --no-textconv --no-color "$rev" || exit; done'
+        )
+        piped = f"{{ {script}; echo done >&2; }} | git patch-id --stable"
+        done = await self._run("sh", "-c", piped, "sh", str(self.folder), *revs)
+        if done.rc or not done.stderr.endswith(b"done\n"):
+            return None
+        lines = (line.split() for line in done.stdout.decode("ascii", "replace").splitlines())
+        return {words[1]: words[0] for words in lines if len(words) == 2}
 
     @property
     def is_shallow(self) -> bool:
@@ -380,6 +409,9 @@ class Repository:
         return tuple(found)
 
     async def _git(self, *words: str, limit: float = _LOCAL_SECONDS) -> Completed:
+        return await self._run("git", f"--git-dir={self.folder}", *words, limit=limit)
+
+    async def _run(self, *argv: str, limit: float = _LOCAL_SECONDS) -> Completed:
         """git in the clone alone: it asks no server, whatever the clone lacks."""
         env = {
             **listing_environment(os.environ, str(self.folder)),
@@ -389,7 +421,6 @@ class Repository:
             "GIT_NO_LAZY_FETCH": "1",
             "GIT_NO_REPLACE_OBJECTS": "1",
         }
-        argv = ("git", f"--git-dir={self.folder}", *words)
         return await run(argv, env=env, cwd=self.folder.parent, limit=limit)
 
 

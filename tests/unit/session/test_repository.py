@@ -312,6 +312,61 @@ async def test_a_cherry_pick_in_a_shallow_repository_is_compared(
     )
 
 
+def copied(history: History, content: str = "") -> tuple[str, str]:
+    """A fix, and its cherry-pick on another branch."""
+    begin = history.commit("Begin")
+    fix = history.commit("Fix", "a", content)
+    history.git("checkout", "--quiet", "-b", "stable", begin)
+    history.commit("Stable", "c")
+    return fix, history.pick(fix)
+
+
+async def test_git_fetches_nothing_by_itself(
+    history: History, partial: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fix, copy = copied(history)
+    git = shutil.which("git")
+    spy, said = tmp_path / "bin" / "git", tmp_path / "said"
+    spy.parent.mkdir()
+    spy.write_text(f'#!/bin/sh\necho "$*" >>{said}\nexec {git} "$@"\n')
+    spy.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{spy.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("GIT_EXEC_PATH", str(spy.parent))
+    assert "the same patch" in (await words(await fetched(history), fix, copy))[1]
+    fetches = [line for line in said.read_text().splitlines() if " fetch " in line]
+    assert ["--filter=tree:0" in line for line in fetches] == [True, False, True]
+    assert not [line for line in fetches if "negotiationAlgorithm" in line]
+
+
+@pytest.mark.parametrize(("name", "limit"), [("SIZE_LIMIT", 200_000), ("MOST_OBJECTS", 1)])
+async def test_what_is_fetched_to_compare_has_limits(
+    history: History, partial: None, monkeypatch: pytest.MonkeyPatch, name: str, limit: int
+) -> None:
+    fix, copy = copied(history, os.urandom(300_000).hex())
+    repository = await fetched(history)
+    monkeypatch.setattr(module, name, limit)
+    has, why = await words(repository, fix, copy)
+    assert (has, why.endswith("were not compared (patch ids)")) == (None, True)
+
+
+async def test_many_files_of_a_partial_clone_are_compared(history: History, partial: None) -> None:
+    for number in range(30):
+        (history.folder / f"folder-{number}").mkdir()
+        (history.folder / f"folder-{number}/file").write_text(f"{number}\n" * 9)
+    begin = history.commit("Begin")
+    for number in range(30):
+        (history.folder / f"folder-{number}/file").write_text(f"{number}\n" * 8)
+    fix = history.commit("Fix", "a")
+    history.git("checkout", "--quiet", "-b", "stable", begin)
+    history.commit("Stable", "c")
+    copy = history.pick(fix)
+    repository = await fetched(history)
+    assert "the same patch" in (await words(repository, fix, copy))[1]
+    blobs = await repository._git("cat-file", "--batch-check", "--batch-all-objects")
+    stable = history.git("rev-parse", "stable:c")
+    assert stable.encode() not in blobs.stdout, "only what the patches change was fetched"
+
+
 async def test_a_git_that_cannot_be_kept_from_fetching_gets_everything(
     history: History, partial: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
