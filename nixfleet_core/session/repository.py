@@ -30,6 +30,7 @@ from nixfleet_core.limits import TEXT_LIMIT
 from nixfleet_core.log.plain_file import open_plain, read_plain
 from nixfleet_core.nix.git_url import GitUrl, NotKnown
 from nixfleet_core.nix.version_label import MOST_BYTES, version_of_file, version_of_tag
+from nixfleet_core.session.clone_fetch import FETCH_SECONDS, Fetch, Lacks
 from nixfleet_core.session.git_settings import listing_environment
 from nixfleet_core.session.latest import go_to_server
 from nixfleet_core.transport.process import KEEP, run
@@ -39,12 +40,6 @@ if TYPE_CHECKING:
 
     from nixfleet_core.session.latest import Question
     from nixfleet_core.transport.process import Completed
-
-SIZE_LIMIT: Final = 2 * 1024**3
-"""Bytes of one clone."""
-
-FETCH_SECONDS: Final = 600.0
-"""For one fetch, all tries together."""
 
 FRESH: Final = 60.0
 """Seconds for which a fetch counts."""
@@ -68,7 +63,6 @@ _URL: Final = "nixfleet-url"
 _FETCHED: Final = "nixfleet-fetched"
 _LOCAL_SECONDS: Final = 60.0
 _LABEL_SECONDS: Final = 5.0
-_BLOCK: Final = 512
 _PLAIN_FILE: Final = re.compile(
     rb"100(?:644|755) blob (?P<blob>[0-9a-f]{40,64}) +(?P<size>[0-9]{1,9})\tVERSION\n"
 )
@@ -83,66 +77,6 @@ _FORMAT: Final = "--format=%H%x00%P%x00%ae %at%x00%ct%x00%s%x00%b%x00%x01"
 def repositories_path() -> Path:
     """Where the clones are."""
     return platformdirs.user_cache_path("nixfleet") / "repositories"
-
-
-@dataclass(frozen=True, slots=True)
-class _Lacks:
-    """What is to be fetched first: a tag leads to this object, and files are left out."""
-
-    object: str
-
-
-_LACKS: Final = re.compile(rb"could not fetch ([0-9a-f]{40,64}) from promisor remote")
-
-
-@dataclass(frozen=True, slots=True)
-class _Fetch:
-    """Brings commits, or other objects, into the clone."""
-
-    folder: Path
-    refs: tuple[str, ...]
-    room: int
-    filter: str
-    """What the server may leave out, to be fetched when it is needed; empty: nothing."""
-    seconds: float = FETCH_SECONDS
-
-    def argv(self, url: str) -> tuple[str, ...]:
-        # No file that git writes grows beyond the room that is left. A server can say that its
-        # history ends at commits that we lack. If files may be left out, git would fetch such a
-        # commit, hear the same again, and so on without end.
-        filtered = (f"--filter={self.filter}",) if self.filter and can_filter(url) else ()
-        limited = 'ulimit -f "$1" && shift && export GIT_NO_LAZY_FETCH=1 && exec git "$@"'
-        return (
-            *("sh", "-c", limited, "sh", str(max(1, self.room // _BLOCK))),
-            f"--git-dir={self.folder}",
-            *("-c", "fetch.fsckObjects=true"),
-            *(word for name in _OLD_FAULTS for word in ("-c", f"fetch.fsck.{name}=ignore")),
-            *("fetch", "--quiet", "--prune", "--no-tags", "--no-recurse-submodules"),
-            *("--no-write-fetch-head", "--no-auto-maintenance", "--update-shallow"),
-            *(*filtered, "--", url, *self.refs),
-        )
-
-    def read(self, done: Completed) -> bool | _Lacks | NotKnown | None:
-        if lacks := _LACKS.search(done.stderr):
-            return _Lacks(lacks[1].decode("ascii"))
-        if b"signal 25" in done.stderr or b"File too large" in done.stderr:
-            return NotKnown(
-                f"its repository is larger than {SIZE_LIMIT // 1024**3} GiB",
-                "ask on a machine that has a clone: git merge-base --is-ancestor",
-            )
-        return True if done.rc == 0 else None
-
-
-_OLD_FAULTS: Final = (
-    *("zeroPaddedFilemode", "badTimezone", "missingSpaceBeforeDate", "missingSpaceBeforeEmail"),
-    *("badDate", "badDateOverflow", "missingEmail", "badEmail", "extraHeaderEntry"),
-)
-"""What old programs wrote into commits of well-known repositories."""
-
-
-def can_filter(url: str) -> bool:
-    """Whether it is worth to leave out files: a folder costs nothing to copy whole."""
-    return not url.startswith(("/", "file:"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,12 +137,11 @@ class Repository:
         # a git that was ended leaves its half; nobody else is at work
         for left in (self.folder / "objects" / "pack").glob("tmp_*"):
             left.unlink(missing_ok=True)
-        room = SIZE_LIMIT - folder_size(self.folder)
         leave_out = leave_out if await self._can_forgo() else ""
-        fetch = _Fetch(self.folder, refs, room, leave_out, seconds)
+        fetch = Fetch(self.folder, refs, folder_size(self.folder), leave_out, seconds)
         done = await go_to_server(self.asked, fetch)
         for _ in range(MOST_LACKED):
-            if not isinstance(done, _Lacks):
+            if not isinstance(done, Lacks):
                 break
             await go_to_server(self.asked, replace(fetch, refs=(done.object,)))
             done = await go_to_server(self.asked, fetch)
@@ -348,7 +281,7 @@ class Repository:
 
     async def _bring_all(self, objects: Sequence[str], leave_out: str) -> None:
         """Fetch these objects, unless they are too many."""
-        if len(objects) <= MOST_OBJECTS and not isinstance(self.asked.url, NotKnown):
+        if 0 < len(objects) <= MOST_OBJECTS and not isinstance(self.asked.url, NotKnown):
             async with _alone(self.folder):
                 await self._bring(tuple(dict.fromkeys(objects)), leave_out, _LOCAL_SECONDS)
 

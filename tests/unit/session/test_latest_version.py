@@ -14,6 +14,7 @@ from seen_hosts import CHECKOUT, HEALTHY
 
 from nixfleet_core.host import Host, parse_address
 from nixfleet_core.nix.git_url import NotKnown
+from nixfleet_core.session import clone_fetch
 from nixfleet_core.session import repository as module
 from nixfleet_core.session.latest_version import Versions, named_expectation
 from nixfleet_core.session.repository import Repository, clear_repositories
@@ -104,7 +105,7 @@ async def test_without_a_clone_or_the_commit_nothing_is_asked_for(
 async def test_a_file_that_was_left_out_is_not_fetched(
     history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "can_filter", lambda _: True)
+    monkeypatch.setattr(clone_fetch, "can_filter", lambda _: True)
     history.git("config", "uploadpack.allowFilter", "true")
     first = history.commit("Begin", "VERSION", "2.2.0\n")
     second = history.commit("Tagged", "VERSION", "2.3.0\n")

@@ -13,7 +13,7 @@ from a_history import History
 
 from nixfleet_core.judge.fix import Change, standing
 from nixfleet_core.nix.git_url import NotKnown
-from nixfleet_core.session import repository as module
+from nixfleet_core.session import clone_fetch
 from nixfleet_core.session.repository import (
     Repository,
     clear_repositories,
@@ -34,7 +34,7 @@ def history(history: History) -> History:
 @pytest.fixture
 def partial(monkeypatch: pytest.MonkeyPatch) -> None:
     """The folder is as a server that can leave out files."""
-    monkeypatch.setattr(module, "can_filter", lambda _: True)
+    monkeypatch.setattr(clone_fetch, "can_filter", lambda _: True)
 
 
 async def fetched(history: History) -> Repository:
@@ -227,7 +227,7 @@ def shallow_copy(history: History, depth: int) -> History:
 @pytest.fixture(params=[False, True], ids=["whole", "filtered"])
 def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that sends everything, or leaves out files."""
-    monkeypatch.setattr(module, "can_filter", lambda _: request.param)
+    monkeypatch.setattr(clone_fetch, "can_filter", lambda _: request.param)
 
 
 async def test_a_shallow_repository_proves_no_absence(history: History, server: None) -> None:
@@ -338,13 +338,15 @@ async def test_git_fetches_nothing_by_itself(
     assert not [line for line in fetches if "negotiationAlgorithm" in line]
 
 
-@pytest.mark.parametrize(("name", "limit"), [("SIZE_LIMIT", 200_000), ("MOST_OBJECTS", 1)])
+@pytest.mark.parametrize(
+    ("name", "limit"), [("clone_fetch.SIZE_LIMIT", 200_000), ("repository.MOST_OBJECTS", 1)]
+)
 async def test_what_is_fetched_to_compare_has_limits(
     history: History, partial: None, monkeypatch: pytest.MonkeyPatch, name: str, limit: int
 ) -> None:
     fix, copy = copied(history, os.urandom(300_000).hex())
     repository = await fetched(history)
-    monkeypatch.setattr(module, name, limit)
+    monkeypatch.setattr(f"nixfleet_core.session.{name}", limit)
     has, why = await words(repository, fix, copy)
     assert (has, why.endswith("were not compared (patch ids)")) == (None, True)
 
@@ -434,7 +436,7 @@ async def test_a_repository_beyond_the_limit_is_not_kept(
     history.git("config", "uploadpack.allowFilter", "false")
     (history.folder / "large").write_bytes(os.urandom(300_000))
     history.commit("Begin")
-    monkeypatch.setattr(module, "SIZE_LIMIT", 100_000)
+    monkeypatch.setattr(clone_fetch, "SIZE_LIMIT", 100_000)
     repository = Repository.of(history.question)
     failed = await repository.fetch()
     assert isinstance(failed, NotKnown)
