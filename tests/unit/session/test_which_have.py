@@ -159,3 +159,16 @@ async def test_a_shallow_repository_is_named_as_the_reason(
     unclear = await which_have([one], "fix", {})
     assert isinstance(unclear, Unclear)
     assert "the repository is shallow" in unclear.why
+
+
+async def test_more_commits_than_are_listed_are_said_to_be_more(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in ("has", "repository"):
+        monkeypatch.setattr(f"nixfleet_core.session.{place}.MOST_FOUND", 2)
+    commits = [history.commit(f"Fix {number}") for number in range(3)]
+    one = seen(commits[0], history)
+    unclear = await which_have([one], "fix", {})
+    assert isinstance(unclear, Unclear)
+    assert unclear.why == "'fix' names 2 commits or more"
+    assert [change.rev for change in unclear.found] == [commits[2], commits[1]]
