@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nixfleet_core.judge.verdict import Verdict
     from nixfleet_core.nix.git_url import Latest
     from nixfleet_core.session.conduct import Report
+    from nixfleet_core.session.latest_version import Versions
     from nixfleet_core.session.protocol import HostSession, LatestSource
     from nixfleet_core.vocabulary import Remedy, State
     from tui.jobs import JobWatcher
@@ -100,6 +101,7 @@ class HostEntry:
     _seen_asked: int = 0
     """Answers to earlier questions than this one no longer count."""
     _answer: Latest = None
+    _version: str | None = None
     _answer_asked: int = 0
     _verdict: Verdict | None = None
     _ended: set[str] = field(default_factory=set)
@@ -127,10 +129,11 @@ class HostEntry:
         self._verdict = verdict or self._verdict
         self._has_changed()
 
-    def learn_latest(self, asked: int, answer: Latest) -> None:
-        """Take in the latest commit, or why we did not ask, unless something newer is known."""
+    def learn_latest(self, asked: int, answer: Latest, version: str | None = None) -> None:
+        """Take in the latest commit and what version it is said to be, or why we did not ask,
+        unless something newer is known."""
         if asked >= self._answer_asked:
-            self._answer_asked, self._answer = asked, answer
+            self._answer_asked, self._answer, self._version = asked, answer, version
             self._has_changed()
 
     def overtake(self) -> None:
@@ -308,6 +311,11 @@ class HostEntry:
         return commit_of(self.answer)
 
     @property
+    def said_version(self) -> str | None:
+        """What version the latest commit is said to be, by its repository: a label, no proof."""
+        return self._version
+
+    @property
     def assessment(self) -> Assessment | None:
         """None until the host has answered or failed to."""
         if self.problem is not None:
@@ -318,7 +326,7 @@ class HostEntry:
             facts, answer = self.facts, self.answer
             self._judged = drawn(
                 self.name,
-                lambda: assess(facts, answer, self.host),
+                lambda: assess(facts, answer, self.host, self.said_version),
                 lambda why: Assessment("error", why),
             )
         return self._judged
@@ -405,7 +413,8 @@ class Overview:
     """What the hosts have in common, or are together."""
 
     latest: Mapping[str, str]
-    """The latest for each host: its version if the fleet knows it, else the short commit.
+    """The latest for each host: its version if the fleet knows it, else the one that it is said to
+    be, else the short commit.
 
     For a host that has not said where its input comes from, we assume the commit that all others
     with an input of that name follow, if that is one commit.
@@ -434,6 +443,7 @@ class Fleet:
     _overview: Overview | None = None
     """None until somebody asks for it."""
     _latest: Mapping[str, str] = field(default_factory=dict)
+    _versions: Versions | None = None
     _times: dict[str, int | None] = field(default_factory=dict)
     """When a commit was made, as far as it was asked for."""
 
@@ -463,14 +473,24 @@ class Fleet:
         looked = await self._probe(entry, changed, again=again)
         try:
             with one_host(entry.name):
-                if entry.facts is not None:
+                if (facts := entry.facts) is not None:
                     # a lock file that has changed may name a commit newer than the last answer
                     known = again and before is not None and _lock(entry, before) == _lock(entry)
-                    ask = ask_cheaply if known else ask
-                    entry.learn_latest(asked, await ask(entry.facts))
+                    answer = await (ask_cheaply if known else ask)(facts)
+                    version = await self._version(entry.host, facts, answer)
+                    entry.learn_latest(asked, answer, version)
         except Unreachable as error:
             entry.learn(looked, self._unseen(error, entry.facts))
         changed()
+
+    async def _version(self, host: Host, facts: Facts, latest: Latest) -> str | None:
+        """What version the latest commit is said to be, if a clone is there that tells it."""
+        if self._versions is None:
+            # clones of repositories cost the start
+            from nixfleet_core.session.latest_version import Versions
+
+            self._versions = Versions(here=self.latest_source.here)
+        return await self._versions.of(host, facts, latest)
 
     async def look_if_old(self, entry: HostEntry, changed: Callable[[], None]) -> None:
         """Probe the host, unless it answered or was offline just now."""
@@ -558,13 +578,20 @@ class Fleet:
             if entry.latest:
                 by_input.setdefault(entry.host.input, set()).add(entry.latest)
         revs = set().union(*by_input.values())
-        labels = {rev: latest_version(rev, judged) or rev[:7] for rev in revs}
+        proven = {rev: latest_version(rev, judged) for rev in revs}
+        said: dict[str, set[str]] = {rev: set() for rev in revs}
+        for entry in self.entries.values():
+            if entry.latest and entry.said_version:
+                said[entry.latest].add(entry.said_version)
         found: dict[str, str] = {}
         for entry in self.entries.values():
             others = by_input.get(entry.host.input, set())
             rev = entry.latest or (next(iter(others)) if len(others) == 1 else None)
             if rev is not None:
-                found[entry.name] = labels[rev]
+                # no host's repository speaks for a host that has named its own
+                versions = {entry.said_version} if entry.latest else said[rev]
+                label = next(iter(versions)) if len(versions) == 1 else None
+                found[entry.name] = proven[rev] or label or rev[:7]
         return self._latest if found == self._latest else found
 
     def latest_time(self, rev: str) -> int | None:

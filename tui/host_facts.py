@@ -248,6 +248,10 @@ class _View:
         )
         why = not_asked.why if not_asked else "its repository did not say it"
         yield _fact("latest commit", expect.latest, why)
+        if self.entry.said_version is not None:
+            yield Fact(
+                "latest version", f"{plain(self.entry.said_version)}, as its repository says"
+            )
         if expect.latest and self.made:
             yield Fact("latest made", f"{local_time(self.made)}, {ago(self.now - self.made)}")
         yield _fact("locked commit", found.rev if found else None, _no_lock(facts, expect.input))

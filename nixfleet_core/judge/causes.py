@@ -69,6 +69,9 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
     """`latest` is the commit that flake.lock names: it was to stay as it is."""
     newest: str | None = None
     """Then the commit that the input's repository names, if it said so."""
+    version: str | None = None
+    """What version the commit that the repository names is said to be. It is a label and decides
+    nothing."""
     system: str | None = None
     """The system that a rollback went back to. It should run then, whatever the flake builds."""
     profile: str | None = None
@@ -77,8 +80,11 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
     """That system and its agent are known to have run before."""
 
 
-def expectation(host: Host, facts: Facts | None, latest: Latest) -> Expectation:
-    """What a host should have; `latest` is None where no repository answered."""
+def expectation(
+    host: Host, facts: Facts | None, latest: Latest, version: str | None = None
+) -> Expectation:
+    """What a host should have; `latest` is None where no repository answered, and `version` what
+    version that commit is said to be."""
     found = facts.find_input(host.input) if facts else None
     source = found.source if found else None
     return Expectation(
@@ -86,7 +92,13 @@ def expectation(host: Host, facts: Facts | None, latest: Latest) -> Expectation:
         latest=commit_of(latest) or (source.pinned if source else None),
         not_known=latest if isinstance(latest, NotKnown) else None,
         latest_known=source is None or source.has_latest,
+        version=version,
     )
+
+
+def named_latest(rev: str, expect: Expectation) -> str:
+    """The commit that the repository names, as a sentence has it: `9f2c1ab`, `9f2c1ab (2.3.0)`."""
+    return f"{rev[:7]} ({expect.version})" if expect.version else rev[:7]
 
 
 def expect_locked(expect: Expectation, facts: Facts | None) -> Expectation:
@@ -366,7 +378,8 @@ def _lock(facts: Facts, expect: Expectation) -> Finding | None:
             rev, latest = found.rev, expect.latest
             if not expect.latest_known or rev is None or latest is None or rev == latest:
                 return None
-            behind = f"flake.lock has {expect.input} at {rev[:7]}, latest is {latest[:7]}"
+            newest = named_latest(latest, expect)
+            behind = f"flake.lock has {expect.input} at {rev[:7]}, latest is {newest}"
             if isinstance(state, Follows):
                 return Finding("follows", f"{behind}: {state.why}", state.cure)
             return _behind(facts, facts.checkout, behind, expect)

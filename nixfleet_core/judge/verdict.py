@@ -18,7 +18,14 @@ from nixfleet_core.facts.model import Snapshot
 from nixfleet_core.facts.package_changes import Change, with_agent
 from nixfleet_core.job.outcome import KILLED_BY, TOO_LONG, Kind, Outcome
 from nixfleet_core.judge.active_system import waits_for_boot
-from nixfleet_core.judge.causes import UNSEEN, find_job, first_cause, named, process_fault
+from nixfleet_core.judge.causes import (
+    UNSEEN,
+    find_job,
+    first_cause,
+    named,
+    named_latest,
+    process_fault,
+)
 from nixfleet_core.judge.cures import cheapest
 from nixfleet_core.judge.debt import debt_notes, restart_debt
 from nixfleet_core.judge.exit_codes import EXIT_CODES
@@ -204,7 +211,7 @@ def _as_locked_notes(kind: Kind, expect: Expectation) -> Iterator[str]:
         yield f"{stays}: whether {expect.input} has a newer commit is not known"
         return
     yield (
-        f"{stays}: the latest commit of {expect.input} is {expect.newest[:7]}. "
+        f"{stays}: the latest commit of {expect.input} is {named_latest(expect.newest, expect)}. "
         "nixfleet update HOST --force moves it"
     )
 

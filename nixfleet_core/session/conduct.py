@@ -22,7 +22,6 @@ from nixfleet_core.errors import (
 )
 from nixfleet_core.ids import new_job_id
 from nixfleet_core.job.progress import JobState
-from nixfleet_core.judge.causes import expectation
 from nixfleet_core.judge.diagnosis import Diagnosis, diagnose
 from nixfleet_core.judge.exit_codes import EXIT_BUSY, EXIT_DETACHED
 from nixfleet_core.judge.verdict import (
@@ -286,7 +285,11 @@ class Conductor:
                 try:
                     return await self.passwords.run(session, lambda: session.explain(facts, latest))
                 except (NeedsPassword, NotAllowed):
-                    return diagnose(facts, expectation(host, facts, latest))
+                    # clones of repositories cost the start
+                    from nixfleet_core.session.latest_version import named_expectation
+
+                    here = self.latest.here
+                    return diagnose(facts, await named_expectation(host, facts, latest, here=here))
         except HostError as error:
             return failed_verdict(host, error)
 

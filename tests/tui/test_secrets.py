@@ -40,11 +40,13 @@ from nixfleet_core.host import Host, SshAddress
 from nixfleet_core.job.events import Check, JobEnd, JobStart, Link, StepEnd, StepStart, Waiting
 from nixfleet_core.job.history import JobLine
 from nixfleet_core.job.work import BuildTime, BuildTimes
+from nixfleet_core.judge import fix
 from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.log.characters import FORBIDDEN
 from nixfleet_core.log.text import TextDecoder
 from nixfleet_core.nix.lock import parse_lock
 from nixfleet_core.plan.model import Refusal
+from nixfleet_core.session.has import Unclear
 from nixfleet_core.session.protocol import Busy, Commit
 from nixfleet_core.vocabulary import KEYS, Remedy
 from tui.app import NixFleetApp
@@ -52,6 +54,7 @@ from tui.glyphs import UNICODE
 from tui.jobs import JobWatcher
 from tui.screen_filter import ScreenFilter
 from tui.screens.base import Dialog, Page
+from tui.screens.fix import FoundDialog
 from tui.text import plain, short_commit, short_hash, short_store_path
 from tui.widgets.log_panel import save_plain
 from tui.widgets.row_table import Cell
@@ -129,6 +132,7 @@ WALKED_OF_MANY = {"ManyPlansDialog", "ManyRollbacksDialog", "ManyScreen", "Passw
 WALKED_TO_COMMIT = {"CommitDialog"}
 WALKED_TO_RESTART = {"RestartDialog"}
 WALKED_OF_NONE = {"FirstRunScreen"}
+WALKED_TO_FIX = {"FoundDialog"}
 
 
 def test_the_tests_walk_every_screen() -> None:
@@ -140,7 +144,7 @@ def test_the_tests_walk_every_screen() -> None:
         return set().union(*map(leaves, below)) if below else {kind.__name__}
 
     app_screens = leaves(Page) | leaves(Dialog)
-    others = WALKED_OF_MANY | WALKED_TO_COMMIT | WALKED_TO_RESTART | WALKED_OF_NONE
+    others = WALKED_OF_MANY | WALKED_TO_COMMIT | WALKED_TO_RESTART | WALKED_OF_NONE | WALKED_TO_FIX
     assert app_screens == WALKED - {"CommandPalette"} | others
 
 
@@ -284,6 +288,19 @@ async def test_the_restart_of_an_agent_shows_no_secret(
     session, plan = FakeSession(make_host(NAME), tmp_path, probe=CURRENT), make_restart(NAME)
     session.says["plan_restart"] = msgspec.structs.replace(marked(plan, mark), steps=plan.steps)
     assert await dialog_of(make_app([session]), "restart") == WALKED_TO_RESTART
+
+
+@MARK
+async def test_the_choice_of_a_commit_shows_no_secret(
+    make_app: MakeApp, mark: str, unfiltered: None
+) -> None:
+    async with (app := make_app()).run_test(size=(160, 60)) as pilot:
+        await settle(pilot)
+        found = (fix.Change("1" * 40, mark), fix.Change(mark, mark))
+        app.push_screen(FoundDialog(Unclear(mark, found)))
+        await settle(pilot)
+        assert_no_secret(app)
+        assert {type(app.screen).__name__} == WALKED_TO_FIX
 
 
 async def dialog_of(app: NixFleetApp, remedy: Remedy) -> set[str]:

@@ -778,6 +778,7 @@ class StrictRow(msgspec.Struct, forbid_unknown_fields=True):
     running_commit: RunningCommit | None
     commit: str | None
     latest: str | None
+    latest_version: str | None
     job: str | None
     held: bool
     remembered: bool
