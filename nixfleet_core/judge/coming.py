@@ -39,6 +39,11 @@ class InputCommit(msgspec.Struct, frozen=True):
     """The author's date, in seconds since the epoch."""
     reverts: bool = False
 
+    @property
+    def date(self) -> str:
+        """`2026-11-23`, or `no date`."""
+        return time.strftime("%Y-%m-%d", time.gmtime(self.made)) if self.made else "no date"
+
 
 class Coming(msgspec.Struct, frozen=True, kw_only=True):
     """What changes in the input. `unknown` says why that is not known; then all else is empty."""
@@ -66,9 +71,7 @@ class Coming(msgspec.Struct, frozen=True, kw_only=True):
             return f"a downgrade: {lost}"
         come = "comes" if self.count == 1 else "come"
         comes = f"{counted(self.count, 'commit')} of {flake_input} {come} along"
-        whom = "them" if self._names_all else f"the newest {len(self.commits)}"
-        told = f"{counted(self._reverts, 'revert')} among {whom}" if self._reverts else ""
-        return "; ".join(filter(None, (comes, told, lost if self.lost else "")))
+        return "; ".join(filter(None, (comes, self.reverts_words, lost if self.lost else "")))
 
     def brief(self, flake_input: str) -> str:
         """The same for a row of several: `3 commits of nixfleet, 1 revert`."""
@@ -84,6 +87,12 @@ class Coming(msgspec.Struct, frozen=True, kw_only=True):
         least = "" if self._names_all else "at least "
         told = f"{least}{counted(self._reverts, 'revert')}" if self._reverts else ""
         return ", ".join(filter(None, (comes, told, goes)))
+
+    @property
+    def reverts_words(self) -> str:
+        """`1 revert among them`; empty if none is named."""
+        whom = "them" if self._names_all else f"the newest {len(self.commits)}"
+        return f"{counted(self._reverts, 'revert')} among {whom}" if self._reverts else ""
 
     @property
     def takes_back(self) -> bool:
@@ -108,9 +117,8 @@ def commit_lines(found: Coming) -> Iterator[tuple[str, str, str]]:
         ("-", found.lost, found.losses),
     ):
         for one in commits:
-            made = time.strftime("%Y-%m-%d", time.gmtime(one.made)) if one.made else "no date"
             revert = " (a revert)" if one.reverts else ""
-            yield sign, one.rev[:7], f"{made:<10} {one.title}{revert}"
+            yield sign, one.rev[:7], f"{one.date:<10} {one.title}{revert}"
         if count > len(commits):
             yield sign, "", f"and {count - len(commits)} more"
 

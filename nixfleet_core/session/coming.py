@@ -34,6 +34,7 @@ class _Ends:
     question: Question
     running: str
     target: str
+    may_fetch: bool
 
 
 @dataclass(slots=True)
@@ -48,8 +49,10 @@ class _Place:
 
 
 class InputCommits:
-    """Asks what comes along to hosts whose plans are made together: each repository is fetched
-    once, and hosts with the same two ends share one question and its answer."""
+    """Asks what lies between commits of inputs, for hosts that are looked at together: each
+    repository is fetched once, and hosts with the same two ends share one question and its answer.
+    No failure is raised: the answer says what is not known. `here`: the hosts are folders of this
+    machine."""
 
     def __init__(self) -> None:
         self._places: dict[Question, _Place] = {}
@@ -59,8 +62,7 @@ class InputCommits:
         self, host: Host, facts: Facts, options: Options, latest: Latest, *, here: bool = False
     ) -> Coming:
         """The commits of the input between what runs on the host and what will run there. `latest`
-        is what an update leads to; `here`: the hosts are folders of this machine. No failure is
-        raised: the answer says what is not known."""
+        is what an update leads to."""
         target = target_of(facts, host, options, latest)
         known = drawn(host.name, lambda: recall(facts, host).facts, lambda _: facts)
         running = running_commit(known, host.input)
@@ -70,11 +72,23 @@ class InputCommits:
             return Coming(unknown="nobody has proven which commit the running agent was built from")
         if target in (running.commit, *running.same):
             return Coming(running=target, target=target)
-        source = source_of(host, known)
+        return await self._of(host, known, (running.commit, target), here=here, may_fetch=True)
+
+    async def kept(
+        self, host: Host, facts: Facts, old: str, new: str, *, here: bool = False
+    ) -> Coming:
+        """What lies between two commits of the host's input, as far as the clone has it that is
+        here: nothing is fetched."""
+        return await self._of(host, facts, (old, new), here=here, may_fetch=False)
+
+    async def _of(
+        self, host: Host, facts: Facts, commits: tuple[str, str], *, here: bool, may_fetch: bool
+    ) -> Coming:
+        source = source_of(host, facts)
         if source is None or source.url is None:
             return Coming(unknown=NO_GIT)
         question = replace(question_of(source, host, here=here), ref=None, any_kind=False)
-        ends = _Ends(question, running.commit, target)
+        ends = _Ends(question, *commits, may_fetch)
         if ends not in self._answers:
             self._answers[ends] = asyncio.create_task(self._ask(ends, host.name))
         # one host may stop to wait while another one goes on
@@ -92,23 +106,23 @@ class InputCommits:
         place = self._places.setdefault(ends.question, _Place(Repository.of(ends.question)))
         try:
             async with asyncio.timeout(PATIENCE), place.turn:
-                if not place.fetched:
+                if ends.may_fetch and not place.fetched:
                     place.failed = await place.repository.fetch()
                     place.fetched = True
-                return await _between(place, ends.running, ends.target)
+                return await _between(place, ends)
         except TimeoutError:
             return Coming(unknown=f"its repository did not answer within {PATIENCE:.0f} s")
         except OSError as error:
             return Coming(unknown=f"there is no place for its repository: {error}")
 
 
-async def _between(place: _Place, old: str, new: str) -> Coming:
-    repository = place.repository
+async def _between(place: _Place, ends: _Ends) -> Coming:
+    repository, old, new = place.repository, ends.running, ends.target
     if not repository.exists:
         why = place.failed.why if place.failed is not None else "its repository has no commit"
         return Coming(unknown=why)
     missing = [rev for rev in (old, new) if not await repository.has(rev)]
-    if missing:
+    if missing and ends.may_fetch:
         await repository.bring(missing)
     for rev in missing:
         if not await repository.has(rev):
