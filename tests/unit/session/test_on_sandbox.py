@@ -300,7 +300,8 @@ async def test_why_explains_the_sandbox_too(bench: Bench, updates: Updates) -> N
     found = {name: await conductor.explain(bench.sessions[name]) for name in ("csb0", "imac0")}
     updated, away = found["csb0"], found["imac0"]
     assert isinstance(updated, Diagnosis)
-    assert (updated.cause, updated.cure("csb0")) == ("lock-not-pushed", updated.advice)
+    cure = "nixfleet commit csb0 --push"
+    assert (updated.cause, updated.cure("csb0")) == ("lock-not-pushed", cure)
     assert dict(updated.evidence)["lock"] == judged(updates.stale).after.commit
     assert away.cause == "unreachable"
 
