@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from nixfleet_core.errors import HostError
@@ -17,6 +18,8 @@ from nixfleet_core.session.latest import question_of
 from nixfleet_core.session.repository import Repository
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nixfleet_core.facts.model import Facts
     from nixfleet_core.host import Host
     from nixfleet_core.nix.git_url import Latest
@@ -63,32 +66,21 @@ class InputCommits:
     ) -> Coming:
         """The commits of the input between what runs on the host and what will run there. `latest`
         is what an update leads to."""
-        target = target_of(facts, host, options, latest)
-        known = drawn(host.name, lambda: recall(facts, host).facts, lambda _: facts)
-        running = running_commit(known, host.input)
-        if isinstance(target, NotKnown):
-            return Coming(unknown=target.why)
-        if running is None:
-            return Coming(unknown="nobody has proven which commit the running agent was built from")
-        if target in (running.commit, *running.same):
-            return Coming(running=target, target=target)
-        return await self._of(host, known, (running.commit, target), here=here, may_fetch=True)
+        planned = partial(_ends_of_update, host, facts, options, latest, here=here)
+        return await self._answer(host, planned)
 
     async def kept(
         self, host: Host, facts: Facts, old: str, new: str, *, here: bool = False
     ) -> Coming:
         """What lies between two commits of the host's input, as far as the clone has it that is
         here: nothing is fetched."""
-        return await self._of(host, facts, (old, new), here=here, may_fetch=False)
+        named = partial(_ends, host, facts, (old, new), here=here, may_fetch=False)
+        return await self._answer(host, named)
 
-    async def _of(
-        self, host: Host, facts: Facts, commits: tuple[str, str], *, here: bool, may_fetch: bool
-    ) -> Coming:
-        source = source_of(host, facts)
-        if source is None or source.url is None:
-            return Coming(unknown=NO_GIT)
-        question = replace(question_of(source, host, here=here), ref=None, any_kind=False)
-        ends = _Ends(question, *commits, may_fetch)
+    async def _answer(self, host: Host, find: Callable[[], _Ends | Coming]) -> Coming:
+        ends = drawn(host.name, find, lambda why: Coming(unknown=why))
+        if isinstance(ends, Coming):
+            return ends
         if ends not in self._answers:
             self._answers[ends] = asyncio.create_task(self._ask(ends, host.name))
         # one host may stop to wait while another one goes on
@@ -114,6 +106,32 @@ class InputCommits:
             return Coming(unknown=f"its repository did not answer within {PATIENCE:.0f} s")
         except OSError as error:
             return Coming(unknown=f"there is no place for its repository: {error}")
+
+
+def _ends_of_update(
+    host: Host, facts: Facts, options: Options, latest: Latest, *, here: bool
+) -> _Ends | Coming:
+    """What runs, and what will; or the answer, if nobody needs to be asked."""
+    target = target_of(facts, host, options, latest)
+    known = drawn(host.name, lambda: recall(facts, host).facts, lambda _: facts)
+    running = running_commit(known, host.input)
+    if isinstance(target, NotKnown):
+        return Coming(unknown=target.why)
+    if running is None:
+        return Coming(unknown="nobody has proven which commit the running agent was built from")
+    if target in (running.commit, *running.same):
+        return Coming(running=target, target=target)
+    return _ends(host, known, (running.commit, target), here=here, may_fetch=True)
+
+
+def _ends(
+    host: Host, facts: Facts, commits: tuple[str, str], *, here: bool, may_fetch: bool
+) -> _Ends | Coming:
+    source = source_of(host, facts)
+    if source is None or source.url is None:
+        return Coming(unknown=NO_GIT)
+    question = replace(question_of(source, host, here=here), ref=None, any_kind=False)
+    return _Ends(question, *commits, may_fetch)
 
 
 async def _between(place: _Place, ends: _Ends) -> Coming:

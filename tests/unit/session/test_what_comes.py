@@ -216,3 +216,15 @@ async def test_a_fault_costs_the_commits_and_not_the_plan(
     found = await what_comes(built(history.commit("Begin"), history), Options(), "1" * 40)
     assert "nobody foresaw it" in found.unknown
     assert len(faults) == 1
+
+
+async def test_a_host_of_which_nothing_can_be_made_costs_its_own_answer(
+    history: History, monkeypatch: pytest.MonkeyPatch, faults: list[Exception]
+) -> None:
+    def fail(facts: Facts, _: str) -> None:
+        raise RecursionError(facts.hostname)
+
+    monkeypatch.setattr("nixfleet_core.session.coming.running_commit", fail)
+    found = await what_comes(built(history.commit("Begin"), history), Options(), "1" * 40)
+    assert "RecursionError" in found.unknown
+    assert len(faults) == 1
