@@ -27,7 +27,14 @@ from nixfleet_core.facts.checkouts import (
 from nixfleet_core.facts.service import Service
 from nixfleet_core.judge.active_system import other_system, waiting_system
 from nixfleet_core.judge.cures import cheapest
-from nixfleet_core.judge.finding import AS_LOCKED, RESTART, UPDATE, Finding, finding
+from nixfleet_core.judge.finding import (
+    AS_LOCKED,
+    COMMIT,
+    RESTART,
+    UPDATE,
+    Finding,
+    finding,
+)
 from nixfleet_core.judge.proofs import AT_HAND, Gaps
 from nixfleet_core.nix.git_url import NotKnown, commit_of
 from nixfleet_core.plan.model import Refusal
@@ -618,15 +625,17 @@ def _not_pushed(facts: Facts, expect: Expectation) -> Finding | None:
     if checkout is None or checkout.lock is None:
         return None
     head = checkout.head_lock.find(expect.input) if checkout.head_lock else None
+    seen, undone = _seen(facts, expect), f"in {checkout.path}: the agent's next pull undoes it"
     if head is not None and head.rev != facts.lock_rev(expect.input):
-        why = "flake.lock is not committed"
-    elif checkout.ahead:
-        why = f"HEAD has {_commits(checkout.ahead)} not pushed"
-    else:
+        why = f"{seen}; but flake.lock is not committed {undone}"
+        return finding("lock-not-pushed", why, COMMIT, holds=True)
+    if not checkout.ahead:
         return None
-    return finding(
+    push = shlex.join(("git", "-C", checkout.path, "push"))
+    return Finding(
         "lock-not-pushed",
-        f"{_seen(facts, expect)}; but {why} in {checkout.path}: the agent's next pull undoes it",
+        f"{seen}; but HEAD has {_commits(checkout.ahead)} not pushed {undone}",
+        f"push them on the host, as the checkout's owner: {push}",
         holds=True,
     )
 

@@ -63,6 +63,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What of the advice can be done at once."""
     before: Snapshot = Snapshot()
     after: Snapshot = Snapshot()
+    """Empty if a job ran and nobody looked after it."""
     notes: tuple[str, ...] = ()
     """What else to know; the first sentence of each is enough by itself."""
     left: tuple[Left, ...] = ()
@@ -127,8 +128,7 @@ def judge(
         if not expect.latest_known and kind != "restarted":
             sentence += f"; the latest commit of {expect.input} {_unknown_latest(outcome)}"
         sentence += _AGENT_WORDS.get(outcome.agent_says, "") if outcome else ""
-    old = snapshot(before, expect.input)
-    new = snapshot(before if after is None else after, expect.input)
+    old, new = snapshot(before, expect.input), snapshot(after, expect.input)
     return Verdict(
         kind=kind,
         cause=cause,

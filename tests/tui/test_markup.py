@@ -174,8 +174,8 @@ async def test_password_dialog_and_list_of_many_show_markup_as_text(
     other = evil_session(f"{EVIL}2", tmp_path / "2")
     session.password = "right"
     async with (app := make_app([session, other])).run_test(size=(160, 60)) as pilot:
-        text = await press(pilot, "ctrl+a", "u")
-        assert text.count(EVIL) >= 4
+        text = await press(pilot, "ctrl+a", "u", "space", "down", "space")
+        assert text.count(EVIL) >= 6  # each name, address and checkout
         text = await press(pilot, "enter")
         assert f"sudo on {EVIL}" in text
         await press(pilot, *"right", "enter")

@@ -489,6 +489,16 @@ def test_the_cure_is_one_command_for_that_host() -> None:
     assert found.cure("csb0") == f"nixfleet update csb0 --input-rev {NEW}"
 
 
+def test_the_cure_of_a_lock_that_is_not_shared_shares_it() -> None:
+    uncommitted = changed(checkout_head_lock=lock(OLD))
+    found = find_cause(uncommitted, expectation(HOST, uncommitted, NEW))
+    assert (found.command, found.remedies) == (("commit", "--push"), ("commit",))
+    ahead = changed(checkout_ahead=2, checkout_path="/a b")
+    found = find_cause(ahead, expectation(HOST, ahead, NEW))
+    assert found.advice == "push them on the host, as the checkout's owner: git -C '/a b' push"
+    assert (found.command, found.remedies) == ((), ()), "no command of ours pushes those"
+
+
 PLIST = "/Users/m/Library/LaunchAgents/com.nixfleet.agent.plist"
 
 
