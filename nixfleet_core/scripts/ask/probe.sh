@@ -41,7 +41,9 @@ probe_records() {
   probe_checkout
   probe_proofs
   # a job looks at its end; while it runs, nobody else does
-  if [ -n "$NF_WITH_DEBT" ] && { [ -n "$NF_JOB" ] || ! nf_job_lives; }; then put debt "$(nf_debt | nf_debt_cut)"; fi
+  if [ -n "$NF_WITH_DEBT" ] && { [ -n "$NF_JOB" ] || ! nf_job_lives; }; then
+    put debt "$(nf_debt | nf_debt_cut)"
+  fi
   (probe_why) # in a subshell: it changes the owner, and its variables have common names
 }
 

@@ -200,11 +200,14 @@ function take_map(pid, line,   at, text, path) {
   at = index(line, "/")
   text = substr(line, at)
   if (exe[pid] == "" && has_code(pid, line)) exe[pid] = file(line, at, text)
-  if (mapped_by[text] == pid) return
+  if (!(text in outside)) {
+    path = package_of(file(line, at, text))
+    outside[text] = path != "" && is_old(path, "") ? path : ""
+  }
+  path = outside[text]
+  if (path == "" || mapped_by[text] == pid) return
   mapped_by[text] = pid
-  if (!(text in packages)) packages[text] = package_of(file(line, at, text))
-  path = packages[text]
-  if (path == "" || !is_old(path, key_of[pid])) return
+  if (!is_old(path, key_of[pid])) return
   if (text ~ / \(deleted\)$/) gone[pid] = 1
   if (had_by[path] == pid) return
   had_by[path] = pid
