@@ -34,6 +34,12 @@ EOT
   case $NF_PLATFORM in home-manager) ;; *) nf_debt_boot ;; esac
 } 2>/dev/null
 
+# probe_debt1: the record of it in a look of probe.sh. A job looks at its end; while it runs, nobody else
+# does.
+probe_debt1() {
+  if [ -n "$NF_JOB" ] || ! nf_job_lives; then put debt "$(nf_debt | nf_debt_cut)"; fi
+}
+
 # nf_gently SECONDS COMMAND...: the same as nf_bounded, and everything else on the host comes first.
 nf_gently() {
   nf_gently_seconds=$1
