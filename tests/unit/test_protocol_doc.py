@@ -43,8 +43,8 @@ from nixfleet_core.job.history import HISTORY_LIMIT, read_history
 from nixfleet_core.limits import EVENTS_LIMIT, PLAN_LIMIT, PLAN_STEPS, TEXT_LIMIT
 from nixfleet_core.nix.lock import LOCK_LIMIT
 from nixfleet_core.plan.model import Options, Plan, Step
-from nixfleet_core.scripts.compose import part
 from nixfleet_core.plan.refusals import REASONS
+from nixfleet_core.scripts.compose import part
 from nixfleet_core.session import follow, link, shell_session
 from nixfleet_core.transport.answer import NOISE_LIMIT, Mark
 from nixfleet_core.transport.shell import ANSWER_LIMIT

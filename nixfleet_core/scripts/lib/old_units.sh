@@ -399,7 +399,7 @@ EOT
   case $nf_debt_interprets_name in -S) nf_debt_interprets_name=${nf_debt_interprets_more%% *} ;; esac
   nf_debt_interprets_exe=$(nf_unwrapped "${1##*/}")
   case $nf_debt_interprets_exe in
-    "$nf_debt_interprets_name" | "$nf_debt_interprets_name"[0-9]*) ;;
+    "$nf_debt_interprets_name" | "$nf_debt_interprets_name"[.0-9]*) ;;
     *) return 1 ;;
   esac
 }
