@@ -18,6 +18,9 @@ OLD_UNITS_LIMIT: Final = 1_000_000
 _MOST_UNITS: Final = 2000
 """So many units of one host are read."""
 
+_MOST_MAPS: Final = 10
+"""So many paths of a process; the script prints no more."""
+
 NotSeen: TypeAlias = Literal["closure", "units", "processes", "homes", "older", "cut"]
 """What a look could not ask for, or tell (`cut`: the answer was too long)."""
 
@@ -165,7 +168,9 @@ class _Reader:
                 )
                 self._processes.setdefault(key, []).append(process)
             case ["maps", pid, path] if _is_package(path):
-                self._maps.setdefault(_number(pid), []).append(path)
+                paths = self._maps.setdefault(_number(pid), [])
+                if len(paths) < _MOST_MAPS:
+                    paths.append(path)
             case ["old", path] if _is_package(path):
                 self._old.add(path)
             case ["older", path] if _is_package(path):
