@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tui.glyphs import Glyphs
     from tui.jobs import JobWatcher
     from tui.keys import Keys
+    from tui.known_debt import SeenDebt
 
 _LABEL = 11
 _COLUMN = 16
@@ -68,6 +69,8 @@ def _details(entry: HostEntry, glyphs: Glyphs, now: float, bound: Keys) -> Conte
         lines += _last_attempt(entry, glyphs, bound)
     if facts is not None:
         lines += [Content(), *_layers(entry, facts, glyphs), *_origin(entry, facts, glyphs, now)]
+    if entry.debt is not None and not is_busy:
+        lines += _debt(entry.debt, glyphs, now, bound)
     if entry.verdict is not None and not is_busy:
         lines += [Content(), verdict_text(entry.verdict, glyphs, bound=bound)]
     return Content("\n").join(lines)
@@ -112,6 +115,14 @@ def _why(found: Assessment, glyphs: Glyphs, bound: Keys) -> list[Content]:
     said = Content(sentence(finding.advice, glyphs))
     cure = advice_text(said, finding.remedies, glyphs, bound=bound)
     return [state, why, Content.assemble(("cure: ", STYLES["faint"]), cure)]
+
+
+def _debt(seen: SeenDebt, glyphs: Glyphs, now: float, bound: Keys) -> list[Content]:
+    """What else is old, and the key that lists it."""
+    lines = [_pair("" if at else "old", words) for at, words in enumerate(seen.words(now))]
+    if lines and (keys := remedy_keys(("debt",), glyphs, bound=bound)):
+        lines[-1] = Content.assemble(lines[-1], " ", keys)
+    return lines
 
 
 def _layers(entry: HostEntry, facts: Facts, glyphs: Glyphs) -> list[Content]:

@@ -252,6 +252,12 @@ def debt_notes(debt: Debt) -> tuple[str, ...]:
 _NAMED: Final = 3
 
 
+def waits_for_reboot(debt: Debt) -> str:
+    """`kernel, initrd wait for a reboot`; "" if nothing does."""
+    waits = "waits" if len(debt.boot) == 1 else "wait"
+    return f"{', '.join(part.part for part in debt.boot)} {waits} for a reboot" if debt.boot else ""
+
+
 def debt_sentence(debt: Debt) -> str:
     """What a look has found, in one sentence."""
     if not debt.is_known:
@@ -261,8 +267,7 @@ def debt_sentence(debt: Debt) -> str:
         runs = "runs" if len(debt.units) == 1 else "run"
         found.append(f"{counted(len(debt.units), 'unit')} {runs} old programs")
     if debt.boot:
-        waits = "waits" if len(debt.boot) == 1 else "wait"
-        found.append(f"{', '.join(part.part for part in debt.boot)} {waits} for a reboot")
+        found.append(waits_for_reboot(debt))
     if not found:
         is_whole = debt.is_whole
         found.append("nothing old runs" if is_whole else "nothing old was seen")
