@@ -243,13 +243,25 @@ def debt_notes(debt: Debt) -> tuple[str, ...]:
     said = more_units(debt)
     if not said:
         return ()
-    names = [one.unit for one in others(debt)]
+    names = [_short(one.unit) for one in others(debt)]
     named = ", ".join(names[:_NAMED])
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return (f"{said[0].upper()}{said[1:]}: {named}{more}. `nixfleet debt` says how each is paid",)
+    return (f"{said[0].upper()}{said[1:]}: {named}{more}. {_HOW}",)
 
 
 _NAMED: Final = 3
+_LONGEST: Final = 40
+"""Characters of a unit's name in a remark, of up to 256."""
+_HOW: Final = "`nixfleet debt` says how each is paid"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+
+
+def is_debt_note(note: str) -> bool:
+    """Whether a verdict's note is the remark on restart debt."""
+    return note.endswith(_HOW)
 
 
 def waits_for_reboot(debt: Debt) -> str:

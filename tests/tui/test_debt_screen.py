@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from fakes import CURRENT, JOB, NOT_RESTARTED, NOW, OFFLINE, OLD_SYSTEM, FakeSession
+from fakes import CURRENT, JOB, NOT_RESTARTED, NOW, OFFLINE, OLD_SYSTEM, UPDATED, FakeSession
 from owing import DEBT, OWING, WORDS, stored
 from screen_text import screen_text, settle
 from test_host_menu import row_of
@@ -18,7 +18,7 @@ from textual.widgets import Input
 
 from nixfleet_core.errors import ClientFailed, HostError, NotAllowed
 from nixfleet_core.facts.old_units import OldProcess, OldUnit, OldUnits, UnitName
-from nixfleet_core.judge.debt import Debt, Owing
+from nixfleet_core.judge.debt import Debt, Owing, debt_notes
 from tui.known_debt import SeenDebt, debt_in
 from tui.screens.debt import DebtScreen
 from tui.screens.fleet import FleetScreen
@@ -394,6 +394,22 @@ def test_both_parts_of_a_finding_have_its_age() -> None:
         f"{WORDS}, seen a minute ago",
         "kernel, initrd wait for a reboot, seen a minute ago",
     )
+
+
+async def test_the_panel_says_it_once_and_as_it_is_known_by_now(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    notes = ("Another note", *debt_notes(DEBT))
+    said = msgspec.structs.replace(UPDATED, notes=notes)
+    fleet[0].says |= {"probe": CURRENT, "verify": said, "debt": Debt(looked=3)}
+    async with make_app().run_test(size=LARGE) as pilot:
+        await settle(pilot)
+        text = words_of(await press(pilot, "v"))
+        assert "2 more units run old programs: nginx.service, syncthing.service" in text
+        assert "2 more units" in words_of(await press(pilot, "escape"))
+        text = words_of(await press(pilot, "D", "escape"))
+        assert "note Another note" in text
+        assert "more units" not in text
 
 
 # It fits.
