@@ -22,6 +22,7 @@ from nixfleet_core.transport.answer import CARRIER_FAILED
 from nixfleet_core.vocabulary import Advice
 from tui.fleet import Seen
 from tui.keys import shown_key
+from tui.known_debt import debt_in
 from tui.remedies import advice_text
 from tui.screens.base import Confirm, Notice
 from tui.screens.remedy import RemedyNotice
@@ -539,6 +540,7 @@ async def _verify(app: Stage, entry: HostEntry) -> Verdict | str:
     if report.facts is None or report.verdict is None:
         return f"not verified: {report.verdict.sentence if report.verdict else ''}"
     entry.learn(asked, Seen(app.clock(), report.facts), report.verdict)
+    entry.learn_debt(asked, debt_in(report.facts, app.clock()))
     return report.verdict
 
 

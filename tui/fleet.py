@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from nixfleet_core.session.protocol import HostSession, LatestSource
     from nixfleet_core.vocabulary import Remedy, State
     from tui.jobs import JobWatcher
+    from tui.known_debt import SeenDebt
 
 STATE_ORDER: Final = (
     *("current", "unproven", "stale", "down", "starting", "offline", "no-shell", "error"),
@@ -77,8 +78,9 @@ def _nobody(_: HostEntry) -> None:
 class HostEntry:
     """One host: what is known of it, and what the app is doing with it.
 
-    What is known changes in `learn`, `learn_latest` and `learn_end` alone. They put answers in the
-    order in which they were asked for: an answer that arrives late overwrites nothing newer.
+    What is known changes in `learn`, `learn_latest`, `learn_debt` and `learn_end` alone. They put
+    answers in the order in which they were asked for: an answer that arrives late overwrites
+    nothing newer.
     """
 
     session: HostSession
@@ -104,6 +106,7 @@ class HostEntry:
     _version: str | None = None
     _answer_asked: int = 0
     _verdict: Verdict | None = None
+    _debt: SeenDebt | None = None
     _ended: set[str] = field(default_factory=set)
     """The jobs whose end is known."""
     _judged: Assessment | None = None
@@ -136,19 +139,26 @@ class HostEntry:
             self._answer_asked, self._answer, self._version = asked, answer, version
             self._has_changed()
 
+    def learn_debt(self, asked: int, seen: SeenDebt | None) -> None:
+        """Take in the restart debt, if that look could see it, unless something newer is known."""
+        if seen is not None and seen.debt.is_known and self.counts(asked):
+            self._debt = seen
+            self._has_changed()
+
     def overtake(self) -> None:
         """The host has just changed: only answers to later questions count."""
         self._seen_asked = self._answer_asked = self.ask()
 
-    def learn_end(self, job: str, verdict: Verdict | None) -> None:
+    def learn_end(self, job: str, verdict: Verdict | None, debt: SeenDebt | None = None) -> None:
         """A job has ended: no question of before can have the answer of afterwards, and what was
-        proven before need not be so any more."""
+        proven before need not be so any more. `debt`: what its last look found."""
         self._ended.add(job)
         self.overtake()
         seen = self._without_ended(self._seen)
         facts = seen.facts and replace(seen.facts, expected=None, proof=None, proofs=())
         self._seen = replace(seen, facts=facts)
         self._verdict = verdict or self._verdict
+        self._debt = debt if debt is not None and debt.debt.is_known else None
         self._has_changed()
 
     def _has_changed(self) -> None:
@@ -203,6 +213,15 @@ class HostEntry:
     def verdict(self) -> Verdict | None:
         """The last verdict on the host."""
         return self._verdict
+
+    @property
+    def debt(self) -> SeenDebt | None:
+        """The restart debt that was found last; None if another system is active by now, or if the
+        host has booted since."""
+        known = self._debt
+        if known is None or self.facts is None or known.holds(self.facts):
+            return known
+        return None
 
     # The rest
 
@@ -402,6 +421,11 @@ class HostEntry:
             self._doings.remove(doing)
             self._count_change()
             changed()
+
+    def host_time(self, now: float) -> float:
+        """What the host's clock says at that moment of ours, as far as it told us."""
+        told = self.facts.now if self.facts is not None else None
+        return told + now - self.seen_at if told else now
 
     def snapshot(self) -> Snapshot:
         """The last look, in the form that a verdict compares."""

@@ -405,6 +405,9 @@ class ShellSession:
         left = left_behind(before, after, outcome, self.host, expect)
         return msgspec.structs.replace(verdict, left=left)
 
+    def facts_after(self, job: str) -> Facts | None:
+        return _facts(self._copy(job).read("after"))
+
     async def cancel(self, job: str) -> None:
         answer = await self._run_as_reader("cancel", job)
         if b"@nf ok" not in answer.stdout and b"@nf over" not in answer.stdout:

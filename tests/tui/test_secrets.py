@@ -24,6 +24,7 @@ from fakes import (
     ways_of,
 )
 from marked import MARKS, SECRET, leaked, marked
+from owing import debt_of
 from screen_text import press_key, screen_text, settle
 from test_commit_key import uncommitted
 from test_markup import evil_work
@@ -107,6 +108,7 @@ def marked_session(mark: str, folder: Path, running: str | None = None) -> FakeS
         *(host, folder),
         probe=replace(facts, job_last=JOB, job_running=running),
         incoming=(marked(Commit("1" * 40, "Fix it"), mark), Commit(mark, mark)),
+        debt=debt_of(mark),
         ways_back=ways_of(mark),
         plan_rollback=make_rollback(NAME, lock_from=mark),
         jobs=(replace_job(line, JOB), replace_job(line, mark)),
@@ -125,7 +127,7 @@ def replace_job(line: JobLine, job: str) -> JobLine:
 WALKED = {
     *("CommandPalette", "Confirm", "FleetScreen", "HelpDialog", "HistoryScreen", "HostScreen"),
     *("LevelDialog", "GenerationDialog", "Notice", "PathDialog", "RemedyNotice", "RollbackDialog"),
-    *("FixDialog", "UpdateDialog", "UpdateScreen", "JournalScreen", "HostMenu"),
+    *("FixDialog", "UpdateDialog", "UpdateScreen", "JournalScreen", "HostMenu", "DebtScreen"),
 }
 """The screens that one host's walk goes through."""
 WALKED_OF_MANY = {"ManyPlansDialog", "ManyRollbacksDialog", "ManyScreen", "PasswordDialog"}
@@ -192,6 +194,7 @@ async def test_no_screen_shows_a_secret(
         )
         await look("full_stop", "end", "escape", "x")
         await look("y", "d", "y", "Y", "end", "escape")
+        await look("D", "y", "Y", "escape")
         session.says["journal"] = ("Started", f"fetching {mark}")
         await look("a")
         assert "fetching " in screen_text(app)
