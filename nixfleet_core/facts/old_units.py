@@ -1,7 +1,7 @@
 """What a look saw of units that run something outside the active system's closure.
 
-Parsing only, of what scripts/lib/old_units.sh prints: that file says what the lines mean. All of it
-is a host's word: what cannot be read is left out.
+Parsing only, of what scripts/lib/old_units.sh prints: that file says what the lines mean, and
+old_agents.sh which of them a Mac has. All of it is a host's word: what cannot be read is left out.
 """
 
 from __future__ import annotations
@@ -18,8 +18,12 @@ OLD_UNITS_LIMIT: Final = 1_000_000
 _MOST_UNITS: Final = 2000
 """So many units of one host are read."""
 
-NotSeen: TypeAlias = Literal["closure", "units", "processes", "homes"]
-"""What a look could not ask for; without `homes` only the users' units are missing."""
+NotSeen: TypeAlias = Literal["closure", "units", "processes", "homes", "names"]
+"""What a look could not ask for. Without `homes` only the users' units are missing; without `names`
+it is not known of some processes what they run."""
+
+IN_PART: Final = frozenset({"homes", "names"})
+"""Without these, the rest could be seen."""
 
 BootPart: TypeAlias = Literal["kernel", "initrd", "kernel-modules"]
 """What only a boot changes."""
@@ -68,7 +72,8 @@ class OldUnit:
     """What a start of it runs."""
     flags: frozenset[str] = frozenset()
     """`loaded`, `not-found`, `task`, `transient`, `needs-reload`, `refuses-stop`, `no-restart`,
-    `reload-only`; unknown words mean nothing."""
+    `reload-only`; of an agent of a Mac `launchd`, its domain (`gui`, `user`), `not-found` and
+    `needs-reload`. Unknown words mean nothing."""
     processes: tuple[OldProcess, ...] = ()
 
 
@@ -104,7 +109,7 @@ class OldUnits:
     @property
     def is_blind(self) -> bool:
         """Nothing could be seen."""
-        return bool(self.failed - {"homes"})
+        return bool(self.failed - IN_PART)
 
 
 def package_of(path: str | None) -> str | None:
@@ -137,7 +142,7 @@ class _Reader:
 
     def take(self, words: list[str]) -> None:
         match words:
-            case ["failed", "closure" | "units" | "processes" | "homes" as what]:
+            case ["failed", "closure" | "units" | "processes" | "homes" | "names" as what]:
                 self._failed.add(what)
             case ["looked", looked, unseen]:
                 self._looked, self._unseen = _number(looked), _number(unseen)

@@ -7,12 +7,20 @@ counted (`Apart`). Names, versions and unit files decide nothing: they explain. 
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import msgspec
 
-from nixfleet_core.facts.old_units import BootPart, OldProcess, OldUnit, OldUnits, package_of
-from nixfleet_core.facts.service import AGENT_UNIT
+from nixfleet_core.facts.old_units import (
+    IN_PART,
+    BootPart,
+    OldProcess,
+    OldUnit,
+    OldUnits,
+    package_of,
+)
+from nixfleet_core.facts.service import AGENT_LABEL, AGENT_UNIT
 from nixfleet_core.log.amounts import counted
 
 if TYPE_CHECKING:
@@ -93,7 +101,7 @@ class Debt(msgspec.Struct, frozen=True):
     @property
     def is_known(self) -> bool:
         """Something could be seen."""
-        return not set(self.not_seen) - {"homes"}
+        return not set(self.not_seen) - IN_PART
 
     @property
     def is_whole(self) -> bool:
@@ -197,6 +205,10 @@ def _restarted(unit: OldUnit, package: str) -> str:
 
 def _reason(unit: OldUnit) -> str:
     flags = unit.flags
+    if "launchd" in flags and "not-found" in flags:
+        return "the active home no longer has this agent"
+    if "launchd" in flags and "needs-reload" in flags:
+        return "launchd has an older plist of it loaded, and would start that again"
     if "not-found" in flags:
         return "the active system no longer has this unit"
     if "transient" in flags:
@@ -213,6 +225,8 @@ REBOOT: Final = "sudo reboot"
 
 def _payment(unit: OldUnit) -> str:
     name, uid = unit.unit.name, unit.unit.uid
+    if "launchd" in unit.flags:
+        return _payment_on_a_mac(unit)
     if uid is not None:
         verb = "stop" if unit.flags & {"not-found", "transient"} else "restart"
         return f"systemctl --user {verb} {name}"
@@ -226,9 +240,23 @@ def _payment(unit: OldUnit) -> str:
     return f"sudo systemctl {verb} {name}"
 
 
+def _payment_on_a_mac(unit: OldUnit) -> str:
+    """A kickstart starts what is loaded. A label stays taken for seconds after its bootout, and
+    launchd may leave the start of what was bootstrapped to a kickstart (docs/macos.md)."""
+    domain = f"{'user' if 'user' in unit.flags else 'gui'}/{unit.unit.uid}"
+    job = shlex.quote(f"{domain}/{unit.unit.name}")
+    if "not-found" in unit.flags:
+        return f"launchctl bootout {job}"
+    if "needs-reload" in unit.flags:
+        plist = f"~/Library/LaunchAgents/{shlex.quote(f'{unit.unit.name}.plist')}"
+        bootstrap = f"launchctl bootstrap {domain} {plist}"
+        return f"launchctl bootout {job}; sleep 5; {bootstrap}; launchctl kickstart {job}"
+    return f"launchctl kickstart -k {job}"
+
+
 def others(debt: Debt) -> tuple[Owing, ...]:
     """The units but for the agent's own, of which all else speaks."""
-    return tuple(one for one in debt.units if one.unit != AGENT_UNIT)
+    return tuple(one for one in debt.units if one.unit not in (AGENT_UNIT, AGENT_LABEL))
 
 
 def more_units(debt: Debt) -> str:
@@ -255,7 +283,8 @@ _NAMED: Final = 3
 def debt_sentence(debt: Debt) -> str:
     """What a look has found, in one sentence."""
     if not debt.is_known:
-        return f"what is old could not be seen: {_NOT_SEEN[debt.not_seen[0]]}"
+        why = next(what for what in debt.not_seen if what not in IN_PART)
+        return f"what is old could not be seen: {_NOT_SEEN[why]}"
     found = []
     if debt.units:
         runs = "runs" if len(debt.units) == 1 else "run"
@@ -271,14 +300,17 @@ def debt_sentence(debt: Debt) -> str:
         found.append(f"only root may look at {debt.unseen} more {others}")
     if "homes" in debt.not_seen:
         found.append(f"users' units could not be judged: {_NOT_SEEN['homes']}")
+    if "names" in debt.not_seen:
+        found.append(f"some programs could not be judged: {_NOT_SEEN['names']}")
     return "; ".join(found)
 
 
 _NOT_SEEN: Final[dict[str, str]] = {
     "closure": "Nix did not say what the active system needs",
-    "units": "systemd did not answer",
+    "units": "systemd, or launchd, did not answer",
     "processes": "the processes could not be listed",
     "homes": "Nix did not say what their homes need",
+    "names": "lsof has no name for them, and their files may be gone",
     "job": "a job runs there; ask again when it is over",
     "platform": "the host is neither NixOS nor a home of Home Manager",
 }
