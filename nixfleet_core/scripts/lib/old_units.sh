@@ -6,7 +6,8 @@
 #
 # nf_debt prints lines of fields with tabs between them, "-" for what is not known:
 #   failed WHAT              closure, units or processes: nothing could be seen; homes: no user's units;
-#                            older: what older generations had; cut: there is more
+#                            older: what older generations had; cut: there is more; names (a Mac): of some
+#                            processes it is not known what they run
 #   looked PROCESSES UNSEEN  of units: those that were looked at, and those that only root may look at
 #   loose PROCESSES          of sessions and scopes: those that run something outside the closure
 #   unit KEY MAIN FLAGS PROGRAM
@@ -24,8 +25,8 @@
 
 # sets: nf_debt_of_users, nf_debt_old
 nf_debt() {
-  if [ "$NF_MANAGER" = launchd ]; then nf_debt_launchd; return; fi
   nf_debt_old='' nf_debt_of_users=''
+  if [ "$NF_MANAGER" = launchd ]; then nf_debt_launchd; return; fi
   nf_debt_seen=$(nf_debt_look "$(nf_stored "$NF_ROOT/run/current-system")" "$(nf_debt_homes)")
   nf_debt_tell <<EOT
 $nf_debt_seen
@@ -44,7 +45,7 @@ probe_debt1() {
 nf_gently() {
   nf_gently_seconds=$1
   shift
-  if nf_has ionice; then set -- ionice -c 3 "$@"; fi
+  if nf_has taskpolicy; then set -- taskpolicy -b "$@"; elif nf_has ionice; then set -- ionice -c 3 "$@"; fi
   nf_bounded "$nf_gently_seconds" nice -n 19 "$@"
 }
 
@@ -63,7 +64,7 @@ nf_debt_look() {
     cd "$NF_ROOT/proc" &&
       nf_gently 10 grep -HaE "$NF_DEBT_LINES" stat [0-9]*/cgroup [0-9]*/stat [0-9]*/maps
   } 2>/dev/null | nice -n 19 awk -v store="$NF_REAL_STORE" -v manager="$NF_MANAGER" -v uid="$NF_UID" \
-    "$NF_DEBT_NEWER$NF_DEBT_LOOK"
+    "$NF_DEBT_PATHS$NF_DEBT_LOOK"
 }
 
 # nf_debt_closure PATHS: all that these store paths need, themselves included. A path a line.
@@ -92,10 +93,35 @@ nf_debt_units() {
     -p RefuseManualStop
 }
 
-# awk: the one path of the closure (`names` by hash) with the name of `path`, but for hash and version; ""
-# if it has several. As Nix reads names, a version begins with the first digit behind a dash; the word behind
-# the version's last dash, such as "lib", is an output's.
-NF_DEBT_NEWER='
+# awk: store paths. newer(path) is the one path of the closure (`names` by hash) with the name of `path`, but
+# for hash and version; "" if it has several. As Nix reads names, a version begins with the first digit behind
+# a dash; the word behind the version's last dash, such as "lib", is an output's.
+# shellcheck disable=SC2016 # awk's own $
+NF_DEBT_PATHS='
+function plain(text) { gsub(/[[:cntrl:]]/, "?", text); return text == "" ? "-" : text }
+function package_of(path) {
+  if (path == "") return ""
+  path = substr(path, 12)
+  sub(/\/.*/, "", path)
+  return "/nix/store/" path
+}
+
+# the path as the host names it; "" if it is not in the store
+function stored(path) {
+  if (index(path, store "/") == 1) path = "/nix/store" substr(path, length(store) + 1)
+  if (package_of(path) !~ /^\/nix\/store\/[0-9a-z]+-[0-9A-Za-z+._?=-]+$/) return ""
+  return index(path, "/nix/store/") == 1 && substr(path, 44, 1) == "-" ? path : ""
+}
+
+# of a line of ps: the first word behind the program and its options, if it is a file in the store
+function script_of(program,   words, n, i, path) {
+  n = split($0, words, " ")
+  for (i = program + 1; i <= n && i <= program + 8 && words[i] ~ /^-/; i++) ;
+  path = i <= n ? stored(words[i]) : ""
+  # what lies in etc is read, not run
+  return path ~ /^[^-]*-[^\/]*\/etc\// ? "" : path
+}
+
 function title(name,   at, end) {
   at = match(name, /-[0-9]/)
   if (!at) return name
@@ -116,23 +142,9 @@ function newer(path) { return found[title(substr(path, 45))] }
 
 # shellcheck disable=SC2016 # awk's own $
 NF_DEBT_LOOK='
-function plain(text) { gsub(/[[:cntrl:]]/, "?", text); return text == "" ? "-" : text }
-function package_of(path) {
-  if (path == "") return ""
-  path = substr(path, 12)
-  sub(/\/.*/, "", path)
-  return "/nix/store/" path
-}
 function is_old(path, key,   hash) {
   hash = substr(path, 12, 32)
   return !(hash in closure || key ~ /\// && hash in homes)
-}
-
-# the path as the host names it; "" if it is not in the store
-function stored(path) {
-  if (index(path, store "/") == 1) path = "/nix/store" substr(path, length(store) + 1)
-  if (package_of(path) !~ /^\/nix\/store\/[0-9a-z]+-[0-9A-Za-z+._?=-]+$/) return ""
-  return index(path, "/nix/store/") == 1 && substr(path, 44, 1) == "-" ? path : ""
 }
 
 # the unit of a cgroup: its name, UID/NAME below the manager of a user, "" for sessions and scopes
@@ -170,13 +182,9 @@ function take_unit(   key) {
   for (key in value) delete value[key]
 }
 
-# the first word behind the program and its options, if it is a file in the store
-function take_words(   words, n, i, path) {
-  n = split($0, words, " ")
-  for (i = 4; i <= n && i < 12 && words[i] ~ /^-/; i++) ;
-  path = i <= n ? stored(words[i]) : ""
-  # what lies in etc is read, not run
-  if (path != "" && path !~ /^[^-]*-[^\/]*\/etc\//) script[words[1]] = path
+function take_words(   path) {
+  path = script_of(3)
+  if (path != "") script[$1] = path
 }
 
 # a number of stat, as maps writes addresses: in hexadecimal, with eight digits or more
@@ -379,11 +387,12 @@ nf_debt_is_script() {
   [ -f "$NF_ROOT$2" ] && nf_debt_is_script_first=$(head -c 512 "$NF_ROOT$2") || return 1
   case $nf_debt_is_script_first in
     '#!'*) nf_debt_interprets "$1" "${nf_debt_is_script_first#??}" ;;
-    "$NF_ELF"*) return 1 ;;
+    "$NF_ELF"* | "$NF_MACH_O"* | "$NF_MACH_O_OF_TWO"*) return 1 ;;
     *) case $2 in /nix/store/*/*) ;; *) return 1 ;; esac ;;
   esac
 } 2>/dev/null
 NF_ELF=$(printf '\177ELF')
+NF_MACH_O=$(printf '\317\372\355\376') NF_MACH_O_OF_TWO=$(printf '\312\376\272\276')
 
 # nf_debt_interprets EXE WORDS: true if EXE is the program of a first line, or the one that env finds,
 # whatever its version.
