@@ -49,6 +49,7 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_text, "JSON_LIMIT", 200)
     monkeypatch.setattr(log_text, "_LOOK_BACK", 8)
     monkeypatch.setattr(log_text, "_BLOCK", 50)
+    monkeypatch.setattr(log_text, "_MARKS", 16)
 
 
 def decode(raw: bytes) -> bytes:
