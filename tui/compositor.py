@@ -6,16 +6,15 @@ a line more in the log, that is the whole screen, of which the log covers most.
 
 from __future__ import annotations
 
-from itertools import pairwise
+from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING
 
-from textual._compositor import Compositor
+from textual._compositor import ChopsUpdate, Compositor
 from textual.geometry import Region
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from textual._compositor import ChopsUpdate
     from textual.strip import Strip
 
     Render = tuple[Region, Region, list[Strip]]
@@ -25,42 +24,46 @@ if TYPE_CHECKING:
 class PartCompositor(Compositor):
     """Its partial updates cost what they paint."""
 
-    _painted: frozenset[Region] | None = None
-    """What a partial update paints, while it does so."""
+    _cells: dict[int, set[int]] | None = None
+    """What a partial update paints, while it does so: the pieces of each line, by their first
+    columns. Widgets begin and end only where a piece does."""
 
     def render_partial_update(self) -> ChopsUpdate | None:
-        self._painted = frozenset(self._dirty_regions)
+        painted = self._dirty_regions.copy()
+        self._dirty_regions.clear()
+        if not painted:
+            return None
+        spans = list(self._regions_to_spans(painted))
+        self._cells = self._cells_of(spans)
         try:
-            return super().render_partial_update()
+            chops = self._render_chops(Region.from_union(painted), self._cells.__contains__)
         finally:
-            self._painted = None
+            self._cells = None
+        return ChopsUpdate(chops, spans, [cuts[1:] for cuts in self.cuts])
 
     def _get_renders(self, crop: Region | None = None) -> Iterable[Render]:
-        if self._painted is None:
-            return super()._get_renders(crop)
-        return self._painted_renders(self._cells_of(self._painted))
+        return super()._get_renders(crop) if self._cells is None else self._painted(self._cells)
 
-    def _cells_of(self, painted: Iterable[Region]) -> dict[int, set[int]]:
-        """The pieces of each line that have something of these regions, by their first columns.
-        Widgets begin and end only where a piece does."""
+    def _cells_of(self, spans: Iterable[tuple[int, int, int]]) -> dict[int, set[int]]:
         cells: dict[int, set[int]] = {}
-        for y, left, right in self._regions_to_spans(painted):
-            if 0 <= y < self.size.height:
-                pieces = pairwise(self.cuts[y])
-                found = {start for start, end in pieces if start < right and end > left}
-                cells.setdefault(y, set()).update(found)
+        for y, left, right in spans:
+            cuts = self.cuts[y]
+            first, end = bisect_right(cuts, left) - 1, bisect_left(cuts, right)
+            cells.setdefault(y, set()).update(cuts[first:end])
         return cells
 
-    def _painted_renders(self, cells: dict[int, set[int]]) -> Iterable[Render]:
+    def _painted(self, cells: dict[int, set[int]]) -> Iterable[Render]:
         """The rows of the widgets that are seen there. The widgets come front to back."""
         for widget, (region, clip) in self.visible_widgets.items():
             place = region.intersection(clip)
             left, right = place.column_span
             rows: list[int] = []
             for y in place.line_range:
-                if seen := {start for start in cells.get(y, ()) if left <= start < right}:
-                    rows.append(y)
-                    cells[y] -= seen
+                if missing := cells.get(y):
+                    seen = {start for start in missing if left <= start < right}
+                    if seen:
+                        rows.append(y)
+                        missing -= seen
             if rows:
                 top, bottom = rows[0], rows[-1] + 1
                 part = Region(place.x, top, place.width, bottom - top)

@@ -36,7 +36,7 @@ REGIONS = [
     {Region(0, 0, WIDTH, 1), Region(0, HEIGHT - 1, WIDTH, 1)},
     {Region(118, 0, 2, HEIGHT)},
     {Region(30, 10, 50, 8), Region(2, 14, 110, 20)},
-    {Region(7, 38, 1, 5), Region(0, 12, 1, 1)},
+    {Region(7, 38, 1, 2), Region(0, 12, 1, 1)},
 ]
 
 
@@ -59,10 +59,9 @@ def painted(page: Page, regions: set[Region]) -> Pieces:
     assert not page._compositor._dirty_regions
     found: Pieces = {}
     for y, left, right in update.spans:
-        if y < HEIGHT:
-            for start, end in pairwise(page._compositor.cuts[y]):
-                if start < right and end > left:
-                    found[y, start] = update.chops[y][start].render(page.app.console)
+        for start, end in pairwise(page._compositor.cuts[y]):
+            if start < right and end > left:
+                found[y, start] = update.chops[y][start].render(page.app.console)
     return found
 
 
