@@ -48,7 +48,7 @@ def kind_of(line: str) -> Kind | None:
     if line.startswith(_COMMAND):
         return "command"
     lowered = line.lower()
-    if any(word in lowered for word in _WORDS):  # the patterns take ten times as long
+    if any(map(lowered.__contains__, _WORDS)):  # the patterns take ten times as long
         if _RETRY.search(line):
             return "retry"
         warning, error = _WARNING.search(line), _ERROR.search(line)
