@@ -151,15 +151,7 @@ class TextDecoder:
         if b"\n" not in data and len(self._rest) <= _limit(self._rest):
             return b""
         *lines, rest = bytes(self._rest).split(b"\n")
-        parts: list[bytes] = []
-        newlines: list[int] = []
-        for line in lines:
-            if len(line) > LINE_LIMIT:
-                pieces, line = pieces_of(line)
-                parts += pieces
-                newlines += [0] * len(pieces)
-            parts.append(line)
-            newlines.append(1)
+        parts, newlines = _pieces_of_lines(lines)
         pieces, end = pieces_of(rest)
         self._rest = bytearray(end)
         return self._read(parts + pieces, newlines + [0] * len(pieces))
@@ -187,6 +179,19 @@ class TextDecoder:
         )
         self._text += len(encoded)
         return encoded
+
+
+def _pieces_of_lines(lines: list[bytes]) -> tuple[list[bytes], list[int]]:
+    """Lines with those that are too long in pieces; to each the bytes of its newline."""
+    if max(map(len, lines), default=0) <= LINE_LIMIT:
+        return lines, [1] * len(lines)
+    parts: list[bytes] = []
+    newlines: list[int] = []
+    for line in lines:
+        pieces, end = pieces_of(line)
+        parts += (*pieces, end)
+        newlines += (*[0] * len(pieces), 1)
+    return parts, newlines
 
 
 def _limit(line: bytes | bytearray, start: int = 0) -> int:
