@@ -408,7 +408,7 @@ def _lines_with_hints(lowered: str) -> set[int]:
     return found
 
 
-_RARE: Final = ("_", "=", "z", "j", "x", "//", "y", "k", ".", "h", "g")
+_RARE: Final = ("_", "=", "z", "//", "y", "k", "v", "g", "x")
 """What is rare in a log, about in this order, and shared by several hints."""
 
 
@@ -432,7 +432,7 @@ def _any_of(hints: list[str], shared: str) -> str:
     if len(hints) == 1:
         return re.escape(hints[0])
     parts = [hint.partition(shared) for hint in hints]
-    behind = re.escape("".join({before[-1] for before, _, _ in parts if before}))
+    behind = re.escape("".join(sorted({before[-1] for before, _, _ in parts if before})))
     middle = re.escape(shared)
     begun = [f"(?<={re.escape(b)}{middle}){re.escape(after)}" for b, _, after in parts if b]
     whole = [re.escape(after) for before, _, after in parts if not before]
