@@ -18,17 +18,22 @@ OLD_UNITS_LIMIT: Final = 1_000_000
 _MOST_UNITS: Final = 2000
 """So many units of one host are read."""
 
-NotSeen: TypeAlias = Literal["closure", "units", "processes", "homes", "names"]
-"""What a look could not ask for. Without `homes` only the users' units are missing; without `names`
-it is not known of some processes what they run."""
+_MOST_MAPS: Final = 10
+"""So many paths of a process; the script prints no more."""
 
-IN_PART: Final = frozenset({"homes", "names"})
-"""Without these, the rest could be seen."""
+NotSeen: TypeAlias = Literal["closure", "units", "processes", "homes", "older", "names", "cut"]
+"""What a look could not ask for, or tell (`cut`: the answer was too long)."""
+
+PARTS: Final[frozenset[str]] = frozenset({"homes", "older", "names", "cut"})
+"""Without these, the rest can be seen: users' units, old paths, what some processes run, the end of
+the answer."""
 
 BootPart: TypeAlias = Literal["kernel", "initrd", "kernel-modules"]
 """What only a boot changes."""
 
-_KEY: Final = re.compile(r"(?:(?P<uid>[0-9]{1,10})/)?(?P<name>[^\s/]{1,256})")
+_KEY: Final = re.compile(r"(?:(?P<uid>[0-9]{1,10})/)?(?P<name>[0-9A-Za-z:_.@\\-]{1,255})")
+"""As systemd names units."""
+
 _PACKAGE: Final = re.compile(r"/nix/store/[0-9a-z]{32}-[0-9A-Za-z+._?=-]{1,211}")
 _FILE: Final = re.compile(rf"(?P<package>{_PACKAGE.pattern})(?:/[^\n]{{0,4096}})?")
 
@@ -109,7 +114,7 @@ class OldUnits:
     @property
     def is_blind(self) -> bool:
         """Nothing could be seen."""
-        return bool(self.failed - IN_PART)
+        return bool(self.failed - PARTS)
 
 
 def package_of(path: str | None) -> str | None:
@@ -142,7 +147,10 @@ class _Reader:
 
     def take(self, words: list[str]) -> None:
         match words:
-            case ["failed", "closure" | "units" | "processes" | "homes" | "names" as what]:
+            case [
+                "failed",
+                "closure" | "units" | "processes" | "homes" | "older" | "names" | "cut" as what,
+            ]:
                 self._failed.add(what)
             case ["looked", looked, unseen]:
                 self._looked, self._unseen = _number(looked), _number(unseen)
@@ -162,7 +170,9 @@ class _Reader:
                 )
                 self._processes.setdefault(key, []).append(process)
             case ["maps", pid, path] if _is_package(path):
-                self._maps.setdefault(_number(pid), []).append(path)
+                paths = self._maps.setdefault(_number(pid), [])
+                if len(paths) < _MOST_MAPS:
+                    paths.append(path)
             case ["old", path] if _is_package(path):
                 self._old.add(path)
             case ["older", path] if _is_package(path):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 import msgspec
 
 from nixfleet_core.facts.old_units import (
-    IN_PART,
+    PARTS,
     BootPart,
     OldProcess,
     OldUnit,
@@ -101,7 +101,7 @@ class Debt(msgspec.Struct, frozen=True):
     @property
     def is_known(self) -> bool:
         """Something could be seen."""
-        return not set(self.not_seen) - IN_PART
+        return not set(self.not_seen) - PARTS
 
     @property
     def is_whole(self) -> bool:
@@ -143,16 +143,15 @@ _WhyApart: TypeAlias = Literal["builders", "containers", "foreign", "tasks", ""]
 def _why_apart(seen: OldUnits, unit: OldUnit, process: OldProcess) -> _WhyApart | None:
     """Why a process is no debt; "" if it is of this system after all; None if it is debt."""
     name = unit.unit.name
+    if name == _DAEMON and process.exe != unit.main:
+        return "builders"  # most builds have a root of their own, too
     if process.is_apart:
         return "containers"
     if name in _OURS or name.startswith(_ACTIVATION) or "task" in unit.flags:
         return "tasks"
     ran = _ran(seen, process)
-    if name == _DAEMON and process.exe != unit.main:
-        return "builders"
     if ran is None:
-        is_debt = any(_is_aged(seen, process, path) for path in process.maps)
-        return None if is_debt else "foreign" if process.maps else ""
+        return None if _aged_map(seen, process) else "foreign" if process.maps else ""
     package = package_of(ran) or ""
     if package in seen.older:
         return None
@@ -168,6 +167,11 @@ def _is_aged(seen: OldUnits, process: OldProcess, package: str) -> bool:
     return package in seen.older or package in seen.newer or process.is_deleted
 
 
+def _aged_map(seen: OldUnits, process: OldProcess) -> str | None:
+    """The first path that it maps, and that an older system had."""
+    return next((path for path in process.maps if _is_aged(seen, process, path)), None)
+
+
 def _ran(seen: OldUnits, process: OldProcess) -> str | None:
     """What it runs, if that is not of the active system: its script, or else its program."""
     for path in (process.script, process.exe):
@@ -181,7 +185,7 @@ def _owing(seen: OldUnits, unit: OldUnit, processes: Sequence[OldProcess]) -> Ow
     first = min(processes, key=lambda one: (_ran(seen, one) is None, one.exe != unit.main, one.pid))
     ran = _ran(seen, first)
     kind: Kind = "library" if ran is None else "script" if ran == first.script else "program"
-    old = ran or first.maps[0]
+    old = ran or _aged_map(seen, first) or ""
     package = package_of(old) or ""
     return Owing(
         unit=unit.unit.name,
@@ -224,7 +228,7 @@ REBOOT: Final = "sudo reboot"
 
 
 def _payment(unit: OldUnit) -> str:
-    name, uid = unit.unit.name, unit.unit.uid
+    name, uid = shlex.quote(unit.unit.name), unit.unit.uid  # it may have a backslash
     if "launchd" in unit.flags:
         return _payment_on_a_mac(unit)
     if uid is not None:
@@ -283,7 +287,7 @@ _NAMED: Final = 3
 def debt_sentence(debt: Debt) -> str:
     """What a look has found, in one sentence."""
     if not debt.is_known:
-        why = next(what for what in debt.not_seen if what not in IN_PART)
+        why = next(word for word in debt.not_seen if word not in PARTS)
         return f"what is old could not be seen: {_NOT_SEEN[why]}"
     found = []
     if debt.units:
@@ -296,12 +300,9 @@ def debt_sentence(debt: Debt) -> str:
         is_whole = debt.is_whole
         found.append("nothing old runs" if is_whole else "nothing old was seen")
     if debt.unseen:
-        others = "process" if debt.unseen == 1 else "processes"
-        found.append(f"only root may look at {debt.unseen} more {others}")
-    if "homes" in debt.not_seen:
-        found.append(f"users' units could not be judged: {_NOT_SEEN['homes']}")
-    if "names" in debt.not_seen:
-        found.append(f"some programs could not be judged: {_NOT_SEEN['names']}")
+        processes = "process" if debt.unseen == 1 else "processes"
+        found.append(f"only root may look at {debt.unseen} more {processes}")
+    found.extend(_NOT_SEEN[word] for word in debt.not_seen)
     return "; ".join(found)
 
 
@@ -309,8 +310,10 @@ _NOT_SEEN: Final[dict[str, str]] = {
     "closure": "Nix did not say what the active system needs",
     "units": "systemd, or launchd, did not answer",
     "processes": "the processes could not be listed",
-    "homes": "Nix did not say what their homes need",
-    "names": "lsof has no name for them, and their files may be gone",
+    "homes": "users' units could not be judged: Nix did not say what their homes need",
+    "older": "Nix did not say what older generations had",
+    "names": "lsof has no name for some programs, and their files may be gone",
+    "cut": "there is more than the host could tell",
     "job": "a job runs there; ask again when it is over",
     "platform": "the host is neither NixOS nor a home of Home Manager",
 }

@@ -63,7 +63,7 @@ async def _ask_everything(shell: Shell, folder: Path) -> None:
     session = ShellSession(Host(name="h"), shell, Copies(folder))
     facts = Facts(hostname="h", os="", platform="nixos", checkout=CHECKOUT)
     questions: tuple[Awaitable[object], ...] = (
-        session.probe(),
+        session._probe("/c", debt=True),
         session.inspect(),
         session._with_attributes(facts, "/c"),
         session.incoming(facts),

@@ -58,6 +58,17 @@ STATUS: Final = (
     f"# branch.oid {REV}\n# branch.head main\n# branch.upstream origin/main\n# branch.ab +1 -2\n"
     "1 .M N... 100644 100644 100644 a b flake.lock\n? new\n"
 ).encode()
+DEBT: Final = (
+    b"looked\t12\t3\nloose\t2\nfailed\thomes\n"
+    b"unit\tweb.service\t/nix/store/%(a)s-web-1.0/bin/web\tloaded no-restart\t"
+    b"/nix/store/%(b)s-web-2.0/bin/web\n"
+    b"process\t100\tweb.service\t1795860000\tgone\t/nix/store/%(a)s-web-1.0/bin/web\t-\t1\n"
+    b"unit\t1000/play.service\t-\t-\t-\n"
+    b"process\t101\t1000/play.service\t1795860000\there\t/nix/store/%(c)s-bash/bin/bash\t-\t1\n"
+    b"maps\t101\t/nix/store/%(a)s-web-1.0\nold\t/nix/store/%(a)s-web-1.0\n"
+    b"older\t/nix/store/%(a)s-web-1.0\nnewer\t/nix/store/%(a)s-web-1.0\t/nix/store/%(b)s-web-2.0\n"
+    b"boot\tkernel\t/nix/store/%(a)s-linux-6/bzImage\t/nix/store/%(b)s-linux-7/bzImage"
+) % {b"a": b"a" * 32, b"b": b"b" * 32, b"c": b"c" * 32}
 PROBE: Final[dict[str, bytes]] = {
     "hostname": b"csb0",
     "machine": b"x86_64",
@@ -103,6 +114,7 @@ PROBE: Final[dict[str, bytes]] = {
     "job.result": RESULT,
     "job.latest": REV.encode(),
     "job.said": b"error: x\nerror: y",
+    "debt": DEBT,
     "journal": b"the agent said this",
     "home": b"/home/ops",
     "login.shell": b"zsh",

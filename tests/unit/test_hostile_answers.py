@@ -12,6 +12,7 @@ import pytest
 from hostile import (
     ASKED,
     CHANGES,
+    DEBT,
     EVENTS,
     GENERATIONS,
     HISTORY,
@@ -34,6 +35,7 @@ from hypothesis import strategies as st
 from nixfleet_core.facts.generations import read_generations
 from nixfleet_core.facts.health import parse_health
 from nixfleet_core.facts.model import Facts
+from nixfleet_core.facts.old_units import read_old_units
 from nixfleet_core.facts.package_changes import change_text, parse_changes
 from nixfleet_core.facts.parse import ProbeError, parse_probe
 from nixfleet_core.host import Host
@@ -47,6 +49,13 @@ from nixfleet_core.job.progress import JobState
 from nixfleet_core.job.work import WorkClock
 from nixfleet_core.judge.causes import expectation
 from nixfleet_core.judge.checkup import check_up
+from nixfleet_core.judge.debt import (
+    apart_words,
+    debt_notes,
+    debt_sentence,
+    old_and_new,
+    restart_debt,
+)
 from nixfleet_core.judge.diagnosis import diagnose
 from nixfleet_core.judge.table_state import assess
 from nixfleet_core.judge.verdict import judge, snapshot
@@ -176,6 +185,14 @@ def read_changes(data: bytes) -> None:
         change_text(change)
 
 
+def read_debt(data: bytes) -> None:
+    debt = restart_debt(read_old_units(data.decode("utf-8", "replace")))
+    for one in (*debt.units, *debt.boot):
+        assert old_and_new(one)
+    assert debt_sentence(debt)
+    msgspec.json.encode((debt, debt_notes(debt), apart_words(debt.apart)))
+
+
 def read_status(data: bytes) -> None:
     read_probe(answer({**PROBE, "checkout.status": data}))
 
@@ -200,6 +217,7 @@ READERS: Final[dict[str, tuple[Callable[[bytes], None], bytes]]] = {
     "log": (read_log, NIX_LOG),
     "nix-log": (read_nix_log, NIX_LOG),
     "changes": (read_changes, CHANGES),
+    "debt": (read_debt, DEBT),
     "status": (read_status, STATUS),
     "failure": (read_failure, b"error: unable to download 'https://x': HTTP error 404\n" * 9),
     "nix-version": (read_nix_version, b"nix (Nix) 2.31.2\n"),
@@ -387,7 +405,19 @@ FLOODS: Final[dict[str, tuple[Callable[[bytes], None], Callable[[int], bytes]]]]
     "nix's builds": (read_one_message, message(f"/{'a' * 32}-", "  /")),
     "nix's retries": (read_one_message, message("; retrying in 1 ms (")),
     "failure": (read_failure, repeat(b"unable to access 'x': ")),
+    "debt, one process in many lines": (
+        read_debt,
+        repeat(
+            b"process\t1\ta\t0\there\t-\t-\t1\nmaps\t1\t/nix/store/%s-x\n" % (b"a" * 32),
+            b"unit\ta\t-\t-\t-\n",
+        ),
+    ),
+    "debt, units": (read_debt, lambda size: b"".join(map(old_unit, range(size // 60)))),
 }
+
+
+def old_unit(number: int) -> bytes:
+    return b"unit\tu%d\t-\t-\t-\nprocess\t%d\tu%d\t0\there\t-\t-\t0\n" % ((number,) * 3)
 
 
 @pytest.mark.parametrize("flood", FLOODS)

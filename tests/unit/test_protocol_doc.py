@@ -44,6 +44,7 @@ from nixfleet_core.limits import EVENTS_LIMIT, PLAN_LIMIT, PLAN_STEPS, TEXT_LIMI
 from nixfleet_core.nix.lock import LOCK_LIMIT
 from nixfleet_core.plan.model import Options, Plan, Step
 from nixfleet_core.plan.refusals import REASONS
+from nixfleet_core.scripts.compose import part
 from nixfleet_core.session import follow, link, shell_session
 from nixfleet_core.transport.answer import NOISE_LIMIT, Mark
 from nixfleet_core.transport.shell import ANSWER_LIMIT
@@ -123,7 +124,8 @@ def code(script: str) -> list[str]:
 
 
 def test_the_page_has_each_key_of_a_look() -> None:
-    probe = "\n".join(code(ASK["probe"] + ASK["explain"] + ASK["doctor"]))
+    parts = (ASK["probe"], ASK["explain"], ASK["doctor"], part("old_units"))
+    probe = "\n".join(code("".join(parts)))
     keys = found(r'\bput(?:_some|_path)? "?((?:\$1\.)?[a-z][a-z0-9.-]*)', probe)
     of_programs = {key.removeprefix("$1.") for key in keys if key.startswith("$1.")}
     programs = found(r"\bprobe_binary ([a-z]+)", probe)

@@ -12,6 +12,9 @@
 NF_JOB='' # in a job's own look: the job's directory
 NF_WITH_DEBT=$NF_DEBT
 
+# With NF_DEBT=1 it is probe_debt1, of old_units.sh.
+probe_debt() { :; }
+
 # put_path KEY PATH: a record with the path as the host names it
 put_path() { put_some "$1" "${2#"$NF_ROOT"}"; }
 # cut_off BYTES: larger values are not worth reading, and must not fill the client
@@ -40,7 +43,7 @@ probe_records() {
   probe_units
   probe_checkout
   probe_proofs
-  if [ -n "$NF_WITH_DEBT" ]; then put debt "$(nf_debt | nf_debt_cut)"; fi
+  "probe_debt$NF_WITH_DEBT"
   (probe_why) # in a subshell: it changes the owner, and its variables have common names
 }
 

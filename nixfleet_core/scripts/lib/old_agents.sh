@@ -47,7 +47,7 @@ nf_agents_label() {
   if ! [ -e "$2" ]; then return; fi
   nf_agents_label_name=${2##*/}
   case ${nf_agents_label_name%.plist} in
-    '' | *[!0-9A-Za-z._@+-]*) ;;
+    '' | *[!0-9A-Za-z:_.@-]*) ;;
     *) printf '%s %s\n' "$1" "${nf_agents_label_name%.plist}" ;;
   esac
 }
@@ -104,7 +104,7 @@ END {
 #                        STATE may also be lost: its program has no name, and EXE is what its command line
 #                        says; or a path of lsof that has to be EXE. NEW: what the active home has in the
 #                        place of EXE. NAME: what lsof calls the program
-#   maps PID PATH FILE NEW   up to ten; NEW: what the active home has in the place of FILE
+#   maps PID PATH FILE NEW   NEW: what the active home has in the place of FILE
 nf_agents_look() {
   nf_agents_look_pids=$(printf '%s\n' "$1" | awk '
     $1 == "process" { printf "%s%s", n++ ? "," : "", $3 }')
@@ -132,18 +132,19 @@ function is_old(path) { return path != "" && !(substr(path, 12, 32) in closure) 
 function given(field) { return field == "-" ? "" : field }
 
 # what the active home has in the place of a file
-function instead(file) {
-  return newer(package(file)) == "" ? "-" : newer(package(file)) substr(file, length(package(file)) + 1)
+function instead(file,   new) {
+  new = newer(package_of(file))
+  return new == "" ? "-" : new substr(file, length(package_of(file)) + 1)
 }
 
 # a name that lsof has; the first is that of the program, if it has one
 function take_file(name,   path) {
   if (!(pid in first)) first[pid] = name
   path = stored(name)
-  if (!is_old(path) || (pid, package(path)) in mapped) return
-  mapped[pid, package(path)] = 1
+  if (!is_old(path) || (pid, package_of(path)) in mapped) return
+  mapped[pid, package_of(path)] = 1
   if (++count[pid] <= 10) files[pid] = files[pid] "\t" path
-  want(package(path))
+  want(package_of(path))
 }
 
 # find out what a process runs: exe, and how far that is known: state
@@ -160,8 +161,8 @@ function judge(   name) {
     exe[pid] = ""
   }
   if (!is_old(script[pid])) script[pid] = ""
-  if (is_old(exe[pid])) want(package(exe[pid]))
-  if (script[pid] != "") want(package(script[pid]))
+  if (is_old(exe[pid])) want(package_of(exe[pid]))
+  if (script[pid] != "") want(package_of(script[pid]))
   return is_old(exe[pid]) || script[pid] != "" || count[pid]
 }
 
@@ -181,7 +182,7 @@ part == "@running" { next }
 
 function add(path) {
   if (path == "" || path == "-" || !is_old(path)) return
-  path = package(path)
+  path = package_of(path)
   if (path in old) return
   old[path] = 1
   print "old", path
@@ -202,9 +203,9 @@ function tell(   key, run, new, paths, n, i) {
   add(script[pid])
   n = split(substr(files[pid], 2), paths, "\t")
   for (i = 1; i <= n; i++) {
-    if (package(paths[i]) == package(run)) continue
+    if (package_of(paths[i]) == package_of(run)) continue
     add(paths[i])
-    print "maps", pid, package(paths[i]), paths[i], instead(paths[i])
+    print "maps", pid, package_of(paths[i]), paths[i], instead(paths[i])
   }
 }
 
@@ -230,7 +231,7 @@ END {
 # nf_agents_tell: the lines of nf_agents_look on stdin, with what single files say.
 # sets: nf_debt_old
 nf_agents_tell() {
-  nf_agents_tell_lost='' nf_agents_tell_maps=0
+  nf_agents_tell_lost=''
   while IFS=$NF_TAB read -r nf_agents_tell_what nf_agents_tell_1 nf_agents_tell_2 nf_agents_tell_3 \
     nf_agents_tell_4 nf_agents_tell_5 nf_agents_tell_6 nf_agents_tell_7 nf_agents_tell_8 nf_agents_tell_9; do
     case $nf_agents_tell_what in
@@ -240,18 +241,15 @@ nf_agents_tell() {
         nf_agents_tell_3=$nf_agents_words nf_agents_tell_4=$nf_agents_program
         ;;
       process)
-        nf_agents_tell_maps=0
         nf_agents_exe "$nf_agents_tell_4" "$nf_agents_tell_5" "$nf_agents_tell_8"
         nf_agents_tell_4=$nf_agents_state nf_agents_tell_5=$nf_agents_file
-        if ! nf_debt_is_script "$nf_agents_tell_1" "$nf_agents_tell_9" "$nf_agents_tell_6"; then
+        if ! nf_agents_interprets "$nf_agents_file" "$nf_agents_tell_9" "$nf_agents_tell_6"; then
           nf_agents_tell_6=-
         fi
         ;;
       maps)
-        if [ "$nf_agents_tell_maps" = 3 ] || nf_agents_are_one "$nf_agents_tell_3" "$nf_agents_tell_4"; then
-          continue
-        fi
-        nf_agents_tell_maps=$((nf_agents_tell_maps + 1)) nf_agents_tell_3='' nf_agents_tell_4=''
+        if nf_agents_are_one "$nf_agents_tell_3" "$nf_agents_tell_4"; then continue; fi
+        nf_agents_tell_3='' nf_agents_tell_4=''
         ;;
     esac
     nf_debt_line "$nf_agents_tell_what" "$nf_agents_tell_1" "$nf_agents_tell_2" "$nf_agents_tell_3" \
@@ -274,6 +272,16 @@ nf_agents_exe() {
   esac
   if [ "$1,$nf_agents_file" != here,- ] && [ "$nf_agents_file" = - ]; then nf_agents_tell_lost=1; fi
   if nf_agents_are_one "$nf_agents_file" "$3"; then nf_agents_file=$3; fi
+}
+
+# nf_agents_interprets EXE NAME PATH: true if the program interprets that file; EXE is "-" if it is not in the
+# store. A Mac's sh is a program that becomes another shell.
+nf_agents_interprets() {
+  case $1,$2 in
+    -,/bin/bash | -,/bin/dash | -,/bin/zsh) nf_debt_is_script "$2" "$3" || nf_debt_is_script /bin/sh "$3" ;;
+    -,*) nf_debt_is_script "$2" "$3" ;;
+    *) nf_debt_is_script "$1" "$3" ;;
+  esac
 }
 
 # nf_agents_see LABEL DOMAIN WHERE: its words: launchd and its domain; not-found, if only an older generation

@@ -5,8 +5,9 @@
 # lowest priority. It only tells what it sees: what of it is debt, the client judges (judge/debt.py).
 #
 # nf_debt prints lines of fields with tabs between them, "-" for what is not known:
-#   failed WHAT              closure, units or processes: nothing could be seen; homes: no user's units; names
-#                            (a Mac): of some processes it is not known what they run
+#   failed WHAT              closure, units or processes: nothing could be seen; homes: no user's units;
+#                            older: what older generations had; names: what some processes run, on a Mac;
+#                            cut: there is more
 #   looked PROCESSES UNSEEN  of units: those that were looked at, and those that only root may look at
 #   loose PROCESSES          of sessions and scopes: those that run something outside the closure
 #   unit KEY MAIN FLAGS PROGRAM
@@ -16,7 +17,7 @@
 #                            SINCE: seconds since the epoch; STATE: here, gone (a file of it is deleted) or
 #                            apart (in a container, or with a store of its own); MAPPED: how many store paths
 #                            it maps that are not in the closure
-#   maps PID PATH            one of these, beside its program's; the first three
+#   maps PID PATH            one of these, if its program is not: the first ten
 #   old PATH                 a store path in these lines that is not in the closure
 #   newer PATH NEW           the one path of the closure that has PATH's name
 #   older PATH               an older generation's closure has it
@@ -30,9 +31,15 @@ nf_debt() {
   nf_debt_tell <<EOT
 $nf_debt_seen
 EOT
-  if [ -n "$nf_debt_old" ]; then nf_debt_older; fi
+  if [ -n "$nf_debt_old" ]; then nf_debt_older || nf_debt_line failed older; fi
   case $NF_PLATFORM in home-manager) ;; *) nf_debt_boot ;; esac
 } 2>/dev/null
+
+# probe_debt1: the record of it in a look of probe.sh. A job looks at its end; while it runs, nobody else
+# does.
+probe_debt1() {
+  if [ -n "$NF_JOB" ] || ! nf_job_lives; then put debt "$(nf_debt | nf_debt_cut)"; fi
+}
 
 # nf_gently SECONDS COMMAND...: the same as nf_bounded, and everything else on the host comes first.
 nf_gently() {
@@ -60,12 +67,20 @@ nf_debt_look() {
     "$NF_DEBT_PATHS$NF_DEBT_LOOK"
 }
 
-# nf_debt_closure PATHS: all that these store paths need, themselves included.
+# nf_debt_closure PATHS: all that these store paths need, themselves included. A path a line.
 nf_debt_closure() {
-  # shellcheck disable=SC2086 # a store path a word
+  nf_debt_closure_ifs=$IFS
+  IFS=$nf_debt_line_end
+  set -f
+  # shellcheck disable=SC2086 # a line a word
   set -- $1
+  set +f
+  IFS=$nf_debt_closure_ifs
   if [ "$#" -gt 0 ]; then nf_gently 20 nix-store --query --requisites "$@"; fi
 }
+
+nf_debt_line_end='
+'
 
 # the boot's time; of a process: its cgroup, its times and its store files
 NF_DEBT_LINES='^btime |^(0:|[0-9]+:name=systemd):|^[0-9]+ \(|/nix/store/'
@@ -84,12 +99,17 @@ nf_debt_units() {
 # shellcheck disable=SC2016 # awk's own $
 NF_DEBT_PATHS='
 function plain(text) { gsub(/[[:cntrl:]]/, "?", text); return text == "" ? "-" : text }
-function package(path) { path = substr(path, 12); sub(/\/.*/, "", path); return "/nix/store/" path }
+function package_of(path) {
+  if (path == "") return ""
+  path = substr(path, 12)
+  sub(/\/.*/, "", path)
+  return "/nix/store/" path
+}
 
 # the path as the host names it; "" if it is not in the store
 function stored(path) {
   if (index(path, store "/") == 1) path = "/nix/store" substr(path, length(store) + 1)
-  if (package(path) !~ /^\/nix\/store\/[0-9a-z]+-[0-9A-Za-z+._?=-]+$/) return ""
+  if (package_of(path) !~ /^\/nix\/store\/[0-9a-z]+-[0-9A-Za-z+._?=-]+$/) return ""
   return index(path, "/nix/store/") == 1 && substr(path, 44, 1) == "-" ? path : ""
 }
 
@@ -137,8 +157,9 @@ function unit_of(group,   at, key, parts, i) {
   split(substr(group, length(at) + 2), parts, "/")
   for (i = 1; parts[i] ~ /\.slice$/; i++) ;
   if (parts[i] == "" || parts[i] == "init.scope") return key
-  if (parts[i] ~ /\.scope$/) return ""
   sub(/^_/, "", parts[i]) # how systemd escapes what the kernel would take for its own
+  # a user can name a cgroup as they like
+  if (parts[i] !~ /^[0-9A-Za-z:_.@\\-]+\.(service|socket|mount|swap)$/) return ""
   gsub(/[^0-9]/, "", key)
   return key "/" parts[i]
 }
@@ -181,34 +202,46 @@ function take_stat(pid, line,   fields) {
   sub(/.*\) /, "", line) # the name in brackets may hold anything
   split(line, fields, " ")
   since[pid] = sprintf("%.0f", btime + fields[20] / 100)
-  code[pid] = fields[24] == 1 ? "" : address(fields[24])
+  if (fields[24] > 1) code[pid] = address(fields[24])
   if (key_of[pid] == "") return
   if (fields[24] == 1) unseen++
   else if (fields[24] > 1) looked++
+  if (key_of[pid] ~ /\//) parent[pid] = fields[2]
 }
 
-# a mapped file: ADDRESS-ADDRESS MODE OFFSET DEVICE INODE PATH
-function take_map(pid, line,   at, path, is_gone, fields, ends) {
-  at = index(line, " " store "/")
-  if (!at || split(substr(line, 1, at), fields, " ") != 5) return
-  path = substr(line, at + 1)
-  is_gone = sub(/ \(deleted\)$/, "", path)
-  path = stored(path)
-  if (path == "") return
-  if (pid != last) { for (at in done) delete done[at]; last = pid }
-  if (exe[pid] == "") {
-    split(fields[1], ends, "-")
-    if (!is_below(code[pid], ends[1]) && is_below(code[pid], ends[2])) exe[pid] = path
+# a mapped file: ADDRESS-ADDRESS MODE OFFSET DEVICE INODE PATH. A file has several such lines.
+function take_map(pid, line,   at, text, path) {
+  at = index(line, "/")
+  text = substr(line, at)
+  if (exe[pid] == "" && has_code(pid, line)) exe[pid] = file(line, at, text)
+  if (!(text in outside)) {
+    path = package_of(file(line, at, text))
+    outside[text] = path != "" && is_old(path, "") ? path : ""
   }
-  if (is_gone) gone[pid] = 1
-  path = package(path)
-  if (path in done) return
-  done[path] = 1
+  path = outside[text]
+  if (path == "" || mapped_by[text] == pid) return
+  mapped_by[text] = pid
   if (!is_old(path, key_of[pid])) return
-  if (++count[pid] <= 4) maps[pid] = maps[pid] "\t" path
+  if (text ~ / \(deleted\)$/) gone[pid] = 1
+  if (had_by[path] == pid) return
+  had_by[path] = pid
+  if (++count[pid] <= 11) maps[pid] = maps[pid] "\t" path
+}
+# whether the program begins in this part of the memory
+function has_code(pid, line,   ends) {
+  if (!(pid in code)) return 0
+  split(substr(line, 1, index(line, " ") - 1), ends, "-")
+  return !is_below(code[pid], ends[1]) && is_below(code[pid], ends[2])
+}
+# the file, if it is one in the store
+function file(line, at, text,   fields) {
+  if (split(substr(line, 1, at - 1), fields, " ") != 5) return ""
+  sub(/ \(deleted\)$/, "", text)
+  return stored(text)
 }
 
 BEGIN { OFS = "\t" }
+part == "@processes" { take_process(); next }
 $1 == "@failed" { failed[$2] = 1; next }
 /^@/ { part = $0; next }
 part == "" { closure[substr($0, 12, 32)] = substr($0, 45); next }
@@ -216,32 +249,33 @@ part == "@homes" { homes[substr($0, 12, 32)] = substr($0, 45); next }
 part == "@units" {
   at = index($0, "=")
   if (at) value[substr($0, 1, at - 1)] = substr($0, at + 1)
-  else take_unit()
+  else if ($0 == "" && "Id" in value) take_unit() # a command may have empty lines
   next
 }
-part == "@words" { if (!n_words++) take_unit(); take_words(); next }
-/^stat:btime / { btime = $2; next }
-{
+part == "@words" { if (!n_words++) take_unit(); take_words() }
+
+# FILE:LINE of a process, or of the whole machine
+function take_process(   at, name, line, pid, group) {
   at = index($0, ":")
-  file = substr($0, 1, at - 1)
+  name = substr($0, 1, at - 1)
   line = substr($0, at + 1)
-  slash = index(file, "/")
-  pid = substr(file, 1, slash - 1)
-  file = substr(file, slash + 1)
-  if (file == "cgroup") {
+  at = index(name, "/")
+  pid = substr(name, 1, at - 1)
+  name = substr(name, at + 1)
+  if (name == "maps") take_map(pid, line)
+  else if (pid == "") { if (line ~ /^btime /) btime = substr(line, 7) }
+  else if (name == "stat") take_stat(pid, line)
+  else {
     group = line
     sub(/^[^:]*:[^:]*:/, "", group)
-    if (!(pid in key_of) || group != "/" && key_of[pid] == "") {
-      key_of[pid] = pid == 1 ? "systemd" : unit_of(group)
-      if (pid == 1) main["systemd"] = 1
-    }
+    if (pid in key_of && (group == "/" || key_of[pid] != "")) return
+    key_of[pid] = pid == 1 ? "systemd" : unit_of(group)
+    if (pid == 1) main["systemd"] = 1
   }
-  else if (file == "stat") take_stat(pid, line)
-  else take_map(pid, line)
 }
 
 # a process that runs or maps something old
-function tell(pid,   key, state, paths, n, i, left) {
+function tell(pid,   key, state, paths, n, i) {
   key = key_of[pid]
   if (!(key in told)) {
     told[key] = 1
@@ -249,20 +283,27 @@ function tell(pid,   key, state, paths, n, i, left) {
   }
   state = pid in gone ? "gone" : "here"
   print "process", pid, key, since[pid], state, plain(exe[pid]), plain(script[pid]), count[pid] + 0
-  add(exe[pid], key)
   add(script[pid], key)
+  if (add(exe[pid], key)) return
   n = split(substr(maps[pid], 2), paths, "\t")
-  for (i = 1; i <= n && left < 3; i++) {
-    if (paths[i] == package(exe[pid])) continue
-    left++
-    add(paths[i], key)
-    print "maps", pid, paths[i]
-  }
+  for (i = 1; i <= n && i <= 10; i++) { add(paths[i], key); print "maps", pid, paths[i] }
 }
+# true if it is old
 function add(path, key) {
-  if (path == "") return
-  path = package(path)
-  if (is_old(path, key) && !(path in old)) { old[path] = 1; want(path) }
+  path = package_of(path)
+  if (path == "" || !is_old(path, key)) return 0
+  if (!(path in old)) { old[path] = 1; want(path) }
+  return 1
+}
+
+# the system only knows the main processes of its own units; of a user, what the manager has started first
+function find_mains(   pid, key, manager) {
+  for (pid in parent) {
+    key = manager = key_of[pid]
+    sub(/\/.*/, "", manager)
+    if (key_of[parent[pid]] != "user@" manager ".service") continue
+    if (!(key in main) || since[pid] + 0 < since[main[key]] + 0) main[key] = pid
+  }
 }
 
 END {
@@ -270,7 +311,12 @@ END {
   if (manager == "user" && "homes" in failed) failed["closure"] = 1
   for (what in failed) print "failed", what
   if ("closure" in failed || "units" in failed || "processes" in failed) exit
-  for (pid in script) if (is_old(script[pid], key_of[pid])) count[pid] += 0; else script[pid] = ""
+  if (manager != "user") find_mains()
+  # of what only root may look at, a command line is not enough
+  for (pid in script) {
+    if (pid in code && is_old(script[pid], key_of[pid])) count[pid] += 0
+    else script[pid] = ""
+  }
   for (pid in count) {
     if (key_of[pid] == "") loose++
     else if (!("homes" in failed && key_of[pid] ~ /\//)) tell(pid)
@@ -296,10 +342,10 @@ nf_debt_tell() {
         nf_debt_tell_3=$nf_debt_words nf_debt_tell_4=$nf_debt_program nf_debt_tell_5=''
         ;;
       process)
-        if [ "$nf_debt_tell_4" = here ] && nf_debt_is_apart "$nf_debt_tell_1" "$nf_debt_tell_5"; then
+        if nf_debt_is_apart "$nf_debt_tell_1" "$nf_debt_tell_5" "$nf_debt_tell_4"; then
           nf_debt_tell_4=apart
         fi
-        if ! nf_debt_is_script "$nf_debt_tell_1" '' "$nf_debt_tell_6"; then nf_debt_tell_6=-; fi
+        if ! nf_debt_is_script "$nf_debt_tell_5" "$nf_debt_tell_6"; then nf_debt_tell_6=-; fi
         ;;
     esac
     nf_debt_line "$nf_debt_tell_what" "$nf_debt_tell_1" "$nf_debt_tell_2" "$nf_debt_tell_3" \
@@ -317,50 +363,52 @@ nf_debt_line() {
   echo
 }
 
-# nf_debt_is_apart PID EXE: true if it is in a container, or sees another store. A container that shares our
-# store has its own process ids. A confined service has its own folder for the store, and our files in it.
+# nf_debt_is_apart PID EXE STATE: true if it is in a container, or sees another store. A container has its own
+# process ids and its own root, even if it shares our store. A confined service has its own folder for the
+# store, and our files in it; one that has shut itself into an empty folder has no store there.
 nf_debt_is_apart() {
   nf_debt_is_apart_at=$NF_ROOT/proc/$1
+  [ -e "$nf_debt_is_apart_at/root/nix/store" ] || return 1
   if [ -e "$nf_debt_is_apart_at/ns/pid" ] &&
-    ! [ "$nf_debt_is_apart_at/ns/pid" -ef "$NF_ROOT/proc/self/ns/pid" ]; then return 0; fi
-  [ -e "$nf_debt_is_apart_at/root/." ] || return 1
-  ! [ "$nf_debt_is_apart_at/root/nix/store" -ef "$NF_ROOT/nix/store" ] &&
+    ! [ "$nf_debt_is_apart_at/ns/pid" -ef "$NF_ROOT/proc/self/ns/pid" ] &&
+    ! [ "$nf_debt_is_apart_at/root/." -ef "$NF_ROOT/." ]; then return 0; fi
+  [ "$3" = here ] && # a file that is gone cannot be compared
+    ! [ "$nf_debt_is_apart_at/root/nix/store" -ef "$NF_ROOT/nix/store" ] &&
     ! [ "$nf_debt_is_apart_at/root$2" -ef "$NF_ROOT$2" ]
 }
 
-# nf_debt_is_script PID EXE PATH: true if the process interprets that file: it is the interpreter that the
-# file's first line names; or the file is no program, and lies in a package. A launcher, such as unshare,
-# names a program. EXE: its program, where /proc does not tell.
+# nf_debt_is_script EXE PATH: true if EXE interprets that file: it is the interpreter that the file's first
+# line names; or the file is no program, and lies in a package. A launcher, such as unshare, names a program.
 nf_debt_is_script() {
-  case $3 in -) return 1 ;; esac
-  if ! [ -e "$NF_ROOT$3" ]; then
-    case $3 in /nix/store/*/bin/* | /nix/store/*/libexec/*) return 0 ;; *) return 1 ;; esac
+  case $2 in -) return 1 ;; esac
+  if ! [ -e "$NF_ROOT$2" ]; then
+    case $2 in /nix/store/*/bin/* | /nix/store/*/libexec/*) return 0 ;; *) return 1 ;; esac
   fi
-  [ -f "$NF_ROOT$3" ] && IFS= read -r nf_debt_is_script_first <"$NF_ROOT$3" || return 1
+  [ -f "$NF_ROOT$2" ] && nf_debt_is_script_first=$(head -c 512 "$NF_ROOT$2") || return 1
   case $nf_debt_is_script_first in
-    '#!'*) nf_debt_interprets "$1" "$2" "${nf_debt_is_script_first#??}" ;;
+    '#!'*) nf_debt_interprets "$1" "${nf_debt_is_script_first#??}" ;;
     "$NF_ELF"* | "$NF_MACH_O"* | "$NF_MACH_O_OF_TWO"*) return 1 ;;
-    *) case $3 in /nix/store/*/*) ;; *) return 1 ;; esac ;;
+    *) case $2 in /nix/store/*/*) ;; *) return 1 ;; esac ;;
   esac
 } 2>/dev/null
 NF_ELF=$(printf '\177ELF')
 NF_MACH_O=$(printf '\317\372\355\376') NF_MACH_O_OF_TWO=$(printf '\312\376\272\276')
 
-# nf_debt_interprets PID EXE WORDS: true if the process runs the program of a first line, or the one that env
-# finds, whatever its version.
+# nf_debt_interprets EXE WORDS: true if EXE is the program of a first line, or the one that env finds,
+# whatever its version.
 nf_debt_interprets() {
   IFS=" $NF_TAB" read -r nf_debt_interprets_file nf_debt_interprets_name nf_debt_interprets_more <<EOT
-$3
+$2
 EOT
   case $nf_debt_interprets_file in
+    "$1") return 0 ;;
     */env) ;;
-    *) nf_runs "$1" "$2" "$nf_debt_interprets_file"; return ;;
+    *) [ "$NF_ROOT$nf_debt_interprets_file" -ef "$NF_ROOT$1" ]; return ;;
   esac
   case $nf_debt_interprets_name in -S) nf_debt_interprets_name=${nf_debt_interprets_more%% *} ;; esac
-  nf_debt_interprets_exe=${2:-$(readlink "$NF_ROOT/proc/$1/exe")}
-  nf_debt_interprets_exe=$(nf_unwrapped "${nf_debt_interprets_exe##*/}")
+  nf_debt_interprets_exe=$(nf_unwrapped "${1##*/}")
   case $nf_debt_interprets_exe in
-    "$nf_debt_interprets_name" | "$nf_debt_interprets_name"[0-9]*) ;;
+    "$nf_debt_interprets_name" | "$nf_debt_interprets_name"[.0-9]*) ;;
     *) return 1 ;;
   esac
 }
@@ -377,7 +425,7 @@ nf_debt_flags() {
     while IFS= read -r nf_debt_flags_line; do
       case $nf_debt_flags_line in
         X-RestartIfChanged=false | X-SwitchMethod=keep-old) nf_debt_words="$nf_debt_words no-restart" ;;
-        X-ReloadIfChanged=true) nf_debt_words="$nf_debt_words reload-only" ;;
+        X-ReloadIfChanged=true | X-SwitchMethod=reload) nf_debt_words="$nf_debt_words reload-only" ;;
         ExecStart=*/nix/store/*)
           case $4 in -) ;; *) continue ;; esac
           nf_debt_program=/nix/store/${nf_debt_flags_line#*/nix/store/}
@@ -432,14 +480,17 @@ nf_debt_user() {
   nf_debt_user_profiles=$NF_ROOT/nix/var/nix/profiles/per-user/$NF_OWNER
 }
 
-# nf_debt_older: a line for each old path that an older generation of the system has, or of a home.
+# nf_debt_older: a line for each old path that an older generation of the system has, or of a home; false if
+# Nix did not say so.
 nf_debt_older() {
   {
     printf '%s\n' "$nf_debt_old"
-    nf_debt_closure "$(nf_debt_generations)"
+    nf_debt_closure "$(nf_debt_generations)" || echo '@failed'
   } | awk '
     NR == 1 { n = split($0, paths, " "); for (i = 1; i <= n; i++) old[paths[i]] = 1; next }
-    $0 in old { print "older\t" $0 }'
+    $0 == "@failed" { failed = 1 }
+    $0 in old { print "older\t" $0 }
+    END { exit failed }'
 }
 
 # nf_debt_generations: the store paths of older generations, or links to them. Nix follows the links of the
@@ -468,6 +519,10 @@ nf_debt_boot() {
   done
 }
 
-# nf_debt_cut: so much of it is worth reading.
-nf_debt_cut() { head -c "$NF_DEBT_LIMIT"; }
+# nf_debt_cut: the lines on stdin, as many as are worth reading; it says if there are more.
+nf_debt_cut() {
+  awk -v left="$NF_DEBT_LIMIT" '
+    (left -= length($0) + 1) < 20 { print "failed\tcut"; exit }
+    { print }'
+}
 NF_DEBT_LIMIT=1000000

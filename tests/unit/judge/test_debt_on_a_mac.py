@@ -48,10 +48,10 @@ def test_each_agent_has_its_command(flags: str, pay: str) -> None:
 
 
 def test_a_label_is_one_word_of_the_command() -> None:
-    (one,) = debt_of("launchd gui needs-reload", "a;rm$HOME").units
+    (one,) = debt_of("launchd gui needs-reload", r"a\b").units
     assert one.pay == (
-        "launchctl bootout 'gui/501/a;rm$HOME'; sleep 5; launchctl bootstrap gui/501 "
-        "~/Library/LaunchAgents/'a;rm$HOME.plist'; launchctl kickstart 'gui/501/a;rm$HOME'"
+        r"launchctl bootout 'gui/501/a\b'; sleep 5; launchctl bootstrap gui/501 "
+        r"~/Library/LaunchAgents/'a\b.plist'; launchctl kickstart 'gui/501/a\b'"
     )
 
 

@@ -53,6 +53,7 @@ from nixfleet_core.job.events import (
     Waiting,
 )
 from nixfleet_core.job.history import JobLine
+from nixfleet_core.judge.debt import Boot, Debt, Owing
 from nixfleet_core.judge.verdict import Verdict, unreachable
 from nixfleet_core.log.characters import FORBIDDEN
 from nixfleet_core.log.display import safe, safe_json
@@ -145,6 +146,9 @@ def marked_host(mark: str) -> dict[str, Any]:
         launchd=Launchd(domains=("gui",)),
         eval_said=("error: x",),
     )
+    path = f"/nix/store/{'a' * 32}-web-1.0"
+    owing = Owing(unit="u", since=1, kind="program", old=path, new=path, reason="r", pay="p")
+    debt = Debt(units=(marked(owing, mark),), boot=(marked(Boot("kernel", path, path), mark),))
     facts, verdict = marked(facts, mark), marked(verdict, mark)
     plan = msgspec.structs.replace(marked(plan, mark), steps=plan.steps)
     return {
@@ -161,6 +165,7 @@ def marked_host(mark: str) -> dict[str, Any]:
         "verdict": verdict,
         "verify": verdict,
         "inspect": marked(health, mark),
+        "debt": debt,
         "explain": marked(replace(WHY, evidence=(("last job", mark),)), mark),
     }
 
@@ -173,7 +178,7 @@ FAULTS: dict[str, Any] = {
         for name in ("plan", "plan_rollback", "plan_commit", "plan_restart")
     },
     "not allowed": lambda mark: {
-        name: NotAllowed(mark) for name in ("examine", "verify", "jobs", "cancel")
+        name: NotAllowed(mark) for name in ("examine", "verify", "debt", "jobs", "cancel")
     },
     "not launched": lambda mark: {"launch": LaunchFailed(mark)},
     "busy": lambda mark: {"launch": Busy(mark)},
