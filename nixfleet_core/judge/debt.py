@@ -275,13 +275,31 @@ def debt_notes(debt: Debt) -> tuple[str, ...]:
     said = more_units(debt)
     if not said:
         return ()
-    names = [one.unit for one in others(debt)]
+    names = [_short(one.unit) for one in others(debt)]
     named = ", ".join(names[:_NAMED])
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return (f"{said[0].upper()}{said[1:]}: {named}{more}. `nixfleet debt` says how each is paid",)
+    return (f"{said[0].upper()}{said[1:]}: {named}{more}. {_HOW}",)
 
 
 _NAMED: Final = 3
+_LONGEST: Final = 40
+"""Characters of a unit's name in a remark, of up to 256."""
+_HOW: Final = "`nixfleet debt` says how each is paid"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+
+
+def is_debt_note(note: str) -> bool:
+    """Whether a verdict's note is the remark on restart debt."""
+    return note.endswith(_HOW)
+
+
+def waits_for_reboot(debt: Debt) -> str:
+    """`kernel, initrd wait for a reboot`; "" if nothing does."""
+    waits = "waits" if len(debt.boot) == 1 else "wait"
+    return f"{', '.join(part.part for part in debt.boot)} {waits} for a reboot" if debt.boot else ""
 
 
 def debt_sentence(debt: Debt) -> str:
@@ -294,8 +312,7 @@ def debt_sentence(debt: Debt) -> str:
         runs = "runs" if len(debt.units) == 1 else "run"
         found.append(f"{counted(len(debt.units), 'unit')} {runs} old programs")
     if debt.boot:
-        waits = "waits" if len(debt.boot) == 1 else "wait"
-        found.append(f"{', '.join(part.part for part in debt.boot)} {waits} for a reboot")
+        found.append(waits_for_reboot(debt))
     if not found:
         is_whole = debt.is_whole
         found.append("nothing old runs" if is_whole else "nothing old was seen")

@@ -137,8 +137,10 @@ _PLAIN_SGR: Final = frozenset(
         *(*range(30, 38), *range(40, 48), *range(90, 98), *range(100, 108)),
     )
 )
-_EXTENDED: Final = (38, 48, 58)
+EXTENDED: Final = (38, 48, 58)
 """Foreground, background and underline; a palette's number or a full colour follows."""
+EXTENDED_VALUES: Final = {5: 1, 2: 3}
+"""How many values follow on each kind of that."""
 
 
 @lru_cache(maxsize=4096)
@@ -153,8 +155,8 @@ def _colours(parameters: str | None) -> str:
     kept: list[int] = []
     while left:
         first, *rest = left.pop(0)
-        if first in _EXTENDED:
-            size = {5: 1, 2: 3}.get((rest or (left or [[0]])[0])[0], 0)
+        if first in EXTENDED:
+            size = EXTENDED_VALUES.get((rest or (left or [[0]])[0])[0], 0)
             values = rest[1:] or [part[0] for part in left[1 : 1 + size]]
             if not rest:
                 del left[: 1 + size if size else None]

@@ -129,7 +129,10 @@ class FactList(ScrollView, can_focus=True, inherit_bindings=False):
             if at:
                 yield _Row(())
             rests = f"  {section.rests}" if section.rests else ""
-            yield _Row(((section.title, "heading"), (rests, "faint")))
+            *above, last = split_rows(section.title, self._width)
+            for part in above:
+                yield _Row(((part, "heading"),))
+            yield _Row(((last, "heading"), (rests, "faint")))
             for fact in section.facts:
                 keys = remedy_keys(fact.remedies, self._glyphs, "host", self._bound).plain
                 value = " ".join(part for part in (fact.value, keys) if part)
