@@ -21,12 +21,12 @@ _MOST_UNITS: Final = 2000
 _MOST_MAPS: Final = 10
 """So many paths of a process; the script prints no more."""
 
-NotSeen: TypeAlias = Literal["closure", "units", "processes", "homes", "older", "cut", "names"]
-"""What a look could not ask for, or tell (`cut`: the answer was too long; `names`: a Mac does not
-say of some processes what they run)."""
+NotSeen: TypeAlias = Literal["closure", "units", "processes", "homes", "older", "names", "cut"]
+"""What a look could not ask for, or tell (`cut`: the answer was too long)."""
 
-PARTS: Final[frozenset[str]] = frozenset({"homes", "older", "cut", "names"})
-"""Without these, the rest can be seen: users' units, old paths, the end of the answer, programs."""
+PARTS: Final[frozenset[str]] = frozenset({"homes", "older", "names", "cut"})
+"""Without these, the rest can be seen: users' units, old paths, what some processes run, the end of
+the answer."""
 
 BootPart: TypeAlias = Literal["kernel", "initrd", "kernel-modules"]
 """What only a boot changes."""
@@ -149,7 +149,7 @@ class _Reader:
         match words:
             case [
                 "failed",
-                "closure" | "units" | "processes" | "homes" | "older" | "cut" | "names" as what,
+                "closure" | "units" | "processes" | "homes" | "older" | "names" | "cut" as what,
             ]:
                 self._failed.add(what)
             case ["looked", looked, unseen]:

@@ -329,8 +329,8 @@ _NOT_SEEN: Final[dict[str, str]] = {
     "processes": "the processes could not be listed",
     "homes": "users' units could not be judged: Nix did not say what their homes need",
     "older": "Nix did not say what older generations had",
+    "names": "lsof has no name for some programs, and their files may be gone",
     "cut": "there is more than the host could tell",
-    "names": "some programs could not be judged: lsof has no name for them, as of deleted files",
     "job": "a job runs there; ask again when it is over",
     "platform": "the host is neither NixOS nor a home of Home Manager",
 }

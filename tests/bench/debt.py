@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _CLOSURE: Final = 3000
 """Store paths of a usual server."""
 
+_LIBRARIES: Final = 1000
+"""So many of them have libraries that run."""
+
 _MAPPED: Final = 60
 """Store files that a process has mapped, in four parts each, as the linker loads a library."""
 
@@ -82,7 +85,7 @@ class _Host:
             group = f"/system.slice/{name}"
             # one process more for each second unit, as with workers
             for pid in range(1000 + 2 * unit, 1001 + 2 * unit + unit % 2):
-                mapped = dice.sample(closure, _MAPPED)
+                mapped = dice.sample(closure[:_LIBRARIES], _MAPPED)
                 if unit % _OLD == 0:
                     mapped[0] = dice.choice(old)
                 self._process(pid, group, mapped)
@@ -109,7 +112,7 @@ class _Host:
         (folder / "stat").write_text(f"{pid} (program) {' '.join(fields)}\n")
         lines = []
         for number, package in enumerate(mapped):
-            file = f"{package}/bin/program" if number == 0 else f"{package}/lib/lib{number}.so.1"
+            file = f"{package}/bin/program" if number == 0 else f"{package}/lib/lib.so.1"
             for part in ("r--p", "r-xp", "r--p", "rw-p"):
                 lines.append(
                     f"{at:x}-{at + 0x4000:x} {part} 00001000 00:1f {4000 + number:<27} "

@@ -260,7 +260,7 @@ def test_a_library_and_a_script(mac: Mac) -> None:
     mac.agent("org.script", 101)
     mac.process(101, f"{BASH}/bin/bash", said=f"{BASH}/bin/bash -eu {OLD}/bin/run --all")
     mac.agent("org.sh", 104)
-    mac.process(104, "/bin/sh", said=f"/bin/sh {OLD}/bin/sh-run")
+    mac.process(104, "/bin/bash", said=f"/bin/sh {OLD}/bin/sh-run")
     mac.agent("org.other-shell", 105)
     mac.process(105, "/bin/cat", said=f"/bin/cat {OLD}/bin/sh-run")
     # a launcher names a program, and a reader a file that is no program
@@ -294,8 +294,7 @@ def test_a_program_that_is_deleted_is_known_by_its_command_line(mac: Mac) -> Non
     assert found["org.gone"].old == f"{gone}/bin/gone"
     assert (debt.not_seen, debt.is_known, debt.is_whole) == (("names",), True, False)
     assert debt_sentence(debt) == (
-        "2 units run old programs; some programs could not be judged: lsof has no name for them, "
-        "as of deleted files"
+        "2 units run old programs; lsof has no name for some programs, and their files may be gone"
     )
 
 

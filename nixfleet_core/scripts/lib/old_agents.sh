@@ -47,7 +47,7 @@ nf_agents_label() {
   if ! [ -e "$2" ]; then return; fi
   nf_agents_label_name=${2##*/}
   case ${nf_agents_label_name%.plist} in
-    '' | *[!0-9A-Za-z._@+-]*) ;;
+    '' | *[!0-9A-Za-z:_.@-]*) ;;
     *) printf '%s %s\n' "$1" "${nf_agents_label_name%.plist}" ;;
   esac
 }
@@ -104,7 +104,7 @@ END {
 #                        STATE may also be lost: its program has no name, and EXE is what its command line
 #                        says; or a path of lsof that has to be EXE. NEW: what the active home has in the
 #                        place of EXE. NAME: what lsof calls the program
-#   maps PID PATH FILE NEW   up to ten; NEW: what the active home has in the place of FILE
+#   maps PID PATH FILE NEW   NEW: what the active home has in the place of FILE
 nf_agents_look() {
   nf_agents_look_pids=$(printf '%s\n' "$1" | awk '
     $1 == "process" { printf "%s%s", n++ ? "," : "", $3 }')
@@ -132,9 +132,9 @@ function is_old(path) { return path != "" && !(substr(path, 12, 32) in closure) 
 function given(field) { return field == "-" ? "" : field }
 
 # what the active home has in the place of a file
-function instead(file,   path) {
-  path = package_of(file)
-  return newer(path) == "" ? "-" : newer(path) substr(file, length(path) + 1)
+function instead(file,   new) {
+  new = newer(package_of(file))
+  return new == "" ? "-" : new substr(file, length(package_of(file)) + 1)
 }
 
 # a name that lsof has; the first is that of the program, if it has one
@@ -231,7 +231,7 @@ END {
 # nf_agents_tell: the lines of nf_agents_look on stdin, with what single files say.
 # sets: nf_debt_old
 nf_agents_tell() {
-  nf_agents_tell_lost='' nf_agents_tell_maps=0
+  nf_agents_tell_lost=''
   while IFS=$NF_TAB read -r nf_agents_tell_what nf_agents_tell_1 nf_agents_tell_2 nf_agents_tell_3 \
     nf_agents_tell_4 nf_agents_tell_5 nf_agents_tell_6 nf_agents_tell_7 nf_agents_tell_8 nf_agents_tell_9; do
     case $nf_agents_tell_what in
@@ -241,18 +241,15 @@ nf_agents_tell() {
         nf_agents_tell_3=$nf_agents_words nf_agents_tell_4=$nf_agents_program
         ;;
       process)
-        nf_agents_tell_maps=0
         nf_agents_exe "$nf_agents_tell_4" "$nf_agents_tell_5" "$nf_agents_tell_8"
         nf_agents_tell_4=$nf_agents_state nf_agents_tell_5=$nf_agents_file
-        if ! nf_debt_is_script "$nf_agents_tell_9" "$nf_agents_tell_6"; then
+        if ! nf_agents_interprets "$nf_agents_file" "$nf_agents_tell_9" "$nf_agents_tell_6"; then
           nf_agents_tell_6=-
         fi
         ;;
       maps)
-        if [ "$nf_agents_tell_maps" = 3 ] || nf_agents_are_one "$nf_agents_tell_3" "$nf_agents_tell_4"; then
-          continue
-        fi
-        nf_agents_tell_maps=$((nf_agents_tell_maps + 1)) nf_agents_tell_3='' nf_agents_tell_4=''
+        if nf_agents_are_one "$nf_agents_tell_3" "$nf_agents_tell_4"; then continue; fi
+        nf_agents_tell_3='' nf_agents_tell_4=''
         ;;
     esac
     nf_debt_line "$nf_agents_tell_what" "$nf_agents_tell_1" "$nf_agents_tell_2" "$nf_agents_tell_3" \
@@ -275,6 +272,16 @@ nf_agents_exe() {
   esac
   if [ "$1,$nf_agents_file" != here,- ] && [ "$nf_agents_file" = - ]; then nf_agents_tell_lost=1; fi
   if nf_agents_are_one "$nf_agents_file" "$3"; then nf_agents_file=$3; fi
+}
+
+# nf_agents_interprets EXE NAME PATH: true if the program interprets that file; EXE is "-" if it is not in the
+# store. A Mac's sh is a program that becomes another shell.
+nf_agents_interprets() {
+  case $1,$2 in
+    -,/bin/bash | -,/bin/dash | -,/bin/zsh) nf_debt_is_script "$2" "$3" || nf_debt_is_script /bin/sh "$3" ;;
+    -,*) nf_debt_is_script "$2" "$3" ;;
+    *) nf_debt_is_script "$1" "$3" ;;
+  esac
 }
 
 # nf_agents_see LABEL DOMAIN WHERE: its words: launchd and its domain; not-found, if only an older generation

@@ -6,8 +6,8 @@
 #
 # nf_debt prints lines of fields with tabs between them, "-" for what is not known:
 #   failed WHAT              closure, units or processes: nothing could be seen; homes: no user's units;
-#                            older: what older generations had; cut: there is more; names (a Mac): of some
-#                            processes it is not known what they run
+#                            older: what older generations had; names: what some processes run, on a Mac;
+#                            cut: there is more
 #   looked PROCESSES UNSEEN  of units: those that were looked at, and those that only root may look at
 #   loose PROCESSES          of sessions and scopes: those that run something outside the closure
 #   unit KEY MAIN FLAGS PROGRAM
