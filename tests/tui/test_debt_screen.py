@@ -24,6 +24,7 @@ from tui.screens.debt import DebtScreen
 from tui.screens.fleet import FleetScreen
 from tui.screens.host import HostScreen
 from tui.screens.password import PasswordDialog
+from tui.screens.plan import RestartDialog
 from tui.screens.update import UpdateScreen
 from tui.widgets.fact_list import FactList
 
@@ -99,12 +100,12 @@ async def test_details_and_host_page_say_it_afterwards_and_name_the_key(
         await settle(pilot)
         assert "old programs" not in screen_text(app)
         text = words_of(await press(pilot, "D", "escape"))
-        assert f"old {WORDS} kernel, initrd wait for a reboot → D list them" in text
+        assert f"old {WORDS} kernel, initrd wait for a reboot → D list all" in text
         await press(pilot, "d")
         app.screen.query_one(FactList).scroll_end(animate=False)
         await settle(pilot)
         text = words_of(screen_text(app))
-        assert f"restart debt {WORDS} → D list them" in text
+        assert f"restart debt {WORDS} → D list all" in text
         await press(pilot, "D")
         assert isinstance(app.screen, DebtScreen)
         await press(pilot, "escape")
@@ -119,7 +120,7 @@ async def test_nothing_old_is_said_in_one_sentence_and_leaves_the_details_alone(
         text = await press(pilot, "D")
         assert "nothing old runs" in text
         assert "12 processes of units" in text
-        assert "D list them" not in await press(pilot, "escape")
+        assert "D list all" not in await press(pilot, "escape")
         assert isinstance(app.screen, FleetScreen)
 
 
@@ -127,9 +128,13 @@ async def test_the_agents_own_debt_is_listed_but_not_counted_as_more(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:
     fleet[0].says["debt"] = Debt(units=OWING[1:2], looked=3)
-    async with make_app().run_test(size=LARGE) as pilot:
+    async with (app := make_app()).run_test(size=LARGE) as pilot:
         await settle(pilot)
-        assert "nixfleet-agent.service" in await press(pilot, "D")
+        text = await press(pilot, "D")
+        assert "sudo systemctl restart nixfleet-agent.service → r restart" in text
+        await press(pilot, "r")
+        assert isinstance(app.screen, RestartDialog)
+        await press(pilot, "escape")
         assert "old programs" not in await press(pilot, "escape")
 
 
@@ -320,7 +325,7 @@ async def test_a_verification_finds_it_and_it_stays_over_looks_with_its_age(
         await settle(pilot)
         assert "old programs" not in screen_text(app)  # only a verification asks for it
         text = words_of(await press(pilot, "v", "escape"))
-        assert f"{WORDS} → D list them" in text
+        assert f"{WORDS} → D list all" in text
         fleet[0].says["probe"] = CURRENT
         assert WORDS in await look_at(pilot, app)
         monkeypatch.setattr(app, "clock", lambda: NOW + 7260)
