@@ -1082,6 +1082,17 @@ async def test_a_job_that_worked(bench: Callable[..., Bench]) -> None:
     assert (verdict.before.commit, verdict.after.commit) == (OLD, NEW)
 
 
+@pytest.mark.parametrize(("after", "version"), [(AFTER, "2.2.0"), (b"?", None), (None, None)])
+async def test_what_the_look_at_a_jobs_end_saw(
+    bench: Callable[..., Bench], after: bytes | None, version: str | None
+) -> None:
+    made = bench()
+    leave(made, after=after)
+    facts = made.session.facts_after(JOB)
+    running = facts.running if facts is not None else None
+    assert (running.binary.version if running is not None else None) == version
+
+
 async def test_the_verdict_of_a_cancelled_job_says_what_it_left(
     bench: Callable[..., Bench],
 ) -> None:
