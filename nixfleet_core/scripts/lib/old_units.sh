@@ -345,7 +345,12 @@ nf_debt_tell() {
         if nf_debt_is_apart "$nf_debt_tell_1" "$nf_debt_tell_5" "$nf_debt_tell_4"; then
           nf_debt_tell_4=apart
         fi
-        if ! nf_debt_is_script "$nf_debt_tell_5" "$nf_debt_tell_6"; then nf_debt_tell_6=-; fi
+        nf_debt_tell_exe=$nf_debt_tell_5
+        # an interpreter may lie outside the store
+        case $nf_debt_tell_5,$nf_debt_tell_6 in
+          -,/*) nf_debt_tell_exe=$(nf_in_host "$(nf_exe "$nf_debt_tell_1")") ;;
+        esac
+        if ! nf_debt_is_script "$nf_debt_tell_exe" "$nf_debt_tell_6"; then nf_debt_tell_6=-; fi
         ;;
     esac
     nf_debt_line "$nf_debt_tell_what" "$nf_debt_tell_1" "$nf_debt_tell_2" "$nf_debt_tell_3" \
