@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -15,7 +18,6 @@ from nixfleet_core.scripts.compose import question
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
 one_shell = pytest.mark.parametrize("shell", ["dash"], indirect=True)
 
@@ -733,3 +735,47 @@ def test_a_job_looks_once_and_at_its_end(machine: Machine) -> None:
     assert "debt" not in looks["before"]
     assert "web.service" in looks["after"]["debt"]
     assert len(host.calls("systemctl show *.service")) == len(host.calls("grep -HaE")) == 1
+
+
+@one_shell
+def test_the_kernels_own_words_are_understood(plain_host: FakeHost) -> None:
+    """Real processes: a program, one that is deleted, and a script in an interpreter."""
+    host = plain_host
+    host.set("requisites", "\n".join(CLOSURE))
+    machine = Machine(host)
+    machine.nix(older=[OLD])
+    machine.prepare()
+    host.on("ps", f'exec {shutil.which("ps")} "$@"')
+    shutil.rmtree(host.root / "proc")
+    (host.root / "proc").symlink_to("/proc")
+    for file in (f"{OLD}/bin/a ) b", f"{OLD}/bin/gone", SHELL):
+        host.put(file, Path(shutil.which("dash") or "").read_bytes())
+    script = host.put(f"{OLD}/bin/tick", f"#!{SHELL}\nread line\n")
+    groups = Path("/proc/self/cgroup").read_text().splitlines()
+    named = [line for line in groups if line.startswith(("0:", "1:name=systemd:"))]
+    group = next((at for line in named if (at := line.split(":", 2)[2]) != "/"), "/")
+    argvs = (
+        [f"{host.root}{OLD}/bin/a ) b", "-c", "read line"],
+        [f"{host.root}{OLD}/bin/gone", "-c", "read line"],
+        [f"{host.root}{SHELL}", script],
+    )
+    running = [subprocess.Popen(argv, stdin=subprocess.PIPE) for argv in argvs]
+    try:
+        (host.root / f"{OLD}/bin/gone"[1:]).unlink()
+        machine.unit("web.service", running[0].pid, group=group)
+        host.set("units", "\n\n".join(machine.blocks))
+        lines = [line.split("\t") for line in machine.ask().splitlines()]
+    finally:
+        for process in running:
+            process.kill()
+            process.communicate()
+    ours = {str(process.pid) for process in running}
+    told = sorted(line[4:] for line in of(lines, "process") if line[1] in ours)
+    assert told == [
+        ["gone", f"{OLD}/bin/gone", "-", "1"],
+        ["here", f"{OLD}/bin/a ) b", "-", "1"],
+        ["here", SHELL, f"{OLD}/bin/tick", "0"],
+    ]
+    now = time.time()
+    assert all(abs(int(line[3]) - now) < 100 for line in of(lines, "process") if line[1] in ours)
+    assert ["unit", "web.service", f"{OLD}/bin/a ) b", "loaded", f"{NEW}/bin/web"] in lines
