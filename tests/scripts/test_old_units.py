@@ -190,13 +190,14 @@ def fill(machine: Machine) -> list[list[str]]:
     machine.process(102, "/system.slice/maps.service", f"{LIBC}/bin/db", *ssl)
     machine.unit("tick.service", 103, f"{NEW}/bin/tick")
     machine.process(103, "/system.slice/tick.service", SHELL, words=f"{SHELL} -e {OLD}/bin/tick x")
-    machine.home(OF_HOME)
+    machine.home()
     machine.unit(f"user@{UID}.service", 110, "/x/systemd", group=USERS)
     machine.process(110, f"{USERS}/init.scope", f"{LIBC}/bin/systemd")
     machine.process(111, f"{USERS}/app.slice/play.service", f"{OF_HOME}/bin/play", parent=110)
     machine.process(112, f"{USERS}/app.slice/old.service", f"{OLD}/bin/web", parent=110)
     machine.process(113, f"/user.slice/user-{UID}.slice/session-1.scope", f"{OLD}/bin/web")
-    machine.nix(home=(HOME, OF_HOME), older=(OLD, "/nix/store/other"))
+    # a home shares most paths with the system
+    machine.nix(home=(HOME, OF_HOME, NEW, NEW_SSL), older=(OLD, "/nix/store/other"))
     return [
         ["looked", "7", "0"],
         ["loose", "1"],
@@ -583,8 +584,8 @@ def test_a_proc_that_cannot_be_read_is_no_answer(machine: Machine) -> None:
 def test_without_a_generation_there_is_nothing_to_compare_with(machine: Machine) -> None:
     (machine.host.root / "run/current-system").unlink()
     fill(machine)
-    shutil.rmtree(machine.host.root / f"run/user/{UID}")
-    assert ["failed", "closure"] in machine.look()
+    lines = machine.look()
+    assert of(lines, "failed", "unit") == [["failed", "closure"]]
 
 
 @one_shell
@@ -779,3 +780,24 @@ def test_the_kernels_own_words_are_understood(plain_host: FakeHost) -> None:
     now = time.time()
     assert all(abs(int(line[3]) - now) < 100 for line in of(lines, "process") if line[1] in ours)
     assert ["unit", "web.service", f"{OLD}/bin/a ) b", "loaded", f"{NEW}/bin/web"] in lines
+
+
+@one_shell
+def test_another_users_home_pays_no_debt(machine: Machine) -> None:
+    machine.home()
+    machine.nix(home=(HOME, OF_HOME, OLD))
+    for uid in (UID, UID + 7):
+        group = f"/user.slice/user-{uid}.slice/user@{uid}.service"
+        machine.unit(f"user@{uid}.service", uid + 500, "/x", group=group)
+        machine.process(uid + 100, f"{group}/app.slice/web.service", f"{OLD}/bin/web")
+    (machine.host.root / f"run/user/{UID + 7}").mkdir()
+    assert keys(machine.look()) == [f"{UID + 7}/web.service"]
+
+
+@one_shell
+def test_a_newer_path_is_told_only_if_it_is_the_one(machine: Machine) -> None:
+    two = (path("web-3.0", "k"), path("web-4.0", "l"))
+    machine.host.set("requisites", "\n".join((NOW, LIBC, *two)))
+    machine.unit("web.service", 100)
+    machine.process(100, WEB, f"{OLD}/bin/web")
+    assert of(machine.look(), "newer") == []

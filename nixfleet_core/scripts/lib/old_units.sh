@@ -26,7 +26,7 @@
 nf_debt() {
   if [ "$NF_MANAGER" = launchd ]; then nf_debt_launchd; return; fi
   nf_debt_old='' nf_debt_of_users=''
-  nf_debt_seen=$(nf_debt_look "$(nf_stored "$NF_ROOT/run/current-system")" "$(nf_debt_homes)")
+  nf_debt_seen=$(nf_debt_look)
   nf_debt_tell <<EOT
 $nf_debt_seen
 EOT
@@ -48,12 +48,14 @@ nf_gently() {
   nf_bounded "$nf_gently_seconds" nice -n 19 "$@"
 }
 
-# nf_debt_look SYSTEM HOMES: what needs no look at single files, outside these store paths.
+# nf_debt_look: what needs no look at single files.
 nf_debt_look() {
   {
-    if [ -z "$1$2" ] || ! nf_debt_closure "$1"; then echo '@failed closure'; fi
-    echo '@homes'
-    nf_debt_closure "$2" || echo '@failed homes'
+    nf_debt_closure "$(nf_stored "$NF_ROOT/run/current-system")" || echo '@failed closure'
+    for nf_debt_look_uid in $(nf_debt_users); do
+      echo "@homes $nf_debt_look_uid"
+      nf_debt_closure "$(nf_debt_homes "$nf_debt_look_uid")" || echo '@failed homes'
+    done
     echo '@units'
     nf_debt_units || echo '@failed units'
     echo '@words'
@@ -102,12 +104,13 @@ function title(name,   at, end) {
   end = match(name, /-[a-z]+$/) > at ? substr(name, RSTART) : ""
   return substr(name, 1, at - 1) " " end
 }
-function find_newer(names,   hash, name) {
+function find_newer(names,   hash, name, path) {
   for (hash in names) {
     name = title(names[hash])
     if (!(name in wanted)) continue
-    if (name in found) found[name] = ""
-    else found[name] = "/nix/store/" hash "-" names[hash]
+    path = "/nix/store/" hash "-" names[hash] # which a home may share with the system
+    if (name in found && found[name] != path) found[name] = ""
+    else found[name] = path
   }
 }
 function want(path) { wanted[title(substr(path, 45))] = 1 }
@@ -123,9 +126,10 @@ function package_of(path) {
   sub(/\/.*/, "", path)
   return "/nix/store/" path
 }
+function owner(key) { return substr(key, 1, index(key, "/") - 1) } # the user whose unit it is
 function is_old(path, key,   hash) {
   hash = substr(path, 12, 32)
-  return !(hash in closure || key ~ /\// && hash in homes)
+  return !(hash in closure || (owner(key) "/" hash) in home_of)
 }
 
 # the path as the host names it; "" if it is not in the store
@@ -235,9 +239,14 @@ function file(line, at, text,   fields) {
 BEGIN { OFS = "\t" }
 part == "@processes" { take_process(); next }
 $1 == "@failed" { failed[$2] = 1; next }
-/^@/ { part = $0; next }
-part == "" { closure[substr($0, 12, 32)] = substr($0, 45); next }
-part == "@homes" { homes[substr($0, 12, 32)] = substr($0, 45); next }
+/^@/ { part = $1; uid_of_home = $2; next }
+part == "" { closure[substr($0, 12, 32)] = substr($0, 45); n_closure++; next }
+part == "@homes" {
+  homes[substr($0, 12, 32)] = substr($0, 45)
+  home_of[uid_of_home "/" substr($0, 12, 32)] = 1
+  n_homes++
+  next
+}
 part == "@units" {
   at = index($0, "=")
   if (at) value[substr($0, 1, at - 1)] = substr($0, at + 1)
@@ -289,18 +298,17 @@ function add(path, key) {
 }
 
 # the system only knows the main processes of its own units; of a user, what the manager has started first
-function find_mains(   pid, key, manager) {
+function find_mains(   pid, key) {
   for (pid in parent) {
-    key = manager = key_of[pid]
-    sub(/\/.*/, "", manager)
-    if (key_of[parent[pid]] != "user@" manager ".service") continue
+    key = key_of[pid]
+    if (key_of[parent[pid]] != "user@" owner(key) ".service") continue
     if (!(key in main) || since[pid] + 0 < since[main[key]] + 0) main[key] = pid
   }
 }
 
 END {
   if (n_words == 0 || btime == "") failed["processes"] = 1
-  if (manager == "user" && "homes" in failed) failed["closure"] = 1
+  if (manager == "user" ? "homes" in failed || !n_closure && !n_homes : !n_closure) failed["closure"] = 1
   for (what in failed) print "failed", what
   if ("closure" in failed || "units" in failed || "processes" in failed) exit
   if (manager != "user") find_mains()
@@ -448,18 +456,16 @@ nf_debt_users() {
   done
 }
 
-# nf_debt_homes: the store paths of their active homes and profiles.
+# nf_debt_homes UID: the store paths of the user's active home and profile.
 nf_debt_homes() {
-  for nf_debt_homes_uid in $(nf_debt_users); do
-    nf_debt_user "$nf_debt_homes_uid"
-    for nf_debt_homes_link in "$nf_debt_user_state/home-manager/gcroots/current-home" \
-      "$NF_ROOT/nix/var/nix/gcroots/per-user/$NF_OWNER/current-home" \
-      "$nf_debt_user_state/nix/profiles/home-manager" "$nf_debt_user_profiles/home-manager"; do
-      if nf_stored "$nf_debt_homes_link"; then break; fi
-    done
-    nf_stored "$nf_debt_user_state/nix/profiles/profile"
-    nf_stored "$nf_debt_user_profiles/profile"
+  nf_debt_user "$1"
+  for nf_debt_homes_link in "$nf_debt_user_state/home-manager/gcroots/current-home" \
+    "$NF_ROOT/nix/var/nix/gcroots/per-user/$NF_OWNER/current-home" \
+    "$nf_debt_user_state/nix/profiles/home-manager" "$nf_debt_user_profiles/home-manager"; do
+    if nf_stored "$nf_debt_homes_link"; then break; fi
   done
+  nf_stored "$nf_debt_user_state/nix/profiles/profile"
+  nf_stored "$nf_debt_user_profiles/profile"
 }
 
 # nf_debt_user UID
