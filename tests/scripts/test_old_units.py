@@ -393,6 +393,9 @@ def test_a_command_of_several_lines_does_not_hide_its_unit(machine: Machine, tex
         (f"{LIBC}/bin/.python3-wrapped", "{}", f"{OLD}/bin/x", "#!/usr/bin/env -S python -u", True),
         (f"{LIBC}/bin/perl", "{}", f"{OLD}/bin/x", "#!/usr/bin/env python3", False),
         (f"{LIBC}/bin/java", "-jar {}", f"{OLD}/share/x.jar", "PK\3\4", True),
+        ("/usr/bin/dash", "{}", OLD, "#!/bin/sh", True),
+        ("/usr/bin/python3", "{}", f"{OLD}/bin/x", "#!/usr/bin/env python3", True),
+        ("/usr/bin/perl", "{}", OLD, "#!/bin/sh", False),
         (SHELL, "{}", f"{OLD}/bin/x", None, True),  # deleted
         (SHELL, "{}", OLD, None, False),
     ],
@@ -403,7 +406,11 @@ def test_what_counts_as_a_script(
     if text is not None:
         machine.host.put(file, text)
     machine.unit("web.service", 100)
-    machine.process(100, WEB, exe, words=f"{exe} {words.format(file)} more")
+    folder = machine.process(100, WEB, exe, words=f"{exe} {words.format(file)} more")
+    if exe.startswith("/usr"):
+        (folder / "exe").symlink_to(machine.host.put(exe))
+        (machine.host.root / "bin").mkdir()
+        (machine.host.root / "bin/sh").symlink_to(f"{machine.host.root}/usr/bin/dash")
     lines = machine.look()
     assert [line[6] for line in of(lines, "process")] in ([file if is_script else "-"], [])
     assert bool(of(lines, "process")) or not is_script

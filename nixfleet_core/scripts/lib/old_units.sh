@@ -345,7 +345,9 @@ nf_debt_tell() {
         if nf_debt_is_apart "$nf_debt_tell_1" "$nf_debt_tell_5" "$nf_debt_tell_4"; then
           nf_debt_tell_4=apart
         fi
-        if ! nf_debt_is_script "$nf_debt_tell_5" "$nf_debt_tell_6"; then nf_debt_tell_6=-; fi
+        if ! nf_debt_is_script "$nf_debt_tell_1" "$nf_debt_tell_5" "$nf_debt_tell_6"; then
+          nf_debt_tell_6=-
+        fi
         ;;
     esac
     nf_debt_line "$nf_debt_tell_what" "$nf_debt_tell_1" "$nf_debt_tell_2" "$nf_debt_tell_3" \
@@ -377,35 +379,40 @@ nf_debt_is_apart() {
     ! [ "$nf_debt_is_apart_at/root$2" -ef "$NF_ROOT$2" ]
 }
 
-# nf_debt_is_script EXE PATH: true if EXE interprets that file: it is the interpreter that the file's first
-# line names; or the file is no program, and lies in a package. A launcher, such as unshare, names a program.
+# nf_debt_is_script PID EXE PATH: true if the process interprets that file: it is the interpreter that the
+# file's first line names; or the file is no program, and lies in a package. A launcher, such as unshare,
+# names a program.
 nf_debt_is_script() {
-  case $2 in -) return 1 ;; esac
-  if ! [ -e "$NF_ROOT$2" ]; then
-    case $2 in /nix/store/*/bin/* | /nix/store/*/libexec/*) return 0 ;; *) return 1 ;; esac
+  case $3 in -) return 1 ;; esac
+  if ! [ -e "$NF_ROOT$3" ]; then
+    case $3 in /nix/store/*/bin/* | /nix/store/*/libexec/*) return 0 ;; *) return 1 ;; esac
   fi
-  [ -f "$NF_ROOT$2" ] && nf_debt_is_script_first=$(head -c 512 "$NF_ROOT$2") || return 1
+  [ -f "$NF_ROOT$3" ] && nf_debt_is_script_first=$(head -c 512 "$NF_ROOT$3") || return 1
   case $nf_debt_is_script_first in
-    '#!'*) nf_debt_interprets "$1" "${nf_debt_is_script_first#??}" ;;
+    '#!'*) nf_debt_interprets "$1" "$2" "${nf_debt_is_script_first#??}" ;;
     "$NF_ELF"*) return 1 ;;
-    *) case $2 in /nix/store/*/*) ;; *) return 1 ;; esac ;;
+    *) case $3 in /nix/store/*/*) ;; *) return 1 ;; esac ;;
   esac
 } 2>/dev/null
 NF_ELF=$(printf '\177ELF')
 
-# nf_debt_interprets EXE WORDS: true if EXE is the program of a first line, or the one that env finds,
-# whatever its version.
+# nf_debt_interprets PID EXE WORDS: true if the process runs the program of a first line, or the one that env
+# finds, whatever its version. EXE is "-" if it is not in the store.
 nf_debt_interprets() {
   IFS=" $NF_TAB" read -r nf_debt_interprets_file nf_debt_interprets_name nf_debt_interprets_more <<EOT
-$2
+$3
 EOT
   case $nf_debt_interprets_file in
-    "$1") return 0 ;;
+    "$2") return 0 ;;
     */env) ;;
-    *) [ "$NF_ROOT$nf_debt_interprets_file" -ef "$NF_ROOT$1" ]; return ;;
+    *) nf_runs "$1" '' "$NF_ROOT$nf_debt_interprets_file"; return ;;
   esac
   case $nf_debt_interprets_name in -S) nf_debt_interprets_name=${nf_debt_interprets_more%% *} ;; esac
-  nf_debt_interprets_exe=$(nf_unwrapped "${1##*/}")
+  case $2 in
+    -) nf_debt_interprets_exe=$(readlink "$NF_ROOT/proc/$1/exe") ;;
+    *) nf_debt_interprets_exe=$2 ;;
+  esac
+  nf_debt_interprets_exe=$(nf_unwrapped "${nf_debt_interprets_exe##*/}")
   case $nf_debt_interprets_exe in
     "$nf_debt_interprets_name" | "$nf_debt_interprets_name"[.0-9]*) ;;
     *) return 1 ;;

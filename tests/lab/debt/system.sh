@@ -28,9 +28,9 @@ unit script.service "$script"
 unit wrapper.service "$wrapper/bin/wrap infinity"
 unit deleted.service "$deleted/bin/deleted infinity"
 unit library.service "$steady/bin/steady infinity" "Environment=LD_PRELOAD=$library/lib/libextra.so"
-# process ids of its own, as a container has
+# process ids and a root of its own, as a container has, and our store
 unit container.service "/usr/bin/unshare --pid --fork --kill-child $plain/bin/plain infinity" \
-  KillSignal=SIGKILL
+  KillSignal=SIGKILL TemporaryFileSystem=/ "BindReadOnlyPaths=/nix /usr /bin /lib -/lib64"
 # it starts what no system has, as a CI runner does
 unit runner.service "/bin/sh -c 'PATH=/run/lab/job:\$PATH job infinity & wait'"
 printf '[Service]\nExecStart=%s\n' "$plain/bin/plain infinity" >"$out/etc/systemd/user/own.service"
