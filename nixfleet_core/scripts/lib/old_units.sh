@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# shellcheck disable=SC2154,SC3013 # its variables come from the parts beside it; -ef as in process.sh
+# shellcheck disable=SC2034,SC2154,SC3013 # its variables are of the parts beside it; -ef as in process.sh
 # Restart debt on Linux: units of which a process runs or maps a store path outside the closure of the active
 # system, or of the home if it is a user's unit. Asks Nix and systemd, and passes over /proc once, with the
 # lowest priority. It only tells what it sees: what of it is debt, the client judges (judge/debt.py).
@@ -23,23 +23,47 @@
 #   older PATH               an older generation's closure has it
 #   boot PART OLD NEW        what was booted, against what a boot takes now: kernel, initrd, kernel-modules
 
+# put_debt: the record of it. Each part comes after the other, so that few processes are there at once.
+put_debt() {
+  nf_debt_see
+  put_debt_told=$(nf_debt)
+  put debt "$(put_text "$put_debt_told" | nf_debt_cut)"
+}
+
+# probe_debt1: the same in a look of probe.sh. A job looks at its end; while it runs, nobody else does.
+probe_debt1() {
+  if [ -n "$NF_JOB" ] || ! nf_job_lives; then put_debt; fi
+}
+
+# nf_debt_see: look at everything once.
+# sets: nf_debt_seen
+nf_debt_see() {
+  if [ "$NF_MANAGER" = launchd ]; then
+    nf_debt_seen=$(nf_agents_running)
+    nf_debt_seen=$(nf_agents_look "$nf_debt_seen")
+  else
+    nf_debt_see_system=$(nf_stored "$NF_ROOT/run/current-system")
+    nf_debt_see_homes=$(nf_debt_homes)
+    nf_debt_seen=$(nf_debt_look "$nf_debt_see_system" "$nf_debt_see_homes")
+  fi
+} 2>/dev/null
+
+# nf_debt: the lines, of what was seen.
 # sets: nf_debt_of_users, nf_debt_old
 nf_debt() {
   nf_debt_old='' nf_debt_of_users=''
-  if [ "$NF_MANAGER" = launchd ]; then nf_debt_launchd; return; fi
-  nf_debt_seen=$(nf_debt_look "$(nf_stored "$NF_ROOT/run/current-system")" "$(nf_debt_homes)")
-  nf_debt_tell <<EOT
+  if [ "$NF_MANAGER" = launchd ]; then
+    nf_agents_tell <<EOT
 $nf_debt_seen
 EOT
+  else
+    nf_debt_tell <<EOT
+$nf_debt_seen
+EOT
+  fi
   if [ -n "$nf_debt_old" ]; then nf_debt_older || nf_debt_line failed older; fi
   case $NF_PLATFORM in home-manager) ;; *) nf_debt_boot ;; esac
 } 2>/dev/null
-
-# probe_debt1: the record of it in a look of probe.sh. A job looks at its end; while it runs, nobody else
-# does.
-probe_debt1() {
-  if [ -n "$NF_JOB" ] || ! nf_job_lives; then put debt "$(nf_debt | nf_debt_cut)"; fi
-}
 
 # nf_gently SECONDS COMMAND...: the same as nf_bounded, and everything else on the host comes first.
 nf_gently() {
@@ -50,8 +74,9 @@ nf_gently() {
 }
 
 # nf_debt_look SYSTEM HOMES: what needs no look at single files, outside these store paths.
+# sets: NF_EXEC (for the last command)
 nf_debt_look() {
-  {
+  (
     if [ -z "$1$2" ] || ! nf_debt_closure "$1"; then echo '@failed closure'; fi
     echo '@homes'
     nf_debt_closure "$2" || echo '@failed homes'
@@ -61,9 +86,10 @@ nf_debt_look() {
     nf_gently 10 ps -A -ww -o pid= -o uid= -o args=
     echo '@processes'
     # in this order, which awk relies on; its answer is 2 if a process has ended meanwhile
+    NF_EXEC='exec'
     cd "$NF_ROOT/proc" &&
       nf_gently 10 grep -HaE "$NF_DEBT_LINES" stat [0-9]*/cgroup [0-9]*/stat [0-9]*/maps
-  } 2>/dev/null | nice -n 19 awk -v store="$NF_REAL_STORE" -v manager="$NF_MANAGER" -v uid="$NF_UID" \
+  ) 2>/dev/null | nice -n 19 awk -v store="$NF_REAL_STORE" -v manager="$NF_MANAGER" -v uid="$NF_UID" \
     "$NF_DEBT_PATHS$NF_DEBT_LOOK"
 }
 
@@ -483,9 +509,10 @@ nf_debt_user() {
 # nf_debt_older: a line for each old path that an older generation of the system has, or of a home; false if
 # Nix did not say so.
 nf_debt_older() {
+  nf_debt_older_had=$(nf_debt_generations)
   {
     printf '%s\n' "$nf_debt_old"
-    nf_debt_closure "$(nf_debt_generations)" || echo '@failed'
+    nf_debt_closure "$nf_debt_older_had" || echo '@failed'
   } | awk '
     NR == 1 { n = split($0, paths, " "); for (i = 1; i <= n; i++) old[paths[i]] = 1; next }
     $0 == "@failed" { failed = 1 }
