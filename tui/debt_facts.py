@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nixfleet_core.facts.service import AGENT_UNIT
 from nixfleet_core.judge.debt import (
     REBOOT,
     apart_words,
@@ -66,7 +67,9 @@ def _unit(one: Owing, host_now: float, glyphs: Glyphs) -> Iterable[Fact]:
         yield Fact("runs since", f"{local_time(one.since)}, {ago(host_now - one.since)}")
     if one.reason:
         yield Fact("left alone", plain(one.reason))
-    yield Fact("pay with", plain(one.pay), "busy")
+    # the agent's restart is a job, which proves what runs afterwards
+    is_agent = one.unit == AGENT_UNIT and one.uid is None
+    yield Fact("pay with", plain(one.pay), "busy", ("restart",) if is_agent else ())
 
 
 def _old_and_new(one: Owing | Boot, glyphs: Glyphs) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Offer = Remedy | Literal["debt"]
 """What a key beside a text does: a remedy, or it shows the host's restart debt."""
 
-Where = Literal["fleet", "host", "update", "many", "notice"]
+Where = Literal["fleet", "host", "debt", "update", "many", "notice"]
 """The part of the app that shows a remedy: the ids of its bindings begin so."""
 
 LABELS: Final[dict[Remedy, str]] = {
@@ -37,7 +37,7 @@ LABELS: Final[dict[Remedy, str]] = {
 """What the key of each remedy does, in a word or two."""
 
 DEBT_KEY: Final = "D"
-_DEBT: Final = "list them"
+_DEBT: Final = "list all"
 
 _ATTACH: Final[dict[Where, str]] = {
     "fleet": "fleet.choose",

@@ -717,3 +717,19 @@ def test_an_answer_that_is_too_long_ends_with_a_whole_line_and_says_so(machine: 
     assert last == "failed\tcut"
     assert 2500 < len(said) <= 3000
     assert set(lines) < set(whole)
+
+
+@one_shell
+def test_a_job_looks_once_and_at_its_end(machine: Machine) -> None:
+    machine.unit("web.service", 100)
+    machine.process(100, WEB, f"{OLD}/bin/web")
+    host = machine.host
+    host.set("units", "\n\n".join(machine.blocks))
+    (host.root / "proc/stat").write_text("btime 1700000000\n")
+    host.on("systemctl", 'case "$*" in *.mount*) cat "$s/units" ;; *) default "$@" ;; esac')
+    host.on("grep", f'exec {shutil.which("grep")} "$@"')
+    host.run_job()
+    looks = {name: read_records((host.job / name).read_bytes()) for name in ("before", "after")}
+    assert "debt" not in looks["before"]
+    assert "web.service" in looks["after"]["debt"]
+    assert len(host.calls("systemctl show *.service")) == len(host.calls("grep -HaE")) == 1

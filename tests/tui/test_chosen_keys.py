@@ -203,13 +203,14 @@ async def test_the_restart_debt_of_a_host(
         await do(pilot, "fleet.debt")
         assert isinstance(app.screen, DebtScreen)
         check(await do(pilot, "debt.again"), chosen)
+        names(screen_text(app), chosen, debt_restart="restart")
         await do(pilot, "debt.copy")
         assert app.clipboard.startswith("nginx-1.26.1")
-        names(await do(pilot, "debt.leave"), chosen, fleet_debt="list them")
+        names(await do(pilot, "debt.leave"), chosen, fleet_debt="list all")
         await do(pilot, "fleet.details")
         app.screen.query_one(FactList).scroll_end(animate=False)
         await settle(pilot)
-        names(screen_text(app), chosen, host_debt="list them")
+        names(screen_text(app), chosen, host_debt="list all")
 
 
 async def test_a_key_of_an_action_comes_before_a_key_of_the_menu(fleet: list[FakeSession]) -> None:

@@ -65,7 +65,7 @@ class DebtScreen(HostPage):
         yield Static(id="said", markup=False)
         with Vertical(id="host") as box:
             box.border_title = Content("Restart debt")
-            yield FactList(stage(self).glyphs, stage(self).keys, id="debt-facts")
+            yield FactList(stage(self).glyphs, stage(self).keys, id="debt-facts", where="debt")
         yield KeyBar()
 
     def on_mount(self) -> None:

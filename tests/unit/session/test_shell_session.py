@@ -121,6 +121,7 @@ class Ran:
     values: dict[str, str]
     elevated: bool
     limit: float
+    script: str = field(default="", repr=False, compare=False)
 
 
 @dataclass
@@ -139,7 +140,7 @@ class FakeShell:
         call = re.search(r"\{\nnf_platform\n(\S+) </dev/null\nexit\n\}\n$", script)
         assert call is not None
         values = dict(word.split("=", 1) for word in words if re.match(r"NF_\w+=", word))
-        self.ran.append(Ran(call[1], values, elevate, limit))
+        self.ran.append(Ran(call[1], values, elevate, limit, script))
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -532,6 +533,80 @@ async def test_incoming_commits_are_read_and_noise_is_not(bench: Callable[..., B
     assert [ran.elevated for ran in made.shell.ran] == [False, True]
     for without in (None, replace(checkout, upstream=None), replace(checkout, state="missing")):
         assert await made.session.incoming(replace(facts, checkout=without)) == ()
+
+
+# Restart debt.
+
+
+OLD_WEB = f"/nix/store/{'c' * 32}-web-1.0"
+SEEN_DEBT = "\n".join(
+    (
+        f"unit\tweb.service\t{OLD_WEB}/bin/web\tloaded\t-",
+        f"process\t7\tweb.service\t5\there\t{OLD_WEB}/bin/web\t-\t1",
+        f"old\t{OLD_WEB}",
+        f"older\t{OLD_WEB}",
+        "looked\t9\t2",
+    )
+)
+
+
+def owed(**more: str) -> Answer:
+    return says(records(platform="nixos", debt=SEEN_DEBT, **more))
+
+
+@pytest.mark.parametrize(
+    ("platform", "as_root", "elevated"),
+    [("nixos", True, True), ("nixos", False, False), ("home-manager", True, False)],
+)
+async def test_debt_is_asked_as_root_only_where_a_system_is_looked_at(
+    bench: Callable[..., Bench], platform: str, as_root: bool, elevated: bool
+) -> None:
+    made = bench(says(records(hostname="h", platform=platform)), owed())
+    debt = await made.session.debt(as_root=as_root)
+    assert [one.unit for one in debt.units] == ["web.service"]
+    assert (debt.looked, debt.unseen, debt.is_known) == (9, 2, True)
+    assert [(ran.call, ran.elevated) for ran in made.shell.ran] == [
+        ("probe", False),
+        ("debt", elevated),
+    ]
+
+
+async def test_there_is_no_debt_to_see_while_a_job_runs(bench: Callable[..., Bench]) -> None:
+    made = bench(says(BEFORE), says(records(platform="nixos", job_running=JOB)))
+    debt = await made.session.debt()
+    assert (debt.not_seen, debt.is_known, debt.is_some) == (("job",), False, False)
+
+
+async def test_a_host_of_no_kind_is_not_asked_for_debt(bench: Callable[..., Bench]) -> None:
+    made = bench(says(records(hostname="h", platform="unknown")))
+    assert (await made.session.debt()).not_seen == ("platform",)
+    assert [ran.call for ran in made.shell.ran] == ["probe"]
+
+
+@pytest.mark.parametrize("answer", [says(b""), says(records(debt=SEEN_DEBT)[:-20]), SLOW, LOST])
+async def test_a_look_for_debt_that_breaks_off_is_no_answer(
+    bench: Callable[..., Bench], answer: Answer
+) -> None:
+    with pytest.raises(Unreachable):
+        await bench(says(BEFORE), answer).session.debt()
+
+
+async def test_only_a_verification_also_looks_for_debt(bench: Callable[..., Bench]) -> None:
+    deep = seen(NEW_AGENT, NEW, "/new", debt=SEEN_DEBT)
+    made = bench(says(BEFORE), says(deep), says(BEFORE), says(BEFORE), says(BEFORE))
+    facts, verdict = await made.session.verify(latest_is(NEW))
+    assert facts.old_units is not None
+    assert (
+        "1 more unit runs old programs: web.service. `nixfleet debt` says how each is paid"
+        in verdict.notes
+    )
+    before = await made.session.probe()
+    await made.session.prove_idly(before)
+    await made.session.explain(before, NEW)
+    holds = {ran.values["NF_DEBT"]: part("old_units") in ran.script for ran in made.shell.ran}
+    assert holds == {"1": True, "": False}
+    asked = [ran.values["NF_DEBT"] for ran in made.shell.ran]
+    assert asked == ["", "1", "", "", ""]
 
 
 # Starting.
@@ -1005,6 +1080,17 @@ async def test_a_job_that_worked(bench: Callable[..., Bench]) -> None:
         *("updated", "2.1.0", "2.2.0"),
     )
     assert (verdict.before.commit, verdict.after.commit) == (OLD, NEW)
+
+
+@pytest.mark.parametrize(("after", "version"), [(AFTER, "2.2.0"), (b"?", None), (None, None)])
+async def test_what_the_look_at_a_jobs_end_saw(
+    bench: Callable[..., Bench], after: bytes | None, version: str | None
+) -> None:
+    made = bench()
+    leave(made, after=after)
+    facts = made.session.facts_after(JOB)
+    running = facts.running if facts is not None else None
+    assert (running.binary.version if running is not None else None) == version
 
 
 async def test_the_verdict_of_a_cancelled_job_says_what_it_left(
