@@ -1,8 +1,9 @@
 #!/bin/sh
 # nixfleet-agent, and a way to replace it that needs nothing of it:
-#   nixfleet-agent --self-update [--force-rebuild]
-# starts the update of this host, detached, prints the job's id and exits 0. With any other arguments
-# this becomes the real agent.
+#   nixfleet-agent --self-update [--force-rebuild] [--as-locked]
+# starts the update of this host, detached, prints the job's id and exits 0. --force-rebuild runs every
+# step, past the cache; --as-locked leaves flake.lock at its commit; together they do both. With any
+# other arguments this becomes the real agent.
 #
 # Exit codes of --self-update: 0 started, or there is nothing to do; 2 wrong arguments; 6 another job is
 # running (its id is printed); else as nixfleet-update says.
@@ -13,11 +14,15 @@ launcher=@launcher@ # does the same for others, through sudo; empty: nobody need
 sudo=@sudo@
 
 if [ "${1:-}" != --self-update ]; then exec "$agent" "$@"; fi
-case $#:${2:-} in
-  1:) request=update ;;
-  2:--force-rebuild) request=force ;;
+case $#:${2:-}:${3:-} in
+  1::) request=update && set -- ;;
+  2:--force-rebuild:) request=force && set -- --force ;;
+  2:--as-locked:) request=as-locked && set -- --as-locked ;;
+  3:--force-rebuild:--as-locked | 3:--as-locked:--force-rebuild)
+    request=force-as-locked && set -- --force --as-locked
+    ;;
   *)
-    echo 'usage: nixfleet-agent --self-update [--force-rebuild]' >&2
+    echo 'usage: nixfleet-agent --self-update [--force-rebuild] [--as-locked]' >&2
     exit 2
     ;;
 esac
@@ -28,10 +33,8 @@ export PATH
 
 if [ -n "$launcher" ] && [ "$(id -u)" != 0 ]; then
   answer=$(echo "$request" | "$sudo" -n -- "$launcher")
-elif [ "$request" = force ]; then
-  answer=$("$update" --detach --json --force </dev/null)
 else
-  answer=$("$update" --detach --json </dev/null)
+  answer=$("$update" --detach --json "$@" </dev/null)
 fi
 code=$?
 

@@ -55,8 +55,8 @@ rec {
 
     selfUpdateWrapper = {
       enable = lib.mkEnableOption ''
-        a `nixfleet-agent` in PATH that knows `--self-update [--force-rebuild]` and otherwise becomes
-        the real agent. The agent's unit is left alone'';
+        a `nixfleet-agent` in PATH that knows `--self-update [--force-rebuild] [--as-locked]` and
+        otherwise becomes the real agent. The agent's unit is left alone'';
 
       agent = mkOption {
         type = types.nullOr types.str;

@@ -2,8 +2,10 @@
 # nixfleet-launch: start the update of this host, detached, as root. For those whom the sudo rule names.
 # What is updated, and from where, comes from the system's configuration. The caller chooses one word,
 # on stdin:
-#   update  nothing runs if the agent is proven to be the latest
-#   force   every step runs, past the cache
+#   update           nothing runs if the agent is proven to be the latest
+#   force            every step runs, past the cache
+#   as-locked        flake.lock stays at its commit; nothing runs if the agent is proven to be that
+#   force-as-locked  every step runs, past the cache, and flake.lock stays at its commit
 # Takes no arguments, and nothing of the caller's environment. Prints one line of JSON; exit codes as of
 # nixfleet-update, where 9 is: detached, still running.
 set -u
@@ -20,10 +22,12 @@ refuse() {
 [ $# = 0 ] || refuse 'it takes no arguments'
 [ "$(id -u)" = 0 ] || refuse 'run it through sudo'
 
-case $(head -c 16) in
+case $(head -c 32) in
   update) set -- ;;
   force) set -- --force ;;
-  *) refuse 'say "update" or "force" on stdin' ;;
+  as-locked) set -- --as-locked ;;
+  force-as-locked) set -- --force --as-locked ;;
+  *) refuse 'say "update", "force", "as-locked" or "force-as-locked" on stdin' ;;
 esac
 
 # Who asked: sudo sets this itself. The job's log is readable to that user.

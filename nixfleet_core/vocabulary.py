@@ -392,6 +392,7 @@ CAUSES: Final[dict[Cause, Words]] = {
         "flake.lock has an uncommitted change of the input, or HEAD is not pushed: the agent's own "
         "pull resets it",
         "commit flake.lock and push it",
+        ("commit",),
     ),
     "other-system": Words(
         "the profile names another system than the one that runs, and not a newer one: another "

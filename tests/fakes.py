@@ -469,6 +469,9 @@ class FakeSession:
     async def verdict(self, job: str, latest: AskLatest) -> Verdict:
         return self._answer("verdict", UPDATED, await latest(STALE))
 
+    def facts_after(self, job: str) -> Facts | None:
+        return cast("Facts | None", self.says.get("facts_after"))
+
     async def cancel(self, job: str) -> None:
         self.cancelling.set()
         self._answer("cancel", None, root=True)

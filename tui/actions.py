@@ -22,6 +22,7 @@ from nixfleet_core.transport.answer import CARRIER_FAILED
 from nixfleet_core.vocabulary import Advice
 from tui.fleet import Seen
 from tui.keys import shown_key
+from tui.known_debt import debt_in
 from tui.remedies import advice_text
 from tui.screens.base import Confirm, Notice
 from tui.screens.remedy import RemedyNotice
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from nixfleet_core.job.outcome import Kind
     from nixfleet_core.judge.verdict import Verdict
     from nixfleet_core.plan.model import Plan
-    from nixfleet_core.session.has import SeenHost
+    from nixfleet_core.session.has import SeenHost, Unclear
     from nixfleet_core.vocabulary import Remedy
     from tui.fleet import HostEntry
     from tui.jobs import JobWatcher
@@ -365,8 +366,8 @@ async def ask_for_fix(app: Stage, entries: Sequence[HostEntry], hidden: int = 0)
     from nixfleet_core.session.has import Unclear, which_have
     from tui.screens.fix import FixDialog, answers_text
 
-    dialog = FixDialog()
-    while word := await app.push_screen_wait(dialog):
+    word = await app.push_screen_wait(FixDialog())
+    while word:
         app.notify("asking the input's repository ...")
         seen = [_seen_host(entry) for entry in entries]
         known = {
@@ -381,13 +382,24 @@ async def ask_for_fix(app: Stage, entries: Sequence[HostEntry], hidden: int = 0)
             await app.push_screen_wait(Notice("Is my fix in?", Content(plain(why))))
             return
         if isinstance(found, Unclear):
-            dialog = FixDialog(word, found)
+            word = await _ask_which(app, word, found)
             continue
         parts = [answers_text(found, app.glyphs)]
         if hidden:
             parts.append(Content.styled(left_alone(hidden), "bold"))
         await app.push_screen_wait(Notice("Is my fix in?", Content("\n\n").join(parts)))
         return
+
+
+async def _ask_which(app: Stage, word: str, unclear: Unclear) -> str | None:
+    """Let the operator choose one of several commits, or else ask for the fix again."""
+    from tui.screens.fix import FixDialog, FoundDialog
+
+    if unclear.found:
+        chosen = await app.push_screen_wait(FoundDialog(unclear))
+        if chosen is not None:
+            return chosen
+    return await app.push_screen_wait(FixDialog(word, unclear.why))
 
 
 def _seen_host(entry: HostEntry) -> SeenHost:
@@ -528,6 +540,7 @@ async def _verify(app: Stage, entry: HostEntry) -> Verdict | str:
     if report.facts is None or report.verdict is None:
         return f"not verified: {report.verdict.sentence if report.verdict else ''}"
     entry.learn(asked, Seen(app.clock(), report.facts), report.verdict)
+    entry.learn_debt(asked, debt_in(report.facts, app.clock()))
     return report.verdict
 
 

@@ -7,9 +7,8 @@ terminal could clear the screen, set its title or fill the clipboard.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from rich.cells import cell_len
 from rich.color import Color
@@ -18,31 +17,17 @@ from rich.style import Style
 
 from nixfleet_core.log.characters import SGR, log_line, without_colours
 from nixfleet_core.log.index import CLIP
+from nixfleet_core.log.sgr import NO_PEN, drawn_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from nixfleet_core.log.sgr import Colour, Pen
 
 SGR_BYTES: Final = re.compile(SGR.pattern.encode())
 _ODD: Final = re.compile(rb"[^ -~\n]")
 """A byte that is not one cell."""
 TAB: Final = 8
-
-
-@dataclass(frozen=True, slots=True)
-class _Pen:
-    """The SGR state."""
-
-    fg: Color | None = None
-    bg: Color | None = None
-    bold: bool = False
-    dim: bool = False
-    italic: bool = False
-    underline: bool = False
-    reverse: bool = False
-    strike: bool = False
-
-
-_NO_PEN: Final = _Pen()
 
 
 def clip_line(line: bytes) -> bytes:
@@ -71,14 +56,7 @@ def parse_line(line: bytes) -> list[Segment]:
     text = clean_line(line)
     if "\x1b" not in text:
         return [Segment(text)] if text else []
-    pen, at, segments = _NO_PEN, 0, []
-    for match in SGR.finditer(text):
-        if match.start() > at:
-            segments.append(Segment(text[at : match.start()], _style(pen)))
-        pen, at = _apply(pen, match[1]), match.end()
-    if at < len(text):
-        segments.append(Segment(text[at:], _style(pen)))
-    return segments
+    return [Segment(piece, _style(pen)) for piece, pen in drawn_pieces(text)]
 
 
 def count_wrapped_rows(lines: bytes, width: int) -> int:
@@ -126,12 +104,12 @@ def _expand(text: str) -> str:
 
 
 @lru_cache(maxsize=512)
-def _style(pen: _Pen) -> Style | None:
-    if pen == _NO_PEN:
+def _style(pen: Pen) -> Style | None:
+    if pen == NO_PEN:
         return None
     return Style(
-        color=pen.fg,
-        bgcolor=pen.bg,
+        color=_rich_colour(pen.fg),
+        bgcolor=_rich_colour(pen.bg),
         bold=pen.bold or None,
         dim=pen.dim or None,
         italic=pen.italic or None,
@@ -141,54 +119,11 @@ def _style(pen: _Pen) -> Style | None:
     )
 
 
-@lru_cache(maxsize=2048)
-def _apply(pen: _Pen, parameters: str) -> _Pen:
-    """The pen after `ESC [ parameters m` (ECMA-48; colours as xterm has them)."""
-    numbers = [int(part[:4]) if part else 0 for part in parameters.split(";")]
-    at = 0
-    while at < len(numbers):
-        number = numbers[at]
-        at += 1
-        if number == 0:
-            pen = _NO_PEN
-        elif number in (38, 48):
-            colour, used = _extended(numbers[at:])
-            at += used
-            if colour is not None:
-                pen = replace(pen, fg=colour) if number == 38 else replace(pen, bg=colour)
-        else:
-            pen = replace(pen, **_CHANGES.get(number, {}))
-    return pen
-
-
-_CHANGES: Final[dict[int, dict[str, Any]]] = {
-    1: {"bold": True},
-    2: {"dim": True},
-    3: {"italic": True},
-    4: {"underline": True},
-    7: {"reverse": True},
-    9: {"strike": True},
-    22: {"bold": False, "dim": False},
-    23: {"italic": False},
-    24: {"underline": False},
-    27: {"reverse": False},
-    29: {"strike": False},
-    39: {"fg": None},
-    49: {"bg": None},
-    **{30 + colour: {"fg": Color.from_ansi(colour)} for colour in range(8)},
-    **{40 + colour: {"bg": Color.from_ansi(colour)} for colour in range(8)},
-    **{90 + colour: {"fg": Color.from_ansi(8 + colour)} for colour in range(8)},
-    **{100 + colour: {"bg": Color.from_ansi(8 + colour)} for colour in range(8)},
-}
-"""What a parameter does to the pen."""
-
-
-def _extended(numbers: list[int]) -> tuple[Color | None, int]:
-    """The colour after 38 or 48, and how many parameters it took."""
-    match numbers:
-        case [5, index, *_] if index < 256:
-            return Color.from_ansi(index), 2
-        case [2, red, green, blue, *_] if max(red, green, blue) < 256:
-            return Color.from_rgb(red, green, blue), 4
-        case _:
-            return None, len(numbers)
+def _rich_colour(colour: Colour | None) -> Color | None:
+    match colour:
+        case None:
+            return None
+        case int():
+            return Color.from_ansi(colour)
+        case red, green, blue:
+            return Color.from_rgb(red, green, blue)

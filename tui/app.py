@@ -37,6 +37,7 @@ from tui.fleet import Fleet
 from tui.glyphs import ASCII, UNICODE
 from tui.jobs import JobWatcher
 from tui.keys import Keys, is_key
+from tui.known_debt import debt_in
 from tui.paint_rate import limit_paints, pace
 from tui.proving import Proving
 from tui.refresh import SECOND, Refresh
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from nixfleet_core.session.no_hosts import Searched
     from nixfleet_core.session.protocol import HostSession, LatestSource
     from tui.fleet import HostEntry
+    from tui.known_debt import SeenDebt
     from tui.settings import AppSettings
 
 _NOTICE_SECONDS = 30.0
@@ -400,12 +402,18 @@ class NixFleetApp(Stage, inherit_bindings=False):
         await watcher.run(self.conductor)
         entry.report = watcher.report
         if watcher.is_over:
-            entry.learn_end(watcher.job, watcher.verdict)
+            entry.learn_end(watcher.job, watcher.verdict, self._debt_after(entry, watcher.job))
         if watcher.verdict is not None:
             self._announce(watcher, watcher.verdict)
         if watcher.report is not None:
             self.finishing.tell(watcher.report)
         await self.fleet.look(entry, self.tick)
+
+    def _debt_after(self, entry: HostEntry, job: str) -> SeenDebt | None:
+        """The restart debt that the look at the job's end has found."""
+        with suppress(HostError):  # without it, nothing is known
+            return debt_in(entry.session.facts_after(job), self.clock())
+        return None
 
     def _announce(self, watcher: JobWatcher, verdict: Verdict) -> None:
         """Ring, and say it in the window title and on the desktop, for an operator who looks
@@ -585,6 +593,12 @@ class NixFleetApp(Stage, inherit_bindings=False):
         from tui.screens.host import HostScreen
 
         self.push_screen(HostScreen(message.entry))
+
+    @on(messages.ShowDebt)
+    def _show_debt(self, message: messages.ShowDebt) -> None:
+        from tui.screens.debt import DebtScreen
+
+        self.push_screen(DebtScreen(message.entry))
 
     @on(messages.ShowJournal)
     def _show_journal(self, message: messages.ShowJournal) -> None:

@@ -10,6 +10,7 @@ from textual.binding import Binding
 from tui.app import NixFleetApp
 from tui.screens.base import Dialog, Page
 from tui.screens.batch import ManyPlansDialog, TurnsDialog
+from tui.screens.debt import DebtScreen
 from tui.screens.first_run import FirstRunScreen
 from tui.screens.fleet import FleetScreen
 from tui.screens.generation import GenerationDialog
@@ -43,6 +44,7 @@ PLACES: Final[tuple[tuple[str, type[DOMNode]], ...]] = (
     ("no hosts", FirstRunScreen),
     ("all about a host (`d`)", HostScreen),
     ("all about a host (`d`)", FactList),
+    ("the restart debt (`D`)", DebtScreen),
     ("the agent's log (`a`)", JournalScreen),
     ("the history (`H`)", HistoryScreen),
     ("a dialog", Dialog),

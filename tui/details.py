@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 from textual.content import Content
 
 from nixfleet_core.facts.model import Snapshot
 from nixfleet_core.host import HELD
 from nixfleet_core.ids import job_time
+from nixfleet_core.judge.debt import is_debt_note
 from nixfleet_core.judge.diagnosis import PROOFS
 from nixfleet_core.session.boundary import drawn
 from tui.keys import AS_BUILT
@@ -22,10 +24,12 @@ from tui.words import STYLES, state_tone, tone_sign
 if TYPE_CHECKING:
     from nixfleet_core.facts.model import Checkout, Facts
     from nixfleet_core.judge.table_state import Assessment
+    from nixfleet_core.judge.verdict import Verdict
     from tui.fleet import HostEntry
     from tui.glyphs import Glyphs
     from tui.jobs import JobWatcher
     from tui.keys import Keys
+    from tui.known_debt import SeenDebt
 
 _LABEL = 11
 _COLUMN = 16
@@ -68,8 +72,11 @@ def _details(entry: HostEntry, glyphs: Glyphs, now: float, bound: Keys) -> Conte
         lines += _last_attempt(entry, glyphs, bound)
     if facts is not None:
         lines += [Content(), *_layers(entry, facts, glyphs), *_origin(entry, facts, glyphs, now)]
+    if entry.debt is not None and not is_busy:
+        lines += _debt(entry.debt, glyphs, now, bound)
     if entry.verdict is not None and not is_busy:
-        lines += [Content(), verdict_text(entry.verdict, glyphs, bound=bound)]
+        verdict = _without_debt(entry.verdict) if entry.debt is not None else entry.verdict
+        lines += [Content(), verdict_text(verdict, glyphs, bound=bound)]
     return Content("\n").join(lines)
 
 
@@ -112,6 +119,21 @@ def _why(found: Assessment, glyphs: Glyphs, bound: Keys) -> list[Content]:
     said = Content(sentence(finding.advice, glyphs))
     cure = advice_text(said, finding.remedies, glyphs, bound=bound)
     return [state, why, Content.assemble(("cure: ", STYLES["faint"]), cure)]
+
+
+def _without_debt(verdict: Verdict) -> Verdict:
+    """The verdict without its remark on restart debt, of which a line of its own says what is known
+    by now."""
+    notes = tuple(note for note in verdict.notes if not is_debt_note(note))
+    return msgspec.structs.replace(verdict, notes=notes)
+
+
+def _debt(seen: SeenDebt, glyphs: Glyphs, now: float, bound: Keys) -> list[Content]:
+    """What else is old, and the key that lists it."""
+    lines = [_pair("" if at else "old", words) for at, words in enumerate(seen.words(now))]
+    if lines and (keys := remedy_keys(("debt",), glyphs, bound=bound)):
+        lines[-1] = Content.assemble(lines[-1], " ", keys)
+    return lines
 
 
 def _layers(entry: HostEntry, facts: Facts, glyphs: Glyphs) -> list[Content]:

@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from nixfleet_core.judge.verdict import Verdict
     from nixfleet_core.nix.git_url import Latest
     from nixfleet_core.session.conduct import Report
+    from nixfleet_core.session.latest_version import Versions
     from nixfleet_core.session.protocol import HostSession, LatestSource
     from nixfleet_core.vocabulary import Remedy, State
     from tui.jobs import JobWatcher
+    from tui.known_debt import SeenDebt
 
 STATE_ORDER: Final = (
     *("current", "unproven", "stale", "down", "starting", "offline", "no-shell", "error"),
@@ -76,8 +78,9 @@ def _nobody(_: HostEntry) -> None:
 class HostEntry:
     """One host: what is known of it, and what the app is doing with it.
 
-    What is known changes in `learn`, `learn_latest` and `learn_end` alone. They put answers in the
-    order in which they were asked for: an answer that arrives late overwrites nothing newer.
+    What is known changes in `learn`, `learn_latest`, `learn_debt` and `learn_end` alone. They put
+    answers in the order in which they were asked for: an answer that arrives late overwrites
+    nothing newer.
     """
 
     session: HostSession
@@ -100,8 +103,10 @@ class HostEntry:
     _seen_asked: int = 0
     """Answers to earlier questions than this one no longer count."""
     _answer: Latest = None
+    _version: str | None = None
     _answer_asked: int = 0
     _verdict: Verdict | None = None
+    _debt: SeenDebt | None = None
     _ended: set[str] = field(default_factory=set)
     """The jobs whose end is known."""
     _judged: Assessment | None = None
@@ -127,25 +132,33 @@ class HostEntry:
         self._verdict = verdict or self._verdict
         self._has_changed()
 
-    def learn_latest(self, asked: int, answer: Latest) -> None:
-        """Take in the latest commit, or why we did not ask, unless something newer is known."""
+    def learn_latest(self, asked: int, answer: Latest, version: str | None = None) -> None:
+        """Take in the latest commit and what version it is said to be, or why we did not ask,
+        unless something newer is known."""
         if asked >= self._answer_asked:
-            self._answer_asked, self._answer = asked, answer
+            self._answer_asked, self._answer, self._version = asked, answer, version
+            self._has_changed()
+
+    def learn_debt(self, asked: int, seen: SeenDebt | None) -> None:
+        """Take in the restart debt, if that look could see it, unless something newer is known."""
+        if seen is not None and seen.debt.is_known and self.counts(asked):
+            self._debt = seen
             self._has_changed()
 
     def overtake(self) -> None:
         """The host has just changed: only answers to later questions count."""
         self._seen_asked = self._answer_asked = self.ask()
 
-    def learn_end(self, job: str, verdict: Verdict | None) -> None:
+    def learn_end(self, job: str, verdict: Verdict | None, debt: SeenDebt | None = None) -> None:
         """A job has ended: no question of before can have the answer of afterwards, and what was
-        proven before need not be so any more."""
+        proven before need not be so any more. `debt`: what its last look found."""
         self._ended.add(job)
         self.overtake()
         seen = self._without_ended(self._seen)
         facts = seen.facts and replace(seen.facts, expected=None, proof=None, proofs=())
         self._seen = replace(seen, facts=facts)
         self._verdict = verdict or self._verdict
+        self._debt = debt if debt is not None and debt.debt.is_known else None
         self._has_changed()
 
     def _has_changed(self) -> None:
@@ -200,6 +213,15 @@ class HostEntry:
     def verdict(self) -> Verdict | None:
         """The last verdict on the host."""
         return self._verdict
+
+    @property
+    def debt(self) -> SeenDebt | None:
+        """The restart debt that was found last; None if another system is active by now, or if the
+        host has booted since."""
+        known = self._debt
+        if known is None or self.facts is None or known.holds(self.facts):
+            return known
+        return None
 
     # The rest
 
@@ -308,6 +330,11 @@ class HostEntry:
         return commit_of(self.answer)
 
     @property
+    def said_version(self) -> str | None:
+        """What version the latest commit is said to be, by its repository: a label, no proof."""
+        return self._version
+
+    @property
     def assessment(self) -> Assessment | None:
         """None until the host has answered or failed to."""
         if self.problem is not None:
@@ -318,7 +345,7 @@ class HostEntry:
             facts, answer = self.facts, self.answer
             self._judged = drawn(
                 self.name,
-                lambda: assess(facts, answer, self.host),
+                lambda: assess(facts, answer, self.host, self.said_version),
                 lambda why: Assessment("error", why),
             )
         return self._judged
@@ -395,6 +422,11 @@ class HostEntry:
             self._count_change()
             changed()
 
+    def host_time(self, now: float) -> float:
+        """What the host's clock says at that moment of ours, as far as it told us."""
+        told = self.facts.now if self.facts is not None else None
+        return told + now - self.seen_at if told else now
+
     def snapshot(self) -> Snapshot:
         """The last look, in the form that a verdict compares."""
         return snapshot(self.facts, self.host.input)
@@ -405,7 +437,8 @@ class Overview:
     """What the hosts have in common, or are together."""
 
     latest: Mapping[str, str]
-    """The latest for each host: its version if the fleet knows it, else the short commit.
+    """The latest for each host: its version if the fleet knows it, else the one that it is said to
+    be, else the short commit.
 
     For a host that has not said where its input comes from, we assume the commit that all others
     with an input of that name follow, if that is one commit.
@@ -434,6 +467,7 @@ class Fleet:
     _overview: Overview | None = None
     """None until somebody asks for it."""
     _latest: Mapping[str, str] = field(default_factory=dict)
+    _versions: Versions | None = None
     _times: dict[str, int | None] = field(default_factory=dict)
     """When a commit was made, as far as it was asked for."""
 
@@ -463,14 +497,24 @@ class Fleet:
         looked = await self._probe(entry, changed, again=again)
         try:
             with one_host(entry.name):
-                if entry.facts is not None:
+                if (facts := entry.facts) is not None:
                     # a lock file that has changed may name a commit newer than the last answer
                     known = again and before is not None and _lock(entry, before) == _lock(entry)
-                    ask = ask_cheaply if known else ask
-                    entry.learn_latest(asked, await ask(entry.facts))
+                    answer = await (ask_cheaply if known else ask)(facts)
+                    version = await self._version(entry.host, facts, answer)
+                    entry.learn_latest(asked, answer, version)
         except Unreachable as error:
             entry.learn(looked, self._unseen(error, entry.facts))
         changed()
+
+    async def _version(self, host: Host, facts: Facts, latest: Latest) -> str | None:
+        """What version the latest commit is said to be, if a clone is there that tells it."""
+        if self._versions is None:
+            # clones of repositories cost the start
+            from nixfleet_core.session.latest_version import Versions
+
+            self._versions = Versions(here=self.latest_source.here)
+        return await self._versions.of(host, facts, latest)
 
     async def look_if_old(self, entry: HostEntry, changed: Callable[[], None]) -> None:
         """Probe the host, unless it answered or was offline just now."""
@@ -558,13 +602,20 @@ class Fleet:
             if entry.latest:
                 by_input.setdefault(entry.host.input, set()).add(entry.latest)
         revs = set().union(*by_input.values())
-        labels = {rev: latest_version(rev, judged) or rev[:7] for rev in revs}
+        proven = {rev: latest_version(rev, judged) for rev in revs}
+        said: dict[str, set[str]] = {rev: set() for rev in revs}
+        for entry in self.entries.values():
+            if entry.latest and entry.said_version:
+                said[entry.latest].add(entry.said_version)
         found: dict[str, str] = {}
         for entry in self.entries.values():
             others = by_input.get(entry.host.input, set())
             rev = entry.latest or (next(iter(others)) if len(others) == 1 else None)
             if rev is not None:
-                found[entry.name] = labels[rev]
+                # no host's repository speaks for a host that has named its own
+                versions = {entry.said_version} if entry.latest else said[rev]
+                label = next(iter(versions)) if len(versions) == 1 else None
+                found[entry.name] = proven[rev] or label or rev[:7]
         return self._latest if found == self._latest else found
 
     def latest_time(self, rev: str) -> int | None:

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from nixfleet_core.facts.model import Binary, Checkout, Facts
     from nixfleet_core.facts.proofs import Proven
     from nixfleet_core.job.history import JobLine
-    from nixfleet_core.vocabulary import Remedy
     from tui.fleet import HostEntry
     from tui.glyphs import Glyphs
+    from tui.remedies import Offer
     from tui.words import Tone
 
 JOBS_SHOWN: Final = 5
@@ -41,7 +41,7 @@ class Fact:
     label: str
     value: str
     tone: Tone = "normal"
-    remedies: tuple[Remedy, ...] = ()
+    remedies: tuple[Offer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +138,11 @@ class _View:
         at = self.jobs.at
         return f"asked at {clock_time(at)}, {ago(self.now - at)}" if at else ""
 
-    def _host_time(self, at: int | None, facts: Facts) -> str:
+    def _host_time(self, at: int | None) -> str:
         """A moment of the host's clock, and how long ago that is by the same clock."""
         if at is None:
             return ""
-        host_now = facts.now + self.now - self.entry.seen_at if facts.now else self.now
-        return f"{local_time(at)}, {ago(host_now - at)}"
+        return f"{local_time(at)}, {ago(self.entry.host_time(self.now) - at)}"
 
     # The sections.
 
@@ -202,12 +201,12 @@ class _View:
         running, unit = facts.running, facts.unit
         none = "no process of the agent was seen"
         yield from _binary(running.binary if running else None, none)
-        yield from self._built_from(facts, known)
+        yield from self._built_from(known)
         started = running.started if running else None
         yield _fact("known by", PROOFS[running.proof] if running else None, none)
         if running and known.running and known.running.proof != running.proof:
             yield Fact("proven by", f"{PROOFS[known.running.proof]}, in a proof of this process")
-        yield _fact("runs since", self._host_time(started, facts), none)
+        yield _fact("runs since", self._host_time(started), none)
         pid = running.pid if running else unit.pid if unit else 0
         yield _fact("process", str(pid) if pid else None, none)
         unseen = "the agent's unit could not be seen"
@@ -216,7 +215,7 @@ class _View:
         if facts.journal is not None:
             yield _fact("it said last", facts.journal)
 
-    def _built_from(self, facts: Facts, known: Facts) -> Iterable[Fact]:
+    def _built_from(self, known: Facts) -> Iterable[Fact]:
         """The commit that the running program was built from, by proof."""
         found = running_commit(known, self.entry.host.input)
         if found is None:
@@ -224,7 +223,7 @@ class _View:
             return
         yield _fact("built from", found.commit)
         if found.made is not None:
-            yield Fact("commit made", self._host_time(found.made, facts))
+            yield Fact("commit made", self._host_time(found.made))
         for commit in found.same:
             yield _fact("the same as", commit)
 
@@ -233,7 +232,7 @@ class _View:
         yield from _binary(facts.installed, none)
         yield _fact(
             "here since",
-            self._host_time(facts.installed_at, facts),
+            self._host_time(facts.installed_at),
             "the host did not say when it came",
         )
         if facts.loaded is not None:
@@ -248,12 +247,16 @@ class _View:
         )
         why = not_asked.why if not_asked else "its repository did not say it"
         yield _fact("latest commit", expect.latest, why)
+        if self.entry.said_version is not None:
+            yield Fact(
+                "latest version", f"{plain(self.entry.said_version)}, as its repository says"
+            )
         if expect.latest and self.made:
             yield Fact("latest made", f"{local_time(self.made)}, {ago(self.now - self.made)}")
         yield _fact("locked commit", found.rev if found else None, _no_lock(facts, expect.input))
         if found is not None:
             when = found.last_modified
-            yield _fact("lock made", self._host_time(when, facts), "flake.lock has no date")
+            yield _fact("lock made", self._host_time(when), "flake.lock has no date")
             yield _fact("input", expect.input)
             yield _fact("from", found.source.url, f"an input of the kind {found.kind}")
             if found.follows:
@@ -324,6 +327,9 @@ class _View:
             yield Fact("reboot", "the new system needs one", "warning")
         if system.inhibitors:
             yield Fact("not switched for", plain(", ".join(system.inhibitors)), "warning")
+        if self.entry.debt is not None and not facts.job_running:
+            for words in self.entry.debt.words(self.now):
+                yield Fact("restart debt", plain(words), "warning", ("debt",))
 
     def _jobs(self) -> Iterable[Fact]:
         if not self.jobs.at:
@@ -353,7 +359,7 @@ class _View:
         if not facts.proofs:
             yield Fact("proofs", "none yet: nobody has looked at this host with proof", "faint")
         for proof in facts.proofs[:JOBS_SHOWN]:
-            when, _, age = self._host_time(proof.at, facts).partition(", ")
+            when, _, age = self._host_time(proof.at).partition(", ")
             yield Fact(when, _proof(proof, age))
 
 

@@ -21,6 +21,7 @@ from tui.app import NixFleetApp
 from tui.bindings import PLACES, app_keys
 from tui.screens.base import Dialog
 from tui.screens.batch import ManyPlansDialog, TurnsDialog
+from tui.screens.debt import DebtScreen
 from tui.screens.first_run import FirstRunScreen
 from tui.screens.fleet import FleetScreen
 from tui.screens.generation import GenerationDialog
@@ -51,6 +52,7 @@ VIEWS: Final[Mapping[str, tuple[type[DOMNode], ...]]] = {
     "in the filter of the hosts": (FilterBar, FleetScreen, NixFleetApp),
     "where there are no hosts": (FirstRunScreen, NixFleetApp),
     "in what is known of a host": (FactList, HostScreen, NixFleetApp),
+    "in the restart debt of a host": (FactList, DebtScreen, NixFleetApp),
     "in the agent's log": (LogView, JournalScreen, NixFleetApp),
     "where a text of the agent's log is typed": (SearchField, JournalScreen, NixFleetApp),
     "in the history": (RowTable, HistoryScreen, NixFleetApp),

@@ -14,6 +14,7 @@ from nixfleet_core.log.plain_file import open_plain
 from tui.ansi import count_wrapped_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from io import FileIO
     from pathlib import Path
 
@@ -42,11 +43,11 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """The lines of one segment, and where each begins."""
+    """The lines of one segment, where each begins, and the row behind the last one."""
 
     lines: list[bytes]
     starts: list[int]
-    rows: list[int]
+    rows: Sequence[int]
 
 
 class LogFile:
@@ -108,11 +109,24 @@ class LogFile:
 
     def line_at_row(self, row: int) -> Line | None:
         """The line to which the row belongs."""
-        if not 0 <= row < self.rows:
-            return None
-        segment = self._index.segment_with_row(row)
-        page = self._page(segment.start, segment.read_size, segment.row)
-        return self._line(page, bisect_right(page.rows, row) - 1) if page.lines else None
+        return self.lines_at_rows(row, row + 1)[0]
+
+    def lines_at_rows(self, first: int, end: int) -> list[Line | None]:
+        """The lines to which these rows belong, one for each row; None where there is no row."""
+        lines: list[Line | None] = []
+        rows, page, number = self.rows, _NO_PAGE, 0
+        for row in range(first, end):
+            if not 0 <= row < rows:
+                lines.append(None)
+                continue
+            if not page.rows[0] <= row < page.rows[-1]:
+                segment = self._index.segment_with_row(row)
+                page = self._page(segment.start, segment.read_size, segment.row)
+                number = min(bisect_right(page.rows, row), len(page.lines)) - 1
+            elif row >= page.rows[number + 1]:
+                number += 1
+            lines.append(self._line(page, number) if page.lines else None)
+        return lines
 
     def line_at_offset(self, offset: int) -> Line | None:
         """The line to which the byte of the file belongs."""
@@ -193,10 +207,15 @@ class LogFile:
         lines = data.split(b"\n")
         if not lines[-1]:
             lines.pop()
-        starts = accumulate((len(line) + 1 for line in lines[:-1]), initial=start)
-        width = self._width
-        counts = (1 if width is None else count_wrapped_rows(line, width) or 1 for line in lines)
-        return _Page(lines, list(starts) if lines else [], list(accumulate(counts, initial=row)))
+        sizes = map((1).__add__, map(len, lines))
+        starts = list(accumulate(sizes, initial=start))[:-1]
+        if self._width is None:
+            return _Page(lines, starts, range(row, row + len(lines) + 1))
+        counts = [count_wrapped_rows(line, self._width) or 1 for line in lines]
+        return _Page(lines, starts, list(accumulate(counts, initial=row)))
+
+
+_NO_PAGE: Final = _Page([], [], (0, 0))
 
 
 class MatchingLines(LogFile):

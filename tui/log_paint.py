@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -35,16 +35,20 @@ class Look:
     dark: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Painted:
+class Painted(NamedTuple):
     """A whole line, not cut to the window."""
 
-    strip: Strip
+    text: str
+    segments: list[Segment]
+    cells: int
     kind: Kind | None
 
+    @property
+    def strip(self) -> Strip:
+        return Strip(self.segments, self.cells)
 
-@dataclass(frozen=True, slots=True)
-class Row:
+
+class Row(NamedTuple):
     """One row of the window: the signs at its left, and its part of the line."""
 
     gutter: list[Segment]
@@ -73,19 +77,40 @@ def paint(line: bytes, look: Look, found: Query | None) -> Painted:
         named = Segment(name, derivation_style(name, dark=look.dark))
         segments[:1] = [named, Segment(first[len(name) :], style)]
     base = look.base if kind is None else look.base + look.kinds[kind]
-    strip = Strip([Segment(part, base + style if style else base) for part, style, _ in segments])
+    drawn = [Segment(part, base + style if style else base) for part, style, _ in segments]
+    painted = Painted(text, drawn, _cells(text, drawn), kind)
     if found is not None:
         for start, end in found.spans(text):
-            strip = restyle(strip, cell_len(text[:start]), cell_len(text[:end]), look.hit)
-    return Painted(strip, kind)
+            painted = restyle(painted, cell_len(text[:start]), cell_len(text[:end]), look.hit)
+    return painted
 
 
-def window_of(strip: Strip, left: int, width: int, base: Style) -> list[Segment]:
+def _cells(text: str, segments: list[Segment]) -> int:
+    return len(text) if text.isascii() else Strip(segments).cell_length
+
+
+def window_of(line: Painted, left: int, width: int, base: Style) -> list[Segment]:
     """The cells of a line that a window of so many shows, the empty ones behind its end too."""
-    if left or strip.cell_length > width:
-        strip = strip.crop(left, left + width)
-    empty = width - strip.cell_length
-    return [*strip, Segment(" " * empty, base)] if empty > 0 else [*strip]
+    segments, right = line.segments, left + width
+    if left or line.cells > width:
+        is_ascii = line.text.isascii()  # then a cell is a character
+        segments = _between(segments, left, right) if is_ascii else [*line.strip.crop(left, right)]
+    empty = min(width, right - line.cells)
+    return [*segments, Segment(" " * empty, base)] if empty > 0 else segments
+
+
+def _between(segments: list[Segment], left: int, right: int) -> list[Segment]:
+    """The characters from `left` to `right`."""
+    kept: list[Segment] = []
+    at = 0
+    for segment in segments:
+        end = at + len(segment.text)
+        if left <= at and end <= right:
+            kept.append(segment)
+        elif left < end and at < right:
+            kept.append(Segment(segment.text[max(0, left - at) : right - at], segment.style))
+        at = end
+    return kept
 
 
 def joined(segments: Iterable[Segment]) -> list[Segment]:
@@ -117,22 +142,23 @@ def _draws(style: Style) -> bool:
     )
 
 
-def restyle(strip: Strip, start: int, end: int, style: Style) -> Strip:
+def restyle(line: Painted, start: int, end: int, style: Style) -> Painted:
     """The cells `start` to `end` in another style."""
-    length = strip.cell_length
+    length = line.cells
     start, end = max(0, min(start, length)), max(0, min(end, length))
     if start >= end:
-        return strip
-    middle = Strip(
-        [Segment(text, (old + style) if old else style) for text, old, _ in strip.crop(start, end)]
-    )
-    return Strip.join([strip.crop(0, start), middle, strip.crop(end, length)])
+        return line
+    strip = line.strip
+    middle = [
+        Segment(text, (old + style) if old else style) for text, old, _ in strip.crop(start, end)
+    ]
+    return line._replace(segments=[*strip.crop(0, start), *middle, *strip.crop(end, length)])
 
 
-def characters_in(strip: Strip, cells: int) -> int:
+def characters_in(line: Painted, cells: int) -> int:
     """How many characters the first cells have: what the mouse selects is counted in these."""
-    text = strip.text
-    return min(cells, len(text)) if text.isascii() else len(strip.crop(0, cells).text)
+    text = line.text
+    return min(cells, len(text)) if text.isascii() else len(line.strip.crop(0, cells).text)
 
 
 def at_one_offset(strip: Strip, x: int, y: int) -> Strip:

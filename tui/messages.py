@@ -71,6 +71,10 @@ class ShowHistory(HostMessage):
     """List the host's jobs."""
 
 
+class ShowDebt(HostMessage):
+    """Show what on the host is older than its active system."""
+
+
 class ShowHost(HostMessage):
     """Show everything that is known of the host."""
 

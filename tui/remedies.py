@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from tui.glyphs import Glyphs
     from tui.keys import Keys
 
-Where = Literal["fleet", "host", "update", "many", "notice"]
+Offer = Remedy | Literal["debt"]
+"""What a key beside a text does: a remedy, or it shows the host's restart debt."""
+
+Where = Literal["fleet", "host", "debt", "update", "many", "notice"]
 """The part of the app that shows a remedy: the ids of its bindings begin so."""
 
 LABELS: Final[dict[Remedy, str]] = {
@@ -33,6 +36,8 @@ LABELS: Final[dict[Remedy, str]] = {
 }
 """What the key of each remedy does, in a word or two."""
 
+DEBT_KEY: Final = "D"
+_DEBT: Final = "list all"
 
 _ATTACH: Final[dict[Where, str]] = {
     "fleet": "fleet.choose",
@@ -45,7 +50,7 @@ _ATTACH: Final[dict[Where, str]] = {
 _BY_KEY: Final = {key: remedy for remedy, key in KEYS.items()}
 
 
-def remedy_binding(remedy: Remedy, where: Where) -> str:
+def remedy_binding(remedy: Offer, where: Where) -> str:
     """The id of the binding that does it there; empty if none does."""
     return _ATTACH.get(where, "") if remedy == "attach" else f"{where}.{remedy}"
 
@@ -55,15 +60,16 @@ def remedy_of(key: str) -> Remedy | None:
     return _BY_KEY.get(key)
 
 
-def remedy_key(remedy: Remedy, glyphs: Glyphs, where: Where, bound: Keys) -> str:
+def remedy_key(remedy: Offer, glyphs: Glyphs, where: Where, bound: Keys) -> str:
     """The key that does it there; empty if none does."""
     name = remedy_binding(remedy, where)
-    return bound.instead_of(KEYS[remedy], name, glyphs) if name else ""
+    default = DEBT_KEY if remedy == "debt" else KEYS[remedy]
+    return bound.instead_of(default, name, glyphs) if name else ""
 
 
 @lru_cache(maxsize=64)  # each beat shows them anew
 def remedy_keys(
-    remedies: tuple[Remedy, ...],
+    remedies: tuple[Offer, ...],
     glyphs: Glyphs,
     where: Where = "fleet",
     bound: Keys = AS_BUILT,
@@ -76,7 +82,8 @@ def remedy_keys(
         if not key:
             continue
         parts += [f" {glyphs.dot} " if parts else f"{glyphs.arrow} ", (key, "bold $text-accent")]
-        parts.append(f" {LABELS[remedy]}")
+        what = _DEBT if remedy == "debt" else LABELS[remedy]
+        parts.append(f" {what}")
     return Content.assemble(*parts)
 
 

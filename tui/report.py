@@ -11,6 +11,7 @@ from nixfleet_core.errors import HostError
 from nixfleet_core.report.gather import gather
 from nixfleet_core.report.model import Incident, IncidentReport, NoIncident
 from nixfleet_core.report.save import CannotSave, check_target, save
+from nixfleet_core.session.coming import InputCommits
 from tui.screens.path import PathDialog
 from tui.text import plain
 
@@ -40,7 +41,8 @@ async def save_report(app: Stage, jobs: Sequence[tuple[HostEntry, str]]) -> None
         with ExitStack() as held:
             for one, _ in jobs:
                 held.enter_context(one.busy("reporting", app.tick))
-            told = await asyncio.gather(*(_tell(app, *one) for one in jobs))
+            commits = InputCommits()
+            told = await asyncio.gather(*(_tell(app, commits, *one) for one in jobs))
         report = IncidentReport(int(app.clock()), tuple(told))
         await asyncio.to_thread(save, report, target)
     except CannotSave as error:
@@ -54,8 +56,11 @@ def _path(chosen: str) -> Path:
     return Path(chosen.strip()).expanduser()
 
 
-async def _tell(app: Stage, entry: HostEntry, job: str) -> Incident | NoIncident:
+async def _tell(
+    app: Stage, commits: InputCommits, entry: HostEntry, job: str
+) -> Incident | NoIncident:
+    passwords, here = app.conductor.passwords, app.fleet.latest_source.here
     try:
-        return await gather(app.conductor.passwords, entry.session, job)
+        return await gather(passwords, entry.session, job, commits=commits, here=here)
     except HostError as error:
         return NoIncident(entry.name, str(error))

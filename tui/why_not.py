@@ -40,6 +40,8 @@ def why_not(action: str, entry: HostEntry) -> str:
             return entry.not_free or entry.nothing_to_commit
         case "roll_back":
             return entry.not_free or _rollback_refused(entry)
+        case "debt":
+            return entry.not_free
         case "connect":
             return _no_connection(entry)
         case "shell":

@@ -61,7 +61,7 @@ def ask_hosts(sessions: Sequence[ShellSession], word: str, *, as_json: bool) -> 
     if isinstance(found, Unclear):
         for change in found.found:
             say(f"{change.rev[:12]}  {change.title}", err=True)
-        raise UsageFault(found.why)
+        raise UsageFault(f"{found.why}; name one" if found.found else found.why)
     for note in found.notes:
         say(note, err=True)
     if not as_json:

@@ -24,6 +24,7 @@ from nixfleet_core.nix.git_url import commit_of
 from nixfleet_core.sandbox.here import latest_here
 from nixfleet_core.session.boundary import drawn, not_seen, one_host
 from nixfleet_core.session.conduct import Conductor, asker
+from nixfleet_core.session.latest_version import Versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,6 +51,8 @@ class SeenHost:
     facts: Facts | None
     latest: str | None
     assessment: Assessment
+    version: str | None = None
+    """What version the latest commit is said to be."""
 
     @property
     def needs_proof(self) -> bool:
@@ -79,6 +82,8 @@ class SeenHostLine(msgspec.Struct, frozen=True):
     """What the running agent was built from, if that is proven."""
     commit: str | None
     latest: str | None
+    latest_version: str | None
+    """What version that commit is said to be, by its repository: a label, no proof."""
     job: str | None
     held: bool
     """The inventory holds it: nothing that is done to several hosts includes it."""
@@ -131,7 +136,10 @@ def _in_states(rows: Sequence[SeenHost], states: tuple[State, ...]) -> list[Seen
 async def look(sessions: Sequence[HostSession]) -> list[SeenHost]:
     """Probe all hosts at once."""
     latest = latest_here()
-    looks = {one.host.name: asyncio.create_task(_look_at(one, latest)) for one in sessions}
+    versions = Versions(here=latest.here)
+    looks = {
+        one.host.name: asyncio.create_task(_look_at(one, latest, versions)) for one in sessions
+    }
     began, waiting = time.monotonic(), set(looks.values())
     try:
         while waiting:
@@ -144,14 +152,16 @@ async def look(sessions: Sequence[HostSession]) -> list[SeenHost]:
     return [look.result() for look in looks.values()]
 
 
-async def _look_at(session: HostSession, source: LatestSource) -> SeenHost:
+async def _look_at(session: HostSession, source: LatestSource, versions: Versions) -> SeenHost:
     host = session.host
     try:
         with one_host(host.name):
             ask = asker(source, host)
             facts = await session.probe()
             latest = await ask(facts)
-            return SeenHost(host, facts, commit_of(latest), assess(facts, latest, host))
+            version = await versions.of(host, facts, latest)
+            found = assess(facts, latest, host, version)
+            return SeenHost(host, facts, commit_of(latest), found, version)
     except Unreachable as error:
         seen = not_seen(error)
         why = "; ".join(part for part in (seen.why, error.advice) if part)
@@ -174,7 +184,9 @@ def _print_table(rows: list[SeenHost], seen: list[Assessment]) -> None:
 
 def _cells(row: SeenHost, seen: list[Assessment]) -> tuple[str, ...]:
     facts = row.facts
-    latest = row.latest and (latest_version(row.latest, seen) or safe(row.latest)[:7])
+    latest = row.latest and (
+        latest_version(row.latest, seen) or row.version or safe(row.latest)[:7]
+    )
     cells = (
         row.host.name,
         row.host.listed_where,
@@ -234,6 +246,7 @@ def _line(row: SeenHost) -> SeenHostLine:
         running_commit=row.assessment.running_commit,
         commit=facts.lock_rev(row.host.input) if facts else None,
         latest=row.latest,
+        latest_version=row.version,
         job=facts.job_running if facts else None,
     )
 

@@ -16,6 +16,7 @@ from nixfleet_core.report.gather import gather
 from nixfleet_core.report.markdown import to_markdown
 from nixfleet_core.report.model import Incident, IncidentReport, NoIncident
 from nixfleet_core.report.save import CannotSave, save
+from nixfleet_core.session.coming import InputCommits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,7 @@ _Found = tuple[Incident | NoIncident, int]
 
 def report_hosts(sessions: Sequence[HostSession], job: str | None, targets: Sequence[Path]) -> int:
     """Ask all hosts at once, and print or save one report. Return the exit code."""
-    found = for_each(sessions, partial(_report, job))
+    found = for_each(sessions, partial(_report, job, InputCommits()))
     if any(isinstance(one, Incident) for one, _ in found):
         report = IncidentReport(int(time.time()), tuple(one for one, _ in found))
         _give(report, targets)
@@ -50,10 +51,14 @@ def _give(report: IncidentReport, targets: Sequence[Path]) -> None:
         say(f"saved to {path}", err=True)
 
 
-async def _report(job: str | None, conductor: Conductor, session: HostSession) -> _Found:
+async def _report(
+    job: str | None, commits: InputCommits, conductor: Conductor, session: HostSession
+) -> _Found:
     name = session.host.name
     try:
-        incident = await gather(conductor.passwords, session, job)
+        incident = await gather(
+            conductor.passwords, session, job, commits=commits, here=conductor.latest.here
+        )
     except Unreachable as error:
         say_away(name, str(error), error.advice)
         return NoIncident(name, str(error)), EXIT_CODES["unreachable"]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -20,6 +19,7 @@ from nixfleet_core.log.display import safe
 from nixfleet_core.plan.model import Plan, Refusal
 from nixfleet_core.plan.steps import NEW_LOCK, wants_commit
 from nixfleet_core.session.boundary import one_host
+from nixfleet_core.session.coming import InputCommits
 from nixfleet_core.session.conduct import Conductor, Prepared, Report, reported
 from nixfleet_core.session.protocol import Commit
 
@@ -64,12 +64,12 @@ def show_plans(
     sessions: Sequence[HostSession], options: Options, *, as_json: bool, asking: Asking = UPDATES
 ) -> int:
     """Print each host's plan. The exit code says whether all of them could run."""
-    lines = _lines(sessions, options, asking)
-    for line in lines:
-        if as_json:
+    lines = for_each(sessions, _Planning(options, asking).look)
+    if as_json:
+        for line in lines:
             print_json(line)
-        else:
-            _print(line, err=False)
+    else:
+        _print_all(lines, err=False)
     return worst_exit([_exit_code(line) for line in lines])
 
 
@@ -82,60 +82,57 @@ def agree_on_plans(
     """Prepare the hosts; if any of them has a plan, show on stderr what was found, and ask whether
     the plans should run. Returns what is prepared, or already known, by host. Raises click.Abort if
     the answer is no."""
-    found = for_each(sessions, partial(_prepare, options=options, asking=asking))
+    found = for_each(sessions, _Planning(options, asking).prepare)
     lines = [line for _, line in found if line is not None]
     names = ", ".join(line.host for line in lines if line.plan is not None)
     if names:
-        for line in lines:
-            _print(line, err=True)
+        _print_all(lines, err=True)
         if not confirm(safe(f"{asking.verb} {names}?")):
             raise click.Abort
     return {one.host.name: made for one, (made, _) in zip(sessions, found, strict=True)}
 
 
-async def _prepare(
-    conductor: Conductor, session: HostSession, options: Options, asking: Asking
-) -> tuple[Prepared | Report, PlanLine | None]:
-    """What is prepared, and the line that shows it; a report comes later."""
-    made = await asking.prepare(conductor, session, options)
-    if isinstance(made, Report):
-        return made, None
-    line = await reported(session.host, lambda: _line(conductor, session, made, options))
-    return (line, None) if isinstance(line, Report) else (made, line)
+@dataclass(frozen=True, slots=True)
+class _Planning:
+    """Plans for hosts that are asked together."""
 
+    options: Options
+    asking: Asking
+    commits: InputCommits = field(default_factory=InputCommits)
 
-def _lines(sessions: Sequence[HostSession], options: Options, asking: Asking) -> list[PlanLine]:
-    async def make(conductor: Conductor, session: HostSession) -> PlanLine:
-        return await _make_line(conductor, session, options, asking)
+    async def prepare(
+        self, conductor: Conductor, session: HostSession
+    ) -> tuple[Prepared | Report, PlanLine | None]:
+        """What is prepared, and the line that shows it; a report comes later."""
+        made = await self.asking.prepare(conductor, session, self.options)
+        if isinstance(made, Report):
+            return made, None
+        line = await reported(session.host, lambda: self._line(conductor, session, made))
+        return (line, None) if isinstance(line, Report) else (made, line)
 
-    return for_each(sessions, make)
+    async def look(self, conductor: Conductor, session: HostSession) -> PlanLine:
+        """Look at the host; the line says what would be done, or why nothing."""
+        name = session.host.name
+        try:
+            with one_host(name):
+                seen = await session.probe()
+                found = await self.asking.plan(conductor, session, seen, self.options)
+                return await self._line(conductor, session, Prepared(*found))
+        except Unreachable as error:
+            return PlanLine(name, None, (), (), Refusal(error.cause, str(error), error.advice))
+        except (NeedsPassword, NotAllowed) as error:
+            return PlanLine(name, None, (), (), Refusal("elevation", str(error), "log in as root"))
 
-
-async def _make_line(
-    conductor: Conductor, session: HostSession, options: Options, asking: Asking
-) -> PlanLine:
-    name = session.host.name
-    try:
-        with one_host(name):
-            found = await asking.plan(conductor, session, await session.probe(), options)
-            return await _line(conductor, session, Prepared(*found), options)
-    except Unreachable as error:
-        return PlanLine(name, None, (), (), Refusal(error.cause, str(error), error.advice))
-    except (NeedsPassword, NotAllowed) as error:
-        return PlanLine(name, None, (), (), Refusal("elevation", str(error), "log in as root"))
-
-
-async def _line(
-    conductor: Conductor, session: HostSession, made: Prepared, options: Options
-) -> PlanLine:
-    """Raises HostError."""
-    name, facts, plan = session.host.name, made.facts, made.plan
-    incoming = await session.incoming(facts) if options.pull else ()
-    if isinstance(plan, Refusal):
-        return PlanLine(name, None, (), incoming, plan)
-    known = facts.checkout.dirty_trees if facts.checkout else None
-    coming = await conductor.coming(session, facts, options) if plan.goal == "update" else None
-    return PlanLine(name, plan, step_lines(plan), incoming, None, known, coming)
+    async def _line(self, conductor: Conductor, session: HostSession, made: Prepared) -> PlanLine:
+        """Raises HostError."""
+        name, facts, plan, coming = session.host.name, made.facts, made.plan, None
+        incoming = await session.incoming(facts) if self.options.pull else ()
+        if isinstance(plan, Refusal):
+            return PlanLine(name, None, (), incoming, plan)
+        known = facts.checkout.dirty_trees if facts.checkout else None
+        if plan.goal == "update":
+            coming = await conductor.coming(session, facts, self.options, self.commits)
+        return PlanLine(name, plan, step_lines(plan), incoming, None, known, coming)
 
 
 def _exit_code(line: PlanLine) -> int:
@@ -149,7 +146,19 @@ def _may_write_a_commit(plan: Plan) -> bool:
     return plan.goal == "update" and not (plan.options.as_locked or wants_commit(plan.options))
 
 
-def _print(line: PlanLine, *, err: bool) -> None:
+def _print_all(lines: Sequence[PlanLine], *, err: bool) -> None:
+    """The plans; what comes along is named once for all hosts to which the same comes."""
+    named: dict[tuple[str, Coming], str] = {}
+    for line in lines:
+        same = ""
+        if line.plan is not None and line.coming is not None:
+            same = named.setdefault((line.plan.input, line.coming), line.host)
+        _print(line, "" if same == line.host else same, err=err)
+
+
+def _print(line: PlanLine, same: str, *, err: bool) -> None:
+    """`same` is the host that has the same commits, and names them."""
+
     def comment(text: str) -> None:
         say(f"# {text}", go_on="#       ", err=err)
 
@@ -168,8 +177,10 @@ def _print(line: PlanLine, *, err: bool) -> None:
     for commit in line.incoming:
         comment(f"incoming: {safe(commit.rev)[:7]} {commit.title}")
     if line.plan is not None and line.coming is not None:
-        comment(f"input: {line.coming.sentence(line.plan.input)}")
-        for parts in commit_lines(line.coming):
+        lines = list(commit_lines(line.coming))
+        as_there = f" (as on {same})" if same and lines else ""
+        comment(f"input: {line.coming.sentence(line.plan.input)}{as_there}")
+        for parts in () if same else lines:
             comment(f"input: {' '.join(filter(None, parts))}")
     for command in line.commands:
         say(command, exact=True, err=err)

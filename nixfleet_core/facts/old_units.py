@@ -1,7 +1,7 @@
 """What a look saw of units that run something outside the active system's closure.
 
-Parsing only, of what scripts/lib/old_units.sh prints: that file says what the lines mean. All of it
-is a host's word: what cannot be read is left out.
+Parsing only, of what scripts/lib/old_units.sh prints: that file says what the lines mean, and
+old_agents.sh which of them a Mac has. All of it is a host's word: what cannot be read is left out.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ _MOST_UNITS: Final = 2000
 _MOST_MAPS: Final = 10
 """So many paths of a process; the script prints no more."""
 
-NotSeen: TypeAlias = Literal["closure", "units", "processes", "homes", "older", "cut"]
+NotSeen: TypeAlias = Literal["closure", "units", "processes", "homes", "older", "names", "cut"]
 """What a look could not ask for, or tell (`cut`: the answer was too long)."""
 
-PARTS: Final[frozenset[str]] = frozenset({"homes", "older", "cut"})
-"""Without these, the rest can be seen: users' units, old paths, the end of the answer."""
+PARTS: Final[frozenset[str]] = frozenset({"homes", "older", "names", "cut"})
+"""Without these, the rest can be seen: users' units, old paths, what some processes run, the end of
+the answer."""
 
 BootPart: TypeAlias = Literal["kernel", "initrd", "kernel-modules"]
 """What only a boot changes."""
@@ -76,7 +77,8 @@ class OldUnit:
     """What a start of it runs."""
     flags: frozenset[str] = frozenset()
     """`loaded`, `not-found`, `task`, `transient`, `needs-reload`, `refuses-stop`, `no-restart`,
-    `reload-only`; unknown words mean nothing."""
+    `reload-only`; of an agent of a Mac `launchd`, its domain (`gui`, `user`), `not-found` and
+    `needs-reload`. Unknown words mean nothing."""
     processes: tuple[OldProcess, ...] = ()
 
 
@@ -147,7 +149,7 @@ class _Reader:
         match words:
             case [
                 "failed",
-                "closure" | "units" | "processes" | "homes" | "older" | "cut" as what,
+                "closure" | "units" | "processes" | "homes" | "older" | "names" | "cut" as what,
             ]:
                 self._failed.add(what)
             case ["looked", looked, unseen]:

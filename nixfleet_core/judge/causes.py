@@ -27,7 +27,14 @@ from nixfleet_core.facts.checkouts import (
 from nixfleet_core.facts.service import Service
 from nixfleet_core.judge.active_system import other_system, waiting_system
 from nixfleet_core.judge.cures import cheapest
-from nixfleet_core.judge.finding import AS_LOCKED, RESTART, UPDATE, Finding, finding
+from nixfleet_core.judge.finding import (
+    AS_LOCKED,
+    COMMIT,
+    RESTART,
+    UPDATE,
+    Finding,
+    finding,
+)
 from nixfleet_core.judge.proofs import AT_HAND, Gaps
 from nixfleet_core.nix.git_url import NotKnown, commit_of
 from nixfleet_core.plan.model import Refusal
@@ -69,6 +76,9 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
     """`latest` is the commit that flake.lock names: it was to stay as it is."""
     newest: str | None = None
     """Then the commit that the input's repository names, if it said so."""
+    version: str | None = None
+    """What version the commit that the repository names is said to be. It is a label and decides
+    nothing."""
     system: str | None = None
     """The system that a rollback went back to. It should run then, whatever the flake builds."""
     profile: str | None = None
@@ -77,8 +87,11 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
     """That system and its agent are known to have run before."""
 
 
-def expectation(host: Host, facts: Facts | None, latest: Latest) -> Expectation:
-    """What a host should have; `latest` is None where no repository answered."""
+def expectation(
+    host: Host, facts: Facts | None, latest: Latest, version: str | None = None
+) -> Expectation:
+    """What a host should have; `latest` is None where no repository answered, and `version` what
+    version that commit is said to be."""
     found = facts.find_input(host.input) if facts else None
     source = found.source if found else None
     return Expectation(
@@ -86,7 +99,13 @@ def expectation(host: Host, facts: Facts | None, latest: Latest) -> Expectation:
         latest=commit_of(latest) or (source.pinned if source else None),
         not_known=latest if isinstance(latest, NotKnown) else None,
         latest_known=source is None or source.has_latest,
+        version=version,
     )
+
+
+def named_latest(rev: str, expect: Expectation) -> str:
+    """The commit that the repository names, as a sentence has it: `9f2c1ab`, `9f2c1ab (2.3.0)`."""
+    return f"{rev[:7]} ({expect.version})" if expect.version else rev[:7]
 
 
 def expect_locked(expect: Expectation, facts: Facts | None) -> Expectation:
@@ -366,7 +385,8 @@ def _lock(facts: Facts, expect: Expectation) -> Finding | None:
             rev, latest = found.rev, expect.latest
             if not expect.latest_known or rev is None or latest is None or rev == latest:
                 return None
-            behind = f"flake.lock has {expect.input} at {rev[:7]}, latest is {latest[:7]}"
+            newest = named_latest(latest, expect)
+            behind = f"flake.lock has {expect.input} at {rev[:7]}, latest is {newest}"
             if isinstance(state, Follows):
                 return Finding("follows", f"{behind}: {state.why}", state.cure)
             return _behind(facts, facts.checkout, behind, expect)
@@ -605,15 +625,17 @@ def _not_pushed(facts: Facts, expect: Expectation) -> Finding | None:
     if checkout is None or checkout.lock is None:
         return None
     head = checkout.head_lock.find(expect.input) if checkout.head_lock else None
+    seen, undone = _seen(facts, expect), f"in {checkout.path}: the agent's next pull undoes it"
     if head is not None and head.rev != facts.lock_rev(expect.input):
-        why = "flake.lock is not committed"
-    elif checkout.ahead:
-        why = f"HEAD has {_commits(checkout.ahead)} not pushed"
-    else:
+        why = f"{seen}; but flake.lock is not committed {undone}"
+        return finding("lock-not-pushed", why, COMMIT, holds=True)
+    if not checkout.ahead:
         return None
-    return finding(
+    push = shlex.join(("git", "-C", checkout.path, "push"))
+    return Finding(
         "lock-not-pushed",
-        f"{_seen(facts, expect)}; but {why} in {checkout.path}: the agent's next pull undoes it",
+        f"{seen}; but HEAD has {_commits(checkout.ahead)} not pushed {undone}",
+        f"push them on the host, as the checkout's owner: {push}",
         holds=True,
     )
 

@@ -39,6 +39,11 @@ class InputCommit(msgspec.Struct, frozen=True):
     """The author's date, in seconds since the epoch."""
     reverts: bool = False
 
+    @property
+    def date(self) -> str:
+        """`2026-11-23`, or `no date`."""
+        return time.strftime("%Y-%m-%d", time.gmtime(self.made)) if self.made else "no date"
+
 
 class Coming(msgspec.Struct, frozen=True, kw_only=True):
     """What changes in the input. `unknown` says why that is not known; then all else is empty."""
@@ -66,9 +71,42 @@ class Coming(msgspec.Struct, frozen=True, kw_only=True):
             return f"a downgrade: {lost}"
         come = "comes" if self.count == 1 else "come"
         comes = f"{counted(self.count, 'commit')} of {flake_input} {come} along"
-        reverts = sum(one.reverts for one in self.commits)
-        told = f"{counted(reverts, 'revert')} among them" if reverts else ""
-        return "; ".join(filter(None, (comes, told, lost if self.lost else "")))
+        return "; ".join(filter(None, (comes, self.reverts_words, lost if self.lost else "")))
+
+    def brief(self, flake_input: str) -> str:
+        """The same for a row of several: `3 commits of nixfleet, 1 revert`."""
+        if self.unknown:
+            return f"commits of {flake_input} not known"
+        if self.running == self.target:
+            return f"no commit of {flake_input}"
+        if self.lost and not self.count:
+            return f"a downgrade by {counted(self.lost, 'commit')} of {flake_input}"
+        comes = f"{counted(self.count, 'commit')} of {flake_input}"
+        go = "goes" if self.lost == 1 else "go"
+        goes = f"and {self.lost} {go}" if self.lost else ""
+        least = "" if self._names_all else "at least "
+        told = f"{least}{counted(self._reverts, 'revert')}" if self._reverts else ""
+        return ", ".join(filter(None, (comes, told, goes)))
+
+    @property
+    def reverts_words(self) -> str:
+        """`1 revert among them`; empty if none is named."""
+        whom = "them" if self._names_all else f"the newest {len(self.commits)}"
+        return f"{counted(self._reverts, 'revert')} among {whom}" if self._reverts else ""
+
+    @property
+    def takes_back(self) -> bool:
+        """Whether it takes something back: by a revert, or as commits that run now will not."""
+        return bool(self.lost or self._reverts)
+
+    @property
+    def _reverts(self) -> int:
+        """Of the commits that are named; more is not known."""
+        return sum(one.reverts for one in self.commits)
+
+    @property
+    def _names_all(self) -> bool:
+        return self.count == len(self.commits)
 
 
 def commit_lines(found: Coming) -> Iterator[tuple[str, str, str]]:
@@ -79,9 +117,8 @@ def commit_lines(found: Coming) -> Iterator[tuple[str, str, str]]:
         ("-", found.lost, found.losses),
     ):
         for one in commits:
-            made = time.strftime("%Y-%m-%d", time.gmtime(one.made)) if one.made else "no date"
             revert = " (a revert)" if one.reverts else ""
-            yield sign, one.rev[:7], f"{made:<10} {one.title}{revert}"
+            yield sign, one.rev[:7], f"{one.date:<10} {one.title}{revert}"
         if count > len(commits):
             yield sign, "", f"and {count - len(commits)} more"
 

@@ -20,7 +20,7 @@ from nixfleet_core.facts.old_units import (
     OldUnits,
     package_of,
 )
-from nixfleet_core.facts.service import AGENT_UNIT
+from nixfleet_core.facts.service import AGENT_LABEL, AGENT_UNIT
 from nixfleet_core.log.amounts import counted
 
 if TYPE_CHECKING:
@@ -209,6 +209,10 @@ def _restarted(unit: OldUnit, package: str) -> str:
 
 def _reason(unit: OldUnit) -> str:
     flags = unit.flags
+    if "launchd" in flags and "not-found" in flags:
+        return "the active home no longer has this agent"
+    if "launchd" in flags and "needs-reload" in flags:
+        return "launchd has an older plist of it loaded, and would start that again"
     if "not-found" in flags:
         return "the active system no longer has this unit"
     if "transient" in flags:
@@ -225,6 +229,8 @@ REBOOT: Final = "sudo reboot"
 
 def _payment(unit: OldUnit) -> str:
     name, uid = shlex.quote(unit.unit.name), unit.unit.uid  # it may have a backslash
+    if "launchd" in unit.flags:
+        return _payment_on_a_mac(unit)
     if uid is not None:
         verb = "stop" if unit.flags & {"not-found", "transient"} else "restart"
         return f"systemctl --user {verb} {name}"
@@ -238,9 +244,23 @@ def _payment(unit: OldUnit) -> str:
     return f"sudo systemctl {verb} {name}"
 
 
+def _payment_on_a_mac(unit: OldUnit) -> str:
+    """A kickstart starts what is loaded. A label stays taken for seconds after its bootout, and
+    launchd may leave the start of what was bootstrapped to a kickstart (docs/macos.md)."""
+    domain = f"{'user' if 'user' in unit.flags else 'gui'}/{unit.unit.uid}"
+    job = shlex.quote(f"{domain}/{unit.unit.name}")
+    if "not-found" in unit.flags:
+        return f"launchctl bootout {job}"
+    if "needs-reload" in unit.flags:
+        plist = f"~/Library/LaunchAgents/{shlex.quote(f'{unit.unit.name}.plist')}"
+        bootstrap = f"launchctl bootstrap {domain} {plist}"
+        return f"launchctl bootout {job}; sleep 5; {bootstrap}; launchctl kickstart {job}"
+    return f"launchctl kickstart -k {job}"
+
+
 def others(debt: Debt) -> tuple[Owing, ...]:
     """The units but for the agent's own, of which all else speaks."""
-    return tuple(one for one in debt.units if one.unit != AGENT_UNIT)
+    return tuple(one for one in debt.units if one.unit not in (AGENT_UNIT, AGENT_LABEL))
 
 
 def more_units(debt: Debt) -> str:
@@ -255,13 +275,31 @@ def debt_notes(debt: Debt) -> tuple[str, ...]:
     said = more_units(debt)
     if not said:
         return ()
-    names = [one.unit for one in others(debt)]
+    names = [_short(one.unit) for one in others(debt)]
     named = ", ".join(names[:_NAMED])
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return (f"{said[0].upper()}{said[1:]}: {named}{more}. `nixfleet debt` says how each is paid",)
+    return (f"{said[0].upper()}{said[1:]}: {named}{more}. {_HOW}",)
 
 
 _NAMED: Final = 3
+_LONGEST: Final = 40
+"""Characters of a unit's name in a remark, of up to 256."""
+_HOW: Final = "`nixfleet debt` says how each is paid"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+
+
+def is_debt_note(note: str) -> bool:
+    """Whether a verdict's note is the remark on restart debt."""
+    return note.endswith(_HOW)
+
+
+def waits_for_reboot(debt: Debt) -> str:
+    """`kernel, initrd wait for a reboot`; "" if nothing does."""
+    waits = "waits" if len(debt.boot) == 1 else "wait"
+    return f"{', '.join(part.part for part in debt.boot)} {waits} for a reboot" if debt.boot else ""
 
 
 def debt_sentence(debt: Debt) -> str:
@@ -274,8 +312,7 @@ def debt_sentence(debt: Debt) -> str:
         runs = "runs" if len(debt.units) == 1 else "run"
         found.append(f"{counted(len(debt.units), 'unit')} {runs} old programs")
     if debt.boot:
-        waits = "waits" if len(debt.boot) == 1 else "wait"
-        found.append(f"{', '.join(part.part for part in debt.boot)} {waits} for a reboot")
+        found.append(waits_for_reboot(debt))
     if not found:
         is_whole = debt.is_whole
         found.append("nothing old runs" if is_whole else "nothing old was seen")
@@ -288,10 +325,11 @@ def debt_sentence(debt: Debt) -> str:
 
 _NOT_SEEN: Final[dict[str, str]] = {
     "closure": "Nix did not say what the active system needs",
-    "units": "systemd did not answer",
+    "units": "systemd, or launchd, did not answer",
     "processes": "the processes could not be listed",
     "homes": "users' units could not be judged: Nix did not say what their homes need",
     "older": "Nix did not say what older generations had",
+    "names": "lsof has no name for some programs, and their files may be gone",
     "cut": "there is more than the host could tell",
     "job": "a job runs there; ask again when it is over",
     "platform": "the host is neither NixOS nor a home of Home Manager",

@@ -79,6 +79,8 @@ def _evidence(facts: Facts, expect: Expectation) -> Iterator[tuple[str, str | No
     yield "lock", facts.lock_rev(expect.input)
     if expect.latest_known:
         yield "latest", expect.latest
+    if expect.version is not None:
+        yield "latest version", expect.version
     if expect.latest is None and expect.not_known is not None:
         yield "latest not asked", expect.not_known.why
     yield from _checkout("checkout", facts.checkout)

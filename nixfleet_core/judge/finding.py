@@ -18,6 +18,9 @@ RESTART: Final = ("restart",)
 AS_LOCKED: Final = ("update", "--as-locked")
 """The command that builds what flake.lock names."""
 
+COMMIT: Final = ("commit", "--push")
+"""The command that commits flake.lock after a new proof, and pushes that."""
+
 UPDATE: Final = ("update", "--force")
 """The command of a force update."""
 

@@ -41,8 +41,10 @@ class Past:
     """Its ancestors, with itself, that are not the fix nor ancestors of it; newest first."""
     whole: bool = True
     """Whether these are all of them."""
+    cut: bool = False
+    """Whether more of them may be cut off: the repository is shallow."""
     ahead: int = 0
-    """So many commits has the fix, with itself, that this one lacks."""
+    """So many commits has the fix, with itself, that this one lacks; 0 if that is not known."""
     reachable: bool = True
     """Whether a branch or a tag still leads to it."""
     same_patch: frozenset[str] = frozenset()
@@ -84,7 +86,8 @@ def _standing(fix: Change, past: Past) -> Standing:
     holds = past.commit in holding
     if not past.whole:
         how = "contains it" if holds else "is known only in part"
-        return Standing(None, f"which {how}, and there is too little history to tell of reverts")
+        why = "its repository is shallow, with" if past.cut else "there is"
+        return Standing(None, f"which {how}, and {why} too little history to tell of reverts")
     revert = _undone(fix, past.later, _merges(holding, past.later))
     newer = past.later[: past.later.index(revert)] if revert else past.later
     copies = (
@@ -102,7 +105,8 @@ def _standing(fix: Change, past: Past) -> Standing:
         return Standing(True, "which contains it")
     uncompared = "" if past.compared else "; similar commits were not compared (patch ids)"
     if not past.later:
-        return Standing(False, f"{counted(past.ahead, 'commit')} before the fix")
+        count = f"{counted(past.ahead, 'commit')} " if past.ahead else ""
+        return Standing(False, f"{count}before the fix")
     lacks = f"which lacks it ({counted(past.ahead, 'commit')} of the fix's history, and has "
     # one of them may be the fix once more
     has = False if past.compared else None
@@ -116,6 +120,12 @@ def is_revert(change: Change) -> bool:
         or _REVERTS.search(change.body)
         or _REVERTS_PULL.search(change.body)
     )
+
+
+def holds_all(fix: Change, later: Sequence[Change]) -> bool:
+    """Whether all of these commits come after the fix."""
+    holding = _holding(fix, later)
+    return all(one.rev in holding for one in later)
 
 
 def could_be_copies(fix: Change, later: Iterable[Change]) -> tuple[Change, ...]:

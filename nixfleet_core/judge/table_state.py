@@ -43,13 +43,14 @@ class Assessment:
     """What the running agent was built from, if that is proven."""
 
 
-def assess(facts: Facts, latest: Latest, host: Host) -> Assessment:
+def assess(facts: Facts, latest: Latest, host: Host, version: str | None = None) -> Assessment:
     """Compare what runs, what is installed, what is locked and what is latest.
 
-    `latest` is the newest commit of the agent's flake input, or why it is not known.
+    `latest` is the newest commit of the agent's flake input, or why it is not known; `version` is
+    what version that commit is said to be.
     """
     recalled = recall(facts, host)
-    expect = expectation(host, facts, latest)
+    expect = expectation(host, facts, latest, version)
     found = find_job(facts) or find_cause(recalled.facts, expect, recalled.gaps)
     state, why = _state(found), found.sentence
     if state == "unproven" and facts.unit is None:

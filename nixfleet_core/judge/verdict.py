@@ -18,7 +18,14 @@ from nixfleet_core.facts.model import Snapshot
 from nixfleet_core.facts.package_changes import Change, with_agent
 from nixfleet_core.job.outcome import KILLED_BY, TOO_LONG, Kind, Outcome
 from nixfleet_core.judge.active_system import waits_for_boot
-from nixfleet_core.judge.causes import UNSEEN, find_job, first_cause, named, process_fault
+from nixfleet_core.judge.causes import (
+    UNSEEN,
+    find_job,
+    first_cause,
+    named,
+    named_latest,
+    process_fault,
+)
 from nixfleet_core.judge.cures import cheapest
 from nixfleet_core.judge.debt import debt_notes, restart_debt
 from nixfleet_core.judge.exit_codes import EXIT_CODES
@@ -56,6 +63,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What of the advice can be done at once."""
     before: Snapshot = Snapshot()
     after: Snapshot = Snapshot()
+    """Empty if a job ran and nobody looked after it."""
     notes: tuple[str, ...] = ()
     """What else to know; the first sentence of each is enough by itself."""
     left: tuple[Left, ...] = ()
@@ -120,8 +128,7 @@ def judge(
         if not expect.latest_known and kind != "restarted":
             sentence += f"; the latest commit of {expect.input} {_unknown_latest(outcome)}"
         sentence += _AGENT_WORDS.get(outcome.agent_says, "") if outcome else ""
-    old = snapshot(before, expect.input)
-    new = snapshot(before if after is None else after, expect.input)
+    old, new = snapshot(before, expect.input), snapshot(after, expect.input)
     return Verdict(
         kind=kind,
         cause=cause,
@@ -204,7 +211,7 @@ def _as_locked_notes(kind: Kind, expect: Expectation) -> Iterator[str]:
         yield f"{stays}: whether {expect.input} has a newer commit is not known"
         return
     yield (
-        f"{stays}: the latest commit of {expect.input} is {expect.newest[:7]}. "
+        f"{stays}: the latest commit of {expect.input} is {named_latest(expect.newest, expect)}. "
         "nixfleet update HOST --force moves it"
     )
 

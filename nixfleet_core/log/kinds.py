@@ -48,7 +48,7 @@ def kind_of(line: str) -> Kind | None:
     if line.startswith(_COMMAND):
         return "command"
     lowered = line.lower()
-    if any(word in lowered for word in _WORDS):  # the patterns take ten times as long
+    if any(map(lowered.__contains__, _WORDS)):  # the patterns take ten times as long
         if _RETRY.search(line):
             return "retry"
         warning, error = _WARNING.search(line), _ERROR.search(line)
@@ -66,26 +66,38 @@ def lines_of_note(block: bytes) -> set[int]:
     It is quick, and names some other lines too: `kind_of` has the last word.
     """
     lowered = block.lower()
-    found: set[int] = set()
-    for word, pattern in _QUICK:
-        if word in lowered:  # four times as fast as the pattern
-            matches = pattern.finditer(lowered)
-            found.update(lowered.rfind(b"\n", 0, match.start()) + 1 for match in matches)
-    return found
+    return {
+        lowered.rfind(b"\n", 0, match.start()) + 1
+        for pattern in _QUICK
+        for match in pattern.finditer(lowered)
+    }
 
 
-def _quick(word: bytes) -> re.Pattern[bytes]:
-    """A word of its own, as in `_ERROR`; the `m` before it may end a colour."""
-    return re.compile(rb"%b(?<![a-ln-z0-9_/.-]%b)(?![a-z0-9_/-]|\.[a-z0-9_])" % (word, word))
+def _quick() -> tuple[re.Pattern[bytes], ...]:
+    """Each finds some words in lower case. A pattern begins with what its words share: then `re`
+    finds it fast."""
+    groups: dict[str, list[str]] = {}
+    for word in _WORDS:
+        groups.setdefault(next((one for one in _SHARED if one in word), word), []).append(word)
+    found = [
+        f"{one}(?:{'|'.join(_way(word, one) for word in group)})" for one, group in groups.items()
+    ]
+    return tuple(re.compile(pattern.encode()) for pattern in (*found, r"\$ (?<![^\n]\$ )"))
 
 
-_QUICK: Final = (
-    *((word.encode(), _quick(word.encode())) for word in ERROR_WORDS),
-    *((w.encode(), re.compile(re.escape(w.encode()))) for w in (_WARNING_WORD, *_RETRY_WORDS)),
-    (_COMMAND.encode(), re.compile(rb"\$ (?<![^\n]\$ )")),
-)
-"""Words in lower case, and what must be true around them. A pattern begins with its word: then `re`
-finds it fast."""
+def _way(word: str, shared: str) -> str:
+    """What stands around the shared part of a word. An error is a word of its own, as in `_ERROR`;
+    the `m` before it may end a colour."""
+    before, _, after = word.partition(shared)
+    begun = before + shared
+    if word in ERROR_WORDS:
+        return rf"(?<={begun})(?<![a-ln-z0-9_/.-]{begun}){after}(?![a-z0-9_/-]|\.[a-z0-9_])"
+    return f"(?<={begun}){after}"
+
+
+_SHARED: Final = ("fa", "k", "y")
+"""What several words share."""
+_QUICK: Final = _quick()
 
 
 def derivation_of(line: str) -> str:

@@ -28,9 +28,11 @@ from nixfleet_core.log.characters import (
     FORBIDDEN,
     JOINER,
     SEQUENCE,
-    SGR,
+    bare_text,
     is_line_break,
     is_plain,
+    log_colours,
+    log_line,
 )
 
 if TYPE_CHECKING:
@@ -70,17 +72,21 @@ class Redactor:
 
         Most hold no hint of a credential, and that is found out for all at once: ten times as fast.
         """
-        # A colour can stand inside of a credential, so it must not hide a hint.
-        text = SGR.sub("", "\n".join(texts))
-        is_simple = (
-            text.count("\n") + 1 == len(texts)
-            and is_plain(text.replace("\n", ""))
-            and not self._key.may_go_on(text)
-        )
-        if not is_simple:
+        return self._lines(texts, bare_text(texts))
+
+    def log_lines(self, lines: list[str]) -> list[str]:
+        """Redact lines of a log as tools wrote it; they come as `log_line` gives them."""
+        text = bare_text(lines)
+        if text is None:
+            return self.lines(list(map(log_line, lines)))
+        return self._lines(log_colours(lines), text)
+
+    def _lines(self, texts: Sequence[str], bare: str | None) -> list[str]:
+        """A colour can stand inside of a credential, so the hints are found in the bare text."""
+        if bare is None or self._key.may_go_on(bare):
             return [self.line(text) for text in texts]
         redacted = list(texts)
-        for number in _lines_with_hints(text.lower()):
+        for number in _lines_with_hints(bare.lower()):
             redacted[number] = self.line(redacted[number])
         return redacted
 
@@ -392,52 +398,47 @@ def _lines_with_hints(lowered: str) -> set[int]:
     ends: list[int] = []
     found: set[int] = set()
     for search in _hint_searches():
-        at = search(lowered, 0)
-        while at >= 0:
+        match = search(lowered, 0)
+        while match is not None:
             if not ends:
-                ends = [match.start() for match in re.finditer(r"\n|\Z", lowered)]
-            number = bisect_left(ends, at)
+                ends = [end.start() for end in re.finditer(r"\n|\Z", lowered)]
+            number = bisect_left(ends, match.start())
             found.add(number)
-            at = search(lowered, ends[number])
+            match = search(lowered, ends[number])
     return found
 
 
-_RARE: Final = "_=zjqxv9:ykwu.hg"
-"""Characters that are rare in a log, about in this order."""
+_RARE: Final = ("_", "=", "z", "//", "y", "k", "v", "g", "x")
+"""What is rare in a log, about in this order, and shared by several hints."""
 
 
 @functools.cache
-def _hint_searches() -> list[Callable[[str, int], int]]:
-    """Each finds the next of some hints from a place on, or says -1.
+def _hint_searches() -> list[Callable[[str, int], re.Match[str] | None]]:
+    """Each finds the next of some hints from a place on.
 
-    Hints with the same rare character are found in one go: a pattern begins with it, so `re` passes
-    over text without it as fast as memory allows, and looks behind for what comes before it.
+    Hints that share something rare are found in one go. A pattern begins with what they share: then
+    `re` passes over text without it as fast as memory allows.
     """
     hints = [hint for hint, _ in _BY_HINT]
     hints = [hint for hint in hints if not any(one in hint for one in hints if one != hint)]
-    by_rarest: dict[str, list[str]] = {}
-    searches: list[Callable[[str, int], int]] = []
+    groups: dict[str, list[str]] = {}
     for hint in hints:
-        rarest = next((character for character in _RARE if character in hint), None)
-        if rarest is None:
-            searches.append(functools.partial(_find_text, hint))
-            continue
-        before, _, after = hint.partition(rarest)
-        behind = f"(?<={re.escape(before + rarest)})" if before else ""
-        by_rarest.setdefault(re.escape(rarest), []).append(behind + re.escape(after))
-    for rarest, ways in by_rarest.items():
-        pattern = re.compile(f"{rarest}(?:{'|'.join(ways)})")
-        searches.append(functools.partial(_find_pattern, pattern))
-    return searches
+        groups.setdefault(next((rare for rare in _RARE if rare in hint), hint), []).append(hint)
+    return [re.compile(_any_of(group, shared)).search for shared, group in groups.items()]
 
 
-def _find_text(hint: str, text: str, start: int) -> int:
-    return text.find(hint, start)
-
-
-def _find_pattern(pattern: re.Pattern[str], text: str, start: int) -> int:
-    match = pattern.search(text, start)
-    return match.start() if match is not None else -1
+def _any_of(hints: list[str], shared: str) -> str:
+    """A pattern for hints that all have that text. What it finds begins within the hint."""
+    if len(hints) == 1:
+        return re.escape(hints[0])
+    parts = [hint.partition(shared) for hint in hints]
+    behind = re.escape("".join(sorted({before[-1] for before, _, _ in parts if before})))
+    middle = re.escape(shared)
+    begun = [f"(?<={re.escape(b)}{middle}){re.escape(after)}" for b, _, after in parts if b]
+    whole = [re.escape(after) for before, _, after in parts if not before]
+    # one look behind tells of most places that no hint is there
+    ways = [f"(?<=[{behind}]{middle})(?:{'|'.join(begun)})"] if begun else []
+    return f"{middle}(?:{'|'.join([*whole, *ways])})"
 
 
 def _groups(match: re.Match[str], offset: int) -> Iterator[_Span]:

@@ -11,15 +11,16 @@ import os
 from array import array
 from bisect import bisect_right
 from contextlib import suppress
-from itertools import accumulate
+from itertools import accumulate, compress
+from operator import add
 from typing import TYPE_CHECKING, Final
 
-from nixfleet_core.log.characters import log_lines
 from nixfleet_core.log.plain_file import open_plain, reading
 from nixfleet_core.log.redact import Redactor
 from nixfleet_core.nix.log_lines import NixLogDecoder
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from nixfleet_core.nix.log_state import Progress
@@ -150,45 +151,47 @@ class TextDecoder:
         if b"\n" not in data and len(self._rest) <= _limit(self._rest):
             return b""
         *lines, rest = bytes(self._rest).split(b"\n")
-        parts: list[tuple[bytes, int]] = []
-        for line in lines:
-            if len(line) > LINE_LIMIT:
-                pieces, line = pieces_of(line)
-                parts += [(piece, 0) for piece in pieces]
-            parts.append((line, 1))
+        parts, newlines = _pieces_of_lines(lines)
         pieces, end = pieces_of(rest)
         self._rest = bytearray(end)
-        parts += [(piece, 0) for piece in pieces]
-        return self._read(parts)
+        return self._read(parts + pieces, newlines + [0] * len(pieces))
 
     def finish(self) -> bytes:
         """The readable text of a last line that has no newline."""
         last = bytes(self._rest)
         self._rest.clear()
-        return self._read([(last, 0)]) if last else b""
+        return self._read([last], [0]) if last else b""
 
-    def _read(self, parts: list[tuple[bytes, int]]) -> bytes:
+    def _read(self, parts: list[bytes], newlines: list[int]) -> bytes:
         """The readable text of lines, or of pieces of them; to each the bytes of its newline."""
-        feed, raw = self._nix.feed, self._raw
-        shown: list[bytes] = []
-        ends: list[tuple[int, int]] = []
-        """Where in the raw log a part ends that is shown, and how many lines are by then."""
-        for line, newline in parts:
-            raw += len(line) + newline
-            if lines := feed(line, raw):
-                shown += lines
-                ends.append((raw, len(shown)))
+        ends = list(accumulate(map(add, map(len, parts), newlines), initial=self._raw))
+        self._raw = ends[-1]
+        shown, counts = self._nix.feed_all(parts, ends[1:])
         if not shown:
-            self._raw = raw
             return b""
         texts = b"\n".join(shown).decode("utf-8", "replace").split("\n")
-        texts = self._redactor.lines(log_lines(texts))
-        encoded = [text.encode() + b"\n" for text in texts]
-        places = list(accumulate(map(len, encoded), initial=self._text))
-        for end, count in ends:
-            self.marks.add(end, places[count])
-        self._raw, self._text = raw, places[-1]
-        return b"".join(encoded)
+        encoded = "\n".join([*self._redactor.log_lines(texts), ""]).encode()
+        sizes = map((1).__add__, map(len, encoded.split(b"\n")))
+        places = list(accumulate(sizes, initial=self._text))
+        self.marks.add(
+            list(compress(ends[1:], counts)),
+            [places[count] for count in compress(accumulate(counts), counts)],
+        )
+        self._text += len(encoded)
+        return encoded
+
+
+def _pieces_of_lines(lines: list[bytes]) -> tuple[list[bytes], list[int]]:
+    """Lines with those that are too long in pieces; to each the bytes of its newline."""
+    if max(map(len, lines), default=0) <= LINE_LIMIT:
+        return lines, [1] * len(lines)
+    parts: list[bytes] = []
+    newlines: list[int] = []
+    for line in lines:
+        pieces, end = pieces_of(line)
+        parts += (*pieces, end)
+        newlines += (*[0] * len(pieces), 1)
+    return parts, newlines
 
 
 def _limit(line: bytes | bytearray, start: int = 0) -> int:
@@ -223,15 +226,19 @@ class _Marks:
         self._raw, self._text = array("Q"), array("Q")
         self._seen, self._every = 0, 1
 
-    def add(self, raw: int, text: int) -> None:
-        self._seen += 1
-        if self._seen % self._every:
-            return
-        self._raw.append(raw)
-        self._text.append(text)
-        if len(self._raw) == _MARKS:
-            self._raw, self._text = self._raw[1::2], self._text[1::2]
-            self._every *= 2
+    def add(self, raw: Sequence[int], text: Sequence[int]) -> None:
+        """Add a pair for each two offsets of these."""
+        at = 0
+        while at < len(raw):
+            first = at + -(self._seen + 1) % self._every
+            end = min(len(raw), first + (_MARKS - len(self._raw) - 1) * self._every + 1)
+            self._raw.extend(raw[first : end : self._every])
+            self._text.extend(text[first : end : self._every])
+            self._seen += end - at
+            at = end
+            if len(self._raw) == _MARKS:
+                self._raw, self._text = self._raw[1::2], self._text[1::2]
+                self._every *= 2
 
     def find(self, raw: int) -> int:
         index = bisect_right(self._raw, raw)

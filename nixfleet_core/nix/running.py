@@ -164,7 +164,9 @@ class Running:
 
     def take(self, activity: Activity, at: int) -> None:
         """`at` is the place behind the activity's line."""
-        if type(activity) is Counts:
+        if type(activity) is Message:
+            self._hear(activity, at)
+        elif type(activity) is Counts:
             self._count(activity)
         elif type(activity) is StopActivity:
             self._stop(activity.id, at)
@@ -173,8 +175,6 @@ class Running:
                 build.phase = _short(activity.name)
         elif type(activity) is DownloadSize:
             self._size = activity.size
-        elif type(activity) is Message:
-            self._hear(activity, at)
         elif isinstance(activity, StartActivity):
             self._start(activity, at)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, get_args
 
 from nixfleet_core.errors import HostError, NoSuchJob, Unreachable
@@ -29,7 +29,7 @@ from nixfleet_core.judge.diagnosis import diagnose
 from nixfleet_core.judge.running_commit import running_commit
 from nixfleet_core.judge.verdict import snapshot
 from nixfleet_core.report.excerpts import read_excerpts
-from nixfleet_core.report.model import Compared, Incident
+from nixfleet_core.report.model import Compared, Incident, InputChange
 from nixfleet_core.report.time_line import step_title, time_line
 from nixfleet_core.session.boundary import one_host
 
@@ -37,11 +37,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nixfleet_core.facts.model import Facts
+    from nixfleet_core.host import Host
     from nixfleet_core.job.work import BuildTime
     from nixfleet_core.judge.verdict import Verdict
     from nixfleet_core.nix.git_url import Latest
     from nixfleet_core.plan.model import Plan
-    from nixfleet_core.report.model import Progress
+    from nixfleet_core.report.model import InputPlace, Progress
+    from nixfleet_core.session.coming import InputCommits
     from nixfleet_core.session.passwords import Passwords
     from nixfleet_core.session.protocol import HostSession
 
@@ -57,9 +59,17 @@ class _Heard:
     remark: str = ""
 
 
-async def gather(passwords: Passwords, session: HostSession, job: str | None = None) -> Incident:
+async def gather(
+    passwords: Passwords,
+    session: HostSession,
+    job: str | None = None,
+    *,
+    commits: InputCommits,
+    here: bool = False,
+) -> Incident:
     """What is known of the job, by default of the running or the last one. It does not wait for the
-    job's end, and changes nothing.
+    job's end, and changes nothing. `commits` is asked for all hosts of one report, and fetches
+    nothing; `here`: the hosts are folders of this machine.
 
     If the host does not answer, the copy on this machine has to do. Raises Unreachable if there is
     none, NoSuchJob if the host does not have the job or has had none, and other HostErrors.
@@ -82,7 +92,10 @@ async def gather(passwords: Passwords, session: HostSession, job: str | None = N
         except HostError as error:
             remarks.append(f"There is no verdict: {error}")
     with one_host(host.name):
-        known = _Known(session, job, plan, heard, verdict)
+        copy = JobCopy(session.files(job).log.parent)
+        looks = await asyncio.to_thread(_looks, copy)
+        brought = await _brought(commits, host, plan.input, looks, here=here)
+        known = _Known(session, job, plan, heard, verdict, copy, looks, brought)
         return await asyncio.to_thread(known.incident, tuple(remarks))
 
 
@@ -147,14 +160,16 @@ class _Known:
     plan: Plan
     heard: _Heard
     verdict: Verdict | None
+    copy: JobCopy
+    looks: _Looks
+    brought: InputChange | None
 
     def incident(self, remarks: tuple[str, ...]) -> Incident:
         """Raises OSError."""
         files, plan, events = self.session.files(self.job), self.plan, self.heard.events
-        copy = JobCopy(files.log.parent)
+        copy, (before, after) = self.copy, self.looks
         running = self.heard.progress != "over"
         line = job_line(self.job, asked=copy.asked(), result=copy.result(), running=running)
-        before, after = _facts(copy.read("before")), _facts(copy.read("after"))
         seen = after or before
         latest = (copy.read("latest") or b"").decode("ascii", "replace").strip()
         latest = latest or plan.options.input_rev or ""
@@ -173,6 +188,7 @@ class _Known:
             remarks=remarks,
             compared=tuple(_compared(plan.input, before, after)),
             commits=tuple(_commits(plan.input, before, after)),
+            brought=self.brought,
             evidence=diagnose(seen, expect).evidence if seen is not None else (),
             evidence_from="after the job" if after is not None else _BEFORE,
             moments=moments,
@@ -183,6 +199,14 @@ class _Known:
 
 
 _BEFORE: Final = "before the job; no look after it is here"
+
+
+_Looks = tuple["Facts | None", "Facts | None"]
+"""The job's own looks at its host, before and after."""
+
+
+def _looks(copy: JobCopy) -> _Looks:
+    return _facts(copy.read("before")), _facts(copy.read("after"))
 
 
 def _facts(data: bytes | None) -> Facts | None:
@@ -239,6 +263,27 @@ def _commits(flake_input: str, before: Facts | None, after: Facts | None) -> Ite
         Compared("nixcfg", _head(before), _head(after)),
     )
     return (row for row in rows if row.before or row.after)
+
+
+async def _brought(
+    commits: InputCommits, host: Host, flake_input: str, looks: _Looks, *, here: bool
+) -> InputChange | None:
+    """The commits between what ran before and after; if that is not proven or is the same, between
+    those in flake.lock."""
+    before, after = looks
+    if before is None or after is None:
+        return None
+    host = replace(host, input=flake_input)
+    places: tuple[tuple[InputPlace, str | None, str | None], ...] = (
+        ("in the running agent", _built(before, flake_input), _built(after, flake_input)),
+        ("in flake.lock", before.lock_rev(flake_input), after.lock_rev(flake_input)),
+    )
+    for place, old, new in places:
+        if old and new and old != new:
+            found = await commits.kept(host, after, old, new, here=here)
+            known = found.count or found.lost
+            return InputChange(flake_input, place, found) if known else None
+    return None
 
 
 def _built(facts: Facts | None, flake_input: str) -> str | None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nixfleet_core.judge.verdict import Verdict
-    from nixfleet_core.report.model import Compared, IncidentReport, LogPart
+    from nixfleet_core.report.model import Compared, IncidentReport, InputChange, LogPart
 
 MOST_CHANGES: Final = 200
 """So many changed packages are listed."""
@@ -123,16 +123,50 @@ def _incident(one: Incident, now: int) -> Iterator[Block]:
 
 def _changes(one: Incident) -> Iterator[Block]:
     changes = one.verdict.changes if one.verdict else ()
-    if not changes and not one.commits:
+    if not (changes or one.commits or one.brought):
         return
     yield Heading(3, ("What changed",))
     if one.commits:
         yield _comparison(one.commits, "Commit of")
+    if one.brought is not None:
+        yield from _brought(one.brought)
     if changes:
         more = len(changes) - MOST_CHANGES
         yield Bullets(tuple((Value(change_text(change)),) for change in changes[:MOST_CHANGES]))
         if more > 0:
             yield Paragraph("", (f"And {more} more packages.",))
+
+
+def _brought(change: InputChange) -> Iterator[Block]:
+    """The commits of the input, in the words of a plan that has been carried out."""
+    found, name = change.commits, Value(change.input)
+    said: list[Line] = []
+    if found.count:
+        said.append((f"{_counted(found.count, 'commit')} of ", name, " came along"))
+    if found.reverts_words:
+        said.append((found.reverts_words,))
+    if found.lost:
+        gone = "is" if found.lost == 1 else "are"
+        down = "" if found.count else "a downgrade: "
+        said.append((f"{down}{_counted(found.lost, 'commit')} of ", name, f" {gone} gone"))
+    words = [word for clause in said for word in (*clause[:-1], f"{clause[-1]}; ")]
+    words[-1] = f"{said[-1][-1]}."
+    yield Paragraph(f"Commits {change.place}", tuple(words))
+    for count, commits, what in (
+        (found.count, found.commits, "came along"),
+        (found.lost, found.losses, "gone"),
+    ):
+        if commits:
+            rows = tuple(
+                (
+                    *(Value(one.rev[:7]), one.date, _value(one.title)),
+                    f"{what}, a revert" if one.reverts else what,
+                )
+                for one in commits
+            )
+            yield Table(("Commit", "Date", "Title", ""), rows)
+        if (more := count - len(commits)) > 0:
+            yield Paragraph("", (f"And {more} more.",))
 
 
 def _cause(one: Incident) -> Iterator[Block]:

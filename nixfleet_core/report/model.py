@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from nixfleet_core.job.work import BuildTime
+    from nixfleet_core.judge.coming import Coming
     from nixfleet_core.judge.diagnosis import Evidence
     from nixfleet_core.judge.verdict import Verdict
 
 Progress = Literal["over", "running", "not known"]
 """Whether the job has ended. `not known`: it had not when we last heard of it."""
+
+
+InputPlace = Literal["in the running agent", "in flake.lock"]
+"""Where the input's commit has changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,15 @@ class Compared:
     what: str
     before: str | None
     after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class InputChange:
+    """The commits of the input that lie between before and after."""
+
+    input: str
+    place: InputPlace
+    commits: Coming
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +102,8 @@ class Incident:
     compared: tuple[Compared, ...] = ()
     commits: tuple[Compared, ...] = ()
     """The repositories whose commits could change."""
+    brought: InputChange | None = None
+    """None if the input's commit stayed, or if this machine does not know what lies between."""
     evidence: Evidence = ()
     evidence_from: str = ""
     """Which look at the host it is from."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from nixfleet_core.sandbox.hosts import (
     SandboxHost,
     fleet_environment,
-    install_agent,
+    install_units,
     make_hosts,
 )
 from nixfleet_core.sandbox.layout import python, write_tools
@@ -111,7 +111,7 @@ async def _set_up(folder: Path, path: str, warden: asyncio.subprocess.Process) -
     making = asyncio.create_task(asyncio.to_thread(make_hosts, folder, path))
     try:
         hosts = await asyncio.shield(making)
-        await _start_agents(warden, [host for host in hosts if host.reachable])
+        await _start_units(warden, [host for host in hosts if host.reachable])
     except asyncio.CancelledError:
         # A thread cannot be stopped, so wait for it: its last files must be deleted, too.
         await asyncio.wait([making])
@@ -123,12 +123,12 @@ async def _set_up(folder: Path, path: str, warden: asyncio.subprocess.Process) -
     return SandboxFleet(folder=folder, hosts=hosts, warden_pid=warden.pid)
 
 
-async def _start_agents(warden: asyncio.subprocess.Process, hosts: list[SandboxHost]) -> None:
-    """Start the agents that must run, then install the current ones. Raises SandboxError."""
+async def _start_units(warden: asyncio.subprocess.Process, hosts: list[SandboxHost]) -> None:
+    """Start what must run, then install the current units. Raises SandboxError."""
     assert warden.stdin is not None
     assert warden.stdout is not None
     warden.stdin.write(f"{' '.join(host.host.name for host in hosts)}\n".encode())
     if (await warden.stdout.readline()).split() != [b"success"] * len(hosts):
-        raise SandboxError("the demo could not be set up: its agents did not start")
+        raise SandboxError("the demo could not be set up: its units did not start")
     for host in hosts:
-        install_agent(host)
+        install_units(host)

@@ -1,7 +1,8 @@
 """The five hosts: what is special about each, and how they are made.
 
 csb0 is stale and updates well; csb1 is current; gpc0 runs the old agent although the new one is
-installed; hsb1 may not fetch its nixcfg; imac0 does not answer.
+installed; hsb1 may not fetch its nixcfg; imac0 does not answer. The proxy of csb1 and gpc0 is that
+of the system before.
 """
 
 from __future__ import annotations
@@ -87,10 +88,12 @@ def describe_hosts(folder: Path) -> tuple[SandboxHost, ...]:
     return tuple(_describe(folder, name) for name in _ROLES)
 
 
-def install_agent(host: SandboxHost) -> None:
-    """Put the agent's unit of the current system in place, as a switch does."""
+def install_units(host: SandboxHost) -> None:
+    """Put the units of the current system in place, as a switch does."""
     system = host.root / "run/current-system"
-    shutil.copyfile(system / store.AGENT_FILE, host.root / store.AGENT_FILE)
+    for file in (store.AGENT_FILE, store.PROXY_FILE):
+        if (system / file).exists():
+            shutil.copyfile(system / file, host.root / file)
 
 
 def fleet_environment(folder: Path, path: str) -> dict[str, str]:
@@ -127,18 +130,22 @@ def _describe(folder: Path, name: str) -> SandboxHost:
 
 
 def _make_host(folder: Path, name: str, sources: dict[str, Source]) -> None:
-    """All of a host's files; its unit names the agent to run, whichever agent is installed."""
+    """All of a host's files; its units name the programs to run, whichever are installed."""
     role, machine = _ROLES[name], Machine(folder / "hosts" / name)
     write_base(machine)
     _make_checkout(machine, role, sources)
     configuration = flake.configuration(machine.checkout, name)
     old, installed = sources["old"].agent, sources[role.installed].agent
-    before = store.add_system(machine, store.System(name, old, "the generation before"))
-    out = store.add_system(machine, store.System(name, installed, configuration))
+    proxy = store.proxy_of(name)
+    past = store.OLD_PROXY if proxy else ""
+    before = store.add_system(machine, store.System(name, old, "the generation before", past))
+    out = store.add_system(machine, store.System(name, installed, configuration, proxy))
     store.set_generation(machine, role.generation - 1, before)
     store.set_generation(machine, role.generation, out)
     (machine.root / "run/current-system").symlink_to(out)
     (machine.root / store.AGENT_FILE).write_text(store.unit_text(sources[role.running].agent))
+    if past:
+        (machine.root / store.PROXY_FILE).write_text(store.proxy_text(past))
 
 
 def _make_checkout(machine: Machine, role: _Role, sources: dict[str, Source]) -> None:

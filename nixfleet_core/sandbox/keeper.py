@@ -20,6 +20,8 @@ _NOT_EXECUTED: Final = 203
 _KILLED: Final = 255
 """The exit status of systemd-run for a unit that a signal ended."""
 _CLEAN_SIGNALS: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)
+_CODE: Final = 0x55D0_0000_1000
+"""Where a shown process has its program's code in its memory."""
 PAUSE: Final = 0.02  # seconds between two looks at what cannot be awaited
 
 
@@ -132,7 +134,7 @@ class _Keeper:
         os.close(ready)
         os.close(tell)
         shown = self._machine.root / "proc" / str(pid)
-        self._show_process(shown, program)
+        self._show_process(shown, program, self._unit.name)
         if self._is_oneshot:
             self._enter("activating", "start", pid)
         else:
@@ -167,14 +169,26 @@ class _Keeper:
             os._exit(_NOT_EXECUTED)
 
     @staticmethod
-    def _show_process(shown: Path, program: str) -> None:
-        """Put it into the host's own /proc, with the started file as its exe: a real agent is a
-        program, but here it is a script, which runs as its interpreter."""
+    def _show_process(shown: Path, program: str, unit: str) -> None:
+        """Put it into the host's own /proc, with the started file as its exe and as what it has
+        mapped: a real agent is a program, but here it is a script, which runs as its interpreter.
+        """
         shown.mkdir(exist_ok=True)
         for name in ("cmdline", "environ", "status"):
             if Path("/proc", shown.name, name).exists():
                 (shown / name).symlink_to(f"/proc/{shown.name}/{name}")
-        (shown / "exe").symlink_to(os.path.realpath(program))
+        real = os.path.realpath(program)
+        (shown / "exe").symlink_to(real)
+        (shown / "cgroup").write_text(f"0::/system.slice/{unit}\n")
+        fields = processes.stat_fields(int(shown.name))
+        fields[-1] = str(_CODE)
+        (shown / "stat").write_text(f"{shown.name} ({Path(real).name[:15]}) {' '.join(fields)}\n")
+        parts = ((_CODE - 4096, "r--p", 0), (_CODE, "r-xp", 4096), (_CODE + 4096, "rw-p", 8192))
+        maps = (
+            f"{at:012x}-{at + 4096:012x} {mode} {offset:08x} 00:1f 77 {' ' * 25}{real}\n"
+            for at, mode, offset in parts
+        )
+        (shown / "maps").write_text("".join(maps))
 
     def _watch(self, pid: int) -> int:
         """Wait for the program's end. To stop the unit, send first TERM, in the end KILL."""

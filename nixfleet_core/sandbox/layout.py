@@ -8,6 +8,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Final
 
+from nixfleet_core.sandbox import processes
 from nixfleet_core.sandbox.machine import NIX_VERSION
 from nixfleet_core.sandbox.units import UNIT_MARK
 
@@ -52,6 +53,7 @@ def write_base(machine: Machine) -> None:
     (root / "shims").symlink_to(machine.fleet / "shims")
     (root / "etc/NIXOS").touch()
     (root / "proc/meminfo").symlink_to("/proc/meminfo")
+    (root / "proc/stat").write_text(f"btime {processes.boot_time():.0f}\n")
 
 
 def _write_shims(fleet: Path, path: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -24,6 +25,24 @@ class Process(NamedTuple):
     parent: int
     session: int
     environment: bytes
+
+
+def boot_time() -> float:
+    """When this machine's kernel began, in seconds since the epoch."""
+    with contextlib.suppress(OSError, StopIteration, ValueError):
+        lines = (_PROC / "stat").read_text().splitlines()
+        return float(next(line for line in lines if line.startswith("btime ")).split()[1])
+    return time.time() - time.monotonic()
+
+
+def stat_fields(pid: int) -> list[str]:
+    """What the kernel says of a process, from its state on: fields 3 to 26 of proc(5). Where there
+    is no /proc, its beginning is now."""
+    with contextlib.suppress(OSError):
+        stat = (_PROC / str(pid) / "stat").read_text(errors="replace")
+        return stat.rpartition(")")[2].split()[:24]
+    ticks = round((time.time() - boot_time()) * 100)
+    return ["S", str(os.getpid()), *["0"] * 17, str(ticks), "0", "0", "0", "0"]
 
 
 def marked(mark: str, session: int = -1) -> set[int]:

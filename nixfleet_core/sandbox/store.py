@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 NIXOS_VERSION: Final = "26.05.20260718.61b7c44"
 AGENT_UNIT: Final = "nixfleet-agent.service"
 AGENT_FILE: Final = f"etc/systemd/system/{AGENT_UNIT}"
-_UNIT: Final = Path(__file__).with_name(AGENT_UNIT)
+PROXY_UNIT: Final = "caddy.service"
+PROXY_FILE: Final = f"etc/systemd/system/{PROXY_UNIT}"
+OLD_PROXY: Final = "2.10.0"
+_NEW_PROXY: Final = "2.10.2"
+_PROXY_HOSTS: Final = ("csb1", "gpc0")
+_HERE: Final = Path(__file__).parent
 _ALPHABET: Final = "0123456789abcdfghijklmnpqrsvwxyz"
 _ACTIVATION_SECONDS: Final = 0.8
 
@@ -30,6 +35,13 @@ _AGENT: Final = """\
 if [ "${{1:-}}" = --help ]; then echo 'usage: nixfleet-agent'; exit; fi
 trap 'echo "nixfleet-agent {version}: shutting down"; kill "$!" 2>/dev/null; exit 0' TERM
 echo 'nixfleet-agent {version}: connected, reporting every 60 s'
+while :; do sleep 86400 & wait "$!" 2>/dev/null; done
+"""
+
+_PROXY: Final = """\
+#!/bin/sh
+trap 'kill "$!" 2>/dev/null; exit 0' TERM
+echo 'caddy {version}: serving initial configuration'
 while :; do sleep 86400 & wait "$!" 2>/dev/null; done
 """
 
@@ -77,12 +89,14 @@ class System(NamedTuple):
     host: str
     agent: Agent
     configuration: str
+    proxy: str = ""
+    """The version of its web proxy; "" if it has none."""
 
     @property
     def name(self) -> str:
         """Its directory in the store."""
         label = f"nixos-system-{self.host}-{NIXOS_VERSION}"
-        return store_name(label, self.agent.name, self.configuration)
+        return store_name(label, self.agent.name, self.configuration, self.proxy)
 
 
 def store_name(label: str, *inputs: str) -> str:
@@ -94,7 +108,21 @@ def store_name(label: str, *inputs: str) -> str:
 
 def unit_text(agent: Agent) -> str:
     """The unit file that the agent's NixOS module writes."""
-    return _UNIT.read_text().replace("AGENT", agent.name)
+    return (_HERE / AGENT_UNIT).read_text().replace("AGENT", agent.name)
+
+
+def proxy_of(host: str) -> str:
+    """The version of the web proxy that nixcfg has for the host; "" if it has none."""
+    return _NEW_PROXY if host in _PROXY_HOSTS else ""
+
+
+def proxy_text(version: str) -> str:
+    """The unit file that the proxy's NixOS module writes."""
+    return (_HERE / PROXY_UNIT).read_text().replace("CADDY", _proxy_name(version))
+
+
+def _proxy_name(version: str) -> str:
+    return store_name(f"caddy-{version}", NIXOS_VERSION)
 
 
 def has(machine: Machine, name: str) -> bool:
@@ -116,8 +144,11 @@ def add_derivation(machine: Machine, agent: Agent) -> Path:
 
 
 def add_system(machine: Machine, system: System) -> Path:
-    """Put the system, and its agent, into the host's store."""
+    """Put the system, and what it consists of, into the host's store."""
     add_agent(machine, system.agent)
+    if system.proxy:
+        program = _PROXY.format(version=system.proxy)
+        _add(machine, _proxy_name(system.proxy), {"bin/caddy": program})
     switch = _SWITCH.format(
         root=quote(str(machine.root)),
         name=system.name,
@@ -127,6 +158,7 @@ def add_system(machine: Machine, system: System) -> Path:
         "nixos-version": NIXOS_VERSION,
         "bin/switch-to-configuration": switch,
         AGENT_FILE: unit_text(system.agent),
+        **({PROXY_FILE: proxy_text(system.proxy)} if system.proxy else {}),
     }
     return _add(machine, system.name, files)
 

@@ -1,6 +1,6 @@
-"""The process that outlives the app: it starts the agents, and cleans everything up.
+"""The process that outlives the app: it starts the units, and cleans everything up.
 
-Its stdin comes from the app. A line there names hosts; the warden starts their agents and answers
+Its stdin comes from the app. A line there names hosts; the warden starts their units and answers
 with a line. The end of the file means that the app is gone, even by SIGKILL. Then the warden kills
 every process of the fleet, deletes the folder, and ends.
 """
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from nixfleet_core.sandbox import processes
 from nixfleet_core.sandbox.keeper import leave_to_keeper
 from nixfleet_core.sandbox.machine import MARK, Machine
-from nixfleet_core.sandbox.store import AGENT_UNIT
+from nixfleet_core.sandbox.store import AGENT_UNIT, PROXY_UNIT
 from nixfleet_core.sandbox.units import Unit
 
 if TYPE_CHECKING:
@@ -32,19 +32,25 @@ def run_warden(fleet: Path) -> int:
         signal.signal(signum, lambda *_: sys.exit())
     try:
         for line in sys.stdin:
-            told = [_start_agent(Machine(fleet / "hosts" / name)) for name in line.split()]
-            sys.stdout.write(" ".join(os.read(pipe, 64).decode() for pipe in told) + "\n")
+            told = [_start_units(Machine(fleet / "hosts" / name)) for name in line.split()]
+            sys.stdout.write(" ".join(map(_answer, told)) + "\n")
             sys.stdout.flush()
     finally:
         _end_everything(fleet)
     return 0
 
 
-def _start_agent(machine: Machine) -> int:
-    """Start the agent; return the pipe that will say whether it runs."""
-    unit = Unit(machine, AGENT_UNIT)
-    unit.take()
-    return leave_to_keeper(unit, [], is_awaited=False)
+def _start_units(machine: Machine) -> list[int]:
+    """Start what the host has; return the pipes that will say whether each runs."""
+    units = [Unit(machine, name) for name in (AGENT_UNIT, PROXY_UNIT)]
+    there = [unit for unit in units if unit.file is not None and unit.take()]
+    return [leave_to_keeper(unit, [], is_awaited=False) for unit in there]
+
+
+def _answer(pipes: list[int]) -> str:
+    """`success`, or what the first unit says that does not run."""
+    said = [os.read(pipe, 64).decode() for pipe in pipes]
+    return next((word for word in said if word != "success"), "success")
 
 
 def _end_everything(fleet: Path) -> None:

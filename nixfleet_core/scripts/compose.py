@@ -28,7 +28,7 @@ _NEEDS: Final = {
         "explain",
     ),
     "profile": ("process", "records", "system"),
-    "old_units": ("process", "records", "system"),
+    "old_units": ("process", "records", "system", "old_agents"),
     "debt": ("old_units",),
     "generations": ("probe", "profile"),
     "back": ("profile",),

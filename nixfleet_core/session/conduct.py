@@ -9,7 +9,7 @@ import time
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from nixfleet_core.errors import (
     HostError,
@@ -22,7 +22,6 @@ from nixfleet_core.errors import (
 )
 from nixfleet_core.ids import new_job_id
 from nixfleet_core.job.progress import JobState
-from nixfleet_core.judge.causes import expectation
 from nixfleet_core.judge.diagnosis import Diagnosis, diagnose
 from nixfleet_core.judge.exit_codes import EXIT_BUSY, EXIT_DETACHED
 from nixfleet_core.judge.verdict import (
@@ -54,10 +53,14 @@ if TYPE_CHECKING:
     from nixfleet_core.judge.ways_back import WaysBack
     from nixfleet_core.nix.git_url import Latest
     from nixfleet_core.plan.model import Options
+    from nixfleet_core.session.coming import InputCommits
     from nixfleet_core.session.passwords import Passwords
     from nixfleet_core.session.protocol import AskLatest, HostSession, LatestSource
 
 _T = TypeVar("_T")
+
+_JUST_ASKED: Final = 30.0
+"""Seconds for which an answer counts that the same plan has asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +289,11 @@ class Conductor:
                 try:
                     return await self.passwords.run(session, lambda: session.explain(facts, latest))
                 except (NeedsPassword, NotAllowed):
-                    return diagnose(facts, expectation(host, facts, latest))
+                    # clones of repositories cost the start
+                    from nixfleet_core.session.latest_version import named_expectation
+
+                    here = self.latest.here
+                    return diagnose(facts, await named_expectation(host, facts, latest, here=here))
         except HostError as error:
             return failed_verdict(host, error)
 
@@ -324,14 +331,14 @@ class Conductor:
         latest = await self.asker(session.host)(facts) if options.commit_lock else None
         return facts, session.plan(facts, options, commit_of(latest))
 
-    async def coming(self, session: HostSession, facts: Facts, options: Options) -> Coming:
-        """What of the input an update with these options brings along."""
-        # clones of repositories cost the start, and few commands need them
-        from nixfleet_core.session.coming import PATIENCE, what_comes
-
+    async def coming(
+        self, session: HostSession, facts: Facts, options: Options, commits: InputCommits
+    ) -> Coming:
+        """What of the input an update with these options brings along. `commits` is asked for all
+        hosts whose plans are made together."""
         # a plan with a commit has just asked, too
-        latest = await asker(self.latest, session.host, age=PATIENCE)(facts)
-        return await what_comes(session.host, facts, options, latest, here=self.latest.here)
+        latest = await asker(self.latest, session.host, age=_JUST_ASKED)(facts)
+        return await commits.between(session.host, facts, options, latest, here=self.latest.here)
 
     async def plan_commit(
         self, session: HostSession, seen: Facts, options: Options

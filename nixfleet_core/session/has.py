@@ -14,7 +14,7 @@ from nixfleet_core.judge.running_commit import running_origins
 from nixfleet_core.nix.lock import Source
 from nixfleet_core.session.boundary import drawn
 from nixfleet_core.session.latest import question_of
-from nixfleet_core.session.repository import Repository
+from nixfleet_core.session.repository import MOST_FOUND, Repository
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -144,7 +144,9 @@ def _unread(host: Host, facts: Facts, fix: Change, place: _Place | None) -> str:
         return NO_GIT if facts.find_input(host.input) is not None else _NO_LOCK
     if place.problem:
         return place.problem
-    return "" if fix in place.found else f"its repository has no commit {fix.rev[:7]}"
+    if fix in place.found:
+        return ""
+    return f"its repository has no commit {fix.rev[:7]}{_shallow([place])}"
 
 
 async def _read(places: list[_Place], word: str) -> tuple[str, ...]:
@@ -174,12 +176,20 @@ def _choose(word: str, places: list[_Place]) -> Change | Unclear:
     if len(found) == 1:
         return next(iter(found.values()))
     if found:
-        return Unclear(f"{word!r} names {len(found)} commits; name one", tuple(found.values()))
+        more = " or more" if any(len(place.found) >= MOST_FOUND for place in places) else ""
+        return Unclear(f"{word!r} names {len(found)} commits{more}", tuple(found.values()))
     if is_commit(word):
         return Change(word, "")  # a host that is built from it has it, whatever else is known
     if all(place.problem for place in places):
         return Change("", word)  # nobody could be asked which commit that is
-    return Unclear(f"no commit is named {word!r}, nor has it in its title")
+    return Unclear(f"no commit is named {word!r}, nor has it in its title{_shallow(places)}")
+
+
+def _shallow(places: Sequence[_Place]) -> str:
+    """Why a commit may be missing there; empty if it may not."""
+    if not any(place.repository.is_shallow for place in places):
+        return ""
+    return "; the repository is shallow, and older commits are not there"
 
 
 async def _learn(place: _Place, fix: Change, commits: Sequence[str]) -> None:

@@ -167,6 +167,10 @@ class HostSession(Protocol):
         only if the job does not know the latest commit."""
         ...
 
+    def facts_after(self, job: str) -> Facts | None:
+        """What the look at the job's end saw; None if our copy of the job has none."""
+        ...
+
     async def cancel(self, job: str) -> None:
         """Ask the job to stop; it starts the agent again before it ends."""
         ...

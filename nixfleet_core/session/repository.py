@@ -25,25 +25,21 @@ import platformdirs
 from nixfleet_core.ids import is_commit
 from nixfleet_core.job.copies import write_whole
 from nixfleet_core.judge.coming import Side
-from nixfleet_core.judge.fix import Change, Past, could_be_copies
+from nixfleet_core.judge.fix import Change, Past, could_be_copies, holds_all
 from nixfleet_core.limits import TEXT_LIMIT
 from nixfleet_core.log.plain_file import open_plain, read_plain
 from nixfleet_core.nix.git_url import GitUrl, NotKnown
+from nixfleet_core.nix.version_label import MOST_BYTES, version_of_file, version_of_tag
+from nixfleet_core.session.clone_fetch import FETCH_SECONDS, Fetch, Lacks
 from nixfleet_core.session.git_settings import listing_environment
 from nixfleet_core.session.latest import go_to_server
 from nixfleet_core.transport.process import KEEP, run
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
     from nixfleet_core.session.latest import Question
     from nixfleet_core.transport.process import Completed
-
-SIZE_LIMIT: Final = 2 * 1024**3
-"""Bytes of one clone."""
-
-FETCH_SECONDS: Final = 600.0
-"""For one fetch, all tries together."""
 
 FRESH: Final = 60.0
 """Seconds for which a fetch counts."""
@@ -54,97 +50,33 @@ MOST_LATER: Final = 5000
 MOST_FOUND: Final = 50
 """So many commits are listed that a word finds."""
 
+MOST_LACKED: Final = 5
+"""So many tags of something else than a commit are followed."""
+
 MOST_COMPARED: Final = 20
 """So many patches are compared with the fix."""
+
+MOST_OBJECTS: Final = 1000
+"""So many files, or folders with all that is in them, are fetched for that."""
 
 _URL: Final = "nixfleet-url"
 _FETCHED: Final = "nixfleet-fetched"
 _LOCAL_SECONDS: Final = 60.0
-_BLOCK: Final = 512
+_LABEL_SECONDS: Final = 5.0
+_PLAIN_FILE: Final = re.compile(
+    rb"100(?:644|755) blob (?P<blob>[0-9a-f]{40,64}) +(?P<size>[0-9]{1,9})\tVERSION\n"
+)
+_RAW: Final = re.compile(
+    rb"^:(?!160000 |[0-7]{6} 160000 )[0-7]{6} [0-7]{6} ([0-9a-f]{40,64}) ([0-9a-f]{40,64}) ",
+    re.MULTILINE,
+)
+"""The files of a change, before and after, without submodules."""
 _FORMAT: Final = "--format=%H%x00%P%x00%ae %at%x00%ct%x00%s%x00%b%x00%x01"
 
 
 def repositories_path() -> Path:
     """Where the clones are."""
     return platformdirs.user_cache_path("nixfleet") / "repositories"
-
-
-@dataclass(frozen=True, slots=True)
-class _Fetch:
-    """Brings commits into the clone."""
-
-    folder: Path
-    refs: tuple[str, ...]
-    room: int
-    seconds: float = FETCH_SECONDS
-
-    def argv(self, url: str) -> tuple[str, ...]:
-        # no file that git writes grows beyond the room that is left
-        filtered = ("--filter=tree:0",) if can_filter(url) else ()
-        limited = 'ulimit -f "$1" && shift && exec git "$@"'
-        return (
-            *("sh", "-c", limited, "sh", str(max(1, self.room // _BLOCK))),
-            f"--git-dir={self.folder}",
-            *("-c", "fetch.fsckObjects=true"),
-            *(word for name in _OLD_FAULTS for word in ("-c", f"fetch.fsck.{name}=ignore")),
-            *("fetch", "--quiet", "--prune", "--no-tags", "--no-recurse-submodules"),
-            *("--no-write-fetch-head", "--no-auto-maintenance", "--update-shallow"),
-            *(*filtered, "--", url, *self.refs),
-        )
-
-    def read(self, done: Completed) -> bool | NotKnown | None:
-        if b"signal 25" in done.stderr or b"File too large" in done.stderr:
-            return NotKnown(
-                f"its repository is larger than {SIZE_LIMIT // 1024**3} GiB",
-                "ask on a machine that has a clone: git merge-base --is-ancestor",
-            )
-        return True if done.rc == 0 else None
-
-
-_OLD_FAULTS: Final = (
-    *("zeroPaddedFilemode", "badTimezone", "missingSpaceBeforeDate", "missingSpaceBeforeEmail"),
-    *("badDate", "badDateOverflow", "missingEmail", "badEmail", "extraHeaderEntry"),
-)
-"""What old programs wrote into commits of well-known repositories."""
-
-
-def can_filter(url: str) -> bool:
-    """Whether files can be left out, to be fetched when they are needed. A folder costs nothing to
-    copy whole, and git waits for itself without end if it is a shallow clone."""
-    return not url.startswith(("/", "file:"))
-
-
-@dataclass(frozen=True, slots=True)
-class _Compared:
-    same: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Compare:
-    """Tells which of the commits change the same as the first; it may fetch their files."""
-
-    folder: Path
-    revs: tuple[str, ...]
-    seconds: float = _LOCAL_SECONDS
-
-    def argv(self, url: str) -> tuple[str, ...]:
-        del url  # the clone knows where its other objects are
-        script = (
-            'dir=$1; shift; for rev; do git --git-dir="$dir" diff-tree --root --patch '
-            '--no-ext-diff --no-textconv --no-color "$rev" || exit; done'
-        )
-        piped = f"{{ {script}; echo done >&2; }} | git patch-id --stable"
-        return ("sh", "-c", piped, "sh", str(self.folder), *self.revs)
-
-    def read(self, done: Completed) -> _Compared | None:
-        if done.rc or not done.stderr.endswith(b"done\n"):
-            return None
-        lines = (line.split() for line in done.stdout.decode("ascii", "replace").splitlines())
-        patches = {words[1]: words[0] for words in lines if len(words) == 2}
-        mine = patches.get(self.revs[0])
-        return _Compared(
-            frozenset(rev for rev in self.revs[1:] if mine and patches.get(rev) == mine)
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,15 +131,29 @@ class Repository:
                 for rev in revs:
                     await self._bring((rev,))
 
-    async def _bring(self, refs: tuple[str, ...]) -> NotKnown | None:
+    async def _bring(
+        self, refs: tuple[str, ...], leave_out: str = "tree:0", seconds: float = FETCH_SECONDS
+    ) -> NotKnown | None:
         # a git that was ended leaves its half; nobody else is at work
         for left in (self.folder / "objects" / "pack").glob("tmp_*"):
             left.unlink(missing_ok=True)
-        room = SIZE_LIMIT - folder_size(self.folder)
-        done = await go_to_server(self.asked, _Fetch(self.folder, refs, room))
+        leave_out = leave_out if await self._can_forgo() else ""
+        fetch = Fetch(self.folder, refs, folder_size(self.folder), leave_out, seconds)
+        done = await go_to_server(self.asked, fetch)
+        for _ in range(MOST_LACKED):
+            if not isinstance(done, Lacks):
+                break
+            await go_to_server(self.asked, replace(fetch, refs=(done.object,)))
+            done = await go_to_server(self.asked, fetch)
         if done is True:
             return None
         return done if isinstance(done, NotKnown) else _NO_ANSWER
+
+    async def _can_forgo(self) -> bool:
+        """Whether this git can be kept from fetching what it lacks, as all since May 2024 can."""
+        remote = ("-c", "remote.none.promisor=true", "-c", f"remote.none.url={os.devnull}")
+        done = await self._git(*remote, "cat-file", "-e", "1" * 40)
+        return b"lazy fetching disabled" in done.stderr
 
     async def _init(self) -> None:
         if (self.folder / "HEAD").exists():
@@ -237,6 +183,26 @@ class Repository:
         titled = [one for one in found if word.lower() in one.title.lower()]
         return tuple(titled[:MOST_FOUND])
 
+    async def version(self, commit: str) -> str | None:
+        """What version the commit is said to be: by a tag that points at it, else by its file
+        VERSION if that is here. None if the commit is not here, or nothing says it."""
+        if not is_commit(commit):
+            return None
+        tags = await self._git(
+            *("for-each-ref", "--sort=-version:refname", "--format=%(refname:strip=2)"),
+            *(f"--points-at={commit}", "refs/tags"),
+            limit=_LABEL_SECONDS,
+        )
+        names = tags.stdout.decode("utf-8", "replace").splitlines()
+        if named := next(filter(None, map(version_of_tag, names)), None):
+            return named
+        listed = await self._git("ls-tree", "-l", commit, "VERSION", limit=_LABEL_SECONDS)
+        file = _PLAIN_FILE.fullmatch(listed.stdout)
+        if file is None or int(file["size"]) > MOST_BYTES:
+            return None
+        blob = await self._git("cat-file", "blob", file["blob"].decode(), limit=_LABEL_SECONDS)
+        return version_of_file(blob.stdout)
+
     async def past(self, fix: Change, commit: str) -> Past:
         """What is known of a commit beside the fix."""
         if not await self.has(commit):
@@ -246,12 +212,17 @@ class Repository:
         )
         ahead = await self._git("rev-list", "--count", fix.rev, f"^{commit}")
         leads = await self._git("for-each-ref", "--count=1", f"--contains={commit}")
-        whole = len(later) <= MOST_LATER and not await self._is_shallow(commit, fix.rev)
+        cut = await self._is_cut(commit, f"^{fix.rev}") or (
+            # what is cut off there may lead to some of them
+            not holds_all(fix, later) and await self._is_cut(fix.rev)
+        )
+        counts = ahead.stdout.strip().isdigit() and not await self._is_cut(fix.rev, f"^{commit}")
         past = Past(
             commit,
             later=later[:MOST_LATER],
-            whole=whole,
-            ahead=int(ahead.stdout) if ahead.stdout.strip().isdigit() else 0,
+            whole=len(later) <= MOST_LATER and not cut,
+            cut=cut,
+            ahead=int(ahead.stdout) if counts else 0,
             reachable=bool(leads.stdout),
         )
         return await self._compared(fix, past)
@@ -259,7 +230,7 @@ class Repository:
     async def apart(self, commit: str, other: str, most: int) -> tuple[Side, Side] | None:
         """What the first commit has that the other lacks, and the reverse, the newest `most` by
         name. None if that cannot be said, as where the history is cut off."""
-        if await self._is_shallow(commit, other):
+        if await self._is_cut(commit, other):
             return None
         comes, goes = await self._side(commit, other, most), await self._side(other, commit, most)
         return (comes, goes) if comes is not None and goes is not None else None
@@ -279,23 +250,84 @@ class Repository:
         candidates = could_be_copies(fix, past.later)
         if not candidates or len(fix.parents) > 1:
             return past
-        revs = (fix.rev, *(one.rev for one in candidates[:MOST_COMPARED]))
-        done = await go_to_server(self.asked, _Compare(self.folder, revs))
-        if isinstance(done, _Compared):
-            return replace(past, same_patch=done.same, compared=len(candidates) <= MOST_COMPARED)
-        return replace(past, compared=False)
+        same = await self._same_patch(fix, candidates[:MOST_COMPARED])
+        if same is None:
+            return replace(past, compared=False)
+        return replace(past, same_patch=same, compared=len(candidates) <= MOST_COMPARED)
 
-    async def _is_shallow(self, *revs: str) -> bool:
-        """Whether the history of these commits is cut off somewhere."""
-        try:
-            cut = (self.folder / "shallow").read_bytes().decode("ascii", "replace").split()
-        except OSError:
+    async def _same_patch(self, fix: Change, candidates: Sequence[Change]) -> frozenset[str] | None:
+        """Those that change the same as the fix. Their files are fetched if they were left out, the
+        folders first. None if that failed."""
+        changes = (fix, *candidates)
+        revs = [one.rev for one in changes]
+        changed = await self._changed_files(revs)
+        if changed is None:
+            roots = await self._git(
+                *("log", "--no-walk=unsorted", "--format=%T", *revs),
+                *(parent for one in changes for parent in one.parents),
+            )
+            await self._bring_all(roots.stdout.decode("ascii", "replace").split(), "blob:none")
+            changed = await self._changed_files(revs)
+        if changed is None:
+            return None
+        patches = await self._patch_ids(revs)
+        if patches is None:
+            await self._bring_all(changed, "tree:0")
+            patches = await self._patch_ids(revs)
+        if patches is None:
+            return None
+        mine = patches.get(fix.rev)
+        return frozenset(rev for rev in revs[1:] if mine and patches.get(rev) == mine)
+
+    async def _bring_all(self, objects: Sequence[str], leave_out: str) -> None:
+        """Fetch these objects, unless they are too many."""
+        if 0 < len(objects) <= MOST_OBJECTS and not isinstance(self.asked.url, NotKnown):
+            async with _alone(self.folder):
+                await self._bring(tuple(dict.fromkeys(objects)), leave_out, _LOCAL_SECONDS)
+
+    async def _changed_files(self, revs: Sequence[str]) -> list[str] | None:
+        """All that these commits change, before and after; None if it is not here."""
+        shown = ("--no-walk=unsorted", "--format=", "--raw", "-r", "--no-abbrev", "--no-renames")
+        done = await self._git("log", *shown, *revs, "--")
+        if done.rc or len(done.stdout) >= KEEP:
+            return None
+        pairs = _RAW.findall(done.stdout)
+        return [found.decode() for pair in pairs for found in pair if found.strip(b"0")]
+
+    async def _patch_ids(self, revs: Sequence[str]) -> dict[str, str] | None:
+        """The id of each commit's patch, if all of their files are here."""
+        script = (
+            'dir=$1; shift; for rev; do git --git-dir="$dir" diff-tree --root --patch '
+            '--no-ext-diff --no-textconv --no-color "$rev" || exit; done'
+        )
+        piped = f"{{ {script}; echo done >&2; }} | git patch-id --stable"
+        done = await self._run("sh", "-c", piped, "sh", str(self.folder), *revs)
+        if done.rc or not done.stderr.endswith(b"done\n"):
+            return None
+        lines = (line.split() for line in done.stdout.decode("ascii", "replace").splitlines())
+        return {words[1]: words[0] for words in lines if len(words) == 2}
+
+    @property
+    def is_shallow(self) -> bool:
+        """Whether some history is cut off."""
+        return bool(self._edges)
+
+    @property
+    def _edges(self) -> frozenset[str]:
+        """The commits whose parents are cut off."""
+        with suppress(OSError):
+            text = (self.folder / "shallow").read_bytes().decode("ascii", "replace")
+            return frozenset(text.split())
+        return frozenset()
+
+    async def _is_cut(self, *revs: str) -> bool:
+        """Whether the history of these commits, without that of those with `^`, is cut off."""
+        edges = self._edges
+        if not edges:
             return False
-        for edge in cut:
-            for rev in revs:
-                if (await self._git("merge-base", "--is-ancestor", edge, rev)).rc == 0:
-                    return True
-        return False
+        ends = await self._git("rev-list", "--max-parents=0", *revs)
+        found = ends.stdout.decode("ascii", "replace").split()
+        return bool(ends.rc) or len(ends.stdout) >= KEEP or not edges.isdisjoint(found)
 
     async def _changes(self, *words: str, cut: bool = False) -> tuple[Change, ...]:
         """The commits that `git log` lists. With `cut`, what was too much to be read is made up for
@@ -309,7 +341,10 @@ class Repository:
             return (*found, *[Change("", "")] * (MOST_LATER + 1 - len(found)))
         return tuple(found)
 
-    async def _git(self, *words: str) -> Completed:
+    async def _git(self, *words: str, limit: float = _LOCAL_SECONDS) -> Completed:
+        return await self._run("git", f"--git-dir={self.folder}", *words, limit=limit)
+
+    async def _run(self, *argv: str, limit: float = _LOCAL_SECONDS) -> Completed:
         """git in the clone alone: it asks no server, whatever the clone lacks."""
         env = {
             **listing_environment(os.environ, str(self.folder)),
@@ -319,8 +354,7 @@ class Repository:
             "GIT_NO_LAZY_FETCH": "1",
             "GIT_NO_REPLACE_OBJECTS": "1",
         }
-        argv = ("git", f"--git-dir={self.folder}", *words)
-        return await run(argv, env=env, cwd=self.folder.parent, limit=_LOCAL_SECONDS)
+        return await run(argv, env=env, cwd=self.folder.parent, limit=limit)
 
 
 _NO_ANSWER: Final = NotKnown("its repository did not answer", "ask again later")

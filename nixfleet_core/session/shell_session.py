@@ -51,7 +51,7 @@ from nixfleet_core.job.events import (
 from nixfleet_core.job.history import job_line, read_history, unreadable_line
 from nixfleet_core.job.outcome import Outcome
 from nixfleet_core.journal.copy import new_copy
-from nixfleet_core.judge.causes import expect_locked, expectation
+from nixfleet_core.judge.causes import expect_locked
 from nixfleet_core.judge.debt import Debt, restart_debt
 from nixfleet_core.judge.diagnosis import diagnose
 from nixfleet_core.judge.left_behind import left_behind
@@ -101,6 +101,7 @@ if TYPE_CHECKING:
     from nixfleet_core.job.history import History, JobLine
     from nixfleet_core.journal.copy import JournalCopy
     from nixfleet_core.journal.wanted import JournalEvent, Wanted
+    from nixfleet_core.judge.causes import Expectation
     from nixfleet_core.judge.diagnosis import Diagnosis
     from nixfleet_core.judge.verdict import Verdict
     from nixfleet_core.judge.ways_back import WaysBack
@@ -389,7 +390,7 @@ class ShellSession:
             known = after.lock_rev(self.host.input)
         elif not known and after is not None and goal in ("update", "restart"):
             known = await latest(after)
-        expect = expectation(self.host, after, known or None)
+        expect = await self._expectation(after, known or None)
         if outcome.git_refused and expect.latest is None:
             # neither the host's git nor the client may ask: as for an input that git does not know
             expect = msgspec.structs.replace(expect, latest_known=False)
@@ -404,6 +405,9 @@ class ShellSession:
         left = left_behind(before, after, outcome, self.host, expect)
         return msgspec.structs.replace(verdict, left=left)
 
+    def facts_after(self, job: str) -> Facts | None:
+        return _facts(self._copy(job).read("after"))
+
     async def cancel(self, job: str) -> None:
         answer = await self._run_as_reader("cancel", job)
         if b"@nf ok" not in answer.stdout and b"@nf over" not in answer.stdout:
@@ -411,14 +415,20 @@ class ShellSession:
 
     async def verify(self, latest: AskLatest, *, as_locked: bool = False) -> tuple[Facts, Verdict]:
         deep = await self._look_deep(await self.probe(), "1", debt=True)
-        expect = expectation(self.host, deep, await latest(deep))
+        expect = await self._expectation(deep, await latest(deep))
         if as_locked:
             expect = expect_locked(expect, deep)
         return deep, judge(deep, deep, expect, None)
 
     async def explain(self, facts: Facts, latest: Latest) -> Diagnosis:
         deep = await self._look_deep(facts, "why")
-        return diagnose(deep, expectation(self.host, deep, latest))
+        return diagnose(deep, await self._expectation(deep, latest))
+
+    async def _expectation(self, facts: Facts | None, latest: Latest) -> Expectation:
+        # clones of repositories cost the start
+        from nixfleet_core.session.latest_version import named_expectation
+
+        return await named_expectation(self.host, facts, latest)
 
     async def _look_deep(self, facts: Facts, deep: Depth, *, debt: bool = False) -> Facts:
         platform = platform_of(facts)

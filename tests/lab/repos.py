@@ -154,6 +154,16 @@ class Repos:
         """Let main be at that commit."""
         self.git(repo, "checkout", "--quiet", "--force", "-B", "main", commit)
 
+    @contextmanager
+    def shallow(self, repo: Repo, edge: str) -> Iterator[None]:
+        """Cut the history off before that commit, as in a shallow clone."""
+        cut = self.path(repo) / ".git/shallow"
+        cut.write_text(f"{edge}\n")
+        try:
+            yield
+        finally:
+            cut.unlink()
+
     def set_fault(self, repo: Repo, *faults: Fault, target: Target = "all") -> None:
         self.servers[repo].set_fault(*faults, target=target)
 

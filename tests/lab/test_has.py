@@ -105,6 +105,20 @@ def test_what_happens_to_the_repository_changes_no_answer_for_the_worse(
 ) -> None:
     repos = fresh.repos
     base = repos.head("nixfleet")
+    # a newer commit changes nothing that is built: that counts once it is proven
+    same = repos.commit("nixfleet", "Describe it", {"README": "x\n"})
+    verify(client, host)
+    found = answer(client, same, host)
+    assert (found["answer"], found["running_commit"]) == ("not proven", base), found
+    in_checkout(host, UPDATE_LOCK)
+    verify(client, host)
+    found = answer(client, same, host)
+    assert (found["answer"], found["running_commit"]) == ("yes", same), found
+    in_checkout(host, "git checkout -q flake.lock")
+
+    # from here on the server leaves out files
+    assert client.run("cache", "clear").returncode == 0
+    repos.git("nixfleet", "config", "uploadpack.allowFilter", "true")
     fix = repos.release("2.2.0")
     # the fix is cherry-picked onto a branch that was pushed over it
     repos.move("nixfleet", base)
@@ -115,7 +129,9 @@ def test_what_happens_to_the_repository_changes_no_answer_for_the_worse(
     client.update(host.name, "--force")
     found = answer(client, fix, host)
     assert (found["answer"], found["running_commit"]) == ("yes", picked), found
-    assert f"the cherry-pick {picked[:7]}" in found["why"]
+    assert f"the cherry-pick {picked[:7]} (the same patch)" in found["why"]
+    (clone,) = (client.folder / ".cache/nixfleet/repositories").glob("*.git/config")
+    assert "partialclonefilter = tree:0" in clone.read_text()
 
     # nobody answers: the clone of before does
     repos.set_fault("nixfleet", "refuse")
@@ -130,3 +146,13 @@ def test_what_happens_to_the_repository_changes_no_answer_for_the_worse(
     found = answer(client, fix, host)
     assert found["answer"] == "yes", found
     assert "force-pushed" in found["why"]
+
+    # the history is cut off at what runs: whether a commit before it reverts the fix is not known
+    assert client.run("cache", "clear").returncode == 0
+    repos.move("nixfleet", picked)
+    with repos.shallow("nixfleet", picked):
+        found = answer(client, fix, host)
+        assert (found["answer"], found["running_commit"]) == ("not proven", picked), found
+        assert "its repository is shallow" in found["why"]
+        assert answer(client, picked, host)["answer"] == "yes"
+    repos.git("nixfleet", "config", "--unset", "uploadpack.allowFilter")

@@ -18,6 +18,14 @@ from left_out import shells
 WRAPPER = Path(__file__).parents[2] / "nix" / "agent-wrapper.sh"
 JOB = "20261123-004101-ab12"
 FORCE = ["--self-update", "--force-rebuild"]
+LOCKED = ["--self-update", "--as-locked"]
+REQUESTS = {
+    "update": (FORCE[:1], []),
+    "force": (FORCE, ["--force"]),
+    "as-locked": (LOCKED, ["--as-locked"]),
+    "force-as-locked": ([*FORCE, "--as-locked"], ["--force", "--as-locked"]),
+}
+"""What the launcher is asked for; the wrapper's words, and those for nixfleet-update."""
 
 
 def answer(job: str | None, advice: str = "") -> str:
@@ -107,6 +115,7 @@ def wrapped(request: pytest.FixtureRequest, tmp_path: Path) -> Wrapped:
         ["--version"],
         ["--check", "a b", "", "$(id)", "new\nline", "*"],
         ["--force-rebuild", "--self-update"],
+        ["--as-locked"],
         ["--config", "--self-update"],
         ["--self-update=1"],
     ],
@@ -153,9 +162,7 @@ def test_an_agent_that_crashes_can_be_updated(wrapped: Wrapped) -> None:
 # --- words for nixfleet-update
 
 
-@pytest.mark.parametrize(
-    ("words", "more"), [(FORCE[:1], []), (FORCE, ["--force"])], ids=["self-update", "force"]
-)
+@pytest.mark.parametrize(("words", "more"), REQUESTS.values(), ids=REQUESTS)
 def test_root_starts_the_update_itself(wrapped: Wrapped, words: list[str], more: list[str]) -> None:
     done = wrapped.run(*words, launcher="/run/current-system/sw/bin/nixfleet-launch")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{JOB}\n", "")
@@ -163,12 +170,18 @@ def test_root_starts_the_update_itself(wrapped: Wrapped, words: list[str], more:
     assert wrapped.stdin == ""
 
 
-@pytest.mark.parametrize(("words", "word"), [(FORCE[:1], "update"), (FORCE, "force")])
-def test_others_ask_the_launcher(wrapped: Wrapped, words: list[str], word: str) -> None:
+@pytest.mark.parametrize("word", REQUESTS)
+def test_others_ask_the_launcher(wrapped: Wrapped, word: str) -> None:
+    words, _ = REQUESTS[word]
     done = wrapped.run(*words, uid=1000, launcher="/sw/bin/nixfleet-launch")
     assert (done.returncode, done.stdout) == (0, f"{JOB}\n")
     assert wrapped.calls == ["sudo", "-n", "--", "/sw/bin/nixfleet-launch"]
     assert wrapped.stdin == f"{word}\n"
+
+
+def test_the_order_of_the_options_does_not_matter(wrapped: Wrapped) -> None:
+    wrapped.run(*LOCKED, "--force-rebuild")
+    assert wrapped.calls == ["update", "--detach", "--json", "--force", "--as-locked"]
 
 
 def test_wrapper_without_a_launcher_does_not_become_root(wrapped: Wrapped) -> None:
@@ -192,12 +205,23 @@ def test_wrapper_needs_no_path(wrapped: Wrapped) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [[*FORCE, "x"], ["--self-update", "--self-update"], [FORCE[0], ""]]
+    "words",
+    [
+        [*FORCE, "x"],
+        [*FORCE, "--force-rebuild"],
+        [*FORCE, "--as-locked", "--as-locked"],
+        ["--self-update", "--self-update"],
+        ["--self-update", ""],
+        ["--self-update", "--force-rebuild --as-locked"],
+        ["--self-update", "--force-rebuild:--as-locked", ""],
+        ["--self-update", "--as-locked=1"],
+        ["--self-update", "*"],
+    ],
 )
 def test_wrapper_refuses_other_words(wrapped: Wrapped, words: list[str]) -> None:
     done = wrapped.run(*words)
     assert (done.returncode, done.stdout, wrapped.calls) == (2, "", [])
-    assert "usage: nixfleet-agent --self-update [--force-rebuild]" in done.stderr
+    assert "usage: nixfleet-agent --self-update [--force-rebuild] [--as-locked]\n" in done.stderr
 
 
 # --- its answers

@@ -88,6 +88,8 @@ def refusal(done: subprocess.CompletedProcess[bytes]) -> str:
         (b"update\n", "<--detach><--json>"),
         (b"force\n", "<--detach><--json><--force>"),
         (b"force", "<--detach><--json><--force>"),
+        (b"as-locked\n", "<--detach><--json><--as-locked>"),
+        (b"force-as-locked\n", "<--detach><--json><--force><--as-locked>"),
     ],
 )
 def test_one_word_starts_the_update(
@@ -106,6 +108,8 @@ def test_one_word_starts_the_update(
         b"Force\n",
         b"force update\n",
         b"force\nupdate\n",
+        b"force-as-locked\nupdate\n",
+        b"as-locked force\n",
         b"--force\n",
         b"force;id\n",
         b"$(id)\n",
@@ -114,10 +118,11 @@ def test_one_word_starts_the_update(
         b"force          x\n",
         b"force" * 1_000_000,
     ],
-    ids=range(12),
+    ids=range(14),
 )
 def test_any_other_word_is_refused(shell: list[str], update: Path, says: bytes) -> None:
-    assert refusal(launch(shell, update, says=says)) == 'say "update" or "force" on stdin'
+    words = '"update", "force", "as-locked" or "force-as-locked"'
+    assert refusal(launch(shell, update, says=says)) == f"say {words} on stdin"
 
 
 @pytest.mark.parametrize("word", ["", '""', "--force", "--hosts=/home/mallory/hosts.toml"])

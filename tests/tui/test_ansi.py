@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from nixfleet_core.log.index import CLIP
+from nixfleet_core.report.colours import COLOURS, pieces
 from tui.ansi import clean_line, count_wrapped_rows, parse_line, plain_line, plain_text
 
 
@@ -56,6 +57,23 @@ def test_only_the_text_of_a_line_is_left(line: bytes, shown: str) -> None:
 def test_colours(codes: str, style: str) -> None:
     (segment,) = parse_line(f"\x1b[{codes}mtext".encode())
     assert str(segment.style or "").replace("none", "") == style
+
+
+CODES = st.lists(st.sampled_from(range(110)) | st.integers(0, 300), max_size=8)
+
+
+@given(st.lists(CODES, min_size=1, max_size=4))
+def test_the_app_and_a_report_draw_a_line_alike(sequences: list[list[int]]) -> None:
+    line = "".join(f"\x1b[{';'.join(map(str, codes))}mtext" for codes in sequences)
+    numbers = {name: number for number, name in enumerate(COLOURS)}
+    numbers |= {f"bright-{name}": number + 8 for name, number in numbers.items()}
+    drawn = []
+    for segment in parse_line(line.encode()):
+        colour = segment.style.color if segment.style else None
+        number = colour.number if colour is not None and colour.triplet is None else None
+        is_named = number if number is not None and number < 16 else None
+        drawn.append((is_named, bool(segment.style and segment.style.bold)))
+    assert drawn == [(numbers.get(piece.colour), piece.bold) for piece in pieces(line)]
 
 
 CONTROLS = st.text(st.sampled_from("\x1b[]m1;?P\\x\u0085\u0090\u009b\u009c\u009d\x07\r\t"))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from itertools import product
+from itertools import combinations, product
 from typing import TYPE_CHECKING, Final
 
 import pytest
 from fakes import JOB, NOW, STALE, UPDATED, FakeLatest
 from msgspec.structs import replace as changed
+from owing import DEBT
 from screen_text import press_key, screen_text, settle
 from textual.command import CommandPalette
 from textual.widgets import Input
@@ -25,6 +26,7 @@ from tui.key_rules import AppKeyRules, with_partners
 from tui.keys import shown_key
 from tui.screens.base import Confirm
 from tui.screens.batch import ManyPlansDialog
+from tui.screens.debt import DebtScreen
 from tui.screens.fleet import FleetScreen
 from tui.screens.generation import GenerationDialog
 from tui.screens.help import HelpDialog
@@ -38,6 +40,7 @@ from tui.screens.plan import RestartDialog, RollbackDialog, UpdateDialog
 from tui.screens.remedy import RemedyNotice
 from tui.screens.update import UpdateScreen
 from tui.settings import AppSettings
+from tui.widgets.fact_list import FactList
 from tui.widgets.key_bar import KeyBar
 
 if TYPE_CHECKING:
@@ -52,13 +55,12 @@ if TYPE_CHECKING:
 
 DEFAULTS: Final = {key.id: key.keys for key in app_keys()}
 
+_HELD: Final = ("alt", "ctrl", "shift")
 OTHERS: Final[Mapping[str, Keys]] = {
     name: ("+".join((*modifiers, f"f{number}")),)
     for name, (modifiers, number) in zip(
         DEFAULTS,
-        product(
-            ((), ("ctrl",), ("alt",), ("shift",), ("alt", "ctrl"), ("alt", "shift")), range(1, 36)
-        ),
+        product(((), *((one,) for one in _HELD), *combinations(_HELD, 2)), range(1, 36)),
         strict=False,
     )
 }
@@ -190,6 +192,25 @@ async def test_the_menu_of_a_host(fleet: list[FakeSession], chosen: Mapping[str,
         assert isinstance(app.screen, RestartDialog)
         await do(pilot, "dialog.leave", "fleet.menu", "menu.down", "dialog.accept")
         assert isinstance(app.screen, HostScreen)
+
+
+@BOTH
+async def test_the_restart_debt_of_a_host(
+    fleet: list[FakeSession], chosen: Mapping[str, Keys]
+) -> None:
+    fleet[0].says["debt"] = DEBT
+    async with (app := app_with(chosen, fleet)).run_test(size=(140, 50)) as pilot:
+        await do(pilot, "fleet.debt")
+        assert isinstance(app.screen, DebtScreen)
+        check(await do(pilot, "debt.again"), chosen)
+        names(screen_text(app), chosen, debt_restart="restart")
+        await do(pilot, "debt.copy")
+        assert app.clipboard.startswith("nginx-1.26.1")
+        names(await do(pilot, "debt.leave"), chosen, fleet_debt="list all")
+        await do(pilot, "fleet.details")
+        app.screen.query_one(FactList).scroll_end(animate=False)
+        await settle(pilot)
+        names(screen_text(app), chosen, host_debt="list all")
 
 
 async def test_a_key_of_an_action_comes_before_a_key_of_the_menu(fleet: list[FakeSession]) -> None:

@@ -61,6 +61,25 @@ async def test_without_something_to_commit_there_is_no_key(
         assert f"{KEY} commit" in await press(pilot, "R")
 
 
+async def test_the_cure_of_an_uncommitted_flake_lock_names_the_key(
+    make_app: MakeApp, fleet: list[FakeSession]
+) -> None:
+    fleet[0].says["probe"] = uncommitted()
+    async with (app := make_app()).run_test(size=(200, 40)) as pilot:
+        await settle(pilot)
+        text = screen_text(app)
+        assert "lock-not-pushed" in text
+        assert f"commit flake.lock and push it → {KEY} commit" in " ".join(text.split())
+
+        pushed = uncommitted()
+        assert pushed.checkout is not None
+        ahead = replace(pushed.checkout, head_lock=None, ahead=1)
+        fleet[0].says["probe"] = replace(pushed, checkout=ahead)
+        text = await press(pilot, "R")
+        assert "cure: push them on the host" in text
+        assert f"{KEY} commit" not in text, "it would push nothing"
+
+
 async def test_the_hosts_own_screen_has_the_key(
     make_app: MakeApp, fleet: list[FakeSession]
 ) -> None:

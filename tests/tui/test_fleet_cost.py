@@ -27,6 +27,7 @@ import tui.screens.fleet
 from nixfleet_core.job.events import JobStart, StepEnd, StepStart, Tick
 from nixfleet_core.plan.model import Options
 from tui.app import NixFleetApp
+from tui.compositor import PartCompositor
 from tui.fleet import Fleet, Seen
 from tui.screens.fleet import FleetScreen, HostRows
 from tui.settings import AppSettings
@@ -245,7 +246,7 @@ async def test_the_cursor_paints_once_and_wraps_the_details_once(
         await settle(pilot)
         bench.paint()
         details, keys = count(tui.screens.fleet, "host_details"), count(HostRows, "_row")
-        paints = count(Compositor, "render_partial_update")
+        paints = count(PartCompositor, "render_partial_update")
         layouts = count(Compositor, "reflow")
         bench.page.query_one(RowTable).action_move(1)
         assert "host-001" in str(bench.page.query_one("#details").border_title)

@@ -17,6 +17,7 @@ from nixfleet_core.host import HELD
 from nixfleet_core.plan.model import Refusal
 from tui.app import NixFleetApp
 from tui.screens.base import Confirm
+from tui.screens.debt import DebtScreen
 from tui.screens.fleet import FleetScreen
 from tui.screens.generation import GenerationDialog
 from tui.screens.history import HistoryScreen
@@ -35,13 +36,14 @@ if TYPE_CHECKING:
 
     from conftest import MakeApp
 
-PAGES = (FleetScreen, HostScreen, UpdateScreen, ManyScreen, JournalScreen)
+PAGES = (FleetScreen, HostScreen, UpdateScreen, ManyScreen, JournalScreen, DebtScreen)
 OF_THE_PAGE = {
     *("fleet.menu", "fleet.update-stale", "fleet.verify-unproven", "fleet.fix", "fleet.filter"),
     *("fleet.mark", "fleet.mark-all", "fleet.copy", "fleet.sort", "fleet.reverse", "fleet.clear"),
     *("host.menu", "host.leave", "host.copy", "host.copy-all"),
     *("update.menu", "update.leave", "update.zoom", "update.copy"),
     *("many.menu", "many.leave", "many.copy", "many.report", "journal.menu", "journal.leave"),
+    *("debt.menu", "debt.leave", "debt.copy", "debt.copy-all"),
 }
 """What these keys do concerns no host, or not this one alone, or only what the page shows."""
 
@@ -71,6 +73,7 @@ def test_each_key_of_a_page_is_in_the_menu_or_concerns_no_host() -> None:
         ((), FleetScreen),
         (("d",), HostScreen),
         (("a",), JournalScreen),
+        (("D",), DebtScreen),
         (("enter", "enter"), UpdateScreen),
         (("space", "space", "u", "enter"), ManyScreen),
     ],

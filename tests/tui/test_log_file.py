@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nixfleet_core.log.index import CLIP, SEGMENT
-from tui.log_file import _SPAN, LogFile, MatchingLines
+from tui.log_file import _SPAN, Line, LogFile, MatchingLines
 from tui.log_search import FILTER_LIMIT, Query, Search
 
 if TYPE_CHECKING:
@@ -75,3 +75,50 @@ def test_a_giant_line_is_read_in_part(tmp_path: Path) -> None:
     assert last is not None
     assert last.data == b"yes last"
     assert sum(sizes) <= 2 * (SEGMENT + CLIP + _SPAN)
+
+
+@pytest.mark.parametrize("width", [None, 30])
+def test_the_lines_of_many_rows_are_those_of_each(tmp_path: Path, width: int | None) -> None:
+    path = tmp_path / "log.txt"
+    path.write_bytes(b"".join(b"%d %s\n" % (n, b"x" * (n % 90)) for n in range(4000)) + b"end")
+    file = LogFile(path)
+    file.set_width(width)
+    file.grow()
+    each: list[Line | None] = []
+    row = 0
+    while (line := file.line_at_row(row)) is not None:
+        each.append(line)
+        row += 1
+    assert each[-1] == Line(path.stat().st_size - 3, b"end", row - 1)
+    assert file.rows == row
+    assert file.lines_at_rows(-2, row + 2) == [None, None, *each, None, None]
+
+
+def test_the_lines_of_a_window_are_looked_up_page_by_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log.txt"
+    path.write_bytes(b"x" * 99 + b"\n" + b"y" * 99 * 1000 + b"\n" + b"z\n" * 99)
+    file = LogFile(path)
+    file.grow()
+    asked: list[int] = []
+    page = LogFile._page
+
+    def counted(self: LogFile, start: int, size: int, row: int) -> object:
+        asked.append(start)
+        return page(self, start, size, row)
+
+    monkeypatch.setattr(LogFile, "_page", counted)
+    assert len(file.lines_at_rows(0, 101)) == 101
+    assert asked == [0, 100 + 99_001]
+
+
+def test_a_file_that_has_become_shorter_still_has_lines(tmp_path: Path) -> None:
+    path = tmp_path / "log.txt"
+    path.write_bytes(b"one\ntwo\nthree\n")
+    file = LogFile(path)
+    file.grow()
+    path.write_bytes(b"one\ntwo\n")
+    assert [line.data if line else b"" for line in file.lines_at_rows(0, 3)] == [
+        *(b"one", b"two", b"two")
+    ]

@@ -26,6 +26,7 @@ from tui.widgets.log_view import LogView
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from textual.content import Content
     from textual.pilot import Pilot
     from textual.strip import Strip
 
@@ -50,12 +51,16 @@ class LogApp(App[None]):
         self.places: dict[StepId, int] = {}
         view = LogView(path, self.times, self.places, UNICODE, id="log-view")
         self.panel = LogPanel(view, UNICODE, id="log")
+        self.heard: list[LogView.Changed] = []
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return added(self.current_theme)
 
     def compose(self) -> ComposeResult:
         yield self.panel
+
+    def on_log_view_changed(self, message: LogView.Changed) -> None:
+        self.heard.append(message)
 
     @property
     def log_view(self) -> LogView:
@@ -128,6 +133,23 @@ def append(app: LogApp, text: str) -> None:
         file.write(text)
     app.log_view.mark_dirty()
     app.log_view.flush()
+
+
+async def test_what_is_appended_makes_one_new_title_and_tells_nobody_else(path: Path) -> None:
+    async with (app := LogApp(path)).run_test(size=SIZE) as pilot:
+        await rest(pilot)
+        titles: list[str] = []
+        show_titles = app.panel.show_titles
+
+        def shown(new: Content, below: Content | None = None) -> None:
+            titles.append(new.plain)
+            show_titles(new, below)
+
+        app.panel.show_titles = shown  # type: ignore[method-assign]
+        append(app, "error: no\n")
+        await rest(pilot)
+        assert titles == ["Log · 101 lines · following · 1 error"]
+        assert app.heard == []
 
 
 async def test_log_view_follows_until_scrolled_up(path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fakes import JOB, NEW_PATH, NOW, OLD_PATH, FakeSession, make_facts, make_rollback, ways_of
+from owing import debt_of
 from screen_text import screen_text, settle
 from test_path import press
 
@@ -75,6 +76,7 @@ def evil_session(evil: str, folder: Path) -> FakeSession:
         *(host, folder),
         probe=facts,
         incoming=(Commit(evil, evil),),
+        debt=debt_of(evil),
         ways_back=ways_of(evil),
         plan_rollback=make_rollback(evil, lock_from=evil),
         jobs=(JobLine(JOB, NOW, evil, evil, evil, evil, 5),),
@@ -110,6 +112,7 @@ async def test_every_widget_shows_markup_as_text(
         await look(times=5)  # row, address, title of the panel, details
         await look("v", times=3)
         await look("escape", "H", times=5)  # the history
+        await look("escape", "D", times=6)  # the restart debt
         await look("escape", "b", times=5)  # the generations
         await look("enter", times=4)  # the plan of a rollback
         await look("escape", "enter", times=3)  # the plan
@@ -174,8 +177,8 @@ async def test_password_dialog_and_list_of_many_show_markup_as_text(
     other = evil_session(f"{EVIL}2", tmp_path / "2")
     session.password = "right"
     async with (app := make_app([session, other])).run_test(size=(160, 60)) as pilot:
-        text = await press(pilot, "ctrl+a", "u")
-        assert text.count(EVIL) >= 4
+        text = await press(pilot, "ctrl+a", "u", "space", "down", "space")
+        assert text.count(EVIL) >= 6  # each name, address and checkout
         text = await press(pilot, "enter")
         assert f"sudo on {EVIL}" in text
         await press(pilot, *"right", "enter")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fakes import JOB, NOW, STEP_IDS, UPDATED, FakeSession
+from owing import DEBT
 from screen_text import screen_text, settle
 from test_path import press
 from test_update_screen import WITH_CHANGES
@@ -45,6 +46,7 @@ FAILED = Verdict(
 )
 SAYS: dict[str, object] = {
     "jobs": HISTORY,
+    "debt": DEBT,
     "terminal_argv": ("ssh", "cs0"),
     "usual": Usual(
         steps={"preflight": 4, "stop": 2, "rebuild": 190, "start": 1},
@@ -126,6 +128,7 @@ SCREENS: dict[str, tuple[Callable[[FakeSession], Awaitable[None]] | str, ...]] =
     "filter": ("slash", "c", "s"),
     "help": ("question_mark",),
     "host": ("d", "down"),
+    "debt": ("D",),
     "menu": ("full_stop", "down"),
     "offline": ("G", "enter"),
     "plan": ("enter", "down", "space"),
@@ -212,6 +215,7 @@ async def visit_all(pilot: Pilot[None], fleet: list[FakeSession]) -> list[str]:
     fleet[0].says["incoming"] = (Commit("c" * 40, "title"),)
     fleet[0].says["jobs"] = HISTORY
     fleet[0].says["usual"] = SAYS["usual"]
+    fleet[0].says["debt"] = DEBT
     app = pilot.app
     await settle(pilot)
     seen = [screen_text(app)]  # type: ignore[arg-type]
@@ -232,6 +236,7 @@ async def visit_all(pilot: Pilot[None], fleet: list[FakeSession]) -> list[str]:
     seen.append(await press(pilot, "escape", "c"))
     await fleet[0].say(JobEnd(at=NOW, outcome="done"), None)
     seen.append(await press(pilot, "escape", "escape", "H"))
+    seen.append(await press(pilot, "escape", "D"))
     seen.append(await press(pilot, "escape", "b"))
     seen.append(await press(pilot, "escape", "ctrl+a", "u"))
     seen.append(await press(pilot, "enter"))

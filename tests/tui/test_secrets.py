@@ -24,6 +24,7 @@ from fakes import (
     ways_of,
 )
 from marked import MARKS, SECRET, leaked, marked
+from owing import debt_of
 from screen_text import press_key, screen_text, settle
 from test_commit_key import uncommitted
 from test_markup import evil_work
@@ -40,11 +41,13 @@ from nixfleet_core.host import Host, SshAddress
 from nixfleet_core.job.events import Check, JobEnd, JobStart, Link, StepEnd, StepStart, Waiting
 from nixfleet_core.job.history import JobLine
 from nixfleet_core.job.work import BuildTime, BuildTimes
+from nixfleet_core.judge import fix
 from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.log.characters import FORBIDDEN
 from nixfleet_core.log.text import TextDecoder
 from nixfleet_core.nix.lock import parse_lock
 from nixfleet_core.plan.model import Refusal
+from nixfleet_core.session.has import Unclear
 from nixfleet_core.session.protocol import Busy, Commit
 from nixfleet_core.vocabulary import KEYS, Remedy
 from tui.app import NixFleetApp
@@ -52,6 +55,7 @@ from tui.glyphs import UNICODE
 from tui.jobs import JobWatcher
 from tui.screen_filter import ScreenFilter
 from tui.screens.base import Dialog, Page
+from tui.screens.fix import FoundDialog
 from tui.text import plain, short_commit, short_hash, short_store_path
 from tui.widgets.log_panel import save_plain
 from tui.widgets.row_table import Cell
@@ -104,6 +108,7 @@ def marked_session(mark: str, folder: Path, running: str | None = None) -> FakeS
         *(host, folder),
         probe=replace(facts, job_last=JOB, job_running=running),
         incoming=(marked(Commit("1" * 40, "Fix it"), mark), Commit(mark, mark)),
+        debt=debt_of(mark),
         ways_back=ways_of(mark),
         plan_rollback=make_rollback(NAME, lock_from=mark),
         jobs=(replace_job(line, JOB), replace_job(line, mark)),
@@ -122,13 +127,14 @@ def replace_job(line: JobLine, job: str) -> JobLine:
 WALKED = {
     *("CommandPalette", "Confirm", "FleetScreen", "HelpDialog", "HistoryScreen", "HostScreen"),
     *("LevelDialog", "GenerationDialog", "Notice", "PathDialog", "RemedyNotice", "RollbackDialog"),
-    *("FixDialog", "UpdateDialog", "UpdateScreen", "JournalScreen", "HostMenu"),
+    *("FixDialog", "UpdateDialog", "UpdateScreen", "JournalScreen", "HostMenu", "DebtScreen"),
 }
 """The screens that one host's walk goes through."""
 WALKED_OF_MANY = {"ManyPlansDialog", "ManyRollbacksDialog", "ManyScreen", "PasswordDialog"}
 WALKED_TO_COMMIT = {"CommitDialog"}
 WALKED_TO_RESTART = {"RestartDialog"}
 WALKED_OF_NONE = {"FirstRunScreen"}
+WALKED_TO_FIX = {"FoundDialog"}
 
 
 def test_the_tests_walk_every_screen() -> None:
@@ -140,7 +146,7 @@ def test_the_tests_walk_every_screen() -> None:
         return set().union(*map(leaves, below)) if below else {kind.__name__}
 
     app_screens = leaves(Page) | leaves(Dialog)
-    others = WALKED_OF_MANY | WALKED_TO_COMMIT | WALKED_TO_RESTART | WALKED_OF_NONE
+    others = WALKED_OF_MANY | WALKED_TO_COMMIT | WALKED_TO_RESTART | WALKED_OF_NONE | WALKED_TO_FIX
     assert app_screens == WALKED - {"CommandPalette"} | others
 
 
@@ -188,6 +194,7 @@ async def test_no_screen_shows_a_secret(
         )
         await look("full_stop", "end", "escape", "x")
         await look("y", "d", "y", "Y", "end", "escape")
+        await look("D", "y", "Y", "escape")
         session.says["journal"] = ("Started", f"fetching {mark}")
         await look("a")
         assert "fetching " in screen_text(app)
@@ -284,6 +291,19 @@ async def test_the_restart_of_an_agent_shows_no_secret(
     session, plan = FakeSession(make_host(NAME), tmp_path, probe=CURRENT), make_restart(NAME)
     session.says["plan_restart"] = msgspec.structs.replace(marked(plan, mark), steps=plan.steps)
     assert await dialog_of(make_app([session]), "restart") == WALKED_TO_RESTART
+
+
+@MARK
+async def test_the_choice_of_a_commit_shows_no_secret(
+    make_app: MakeApp, mark: str, unfiltered: None
+) -> None:
+    async with (app := make_app()).run_test(size=(160, 60)) as pilot:
+        await settle(pilot)
+        found = (fix.Change("1" * 40, mark), fix.Change(mark, mark))
+        app.push_screen(FoundDialog(Unclear(mark, found)))
+        await settle(pilot)
+        assert_no_secret(app)
+        assert {type(app.screen).__name__} == WALKED_TO_FIX
 
 
 async def dialog_of(app: NixFleetApp, remedy: Remedy) -> set[str]:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 from fakes import JOB, NEW, NEW_PATH, NEW_SYSTEM, NOW, OLD_PATH, OLD_SYSTEM, UPDATED
+from owing import OWING
 from screen_text import screen_text, settle
 from test_path import press
 
 from nixfleet_core.facts.model import Snapshot
 from nixfleet_core.facts.package_changes import Change
 from nixfleet_core.job.events import JobStart, StepPlace, StepStart
+from nixfleet_core.judge.debt import Debt, debt_notes
 from nixfleet_core.judge.left_behind import Left
 from nixfleet_core.plan.model import Refusal
 from tui.screens.base import Notice
@@ -144,6 +146,26 @@ async def test_a_small_screen_tells_the_same_in_fewer_words(
         assert "can undo this update" in flat(text)
         assert "--commit-lock" not in text
         assert "ripgrep 14.1 is new" in await press(pilot, "p")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_the_remark_on_restart_debt_leaves_room_for_all_else(
+    make_app: MakeApp, fleet: list[FakeSession], size: tuple[int, int]
+) -> None:
+    units = tuple(
+        msgspec.structs.replace(OWING[0], unit=f"{number}{'x' * 240}.service")
+        for number in range(9)
+    )
+    notes = (NOTE, *debt_notes(Debt(units=units)))
+    fleet[0].says["verdict"] = msgspec.structs.replace(WITH_CHANGES, notes=notes)
+    async with make_app().run_test(size=size) as pilot:
+        text = flat(await update(pilot, fleet[0]))
+        for shown in (
+            *("can undo this update", "9 more units run old programs: 0xxx", "and 6 more"),
+            *("goes back to the fleet", "Verify", "4 packages", "Log · "),
+        ):
+            assert shown in text, shown
+        assert text.index("can undo this update") < text.index("9 more units")
 
 
 async def test_a_long_list_is_read_to_its_end(make_app: MakeApp, fleet: list[FakeSession]) -> None:

@@ -133,6 +133,21 @@ async def test_a_side_that_nobody_saw_is_a_dash(
         assert ["version", "–"] in [line.split() for line in agent_part(text)]
 
 
+@pytest.mark.parametrize("size", [(200, 60), (120, 40), (80, 24)])
+async def test_a_host_that_nobody_saw_after_the_job_is_not_called_unchanged(
+    make_app: MakeApp, fleet: list[FakeSession], size: tuple[int, int]
+) -> None:
+    killed = changed(UPDATED, kind="interrupted", cause="killed", after=Snapshot())
+    async with make_app().run_test(size=size) as pilot:
+        text = await end_with(pilot, fleet[0], killed)
+        assert "2.1.0" in text
+        assert "unchanged" not in text
+        assert ("not seen: nobody has looked since the job" in text) == (size > (100, 0))
+        if size == (120, 40):
+            rows = {line.split()[0]: line.split()[1:] for line in agent_part(text)}
+            assert rows["version"] == ["2.1.0", "–"]
+
+
 def agent_part(text: str) -> list[str]:
     """The rows of the agent's panel, which stands to the right of the steps."""
     lines = (re.split(r"││|\|\|", line)[1:] for line in text.splitlines())

@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Button, Input, Static
 
+from tui.compositor import PartCompositor
 from tui.stage import stage
 from tui.text import plain
 from tui.widgets.too_small import LEAST_HEIGHT, LEAST_WIDTH, TooSmall
@@ -57,6 +58,10 @@ class Page(Screen[None], inherit_bindings=False):
         Binding("shift+tab", "app.focus_previous", "Previous part", show=False, id="page.previous"),
         Binding("q", "app.leave", "Quit; asks while jobs run", show=False, id="page.quit"),
     ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._compositor = PartCompositor()
 
     def compose(self) -> ComposeResult:
         _fit(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
@@ -9,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Static
 
+from nixfleet_core.session.coming import InputCommits
 from nixfleet_core.session.queue import AT_ONCE, Queue
 from tui.plan_rows import host_rows
 from tui.screens.options import ChoiceDialog, OptionsDialog
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
+    from nixfleet_core.judge.coming import Coming
     from nixfleet_core.plan.model import Options, Plan
     from tui.fleet import HostEntry
     from tui.widgets.fold_list import Fold
@@ -68,7 +71,7 @@ class TurnsDialog(ChoiceDialog[ResultT]):
         yield FoldList(self.rows_now(), stage(self).glyphs)
 
     def rows_now(self) -> list[Fold]:
-        return host_rows(self.planned)
+        return host_rows(self.planned, {})
 
     @property
     def plans(self) -> dict[str, Plan]:
@@ -126,22 +129,63 @@ class ManyPlansDialog(TurnsDialog[Batch | ProveFirst], OptionsDialog[Batch | Pro
         self.planned = dict(planned)
         self._options = options
         self._unproven = unproven
+        self._input_commits = InputCommits()
+        self._coming: dict[HostEntry, Coming | None] = {}
+        self._is_due = False
+        """Whether the rows will be shown anew."""
         body = _body("Each host runs its steps, one after the other", aside, self.open_key)
         super().__init__(self._title_now, body, accept="start all", changes=self._changes_now)
+
+    def on_mount(self) -> None:
+        self._ask_for_input()
+
+    def rows_now(self) -> list[Fold]:
+        return host_rows(self.planned, self._coming)
 
     @property
     def options(self) -> Options:
         return self._options
 
     def plan_with(self, options: Options) -> None:
+        asks_again = options.as_locked != self._options.as_locked
         self._options = options
         self.planned = {
             entry: before if entry.left_out else plan_again(entry, options)
             for entry, before in self.planned.items()
         }
         self.set_title(self._title_now, self._changes_now)
-        self.query_one(FoldList).show(self.rows_now())
+        if asks_again:
+            self._ask_for_input()
+        else:
+            self._show_rows()
         self.show_choices()
+
+    def _show_rows(self) -> None:
+        self._is_due = False
+        for rows in self.query(FoldList):  # the operator may have left before the last answer
+            rows.show(self.rows_now())
+
+    def _ask_for_input(self) -> None:
+        """Ask what comes of the input to each host. It depends on no other option of the dialog."""
+        self._coming = {
+            entry: None for entry in self.planned if not entry.left_out and entry.facts is not None
+        }
+        self._show_rows()
+        self.run_worker(self._load_input(), group="input", exclusive=True)
+
+    async def _load_input(self) -> None:
+        await asyncio.gather(*(self._load_input_of(entry) for entry in self._coming))
+
+    async def _load_input_of(self, entry: HostEntry) -> None:
+        assert entry.facts is not None
+        here = stage(self).fleet.latest_source.here
+        found = await self._input_commits.between(
+            entry.host, entry.facts, self._options, entry.answer, here=here
+        )
+        self._coming[entry] = found
+        if not self._is_due:  # one answer is for many hosts
+            self._is_due = True
+            self.call_later(self._show_rows)
 
     def choices(self) -> dict[str, tuple[str, Content]]:
         if not self._unproven:

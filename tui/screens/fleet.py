@@ -236,6 +236,7 @@ class FleetScreen(HostPage):
         ),
         host_key("fleet", "details"),
         host_key("fleet", "log"),
+        host_key("fleet", "debt", show=False),
         host_key("fleet", "journal", show=False),
         host_key("fleet", "verify"),
         Binding(

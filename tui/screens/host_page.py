@@ -18,6 +18,7 @@ from tui.messages import (
     OpenShell,
     RestartAgent,
     RollBack,
+    ShowDebt,
     ShowHistory,
     ShowHost,
     ShowJournal,
@@ -26,7 +27,7 @@ from tui.messages import (
     UpdateHosts,
     VerifyHosts,
 )
-from tui.remedies import LABELS
+from tui.remedies import DEBT_KEY, LABELS
 from tui.screens.base import Page
 from tui.screens.host_menu import HostMenu, MenuRow
 from tui.stage import stage
@@ -50,6 +51,7 @@ GROUPS: Final = (LOOK, CURE, LOG, TERMINAL)
 
 AFTER_A_JOB: Final = (
     *("restart", "as_locked", "update", "verify", "roll_back", "commit", "connect", "look"),
+    "debt",
 )
 """The actions that a screen of a job has only once the job has ended."""
 
@@ -84,6 +86,11 @@ _HOST_KEYS: Final = {
     ),
     "details": _HostKey(
         *("d", "details", "details"), "Everything that is known of this host", *(LOOK, ShowHost)
+    ),
+    "debt": _HostKey(
+        *(DEBT_KEY, "debt", "restart debt"),
+        "Which units run programs of an older system, and how each is paid",
+        *(LOOK, ShowDebt),
     ),
     "log": _HostKey(
         *(KEYS["log"], "log", LABELS["log"]), "Show this host's last log", *(LOG, ShowLog)
@@ -173,7 +180,8 @@ def host_keys(where: str, *, show: bool = False, without: Sequence[str] = ()) ->
     names = [name for name in _EVERYWHERE if name not in without]
     keys: list[BindingType] = [host_key(where, name, show=show) for name in names]
     # it is there only while there is something to commit
-    hidden = [host_key(where, name, show=False) for name in ("restart", "as-locked")]
+    others = ("restart", "as-locked", "debt")
+    hidden = [host_key(where, name, show=False) for name in others if name not in without]
     return [menu_key(where), host_key(where, "commit"), *keys, *hidden]
 
 
@@ -280,6 +288,9 @@ class HostPage(Page):
 
     def action_journal(self) -> None:
         self.ask_for("journal")
+
+    def action_debt(self) -> None:
+        self.ask_for("debt")
 
     def action_history(self) -> None:
         self.ask_for("history")

@@ -10,11 +10,10 @@ from textual.content import Content
 from textual.widgets import Static
 
 from nixfleet_core.errors import HostError
-from nixfleet_core.judge.coming import commit_lines
 from nixfleet_core.plan.model import Refusal
 from nixfleet_core.session.boundary import one_host
-from nixfleet_core.session.coming import what_comes
-from tui.plan_rows import step_rows
+from nixfleet_core.session.coming import InputCommits
+from tui.plan_rows import ASKING_FOR_INPUT, input_text, step_rows
 from tui.screens.options import ChoiceDialog, OptionsDialog
 from tui.stage import stage
 from tui.text import counted, plain, short_store_path
@@ -24,7 +23,6 @@ from tui.widgets.fold_list import FoldList
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
-    from nixfleet_core.judge.coming import Coming
     from nixfleet_core.plan.model import Options, Plan
     from nixfleet_core.session.protocol import Commit
     from tui.fleet import HostEntry
@@ -89,16 +87,6 @@ def commits_text(commits: tuple[Commit, ...]) -> Content:
     return Content.assemble(*parts)
 
 
-def input_text(found: Coming, flake_input: str) -> Content:
-    """The commits of the input between what runs and what will run."""
-    sentence = plain(found.sentence(flake_input))
-    sentence = f"{sentence[:1].upper()}{sentence[1:]}."
-    parts: list[str | tuple[str, str]] = [(sentence, "bold" if not found.unknown else "")]
-    for sign, rev, rest in commit_lines(found):
-        parts += [f"\n{sign} ", (f"{rev} " if rev else "", "$text-accent"), plain(rest)]
-    return Content.assemble(*parts)
-
-
 class PlanDialog(ChoiceDialog["Plan"]):
     """Shows the plan for one host; the answer is the plan that the operator starts."""
 
@@ -140,6 +128,7 @@ class UpdateDialog(OptionsDialog["Plan"], PlanDialog):
         nothing = (f"{_NOTHING_NEW}\n\n", "bold") if found and found.state == "current" else ""
         on = on_host(entry, plan, self.open_key)
         super().__init__(entry, plan, Content.assemble(nothing, *on, said))
+        self._input_commits = InputCommits()
 
     def compose_fields(self) -> ComposeResult:
         yield from super().compose_fields()
@@ -174,16 +163,17 @@ class UpdateDialog(OptionsDialog["Plan"], PlanDialog):
 
     def _ask_for_input(self) -> None:
         """Show what comes of the input. It depends on no other option of the dialog."""
-        self._show("input-commits", Content("Asking which commits of the input come along ..."))
+        self._show("input-commits", Content(ASKING_FOR_INPUT))
         self.run_worker(self._load_input(), group="input", exclusive=True)
 
     async def _load_input(self) -> None:
-        host, facts = self._entry.host, self._entry.facts
-        if facts is None:
+        entry, here = self._entry, stage(self).fleet.latest_source.here
+        if entry.facts is None:
             return
-        here = stage(self).fleet.latest_source.here
-        found = await what_comes(host, facts, self.options, self._entry.latest, here=here)
-        self._show("input-commits", input_text(found, host.input))
+        found = await self._input_commits.between(
+            entry.host, entry.facts, self.options, entry.answer, here=here
+        )
+        self._show("input-commits", input_text(found, entry.host.input))
 
     async def _load_commits(self) -> None:
         facts = self._entry.facts

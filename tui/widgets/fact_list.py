@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tui.glyphs import Glyphs
     from tui.host_facts import Fact, Section
     from tui.keys import Keys
+    from tui.remedies import Where
 
 _SIGN: Final = 2
 """Cells before the labels: the cursor."""
@@ -73,8 +74,17 @@ class FactList(ScrollView, can_focus=True, inherit_bindings=False):
     class Chosen(Message):
         """A fact was clicked twice."""
 
-    def __init__(self, glyphs: Glyphs, bound: Keys = AS_BUILT, *, id: str) -> None:  # noqa: A002
+    def __init__(
+        self,
+        glyphs: Glyphs,
+        bound: Keys = AS_BUILT,
+        *,
+        id: str,  # noqa: A002
+        where: Where = "host",
+    ) -> None:
+        """`where`: the page whose keys it names."""
         super().__init__(id=id)
+        self._where = where
         self._glyphs = glyphs
         self._bound = bound
         self._sections: Sequence[Section] = ()
@@ -129,9 +139,12 @@ class FactList(ScrollView, can_focus=True, inherit_bindings=False):
             if at:
                 yield _Row(())
             rests = f"  {section.rests}" if section.rests else ""
-            yield _Row(((section.title, "heading"), (rests, "faint")))
+            *above, last = split_rows(section.title, self._width)
+            for part in above:
+                yield _Row(((part, "heading"),))
+            yield _Row(((last, "heading"), (rests, "faint")))
             for fact in section.facts:
-                keys = remedy_keys(fact.remedies, self._glyphs, "host", self._bound).plain
+                keys = remedy_keys(fact.remedies, self._glyphs, self._where, self._bound).plain
                 value = " ".join(part for part in (fact.value, keys) if part)
                 for number, part in enumerate(split_rows(value, self._width - _SIGN - LABEL)):
                     label = "" if number else fact.label

@@ -100,6 +100,10 @@ class LogPanel(Vertical, Titled):
             self._set_title()
 
     @on(LogView.Changed)
+    def _show_change(self, message: LogView.Changed) -> None:
+        message.stop()
+        self._set_title()
+
     def _set_title(self) -> None:
         view, dot = self._view, f" {self._glyphs.dot} "
         parts = ["Log", *self._lines_words()]

@@ -143,6 +143,9 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
     class Changed(Message):
         """The number of lines has changed, or which of them are shown."""
 
+        def can_replace(self, message: Message) -> bool:
+            return isinstance(message, LogView.Changed)
+
     class TextWanted(Message):
         """The operator wants to type a text for `field`."""
 
@@ -299,22 +302,28 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         the work is left out that Textual does to keep and to frame each line of a widget."""
         window, width = self._window(), self._width
         filters, (_, background) = self.get_line_filters(), self.background_colors
-        rows = [self._row(y, window).painted() for y in crop.line_range]
+        first, end = window.top + crop.y, window.top + crop.bottom
+        lines = self._lines.lines_at_rows(first, end)
+        rows = [
+            self._row(row, line, window).painted()
+            for row, line in zip(range(first, end), lines, strict=True)
+        ]
         for line_filter in filters:
             if isinstance(line_filter, ScreenFilter):
                 rows = line_filter.apply_to_rows(rows, background)
             else:
                 rows = [line_filter.apply(row, background) for row in rows]
         strips = [Strip(row, width) for row in rows]
-        first, last = crop.column_span
-        if first > 0 or last < width:
-            return [strip.crop(first, last) for strip in strips]
+        left, right = crop.column_span
+        if left > 0 or right < width:
+            return [strip.crop(left, right) for strip in strips]
         return strips
 
     def render_line(self, y: int) -> Strip:
         """A row for the mouse: where in the text each cell is, nobody else asks."""
         window = self._window()
-        return self._row(y, window).for_mouse(window.top + y)
+        row = window.top + y
+        return self._row(row, self._lines.line_at_row(row), window).for_mouse(row)
 
     def refresh(
         self,
@@ -468,8 +477,8 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
             self.action_all_lines()
             return
         top, spot = self.scroll_offset.y, self._spot()
-        rows = (self._lines.line_at_row(row) for row in range(top, top + self._height))
-        lines = (line for line in (spot, *rows) if line is not None)
+        shown = self._lines.lines_at_rows(top, top + self._height)
+        lines = (line for line in (spot, *shown) if line is not None)
         names = (derivation_of(plain_line(line.data)) for line in lines)
         if name := next((name for name in names if name), ""):
             self.filter(f"{name}>")
@@ -564,9 +573,9 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
     def _shown_width(self) -> int:
         """Cells of the longest line in the window."""
         top = self.scroll_offset.y
-        lines = (self._lines.line_at_row(row) for row in range(top, top + self._height))
+        lines = self._lines.lines_at_rows(top, top + self._height)
         look = self._look()
-        return max((self._paint(line, look).strip.cell_length for line in lines if line), default=0)
+        return max((self._paint(line, look).cells for line in lines if line), default=0)
 
     def _go_to_row(self, row: int) -> None:
         self._moving = True
@@ -771,22 +780,20 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
         left, top = self.scroll_offset
         return _Window(self._look(), left, top, self._body_width, self.text_selection)
 
-    def _row(self, y: int, window: _Window) -> Row:
-        """A row of the window."""
-        look, width, row = window.look, window.width, window.top + y
-        line = self._lines.line_at_row(row)
+    def _row(self, row: int, line: Line | None, window: _Window) -> Row:
+        """A row of the log in the window; it belongs to that line."""
+        look, width = window.look, window.width
         if line is None:
             return Row([], [Segment(" " * (self._gutter_width + width), look.base)])
         left = (row - line.row) * width if self.wrapped else window.left
         painted = self._paint(line, look)
-        before = characters_in(painted.strip, left) if left else 0
+        before = characters_in(painted, left) if left else 0
         first = 0 if self.wrapped else before
         span = window.selection.get_span(row) if window.selection is not None else None
-        strip = (
-            painted.strip if span is None else self._selected(painted.strip, span, before - first)
-        )
+        if span is not None:
+            painted = self._selected(painted, span, before - first)
         gutter = self._gutter(line, row, painted.kind, look)
-        return Row(gutter, window_of(strip, left, width, look.base), first)
+        return Row(gutter, window_of(painted, left, width, look.base), first)
 
     def _paint(self, line: Line, look: Look) -> Painted:
         key = (line.start, len(line.data))
@@ -795,16 +802,15 @@ class LogView(ScrollView, can_focus=True, inherit_bindings=False):
             search = self._search_of("find")
             painted = paint(line.data, look, search.query if search is not None else None)
             self._strips[key] = painted
-            self._widest = max(self._widest, painted.strip.cell_length)
+            self._widest = max(self._widest, painted.cells)
         return painted
 
-    def _selected(self, strip: Strip, span: tuple[int, int], before: int) -> Strip:
+    def _selected(self, line: Painted, span: tuple[int, int], before: int) -> Painted:
         """The line with what is selected in its row, which has so many characters before it."""
         start, end = span
-        text = strip.text
-        stop = strip.cell_length if end == -1 else cell_len(text[: before + end])
+        stop = line.cells if end == -1 else cell_len(line.text[: before + end])
         style = self.screen.get_component_rich_style("screen--selection")
-        return restyle(strip, cell_len(text[: before + start]), stop, style)
+        return restyle(line, cell_len(line.text[: before + start]), stop, style)
 
     def _gutter(self, line: Line, row: int, kind: Kind | None, look: Look) -> list[Segment]:
         style = look.gutter

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.segment import Segments
 from textual.scrollbar import ScrollBar, ScrollBarRender
 
 if TYPE_CHECKING:
@@ -58,6 +59,10 @@ class CalmScrollBar(ScrollBar):
 
     def _cells(self) -> list[Segment]:
         """What is drawn, from top to bottom."""
-        console = self.app.console
+        console, bar = self.app.console, self.render()
         options = console.options.update(width=self.thickness, height=self.size.height)
-        return list(console.render(self.render(), options))
+        if isinstance(bar, ScrollBarRender):
+            drawn = next(iter(bar.__rich_console__(console, options)))
+            if isinstance(drawn, Segments):  # to render them takes longer than to make them
+                return list(drawn.segments)
+        return list(console.render(bar, options))

@@ -25,6 +25,8 @@ SIDE_ROWS = ("version", "commit", "store", "sha256", "system")
 UNCHANGED: Final = "unchanged"
 """Stands for a value that is the same as before."""
 
+_NO_LOOK: Final = "not seen: nobody has looked since the job"
+
 _LABEL = 11
 _COLUMN = 20
 _ARROW = 3
@@ -113,6 +115,8 @@ class VersionPanel(LivePanel):
         lines = self._brief(old, new) if self.brief else self._full(old, new)
         if verdict is not None and not self.brief:
             lines = self._whole(*both_sides(before, after, glyphs, whole=True)) or lines
+            if after == Snapshot() != before:
+                lines.append(Content.assemble((f"{'after':<{_LABEL}}", STYLES["faint"]), _NO_LOOK))
         lines += self._changes(verdict.changes if verdict else (), new["system"] == UNCHANGED)
         return Content("\n").join([*lines, *self._waiting()])
 

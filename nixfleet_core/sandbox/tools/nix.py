@@ -166,7 +166,7 @@ def _build(machine: Machine, target: str, log: Log) -> None:
 
     checkout, host, rest = _find(machine, target, _BUILT, log)
     agent = flake.agent_of(machine, checkout)
-    system = System(host, agent, flake.configuration(checkout, host))
+    system = System(host, agent, flake.configuration(checkout, host), store.proxy_of(host))
     if rest == _BUILT[0]:
         build.build_tool(machine, system, log)
     else:

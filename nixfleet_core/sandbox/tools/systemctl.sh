@@ -8,17 +8,19 @@ states=$root/run/systemd/units
 refuse() { printf '%s\n' "$2" >&2; exit "$1"; }
 
 # look UNIT: read its file and its state.
-# sets: load about exec active sub pid result restarts
+# sets: load about exec type file transient active sub pid result restarts
 look() {
-  load=not-found about=$1 exec=''
+  load=not-found about=$1 exec='' type=simple file='' transient=no
   for folder in etc/systemd/system run/systemd/system run/systemd/transient; do
     if [ -f "$root/$folder/$1" ]; then load=loaded; break; fi
     if [ -e "$root/$folder/$1" ]; then load=masked; break; fi # a link to /dev/null
   done
   if [ "$load" = loaded ]; then
     while IFS='=' read -r key value; do
-      case $key in Description) about=$value ;; ExecStart) exec=$value ;; esac
+      case $key in Description) about=$value ;; ExecStart) exec=$value ;; Type) type=$value ;; esac
     done <"$root/$folder/$1"
+    file=/$folder/$1
+    case $folder in */transient) transient=yes ;; esac
   fi
   { read -r active sub pid result restarts <"$states/$1"; } 2>/dev/null ||
     { active=inactive sub=dead pid=0 result=success restarts=0; }
@@ -26,6 +28,8 @@ look() {
 
 # Print in systemd's order, whatever the order of the options.
 show() {
+  case $active in inactive | failed) group='' ;; *) group=/system.slice/$unit ;; esac
+  tell Type "$type"
   tell MainPID "$pid"
   tell Result "$result"
   tell NRestarts "$restarts"
@@ -33,10 +37,16 @@ show() {
     tell ExecStart "{ path=${exec%% *} ; argv[]=$exec ; ignore_errors=no ; start_time=[n/a] ; \
 stop_time=[n/a] ; pid=$pid ; code=(null) ; status=0/0 }"
   fi
+  tell ControlGroup "$group"
   tell Id "$unit"
   tell LoadState "$load"
   tell ActiveState "$active"
   tell SubState "$sub"
+  tell FragmentPath "$file"
+  tell DropInPaths ''
+  tell NeedDaemonReload no
+  tell RefuseManualStop no
+  tell Transient "$transient"
 }
 
 tell() { case $wanted in *" $1 "*) printf '%s=%s\n' "$1" "$2" ;; esac; }

@@ -1,12 +1,13 @@
 # shellcheck shell=sh
-# shellcheck disable=SC2154,SC3013 # its variables come from the parts beside it; -ef as in process.sh
+# shellcheck disable=SC2034,SC2154,SC3013 # its variables are of the parts beside it; -ef as in process.sh
 # Restart debt on Linux: units of which a process runs or maps a store path outside the closure of the active
 # system, or of the home if it is a user's unit. Asks Nix and systemd, and passes over /proc once, with the
 # lowest priority. It only tells what it sees: what of it is debt, the client judges (judge/debt.py).
 #
 # nf_debt prints lines of fields with tabs between them, "-" for what is not known:
 #   failed WHAT              closure, units or processes: nothing could be seen; homes: no user's units;
-#                            older: what older generations had; cut: there is more
+#                            older: what older generations had; names: what some processes run, on a Mac;
+#                            cut: there is more
 #   looked PROCESSES UNSEEN  of units: those that were looked at, and those that only root may look at
 #   loose PROCESSES          of sessions and scopes: those that run something outside the closure
 #   unit KEY MAIN FLAGS PROGRAM
@@ -22,50 +23,86 @@
 #   older PATH               an older generation's closure has it
 #   boot PART OLD NEW        what was booted, against what a boot takes now: kernel, initrd, kernel-modules
 
+# put_debt: the record of it. Each part comes after the other, so that few processes are there at once.
+put_debt() {
+  nf_debt_see
+  put_debt_told=$(nf_debt)
+  put debt "$(put_text "$put_debt_told" | nf_debt_cut)"
+}
+
+# probe_debt1: the same in a look of probe.sh. A job looks at its end; while it runs, nobody else does.
+probe_debt1() {
+  if [ -n "$NF_JOB" ] || ! nf_job_lives; then put_debt; fi
+}
+
+# nf_debt_see: look at everything once.
+# sets: nf_debt_seen
+nf_debt_see() {
+  if [ "$NF_MANAGER" = launchd ]; then
+    nf_debt_seen=$(nf_agents_running)
+    nf_debt_seen=$(nf_agents_look "$nf_debt_seen")
+  else
+    nf_debt_see_system=$(nf_stored "$NF_ROOT/run/current-system")
+    nf_debt_see_homes=$(nf_debt_all_homes)
+    nf_debt_seen=$(nf_debt_look "$nf_debt_see_system" "$nf_debt_see_homes")
+  fi
+} 2>/dev/null
+
+# nf_debt: the lines, of what was seen.
 # sets: nf_debt_of_users, nf_debt_old
 nf_debt() {
-  if [ "$NF_MANAGER" = launchd ]; then nf_debt_launchd; return; fi
   nf_debt_old='' nf_debt_of_users=''
-  nf_debt_seen=$(nf_debt_look)
-  nf_debt_tell <<EOT
+  if [ "$NF_MANAGER" = launchd ]; then
+    nf_agents_tell <<EOT
 $nf_debt_seen
 EOT
+  else
+    nf_debt_tell <<EOT
+$nf_debt_seen
+EOT
+  fi
   if [ -n "$nf_debt_old" ]; then nf_debt_older || nf_debt_line failed older; fi
   case $NF_PLATFORM in home-manager) ;; *) nf_debt_boot ;; esac
 } 2>/dev/null
-
-# probe_debt1: the record of it in a look of probe.sh. A job looks at its end; while it runs, nobody else
-# does.
-probe_debt1() {
-  if [ -n "$NF_JOB" ] || ! nf_job_lives; then put debt "$(nf_debt | nf_debt_cut)"; fi
-}
 
 # nf_gently SECONDS COMMAND...: the same as nf_bounded, and everything else on the host comes first.
 nf_gently() {
   nf_gently_seconds=$1
   shift
-  if nf_has ionice; then set -- ionice -c 3 "$@"; fi
+  if nf_has taskpolicy; then set -- taskpolicy -b "$@"; elif nf_has ionice; then set -- ionice -c 3 "$@"; fi
   nf_bounded "$nf_gently_seconds" nice -n 19 "$@"
 }
 
-# nf_debt_look: what needs no look at single files.
+# nf_debt_look SYSTEM HOMES: what needs no look at single files, outside these store paths; HOMES as
+# nf_debt_all_homes prints them.
+# sets: NF_EXEC (for the last command)
 nf_debt_look() {
-  {
-    nf_debt_closure "$(nf_stored "$NF_ROOT/run/current-system")" || echo '@failed closure'
-    for nf_debt_look_uid in $(nf_debt_users); do
-      echo "@homes $nf_debt_look_uid"
-      nf_debt_closure "$(nf_debt_homes "$nf_debt_look_uid")" || echo '@failed homes'
-    done
-    echo '@units'
+  (
+    nf_debt_closure "$1" || echo '@failed closure'
+    nf_debt_look_paths=''
+    while IFS= read -r nf_debt_look_line; do
+      case $nf_debt_look_line in
+        @*)
+          nf_debt_closure "$nf_debt_look_paths" || echo '@failed homes'
+          nf_debt_look_paths=''
+          printf '%s\n' "$nf_debt_look_line"
+          ;;
+        *) nf_debt_look_paths=$nf_debt_look_paths$nf_debt_look_line$nf_debt_line_end ;;
+      esac
+    done <<EOT
+$2
+@units
+EOT
     nf_debt_units || echo '@failed units'
     echo '@words'
     nf_gently 10 ps -A -ww -o pid= -o uid= -o args=
     echo '@processes'
     # in this order, which awk relies on; its answer is 2 if a process has ended meanwhile
+    NF_EXEC='exec'
     cd "$NF_ROOT/proc" &&
       nf_gently 10 grep -HaE "$NF_DEBT_LINES" stat [0-9]*/cgroup [0-9]*/stat [0-9]*/maps
-  } 2>/dev/null | nice -n 19 awk -v store="$NF_REAL_STORE" -v manager="$NF_MANAGER" -v uid="$NF_UID" \
-    "$NF_DEBT_NEWER$NF_DEBT_LOOK"
+  ) 2>/dev/null | nice -n 19 awk -v store="$NF_REAL_STORE" -v manager="$NF_MANAGER" -v uid="$NF_UID" \
+    "$NF_DEBT_PATHS$NF_DEBT_LOOK"
 }
 
 # nf_debt_closure PATHS: all that these store paths need, themselves included. A path a line.
@@ -94,10 +131,35 @@ nf_debt_units() {
     -p RefuseManualStop
 }
 
-# awk: the one path of the closure (`names` by hash) with the name of `path`, but for hash and version; ""
-# if it has several. As Nix reads names, a version begins with the first digit behind a dash; the word behind
-# the version's last dash, such as "lib", is an output's.
-NF_DEBT_NEWER='
+# awk: store paths. newer(path) is the one path of the closure (`names` by hash) with the name of `path`, but
+# for hash and version; "" if it has several. As Nix reads names, a version begins with the first digit behind
+# a dash; the word behind the version's last dash, such as "lib", is an output's.
+# shellcheck disable=SC2016 # awk's own $
+NF_DEBT_PATHS='
+function plain(text) { gsub(/[[:cntrl:]]/, "?", text); return text == "" ? "-" : text }
+function package_of(path) {
+  if (path == "") return ""
+  path = substr(path, 12)
+  sub(/\/.*/, "", path)
+  return "/nix/store/" path
+}
+
+# the path as the host names it; "" if it is not in the store
+function stored(path) {
+  if (index(path, store "/") == 1) path = "/nix/store" substr(path, length(store) + 1)
+  if (package_of(path) !~ /^\/nix\/store\/[0-9a-z]+-[0-9A-Za-z+._?=-]+$/) return ""
+  return index(path, "/nix/store/") == 1 && substr(path, 44, 1) == "-" ? path : ""
+}
+
+# of a line of ps: the first word behind the program and its options, if it is a file in the store
+function script_of(program,   words, n, i, path) {
+  n = split($0, words, " ")
+  for (i = program + 1; i <= n && i <= program + 8 && words[i] ~ /^-/; i++) ;
+  path = i <= n ? stored(words[i]) : ""
+  # what lies in etc is read, not run
+  return path ~ /^[^-]*-[^\/]*\/etc\// ? "" : path
+}
+
 function title(name,   at, end) {
   at = match(name, /-[0-9]/)
   if (!at) return name
@@ -119,24 +181,10 @@ function newer(path) { return found[title(substr(path, 45))] }
 
 # shellcheck disable=SC2016 # awk's own $
 NF_DEBT_LOOK='
-function plain(text) { gsub(/[[:cntrl:]]/, "?", text); return text == "" ? "-" : text }
-function package_of(path) {
-  if (path == "") return ""
-  path = substr(path, 12)
-  sub(/\/.*/, "", path)
-  return "/nix/store/" path
-}
 function owner(key) { return substr(key, 1, index(key, "/") - 1) } # the user whose unit it is
 function is_old(path, key,   hash) {
   hash = substr(path, 12, 32)
   return !(hash in closure || (owner(key) "/" hash) in home_of)
-}
-
-# the path as the host names it; "" if it is not in the store
-function stored(path) {
-  if (index(path, store "/") == 1) path = "/nix/store" substr(path, length(store) + 1)
-  if (package_of(path) !~ /^\/nix\/store\/[0-9a-z]+-[0-9A-Za-z+._?=-]+$/) return ""
-  return index(path, "/nix/store/") == 1 && substr(path, 44, 1) == "-" ? path : ""
 }
 
 # the unit of a cgroup: its name, UID/NAME below the manager of a user, "" for sessions and scopes
@@ -174,13 +222,9 @@ function take_unit(   key) {
   for (key in value) delete value[key]
 }
 
-# the first word behind the program and its options, if it is a file in the store
-function take_words(   words, n, i, path) {
-  n = split($0, words, " ")
-  for (i = 4; i <= n && i < 12 && words[i] ~ /^-/; i++) ;
-  path = i <= n ? stored(words[i]) : ""
-  # what lies in etc is read, not run
-  if (path != "" && path !~ /^[^-]*-[^\/]*\/etc\//) script[words[1]] = path
+function take_words(   path) {
+  path = script_of(3)
+  if (path != "") script[$1] = path
 }
 
 # a number of stat, as maps writes addresses: in hexadecimal, with eight digits or more
@@ -345,7 +389,14 @@ nf_debt_tell() {
         if nf_debt_is_apart "$nf_debt_tell_1" "$nf_debt_tell_5" "$nf_debt_tell_4"; then
           nf_debt_tell_4=apart
         fi
-        if ! nf_debt_is_script "$nf_debt_tell_1" "$nf_debt_tell_5" "$nf_debt_tell_6"; then
+        nf_debt_tell_exe=$nf_debt_tell_5
+        case $nf_debt_tell_5,$nf_debt_tell_6 in # an interpreter outside the store
+          -,/*)
+            nf_debt_tell_exe=$(nf_exe "$nf_debt_tell_1")
+            nf_debt_tell_exe=${nf_debt_tell_exe#"$NF_ROOT"}
+            ;;
+        esac
+        if ! nf_debt_is_script "$nf_debt_tell_exe" "$nf_debt_tell_6"; then
           nf_debt_tell_6=-
         fi
         ;;
@@ -379,40 +430,36 @@ nf_debt_is_apart() {
     ! [ "$nf_debt_is_apart_at/root$2" -ef "$NF_ROOT$2" ]
 }
 
-# nf_debt_is_script PID EXE PATH: true if the process interprets that file: it is the interpreter that the
-# file's first line names; or the file is no program, and lies in a package. A launcher, such as unshare,
-# names a program.
+# nf_debt_is_script EXE PATH: true if EXE interprets that file: it is the interpreter that the file's first
+# line names; or the file is no program, and lies in a package. A launcher, such as unshare, names a program.
 nf_debt_is_script() {
-  case $3 in -) return 1 ;; esac
-  if ! [ -e "$NF_ROOT$3" ]; then
-    case $3 in /nix/store/*/bin/* | /nix/store/*/libexec/*) return 0 ;; *) return 1 ;; esac
+  case $2 in -) return 1 ;; esac
+  if ! [ -e "$NF_ROOT$2" ]; then
+    case $2 in /nix/store/*/bin/* | /nix/store/*/libexec/*) return 0 ;; *) return 1 ;; esac
   fi
-  [ -f "$NF_ROOT$3" ] && nf_debt_is_script_first=$(head -c 512 "$NF_ROOT$3") || return 1
+  [ -f "$NF_ROOT$2" ] && nf_debt_is_script_first=$(head -c 512 "$NF_ROOT$2") || return 1
   case $nf_debt_is_script_first in
-    '#!'*) nf_debt_interprets "$1" "$2" "${nf_debt_is_script_first#??}" ;;
-    "$NF_ELF"*) return 1 ;;
-    *) case $3 in /nix/store/*/*) ;; *) return 1 ;; esac ;;
+    '#!'*) nf_debt_interprets "$1" "${nf_debt_is_script_first#??}" ;;
+    "$NF_ELF"* | "$NF_MACH_O"* | "$NF_MACH_O_OF_TWO"*) return 1 ;;
+    *) case $2 in /nix/store/*/*) ;; *) return 1 ;; esac ;;
   esac
 } 2>/dev/null
 NF_ELF=$(printf '\177ELF')
+NF_MACH_O=$(printf '\317\372\355\376') NF_MACH_O_OF_TWO=$(printf '\312\376\272\276')
 
-# nf_debt_interprets PID EXE WORDS: true if the process runs the program of a first line, or the one that env
-# finds, whatever its version. EXE is "-" if it is not in the store.
+# nf_debt_interprets EXE WORDS: true if EXE is the program of a first line, or the one that env finds,
+# whatever its version.
 nf_debt_interprets() {
   IFS=" $NF_TAB" read -r nf_debt_interprets_file nf_debt_interprets_name nf_debt_interprets_more <<EOT
-$3
+$2
 EOT
   case $nf_debt_interprets_file in
-    "$2") return 0 ;;
+    "$1") return 0 ;;
     */env) ;;
-    *) nf_runs "$1" '' "$NF_ROOT$nf_debt_interprets_file"; return ;;
+    *) [ "$NF_ROOT$nf_debt_interprets_file" -ef "$NF_ROOT$1" ]; return ;;
   esac
   case $nf_debt_interprets_name in -S) nf_debt_interprets_name=${nf_debt_interprets_more%% *} ;; esac
-  case $2 in
-    -) nf_debt_interprets_exe=$(readlink "$NF_ROOT/proc/$1/exe") ;;
-    *) nf_debt_interprets_exe=$2 ;;
-  esac
-  nf_debt_interprets_exe=$(nf_unwrapped "${nf_debt_interprets_exe##*/}")
+  nf_debt_interprets_exe=$(nf_unwrapped "${1##*/}")
   case $nf_debt_interprets_exe in
     "$nf_debt_interprets_name" | "$nf_debt_interprets_name"[.0-9]*) ;;
     *) return 1 ;;
@@ -463,6 +510,14 @@ nf_debt_users() {
   done
 }
 
+# nf_debt_all_homes: those of each user, behind a line with the user.
+nf_debt_all_homes() {
+  for nf_debt_all_homes_uid in $(nf_debt_users); do
+    printf '@homes %s\n' "$nf_debt_all_homes_uid"
+    nf_debt_homes "$nf_debt_all_homes_uid"
+  done
+}
+
 # nf_debt_homes UID: the store paths of the user's active home and profile.
 nf_debt_homes() {
   nf_debt_user "$1"
@@ -487,9 +542,10 @@ nf_debt_user() {
 # nf_debt_older: a line for each old path that an older generation of the system has, or of a home; false if
 # Nix did not say so.
 nf_debt_older() {
+  nf_debt_older_had=$(nf_debt_generations)
   {
     printf '%s\n' "$nf_debt_old"
-    nf_debt_closure "$(nf_debt_generations)" || echo '@failed'
+    nf_debt_closure "$nf_debt_older_had" || echo '@failed'
   } | awk '
     NR == 1 { n = split($0, paths, " "); for (i = 1; i <= n; i++) old[paths[i]] = 1; next }
     $0 == "@failed" { failed = 1 }

@@ -74,6 +74,7 @@ from nixfleet_core.judge.ways_back import WaysBack
 from nixfleet_core.log.display import safe
 from nixfleet_core.nix.git_url import NotKnown
 from nixfleet_core.plan.model import Options, Refusal, Step
+from nixfleet_core.session.coming import InputCommits
 from nixfleet_core.session.discovery import FoundHosts, login_name
 from nixfleet_core.session.no_hosts import Searched, no_hosts_words
 from nixfleet_core.session.protocol import Busy, Commit
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
     from nixfleet_core.cli.screen import LookAgain
     from nixfleet_core.config import Keys
     from nixfleet_core.facts.model import Facts
+    from nixfleet_core.host import Host
     from nixfleet_core.job.events import JobEvent
 
 EVIL = "\x1b]0;owned\x07\x9b2J\nupdated: proven\r"
@@ -778,6 +780,7 @@ class StrictRow(msgspec.Struct, forbid_unknown_fields=True):
     running_commit: RunningCommit | None
     commit: str | None
     latest: str | None
+    latest_version: str | None
     job: str | None
     held: bool
     remembered: bool
@@ -844,10 +847,10 @@ def test_a_dry_run_names_the_commits_of_the_input(
     commit = InputCommit(rev, "Reconnect\x1b[2J", 1_795_000_000)
     found = Coming(running=OLD, target=rev, count=2, commits=(commit,))
 
-    async def what_comes(*_: object, **__: object) -> Coming:
+    async def between(*_: object, **__: object) -> Coming:
         return found
 
-    monkeypatch.setattr("nixfleet_core.session.coming.what_comes", what_comes)
+    monkeypatch.setattr(InputCommits, "between", between)
     result = fleet.run("update", "--dry-run", "csb0")
     lines = [line for line in result.stdout.splitlines() if line.startswith("# input: ")]
     assert lines == [
@@ -858,6 +861,36 @@ def test_a_dry_run_names_the_commits_of_the_input(
     line = json.loads(fleet.run("update", "--dry-run", "--json", "csb0").stdout)
     assert line["coming"]["commits"][0]["rev"] == rev
     assert (line["coming"]["count"], line["plan"]["input"]) == (2, "nixfleet")
+
+
+def test_a_dry_run_of_several_names_the_same_commits_once(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = InputCommit("b" * 40, "Reconnect", 1_795_000_000)
+    more = Coming(running=OLD, target=new.rev, count=1, commits=(new,))
+    found = {"csb0": more, "csb1": msgspec.structs.replace(more)}
+    asked: set[InputCommits] = set()
+
+    async def between(self: InputCommits, host: Host, *_: object, **__: object) -> Coming:
+        asked.add(self)
+        return found[host.name]
+
+    monkeypatch.setattr(InputCommits, "between", between)
+    result = fleet.run("update", "--dry-run", "csb0", "csb1")
+    lines = [line for line in result.stdout.splitlines() if line.startswith(("# input", "# csb"))]
+    named = "# input: + bbbbbbb 2026-11-18 Reconnect"
+    comes = "# input: 1 commit of nixfleet comes along"
+    assert lines == ["# csb0", comes, named, "# csb1", f"{comes} (as on csb0)"]
+    assert len(asked) == 1, "equal questions are to be asked once"
+    answer = fleet.run("update", "--dry-run", "--json", "csb0", "csb1").stdout
+    for line in map(json.loads, answer.splitlines()):
+        assert line["coming"]["commits"][0]["title"] == "Reconnect"
+
+    found["csb1"] = Coming(running=new.rev, target=OLD, lost=1, losses=(new,))
+    result = fleet.run("update", "--dry-run", "csb0", "csb1")
+    assert "(as on" not in result.stdout
+    assert "# input: a downgrade: 1 commit of nixfleet runs now, and will not" in result.stdout
+    assert result.stdout.count("Reconnect") == 2
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from nixfleet_core.errors import Unreachable
 from nixfleet_core.facts.model import Running
 from nixfleet_core.facts.origins import Origin
 from nixfleet_core.host import Host
+from nixfleet_core.nix.refs import Found
 from nixfleet_core.session import latest
 from nixfleet_core.session.repository import repositories_path
 
@@ -69,6 +70,29 @@ def test_it_ends_with_0_when_all_have_it(fleet: Fleet, history: History) -> None
     ]
 
 
+def test_the_latest_commit_has_its_version_once_the_repository_is_here(
+    fleet: Fleet, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = history.commit("Begin")
+    new = history.commit("Release")
+    history.git("tag", "--annotate", "--message=x", "v2.3.0")
+    fleet.sessions["csb0"].says["probe"] = built_from(old, history)
+    fleet.sessions["csb1"].says["probe"] = Unreachable("no route")
+
+    async def newest(_: object) -> Found:
+        return Found(new, frozenset({new}))
+
+    monkeypatch.setattr("nixfleet_core.session.latest._ask", newest)
+    assert lines(fleet.run("hosts", "--json"))["csb0"]["latest_version"] is None
+    assert new[:7] in fleet.run("hosts").stdout
+    fleet.run("has", "Release")
+    told = lines(fleet.run("hosts", "--json"))
+    assert (told["csb0"]["latest"], told["csb0"]["latest_version"]) == (new, "2.3.0")
+    assert told["csb1"]["latest_version"] is None
+    row = next(line for line in fleet.run("hosts").stdout.splitlines() if "csb0" in line)
+    assert row.split()[4] == "2.3.0"
+
+
 def test_it_ends_with_3_when_one_has_it_not(fleet: Fleet, history: History) -> None:
     old = history.commit("Begin")
     fix = history.commit("Fix")
@@ -118,7 +142,7 @@ def test_a_word_of_several_commits_lists_them_and_ends_with_2(
     assert (result.exit_code, result.stdout) == (2, "")
     assert f"{one[:12]}  Fix a" in result.stderr
     assert f"{other[:12]}  Fix b" in result.stderr
-    assert "names 2 commits" in result.stderr
+    assert "names 2 commits; name one" in result.stderr
 
 
 def test_a_title_obeys_no_terminal(fleet: Fleet, history: History) -> None:

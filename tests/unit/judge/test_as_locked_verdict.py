@@ -35,6 +35,12 @@ def test_the_locked_commit_is_proven_and_a_newer_one_is_named() -> None:
     )
 
 
+def test_the_newer_commit_has_its_version() -> None:
+    expect = Expectation(input="nixfleet", latest=NEWEST, version="2.3.0")
+    (note,) = judge(BEFORE, AFTER, expect_locked(expect, AFTER), DONE).notes
+    assert f"is {NEWEST[:7]} (2.3.0). " in note
+
+
 def test_at_the_latest_commit_there_is_nothing_to_note() -> None:
     assert verdict(AFTER, NEW).notes == ()
 

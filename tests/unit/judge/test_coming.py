@@ -25,30 +25,56 @@ NOTHING = Side(0)
 
 
 @pytest.mark.parametrize(
-    ("sides", "words"),
+    ("sides", "words", "brief", "takes_back"),
     [
-        ((Side(1, [TITLE]), NOTHING), "1 commit of nixfleet comes along"),
+        (
+            (Side(1, [TITLE]), NOTHING),
+            "1 commit of nixfleet comes along",
+            "1 commit of nixfleet",
+            False,
+        ),
         (
             (Side(2, [BACK, TITLE]), NOTHING),
             "2 commits of nixfleet come along; 1 revert among them",
+            "2 commits of nixfleet, 1 revert",
+            True,
         ),
-        ((NOTHING, Side(3, [TITLE])), "a downgrade: 3 commits of nixfleet run now, and will not"),
+        (
+            (Side(12, [BACK, *[TITLE] * 9]), NOTHING),
+            "12 commits of nixfleet come along; 1 revert among the newest 10",
+            "12 commits of nixfleet, at least 1 revert",
+            True,
+        ),
+        (
+            (NOTHING, Side(3, [TITLE])),
+            "a downgrade: 3 commits of nixfleet run now, and will not",
+            "a downgrade by 3 commits of nixfleet",
+            True,
+        ),
         (
             (Side(1, [TITLE]), Side(1, [BACK])),
             "1 commit of nixfleet comes along; 1 commit of nixfleet runs now, and will not",
+            "1 commit of nixfleet, and 1 goes",
+            True,
         ),
     ],
 )
-def test_a_sentence_says_what_changes(sides: tuple[Side, Side], words: str) -> None:
-    assert coming(OLD, NEW, *sides).sentence("nixfleet") == words
+def test_words_say_what_changes(
+    sides: tuple[Side, Side], words: str, brief: str, takes_back: bool
+) -> None:
+    found = coming(OLD, NEW, *sides)
+    assert (found.sentence("nixfleet"), found.brief("nixfleet")) == (words, brief)
+    assert found.takes_back == takes_back
 
 
 def test_the_same_commit_and_what_is_not_known_are_said() -> None:
-    assert (
-        Coming(running=OLD, target=OLD).sentence("nixfleet") == "no commit of nixfleet comes along"
-    )
-    words = Coming(unknown="no answer").sentence("nixfleet")
+    same, unknown = Coming(running=OLD, target=OLD), Coming(unknown="no answer")
+    assert same.sentence("nixfleet") == "no commit of nixfleet comes along"
+    assert same.brief("nixfleet") == "no commit of nixfleet"
+    words = unknown.sentence("nixfleet")
     assert words == "which commits of nixfleet come along is not known: no answer"
+    assert unknown.brief("nixfleet") == "commits of nixfleet not known"
+    assert [same.takes_back, unknown.takes_back] == [False, False]
 
 
 def test_ten_commits_are_named_and_the_rest_counted() -> None:

@@ -234,7 +234,7 @@ def owing(*names: str) -> tuple[Owing, ...]:
         (Debt(not_seen=("cut",)), "nothing old was seen; there is more than the host could tell"),
         (
             Debt(not_seen=("cut", "homes", "units")),
-            "what is old could not be seen: systemd did not answer",
+            "what is old could not be seen: systemd, or launchd, did not answer",
         ),
         (
             Debt(not_seen=("job",)),

@@ -360,6 +360,26 @@ def test_verdict_and_table_agree(facts: Facts, cause: FoundCause, says: str) -> 
         assert state == ("down" if cause in DOWN else states.get(cause, "stale"))
 
 
+@pytest.mark.parametrize(("facts", "cause", "says"), CASES.values(), ids=CASES)
+def test_what_version_the_latest_is_said_to_be_decides_nothing(
+    facts: Facts, cause: FoundCause, says: str
+) -> None:
+    plain, named = (expectation(HOST, facts, NEW, version) for version in (None, "9.9.9"))
+    found = diagnose(facts, named)
+    assert (found.cause, found.command) == (cause, diagnose(facts, plain).command)
+    assert ("latest version", "9.9.9") in found.evidence
+    assert "latest version" not in dict(diagnose(facts, plain).evidence)
+    assert judge(facts, facts, named, None).kind == judge(facts, facts, plain, None).kind
+    assert assess(facts, NEW, HOST, "9.9.9").state == assess(facts, NEW, HOST).state
+    for one, other in zip(
+        (found.sentence, judge(facts, facts, named, None).sentence),
+        (diagnose(facts, plain).sentence, judge(facts, facts, plain, None).sentence),
+        strict=True,
+    ):
+        assert one.replace(f"latest is {NEW[:7]} (9.9.9)", f"latest is {NEW[:7]}") == other
+        assert ("latest is" in other) == ("(9.9.9)" in one)
+
+
 def test_an_input_that_follows_another_is_not_updated_by_its_name() -> None:
     host = replace(HOST, input="alias")
     found = diagnose(BEHIND, expectation(host, BEHIND, NEW))
@@ -467,6 +487,16 @@ def test_a_cure_quotes_the_words_of_the_host() -> None:
 def test_the_cure_is_one_command_for_that_host() -> None:
     found = diagnose(changed(BEHIND, last_job=STALE_JOB), expectation(HOST, BEHIND, NEW))
     assert found.cure("csb0") == f"nixfleet update csb0 --input-rev {NEW}"
+
+
+def test_the_cure_of_a_lock_that_is_not_shared_shares_it() -> None:
+    uncommitted = changed(checkout_head_lock=lock(OLD))
+    found = find_cause(uncommitted, expectation(HOST, uncommitted, NEW))
+    assert (found.command, found.remedies) == (("commit", "--push"), ("commit",))
+    ahead = changed(checkout_ahead=2, checkout_path="/a b")
+    found = find_cause(ahead, expectation(HOST, ahead, NEW))
+    assert found.advice == "push them on the host, as the checkout's owner: git -C '/a b' push"
+    assert (found.command, found.remedies) == ((), ()), "no command of ours pushes those"
 
 
 PLIST = "/Users/m/Library/LaunchAgents/com.nixfleet.agent.plist"

@@ -32,6 +32,7 @@ SAYS: Final[dict[str, tuple[Remedy, ...]]] = {
     r"try again": ("update", "refresh"),
     r"nixfleet rollback|roll back": ("rollback",),
     r"\bverify\b|prove it": ("verify",),
+    r"nixfleet commit|\bcommit flake\.lock": ("commit",),
     r"nixfleet attach|attach again|for its verdict": ("attach",),
     r"\bthe log\b|read its log for": ("log",),
     r"nixfleet connect": ("connect",),

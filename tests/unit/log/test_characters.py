@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nixfleet_core.log.characters import (
+    SGR,
+    bare_text,
     end_colours,
     json_escapes,
+    log_colours,
     log_line,
-    log_lines,
     one_line,
     without_colours,
 )
@@ -126,7 +128,26 @@ def test_a_log_line_keeps_no_control_but_colours(line: str) -> None:
 
 
 @given(
-    st.lists(st.text(st.sampled_from("ab\t\x1b[]31mé\x07\u200b\u202e\x85"), max_size=9), max_size=6)
+    st.lists(
+        st.text(st.sampled_from("ab\t\n\x1b[]318mé\x07\u200b\u202e\x85"), max_size=9), max_size=6
+    )
 )
-def test_many_log_lines_are_shown_as_one_by_one(lines: list[str]) -> None:
-    assert log_lines(lines) == [log_line(line) for line in lines]
+def test_lines_with_a_bare_text_have_only_text_and_colours(lines: list[str]) -> None:
+    shown = list(map(log_line, lines))
+    bare = bare_text(lines)
+    if bare is None:
+        assert not lines or any(re.search("[^\tab318mé[\\]]", SGR.sub("", line)) for line in lines)
+    else:
+        assert bare.split("\n") == [without_colours(line) for line in shown]
+        assert log_colours(lines) == shown
+
+
+@pytest.mark.parametrize("character", FORBIDDEN + JOINERS, ids=lambda c: f"U+{ord(c):04X}")
+def test_lines_with_a_forbidden_character_have_no_bare_text(character: str) -> None:
+    assert bare_text(["a", f"b{character}"]) is bare_text(["a", f"b{character}", "é"]) is None
+
+
+def test_colours_that_may_stay_do_not_make_new_lines() -> None:
+    lines = ["\x1b[1;31mred\x1b[0m", "plain"]
+    assert log_colours(lines) is lines
+    assert log_colours(["\x1b[8mhidden", *lines]) == ["hidden", *lines]

@@ -23,6 +23,10 @@ SAMPLES: list[tuple[str, Kind | None]] = [
     ("libgpg-error> installing man/error.3", None),
     ("the build failed.", "error"),
     ("[ERROR] it broke", "error"),
+    ("thread 'main' panicked at src/main.rs:7", "error"),
+    ("Fatal: out of disk space", "error"),
+    ("a failure of the disk", "error"),
+    ("agent> cc -o failed-units fatal_panicked.traceback", None),
     ("warning: Git tree '/home/ops/Code/nixcfg' is dirty", "warning"),
     ("evaluation warning: `pkgs.foo` has failed to evaluate on 25.05", "warning"),
     ("trace: warning: the option `x` is deprecated", "warning"),
@@ -31,6 +35,7 @@ SAMPLES: list[tuple[str, Kind | None]] = [
     ("warning: the following units failed: nginx.service", "error"),
     ("warning: error: unable to download 'https://x': HTTP 502; retrying in 300 ms", "retry"),
     ("cannot build on 'ssh://builder': error: failed to start SSH connection", "retry"),
+    ("disabling binary cache 'https://cache.example' for 60 seconds", "retry"),
     ("nixfleet-agent> Running phase: buildPhase", "phase"),
     ("hello> unpacking sources", "phase"),
     ("building", None),
@@ -70,7 +75,8 @@ def test_the_quick_look_misses_nothing(before: str) -> None:
 
 
 def test_the_quick_look_passes_over_compiler_options() -> None:
-    assert not lines_of_note(b"jq> cc -Werror -c error.c\n" * 100)
+    for kept in ("-Werror -c error.c", "-o failed-units", "fatal_panicked.traceback", "failures"):
+        assert not lines_of_note(f"jq> cc {kept}\n".encode() * 100)
 
 
 def test_every_form_of_progress_is_found() -> None:

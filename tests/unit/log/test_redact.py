@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nixfleet_core.log import redact as redaction
+from nixfleet_core.log.characters import log_line
 from nixfleet_core.log.redact import _RULES, REDACTED, Redactor, redact, redact_words
 
 R = REDACTED
@@ -295,11 +296,20 @@ def test_many_lines_at_once_are_redacted_as_one_by_one(batches: list[list[str]])
         assert at_once.lines(batch) == [one_by_one.line(line) for line in batch]
 
 
+@given(st.lists(st.lists(st.sampled_from(LINES) | st.text(max_size=9), max_size=9), max_size=4))
+def test_log_lines_are_cleaned_and_redacted_as_one_by_one(batches: list[list[str]]) -> None:
+    at_once, one_by_one = Redactor(), Redactor()
+    for batch in batches:
+        assert at_once.log_lines(batch) == [one_by_one.line(log_line(line)) for line in batch]
+
+
 @pytest.mark.parametrize("text", SECRETS, ids=range(len(SECRETS)))
 def test_a_secret_is_found_among_many_lines(text: str) -> None:
     lines = [*LINES[:2], *text.split("\n"), *LINES[:2]] * 2
     redactor = Redactor()
     assert Redactor().lines(lines) == [redactor.line(line) for line in lines] != lines
+    redactor, cleaned = Redactor(), list(map(log_line, lines))
+    assert Redactor().log_lines(lines) == [redactor.line(line) for line in cleaned]
 
 
 @pytest.mark.parametrize("hint", [hint for hint, _ in redaction._BY_HINT])

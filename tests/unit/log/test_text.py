@@ -49,6 +49,7 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_text, "JSON_LIMIT", 200)
     monkeypatch.setattr(log_text, "_LOOK_BACK", 8)
     monkeypatch.setattr(log_text, "_BLOCK", 50)
+    monkeypatch.setattr(log_text, "_MARKS", 16)
 
 
 def decode(raw: bytes) -> bytes:
@@ -205,6 +206,15 @@ def test_the_offset_map_does_not_depend_on_how_the_bytes_arrive(raw: bytes, cut:
     found = [whole.marks.find(at) for at in range(len(raw) + 1)]
     assert found == [parts.marks.find(at) for at in range(len(raw) + 1)]
     assert found == sorted(found)
+
+
+@given(st.lists(st.integers(0, 200), max_size=9))
+def test_a_coarse_offset_map_does_not_depend_on_how_the_lines_arrive(cuts: list[int]) -> None:
+    whole, parts = log_text._Marks(), log_text._Marks()
+    whole.add(range(1, 201), range(1, 201))
+    for a, b in itertools.pairwise([1, *sorted(cut + 1 for cut in cuts), 201]):
+        parts.add(range(a, b), range(a, b))
+    assert [parts.find(at) for at in range(201)] == [whole.find(at) for at in range(201)]
 
 
 def test_the_offset_map_of_a_long_log_is_coarse_but_small(

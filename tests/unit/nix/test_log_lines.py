@@ -275,3 +275,50 @@ def test_many_warnings_cost_little_memory() -> None:
     assert len(decoder._warnings) == 64
     long = warning(RESTRICTED.format("x" * 2000))
     assert len(feed(decoder, long, long)) == 2
+
+
+EVENTS = (
+    b"plain",
+    b"@nix nonsense",
+    event(action="msg", level=0, msg="text"),
+    event(action="msg", level=0, msg=""),
+    event(action="msg", level=3, msg="two\nlines"),
+    event(action="msg", level=3, msg="10%\r20%"),
+    event(action="msg", level=3, msg="\n"),
+    event(action="msg", level=6, msg="of no interest"),
+    event(action="msg", level=1, msg="warning: ignoring the setting 'x'"),
+    event(action="msg", level=1, msg="no answer; retrying in 300 ms"),
+    event(action="msg", level=3, msg=f"  {DRV}"),
+    start(1, 105, DRV),
+    start(2, 104),
+    stop(1),
+    stop(2),
+    result(1, 101, "built"),
+    result(1, 101, ""),
+    result(1, 101, "two\nlines"),
+    result(1, 107, "after it"),
+    result(2, 105, 1, 2),
+    result(3, 101, "of a build that nobody knows"),
+)
+
+
+@given(st.lists(st.sampled_from(EVENTS), max_size=150))
+def test_many_lines_are_decoded_as_one_by_one(lines: list[bytes]) -> None:
+    at_once, one_by_one = NixLogDecoder(), NixLogDecoder()
+    shown, counts = at_once.feed_all(lines, range(10, 10 + len(lines)))
+    alone = [one_by_one.feed(line, at) for at, line in enumerate(lines, 10)]
+    assert shown == [line for lines in alone for line in lines]
+    assert counts == list(map(len, alone))
+    assert at_once.running == one_by_one.running
+    assert at_once.progress == one_by_one.progress
+
+
+def test_texts_that_say_nothing_else_are_taken_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[Activity] = []
+    monkeypatch.setattr(LogState, "take", lambda _self, activity, _at: taken.append(activity))
+    quiet = [event(action="msg", level=3, msg="text"), result(1, 101, "built")] * 500
+    shown, _ = NixLogDecoder().feed_all(quiet, range(1000))
+    assert len(shown) == 1000
+    assert not taken
+    NixLogDecoder().feed_all([*quiet, event(action="msg", level=3, msg=f"  {DRV}")], range(1001))
+    assert 1 <= len(taken) <= 64

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nixfleet_core.facts.model import Snapshot
 from nixfleet_core.facts.package_changes import Change
 from nixfleet_core.job.work import BuildTime
+from nixfleet_core.judge.coming import Coming, InputCommit
 from nixfleet_core.judge.left_behind import Left
 from nixfleet_core.judge.verdict import Verdict
 from nixfleet_core.report.model import (
@@ -12,6 +13,7 @@ from nixfleet_core.report.model import (
     Excerpt,
     Incident,
     IncidentReport,
+    InputChange,
     LogLine,
     LogPart,
     Moment,
@@ -52,6 +54,21 @@ def make_report(text: str = "", *, log: str = "") -> IncidentReport:
         remarks=(f"The host does not answer{text}",),
         compared=(Compared(f"version{text}", f"2.1.0{text}", f"2.2.0{text}"),),
         commits=(Compared(f"nixcfg{text}", None, f"9f2c1ab{text}"),),
+        brought=InputChange(
+            f"nixfleet{text}",
+            "in the running agent",
+            Coming(
+                running="1" * 40,
+                target="2" * 40,
+                count=12,
+                commits=(
+                    InputCommit("9f2c1ab" + "0" * 33, f'Revert "Limit"{text}', AT, reverts=True),
+                    InputCommit("8e1d0bc" + "0" * 33, f"Limit the log{text}", None),
+                ),
+                lost=1,
+                losses=(InputCommit("7d0caff" + "0" * 33, f"Fix the reconnect{text}", AT),),
+            ),
+        ),
         evidence=((f"running path{text}", f"/nix/store/x{text}"), ("expected path", None)),
         evidence_from="after the job",
         moments=(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from fakes import EVENTS, JOB, OFFLINE, PLAN, PROVEN, FakeSession, finished, make_host
+from seen_hosts import NEW_AGENT, OLD_AGENT
 
 from nixfleet_core.errors import NeedsPassword, NoSuchJob, Unreachable
 from nixfleet_core.job.events import (
@@ -21,11 +25,16 @@ from nixfleet_core.job.events import (
 )
 from nixfleet_core.job.work import BuildTime, BuildTimes
 from nixfleet_core.report.gather import gather
+from nixfleet_core.session.coming import InputCommits
 from nixfleet_core.session.passwords import Passwords
+from nixfleet_core.session.repository import Repository, repositories_path
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from a_history import History
+
+    from nixfleet_core.facts.model import Binary
     from nixfleet_core.report.model import Incident
 
 ASKED = (
@@ -38,8 +47,10 @@ async def nobody(_: NeedsPassword) -> str | None:
     return None
 
 
-async def gathered(session: FakeSession, job: str | None = None) -> Incident:
-    return await gather(Passwords(nobody), session, job)
+async def gathered(
+    session: FakeSession, job: str | None = None, commits: InputCommits | None = None
+) -> Incident:
+    return await gather(Passwords(nobody), session, job, commits=commits or InputCommits())
 
 
 def host(folder: Path, **says: Any) -> FakeSession:
@@ -129,3 +140,93 @@ async def test_a_named_job_looks_at_nothing_else(tmp_path: Path) -> None:
 async def test_a_damaged_look_is_no_evidence(tmp_path: Path) -> None:
     (tmp_path / "after").write_bytes(b"nonsense")
     assert (await gathered(host(tmp_path))).evidence == ()
+
+
+def look(locked: str, history: History, agent: Binary, built: str = "") -> bytes:
+    """A job's look at its host: what flake.lock names, and from what the agent that runs was
+    built."""
+    nodes = {
+        "root": {"inputs": {"nixfleet": "n"}},
+        "n": {"locked": {"rev": locked}, "original": {"type": "git", "url": history.url}},
+    }
+    proof = {"at": "1", "builds": agent.path, "input": "nixfleet", "commit": built}
+    records = {
+        "running.path": agent.path,
+        "running.proof": "exe",
+        "checkout.path": "/c",
+        "checkout.state": "ok",
+        "checkout.lock": json.dumps({"nodes": nodes, "root": "root", "version": 7}),
+        "proofs": "\n".join(("proof", *map(" ".join, proof.items()))) if built else "",
+    }
+    told = "".join(f"{key} {len(text)}\n{text}\n" for key, text in records.items())
+    return f"nixfleet-probe 1\n{told}end 0\n".encode()
+
+
+async def fetch(history: History) -> None:
+    await Repository.of(replace(history.question, ref=None, any_kind=False)).fetch()
+
+
+async def test_the_commits_between_are_told_as_far_as_they_are_here(
+    tmp_path: Path, history: History
+) -> None:
+    old, fix = history.commit("Begin"), history.commit("Fix")
+    new = history.revert(fix)
+    (tmp_path / "before").write_bytes(look(old, history, OLD_AGENT))
+    (tmp_path / "after").write_bytes(look(new, history, NEW_AGENT))
+    session = host(tmp_path)
+    session.host = make_host("csb0", None)  # a path is this machine's
+    assert (await gathered(session)).brought is None
+    assert not repositories_path().exists(), "a report fetches nothing"
+
+    await fetch(history)
+    shutil.rmtree(history.folder)
+    found = (await gathered(session)).brought
+    assert found is not None
+    assert (found.input, found.place) == ("nixfleet", "in flake.lock")
+    assert [(one.title, one.reverts) for one in found.commits.commits] == [
+        ('Revert "Fix"', True),
+        ("Fix", False),
+    ]
+
+    # what is proven to have run counts first
+    (tmp_path / "before").write_bytes(look(new, history, NEW_AGENT, built=new))
+    (tmp_path / "after").write_bytes(look(new, history, OLD_AGENT, built=fix))
+    found = (await gathered(session)).brought
+    assert found is not None
+    assert (found.place, found.commits.count) == ("in the running agent", 0)
+    assert [one.title for one in found.commits.losses] == ['Revert "Fix"']
+
+    (tmp_path / "after").write_bytes(look("1" * 40, history, NEW_AGENT))
+    assert (await gathered(session)).brought is None, "what is not known is left out"
+    (tmp_path / "after").write_bytes(look(new, history, NEW_AGENT, built=new))
+    assert (await gathered(session)).brought is None, "nothing has changed"
+    (tmp_path / "after").unlink()
+    assert (await gathered(session)).brought is None
+
+
+async def test_hosts_of_one_report_share_the_question(
+    tmp_path: Path, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = history.commit("Begin"), history.commit("Fix")
+    await fetch(history)
+    asked = 0
+    apart = Repository.apart
+
+    async def ask(self: Repository, commit: str, other: str, most: int) -> Any:
+        nonlocal asked
+        asked += 1
+        return await apart(self, commit, other, most)
+
+    monkeypatch.setattr(Repository, "apart", ask)
+    commits = InputCommits()
+    for name in ("csb0", "csb1"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "before").write_bytes(look(old, history, OLD_AGENT))
+        (folder / "after").write_bytes(look(new, history, NEW_AGENT))
+        session = host(folder)
+        session.host = make_host(name, None)
+        found = (await gathered(session, commits=commits)).brought
+        assert found is not None
+        assert [one.title for one in found.commits.commits] == ["Fix"]
+    assert asked == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from base64 import b64encode
+from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,10 +18,12 @@ from markdown_it import MarkdownIt
 from marked import MARKS, leaked
 
 from nixfleet_core import __version__
+from nixfleet_core.judge.coming import Coming, InputCommit
 from nixfleet_core.log.characters import FORBIDDEN
 from nixfleet_core.report.colours import COLOURS, LINE_LIMIT, plain_text
 from nixfleet_core.report.html import POLICY, STYLE, to_html
 from nixfleet_core.report.markdown import to_markdown
+from nixfleet_core.report.model import Incident, InputChange
 
 HOSTILE = (
     "</pre><script>alert(1)</script>",
@@ -190,6 +193,19 @@ def test_the_markdown_of_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
         time.tzset()
     golden = Path(__file__).with_name("incident.md")
     assert found.replace(__version__, "VERSION") == golden.read_text()
+
+
+def test_a_downgrade_is_said_in_words() -> None:
+    gone = InputCommit("7d0caff" + "0" * 33, "", 1_795_400_000, reverts=True)
+    found = Coming(running="1" * 40, target="2" * 40, lost=3, losses=(gone,))
+    change = InputChange("nixfleet", "in flake.lock", found)
+    report = make_report()
+    one = report.hosts[0]
+    assert isinstance(one, Incident)
+    shown = to_markdown(replace(report, hosts=(replace(one, brought=change, commits=()),)))
+    said = "**Commits in flake.lock**: a downgrade: 3 commits of `nixfleet` are gone."
+    assert f"### What changed\n\n{said}\n\n" in shown
+    assert "| `7d0caff` | 2026-11-23 | – | gone, a revert |\n\nAnd 2 more.\n" in shown
 
 
 def test_text_is_kept_where_it_means_nothing() -> None:

@@ -1,15 +1,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import sys
+import time
+from pathlib import Path
+
+import pytest
 
 from nixfleet_core.sandbox import processes
 from nixfleet_core.sandbox.processes import Process, marked
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import pytest
 
 
 def test_the_marked_are_those_with_the_mark_and_all_below_them(
@@ -46,3 +45,16 @@ def test_without_proc_ps_tells(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr(processes, "_PROC", tmp_path)
     assert processes.snapshot() == [Process(own, parent, os.getsid(0), b"/bin/sh -c x A=b MARK=1")]
+
+
+def test_a_process_began_when_the_kernel_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no /proc, at the moment of the question."""
+    real = processes.stat_fields(os.getpid())
+    boot = processes.boot_time()
+    monkeypatch.setattr(processes, "_PROC", Path("/nowhere"))
+    told = processes.stat_fields(os.getpid())
+    assert len(real) == len(told) == 24
+    began = processes.boot_time() + int(told[19]) / 100
+    assert began == pytest.approx(time.time(), abs=5)
+    if sys.platform == "linux":
+        assert boot + int(real[19]) / 100 <= time.time() + 1

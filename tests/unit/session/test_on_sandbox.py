@@ -23,6 +23,7 @@ from nixfleet_core.plan.model import Options
 from nixfleet_core.report.gather import gather
 from nixfleet_core.sandbox.fleet import SandboxFleet, sandbox_fleet
 from nixfleet_core.sandbox.sessions import sandbox_sessions
+from nixfleet_core.session.coming import InputCommits
 from nixfleet_core.session.conduct import Conductor, Report, Watcher
 from nixfleet_core.session.latest import GitLatest
 from nixfleet_core.session.passwords import Passwords
@@ -248,7 +249,7 @@ async def test_hsb1_is_refused_before_anything_is_touched(bench: Bench) -> None:
     assert verdict.sentence.startswith("refused before anything was touched")
     assert verdict.advice
     assert recorder.steps == dict.fromkeys(CHAIN, "skipped") | {"preflight": "failed"}
-    told = await gather(Passwords(nobody), session, report.job)
+    told = await gather(Passwords(nobody), session, report.job, commits=InputCommits())
     assert {row.after for row in (*told.compared, *told.commits)} == {None}, "nobody has looked"
     assert told.evidence_from == "before the job; no look after it is here"
     check = next(moment for moment in told.moments if moment.what == "Check remote")
@@ -260,7 +261,8 @@ async def test_hsb1_is_refused_before_anything_is_touched(bench: Bench) -> None:
 
 
 async def test_a_report_tells_what_a_job_has_done(bench: Bench, updates: Updates) -> None:
-    found = await gather(Passwords(nobody), bench.sessions["csb0"], updates.stale.job)
+    session, job = bench.sessions["csb0"], updates.stale.job
+    found = await gather(Passwords(nobody), session, job, commits=InputCommits())
     verdict = judged(updates.stale)
     assert (found.progress, found.remarks, found.verdict) == ("over", (), verdict)
     assert {row.what: (row.before, row.after) for row in found.compared}["version"] == (
@@ -298,7 +300,8 @@ async def test_why_explains_the_sandbox_too(bench: Bench, updates: Updates) -> N
     found = {name: await conductor.explain(bench.sessions[name]) for name in ("csb0", "imac0")}
     updated, away = found["csb0"], found["imac0"]
     assert isinstance(updated, Diagnosis)
-    assert (updated.cause, updated.cure("csb0")) == ("lock-not-pushed", updated.advice)
+    cure = "nixfleet commit csb0 --push"
+    assert (updated.cause, updated.cure("csb0")) == ("lock-not-pushed", cure)
     assert dict(updated.evidence)["lock"] == judged(updates.stale).after.commit
     assert away.cause == "unreachable"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import time
@@ -12,7 +13,7 @@ from a_history import History
 
 from nixfleet_core.judge.fix import Change, standing
 from nixfleet_core.nix.git_url import NotKnown
-from nixfleet_core.session import repository as module
+from nixfleet_core.session import clone_fetch
 from nixfleet_core.session.repository import (
     Repository,
     clear_repositories,
@@ -33,7 +34,7 @@ def history(history: History) -> History:
 @pytest.fixture
 def partial(monkeypatch: pytest.MonkeyPatch) -> None:
     """The folder is as a server that can leave out files."""
-    monkeypatch.setattr(module, "can_filter", lambda _: True)
+    monkeypatch.setattr(clone_fetch, "can_filter", lambda _: True)
 
 
 async def fetched(history: History) -> Repository:
@@ -214,17 +215,187 @@ async def test_a_commit_that_nothing_leads_to_is_asked_for(history: History) -> 
     assert (await words(repository, fix, lost))[0] is True
 
 
-async def test_a_shallow_repository_proves_no_absence(history: History, tmp_path: Path) -> None:
+def shallow_copy(history: History, depth: int) -> History:
+    """A repository that has only the newest commits of this one, and can leave out files."""
+    copy = History(history.folder.with_name("empty"))
+    copy.folder = history.folder.with_name("shallow")
+    history.git("clone", "--quiet", f"--depth={depth}", history.url, str(copy.folder))
+    copy.git("config", "uploadpack.allowFilter", "true")
+    return copy
+
+
+@pytest.fixture(params=[False, True], ids=["whole", "filtered"])
+def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that sends everything, or leaves out files."""
+    monkeypatch.setattr(clone_fetch, "can_filter", lambda _: request.param)
+
+
+async def test_a_shallow_repository_proves_no_absence(history: History, server: None) -> None:
     fix = history.commit("Fix")
     history.commit("Later", "a")
     new = history.commit("Last", "b")
-    shallow = History(tmp_path / "empty")
-    shallow.folder = tmp_path / "shallow"
-    history.git("clone", "--quiet", "--depth=2", f"file://{history.folder}", str(shallow.folder))
-    repository = await fetched(shallow)
+    async with asyncio.timeout(30):  # git would fetch the edge of the history without end
+        repository = await fetched(shallow_copy(history, depth=2))
+    assert repository.is_shallow
     assert await repository.find(fix) == ()
     stands = standing(Change(fix, "Fix"), await repository.past(Change(fix, "Fix"), new))
-    assert stands.has is None
+    assert (stands.has, "its repository is shallow" in stands.words) == (None, True)
+
+
+async def test_what_a_shallow_repository_has_whole_is_decided(
+    history: History, server: None
+) -> None:
+    lost = history.commit("Lost")
+    old = history.commit("Edge", "a")
+    fix = history.commit("Fix", "b")
+    new = history.commit("Last", "c")
+    undone = history.revert(fix)
+    repository = await fetched(shallow_copy(history, depth=4))
+    assert await words(repository, fix, new) == (True, "which contains it")
+    assert await words(repository, fix, undone) == (
+        *(False, f"which contains it, and its revert {undone[:7]}"),
+    )
+    assert await words(repository, fix, old) == (False, "1 commit before the fix")
+    assert (await words(repository, fix, lost))[0] is None
+    assert await words(repository, old, undone) == (True, "which contains it"), "the edge itself"
+
+
+async def test_what_is_cut_off_beside_the_fix_decides_nothing(
+    history: History, server: None
+) -> None:
+    begin = history.commit("Begin")
+    fix = history.commit("Fix", "a")
+    history.git("checkout", "--quiet", "-b", "side", begin)
+    history.revert(history.pick(fix))
+    history.commit("Side", "b")
+    side = history.commit("Beside", "c")
+    history.git("checkout", "--quiet", "main")
+    history.git("merge", "--quiet", "--no-ff", "--no-edit", "side")
+    merge = history.head
+    repository = await fetched(shallow_copy(history, depth=3))
+    for commit, how in ((merge, "contains it"), (side, "is known only in part")):
+        has, why = await words(repository, fix, commit)
+        assert (has, how in why, "shallow" in why) == (None, True, True)
+
+
+async def test_a_shallow_repository_grows(history: History, server: None) -> None:
+    history.commit("Begin")
+    fix = history.commit("Fix", "a")
+    shallow = shallow_copy(history, depth=1)
+    repository = await fetched(shallow)
+    new = history.commit("New", "b")
+    shallow.git("pull", "--quiet", "--depth=2")
+    age(repository)
+    assert await repository.fetch() is None
+    assert await words(repository, fix, new) == (True, "which contains it")
+    shallow.git("fetch", "--quiet", "--unshallow")
+    age(repository)
+    assert await repository.fetch() is None
+    assert (await words(repository, fix, new))[0] is True
+
+
+async def test_a_cherry_pick_in_a_shallow_repository_is_compared(
+    history: History, server: None
+) -> None:
+    begin = history.commit("Begin")
+    fix = history.commit("Fix", "a")
+    history.git("checkout", "--quiet", "-b", "stable", begin)
+    history.commit("Stable", "c")
+    copy = history.pick(fix)
+    shallow = History(history.folder.with_name("empty"))
+    shallow.folder = history.folder.with_name("shallow")
+    options = ("--no-single-branch", "--depth=3")
+    history.git("clone", "--quiet", "--bare", *options, history.url, str(shallow.folder))
+    shallow.git("config", "uploadpack.allowFilter", "true")
+    assert await words(await fetched(shallow), fix, copy) == (
+        *(True, f"which has it as {copy[:7]}, which has the same patch"),
+    )
+
+
+def copied(history: History, content: str = "") -> tuple[str, str]:
+    """A fix, and its cherry-pick on another branch."""
+    begin = history.commit("Begin")
+    fix = history.commit("Fix", "a", content)
+    history.git("checkout", "--quiet", "-b", "stable", begin)
+    history.commit("Stable", "c")
+    return fix, history.pick(fix)
+
+
+async def test_git_fetches_nothing_by_itself(
+    history: History, partial: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fix, copy = copied(history)
+    git = shutil.which("git")
+    spy, said = tmp_path / "bin" / "git", tmp_path / "said"
+    spy.parent.mkdir()
+    spy.write_text(f'#!/bin/sh\necho "$*" >>{said}\nexec {git} "$@"\n')
+    spy.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{spy.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("GIT_EXEC_PATH", str(spy.parent))
+    assert "the same patch" in (await words(await fetched(history), fix, copy))[1]
+    fetches = [line for line in said.read_text().splitlines() if " fetch " in line]
+    assert ["--filter=tree:0" in line for line in fetches] == [True, False, True]
+    assert not [line for line in fetches if "negotiationAlgorithm" in line]
+
+
+@pytest.mark.parametrize(
+    ("name", "limit"), [("clone_fetch.SIZE_LIMIT", 200_000), ("repository.MOST_OBJECTS", 1)]
+)
+async def test_what_is_fetched_to_compare_has_limits(
+    history: History, partial: None, monkeypatch: pytest.MonkeyPatch, name: str, limit: int
+) -> None:
+    fix, copy = copied(history, os.urandom(300_000).hex())
+    repository = await fetched(history)
+    monkeypatch.setattr(f"nixfleet_core.session.{name}", limit)
+    has, why = await words(repository, fix, copy)
+    assert (has, why.endswith("were not compared (patch ids)")) == (None, True)
+
+
+async def test_many_files_of_a_partial_clone_are_compared(history: History, partial: None) -> None:
+    for number in range(30):
+        (history.folder / f"folder-{number}").mkdir()
+        (history.folder / f"folder-{number}/file").write_text(f"{number}\n" * 9)
+    begin = history.commit("Begin")
+    for number in range(30):
+        (history.folder / f"folder-{number}/file").write_text(f"{number}\n" * 8)
+    fix = history.commit("Fix", "a")
+    history.git("checkout", "--quiet", "-b", "stable", begin)
+    history.commit("Stable", "c")
+    copy = history.pick(fix)
+    repository = await fetched(history)
+    assert "the same patch" in (await words(repository, fix, copy))[1]
+    blobs = await repository._git("cat-file", "--batch-check", "--batch-all-objects")
+    stable = history.git("rev-parse", "stable:c")
+    assert stable.encode() not in blobs.stdout, "only what the patches change was fetched"
+
+
+async def test_a_git_that_cannot_be_kept_from_fetching_gets_everything(
+    history: History, partial: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history.commit("Begin")
+    fix = history.commit("Fix", "a")
+    git = shutil.which("git")
+    old = tmp_path / "bin" / "git"
+    old.parent.mkdir()
+    old.write_text(f'#!/bin/sh\nunset GIT_NO_LAZY_FETCH\nexec {git} "$@"\n')
+    old.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{old.parent}:{os.environ['PATH']}")
+    repository = await fetched(shallow_copy(history, depth=1))
+    assert [one.rev for one in await repository.find(fix)] == [fix]
+    assert await repository.has(fix)
+    objects = await repository._git("cat-file", "--batch-check", "--batch-all-objects")
+    assert history.git("rev-parse", "HEAD:a").encode() in objects.stdout
+
+
+async def test_tags_of_other_things_than_commits_do_no_harm(
+    history: History, partial: None
+) -> None:
+    fix = history.commit("Fix")
+    history.git("tag", "key", "HEAD:file")
+    history.git("tag", "--annotate", "--message=x", "tree", "HEAD^{tree}")
+    history.git("tag", "--annotate", "--message=x", "blob", "HEAD:file")
+    repository = await fetched(history)
+    assert [one.rev for one in await repository.find(fix)] == [fix]
 
 
 async def test_a_minute_is_not_over_and_nobody_is_asked(
@@ -265,7 +436,7 @@ async def test_a_repository_beyond_the_limit_is_not_kept(
     history.git("config", "uploadpack.allowFilter", "false")
     (history.folder / "large").write_bytes(os.urandom(300_000))
     history.commit("Begin")
-    monkeypatch.setattr(module, "SIZE_LIMIT", 100_000)
+    monkeypatch.setattr(clone_fetch, "SIZE_LIMIT", 100_000)
     repository = Repository.of(history.question)
     failed = await repository.fetch()
     assert isinstance(failed, NotKnown)

@@ -37,6 +37,7 @@ from nixfleet_core.nix.git_url import Latest, NotKnown
 from nixfleet_core.nix.version import parse_version
 from nixfleet_core.plan.model import Options, Plan, Refusal, Step
 from nixfleet_core.scripts.compose import part
+from nixfleet_core.session.latest_version import Versions
 from nixfleet_core.session.protocol import AskLatest, Busy, Commit, Launched
 from nixfleet_core.session.shell_session import LAUNCH_TRIES, ShellSession
 from nixfleet_core.transport.answer import CARRIER_FAILED, Answer
@@ -503,6 +504,23 @@ async def test_why_takes_one_look_as_root(bench: Callable[..., Bench]) -> None:
     (deep,) = made.shell.ran
     assert (deep.elevated, deep.values["NF_DEEP"]) == (True, "why")
     assert (deep.values["NF_CHECKOUT"], deep.values["NF_ATTRIBUTE"]) == ("/c", "cs0")
+
+
+async def test_verify_and_why_name_the_version_of_the_latest_commit(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = "3" * 40
+
+    async def said(_: Versions, host: Host, facts: Facts, latest: Latest) -> str:
+        assert (host.name, latest) == ("csb0", later)
+        return "9.9.9"
+
+    monkeypatch.setattr(Versions, "of", said)
+    made = bench(says(AFTER), says(AFTER), says(AFTER))
+    facts, verdict = await made.session.verify(latest_is(later))
+    assert f"latest is {later[:7]} (9.9.9)" in verdict.sentence
+    found = await made.session.explain(facts, later)
+    assert dict(found.evidence)["latest version"] == "9.9.9"
 
 
 async def test_incoming_commits_are_read_and_noise_is_not(bench: Callable[..., Bench]) -> None:
@@ -1062,6 +1080,17 @@ async def test_a_job_that_worked(bench: Callable[..., Bench]) -> None:
         *("updated", "2.1.0", "2.2.0"),
     )
     assert (verdict.before.commit, verdict.after.commit) == (OLD, NEW)
+
+
+@pytest.mark.parametrize(("after", "version"), [(AFTER, "2.2.0"), (b"?", None), (None, None)])
+async def test_what_the_look_at_a_jobs_end_saw(
+    bench: Callable[..., Bench], after: bytes | None, version: str | None
+) -> None:
+    made = bench()
+    leave(made, after=after)
+    facts = made.session.facts_after(JOB)
+    running = facts.running if facts is not None else None
+    assert (running.binary.version if running is not None else None) == version
 
 
 async def test_the_verdict_of_a_cancelled_job_says_what_it_left(

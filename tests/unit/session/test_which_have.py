@@ -19,7 +19,7 @@ from nixfleet_core.session.has import Answers, SeenHost, Unclear, which_have
 from nixfleet_core.session.repository import repositories_path
 
 if TYPE_CHECKING:
-    pass
+    from pathlib import Path
 
 
 def seen(commit: str, history: History, name: str = "csb0", **original: Any) -> SeenHost:
@@ -140,3 +140,35 @@ async def test_where_no_repository_can_be_asked_no_word_is_wrong(history: Histor
         "away": "unreachable",
     }
     assert "did not answer" in found.hosts["csb0"].why
+
+
+async def test_a_shallow_repository_is_named_as_the_reason(
+    history: History, tmp_path: Path
+) -> None:
+    fix = history.commit("Fix")
+    new = history.commit("New")
+    one = seen(new, history)
+    shallow = tmp_path / "shallow"
+    history.git("clone", "--quiet", "--depth=1", history.url, str(shallow))
+    shutil.rmtree(history.folder)
+    shallow.rename(history.folder)
+    found = await ask(fix, one)
+    assert found.hosts["csb0"].answer == "not proven"
+    assert "no commit" in found.hosts["csb0"].why
+    assert "the repository is shallow" in found.hosts["csb0"].why
+    unclear = await which_have([one], "fix", {})
+    assert isinstance(unclear, Unclear)
+    assert "the repository is shallow" in unclear.why
+
+
+async def test_more_commits_than_are_listed_are_said_to_be_more(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in ("has", "repository"):
+        monkeypatch.setattr(f"nixfleet_core.session.{place}.MOST_FOUND", 2)
+    commits = [history.commit(f"Fix {number}") for number in range(3)]
+    one = seen(commits[0], history)
+    unclear = await which_have([one], "fix", {})
+    assert isinstance(unclear, Unclear)
+    assert unclear.why == "'fix' names 2 commits or more"
+    assert [change.rev for change in unclear.found] == [commits[2], commits[1]]
