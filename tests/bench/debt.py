@@ -31,8 +31,8 @@ _MAPPED: Final = 60
 _OLD: Final = 20
 """Of so many units one runs an older program."""
 
-_ASKED: Final = frozenset({"systemctl", "nix-store", "cat"})
-"""What stands in for systemd and Nix: what these need themselves is not the look's."""
+_ASKED: Final = frozenset({"systemctl", "nix-store", "ps", "cat", "nice", "ionice"})
+"""What stands in for systemd, Nix and ps, or becomes it: what these need is not the look's."""
 
 _PERIOD: Final = 0.002
 """Seconds from one count of processes and memory to the next."""
@@ -176,7 +176,7 @@ def _seconds(process: subprocess.Popen[bytes]) -> float:
 
 @dataclass(frozen=True)
 class _Used:
-    """The most that a look had at once."""
+    """The most that a look had at once, beside the shell that each question needs."""
 
     processes: int = 0
     memory: int = 0
@@ -186,18 +186,27 @@ class _Used:
 def _watch(process: subprocess.Popen[bytes]) -> _Used:
     processes = memory = 0
     while process.poll() is None:
-        found = [pid for pid in _family(process.pid) if _name(pid) not in _ASKED]
+        found = [pid for child in _children(process.pid) for pid in _own(child)]
         processes = max(processes, len(found))
         memory = max(memory, sum(map(_memory, found)))
         time.sleep(_PERIOD)
     return _Used(processes, memory)
 
 
-def _family(pid: int) -> Iterator[int]:
+def _own(pid: int, above: str = "") -> Iterator[int]:
+    """That process and what is below it, without what stands in for others."""
+    name = _name(pid)
+    if name in _ASKED or name == above == "timeout":  # its fork, which becomes what it starts
+        return
     yield pid
+    for child in _children(pid):
+        yield from _own(child, name)
+
+
+def _children(pid: int) -> list[int]:
     with suppress(OSError):
-        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            yield from _family(int(child))
+        return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+    return []  # it has ended
 
 
 def _name(pid: int) -> str:

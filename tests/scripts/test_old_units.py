@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -15,7 +18,6 @@ from nixfleet_core.scripts.compose import question
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
 one_shell = pytest.mark.parametrize("shell", ["dash"], indirect=True)
 
@@ -188,13 +190,14 @@ def fill(machine: Machine) -> list[list[str]]:
     machine.process(102, "/system.slice/maps.service", f"{LIBC}/bin/db", *ssl)
     machine.unit("tick.service", 103, f"{NEW}/bin/tick")
     machine.process(103, "/system.slice/tick.service", SHELL, words=f"{SHELL} -e {OLD}/bin/tick x")
-    machine.home(OF_HOME)
+    machine.home()
     machine.unit(f"user@{UID}.service", 110, "/x/systemd", group=USERS)
     machine.process(110, f"{USERS}/init.scope", f"{LIBC}/bin/systemd")
     machine.process(111, f"{USERS}/app.slice/play.service", f"{OF_HOME}/bin/play", parent=110)
     machine.process(112, f"{USERS}/app.slice/old.service", f"{OLD}/bin/web", parent=110)
     machine.process(113, f"/user.slice/user-{UID}.slice/session-1.scope", f"{OLD}/bin/web")
-    machine.nix(home=(HOME, OF_HOME), older=(OLD, "/nix/store/other"))
+    # a home shares most paths with the system
+    machine.nix(home=(HOME, OF_HOME, NEW, NEW_SSL), older=(OLD, "/nix/store/other"))
     return [
         ["looked", "7", "0"],
         ["loose", "1"],
@@ -390,6 +393,9 @@ def test_a_command_of_several_lines_does_not_hide_its_unit(machine: Machine, tex
         (f"{LIBC}/bin/.python3-wrapped", "{}", f"{OLD}/bin/x", "#!/usr/bin/env -S python -u", True),
         (f"{LIBC}/bin/perl", "{}", f"{OLD}/bin/x", "#!/usr/bin/env python3", False),
         (f"{LIBC}/bin/java", "-jar {}", f"{OLD}/share/x.jar", "PK\3\4", True),
+        ("/usr/bin/dash", "{}", OLD, "#!/bin/sh", True),
+        ("/usr/bin/python3", "{}", f"{OLD}/bin/x", "#!/usr/bin/env python3", True),
+        ("/usr/bin/perl", "{}", OLD, "#!/bin/sh", False),
         (SHELL, "{}", f"{OLD}/bin/x", None, True),  # deleted
         (SHELL, "{}", OLD, None, False),
     ],
@@ -400,7 +406,11 @@ def test_what_counts_as_a_script(
     if text is not None:
         machine.host.put(file, text)
     machine.unit("web.service", 100)
-    machine.process(100, WEB, exe, words=f"{exe} {words.format(file)} more")
+    folder = machine.process(100, WEB, exe, words=f"{exe} {words.format(file)} more")
+    if exe.startswith("/usr"):
+        (folder / "exe").symlink_to(machine.host.put(exe))
+        (machine.host.root / "bin").mkdir()
+        (machine.host.root / "bin/sh").symlink_to(f"{machine.host.root}/usr/bin/dash")
     lines = machine.look()
     assert [line[6] for line in of(lines, "process")] in ([file if is_script else "-"], [])
     assert bool(of(lines, "process")) or not is_script
@@ -581,8 +591,8 @@ def test_a_proc_that_cannot_be_read_is_no_answer(machine: Machine) -> None:
 def test_without_a_generation_there_is_nothing_to_compare_with(machine: Machine) -> None:
     (machine.host.root / "run/current-system").unlink()
     fill(machine)
-    shutil.rmtree(machine.host.root / f"run/user/{UID}")
-    assert ["failed", "closure"] in machine.look()
+    lines = machine.look()
+    assert of(lines, "failed", "unit") == [["failed", "closure"]]
 
 
 @one_shell
@@ -733,3 +743,68 @@ def test_a_job_looks_once_and_at_its_end(machine: Machine) -> None:
     assert "debt" not in looks["before"]
     assert "web.service" in looks["after"]["debt"]
     assert len(host.calls("systemctl show *.service")) == len(host.calls("grep -HaE")) == 1
+
+
+@one_shell
+def test_the_kernels_own_words_are_understood(plain_host: FakeHost) -> None:
+    """Real processes: a program, one that is deleted, and a script in an interpreter."""
+    host = plain_host
+    host.set("requisites", "\n".join(CLOSURE))
+    machine = Machine(host)
+    machine.nix(older=[OLD])
+    machine.prepare()
+    host.on("ps", f'exec {shutil.which("ps")} "$@"')
+    shutil.rmtree(host.root / "proc")
+    (host.root / "proc").symlink_to("/proc")
+    for file in (f"{OLD}/bin/a ) b", f"{OLD}/bin/gone", SHELL):
+        host.put(file, Path(shutil.which("dash") or "").read_bytes())
+    script = host.put(f"{OLD}/bin/tick", f"#!{SHELL}\nread line\n")
+    groups = Path("/proc/self/cgroup").read_text().splitlines()
+    named = [line for line in groups if line.startswith(("0:", "1:name=systemd:"))]
+    group = next((at for line in named if (at := line.split(":", 2)[2]) != "/"), "/")
+    argvs = (
+        [f"{host.root}{OLD}/bin/a ) b", "-c", "read line"],
+        [f"{host.root}{OLD}/bin/gone", "-c", "read line"],
+        [f"{host.root}{SHELL}", script],
+    )
+    running = [subprocess.Popen(argv, stdin=subprocess.PIPE) for argv in argvs]
+    try:
+        (host.root / f"{OLD}/bin/gone"[1:]).unlink()
+        machine.unit("web.service", running[0].pid, group=group)
+        host.set("units", "\n\n".join(machine.blocks))
+        lines = [line.split("\t") for line in machine.ask().splitlines()]
+    finally:
+        for process in running:
+            process.kill()
+            process.communicate()
+    ours = {str(process.pid) for process in running}
+    told = sorted(line[4:] for line in of(lines, "process") if line[1] in ours)
+    assert told == [
+        ["gone", f"{OLD}/bin/gone", "-", "1"],
+        ["here", f"{OLD}/bin/a ) b", "-", "1"],
+        ["here", SHELL, f"{OLD}/bin/tick", "0"],
+    ]
+    now = time.time()
+    assert all(abs(int(line[3]) - now) < 100 for line in of(lines, "process") if line[1] in ours)
+    assert ["unit", "web.service", f"{OLD}/bin/a ) b", "loaded", f"{NEW}/bin/web"] in lines
+
+
+@one_shell
+def test_another_users_home_pays_no_debt(machine: Machine) -> None:
+    machine.home()
+    machine.nix(home=(HOME, OF_HOME, OLD))
+    for uid in (UID, UID + 7):
+        group = f"/user.slice/user-{uid}.slice/user@{uid}.service"
+        machine.unit(f"user@{uid}.service", uid + 500, "/x", group=group)
+        machine.process(uid + 100, f"{group}/app.slice/web.service", f"{OLD}/bin/web")
+    (machine.host.root / f"run/user/{UID + 7}").mkdir()
+    assert keys(machine.look()) == [f"{UID + 7}/web.service"]
+
+
+@one_shell
+def test_a_newer_path_is_told_only_if_it_is_the_one(machine: Machine) -> None:
+    two = (path("web-3.0", "k"), path("web-4.0", "l"))
+    machine.host.set("requisites", "\n".join((NOW, LIBC, *two)))
+    machine.unit("web.service", 100)
+    machine.process(100, WEB, f"{OLD}/bin/web")
+    assert of(machine.look(), "newer") == []

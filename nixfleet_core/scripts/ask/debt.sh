@@ -12,7 +12,7 @@ debt() {
   if nf_job_lives; then
     put job.running "$(nf_current_job)"
   else
-    put debt "$(nf_debt | nf_debt_cut)"
+    put_debt
   fi
   printf 'end 0\n'
 }

@@ -8,15 +8,6 @@
 #     under another name counts as the home's.
 #   - who has left the agent for another parent is no longer known as the agent's.
 
-# sets: nf_debt_old
-nf_debt_launchd() {
-  nf_debt_launchd_seen=$(nf_agents_look "$(nf_agents_running)")
-  nf_agents_tell <<EOT
-$nf_debt_launchd_seen
-EOT
-  if [ -n "$nf_debt_old" ]; then nf_debt_older; fi
-}
-
 # nf_agents_running: the agents that launchd has loaded, and their processes. Of launchd both domains are
 # asked: `launchctl list` only tells of the one that asks, which is another one over ssh than at the screen.
 nf_agents_running() {

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# shellcheck disable=SC2154,SC3013 # its variables come from the parts beside it; -ef as in process.sh
+# shellcheck disable=SC2034,SC2154,SC3013 # its variables are of the parts beside it; -ef as in process.sh
 # Restart debt on Linux: units of which a process runs or maps a store path outside the closure of the active
 # system, or of the home if it is a user's unit. Asks Nix and systemd, and passes over /proc once, with the
 # lowest priority. It only tells what it sees: what of it is debt, the client judges (judge/debt.py).
@@ -23,23 +23,47 @@
 #   older PATH               an older generation's closure has it
 #   boot PART OLD NEW        what was booted, against what a boot takes now: kernel, initrd, kernel-modules
 
+# put_debt: the record of it. Each part comes after the other, so that few processes are there at once.
+put_debt() {
+  nf_debt_see
+  put_debt_told=$(nf_debt)
+  put debt "$(put_text "$put_debt_told" | nf_debt_cut)"
+}
+
+# probe_debt1: the same in a look of probe.sh. A job looks at its end; while it runs, nobody else does.
+probe_debt1() {
+  if [ -n "$NF_JOB" ] || ! nf_job_lives; then put_debt; fi
+}
+
+# nf_debt_see: look at everything once.
+# sets: nf_debt_seen
+nf_debt_see() {
+  if [ "$NF_MANAGER" = launchd ]; then
+    nf_debt_seen=$(nf_agents_running)
+    nf_debt_seen=$(nf_agents_look "$nf_debt_seen")
+  else
+    nf_debt_see_system=$(nf_stored "$NF_ROOT/run/current-system")
+    nf_debt_see_homes=$(nf_debt_all_homes)
+    nf_debt_seen=$(nf_debt_look "$nf_debt_see_system" "$nf_debt_see_homes")
+  fi
+} 2>/dev/null
+
+# nf_debt: the lines, of what was seen.
 # sets: nf_debt_of_users, nf_debt_old
 nf_debt() {
   nf_debt_old='' nf_debt_of_users=''
-  if [ "$NF_MANAGER" = launchd ]; then nf_debt_launchd; return; fi
-  nf_debt_seen=$(nf_debt_look "$(nf_stored "$NF_ROOT/run/current-system")" "$(nf_debt_homes)")
-  nf_debt_tell <<EOT
+  if [ "$NF_MANAGER" = launchd ]; then
+    nf_agents_tell <<EOT
 $nf_debt_seen
 EOT
+  else
+    nf_debt_tell <<EOT
+$nf_debt_seen
+EOT
+  fi
   if [ -n "$nf_debt_old" ]; then nf_debt_older || nf_debt_line failed older; fi
   case $NF_PLATFORM in home-manager) ;; *) nf_debt_boot ;; esac
 } 2>/dev/null
-
-# probe_debt1: the record of it in a look of probe.sh. A job looks at its end; while it runs, nobody else
-# does.
-probe_debt1() {
-  if [ -n "$NF_JOB" ] || ! nf_job_lives; then put debt "$(nf_debt | nf_debt_cut)"; fi
-}
 
 # nf_gently SECONDS COMMAND...: the same as nf_bounded, and everything else on the host comes first.
 nf_gently() {
@@ -49,21 +73,35 @@ nf_gently() {
   nf_bounded "$nf_gently_seconds" nice -n 19 "$@"
 }
 
-# nf_debt_look SYSTEM HOMES: what needs no look at single files, outside these store paths.
+# nf_debt_look SYSTEM HOMES: what needs no look at single files, outside these store paths; HOMES as
+# nf_debt_all_homes prints them.
+# sets: NF_EXEC (for the last command)
 nf_debt_look() {
-  {
-    if [ -z "$1$2" ] || ! nf_debt_closure "$1"; then echo '@failed closure'; fi
-    echo '@homes'
-    nf_debt_closure "$2" || echo '@failed homes'
-    echo '@units'
+  (
+    nf_debt_closure "$1" || echo '@failed closure'
+    nf_debt_look_paths=''
+    while IFS= read -r nf_debt_look_line; do
+      case $nf_debt_look_line in
+        @*)
+          nf_debt_closure "$nf_debt_look_paths" || echo '@failed homes'
+          nf_debt_look_paths=''
+          printf '%s\n' "$nf_debt_look_line"
+          ;;
+        *) nf_debt_look_paths=$nf_debt_look_paths$nf_debt_look_line$nf_debt_line_end ;;
+      esac
+    done <<EOT
+$2
+@units
+EOT
     nf_debt_units || echo '@failed units'
     echo '@words'
     nf_gently 10 ps -A -ww -o pid= -o uid= -o args=
     echo '@processes'
     # in this order, which awk relies on; its answer is 2 if a process has ended meanwhile
+    NF_EXEC='exec'
     cd "$NF_ROOT/proc" &&
       nf_gently 10 grep -HaE "$NF_DEBT_LINES" stat [0-9]*/cgroup [0-9]*/stat [0-9]*/maps
-  } 2>/dev/null | nice -n 19 awk -v store="$NF_REAL_STORE" -v manager="$NF_MANAGER" -v uid="$NF_UID" \
+  ) 2>/dev/null | nice -n 19 awk -v store="$NF_REAL_STORE" -v manager="$NF_MANAGER" -v uid="$NF_UID" \
     "$NF_DEBT_PATHS$NF_DEBT_LOOK"
 }
 
@@ -128,12 +166,13 @@ function title(name,   at, end) {
   end = match(name, /-[a-z]+$/) > at ? substr(name, RSTART) : ""
   return substr(name, 1, at - 1) " " end
 }
-function find_newer(names,   hash, name) {
+function find_newer(names,   hash, name, path) {
   for (hash in names) {
     name = title(names[hash])
     if (!(name in wanted)) continue
-    if (name in found) found[name] = ""
-    else found[name] = "/nix/store/" hash "-" names[hash]
+    path = "/nix/store/" hash "-" names[hash] # which a home may share with the system
+    if (name in found && found[name] != path) found[name] = ""
+    else found[name] = path
   }
 }
 function want(path) { wanted[title(substr(path, 45))] = 1 }
@@ -142,9 +181,10 @@ function newer(path) { return found[title(substr(path, 45))] }
 
 # shellcheck disable=SC2016 # awk's own $
 NF_DEBT_LOOK='
+function owner(key) { return substr(key, 1, index(key, "/") - 1) } # the user whose unit it is
 function is_old(path, key,   hash) {
   hash = substr(path, 12, 32)
-  return !(hash in closure || key ~ /\// && hash in homes)
+  return !(hash in closure || (owner(key) "/" hash) in home_of)
 }
 
 # the unit of a cgroup: its name, UID/NAME below the manager of a user, "" for sessions and scopes
@@ -243,9 +283,14 @@ function file(line, at, text,   fields) {
 BEGIN { OFS = "\t" }
 part == "@processes" { take_process(); next }
 $1 == "@failed" { failed[$2] = 1; next }
-/^@/ { part = $0; next }
-part == "" { closure[substr($0, 12, 32)] = substr($0, 45); next }
-part == "@homes" { homes[substr($0, 12, 32)] = substr($0, 45); next }
+/^@/ { part = $1; uid_of_home = $2; next }
+part == "" { closure[substr($0, 12, 32)] = substr($0, 45); n_closure++; next }
+part == "@homes" {
+  homes[substr($0, 12, 32)] = substr($0, 45)
+  home_of[uid_of_home "/" substr($0, 12, 32)] = 1
+  n_homes++
+  next
+}
 part == "@units" {
   at = index($0, "=")
   if (at) value[substr($0, 1, at - 1)] = substr($0, at + 1)
@@ -297,18 +342,17 @@ function add(path, key) {
 }
 
 # the system only knows the main processes of its own units; of a user, what the manager has started first
-function find_mains(   pid, key, manager) {
+function find_mains(   pid, key) {
   for (pid in parent) {
-    key = manager = key_of[pid]
-    sub(/\/.*/, "", manager)
-    if (key_of[parent[pid]] != "user@" manager ".service") continue
+    key = key_of[pid]
+    if (key_of[parent[pid]] != "user@" owner(key) ".service") continue
     if (!(key in main) || since[pid] + 0 < since[main[key]] + 0) main[key] = pid
   }
 }
 
 END {
   if (n_words == 0 || btime == "") failed["processes"] = 1
-  if (manager == "user" && "homes" in failed) failed["closure"] = 1
+  if (manager == "user" ? "homes" in failed || !n_closure && !n_homes : !n_closure) failed["closure"] = 1
   for (what in failed) print "failed", what
   if ("closure" in failed || "units" in failed || "processes" in failed) exit
   if (manager != "user") find_mains()
@@ -346,11 +390,15 @@ nf_debt_tell() {
           nf_debt_tell_4=apart
         fi
         nf_debt_tell_exe=$nf_debt_tell_5
-        # an interpreter may lie outside the store
-        case $nf_debt_tell_5,$nf_debt_tell_6 in
-          -,/*) nf_debt_tell_exe=$(nf_in_host "$(nf_exe "$nf_debt_tell_1")") ;;
+        case $nf_debt_tell_5,$nf_debt_tell_6 in # an interpreter outside the store
+          -,/*)
+            nf_debt_tell_exe=$(nf_exe "$nf_debt_tell_1")
+            nf_debt_tell_exe=${nf_debt_tell_exe#"$NF_ROOT"}
+            ;;
         esac
-        if ! nf_debt_is_script "$nf_debt_tell_exe" "$nf_debt_tell_6"; then nf_debt_tell_6=-; fi
+        if ! nf_debt_is_script "$nf_debt_tell_exe" "$nf_debt_tell_6"; then
+          nf_debt_tell_6=-
+        fi
         ;;
     esac
     nf_debt_line "$nf_debt_tell_what" "$nf_debt_tell_1" "$nf_debt_tell_2" "$nf_debt_tell_3" \
@@ -462,18 +510,24 @@ nf_debt_users() {
   done
 }
 
-# nf_debt_homes: the store paths of their active homes and profiles.
-nf_debt_homes() {
-  for nf_debt_homes_uid in $(nf_debt_users); do
-    nf_debt_user "$nf_debt_homes_uid"
-    for nf_debt_homes_link in "$nf_debt_user_state/home-manager/gcroots/current-home" \
-      "$NF_ROOT/nix/var/nix/gcroots/per-user/$NF_OWNER/current-home" \
-      "$nf_debt_user_state/nix/profiles/home-manager" "$nf_debt_user_profiles/home-manager"; do
-      if nf_stored "$nf_debt_homes_link"; then break; fi
-    done
-    nf_stored "$nf_debt_user_state/nix/profiles/profile"
-    nf_stored "$nf_debt_user_profiles/profile"
+# nf_debt_all_homes: those of each user, behind a line with the user.
+nf_debt_all_homes() {
+  for nf_debt_all_homes_uid in $(nf_debt_users); do
+    printf '@homes %s\n' "$nf_debt_all_homes_uid"
+    nf_debt_homes "$nf_debt_all_homes_uid"
   done
+}
+
+# nf_debt_homes UID: the store paths of the user's active home and profile.
+nf_debt_homes() {
+  nf_debt_user "$1"
+  for nf_debt_homes_link in "$nf_debt_user_state/home-manager/gcroots/current-home" \
+    "$NF_ROOT/nix/var/nix/gcroots/per-user/$NF_OWNER/current-home" \
+    "$nf_debt_user_state/nix/profiles/home-manager" "$nf_debt_user_profiles/home-manager"; do
+    if nf_stored "$nf_debt_homes_link"; then break; fi
+  done
+  nf_stored "$nf_debt_user_state/nix/profiles/profile"
+  nf_stored "$nf_debt_user_profiles/profile"
 }
 
 # nf_debt_user UID
@@ -488,9 +542,10 @@ nf_debt_user() {
 # nf_debt_older: a line for each old path that an older generation of the system has, or of a home; false if
 # Nix did not say so.
 nf_debt_older() {
+  nf_debt_older_had=$(nf_debt_generations)
   {
     printf '%s\n' "$nf_debt_old"
-    nf_debt_closure "$(nf_debt_generations)" || echo '@failed'
+    nf_debt_closure "$nf_debt_older_had" || echo '@failed'
   } | awk '
     NR == 1 { n = split($0, paths, " "); for (i = 1; i <= n; i++) old[paths[i]] = 1; next }
     $0 == "@failed" { failed = 1 }

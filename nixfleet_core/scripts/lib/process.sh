@@ -98,7 +98,8 @@ nf_in_host() {
 
 # nf_stored FILE: its real path, as the host names it; false if that is not in the store.
 nf_stored() {
-  nf_stored_at=$(nf_in_host "$(nf_real "$1")")
+  nf_stored_at=$(nf_real "$1")
+  nf_stored_at=$(nf_in_host "$nf_stored_at")
   case $nf_stored_at in /nix/store/?*) ;; *) return 1 ;; esac
   printf '%s\n' "$nf_stored_at"
 }

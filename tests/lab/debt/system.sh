@@ -28,24 +28,9 @@ unit script.service "$script"
 unit wrapper.service "$wrapper/bin/wrap infinity"
 unit deleted.service "$deleted/bin/deleted infinity"
 unit library.service "$steady/bin/steady infinity" "Environment=LD_PRELOAD=$library/lib/libextra.so"
-# process ids and a root of its own, and this host's store in it, as a container of NixOS has
-cat >"$out/container" <<SH
-#!/bin/sh -eu
-mkdir -p /run/lab/root
-mount -t tmpfs root /run/lab/root
-cd /run/lab/root
-mkdir -p nix/store usr host
-mount --bind /nix/store nix/store
-mount --bind /usr usr
-for link in bin lib lib64; do ln -s usr/\$link \$link; done
-pivot_root . host
-cd /
-umount -l /host
-exec $plain/bin/plain infinity
-SH
-chmod +x "$out/container"
-unit container.service "/usr/bin/unshare --pid --mount --fork --kill-child $out/container" \
-  KillSignal=SIGKILL
+# process ids and a root of its own, as a container has, and our store
+unit container.service "/usr/bin/unshare --pid --fork --kill-child $plain/bin/plain infinity" \
+  KillSignal=SIGKILL TemporaryFileSystem=/ "BindReadOnlyPaths=/nix /usr /bin /lib -/lib64"
 # it starts what no system has, as a CI runner does
 unit runner.service "/bin/sh -c 'PATH=/run/lab/job:\$PATH job infinity & wait'"
 printf '[Service]\nExecStart=%s\n' "$plain/bin/plain infinity" >"$out/etc/systemd/user/own.service"
