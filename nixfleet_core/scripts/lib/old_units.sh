@@ -119,7 +119,7 @@ nf_debt_units() {
     -p RefuseManualStop
 }
 
-# awk: store paths. newer(path) is the one path of the closure (`names` by hash) with the name of `path`, but
+# awk: store paths. newer(path) is the one path of the closure (`names`) with the name of `path`, but
 # for hash and version; "" if it has several. As Nix reads names, a version begins with the first digit behind
 # a dash; the word behind the version's last dash, such as "lib", is an output's.
 # shellcheck disable=SC2016 # awk's own $
@@ -154,12 +154,12 @@ function title(name,   at, end) {
   end = match(name, /-[a-z]+$/) > at ? substr(name, RSTART) : ""
   return substr(name, 1, at - 1) " " end
 }
-function find_newer(names,   hash, name) {
-  for (hash in names) {
-    name = title(names[hash])
+function find_newer(names,   path, name) {
+  for (path in names) {
+    name = title(substr(path, 34))
     if (!(name in wanted)) continue
     if (name in found) found[name] = ""
-    else found[name] = "/nix/store/" hash "-" names[hash]
+    else found[name] = "/nix/store/" path
   }
 }
 function want(path) { wanted[title(substr(path, 45))] = 1 }
@@ -168,9 +168,9 @@ function newer(path) { return found[title(substr(path, 45))] }
 
 # shellcheck disable=SC2016 # awk's own $
 NF_DEBT_LOOK='
-function is_old(path, key,   hash) {
-  hash = substr(path, 12, 32)
-  return !(hash in closure || key ~ /\// && hash in homes)
+function is_old(path, key) {
+  path = substr(package_of(path), 12)
+  return !(path in closure || key ~ /\// && path in homes)
 }
 
 # the unit of a cgroup: its name, UID/NAME below the manager of a user, "" for sessions and scopes
@@ -270,8 +270,8 @@ BEGIN { OFS = "\t" }
 part == "@processes" { take_process(); next }
 $1 == "@failed" { failed[$2] = 1; next }
 /^@/ { part = $0; next }
-part == "" { closure[substr($0, 12, 32)] = substr($0, 45); next }
-part == "@homes" { homes[substr($0, 12, 32)] = substr($0, 45); next }
+part == "" { closure[substr($0, 12)] = 1; next }
+part == "@homes" { homes[substr($0, 12)] = 1; next }
 part == "@units" {
   at = index($0, "=")
   if (at) value[substr($0, 1, at - 1)] = substr($0, at + 1)
