@@ -131,7 +131,7 @@ nf_debt_units() {
     -p RefuseManualStop
 }
 
-# awk: store paths. newer(path) is the one path of the closure (`names` by hash) with the name of `path`, but
+# awk: store paths. newer(path) is the one path of the closure (`names`) with the name of `path`, but
 # for hash and version; "" if it has several. As Nix reads names, a version begins with the first digit behind
 # a dash; the word behind the version's last dash, such as "lib", is an output's.
 # shellcheck disable=SC2016 # awk's own $
@@ -166,11 +166,11 @@ function title(name,   at, end) {
   end = match(name, /-[a-z]+$/) > at ? substr(name, RSTART) : ""
   return substr(name, 1, at - 1) " " end
 }
-function find_newer(names,   hash, name, path) {
-  for (hash in names) {
-    name = title(names[hash])
+function find_newer(names,   path, name) {
+  for (path in names) {
+    name = title(substr(path, 34))
     if (!(name in wanted)) continue
-    path = "/nix/store/" hash "-" names[hash] # which a home may share with the system
+    path = "/nix/store/" path # which a home may share with the system
     if (name in found && found[name] != path) found[name] = ""
     else found[name] = path
   }
@@ -182,9 +182,9 @@ function newer(path) { return found[title(substr(path, 45))] }
 # shellcheck disable=SC2016 # awk's own $
 NF_DEBT_LOOK='
 function owner(key) { return substr(key, 1, index(key, "/") - 1) } # the user whose unit it is
-function is_old(path, key,   hash) {
-  hash = substr(path, 12, 32)
-  return !(hash in closure || (owner(key) "/" hash) in home_of)
+function is_old(path, key) {
+  path = substr(package_of(path), 12)
+  return !(path in closure || (owner(key) "/" path) in home_of)
 }
 
 # the unit of a cgroup: its name, UID/NAME below the manager of a user, "" for sessions and scopes
@@ -284,10 +284,10 @@ BEGIN { OFS = "\t" }
 part == "@processes" { take_process(); next }
 $1 == "@failed" { failed[$2] = 1; next }
 /^@/ { part = $1; uid_of_home = $2; next }
-part == "" { closure[substr($0, 12, 32)] = substr($0, 45); n_closure++; next }
+part == "" { closure[substr($0, 12)] = 1; n_closure++; next }
 part == "@homes" {
-  homes[substr($0, 12, 32)] = substr($0, 45)
-  home_of[uid_of_home "/" substr($0, 12, 32)] = 1
+  homes[substr($0, 12)] = 1
+  home_of[uid_of_home "/" substr($0, 12)] = 1
   n_homes++
   next
 }
