@@ -7,18 +7,29 @@ a line more in the log, that is the whole screen, of which the log covers most.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from textual._compositor import ChopsUpdate, Compositor
+import textual
+from textual._compositor import Compositor
 from textual.geometry import Region
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from textual._compositor import ChopsUpdate
     from textual.strip import Strip
 
     Render = tuple[Region, Region, list[Strip]]
     """Where a widget's rows stand, its clip, and the rows."""
+
+
+KNOWN: Final = "8.2."
+"""The versions of Textual whose compositor is as it is here; another one paints by itself."""
+
+
+def compositor() -> Compositor:
+    """What a page is painted with."""
+    return PartCompositor() if textual.__version__.startswith(KNOWN) else Compositor()
 
 
 class PartCompositor(Compositor):
@@ -39,6 +50,8 @@ class PartCompositor(Compositor):
             chops = self._render_chops(Region.from_union(painted), self._cells.__contains__)
         finally:
             self._cells = None
+        from textual._compositor import ChopsUpdate
+
         return ChopsUpdate(chops, spans, [cuts[1:] for cuts in self.cuts])
 
     def _get_renders(self, crop: Region | None = None) -> Iterable[Render]:

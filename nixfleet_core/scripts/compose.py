@@ -30,11 +30,12 @@ _NEEDS: Final = {
     "profile": ("process", "records", "system"),
     "old_units": ("process", "records", "system", "old_agents"),
     "debt": ("old_units",),
+    "probe_whole": ("probe", "old_units"),
     "generations": ("probe", "profile"),
     "back": ("profile",),
     "doctor": ("probe", "attributes", "become_root"),
     "preflight": ("checkout", "pull", "attributes", "switch"),
-    "runner": ("place", "pipe", "command", "watch", "carry", "old_units"),
+    "runner": ("place", "pipe", "command", "watch", "carry", "probe_whole"),
     "lock": ("latest",),
     "chain": ("lock", "proof", "switch", "from_commit", "back"),
     "switch": ("system",),
@@ -72,7 +73,7 @@ def compose(*parts: str, root: str, call: str, values: Mapping[str, str] | None 
     +vx` ends tracing (SHELLOPTS), since a trace on stderr would pass for the script's own words.
     """
     prelude = "set +vx\n" + assignments(
-        {"NF_ROOT": root, "NF_PLATFORM_GIVEN": "", "NF_IDLE": "", "NF_DEBT": "", **(values or {})}
+        {"NF_ROOT": root, "NF_PLATFORM_GIVEN": "", "NF_IDLE": "", **(values or {})}
     )
     return (
         prelude
@@ -81,10 +82,9 @@ def compose(*parts: str, root: str, call: str, values: Mapping[str, str] | None 
     )
 
 
-def question(name: str, root: str, values: Mapping[str, str], *more: str) -> str:
-    """The script that runs one part's function of the same name, with the parts that it needs, and
-    more of them if the values want so."""
-    return compose(*more, name, root=root, values=values, call=f"{name} </dev/null")
+def question(name: str, root: str, values: Mapping[str, str]) -> str:
+    """The script that runs one part's function of the same name, with the parts that it needs."""
+    return compose(name, root=root, values=values, call=f"{name} </dev/null")
 
 
 def _with_needs(parts: tuple[str, ...]) -> tuple[str, ...]:

@@ -508,8 +508,8 @@ class ShellSession:
         debt: bool = False,
     ) -> Facts:
         values = self._probe_values(checkout, deep, attribute)
-        values |= {"NF_IDLE": _flag(idle), "NF_DEBT": _flag(debt)}
-        script = self._script("probe", values, *(("old_units",) if debt else ()))
+        values["NF_IDLE"] = _flag(idle)
+        script = self._script("probe_whole" if debt else "probe", values)
         limit = self._evaluation_seconds if deep else self.limits.look
         facts = _read(await self._run_script(script, limit, elevate=elevate), parse_probe)
         if facts.proof is not None and (facts.proof.is_of_a_state or not idle):
@@ -559,14 +559,14 @@ class ShellSession:
             raise error
         return answer
 
-    def _script(self, name: str, values: dict[str, str], *more: str) -> str:
-        """One of the scripts, with the platform if it is known, and with more parts."""
+    def _script(self, name: str, values: dict[str, str]) -> str:
+        """One of the scripts, with the platform if it is known."""
         values = {
             "NF_PLATFORM_GIVEN": self.host.platform or "",
             "NF_EVALUATION": str(self.limits.evaluation),
             **values,
         }
-        return question(name, self.shell.root, values, *more)
+        return question(name, self.shell.root, values)
 
 
 def _flag(is_set: bool) -> str:

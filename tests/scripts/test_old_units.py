@@ -672,7 +672,7 @@ def test_nothing_is_looked_at_while_a_job_runs(machine: Machine) -> None:
     fill(machine)
     machine.prepare()
     host = machine.host
-    verify = question("probe", str(host.root), {**LOOK, "NF_DEBT": "1"}, "old_units")
+    verify = question("probe_whole", str(host.root), LOOK)
     assert "debt" in read_records(host.send(verify).stdout)
     host.let_live("nixfleet-job.service")
     host.run_state.mkdir(parents=True, exist_ok=True)

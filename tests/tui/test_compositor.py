@@ -14,7 +14,7 @@ from textual.geometry import Region
 from textual.widget import Widget
 
 from nixfleet_core.job.events import JobStart, StepStart
-from tui.compositor import PartCompositor
+from tui.compositor import PartCompositor, compositor
 from tui.screens.base import Page
 from tui.screens.update import UpdateScreen
 from tui.widgets.log_view import LogView
@@ -113,3 +113,11 @@ async def test_only_rows_that_are_painted_are_asked_for(
     asked.clear()
     painted(page, {Region(0, 0, WIDTH, 1)})
     assert [name for name, _ in asked] == ["title"]
+
+
+def test_another_textual_paints_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its compositor may have changed."""
+    assert isinstance(compositor(), PartCompositor)
+    for version in ("8.3.0", "8.20.1", "9.0"):
+        monkeypatch.setattr("textual.__version__", version)
+        assert type(compositor()) is Compositor

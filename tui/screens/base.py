@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Button, Input, Static
 
-from tui.compositor import PartCompositor
+from tui.compositor import compositor
 from tui.stage import stage
 from tui.text import plain
 from tui.widgets.too_small import LEAST_HEIGHT, LEAST_WIDTH, TooSmall
@@ -61,7 +61,7 @@ class Page(Screen[None], inherit_bindings=False):
 
     def __init__(self) -> None:
         super().__init__()
-        self._compositor = PartCompositor()
+        self._compositor = compositor()
 
     def compose(self) -> ComposeResult:
         _fit(self)

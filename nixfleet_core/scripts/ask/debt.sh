@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # its variables come from the parts beside it
-# Which units of the host run programs of an older system (lib/debt.sh), as records of a probe. While a job
+# Which units of the host run programs of an older system (old_units.sh), as records of a probe. While a job
 # runs, it does not look: "job.running" then says which one.
 
 debt() {

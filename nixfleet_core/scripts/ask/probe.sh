@@ -6,14 +6,9 @@
 # From the prelude: NF_CHECKOUT NF_INPUT NF_ATTRIBUTE NF_NIX_STAMP (the stamp of an earlier look: nix is not
 # asked again while it stays), each may be empty; NF_CHOSEN=1 if the attribute is not the operator's word; and
 # NF_DEEP=1 to also build proof: expected path and hashes (slow: evaluates the flake); NF_DEEP=why to
-# also look for the cause of a failed proof (asks nixcfg's remote); and NF_DEBT=1 to also look for units that
-# run old programs (old_units.sh, which only such a look contains).
+# also look for the cause of a failed proof (asks nixcfg's remote).
 
 NF_JOB='' # in a job's own look: the job's directory
-NF_WITH_DEBT=$NF_DEBT
-
-# With NF_DEBT=1 it is probe_debt1, of old_units.sh.
-probe_debt() { :; }
 
 # put_path KEY PATH: a record with the path as the host names it
 put_path() { put_some "$1" "${2#"$NF_ROOT"}"; }
@@ -43,7 +38,6 @@ probe_records() {
   probe_units
   probe_checkout
   probe_proofs
-  "probe_debt$NF_WITH_DEBT"
   (probe_why) # in a subshell: it changes the owner, and its variables have common names
 }
 

@@ -9,11 +9,10 @@ nf_runs_installed() {
 }
 
 # nf_keep_proof: save a probe of the host after the job; in memory if the disk is full.
-# sets: NF_WITH_DEBT
 nf_keep_proof() {
   cd /
   nf_keep_place
-  (NF_WITH_DEBT=1; probe 2>/dev/null) | cat >"$NF_RUN/after" # in a subshell: it has variables of our names
+  (probe_whole 2>/dev/null) | cat >"$NF_RUN/after" # in a subshell: it has variables of our names
   if cp "$NF_RUN/after" "$NF_JOB/.after" 2>/dev/null && nf_publish after; then
     rm -f "$NF_RUN/after"
   else

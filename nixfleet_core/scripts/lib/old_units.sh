@@ -30,11 +30,6 @@ put_debt() {
   put debt "$(put_text "$put_debt_told" | nf_debt_cut)"
 }
 
-# probe_debt1: the same in a look of probe.sh. A job looks at its end; while it runs, nobody else does.
-probe_debt1() {
-  if [ -n "$NF_JOB" ] || ! nf_job_lives; then put_debt; fi
-}
-
 # nf_debt_see: look at everything once.
 # sets: nf_debt_seen
 nf_debt_see() {

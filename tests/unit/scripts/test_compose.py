@@ -38,7 +38,7 @@ def test_a_value_is_assigned_as_it_is_or_refused(values: dict[str, str]) -> None
 
 def test_the_root_comes_first_and_not_from_the_environment() -> None:
     script = compose("plan", root="/r o", call="plan", values={"NF_ID": "x"})
-    prelude = "NF_ROOT='/r o'\nNF_PLATFORM_GIVEN=''\nNF_IDLE=''\nNF_DEBT=''\nNF_ID=x\n"
+    prelude = "NF_ROOT='/r o'\nNF_PLATFORM_GIVEN=''\nNF_IDLE=''\nNF_ID=x\n"
     assert script.startswith(f"set +vx\n{prelude}")
     assert compose(root="", call=":").startswith("set +vx\nNF_ROOT=''\n")
 

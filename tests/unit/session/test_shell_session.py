@@ -209,7 +209,6 @@ async def test_a_look_is_one_script_without_root(bench: Callable[..., Bench]) ->
         "NF_EVALUATION": "300",
         "NF_NIX_STAMP": "",
         "NF_IDLE": "",
-        "NF_DEBT": "",
     }
 
 
@@ -281,7 +280,7 @@ async def test_scripts_get_the_limits_of_the_settings(bench: Callable[..., Bench
     await made.session.examine(replace(facts, platform="home-manager"))
     assert [(ran.call, ran.limit) for ran in made.shell.ran] == [
         ("probe", 77),
-        ("probe", 777 + 120),
+        ("probe_whole", 777 + 120),
         ("doctor", 777 + 120),
         ("attributes", 777 + 120),
     ]
@@ -603,10 +602,10 @@ async def test_only_a_verification_also_looks_for_debt(bench: Callable[..., Benc
     before = await made.session.probe()
     await made.session.prove_idly(before)
     await made.session.explain(before, NEW)
-    holds = {ran.values["NF_DEBT"]: part("old_units") in ran.script for ran in made.shell.ran}
-    assert holds == {"1": True, "": False}
-    asked = [ran.values["NF_DEBT"] for ran in made.shell.ran]
-    assert asked == ["", "1", "", "", ""]
+    holds = {ran.call: part("old_units") in ran.script for ran in made.shell.ran}
+    assert holds == {"probe_whole": True, "probe": False}
+    asked = [ran.call for ran in made.shell.ran]
+    assert asked == ["probe", "probe_whole", "probe", "probe", "probe"]
 
 
 # Starting.
