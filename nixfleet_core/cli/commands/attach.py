@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_obj
 def attach(setup: Setup, host: str, on_finish: str | None, as_json: bool) -> None:
-    """Watch the host's running job, or its last one, to the verdict. ctrl-c only detaches."""
+    """Watch the host's running job, or its last one, to the verdict. ctrl-c only detaches.
+
+    \b
+      nixfleet attach csb0
+    """
     from nixfleet_core.cli.log import newest_job
     from nixfleet_core.cli.run import run_hosts
     from nixfleet_core.cli.sessions import session_of

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 @host_argument
 @click.pass_obj
 def cancel(setup: Setup, host: str) -> None:
-    """Stop the host's running job; its agent is started again."""
+    """Stop the host's running job; its agent is started again.
+
+    \b
+      nixfleet cancel csb0
+    """
     from nixfleet_core.cli.run import cancel_job
     from nixfleet_core.cli.sessions import session_of
 

@@ -39,6 +39,10 @@ def commit(
 
     Nothing is committed unless the agent that runs is what this flake.lock builds. The agent is
     neither stopped nor restarted.
+
+    \b
+      nixfleet commit csb0
+      nixfleet commit csb0 --push
     """
     from nixfleet_core.cli.choice import Choice
     from nixfleet_core.cli.run import ask_first, run_hosts

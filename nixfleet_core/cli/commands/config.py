@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 def config(setup: Setup, check: bool) -> None:
     """Print the settings that hold, as a config.toml: what each is for, and where it comes from,
     which is a flag, the environment, config.toml, or the default. What is wrong is named on stderr.
+
+    \b
+      nixfleet config
+      nixfleet config --check
     """
     from nixfleet_core.cli.key_settings import with_all_keys
     from nixfleet_core.cli.output import say, say_aside

@@ -19,6 +19,9 @@ def connect(setup: Setup, host: str) -> None:
     """Log in at the terminal, for a one-time password, a passphrase or a new host key.
 
     Later commands use that connection.
+
+    \b
+      nixfleet connect csb0
     """
     import subprocess
 

@@ -28,7 +28,7 @@ def debt(setup: Setup, choice: Choice, as_json: bool) -> None:
       nixfleet debt csb0 --json
 
     Exit 0 if nothing is old, 3 if something is, 4 if nothing was found but a part could not be
-    seen, 5 if a host gives no answer.
+    seen, 1 if nothing could be seen, 5 if a host gives no answer.
     """
     from nixfleet_core.cli.debt import look_at_hosts
     from nixfleet_core.cli.sessions import in_states, sessions_of

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 @app_options
 @click.pass_context
 def demo(context: click.Context, speed: float, look: Look) -> None:
-    """Open the app on a sandbox fleet, which touches nothing else on this machine."""
+    """Open the app on a sandbox fleet, which touches nothing else on this machine.
+
+    \b
+      nixfleet demo
+      nixfleet demo shell
+    """
     setup, context.obj = context.obj, speed
     if context.invoked_subcommand is None:
         context.exit(_open_demo(setup, speed, look))

@@ -21,6 +21,9 @@ def doctor(setup: Setup, hosts: tuple[str, ...], as_json: bool) -> None:
 
     The output can be pasted into a bug report: it has no token, and no address but those that you
     gave.
+
+    \b
+      nixfleet doctor csb0
     """
     from nixfleet_core.cli.choice import Choice
     from nixfleet_core.cli.doctor import examine_hosts

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_obj
 def hosts(setup: Setup, choice: Choice, as_json: bool) -> None:
-    """List the hosts and the agent that each runs; one round trip a host, all at once."""
+    """List the hosts and the agent that each runs; one round trip a host, all at once.
+
+    \b
+      nixfleet hosts
+      nixfleet hosts --state stale --json
+    """
     from nixfleet_core.cli.listing import list_hosts
     from nixfleet_core.cli.sessions import sessions_of
 

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_obj
 def jobs(setup: Setup, choice: Choice, as_json: bool) -> None:
-    """List the jobs of hosts, newest first; a host keeps its last 20."""
+    """List the jobs of hosts, newest first; a host keeps its last 20.
+
+    \b
+      nixfleet jobs
+      nixfleet jobs csb0
+    """
     from nixfleet_core.cli.listing import list_jobs
     from nixfleet_core.cli.sessions import in_states, sessions_of
 

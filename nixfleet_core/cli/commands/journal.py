@@ -53,7 +53,11 @@ def journal(
 ) -> None:
     """Print what the agent itself says: its journal, or the files that launchd keeps of it.
 
-    Such as nixfleet journal csb0 -f --since "10 min ago". Changes nothing on the host.
+    Changes nothing on the host.
+
+    \b
+      nixfleet journal csb0
+      nixfleet journal csb0 -f --since "10 min ago"
     """
     from nixfleet_core.cli.journal import print_journal
     from nixfleet_core.cli.sessions import session_of

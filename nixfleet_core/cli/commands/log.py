@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 )
 @click.pass_obj
 def log(setup: Setup, host: str, job: str | None, raw: bool) -> None:
-    """Print the log of a job: the one named, else the newest."""
+    """Print the log of a job: the one named, else the newest.
+
+    \b
+      nixfleet log csb0
+      nixfleet log csb0 --raw >csb0.log
+    """
     import asyncio
 
     from nixfleet_core.cli.log import print_log

@@ -40,6 +40,10 @@ def restart(
 
     Nothing is pulled, built or switched. If a restart alone cannot bring another agent, the plan
     says so before.
+
+    \b
+      nixfleet restart csb0
+      nixfleet restart csb0 csb1 --dry-run
     """
     from nixfleet_core.cli.choice import Choice
     from nixfleet_core.cli.faults import UsageFault

@@ -46,6 +46,10 @@ def rollback(
     """Go back to a generation, and to the flake.lock that belonged to it.
 
     At a terminal it lists the generations of one host, with what is known of each, and asks.
+
+    \b
+      nixfleet rollback csb0
+      nixfleet rollback csb0 --to 412 --yes
     """
     from nixfleet_core.cli.choice import Choice
     from nixfleet_core.cli.faults import UsageFault

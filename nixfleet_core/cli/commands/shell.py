@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 def shell(setup: Setup, host: str) -> None:
     """Open your login shell on a host, in the checkout if it is there.
 
-    Such as nixfleet shell csb0. It goes over the connection of the other commands. The exit code is
-    the shell's own; 5 if the host cannot be reached.
+    It goes over the connection of the other commands. The exit code is the shell's own; 5 if the
+    host cannot be reached.
+
+    \b
+      nixfleet shell csb0
     """
     import signal
     import subprocess

@@ -44,7 +44,12 @@ def update(
     on_finish: str | None,
     as_json: bool,
 ) -> None:
-    """Update hosts: stop, pull, update the input, rebuild past the cache, start, prove."""
+    """Update hosts: stop, pull, update the input, rebuild past the cache, start, prove.
+
+    \b
+      nixfleet update csb0 --dry-run
+      nixfleet update --tag cloud --state stale --force
+    """
     from nixfleet_core.cli.faults import UsageFault
     from nixfleet_core.cli.run import at_terminal, run_hosts
     from nixfleet_core.cli.sessions import batch_of, in_states, require_choice

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 def verify(
     setup: Setup, choice: Choice, unproven: bool, checkout: str | None, as_json: bool
 ) -> None:
-    """Prove which agent runs. Changes nothing; exit 0 if it is the right one, else 3."""
+    """Prove which agent runs. Changes nothing; exit 0 if it is the right one, else 3.
+
+    \b
+      nixfleet verify csb0
+      nixfleet verify --unproven
+    """
     from nixfleet_core.cli.run import run_hosts
     from nixfleet_core.cli.sessions import batch_of, in_states, require_choice
 

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_obj
 def why(setup: Setup, choice: Choice, as_json: bool) -> None:
-    """Say why hosts have an old agent: one cause, the evidence, and the cure. Changes nothing."""
+    """Say why hosts have an old agent: one cause, the evidence, and the cure. Changes nothing.
+
+    \b
+      nixfleet why csb0
+    """
     from nixfleet_core.cli.sessions import in_states, require_choice, sessions_of
     from nixfleet_core.cli.why import explain_hosts
 

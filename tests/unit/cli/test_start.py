@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -110,6 +112,16 @@ def test_help_lists_the_command_of_every_file_with_what_it_does() -> None:
     for name, command in commands.items():
         assert command.name == name
         assert said[name][0] == command.get_short_help_str().split()[0]
+
+
+def test_each_command_has_an_example_that_it_understands() -> None:
+    for name, command in CommandFolder(nixfleet_core.cli.commands.__name__).items():
+        told = CliRunner().invoke(nixfleet, [name, "--help"]).stdout
+        examples = re.findall(rf"^    nixfleet {name}\b(.*)$", told, re.MULTILINE)
+        assert examples, name
+        for example in examples:
+            words = shlex.split(example.partition(" >")[0])
+            command.make_context(name, words)
 
 
 @pytest.mark.parametrize("word", ["__init__", "hosts.hosts", "../hosts", "", "click"])
