@@ -150,7 +150,10 @@ class Repository:
         return done if isinstance(done, NotKnown) else _NO_ANSWER
 
     async def _can_forgo(self) -> bool:
-        """Whether this git can be kept from fetching what it lacks, as all since May 2024 can."""
+        """Whether this git can be kept from fetching what it lacks: all since 2.45 have an option
+        for that, too; older ones with the security fixes of May 2024 say that they do not fetch."""
+        if (await self._git("--no-lazy-fetch", "version")).rc == 0:
+            return True
         remote = ("-c", "remote.none.promisor=true", "-c", f"remote.none.url={os.devnull}")
         done = await self._git(*remote, "cat-file", "-e", "1" * 40)
         return b"lazy fetching disabled" in done.stderr

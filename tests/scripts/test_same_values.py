@@ -24,7 +24,7 @@ from nixfleet_core.vocabulary import StepId
 
 JOB = Path(shell_session.__file__).parents[1] / "scripts/job"
 RUNNER = "".join(path.read_text() for path in sorted(JOB.glob("*.sh")))
-PROBE = part("probe") + part("explain")
+PROBE = part("probe") + part("explain") + part("old_units")
 
 
 def found(pattern: str, text: str) -> set[str]:

@@ -529,8 +529,8 @@ nf_debt_homes() {
 # sets: nf_debt_user_state, nf_debt_user_profiles
 nf_debt_user() {
   nf_know_owner "$1"
-  nf_debt_user_state=${NF_OWNER_HOME:-${HOME:-}}/.local/state
-  if [ "$NF_MANAGER" = user ]; then nf_debt_user_state=$NF_STATE_HOME; fi
+  nf_debt_user_state=$NF_OWNER_HOME/.local/state
+  if [ "$1" = "$NF_UID" ]; then nf_debt_user_state=$NF_STATE_HOME; fi
   nf_debt_user_profiles=$NF_ROOT/nix/var/nix/profiles/per-user/$NF_OWNER
 }
 

@@ -377,7 +377,11 @@ async def test_a_git_that_cannot_be_kept_from_fetching_gets_everything(
     git = shutil.which("git")
     old = tmp_path / "bin" / "git"
     old.parent.mkdir()
-    old.write_text(f'#!/bin/sh\nunset GIT_NO_LAZY_FETCH\nexec {git} "$@"\n')
+    old.write_text(f"""#!/bin/sh
+case " $* " in *" --no-lazy-fetch "*) echo 'unknown option: --no-lazy-fetch' >&2; exit 129 ;; esac
+unset GIT_NO_LAZY_FETCH
+exec {git} "$@"
+""")
     old.chmod(0o755)
     monkeypatch.setenv("PATH", f"{old.parent}:{os.environ['PATH']}")
     repository = await fetched(shallow_copy(history, depth=1))
