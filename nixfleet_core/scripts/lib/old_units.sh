@@ -487,7 +487,7 @@ nf_debt_flags() {
 }
 
 # nf_debt_file_of UID UNIT: the unit's file, of the user or of the system. Root reads a file of the user only
-# in the store, where modules put it.
+# in the store, where a module has it.
 nf_debt_file_of() {
   nf_debt_user "$1"
   for nf_debt_file_of_name in "$2" "${2%%@*}@.${2##*.}"; do
