@@ -8,6 +8,7 @@ counted (`Apart`). Names, versions and unit files decide nothing: they explain. 
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import msgspec
@@ -187,6 +188,8 @@ def _owing(seen: OldUnits, unit: OldUnit, processes: Sequence[OldProcess]) -> Ow
     kind: Kind = "library" if ran is None else "script" if ran == first.script else "program"
     old = ran or _aged_map(seen, first) or ""
     package = package_of(old) or ""
+    if package_of(unit.program) in seen.old:
+        unit = replace(unit, flags=unit.flags | {_NAMES_OLD})
     return Owing(
         unit=unit.unit.name,
         uid=unit.unit.uid,
@@ -217,6 +220,8 @@ def _reason(unit: OldUnit) -> str:
         return "the active system no longer has this unit"
     if "transient" in flags:
         return "it was started by hand, and no switch restarts such a unit"
+    if _NAMES_OLD in flags:
+        return "its own file names the old program, so a restart starts that again"
     if "reload-only" in flags:
         return "a switch only reloads it (reloadIfChanged)"
     if "no-restart" in flags:
@@ -232,16 +237,23 @@ def _payment(unit: OldUnit) -> str:
     if "launchd" in unit.flags:
         return _payment_on_a_mac(unit)
     if uid is not None:
-        verb = "stop" if unit.flags & {"not-found", "transient"} else "restart"
-        return f"systemctl --user {verb} {name}"
+        return f"systemctl --user {_verb(unit)} {name}"
     if name == "systemd":
         return "sudo systemctl daemon-reexec"
     if name.startswith("user@"):
         return "systemctl --user daemon-reexec"
     if name in _BUSES or "refuses-stop" in unit.flags:
         return REBOOT
-    verb = "stop" if unit.flags & {"not-found", "transient"} else "restart"
-    return f"sudo systemctl {verb} {name}"
+    return f"sudo systemctl {_verb(unit)} {name}"
+
+
+_NAMES_OLD: Final = "names-old"
+"""The flag of a unit whose start runs a path that is not of the active system."""
+
+
+def _verb(unit: OldUnit) -> str:
+    """What ends the old program: a restart, unless that starts it again."""
+    return "stop" if unit.flags & {"not-found", "transient", _NAMES_OLD} else "restart"
 
 
 def _payment_on_a_mac(unit: OldUnit) -> str:

@@ -55,6 +55,14 @@ def one(seen: OldUnits, owed: OldUnit) -> Owing:
     return owing
 
 
+def test_a_restart_of_a_unit_that_names_the_old_program_pays_nothing() -> None:
+    owed = one(OLDER, unit(process(), program=WEB, flags=frozenset({"loaded"})))
+    assert owed.pay == "sudo systemctl stop web.service"
+    assert "a restart starts that again" in owed.reason
+    mine = one(OLDER, replace(unit(process(), program=WEB), unit=UnitName("web.service", 1000)))
+    assert mine.pay == "systemctl --user stop web.service"
+
+
 # What is debt.
 
 
