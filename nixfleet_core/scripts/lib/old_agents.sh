@@ -119,7 +119,7 @@ nf_agents_homes() {
 
 # shellcheck disable=SC2016 # awk's own $
 NF_AGENTS_LOOK='
-function is_old(path) { return path != "" && !(substr(package_of(path), 12) in closure) }
+function is_old(path) { return path != "" && !has("home", package_of(path)) }
 function given(field) { return field == "-" ? "" : field }
 
 # what the active home has in the place of a file
@@ -160,7 +160,7 @@ function judge(   name) {
 BEGIN { OFS = "\t" }
 $1 == "@failed" { failed[$2] = 1; next }
 $0 == "@running" || $0 == "@files" { part = $0; next }
-part == "" { closure[substr($0, 12)] = 1; next }
+part == "" { keep("home", $0); next }
 part == "@running" && $1 == "failed" { failed[$2] = 1; next }
 part == "@running" && $1 == "agent" { domain[$2] = $3; where[$2] = $4; main[$2] = $5; next }
 part == "@running" && $1 == "process" {
@@ -207,11 +207,10 @@ END {
     else ended++ # or lsof says nothing at all
   }
   if (ended && !n_looked) failed["processes"] = 1
-  for (pid in closure) n_closure++
-  if (!n_closure) failed["closure"] = 1
+  if (!("home" in kept)) failed["closure"] = 1
   if (!("closure" in failed || "units" in failed || "processes" in failed)) {
     for (pid in looked) if (judge()) owes[pid] = 1
-    find_newer(closure)
+    find_newer()
     for (pid in owes) tell()
     print "looked", n_looked + 0, unseen + 0
   }

@@ -126,9 +126,10 @@ nf_debt_units() {
     -p RefuseManualStop
 }
 
-# awk: store paths. newer(path) is the one path of the closure (`names`) with the name of `path`, but
-# for hash and version; "" if it has several. As Nix reads names, a version begins with the first digit behind
-# a dash; the word behind the version's last dash, such as "lib", is an output's.
+# awk: store paths. A closure is kept as text, a piece for each first sign of a hash: an array of its paths
+# would take more memory. newer(path) is the one path of the closures with the name of `path`, but for hash
+# and version; "" if there are several. As Nix reads names, a version begins with the first digit behind a
+# dash; the word behind the version's last dash, such as "lib", is an output's.
 # shellcheck disable=SC2016 # awk's own $
 NF_DEBT_PATHS='
 function plain(text) { gsub(/[[:cntrl:]]/, "?", text); return text == "" ? "-" : text }
@@ -161,13 +162,23 @@ function title(name,   at, end) {
   end = match(name, /-[a-z]+$/) > at ? substr(name, RSTART) : ""
   return substr(name, 1, at - 1) " " end
 }
-function find_newer(names,   path, name) {
-  for (path in names) {
-    name = title(substr(path, 34))
-    if (!(name in wanted)) continue
-    path = "/nix/store/" path # which a home may share with the system
-    if (name in found && found[name] != path) found[name] = ""
-    else found[name] = path
+function keep(closure, path) {
+  piece[closure, substr(path, 12, 1)] = piece[closure, substr(path, 12, 1)] "\n" substr(path, 12) "\n"
+  kept[closure] = 1
+}
+function has(closure, path) {
+  return index(piece[closure, substr(path, 12, 1)], "\n" substr(path, 12) "\n") > 0
+}
+function find_newer(   i, j, n, names, name, path) {
+  for (i in piece) {
+    n = split(piece[i], names, "\n")
+    for (j = 1; j <= n; j++) {
+      name = title(substr(names[j], 34))
+      if (names[j] == "" || !(name in wanted)) continue
+      path = "/nix/store/" names[j] # which a home may share with the system
+      if (name in found && found[name] != path) found[name] = ""
+      else found[name] = path
+    }
   }
 }
 function want(path) { wanted[title(substr(path, 45))] = 1 }
@@ -178,8 +189,8 @@ function newer(path) { return found[title(substr(path, 45))] }
 NF_DEBT_LOOK='
 function owner(key) { return substr(key, 1, index(key, "/") - 1) } # the user whose unit it is
 function is_old(path, key) {
-  path = substr(package_of(path), 12)
-  return !(path in closure || (owner(key) "/" path) in home_of)
+  path = package_of(path)
+  return !(has("system", path) || key ~ /\// && has(owner(key), path))
 }
 
 # the unit of a cgroup: its name, UID/NAME below the manager of a user, "" for sessions and scopes
@@ -279,13 +290,8 @@ BEGIN { OFS = "\t" }
 part == "@processes" { take_process(); next }
 $1 == "@failed" { failed[$2] = 1; next }
 /^@/ { part = $1; uid_of_home = $2; next }
-part == "" { closure[substr($0, 12)] = 1; n_closure++; next }
-part == "@homes" {
-  homes[substr($0, 12)] = 1
-  home_of[uid_of_home "/" substr($0, 12)] = 1
-  n_homes++
-  next
-}
+part == "" { keep("system", $0); next }
+part == "@homes" { keep(uid_of_home, $0); next }
 part == "@units" {
   at = index($0, "=")
   if (at) value[substr($0, 1, at - 1)] = substr($0, at + 1)
@@ -347,7 +353,8 @@ function find_mains(   pid, key) {
 
 END {
   if (n_words == 0 || btime == "") failed["processes"] = 1
-  if (manager == "user" ? "homes" in failed || !n_closure && !n_homes : !n_closure) failed["closure"] = 1
+  for (what in kept) n_kept++
+  if (manager == "user" ? "homes" in failed || !n_kept : !("system" in kept)) failed["closure"] = 1
   for (what in failed) print "failed", what
   if ("closure" in failed || "units" in failed || "processes" in failed) exit
   if (manager != "user") find_mains()
@@ -360,8 +367,7 @@ END {
     if (key_of[pid] == "") loose++
     else if (!("homes" in failed && key_of[pid] ~ /\//)) tell(pid)
   }
-  find_newer(closure)
-  find_newer(homes)
+  find_newer()
   for (path in old) { print "old", path; if (newer(path) != "") print "newer", path, newer(path) }
   print "looked", looked + 0, unseen + 0
   if (loose) print "loose", loose
