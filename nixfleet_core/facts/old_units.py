@@ -111,11 +111,6 @@ class OldUnits:
     """The one path of the closure that has the name of an old one."""
     boot: tuple[Booted, ...] = ()
 
-    @property
-    def is_blind(self) -> bool:
-        """Nothing could be seen."""
-        return bool(self.failed - PARTS)
-
 
 def package_of(path: str | None) -> str | None:
     """The store path that contains this file."""
