@@ -42,6 +42,9 @@ class Row:
     peer: Sample | None = None
     peer_name: str = "–"
     better: Literal["less", "more"] = "less"
+    decides: bool = True
+    """Whether the short form may fail for it. Where Textual's own figure for the same work stands in
+    another row, that one decides."""
 
     @property
     def result(self) -> float:
@@ -56,7 +59,7 @@ class Row:
     def passes_short(self) -> bool:
         """Whether a quick look finds nothing wrong. Only ratios count: another machine has other
         seconds."""
-        return self.peer is None or self._within(SHORT_ALLOWS)
+        return self.peer is None or not self.decides or self._within(SHORT_ALLOWS)
 
     def _within(self, factor: float) -> bool:
         if self.better == "more":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from bench.figures import Row, Sample, table
 
@@ -24,6 +26,7 @@ def row(own: float, goal: float, peer: float | None = None, *, more: bool = Fals
         (row(500, 50, peer=10, more=True), True, True),
         (row(251, 50, peer=10, more=True), False, True),
         (row(249, 50, peer=10, more=True), False, False),
+        (replace(row(41, 2, peer=10), decides=False), False, True),
     ],
 )
 def test_a_row_is_judged_by_its_goal(found: Row, met: bool, passes: bool) -> None:
