@@ -43,8 +43,8 @@ class Row:
     peer_name: str = "–"
     better: Literal["less", "more"] = "less"
     decides: bool = True
-    """Whether the short form may fail for it. Where Textual's own figure for the same work stands in
-    another row, that one decides."""
+    """Whether the short form may fail for it. Where another row has Textual's own figure for the
+    same work, that one decides."""
 
     @property
     def result(self) -> float:
