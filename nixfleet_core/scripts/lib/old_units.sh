@@ -126,10 +126,10 @@ nf_debt_units() {
     -p RefuseManualStop
 }
 
-# awk: store paths. A closure is kept as text, a piece for each first sign of a hash: an array of its paths
-# would take more memory. newer(path) is the one path of the closures with the name of `path`, but for hash
-# and version; "" if there are several. As Nix reads names, a version begins with the first digit behind a
-# dash; the word behind the version's last dash, such as "lib", is an output's.
+# awk: store paths. A closure is kept as text, a piece for each first sign of a hash: an array of its
+# paths would take more memory. newer(path) is the one path of the closures with the name of `path`, but for
+# hash and version; "" if there are several. As Nix reads names, a version begins with the first digit behind
+# a dash; the word behind the version's last dash, such as "lib", is an output's.
 # shellcheck disable=SC2016 # awk's own $
 NF_DEBT_PATHS='
 function plain(text) { gsub(/[[:cntrl:]]/, "?", text); return text == "" ? "-" : text }
@@ -166,8 +166,9 @@ function keep(closure, path) {
   piece[closure, substr(path, 12, 1)] = piece[closure, substr(path, 12, 1)] "\n" substr(path, 12) "\n"
   kept[closure] = 1
 }
-function has(closure, path) {
-  return index(piece[closure, substr(path, 12, 1)], "\n" substr(path, 12) "\n") > 0
+function has(closure, path,   at) {
+  at = closure SUBSEP substr(path, 12, 1)
+  return at in piece && index(piece[at], "\n" substr(path, 12) "\n") > 0
 }
 function find_newer(   i, j, n, names, name, path) {
   for (i in piece) {
@@ -210,20 +211,21 @@ function unit_of(group,   at, key, parts, i) {
   return key "/" parts[i]
 }
 
-function take_unit(   key) {
+function take_unit(   key, starts, files) {
   if (value["ControlGroup"] != "") {
     key = (manager == "user" ? uid "/" : "") value["Id"]
     units[value["ControlGroup"]] = key
     main[key] = value["MainPID"]
-    flags[key] = value["LoadState"] \
+    about[key] = value["LoadState"] \
       (value["Type"] value["ActiveState"] == "oneshotactivating" ? " task" : "") \
       (value["Transient"] == "yes" ? " transient" : "") \
       (value["NeedDaemonReload"] == "yes" ? " needs-reload" : "") \
       (value["RefuseManualStop"] == "yes" ? " refuses-stop" : "")
-    files[key] = value["FragmentPath"] " " value["DropInPaths"]
-    starts[key] = value["ExecStart"]
-    sub(/^[^=]*path=/, "", starts[key])
-    sub(/ ;.*/, "", starts[key])
+    starts = value["ExecStart"]
+    sub(/^[^=]*path=/, "", starts)
+    sub(/ ;.*/, "", starts)
+    files = value["FragmentPath"] " " value["DropInPaths"]
+    about[key] = plain(about[key]) "\t" plain(starts) "\t" plain(files)
   }
   for (key in value) delete value[key]
 }
@@ -255,16 +257,18 @@ function take_stat(pid, line,   fields) {
   if (key_of[pid] ~ /\//) parent[pid] = fields[2]
 }
 
-# a mapped file: ADDRESS-ADDRESS MODE OFFSET DEVICE INODE PATH. A file has several such lines.
+# a mapped file: ADDRESS-ADDRESS MODE OFFSET DEVICE INODE PATH. A file has several such lines, which follow
+# each other.
 function take_map(pid, line,   at, text, path) {
   at = index(line, "/")
   text = substr(line, at)
   if (exe[pid] == "" && has_code(pid, line)) exe[pid] = file(line, at, text)
-  if (!(text in outside)) {
+  if (text != last_text) {
+    last_text = text
     path = package_of(file(line, at, text))
-    outside[text] = path != "" && is_old(path, "") ? path : ""
+    outside = path != "" && is_old(path, "") ? path : ""
   }
-  path = outside[text]
+  path = outside
   if (path == "" || mapped_by[text] == pid) return
   mapped_by[text] = pid
   if (!is_old(path, key_of[pid])) return
@@ -325,7 +329,7 @@ function tell(pid,   key, state, paths, n, i) {
   key = key_of[pid]
   if (!(key in told)) {
     told[key] = 1
-    print "unit", key, plain(exe[main[key]]), plain(flags[key]), plain(starts[key]), plain(files[key])
+    print "unit", key, plain(exe[main[key]]), key in about ? about[key] : "-\t-\t-"
   }
   state = pid in gone ? "gone" : "here"
   print "process", pid, key, since[pid], state, plain(exe[pid]), plain(script[pid]), count[pid] + 0
