@@ -187,8 +187,8 @@ def read_changes(data: bytes) -> None:
 
 def read_debt(data: bytes) -> None:
     debt = restart_debt(read_old_units(data.decode("utf-8", "replace")))
-    for one in (*debt.units, *debt.boot):
-        assert old_and_new(one)
+    assert all(old_and_new(one) for one in debt.units)
+    assert all(old_and_new(part) for part in debt.boot)
     assert debt_sentence(debt)
     msgspec.json.encode((debt, debt_notes(debt), apart_words(debt.apart)))
 
