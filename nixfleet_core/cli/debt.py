@@ -74,9 +74,9 @@ async def _look(conductor: Conductor, session: HostSession) -> DebtLine:
 def _exit_code(line: DebtLine) -> int:
     if line.cause:
         return EXIT_CODES["unreachable"]
-    if line.units or line.boot:
+    debt = Debt(line.units, line.boot, unseen=line.unseen, not_seen=line.not_seen)
+    if debt.is_some:
         return EXIT_CODES["stale"]
-    debt = Debt(unseen=line.unseen, not_seen=line.not_seen)
     if not debt.is_known:
         return EXIT_CODES["failed"]
     return 0 if debt.is_whole else EXIT_CODES["partial"]

@@ -682,6 +682,11 @@ def test_nothing_is_looked_at_while_a_job_runs(machine: Machine) -> None:
     assert ("debt" in said, said["job.running"]) == (False, JOB)
     assert "debt" not in read_records(host.send(verify).stdout)
     assert not host.calls("nix-store")
+    # it has its result, and its unit is about to end
+    host.job.mkdir(parents=True, exist_ok=True)
+    (host.job / "result").write_text("{}")
+    assert "debt" in read_records(host.ask("debt").stdout)
+    assert "debt" in read_records(host.send(verify).stdout)
 
 
 @one_shell

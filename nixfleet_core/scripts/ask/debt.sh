@@ -9,7 +9,7 @@ debt() {
   put manager "$NF_MANAGER"
   put uid "$NF_UID"
   put user "$NF_USER"
-  if nf_job_lives; then
+  if nf_is_at_work; then
     put job.running "$(nf_current_job)"
   else
     put_debt

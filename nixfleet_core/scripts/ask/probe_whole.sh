@@ -6,6 +6,6 @@
 probe_whole() {
   printf 'nixfleet-probe 1\n'
   probe_records
-  if [ -n "$NF_JOB" ] || ! nf_job_lives; then put_debt; fi
+  if [ -n "$NF_JOB" ] || ! nf_is_at_work; then put_debt; fi
   printf 'end 0\n'
 }

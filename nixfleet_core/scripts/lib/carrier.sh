@@ -103,6 +103,13 @@ nf_is_over() { [ -e "$NF_JOBS/$1/result" ] || [ -e "$NF_STATE/$1/result" ]; }
 # nf_running_job: the id of the running job; nothing if no job runs.
 nf_running_job() { nf_job_lives && nf_current_job; }
 
+# nf_is_at_work: true if a job runs and has no result yet. Its unit lives on for a moment after that.
+nf_is_at_work() {
+  nf_job_lives || return
+  nf_is_at_work_id=$(nf_current_job) || return 0
+  ! nf_is_over "$nf_is_at_work_id"
+}
+
 # nf_current_job: the id of the job that last took the lock.
 nf_current_job() {
   nf_current_job_id=$(cat "$NF_STATE/current" 2>/dev/null) || return 1
