@@ -632,7 +632,7 @@ def test_a_home_asks_the_users_own_systemd(machine: Machine) -> None:
     assert of(lines, "unit") == [
         ["unit", f"{UID}/play.service", f"{OLD}/bin/web", "loaded", f"{NEW}/bin/web"]
     ]
-    assert of(lines, "loose") == [["loose", "1"]]
+    assert of(lines, "loose", "looked") == [["looked", "2", "0"], ["loose", "1"]]
     assert machine.host.calls("systemctl --user show")
 
 

@@ -319,7 +319,8 @@ function take_process(   at, name, line, pid, group) {
     group = line
     sub(/^[^:]*:[^:]*:/, "", group)
     if (pid in key_of && (group == "/" || key_of[pid] != "")) return
-    key_of[pid] = pid == 1 ? "systemd" : unit_of(group)
+    # on a home's look, the first process is the system's, which only root may look at
+    key_of[pid] = pid != 1 ? unit_of(group) : manager == "user" ? "" : "systemd"
     if (pid == 1) main["systemd"] = 1
   }
 }
