@@ -319,7 +319,7 @@ function take_process(   at, name, line, pid, group) {
     group = line
     sub(/^[^:]*:[^:]*:/, "", group)
     if (pid in key_of && (group == "/" || key_of[pid] != "")) return
-    # on a home's look, the first process is the system's, which only root may look at
+    # for a home, the first process is nobody to look at: it is of the system
     key_of[pid] = pid != 1 ? unit_of(group) : manager == "user" ? "" : "systemd"
     if (pid == 1) main["systemd"] = 1
   }
