@@ -190,3 +190,32 @@ def program(host: LabHost, system: str, name: str) -> str:
 def booted(host: LabHost) -> int:
     """When this machine has booted, in seconds since the epoch."""
     return int(host.enter("sed -n 's/^btime //p' /proc/stat"))
+
+
+def test_a_home_owes_what_its_generation_no_longer_has(fresh_homes: Fleet, tmp_path: Path) -> None:
+    home = fresh_homes["hsb1"]
+    client = fresh_homes.client(tmp_path / "op")
+    client.folder.mkdir()
+    client.write_inventory({home: home.user})
+    fresh_homes.repos.release("2.2.0")
+    # a second unit of the agent's program, by hand; it has started once it runs that program
+    write = (
+        "mkdir -p .config/systemd/user; printf '[Service]\\nType=exec\\nExecStart={}\\n' "
+        ">.config/systemd/user/second.service"
+    )
+    home.enter(write.format(home.agent_exe()), home.user)
+    as_user(home, "systemctl --user daemon-reload")
+    as_user(home, "systemctl --user start second.service")
+    assert debt(client, home, 0)["units"] == []
+    updated = client.update(home.name, "--force")
+    assert any("1 more unit runs old programs: second.service" in n for n in updated["notes"])
+    (owed,) = debt(client, home, 3)["units"]
+    assert (owed["unit"], owed["uid"], owed["pay"]) == (
+        *("second.service", 1000, "systemctl --user stop second.service"),
+    )
+    home.enter(write.format(home.agent_exe()), home.user)
+    as_user(home, "systemctl --user daemon-reload")
+    (owed,) = debt(client, home, 3)["units"]
+    assert owed["pay"] == "systemctl --user restart second.service"
+    as_user(home, owed["pay"])
+    assert debt(client, home, 0)["sentence"] == "nothing old runs"
