@@ -381,7 +381,7 @@ async def test_the_details_are_silent_while_a_job_runs(
         assert app.fleet.entries["csb0"].debt is not None
         await press(pilot, "d")
         assert isinstance(app.screen, HostScreen)
-        labels = [fact.label for part in app.screen._sections() for fact in part.facts]
+        labels = [fact.label for part in app.screen.sections() for fact in part.facts]
         assert "restart debt" not in labels
 
 

@@ -12,9 +12,9 @@ from textual.widgets import Static
 from nixfleet_core.errors import HostError
 from nixfleet_core.session.boundary import one_host
 from tui.debt_facts import debt_sections, headline
-from tui.host_facts import sections_text
 from tui.known_debt import SeenDebt
-from tui.screens.host_page import LOOK, HostPage, host_key, host_keys
+from tui.screens.facts_page import FactsPage
+from tui.screens.host_page import LOOK, host_key, host_keys
 from tui.stage import stage
 from tui.text import ago, plain
 from tui.why_not import why_not
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tui.host_facts import Section
 
 
-class DebtScreen(HostPage):
+class DebtScreen(FactsPage):
     """Shows at once what is known; then it looks. Leaving it ends the look."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -46,19 +46,16 @@ class DebtScreen(HostPage):
     ]
     BINDING_GROUP_TITLE = "Restart debt"
     AUTO_FOCUS = "FactList"
+    SUBJECT = "restart debt"
+    ALL = "the restart debt"
 
     def __init__(self, entry: HostEntry) -> None:
-        super().__init__()
-        self._entry = entry
+        super().__init__(entry)
         self._is_looking = False
         self._problem = ""
         """Why the last look has seen nothing."""
         self._shown: SeenDebt | None = None
         """The finding that the list shows."""
-
-    @property
-    def host_entry(self) -> HostEntry:
-        return self._entry
 
     def compose_page(self) -> ComposeResult:
         yield Static(id="title", markup=False)
@@ -82,34 +79,22 @@ class DebtScreen(HostPage):
         seen = self._entry.debt
         if seen is not self._shown:
             self._shown = seen
-            self.query_one(FactList).show(self._sections())
+            self.query_one(FactList).show(self.sections())
         self._say()
         self.update_commit_key()
         self.update_age()
 
     def update_age(self) -> None:
         """Show how old the finding is by now."""
-        app, seen = stage(self), self._shown
-        when = f"seen {ago(app.clock() - seen.at)}" if seen is not None else ""
-        parts = (self._entry.label, "restart debt", self._entry.doing or when)
-        dot = f" {app.glyphs.dot} "
-        self.set_title(Content.styled(f" {dot.join(part for part in parts if part)}", "bold"))
+        seen = self._shown
+        self.show_subject(f"seen {ago(stage(self).clock() - seen.at)}" if seen is not None else "")
 
     def action_again(self) -> None:
         self._problem, self._is_looking = "", True
         self._say()
         self.run_worker(self._look(), group="debt", exclusive=True)
 
-    def action_copy(self) -> None:
-        fact = self.query_one(FactList).selected
-        if fact is not None:
-            stage(self).copy(fact.value, fact.label)
-
-    def action_copy_all(self) -> None:
-        text = sections_text(self._entry.name, self._sections())
-        stage(self).copy(text, f"the restart debt of {self._entry.label}")
-
-    def _sections(self) -> tuple[Section, ...]:
+    def sections(self) -> tuple[Section, ...]:
         seen = self._shown
         return debt_sections(self._entry, seen, stage(self).glyphs) if seen is not None else ()
 

@@ -12,8 +12,9 @@ from textual.widgets import Static
 from nixfleet_core.errors import HostError, NeedsPassword
 from nixfleet_core.session.boundary import one_host
 from tui.details import last_look
-from tui.host_facts import Jobs, host_sections, sections_text
-from tui.screens.host_page import HostPage, host_key, host_keys
+from tui.host_facts import Jobs, host_sections
+from tui.screens.facts_page import FactsPage
+from tui.screens.host_page import host_key, host_keys
 from tui.stage import stage
 from tui.text import plain
 from tui.widgets.fact_list import FactList
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from tui.host_facts import Section
 
 
-class HostScreen(HostPage):
+class HostScreen(FactsPage):
     """Shows at once what is known; then it asks the host for its jobs."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -38,17 +39,14 @@ class HostScreen(HostPage):
     ]
     BINDING_GROUP_TITLE = "Host"
     AUTO_FOCUS = "FactList"
+    SUBJECT = "details"
+    ALL = "all that is known"
 
     def __init__(self, entry: HostEntry) -> None:
-        super().__init__()
-        self._entry = entry
+        super().__init__(entry)
         self._jobs = Jobs()
         self._newest: tuple[str | None, ...] | None = None
         """What was known of the newest job when the jobs were asked for."""
-
-    @property
-    def host_entry(self) -> HostEntry:
-        return self._entry
 
     def compose_page(self) -> ComposeResult:
         yield Static(id="title", markup=False)
@@ -77,27 +75,15 @@ class HostScreen(HostPage):
 
     def update_ages(self) -> None:
         """Show how old things are by now."""
-        app, entry = stage(self), self._entry
-        parts = [entry.label, "details", entry.doing or last_look(entry, app.clock())]
-        dot = f" {app.glyphs.dot} "
-        self.set_title(Content.styled(f" {dot.join(part for part in parts if part)}", "bold"))
-        self.query_one(FactList).show(self._sections())
+        self.show_subject(last_look(self._entry, stage(self).clock()))
+        self.query_one(FactList).show(self.sections())
 
     def action_look(self) -> None:
         """Look at the host again, and ask for its jobs."""
         super().action_look()
         self._ask_for_jobs()
 
-    def action_copy(self) -> None:
-        fact = self.query_one(FactList).selected
-        if fact is not None:
-            stage(self).copy(fact.value, fact.label)
-
-    def action_copy_all(self) -> None:
-        text = sections_text(self._entry.name, self._sections())
-        stage(self).copy(text, f"all that is known of {self._entry.label}")
-
-    def _sections(self) -> tuple[Section, ...]:
+    def sections(self) -> tuple[Section, ...]:
         app, entry = stage(self), self._entry
         made = app.fleet.latest_time(entry.latest) if entry.latest else None
         return host_sections(entry, self._jobs, made, app.glyphs, app.clock())
