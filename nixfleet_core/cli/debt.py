@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from nixfleet_core.cli.output import print_json, say
+from nixfleet_core.cli.output import print_lines, say
 from nixfleet_core.cli.run import for_each
 from nixfleet_core.errors import HostError, Unreachable
 from nixfleet_core.judge.debt import (
@@ -48,11 +48,7 @@ class DebtLine(msgspec.Struct, frozen=True):
 def look_at_hosts(sessions: Sequence[HostSession], *, as_json: bool) -> int:
     """Look at all hosts at once and print what each owes. Return the exit code."""
     lines = for_each(sessions, _look)
-    for line in lines:
-        if as_json:
-            print_json(line)
-        else:
-            _print(line)
+    print_lines(lines, _print, as_json=as_json)
     return worst_exit([_exit_code(line) for line in lines])
 
 

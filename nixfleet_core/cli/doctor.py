@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from nixfleet_core.cli.output import print_json, say
+from nixfleet_core.cli.output import print_lines, say
 from nixfleet_core.cli.run import for_each
 from nixfleet_core.errors import Unreachable
 from nixfleet_core.judge.checkup import Point, check_up, given_names
@@ -38,11 +38,7 @@ class DoctorLine(msgspec.Struct, frozen=True):
 def examine_hosts(sessions: Sequence[HostSession], *, as_json: bool) -> int:
     """Look at all hosts at once and print the points of each. Return the exit code."""
     lines = for_each(sessions, _examine)
-    for line in lines:
-        if as_json:
-            print_json(line)
-        else:
-            _print(line)
+    print_lines(lines, _print, as_json=as_json)
     return worst_exit([_exit_code(line) for line in lines])
 
 

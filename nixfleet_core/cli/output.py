@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from typing import IO, TYPE_CHECKING, BinaryIO, Final
+from typing import IO, TYPE_CHECKING, BinaryIO, Final, TypeVar
 
 import click
 
@@ -18,7 +18,11 @@ from nixfleet_core.cli.streams import output_faults
 from nixfleet_core.log.display import safe, safe_json, safe_log_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     import msgspec
+
+_Line = TypeVar("_Line", bound="msgspec.Struct")
 
 LOG_MARK: Final = "│ "
 """Stands before each row of a log between our own lines. None of our lines begins with it."""
@@ -96,6 +100,12 @@ def print_json(value: msgspec.Struct) -> None:
     """Print one object on one line, without credentials or anything that a terminal obeys."""
     _print(safe_json(value), sys.stdout)
     sys.stdout.flush()
+
+
+def print_lines(lines: Iterable[_Line], show: Callable[[_Line], None], *, as_json: bool) -> None:
+    """Print what each host answered: as one object a line, or as `show` does."""
+    for line in lines:
+        (print_json if as_json else show)(line)
 
 
 def print_bytes(source: BinaryIO) -> None:
