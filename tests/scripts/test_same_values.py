@@ -15,6 +15,7 @@ from nixfleet_core.facts.package_changes import CHANGES_LIMIT
 from nixfleet_core.facts.service import AGENT_LABEL, AGENT_UNIT
 from nixfleet_core.job.copies import JobCopy
 from nixfleet_core.job.events import AGENT_CHECK, IDLE_CHECK
+from nixfleet_core.judge import debt
 from nixfleet_core.nix.lock import FORGES
 from nixfleet_core.plan import rules
 from nixfleet_core.plan.refusals import refusal_words
@@ -108,3 +109,10 @@ def test_the_heart_beats_before_silence_is_shown(pauses: str) -> None:
 
 def test_as_many_generations_are_listed_as_are_read() -> None:
     assert found(r"^GENERATIONS_MOST=(\d+)$", part("generations")) == {str(GENERATIONS_LIMIT)}
+
+
+def test_our_units_and_an_activation_have_the_same_names() -> None:
+    platform = part("platform")
+    ours = {*found(r"^NF_(?:JOB|FINISH)_UNIT=(\S+)$", platform)}
+    assert ours == {*debt._OURS}
+    assert found(r"^NF_SWITCH_UNIT=(\S+)$", platform) == {debt._ACTIVATION}
